@@ -156,7 +156,7 @@ fn render_properties(
             None => {
                 let _ = writeln!(
                     text,
-                    "    pub fn {setter}(self, value: impl Arg<{takes}>) -> Self {{ Self(put(self.0, \"{cfn_name}\", value.into_expr()){phase}) }}"
+                    "    pub fn {setter}(self, value: impl Arg<{takes}>) -> Self {{ Self(put(self.0, \"{cfn_name}\", value){phase}) }}"
                 );
             }
             Some(index) => {
@@ -164,7 +164,7 @@ fn render_properties(
                     (0..count).map(|it| if it == index { "Set".to_owned() } else { format!("R{it}") }).collect();
                 let _ = writeln!(
                     text,
-                    "    pub fn {setter}(self, value: impl Arg<{takes}>) -> {name}<{}> {{ {name}(put(self.0, \"{cfn_name}\", value.into_expr()), Phase) }}",
+                    "    pub fn {setter}(self, value: impl Arg<{takes}>) -> {name}<{}> {{ {name}(put(self.0, \"{cfn_name}\", value), Phase) }}",
                     states.join(", ")
                 );
             }

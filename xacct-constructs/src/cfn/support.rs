@@ -10,10 +10,16 @@ pub(crate) use xacct_core::{Construct as Parent, Node as Place};
 
 pub(crate) use super::{Finished, Missing, Scalar, Set, kind};
 
-/// Sets a property.
-pub(crate) fn put(mut bag: Bag, name: &'static str, value: Expr) -> Bag {
-    bag.set(name, value);
+/// Sets a property. It takes the value as the user gave it, so that a setter is one call that moves all it has: there are some 42,000
+/// setters, and the compiler checks each.
+pub(crate) fn put<T: ?Sized>(mut bag: Bag, name: &'static str, value: impl Arg<T>) -> Bag {
+    bag.set(name, value.into_expr());
     bag
+}
+
+/// A text of an enumeration.
+pub(crate) fn text(text: &'static str) -> Expr {
+    Expr::Str(std::borrow::Cow::Borrowed(text))
 }
 
 /// Markers for required properties.
@@ -24,20 +30,24 @@ macro_rules! markers {
     )* };
 }
 
-/// An enumeration and its texts.
+/// An enumeration and its texts. Its traits are written out, because `derive` makes more code of them, and there are some 3,400.
 macro_rules! values {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name { $( #[doc = concat!("`", $text, "`")] $variant ),* }
         impl $name {
             /// The text in a template.
-            pub const fn as_str(self) -> &'static str { match self { $( Self::$variant => $text ),* } }
+            pub const fn as_str(self) -> &'static str { [$( $text ),*][self as usize] }
+        }
+        impl Clone for $name { fn clone(&self) -> Self { *self } }
+        impl Copy for $name {}
+        impl PartialEq for $name { fn eq(&self, other: &Self) -> bool { *self as u8 == *other as u8 } }
+        impl Eq for $name {}
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str($name::as_str(*self)) }
         }
         #[diagnostic::do_not_recommend]
-        impl Arg<$name> for $name {
-            fn into_expr(self) -> Expr { Expr::Str(std::borrow::Cow::Borrowed(self.as_str())) }
-        }
+        impl Arg<$name> for $name { fn into_expr(self) -> Expr { text($name::as_str(self)) } }
     };
 }
 

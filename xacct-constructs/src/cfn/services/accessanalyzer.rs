@@ -25,15 +25,15 @@ impl CfnAnalyzerProps {
 }
 impl<R0> CfnAnalyzerProps<R0> {
     /// `AnalyzerConfiguration`: `AnalyzerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-analyzerconfiguration)
-    pub fn analyzer_configuration(self, value: impl Arg<analyzer::AnalyzerConfiguration>) -> Self { Self(put(self.0, "AnalyzerConfiguration", value.into_expr()), Phase) }
+    pub fn analyzer_configuration(self, value: impl Arg<analyzer::AnalyzerConfiguration>) -> Self { Self(put(self.0, "AnalyzerConfiguration", value), Phase) }
     /// `AnalyzerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-analyzername)
-    pub fn analyzer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalyzerName", value.into_expr()), Phase) }
+    pub fn analyzer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalyzerName", value), Phase) }
     /// `ArchiveRules`: list of `ArchiveRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-archiverules)
-    pub fn archive_rules(self, value: impl Arg<Arr<analyzer::ArchiveRule>>) -> Self { Self(put(self.0, "ArchiveRules", value.into_expr()), Phase) }
+    pub fn archive_rules(self, value: impl Arg<Arr<analyzer::ArchiveRule>>) -> Self { Self(put(self.0, "ArchiveRules", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnAnalyzerProps<Set> { CfnAnalyzerProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnAnalyzerProps<Set> { CfnAnalyzerProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnAnalyzerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AccessAnalyzer::Analyzer`.
@@ -45,7 +45,7 @@ impl AnalysisRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclusions`: list of `AnalysisRuleCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrule.html#cfn-accessanalyzer-analyzer-analysisrule-exclusions)
-    pub fn exclusions(self, value: impl Arg<Arr<AnalysisRuleCriteria>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    pub fn exclusions(self, value: impl Arg<Arr<AnalysisRuleCriteria>>) -> Self { Self(put(self.0, "Exclusions", value)) }
 }
 impl Done for AnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRuleCriteria` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrulecriteria.html)
@@ -54,9 +54,9 @@ impl AnalysisRuleCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrulecriteria.html#cfn-accessanalyzer-analyzer-analysisrulecriteria-accountids)
-    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value)) }
     /// `ResourceTags`: list of list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrulecriteria.html#cfn-accessanalyzer-analyzer-analysisrulecriteria-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<Arr<Pair>>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
+    pub fn resource_tags(self, value: impl Arg<Arr<Arr<Pair>>>) -> Self { Self(put(self.0, "ResourceTags", value)) }
 }
 impl Done for AnalysisRuleCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalyzerConfiguration` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analyzerconfiguration.html)
@@ -65,9 +65,9 @@ impl AnalyzerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InternalAccessConfiguration`: `InternalAccessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analyzerconfiguration.html#cfn-accessanalyzer-analyzer-analyzerconfiguration-internalaccessconfiguration)
-    pub fn internal_access_configuration(self, value: impl Arg<InternalAccessConfiguration>) -> Self { Self(put(self.0, "InternalAccessConfiguration", value.into_expr())) }
+    pub fn internal_access_configuration(self, value: impl Arg<InternalAccessConfiguration>) -> Self { Self(put(self.0, "InternalAccessConfiguration", value)) }
     /// `UnusedAccessConfiguration`: `UnusedAccessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analyzerconfiguration.html#cfn-accessanalyzer-analyzer-analyzerconfiguration-unusedaccessconfiguration)
-    pub fn unused_access_configuration(self, value: impl Arg<UnusedAccessConfiguration>) -> Self { Self(put(self.0, "UnusedAccessConfiguration", value.into_expr())) }
+    pub fn unused_access_configuration(self, value: impl Arg<UnusedAccessConfiguration>) -> Self { Self(put(self.0, "UnusedAccessConfiguration", value)) }
 }
 impl Done for AnalyzerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveRule` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-archiverule.html)
@@ -78,9 +78,9 @@ impl ArchiveRule {
 }
 impl<R0, R1> ArchiveRule<R0, R1> {
     /// `Filter`: list of `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-archiverule.html#cfn-accessanalyzer-analyzer-archiverule-filter)
-    pub fn filter(self, value: impl Arg<Arr<Filter>>) -> ArchiveRule<Set, R1> { ArchiveRule(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<Arr<Filter>>) -> ArchiveRule<Set, R1> { ArchiveRule(put(self.0, "Filter", value), Phase) }
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-archiverule.html#cfn-accessanalyzer-analyzer-archiverule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> ArchiveRule<R0, Set> { ArchiveRule(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> ArchiveRule<R0, Set> { ArchiveRule(put(self.0, "RuleName", value), Phase) }
 }
 impl Done for ArchiveRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html)
@@ -91,15 +91,15 @@ impl Filter {
 }
 impl<R0> Filter<R0> {
     /// `Contains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-contains)
-    pub fn contains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Contains", value.into_expr()), Phase) }
+    pub fn contains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Contains", value), Phase) }
     /// `Eq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-eq)
-    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr()), Phase) }
+    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value), Phase) }
     /// `Exists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-exists)
-    pub fn exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Exists", value.into_expr()), Phase) }
+    pub fn exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Exists", value), Phase) }
     /// `Neq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-neq)
-    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr()), Phase) }
+    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value), Phase) }
     /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-property)
-    pub fn property(self, value: impl Arg<str>) -> Filter<Set> { Filter(put(self.0, "Property", value.into_expr()), Phase) }
+    pub fn property(self, value: impl Arg<str>) -> Filter<Set> { Filter(put(self.0, "Property", value), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InternalAccessAnalysisRule` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrule.html)
@@ -108,7 +108,7 @@ impl InternalAccessAnalysisRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inclusions`: list of `InternalAccessAnalysisRuleCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrule.html#cfn-accessanalyzer-analyzer-internalaccessanalysisrule-inclusions)
-    pub fn inclusions(self, value: impl Arg<Arr<InternalAccessAnalysisRuleCriteria>>) -> Self { Self(put(self.0, "Inclusions", value.into_expr())) }
+    pub fn inclusions(self, value: impl Arg<Arr<InternalAccessAnalysisRuleCriteria>>) -> Self { Self(put(self.0, "Inclusions", value)) }
 }
 impl Done for InternalAccessAnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InternalAccessAnalysisRuleCriteria` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrulecriteria.html)
@@ -117,11 +117,11 @@ impl InternalAccessAnalysisRuleCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrulecriteria.html#cfn-accessanalyzer-analyzer-internalaccessanalysisrulecriteria-accountids)
-    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value)) }
     /// `ResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrulecriteria.html#cfn-accessanalyzer-analyzer-internalaccessanalysisrulecriteria-resourcearns)
-    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr())) }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value)) }
     /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrulecriteria.html#cfn-accessanalyzer-analyzer-internalaccessanalysisrulecriteria-resourcetypes)
-    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value)) }
 }
 impl Done for InternalAccessAnalysisRuleCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InternalAccessConfiguration` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessconfiguration.html)
@@ -130,7 +130,7 @@ impl InternalAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InternalAccessAnalysisRule`: `InternalAccessAnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessconfiguration.html#cfn-accessanalyzer-analyzer-internalaccessconfiguration-internalaccessanalysisrule)
-    pub fn internal_access_analysis_rule(self, value: impl Arg<InternalAccessAnalysisRule>) -> Self { Self(put(self.0, "InternalAccessAnalysisRule", value.into_expr())) }
+    pub fn internal_access_analysis_rule(self, value: impl Arg<InternalAccessAnalysisRule>) -> Self { Self(put(self.0, "InternalAccessAnalysisRule", value)) }
 }
 impl Done for InternalAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UnusedAccessConfiguration` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-unusedaccessconfiguration.html)
@@ -139,9 +139,9 @@ impl UnusedAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnalysisRule`: `AnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-unusedaccessconfiguration.html#cfn-accessanalyzer-analyzer-unusedaccessconfiguration-analysisrule)
-    pub fn analysis_rule(self, value: impl Arg<AnalysisRule>) -> Self { Self(put(self.0, "AnalysisRule", value.into_expr())) }
+    pub fn analysis_rule(self, value: impl Arg<AnalysisRule>) -> Self { Self(put(self.0, "AnalysisRule", value)) }
     /// `UnusedAccessAge`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-unusedaccessconfiguration.html#cfn-accessanalyzer-analyzer-unusedaccessconfiguration-unusedaccessage)
-    pub fn unused_access_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnusedAccessAge", value.into_expr())) }
+    pub fn unused_access_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnusedAccessAge", value)) }
 }
 impl Done for UnusedAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -170,11 +170,11 @@ impl CfnArchiveRuleProps {
 }
 impl<R0, R1, R2> CfnArchiveRuleProps<R0, R1, R2> {
     /// `AnalyzerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#cfn-accessanalyzer-archiverule-analyzername)
-    pub fn analyzer_name(self, value: impl Arg<str>) -> CfnArchiveRuleProps<Set, R1, R2> { CfnArchiveRuleProps(put(self.0, "AnalyzerName", value.into_expr()), Phase) }
+    pub fn analyzer_name(self, value: impl Arg<str>) -> CfnArchiveRuleProps<Set, R1, R2> { CfnArchiveRuleProps(put(self.0, "AnalyzerName", value), Phase) }
     /// `Filter`: map of `FilterItems`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#cfn-accessanalyzer-archiverule-filter)
-    pub fn filter(self, value: impl Arg<Dict<archive_rule::FilterItems>>) -> CfnArchiveRuleProps<R0, Set, R2> { CfnArchiveRuleProps(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<Dict<archive_rule::FilterItems>>) -> CfnArchiveRuleProps<R0, Set, R2> { CfnArchiveRuleProps(put(self.0, "Filter", value), Phase) }
     /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#cfn-accessanalyzer-archiverule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> CfnArchiveRuleProps<R0, R1, Set> { CfnArchiveRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnArchiveRuleProps<R0, R1, Set> { CfnArchiveRuleProps(put(self.0, "RuleName", value), Phase) }
 }
 impl Done for CfnArchiveRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AccessAnalyzer::ArchiveRule`.
@@ -186,13 +186,13 @@ impl FilterItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Contains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html#cfn-accessanalyzer-archiverule-filteritems-contains)
-    pub fn contains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Contains", value.into_expr())) }
+    pub fn contains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Contains", value)) }
     /// `Eq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html#cfn-accessanalyzer-archiverule-filteritems-eq)
-    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
+    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value)) }
     /// `Exists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html#cfn-accessanalyzer-archiverule-filteritems-exists)
-    pub fn exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Exists", value.into_expr())) }
+    pub fn exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Exists", value)) }
     /// `Neq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html#cfn-accessanalyzer-archiverule-filteritems-neq)
-    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr())) }
+    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value)) }
 }
 impl Done for FilterItems { fn into_props(self) -> Bag { self.0 } }
 }

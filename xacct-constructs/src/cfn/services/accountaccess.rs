@@ -35,9 +35,9 @@ impl CfnApplicationProps {
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `IdentitySource`: `IdentitySource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#cfn-accountaccess-application-identitysource)
-    pub fn identity_source(self, value: impl Arg<application::IdentitySource>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "IdentitySource", value.into_expr()), Phase) }
+    pub fn identity_source(self, value: impl Arg<application::IdentitySource>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "IdentitySource", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#cfn-accountaccess-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AccountAccess::Application`.
@@ -51,9 +51,9 @@ impl IdentityCenter {
 }
 impl<R0> IdentityCenter<R0> {
     /// `ApplicationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitycenter.html#cfn-accountaccess-application-identitycenter-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitycenter.html#cfn-accountaccess-application-identitycenter-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> IdentityCenter<Set> { IdentityCenter(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> IdentityCenter<Set> { IdentityCenter(put(self.0, "InstanceArn", value), Phase) }
 }
 impl Done for IdentityCenter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySource` of `AWS::AccountAccess::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitysource.html)
@@ -64,7 +64,7 @@ impl IdentitySource {
 }
 impl<R0> IdentitySource<R0> {
     /// `IdentityCenter`: `IdentityCenter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitysource.html#cfn-accountaccess-application-identitysource-identitycenter)
-    pub fn identity_center(self, value: impl Arg<IdentityCenter>) -> IdentitySource<Set> { IdentitySource(put(self.0, "IdentityCenter", value.into_expr()), Phase) }
+    pub fn identity_center(self, value: impl Arg<IdentityCenter>) -> IdentitySource<Set> { IdentitySource(put(self.0, "IdentityCenter", value), Phase) }
 }
 impl Done for IdentitySource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -93,9 +93,9 @@ impl CfnEntitlementProps {
 }
 impl<R0, R1> CfnEntitlementProps<R0, R1> {
     /// `ApplicationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-entitlement.html#cfn-accountaccess-entitlement-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1> { CfnEntitlementProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1> { CfnEntitlementProps(put(self.0, "ApplicationArn", value), Phase) }
     /// `Entitlement`: `Entitlement`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-entitlement.html#cfn-accountaccess-entitlement-entitlement)
-    pub fn entitlement(self, value: impl Arg<entitlement::Entitlement>) -> CfnEntitlementProps<R0, Set> { CfnEntitlementProps(put(self.0, "Entitlement", value.into_expr()), Phase) }
+    pub fn entitlement(self, value: impl Arg<entitlement::Entitlement>) -> CfnEntitlementProps<R0, Set> { CfnEntitlementProps(put(self.0, "Entitlement", value), Phase) }
 }
 impl Done for CfnEntitlementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AccountAccess::Entitlement`.
@@ -109,7 +109,7 @@ impl Entitlement {
 }
 impl<R0> Entitlement<R0> {
     /// `PrincipalRole`: `PrincipalRoleEntitlement`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-entitlement.html#cfn-accountaccess-entitlement-entitlement-principalrole)
-    pub fn principal_role(self, value: impl Arg<PrincipalRoleEntitlement>) -> Entitlement<Set> { Entitlement(put(self.0, "PrincipalRole", value.into_expr()), Phase) }
+    pub fn principal_role(self, value: impl Arg<PrincipalRoleEntitlement>) -> Entitlement<Set> { Entitlement(put(self.0, "PrincipalRole", value), Phase) }
 }
 impl Done for Entitlement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityCenterPrincipal` of `AWS::AccountAccess::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-identitycenterprincipal.html)
@@ -118,9 +118,9 @@ impl IdentityCenterPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-identitycenterprincipal.html#cfn-accountaccess-entitlement-identitycenterprincipal-groupid)
-    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr())) }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value)) }
     /// `UserId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-identitycenterprincipal.html#cfn-accountaccess-entitlement-identitycenterprincipal-userid)
-    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
+    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value)) }
 }
 impl Done for IdentityCenterPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Principal` of `AWS::AccountAccess::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principal.html)
@@ -131,7 +131,7 @@ impl Principal {
 }
 impl<R0> Principal<R0> {
     /// `IdentityCenter`: `IdentityCenterPrincipal`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principal.html#cfn-accountaccess-entitlement-principal-identitycenter)
-    pub fn identity_center(self, value: impl Arg<IdentityCenterPrincipal>) -> Principal<Set> { Principal(put(self.0, "IdentityCenter", value.into_expr()), Phase) }
+    pub fn identity_center(self, value: impl Arg<IdentityCenterPrincipal>) -> Principal<Set> { Principal(put(self.0, "IdentityCenter", value), Phase) }
 }
 impl Done for Principal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrincipalRoleEntitlement` of `AWS::AccountAccess::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principalroleentitlement.html)
@@ -142,11 +142,11 @@ impl PrincipalRoleEntitlement {
 }
 impl<R0, R1> PrincipalRoleEntitlement<R0, R1> {
     /// `Account`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principalroleentitlement.html#cfn-accountaccess-entitlement-principalroleentitlement-account)
-    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
+    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value), Phase) }
     /// `Principal`: `Principal`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principalroleentitlement.html#cfn-accountaccess-entitlement-principalroleentitlement-principal)
-    pub fn principal(self, value: impl Arg<Principal>) -> PrincipalRoleEntitlement<Set, R1> { PrincipalRoleEntitlement(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<Principal>) -> PrincipalRoleEntitlement<Set, R1> { PrincipalRoleEntitlement(put(self.0, "Principal", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principalroleentitlement.html#cfn-accountaccess-entitlement-principalroleentitlement-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PrincipalRoleEntitlement<R0, Set> { PrincipalRoleEntitlement(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PrincipalRoleEntitlement<R0, Set> { PrincipalRoleEntitlement(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for PrincipalRoleEntitlement { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,19 +27,19 @@ impl CfnCertificateProps {
 }
 impl<R0, R1, R2, R3> CfnCertificateProps<R0, R1, R2, R3> {
     /// `ApiPassthrough`: `ApiPassthrough`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificate.html#cfn-acmpca-certificate-apipassthrough)
-    pub fn api_passthrough(self, value: impl Arg<certificate::ApiPassthrough>) -> Self { Self(put(self.0, "ApiPassthrough", value.into_expr()), Phase) }
+    pub fn api_passthrough(self, value: impl Arg<certificate::ApiPassthrough>) -> Self { Self(put(self.0, "ApiPassthrough", value), Phase) }
     /// `CertificateAuthorityArn`: `AcmpcaCertificateAuthorityArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificate.html#cfn-acmpca-certificate-certificateauthorityarn)
-    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnCertificateProps<Set, R1, R2, R3> { CfnCertificateProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
+    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnCertificateProps<Set, R1, R2, R3> { CfnCertificateProps(put(self.0, "CertificateAuthorityArn", value), Phase) }
     /// `CertificateSigningRequest`: `AcmpcaCertificateAuthorityCertificateSigningRequest`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificate.html#cfn-acmpca-certificate-certificatesigningrequest)
-    pub fn certificate_signing_request(self, value: impl Arg<kind::AcmpcaCertificateAuthorityCertificateSigningRequest>) -> CfnCertificateProps<R0, Set, R2, R3> { CfnCertificateProps(put(self.0, "CertificateSigningRequest", value.into_expr()), Phase) }
+    pub fn certificate_signing_request(self, value: impl Arg<kind::AcmpcaCertificateAuthorityCertificateSigningRequest>) -> CfnCertificateProps<R0, Set, R2, R3> { CfnCertificateProps(put(self.0, "CertificateSigningRequest", value), Phase) }
     /// `SigningAlgorithm`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificate.html#cfn-acmpca-certificate-signingalgorithm)
-    pub fn signing_algorithm(self, value: impl Arg<str>) -> CfnCertificateProps<R0, R1, Set, R3> { CfnCertificateProps(put(self.0, "SigningAlgorithm", value.into_expr()), Phase) }
+    pub fn signing_algorithm(self, value: impl Arg<str>) -> CfnCertificateProps<R0, R1, Set, R3> { CfnCertificateProps(put(self.0, "SigningAlgorithm", value), Phase) }
     /// `TemplateArn`: `AcmpcaCertificateAuthorityArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificate.html#cfn-acmpca-certificate-templatearn)
-    pub fn template_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> Self { Self(put(self.0, "TemplateArn", value.into_expr()), Phase) }
+    pub fn template_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> Self { Self(put(self.0, "TemplateArn", value), Phase) }
     /// `Validity`: `Validity`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificate.html#cfn-acmpca-certificate-validity)
-    pub fn validity(self, value: impl Arg<certificate::Validity>) -> CfnCertificateProps<R0, R1, R2, Set> { CfnCertificateProps(put(self.0, "Validity", value.into_expr()), Phase) }
+    pub fn validity(self, value: impl Arg<certificate::Validity>) -> CfnCertificateProps<R0, R1, R2, Set> { CfnCertificateProps(put(self.0, "Validity", value), Phase) }
     /// `ValidityNotBefore`: `Validity`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificate.html#cfn-acmpca-certificate-validitynotbefore)
-    pub fn validity_not_before(self, value: impl Arg<certificate::Validity>) -> Self { Self(put(self.0, "ValidityNotBefore", value.into_expr()), Phase) }
+    pub fn validity_not_before(self, value: impl Arg<certificate::Validity>) -> Self { Self(put(self.0, "ValidityNotBefore", value), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ACMPCA::Certificate`.
@@ -51,9 +51,9 @@ impl ApiPassthrough {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extensions`: `Extensions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-apipassthrough.html#cfn-acmpca-certificate-apipassthrough-extensions)
-    pub fn extensions(self, value: impl Arg<Extensions>) -> Self { Self(put(self.0, "Extensions", value.into_expr())) }
+    pub fn extensions(self, value: impl Arg<Extensions>) -> Self { Self(put(self.0, "Extensions", value)) }
     /// `Subject`: `Subject`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-apipassthrough.html#cfn-acmpca-certificate-apipassthrough-subject)
-    pub fn subject(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "Subject", value.into_expr())) }
+    pub fn subject(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "Subject", value)) }
 }
 impl Done for ApiPassthrough { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAttribute` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customattribute.html)
@@ -64,9 +64,9 @@ impl CustomAttribute {
 }
 impl<R0, R1> CustomAttribute<R0, R1> {
     /// `ObjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customattribute.html#cfn-acmpca-certificate-customattribute-objectidentifier)
-    pub fn object_identifier(self, value: impl Arg<str>) -> CustomAttribute<Set, R1> { CustomAttribute(put(self.0, "ObjectIdentifier", value.into_expr()), Phase) }
+    pub fn object_identifier(self, value: impl Arg<str>) -> CustomAttribute<Set, R1> { CustomAttribute(put(self.0, "ObjectIdentifier", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customattribute.html#cfn-acmpca-certificate-customattribute-value)
-    pub fn value(self, value: impl Arg<str>) -> CustomAttribute<R0, Set> { CustomAttribute(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomAttribute<R0, Set> { CustomAttribute(put(self.0, "Value", value), Phase) }
 }
 impl Done for CustomAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomExtension` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customextension.html)
@@ -77,11 +77,11 @@ impl CustomExtension {
 }
 impl<R0, R1> CustomExtension<R0, R1> {
     /// `Critical`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customextension.html#cfn-acmpca-certificate-customextension-critical)
-    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr()), Phase) }
+    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value), Phase) }
     /// `ObjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customextension.html#cfn-acmpca-certificate-customextension-objectidentifier)
-    pub fn object_identifier(self, value: impl Arg<str>) -> CustomExtension<Set, R1> { CustomExtension(put(self.0, "ObjectIdentifier", value.into_expr()), Phase) }
+    pub fn object_identifier(self, value: impl Arg<str>) -> CustomExtension<Set, R1> { CustomExtension(put(self.0, "ObjectIdentifier", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customextension.html#cfn-acmpca-certificate-customextension-value)
-    pub fn value(self, value: impl Arg<str>) -> CustomExtension<R0, Set> { CustomExtension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomExtension<R0, Set> { CustomExtension(put(self.0, "Value", value), Phase) }
 }
 impl Done for CustomExtension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiPartyName` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-edipartyname.html)
@@ -92,9 +92,9 @@ impl EdiPartyName {
 }
 impl<R0, R1> EdiPartyName<R0, R1> {
     /// `NameAssigner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-edipartyname.html#cfn-acmpca-certificate-edipartyname-nameassigner)
-    pub fn name_assigner(self, value: impl Arg<str>) -> EdiPartyName<Set, R1> { EdiPartyName(put(self.0, "NameAssigner", value.into_expr()), Phase) }
+    pub fn name_assigner(self, value: impl Arg<str>) -> EdiPartyName<Set, R1> { EdiPartyName(put(self.0, "NameAssigner", value), Phase) }
     /// `PartyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-edipartyname.html#cfn-acmpca-certificate-edipartyname-partyname)
-    pub fn party_name(self, value: impl Arg<str>) -> EdiPartyName<R0, Set> { EdiPartyName(put(self.0, "PartyName", value.into_expr()), Phase) }
+    pub fn party_name(self, value: impl Arg<str>) -> EdiPartyName<R0, Set> { EdiPartyName(put(self.0, "PartyName", value), Phase) }
 }
 impl Done for EdiPartyName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtendedKeyUsage` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extendedkeyusage.html)
@@ -103,9 +103,9 @@ impl ExtendedKeyUsage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExtendedKeyUsageObjectIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extendedkeyusage.html#cfn-acmpca-certificate-extendedkeyusage-extendedkeyusageobjectidentifier)
-    pub fn extended_key_usage_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedKeyUsageObjectIdentifier", value.into_expr())) }
+    pub fn extended_key_usage_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedKeyUsageObjectIdentifier", value)) }
     /// `ExtendedKeyUsageType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extendedkeyusage.html#cfn-acmpca-certificate-extendedkeyusage-extendedkeyusagetype)
-    pub fn extended_key_usage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedKeyUsageType", value.into_expr())) }
+    pub fn extended_key_usage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedKeyUsageType", value)) }
 }
 impl Done for ExtendedKeyUsage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Extensions` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extensions.html)
@@ -114,15 +114,15 @@ impl Extensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificatePolicies`: list of `PolicyInformation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extensions.html#cfn-acmpca-certificate-extensions-certificatepolicies)
-    pub fn certificate_policies(self, value: impl Arg<Arr<PolicyInformation>>) -> Self { Self(put(self.0, "CertificatePolicies", value.into_expr())) }
+    pub fn certificate_policies(self, value: impl Arg<Arr<PolicyInformation>>) -> Self { Self(put(self.0, "CertificatePolicies", value)) }
     /// `CustomExtensions`: list of `CustomExtension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extensions.html#cfn-acmpca-certificate-extensions-customextensions)
-    pub fn custom_extensions(self, value: impl Arg<Arr<CustomExtension>>) -> Self { Self(put(self.0, "CustomExtensions", value.into_expr())) }
+    pub fn custom_extensions(self, value: impl Arg<Arr<CustomExtension>>) -> Self { Self(put(self.0, "CustomExtensions", value)) }
     /// `ExtendedKeyUsage`: list of `ExtendedKeyUsage`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extensions.html#cfn-acmpca-certificate-extensions-extendedkeyusage)
-    pub fn extended_key_usage(self, value: impl Arg<Arr<ExtendedKeyUsage>>) -> Self { Self(put(self.0, "ExtendedKeyUsage", value.into_expr())) }
+    pub fn extended_key_usage(self, value: impl Arg<Arr<ExtendedKeyUsage>>) -> Self { Self(put(self.0, "ExtendedKeyUsage", value)) }
     /// `KeyUsage`: `KeyUsage`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extensions.html#cfn-acmpca-certificate-extensions-keyusage)
-    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value.into_expr())) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value)) }
     /// `SubjectAlternativeNames`: list of `GeneralName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extensions.html#cfn-acmpca-certificate-extensions-subjectalternativenames)
-    pub fn subject_alternative_names(self, value: impl Arg<Arr<GeneralName>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr())) }
+    pub fn subject_alternative_names(self, value: impl Arg<Arr<GeneralName>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value)) }
 }
 impl Done for Extensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralName` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html)
@@ -131,21 +131,21 @@ impl GeneralName {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryName`: `Subject`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html#cfn-acmpca-certificate-generalname-directoryname)
-    pub fn directory_name(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
+    pub fn directory_name(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "DirectoryName", value)) }
     /// `DnsName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html#cfn-acmpca-certificate-generalname-dnsname)
-    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value.into_expr())) }
+    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value)) }
     /// `EdiPartyName`: `EdiPartyName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html#cfn-acmpca-certificate-generalname-edipartyname)
-    pub fn edi_party_name(self, value: impl Arg<EdiPartyName>) -> Self { Self(put(self.0, "EdiPartyName", value.into_expr())) }
+    pub fn edi_party_name(self, value: impl Arg<EdiPartyName>) -> Self { Self(put(self.0, "EdiPartyName", value)) }
     /// `IpAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html#cfn-acmpca-certificate-generalname-ipaddress)
-    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr())) }
+    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value)) }
     /// `OtherName`: `OtherName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html#cfn-acmpca-certificate-generalname-othername)
-    pub fn other_name(self, value: impl Arg<OtherName>) -> Self { Self(put(self.0, "OtherName", value.into_expr())) }
+    pub fn other_name(self, value: impl Arg<OtherName>) -> Self { Self(put(self.0, "OtherName", value)) }
     /// `RegisteredId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html#cfn-acmpca-certificate-generalname-registeredid)
-    pub fn registered_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegisteredId", value.into_expr())) }
+    pub fn registered_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegisteredId", value)) }
     /// `Rfc822Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html#cfn-acmpca-certificate-generalname-rfc822name)
-    pub fn rfc822_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Rfc822Name", value.into_expr())) }
+    pub fn rfc822_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Rfc822Name", value)) }
     /// `UniformResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html#cfn-acmpca-certificate-generalname-uniformresourceidentifier)
-    pub fn uniform_resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UniformResourceIdentifier", value.into_expr())) }
+    pub fn uniform_resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UniformResourceIdentifier", value)) }
 }
 impl Done for GeneralName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsage` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html)
@@ -154,23 +154,23 @@ impl KeyUsage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CRLSign`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-crlsign)
-    pub fn crl_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CRLSign", value.into_expr())) }
+    pub fn crl_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CRLSign", value)) }
     /// `DataEncipherment`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-dataencipherment)
-    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value.into_expr())) }
+    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value)) }
     /// `DecipherOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-decipheronly)
-    pub fn decipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DecipherOnly", value.into_expr())) }
+    pub fn decipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DecipherOnly", value)) }
     /// `DigitalSignature`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-digitalsignature)
-    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value.into_expr())) }
+    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value)) }
     /// `EncipherOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-encipheronly)
-    pub fn encipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncipherOnly", value.into_expr())) }
+    pub fn encipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncipherOnly", value)) }
     /// `KeyAgreement`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-keyagreement)
-    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
+    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value)) }
     /// `KeyCertSign`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-keycertsign)
-    pub fn key_cert_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyCertSign", value.into_expr())) }
+    pub fn key_cert_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyCertSign", value)) }
     /// `KeyEncipherment`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-keyencipherment)
-    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value.into_expr())) }
+    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value)) }
     /// `NonRepudiation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html#cfn-acmpca-certificate-keyusage-nonrepudiation)
-    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value.into_expr())) }
+    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value)) }
 }
 impl Done for KeyUsage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OtherName` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-othername.html)
@@ -181,9 +181,9 @@ impl OtherName {
 }
 impl<R0, R1> OtherName<R0, R1> {
     /// `TypeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-othername.html#cfn-acmpca-certificate-othername-typeid)
-    pub fn type_id(self, value: impl Arg<str>) -> OtherName<Set, R1> { OtherName(put(self.0, "TypeId", value.into_expr()), Phase) }
+    pub fn type_id(self, value: impl Arg<str>) -> OtherName<Set, R1> { OtherName(put(self.0, "TypeId", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-othername.html#cfn-acmpca-certificate-othername-value)
-    pub fn value(self, value: impl Arg<str>) -> OtherName<R0, Set> { OtherName(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> OtherName<R0, Set> { OtherName(put(self.0, "Value", value), Phase) }
 }
 impl Done for OtherName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyInformation` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-policyinformation.html)
@@ -194,9 +194,9 @@ impl PolicyInformation {
 }
 impl<R0> PolicyInformation<R0> {
     /// `CertPolicyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-policyinformation.html#cfn-acmpca-certificate-policyinformation-certpolicyid)
-    pub fn cert_policy_id(self, value: impl Arg<str>) -> PolicyInformation<Set> { PolicyInformation(put(self.0, "CertPolicyId", value.into_expr()), Phase) }
+    pub fn cert_policy_id(self, value: impl Arg<str>) -> PolicyInformation<Set> { PolicyInformation(put(self.0, "CertPolicyId", value), Phase) }
     /// `PolicyQualifiers`: list of `PolicyQualifierInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-policyinformation.html#cfn-acmpca-certificate-policyinformation-policyqualifiers)
-    pub fn policy_qualifiers(self, value: impl Arg<Arr<PolicyQualifierInfo>>) -> Self { Self(put(self.0, "PolicyQualifiers", value.into_expr()), Phase) }
+    pub fn policy_qualifiers(self, value: impl Arg<Arr<PolicyQualifierInfo>>) -> Self { Self(put(self.0, "PolicyQualifiers", value), Phase) }
 }
 impl Done for PolicyInformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyQualifierInfo` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-policyqualifierinfo.html)
@@ -207,9 +207,9 @@ impl PolicyQualifierInfo {
 }
 impl<R0, R1> PolicyQualifierInfo<R0, R1> {
     /// `PolicyQualifierId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-policyqualifierinfo.html#cfn-acmpca-certificate-policyqualifierinfo-policyqualifierid)
-    pub fn policy_qualifier_id(self, value: impl Arg<str>) -> PolicyQualifierInfo<Set, R1> { PolicyQualifierInfo(put(self.0, "PolicyQualifierId", value.into_expr()), Phase) }
+    pub fn policy_qualifier_id(self, value: impl Arg<str>) -> PolicyQualifierInfo<Set, R1> { PolicyQualifierInfo(put(self.0, "PolicyQualifierId", value), Phase) }
     /// `Qualifier`: `Qualifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-policyqualifierinfo.html#cfn-acmpca-certificate-policyqualifierinfo-qualifier)
-    pub fn qualifier(self, value: impl Arg<Qualifier>) -> PolicyQualifierInfo<R0, Set> { PolicyQualifierInfo(put(self.0, "Qualifier", value.into_expr()), Phase) }
+    pub fn qualifier(self, value: impl Arg<Qualifier>) -> PolicyQualifierInfo<R0, Set> { PolicyQualifierInfo(put(self.0, "Qualifier", value), Phase) }
 }
 impl Done for PolicyQualifierInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Qualifier` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-qualifier.html)
@@ -220,7 +220,7 @@ impl Qualifier {
 }
 impl<R0> Qualifier<R0> {
     /// `CpsUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-qualifier.html#cfn-acmpca-certificate-qualifier-cpsuri)
-    pub fn cps_uri(self, value: impl Arg<str>) -> Qualifier<Set> { Qualifier(put(self.0, "CpsUri", value.into_expr()), Phase) }
+    pub fn cps_uri(self, value: impl Arg<str>) -> Qualifier<Set> { Qualifier(put(self.0, "CpsUri", value), Phase) }
 }
 impl Done for Qualifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subject` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html)
@@ -229,35 +229,35 @@ impl Subject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CommonName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-commonname)
-    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value.into_expr())) }
+    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value)) }
     /// `Country`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-country)
-    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
+    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value)) }
     /// `CustomAttributes`: list of `CustomAttribute`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-customattributes)
-    pub fn custom_attributes(self, value: impl Arg<Arr<CustomAttribute>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr())) }
+    pub fn custom_attributes(self, value: impl Arg<Arr<CustomAttribute>>) -> Self { Self(put(self.0, "CustomAttributes", value)) }
     /// `DistinguishedNameQualifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-distinguishednamequalifier)
-    pub fn distinguished_name_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistinguishedNameQualifier", value.into_expr())) }
+    pub fn distinguished_name_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistinguishedNameQualifier", value)) }
     /// `GenerationQualifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-generationqualifier)
-    pub fn generation_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerationQualifier", value.into_expr())) }
+    pub fn generation_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerationQualifier", value)) }
     /// `GivenName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-givenname)
-    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value.into_expr())) }
+    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value)) }
     /// `Initials`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-initials)
-    pub fn initials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Initials", value.into_expr())) }
+    pub fn initials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Initials", value)) }
     /// `Locality`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-locality)
-    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value.into_expr())) }
+    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value)) }
     /// `Organization`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-organization)
-    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value)) }
     /// `OrganizationalUnit`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-organizationalunit)
-    pub fn organizational_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnit", value.into_expr())) }
+    pub fn organizational_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnit", value)) }
     /// `Pseudonym`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-pseudonym)
-    pub fn pseudonym(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pseudonym", value.into_expr())) }
+    pub fn pseudonym(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pseudonym", value)) }
     /// `SerialNumber`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-serialnumber)
-    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value.into_expr())) }
+    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value)) }
     /// `State`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
     /// `Surname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-surname)
-    pub fn surname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Surname", value.into_expr())) }
+    pub fn surname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Surname", value)) }
     /// `Title`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html#cfn-acmpca-certificate-subject-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
 }
 impl Done for Subject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validity` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-validity.html)
@@ -268,9 +268,9 @@ impl Validity {
 }
 impl<R0, R1> Validity<R0, R1> {
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-validity.html#cfn-acmpca-certificate-validity-type)
-    pub fn type_(self, value: impl Arg<str>) -> Validity<Set, R1> { Validity(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Validity<Set, R1> { Validity(put(self.0, "Type", value), Phase) }
     /// `Value`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-validity.html#cfn-acmpca-certificate-validity-value)
-    pub fn value(self, value: impl Arg<f64>) -> Validity<R0, Set> { Validity(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> Validity<R0, Set> { Validity(put(self.0, "Value", value), Phase) }
 }
 impl Done for Validity { fn into_props(self) -> Bag { self.0 } }
 }
@@ -297,23 +297,23 @@ impl CfnCertificateAuthorityProps {
 }
 impl<R0, R1, R2, R3> CfnCertificateAuthorityProps<R0, R1, R2, R3> {
     /// `CsrExtensions`: `CsrExtensions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-csrextensions)
-    pub fn csr_extensions(self, value: impl Arg<certificate_authority::CsrExtensions>) -> Self { Self(put(self.0, "CsrExtensions", value.into_expr()), Phase) }
+    pub fn csr_extensions(self, value: impl Arg<certificate_authority::CsrExtensions>) -> Self { Self(put(self.0, "CsrExtensions", value), Phase) }
     /// `KeyAlgorithm`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-keyalgorithm)
-    pub fn key_algorithm(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set, R1, R2, R3> { CfnCertificateAuthorityProps(put(self.0, "KeyAlgorithm", value.into_expr()), Phase) }
+    pub fn key_algorithm(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set, R1, R2, R3> { CfnCertificateAuthorityProps(put(self.0, "KeyAlgorithm", value), Phase) }
     /// `KeyStorageSecurityStandard`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-keystoragesecuritystandard)
-    pub fn key_storage_security_standard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyStorageSecurityStandard", value.into_expr()), Phase) }
+    pub fn key_storage_security_standard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyStorageSecurityStandard", value), Phase) }
     /// `RevocationConfiguration`: `RevocationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-revocationconfiguration)
-    pub fn revocation_configuration(self, value: impl Arg<certificate_authority::RevocationConfiguration>) -> Self { Self(put(self.0, "RevocationConfiguration", value.into_expr()), Phase) }
+    pub fn revocation_configuration(self, value: impl Arg<certificate_authority::RevocationConfiguration>) -> Self { Self(put(self.0, "RevocationConfiguration", value), Phase) }
     /// `SigningAlgorithm`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-signingalgorithm)
-    pub fn signing_algorithm(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<R0, Set, R2, R3> { CfnCertificateAuthorityProps(put(self.0, "SigningAlgorithm", value.into_expr()), Phase) }
+    pub fn signing_algorithm(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<R0, Set, R2, R3> { CfnCertificateAuthorityProps(put(self.0, "SigningAlgorithm", value), Phase) }
     /// `Subject`: `Subject`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-subject)
-    pub fn subject(self, value: impl Arg<certificate_authority::Subject>) -> CfnCertificateAuthorityProps<R0, R1, Set, R3> { CfnCertificateAuthorityProps(put(self.0, "Subject", value.into_expr()), Phase) }
+    pub fn subject(self, value: impl Arg<certificate_authority::Subject>) -> CfnCertificateAuthorityProps<R0, R1, Set, R3> { CfnCertificateAuthorityProps(put(self.0, "Subject", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<R0, R1, R2, Set> { CfnCertificateAuthorityProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<R0, R1, R2, Set> { CfnCertificateAuthorityProps(put(self.0, "Type", value), Phase) }
     /// `UsageMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html#cfn-acmpca-certificateauthority-usagemode)
-    pub fn usage_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageMode", value.into_expr()), Phase) }
+    pub fn usage_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageMode", value), Phase) }
 }
 impl Done for CfnCertificateAuthorityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ACMPCA::CertificateAuthority`.
@@ -327,9 +327,9 @@ impl AccessDescription {
 }
 impl<R0, R1> AccessDescription<R0, R1> {
     /// `AccessLocation`: `GeneralName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-accessdescription.html#cfn-acmpca-certificateauthority-accessdescription-accesslocation)
-    pub fn access_location(self, value: impl Arg<GeneralName>) -> AccessDescription<Set, R1> { AccessDescription(put(self.0, "AccessLocation", value.into_expr()), Phase) }
+    pub fn access_location(self, value: impl Arg<GeneralName>) -> AccessDescription<Set, R1> { AccessDescription(put(self.0, "AccessLocation", value), Phase) }
     /// `AccessMethod`: `AccessMethod`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-accessdescription.html#cfn-acmpca-certificateauthority-accessdescription-accessmethod)
-    pub fn access_method(self, value: impl Arg<AccessMethod>) -> AccessDescription<R0, Set> { AccessDescription(put(self.0, "AccessMethod", value.into_expr()), Phase) }
+    pub fn access_method(self, value: impl Arg<AccessMethod>) -> AccessDescription<R0, Set> { AccessDescription(put(self.0, "AccessMethod", value), Phase) }
 }
 impl Done for AccessDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessMethod` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-accessmethod.html)
@@ -338,9 +338,9 @@ impl AccessMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessMethodType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-accessmethod.html#cfn-acmpca-certificateauthority-accessmethod-accessmethodtype)
-    pub fn access_method_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessMethodType", value.into_expr())) }
+    pub fn access_method_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessMethodType", value)) }
     /// `CustomObjectIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-accessmethod.html#cfn-acmpca-certificateauthority-accessmethod-customobjectidentifier)
-    pub fn custom_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomObjectIdentifier", value.into_expr())) }
+    pub fn custom_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomObjectIdentifier", value)) }
 }
 impl Done for AccessMethod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrlConfiguration` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html)
@@ -351,21 +351,21 @@ impl CrlConfiguration {
 }
 impl<R0> CrlConfiguration<R0> {
     /// `CrlDistributionPointExtensionConfiguration`: `CrlDistributionPointExtensionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html#cfn-acmpca-certificateauthority-crlconfiguration-crldistributionpointextensionconfiguration)
-    pub fn crl_distribution_point_extension_configuration(self, value: impl Arg<CrlDistributionPointExtensionConfiguration>) -> Self { Self(put(self.0, "CrlDistributionPointExtensionConfiguration", value.into_expr()), Phase) }
+    pub fn crl_distribution_point_extension_configuration(self, value: impl Arg<CrlDistributionPointExtensionConfiguration>) -> Self { Self(put(self.0, "CrlDistributionPointExtensionConfiguration", value), Phase) }
     /// `CrlType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html#cfn-acmpca-certificateauthority-crlconfiguration-crltype)
-    pub fn crl_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrlType", value.into_expr()), Phase) }
+    pub fn crl_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrlType", value), Phase) }
     /// `CustomCname`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html#cfn-acmpca-certificateauthority-crlconfiguration-customcname)
-    pub fn custom_cname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCname", value.into_expr()), Phase) }
+    pub fn custom_cname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCname", value), Phase) }
     /// `CustomPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html#cfn-acmpca-certificateauthority-crlconfiguration-custompath)
-    pub fn custom_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomPath", value.into_expr()), Phase) }
+    pub fn custom_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomPath", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html#cfn-acmpca-certificateauthority-crlconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> CrlConfiguration<Set> { CrlConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CrlConfiguration<Set> { CrlConfiguration(put(self.0, "Enabled", value), Phase) }
     /// `ExpirationInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html#cfn-acmpca-certificateauthority-crlconfiguration-expirationindays)
-    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr()), Phase) }
+    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value), Phase) }
     /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html#cfn-acmpca-certificateauthority-crlconfiguration-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value), Phase) }
     /// `S3ObjectAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html#cfn-acmpca-certificateauthority-crlconfiguration-s3objectacl)
-    pub fn s3_object_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectAcl", value.into_expr()), Phase) }
+    pub fn s3_object_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectAcl", value), Phase) }
 }
 impl Done for CrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrlDistributionPointExtensionConfiguration` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crldistributionpointextensionconfiguration.html)
@@ -376,7 +376,7 @@ impl CrlDistributionPointExtensionConfiguration {
 }
 impl<R0> CrlDistributionPointExtensionConfiguration<R0> {
     /// `OmitExtension`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crldistributionpointextensionconfiguration.html#cfn-acmpca-certificateauthority-crldistributionpointextensionconfiguration-omitextension)
-    pub fn omit_extension(self, value: impl Arg<bool>) -> CrlDistributionPointExtensionConfiguration<Set> { CrlDistributionPointExtensionConfiguration(put(self.0, "OmitExtension", value.into_expr()), Phase) }
+    pub fn omit_extension(self, value: impl Arg<bool>) -> CrlDistributionPointExtensionConfiguration<Set> { CrlDistributionPointExtensionConfiguration(put(self.0, "OmitExtension", value), Phase) }
 }
 impl Done for CrlDistributionPointExtensionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CsrExtensions` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-csrextensions.html)
@@ -385,9 +385,9 @@ impl CsrExtensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyUsage`: `KeyUsage`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-csrextensions.html#cfn-acmpca-certificateauthority-csrextensions-keyusage)
-    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value.into_expr())) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value)) }
     /// `SubjectInformationAccess`: list of `AccessDescription`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-csrextensions.html#cfn-acmpca-certificateauthority-csrextensions-subjectinformationaccess)
-    pub fn subject_information_access(self, value: impl Arg<Arr<AccessDescription>>) -> Self { Self(put(self.0, "SubjectInformationAccess", value.into_expr())) }
+    pub fn subject_information_access(self, value: impl Arg<Arr<AccessDescription>>) -> Self { Self(put(self.0, "SubjectInformationAccess", value)) }
 }
 impl Done for CsrExtensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAttribute` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-customattribute.html)
@@ -398,9 +398,9 @@ impl CustomAttribute {
 }
 impl<R0, R1> CustomAttribute<R0, R1> {
     /// `ObjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-customattribute.html#cfn-acmpca-certificateauthority-customattribute-objectidentifier)
-    pub fn object_identifier(self, value: impl Arg<str>) -> CustomAttribute<Set, R1> { CustomAttribute(put(self.0, "ObjectIdentifier", value.into_expr()), Phase) }
+    pub fn object_identifier(self, value: impl Arg<str>) -> CustomAttribute<Set, R1> { CustomAttribute(put(self.0, "ObjectIdentifier", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-customattribute.html#cfn-acmpca-certificateauthority-customattribute-value)
-    pub fn value(self, value: impl Arg<str>) -> CustomAttribute<R0, Set> { CustomAttribute(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomAttribute<R0, Set> { CustomAttribute(put(self.0, "Value", value), Phase) }
 }
 impl Done for CustomAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiPartyName` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-edipartyname.html)
@@ -411,9 +411,9 @@ impl EdiPartyName {
 }
 impl<R0> EdiPartyName<R0> {
     /// `NameAssigner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-edipartyname.html#cfn-acmpca-certificateauthority-edipartyname-nameassigner)
-    pub fn name_assigner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameAssigner", value.into_expr()), Phase) }
+    pub fn name_assigner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameAssigner", value), Phase) }
     /// `PartyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-edipartyname.html#cfn-acmpca-certificateauthority-edipartyname-partyname)
-    pub fn party_name(self, value: impl Arg<str>) -> EdiPartyName<Set> { EdiPartyName(put(self.0, "PartyName", value.into_expr()), Phase) }
+    pub fn party_name(self, value: impl Arg<str>) -> EdiPartyName<Set> { EdiPartyName(put(self.0, "PartyName", value), Phase) }
 }
 impl Done for EdiPartyName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralName` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html)
@@ -422,21 +422,21 @@ impl GeneralName {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryName`: `Subject`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html#cfn-acmpca-certificateauthority-generalname-directoryname)
-    pub fn directory_name(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
+    pub fn directory_name(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "DirectoryName", value)) }
     /// `DnsName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html#cfn-acmpca-certificateauthority-generalname-dnsname)
-    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value.into_expr())) }
+    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value)) }
     /// `EdiPartyName`: `EdiPartyName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html#cfn-acmpca-certificateauthority-generalname-edipartyname)
-    pub fn edi_party_name(self, value: impl Arg<EdiPartyName>) -> Self { Self(put(self.0, "EdiPartyName", value.into_expr())) }
+    pub fn edi_party_name(self, value: impl Arg<EdiPartyName>) -> Self { Self(put(self.0, "EdiPartyName", value)) }
     /// `IpAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html#cfn-acmpca-certificateauthority-generalname-ipaddress)
-    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr())) }
+    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value)) }
     /// `OtherName`: `OtherName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html#cfn-acmpca-certificateauthority-generalname-othername)
-    pub fn other_name(self, value: impl Arg<OtherName>) -> Self { Self(put(self.0, "OtherName", value.into_expr())) }
+    pub fn other_name(self, value: impl Arg<OtherName>) -> Self { Self(put(self.0, "OtherName", value)) }
     /// `RegisteredId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html#cfn-acmpca-certificateauthority-generalname-registeredid)
-    pub fn registered_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegisteredId", value.into_expr())) }
+    pub fn registered_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegisteredId", value)) }
     /// `Rfc822Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html#cfn-acmpca-certificateauthority-generalname-rfc822name)
-    pub fn rfc822_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Rfc822Name", value.into_expr())) }
+    pub fn rfc822_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Rfc822Name", value)) }
     /// `UniformResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html#cfn-acmpca-certificateauthority-generalname-uniformresourceidentifier)
-    pub fn uniform_resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UniformResourceIdentifier", value.into_expr())) }
+    pub fn uniform_resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UniformResourceIdentifier", value)) }
 }
 impl Done for GeneralName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsage` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html)
@@ -445,23 +445,23 @@ impl KeyUsage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CRLSign`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-crlsign)
-    pub fn crl_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CRLSign", value.into_expr())) }
+    pub fn crl_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CRLSign", value)) }
     /// `DataEncipherment`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-dataencipherment)
-    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value.into_expr())) }
+    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value)) }
     /// `DecipherOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-decipheronly)
-    pub fn decipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DecipherOnly", value.into_expr())) }
+    pub fn decipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DecipherOnly", value)) }
     /// `DigitalSignature`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-digitalsignature)
-    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value.into_expr())) }
+    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value)) }
     /// `EncipherOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-encipheronly)
-    pub fn encipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncipherOnly", value.into_expr())) }
+    pub fn encipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncipherOnly", value)) }
     /// `KeyAgreement`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-keyagreement)
-    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
+    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value)) }
     /// `KeyCertSign`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-keycertsign)
-    pub fn key_cert_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyCertSign", value.into_expr())) }
+    pub fn key_cert_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyCertSign", value)) }
     /// `KeyEncipherment`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-keyencipherment)
-    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value.into_expr())) }
+    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value)) }
     /// `NonRepudiation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html#cfn-acmpca-certificateauthority-keyusage-nonrepudiation)
-    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value.into_expr())) }
+    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value)) }
 }
 impl Done for KeyUsage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcspConfiguration` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-ocspconfiguration.html)
@@ -472,9 +472,9 @@ impl OcspConfiguration {
 }
 impl<R0> OcspConfiguration<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-ocspconfiguration.html#cfn-acmpca-certificateauthority-ocspconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> OcspConfiguration<Set> { OcspConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> OcspConfiguration<Set> { OcspConfiguration(put(self.0, "Enabled", value), Phase) }
     /// `OcspCustomCname`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-ocspconfiguration.html#cfn-acmpca-certificateauthority-ocspconfiguration-ocspcustomcname)
-    pub fn ocsp_custom_cname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspCustomCname", value.into_expr()), Phase) }
+    pub fn ocsp_custom_cname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspCustomCname", value), Phase) }
 }
 impl Done for OcspConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OtherName` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-othername.html)
@@ -485,9 +485,9 @@ impl OtherName {
 }
 impl<R0, R1> OtherName<R0, R1> {
     /// `TypeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-othername.html#cfn-acmpca-certificateauthority-othername-typeid)
-    pub fn type_id(self, value: impl Arg<str>) -> OtherName<Set, R1> { OtherName(put(self.0, "TypeId", value.into_expr()), Phase) }
+    pub fn type_id(self, value: impl Arg<str>) -> OtherName<Set, R1> { OtherName(put(self.0, "TypeId", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-othername.html#cfn-acmpca-certificateauthority-othername-value)
-    pub fn value(self, value: impl Arg<str>) -> OtherName<R0, Set> { OtherName(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> OtherName<R0, Set> { OtherName(put(self.0, "Value", value), Phase) }
 }
 impl Done for OtherName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RevocationConfiguration` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-revocationconfiguration.html)
@@ -496,9 +496,9 @@ impl RevocationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrlConfiguration`: `CrlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-revocationconfiguration.html#cfn-acmpca-certificateauthority-revocationconfiguration-crlconfiguration)
-    pub fn crl_configuration(self, value: impl Arg<CrlConfiguration>) -> Self { Self(put(self.0, "CrlConfiguration", value.into_expr())) }
+    pub fn crl_configuration(self, value: impl Arg<CrlConfiguration>) -> Self { Self(put(self.0, "CrlConfiguration", value)) }
     /// `OcspConfiguration`: `OcspConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-revocationconfiguration.html#cfn-acmpca-certificateauthority-revocationconfiguration-ocspconfiguration)
-    pub fn ocsp_configuration(self, value: impl Arg<OcspConfiguration>) -> Self { Self(put(self.0, "OcspConfiguration", value.into_expr())) }
+    pub fn ocsp_configuration(self, value: impl Arg<OcspConfiguration>) -> Self { Self(put(self.0, "OcspConfiguration", value)) }
 }
 impl Done for RevocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subject` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html)
@@ -507,35 +507,35 @@ impl Subject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CommonName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-commonname)
-    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value.into_expr())) }
+    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value)) }
     /// `Country`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-country)
-    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
+    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value)) }
     /// `CustomAttributes`: list of `CustomAttribute`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-customattributes)
-    pub fn custom_attributes(self, value: impl Arg<Arr<CustomAttribute>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr())) }
+    pub fn custom_attributes(self, value: impl Arg<Arr<CustomAttribute>>) -> Self { Self(put(self.0, "CustomAttributes", value)) }
     /// `DistinguishedNameQualifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-distinguishednamequalifier)
-    pub fn distinguished_name_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistinguishedNameQualifier", value.into_expr())) }
+    pub fn distinguished_name_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistinguishedNameQualifier", value)) }
     /// `GenerationQualifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-generationqualifier)
-    pub fn generation_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerationQualifier", value.into_expr())) }
+    pub fn generation_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerationQualifier", value)) }
     /// `GivenName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-givenname)
-    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value.into_expr())) }
+    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value)) }
     /// `Initials`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-initials)
-    pub fn initials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Initials", value.into_expr())) }
+    pub fn initials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Initials", value)) }
     /// `Locality`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-locality)
-    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value.into_expr())) }
+    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value)) }
     /// `Organization`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-organization)
-    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value)) }
     /// `OrganizationalUnit`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-organizationalunit)
-    pub fn organizational_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnit", value.into_expr())) }
+    pub fn organizational_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnit", value)) }
     /// `Pseudonym`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-pseudonym)
-    pub fn pseudonym(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pseudonym", value.into_expr())) }
+    pub fn pseudonym(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pseudonym", value)) }
     /// `SerialNumber`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-serialnumber)
-    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value.into_expr())) }
+    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value)) }
     /// `State`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
     /// `Surname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-surname)
-    pub fn surname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Surname", value.into_expr())) }
+    pub fn surname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Surname", value)) }
     /// `Title`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html#cfn-acmpca-certificateauthority-subject-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
 }
 impl Done for Subject { fn into_props(self) -> Bag { self.0 } }
 }
@@ -560,13 +560,13 @@ impl CfnCertificateAuthorityActivationProps {
 }
 impl<R0, R1> CfnCertificateAuthorityActivationProps<R0, R1> {
     /// `Certificate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthorityactivation.html#cfn-acmpca-certificateauthorityactivation-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> CfnCertificateAuthorityActivationProps<Set, R1> { CfnCertificateAuthorityActivationProps(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> CfnCertificateAuthorityActivationProps<Set, R1> { CfnCertificateAuthorityActivationProps(put(self.0, "Certificate", value), Phase) }
     /// `CertificateAuthorityArn`: `AcmpcaCertificateAuthorityArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthorityactivation.html#cfn-acmpca-certificateauthorityactivation-certificateauthorityarn)
-    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnCertificateAuthorityActivationProps<R0, Set> { CfnCertificateAuthorityActivationProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
+    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnCertificateAuthorityActivationProps<R0, Set> { CfnCertificateAuthorityActivationProps(put(self.0, "CertificateAuthorityArn", value), Phase) }
     /// `CertificateChain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthorityactivation.html#cfn-acmpca-certificateauthorityactivation-certificatechain)
-    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value.into_expr()), Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value), Phase) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthorityactivation.html#cfn-acmpca-certificateauthorityactivation-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
 }
 impl Done for CfnCertificateAuthorityActivationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ACMPCA::Permission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-permission.html)
@@ -588,13 +588,13 @@ impl CfnPermissionProps {
 }
 impl<R0, R1, R2> CfnPermissionProps<R0, R1, R2> {
     /// `Actions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-permission.html#cfn-acmpca-permission-actions)
-    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Actions", value), Phase) }
     /// `CertificateAuthorityArn`: `AcmpcaCertificateAuthorityArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-permission.html#cfn-acmpca-permission-certificateauthorityarn)
-    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
+    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "CertificateAuthorityArn", value), Phase) }
     /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-permission.html#cfn-acmpca-permission-principal)
-    pub fn principal(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "Principal", value), Phase) }
     /// `SourceAccount`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-permission.html#cfn-acmpca-permission-sourceaccount)
-    pub fn source_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceAccount", value.into_expr()), Phase) }
+    pub fn source_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceAccount", value), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

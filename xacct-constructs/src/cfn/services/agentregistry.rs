@@ -33,17 +33,17 @@ impl CfnRegistryProps {
 }
 impl<R0> CfnRegistryProps<R0> {
     /// `ApprovalConfiguration`: `ApprovalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-approvalconfiguration)
-    pub fn approval_configuration(self, value: impl Arg<registry::ApprovalConfiguration>) -> Self { Self(put(self.0, "ApprovalConfiguration", value.into_expr()), Phase) }
+    pub fn approval_configuration(self, value: impl Arg<registry::ApprovalConfiguration>) -> Self { Self(put(self.0, "ApprovalConfiguration", value), Phase) }
     /// `AuthorizerType`: `AuthorizerType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-authorizertype)
-    pub fn authorizer_type(self, value: impl Arg<registry::AuthorizerType>) -> Self { Self(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
+    pub fn authorizer_type(self, value: impl Arg<registry::AuthorizerType>) -> Self { Self(put(self.0, "AuthorizerType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DiscoveryConfiguration`: `DiscoveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-discoveryconfiguration)
-    pub fn discovery_configuration(self, value: impl Arg<registry::DiscoveryConfiguration>) -> Self { Self(put(self.0, "DiscoveryConfiguration", value.into_expr()), Phase) }
+    pub fn discovery_configuration(self, value: impl Arg<registry::DiscoveryConfiguration>) -> Self { Self(put(self.0, "DiscoveryConfiguration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRegistryProps<Set> { CfnRegistryProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRegistryProps<Set> { CfnRegistryProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AgentRegistry::Registry`.
@@ -55,7 +55,7 @@ impl ApprovalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoApprovalRules`: list of `AutoApprovalRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-approvalconfiguration.html#cfn-agentregistry-registry-approvalconfiguration-autoapprovalrules)
-    pub fn auto_approval_rules(self, value: impl Arg<Arr<AutoApprovalRules>>) -> Self { Self(put(self.0, "AutoApprovalRules", value.into_expr())) }
+    pub fn auto_approval_rules(self, value: impl Arg<Arr<AutoApprovalRules>>) -> Self { Self(put(self.0, "AutoApprovalRules", value)) }
 }
 impl Done for ApprovalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizerConfiguration` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizerconfiguration.html)
@@ -66,7 +66,7 @@ impl AuthorizerConfiguration {
 }
 impl<R0> AuthorizerConfiguration<R0> {
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizerconfiguration.html#cfn-agentregistry-registry-authorizerconfiguration-customjwtauthorizer)
-    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { AuthorizerConfiguration(put(self.0, "CustomJWTAuthorizer", value.into_expr()), Phase) }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { AuthorizerConfiguration(put(self.0, "CustomJWTAuthorizer", value), Phase) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizingclaimmatchvaluetype.html)
@@ -77,9 +77,9 @@ impl AuthorizingClaimMatchValueType {
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizingclaimmatchvaluetype.html#cfn-agentregistry-registry-authorizingclaimmatchvaluetype-claimmatchoperator)
-    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizingclaimmatchvaluetype.html#cfn-agentregistry-registry-authorizingclaimmatchvaluetype-claimmatchvalue)
-    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-claimmatchvaluetype.html)
@@ -88,9 +88,9 @@ impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-claimmatchvaluetype.html#cfn-agentregistry-registry-claimmatchvaluetype-matchvaluestring)
-    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value)) }
     /// `MatchValueStringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-claimmatchvaluetype.html#cfn-agentregistry-registry-claimmatchvaluetype-matchvaluestringlist)
-    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value)) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customclaimvalidationtype.html)
@@ -101,11 +101,11 @@ impl CustomClaimValidationType {
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customclaimvalidationtype.html#cfn-agentregistry-registry-customclaimvalidationtype-authorizingclaimmatchvalue)
-    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customclaimvalidationtype.html#cfn-agentregistry-registry-customclaimvalidationtype-inboundtokenclaimname)
-    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customclaimvalidationtype.html#cfn-agentregistry-registry-customclaimvalidationtype-inboundtokenclaimvaluetype)
-    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html)
@@ -116,15 +116,15 @@ impl CustomJWTAuthorizerConfiguration {
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AllowedAudience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-allowedaudience)
-    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value), Phase) }
     /// `AllowedClients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-allowedclients)
-    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value), Phase) }
     /// `AllowedScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-allowedscopes)
-    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-customclaims)
-    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value), Phase) }
     /// `DiscoveryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-discoveryurl)
-    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DiscoveryConfiguration` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-discoveryconfiguration.html)
@@ -133,7 +133,7 @@ impl DiscoveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-discoveryconfiguration.html#cfn-agentregistry-registry-discoveryconfiguration-authorizerconfiguration)
-    pub fn authorizer_configuration(self, value: impl Arg<AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr())) }
+    pub fn authorizer_configuration(self, value: impl Arg<AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value)) }
 }
 impl Done for DiscoveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizerType` allows.
@@ -178,21 +178,21 @@ impl CfnRegistryRecordProps {
 }
 impl<R0, R1, R2> CfnRegistryRecordProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Descriptors`: `Descriptors`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-descriptors)
-    pub fn descriptors(self, value: impl Arg<registry_record::Descriptors>) -> CfnRegistryRecordProps<Set, R1, R2> { CfnRegistryRecordProps(put(self.0, "Descriptors", value.into_expr()), Phase) }
+    pub fn descriptors(self, value: impl Arg<registry_record::Descriptors>) -> CfnRegistryRecordProps<Set, R1, R2> { CfnRegistryRecordProps(put(self.0, "Descriptors", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRegistryRecordProps<R0, Set, R2> { CfnRegistryRecordProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRegistryRecordProps<R0, Set, R2> { CfnRegistryRecordProps(put(self.0, "Name", value), Phase) }
     /// `RecordType`: `RecordType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-recordtype)
-    pub fn record_type(self, value: impl Arg<registry_record::RecordType>) -> CfnRegistryRecordProps<R0, R1, Set> { CfnRegistryRecordProps(put(self.0, "RecordType", value.into_expr()), Phase) }
+    pub fn record_type(self, value: impl Arg<registry_record::RecordType>) -> CfnRegistryRecordProps<R0, R1, Set> { CfnRegistryRecordProps(put(self.0, "RecordType", value), Phase) }
     /// `RecordVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-recordversion)
-    pub fn record_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordVersion", value.into_expr()), Phase) }
+    pub fn record_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordVersion", value), Phase) }
     /// `RegistryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-registryid)
-    pub fn registry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryId", value.into_expr()), Phase) }
+    pub fn registry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRegistryRecordProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AgentRegistry::RegistryRecord`.
@@ -204,11 +204,11 @@ impl A2aAgentCardDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-a2aagentcarddescriptor.html#cfn-agentregistry-registryrecord-a2aagentcarddescriptor-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value)) }
     /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-a2aagentcarddescriptor.html#cfn-agentregistry-registryrecord-a2aagentcarddescriptor-dataschemaversion)
-    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value)) }
     /// `Source`: `DescriptorSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-a2aagentcarddescriptor.html#cfn-agentregistry-registryrecord-a2aagentcarddescriptor-source)
-    pub fn source(self, value: impl Arg<DescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<DescriptorSource>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for A2aAgentCardDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgUiDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-aguidescriptor.html)
@@ -217,7 +217,7 @@ impl AgUiDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: `SourceOnlyDescriptorSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-aguidescriptor.html#cfn-agentregistry-registryrecord-aguidescriptor-source)
-    pub fn source(self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for AgUiDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentSkillsAdditionalData` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsadditionaldata.html)
@@ -226,7 +226,7 @@ impl AgentSkillsAdditionalData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SkillMd`: `AgentSkillsMdDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsadditionaldata.html#cfn-agentregistry-registryrecord-agentskillsadditionaldata-skillmd)
-    pub fn skill_md(self, value: impl Arg<AgentSkillsMdDescriptor>) -> Self { Self(put(self.0, "SkillMd", value.into_expr())) }
+    pub fn skill_md(self, value: impl Arg<AgentSkillsMdDescriptor>) -> Self { Self(put(self.0, "SkillMd", value)) }
 }
 impl Done for AgentSkillsAdditionalData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentSkillsDefinitionDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsdefinitiondescriptor.html)
@@ -235,11 +235,11 @@ impl AgentSkillsDefinitionDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalData`: `AgentSkillsAdditionalData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsdefinitiondescriptor.html#cfn-agentregistry-registryrecord-agentskillsdefinitiondescriptor-additionaldata)
-    pub fn additional_data(self, value: impl Arg<AgentSkillsAdditionalData>) -> Self { Self(put(self.0, "AdditionalData", value.into_expr())) }
+    pub fn additional_data(self, value: impl Arg<AgentSkillsAdditionalData>) -> Self { Self(put(self.0, "AdditionalData", value)) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsdefinitiondescriptor.html#cfn-agentregistry-registryrecord-agentskillsdefinitiondescriptor-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value)) }
     /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsdefinitiondescriptor.html#cfn-agentregistry-registryrecord-agentskillsdefinitiondescriptor-dataschemaversion)
-    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value)) }
 }
 impl Done for AgentSkillsDefinitionDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentSkillsMdDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsmddescriptor.html)
@@ -248,11 +248,11 @@ impl AgentSkillsMdDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsmddescriptor.html#cfn-agentregistry-registryrecord-agentskillsmddescriptor-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value)) }
     /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsmddescriptor.html#cfn-agentregistry-registryrecord-agentskillsmddescriptor-dataschemaversion)
-    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value)) }
     /// `Source`: `SkillMdSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsmddescriptor.html#cfn-agentregistry-registryrecord-agentskillsmddescriptor-source)
-    pub fn source(self, value: impl Arg<SkillMdSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<SkillMdSource>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for AgentSkillsMdDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-customdescriptor.html)
@@ -261,7 +261,7 @@ impl CustomDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-customdescriptor.html#cfn-agentregistry-registryrecord-customdescriptor-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value)) }
 }
 impl Done for CustomDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DescriptorSource` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsource.html)
@@ -270,7 +270,7 @@ impl DescriptorSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FromUrl`: `DescriptorSourceFromUrl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsource.html#cfn-agentregistry-registryrecord-descriptorsource-fromurl)
-    pub fn from_url(self, value: impl Arg<DescriptorSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
+    pub fn from_url(self, value: impl Arg<DescriptorSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value)) }
 }
 impl Done for DescriptorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DescriptorSourceFromUrl` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsourcefromurl.html)
@@ -281,9 +281,9 @@ impl DescriptorSourceFromUrl {
 }
 impl<R0> DescriptorSourceFromUrl<R0> {
     /// `CredentialProviderConfigurations`: list of `RegistryRecordCredentialProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsourcefromurl.html#cfn-agentregistry-registryrecord-descriptorsourcefromurl-credentialproviderconfigurations)
-    pub fn credential_provider_configurations(self, value: impl Arg<Arr<RegistryRecordCredentialProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
+    pub fn credential_provider_configurations(self, value: impl Arg<Arr<RegistryRecordCredentialProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsourcefromurl.html#cfn-agentregistry-registryrecord-descriptorsourcefromurl-url)
-    pub fn url(self, value: impl Arg<str>) -> DescriptorSourceFromUrl<Set> { DescriptorSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> DescriptorSourceFromUrl<Set> { DescriptorSourceFromUrl(put(self.0, "Url", value), Phase) }
 }
 impl Done for DescriptorSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Descriptors` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html)
@@ -292,17 +292,17 @@ impl Descriptors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `A2aAgentCard`: `A2aAgentCardDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-a2aagentcard)
-    pub fn a2a_agent_card(self, value: impl Arg<A2aAgentCardDescriptor>) -> Self { Self(put(self.0, "A2aAgentCard", value.into_expr())) }
+    pub fn a2a_agent_card(self, value: impl Arg<A2aAgentCardDescriptor>) -> Self { Self(put(self.0, "A2aAgentCard", value)) }
     /// `AgentSkillsDefinition`: `AgentSkillsDefinitionDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-agentskillsdefinition)
-    pub fn agent_skills_definition(self, value: impl Arg<AgentSkillsDefinitionDescriptor>) -> Self { Self(put(self.0, "AgentSkillsDefinition", value.into_expr())) }
+    pub fn agent_skills_definition(self, value: impl Arg<AgentSkillsDefinitionDescriptor>) -> Self { Self(put(self.0, "AgentSkillsDefinition", value)) }
     /// `Agui`: `AgUiDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-agui)
-    pub fn agui(self, value: impl Arg<AgUiDescriptor>) -> Self { Self(put(self.0, "Agui", value.into_expr())) }
+    pub fn agui(self, value: impl Arg<AgUiDescriptor>) -> Self { Self(put(self.0, "Agui", value)) }
     /// `Custom`: `CustomDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-custom)
-    pub fn custom(self, value: impl Arg<CustomDescriptor>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
+    pub fn custom(self, value: impl Arg<CustomDescriptor>) -> Self { Self(put(self.0, "Custom", value)) }
     /// `Http`: `HttpDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-http)
-    pub fn http(self, value: impl Arg<HttpDescriptor>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
+    pub fn http(self, value: impl Arg<HttpDescriptor>) -> Self { Self(put(self.0, "Http", value)) }
     /// `McpServer`: `McpServerDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-mcpserver)
-    pub fn mcp_server(self, value: impl Arg<McpServerDescriptor>) -> Self { Self(put(self.0, "McpServer", value.into_expr())) }
+    pub fn mcp_server(self, value: impl Arg<McpServerDescriptor>) -> Self { Self(put(self.0, "McpServer", value)) }
 }
 impl Done for Descriptors { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-httpdescriptor.html)
@@ -311,7 +311,7 @@ impl HttpDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: `SourceOnlyDescriptorSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-httpdescriptor.html#cfn-agentregistry-registryrecord-httpdescriptor-source)
-    pub fn source(self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for HttpDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpServerAdditionalData` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserveradditionaldata.html)
@@ -320,7 +320,7 @@ impl McpServerAdditionalData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tools`: `McpToolsDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserveradditionaldata.html#cfn-agentregistry-registryrecord-mcpserveradditionaldata-tools)
-    pub fn tools(self, value: impl Arg<McpToolsDescriptor>) -> Self { Self(put(self.0, "Tools", value.into_expr())) }
+    pub fn tools(self, value: impl Arg<McpToolsDescriptor>) -> Self { Self(put(self.0, "Tools", value)) }
 }
 impl Done for McpServerAdditionalData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpServerDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html)
@@ -329,13 +329,13 @@ impl McpServerDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalData`: `McpServerAdditionalData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html#cfn-agentregistry-registryrecord-mcpserverdescriptor-additionaldata)
-    pub fn additional_data(self, value: impl Arg<McpServerAdditionalData>) -> Self { Self(put(self.0, "AdditionalData", value.into_expr())) }
+    pub fn additional_data(self, value: impl Arg<McpServerAdditionalData>) -> Self { Self(put(self.0, "AdditionalData", value)) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html#cfn-agentregistry-registryrecord-mcpserverdescriptor-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value)) }
     /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html#cfn-agentregistry-registryrecord-mcpserverdescriptor-dataschemaversion)
-    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value)) }
     /// `Source`: `DescriptorSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html#cfn-agentregistry-registryrecord-mcpserverdescriptor-source)
-    pub fn source(self, value: impl Arg<DescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<DescriptorSource>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for McpServerDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpToolsDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcptoolsdescriptor.html)
@@ -344,9 +344,9 @@ impl McpToolsDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcptoolsdescriptor.html#cfn-agentregistry-registryrecord-mcptoolsdescriptor-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value)) }
     /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcptoolsdescriptor.html#cfn-agentregistry-registryrecord-mcptoolsdescriptor-dataschemaversion)
-    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value)) }
 }
 impl Done for McpToolsDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryRecordCredentialProviderConfiguration` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration.html)
@@ -357,9 +357,9 @@ impl RegistryRecordCredentialProviderConfiguration {
 }
 impl<R0, R1> RegistryRecordCredentialProviderConfiguration<R0, R1> {
     /// `CredentialProvider`: `RegistryRecordCredentialProviderUnion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration.html#cfn-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration-credentialprovider)
-    pub fn credential_provider(self, value: impl Arg<RegistryRecordCredentialProviderUnion>) -> RegistryRecordCredentialProviderConfiguration<Set, R1> { RegistryRecordCredentialProviderConfiguration(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
+    pub fn credential_provider(self, value: impl Arg<RegistryRecordCredentialProviderUnion>) -> RegistryRecordCredentialProviderConfiguration<Set, R1> { RegistryRecordCredentialProviderConfiguration(put(self.0, "CredentialProvider", value), Phase) }
     /// `CredentialProviderType`: `CredentialProviderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration.html#cfn-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration-credentialprovidertype)
-    pub fn credential_provider_type(self, value: impl Arg<CredentialProviderType>) -> RegistryRecordCredentialProviderConfiguration<R0, Set> { RegistryRecordCredentialProviderConfiguration(put(self.0, "CredentialProviderType", value.into_expr()), Phase) }
+    pub fn credential_provider_type(self, value: impl Arg<CredentialProviderType>) -> RegistryRecordCredentialProviderConfiguration<R0, Set> { RegistryRecordCredentialProviderConfiguration(put(self.0, "CredentialProviderType", value), Phase) }
 }
 impl Done for RegistryRecordCredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryRecordCredentialProviderUnion` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderunion.html)
@@ -368,9 +368,9 @@ impl RegistryRecordCredentialProviderUnion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IamCredentialProvider`: `RegistryRecordIamCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderunion.html#cfn-agentregistry-registryrecord-registryrecordcredentialproviderunion-iamcredentialprovider)
-    pub fn iam_credential_provider(self, value: impl Arg<RegistryRecordIamCredentialProvider>) -> Self { Self(put(self.0, "IamCredentialProvider", value.into_expr())) }
+    pub fn iam_credential_provider(self, value: impl Arg<RegistryRecordIamCredentialProvider>) -> Self { Self(put(self.0, "IamCredentialProvider", value)) }
     /// `OauthCredentialProvider`: `RegistryRecordOAuthCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderunion.html#cfn-agentregistry-registryrecord-registryrecordcredentialproviderunion-oauthcredentialprovider)
-    pub fn oauth_credential_provider(self, value: impl Arg<RegistryRecordOAuthCredentialProvider>) -> Self { Self(put(self.0, "OauthCredentialProvider", value.into_expr())) }
+    pub fn oauth_credential_provider(self, value: impl Arg<RegistryRecordOAuthCredentialProvider>) -> Self { Self(put(self.0, "OauthCredentialProvider", value)) }
 }
 impl Done for RegistryRecordCredentialProviderUnion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryRecordIamCredentialProvider` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordiamcredentialprovider.html)
@@ -379,11 +379,11 @@ impl RegistryRecordIamCredentialProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordiamcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordiamcredentialprovider-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordiamcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordiamcredentialprovider-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `Service`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordiamcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordiamcredentialprovider-service)
-    pub fn service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
+    pub fn service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Service", value)) }
 }
 impl Done for RegistryRecordIamCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryRecordOAuthCredentialProvider` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html)
@@ -394,13 +394,13 @@ impl RegistryRecordOAuthCredentialProvider {
 }
 impl<R0> RegistryRecordOAuthCredentialProvider<R0> {
     /// `CustomParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordoauthcredentialprovider-customparameters)
-    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
+    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value), Phase) }
     /// `GrantType`: `GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordoauthcredentialprovider-granttype)
-    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
+    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value), Phase) }
     /// `ProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordoauthcredentialprovider-providerarn)
-    pub fn provider_arn(self, value: impl Arg<str>) -> RegistryRecordOAuthCredentialProvider<Set> { RegistryRecordOAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
+    pub fn provider_arn(self, value: impl Arg<str>) -> RegistryRecordOAuthCredentialProvider<Set> { RegistryRecordOAuthCredentialProvider(put(self.0, "ProviderArn", value), Phase) }
     /// `Scopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordoauthcredentialprovider-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value), Phase) }
 }
 impl Done for RegistryRecordOAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkillMdSource` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-skillmdsource.html)
@@ -409,7 +409,7 @@ impl SkillMdSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FromUrl`: `SkillMdSourceFromUrl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-skillmdsource.html#cfn-agentregistry-registryrecord-skillmdsource-fromurl)
-    pub fn from_url(self, value: impl Arg<SkillMdSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
+    pub fn from_url(self, value: impl Arg<SkillMdSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value)) }
 }
 impl Done for SkillMdSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkillMdSourceFromUrl` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-skillmdsourcefromurl.html)
@@ -420,7 +420,7 @@ impl SkillMdSourceFromUrl {
 }
 impl<R0> SkillMdSourceFromUrl<R0> {
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-skillmdsourcefromurl.html#cfn-agentregistry-registryrecord-skillmdsourcefromurl-url)
-    pub fn url(self, value: impl Arg<str>) -> SkillMdSourceFromUrl<Set> { SkillMdSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SkillMdSourceFromUrl<Set> { SkillMdSourceFromUrl(put(self.0, "Url", value), Phase) }
 }
 impl Done for SkillMdSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceOnlyDescriptorSource` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-sourceonlydescriptorsource.html)
@@ -429,7 +429,7 @@ impl SourceOnlyDescriptorSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FromUrl`: `SourceOnlyDescriptorSourceFromUrl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-sourceonlydescriptorsource.html#cfn-agentregistry-registryrecord-sourceonlydescriptorsource-fromurl)
-    pub fn from_url(self, value: impl Arg<SourceOnlyDescriptorSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
+    pub fn from_url(self, value: impl Arg<SourceOnlyDescriptorSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value)) }
 }
 impl Done for SourceOnlyDescriptorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceOnlyDescriptorSourceFromUrl` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-sourceonlydescriptorsourcefromurl.html)
@@ -440,7 +440,7 @@ impl SourceOnlyDescriptorSourceFromUrl {
 }
 impl<R0> SourceOnlyDescriptorSourceFromUrl<R0> {
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-sourceonlydescriptorsourcefromurl.html#cfn-agentregistry-registryrecord-sourceonlydescriptorsourcefromurl-url)
-    pub fn url(self, value: impl Arg<str>) -> SourceOnlyDescriptorSourceFromUrl<Set> { SourceOnlyDescriptorSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SourceOnlyDescriptorSourceFromUrl<Set> { SourceOnlyDescriptorSourceFromUrl(put(self.0, "Url", value), Phase) }
 }
 impl Done for SourceOnlyDescriptorSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CredentialProviderType` allows.

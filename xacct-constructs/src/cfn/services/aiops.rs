@@ -33,25 +33,25 @@ impl CfnInvestigationGroupProps {
 }
 impl<R0> CfnInvestigationGroupProps<R0> {
     /// `ChatbotNotificationChannels`: list of `ChatbotNotificationChannel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-chatbotnotificationchannels)
-    pub fn chatbot_notification_channels(self, value: impl Arg<Arr<investigation_group::ChatbotNotificationChannel>>) -> Self { Self(put(self.0, "ChatbotNotificationChannels", value.into_expr()), Phase) }
+    pub fn chatbot_notification_channels(self, value: impl Arg<Arr<investigation_group::ChatbotNotificationChannel>>) -> Self { Self(put(self.0, "ChatbotNotificationChannels", value), Phase) }
     /// `CrossAccountConfigurations`: list of `CrossAccountConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-crossaccountconfigurations)
-    pub fn cross_account_configurations(self, value: impl Arg<Arr<investigation_group::CrossAccountConfiguration>>) -> Self { Self(put(self.0, "CrossAccountConfigurations", value.into_expr()), Phase) }
+    pub fn cross_account_configurations(self, value: impl Arg<Arr<investigation_group::CrossAccountConfiguration>>) -> Self { Self(put(self.0, "CrossAccountConfigurations", value), Phase) }
     /// `EncryptionConfig`: `EncryptionConfigMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-encryptionconfig)
-    pub fn encryption_config(self, value: impl Arg<investigation_group::EncryptionConfigMap>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
+    pub fn encryption_config(self, value: impl Arg<investigation_group::EncryptionConfigMap>) -> Self { Self(put(self.0, "EncryptionConfig", value), Phase) }
     /// `InvestigationGroupPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-investigationgrouppolicy)
-    pub fn investigation_group_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvestigationGroupPolicy", value.into_expr()), Phase) }
+    pub fn investigation_group_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvestigationGroupPolicy", value), Phase) }
     /// `IsCloudTrailEventHistoryEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-iscloudtraileventhistoryenabled)
-    pub fn is_cloud_trail_event_history_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCloudTrailEventHistoryEnabled", value.into_expr()), Phase) }
+    pub fn is_cloud_trail_event_history_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCloudTrailEventHistoryEnabled", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnInvestigationGroupProps<Set> { CfnInvestigationGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInvestigationGroupProps<Set> { CfnInvestigationGroupProps(put(self.0, "Name", value), Phase) }
     /// `RetentionInDays`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-retentionindays)
-    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr()), Phase) }
+    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `TagKeyBoundaries`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-tagkeyboundaries)
-    pub fn tag_key_boundaries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagKeyBoundaries", value.into_expr()), Phase) }
+    pub fn tag_key_boundaries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagKeyBoundaries", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnInvestigationGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AIOps::InvestigationGroup`.
@@ -63,9 +63,9 @@ impl ChatbotNotificationChannel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChatConfigurationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-chatbotnotificationchannel.html#cfn-aiops-investigationgroup-chatbotnotificationchannel-chatconfigurationarns)
-    pub fn chat_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChatConfigurationArns", value.into_expr())) }
+    pub fn chat_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChatConfigurationArns", value)) }
     /// `SNSTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-chatbotnotificationchannel.html#cfn-aiops-investigationgroup-chatbotnotificationchannel-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SNSTopicArn", value.into_expr())) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SNSTopicArn", value)) }
 }
 impl Done for ChatbotNotificationChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossAccountConfiguration` of `AWS::AIOps::InvestigationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-crossaccountconfiguration.html)
@@ -74,7 +74,7 @@ impl CrossAccountConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-crossaccountconfiguration.html#cfn-aiops-investigationgroup-crossaccountconfiguration-sourcerolearn)
-    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SourceRoleArn", value.into_expr())) }
+    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SourceRoleArn", value)) }
 }
 impl Done for CrossAccountConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfigMap` of `AWS::AIOps::InvestigationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-encryptionconfigmap.html)
@@ -83,9 +83,9 @@ impl EncryptionConfigMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionConfigurationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-encryptionconfigmap.html#cfn-aiops-investigationgroup-encryptionconfigmap-encryptionconfigurationtype)
-    pub fn encryption_configuration_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionConfigurationType", value.into_expr())) }
+    pub fn encryption_configuration_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionConfigurationType", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-encryptionconfigmap.html#cfn-aiops-investigationgroup-encryptionconfigmap-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for EncryptionConfigMap { fn into_props(self) -> Bag { self.0 } }
 }

@@ -47,49 +47,49 @@ impl CfnBrokerProps {
 }
 impl<R0, R1, R2, R3, R4> CfnBrokerProps<R0, R1, R2, R3, R4> {
     /// `AuthenticationStrategy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-authenticationstrategy)
-    pub fn authentication_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationStrategy", value.into_expr()), Phase) }
+    pub fn authentication_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationStrategy", value), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-autominorversionupgrade)
-    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value), Phase) }
     /// `BrokerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-brokername)
-    pub fn broker_name(self, value: impl Arg<str>) -> CfnBrokerProps<Set, R1, R2, R3, R4> { CfnBrokerProps(put(self.0, "BrokerName", value.into_expr()), Phase) }
+    pub fn broker_name(self, value: impl Arg<str>) -> CfnBrokerProps<Set, R1, R2, R3, R4> { CfnBrokerProps(put(self.0, "BrokerName", value), Phase) }
     /// `Configuration`: `ConfigurationId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-configuration)
-    pub fn configuration(self, value: impl Arg<broker::ConfigurationId>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<broker::ConfigurationId>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `DataReplicationMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-datareplicationmode)
-    pub fn data_replication_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataReplicationMode", value.into_expr()), Phase) }
+    pub fn data_replication_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataReplicationMode", value), Phase) }
     /// `DataReplicationPrimaryBrokerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-datareplicationprimarybrokerarn)
-    pub fn data_replication_primary_broker_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataReplicationPrimaryBrokerArn", value.into_expr()), Phase) }
+    pub fn data_replication_primary_broker_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataReplicationPrimaryBrokerArn", value), Phase) }
     /// `DeploymentMode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-deploymentmode)
-    pub fn deployment_mode(self, value: impl Arg<str>) -> CfnBrokerProps<R0, Set, R2, R3, R4> { CfnBrokerProps(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
+    pub fn deployment_mode(self, value: impl Arg<str>) -> CfnBrokerProps<R0, Set, R2, R3, R4> { CfnBrokerProps(put(self.0, "DeploymentMode", value), Phase) }
     /// `EncryptionOptions`: `EncryptionOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-encryptionoptions)
-    pub fn encryption_options(self, value: impl Arg<broker::EncryptionOptions>) -> Self { Self(put(self.0, "EncryptionOptions", value.into_expr()), Phase) }
+    pub fn encryption_options(self, value: impl Arg<broker::EncryptionOptions>) -> Self { Self(put(self.0, "EncryptionOptions", value), Phase) }
     /// `EngineType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-enginetype)
-    pub fn engine_type(self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, Set, R3, R4> { CfnBrokerProps(put(self.0, "EngineType", value.into_expr()), Phase) }
+    pub fn engine_type(self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, Set, R3, R4> { CfnBrokerProps(put(self.0, "EngineType", value), Phase) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `HostInstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-hostinstancetype)
-    pub fn host_instance_type(self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, R2, Set, R4> { CfnBrokerProps(put(self.0, "HostInstanceType", value.into_expr()), Phase) }
+    pub fn host_instance_type(self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, R2, Set, R4> { CfnBrokerProps(put(self.0, "HostInstanceType", value), Phase) }
     /// `LdapServerMetadata`: `LdapServerMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-ldapservermetadata)
-    pub fn ldap_server_metadata(self, value: impl Arg<broker::LdapServerMetadata>) -> Self { Self(put(self.0, "LdapServerMetadata", value.into_expr()), Phase) }
+    pub fn ldap_server_metadata(self, value: impl Arg<broker::LdapServerMetadata>) -> Self { Self(put(self.0, "LdapServerMetadata", value), Phase) }
     /// `Logs`: `LogList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-logs)
-    pub fn logs(self, value: impl Arg<broker::LogList>) -> Self { Self(put(self.0, "Logs", value.into_expr()), Phase) }
+    pub fn logs(self, value: impl Arg<broker::LogList>) -> Self { Self(put(self.0, "Logs", value), Phase) }
     /// `MaintenanceWindowStartTime`: `MaintenanceWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-maintenancewindowstarttime)
-    pub fn maintenance_window_start_time(self, value: impl Arg<broker::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindowStartTime", value.into_expr()), Phase) }
+    pub fn maintenance_window_start_time(self, value: impl Arg<broker::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindowStartTime", value), Phase) }
     /// `PubliclyAccessible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> CfnBrokerProps<R0, R1, R2, R3, Set> { CfnBrokerProps(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> CfnBrokerProps<R0, R1, R2, R3, Set> { CfnBrokerProps(put(self.0, "PubliclyAccessible", value), Phase) }
     /// `ResourceShareArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-resourcesharearns)
-    pub fn resource_share_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceShareArns", value.into_expr()), Phase) }
+    pub fn resource_share_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceShareArns", value), Phase) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `StorageSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-storagesize)
-    pub fn storage_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageSize", value.into_expr()), Phase) }
+    pub fn storage_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageSize", value), Phase) }
     /// `StorageType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-storagetype)
-    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value), Phase) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-tags)
-    pub fn tags(self, value: impl Arg<Arr<broker::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<broker::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Users`: list of `User`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-users)
-    pub fn users(self, value: impl Arg<Arr<broker::User>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
+    pub fn users(self, value: impl Arg<Arr<broker::User>>) -> Self { Self(put(self.0, "Users", value), Phase) }
 }
 impl Done for CfnBrokerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmazonMQ::Broker`.
@@ -103,9 +103,9 @@ impl ConfigurationId {
 }
 impl<R0, R1> ConfigurationId<R0, R1> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-configurationid.html#cfn-amazonmq-broker-configurationid-id)
-    pub fn id(self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { ConfigurationId(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { ConfigurationId(put(self.0, "Id", value), Phase) }
     /// `Revision`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-configurationid.html#cfn-amazonmq-broker-configurationid-revision)
-    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { ConfigurationId(put(self.0, "Revision", value.into_expr()), Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { ConfigurationId(put(self.0, "Revision", value), Phase) }
 }
 impl Done for ConfigurationId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionOptions` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-encryptionoptions.html)
@@ -116,9 +116,9 @@ impl EncryptionOptions {
 }
 impl<R0> EncryptionOptions<R0> {
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-encryptionoptions.html#cfn-amazonmq-broker-encryptionoptions-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `UseAwsOwnedKey`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-encryptionoptions.html#cfn-amazonmq-broker-encryptionoptions-useawsownedkey)
-    pub fn use_aws_owned_key(self, value: impl Arg<bool>) -> EncryptionOptions<Set> { EncryptionOptions(put(self.0, "UseAwsOwnedKey", value.into_expr()), Phase) }
+    pub fn use_aws_owned_key(self, value: impl Arg<bool>) -> EncryptionOptions<Set> { EncryptionOptions(put(self.0, "UseAwsOwnedKey", value), Phase) }
 }
 impl Done for EncryptionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LdapServerMetadata` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html)
@@ -129,27 +129,27 @@ impl LdapServerMetadata {
 }
 impl<R0, R1, R2, R3, R4, R5> LdapServerMetadata<R0, R1, R2, R3, R4, R5> {
     /// `Hosts`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-hosts)
-    pub fn hosts(self, value: impl Arg<Arr<str>>) -> LdapServerMetadata<Set, R1, R2, R3, R4, R5> { LdapServerMetadata(put(self.0, "Hosts", value.into_expr()), Phase) }
+    pub fn hosts(self, value: impl Arg<Arr<str>>) -> LdapServerMetadata<Set, R1, R2, R3, R4, R5> { LdapServerMetadata(put(self.0, "Hosts", value), Phase) }
     /// `RoleBase`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-rolebase)
-    pub fn role_base(self, value: impl Arg<str>) -> LdapServerMetadata<R0, Set, R2, R3, R4, R5> { LdapServerMetadata(put(self.0, "RoleBase", value.into_expr()), Phase) }
+    pub fn role_base(self, value: impl Arg<str>) -> LdapServerMetadata<R0, Set, R2, R3, R4, R5> { LdapServerMetadata(put(self.0, "RoleBase", value), Phase) }
     /// `RoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-rolename)
-    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
+    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value), Phase) }
     /// `RoleSearchMatching`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-rolesearchmatching)
-    pub fn role_search_matching(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, Set, R3, R4, R5> { LdapServerMetadata(put(self.0, "RoleSearchMatching", value.into_expr()), Phase) }
+    pub fn role_search_matching(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, Set, R3, R4, R5> { LdapServerMetadata(put(self.0, "RoleSearchMatching", value), Phase) }
     /// `RoleSearchSubtree`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-rolesearchsubtree)
-    pub fn role_search_subtree(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RoleSearchSubtree", value.into_expr()), Phase) }
+    pub fn role_search_subtree(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RoleSearchSubtree", value), Phase) }
     /// `ServiceAccountPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-serviceaccountpassword)
-    pub fn service_account_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccountPassword", value.into_expr()), Phase) }
+    pub fn service_account_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccountPassword", value), Phase) }
     /// `ServiceAccountUsername`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-serviceaccountusername)
-    pub fn service_account_username(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, Set, R4, R5> { LdapServerMetadata(put(self.0, "ServiceAccountUsername", value.into_expr()), Phase) }
+    pub fn service_account_username(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, Set, R4, R5> { LdapServerMetadata(put(self.0, "ServiceAccountUsername", value), Phase) }
     /// `UserBase`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-userbase)
-    pub fn user_base(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, Set, R5> { LdapServerMetadata(put(self.0, "UserBase", value.into_expr()), Phase) }
+    pub fn user_base(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, Set, R5> { LdapServerMetadata(put(self.0, "UserBase", value), Phase) }
     /// `UserRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-userrolename)
-    pub fn user_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserRoleName", value.into_expr()), Phase) }
+    pub fn user_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserRoleName", value), Phase) }
     /// `UserSearchMatching`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-usersearchmatching)
-    pub fn user_search_matching(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, R4, Set> { LdapServerMetadata(put(self.0, "UserSearchMatching", value.into_expr()), Phase) }
+    pub fn user_search_matching(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, R4, Set> { LdapServerMetadata(put(self.0, "UserSearchMatching", value), Phase) }
     /// `UserSearchSubtree`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-usersearchsubtree)
-    pub fn user_search_subtree(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserSearchSubtree", value.into_expr()), Phase) }
+    pub fn user_search_subtree(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserSearchSubtree", value), Phase) }
 }
 impl Done for LdapServerMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogList` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-loglist.html)
@@ -158,9 +158,9 @@ impl LogList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audit`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-loglist.html#cfn-amazonmq-broker-loglist-audit)
-    pub fn audit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Audit", value.into_expr())) }
+    pub fn audit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Audit", value)) }
     /// `General`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-loglist.html#cfn-amazonmq-broker-loglist-general)
-    pub fn general(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "General", value.into_expr())) }
+    pub fn general(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "General", value)) }
 }
 impl Done for LogList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-maintenancewindow.html)
@@ -171,11 +171,11 @@ impl MaintenanceWindow {
 }
 impl<R0, R1, R2> MaintenanceWindow<R0, R1, R2> {
     /// `DayOfWeek`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-maintenancewindow.html#cfn-amazonmq-broker-maintenancewindow-dayofweek)
-    pub fn day_of_week(self, value: impl Arg<str>) -> MaintenanceWindow<Set, R1, R2> { MaintenanceWindow(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
+    pub fn day_of_week(self, value: impl Arg<str>) -> MaintenanceWindow<Set, R1, R2> { MaintenanceWindow(put(self.0, "DayOfWeek", value), Phase) }
     /// `TimeOfDay`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-maintenancewindow.html#cfn-amazonmq-broker-maintenancewindow-timeofday)
-    pub fn time_of_day(self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set, R2> { MaintenanceWindow(put(self.0, "TimeOfDay", value.into_expr()), Phase) }
+    pub fn time_of_day(self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set, R2> { MaintenanceWindow(put(self.0, "TimeOfDay", value), Phase) }
     /// `TimeZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-maintenancewindow.html#cfn-amazonmq-broker-maintenancewindow-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> MaintenanceWindow<R0, R1, Set> { MaintenanceWindow(put(self.0, "TimeZone", value.into_expr()), Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> MaintenanceWindow<R0, R1, Set> { MaintenanceWindow(put(self.0, "TimeZone", value), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsEntry` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-tagsentry.html)
@@ -186,9 +186,9 @@ impl TagsEntry {
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-tagsentry.html#cfn-amazonmq-broker-tagsentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-tagsentry.html#cfn-amazonmq-broker-tagsentry-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `User` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html)
@@ -199,15 +199,15 @@ impl User {
 }
 impl<R0, R1> User<R0, R1> {
     /// `ConsoleAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-consoleaccess)
-    pub fn console_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConsoleAccess", value.into_expr()), Phase) }
+    pub fn console_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConsoleAccess", value), Phase) }
     /// `Groups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-groups)
-    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
+    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value), Phase) }
     /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-password)
-    pub fn password(self, value: impl Arg<str>) -> User<Set, R1> { User(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> User<Set, R1> { User(put(self.0, "Password", value), Phase) }
     /// `ReplicationUser`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-replicationuser)
-    pub fn replication_user(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplicationUser", value.into_expr()), Phase) }
+    pub fn replication_user(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplicationUser", value), Phase) }
     /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-username)
-    pub fn username(self, value: impl Arg<str>) -> User<R0, Set> { User(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> User<R0, Set> { User(put(self.0, "Username", value), Phase) }
 }
 impl Done for User { fn into_props(self) -> Bag { self.0 } }
 }
@@ -236,19 +236,19 @@ impl CfnConfigurationProps {
 }
 impl<R0, R1> CfnConfigurationProps<R0, R1> {
     /// `AuthenticationStrategy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-authenticationstrategy)
-    pub fn authentication_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationStrategy", value.into_expr()), Phase) }
+    pub fn authentication_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationStrategy", value), Phase) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EngineType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-enginetype)
-    pub fn engine_type(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "EngineType", value.into_expr()), Phase) }
+    pub fn engine_type(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "EngineType", value), Phase) }
     /// `EngineVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-tags)
-    pub fn tags(self, value: impl Arg<Arr<configuration::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<configuration::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmazonMQ::Configuration`.
@@ -262,9 +262,9 @@ impl TagsEntry {
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configuration-tagsentry.html#cfn-amazonmq-configuration-tagsentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configuration-tagsentry.html#cfn-amazonmq-configuration-tagsentry-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 }
@@ -289,9 +289,9 @@ impl CfnConfigurationAssociationProps {
 }
 impl<R0, R1> CfnConfigurationAssociationProps<R0, R1> {
     /// `Broker`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configurationassociation.html#cfn-amazonmq-configurationassociation-broker)
-    pub fn broker(self, value: impl Arg<str>) -> CfnConfigurationAssociationProps<Set, R1> { CfnConfigurationAssociationProps(put(self.0, "Broker", value.into_expr()), Phase) }
+    pub fn broker(self, value: impl Arg<str>) -> CfnConfigurationAssociationProps<Set, R1> { CfnConfigurationAssociationProps(put(self.0, "Broker", value), Phase) }
     /// `Configuration`: `ConfigurationId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configurationassociation.html#cfn-amazonmq-configurationassociation-configuration)
-    pub fn configuration(self, value: impl Arg<configuration_association::ConfigurationId>) -> CfnConfigurationAssociationProps<R0, Set> { CfnConfigurationAssociationProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<configuration_association::ConfigurationId>) -> CfnConfigurationAssociationProps<R0, Set> { CfnConfigurationAssociationProps(put(self.0, "Configuration", value), Phase) }
 }
 impl Done for CfnConfigurationAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmazonMQ::ConfigurationAssociation`.
@@ -305,9 +305,9 @@ impl ConfigurationId {
 }
 impl<R0, R1> ConfigurationId<R0, R1> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configurationassociation-configurationid.html#cfn-amazonmq-configurationassociation-configurationid-id)
-    pub fn id(self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { ConfigurationId(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { ConfigurationId(put(self.0, "Id", value), Phase) }
     /// `Revision`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configurationassociation-configurationid.html#cfn-amazonmq-configurationassociation-configurationid-revision)
-    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { ConfigurationId(put(self.0, "Revision", value.into_expr()), Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { ConfigurationId(put(self.0, "Revision", value), Phase) }
 }
 impl Done for ConfigurationId { fn into_props(self) -> Bag { self.0 } }
 }

@@ -31,41 +31,41 @@ impl CfnAppProps {
 }
 impl<R0> CfnAppProps<R0> {
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value), Phase) }
     /// `AutoBranchCreationConfig`: `AutoBranchCreationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-autobranchcreationconfig)
-    pub fn auto_branch_creation_config(self, value: impl Arg<app::AutoBranchCreationConfig>) -> Self { Self(put(self.0, "AutoBranchCreationConfig", value.into_expr()), Phase) }
+    pub fn auto_branch_creation_config(self, value: impl Arg<app::AutoBranchCreationConfig>) -> Self { Self(put(self.0, "AutoBranchCreationConfig", value), Phase) }
     /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-basicauthconfig)
-    pub fn basic_auth_config(self, value: impl Arg<app::BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr()), Phase) }
+    pub fn basic_auth_config(self, value: impl Arg<app::BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value), Phase) }
     /// `BuildSpec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-buildspec)
-    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
+    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value), Phase) }
     /// `CacheConfig`: `CacheConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-cacheconfig)
-    pub fn cache_config(self, value: impl Arg<app::CacheConfig>) -> Self { Self(put(self.0, "CacheConfig", value.into_expr()), Phase) }
+    pub fn cache_config(self, value: impl Arg<app::CacheConfig>) -> Self { Self(put(self.0, "CacheConfig", value), Phase) }
     /// `ComputeRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-computerolearn)
-    pub fn compute_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComputeRoleArn", value.into_expr()), Phase) }
+    pub fn compute_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComputeRoleArn", value), Phase) }
     /// `CustomHeaders`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-customheaders)
-    pub fn custom_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
+    pub fn custom_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomHeaders", value), Phase) }
     /// `CustomRules`: list of `CustomRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-customrules)
-    pub fn custom_rules(self, value: impl Arg<Arr<app::CustomRule>>) -> Self { Self(put(self.0, "CustomRules", value.into_expr()), Phase) }
+    pub fn custom_rules(self, value: impl Arg<Arr<app::CustomRule>>) -> Self { Self(put(self.0, "CustomRules", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnableBranchAutoDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-enablebranchautodeletion)
-    pub fn enable_branch_auto_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBranchAutoDeletion", value.into_expr()), Phase) }
+    pub fn enable_branch_auto_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBranchAutoDeletion", value), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `IAMServiceRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-iamservicerole)
-    pub fn iam_service_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IAMServiceRole", value.into_expr()), Phase) }
+    pub fn iam_service_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IAMServiceRole", value), Phase) }
     /// `JobConfig`: `JobConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-jobconfig)
-    pub fn job_config(self, value: impl Arg<app::JobConfig>) -> Self { Self(put(self.0, "JobConfig", value.into_expr()), Phase) }
+    pub fn job_config(self, value: impl Arg<app::JobConfig>) -> Self { Self(put(self.0, "JobConfig", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set> { CfnAppProps(put(self.0, "Name", value), Phase) }
     /// `OauthToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-oauthtoken)
-    pub fn oauth_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OauthToken", value.into_expr()), Phase) }
+    pub fn oauth_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OauthToken", value), Phase) }
     /// `Platform`: `Platform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-platform)
-    pub fn platform(self, value: impl Arg<app::Platform>) -> Self { Self(put(self.0, "Platform", value.into_expr()), Phase) }
+    pub fn platform(self, value: impl Arg<app::Platform>) -> Self { Self(put(self.0, "Platform", value), Phase) }
     /// `Repository`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-repository)
-    pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value.into_expr()), Phase) }
+    pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Amplify::App`.
@@ -77,27 +77,27 @@ impl AutoBranchCreationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoBranchCreationPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-autobranchcreationpatterns)
-    pub fn auto_branch_creation_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoBranchCreationPatterns", value.into_expr())) }
+    pub fn auto_branch_creation_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoBranchCreationPatterns", value)) }
     /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-basicauthconfig)
-    pub fn basic_auth_config(self, value: impl Arg<BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr())) }
+    pub fn basic_auth_config(self, value: impl Arg<BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value)) }
     /// `BuildSpec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-buildspec)
-    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr())) }
+    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value)) }
     /// `EnableAutoBranchCreation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-enableautobranchcreation)
-    pub fn enable_auto_branch_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBranchCreation", value.into_expr())) }
+    pub fn enable_auto_branch_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBranchCreation", value)) }
     /// `EnableAutoBuild`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-enableautobuild)
-    pub fn enable_auto_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBuild", value.into_expr())) }
+    pub fn enable_auto_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBuild", value)) }
     /// `EnablePerformanceMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-enableperformancemode)
-    pub fn enable_performance_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceMode", value.into_expr())) }
+    pub fn enable_performance_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceMode", value)) }
     /// `EnablePullRequestPreview`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-enablepullrequestpreview)
-    pub fn enable_pull_request_preview(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePullRequestPreview", value.into_expr())) }
+    pub fn enable_pull_request_preview(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePullRequestPreview", value)) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
+    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value)) }
     /// `Framework`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-framework)
-    pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value.into_expr())) }
+    pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value)) }
     /// `PullRequestEnvironmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-pullrequestenvironmentname)
-    pub fn pull_request_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PullRequestEnvironmentName", value.into_expr())) }
+    pub fn pull_request_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PullRequestEnvironmentName", value)) }
     /// `Stage`: `Stage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-stage)
-    pub fn stage(self, value: impl Arg<Stage>) -> Self { Self(put(self.0, "Stage", value.into_expr())) }
+    pub fn stage(self, value: impl Arg<Stage>) -> Self { Self(put(self.0, "Stage", value)) }
 }
 impl Done for AutoBranchCreationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthConfig` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-basicauthconfig.html)
@@ -106,11 +106,11 @@ impl BasicAuthConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableBasicAuth`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-basicauthconfig.html#cfn-amplify-app-basicauthconfig-enablebasicauth)
-    pub fn enable_basic_auth(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBasicAuth", value.into_expr())) }
+    pub fn enable_basic_auth(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBasicAuth", value)) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-basicauthconfig.html#cfn-amplify-app-basicauthconfig-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-basicauthconfig.html#cfn-amplify-app-basicauthconfig-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for BasicAuthConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CacheConfig` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-cacheconfig.html)
@@ -119,7 +119,7 @@ impl CacheConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-cacheconfig.html#cfn-amplify-app-cacheconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for CacheConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomRule` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html)
@@ -130,13 +130,13 @@ impl CustomRule {
 }
 impl<R0, R1> CustomRule<R0, R1> {
     /// `Condition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html#cfn-amplify-app-customrule-condition)
-    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html#cfn-amplify-app-customrule-source)
-    pub fn source(self, value: impl Arg<str>) -> CustomRule<Set, R1> { CustomRule(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CustomRule<Set, R1> { CustomRule(put(self.0, "Source", value), Phase) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html#cfn-amplify-app-customrule-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html#cfn-amplify-app-customrule-target)
-    pub fn target(self, value: impl Arg<str>) -> CustomRule<R0, Set> { CustomRule(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> CustomRule<R0, Set> { CustomRule(put(self.0, "Target", value), Phase) }
 }
 impl Done for CustomRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-environmentvariable.html)
@@ -147,9 +147,9 @@ impl EnvironmentVariable {
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-environmentvariable.html#cfn-amplify-app-environmentvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-environmentvariable.html#cfn-amplify-app-environmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobConfig` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-jobconfig.html)
@@ -160,7 +160,7 @@ impl JobConfig {
 }
 impl<R0> JobConfig<R0> {
     /// `BuildComputeType`: `BuildComputeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-jobconfig.html#cfn-amplify-app-jobconfig-buildcomputetype)
-    pub fn build_compute_type(self, value: impl Arg<BuildComputeType>) -> JobConfig<Set> { JobConfig(put(self.0, "BuildComputeType", value.into_expr()), Phase) }
+    pub fn build_compute_type(self, value: impl Arg<BuildComputeType>) -> JobConfig<Set> { JobConfig(put(self.0, "BuildComputeType", value), Phase) }
 }
 impl Done for JobConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BuildComputeType` allows.
@@ -195,37 +195,37 @@ impl CfnBranchProps {
 }
 impl<R0, R1> CfnBranchProps<R0, R1> {
     /// `AppId`: `AmplifyAppId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-appid)
-    pub fn app_id(self, value: impl Arg<kind::AmplifyAppId>) -> CfnBranchProps<Set, R1> { CfnBranchProps(put(self.0, "AppId", value.into_expr()), Phase) }
+    pub fn app_id(self, value: impl Arg<kind::AmplifyAppId>) -> CfnBranchProps<Set, R1> { CfnBranchProps(put(self.0, "AppId", value), Phase) }
     /// `Backend`: `Backend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-backend)
-    pub fn backend(self, value: impl Arg<branch::Backend>) -> Self { Self(put(self.0, "Backend", value.into_expr()), Phase) }
+    pub fn backend(self, value: impl Arg<branch::Backend>) -> Self { Self(put(self.0, "Backend", value), Phase) }
     /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-basicauthconfig)
-    pub fn basic_auth_config(self, value: impl Arg<branch::BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr()), Phase) }
+    pub fn basic_auth_config(self, value: impl Arg<branch::BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value), Phase) }
     /// `BranchName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-branchname)
-    pub fn branch_name(self, value: impl Arg<str>) -> CfnBranchProps<R0, Set> { CfnBranchProps(put(self.0, "BranchName", value.into_expr()), Phase) }
+    pub fn branch_name(self, value: impl Arg<str>) -> CfnBranchProps<R0, Set> { CfnBranchProps(put(self.0, "BranchName", value), Phase) }
     /// `BuildSpec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-buildspec)
-    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
+    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value), Phase) }
     /// `ComputeRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-computerolearn)
-    pub fn compute_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComputeRoleArn", value.into_expr()), Phase) }
+    pub fn compute_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComputeRoleArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnableAutoBuild`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-enableautobuild)
-    pub fn enable_auto_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBuild", value.into_expr()), Phase) }
+    pub fn enable_auto_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBuild", value), Phase) }
     /// `EnablePerformanceMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-enableperformancemode)
-    pub fn enable_performance_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceMode", value.into_expr()), Phase) }
+    pub fn enable_performance_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceMode", value), Phase) }
     /// `EnablePullRequestPreview`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-enablepullrequestpreview)
-    pub fn enable_pull_request_preview(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePullRequestPreview", value.into_expr()), Phase) }
+    pub fn enable_pull_request_preview(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePullRequestPreview", value), Phase) }
     /// `EnableSkewProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-enableskewprotection)
-    pub fn enable_skew_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSkewProtection", value.into_expr()), Phase) }
+    pub fn enable_skew_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSkewProtection", value), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Arr<branch::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Arr<branch::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `Framework`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-framework)
-    pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value.into_expr()), Phase) }
+    pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value), Phase) }
     /// `PullRequestEnvironmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-pullrequestenvironmentname)
-    pub fn pull_request_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PullRequestEnvironmentName", value.into_expr()), Phase) }
+    pub fn pull_request_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PullRequestEnvironmentName", value), Phase) }
     /// `Stage`: `Stage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-stage)
-    pub fn stage(self, value: impl Arg<branch::Stage>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
+    pub fn stage(self, value: impl Arg<branch::Stage>) -> Self { Self(put(self.0, "Stage", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBranchProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Amplify::Branch`.
@@ -237,7 +237,7 @@ impl Backend {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StackArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-backend.html#cfn-amplify-branch-backend-stackarn)
-    pub fn stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackArn", value.into_expr())) }
+    pub fn stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackArn", value)) }
 }
 impl Done for Backend { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthConfig` of `AWS::Amplify::Branch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-basicauthconfig.html)
@@ -248,11 +248,11 @@ impl BasicAuthConfig {
 }
 impl<R0, R1> BasicAuthConfig<R0, R1> {
     /// `EnableBasicAuth`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-basicauthconfig.html#cfn-amplify-branch-basicauthconfig-enablebasicauth)
-    pub fn enable_basic_auth(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBasicAuth", value.into_expr()), Phase) }
+    pub fn enable_basic_auth(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBasicAuth", value), Phase) }
     /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-basicauthconfig.html#cfn-amplify-branch-basicauthconfig-password)
-    pub fn password(self, value: impl Arg<str>) -> BasicAuthConfig<Set, R1> { BasicAuthConfig(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> BasicAuthConfig<Set, R1> { BasicAuthConfig(put(self.0, "Password", value), Phase) }
     /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-basicauthconfig.html#cfn-amplify-branch-basicauthconfig-username)
-    pub fn username(self, value: impl Arg<str>) -> BasicAuthConfig<R0, Set> { BasicAuthConfig(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> BasicAuthConfig<R0, Set> { BasicAuthConfig(put(self.0, "Username", value), Phase) }
 }
 impl Done for BasicAuthConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::Amplify::Branch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-environmentvariable.html)
@@ -263,9 +263,9 @@ impl EnvironmentVariable {
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-environmentvariable.html#cfn-amplify-branch-environmentvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-environmentvariable.html#cfn-amplify-branch-environmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Stage` allows.
@@ -310,19 +310,19 @@ impl CfnDomainProps {
 }
 impl<R0, R1, R2> CfnDomainProps<R0, R1, R2> {
     /// `AppId`: `AmplifyAppId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-appid)
-    pub fn app_id(self, value: impl Arg<kind::AmplifyAppId>) -> CfnDomainProps<Set, R1, R2> { CfnDomainProps(put(self.0, "AppId", value.into_expr()), Phase) }
+    pub fn app_id(self, value: impl Arg<kind::AmplifyAppId>) -> CfnDomainProps<Set, R1, R2> { CfnDomainProps(put(self.0, "AppId", value), Phase) }
     /// `AutoSubDomainCreationPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-autosubdomaincreationpatterns)
-    pub fn auto_sub_domain_creation_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoSubDomainCreationPatterns", value.into_expr()), Phase) }
+    pub fn auto_sub_domain_creation_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoSubDomainCreationPatterns", value), Phase) }
     /// `AutoSubDomainIAMRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-autosubdomainiamrole)
-    pub fn auto_sub_domain_iam_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AutoSubDomainIAMRole", value.into_expr()), Phase) }
+    pub fn auto_sub_domain_iam_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AutoSubDomainIAMRole", value), Phase) }
     /// `CertificateSettings`: `CertificateSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-certificatesettings)
-    pub fn certificate_settings(self, value: impl Arg<domain::CertificateSettings>) -> Self { Self(put(self.0, "CertificateSettings", value.into_expr()), Phase) }
+    pub fn certificate_settings(self, value: impl Arg<domain::CertificateSettings>) -> Self { Self(put(self.0, "CertificateSettings", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, Set, R2> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, Set, R2> { CfnDomainProps(put(self.0, "DomainName", value), Phase) }
     /// `EnableAutoSubDomain`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-enableautosubdomain)
-    pub fn enable_auto_sub_domain(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoSubDomain", value.into_expr()), Phase) }
+    pub fn enable_auto_sub_domain(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoSubDomain", value), Phase) }
     /// `SubDomainSettings`: list of `SubDomainSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-subdomainsettings)
-    pub fn sub_domain_settings(self, value: impl Arg<Arr<domain::SubDomainSetting>>) -> CfnDomainProps<R0, R1, Set> { CfnDomainProps(put(self.0, "SubDomainSettings", value.into_expr()), Phase) }
+    pub fn sub_domain_settings(self, value: impl Arg<Arr<domain::SubDomainSetting>>) -> CfnDomainProps<R0, R1, Set> { CfnDomainProps(put(self.0, "SubDomainSettings", value), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Amplify::Domain`.
@@ -334,11 +334,11 @@ impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificate.html#cfn-amplify-domain-certificate-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `CertificateType`: `CertificateType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificate.html#cfn-amplify-domain-certificate-certificatetype)
-    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> Self { Self(put(self.0, "CertificateType", value.into_expr())) }
+    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> Self { Self(put(self.0, "CertificateType", value)) }
     /// `CertificateVerificationDNSRecord`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificate.html#cfn-amplify-domain-certificate-certificateverificationdnsrecord)
-    pub fn certificate_verification_dns_record(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateVerificationDNSRecord", value.into_expr())) }
+    pub fn certificate_verification_dns_record(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateVerificationDNSRecord", value)) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateSettings` of `AWS::Amplify::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificatesettings.html)
@@ -347,9 +347,9 @@ impl CertificateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateType`: `CertificateType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificatesettings.html#cfn-amplify-domain-certificatesettings-certificatetype)
-    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> Self { Self(put(self.0, "CertificateType", value.into_expr())) }
+    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> Self { Self(put(self.0, "CertificateType", value)) }
     /// `CustomCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificatesettings.html#cfn-amplify-domain-certificatesettings-customcertificatearn)
-    pub fn custom_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCertificateArn", value.into_expr())) }
+    pub fn custom_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCertificateArn", value)) }
 }
 impl Done for CertificateSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubDomainSetting` of `AWS::Amplify::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-subdomainsetting.html)
@@ -360,9 +360,9 @@ impl SubDomainSetting {
 }
 impl<R0, R1> SubDomainSetting<R0, R1> {
     /// `BranchName`: `AmplifyBranchName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-subdomainsetting.html#cfn-amplify-domain-subdomainsetting-branchname)
-    pub fn branch_name(self, value: impl Arg<kind::AmplifyBranchName>) -> SubDomainSetting<Set, R1> { SubDomainSetting(put(self.0, "BranchName", value.into_expr()), Phase) }
+    pub fn branch_name(self, value: impl Arg<kind::AmplifyBranchName>) -> SubDomainSetting<Set, R1> { SubDomainSetting(put(self.0, "BranchName", value), Phase) }
     /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-subdomainsetting.html#cfn-amplify-domain-subdomainsetting-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> SubDomainSetting<R0, Set> { SubDomainSetting(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> SubDomainSetting<R0, Set> { SubDomainSetting(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for SubDomainSetting { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CertificateType` allows.
@@ -393,13 +393,13 @@ impl CfnWebhookProps {
 }
 impl<R0> CfnWebhookProps<R0> {
     /// `AppId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#cfn-amplify-webhook-appid)
-    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr()), Phase) }
+    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value), Phase) }
     /// `BranchName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#cfn-amplify-webhook-branchname)
-    pub fn branch_name(self, value: impl Arg<str>) -> CfnWebhookProps<Set> { CfnWebhookProps(put(self.0, "BranchName", value.into_expr()), Phase) }
+    pub fn branch_name(self, value: impl Arg<str>) -> CfnWebhookProps<Set> { CfnWebhookProps(put(self.0, "BranchName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#cfn-amplify-webhook-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#cfn-amplify-webhook-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnWebhookProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -27,33 +27,33 @@ impl CfnComponentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-appid)
-    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
+    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value)) }
     /// `BindingProperties`: map of `ComponentBindingPropertiesValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-bindingproperties)
-    pub fn binding_properties(self, value: impl Arg<Dict<component::ComponentBindingPropertiesValue>>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
+    pub fn binding_properties(self, value: impl Arg<Dict<component::ComponentBindingPropertiesValue>>) -> Self { Self(put(self.0, "BindingProperties", value)) }
     /// `Children`: list of `ComponentChild`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-children)
-    pub fn children(self, value: impl Arg<Arr<component::ComponentChild>>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
+    pub fn children(self, value: impl Arg<Arr<component::ComponentChild>>) -> Self { Self(put(self.0, "Children", value)) }
     /// `CollectionProperties`: map of `ComponentDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-collectionproperties)
-    pub fn collection_properties(self, value: impl Arg<Dict<component::ComponentDataConfiguration>>) -> Self { Self(put(self.0, "CollectionProperties", value.into_expr())) }
+    pub fn collection_properties(self, value: impl Arg<Dict<component::ComponentDataConfiguration>>) -> Self { Self(put(self.0, "CollectionProperties", value)) }
     /// `ComponentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-componenttype)
-    pub fn component_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
+    pub fn component_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentType", value)) }
     /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-environmentname)
-    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value)) }
     /// `Events`: map of `ComponentEvent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-events)
-    pub fn events(self, value: impl Arg<Dict<component::ComponentEvent>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
+    pub fn events(self, value: impl Arg<Dict<component::ComponentEvent>>) -> Self { Self(put(self.0, "Events", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Overrides`: map of map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-overrides)
-    pub fn overrides(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
+    pub fn overrides(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "Overrides", value)) }
     /// `Properties`: map of `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-properties)
-    pub fn properties(self, value: impl Arg<Dict<component::ComponentProperty>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
+    pub fn properties(self, value: impl Arg<Dict<component::ComponentProperty>>) -> Self { Self(put(self.0, "Properties", value)) }
     /// `SchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-schemaversion)
-    pub fn schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersion", value.into_expr())) }
+    pub fn schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersion", value)) }
     /// `SourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-sourceid)
-    pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value.into_expr())) }
+    pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Variants`: list of `ComponentVariant`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-variants)
-    pub fn variants(self, value: impl Arg<Arr<component::ComponentVariant>>) -> Self { Self(put(self.0, "Variants", value.into_expr())) }
+    pub fn variants(self, value: impl Arg<Arr<component::ComponentVariant>>) -> Self { Self(put(self.0, "Variants", value)) }
 }
 impl Done for CfnComponentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmplifyUIBuilder::Component`.
@@ -65,23 +65,23 @@ impl ActionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Anchor`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-anchor)
-    pub fn anchor(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Anchor", value.into_expr())) }
+    pub fn anchor(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Anchor", value)) }
     /// `Fields`: map of `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-fields)
-    pub fn fields(self, value: impl Arg<Dict<ComponentProperty>>) -> Self { Self(put(self.0, "Fields", value.into_expr())) }
+    pub fn fields(self, value: impl Arg<Dict<ComponentProperty>>) -> Self { Self(put(self.0, "Fields", value)) }
     /// `Global`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-global)
-    pub fn global(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Global", value.into_expr())) }
+    pub fn global(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Global", value)) }
     /// `Id`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-id)
-    pub fn id(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-model)
-    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value)) }
     /// `State`: `MutationActionSetStateParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-state)
-    pub fn state(self, value: impl Arg<MutationActionSetStateParameter>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<MutationActionSetStateParameter>) -> Self { Self(put(self.0, "State", value)) }
     /// `Target`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-target)
-    pub fn target(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
+    pub fn target(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Target", value)) }
     /// `Type`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-type)
-    pub fn type_(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Url`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-url)
-    pub fn url(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for ActionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentBindingPropertiesValue` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalue.html)
@@ -90,11 +90,11 @@ impl ComponentBindingPropertiesValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BindingProperties`: `ComponentBindingPropertiesValueProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalue.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalue-bindingproperties)
-    pub fn binding_properties(self, value: impl Arg<ComponentBindingPropertiesValueProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
+    pub fn binding_properties(self, value: impl Arg<ComponentBindingPropertiesValueProperties>) -> Self { Self(put(self.0, "BindingProperties", value)) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalue.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalue-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalue.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalue-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for ComponentBindingPropertiesValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentBindingPropertiesValueProperties` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html)
@@ -103,21 +103,21 @@ impl ComponentBindingPropertiesValueProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value)) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-model)
-    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value)) }
     /// `Predicates`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-predicates)
-    pub fn predicates(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr())) }
+    pub fn predicates(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "Predicates", value)) }
     /// `SlotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-slotname)
-    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
+    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value)) }
     /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-userattribute)
-    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value)) }
 }
 impl Done for ComponentBindingPropertiesValueProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentChild` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html)
@@ -128,17 +128,17 @@ impl ComponentChild {
 }
 impl<R0, R1, R2> ComponentChild<R0, R1, R2> {
     /// `Children`: list of `ComponentChild`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-children)
-    pub fn children(self, value: impl Arg<Arr<ComponentChild>>) -> Self { Self(put(self.0, "Children", value.into_expr()), Phase) }
+    pub fn children(self, value: impl Arg<Arr<ComponentChild>>) -> Self { Self(put(self.0, "Children", value), Phase) }
     /// `ComponentType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-componenttype)
-    pub fn component_type(self, value: impl Arg<str>) -> ComponentChild<Set, R1, R2> { ComponentChild(put(self.0, "ComponentType", value.into_expr()), Phase) }
+    pub fn component_type(self, value: impl Arg<str>) -> ComponentChild<Set, R1, R2> { ComponentChild(put(self.0, "ComponentType", value), Phase) }
     /// `Events`: map of `ComponentEvent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-events)
-    pub fn events(self, value: impl Arg<Dict<ComponentEvent>>) -> Self { Self(put(self.0, "Events", value.into_expr()), Phase) }
+    pub fn events(self, value: impl Arg<Dict<ComponentEvent>>) -> Self { Self(put(self.0, "Events", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-name)
-    pub fn name(self, value: impl Arg<str>) -> ComponentChild<R0, Set, R2> { ComponentChild(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ComponentChild<R0, Set, R2> { ComponentChild(put(self.0, "Name", value), Phase) }
     /// `Properties`: map of `ComponentProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-properties)
-    pub fn properties(self, value: impl Arg<Dict<ComponentProperty>>) -> ComponentChild<R0, R1, Set> { ComponentChild(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Dict<ComponentProperty>>) -> ComponentChild<R0, R1, Set> { ComponentChild(put(self.0, "Properties", value), Phase) }
     /// `SourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-sourceid)
-    pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value.into_expr()), Phase) }
+    pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value), Phase) }
 }
 impl Done for ComponentChild { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentConditionProperty` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html)
@@ -147,19 +147,19 @@ impl ComponentConditionProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Else`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-else)
-    pub fn else_(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Else", value.into_expr())) }
+    pub fn else_(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Else", value)) }
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value)) }
     /// `Operand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-operand)
-    pub fn operand(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operand", value.into_expr())) }
+    pub fn operand(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operand", value)) }
     /// `OperandType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-operandtype)
-    pub fn operand_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperandType", value.into_expr())) }
+    pub fn operand_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperandType", value)) }
     /// `Operator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-operator)
-    pub fn operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
+    pub fn operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operator", value)) }
     /// `Property`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-property)
-    pub fn property(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Property", value.into_expr())) }
+    pub fn property(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Property", value)) }
     /// `Then`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-then)
-    pub fn then(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Then", value.into_expr())) }
+    pub fn then(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Then", value)) }
 }
 impl Done for ComponentConditionProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentDataConfiguration` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html)
@@ -170,13 +170,13 @@ impl ComponentDataConfiguration {
 }
 impl<R0> ComponentDataConfiguration<R0> {
     /// `Identifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html#cfn-amplifyuibuilder-component-componentdataconfiguration-identifiers)
-    pub fn identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Identifiers", value.into_expr()), Phase) }
+    pub fn identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Identifiers", value), Phase) }
     /// `Model`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html#cfn-amplifyuibuilder-component-componentdataconfiguration-model)
-    pub fn model(self, value: impl Arg<str>) -> ComponentDataConfiguration<Set> { ComponentDataConfiguration(put(self.0, "Model", value.into_expr()), Phase) }
+    pub fn model(self, value: impl Arg<str>) -> ComponentDataConfiguration<Set> { ComponentDataConfiguration(put(self.0, "Model", value), Phase) }
     /// `Predicate`: `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html#cfn-amplifyuibuilder-component-componentdataconfiguration-predicate)
-    pub fn predicate(self, value: impl Arg<Predicate>) -> Self { Self(put(self.0, "Predicate", value.into_expr()), Phase) }
+    pub fn predicate(self, value: impl Arg<Predicate>) -> Self { Self(put(self.0, "Predicate", value), Phase) }
     /// `Sort`: list of `SortProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html#cfn-amplifyuibuilder-component-componentdataconfiguration-sort)
-    pub fn sort(self, value: impl Arg<Arr<SortProperty>>) -> Self { Self(put(self.0, "Sort", value.into_expr()), Phase) }
+    pub fn sort(self, value: impl Arg<Arr<SortProperty>>) -> Self { Self(put(self.0, "Sort", value), Phase) }
 }
 impl Done for ComponentDataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentEvent` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentevent.html)
@@ -185,11 +185,11 @@ impl ComponentEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentevent.html#cfn-amplifyuibuilder-component-componentevent-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value)) }
     /// `BindingEvent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentevent.html#cfn-amplifyuibuilder-component-componentevent-bindingevent)
-    pub fn binding_event(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BindingEvent", value.into_expr())) }
+    pub fn binding_event(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BindingEvent", value)) }
     /// `Parameters`: `ActionParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentevent.html#cfn-amplifyuibuilder-component-componentevent-parameters)
-    pub fn parameters(self, value: impl Arg<ActionParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<ActionParameters>) -> Self { Self(put(self.0, "Parameters", value)) }
 }
 impl Done for ComponentEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentProperty` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html)
@@ -198,35 +198,35 @@ impl ComponentProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BindingProperties`: `ComponentPropertyBindingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-bindingproperties)
-    pub fn binding_properties(self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
+    pub fn binding_properties(self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { Self(put(self.0, "BindingProperties", value)) }
     /// `Bindings`: map of `FormBindingElement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-bindings)
-    pub fn bindings(self, value: impl Arg<Dict<FormBindingElement>>) -> Self { Self(put(self.0, "Bindings", value.into_expr())) }
+    pub fn bindings(self, value: impl Arg<Dict<FormBindingElement>>) -> Self { Self(put(self.0, "Bindings", value)) }
     /// `CollectionBindingProperties`: `ComponentPropertyBindingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-collectionbindingproperties)
-    pub fn collection_binding_properties(self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { Self(put(self.0, "CollectionBindingProperties", value.into_expr())) }
+    pub fn collection_binding_properties(self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { Self(put(self.0, "CollectionBindingProperties", value)) }
     /// `ComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-componentname)
-    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value)) }
     /// `Concat`: list of `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-concat)
-    pub fn concat(self, value: impl Arg<Arr<ComponentProperty>>) -> Self { Self(put(self.0, "Concat", value.into_expr())) }
+    pub fn concat(self, value: impl Arg<Arr<ComponentProperty>>) -> Self { Self(put(self.0, "Concat", value)) }
     /// `Condition`: `ComponentConditionProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-condition)
-    pub fn condition(self, value: impl Arg<ComponentConditionProperty>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
+    pub fn condition(self, value: impl Arg<ComponentConditionProperty>) -> Self { Self(put(self.0, "Condition", value)) }
     /// `Configured`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-configured)
-    pub fn configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Configured", value.into_expr())) }
+    pub fn configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Configured", value)) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `Event`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-event)
-    pub fn event(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Event", value.into_expr())) }
+    pub fn event(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Event", value)) }
     /// `ImportedValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-importedvalue)
-    pub fn imported_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportedValue", value.into_expr())) }
+    pub fn imported_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportedValue", value)) }
     /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-model)
-    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value)) }
     /// `Property`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-property)
-    pub fn property(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Property", value.into_expr())) }
+    pub fn property(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Property", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-userattribute)
-    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ComponentProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentPropertyBindingProperties` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentpropertybindingproperties.html)
@@ -237,9 +237,9 @@ impl ComponentPropertyBindingProperties {
 }
 impl<R0> ComponentPropertyBindingProperties<R0> {
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentpropertybindingproperties.html#cfn-amplifyuibuilder-component-componentpropertybindingproperties-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value), Phase) }
     /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentpropertybindingproperties.html#cfn-amplifyuibuilder-component-componentpropertybindingproperties-property)
-    pub fn property(self, value: impl Arg<str>) -> ComponentPropertyBindingProperties<Set> { ComponentPropertyBindingProperties(put(self.0, "Property", value.into_expr()), Phase) }
+    pub fn property(self, value: impl Arg<str>) -> ComponentPropertyBindingProperties<Set> { ComponentPropertyBindingProperties(put(self.0, "Property", value), Phase) }
 }
 impl Done for ComponentPropertyBindingProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentVariant` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentvariant.html)
@@ -248,9 +248,9 @@ impl ComponentVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Overrides`: map of map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentvariant.html#cfn-amplifyuibuilder-component-componentvariant-overrides)
-    pub fn overrides(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
+    pub fn overrides(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "Overrides", value)) }
     /// `VariantValues`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentvariant.html#cfn-amplifyuibuilder-component-componentvariant-variantvalues)
-    pub fn variant_values(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "VariantValues", value.into_expr())) }
+    pub fn variant_values(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "VariantValues", value)) }
 }
 impl Done for ComponentVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormBindingElement` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-formbindingelement.html)
@@ -261,9 +261,9 @@ impl FormBindingElement {
 }
 impl<R0, R1> FormBindingElement<R0, R1> {
     /// `Element`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-formbindingelement.html#cfn-amplifyuibuilder-component-formbindingelement-element)
-    pub fn element(self, value: impl Arg<str>) -> FormBindingElement<Set, R1> { FormBindingElement(put(self.0, "Element", value.into_expr()), Phase) }
+    pub fn element(self, value: impl Arg<str>) -> FormBindingElement<Set, R1> { FormBindingElement(put(self.0, "Element", value), Phase) }
     /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-formbindingelement.html#cfn-amplifyuibuilder-component-formbindingelement-property)
-    pub fn property(self, value: impl Arg<str>) -> FormBindingElement<R0, Set> { FormBindingElement(put(self.0, "Property", value.into_expr()), Phase) }
+    pub fn property(self, value: impl Arg<str>) -> FormBindingElement<R0, Set> { FormBindingElement(put(self.0, "Property", value), Phase) }
 }
 impl Done for FormBindingElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutationActionSetStateParameter` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-mutationactionsetstateparameter.html)
@@ -274,11 +274,11 @@ impl MutationActionSetStateParameter {
 }
 impl<R0, R1, R2> MutationActionSetStateParameter<R0, R1, R2> {
     /// `ComponentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-mutationactionsetstateparameter.html#cfn-amplifyuibuilder-component-mutationactionsetstateparameter-componentname)
-    pub fn component_name(self, value: impl Arg<str>) -> MutationActionSetStateParameter<Set, R1, R2> { MutationActionSetStateParameter(put(self.0, "ComponentName", value.into_expr()), Phase) }
+    pub fn component_name(self, value: impl Arg<str>) -> MutationActionSetStateParameter<Set, R1, R2> { MutationActionSetStateParameter(put(self.0, "ComponentName", value), Phase) }
     /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-mutationactionsetstateparameter.html#cfn-amplifyuibuilder-component-mutationactionsetstateparameter-property)
-    pub fn property(self, value: impl Arg<str>) -> MutationActionSetStateParameter<R0, Set, R2> { MutationActionSetStateParameter(put(self.0, "Property", value.into_expr()), Phase) }
+    pub fn property(self, value: impl Arg<str>) -> MutationActionSetStateParameter<R0, Set, R2> { MutationActionSetStateParameter(put(self.0, "Property", value), Phase) }
     /// `Set`: `ComponentProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-mutationactionsetstateparameter.html#cfn-amplifyuibuilder-component-mutationactionsetstateparameter-set)
-    pub fn set(self, value: impl Arg<ComponentProperty>) -> MutationActionSetStateParameter<R0, R1, Set> { MutationActionSetStateParameter(put(self.0, "Set", value.into_expr()), Phase) }
+    pub fn set(self, value: impl Arg<ComponentProperty>) -> MutationActionSetStateParameter<R0, R1, Set> { MutationActionSetStateParameter(put(self.0, "Set", value), Phase) }
 }
 impl Done for MutationActionSetStateParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Predicate` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html)
@@ -287,17 +287,17 @@ impl Predicate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-and)
-    pub fn and(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
+    pub fn and(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "And", value)) }
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value)) }
     /// `Operand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-operand)
-    pub fn operand(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operand", value.into_expr())) }
+    pub fn operand(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operand", value)) }
     /// `OperandType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-operandtype)
-    pub fn operand_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperandType", value.into_expr())) }
+    pub fn operand_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperandType", value)) }
     /// `Operator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-operator)
-    pub fn operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
+    pub fn operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operator", value)) }
     /// `Or`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-or)
-    pub fn or(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
+    pub fn or(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "Or", value)) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SortProperty` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-sortproperty.html)
@@ -308,9 +308,9 @@ impl SortProperty {
 }
 impl<R0, R1> SortProperty<R0, R1> {
     /// `Direction`: `Direction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-sortproperty.html#cfn-amplifyuibuilder-component-sortproperty-direction)
-    pub fn direction(self, value: impl Arg<Direction>) -> SortProperty<Set, R1> { SortProperty(put(self.0, "Direction", value.into_expr()), Phase) }
+    pub fn direction(self, value: impl Arg<Direction>) -> SortProperty<Set, R1> { SortProperty(put(self.0, "Direction", value), Phase) }
     /// `Field`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-sortproperty.html#cfn-amplifyuibuilder-component-sortproperty-field)
-    pub fn field(self, value: impl Arg<str>) -> SortProperty<R0, Set> { SortProperty(put(self.0, "Field", value.into_expr()), Phase) }
+    pub fn field(self, value: impl Arg<str>) -> SortProperty<R0, Set> { SortProperty(put(self.0, "Field", value), Phase) }
 }
 impl Done for SortProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Direction` allows.
@@ -335,29 +335,29 @@ impl CfnFormProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-appid)
-    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
+    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value)) }
     /// `Cta`: `FormCTA`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-cta)
-    pub fn cta(self, value: impl Arg<form::FormCTA>) -> Self { Self(put(self.0, "Cta", value.into_expr())) }
+    pub fn cta(self, value: impl Arg<form::FormCTA>) -> Self { Self(put(self.0, "Cta", value)) }
     /// `DataType`: `FormDataTypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-datatype)
-    pub fn data_type(self, value: impl Arg<form::FormDataTypeConfig>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
+    pub fn data_type(self, value: impl Arg<form::FormDataTypeConfig>) -> Self { Self(put(self.0, "DataType", value)) }
     /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-environmentname)
-    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value)) }
     /// `Fields`: map of `FieldConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-fields)
-    pub fn fields(self, value: impl Arg<Dict<form::FieldConfig>>) -> Self { Self(put(self.0, "Fields", value.into_expr())) }
+    pub fn fields(self, value: impl Arg<Dict<form::FieldConfig>>) -> Self { Self(put(self.0, "Fields", value)) }
     /// `FormActionType`: `FormActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-formactiontype)
-    pub fn form_action_type(self, value: impl Arg<form::FormActionType>) -> Self { Self(put(self.0, "FormActionType", value.into_expr())) }
+    pub fn form_action_type(self, value: impl Arg<form::FormActionType>) -> Self { Self(put(self.0, "FormActionType", value)) }
     /// `LabelDecorator`: `LabelDecorator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-labeldecorator)
-    pub fn label_decorator(self, value: impl Arg<form::LabelDecorator>) -> Self { Self(put(self.0, "LabelDecorator", value.into_expr())) }
+    pub fn label_decorator(self, value: impl Arg<form::LabelDecorator>) -> Self { Self(put(self.0, "LabelDecorator", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-schemaversion)
-    pub fn schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersion", value.into_expr())) }
+    pub fn schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersion", value)) }
     /// `SectionalElements`: map of `SectionalElement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-sectionalelements)
-    pub fn sectional_elements(self, value: impl Arg<Dict<form::SectionalElement>>) -> Self { Self(put(self.0, "SectionalElements", value.into_expr())) }
+    pub fn sectional_elements(self, value: impl Arg<Dict<form::SectionalElement>>) -> Self { Self(put(self.0, "SectionalElements", value)) }
     /// `Style`: `FormStyle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-style)
-    pub fn style(self, value: impl Arg<form::FormStyle>) -> Self { Self(put(self.0, "Style", value.into_expr())) }
+    pub fn style(self, value: impl Arg<form::FormStyle>) -> Self { Self(put(self.0, "Style", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnFormProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmplifyUIBuilder::Form`.
@@ -369,15 +369,15 @@ impl FieldConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Excluded`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-excluded)
-    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr())) }
+    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value)) }
     /// `InputType`: `FieldInputConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-inputtype)
-    pub fn input_type(self, value: impl Arg<FieldInputConfig>) -> Self { Self(put(self.0, "InputType", value.into_expr())) }
+    pub fn input_type(self, value: impl Arg<FieldInputConfig>) -> Self { Self(put(self.0, "InputType", value)) }
     /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-label)
-    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value)) }
     /// `Position`: `FieldPosition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-position)
-    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
+    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value)) }
     /// `Validations`: list of `FieldValidationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-validations)
-    pub fn validations(self, value: impl Arg<Arr<FieldValidationConfiguration>>) -> Self { Self(put(self.0, "Validations", value.into_expr())) }
+    pub fn validations(self, value: impl Arg<Arr<FieldValidationConfiguration>>) -> Self { Self(put(self.0, "Validations", value)) }
 }
 impl Done for FieldConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldInputConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html)
@@ -388,37 +388,37 @@ impl FieldInputConfig {
 }
 impl<R0> FieldInputConfig<R0> {
     /// `DefaultChecked`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-defaultchecked)
-    pub fn default_checked(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DefaultChecked", value.into_expr()), Phase) }
+    pub fn default_checked(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DefaultChecked", value), Phase) }
     /// `DefaultCountryCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-defaultcountrycode)
-    pub fn default_country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultCountryCode", value.into_expr()), Phase) }
+    pub fn default_country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultCountryCode", value), Phase) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `DescriptiveText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-descriptivetext)
-    pub fn descriptive_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DescriptiveText", value.into_expr()), Phase) }
+    pub fn descriptive_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DescriptiveText", value), Phase) }
     /// `FileUploaderConfig`: `FileUploaderFieldConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-fileuploaderconfig)
-    pub fn file_uploader_config(self, value: impl Arg<FileUploaderFieldConfig>) -> Self { Self(put(self.0, "FileUploaderConfig", value.into_expr()), Phase) }
+    pub fn file_uploader_config(self, value: impl Arg<FileUploaderFieldConfig>) -> Self { Self(put(self.0, "FileUploaderConfig", value), Phase) }
     /// `IsArray`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-isarray)
-    pub fn is_array(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsArray", value.into_expr()), Phase) }
+    pub fn is_array(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsArray", value), Phase) }
     /// `MaxValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-maxvalue)
-    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr()), Phase) }
+    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value), Phase) }
     /// `MinValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-minvalue)
-    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr()), Phase) }
+    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Placeholder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-placeholder)
-    pub fn placeholder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Placeholder", value.into_expr()), Phase) }
+    pub fn placeholder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Placeholder", value), Phase) }
     /// `ReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr()), Phase) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value), Phase) }
     /// `Required`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-required)
-    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value), Phase) }
     /// `Step`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-step)
-    pub fn step(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Step", value.into_expr()), Phase) }
+    pub fn step(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Step", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldInputConfig<Set> { FieldInputConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldInputConfig<Set> { FieldInputConfig(put(self.0, "Type", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
     /// `ValueMappings`: `ValueMappings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-valuemappings)
-    pub fn value_mappings(self, value: impl Arg<ValueMappings>) -> Self { Self(put(self.0, "ValueMappings", value.into_expr()), Phase) }
+    pub fn value_mappings(self, value: impl Arg<ValueMappings>) -> Self { Self(put(self.0, "ValueMappings", value), Phase) }
 }
 impl Done for FieldInputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldPosition` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldposition.html)
@@ -427,11 +427,11 @@ impl FieldPosition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Below`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldposition.html#cfn-amplifyuibuilder-form-fieldposition-below)
-    pub fn below(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Below", value.into_expr())) }
+    pub fn below(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Below", value)) }
     /// `Fixed`: `Fixed`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldposition.html#cfn-amplifyuibuilder-form-fieldposition-fixed)
-    pub fn fixed(self, value: impl Arg<Fixed>) -> Self { Self(put(self.0, "Fixed", value.into_expr())) }
+    pub fn fixed(self, value: impl Arg<Fixed>) -> Self { Self(put(self.0, "Fixed", value)) }
     /// `RightOf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldposition.html#cfn-amplifyuibuilder-form-fieldposition-rightof)
-    pub fn right_of(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RightOf", value.into_expr())) }
+    pub fn right_of(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RightOf", value)) }
 }
 impl Done for FieldPosition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldValidationConfiguration` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html)
@@ -442,13 +442,13 @@ impl FieldValidationConfiguration {
 }
 impl<R0> FieldValidationConfiguration<R0> {
     /// `NumValues`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html#cfn-amplifyuibuilder-form-fieldvalidationconfiguration-numvalues)
-    pub fn num_values(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "NumValues", value.into_expr()), Phase) }
+    pub fn num_values(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "NumValues", value), Phase) }
     /// `StrValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html#cfn-amplifyuibuilder-form-fieldvalidationconfiguration-strvalues)
-    pub fn str_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StrValues", value.into_expr()), Phase) }
+    pub fn str_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StrValues", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html#cfn-amplifyuibuilder-form-fieldvalidationconfiguration-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldValidationConfiguration<Set> { FieldValidationConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldValidationConfiguration<Set> { FieldValidationConfiguration(put(self.0, "Type", value), Phase) }
     /// `ValidationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html#cfn-amplifyuibuilder-form-fieldvalidationconfiguration-validationmessage)
-    pub fn validation_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationMessage", value.into_expr()), Phase) }
+    pub fn validation_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationMessage", value), Phase) }
 }
 impl Done for FieldValidationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileUploaderFieldConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html)
@@ -459,17 +459,17 @@ impl FileUploaderFieldConfig {
 }
 impl<R0, R1> FileUploaderFieldConfig<R0, R1> {
     /// `AcceptedFileTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-acceptedfiletypes)
-    pub fn accepted_file_types(self, value: impl Arg<Arr<str>>) -> FileUploaderFieldConfig<Set, R1> { FileUploaderFieldConfig(put(self.0, "AcceptedFileTypes", value.into_expr()), Phase) }
+    pub fn accepted_file_types(self, value: impl Arg<Arr<str>>) -> FileUploaderFieldConfig<Set, R1> { FileUploaderFieldConfig(put(self.0, "AcceptedFileTypes", value), Phase) }
     /// `AccessLevel`: `AccessLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-accesslevel)
-    pub fn access_level(self, value: impl Arg<AccessLevel>) -> FileUploaderFieldConfig<R0, Set> { FileUploaderFieldConfig(put(self.0, "AccessLevel", value.into_expr()), Phase) }
+    pub fn access_level(self, value: impl Arg<AccessLevel>) -> FileUploaderFieldConfig<R0, Set> { FileUploaderFieldConfig(put(self.0, "AccessLevel", value), Phase) }
     /// `IsResumable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-isresumable)
-    pub fn is_resumable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsResumable", value.into_expr()), Phase) }
+    pub fn is_resumable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsResumable", value), Phase) }
     /// `MaxFileCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-maxfilecount)
-    pub fn max_file_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxFileCount", value.into_expr()), Phase) }
+    pub fn max_file_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxFileCount", value), Phase) }
     /// `MaxSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-maxsize)
-    pub fn max_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
+    pub fn max_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSize", value), Phase) }
     /// `ShowThumbnails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-showthumbnails)
-    pub fn show_thumbnails(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShowThumbnails", value.into_expr()), Phase) }
+    pub fn show_thumbnails(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShowThumbnails", value), Phase) }
 }
 impl Done for FileUploaderFieldConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormButton` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formbutton.html)
@@ -478,11 +478,11 @@ impl FormButton {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Children`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formbutton.html#cfn-amplifyuibuilder-form-formbutton-children)
-    pub fn children(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
+    pub fn children(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Children", value)) }
     /// `Excluded`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formbutton.html#cfn-amplifyuibuilder-form-formbutton-excluded)
-    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr())) }
+    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value)) }
     /// `Position`: `FieldPosition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formbutton.html#cfn-amplifyuibuilder-form-formbutton-position)
-    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
+    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value)) }
 }
 impl Done for FormButton { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormCTA` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html)
@@ -491,13 +491,13 @@ impl FormCTA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cancel`: `FormButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html#cfn-amplifyuibuilder-form-formcta-cancel)
-    pub fn cancel(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Cancel", value.into_expr())) }
+    pub fn cancel(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Cancel", value)) }
     /// `Clear`: `FormButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html#cfn-amplifyuibuilder-form-formcta-clear)
-    pub fn clear(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Clear", value.into_expr())) }
+    pub fn clear(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Clear", value)) }
     /// `Position`: `Position`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html#cfn-amplifyuibuilder-form-formcta-position)
-    pub fn position(self, value: impl Arg<Position>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
+    pub fn position(self, value: impl Arg<Position>) -> Self { Self(put(self.0, "Position", value)) }
     /// `Submit`: `FormButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html#cfn-amplifyuibuilder-form-formcta-submit)
-    pub fn submit(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Submit", value.into_expr())) }
+    pub fn submit(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Submit", value)) }
 }
 impl Done for FormCTA { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormDataTypeConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formdatatypeconfig.html)
@@ -508,9 +508,9 @@ impl FormDataTypeConfig {
 }
 impl<R0, R1> FormDataTypeConfig<R0, R1> {
     /// `DataSourceType`: `DataSourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formdatatypeconfig.html#cfn-amplifyuibuilder-form-formdatatypeconfig-datasourcetype)
-    pub fn data_source_type(self, value: impl Arg<DataSourceType>) -> FormDataTypeConfig<Set, R1> { FormDataTypeConfig(put(self.0, "DataSourceType", value.into_expr()), Phase) }
+    pub fn data_source_type(self, value: impl Arg<DataSourceType>) -> FormDataTypeConfig<Set, R1> { FormDataTypeConfig(put(self.0, "DataSourceType", value), Phase) }
     /// `DataTypeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formdatatypeconfig.html#cfn-amplifyuibuilder-form-formdatatypeconfig-datatypename)
-    pub fn data_type_name(self, value: impl Arg<str>) -> FormDataTypeConfig<R0, Set> { FormDataTypeConfig(put(self.0, "DataTypeName", value.into_expr()), Phase) }
+    pub fn data_type_name(self, value: impl Arg<str>) -> FormDataTypeConfig<R0, Set> { FormDataTypeConfig(put(self.0, "DataTypeName", value), Phase) }
 }
 impl Done for FormDataTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInputBindingPropertiesValue` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalue.html)
@@ -519,9 +519,9 @@ impl FormInputBindingPropertiesValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BindingProperties`: `FormInputBindingPropertiesValueProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalue.html#cfn-amplifyuibuilder-form-forminputbindingpropertiesvalue-bindingproperties)
-    pub fn binding_properties(self, value: impl Arg<FormInputBindingPropertiesValueProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
+    pub fn binding_properties(self, value: impl Arg<FormInputBindingPropertiesValueProperties>) -> Self { Self(put(self.0, "BindingProperties", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalue.html#cfn-amplifyuibuilder-form-forminputbindingpropertiesvalue-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for FormInputBindingPropertiesValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInputBindingPropertiesValueProperties` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalueproperties.html)
@@ -530,7 +530,7 @@ impl FormInputBindingPropertiesValueProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-form-forminputbindingpropertiesvalueproperties-model)
-    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value)) }
 }
 impl Done for FormInputBindingPropertiesValueProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInputValueProperty` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvalueproperty.html)
@@ -539,11 +539,11 @@ impl FormInputValueProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BindingProperties`: `FormInputValuePropertyBindingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvalueproperty.html#cfn-amplifyuibuilder-form-forminputvalueproperty-bindingproperties)
-    pub fn binding_properties(self, value: impl Arg<FormInputValuePropertyBindingProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
+    pub fn binding_properties(self, value: impl Arg<FormInputValuePropertyBindingProperties>) -> Self { Self(put(self.0, "BindingProperties", value)) }
     /// `Concat`: list of `FormInputValueProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvalueproperty.html#cfn-amplifyuibuilder-form-forminputvalueproperty-concat)
-    pub fn concat(self, value: impl Arg<Arr<FormInputValueProperty>>) -> Self { Self(put(self.0, "Concat", value.into_expr())) }
+    pub fn concat(self, value: impl Arg<Arr<FormInputValueProperty>>) -> Self { Self(put(self.0, "Concat", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvalueproperty.html#cfn-amplifyuibuilder-form-forminputvalueproperty-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for FormInputValueProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInputValuePropertyBindingProperties` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvaluepropertybindingproperties.html)
@@ -554,9 +554,9 @@ impl FormInputValuePropertyBindingProperties {
 }
 impl<R0> FormInputValuePropertyBindingProperties<R0> {
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvaluepropertybindingproperties.html#cfn-amplifyuibuilder-form-forminputvaluepropertybindingproperties-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value), Phase) }
     /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvaluepropertybindingproperties.html#cfn-amplifyuibuilder-form-forminputvaluepropertybindingproperties-property)
-    pub fn property(self, value: impl Arg<str>) -> FormInputValuePropertyBindingProperties<Set> { FormInputValuePropertyBindingProperties(put(self.0, "Property", value.into_expr()), Phase) }
+    pub fn property(self, value: impl Arg<str>) -> FormInputValuePropertyBindingProperties<Set> { FormInputValuePropertyBindingProperties(put(self.0, "Property", value), Phase) }
 }
 impl Done for FormInputValuePropertyBindingProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormStyle` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyle.html)
@@ -565,11 +565,11 @@ impl FormStyle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HorizontalGap`: `FormStyleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyle.html#cfn-amplifyuibuilder-form-formstyle-horizontalgap)
-    pub fn horizontal_gap(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "HorizontalGap", value.into_expr())) }
+    pub fn horizontal_gap(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "HorizontalGap", value)) }
     /// `OuterPadding`: `FormStyleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyle.html#cfn-amplifyuibuilder-form-formstyle-outerpadding)
-    pub fn outer_padding(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "OuterPadding", value.into_expr())) }
+    pub fn outer_padding(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "OuterPadding", value)) }
     /// `VerticalGap`: `FormStyleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyle.html#cfn-amplifyuibuilder-form-formstyle-verticalgap)
-    pub fn vertical_gap(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "VerticalGap", value.into_expr())) }
+    pub fn vertical_gap(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "VerticalGap", value)) }
 }
 impl Done for FormStyle { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormStyleConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyleconfig.html)
@@ -578,9 +578,9 @@ impl FormStyleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TokenReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyleconfig.html#cfn-amplifyuibuilder-form-formstyleconfig-tokenreference)
-    pub fn token_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenReference", value.into_expr())) }
+    pub fn token_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenReference", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyleconfig.html#cfn-amplifyuibuilder-form-formstyleconfig-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for FormStyleConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SectionalElement` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html)
@@ -591,17 +591,17 @@ impl SectionalElement {
 }
 impl<R0> SectionalElement<R0> {
     /// `Excluded`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-excluded)
-    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr()), Phase) }
+    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value), Phase) }
     /// `Level`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-level)
-    pub fn level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Level", value.into_expr()), Phase) }
+    pub fn level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Level", value), Phase) }
     /// `Orientation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-orientation)
-    pub fn orientation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Orientation", value.into_expr()), Phase) }
+    pub fn orientation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Orientation", value), Phase) }
     /// `Position`: `FieldPosition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-position)
-    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr()), Phase) }
+    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value), Phase) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-type)
-    pub fn type_(self, value: impl Arg<str>) -> SectionalElement<Set> { SectionalElement(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SectionalElement<Set> { SectionalElement(put(self.0, "Type", value), Phase) }
 }
 impl Done for SectionalElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValueMapping` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemapping.html)
@@ -612,9 +612,9 @@ impl ValueMapping {
 }
 impl<R0> ValueMapping<R0> {
     /// `DisplayValue`: `FormInputValueProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemapping.html#cfn-amplifyuibuilder-form-valuemapping-displayvalue)
-    pub fn display_value(self, value: impl Arg<FormInputValueProperty>) -> Self { Self(put(self.0, "DisplayValue", value.into_expr()), Phase) }
+    pub fn display_value(self, value: impl Arg<FormInputValueProperty>) -> Self { Self(put(self.0, "DisplayValue", value), Phase) }
     /// `Value`: `FormInputValueProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemapping.html#cfn-amplifyuibuilder-form-valuemapping-value)
-    pub fn value(self, value: impl Arg<FormInputValueProperty>) -> ValueMapping<Set> { ValueMapping(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<FormInputValueProperty>) -> ValueMapping<Set> { ValueMapping(put(self.0, "Value", value), Phase) }
 }
 impl Done for ValueMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValueMappings` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemappings.html)
@@ -625,9 +625,9 @@ impl ValueMappings {
 }
 impl<R0> ValueMappings<R0> {
     /// `BindingProperties`: map of `FormInputBindingPropertiesValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemappings.html#cfn-amplifyuibuilder-form-valuemappings-bindingproperties)
-    pub fn binding_properties(self, value: impl Arg<Dict<FormInputBindingPropertiesValue>>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr()), Phase) }
+    pub fn binding_properties(self, value: impl Arg<Dict<FormInputBindingPropertiesValue>>) -> Self { Self(put(self.0, "BindingProperties", value), Phase) }
     /// `Values`: list of `ValueMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemappings.html#cfn-amplifyuibuilder-form-valuemappings-values)
-    pub fn values(self, value: impl Arg<Arr<ValueMapping>>) -> ValueMappings<Set> { ValueMappings(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<ValueMapping>>) -> ValueMappings<Set> { ValueMappings(put(self.0, "Values", value), Phase) }
 }
 impl Done for ValueMappings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessLevel` allows.
@@ -666,17 +666,17 @@ impl CfnThemeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-appid)
-    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
+    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value)) }
     /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-environmentname)
-    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Overrides`: list of `ThemeValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-overrides)
-    pub fn overrides(self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
+    pub fn overrides(self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { Self(put(self.0, "Overrides", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Values`: list of `ThemeValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-values)
-    pub fn values(self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for CfnThemeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmplifyUIBuilder::Theme`.
@@ -688,9 +688,9 @@ impl ThemeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Children`: list of `ThemeValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalue.html#cfn-amplifyuibuilder-theme-themevalue-children)
-    pub fn children(self, value: impl Arg<Arr<ThemeValues>>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
+    pub fn children(self, value: impl Arg<Arr<ThemeValues>>) -> Self { Self(put(self.0, "Children", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalue.html#cfn-amplifyuibuilder-theme-themevalue-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ThemeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThemeValues` of `AWS::AmplifyUIBuilder::Theme`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalues.html)
@@ -699,9 +699,9 @@ impl ThemeValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalues.html#cfn-amplifyuibuilder-theme-themevalues-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: `ThemeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalues.html#cfn-amplifyuibuilder-theme-themevalues-value)
-    pub fn value(self, value: impl Arg<ThemeValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<ThemeValue>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ThemeValues { fn into_props(self) -> Bag { self.0 } }
 }

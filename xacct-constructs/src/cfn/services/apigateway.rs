@@ -23,7 +23,7 @@ impl CfnAccountProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-account.html#cfn-apigateway-account-cloudwatchrolearn)
-    pub fn cloud_watch_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CloudWatchRoleArn", value.into_expr())) }
+    pub fn cloud_watch_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CloudWatchRoleArn", value)) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::ApiKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html)
@@ -45,21 +45,21 @@ impl CfnApiKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-customerid)
-    pub fn customer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerId", value.into_expr())) }
+    pub fn customer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerId", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `GenerateDistinctId`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-generatedistinctid)
-    pub fn generate_distinct_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GenerateDistinctId", value.into_expr())) }
+    pub fn generate_distinct_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GenerateDistinctId", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `StageKeys`: list of `StageKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-stagekeys)
-    pub fn stage_keys(self, value: impl Arg<Arr<api_key::StageKey>>) -> Self { Self(put(self.0, "StageKeys", value.into_expr())) }
+    pub fn stage_keys(self, value: impl Arg<Arr<api_key::StageKey>>) -> Self { Self(put(self.0, "StageKeys", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for CfnApiKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::ApiKey`.
@@ -71,9 +71,9 @@ impl StageKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RestApiId`: `ApiGatewayRestApiId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-apikey-stagekey.html#cfn-apigateway-apikey-stagekey-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "RestApiId", value.into_expr())) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "RestApiId", value)) }
     /// `StageName`: `ApiGatewayStageName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-apikey-stagekey.html#cfn-apigateway-apikey-stagekey-stagename)
-    pub fn stage_name(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
+    pub fn stage_name(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "StageName", value)) }
 }
 impl Done for StageKey { fn into_props(self) -> Bag { self.0 } }
 }
@@ -98,25 +98,25 @@ impl CfnAuthorizerProps {
 }
 impl<R0, R1, R2> CfnAuthorizerProps<R0, R1, R2> {
     /// `AuthType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-authtype)
-    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value), Phase) }
     /// `AuthorizerCredentials`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-authorizercredentials)
-    pub fn authorizer_credentials(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AuthorizerCredentials", value.into_expr()), Phase) }
+    pub fn authorizer_credentials(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AuthorizerCredentials", value), Phase) }
     /// `AuthorizerResultTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-authorizerresultttlinseconds)
-    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
+    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value), Phase) }
     /// `AuthorizerUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-authorizeruri)
-    pub fn authorizer_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
+    pub fn authorizer_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerUri", value), Phase) }
     /// `IdentitySource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-identitysource)
-    pub fn identity_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentitySource", value.into_expr()), Phase) }
+    pub fn identity_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentitySource", value), Phase) }
     /// `IdentityValidationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-identityvalidationexpression)
-    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
+    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAuthorizerProps<Set, R1, R2> { CfnAuthorizerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAuthorizerProps<Set, R1, R2> { CfnAuthorizerProps(put(self.0, "Name", value), Phase) }
     /// `ProviderARNs`: list of `CognitoUserPoolArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-providerarns)
-    pub fn provider_arns(self, value: impl Arg<Arr<kind::CognitoUserPoolArn>>) -> Self { Self(put(self.0, "ProviderARNs", value.into_expr()), Phase) }
+    pub fn provider_arns(self, value: impl Arg<Arr<kind::CognitoUserPoolArn>>) -> Self { Self(put(self.0, "ProviderARNs", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnAuthorizerProps<R0, Set, R2> { CfnAuthorizerProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnAuthorizerProps<R0, Set, R2> { CfnAuthorizerProps(put(self.0, "RestApiId", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { CfnAuthorizerProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { CfnAuthorizerProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::BasePathMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html)
@@ -138,15 +138,15 @@ impl CfnBasePathMappingProps {
 }
 impl<R0> CfnBasePathMappingProps<R0> {
     /// `BasePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-basepath)
-    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value), Phase) }
     /// `DomainName`: `ApiGatewayDomainName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-domainname)
-    pub fn domain_name(self, value: impl Arg<kind::ApiGatewayDomainName>) -> CfnBasePathMappingProps<Set> { CfnBasePathMappingProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<kind::ApiGatewayDomainName>) -> CfnBasePathMappingProps<Set> { CfnBasePathMappingProps(put(self.0, "DomainName", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "RestApiId", value), Phase) }
     /// `Stage`: `ApiGatewayStageName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-stage)
-    pub fn stage(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
+    pub fn stage(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "Stage", value), Phase) }
 }
 impl Done for CfnBasePathMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::BasePathMappingV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html)
@@ -170,13 +170,13 @@ impl CfnBasePathMappingV2Props {
 }
 impl<R0, R1> CfnBasePathMappingV2Props<R0, R1> {
     /// `BasePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#cfn-apigateway-basepathmappingv2-basepath)
-    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value), Phase) }
     /// `DomainNameArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#cfn-apigateway-basepathmappingv2-domainnamearn)
-    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<Set, R1> { CfnBasePathMappingV2Props(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
+    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<Set, R1> { CfnBasePathMappingV2Props(put(self.0, "DomainNameArn", value), Phase) }
     /// `RestApiId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#cfn-apigateway-basepathmappingv2-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<R0, Set> { CfnBasePathMappingV2Props(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<R0, Set> { CfnBasePathMappingV2Props(put(self.0, "RestApiId", value), Phase) }
     /// `Stage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#cfn-apigateway-basepathmappingv2-stage)
-    pub fn stage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stage", value), Phase) }
 }
 impl Done for CfnBasePathMappingV2Props { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::ClientCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-clientcertificate.html)
@@ -198,9 +198,9 @@ impl CfnClientCertificateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-clientcertificate.html#cfn-apigateway-clientcertificate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-clientcertificate.html#cfn-apigateway-clientcertificate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnClientCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html)
@@ -224,15 +224,15 @@ impl CfnDeploymentProps {
 }
 impl<R0> CfnDeploymentProps<R0> {
     /// `DeploymentCanarySettings`: `DeploymentCanarySettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-deploymentcanarysettings)
-    pub fn deployment_canary_settings(self, value: impl Arg<deployment::DeploymentCanarySettings>) -> Self { Self(put(self.0, "DeploymentCanarySettings", value.into_expr()), Phase) }
+    pub fn deployment_canary_settings(self, value: impl Arg<deployment::DeploymentCanarySettings>) -> Self { Self(put(self.0, "DeploymentCanarySettings", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "RestApiId", value), Phase) }
     /// `StageDescription`: `StageDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-stagedescription)
-    pub fn stage_description(self, value: impl Arg<deployment::StageDescription>) -> Self { Self(put(self.0, "StageDescription", value.into_expr()), Phase) }
+    pub fn stage_description(self, value: impl Arg<deployment::StageDescription>) -> Self { Self(put(self.0, "StageDescription", value), Phase) }
     /// `StageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-stagename)
-    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::Deployment`.
@@ -244,9 +244,9 @@ impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-accesslogsetting.html#cfn-apigateway-deployment-accesslogsetting-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
     /// `Format`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-accesslogsetting.html#cfn-apigateway-deployment-accesslogsetting-format)
-    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value)) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanarySetting` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-canarysetting.html)
@@ -255,11 +255,11 @@ impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PercentTraffic`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-canarysetting.html#cfn-apigateway-deployment-canarysetting-percenttraffic)
-    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
+    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value)) }
     /// `StageVariableOverrides`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-canarysetting.html#cfn-apigateway-deployment-canarysetting-stagevariableoverrides)
-    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
+    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value)) }
     /// `UseStageCache`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-canarysetting.html#cfn-apigateway-deployment-canarysetting-usestagecache)
-    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
+    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value)) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentCanarySettings` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-deploymentcanarysettings.html)
@@ -268,11 +268,11 @@ impl DeploymentCanarySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PercentTraffic`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-deploymentcanarysettings.html#cfn-apigateway-deployment-deploymentcanarysettings-percenttraffic)
-    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
+    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value)) }
     /// `StageVariableOverrides`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-deploymentcanarysettings.html#cfn-apigateway-deployment-deploymentcanarysettings-stagevariableoverrides)
-    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
+    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value)) }
     /// `UseStageCache`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-deploymentcanarysettings.html#cfn-apigateway-deployment-deploymentcanarysettings-usestagecache)
-    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
+    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value)) }
 }
 impl Done for DeploymentCanarySettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MethodSetting` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html)
@@ -281,25 +281,25 @@ impl MethodSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CacheDataEncrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-cachedataencrypted)
-    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
+    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value)) }
     /// `CacheTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-cachettlinseconds)
-    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
+    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value)) }
     /// `CachingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-cachingenabled)
-    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
+    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value)) }
     /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-datatraceenabled)
-    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value)) }
     /// `HttpMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-httpmethod)
-    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr())) }
+    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpMethod", value)) }
     /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value)) }
     /// `MetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-metricsenabled)
-    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
+    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value)) }
     /// `ResourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-resourcepath)
-    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr())) }
+    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value)) }
     /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-throttlingburstlimit)
-    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value)) }
     /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-throttlingratelimit)
-    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value)) }
 }
 impl Done for MethodSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StageDescription` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html)
@@ -308,43 +308,43 @@ impl StageDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLogSetting`: `AccessLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-accesslogsetting)
-    pub fn access_log_setting(self, value: impl Arg<AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr())) }
+    pub fn access_log_setting(self, value: impl Arg<AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value)) }
     /// `CacheClusterEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cacheclusterenabled)
-    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr())) }
+    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value)) }
     /// `CacheClusterSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cacheclustersize)
-    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr())) }
+    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value)) }
     /// `CacheDataEncrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cachedataencrypted)
-    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
+    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value)) }
     /// `CacheTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cachettlinseconds)
-    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
+    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value)) }
     /// `CachingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cachingenabled)
-    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
+    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value)) }
     /// `CanarySetting`: `CanarySetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-canarysetting)
-    pub fn canary_setting(self, value: impl Arg<CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr())) }
+    pub fn canary_setting(self, value: impl Arg<CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value)) }
     /// `ClientCertificateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-clientcertificateid)
-    pub fn client_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr())) }
+    pub fn client_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateId", value)) }
     /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-datatraceenabled)
-    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DocumentationVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-documentationversion)
-    pub fn documentation_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentationVersion", value.into_expr())) }
+    pub fn documentation_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentationVersion", value)) }
     /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value)) }
     /// `MethodSettings`: list of `MethodSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-methodsettings)
-    pub fn method_settings(self, value: impl Arg<Arr<MethodSetting>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr())) }
+    pub fn method_settings(self, value: impl Arg<Arr<MethodSetting>>) -> Self { Self(put(self.0, "MethodSettings", value)) }
     /// `MetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-metricsenabled)
-    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
+    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-throttlingburstlimit)
-    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value)) }
     /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-throttlingratelimit)
-    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value)) }
     /// `TracingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-tracingenabled)
-    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr())) }
+    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value)) }
     /// `Variables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-variables)
-    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value)) }
 }
 impl Done for StageDescription { fn into_props(self) -> Bag { self.0 } }
 }
@@ -369,11 +369,11 @@ impl CfnDocumentationPartProps {
 }
 impl<R0, R1, R2> CfnDocumentationPartProps<R0, R1, R2> {
     /// `Location`: `Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationpart.html#cfn-apigateway-documentationpart-location)
-    pub fn location(self, value: impl Arg<documentation_part::Location>) -> CfnDocumentationPartProps<Set, R1, R2> { CfnDocumentationPartProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<documentation_part::Location>) -> CfnDocumentationPartProps<Set, R1, R2> { CfnDocumentationPartProps(put(self.0, "Location", value), Phase) }
     /// `Properties`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationpart.html#cfn-apigateway-documentationpart-properties)
-    pub fn properties(self, value: impl Arg<str>) -> CfnDocumentationPartProps<R0, Set, R2> { CfnDocumentationPartProps(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<str>) -> CfnDocumentationPartProps<R0, Set, R2> { CfnDocumentationPartProps(put(self.0, "Properties", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationpart.html#cfn-apigateway-documentationpart-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationPartProps<R0, R1, Set> { CfnDocumentationPartProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationPartProps<R0, R1, Set> { CfnDocumentationPartProps(put(self.0, "RestApiId", value), Phase) }
 }
 impl Done for CfnDocumentationPartProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::DocumentationPart`.
@@ -385,15 +385,15 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Method`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-method)
-    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `StatusCode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
+    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value)) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -418,11 +418,11 @@ impl CfnDocumentationVersionProps {
 }
 impl<R0, R1> CfnDocumentationVersionProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationversion.html#cfn-apigateway-documentationversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DocumentationVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationversion.html#cfn-apigateway-documentationversion-documentationversion)
-    pub fn documentation_version(self, value: impl Arg<str>) -> CfnDocumentationVersionProps<Set, R1> { CfnDocumentationVersionProps(put(self.0, "DocumentationVersion", value.into_expr()), Phase) }
+    pub fn documentation_version(self, value: impl Arg<str>) -> CfnDocumentationVersionProps<Set, R1> { CfnDocumentationVersionProps(put(self.0, "DocumentationVersion", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationversion.html#cfn-apigateway-documentationversion-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationVersionProps<R0, Set> { CfnDocumentationVersionProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationVersionProps<R0, Set> { CfnDocumentationVersionProps(put(self.0, "RestApiId", value), Phase) }
 }
 impl Done for CfnDocumentationVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html)
@@ -452,25 +452,25 @@ impl CfnDomainNameProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `EndpointAccessMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-endpointaccessmode)
-    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
+    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value)) }
     /// `EndpointConfiguration`: `EndpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-endpointconfiguration)
-    pub fn endpoint_configuration(self, value: impl Arg<domain_name::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
+    pub fn endpoint_configuration(self, value: impl Arg<domain_name::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value)) }
     /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-mutualtlsauthentication)
-    pub fn mutual_tls_authentication(self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
+    pub fn mutual_tls_authentication(self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value)) }
     /// `OwnershipVerificationCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-ownershipverificationcertificatearn)
-    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
+    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value)) }
     /// `RegionalCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-regionalcertificatearn)
-    pub fn regional_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionalCertificateArn", value.into_expr())) }
+    pub fn regional_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionalCertificateArn", value)) }
     /// `RoutingMode`: `RoutingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-routingmode)
-    pub fn routing_mode(self, value: impl Arg<domain_name::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr())) }
+    pub fn routing_mode(self, value: impl Arg<domain_name::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value)) }
     /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-securitypolicy)
-    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::DomainName`.
@@ -482,9 +482,9 @@ impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-endpointconfiguration.html#cfn-apigateway-domainname-endpointconfiguration-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `Types`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-endpointconfiguration.html#cfn-apigateway-domainname-endpointconfiguration-types)
-    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
+    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value)) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualTlsAuthentication` of `AWS::ApiGateway::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-mutualtlsauthentication.html)
@@ -493,9 +493,9 @@ impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TruststoreUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-mutualtlsauthentication.html#cfn-apigateway-domainname-mutualtlsauthentication-truststoreuri)
-    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
+    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value)) }
     /// `TruststoreVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-mutualtlsauthentication.html#cfn-apigateway-domainname-mutualtlsauthentication-truststoreversion)
-    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
+    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value)) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RoutingMode` allows.
@@ -522,13 +522,13 @@ impl CfnDomainNameAccessAssociationProps {
 }
 impl<R0, R1, R2> CfnDomainNameAccessAssociationProps<R0, R1, R2> {
     /// `AccessAssociationSource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#cfn-apigateway-domainnameaccessassociation-accessassociationsource)
-    pub fn access_association_source(self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<Set, R1, R2> { CfnDomainNameAccessAssociationProps(put(self.0, "AccessAssociationSource", value.into_expr()), Phase) }
+    pub fn access_association_source(self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<Set, R1, R2> { CfnDomainNameAccessAssociationProps(put(self.0, "AccessAssociationSource", value), Phase) }
     /// `AccessAssociationSourceType`: `AccessAssociationSourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#cfn-apigateway-domainnameaccessassociation-accessassociationsourcetype)
-    pub fn access_association_source_type(self, value: impl Arg<domain_name_access_association::AccessAssociationSourceType>) -> CfnDomainNameAccessAssociationProps<R0, Set, R2> { CfnDomainNameAccessAssociationProps(put(self.0, "AccessAssociationSourceType", value.into_expr()), Phase) }
+    pub fn access_association_source_type(self, value: impl Arg<domain_name_access_association::AccessAssociationSourceType>) -> CfnDomainNameAccessAssociationProps<R0, Set, R2> { CfnDomainNameAccessAssociationProps(put(self.0, "AccessAssociationSourceType", value), Phase) }
     /// `DomainNameArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#cfn-apigateway-domainnameaccessassociation-domainnamearn)
-    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<R0, R1, Set> { CfnDomainNameAccessAssociationProps(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
+    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<R0, R1, Set> { CfnDomainNameAccessAssociationProps(put(self.0, "DomainNameArn", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#cfn-apigateway-domainnameaccessassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainNameAccessAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::DomainNameAccessAssociation`.
@@ -558,21 +558,21 @@ impl CfnDomainNameV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `EndpointAccessMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-endpointaccessmode)
-    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
+    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value)) }
     /// `EndpointConfiguration`: `EndpointConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-endpointconfiguration)
-    pub fn endpoint_configuration(self, value: impl Arg<domain_name_v2::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
+    pub fn endpoint_configuration(self, value: impl Arg<domain_name_v2::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value)) }
     /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value)) }
     /// `RoutingMode`: `RoutingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-routingmode)
-    pub fn routing_mode(self, value: impl Arg<domain_name_v2::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr())) }
+    pub fn routing_mode(self, value: impl Arg<domain_name_v2::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value)) }
     /// `SecurityPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-securitypolicy)
-    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDomainNameV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::DomainNameV2`.
@@ -584,9 +584,9 @@ impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainnamev2-endpointconfiguration.html#cfn-apigateway-domainnamev2-endpointconfiguration-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `Types`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainnamev2-endpointconfiguration.html#cfn-apigateway-domainnamev2-endpointconfiguration-types)
-    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
+    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value)) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RoutingMode` allows.
@@ -613,15 +613,15 @@ impl CfnGatewayResponseProps {
 }
 impl<R0, R1> CfnGatewayResponseProps<R0, R1> {
     /// `ResponseParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-responseparameters)
-    pub fn response_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
+    pub fn response_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseParameters", value), Phase) }
     /// `ResponseTemplates`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-responsetemplates)
-    pub fn response_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
+    pub fn response_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseTemplates", value), Phase) }
     /// `ResponseType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-responsetype)
-    pub fn response_type(self, value: impl Arg<str>) -> CfnGatewayResponseProps<Set, R1> { CfnGatewayResponseProps(put(self.0, "ResponseType", value.into_expr()), Phase) }
+    pub fn response_type(self, value: impl Arg<str>) -> CfnGatewayResponseProps<Set, R1> { CfnGatewayResponseProps(put(self.0, "ResponseType", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnGatewayResponseProps<R0, Set> { CfnGatewayResponseProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnGatewayResponseProps<R0, Set> { CfnGatewayResponseProps(put(self.0, "RestApiId", value), Phase) }
     /// `StatusCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for CfnGatewayResponseProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::Method`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html)
@@ -643,31 +643,31 @@ impl CfnMethodProps {
 }
 impl<R0, R1, R2> CfnMethodProps<R0, R1, R2> {
     /// `ApiKeyRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-apikeyrequired)
-    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr()), Phase) }
+    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value), Phase) }
     /// `AuthorizationScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-authorizationscopes)
-    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr()), Phase) }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value), Phase) }
     /// `AuthorizationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-authorizationtype)
-    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
+    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value), Phase) }
     /// `AuthorizerId`: `ApiGatewayAuthorizerId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-authorizerid)
-    pub fn authorizer_id(self, value: impl Arg<kind::ApiGatewayAuthorizerId>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr()), Phase) }
+    pub fn authorizer_id(self, value: impl Arg<kind::ApiGatewayAuthorizerId>) -> Self { Self(put(self.0, "AuthorizerId", value), Phase) }
     /// `HttpMethod`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-httpmethod)
-    pub fn http_method(self, value: impl Arg<str>) -> CfnMethodProps<Set, R1, R2> { CfnMethodProps(put(self.0, "HttpMethod", value.into_expr()), Phase) }
+    pub fn http_method(self, value: impl Arg<str>) -> CfnMethodProps<Set, R1, R2> { CfnMethodProps(put(self.0, "HttpMethod", value), Phase) }
     /// `Integration`: `Integration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-integration)
-    pub fn integration(self, value: impl Arg<method::Integration>) -> Self { Self(put(self.0, "Integration", value.into_expr()), Phase) }
+    pub fn integration(self, value: impl Arg<method::Integration>) -> Self { Self(put(self.0, "Integration", value), Phase) }
     /// `MethodResponses`: list of `MethodResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-methodresponses)
-    pub fn method_responses(self, value: impl Arg<Arr<method::MethodResponse>>) -> Self { Self(put(self.0, "MethodResponses", value.into_expr()), Phase) }
+    pub fn method_responses(self, value: impl Arg<Arr<method::MethodResponse>>) -> Self { Self(put(self.0, "MethodResponses", value), Phase) }
     /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-operationname)
-    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr()), Phase) }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value), Phase) }
     /// `RequestModels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-requestmodels)
-    pub fn request_models(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestModels", value.into_expr()), Phase) }
+    pub fn request_models(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestModels", value), Phase) }
     /// `RequestParameters`: map of text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-requestparameters)
-    pub fn request_parameters(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
+    pub fn request_parameters(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "RequestParameters", value), Phase) }
     /// `RequestValidatorId`: `ApiGatewayRequestValidatorId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-requestvalidatorid)
-    pub fn request_validator_id(self, value: impl Arg<kind::ApiGatewayRequestValidatorId>) -> Self { Self(put(self.0, "RequestValidatorId", value.into_expr()), Phase) }
+    pub fn request_validator_id(self, value: impl Arg<kind::ApiGatewayRequestValidatorId>) -> Self { Self(put(self.0, "RequestValidatorId", value), Phase) }
     /// `ResourceId`: `ApiGatewayResourceId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-resourceid)
-    pub fn resource_id(self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnMethodProps<R0, Set, R2> { CfnMethodProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnMethodProps<R0, Set, R2> { CfnMethodProps(put(self.0, "ResourceId", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnMethodProps<R0, R1, Set> { CfnMethodProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnMethodProps<R0, R1, Set> { CfnMethodProps(put(self.0, "RestApiId", value), Phase) }
 }
 impl Done for CfnMethodProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::Method`.
@@ -681,37 +681,37 @@ impl Integration {
 }
 impl<R0> Integration<R0> {
     /// `CacheKeyParameters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-cachekeyparameters)
-    pub fn cache_key_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheKeyParameters", value.into_expr()), Phase) }
+    pub fn cache_key_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheKeyParameters", value), Phase) }
     /// `CacheNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-cachenamespace)
-    pub fn cache_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNamespace", value.into_expr()), Phase) }
+    pub fn cache_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNamespace", value), Phase) }
     /// `ConnectionId`: `ApiGatewayVpcLinkId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-connectionid)
-    pub fn connection_id(self, value: impl Arg<kind::ApiGatewayVpcLinkId>) -> Self { Self(put(self.0, "ConnectionId", value.into_expr()), Phase) }
+    pub fn connection_id(self, value: impl Arg<kind::ApiGatewayVpcLinkId>) -> Self { Self(put(self.0, "ConnectionId", value), Phase) }
     /// `ConnectionType`: `ConnectionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-connectiontype)
-    pub fn connection_type(self, value: impl Arg<ConnectionType>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
+    pub fn connection_type(self, value: impl Arg<ConnectionType>) -> Self { Self(put(self.0, "ConnectionType", value), Phase) }
     /// `ContentHandling`: `ContentHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-contenthandling)
-    pub fn content_handling(self, value: impl Arg<ContentHandling>) -> Self { Self(put(self.0, "ContentHandling", value.into_expr()), Phase) }
+    pub fn content_handling(self, value: impl Arg<ContentHandling>) -> Self { Self(put(self.0, "ContentHandling", value), Phase) }
     /// `Credentials`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-credentials)
-    pub fn credentials(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
+    pub fn credentials(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "Credentials", value), Phase) }
     /// `IntegrationHttpMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-integrationhttpmethod)
-    pub fn integration_http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationHttpMethod", value.into_expr()), Phase) }
+    pub fn integration_http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationHttpMethod", value), Phase) }
     /// `IntegrationResponses`: list of `IntegrationResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-integrationresponses)
-    pub fn integration_responses(self, value: impl Arg<Arr<IntegrationResponse>>) -> Self { Self(put(self.0, "IntegrationResponses", value.into_expr()), Phase) }
+    pub fn integration_responses(self, value: impl Arg<Arr<IntegrationResponse>>) -> Self { Self(put(self.0, "IntegrationResponses", value), Phase) }
     /// `IntegrationTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-integrationtarget)
-    pub fn integration_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationTarget", value.into_expr()), Phase) }
+    pub fn integration_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationTarget", value), Phase) }
     /// `PassthroughBehavior`: `PassthroughBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-passthroughbehavior)
-    pub fn passthrough_behavior(self, value: impl Arg<PassthroughBehavior>) -> Self { Self(put(self.0, "PassthroughBehavior", value.into_expr()), Phase) }
+    pub fn passthrough_behavior(self, value: impl Arg<PassthroughBehavior>) -> Self { Self(put(self.0, "PassthroughBehavior", value), Phase) }
     /// `RequestParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-requestparameters)
-    pub fn request_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
+    pub fn request_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestParameters", value), Phase) }
     /// `RequestTemplates`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-requesttemplates)
-    pub fn request_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestTemplates", value.into_expr()), Phase) }
+    pub fn request_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestTemplates", value), Phase) }
     /// `ResponseTransferMode`: `ResponseTransferMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-responsetransfermode)
-    pub fn response_transfer_mode(self, value: impl Arg<ResponseTransferMode>) -> Self { Self(put(self.0, "ResponseTransferMode", value.into_expr()), Phase) }
+    pub fn response_transfer_mode(self, value: impl Arg<ResponseTransferMode>) -> Self { Self(put(self.0, "ResponseTransferMode", value), Phase) }
     /// `TimeoutInMillis`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-timeoutinmillis)
-    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr()), Phase) }
+    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Integration<Set> { Integration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Integration<Set> { Integration(put(self.0, "Type", value), Phase) }
     /// `Uri`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-uri)
-    pub fn uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Uri", value), Phase) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegrationResponse` of `AWS::ApiGateway::Method`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html)
@@ -722,15 +722,15 @@ impl IntegrationResponse {
 }
 impl<R0> IntegrationResponse<R0> {
     /// `ContentHandling`: `ContentHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-contenthandling)
-    pub fn content_handling(self, value: impl Arg<ContentHandling>) -> Self { Self(put(self.0, "ContentHandling", value.into_expr()), Phase) }
+    pub fn content_handling(self, value: impl Arg<ContentHandling>) -> Self { Self(put(self.0, "ContentHandling", value), Phase) }
     /// `ResponseParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-responseparameters)
-    pub fn response_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
+    pub fn response_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseParameters", value), Phase) }
     /// `ResponseTemplates`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-responsetemplates)
-    pub fn response_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
+    pub fn response_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseTemplates", value), Phase) }
     /// `SelectionPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-selectionpattern)
-    pub fn selection_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionPattern", value.into_expr()), Phase) }
+    pub fn selection_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionPattern", value), Phase) }
     /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> IntegrationResponse<Set> { IntegrationResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> IntegrationResponse<Set> { IntegrationResponse(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for IntegrationResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MethodResponse` of `AWS::ApiGateway::Method`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-methodresponse.html)
@@ -741,11 +741,11 @@ impl MethodResponse {
 }
 impl<R0> MethodResponse<R0> {
     /// `ResponseModels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-methodresponse.html#cfn-apigateway-method-methodresponse-responsemodels)
-    pub fn response_models(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseModels", value.into_expr()), Phase) }
+    pub fn response_models(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseModels", value), Phase) }
     /// `ResponseParameters`: map of text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-methodresponse.html#cfn-apigateway-method-methodresponse-responseparameters)
-    pub fn response_parameters(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
+    pub fn response_parameters(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "ResponseParameters", value), Phase) }
     /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-methodresponse.html#cfn-apigateway-method-methodresponse-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> MethodResponse<Set> { MethodResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> MethodResponse<Set> { MethodResponse(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for MethodResponse { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectionType` allows.
@@ -778,15 +778,15 @@ impl CfnModelProps {
 }
 impl<R0> CfnModelProps<R0> {
     /// `ContentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnModelProps<Set> { CfnModelProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnModelProps<Set> { CfnModelProps(put(self.0, "RestApiId", value), Phase) }
     /// `Schema`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-schema)
-    pub fn schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Schema", value), Phase) }
 }
 impl Done for CfnModelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::RequestValidator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html)
@@ -810,13 +810,13 @@ impl CfnRequestValidatorProps {
 }
 impl<R0> CfnRequestValidatorProps<R0> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#cfn-apigateway-requestvalidator-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#cfn-apigateway-requestvalidator-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnRequestValidatorProps<Set> { CfnRequestValidatorProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnRequestValidatorProps<Set> { CfnRequestValidatorProps(put(self.0, "RestApiId", value), Phase) }
     /// `ValidateRequestBody`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#cfn-apigateway-requestvalidator-validaterequestbody)
-    pub fn validate_request_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateRequestBody", value.into_expr()), Phase) }
+    pub fn validate_request_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateRequestBody", value), Phase) }
     /// `ValidateRequestParameters`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#cfn-apigateway-requestvalidator-validaterequestparameters)
-    pub fn validate_request_parameters(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateRequestParameters", value.into_expr()), Phase) }
+    pub fn validate_request_parameters(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateRequestParameters", value), Phase) }
 }
 impl Done for CfnRequestValidatorProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::Resource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html)
@@ -840,11 +840,11 @@ impl CfnResourceProps {
 }
 impl<R0, R1, R2> CfnResourceProps<R0, R1, R2> {
     /// `ParentId`: `ApiGatewayResourceId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html#cfn-apigateway-resource-parentid)
-    pub fn parent_id(self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnResourceProps<Set, R1, R2> { CfnResourceProps(put(self.0, "ParentId", value.into_expr()), Phase) }
+    pub fn parent_id(self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnResourceProps<Set, R1, R2> { CfnResourceProps(put(self.0, "ParentId", value), Phase) }
     /// `PathPart`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html#cfn-apigateway-resource-pathpart)
-    pub fn path_part(self, value: impl Arg<str>) -> CfnResourceProps<R0, Set, R2> { CfnResourceProps(put(self.0, "PathPart", value.into_expr()), Phase) }
+    pub fn path_part(self, value: impl Arg<str>) -> CfnResourceProps<R0, Set, R2> { CfnResourceProps(put(self.0, "PathPart", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html#cfn-apigateway-resource-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnResourceProps<R0, R1, Set> { CfnResourceProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnResourceProps<R0, R1, Set> { CfnResourceProps(put(self.0, "RestApiId", value), Phase) }
 }
 impl Done for CfnResourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::RestApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html)
@@ -868,41 +868,41 @@ impl CfnRestApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeySourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-apikeysourcetype)
-    pub fn api_key_source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySourceType", value.into_expr())) }
+    pub fn api_key_source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySourceType", value)) }
     /// `BinaryMediaTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-binarymediatypes)
-    pub fn binary_media_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BinaryMediaTypes", value.into_expr())) }
+    pub fn binary_media_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BinaryMediaTypes", value)) }
     /// `Body`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-body)
-    pub fn body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Body", value)) }
     /// `BodyS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-bodys3location)
-    pub fn body_s3_location(self, value: impl Arg<rest_api::S3Location>) -> Self { Self(put(self.0, "BodyS3Location", value.into_expr())) }
+    pub fn body_s3_location(self, value: impl Arg<rest_api::S3Location>) -> Self { Self(put(self.0, "BodyS3Location", value)) }
     /// `CloneFrom`: `ApiGatewayRestApiId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-clonefrom)
-    pub fn clone_from(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "CloneFrom", value.into_expr())) }
+    pub fn clone_from(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "CloneFrom", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DisableExecuteApiEndpoint`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-disableexecuteapiendpoint)
-    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
+    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value)) }
     /// `EndpointAccessMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-endpointaccessmode)
-    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
+    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value)) }
     /// `EndpointConfiguration`: `EndpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-endpointconfiguration)
-    pub fn endpoint_configuration(self, value: impl Arg<rest_api::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
+    pub fn endpoint_configuration(self, value: impl Arg<rest_api::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value)) }
     /// `FailOnWarnings`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-failonwarnings)
-    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
+    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value)) }
     /// `MinimumCompressionSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-minimumcompressionsize)
-    pub fn minimum_compression_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumCompressionSize", value.into_expr())) }
+    pub fn minimum_compression_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumCompressionSize", value)) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value)) }
     /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-securitypolicy)
-    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for CfnRestApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::RestApi`.
@@ -914,11 +914,11 @@ impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-endpointconfiguration.html#cfn-apigateway-restapi-endpointconfiguration-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `Types`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-endpointconfiguration.html#cfn-apigateway-restapi-endpointconfiguration-types)
-    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
+    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value)) }
     /// `VpcEndpointIds`: list of `Ec2VPCEndpointId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-endpointconfiguration.html#cfn-apigateway-restapi-endpointconfiguration-vpcendpointids)
-    pub fn vpc_endpoint_ids(self, value: impl Arg<Arr<kind::Ec2VPCEndpointId>>) -> Self { Self(put(self.0, "VpcEndpointIds", value.into_expr())) }
+    pub fn vpc_endpoint_ids(self, value: impl Arg<Arr<kind::Ec2VPCEndpointId>>) -> Self { Self(put(self.0, "VpcEndpointIds", value)) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::ApiGateway::RestApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html)
@@ -927,13 +927,13 @@ impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html#cfn-apigateway-restapi-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `ETag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html#cfn-apigateway-restapi-s3location-etag)
-    pub fn e_tag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ETag", value.into_expr())) }
+    pub fn e_tag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ETag", value)) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html#cfn-apigateway-restapi-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html#cfn-apigateway-restapi-s3location-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -956,33 +956,33 @@ impl CfnStageProps {
 }
 impl<R0> CfnStageProps<R0> {
     /// `AccessLogSetting`: `AccessLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-accesslogsetting)
-    pub fn access_log_setting(self, value: impl Arg<stage::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr()), Phase) }
+    pub fn access_log_setting(self, value: impl Arg<stage::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value), Phase) }
     /// `CacheClusterEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-cacheclusterenabled)
-    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr()), Phase) }
+    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value), Phase) }
     /// `CacheClusterSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-cacheclustersize)
-    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr()), Phase) }
+    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value), Phase) }
     /// `CanarySetting`: `CanarySetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-canarysetting)
-    pub fn canary_setting(self, value: impl Arg<stage::CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr()), Phase) }
+    pub fn canary_setting(self, value: impl Arg<stage::CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value), Phase) }
     /// `ClientCertificateId`: `ApiGatewayClientCertificateId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-clientcertificateid)
-    pub fn client_certificate_id(self, value: impl Arg<kind::ApiGatewayClientCertificateId>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr()), Phase) }
+    pub fn client_certificate_id(self, value: impl Arg<kind::ApiGatewayClientCertificateId>) -> Self { Self(put(self.0, "ClientCertificateId", value), Phase) }
     /// `DeploymentId`: `ApiGatewayDeploymentId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-deploymentid)
-    pub fn deployment_id(self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr()), Phase) }
+    pub fn deployment_id(self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { Self(put(self.0, "DeploymentId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DocumentationVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-documentationversion)
-    pub fn documentation_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentationVersion", value.into_expr()), Phase) }
+    pub fn documentation_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentationVersion", value), Phase) }
     /// `MethodSettings`: list of `MethodSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-methodsettings)
-    pub fn method_settings(self, value: impl Arg<Arr<stage::MethodSetting>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr()), Phase) }
+    pub fn method_settings(self, value: impl Arg<Arr<stage::MethodSetting>>) -> Self { Self(put(self.0, "MethodSettings", value), Phase) }
     /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnStageProps<Set> { CfnStageProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnStageProps<Set> { CfnStageProps(put(self.0, "RestApiId", value), Phase) }
     /// `StageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-stagename)
-    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TracingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-tracingenabled)
-    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr()), Phase) }
+    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value), Phase) }
     /// `Variables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-variables)
-    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value), Phase) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::Stage`.
@@ -994,9 +994,9 @@ impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: `LogsLogGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-accesslogsetting.html#cfn-apigateway-stage-accesslogsetting-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "DestinationArn", value)) }
     /// `Format`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-accesslogsetting.html#cfn-apigateway-stage-accesslogsetting-format)
-    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value)) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanarySetting` of `AWS::ApiGateway::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html)
@@ -1005,13 +1005,13 @@ impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentId`: `ApiGatewayDeploymentId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html#cfn-apigateway-stage-canarysetting-deploymentid)
-    pub fn deployment_id(self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
+    pub fn deployment_id(self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { Self(put(self.0, "DeploymentId", value)) }
     /// `PercentTraffic`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html#cfn-apigateway-stage-canarysetting-percenttraffic)
-    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
+    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value)) }
     /// `StageVariableOverrides`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html#cfn-apigateway-stage-canarysetting-stagevariableoverrides)
-    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
+    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value)) }
     /// `UseStageCache`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html#cfn-apigateway-stage-canarysetting-usestagecache)
-    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
+    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value)) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MethodSetting` of `AWS::ApiGateway::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html)
@@ -1020,25 +1020,25 @@ impl MethodSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CacheDataEncrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-cachedataencrypted)
-    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
+    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value)) }
     /// `CacheTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-cachettlinseconds)
-    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
+    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value)) }
     /// `CachingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-cachingenabled)
-    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
+    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value)) }
     /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-datatraceenabled)
-    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value)) }
     /// `HttpMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-httpmethod)
-    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr())) }
+    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpMethod", value)) }
     /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value)) }
     /// `MetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-metricsenabled)
-    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
+    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value)) }
     /// `ResourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-resourcepath)
-    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr())) }
+    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value)) }
     /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-throttlingburstlimit)
-    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value)) }
     /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-throttlingratelimit)
-    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value)) }
 }
 impl Done for MethodSetting { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1061,17 +1061,17 @@ impl CfnUsagePlanProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiStages`: list of `ApiStage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-apistages)
-    pub fn api_stages(self, value: impl Arg<Arr<usage_plan::ApiStage>>) -> Self { Self(put(self.0, "ApiStages", value.into_expr())) }
+    pub fn api_stages(self, value: impl Arg<Arr<usage_plan::ApiStage>>) -> Self { Self(put(self.0, "ApiStages", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Quota`: `QuotaSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-quota)
-    pub fn quota(self, value: impl Arg<usage_plan::QuotaSettings>) -> Self { Self(put(self.0, "Quota", value.into_expr())) }
+    pub fn quota(self, value: impl Arg<usage_plan::QuotaSettings>) -> Self { Self(put(self.0, "Quota", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Throttle`: `ThrottleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-throttle)
-    pub fn throttle(self, value: impl Arg<usage_plan::ThrottleSettings>) -> Self { Self(put(self.0, "Throttle", value.into_expr())) }
+    pub fn throttle(self, value: impl Arg<usage_plan::ThrottleSettings>) -> Self { Self(put(self.0, "Throttle", value)) }
     /// `UsagePlanName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-usageplanname)
-    pub fn usage_plan_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsagePlanName", value.into_expr())) }
+    pub fn usage_plan_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsagePlanName", value)) }
 }
 impl Done for CfnUsagePlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::UsagePlan`.
@@ -1083,11 +1083,11 @@ impl ApiStage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiId`: `ApiGatewayRestApiId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-apistage.html#cfn-apigateway-usageplan-apistage-apiid)
-    pub fn api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "ApiId", value.into_expr())) }
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "ApiId", value)) }
     /// `Stage`: `ApiGatewayStageName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-apistage.html#cfn-apigateway-usageplan-apistage-stage)
-    pub fn stage(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "Stage", value.into_expr())) }
+    pub fn stage(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "Stage", value)) }
     /// `Throttle`: map of `ThrottleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-apistage.html#cfn-apigateway-usageplan-apistage-throttle)
-    pub fn throttle(self, value: impl Arg<Dict<ThrottleSettings>>) -> Self { Self(put(self.0, "Throttle", value.into_expr())) }
+    pub fn throttle(self, value: impl Arg<Dict<ThrottleSettings>>) -> Self { Self(put(self.0, "Throttle", value)) }
 }
 impl Done for ApiStage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuotaSettings` of `AWS::ApiGateway::UsagePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-quotasettings.html)
@@ -1096,11 +1096,11 @@ impl QuotaSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Limit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-quotasettings.html#cfn-apigateway-usageplan-quotasettings-limit)
-    pub fn limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Limit", value.into_expr())) }
+    pub fn limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Limit", value)) }
     /// `Offset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-quotasettings.html#cfn-apigateway-usageplan-quotasettings-offset)
-    pub fn offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Offset", value.into_expr())) }
+    pub fn offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Offset", value)) }
     /// `Period`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-quotasettings.html#cfn-apigateway-usageplan-quotasettings-period)
-    pub fn period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
+    pub fn period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Period", value)) }
 }
 impl Done for QuotaSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThrottleSettings` of `AWS::ApiGateway::UsagePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-throttlesettings.html)
@@ -1109,9 +1109,9 @@ impl ThrottleSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-throttlesettings.html#cfn-apigateway-usageplan-throttlesettings-burstlimit)
-    pub fn burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BurstLimit", value.into_expr())) }
+    pub fn burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BurstLimit", value)) }
     /// `RateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-throttlesettings.html#cfn-apigateway-usageplan-throttlesettings-ratelimit)
-    pub fn rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
+    pub fn rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RateLimit", value)) }
 }
 impl Done for ThrottleSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1136,11 +1136,11 @@ impl CfnUsagePlanKeyProps {
 }
 impl<R0, R1, R2> CfnUsagePlanKeyProps<R0, R1, R2> {
     /// `KeyId`: `ApiGatewayApiKeyId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplankey.html#cfn-apigateway-usageplankey-keyid)
-    pub fn key_id(self, value: impl Arg<kind::ApiGatewayApiKeyId>) -> CfnUsagePlanKeyProps<Set, R1, R2> { CfnUsagePlanKeyProps(put(self.0, "KeyId", value.into_expr()), Phase) }
+    pub fn key_id(self, value: impl Arg<kind::ApiGatewayApiKeyId>) -> CfnUsagePlanKeyProps<Set, R1, R2> { CfnUsagePlanKeyProps(put(self.0, "KeyId", value), Phase) }
     /// `KeyType`: `KeyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplankey.html#cfn-apigateway-usageplankey-keytype)
-    pub fn key_type(self, value: impl Arg<usage_plan_key::KeyType>) -> CfnUsagePlanKeyProps<R0, Set, R2> { CfnUsagePlanKeyProps(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<usage_plan_key::KeyType>) -> CfnUsagePlanKeyProps<R0, Set, R2> { CfnUsagePlanKeyProps(put(self.0, "KeyType", value), Phase) }
     /// `UsagePlanId`: `ApiGatewayUsagePlanId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplankey.html#cfn-apigateway-usageplankey-usageplanid)
-    pub fn usage_plan_id(self, value: impl Arg<kind::ApiGatewayUsagePlanId>) -> CfnUsagePlanKeyProps<R0, R1, Set> { CfnUsagePlanKeyProps(put(self.0, "UsagePlanId", value.into_expr()), Phase) }
+    pub fn usage_plan_id(self, value: impl Arg<kind::ApiGatewayUsagePlanId>) -> CfnUsagePlanKeyProps<R0, R1, Set> { CfnUsagePlanKeyProps(put(self.0, "UsagePlanId", value), Phase) }
 }
 impl Done for CfnUsagePlanKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::UsagePlanKey`.
@@ -1170,13 +1170,13 @@ impl CfnVpcLinkProps {
 }
 impl<R0, R1> CfnVpcLinkProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#cfn-apigateway-vpclink-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#cfn-apigateway-vpclink-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { CfnVpcLinkProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { CfnVpcLinkProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#cfn-apigateway-vpclink-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArns`: list of `ElasticLoadBalancingV2LoadBalancerArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#cfn-apigateway-vpclink-targetarns)
-    pub fn target_arns(self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2LoadBalancerArn>>) -> CfnVpcLinkProps<R0, Set> { CfnVpcLinkProps(put(self.0, "TargetArns", value.into_expr()), Phase) }
+    pub fn target_arns(self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2LoadBalancerArn>>) -> CfnVpcLinkProps<R0, Set> { CfnVpcLinkProps(put(self.0, "TargetArns", value), Phase) }
 }
 impl Done for CfnVpcLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -27,41 +27,41 @@ impl CfnApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeySelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-apikeyselectionexpression)
-    pub fn api_key_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySelectionExpression", value.into_expr())) }
+    pub fn api_key_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySelectionExpression", value)) }
     /// `BasePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-basepath)
-    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value)) }
     /// `Body`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-body)
-    pub fn body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Body", value)) }
     /// `BodyS3Location`: `BodyS3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-bodys3location)
-    pub fn body_s3_location(self, value: impl Arg<api::BodyS3Location>) -> Self { Self(put(self.0, "BodyS3Location", value.into_expr())) }
+    pub fn body_s3_location(self, value: impl Arg<api::BodyS3Location>) -> Self { Self(put(self.0, "BodyS3Location", value)) }
     /// `CorsConfiguration`: `Cors`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-corsconfiguration)
-    pub fn cors_configuration(self, value: impl Arg<api::Cors>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
+    pub fn cors_configuration(self, value: impl Arg<api::Cors>) -> Self { Self(put(self.0, "CorsConfiguration", value)) }
     /// `CredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-credentialsarn)
-    pub fn credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsArn", value.into_expr())) }
+    pub fn credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsArn", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DisableExecuteApiEndpoint`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-disableexecuteapiendpoint)
-    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
+    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value)) }
     /// `DisableSchemaValidation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-disableschemavalidation)
-    pub fn disable_schema_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSchemaValidation", value.into_expr())) }
+    pub fn disable_schema_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSchemaValidation", value)) }
     /// `FailOnWarnings`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-failonwarnings)
-    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
+    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value)) }
     /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ProtocolType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-protocoltype)
-    pub fn protocol_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr())) }
+    pub fn protocol_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolType", value)) }
     /// `RouteKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-routekey)
-    pub fn route_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteKey", value.into_expr())) }
+    pub fn route_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteKey", value)) }
     /// `RouteSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-routeselectionexpression)
-    pub fn route_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteSelectionExpression", value.into_expr())) }
+    pub fn route_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteSelectionExpression", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Target`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-target)
-    pub fn target(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
+    pub fn target(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Target", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Api`.
@@ -73,13 +73,13 @@ impl BodyS3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html#cfn-apigatewayv2-api-bodys3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `Etag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html#cfn-apigatewayv2-api-bodys3location-etag)
-    pub fn etag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Etag", value.into_expr())) }
+    pub fn etag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Etag", value)) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html#cfn-apigatewayv2-api-bodys3location-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html#cfn-apigatewayv2-api-bodys3location-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for BodyS3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Cors` of `AWS::ApiGatewayV2::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html)
@@ -88,17 +88,17 @@ impl Cors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-allowcredentials)
-    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value)) }
     /// `AllowHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-allowheaders)
-    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
+    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value)) }
     /// `AllowMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-allowmethods)
-    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
+    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value)) }
     /// `AllowOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-alloworigins)
-    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
+    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value)) }
     /// `ExposeHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-exposeheaders)
-    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
+    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value)) }
     /// `MaxAge`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-maxage)
-    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
+    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value)) }
 }
 impl Done for Cors { fn into_props(self) -> Bag { self.0 } }
 }
@@ -123,13 +123,13 @@ impl CfnApiGatewayManagedOverridesProps {
 }
 impl<R0> CfnApiGatewayManagedOverridesProps<R0> {
     /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> CfnApiGatewayManagedOverridesProps<Set> { CfnApiGatewayManagedOverridesProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnApiGatewayManagedOverridesProps<Set> { CfnApiGatewayManagedOverridesProps(put(self.0, "ApiId", value), Phase) }
     /// `Integration`: `IntegrationOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integration)
-    pub fn integration(self, value: impl Arg<api_gateway_managed_overrides::IntegrationOverrides>) -> Self { Self(put(self.0, "Integration", value.into_expr()), Phase) }
+    pub fn integration(self, value: impl Arg<api_gateway_managed_overrides::IntegrationOverrides>) -> Self { Self(put(self.0, "Integration", value), Phase) }
     /// `Route`: `RouteOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-route)
-    pub fn route(self, value: impl Arg<api_gateway_managed_overrides::RouteOverrides>) -> Self { Self(put(self.0, "Route", value.into_expr()), Phase) }
+    pub fn route(self, value: impl Arg<api_gateway_managed_overrides::RouteOverrides>) -> Self { Self(put(self.0, "Route", value), Phase) }
     /// `Stage`: `StageOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stage)
-    pub fn stage(self, value: impl Arg<api_gateway_managed_overrides::StageOverrides>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
+    pub fn stage(self, value: impl Arg<api_gateway_managed_overrides::StageOverrides>) -> Self { Self(put(self.0, "Stage", value), Phase) }
 }
 impl Done for CfnApiGatewayManagedOverridesProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`.
@@ -141,9 +141,9 @@ impl AccessLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
     /// `Format`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings-format)
-    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value)) }
 }
 impl Done for AccessLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegrationOverrides` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html)
@@ -152,13 +152,13 @@ impl IntegrationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `IntegrationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides-integrationmethod)
-    pub fn integration_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationMethod", value.into_expr())) }
+    pub fn integration_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationMethod", value)) }
     /// `PayloadFormatVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides-payloadformatversion)
-    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr())) }
+    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value)) }
     /// `TimeoutInMillis`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides-timeoutinmillis)
-    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr())) }
+    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value)) }
 }
 impl Done for IntegrationOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteOverrides` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html)
@@ -167,15 +167,15 @@ impl RouteOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-authorizationscopes)
-    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value)) }
     /// `AuthorizationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-authorizationtype)
-    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr())) }
+    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value)) }
     /// `AuthorizerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-authorizerid)
-    pub fn authorizer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr())) }
+    pub fn authorizer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerId", value)) }
     /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-operationname)
-    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value)) }
     /// `Target`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-target)
-    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
+    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value)) }
 }
 impl Done for RouteOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSettings` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html)
@@ -184,15 +184,15 @@ impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-datatraceenabled)
-    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value)) }
     /// `DetailedMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-detailedmetricsenabled)
-    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
+    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value)) }
     /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value)) }
     /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-throttlingburstlimit)
-    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value)) }
     /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-throttlingratelimit)
-    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value)) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StageOverrides` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html)
@@ -201,17 +201,17 @@ impl StageOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLogSettings`: `AccessLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-accesslogsettings)
-    pub fn access_log_settings(self, value: impl Arg<AccessLogSettings>) -> Self { Self(put(self.0, "AccessLogSettings", value.into_expr())) }
+    pub fn access_log_settings(self, value: impl Arg<AccessLogSettings>) -> Self { Self(put(self.0, "AccessLogSettings", value)) }
     /// `AutoDeploy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-autodeploy)
-    pub fn auto_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploy", value.into_expr())) }
+    pub fn auto_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploy", value)) }
     /// `DefaultRouteSettings`: `RouteSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-defaultroutesettings)
-    pub fn default_route_settings(self, value: impl Arg<RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr())) }
+    pub fn default_route_settings(self, value: impl Arg<RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `RouteSettings`: map of `RouteSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-routesettings)
-    pub fn route_settings(self, value: impl Arg<Dict<RouteSettings>>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
+    pub fn route_settings(self, value: impl Arg<Dict<RouteSettings>>) -> Self { Self(put(self.0, "RouteSettings", value)) }
     /// `StageVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-stagevariables)
-    pub fn stage_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariables", value.into_expr())) }
+    pub fn stage_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariables", value)) }
 }
 impl Done for StageOverrides { fn into_props(self) -> Bag { self.0 } }
 }
@@ -236,13 +236,13 @@ impl CfnApiMappingProps {
 }
 impl<R0, R1, R2> CfnApiMappingProps<R0, R1, R2> {
     /// `ApiId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#cfn-apigatewayv2-apimapping-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> CfnApiMappingProps<Set, R1, R2> { CfnApiMappingProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnApiMappingProps<Set, R1, R2> { CfnApiMappingProps(put(self.0, "ApiId", value), Phase) }
     /// `ApiMappingKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#cfn-apigatewayv2-apimapping-apimappingkey)
-    pub fn api_mapping_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiMappingKey", value.into_expr()), Phase) }
+    pub fn api_mapping_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiMappingKey", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#cfn-apigatewayv2-apimapping-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnApiMappingProps<R0, Set, R2> { CfnApiMappingProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnApiMappingProps<R0, Set, R2> { CfnApiMappingProps(put(self.0, "DomainName", value), Phase) }
     /// `Stage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#cfn-apigatewayv2-apimapping-stage)
-    pub fn stage(self, value: impl Arg<str>) -> CfnApiMappingProps<R0, R1, Set> { CfnApiMappingProps(put(self.0, "Stage", value.into_expr()), Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> CfnApiMappingProps<R0, R1, Set> { CfnApiMappingProps(put(self.0, "Stage", value), Phase) }
 }
 impl Done for CfnApiMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::Authorizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html)
@@ -266,27 +266,27 @@ impl CfnAuthorizerProps {
 }
 impl<R0, R1, R2> CfnAuthorizerProps<R0, R1, R2> {
     /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-apiid)
-    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnAuthorizerProps<Set, R1, R2> { CfnAuthorizerProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnAuthorizerProps<Set, R1, R2> { CfnAuthorizerProps(put(self.0, "ApiId", value), Phase) }
     /// `AuthorizerCredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizercredentialsarn)
-    pub fn authorizer_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerCredentialsArn", value.into_expr()), Phase) }
+    pub fn authorizer_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerCredentialsArn", value), Phase) }
     /// `AuthorizerPayloadFormatVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizerpayloadformatversion)
-    pub fn authorizer_payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerPayloadFormatVersion", value.into_expr()), Phase) }
+    pub fn authorizer_payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerPayloadFormatVersion", value), Phase) }
     /// `AuthorizerResultTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizerresultttlinseconds)
-    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
+    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value), Phase) }
     /// `AuthorizerType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizertype)
-    pub fn authorizer_type(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, Set, R2> { CfnAuthorizerProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
+    pub fn authorizer_type(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, Set, R2> { CfnAuthorizerProps(put(self.0, "AuthorizerType", value), Phase) }
     /// `AuthorizerUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizeruri)
-    pub fn authorizer_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
+    pub fn authorizer_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerUri", value), Phase) }
     /// `EnableSimpleResponses`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-enablesimpleresponses)
-    pub fn enable_simple_responses(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSimpleResponses", value.into_expr()), Phase) }
+    pub fn enable_simple_responses(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSimpleResponses", value), Phase) }
     /// `IdentitySource`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-identitysource)
-    pub fn identity_source(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdentitySource", value.into_expr()), Phase) }
+    pub fn identity_source(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdentitySource", value), Phase) }
     /// `IdentityValidationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-identityvalidationexpression)
-    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
+    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value), Phase) }
     /// `JwtConfiguration`: `JWTConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-jwtconfiguration)
-    pub fn jwt_configuration(self, value: impl Arg<authorizer::JWTConfiguration>) -> Self { Self(put(self.0, "JwtConfiguration", value.into_expr()), Phase) }
+    pub fn jwt_configuration(self, value: impl Arg<authorizer::JWTConfiguration>) -> Self { Self(put(self.0, "JwtConfiguration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { CfnAuthorizerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { CfnAuthorizerProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Authorizer`.
@@ -298,9 +298,9 @@ impl JWTConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-authorizer-jwtconfiguration.html#cfn-apigatewayv2-authorizer-jwtconfiguration-audience)
-    pub fn audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audience", value.into_expr())) }
+    pub fn audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audience", value)) }
     /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-authorizer-jwtconfiguration.html#cfn-apigatewayv2-authorizer-jwtconfiguration-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value)) }
 }
 impl Done for JWTConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -325,11 +325,11 @@ impl CfnDeploymentProps {
 }
 impl<R0> CfnDeploymentProps<R0> {
     /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-deployment.html#cfn-apigatewayv2-deployment-apiid)
-    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "ApiId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-deployment.html#cfn-apigatewayv2-deployment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `StageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-deployment.html#cfn-apigatewayv2-deployment-stagename)
-    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html)
@@ -357,15 +357,15 @@ impl CfnDomainNameProps {
 }
 impl<R0> CfnDomainNameProps<R0> {
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainNameProps<Set> { CfnDomainNameProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainNameProps<Set> { CfnDomainNameProps(put(self.0, "DomainName", value), Phase) }
     /// `DomainNameConfigurations`: list of `DomainNameConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-domainnameconfigurations)
-    pub fn domain_name_configurations(self, value: impl Arg<Arr<domain_name::DomainNameConfiguration>>) -> Self { Self(put(self.0, "DomainNameConfigurations", value.into_expr()), Phase) }
+    pub fn domain_name_configurations(self, value: impl Arg<Arr<domain_name::DomainNameConfiguration>>) -> Self { Self(put(self.0, "DomainNameConfigurations", value), Phase) }
     /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-mutualtlsauthentication)
-    pub fn mutual_tls_authentication(self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr()), Phase) }
+    pub fn mutual_tls_authentication(self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value), Phase) }
     /// `RoutingMode`: `RoutingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-routingmode)
-    pub fn routing_mode(self, value: impl Arg<domain_name::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr()), Phase) }
+    pub fn routing_mode(self, value: impl Arg<domain_name::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::DomainName`.
@@ -377,17 +377,17 @@ impl DomainNameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `CertificateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-certificatename)
-    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr())) }
+    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value)) }
     /// `EndpointType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-endpointtype)
-    pub fn endpoint_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointType", value)) }
     /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `OwnershipVerificationCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-ownershipverificationcertificatearn)
-    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
+    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value)) }
     /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-securitypolicy)
-    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value)) }
 }
 impl Done for DomainNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualTlsAuthentication` of `AWS::ApiGatewayV2::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-mutualtlsauthentication.html)
@@ -396,9 +396,9 @@ impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TruststoreUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-mutualtlsauthentication.html#cfn-apigatewayv2-domainname-mutualtlsauthentication-truststoreuri)
-    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
+    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value)) }
     /// `TruststoreVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-mutualtlsauthentication.html#cfn-apigatewayv2-domainname-mutualtlsauthentication-truststoreversion)
-    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
+    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value)) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RoutingMode` allows.
@@ -425,41 +425,41 @@ impl CfnIntegrationProps {
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
     /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-apiid)
-    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "ApiId", value), Phase) }
     /// `ConnectionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-connectionid)
-    pub fn connection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionId", value.into_expr()), Phase) }
+    pub fn connection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionId", value), Phase) }
     /// `ConnectionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-connectiontype)
-    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
+    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value), Phase) }
     /// `ContentHandlingStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-contenthandlingstrategy)
-    pub fn content_handling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentHandlingStrategy", value.into_expr()), Phase) }
+    pub fn content_handling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentHandlingStrategy", value), Phase) }
     /// `CredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-credentialsarn)
-    pub fn credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsArn", value.into_expr()), Phase) }
+    pub fn credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IntegrationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-integrationmethod)
-    pub fn integration_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationMethod", value.into_expr()), Phase) }
+    pub fn integration_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationMethod", value), Phase) }
     /// `IntegrationSubtype`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-integrationsubtype)
-    pub fn integration_subtype(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationSubtype", value.into_expr()), Phase) }
+    pub fn integration_subtype(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationSubtype", value), Phase) }
     /// `IntegrationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-integrationtype)
-    pub fn integration_type(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
+    pub fn integration_type(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "IntegrationType", value), Phase) }
     /// `IntegrationUri`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-integrationuri)
-    pub fn integration_uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "IntegrationUri", value.into_expr()), Phase) }
+    pub fn integration_uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "IntegrationUri", value), Phase) }
     /// `PassthroughBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-passthroughbehavior)
-    pub fn passthrough_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassthroughBehavior", value.into_expr()), Phase) }
+    pub fn passthrough_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassthroughBehavior", value), Phase) }
     /// `PayloadFormatVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-payloadformatversion)
-    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr()), Phase) }
+    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value), Phase) }
     /// `RequestParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-requestparameters)
-    pub fn request_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
+    pub fn request_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestParameters", value), Phase) }
     /// `RequestTemplates`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-requesttemplates)
-    pub fn request_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestTemplates", value.into_expr()), Phase) }
+    pub fn request_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestTemplates", value), Phase) }
     /// `ResponseParameters`: map of `ResponseParameterMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-responseparameters)
-    pub fn response_parameters(self, value: impl Arg<Dict<integration::ResponseParameterMap>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
+    pub fn response_parameters(self, value: impl Arg<Dict<integration::ResponseParameterMap>>) -> Self { Self(put(self.0, "ResponseParameters", value), Phase) }
     /// `TemplateSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-templateselectionexpression)
-    pub fn template_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateSelectionExpression", value.into_expr()), Phase) }
+    pub fn template_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateSelectionExpression", value), Phase) }
     /// `TimeoutInMillis`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-timeoutinmillis)
-    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr()), Phase) }
+    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value), Phase) }
     /// `TlsConfig`: `TlsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-tlsconfig)
-    pub fn tls_config(self, value: impl Arg<integration::TlsConfig>) -> Self { Self(put(self.0, "TlsConfig", value.into_expr()), Phase) }
+    pub fn tls_config(self, value: impl Arg<integration::TlsConfig>) -> Self { Self(put(self.0, "TlsConfig", value), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Integration`.
@@ -471,9 +471,9 @@ impl ResponseParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameter.html#cfn-apigatewayv2-integration-responseparameter-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameter.html#cfn-apigatewayv2-integration-responseparameter-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ResponseParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseParameterList` of `AWS::ApiGatewayV2::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameterlist.html)
@@ -482,7 +482,7 @@ impl ResponseParameterList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResponseParameters`: list of `ResponseParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameterlist.html#cfn-apigatewayv2-integration-responseparameterlist-responseparameters)
-    pub fn response_parameters(self, value: impl Arg<Arr<ResponseParameter>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr())) }
+    pub fn response_parameters(self, value: impl Arg<Arr<ResponseParameter>>) -> Self { Self(put(self.0, "ResponseParameters", value)) }
 }
 impl Done for ResponseParameterList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseParameterMap` of `AWS::ApiGatewayV2::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparametermap.html)
@@ -491,7 +491,7 @@ impl ResponseParameterMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResponseParameters`: list of `ResponseParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparametermap.html#cfn-apigatewayv2-integration-responseparametermap-responseparameters)
-    pub fn response_parameters(self, value: impl Arg<Arr<ResponseParameter>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr())) }
+    pub fn response_parameters(self, value: impl Arg<Arr<ResponseParameter>>) -> Self { Self(put(self.0, "ResponseParameters", value)) }
 }
 impl Done for ResponseParameterMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsConfig` of `AWS::ApiGatewayV2::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-tlsconfig.html)
@@ -500,7 +500,7 @@ impl TlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServerNameToVerify`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-tlsconfig.html#cfn-apigatewayv2-integration-tlsconfig-servernametoverify)
-    pub fn server_name_to_verify(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerNameToVerify", value.into_expr())) }
+    pub fn server_name_to_verify(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerNameToVerify", value)) }
 }
 impl Done for TlsConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -525,19 +525,19 @@ impl CfnIntegrationResponseProps {
 }
 impl<R0, R1, R2> CfnIntegrationResponseProps<R0, R1, R2> {
     /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-apiid)
-    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationResponseProps<Set, R1, R2> { CfnIntegrationResponseProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationResponseProps<Set, R1, R2> { CfnIntegrationResponseProps(put(self.0, "ApiId", value), Phase) }
     /// `ContentHandlingStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-contenthandlingstrategy)
-    pub fn content_handling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentHandlingStrategy", value.into_expr()), Phase) }
+    pub fn content_handling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentHandlingStrategy", value), Phase) }
     /// `IntegrationId`: `ApiGatewayV2IntegrationId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-integrationid)
-    pub fn integration_id(self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> CfnIntegrationResponseProps<R0, Set, R2> { CfnIntegrationResponseProps(put(self.0, "IntegrationId", value.into_expr()), Phase) }
+    pub fn integration_id(self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> CfnIntegrationResponseProps<R0, Set, R2> { CfnIntegrationResponseProps(put(self.0, "IntegrationId", value), Phase) }
     /// `IntegrationResponseKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-integrationresponsekey)
-    pub fn integration_response_key(self, value: impl Arg<str>) -> CfnIntegrationResponseProps<R0, R1, Set> { CfnIntegrationResponseProps(put(self.0, "IntegrationResponseKey", value.into_expr()), Phase) }
+    pub fn integration_response_key(self, value: impl Arg<str>) -> CfnIntegrationResponseProps<R0, R1, Set> { CfnIntegrationResponseProps(put(self.0, "IntegrationResponseKey", value), Phase) }
     /// `ResponseParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-responseparameters)
-    pub fn response_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
+    pub fn response_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseParameters", value), Phase) }
     /// `ResponseTemplates`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-responsetemplates)
-    pub fn response_templates(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
+    pub fn response_templates(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseTemplates", value), Phase) }
     /// `TemplateSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-templateselectionexpression)
-    pub fn template_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateSelectionExpression", value.into_expr()), Phase) }
+    pub fn template_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateSelectionExpression", value), Phase) }
 }
 impl Done for CfnIntegrationResponseProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::Model`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html)
@@ -561,15 +561,15 @@ impl CfnModelProps {
 }
 impl<R0, R1, R2> CfnModelProps<R0, R1, R2> {
     /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-apiid)
-    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnModelProps<Set, R1, R2> { CfnModelProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnModelProps<Set, R1, R2> { CfnModelProps(put(self.0, "ApiId", value), Phase) }
     /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnModelProps<R0, Set, R2> { CfnModelProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnModelProps<R0, Set, R2> { CfnModelProps(put(self.0, "Name", value), Phase) }
     /// `Schema`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-schema)
-    pub fn schema(self, value: impl Arg<Any>) -> CfnModelProps<R0, R1, Set> { CfnModelProps(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<Any>) -> CfnModelProps<R0, R1, Set> { CfnModelProps(put(self.0, "Schema", value), Phase) }
 }
 impl Done for CfnModelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::PortalProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html)
@@ -597,11 +597,11 @@ impl CfnPortalProductProps {
 }
 impl<R0> CfnPortalProductProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#cfn-apigatewayv2-portalproduct-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#cfn-apigatewayv2-portalproduct-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnPortalProductProps<Set> { CfnPortalProductProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnPortalProductProps<Set> { CfnPortalProductProps(put(self.0, "DisplayName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#cfn-apigatewayv2-portalproduct-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPortalProductProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html)
@@ -625,29 +625,29 @@ impl CfnRouteProps {
 }
 impl<R0, R1> CfnRouteProps<R0, R1> {
     /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-apiid)
-    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteProps<Set, R1> { CfnRouteProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteProps<Set, R1> { CfnRouteProps(put(self.0, "ApiId", value), Phase) }
     /// `ApiKeyRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-apikeyrequired)
-    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr()), Phase) }
+    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value), Phase) }
     /// `AuthorizationScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-authorizationscopes)
-    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr()), Phase) }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value), Phase) }
     /// `AuthorizationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-authorizationtype)
-    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
+    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value), Phase) }
     /// `AuthorizerId`: `ApiGatewayV2AuthorizerId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-authorizerid)
-    pub fn authorizer_id(self, value: impl Arg<kind::ApiGatewayV2AuthorizerId>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr()), Phase) }
+    pub fn authorizer_id(self, value: impl Arg<kind::ApiGatewayV2AuthorizerId>) -> Self { Self(put(self.0, "AuthorizerId", value), Phase) }
     /// `ModelSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-modelselectionexpression)
-    pub fn model_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelSelectionExpression", value.into_expr()), Phase) }
+    pub fn model_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelSelectionExpression", value), Phase) }
     /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-operationname)
-    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr()), Phase) }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value), Phase) }
     /// `RequestModels`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-requestmodels)
-    pub fn request_models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RequestModels", value.into_expr()), Phase) }
+    pub fn request_models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RequestModels", value), Phase) }
     /// `RequestParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-requestparameters)
-    pub fn request_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
+    pub fn request_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RequestParameters", value), Phase) }
     /// `RouteKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-routekey)
-    pub fn route_key(self, value: impl Arg<str>) -> CfnRouteProps<R0, Set> { CfnRouteProps(put(self.0, "RouteKey", value.into_expr()), Phase) }
+    pub fn route_key(self, value: impl Arg<str>) -> CfnRouteProps<R0, Set> { CfnRouteProps(put(self.0, "RouteKey", value), Phase) }
     /// `RouteResponseSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-routeresponseselectionexpression)
-    pub fn route_response_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteResponseSelectionExpression", value.into_expr()), Phase) }
+    pub fn route_response_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteResponseSelectionExpression", value), Phase) }
     /// `Target`: `ApiGatewayV2IntegrationId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-target)
-    pub fn target(self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> Self { Self(put(self.0, "Target", value), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Route`.
@@ -661,7 +661,7 @@ impl ParameterConstraints {
 }
 impl<R0> ParameterConstraints<R0> {
     /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-route-parameterconstraints.html#cfn-apigatewayv2-route-parameterconstraints-required)
-    pub fn required(self, value: impl Arg<bool>) -> ParameterConstraints<Set> { ParameterConstraints(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> ParameterConstraints<Set> { ParameterConstraints(put(self.0, "Required", value), Phase) }
 }
 impl Done for ParameterConstraints { fn into_props(self) -> Bag { self.0 } }
 }
@@ -686,17 +686,17 @@ impl CfnRouteResponseProps {
 }
 impl<R0, R1, R2> CfnRouteResponseProps<R0, R1, R2> {
     /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-apiid)
-    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteResponseProps<Set, R1, R2> { CfnRouteResponseProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteResponseProps<Set, R1, R2> { CfnRouteResponseProps(put(self.0, "ApiId", value), Phase) }
     /// `ModelSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-modelselectionexpression)
-    pub fn model_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelSelectionExpression", value.into_expr()), Phase) }
+    pub fn model_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelSelectionExpression", value), Phase) }
     /// `ResponseModels`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-responsemodels)
-    pub fn response_models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseModels", value.into_expr()), Phase) }
+    pub fn response_models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseModels", value), Phase) }
     /// `ResponseParameters`: map of `ParameterConstraints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-responseparameters)
-    pub fn response_parameters(self, value: impl Arg<Dict<route_response::ParameterConstraints>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
+    pub fn response_parameters(self, value: impl Arg<Dict<route_response::ParameterConstraints>>) -> Self { Self(put(self.0, "ResponseParameters", value), Phase) }
     /// `RouteId`: `ApiGatewayV2RouteId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-routeid)
-    pub fn route_id(self, value: impl Arg<kind::ApiGatewayV2RouteId>) -> CfnRouteResponseProps<R0, Set, R2> { CfnRouteResponseProps(put(self.0, "RouteId", value.into_expr()), Phase) }
+    pub fn route_id(self, value: impl Arg<kind::ApiGatewayV2RouteId>) -> CfnRouteResponseProps<R0, Set, R2> { CfnRouteResponseProps(put(self.0, "RouteId", value), Phase) }
     /// `RouteResponseKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-routeresponsekey)
-    pub fn route_response_key(self, value: impl Arg<str>) -> CfnRouteResponseProps<R0, R1, Set> { CfnRouteResponseProps(put(self.0, "RouteResponseKey", value.into_expr()), Phase) }
+    pub fn route_response_key(self, value: impl Arg<str>) -> CfnRouteResponseProps<R0, R1, Set> { CfnRouteResponseProps(put(self.0, "RouteResponseKey", value), Phase) }
 }
 impl Done for CfnRouteResponseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::RouteResponse`.
@@ -710,7 +710,7 @@ impl ParameterConstraints {
 }
 impl<R0> ParameterConstraints<R0> {
     /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routeresponse-parameterconstraints.html#cfn-apigatewayv2-routeresponse-parameterconstraints-required)
-    pub fn required(self, value: impl Arg<bool>) -> ParameterConstraints<Set> { ParameterConstraints(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> ParameterConstraints<Set> { ParameterConstraints(put(self.0, "Required", value), Phase) }
 }
 impl Done for ParameterConstraints { fn into_props(self) -> Bag { self.0 } }
 }
@@ -737,13 +737,13 @@ impl CfnRoutingRuleProps {
 }
 impl<R0, R1, R2, R3> CfnRoutingRuleProps<R0, R1, R2, R3> {
     /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#cfn-apigatewayv2-routingrule-actions)
-    pub fn actions(self, value: impl Arg<Arr<routing_rule::Action>>) -> CfnRoutingRuleProps<Set, R1, R2, R3> { CfnRoutingRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<routing_rule::Action>>) -> CfnRoutingRuleProps<Set, R1, R2, R3> { CfnRoutingRuleProps(put(self.0, "Actions", value), Phase) }
     /// `Conditions`: list of `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#cfn-apigatewayv2-routingrule-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<routing_rule::Condition>>) -> CfnRoutingRuleProps<R0, Set, R2, R3> { CfnRoutingRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<routing_rule::Condition>>) -> CfnRoutingRuleProps<R0, Set, R2, R3> { CfnRoutingRuleProps(put(self.0, "Conditions", value), Phase) }
     /// `DomainNameArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#cfn-apigatewayv2-routingrule-domainnamearn)
-    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnRoutingRuleProps<R0, R1, Set, R3> { CfnRoutingRuleProps(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
+    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnRoutingRuleProps<R0, R1, Set, R3> { CfnRoutingRuleProps(put(self.0, "DomainNameArn", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#cfn-apigatewayv2-routingrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> CfnRoutingRuleProps<R0, R1, R2, Set> { CfnRoutingRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnRoutingRuleProps<R0, R1, R2, Set> { CfnRoutingRuleProps(put(self.0, "Priority", value), Phase) }
 }
 impl Done for CfnRoutingRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::RoutingRule`.
@@ -757,7 +757,7 @@ impl Action {
 }
 impl<R0> Action<R0> {
     /// `InvokeApi`: `ActionInvokeApi`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-action.html#cfn-apigatewayv2-routingrule-action-invokeapi)
-    pub fn invoke_api(self, value: impl Arg<ActionInvokeApi>) -> Action<Set> { Action(put(self.0, "InvokeApi", value.into_expr()), Phase) }
+    pub fn invoke_api(self, value: impl Arg<ActionInvokeApi>) -> Action<Set> { Action(put(self.0, "InvokeApi", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActionInvokeApi` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-actioninvokeapi.html)
@@ -768,11 +768,11 @@ impl ActionInvokeApi {
 }
 impl<R0, R1> ActionInvokeApi<R0, R1> {
     /// `ApiId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-actioninvokeapi.html#cfn-apigatewayv2-routingrule-actioninvokeapi-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> ActionInvokeApi<Set, R1> { ActionInvokeApi(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> ActionInvokeApi<Set, R1> { ActionInvokeApi(put(self.0, "ApiId", value), Phase) }
     /// `Stage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-actioninvokeapi.html#cfn-apigatewayv2-routingrule-actioninvokeapi-stage)
-    pub fn stage(self, value: impl Arg<str>) -> ActionInvokeApi<R0, Set> { ActionInvokeApi(put(self.0, "Stage", value.into_expr()), Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> ActionInvokeApi<R0, Set> { ActionInvokeApi(put(self.0, "Stage", value), Phase) }
     /// `StripBasePath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-actioninvokeapi.html#cfn-apigatewayv2-routingrule-actioninvokeapi-stripbasepath)
-    pub fn strip_base_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StripBasePath", value.into_expr()), Phase) }
+    pub fn strip_base_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StripBasePath", value), Phase) }
 }
 impl Done for ActionInvokeApi { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-condition.html)
@@ -781,9 +781,9 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchBasePaths`: `MatchBasePaths`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-condition.html#cfn-apigatewayv2-routingrule-condition-matchbasepaths)
-    pub fn match_base_paths(self, value: impl Arg<MatchBasePaths>) -> Self { Self(put(self.0, "MatchBasePaths", value.into_expr())) }
+    pub fn match_base_paths(self, value: impl Arg<MatchBasePaths>) -> Self { Self(put(self.0, "MatchBasePaths", value)) }
     /// `MatchHeaders`: `MatchHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-condition.html#cfn-apigatewayv2-routingrule-condition-matchheaders)
-    pub fn match_headers(self, value: impl Arg<MatchHeaders>) -> Self { Self(put(self.0, "MatchHeaders", value.into_expr())) }
+    pub fn match_headers(self, value: impl Arg<MatchHeaders>) -> Self { Self(put(self.0, "MatchHeaders", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchBasePaths` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchbasepaths.html)
@@ -794,7 +794,7 @@ impl MatchBasePaths {
 }
 impl<R0> MatchBasePaths<R0> {
     /// `AnyOf`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchbasepaths.html#cfn-apigatewayv2-routingrule-matchbasepaths-anyof)
-    pub fn any_of(self, value: impl Arg<Arr<str>>) -> MatchBasePaths<Set> { MatchBasePaths(put(self.0, "AnyOf", value.into_expr()), Phase) }
+    pub fn any_of(self, value: impl Arg<Arr<str>>) -> MatchBasePaths<Set> { MatchBasePaths(put(self.0, "AnyOf", value), Phase) }
 }
 impl Done for MatchBasePaths { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchHeaderValue` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheadervalue.html)
@@ -805,9 +805,9 @@ impl MatchHeaderValue {
 }
 impl<R0, R1> MatchHeaderValue<R0, R1> {
     /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheadervalue.html#cfn-apigatewayv2-routingrule-matchheadervalue-header)
-    pub fn header(self, value: impl Arg<str>) -> MatchHeaderValue<Set, R1> { MatchHeaderValue(put(self.0, "Header", value.into_expr()), Phase) }
+    pub fn header(self, value: impl Arg<str>) -> MatchHeaderValue<Set, R1> { MatchHeaderValue(put(self.0, "Header", value), Phase) }
     /// `ValueGlob`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheadervalue.html#cfn-apigatewayv2-routingrule-matchheadervalue-valueglob)
-    pub fn value_glob(self, value: impl Arg<str>) -> MatchHeaderValue<R0, Set> { MatchHeaderValue(put(self.0, "ValueGlob", value.into_expr()), Phase) }
+    pub fn value_glob(self, value: impl Arg<str>) -> MatchHeaderValue<R0, Set> { MatchHeaderValue(put(self.0, "ValueGlob", value), Phase) }
 }
 impl Done for MatchHeaderValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchHeaders` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheaders.html)
@@ -818,7 +818,7 @@ impl MatchHeaders {
 }
 impl<R0> MatchHeaders<R0> {
     /// `AnyOf`: list of `MatchHeaderValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheaders.html#cfn-apigatewayv2-routingrule-matchheaders-anyof)
-    pub fn any_of(self, value: impl Arg<Arr<MatchHeaderValue>>) -> MatchHeaders<Set> { MatchHeaders(put(self.0, "AnyOf", value.into_expr()), Phase) }
+    pub fn any_of(self, value: impl Arg<Arr<MatchHeaderValue>>) -> MatchHeaders<Set> { MatchHeaders(put(self.0, "AnyOf", value), Phase) }
 }
 impl Done for MatchHeaders { fn into_props(self) -> Bag { self.0 } }
 }
@@ -841,29 +841,29 @@ impl CfnStageProps {
 }
 impl<R0, R1> CfnStageProps<R0, R1> {
     /// `AccessLogSettings`: `AccessLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-accesslogsettings)
-    pub fn access_log_settings(self, value: impl Arg<stage::AccessLogSettings>) -> Self { Self(put(self.0, "AccessLogSettings", value.into_expr()), Phase) }
+    pub fn access_log_settings(self, value: impl Arg<stage::AccessLogSettings>) -> Self { Self(put(self.0, "AccessLogSettings", value), Phase) }
     /// `AccessPolicyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-accesspolicyid)
-    pub fn access_policy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPolicyId", value.into_expr()), Phase) }
+    pub fn access_policy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPolicyId", value), Phase) }
     /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> CfnStageProps<Set, R1> { CfnStageProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnStageProps<Set, R1> { CfnStageProps(put(self.0, "ApiId", value), Phase) }
     /// `AutoDeploy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-autodeploy)
-    pub fn auto_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploy", value.into_expr()), Phase) }
+    pub fn auto_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploy", value), Phase) }
     /// `ClientCertificateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-clientcertificateid)
-    pub fn client_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr()), Phase) }
+    pub fn client_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateId", value), Phase) }
     /// `DefaultRouteSettings`: `RouteSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-defaultroutesettings)
-    pub fn default_route_settings(self, value: impl Arg<stage::RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr()), Phase) }
+    pub fn default_route_settings(self, value: impl Arg<stage::RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value), Phase) }
     /// `DeploymentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-deploymentid)
-    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr()), Phase) }
+    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `RouteSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-routesettings)
-    pub fn route_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr()), Phase) }
+    pub fn route_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RouteSettings", value), Phase) }
     /// `StageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-stagename)
-    pub fn stage_name(self, value: impl Arg<str>) -> CfnStageProps<R0, Set> { CfnStageProps(put(self.0, "StageName", value.into_expr()), Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> CfnStageProps<R0, Set> { CfnStageProps(put(self.0, "StageName", value), Phase) }
     /// `StageVariables`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-stagevariables)
-    pub fn stage_variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "StageVariables", value.into_expr()), Phase) }
+    pub fn stage_variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "StageVariables", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Stage`.
@@ -875,9 +875,9 @@ impl AccessLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-accesslogsettings.html#cfn-apigatewayv2-stage-accesslogsettings-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
     /// `Format`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-accesslogsettings.html#cfn-apigatewayv2-stage-accesslogsettings-format)
-    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value)) }
 }
 impl Done for AccessLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSettings` of `AWS::ApiGatewayV2::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html)
@@ -886,15 +886,15 @@ impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-datatraceenabled)
-    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value)) }
     /// `DetailedMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-detailedmetricsenabled)
-    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
+    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value)) }
     /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value)) }
     /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-throttlingburstlimit)
-    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value)) }
     /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-throttlingratelimit)
-    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value)) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -919,13 +919,13 @@ impl CfnVpcLinkProps {
 }
 impl<R0, R1> CfnVpcLinkProps<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#cfn-apigatewayv2-vpclink-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { CfnVpcLinkProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { CfnVpcLinkProps(put(self.0, "Name", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#cfn-apigatewayv2-vpclink-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#cfn-apigatewayv2-vpclink-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcLinkProps<R0, Set> { CfnVpcLinkProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcLinkProps<R0, Set> { CfnVpcLinkProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#cfn-apigatewayv2-vpclink-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnVpcLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

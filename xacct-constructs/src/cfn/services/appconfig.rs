@@ -25,11 +25,11 @@ impl CfnApplicationProps {
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-application.html#cfn-appconfig-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-application.html#cfn-appconfig-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-application.html#cfn-appconfig-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::Application`.
@@ -41,9 +41,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-application-tags.html#cfn-appconfig-application-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-application-tags.html#cfn-appconfig-application-tags-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 }
@@ -70,25 +70,25 @@ impl CfnConfigurationProfileProps {
 }
 impl<R0, R1, R2> CfnConfigurationProfileProps<R0, R1, R2> {
     /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-applicationid)
-    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnConfigurationProfileProps<Set, R1, R2> { CfnConfigurationProfileProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnConfigurationProfileProps<Set, R1, R2> { CfnConfigurationProfileProps(put(self.0, "ApplicationId", value), Phase) }
     /// `DeletionProtectionCheck`: `DeletionProtectionCheck`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-deletionprotectioncheck)
-    pub fn deletion_protection_check(self, value: impl Arg<configuration_profile::DeletionProtectionCheck>) -> Self { Self(put(self.0, "DeletionProtectionCheck", value.into_expr()), Phase) }
+    pub fn deletion_protection_check(self, value: impl Arg<configuration_profile::DeletionProtectionCheck>) -> Self { Self(put(self.0, "DeletionProtectionCheck", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value), Phase) }
     /// `LocationUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-locationuri)
-    pub fn location_uri(self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, Set, R2> { CfnConfigurationProfileProps(put(self.0, "LocationUri", value.into_expr()), Phase) }
+    pub fn location_uri(self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, Set, R2> { CfnConfigurationProfileProps(put(self.0, "LocationUri", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, R1, Set> { CfnConfigurationProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, R1, Set> { CfnConfigurationProfileProps(put(self.0, "Name", value), Phase) }
     /// `RetrievalRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-retrievalrolearn)
-    pub fn retrieval_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RetrievalRoleArn", value.into_expr()), Phase) }
+    pub fn retrieval_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RetrievalRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `Validators`: list of `Validators`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-validators)
-    pub fn validators(self, value: impl Arg<Arr<configuration_profile::Validators>>) -> Self { Self(put(self.0, "Validators", value.into_expr()), Phase) }
+    pub fn validators(self, value: impl Arg<Arr<configuration_profile::Validators>>) -> Self { Self(put(self.0, "Validators", value), Phase) }
 }
 impl Done for CfnConfigurationProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::ConfigurationProfile`.
@@ -100,9 +100,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-tags.html#cfn-appconfig-configurationprofile-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-tags.html#cfn-appconfig-configurationprofile-tags-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validators` of `AWS::AppConfig::ConfigurationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-validators.html)
@@ -111,9 +111,9 @@ impl Validators {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-validators.html#cfn-appconfig-configurationprofile-validators-content)
-    pub fn content(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
+    pub fn content(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Content", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-validators.html#cfn-appconfig-configurationprofile-validators-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for Validators { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletionProtectionCheck` allows.
@@ -142,23 +142,23 @@ impl CfnDeploymentProps {
 }
 impl<R0, R1, R2, R3, R4> CfnDeploymentProps<R0, R1, R2, R3, R4> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2, R3, R4> { CfnDeploymentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2, R3, R4> { CfnDeploymentProps(put(self.0, "ApplicationId", value), Phase) }
     /// `ConfigurationProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-configurationprofileid)
-    pub fn configuration_profile_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2, R3, R4> { CfnDeploymentProps(put(self.0, "ConfigurationProfileId", value.into_expr()), Phase) }
+    pub fn configuration_profile_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2, R3, R4> { CfnDeploymentProps(put(self.0, "ConfigurationProfileId", value), Phase) }
     /// `ConfigurationVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-configurationversion)
-    pub fn configuration_version(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set, R3, R4> { CfnDeploymentProps(put(self.0, "ConfigurationVersion", value.into_expr()), Phase) }
+    pub fn configuration_version(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set, R3, R4> { CfnDeploymentProps(put(self.0, "ConfigurationVersion", value), Phase) }
     /// `DeploymentStrategyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-deploymentstrategyid)
-    pub fn deployment_strategy_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, Set, R4> { CfnDeploymentProps(put(self.0, "DeploymentStrategyId", value.into_expr()), Phase) }
+    pub fn deployment_strategy_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, Set, R4> { CfnDeploymentProps(put(self.0, "DeploymentStrategyId", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DynamicExtensionParameters`: list of `DynamicExtensionParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-dynamicextensionparameters)
-    pub fn dynamic_extension_parameters(self, value: impl Arg<Arr<deployment::DynamicExtensionParameters>>) -> Self { Self(put(self.0, "DynamicExtensionParameters", value.into_expr()), Phase) }
+    pub fn dynamic_extension_parameters(self, value: impl Arg<Arr<deployment::DynamicExtensionParameters>>) -> Self { Self(put(self.0, "DynamicExtensionParameters", value), Phase) }
     /// `EnvironmentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-environmentid)
-    pub fn environment_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, R3, Set> { CfnDeploymentProps(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
+    pub fn environment_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, R3, Set> { CfnDeploymentProps(put(self.0, "EnvironmentId", value), Phase) }
     /// `KmsKeyIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::Deployment`.
@@ -170,11 +170,11 @@ impl DynamicExtensionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExtensionReference`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-dynamicextensionparameters.html#cfn-appconfig-deployment-dynamicextensionparameters-extensionreference)
-    pub fn extension_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtensionReference", value.into_expr())) }
+    pub fn extension_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtensionReference", value)) }
     /// `ParameterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-dynamicextensionparameters.html#cfn-appconfig-deployment-dynamicextensionparameters-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterName", value.into_expr())) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterName", value)) }
     /// `ParameterValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-dynamicextensionparameters.html#cfn-appconfig-deployment-dynamicextensionparameters-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value)) }
 }
 impl Done for DynamicExtensionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::AppConfig::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-tags.html)
@@ -183,9 +183,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-tags.html#cfn-appconfig-deployment-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-tags.html#cfn-appconfig-deployment-tags-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 }
@@ -210,21 +210,21 @@ impl CfnDeploymentStrategyProps {
 }
 impl<R0, R1, R2, R3> CfnDeploymentStrategyProps<R0, R1, R2, R3> {
     /// `DeploymentDurationInMinutes`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-deploymentdurationinminutes)
-    pub fn deployment_duration_in_minutes(self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<Set, R1, R2, R3> { CfnDeploymentStrategyProps(put(self.0, "DeploymentDurationInMinutes", value.into_expr()), Phase) }
+    pub fn deployment_duration_in_minutes(self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<Set, R1, R2, R3> { CfnDeploymentStrategyProps(put(self.0, "DeploymentDurationInMinutes", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FinalBakeTimeInMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-finalbaketimeinminutes)
-    pub fn final_bake_time_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FinalBakeTimeInMinutes", value.into_expr()), Phase) }
+    pub fn final_bake_time_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FinalBakeTimeInMinutes", value), Phase) }
     /// `GrowthFactor`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-growthfactor)
-    pub fn growth_factor(self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<R0, Set, R2, R3> { CfnDeploymentStrategyProps(put(self.0, "GrowthFactor", value.into_expr()), Phase) }
+    pub fn growth_factor(self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<R0, Set, R2, R3> { CfnDeploymentStrategyProps(put(self.0, "GrowthFactor", value), Phase) }
     /// `GrowthType`: `GrowthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-growthtype)
-    pub fn growth_type(self, value: impl Arg<deployment_strategy::GrowthType>) -> Self { Self(put(self.0, "GrowthType", value.into_expr()), Phase) }
+    pub fn growth_type(self, value: impl Arg<deployment_strategy::GrowthType>) -> Self { Self(put(self.0, "GrowthType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDeploymentStrategyProps<R0, R1, Set, R3> { CfnDeploymentStrategyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeploymentStrategyProps<R0, R1, Set, R3> { CfnDeploymentStrategyProps(put(self.0, "Name", value), Phase) }
     /// `ReplicateTo`: `ReplicateTo`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-replicateto)
-    pub fn replicate_to(self, value: impl Arg<deployment_strategy::ReplicateTo>) -> CfnDeploymentStrategyProps<R0, R1, R2, Set> { CfnDeploymentStrategyProps(put(self.0, "ReplicateTo", value.into_expr()), Phase) }
+    pub fn replicate_to(self, value: impl Arg<deployment_strategy::ReplicateTo>) -> CfnDeploymentStrategyProps<R0, R1, R2, Set> { CfnDeploymentStrategyProps(put(self.0, "ReplicateTo", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDeploymentStrategyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::DeploymentStrategy`.
@@ -236,9 +236,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deploymentstrategy-tags.html#cfn-appconfig-deploymentstrategy-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deploymentstrategy-tags.html#cfn-appconfig-deploymentstrategy-tags-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `GrowthType` allows.
@@ -267,17 +267,17 @@ impl CfnEnvironmentProps {
 }
 impl<R0, R1> CfnEnvironmentProps<R0, R1> {
     /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-applicationid)
-    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnEnvironmentProps<Set, R1> { CfnEnvironmentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnEnvironmentProps<Set, R1> { CfnEnvironmentProps(put(self.0, "ApplicationId", value), Phase) }
     /// `DeletionProtectionCheck`: `DeletionProtectionCheck`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-deletionprotectioncheck)
-    pub fn deletion_protection_check(self, value: impl Arg<environment::DeletionProtectionCheck>) -> Self { Self(put(self.0, "DeletionProtectionCheck", value.into_expr()), Phase) }
+    pub fn deletion_protection_check(self, value: impl Arg<environment::DeletionProtectionCheck>) -> Self { Self(put(self.0, "DeletionProtectionCheck", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Monitors`: list of `Monitor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-monitors)
-    pub fn monitors(self, value: impl Arg<Arr<environment::Monitor>>) -> Self { Self(put(self.0, "Monitors", value.into_expr()), Phase) }
+    pub fn monitors(self, value: impl Arg<Arr<environment::Monitor>>) -> Self { Self(put(self.0, "Monitors", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set> { CfnEnvironmentProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::Environment`.
@@ -291,9 +291,9 @@ impl Monitor {
 }
 impl<R0> Monitor<R0> {
     /// `AlarmArn`: `CloudWatchAlarmArnOrCompositeAlarmArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitor.html#cfn-appconfig-environment-monitor-alarmarn)
-    pub fn alarm_arn(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Monitor<Set> { Monitor(put(self.0, "AlarmArn", value.into_expr()), Phase) }
+    pub fn alarm_arn(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Monitor<Set> { Monitor(put(self.0, "AlarmArn", value), Phase) }
     /// `AlarmRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitor.html#cfn-appconfig-environment-monitor-alarmrolearn)
-    pub fn alarm_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr()), Phase) }
+    pub fn alarm_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AlarmRoleArn", value), Phase) }
 }
 impl Done for Monitor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Monitors` of `AWS::AppConfig::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitors.html)
@@ -302,9 +302,9 @@ impl Monitors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmArn`: `CloudWatchAlarmArnOrCompositeAlarmArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitors.html#cfn-appconfig-environment-monitors-alarmarn)
-    pub fn alarm_arn(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { Self(put(self.0, "AlarmArn", value.into_expr())) }
+    pub fn alarm_arn(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { Self(put(self.0, "AlarmArn", value)) }
     /// `AlarmRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitors.html#cfn-appconfig-environment-monitors-alarmrolearn)
-    pub fn alarm_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr())) }
+    pub fn alarm_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AlarmRoleArn", value)) }
 }
 impl Done for Monitors { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::AppConfig::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-tags.html)
@@ -313,9 +313,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-tags.html#cfn-appconfig-environment-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-tags.html#cfn-appconfig-environment-tags-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletionProtectionCheck` allows.
@@ -352,29 +352,29 @@ impl CfnExperimentDefinitionProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `ApplicationIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-applicationidentifier)
-    pub fn application_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
+    pub fn application_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "ApplicationIdentifier", value), Phase) }
     /// `AudienceDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-audiencedescription)
-    pub fn audience_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudienceDescription", value.into_expr()), Phase) }
+    pub fn audience_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudienceDescription", value), Phase) }
     /// `AudienceRule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-audiencerule)
-    pub fn audience_rule(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "AudienceRule", value.into_expr()), Phase) }
+    pub fn audience_rule(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "AudienceRule", value), Phase) }
     /// `ConfigurationProfileIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-configurationprofileidentifier)
-    pub fn configuration_profile_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "ConfigurationProfileIdentifier", value.into_expr()), Phase) }
+    pub fn configuration_profile_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "ConfigurationProfileIdentifier", value), Phase) }
     /// `Control`: `Treatment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-control)
-    pub fn control(self, value: impl Arg<experiment_definition::Treatment>) -> CfnExperimentDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "Control", value.into_expr()), Phase) }
+    pub fn control(self, value: impl Arg<experiment_definition::Treatment>) -> CfnExperimentDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "Control", value), Phase) }
     /// `EnvironmentIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-environmentidentifier)
-    pub fn environment_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "EnvironmentIdentifier", value), Phase) }
     /// `FlagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-flagkey)
-    pub fn flag_key(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "FlagKey", value.into_expr()), Phase) }
+    pub fn flag_key(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "FlagKey", value), Phase) }
     /// `Hypothesis`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-hypothesis)
-    pub fn hypothesis(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hypothesis", value.into_expr()), Phase) }
+    pub fn hypothesis(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hypothesis", value), Phase) }
     /// `LaunchCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-launchcriteria)
-    pub fn launch_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchCriteria", value.into_expr()), Phase) }
+    pub fn launch_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchCriteria", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnExperimentDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnExperimentDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Treatments`: list of `Treatment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-treatments)
-    pub fn treatments(self, value: impl Arg<Arr<experiment_definition::Treatment>>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnExperimentDefinitionProps(put(self.0, "Treatments", value.into_expr()), Phase) }
+    pub fn treatments(self, value: impl Arg<Arr<experiment_definition::Treatment>>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnExperimentDefinitionProps(put(self.0, "Treatments", value), Phase) }
 }
 impl Done for CfnExperimentDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::ExperimentDefinition`.
@@ -386,15 +386,15 @@ impl AttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `NumberArray`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-numberarray)
-    pub fn number_array(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "NumberArray", value.into_expr())) }
+    pub fn number_array(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "NumberArray", value)) }
     /// `NumberValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-numbervalue)
-    pub fn number_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberValue", value.into_expr())) }
+    pub fn number_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberValue", value)) }
     /// `StringArray`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-stringarray)
-    pub fn string_array(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringArray", value.into_expr())) }
+    pub fn string_array(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringArray", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for AttributeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Treatment` of `AWS::AppConfig::ExperimentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html)
@@ -405,15 +405,15 @@ impl Treatment {
 }
 impl<R0, R1> Treatment<R0, R1> {
     /// `AttributeValues`: map of `AttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-attributevalues)
-    pub fn attribute_values(self, value: impl Arg<Dict<AttributeValue>>) -> Self { Self(put(self.0, "AttributeValues", value.into_expr()), Phase) }
+    pub fn attribute_values(self, value: impl Arg<Dict<AttributeValue>>) -> Self { Self(put(self.0, "AttributeValues", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Treatment<Set, R1> { Treatment(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Treatment<Set, R1> { Treatment(put(self.0, "Enabled", value), Phase) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
     /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-weight)
-    pub fn weight(self, value: impl Arg<f64>) -> Treatment<R0, Set> { Treatment(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> Treatment<R0, Set> { Treatment(put(self.0, "Weight", value), Phase) }
 }
 impl Done for Treatment { fn into_props(self) -> Bag { self.0 } }
 }
@@ -448,17 +448,17 @@ impl CfnExperimentRunProps {
 }
 impl<R0, R1, R2> CfnExperimentRunProps<R0, R1, R2> {
     /// `ApplicationIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-applicationidentifier)
-    pub fn application_identifier(self, value: impl Arg<str>) -> CfnExperimentRunProps<Set, R1, R2> { CfnExperimentRunProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
+    pub fn application_identifier(self, value: impl Arg<str>) -> CfnExperimentRunProps<Set, R1, R2> { CfnExperimentRunProps(put(self.0, "ApplicationIdentifier", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExperimentDefinitionIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-experimentdefinitionidentifier)
-    pub fn experiment_definition_identifier(self, value: impl Arg<str>) -> CfnExperimentRunProps<R0, Set, R2> { CfnExperimentRunProps(put(self.0, "ExperimentDefinitionIdentifier", value.into_expr()), Phase) }
+    pub fn experiment_definition_identifier(self, value: impl Arg<str>) -> CfnExperimentRunProps<R0, Set, R2> { CfnExperimentRunProps(put(self.0, "ExperimentDefinitionIdentifier", value), Phase) }
     /// `ExposurePercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-exposurepercentage)
-    pub fn exposure_percentage(self, value: impl Arg<f64>) -> CfnExperimentRunProps<R0, R1, Set> { CfnExperimentRunProps(put(self.0, "ExposurePercentage", value.into_expr()), Phase) }
+    pub fn exposure_percentage(self, value: impl Arg<f64>) -> CfnExperimentRunProps<R0, R1, Set> { CfnExperimentRunProps(put(self.0, "ExposurePercentage", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TreatmentOverrides`: `TreatmentOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-treatmentoverrides)
-    pub fn treatment_overrides(self, value: impl Arg<experiment_run::TreatmentOverrides>) -> Self { Self(put(self.0, "TreatmentOverrides", value.into_expr()), Phase) }
+    pub fn treatment_overrides(self, value: impl Arg<experiment_run::TreatmentOverrides>) -> Self { Self(put(self.0, "TreatmentOverrides", value), Phase) }
 }
 impl Done for CfnExperimentRunProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::ExperimentRun`.
@@ -470,7 +470,7 @@ impl TreatmentOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inline`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentrun-treatmentoverrides.html#cfn-appconfig-experimentrun-treatmentoverrides-inline)
-    pub fn inline(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Inline", value)) }
 }
 impl Done for TreatmentOverrides { fn into_props(self) -> Bag { self.0 } }
 }
@@ -499,17 +499,17 @@ impl CfnExtensionProps {
 }
 impl<R0, R1> CfnExtensionProps<R0, R1> {
     /// `Actions`: map of list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-actions)
-    pub fn actions(self, value: impl Arg<Dict<Arr<extension::Action>>>) -> CfnExtensionProps<Set, R1> { CfnExtensionProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Dict<Arr<extension::Action>>>) -> CfnExtensionProps<Set, R1> { CfnExtensionProps(put(self.0, "Actions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `LatestVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-latestversionnumber)
-    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
+    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnExtensionProps<R0, Set> { CfnExtensionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnExtensionProps<R0, Set> { CfnExtensionProps(put(self.0, "Name", value), Phase) }
     /// `Parameters`: map of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<extension::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<extension::Parameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnExtensionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::Extension`.
@@ -523,13 +523,13 @@ impl Action {
 }
 impl<R0, R1> Action<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html#cfn-appconfig-extension-action-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html#cfn-appconfig-extension-action-name)
-    pub fn name(self, value: impl Arg<str>) -> Action<Set, R1> { Action(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Action<Set, R1> { Action(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html#cfn-appconfig-extension-action-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html#cfn-appconfig-extension-action-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Action<R0, Set> { Action(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> Action<R0, Set> { Action(put(self.0, "Uri", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameter` of `AWS::AppConfig::Extension`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-parameter.html)
@@ -540,11 +540,11 @@ impl Parameter {
 }
 impl<R0> Parameter<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-parameter.html#cfn-appconfig-extension-parameter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Dynamic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-parameter.html#cfn-appconfig-extension-parameter-dynamic)
-    pub fn dynamic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Dynamic", value.into_expr()), Phase) }
+    pub fn dynamic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Dynamic", value), Phase) }
     /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-parameter.html#cfn-appconfig-extension-parameter-required)
-    pub fn required(self, value: impl Arg<bool>) -> Parameter<Set> { Parameter(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> Parameter<Set> { Parameter(put(self.0, "Required", value), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -573,15 +573,15 @@ impl CfnExtensionAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExtensionIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-extensionidentifier)
-    pub fn extension_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtensionIdentifier", value.into_expr())) }
+    pub fn extension_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtensionIdentifier", value)) }
     /// `ExtensionVersionNumber`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-extensionversionnumber)
-    pub fn extension_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExtensionVersionNumber", value.into_expr())) }
+    pub fn extension_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExtensionVersionNumber", value)) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr())) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnExtensionAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppConfig::HostedConfigurationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html)
@@ -605,19 +605,19 @@ impl CfnHostedConfigurationVersionProps {
 }
 impl<R0, R1, R2, R3> CfnHostedConfigurationVersionProps<R0, R1, R2, R3> {
     /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-applicationid)
-    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnHostedConfigurationVersionProps<Set, R1, R2, R3> { CfnHostedConfigurationVersionProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnHostedConfigurationVersionProps<Set, R1, R2, R3> { CfnHostedConfigurationVersionProps(put(self.0, "ApplicationId", value), Phase) }
     /// `ConfigurationProfileId`: `AppConfigConfigurationProfileId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-configurationprofileid)
-    pub fn configuration_profile_id(self, value: impl Arg<kind::AppConfigConfigurationProfileId>) -> CfnHostedConfigurationVersionProps<R0, Set, R2, R3> { CfnHostedConfigurationVersionProps(put(self.0, "ConfigurationProfileId", value.into_expr()), Phase) }
+    pub fn configuration_profile_id(self, value: impl Arg<kind::AppConfigConfigurationProfileId>) -> CfnHostedConfigurationVersionProps<R0, Set, R2, R3> { CfnHostedConfigurationVersionProps(put(self.0, "ConfigurationProfileId", value), Phase) }
     /// `Content`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-content)
-    pub fn content(self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, Set, R3> { CfnHostedConfigurationVersionProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, Set, R3> { CfnHostedConfigurationVersionProps(put(self.0, "Content", value), Phase) }
     /// `ContentType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, R2, Set> { CfnHostedConfigurationVersionProps(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, R2, Set> { CfnHostedConfigurationVersionProps(put(self.0, "ContentType", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `LatestVersionNumber`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-latestversionnumber)
-    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
+    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value), Phase) }
     /// `VersionLabel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-versionlabel)
-    pub fn version_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionLabel", value.into_expr()), Phase) }
+    pub fn version_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionLabel", value), Phase) }
 }
 impl Done for CfnHostedConfigurationVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

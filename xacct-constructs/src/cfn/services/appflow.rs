@@ -25,13 +25,13 @@ impl CfnConnectorProps {
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
     /// `ConnectorLabel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#cfn-appflow-connector-connectorlabel)
-    pub fn connector_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorLabel", value.into_expr()), Phase) }
+    pub fn connector_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorLabel", value), Phase) }
     /// `ConnectorProvisioningConfig`: `ConnectorProvisioningConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#cfn-appflow-connector-connectorprovisioningconfig)
-    pub fn connector_provisioning_config(self, value: impl Arg<connector::ConnectorProvisioningConfig>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "ConnectorProvisioningConfig", value.into_expr()), Phase) }
+    pub fn connector_provisioning_config(self, value: impl Arg<connector::ConnectorProvisioningConfig>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "ConnectorProvisioningConfig", value), Phase) }
     /// `ConnectorProvisioningType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#cfn-appflow-connector-connectorprovisioningtype)
-    pub fn connector_provisioning_type(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "ConnectorProvisioningType", value.into_expr()), Phase) }
+    pub fn connector_provisioning_type(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "ConnectorProvisioningType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#cfn-appflow-connector-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppFlow::Connector`.
@@ -43,7 +43,7 @@ impl ConnectorProvisioningConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Lambda`: `LambdaConnectorProvisioningConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connector-connectorprovisioningconfig.html#cfn-appflow-connector-connectorprovisioningconfig-lambda)
-    pub fn lambda(self, value: impl Arg<LambdaConnectorProvisioningConfig>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<LambdaConnectorProvisioningConfig>) -> Self { Self(put(self.0, "Lambda", value)) }
 }
 impl Done for ConnectorProvisioningConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConnectorProvisioningConfig` of `AWS::AppFlow::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connector-lambdaconnectorprovisioningconfig.html)
@@ -54,7 +54,7 @@ impl LambdaConnectorProvisioningConfig {
 }
 impl<R0> LambdaConnectorProvisioningConfig<R0> {
     /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connector-lambdaconnectorprovisioningconfig.html#cfn-appflow-connector-lambdaconnectorprovisioningconfig-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConnectorProvisioningConfig<Set> { LambdaConnectorProvisioningConfig(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConnectorProvisioningConfig<Set> { LambdaConnectorProvisioningConfig(put(self.0, "LambdaArn", value), Phase) }
 }
 impl Done for LambdaConnectorProvisioningConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -81,17 +81,17 @@ impl CfnConnectorProfileProps {
 }
 impl<R0, R1, R2> CfnConnectorProfileProps<R0, R1, R2> {
     /// `ConnectionMode`: `ConnectionMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectionmode)
-    pub fn connection_mode(self, value: impl Arg<connector_profile::ConnectionMode>) -> CfnConnectorProfileProps<Set, R1, R2> { CfnConnectorProfileProps(put(self.0, "ConnectionMode", value.into_expr()), Phase) }
+    pub fn connection_mode(self, value: impl Arg<connector_profile::ConnectionMode>) -> CfnConnectorProfileProps<Set, R1, R2> { CfnConnectorProfileProps(put(self.0, "ConnectionMode", value), Phase) }
     /// `ConnectorLabel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectorlabel)
-    pub fn connector_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorLabel", value.into_expr()), Phase) }
+    pub fn connector_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorLabel", value), Phase) }
     /// `ConnectorProfileConfig`: `ConnectorProfileConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectorprofileconfig)
-    pub fn connector_profile_config(self, value: impl Arg<connector_profile::ConnectorProfileConfig>) -> Self { Self(put(self.0, "ConnectorProfileConfig", value.into_expr()), Phase) }
+    pub fn connector_profile_config(self, value: impl Arg<connector_profile::ConnectorProfileConfig>) -> Self { Self(put(self.0, "ConnectorProfileConfig", value), Phase) }
     /// `ConnectorProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectorprofilename)
-    pub fn connector_profile_name(self, value: impl Arg<str>) -> CfnConnectorProfileProps<R0, Set, R2> { CfnConnectorProfileProps(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
+    pub fn connector_profile_name(self, value: impl Arg<str>) -> CfnConnectorProfileProps<R0, Set, R2> { CfnConnectorProfileProps(put(self.0, "ConnectorProfileName", value), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectortype)
-    pub fn connector_type(self, value: impl Arg<connector_profile::ConnectorType>) -> CfnConnectorProfileProps<R0, R1, Set> { CfnConnectorProfileProps(put(self.0, "ConnectorType", value.into_expr()), Phase) }
+    pub fn connector_type(self, value: impl Arg<connector_profile::ConnectorType>) -> CfnConnectorProfileProps<R0, R1, Set> { CfnConnectorProfileProps(put(self.0, "ConnectorType", value), Phase) }
     /// `KMSArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-kmsarn)
-    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value), Phase) }
 }
 impl Done for CfnConnectorProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppFlow::ConnectorProfile`.
@@ -105,9 +105,9 @@ impl AmplitudeConnectorProfileCredentials {
 }
 impl<R0, R1> AmplitudeConnectorProfileCredentials<R0, R1> {
     /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-amplitudeconnectorprofilecredentials.html#cfn-appflow-connectorprofile-amplitudeconnectorprofilecredentials-apikey)
-    pub fn api_key(self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<Set, R1> { AmplitudeConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<Set, R1> { AmplitudeConnectorProfileCredentials(put(self.0, "ApiKey", value), Phase) }
     /// `SecretKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-amplitudeconnectorprofilecredentials.html#cfn-appflow-connectorprofile-amplitudeconnectorprofilecredentials-secretkey)
-    pub fn secret_key(self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<R0, Set> { AmplitudeConnectorProfileCredentials(put(self.0, "SecretKey", value.into_expr()), Phase) }
+    pub fn secret_key(self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<R0, Set> { AmplitudeConnectorProfileCredentials(put(self.0, "SecretKey", value), Phase) }
 }
 impl Done for AmplitudeConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiKeyCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-apikeycredentials.html)
@@ -118,9 +118,9 @@ impl ApiKeyCredentials {
 }
 impl<R0> ApiKeyCredentials<R0> {
     /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-apikeycredentials.html#cfn-appflow-connectorprofile-apikeycredentials-apikey)
-    pub fn api_key(self, value: impl Arg<str>) -> ApiKeyCredentials<Set> { ApiKeyCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> ApiKeyCredentials<Set> { ApiKeyCredentials(put(self.0, "ApiKey", value), Phase) }
     /// `ApiSecretKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-apikeycredentials.html#cfn-appflow-connectorprofile-apikeycredentials-apisecretkey)
-    pub fn api_secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiSecretKey", value.into_expr()), Phase) }
+    pub fn api_secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiSecretKey", value), Phase) }
 }
 impl Done for ApiKeyCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-basicauthcredentials.html)
@@ -131,9 +131,9 @@ impl BasicAuthCredentials {
 }
 impl<R0, R1> BasicAuthCredentials<R0, R1> {
     /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-basicauthcredentials.html#cfn-appflow-connectorprofile-basicauthcredentials-password)
-    pub fn password(self, value: impl Arg<str>) -> BasicAuthCredentials<Set, R1> { BasicAuthCredentials(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> BasicAuthCredentials<Set, R1> { BasicAuthCredentials(put(self.0, "Password", value), Phase) }
     /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-basicauthcredentials.html#cfn-appflow-connectorprofile-basicauthcredentials-username)
-    pub fn username(self, value: impl Arg<str>) -> BasicAuthCredentials<R0, Set> { BasicAuthCredentials(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> BasicAuthCredentials<R0, Set> { BasicAuthCredentials(put(self.0, "Username", value), Phase) }
 }
 impl Done for BasicAuthCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorOAuthRequest` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectoroauthrequest.html)
@@ -142,9 +142,9 @@ impl ConnectorOAuthRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectoroauthrequest.html#cfn-appflow-connectorprofile-connectoroauthrequest-authcode)
-    pub fn auth_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthCode", value.into_expr())) }
+    pub fn auth_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthCode", value)) }
     /// `RedirectUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectoroauthrequest.html#cfn-appflow-connectorprofile-connectoroauthrequest-redirecturi)
-    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
+    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value)) }
 }
 impl Done for ConnectorOAuthRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorProfileConfig` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileconfig.html)
@@ -153,9 +153,9 @@ impl ConnectorProfileConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorProfileCredentials`: `ConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileconfig.html#cfn-appflow-connectorprofile-connectorprofileconfig-connectorprofilecredentials)
-    pub fn connector_profile_credentials(self, value: impl Arg<ConnectorProfileCredentials>) -> Self { Self(put(self.0, "ConnectorProfileCredentials", value.into_expr())) }
+    pub fn connector_profile_credentials(self, value: impl Arg<ConnectorProfileCredentials>) -> Self { Self(put(self.0, "ConnectorProfileCredentials", value)) }
     /// `ConnectorProfileProperties`: `ConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileconfig.html#cfn-appflow-connectorprofile-connectorprofileconfig-connectorprofileproperties)
-    pub fn connector_profile_properties(self, value: impl Arg<ConnectorProfileProperties>) -> Self { Self(put(self.0, "ConnectorProfileProperties", value.into_expr())) }
+    pub fn connector_profile_properties(self, value: impl Arg<ConnectorProfileProperties>) -> Self { Self(put(self.0, "ConnectorProfileProperties", value)) }
 }
 impl Done for ConnectorProfileConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html)
@@ -164,41 +164,41 @@ impl ConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amplitude`: `AmplitudeConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-amplitude)
-    pub fn amplitude(self, value: impl Arg<AmplitudeConnectorProfileCredentials>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
+    pub fn amplitude(self, value: impl Arg<AmplitudeConnectorProfileCredentials>) -> Self { Self(put(self.0, "Amplitude", value)) }
     /// `CustomConnector`: `CustomConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-customconnector)
-    pub fn custom_connector(self, value: impl Arg<CustomConnectorProfileCredentials>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
+    pub fn custom_connector(self, value: impl Arg<CustomConnectorProfileCredentials>) -> Self { Self(put(self.0, "CustomConnector", value)) }
     /// `Datadog`: `DatadogConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-datadog)
-    pub fn datadog(self, value: impl Arg<DatadogConnectorProfileCredentials>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
+    pub fn datadog(self, value: impl Arg<DatadogConnectorProfileCredentials>) -> Self { Self(put(self.0, "Datadog", value)) }
     /// `Dynatrace`: `DynatraceConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-dynatrace)
-    pub fn dynatrace(self, value: impl Arg<DynatraceConnectorProfileCredentials>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
+    pub fn dynatrace(self, value: impl Arg<DynatraceConnectorProfileCredentials>) -> Self { Self(put(self.0, "Dynatrace", value)) }
     /// `GoogleAnalytics`: `GoogleAnalyticsConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-googleanalytics)
-    pub fn google_analytics(self, value: impl Arg<GoogleAnalyticsConnectorProfileCredentials>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
+    pub fn google_analytics(self, value: impl Arg<GoogleAnalyticsConnectorProfileCredentials>) -> Self { Self(put(self.0, "GoogleAnalytics", value)) }
     /// `InforNexus`: `InforNexusConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-infornexus)
-    pub fn infor_nexus(self, value: impl Arg<InforNexusConnectorProfileCredentials>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
+    pub fn infor_nexus(self, value: impl Arg<InforNexusConnectorProfileCredentials>) -> Self { Self(put(self.0, "InforNexus", value)) }
     /// `Marketo`: `MarketoConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-marketo)
-    pub fn marketo(self, value: impl Arg<MarketoConnectorProfileCredentials>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
+    pub fn marketo(self, value: impl Arg<MarketoConnectorProfileCredentials>) -> Self { Self(put(self.0, "Marketo", value)) }
     /// `Pardot`: `PardotConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-pardot)
-    pub fn pardot(self, value: impl Arg<PardotConnectorProfileCredentials>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
+    pub fn pardot(self, value: impl Arg<PardotConnectorProfileCredentials>) -> Self { Self(put(self.0, "Pardot", value)) }
     /// `Redshift`: `RedshiftConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-redshift)
-    pub fn redshift(self, value: impl Arg<RedshiftConnectorProfileCredentials>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
+    pub fn redshift(self, value: impl Arg<RedshiftConnectorProfileCredentials>) -> Self { Self(put(self.0, "Redshift", value)) }
     /// `Salesforce`: `SalesforceConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-salesforce)
-    pub fn salesforce(self, value: impl Arg<SalesforceConnectorProfileCredentials>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
+    pub fn salesforce(self, value: impl Arg<SalesforceConnectorProfileCredentials>) -> Self { Self(put(self.0, "Salesforce", value)) }
     /// `SAPOData`: `SAPODataConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-sapodata)
-    pub fn sapo_data(self, value: impl Arg<SAPODataConnectorProfileCredentials>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
+    pub fn sapo_data(self, value: impl Arg<SAPODataConnectorProfileCredentials>) -> Self { Self(put(self.0, "SAPOData", value)) }
     /// `ServiceNow`: `ServiceNowConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNowConnectorProfileCredentials>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNowConnectorProfileCredentials>) -> Self { Self(put(self.0, "ServiceNow", value)) }
     /// `Singular`: `SingularConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-singular)
-    pub fn singular(self, value: impl Arg<SingularConnectorProfileCredentials>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
+    pub fn singular(self, value: impl Arg<SingularConnectorProfileCredentials>) -> Self { Self(put(self.0, "Singular", value)) }
     /// `Slack`: `SlackConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-slack)
-    pub fn slack(self, value: impl Arg<SlackConnectorProfileCredentials>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
+    pub fn slack(self, value: impl Arg<SlackConnectorProfileCredentials>) -> Self { Self(put(self.0, "Slack", value)) }
     /// `Snowflake`: `SnowflakeConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-snowflake)
-    pub fn snowflake(self, value: impl Arg<SnowflakeConnectorProfileCredentials>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
+    pub fn snowflake(self, value: impl Arg<SnowflakeConnectorProfileCredentials>) -> Self { Self(put(self.0, "Snowflake", value)) }
     /// `Trendmicro`: `TrendmicroConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-trendmicro)
-    pub fn trendmicro(self, value: impl Arg<TrendmicroConnectorProfileCredentials>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
+    pub fn trendmicro(self, value: impl Arg<TrendmicroConnectorProfileCredentials>) -> Self { Self(put(self.0, "Trendmicro", value)) }
     /// `Veeva`: `VeevaConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-veeva)
-    pub fn veeva(self, value: impl Arg<VeevaConnectorProfileCredentials>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
+    pub fn veeva(self, value: impl Arg<VeevaConnectorProfileCredentials>) -> Self { Self(put(self.0, "Veeva", value)) }
     /// `Zendesk`: `ZendeskConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-zendesk)
-    pub fn zendesk(self, value: impl Arg<ZendeskConnectorProfileCredentials>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
+    pub fn zendesk(self, value: impl Arg<ZendeskConnectorProfileCredentials>) -> Self { Self(put(self.0, "Zendesk", value)) }
 }
 impl Done for ConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html)
@@ -207,33 +207,33 @@ impl ConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomConnector`: `CustomConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-customconnector)
-    pub fn custom_connector(self, value: impl Arg<CustomConnectorProfileProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
+    pub fn custom_connector(self, value: impl Arg<CustomConnectorProfileProperties>) -> Self { Self(put(self.0, "CustomConnector", value)) }
     /// `Datadog`: `DatadogConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-datadog)
-    pub fn datadog(self, value: impl Arg<DatadogConnectorProfileProperties>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
+    pub fn datadog(self, value: impl Arg<DatadogConnectorProfileProperties>) -> Self { Self(put(self.0, "Datadog", value)) }
     /// `Dynatrace`: `DynatraceConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-dynatrace)
-    pub fn dynatrace(self, value: impl Arg<DynatraceConnectorProfileProperties>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
+    pub fn dynatrace(self, value: impl Arg<DynatraceConnectorProfileProperties>) -> Self { Self(put(self.0, "Dynatrace", value)) }
     /// `InforNexus`: `InforNexusConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-infornexus)
-    pub fn infor_nexus(self, value: impl Arg<InforNexusConnectorProfileProperties>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
+    pub fn infor_nexus(self, value: impl Arg<InforNexusConnectorProfileProperties>) -> Self { Self(put(self.0, "InforNexus", value)) }
     /// `Marketo`: `MarketoConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-marketo)
-    pub fn marketo(self, value: impl Arg<MarketoConnectorProfileProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
+    pub fn marketo(self, value: impl Arg<MarketoConnectorProfileProperties>) -> Self { Self(put(self.0, "Marketo", value)) }
     /// `Pardot`: `PardotConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-pardot)
-    pub fn pardot(self, value: impl Arg<PardotConnectorProfileProperties>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
+    pub fn pardot(self, value: impl Arg<PardotConnectorProfileProperties>) -> Self { Self(put(self.0, "Pardot", value)) }
     /// `Redshift`: `RedshiftConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-redshift)
-    pub fn redshift(self, value: impl Arg<RedshiftConnectorProfileProperties>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
+    pub fn redshift(self, value: impl Arg<RedshiftConnectorProfileProperties>) -> Self { Self(put(self.0, "Redshift", value)) }
     /// `Salesforce`: `SalesforceConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-salesforce)
-    pub fn salesforce(self, value: impl Arg<SalesforceConnectorProfileProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
+    pub fn salesforce(self, value: impl Arg<SalesforceConnectorProfileProperties>) -> Self { Self(put(self.0, "Salesforce", value)) }
     /// `SAPOData`: `SAPODataConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-sapodata)
-    pub fn sapo_data(self, value: impl Arg<SAPODataConnectorProfileProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
+    pub fn sapo_data(self, value: impl Arg<SAPODataConnectorProfileProperties>) -> Self { Self(put(self.0, "SAPOData", value)) }
     /// `ServiceNow`: `ServiceNowConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNowConnectorProfileProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNowConnectorProfileProperties>) -> Self { Self(put(self.0, "ServiceNow", value)) }
     /// `Slack`: `SlackConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-slack)
-    pub fn slack(self, value: impl Arg<SlackConnectorProfileProperties>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
+    pub fn slack(self, value: impl Arg<SlackConnectorProfileProperties>) -> Self { Self(put(self.0, "Slack", value)) }
     /// `Snowflake`: `SnowflakeConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-snowflake)
-    pub fn snowflake(self, value: impl Arg<SnowflakeConnectorProfileProperties>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
+    pub fn snowflake(self, value: impl Arg<SnowflakeConnectorProfileProperties>) -> Self { Self(put(self.0, "Snowflake", value)) }
     /// `Veeva`: `VeevaConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-veeva)
-    pub fn veeva(self, value: impl Arg<VeevaConnectorProfileProperties>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
+    pub fn veeva(self, value: impl Arg<VeevaConnectorProfileProperties>) -> Self { Self(put(self.0, "Veeva", value)) }
     /// `Zendesk`: `ZendeskConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-zendesk)
-    pub fn zendesk(self, value: impl Arg<ZendeskConnectorProfileProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
+    pub fn zendesk(self, value: impl Arg<ZendeskConnectorProfileProperties>) -> Self { Self(put(self.0, "Zendesk", value)) }
 }
 impl Done for ConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAuthCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customauthcredentials.html)
@@ -244,9 +244,9 @@ impl CustomAuthCredentials {
 }
 impl<R0> CustomAuthCredentials<R0> {
     /// `CredentialsMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customauthcredentials.html#cfn-appflow-connectorprofile-customauthcredentials-credentialsmap)
-    pub fn credentials_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CredentialsMap", value.into_expr()), Phase) }
+    pub fn credentials_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CredentialsMap", value), Phase) }
     /// `CustomAuthenticationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customauthcredentials.html#cfn-appflow-connectorprofile-customauthcredentials-customauthenticationtype)
-    pub fn custom_authentication_type(self, value: impl Arg<str>) -> CustomAuthCredentials<Set> { CustomAuthCredentials(put(self.0, "CustomAuthenticationType", value.into_expr()), Phase) }
+    pub fn custom_authentication_type(self, value: impl Arg<str>) -> CustomAuthCredentials<Set> { CustomAuthCredentials(put(self.0, "CustomAuthenticationType", value), Phase) }
 }
 impl Done for CustomAuthCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html)
@@ -257,15 +257,15 @@ impl CustomConnectorProfileCredentials {
 }
 impl<R0> CustomConnectorProfileCredentials<R0> {
     /// `ApiKey`: `ApiKeyCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-apikey)
-    pub fn api_key(self, value: impl Arg<ApiKeyCredentials>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<ApiKeyCredentials>) -> Self { Self(put(self.0, "ApiKey", value), Phase) }
     /// `AuthenticationType`: `AuthenticationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> CustomConnectorProfileCredentials<Set> { CustomConnectorProfileCredentials(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> CustomConnectorProfileCredentials<Set> { CustomConnectorProfileCredentials(put(self.0, "AuthenticationType", value), Phase) }
     /// `Basic`: `BasicAuthCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-basic)
-    pub fn basic(self, value: impl Arg<BasicAuthCredentials>) -> Self { Self(put(self.0, "Basic", value.into_expr()), Phase) }
+    pub fn basic(self, value: impl Arg<BasicAuthCredentials>) -> Self { Self(put(self.0, "Basic", value), Phase) }
     /// `Custom`: `CustomAuthCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-custom)
-    pub fn custom(self, value: impl Arg<CustomAuthCredentials>) -> Self { Self(put(self.0, "Custom", value.into_expr()), Phase) }
+    pub fn custom(self, value: impl Arg<CustomAuthCredentials>) -> Self { Self(put(self.0, "Custom", value), Phase) }
     /// `Oauth2`: `OAuth2Credentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-oauth2)
-    pub fn oauth2(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "Oauth2", value.into_expr()), Phase) }
+    pub fn oauth2(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "Oauth2", value), Phase) }
 }
 impl Done for CustomConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofileproperties.html)
@@ -274,9 +274,9 @@ impl CustomConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuth2Properties`: `OAuth2Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofileproperties.html#cfn-appflow-connectorprofile-customconnectorprofileproperties-oauth2properties)
-    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr())) }
+    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value)) }
     /// `ProfileProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofileproperties.html#cfn-appflow-connectorprofile-customconnectorprofileproperties-profileproperties)
-    pub fn profile_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProfileProperties", value.into_expr())) }
+    pub fn profile_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProfileProperties", value)) }
 }
 impl Done for CustomConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatadogConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofilecredentials.html)
@@ -287,9 +287,9 @@ impl DatadogConnectorProfileCredentials {
 }
 impl<R0, R1> DatadogConnectorProfileCredentials<R0, R1> {
     /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofilecredentials.html#cfn-appflow-connectorprofile-datadogconnectorprofilecredentials-apikey)
-    pub fn api_key(self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<Set, R1> { DatadogConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<Set, R1> { DatadogConnectorProfileCredentials(put(self.0, "ApiKey", value), Phase) }
     /// `ApplicationKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofilecredentials.html#cfn-appflow-connectorprofile-datadogconnectorprofilecredentials-applicationkey)
-    pub fn application_key(self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<R0, Set> { DatadogConnectorProfileCredentials(put(self.0, "ApplicationKey", value.into_expr()), Phase) }
+    pub fn application_key(self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<R0, Set> { DatadogConnectorProfileCredentials(put(self.0, "ApplicationKey", value), Phase) }
 }
 impl Done for DatadogConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatadogConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofileproperties.html)
@@ -300,7 +300,7 @@ impl DatadogConnectorProfileProperties {
 }
 impl<R0> DatadogConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofileproperties.html#cfn-appflow-connectorprofile-datadogconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> DatadogConnectorProfileProperties<Set> { DatadogConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> DatadogConnectorProfileProperties<Set> { DatadogConnectorProfileProperties(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for DatadogConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-dynatraceconnectorprofilecredentials.html)
@@ -311,7 +311,7 @@ impl DynatraceConnectorProfileCredentials {
 }
 impl<R0> DynatraceConnectorProfileCredentials<R0> {
     /// `ApiToken`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-dynatraceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-dynatraceconnectorprofilecredentials-apitoken)
-    pub fn api_token(self, value: impl Arg<str>) -> DynatraceConnectorProfileCredentials<Set> { DynatraceConnectorProfileCredentials(put(self.0, "ApiToken", value.into_expr()), Phase) }
+    pub fn api_token(self, value: impl Arg<str>) -> DynatraceConnectorProfileCredentials<Set> { DynatraceConnectorProfileCredentials(put(self.0, "ApiToken", value), Phase) }
 }
 impl Done for DynatraceConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-dynatraceconnectorprofileproperties.html)
@@ -322,7 +322,7 @@ impl DynatraceConnectorProfileProperties {
 }
 impl<R0> DynatraceConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-dynatraceconnectorprofileproperties.html#cfn-appflow-connectorprofile-dynatraceconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> DynatraceConnectorProfileProperties<Set> { DynatraceConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> DynatraceConnectorProfileProperties<Set> { DynatraceConnectorProfileProperties(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for DynatraceConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleAnalyticsConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html)
@@ -333,15 +333,15 @@ impl GoogleAnalyticsConnectorProfileCredentials {
 }
 impl<R0, R1> GoogleAnalyticsConnectorProfileCredentials<R0, R1> {
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value), Phase) }
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<Set, R1> { GoogleAnalyticsConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<Set, R1> { GoogleAnalyticsConnectorProfileCredentials(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<R0, Set> { GoogleAnalyticsConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<R0, Set> { GoogleAnalyticsConnectorProfileCredentials(put(self.0, "ClientSecret", value), Phase) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-connectoroauthrequest)
-    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value), Phase) }
     /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr()), Phase) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value), Phase) }
 }
 impl Done for GoogleAnalyticsConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InforNexusConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html)
@@ -352,13 +352,13 @@ impl InforNexusConnectorProfileCredentials {
 }
 impl<R0, R1, R2, R3> InforNexusConnectorProfileCredentials<R0, R1, R2, R3> {
     /// `AccessKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html#cfn-appflow-connectorprofile-infornexusconnectorprofilecredentials-accesskeyid)
-    pub fn access_key_id(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<Set, R1, R2, R3> { InforNexusConnectorProfileCredentials(put(self.0, "AccessKeyId", value.into_expr()), Phase) }
+    pub fn access_key_id(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<Set, R1, R2, R3> { InforNexusConnectorProfileCredentials(put(self.0, "AccessKeyId", value), Phase) }
     /// `Datakey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html#cfn-appflow-connectorprofile-infornexusconnectorprofilecredentials-datakey)
-    pub fn datakey(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, Set, R2, R3> { InforNexusConnectorProfileCredentials(put(self.0, "Datakey", value.into_expr()), Phase) }
+    pub fn datakey(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, Set, R2, R3> { InforNexusConnectorProfileCredentials(put(self.0, "Datakey", value), Phase) }
     /// `SecretAccessKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html#cfn-appflow-connectorprofile-infornexusconnectorprofilecredentials-secretaccesskey)
-    pub fn secret_access_key(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, Set, R3> { InforNexusConnectorProfileCredentials(put(self.0, "SecretAccessKey", value.into_expr()), Phase) }
+    pub fn secret_access_key(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, Set, R3> { InforNexusConnectorProfileCredentials(put(self.0, "SecretAccessKey", value), Phase) }
     /// `UserId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html#cfn-appflow-connectorprofile-infornexusconnectorprofilecredentials-userid)
-    pub fn user_id(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, R2, Set> { InforNexusConnectorProfileCredentials(put(self.0, "UserId", value.into_expr()), Phase) }
+    pub fn user_id(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, R2, Set> { InforNexusConnectorProfileCredentials(put(self.0, "UserId", value), Phase) }
 }
 impl Done for InforNexusConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InforNexusConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofileproperties.html)
@@ -369,7 +369,7 @@ impl InforNexusConnectorProfileProperties {
 }
 impl<R0> InforNexusConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofileproperties.html#cfn-appflow-connectorprofile-infornexusconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> InforNexusConnectorProfileProperties<Set> { InforNexusConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> InforNexusConnectorProfileProperties<Set> { InforNexusConnectorProfileProperties(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for InforNexusConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html)
@@ -380,13 +380,13 @@ impl MarketoConnectorProfileCredentials {
 }
 impl<R0, R1> MarketoConnectorProfileCredentials<R0, R1> {
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html#cfn-appflow-connectorprofile-marketoconnectorprofilecredentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value), Phase) }
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html#cfn-appflow-connectorprofile-marketoconnectorprofilecredentials-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<Set, R1> { MarketoConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<Set, R1> { MarketoConnectorProfileCredentials(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html#cfn-appflow-connectorprofile-marketoconnectorprofilecredentials-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<R0, Set> { MarketoConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<R0, Set> { MarketoConnectorProfileCredentials(put(self.0, "ClientSecret", value), Phase) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html#cfn-appflow-connectorprofile-marketoconnectorprofilecredentials-connectoroauthrequest)
-    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value), Phase) }
 }
 impl Done for MarketoConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofileproperties.html)
@@ -397,7 +397,7 @@ impl MarketoConnectorProfileProperties {
 }
 impl<R0> MarketoConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofileproperties.html#cfn-appflow-connectorprofile-marketoconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> MarketoConnectorProfileProperties<Set> { MarketoConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> MarketoConnectorProfileProperties<Set> { MarketoConnectorProfileProperties(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for MarketoConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Credentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html)
@@ -406,15 +406,15 @@ impl OAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value)) }
     /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value)) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value)) }
     /// `OAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-oauthrequest)
-    pub fn oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "OAuthRequest", value.into_expr())) }
+    pub fn oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "OAuthRequest", value)) }
     /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value)) }
 }
 impl Done for OAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Properties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2properties.html)
@@ -423,11 +423,11 @@ impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2properties.html#cfn-appflow-connectorprofile-oauth2properties-oauth2granttype)
-    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
+    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value)) }
     /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2properties.html#cfn-appflow-connectorprofile-oauth2properties-tokenurl)
-    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value)) }
     /// `TokenUrlCustomProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2properties.html#cfn-appflow-connectorprofile-oauth2properties-tokenurlcustomproperties)
-    pub fn token_url_custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenUrlCustomProperties", value.into_expr())) }
+    pub fn token_url_custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenUrlCustomProperties", value)) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html)
@@ -436,15 +436,15 @@ impl OAuthCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value)) }
     /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value)) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value)) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-connectoroauthrequest)
-    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value)) }
     /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value)) }
 }
 impl Done for OAuthCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthproperties.html)
@@ -453,11 +453,11 @@ impl OAuthProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthCodeUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthproperties.html#cfn-appflow-connectorprofile-oauthproperties-authcodeurl)
-    pub fn auth_code_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthCodeUrl", value.into_expr())) }
+    pub fn auth_code_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthCodeUrl", value)) }
     /// `OAuthScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthproperties.html#cfn-appflow-connectorprofile-oauthproperties-oauthscopes)
-    pub fn oauth_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OAuthScopes", value.into_expr())) }
+    pub fn oauth_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OAuthScopes", value)) }
     /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthproperties.html#cfn-appflow-connectorprofile-oauthproperties-tokenurl)
-    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value)) }
 }
 impl Done for OAuthProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PardotConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html)
@@ -466,13 +466,13 @@ impl PardotConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html#cfn-appflow-connectorprofile-pardotconnectorprofilecredentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value)) }
     /// `ClientCredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html#cfn-appflow-connectorprofile-pardotconnectorprofilecredentials-clientcredentialsarn)
-    pub fn client_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCredentialsArn", value.into_expr())) }
+    pub fn client_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCredentialsArn", value)) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html#cfn-appflow-connectorprofile-pardotconnectorprofilecredentials-connectoroauthrequest)
-    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value)) }
     /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html#cfn-appflow-connectorprofile-pardotconnectorprofilecredentials-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value)) }
 }
 impl Done for PardotConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PardotConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofileproperties.html)
@@ -483,11 +483,11 @@ impl PardotConnectorProfileProperties {
 }
 impl<R0> PardotConnectorProfileProperties<R0> {
     /// `BusinessUnitId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofileproperties.html#cfn-appflow-connectorprofile-pardotconnectorprofileproperties-businessunitid)
-    pub fn business_unit_id(self, value: impl Arg<str>) -> PardotConnectorProfileProperties<Set> { PardotConnectorProfileProperties(put(self.0, "BusinessUnitId", value.into_expr()), Phase) }
+    pub fn business_unit_id(self, value: impl Arg<str>) -> PardotConnectorProfileProperties<Set> { PardotConnectorProfileProperties(put(self.0, "BusinessUnitId", value), Phase) }
     /// `InstanceUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofileproperties.html#cfn-appflow-connectorprofile-pardotconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceUrl", value), Phase) }
     /// `IsSandboxEnvironment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofileproperties.html#cfn-appflow-connectorprofile-pardotconnectorprofileproperties-issandboxenvironment)
-    pub fn is_sandbox_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSandboxEnvironment", value.into_expr()), Phase) }
+    pub fn is_sandbox_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSandboxEnvironment", value), Phase) }
 }
 impl Done for PardotConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofilecredentials.html)
@@ -496,9 +496,9 @@ impl RedshiftConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofilecredentials.html#cfn-appflow-connectorprofile-redshiftconnectorprofilecredentials-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofilecredentials.html#cfn-appflow-connectorprofile-redshiftconnectorprofilecredentials-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for RedshiftConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html)
@@ -509,23 +509,23 @@ impl RedshiftConnectorProfileProperties {
 }
 impl<R0, R1> RedshiftConnectorProfileProperties<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> RedshiftConnectorProfileProperties<Set, R1> { RedshiftConnectorProfileProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> RedshiftConnectorProfileProperties<Set, R1> { RedshiftConnectorProfileProperties(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
     /// `ClusterIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterIdentifier", value), Phase) }
     /// `DataApiRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-dataapirolearn)
-    pub fn data_api_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataApiRoleArn", value.into_expr()), Phase) }
+    pub fn data_api_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataApiRoleArn", value), Phase) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value), Phase) }
     /// `DatabaseUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-databaseurl)
-    pub fn database_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseUrl", value.into_expr()), Phase) }
+    pub fn database_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseUrl", value), Phase) }
     /// `IsRedshiftServerless`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-isredshiftserverless)
-    pub fn is_redshift_serverless(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRedshiftServerless", value.into_expr()), Phase) }
+    pub fn is_redshift_serverless(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRedshiftServerless", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftConnectorProfileProperties<R0, Set> { RedshiftConnectorProfileProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftConnectorProfileProperties<R0, Set> { RedshiftConnectorProfileProperties(put(self.0, "RoleArn", value), Phase) }
     /// `WorkgroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-workgroupname)
-    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value), Phase) }
 }
 impl Done for RedshiftConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofilecredentials.html)
@@ -534,9 +534,9 @@ impl SAPODataConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuthCredentials`: `BasicAuthCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofilecredentials.html#cfn-appflow-connectorprofile-sapodataconnectorprofilecredentials-basicauthcredentials)
-    pub fn basic_auth_credentials(self, value: impl Arg<BasicAuthCredentials>) -> Self { Self(put(self.0, "BasicAuthCredentials", value.into_expr())) }
+    pub fn basic_auth_credentials(self, value: impl Arg<BasicAuthCredentials>) -> Self { Self(put(self.0, "BasicAuthCredentials", value)) }
     /// `OAuthCredentials`: `OAuthCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofilecredentials.html#cfn-appflow-connectorprofile-sapodataconnectorprofilecredentials-oauthcredentials)
-    pub fn oauth_credentials(self, value: impl Arg<OAuthCredentials>) -> Self { Self(put(self.0, "OAuthCredentials", value.into_expr())) }
+    pub fn oauth_credentials(self, value: impl Arg<OAuthCredentials>) -> Self { Self(put(self.0, "OAuthCredentials", value)) }
 }
 impl Done for SAPODataConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html)
@@ -545,21 +545,21 @@ impl SAPODataConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationHostUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-applicationhosturl)
-    pub fn application_host_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationHostUrl", value.into_expr())) }
+    pub fn application_host_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationHostUrl", value)) }
     /// `ApplicationServicePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-applicationservicepath)
-    pub fn application_service_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationServicePath", value.into_expr())) }
+    pub fn application_service_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationServicePath", value)) }
     /// `ClientNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-clientnumber)
-    pub fn client_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientNumber", value.into_expr())) }
+    pub fn client_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientNumber", value)) }
     /// `DisableSSO`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-disablesso)
-    pub fn disable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSSO", value.into_expr())) }
+    pub fn disable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSSO", value)) }
     /// `LogonLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-logonlanguage)
-    pub fn logon_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogonLanguage", value.into_expr())) }
+    pub fn logon_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogonLanguage", value)) }
     /// `OAuthProperties`: `OAuthProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-oauthproperties)
-    pub fn oauth_properties(self, value: impl Arg<OAuthProperties>) -> Self { Self(put(self.0, "OAuthProperties", value.into_expr())) }
+    pub fn oauth_properties(self, value: impl Arg<OAuthProperties>) -> Self { Self(put(self.0, "OAuthProperties", value)) }
     /// `PortNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-portnumber)
-    pub fn port_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PortNumber", value.into_expr())) }
+    pub fn port_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PortNumber", value)) }
     /// `PrivateLinkServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-privatelinkservicename)
-    pub fn private_link_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateLinkServiceName", value.into_expr())) }
+    pub fn private_link_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateLinkServiceName", value)) }
 }
 impl Done for SAPODataConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html)
@@ -568,17 +568,17 @@ impl SalesforceConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value)) }
     /// `ClientCredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-clientcredentialsarn)
-    pub fn client_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCredentialsArn", value.into_expr())) }
+    pub fn client_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCredentialsArn", value)) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-connectoroauthrequest)
-    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value)) }
     /// `JwtToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-jwttoken)
-    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
+    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value)) }
     /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-oauth2granttype)
-    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
+    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value)) }
     /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value)) }
 }
 impl Done for SalesforceConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofileproperties.html)
@@ -587,11 +587,11 @@ impl SalesforceConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofileproperties.html#cfn-appflow-connectorprofile-salesforceconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceUrl", value.into_expr())) }
+    pub fn instance_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceUrl", value)) }
     /// `isSandboxEnvironment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofileproperties.html#cfn-appflow-connectorprofile-salesforceconnectorprofileproperties-issandboxenvironment)
-    pub fn is_sandbox_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "isSandboxEnvironment", value.into_expr())) }
+    pub fn is_sandbox_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "isSandboxEnvironment", value)) }
     /// `usePrivateLinkForMetadataAndAuthorization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofileproperties.html#cfn-appflow-connectorprofile-salesforceconnectorprofileproperties-useprivatelinkformetadataandauthorization)
-    pub fn use_private_link_for_metadata_and_authorization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "usePrivateLinkForMetadataAndAuthorization", value.into_expr())) }
+    pub fn use_private_link_for_metadata_and_authorization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "usePrivateLinkForMetadataAndAuthorization", value)) }
 }
 impl Done for SalesforceConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofilecredentials.html)
@@ -600,11 +600,11 @@ impl ServiceNowConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuth2Credentials`: `OAuth2Credentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofilecredentials.html#cfn-appflow-connectorprofile-servicenowconnectorprofilecredentials-oauth2credentials)
-    pub fn oauth2_credentials(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
+    pub fn oauth2_credentials(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value)) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofilecredentials.html#cfn-appflow-connectorprofile-servicenowconnectorprofilecredentials-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofilecredentials.html#cfn-appflow-connectorprofile-servicenowconnectorprofilecredentials-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for ServiceNowConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofileproperties.html)
@@ -615,7 +615,7 @@ impl ServiceNowConnectorProfileProperties {
 }
 impl<R0> ServiceNowConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofileproperties.html#cfn-appflow-connectorprofile-servicenowconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> ServiceNowConnectorProfileProperties<Set> { ServiceNowConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> ServiceNowConnectorProfileProperties<Set> { ServiceNowConnectorProfileProperties(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for ServiceNowConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingularConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-singularconnectorprofilecredentials.html)
@@ -626,7 +626,7 @@ impl SingularConnectorProfileCredentials {
 }
 impl<R0> SingularConnectorProfileCredentials<R0> {
     /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-singularconnectorprofilecredentials.html#cfn-appflow-connectorprofile-singularconnectorprofilecredentials-apikey)
-    pub fn api_key(self, value: impl Arg<str>) -> SingularConnectorProfileCredentials<Set> { SingularConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> SingularConnectorProfileCredentials<Set> { SingularConnectorProfileCredentials(put(self.0, "ApiKey", value), Phase) }
 }
 impl Done for SingularConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html)
@@ -637,13 +637,13 @@ impl SlackConnectorProfileCredentials {
 }
 impl<R0, R1> SlackConnectorProfileCredentials<R0, R1> {
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html#cfn-appflow-connectorprofile-slackconnectorprofilecredentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value), Phase) }
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html#cfn-appflow-connectorprofile-slackconnectorprofilecredentials-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<Set, R1> { SlackConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<Set, R1> { SlackConnectorProfileCredentials(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html#cfn-appflow-connectorprofile-slackconnectorprofilecredentials-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<R0, Set> { SlackConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<R0, Set> { SlackConnectorProfileCredentials(put(self.0, "ClientSecret", value), Phase) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html#cfn-appflow-connectorprofile-slackconnectorprofilecredentials-connectoroauthrequest)
-    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value), Phase) }
 }
 impl Done for SlackConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofileproperties.html)
@@ -654,7 +654,7 @@ impl SlackConnectorProfileProperties {
 }
 impl<R0> SlackConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofileproperties.html#cfn-appflow-connectorprofile-slackconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> SlackConnectorProfileProperties<Set> { SlackConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> SlackConnectorProfileProperties<Set> { SlackConnectorProfileProperties(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for SlackConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofilecredentials.html)
@@ -665,9 +665,9 @@ impl SnowflakeConnectorProfileCredentials {
 }
 impl<R0, R1> SnowflakeConnectorProfileCredentials<R0, R1> {
     /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofilecredentials.html#cfn-appflow-connectorprofile-snowflakeconnectorprofilecredentials-password)
-    pub fn password(self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<Set, R1> { SnowflakeConnectorProfileCredentials(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<Set, R1> { SnowflakeConnectorProfileCredentials(put(self.0, "Password", value), Phase) }
     /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofilecredentials.html#cfn-appflow-connectorprofile-snowflakeconnectorprofilecredentials-username)
-    pub fn username(self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<R0, Set> { SnowflakeConnectorProfileCredentials(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<R0, Set> { SnowflakeConnectorProfileCredentials(put(self.0, "Username", value), Phase) }
 }
 impl Done for SnowflakeConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html)
@@ -678,19 +678,19 @@ impl SnowflakeConnectorProfileProperties {
 }
 impl<R0, R1, R2> SnowflakeConnectorProfileProperties<R0, R1, R2> {
     /// `AccountName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-accountname)
-    pub fn account_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountName", value.into_expr()), Phase) }
+    pub fn account_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountName", value), Phase) }
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SnowflakeConnectorProfileProperties<Set, R1, R2> { SnowflakeConnectorProfileProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SnowflakeConnectorProfileProperties<Set, R1, R2> { SnowflakeConnectorProfileProperties(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
     /// `PrivateLinkServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-privatelinkservicename)
-    pub fn private_link_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateLinkServiceName", value.into_expr()), Phase) }
+    pub fn private_link_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateLinkServiceName", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `Stage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-stage)
-    pub fn stage(self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, Set, R2> { SnowflakeConnectorProfileProperties(put(self.0, "Stage", value.into_expr()), Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, Set, R2> { SnowflakeConnectorProfileProperties(put(self.0, "Stage", value), Phase) }
     /// `Warehouse`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-warehouse)
-    pub fn warehouse(self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, R1, Set> { SnowflakeConnectorProfileProperties(put(self.0, "Warehouse", value.into_expr()), Phase) }
+    pub fn warehouse(self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, R1, Set> { SnowflakeConnectorProfileProperties(put(self.0, "Warehouse", value), Phase) }
 }
 impl Done for SnowflakeConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrendmicroConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-trendmicroconnectorprofilecredentials.html)
@@ -701,7 +701,7 @@ impl TrendmicroConnectorProfileCredentials {
 }
 impl<R0> TrendmicroConnectorProfileCredentials<R0> {
     /// `ApiSecretKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-trendmicroconnectorprofilecredentials.html#cfn-appflow-connectorprofile-trendmicroconnectorprofilecredentials-apisecretkey)
-    pub fn api_secret_key(self, value: impl Arg<str>) -> TrendmicroConnectorProfileCredentials<Set> { TrendmicroConnectorProfileCredentials(put(self.0, "ApiSecretKey", value.into_expr()), Phase) }
+    pub fn api_secret_key(self, value: impl Arg<str>) -> TrendmicroConnectorProfileCredentials<Set> { TrendmicroConnectorProfileCredentials(put(self.0, "ApiSecretKey", value), Phase) }
 }
 impl Done for TrendmicroConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VeevaConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofilecredentials.html)
@@ -712,9 +712,9 @@ impl VeevaConnectorProfileCredentials {
 }
 impl<R0, R1> VeevaConnectorProfileCredentials<R0, R1> {
     /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofilecredentials.html#cfn-appflow-connectorprofile-veevaconnectorprofilecredentials-password)
-    pub fn password(self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<Set, R1> { VeevaConnectorProfileCredentials(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<Set, R1> { VeevaConnectorProfileCredentials(put(self.0, "Password", value), Phase) }
     /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofilecredentials.html#cfn-appflow-connectorprofile-veevaconnectorprofilecredentials-username)
-    pub fn username(self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<R0, Set> { VeevaConnectorProfileCredentials(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<R0, Set> { VeevaConnectorProfileCredentials(put(self.0, "Username", value), Phase) }
 }
 impl Done for VeevaConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VeevaConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofileproperties.html)
@@ -725,7 +725,7 @@ impl VeevaConnectorProfileProperties {
 }
 impl<R0> VeevaConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofileproperties.html#cfn-appflow-connectorprofile-veevaconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> VeevaConnectorProfileProperties<Set> { VeevaConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> VeevaConnectorProfileProperties<Set> { VeevaConnectorProfileProperties(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for VeevaConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html)
@@ -736,13 +736,13 @@ impl ZendeskConnectorProfileCredentials {
 }
 impl<R0, R1> ZendeskConnectorProfileCredentials<R0, R1> {
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html#cfn-appflow-connectorprofile-zendeskconnectorprofilecredentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value), Phase) }
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html#cfn-appflow-connectorprofile-zendeskconnectorprofilecredentials-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<Set, R1> { ZendeskConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<Set, R1> { ZendeskConnectorProfileCredentials(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html#cfn-appflow-connectorprofile-zendeskconnectorprofilecredentials-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<R0, Set> { ZendeskConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<R0, Set> { ZendeskConnectorProfileCredentials(put(self.0, "ClientSecret", value), Phase) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html#cfn-appflow-connectorprofile-zendeskconnectorprofilecredentials-connectoroauthrequest)
-    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value), Phase) }
 }
 impl Done for ZendeskConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofileproperties.html)
@@ -753,7 +753,7 @@ impl ZendeskConnectorProfileProperties {
 }
 impl<R0> ZendeskConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofileproperties.html#cfn-appflow-connectorprofile-zendeskconnectorprofileproperties-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> ZendeskConnectorProfileProperties<Set> { ZendeskConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> ZendeskConnectorProfileProperties<Set> { ZendeskConnectorProfileProperties(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for ZendeskConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -786,25 +786,25 @@ impl CfnFlowProps {
 }
 impl<R0, R1, R2, R3, R4> CfnFlowProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DestinationFlowConfigList`: list of `DestinationFlowConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-destinationflowconfiglist)
-    pub fn destination_flow_config_list(self, value: impl Arg<Arr<flow::DestinationFlowConfig>>) -> CfnFlowProps<Set, R1, R2, R3, R4> { CfnFlowProps(put(self.0, "DestinationFlowConfigList", value.into_expr()), Phase) }
+    pub fn destination_flow_config_list(self, value: impl Arg<Arr<flow::DestinationFlowConfig>>) -> CfnFlowProps<Set, R1, R2, R3, R4> { CfnFlowProps(put(self.0, "DestinationFlowConfigList", value), Phase) }
     /// `FlowName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-flowname)
-    pub fn flow_name(self, value: impl Arg<str>) -> CfnFlowProps<R0, Set, R2, R3, R4> { CfnFlowProps(put(self.0, "FlowName", value.into_expr()), Phase) }
+    pub fn flow_name(self, value: impl Arg<str>) -> CfnFlowProps<R0, Set, R2, R3, R4> { CfnFlowProps(put(self.0, "FlowName", value), Phase) }
     /// `FlowStatus`: `FlowStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-flowstatus)
-    pub fn flow_status(self, value: impl Arg<flow::FlowStatus>) -> Self { Self(put(self.0, "FlowStatus", value.into_expr()), Phase) }
+    pub fn flow_status(self, value: impl Arg<flow::FlowStatus>) -> Self { Self(put(self.0, "FlowStatus", value), Phase) }
     /// `KMSArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-kmsarn)
-    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value), Phase) }
     /// `MetadataCatalogConfig`: `MetadataCatalogConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-metadatacatalogconfig)
-    pub fn metadata_catalog_config(self, value: impl Arg<flow::MetadataCatalogConfig>) -> Self { Self(put(self.0, "MetadataCatalogConfig", value.into_expr()), Phase) }
+    pub fn metadata_catalog_config(self, value: impl Arg<flow::MetadataCatalogConfig>) -> Self { Self(put(self.0, "MetadataCatalogConfig", value), Phase) }
     /// `SourceFlowConfig`: `SourceFlowConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-sourceflowconfig)
-    pub fn source_flow_config(self, value: impl Arg<flow::SourceFlowConfig>) -> CfnFlowProps<R0, R1, Set, R3, R4> { CfnFlowProps(put(self.0, "SourceFlowConfig", value.into_expr()), Phase) }
+    pub fn source_flow_config(self, value: impl Arg<flow::SourceFlowConfig>) -> CfnFlowProps<R0, R1, Set, R3, R4> { CfnFlowProps(put(self.0, "SourceFlowConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Tasks`: list of `Task`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-tasks)
-    pub fn tasks(self, value: impl Arg<Arr<flow::Task>>) -> CfnFlowProps<R0, R1, R2, Set, R4> { CfnFlowProps(put(self.0, "Tasks", value.into_expr()), Phase) }
+    pub fn tasks(self, value: impl Arg<Arr<flow::Task>>) -> CfnFlowProps<R0, R1, R2, Set, R4> { CfnFlowProps(put(self.0, "Tasks", value), Phase) }
     /// `TriggerConfig`: `TriggerConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-triggerconfig)
-    pub fn trigger_config(self, value: impl Arg<flow::TriggerConfig>) -> CfnFlowProps<R0, R1, R2, R3, Set> { CfnFlowProps(put(self.0, "TriggerConfig", value.into_expr()), Phase) }
+    pub fn trigger_config(self, value: impl Arg<flow::TriggerConfig>) -> CfnFlowProps<R0, R1, R2, R3, Set> { CfnFlowProps(put(self.0, "TriggerConfig", value), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppFlow::Flow`.
@@ -816,9 +816,9 @@ impl AggregationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AggregationType`: `AggregationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-aggregationconfig.html#cfn-appflow-flow-aggregationconfig-aggregationtype)
-    pub fn aggregation_type(self, value: impl Arg<AggregationType>) -> Self { Self(put(self.0, "AggregationType", value.into_expr())) }
+    pub fn aggregation_type(self, value: impl Arg<AggregationType>) -> Self { Self(put(self.0, "AggregationType", value)) }
     /// `TargetFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-aggregationconfig.html#cfn-appflow-flow-aggregationconfig-targetfilesize)
-    pub fn target_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetFileSize", value.into_expr())) }
+    pub fn target_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetFileSize", value)) }
 }
 impl Done for AggregationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmplitudeSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-amplitudesourceproperties.html)
@@ -829,7 +829,7 @@ impl AmplitudeSourceProperties {
 }
 impl<R0> AmplitudeSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-amplitudesourceproperties.html#cfn-appflow-flow-amplitudesourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> AmplitudeSourceProperties<Set> { AmplitudeSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> AmplitudeSourceProperties<Set> { AmplitudeSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for AmplitudeSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorOperator` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html)
@@ -838,39 +838,39 @@ impl ConnectorOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amplitude`: `Amplitude`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-amplitude)
-    pub fn amplitude(self, value: impl Arg<Amplitude>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
+    pub fn amplitude(self, value: impl Arg<Amplitude>) -> Self { Self(put(self.0, "Amplitude", value)) }
     /// `CustomConnector`: `CustomConnector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-customconnector)
-    pub fn custom_connector(self, value: impl Arg<CustomConnector>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
+    pub fn custom_connector(self, value: impl Arg<CustomConnector>) -> Self { Self(put(self.0, "CustomConnector", value)) }
     /// `Datadog`: `Datadog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-datadog)
-    pub fn datadog(self, value: impl Arg<Datadog>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
+    pub fn datadog(self, value: impl Arg<Datadog>) -> Self { Self(put(self.0, "Datadog", value)) }
     /// `Dynatrace`: `Dynatrace`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-dynatrace)
-    pub fn dynatrace(self, value: impl Arg<Dynatrace>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
+    pub fn dynatrace(self, value: impl Arg<Dynatrace>) -> Self { Self(put(self.0, "Dynatrace", value)) }
     /// `GoogleAnalytics`: `GoogleAnalytics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-googleanalytics)
-    pub fn google_analytics(self, value: impl Arg<GoogleAnalytics>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
+    pub fn google_analytics(self, value: impl Arg<GoogleAnalytics>) -> Self { Self(put(self.0, "GoogleAnalytics", value)) }
     /// `InforNexus`: `InforNexus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-infornexus)
-    pub fn infor_nexus(self, value: impl Arg<InforNexus>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
+    pub fn infor_nexus(self, value: impl Arg<InforNexus>) -> Self { Self(put(self.0, "InforNexus", value)) }
     /// `Marketo`: `Marketo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-marketo)
-    pub fn marketo(self, value: impl Arg<Marketo>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
+    pub fn marketo(self, value: impl Arg<Marketo>) -> Self { Self(put(self.0, "Marketo", value)) }
     /// `Pardot`: `Pardot`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-pardot)
-    pub fn pardot(self, value: impl Arg<Pardot>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
+    pub fn pardot(self, value: impl Arg<Pardot>) -> Self { Self(put(self.0, "Pardot", value)) }
     /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-s3)
-    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value)) }
     /// `Salesforce`: `Salesforce`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-salesforce)
-    pub fn salesforce(self, value: impl Arg<Salesforce>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
+    pub fn salesforce(self, value: impl Arg<Salesforce>) -> Self { Self(put(self.0, "Salesforce", value)) }
     /// `SAPOData`: `SAPOData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-sapodata)
-    pub fn sapo_data(self, value: impl Arg<SAPOData>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
+    pub fn sapo_data(self, value: impl Arg<SAPOData>) -> Self { Self(put(self.0, "SAPOData", value)) }
     /// `ServiceNow`: `ServiceNow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNow>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNow>) -> Self { Self(put(self.0, "ServiceNow", value)) }
     /// `Singular`: `Singular`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-singular)
-    pub fn singular(self, value: impl Arg<Singular>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
+    pub fn singular(self, value: impl Arg<Singular>) -> Self { Self(put(self.0, "Singular", value)) }
     /// `Slack`: `Slack`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-slack)
-    pub fn slack(self, value: impl Arg<Slack>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
+    pub fn slack(self, value: impl Arg<Slack>) -> Self { Self(put(self.0, "Slack", value)) }
     /// `Trendmicro`: `Trendmicro`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-trendmicro)
-    pub fn trendmicro(self, value: impl Arg<Trendmicro>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
+    pub fn trendmicro(self, value: impl Arg<Trendmicro>) -> Self { Self(put(self.0, "Trendmicro", value)) }
     /// `Veeva`: `Veeva`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-veeva)
-    pub fn veeva(self, value: impl Arg<Veeva>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
+    pub fn veeva(self, value: impl Arg<Veeva>) -> Self { Self(put(self.0, "Veeva", value)) }
     /// `Zendesk`: `Zendesk`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-zendesk)
-    pub fn zendesk(self, value: impl Arg<Zendesk>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
+    pub fn zendesk(self, value: impl Arg<Zendesk>) -> Self { Self(put(self.0, "Zendesk", value)) }
 }
 impl Done for ConnectorOperator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConnectorDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html)
@@ -881,15 +881,15 @@ impl CustomConnectorDestinationProperties {
 }
 impl<R0> CustomConnectorDestinationProperties<R0> {
     /// `CustomProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-customproperties)
-    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr()), Phase) }
+    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value), Phase) }
     /// `EntityName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-entityname)
-    pub fn entity_name(self, value: impl Arg<str>) -> CustomConnectorDestinationProperties<Set> { CustomConnectorDestinationProperties(put(self.0, "EntityName", value.into_expr()), Phase) }
+    pub fn entity_name(self, value: impl Arg<str>) -> CustomConnectorDestinationProperties<Set> { CustomConnectorDestinationProperties(put(self.0, "EntityName", value), Phase) }
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-errorhandlingconfig)
-    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value), Phase) }
     /// `IdFieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-idfieldnames)
-    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
+    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value), Phase) }
     /// `WriteOperationType`: `WriteOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-writeoperationtype)
-    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
+    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value), Phase) }
 }
 impl Done for CustomConnectorDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConnectorSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectorsourceproperties.html)
@@ -900,11 +900,11 @@ impl CustomConnectorSourceProperties {
 }
 impl<R0> CustomConnectorSourceProperties<R0> {
     /// `CustomProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectorsourceproperties.html#cfn-appflow-flow-customconnectorsourceproperties-customproperties)
-    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr()), Phase) }
+    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value), Phase) }
     /// `DataTransferApi`: `DataTransferApi`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectorsourceproperties.html#cfn-appflow-flow-customconnectorsourceproperties-datatransferapi)
-    pub fn data_transfer_api(self, value: impl Arg<DataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
+    pub fn data_transfer_api(self, value: impl Arg<DataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value), Phase) }
     /// `EntityName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectorsourceproperties.html#cfn-appflow-flow-customconnectorsourceproperties-entityname)
-    pub fn entity_name(self, value: impl Arg<str>) -> CustomConnectorSourceProperties<Set> { CustomConnectorSourceProperties(put(self.0, "EntityName", value.into_expr()), Phase) }
+    pub fn entity_name(self, value: impl Arg<str>) -> CustomConnectorSourceProperties<Set> { CustomConnectorSourceProperties(put(self.0, "EntityName", value), Phase) }
 }
 impl Done for CustomConnectorSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataTransferApi` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datatransferapi.html)
@@ -915,9 +915,9 @@ impl DataTransferApi {
 }
 impl<R0, R1> DataTransferApi<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datatransferapi.html#cfn-appflow-flow-datatransferapi-name)
-    pub fn name(self, value: impl Arg<str>) -> DataTransferApi<Set, R1> { DataTransferApi(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataTransferApi<Set, R1> { DataTransferApi(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datatransferapi.html#cfn-appflow-flow-datatransferapi-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DataTransferApi<R0, Set> { DataTransferApi(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DataTransferApi<R0, Set> { DataTransferApi(put(self.0, "Type", value), Phase) }
 }
 impl Done for DataTransferApi { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatadogSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datadogsourceproperties.html)
@@ -928,7 +928,7 @@ impl DatadogSourceProperties {
 }
 impl<R0> DatadogSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datadogsourceproperties.html#cfn-appflow-flow-datadogsourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> DatadogSourceProperties<Set> { DatadogSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> DatadogSourceProperties<Set> { DatadogSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for DatadogSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConnectorProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html)
@@ -937,27 +937,27 @@ impl DestinationConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomConnector`: `CustomConnectorDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-customconnector)
-    pub fn custom_connector(self, value: impl Arg<CustomConnectorDestinationProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
+    pub fn custom_connector(self, value: impl Arg<CustomConnectorDestinationProperties>) -> Self { Self(put(self.0, "CustomConnector", value)) }
     /// `EventBridge`: `EventBridgeDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-eventbridge)
-    pub fn event_bridge(self, value: impl Arg<EventBridgeDestinationProperties>) -> Self { Self(put(self.0, "EventBridge", value.into_expr())) }
+    pub fn event_bridge(self, value: impl Arg<EventBridgeDestinationProperties>) -> Self { Self(put(self.0, "EventBridge", value)) }
     /// `LookoutMetrics`: `LookoutMetricsDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-lookoutmetrics)
-    pub fn lookout_metrics(self, value: impl Arg<LookoutMetricsDestinationProperties>) -> Self { Self(put(self.0, "LookoutMetrics", value.into_expr())) }
+    pub fn lookout_metrics(self, value: impl Arg<LookoutMetricsDestinationProperties>) -> Self { Self(put(self.0, "LookoutMetrics", value)) }
     /// `Marketo`: `MarketoDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-marketo)
-    pub fn marketo(self, value: impl Arg<MarketoDestinationProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
+    pub fn marketo(self, value: impl Arg<MarketoDestinationProperties>) -> Self { Self(put(self.0, "Marketo", value)) }
     /// `Redshift`: `RedshiftDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-redshift)
-    pub fn redshift(self, value: impl Arg<RedshiftDestinationProperties>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
+    pub fn redshift(self, value: impl Arg<RedshiftDestinationProperties>) -> Self { Self(put(self.0, "Redshift", value)) }
     /// `S3`: `S3DestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-s3)
-    pub fn s3(self, value: impl Arg<S3DestinationProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3DestinationProperties>) -> Self { Self(put(self.0, "S3", value)) }
     /// `Salesforce`: `SalesforceDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-salesforce)
-    pub fn salesforce(self, value: impl Arg<SalesforceDestinationProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
+    pub fn salesforce(self, value: impl Arg<SalesforceDestinationProperties>) -> Self { Self(put(self.0, "Salesforce", value)) }
     /// `SAPOData`: `SAPODataDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-sapodata)
-    pub fn sapo_data(self, value: impl Arg<SAPODataDestinationProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
+    pub fn sapo_data(self, value: impl Arg<SAPODataDestinationProperties>) -> Self { Self(put(self.0, "SAPOData", value)) }
     /// `Snowflake`: `SnowflakeDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-snowflake)
-    pub fn snowflake(self, value: impl Arg<SnowflakeDestinationProperties>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
+    pub fn snowflake(self, value: impl Arg<SnowflakeDestinationProperties>) -> Self { Self(put(self.0, "Snowflake", value)) }
     /// `Upsolver`: `UpsolverDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-upsolver)
-    pub fn upsolver(self, value: impl Arg<UpsolverDestinationProperties>) -> Self { Self(put(self.0, "Upsolver", value.into_expr())) }
+    pub fn upsolver(self, value: impl Arg<UpsolverDestinationProperties>) -> Self { Self(put(self.0, "Upsolver", value)) }
     /// `Zendesk`: `ZendeskDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-zendesk)
-    pub fn zendesk(self, value: impl Arg<ZendeskDestinationProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
+    pub fn zendesk(self, value: impl Arg<ZendeskDestinationProperties>) -> Self { Self(put(self.0, "Zendesk", value)) }
 }
 impl Done for DestinationConnectorProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationFlowConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html)
@@ -968,13 +968,13 @@ impl DestinationFlowConfig {
 }
 impl<R0, R1> DestinationFlowConfig<R0, R1> {
     /// `ApiVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html#cfn-appflow-flow-destinationflowconfig-apiversion)
-    pub fn api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiVersion", value.into_expr()), Phase) }
+    pub fn api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiVersion", value), Phase) }
     /// `ConnectorProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html#cfn-appflow-flow-destinationflowconfig-connectorprofilename)
-    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
+    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html#cfn-appflow-flow-destinationflowconfig-connectortype)
-    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> DestinationFlowConfig<Set, R1> { DestinationFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
+    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> DestinationFlowConfig<Set, R1> { DestinationFlowConfig(put(self.0, "ConnectorType", value), Phase) }
     /// `DestinationConnectorProperties`: `DestinationConnectorProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html#cfn-appflow-flow-destinationflowconfig-destinationconnectorproperties)
-    pub fn destination_connector_properties(self, value: impl Arg<DestinationConnectorProperties>) -> DestinationFlowConfig<R0, Set> { DestinationFlowConfig(put(self.0, "DestinationConnectorProperties", value.into_expr()), Phase) }
+    pub fn destination_connector_properties(self, value: impl Arg<DestinationConnectorProperties>) -> DestinationFlowConfig<R0, Set> { DestinationFlowConfig(put(self.0, "DestinationConnectorProperties", value), Phase) }
 }
 impl Done for DestinationFlowConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-dynatracesourceproperties.html)
@@ -985,7 +985,7 @@ impl DynatraceSourceProperties {
 }
 impl<R0> DynatraceSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-dynatracesourceproperties.html#cfn-appflow-flow-dynatracesourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> DynatraceSourceProperties<Set> { DynatraceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> DynatraceSourceProperties<Set> { DynatraceSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for DynatraceSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorHandlingConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-errorhandlingconfig.html)
@@ -994,11 +994,11 @@ impl ErrorHandlingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-errorhandlingconfig.html#cfn-appflow-flow-errorhandlingconfig-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-errorhandlingconfig.html#cfn-appflow-flow-errorhandlingconfig-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value)) }
     /// `FailOnFirstError`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-errorhandlingconfig.html#cfn-appflow-flow-errorhandlingconfig-failonfirsterror)
-    pub fn fail_on_first_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnFirstError", value.into_expr())) }
+    pub fn fail_on_first_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnFirstError", value)) }
 }
 impl Done for ErrorHandlingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-eventbridgedestinationproperties.html)
@@ -1009,9 +1009,9 @@ impl EventBridgeDestinationProperties {
 }
 impl<R0> EventBridgeDestinationProperties<R0> {
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-eventbridgedestinationproperties.html#cfn-appflow-flow-eventbridgedestinationproperties-errorhandlingconfig)
-    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-eventbridgedestinationproperties.html#cfn-appflow-flow-eventbridgedestinationproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> EventBridgeDestinationProperties<Set> { EventBridgeDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> EventBridgeDestinationProperties<Set> { EventBridgeDestinationProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for EventBridgeDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueDataCatalog` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-gluedatacatalog.html)
@@ -1022,11 +1022,11 @@ impl GlueDataCatalog {
 }
 impl<R0, R1, R2> GlueDataCatalog<R0, R1, R2> {
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-gluedatacatalog.html#cfn-appflow-flow-gluedatacatalog-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> GlueDataCatalog<Set, R1, R2> { GlueDataCatalog(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueDataCatalog<Set, R1, R2> { GlueDataCatalog(put(self.0, "DatabaseName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-gluedatacatalog.html#cfn-appflow-flow-gluedatacatalog-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> GlueDataCatalog<R0, Set, R2> { GlueDataCatalog(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> GlueDataCatalog<R0, Set, R2> { GlueDataCatalog(put(self.0, "RoleArn", value), Phase) }
     /// `TablePrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-gluedatacatalog.html#cfn-appflow-flow-gluedatacatalog-tableprefix)
-    pub fn table_prefix(self, value: impl Arg<str>) -> GlueDataCatalog<R0, R1, Set> { GlueDataCatalog(put(self.0, "TablePrefix", value.into_expr()), Phase) }
+    pub fn table_prefix(self, value: impl Arg<str>) -> GlueDataCatalog<R0, R1, Set> { GlueDataCatalog(put(self.0, "TablePrefix", value), Phase) }
 }
 impl Done for GlueDataCatalog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleAnalyticsSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-googleanalyticssourceproperties.html)
@@ -1037,7 +1037,7 @@ impl GoogleAnalyticsSourceProperties {
 }
 impl<R0> GoogleAnalyticsSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-googleanalyticssourceproperties.html#cfn-appflow-flow-googleanalyticssourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> GoogleAnalyticsSourceProperties<Set> { GoogleAnalyticsSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> GoogleAnalyticsSourceProperties<Set> { GoogleAnalyticsSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for GoogleAnalyticsSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncrementalPullConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-incrementalpullconfig.html)
@@ -1046,7 +1046,7 @@ impl IncrementalPullConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatetimeTypeFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-incrementalpullconfig.html#cfn-appflow-flow-incrementalpullconfig-datetimetypefieldname)
-    pub fn datetime_type_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatetimeTypeFieldName", value.into_expr())) }
+    pub fn datetime_type_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatetimeTypeFieldName", value)) }
 }
 impl Done for IncrementalPullConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InforNexusSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-infornexussourceproperties.html)
@@ -1057,7 +1057,7 @@ impl InforNexusSourceProperties {
 }
 impl<R0> InforNexusSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-infornexussourceproperties.html#cfn-appflow-flow-infornexussourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> InforNexusSourceProperties<Set> { InforNexusSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> InforNexusSourceProperties<Set> { InforNexusSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for InforNexusSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LookoutMetricsDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-lookoutmetricsdestinationproperties.html)
@@ -1066,7 +1066,7 @@ impl LookoutMetricsDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Object`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-lookoutmetricsdestinationproperties.html#cfn-appflow-flow-lookoutmetricsdestinationproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Object", value.into_expr())) }
+    pub fn object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Object", value)) }
 }
 impl Done for LookoutMetricsDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketodestinationproperties.html)
@@ -1077,9 +1077,9 @@ impl MarketoDestinationProperties {
 }
 impl<R0> MarketoDestinationProperties<R0> {
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketodestinationproperties.html#cfn-appflow-flow-marketodestinationproperties-errorhandlingconfig)
-    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketodestinationproperties.html#cfn-appflow-flow-marketodestinationproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> MarketoDestinationProperties<Set> { MarketoDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> MarketoDestinationProperties<Set> { MarketoDestinationProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for MarketoDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketosourceproperties.html)
@@ -1090,7 +1090,7 @@ impl MarketoSourceProperties {
 }
 impl<R0> MarketoSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketosourceproperties.html#cfn-appflow-flow-marketosourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { MarketoSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { MarketoSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for MarketoSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataCatalogConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-metadatacatalogconfig.html)
@@ -1099,7 +1099,7 @@ impl MetadataCatalogConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueDataCatalog`: `GlueDataCatalog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-metadatacatalogconfig.html#cfn-appflow-flow-metadatacatalogconfig-gluedatacatalog)
-    pub fn glue_data_catalog(self, value: impl Arg<GlueDataCatalog>) -> Self { Self(put(self.0, "GlueDataCatalog", value.into_expr())) }
+    pub fn glue_data_catalog(self, value: impl Arg<GlueDataCatalog>) -> Self { Self(put(self.0, "GlueDataCatalog", value)) }
 }
 impl Done for MetadataCatalogConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PardotSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-pardotsourceproperties.html)
@@ -1110,7 +1110,7 @@ impl PardotSourceProperties {
 }
 impl<R0> PardotSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-pardotsourceproperties.html#cfn-appflow-flow-pardotsourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> PardotSourceProperties<Set> { PardotSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> PardotSourceProperties<Set> { PardotSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for PardotSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefixConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-prefixconfig.html)
@@ -1119,11 +1119,11 @@ impl PrefixConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PathPrefixHierarchy`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-prefixconfig.html#cfn-appflow-flow-prefixconfig-pathprefixhierarchy)
-    pub fn path_prefix_hierarchy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathPrefixHierarchy", value.into_expr())) }
+    pub fn path_prefix_hierarchy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathPrefixHierarchy", value)) }
     /// `PrefixFormat`: `PrefixFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-prefixconfig.html#cfn-appflow-flow-prefixconfig-prefixformat)
-    pub fn prefix_format(self, value: impl Arg<PrefixFormat>) -> Self { Self(put(self.0, "PrefixFormat", value.into_expr())) }
+    pub fn prefix_format(self, value: impl Arg<PrefixFormat>) -> Self { Self(put(self.0, "PrefixFormat", value)) }
     /// `PrefixType`: `PrefixType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-prefixconfig.html#cfn-appflow-flow-prefixconfig-prefixtype)
-    pub fn prefix_type(self, value: impl Arg<PrefixType>) -> Self { Self(put(self.0, "PrefixType", value.into_expr())) }
+    pub fn prefix_type(self, value: impl Arg<PrefixType>) -> Self { Self(put(self.0, "PrefixType", value)) }
 }
 impl Done for PrefixConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html)
@@ -1134,13 +1134,13 @@ impl RedshiftDestinationProperties {
 }
 impl<R0, R1> RedshiftDestinationProperties<R0, R1> {
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html#cfn-appflow-flow-redshiftdestinationproperties-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html#cfn-appflow-flow-redshiftdestinationproperties-errorhandlingconfig)
-    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value), Phase) }
     /// `IntermediateBucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html#cfn-appflow-flow-redshiftdestinationproperties-intermediatebucketname)
-    pub fn intermediate_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> RedshiftDestinationProperties<Set, R1> { RedshiftDestinationProperties(put(self.0, "IntermediateBucketName", value.into_expr()), Phase) }
+    pub fn intermediate_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> RedshiftDestinationProperties<Set, R1> { RedshiftDestinationProperties(put(self.0, "IntermediateBucketName", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html#cfn-appflow-flow-redshiftdestinationproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> RedshiftDestinationProperties<R0, Set> { RedshiftDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> RedshiftDestinationProperties<R0, Set> { RedshiftDestinationProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for RedshiftDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3destinationproperties.html)
@@ -1151,11 +1151,11 @@ impl S3DestinationProperties {
 }
 impl<R0> S3DestinationProperties<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3destinationproperties.html#cfn-appflow-flow-s3destinationproperties-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationProperties<Set> { S3DestinationProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationProperties<Set> { S3DestinationProperties(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3destinationproperties.html#cfn-appflow-flow-s3destinationproperties-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
     /// `S3OutputFormatConfig`: `S3OutputFormatConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3destinationproperties.html#cfn-appflow-flow-s3destinationproperties-s3outputformatconfig)
-    pub fn s3_output_format_config(self, value: impl Arg<S3OutputFormatConfig>) -> Self { Self(put(self.0, "S3OutputFormatConfig", value.into_expr()), Phase) }
+    pub fn s3_output_format_config(self, value: impl Arg<S3OutputFormatConfig>) -> Self { Self(put(self.0, "S3OutputFormatConfig", value), Phase) }
 }
 impl Done for S3DestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3InputFormatConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3inputformatconfig.html)
@@ -1164,7 +1164,7 @@ impl S3InputFormatConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3InputFileType`: `S3InputFileType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3inputformatconfig.html#cfn-appflow-flow-s3inputformatconfig-s3inputfiletype)
-    pub fn s3_input_file_type(self, value: impl Arg<S3InputFileType>) -> Self { Self(put(self.0, "S3InputFileType", value.into_expr())) }
+    pub fn s3_input_file_type(self, value: impl Arg<S3InputFileType>) -> Self { Self(put(self.0, "S3InputFileType", value)) }
 }
 impl Done for S3InputFormatConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OutputFormatConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html)
@@ -1173,13 +1173,13 @@ impl S3OutputFormatConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AggregationConfig`: `AggregationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html#cfn-appflow-flow-s3outputformatconfig-aggregationconfig)
-    pub fn aggregation_config(self, value: impl Arg<AggregationConfig>) -> Self { Self(put(self.0, "AggregationConfig", value.into_expr())) }
+    pub fn aggregation_config(self, value: impl Arg<AggregationConfig>) -> Self { Self(put(self.0, "AggregationConfig", value)) }
     /// `FileType`: `FileType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html#cfn-appflow-flow-s3outputformatconfig-filetype)
-    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value.into_expr())) }
+    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value)) }
     /// `PrefixConfig`: `PrefixConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html#cfn-appflow-flow-s3outputformatconfig-prefixconfig)
-    pub fn prefix_config(self, value: impl Arg<PrefixConfig>) -> Self { Self(put(self.0, "PrefixConfig", value.into_expr())) }
+    pub fn prefix_config(self, value: impl Arg<PrefixConfig>) -> Self { Self(put(self.0, "PrefixConfig", value)) }
     /// `PreserveSourceDataTyping`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html#cfn-appflow-flow-s3outputformatconfig-preservesourcedatatyping)
-    pub fn preserve_source_data_typing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveSourceDataTyping", value.into_expr())) }
+    pub fn preserve_source_data_typing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveSourceDataTyping", value)) }
 }
 impl Done for S3OutputFormatConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3SourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3sourceproperties.html)
@@ -1190,11 +1190,11 @@ impl S3SourceProperties {
 }
 impl<R0, R1> S3SourceProperties<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3sourceproperties.html#cfn-appflow-flow-s3sourceproperties-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set, R1> { S3SourceProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set, R1> { S3SourceProperties(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3sourceproperties.html#cfn-appflow-flow-s3sourceproperties-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> S3SourceProperties<R0, Set> { S3SourceProperties(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> S3SourceProperties<R0, Set> { S3SourceProperties(put(self.0, "BucketPrefix", value), Phase) }
     /// `S3InputFormatConfig`: `S3InputFormatConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3sourceproperties.html#cfn-appflow-flow-s3sourceproperties-s3inputformatconfig)
-    pub fn s3_input_format_config(self, value: impl Arg<S3InputFormatConfig>) -> Self { Self(put(self.0, "S3InputFormatConfig", value.into_expr()), Phase) }
+    pub fn s3_input_format_config(self, value: impl Arg<S3InputFormatConfig>) -> Self { Self(put(self.0, "S3InputFormatConfig", value), Phase) }
 }
 impl Done for S3SourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html)
@@ -1205,15 +1205,15 @@ impl SAPODataDestinationProperties {
 }
 impl<R0> SAPODataDestinationProperties<R0> {
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-errorhandlingconfig)
-    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value), Phase) }
     /// `IdFieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-idfieldnames)
-    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
+    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value), Phase) }
     /// `ObjectPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-objectpath)
-    pub fn object_path(self, value: impl Arg<str>) -> SAPODataDestinationProperties<Set> { SAPODataDestinationProperties(put(self.0, "ObjectPath", value.into_expr()), Phase) }
+    pub fn object_path(self, value: impl Arg<str>) -> SAPODataDestinationProperties<Set> { SAPODataDestinationProperties(put(self.0, "ObjectPath", value), Phase) }
     /// `SuccessResponseHandlingConfig`: `SuccessResponseHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-successresponsehandlingconfig)
-    pub fn success_response_handling_config(self, value: impl Arg<SuccessResponseHandlingConfig>) -> Self { Self(put(self.0, "SuccessResponseHandlingConfig", value.into_expr()), Phase) }
+    pub fn success_response_handling_config(self, value: impl Arg<SuccessResponseHandlingConfig>) -> Self { Self(put(self.0, "SuccessResponseHandlingConfig", value), Phase) }
     /// `WriteOperationType`: `WriteOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-writeoperationtype)
-    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
+    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value), Phase) }
 }
 impl Done for SAPODataDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataPaginationConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatapaginationconfig.html)
@@ -1224,7 +1224,7 @@ impl SAPODataPaginationConfig {
 }
 impl<R0> SAPODataPaginationConfig<R0> {
     /// `maxPageSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatapaginationconfig.html#cfn-appflow-flow-sapodatapaginationconfig-maxpagesize)
-    pub fn max_page_size(self, value: impl Arg<i64>) -> SAPODataPaginationConfig<Set> { SAPODataPaginationConfig(put(self.0, "maxPageSize", value.into_expr()), Phase) }
+    pub fn max_page_size(self, value: impl Arg<i64>) -> SAPODataPaginationConfig<Set> { SAPODataPaginationConfig(put(self.0, "maxPageSize", value), Phase) }
 }
 impl Done for SAPODataPaginationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataParallelismConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodataparallelismconfig.html)
@@ -1235,7 +1235,7 @@ impl SAPODataParallelismConfig {
 }
 impl<R0> SAPODataParallelismConfig<R0> {
     /// `maxParallelism`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodataparallelismconfig.html#cfn-appflow-flow-sapodataparallelismconfig-maxparallelism)
-    pub fn max_parallelism(self, value: impl Arg<i64>) -> SAPODataParallelismConfig<Set> { SAPODataParallelismConfig(put(self.0, "maxParallelism", value.into_expr()), Phase) }
+    pub fn max_parallelism(self, value: impl Arg<i64>) -> SAPODataParallelismConfig<Set> { SAPODataParallelismConfig(put(self.0, "maxParallelism", value), Phase) }
 }
 impl Done for SAPODataParallelismConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatasourceproperties.html)
@@ -1246,11 +1246,11 @@ impl SAPODataSourceProperties {
 }
 impl<R0> SAPODataSourceProperties<R0> {
     /// `ObjectPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatasourceproperties.html#cfn-appflow-flow-sapodatasourceproperties-objectpath)
-    pub fn object_path(self, value: impl Arg<str>) -> SAPODataSourceProperties<Set> { SAPODataSourceProperties(put(self.0, "ObjectPath", value.into_expr()), Phase) }
+    pub fn object_path(self, value: impl Arg<str>) -> SAPODataSourceProperties<Set> { SAPODataSourceProperties(put(self.0, "ObjectPath", value), Phase) }
     /// `paginationConfig`: `SAPODataPaginationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatasourceproperties.html#cfn-appflow-flow-sapodatasourceproperties-paginationconfig)
-    pub fn pagination_config(self, value: impl Arg<SAPODataPaginationConfig>) -> Self { Self(put(self.0, "paginationConfig", value.into_expr()), Phase) }
+    pub fn pagination_config(self, value: impl Arg<SAPODataPaginationConfig>) -> Self { Self(put(self.0, "paginationConfig", value), Phase) }
     /// `parallelismConfig`: `SAPODataParallelismConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatasourceproperties.html#cfn-appflow-flow-sapodatasourceproperties-parallelismconfig)
-    pub fn parallelism_config(self, value: impl Arg<SAPODataParallelismConfig>) -> Self { Self(put(self.0, "parallelismConfig", value.into_expr()), Phase) }
+    pub fn parallelism_config(self, value: impl Arg<SAPODataParallelismConfig>) -> Self { Self(put(self.0, "parallelismConfig", value), Phase) }
 }
 impl Done for SAPODataSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html)
@@ -1261,15 +1261,15 @@ impl SalesforceDestinationProperties {
 }
 impl<R0> SalesforceDestinationProperties<R0> {
     /// `DataTransferApi`: `SalesforceDestinationPropertiesDataTransferApi`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-datatransferapi)
-    pub fn data_transfer_api(self, value: impl Arg<SalesforceDestinationPropertiesDataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
+    pub fn data_transfer_api(self, value: impl Arg<SalesforceDestinationPropertiesDataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value), Phase) }
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-errorhandlingconfig)
-    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value), Phase) }
     /// `IdFieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-idfieldnames)
-    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
+    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> SalesforceDestinationProperties<Set> { SalesforceDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SalesforceDestinationProperties<Set> { SalesforceDestinationProperties(put(self.0, "Object", value), Phase) }
     /// `WriteOperationType`: `WriteOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-writeoperationtype)
-    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
+    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value), Phase) }
 }
 impl Done for SalesforceDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html)
@@ -1280,13 +1280,13 @@ impl SalesforceSourceProperties {
 }
 impl<R0> SalesforceSourceProperties<R0> {
     /// `DataTransferApi`: `SalesforceSourcePropertiesDataTransferApi`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html#cfn-appflow-flow-salesforcesourceproperties-datatransferapi)
-    pub fn data_transfer_api(self, value: impl Arg<SalesforceSourcePropertiesDataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
+    pub fn data_transfer_api(self, value: impl Arg<SalesforceSourcePropertiesDataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value), Phase) }
     /// `EnableDynamicFieldUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html#cfn-appflow-flow-salesforcesourceproperties-enabledynamicfieldupdate)
-    pub fn enable_dynamic_field_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDynamicFieldUpdate", value.into_expr()), Phase) }
+    pub fn enable_dynamic_field_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDynamicFieldUpdate", value), Phase) }
     /// `IncludeDeletedRecords`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html#cfn-appflow-flow-salesforcesourceproperties-includedeletedrecords)
-    pub fn include_deleted_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDeletedRecords", value.into_expr()), Phase) }
+    pub fn include_deleted_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDeletedRecords", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html#cfn-appflow-flow-salesforcesourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { SalesforceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { SalesforceSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for SalesforceSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledTriggerProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html)
@@ -1297,21 +1297,21 @@ impl ScheduledTriggerProperties {
 }
 impl<R0> ScheduledTriggerProperties<R0> {
     /// `DataPullMode`: `DataPullMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-datapullmode)
-    pub fn data_pull_mode(self, value: impl Arg<DataPullMode>) -> Self { Self(put(self.0, "DataPullMode", value.into_expr()), Phase) }
+    pub fn data_pull_mode(self, value: impl Arg<DataPullMode>) -> Self { Self(put(self.0, "DataPullMode", value), Phase) }
     /// `FirstExecutionFrom`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-firstexecutionfrom)
-    pub fn first_execution_from(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
+    pub fn first_execution_from(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FirstExecutionFrom", value), Phase) }
     /// `FlowErrorDeactivationThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-flowerrordeactivationthreshold)
-    pub fn flow_error_deactivation_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FlowErrorDeactivationThreshold", value.into_expr()), Phase) }
+    pub fn flow_error_deactivation_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FlowErrorDeactivationThreshold", value), Phase) }
     /// `ScheduleEndTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-scheduleendtime)
-    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
+    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { ScheduledTriggerProperties(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { ScheduledTriggerProperties(put(self.0, "ScheduleExpression", value), Phase) }
     /// `ScheduleOffset`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-scheduleoffset)
-    pub fn schedule_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
+    pub fn schedule_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleOffset", value), Phase) }
     /// `ScheduleStartTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-schedulestarttime)
-    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
+    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value), Phase) }
     /// `TimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr()), Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value), Phase) }
 }
 impl Done for ScheduledTriggerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-servicenowsourceproperties.html)
@@ -1322,7 +1322,7 @@ impl ServiceNowSourceProperties {
 }
 impl<R0> ServiceNowSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-servicenowsourceproperties.html#cfn-appflow-flow-servicenowsourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { ServiceNowSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { ServiceNowSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for ServiceNowSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingularSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-singularsourceproperties.html)
@@ -1333,7 +1333,7 @@ impl SingularSourceProperties {
 }
 impl<R0> SingularSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-singularsourceproperties.html#cfn-appflow-flow-singularsourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> SingularSourceProperties<Set> { SingularSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SingularSourceProperties<Set> { SingularSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for SingularSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-slacksourceproperties.html)
@@ -1344,7 +1344,7 @@ impl SlackSourceProperties {
 }
 impl<R0> SlackSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-slacksourceproperties.html#cfn-appflow-flow-slacksourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> SlackSourceProperties<Set> { SlackSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SlackSourceProperties<Set> { SlackSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for SlackSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html)
@@ -1355,13 +1355,13 @@ impl SnowflakeDestinationProperties {
 }
 impl<R0, R1> SnowflakeDestinationProperties<R0, R1> {
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html#cfn-appflow-flow-snowflakedestinationproperties-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html#cfn-appflow-flow-snowflakedestinationproperties-errorhandlingconfig)
-    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value), Phase) }
     /// `IntermediateBucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html#cfn-appflow-flow-snowflakedestinationproperties-intermediatebucketname)
-    pub fn intermediate_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SnowflakeDestinationProperties<Set, R1> { SnowflakeDestinationProperties(put(self.0, "IntermediateBucketName", value.into_expr()), Phase) }
+    pub fn intermediate_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SnowflakeDestinationProperties<Set, R1> { SnowflakeDestinationProperties(put(self.0, "IntermediateBucketName", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html#cfn-appflow-flow-snowflakedestinationproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> SnowflakeDestinationProperties<R0, Set> { SnowflakeDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SnowflakeDestinationProperties<R0, Set> { SnowflakeDestinationProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for SnowflakeDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConnectorProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html)
@@ -1370,39 +1370,39 @@ impl SourceConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amplitude`: `AmplitudeSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-amplitude)
-    pub fn amplitude(self, value: impl Arg<AmplitudeSourceProperties>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
+    pub fn amplitude(self, value: impl Arg<AmplitudeSourceProperties>) -> Self { Self(put(self.0, "Amplitude", value)) }
     /// `CustomConnector`: `CustomConnectorSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-customconnector)
-    pub fn custom_connector(self, value: impl Arg<CustomConnectorSourceProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
+    pub fn custom_connector(self, value: impl Arg<CustomConnectorSourceProperties>) -> Self { Self(put(self.0, "CustomConnector", value)) }
     /// `Datadog`: `DatadogSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-datadog)
-    pub fn datadog(self, value: impl Arg<DatadogSourceProperties>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
+    pub fn datadog(self, value: impl Arg<DatadogSourceProperties>) -> Self { Self(put(self.0, "Datadog", value)) }
     /// `Dynatrace`: `DynatraceSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-dynatrace)
-    pub fn dynatrace(self, value: impl Arg<DynatraceSourceProperties>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
+    pub fn dynatrace(self, value: impl Arg<DynatraceSourceProperties>) -> Self { Self(put(self.0, "Dynatrace", value)) }
     /// `GoogleAnalytics`: `GoogleAnalyticsSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-googleanalytics)
-    pub fn google_analytics(self, value: impl Arg<GoogleAnalyticsSourceProperties>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
+    pub fn google_analytics(self, value: impl Arg<GoogleAnalyticsSourceProperties>) -> Self { Self(put(self.0, "GoogleAnalytics", value)) }
     /// `InforNexus`: `InforNexusSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-infornexus)
-    pub fn infor_nexus(self, value: impl Arg<InforNexusSourceProperties>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
+    pub fn infor_nexus(self, value: impl Arg<InforNexusSourceProperties>) -> Self { Self(put(self.0, "InforNexus", value)) }
     /// `Marketo`: `MarketoSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-marketo)
-    pub fn marketo(self, value: impl Arg<MarketoSourceProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
+    pub fn marketo(self, value: impl Arg<MarketoSourceProperties>) -> Self { Self(put(self.0, "Marketo", value)) }
     /// `Pardot`: `PardotSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-pardot)
-    pub fn pardot(self, value: impl Arg<PardotSourceProperties>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
+    pub fn pardot(self, value: impl Arg<PardotSourceProperties>) -> Self { Self(put(self.0, "Pardot", value)) }
     /// `S3`: `S3SourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-s3)
-    pub fn s3(self, value: impl Arg<S3SourceProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3SourceProperties>) -> Self { Self(put(self.0, "S3", value)) }
     /// `Salesforce`: `SalesforceSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-salesforce)
-    pub fn salesforce(self, value: impl Arg<SalesforceSourceProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
+    pub fn salesforce(self, value: impl Arg<SalesforceSourceProperties>) -> Self { Self(put(self.0, "Salesforce", value)) }
     /// `SAPOData`: `SAPODataSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-sapodata)
-    pub fn sapo_data(self, value: impl Arg<SAPODataSourceProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
+    pub fn sapo_data(self, value: impl Arg<SAPODataSourceProperties>) -> Self { Self(put(self.0, "SAPOData", value)) }
     /// `ServiceNow`: `ServiceNowSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNowSourceProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNowSourceProperties>) -> Self { Self(put(self.0, "ServiceNow", value)) }
     /// `Singular`: `SingularSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-singular)
-    pub fn singular(self, value: impl Arg<SingularSourceProperties>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
+    pub fn singular(self, value: impl Arg<SingularSourceProperties>) -> Self { Self(put(self.0, "Singular", value)) }
     /// `Slack`: `SlackSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-slack)
-    pub fn slack(self, value: impl Arg<SlackSourceProperties>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
+    pub fn slack(self, value: impl Arg<SlackSourceProperties>) -> Self { Self(put(self.0, "Slack", value)) }
     /// `Trendmicro`: `TrendmicroSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-trendmicro)
-    pub fn trendmicro(self, value: impl Arg<TrendmicroSourceProperties>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
+    pub fn trendmicro(self, value: impl Arg<TrendmicroSourceProperties>) -> Self { Self(put(self.0, "Trendmicro", value)) }
     /// `Veeva`: `VeevaSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-veeva)
-    pub fn veeva(self, value: impl Arg<VeevaSourceProperties>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
+    pub fn veeva(self, value: impl Arg<VeevaSourceProperties>) -> Self { Self(put(self.0, "Veeva", value)) }
     /// `Zendesk`: `ZendeskSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-zendesk)
-    pub fn zendesk(self, value: impl Arg<ZendeskSourceProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
+    pub fn zendesk(self, value: impl Arg<ZendeskSourceProperties>) -> Self { Self(put(self.0, "Zendesk", value)) }
 }
 impl Done for SourceConnectorProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceFlowConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html)
@@ -1413,15 +1413,15 @@ impl SourceFlowConfig {
 }
 impl<R0, R1> SourceFlowConfig<R0, R1> {
     /// `ApiVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-apiversion)
-    pub fn api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiVersion", value.into_expr()), Phase) }
+    pub fn api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiVersion", value), Phase) }
     /// `ConnectorProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-connectorprofilename)
-    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
+    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-connectortype)
-    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { SourceFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
+    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { SourceFlowConfig(put(self.0, "ConnectorType", value), Phase) }
     /// `IncrementalPullConfig`: `IncrementalPullConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-incrementalpullconfig)
-    pub fn incremental_pull_config(self, value: impl Arg<IncrementalPullConfig>) -> Self { Self(put(self.0, "IncrementalPullConfig", value.into_expr()), Phase) }
+    pub fn incremental_pull_config(self, value: impl Arg<IncrementalPullConfig>) -> Self { Self(put(self.0, "IncrementalPullConfig", value), Phase) }
     /// `SourceConnectorProperties`: `SourceConnectorProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-sourceconnectorproperties)
-    pub fn source_connector_properties(self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { SourceFlowConfig(put(self.0, "SourceConnectorProperties", value.into_expr()), Phase) }
+    pub fn source_connector_properties(self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { SourceFlowConfig(put(self.0, "SourceConnectorProperties", value), Phase) }
 }
 impl Done for SourceFlowConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuccessResponseHandlingConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-successresponsehandlingconfig.html)
@@ -1430,9 +1430,9 @@ impl SuccessResponseHandlingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-successresponsehandlingconfig.html#cfn-appflow-flow-successresponsehandlingconfig-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-successresponsehandlingconfig.html#cfn-appflow-flow-successresponsehandlingconfig-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value)) }
 }
 impl Done for SuccessResponseHandlingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Task` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html)
@@ -1443,15 +1443,15 @@ impl Task {
 }
 impl<R0, R1> Task<R0, R1> {
     /// `ConnectorOperator`: `ConnectorOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-connectoroperator)
-    pub fn connector_operator(self, value: impl Arg<ConnectorOperator>) -> Self { Self(put(self.0, "ConnectorOperator", value.into_expr()), Phase) }
+    pub fn connector_operator(self, value: impl Arg<ConnectorOperator>) -> Self { Self(put(self.0, "ConnectorOperator", value), Phase) }
     /// `DestinationField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-destinationfield)
-    pub fn destination_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationField", value.into_expr()), Phase) }
+    pub fn destination_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationField", value), Phase) }
     /// `SourceFields`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-sourcefields)
-    pub fn source_fields(self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { Task(put(self.0, "SourceFields", value.into_expr()), Phase) }
+    pub fn source_fields(self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { Task(put(self.0, "SourceFields", value), Phase) }
     /// `TaskProperties`: list of `TaskPropertiesObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-taskproperties)
-    pub fn task_properties(self, value: impl Arg<Arr<TaskPropertiesObject>>) -> Self { Self(put(self.0, "TaskProperties", value.into_expr()), Phase) }
+    pub fn task_properties(self, value: impl Arg<Arr<TaskPropertiesObject>>) -> Self { Self(put(self.0, "TaskProperties", value), Phase) }
     /// `TaskType`: `TaskType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-tasktype)
-    pub fn task_type(self, value: impl Arg<TaskType>) -> Task<R0, Set> { Task(put(self.0, "TaskType", value.into_expr()), Phase) }
+    pub fn task_type(self, value: impl Arg<TaskType>) -> Task<R0, Set> { Task(put(self.0, "TaskType", value), Phase) }
 }
 impl Done for Task { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskPropertiesObject` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-taskpropertiesobject.html)
@@ -1462,9 +1462,9 @@ impl TaskPropertiesObject {
 }
 impl<R0, R1> TaskPropertiesObject<R0, R1> {
     /// `Key`: `Key`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-taskpropertiesobject.html#cfn-appflow-flow-taskpropertiesobject-key)
-    pub fn key(self, value: impl Arg<Key>) -> TaskPropertiesObject<Set, R1> { TaskPropertiesObject(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<Key>) -> TaskPropertiesObject<Set, R1> { TaskPropertiesObject(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-taskpropertiesobject.html#cfn-appflow-flow-taskpropertiesobject-value)
-    pub fn value(self, value: impl Arg<str>) -> TaskPropertiesObject<R0, Set> { TaskPropertiesObject(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TaskPropertiesObject<R0, Set> { TaskPropertiesObject(put(self.0, "Value", value), Phase) }
 }
 impl Done for TaskPropertiesObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrendmicroSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-trendmicrosourceproperties.html)
@@ -1475,7 +1475,7 @@ impl TrendmicroSourceProperties {
 }
 impl<R0> TrendmicroSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-trendmicrosourceproperties.html#cfn-appflow-flow-trendmicrosourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> TrendmicroSourceProperties<Set> { TrendmicroSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> TrendmicroSourceProperties<Set> { TrendmicroSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for TrendmicroSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-triggerconfig.html)
@@ -1486,9 +1486,9 @@ impl TriggerConfig {
 }
 impl<R0> TriggerConfig<R0> {
     /// `TriggerProperties`: `ScheduledTriggerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-triggerconfig.html#cfn-appflow-flow-triggerconfig-triggerproperties)
-    pub fn trigger_properties(self, value: impl Arg<ScheduledTriggerProperties>) -> Self { Self(put(self.0, "TriggerProperties", value.into_expr()), Phase) }
+    pub fn trigger_properties(self, value: impl Arg<ScheduledTriggerProperties>) -> Self { Self(put(self.0, "TriggerProperties", value), Phase) }
     /// `TriggerType`: `TriggerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-triggerconfig.html#cfn-appflow-flow-triggerconfig-triggertype)
-    pub fn trigger_type(self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { TriggerConfig(put(self.0, "TriggerType", value.into_expr()), Phase) }
+    pub fn trigger_type(self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { TriggerConfig(put(self.0, "TriggerType", value), Phase) }
 }
 impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpsolverDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolverdestinationproperties.html)
@@ -1499,11 +1499,11 @@ impl UpsolverDestinationProperties {
 }
 impl<R0, R1> UpsolverDestinationProperties<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolverdestinationproperties.html#cfn-appflow-flow-upsolverdestinationproperties-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> UpsolverDestinationProperties<Set, R1> { UpsolverDestinationProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> UpsolverDestinationProperties<Set, R1> { UpsolverDestinationProperties(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolverdestinationproperties.html#cfn-appflow-flow-upsolverdestinationproperties-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
     /// `S3OutputFormatConfig`: `UpsolverS3OutputFormatConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolverdestinationproperties.html#cfn-appflow-flow-upsolverdestinationproperties-s3outputformatconfig)
-    pub fn s3_output_format_config(self, value: impl Arg<UpsolverS3OutputFormatConfig>) -> UpsolverDestinationProperties<R0, Set> { UpsolverDestinationProperties(put(self.0, "S3OutputFormatConfig", value.into_expr()), Phase) }
+    pub fn s3_output_format_config(self, value: impl Arg<UpsolverS3OutputFormatConfig>) -> UpsolverDestinationProperties<R0, Set> { UpsolverDestinationProperties(put(self.0, "S3OutputFormatConfig", value), Phase) }
 }
 impl Done for UpsolverDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpsolverS3OutputFormatConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolvers3outputformatconfig.html)
@@ -1514,11 +1514,11 @@ impl UpsolverS3OutputFormatConfig {
 }
 impl<R0> UpsolverS3OutputFormatConfig<R0> {
     /// `AggregationConfig`: `AggregationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolvers3outputformatconfig.html#cfn-appflow-flow-upsolvers3outputformatconfig-aggregationconfig)
-    pub fn aggregation_config(self, value: impl Arg<AggregationConfig>) -> Self { Self(put(self.0, "AggregationConfig", value.into_expr()), Phase) }
+    pub fn aggregation_config(self, value: impl Arg<AggregationConfig>) -> Self { Self(put(self.0, "AggregationConfig", value), Phase) }
     /// `FileType`: `FileType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolvers3outputformatconfig.html#cfn-appflow-flow-upsolvers3outputformatconfig-filetype)
-    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value.into_expr()), Phase) }
+    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value), Phase) }
     /// `PrefixConfig`: `PrefixConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolvers3outputformatconfig.html#cfn-appflow-flow-upsolvers3outputformatconfig-prefixconfig)
-    pub fn prefix_config(self, value: impl Arg<PrefixConfig>) -> UpsolverS3OutputFormatConfig<Set> { UpsolverS3OutputFormatConfig(put(self.0, "PrefixConfig", value.into_expr()), Phase) }
+    pub fn prefix_config(self, value: impl Arg<PrefixConfig>) -> UpsolverS3OutputFormatConfig<Set> { UpsolverS3OutputFormatConfig(put(self.0, "PrefixConfig", value), Phase) }
 }
 impl Done for UpsolverS3OutputFormatConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VeevaSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html)
@@ -1529,15 +1529,15 @@ impl VeevaSourceProperties {
 }
 impl<R0> VeevaSourceProperties<R0> {
     /// `DocumentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-documenttype)
-    pub fn document_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
+    pub fn document_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentType", value), Phase) }
     /// `IncludeAllVersions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-includeallversions)
-    pub fn include_all_versions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeAllVersions", value.into_expr()), Phase) }
+    pub fn include_all_versions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeAllVersions", value), Phase) }
     /// `IncludeRenditions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-includerenditions)
-    pub fn include_renditions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRenditions", value.into_expr()), Phase) }
+    pub fn include_renditions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRenditions", value), Phase) }
     /// `IncludeSourceFiles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-includesourcefiles)
-    pub fn include_source_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSourceFiles", value.into_expr()), Phase) }
+    pub fn include_source_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSourceFiles", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> VeevaSourceProperties<Set> { VeevaSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> VeevaSourceProperties<Set> { VeevaSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for VeevaSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html)
@@ -1548,13 +1548,13 @@ impl ZendeskDestinationProperties {
 }
 impl<R0> ZendeskDestinationProperties<R0> {
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html#cfn-appflow-flow-zendeskdestinationproperties-errorhandlingconfig)
-    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value), Phase) }
     /// `IdFieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html#cfn-appflow-flow-zendeskdestinationproperties-idfieldnames)
-    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
+    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html#cfn-appflow-flow-zendeskdestinationproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> ZendeskDestinationProperties<Set> { ZendeskDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ZendeskDestinationProperties<Set> { ZendeskDestinationProperties(put(self.0, "Object", value), Phase) }
     /// `WriteOperationType`: `WriteOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html#cfn-appflow-flow-zendeskdestinationproperties-writeoperationtype)
-    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
+    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value), Phase) }
 }
 impl Done for ZendeskDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendesksourceproperties.html)
@@ -1565,7 +1565,7 @@ impl ZendeskSourceProperties {
 }
 impl<R0> ZendeskSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendesksourceproperties.html#cfn-appflow-flow-zendesksourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { ZendeskSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { ZendeskSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for ZendeskSourceProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AggregationType` allows.

@@ -27,27 +27,27 @@ impl CfnApplicationProps {
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
     /// `ApplicationConfig`: `ApplicationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-applicationconfig)
-    pub fn application_config(self, value: impl Arg<application::ApplicationConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value.into_expr()), Phase) }
+    pub fn application_config(self, value: impl Arg<application::ApplicationConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value), Phase) }
     /// `ApplicationSourceConfig`: `ApplicationSourceConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-applicationsourceconfig)
-    pub fn application_source_config(self, value: impl Arg<application::ApplicationSourceConfig>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "ApplicationSourceConfig", value.into_expr()), Phase) }
+    pub fn application_source_config(self, value: impl Arg<application::ApplicationSourceConfig>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "ApplicationSourceConfig", value), Phase) }
     /// `ApplicationType`: `ApplicationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-applicationtype)
-    pub fn application_type(self, value: impl Arg<application::ApplicationType>) -> Self { Self(put(self.0, "ApplicationType", value.into_expr()), Phase) }
+    pub fn application_type(self, value: impl Arg<application::ApplicationType>) -> Self { Self(put(self.0, "ApplicationType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IframeConfig`: `IframeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-iframeconfig)
-    pub fn iframe_config(self, value: impl Arg<application::IframeConfig>) -> Self { Self(put(self.0, "IframeConfig", value.into_expr()), Phase) }
+    pub fn iframe_config(self, value: impl Arg<application::IframeConfig>) -> Self { Self(put(self.0, "IframeConfig", value), Phase) }
     /// `InitializationTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-initializationtimeout)
-    pub fn initialization_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitializationTimeout", value.into_expr()), Phase) }
+    pub fn initialization_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitializationTimeout", value), Phase) }
     /// `IsService`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-isservice)
-    pub fn is_service(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsService", value.into_expr()), Phase) }
+    pub fn is_service(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsService", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Namespace", value), Phase) }
     /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppIntegrations::Application`.
@@ -59,7 +59,7 @@ impl ApplicationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContactHandling`: `ContactHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-applicationconfig.html#cfn-appintegrations-application-applicationconfig-contacthandling)
-    pub fn contact_handling(self, value: impl Arg<ContactHandling>) -> Self { Self(put(self.0, "ContactHandling", value.into_expr())) }
+    pub fn contact_handling(self, value: impl Arg<ContactHandling>) -> Self { Self(put(self.0, "ContactHandling", value)) }
 }
 impl Done for ApplicationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationSourceConfig` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-applicationsourceconfig.html)
@@ -70,7 +70,7 @@ impl ApplicationSourceConfig {
 }
 impl<R0> ApplicationSourceConfig<R0> {
     /// `ExternalUrlConfig`: `ExternalUrlConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-applicationsourceconfig.html#cfn-appintegrations-application-applicationsourceconfig-externalurlconfig)
-    pub fn external_url_config(self, value: impl Arg<ExternalUrlConfig>) -> ApplicationSourceConfig<Set> { ApplicationSourceConfig(put(self.0, "ExternalUrlConfig", value.into_expr()), Phase) }
+    pub fn external_url_config(self, value: impl Arg<ExternalUrlConfig>) -> ApplicationSourceConfig<Set> { ApplicationSourceConfig(put(self.0, "ExternalUrlConfig", value), Phase) }
 }
 impl Done for ApplicationSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContactHandling` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-contacthandling.html)
@@ -81,7 +81,7 @@ impl ContactHandling {
 }
 impl<R0> ContactHandling<R0> {
     /// `Scope`: `Scope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-contacthandling.html#cfn-appintegrations-application-contacthandling-scope)
-    pub fn scope(self, value: impl Arg<Scope>) -> ContactHandling<Set> { ContactHandling(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<Scope>) -> ContactHandling<Set> { ContactHandling(put(self.0, "Scope", value), Phase) }
 }
 impl Done for ContactHandling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExternalUrlConfig` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-externalurlconfig.html)
@@ -92,9 +92,9 @@ impl ExternalUrlConfig {
 }
 impl<R0> ExternalUrlConfig<R0> {
     /// `AccessUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-externalurlconfig.html#cfn-appintegrations-application-externalurlconfig-accessurl)
-    pub fn access_url(self, value: impl Arg<str>) -> ExternalUrlConfig<Set> { ExternalUrlConfig(put(self.0, "AccessUrl", value.into_expr()), Phase) }
+    pub fn access_url(self, value: impl Arg<str>) -> ExternalUrlConfig<Set> { ExternalUrlConfig(put(self.0, "AccessUrl", value), Phase) }
     /// `ApprovedOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-externalurlconfig.html#cfn-appintegrations-application-externalurlconfig-approvedorigins)
-    pub fn approved_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApprovedOrigins", value.into_expr()), Phase) }
+    pub fn approved_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApprovedOrigins", value), Phase) }
 }
 impl Done for ExternalUrlConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IframeConfig` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-iframeconfig.html)
@@ -103,9 +103,9 @@ impl IframeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Allow`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-iframeconfig.html#cfn-appintegrations-application-iframeconfig-allow)
-    pub fn allow(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
+    pub fn allow(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Allow", value)) }
     /// `Sandbox`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-iframeconfig.html#cfn-appintegrations-application-iframeconfig-sandbox)
-    pub fn sandbox(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sandbox", value.into_expr())) }
+    pub fn sandbox(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sandbox", value)) }
 }
 impl Done for IframeConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationType` allows.
@@ -136,21 +136,21 @@ impl CfnDataIntegrationProps {
 }
 impl<R0, R1, R2> CfnDataIntegrationProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FileConfiguration`: `FileConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-fileconfiguration)
-    pub fn file_configuration(self, value: impl Arg<data_integration::FileConfiguration>) -> Self { Self(put(self.0, "FileConfiguration", value.into_expr()), Phase) }
+    pub fn file_configuration(self, value: impl Arg<data_integration::FileConfiguration>) -> Self { Self(put(self.0, "FileConfiguration", value), Phase) }
     /// `KmsKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> CfnDataIntegrationProps<Set, R1, R2> { CfnDataIntegrationProps(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> CfnDataIntegrationProps<Set, R1, R2> { CfnDataIntegrationProps(put(self.0, "KmsKey", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, Set, R2> { CfnDataIntegrationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, Set, R2> { CfnDataIntegrationProps(put(self.0, "Name", value), Phase) }
     /// `ObjectConfiguration`: map of map of list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-objectconfiguration)
-    pub fn object_configuration(self, value: impl Arg<Dict<Dict<Arr<str>>>>) -> Self { Self(put(self.0, "ObjectConfiguration", value.into_expr()), Phase) }
+    pub fn object_configuration(self, value: impl Arg<Dict<Dict<Arr<str>>>>) -> Self { Self(put(self.0, "ObjectConfiguration", value), Phase) }
     /// `ScheduleConfig`: `ScheduleConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-scheduleconfig)
-    pub fn schedule_config(self, value: impl Arg<data_integration::ScheduleConfig>) -> Self { Self(put(self.0, "ScheduleConfig", value.into_expr()), Phase) }
+    pub fn schedule_config(self, value: impl Arg<data_integration::ScheduleConfig>) -> Self { Self(put(self.0, "ScheduleConfig", value), Phase) }
     /// `SourceURI`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-sourceuri)
-    pub fn source_uri(self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, R1, Set> { CfnDataIntegrationProps(put(self.0, "SourceURI", value.into_expr()), Phase) }
+    pub fn source_uri(self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, R1, Set> { CfnDataIntegrationProps(put(self.0, "SourceURI", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppIntegrations::DataIntegration`.
@@ -164,9 +164,9 @@ impl FileConfiguration {
 }
 impl<R0> FileConfiguration<R0> {
     /// `Filters`: map of list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-fileconfiguration.html#cfn-appintegrations-dataintegration-fileconfiguration-filters)
-    pub fn filters(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "Filters", value), Phase) }
     /// `Folders`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-fileconfiguration.html#cfn-appintegrations-dataintegration-fileconfiguration-folders)
-    pub fn folders(self, value: impl Arg<Arr<str>>) -> FileConfiguration<Set> { FileConfiguration(put(self.0, "Folders", value.into_expr()), Phase) }
+    pub fn folders(self, value: impl Arg<Arr<str>>) -> FileConfiguration<Set> { FileConfiguration(put(self.0, "Folders", value), Phase) }
 }
 impl Done for FileConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfig` of `AWS::AppIntegrations::DataIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-scheduleconfig.html)
@@ -177,11 +177,11 @@ impl ScheduleConfig {
 }
 impl<R0> ScheduleConfig<R0> {
     /// `FirstExecutionFrom`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-scheduleconfig.html#cfn-appintegrations-dataintegration-scheduleconfig-firstexecutionfrom)
-    pub fn first_execution_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
+    pub fn first_execution_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstExecutionFrom", value), Phase) }
     /// `Object`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-scheduleconfig.html#cfn-appintegrations-dataintegration-scheduleconfig-object)
-    pub fn object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Object", value), Phase) }
     /// `ScheduleExpression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-scheduleconfig.html#cfn-appintegrations-dataintegration-scheduleconfig-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfig<Set> { ScheduleConfig(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfig<Set> { ScheduleConfig(put(self.0, "ScheduleExpression", value), Phase) }
 }
 impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -206,15 +206,15 @@ impl CfnEventIntegrationProps {
 }
 impl<R0, R1, R2> CfnEventIntegrationProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventBridgeBus`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-eventbridgebus)
-    pub fn event_bridge_bus(self, value: impl Arg<str>) -> CfnEventIntegrationProps<Set, R1, R2> { CfnEventIntegrationProps(put(self.0, "EventBridgeBus", value.into_expr()), Phase) }
+    pub fn event_bridge_bus(self, value: impl Arg<str>) -> CfnEventIntegrationProps<Set, R1, R2> { CfnEventIntegrationProps(put(self.0, "EventBridgeBus", value), Phase) }
     /// `EventFilter`: `EventFilter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-eventfilter)
-    pub fn event_filter(self, value: impl Arg<event_integration::EventFilter>) -> CfnEventIntegrationProps<R0, Set, R2> { CfnEventIntegrationProps(put(self.0, "EventFilter", value.into_expr()), Phase) }
+    pub fn event_filter(self, value: impl Arg<event_integration::EventFilter>) -> CfnEventIntegrationProps<R0, Set, R2> { CfnEventIntegrationProps(put(self.0, "EventFilter", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEventIntegrationProps<R0, R1, Set> { CfnEventIntegrationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventIntegrationProps<R0, R1, Set> { CfnEventIntegrationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppIntegrations::EventIntegration`.
@@ -228,7 +228,7 @@ impl EventFilter {
 }
 impl<R0> EventFilter<R0> {
     /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-eventintegration-eventfilter.html#cfn-appintegrations-eventintegration-eventfilter-source)
-    pub fn source(self, value: impl Arg<str>) -> EventFilter<Set> { EventFilter(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> EventFilter<Set> { EventFilter(put(self.0, "Source", value), Phase) }
 }
 impl Done for EventFilter { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,23 +25,23 @@ impl CfnScalableTargetProps {
 }
 impl<R0, R1, R2, R3, R4> CfnScalableTargetProps<R0, R1, R2, R3, R4> {
     /// `MaxCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> CfnScalableTargetProps<Set, R1, R2, R3, R4> { CfnScalableTargetProps(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> CfnScalableTargetProps<Set, R1, R2, R3, R4> { CfnScalableTargetProps(put(self.0, "MaxCapacity", value), Phase) }
     /// `MinCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<i64>) -> CfnScalableTargetProps<R0, Set, R2, R3, R4> { CfnScalableTargetProps(put(self.0, "MinCapacity", value.into_expr()), Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> CfnScalableTargetProps<R0, Set, R2, R3, R4> { CfnScalableTargetProps(put(self.0, "MinCapacity", value), Phase) }
     /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, Set, R3, R4> { CfnScalableTargetProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, Set, R3, R4> { CfnScalableTargetProps(put(self.0, "ResourceId", value), Phase) }
     /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value), Phase) }
     /// `ScalableDimension`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-scalabledimension)
-    pub fn scalable_dimension(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, Set, R4> { CfnScalableTargetProps(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
+    pub fn scalable_dimension(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, Set, R4> { CfnScalableTargetProps(put(self.0, "ScalableDimension", value), Phase) }
     /// `ScheduledActions`: list of `ScheduledAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-scheduledactions)
-    pub fn scheduled_actions(self, value: impl Arg<Arr<scalable_target::ScheduledAction>>) -> Self { Self(put(self.0, "ScheduledActions", value.into_expr()), Phase) }
+    pub fn scheduled_actions(self, value: impl Arg<Arr<scalable_target::ScheduledAction>>) -> Self { Self(put(self.0, "ScheduledActions", value), Phase) }
     /// `ServiceNamespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-servicenamespace)
-    pub fn service_namespace(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, R3, Set> { CfnScalableTargetProps(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
+    pub fn service_namespace(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, R3, Set> { CfnScalableTargetProps(put(self.0, "ServiceNamespace", value), Phase) }
     /// `SuspendedState`: `SuspendedState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-suspendedstate)
-    pub fn suspended_state(self, value: impl Arg<scalable_target::SuspendedState>) -> Self { Self(put(self.0, "SuspendedState", value.into_expr()), Phase) }
+    pub fn suspended_state(self, value: impl Arg<scalable_target::SuspendedState>) -> Self { Self(put(self.0, "SuspendedState", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnScalableTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationAutoScaling::ScalableTarget`.
@@ -53,9 +53,9 @@ impl ScalableTargetAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scalabletargetaction.html#cfn-applicationautoscaling-scalabletarget-scalabletargetaction-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value)) }
     /// `MinCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scalabletargetaction.html#cfn-applicationautoscaling-scalabletarget-scalabletargetaction-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacity", value)) }
 }
 impl Done for ScalableTargetAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledAction` of `AWS::ApplicationAutoScaling::ScalableTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html)
@@ -66,17 +66,17 @@ impl ScheduledAction {
 }
 impl<R0, R1> ScheduledAction<R0, R1> {
     /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value), Phase) }
     /// `ScalableTargetAction`: `ScalableTargetAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-scalabletargetaction)
-    pub fn scalable_target_action(self, value: impl Arg<ScalableTargetAction>) -> Self { Self(put(self.0, "ScalableTargetAction", value.into_expr()), Phase) }
+    pub fn scalable_target_action(self, value: impl Arg<ScalableTargetAction>) -> Self { Self(put(self.0, "ScalableTargetAction", value), Phase) }
     /// `Schedule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> ScheduledAction<Set, R1> { ScheduledAction(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> ScheduledAction<Set, R1> { ScheduledAction(put(self.0, "Schedule", value), Phase) }
     /// `ScheduledActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-scheduledactionname)
-    pub fn scheduled_action_name(self, value: impl Arg<str>) -> ScheduledAction<R0, Set> { ScheduledAction(put(self.0, "ScheduledActionName", value.into_expr()), Phase) }
+    pub fn scheduled_action_name(self, value: impl Arg<str>) -> ScheduledAction<R0, Set> { ScheduledAction(put(self.0, "ScheduledActionName", value), Phase) }
     /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value), Phase) }
 }
 impl Done for ScheduledAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuspendedState` of `AWS::ApplicationAutoScaling::ScalableTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-suspendedstate.html)
@@ -85,11 +85,11 @@ impl SuspendedState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DynamicScalingInSuspended`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-suspendedstate.html#cfn-applicationautoscaling-scalabletarget-suspendedstate-dynamicscalinginsuspended)
-    pub fn dynamic_scaling_in_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DynamicScalingInSuspended", value.into_expr())) }
+    pub fn dynamic_scaling_in_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DynamicScalingInSuspended", value)) }
     /// `DynamicScalingOutSuspended`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-suspendedstate.html#cfn-applicationautoscaling-scalabletarget-suspendedstate-dynamicscalingoutsuspended)
-    pub fn dynamic_scaling_out_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DynamicScalingOutSuspended", value.into_expr())) }
+    pub fn dynamic_scaling_out_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DynamicScalingOutSuspended", value)) }
     /// `ScheduledScalingSuspended`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-suspendedstate.html#cfn-applicationautoscaling-scalabletarget-suspendedstate-scheduledscalingsuspended)
-    pub fn scheduled_scaling_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScheduledScalingSuspended", value.into_expr())) }
+    pub fn scheduled_scaling_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScheduledScalingSuspended", value)) }
 }
 impl Done for SuspendedState { fn into_props(self) -> Bag { self.0 } }
 }
@@ -114,23 +114,23 @@ impl CfnScalingPolicyProps {
 }
 impl<R0, R1> CfnScalingPolicyProps<R0, R1> {
     /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnScalingPolicyProps<Set, R1> { CfnScalingPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnScalingPolicyProps<Set, R1> { CfnScalingPolicyProps(put(self.0, "PolicyName", value), Phase) }
     /// `PolicyType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-policytype)
-    pub fn policy_type(self, value: impl Arg<str>) -> CfnScalingPolicyProps<R0, Set> { CfnScalingPolicyProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
+    pub fn policy_type(self, value: impl Arg<str>) -> CfnScalingPolicyProps<R0, Set> { CfnScalingPolicyProps(put(self.0, "PolicyType", value), Phase) }
     /// `PredictiveScalingPolicyConfiguration`: `PredictiveScalingPolicyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration)
-    pub fn predictive_scaling_policy_configuration(self, value: impl Arg<scaling_policy::PredictiveScalingPolicyConfiguration>) -> Self { Self(put(self.0, "PredictiveScalingPolicyConfiguration", value.into_expr()), Phase) }
+    pub fn predictive_scaling_policy_configuration(self, value: impl Arg<scaling_policy::PredictiveScalingPolicyConfiguration>) -> Self { Self(put(self.0, "PredictiveScalingPolicyConfiguration", value), Phase) }
     /// `ResourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value), Phase) }
     /// `ScalableDimension`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-scalabledimension)
-    pub fn scalable_dimension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
+    pub fn scalable_dimension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalableDimension", value), Phase) }
     /// `ScalingTargetId`: `ApplicationAutoScalingScalableTargetResourceId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-scalingtargetid)
-    pub fn scaling_target_id(self, value: impl Arg<kind::ApplicationAutoScalingScalableTargetResourceId>) -> Self { Self(put(self.0, "ScalingTargetId", value.into_expr()), Phase) }
+    pub fn scaling_target_id(self, value: impl Arg<kind::ApplicationAutoScalingScalableTargetResourceId>) -> Self { Self(put(self.0, "ScalingTargetId", value), Phase) }
     /// `ServiceNamespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-servicenamespace)
-    pub fn service_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
+    pub fn service_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNamespace", value), Phase) }
     /// `StepScalingPolicyConfiguration`: `StepScalingPolicyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration)
-    pub fn step_scaling_policy_configuration(self, value: impl Arg<scaling_policy::StepScalingPolicyConfiguration>) -> Self { Self(put(self.0, "StepScalingPolicyConfiguration", value.into_expr()), Phase) }
+    pub fn step_scaling_policy_configuration(self, value: impl Arg<scaling_policy::StepScalingPolicyConfiguration>) -> Self { Self(put(self.0, "StepScalingPolicyConfiguration", value), Phase) }
     /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration)
-    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<scaling_policy::TargetTrackingScalingPolicyConfiguration>) -> Self { Self(put(self.0, "TargetTrackingScalingPolicyConfiguration", value.into_expr()), Phase) }
+    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<scaling_policy::TargetTrackingScalingPolicyConfiguration>) -> Self { Self(put(self.0, "TargetTrackingScalingPolicyConfiguration", value), Phase) }
 }
 impl Done for CfnScalingPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationAutoScaling::ScalingPolicy`.
@@ -142,17 +142,17 @@ impl CustomizedMetricSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Metrics`: list of `TargetTrackingMetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
+    pub fn metrics(self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
     /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value)) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value)) }
 }
 impl Done for CustomizedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-metricdimension.html)
@@ -163,9 +163,9 @@ impl MetricDimension {
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-metricdimension.html#cfn-applicationautoscaling-scalingpolicy-metricdimension-name)
-    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-metricdimension.html#cfn-applicationautoscaling-scalingpolicy-metricdimension-value)
-    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredefinedMetricSpecification` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predefinedmetricspecification.html)
@@ -176,9 +176,9 @@ impl PredefinedMetricSpecification {
 }
 impl<R0> PredefinedMetricSpecification<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predefinedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predefinedmetricspecification-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { PredefinedMetricSpecification(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { PredefinedMetricSpecification(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predefinedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predefinedmetricspecification-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredefinedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedCapacityMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric.html)
@@ -189,7 +189,7 @@ impl PredictiveScalingCustomizedCapacityMetric {
 }
 impl<R0> PredictiveScalingCustomizedCapacityMetric<R0> {
     /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric-metricdataqueries)
-    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { PredictiveScalingCustomizedCapacityMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { PredictiveScalingCustomizedCapacityMetric(put(self.0, "MetricDataQueries", value), Phase) }
 }
 impl Done for PredictiveScalingCustomizedCapacityMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedLoadMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedloadmetric.html)
@@ -200,7 +200,7 @@ impl PredictiveScalingCustomizedLoadMetric {
 }
 impl<R0> PredictiveScalingCustomizedLoadMetric<R0> {
     /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedloadmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingcustomizedloadmetric-metricdataqueries)
-    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { PredictiveScalingCustomizedLoadMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { PredictiveScalingCustomizedLoadMetric(put(self.0, "MetricDataQueries", value), Phase) }
 }
 impl Done for PredictiveScalingCustomizedLoadMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedScalingMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric.html)
@@ -211,7 +211,7 @@ impl PredictiveScalingCustomizedScalingMetric {
 }
 impl<R0> PredictiveScalingCustomizedScalingMetric<R0> {
     /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric-metricdataqueries)
-    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { PredictiveScalingCustomizedScalingMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { PredictiveScalingCustomizedScalingMetric(put(self.0, "MetricDataQueries", value), Phase) }
 }
 impl Done for PredictiveScalingCustomizedScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetric.html)
@@ -220,11 +220,11 @@ impl PredictiveScalingMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `PredictiveScalingMetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetric-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<PredictiveScalingMetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<PredictiveScalingMetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetric-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
 }
 impl Done for PredictiveScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricDataQuery` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html)
@@ -233,15 +233,15 @@ impl PredictiveScalingMetricDataQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value)) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-label)
-    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value)) }
     /// `MetricStat`: `PredictiveScalingMetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-metricstat)
-    pub fn metric_stat(self, value: impl Arg<PredictiveScalingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr())) }
+    pub fn metric_stat(self, value: impl Arg<PredictiveScalingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value)) }
     /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-returndata)
-    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr())) }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value)) }
 }
 impl Done for PredictiveScalingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricDimension` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension.html)
@@ -250,9 +250,9 @@ impl PredictiveScalingMetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for PredictiveScalingMetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricSpecification` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html)
@@ -263,19 +263,19 @@ impl PredictiveScalingMetricSpecification {
 }
 impl<R0> PredictiveScalingMetricSpecification<R0> {
     /// `CustomizedCapacityMetricSpecification`: `PredictiveScalingCustomizedCapacityMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-customizedcapacitymetricspecification)
-    pub fn customized_capacity_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { Self(put(self.0, "CustomizedCapacityMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_capacity_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { Self(put(self.0, "CustomizedCapacityMetricSpecification", value), Phase) }
     /// `CustomizedLoadMetricSpecification`: `PredictiveScalingCustomizedLoadMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-customizedloadmetricspecification)
-    pub fn customized_load_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_load_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value), Phase) }
     /// `CustomizedScalingMetricSpecification`: `PredictiveScalingCustomizedScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-customizedscalingmetricspecification)
-    pub fn customized_scaling_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_scaling_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value), Phase) }
     /// `PredefinedLoadMetricSpecification`: `PredictiveScalingPredefinedLoadMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedloadmetricspecification)
-    pub fn predefined_load_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
+    pub fn predefined_load_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value), Phase) }
     /// `PredefinedMetricPairSpecification`: `PredictiveScalingPredefinedMetricPair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedmetricpairspecification)
-    pub fn predefined_metric_pair_specification(self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { Self(put(self.0, "PredefinedMetricPairSpecification", value.into_expr()), Phase) }
+    pub fn predefined_metric_pair_specification(self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { Self(put(self.0, "PredefinedMetricPairSpecification", value), Phase) }
     /// `PredefinedScalingMetricSpecification`: `PredictiveScalingPredefinedScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedscalingmetricspecification)
-    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
+    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value), Phase) }
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { PredictiveScalingMetricSpecification(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { PredictiveScalingMetricSpecification(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for PredictiveScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricStat` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricstat.html)
@@ -284,11 +284,11 @@ impl PredictiveScalingMetricStat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metric`: `PredictiveScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricstat-metric)
-    pub fn metric(self, value: impl Arg<PredictiveScalingMetric>) -> Self { Self(put(self.0, "Metric", value.into_expr())) }
+    pub fn metric(self, value: impl Arg<PredictiveScalingMetric>) -> Self { Self(put(self.0, "Metric", value)) }
     /// `Stat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricstat-stat)
-    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
+    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value)) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricstat-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value)) }
 }
 impl Done for PredictiveScalingMetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPolicyConfiguration` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html)
@@ -299,15 +299,15 @@ impl PredictiveScalingPolicyConfiguration {
 }
 impl<R0> PredictiveScalingPolicyConfiguration<R0> {
     /// `MaxCapacityBreachBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-maxcapacitybreachbehavior)
-    pub fn max_capacity_breach_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxCapacityBreachBehavior", value.into_expr()), Phase) }
+    pub fn max_capacity_breach_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxCapacityBreachBehavior", value), Phase) }
     /// `MaxCapacityBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-maxcapacitybuffer)
-    pub fn max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacityBuffer", value.into_expr()), Phase) }
+    pub fn max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacityBuffer", value), Phase) }
     /// `MetricSpecifications`: list of `PredictiveScalingMetricSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-metricspecifications)
-    pub fn metric_specifications(self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingPolicyConfiguration<Set> { PredictiveScalingPolicyConfiguration(put(self.0, "MetricSpecifications", value.into_expr()), Phase) }
+    pub fn metric_specifications(self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingPolicyConfiguration<Set> { PredictiveScalingPolicyConfiguration(put(self.0, "MetricSpecifications", value), Phase) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value), Phase) }
     /// `SchedulingBufferTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-schedulingbuffertime)
-    pub fn scheduling_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingBufferTime", value.into_expr()), Phase) }
+    pub fn scheduling_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingBufferTime", value), Phase) }
 }
 impl Done for PredictiveScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedLoadMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html)
@@ -318,9 +318,9 @@ impl PredictiveScalingPredefinedLoadMetric {
 }
 impl<R0> PredictiveScalingPredefinedLoadMetric<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { PredictiveScalingPredefinedLoadMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { PredictiveScalingPredefinedLoadMetric(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredictiveScalingPredefinedLoadMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedMetricPair` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html)
@@ -331,9 +331,9 @@ impl PredictiveScalingPredefinedMetricPair {
 }
 impl<R0> PredictiveScalingPredefinedMetricPair<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { PredictiveScalingPredefinedMetricPair(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { PredictiveScalingPredefinedMetricPair(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredictiveScalingPredefinedMetricPair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedScalingMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html)
@@ -344,9 +344,9 @@ impl PredictiveScalingPredefinedScalingMetric {
 }
 impl<R0> PredictiveScalingPredefinedScalingMetric<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { PredictiveScalingPredefinedScalingMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { PredictiveScalingPredefinedScalingMetric(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredictiveScalingPredefinedScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepAdjustment` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepadjustment.html)
@@ -357,11 +357,11 @@ impl StepAdjustment {
 }
 impl<R0> StepAdjustment<R0> {
     /// `MetricIntervalLowerBound`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepadjustment.html#cfn-applicationautoscaling-scalingpolicy-stepadjustment-metricintervallowerbound)
-    pub fn metric_interval_lower_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalLowerBound", value.into_expr()), Phase) }
+    pub fn metric_interval_lower_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalLowerBound", value), Phase) }
     /// `MetricIntervalUpperBound`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepadjustment.html#cfn-applicationautoscaling-scalingpolicy-stepadjustment-metricintervalupperbound)
-    pub fn metric_interval_upper_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalUpperBound", value.into_expr()), Phase) }
+    pub fn metric_interval_upper_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalUpperBound", value), Phase) }
     /// `ScalingAdjustment`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepadjustment.html#cfn-applicationautoscaling-scalingpolicy-stepadjustment-scalingadjustment)
-    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> StepAdjustment<Set> { StepAdjustment(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> StepAdjustment<Set> { StepAdjustment(put(self.0, "ScalingAdjustment", value), Phase) }
 }
 impl Done for StepAdjustment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepScalingPolicyConfiguration` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html)
@@ -370,15 +370,15 @@ impl StepScalingPolicyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdjustmentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-adjustmenttype)
-    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr())) }
+    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value)) }
     /// `Cooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-cooldown)
-    pub fn cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cooldown", value.into_expr())) }
+    pub fn cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cooldown", value)) }
     /// `MetricAggregationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-metricaggregationtype)
-    pub fn metric_aggregation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricAggregationType", value.into_expr())) }
+    pub fn metric_aggregation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricAggregationType", value)) }
     /// `MinAdjustmentMagnitude`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-minadjustmentmagnitude)
-    pub fn min_adjustment_magnitude(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinAdjustmentMagnitude", value.into_expr())) }
+    pub fn min_adjustment_magnitude(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinAdjustmentMagnitude", value)) }
     /// `StepAdjustments`: list of `StepAdjustment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-stepadjustments)
-    pub fn step_adjustments(self, value: impl Arg<Arr<StepAdjustment>>) -> Self { Self(put(self.0, "StepAdjustments", value.into_expr())) }
+    pub fn step_adjustments(self, value: impl Arg<Arr<StepAdjustment>>) -> Self { Self(put(self.0, "StepAdjustments", value)) }
 }
 impl Done for StepScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetric.html)
@@ -387,11 +387,11 @@ impl TargetTrackingMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `TargetTrackingMetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetric.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetric-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<TargetTrackingMetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<TargetTrackingMetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetric.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetric.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetric-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
 }
 impl Done for TargetTrackingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricDataQuery` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html)
@@ -400,15 +400,15 @@ impl TargetTrackingMetricDataQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value)) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-label)
-    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value)) }
     /// `MetricStat`: `TargetTrackingMetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-metricstat)
-    pub fn metric_stat(self, value: impl Arg<TargetTrackingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr())) }
+    pub fn metric_stat(self, value: impl Arg<TargetTrackingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value)) }
     /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-returndata)
-    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr())) }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value)) }
 }
 impl Done for TargetTrackingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricDimension` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdimension.html)
@@ -417,9 +417,9 @@ impl TargetTrackingMetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdimension.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdimension-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdimension.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdimension-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for TargetTrackingMetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricStat` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricstat.html)
@@ -428,11 +428,11 @@ impl TargetTrackingMetricStat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metric`: `TargetTrackingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricstat-metric)
-    pub fn metric(self, value: impl Arg<TargetTrackingMetric>) -> Self { Self(put(self.0, "Metric", value.into_expr())) }
+    pub fn metric(self, value: impl Arg<TargetTrackingMetric>) -> Self { Self(put(self.0, "Metric", value)) }
     /// `Stat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricstat-stat)
-    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
+    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value)) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricstat-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value)) }
 }
 impl Done for TargetTrackingMetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingPolicyConfiguration` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html)
@@ -443,17 +443,17 @@ impl TargetTrackingScalingPolicyConfiguration {
 }
 impl<R0> TargetTrackingScalingPolicyConfiguration<R0> {
     /// `CustomizedMetricSpecification`: `CustomizedMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-customizedmetricspecification)
-    pub fn customized_metric_specification(self, value: impl Arg<CustomizedMetricSpecification>) -> Self { Self(put(self.0, "CustomizedMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_metric_specification(self, value: impl Arg<CustomizedMetricSpecification>) -> Self { Self(put(self.0, "CustomizedMetricSpecification", value), Phase) }
     /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-disablescalein)
-    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value), Phase) }
     /// `PredefinedMetricSpecification`: `PredefinedMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-predefinedmetricspecification)
-    pub fn predefined_metric_specification(self, value: impl Arg<PredefinedMetricSpecification>) -> Self { Self(put(self.0, "PredefinedMetricSpecification", value.into_expr()), Phase) }
+    pub fn predefined_metric_specification(self, value: impl Arg<PredefinedMetricSpecification>) -> Self { Self(put(self.0, "PredefinedMetricSpecification", value), Phase) }
     /// `ScaleInCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-scaleincooldown)
-    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
+    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value), Phase) }
     /// `ScaleOutCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-scaleoutcooldown)
-    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
+    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value), Phase) }
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

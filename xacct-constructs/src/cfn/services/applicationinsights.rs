@@ -25,29 +25,29 @@ impl CfnApplicationProps {
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `AttachMissingPermission`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-attachmissingpermission)
-    pub fn attach_missing_permission(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AttachMissingPermission", value.into_expr()), Phase) }
+    pub fn attach_missing_permission(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AttachMissingPermission", value), Phase) }
     /// `AutoConfigurationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-autoconfigurationenabled)
-    pub fn auto_configuration_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoConfigurationEnabled", value.into_expr()), Phase) }
+    pub fn auto_configuration_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoConfigurationEnabled", value), Phase) }
     /// `ComponentMonitoringSettings`: list of `ComponentMonitoringSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-componentmonitoringsettings)
-    pub fn component_monitoring_settings(self, value: impl Arg<Arr<application::ComponentMonitoringSetting>>) -> Self { Self(put(self.0, "ComponentMonitoringSettings", value.into_expr()), Phase) }
+    pub fn component_monitoring_settings(self, value: impl Arg<Arr<application::ComponentMonitoringSetting>>) -> Self { Self(put(self.0, "ComponentMonitoringSettings", value), Phase) }
     /// `CustomComponents`: list of `CustomComponent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-customcomponents)
-    pub fn custom_components(self, value: impl Arg<Arr<application::CustomComponent>>) -> Self { Self(put(self.0, "CustomComponents", value.into_expr()), Phase) }
+    pub fn custom_components(self, value: impl Arg<Arr<application::CustomComponent>>) -> Self { Self(put(self.0, "CustomComponents", value), Phase) }
     /// `CWEMonitorEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-cwemonitorenabled)
-    pub fn cwe_monitor_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CWEMonitorEnabled", value.into_expr()), Phase) }
+    pub fn cwe_monitor_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CWEMonitorEnabled", value), Phase) }
     /// `GroupingType`: `GroupingType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-groupingtype)
-    pub fn grouping_type(self, value: impl Arg<application::GroupingType>) -> Self { Self(put(self.0, "GroupingType", value.into_expr()), Phase) }
+    pub fn grouping_type(self, value: impl Arg<application::GroupingType>) -> Self { Self(put(self.0, "GroupingType", value), Phase) }
     /// `LogPatternSets`: list of `LogPatternSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-logpatternsets)
-    pub fn log_pattern_sets(self, value: impl Arg<Arr<application::LogPatternSet>>) -> Self { Self(put(self.0, "LogPatternSets", value.into_expr()), Phase) }
+    pub fn log_pattern_sets(self, value: impl Arg<Arr<application::LogPatternSet>>) -> Self { Self(put(self.0, "LogPatternSets", value), Phase) }
     /// `OpsCenterEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-opscenterenabled)
-    pub fn ops_center_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OpsCenterEnabled", value.into_expr()), Phase) }
+    pub fn ops_center_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OpsCenterEnabled", value), Phase) }
     /// `OpsItemSNSTopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-opsitemsnstopicarn)
-    pub fn ops_item_sns_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpsItemSNSTopicArn", value.into_expr()), Phase) }
+    pub fn ops_item_sns_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpsItemSNSTopicArn", value), Phase) }
     /// `ResourceGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-resourcegroupname)
-    pub fn resource_group_name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "ResourceGroupName", value.into_expr()), Phase) }
+    pub fn resource_group_name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "ResourceGroupName", value), Phase) }
     /// `SNSNotificationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-snsnotificationarn)
-    pub fn sns_notification_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SNSNotificationArn", value.into_expr()), Phase) }
+    pub fn sns_notification_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SNSNotificationArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html#cfn-applicationinsights-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationInsights::Application`.
@@ -61,9 +61,9 @@ impl Alarm {
 }
 impl<R0> Alarm<R0> {
     /// `AlarmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-alarm.html#cfn-applicationinsights-application-alarm-alarmname)
-    pub fn alarm_name(self, value: impl Arg<str>) -> Alarm<Set> { Alarm(put(self.0, "AlarmName", value.into_expr()), Phase) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> Alarm<Set> { Alarm(put(self.0, "AlarmName", value), Phase) }
     /// `Severity`: `Severity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-alarm.html#cfn-applicationinsights-application-alarm-severity)
-    pub fn severity(self, value: impl Arg<Severity>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
+    pub fn severity(self, value: impl Arg<Severity>) -> Self { Self(put(self.0, "Severity", value), Phase) }
 }
 impl Done for Alarm { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmMetric` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-alarmmetric.html)
@@ -74,7 +74,7 @@ impl AlarmMetric {
 }
 impl<R0> AlarmMetric<R0> {
     /// `AlarmMetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-alarmmetric.html#cfn-applicationinsights-application-alarmmetric-alarmmetricname)
-    pub fn alarm_metric_name(self, value: impl Arg<str>) -> AlarmMetric<Set> { AlarmMetric(put(self.0, "AlarmMetricName", value.into_expr()), Phase) }
+    pub fn alarm_metric_name(self, value: impl Arg<str>) -> AlarmMetric<Set> { AlarmMetric(put(self.0, "AlarmMetricName", value), Phase) }
 }
 impl Done for AlarmMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentConfiguration` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentconfiguration.html)
@@ -83,9 +83,9 @@ impl ComponentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationDetails`: `ConfigurationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentconfiguration.html#cfn-applicationinsights-application-componentconfiguration-configurationdetails)
-    pub fn configuration_details(self, value: impl Arg<ConfigurationDetails>) -> Self { Self(put(self.0, "ConfigurationDetails", value.into_expr())) }
+    pub fn configuration_details(self, value: impl Arg<ConfigurationDetails>) -> Self { Self(put(self.0, "ConfigurationDetails", value)) }
     /// `SubComponentTypeConfigurations`: list of `SubComponentTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentconfiguration.html#cfn-applicationinsights-application-componentconfiguration-subcomponenttypeconfigurations)
-    pub fn sub_component_type_configurations(self, value: impl Arg<Arr<SubComponentTypeConfiguration>>) -> Self { Self(put(self.0, "SubComponentTypeConfigurations", value.into_expr())) }
+    pub fn sub_component_type_configurations(self, value: impl Arg<Arr<SubComponentTypeConfiguration>>) -> Self { Self(put(self.0, "SubComponentTypeConfigurations", value)) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentMonitoringSetting` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentmonitoringsetting.html)
@@ -96,17 +96,17 @@ impl ComponentMonitoringSetting {
 }
 impl<R0, R1> ComponentMonitoringSetting<R0, R1> {
     /// `ComponentARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentmonitoringsetting.html#cfn-applicationinsights-application-componentmonitoringsetting-componentarn)
-    pub fn component_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentARN", value.into_expr()), Phase) }
+    pub fn component_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentARN", value), Phase) }
     /// `ComponentConfigurationMode`: `ComponentConfigurationMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentmonitoringsetting.html#cfn-applicationinsights-application-componentmonitoringsetting-componentconfigurationmode)
-    pub fn component_configuration_mode(self, value: impl Arg<ComponentConfigurationMode>) -> ComponentMonitoringSetting<Set, R1> { ComponentMonitoringSetting(put(self.0, "ComponentConfigurationMode", value.into_expr()), Phase) }
+    pub fn component_configuration_mode(self, value: impl Arg<ComponentConfigurationMode>) -> ComponentMonitoringSetting<Set, R1> { ComponentMonitoringSetting(put(self.0, "ComponentConfigurationMode", value), Phase) }
     /// `ComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentmonitoringsetting.html#cfn-applicationinsights-application-componentmonitoringsetting-componentname)
-    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr()), Phase) }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value), Phase) }
     /// `CustomComponentConfiguration`: `ComponentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentmonitoringsetting.html#cfn-applicationinsights-application-componentmonitoringsetting-customcomponentconfiguration)
-    pub fn custom_component_configuration(self, value: impl Arg<ComponentConfiguration>) -> Self { Self(put(self.0, "CustomComponentConfiguration", value.into_expr()), Phase) }
+    pub fn custom_component_configuration(self, value: impl Arg<ComponentConfiguration>) -> Self { Self(put(self.0, "CustomComponentConfiguration", value), Phase) }
     /// `DefaultOverwriteComponentConfiguration`: `ComponentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentmonitoringsetting.html#cfn-applicationinsights-application-componentmonitoringsetting-defaultoverwritecomponentconfiguration)
-    pub fn default_overwrite_component_configuration(self, value: impl Arg<ComponentConfiguration>) -> Self { Self(put(self.0, "DefaultOverwriteComponentConfiguration", value.into_expr()), Phase) }
+    pub fn default_overwrite_component_configuration(self, value: impl Arg<ComponentConfiguration>) -> Self { Self(put(self.0, "DefaultOverwriteComponentConfiguration", value), Phase) }
     /// `Tier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentmonitoringsetting.html#cfn-applicationinsights-application-componentmonitoringsetting-tier)
-    pub fn tier(self, value: impl Arg<str>) -> ComponentMonitoringSetting<R0, Set> { ComponentMonitoringSetting(put(self.0, "Tier", value.into_expr()), Phase) }
+    pub fn tier(self, value: impl Arg<str>) -> ComponentMonitoringSetting<R0, Set> { ComponentMonitoringSetting(put(self.0, "Tier", value), Phase) }
 }
 impl Done for ComponentMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationDetails` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html)
@@ -115,25 +115,25 @@ impl ConfigurationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmMetrics`: list of `AlarmMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-alarmmetrics)
-    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Self { Self(put(self.0, "AlarmMetrics", value.into_expr())) }
+    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Self { Self(put(self.0, "AlarmMetrics", value)) }
     /// `Alarms`: list of `Alarm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-alarms)
-    pub fn alarms(self, value: impl Arg<Arr<Alarm>>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
+    pub fn alarms(self, value: impl Arg<Arr<Alarm>>) -> Self { Self(put(self.0, "Alarms", value)) }
     /// `HAClusterPrometheusExporter`: `HAClusterPrometheusExporter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-haclusterprometheusexporter)
-    pub fn ha_cluster_prometheus_exporter(self, value: impl Arg<HAClusterPrometheusExporter>) -> Self { Self(put(self.0, "HAClusterPrometheusExporter", value.into_expr())) }
+    pub fn ha_cluster_prometheus_exporter(self, value: impl Arg<HAClusterPrometheusExporter>) -> Self { Self(put(self.0, "HAClusterPrometheusExporter", value)) }
     /// `HANAPrometheusExporter`: `HANAPrometheusExporter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-hanaprometheusexporter)
-    pub fn hana_prometheus_exporter(self, value: impl Arg<HANAPrometheusExporter>) -> Self { Self(put(self.0, "HANAPrometheusExporter", value.into_expr())) }
+    pub fn hana_prometheus_exporter(self, value: impl Arg<HANAPrometheusExporter>) -> Self { Self(put(self.0, "HANAPrometheusExporter", value)) }
     /// `JMXPrometheusExporter`: `JMXPrometheusExporter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-jmxprometheusexporter)
-    pub fn jmx_prometheus_exporter(self, value: impl Arg<JMXPrometheusExporter>) -> Self { Self(put(self.0, "JMXPrometheusExporter", value.into_expr())) }
+    pub fn jmx_prometheus_exporter(self, value: impl Arg<JMXPrometheusExporter>) -> Self { Self(put(self.0, "JMXPrometheusExporter", value)) }
     /// `Logs`: list of `Log`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-logs)
-    pub fn logs(self, value: impl Arg<Arr<Log>>) -> Self { Self(put(self.0, "Logs", value.into_expr())) }
+    pub fn logs(self, value: impl Arg<Arr<Log>>) -> Self { Self(put(self.0, "Logs", value)) }
     /// `NetWeaverPrometheusExporter`: `NetWeaverPrometheusExporter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-netweaverprometheusexporter)
-    pub fn net_weaver_prometheus_exporter(self, value: impl Arg<NetWeaverPrometheusExporter>) -> Self { Self(put(self.0, "NetWeaverPrometheusExporter", value.into_expr())) }
+    pub fn net_weaver_prometheus_exporter(self, value: impl Arg<NetWeaverPrometheusExporter>) -> Self { Self(put(self.0, "NetWeaverPrometheusExporter", value)) }
     /// `Processes`: list of `Process`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-processes)
-    pub fn processes(self, value: impl Arg<Arr<Process>>) -> Self { Self(put(self.0, "Processes", value.into_expr())) }
+    pub fn processes(self, value: impl Arg<Arr<Process>>) -> Self { Self(put(self.0, "Processes", value)) }
     /// `SQLServerPrometheusExporter`: `SQLServerPrometheusExporter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-sqlserverprometheusexporter)
-    pub fn sql_server_prometheus_exporter(self, value: impl Arg<SQLServerPrometheusExporter>) -> Self { Self(put(self.0, "SQLServerPrometheusExporter", value.into_expr())) }
+    pub fn sql_server_prometheus_exporter(self, value: impl Arg<SQLServerPrometheusExporter>) -> Self { Self(put(self.0, "SQLServerPrometheusExporter", value)) }
     /// `WindowsEvents`: list of `WindowsEvent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html#cfn-applicationinsights-application-configurationdetails-windowsevents)
-    pub fn windows_events(self, value: impl Arg<Arr<WindowsEvent>>) -> Self { Self(put(self.0, "WindowsEvents", value.into_expr())) }
+    pub fn windows_events(self, value: impl Arg<Arr<WindowsEvent>>) -> Self { Self(put(self.0, "WindowsEvents", value)) }
 }
 impl Done for ConfigurationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomComponent` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-customcomponent.html)
@@ -144,9 +144,9 @@ impl CustomComponent {
 }
 impl<R0, R1> CustomComponent<R0, R1> {
     /// `ComponentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-customcomponent.html#cfn-applicationinsights-application-customcomponent-componentname)
-    pub fn component_name(self, value: impl Arg<str>) -> CustomComponent<Set, R1> { CustomComponent(put(self.0, "ComponentName", value.into_expr()), Phase) }
+    pub fn component_name(self, value: impl Arg<str>) -> CustomComponent<Set, R1> { CustomComponent(put(self.0, "ComponentName", value), Phase) }
     /// `ResourceList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-customcomponent.html#cfn-applicationinsights-application-customcomponent-resourcelist)
-    pub fn resource_list(self, value: impl Arg<Arr<str>>) -> CustomComponent<R0, Set> { CustomComponent(put(self.0, "ResourceList", value.into_expr()), Phase) }
+    pub fn resource_list(self, value: impl Arg<Arr<str>>) -> CustomComponent<R0, Set> { CustomComponent(put(self.0, "ResourceList", value), Phase) }
 }
 impl Done for CustomComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HAClusterPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-haclusterprometheusexporter.html)
@@ -155,7 +155,7 @@ impl HAClusterPrometheusExporter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrometheusPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-haclusterprometheusexporter.html#cfn-applicationinsights-application-haclusterprometheusexporter-prometheusport)
-    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value.into_expr())) }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value)) }
 }
 impl Done for HAClusterPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HANAPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-hanaprometheusexporter.html)
@@ -166,15 +166,15 @@ impl HANAPrometheusExporter {
 }
 impl<R0, R1, R2, R3> HANAPrometheusExporter<R0, R1, R2, R3> {
     /// `AgreeToInstallHANADBClient`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-hanaprometheusexporter.html#cfn-applicationinsights-application-hanaprometheusexporter-agreetoinstallhanadbclient)
-    pub fn agree_to_install_hanadb_client(self, value: impl Arg<bool>) -> HANAPrometheusExporter<Set, R1, R2, R3> { HANAPrometheusExporter(put(self.0, "AgreeToInstallHANADBClient", value.into_expr()), Phase) }
+    pub fn agree_to_install_hanadb_client(self, value: impl Arg<bool>) -> HANAPrometheusExporter<Set, R1, R2, R3> { HANAPrometheusExporter(put(self.0, "AgreeToInstallHANADBClient", value), Phase) }
     /// `HANAPort`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-hanaprometheusexporter.html#cfn-applicationinsights-application-hanaprometheusexporter-hanaport)
-    pub fn hana_port(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, Set, R2, R3> { HANAPrometheusExporter(put(self.0, "HANAPort", value.into_expr()), Phase) }
+    pub fn hana_port(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, Set, R2, R3> { HANAPrometheusExporter(put(self.0, "HANAPort", value), Phase) }
     /// `HANASecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-hanaprometheusexporter.html#cfn-applicationinsights-application-hanaprometheusexporter-hanasecretname)
-    pub fn hana_secret_name(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, R1, Set, R3> { HANAPrometheusExporter(put(self.0, "HANASecretName", value.into_expr()), Phase) }
+    pub fn hana_secret_name(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, R1, Set, R3> { HANAPrometheusExporter(put(self.0, "HANASecretName", value), Phase) }
     /// `HANASID`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-hanaprometheusexporter.html#cfn-applicationinsights-application-hanaprometheusexporter-hanasid)
-    pub fn hanasid(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, R1, R2, Set> { HANAPrometheusExporter(put(self.0, "HANASID", value.into_expr()), Phase) }
+    pub fn hanasid(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, R1, R2, Set> { HANAPrometheusExporter(put(self.0, "HANASID", value), Phase) }
     /// `PrometheusPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-hanaprometheusexporter.html#cfn-applicationinsights-application-hanaprometheusexporter-prometheusport)
-    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value.into_expr()), Phase) }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value), Phase) }
 }
 impl Done for HANAPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JMXPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-jmxprometheusexporter.html)
@@ -183,11 +183,11 @@ impl JMXPrometheusExporter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-jmxprometheusexporter.html#cfn-applicationinsights-application-jmxprometheusexporter-hostport)
-    pub fn host_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPort", value.into_expr())) }
+    pub fn host_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPort", value)) }
     /// `JMXURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-jmxprometheusexporter.html#cfn-applicationinsights-application-jmxprometheusexporter-jmxurl)
-    pub fn jmxurl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JMXURL", value.into_expr())) }
+    pub fn jmxurl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JMXURL", value)) }
     /// `PrometheusPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-jmxprometheusexporter.html#cfn-applicationinsights-application-jmxprometheusexporter-prometheusport)
-    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value.into_expr())) }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value)) }
 }
 impl Done for JMXPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Log` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-log.html)
@@ -198,15 +198,15 @@ impl Log {
 }
 impl<R0> Log<R0> {
     /// `Encoding`: `Encoding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-log.html#cfn-applicationinsights-application-log-encoding)
-    pub fn encoding(self, value: impl Arg<Encoding>) -> Self { Self(put(self.0, "Encoding", value.into_expr()), Phase) }
+    pub fn encoding(self, value: impl Arg<Encoding>) -> Self { Self(put(self.0, "Encoding", value), Phase) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-log.html#cfn-applicationinsights-application-log-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value), Phase) }
     /// `LogPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-log.html#cfn-applicationinsights-application-log-logpath)
-    pub fn log_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogPath", value.into_expr()), Phase) }
+    pub fn log_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogPath", value), Phase) }
     /// `LogType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-log.html#cfn-applicationinsights-application-log-logtype)
-    pub fn log_type(self, value: impl Arg<str>) -> Log<Set> { Log(put(self.0, "LogType", value.into_expr()), Phase) }
+    pub fn log_type(self, value: impl Arg<str>) -> Log<Set> { Log(put(self.0, "LogType", value), Phase) }
     /// `PatternSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-log.html#cfn-applicationinsights-application-log-patternset)
-    pub fn pattern_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternSet", value.into_expr()), Phase) }
+    pub fn pattern_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternSet", value), Phase) }
 }
 impl Done for Log { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPattern` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpattern.html)
@@ -217,11 +217,11 @@ impl LogPattern {
 }
 impl<R0, R1, R2> LogPattern<R0, R1, R2> {
     /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpattern.html#cfn-applicationinsights-application-logpattern-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> LogPattern<Set, R1, R2> { LogPattern(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> LogPattern<Set, R1, R2> { LogPattern(put(self.0, "Pattern", value), Phase) }
     /// `PatternName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpattern.html#cfn-applicationinsights-application-logpattern-patternname)
-    pub fn pattern_name(self, value: impl Arg<str>) -> LogPattern<R0, Set, R2> { LogPattern(put(self.0, "PatternName", value.into_expr()), Phase) }
+    pub fn pattern_name(self, value: impl Arg<str>) -> LogPattern<R0, Set, R2> { LogPattern(put(self.0, "PatternName", value), Phase) }
     /// `Rank`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpattern.html#cfn-applicationinsights-application-logpattern-rank)
-    pub fn rank(self, value: impl Arg<i64>) -> LogPattern<R0, R1, Set> { LogPattern(put(self.0, "Rank", value.into_expr()), Phase) }
+    pub fn rank(self, value: impl Arg<i64>) -> LogPattern<R0, R1, Set> { LogPattern(put(self.0, "Rank", value), Phase) }
 }
 impl Done for LogPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPatternSet` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpatternset.html)
@@ -232,9 +232,9 @@ impl LogPatternSet {
 }
 impl<R0, R1> LogPatternSet<R0, R1> {
     /// `LogPatterns`: list of `LogPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpatternset.html#cfn-applicationinsights-application-logpatternset-logpatterns)
-    pub fn log_patterns(self, value: impl Arg<Arr<LogPattern>>) -> LogPatternSet<Set, R1> { LogPatternSet(put(self.0, "LogPatterns", value.into_expr()), Phase) }
+    pub fn log_patterns(self, value: impl Arg<Arr<LogPattern>>) -> LogPatternSet<Set, R1> { LogPatternSet(put(self.0, "LogPatterns", value), Phase) }
     /// `PatternSetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpatternset.html#cfn-applicationinsights-application-logpatternset-patternsetname)
-    pub fn pattern_set_name(self, value: impl Arg<str>) -> LogPatternSet<R0, Set> { LogPatternSet(put(self.0, "PatternSetName", value.into_expr()), Phase) }
+    pub fn pattern_set_name(self, value: impl Arg<str>) -> LogPatternSet<R0, Set> { LogPatternSet(put(self.0, "PatternSetName", value), Phase) }
 }
 impl Done for LogPatternSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetWeaverPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-netweaverprometheusexporter.html)
@@ -245,11 +245,11 @@ impl NetWeaverPrometheusExporter {
 }
 impl<R0, R1> NetWeaverPrometheusExporter<R0, R1> {
     /// `InstanceNumbers`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-netweaverprometheusexporter.html#cfn-applicationinsights-application-netweaverprometheusexporter-instancenumbers)
-    pub fn instance_numbers(self, value: impl Arg<Arr<str>>) -> NetWeaverPrometheusExporter<Set, R1> { NetWeaverPrometheusExporter(put(self.0, "InstanceNumbers", value.into_expr()), Phase) }
+    pub fn instance_numbers(self, value: impl Arg<Arr<str>>) -> NetWeaverPrometheusExporter<Set, R1> { NetWeaverPrometheusExporter(put(self.0, "InstanceNumbers", value), Phase) }
     /// `PrometheusPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-netweaverprometheusexporter.html#cfn-applicationinsights-application-netweaverprometheusexporter-prometheusport)
-    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value.into_expr()), Phase) }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value), Phase) }
     /// `SAPSID`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-netweaverprometheusexporter.html#cfn-applicationinsights-application-netweaverprometheusexporter-sapsid)
-    pub fn sapsid(self, value: impl Arg<str>) -> NetWeaverPrometheusExporter<R0, Set> { NetWeaverPrometheusExporter(put(self.0, "SAPSID", value.into_expr()), Phase) }
+    pub fn sapsid(self, value: impl Arg<str>) -> NetWeaverPrometheusExporter<R0, Set> { NetWeaverPrometheusExporter(put(self.0, "SAPSID", value), Phase) }
 }
 impl Done for NetWeaverPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Process` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-process.html)
@@ -260,9 +260,9 @@ impl Process {
 }
 impl<R0, R1> Process<R0, R1> {
     /// `AlarmMetrics`: list of `AlarmMetric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-process.html#cfn-applicationinsights-application-process-alarmmetrics)
-    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Process<Set, R1> { Process(put(self.0, "AlarmMetrics", value.into_expr()), Phase) }
+    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Process<Set, R1> { Process(put(self.0, "AlarmMetrics", value), Phase) }
     /// `ProcessName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-process.html#cfn-applicationinsights-application-process-processname)
-    pub fn process_name(self, value: impl Arg<str>) -> Process<R0, Set> { Process(put(self.0, "ProcessName", value.into_expr()), Phase) }
+    pub fn process_name(self, value: impl Arg<str>) -> Process<R0, Set> { Process(put(self.0, "ProcessName", value), Phase) }
 }
 impl Done for Process { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SQLServerPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-sqlserverprometheusexporter.html)
@@ -273,9 +273,9 @@ impl SQLServerPrometheusExporter {
 }
 impl<R0, R1> SQLServerPrometheusExporter<R0, R1> {
     /// `PrometheusPort`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-sqlserverprometheusexporter.html#cfn-applicationinsights-application-sqlserverprometheusexporter-prometheusport)
-    pub fn prometheus_port(self, value: impl Arg<str>) -> SQLServerPrometheusExporter<Set, R1> { SQLServerPrometheusExporter(put(self.0, "PrometheusPort", value.into_expr()), Phase) }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> SQLServerPrometheusExporter<Set, R1> { SQLServerPrometheusExporter(put(self.0, "PrometheusPort", value), Phase) }
     /// `SQLSecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-sqlserverprometheusexporter.html#cfn-applicationinsights-application-sqlserverprometheusexporter-sqlsecretname)
-    pub fn sql_secret_name(self, value: impl Arg<str>) -> SQLServerPrometheusExporter<R0, Set> { SQLServerPrometheusExporter(put(self.0, "SQLSecretName", value.into_expr()), Phase) }
+    pub fn sql_secret_name(self, value: impl Arg<str>) -> SQLServerPrometheusExporter<R0, Set> { SQLServerPrometheusExporter(put(self.0, "SQLSecretName", value), Phase) }
 }
 impl Done for SQLServerPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubComponentConfigurationDetails` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponentconfigurationdetails.html)
@@ -284,13 +284,13 @@ impl SubComponentConfigurationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmMetrics`: list of `AlarmMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponentconfigurationdetails.html#cfn-applicationinsights-application-subcomponentconfigurationdetails-alarmmetrics)
-    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Self { Self(put(self.0, "AlarmMetrics", value.into_expr())) }
+    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Self { Self(put(self.0, "AlarmMetrics", value)) }
     /// `Logs`: list of `Log`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponentconfigurationdetails.html#cfn-applicationinsights-application-subcomponentconfigurationdetails-logs)
-    pub fn logs(self, value: impl Arg<Arr<Log>>) -> Self { Self(put(self.0, "Logs", value.into_expr())) }
+    pub fn logs(self, value: impl Arg<Arr<Log>>) -> Self { Self(put(self.0, "Logs", value)) }
     /// `Processes`: list of `Process`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponentconfigurationdetails.html#cfn-applicationinsights-application-subcomponentconfigurationdetails-processes)
-    pub fn processes(self, value: impl Arg<Arr<Process>>) -> Self { Self(put(self.0, "Processes", value.into_expr())) }
+    pub fn processes(self, value: impl Arg<Arr<Process>>) -> Self { Self(put(self.0, "Processes", value)) }
     /// `WindowsEvents`: list of `WindowsEvent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponentconfigurationdetails.html#cfn-applicationinsights-application-subcomponentconfigurationdetails-windowsevents)
-    pub fn windows_events(self, value: impl Arg<Arr<WindowsEvent>>) -> Self { Self(put(self.0, "WindowsEvents", value.into_expr())) }
+    pub fn windows_events(self, value: impl Arg<Arr<WindowsEvent>>) -> Self { Self(put(self.0, "WindowsEvents", value)) }
 }
 impl Done for SubComponentConfigurationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubComponentTypeConfiguration` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponenttypeconfiguration.html)
@@ -301,9 +301,9 @@ impl SubComponentTypeConfiguration {
 }
 impl<R0, R1> SubComponentTypeConfiguration<R0, R1> {
     /// `SubComponentConfigurationDetails`: `SubComponentConfigurationDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponenttypeconfiguration.html#cfn-applicationinsights-application-subcomponenttypeconfiguration-subcomponentconfigurationdetails)
-    pub fn sub_component_configuration_details(self, value: impl Arg<SubComponentConfigurationDetails>) -> SubComponentTypeConfiguration<Set, R1> { SubComponentTypeConfiguration(put(self.0, "SubComponentConfigurationDetails", value.into_expr()), Phase) }
+    pub fn sub_component_configuration_details(self, value: impl Arg<SubComponentConfigurationDetails>) -> SubComponentTypeConfiguration<Set, R1> { SubComponentTypeConfiguration(put(self.0, "SubComponentConfigurationDetails", value), Phase) }
     /// `SubComponentType`: `SubComponentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponenttypeconfiguration.html#cfn-applicationinsights-application-subcomponenttypeconfiguration-subcomponenttype)
-    pub fn sub_component_type(self, value: impl Arg<SubComponentType>) -> SubComponentTypeConfiguration<R0, Set> { SubComponentTypeConfiguration(put(self.0, "SubComponentType", value.into_expr()), Phase) }
+    pub fn sub_component_type(self, value: impl Arg<SubComponentType>) -> SubComponentTypeConfiguration<R0, Set> { SubComponentTypeConfiguration(put(self.0, "SubComponentType", value), Phase) }
 }
 impl Done for SubComponentTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WindowsEvent` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-windowsevent.html)
@@ -314,13 +314,13 @@ impl WindowsEvent {
 }
 impl<R0, R1, R2> WindowsEvent<R0, R1, R2> {
     /// `EventLevels`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-windowsevent.html#cfn-applicationinsights-application-windowsevent-eventlevels)
-    pub fn event_levels(self, value: impl Arg<Arr<str>>) -> WindowsEvent<Set, R1, R2> { WindowsEvent(put(self.0, "EventLevels", value.into_expr()), Phase) }
+    pub fn event_levels(self, value: impl Arg<Arr<str>>) -> WindowsEvent<Set, R1, R2> { WindowsEvent(put(self.0, "EventLevels", value), Phase) }
     /// `EventName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-windowsevent.html#cfn-applicationinsights-application-windowsevent-eventname)
-    pub fn event_name(self, value: impl Arg<str>) -> WindowsEvent<R0, Set, R2> { WindowsEvent(put(self.0, "EventName", value.into_expr()), Phase) }
+    pub fn event_name(self, value: impl Arg<str>) -> WindowsEvent<R0, Set, R2> { WindowsEvent(put(self.0, "EventName", value), Phase) }
     /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-windowsevent.html#cfn-applicationinsights-application-windowsevent-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> WindowsEvent<R0, R1, Set> { WindowsEvent(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> WindowsEvent<R0, R1, Set> { WindowsEvent(put(self.0, "LogGroupName", value), Phase) }
     /// `PatternSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-windowsevent.html#cfn-applicationinsights-application-windowsevent-patternset)
-    pub fn pattern_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternSet", value.into_expr()), Phase) }
+    pub fn pattern_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternSet", value), Phase) }
 }
 impl Done for WindowsEvent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComponentConfigurationMode` allows.

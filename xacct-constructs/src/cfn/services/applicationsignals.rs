@@ -47,7 +47,7 @@ impl CfnGroupingConfigurationProps {
 }
 impl<R0> CfnGroupingConfigurationProps<R0> {
     /// `GroupingAttributeDefinitions`: list of `GroupingAttributeDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-groupingconfiguration.html#cfn-applicationsignals-groupingconfiguration-groupingattributedefinitions)
-    pub fn grouping_attribute_definitions(self, value: impl Arg<Arr<grouping_configuration::GroupingAttributeDefinition>>) -> CfnGroupingConfigurationProps<Set> { CfnGroupingConfigurationProps(put(self.0, "GroupingAttributeDefinitions", value.into_expr()), Phase) }
+    pub fn grouping_attribute_definitions(self, value: impl Arg<Arr<grouping_configuration::GroupingAttributeDefinition>>) -> CfnGroupingConfigurationProps<Set> { CfnGroupingConfigurationProps(put(self.0, "GroupingAttributeDefinitions", value), Phase) }
 }
 impl Done for CfnGroupingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationSignals::GroupingConfiguration`.
@@ -61,11 +61,11 @@ impl GroupingAttributeDefinition {
 }
 impl<R0, R1> GroupingAttributeDefinition<R0, R1> {
     /// `DefaultGroupingValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-groupingconfiguration-groupingattributedefinition.html#cfn-applicationsignals-groupingconfiguration-groupingattributedefinition-defaultgroupingvalue)
-    pub fn default_grouping_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultGroupingValue", value.into_expr()), Phase) }
+    pub fn default_grouping_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultGroupingValue", value), Phase) }
     /// `GroupingName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-groupingconfiguration-groupingattributedefinition.html#cfn-applicationsignals-groupingconfiguration-groupingattributedefinition-groupingname)
-    pub fn grouping_name(self, value: impl Arg<str>) -> GroupingAttributeDefinition<Set, R1> { GroupingAttributeDefinition(put(self.0, "GroupingName", value.into_expr()), Phase) }
+    pub fn grouping_name(self, value: impl Arg<str>) -> GroupingAttributeDefinition<Set, R1> { GroupingAttributeDefinition(put(self.0, "GroupingName", value), Phase) }
     /// `GroupingSourceKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-groupingconfiguration-groupingattributedefinition.html#cfn-applicationsignals-groupingconfiguration-groupingattributedefinition-groupingsourcekeys)
-    pub fn grouping_source_keys(self, value: impl Arg<Arr<str>>) -> GroupingAttributeDefinition<R0, Set> { GroupingAttributeDefinition(put(self.0, "GroupingSourceKeys", value.into_expr()), Phase) }
+    pub fn grouping_source_keys(self, value: impl Arg<Arr<str>>) -> GroupingAttributeDefinition<R0, Set> { GroupingAttributeDefinition(put(self.0, "GroupingSourceKeys", value), Phase) }
 }
 impl Done for GroupingAttributeDefinition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -96,21 +96,21 @@ impl CfnServiceLevelObjectiveProps {
 }
 impl<R0> CfnServiceLevelObjectiveProps<R0> {
     /// `BurnRateConfigurations`: list of `BurnRateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-burnrateconfigurations)
-    pub fn burn_rate_configurations(self, value: impl Arg<Arr<service_level_objective::BurnRateConfiguration>>) -> Self { Self(put(self.0, "BurnRateConfigurations", value.into_expr()), Phase) }
+    pub fn burn_rate_configurations(self, value: impl Arg<Arr<service_level_objective::BurnRateConfiguration>>) -> Self { Self(put(self.0, "BurnRateConfigurations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExclusionWindows`: list of `ExclusionWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-exclusionwindows)
-    pub fn exclusion_windows(self, value: impl Arg<Arr<service_level_objective::ExclusionWindow>>) -> Self { Self(put(self.0, "ExclusionWindows", value.into_expr()), Phase) }
+    pub fn exclusion_windows(self, value: impl Arg<Arr<service_level_objective::ExclusionWindow>>) -> Self { Self(put(self.0, "ExclusionWindows", value), Phase) }
     /// `Goal`: `Goal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-goal)
-    pub fn goal(self, value: impl Arg<service_level_objective::Goal>) -> Self { Self(put(self.0, "Goal", value.into_expr()), Phase) }
+    pub fn goal(self, value: impl Arg<service_level_objective::Goal>) -> Self { Self(put(self.0, "Goal", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnServiceLevelObjectiveProps<Set> { CfnServiceLevelObjectiveProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceLevelObjectiveProps<Set> { CfnServiceLevelObjectiveProps(put(self.0, "Name", value), Phase) }
     /// `RequestBasedSli`: `RequestBasedSli`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-requestbasedsli)
-    pub fn request_based_sli(self, value: impl Arg<service_level_objective::RequestBasedSli>) -> Self { Self(put(self.0, "RequestBasedSli", value.into_expr()), Phase) }
+    pub fn request_based_sli(self, value: impl Arg<service_level_objective::RequestBasedSli>) -> Self { Self(put(self.0, "RequestBasedSli", value), Phase) }
     /// `Sli`: `Sli`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-sli)
-    pub fn sli(self, value: impl Arg<service_level_objective::Sli>) -> Self { Self(put(self.0, "Sli", value.into_expr()), Phase) }
+    pub fn sli(self, value: impl Arg<service_level_objective::Sli>) -> Self { Self(put(self.0, "Sli", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnServiceLevelObjectiveProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationSignals::ServiceLevelObjective`.
@@ -124,7 +124,7 @@ impl BurnRateConfiguration {
 }
 impl<R0> BurnRateConfiguration<R0> {
     /// `LookBackWindowMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-burnrateconfiguration.html#cfn-applicationsignals-servicelevelobjective-burnrateconfiguration-lookbackwindowminutes)
-    pub fn look_back_window_minutes(self, value: impl Arg<i64>) -> BurnRateConfiguration<Set> { BurnRateConfiguration(put(self.0, "LookBackWindowMinutes", value.into_expr()), Phase) }
+    pub fn look_back_window_minutes(self, value: impl Arg<i64>) -> BurnRateConfiguration<Set> { BurnRateConfiguration(put(self.0, "LookBackWindowMinutes", value), Phase) }
 }
 impl Done for BurnRateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CalendarInterval` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-calendarinterval.html)
@@ -135,11 +135,11 @@ impl CalendarInterval {
 }
 impl<R0, R1, R2> CalendarInterval<R0, R1, R2> {
     /// `Duration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-calendarinterval.html#cfn-applicationsignals-servicelevelobjective-calendarinterval-duration)
-    pub fn duration(self, value: impl Arg<i64>) -> CalendarInterval<Set, R1, R2> { CalendarInterval(put(self.0, "Duration", value.into_expr()), Phase) }
+    pub fn duration(self, value: impl Arg<i64>) -> CalendarInterval<Set, R1, R2> { CalendarInterval(put(self.0, "Duration", value), Phase) }
     /// `DurationUnit`: `DurationUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-calendarinterval.html#cfn-applicationsignals-servicelevelobjective-calendarinterval-durationunit)
-    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> CalendarInterval<R0, Set, R2> { CalendarInterval(put(self.0, "DurationUnit", value.into_expr()), Phase) }
+    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> CalendarInterval<R0, Set, R2> { CalendarInterval(put(self.0, "DurationUnit", value), Phase) }
     /// `StartTime`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-calendarinterval.html#cfn-applicationsignals-servicelevelobjective-calendarinterval-starttime)
-    pub fn start_time(self, value: impl Arg<i64>) -> CalendarInterval<R0, R1, Set> { CalendarInterval(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<i64>) -> CalendarInterval<R0, R1, Set> { CalendarInterval(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for CalendarInterval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeSliComponent` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositeslicomponent.html)
@@ -150,7 +150,7 @@ impl CompositeSliComponent {
 }
 impl<R0> CompositeSliComponent<R0> {
     /// `OperationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositeslicomponent.html#cfn-applicationsignals-servicelevelobjective-compositeslicomponent-operationname)
-    pub fn operation_name(self, value: impl Arg<str>) -> CompositeSliComponent<Set> { CompositeSliComponent(put(self.0, "OperationName", value.into_expr()), Phase) }
+    pub fn operation_name(self, value: impl Arg<str>) -> CompositeSliComponent<Set> { CompositeSliComponent(put(self.0, "OperationName", value), Phase) }
 }
 impl Done for CompositeSliComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeSliConfig` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositesliconfig.html)
@@ -161,9 +161,9 @@ impl CompositeSliConfig {
 }
 impl<R0> CompositeSliConfig<R0> {
     /// `CompositeSliComponents`: list of `CompositeSliComponent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositesliconfig.html#cfn-applicationsignals-servicelevelobjective-compositesliconfig-compositeslicomponents)
-    pub fn composite_sli_components(self, value: impl Arg<Arr<CompositeSliComponent>>) -> Self { Self(put(self.0, "CompositeSliComponents", value.into_expr()), Phase) }
+    pub fn composite_sli_components(self, value: impl Arg<Arr<CompositeSliComponent>>) -> Self { Self(put(self.0, "CompositeSliComponents", value), Phase) }
     /// `SelectionConfig`: `SelectionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositesliconfig.html#cfn-applicationsignals-servicelevelobjective-compositesliconfig-selectionconfig)
-    pub fn selection_config(self, value: impl Arg<SelectionConfig>) -> CompositeSliConfig<Set> { CompositeSliConfig(put(self.0, "SelectionConfig", value.into_expr()), Phase) }
+    pub fn selection_config(self, value: impl Arg<SelectionConfig>) -> CompositeSliConfig<Set> { CompositeSliConfig(put(self.0, "SelectionConfig", value), Phase) }
 }
 impl Done for CompositeSliConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DependencyConfig` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dependencyconfig.html)
@@ -174,9 +174,9 @@ impl DependencyConfig {
 }
 impl<R0, R1> DependencyConfig<R0, R1> {
     /// `DependencyKeyAttributes`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dependencyconfig.html#cfn-applicationsignals-servicelevelobjective-dependencyconfig-dependencykeyattributes)
-    pub fn dependency_key_attributes(self, value: impl Arg<Dict<str>>) -> DependencyConfig<Set, R1> { DependencyConfig(put(self.0, "DependencyKeyAttributes", value.into_expr()), Phase) }
+    pub fn dependency_key_attributes(self, value: impl Arg<Dict<str>>) -> DependencyConfig<Set, R1> { DependencyConfig(put(self.0, "DependencyKeyAttributes", value), Phase) }
     /// `DependencyOperationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dependencyconfig.html#cfn-applicationsignals-servicelevelobjective-dependencyconfig-dependencyoperationname)
-    pub fn dependency_operation_name(self, value: impl Arg<str>) -> DependencyConfig<R0, Set> { DependencyConfig(put(self.0, "DependencyOperationName", value.into_expr()), Phase) }
+    pub fn dependency_operation_name(self, value: impl Arg<str>) -> DependencyConfig<R0, Set> { DependencyConfig(put(self.0, "DependencyOperationName", value), Phase) }
 }
 impl Done for DependencyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dimension.html)
@@ -187,9 +187,9 @@ impl Dimension {
 }
 impl<R0, R1> Dimension<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dimension.html#cfn-applicationsignals-servicelevelobjective-dimension-name)
-    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dimension.html#cfn-applicationsignals-servicelevelobjective-dimension-value)
-    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExclusionWindow` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html)
@@ -200,13 +200,13 @@ impl ExclusionWindow {
 }
 impl<R0> ExclusionWindow<R0> {
     /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html#cfn-applicationsignals-servicelevelobjective-exclusionwindow-reason)
-    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value), Phase) }
     /// `RecurrenceRule`: `RecurrenceRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html#cfn-applicationsignals-servicelevelobjective-exclusionwindow-recurrencerule)
-    pub fn recurrence_rule(self, value: impl Arg<RecurrenceRule>) -> Self { Self(put(self.0, "RecurrenceRule", value.into_expr()), Phase) }
+    pub fn recurrence_rule(self, value: impl Arg<RecurrenceRule>) -> Self { Self(put(self.0, "RecurrenceRule", value), Phase) }
     /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html#cfn-applicationsignals-servicelevelobjective-exclusionwindow-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
     /// `Window`: `Window`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html#cfn-applicationsignals-servicelevelobjective-exclusionwindow-window)
-    pub fn window(self, value: impl Arg<Window>) -> ExclusionWindow<Set> { ExclusionWindow(put(self.0, "Window", value.into_expr()), Phase) }
+    pub fn window(self, value: impl Arg<Window>) -> ExclusionWindow<Set> { ExclusionWindow(put(self.0, "Window", value), Phase) }
 }
 impl Done for ExclusionWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Goal` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-goal.html)
@@ -215,11 +215,11 @@ impl Goal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttainmentGoal`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-goal.html#cfn-applicationsignals-servicelevelobjective-goal-attainmentgoal)
-    pub fn attainment_goal(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AttainmentGoal", value.into_expr())) }
+    pub fn attainment_goal(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AttainmentGoal", value)) }
     /// `Interval`: `Interval`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-goal.html#cfn-applicationsignals-servicelevelobjective-goal-interval)
-    pub fn interval(self, value: impl Arg<Interval>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<Interval>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `WarningThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-goal.html#cfn-applicationsignals-servicelevelobjective-goal-warningthreshold)
-    pub fn warning_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "WarningThreshold", value.into_expr())) }
+    pub fn warning_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "WarningThreshold", value)) }
 }
 impl Done for Goal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Interval` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-interval.html)
@@ -228,9 +228,9 @@ impl Interval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CalendarInterval`: `CalendarInterval`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-interval.html#cfn-applicationsignals-servicelevelobjective-interval-calendarinterval)
-    pub fn calendar_interval(self, value: impl Arg<CalendarInterval>) -> Self { Self(put(self.0, "CalendarInterval", value.into_expr())) }
+    pub fn calendar_interval(self, value: impl Arg<CalendarInterval>) -> Self { Self(put(self.0, "CalendarInterval", value)) }
     /// `RollingInterval`: `RollingInterval`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-interval.html#cfn-applicationsignals-servicelevelobjective-interval-rollinginterval)
-    pub fn rolling_interval(self, value: impl Arg<RollingInterval>) -> Self { Self(put(self.0, "RollingInterval", value.into_expr())) }
+    pub fn rolling_interval(self, value: impl Arg<RollingInterval>) -> Self { Self(put(self.0, "RollingInterval", value)) }
 }
 impl Done for Interval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metric.html)
@@ -239,11 +239,11 @@ impl Metric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `Dimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metric.html#cfn-applicationsignals-servicelevelobjective-metric-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metric.html#cfn-applicationsignals-servicelevelobjective-metric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metric.html#cfn-applicationsignals-servicelevelobjective-metric-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDataQuery` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html)
@@ -254,15 +254,15 @@ impl MetricDataQuery {
 }
 impl<R0> MetricDataQuery<R0> {
     /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value), Phase) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-id)
-    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value), Phase) }
     /// `MetricStat`: `MetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-metricstat)
-    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
+    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value), Phase) }
     /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-returndata)
-    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricSource` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricsource.html)
@@ -273,9 +273,9 @@ impl MetricSource {
 }
 impl<R0> MetricSource<R0> {
     /// `MetricSourceAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricsource.html#cfn-applicationsignals-servicelevelobjective-metricsource-metricsourceattributes)
-    pub fn metric_source_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "MetricSourceAttributes", value.into_expr()), Phase) }
+    pub fn metric_source_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "MetricSourceAttributes", value), Phase) }
     /// `MetricSourceKeyAttributes`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricsource.html#cfn-applicationsignals-servicelevelobjective-metricsource-metricsourcekeyattributes)
-    pub fn metric_source_key_attributes(self, value: impl Arg<Dict<str>>) -> MetricSource<Set> { MetricSource(put(self.0, "MetricSourceKeyAttributes", value.into_expr()), Phase) }
+    pub fn metric_source_key_attributes(self, value: impl Arg<Dict<str>>) -> MetricSource<Set> { MetricSource(put(self.0, "MetricSourceKeyAttributes", value), Phase) }
 }
 impl Done for MetricSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStat` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html)
@@ -286,13 +286,13 @@ impl MetricStat {
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
     /// `Metric`: `Metric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html#cfn-applicationsignals-servicelevelobjective-metricstat-metric)
-    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value), Phase) }
     /// `Period`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html#cfn-applicationsignals-servicelevelobjective-metricstat-period)
-    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value), Phase) }
     /// `Stat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html#cfn-applicationsignals-servicelevelobjective-metricstat-stat)
-    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html#cfn-applicationsignals-servicelevelobjective-metricstat-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoredRequestCountMetric` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-monitoredrequestcountmetric.html)
@@ -301,9 +301,9 @@ impl MonitoredRequestCountMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BadCountMetric`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-monitoredrequestcountmetric.html#cfn-applicationsignals-servicelevelobjective-monitoredrequestcountmetric-badcountmetric)
-    pub fn bad_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "BadCountMetric", value.into_expr())) }
+    pub fn bad_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "BadCountMetric", value)) }
     /// `GoodCountMetric`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-monitoredrequestcountmetric.html#cfn-applicationsignals-servicelevelobjective-monitoredrequestcountmetric-goodcountmetric)
-    pub fn good_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "GoodCountMetric", value.into_expr())) }
+    pub fn good_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "GoodCountMetric", value)) }
 }
 impl Done for MonitoredRequestCountMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurrenceRule` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-recurrencerule.html)
@@ -314,7 +314,7 @@ impl RecurrenceRule {
 }
 impl<R0> RecurrenceRule<R0> {
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-recurrencerule.html#cfn-applicationsignals-servicelevelobjective-recurrencerule-expression)
-    pub fn expression(self, value: impl Arg<str>) -> RecurrenceRule<Set> { RecurrenceRule(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> RecurrenceRule<Set> { RecurrenceRule(put(self.0, "Expression", value), Phase) }
 }
 impl Done for RecurrenceRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestBasedSli` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedsli.html)
@@ -325,11 +325,11 @@ impl RequestBasedSli {
 }
 impl<R0> RequestBasedSli<R0> {
     /// `ComparisonOperator`: `ComparisonOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedsli.html#cfn-applicationsignals-servicelevelobjective-requestbasedsli-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value), Phase) }
     /// `MetricThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedsli.html#cfn-applicationsignals-servicelevelobjective-requestbasedsli-metricthreshold)
-    pub fn metric_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricThreshold", value.into_expr()), Phase) }
+    pub fn metric_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricThreshold", value), Phase) }
     /// `RequestBasedSliMetric`: `RequestBasedSliMetric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedsli.html#cfn-applicationsignals-servicelevelobjective-requestbasedsli-requestbasedslimetric)
-    pub fn request_based_sli_metric(self, value: impl Arg<RequestBasedSliMetric>) -> RequestBasedSli<Set> { RequestBasedSli(put(self.0, "RequestBasedSliMetric", value.into_expr()), Phase) }
+    pub fn request_based_sli_metric(self, value: impl Arg<RequestBasedSliMetric>) -> RequestBasedSli<Set> { RequestBasedSli(put(self.0, "RequestBasedSliMetric", value), Phase) }
 }
 impl Done for RequestBasedSli { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestBasedSliMetric` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html)
@@ -338,23 +338,23 @@ impl RequestBasedSliMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompositeSliConfig`: `CompositeSliConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-compositesliconfig)
-    pub fn composite_sli_config(self, value: impl Arg<CompositeSliConfig>) -> Self { Self(put(self.0, "CompositeSliConfig", value.into_expr())) }
+    pub fn composite_sli_config(self, value: impl Arg<CompositeSliConfig>) -> Self { Self(put(self.0, "CompositeSliConfig", value)) }
     /// `DependencyConfig`: `DependencyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-dependencyconfig)
-    pub fn dependency_config(self, value: impl Arg<DependencyConfig>) -> Self { Self(put(self.0, "DependencyConfig", value.into_expr())) }
+    pub fn dependency_config(self, value: impl Arg<DependencyConfig>) -> Self { Self(put(self.0, "DependencyConfig", value)) }
     /// `KeyAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-keyattributes)
-    pub fn key_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KeyAttributes", value.into_expr())) }
+    pub fn key_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KeyAttributes", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `MetricSource`: `MetricSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-metricsource)
-    pub fn metric_source(self, value: impl Arg<MetricSource>) -> Self { Self(put(self.0, "MetricSource", value.into_expr())) }
+    pub fn metric_source(self, value: impl Arg<MetricSource>) -> Self { Self(put(self.0, "MetricSource", value)) }
     /// `MetricType`: `MetricType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-metrictype)
-    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
+    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value)) }
     /// `MonitoredRequestCountMetric`: `MonitoredRequestCountMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-monitoredrequestcountmetric)
-    pub fn monitored_request_count_metric(self, value: impl Arg<MonitoredRequestCountMetric>) -> Self { Self(put(self.0, "MonitoredRequestCountMetric", value.into_expr())) }
+    pub fn monitored_request_count_metric(self, value: impl Arg<MonitoredRequestCountMetric>) -> Self { Self(put(self.0, "MonitoredRequestCountMetric", value)) }
     /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-operationname)
-    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value)) }
     /// `TotalRequestCountMetric`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-totalrequestcountmetric)
-    pub fn total_request_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "TotalRequestCountMetric", value.into_expr())) }
+    pub fn total_request_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "TotalRequestCountMetric", value)) }
 }
 impl Done for RequestBasedSliMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RollingInterval` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-rollinginterval.html)
@@ -365,9 +365,9 @@ impl RollingInterval {
 }
 impl<R0, R1> RollingInterval<R0, R1> {
     /// `Duration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-rollinginterval.html#cfn-applicationsignals-servicelevelobjective-rollinginterval-duration)
-    pub fn duration(self, value: impl Arg<i64>) -> RollingInterval<Set, R1> { RollingInterval(put(self.0, "Duration", value.into_expr()), Phase) }
+    pub fn duration(self, value: impl Arg<i64>) -> RollingInterval<Set, R1> { RollingInterval(put(self.0, "Duration", value), Phase) }
     /// `DurationUnit`: `DurationUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-rollinginterval.html#cfn-applicationsignals-servicelevelobjective-rollinginterval-durationunit)
-    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> RollingInterval<R0, Set> { RollingInterval(put(self.0, "DurationUnit", value.into_expr()), Phase) }
+    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> RollingInterval<R0, Set> { RollingInterval(put(self.0, "DurationUnit", value), Phase) }
 }
 impl Done for RollingInterval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelectionConfig` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-selectionconfig.html)
@@ -378,9 +378,9 @@ impl SelectionConfig {
 }
 impl<R0> SelectionConfig<R0> {
     /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-selectionconfig.html#cfn-applicationsignals-servicelevelobjective-selectionconfig-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-selectionconfig.html#cfn-applicationsignals-servicelevelobjective-selectionconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SelectionConfig<Set> { SelectionConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SelectionConfig<Set> { SelectionConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for SelectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sli` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-sli.html)
@@ -391,11 +391,11 @@ impl Sli {
 }
 impl<R0, R1, R2> Sli<R0, R1, R2> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-sli.html#cfn-applicationsignals-servicelevelobjective-sli-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Sli<Set, R1, R2> { Sli(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Sli<Set, R1, R2> { Sli(put(self.0, "ComparisonOperator", value), Phase) }
     /// `MetricThreshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-sli.html#cfn-applicationsignals-servicelevelobjective-sli-metricthreshold)
-    pub fn metric_threshold(self, value: impl Arg<f64>) -> Sli<R0, Set, R2> { Sli(put(self.0, "MetricThreshold", value.into_expr()), Phase) }
+    pub fn metric_threshold(self, value: impl Arg<f64>) -> Sli<R0, Set, R2> { Sli(put(self.0, "MetricThreshold", value), Phase) }
     /// `SliMetric`: `SliMetric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-sli.html#cfn-applicationsignals-servicelevelobjective-sli-slimetric)
-    pub fn sli_metric(self, value: impl Arg<SliMetric>) -> Sli<R0, R1, Set> { Sli(put(self.0, "SliMetric", value.into_expr()), Phase) }
+    pub fn sli_metric(self, value: impl Arg<SliMetric>) -> Sli<R0, R1, Set> { Sli(put(self.0, "SliMetric", value), Phase) }
 }
 impl Done for Sli { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SliMetric` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html)
@@ -404,25 +404,25 @@ impl SliMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompositeSliConfig`: `CompositeSliConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-compositesliconfig)
-    pub fn composite_sli_config(self, value: impl Arg<CompositeSliConfig>) -> Self { Self(put(self.0, "CompositeSliConfig", value.into_expr())) }
+    pub fn composite_sli_config(self, value: impl Arg<CompositeSliConfig>) -> Self { Self(put(self.0, "CompositeSliConfig", value)) }
     /// `DependencyConfig`: `DependencyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-dependencyconfig)
-    pub fn dependency_config(self, value: impl Arg<DependencyConfig>) -> Self { Self(put(self.0, "DependencyConfig", value.into_expr())) }
+    pub fn dependency_config(self, value: impl Arg<DependencyConfig>) -> Self { Self(put(self.0, "DependencyConfig", value)) }
     /// `KeyAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-keyattributes)
-    pub fn key_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KeyAttributes", value.into_expr())) }
+    pub fn key_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KeyAttributes", value)) }
     /// `MetricDataQueries`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-metricdataqueries)
-    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "MetricDataQueries", value.into_expr())) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "MetricDataQueries", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `MetricSource`: `MetricSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-metricsource)
-    pub fn metric_source(self, value: impl Arg<MetricSource>) -> Self { Self(put(self.0, "MetricSource", value.into_expr())) }
+    pub fn metric_source(self, value: impl Arg<MetricSource>) -> Self { Self(put(self.0, "MetricSource", value)) }
     /// `MetricType`: `MetricType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-metrictype)
-    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
+    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value)) }
     /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-operationname)
-    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value)) }
     /// `PeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-periodseconds)
-    pub fn period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeriodSeconds", value.into_expr())) }
+    pub fn period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeriodSeconds", value)) }
     /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value)) }
 }
 impl Done for SliMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Window` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-window.html)
@@ -433,9 +433,9 @@ impl Window {
 }
 impl<R0, R1> Window<R0, R1> {
     /// `Duration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-window.html#cfn-applicationsignals-servicelevelobjective-window-duration)
-    pub fn duration(self, value: impl Arg<i64>) -> Window<Set, R1> { Window(put(self.0, "Duration", value.into_expr()), Phase) }
+    pub fn duration(self, value: impl Arg<i64>) -> Window<Set, R1> { Window(put(self.0, "Duration", value), Phase) }
     /// `DurationUnit`: `DurationUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-window.html#cfn-applicationsignals-servicelevelobjective-window-durationunit)
-    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> Window<R0, Set> { Window(put(self.0, "DurationUnit", value.into_expr()), Phase) }
+    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> Window<R0, Set> { Window(put(self.0, "DurationUnit", value), Phase) }
 }
 impl Done for Window { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.

@@ -39,17 +39,17 @@ impl CfnGatewayRouteProps {
 }
 impl<R0, R1, R2> CfnGatewayRouteProps<R0, R1, R2> {
     /// `GatewayRouteName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-gatewayroutename)
-    pub fn gateway_route_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayRouteName", value.into_expr()), Phase) }
+    pub fn gateway_route_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayRouteName", value), Phase) }
     /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-meshname)
-    pub fn mesh_name(self, value: impl Arg<str>) -> CfnGatewayRouteProps<Set, R1, R2> { CfnGatewayRouteProps(put(self.0, "MeshName", value.into_expr()), Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnGatewayRouteProps<Set, R1, R2> { CfnGatewayRouteProps(put(self.0, "MeshName", value), Phase) }
     /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-meshowner)
-    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value), Phase) }
     /// `Spec`: `GatewayRouteSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-spec)
-    pub fn spec(self, value: impl Arg<gateway_route::GatewayRouteSpec>) -> CfnGatewayRouteProps<R0, Set, R2> { CfnGatewayRouteProps(put(self.0, "Spec", value.into_expr()), Phase) }
+    pub fn spec(self, value: impl Arg<gateway_route::GatewayRouteSpec>) -> CfnGatewayRouteProps<R0, Set, R2> { CfnGatewayRouteProps(put(self.0, "Spec", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualGatewayName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-virtualgatewayname)
-    pub fn virtual_gateway_name(self, value: impl Arg<str>) -> CfnGatewayRouteProps<R0, R1, Set> { CfnGatewayRouteProps(put(self.0, "VirtualGatewayName", value.into_expr()), Phase) }
+    pub fn virtual_gateway_name(self, value: impl Arg<str>) -> CfnGatewayRouteProps<R0, R1, Set> { CfnGatewayRouteProps(put(self.0, "VirtualGatewayName", value), Phase) }
 }
 impl Done for CfnGatewayRouteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::GatewayRoute`.
@@ -61,9 +61,9 @@ impl GatewayRouteHostnameMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamematch.html#cfn-appmesh-gatewayroute-gatewayroutehostnamematch-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamematch.html#cfn-appmesh-gatewayroute-gatewayroutehostnamematch-suffix)
-    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value)) }
 }
 impl Done for GatewayRouteHostnameMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteHostnameRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamerewrite.html)
@@ -72,7 +72,7 @@ impl GatewayRouteHostnameRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultTargetHostname`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamerewrite.html#cfn-appmesh-gatewayroute-gatewayroutehostnamerewrite-defaulttargethostname)
-    pub fn default_target_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultTargetHostname", value.into_expr())) }
+    pub fn default_target_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultTargetHostname", value)) }
 }
 impl Done for GatewayRouteHostnameRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteMetadataMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html)
@@ -81,15 +81,15 @@ impl GatewayRouteMetadataMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `Range`: `GatewayRouteRangeMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-range)
-    pub fn range(self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
+    pub fn range(self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { Self(put(self.0, "Range", value)) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
     /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-suffix)
-    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value)) }
 }
 impl Done for GatewayRouteMetadataMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteRangeMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayrouterangematch.html)
@@ -100,9 +100,9 @@ impl GatewayRouteRangeMatch {
 }
 impl<R0, R1> GatewayRouteRangeMatch<R0, R1> {
     /// `End`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayrouterangematch.html#cfn-appmesh-gatewayroute-gatewayrouterangematch-end)
-    pub fn end(self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<Set, R1> { GatewayRouteRangeMatch(put(self.0, "End", value.into_expr()), Phase) }
+    pub fn end(self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<Set, R1> { GatewayRouteRangeMatch(put(self.0, "End", value), Phase) }
     /// `Start`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayrouterangematch.html#cfn-appmesh-gatewayroute-gatewayrouterangematch-start)
-    pub fn start(self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<R0, Set> { GatewayRouteRangeMatch(put(self.0, "Start", value.into_expr()), Phase) }
+    pub fn start(self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<R0, Set> { GatewayRouteRangeMatch(put(self.0, "Start", value), Phase) }
 }
 impl Done for GatewayRouteRangeMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteSpec` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html)
@@ -111,13 +111,13 @@ impl GatewayRouteSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GrpcRoute`: `GrpcGatewayRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html#cfn-appmesh-gatewayroute-gatewayroutespec-grpcroute)
-    pub fn grpc_route(self, value: impl Arg<GrpcGatewayRoute>) -> Self { Self(put(self.0, "GrpcRoute", value.into_expr())) }
+    pub fn grpc_route(self, value: impl Arg<GrpcGatewayRoute>) -> Self { Self(put(self.0, "GrpcRoute", value)) }
     /// `Http2Route`: `HttpGatewayRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html#cfn-appmesh-gatewayroute-gatewayroutespec-http2route)
-    pub fn http2_route(self, value: impl Arg<HttpGatewayRoute>) -> Self { Self(put(self.0, "Http2Route", value.into_expr())) }
+    pub fn http2_route(self, value: impl Arg<HttpGatewayRoute>) -> Self { Self(put(self.0, "Http2Route", value)) }
     /// `HttpRoute`: `HttpGatewayRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html#cfn-appmesh-gatewayroute-gatewayroutespec-httproute)
-    pub fn http_route(self, value: impl Arg<HttpGatewayRoute>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
+    pub fn http_route(self, value: impl Arg<HttpGatewayRoute>) -> Self { Self(put(self.0, "HttpRoute", value)) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html#cfn-appmesh-gatewayroute-gatewayroutespec-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value)) }
 }
 impl Done for GatewayRouteSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteTarget` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutetarget.html)
@@ -128,9 +128,9 @@ impl GatewayRouteTarget {
 }
 impl<R0> GatewayRouteTarget<R0> {
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutetarget.html#cfn-appmesh-gatewayroute-gatewayroutetarget-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `VirtualService`: `GatewayRouteVirtualService`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutetarget.html#cfn-appmesh-gatewayroute-gatewayroutetarget-virtualservice)
-    pub fn virtual_service(self, value: impl Arg<GatewayRouteVirtualService>) -> GatewayRouteTarget<Set> { GatewayRouteTarget(put(self.0, "VirtualService", value.into_expr()), Phase) }
+    pub fn virtual_service(self, value: impl Arg<GatewayRouteVirtualService>) -> GatewayRouteTarget<Set> { GatewayRouteTarget(put(self.0, "VirtualService", value), Phase) }
 }
 impl Done for GatewayRouteTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteVirtualService` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutevirtualservice.html)
@@ -141,7 +141,7 @@ impl GatewayRouteVirtualService {
 }
 impl<R0> GatewayRouteVirtualService<R0> {
     /// `VirtualServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutevirtualservice.html#cfn-appmesh-gatewayroute-gatewayroutevirtualservice-virtualservicename)
-    pub fn virtual_service_name(self, value: impl Arg<str>) -> GatewayRouteVirtualService<Set> { GatewayRouteVirtualService(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
+    pub fn virtual_service_name(self, value: impl Arg<str>) -> GatewayRouteVirtualService<Set> { GatewayRouteVirtualService(put(self.0, "VirtualServiceName", value), Phase) }
 }
 impl Done for GatewayRouteVirtualService { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRoute` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroute.html)
@@ -152,9 +152,9 @@ impl GrpcGatewayRoute {
 }
 impl<R0, R1> GrpcGatewayRoute<R0, R1> {
     /// `Action`: `GrpcGatewayRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroute.html#cfn-appmesh-gatewayroute-grpcgatewayroute-action)
-    pub fn action(self, value: impl Arg<GrpcGatewayRouteAction>) -> GrpcGatewayRoute<Set, R1> { GrpcGatewayRoute(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<GrpcGatewayRouteAction>) -> GrpcGatewayRoute<Set, R1> { GrpcGatewayRoute(put(self.0, "Action", value), Phase) }
     /// `Match`: `GrpcGatewayRouteMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroute.html#cfn-appmesh-gatewayroute-grpcgatewayroute-match)
-    pub fn match_(self, value: impl Arg<GrpcGatewayRouteMatch>) -> GrpcGatewayRoute<R0, Set> { GrpcGatewayRoute(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<GrpcGatewayRouteMatch>) -> GrpcGatewayRoute<R0, Set> { GrpcGatewayRoute(put(self.0, "Match", value), Phase) }
 }
 impl Done for GrpcGatewayRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRouteAction` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouteaction.html)
@@ -165,9 +165,9 @@ impl GrpcGatewayRouteAction {
 }
 impl<R0> GrpcGatewayRouteAction<R0> {
     /// `Rewrite`: `GrpcGatewayRouteRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouteaction.html#cfn-appmesh-gatewayroute-grpcgatewayrouteaction-rewrite)
-    pub fn rewrite(self, value: impl Arg<GrpcGatewayRouteRewrite>) -> Self { Self(put(self.0, "Rewrite", value.into_expr()), Phase) }
+    pub fn rewrite(self, value: impl Arg<GrpcGatewayRouteRewrite>) -> Self { Self(put(self.0, "Rewrite", value), Phase) }
     /// `Target`: `GatewayRouteTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouteaction.html#cfn-appmesh-gatewayroute-grpcgatewayrouteaction-target)
-    pub fn target(self, value: impl Arg<GatewayRouteTarget>) -> GrpcGatewayRouteAction<Set> { GrpcGatewayRouteAction(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<GatewayRouteTarget>) -> GrpcGatewayRouteAction<Set> { GrpcGatewayRouteAction(put(self.0, "Target", value), Phase) }
 }
 impl Done for GrpcGatewayRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRouteMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html)
@@ -176,13 +176,13 @@ impl GrpcGatewayRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hostname`: `GatewayRouteHostnameMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html#cfn-appmesh-gatewayroute-grpcgatewayroutematch-hostname)
-    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
+    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { Self(put(self.0, "Hostname", value)) }
     /// `Metadata`: list of `GrpcGatewayRouteMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html#cfn-appmesh-gatewayroute-grpcgatewayroutematch-metadata)
-    pub fn metadata(self, value: impl Arg<Arr<GrpcGatewayRouteMetadata>>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
+    pub fn metadata(self, value: impl Arg<Arr<GrpcGatewayRouteMetadata>>) -> Self { Self(put(self.0, "Metadata", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html#cfn-appmesh-gatewayroute-grpcgatewayroutematch-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html#cfn-appmesh-gatewayroute-grpcgatewayroutematch-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value)) }
 }
 impl Done for GrpcGatewayRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRouteMetadata` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutemetadata.html)
@@ -193,11 +193,11 @@ impl GrpcGatewayRouteMetadata {
 }
 impl<R0> GrpcGatewayRouteMetadata<R0> {
     /// `Invert`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutemetadata.html#cfn-appmesh-gatewayroute-grpcgatewayroutemetadata-invert)
-    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
+    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value), Phase) }
     /// `Match`: `GatewayRouteMetadataMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutemetadata.html#cfn-appmesh-gatewayroute-grpcgatewayroutemetadata-match)
-    pub fn match_(self, value: impl Arg<GatewayRouteMetadataMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<GatewayRouteMetadataMatch>) -> Self { Self(put(self.0, "Match", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutemetadata.html#cfn-appmesh-gatewayroute-grpcgatewayroutemetadata-name)
-    pub fn name(self, value: impl Arg<str>) -> GrpcGatewayRouteMetadata<Set> { GrpcGatewayRouteMetadata(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GrpcGatewayRouteMetadata<Set> { GrpcGatewayRouteMetadata(put(self.0, "Name", value), Phase) }
 }
 impl Done for GrpcGatewayRouteMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRouteRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouterewrite.html)
@@ -206,7 +206,7 @@ impl GrpcGatewayRouteRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hostname`: `GatewayRouteHostnameRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouterewrite.html#cfn-appmesh-gatewayroute-grpcgatewayrouterewrite-hostname)
-    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
+    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { Self(put(self.0, "Hostname", value)) }
 }
 impl Done for GrpcGatewayRouteRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRoute` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroute.html)
@@ -217,9 +217,9 @@ impl HttpGatewayRoute {
 }
 impl<R0, R1> HttpGatewayRoute<R0, R1> {
     /// `Action`: `HttpGatewayRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroute.html#cfn-appmesh-gatewayroute-httpgatewayroute-action)
-    pub fn action(self, value: impl Arg<HttpGatewayRouteAction>) -> HttpGatewayRoute<Set, R1> { HttpGatewayRoute(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<HttpGatewayRouteAction>) -> HttpGatewayRoute<Set, R1> { HttpGatewayRoute(put(self.0, "Action", value), Phase) }
     /// `Match`: `HttpGatewayRouteMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroute.html#cfn-appmesh-gatewayroute-httpgatewayroute-match)
-    pub fn match_(self, value: impl Arg<HttpGatewayRouteMatch>) -> HttpGatewayRoute<R0, Set> { HttpGatewayRoute(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<HttpGatewayRouteMatch>) -> HttpGatewayRoute<R0, Set> { HttpGatewayRoute(put(self.0, "Match", value), Phase) }
 }
 impl Done for HttpGatewayRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteAction` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteaction.html)
@@ -230,9 +230,9 @@ impl HttpGatewayRouteAction {
 }
 impl<R0> HttpGatewayRouteAction<R0> {
     /// `Rewrite`: `HttpGatewayRouteRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteaction.html#cfn-appmesh-gatewayroute-httpgatewayrouteaction-rewrite)
-    pub fn rewrite(self, value: impl Arg<HttpGatewayRouteRewrite>) -> Self { Self(put(self.0, "Rewrite", value.into_expr()), Phase) }
+    pub fn rewrite(self, value: impl Arg<HttpGatewayRouteRewrite>) -> Self { Self(put(self.0, "Rewrite", value), Phase) }
     /// `Target`: `GatewayRouteTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteaction.html#cfn-appmesh-gatewayroute-httpgatewayrouteaction-target)
-    pub fn target(self, value: impl Arg<GatewayRouteTarget>) -> HttpGatewayRouteAction<Set> { HttpGatewayRouteAction(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<GatewayRouteTarget>) -> HttpGatewayRouteAction<Set> { HttpGatewayRouteAction(put(self.0, "Target", value), Phase) }
 }
 impl Done for HttpGatewayRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteHeader` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheader.html)
@@ -243,11 +243,11 @@ impl HttpGatewayRouteHeader {
 }
 impl<R0> HttpGatewayRouteHeader<R0> {
     /// `Invert`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheader.html#cfn-appmesh-gatewayroute-httpgatewayrouteheader-invert)
-    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
+    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value), Phase) }
     /// `Match`: `HttpGatewayRouteHeaderMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheader.html#cfn-appmesh-gatewayroute-httpgatewayrouteheader-match)
-    pub fn match_(self, value: impl Arg<HttpGatewayRouteHeaderMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<HttpGatewayRouteHeaderMatch>) -> Self { Self(put(self.0, "Match", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheader.html#cfn-appmesh-gatewayroute-httpgatewayrouteheader-name)
-    pub fn name(self, value: impl Arg<str>) -> HttpGatewayRouteHeader<Set> { HttpGatewayRouteHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> HttpGatewayRouteHeader<Set> { HttpGatewayRouteHeader(put(self.0, "Name", value), Phase) }
 }
 impl Done for HttpGatewayRouteHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteHeaderMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html)
@@ -256,15 +256,15 @@ impl HttpGatewayRouteHeaderMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `Range`: `GatewayRouteRangeMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-range)
-    pub fn range(self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
+    pub fn range(self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { Self(put(self.0, "Range", value)) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
     /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-suffix)
-    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value)) }
 }
 impl Done for HttpGatewayRouteHeaderMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html)
@@ -273,19 +273,19 @@ impl HttpGatewayRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Headers`: list of `HttpGatewayRouteHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-headers)
-    pub fn headers(self, value: impl Arg<Arr<HttpGatewayRouteHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
+    pub fn headers(self, value: impl Arg<Arr<HttpGatewayRouteHeader>>) -> Self { Self(put(self.0, "Headers", value)) }
     /// `Hostname`: `GatewayRouteHostnameMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-hostname)
-    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
+    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { Self(put(self.0, "Hostname", value)) }
     /// `Method`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-method)
-    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value)) }
     /// `Path`: `HttpPathMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-path)
-    pub fn path(self, value: impl Arg<HttpPathMatch>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<HttpPathMatch>) -> Self { Self(put(self.0, "Path", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `QueryParameters`: list of `QueryParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-queryparameters)
-    pub fn query_parameters(self, value: impl Arg<Arr<QueryParameter>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr())) }
+    pub fn query_parameters(self, value: impl Arg<Arr<QueryParameter>>) -> Self { Self(put(self.0, "QueryParameters", value)) }
 }
 impl Done for HttpGatewayRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRoutePathRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutepathrewrite.html)
@@ -294,7 +294,7 @@ impl HttpGatewayRoutePathRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutepathrewrite.html#cfn-appmesh-gatewayroute-httpgatewayroutepathrewrite-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
 }
 impl Done for HttpGatewayRoutePathRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRoutePrefixRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteprefixrewrite.html)
@@ -303,9 +303,9 @@ impl HttpGatewayRoutePrefixRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteprefixrewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouteprefixrewrite-defaultprefix)
-    pub fn default_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultPrefix", value.into_expr())) }
+    pub fn default_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultPrefix", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteprefixrewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouteprefixrewrite-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for HttpGatewayRoutePrefixRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouterewrite.html)
@@ -314,11 +314,11 @@ impl HttpGatewayRouteRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hostname`: `GatewayRouteHostnameRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouterewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouterewrite-hostname)
-    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
+    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { Self(put(self.0, "Hostname", value)) }
     /// `Path`: `HttpGatewayRoutePathRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouterewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouterewrite-path)
-    pub fn path(self, value: impl Arg<HttpGatewayRoutePathRewrite>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<HttpGatewayRoutePathRewrite>) -> Self { Self(put(self.0, "Path", value)) }
     /// `Prefix`: `HttpGatewayRoutePrefixRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouterewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouterewrite-prefix)
-    pub fn prefix(self, value: impl Arg<HttpGatewayRoutePrefixRewrite>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<HttpGatewayRoutePrefixRewrite>) -> Self { Self(put(self.0, "Prefix", value)) }
 }
 impl Done for HttpGatewayRouteRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpPathMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httppathmatch.html)
@@ -327,9 +327,9 @@ impl HttpPathMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httppathmatch.html#cfn-appmesh-gatewayroute-httppathmatch-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httppathmatch.html#cfn-appmesh-gatewayroute-httppathmatch-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
 }
 impl Done for HttpPathMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpQueryParameterMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpqueryparametermatch.html)
@@ -338,7 +338,7 @@ impl HttpQueryParameterMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpqueryparametermatch.html#cfn-appmesh-gatewayroute-httpqueryparametermatch-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
 }
 impl Done for HttpQueryParameterMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryParameter` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-queryparameter.html)
@@ -349,9 +349,9 @@ impl QueryParameter {
 }
 impl<R0> QueryParameter<R0> {
     /// `Match`: `HttpQueryParameterMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-queryparameter.html#cfn-appmesh-gatewayroute-queryparameter-match)
-    pub fn match_(self, value: impl Arg<HttpQueryParameterMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<HttpQueryParameterMatch>) -> Self { Self(put(self.0, "Match", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-queryparameter.html#cfn-appmesh-gatewayroute-queryparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -384,11 +384,11 @@ impl CfnMeshProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MeshName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#cfn-appmesh-mesh-meshname)
-    pub fn mesh_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshName", value.into_expr())) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshName", value)) }
     /// `Spec`: `MeshSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#cfn-appmesh-mesh-spec)
-    pub fn spec(self, value: impl Arg<mesh::MeshSpec>) -> Self { Self(put(self.0, "Spec", value.into_expr())) }
+    pub fn spec(self, value: impl Arg<mesh::MeshSpec>) -> Self { Self(put(self.0, "Spec", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#cfn-appmesh-mesh-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnMeshProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::Mesh`.
@@ -402,7 +402,7 @@ impl EgressFilter {
 }
 impl<R0> EgressFilter<R0> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-egressfilter.html#cfn-appmesh-mesh-egressfilter-type)
-    pub fn type_(self, value: impl Arg<str>) -> EgressFilter<Set> { EgressFilter(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EgressFilter<Set> { EgressFilter(put(self.0, "Type", value), Phase) }
 }
 impl Done for EgressFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MeshServiceDiscovery` of `AWS::AppMesh::Mesh`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshservicediscovery.html)
@@ -411,7 +411,7 @@ impl MeshServiceDiscovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshservicediscovery.html#cfn-appmesh-mesh-meshservicediscovery-ippreference)
-    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr())) }
+    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value)) }
 }
 impl Done for MeshServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MeshSpec` of `AWS::AppMesh::Mesh`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshspec.html)
@@ -420,9 +420,9 @@ impl MeshSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EgressFilter`: `EgressFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshspec.html#cfn-appmesh-mesh-meshspec-egressfilter)
-    pub fn egress_filter(self, value: impl Arg<EgressFilter>) -> Self { Self(put(self.0, "EgressFilter", value.into_expr())) }
+    pub fn egress_filter(self, value: impl Arg<EgressFilter>) -> Self { Self(put(self.0, "EgressFilter", value)) }
     /// `ServiceDiscovery`: `MeshServiceDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshspec.html#cfn-appmesh-mesh-meshspec-servicediscovery)
-    pub fn service_discovery(self, value: impl Arg<MeshServiceDiscovery>) -> Self { Self(put(self.0, "ServiceDiscovery", value.into_expr())) }
+    pub fn service_discovery(self, value: impl Arg<MeshServiceDiscovery>) -> Self { Self(put(self.0, "ServiceDiscovery", value)) }
 }
 impl Done for MeshSpec { fn into_props(self) -> Bag { self.0 } }
 }
@@ -461,17 +461,17 @@ impl CfnRouteProps {
 }
 impl<R0, R1, R2> CfnRouteProps<R0, R1, R2> {
     /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-meshname)
-    pub fn mesh_name(self, value: impl Arg<str>) -> CfnRouteProps<Set, R1, R2> { CfnRouteProps(put(self.0, "MeshName", value.into_expr()), Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnRouteProps<Set, R1, R2> { CfnRouteProps(put(self.0, "MeshName", value), Phase) }
     /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-meshowner)
-    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value), Phase) }
     /// `RouteName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-routename)
-    pub fn route_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteName", value.into_expr()), Phase) }
+    pub fn route_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteName", value), Phase) }
     /// `Spec`: `RouteSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-spec)
-    pub fn spec(self, value: impl Arg<route::RouteSpec>) -> CfnRouteProps<R0, Set, R2> { CfnRouteProps(put(self.0, "Spec", value.into_expr()), Phase) }
+    pub fn spec(self, value: impl Arg<route::RouteSpec>) -> CfnRouteProps<R0, Set, R2> { CfnRouteProps(put(self.0, "Spec", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualRouterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-virtualroutername)
-    pub fn virtual_router_name(self, value: impl Arg<str>) -> CfnRouteProps<R0, R1, Set> { CfnRouteProps(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
+    pub fn virtual_router_name(self, value: impl Arg<str>) -> CfnRouteProps<R0, R1, Set> { CfnRouteProps(put(self.0, "VirtualRouterName", value), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::Route`.
@@ -485,9 +485,9 @@ impl Duration {
 }
 impl<R0, R1> Duration<R0, R1> {
     /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-duration.html#cfn-appmesh-route-duration-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Duration<Set, R1> { Duration(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Duration<Set, R1> { Duration(put(self.0, "Unit", value), Phase) }
     /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-duration.html#cfn-appmesh-route-duration-value)
-    pub fn value(self, value: impl Arg<i64>) -> Duration<R0, Set> { Duration(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Duration<R0, Set> { Duration(put(self.0, "Value", value), Phase) }
 }
 impl Done for Duration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRetryPolicy` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html)
@@ -498,15 +498,15 @@ impl GrpcRetryPolicy {
 }
 impl<R0, R1> GrpcRetryPolicy<R0, R1> {
     /// `GrpcRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-grpcretryevents)
-    pub fn grpc_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GrpcRetryEvents", value.into_expr()), Phase) }
+    pub fn grpc_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GrpcRetryEvents", value), Phase) }
     /// `HttpRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-httpretryevents)
-    pub fn http_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HttpRetryEvents", value.into_expr()), Phase) }
+    pub fn http_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HttpRetryEvents", value), Phase) }
     /// `MaxRetries`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-maxretries)
-    pub fn max_retries(self, value: impl Arg<i64>) -> GrpcRetryPolicy<Set, R1> { GrpcRetryPolicy(put(self.0, "MaxRetries", value.into_expr()), Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> GrpcRetryPolicy<Set, R1> { GrpcRetryPolicy(put(self.0, "MaxRetries", value), Phase) }
     /// `PerRetryTimeout`: `Duration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-perretrytimeout)
-    pub fn per_retry_timeout(self, value: impl Arg<Duration>) -> GrpcRetryPolicy<R0, Set> { GrpcRetryPolicy(put(self.0, "PerRetryTimeout", value.into_expr()), Phase) }
+    pub fn per_retry_timeout(self, value: impl Arg<Duration>) -> GrpcRetryPolicy<R0, Set> { GrpcRetryPolicy(put(self.0, "PerRetryTimeout", value), Phase) }
     /// `TcpRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-tcpretryevents)
-    pub fn tcp_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TcpRetryEvents", value.into_expr()), Phase) }
+    pub fn tcp_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TcpRetryEvents", value), Phase) }
 }
 impl Done for GrpcRetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRoute` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html)
@@ -517,13 +517,13 @@ impl GrpcRoute {
 }
 impl<R0, R1> GrpcRoute<R0, R1> {
     /// `Action`: `GrpcRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html#cfn-appmesh-route-grpcroute-action)
-    pub fn action(self, value: impl Arg<GrpcRouteAction>) -> GrpcRoute<Set, R1> { GrpcRoute(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<GrpcRouteAction>) -> GrpcRoute<Set, R1> { GrpcRoute(put(self.0, "Action", value), Phase) }
     /// `Match`: `GrpcRouteMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html#cfn-appmesh-route-grpcroute-match)
-    pub fn match_(self, value: impl Arg<GrpcRouteMatch>) -> GrpcRoute<R0, Set> { GrpcRoute(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<GrpcRouteMatch>) -> GrpcRoute<R0, Set> { GrpcRoute(put(self.0, "Match", value), Phase) }
     /// `RetryPolicy`: `GrpcRetryPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html#cfn-appmesh-route-grpcroute-retrypolicy)
-    pub fn retry_policy(self, value: impl Arg<GrpcRetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
+    pub fn retry_policy(self, value: impl Arg<GrpcRetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value), Phase) }
     /// `Timeout`: `GrpcTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html#cfn-appmesh-route-grpcroute-timeout)
-    pub fn timeout(self, value: impl Arg<GrpcTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<GrpcTimeout>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
 }
 impl Done for GrpcRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRouteAction` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcrouteaction.html)
@@ -534,7 +534,7 @@ impl GrpcRouteAction {
 }
 impl<R0> GrpcRouteAction<R0> {
     /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcrouteaction.html#cfn-appmesh-route-grpcrouteaction-weightedtargets)
-    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> GrpcRouteAction<Set> { GrpcRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
+    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> GrpcRouteAction<Set> { GrpcRouteAction(put(self.0, "WeightedTargets", value), Phase) }
 }
 impl Done for GrpcRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRouteMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html)
@@ -543,13 +543,13 @@ impl GrpcRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metadata`: list of `GrpcRouteMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html#cfn-appmesh-route-grpcroutematch-metadata)
-    pub fn metadata(self, value: impl Arg<Arr<GrpcRouteMetadata>>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
+    pub fn metadata(self, value: impl Arg<Arr<GrpcRouteMetadata>>) -> Self { Self(put(self.0, "Metadata", value)) }
     /// `MethodName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html#cfn-appmesh-route-grpcroutematch-methodname)
-    pub fn method_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MethodName", value.into_expr())) }
+    pub fn method_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MethodName", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html#cfn-appmesh-route-grpcroutematch-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html#cfn-appmesh-route-grpcroutematch-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value)) }
 }
 impl Done for GrpcRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRouteMetadata` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadata.html)
@@ -560,11 +560,11 @@ impl GrpcRouteMetadata {
 }
 impl<R0> GrpcRouteMetadata<R0> {
     /// `Invert`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadata.html#cfn-appmesh-route-grpcroutemetadata-invert)
-    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
+    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value), Phase) }
     /// `Match`: `GrpcRouteMetadataMatchMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadata.html#cfn-appmesh-route-grpcroutemetadata-match)
-    pub fn match_(self, value: impl Arg<GrpcRouteMetadataMatchMethod>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<GrpcRouteMetadataMatchMethod>) -> Self { Self(put(self.0, "Match", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadata.html#cfn-appmesh-route-grpcroutemetadata-name)
-    pub fn name(self, value: impl Arg<str>) -> GrpcRouteMetadata<Set> { GrpcRouteMetadata(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GrpcRouteMetadata<Set> { GrpcRouteMetadata(put(self.0, "Name", value), Phase) }
 }
 impl Done for GrpcRouteMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRouteMetadataMatchMethod` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html)
@@ -573,15 +573,15 @@ impl GrpcRouteMetadataMatchMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `Range`: `MatchRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-range)
-    pub fn range(self, value: impl Arg<MatchRange>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
+    pub fn range(self, value: impl Arg<MatchRange>) -> Self { Self(put(self.0, "Range", value)) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
     /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-suffix)
-    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value)) }
 }
 impl Done for GrpcRouteMetadataMatchMethod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcTimeout` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpctimeout.html)
@@ -590,9 +590,9 @@ impl GrpcTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpctimeout.html#cfn-appmesh-route-grpctimeout-idle)
-    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value)) }
     /// `PerRequest`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpctimeout.html#cfn-appmesh-route-grpctimeout-perrequest)
-    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
+    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value)) }
 }
 impl Done for GrpcTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatchMethod` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html)
@@ -601,15 +601,15 @@ impl HeaderMatchMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `Range`: `MatchRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-range)
-    pub fn range(self, value: impl Arg<MatchRange>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
+    pub fn range(self, value: impl Arg<MatchRange>) -> Self { Self(put(self.0, "Range", value)) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
     /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-suffix)
-    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value)) }
 }
 impl Done for HeaderMatchMethod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpPathMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httppathmatch.html)
@@ -618,9 +618,9 @@ impl HttpPathMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httppathmatch.html#cfn-appmesh-route-httppathmatch-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httppathmatch.html#cfn-appmesh-route-httppathmatch-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
 }
 impl Done for HttpPathMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpQueryParameterMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpqueryparametermatch.html)
@@ -629,7 +629,7 @@ impl HttpQueryParameterMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpqueryparametermatch.html#cfn-appmesh-route-httpqueryparametermatch-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
 }
 impl Done for HttpQueryParameterMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRetryPolicy` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html)
@@ -640,13 +640,13 @@ impl HttpRetryPolicy {
 }
 impl<R0, R1> HttpRetryPolicy<R0, R1> {
     /// `HttpRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html#cfn-appmesh-route-httpretrypolicy-httpretryevents)
-    pub fn http_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HttpRetryEvents", value.into_expr()), Phase) }
+    pub fn http_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HttpRetryEvents", value), Phase) }
     /// `MaxRetries`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html#cfn-appmesh-route-httpretrypolicy-maxretries)
-    pub fn max_retries(self, value: impl Arg<i64>) -> HttpRetryPolicy<Set, R1> { HttpRetryPolicy(put(self.0, "MaxRetries", value.into_expr()), Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> HttpRetryPolicy<Set, R1> { HttpRetryPolicy(put(self.0, "MaxRetries", value), Phase) }
     /// `PerRetryTimeout`: `Duration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html#cfn-appmesh-route-httpretrypolicy-perretrytimeout)
-    pub fn per_retry_timeout(self, value: impl Arg<Duration>) -> HttpRetryPolicy<R0, Set> { HttpRetryPolicy(put(self.0, "PerRetryTimeout", value.into_expr()), Phase) }
+    pub fn per_retry_timeout(self, value: impl Arg<Duration>) -> HttpRetryPolicy<R0, Set> { HttpRetryPolicy(put(self.0, "PerRetryTimeout", value), Phase) }
     /// `TcpRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html#cfn-appmesh-route-httpretrypolicy-tcpretryevents)
-    pub fn tcp_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TcpRetryEvents", value.into_expr()), Phase) }
+    pub fn tcp_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TcpRetryEvents", value), Phase) }
 }
 impl Done for HttpRetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRoute` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html)
@@ -657,13 +657,13 @@ impl HttpRoute {
 }
 impl<R0, R1> HttpRoute<R0, R1> {
     /// `Action`: `HttpRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html#cfn-appmesh-route-httproute-action)
-    pub fn action(self, value: impl Arg<HttpRouteAction>) -> HttpRoute<Set, R1> { HttpRoute(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<HttpRouteAction>) -> HttpRoute<Set, R1> { HttpRoute(put(self.0, "Action", value), Phase) }
     /// `Match`: `HttpRouteMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html#cfn-appmesh-route-httproute-match)
-    pub fn match_(self, value: impl Arg<HttpRouteMatch>) -> HttpRoute<R0, Set> { HttpRoute(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<HttpRouteMatch>) -> HttpRoute<R0, Set> { HttpRoute(put(self.0, "Match", value), Phase) }
     /// `RetryPolicy`: `HttpRetryPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html#cfn-appmesh-route-httproute-retrypolicy)
-    pub fn retry_policy(self, value: impl Arg<HttpRetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
+    pub fn retry_policy(self, value: impl Arg<HttpRetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value), Phase) }
     /// `Timeout`: `HttpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html#cfn-appmesh-route-httproute-timeout)
-    pub fn timeout(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
 }
 impl Done for HttpRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRouteAction` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteaction.html)
@@ -674,7 +674,7 @@ impl HttpRouteAction {
 }
 impl<R0> HttpRouteAction<R0> {
     /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteaction.html#cfn-appmesh-route-httprouteaction-weightedtargets)
-    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> HttpRouteAction<Set> { HttpRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
+    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> HttpRouteAction<Set> { HttpRouteAction(put(self.0, "WeightedTargets", value), Phase) }
 }
 impl Done for HttpRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRouteHeader` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteheader.html)
@@ -685,11 +685,11 @@ impl HttpRouteHeader {
 }
 impl<R0> HttpRouteHeader<R0> {
     /// `Invert`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteheader.html#cfn-appmesh-route-httprouteheader-invert)
-    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
+    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value), Phase) }
     /// `Match`: `HeaderMatchMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteheader.html#cfn-appmesh-route-httprouteheader-match)
-    pub fn match_(self, value: impl Arg<HeaderMatchMethod>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<HeaderMatchMethod>) -> Self { Self(put(self.0, "Match", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteheader.html#cfn-appmesh-route-httprouteheader-name)
-    pub fn name(self, value: impl Arg<str>) -> HttpRouteHeader<Set> { HttpRouteHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> HttpRouteHeader<Set> { HttpRouteHeader(put(self.0, "Name", value), Phase) }
 }
 impl Done for HttpRouteHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRouteMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html)
@@ -698,19 +698,19 @@ impl HttpRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Headers`: list of `HttpRouteHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-headers)
-    pub fn headers(self, value: impl Arg<Arr<HttpRouteHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
+    pub fn headers(self, value: impl Arg<Arr<HttpRouteHeader>>) -> Self { Self(put(self.0, "Headers", value)) }
     /// `Method`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-method)
-    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value)) }
     /// `Path`: `HttpPathMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-path)
-    pub fn path(self, value: impl Arg<HttpPathMatch>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<HttpPathMatch>) -> Self { Self(put(self.0, "Path", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `QueryParameters`: list of `QueryParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-queryparameters)
-    pub fn query_parameters(self, value: impl Arg<Arr<QueryParameter>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr())) }
+    pub fn query_parameters(self, value: impl Arg<Arr<QueryParameter>>) -> Self { Self(put(self.0, "QueryParameters", value)) }
     /// `Scheme`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-scheme)
-    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value.into_expr())) }
+    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value)) }
 }
 impl Done for HttpRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpTimeout` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httptimeout.html)
@@ -719,9 +719,9 @@ impl HttpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httptimeout.html#cfn-appmesh-route-httptimeout-idle)
-    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value)) }
     /// `PerRequest`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httptimeout.html#cfn-appmesh-route-httptimeout-perrequest)
-    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
+    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value)) }
 }
 impl Done for HttpTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchRange` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-matchrange.html)
@@ -732,9 +732,9 @@ impl MatchRange {
 }
 impl<R0, R1> MatchRange<R0, R1> {
     /// `End`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-matchrange.html#cfn-appmesh-route-matchrange-end)
-    pub fn end(self, value: impl Arg<i64>) -> MatchRange<Set, R1> { MatchRange(put(self.0, "End", value.into_expr()), Phase) }
+    pub fn end(self, value: impl Arg<i64>) -> MatchRange<Set, R1> { MatchRange(put(self.0, "End", value), Phase) }
     /// `Start`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-matchrange.html#cfn-appmesh-route-matchrange-start)
-    pub fn start(self, value: impl Arg<i64>) -> MatchRange<R0, Set> { MatchRange(put(self.0, "Start", value.into_expr()), Phase) }
+    pub fn start(self, value: impl Arg<i64>) -> MatchRange<R0, Set> { MatchRange(put(self.0, "Start", value), Phase) }
 }
 impl Done for MatchRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryParameter` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-queryparameter.html)
@@ -745,9 +745,9 @@ impl QueryParameter {
 }
 impl<R0> QueryParameter<R0> {
     /// `Match`: `HttpQueryParameterMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-queryparameter.html#cfn-appmesh-route-queryparameter-match)
-    pub fn match_(self, value: impl Arg<HttpQueryParameterMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<HttpQueryParameterMatch>) -> Self { Self(put(self.0, "Match", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-queryparameter.html#cfn-appmesh-route-queryparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSpec` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html)
@@ -756,15 +756,15 @@ impl RouteSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GrpcRoute`: `GrpcRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-grpcroute)
-    pub fn grpc_route(self, value: impl Arg<GrpcRoute>) -> Self { Self(put(self.0, "GrpcRoute", value.into_expr())) }
+    pub fn grpc_route(self, value: impl Arg<GrpcRoute>) -> Self { Self(put(self.0, "GrpcRoute", value)) }
     /// `Http2Route`: `HttpRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-http2route)
-    pub fn http2_route(self, value: impl Arg<HttpRoute>) -> Self { Self(put(self.0, "Http2Route", value.into_expr())) }
+    pub fn http2_route(self, value: impl Arg<HttpRoute>) -> Self { Self(put(self.0, "Http2Route", value)) }
     /// `HttpRoute`: `HttpRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-httproute)
-    pub fn http_route(self, value: impl Arg<HttpRoute>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
+    pub fn http_route(self, value: impl Arg<HttpRoute>) -> Self { Self(put(self.0, "HttpRoute", value)) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value)) }
     /// `TcpRoute`: `TcpRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-tcproute)
-    pub fn tcp_route(self, value: impl Arg<TcpRoute>) -> Self { Self(put(self.0, "TcpRoute", value.into_expr())) }
+    pub fn tcp_route(self, value: impl Arg<TcpRoute>) -> Self { Self(put(self.0, "TcpRoute", value)) }
 }
 impl Done for RouteSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpRoute` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproute.html)
@@ -775,11 +775,11 @@ impl TcpRoute {
 }
 impl<R0> TcpRoute<R0> {
     /// `Action`: `TcpRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproute.html#cfn-appmesh-route-tcproute-action)
-    pub fn action(self, value: impl Arg<TcpRouteAction>) -> TcpRoute<Set> { TcpRoute(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<TcpRouteAction>) -> TcpRoute<Set> { TcpRoute(put(self.0, "Action", value), Phase) }
     /// `Match`: `TcpRouteMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproute.html#cfn-appmesh-route-tcproute-match)
-    pub fn match_(self, value: impl Arg<TcpRouteMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<TcpRouteMatch>) -> Self { Self(put(self.0, "Match", value), Phase) }
     /// `Timeout`: `TcpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproute.html#cfn-appmesh-route-tcproute-timeout)
-    pub fn timeout(self, value: impl Arg<TcpTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<TcpTimeout>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
 }
 impl Done for TcpRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpRouteAction` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcprouteaction.html)
@@ -790,7 +790,7 @@ impl TcpRouteAction {
 }
 impl<R0> TcpRouteAction<R0> {
     /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcprouteaction.html#cfn-appmesh-route-tcprouteaction-weightedtargets)
-    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> TcpRouteAction<Set> { TcpRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
+    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> TcpRouteAction<Set> { TcpRouteAction(put(self.0, "WeightedTargets", value), Phase) }
 }
 impl Done for TcpRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpRouteMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproutematch.html)
@@ -799,7 +799,7 @@ impl TcpRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproutematch.html#cfn-appmesh-route-tcproutematch-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for TcpRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpTimeout` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcptimeout.html)
@@ -808,7 +808,7 @@ impl TcpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcptimeout.html#cfn-appmesh-route-tcptimeout-idle)
-    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value)) }
 }
 impl Done for TcpTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedTarget` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-weightedtarget.html)
@@ -819,11 +819,11 @@ impl WeightedTarget {
 }
 impl<R0, R1> WeightedTarget<R0, R1> {
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-weightedtarget.html#cfn-appmesh-route-weightedtarget-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `VirtualNode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-weightedtarget.html#cfn-appmesh-route-weightedtarget-virtualnode)
-    pub fn virtual_node(self, value: impl Arg<str>) -> WeightedTarget<Set, R1> { WeightedTarget(put(self.0, "VirtualNode", value.into_expr()), Phase) }
+    pub fn virtual_node(self, value: impl Arg<str>) -> WeightedTarget<Set, R1> { WeightedTarget(put(self.0, "VirtualNode", value), Phase) }
     /// `Weight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-weightedtarget.html#cfn-appmesh-route-weightedtarget-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> WeightedTarget<R0, Set> { WeightedTarget(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> WeightedTarget<R0, Set> { WeightedTarget(put(self.0, "Weight", value), Phase) }
 }
 impl Done for WeightedTarget { fn into_props(self) -> Bag { self.0 } }
 }
@@ -860,15 +860,15 @@ impl CfnVirtualGatewayProps {
 }
 impl<R0, R1> CfnVirtualGatewayProps<R0, R1> {
     /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-meshname)
-    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualGatewayProps<Set, R1> { CfnVirtualGatewayProps(put(self.0, "MeshName", value.into_expr()), Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualGatewayProps<Set, R1> { CfnVirtualGatewayProps(put(self.0, "MeshName", value), Phase) }
     /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-meshowner)
-    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value), Phase) }
     /// `Spec`: `VirtualGatewaySpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-spec)
-    pub fn spec(self, value: impl Arg<virtual_gateway::VirtualGatewaySpec>) -> CfnVirtualGatewayProps<R0, Set> { CfnVirtualGatewayProps(put(self.0, "Spec", value.into_expr()), Phase) }
+    pub fn spec(self, value: impl Arg<virtual_gateway::VirtualGatewaySpec>) -> CfnVirtualGatewayProps<R0, Set> { CfnVirtualGatewayProps(put(self.0, "Spec", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualGatewayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-virtualgatewayname)
-    pub fn virtual_gateway_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualGatewayName", value.into_expr()), Phase) }
+    pub fn virtual_gateway_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualGatewayName", value), Phase) }
 }
 impl Done for CfnVirtualGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::VirtualGateway`.
@@ -882,9 +882,9 @@ impl JsonFormatRef {
 }
 impl<R0, R1> JsonFormatRef<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-jsonformatref.html#cfn-appmesh-virtualgateway-jsonformatref-key)
-    pub fn key(self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { JsonFormatRef(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { JsonFormatRef(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-jsonformatref.html#cfn-appmesh-virtualgateway-jsonformatref-value)
-    pub fn value(self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { JsonFormatRef(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { JsonFormatRef(put(self.0, "Value", value), Phase) }
 }
 impl Done for JsonFormatRef { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFormat` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-loggingformat.html)
@@ -893,9 +893,9 @@ impl LoggingFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Json`: list of `JsonFormatRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-loggingformat.html#cfn-appmesh-virtualgateway-loggingformat-json)
-    pub fn json(self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
+    pub fn json(self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { Self(put(self.0, "Json", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-loggingformat.html#cfn-appmesh-virtualgateway-loggingformat-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for LoggingFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectAlternativeNameMatchers` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-subjectalternativenamematchers.html)
@@ -904,7 +904,7 @@ impl SubjectAlternativeNameMatchers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-subjectalternativenamematchers.html#cfn-appmesh-virtualgateway-subjectalternativenamematchers-exact)
-    pub fn exact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exact", value)) }
 }
 impl Done for SubjectAlternativeNameMatchers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectAlternativeNames` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-subjectalternativenames.html)
@@ -915,7 +915,7 @@ impl SubjectAlternativeNames {
 }
 impl<R0> SubjectAlternativeNames<R0> {
     /// `Match`: `SubjectAlternativeNameMatchers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-subjectalternativenames.html#cfn-appmesh-virtualgateway-subjectalternativenames-match)
-    pub fn match_(self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { SubjectAlternativeNames(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { SubjectAlternativeNames(put(self.0, "Match", value), Phase) }
 }
 impl Done for SubjectAlternativeNames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayAccessLog` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayaccesslog.html)
@@ -924,7 +924,7 @@ impl VirtualGatewayAccessLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `VirtualGatewayFileAccessLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayaccesslog.html#cfn-appmesh-virtualgateway-virtualgatewayaccesslog-file)
-    pub fn file(self, value: impl Arg<VirtualGatewayFileAccessLog>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<VirtualGatewayFileAccessLog>) -> Self { Self(put(self.0, "File", value)) }
 }
 impl Done for VirtualGatewayAccessLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayBackendDefaults` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaybackenddefaults.html)
@@ -933,7 +933,7 @@ impl VirtualGatewayBackendDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientPolicy`: `VirtualGatewayClientPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaybackenddefaults.html#cfn-appmesh-virtualgateway-virtualgatewaybackenddefaults-clientpolicy)
-    pub fn client_policy(self, value: impl Arg<VirtualGatewayClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr())) }
+    pub fn client_policy(self, value: impl Arg<VirtualGatewayClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value)) }
 }
 impl Done for VirtualGatewayBackendDefaults { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayClientPolicy` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicy.html)
@@ -942,7 +942,7 @@ impl VirtualGatewayClientPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TLS`: `VirtualGatewayClientPolicyTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicy-tls)
-    pub fn tls(self, value: impl Arg<VirtualGatewayClientPolicyTls>) -> Self { Self(put(self.0, "TLS", value.into_expr())) }
+    pub fn tls(self, value: impl Arg<VirtualGatewayClientPolicyTls>) -> Self { Self(put(self.0, "TLS", value)) }
 }
 impl Done for VirtualGatewayClientPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayClientPolicyTls` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html)
@@ -953,13 +953,13 @@ impl VirtualGatewayClientPolicyTls {
 }
 impl<R0> VirtualGatewayClientPolicyTls<R0> {
     /// `Certificate`: `VirtualGatewayClientTlsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicytls-certificate)
-    pub fn certificate(self, value: impl Arg<VirtualGatewayClientTlsCertificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<VirtualGatewayClientTlsCertificate>) -> Self { Self(put(self.0, "Certificate", value), Phase) }
     /// `Enforce`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicytls-enforce)
-    pub fn enforce(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enforce", value.into_expr()), Phase) }
+    pub fn enforce(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enforce", value), Phase) }
     /// `Ports`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicytls-ports)
-    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr()), Phase) }
+    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value), Phase) }
     /// `Validation`: `VirtualGatewayTlsValidationContext`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicytls-validation)
-    pub fn validation(self, value: impl Arg<VirtualGatewayTlsValidationContext>) -> VirtualGatewayClientPolicyTls<Set> { VirtualGatewayClientPolicyTls(put(self.0, "Validation", value.into_expr()), Phase) }
+    pub fn validation(self, value: impl Arg<VirtualGatewayTlsValidationContext>) -> VirtualGatewayClientPolicyTls<Set> { VirtualGatewayClientPolicyTls(put(self.0, "Validation", value), Phase) }
 }
 impl Done for VirtualGatewayClientPolicyTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayClientTlsCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclienttlscertificate.html)
@@ -968,9 +968,9 @@ impl VirtualGatewayClientTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `VirtualGatewayListenerTlsFileCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclienttlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewayclienttlscertificate-file)
-    pub fn file(self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value)) }
     /// `SDS`: `VirtualGatewayListenerTlsSdsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclienttlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewayclienttlscertificate-sds)
-    pub fn sds(self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
+    pub fn sds(self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value)) }
 }
 impl Done for VirtualGatewayClientTlsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayConnectionPool` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayconnectionpool.html)
@@ -979,11 +979,11 @@ impl VirtualGatewayConnectionPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GRPC`: `VirtualGatewayGrpcConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayconnectionpool-grpc)
-    pub fn grpc(self, value: impl Arg<VirtualGatewayGrpcConnectionPool>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
+    pub fn grpc(self, value: impl Arg<VirtualGatewayGrpcConnectionPool>) -> Self { Self(put(self.0, "GRPC", value)) }
     /// `HTTP`: `VirtualGatewayHttpConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayconnectionpool-http)
-    pub fn http(self, value: impl Arg<VirtualGatewayHttpConnectionPool>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
+    pub fn http(self, value: impl Arg<VirtualGatewayHttpConnectionPool>) -> Self { Self(put(self.0, "HTTP", value)) }
     /// `HTTP2`: `VirtualGatewayHttp2ConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayconnectionpool-http2)
-    pub fn http2(self, value: impl Arg<VirtualGatewayHttp2ConnectionPool>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
+    pub fn http2(self, value: impl Arg<VirtualGatewayHttp2ConnectionPool>) -> Self { Self(put(self.0, "HTTP2", value)) }
 }
 impl Done for VirtualGatewayConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayFileAccessLog` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayfileaccesslog.html)
@@ -994,9 +994,9 @@ impl VirtualGatewayFileAccessLog {
 }
 impl<R0> VirtualGatewayFileAccessLog<R0> {
     /// `Format`: `LoggingFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayfileaccesslog.html#cfn-appmesh-virtualgateway-virtualgatewayfileaccesslog-format)
-    pub fn format(self, value: impl Arg<LoggingFormat>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<LoggingFormat>) -> Self { Self(put(self.0, "Format", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayfileaccesslog.html#cfn-appmesh-virtualgateway-virtualgatewayfileaccesslog-path)
-    pub fn path(self, value: impl Arg<str>) -> VirtualGatewayFileAccessLog<Set> { VirtualGatewayFileAccessLog(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> VirtualGatewayFileAccessLog<Set> { VirtualGatewayFileAccessLog(put(self.0, "Path", value), Phase) }
 }
 impl Done for VirtualGatewayFileAccessLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayGrpcConnectionPool` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaygrpcconnectionpool.html)
@@ -1007,7 +1007,7 @@ impl VirtualGatewayGrpcConnectionPool {
 }
 impl<R0> VirtualGatewayGrpcConnectionPool<R0> {
     /// `MaxRequests`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaygrpcconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewaygrpcconnectionpool-maxrequests)
-    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualGatewayGrpcConnectionPool<Set> { VirtualGatewayGrpcConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
+    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualGatewayGrpcConnectionPool<Set> { VirtualGatewayGrpcConnectionPool(put(self.0, "MaxRequests", value), Phase) }
 }
 impl Done for VirtualGatewayGrpcConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayHealthCheckPolicy` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html)
@@ -1018,19 +1018,19 @@ impl VirtualGatewayHealthCheckPolicy {
 }
 impl<R0, R1, R2, R3, R4> VirtualGatewayHealthCheckPolicy<R0, R1, R2, R3, R4> {
     /// `HealthyThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-healthythreshold)
-    pub fn healthy_threshold(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<Set, R1, R2, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "HealthyThreshold", value.into_expr()), Phase) }
+    pub fn healthy_threshold(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<Set, R1, R2, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "HealthyThreshold", value), Phase) }
     /// `IntervalMillis`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-intervalmillis)
-    pub fn interval_millis(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, Set, R2, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "IntervalMillis", value.into_expr()), Phase) }
+    pub fn interval_millis(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, Set, R2, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "IntervalMillis", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> VirtualGatewayHealthCheckPolicy<R0, R1, Set, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> VirtualGatewayHealthCheckPolicy<R0, R1, Set, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "Protocol", value), Phase) }
     /// `TimeoutMillis`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-timeoutmillis)
-    pub fn timeout_millis(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, Set, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "TimeoutMillis", value.into_expr()), Phase) }
+    pub fn timeout_millis(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, Set, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "TimeoutMillis", value), Phase) }
     /// `UnhealthyThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-unhealthythreshold)
-    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, R3, Set> { VirtualGatewayHealthCheckPolicy(put(self.0, "UnhealthyThreshold", value.into_expr()), Phase) }
+    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, R3, Set> { VirtualGatewayHealthCheckPolicy(put(self.0, "UnhealthyThreshold", value), Phase) }
 }
 impl Done for VirtualGatewayHealthCheckPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayHttp2ConnectionPool` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttp2connectionpool.html)
@@ -1041,7 +1041,7 @@ impl VirtualGatewayHttp2ConnectionPool {
 }
 impl<R0> VirtualGatewayHttp2ConnectionPool<R0> {
     /// `MaxRequests`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttp2connectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayhttp2connectionpool-maxrequests)
-    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualGatewayHttp2ConnectionPool<Set> { VirtualGatewayHttp2ConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
+    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualGatewayHttp2ConnectionPool<Set> { VirtualGatewayHttp2ConnectionPool(put(self.0, "MaxRequests", value), Phase) }
 }
 impl Done for VirtualGatewayHttp2ConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayHttpConnectionPool` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttpconnectionpool.html)
@@ -1052,9 +1052,9 @@ impl VirtualGatewayHttpConnectionPool {
 }
 impl<R0> VirtualGatewayHttpConnectionPool<R0> {
     /// `MaxConnections`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttpconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayhttpconnectionpool-maxconnections)
-    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualGatewayHttpConnectionPool<Set> { VirtualGatewayHttpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
+    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualGatewayHttpConnectionPool<Set> { VirtualGatewayHttpConnectionPool(put(self.0, "MaxConnections", value), Phase) }
     /// `MaxPendingRequests`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttpconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayhttpconnectionpool-maxpendingrequests)
-    pub fn max_pending_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPendingRequests", value.into_expr()), Phase) }
+    pub fn max_pending_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPendingRequests", value), Phase) }
 }
 impl Done for VirtualGatewayHttpConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListener` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html)
@@ -1065,13 +1065,13 @@ impl VirtualGatewayListener {
 }
 impl<R0> VirtualGatewayListener<R0> {
     /// `ConnectionPool`: `VirtualGatewayConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html#cfn-appmesh-virtualgateway-virtualgatewaylistener-connectionpool)
-    pub fn connection_pool(self, value: impl Arg<VirtualGatewayConnectionPool>) -> Self { Self(put(self.0, "ConnectionPool", value.into_expr()), Phase) }
+    pub fn connection_pool(self, value: impl Arg<VirtualGatewayConnectionPool>) -> Self { Self(put(self.0, "ConnectionPool", value), Phase) }
     /// `HealthCheck`: `VirtualGatewayHealthCheckPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html#cfn-appmesh-virtualgateway-virtualgatewaylistener-healthcheck)
-    pub fn health_check(self, value: impl Arg<VirtualGatewayHealthCheckPolicy>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
+    pub fn health_check(self, value: impl Arg<VirtualGatewayHealthCheckPolicy>) -> Self { Self(put(self.0, "HealthCheck", value), Phase) }
     /// `PortMapping`: `VirtualGatewayPortMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html#cfn-appmesh-virtualgateway-virtualgatewaylistener-portmapping)
-    pub fn port_mapping(self, value: impl Arg<VirtualGatewayPortMapping>) -> VirtualGatewayListener<Set> { VirtualGatewayListener(put(self.0, "PortMapping", value.into_expr()), Phase) }
+    pub fn port_mapping(self, value: impl Arg<VirtualGatewayPortMapping>) -> VirtualGatewayListener<Set> { VirtualGatewayListener(put(self.0, "PortMapping", value), Phase) }
     /// `TLS`: `VirtualGatewayListenerTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html#cfn-appmesh-virtualgateway-virtualgatewaylistener-tls)
-    pub fn tls(self, value: impl Arg<VirtualGatewayListenerTls>) -> Self { Self(put(self.0, "TLS", value.into_expr()), Phase) }
+    pub fn tls(self, value: impl Arg<VirtualGatewayListenerTls>) -> Self { Self(put(self.0, "TLS", value), Phase) }
 }
 impl Done for VirtualGatewayListener { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTls` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertls.html)
@@ -1082,11 +1082,11 @@ impl VirtualGatewayListenerTls {
 }
 impl<R0, R1> VirtualGatewayListenerTls<R0, R1> {
     /// `Certificate`: `VirtualGatewayListenerTlsCertificate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertls.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertls-certificate)
-    pub fn certificate(self, value: impl Arg<VirtualGatewayListenerTlsCertificate>) -> VirtualGatewayListenerTls<Set, R1> { VirtualGatewayListenerTls(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<VirtualGatewayListenerTlsCertificate>) -> VirtualGatewayListenerTls<Set, R1> { VirtualGatewayListenerTls(put(self.0, "Certificate", value), Phase) }
     /// `Mode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertls.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertls-mode)
-    pub fn mode(self, value: impl Arg<str>) -> VirtualGatewayListenerTls<R0, Set> { VirtualGatewayListenerTls(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<str>) -> VirtualGatewayListenerTls<R0, Set> { VirtualGatewayListenerTls(put(self.0, "Mode", value), Phase) }
     /// `Validation`: `VirtualGatewayListenerTlsValidationContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertls.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertls-validation)
-    pub fn validation(self, value: impl Arg<VirtualGatewayListenerTlsValidationContext>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
+    pub fn validation(self, value: impl Arg<VirtualGatewayListenerTlsValidationContext>) -> Self { Self(put(self.0, "Validation", value), Phase) }
 }
 impl Done for VirtualGatewayListenerTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsAcmCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsacmcertificate.html)
@@ -1097,7 +1097,7 @@ impl VirtualGatewayListenerTlsAcmCertificate {
 }
 impl<R0> VirtualGatewayListenerTlsAcmCertificate<R0> {
     /// `CertificateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsacmcertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsacmcertificate-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsAcmCertificate<Set> { VirtualGatewayListenerTlsAcmCertificate(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsAcmCertificate<Set> { VirtualGatewayListenerTlsAcmCertificate(put(self.0, "CertificateArn", value), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsAcmCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlscertificate.html)
@@ -1106,11 +1106,11 @@ impl VirtualGatewayListenerTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACM`: `VirtualGatewayListenerTlsAcmCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlscertificate-acm)
-    pub fn acm(self, value: impl Arg<VirtualGatewayListenerTlsAcmCertificate>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
+    pub fn acm(self, value: impl Arg<VirtualGatewayListenerTlsAcmCertificate>) -> Self { Self(put(self.0, "ACM", value)) }
     /// `File`: `VirtualGatewayListenerTlsFileCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlscertificate-file)
-    pub fn file(self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value)) }
     /// `SDS`: `VirtualGatewayListenerTlsSdsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlscertificate-sds)
-    pub fn sds(self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
+    pub fn sds(self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value)) }
 }
 impl Done for VirtualGatewayListenerTlsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsFileCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate.html)
@@ -1121,9 +1121,9 @@ impl VirtualGatewayListenerTlsFileCertificate {
 }
 impl<R0, R1> VirtualGatewayListenerTlsFileCertificate<R0, R1> {
     /// `CertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate-certificatechain)
-    pub fn certificate_chain(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<Set, R1> { VirtualGatewayListenerTlsFileCertificate(put(self.0, "CertificateChain", value.into_expr()), Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<Set, R1> { VirtualGatewayListenerTlsFileCertificate(put(self.0, "CertificateChain", value), Phase) }
     /// `PrivateKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<R0, Set> { VirtualGatewayListenerTlsFileCertificate(put(self.0, "PrivateKey", value.into_expr()), Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<R0, Set> { VirtualGatewayListenerTlsFileCertificate(put(self.0, "PrivateKey", value), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsFileCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsSdsCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlssdscertificate.html)
@@ -1134,7 +1134,7 @@ impl VirtualGatewayListenerTlsSdsCertificate {
 }
 impl<R0> VirtualGatewayListenerTlsSdsCertificate<R0> {
     /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlssdscertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlssdscertificate-secretname)
-    pub fn secret_name(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsSdsCertificate<Set> { VirtualGatewayListenerTlsSdsCertificate(put(self.0, "SecretName", value.into_expr()), Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsSdsCertificate<Set> { VirtualGatewayListenerTlsSdsCertificate(put(self.0, "SecretName", value), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsSdsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsValidationContext` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext.html)
@@ -1145,9 +1145,9 @@ impl VirtualGatewayListenerTlsValidationContext {
 }
 impl<R0> VirtualGatewayListenerTlsValidationContext<R0> {
     /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext-subjectalternativenames)
-    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
+    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value), Phase) }
     /// `Trust`: `VirtualGatewayListenerTlsValidationContextTrust`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext-trust)
-    pub fn trust(self, value: impl Arg<VirtualGatewayListenerTlsValidationContextTrust>) -> VirtualGatewayListenerTlsValidationContext<Set> { VirtualGatewayListenerTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
+    pub fn trust(self, value: impl Arg<VirtualGatewayListenerTlsValidationContextTrust>) -> VirtualGatewayListenerTlsValidationContext<Set> { VirtualGatewayListenerTlsValidationContext(put(self.0, "Trust", value), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsValidationContextTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust.html)
@@ -1156,9 +1156,9 @@ impl VirtualGatewayListenerTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `VirtualGatewayTlsValidationContextFileTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust-file)
-    pub fn file(self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value)) }
     /// `SDS`: `VirtualGatewayTlsValidationContextSdsTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust-sds)
-    pub fn sds(self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
+    pub fn sds(self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value)) }
 }
 impl Done for VirtualGatewayListenerTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayLogging` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylogging.html)
@@ -1167,7 +1167,7 @@ impl VirtualGatewayLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLog`: `VirtualGatewayAccessLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylogging.html#cfn-appmesh-virtualgateway-virtualgatewaylogging-accesslog)
-    pub fn access_log(self, value: impl Arg<VirtualGatewayAccessLog>) -> Self { Self(put(self.0, "AccessLog", value.into_expr())) }
+    pub fn access_log(self, value: impl Arg<VirtualGatewayAccessLog>) -> Self { Self(put(self.0, "AccessLog", value)) }
 }
 impl Done for VirtualGatewayLogging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayPortMapping` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayportmapping.html)
@@ -1178,9 +1178,9 @@ impl VirtualGatewayPortMapping {
 }
 impl<R0, R1> VirtualGatewayPortMapping<R0, R1> {
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayportmapping.html#cfn-appmesh-virtualgateway-virtualgatewayportmapping-port)
-    pub fn port(self, value: impl Arg<i64>) -> VirtualGatewayPortMapping<Set, R1> { VirtualGatewayPortMapping(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> VirtualGatewayPortMapping<Set, R1> { VirtualGatewayPortMapping(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayportmapping.html#cfn-appmesh-virtualgateway-virtualgatewayportmapping-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> VirtualGatewayPortMapping<R0, Set> { VirtualGatewayPortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> VirtualGatewayPortMapping<R0, Set> { VirtualGatewayPortMapping(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for VirtualGatewayPortMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewaySpec` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayspec.html)
@@ -1191,11 +1191,11 @@ impl VirtualGatewaySpec {
 }
 impl<R0> VirtualGatewaySpec<R0> {
     /// `BackendDefaults`: `VirtualGatewayBackendDefaults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayspec.html#cfn-appmesh-virtualgateway-virtualgatewayspec-backenddefaults)
-    pub fn backend_defaults(self, value: impl Arg<VirtualGatewayBackendDefaults>) -> Self { Self(put(self.0, "BackendDefaults", value.into_expr()), Phase) }
+    pub fn backend_defaults(self, value: impl Arg<VirtualGatewayBackendDefaults>) -> Self { Self(put(self.0, "BackendDefaults", value), Phase) }
     /// `Listeners`: list of `VirtualGatewayListener`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayspec.html#cfn-appmesh-virtualgateway-virtualgatewayspec-listeners)
-    pub fn listeners(self, value: impl Arg<Arr<VirtualGatewayListener>>) -> VirtualGatewaySpec<Set> { VirtualGatewaySpec(put(self.0, "Listeners", value.into_expr()), Phase) }
+    pub fn listeners(self, value: impl Arg<Arr<VirtualGatewayListener>>) -> VirtualGatewaySpec<Set> { VirtualGatewaySpec(put(self.0, "Listeners", value), Phase) }
     /// `Logging`: `VirtualGatewayLogging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayspec.html#cfn-appmesh-virtualgateway-virtualgatewayspec-logging)
-    pub fn logging(self, value: impl Arg<VirtualGatewayLogging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
+    pub fn logging(self, value: impl Arg<VirtualGatewayLogging>) -> Self { Self(put(self.0, "Logging", value), Phase) }
 }
 impl Done for VirtualGatewaySpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContext` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext.html)
@@ -1206,9 +1206,9 @@ impl VirtualGatewayTlsValidationContext {
 }
 impl<R0> VirtualGatewayTlsValidationContext<R0> {
     /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext-subjectalternativenames)
-    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
+    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value), Phase) }
     /// `Trust`: `VirtualGatewayTlsValidationContextTrust`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext-trust)
-    pub fn trust(self, value: impl Arg<VirtualGatewayTlsValidationContextTrust>) -> VirtualGatewayTlsValidationContext<Set> { VirtualGatewayTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
+    pub fn trust(self, value: impl Arg<VirtualGatewayTlsValidationContextTrust>) -> VirtualGatewayTlsValidationContext<Set> { VirtualGatewayTlsValidationContext(put(self.0, "Trust", value), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContextAcmTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextacmtrust.html)
@@ -1219,7 +1219,7 @@ impl VirtualGatewayTlsValidationContextAcmTrust {
 }
 impl<R0> VirtualGatewayTlsValidationContextAcmTrust<R0> {
     /// `CertificateAuthorityArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextacmtrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextacmtrust-certificateauthorityarns)
-    pub fn certificate_authority_arns(self, value: impl Arg<Arr<str>>) -> VirtualGatewayTlsValidationContextAcmTrust<Set> { VirtualGatewayTlsValidationContextAcmTrust(put(self.0, "CertificateAuthorityArns", value.into_expr()), Phase) }
+    pub fn certificate_authority_arns(self, value: impl Arg<Arr<str>>) -> VirtualGatewayTlsValidationContextAcmTrust<Set> { VirtualGatewayTlsValidationContextAcmTrust(put(self.0, "CertificateAuthorityArns", value), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextAcmTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContextFileTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextfiletrust.html)
@@ -1230,7 +1230,7 @@ impl VirtualGatewayTlsValidationContextFileTrust {
 }
 impl<R0> VirtualGatewayTlsValidationContextFileTrust<R0> {
     /// `CertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextfiletrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextfiletrust-certificatechain)
-    pub fn certificate_chain(self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextFileTrust<Set> { VirtualGatewayTlsValidationContextFileTrust(put(self.0, "CertificateChain", value.into_expr()), Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextFileTrust<Set> { VirtualGatewayTlsValidationContextFileTrust(put(self.0, "CertificateChain", value), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextFileTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContextSdsTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextsdstrust.html)
@@ -1241,7 +1241,7 @@ impl VirtualGatewayTlsValidationContextSdsTrust {
 }
 impl<R0> VirtualGatewayTlsValidationContextSdsTrust<R0> {
     /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextsdstrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextsdstrust-secretname)
-    pub fn secret_name(self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextSdsTrust<Set> { VirtualGatewayTlsValidationContextSdsTrust(put(self.0, "SecretName", value.into_expr()), Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextSdsTrust<Set> { VirtualGatewayTlsValidationContextSdsTrust(put(self.0, "SecretName", value), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextSdsTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContextTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust.html)
@@ -1250,11 +1250,11 @@ impl VirtualGatewayTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACM`: `VirtualGatewayTlsValidationContextAcmTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust-acm)
-    pub fn acm(self, value: impl Arg<VirtualGatewayTlsValidationContextAcmTrust>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
+    pub fn acm(self, value: impl Arg<VirtualGatewayTlsValidationContextAcmTrust>) -> Self { Self(put(self.0, "ACM", value)) }
     /// `File`: `VirtualGatewayTlsValidationContextFileTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust-file)
-    pub fn file(self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value)) }
     /// `SDS`: `VirtualGatewayTlsValidationContextSdsTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust-sds)
-    pub fn sds(self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
+    pub fn sds(self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value)) }
 }
 impl Done for VirtualGatewayTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1291,15 +1291,15 @@ impl CfnVirtualNodeProps {
 }
 impl<R0, R1> CfnVirtualNodeProps<R0, R1> {
     /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-meshname)
-    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualNodeProps<Set, R1> { CfnVirtualNodeProps(put(self.0, "MeshName", value.into_expr()), Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualNodeProps<Set, R1> { CfnVirtualNodeProps(put(self.0, "MeshName", value), Phase) }
     /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-meshowner)
-    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value), Phase) }
     /// `Spec`: `VirtualNodeSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-spec)
-    pub fn spec(self, value: impl Arg<virtual_node::VirtualNodeSpec>) -> CfnVirtualNodeProps<R0, Set> { CfnVirtualNodeProps(put(self.0, "Spec", value.into_expr()), Phase) }
+    pub fn spec(self, value: impl Arg<virtual_node::VirtualNodeSpec>) -> CfnVirtualNodeProps<R0, Set> { CfnVirtualNodeProps(put(self.0, "Spec", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualNodeName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-virtualnodename)
-    pub fn virtual_node_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualNodeName", value.into_expr()), Phase) }
+    pub fn virtual_node_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualNodeName", value), Phase) }
 }
 impl Done for CfnVirtualNodeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::VirtualNode`.
@@ -1311,7 +1311,7 @@ impl AccessLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `FileAccessLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-accesslog.html#cfn-appmesh-virtualnode-accesslog-file)
-    pub fn file(self, value: impl Arg<FileAccessLog>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<FileAccessLog>) -> Self { Self(put(self.0, "File", value)) }
 }
 impl Done for AccessLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsCloudMapInstanceAttribute` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapinstanceattribute.html)
@@ -1322,9 +1322,9 @@ impl AwsCloudMapInstanceAttribute {
 }
 impl<R0, R1> AwsCloudMapInstanceAttribute<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapinstanceattribute.html#cfn-appmesh-virtualnode-awscloudmapinstanceattribute-key)
-    pub fn key(self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<Set, R1> { AwsCloudMapInstanceAttribute(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<Set, R1> { AwsCloudMapInstanceAttribute(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapinstanceattribute.html#cfn-appmesh-virtualnode-awscloudmapinstanceattribute-value)
-    pub fn value(self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<R0, Set> { AwsCloudMapInstanceAttribute(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<R0, Set> { AwsCloudMapInstanceAttribute(put(self.0, "Value", value), Phase) }
 }
 impl Done for AwsCloudMapInstanceAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsCloudMapServiceDiscovery` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html)
@@ -1335,13 +1335,13 @@ impl AwsCloudMapServiceDiscovery {
 }
 impl<R0, R1> AwsCloudMapServiceDiscovery<R0, R1> {
     /// `Attributes`: list of `AwsCloudMapInstanceAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html#cfn-appmesh-virtualnode-awscloudmapservicediscovery-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<AwsCloudMapInstanceAttribute>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<AwsCloudMapInstanceAttribute>>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `IpPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html#cfn-appmesh-virtualnode-awscloudmapservicediscovery-ippreference)
-    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr()), Phase) }
+    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value), Phase) }
     /// `NamespaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html#cfn-appmesh-virtualnode-awscloudmapservicediscovery-namespacename)
-    pub fn namespace_name(self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<Set, R1> { AwsCloudMapServiceDiscovery(put(self.0, "NamespaceName", value.into_expr()), Phase) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<Set, R1> { AwsCloudMapServiceDiscovery(put(self.0, "NamespaceName", value), Phase) }
     /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html#cfn-appmesh-virtualnode-awscloudmapservicediscovery-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<R0, Set> { AwsCloudMapServiceDiscovery(put(self.0, "ServiceName", value.into_expr()), Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<R0, Set> { AwsCloudMapServiceDiscovery(put(self.0, "ServiceName", value), Phase) }
 }
 impl Done for AwsCloudMapServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Backend` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-backend.html)
@@ -1350,7 +1350,7 @@ impl Backend {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VirtualService`: `VirtualServiceBackend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-backend.html#cfn-appmesh-virtualnode-backend-virtualservice)
-    pub fn virtual_service(self, value: impl Arg<VirtualServiceBackend>) -> Self { Self(put(self.0, "VirtualService", value.into_expr())) }
+    pub fn virtual_service(self, value: impl Arg<VirtualServiceBackend>) -> Self { Self(put(self.0, "VirtualService", value)) }
 }
 impl Done for Backend { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BackendDefaults` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-backenddefaults.html)
@@ -1359,7 +1359,7 @@ impl BackendDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientPolicy`: `ClientPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-backenddefaults.html#cfn-appmesh-virtualnode-backenddefaults-clientpolicy)
-    pub fn client_policy(self, value: impl Arg<ClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr())) }
+    pub fn client_policy(self, value: impl Arg<ClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value)) }
 }
 impl Done for BackendDefaults { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientPolicy` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicy.html)
@@ -1368,7 +1368,7 @@ impl ClientPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TLS`: `ClientPolicyTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicy.html#cfn-appmesh-virtualnode-clientpolicy-tls)
-    pub fn tls(self, value: impl Arg<ClientPolicyTls>) -> Self { Self(put(self.0, "TLS", value.into_expr())) }
+    pub fn tls(self, value: impl Arg<ClientPolicyTls>) -> Self { Self(put(self.0, "TLS", value)) }
 }
 impl Done for ClientPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientPolicyTls` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html)
@@ -1379,13 +1379,13 @@ impl ClientPolicyTls {
 }
 impl<R0> ClientPolicyTls<R0> {
     /// `Certificate`: `ClientTlsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html#cfn-appmesh-virtualnode-clientpolicytls-certificate)
-    pub fn certificate(self, value: impl Arg<ClientTlsCertificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<ClientTlsCertificate>) -> Self { Self(put(self.0, "Certificate", value), Phase) }
     /// `Enforce`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html#cfn-appmesh-virtualnode-clientpolicytls-enforce)
-    pub fn enforce(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enforce", value.into_expr()), Phase) }
+    pub fn enforce(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enforce", value), Phase) }
     /// `Ports`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html#cfn-appmesh-virtualnode-clientpolicytls-ports)
-    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr()), Phase) }
+    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value), Phase) }
     /// `Validation`: `TlsValidationContext`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html#cfn-appmesh-virtualnode-clientpolicytls-validation)
-    pub fn validation(self, value: impl Arg<TlsValidationContext>) -> ClientPolicyTls<Set> { ClientPolicyTls(put(self.0, "Validation", value.into_expr()), Phase) }
+    pub fn validation(self, value: impl Arg<TlsValidationContext>) -> ClientPolicyTls<Set> { ClientPolicyTls(put(self.0, "Validation", value), Phase) }
 }
 impl Done for ClientPolicyTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientTlsCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clienttlscertificate.html)
@@ -1394,9 +1394,9 @@ impl ClientTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `ListenerTlsFileCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clienttlscertificate.html#cfn-appmesh-virtualnode-clienttlscertificate-file)
-    pub fn file(self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value)) }
     /// `SDS`: `ListenerTlsSdsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clienttlscertificate.html#cfn-appmesh-virtualnode-clienttlscertificate-sds)
-    pub fn sds(self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
+    pub fn sds(self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value)) }
 }
 impl Done for ClientTlsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DnsServiceDiscovery` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-dnsservicediscovery.html)
@@ -1407,11 +1407,11 @@ impl DnsServiceDiscovery {
 }
 impl<R0> DnsServiceDiscovery<R0> {
     /// `Hostname`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-dnsservicediscovery.html#cfn-appmesh-virtualnode-dnsservicediscovery-hostname)
-    pub fn hostname(self, value: impl Arg<str>) -> DnsServiceDiscovery<Set> { DnsServiceDiscovery(put(self.0, "Hostname", value.into_expr()), Phase) }
+    pub fn hostname(self, value: impl Arg<str>) -> DnsServiceDiscovery<Set> { DnsServiceDiscovery(put(self.0, "Hostname", value), Phase) }
     /// `IpPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-dnsservicediscovery.html#cfn-appmesh-virtualnode-dnsservicediscovery-ippreference)
-    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr()), Phase) }
+    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value), Phase) }
     /// `ResponseType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-dnsservicediscovery.html#cfn-appmesh-virtualnode-dnsservicediscovery-responsetype)
-    pub fn response_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseType", value.into_expr()), Phase) }
+    pub fn response_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseType", value), Phase) }
 }
 impl Done for DnsServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Duration` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-duration.html)
@@ -1422,9 +1422,9 @@ impl Duration {
 }
 impl<R0, R1> Duration<R0, R1> {
     /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-duration.html#cfn-appmesh-virtualnode-duration-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Duration<Set, R1> { Duration(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Duration<Set, R1> { Duration(put(self.0, "Unit", value), Phase) }
     /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-duration.html#cfn-appmesh-virtualnode-duration-value)
-    pub fn value(self, value: impl Arg<i64>) -> Duration<R0, Set> { Duration(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Duration<R0, Set> { Duration(put(self.0, "Value", value), Phase) }
 }
 impl Done for Duration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileAccessLog` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-fileaccesslog.html)
@@ -1435,9 +1435,9 @@ impl FileAccessLog {
 }
 impl<R0> FileAccessLog<R0> {
     /// `Format`: `LoggingFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-fileaccesslog.html#cfn-appmesh-virtualnode-fileaccesslog-format)
-    pub fn format(self, value: impl Arg<LoggingFormat>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<LoggingFormat>) -> Self { Self(put(self.0, "Format", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-fileaccesslog.html#cfn-appmesh-virtualnode-fileaccesslog-path)
-    pub fn path(self, value: impl Arg<str>) -> FileAccessLog<Set> { FileAccessLog(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> FileAccessLog<Set> { FileAccessLog(put(self.0, "Path", value), Phase) }
 }
 impl Done for FileAccessLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcTimeout` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-grpctimeout.html)
@@ -1446,9 +1446,9 @@ impl GrpcTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-grpctimeout.html#cfn-appmesh-virtualnode-grpctimeout-idle)
-    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value)) }
     /// `PerRequest`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-grpctimeout.html#cfn-appmesh-virtualnode-grpctimeout-perrequest)
-    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
+    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value)) }
 }
 impl Done for GrpcTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheck` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html)
@@ -1459,19 +1459,19 @@ impl HealthCheck {
 }
 impl<R0, R1, R2, R3, R4> HealthCheck<R0, R1, R2, R3, R4> {
     /// `HealthyThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-healthythreshold)
-    pub fn healthy_threshold(self, value: impl Arg<i64>) -> HealthCheck<Set, R1, R2, R3, R4> { HealthCheck(put(self.0, "HealthyThreshold", value.into_expr()), Phase) }
+    pub fn healthy_threshold(self, value: impl Arg<i64>) -> HealthCheck<Set, R1, R2, R3, R4> { HealthCheck(put(self.0, "HealthyThreshold", value), Phase) }
     /// `IntervalMillis`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-intervalmillis)
-    pub fn interval_millis(self, value: impl Arg<i64>) -> HealthCheck<R0, Set, R2, R3, R4> { HealthCheck(put(self.0, "IntervalMillis", value.into_expr()), Phase) }
+    pub fn interval_millis(self, value: impl Arg<i64>) -> HealthCheck<R0, Set, R2, R3, R4> { HealthCheck(put(self.0, "IntervalMillis", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { HealthCheck(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { HealthCheck(put(self.0, "Protocol", value), Phase) }
     /// `TimeoutMillis`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-timeoutmillis)
-    pub fn timeout_millis(self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, Set, R4> { HealthCheck(put(self.0, "TimeoutMillis", value.into_expr()), Phase) }
+    pub fn timeout_millis(self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, Set, R4> { HealthCheck(put(self.0, "TimeoutMillis", value), Phase) }
     /// `UnhealthyThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-unhealthythreshold)
-    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, R3, Set> { HealthCheck(put(self.0, "UnhealthyThreshold", value.into_expr()), Phase) }
+    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, R3, Set> { HealthCheck(put(self.0, "UnhealthyThreshold", value), Phase) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpTimeout` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-httptimeout.html)
@@ -1480,9 +1480,9 @@ impl HttpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-httptimeout.html#cfn-appmesh-virtualnode-httptimeout-idle)
-    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value)) }
     /// `PerRequest`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-httptimeout.html#cfn-appmesh-virtualnode-httptimeout-perrequest)
-    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
+    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value)) }
 }
 impl Done for HttpTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonFormatRef` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-jsonformatref.html)
@@ -1493,9 +1493,9 @@ impl JsonFormatRef {
 }
 impl<R0, R1> JsonFormatRef<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-jsonformatref.html#cfn-appmesh-virtualnode-jsonformatref-key)
-    pub fn key(self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { JsonFormatRef(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { JsonFormatRef(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-jsonformatref.html#cfn-appmesh-virtualnode-jsonformatref-value)
-    pub fn value(self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { JsonFormatRef(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { JsonFormatRef(put(self.0, "Value", value), Phase) }
 }
 impl Done for JsonFormatRef { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Listener` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html)
@@ -1506,17 +1506,17 @@ impl Listener {
 }
 impl<R0> Listener<R0> {
     /// `ConnectionPool`: `VirtualNodeConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-connectionpool)
-    pub fn connection_pool(self, value: impl Arg<VirtualNodeConnectionPool>) -> Self { Self(put(self.0, "ConnectionPool", value.into_expr()), Phase) }
+    pub fn connection_pool(self, value: impl Arg<VirtualNodeConnectionPool>) -> Self { Self(put(self.0, "ConnectionPool", value), Phase) }
     /// `HealthCheck`: `HealthCheck`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-healthcheck)
-    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
+    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value), Phase) }
     /// `OutlierDetection`: `OutlierDetection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-outlierdetection)
-    pub fn outlier_detection(self, value: impl Arg<OutlierDetection>) -> Self { Self(put(self.0, "OutlierDetection", value.into_expr()), Phase) }
+    pub fn outlier_detection(self, value: impl Arg<OutlierDetection>) -> Self { Self(put(self.0, "OutlierDetection", value), Phase) }
     /// `PortMapping`: `PortMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-portmapping)
-    pub fn port_mapping(self, value: impl Arg<PortMapping>) -> Listener<Set> { Listener(put(self.0, "PortMapping", value.into_expr()), Phase) }
+    pub fn port_mapping(self, value: impl Arg<PortMapping>) -> Listener<Set> { Listener(put(self.0, "PortMapping", value), Phase) }
     /// `Timeout`: `ListenerTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-timeout)
-    pub fn timeout(self, value: impl Arg<ListenerTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<ListenerTimeout>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
     /// `TLS`: `ListenerTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-tls)
-    pub fn tls(self, value: impl Arg<ListenerTls>) -> Self { Self(put(self.0, "TLS", value.into_expr()), Phase) }
+    pub fn tls(self, value: impl Arg<ListenerTls>) -> Self { Self(put(self.0, "TLS", value), Phase) }
 }
 impl Done for Listener { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTimeout` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html)
@@ -1525,13 +1525,13 @@ impl ListenerTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GRPC`: `GrpcTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html#cfn-appmesh-virtualnode-listenertimeout-grpc)
-    pub fn grpc(self, value: impl Arg<GrpcTimeout>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
+    pub fn grpc(self, value: impl Arg<GrpcTimeout>) -> Self { Self(put(self.0, "GRPC", value)) }
     /// `HTTP`: `HttpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html#cfn-appmesh-virtualnode-listenertimeout-http)
-    pub fn http(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
+    pub fn http(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "HTTP", value)) }
     /// `HTTP2`: `HttpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html#cfn-appmesh-virtualnode-listenertimeout-http2)
-    pub fn http2(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
+    pub fn http2(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "HTTP2", value)) }
     /// `TCP`: `TcpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html#cfn-appmesh-virtualnode-listenertimeout-tcp)
-    pub fn tcp(self, value: impl Arg<TcpTimeout>) -> Self { Self(put(self.0, "TCP", value.into_expr())) }
+    pub fn tcp(self, value: impl Arg<TcpTimeout>) -> Self { Self(put(self.0, "TCP", value)) }
 }
 impl Done for ListenerTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTls` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertls.html)
@@ -1542,11 +1542,11 @@ impl ListenerTls {
 }
 impl<R0, R1> ListenerTls<R0, R1> {
     /// `Certificate`: `ListenerTlsCertificate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertls.html#cfn-appmesh-virtualnode-listenertls-certificate)
-    pub fn certificate(self, value: impl Arg<ListenerTlsCertificate>) -> ListenerTls<Set, R1> { ListenerTls(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<ListenerTlsCertificate>) -> ListenerTls<Set, R1> { ListenerTls(put(self.0, "Certificate", value), Phase) }
     /// `Mode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertls.html#cfn-appmesh-virtualnode-listenertls-mode)
-    pub fn mode(self, value: impl Arg<str>) -> ListenerTls<R0, Set> { ListenerTls(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<str>) -> ListenerTls<R0, Set> { ListenerTls(put(self.0, "Mode", value), Phase) }
     /// `Validation`: `ListenerTlsValidationContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertls.html#cfn-appmesh-virtualnode-listenertls-validation)
-    pub fn validation(self, value: impl Arg<ListenerTlsValidationContext>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
+    pub fn validation(self, value: impl Arg<ListenerTlsValidationContext>) -> Self { Self(put(self.0, "Validation", value), Phase) }
 }
 impl Done for ListenerTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsAcmCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsacmcertificate.html)
@@ -1557,7 +1557,7 @@ impl ListenerTlsAcmCertificate {
 }
 impl<R0> ListenerTlsAcmCertificate<R0> {
     /// `CertificateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsacmcertificate.html#cfn-appmesh-virtualnode-listenertlsacmcertificate-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> ListenerTlsAcmCertificate<Set> { ListenerTlsAcmCertificate(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> ListenerTlsAcmCertificate<Set> { ListenerTlsAcmCertificate(put(self.0, "CertificateArn", value), Phase) }
 }
 impl Done for ListenerTlsAcmCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlscertificate.html)
@@ -1566,11 +1566,11 @@ impl ListenerTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACM`: `ListenerTlsAcmCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlscertificate.html#cfn-appmesh-virtualnode-listenertlscertificate-acm)
-    pub fn acm(self, value: impl Arg<ListenerTlsAcmCertificate>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
+    pub fn acm(self, value: impl Arg<ListenerTlsAcmCertificate>) -> Self { Self(put(self.0, "ACM", value)) }
     /// `File`: `ListenerTlsFileCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlscertificate.html#cfn-appmesh-virtualnode-listenertlscertificate-file)
-    pub fn file(self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value)) }
     /// `SDS`: `ListenerTlsSdsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlscertificate.html#cfn-appmesh-virtualnode-listenertlscertificate-sds)
-    pub fn sds(self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
+    pub fn sds(self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value)) }
 }
 impl Done for ListenerTlsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsFileCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsfilecertificate.html)
@@ -1581,9 +1581,9 @@ impl ListenerTlsFileCertificate {
 }
 impl<R0, R1> ListenerTlsFileCertificate<R0, R1> {
     /// `CertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsfilecertificate.html#cfn-appmesh-virtualnode-listenertlsfilecertificate-certificatechain)
-    pub fn certificate_chain(self, value: impl Arg<str>) -> ListenerTlsFileCertificate<Set, R1> { ListenerTlsFileCertificate(put(self.0, "CertificateChain", value.into_expr()), Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> ListenerTlsFileCertificate<Set, R1> { ListenerTlsFileCertificate(put(self.0, "CertificateChain", value), Phase) }
     /// `PrivateKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsfilecertificate.html#cfn-appmesh-virtualnode-listenertlsfilecertificate-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> ListenerTlsFileCertificate<R0, Set> { ListenerTlsFileCertificate(put(self.0, "PrivateKey", value.into_expr()), Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> ListenerTlsFileCertificate<R0, Set> { ListenerTlsFileCertificate(put(self.0, "PrivateKey", value), Phase) }
 }
 impl Done for ListenerTlsFileCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsSdsCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlssdscertificate.html)
@@ -1594,7 +1594,7 @@ impl ListenerTlsSdsCertificate {
 }
 impl<R0> ListenerTlsSdsCertificate<R0> {
     /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlssdscertificate.html#cfn-appmesh-virtualnode-listenertlssdscertificate-secretname)
-    pub fn secret_name(self, value: impl Arg<str>) -> ListenerTlsSdsCertificate<Set> { ListenerTlsSdsCertificate(put(self.0, "SecretName", value.into_expr()), Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> ListenerTlsSdsCertificate<Set> { ListenerTlsSdsCertificate(put(self.0, "SecretName", value), Phase) }
 }
 impl Done for ListenerTlsSdsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsValidationContext` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontext.html)
@@ -1605,9 +1605,9 @@ impl ListenerTlsValidationContext {
 }
 impl<R0> ListenerTlsValidationContext<R0> {
     /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontext.html#cfn-appmesh-virtualnode-listenertlsvalidationcontext-subjectalternativenames)
-    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
+    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value), Phase) }
     /// `Trust`: `ListenerTlsValidationContextTrust`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontext.html#cfn-appmesh-virtualnode-listenertlsvalidationcontext-trust)
-    pub fn trust(self, value: impl Arg<ListenerTlsValidationContextTrust>) -> ListenerTlsValidationContext<Set> { ListenerTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
+    pub fn trust(self, value: impl Arg<ListenerTlsValidationContextTrust>) -> ListenerTlsValidationContext<Set> { ListenerTlsValidationContext(put(self.0, "Trust", value), Phase) }
 }
 impl Done for ListenerTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsValidationContextTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontexttrust.html)
@@ -1616,9 +1616,9 @@ impl ListenerTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `TlsValidationContextFileTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-listenertlsvalidationcontexttrust-file)
-    pub fn file(self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value)) }
     /// `SDS`: `TlsValidationContextSdsTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-listenertlsvalidationcontexttrust-sds)
-    pub fn sds(self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
+    pub fn sds(self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value)) }
 }
 impl Done for ListenerTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-logging.html)
@@ -1627,7 +1627,7 @@ impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLog`: `AccessLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-logging.html#cfn-appmesh-virtualnode-logging-accesslog)
-    pub fn access_log(self, value: impl Arg<AccessLog>) -> Self { Self(put(self.0, "AccessLog", value.into_expr())) }
+    pub fn access_log(self, value: impl Arg<AccessLog>) -> Self { Self(put(self.0, "AccessLog", value)) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFormat` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-loggingformat.html)
@@ -1636,9 +1636,9 @@ impl LoggingFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Json`: list of `JsonFormatRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-loggingformat.html#cfn-appmesh-virtualnode-loggingformat-json)
-    pub fn json(self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
+    pub fn json(self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { Self(put(self.0, "Json", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-loggingformat.html#cfn-appmesh-virtualnode-loggingformat-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for LoggingFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutlierDetection` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html)
@@ -1649,13 +1649,13 @@ impl OutlierDetection {
 }
 impl<R0, R1, R2, R3> OutlierDetection<R0, R1, R2, R3> {
     /// `BaseEjectionDuration`: `Duration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html#cfn-appmesh-virtualnode-outlierdetection-baseejectionduration)
-    pub fn base_ejection_duration(self, value: impl Arg<Duration>) -> OutlierDetection<Set, R1, R2, R3> { OutlierDetection(put(self.0, "BaseEjectionDuration", value.into_expr()), Phase) }
+    pub fn base_ejection_duration(self, value: impl Arg<Duration>) -> OutlierDetection<Set, R1, R2, R3> { OutlierDetection(put(self.0, "BaseEjectionDuration", value), Phase) }
     /// `Interval`: `Duration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html#cfn-appmesh-virtualnode-outlierdetection-interval)
-    pub fn interval(self, value: impl Arg<Duration>) -> OutlierDetection<R0, Set, R2, R3> { OutlierDetection(put(self.0, "Interval", value.into_expr()), Phase) }
+    pub fn interval(self, value: impl Arg<Duration>) -> OutlierDetection<R0, Set, R2, R3> { OutlierDetection(put(self.0, "Interval", value), Phase) }
     /// `MaxEjectionPercent`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html#cfn-appmesh-virtualnode-outlierdetection-maxejectionpercent)
-    pub fn max_ejection_percent(self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, Set, R3> { OutlierDetection(put(self.0, "MaxEjectionPercent", value.into_expr()), Phase) }
+    pub fn max_ejection_percent(self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, Set, R3> { OutlierDetection(put(self.0, "MaxEjectionPercent", value), Phase) }
     /// `MaxServerErrors`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html#cfn-appmesh-virtualnode-outlierdetection-maxservererrors)
-    pub fn max_server_errors(self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, R2, Set> { OutlierDetection(put(self.0, "MaxServerErrors", value.into_expr()), Phase) }
+    pub fn max_server_errors(self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, R2, Set> { OutlierDetection(put(self.0, "MaxServerErrors", value), Phase) }
 }
 impl Done for OutlierDetection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortMapping` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-portmapping.html)
@@ -1666,9 +1666,9 @@ impl PortMapping {
 }
 impl<R0, R1> PortMapping<R0, R1> {
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-portmapping.html#cfn-appmesh-virtualnode-portmapping-port)
-    pub fn port(self, value: impl Arg<i64>) -> PortMapping<Set, R1> { PortMapping(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> PortMapping<Set, R1> { PortMapping(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-portmapping.html#cfn-appmesh-virtualnode-portmapping-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> PortMapping<R0, Set> { PortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> PortMapping<R0, Set> { PortMapping(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceDiscovery` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-servicediscovery.html)
@@ -1677,9 +1677,9 @@ impl ServiceDiscovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSCloudMap`: `AwsCloudMapServiceDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-servicediscovery.html#cfn-appmesh-virtualnode-servicediscovery-awscloudmap)
-    pub fn aws_cloud_map(self, value: impl Arg<AwsCloudMapServiceDiscovery>) -> Self { Self(put(self.0, "AWSCloudMap", value.into_expr())) }
+    pub fn aws_cloud_map(self, value: impl Arg<AwsCloudMapServiceDiscovery>) -> Self { Self(put(self.0, "AWSCloudMap", value)) }
     /// `DNS`: `DnsServiceDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-servicediscovery.html#cfn-appmesh-virtualnode-servicediscovery-dns)
-    pub fn dns(self, value: impl Arg<DnsServiceDiscovery>) -> Self { Self(put(self.0, "DNS", value.into_expr())) }
+    pub fn dns(self, value: impl Arg<DnsServiceDiscovery>) -> Self { Self(put(self.0, "DNS", value)) }
 }
 impl Done for ServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectAlternativeNameMatchers` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-subjectalternativenamematchers.html)
@@ -1688,7 +1688,7 @@ impl SubjectAlternativeNameMatchers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-subjectalternativenamematchers.html#cfn-appmesh-virtualnode-subjectalternativenamematchers-exact)
-    pub fn exact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exact", value)) }
 }
 impl Done for SubjectAlternativeNameMatchers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectAlternativeNames` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-subjectalternativenames.html)
@@ -1699,7 +1699,7 @@ impl SubjectAlternativeNames {
 }
 impl<R0> SubjectAlternativeNames<R0> {
     /// `Match`: `SubjectAlternativeNameMatchers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-subjectalternativenames.html#cfn-appmesh-virtualnode-subjectalternativenames-match)
-    pub fn match_(self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { SubjectAlternativeNames(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { SubjectAlternativeNames(put(self.0, "Match", value), Phase) }
 }
 impl Done for SubjectAlternativeNames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpTimeout` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tcptimeout.html)
@@ -1708,7 +1708,7 @@ impl TcpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tcptimeout.html#cfn-appmesh-virtualnode-tcptimeout-idle)
-    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value)) }
 }
 impl Done for TcpTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContext` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontext.html)
@@ -1719,9 +1719,9 @@ impl TlsValidationContext {
 }
 impl<R0> TlsValidationContext<R0> {
     /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontext.html#cfn-appmesh-virtualnode-tlsvalidationcontext-subjectalternativenames)
-    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
+    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value), Phase) }
     /// `Trust`: `TlsValidationContextTrust`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontext.html#cfn-appmesh-virtualnode-tlsvalidationcontext-trust)
-    pub fn trust(self, value: impl Arg<TlsValidationContextTrust>) -> TlsValidationContext<Set> { TlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
+    pub fn trust(self, value: impl Arg<TlsValidationContextTrust>) -> TlsValidationContext<Set> { TlsValidationContext(put(self.0, "Trust", value), Phase) }
 }
 impl Done for TlsValidationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContextAcmTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextacmtrust.html)
@@ -1732,7 +1732,7 @@ impl TlsValidationContextAcmTrust {
 }
 impl<R0> TlsValidationContextAcmTrust<R0> {
     /// `CertificateAuthorityArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextacmtrust.html#cfn-appmesh-virtualnode-tlsvalidationcontextacmtrust-certificateauthorityarns)
-    pub fn certificate_authority_arns(self, value: impl Arg<Arr<str>>) -> TlsValidationContextAcmTrust<Set> { TlsValidationContextAcmTrust(put(self.0, "CertificateAuthorityArns", value.into_expr()), Phase) }
+    pub fn certificate_authority_arns(self, value: impl Arg<Arr<str>>) -> TlsValidationContextAcmTrust<Set> { TlsValidationContextAcmTrust(put(self.0, "CertificateAuthorityArns", value), Phase) }
 }
 impl Done for TlsValidationContextAcmTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContextFileTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextfiletrust.html)
@@ -1743,7 +1743,7 @@ impl TlsValidationContextFileTrust {
 }
 impl<R0> TlsValidationContextFileTrust<R0> {
     /// `CertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextfiletrust.html#cfn-appmesh-virtualnode-tlsvalidationcontextfiletrust-certificatechain)
-    pub fn certificate_chain(self, value: impl Arg<str>) -> TlsValidationContextFileTrust<Set> { TlsValidationContextFileTrust(put(self.0, "CertificateChain", value.into_expr()), Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> TlsValidationContextFileTrust<Set> { TlsValidationContextFileTrust(put(self.0, "CertificateChain", value), Phase) }
 }
 impl Done for TlsValidationContextFileTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContextSdsTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextsdstrust.html)
@@ -1754,7 +1754,7 @@ impl TlsValidationContextSdsTrust {
 }
 impl<R0> TlsValidationContextSdsTrust<R0> {
     /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextsdstrust.html#cfn-appmesh-virtualnode-tlsvalidationcontextsdstrust-secretname)
-    pub fn secret_name(self, value: impl Arg<str>) -> TlsValidationContextSdsTrust<Set> { TlsValidationContextSdsTrust(put(self.0, "SecretName", value.into_expr()), Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> TlsValidationContextSdsTrust<Set> { TlsValidationContextSdsTrust(put(self.0, "SecretName", value), Phase) }
 }
 impl Done for TlsValidationContextSdsTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContextTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontexttrust.html)
@@ -1763,11 +1763,11 @@ impl TlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACM`: `TlsValidationContextAcmTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-tlsvalidationcontexttrust-acm)
-    pub fn acm(self, value: impl Arg<TlsValidationContextAcmTrust>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
+    pub fn acm(self, value: impl Arg<TlsValidationContextAcmTrust>) -> Self { Self(put(self.0, "ACM", value)) }
     /// `File`: `TlsValidationContextFileTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-tlsvalidationcontexttrust-file)
-    pub fn file(self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
+    pub fn file(self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value)) }
     /// `SDS`: `TlsValidationContextSdsTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-tlsvalidationcontexttrust-sds)
-    pub fn sds(self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
+    pub fn sds(self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value)) }
 }
 impl Done for TlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html)
@@ -1776,13 +1776,13 @@ impl VirtualNodeConnectionPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GRPC`: `VirtualNodeGrpcConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html#cfn-appmesh-virtualnode-virtualnodeconnectionpool-grpc)
-    pub fn grpc(self, value: impl Arg<VirtualNodeGrpcConnectionPool>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
+    pub fn grpc(self, value: impl Arg<VirtualNodeGrpcConnectionPool>) -> Self { Self(put(self.0, "GRPC", value)) }
     /// `HTTP`: `VirtualNodeHttpConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html#cfn-appmesh-virtualnode-virtualnodeconnectionpool-http)
-    pub fn http(self, value: impl Arg<VirtualNodeHttpConnectionPool>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
+    pub fn http(self, value: impl Arg<VirtualNodeHttpConnectionPool>) -> Self { Self(put(self.0, "HTTP", value)) }
     /// `HTTP2`: `VirtualNodeHttp2ConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html#cfn-appmesh-virtualnode-virtualnodeconnectionpool-http2)
-    pub fn http2(self, value: impl Arg<VirtualNodeHttp2ConnectionPool>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
+    pub fn http2(self, value: impl Arg<VirtualNodeHttp2ConnectionPool>) -> Self { Self(put(self.0, "HTTP2", value)) }
     /// `TCP`: `VirtualNodeTcpConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html#cfn-appmesh-virtualnode-virtualnodeconnectionpool-tcp)
-    pub fn tcp(self, value: impl Arg<VirtualNodeTcpConnectionPool>) -> Self { Self(put(self.0, "TCP", value.into_expr())) }
+    pub fn tcp(self, value: impl Arg<VirtualNodeTcpConnectionPool>) -> Self { Self(put(self.0, "TCP", value)) }
 }
 impl Done for VirtualNodeConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeGrpcConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodegrpcconnectionpool.html)
@@ -1793,7 +1793,7 @@ impl VirtualNodeGrpcConnectionPool {
 }
 impl<R0> VirtualNodeGrpcConnectionPool<R0> {
     /// `MaxRequests`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodegrpcconnectionpool.html#cfn-appmesh-virtualnode-virtualnodegrpcconnectionpool-maxrequests)
-    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualNodeGrpcConnectionPool<Set> { VirtualNodeGrpcConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
+    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualNodeGrpcConnectionPool<Set> { VirtualNodeGrpcConnectionPool(put(self.0, "MaxRequests", value), Phase) }
 }
 impl Done for VirtualNodeGrpcConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeHttp2ConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttp2connectionpool.html)
@@ -1804,7 +1804,7 @@ impl VirtualNodeHttp2ConnectionPool {
 }
 impl<R0> VirtualNodeHttp2ConnectionPool<R0> {
     /// `MaxRequests`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttp2connectionpool.html#cfn-appmesh-virtualnode-virtualnodehttp2connectionpool-maxrequests)
-    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualNodeHttp2ConnectionPool<Set> { VirtualNodeHttp2ConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
+    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualNodeHttp2ConnectionPool<Set> { VirtualNodeHttp2ConnectionPool(put(self.0, "MaxRequests", value), Phase) }
 }
 impl Done for VirtualNodeHttp2ConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeHttpConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttpconnectionpool.html)
@@ -1815,9 +1815,9 @@ impl VirtualNodeHttpConnectionPool {
 }
 impl<R0> VirtualNodeHttpConnectionPool<R0> {
     /// `MaxConnections`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttpconnectionpool.html#cfn-appmesh-virtualnode-virtualnodehttpconnectionpool-maxconnections)
-    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualNodeHttpConnectionPool<Set> { VirtualNodeHttpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
+    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualNodeHttpConnectionPool<Set> { VirtualNodeHttpConnectionPool(put(self.0, "MaxConnections", value), Phase) }
     /// `MaxPendingRequests`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttpconnectionpool.html#cfn-appmesh-virtualnode-virtualnodehttpconnectionpool-maxpendingrequests)
-    pub fn max_pending_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPendingRequests", value.into_expr()), Phase) }
+    pub fn max_pending_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPendingRequests", value), Phase) }
 }
 impl Done for VirtualNodeHttpConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeSpec` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html)
@@ -1826,15 +1826,15 @@ impl VirtualNodeSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackendDefaults`: `BackendDefaults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-backenddefaults)
-    pub fn backend_defaults(self, value: impl Arg<BackendDefaults>) -> Self { Self(put(self.0, "BackendDefaults", value.into_expr())) }
+    pub fn backend_defaults(self, value: impl Arg<BackendDefaults>) -> Self { Self(put(self.0, "BackendDefaults", value)) }
     /// `Backends`: list of `Backend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-backends)
-    pub fn backends(self, value: impl Arg<Arr<Backend>>) -> Self { Self(put(self.0, "Backends", value.into_expr())) }
+    pub fn backends(self, value: impl Arg<Arr<Backend>>) -> Self { Self(put(self.0, "Backends", value)) }
     /// `Listeners`: list of `Listener`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-listeners)
-    pub fn listeners(self, value: impl Arg<Arr<Listener>>) -> Self { Self(put(self.0, "Listeners", value.into_expr())) }
+    pub fn listeners(self, value: impl Arg<Arr<Listener>>) -> Self { Self(put(self.0, "Listeners", value)) }
     /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-logging)
-    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
+    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value)) }
     /// `ServiceDiscovery`: `ServiceDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-servicediscovery)
-    pub fn service_discovery(self, value: impl Arg<ServiceDiscovery>) -> Self { Self(put(self.0, "ServiceDiscovery", value.into_expr())) }
+    pub fn service_discovery(self, value: impl Arg<ServiceDiscovery>) -> Self { Self(put(self.0, "ServiceDiscovery", value)) }
 }
 impl Done for VirtualNodeSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeTcpConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodetcpconnectionpool.html)
@@ -1845,7 +1845,7 @@ impl VirtualNodeTcpConnectionPool {
 }
 impl<R0> VirtualNodeTcpConnectionPool<R0> {
     /// `MaxConnections`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodetcpconnectionpool.html#cfn-appmesh-virtualnode-virtualnodetcpconnectionpool-maxconnections)
-    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualNodeTcpConnectionPool<Set> { VirtualNodeTcpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
+    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualNodeTcpConnectionPool<Set> { VirtualNodeTcpConnectionPool(put(self.0, "MaxConnections", value), Phase) }
 }
 impl Done for VirtualNodeTcpConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualServiceBackend` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualservicebackend.html)
@@ -1856,9 +1856,9 @@ impl VirtualServiceBackend {
 }
 impl<R0> VirtualServiceBackend<R0> {
     /// `ClientPolicy`: `ClientPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualservicebackend.html#cfn-appmesh-virtualnode-virtualservicebackend-clientpolicy)
-    pub fn client_policy(self, value: impl Arg<ClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr()), Phase) }
+    pub fn client_policy(self, value: impl Arg<ClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value), Phase) }
     /// `VirtualServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualservicebackend.html#cfn-appmesh-virtualnode-virtualservicebackend-virtualservicename)
-    pub fn virtual_service_name(self, value: impl Arg<str>) -> VirtualServiceBackend<Set> { VirtualServiceBackend(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
+    pub fn virtual_service_name(self, value: impl Arg<str>) -> VirtualServiceBackend<Set> { VirtualServiceBackend(put(self.0, "VirtualServiceName", value), Phase) }
 }
 impl Done for VirtualServiceBackend { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1895,15 +1895,15 @@ impl CfnVirtualRouterProps {
 }
 impl<R0, R1> CfnVirtualRouterProps<R0, R1> {
     /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-meshname)
-    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualRouterProps<Set, R1> { CfnVirtualRouterProps(put(self.0, "MeshName", value.into_expr()), Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualRouterProps<Set, R1> { CfnVirtualRouterProps(put(self.0, "MeshName", value), Phase) }
     /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-meshowner)
-    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value), Phase) }
     /// `Spec`: `VirtualRouterSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-spec)
-    pub fn spec(self, value: impl Arg<virtual_router::VirtualRouterSpec>) -> CfnVirtualRouterProps<R0, Set> { CfnVirtualRouterProps(put(self.0, "Spec", value.into_expr()), Phase) }
+    pub fn spec(self, value: impl Arg<virtual_router::VirtualRouterSpec>) -> CfnVirtualRouterProps<R0, Set> { CfnVirtualRouterProps(put(self.0, "Spec", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualRouterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-virtualroutername)
-    pub fn virtual_router_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
+    pub fn virtual_router_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualRouterName", value), Phase) }
 }
 impl Done for CfnVirtualRouterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::VirtualRouter`.
@@ -1917,9 +1917,9 @@ impl PortMapping {
 }
 impl<R0, R1> PortMapping<R0, R1> {
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-portmapping.html#cfn-appmesh-virtualrouter-portmapping-port)
-    pub fn port(self, value: impl Arg<i64>) -> PortMapping<Set, R1> { PortMapping(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> PortMapping<Set, R1> { PortMapping(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-portmapping.html#cfn-appmesh-virtualrouter-portmapping-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> PortMapping<R0, Set> { PortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> PortMapping<R0, Set> { PortMapping(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualRouterListener` of `AWS::AppMesh::VirtualRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-virtualrouterlistener.html)
@@ -1930,7 +1930,7 @@ impl VirtualRouterListener {
 }
 impl<R0> VirtualRouterListener<R0> {
     /// `PortMapping`: `PortMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-virtualrouterlistener.html#cfn-appmesh-virtualrouter-virtualrouterlistener-portmapping)
-    pub fn port_mapping(self, value: impl Arg<PortMapping>) -> VirtualRouterListener<Set> { VirtualRouterListener(put(self.0, "PortMapping", value.into_expr()), Phase) }
+    pub fn port_mapping(self, value: impl Arg<PortMapping>) -> VirtualRouterListener<Set> { VirtualRouterListener(put(self.0, "PortMapping", value), Phase) }
 }
 impl Done for VirtualRouterListener { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualRouterSpec` of `AWS::AppMesh::VirtualRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-virtualrouterspec.html)
@@ -1941,7 +1941,7 @@ impl VirtualRouterSpec {
 }
 impl<R0> VirtualRouterSpec<R0> {
     /// `Listeners`: list of `VirtualRouterListener`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-virtualrouterspec.html#cfn-appmesh-virtualrouter-virtualrouterspec-listeners)
-    pub fn listeners(self, value: impl Arg<Arr<VirtualRouterListener>>) -> VirtualRouterSpec<Set> { VirtualRouterSpec(put(self.0, "Listeners", value.into_expr()), Phase) }
+    pub fn listeners(self, value: impl Arg<Arr<VirtualRouterListener>>) -> VirtualRouterSpec<Set> { VirtualRouterSpec(put(self.0, "Listeners", value), Phase) }
 }
 impl Done for VirtualRouterSpec { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1978,15 +1978,15 @@ impl CfnVirtualServiceProps {
 }
 impl<R0, R1, R2> CfnVirtualServiceProps<R0, R1, R2> {
     /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-meshname)
-    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualServiceProps<Set, R1, R2> { CfnVirtualServiceProps(put(self.0, "MeshName", value.into_expr()), Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualServiceProps<Set, R1, R2> { CfnVirtualServiceProps(put(self.0, "MeshName", value), Phase) }
     /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-meshowner)
-    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value), Phase) }
     /// `Spec`: `VirtualServiceSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-spec)
-    pub fn spec(self, value: impl Arg<virtual_service::VirtualServiceSpec>) -> CfnVirtualServiceProps<R0, Set, R2> { CfnVirtualServiceProps(put(self.0, "Spec", value.into_expr()), Phase) }
+    pub fn spec(self, value: impl Arg<virtual_service::VirtualServiceSpec>) -> CfnVirtualServiceProps<R0, Set, R2> { CfnVirtualServiceProps(put(self.0, "Spec", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualServiceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-virtualservicename)
-    pub fn virtual_service_name(self, value: impl Arg<str>) -> CfnVirtualServiceProps<R0, R1, Set> { CfnVirtualServiceProps(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
+    pub fn virtual_service_name(self, value: impl Arg<str>) -> CfnVirtualServiceProps<R0, R1, Set> { CfnVirtualServiceProps(put(self.0, "VirtualServiceName", value), Phase) }
 }
 impl Done for CfnVirtualServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::VirtualService`.
@@ -2000,7 +2000,7 @@ impl VirtualNodeServiceProvider {
 }
 impl<R0> VirtualNodeServiceProvider<R0> {
     /// `VirtualNodeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualnodeserviceprovider.html#cfn-appmesh-virtualservice-virtualnodeserviceprovider-virtualnodename)
-    pub fn virtual_node_name(self, value: impl Arg<str>) -> VirtualNodeServiceProvider<Set> { VirtualNodeServiceProvider(put(self.0, "VirtualNodeName", value.into_expr()), Phase) }
+    pub fn virtual_node_name(self, value: impl Arg<str>) -> VirtualNodeServiceProvider<Set> { VirtualNodeServiceProvider(put(self.0, "VirtualNodeName", value), Phase) }
 }
 impl Done for VirtualNodeServiceProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualRouterServiceProvider` of `AWS::AppMesh::VirtualService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualrouterserviceprovider.html)
@@ -2011,7 +2011,7 @@ impl VirtualRouterServiceProvider {
 }
 impl<R0> VirtualRouterServiceProvider<R0> {
     /// `VirtualRouterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualrouterserviceprovider.html#cfn-appmesh-virtualservice-virtualrouterserviceprovider-virtualroutername)
-    pub fn virtual_router_name(self, value: impl Arg<str>) -> VirtualRouterServiceProvider<Set> { VirtualRouterServiceProvider(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
+    pub fn virtual_router_name(self, value: impl Arg<str>) -> VirtualRouterServiceProvider<Set> { VirtualRouterServiceProvider(put(self.0, "VirtualRouterName", value), Phase) }
 }
 impl Done for VirtualRouterServiceProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualServiceProvider` of `AWS::AppMesh::VirtualService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualserviceprovider.html)
@@ -2020,9 +2020,9 @@ impl VirtualServiceProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VirtualNode`: `VirtualNodeServiceProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualserviceprovider.html#cfn-appmesh-virtualservice-virtualserviceprovider-virtualnode)
-    pub fn virtual_node(self, value: impl Arg<VirtualNodeServiceProvider>) -> Self { Self(put(self.0, "VirtualNode", value.into_expr())) }
+    pub fn virtual_node(self, value: impl Arg<VirtualNodeServiceProvider>) -> Self { Self(put(self.0, "VirtualNode", value)) }
     /// `VirtualRouter`: `VirtualRouterServiceProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualserviceprovider.html#cfn-appmesh-virtualservice-virtualserviceprovider-virtualrouter)
-    pub fn virtual_router(self, value: impl Arg<VirtualRouterServiceProvider>) -> Self { Self(put(self.0, "VirtualRouter", value.into_expr())) }
+    pub fn virtual_router(self, value: impl Arg<VirtualRouterServiceProvider>) -> Self { Self(put(self.0, "VirtualRouter", value)) }
 }
 impl Done for VirtualServiceProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualServiceSpec` of `AWS::AppMesh::VirtualService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualservicespec.html)
@@ -2031,7 +2031,7 @@ impl VirtualServiceSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Provider`: `VirtualServiceProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualservicespec.html#cfn-appmesh-virtualservice-virtualservicespec-provider)
-    pub fn provider(self, value: impl Arg<VirtualServiceProvider>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
+    pub fn provider(self, value: impl Arg<VirtualServiceProvider>) -> Self { Self(put(self.0, "Provider", value)) }
 }
 impl Done for VirtualServiceSpec { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,15 +27,15 @@ impl CfnAutoScalingConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-autoscalingconfigurationname)
-    pub fn auto_scaling_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingConfigurationName", value.into_expr())) }
+    pub fn auto_scaling_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingConfigurationName", value)) }
     /// `MaxConcurrency`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-maxconcurrency)
-    pub fn max_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr())) }
+    pub fn max_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrency", value)) }
     /// `MaxSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-maxsize)
-    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr())) }
+    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value)) }
     /// `MinSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-minsize)
-    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnAutoScalingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppRunner::ObservabilityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html)
@@ -61,11 +61,11 @@ impl CfnObservabilityConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ObservabilityConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#cfn-apprunner-observabilityconfiguration-observabilityconfigurationname)
-    pub fn observability_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityConfigurationName", value.into_expr())) }
+    pub fn observability_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityConfigurationName", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#cfn-apprunner-observabilityconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TraceConfiguration`: `TraceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#cfn-apprunner-observabilityconfiguration-traceconfiguration)
-    pub fn trace_configuration(self, value: impl Arg<observability_configuration::TraceConfiguration>) -> Self { Self(put(self.0, "TraceConfiguration", value.into_expr())) }
+    pub fn trace_configuration(self, value: impl Arg<observability_configuration::TraceConfiguration>) -> Self { Self(put(self.0, "TraceConfiguration", value)) }
 }
 impl Done for CfnObservabilityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppRunner::ObservabilityConfiguration`.
@@ -79,7 +79,7 @@ impl TraceConfiguration {
 }
 impl<R0> TraceConfiguration<R0> {
     /// `Vendor`: `Vendor`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-observabilityconfiguration-traceconfiguration.html#cfn-apprunner-observabilityconfiguration-traceconfiguration-vendor)
-    pub fn vendor(self, value: impl Arg<Vendor>) -> TraceConfiguration<Set> { TraceConfiguration(put(self.0, "Vendor", value.into_expr()), Phase) }
+    pub fn vendor(self, value: impl Arg<Vendor>) -> TraceConfiguration<Set> { TraceConfiguration(put(self.0, "Vendor", value), Phase) }
 }
 impl Done for TraceConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Vendor` allows.
@@ -112,23 +112,23 @@ impl CfnServiceProps {
 }
 impl<R0> CfnServiceProps<R0> {
     /// `AutoScalingConfigurationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-autoscalingconfigurationarn)
-    pub fn auto_scaling_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingConfigurationArn", value.into_expr()), Phase) }
+    pub fn auto_scaling_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingConfigurationArn", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<service::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<service::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `HealthCheckConfiguration`: `HealthCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-healthcheckconfiguration)
-    pub fn health_check_configuration(self, value: impl Arg<service::HealthCheckConfiguration>) -> Self { Self(put(self.0, "HealthCheckConfiguration", value.into_expr()), Phase) }
+    pub fn health_check_configuration(self, value: impl Arg<service::HealthCheckConfiguration>) -> Self { Self(put(self.0, "HealthCheckConfiguration", value), Phase) }
     /// `InstanceConfiguration`: `InstanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-instanceconfiguration)
-    pub fn instance_configuration(self, value: impl Arg<service::InstanceConfiguration>) -> Self { Self(put(self.0, "InstanceConfiguration", value.into_expr()), Phase) }
+    pub fn instance_configuration(self, value: impl Arg<service::InstanceConfiguration>) -> Self { Self(put(self.0, "InstanceConfiguration", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<service::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<service::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `ObservabilityConfiguration`: `ServiceObservabilityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-observabilityconfiguration)
-    pub fn observability_configuration(self, value: impl Arg<service::ServiceObservabilityConfiguration>) -> Self { Self(put(self.0, "ObservabilityConfiguration", value.into_expr()), Phase) }
+    pub fn observability_configuration(self, value: impl Arg<service::ServiceObservabilityConfiguration>) -> Self { Self(put(self.0, "ObservabilityConfiguration", value), Phase) }
     /// `ServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr()), Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value), Phase) }
     /// `SourceConfiguration`: `SourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<service::SourceConfiguration>) -> CfnServiceProps<Set> { CfnServiceProps(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<service::SourceConfiguration>) -> CfnServiceProps<Set> { CfnServiceProps(put(self.0, "SourceConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppRunner::Service`.
@@ -140,9 +140,9 @@ impl AuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-authenticationconfiguration.html#cfn-apprunner-service-authenticationconfiguration-accessrolearn)
-    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AccessRoleArn", value.into_expr())) }
+    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AccessRoleArn", value)) }
     /// `ConnectionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-authenticationconfiguration.html#cfn-apprunner-service-authenticationconfiguration-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr())) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value)) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfiguration.html)
@@ -153,9 +153,9 @@ impl CodeConfiguration {
 }
 impl<R0> CodeConfiguration<R0> {
     /// `CodeConfigurationValues`: `CodeConfigurationValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfiguration.html#cfn-apprunner-service-codeconfiguration-codeconfigurationvalues)
-    pub fn code_configuration_values(self, value: impl Arg<CodeConfigurationValues>) -> Self { Self(put(self.0, "CodeConfigurationValues", value.into_expr()), Phase) }
+    pub fn code_configuration_values(self, value: impl Arg<CodeConfigurationValues>) -> Self { Self(put(self.0, "CodeConfigurationValues", value), Phase) }
     /// `ConfigurationSource`: `ConfigurationSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfiguration.html#cfn-apprunner-service-codeconfiguration-configurationsource)
-    pub fn configuration_source(self, value: impl Arg<ConfigurationSource>) -> CodeConfiguration<Set> { CodeConfiguration(put(self.0, "ConfigurationSource", value.into_expr()), Phase) }
+    pub fn configuration_source(self, value: impl Arg<ConfigurationSource>) -> CodeConfiguration<Set> { CodeConfiguration(put(self.0, "ConfigurationSource", value), Phase) }
 }
 impl Done for CodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeConfigurationValues` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html)
@@ -166,17 +166,17 @@ impl CodeConfigurationValues {
 }
 impl<R0> CodeConfigurationValues<R0> {
     /// `BuildCommand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-buildcommand)
-    pub fn build_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildCommand", value.into_expr()), Phase) }
+    pub fn build_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildCommand", value), Phase) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-runtime)
-    pub fn runtime(self, value: impl Arg<Runtime>) -> CodeConfigurationValues<Set> { CodeConfigurationValues(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> CodeConfigurationValues<Set> { CodeConfigurationValues(put(self.0, "Runtime", value), Phase) }
     /// `RuntimeEnvironmentSecrets`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-runtimeenvironmentsecrets)
-    pub fn runtime_environment_secrets(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentSecrets", value.into_expr()), Phase) }
+    pub fn runtime_environment_secrets(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentSecrets", value), Phase) }
     /// `RuntimeEnvironmentVariables`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-runtimeenvironmentvariables)
-    pub fn runtime_environment_variables(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentVariables", value.into_expr()), Phase) }
+    pub fn runtime_environment_variables(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentVariables", value), Phase) }
     /// `StartCommand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-startcommand)
-    pub fn start_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartCommand", value.into_expr()), Phase) }
+    pub fn start_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartCommand", value), Phase) }
 }
 impl Done for CodeConfigurationValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeRepository` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html)
@@ -187,13 +187,13 @@ impl CodeRepository {
 }
 impl<R0, R1> CodeRepository<R0, R1> {
     /// `CodeConfiguration`: `CodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html#cfn-apprunner-service-coderepository-codeconfiguration)
-    pub fn code_configuration(self, value: impl Arg<CodeConfiguration>) -> Self { Self(put(self.0, "CodeConfiguration", value.into_expr()), Phase) }
+    pub fn code_configuration(self, value: impl Arg<CodeConfiguration>) -> Self { Self(put(self.0, "CodeConfiguration", value), Phase) }
     /// `RepositoryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html#cfn-apprunner-service-coderepository-repositoryurl)
-    pub fn repository_url(self, value: impl Arg<str>) -> CodeRepository<Set, R1> { CodeRepository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
+    pub fn repository_url(self, value: impl Arg<str>) -> CodeRepository<Set, R1> { CodeRepository(put(self.0, "RepositoryUrl", value), Phase) }
     /// `SourceCodeVersion`: `SourceCodeVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html#cfn-apprunner-service-coderepository-sourcecodeversion)
-    pub fn source_code_version(self, value: impl Arg<SourceCodeVersion>) -> CodeRepository<R0, Set> { CodeRepository(put(self.0, "SourceCodeVersion", value.into_expr()), Phase) }
+    pub fn source_code_version(self, value: impl Arg<SourceCodeVersion>) -> CodeRepository<R0, Set> { CodeRepository(put(self.0, "SourceCodeVersion", value), Phase) }
     /// `SourceDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html#cfn-apprunner-service-coderepository-sourcedirectory)
-    pub fn source_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDirectory", value.into_expr()), Phase) }
+    pub fn source_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDirectory", value), Phase) }
 }
 impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EgressConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-egressconfiguration.html)
@@ -204,9 +204,9 @@ impl EgressConfiguration {
 }
 impl<R0> EgressConfiguration<R0> {
     /// `EgressType`: `EgressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-egressconfiguration.html#cfn-apprunner-service-egressconfiguration-egresstype)
-    pub fn egress_type(self, value: impl Arg<EgressType>) -> EgressConfiguration<Set> { EgressConfiguration(put(self.0, "EgressType", value.into_expr()), Phase) }
+    pub fn egress_type(self, value: impl Arg<EgressType>) -> EgressConfiguration<Set> { EgressConfiguration(put(self.0, "EgressType", value), Phase) }
     /// `VpcConnectorArn`: `AppRunnerVpcConnectorArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-egressconfiguration.html#cfn-apprunner-service-egressconfiguration-vpcconnectorarn)
-    pub fn vpc_connector_arn(self, value: impl Arg<kind::AppRunnerVpcConnectorArn>) -> Self { Self(put(self.0, "VpcConnectorArn", value.into_expr()), Phase) }
+    pub fn vpc_connector_arn(self, value: impl Arg<kind::AppRunnerVpcConnectorArn>) -> Self { Self(put(self.0, "VpcConnectorArn", value), Phase) }
 }
 impl Done for EgressConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-encryptionconfiguration.html)
@@ -217,7 +217,7 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-encryptionconfiguration.html#cfn-apprunner-service-encryptionconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKey", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html)
@@ -226,17 +226,17 @@ impl HealthCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthyThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-healthythreshold)
-    pub fn healthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThreshold", value.into_expr())) }
+    pub fn healthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThreshold", value)) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value)) }
     /// `UnhealthyThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-unhealthythreshold)
-    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThreshold", value.into_expr())) }
+    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThreshold", value)) }
 }
 impl Done for HealthCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html)
@@ -245,13 +245,13 @@ impl ImageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html#cfn-apprunner-service-imageconfiguration-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
     /// `RuntimeEnvironmentSecrets`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html#cfn-apprunner-service-imageconfiguration-runtimeenvironmentsecrets)
-    pub fn runtime_environment_secrets(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentSecrets", value.into_expr())) }
+    pub fn runtime_environment_secrets(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentSecrets", value)) }
     /// `RuntimeEnvironmentVariables`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html#cfn-apprunner-service-imageconfiguration-runtimeenvironmentvariables)
-    pub fn runtime_environment_variables(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentVariables", value.into_expr())) }
+    pub fn runtime_environment_variables(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentVariables", value)) }
     /// `StartCommand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html#cfn-apprunner-service-imageconfiguration-startcommand)
-    pub fn start_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartCommand", value.into_expr())) }
+    pub fn start_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartCommand", value)) }
 }
 impl Done for ImageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageRepository` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imagerepository.html)
@@ -262,11 +262,11 @@ impl ImageRepository {
 }
 impl<R0, R1> ImageRepository<R0, R1> {
     /// `ImageConfiguration`: `ImageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imagerepository.html#cfn-apprunner-service-imagerepository-imageconfiguration)
-    pub fn image_configuration(self, value: impl Arg<ImageConfiguration>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
+    pub fn image_configuration(self, value: impl Arg<ImageConfiguration>) -> Self { Self(put(self.0, "ImageConfiguration", value), Phase) }
     /// `ImageIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imagerepository.html#cfn-apprunner-service-imagerepository-imageidentifier)
-    pub fn image_identifier(self, value: impl Arg<str>) -> ImageRepository<Set, R1> { ImageRepository(put(self.0, "ImageIdentifier", value.into_expr()), Phase) }
+    pub fn image_identifier(self, value: impl Arg<str>) -> ImageRepository<Set, R1> { ImageRepository(put(self.0, "ImageIdentifier", value), Phase) }
     /// `ImageRepositoryType`: `ImageRepositoryType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imagerepository.html#cfn-apprunner-service-imagerepository-imagerepositorytype)
-    pub fn image_repository_type(self, value: impl Arg<ImageRepositoryType>) -> ImageRepository<R0, Set> { ImageRepository(put(self.0, "ImageRepositoryType", value.into_expr()), Phase) }
+    pub fn image_repository_type(self, value: impl Arg<ImageRepositoryType>) -> ImageRepository<R0, Set> { ImageRepository(put(self.0, "ImageRepositoryType", value), Phase) }
 }
 impl Done for ImageRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-ingressconfiguration.html)
@@ -277,7 +277,7 @@ impl IngressConfiguration {
 }
 impl<R0> IngressConfiguration<R0> {
     /// `IsPubliclyAccessible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-ingressconfiguration.html#cfn-apprunner-service-ingressconfiguration-ispubliclyaccessible)
-    pub fn is_publicly_accessible(self, value: impl Arg<bool>) -> IngressConfiguration<Set> { IngressConfiguration(put(self.0, "IsPubliclyAccessible", value.into_expr()), Phase) }
+    pub fn is_publicly_accessible(self, value: impl Arg<bool>) -> IngressConfiguration<Set> { IngressConfiguration(put(self.0, "IsPubliclyAccessible", value), Phase) }
 }
 impl Done for IngressConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-instanceconfiguration.html)
@@ -286,11 +286,11 @@ impl InstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cpu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-instanceconfiguration.html#cfn-apprunner-service-instanceconfiguration-cpu)
-    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value)) }
     /// `InstanceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-instanceconfiguration.html#cfn-apprunner-service-instanceconfiguration-instancerolearn)
-    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleArn", value.into_expr())) }
+    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleArn", value)) }
     /// `Memory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-instanceconfiguration.html#cfn-apprunner-service-instanceconfiguration-memory)
-    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value)) }
 }
 impl Done for InstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-keyvaluepair.html)
@@ -299,9 +299,9 @@ impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-keyvaluepair.html#cfn-apprunner-service-keyvaluepair-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-keyvaluepair.html#cfn-apprunner-service-keyvaluepair-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-networkconfiguration.html)
@@ -310,11 +310,11 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EgressConfiguration`: `EgressConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-networkconfiguration.html#cfn-apprunner-service-networkconfiguration-egressconfiguration)
-    pub fn egress_configuration(self, value: impl Arg<EgressConfiguration>) -> Self { Self(put(self.0, "EgressConfiguration", value.into_expr())) }
+    pub fn egress_configuration(self, value: impl Arg<EgressConfiguration>) -> Self { Self(put(self.0, "EgressConfiguration", value)) }
     /// `IngressConfiguration`: `IngressConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-networkconfiguration.html#cfn-apprunner-service-networkconfiguration-ingressconfiguration)
-    pub fn ingress_configuration(self, value: impl Arg<IngressConfiguration>) -> Self { Self(put(self.0, "IngressConfiguration", value.into_expr())) }
+    pub fn ingress_configuration(self, value: impl Arg<IngressConfiguration>) -> Self { Self(put(self.0, "IngressConfiguration", value)) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-networkconfiguration.html#cfn-apprunner-service-networkconfiguration-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceObservabilityConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-serviceobservabilityconfiguration.html)
@@ -325,9 +325,9 @@ impl ServiceObservabilityConfiguration {
 }
 impl<R0> ServiceObservabilityConfiguration<R0> {
     /// `ObservabilityConfigurationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-serviceobservabilityconfiguration.html#cfn-apprunner-service-serviceobservabilityconfiguration-observabilityconfigurationarn)
-    pub fn observability_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityConfigurationArn", value.into_expr()), Phase) }
+    pub fn observability_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityConfigurationArn", value), Phase) }
     /// `ObservabilityEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-serviceobservabilityconfiguration.html#cfn-apprunner-service-serviceobservabilityconfiguration-observabilityenabled)
-    pub fn observability_enabled(self, value: impl Arg<bool>) -> ServiceObservabilityConfiguration<Set> { ServiceObservabilityConfiguration(put(self.0, "ObservabilityEnabled", value.into_expr()), Phase) }
+    pub fn observability_enabled(self, value: impl Arg<bool>) -> ServiceObservabilityConfiguration<Set> { ServiceObservabilityConfiguration(put(self.0, "ObservabilityEnabled", value), Phase) }
 }
 impl Done for ServiceObservabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceCodeVersion` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourcecodeversion.html)
@@ -338,9 +338,9 @@ impl SourceCodeVersion {
 }
 impl<R0, R1> SourceCodeVersion<R0, R1> {
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourcecodeversion.html#cfn-apprunner-service-sourcecodeversion-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SourceCodeVersion<Set, R1> { SourceCodeVersion(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SourceCodeVersion<Set, R1> { SourceCodeVersion(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourcecodeversion.html#cfn-apprunner-service-sourcecodeversion-value)
-    pub fn value(self, value: impl Arg<str>) -> SourceCodeVersion<R0, Set> { SourceCodeVersion(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SourceCodeVersion<R0, Set> { SourceCodeVersion(put(self.0, "Value", value), Phase) }
 }
 impl Done for SourceCodeVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html)
@@ -349,13 +349,13 @@ impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html#cfn-apprunner-service-sourceconfiguration-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value)) }
     /// `AutoDeploymentsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html#cfn-apprunner-service-sourceconfiguration-autodeploymentsenabled)
-    pub fn auto_deployments_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploymentsEnabled", value.into_expr())) }
+    pub fn auto_deployments_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploymentsEnabled", value)) }
     /// `CodeRepository`: `CodeRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html#cfn-apprunner-service-sourceconfiguration-coderepository)
-    pub fn code_repository(self, value: impl Arg<CodeRepository>) -> Self { Self(put(self.0, "CodeRepository", value.into_expr())) }
+    pub fn code_repository(self, value: impl Arg<CodeRepository>) -> Self { Self(put(self.0, "CodeRepository", value)) }
     /// `ImageRepository`: `ImageRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html#cfn-apprunner-service-sourceconfiguration-imagerepository)
-    pub fn image_repository(self, value: impl Arg<ImageRepository>) -> Self { Self(put(self.0, "ImageRepository", value.into_expr())) }
+    pub fn image_repository(self, value: impl Arg<ImageRepository>) -> Self { Self(put(self.0, "ImageRepository", value)) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConfigurationSource` allows.
@@ -396,13 +396,13 @@ impl CfnVpcConnectorProps {
 }
 impl<R0> CfnVpcConnectorProps<R0> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#cfn-apprunner-vpcconnector-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#cfn-apprunner-vpcconnector-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcConnectorProps<Set> { CfnVpcConnectorProps(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcConnectorProps<Set> { CfnVpcConnectorProps(put(self.0, "Subnets", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#cfn-apprunner-vpcconnector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConnectorName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#cfn-apprunner-vpcconnector-vpcconnectorname)
-    pub fn vpc_connector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcConnectorName", value.into_expr()), Phase) }
+    pub fn vpc_connector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcConnectorName", value), Phase) }
 }
 impl Done for CfnVpcConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppRunner::VpcIngressConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html)
@@ -430,13 +430,13 @@ impl CfnVpcIngressConnectionProps {
 }
 impl<R0, R1> CfnVpcIngressConnectionProps<R0, R1> {
     /// `IngressVpcConfiguration`: `IngressVpcConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#cfn-apprunner-vpcingressconnection-ingressvpcconfiguration)
-    pub fn ingress_vpc_configuration(self, value: impl Arg<vpc_ingress_connection::IngressVpcConfiguration>) -> CfnVpcIngressConnectionProps<Set, R1> { CfnVpcIngressConnectionProps(put(self.0, "IngressVpcConfiguration", value.into_expr()), Phase) }
+    pub fn ingress_vpc_configuration(self, value: impl Arg<vpc_ingress_connection::IngressVpcConfiguration>) -> CfnVpcIngressConnectionProps<Set, R1> { CfnVpcIngressConnectionProps(put(self.0, "IngressVpcConfiguration", value), Phase) }
     /// `ServiceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#cfn-apprunner-vpcingressconnection-servicearn)
-    pub fn service_arn(self, value: impl Arg<str>) -> CfnVpcIngressConnectionProps<R0, Set> { CfnVpcIngressConnectionProps(put(self.0, "ServiceArn", value.into_expr()), Phase) }
+    pub fn service_arn(self, value: impl Arg<str>) -> CfnVpcIngressConnectionProps<R0, Set> { CfnVpcIngressConnectionProps(put(self.0, "ServiceArn", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#cfn-apprunner-vpcingressconnection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcIngressConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#cfn-apprunner-vpcingressconnection-vpcingressconnectionname)
-    pub fn vpc_ingress_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIngressConnectionName", value.into_expr()), Phase) }
+    pub fn vpc_ingress_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIngressConnectionName", value), Phase) }
 }
 impl Done for CfnVpcIngressConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppRunner::VpcIngressConnection`.
@@ -450,9 +450,9 @@ impl IngressVpcConfiguration {
 }
 impl<R0, R1> IngressVpcConfiguration<R0, R1> {
     /// `VpcEndpointId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-vpcingressconnection-ingressvpcconfiguration.html#cfn-apprunner-vpcingressconnection-ingressvpcconfiguration-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> IngressVpcConfiguration<Set, R1> { IngressVpcConfiguration(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> IngressVpcConfiguration<Set, R1> { IngressVpcConfiguration(put(self.0, "VpcEndpointId", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-vpcingressconnection-ingressvpcconfiguration.html#cfn-apprunner-vpcingressconnection-ingressvpcconfiguration-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> IngressVpcConfiguration<R0, Set> { IngressVpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> IngressVpcConfiguration<R0, Set> { IngressVpcConfiguration(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for IngressVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

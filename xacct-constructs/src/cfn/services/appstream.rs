@@ -27,21 +27,21 @@ impl CfnAppBlockProps {
 }
 impl<R0, R1> CfnAppBlockProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAppBlockProps<Set, R1> { CfnAppBlockProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppBlockProps<Set, R1> { CfnAppBlockProps(put(self.0, "Name", value), Phase) }
     /// `PackagingType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-packagingtype)
-    pub fn packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackagingType", value.into_expr()), Phase) }
+    pub fn packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackagingType", value), Phase) }
     /// `PostSetupScriptDetails`: `ScriptDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-postsetupscriptdetails)
-    pub fn post_setup_script_details(self, value: impl Arg<app_block::ScriptDetails>) -> Self { Self(put(self.0, "PostSetupScriptDetails", value.into_expr()), Phase) }
+    pub fn post_setup_script_details(self, value: impl Arg<app_block::ScriptDetails>) -> Self { Self(put(self.0, "PostSetupScriptDetails", value), Phase) }
     /// `SetupScriptDetails`: `ScriptDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-setupscriptdetails)
-    pub fn setup_script_details(self, value: impl Arg<app_block::ScriptDetails>) -> Self { Self(put(self.0, "SetupScriptDetails", value.into_expr()), Phase) }
+    pub fn setup_script_details(self, value: impl Arg<app_block::ScriptDetails>) -> Self { Self(put(self.0, "SetupScriptDetails", value), Phase) }
     /// `SourceS3Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-sources3location)
-    pub fn source_s3_location(self, value: impl Arg<app_block::S3Location>) -> CfnAppBlockProps<R0, Set> { CfnAppBlockProps(put(self.0, "SourceS3Location", value.into_expr()), Phase) }
+    pub fn source_s3_location(self, value: impl Arg<app_block::S3Location>) -> CfnAppBlockProps<R0, Set> { CfnAppBlockProps(put(self.0, "SourceS3Location", value), Phase) }
     /// `Tags`: list of `Tag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-tags)
-    pub fn tags(self, value: impl Arg<Arr<app_block::Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<app_block::Tag>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAppBlockProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::AppBlock`.
@@ -55,9 +55,9 @@ impl S3Location {
 }
 impl<R0> S3Location<R0> {
     /// `S3Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-s3location.html#cfn-appstream-appblock-s3location-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set> { S3Location(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-s3location.html#cfn-appstream-appblock-s3location-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScriptDetails` of `AWS::AppStream::AppBlock`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html)
@@ -68,13 +68,13 @@ impl ScriptDetails {
 }
 impl<R0, R1, R2> ScriptDetails<R0, R1, R2> {
     /// `ExecutableParameters`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html#cfn-appstream-appblock-scriptdetails-executableparameters)
-    pub fn executable_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutableParameters", value.into_expr()), Phase) }
+    pub fn executable_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutableParameters", value), Phase) }
     /// `ExecutablePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html#cfn-appstream-appblock-scriptdetails-executablepath)
-    pub fn executable_path(self, value: impl Arg<str>) -> ScriptDetails<Set, R1, R2> { ScriptDetails(put(self.0, "ExecutablePath", value.into_expr()), Phase) }
+    pub fn executable_path(self, value: impl Arg<str>) -> ScriptDetails<Set, R1, R2> { ScriptDetails(put(self.0, "ExecutablePath", value), Phase) }
     /// `ScriptS3Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html#cfn-appstream-appblock-scriptdetails-scripts3location)
-    pub fn script_s3_location(self, value: impl Arg<S3Location>) -> ScriptDetails<R0, Set, R2> { ScriptDetails(put(self.0, "ScriptS3Location", value.into_expr()), Phase) }
+    pub fn script_s3_location(self, value: impl Arg<S3Location>) -> ScriptDetails<R0, Set, R2> { ScriptDetails(put(self.0, "ScriptS3Location", value), Phase) }
     /// `TimeoutInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html#cfn-appstream-appblock-scriptdetails-timeoutinseconds)
-    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> ScriptDetails<R0, R1, Set> { ScriptDetails(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> ScriptDetails<R0, R1, Set> { ScriptDetails(put(self.0, "TimeoutInSeconds", value), Phase) }
 }
 impl Done for ScriptDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tag` of `AWS::AppStream::AppBlock`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html)
@@ -83,13 +83,13 @@ impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html#cfn-appstream-appblock-tag-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `TagKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html#cfn-appstream-appblock-tag-tagkey)
-    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
+    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value)) }
     /// `TagValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html#cfn-appstream-appblock-tag-tagvalue)
-    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
+    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html#cfn-appstream-appblock-tag-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
 }
@@ -116,27 +116,27 @@ impl CfnAppBlockBuilderProps {
 }
 impl<R0, R1, R2, R3> CfnAppBlockBuilderProps<R0, R1, R2, R3> {
     /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-accessendpoints)
-    pub fn access_endpoints(self, value: impl Arg<Arr<app_block_builder::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr()), Phase) }
+    pub fn access_endpoints(self, value: impl Arg<Arr<app_block_builder::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value), Phase) }
     /// `AppBlockArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-appblockarns)
-    pub fn app_block_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AppBlockArns", value.into_expr()), Phase) }
+    pub fn app_block_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AppBlockArns", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `EnableDefaultInternetAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-enabledefaultinternetaccess)
-    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
+    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value), Phase) }
     /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<Set, R1, R2, R3> { CfnAppBlockBuilderProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<Set, R1, R2, R3> { CfnAppBlockBuilderProps(put(self.0, "InstanceType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, Set, R2, R3> { CfnAppBlockBuilderProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, Set, R2, R3> { CfnAppBlockBuilderProps(put(self.0, "Name", value), Phase) }
     /// `Platform`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-platform)
-    pub fn platform(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, R1, Set, R3> { CfnAppBlockBuilderProps(put(self.0, "Platform", value.into_expr()), Phase) }
+    pub fn platform(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, R1, Set, R3> { CfnAppBlockBuilderProps(put(self.0, "Platform", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfig`: `VpcConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<app_block_builder::VpcConfig>) -> CfnAppBlockBuilderProps<R0, R1, R2, Set> { CfnAppBlockBuilderProps(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<app_block_builder::VpcConfig>) -> CfnAppBlockBuilderProps<R0, R1, R2, Set> { CfnAppBlockBuilderProps(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnAppBlockBuilderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::AppBlockBuilder`.
@@ -150,9 +150,9 @@ impl AccessEndpoint {
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
     /// `EndpointType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-accessendpoint.html#cfn-appstream-appblockbuilder-accessendpoint-endpointtype)
-    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value), Phase) }
     /// `VpceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-accessendpoint.html#cfn-appstream-appblockbuilder-accessendpoint-vpceid)
-    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
+    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::AppStream::AppBlockBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-vpcconfig.html)
@@ -161,9 +161,9 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-vpcconfig.html#cfn-appstream-appblockbuilder-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-vpcconfig.html#cfn-appstream-appblockbuilder-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -190,29 +190,29 @@ impl CfnApplicationProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnApplicationProps<R0, R1, R2, R3, R4, R5> {
     /// `AppBlockArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-appblockarn)
-    pub fn app_block_arn(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3, R4, R5> { CfnApplicationProps(put(self.0, "AppBlockArn", value.into_expr()), Phase) }
+    pub fn app_block_arn(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3, R4, R5> { CfnApplicationProps(put(self.0, "AppBlockArn", value), Phase) }
     /// `AttributesToDelete`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-attributestodelete)
-    pub fn attributes_to_delete(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributesToDelete", value.into_expr()), Phase) }
+    pub fn attributes_to_delete(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributesToDelete", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `IconS3Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-icons3location)
-    pub fn icon_s3_location(self, value: impl Arg<application::S3Location>) -> CfnApplicationProps<R0, Set, R2, R3, R4, R5> { CfnApplicationProps(put(self.0, "IconS3Location", value.into_expr()), Phase) }
+    pub fn icon_s3_location(self, value: impl Arg<application::S3Location>) -> CfnApplicationProps<R0, Set, R2, R3, R4, R5> { CfnApplicationProps(put(self.0, "IconS3Location", value), Phase) }
     /// `InstanceFamilies`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-instancefamilies)
-    pub fn instance_families(self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, Set, R3, R4, R5> { CfnApplicationProps(put(self.0, "InstanceFamilies", value.into_expr()), Phase) }
+    pub fn instance_families(self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, Set, R3, R4, R5> { CfnApplicationProps(put(self.0, "InstanceFamilies", value), Phase) }
     /// `LaunchParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-launchparameters)
-    pub fn launch_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchParameters", value.into_expr()), Phase) }
+    pub fn launch_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchParameters", value), Phase) }
     /// `LaunchPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-launchpath)
-    pub fn launch_path(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, Set, R4, R5> { CfnApplicationProps(put(self.0, "LaunchPath", value.into_expr()), Phase) }
+    pub fn launch_path(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, Set, R4, R5> { CfnApplicationProps(put(self.0, "LaunchPath", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, R3, Set, R5> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, R3, Set, R5> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `Platforms`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-platforms)
-    pub fn platforms(self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, R2, R3, R4, Set> { CfnApplicationProps(put(self.0, "Platforms", value.into_expr()), Phase) }
+    pub fn platforms(self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, R2, R3, R4, Set> { CfnApplicationProps(put(self.0, "Platforms", value), Phase) }
     /// `Tags`: list of `Tag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<application::Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<application::Tag>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkingDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-workingdirectory)
-    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::Application`.
@@ -226,9 +226,9 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-s3location.html#cfn-appstream-application-s3location-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-s3location.html#cfn-appstream-application-s3location-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tag` of `AWS::AppStream::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html)
@@ -237,13 +237,13 @@ impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html#cfn-appstream-application-tag-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `TagKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html#cfn-appstream-application-tag-tagkey)
-    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
+    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value)) }
     /// `TagValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html#cfn-appstream-application-tag-tagvalue)
-    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
+    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html#cfn-appstream-application-tag-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
 }
@@ -266,11 +266,11 @@ impl CfnApplicationEntitlementAssociationProps {
 }
 impl<R0, R1, R2> CfnApplicationEntitlementAssociationProps<R0, R1, R2> {
     /// `ApplicationIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationentitlementassociation.html#cfn-appstream-applicationentitlementassociation-applicationidentifier)
-    pub fn application_identifier(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<Set, R1, R2> { CfnApplicationEntitlementAssociationProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
+    pub fn application_identifier(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<Set, R1, R2> { CfnApplicationEntitlementAssociationProps(put(self.0, "ApplicationIdentifier", value), Phase) }
     /// `EntitlementName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationentitlementassociation.html#cfn-appstream-applicationentitlementassociation-entitlementname)
-    pub fn entitlement_name(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, Set, R2> { CfnApplicationEntitlementAssociationProps(put(self.0, "EntitlementName", value.into_expr()), Phase) }
+    pub fn entitlement_name(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, Set, R2> { CfnApplicationEntitlementAssociationProps(put(self.0, "EntitlementName", value), Phase) }
     /// `StackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationentitlementassociation.html#cfn-appstream-applicationentitlementassociation-stackname)
-    pub fn stack_name(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, R1, Set> { CfnApplicationEntitlementAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, R1, Set> { CfnApplicationEntitlementAssociationProps(put(self.0, "StackName", value), Phase) }
 }
 impl Done for CfnApplicationEntitlementAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppStream::ApplicationFleetAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationfleetassociation.html)
@@ -292,9 +292,9 @@ impl CfnApplicationFleetAssociationProps {
 }
 impl<R0, R1> CfnApplicationFleetAssociationProps<R0, R1> {
     /// `ApplicationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationfleetassociation.html#cfn-appstream-applicationfleetassociation-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<Set, R1> { CfnApplicationFleetAssociationProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<Set, R1> { CfnApplicationFleetAssociationProps(put(self.0, "ApplicationArn", value), Phase) }
     /// `FleetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationfleetassociation.html#cfn-appstream-applicationfleetassociation-fleetname)
-    pub fn fleet_name(self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<R0, Set> { CfnApplicationFleetAssociationProps(put(self.0, "FleetName", value.into_expr()), Phase) }
+    pub fn fleet_name(self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<R0, Set> { CfnApplicationFleetAssociationProps(put(self.0, "FleetName", value), Phase) }
 }
 impl Done for CfnApplicationFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppStream::DirectoryConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html)
@@ -316,13 +316,13 @@ impl CfnDirectoryConfigProps {
 }
 impl<R0, R1, R2> CfnDirectoryConfigProps<R0, R1, R2> {
     /// `CertificateBasedAuthProperties`: `CertificateBasedAuthProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html#cfn-appstream-directoryconfig-certificatebasedauthproperties)
-    pub fn certificate_based_auth_properties(self, value: impl Arg<directory_config::CertificateBasedAuthProperties>) -> Self { Self(put(self.0, "CertificateBasedAuthProperties", value.into_expr()), Phase) }
+    pub fn certificate_based_auth_properties(self, value: impl Arg<directory_config::CertificateBasedAuthProperties>) -> Self { Self(put(self.0, "CertificateBasedAuthProperties", value), Phase) }
     /// `DirectoryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html#cfn-appstream-directoryconfig-directoryname)
-    pub fn directory_name(self, value: impl Arg<str>) -> CfnDirectoryConfigProps<Set, R1, R2> { CfnDirectoryConfigProps(put(self.0, "DirectoryName", value.into_expr()), Phase) }
+    pub fn directory_name(self, value: impl Arg<str>) -> CfnDirectoryConfigProps<Set, R1, R2> { CfnDirectoryConfigProps(put(self.0, "DirectoryName", value), Phase) }
     /// `OrganizationalUnitDistinguishedNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html#cfn-appstream-directoryconfig-organizationalunitdistinguishednames)
-    pub fn organizational_unit_distinguished_names(self, value: impl Arg<Arr<str>>) -> CfnDirectoryConfigProps<R0, Set, R2> { CfnDirectoryConfigProps(put(self.0, "OrganizationalUnitDistinguishedNames", value.into_expr()), Phase) }
+    pub fn organizational_unit_distinguished_names(self, value: impl Arg<Arr<str>>) -> CfnDirectoryConfigProps<R0, Set, R2> { CfnDirectoryConfigProps(put(self.0, "OrganizationalUnitDistinguishedNames", value), Phase) }
     /// `ServiceAccountCredentials`: `ServiceAccountCredentials`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html#cfn-appstream-directoryconfig-serviceaccountcredentials)
-    pub fn service_account_credentials(self, value: impl Arg<directory_config::ServiceAccountCredentials>) -> CfnDirectoryConfigProps<R0, R1, Set> { CfnDirectoryConfigProps(put(self.0, "ServiceAccountCredentials", value.into_expr()), Phase) }
+    pub fn service_account_credentials(self, value: impl Arg<directory_config::ServiceAccountCredentials>) -> CfnDirectoryConfigProps<R0, R1, Set> { CfnDirectoryConfigProps(put(self.0, "ServiceAccountCredentials", value), Phase) }
 }
 impl Done for CfnDirectoryConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::DirectoryConfig`.
@@ -334,9 +334,9 @@ impl CertificateBasedAuthProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateAuthorityArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-certificatebasedauthproperties.html#cfn-appstream-directoryconfig-certificatebasedauthproperties-certificateauthorityarn)
-    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr())) }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-certificatebasedauthproperties.html#cfn-appstream-directoryconfig-certificatebasedauthproperties-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for CertificateBasedAuthProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceAccountCredentials` of `AWS::AppStream::DirectoryConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-serviceaccountcredentials.html)
@@ -347,9 +347,9 @@ impl ServiceAccountCredentials {
 }
 impl<R0, R1> ServiceAccountCredentials<R0, R1> {
     /// `AccountName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-serviceaccountcredentials.html#cfn-appstream-directoryconfig-serviceaccountcredentials-accountname)
-    pub fn account_name(self, value: impl Arg<str>) -> ServiceAccountCredentials<Set, R1> { ServiceAccountCredentials(put(self.0, "AccountName", value.into_expr()), Phase) }
+    pub fn account_name(self, value: impl Arg<str>) -> ServiceAccountCredentials<Set, R1> { ServiceAccountCredentials(put(self.0, "AccountName", value), Phase) }
     /// `AccountPassword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-serviceaccountcredentials.html#cfn-appstream-directoryconfig-serviceaccountcredentials-accountpassword)
-    pub fn account_password(self, value: impl Arg<str>) -> ServiceAccountCredentials<R0, Set> { ServiceAccountCredentials(put(self.0, "AccountPassword", value.into_expr()), Phase) }
+    pub fn account_password(self, value: impl Arg<str>) -> ServiceAccountCredentials<R0, Set> { ServiceAccountCredentials(put(self.0, "AccountPassword", value), Phase) }
 }
 impl Done for ServiceAccountCredentials { fn into_props(self) -> Bag { self.0 } }
 }
@@ -376,15 +376,15 @@ impl CfnEntitlementProps {
 }
 impl<R0, R1, R2, R3> CfnEntitlementProps<R0, R1, R2, R3> {
     /// `AppVisibility`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-appvisibility)
-    pub fn app_visibility(self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1, R2, R3> { CfnEntitlementProps(put(self.0, "AppVisibility", value.into_expr()), Phase) }
+    pub fn app_visibility(self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1, R2, R3> { CfnEntitlementProps(put(self.0, "AppVisibility", value), Phase) }
     /// `Attributes`: list of `Attribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<entitlement::Attribute>>) -> CfnEntitlementProps<R0, Set, R2, R3> { CfnEntitlementProps(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<entitlement::Attribute>>) -> CfnEntitlementProps<R0, Set, R2, R3> { CfnEntitlementProps(put(self.0, "Attributes", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, Set, R3> { CfnEntitlementProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, Set, R3> { CfnEntitlementProps(put(self.0, "Name", value), Phase) }
     /// `StackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-stackname)
-    pub fn stack_name(self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, R2, Set> { CfnEntitlementProps(put(self.0, "StackName", value.into_expr()), Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, R2, Set> { CfnEntitlementProps(put(self.0, "StackName", value), Phase) }
 }
 impl Done for CfnEntitlementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::Entitlement`.
@@ -398,9 +398,9 @@ impl Attribute {
 }
 impl<R0, R1> Attribute<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-entitlement-attribute.html#cfn-appstream-entitlement-attribute-name)
-    pub fn name(self, value: impl Arg<str>) -> Attribute<Set, R1> { Attribute(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Attribute<Set, R1> { Attribute(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-entitlement-attribute.html#cfn-appstream-entitlement-attribute-value)
-    pub fn value(self, value: impl Arg<str>) -> Attribute<R0, Set> { Attribute(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Attribute<R0, Set> { Attribute(put(self.0, "Value", value), Phase) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
 }
@@ -425,53 +425,53 @@ impl CfnFleetProps {
 }
 impl<R0, R1> CfnFleetProps<R0, R1> {
     /// `ComputeCapacity`: `ComputeCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-computecapacity)
-    pub fn compute_capacity(self, value: impl Arg<fleet::ComputeCapacity>) -> Self { Self(put(self.0, "ComputeCapacity", value.into_expr()), Phase) }
+    pub fn compute_capacity(self, value: impl Arg<fleet::ComputeCapacity>) -> Self { Self(put(self.0, "ComputeCapacity", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisableIMDSV1`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-disableimdsv1)
-    pub fn disable_imdsv1(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableIMDSV1", value.into_expr()), Phase) }
+    pub fn disable_imdsv1(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableIMDSV1", value), Phase) }
     /// `DisconnectTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-disconnecttimeoutinseconds)
-    pub fn disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisconnectTimeoutInSeconds", value.into_expr()), Phase) }
+    pub fn disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisconnectTimeoutInSeconds", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `DomainJoinInfo`: `DomainJoinInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-domainjoininfo)
-    pub fn domain_join_info(self, value: impl Arg<fleet::DomainJoinInfo>) -> Self { Self(put(self.0, "DomainJoinInfo", value.into_expr()), Phase) }
+    pub fn domain_join_info(self, value: impl Arg<fleet::DomainJoinInfo>) -> Self { Self(put(self.0, "DomainJoinInfo", value), Phase) }
     /// `EnableDefaultInternetAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-enabledefaultinternetaccess)
-    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
+    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value), Phase) }
     /// `FleetType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-fleettype)
-    pub fn fleet_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetType", value.into_expr()), Phase) }
+    pub fn fleet_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetType", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value), Phase) }
     /// `IdleDisconnectTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-idledisconnecttimeoutinseconds)
-    pub fn idle_disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInSeconds", value.into_expr()), Phase) }
+    pub fn idle_disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInSeconds", value), Phase) }
     /// `ImageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-imagearn)
-    pub fn image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageArn", value.into_expr()), Phase) }
+    pub fn image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageArn", value), Phase) }
     /// `ImageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-imagename)
-    pub fn image_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageName", value.into_expr()), Phase) }
+    pub fn image_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageName", value), Phase) }
     /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { CfnFleetProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { CfnFleetProps(put(self.0, "InstanceType", value), Phase) }
     /// `MaxConcurrentSessions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-maxconcurrentsessions)
-    pub fn max_concurrent_sessions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentSessions", value.into_expr()), Phase) }
+    pub fn max_concurrent_sessions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentSessions", value), Phase) }
     /// `MaxSessionsPerInstance`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-maxsessionsperinstance)
-    pub fn max_sessions_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSessionsPerInstance", value.into_expr()), Phase) }
+    pub fn max_sessions_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSessionsPerInstance", value), Phase) }
     /// `MaxUserDurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-maxuserdurationinseconds)
-    pub fn max_user_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUserDurationInSeconds", value.into_expr()), Phase) }
+    pub fn max_user_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUserDurationInSeconds", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { CfnFleetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { CfnFleetProps(put(self.0, "Name", value), Phase) }
     /// `Platform`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-platform)
-    pub fn platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Platform", value.into_expr()), Phase) }
+    pub fn platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Platform", value), Phase) }
     /// `RootVolumeConfig`: `VolumeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-rootvolumeconfig)
-    pub fn root_volume_config(self, value: impl Arg<fleet::VolumeConfig>) -> Self { Self(put(self.0, "RootVolumeConfig", value.into_expr()), Phase) }
+    pub fn root_volume_config(self, value: impl Arg<fleet::VolumeConfig>) -> Self { Self(put(self.0, "RootVolumeConfig", value), Phase) }
     /// `SessionScriptS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-sessionscripts3location)
-    pub fn session_script_s3_location(self, value: impl Arg<fleet::S3Location>) -> Self { Self(put(self.0, "SessionScriptS3Location", value.into_expr()), Phase) }
+    pub fn session_script_s3_location(self, value: impl Arg<fleet::S3Location>) -> Self { Self(put(self.0, "SessionScriptS3Location", value), Phase) }
     /// `StreamView`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-streamview)
-    pub fn stream_view(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamView", value.into_expr()), Phase) }
+    pub fn stream_view(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamView", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UsbDeviceFilterStrings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-usbdevicefilterstrings)
-    pub fn usb_device_filter_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UsbDeviceFilterStrings", value.into_expr()), Phase) }
+    pub fn usb_device_filter_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UsbDeviceFilterStrings", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<fleet::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<fleet::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::Fleet`.
@@ -483,9 +483,9 @@ impl ComputeCapacity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DesiredInstances`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-computecapacity.html#cfn-appstream-fleet-computecapacity-desiredinstances)
-    pub fn desired_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredInstances", value.into_expr())) }
+    pub fn desired_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredInstances", value)) }
     /// `DesiredSessions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-computecapacity.html#cfn-appstream-fleet-computecapacity-desiredsessions)
-    pub fn desired_sessions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredSessions", value.into_expr())) }
+    pub fn desired_sessions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredSessions", value)) }
 }
 impl Done for ComputeCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainJoinInfo` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-domainjoininfo.html)
@@ -494,9 +494,9 @@ impl DomainJoinInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-domainjoininfo.html#cfn-appstream-fleet-domainjoininfo-directoryname)
-    pub fn directory_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
+    pub fn directory_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryName", value)) }
     /// `OrganizationalUnitDistinguishedName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-domainjoininfo.html#cfn-appstream-fleet-domainjoininfo-organizationalunitdistinguishedname)
-    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
+    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value)) }
 }
 impl Done for DomainJoinInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-s3location.html)
@@ -507,9 +507,9 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-s3location.html#cfn-appstream-fleet-s3location-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-s3location.html#cfn-appstream-fleet-s3location-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeConfig` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-volumeconfig.html)
@@ -518,7 +518,7 @@ impl VolumeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VolumeSizeInGb`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-volumeconfig.html#cfn-appstream-fleet-volumeconfig-volumesizeingb)
-    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGb", value.into_expr())) }
+    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGb", value)) }
 }
 impl Done for VolumeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-vpcconfig.html)
@@ -527,9 +527,9 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-vpcconfig.html#cfn-appstream-fleet-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-vpcconfig.html#cfn-appstream-fleet-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -554,39 +554,39 @@ impl CfnImageBuilderProps {
 }
 impl<R0, R1> CfnImageBuilderProps<R0, R1> {
     /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-accessendpoints)
-    pub fn access_endpoints(self, value: impl Arg<Arr<image_builder::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr()), Phase) }
+    pub fn access_endpoints(self, value: impl Arg<Arr<image_builder::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value), Phase) }
     /// `AppstreamAgentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-appstreamagentversion)
-    pub fn appstream_agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppstreamAgentVersion", value.into_expr()), Phase) }
+    pub fn appstream_agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppstreamAgentVersion", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisableIMDSV1`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-disableimdsv1)
-    pub fn disable_imdsv1(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableIMDSV1", value.into_expr()), Phase) }
+    pub fn disable_imdsv1(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableIMDSV1", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `DomainJoinInfo`: `DomainJoinInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-domainjoininfo)
-    pub fn domain_join_info(self, value: impl Arg<image_builder::DomainJoinInfo>) -> Self { Self(put(self.0, "DomainJoinInfo", value.into_expr()), Phase) }
+    pub fn domain_join_info(self, value: impl Arg<image_builder::DomainJoinInfo>) -> Self { Self(put(self.0, "DomainJoinInfo", value), Phase) }
     /// `EnableDefaultInternetAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-enabledefaultinternetaccess)
-    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
+    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value), Phase) }
     /// `ImageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-imagearn)
-    pub fn image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageArn", value.into_expr()), Phase) }
+    pub fn image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageArn", value), Phase) }
     /// `ImageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-imagename)
-    pub fn image_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageName", value.into_expr()), Phase) }
+    pub fn image_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageName", value), Phase) }
     /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> CfnImageBuilderProps<Set, R1> { CfnImageBuilderProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnImageBuilderProps<Set, R1> { CfnImageBuilderProps(put(self.0, "InstanceType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnImageBuilderProps<R0, Set> { CfnImageBuilderProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnImageBuilderProps<R0, Set> { CfnImageBuilderProps(put(self.0, "Name", value), Phase) }
     /// `RootVolumeConfig`: `VolumeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-rootvolumeconfig)
-    pub fn root_volume_config(self, value: impl Arg<image_builder::VolumeConfig>) -> Self { Self(put(self.0, "RootVolumeConfig", value.into_expr()), Phase) }
+    pub fn root_volume_config(self, value: impl Arg<image_builder::VolumeConfig>) -> Self { Self(put(self.0, "RootVolumeConfig", value), Phase) }
     /// `SoftwaresToInstall`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-softwarestoinstall)
-    pub fn softwares_to_install(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SoftwaresToInstall", value.into_expr()), Phase) }
+    pub fn softwares_to_install(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SoftwaresToInstall", value), Phase) }
     /// `SoftwaresToUninstall`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-softwarestouninstall)
-    pub fn softwares_to_uninstall(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SoftwaresToUninstall", value.into_expr()), Phase) }
+    pub fn softwares_to_uninstall(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SoftwaresToUninstall", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<image_builder::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<image_builder::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnImageBuilderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::ImageBuilder`.
@@ -600,9 +600,9 @@ impl AccessEndpoint {
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
     /// `EndpointType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-accessendpoint.html#cfn-appstream-imagebuilder-accessendpoint-endpointtype)
-    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value), Phase) }
     /// `VpceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-accessendpoint.html#cfn-appstream-imagebuilder-accessendpoint-vpceid)
-    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
+    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainJoinInfo` of `AWS::AppStream::ImageBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-domainjoininfo.html)
@@ -611,9 +611,9 @@ impl DomainJoinInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-domainjoininfo.html#cfn-appstream-imagebuilder-domainjoininfo-directoryname)
-    pub fn directory_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
+    pub fn directory_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryName", value)) }
     /// `OrganizationalUnitDistinguishedName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-domainjoininfo.html#cfn-appstream-imagebuilder-domainjoininfo-organizationalunitdistinguishedname)
-    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
+    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value)) }
 }
 impl Done for DomainJoinInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeConfig` of `AWS::AppStream::ImageBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-volumeconfig.html)
@@ -622,7 +622,7 @@ impl VolumeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VolumeSizeInGb`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-volumeconfig.html#cfn-appstream-imagebuilder-volumeconfig-volumesizeingb)
-    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGb", value.into_expr())) }
+    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGb", value)) }
 }
 impl Done for VolumeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::AppStream::ImageBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-vpcconfig.html)
@@ -631,9 +631,9 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-vpcconfig.html#cfn-appstream-imagebuilder-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-vpcconfig.html#cfn-appstream-imagebuilder-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -654,37 +654,37 @@ impl CfnStackProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-accessendpoints)
-    pub fn access_endpoints(self, value: impl Arg<Arr<stack::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr())) }
+    pub fn access_endpoints(self, value: impl Arg<Arr<stack::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value)) }
     /// `AgentAccessConfig`: `AgentAccessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-agentaccessconfig)
-    pub fn agent_access_config(self, value: impl Arg<stack::AgentAccessConfig>) -> Self { Self(put(self.0, "AgentAccessConfig", value.into_expr())) }
+    pub fn agent_access_config(self, value: impl Arg<stack::AgentAccessConfig>) -> Self { Self(put(self.0, "AgentAccessConfig", value)) }
     /// `ApplicationSettings`: `ApplicationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-applicationsettings)
-    pub fn application_settings(self, value: impl Arg<stack::ApplicationSettings>) -> Self { Self(put(self.0, "ApplicationSettings", value.into_expr())) }
+    pub fn application_settings(self, value: impl Arg<stack::ApplicationSettings>) -> Self { Self(put(self.0, "ApplicationSettings", value)) }
     /// `AttributesToDelete`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-attributestodelete)
-    pub fn attributes_to_delete(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributesToDelete", value.into_expr())) }
+    pub fn attributes_to_delete(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributesToDelete", value)) }
     /// `ContentRedirection`: `ContentRedirection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-contentredirection)
-    pub fn content_redirection(self, value: impl Arg<stack::ContentRedirection>) -> Self { Self(put(self.0, "ContentRedirection", value.into_expr())) }
+    pub fn content_redirection(self, value: impl Arg<stack::ContentRedirection>) -> Self { Self(put(self.0, "ContentRedirection", value)) }
     /// `DeleteStorageConnectors`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-deletestorageconnectors)
-    pub fn delete_storage_connectors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteStorageConnectors", value.into_expr())) }
+    pub fn delete_storage_connectors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteStorageConnectors", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `EmbedHostDomains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-embedhostdomains)
-    pub fn embed_host_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmbedHostDomains", value.into_expr())) }
+    pub fn embed_host_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmbedHostDomains", value)) }
     /// `FeedbackURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-feedbackurl)
-    pub fn feedback_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedbackURL", value.into_expr())) }
+    pub fn feedback_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedbackURL", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RedirectURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-redirecturl)
-    pub fn redirect_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectURL", value.into_expr())) }
+    pub fn redirect_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectURL", value)) }
     /// `StorageConnectors`: list of `StorageConnector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-storageconnectors)
-    pub fn storage_connectors(self, value: impl Arg<Arr<stack::StorageConnector>>) -> Self { Self(put(self.0, "StorageConnectors", value.into_expr())) }
+    pub fn storage_connectors(self, value: impl Arg<Arr<stack::StorageConnector>>) -> Self { Self(put(self.0, "StorageConnectors", value)) }
     /// `StreamingExperienceSettings`: `StreamingExperienceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-streamingexperiencesettings)
-    pub fn streaming_experience_settings(self, value: impl Arg<stack::StreamingExperienceSettings>) -> Self { Self(put(self.0, "StreamingExperienceSettings", value.into_expr())) }
+    pub fn streaming_experience_settings(self, value: impl Arg<stack::StreamingExperienceSettings>) -> Self { Self(put(self.0, "StreamingExperienceSettings", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `UserSettings`: list of `UserSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-usersettings)
-    pub fn user_settings(self, value: impl Arg<Arr<stack::UserSetting>>) -> Self { Self(put(self.0, "UserSettings", value.into_expr())) }
+    pub fn user_settings(self, value: impl Arg<Arr<stack::UserSetting>>) -> Self { Self(put(self.0, "UserSettings", value)) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::Stack`.
@@ -698,9 +698,9 @@ impl AccessEndpoint {
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
     /// `EndpointType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-accessendpoint.html#cfn-appstream-stack-accessendpoint-endpointtype)
-    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value), Phase) }
     /// `VpceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-accessendpoint.html#cfn-appstream-stack-accessendpoint-vpceid)
-    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
+    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentAccessConfig` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html)
@@ -711,17 +711,17 @@ impl AgentAccessConfig {
 }
 impl<R0, R1, R2> AgentAccessConfig<R0, R1, R2> {
     /// `S3BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-s3bucketarn)
-    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value), Phase) }
     /// `ScreenImageFormat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-screenimageformat)
-    pub fn screen_image_format(self, value: impl Arg<str>) -> AgentAccessConfig<Set, R1, R2> { AgentAccessConfig(put(self.0, "ScreenImageFormat", value.into_expr()), Phase) }
+    pub fn screen_image_format(self, value: impl Arg<str>) -> AgentAccessConfig<Set, R1, R2> { AgentAccessConfig(put(self.0, "ScreenImageFormat", value), Phase) }
     /// `ScreenResolution`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-screenresolution)
-    pub fn screen_resolution(self, value: impl Arg<str>) -> AgentAccessConfig<R0, Set, R2> { AgentAccessConfig(put(self.0, "ScreenResolution", value.into_expr()), Phase) }
+    pub fn screen_resolution(self, value: impl Arg<str>) -> AgentAccessConfig<R0, Set, R2> { AgentAccessConfig(put(self.0, "ScreenResolution", value), Phase) }
     /// `ScreenshotsUploadEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-screenshotsuploadenabled)
-    pub fn screenshots_upload_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScreenshotsUploadEnabled", value.into_expr()), Phase) }
+    pub fn screenshots_upload_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScreenshotsUploadEnabled", value), Phase) }
     /// `Settings`: list of `AgentAccessSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-settings)
-    pub fn settings(self, value: impl Arg<Arr<AgentAccessSetting>>) -> AgentAccessConfig<R0, R1, Set> { AgentAccessConfig(put(self.0, "Settings", value.into_expr()), Phase) }
+    pub fn settings(self, value: impl Arg<Arr<AgentAccessSetting>>) -> AgentAccessConfig<R0, R1, Set> { AgentAccessConfig(put(self.0, "Settings", value), Phase) }
     /// `UserControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-usercontrolmode)
-    pub fn user_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserControlMode", value.into_expr()), Phase) }
+    pub fn user_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserControlMode", value), Phase) }
 }
 impl Done for AgentAccessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentAccessSetting` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccesssetting.html)
@@ -732,9 +732,9 @@ impl AgentAccessSetting {
 }
 impl<R0, R1> AgentAccessSetting<R0, R1> {
     /// `AgentAction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccesssetting.html#cfn-appstream-stack-agentaccesssetting-agentaction)
-    pub fn agent_action(self, value: impl Arg<str>) -> AgentAccessSetting<Set, R1> { AgentAccessSetting(put(self.0, "AgentAction", value.into_expr()), Phase) }
+    pub fn agent_action(self, value: impl Arg<str>) -> AgentAccessSetting<Set, R1> { AgentAccessSetting(put(self.0, "AgentAction", value), Phase) }
     /// `Permission`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccesssetting.html#cfn-appstream-stack-agentaccesssetting-permission)
-    pub fn permission(self, value: impl Arg<str>) -> AgentAccessSetting<R0, Set> { AgentAccessSetting(put(self.0, "Permission", value.into_expr()), Phase) }
+    pub fn permission(self, value: impl Arg<str>) -> AgentAccessSetting<R0, Set> { AgentAccessSetting(put(self.0, "Permission", value), Phase) }
 }
 impl Done for AgentAccessSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationSettings` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-applicationsettings.html)
@@ -745,9 +745,9 @@ impl ApplicationSettings {
 }
 impl<R0> ApplicationSettings<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-applicationsettings.html#cfn-appstream-stack-applicationsettings-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> ApplicationSettings<Set> { ApplicationSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ApplicationSettings<Set> { ApplicationSettings(put(self.0, "Enabled", value), Phase) }
     /// `SettingsGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-applicationsettings.html#cfn-appstream-stack-applicationsettings-settingsgroup)
-    pub fn settings_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SettingsGroup", value.into_expr()), Phase) }
+    pub fn settings_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SettingsGroup", value), Phase) }
 }
 impl Done for ApplicationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentRedirection` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-contentredirection.html)
@@ -756,7 +756,7 @@ impl ContentRedirection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostToClient`: `UrlRedirectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-contentredirection.html#cfn-appstream-stack-contentredirection-hosttoclient)
-    pub fn host_to_client(self, value: impl Arg<UrlRedirectionConfig>) -> Self { Self(put(self.0, "HostToClient", value.into_expr())) }
+    pub fn host_to_client(self, value: impl Arg<UrlRedirectionConfig>) -> Self { Self(put(self.0, "HostToClient", value)) }
 }
 impl Done for ContentRedirection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConnector` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-storageconnector.html)
@@ -767,11 +767,11 @@ impl StorageConnector {
 }
 impl<R0> StorageConnector<R0> {
     /// `ConnectorType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-storageconnector.html#cfn-appstream-stack-storageconnector-connectortype)
-    pub fn connector_type(self, value: impl Arg<str>) -> StorageConnector<Set> { StorageConnector(put(self.0, "ConnectorType", value.into_expr()), Phase) }
+    pub fn connector_type(self, value: impl Arg<str>) -> StorageConnector<Set> { StorageConnector(put(self.0, "ConnectorType", value), Phase) }
     /// `Domains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-storageconnector.html#cfn-appstream-stack-storageconnector-domains)
-    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value), Phase) }
     /// `ResourceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-storageconnector.html#cfn-appstream-stack-storageconnector-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value), Phase) }
 }
 impl Done for StorageConnector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamingExperienceSettings` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-streamingexperiencesettings.html)
@@ -780,7 +780,7 @@ impl StreamingExperienceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PreferredProtocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-streamingexperiencesettings.html#cfn-appstream-stack-streamingexperiencesettings-preferredprotocol)
-    pub fn preferred_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredProtocol", value.into_expr())) }
+    pub fn preferred_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredProtocol", value)) }
 }
 impl Done for StreamingExperienceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UrlRedirectionConfig` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-urlredirectionconfig.html)
@@ -791,11 +791,11 @@ impl UrlRedirectionConfig {
 }
 impl<R0> UrlRedirectionConfig<R0> {
     /// `AllowedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-urlredirectionconfig.html#cfn-appstream-stack-urlredirectionconfig-allowedurls)
-    pub fn allowed_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedUrls", value.into_expr()), Phase) }
+    pub fn allowed_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedUrls", value), Phase) }
     /// `DeniedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-urlredirectionconfig.html#cfn-appstream-stack-urlredirectionconfig-deniedurls)
-    pub fn denied_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeniedUrls", value.into_expr()), Phase) }
+    pub fn denied_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeniedUrls", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-urlredirectionconfig.html#cfn-appstream-stack-urlredirectionconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> UrlRedirectionConfig<Set> { UrlRedirectionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> UrlRedirectionConfig<Set> { UrlRedirectionConfig(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for UrlRedirectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserSetting` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-usersetting.html)
@@ -806,11 +806,11 @@ impl UserSetting {
 }
 impl<R0, R1> UserSetting<R0, R1> {
     /// `Action`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-usersetting.html#cfn-appstream-stack-usersetting-action)
-    pub fn action(self, value: impl Arg<str>) -> UserSetting<Set, R1> { UserSetting(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<str>) -> UserSetting<Set, R1> { UserSetting(put(self.0, "Action", value), Phase) }
     /// `MaximumLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-usersetting.html#cfn-appstream-stack-usersetting-maximumlength)
-    pub fn maximum_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumLength", value.into_expr()), Phase) }
+    pub fn maximum_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumLength", value), Phase) }
     /// `Permission`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-usersetting.html#cfn-appstream-stack-usersetting-permission)
-    pub fn permission(self, value: impl Arg<str>) -> UserSetting<R0, Set> { UserSetting(put(self.0, "Permission", value.into_expr()), Phase) }
+    pub fn permission(self, value: impl Arg<str>) -> UserSetting<R0, Set> { UserSetting(put(self.0, "Permission", value), Phase) }
 }
 impl Done for UserSetting { fn into_props(self) -> Bag { self.0 } }
 }
@@ -835,9 +835,9 @@ impl CfnStackFleetAssociationProps {
 }
 impl<R0, R1> CfnStackFleetAssociationProps<R0, R1> {
     /// `FleetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackfleetassociation.html#cfn-appstream-stackfleetassociation-fleetname)
-    pub fn fleet_name(self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<Set, R1> { CfnStackFleetAssociationProps(put(self.0, "FleetName", value.into_expr()), Phase) }
+    pub fn fleet_name(self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<Set, R1> { CfnStackFleetAssociationProps(put(self.0, "FleetName", value), Phase) }
     /// `StackName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackfleetassociation.html#cfn-appstream-stackfleetassociation-stackname)
-    pub fn stack_name(self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<R0, Set> { CfnStackFleetAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<R0, Set> { CfnStackFleetAssociationProps(put(self.0, "StackName", value), Phase) }
 }
 impl Done for CfnStackFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppStream::StackUserAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html)
@@ -859,13 +859,13 @@ impl CfnStackUserAssociationProps {
 }
 impl<R0, R1, R2> CfnStackUserAssociationProps<R0, R1, R2> {
     /// `AuthenticationType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html#cfn-appstream-stackuserassociation-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<Set, R1, R2> { CfnStackUserAssociationProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<Set, R1, R2> { CfnStackUserAssociationProps(put(self.0, "AuthenticationType", value), Phase) }
     /// `SendEmailNotification`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html#cfn-appstream-stackuserassociation-sendemailnotification)
-    pub fn send_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendEmailNotification", value.into_expr()), Phase) }
+    pub fn send_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendEmailNotification", value), Phase) }
     /// `StackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html#cfn-appstream-stackuserassociation-stackname)
-    pub fn stack_name(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, Set, R2> { CfnStackUserAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, Set, R2> { CfnStackUserAssociationProps(put(self.0, "StackName", value), Phase) }
     /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html#cfn-appstream-stackuserassociation-username)
-    pub fn user_name(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, R1, Set> { CfnStackUserAssociationProps(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, R1, Set> { CfnStackUserAssociationProps(put(self.0, "UserName", value), Phase) }
 }
 impl Done for CfnStackUserAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppStream::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html)
@@ -889,15 +889,15 @@ impl CfnUserProps {
 }
 impl<R0, R1> CfnUserProps<R0, R1> {
     /// `AuthenticationType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<str>) -> CfnUserProps<Set, R1> { CfnUserProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> CfnUserProps<Set, R1> { CfnUserProps(put(self.0, "AuthenticationType", value), Phase) }
     /// `FirstName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-firstname)
-    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr()), Phase) }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value), Phase) }
     /// `LastName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-lastname)
-    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr()), Phase) }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value), Phase) }
     /// `MessageAction`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-messageaction)
-    pub fn message_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageAction", value.into_expr()), Phase) }
+    pub fn message_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageAction", value), Phase) }
     /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-username)
-    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, Set> { CfnUserProps(put(self.0, "UserName", value), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -33,13 +33,13 @@ impl CfnApiProps {
 }
 impl<R0> CfnApiProps<R0> {
     /// `EventConfig`: `EventConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#cfn-appsync-api-eventconfig)
-    pub fn event_config(self, value: impl Arg<api::EventConfig>) -> Self { Self(put(self.0, "EventConfig", value.into_expr()), Phase) }
+    pub fn event_config(self, value: impl Arg<api::EventConfig>) -> Self { Self(put(self.0, "EventConfig", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#cfn-appsync-api-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApiProps<Set> { CfnApiProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApiProps<Set> { CfnApiProps(put(self.0, "Name", value), Phase) }
     /// `OwnerContact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#cfn-appsync-api-ownercontact)
-    pub fn owner_contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerContact", value.into_expr()), Phase) }
+    pub fn owner_contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerContact", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#cfn-appsync-api-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::Api`.
@@ -51,7 +51,7 @@ impl AuthMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authmode.html#cfn-appsync-api-authmode-authtype)
-    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value)) }
 }
 impl Done for AuthMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthProvider` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html)
@@ -62,13 +62,13 @@ impl AuthProvider {
 }
 impl<R0> AuthProvider<R0> {
     /// `AuthType`: `AuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html#cfn-appsync-api-authprovider-authtype)
-    pub fn auth_type(self, value: impl Arg<AuthType>) -> AuthProvider<Set> { AuthProvider(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> AuthProvider<Set> { AuthProvider(put(self.0, "AuthType", value), Phase) }
     /// `CognitoConfig`: `CognitoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html#cfn-appsync-api-authprovider-cognitoconfig)
-    pub fn cognito_config(self, value: impl Arg<CognitoConfig>) -> Self { Self(put(self.0, "CognitoConfig", value.into_expr()), Phase) }
+    pub fn cognito_config(self, value: impl Arg<CognitoConfig>) -> Self { Self(put(self.0, "CognitoConfig", value), Phase) }
     /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html#cfn-appsync-api-authprovider-lambdaauthorizerconfig)
-    pub fn lambda_authorizer_config(self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
+    pub fn lambda_authorizer_config(self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value), Phase) }
     /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html#cfn-appsync-api-authprovider-openidconnectconfig)
-    pub fn open_id_connect_config(self, value: impl Arg<OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
+    pub fn open_id_connect_config(self, value: impl Arg<OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value), Phase) }
 }
 impl Done for AuthProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-cognitoconfig.html)
@@ -79,11 +79,11 @@ impl CognitoConfig {
 }
 impl<R0, R1> CognitoConfig<R0, R1> {
     /// `AppIdClientRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-cognitoconfig.html#cfn-appsync-api-cognitoconfig-appidclientregex)
-    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr()), Phase) }
+    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value), Phase) }
     /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-cognitoconfig.html#cfn-appsync-api-cognitoconfig-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> CognitoConfig<Set, R1> { CognitoConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> CognitoConfig<Set, R1> { CognitoConfig(put(self.0, "AwsRegion", value), Phase) }
     /// `UserPoolId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-cognitoconfig.html#cfn-appsync-api-cognitoconfig-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> CognitoConfig<R0, Set> { CognitoConfig(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CognitoConfig<R0, Set> { CognitoConfig(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CognitoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DnsMap` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-dnsmap.html)
@@ -92,9 +92,9 @@ impl DnsMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Http`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-dnsmap.html#cfn-appsync-api-dnsmap-http)
-    pub fn http(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
+    pub fn http(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Http", value)) }
     /// `Realtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-dnsmap.html#cfn-appsync-api-dnsmap-realtime)
-    pub fn realtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Realtime", value.into_expr())) }
+    pub fn realtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Realtime", value)) }
 }
 impl Done for DnsMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html)
@@ -105,15 +105,15 @@ impl EventConfig {
 }
 impl<R0, R1, R2, R3> EventConfig<R0, R1, R2, R3> {
     /// `AuthProviders`: list of `AuthProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-authproviders)
-    pub fn auth_providers(self, value: impl Arg<Arr<AuthProvider>>) -> EventConfig<Set, R1, R2, R3> { EventConfig(put(self.0, "AuthProviders", value.into_expr()), Phase) }
+    pub fn auth_providers(self, value: impl Arg<Arr<AuthProvider>>) -> EventConfig<Set, R1, R2, R3> { EventConfig(put(self.0, "AuthProviders", value), Phase) }
     /// `ConnectionAuthModes`: list of `AuthMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-connectionauthmodes)
-    pub fn connection_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, Set, R2, R3> { EventConfig(put(self.0, "ConnectionAuthModes", value.into_expr()), Phase) }
+    pub fn connection_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, Set, R2, R3> { EventConfig(put(self.0, "ConnectionAuthModes", value), Phase) }
     /// `DefaultPublishAuthModes`: list of `AuthMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-defaultpublishauthmodes)
-    pub fn default_publish_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, Set, R3> { EventConfig(put(self.0, "DefaultPublishAuthModes", value.into_expr()), Phase) }
+    pub fn default_publish_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, Set, R3> { EventConfig(put(self.0, "DefaultPublishAuthModes", value), Phase) }
     /// `DefaultSubscribeAuthModes`: list of `AuthMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-defaultsubscribeauthmodes)
-    pub fn default_subscribe_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, R2, Set> { EventConfig(put(self.0, "DefaultSubscribeAuthModes", value.into_expr()), Phase) }
+    pub fn default_subscribe_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, R2, Set> { EventConfig(put(self.0, "DefaultSubscribeAuthModes", value), Phase) }
     /// `LogConfig`: `EventLogConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-logconfig)
-    pub fn log_config(self, value: impl Arg<EventLogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
+    pub fn log_config(self, value: impl Arg<EventLogConfig>) -> Self { Self(put(self.0, "LogConfig", value), Phase) }
 }
 impl Done for EventConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventLogConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventlogconfig.html)
@@ -124,9 +124,9 @@ impl EventLogConfig {
 }
 impl<R0, R1> EventLogConfig<R0, R1> {
     /// `CloudWatchLogsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventlogconfig.html#cfn-appsync-api-eventlogconfig-cloudwatchlogsrolearn)
-    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> EventLogConfig<Set, R1> { EventLogConfig(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> EventLogConfig<Set, R1> { EventLogConfig(put(self.0, "CloudWatchLogsRoleArn", value), Phase) }
     /// `LogLevel`: `LogLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventlogconfig.html#cfn-appsync-api-eventlogconfig-loglevel)
-    pub fn log_level(self, value: impl Arg<LogLevel>) -> EventLogConfig<R0, Set> { EventLogConfig(put(self.0, "LogLevel", value.into_expr()), Phase) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> EventLogConfig<R0, Set> { EventLogConfig(put(self.0, "LogLevel", value), Phase) }
 }
 impl Done for EventLogConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaAuthorizerConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-lambdaauthorizerconfig.html)
@@ -137,11 +137,11 @@ impl LambdaAuthorizerConfig {
 }
 impl<R0> LambdaAuthorizerConfig<R0> {
     /// `AuthorizerResultTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-lambdaauthorizerconfig.html#cfn-appsync-api-lambdaauthorizerconfig-authorizerresultttlinseconds)
-    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
+    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value), Phase) }
     /// `AuthorizerUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-lambdaauthorizerconfig.html#cfn-appsync-api-lambdaauthorizerconfig-authorizeruri)
-    pub fn authorizer_uri(self, value: impl Arg<str>) -> LambdaAuthorizerConfig<Set> { LambdaAuthorizerConfig(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
+    pub fn authorizer_uri(self, value: impl Arg<str>) -> LambdaAuthorizerConfig<Set> { LambdaAuthorizerConfig(put(self.0, "AuthorizerUri", value), Phase) }
     /// `IdentityValidationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-lambdaauthorizerconfig.html#cfn-appsync-api-lambdaauthorizerconfig-identityvalidationexpression)
-    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
+    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value), Phase) }
 }
 impl Done for LambdaAuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIDConnectConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html)
@@ -152,13 +152,13 @@ impl OpenIDConnectConfig {
 }
 impl<R0> OpenIDConnectConfig<R0> {
     /// `AuthTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html#cfn-appsync-api-openidconnectconfig-authttl)
-    pub fn auth_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AuthTTL", value.into_expr()), Phase) }
+    pub fn auth_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AuthTTL", value), Phase) }
     /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html#cfn-appsync-api-openidconnectconfig-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value), Phase) }
     /// `IatTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html#cfn-appsync-api-openidconnectconfig-iatttl)
-    pub fn iat_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IatTTL", value.into_expr()), Phase) }
+    pub fn iat_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IatTTL", value), Phase) }
     /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html#cfn-appsync-api-openidconnectconfig-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> OpenIDConnectConfig<Set> { OpenIDConnectConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> OpenIDConnectConfig<Set> { OpenIDConnectConfig(put(self.0, "Issuer", value), Phase) }
 }
 impl Done for OpenIDConnectConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -187,19 +187,19 @@ impl CfnApiCacheProps {
 }
 impl<R0, R1, R2, R3> CfnApiCacheProps<R0, R1, R2, R3> {
     /// `ApiCachingBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-apicachingbehavior)
-    pub fn api_caching_behavior(self, value: impl Arg<str>) -> CfnApiCacheProps<Set, R1, R2, R3> { CfnApiCacheProps(put(self.0, "ApiCachingBehavior", value.into_expr()), Phase) }
+    pub fn api_caching_behavior(self, value: impl Arg<str>) -> CfnApiCacheProps<Set, R1, R2, R3> { CfnApiCacheProps(put(self.0, "ApiCachingBehavior", value), Phase) }
     /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> CfnApiCacheProps<R0, Set, R2, R3> { CfnApiCacheProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnApiCacheProps<R0, Set, R2, R3> { CfnApiCacheProps(put(self.0, "ApiId", value), Phase) }
     /// `AtRestEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-atrestencryptionenabled)
-    pub fn at_rest_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AtRestEncryptionEnabled", value.into_expr()), Phase) }
+    pub fn at_rest_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AtRestEncryptionEnabled", value), Phase) }
     /// `HealthMetricsConfig`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-healthmetricsconfig)
-    pub fn health_metrics_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthMetricsConfig", value.into_expr()), Phase) }
+    pub fn health_metrics_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthMetricsConfig", value), Phase) }
     /// `TransitEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-transitencryptionenabled)
-    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
+    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value), Phase) }
     /// `Ttl`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-ttl)
-    pub fn ttl(self, value: impl Arg<f64>) -> CfnApiCacheProps<R0, R1, Set, R3> { CfnApiCacheProps(put(self.0, "Ttl", value.into_expr()), Phase) }
+    pub fn ttl(self, value: impl Arg<f64>) -> CfnApiCacheProps<R0, R1, Set, R3> { CfnApiCacheProps(put(self.0, "Ttl", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnApiCacheProps<R0, R1, R2, Set> { CfnApiCacheProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnApiCacheProps<R0, R1, R2, Set> { CfnApiCacheProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnApiCacheProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::ApiKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html)
@@ -227,11 +227,11 @@ impl CfnApiKeyProps {
 }
 impl<R0> CfnApiKeyProps<R0> {
     /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#cfn-appsync-apikey-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> CfnApiKeyProps<Set> { CfnApiKeyProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnApiKeyProps<Set> { CfnApiKeyProps(put(self.0, "ApiId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#cfn-appsync-apikey-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Expires`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#cfn-appsync-apikey-expires)
-    pub fn expires(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Expires", value.into_expr()), Phase) }
+    pub fn expires(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Expires", value), Phase) }
 }
 impl Done for CfnApiKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html)
@@ -255,21 +255,21 @@ impl CfnChannelNamespaceProps {
 }
 impl<R0, R1> CfnChannelNamespaceProps<R0, R1> {
     /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> CfnChannelNamespaceProps<Set, R1> { CfnChannelNamespaceProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnChannelNamespaceProps<Set, R1> { CfnChannelNamespaceProps(put(self.0, "ApiId", value), Phase) }
     /// `CodeHandlers`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-codehandlers)
-    pub fn code_handlers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeHandlers", value.into_expr()), Phase) }
+    pub fn code_handlers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeHandlers", value), Phase) }
     /// `CodeS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-codes3location)
-    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
+    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value), Phase) }
     /// `HandlerConfigs`: `HandlerConfigs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-handlerconfigs)
-    pub fn handler_configs(self, value: impl Arg<channel_namespace::HandlerConfigs>) -> Self { Self(put(self.0, "HandlerConfigs", value.into_expr()), Phase) }
+    pub fn handler_configs(self, value: impl Arg<channel_namespace::HandlerConfigs>) -> Self { Self(put(self.0, "HandlerConfigs", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnChannelNamespaceProps<R0, Set> { CfnChannelNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnChannelNamespaceProps<R0, Set> { CfnChannelNamespaceProps(put(self.0, "Name", value), Phase) }
     /// `PublishAuthModes`: list of `AuthMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-publishauthmodes)
-    pub fn publish_auth_modes(self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { Self(put(self.0, "PublishAuthModes", value.into_expr()), Phase) }
+    pub fn publish_auth_modes(self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { Self(put(self.0, "PublishAuthModes", value), Phase) }
     /// `SubscribeAuthModes`: list of `AuthMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-subscribeauthmodes)
-    pub fn subscribe_auth_modes(self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { Self(put(self.0, "SubscribeAuthModes", value.into_expr()), Phase) }
+    pub fn subscribe_auth_modes(self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { Self(put(self.0, "SubscribeAuthModes", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnChannelNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::ChannelNamespace`.
@@ -281,7 +281,7 @@ impl AuthMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-authmode.html#cfn-appsync-channelnamespace-authmode-authtype)
-    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value)) }
 }
 impl Done for AuthMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HandlerConfig` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfig.html)
@@ -292,9 +292,9 @@ impl HandlerConfig {
 }
 impl<R0, R1> HandlerConfig<R0, R1> {
     /// `Behavior`: `Behavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfig.html#cfn-appsync-channelnamespace-handlerconfig-behavior)
-    pub fn behavior(self, value: impl Arg<Behavior>) -> HandlerConfig<Set, R1> { HandlerConfig(put(self.0, "Behavior", value.into_expr()), Phase) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> HandlerConfig<Set, R1> { HandlerConfig(put(self.0, "Behavior", value), Phase) }
     /// `Integration`: `Integration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfig.html#cfn-appsync-channelnamespace-handlerconfig-integration)
-    pub fn integration(self, value: impl Arg<Integration>) -> HandlerConfig<R0, Set> { HandlerConfig(put(self.0, "Integration", value.into_expr()), Phase) }
+    pub fn integration(self, value: impl Arg<Integration>) -> HandlerConfig<R0, Set> { HandlerConfig(put(self.0, "Integration", value), Phase) }
 }
 impl Done for HandlerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HandlerConfigs` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfigs.html)
@@ -303,9 +303,9 @@ impl HandlerConfigs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnPublish`: `HandlerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfigs.html#cfn-appsync-channelnamespace-handlerconfigs-onpublish)
-    pub fn on_publish(self, value: impl Arg<HandlerConfig>) -> Self { Self(put(self.0, "OnPublish", value.into_expr())) }
+    pub fn on_publish(self, value: impl Arg<HandlerConfig>) -> Self { Self(put(self.0, "OnPublish", value)) }
     /// `OnSubscribe`: `HandlerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfigs.html#cfn-appsync-channelnamespace-handlerconfigs-onsubscribe)
-    pub fn on_subscribe(self, value: impl Arg<HandlerConfig>) -> Self { Self(put(self.0, "OnSubscribe", value.into_expr())) }
+    pub fn on_subscribe(self, value: impl Arg<HandlerConfig>) -> Self { Self(put(self.0, "OnSubscribe", value)) }
 }
 impl Done for HandlerConfigs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Integration` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-integration.html)
@@ -316,9 +316,9 @@ impl Integration {
 }
 impl<R0> Integration<R0> {
     /// `DataSourceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-integration.html#cfn-appsync-channelnamespace-integration-datasourcename)
-    pub fn data_source_name(self, value: impl Arg<str>) -> Integration<Set> { Integration(put(self.0, "DataSourceName", value.into_expr()), Phase) }
+    pub fn data_source_name(self, value: impl Arg<str>) -> Integration<Set> { Integration(put(self.0, "DataSourceName", value), Phase) }
     /// `LambdaConfig`: `LambdaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-integration.html#cfn-appsync-channelnamespace-integration-lambdaconfig)
-    pub fn lambda_config(self, value: impl Arg<LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
+    pub fn lambda_config(self, value: impl Arg<LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value), Phase) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfig` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-lambdaconfig.html)
@@ -329,7 +329,7 @@ impl LambdaConfig {
 }
 impl<R0> LambdaConfig<R0> {
     /// `InvokeType`: `InvokeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-lambdaconfig.html#cfn-appsync-channelnamespace-lambdaconfig-invoketype)
-    pub fn invoke_type(self, value: impl Arg<InvokeType>) -> LambdaConfig<Set> { LambdaConfig(put(self.0, "InvokeType", value.into_expr()), Phase) }
+    pub fn invoke_type(self, value: impl Arg<InvokeType>) -> LambdaConfig<Set> { LambdaConfig(put(self.0, "InvokeType", value), Phase) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -362,31 +362,31 @@ impl CfnDataSourceProps {
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
     /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-apiid)
-    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "ApiId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DynamoDBConfig`: `DynamoDBConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-dynamodbconfig)
-    pub fn dynamo_db_config(self, value: impl Arg<data_source::DynamoDBConfig>) -> Self { Self(put(self.0, "DynamoDBConfig", value.into_expr()), Phase) }
+    pub fn dynamo_db_config(self, value: impl Arg<data_source::DynamoDBConfig>) -> Self { Self(put(self.0, "DynamoDBConfig", value), Phase) }
     /// `ElasticsearchConfig`: `ElasticsearchConfig`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-elasticsearchconfig)
-    pub fn elasticsearch_config(self, value: impl Arg<data_source::ElasticsearchConfig>) -> Self { Self(put(self.0, "ElasticsearchConfig", value.into_expr()), Phase) }
+    pub fn elasticsearch_config(self, value: impl Arg<data_source::ElasticsearchConfig>) -> Self { Self(put(self.0, "ElasticsearchConfig", value), Phase) }
     /// `EventBridgeConfig`: `EventBridgeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-eventbridgeconfig)
-    pub fn event_bridge_config(self, value: impl Arg<data_source::EventBridgeConfig>) -> Self { Self(put(self.0, "EventBridgeConfig", value.into_expr()), Phase) }
+    pub fn event_bridge_config(self, value: impl Arg<data_source::EventBridgeConfig>) -> Self { Self(put(self.0, "EventBridgeConfig", value), Phase) }
     /// `HttpConfig`: `HttpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-httpconfig)
-    pub fn http_config(self, value: impl Arg<data_source::HttpConfig>) -> Self { Self(put(self.0, "HttpConfig", value.into_expr()), Phase) }
+    pub fn http_config(self, value: impl Arg<data_source::HttpConfig>) -> Self { Self(put(self.0, "HttpConfig", value), Phase) }
     /// `LambdaConfig`: `LambdaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-lambdaconfig)
-    pub fn lambda_config(self, value: impl Arg<data_source::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
+    pub fn lambda_config(self, value: impl Arg<data_source::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value), Phase) }
     /// `MetricsConfig`: `MetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-metricsconfig)
-    pub fn metrics_config(self, value: impl Arg<data_source::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
+    pub fn metrics_config(self, value: impl Arg<data_source::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "Name", value), Phase) }
     /// `OpenSearchServiceConfig`: `OpenSearchServiceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-opensearchserviceconfig)
-    pub fn open_search_service_config(self, value: impl Arg<data_source::OpenSearchServiceConfig>) -> Self { Self(put(self.0, "OpenSearchServiceConfig", value.into_expr()), Phase) }
+    pub fn open_search_service_config(self, value: impl Arg<data_source::OpenSearchServiceConfig>) -> Self { Self(put(self.0, "OpenSearchServiceConfig", value), Phase) }
     /// `RelationalDatabaseConfig`: `RelationalDatabaseConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-relationaldatabaseconfig)
-    pub fn relational_database_config(self, value: impl Arg<data_source::RelationalDatabaseConfig>) -> Self { Self(put(self.0, "RelationalDatabaseConfig", value.into_expr()), Phase) }
+    pub fn relational_database_config(self, value: impl Arg<data_source::RelationalDatabaseConfig>) -> Self { Self(put(self.0, "RelationalDatabaseConfig", value), Phase) }
     /// `ServiceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-servicerolearn)
-    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::DataSource`.
@@ -400,9 +400,9 @@ impl AuthorizationConfig {
 }
 impl<R0> AuthorizationConfig<R0> {
     /// `AuthorizationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-authorizationconfig.html#cfn-appsync-datasource-authorizationconfig-authorizationtype)
-    pub fn authorization_type(self, value: impl Arg<str>) -> AuthorizationConfig<Set> { AuthorizationConfig(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
+    pub fn authorization_type(self, value: impl Arg<str>) -> AuthorizationConfig<Set> { AuthorizationConfig(put(self.0, "AuthorizationType", value), Phase) }
     /// `AwsIamConfig`: `AwsIamConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-authorizationconfig.html#cfn-appsync-datasource-authorizationconfig-awsiamconfig)
-    pub fn aws_iam_config(self, value: impl Arg<AwsIamConfig>) -> Self { Self(put(self.0, "AwsIamConfig", value.into_expr()), Phase) }
+    pub fn aws_iam_config(self, value: impl Arg<AwsIamConfig>) -> Self { Self(put(self.0, "AwsIamConfig", value), Phase) }
 }
 impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsIamConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-awsiamconfig.html)
@@ -411,9 +411,9 @@ impl AwsIamConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SigningRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-awsiamconfig.html#cfn-appsync-datasource-awsiamconfig-signingregion)
-    pub fn signing_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SigningRegion", value.into_expr())) }
+    pub fn signing_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SigningRegion", value)) }
     /// `SigningServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-awsiamconfig.html#cfn-appsync-datasource-awsiamconfig-signingservicename)
-    pub fn signing_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SigningServiceName", value.into_expr())) }
+    pub fn signing_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SigningServiceName", value)) }
 }
 impl Done for AwsIamConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeltaSyncConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-deltasyncconfig.html)
@@ -424,11 +424,11 @@ impl DeltaSyncConfig {
 }
 impl<R0, R1, R2> DeltaSyncConfig<R0, R1, R2> {
     /// `BaseTableTTL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-deltasyncconfig.html#cfn-appsync-datasource-deltasyncconfig-basetablettl)
-    pub fn base_table_ttl(self, value: impl Arg<str>) -> DeltaSyncConfig<Set, R1, R2> { DeltaSyncConfig(put(self.0, "BaseTableTTL", value.into_expr()), Phase) }
+    pub fn base_table_ttl(self, value: impl Arg<str>) -> DeltaSyncConfig<Set, R1, R2> { DeltaSyncConfig(put(self.0, "BaseTableTTL", value), Phase) }
     /// `DeltaSyncTableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-deltasyncconfig.html#cfn-appsync-datasource-deltasyncconfig-deltasynctablename)
-    pub fn delta_sync_table_name(self, value: impl Arg<str>) -> DeltaSyncConfig<R0, Set, R2> { DeltaSyncConfig(put(self.0, "DeltaSyncTableName", value.into_expr()), Phase) }
+    pub fn delta_sync_table_name(self, value: impl Arg<str>) -> DeltaSyncConfig<R0, Set, R2> { DeltaSyncConfig(put(self.0, "DeltaSyncTableName", value), Phase) }
     /// `DeltaSyncTableTTL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-deltasyncconfig.html#cfn-appsync-datasource-deltasyncconfig-deltasynctablettl)
-    pub fn delta_sync_table_ttl(self, value: impl Arg<str>) -> DeltaSyncConfig<R0, R1, Set> { DeltaSyncConfig(put(self.0, "DeltaSyncTableTTL", value.into_expr()), Phase) }
+    pub fn delta_sync_table_ttl(self, value: impl Arg<str>) -> DeltaSyncConfig<R0, R1, Set> { DeltaSyncConfig(put(self.0, "DeltaSyncTableTTL", value), Phase) }
 }
 impl Done for DeltaSyncConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html)
@@ -439,15 +439,15 @@ impl DynamoDBConfig {
 }
 impl<R0, R1> DynamoDBConfig<R0, R1> {
     /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> DynamoDBConfig<Set, R1> { DynamoDBConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> DynamoDBConfig<Set, R1> { DynamoDBConfig(put(self.0, "AwsRegion", value), Phase) }
     /// `DeltaSyncConfig`: `DeltaSyncConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-deltasyncconfig)
-    pub fn delta_sync_config(self, value: impl Arg<DeltaSyncConfig>) -> Self { Self(put(self.0, "DeltaSyncConfig", value.into_expr()), Phase) }
+    pub fn delta_sync_config(self, value: impl Arg<DeltaSyncConfig>) -> Self { Self(put(self.0, "DeltaSyncConfig", value), Phase) }
     /// `TableName`: `DynamoDBTableName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-tablename)
-    pub fn table_name(self, value: impl Arg<kind::DynamoDBTableName>) -> DynamoDBConfig<R0, Set> { DynamoDBConfig(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<kind::DynamoDBTableName>) -> DynamoDBConfig<R0, Set> { DynamoDBConfig(put(self.0, "TableName", value), Phase) }
     /// `UseCallerCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-usecallercredentials)
-    pub fn use_caller_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCallerCredentials", value.into_expr()), Phase) }
+    pub fn use_caller_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCallerCredentials", value), Phase) }
     /// `Versioned`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-versioned)
-    pub fn versioned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Versioned", value.into_expr()), Phase) }
+    pub fn versioned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Versioned", value), Phase) }
 }
 impl Done for DynamoDBConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-elasticsearchconfig.html)
@@ -458,9 +458,9 @@ impl ElasticsearchConfig {
 }
 impl<R0, R1> ElasticsearchConfig<R0, R1> {
     /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-elasticsearchconfig.html#cfn-appsync-datasource-elasticsearchconfig-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> ElasticsearchConfig<Set, R1> { ElasticsearchConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> ElasticsearchConfig<Set, R1> { ElasticsearchConfig(put(self.0, "AwsRegion", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-elasticsearchconfig.html#cfn-appsync-datasource-elasticsearchconfig-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> ElasticsearchConfig<R0, Set> { ElasticsearchConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> ElasticsearchConfig<R0, Set> { ElasticsearchConfig(put(self.0, "Endpoint", value), Phase) }
 }
 impl Done for ElasticsearchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-eventbridgeconfig.html)
@@ -471,7 +471,7 @@ impl EventBridgeConfig {
 }
 impl<R0> EventBridgeConfig<R0> {
     /// `EventBusArn`: `EventsEventBusArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-eventbridgeconfig.html#cfn-appsync-datasource-eventbridgeconfig-eventbusarn)
-    pub fn event_bus_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> EventBridgeConfig<Set> { EventBridgeConfig(put(self.0, "EventBusArn", value.into_expr()), Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> EventBridgeConfig<Set> { EventBridgeConfig(put(self.0, "EventBusArn", value), Phase) }
 }
 impl Done for EventBridgeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-httpconfig.html)
@@ -482,9 +482,9 @@ impl HttpConfig {
 }
 impl<R0> HttpConfig<R0> {
     /// `AuthorizationConfig`: `AuthorizationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-httpconfig.html#cfn-appsync-datasource-httpconfig-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<AuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<AuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `Endpoint`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-httpconfig.html#cfn-appsync-datasource-httpconfig-endpoint)
-    pub fn endpoint(self, value: impl Arg<kind::S3BucketName>) -> HttpConfig<Set> { HttpConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<kind::S3BucketName>) -> HttpConfig<Set> { HttpConfig(put(self.0, "Endpoint", value), Phase) }
 }
 impl Done for HttpConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-lambdaconfig.html)
@@ -495,7 +495,7 @@ impl LambdaConfig {
 }
 impl<R0> LambdaConfig<R0> {
     /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-lambdaconfig.html#cfn-appsync-datasource-lambdaconfig-lambdafunctionarn)
-    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfig<Set> { LambdaConfig(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
+    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfig<Set> { LambdaConfig(put(self.0, "LambdaFunctionArn", value), Phase) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchServiceConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-opensearchserviceconfig.html)
@@ -506,9 +506,9 @@ impl OpenSearchServiceConfig {
 }
 impl<R0, R1> OpenSearchServiceConfig<R0, R1> {
     /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-opensearchserviceconfig.html#cfn-appsync-datasource-opensearchserviceconfig-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> OpenSearchServiceConfig<Set, R1> { OpenSearchServiceConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> OpenSearchServiceConfig<Set, R1> { OpenSearchServiceConfig(put(self.0, "AwsRegion", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-opensearchserviceconfig.html#cfn-appsync-datasource-opensearchserviceconfig-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> OpenSearchServiceConfig<R0, Set> { OpenSearchServiceConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> OpenSearchServiceConfig<R0, Set> { OpenSearchServiceConfig(put(self.0, "Endpoint", value), Phase) }
 }
 impl Done for OpenSearchServiceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsHttpEndpointConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html)
@@ -519,15 +519,15 @@ impl RdsHttpEndpointConfig {
 }
 impl<R0, R1, R2> RdsHttpEndpointConfig<R0, R1, R2> {
     /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> RdsHttpEndpointConfig<Set, R1, R2> { RdsHttpEndpointConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> RdsHttpEndpointConfig<Set, R1, R2> { RdsHttpEndpointConfig(put(self.0, "AwsRegion", value), Phase) }
     /// `AwsSecretStoreArn`: `SecretsManagerSecretId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-awssecretstorearn)
-    pub fn aws_secret_store_arn(self, value: impl Arg<kind::SecretsManagerSecretId>) -> RdsHttpEndpointConfig<R0, Set, R2> { RdsHttpEndpointConfig(put(self.0, "AwsSecretStoreArn", value.into_expr()), Phase) }
+    pub fn aws_secret_store_arn(self, value: impl Arg<kind::SecretsManagerSecretId>) -> RdsHttpEndpointConfig<R0, Set, R2> { RdsHttpEndpointConfig(put(self.0, "AwsSecretStoreArn", value), Phase) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value), Phase) }
     /// `DbClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-dbclusteridentifier)
-    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> RdsHttpEndpointConfig<R0, R1, Set> { RdsHttpEndpointConfig(put(self.0, "DbClusterIdentifier", value.into_expr()), Phase) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> RdsHttpEndpointConfig<R0, R1, Set> { RdsHttpEndpointConfig(put(self.0, "DbClusterIdentifier", value), Phase) }
     /// `Schema`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-schema)
-    pub fn schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schema", value), Phase) }
 }
 impl Done for RdsHttpEndpointConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelationalDatabaseConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-relationaldatabaseconfig.html)
@@ -538,9 +538,9 @@ impl RelationalDatabaseConfig {
 }
 impl<R0> RelationalDatabaseConfig<R0> {
     /// `RdsHttpEndpointConfig`: `RdsHttpEndpointConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-relationaldatabaseconfig.html#cfn-appsync-datasource-relationaldatabaseconfig-rdshttpendpointconfig)
-    pub fn rds_http_endpoint_config(self, value: impl Arg<RdsHttpEndpointConfig>) -> Self { Self(put(self.0, "RdsHttpEndpointConfig", value.into_expr()), Phase) }
+    pub fn rds_http_endpoint_config(self, value: impl Arg<RdsHttpEndpointConfig>) -> Self { Self(put(self.0, "RdsHttpEndpointConfig", value), Phase) }
     /// `RelationalDatabaseSourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-relationaldatabaseconfig.html#cfn-appsync-datasource-relationaldatabaseconfig-relationaldatabasesourcetype)
-    pub fn relational_database_source_type(self, value: impl Arg<str>) -> RelationalDatabaseConfig<Set> { RelationalDatabaseConfig(put(self.0, "RelationalDatabaseSourceType", value.into_expr()), Phase) }
+    pub fn relational_database_source_type(self, value: impl Arg<str>) -> RelationalDatabaseConfig<Set> { RelationalDatabaseConfig(put(self.0, "RelationalDatabaseSourceType", value), Phase) }
 }
 impl Done for RelationalDatabaseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MetricsConfig` allows.
@@ -573,13 +573,13 @@ impl CfnDomainNameProps {
 }
 impl<R0, R1> CfnDomainNameProps<R0, R1> {
     /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#cfn-appsync-domainname-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> CfnDomainNameProps<Set, R1> { CfnDomainNameProps(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> CfnDomainNameProps<Set, R1> { CfnDomainNameProps(put(self.0, "CertificateArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#cfn-appsync-domainname-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#cfn-appsync-domainname-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainNameProps<R0, Set> { CfnDomainNameProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainNameProps<R0, Set> { CfnDomainNameProps(put(self.0, "DomainName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#cfn-appsync-domainname-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::DomainNameApiAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainnameapiassociation.html)
@@ -603,9 +603,9 @@ impl CfnDomainNameApiAssociationProps {
 }
 impl<R0, R1> CfnDomainNameApiAssociationProps<R0, R1> {
     /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainnameapiassociation.html#cfn-appsync-domainnameapiassociation-apiid)
-    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnDomainNameApiAssociationProps<Set, R1> { CfnDomainNameApiAssociationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnDomainNameApiAssociationProps<Set, R1> { CfnDomainNameApiAssociationProps(put(self.0, "ApiId", value), Phase) }
     /// `DomainName`: `AppSyncDomainName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainnameapiassociation.html#cfn-appsync-domainnameapiassociation-domainname)
-    pub fn domain_name(self, value: impl Arg<kind::AppSyncDomainName>) -> CfnDomainNameApiAssociationProps<R0, Set> { CfnDomainNameApiAssociationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<kind::AppSyncDomainName>) -> CfnDomainNameApiAssociationProps<R0, Set> { CfnDomainNameApiAssociationProps(put(self.0, "DomainName", value), Phase) }
 }
 impl Done for CfnDomainNameApiAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::FunctionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html)
@@ -635,33 +635,33 @@ impl CfnFunctionConfigurationProps {
 }
 impl<R0, R1, R2> CfnFunctionConfigurationProps<R0, R1, R2> {
     /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-apiid)
-    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnFunctionConfigurationProps<Set, R1, R2> { CfnFunctionConfigurationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnFunctionConfigurationProps<Set, R1, R2> { CfnFunctionConfigurationProps(put(self.0, "ApiId", value), Phase) }
     /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-code)
-    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value), Phase) }
     /// `CodeS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-codes3location)
-    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
+    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value), Phase) }
     /// `DataSourceName`: `AppSyncDataSourceName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-datasourcename)
-    pub fn data_source_name(self, value: impl Arg<kind::AppSyncDataSourceName>) -> CfnFunctionConfigurationProps<R0, Set, R2> { CfnFunctionConfigurationProps(put(self.0, "DataSourceName", value.into_expr()), Phase) }
+    pub fn data_source_name(self, value: impl Arg<kind::AppSyncDataSourceName>) -> CfnFunctionConfigurationProps<R0, Set, R2> { CfnFunctionConfigurationProps(put(self.0, "DataSourceName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FunctionVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-functionversion)
-    pub fn function_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
+    pub fn function_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionVersion", value), Phase) }
     /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-maxbatchsize)
-    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr()), Phase) }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFunctionConfigurationProps<R0, R1, Set> { CfnFunctionConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFunctionConfigurationProps<R0, R1, Set> { CfnFunctionConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `RequestMappingTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-requestmappingtemplate)
-    pub fn request_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplate", value.into_expr()), Phase) }
+    pub fn request_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplate", value), Phase) }
     /// `RequestMappingTemplateS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-requestmappingtemplates3location)
-    pub fn request_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplateS3Location", value.into_expr()), Phase) }
+    pub fn request_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplateS3Location", value), Phase) }
     /// `ResponseMappingTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-responsemappingtemplate)
-    pub fn response_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplate", value.into_expr()), Phase) }
+    pub fn response_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplate", value), Phase) }
     /// `ResponseMappingTemplateS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-responsemappingtemplates3location)
-    pub fn response_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplateS3Location", value.into_expr()), Phase) }
+    pub fn response_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplateS3Location", value), Phase) }
     /// `Runtime`: `AppSyncRuntime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-runtime)
-    pub fn runtime(self, value: impl Arg<function_configuration::AppSyncRuntime>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<function_configuration::AppSyncRuntime>) -> Self { Self(put(self.0, "Runtime", value), Phase) }
     /// `SyncConfig`: `SyncConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-syncconfig)
-    pub fn sync_config(self, value: impl Arg<function_configuration::SyncConfig>) -> Self { Self(put(self.0, "SyncConfig", value.into_expr()), Phase) }
+    pub fn sync_config(self, value: impl Arg<function_configuration::SyncConfig>) -> Self { Self(put(self.0, "SyncConfig", value), Phase) }
 }
 impl Done for CfnFunctionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::FunctionConfiguration`.
@@ -675,9 +675,9 @@ impl AppSyncRuntime {
 }
 impl<R0, R1> AppSyncRuntime<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-appsyncruntime.html#cfn-appsync-functionconfiguration-appsyncruntime-name)
-    pub fn name(self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { AppSyncRuntime(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { AppSyncRuntime(put(self.0, "Name", value), Phase) }
     /// `RuntimeVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-appsyncruntime.html#cfn-appsync-functionconfiguration-appsyncruntime-runtimeversion)
-    pub fn runtime_version(self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { AppSyncRuntime(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
+    pub fn runtime_version(self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { AppSyncRuntime(put(self.0, "RuntimeVersion", value), Phase) }
 }
 impl Done for AppSyncRuntime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConflictHandlerConfig` of `AWS::AppSync::FunctionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-lambdaconflicthandlerconfig.html)
@@ -686,7 +686,7 @@ impl LambdaConflictHandlerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaConflictHandlerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-lambdaconflicthandlerconfig.html#cfn-appsync-functionconfiguration-lambdaconflicthandlerconfig-lambdaconflicthandlerarn)
-    pub fn lambda_conflict_handler_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaConflictHandlerArn", value.into_expr())) }
+    pub fn lambda_conflict_handler_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaConflictHandlerArn", value)) }
 }
 impl Done for LambdaConflictHandlerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyncConfig` of `AWS::AppSync::FunctionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-syncconfig.html)
@@ -697,11 +697,11 @@ impl SyncConfig {
 }
 impl<R0> SyncConfig<R0> {
     /// `ConflictDetection`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-syncconfig.html#cfn-appsync-functionconfiguration-syncconfig-conflictdetection)
-    pub fn conflict_detection(self, value: impl Arg<str>) -> SyncConfig<Set> { SyncConfig(put(self.0, "ConflictDetection", value.into_expr()), Phase) }
+    pub fn conflict_detection(self, value: impl Arg<str>) -> SyncConfig<Set> { SyncConfig(put(self.0, "ConflictDetection", value), Phase) }
     /// `ConflictHandler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-syncconfig.html#cfn-appsync-functionconfiguration-syncconfig-conflicthandler)
-    pub fn conflict_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConflictHandler", value.into_expr()), Phase) }
+    pub fn conflict_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConflictHandler", value), Phase) }
     /// `LambdaConflictHandlerConfig`: `LambdaConflictHandlerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-syncconfig.html#cfn-appsync-functionconfiguration-syncconfig-lambdaconflicthandlerconfig)
-    pub fn lambda_conflict_handler_config(self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { Self(put(self.0, "LambdaConflictHandlerConfig", value.into_expr()), Phase) }
+    pub fn lambda_conflict_handler_config(self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { Self(put(self.0, "LambdaConflictHandlerConfig", value), Phase) }
 }
 impl Done for SyncConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -738,41 +738,41 @@ impl CfnGraphQLApiProps {
 }
 impl<R0, R1> CfnGraphQLApiProps<R0, R1> {
     /// `AdditionalAuthenticationProviders`: list of `AdditionalAuthenticationProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-additionalauthenticationproviders)
-    pub fn additional_authentication_providers(self, value: impl Arg<Arr<graph_ql_api::AdditionalAuthenticationProvider>>) -> Self { Self(put(self.0, "AdditionalAuthenticationProviders", value.into_expr()), Phase) }
+    pub fn additional_authentication_providers(self, value: impl Arg<Arr<graph_ql_api::AdditionalAuthenticationProvider>>) -> Self { Self(put(self.0, "AdditionalAuthenticationProviders", value), Phase) }
     /// `ApiType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-apitype)
-    pub fn api_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiType", value.into_expr()), Phase) }
+    pub fn api_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiType", value), Phase) }
     /// `AuthenticationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<str>) -> CfnGraphQLApiProps<Set, R1> { CfnGraphQLApiProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> CfnGraphQLApiProps<Set, R1> { CfnGraphQLApiProps(put(self.0, "AuthenticationType", value), Phase) }
     /// `EnhancedMetricsConfig`: `EnhancedMetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-enhancedmetricsconfig)
-    pub fn enhanced_metrics_config(self, value: impl Arg<graph_ql_api::EnhancedMetricsConfig>) -> Self { Self(put(self.0, "EnhancedMetricsConfig", value.into_expr()), Phase) }
+    pub fn enhanced_metrics_config(self, value: impl Arg<graph_ql_api::EnhancedMetricsConfig>) -> Self { Self(put(self.0, "EnhancedMetricsConfig", value), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `IntrospectionConfig`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-introspectionconfig)
-    pub fn introspection_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntrospectionConfig", value.into_expr()), Phase) }
+    pub fn introspection_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntrospectionConfig", value), Phase) }
     /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-lambdaauthorizerconfig)
-    pub fn lambda_authorizer_config(self, value: impl Arg<graph_ql_api::LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
+    pub fn lambda_authorizer_config(self, value: impl Arg<graph_ql_api::LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value), Phase) }
     /// `LogConfig`: `LogConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-logconfig)
-    pub fn log_config(self, value: impl Arg<graph_ql_api::LogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
+    pub fn log_config(self, value: impl Arg<graph_ql_api::LogConfig>) -> Self { Self(put(self.0, "LogConfig", value), Phase) }
     /// `MergedApiExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-mergedapiexecutionrolearn)
-    pub fn merged_api_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MergedApiExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn merged_api_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MergedApiExecutionRoleArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGraphQLApiProps<R0, Set> { CfnGraphQLApiProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGraphQLApiProps<R0, Set> { CfnGraphQLApiProps(put(self.0, "Name", value), Phase) }
     /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-openidconnectconfig)
-    pub fn open_id_connect_config(self, value: impl Arg<graph_ql_api::OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
+    pub fn open_id_connect_config(self, value: impl Arg<graph_ql_api::OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value), Phase) }
     /// `OwnerContact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-ownercontact)
-    pub fn owner_contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerContact", value.into_expr()), Phase) }
+    pub fn owner_contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerContact", value), Phase) }
     /// `QueryDepthLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-querydepthlimit)
-    pub fn query_depth_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueryDepthLimit", value.into_expr()), Phase) }
+    pub fn query_depth_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueryDepthLimit", value), Phase) }
     /// `ResolverCountLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-resolvercountlimit)
-    pub fn resolver_count_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResolverCountLimit", value.into_expr()), Phase) }
+    pub fn resolver_count_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResolverCountLimit", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserPoolConfig`: `UserPoolConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-userpoolconfig)
-    pub fn user_pool_config(self, value: impl Arg<graph_ql_api::UserPoolConfig>) -> Self { Self(put(self.0, "UserPoolConfig", value.into_expr()), Phase) }
+    pub fn user_pool_config(self, value: impl Arg<graph_ql_api::UserPoolConfig>) -> Self { Self(put(self.0, "UserPoolConfig", value), Phase) }
     /// `Visibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-visibility)
-    pub fn visibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
+    pub fn visibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Visibility", value), Phase) }
     /// `XrayEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-xrayenabled)
-    pub fn xray_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "XrayEnabled", value.into_expr()), Phase) }
+    pub fn xray_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "XrayEnabled", value), Phase) }
 }
 impl Done for CfnGraphQLApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::GraphQLApi`.
@@ -786,13 +786,13 @@ impl AdditionalAuthenticationProvider {
 }
 impl<R0> AdditionalAuthenticationProvider<R0> {
     /// `AuthenticationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html#cfn-appsync-graphqlapi-additionalauthenticationprovider-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<str>) -> AdditionalAuthenticationProvider<Set> { AdditionalAuthenticationProvider(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> AdditionalAuthenticationProvider<Set> { AdditionalAuthenticationProvider(put(self.0, "AuthenticationType", value), Phase) }
     /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html#cfn-appsync-graphqlapi-additionalauthenticationprovider-lambdaauthorizerconfig)
-    pub fn lambda_authorizer_config(self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
+    pub fn lambda_authorizer_config(self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value), Phase) }
     /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html#cfn-appsync-graphqlapi-additionalauthenticationprovider-openidconnectconfig)
-    pub fn open_id_connect_config(self, value: impl Arg<OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
+    pub fn open_id_connect_config(self, value: impl Arg<OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value), Phase) }
     /// `UserPoolConfig`: `CognitoUserPoolConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html#cfn-appsync-graphqlapi-additionalauthenticationprovider-userpoolconfig)
-    pub fn user_pool_config(self, value: impl Arg<CognitoUserPoolConfig>) -> Self { Self(put(self.0, "UserPoolConfig", value.into_expr()), Phase) }
+    pub fn user_pool_config(self, value: impl Arg<CognitoUserPoolConfig>) -> Self { Self(put(self.0, "UserPoolConfig", value), Phase) }
 }
 impl Done for AdditionalAuthenticationProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoUserPoolConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-cognitouserpoolconfig.html)
@@ -801,11 +801,11 @@ impl CognitoUserPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppIdClientRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-cognitouserpoolconfig.html#cfn-appsync-graphqlapi-cognitouserpoolconfig-appidclientregex)
-    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr())) }
+    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value)) }
     /// `AwsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-cognitouserpoolconfig.html#cfn-appsync-graphqlapi-cognitouserpoolconfig-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value)) }
     /// `UserPoolId`: `CognitoUserPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-cognitouserpoolconfig.html#cfn-appsync-graphqlapi-cognitouserpoolconfig-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value)) }
 }
 impl Done for CognitoUserPoolConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnhancedMetricsConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-enhancedmetricsconfig.html)
@@ -816,11 +816,11 @@ impl EnhancedMetricsConfig {
 }
 impl<R0, R1, R2> EnhancedMetricsConfig<R0, R1, R2> {
     /// `DataSourceLevelMetricsBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-enhancedmetricsconfig.html#cfn-appsync-graphqlapi-enhancedmetricsconfig-datasourcelevelmetricsbehavior)
-    pub fn data_source_level_metrics_behavior(self, value: impl Arg<str>) -> EnhancedMetricsConfig<Set, R1, R2> { EnhancedMetricsConfig(put(self.0, "DataSourceLevelMetricsBehavior", value.into_expr()), Phase) }
+    pub fn data_source_level_metrics_behavior(self, value: impl Arg<str>) -> EnhancedMetricsConfig<Set, R1, R2> { EnhancedMetricsConfig(put(self.0, "DataSourceLevelMetricsBehavior", value), Phase) }
     /// `OperationLevelMetricsConfig`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-enhancedmetricsconfig.html#cfn-appsync-graphqlapi-enhancedmetricsconfig-operationlevelmetricsconfig)
-    pub fn operation_level_metrics_config(self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, Set, R2> { EnhancedMetricsConfig(put(self.0, "OperationLevelMetricsConfig", value.into_expr()), Phase) }
+    pub fn operation_level_metrics_config(self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, Set, R2> { EnhancedMetricsConfig(put(self.0, "OperationLevelMetricsConfig", value), Phase) }
     /// `ResolverLevelMetricsBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-enhancedmetricsconfig.html#cfn-appsync-graphqlapi-enhancedmetricsconfig-resolverlevelmetricsbehavior)
-    pub fn resolver_level_metrics_behavior(self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, R1, Set> { EnhancedMetricsConfig(put(self.0, "ResolverLevelMetricsBehavior", value.into_expr()), Phase) }
+    pub fn resolver_level_metrics_behavior(self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, R1, Set> { EnhancedMetricsConfig(put(self.0, "ResolverLevelMetricsBehavior", value), Phase) }
 }
 impl Done for EnhancedMetricsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaAuthorizerConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-lambdaauthorizerconfig.html)
@@ -829,11 +829,11 @@ impl LambdaAuthorizerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizerResultTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-lambdaauthorizerconfig.html#cfn-appsync-graphqlapi-lambdaauthorizerconfig-authorizerresultttlinseconds)
-    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr())) }
+    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value)) }
     /// `AuthorizerUri`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-lambdaauthorizerconfig.html#cfn-appsync-graphqlapi-lambdaauthorizerconfig-authorizeruri)
-    pub fn authorizer_uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr())) }
+    pub fn authorizer_uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "AuthorizerUri", value)) }
     /// `IdentityValidationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-lambdaauthorizerconfig.html#cfn-appsync-graphqlapi-lambdaauthorizerconfig-identityvalidationexpression)
-    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr())) }
+    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value)) }
 }
 impl Done for LambdaAuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-logconfig.html)
@@ -844,11 +844,11 @@ impl LogConfig {
 }
 impl<R0, R1> LogConfig<R0, R1> {
     /// `CloudWatchLogsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-logconfig.html#cfn-appsync-graphqlapi-logconfig-cloudwatchlogsrolearn)
-    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LogConfig<Set, R1> { LogConfig(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LogConfig<Set, R1> { LogConfig(put(self.0, "CloudWatchLogsRoleArn", value), Phase) }
     /// `ExcludeVerboseContent`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-logconfig.html#cfn-appsync-graphqlapi-logconfig-excludeverbosecontent)
-    pub fn exclude_verbose_content(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeVerboseContent", value.into_expr()), Phase) }
+    pub fn exclude_verbose_content(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeVerboseContent", value), Phase) }
     /// `FieldLogLevel`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-logconfig.html#cfn-appsync-graphqlapi-logconfig-fieldloglevel)
-    pub fn field_log_level(self, value: impl Arg<str>) -> LogConfig<R0, Set> { LogConfig(put(self.0, "FieldLogLevel", value.into_expr()), Phase) }
+    pub fn field_log_level(self, value: impl Arg<str>) -> LogConfig<R0, Set> { LogConfig(put(self.0, "FieldLogLevel", value), Phase) }
 }
 impl Done for LogConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIDConnectConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html)
@@ -857,13 +857,13 @@ impl OpenIDConnectConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html#cfn-appsync-graphqlapi-openidconnectconfig-authttl)
-    pub fn auth_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AuthTTL", value.into_expr())) }
+    pub fn auth_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AuthTTL", value)) }
     /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html#cfn-appsync-graphqlapi-openidconnectconfig-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value)) }
     /// `IatTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html#cfn-appsync-graphqlapi-openidconnectconfig-iatttl)
-    pub fn iat_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IatTTL", value.into_expr())) }
+    pub fn iat_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IatTTL", value)) }
     /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html#cfn-appsync-graphqlapi-openidconnectconfig-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value)) }
 }
 impl Done for OpenIDConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPoolConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html)
@@ -872,13 +872,13 @@ impl UserPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppIdClientRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html#cfn-appsync-graphqlapi-userpoolconfig-appidclientregex)
-    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr())) }
+    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value)) }
     /// `AwsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html#cfn-appsync-graphqlapi-userpoolconfig-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value)) }
     /// `DefaultAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html#cfn-appsync-graphqlapi-userpoolconfig-defaultaction)
-    pub fn default_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAction", value.into_expr())) }
+    pub fn default_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAction", value)) }
     /// `UserPoolId`: `CognitoUserPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html#cfn-appsync-graphqlapi-userpoolconfig-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value)) }
 }
 impl Done for UserPoolConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -903,11 +903,11 @@ impl CfnGraphQLSchemaProps {
 }
 impl<R0> CfnGraphQLSchemaProps<R0> {
     /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlschema.html#cfn-appsync-graphqlschema-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> CfnGraphQLSchemaProps<Set> { CfnGraphQLSchemaProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnGraphQLSchemaProps<Set> { CfnGraphQLSchemaProps(put(self.0, "ApiId", value), Phase) }
     /// `Definition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlschema.html#cfn-appsync-graphqlschema-definition)
-    pub fn definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Definition", value), Phase) }
     /// `DefinitionS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlschema.html#cfn-appsync-graphqlschema-definitions3location)
-    pub fn definition_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
+    pub fn definition_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionS3Location", value), Phase) }
 }
 impl Done for CfnGraphQLSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html)
@@ -935,39 +935,39 @@ impl CfnResolverProps {
 }
 impl<R0, R1, R2> CfnResolverProps<R0, R1, R2> {
     /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-apiid)
-    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnResolverProps<Set, R1, R2> { CfnResolverProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnResolverProps<Set, R1, R2> { CfnResolverProps(put(self.0, "ApiId", value), Phase) }
     /// `CachingConfig`: `CachingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-cachingconfig)
-    pub fn caching_config(self, value: impl Arg<resolver::CachingConfig>) -> Self { Self(put(self.0, "CachingConfig", value.into_expr()), Phase) }
+    pub fn caching_config(self, value: impl Arg<resolver::CachingConfig>) -> Self { Self(put(self.0, "CachingConfig", value), Phase) }
     /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-code)
-    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value), Phase) }
     /// `CodeS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-codes3location)
-    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
+    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value), Phase) }
     /// `DataSourceName`: `AppSyncDataSourceName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-datasourcename)
-    pub fn data_source_name(self, value: impl Arg<kind::AppSyncDataSourceName>) -> Self { Self(put(self.0, "DataSourceName", value.into_expr()), Phase) }
+    pub fn data_source_name(self, value: impl Arg<kind::AppSyncDataSourceName>) -> Self { Self(put(self.0, "DataSourceName", value), Phase) }
     /// `FieldName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-fieldname)
-    pub fn field_name(self, value: impl Arg<str>) -> CfnResolverProps<R0, Set, R2> { CfnResolverProps(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> CfnResolverProps<R0, Set, R2> { CfnResolverProps(put(self.0, "FieldName", value), Phase) }
     /// `Kind`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-kind)
-    pub fn kind(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Kind", value.into_expr()), Phase) }
+    pub fn kind(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Kind", value), Phase) }
     /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-maxbatchsize)
-    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr()), Phase) }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value), Phase) }
     /// `MetricsConfig`: `MetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-metricsconfig)
-    pub fn metrics_config(self, value: impl Arg<resolver::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
+    pub fn metrics_config(self, value: impl Arg<resolver::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value), Phase) }
     /// `PipelineConfig`: `PipelineConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-pipelineconfig)
-    pub fn pipeline_config(self, value: impl Arg<resolver::PipelineConfig>) -> Self { Self(put(self.0, "PipelineConfig", value.into_expr()), Phase) }
+    pub fn pipeline_config(self, value: impl Arg<resolver::PipelineConfig>) -> Self { Self(put(self.0, "PipelineConfig", value), Phase) }
     /// `RequestMappingTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-requestmappingtemplate)
-    pub fn request_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplate", value.into_expr()), Phase) }
+    pub fn request_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplate", value), Phase) }
     /// `RequestMappingTemplateS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-requestmappingtemplates3location)
-    pub fn request_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplateS3Location", value.into_expr()), Phase) }
+    pub fn request_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplateS3Location", value), Phase) }
     /// `ResponseMappingTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-responsemappingtemplate)
-    pub fn response_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplate", value.into_expr()), Phase) }
+    pub fn response_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplate", value), Phase) }
     /// `ResponseMappingTemplateS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-responsemappingtemplates3location)
-    pub fn response_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplateS3Location", value.into_expr()), Phase) }
+    pub fn response_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplateS3Location", value), Phase) }
     /// `Runtime`: `AppSyncRuntime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-runtime)
-    pub fn runtime(self, value: impl Arg<resolver::AppSyncRuntime>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<resolver::AppSyncRuntime>) -> Self { Self(put(self.0, "Runtime", value), Phase) }
     /// `SyncConfig`: `SyncConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-syncconfig)
-    pub fn sync_config(self, value: impl Arg<resolver::SyncConfig>) -> Self { Self(put(self.0, "SyncConfig", value.into_expr()), Phase) }
+    pub fn sync_config(self, value: impl Arg<resolver::SyncConfig>) -> Self { Self(put(self.0, "SyncConfig", value), Phase) }
     /// `TypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> CfnResolverProps<R0, R1, Set> { CfnResolverProps(put(self.0, "TypeName", value.into_expr()), Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> CfnResolverProps<R0, R1, Set> { CfnResolverProps(put(self.0, "TypeName", value), Phase) }
 }
 impl Done for CfnResolverProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::Resolver`.
@@ -981,9 +981,9 @@ impl AppSyncRuntime {
 }
 impl<R0, R1> AppSyncRuntime<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-appsyncruntime.html#cfn-appsync-resolver-appsyncruntime-name)
-    pub fn name(self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { AppSyncRuntime(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { AppSyncRuntime(put(self.0, "Name", value), Phase) }
     /// `RuntimeVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-appsyncruntime.html#cfn-appsync-resolver-appsyncruntime-runtimeversion)
-    pub fn runtime_version(self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { AppSyncRuntime(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
+    pub fn runtime_version(self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { AppSyncRuntime(put(self.0, "RuntimeVersion", value), Phase) }
 }
 impl Done for AppSyncRuntime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CachingConfig` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-cachingconfig.html)
@@ -994,9 +994,9 @@ impl CachingConfig {
 }
 impl<R0> CachingConfig<R0> {
     /// `CachingKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-cachingconfig.html#cfn-appsync-resolver-cachingconfig-cachingkeys)
-    pub fn caching_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachingKeys", value.into_expr()), Phase) }
+    pub fn caching_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachingKeys", value), Phase) }
     /// `Ttl`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-cachingconfig.html#cfn-appsync-resolver-cachingconfig-ttl)
-    pub fn ttl(self, value: impl Arg<f64>) -> CachingConfig<Set> { CachingConfig(put(self.0, "Ttl", value.into_expr()), Phase) }
+    pub fn ttl(self, value: impl Arg<f64>) -> CachingConfig<Set> { CachingConfig(put(self.0, "Ttl", value), Phase) }
 }
 impl Done for CachingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConflictHandlerConfig` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-lambdaconflicthandlerconfig.html)
@@ -1005,7 +1005,7 @@ impl LambdaConflictHandlerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaConflictHandlerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-lambdaconflicthandlerconfig.html#cfn-appsync-resolver-lambdaconflicthandlerconfig-lambdaconflicthandlerarn)
-    pub fn lambda_conflict_handler_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaConflictHandlerArn", value.into_expr())) }
+    pub fn lambda_conflict_handler_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaConflictHandlerArn", value)) }
 }
 impl Done for LambdaConflictHandlerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineConfig` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-pipelineconfig.html)
@@ -1014,7 +1014,7 @@ impl PipelineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Functions`: list of `AppSyncFunctionConfigurationFunctionId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-pipelineconfig.html#cfn-appsync-resolver-pipelineconfig-functions)
-    pub fn functions(self, value: impl Arg<Arr<kind::AppSyncFunctionConfigurationFunctionId>>) -> Self { Self(put(self.0, "Functions", value.into_expr())) }
+    pub fn functions(self, value: impl Arg<Arr<kind::AppSyncFunctionConfigurationFunctionId>>) -> Self { Self(put(self.0, "Functions", value)) }
 }
 impl Done for PipelineConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyncConfig` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-syncconfig.html)
@@ -1025,11 +1025,11 @@ impl SyncConfig {
 }
 impl<R0> SyncConfig<R0> {
     /// `ConflictDetection`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-syncconfig.html#cfn-appsync-resolver-syncconfig-conflictdetection)
-    pub fn conflict_detection(self, value: impl Arg<str>) -> SyncConfig<Set> { SyncConfig(put(self.0, "ConflictDetection", value.into_expr()), Phase) }
+    pub fn conflict_detection(self, value: impl Arg<str>) -> SyncConfig<Set> { SyncConfig(put(self.0, "ConflictDetection", value), Phase) }
     /// `ConflictHandler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-syncconfig.html#cfn-appsync-resolver-syncconfig-conflicthandler)
-    pub fn conflict_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConflictHandler", value.into_expr()), Phase) }
+    pub fn conflict_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConflictHandler", value), Phase) }
     /// `LambdaConflictHandlerConfig`: `LambdaConflictHandlerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-syncconfig.html#cfn-appsync-resolver-syncconfig-lambdaconflicthandlerconfig)
-    pub fn lambda_conflict_handler_config(self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { Self(put(self.0, "LambdaConflictHandlerConfig", value.into_expr()), Phase) }
+    pub fn lambda_conflict_handler_config(self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { Self(put(self.0, "LambdaConflictHandlerConfig", value), Phase) }
 }
 impl Done for SyncConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MetricsConfig` allows.
@@ -1070,13 +1070,13 @@ impl CfnSourceApiAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#cfn-appsync-sourceapiassociation-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `MergedApiIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#cfn-appsync-sourceapiassociation-mergedapiidentifier)
-    pub fn merged_api_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MergedApiIdentifier", value.into_expr())) }
+    pub fn merged_api_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MergedApiIdentifier", value)) }
     /// `SourceApiAssociationConfig`: `SourceApiAssociationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#cfn-appsync-sourceapiassociation-sourceapiassociationconfig)
-    pub fn source_api_association_config(self, value: impl Arg<source_api_association::SourceApiAssociationConfig>) -> Self { Self(put(self.0, "SourceApiAssociationConfig", value.into_expr())) }
+    pub fn source_api_association_config(self, value: impl Arg<source_api_association::SourceApiAssociationConfig>) -> Self { Self(put(self.0, "SourceApiAssociationConfig", value)) }
     /// `SourceApiIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#cfn-appsync-sourceapiassociation-sourceapiidentifier)
-    pub fn source_api_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceApiIdentifier", value.into_expr())) }
+    pub fn source_api_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceApiIdentifier", value)) }
 }
 impl Done for CfnSourceApiAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::SourceApiAssociation`.
@@ -1088,7 +1088,7 @@ impl SourceApiAssociationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MergeType`: `MergeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-sourceapiassociation-sourceapiassociationconfig.html#cfn-appsync-sourceapiassociation-sourceapiassociationconfig-mergetype)
-    pub fn merge_type(self, value: impl Arg<MergeType>) -> Self { Self(put(self.0, "MergeType", value.into_expr())) }
+    pub fn merge_type(self, value: impl Arg<MergeType>) -> Self { Self(put(self.0, "MergeType", value)) }
 }
 impl Done for SourceApiAssociationConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MergeType` allows.
@@ -1117,11 +1117,11 @@ impl CfnTypeProps {
 }
 impl<R0, R1, R2> CfnTypeProps<R0, R1, R2> {
     /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html#cfn-appsync-type-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> CfnTypeProps<Set, R1, R2> { CfnTypeProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnTypeProps<Set, R1, R2> { CfnTypeProps(put(self.0, "ApiId", value), Phase) }
     /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html#cfn-appsync-type-definition)
-    pub fn definition(self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { CfnTypeProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { CfnTypeProps(put(self.0, "Definition", value), Phase) }
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html#cfn-appsync-type-format)
-    pub fn format(self, value: impl Arg<type_::Format>) -> CfnTypeProps<R0, R1, Set> { CfnTypeProps(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<type_::Format>) -> CfnTypeProps<R0, R1, Set> { CfnTypeProps(put(self.0, "Format", value), Phase) }
 }
 impl Done for CfnTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::Type`.

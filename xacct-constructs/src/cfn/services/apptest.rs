@@ -37,13 +37,13 @@ impl CfnTestCaseProps {
 }
 impl<R0, R1> CfnTestCaseProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#cfn-apptest-testcase-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#cfn-apptest-testcase-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1> { CfnTestCaseProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1> { CfnTestCaseProps(put(self.0, "Name", value), Phase) }
     /// `Steps`: list of `Step`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#cfn-apptest-testcase-steps)
-    pub fn steps(self, value: impl Arg<Arr<test_case::Step>>) -> CfnTestCaseProps<R0, Set> { CfnTestCaseProps(put(self.0, "Steps", value.into_expr()), Phase) }
+    pub fn steps(self, value: impl Arg<Arr<test_case::Step>>) -> CfnTestCaseProps<R0, Set> { CfnTestCaseProps(put(self.0, "Steps", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#cfn-apptest-testcase-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTestCaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppTest::TestCase`.
@@ -57,11 +57,11 @@ impl Batch {
 }
 impl<R0> Batch<R0> {
     /// `BatchJobName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-batch.html#cfn-apptest-testcase-batch-batchjobname)
-    pub fn batch_job_name(self, value: impl Arg<str>) -> Batch<Set> { Batch(put(self.0, "BatchJobName", value.into_expr()), Phase) }
+    pub fn batch_job_name(self, value: impl Arg<str>) -> Batch<Set> { Batch(put(self.0, "BatchJobName", value), Phase) }
     /// `BatchJobParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-batch.html#cfn-apptest-testcase-batch-batchjobparameters)
-    pub fn batch_job_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BatchJobParameters", value.into_expr()), Phase) }
+    pub fn batch_job_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BatchJobParameters", value), Phase) }
     /// `ExportDataSetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-batch.html#cfn-apptest-testcase-batch-exportdatasetnames)
-    pub fn export_data_set_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExportDataSetNames", value.into_expr()), Phase) }
+    pub fn export_data_set_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExportDataSetNames", value), Phase) }
 }
 impl Done for Batch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudFormationAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-cloudformationaction.html)
@@ -72,9 +72,9 @@ impl CloudFormationAction {
 }
 impl<R0> CloudFormationAction<R0> {
     /// `ActionType`: `CloudFormationActionActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-cloudformationaction.html#cfn-apptest-testcase-cloudformationaction-actiontype)
-    pub fn action_type(self, value: impl Arg<CloudFormationActionActionType>) -> Self { Self(put(self.0, "ActionType", value.into_expr()), Phase) }
+    pub fn action_type(self, value: impl Arg<CloudFormationActionActionType>) -> Self { Self(put(self.0, "ActionType", value), Phase) }
     /// `Resource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-cloudformationaction.html#cfn-apptest-testcase-cloudformationaction-resource)
-    pub fn resource(self, value: impl Arg<str>) -> CloudFormationAction<Set> { CloudFormationAction(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> CloudFormationAction<Set> { CloudFormationAction(put(self.0, "Resource", value), Phase) }
 }
 impl Done for CloudFormationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompareAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-compareaction.html)
@@ -85,9 +85,9 @@ impl CompareAction {
 }
 impl<R0> CompareAction<R0> {
     /// `Input`: `Input`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-compareaction.html#cfn-apptest-testcase-compareaction-input)
-    pub fn input(self, value: impl Arg<Input>) -> CompareAction<Set> { CompareAction(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<Input>) -> CompareAction<Set> { CompareAction(put(self.0, "Input", value), Phase) }
     /// `Output`: `Output`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-compareaction.html#cfn-apptest-testcase-compareaction-output)
-    pub fn output(self, value: impl Arg<Output>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
+    pub fn output(self, value: impl Arg<Output>) -> Self { Self(put(self.0, "Output", value), Phase) }
 }
 impl Done for CompareAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSet` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html)
@@ -98,15 +98,15 @@ impl DataSet {
 }
 impl<R0, R1, R2, R3, R4> DataSet<R0, R1, R2, R3, R4> {
     /// `Ccsid`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-ccsid)
-    pub fn ccsid(self, value: impl Arg<str>) -> DataSet<Set, R1, R2, R3, R4> { DataSet(put(self.0, "Ccsid", value.into_expr()), Phase) }
+    pub fn ccsid(self, value: impl Arg<str>) -> DataSet<Set, R1, R2, R3, R4> { DataSet(put(self.0, "Ccsid", value), Phase) }
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-format)
-    pub fn format(self, value: impl Arg<Format>) -> DataSet<R0, Set, R2, R3, R4> { DataSet(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> DataSet<R0, Set, R2, R3, R4> { DataSet(put(self.0, "Format", value), Phase) }
     /// `Length`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-length)
-    pub fn length(self, value: impl Arg<f64>) -> DataSet<R0, R1, Set, R3, R4> { DataSet(put(self.0, "Length", value.into_expr()), Phase) }
+    pub fn length(self, value: impl Arg<f64>) -> DataSet<R0, R1, Set, R3, R4> { DataSet(put(self.0, "Length", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-name)
-    pub fn name(self, value: impl Arg<str>) -> DataSet<R0, R1, R2, Set, R4> { DataSet(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataSet<R0, R1, R2, Set, R4> { DataSet(put(self.0, "Name", value), Phase) }
     /// `Type`: `DataSetType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-type)
-    pub fn type_(self, value: impl Arg<DataSetType>) -> DataSet<R0, R1, R2, R3, Set> { DataSet(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<DataSetType>) -> DataSet<R0, R1, R2, R3, Set> { DataSet(put(self.0, "Type", value), Phase) }
 }
 impl Done for DataSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseCDC` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-databasecdc.html)
@@ -117,9 +117,9 @@ impl DatabaseCDC {
 }
 impl<R0, R1> DatabaseCDC<R0, R1> {
     /// `SourceMetadata`: `SourceDatabaseMetadata`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-databasecdc.html#cfn-apptest-testcase-databasecdc-sourcemetadata)
-    pub fn source_metadata(self, value: impl Arg<SourceDatabaseMetadata>) -> DatabaseCDC<Set, R1> { DatabaseCDC(put(self.0, "SourceMetadata", value.into_expr()), Phase) }
+    pub fn source_metadata(self, value: impl Arg<SourceDatabaseMetadata>) -> DatabaseCDC<Set, R1> { DatabaseCDC(put(self.0, "SourceMetadata", value), Phase) }
     /// `TargetMetadata`: `TargetDatabaseMetadata`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-databasecdc.html#cfn-apptest-testcase-databasecdc-targetmetadata)
-    pub fn target_metadata(self, value: impl Arg<TargetDatabaseMetadata>) -> DatabaseCDC<R0, Set> { DatabaseCDC(put(self.0, "TargetMetadata", value.into_expr()), Phase) }
+    pub fn target_metadata(self, value: impl Arg<TargetDatabaseMetadata>) -> DatabaseCDC<R0, Set> { DatabaseCDC(put(self.0, "TargetMetadata", value), Phase) }
 }
 impl Done for DatabaseCDC { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileMetadata` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-filemetadata.html)
@@ -128,9 +128,9 @@ impl FileMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataSets`: list of `DataSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-filemetadata.html#cfn-apptest-testcase-filemetadata-datasets)
-    pub fn data_sets(self, value: impl Arg<Arr<DataSet>>) -> Self { Self(put(self.0, "DataSets", value.into_expr())) }
+    pub fn data_sets(self, value: impl Arg<Arr<DataSet>>) -> Self { Self(put(self.0, "DataSets", value)) }
     /// `DatabaseCDC`: `DatabaseCDC`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-filemetadata.html#cfn-apptest-testcase-filemetadata-databasecdc)
-    pub fn database_cdc(self, value: impl Arg<DatabaseCDC>) -> Self { Self(put(self.0, "DatabaseCDC", value.into_expr())) }
+    pub fn database_cdc(self, value: impl Arg<DatabaseCDC>) -> Self { Self(put(self.0, "DatabaseCDC", value)) }
 }
 impl Done for FileMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-input.html)
@@ -141,7 +141,7 @@ impl Input {
 }
 impl<R0> Input<R0> {
     /// `File`: `InputFile`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-input.html#cfn-apptest-testcase-input-file)
-    pub fn file(self, value: impl Arg<InputFile>) -> Input<Set> { Input(put(self.0, "File", value.into_expr()), Phase) }
+    pub fn file(self, value: impl Arg<InputFile>) -> Input<Set> { Input(put(self.0, "File", value), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputFile` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-inputfile.html)
@@ -152,11 +152,11 @@ impl InputFile {
 }
 impl<R0, R1, R2> InputFile<R0, R1, R2> {
     /// `FileMetadata`: `FileMetadata`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-inputfile.html#cfn-apptest-testcase-inputfile-filemetadata)
-    pub fn file_metadata(self, value: impl Arg<FileMetadata>) -> InputFile<Set, R1, R2> { InputFile(put(self.0, "FileMetadata", value.into_expr()), Phase) }
+    pub fn file_metadata(self, value: impl Arg<FileMetadata>) -> InputFile<Set, R1, R2> { InputFile(put(self.0, "FileMetadata", value), Phase) }
     /// `SourceLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-inputfile.html#cfn-apptest-testcase-inputfile-sourcelocation)
-    pub fn source_location(self, value: impl Arg<str>) -> InputFile<R0, Set, R2> { InputFile(put(self.0, "SourceLocation", value.into_expr()), Phase) }
+    pub fn source_location(self, value: impl Arg<str>) -> InputFile<R0, Set, R2> { InputFile(put(self.0, "SourceLocation", value), Phase) }
     /// `TargetLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-inputfile.html#cfn-apptest-testcase-inputfile-targetlocation)
-    pub fn target_location(self, value: impl Arg<str>) -> InputFile<R0, R1, Set> { InputFile(put(self.0, "TargetLocation", value.into_expr()), Phase) }
+    pub fn target_location(self, value: impl Arg<str>) -> InputFile<R0, R1, Set> { InputFile(put(self.0, "TargetLocation", value), Phase) }
 }
 impl Done for InputFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M2ManagedActionProperties` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedactionproperties.html)
@@ -165,9 +165,9 @@ impl M2ManagedActionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ForceStop`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedactionproperties.html#cfn-apptest-testcase-m2managedactionproperties-forcestop)
-    pub fn force_stop(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceStop", value.into_expr())) }
+    pub fn force_stop(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceStop", value)) }
     /// `ImportDataSetLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedactionproperties.html#cfn-apptest-testcase-m2managedactionproperties-importdatasetlocation)
-    pub fn import_data_set_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportDataSetLocation", value.into_expr())) }
+    pub fn import_data_set_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportDataSetLocation", value)) }
 }
 impl Done for M2ManagedActionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M2ManagedApplicationAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedapplicationaction.html)
@@ -178,11 +178,11 @@ impl M2ManagedApplicationAction {
 }
 impl<R0, R1> M2ManagedApplicationAction<R0, R1> {
     /// `ActionType`: `ActionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedapplicationaction.html#cfn-apptest-testcase-m2managedapplicationaction-actiontype)
-    pub fn action_type(self, value: impl Arg<ActionType>) -> M2ManagedApplicationAction<Set, R1> { M2ManagedApplicationAction(put(self.0, "ActionType", value.into_expr()), Phase) }
+    pub fn action_type(self, value: impl Arg<ActionType>) -> M2ManagedApplicationAction<Set, R1> { M2ManagedApplicationAction(put(self.0, "ActionType", value), Phase) }
     /// `Properties`: `M2ManagedActionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedapplicationaction.html#cfn-apptest-testcase-m2managedapplicationaction-properties)
-    pub fn properties(self, value: impl Arg<M2ManagedActionProperties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<M2ManagedActionProperties>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `Resource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedapplicationaction.html#cfn-apptest-testcase-m2managedapplicationaction-resource)
-    pub fn resource(self, value: impl Arg<str>) -> M2ManagedApplicationAction<R0, Set> { M2ManagedApplicationAction(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> M2ManagedApplicationAction<R0, Set> { M2ManagedApplicationAction(put(self.0, "Resource", value), Phase) }
 }
 impl Done for M2ManagedApplicationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M2NonManagedApplicationAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2nonmanagedapplicationaction.html)
@@ -193,9 +193,9 @@ impl M2NonManagedApplicationAction {
 }
 impl<R0, R1> M2NonManagedApplicationAction<R0, R1> {
     /// `ActionType`: `ActionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2nonmanagedapplicationaction.html#cfn-apptest-testcase-m2nonmanagedapplicationaction-actiontype)
-    pub fn action_type(self, value: impl Arg<ActionType>) -> M2NonManagedApplicationAction<Set, R1> { M2NonManagedApplicationAction(put(self.0, "ActionType", value.into_expr()), Phase) }
+    pub fn action_type(self, value: impl Arg<ActionType>) -> M2NonManagedApplicationAction<Set, R1> { M2NonManagedApplicationAction(put(self.0, "ActionType", value), Phase) }
     /// `Resource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2nonmanagedapplicationaction.html#cfn-apptest-testcase-m2nonmanagedapplicationaction-resource)
-    pub fn resource(self, value: impl Arg<str>) -> M2NonManagedApplicationAction<R0, Set> { M2NonManagedApplicationAction(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> M2NonManagedApplicationAction<R0, Set> { M2NonManagedApplicationAction(put(self.0, "Resource", value), Phase) }
 }
 impl Done for M2NonManagedApplicationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MainframeAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeaction.html)
@@ -206,11 +206,11 @@ impl MainframeAction {
 }
 impl<R0, R1> MainframeAction<R0, R1> {
     /// `ActionType`: `MainframeActionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeaction.html#cfn-apptest-testcase-mainframeaction-actiontype)
-    pub fn action_type(self, value: impl Arg<MainframeActionType>) -> MainframeAction<Set, R1> { MainframeAction(put(self.0, "ActionType", value.into_expr()), Phase) }
+    pub fn action_type(self, value: impl Arg<MainframeActionType>) -> MainframeAction<Set, R1> { MainframeAction(put(self.0, "ActionType", value), Phase) }
     /// `Properties`: `MainframeActionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeaction.html#cfn-apptest-testcase-mainframeaction-properties)
-    pub fn properties(self, value: impl Arg<MainframeActionProperties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<MainframeActionProperties>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `Resource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeaction.html#cfn-apptest-testcase-mainframeaction-resource)
-    pub fn resource(self, value: impl Arg<str>) -> MainframeAction<R0, Set> { MainframeAction(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> MainframeAction<R0, Set> { MainframeAction(put(self.0, "Resource", value), Phase) }
 }
 impl Done for MainframeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MainframeActionProperties` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactionproperties.html)
@@ -219,7 +219,7 @@ impl MainframeActionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DmsTaskArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactionproperties.html#cfn-apptest-testcase-mainframeactionproperties-dmstaskarn)
-    pub fn dms_task_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DmsTaskArn", value.into_expr())) }
+    pub fn dms_task_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DmsTaskArn", value)) }
 }
 impl Done for MainframeActionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MainframeActionType` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactiontype.html)
@@ -228,9 +228,9 @@ impl MainframeActionType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Batch`: `Batch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactiontype.html#cfn-apptest-testcase-mainframeactiontype-batch)
-    pub fn batch(self, value: impl Arg<Batch>) -> Self { Self(put(self.0, "Batch", value.into_expr())) }
+    pub fn batch(self, value: impl Arg<Batch>) -> Self { Self(put(self.0, "Batch", value)) }
     /// `Tn3270`: `TN3270`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactiontype.html#cfn-apptest-testcase-mainframeactiontype-tn3270)
-    pub fn tn3270(self, value: impl Arg<TN3270>) -> Self { Self(put(self.0, "Tn3270", value.into_expr())) }
+    pub fn tn3270(self, value: impl Arg<TN3270>) -> Self { Self(put(self.0, "Tn3270", value)) }
 }
 impl Done for MainframeActionType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-output.html)
@@ -241,7 +241,7 @@ impl Output {
 }
 impl<R0> Output<R0> {
     /// `File`: `OutputFile`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-output.html#cfn-apptest-testcase-output-file)
-    pub fn file(self, value: impl Arg<OutputFile>) -> Output<Set> { Output(put(self.0, "File", value.into_expr()), Phase) }
+    pub fn file(self, value: impl Arg<OutputFile>) -> Output<Set> { Output(put(self.0, "File", value), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputFile` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-outputfile.html)
@@ -250,7 +250,7 @@ impl OutputFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-outputfile.html#cfn-apptest-testcase-outputfile-filelocation)
-    pub fn file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileLocation", value.into_expr())) }
+    pub fn file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileLocation", value)) }
 }
 impl Done for OutputFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-resourceaction.html)
@@ -259,11 +259,11 @@ impl ResourceAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudFormationAction`: `CloudFormationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-resourceaction.html#cfn-apptest-testcase-resourceaction-cloudformationaction)
-    pub fn cloud_formation_action(self, value: impl Arg<CloudFormationAction>) -> Self { Self(put(self.0, "CloudFormationAction", value.into_expr())) }
+    pub fn cloud_formation_action(self, value: impl Arg<CloudFormationAction>) -> Self { Self(put(self.0, "CloudFormationAction", value)) }
     /// `M2ManagedApplicationAction`: `M2ManagedApplicationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-resourceaction.html#cfn-apptest-testcase-resourceaction-m2managedapplicationaction)
-    pub fn m2_managed_application_action(self, value: impl Arg<M2ManagedApplicationAction>) -> Self { Self(put(self.0, "M2ManagedApplicationAction", value.into_expr())) }
+    pub fn m2_managed_application_action(self, value: impl Arg<M2ManagedApplicationAction>) -> Self { Self(put(self.0, "M2ManagedApplicationAction", value)) }
     /// `M2NonManagedApplicationAction`: `M2NonManagedApplicationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-resourceaction.html#cfn-apptest-testcase-resourceaction-m2nonmanagedapplicationaction)
-    pub fn m2_non_managed_application_action(self, value: impl Arg<M2NonManagedApplicationAction>) -> Self { Self(put(self.0, "M2NonManagedApplicationAction", value.into_expr())) }
+    pub fn m2_non_managed_application_action(self, value: impl Arg<M2NonManagedApplicationAction>) -> Self { Self(put(self.0, "M2NonManagedApplicationAction", value)) }
 }
 impl Done for ResourceAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Script` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-script.html)
@@ -274,9 +274,9 @@ impl Script {
 }
 impl<R0, R1> Script<R0, R1> {
     /// `ScriptLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-script.html#cfn-apptest-testcase-script-scriptlocation)
-    pub fn script_location(self, value: impl Arg<str>) -> Script<Set, R1> { Script(put(self.0, "ScriptLocation", value.into_expr()), Phase) }
+    pub fn script_location(self, value: impl Arg<str>) -> Script<Set, R1> { Script(put(self.0, "ScriptLocation", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-script.html#cfn-apptest-testcase-script-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Script<R0, Set> { Script(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Script<R0, Set> { Script(put(self.0, "Type", value), Phase) }
 }
 impl Done for Script { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceDatabaseMetadata` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-sourcedatabasemetadata.html)
@@ -287,9 +287,9 @@ impl SourceDatabaseMetadata {
 }
 impl<R0, R1> SourceDatabaseMetadata<R0, R1> {
     /// `CaptureTool`: `CaptureTool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-sourcedatabasemetadata.html#cfn-apptest-testcase-sourcedatabasemetadata-capturetool)
-    pub fn capture_tool(self, value: impl Arg<CaptureTool>) -> SourceDatabaseMetadata<Set, R1> { SourceDatabaseMetadata(put(self.0, "CaptureTool", value.into_expr()), Phase) }
+    pub fn capture_tool(self, value: impl Arg<CaptureTool>) -> SourceDatabaseMetadata<Set, R1> { SourceDatabaseMetadata(put(self.0, "CaptureTool", value), Phase) }
     /// `Type`: `SourceDatabaseMetadataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-sourcedatabasemetadata.html#cfn-apptest-testcase-sourcedatabasemetadata-type)
-    pub fn type_(self, value: impl Arg<SourceDatabaseMetadataType>) -> SourceDatabaseMetadata<R0, Set> { SourceDatabaseMetadata(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<SourceDatabaseMetadataType>) -> SourceDatabaseMetadata<R0, Set> { SourceDatabaseMetadata(put(self.0, "Type", value), Phase) }
 }
 impl Done for SourceDatabaseMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Step` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-step.html)
@@ -300,11 +300,11 @@ impl Step {
 }
 impl<R0, R1> Step<R0, R1> {
     /// `Action`: `StepAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-step.html#cfn-apptest-testcase-step-action)
-    pub fn action(self, value: impl Arg<StepAction>) -> Step<Set, R1> { Step(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<StepAction>) -> Step<Set, R1> { Step(put(self.0, "Action", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-step.html#cfn-apptest-testcase-step-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-step.html#cfn-apptest-testcase-step-name)
-    pub fn name(self, value: impl Arg<str>) -> Step<R0, Set> { Step(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Step<R0, Set> { Step(put(self.0, "Name", value), Phase) }
 }
 impl Done for Step { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-stepaction.html)
@@ -313,11 +313,11 @@ impl StepAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompareAction`: `CompareAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-stepaction.html#cfn-apptest-testcase-stepaction-compareaction)
-    pub fn compare_action(self, value: impl Arg<CompareAction>) -> Self { Self(put(self.0, "CompareAction", value.into_expr())) }
+    pub fn compare_action(self, value: impl Arg<CompareAction>) -> Self { Self(put(self.0, "CompareAction", value)) }
     /// `MainframeAction`: `MainframeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-stepaction.html#cfn-apptest-testcase-stepaction-mainframeaction)
-    pub fn mainframe_action(self, value: impl Arg<MainframeAction>) -> Self { Self(put(self.0, "MainframeAction", value.into_expr())) }
+    pub fn mainframe_action(self, value: impl Arg<MainframeAction>) -> Self { Self(put(self.0, "MainframeAction", value)) }
     /// `ResourceAction`: `ResourceAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-stepaction.html#cfn-apptest-testcase-stepaction-resourceaction)
-    pub fn resource_action(self, value: impl Arg<ResourceAction>) -> Self { Self(put(self.0, "ResourceAction", value.into_expr())) }
+    pub fn resource_action(self, value: impl Arg<ResourceAction>) -> Self { Self(put(self.0, "ResourceAction", value)) }
 }
 impl Done for StepAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TN3270` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-tn3270.html)
@@ -328,9 +328,9 @@ impl TN3270 {
 }
 impl<R0> TN3270<R0> {
     /// `ExportDataSetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-tn3270.html#cfn-apptest-testcase-tn3270-exportdatasetnames)
-    pub fn export_data_set_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExportDataSetNames", value.into_expr()), Phase) }
+    pub fn export_data_set_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExportDataSetNames", value), Phase) }
     /// `Script`: `Script`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-tn3270.html#cfn-apptest-testcase-tn3270-script)
-    pub fn script(self, value: impl Arg<Script>) -> TN3270<Set> { TN3270(put(self.0, "Script", value.into_expr()), Phase) }
+    pub fn script(self, value: impl Arg<Script>) -> TN3270<Set> { TN3270(put(self.0, "Script", value), Phase) }
 }
 impl Done for TN3270 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetDatabaseMetadata` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-targetdatabasemetadata.html)
@@ -341,9 +341,9 @@ impl TargetDatabaseMetadata {
 }
 impl<R0, R1> TargetDatabaseMetadata<R0, R1> {
     /// `CaptureTool`: `CaptureTool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-targetdatabasemetadata.html#cfn-apptest-testcase-targetdatabasemetadata-capturetool)
-    pub fn capture_tool(self, value: impl Arg<CaptureTool>) -> TargetDatabaseMetadata<Set, R1> { TargetDatabaseMetadata(put(self.0, "CaptureTool", value.into_expr()), Phase) }
+    pub fn capture_tool(self, value: impl Arg<CaptureTool>) -> TargetDatabaseMetadata<Set, R1> { TargetDatabaseMetadata(put(self.0, "CaptureTool", value), Phase) }
     /// `Type`: `TargetDatabaseMetadataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-targetdatabasemetadata.html#cfn-apptest-testcase-targetdatabasemetadata-type)
-    pub fn type_(self, value: impl Arg<TargetDatabaseMetadataType>) -> TargetDatabaseMetadata<R0, Set> { TargetDatabaseMetadata(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<TargetDatabaseMetadataType>) -> TargetDatabaseMetadata<R0, Set> { TargetDatabaseMetadata(put(self.0, "Type", value), Phase) }
 }
 impl Done for TargetDatabaseMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TestCaseLatestVersion` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-testcaselatestversion.html)
@@ -354,9 +354,9 @@ impl TestCaseLatestVersion {
 }
 impl<R0, R1> TestCaseLatestVersion<R0, R1> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-testcaselatestversion.html#cfn-apptest-testcase-testcaselatestversion-status)
-    pub fn status(self, value: impl Arg<Status>) -> TestCaseLatestVersion<Set, R1> { TestCaseLatestVersion(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> TestCaseLatestVersion<Set, R1> { TestCaseLatestVersion(put(self.0, "Status", value), Phase) }
     /// `Version`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-testcaselatestversion.html#cfn-apptest-testcase-testcaselatestversion-version)
-    pub fn version(self, value: impl Arg<f64>) -> TestCaseLatestVersion<R0, Set> { TestCaseLatestVersion(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> TestCaseLatestVersion<R0, Set> { TestCaseLatestVersion(put(self.0, "Version", value), Phase) }
 }
 impl Done for TestCaseLatestVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActionType` allows.

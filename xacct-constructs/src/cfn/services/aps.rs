@@ -25,19 +25,19 @@ impl CfnAnomalyDetectorProps {
 }
 impl<R0, R1, R2> CfnAnomalyDetectorProps<R0, R1, R2> {
     /// `Alias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-alias)
-    pub fn alias(self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<Set, R1, R2> { CfnAnomalyDetectorProps(put(self.0, "Alias", value.into_expr()), Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<Set, R1, R2> { CfnAnomalyDetectorProps(put(self.0, "Alias", value), Phase) }
     /// `Configuration`: `AnomalyDetectorConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-configuration)
-    pub fn configuration(self, value: impl Arg<anomaly_detector::AnomalyDetectorConfiguration>) -> CfnAnomalyDetectorProps<R0, Set, R2> { CfnAnomalyDetectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<anomaly_detector::AnomalyDetectorConfiguration>) -> CfnAnomalyDetectorProps<R0, Set, R2> { CfnAnomalyDetectorProps(put(self.0, "Configuration", value), Phase) }
     /// `EvaluationIntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-evaluationintervalinseconds)
-    pub fn evaluation_interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationIntervalInSeconds", value.into_expr()), Phase) }
+    pub fn evaluation_interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationIntervalInSeconds", value), Phase) }
     /// `Labels`: list of `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-labels)
-    pub fn labels(self, value: impl Arg<Arr<anomaly_detector::Label>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
+    pub fn labels(self, value: impl Arg<Arr<anomaly_detector::Label>>) -> Self { Self(put(self.0, "Labels", value), Phase) }
     /// `MissingDataAction`: `MissingDataAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-missingdataaction)
-    pub fn missing_data_action(self, value: impl Arg<anomaly_detector::MissingDataAction>) -> Self { Self(put(self.0, "MissingDataAction", value.into_expr()), Phase) }
+    pub fn missing_data_action(self, value: impl Arg<anomaly_detector::MissingDataAction>) -> Self { Self(put(self.0, "MissingDataAction", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Workspace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-workspace)
-    pub fn workspace(self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<R0, R1, Set> { CfnAnomalyDetectorProps(put(self.0, "Workspace", value.into_expr()), Phase) }
+    pub fn workspace(self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<R0, R1, Set> { CfnAnomalyDetectorProps(put(self.0, "Workspace", value), Phase) }
 }
 impl Done for CfnAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::APS::AnomalyDetector`.
@@ -51,7 +51,7 @@ impl AnomalyDetectorConfiguration {
 }
 impl<R0> AnomalyDetectorConfiguration<R0> {
     /// `RandomCutForest`: `RandomCutForestConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-anomalydetectorconfiguration.html#cfn-aps-anomalydetector-anomalydetectorconfiguration-randomcutforest)
-    pub fn random_cut_forest(self, value: impl Arg<RandomCutForestConfiguration>) -> AnomalyDetectorConfiguration<Set> { AnomalyDetectorConfiguration(put(self.0, "RandomCutForest", value.into_expr()), Phase) }
+    pub fn random_cut_forest(self, value: impl Arg<RandomCutForestConfiguration>) -> AnomalyDetectorConfiguration<Set> { AnomalyDetectorConfiguration(put(self.0, "RandomCutForest", value), Phase) }
 }
 impl Done for AnomalyDetectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IgnoreNearExpected` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-ignorenearexpected.html)
@@ -60,9 +60,9 @@ impl IgnoreNearExpected {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-ignorenearexpected.html#cfn-aps-anomalydetector-ignorenearexpected-amount)
-    pub fn amount(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Amount", value.into_expr())) }
+    pub fn amount(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Amount", value)) }
     /// `Ratio`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-ignorenearexpected.html#cfn-aps-anomalydetector-ignorenearexpected-ratio)
-    pub fn ratio(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Ratio", value.into_expr())) }
+    pub fn ratio(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Ratio", value)) }
 }
 impl Done for IgnoreNearExpected { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-label.html)
@@ -73,9 +73,9 @@ impl Label {
 }
 impl<R0, R1> Label<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-label.html#cfn-aps-anomalydetector-label-key)
-    pub fn key(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-label.html#cfn-aps-anomalydetector-label-value)
-    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MissingDataAction` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-missingdataaction.html)
@@ -84,9 +84,9 @@ impl MissingDataAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MarkAsAnomaly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-missingdataaction.html#cfn-aps-anomalydetector-missingdataaction-markasanomaly)
-    pub fn mark_as_anomaly(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MarkAsAnomaly", value.into_expr())) }
+    pub fn mark_as_anomaly(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MarkAsAnomaly", value)) }
     /// `Skip`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-missingdataaction.html#cfn-aps-anomalydetector-missingdataaction-skip)
-    pub fn skip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Skip", value.into_expr())) }
+    pub fn skip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Skip", value)) }
 }
 impl Done for MissingDataAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RandomCutForestConfiguration` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html)
@@ -97,15 +97,15 @@ impl RandomCutForestConfiguration {
 }
 impl<R0> RandomCutForestConfiguration<R0> {
     /// `IgnoreNearExpectedFromAbove`: `IgnoreNearExpected`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-ignorenearexpectedfromabove)
-    pub fn ignore_near_expected_from_above(self, value: impl Arg<IgnoreNearExpected>) -> Self { Self(put(self.0, "IgnoreNearExpectedFromAbove", value.into_expr()), Phase) }
+    pub fn ignore_near_expected_from_above(self, value: impl Arg<IgnoreNearExpected>) -> Self { Self(put(self.0, "IgnoreNearExpectedFromAbove", value), Phase) }
     /// `IgnoreNearExpectedFromBelow`: `IgnoreNearExpected`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-ignorenearexpectedfrombelow)
-    pub fn ignore_near_expected_from_below(self, value: impl Arg<IgnoreNearExpected>) -> Self { Self(put(self.0, "IgnoreNearExpectedFromBelow", value.into_expr()), Phase) }
+    pub fn ignore_near_expected_from_below(self, value: impl Arg<IgnoreNearExpected>) -> Self { Self(put(self.0, "IgnoreNearExpectedFromBelow", value), Phase) }
     /// `Query`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-query)
-    pub fn query(self, value: impl Arg<str>) -> RandomCutForestConfiguration<Set> { RandomCutForestConfiguration(put(self.0, "Query", value.into_expr()), Phase) }
+    pub fn query(self, value: impl Arg<str>) -> RandomCutForestConfiguration<Set> { RandomCutForestConfiguration(put(self.0, "Query", value), Phase) }
     /// `SampleSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-samplesize)
-    pub fn sample_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SampleSize", value.into_expr()), Phase) }
+    pub fn sample_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SampleSize", value), Phase) }
     /// `ShingleSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-shinglesize)
-    pub fn shingle_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShingleSize", value.into_expr()), Phase) }
+    pub fn shingle_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShingleSize", value), Phase) }
 }
 impl Done for RandomCutForestConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -128,9 +128,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-resourcepolicy.html#cfn-aps-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `WorkspaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-resourcepolicy.html#cfn-aps-resourcepolicy-workspacearn)
-    pub fn workspace_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "WorkspaceArn", value.into_expr()), Phase) }
+    pub fn workspace_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "WorkspaceArn", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::APS::RuleGroupsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html)
@@ -154,13 +154,13 @@ impl CfnRuleGroupsNamespaceProps {
 }
 impl<R0, R1, R2> CfnRuleGroupsNamespaceProps<R0, R1, R2> {
     /// `Data`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#cfn-aps-rulegroupsnamespace-data)
-    pub fn data(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<Set, R1, R2> { CfnRuleGroupsNamespaceProps(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<Set, R1, R2> { CfnRuleGroupsNamespaceProps(put(self.0, "Data", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#cfn-aps-rulegroupsnamespace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, Set, R2> { CfnRuleGroupsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, Set, R2> { CfnRuleGroupsNamespaceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#cfn-aps-rulegroupsnamespace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Workspace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#cfn-aps-rulegroupsnamespace-workspace)
-    pub fn workspace(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, R1, Set> { CfnRuleGroupsNamespaceProps(put(self.0, "Workspace", value.into_expr()), Phase) }
+    pub fn workspace(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, R1, Set> { CfnRuleGroupsNamespaceProps(put(self.0, "Workspace", value), Phase) }
 }
 impl Done for CfnRuleGroupsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html)
@@ -188,19 +188,19 @@ impl CfnScraperProps {
 }
 impl<R0, R1, R2> CfnScraperProps<R0, R1, R2> {
     /// `Alias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-alias)
-    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr()), Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value), Phase) }
     /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-destination)
-    pub fn destination(self, value: impl Arg<scraper::Destination>) -> CfnScraperProps<Set, R1, R2> { CfnScraperProps(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<scraper::Destination>) -> CfnScraperProps<Set, R1, R2> { CfnScraperProps(put(self.0, "Destination", value), Phase) }
     /// `RoleConfiguration`: `RoleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-roleconfiguration)
-    pub fn role_configuration(self, value: impl Arg<scraper::RoleConfiguration>) -> Self { Self(put(self.0, "RoleConfiguration", value.into_expr()), Phase) }
+    pub fn role_configuration(self, value: impl Arg<scraper::RoleConfiguration>) -> Self { Self(put(self.0, "RoleConfiguration", value), Phase) }
     /// `ScrapeConfiguration`: `ScrapeConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-scrapeconfiguration)
-    pub fn scrape_configuration(self, value: impl Arg<scraper::ScrapeConfiguration>) -> CfnScraperProps<R0, Set, R2> { CfnScraperProps(put(self.0, "ScrapeConfiguration", value.into_expr()), Phase) }
+    pub fn scrape_configuration(self, value: impl Arg<scraper::ScrapeConfiguration>) -> CfnScraperProps<R0, Set, R2> { CfnScraperProps(put(self.0, "ScrapeConfiguration", value), Phase) }
     /// `ScraperLoggingConfiguration`: `ScraperLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-scraperloggingconfiguration)
-    pub fn scraper_logging_configuration(self, value: impl Arg<scraper::ScraperLoggingConfiguration>) -> Self { Self(put(self.0, "ScraperLoggingConfiguration", value.into_expr()), Phase) }
+    pub fn scraper_logging_configuration(self, value: impl Arg<scraper::ScraperLoggingConfiguration>) -> Self { Self(put(self.0, "ScraperLoggingConfiguration", value), Phase) }
     /// `Source`: `Source`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-source)
-    pub fn source(self, value: impl Arg<scraper::Source>) -> CfnScraperProps<R0, R1, Set> { CfnScraperProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<scraper::Source>) -> CfnScraperProps<R0, R1, Set> { CfnScraperProps(put(self.0, "Source", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnScraperProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::APS::Scraper`.
@@ -214,7 +214,7 @@ impl AmpConfiguration {
 }
 impl<R0> AmpConfiguration<R0> {
     /// `WorkspaceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-ampconfiguration.html#cfn-aps-scraper-ampconfiguration-workspacearn)
-    pub fn workspace_arn(self, value: impl Arg<str>) -> AmpConfiguration<Set> { AmpConfiguration(put(self.0, "WorkspaceArn", value.into_expr()), Phase) }
+    pub fn workspace_arn(self, value: impl Arg<str>) -> AmpConfiguration<Set> { AmpConfiguration(put(self.0, "WorkspaceArn", value), Phase) }
 }
 impl Done for AmpConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-cloudwatchconfiguration.html)
@@ -225,7 +225,7 @@ impl CloudWatchConfiguration {
 }
 impl<R0> CloudWatchConfiguration<R0> {
     /// `DatasetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-cloudwatchconfiguration.html#cfn-aps-scraper-cloudwatchconfiguration-datasetarn)
-    pub fn dataset_arn(self, value: impl Arg<str>) -> CloudWatchConfiguration<Set> { CloudWatchConfiguration(put(self.0, "DatasetArn", value.into_expr()), Phase) }
+    pub fn dataset_arn(self, value: impl Arg<str>) -> CloudWatchConfiguration<Set> { CloudWatchConfiguration(put(self.0, "DatasetArn", value), Phase) }
 }
 impl Done for CloudWatchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogDestination` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-cloudwatchlogdestination.html)
@@ -234,7 +234,7 @@ impl CloudWatchLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-cloudwatchlogdestination.html#cfn-aps-scraper-cloudwatchlogdestination-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value)) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentConfig` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-componentconfig.html)
@@ -243,7 +243,7 @@ impl ComponentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Options`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-componentconfig.html#cfn-aps-scraper-componentconfig-options)
-    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value)) }
 }
 impl Done for ComponentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-destination.html)
@@ -252,9 +252,9 @@ impl Destination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmpConfiguration`: `AmpConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-destination.html#cfn-aps-scraper-destination-ampconfiguration)
-    pub fn amp_configuration(self, value: impl Arg<AmpConfiguration>) -> Self { Self(put(self.0, "AmpConfiguration", value.into_expr())) }
+    pub fn amp_configuration(self, value: impl Arg<AmpConfiguration>) -> Self { Self(put(self.0, "AmpConfiguration", value)) }
     /// `CloudWatchConfiguration`: `CloudWatchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-destination.html#cfn-aps-scraper-destination-cloudwatchconfiguration)
-    pub fn cloud_watch_configuration(self, value: impl Arg<CloudWatchConfiguration>) -> Self { Self(put(self.0, "CloudWatchConfiguration", value.into_expr())) }
+    pub fn cloud_watch_configuration(self, value: impl Arg<CloudWatchConfiguration>) -> Self { Self(put(self.0, "CloudWatchConfiguration", value)) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-eksconfiguration.html)
@@ -265,11 +265,11 @@ impl EksConfiguration {
 }
 impl<R0, R1> EksConfiguration<R0, R1> {
     /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-eksconfiguration.html#cfn-aps-scraper-eksconfiguration-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { EksConfiguration(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { EksConfiguration(put(self.0, "ClusterArn", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-eksconfiguration.html#cfn-aps-scraper-eksconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-eksconfiguration.html#cfn-aps-scraper-eksconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> EksConfiguration<R0, Set> { EksConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> EksConfiguration<R0, Set> { EksConfiguration(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for EksConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoleConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-roleconfiguration.html)
@@ -278,9 +278,9 @@ impl RoleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-roleconfiguration.html#cfn-aps-scraper-roleconfiguration-sourcerolearn)
-    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SourceRoleArn", value.into_expr())) }
+    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SourceRoleArn", value)) }
     /// `TargetRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-roleconfiguration.html#cfn-aps-scraper-roleconfiguration-targetrolearn)
-    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TargetRoleArn", value.into_expr())) }
+    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TargetRoleArn", value)) }
 }
 impl Done for RoleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScrapeConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapeconfiguration.html)
@@ -289,7 +289,7 @@ impl ScrapeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationBlob`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapeconfiguration.html#cfn-aps-scraper-scrapeconfiguration-configurationblob)
-    pub fn configuration_blob(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationBlob", value.into_expr())) }
+    pub fn configuration_blob(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationBlob", value)) }
 }
 impl Done for ScrapeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScraperComponent` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapercomponent.html)
@@ -300,9 +300,9 @@ impl ScraperComponent {
 }
 impl<R0> ScraperComponent<R0> {
     /// `Config`: `ComponentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapercomponent.html#cfn-aps-scraper-scrapercomponent-config)
-    pub fn config(self, value: impl Arg<ComponentConfig>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
+    pub fn config(self, value: impl Arg<ComponentConfig>) -> Self { Self(put(self.0, "Config", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapercomponent.html#cfn-aps-scraper-scrapercomponent-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ScraperComponent<Set> { ScraperComponent(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ScraperComponent<Set> { ScraperComponent(put(self.0, "Type", value), Phase) }
 }
 impl Done for ScraperComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScraperLoggingConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingconfiguration.html)
@@ -313,9 +313,9 @@ impl ScraperLoggingConfiguration {
 }
 impl<R0, R1> ScraperLoggingConfiguration<R0, R1> {
     /// `LoggingDestination`: `ScraperLoggingDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingconfiguration.html#cfn-aps-scraper-scraperloggingconfiguration-loggingdestination)
-    pub fn logging_destination(self, value: impl Arg<ScraperLoggingDestination>) -> ScraperLoggingConfiguration<Set, R1> { ScraperLoggingConfiguration(put(self.0, "LoggingDestination", value.into_expr()), Phase) }
+    pub fn logging_destination(self, value: impl Arg<ScraperLoggingDestination>) -> ScraperLoggingConfiguration<Set, R1> { ScraperLoggingConfiguration(put(self.0, "LoggingDestination", value), Phase) }
     /// `ScraperComponents`: list of `ScraperComponent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingconfiguration.html#cfn-aps-scraper-scraperloggingconfiguration-scrapercomponents)
-    pub fn scraper_components(self, value: impl Arg<Arr<ScraperComponent>>) -> ScraperLoggingConfiguration<R0, Set> { ScraperLoggingConfiguration(put(self.0, "ScraperComponents", value.into_expr()), Phase) }
+    pub fn scraper_components(self, value: impl Arg<Arr<ScraperComponent>>) -> ScraperLoggingConfiguration<R0, Set> { ScraperLoggingConfiguration(put(self.0, "ScraperComponents", value), Phase) }
 }
 impl Done for ScraperLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScraperLoggingDestination` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingdestination.html)
@@ -324,7 +324,7 @@ impl ScraperLoggingDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingdestination.html#cfn-aps-scraper-scraperloggingdestination-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogs", value)) }
 }
 impl Done for ScraperLoggingDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-source.html)
@@ -333,9 +333,9 @@ impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EksConfiguration`: `EksConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-source.html#cfn-aps-scraper-source-eksconfiguration)
-    pub fn eks_configuration(self, value: impl Arg<EksConfiguration>) -> Self { Self(put(self.0, "EksConfiguration", value.into_expr())) }
+    pub fn eks_configuration(self, value: impl Arg<EksConfiguration>) -> Self { Self(put(self.0, "EksConfiguration", value)) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-source.html#cfn-aps-scraper-source-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr())) }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value)) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-vpcconfiguration.html)
@@ -346,9 +346,9 @@ impl VpcConfiguration {
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-vpcconfiguration.html#cfn-aps-scraper-vpcconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-vpcconfiguration.html#cfn-aps-scraper-vpcconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -377,19 +377,19 @@ impl CfnWorkspaceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlertManagerDefinition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-alertmanagerdefinition)
-    pub fn alert_manager_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlertManagerDefinition", value.into_expr())) }
+    pub fn alert_manager_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlertManagerDefinition", value)) }
     /// `Alias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-alias)
-    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-loggingconfiguration)
-    pub fn logging_configuration(self, value: impl Arg<workspace::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
+    pub fn logging_configuration(self, value: impl Arg<workspace::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value)) }
     /// `QueryLoggingConfiguration`: `QueryLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-queryloggingconfiguration)
-    pub fn query_logging_configuration(self, value: impl Arg<workspace::QueryLoggingConfiguration>) -> Self { Self(put(self.0, "QueryLoggingConfiguration", value.into_expr())) }
+    pub fn query_logging_configuration(self, value: impl Arg<workspace::QueryLoggingConfiguration>) -> Self { Self(put(self.0, "QueryLoggingConfiguration", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `WorkspaceConfiguration`: `WorkspaceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-workspaceconfiguration)
-    pub fn workspace_configuration(self, value: impl Arg<workspace::WorkspaceConfiguration>) -> Self { Self(put(self.0, "WorkspaceConfiguration", value.into_expr())) }
+    pub fn workspace_configuration(self, value: impl Arg<workspace::WorkspaceConfiguration>) -> Self { Self(put(self.0, "WorkspaceConfiguration", value)) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::APS::Workspace`.
@@ -403,7 +403,7 @@ impl CloudWatchLogDestination {
 }
 impl<R0> CloudWatchLogDestination<R0> {
     /// `LogGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-cloudwatchlogdestination.html#cfn-aps-workspace-cloudwatchlogdestination-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { CloudWatchLogDestination(put(self.0, "LogGroupArn", value.into_expr()), Phase) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { CloudWatchLogDestination(put(self.0, "LogGroupArn", value), Phase) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-label.html)
@@ -414,9 +414,9 @@ impl Label {
 }
 impl<R0, R1> Label<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-label.html#cfn-aps-workspace-label-name)
-    pub fn name(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-label.html#cfn-aps-workspace-label-value)
-    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LimitsPerLabelSet` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelset.html)
@@ -427,9 +427,9 @@ impl LimitsPerLabelSet {
 }
 impl<R0, R1> LimitsPerLabelSet<R0, R1> {
     /// `LabelSet`: list of `Label`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelset.html#cfn-aps-workspace-limitsperlabelset-labelset)
-    pub fn label_set(self, value: impl Arg<Arr<Label>>) -> LimitsPerLabelSet<Set, R1> { LimitsPerLabelSet(put(self.0, "LabelSet", value.into_expr()), Phase) }
+    pub fn label_set(self, value: impl Arg<Arr<Label>>) -> LimitsPerLabelSet<Set, R1> { LimitsPerLabelSet(put(self.0, "LabelSet", value), Phase) }
     /// `Limits`: `LimitsPerLabelSetEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelset.html#cfn-aps-workspace-limitsperlabelset-limits)
-    pub fn limits(self, value: impl Arg<LimitsPerLabelSetEntry>) -> LimitsPerLabelSet<R0, Set> { LimitsPerLabelSet(put(self.0, "Limits", value.into_expr()), Phase) }
+    pub fn limits(self, value: impl Arg<LimitsPerLabelSetEntry>) -> LimitsPerLabelSet<R0, Set> { LimitsPerLabelSet(put(self.0, "Limits", value), Phase) }
 }
 impl Done for LimitsPerLabelSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LimitsPerLabelSetEntry` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelsetentry.html)
@@ -438,7 +438,7 @@ impl LimitsPerLabelSetEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxSeries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelsetentry.html#cfn-aps-workspace-limitsperlabelsetentry-maxseries)
-    pub fn max_series(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSeries", value.into_expr())) }
+    pub fn max_series(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSeries", value)) }
 }
 impl Done for LimitsPerLabelSetEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingconfiguration.html)
@@ -447,7 +447,7 @@ impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingconfiguration.html#cfn-aps-workspace-loggingconfiguration-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value)) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingDestination` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingdestination.html)
@@ -458,9 +458,9 @@ impl LoggingDestination {
 }
 impl<R0, R1> LoggingDestination<R0, R1> {
     /// `CloudWatchLogs`: `CloudWatchLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingdestination.html#cfn-aps-workspace-loggingdestination-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogDestination>) -> LoggingDestination<Set, R1> { LoggingDestination(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogDestination>) -> LoggingDestination<Set, R1> { LoggingDestination(put(self.0, "CloudWatchLogs", value), Phase) }
     /// `Filters`: `LoggingFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingdestination.html#cfn-aps-workspace-loggingdestination-filters)
-    pub fn filters(self, value: impl Arg<LoggingFilter>) -> LoggingDestination<R0, Set> { LoggingDestination(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<LoggingFilter>) -> LoggingDestination<R0, Set> { LoggingDestination(put(self.0, "Filters", value), Phase) }
 }
 impl Done for LoggingDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFilter` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingfilter.html)
@@ -471,7 +471,7 @@ impl LoggingFilter {
 }
 impl<R0> LoggingFilter<R0> {
     /// `QspThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingfilter.html#cfn-aps-workspace-loggingfilter-qspthreshold)
-    pub fn qsp_threshold(self, value: impl Arg<i64>) -> LoggingFilter<Set> { LoggingFilter(put(self.0, "QspThreshold", value.into_expr()), Phase) }
+    pub fn qsp_threshold(self, value: impl Arg<i64>) -> LoggingFilter<Set> { LoggingFilter(put(self.0, "QspThreshold", value), Phase) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryLoggingConfiguration` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-queryloggingconfiguration.html)
@@ -482,7 +482,7 @@ impl QueryLoggingConfiguration {
 }
 impl<R0> QueryLoggingConfiguration<R0> {
     /// `Destinations`: list of `LoggingDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-queryloggingconfiguration.html#cfn-aps-workspace-queryloggingconfiguration-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<LoggingDestination>>) -> QueryLoggingConfiguration<Set> { QueryLoggingConfiguration(put(self.0, "Destinations", value.into_expr()), Phase) }
+    pub fn destinations(self, value: impl Arg<Arr<LoggingDestination>>) -> QueryLoggingConfiguration<Set> { QueryLoggingConfiguration(put(self.0, "Destinations", value), Phase) }
 }
 impl Done for QueryLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceConfiguration` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html)
@@ -491,13 +491,13 @@ impl WorkspaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LimitsPerLabelSets`: list of `LimitsPerLabelSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html#cfn-aps-workspace-workspaceconfiguration-limitsperlabelsets)
-    pub fn limits_per_label_sets(self, value: impl Arg<Arr<LimitsPerLabelSet>>) -> Self { Self(put(self.0, "LimitsPerLabelSets", value.into_expr())) }
+    pub fn limits_per_label_sets(self, value: impl Arg<Arr<LimitsPerLabelSet>>) -> Self { Self(put(self.0, "LimitsPerLabelSets", value)) }
     /// `OutOfOrderTimeWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html#cfn-aps-workspace-workspaceconfiguration-outofordertimewindowinseconds)
-    pub fn out_of_order_time_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutOfOrderTimeWindowInSeconds", value.into_expr())) }
+    pub fn out_of_order_time_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutOfOrderTimeWindowInSeconds", value)) }
     /// `RetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html#cfn-aps-workspace-workspaceconfiguration-retentionperiodindays)
-    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr())) }
+    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value)) }
     /// `RuleQueryOffsetInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html#cfn-aps-workspace-workspaceconfiguration-rulequeryoffsetinseconds)
-    pub fn rule_query_offset_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RuleQueryOffsetInSeconds", value.into_expr())) }
+    pub fn rule_query_offset_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RuleQueryOffsetInSeconds", value)) }
 }
 impl Done for WorkspaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

@@ -35,29 +35,29 @@ impl CfnPlanProps {
 }
 impl<R0, R1, R2, R3, R4> CfnPlanProps<R0, R1, R2, R3, R4> {
     /// `AssociatedAlarms`: map of `AssociatedAlarm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-associatedalarms)
-    pub fn associated_alarms(self, value: impl Arg<Dict<plan::AssociatedAlarm>>) -> Self { Self(put(self.0, "AssociatedAlarms", value.into_expr()), Phase) }
+    pub fn associated_alarms(self, value: impl Arg<Dict<plan::AssociatedAlarm>>) -> Self { Self(put(self.0, "AssociatedAlarms", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> CfnPlanProps<Set, R1, R2, R3, R4> { CfnPlanProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnPlanProps<Set, R1, R2, R3, R4> { CfnPlanProps(put(self.0, "ExecutionRole", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPlanProps<R0, Set, R2, R3, R4> { CfnPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPlanProps<R0, Set, R2, R3, R4> { CfnPlanProps(put(self.0, "Name", value), Phase) }
     /// `PrimaryRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-primaryregion)
-    pub fn primary_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryRegion", value.into_expr()), Phase) }
+    pub fn primary_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryRegion", value), Phase) }
     /// `RecoveryApproach`: `RecoveryApproach`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-recoveryapproach)
-    pub fn recovery_approach(self, value: impl Arg<plan::RecoveryApproach>) -> CfnPlanProps<R0, R1, Set, R3, R4> { CfnPlanProps(put(self.0, "RecoveryApproach", value.into_expr()), Phase) }
+    pub fn recovery_approach(self, value: impl Arg<plan::RecoveryApproach>) -> CfnPlanProps<R0, R1, Set, R3, R4> { CfnPlanProps(put(self.0, "RecoveryApproach", value), Phase) }
     /// `RecoveryTimeObjectiveMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-recoverytimeobjectiveminutes)
-    pub fn recovery_time_objective_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RecoveryTimeObjectiveMinutes", value.into_expr()), Phase) }
+    pub fn recovery_time_objective_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RecoveryTimeObjectiveMinutes", value), Phase) }
     /// `Regions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnPlanProps<R0, R1, R2, Set, R4> { CfnPlanProps(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnPlanProps<R0, R1, R2, Set, R4> { CfnPlanProps(put(self.0, "Regions", value), Phase) }
     /// `ReportConfiguration`: `ReportConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-reportconfiguration)
-    pub fn report_configuration(self, value: impl Arg<plan::ReportConfiguration>) -> Self { Self(put(self.0, "ReportConfiguration", value.into_expr()), Phase) }
+    pub fn report_configuration(self, value: impl Arg<plan::ReportConfiguration>) -> Self { Self(put(self.0, "ReportConfiguration", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Triggers`: list of `Trigger`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-triggers)
-    pub fn triggers(self, value: impl Arg<Arr<plan::Trigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
+    pub fn triggers(self, value: impl Arg<Arr<plan::Trigger>>) -> Self { Self(put(self.0, "Triggers", value), Phase) }
     /// `Workflows`: list of `Workflow`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-workflows)
-    pub fn workflows(self, value: impl Arg<Arr<plan::Workflow>>) -> CfnPlanProps<R0, R1, R2, R3, Set> { CfnPlanProps(put(self.0, "Workflows", value.into_expr()), Phase) }
+    pub fn workflows(self, value: impl Arg<Arr<plan::Workflow>>) -> CfnPlanProps<R0, R1, R2, R3, Set> { CfnPlanProps(put(self.0, "Workflows", value), Phase) }
 }
 impl Done for CfnPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ARCRegionSwitch::Plan`.
@@ -71,13 +71,13 @@ impl ArcRoutingControlConfiguration {
 }
 impl<R0> ArcRoutingControlConfiguration<R0> {
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html#cfn-arcregionswitch-plan-arcroutingcontrolconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html#cfn-arcregionswitch-plan-arcroutingcontrolconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `RegionAndRoutingControls`: map of list of `ArcRoutingControlState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html#cfn-arcregionswitch-plan-arcroutingcontrolconfiguration-regionandroutingcontrols)
-    pub fn region_and_routing_controls(self, value: impl Arg<Dict<Arr<ArcRoutingControlState>>>) -> ArcRoutingControlConfiguration<Set> { ArcRoutingControlConfiguration(put(self.0, "RegionAndRoutingControls", value.into_expr()), Phase) }
+    pub fn region_and_routing_controls(self, value: impl Arg<Dict<Arr<ArcRoutingControlState>>>) -> ArcRoutingControlConfiguration<Set> { ArcRoutingControlConfiguration(put(self.0, "RegionAndRoutingControls", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html#cfn-arcregionswitch-plan-arcroutingcontrolconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
 }
 impl Done for ArcRoutingControlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArcRoutingControlState` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolstate.html)
@@ -88,9 +88,9 @@ impl ArcRoutingControlState {
 }
 impl<R0, R1> ArcRoutingControlState<R0, R1> {
     /// `RoutingControlArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolstate.html#cfn-arcregionswitch-plan-arcroutingcontrolstate-routingcontrolarn)
-    pub fn routing_control_arn(self, value: impl Arg<str>) -> ArcRoutingControlState<Set, R1> { ArcRoutingControlState(put(self.0, "RoutingControlArn", value.into_expr()), Phase) }
+    pub fn routing_control_arn(self, value: impl Arg<str>) -> ArcRoutingControlState<Set, R1> { ArcRoutingControlState(put(self.0, "RoutingControlArn", value), Phase) }
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolstate.html#cfn-arcregionswitch-plan-arcroutingcontrolstate-state)
-    pub fn state(self, value: impl Arg<State>) -> ArcRoutingControlState<R0, Set> { ArcRoutingControlState(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ArcRoutingControlState<R0, Set> { ArcRoutingControlState(put(self.0, "State", value), Phase) }
 }
 impl Done for ArcRoutingControlState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Asg` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-asg.html)
@@ -99,11 +99,11 @@ impl Asg {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-asg.html#cfn-arcregionswitch-plan-asg-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-asg.html#cfn-arcregionswitch-plan-asg-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value)) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-asg.html#cfn-arcregionswitch-plan-asg-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value)) }
 }
 impl Done for Asg { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociatedAlarm` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html)
@@ -114,13 +114,13 @@ impl AssociatedAlarm {
 }
 impl<R0, R1> AssociatedAlarm<R0, R1> {
     /// `AlarmType`: `AlarmType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html#cfn-arcregionswitch-plan-associatedalarm-alarmtype)
-    pub fn alarm_type(self, value: impl Arg<AlarmType>) -> AssociatedAlarm<Set, R1> { AssociatedAlarm(put(self.0, "AlarmType", value.into_expr()), Phase) }
+    pub fn alarm_type(self, value: impl Arg<AlarmType>) -> AssociatedAlarm<Set, R1> { AssociatedAlarm(put(self.0, "AlarmType", value), Phase) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html#cfn-arcregionswitch-plan-associatedalarm-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html#cfn-arcregionswitch-plan-associatedalarm-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `ResourceIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html#cfn-arcregionswitch-plan-associatedalarm-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> AssociatedAlarm<R0, Set> { AssociatedAlarm(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> AssociatedAlarm<R0, Set> { AssociatedAlarm(put(self.0, "ResourceIdentifier", value), Phase) }
 }
 impl Done for AssociatedAlarm { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuroraProvisionedScalingConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html)
@@ -131,17 +131,17 @@ impl AuroraProvisionedScalingConfiguration {
 }
 impl<R0, R1, R2> AuroraProvisionedScalingConfiguration<R0, R1, R2> {
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> AuroraProvisionedScalingConfiguration<Set, R1, R2> { AuroraProvisionedScalingConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> AuroraProvisionedScalingConfiguration<Set, R1, R2> { AuroraProvisionedScalingConfiguration(put(self.0, "GlobalClusterIdentifier", value), Phase) }
     /// `InstanceArns`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-instancearns)
-    pub fn instance_arns(self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, Set, R2> { AuroraProvisionedScalingConfiguration(put(self.0, "InstanceArns", value.into_expr()), Phase) }
+    pub fn instance_arns(self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, Set, R2> { AuroraProvisionedScalingConfiguration(put(self.0, "InstanceArns", value), Phase) }
     /// `RegionDatabaseClusterArns`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-regiondatabaseclusterarns)
-    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, R1, Set> { AuroraProvisionedScalingConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
+    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, R1, Set> { AuroraProvisionedScalingConfiguration(put(self.0, "RegionDatabaseClusterArns", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
 }
 impl Done for AuroraProvisionedScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuroraServerlessScalingConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html)
@@ -152,17 +152,17 @@ impl AuroraServerlessScalingConfiguration {
 }
 impl<R0, R1> AuroraServerlessScalingConfiguration<R0, R1> {
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> AuroraServerlessScalingConfiguration<Set, R1> { AuroraServerlessScalingConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> AuroraServerlessScalingConfiguration<Set, R1> { AuroraServerlessScalingConfiguration(put(self.0, "GlobalClusterIdentifier", value), Phase) }
     /// `RegionDatabaseClusterArns`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-regiondatabaseclusterarns)
-    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> AuroraServerlessScalingConfiguration<R0, Set> { AuroraServerlessScalingConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
+    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> AuroraServerlessScalingConfiguration<R0, Set> { AuroraServerlessScalingConfiguration(put(self.0, "RegionDatabaseClusterArns", value), Phase) }
     /// `TargetPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-targetpercent)
-    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
+    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
 }
 impl Done for AuroraServerlessScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomActionLambdaConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html)
@@ -173,15 +173,15 @@ impl CustomActionLambdaConfiguration {
 }
 impl<R0, R1, R2> CustomActionLambdaConfiguration<R0, R1, R2> {
     /// `Lambdas`: list of `Lambdas`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-lambdas)
-    pub fn lambdas(self, value: impl Arg<Arr<Lambdas>>) -> CustomActionLambdaConfiguration<Set, R1, R2> { CustomActionLambdaConfiguration(put(self.0, "Lambdas", value.into_expr()), Phase) }
+    pub fn lambdas(self, value: impl Arg<Arr<Lambdas>>) -> CustomActionLambdaConfiguration<Set, R1, R2> { CustomActionLambdaConfiguration(put(self.0, "Lambdas", value), Phase) }
     /// `RegionToRun`: `RegionToRun`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-regiontorun)
-    pub fn region_to_run(self, value: impl Arg<RegionToRun>) -> CustomActionLambdaConfiguration<R0, Set, R2> { CustomActionLambdaConfiguration(put(self.0, "RegionToRun", value.into_expr()), Phase) }
+    pub fn region_to_run(self, value: impl Arg<RegionToRun>) -> CustomActionLambdaConfiguration<R0, Set, R2> { CustomActionLambdaConfiguration(put(self.0, "RegionToRun", value), Phase) }
     /// `RetryIntervalMinutes`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-retryintervalminutes)
-    pub fn retry_interval_minutes(self, value: impl Arg<f64>) -> CustomActionLambdaConfiguration<R0, R1, Set> { CustomActionLambdaConfiguration(put(self.0, "RetryIntervalMinutes", value.into_expr()), Phase) }
+    pub fn retry_interval_minutes(self, value: impl Arg<f64>) -> CustomActionLambdaConfiguration<R0, R1, Set> { CustomActionLambdaConfiguration(put(self.0, "RetryIntervalMinutes", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `LambdaUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<LambdaUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<LambdaUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for CustomActionLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentDbConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html)
@@ -192,19 +192,19 @@ impl DocumentDbConfiguration {
 }
 impl<R0, R1, R2> DocumentDbConfiguration<R0, R1, R2> {
     /// `Behavior`: `DocumentDbConfigurationBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-behavior)
-    pub fn behavior(self, value: impl Arg<DocumentDbConfigurationBehavior>) -> DocumentDbConfiguration<Set, R1, R2> { DocumentDbConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
+    pub fn behavior(self, value: impl Arg<DocumentDbConfigurationBehavior>) -> DocumentDbConfiguration<Set, R1, R2> { DocumentDbConfiguration(put(self.0, "Behavior", value), Phase) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `DatabaseClusterArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-databaseclusterarns)
-    pub fn database_cluster_arns(self, value: impl Arg<Arr<str>>) -> DocumentDbConfiguration<R0, Set, R2> { DocumentDbConfiguration(put(self.0, "DatabaseClusterArns", value.into_expr()), Phase) }
+    pub fn database_cluster_arns(self, value: impl Arg<Arr<str>>) -> DocumentDbConfiguration<R0, Set, R2> { DocumentDbConfiguration(put(self.0, "DatabaseClusterArns", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> DocumentDbConfiguration<R0, R1, Set> { DocumentDbConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> DocumentDbConfiguration<R0, R1, Set> { DocumentDbConfiguration(put(self.0, "GlobalClusterIdentifier", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `DocumentDbUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<DocumentDbUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<DocumentDbUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for DocumentDbConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentDbUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbungraceful.html)
@@ -213,7 +213,7 @@ impl DocumentDbUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ungraceful`: `Ungraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbungraceful.html#cfn-arcregionswitch-plan-documentdbungraceful-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
+    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value)) }
 }
 impl Done for DocumentDbUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2AsgCapacityIncreaseConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html)
@@ -224,15 +224,15 @@ impl Ec2AsgCapacityIncreaseConfiguration {
 }
 impl<R0> Ec2AsgCapacityIncreaseConfiguration<R0> {
     /// `Asgs`: list of `Asg`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-asgs)
-    pub fn asgs(self, value: impl Arg<Arr<Asg>>) -> Ec2AsgCapacityIncreaseConfiguration<Set> { Ec2AsgCapacityIncreaseConfiguration(put(self.0, "Asgs", value.into_expr()), Phase) }
+    pub fn asgs(self, value: impl Arg<Arr<Asg>>) -> Ec2AsgCapacityIncreaseConfiguration<Set> { Ec2AsgCapacityIncreaseConfiguration(put(self.0, "Asgs", value), Phase) }
     /// `CapacityMonitoringApproach`: `CapacityMonitoringApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-capacitymonitoringapproach)
-    pub fn capacity_monitoring_approach(self, value: impl Arg<CapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
+    pub fn capacity_monitoring_approach(self, value: impl Arg<CapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value), Phase) }
     /// `TargetPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-targetpercent)
-    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
+    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `Ec2Ungraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<Ec2Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<Ec2Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for Ec2AsgCapacityIncreaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2Ungraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2ungraceful.html)
@@ -243,7 +243,7 @@ impl Ec2Ungraceful {
 }
 impl<R0> Ec2Ungraceful<R0> {
     /// `MinimumSuccessPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2ungraceful.html#cfn-arcregionswitch-plan-ec2ungraceful-minimumsuccesspercentage)
-    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> Ec2Ungraceful<Set> { Ec2Ungraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
+    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> Ec2Ungraceful<Set> { Ec2Ungraceful(put(self.0, "MinimumSuccessPercentage", value), Phase) }
 }
 impl Done for Ec2Ungraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsCapacityIncreaseConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html)
@@ -254,15 +254,15 @@ impl EcsCapacityIncreaseConfiguration {
 }
 impl<R0> EcsCapacityIncreaseConfiguration<R0> {
     /// `CapacityMonitoringApproach`: `EcsCapacityIncreaseConfigurationCapacityMonitoringApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-capacitymonitoringapproach)
-    pub fn capacity_monitoring_approach(self, value: impl Arg<EcsCapacityIncreaseConfigurationCapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
+    pub fn capacity_monitoring_approach(self, value: impl Arg<EcsCapacityIncreaseConfigurationCapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value), Phase) }
     /// `Services`: list of `Service`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-services)
-    pub fn services(self, value: impl Arg<Arr<Service>>) -> EcsCapacityIncreaseConfiguration<Set> { EcsCapacityIncreaseConfiguration(put(self.0, "Services", value.into_expr()), Phase) }
+    pub fn services(self, value: impl Arg<Arr<Service>>) -> EcsCapacityIncreaseConfiguration<Set> { EcsCapacityIncreaseConfiguration(put(self.0, "Services", value), Phase) }
     /// `TargetPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-targetpercent)
-    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
+    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `EcsUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<EcsUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<EcsUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for EcsCapacityIncreaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecsungraceful.html)
@@ -273,7 +273,7 @@ impl EcsUngraceful {
 }
 impl<R0> EcsUngraceful<R0> {
     /// `MinimumSuccessPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecsungraceful.html#cfn-arcregionswitch-plan-ecsungraceful-minimumsuccesspercentage)
-    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> EcsUngraceful<Set> { EcsUngraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
+    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> EcsUngraceful<Set> { EcsUngraceful(put(self.0, "MinimumSuccessPercentage", value), Phase) }
 }
 impl Done for EcsUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksCluster` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ekscluster.html)
@@ -284,11 +284,11 @@ impl EksCluster {
 }
 impl<R0> EksCluster<R0> {
     /// `ClusterArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ekscluster.html#cfn-arcregionswitch-plan-ekscluster-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> EksCluster<Set> { EksCluster(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> EksCluster<Set> { EksCluster(put(self.0, "ClusterArn", value), Phase) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ekscluster.html#cfn-arcregionswitch-plan-ekscluster-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ekscluster.html#cfn-arcregionswitch-plan-ekscluster-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
 }
 impl Done for EksCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksResourceScalingConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html)
@@ -299,19 +299,19 @@ impl EksResourceScalingConfiguration {
 }
 impl<R0> EksResourceScalingConfiguration<R0> {
     /// `CapacityMonitoringApproach`: `EksResourceScalingConfigurationCapacityMonitoringApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-capacitymonitoringapproach)
-    pub fn capacity_monitoring_approach(self, value: impl Arg<EksResourceScalingConfigurationCapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
+    pub fn capacity_monitoring_approach(self, value: impl Arg<EksResourceScalingConfigurationCapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value), Phase) }
     /// `EksClusters`: list of `EksCluster`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-eksclusters)
-    pub fn eks_clusters(self, value: impl Arg<Arr<EksCluster>>) -> Self { Self(put(self.0, "EksClusters", value.into_expr()), Phase) }
+    pub fn eks_clusters(self, value: impl Arg<Arr<EksCluster>>) -> Self { Self(put(self.0, "EksClusters", value), Phase) }
     /// `KubernetesResourceType`: `KubernetesResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-kubernetesresourcetype)
-    pub fn kubernetes_resource_type(self, value: impl Arg<KubernetesResourceType>) -> EksResourceScalingConfiguration<Set> { EksResourceScalingConfiguration(put(self.0, "KubernetesResourceType", value.into_expr()), Phase) }
+    pub fn kubernetes_resource_type(self, value: impl Arg<KubernetesResourceType>) -> EksResourceScalingConfiguration<Set> { EksResourceScalingConfiguration(put(self.0, "KubernetesResourceType", value), Phase) }
     /// `ScalingResources`: list of map of map of `KubernetesScalingResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-scalingresources)
-    pub fn scaling_resources(self, value: impl Arg<Arr<Dict<Dict<KubernetesScalingResource>>>>) -> Self { Self(put(self.0, "ScalingResources", value.into_expr()), Phase) }
+    pub fn scaling_resources(self, value: impl Arg<Arr<Dict<Dict<KubernetesScalingResource>>>>) -> Self { Self(put(self.0, "ScalingResources", value), Phase) }
     /// `TargetPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-targetpercent)
-    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
+    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `EksResourceScalingUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<EksResourceScalingUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<EksResourceScalingUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for EksResourceScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksResourceScalingUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingungraceful.html)
@@ -322,7 +322,7 @@ impl EksResourceScalingUngraceful {
 }
 impl<R0> EksResourceScalingUngraceful<R0> {
     /// `MinimumSuccessPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingungraceful.html#cfn-arcregionswitch-plan-eksresourcescalingungraceful-minimumsuccesspercentage)
-    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> EksResourceScalingUngraceful<Set> { EksResourceScalingUngraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
+    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> EksResourceScalingUngraceful<Set> { EksResourceScalingUngraceful(put(self.0, "MinimumSuccessPercentage", value), Phase) }
 }
 impl Done for EksResourceScalingUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSourceMapping` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eventsourcemapping.html)
@@ -333,11 +333,11 @@ impl EventSourceMapping {
 }
 impl<R0> EventSourceMapping<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eventsourcemapping.html#cfn-arcregionswitch-plan-eventsourcemapping-arn)
-    pub fn arn(self, value: impl Arg<str>) -> EventSourceMapping<Set> { EventSourceMapping(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> EventSourceMapping<Set> { EventSourceMapping(put(self.0, "Arn", value), Phase) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eventsourcemapping.html#cfn-arcregionswitch-plan-eventsourcemapping-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eventsourcemapping.html#cfn-arcregionswitch-plan-eventsourcemapping-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
 }
 impl Done for EventSourceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecutionApprovalConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionapprovalconfiguration.html)
@@ -348,9 +348,9 @@ impl ExecutionApprovalConfiguration {
 }
 impl<R0> ExecutionApprovalConfiguration<R0> {
     /// `ApprovalRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionapprovalconfiguration.html#cfn-arcregionswitch-plan-executionapprovalconfiguration-approvalrole)
-    pub fn approval_role(self, value: impl Arg<str>) -> ExecutionApprovalConfiguration<Set> { ExecutionApprovalConfiguration(put(self.0, "ApprovalRole", value.into_expr()), Phase) }
+    pub fn approval_role(self, value: impl Arg<str>) -> ExecutionApprovalConfiguration<Set> { ExecutionApprovalConfiguration(put(self.0, "ApprovalRole", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionapprovalconfiguration.html#cfn-arcregionswitch-plan-executionapprovalconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
 }
 impl Done for ExecutionApprovalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecutionBlockConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html)
@@ -359,41 +359,41 @@ impl ExecutionBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArcRoutingControlConfig`: `ArcRoutingControlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-arcroutingcontrolconfig)
-    pub fn arc_routing_control_config(self, value: impl Arg<ArcRoutingControlConfiguration>) -> Self { Self(put(self.0, "ArcRoutingControlConfig", value.into_expr())) }
+    pub fn arc_routing_control_config(self, value: impl Arg<ArcRoutingControlConfiguration>) -> Self { Self(put(self.0, "ArcRoutingControlConfig", value)) }
     /// `AuroraProvisionedScalingConfig`: `AuroraProvisionedScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-auroraprovisionedscalingconfig)
-    pub fn aurora_provisioned_scaling_config(self, value: impl Arg<AuroraProvisionedScalingConfiguration>) -> Self { Self(put(self.0, "AuroraProvisionedScalingConfig", value.into_expr())) }
+    pub fn aurora_provisioned_scaling_config(self, value: impl Arg<AuroraProvisionedScalingConfiguration>) -> Self { Self(put(self.0, "AuroraProvisionedScalingConfig", value)) }
     /// `AuroraServerlessScalingConfig`: `AuroraServerlessScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-auroraserverlessscalingconfig)
-    pub fn aurora_serverless_scaling_config(self, value: impl Arg<AuroraServerlessScalingConfiguration>) -> Self { Self(put(self.0, "AuroraServerlessScalingConfig", value.into_expr())) }
+    pub fn aurora_serverless_scaling_config(self, value: impl Arg<AuroraServerlessScalingConfiguration>) -> Self { Self(put(self.0, "AuroraServerlessScalingConfig", value)) }
     /// `CustomActionLambdaConfig`: `CustomActionLambdaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-customactionlambdaconfig)
-    pub fn custom_action_lambda_config(self, value: impl Arg<CustomActionLambdaConfiguration>) -> Self { Self(put(self.0, "CustomActionLambdaConfig", value.into_expr())) }
+    pub fn custom_action_lambda_config(self, value: impl Arg<CustomActionLambdaConfiguration>) -> Self { Self(put(self.0, "CustomActionLambdaConfig", value)) }
     /// `DocumentDbConfig`: `DocumentDbConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-documentdbconfig)
-    pub fn document_db_config(self, value: impl Arg<DocumentDbConfiguration>) -> Self { Self(put(self.0, "DocumentDbConfig", value.into_expr())) }
+    pub fn document_db_config(self, value: impl Arg<DocumentDbConfiguration>) -> Self { Self(put(self.0, "DocumentDbConfig", value)) }
     /// `Ec2AsgCapacityIncreaseConfig`: `Ec2AsgCapacityIncreaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-ec2asgcapacityincreaseconfig)
-    pub fn ec2_asg_capacity_increase_config(self, value: impl Arg<Ec2AsgCapacityIncreaseConfiguration>) -> Self { Self(put(self.0, "Ec2AsgCapacityIncreaseConfig", value.into_expr())) }
+    pub fn ec2_asg_capacity_increase_config(self, value: impl Arg<Ec2AsgCapacityIncreaseConfiguration>) -> Self { Self(put(self.0, "Ec2AsgCapacityIncreaseConfig", value)) }
     /// `EcsCapacityIncreaseConfig`: `EcsCapacityIncreaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-ecscapacityincreaseconfig)
-    pub fn ecs_capacity_increase_config(self, value: impl Arg<EcsCapacityIncreaseConfiguration>) -> Self { Self(put(self.0, "EcsCapacityIncreaseConfig", value.into_expr())) }
+    pub fn ecs_capacity_increase_config(self, value: impl Arg<EcsCapacityIncreaseConfiguration>) -> Self { Self(put(self.0, "EcsCapacityIncreaseConfig", value)) }
     /// `EksResourceScalingConfig`: `EksResourceScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-eksresourcescalingconfig)
-    pub fn eks_resource_scaling_config(self, value: impl Arg<EksResourceScalingConfiguration>) -> Self { Self(put(self.0, "EksResourceScalingConfig", value.into_expr())) }
+    pub fn eks_resource_scaling_config(self, value: impl Arg<EksResourceScalingConfiguration>) -> Self { Self(put(self.0, "EksResourceScalingConfig", value)) }
     /// `ExecutionApprovalConfig`: `ExecutionApprovalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-executionapprovalconfig)
-    pub fn execution_approval_config(self, value: impl Arg<ExecutionApprovalConfiguration>) -> Self { Self(put(self.0, "ExecutionApprovalConfig", value.into_expr())) }
+    pub fn execution_approval_config(self, value: impl Arg<ExecutionApprovalConfiguration>) -> Self { Self(put(self.0, "ExecutionApprovalConfig", value)) }
     /// `GlobalAuroraConfig`: `GlobalAuroraConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-globalauroraconfig)
-    pub fn global_aurora_config(self, value: impl Arg<GlobalAuroraConfiguration>) -> Self { Self(put(self.0, "GlobalAuroraConfig", value.into_expr())) }
+    pub fn global_aurora_config(self, value: impl Arg<GlobalAuroraConfiguration>) -> Self { Self(put(self.0, "GlobalAuroraConfig", value)) }
     /// `LambdaEventSourceMappingConfig`: `LambdaEventSourceMappingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-lambdaeventsourcemappingconfig)
-    pub fn lambda_event_source_mapping_config(self, value: impl Arg<LambdaEventSourceMappingConfiguration>) -> Self { Self(put(self.0, "LambdaEventSourceMappingConfig", value.into_expr())) }
+    pub fn lambda_event_source_mapping_config(self, value: impl Arg<LambdaEventSourceMappingConfiguration>) -> Self { Self(put(self.0, "LambdaEventSourceMappingConfig", value)) }
     /// `NeptuneGlobalDatabaseConfig`: `NeptuneGlobalDatabaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-neptuneglobaldatabaseconfig)
-    pub fn neptune_global_database_config(self, value: impl Arg<NeptuneGlobalDatabaseConfiguration>) -> Self { Self(put(self.0, "NeptuneGlobalDatabaseConfig", value.into_expr())) }
+    pub fn neptune_global_database_config(self, value: impl Arg<NeptuneGlobalDatabaseConfiguration>) -> Self { Self(put(self.0, "NeptuneGlobalDatabaseConfig", value)) }
     /// `ParallelConfig`: `ParallelExecutionBlockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-parallelconfig)
-    pub fn parallel_config(self, value: impl Arg<ParallelExecutionBlockConfiguration>) -> Self { Self(put(self.0, "ParallelConfig", value.into_expr())) }
+    pub fn parallel_config(self, value: impl Arg<ParallelExecutionBlockConfiguration>) -> Self { Self(put(self.0, "ParallelConfig", value)) }
     /// `RdsCreateCrossRegionReadReplicaConfig`: `RdsCreateCrossRegionReplicaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-rdscreatecrossregionreadreplicaconfig)
-    pub fn rds_create_cross_region_read_replica_config(self, value: impl Arg<RdsCreateCrossRegionReplicaConfiguration>) -> Self { Self(put(self.0, "RdsCreateCrossRegionReadReplicaConfig", value.into_expr())) }
+    pub fn rds_create_cross_region_read_replica_config(self, value: impl Arg<RdsCreateCrossRegionReplicaConfiguration>) -> Self { Self(put(self.0, "RdsCreateCrossRegionReadReplicaConfig", value)) }
     /// `RdsPromoteReadReplicaConfig`: `RdsPromoteReadReplicaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-rdspromotereadreplicaconfig)
-    pub fn rds_promote_read_replica_config(self, value: impl Arg<RdsPromoteReadReplicaConfiguration>) -> Self { Self(put(self.0, "RdsPromoteReadReplicaConfig", value.into_expr())) }
+    pub fn rds_promote_read_replica_config(self, value: impl Arg<RdsPromoteReadReplicaConfiguration>) -> Self { Self(put(self.0, "RdsPromoteReadReplicaConfig", value)) }
     /// `RdsSwitchoverReadReplicaConfig`: `RdsSwitchoverReadReplicaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-rdsswitchoverreadreplicaconfig)
-    pub fn rds_switchover_read_replica_config(self, value: impl Arg<RdsSwitchoverReadReplicaConfiguration>) -> Self { Self(put(self.0, "RdsSwitchoverReadReplicaConfig", value.into_expr())) }
+    pub fn rds_switchover_read_replica_config(self, value: impl Arg<RdsSwitchoverReadReplicaConfiguration>) -> Self { Self(put(self.0, "RdsSwitchoverReadReplicaConfig", value)) }
     /// `RegionSwitchPlanConfig`: `RegionSwitchPlanConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-regionswitchplanconfig)
-    pub fn region_switch_plan_config(self, value: impl Arg<RegionSwitchPlanConfiguration>) -> Self { Self(put(self.0, "RegionSwitchPlanConfig", value.into_expr())) }
+    pub fn region_switch_plan_config(self, value: impl Arg<RegionSwitchPlanConfiguration>) -> Self { Self(put(self.0, "RegionSwitchPlanConfig", value)) }
     /// `Route53HealthCheckConfig`: `Route53HealthCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-route53healthcheckconfig)
-    pub fn route53_health_check_config(self, value: impl Arg<Route53HealthCheckConfiguration>) -> Self { Self(put(self.0, "Route53HealthCheckConfig", value.into_expr())) }
+    pub fn route53_health_check_config(self, value: impl Arg<Route53HealthCheckConfiguration>) -> Self { Self(put(self.0, "Route53HealthCheckConfig", value)) }
 }
 impl Done for ExecutionBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalAuroraConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html)
@@ -404,19 +404,19 @@ impl GlobalAuroraConfiguration {
 }
 impl<R0, R1, R2> GlobalAuroraConfiguration<R0, R1, R2> {
     /// `Behavior`: `GlobalAuroraConfigurationBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-behavior)
-    pub fn behavior(self, value: impl Arg<GlobalAuroraConfigurationBehavior>) -> GlobalAuroraConfiguration<Set, R1, R2> { GlobalAuroraConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
+    pub fn behavior(self, value: impl Arg<GlobalAuroraConfigurationBehavior>) -> GlobalAuroraConfiguration<Set, R1, R2> { GlobalAuroraConfiguration(put(self.0, "Behavior", value), Phase) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `DatabaseClusterArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-databaseclusterarns)
-    pub fn database_cluster_arns(self, value: impl Arg<Arr<str>>) -> GlobalAuroraConfiguration<R0, Set, R2> { GlobalAuroraConfiguration(put(self.0, "DatabaseClusterArns", value.into_expr()), Phase) }
+    pub fn database_cluster_arns(self, value: impl Arg<Arr<str>>) -> GlobalAuroraConfiguration<R0, Set, R2> { GlobalAuroraConfiguration(put(self.0, "DatabaseClusterArns", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> GlobalAuroraConfiguration<R0, R1, Set> { GlobalAuroraConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> GlobalAuroraConfiguration<R0, R1, Set> { GlobalAuroraConfiguration(put(self.0, "GlobalClusterIdentifier", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `GlobalAuroraUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<GlobalAuroraUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<GlobalAuroraUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for GlobalAuroraConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalAuroraUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraungraceful.html)
@@ -425,7 +425,7 @@ impl GlobalAuroraUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ungraceful`: `Ungraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraungraceful.html#cfn-arcregionswitch-plan-globalauroraungraceful-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
+    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value)) }
 }
 impl Done for GlobalAuroraUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckState` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-healthcheckstate.html)
@@ -434,9 +434,9 @@ impl HealthCheckState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthCheckId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-healthcheckstate.html#cfn-arcregionswitch-plan-healthcheckstate-healthcheckid)
-    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr())) }
+    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-healthcheckstate.html#cfn-arcregionswitch-plan-healthcheckstate-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
 }
 impl Done for HealthCheckState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubernetesResourceType` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesresourcetype.html)
@@ -447,9 +447,9 @@ impl KubernetesResourceType {
 }
 impl<R0, R1> KubernetesResourceType<R0, R1> {
     /// `ApiVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesresourcetype.html#cfn-arcregionswitch-plan-kubernetesresourcetype-apiversion)
-    pub fn api_version(self, value: impl Arg<str>) -> KubernetesResourceType<Set, R1> { KubernetesResourceType(put(self.0, "ApiVersion", value.into_expr()), Phase) }
+    pub fn api_version(self, value: impl Arg<str>) -> KubernetesResourceType<Set, R1> { KubernetesResourceType(put(self.0, "ApiVersion", value), Phase) }
     /// `Kind`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesresourcetype.html#cfn-arcregionswitch-plan-kubernetesresourcetype-kind)
-    pub fn kind(self, value: impl Arg<str>) -> KubernetesResourceType<R0, Set> { KubernetesResourceType(put(self.0, "Kind", value.into_expr()), Phase) }
+    pub fn kind(self, value: impl Arg<str>) -> KubernetesResourceType<R0, Set> { KubernetesResourceType(put(self.0, "Kind", value), Phase) }
 }
 impl Done for KubernetesResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubernetesScalingResource` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesscalingresource.html)
@@ -460,11 +460,11 @@ impl KubernetesScalingResource {
 }
 impl<R0, R1> KubernetesScalingResource<R0, R1> {
     /// `HpaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesscalingresource.html#cfn-arcregionswitch-plan-kubernetesscalingresource-hpaname)
-    pub fn hpa_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HpaName", value.into_expr()), Phase) }
+    pub fn hpa_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HpaName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesscalingresource.html#cfn-arcregionswitch-plan-kubernetesscalingresource-name)
-    pub fn name(self, value: impl Arg<str>) -> KubernetesScalingResource<Set, R1> { KubernetesScalingResource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> KubernetesScalingResource<Set, R1> { KubernetesScalingResource(put(self.0, "Name", value), Phase) }
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesscalingresource.html#cfn-arcregionswitch-plan-kubernetesscalingresource-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> KubernetesScalingResource<R0, Set> { KubernetesScalingResource(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> KubernetesScalingResource<R0, Set> { KubernetesScalingResource(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for KubernetesScalingResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaEventSourceMappingConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html)
@@ -475,13 +475,13 @@ impl LambdaEventSourceMappingConfiguration {
 }
 impl<R0, R1> LambdaEventSourceMappingConfiguration<R0, R1> {
     /// `Action`: `LambdaEventSourceMappingConfigurationAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingconfiguration-action)
-    pub fn action(self, value: impl Arg<LambdaEventSourceMappingConfigurationAction>) -> LambdaEventSourceMappingConfiguration<Set, R1> { LambdaEventSourceMappingConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<LambdaEventSourceMappingConfigurationAction>) -> LambdaEventSourceMappingConfiguration<Set, R1> { LambdaEventSourceMappingConfiguration(put(self.0, "Action", value), Phase) }
     /// `RegionEventSourceMappings`: map of `EventSourceMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingconfiguration-regioneventsourcemappings)
-    pub fn region_event_source_mappings(self, value: impl Arg<Dict<EventSourceMapping>>) -> LambdaEventSourceMappingConfiguration<R0, Set> { LambdaEventSourceMappingConfiguration(put(self.0, "RegionEventSourceMappings", value.into_expr()), Phase) }
+    pub fn region_event_source_mappings(self, value: impl Arg<Dict<EventSourceMapping>>) -> LambdaEventSourceMappingConfiguration<R0, Set> { LambdaEventSourceMappingConfiguration(put(self.0, "RegionEventSourceMappings", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `LambdaEventSourceMappingUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<LambdaEventSourceMappingUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<LambdaEventSourceMappingUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for LambdaEventSourceMappingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaEventSourceMappingUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingungraceful.html)
@@ -490,7 +490,7 @@ impl LambdaEventSourceMappingUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingungraceful.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingungraceful-behavior)
-    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value)) }
 }
 impl Done for LambdaEventSourceMappingUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaungraceful.html)
@@ -499,7 +499,7 @@ impl LambdaUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaungraceful.html#cfn-arcregionswitch-plan-lambdaungraceful-behavior)
-    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value)) }
 }
 impl Done for LambdaUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Lambdas` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdas.html)
@@ -508,11 +508,11 @@ impl Lambdas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdas.html#cfn-arcregionswitch-plan-lambdas-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdas.html#cfn-arcregionswitch-plan-lambdas-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value)) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdas.html#cfn-arcregionswitch-plan-lambdas-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value)) }
 }
 impl Done for Lambdas { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneGlobalDatabaseConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html)
@@ -523,19 +523,19 @@ impl NeptuneGlobalDatabaseConfiguration {
 }
 impl<R0, R1, R2> NeptuneGlobalDatabaseConfiguration<R0, R1, R2> {
     /// `Behavior`: `NeptuneGlobalDatabaseConfigurationBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-behavior)
-    pub fn behavior(self, value: impl Arg<NeptuneGlobalDatabaseConfigurationBehavior>) -> NeptuneGlobalDatabaseConfiguration<Set, R1, R2> { NeptuneGlobalDatabaseConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
+    pub fn behavior(self, value: impl Arg<NeptuneGlobalDatabaseConfigurationBehavior>) -> NeptuneGlobalDatabaseConfiguration<Set, R1, R2> { NeptuneGlobalDatabaseConfiguration(put(self.0, "Behavior", value), Phase) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> NeptuneGlobalDatabaseConfiguration<R0, Set, R2> { NeptuneGlobalDatabaseConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> NeptuneGlobalDatabaseConfiguration<R0, Set, R2> { NeptuneGlobalDatabaseConfiguration(put(self.0, "GlobalClusterIdentifier", value), Phase) }
     /// `RegionDatabaseClusterArns`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-regiondatabaseclusterarns)
-    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> NeptuneGlobalDatabaseConfiguration<R0, R1, Set> { NeptuneGlobalDatabaseConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
+    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> NeptuneGlobalDatabaseConfiguration<R0, R1, Set> { NeptuneGlobalDatabaseConfiguration(put(self.0, "RegionDatabaseClusterArns", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `NeptuneUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<NeptuneUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<NeptuneUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for NeptuneGlobalDatabaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneungraceful.html)
@@ -544,7 +544,7 @@ impl NeptuneUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ungraceful`: `Ungraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneungraceful.html#cfn-arcregionswitch-plan-neptuneungraceful-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
+    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value)) }
 }
 impl Done for NeptuneUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParallelExecutionBlockConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-parallelexecutionblockconfiguration.html)
@@ -555,7 +555,7 @@ impl ParallelExecutionBlockConfiguration {
 }
 impl<R0> ParallelExecutionBlockConfiguration<R0> {
     /// `Steps`: list of `Step`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-parallelexecutionblockconfiguration.html#cfn-arcregionswitch-plan-parallelexecutionblockconfiguration-steps)
-    pub fn steps(self, value: impl Arg<Arr<Step>>) -> ParallelExecutionBlockConfiguration<Set> { ParallelExecutionBlockConfiguration(put(self.0, "Steps", value.into_expr()), Phase) }
+    pub fn steps(self, value: impl Arg<Arr<Step>>) -> ParallelExecutionBlockConfiguration<Set> { ParallelExecutionBlockConfiguration(put(self.0, "Steps", value), Phase) }
 }
 impl Done for ParallelExecutionBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsCreateCrossRegionReplicaConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html)
@@ -566,13 +566,13 @@ impl RdsCreateCrossRegionReplicaConfiguration {
 }
 impl<R0> RdsCreateCrossRegionReplicaConfiguration<R0> {
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html#cfn-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `DbInstanceArnMap`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html#cfn-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration-dbinstancearnmap)
-    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsCreateCrossRegionReplicaConfiguration<Set> { RdsCreateCrossRegionReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
+    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsCreateCrossRegionReplicaConfiguration<Set> { RdsCreateCrossRegionReplicaConfiguration(put(self.0, "DbInstanceArnMap", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html#cfn-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html#cfn-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
 }
 impl Done for RdsCreateCrossRegionReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsPromoteReadReplicaConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html)
@@ -583,13 +583,13 @@ impl RdsPromoteReadReplicaConfiguration {
 }
 impl<R0> RdsPromoteReadReplicaConfiguration<R0> {
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdspromotereadreplicaconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `DbInstanceArnMap`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdspromotereadreplicaconfiguration-dbinstancearnmap)
-    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsPromoteReadReplicaConfiguration<Set> { RdsPromoteReadReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
+    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsPromoteReadReplicaConfiguration<Set> { RdsPromoteReadReplicaConfiguration(put(self.0, "DbInstanceArnMap", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdspromotereadreplicaconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdspromotereadreplicaconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
 }
 impl Done for RdsPromoteReadReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsSwitchoverReadReplicaConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html)
@@ -600,15 +600,15 @@ impl RdsSwitchoverReadReplicaConfiguration {
 }
 impl<R0> RdsSwitchoverReadReplicaConfiguration<R0> {
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `DbInstanceArnMap`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-dbinstancearnmap)
-    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsSwitchoverReadReplicaConfiguration<Set> { RdsSwitchoverReadReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
+    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsSwitchoverReadReplicaConfiguration<Set> { RdsSwitchoverReadReplicaConfiguration(put(self.0, "DbInstanceArnMap", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
     /// `Ungraceful`: `RdsUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<RdsUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
+    pub fn ungraceful(self, value: impl Arg<RdsUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value), Phase) }
 }
 impl Done for RdsSwitchoverReadReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsungraceful.html)
@@ -617,7 +617,7 @@ impl RdsUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ungraceful`: `RdsUngracefulUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsungraceful.html#cfn-arcregionswitch-plan-rdsungraceful-ungraceful)
-    pub fn ungraceful(self, value: impl Arg<RdsUngracefulUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
+    pub fn ungraceful(self, value: impl Arg<RdsUngracefulUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value)) }
 }
 impl Done for RdsUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionSwitchPlanConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-regionswitchplanconfiguration.html)
@@ -628,11 +628,11 @@ impl RegionSwitchPlanConfiguration {
 }
 impl<R0> RegionSwitchPlanConfiguration<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-regionswitchplanconfiguration.html#cfn-arcregionswitch-plan-regionswitchplanconfiguration-arn)
-    pub fn arn(self, value: impl Arg<str>) -> RegionSwitchPlanConfiguration<Set> { RegionSwitchPlanConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RegionSwitchPlanConfiguration<Set> { RegionSwitchPlanConfiguration(put(self.0, "Arn", value), Phase) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-regionswitchplanconfiguration.html#cfn-arcregionswitch-plan-regionswitchplanconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-regionswitchplanconfiguration.html#cfn-arcregionswitch-plan-regionswitchplanconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
 }
 impl Done for RegionSwitchPlanConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReportConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-reportconfiguration.html)
@@ -641,7 +641,7 @@ impl ReportConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportOutput`: list of `ReportOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-reportconfiguration.html#cfn-arcregionswitch-plan-reportconfiguration-reportoutput)
-    pub fn report_output(self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> Self { Self(put(self.0, "ReportOutput", value.into_expr())) }
+    pub fn report_output(self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> Self { Self(put(self.0, "ReportOutput", value)) }
 }
 impl Done for ReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReportOutputConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-reportoutputconfiguration.html)
@@ -650,7 +650,7 @@ impl ReportOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Configuration`: `S3ReportOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-reportoutputconfiguration.html#cfn-arcregionswitch-plan-reportoutputconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3ReportOutputConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
+    pub fn s3_configuration(self, value: impl Arg<S3ReportOutputConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value)) }
 }
 impl Done for ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53HealthCheckConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html)
@@ -661,17 +661,17 @@ impl Route53HealthCheckConfiguration {
 }
 impl<R0, R1> Route53HealthCheckConfiguration<R0, R1> {
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `HostedZoneId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<Set, R1> { Route53HealthCheckConfiguration(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<Set, R1> { Route53HealthCheckConfiguration(put(self.0, "HostedZoneId", value), Phase) }
     /// `RecordName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-recordname)
-    pub fn record_name(self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<R0, Set> { Route53HealthCheckConfiguration(put(self.0, "RecordName", value.into_expr()), Phase) }
+    pub fn record_name(self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<R0, Set> { Route53HealthCheckConfiguration(put(self.0, "RecordName", value), Phase) }
     /// `RecordSets`: list of `Route53ResourceRecordSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-recordsets)
-    pub fn record_sets(self, value: impl Arg<Arr<Route53ResourceRecordSet>>) -> Self { Self(put(self.0, "RecordSets", value.into_expr()), Phase) }
+    pub fn record_sets(self, value: impl Arg<Arr<Route53ResourceRecordSet>>) -> Self { Self(put(self.0, "RecordSets", value), Phase) }
     /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value), Phase) }
 }
 impl Done for Route53HealthCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53HealthChecks` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html)
@@ -680,13 +680,13 @@ impl Route53HealthChecks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthCheckIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html#cfn-arcregionswitch-plan-route53healthchecks-healthcheckids)
-    pub fn health_check_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HealthCheckIds", value.into_expr())) }
+    pub fn health_check_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HealthCheckIds", value)) }
     /// `HostedZoneIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html#cfn-arcregionswitch-plan-route53healthchecks-hostedzoneids)
-    pub fn hosted_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HostedZoneIds", value.into_expr())) }
+    pub fn hosted_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HostedZoneIds", value)) }
     /// `RecordNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html#cfn-arcregionswitch-plan-route53healthchecks-recordnames)
-    pub fn record_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecordNames", value.into_expr())) }
+    pub fn record_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecordNames", value)) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html#cfn-arcregionswitch-plan-route53healthchecks-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value)) }
 }
 impl Done for Route53HealthChecks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53ResourceRecordSet` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53resourcerecordset.html)
@@ -695,9 +695,9 @@ impl Route53ResourceRecordSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordSetIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53resourcerecordset.html#cfn-arcregionswitch-plan-route53resourcerecordset-recordsetidentifier)
-    pub fn record_set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetIdentifier", value.into_expr())) }
+    pub fn record_set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetIdentifier", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53resourcerecordset.html#cfn-arcregionswitch-plan-route53resourcerecordset-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
 }
 impl Done for Route53ResourceRecordSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReportOutputConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-s3reportoutputconfiguration.html)
@@ -706,9 +706,9 @@ impl S3ReportOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-s3reportoutputconfiguration.html#cfn-arcregionswitch-plan-s3reportoutputconfiguration-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr())) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value)) }
     /// `BucketPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-s3reportoutputconfiguration.html#cfn-arcregionswitch-plan-s3reportoutputconfiguration-bucketpath)
-    pub fn bucket_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPath", value.into_expr())) }
+    pub fn bucket_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPath", value)) }
 }
 impl Done for S3ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Service` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html)
@@ -717,13 +717,13 @@ impl Service {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html#cfn-arcregionswitch-plan-service-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr())) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value)) }
     /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html#cfn-arcregionswitch-plan-service-crossaccountrole)
-    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value)) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html#cfn-arcregionswitch-plan-service-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value)) }
     /// `ServiceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html#cfn-arcregionswitch-plan-service-servicearn)
-    pub fn service_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceArn", value.into_expr())) }
+    pub fn service_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceArn", value)) }
 }
 impl Done for Service { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Step` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html)
@@ -734,13 +734,13 @@ impl Step {
 }
 impl<R0, R1, R2> Step<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html#cfn-arcregionswitch-plan-step-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExecutionBlockConfiguration`: `ExecutionBlockConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html#cfn-arcregionswitch-plan-step-executionblockconfiguration)
-    pub fn execution_block_configuration(self, value: impl Arg<ExecutionBlockConfiguration>) -> Step<Set, R1, R2> { Step(put(self.0, "ExecutionBlockConfiguration", value.into_expr()), Phase) }
+    pub fn execution_block_configuration(self, value: impl Arg<ExecutionBlockConfiguration>) -> Step<Set, R1, R2> { Step(put(self.0, "ExecutionBlockConfiguration", value), Phase) }
     /// `ExecutionBlockType`: `ExecutionBlockType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html#cfn-arcregionswitch-plan-step-executionblocktype)
-    pub fn execution_block_type(self, value: impl Arg<ExecutionBlockType>) -> Step<R0, Set, R2> { Step(put(self.0, "ExecutionBlockType", value.into_expr()), Phase) }
+    pub fn execution_block_type(self, value: impl Arg<ExecutionBlockType>) -> Step<R0, Set, R2> { Step(put(self.0, "ExecutionBlockType", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html#cfn-arcregionswitch-plan-step-name)
-    pub fn name(self, value: impl Arg<str>) -> Step<R0, R1, Set> { Step(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Step<R0, R1, Set> { Step(put(self.0, "Name", value), Phase) }
 }
 impl Done for Step { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Trigger` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html)
@@ -751,15 +751,15 @@ impl Trigger {
 }
 impl<R0, R1, R2, R3> Trigger<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-action)
-    pub fn action(self, value: impl Arg<Action>) -> Trigger<Set, R1, R2, R3> { Trigger(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> Trigger<Set, R1, R2, R3> { Trigger(put(self.0, "Action", value), Phase) }
     /// `Conditions`: list of `TriggerCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<TriggerCondition>>) -> Trigger<R0, Set, R2, R3> { Trigger(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<TriggerCondition>>) -> Trigger<R0, Set, R2, R3> { Trigger(put(self.0, "Conditions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MinDelayMinutesBetweenExecutions`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-mindelayminutesbetweenexecutions)
-    pub fn min_delay_minutes_between_executions(self, value: impl Arg<f64>) -> Trigger<R0, R1, Set, R3> { Trigger(put(self.0, "MinDelayMinutesBetweenExecutions", value.into_expr()), Phase) }
+    pub fn min_delay_minutes_between_executions(self, value: impl Arg<f64>) -> Trigger<R0, R1, Set, R3> { Trigger(put(self.0, "MinDelayMinutesBetweenExecutions", value), Phase) }
     /// `TargetRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-targetregion)
-    pub fn target_region(self, value: impl Arg<str>) -> Trigger<R0, R1, R2, Set> { Trigger(put(self.0, "TargetRegion", value.into_expr()), Phase) }
+    pub fn target_region(self, value: impl Arg<str>) -> Trigger<R0, R1, R2, Set> { Trigger(put(self.0, "TargetRegion", value), Phase) }
 }
 impl Done for Trigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerCondition` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-triggercondition.html)
@@ -770,9 +770,9 @@ impl TriggerCondition {
 }
 impl<R0, R1> TriggerCondition<R0, R1> {
     /// `AssociatedAlarmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-triggercondition.html#cfn-arcregionswitch-plan-triggercondition-associatedalarmname)
-    pub fn associated_alarm_name(self, value: impl Arg<str>) -> TriggerCondition<Set, R1> { TriggerCondition(put(self.0, "AssociatedAlarmName", value.into_expr()), Phase) }
+    pub fn associated_alarm_name(self, value: impl Arg<str>) -> TriggerCondition<Set, R1> { TriggerCondition(put(self.0, "AssociatedAlarmName", value), Phase) }
     /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-triggercondition.html#cfn-arcregionswitch-plan-triggercondition-condition)
-    pub fn condition(self, value: impl Arg<Condition>) -> TriggerCondition<R0, Set> { TriggerCondition(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> TriggerCondition<R0, Set> { TriggerCondition(put(self.0, "Condition", value), Phase) }
 }
 impl Done for TriggerCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Workflow` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html)
@@ -783,13 +783,13 @@ impl Workflow {
 }
 impl<R0> Workflow<R0> {
     /// `Steps`: list of `Step`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html#cfn-arcregionswitch-plan-workflow-steps)
-    pub fn steps(self, value: impl Arg<Arr<Step>>) -> Self { Self(put(self.0, "Steps", value.into_expr()), Phase) }
+    pub fn steps(self, value: impl Arg<Arr<Step>>) -> Self { Self(put(self.0, "Steps", value), Phase) }
     /// `WorkflowDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html#cfn-arcregionswitch-plan-workflow-workflowdescription)
-    pub fn workflow_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowDescription", value.into_expr()), Phase) }
+    pub fn workflow_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowDescription", value), Phase) }
     /// `WorkflowTargetAction`: `WorkflowTargetAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html#cfn-arcregionswitch-plan-workflow-workflowtargetaction)
-    pub fn workflow_target_action(self, value: impl Arg<WorkflowTargetAction>) -> Workflow<Set> { Workflow(put(self.0, "WorkflowTargetAction", value.into_expr()), Phase) }
+    pub fn workflow_target_action(self, value: impl Arg<WorkflowTargetAction>) -> Workflow<Set> { Workflow(put(self.0, "WorkflowTargetAction", value), Phase) }
     /// `WorkflowTargetRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html#cfn-arcregionswitch-plan-workflow-workflowtargetregion)
-    pub fn workflow_target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowTargetRegion", value.into_expr()), Phase) }
+    pub fn workflow_target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowTargetRegion", value), Phase) }
 }
 impl Done for Workflow { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.

@@ -27,7 +27,7 @@ impl CfnAutoshiftObserverNotificationStatusProps {
 }
 impl<R0> CfnAutoshiftObserverNotificationStatusProps<R0> {
     /// `Status`: `Status`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-autoshiftobservernotificationstatus.html#cfn-arczonalshift-autoshiftobservernotificationstatus-status)
-    pub fn status(self, value: impl Arg<autoshift_observer_notification_status::Status>) -> CfnAutoshiftObserverNotificationStatusProps<Set> { CfnAutoshiftObserverNotificationStatusProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<autoshift_observer_notification_status::Status>) -> CfnAutoshiftObserverNotificationStatusProps<Set> { CfnAutoshiftObserverNotificationStatusProps(put(self.0, "Status", value), Phase) }
 }
 impl Done for CfnAutoshiftObserverNotificationStatusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ARCZonalShift::AutoshiftObserverNotificationStatus`.
@@ -53,11 +53,11 @@ impl CfnZonalAutoshiftConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PracticeRunConfiguration`: `PracticeRunConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-zonalautoshiftconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration)
-    pub fn practice_run_configuration(self, value: impl Arg<zonal_autoshift_configuration::PracticeRunConfiguration>) -> Self { Self(put(self.0, "PracticeRunConfiguration", value.into_expr())) }
+    pub fn practice_run_configuration(self, value: impl Arg<zonal_autoshift_configuration::PracticeRunConfiguration>) -> Self { Self(put(self.0, "PracticeRunConfiguration", value)) }
     /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-zonalautoshiftconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr())) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value)) }
     /// `ZonalAutoshiftStatus`: `ZonalAutoshiftStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-zonalautoshiftconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-zonalautoshiftstatus)
-    pub fn zonal_autoshift_status(self, value: impl Arg<zonal_autoshift_configuration::ZonalAutoshiftStatus>) -> Self { Self(put(self.0, "ZonalAutoshiftStatus", value.into_expr())) }
+    pub fn zonal_autoshift_status(self, value: impl Arg<zonal_autoshift_configuration::ZonalAutoshiftStatus>) -> Self { Self(put(self.0, "ZonalAutoshiftStatus", value)) }
 }
 impl Done for CfnZonalAutoshiftConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ARCZonalShift::ZonalAutoshiftConfiguration`.
@@ -71,9 +71,9 @@ impl ControlCondition {
 }
 impl<R0, R1> ControlCondition<R0, R1> {
     /// `AlarmIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-controlcondition.html#cfn-arczonalshift-zonalautoshiftconfiguration-controlcondition-alarmidentifier)
-    pub fn alarm_identifier(self, value: impl Arg<str>) -> ControlCondition<Set, R1> { ControlCondition(put(self.0, "AlarmIdentifier", value.into_expr()), Phase) }
+    pub fn alarm_identifier(self, value: impl Arg<str>) -> ControlCondition<Set, R1> { ControlCondition(put(self.0, "AlarmIdentifier", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-controlcondition.html#cfn-arczonalshift-zonalautoshiftconfiguration-controlcondition-type)
-    pub fn type_(self, value: impl Arg<str>) -> ControlCondition<R0, Set> { ControlCondition(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ControlCondition<R0, Set> { ControlCondition(put(self.0, "Type", value), Phase) }
 }
 impl Done for ControlCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PracticeRunConfiguration` of `AWS::ARCZonalShift::ZonalAutoshiftConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html)
@@ -84,13 +84,13 @@ impl PracticeRunConfiguration {
 }
 impl<R0> PracticeRunConfiguration<R0> {
     /// `BlockedDates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration-blockeddates)
-    pub fn blocked_dates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedDates", value.into_expr()), Phase) }
+    pub fn blocked_dates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedDates", value), Phase) }
     /// `BlockedWindows`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration-blockedwindows)
-    pub fn blocked_windows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedWindows", value.into_expr()), Phase) }
+    pub fn blocked_windows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedWindows", value), Phase) }
     /// `BlockingAlarms`: list of `ControlCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration-blockingalarms)
-    pub fn blocking_alarms(self, value: impl Arg<Arr<ControlCondition>>) -> Self { Self(put(self.0, "BlockingAlarms", value.into_expr()), Phase) }
+    pub fn blocking_alarms(self, value: impl Arg<Arr<ControlCondition>>) -> Self { Self(put(self.0, "BlockingAlarms", value), Phase) }
     /// `OutcomeAlarms`: list of `ControlCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration-outcomealarms)
-    pub fn outcome_alarms(self, value: impl Arg<Arr<ControlCondition>>) -> PracticeRunConfiguration<Set> { PracticeRunConfiguration(put(self.0, "OutcomeAlarms", value.into_expr()), Phase) }
+    pub fn outcome_alarms(self, value: impl Arg<Arr<ControlCondition>>) -> PracticeRunConfiguration<Set> { PracticeRunConfiguration(put(self.0, "OutcomeAlarms", value), Phase) }
 }
 impl Done for PracticeRunConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ZonalAutoshiftStatus` allows.

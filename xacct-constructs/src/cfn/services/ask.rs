@@ -25,11 +25,11 @@ impl CfnSkillProps {
 }
 impl<R0, R1, R2> CfnSkillProps<R0, R1, R2> {
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ask-skill.html#cfn-ask-skill-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<skill::AuthenticationConfiguration>) -> CfnSkillProps<Set, R1, R2> { CfnSkillProps(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<skill::AuthenticationConfiguration>) -> CfnSkillProps<Set, R1, R2> { CfnSkillProps(put(self.0, "AuthenticationConfiguration", value), Phase) }
     /// `SkillPackage`: `SkillPackage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ask-skill.html#cfn-ask-skill-skillpackage)
-    pub fn skill_package(self, value: impl Arg<skill::SkillPackage>) -> CfnSkillProps<R0, Set, R2> { CfnSkillProps(put(self.0, "SkillPackage", value.into_expr()), Phase) }
+    pub fn skill_package(self, value: impl Arg<skill::SkillPackage>) -> CfnSkillProps<R0, Set, R2> { CfnSkillProps(put(self.0, "SkillPackage", value), Phase) }
     /// `VendorId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ask-skill.html#cfn-ask-skill-vendorid)
-    pub fn vendor_id(self, value: impl Arg<str>) -> CfnSkillProps<R0, R1, Set> { CfnSkillProps(put(self.0, "VendorId", value.into_expr()), Phase) }
+    pub fn vendor_id(self, value: impl Arg<str>) -> CfnSkillProps<R0, R1, Set> { CfnSkillProps(put(self.0, "VendorId", value), Phase) }
 }
 impl Done for CfnSkillProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `Alexa::ASK::Skill`.
@@ -43,11 +43,11 @@ impl AuthenticationConfiguration {
 }
 impl<R0, R1, R2> AuthenticationConfiguration<R0, R1, R2> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-authenticationconfiguration.html#cfn-ask-skill-authenticationconfiguration-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> AuthenticationConfiguration<Set, R1, R2> { AuthenticationConfiguration(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AuthenticationConfiguration<Set, R1, R2> { AuthenticationConfiguration(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-authenticationconfiguration.html#cfn-ask-skill-authenticationconfiguration-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> AuthenticationConfiguration<R0, Set, R2> { AuthenticationConfiguration(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> AuthenticationConfiguration<R0, Set, R2> { AuthenticationConfiguration(put(self.0, "ClientSecret", value), Phase) }
     /// `RefreshToken`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-authenticationconfiguration.html#cfn-ask-skill-authenticationconfiguration-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> AuthenticationConfiguration<R0, R1, Set> { AuthenticationConfiguration(put(self.0, "RefreshToken", value.into_expr()), Phase) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> AuthenticationConfiguration<R0, R1, Set> { AuthenticationConfiguration(put(self.0, "RefreshToken", value), Phase) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Overrides` of `Alexa::ASK::Skill`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-overrides.html)
@@ -56,7 +56,7 @@ impl Overrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Manifest`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-overrides.html#cfn-ask-skill-overrides-manifest)
-    pub fn manifest(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Manifest", value.into_expr())) }
+    pub fn manifest(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Manifest", value)) }
 }
 impl Done for Overrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkillPackage` of `Alexa::ASK::Skill`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-skillpackage.html)
@@ -67,15 +67,15 @@ impl SkillPackage {
 }
 impl<R0, R1> SkillPackage<R0, R1> {
     /// `Overrides`: `Overrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-skillpackage.html#cfn-ask-skill-skillpackage-overrides)
-    pub fn overrides(self, value: impl Arg<Overrides>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
+    pub fn overrides(self, value: impl Arg<Overrides>) -> Self { Self(put(self.0, "Overrides", value), Phase) }
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-skillpackage.html#cfn-ask-skill-skillpackage-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SkillPackage<Set, R1> { SkillPackage(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SkillPackage<Set, R1> { SkillPackage(put(self.0, "S3Bucket", value), Phase) }
     /// `S3BucketRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-skillpackage.html#cfn-ask-skill-skillpackage-s3bucketrole)
-    pub fn s3_bucket_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketRole", value.into_expr()), Phase) }
+    pub fn s3_bucket_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketRole", value), Phase) }
     /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-skillpackage.html#cfn-ask-skill-skillpackage-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> SkillPackage<R0, Set> { SkillPackage(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SkillPackage<R0, Set> { SkillPackage(put(self.0, "S3Key", value), Phase) }
     /// `S3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-skillpackage.html#cfn-ask-skill-skillpackage-s3objectversion)
-    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr()), Phase) }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value), Phase) }
 }
 impl Done for SkillPackage { fn into_props(self) -> Bag { self.0 } }
 }

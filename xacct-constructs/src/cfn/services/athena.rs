@@ -33,13 +33,13 @@ impl CfnCapacityReservationProps {
 }
 impl<R0, R1> CfnCapacityReservationProps<R0, R1> {
     /// `CapacityAssignmentConfiguration`: `CapacityAssignmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#cfn-athena-capacityreservation-capacityassignmentconfiguration)
-    pub fn capacity_assignment_configuration(self, value: impl Arg<capacity_reservation::CapacityAssignmentConfiguration>) -> Self { Self(put(self.0, "CapacityAssignmentConfiguration", value.into_expr()), Phase) }
+    pub fn capacity_assignment_configuration(self, value: impl Arg<capacity_reservation::CapacityAssignmentConfiguration>) -> Self { Self(put(self.0, "CapacityAssignmentConfiguration", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#cfn-athena-capacityreservation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCapacityReservationProps<Set, R1> { CfnCapacityReservationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCapacityReservationProps<Set, R1> { CfnCapacityReservationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#cfn-athena-capacityreservation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetDpus`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#cfn-athena-capacityreservation-targetdpus)
-    pub fn target_dpus(self, value: impl Arg<i64>) -> CfnCapacityReservationProps<R0, Set> { CfnCapacityReservationProps(put(self.0, "TargetDpus", value.into_expr()), Phase) }
+    pub fn target_dpus(self, value: impl Arg<i64>) -> CfnCapacityReservationProps<R0, Set> { CfnCapacityReservationProps(put(self.0, "TargetDpus", value), Phase) }
 }
 impl Done for CfnCapacityReservationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Athena::CapacityReservation`.
@@ -53,7 +53,7 @@ impl CapacityAssignment {
 }
 impl<R0> CapacityAssignment<R0> {
     /// `WorkgroupNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-capacityreservation-capacityassignment.html#cfn-athena-capacityreservation-capacityassignment-workgroupnames)
-    pub fn workgroup_names(self, value: impl Arg<Arr<str>>) -> CapacityAssignment<Set> { CapacityAssignment(put(self.0, "WorkgroupNames", value.into_expr()), Phase) }
+    pub fn workgroup_names(self, value: impl Arg<Arr<str>>) -> CapacityAssignment<Set> { CapacityAssignment(put(self.0, "WorkgroupNames", value), Phase) }
 }
 impl Done for CapacityAssignment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityAssignmentConfiguration` of `AWS::Athena::CapacityReservation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-capacityreservation-capacityassignmentconfiguration.html)
@@ -64,7 +64,7 @@ impl CapacityAssignmentConfiguration {
 }
 impl<R0> CapacityAssignmentConfiguration<R0> {
     /// `CapacityAssignments`: list of `CapacityAssignment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-capacityreservation-capacityassignmentconfiguration.html#cfn-athena-capacityreservation-capacityassignmentconfiguration-capacityassignments)
-    pub fn capacity_assignments(self, value: impl Arg<Arr<CapacityAssignment>>) -> CapacityAssignmentConfiguration<Set> { CapacityAssignmentConfiguration(put(self.0, "CapacityAssignments", value.into_expr()), Phase) }
+    pub fn capacity_assignments(self, value: impl Arg<Arr<CapacityAssignment>>) -> CapacityAssignmentConfiguration<Set> { CapacityAssignmentConfiguration(put(self.0, "CapacityAssignments", value), Phase) }
 }
 impl Done for CapacityAssignmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -87,21 +87,21 @@ impl CfnDataCatalogProps {
 }
 impl<R0, R1> CfnDataCatalogProps<R0, R1> {
     /// `ConnectionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-connectiontype)
-    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
+    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Error`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-error)
-    pub fn error(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Error", value.into_expr()), Phase) }
+    pub fn error(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Error", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataCatalogProps<Set, R1> { CfnDataCatalogProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataCatalogProps<Set, R1> { CfnDataCatalogProps(put(self.0, "Name", value), Phase) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-status)
-    pub fn status(self, value: impl Arg<data_catalog::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<data_catalog::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-type)
-    pub fn type_(self, value: impl Arg<data_catalog::Type>) -> CfnDataCatalogProps<R0, Set> { CfnDataCatalogProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<data_catalog::Type>) -> CfnDataCatalogProps<R0, Set> { CfnDataCatalogProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnDataCatalogProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Athena::DataCatalog`.
@@ -133,15 +133,15 @@ impl CfnNamedQueryProps {
 }
 impl<R0, R1> CfnNamedQueryProps<R0, R1> {
     /// `Database`: `GlueDatabaseName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-database)
-    pub fn database(self, value: impl Arg<kind::GlueDatabaseName>) -> CfnNamedQueryProps<Set, R1> { CfnNamedQueryProps(put(self.0, "Database", value.into_expr()), Phase) }
+    pub fn database(self, value: impl Arg<kind::GlueDatabaseName>) -> CfnNamedQueryProps<Set, R1> { CfnNamedQueryProps(put(self.0, "Database", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `QueryString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> CfnNamedQueryProps<R0, Set> { CfnNamedQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> CfnNamedQueryProps<R0, Set> { CfnNamedQueryProps(put(self.0, "QueryString", value), Phase) }
     /// `WorkGroup`: `AthenaWorkGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-workgroup)
-    pub fn work_group(self, value: impl Arg<kind::AthenaWorkGroupName>) -> Self { Self(put(self.0, "WorkGroup", value.into_expr()), Phase) }
+    pub fn work_group(self, value: impl Arg<kind::AthenaWorkGroupName>) -> Self { Self(put(self.0, "WorkGroup", value), Phase) }
 }
 impl Done for CfnNamedQueryProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Athena::PreparedStatement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html)
@@ -163,13 +163,13 @@ impl CfnPreparedStatementProps {
 }
 impl<R0, R1, R2> CfnPreparedStatementProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html#cfn-athena-preparedstatement-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `QueryStatement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html#cfn-athena-preparedstatement-querystatement)
-    pub fn query_statement(self, value: impl Arg<str>) -> CfnPreparedStatementProps<Set, R1, R2> { CfnPreparedStatementProps(put(self.0, "QueryStatement", value.into_expr()), Phase) }
+    pub fn query_statement(self, value: impl Arg<str>) -> CfnPreparedStatementProps<Set, R1, R2> { CfnPreparedStatementProps(put(self.0, "QueryStatement", value), Phase) }
     /// `StatementName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html#cfn-athena-preparedstatement-statementname)
-    pub fn statement_name(self, value: impl Arg<str>) -> CfnPreparedStatementProps<R0, Set, R2> { CfnPreparedStatementProps(put(self.0, "StatementName", value.into_expr()), Phase) }
+    pub fn statement_name(self, value: impl Arg<str>) -> CfnPreparedStatementProps<R0, Set, R2> { CfnPreparedStatementProps(put(self.0, "StatementName", value), Phase) }
     /// `WorkGroup`: `AthenaWorkGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html#cfn-athena-preparedstatement-workgroup)
-    pub fn work_group(self, value: impl Arg<kind::AthenaWorkGroupName>) -> CfnPreparedStatementProps<R0, R1, Set> { CfnPreparedStatementProps(put(self.0, "WorkGroup", value.into_expr()), Phase) }
+    pub fn work_group(self, value: impl Arg<kind::AthenaWorkGroupName>) -> CfnPreparedStatementProps<R0, R1, Set> { CfnPreparedStatementProps(put(self.0, "WorkGroup", value), Phase) }
 }
 impl Done for CfnPreparedStatementProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html)
@@ -197,19 +197,19 @@ impl CfnWorkGroupProps {
 }
 impl<R0> CfnWorkGroupProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWorkGroupProps<Set> { CfnWorkGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkGroupProps<Set> { CfnWorkGroupProps(put(self.0, "Name", value), Phase) }
     /// `RecursiveDeleteOption`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-recursivedeleteoption)
-    pub fn recursive_delete_option(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RecursiveDeleteOption", value.into_expr()), Phase) }
+    pub fn recursive_delete_option(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RecursiveDeleteOption", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-state)
-    pub fn state(self, value: impl Arg<work_group::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<work_group::State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkGroupConfiguration`: `WorkGroupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-workgroupconfiguration)
-    pub fn work_group_configuration(self, value: impl Arg<work_group::WorkGroupConfiguration>) -> Self { Self(put(self.0, "WorkGroupConfiguration", value.into_expr()), Phase) }
+    pub fn work_group_configuration(self, value: impl Arg<work_group::WorkGroupConfiguration>) -> Self { Self(put(self.0, "WorkGroupConfiguration", value), Phase) }
     /// `WorkGroupConfigurationUpdates`: `WorkGroupConfigurationUpdates`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-workgroupconfigurationupdates)
-    pub fn work_group_configuration_updates(self, value: impl Arg<work_group::WorkGroupConfigurationUpdates>) -> Self { Self(put(self.0, "WorkGroupConfigurationUpdates", value.into_expr()), Phase) }
+    pub fn work_group_configuration_updates(self, value: impl Arg<work_group::WorkGroupConfigurationUpdates>) -> Self { Self(put(self.0, "WorkGroupConfigurationUpdates", value), Phase) }
 }
 impl Done for CfnWorkGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Athena::WorkGroup`.
@@ -223,7 +223,7 @@ impl AclConfiguration {
 }
 impl<R0> AclConfiguration<R0> {
     /// `S3AclOption`: `S3AclOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-aclconfiguration.html#cfn-athena-workgroup-aclconfiguration-s3acloption)
-    pub fn s3_acl_option(self, value: impl Arg<S3AclOption>) -> AclConfiguration<Set> { AclConfiguration(put(self.0, "S3AclOption", value.into_expr()), Phase) }
+    pub fn s3_acl_option(self, value: impl Arg<S3AclOption>) -> AclConfiguration<Set> { AclConfiguration(put(self.0, "S3AclOption", value), Phase) }
 }
 impl Done for AclConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Classification` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-classification.html)
@@ -232,9 +232,9 @@ impl Classification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-classification.html#cfn-athena-workgroup-classification-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-classification.html#cfn-athena-workgroup-classification-properties)
-    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value)) }
 }
 impl Done for Classification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLoggingConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html)
@@ -243,13 +243,13 @@ impl CloudWatchLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html#cfn-athena-workgroup-cloudwatchloggingconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html#cfn-athena-workgroup-cloudwatchloggingconfiguration-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value)) }
     /// `LogStreamNamePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html#cfn-athena-workgroup-cloudwatchloggingconfiguration-logstreamnameprefix)
-    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
+    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value)) }
     /// `LogTypes`: map of list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html#cfn-athena-workgroup-cloudwatchloggingconfiguration-logtypes)
-    pub fn log_types(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
+    pub fn log_types(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "LogTypes", value)) }
 }
 impl Done for CloudWatchLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerContentEncryptionConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-customercontentencryptionconfiguration.html)
@@ -260,7 +260,7 @@ impl CustomerContentEncryptionConfiguration {
 }
 impl<R0> CustomerContentEncryptionConfiguration<R0> {
     /// `KmsKey`: `KmsKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-customercontentencryptionconfiguration.html#cfn-athena-workgroup-customercontentencryptionconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CustomerContentEncryptionConfiguration<Set> { CustomerContentEncryptionConfiguration(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CustomerContentEncryptionConfiguration<Set> { CustomerContentEncryptionConfiguration(put(self.0, "KmsKey", value), Phase) }
 }
 impl Done for CustomerContentEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-encryptionconfiguration.html)
@@ -271,9 +271,9 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `EncryptionOption`: `EncryptionOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-encryptionconfiguration.html#cfn-athena-workgroup-encryptionconfiguration-encryptionoption)
-    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
+    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionOption", value), Phase) }
     /// `KmsKey`: `KmsKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-encryptionconfiguration.html#cfn-athena-workgroup-encryptionconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EngineConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html)
@@ -282,17 +282,17 @@ impl EngineConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalConfigs`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-additionalconfigs)
-    pub fn additional_configs(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalConfigs", value.into_expr())) }
+    pub fn additional_configs(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalConfigs", value)) }
     /// `Classifications`: list of `Classification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-classifications)
-    pub fn classifications(self, value: impl Arg<Arr<Classification>>) -> Self { Self(put(self.0, "Classifications", value.into_expr())) }
+    pub fn classifications(self, value: impl Arg<Arr<Classification>>) -> Self { Self(put(self.0, "Classifications", value)) }
     /// `CoordinatorDpuSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-coordinatordpusize)
-    pub fn coordinator_dpu_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoordinatorDpuSize", value.into_expr())) }
+    pub fn coordinator_dpu_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoordinatorDpuSize", value)) }
     /// `DefaultExecutorDpuSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-defaultexecutordpusize)
-    pub fn default_executor_dpu_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultExecutorDpuSize", value.into_expr())) }
+    pub fn default_executor_dpu_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultExecutorDpuSize", value)) }
     /// `MaxConcurrentDpus`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-maxconcurrentdpus)
-    pub fn max_concurrent_dpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentDpus", value.into_expr())) }
+    pub fn max_concurrent_dpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentDpus", value)) }
     /// `SparkProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-sparkproperties)
-    pub fn spark_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr())) }
+    pub fn spark_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SparkProperties", value)) }
 }
 impl Done for EngineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EngineVersion` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineversion.html)
@@ -301,9 +301,9 @@ impl EngineVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EffectiveEngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineversion.html#cfn-athena-workgroup-engineversion-effectiveengineversion)
-    pub fn effective_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EffectiveEngineVersion", value.into_expr())) }
+    pub fn effective_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EffectiveEngineVersion", value)) }
     /// `SelectedEngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineversion.html#cfn-athena-workgroup-engineversion-selectedengineversion)
-    pub fn selected_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectedEngineVersion", value.into_expr())) }
+    pub fn selected_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectedEngineVersion", value)) }
 }
 impl Done for EngineVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedLoggingConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedloggingconfiguration.html)
@@ -312,9 +312,9 @@ impl ManagedLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedloggingconfiguration.html#cfn-athena-workgroup-managedloggingconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedloggingconfiguration.html#cfn-athena-workgroup-managedloggingconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value)) }
 }
 impl Done for ManagedLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedQueryResultsConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedqueryresultsconfiguration.html)
@@ -323,9 +323,9 @@ impl ManagedQueryResultsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedqueryresultsconfiguration.html#cfn-athena-workgroup-managedqueryresultsconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `EncryptionConfiguration`: `ManagedStorageEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedqueryresultsconfiguration.html#cfn-athena-workgroup-managedqueryresultsconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<ManagedStorageEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
+    pub fn encryption_configuration(self, value: impl Arg<ManagedStorageEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value)) }
 }
 impl Done for ManagedQueryResultsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedStorageEncryptionConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedstorageencryptionconfiguration.html)
@@ -334,7 +334,7 @@ impl ManagedStorageEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedstorageencryptionconfiguration.html#cfn-athena-workgroup-managedstorageencryptionconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value)) }
 }
 impl Done for ManagedStorageEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-monitoringconfiguration.html)
@@ -343,11 +343,11 @@ impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLoggingConfiguration`: `CloudWatchLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-monitoringconfiguration.html#cfn-athena-workgroup-monitoringconfiguration-cloudwatchloggingconfiguration)
-    pub fn cloud_watch_logging_configuration(self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { Self(put(self.0, "CloudWatchLoggingConfiguration", value.into_expr())) }
+    pub fn cloud_watch_logging_configuration(self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { Self(put(self.0, "CloudWatchLoggingConfiguration", value)) }
     /// `ManagedLoggingConfiguration`: `ManagedLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-monitoringconfiguration.html#cfn-athena-workgroup-monitoringconfiguration-managedloggingconfiguration)
-    pub fn managed_logging_configuration(self, value: impl Arg<ManagedLoggingConfiguration>) -> Self { Self(put(self.0, "ManagedLoggingConfiguration", value.into_expr())) }
+    pub fn managed_logging_configuration(self, value: impl Arg<ManagedLoggingConfiguration>) -> Self { Self(put(self.0, "ManagedLoggingConfiguration", value)) }
     /// `S3LoggingConfiguration`: `S3LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-monitoringconfiguration.html#cfn-athena-workgroup-monitoringconfiguration-s3loggingconfiguration)
-    pub fn s3_logging_configuration(self, value: impl Arg<S3LoggingConfiguration>) -> Self { Self(put(self.0, "S3LoggingConfiguration", value.into_expr())) }
+    pub fn s3_logging_configuration(self, value: impl Arg<S3LoggingConfiguration>) -> Self { Self(put(self.0, "S3LoggingConfiguration", value)) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResultConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html)
@@ -356,13 +356,13 @@ impl ResultConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AclConfiguration`: `AclConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html#cfn-athena-workgroup-resultconfiguration-aclconfiguration)
-    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr())) }
+    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value)) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html#cfn-athena-workgroup-resultconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value)) }
     /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html#cfn-athena-workgroup-resultconfiguration-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr())) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value)) }
     /// `OutputLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html#cfn-athena-workgroup-resultconfiguration-outputlocation)
-    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr())) }
+    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value)) }
 }
 impl Done for ResultConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResultConfigurationUpdates` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html)
@@ -371,21 +371,21 @@ impl ResultConfigurationUpdates {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AclConfiguration`: `AclConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-aclconfiguration)
-    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr())) }
+    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value)) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value)) }
     /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr())) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value)) }
     /// `OutputLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-outputlocation)
-    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr())) }
+    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value)) }
     /// `RemoveAclConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-removeaclconfiguration)
-    pub fn remove_acl_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveAclConfiguration", value.into_expr())) }
+    pub fn remove_acl_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveAclConfiguration", value)) }
     /// `RemoveEncryptionConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-removeencryptionconfiguration)
-    pub fn remove_encryption_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveEncryptionConfiguration", value.into_expr())) }
+    pub fn remove_encryption_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveEncryptionConfiguration", value)) }
     /// `RemoveExpectedBucketOwner`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-removeexpectedbucketowner)
-    pub fn remove_expected_bucket_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveExpectedBucketOwner", value.into_expr())) }
+    pub fn remove_expected_bucket_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveExpectedBucketOwner", value)) }
     /// `RemoveOutputLocation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-removeoutputlocation)
-    pub fn remove_output_location(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveOutputLocation", value.into_expr())) }
+    pub fn remove_output_location(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveOutputLocation", value)) }
 }
 impl Done for ResultConfigurationUpdates { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LoggingConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-s3loggingconfiguration.html)
@@ -394,11 +394,11 @@ impl S3LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-s3loggingconfiguration.html#cfn-athena-workgroup-s3loggingconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-s3loggingconfiguration.html#cfn-athena-workgroup-s3loggingconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value)) }
     /// `LogLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-s3loggingconfiguration.html#cfn-athena-workgroup-s3loggingconfiguration-loglocation)
-    pub fn log_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLocation", value.into_expr())) }
+    pub fn log_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLocation", value)) }
 }
 impl Done for S3LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkGroupConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html)
@@ -407,29 +407,29 @@ impl WorkGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-additionalconfiguration)
-    pub fn additional_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr())) }
+    pub fn additional_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalConfiguration", value)) }
     /// `BytesScannedCutoffPerQuery`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-bytesscannedcutoffperquery)
-    pub fn bytes_scanned_cutoff_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesScannedCutoffPerQuery", value.into_expr())) }
+    pub fn bytes_scanned_cutoff_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesScannedCutoffPerQuery", value)) }
     /// `CustomerContentEncryptionConfiguration`: `CustomerContentEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-customercontentencryptionconfiguration)
-    pub fn customer_content_encryption_configuration(self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { Self(put(self.0, "CustomerContentEncryptionConfiguration", value.into_expr())) }
+    pub fn customer_content_encryption_configuration(self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { Self(put(self.0, "CustomerContentEncryptionConfiguration", value)) }
     /// `EnforceWorkGroupConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-enforceworkgroupconfiguration)
-    pub fn enforce_work_group_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceWorkGroupConfiguration", value.into_expr())) }
+    pub fn enforce_work_group_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceWorkGroupConfiguration", value)) }
     /// `EngineConfiguration`: `EngineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-engineconfiguration)
-    pub fn engine_configuration(self, value: impl Arg<EngineConfiguration>) -> Self { Self(put(self.0, "EngineConfiguration", value.into_expr())) }
+    pub fn engine_configuration(self, value: impl Arg<EngineConfiguration>) -> Self { Self(put(self.0, "EngineConfiguration", value)) }
     /// `EngineVersion`: `EngineVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-engineversion)
-    pub fn engine_version(self, value: impl Arg<EngineVersion>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    pub fn engine_version(self, value: impl Arg<EngineVersion>) -> Self { Self(put(self.0, "EngineVersion", value)) }
     /// `ExecutionRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-executionrole)
-    pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
+    pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value)) }
     /// `ManagedQueryResultsConfiguration`: `ManagedQueryResultsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-managedqueryresultsconfiguration)
-    pub fn managed_query_results_configuration(self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { Self(put(self.0, "ManagedQueryResultsConfiguration", value.into_expr())) }
+    pub fn managed_query_results_configuration(self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { Self(put(self.0, "ManagedQueryResultsConfiguration", value)) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-monitoringconfiguration)
-    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
+    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value)) }
     /// `PublishCloudWatchMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-publishcloudwatchmetricsenabled)
-    pub fn publish_cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishCloudWatchMetricsEnabled", value.into_expr())) }
+    pub fn publish_cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishCloudWatchMetricsEnabled", value)) }
     /// `RequesterPaysEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-requesterpaysenabled)
-    pub fn requester_pays_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequesterPaysEnabled", value.into_expr())) }
+    pub fn requester_pays_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequesterPaysEnabled", value)) }
     /// `ResultConfiguration`: `ResultConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-resultconfiguration)
-    pub fn result_configuration(self, value: impl Arg<ResultConfiguration>) -> Self { Self(put(self.0, "ResultConfiguration", value.into_expr())) }
+    pub fn result_configuration(self, value: impl Arg<ResultConfiguration>) -> Self { Self(put(self.0, "ResultConfiguration", value)) }
 }
 impl Done for WorkGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkGroupConfigurationUpdates` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html)
@@ -438,33 +438,33 @@ impl WorkGroupConfigurationUpdates {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-additionalconfiguration)
-    pub fn additional_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr())) }
+    pub fn additional_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalConfiguration", value)) }
     /// `BytesScannedCutoffPerQuery`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-bytesscannedcutoffperquery)
-    pub fn bytes_scanned_cutoff_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesScannedCutoffPerQuery", value.into_expr())) }
+    pub fn bytes_scanned_cutoff_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesScannedCutoffPerQuery", value)) }
     /// `CustomerContentEncryptionConfiguration`: `CustomerContentEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-customercontentencryptionconfiguration)
-    pub fn customer_content_encryption_configuration(self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { Self(put(self.0, "CustomerContentEncryptionConfiguration", value.into_expr())) }
+    pub fn customer_content_encryption_configuration(self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { Self(put(self.0, "CustomerContentEncryptionConfiguration", value)) }
     /// `EnforceWorkGroupConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-enforceworkgroupconfiguration)
-    pub fn enforce_work_group_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceWorkGroupConfiguration", value.into_expr())) }
+    pub fn enforce_work_group_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceWorkGroupConfiguration", value)) }
     /// `EngineConfiguration`: `EngineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-engineconfiguration)
-    pub fn engine_configuration(self, value: impl Arg<EngineConfiguration>) -> Self { Self(put(self.0, "EngineConfiguration", value.into_expr())) }
+    pub fn engine_configuration(self, value: impl Arg<EngineConfiguration>) -> Self { Self(put(self.0, "EngineConfiguration", value)) }
     /// `EngineVersion`: `EngineVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-engineversion)
-    pub fn engine_version(self, value: impl Arg<EngineVersion>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    pub fn engine_version(self, value: impl Arg<EngineVersion>) -> Self { Self(put(self.0, "EngineVersion", value)) }
     /// `ExecutionRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-executionrole)
-    pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
+    pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value)) }
     /// `ManagedQueryResultsConfiguration`: `ManagedQueryResultsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-managedqueryresultsconfiguration)
-    pub fn managed_query_results_configuration(self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { Self(put(self.0, "ManagedQueryResultsConfiguration", value.into_expr())) }
+    pub fn managed_query_results_configuration(self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { Self(put(self.0, "ManagedQueryResultsConfiguration", value)) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-monitoringconfiguration)
-    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
+    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value)) }
     /// `PublishCloudWatchMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-publishcloudwatchmetricsenabled)
-    pub fn publish_cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishCloudWatchMetricsEnabled", value.into_expr())) }
+    pub fn publish_cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishCloudWatchMetricsEnabled", value)) }
     /// `RemoveBytesScannedCutoffPerQuery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-removebytesscannedcutoffperquery)
-    pub fn remove_bytes_scanned_cutoff_per_query(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveBytesScannedCutoffPerQuery", value.into_expr())) }
+    pub fn remove_bytes_scanned_cutoff_per_query(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveBytesScannedCutoffPerQuery", value)) }
     /// `RemoveCustomerContentEncryptionConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-removecustomercontentencryptionconfiguration)
-    pub fn remove_customer_content_encryption_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveCustomerContentEncryptionConfiguration", value.into_expr())) }
+    pub fn remove_customer_content_encryption_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveCustomerContentEncryptionConfiguration", value)) }
     /// `RequesterPaysEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-requesterpaysenabled)
-    pub fn requester_pays_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequesterPaysEnabled", value.into_expr())) }
+    pub fn requester_pays_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequesterPaysEnabled", value)) }
     /// `ResultConfigurationUpdates`: `ResultConfigurationUpdates`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-resultconfigurationupdates)
-    pub fn result_configuration_updates(self, value: impl Arg<ResultConfigurationUpdates>) -> Self { Self(put(self.0, "ResultConfigurationUpdates", value.into_expr())) }
+    pub fn result_configuration_updates(self, value: impl Arg<ResultConfigurationUpdates>) -> Self { Self(put(self.0, "ResultConfigurationUpdates", value)) }
 }
 impl Done for WorkGroupConfigurationUpdates { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionOption` allows.

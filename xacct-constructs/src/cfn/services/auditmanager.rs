@@ -27,25 +27,25 @@ impl CfnAssessmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssessmentReportsDestination`: `AssessmentReportsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-assessmentreportsdestination)
-    pub fn assessment_reports_destination(self, value: impl Arg<assessment::AssessmentReportsDestination>) -> Self { Self(put(self.0, "AssessmentReportsDestination", value.into_expr())) }
+    pub fn assessment_reports_destination(self, value: impl Arg<assessment::AssessmentReportsDestination>) -> Self { Self(put(self.0, "AssessmentReportsDestination", value)) }
     /// `AwsAccount`: `AWSAccount`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-awsaccount)
-    pub fn aws_account(self, value: impl Arg<assessment::AWSAccount>) -> Self { Self(put(self.0, "AwsAccount", value.into_expr())) }
+    pub fn aws_account(self, value: impl Arg<assessment::AWSAccount>) -> Self { Self(put(self.0, "AwsAccount", value)) }
     /// `Delegations`: list of `Delegation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-delegations)
-    pub fn delegations(self, value: impl Arg<Arr<assessment::Delegation>>) -> Self { Self(put(self.0, "Delegations", value.into_expr())) }
+    pub fn delegations(self, value: impl Arg<Arr<assessment::Delegation>>) -> Self { Self(put(self.0, "Delegations", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `FrameworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-frameworkid)
-    pub fn framework_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkId", value.into_expr())) }
+    pub fn framework_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkId", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Roles`: list of `Role`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-roles)
-    pub fn roles(self, value: impl Arg<Arr<assessment::Role>>) -> Self { Self(put(self.0, "Roles", value.into_expr())) }
+    pub fn roles(self, value: impl Arg<Arr<assessment::Role>>) -> Self { Self(put(self.0, "Roles", value)) }
     /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-scope)
-    pub fn scope(self, value: impl Arg<assessment::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
+    pub fn scope(self, value: impl Arg<assessment::Scope>) -> Self { Self(put(self.0, "Scope", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-status)
-    pub fn status(self, value: impl Arg<assessment::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<assessment::Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnAssessmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AuditManager::Assessment`.
@@ -57,11 +57,11 @@ impl AWSAccount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailAddress`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsaccount.html#cfn-auditmanager-assessment-awsaccount-emailaddress)
-    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
+    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value)) }
     /// `Id`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsaccount.html#cfn-auditmanager-assessment-awsaccount-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Name`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsaccount.html#cfn-auditmanager-assessment-awsaccount-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for AWSAccount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSService` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsservice.html)
@@ -70,7 +70,7 @@ impl AWSService {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsservice.html#cfn-auditmanager-assessment-awsservice-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value)) }
 }
 impl Done for AWSService { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssessmentReportsDestination` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-assessmentreportsdestination.html)
@@ -79,9 +79,9 @@ impl AssessmentReportsDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-assessmentreportsdestination.html#cfn-auditmanager-assessment-assessmentreportsdestination-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `DestinationType`: `DestinationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-assessmentreportsdestination.html#cfn-auditmanager-assessment-assessmentreportsdestination-destinationtype)
-    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
+    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value)) }
 }
 impl Done for AssessmentReportsDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Delegation` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html)
@@ -90,27 +90,27 @@ impl Delegation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssessmentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-assessmentid)
-    pub fn assessment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentId", value.into_expr())) }
+    pub fn assessment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentId", value)) }
     /// `AssessmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-assessmentname)
-    pub fn assessment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentName", value.into_expr())) }
+    pub fn assessment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentName", value)) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value)) }
     /// `ControlSetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-controlsetid)
-    pub fn control_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlSetId", value.into_expr())) }
+    pub fn control_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlSetId", value)) }
     /// `CreatedBy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-createdby)
-    pub fn created_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr())) }
+    pub fn created_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedBy", value)) }
     /// `CreationTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-creationtime)
-    pub fn creation_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CreationTime", value.into_expr())) }
+    pub fn creation_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CreationTime", value)) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `LastUpdated`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-lastupdated)
-    pub fn last_updated(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastUpdated", value.into_expr())) }
+    pub fn last_updated(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastUpdated", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `RoleType`: `RoleType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-roletype)
-    pub fn role_type(self, value: impl Arg<RoleType>) -> Self { Self(put(self.0, "RoleType", value.into_expr())) }
+    pub fn role_type(self, value: impl Arg<RoleType>) -> Self { Self(put(self.0, "RoleType", value)) }
     /// `Status`: `DelegationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-status)
-    pub fn status(self, value: impl Arg<DelegationStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<DelegationStatus>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for Delegation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Role` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-role.html)
@@ -119,9 +119,9 @@ impl Role {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-role.html#cfn-auditmanager-assessment-role-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `RoleType`: `RoleType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-role.html#cfn-auditmanager-assessment-role-roletype)
-    pub fn role_type(self, value: impl Arg<RoleType>) -> Self { Self(put(self.0, "RoleType", value.into_expr())) }
+    pub fn role_type(self, value: impl Arg<RoleType>) -> Self { Self(put(self.0, "RoleType", value)) }
 }
 impl Done for Role { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scope` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-scope.html)
@@ -130,9 +130,9 @@ impl Scope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccounts`: list of `AWSAccount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-scope.html#cfn-auditmanager-assessment-scope-awsaccounts)
-    pub fn aws_accounts(self, value: impl Arg<Arr<AWSAccount>>) -> Self { Self(put(self.0, "AwsAccounts", value.into_expr())) }
+    pub fn aws_accounts(self, value: impl Arg<Arr<AWSAccount>>) -> Self { Self(put(self.0, "AwsAccounts", value)) }
     /// `AwsServices`: list of `AWSService`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-scope.html#cfn-auditmanager-assessment-scope-awsservices)
-    pub fn aws_services(self, value: impl Arg<Arr<AWSService>>) -> Self { Self(put(self.0, "AwsServices", value.into_expr())) }
+    pub fn aws_services(self, value: impl Arg<Arr<AWSService>>) -> Self { Self(put(self.0, "AwsServices", value)) }
 }
 impl Done for Scope { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -177,15 +177,15 @@ impl CfnAssessmentFrameworkProps {
 }
 impl<R0, R1> CfnAssessmentFrameworkProps<R0, R1> {
     /// `ComplianceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-compliancetype)
-    pub fn compliance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComplianceType", value.into_expr()), Phase) }
+    pub fn compliance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComplianceType", value), Phase) }
     /// `ControlSets`: list of `ControlSet`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-controlsets)
-    pub fn control_sets(self, value: impl Arg<Arr<assessment_framework::ControlSet>>) -> CfnAssessmentFrameworkProps<Set, R1> { CfnAssessmentFrameworkProps(put(self.0, "ControlSets", value.into_expr()), Phase) }
+    pub fn control_sets(self, value: impl Arg<Arr<assessment_framework::ControlSet>>) -> CfnAssessmentFrameworkProps<Set, R1> { CfnAssessmentFrameworkProps(put(self.0, "ControlSets", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAssessmentFrameworkProps<R0, Set> { CfnAssessmentFrameworkProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAssessmentFrameworkProps<R0, Set> { CfnAssessmentFrameworkProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAssessmentFrameworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AuditManager::AssessmentFramework`.
@@ -199,9 +199,9 @@ impl ControlSet {
 }
 impl<R0, R1> ControlSet<R0, R1> {
     /// `Controls`: list of `ControlSetControl`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlset.html#cfn-auditmanager-assessmentframework-controlset-controls)
-    pub fn controls(self, value: impl Arg<Arr<ControlSetControl>>) -> ControlSet<Set, R1> { ControlSet(put(self.0, "Controls", value.into_expr()), Phase) }
+    pub fn controls(self, value: impl Arg<Arr<ControlSetControl>>) -> ControlSet<Set, R1> { ControlSet(put(self.0, "Controls", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlset.html#cfn-auditmanager-assessmentframework-controlset-name)
-    pub fn name(self, value: impl Arg<str>) -> ControlSet<R0, Set> { ControlSet(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ControlSet<R0, Set> { ControlSet(put(self.0, "Name", value), Phase) }
 }
 impl Done for ControlSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ControlSetControl` of `AWS::AuditManager::AssessmentFramework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlsetcontrol.html)
@@ -212,7 +212,7 @@ impl ControlSetControl {
 }
 impl<R0> ControlSetControl<R0> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlsetcontrol.html#cfn-auditmanager-assessmentframework-controlsetcontrol-id)
-    pub fn id(self, value: impl Arg<str>) -> ControlSetControl<Set> { ControlSetControl(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ControlSetControl<Set> { ControlSetControl(put(self.0, "Id", value), Phase) }
 }
 impl Done for ControlSetControl { fn into_props(self) -> Bag { self.0 } }
 }

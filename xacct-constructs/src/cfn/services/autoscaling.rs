@@ -25,81 +25,81 @@ impl CfnAutoScalingGroupProps {
 }
 impl<R0, R1> CfnAutoScalingGroupProps<R0, R1> {
     /// `AutoScalingGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-autoscalinggroupname)
-    pub fn auto_scaling_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
+    pub fn auto_scaling_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingGroupName", value), Phase) }
     /// `AvailabilityZoneDistribution`: `AvailabilityZoneDistribution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-availabilityzonedistribution)
-    pub fn availability_zone_distribution(self, value: impl Arg<auto_scaling_group::AvailabilityZoneDistribution>) -> Self { Self(put(self.0, "AvailabilityZoneDistribution", value.into_expr()), Phase) }
+    pub fn availability_zone_distribution(self, value: impl Arg<auto_scaling_group::AvailabilityZoneDistribution>) -> Self { Self(put(self.0, "AvailabilityZoneDistribution", value), Phase) }
     /// `AvailabilityZoneIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-availabilityzoneids)
-    pub fn availability_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZoneIds", value.into_expr()), Phase) }
+    pub fn availability_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZoneIds", value), Phase) }
     /// `AvailabilityZoneImpairmentPolicy`: `AvailabilityZoneImpairmentPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy)
-    pub fn availability_zone_impairment_policy(self, value: impl Arg<auto_scaling_group::AvailabilityZoneImpairmentPolicy>) -> Self { Self(put(self.0, "AvailabilityZoneImpairmentPolicy", value.into_expr()), Phase) }
+    pub fn availability_zone_impairment_policy(self, value: impl Arg<auto_scaling_group::AvailabilityZoneImpairmentPolicy>) -> Self { Self(put(self.0, "AvailabilityZoneImpairmentPolicy", value), Phase) }
     /// `AvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-availabilityzones)
-    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value), Phase) }
     /// `CapacityRebalance`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-capacityrebalance)
-    pub fn capacity_rebalance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CapacityRebalance", value.into_expr()), Phase) }
+    pub fn capacity_rebalance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CapacityRebalance", value), Phase) }
     /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-capacityreservationspecification)
-    pub fn capacity_reservation_specification(self, value: impl Arg<auto_scaling_group::CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value.into_expr()), Phase) }
+    pub fn capacity_reservation_specification(self, value: impl Arg<auto_scaling_group::CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value), Phase) }
     /// `Context`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-context)
-    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value.into_expr()), Phase) }
+    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value), Phase) }
     /// `Cooldown`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-cooldown)
-    pub fn cooldown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cooldown", value.into_expr()), Phase) }
+    pub fn cooldown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cooldown", value), Phase) }
     /// `DefaultInstanceWarmup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-defaultinstancewarmup)
-    pub fn default_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultInstanceWarmup", value.into_expr()), Phase) }
+    pub fn default_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultInstanceWarmup", value), Phase) }
     /// `DeletionProtection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
+    pub fn deletion_protection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeletionProtection", value), Phase) }
     /// `DesiredCapacity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-desiredcapacity)
-    pub fn desired_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
+    pub fn desired_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredCapacity", value), Phase) }
     /// `DesiredCapacityType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-desiredcapacitytype)
-    pub fn desired_capacity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredCapacityType", value.into_expr()), Phase) }
+    pub fn desired_capacity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredCapacityType", value), Phase) }
     /// `HealthCheckGracePeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-healthcheckgraceperiod)
-    pub fn health_check_grace_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckGracePeriod", value.into_expr()), Phase) }
+    pub fn health_check_grace_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckGracePeriod", value), Phase) }
     /// `HealthCheckType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-healthchecktype)
-    pub fn health_check_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckType", value.into_expr()), Phase) }
+    pub fn health_check_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckType", value), Phase) }
     /// `InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value), Phase) }
     /// `InstanceLifecyclePolicy`: `InstanceLifecyclePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-instancelifecyclepolicy)
-    pub fn instance_lifecycle_policy(self, value: impl Arg<auto_scaling_group::InstanceLifecyclePolicy>) -> Self { Self(put(self.0, "InstanceLifecyclePolicy", value.into_expr()), Phase) }
+    pub fn instance_lifecycle_policy(self, value: impl Arg<auto_scaling_group::InstanceLifecyclePolicy>) -> Self { Self(put(self.0, "InstanceLifecyclePolicy", value), Phase) }
     /// `InstanceMaintenancePolicy`: `InstanceMaintenancePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-instancemaintenancepolicy)
-    pub fn instance_maintenance_policy(self, value: impl Arg<auto_scaling_group::InstanceMaintenancePolicy>) -> Self { Self(put(self.0, "InstanceMaintenancePolicy", value.into_expr()), Phase) }
+    pub fn instance_maintenance_policy(self, value: impl Arg<auto_scaling_group::InstanceMaintenancePolicy>) -> Self { Self(put(self.0, "InstanceMaintenancePolicy", value), Phase) }
     /// `LaunchConfigurationName`: `AutoScalingLaunchConfigurationName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-launchconfigurationname)
-    pub fn launch_configuration_name(self, value: impl Arg<kind::AutoScalingLaunchConfigurationName>) -> Self { Self(put(self.0, "LaunchConfigurationName", value.into_expr()), Phase) }
+    pub fn launch_configuration_name(self, value: impl Arg<kind::AutoScalingLaunchConfigurationName>) -> Self { Self(put(self.0, "LaunchConfigurationName", value), Phase) }
     /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-launchtemplate)
-    pub fn launch_template(self, value: impl Arg<auto_scaling_group::LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
+    pub fn launch_template(self, value: impl Arg<auto_scaling_group::LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value), Phase) }
     /// `LifecycleHookSpecificationList`: list of `LifecycleHookSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecificationlist)
-    pub fn lifecycle_hook_specification_list(self, value: impl Arg<Arr<auto_scaling_group::LifecycleHookSpecification>>) -> Self { Self(put(self.0, "LifecycleHookSpecificationList", value.into_expr()), Phase) }
+    pub fn lifecycle_hook_specification_list(self, value: impl Arg<Arr<auto_scaling_group::LifecycleHookSpecification>>) -> Self { Self(put(self.0, "LifecycleHookSpecificationList", value), Phase) }
     /// `LoadBalancerNames`: list of `ElasticLoadBalancingLoadBalancerName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-loadbalancernames)
-    pub fn load_balancer_names(self, value: impl Arg<Arr<kind::ElasticLoadBalancingLoadBalancerName>>) -> Self { Self(put(self.0, "LoadBalancerNames", value.into_expr()), Phase) }
+    pub fn load_balancer_names(self, value: impl Arg<Arr<kind::ElasticLoadBalancingLoadBalancerName>>) -> Self { Self(put(self.0, "LoadBalancerNames", value), Phase) }
     /// `MaxInstanceLifetime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-maxinstancelifetime)
-    pub fn max_instance_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstanceLifetime", value.into_expr()), Phase) }
+    pub fn max_instance_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstanceLifetime", value), Phase) }
     /// `MaxSize`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-maxsize)
-    pub fn max_size(self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<Set, R1> { CfnAutoScalingGroupProps(put(self.0, "MaxSize", value.into_expr()), Phase) }
+    pub fn max_size(self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<Set, R1> { CfnAutoScalingGroupProps(put(self.0, "MaxSize", value), Phase) }
     /// `MetricsCollection`: list of `MetricsCollection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-metricscollection)
-    pub fn metrics_collection(self, value: impl Arg<Arr<auto_scaling_group::MetricsCollection>>) -> Self { Self(put(self.0, "MetricsCollection", value.into_expr()), Phase) }
+    pub fn metrics_collection(self, value: impl Arg<Arr<auto_scaling_group::MetricsCollection>>) -> Self { Self(put(self.0, "MetricsCollection", value), Phase) }
     /// `MinSize`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-minsize)
-    pub fn min_size(self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<R0, Set> { CfnAutoScalingGroupProps(put(self.0, "MinSize", value.into_expr()), Phase) }
+    pub fn min_size(self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<R0, Set> { CfnAutoScalingGroupProps(put(self.0, "MinSize", value), Phase) }
     /// `MixedInstancesPolicy`: `MixedInstancesPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-mixedinstancespolicy)
-    pub fn mixed_instances_policy(self, value: impl Arg<auto_scaling_group::MixedInstancesPolicy>) -> Self { Self(put(self.0, "MixedInstancesPolicy", value.into_expr()), Phase) }
+    pub fn mixed_instances_policy(self, value: impl Arg<auto_scaling_group::MixedInstancesPolicy>) -> Self { Self(put(self.0, "MixedInstancesPolicy", value), Phase) }
     /// `NewInstancesProtectedFromScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-newinstancesprotectedfromscalein)
-    pub fn new_instances_protected_from_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NewInstancesProtectedFromScaleIn", value.into_expr()), Phase) }
+    pub fn new_instances_protected_from_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NewInstancesProtectedFromScaleIn", value), Phase) }
     /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-notificationconfiguration)
-    pub fn notification_configuration(self, value: impl Arg<auto_scaling_group::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
+    pub fn notification_configuration(self, value: impl Arg<auto_scaling_group::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value), Phase) }
     /// `NotificationConfigurations`: list of `NotificationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-notificationconfigurations)
-    pub fn notification_configurations(self, value: impl Arg<Arr<auto_scaling_group::NotificationConfiguration>>) -> Self { Self(put(self.0, "NotificationConfigurations", value.into_expr()), Phase) }
+    pub fn notification_configurations(self, value: impl Arg<Arr<auto_scaling_group::NotificationConfiguration>>) -> Self { Self(put(self.0, "NotificationConfigurations", value), Phase) }
     /// `PlacementGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-placementgroup)
-    pub fn placement_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementGroup", value.into_expr()), Phase) }
+    pub fn placement_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementGroup", value), Phase) }
     /// `ServiceLinkedRoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-servicelinkedrolearn)
-    pub fn service_linked_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceLinkedRoleARN", value.into_expr()), Phase) }
+    pub fn service_linked_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceLinkedRoleARN", value), Phase) }
     /// `SkipZonalShiftValidation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-skipzonalshiftvalidation)
-    pub fn skip_zonal_shift_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipZonalShiftValidation", value.into_expr()), Phase) }
+    pub fn skip_zonal_shift_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipZonalShiftValidation", value), Phase) }
     /// `Tags`: list of `TagProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<auto_scaling_group::TagProperty>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<auto_scaling_group::TagProperty>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetGroupARNs`: list of `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-targetgrouparns)
-    pub fn target_group_arns(self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2TargetGroupArn>>) -> Self { Self(put(self.0, "TargetGroupARNs", value.into_expr()), Phase) }
+    pub fn target_group_arns(self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2TargetGroupArn>>) -> Self { Self(put(self.0, "TargetGroupARNs", value), Phase) }
     /// `TerminationPolicies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-terminationpolicies)
-    pub fn termination_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TerminationPolicies", value.into_expr()), Phase) }
+    pub fn termination_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TerminationPolicies", value), Phase) }
     /// `TrafficSources`: list of `TrafficSourceIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-trafficsources)
-    pub fn traffic_sources(self, value: impl Arg<Arr<auto_scaling_group::TrafficSourceIdentifier>>) -> Self { Self(put(self.0, "TrafficSources", value.into_expr()), Phase) }
+    pub fn traffic_sources(self, value: impl Arg<Arr<auto_scaling_group::TrafficSourceIdentifier>>) -> Self { Self(put(self.0, "TrafficSources", value), Phase) }
     /// `VPCZoneIdentifier`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-vpczoneidentifier)
-    pub fn vpc_zone_identifier(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "VPCZoneIdentifier", value.into_expr()), Phase) }
+    pub fn vpc_zone_identifier(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "VPCZoneIdentifier", value), Phase) }
 }
 impl Done for CfnAutoScalingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScaling::AutoScalingGroup`.
@@ -111,9 +111,9 @@ impl AcceleratorCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratorcountrequest.html#cfn-autoscaling-autoscalinggroup-acceleratorcountrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratorcountrequest.html#cfn-autoscaling-autoscalinggroup-acceleratorcountrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for AcceleratorCountRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorTotalMemoryMiBRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest.html)
@@ -122,9 +122,9 @@ impl AcceleratorTotalMemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest.html#cfn-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest.html#cfn-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for AcceleratorTotalMemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailabilityZoneDistribution` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzonedistribution.html)
@@ -133,7 +133,7 @@ impl AvailabilityZoneDistribution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityDistributionStrategy`: `CapacityDistributionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzonedistribution.html#cfn-autoscaling-autoscalinggroup-availabilityzonedistribution-capacitydistributionstrategy)
-    pub fn capacity_distribution_strategy(self, value: impl Arg<CapacityDistributionStrategy>) -> Self { Self(put(self.0, "CapacityDistributionStrategy", value.into_expr())) }
+    pub fn capacity_distribution_strategy(self, value: impl Arg<CapacityDistributionStrategy>) -> Self { Self(put(self.0, "CapacityDistributionStrategy", value)) }
 }
 impl Done for AvailabilityZoneDistribution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailabilityZoneImpairmentPolicy` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy.html)
@@ -144,9 +144,9 @@ impl AvailabilityZoneImpairmentPolicy {
 }
 impl<R0, R1> AvailabilityZoneImpairmentPolicy<R0, R1> {
     /// `ImpairedZoneHealthCheckBehavior`: `ImpairedZoneHealthCheckBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy.html#cfn-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy-impairedzonehealthcheckbehavior)
-    pub fn impaired_zone_health_check_behavior(self, value: impl Arg<ImpairedZoneHealthCheckBehavior>) -> AvailabilityZoneImpairmentPolicy<Set, R1> { AvailabilityZoneImpairmentPolicy(put(self.0, "ImpairedZoneHealthCheckBehavior", value.into_expr()), Phase) }
+    pub fn impaired_zone_health_check_behavior(self, value: impl Arg<ImpairedZoneHealthCheckBehavior>) -> AvailabilityZoneImpairmentPolicy<Set, R1> { AvailabilityZoneImpairmentPolicy(put(self.0, "ImpairedZoneHealthCheckBehavior", value), Phase) }
     /// `ZonalShiftEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy.html#cfn-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy-zonalshiftenabled)
-    pub fn zonal_shift_enabled(self, value: impl Arg<bool>) -> AvailabilityZoneImpairmentPolicy<R0, Set> { AvailabilityZoneImpairmentPolicy(put(self.0, "ZonalShiftEnabled", value.into_expr()), Phase) }
+    pub fn zonal_shift_enabled(self, value: impl Arg<bool>) -> AvailabilityZoneImpairmentPolicy<R0, Set> { AvailabilityZoneImpairmentPolicy(put(self.0, "ZonalShiftEnabled", value), Phase) }
 }
 impl Done for AvailabilityZoneImpairmentPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BaselineEbsBandwidthMbpsRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest.html)
@@ -155,9 +155,9 @@ impl BaselineEbsBandwidthMbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest.html#cfn-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest.html#cfn-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for BaselineEbsBandwidthMbpsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BaselinePerformanceFactorsRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineperformancefactorsrequest.html)
@@ -166,7 +166,7 @@ impl BaselinePerformanceFactorsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cpu`: `CpuPerformanceFactorRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineperformancefactorsrequest.html#cfn-autoscaling-autoscalinggroup-baselineperformancefactorsrequest-cpu)
-    pub fn cpu(self, value: impl Arg<CpuPerformanceFactorRequest>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    pub fn cpu(self, value: impl Arg<CpuPerformanceFactorRequest>) -> Self { Self(put(self.0, "Cpu", value)) }
 }
 impl Done for BaselinePerformanceFactorsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationSpecification` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationspecification.html)
@@ -177,9 +177,9 @@ impl CapacityReservationSpecification {
 }
 impl<R0> CapacityReservationSpecification<R0> {
     /// `CapacityReservationPreference`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationspecification.html#cfn-autoscaling-autoscalinggroup-capacityreservationspecification-capacityreservationpreference)
-    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> CapacityReservationSpecification<Set> { CapacityReservationSpecification(put(self.0, "CapacityReservationPreference", value.into_expr()), Phase) }
+    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> CapacityReservationSpecification<Set> { CapacityReservationSpecification(put(self.0, "CapacityReservationPreference", value), Phase) }
     /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationspecification.html#cfn-autoscaling-autoscalinggroup-capacityreservationspecification-capacityreservationtarget)
-    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value.into_expr()), Phase) }
+    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value), Phase) }
 }
 impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationTarget` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationtarget.html)
@@ -188,9 +188,9 @@ impl CapacityReservationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationtarget.html#cfn-autoscaling-autoscalinggroup-capacityreservationtarget-capacityreservationids)
-    pub fn capacity_reservation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityReservationIds", value.into_expr())) }
+    pub fn capacity_reservation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityReservationIds", value)) }
     /// `CapacityReservationResourceGroupArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationtarget.html#cfn-autoscaling-autoscalinggroup-capacityreservationtarget-capacityreservationresourcegrouparns)
-    pub fn capacity_reservation_resource_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArns", value.into_expr())) }
+    pub fn capacity_reservation_resource_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArns", value)) }
 }
 impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CpuPerformanceFactorRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-cpuperformancefactorrequest.html)
@@ -199,7 +199,7 @@ impl CpuPerformanceFactorRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `References`: list of `PerformanceFactorReferenceRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-cpuperformancefactorrequest.html#cfn-autoscaling-autoscalinggroup-cpuperformancefactorrequest-references)
-    pub fn references(self, value: impl Arg<Arr<PerformanceFactorReferenceRequest>>) -> Self { Self(put(self.0, "References", value.into_expr())) }
+    pub fn references(self, value: impl Arg<Arr<PerformanceFactorReferenceRequest>>) -> Self { Self(put(self.0, "References", value)) }
 }
 impl Done for CpuPerformanceFactorRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DistributionSegment` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-distributionsegment.html)
@@ -210,7 +210,7 @@ impl DistributionSegment {
 }
 impl<R0> DistributionSegment<R0> {
     /// `TargetCapacityTypes`: list of `TargetCapacityTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-distributionsegment.html#cfn-autoscaling-autoscalinggroup-distributionsegment-targetcapacitytypes)
-    pub fn target_capacity_types(self, value: impl Arg<Arr<TargetCapacityTypes>>) -> DistributionSegment<Set> { DistributionSegment(put(self.0, "TargetCapacityTypes", value.into_expr()), Phase) }
+    pub fn target_capacity_types(self, value: impl Arg<Arr<TargetCapacityTypes>>) -> DistributionSegment<Set> { DistributionSegment(put(self.0, "TargetCapacityTypes", value), Phase) }
 }
 impl Done for DistributionSegment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceLifecyclePolicy` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancelifecyclepolicy.html)
@@ -219,7 +219,7 @@ impl InstanceLifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetentionTriggers`: `RetentionTriggers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancelifecyclepolicy.html#cfn-autoscaling-autoscalinggroup-instancelifecyclepolicy-retentiontriggers)
-    pub fn retention_triggers(self, value: impl Arg<RetentionTriggers>) -> Self { Self(put(self.0, "RetentionTriggers", value.into_expr())) }
+    pub fn retention_triggers(self, value: impl Arg<RetentionTriggers>) -> Self { Self(put(self.0, "RetentionTriggers", value)) }
 }
 impl Done for InstanceLifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceMaintenancePolicy` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancemaintenancepolicy.html)
@@ -228,9 +228,9 @@ impl InstanceMaintenancePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxHealthyPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancemaintenancepolicy.html#cfn-autoscaling-autoscalinggroup-instancemaintenancepolicy-maxhealthypercentage)
-    pub fn max_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxHealthyPercentage", value.into_expr())) }
+    pub fn max_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxHealthyPercentage", value)) }
     /// `MinHealthyPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancemaintenancepolicy.html#cfn-autoscaling-autoscalinggroup-instancemaintenancepolicy-minhealthypercentage)
-    pub fn min_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinHealthyPercentage", value.into_expr())) }
+    pub fn min_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinHealthyPercentage", value)) }
 }
 impl Done for InstanceMaintenancePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirements` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html)
@@ -241,55 +241,55 @@ impl InstanceRequirements {
 }
 impl<R0, R1> InstanceRequirements<R0, R1> {
     /// `AcceleratorCount`: `AcceleratorCountRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratorcount)
-    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRequest>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
+    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRequest>) -> Self { Self(put(self.0, "AcceleratorCount", value), Phase) }
     /// `AcceleratorManufacturers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratormanufacturers)
-    pub fn accelerator_manufacturers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorManufacturers", value.into_expr()), Phase) }
+    pub fn accelerator_manufacturers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorManufacturers", value), Phase) }
     /// `AcceleratorNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratornames)
-    pub fn accelerator_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorNames", value.into_expr()), Phase) }
+    pub fn accelerator_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorNames", value), Phase) }
     /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratortotalmemorymib)
-    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
+    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value), Phase) }
     /// `AcceleratorTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratortypes)
-    pub fn accelerator_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
+    pub fn accelerator_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorTypes", value), Phase) }
     /// `AllowedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-allowedinstancetypes)
-    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value), Phase) }
     /// `BareMetal`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-baremetal)
-    pub fn bare_metal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BareMetal", value.into_expr()), Phase) }
+    pub fn bare_metal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BareMetal", value), Phase) }
     /// `BaselineEbsBandwidthMbps`: `BaselineEbsBandwidthMbpsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-baselineebsbandwidthmbps)
-    pub fn baseline_ebs_bandwidth_mbps(self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { Self(put(self.0, "BaselineEbsBandwidthMbps", value.into_expr()), Phase) }
+    pub fn baseline_ebs_bandwidth_mbps(self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { Self(put(self.0, "BaselineEbsBandwidthMbps", value), Phase) }
     /// `BaselinePerformanceFactors`: `BaselinePerformanceFactorsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-baselineperformancefactors)
-    pub fn baseline_performance_factors(self, value: impl Arg<BaselinePerformanceFactorsRequest>) -> Self { Self(put(self.0, "BaselinePerformanceFactors", value.into_expr()), Phase) }
+    pub fn baseline_performance_factors(self, value: impl Arg<BaselinePerformanceFactorsRequest>) -> Self { Self(put(self.0, "BaselinePerformanceFactors", value), Phase) }
     /// `BurstablePerformance`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-burstableperformance)
-    pub fn burstable_performance(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BurstablePerformance", value.into_expr()), Phase) }
+    pub fn burstable_performance(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BurstablePerformance", value), Phase) }
     /// `CpuManufacturers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-cpumanufacturers)
-    pub fn cpu_manufacturers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CpuManufacturers", value.into_expr()), Phase) }
+    pub fn cpu_manufacturers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CpuManufacturers", value), Phase) }
     /// `ExcludedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-excludedinstancetypes)
-    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
+    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value), Phase) }
     /// `InstanceGenerations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-instancegenerations)
-    pub fn instance_generations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceGenerations", value.into_expr()), Phase) }
+    pub fn instance_generations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceGenerations", value), Phase) }
     /// `LocalStorage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-localstorage)
-    pub fn local_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalStorage", value.into_expr()), Phase) }
+    pub fn local_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalStorage", value), Phase) }
     /// `LocalStorageTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-localstoragetypes)
-    pub fn local_storage_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocalStorageTypes", value.into_expr()), Phase) }
+    pub fn local_storage_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocalStorageTypes", value), Phase) }
     /// `MaxSpotPriceAsPercentageOfOptimalOnDemandPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-maxspotpriceaspercentageofoptimalondemandprice)
-    pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value.into_expr()), Phase) }
+    pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value), Phase) }
     /// `MemoryGiBPerVCpu`: `MemoryGiBPerVCpuRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-memorygibpervcpu)
-    pub fn memory_gi_b_per_v_cpu(self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { Self(put(self.0, "MemoryGiBPerVCpu", value.into_expr()), Phase) }
+    pub fn memory_gi_b_per_v_cpu(self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { Self(put(self.0, "MemoryGiBPerVCpu", value), Phase) }
     /// `MemoryMiB`: `MemoryMiBRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-memorymib)
-    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirements<Set, R1> { InstanceRequirements(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
+    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirements<Set, R1> { InstanceRequirements(put(self.0, "MemoryMiB", value), Phase) }
     /// `NetworkBandwidthGbps`: `NetworkBandwidthGbpsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-networkbandwidthgbps)
-    pub fn network_bandwidth_gbps(self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { Self(put(self.0, "NetworkBandwidthGbps", value.into_expr()), Phase) }
+    pub fn network_bandwidth_gbps(self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { Self(put(self.0, "NetworkBandwidthGbps", value), Phase) }
     /// `NetworkInterfaceCount`: `NetworkInterfaceCountRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-networkinterfacecount)
-    pub fn network_interface_count(self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { Self(put(self.0, "NetworkInterfaceCount", value.into_expr()), Phase) }
+    pub fn network_interface_count(self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { Self(put(self.0, "NetworkInterfaceCount", value), Phase) }
     /// `OnDemandMaxPricePercentageOverLowestPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-ondemandmaxpricepercentageoverlowestprice)
-    pub fn on_demand_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
+    pub fn on_demand_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandMaxPricePercentageOverLowestPrice", value), Phase) }
     /// `RequireHibernateSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-requirehibernatesupport)
-    pub fn require_hibernate_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireHibernateSupport", value.into_expr()), Phase) }
+    pub fn require_hibernate_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireHibernateSupport", value), Phase) }
     /// `SpotMaxPricePercentageOverLowestPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-spotmaxpricepercentageoverlowestprice)
-    pub fn spot_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
+    pub fn spot_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotMaxPricePercentageOverLowestPrice", value), Phase) }
     /// `TotalLocalStorageGB`: `TotalLocalStorageGBRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-totallocalstoragegb)
-    pub fn total_local_storage_gb(self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { Self(put(self.0, "TotalLocalStorageGB", value.into_expr()), Phase) }
+    pub fn total_local_storage_gb(self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { Self(put(self.0, "TotalLocalStorageGB", value), Phase) }
     /// `VCpuCount`: `VCpuCountRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-vcpucount)
-    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRequest>) -> InstanceRequirements<R0, Set> { InstanceRequirements(put(self.0, "VCpuCount", value.into_expr()), Phase) }
+    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRequest>) -> InstanceRequirements<R0, Set> { InstanceRequirements(put(self.0, "VCpuCount", value), Phase) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstancesDistribution` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html)
@@ -298,19 +298,19 @@ impl InstancesDistribution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DistributionSegments`: list of `DistributionSegment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-distributionsegments)
-    pub fn distribution_segments(self, value: impl Arg<Arr<DistributionSegment>>) -> Self { Self(put(self.0, "DistributionSegments", value.into_expr())) }
+    pub fn distribution_segments(self, value: impl Arg<Arr<DistributionSegment>>) -> Self { Self(put(self.0, "DistributionSegments", value)) }
     /// `OnDemandAllocationStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-ondemandallocationstrategy)
-    pub fn on_demand_allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnDemandAllocationStrategy", value.into_expr())) }
+    pub fn on_demand_allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnDemandAllocationStrategy", value)) }
     /// `OnDemandBaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-ondemandbasecapacity)
-    pub fn on_demand_base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandBaseCapacity", value.into_expr())) }
+    pub fn on_demand_base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandBaseCapacity", value)) }
     /// `OnDemandPercentageAboveBaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-ondemandpercentageabovebasecapacity)
-    pub fn on_demand_percentage_above_base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandPercentageAboveBaseCapacity", value.into_expr())) }
+    pub fn on_demand_percentage_above_base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandPercentageAboveBaseCapacity", value)) }
     /// `SpotAllocationStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-spotallocationstrategy)
-    pub fn spot_allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotAllocationStrategy", value.into_expr())) }
+    pub fn spot_allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotAllocationStrategy", value)) }
     /// `SpotInstancePools`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-spotinstancepools)
-    pub fn spot_instance_pools(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotInstancePools", value.into_expr())) }
+    pub fn spot_instance_pools(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotInstancePools", value)) }
     /// `SpotMaxPrice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-spotmaxprice)
-    pub fn spot_max_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotMaxPrice", value.into_expr())) }
+    pub fn spot_max_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotMaxPrice", value)) }
 }
 impl Done for InstancesDistribution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplate` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplate.html)
@@ -321,9 +321,9 @@ impl LaunchTemplate {
 }
 impl<R0> LaunchTemplate<R0> {
     /// `LaunchTemplateSpecification`: `LaunchTemplateSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplate.html#cfn-autoscaling-autoscalinggroup-launchtemplate-launchtemplatespecification)
-    pub fn launch_template_specification(self, value: impl Arg<LaunchTemplateSpecification>) -> LaunchTemplate<Set> { LaunchTemplate(put(self.0, "LaunchTemplateSpecification", value.into_expr()), Phase) }
+    pub fn launch_template_specification(self, value: impl Arg<LaunchTemplateSpecification>) -> LaunchTemplate<Set> { LaunchTemplate(put(self.0, "LaunchTemplateSpecification", value), Phase) }
     /// `Overrides`: list of `LaunchTemplateOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplate.html#cfn-autoscaling-autoscalinggroup-launchtemplate-overrides)
-    pub fn overrides(self, value: impl Arg<Arr<LaunchTemplateOverrides>>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
+    pub fn overrides(self, value: impl Arg<Arr<LaunchTemplateOverrides>>) -> Self { Self(put(self.0, "Overrides", value), Phase) }
 }
 impl Done for LaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateOverrides` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html)
@@ -332,15 +332,15 @@ impl LaunchTemplateOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-imageid)
-    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value)) }
     /// `InstanceRequirements`: `InstanceRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-instancerequirements)
-    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr())) }
+    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value)) }
     /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value)) }
     /// `LaunchTemplateSpecification`: `LaunchTemplateSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-launchtemplatespecification)
-    pub fn launch_template_specification(self, value: impl Arg<LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplateSpecification", value.into_expr())) }
+    pub fn launch_template_specification(self, value: impl Arg<LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplateSpecification", value)) }
     /// `WeightedCapacity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-weightedcapacity)
-    pub fn weighted_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr())) }
+    pub fn weighted_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeightedCapacity", value)) }
 }
 impl Done for LaunchTemplateOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateSpecification` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplatespecification.html)
@@ -351,11 +351,11 @@ impl LaunchTemplateSpecification {
 }
 impl<R0> LaunchTemplateSpecification<R0> {
     /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplatespecification.html#cfn-autoscaling-autoscalinggroup-launchtemplatespecification-launchtemplateid)
-    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr()), Phase) }
+    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value), Phase) }
     /// `LaunchTemplateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplatespecification.html#cfn-autoscaling-autoscalinggroup-launchtemplatespecification-launchtemplatename)
-    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr()), Phase) }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value), Phase) }
     /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplatespecification.html#cfn-autoscaling-autoscalinggroup-launchtemplatespecification-version)
-    pub fn version(self, value: impl Arg<str>) -> LaunchTemplateSpecification<Set> { LaunchTemplateSpecification(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> LaunchTemplateSpecification<Set> { LaunchTemplateSpecification(put(self.0, "Version", value), Phase) }
 }
 impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleHookSpecification` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html)
@@ -366,19 +366,19 @@ impl LifecycleHookSpecification {
 }
 impl<R0, R1> LifecycleHookSpecification<R0, R1> {
     /// `DefaultResult`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-defaultresult)
-    pub fn default_result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultResult", value.into_expr()), Phase) }
+    pub fn default_result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultResult", value), Phase) }
     /// `HeartbeatTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-heartbeattimeout)
-    pub fn heartbeat_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatTimeout", value.into_expr()), Phase) }
+    pub fn heartbeat_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatTimeout", value), Phase) }
     /// `LifecycleHookName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-lifecyclehookname)
-    pub fn lifecycle_hook_name(self, value: impl Arg<str>) -> LifecycleHookSpecification<Set, R1> { LifecycleHookSpecification(put(self.0, "LifecycleHookName", value.into_expr()), Phase) }
+    pub fn lifecycle_hook_name(self, value: impl Arg<str>) -> LifecycleHookSpecification<Set, R1> { LifecycleHookSpecification(put(self.0, "LifecycleHookName", value), Phase) }
     /// `LifecycleTransition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-lifecycletransition)
-    pub fn lifecycle_transition(self, value: impl Arg<str>) -> LifecycleHookSpecification<R0, Set> { LifecycleHookSpecification(put(self.0, "LifecycleTransition", value.into_expr()), Phase) }
+    pub fn lifecycle_transition(self, value: impl Arg<str>) -> LifecycleHookSpecification<R0, Set> { LifecycleHookSpecification(put(self.0, "LifecycleTransition", value), Phase) }
     /// `NotificationMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-notificationmetadata)
-    pub fn notification_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationMetadata", value.into_expr()), Phase) }
+    pub fn notification_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationMetadata", value), Phase) }
     /// `NotificationTargetARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-notificationtargetarn)
-    pub fn notification_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTargetARN", value.into_expr()), Phase) }
+    pub fn notification_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTargetARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for LifecycleHookSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryGiBPerVCpuRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorygibpervcpurequest.html)
@@ -387,9 +387,9 @@ impl MemoryGiBPerVCpuRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorygibpervcpurequest.html#cfn-autoscaling-autoscalinggroup-memorygibpervcpurequest-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorygibpervcpurequest.html#cfn-autoscaling-autoscalinggroup-memorygibpervcpurequest-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for MemoryGiBPerVCpuRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryMiBRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorymibrequest.html)
@@ -398,9 +398,9 @@ impl MemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorymibrequest.html#cfn-autoscaling-autoscalinggroup-memorymibrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorymibrequest.html#cfn-autoscaling-autoscalinggroup-memorymibrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for MemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsCollection` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-metricscollection.html)
@@ -411,9 +411,9 @@ impl MetricsCollection {
 }
 impl<R0> MetricsCollection<R0> {
     /// `Granularity`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-metricscollection.html#cfn-autoscaling-autoscalinggroup-metricscollection-granularity)
-    pub fn granularity(self, value: impl Arg<str>) -> MetricsCollection<Set> { MetricsCollection(put(self.0, "Granularity", value.into_expr()), Phase) }
+    pub fn granularity(self, value: impl Arg<str>) -> MetricsCollection<Set> { MetricsCollection(put(self.0, "Granularity", value), Phase) }
     /// `Metrics`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-metricscollection.html#cfn-autoscaling-autoscalinggroup-metricscollection-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
+    pub fn metrics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Metrics", value), Phase) }
 }
 impl Done for MetricsCollection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MixedInstancesPolicy` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-mixedinstancespolicy.html)
@@ -424,9 +424,9 @@ impl MixedInstancesPolicy {
 }
 impl<R0> MixedInstancesPolicy<R0> {
     /// `InstancesDistribution`: `InstancesDistribution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-mixedinstancespolicy.html#cfn-autoscaling-autoscalinggroup-mixedinstancespolicy-instancesdistribution)
-    pub fn instances_distribution(self, value: impl Arg<InstancesDistribution>) -> Self { Self(put(self.0, "InstancesDistribution", value.into_expr()), Phase) }
+    pub fn instances_distribution(self, value: impl Arg<InstancesDistribution>) -> Self { Self(put(self.0, "InstancesDistribution", value), Phase) }
     /// `LaunchTemplate`: `LaunchTemplate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-mixedinstancespolicy.html#cfn-autoscaling-autoscalinggroup-mixedinstancespolicy-launchtemplate)
-    pub fn launch_template(self, value: impl Arg<LaunchTemplate>) -> MixedInstancesPolicy<Set> { MixedInstancesPolicy(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
+    pub fn launch_template(self, value: impl Arg<LaunchTemplate>) -> MixedInstancesPolicy<Set> { MixedInstancesPolicy(put(self.0, "LaunchTemplate", value), Phase) }
 }
 impl Done for MixedInstancesPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkBandwidthGbpsRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest.html)
@@ -435,9 +435,9 @@ impl NetworkBandwidthGbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest.html#cfn-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest.html#cfn-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for NetworkBandwidthGbpsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterfaceCountRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkinterfacecountrequest.html)
@@ -446,9 +446,9 @@ impl NetworkInterfaceCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkinterfacecountrequest.html#cfn-autoscaling-autoscalinggroup-networkinterfacecountrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkinterfacecountrequest.html#cfn-autoscaling-autoscalinggroup-networkinterfacecountrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for NetworkInterfaceCountRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfiguration` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-notificationconfiguration.html)
@@ -459,9 +459,9 @@ impl NotificationConfiguration {
 }
 impl<R0> NotificationConfiguration<R0> {
     /// `NotificationTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-notificationconfiguration.html#cfn-autoscaling-autoscalinggroup-notificationconfiguration-notificationtypes)
-    pub fn notification_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationTypes", value.into_expr()), Phase) }
+    pub fn notification_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationTypes", value), Phase) }
     /// `TopicARN`: `TopicARNChoice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-notificationconfiguration.html#cfn-autoscaling-autoscalinggroup-notificationconfiguration-topicarn)
-    pub fn topic_arn(self, value: impl Arg<TopicARNChoice>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "TopicARN", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<TopicARNChoice>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "TopicARN", value), Phase) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PerformanceFactorReferenceRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-performancefactorreferencerequest.html)
@@ -470,7 +470,7 @@ impl PerformanceFactorReferenceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceFamily`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-performancefactorreferencerequest.html#cfn-autoscaling-autoscalinggroup-performancefactorreferencerequest-instancefamily)
-    pub fn instance_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceFamily", value.into_expr())) }
+    pub fn instance_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceFamily", value)) }
 }
 impl Done for PerformanceFactorReferenceRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionTriggers` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-retentiontriggers.html)
@@ -479,7 +479,7 @@ impl RetentionTriggers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TerminateHookAbandon`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-retentiontriggers.html#cfn-autoscaling-autoscalinggroup-retentiontriggers-terminatehookabandon)
-    pub fn terminate_hook_abandon(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TerminateHookAbandon", value.into_expr())) }
+    pub fn terminate_hook_abandon(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TerminateHookAbandon", value)) }
 }
 impl Done for RetentionTriggers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagProperty` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-tagproperty.html)
@@ -490,11 +490,11 @@ impl TagProperty {
 }
 impl<R0, R1, R2> TagProperty<R0, R1, R2> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-tagproperty.html#cfn-autoscaling-autoscalinggroup-tagproperty-key)
-    pub fn key(self, value: impl Arg<str>) -> TagProperty<Set, R1, R2> { TagProperty(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagProperty<Set, R1, R2> { TagProperty(put(self.0, "Key", value), Phase) }
     /// `PropagateAtLaunch`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-tagproperty.html#cfn-autoscaling-autoscalinggroup-tagproperty-propagateatlaunch)
-    pub fn propagate_at_launch(self, value: impl Arg<bool>) -> TagProperty<R0, Set, R2> { TagProperty(put(self.0, "PropagateAtLaunch", value.into_expr()), Phase) }
+    pub fn propagate_at_launch(self, value: impl Arg<bool>) -> TagProperty<R0, Set, R2> { TagProperty(put(self.0, "PropagateAtLaunch", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-tagproperty.html#cfn-autoscaling-autoscalinggroup-tagproperty-value)
-    pub fn value(self, value: impl Arg<str>) -> TagProperty<R0, R1, Set> { TagProperty(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagProperty<R0, R1, Set> { TagProperty(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TotalLocalStorageGBRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-totallocalstoragegbrequest.html)
@@ -503,9 +503,9 @@ impl TotalLocalStorageGBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-totallocalstoragegbrequest.html#cfn-autoscaling-autoscalinggroup-totallocalstoragegbrequest-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-totallocalstoragegbrequest.html#cfn-autoscaling-autoscalinggroup-totallocalstoragegbrequest-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for TotalLocalStorageGBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficSourceIdentifier` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-trafficsourceidentifier.html)
@@ -516,9 +516,9 @@ impl TrafficSourceIdentifier {
 }
 impl<R0, R1> TrafficSourceIdentifier<R0, R1> {
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-trafficsourceidentifier.html#cfn-autoscaling-autoscalinggroup-trafficsourceidentifier-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> TrafficSourceIdentifier<Set, R1> { TrafficSourceIdentifier(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> TrafficSourceIdentifier<Set, R1> { TrafficSourceIdentifier(put(self.0, "Identifier", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-trafficsourceidentifier.html#cfn-autoscaling-autoscalinggroup-trafficsourceidentifier-type)
-    pub fn type_(self, value: impl Arg<str>) -> TrafficSourceIdentifier<R0, Set> { TrafficSourceIdentifier(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> TrafficSourceIdentifier<R0, Set> { TrafficSourceIdentifier(put(self.0, "Type", value), Phase) }
 }
 impl Done for TrafficSourceIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VCpuCountRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-vcpucountrequest.html)
@@ -527,9 +527,9 @@ impl VCpuCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-vcpucountrequest.html#cfn-autoscaling-autoscalinggroup-vcpucountrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-vcpucountrequest.html#cfn-autoscaling-autoscalinggroup-vcpucountrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for VCpuCountRequest { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CapacityDistributionStrategy` allows.
@@ -567,43 +567,43 @@ impl CfnLaunchConfigurationProps {
 }
 impl<R0, R1> CfnLaunchConfigurationProps<R0, R1> {
     /// `AssociatePublicIpAddress`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-associatepublicipaddress)
-    pub fn associate_public_ip_address(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociatePublicIpAddress", value.into_expr()), Phase) }
+    pub fn associate_public_ip_address(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociatePublicIpAddress", value), Phase) }
     /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-blockdevicemappings)
-    pub fn block_device_mappings(self, value: impl Arg<Arr<launch_configuration::BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<launch_configuration::BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value), Phase) }
     /// `ClassicLinkVPCId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-classiclinkvpcid)
-    pub fn classic_link_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClassicLinkVPCId", value.into_expr()), Phase) }
+    pub fn classic_link_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClassicLinkVPCId", value), Phase) }
     /// `ClassicLinkVPCSecurityGroups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-classiclinkvpcsecuritygroups)
-    pub fn classic_link_vpc_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClassicLinkVPCSecurityGroups", value.into_expr()), Phase) }
+    pub fn classic_link_vpc_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClassicLinkVPCSecurityGroups", value), Phase) }
     /// `EbsOptimized`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-ebsoptimized)
-    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr()), Phase) }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value), Phase) }
     /// `IamInstanceProfile`: `IamInstanceProfileName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-iaminstanceprofile)
-    pub fn iam_instance_profile(self, value: impl Arg<kind::IamInstanceProfileName>) -> Self { Self(put(self.0, "IamInstanceProfile", value.into_expr()), Phase) }
+    pub fn iam_instance_profile(self, value: impl Arg<kind::IamInstanceProfileName>) -> Self { Self(put(self.0, "IamInstanceProfile", value), Phase) }
     /// `ImageId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-imageid)
-    pub fn image_id(self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<Set, R1> { CfnLaunchConfigurationProps(put(self.0, "ImageId", value.into_expr()), Phase) }
+    pub fn image_id(self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<Set, R1> { CfnLaunchConfigurationProps(put(self.0, "ImageId", value), Phase) }
     /// `InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value), Phase) }
     /// `InstanceMonitoring`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-instancemonitoring)
-    pub fn instance_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMonitoring", value.into_expr()), Phase) }
+    pub fn instance_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMonitoring", value), Phase) }
     /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<R0, Set> { CfnLaunchConfigurationProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<R0, Set> { CfnLaunchConfigurationProps(put(self.0, "InstanceType", value), Phase) }
     /// `KernelId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-kernelid)
-    pub fn kernel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KernelId", value.into_expr()), Phase) }
+    pub fn kernel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KernelId", value), Phase) }
     /// `KeyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-keyname)
-    pub fn key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyName", value.into_expr()), Phase) }
+    pub fn key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyName", value), Phase) }
     /// `LaunchConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-launchconfigurationname)
-    pub fn launch_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchConfigurationName", value.into_expr()), Phase) }
+    pub fn launch_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchConfigurationName", value), Phase) }
     /// `MetadataOptions`: `MetadataOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-metadataoptions)
-    pub fn metadata_options(self, value: impl Arg<launch_configuration::MetadataOptions>) -> Self { Self(put(self.0, "MetadataOptions", value.into_expr()), Phase) }
+    pub fn metadata_options(self, value: impl Arg<launch_configuration::MetadataOptions>) -> Self { Self(put(self.0, "MetadataOptions", value), Phase) }
     /// `PlacementTenancy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-placementtenancy)
-    pub fn placement_tenancy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementTenancy", value.into_expr()), Phase) }
+    pub fn placement_tenancy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementTenancy", value), Phase) }
     /// `RamDiskId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-ramdiskid)
-    pub fn ram_disk_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RamDiskId", value.into_expr()), Phase) }
+    pub fn ram_disk_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RamDiskId", value), Phase) }
     /// `SecurityGroups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `SpotPrice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-spotprice)
-    pub fn spot_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotPrice", value.into_expr()), Phase) }
+    pub fn spot_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotPrice", value), Phase) }
     /// `UserData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-userdata)
-    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value.into_expr()), Phase) }
+    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value), Phase) }
 }
 impl Done for CfnLaunchConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScaling::LaunchConfiguration`.
@@ -615,19 +615,19 @@ impl BlockDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteOnTermination`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-deleteontermination)
-    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
+    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value)) }
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value)) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value)) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value)) }
     /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
     /// `VolumeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for BlockDevice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockDeviceMapping` of `AWS::AutoScaling::LaunchConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html)
@@ -638,13 +638,13 @@ impl BlockDeviceMapping {
 }
 impl<R0> BlockDeviceMapping<R0> {
     /// `DeviceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html#cfn-autoscaling-launchconfiguration-blockdevicemapping-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> BlockDeviceMapping<Set> { BlockDeviceMapping(put(self.0, "DeviceName", value.into_expr()), Phase) }
+    pub fn device_name(self, value: impl Arg<str>) -> BlockDeviceMapping<Set> { BlockDeviceMapping(put(self.0, "DeviceName", value), Phase) }
     /// `Ebs`: `BlockDevice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html#cfn-autoscaling-launchconfiguration-blockdevicemapping-ebs)
-    pub fn ebs(self, value: impl Arg<BlockDevice>) -> Self { Self(put(self.0, "Ebs", value.into_expr()), Phase) }
+    pub fn ebs(self, value: impl Arg<BlockDevice>) -> Self { Self(put(self.0, "Ebs", value), Phase) }
     /// `NoDevice`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html#cfn-autoscaling-launchconfiguration-blockdevicemapping-nodevice)
-    pub fn no_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoDevice", value.into_expr()), Phase) }
+    pub fn no_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoDevice", value), Phase) }
     /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html#cfn-autoscaling-launchconfiguration-blockdevicemapping-virtualname)
-    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr()), Phase) }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value), Phase) }
 }
 impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataOptions` of `AWS::AutoScaling::LaunchConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-metadataoptions.html)
@@ -653,11 +653,11 @@ impl MetadataOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpEndpoint`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-metadataoptions.html#cfn-autoscaling-launchconfiguration-metadataoptions-httpendpoint)
-    pub fn http_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpEndpoint", value.into_expr())) }
+    pub fn http_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpEndpoint", value)) }
     /// `HttpPutResponseHopLimit`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-metadataoptions.html#cfn-autoscaling-launchconfiguration-metadataoptions-httpputresponsehoplimit)
-    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value.into_expr())) }
+    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value)) }
     /// `HttpTokens`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-metadataoptions.html#cfn-autoscaling-launchconfiguration-metadataoptions-httptokens)
-    pub fn http_tokens(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTokens", value.into_expr())) }
+    pub fn http_tokens(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTokens", value)) }
 }
 impl Done for MetadataOptions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -680,21 +680,21 @@ impl CfnLifecycleHookProps {
 }
 impl<R0, R1> CfnLifecycleHookProps<R0, R1> {
     /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-autoscalinggroupname)
-    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnLifecycleHookProps<Set, R1> { CfnLifecycleHookProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
+    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnLifecycleHookProps<Set, R1> { CfnLifecycleHookProps(put(self.0, "AutoScalingGroupName", value), Phase) }
     /// `DefaultResult`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-defaultresult)
-    pub fn default_result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultResult", value.into_expr()), Phase) }
+    pub fn default_result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultResult", value), Phase) }
     /// `HeartbeatTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-heartbeattimeout)
-    pub fn heartbeat_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatTimeout", value.into_expr()), Phase) }
+    pub fn heartbeat_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatTimeout", value), Phase) }
     /// `LifecycleHookName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-lifecyclehookname)
-    pub fn lifecycle_hook_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleHookName", value.into_expr()), Phase) }
+    pub fn lifecycle_hook_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleHookName", value), Phase) }
     /// `LifecycleTransition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-lifecycletransition)
-    pub fn lifecycle_transition(self, value: impl Arg<str>) -> CfnLifecycleHookProps<R0, Set> { CfnLifecycleHookProps(put(self.0, "LifecycleTransition", value.into_expr()), Phase) }
+    pub fn lifecycle_transition(self, value: impl Arg<str>) -> CfnLifecycleHookProps<R0, Set> { CfnLifecycleHookProps(put(self.0, "LifecycleTransition", value), Phase) }
     /// `NotificationMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-notificationmetadata)
-    pub fn notification_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationMetadata", value.into_expr()), Phase) }
+    pub fn notification_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationMetadata", value), Phase) }
     /// `NotificationTargetARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-notificationtargetarn)
-    pub fn notification_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTargetARN", value.into_expr()), Phase) }
+    pub fn notification_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTargetARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for CfnLifecycleHookProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html)
@@ -720,27 +720,27 @@ impl CfnScalingPolicyProps {
 }
 impl<R0> CfnScalingPolicyProps<R0> {
     /// `AdjustmentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-adjustmenttype)
-    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr()), Phase) }
+    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value), Phase) }
     /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-autoscalinggroupname)
-    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScalingPolicyProps<Set> { CfnScalingPolicyProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
+    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScalingPolicyProps<Set> { CfnScalingPolicyProps(put(self.0, "AutoScalingGroupName", value), Phase) }
     /// `Cooldown`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-cooldown)
-    pub fn cooldown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cooldown", value.into_expr()), Phase) }
+    pub fn cooldown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cooldown", value), Phase) }
     /// `EstimatedInstanceWarmup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-estimatedinstancewarmup)
-    pub fn estimated_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value.into_expr()), Phase) }
+    pub fn estimated_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value), Phase) }
     /// `MetricAggregationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-metricaggregationtype)
-    pub fn metric_aggregation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricAggregationType", value.into_expr()), Phase) }
+    pub fn metric_aggregation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricAggregationType", value), Phase) }
     /// `MinAdjustmentMagnitude`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-minadjustmentmagnitude)
-    pub fn min_adjustment_magnitude(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinAdjustmentMagnitude", value.into_expr()), Phase) }
+    pub fn min_adjustment_magnitude(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinAdjustmentMagnitude", value), Phase) }
     /// `PolicyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-policytype)
-    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr()), Phase) }
+    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value), Phase) }
     /// `PredictiveScalingConfiguration`: `PredictiveScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration)
-    pub fn predictive_scaling_configuration(self, value: impl Arg<scaling_policy::PredictiveScalingConfiguration>) -> Self { Self(put(self.0, "PredictiveScalingConfiguration", value.into_expr()), Phase) }
+    pub fn predictive_scaling_configuration(self, value: impl Arg<scaling_policy::PredictiveScalingConfiguration>) -> Self { Self(put(self.0, "PredictiveScalingConfiguration", value), Phase) }
     /// `ScalingAdjustment`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-scalingadjustment)
-    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value), Phase) }
     /// `StepAdjustments`: list of `StepAdjustment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-stepadjustments)
-    pub fn step_adjustments(self, value: impl Arg<Arr<scaling_policy::StepAdjustment>>) -> Self { Self(put(self.0, "StepAdjustments", value.into_expr()), Phase) }
+    pub fn step_adjustments(self, value: impl Arg<Arr<scaling_policy::StepAdjustment>>) -> Self { Self(put(self.0, "StepAdjustments", value), Phase) }
     /// `TargetTrackingConfiguration`: `TargetTrackingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration)
-    pub fn target_tracking_configuration(self, value: impl Arg<scaling_policy::TargetTrackingConfiguration>) -> Self { Self(put(self.0, "TargetTrackingConfiguration", value.into_expr()), Phase) }
+    pub fn target_tracking_configuration(self, value: impl Arg<scaling_policy::TargetTrackingConfiguration>) -> Self { Self(put(self.0, "TargetTrackingConfiguration", value), Phase) }
 }
 impl Done for CfnScalingPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScaling::ScalingPolicy`.
@@ -752,19 +752,19 @@ impl CustomizedMetricSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Metrics`: list of `TargetTrackingMetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
+    pub fn metrics(self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
     /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-period)
-    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value)) }
     /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value)) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value)) }
 }
 impl Done for CustomizedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metric.html)
@@ -775,11 +775,11 @@ impl Metric {
 }
 impl<R0, R1> Metric<R0, R1> {
     /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metric.html#cfn-autoscaling-scalingpolicy-metric-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metric.html#cfn-autoscaling-scalingpolicy-metric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Metric<Set, R1> { Metric(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Metric<Set, R1> { Metric(put(self.0, "MetricName", value), Phase) }
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metric.html#cfn-autoscaling-scalingpolicy-metric-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Metric<R0, Set> { Metric(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Metric<R0, Set> { Metric(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDataQuery` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html)
@@ -790,15 +790,15 @@ impl MetricDataQuery {
 }
 impl<R0> MetricDataQuery<R0> {
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-id)
-    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value), Phase) }
     /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-label)
-    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value), Phase) }
     /// `MetricStat`: `MetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-metricstat)
-    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
+    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value), Phase) }
     /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-returndata)
-    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdimension.html)
@@ -809,9 +809,9 @@ impl MetricDimension {
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdimension.html#cfn-autoscaling-scalingpolicy-metricdimension-name)
-    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdimension.html#cfn-autoscaling-scalingpolicy-metricdimension-value)
-    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStat` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricstat.html)
@@ -822,11 +822,11 @@ impl MetricStat {
 }
 impl<R0, R1> MetricStat<R0, R1> {
     /// `Metric`: `Metric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricstat.html#cfn-autoscaling-scalingpolicy-metricstat-metric)
-    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1> { MetricStat(put(self.0, "Metric", value), Phase) }
     /// `Stat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricstat.html#cfn-autoscaling-scalingpolicy-metricstat-stat)
-    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, Set> { MetricStat(put(self.0, "Stat", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricstat.html#cfn-autoscaling-scalingpolicy-metricstat-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredefinedMetricSpecification` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predefinedmetricspecification.html)
@@ -837,9 +837,9 @@ impl PredefinedMetricSpecification {
 }
 impl<R0> PredefinedMetricSpecification<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predefinedmetricspecification.html#cfn-autoscaling-scalingpolicy-predefinedmetricspecification-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { PredefinedMetricSpecification(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { PredefinedMetricSpecification(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predefinedmetricspecification.html#cfn-autoscaling-scalingpolicy-predefinedmetricspecification-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredefinedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingConfiguration` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html)
@@ -850,15 +850,15 @@ impl PredictiveScalingConfiguration {
 }
 impl<R0> PredictiveScalingConfiguration<R0> {
     /// `MaxCapacityBreachBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-maxcapacitybreachbehavior)
-    pub fn max_capacity_breach_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxCapacityBreachBehavior", value.into_expr()), Phase) }
+    pub fn max_capacity_breach_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxCapacityBreachBehavior", value), Phase) }
     /// `MaxCapacityBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-maxcapacitybuffer)
-    pub fn max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacityBuffer", value.into_expr()), Phase) }
+    pub fn max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacityBuffer", value), Phase) }
     /// `MetricSpecifications`: list of `PredictiveScalingMetricSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-metricspecifications)
-    pub fn metric_specifications(self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingConfiguration<Set> { PredictiveScalingConfiguration(put(self.0, "MetricSpecifications", value.into_expr()), Phase) }
+    pub fn metric_specifications(self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingConfiguration<Set> { PredictiveScalingConfiguration(put(self.0, "MetricSpecifications", value), Phase) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value), Phase) }
     /// `SchedulingBufferTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-schedulingbuffertime)
-    pub fn scheduling_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingBufferTime", value.into_expr()), Phase) }
+    pub fn scheduling_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingBufferTime", value), Phase) }
 }
 impl Done for PredictiveScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedCapacityMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric.html)
@@ -869,7 +869,7 @@ impl PredictiveScalingCustomizedCapacityMetric {
 }
 impl<R0> PredictiveScalingCustomizedCapacityMetric<R0> {
     /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric.html#cfn-autoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric-metricdataqueries)
-    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { PredictiveScalingCustomizedCapacityMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { PredictiveScalingCustomizedCapacityMetric(put(self.0, "MetricDataQueries", value), Phase) }
 }
 impl Done for PredictiveScalingCustomizedCapacityMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedLoadMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedloadmetric.html)
@@ -880,7 +880,7 @@ impl PredictiveScalingCustomizedLoadMetric {
 }
 impl<R0> PredictiveScalingCustomizedLoadMetric<R0> {
     /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedloadmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingcustomizedloadmetric-metricdataqueries)
-    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { PredictiveScalingCustomizedLoadMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { PredictiveScalingCustomizedLoadMetric(put(self.0, "MetricDataQueries", value), Phase) }
 }
 impl Done for PredictiveScalingCustomizedLoadMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedScalingMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric.html)
@@ -891,7 +891,7 @@ impl PredictiveScalingCustomizedScalingMetric {
 }
 impl<R0> PredictiveScalingCustomizedScalingMetric<R0> {
     /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric-metricdataqueries)
-    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { PredictiveScalingCustomizedScalingMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { PredictiveScalingCustomizedScalingMetric(put(self.0, "MetricDataQueries", value), Phase) }
 }
 impl Done for PredictiveScalingCustomizedScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricSpecification` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html)
@@ -902,19 +902,19 @@ impl PredictiveScalingMetricSpecification {
 }
 impl<R0> PredictiveScalingMetricSpecification<R0> {
     /// `CustomizedCapacityMetricSpecification`: `PredictiveScalingCustomizedCapacityMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-customizedcapacitymetricspecification)
-    pub fn customized_capacity_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { Self(put(self.0, "CustomizedCapacityMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_capacity_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { Self(put(self.0, "CustomizedCapacityMetricSpecification", value), Phase) }
     /// `CustomizedLoadMetricSpecification`: `PredictiveScalingCustomizedLoadMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-customizedloadmetricspecification)
-    pub fn customized_load_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_load_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value), Phase) }
     /// `CustomizedScalingMetricSpecification`: `PredictiveScalingCustomizedScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-customizedscalingmetricspecification)
-    pub fn customized_scaling_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_scaling_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value), Phase) }
     /// `PredefinedLoadMetricSpecification`: `PredictiveScalingPredefinedLoadMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedloadmetricspecification)
-    pub fn predefined_load_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
+    pub fn predefined_load_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value), Phase) }
     /// `PredefinedMetricPairSpecification`: `PredictiveScalingPredefinedMetricPair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedmetricpairspecification)
-    pub fn predefined_metric_pair_specification(self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { Self(put(self.0, "PredefinedMetricPairSpecification", value.into_expr()), Phase) }
+    pub fn predefined_metric_pair_specification(self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { Self(put(self.0, "PredefinedMetricPairSpecification", value), Phase) }
     /// `PredefinedScalingMetricSpecification`: `PredictiveScalingPredefinedScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedscalingmetricspecification)
-    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
+    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value), Phase) }
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { PredictiveScalingMetricSpecification(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { PredictiveScalingMetricSpecification(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for PredictiveScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedLoadMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html)
@@ -925,9 +925,9 @@ impl PredictiveScalingPredefinedLoadMetric {
 }
 impl<R0> PredictiveScalingPredefinedLoadMetric<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { PredictiveScalingPredefinedLoadMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { PredictiveScalingPredefinedLoadMetric(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredictiveScalingPredefinedLoadMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedMetricPair` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html)
@@ -938,9 +938,9 @@ impl PredictiveScalingPredefinedMetricPair {
 }
 impl<R0> PredictiveScalingPredefinedMetricPair<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { PredictiveScalingPredefinedMetricPair(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { PredictiveScalingPredefinedMetricPair(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredictiveScalingPredefinedMetricPair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedScalingMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html)
@@ -951,9 +951,9 @@ impl PredictiveScalingPredefinedScalingMetric {
 }
 impl<R0> PredictiveScalingPredefinedScalingMetric<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { PredictiveScalingPredefinedScalingMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { PredictiveScalingPredefinedScalingMetric(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredictiveScalingPredefinedScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepAdjustment` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-stepadjustment.html)
@@ -964,11 +964,11 @@ impl StepAdjustment {
 }
 impl<R0> StepAdjustment<R0> {
     /// `MetricIntervalLowerBound`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-stepadjustment.html#cfn-autoscaling-scalingpolicy-stepadjustment-metricintervallowerbound)
-    pub fn metric_interval_lower_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalLowerBound", value.into_expr()), Phase) }
+    pub fn metric_interval_lower_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalLowerBound", value), Phase) }
     /// `MetricIntervalUpperBound`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-stepadjustment.html#cfn-autoscaling-scalingpolicy-stepadjustment-metricintervalupperbound)
-    pub fn metric_interval_upper_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalUpperBound", value.into_expr()), Phase) }
+    pub fn metric_interval_upper_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalUpperBound", value), Phase) }
     /// `ScalingAdjustment`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-stepadjustment.html#cfn-autoscaling-scalingpolicy-stepadjustment-scalingadjustment)
-    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> StepAdjustment<Set> { StepAdjustment(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> StepAdjustment<Set> { StepAdjustment(put(self.0, "ScalingAdjustment", value), Phase) }
 }
 impl Done for StepAdjustment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingConfiguration` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html)
@@ -979,13 +979,13 @@ impl TargetTrackingConfiguration {
 }
 impl<R0> TargetTrackingConfiguration<R0> {
     /// `CustomizedMetricSpecification`: `CustomizedMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration-customizedmetricspecification)
-    pub fn customized_metric_specification(self, value: impl Arg<CustomizedMetricSpecification>) -> Self { Self(put(self.0, "CustomizedMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_metric_specification(self, value: impl Arg<CustomizedMetricSpecification>) -> Self { Self(put(self.0, "CustomizedMetricSpecification", value), Phase) }
     /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration-disablescalein)
-    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value), Phase) }
     /// `PredefinedMetricSpecification`: `PredefinedMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration-predefinedmetricspecification)
-    pub fn predefined_metric_specification(self, value: impl Arg<PredefinedMetricSpecification>) -> Self { Self(put(self.0, "PredefinedMetricSpecification", value.into_expr()), Phase) }
+    pub fn predefined_metric_specification(self, value: impl Arg<PredefinedMetricSpecification>) -> Self { Self(put(self.0, "PredefinedMetricSpecification", value), Phase) }
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetTrackingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricDataQuery` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html)
@@ -996,17 +996,17 @@ impl TargetTrackingMetricDataQuery {
 }
 impl<R0> TargetTrackingMetricDataQuery<R0> {
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-id)
-    pub fn id(self, value: impl Arg<str>) -> TargetTrackingMetricDataQuery<Set> { TargetTrackingMetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> TargetTrackingMetricDataQuery<Set> { TargetTrackingMetricDataQuery(put(self.0, "Id", value), Phase) }
     /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-label)
-    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value), Phase) }
     /// `MetricStat`: `TargetTrackingMetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-metricstat)
-    pub fn metric_stat(self, value: impl Arg<TargetTrackingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
+    pub fn metric_stat(self, value: impl Arg<TargetTrackingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value), Phase) }
     /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-period)
-    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value), Phase) }
     /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-returndata)
-    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value), Phase) }
 }
 impl Done for TargetTrackingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricStat` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html)
@@ -1017,13 +1017,13 @@ impl TargetTrackingMetricStat {
 }
 impl<R0, R1> TargetTrackingMetricStat<R0, R1> {
     /// `Metric`: `Metric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-autoscaling-scalingpolicy-targettrackingmetricstat-metric)
-    pub fn metric(self, value: impl Arg<Metric>) -> TargetTrackingMetricStat<Set, R1> { TargetTrackingMetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> TargetTrackingMetricStat<Set, R1> { TargetTrackingMetricStat(put(self.0, "Metric", value), Phase) }
     /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-autoscaling-scalingpolicy-targettrackingmetricstat-period)
-    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value), Phase) }
     /// `Stat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-autoscaling-scalingpolicy-targettrackingmetricstat-stat)
-    pub fn stat(self, value: impl Arg<str>) -> TargetTrackingMetricStat<R0, Set> { TargetTrackingMetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> TargetTrackingMetricStat<R0, Set> { TargetTrackingMetricStat(put(self.0, "Stat", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-autoscaling-scalingpolicy-targettrackingmetricstat-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for TargetTrackingMetricStat { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1048,21 +1048,21 @@ impl CfnScheduledActionProps {
 }
 impl<R0> CfnScheduledActionProps<R0> {
     /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-autoscalinggroupname)
-    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScheduledActionProps<Set> { CfnScheduledActionProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
+    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScheduledActionProps<Set> { CfnScheduledActionProps(put(self.0, "AutoScalingGroupName", value), Phase) }
     /// `DesiredCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-desiredcapacity)
-    pub fn desired_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
+    pub fn desired_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCapacity", value), Phase) }
     /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value), Phase) }
     /// `MaxSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-maxsize)
-    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
+    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value), Phase) }
     /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-minsize)
-    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value), Phase) }
     /// `Recurrence`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-recurrence)
-    pub fn recurrence(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Recurrence", value.into_expr()), Phase) }
+    pub fn recurrence(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Recurrence", value), Phase) }
     /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
     /// `TimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr()), Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value), Phase) }
 }
 impl Done for CfnScheduledActionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AutoScaling::WarmPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html)
@@ -1084,15 +1084,15 @@ impl CfnWarmPoolProps {
 }
 impl<R0> CfnWarmPoolProps<R0> {
     /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-autoscalinggroupname)
-    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnWarmPoolProps<Set> { CfnWarmPoolProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
+    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnWarmPoolProps<Set> { CfnWarmPoolProps(put(self.0, "AutoScalingGroupName", value), Phase) }
     /// `InstanceReusePolicy`: `InstanceReusePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-instancereusepolicy)
-    pub fn instance_reuse_policy(self, value: impl Arg<warm_pool::InstanceReusePolicy>) -> Self { Self(put(self.0, "InstanceReusePolicy", value.into_expr()), Phase) }
+    pub fn instance_reuse_policy(self, value: impl Arg<warm_pool::InstanceReusePolicy>) -> Self { Self(put(self.0, "InstanceReusePolicy", value), Phase) }
     /// `MaxGroupPreparedCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-maxgrouppreparedcapacity)
-    pub fn max_group_prepared_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxGroupPreparedCapacity", value.into_expr()), Phase) }
+    pub fn max_group_prepared_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxGroupPreparedCapacity", value), Phase) }
     /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-minsize)
-    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value), Phase) }
     /// `PoolState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-poolstate)
-    pub fn pool_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolState", value.into_expr()), Phase) }
+    pub fn pool_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolState", value), Phase) }
 }
 impl Done for CfnWarmPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScaling::WarmPool`.
@@ -1104,7 +1104,7 @@ impl InstanceReusePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReuseOnScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-warmpool-instancereusepolicy.html#cfn-autoscaling-warmpool-instancereusepolicy-reuseonscalein)
-    pub fn reuse_on_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReuseOnScaleIn", value.into_expr())) }
+    pub fn reuse_on_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReuseOnScaleIn", value)) }
 }
 impl Done for InstanceReusePolicy { fn into_props(self) -> Bag { self.0 } }
 }

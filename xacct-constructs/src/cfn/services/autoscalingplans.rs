@@ -29,9 +29,9 @@ impl CfnScalingPlanProps {
 }
 impl<R0, R1> CfnScalingPlanProps<R0, R1> {
     /// `ApplicationSource`: `ApplicationSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscalingplans-scalingplan.html#cfn-autoscalingplans-scalingplan-applicationsource)
-    pub fn application_source(self, value: impl Arg<scaling_plan::ApplicationSource>) -> CfnScalingPlanProps<Set, R1> { CfnScalingPlanProps(put(self.0, "ApplicationSource", value.into_expr()), Phase) }
+    pub fn application_source(self, value: impl Arg<scaling_plan::ApplicationSource>) -> CfnScalingPlanProps<Set, R1> { CfnScalingPlanProps(put(self.0, "ApplicationSource", value), Phase) }
     /// `ScalingInstructions`: list of `ScalingInstruction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscalingplans-scalingplan.html#cfn-autoscalingplans-scalingplan-scalinginstructions)
-    pub fn scaling_instructions(self, value: impl Arg<Arr<scaling_plan::ScalingInstruction>>) -> CfnScalingPlanProps<R0, Set> { CfnScalingPlanProps(put(self.0, "ScalingInstructions", value.into_expr()), Phase) }
+    pub fn scaling_instructions(self, value: impl Arg<Arr<scaling_plan::ScalingInstruction>>) -> CfnScalingPlanProps<R0, Set> { CfnScalingPlanProps(put(self.0, "ScalingInstructions", value), Phase) }
 }
 impl Done for CfnScalingPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScalingPlans::ScalingPlan`.
@@ -43,9 +43,9 @@ impl ApplicationSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudFormationStackARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-applicationsource.html#cfn-autoscalingplans-scalingplan-applicationsource-cloudformationstackarn)
-    pub fn cloud_formation_stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudFormationStackARN", value.into_expr())) }
+    pub fn cloud_formation_stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudFormationStackARN", value)) }
     /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-applicationsource.html#cfn-autoscalingplans-scalingplan-applicationsource-tagfilters)
-    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value)) }
 }
 impl Done for ApplicationSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomizedLoadMetricSpecification` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html)
@@ -56,15 +56,15 @@ impl CustomizedLoadMetricSpecification {
 }
 impl<R0, R1, R2> CustomizedLoadMetricSpecification<R0, R1, R2> {
     /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<Set, R1, R2> { CustomizedLoadMetricSpecification(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<Set, R1, R2> { CustomizedLoadMetricSpecification(put(self.0, "MetricName", value), Phase) }
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, Set, R2> { CustomizedLoadMetricSpecification(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, Set, R2> { CustomizedLoadMetricSpecification(put(self.0, "Namespace", value), Phase) }
     /// `Statistic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, R1, Set> { CustomizedLoadMetricSpecification(put(self.0, "Statistic", value.into_expr()), Phase) }
+    pub fn statistic(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, R1, Set> { CustomizedLoadMetricSpecification(put(self.0, "Statistic", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for CustomizedLoadMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomizedScalingMetricSpecification` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html)
@@ -75,15 +75,15 @@ impl CustomizedScalingMetricSpecification {
 }
 impl<R0, R1, R2> CustomizedScalingMetricSpecification<R0, R1, R2> {
     /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<Set, R1, R2> { CustomizedScalingMetricSpecification(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<Set, R1, R2> { CustomizedScalingMetricSpecification(put(self.0, "MetricName", value), Phase) }
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, Set, R2> { CustomizedScalingMetricSpecification(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, Set, R2> { CustomizedScalingMetricSpecification(put(self.0, "Namespace", value), Phase) }
     /// `Statistic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, R1, Set> { CustomizedScalingMetricSpecification(put(self.0, "Statistic", value.into_expr()), Phase) }
+    pub fn statistic(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, R1, Set> { CustomizedScalingMetricSpecification(put(self.0, "Statistic", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for CustomizedScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-metricdimension.html)
@@ -94,9 +94,9 @@ impl MetricDimension {
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-metricdimension.html#cfn-autoscalingplans-scalingplan-metricdimension-name)
-    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-metricdimension.html#cfn-autoscalingplans-scalingplan-metricdimension-value)
-    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredefinedLoadMetricSpecification` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedloadmetricspecification.html)
@@ -107,9 +107,9 @@ impl PredefinedLoadMetricSpecification {
 }
 impl<R0> PredefinedLoadMetricSpecification<R0> {
     /// `PredefinedLoadMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-predefinedloadmetricspecification-predefinedloadmetrictype)
-    pub fn predefined_load_metric_type(self, value: impl Arg<str>) -> PredefinedLoadMetricSpecification<Set> { PredefinedLoadMetricSpecification(put(self.0, "PredefinedLoadMetricType", value.into_expr()), Phase) }
+    pub fn predefined_load_metric_type(self, value: impl Arg<str>) -> PredefinedLoadMetricSpecification<Set> { PredefinedLoadMetricSpecification(put(self.0, "PredefinedLoadMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-predefinedloadmetricspecification-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredefinedLoadMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredefinedScalingMetricSpecification` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedscalingmetricspecification.html)
@@ -120,9 +120,9 @@ impl PredefinedScalingMetricSpecification {
 }
 impl<R0> PredefinedScalingMetricSpecification<R0> {
     /// `PredefinedScalingMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-predefinedscalingmetricspecification-predefinedscalingmetrictype)
-    pub fn predefined_scaling_metric_type(self, value: impl Arg<str>) -> PredefinedScalingMetricSpecification<Set> { PredefinedScalingMetricSpecification(put(self.0, "PredefinedScalingMetricType", value.into_expr()), Phase) }
+    pub fn predefined_scaling_metric_type(self, value: impl Arg<str>) -> PredefinedScalingMetricSpecification<Set> { PredefinedScalingMetricSpecification(put(self.0, "PredefinedScalingMetricType", value), Phase) }
     /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-predefinedscalingmetricspecification-resourcelabel)
-    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value), Phase) }
 }
 impl Done for PredefinedScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingInstruction` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html)
@@ -133,33 +133,33 @@ impl ScalingInstruction {
 }
 impl<R0, R1, R2, R3, R4, R5> ScalingInstruction<R0, R1, R2, R3, R4, R5> {
     /// `CustomizedLoadMetricSpecification`: `CustomizedLoadMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-customizedloadmetricspecification)
-    pub fn customized_load_metric_specification(self, value: impl Arg<CustomizedLoadMetricSpecification>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_load_metric_specification(self, value: impl Arg<CustomizedLoadMetricSpecification>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value), Phase) }
     /// `DisableDynamicScaling`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-disabledynamicscaling)
-    pub fn disable_dynamic_scaling(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableDynamicScaling", value.into_expr()), Phase) }
+    pub fn disable_dynamic_scaling(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableDynamicScaling", value), Phase) }
     /// `MaxCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingInstruction<Set, R1, R2, R3, R4, R5> { ScalingInstruction(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingInstruction<Set, R1, R2, R3, R4, R5> { ScalingInstruction(put(self.0, "MaxCapacity", value), Phase) }
     /// `MinCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingInstruction<R0, Set, R2, R3, R4, R5> { ScalingInstruction(put(self.0, "MinCapacity", value.into_expr()), Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingInstruction<R0, Set, R2, R3, R4, R5> { ScalingInstruction(put(self.0, "MinCapacity", value), Phase) }
     /// `PredefinedLoadMetricSpecification`: `PredefinedLoadMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-predefinedloadmetricspecification)
-    pub fn predefined_load_metric_specification(self, value: impl Arg<PredefinedLoadMetricSpecification>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
+    pub fn predefined_load_metric_specification(self, value: impl Arg<PredefinedLoadMetricSpecification>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value), Phase) }
     /// `PredictiveScalingMaxCapacityBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-predictivescalingmaxcapacitybehavior)
-    pub fn predictive_scaling_max_capacity_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PredictiveScalingMaxCapacityBehavior", value.into_expr()), Phase) }
+    pub fn predictive_scaling_max_capacity_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PredictiveScalingMaxCapacityBehavior", value), Phase) }
     /// `PredictiveScalingMaxCapacityBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-predictivescalingmaxcapacitybuffer)
-    pub fn predictive_scaling_max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PredictiveScalingMaxCapacityBuffer", value.into_expr()), Phase) }
+    pub fn predictive_scaling_max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PredictiveScalingMaxCapacityBuffer", value), Phase) }
     /// `PredictiveScalingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-predictivescalingmode)
-    pub fn predictive_scaling_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PredictiveScalingMode", value.into_expr()), Phase) }
+    pub fn predictive_scaling_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PredictiveScalingMode", value), Phase) }
     /// `ResourceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, Set, R3, R4, R5> { ScalingInstruction(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, Set, R3, R4, R5> { ScalingInstruction(put(self.0, "ResourceId", value), Phase) }
     /// `ScalableDimension`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-scalabledimension)
-    pub fn scalable_dimension(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, Set, R4, R5> { ScalingInstruction(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
+    pub fn scalable_dimension(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, Set, R4, R5> { ScalingInstruction(put(self.0, "ScalableDimension", value), Phase) }
     /// `ScalingPolicyUpdateBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-scalingpolicyupdatebehavior)
-    pub fn scaling_policy_update_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingPolicyUpdateBehavior", value.into_expr()), Phase) }
+    pub fn scaling_policy_update_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingPolicyUpdateBehavior", value), Phase) }
     /// `ScheduledActionBufferTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-scheduledactionbuffertime)
-    pub fn scheduled_action_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduledActionBufferTime", value.into_expr()), Phase) }
+    pub fn scheduled_action_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduledActionBufferTime", value), Phase) }
     /// `ServiceNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-servicenamespace)
-    pub fn service_namespace(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, R3, Set, R5> { ScalingInstruction(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
+    pub fn service_namespace(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, R3, Set, R5> { ScalingInstruction(put(self.0, "ServiceNamespace", value), Phase) }
     /// `TargetTrackingConfigurations`: list of `TargetTrackingConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-targettrackingconfigurations)
-    pub fn target_tracking_configurations(self, value: impl Arg<Arr<TargetTrackingConfiguration>>) -> ScalingInstruction<R0, R1, R2, R3, R4, Set> { ScalingInstruction(put(self.0, "TargetTrackingConfigurations", value.into_expr()), Phase) }
+    pub fn target_tracking_configurations(self, value: impl Arg<Arr<TargetTrackingConfiguration>>) -> ScalingInstruction<R0, R1, R2, R3, R4, Set> { ScalingInstruction(put(self.0, "TargetTrackingConfigurations", value), Phase) }
 }
 impl Done for ScalingInstruction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-tagfilter.html)
@@ -170,9 +170,9 @@ impl TagFilter {
 }
 impl<R0> TagFilter<R0> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-tagfilter.html#cfn-autoscalingplans-scalingplan-tagfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> TagFilter<Set> { TagFilter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagFilter<Set> { TagFilter(put(self.0, "Key", value), Phase) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-tagfilter.html#cfn-autoscalingplans-scalingplan-tagfilter-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value), Phase) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingConfiguration` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html)
@@ -183,19 +183,19 @@ impl TargetTrackingConfiguration {
 }
 impl<R0> TargetTrackingConfiguration<R0> {
     /// `CustomizedScalingMetricSpecification`: `CustomizedScalingMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-customizedscalingmetricspecification)
-    pub fn customized_scaling_metric_specification(self, value: impl Arg<CustomizedScalingMetricSpecification>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
+    pub fn customized_scaling_metric_specification(self, value: impl Arg<CustomizedScalingMetricSpecification>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value), Phase) }
     /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-disablescalein)
-    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value), Phase) }
     /// `EstimatedInstanceWarmup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-estimatedinstancewarmup)
-    pub fn estimated_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value.into_expr()), Phase) }
+    pub fn estimated_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value), Phase) }
     /// `PredefinedScalingMetricSpecification`: `PredefinedScalingMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-predefinedscalingmetricspecification)
-    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredefinedScalingMetricSpecification>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
+    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredefinedScalingMetricSpecification>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value), Phase) }
     /// `ScaleInCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-scaleincooldown)
-    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
+    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value), Phase) }
     /// `ScaleOutCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-scaleoutcooldown)
-    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
+    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value), Phase) }
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetTrackingConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

@@ -29,11 +29,11 @@ impl CfnWorkspaceProps {
 }
 impl<R0> CfnWorkspaceProps<R0> {
     /// `DataResidency`: `DataResidency`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-awsexternalanthropic-workspace.html#cfn-awsexternalanthropic-workspace-dataresidency)
-    pub fn data_residency(self, value: impl Arg<workspace::DataResidency>) -> Self { Self(put(self.0, "DataResidency", value.into_expr()), Phase) }
+    pub fn data_residency(self, value: impl Arg<workspace::DataResidency>) -> Self { Self(put(self.0, "DataResidency", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-awsexternalanthropic-workspace.html#cfn-awsexternalanthropic-workspace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set> { CfnWorkspaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set> { CfnWorkspaceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-awsexternalanthropic-workspace.html#cfn-awsexternalanthropic-workspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AWSExternalAnthropic::Workspace`.
@@ -45,11 +45,11 @@ impl DataResidency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedInferenceGeos`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-awsexternalanthropic-workspace-dataresidency.html#cfn-awsexternalanthropic-workspace-dataresidency-allowedinferencegeos)
-    pub fn allowed_inference_geos(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInferenceGeos", value.into_expr())) }
+    pub fn allowed_inference_geos(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInferenceGeos", value)) }
     /// `DefaultInferenceGeo`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-awsexternalanthropic-workspace-dataresidency.html#cfn-awsexternalanthropic-workspace-dataresidency-defaultinferencegeo)
-    pub fn default_inference_geo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultInferenceGeo", value.into_expr())) }
+    pub fn default_inference_geo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultInferenceGeo", value)) }
     /// `WorkspaceGeo`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-awsexternalanthropic-workspace-dataresidency.html#cfn-awsexternalanthropic-workspace-dataresidency-workspacegeo)
-    pub fn workspace_geo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceGeo", value.into_expr())) }
+    pub fn workspace_geo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceGeo", value)) }
 }
 impl Done for DataResidency { fn into_props(self) -> Bag { self.0 } }
 }

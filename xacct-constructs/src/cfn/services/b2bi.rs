@@ -31,15 +31,15 @@ impl CfnCapabilityProps {
 }
 impl<R0, R1, R2> CfnCapabilityProps<R0, R1, R2> {
     /// `Configuration`: `CapabilityConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-configuration)
-    pub fn configuration(self, value: impl Arg<capability::CapabilityConfiguration>) -> CfnCapabilityProps<Set, R1, R2> { CfnCapabilityProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<capability::CapabilityConfiguration>) -> CfnCapabilityProps<Set, R1, R2> { CfnCapabilityProps(put(self.0, "Configuration", value), Phase) }
     /// `InstructionsDocuments`: list of `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-instructionsdocuments)
-    pub fn instructions_documents(self, value: impl Arg<Arr<capability::S3Location>>) -> Self { Self(put(self.0, "InstructionsDocuments", value.into_expr()), Phase) }
+    pub fn instructions_documents(self, value: impl Arg<Arr<capability::S3Location>>) -> Self { Self(put(self.0, "InstructionsDocuments", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2> { CfnCapabilityProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2> { CfnCapabilityProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-type)
-    pub fn type_(self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, Set> { CfnCapabilityProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, Set> { CfnCapabilityProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnCapabilityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::B2BI::Capability`.
@@ -51,7 +51,7 @@ impl CapabilityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Edi`: `EdiConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-capabilityconfiguration.html#cfn-b2bi-capability-capabilityconfiguration-edi)
-    pub fn edi(self, value: impl Arg<EdiConfiguration>) -> Self { Self(put(self.0, "Edi", value.into_expr())) }
+    pub fn edi(self, value: impl Arg<EdiConfiguration>) -> Self { Self(put(self.0, "Edi", value)) }
 }
 impl Done for CapabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiConfiguration` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html)
@@ -62,15 +62,15 @@ impl EdiConfiguration {
 }
 impl<R0, R1, R2, R3> EdiConfiguration<R0, R1, R2, R3> {
     /// `CapabilityDirection`: `CapabilityDirection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-capabilitydirection)
-    pub fn capability_direction(self, value: impl Arg<CapabilityDirection>) -> Self { Self(put(self.0, "CapabilityDirection", value.into_expr()), Phase) }
+    pub fn capability_direction(self, value: impl Arg<CapabilityDirection>) -> Self { Self(put(self.0, "CapabilityDirection", value), Phase) }
     /// `InputLocation`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-inputlocation)
-    pub fn input_location(self, value: impl Arg<S3Location>) -> EdiConfiguration<Set, R1, R2, R3> { EdiConfiguration(put(self.0, "InputLocation", value.into_expr()), Phase) }
+    pub fn input_location(self, value: impl Arg<S3Location>) -> EdiConfiguration<Set, R1, R2, R3> { EdiConfiguration(put(self.0, "InputLocation", value), Phase) }
     /// `OutputLocation`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-outputlocation)
-    pub fn output_location(self, value: impl Arg<S3Location>) -> EdiConfiguration<R0, Set, R2, R3> { EdiConfiguration(put(self.0, "OutputLocation", value.into_expr()), Phase) }
+    pub fn output_location(self, value: impl Arg<S3Location>) -> EdiConfiguration<R0, Set, R2, R3> { EdiConfiguration(put(self.0, "OutputLocation", value), Phase) }
     /// `TransformerId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-transformerid)
-    pub fn transformer_id(self, value: impl Arg<str>) -> EdiConfiguration<R0, R1, Set, R3> { EdiConfiguration(put(self.0, "TransformerId", value.into_expr()), Phase) }
+    pub fn transformer_id(self, value: impl Arg<str>) -> EdiConfiguration<R0, R1, Set, R3> { EdiConfiguration(put(self.0, "TransformerId", value), Phase) }
     /// `Type`: `EdiType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-type)
-    pub fn type_(self, value: impl Arg<EdiType>) -> EdiConfiguration<R0, R1, R2, Set> { EdiConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<EdiType>) -> EdiConfiguration<R0, R1, R2, Set> { EdiConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for EdiConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiType` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-editype.html)
@@ -81,7 +81,7 @@ impl EdiType {
 }
 impl<R0> EdiType<R0> {
     /// `X12Details`: `X12Details`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-editype.html#cfn-b2bi-capability-editype-x12details)
-    pub fn x12_details(self, value: impl Arg<X12Details>) -> EdiType<Set> { EdiType(put(self.0, "X12Details", value.into_expr()), Phase) }
+    pub fn x12_details(self, value: impl Arg<X12Details>) -> EdiType<Set> { EdiType(put(self.0, "X12Details", value), Phase) }
 }
 impl Done for EdiType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-s3location.html)
@@ -90,9 +90,9 @@ impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-s3location.html#cfn-b2bi-capability-s3location-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-s3location.html#cfn-b2bi-capability-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12Details` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-x12details.html)
@@ -101,9 +101,9 @@ impl X12Details {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TransactionSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-x12details.html#cfn-b2bi-capability-x12details-transactionset)
-    pub fn transaction_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransactionSet", value.into_expr())) }
+    pub fn transaction_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransactionSet", value)) }
     /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-x12details.html#cfn-b2bi-capability-x12details-version)
-    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for X12Details { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CapabilityDirection` allows.
@@ -142,19 +142,19 @@ impl CfnPartnershipProps {
 }
 impl<R0, R1, R2, R3> CfnPartnershipProps<R0, R1, R2, R3> {
     /// `Capabilities`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-capabilities)
-    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> CfnPartnershipProps<Set, R1, R2, R3> { CfnPartnershipProps(put(self.0, "Capabilities", value.into_expr()), Phase) }
+    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> CfnPartnershipProps<Set, R1, R2, R3> { CfnPartnershipProps(put(self.0, "Capabilities", value), Phase) }
     /// `CapabilityOptions`: `CapabilityOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-capabilityoptions)
-    pub fn capability_options(self, value: impl Arg<partnership::CapabilityOptions>) -> Self { Self(put(self.0, "CapabilityOptions", value.into_expr()), Phase) }
+    pub fn capability_options(self, value: impl Arg<partnership::CapabilityOptions>) -> Self { Self(put(self.0, "CapabilityOptions", value), Phase) }
     /// `Email`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-email)
-    pub fn email(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, Set, R2, R3> { CfnPartnershipProps(put(self.0, "Email", value.into_expr()), Phase) }
+    pub fn email(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, Set, R2, R3> { CfnPartnershipProps(put(self.0, "Email", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, Set, R3> { CfnPartnershipProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, Set, R3> { CfnPartnershipProps(put(self.0, "Name", value), Phase) }
     /// `Phone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-phone)
-    pub fn phone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Phone", value.into_expr()), Phase) }
+    pub fn phone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Phone", value), Phase) }
     /// `ProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-profileid)
-    pub fn profile_id(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, R2, Set> { CfnPartnershipProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
+    pub fn profile_id(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, R2, Set> { CfnPartnershipProps(put(self.0, "ProfileId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPartnershipProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::B2BI::Partnership`.
@@ -166,9 +166,9 @@ impl CapabilityOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InboundEdi`: `InboundEdiOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-capabilityoptions.html#cfn-b2bi-partnership-capabilityoptions-inboundedi)
-    pub fn inbound_edi(self, value: impl Arg<InboundEdiOptions>) -> Self { Self(put(self.0, "InboundEdi", value.into_expr())) }
+    pub fn inbound_edi(self, value: impl Arg<InboundEdiOptions>) -> Self { Self(put(self.0, "InboundEdi", value)) }
     /// `OutboundEdi`: `OutboundEdiOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-capabilityoptions.html#cfn-b2bi-partnership-capabilityoptions-outboundedi)
-    pub fn outbound_edi(self, value: impl Arg<OutboundEdiOptions>) -> Self { Self(put(self.0, "OutboundEdi", value.into_expr())) }
+    pub fn outbound_edi(self, value: impl Arg<OutboundEdiOptions>) -> Self { Self(put(self.0, "OutboundEdi", value)) }
 }
 impl Done for CapabilityOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InboundEdiOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-inboundedioptions.html)
@@ -177,7 +177,7 @@ impl InboundEdiOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `X12`: `X12InboundEdiOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-inboundedioptions.html#cfn-b2bi-partnership-inboundedioptions-x12)
-    pub fn x12(self, value: impl Arg<X12InboundEdiOptions>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
+    pub fn x12(self, value: impl Arg<X12InboundEdiOptions>) -> Self { Self(put(self.0, "X12", value)) }
 }
 impl Done for InboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutboundEdiOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-outboundedioptions.html)
@@ -186,7 +186,7 @@ impl OutboundEdiOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `X12`: `X12Envelope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-outboundedioptions.html#cfn-b2bi-partnership-outboundedioptions-x12)
-    pub fn x12(self, value: impl Arg<X12Envelope>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
+    pub fn x12(self, value: impl Arg<X12Envelope>) -> Self { Self(put(self.0, "X12", value)) }
 }
 impl Done for OutboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WrapOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-wrapoptions.html)
@@ -195,11 +195,11 @@ impl WrapOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LineLength`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-wrapoptions.html#cfn-b2bi-partnership-wrapoptions-linelength)
-    pub fn line_length(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LineLength", value.into_expr())) }
+    pub fn line_length(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LineLength", value)) }
     /// `LineTerminator`: `LineTerminator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-wrapoptions.html#cfn-b2bi-partnership-wrapoptions-lineterminator)
-    pub fn line_terminator(self, value: impl Arg<LineTerminator>) -> Self { Self(put(self.0, "LineTerminator", value.into_expr())) }
+    pub fn line_terminator(self, value: impl Arg<LineTerminator>) -> Self { Self(put(self.0, "LineTerminator", value)) }
     /// `WrapBy`: `WrapBy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-wrapoptions.html#cfn-b2bi-partnership-wrapoptions-wrapby)
-    pub fn wrap_by(self, value: impl Arg<WrapBy>) -> Self { Self(put(self.0, "WrapBy", value.into_expr())) }
+    pub fn wrap_by(self, value: impl Arg<WrapBy>) -> Self { Self(put(self.0, "WrapBy", value)) }
 }
 impl Done for WrapOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12AcknowledgmentOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12acknowledgmentoptions.html)
@@ -210,9 +210,9 @@ impl X12AcknowledgmentOptions {
 }
 impl<R0, R1> X12AcknowledgmentOptions<R0, R1> {
     /// `FunctionalAcknowledgment`: `FunctionalAcknowledgment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12acknowledgmentoptions.html#cfn-b2bi-partnership-x12acknowledgmentoptions-functionalacknowledgment)
-    pub fn functional_acknowledgment(self, value: impl Arg<FunctionalAcknowledgment>) -> X12AcknowledgmentOptions<Set, R1> { X12AcknowledgmentOptions(put(self.0, "FunctionalAcknowledgment", value.into_expr()), Phase) }
+    pub fn functional_acknowledgment(self, value: impl Arg<FunctionalAcknowledgment>) -> X12AcknowledgmentOptions<Set, R1> { X12AcknowledgmentOptions(put(self.0, "FunctionalAcknowledgment", value), Phase) }
     /// `TechnicalAcknowledgment`: `TechnicalAcknowledgment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12acknowledgmentoptions.html#cfn-b2bi-partnership-x12acknowledgmentoptions-technicalacknowledgment)
-    pub fn technical_acknowledgment(self, value: impl Arg<TechnicalAcknowledgment>) -> X12AcknowledgmentOptions<R0, Set> { X12AcknowledgmentOptions(put(self.0, "TechnicalAcknowledgment", value.into_expr()), Phase) }
+    pub fn technical_acknowledgment(self, value: impl Arg<TechnicalAcknowledgment>) -> X12AcknowledgmentOptions<R0, Set> { X12AcknowledgmentOptions(put(self.0, "TechnicalAcknowledgment", value), Phase) }
 }
 impl Done for X12AcknowledgmentOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ControlNumbers` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12controlnumbers.html)
@@ -221,11 +221,11 @@ impl X12ControlNumbers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StartingFunctionalGroupControlNumber`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12controlnumbers.html#cfn-b2bi-partnership-x12controlnumbers-startingfunctionalgroupcontrolnumber)
-    pub fn starting_functional_group_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingFunctionalGroupControlNumber", value.into_expr())) }
+    pub fn starting_functional_group_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingFunctionalGroupControlNumber", value)) }
     /// `StartingInterchangeControlNumber`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12controlnumbers.html#cfn-b2bi-partnership-x12controlnumbers-startinginterchangecontrolnumber)
-    pub fn starting_interchange_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingInterchangeControlNumber", value.into_expr())) }
+    pub fn starting_interchange_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingInterchangeControlNumber", value)) }
     /// `StartingTransactionSetControlNumber`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12controlnumbers.html#cfn-b2bi-partnership-x12controlnumbers-startingtransactionsetcontrolnumber)
-    pub fn starting_transaction_set_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingTransactionSetControlNumber", value.into_expr())) }
+    pub fn starting_transaction_set_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingTransactionSetControlNumber", value)) }
 }
 impl Done for X12ControlNumbers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12Delimiters` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12delimiters.html)
@@ -234,11 +234,11 @@ impl X12Delimiters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentSeparator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12delimiters.html#cfn-b2bi-partnership-x12delimiters-componentseparator)
-    pub fn component_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentSeparator", value.into_expr())) }
+    pub fn component_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentSeparator", value)) }
     /// `DataElementSeparator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12delimiters.html#cfn-b2bi-partnership-x12delimiters-dataelementseparator)
-    pub fn data_element_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataElementSeparator", value.into_expr())) }
+    pub fn data_element_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataElementSeparator", value)) }
     /// `SegmentTerminator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12delimiters.html#cfn-b2bi-partnership-x12delimiters-segmentterminator)
-    pub fn segment_terminator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentTerminator", value.into_expr())) }
+    pub fn segment_terminator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentTerminator", value)) }
 }
 impl Done for X12Delimiters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12Envelope` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12envelope.html)
@@ -247,9 +247,9 @@ impl X12Envelope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Common`: `X12OutboundEdiHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12envelope.html#cfn-b2bi-partnership-x12envelope-common)
-    pub fn common(self, value: impl Arg<X12OutboundEdiHeaders>) -> Self { Self(put(self.0, "Common", value.into_expr())) }
+    pub fn common(self, value: impl Arg<X12OutboundEdiHeaders>) -> Self { Self(put(self.0, "Common", value)) }
     /// `WrapOptions`: `WrapOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12envelope.html#cfn-b2bi-partnership-x12envelope-wrapoptions)
-    pub fn wrap_options(self, value: impl Arg<WrapOptions>) -> Self { Self(put(self.0, "WrapOptions", value.into_expr())) }
+    pub fn wrap_options(self, value: impl Arg<WrapOptions>) -> Self { Self(put(self.0, "WrapOptions", value)) }
 }
 impl Done for X12Envelope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12FunctionalGroupHeaders` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12functionalgroupheaders.html)
@@ -258,11 +258,11 @@ impl X12FunctionalGroupHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationReceiverCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12functionalgroupheaders.html#cfn-b2bi-partnership-x12functionalgroupheaders-applicationreceivercode)
-    pub fn application_receiver_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationReceiverCode", value.into_expr())) }
+    pub fn application_receiver_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationReceiverCode", value)) }
     /// `ApplicationSenderCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12functionalgroupheaders.html#cfn-b2bi-partnership-x12functionalgroupheaders-applicationsendercode)
-    pub fn application_sender_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationSenderCode", value.into_expr())) }
+    pub fn application_sender_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationSenderCode", value)) }
     /// `ResponsibleAgencyCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12functionalgroupheaders.html#cfn-b2bi-partnership-x12functionalgroupheaders-responsibleagencycode)
-    pub fn responsible_agency_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsibleAgencyCode", value.into_expr())) }
+    pub fn responsible_agency_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsibleAgencyCode", value)) }
 }
 impl Done for X12FunctionalGroupHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12InboundEdiOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12inboundedioptions.html)
@@ -271,7 +271,7 @@ impl X12InboundEdiOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcknowledgmentOptions`: `X12AcknowledgmentOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12inboundedioptions.html#cfn-b2bi-partnership-x12inboundedioptions-acknowledgmentoptions)
-    pub fn acknowledgment_options(self, value: impl Arg<X12AcknowledgmentOptions>) -> Self { Self(put(self.0, "AcknowledgmentOptions", value.into_expr())) }
+    pub fn acknowledgment_options(self, value: impl Arg<X12AcknowledgmentOptions>) -> Self { Self(put(self.0, "AcknowledgmentOptions", value)) }
 }
 impl Done for X12InboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12InterchangeControlHeaders` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html)
@@ -280,19 +280,19 @@ impl X12InterchangeControlHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcknowledgmentRequestedCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-acknowledgmentrequestedcode)
-    pub fn acknowledgment_requested_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcknowledgmentRequestedCode", value.into_expr())) }
+    pub fn acknowledgment_requested_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcknowledgmentRequestedCode", value)) }
     /// `ReceiverId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-receiverid)
-    pub fn receiver_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReceiverId", value.into_expr())) }
+    pub fn receiver_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReceiverId", value)) }
     /// `ReceiverIdQualifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-receiveridqualifier)
-    pub fn receiver_id_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReceiverIdQualifier", value.into_expr())) }
+    pub fn receiver_id_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReceiverIdQualifier", value)) }
     /// `RepetitionSeparator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-repetitionseparator)
-    pub fn repetition_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepetitionSeparator", value.into_expr())) }
+    pub fn repetition_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepetitionSeparator", value)) }
     /// `SenderId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-senderid)
-    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr())) }
+    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value)) }
     /// `SenderIdQualifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-senderidqualifier)
-    pub fn sender_id_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIdQualifier", value.into_expr())) }
+    pub fn sender_id_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIdQualifier", value)) }
     /// `UsageIndicatorCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-usageindicatorcode)
-    pub fn usage_indicator_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageIndicatorCode", value.into_expr())) }
+    pub fn usage_indicator_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageIndicatorCode", value)) }
 }
 impl Done for X12InterchangeControlHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12OutboundEdiHeaders` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html)
@@ -301,17 +301,17 @@ impl X12OutboundEdiHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ControlNumbers`: `X12ControlNumbers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-controlnumbers)
-    pub fn control_numbers(self, value: impl Arg<X12ControlNumbers>) -> Self { Self(put(self.0, "ControlNumbers", value.into_expr())) }
+    pub fn control_numbers(self, value: impl Arg<X12ControlNumbers>) -> Self { Self(put(self.0, "ControlNumbers", value)) }
     /// `Delimiters`: `X12Delimiters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-delimiters)
-    pub fn delimiters(self, value: impl Arg<X12Delimiters>) -> Self { Self(put(self.0, "Delimiters", value.into_expr())) }
+    pub fn delimiters(self, value: impl Arg<X12Delimiters>) -> Self { Self(put(self.0, "Delimiters", value)) }
     /// `FunctionalGroupHeaders`: `X12FunctionalGroupHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-functionalgroupheaders)
-    pub fn functional_group_headers(self, value: impl Arg<X12FunctionalGroupHeaders>) -> Self { Self(put(self.0, "FunctionalGroupHeaders", value.into_expr())) }
+    pub fn functional_group_headers(self, value: impl Arg<X12FunctionalGroupHeaders>) -> Self { Self(put(self.0, "FunctionalGroupHeaders", value)) }
     /// `Gs05TimeFormat`: `Gs05TimeFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-gs05timeformat)
-    pub fn gs05_time_format(self, value: impl Arg<Gs05TimeFormat>) -> Self { Self(put(self.0, "Gs05TimeFormat", value.into_expr())) }
+    pub fn gs05_time_format(self, value: impl Arg<Gs05TimeFormat>) -> Self { Self(put(self.0, "Gs05TimeFormat", value)) }
     /// `InterchangeControlHeaders`: `X12InterchangeControlHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-interchangecontrolheaders)
-    pub fn interchange_control_headers(self, value: impl Arg<X12InterchangeControlHeaders>) -> Self { Self(put(self.0, "InterchangeControlHeaders", value.into_expr())) }
+    pub fn interchange_control_headers(self, value: impl Arg<X12InterchangeControlHeaders>) -> Self { Self(put(self.0, "InterchangeControlHeaders", value)) }
     /// `ValidateEdi`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-validateedi)
-    pub fn validate_edi(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateEdi", value.into_expr())) }
+    pub fn validate_edi(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateEdi", value)) }
 }
 impl Done for X12OutboundEdiHeaders { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FunctionalAcknowledgment` allows.
@@ -354,17 +354,17 @@ impl CfnProfileProps {
 }
 impl<R0, R1, R2, R3> CfnProfileProps<R0, R1, R2, R3> {
     /// `BusinessName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-businessname)
-    pub fn business_name(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2, R3> { CfnProfileProps(put(self.0, "BusinessName", value.into_expr()), Phase) }
+    pub fn business_name(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2, R3> { CfnProfileProps(put(self.0, "BusinessName", value), Phase) }
     /// `Email`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-email)
-    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value), Phase) }
     /// `Logging`: `Logging`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-logging)
-    pub fn logging(self, value: impl Arg<profile::Logging>) -> CfnProfileProps<R0, Set, R2, R3> { CfnProfileProps(put(self.0, "Logging", value.into_expr()), Phase) }
+    pub fn logging(self, value: impl Arg<profile::Logging>) -> CfnProfileProps<R0, Set, R2, R3> { CfnProfileProps(put(self.0, "Logging", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, Set, R3> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, Set, R3> { CfnProfileProps(put(self.0, "Name", value), Phase) }
     /// `Phone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-phone)
-    pub fn phone(self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, R2, Set> { CfnProfileProps(put(self.0, "Phone", value.into_expr()), Phase) }
+    pub fn phone(self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, R2, Set> { CfnProfileProps(put(self.0, "Phone", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::B2BI::Profile`.
@@ -400,27 +400,27 @@ impl CfnTransformerProps {
 }
 impl<R0, R1> CfnTransformerProps<R0, R1> {
     /// `EdiType`: `EdiType`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-editype)
-    pub fn edi_type(self, value: impl Arg<transformer::EdiType>) -> Self { Self(put(self.0, "EdiType", value.into_expr()), Phase) }
+    pub fn edi_type(self, value: impl Arg<transformer::EdiType>) -> Self { Self(put(self.0, "EdiType", value), Phase) }
     /// `FileFormat`: `FileFormat`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-fileformat)
-    pub fn file_format(self, value: impl Arg<transformer::FileFormat>) -> Self { Self(put(self.0, "FileFormat", value.into_expr()), Phase) }
+    pub fn file_format(self, value: impl Arg<transformer::FileFormat>) -> Self { Self(put(self.0, "FileFormat", value), Phase) }
     /// `InputConversion`: `InputConversion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-inputconversion)
-    pub fn input_conversion(self, value: impl Arg<transformer::InputConversion>) -> Self { Self(put(self.0, "InputConversion", value.into_expr()), Phase) }
+    pub fn input_conversion(self, value: impl Arg<transformer::InputConversion>) -> Self { Self(put(self.0, "InputConversion", value), Phase) }
     /// `Mapping`: `Mapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-mapping)
-    pub fn mapping(self, value: impl Arg<transformer::Mapping>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
+    pub fn mapping(self, value: impl Arg<transformer::Mapping>) -> Self { Self(put(self.0, "Mapping", value), Phase) }
     /// `MappingTemplate`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-mappingtemplate)
-    pub fn mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MappingTemplate", value.into_expr()), Phase) }
+    pub fn mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MappingTemplate", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { CfnTransformerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { CfnTransformerProps(put(self.0, "Name", value), Phase) }
     /// `OutputConversion`: `OutputConversion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-outputconversion)
-    pub fn output_conversion(self, value: impl Arg<transformer::OutputConversion>) -> Self { Self(put(self.0, "OutputConversion", value.into_expr()), Phase) }
+    pub fn output_conversion(self, value: impl Arg<transformer::OutputConversion>) -> Self { Self(put(self.0, "OutputConversion", value), Phase) }
     /// `SampleDocument`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-sampledocument)
-    pub fn sample_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleDocument", value.into_expr()), Phase) }
+    pub fn sample_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleDocument", value), Phase) }
     /// `SampleDocuments`: `SampleDocuments`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-sampledocuments)
-    pub fn sample_documents(self, value: impl Arg<transformer::SampleDocuments>) -> Self { Self(put(self.0, "SampleDocuments", value.into_expr()), Phase) }
+    pub fn sample_documents(self, value: impl Arg<transformer::SampleDocuments>) -> Self { Self(put(self.0, "SampleDocuments", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-status)
-    pub fn status(self, value: impl Arg<transformer::Status>) -> CfnTransformerProps<R0, Set> { CfnTransformerProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<transformer::Status>) -> CfnTransformerProps<R0, Set> { CfnTransformerProps(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTransformerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::B2BI::Transformer`.
@@ -432,7 +432,7 @@ impl AdvancedOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `X12`: `X12AdvancedOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-advancedoptions.html#cfn-b2bi-transformer-advancedoptions-x12)
-    pub fn x12(self, value: impl Arg<X12AdvancedOptions>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
+    pub fn x12(self, value: impl Arg<X12AdvancedOptions>) -> Self { Self(put(self.0, "X12", value)) }
 }
 impl Done for AdvancedOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiType` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-editype.html)
@@ -441,7 +441,7 @@ impl EdiType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `X12Details`: `X12Details`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-editype.html#cfn-b2bi-transformer-editype-x12details)
-    pub fn x12_details(self, value: impl Arg<X12Details>) -> Self { Self(put(self.0, "X12Details", value.into_expr())) }
+    pub fn x12_details(self, value: impl Arg<X12Details>) -> Self { Self(put(self.0, "X12Details", value)) }
 }
 impl Done for EdiType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormatOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-formatoptions.html)
@@ -450,7 +450,7 @@ impl FormatOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `X12`: `X12Details`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-formatoptions.html#cfn-b2bi-transformer-formatoptions-x12)
-    pub fn x12(self, value: impl Arg<X12Details>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
+    pub fn x12(self, value: impl Arg<X12Details>) -> Self { Self(put(self.0, "X12", value)) }
 }
 impl Done for FormatOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputConversion` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-inputconversion.html)
@@ -461,11 +461,11 @@ impl InputConversion {
 }
 impl<R0> InputConversion<R0> {
     /// `AdvancedOptions`: `AdvancedOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-inputconversion.html#cfn-b2bi-transformer-inputconversion-advancedoptions)
-    pub fn advanced_options(self, value: impl Arg<AdvancedOptions>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr()), Phase) }
+    pub fn advanced_options(self, value: impl Arg<AdvancedOptions>) -> Self { Self(put(self.0, "AdvancedOptions", value), Phase) }
     /// `FormatOptions`: `FormatOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-inputconversion.html#cfn-b2bi-transformer-inputconversion-formatoptions)
-    pub fn format_options(self, value: impl Arg<FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
+    pub fn format_options(self, value: impl Arg<FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value), Phase) }
     /// `FromFormat`: `FromFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-inputconversion.html#cfn-b2bi-transformer-inputconversion-fromformat)
-    pub fn from_format(self, value: impl Arg<FromFormat>) -> InputConversion<Set> { InputConversion(put(self.0, "FromFormat", value.into_expr()), Phase) }
+    pub fn from_format(self, value: impl Arg<FromFormat>) -> InputConversion<Set> { InputConversion(put(self.0, "FromFormat", value), Phase) }
 }
 impl Done for InputConversion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mapping` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-mapping.html)
@@ -476,9 +476,9 @@ impl Mapping {
 }
 impl<R0> Mapping<R0> {
     /// `Template`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-mapping.html#cfn-b2bi-transformer-mapping-template)
-    pub fn template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Template", value.into_expr()), Phase) }
+    pub fn template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Template", value), Phase) }
     /// `TemplateLanguage`: `TemplateLanguage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-mapping.html#cfn-b2bi-transformer-mapping-templatelanguage)
-    pub fn template_language(self, value: impl Arg<TemplateLanguage>) -> Mapping<Set> { Mapping(put(self.0, "TemplateLanguage", value.into_expr()), Phase) }
+    pub fn template_language(self, value: impl Arg<TemplateLanguage>) -> Mapping<Set> { Mapping(put(self.0, "TemplateLanguage", value), Phase) }
 }
 impl Done for Mapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputConversion` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-outputconversion.html)
@@ -489,11 +489,11 @@ impl OutputConversion {
 }
 impl<R0> OutputConversion<R0> {
     /// `AdvancedOptions`: `AdvancedOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-outputconversion.html#cfn-b2bi-transformer-outputconversion-advancedoptions)
-    pub fn advanced_options(self, value: impl Arg<AdvancedOptions>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr()), Phase) }
+    pub fn advanced_options(self, value: impl Arg<AdvancedOptions>) -> Self { Self(put(self.0, "AdvancedOptions", value), Phase) }
     /// `FormatOptions`: `FormatOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-outputconversion.html#cfn-b2bi-transformer-outputconversion-formatoptions)
-    pub fn format_options(self, value: impl Arg<FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
+    pub fn format_options(self, value: impl Arg<FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value), Phase) }
     /// `ToFormat`: `ToFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-outputconversion.html#cfn-b2bi-transformer-outputconversion-toformat)
-    pub fn to_format(self, value: impl Arg<ToFormat>) -> OutputConversion<Set> { OutputConversion(put(self.0, "ToFormat", value.into_expr()), Phase) }
+    pub fn to_format(self, value: impl Arg<ToFormat>) -> OutputConversion<Set> { OutputConversion(put(self.0, "ToFormat", value), Phase) }
 }
 impl Done for OutputConversion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleDocumentKeys` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocumentkeys.html)
@@ -502,9 +502,9 @@ impl SampleDocumentKeys {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Input`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocumentkeys.html#cfn-b2bi-transformer-sampledocumentkeys-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value)) }
     /// `Output`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocumentkeys.html#cfn-b2bi-transformer-sampledocumentkeys-output)
-    pub fn output(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
+    pub fn output(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Output", value)) }
 }
 impl Done for SampleDocumentKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleDocuments` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocuments.html)
@@ -515,9 +515,9 @@ impl SampleDocuments {
 }
 impl<R0, R1> SampleDocuments<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocuments.html#cfn-b2bi-transformer-sampledocuments-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SampleDocuments<Set, R1> { SampleDocuments(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SampleDocuments<Set, R1> { SampleDocuments(put(self.0, "BucketName", value), Phase) }
     /// `Keys`: list of `SampleDocumentKeys`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocuments.html#cfn-b2bi-transformer-sampledocuments-keys)
-    pub fn keys(self, value: impl Arg<Arr<SampleDocumentKeys>>) -> SampleDocuments<R0, Set> { SampleDocuments(put(self.0, "Keys", value.into_expr()), Phase) }
+    pub fn keys(self, value: impl Arg<Arr<SampleDocumentKeys>>) -> SampleDocuments<R0, Set> { SampleDocuments(put(self.0, "Keys", value), Phase) }
 }
 impl Done for SampleDocuments { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12AdvancedOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12advancedoptions.html)
@@ -526,9 +526,9 @@ impl X12AdvancedOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SplitOptions`: `X12SplitOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12advancedoptions.html#cfn-b2bi-transformer-x12advancedoptions-splitoptions)
-    pub fn split_options(self, value: impl Arg<X12SplitOptions>) -> Self { Self(put(self.0, "SplitOptions", value.into_expr())) }
+    pub fn split_options(self, value: impl Arg<X12SplitOptions>) -> Self { Self(put(self.0, "SplitOptions", value)) }
     /// `ValidationOptions`: `X12ValidationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12advancedoptions.html#cfn-b2bi-transformer-x12advancedoptions-validationoptions)
-    pub fn validation_options(self, value: impl Arg<X12ValidationOptions>) -> Self { Self(put(self.0, "ValidationOptions", value.into_expr())) }
+    pub fn validation_options(self, value: impl Arg<X12ValidationOptions>) -> Self { Self(put(self.0, "ValidationOptions", value)) }
 }
 impl Done for X12AdvancedOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12CodeListValidationRule` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12codelistvalidationrule.html)
@@ -539,11 +539,11 @@ impl X12CodeListValidationRule {
 }
 impl<R0> X12CodeListValidationRule<R0> {
     /// `CodesToAdd`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12codelistvalidationrule.html#cfn-b2bi-transformer-x12codelistvalidationrule-codestoadd)
-    pub fn codes_to_add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CodesToAdd", value.into_expr()), Phase) }
+    pub fn codes_to_add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CodesToAdd", value), Phase) }
     /// `CodesToRemove`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12codelistvalidationrule.html#cfn-b2bi-transformer-x12codelistvalidationrule-codestoremove)
-    pub fn codes_to_remove(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CodesToRemove", value.into_expr()), Phase) }
+    pub fn codes_to_remove(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CodesToRemove", value), Phase) }
     /// `ElementId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12codelistvalidationrule.html#cfn-b2bi-transformer-x12codelistvalidationrule-elementid)
-    pub fn element_id(self, value: impl Arg<str>) -> X12CodeListValidationRule<Set> { X12CodeListValidationRule(put(self.0, "ElementId", value.into_expr()), Phase) }
+    pub fn element_id(self, value: impl Arg<str>) -> X12CodeListValidationRule<Set> { X12CodeListValidationRule(put(self.0, "ElementId", value), Phase) }
 }
 impl Done for X12CodeListValidationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12Details` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12details.html)
@@ -552,9 +552,9 @@ impl X12Details {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TransactionSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12details.html#cfn-b2bi-transformer-x12details-transactionset)
-    pub fn transaction_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransactionSet", value.into_expr())) }
+    pub fn transaction_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransactionSet", value)) }
     /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12details.html#cfn-b2bi-transformer-x12details-version)
-    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for X12Details { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ElementLengthValidationRule` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementlengthvalidationrule.html)
@@ -565,11 +565,11 @@ impl X12ElementLengthValidationRule {
 }
 impl<R0, R1, R2> X12ElementLengthValidationRule<R0, R1, R2> {
     /// `ElementId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementlengthvalidationrule.html#cfn-b2bi-transformer-x12elementlengthvalidationrule-elementid)
-    pub fn element_id(self, value: impl Arg<str>) -> X12ElementLengthValidationRule<Set, R1, R2> { X12ElementLengthValidationRule(put(self.0, "ElementId", value.into_expr()), Phase) }
+    pub fn element_id(self, value: impl Arg<str>) -> X12ElementLengthValidationRule<Set, R1, R2> { X12ElementLengthValidationRule(put(self.0, "ElementId", value), Phase) }
     /// `MaxLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementlengthvalidationrule.html#cfn-b2bi-transformer-x12elementlengthvalidationrule-maxlength)
-    pub fn max_length(self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, Set, R2> { X12ElementLengthValidationRule(put(self.0, "MaxLength", value.into_expr()), Phase) }
+    pub fn max_length(self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, Set, R2> { X12ElementLengthValidationRule(put(self.0, "MaxLength", value), Phase) }
     /// `MinLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementlengthvalidationrule.html#cfn-b2bi-transformer-x12elementlengthvalidationrule-minlength)
-    pub fn min_length(self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, R1, Set> { X12ElementLengthValidationRule(put(self.0, "MinLength", value.into_expr()), Phase) }
+    pub fn min_length(self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, R1, Set> { X12ElementLengthValidationRule(put(self.0, "MinLength", value), Phase) }
 }
 impl Done for X12ElementLengthValidationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ElementRequirementValidationRule` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementrequirementvalidationrule.html)
@@ -580,9 +580,9 @@ impl X12ElementRequirementValidationRule {
 }
 impl<R0, R1> X12ElementRequirementValidationRule<R0, R1> {
     /// `ElementPosition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementrequirementvalidationrule.html#cfn-b2bi-transformer-x12elementrequirementvalidationrule-elementposition)
-    pub fn element_position(self, value: impl Arg<str>) -> X12ElementRequirementValidationRule<Set, R1> { X12ElementRequirementValidationRule(put(self.0, "ElementPosition", value.into_expr()), Phase) }
+    pub fn element_position(self, value: impl Arg<str>) -> X12ElementRequirementValidationRule<Set, R1> { X12ElementRequirementValidationRule(put(self.0, "ElementPosition", value), Phase) }
     /// `Requirement`: `Requirement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementrequirementvalidationrule.html#cfn-b2bi-transformer-x12elementrequirementvalidationrule-requirement)
-    pub fn requirement(self, value: impl Arg<Requirement>) -> X12ElementRequirementValidationRule<R0, Set> { X12ElementRequirementValidationRule(put(self.0, "Requirement", value.into_expr()), Phase) }
+    pub fn requirement(self, value: impl Arg<Requirement>) -> X12ElementRequirementValidationRule<R0, Set> { X12ElementRequirementValidationRule(put(self.0, "Requirement", value), Phase) }
 }
 impl Done for X12ElementRequirementValidationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12SplitOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12splitoptions.html)
@@ -591,7 +591,7 @@ impl X12SplitOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SplitBy`: `SplitBy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12splitoptions.html#cfn-b2bi-transformer-x12splitoptions-splitby)
-    pub fn split_by(self, value: impl Arg<SplitBy>) -> Self { Self(put(self.0, "SplitBy", value.into_expr())) }
+    pub fn split_by(self, value: impl Arg<SplitBy>) -> Self { Self(put(self.0, "SplitBy", value)) }
 }
 impl Done for X12SplitOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ValidationOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationoptions.html)
@@ -600,7 +600,7 @@ impl X12ValidationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ValidationRules`: list of `X12ValidationRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationoptions.html#cfn-b2bi-transformer-x12validationoptions-validationrules)
-    pub fn validation_rules(self, value: impl Arg<Arr<X12ValidationRule>>) -> Self { Self(put(self.0, "ValidationRules", value.into_expr())) }
+    pub fn validation_rules(self, value: impl Arg<Arr<X12ValidationRule>>) -> Self { Self(put(self.0, "ValidationRules", value)) }
 }
 impl Done for X12ValidationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ValidationRule` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationrule.html)
@@ -609,11 +609,11 @@ impl X12ValidationRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeListValidationRule`: `X12CodeListValidationRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationrule.html#cfn-b2bi-transformer-x12validationrule-codelistvalidationrule)
-    pub fn code_list_validation_rule(self, value: impl Arg<X12CodeListValidationRule>) -> Self { Self(put(self.0, "CodeListValidationRule", value.into_expr())) }
+    pub fn code_list_validation_rule(self, value: impl Arg<X12CodeListValidationRule>) -> Self { Self(put(self.0, "CodeListValidationRule", value)) }
     /// `ElementLengthValidationRule`: `X12ElementLengthValidationRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationrule.html#cfn-b2bi-transformer-x12validationrule-elementlengthvalidationrule)
-    pub fn element_length_validation_rule(self, value: impl Arg<X12ElementLengthValidationRule>) -> Self { Self(put(self.0, "ElementLengthValidationRule", value.into_expr())) }
+    pub fn element_length_validation_rule(self, value: impl Arg<X12ElementLengthValidationRule>) -> Self { Self(put(self.0, "ElementLengthValidationRule", value)) }
     /// `ElementRequirementValidationRule`: `X12ElementRequirementValidationRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationrule.html#cfn-b2bi-transformer-x12validationrule-elementrequirementvalidationrule)
-    pub fn element_requirement_validation_rule(self, value: impl Arg<X12ElementRequirementValidationRule>) -> Self { Self(put(self.0, "ElementRequirementValidationRule", value.into_expr())) }
+    pub fn element_requirement_validation_rule(self, value: impl Arg<X12ElementRequirementValidationRule>) -> Self { Self(put(self.0, "ElementRequirementValidationRule", value)) }
 }
 impl Done for X12ValidationRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FileFormat` allows.

@@ -29,9 +29,9 @@ impl CfnBackupPlanProps {
 }
 impl<R0> CfnBackupPlanProps<R0> {
     /// `BackupPlan`: `BackupPlanResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupplan.html#cfn-backup-backupplan-backupplan)
-    pub fn backup_plan(self, value: impl Arg<backup_plan::BackupPlanResourceType>) -> CfnBackupPlanProps<Set> { CfnBackupPlanProps(put(self.0, "BackupPlan", value.into_expr()), Phase) }
+    pub fn backup_plan(self, value: impl Arg<backup_plan::BackupPlanResourceType>) -> CfnBackupPlanProps<Set> { CfnBackupPlanProps(put(self.0, "BackupPlan", value), Phase) }
     /// `BackupPlanTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupplan.html#cfn-backup-backupplan-backupplantags)
-    pub fn backup_plan_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupPlanTags", value.into_expr()), Phase) }
+    pub fn backup_plan_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupPlanTags", value), Phase) }
 }
 impl Done for CfnBackupPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::BackupPlan`.
@@ -45,9 +45,9 @@ impl AdvancedBackupSettingResourceType {
 }
 impl<R0, R1> AdvancedBackupSettingResourceType<R0, R1> {
     /// `BackupOptions`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-advancedbackupsettingresourcetype.html#cfn-backup-backupplan-advancedbackupsettingresourcetype-backupoptions)
-    pub fn backup_options(self, value: impl Arg<Any>) -> AdvancedBackupSettingResourceType<Set, R1> { AdvancedBackupSettingResourceType(put(self.0, "BackupOptions", value.into_expr()), Phase) }
+    pub fn backup_options(self, value: impl Arg<Any>) -> AdvancedBackupSettingResourceType<Set, R1> { AdvancedBackupSettingResourceType(put(self.0, "BackupOptions", value), Phase) }
     /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-advancedbackupsettingresourcetype.html#cfn-backup-backupplan-advancedbackupsettingresourcetype-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> AdvancedBackupSettingResourceType<R0, Set> { AdvancedBackupSettingResourceType(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> AdvancedBackupSettingResourceType<R0, Set> { AdvancedBackupSettingResourceType(put(self.0, "ResourceType", value), Phase) }
 }
 impl Done for AdvancedBackupSettingResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BackupPlanResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html)
@@ -58,13 +58,13 @@ impl BackupPlanResourceType {
 }
 impl<R0, R1> BackupPlanResourceType<R0, R1> {
     /// `AdvancedBackupSettings`: list of `AdvancedBackupSettingResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html#cfn-backup-backupplan-backupplanresourcetype-advancedbackupsettings)
-    pub fn advanced_backup_settings(self, value: impl Arg<Arr<AdvancedBackupSettingResourceType>>) -> Self { Self(put(self.0, "AdvancedBackupSettings", value.into_expr()), Phase) }
+    pub fn advanced_backup_settings(self, value: impl Arg<Arr<AdvancedBackupSettingResourceType>>) -> Self { Self(put(self.0, "AdvancedBackupSettings", value), Phase) }
     /// `BackupPlanName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html#cfn-backup-backupplan-backupplanresourcetype-backupplanname)
-    pub fn backup_plan_name(self, value: impl Arg<str>) -> BackupPlanResourceType<Set, R1> { BackupPlanResourceType(put(self.0, "BackupPlanName", value.into_expr()), Phase) }
+    pub fn backup_plan_name(self, value: impl Arg<str>) -> BackupPlanResourceType<Set, R1> { BackupPlanResourceType(put(self.0, "BackupPlanName", value), Phase) }
     /// `BackupPlanRule`: list of `BackupRuleResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html#cfn-backup-backupplan-backupplanresourcetype-backupplanrule)
-    pub fn backup_plan_rule(self, value: impl Arg<Arr<BackupRuleResourceType>>) -> BackupPlanResourceType<R0, Set> { BackupPlanResourceType(put(self.0, "BackupPlanRule", value.into_expr()), Phase) }
+    pub fn backup_plan_rule(self, value: impl Arg<Arr<BackupRuleResourceType>>) -> BackupPlanResourceType<R0, Set> { BackupPlanResourceType(put(self.0, "BackupPlanRule", value), Phase) }
     /// `ScanSettings`: list of `ScanSettingResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html#cfn-backup-backupplan-backupplanresourcetype-scansettings)
-    pub fn scan_settings(self, value: impl Arg<Arr<ScanSettingResourceType>>) -> Self { Self(put(self.0, "ScanSettings", value.into_expr()), Phase) }
+    pub fn scan_settings(self, value: impl Arg<Arr<ScanSettingResourceType>>) -> Self { Self(put(self.0, "ScanSettings", value), Phase) }
 }
 impl Done for BackupPlanResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BackupRuleResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html)
@@ -75,31 +75,31 @@ impl BackupRuleResourceType {
 }
 impl<R0, R1> BackupRuleResourceType<R0, R1> {
     /// `CompletionWindowMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-completionwindowminutes)
-    pub fn completion_window_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CompletionWindowMinutes", value.into_expr()), Phase) }
+    pub fn completion_window_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CompletionWindowMinutes", value), Phase) }
     /// `CopyActions`: list of `CopyActionResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-copyactions)
-    pub fn copy_actions(self, value: impl Arg<Arr<CopyActionResourceType>>) -> Self { Self(put(self.0, "CopyActions", value.into_expr()), Phase) }
+    pub fn copy_actions(self, value: impl Arg<Arr<CopyActionResourceType>>) -> Self { Self(put(self.0, "CopyActions", value), Phase) }
     /// `EnableContinuousBackup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-enablecontinuousbackup)
-    pub fn enable_continuous_backup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableContinuousBackup", value.into_expr()), Phase) }
+    pub fn enable_continuous_backup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableContinuousBackup", value), Phase) }
     /// `IndexActions`: list of `IndexActionsResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-indexactions)
-    pub fn index_actions(self, value: impl Arg<Arr<IndexActionsResourceType>>) -> Self { Self(put(self.0, "IndexActions", value.into_expr()), Phase) }
+    pub fn index_actions(self, value: impl Arg<Arr<IndexActionsResourceType>>) -> Self { Self(put(self.0, "IndexActions", value), Phase) }
     /// `Lifecycle`: `LifecycleResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-lifecycle)
-    pub fn lifecycle(self, value: impl Arg<LifecycleResourceType>) -> Self { Self(put(self.0, "Lifecycle", value.into_expr()), Phase) }
+    pub fn lifecycle(self, value: impl Arg<LifecycleResourceType>) -> Self { Self(put(self.0, "Lifecycle", value), Phase) }
     /// `RecoveryPointTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-recoverypointtags)
-    pub fn recovery_point_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RecoveryPointTags", value.into_expr()), Phase) }
+    pub fn recovery_point_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RecoveryPointTags", value), Phase) }
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> BackupRuleResourceType<Set, R1> { BackupRuleResourceType(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> BackupRuleResourceType<Set, R1> { BackupRuleResourceType(put(self.0, "RuleName", value), Phase) }
     /// `ScanActions`: list of `ScanActionResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-scanactions)
-    pub fn scan_actions(self, value: impl Arg<Arr<ScanActionResourceType>>) -> Self { Self(put(self.0, "ScanActions", value.into_expr()), Phase) }
+    pub fn scan_actions(self, value: impl Arg<Arr<ScanActionResourceType>>) -> Self { Self(put(self.0, "ScanActions", value), Phase) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value), Phase) }
     /// `ScheduleExpressionTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-scheduleexpressiontimezone)
-    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr()), Phase) }
+    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value), Phase) }
     /// `StartWindowMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-startwindowminutes)
-    pub fn start_window_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartWindowMinutes", value.into_expr()), Phase) }
+    pub fn start_window_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartWindowMinutes", value), Phase) }
     /// `TargetBackupVault`: `BackupBackupVaultName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-targetbackupvault)
-    pub fn target_backup_vault(self, value: impl Arg<kind::BackupBackupVaultName>) -> BackupRuleResourceType<R0, Set> { BackupRuleResourceType(put(self.0, "TargetBackupVault", value.into_expr()), Phase) }
+    pub fn target_backup_vault(self, value: impl Arg<kind::BackupBackupVaultName>) -> BackupRuleResourceType<R0, Set> { BackupRuleResourceType(put(self.0, "TargetBackupVault", value), Phase) }
     /// `TargetLogicallyAirGappedBackupVaultArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-targetlogicallyairgappedbackupvaultarn)
-    pub fn target_logically_air_gapped_backup_vault_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetLogicallyAirGappedBackupVaultArn", value.into_expr()), Phase) }
+    pub fn target_logically_air_gapped_backup_vault_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetLogicallyAirGappedBackupVaultArn", value), Phase) }
 }
 impl Done for BackupRuleResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CopyActionResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-copyactionresourcetype.html)
@@ -110,9 +110,9 @@ impl CopyActionResourceType {
 }
 impl<R0> CopyActionResourceType<R0> {
     /// `DestinationBackupVaultArn`: `BackupBackupVaultArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-copyactionresourcetype.html#cfn-backup-backupplan-copyactionresourcetype-destinationbackupvaultarn)
-    pub fn destination_backup_vault_arn(self, value: impl Arg<kind::BackupBackupVaultArn>) -> CopyActionResourceType<Set> { CopyActionResourceType(put(self.0, "DestinationBackupVaultArn", value.into_expr()), Phase) }
+    pub fn destination_backup_vault_arn(self, value: impl Arg<kind::BackupBackupVaultArn>) -> CopyActionResourceType<Set> { CopyActionResourceType(put(self.0, "DestinationBackupVaultArn", value), Phase) }
     /// `Lifecycle`: `LifecycleResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-copyactionresourcetype.html#cfn-backup-backupplan-copyactionresourcetype-lifecycle)
-    pub fn lifecycle(self, value: impl Arg<LifecycleResourceType>) -> Self { Self(put(self.0, "Lifecycle", value.into_expr()), Phase) }
+    pub fn lifecycle(self, value: impl Arg<LifecycleResourceType>) -> Self { Self(put(self.0, "Lifecycle", value), Phase) }
 }
 impl Done for CopyActionResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexActionsResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-indexactionsresourcetype.html)
@@ -121,7 +121,7 @@ impl IndexActionsResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-indexactionsresourcetype.html#cfn-backup-backupplan-indexactionsresourcetype-resourcetypes)
-    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value)) }
 }
 impl Done for IndexActionsResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-lifecycleresourcetype.html)
@@ -130,11 +130,11 @@ impl LifecycleResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteAfterDays`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-lifecycleresourcetype.html#cfn-backup-backupplan-lifecycleresourcetype-deleteafterdays)
-    pub fn delete_after_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DeleteAfterDays", value.into_expr())) }
+    pub fn delete_after_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DeleteAfterDays", value)) }
     /// `MoveToColdStorageAfterDays`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-lifecycleresourcetype.html#cfn-backup-backupplan-lifecycleresourcetype-movetocoldstorageafterdays)
-    pub fn move_to_cold_storage_after_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MoveToColdStorageAfterDays", value.into_expr())) }
+    pub fn move_to_cold_storage_after_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MoveToColdStorageAfterDays", value)) }
     /// `OptInToArchiveForSupportedResources`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-lifecycleresourcetype.html#cfn-backup-backupplan-lifecycleresourcetype-optintoarchiveforsupportedresources)
-    pub fn opt_in_to_archive_for_supported_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OptInToArchiveForSupportedResources", value.into_expr())) }
+    pub fn opt_in_to_archive_for_supported_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OptInToArchiveForSupportedResources", value)) }
 }
 impl Done for LifecycleResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScanActionResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scanactionresourcetype.html)
@@ -143,9 +143,9 @@ impl ScanActionResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MalwareScanner`: `MalwareScanner`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scanactionresourcetype.html#cfn-backup-backupplan-scanactionresourcetype-malwarescanner)
-    pub fn malware_scanner(self, value: impl Arg<MalwareScanner>) -> Self { Self(put(self.0, "MalwareScanner", value.into_expr())) }
+    pub fn malware_scanner(self, value: impl Arg<MalwareScanner>) -> Self { Self(put(self.0, "MalwareScanner", value)) }
     /// `ScanMode`: `ScanMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scanactionresourcetype.html#cfn-backup-backupplan-scanactionresourcetype-scanmode)
-    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
+    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value)) }
 }
 impl Done for ScanActionResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScanSettingResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scansettingresourcetype.html)
@@ -154,11 +154,11 @@ impl ScanSettingResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MalwareScanner`: `MalwareScanner`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scansettingresourcetype.html#cfn-backup-backupplan-scansettingresourcetype-malwarescanner)
-    pub fn malware_scanner(self, value: impl Arg<MalwareScanner>) -> Self { Self(put(self.0, "MalwareScanner", value.into_expr())) }
+    pub fn malware_scanner(self, value: impl Arg<MalwareScanner>) -> Self { Self(put(self.0, "MalwareScanner", value)) }
     /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scansettingresourcetype.html#cfn-backup-backupplan-scansettingresourcetype-resourcetypes)
-    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value)) }
     /// `ScannerRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scansettingresourcetype.html#cfn-backup-backupplan-scansettingresourcetype-scannerrolearn)
-    pub fn scanner_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ScannerRoleArn", value.into_expr())) }
+    pub fn scanner_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ScannerRoleArn", value)) }
 }
 impl Done for ScanSettingResourceType { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MalwareScanner` allows.
@@ -191,9 +191,9 @@ impl CfnBackupSelectionProps {
 }
 impl<R0, R1> CfnBackupSelectionProps<R0, R1> {
     /// `BackupPlanId`: `BackupBackupPlanId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupselection.html#cfn-backup-backupselection-backupplanid)
-    pub fn backup_plan_id(self, value: impl Arg<kind::BackupBackupPlanId>) -> CfnBackupSelectionProps<Set, R1> { CfnBackupSelectionProps(put(self.0, "BackupPlanId", value.into_expr()), Phase) }
+    pub fn backup_plan_id(self, value: impl Arg<kind::BackupBackupPlanId>) -> CfnBackupSelectionProps<Set, R1> { CfnBackupSelectionProps(put(self.0, "BackupPlanId", value), Phase) }
     /// `BackupSelection`: `BackupSelectionResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupselection.html#cfn-backup-backupselection-backupselection)
-    pub fn backup_selection(self, value: impl Arg<backup_selection::BackupSelectionResourceType>) -> CfnBackupSelectionProps<R0, Set> { CfnBackupSelectionProps(put(self.0, "BackupSelection", value.into_expr()), Phase) }
+    pub fn backup_selection(self, value: impl Arg<backup_selection::BackupSelectionResourceType>) -> CfnBackupSelectionProps<R0, Set> { CfnBackupSelectionProps(put(self.0, "BackupSelection", value), Phase) }
 }
 impl Done for CfnBackupSelectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::BackupSelection`.
@@ -207,17 +207,17 @@ impl BackupSelectionResourceType {
 }
 impl<R0, R1> BackupSelectionResourceType<R0, R1> {
     /// `Conditions`: `Conditions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-conditions)
-    pub fn conditions(self, value: impl Arg<Conditions>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Conditions>) -> Self { Self(put(self.0, "Conditions", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> BackupSelectionResourceType<Set, R1> { BackupSelectionResourceType(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> BackupSelectionResourceType<Set, R1> { BackupSelectionResourceType(put(self.0, "IamRoleArn", value), Phase) }
     /// `ListOfTags`: list of `ConditionResourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-listoftags)
-    pub fn list_of_tags(self, value: impl Arg<Arr<ConditionResourceType>>) -> Self { Self(put(self.0, "ListOfTags", value.into_expr()), Phase) }
+    pub fn list_of_tags(self, value: impl Arg<Arr<ConditionResourceType>>) -> Self { Self(put(self.0, "ListOfTags", value), Phase) }
     /// `NotResources`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-notresources)
-    pub fn not_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotResources", value.into_expr()), Phase) }
+    pub fn not_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotResources", value), Phase) }
     /// `Resources`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value), Phase) }
     /// `SelectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-selectionname)
-    pub fn selection_name(self, value: impl Arg<str>) -> BackupSelectionResourceType<R0, Set> { BackupSelectionResourceType(put(self.0, "SelectionName", value.into_expr()), Phase) }
+    pub fn selection_name(self, value: impl Arg<str>) -> BackupSelectionResourceType<R0, Set> { BackupSelectionResourceType(put(self.0, "SelectionName", value), Phase) }
 }
 impl Done for BackupSelectionResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionParameter` of `AWS::Backup::BackupSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionparameter.html)
@@ -226,9 +226,9 @@ impl ConditionParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConditionKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionparameter.html#cfn-backup-backupselection-conditionparameter-conditionkey)
-    pub fn condition_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConditionKey", value.into_expr())) }
+    pub fn condition_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConditionKey", value)) }
     /// `ConditionValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionparameter.html#cfn-backup-backupselection-conditionparameter-conditionvalue)
-    pub fn condition_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConditionValue", value.into_expr())) }
+    pub fn condition_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConditionValue", value)) }
 }
 impl Done for ConditionParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionResourceType` of `AWS::Backup::BackupSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionresourcetype.html)
@@ -239,11 +239,11 @@ impl ConditionResourceType {
 }
 impl<R0, R1, R2> ConditionResourceType<R0, R1, R2> {
     /// `ConditionKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionresourcetype.html#cfn-backup-backupselection-conditionresourcetype-conditionkey)
-    pub fn condition_key(self, value: impl Arg<str>) -> ConditionResourceType<Set, R1, R2> { ConditionResourceType(put(self.0, "ConditionKey", value.into_expr()), Phase) }
+    pub fn condition_key(self, value: impl Arg<str>) -> ConditionResourceType<Set, R1, R2> { ConditionResourceType(put(self.0, "ConditionKey", value), Phase) }
     /// `ConditionType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionresourcetype.html#cfn-backup-backupselection-conditionresourcetype-conditiontype)
-    pub fn condition_type(self, value: impl Arg<str>) -> ConditionResourceType<R0, Set, R2> { ConditionResourceType(put(self.0, "ConditionType", value.into_expr()), Phase) }
+    pub fn condition_type(self, value: impl Arg<str>) -> ConditionResourceType<R0, Set, R2> { ConditionResourceType(put(self.0, "ConditionType", value), Phase) }
     /// `ConditionValue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionresourcetype.html#cfn-backup-backupselection-conditionresourcetype-conditionvalue)
-    pub fn condition_value(self, value: impl Arg<str>) -> ConditionResourceType<R0, R1, Set> { ConditionResourceType(put(self.0, "ConditionValue", value.into_expr()), Phase) }
+    pub fn condition_value(self, value: impl Arg<str>) -> ConditionResourceType<R0, R1, Set> { ConditionResourceType(put(self.0, "ConditionValue", value), Phase) }
 }
 impl Done for ConditionResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Conditions` of `AWS::Backup::BackupSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html)
@@ -252,13 +252,13 @@ impl Conditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringEquals`: list of `ConditionParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html#cfn-backup-backupselection-conditions-stringequals)
-    pub fn string_equals(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringEquals", value.into_expr())) }
+    pub fn string_equals(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringEquals", value)) }
     /// `StringLike`: list of `ConditionParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html#cfn-backup-backupselection-conditions-stringlike)
-    pub fn string_like(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringLike", value.into_expr())) }
+    pub fn string_like(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringLike", value)) }
     /// `StringNotEquals`: list of `ConditionParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html#cfn-backup-backupselection-conditions-stringnotequals)
-    pub fn string_not_equals(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringNotEquals", value.into_expr())) }
+    pub fn string_not_equals(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringNotEquals", value)) }
     /// `StringNotLike`: list of `ConditionParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html#cfn-backup-backupselection-conditions-stringnotlike)
-    pub fn string_not_like(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringNotLike", value.into_expr())) }
+    pub fn string_not_like(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringNotLike", value)) }
 }
 impl Done for Conditions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -285,17 +285,17 @@ impl CfnBackupVaultProps {
 }
 impl<R0> CfnBackupVaultProps<R0> {
     /// `AccessPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-accesspolicy)
-    pub fn access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicy", value.into_expr()), Phase) }
+    pub fn access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicy", value), Phase) }
     /// `BackupVaultName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-backupvaultname)
-    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnBackupVaultProps<Set> { CfnBackupVaultProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
+    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnBackupVaultProps<Set> { CfnBackupVaultProps(put(self.0, "BackupVaultName", value), Phase) }
     /// `BackupVaultTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-backupvaulttags)
-    pub fn backup_vault_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupVaultTags", value.into_expr()), Phase) }
+    pub fn backup_vault_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupVaultTags", value), Phase) }
     /// `EncryptionKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn encryption_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "EncryptionKeyArn", value), Phase) }
     /// `LockConfiguration`: `LockConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-lockconfiguration)
-    pub fn lock_configuration(self, value: impl Arg<backup_vault::LockConfigurationType>) -> Self { Self(put(self.0, "LockConfiguration", value.into_expr()), Phase) }
+    pub fn lock_configuration(self, value: impl Arg<backup_vault::LockConfigurationType>) -> Self { Self(put(self.0, "LockConfiguration", value), Phase) }
     /// `Notifications`: `NotificationObjectType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-notifications)
-    pub fn notifications(self, value: impl Arg<backup_vault::NotificationObjectType>) -> Self { Self(put(self.0, "Notifications", value.into_expr()), Phase) }
+    pub fn notifications(self, value: impl Arg<backup_vault::NotificationObjectType>) -> Self { Self(put(self.0, "Notifications", value), Phase) }
 }
 impl Done for CfnBackupVaultProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::BackupVault`.
@@ -309,11 +309,11 @@ impl LockConfigurationType {
 }
 impl<R0> LockConfigurationType<R0> {
     /// `ChangeableForDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-lockconfigurationtype.html#cfn-backup-backupvault-lockconfigurationtype-changeablefordays)
-    pub fn changeable_for_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChangeableForDays", value.into_expr()), Phase) }
+    pub fn changeable_for_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChangeableForDays", value), Phase) }
     /// `MaxRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-lockconfigurationtype.html#cfn-backup-backupvault-lockconfigurationtype-maxretentiondays)
-    pub fn max_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetentionDays", value.into_expr()), Phase) }
+    pub fn max_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetentionDays", value), Phase) }
     /// `MinRetentionDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-lockconfigurationtype.html#cfn-backup-backupvault-lockconfigurationtype-minretentiondays)
-    pub fn min_retention_days(self, value: impl Arg<i64>) -> LockConfigurationType<Set> { LockConfigurationType(put(self.0, "MinRetentionDays", value.into_expr()), Phase) }
+    pub fn min_retention_days(self, value: impl Arg<i64>) -> LockConfigurationType<Set> { LockConfigurationType(put(self.0, "MinRetentionDays", value), Phase) }
 }
 impl Done for LockConfigurationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationObjectType` of `AWS::Backup::BackupVault`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-notificationobjecttype.html)
@@ -324,9 +324,9 @@ impl NotificationObjectType {
 }
 impl<R0, R1> NotificationObjectType<R0, R1> {
     /// `BackupVaultEvents`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-notificationobjecttype.html#cfn-backup-backupvault-notificationobjecttype-backupvaultevents)
-    pub fn backup_vault_events(self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { NotificationObjectType(put(self.0, "BackupVaultEvents", value.into_expr()), Phase) }
+    pub fn backup_vault_events(self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { NotificationObjectType(put(self.0, "BackupVaultEvents", value), Phase) }
     /// `SNSTopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-notificationobjecttype.html#cfn-backup-backupvault-notificationobjecttype-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { NotificationObjectType(put(self.0, "SNSTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { NotificationObjectType(put(self.0, "SNSTopicArn", value), Phase) }
 }
 impl Done for NotificationObjectType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -357,13 +357,13 @@ impl CfnFrameworkProps {
 }
 impl<R0> CfnFrameworkProps<R0> {
     /// `FrameworkControls`: list of `FrameworkControl`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#cfn-backup-framework-frameworkcontrols)
-    pub fn framework_controls(self, value: impl Arg<Arr<framework::FrameworkControl>>) -> CfnFrameworkProps<Set> { CfnFrameworkProps(put(self.0, "FrameworkControls", value.into_expr()), Phase) }
+    pub fn framework_controls(self, value: impl Arg<Arr<framework::FrameworkControl>>) -> CfnFrameworkProps<Set> { CfnFrameworkProps(put(self.0, "FrameworkControls", value), Phase) }
     /// `FrameworkDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#cfn-backup-framework-frameworkdescription)
-    pub fn framework_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkDescription", value.into_expr()), Phase) }
+    pub fn framework_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkDescription", value), Phase) }
     /// `FrameworkName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#cfn-backup-framework-frameworkname)
-    pub fn framework_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkName", value.into_expr()), Phase) }
+    pub fn framework_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkName", value), Phase) }
     /// `FrameworkTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#cfn-backup-framework-frameworktags)
-    pub fn framework_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "FrameworkTags", value.into_expr()), Phase) }
+    pub fn framework_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "FrameworkTags", value), Phase) }
 }
 impl Done for CfnFrameworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::Framework`.
@@ -377,9 +377,9 @@ impl ControlInputParameter {
 }
 impl<R0, R1> ControlInputParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlinputparameter.html#cfn-backup-framework-controlinputparameter-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> ControlInputParameter<Set, R1> { ControlInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ControlInputParameter<Set, R1> { ControlInputParameter(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlinputparameter.html#cfn-backup-framework-controlinputparameter-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> ControlInputParameter<R0, Set> { ControlInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> ControlInputParameter<R0, Set> { ControlInputParameter(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for ControlInputParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ControlScope` of `AWS::Backup::Framework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlscope.html)
@@ -388,11 +388,11 @@ impl ControlScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComplianceResourceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlscope.html#cfn-backup-framework-controlscope-complianceresourceids)
-    pub fn compliance_resource_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceIds", value.into_expr())) }
+    pub fn compliance_resource_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceIds", value)) }
     /// `ComplianceResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlscope.html#cfn-backup-framework-controlscope-complianceresourcetypes)
-    pub fn compliance_resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceTypes", value.into_expr())) }
+    pub fn compliance_resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceTypes", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlscope.html#cfn-backup-framework-controlscope-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ControlScope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameworkControl` of `AWS::Backup::Framework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-frameworkcontrol.html)
@@ -403,11 +403,11 @@ impl FrameworkControl {
 }
 impl<R0> FrameworkControl<R0> {
     /// `ControlInputParameters`: list of `ControlInputParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-frameworkcontrol.html#cfn-backup-framework-frameworkcontrol-controlinputparameters)
-    pub fn control_input_parameters(self, value: impl Arg<Arr<ControlInputParameter>>) -> Self { Self(put(self.0, "ControlInputParameters", value.into_expr()), Phase) }
+    pub fn control_input_parameters(self, value: impl Arg<Arr<ControlInputParameter>>) -> Self { Self(put(self.0, "ControlInputParameters", value), Phase) }
     /// `ControlName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-frameworkcontrol.html#cfn-backup-framework-frameworkcontrol-controlname)
-    pub fn control_name(self, value: impl Arg<str>) -> FrameworkControl<Set> { FrameworkControl(put(self.0, "ControlName", value.into_expr()), Phase) }
+    pub fn control_name(self, value: impl Arg<str>) -> FrameworkControl<Set> { FrameworkControl(put(self.0, "ControlName", value), Phase) }
     /// `ControlScope`: `ControlScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-frameworkcontrol.html#cfn-backup-framework-frameworkcontrol-controlscope)
-    pub fn control_scope(self, value: impl Arg<ControlScope>) -> Self { Self(put(self.0, "ControlScope", value.into_expr()), Phase) }
+    pub fn control_scope(self, value: impl Arg<ControlScope>) -> Self { Self(put(self.0, "ControlScope", value), Phase) }
 }
 impl Done for FrameworkControl { fn into_props(self) -> Bag { self.0 } }
 }
@@ -438,13 +438,13 @@ impl CfnLegalHoldProps {
 }
 impl<R0, R1, R2> CfnLegalHoldProps<R0, R1, R2> {
     /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#cfn-backup-legalhold-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnLegalHoldProps<Set, R1, R2> { CfnLegalHoldProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnLegalHoldProps<Set, R1, R2> { CfnLegalHoldProps(put(self.0, "Description", value), Phase) }
     /// `RecoveryPointSelection`: `RecoveryPointSelection`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#cfn-backup-legalhold-recoverypointselection)
-    pub fn recovery_point_selection(self, value: impl Arg<legal_hold::RecoveryPointSelection>) -> CfnLegalHoldProps<R0, Set, R2> { CfnLegalHoldProps(put(self.0, "RecoveryPointSelection", value.into_expr()), Phase) }
+    pub fn recovery_point_selection(self, value: impl Arg<legal_hold::RecoveryPointSelection>) -> CfnLegalHoldProps<R0, Set, R2> { CfnLegalHoldProps(put(self.0, "RecoveryPointSelection", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#cfn-backup-legalhold-tags)
-    pub fn tags(self, value: impl Arg<Arr<legal_hold::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<legal_hold::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Title`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#cfn-backup-legalhold-title)
-    pub fn title(self, value: impl Arg<str>) -> CfnLegalHoldProps<R0, R1, Set> { CfnLegalHoldProps(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnLegalHoldProps<R0, R1, Set> { CfnLegalHoldProps(put(self.0, "Title", value), Phase) }
 }
 impl Done for CfnLegalHoldProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::LegalHold`.
@@ -458,9 +458,9 @@ impl DateRange {
 }
 impl<R0, R1> DateRange<R0, R1> {
     /// `FromDate`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-daterange.html#cfn-backup-legalhold-daterange-fromdate)
-    pub fn from_date(self, value: impl Arg<str>) -> DateRange<Set, R1> { DateRange(put(self.0, "FromDate", value.into_expr()), Phase) }
+    pub fn from_date(self, value: impl Arg<str>) -> DateRange<Set, R1> { DateRange(put(self.0, "FromDate", value), Phase) }
     /// `ToDate`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-daterange.html#cfn-backup-legalhold-daterange-todate)
-    pub fn to_date(self, value: impl Arg<str>) -> DateRange<R0, Set> { DateRange(put(self.0, "ToDate", value.into_expr()), Phase) }
+    pub fn to_date(self, value: impl Arg<str>) -> DateRange<R0, Set> { DateRange(put(self.0, "ToDate", value), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecoveryPointSelection` of `AWS::Backup::LegalHold`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-recoverypointselection.html)
@@ -469,11 +469,11 @@ impl RecoveryPointSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateRange`: `DateRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-recoverypointselection.html#cfn-backup-legalhold-recoverypointselection-daterange)
-    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
+    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value)) }
     /// `ResourceIdentifiers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-recoverypointselection.html#cfn-backup-legalhold-recoverypointselection-resourceidentifiers)
-    pub fn resource_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceIdentifiers", value.into_expr())) }
+    pub fn resource_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceIdentifiers", value)) }
     /// `VaultNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-recoverypointselection.html#cfn-backup-legalhold-recoverypointselection-vaultnames)
-    pub fn vault_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VaultNames", value.into_expr())) }
+    pub fn vault_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VaultNames", value)) }
 }
 impl Done for RecoveryPointSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Backup::LegalHold`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-tagsitems.html)
@@ -484,9 +484,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-tagsitems.html#cfn-backup-legalhold-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-tagsitems.html#cfn-backup-legalhold-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -515,21 +515,21 @@ impl CfnLogicallyAirGappedBackupVaultProps {
 }
 impl<R0, R1, R2> CfnLogicallyAirGappedBackupVaultProps<R0, R1, R2> {
     /// `AccessPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-accesspolicy)
-    pub fn access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicy", value.into_expr()), Phase) }
+    pub fn access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicy", value), Phase) }
     /// `BackupVaultName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-backupvaultname)
-    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnLogicallyAirGappedBackupVaultProps<Set, R1, R2> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
+    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnLogicallyAirGappedBackupVaultProps<Set, R1, R2> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "BackupVaultName", value), Phase) }
     /// `BackupVaultTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-backupvaulttags)
-    pub fn backup_vault_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupVaultTags", value.into_expr()), Phase) }
+    pub fn backup_vault_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupVaultTags", value), Phase) }
     /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value), Phase) }
     /// `MaxRetentionDays`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-maxretentiondays)
-    pub fn max_retention_days(self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, Set, R2> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "MaxRetentionDays", value.into_expr()), Phase) }
+    pub fn max_retention_days(self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, Set, R2> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "MaxRetentionDays", value), Phase) }
     /// `MinRetentionDays`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-minretentiondays)
-    pub fn min_retention_days(self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, R1, Set> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "MinRetentionDays", value.into_expr()), Phase) }
+    pub fn min_retention_days(self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, R1, Set> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "MinRetentionDays", value), Phase) }
     /// `MpaApprovalTeamArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-mpaapprovalteamarn)
-    pub fn mpa_approval_team_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MpaApprovalTeamArn", value.into_expr()), Phase) }
+    pub fn mpa_approval_team_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MpaApprovalTeamArn", value), Phase) }
     /// `Notifications`: `NotificationObjectType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-notifications)
-    pub fn notifications(self, value: impl Arg<logically_air_gapped_backup_vault::NotificationObjectType>) -> Self { Self(put(self.0, "Notifications", value.into_expr()), Phase) }
+    pub fn notifications(self, value: impl Arg<logically_air_gapped_backup_vault::NotificationObjectType>) -> Self { Self(put(self.0, "Notifications", value), Phase) }
 }
 impl Done for CfnLogicallyAirGappedBackupVaultProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::LogicallyAirGappedBackupVault`.
@@ -543,9 +543,9 @@ impl NotificationObjectType {
 }
 impl<R0, R1> NotificationObjectType<R0, R1> {
     /// `BackupVaultEvents`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-logicallyairgappedbackupvault-notificationobjecttype.html#cfn-backup-logicallyairgappedbackupvault-notificationobjecttype-backupvaultevents)
-    pub fn backup_vault_events(self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { NotificationObjectType(put(self.0, "BackupVaultEvents", value.into_expr()), Phase) }
+    pub fn backup_vault_events(self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { NotificationObjectType(put(self.0, "BackupVaultEvents", value), Phase) }
     /// `SNSTopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-logicallyairgappedbackupvault-notificationobjecttype.html#cfn-backup-logicallyairgappedbackupvault-notificationobjecttype-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { NotificationObjectType(put(self.0, "SNSTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { NotificationObjectType(put(self.0, "SNSTopicArn", value), Phase) }
 }
 impl Done for NotificationObjectType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -570,15 +570,15 @@ impl CfnReportPlanProps {
 }
 impl<R0, R1> CfnReportPlanProps<R0, R1> {
     /// `ReportDeliveryChannel`: `ReportDeliveryChannel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportdeliverychannel)
-    pub fn report_delivery_channel(self, value: impl Arg<report_plan::ReportDeliveryChannel>) -> CfnReportPlanProps<Set, R1> { CfnReportPlanProps(put(self.0, "ReportDeliveryChannel", value.into_expr()), Phase) }
+    pub fn report_delivery_channel(self, value: impl Arg<report_plan::ReportDeliveryChannel>) -> CfnReportPlanProps<Set, R1> { CfnReportPlanProps(put(self.0, "ReportDeliveryChannel", value), Phase) }
     /// `ReportPlanDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportplandescription)
-    pub fn report_plan_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportPlanDescription", value.into_expr()), Phase) }
+    pub fn report_plan_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportPlanDescription", value), Phase) }
     /// `ReportPlanName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportplanname)
-    pub fn report_plan_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportPlanName", value.into_expr()), Phase) }
+    pub fn report_plan_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportPlanName", value), Phase) }
     /// `ReportPlanTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportplantags)
-    pub fn report_plan_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ReportPlanTags", value.into_expr()), Phase) }
+    pub fn report_plan_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ReportPlanTags", value), Phase) }
     /// `ReportSetting`: `ReportSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportsetting)
-    pub fn report_setting(self, value: impl Arg<report_plan::ReportSetting>) -> CfnReportPlanProps<R0, Set> { CfnReportPlanProps(put(self.0, "ReportSetting", value.into_expr()), Phase) }
+    pub fn report_setting(self, value: impl Arg<report_plan::ReportSetting>) -> CfnReportPlanProps<R0, Set> { CfnReportPlanProps(put(self.0, "ReportSetting", value), Phase) }
 }
 impl Done for CfnReportPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::ReportPlan`.
@@ -592,11 +592,11 @@ impl ReportDeliveryChannel {
 }
 impl<R0> ReportDeliveryChannel<R0> {
     /// `Formats`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportdeliverychannel.html#cfn-backup-reportplan-reportdeliverychannel-formats)
-    pub fn formats(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Formats", value.into_expr()), Phase) }
+    pub fn formats(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Formats", value), Phase) }
     /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportdeliverychannel.html#cfn-backup-reportplan-reportdeliverychannel-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> ReportDeliveryChannel<Set> { ReportDeliveryChannel(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> ReportDeliveryChannel<Set> { ReportDeliveryChannel(put(self.0, "S3BucketName", value), Phase) }
     /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportdeliverychannel.html#cfn-backup-reportplan-reportdeliverychannel-s3keyprefix)
-    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value), Phase) }
 }
 impl Done for ReportDeliveryChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReportSetting` of `AWS::Backup::ReportPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html)
@@ -607,15 +607,15 @@ impl ReportSetting {
 }
 impl<R0> ReportSetting<R0> {
     /// `Accounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-accounts)
-    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr()), Phase) }
+    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value), Phase) }
     /// `FrameworkArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-frameworkarns)
-    pub fn framework_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FrameworkArns", value.into_expr()), Phase) }
+    pub fn framework_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FrameworkArns", value), Phase) }
     /// `OrganizationUnits`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-organizationunits)
-    pub fn organization_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationUnits", value.into_expr()), Phase) }
+    pub fn organization_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationUnits", value), Phase) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value), Phase) }
     /// `ReportTemplate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-reporttemplate)
-    pub fn report_template(self, value: impl Arg<str>) -> ReportSetting<Set> { ReportSetting(put(self.0, "ReportTemplate", value.into_expr()), Phase) }
+    pub fn report_template(self, value: impl Arg<str>) -> ReportSetting<Set> { ReportSetting(put(self.0, "ReportTemplate", value), Phase) }
 }
 impl Done for ReportSetting { fn into_props(self) -> Bag { self.0 } }
 }
@@ -640,17 +640,17 @@ impl CfnRestoreTestingPlanProps {
 }
 impl<R0, R1, R2> CfnRestoreTestingPlanProps<R0, R1, R2> {
     /// `RecoveryPointSelection`: `RestoreTestingRecoveryPointSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-recoverypointselection)
-    pub fn recovery_point_selection(self, value: impl Arg<restore_testing_plan::RestoreTestingRecoveryPointSelection>) -> CfnRestoreTestingPlanProps<Set, R1, R2> { CfnRestoreTestingPlanProps(put(self.0, "RecoveryPointSelection", value.into_expr()), Phase) }
+    pub fn recovery_point_selection(self, value: impl Arg<restore_testing_plan::RestoreTestingRecoveryPointSelection>) -> CfnRestoreTestingPlanProps<Set, R1, R2> { CfnRestoreTestingPlanProps(put(self.0, "RecoveryPointSelection", value), Phase) }
     /// `RestoreTestingPlanName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-restoretestingplanname)
-    pub fn restore_testing_plan_name(self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, Set, R2> { CfnRestoreTestingPlanProps(put(self.0, "RestoreTestingPlanName", value.into_expr()), Phase) }
+    pub fn restore_testing_plan_name(self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, Set, R2> { CfnRestoreTestingPlanProps(put(self.0, "RestoreTestingPlanName", value), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, R1, Set> { CfnRestoreTestingPlanProps(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, R1, Set> { CfnRestoreTestingPlanProps(put(self.0, "ScheduleExpression", value), Phase) }
     /// `ScheduleExpressionTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-scheduleexpressiontimezone)
-    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr()), Phase) }
+    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value), Phase) }
     /// `StartWindowHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-startwindowhours)
-    pub fn start_window_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartWindowHours", value.into_expr()), Phase) }
+    pub fn start_window_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartWindowHours", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRestoreTestingPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::RestoreTestingPlan`.
@@ -664,15 +664,15 @@ impl RestoreTestingRecoveryPointSelection {
 }
 impl<R0, R1, R2> RestoreTestingRecoveryPointSelection<R0, R1, R2> {
     /// `Algorithm`: `Algorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-algorithm)
-    pub fn algorithm(self, value: impl Arg<Algorithm>) -> RestoreTestingRecoveryPointSelection<Set, R1, R2> { RestoreTestingRecoveryPointSelection(put(self.0, "Algorithm", value.into_expr()), Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> RestoreTestingRecoveryPointSelection<Set, R1, R2> { RestoreTestingRecoveryPointSelection(put(self.0, "Algorithm", value), Phase) }
     /// `ExcludeVaults`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-excludevaults)
-    pub fn exclude_vaults(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeVaults", value.into_expr()), Phase) }
+    pub fn exclude_vaults(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeVaults", value), Phase) }
     /// `IncludeVaults`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-includevaults)
-    pub fn include_vaults(self, value: impl Arg<Arr<str>>) -> RestoreTestingRecoveryPointSelection<R0, Set, R2> { RestoreTestingRecoveryPointSelection(put(self.0, "IncludeVaults", value.into_expr()), Phase) }
+    pub fn include_vaults(self, value: impl Arg<Arr<str>>) -> RestoreTestingRecoveryPointSelection<R0, Set, R2> { RestoreTestingRecoveryPointSelection(put(self.0, "IncludeVaults", value), Phase) }
     /// `RecoveryPointTypes`: list of `RecoveryPointTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-recoverypointtypes)
-    pub fn recovery_point_types(self, value: impl Arg<Arr<RecoveryPointTypes>>) -> RestoreTestingRecoveryPointSelection<R0, R1, Set> { RestoreTestingRecoveryPointSelection(put(self.0, "RecoveryPointTypes", value.into_expr()), Phase) }
+    pub fn recovery_point_types(self, value: impl Arg<Arr<RecoveryPointTypes>>) -> RestoreTestingRecoveryPointSelection<R0, R1, Set> { RestoreTestingRecoveryPointSelection(put(self.0, "RecoveryPointTypes", value), Phase) }
     /// `SelectionWindowDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-selectionwindowdays)
-    pub fn selection_window_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SelectionWindowDays", value.into_expr()), Phase) }
+    pub fn selection_window_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SelectionWindowDays", value), Phase) }
 }
 impl Done for RestoreTestingRecoveryPointSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -699,21 +699,21 @@ impl CfnRestoreTestingSelectionProps {
 }
 impl<R0, R1, R2, R3> CfnRestoreTestingSelectionProps<R0, R1, R2, R3> {
     /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRestoreTestingSelectionProps<Set, R1, R2, R3> { CfnRestoreTestingSelectionProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRestoreTestingSelectionProps<Set, R1, R2, R3> { CfnRestoreTestingSelectionProps(put(self.0, "IamRoleArn", value), Phase) }
     /// `ProtectedResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-protectedresourcearns)
-    pub fn protected_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ProtectedResourceArns", value.into_expr()), Phase) }
+    pub fn protected_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ProtectedResourceArns", value), Phase) }
     /// `ProtectedResourceConditions`: `ProtectedResourceConditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-protectedresourceconditions)
-    pub fn protected_resource_conditions(self, value: impl Arg<restore_testing_selection::ProtectedResourceConditions>) -> Self { Self(put(self.0, "ProtectedResourceConditions", value.into_expr()), Phase) }
+    pub fn protected_resource_conditions(self, value: impl Arg<restore_testing_selection::ProtectedResourceConditions>) -> Self { Self(put(self.0, "ProtectedResourceConditions", value), Phase) }
     /// `ProtectedResourceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-protectedresourcetype)
-    pub fn protected_resource_type(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, Set, R2, R3> { CfnRestoreTestingSelectionProps(put(self.0, "ProtectedResourceType", value.into_expr()), Phase) }
+    pub fn protected_resource_type(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, Set, R2, R3> { CfnRestoreTestingSelectionProps(put(self.0, "ProtectedResourceType", value), Phase) }
     /// `RestoreMetadataOverrides`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-restoremetadataoverrides)
-    pub fn restore_metadata_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RestoreMetadataOverrides", value.into_expr()), Phase) }
+    pub fn restore_metadata_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RestoreMetadataOverrides", value), Phase) }
     /// `RestoreTestingPlanName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-restoretestingplanname)
-    pub fn restore_testing_plan_name(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, Set, R3> { CfnRestoreTestingSelectionProps(put(self.0, "RestoreTestingPlanName", value.into_expr()), Phase) }
+    pub fn restore_testing_plan_name(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, Set, R3> { CfnRestoreTestingSelectionProps(put(self.0, "RestoreTestingPlanName", value), Phase) }
     /// `RestoreTestingSelectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-restoretestingselectionname)
-    pub fn restore_testing_selection_name(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, R2, Set> { CfnRestoreTestingSelectionProps(put(self.0, "RestoreTestingSelectionName", value.into_expr()), Phase) }
+    pub fn restore_testing_selection_name(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, R2, Set> { CfnRestoreTestingSelectionProps(put(self.0, "RestoreTestingSelectionName", value), Phase) }
     /// `ValidationWindowHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-validationwindowhours)
-    pub fn validation_window_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ValidationWindowHours", value.into_expr()), Phase) }
+    pub fn validation_window_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ValidationWindowHours", value), Phase) }
 }
 impl Done for CfnRestoreTestingSelectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::RestoreTestingSelection`.
@@ -727,9 +727,9 @@ impl KeyValue {
 }
 impl<R0, R1> KeyValue<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-keyvalue.html#cfn-backup-restoretestingselection-keyvalue-key)
-    pub fn key(self, value: impl Arg<str>) -> KeyValue<Set, R1> { KeyValue(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KeyValue<Set, R1> { KeyValue(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-keyvalue.html#cfn-backup-restoretestingselection-keyvalue-value)
-    pub fn value(self, value: impl Arg<str>) -> KeyValue<R0, Set> { KeyValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KeyValue<R0, Set> { KeyValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for KeyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProtectedResourceConditions` of `AWS::Backup::RestoreTestingSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-protectedresourceconditions.html)
@@ -738,9 +738,9 @@ impl ProtectedResourceConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringEquals`: list of `KeyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-protectedresourceconditions.html#cfn-backup-restoretestingselection-protectedresourceconditions-stringequals)
-    pub fn string_equals(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StringEquals", value.into_expr())) }
+    pub fn string_equals(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StringEquals", value)) }
     /// `StringNotEquals`: list of `KeyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-protectedresourceconditions.html#cfn-backup-restoretestingselection-protectedresourceconditions-stringnotequals)
-    pub fn string_not_equals(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StringNotEquals", value.into_expr())) }
+    pub fn string_not_equals(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StringNotEquals", value)) }
 }
 impl Done for ProtectedResourceConditions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -769,13 +769,13 @@ impl CfnTieringConfigurationProps {
 }
 impl<R0, R1, R2> CfnTieringConfigurationProps<R0, R1, R2> {
     /// `BackupVaultName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#cfn-backup-tieringconfiguration-backupvaultname)
-    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnTieringConfigurationProps<Set, R1, R2> { CfnTieringConfigurationProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
+    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnTieringConfigurationProps<Set, R1, R2> { CfnTieringConfigurationProps(put(self.0, "BackupVaultName", value), Phase) }
     /// `ResourceSelection`: list of `ResourceSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#cfn-backup-tieringconfiguration-resourceselection)
-    pub fn resource_selection(self, value: impl Arg<Arr<tiering_configuration::ResourceSelection>>) -> CfnTieringConfigurationProps<R0, Set, R2> { CfnTieringConfigurationProps(put(self.0, "ResourceSelection", value.into_expr()), Phase) }
+    pub fn resource_selection(self, value: impl Arg<Arr<tiering_configuration::ResourceSelection>>) -> CfnTieringConfigurationProps<R0, Set, R2> { CfnTieringConfigurationProps(put(self.0, "ResourceSelection", value), Phase) }
     /// `TieringConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#cfn-backup-tieringconfiguration-tieringconfigurationname)
-    pub fn tiering_configuration_name(self, value: impl Arg<str>) -> CfnTieringConfigurationProps<R0, R1, Set> { CfnTieringConfigurationProps(put(self.0, "TieringConfigurationName", value.into_expr()), Phase) }
+    pub fn tiering_configuration_name(self, value: impl Arg<str>) -> CfnTieringConfigurationProps<R0, R1, Set> { CfnTieringConfigurationProps(put(self.0, "TieringConfigurationName", value), Phase) }
     /// `TieringConfigurationTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#cfn-backup-tieringconfiguration-tieringconfigurationtags)
-    pub fn tiering_configuration_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TieringConfigurationTags", value.into_expr()), Phase) }
+    pub fn tiering_configuration_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TieringConfigurationTags", value), Phase) }
 }
 impl Done for CfnTieringConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::TieringConfiguration`.
@@ -789,11 +789,11 @@ impl ResourceSelection {
 }
 impl<R0, R1, R2> ResourceSelection<R0, R1, R2> {
     /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-tieringconfiguration-resourceselection.html#cfn-backup-tieringconfiguration-resourceselection-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> ResourceSelection<Set, R1, R2> { ResourceSelection(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> ResourceSelection<Set, R1, R2> { ResourceSelection(put(self.0, "ResourceType", value), Phase) }
     /// `Resources`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-tieringconfiguration-resourceselection.html#cfn-backup-tieringconfiguration-resourceselection-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> ResourceSelection<R0, Set, R2> { ResourceSelection(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> ResourceSelection<R0, Set, R2> { ResourceSelection(put(self.0, "Resources", value), Phase) }
     /// `TieringDownSettingsInDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-tieringconfiguration-resourceselection.html#cfn-backup-tieringconfiguration-resourceselection-tieringdownsettingsindays)
-    pub fn tiering_down_settings_in_days(self, value: impl Arg<i64>) -> ResourceSelection<R0, R1, Set> { ResourceSelection(put(self.0, "TieringDownSettingsInDays", value.into_expr()), Phase) }
+    pub fn tiering_down_settings_in_days(self, value: impl Arg<i64>) -> ResourceSelection<R0, R1, Set> { ResourceSelection(put(self.0, "TieringDownSettingsInDays", value), Phase) }
 }
 impl Done for ResourceSelection { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,29 +27,29 @@ impl CfnComputeEnvironmentProps {
 }
 impl<R0> CfnComputeEnvironmentProps<R0> {
     /// `ComputeEnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-computeenvironmentname)
-    pub fn compute_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeEnvironmentName", value.into_expr()), Phase) }
+    pub fn compute_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeEnvironmentName", value), Phase) }
     /// `ComputeResources`: `ComputeResources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-computeresources)
-    pub fn compute_resources(self, value: impl Arg<compute_environment::ComputeResources>) -> Self { Self(put(self.0, "ComputeResources", value.into_expr()), Phase) }
+    pub fn compute_resources(self, value: impl Arg<compute_environment::ComputeResources>) -> Self { Self(put(self.0, "ComputeResources", value), Phase) }
     /// `Context`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-context)
-    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value.into_expr()), Phase) }
+    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value), Phase) }
     /// `EcsSettings`: `EcsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-ecssettings)
-    pub fn ecs_settings(self, value: impl Arg<compute_environment::EcsSettings>) -> Self { Self(put(self.0, "EcsSettings", value.into_expr()), Phase) }
+    pub fn ecs_settings(self, value: impl Arg<compute_environment::EcsSettings>) -> Self { Self(put(self.0, "EcsSettings", value), Phase) }
     /// `EksConfiguration`: `EksConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-eksconfiguration)
-    pub fn eks_configuration(self, value: impl Arg<compute_environment::EksConfiguration>) -> Self { Self(put(self.0, "EksConfiguration", value.into_expr()), Phase) }
+    pub fn eks_configuration(self, value: impl Arg<compute_environment::EksConfiguration>) -> Self { Self(put(self.0, "EksConfiguration", value), Phase) }
     /// `ReplaceComputeEnvironment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-replacecomputeenvironment)
-    pub fn replace_compute_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplaceComputeEnvironment", value.into_expr()), Phase) }
+    pub fn replace_compute_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplaceComputeEnvironment", value), Phase) }
     /// `ServiceRole`: `IamRoleArnOrRoleName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-servicerole)
-    pub fn service_role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr()), Phase) }
+    pub fn service_role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "ServiceRole", value), Phase) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnComputeEnvironmentProps<Set> { CfnComputeEnvironmentProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnComputeEnvironmentProps<Set> { CfnComputeEnvironmentProps(put(self.0, "Type", value), Phase) }
     /// `UnmanagedvCpus`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-unmanagedvcpus)
-    pub fn unmanagedv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnmanagedvCpus", value.into_expr()), Phase) }
+    pub fn unmanagedv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnmanagedvCpus", value), Phase) }
     /// `UpdatePolicy`: `UpdatePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html#cfn-batch-computeenvironment-updatepolicy)
-    pub fn update_policy(self, value: impl Arg<compute_environment::UpdatePolicy>) -> Self { Self(put(self.0, "UpdatePolicy", value.into_expr()), Phase) }
+    pub fn update_policy(self, value: impl Arg<compute_environment::UpdatePolicy>) -> Self { Self(put(self.0, "UpdatePolicy", value), Phase) }
 }
 impl Done for CfnComputeEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::ComputeEnvironment`.
@@ -61,9 +61,9 @@ impl CapacityReservations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReservationGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-capacityreservations.html#cfn-batch-computeenvironment-capacityreservations-reservationgrouparn)
-    pub fn reservation_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationGroupArn", value.into_expr())) }
+    pub fn reservation_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationGroupArn", value)) }
     /// `ReservationPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-capacityreservations.html#cfn-batch-computeenvironment-capacityreservations-reservationpreference)
-    pub fn reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationPreference", value.into_expr())) }
+    pub fn reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationPreference", value)) }
 }
 impl Done for CapacityReservations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeResources` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html)
@@ -74,47 +74,47 @@ impl ComputeResources {
 }
 impl<R0, R1> ComputeResources<R0, R1> {
     /// `AllocationStrategy`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value), Phase) }
     /// `BidPercentage`: integer. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-bidpercentage)
-    pub fn bid_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BidPercentage", value.into_expr()), Phase) }
+    pub fn bid_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BidPercentage", value), Phase) }
     /// `CapacityTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-capacitytags)
-    pub fn capacity_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CapacityTags", value.into_expr()), Phase) }
+    pub fn capacity_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CapacityTags", value), Phase) }
     /// `DesiredvCpus`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-desiredvcpus)
-    pub fn desiredv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredvCpus", value.into_expr()), Phase) }
+    pub fn desiredv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredvCpus", value), Phase) }
     /// `Ec2Configuration`: list of `Ec2ConfigurationObject`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-ec2configuration)
-    pub fn ec2_configuration(self, value: impl Arg<Arr<Ec2ConfigurationObject>>) -> Self { Self(put(self.0, "Ec2Configuration", value.into_expr()), Phase) }
+    pub fn ec2_configuration(self, value: impl Arg<Arr<Ec2ConfigurationObject>>) -> Self { Self(put(self.0, "Ec2Configuration", value), Phase) }
     /// `Ec2KeyPair`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-ec2keypair)
-    pub fn ec2_key_pair(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2KeyPair", value.into_expr()), Phase) }
+    pub fn ec2_key_pair(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2KeyPair", value), Phase) }
     /// `ImageId`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-imageid)
-    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr()), Phase) }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value), Phase) }
     /// `InstanceRole`: `IamInstanceProfileArnOrInstanceProfileNameOrRoleName`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-instancerole)
-    pub fn instance_role(self, value: impl Arg<kind::IamInstanceProfileArnOrInstanceProfileNameOrRoleName>) -> Self { Self(put(self.0, "InstanceRole", value.into_expr()), Phase) }
+    pub fn instance_role(self, value: impl Arg<kind::IamInstanceProfileArnOrInstanceProfileNameOrRoleName>) -> Self { Self(put(self.0, "InstanceRole", value), Phase) }
     /// `InstanceTypes`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-instancetypes)
-    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
+    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value), Phase) }
     /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-launchtemplate)
-    pub fn launch_template(self, value: impl Arg<LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
+    pub fn launch_template(self, value: impl Arg<LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value), Phase) }
     /// `ManagedInstancesProvider`: `ManagedInstancesProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-managedinstancesprovider)
-    pub fn managed_instances_provider(self, value: impl Arg<ManagedInstancesProvider>) -> Self { Self(put(self.0, "ManagedInstancesProvider", value.into_expr()), Phase) }
+    pub fn managed_instances_provider(self, value: impl Arg<ManagedInstancesProvider>) -> Self { Self(put(self.0, "ManagedInstancesProvider", value), Phase) }
     /// `MaxvCpus`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-maxvcpus)
-    pub fn maxv_cpus(self, value: impl Arg<i64>) -> ComputeResources<Set, R1> { ComputeResources(put(self.0, "MaxvCpus", value.into_expr()), Phase) }
+    pub fn maxv_cpus(self, value: impl Arg<i64>) -> ComputeResources<Set, R1> { ComputeResources(put(self.0, "MaxvCpus", value), Phase) }
     /// `MinvCpus`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-minvcpus)
-    pub fn minv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinvCpus", value.into_expr()), Phase) }
+    pub fn minv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinvCpus", value), Phase) }
     /// `PlacementGroup`: `Ec2PlacementGroupName`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-placementgroup)
-    pub fn placement_group(self, value: impl Arg<kind::Ec2PlacementGroupName>) -> Self { Self(put(self.0, "PlacementGroup", value.into_expr()), Phase) }
+    pub fn placement_group(self, value: impl Arg<kind::Ec2PlacementGroupName>) -> Self { Self(put(self.0, "PlacementGroup", value), Phase) }
     /// `ScalingPolicy`: `ComputeScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-scalingpolicy)
-    pub fn scaling_policy(self, value: impl Arg<ComputeScalingPolicy>) -> Self { Self(put(self.0, "ScalingPolicy", value.into_expr()), Phase) }
+    pub fn scaling_policy(self, value: impl Arg<ComputeScalingPolicy>) -> Self { Self(put(self.0, "ScalingPolicy", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SpotIamFleetRole`: `IamRoleName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-spotiamfleetrole)
-    pub fn spot_iam_fleet_role(self, value: impl Arg<kind::IamRoleName>) -> Self { Self(put(self.0, "SpotIamFleetRole", value.into_expr()), Phase) }
+    pub fn spot_iam_fleet_role(self, value: impl Arg<kind::IamRoleName>) -> Self { Self(put(self.0, "SpotIamFleetRole", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value), Phase) }
     /// `Tags`: map of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-type)
-    pub fn type_(self, value: impl Arg<str>) -> ComputeResources<R0, Set> { ComputeResources(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ComputeResources<R0, Set> { ComputeResources(put(self.0, "Type", value), Phase) }
     /// `UpdateToLatestImageVersion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html#cfn-batch-computeenvironment-computeresources-updatetolatestimageversion)
-    pub fn update_to_latest_image_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UpdateToLatestImageVersion", value.into_expr()), Phase) }
+    pub fn update_to_latest_image_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UpdateToLatestImageVersion", value), Phase) }
 }
 impl Done for ComputeResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeScalingPolicy` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computescalingpolicy.html)
@@ -123,7 +123,7 @@ impl ComputeScalingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MinScaleDownDelayMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computescalingpolicy.html#cfn-batch-computeenvironment-computescalingpolicy-minscaledowndelayminutes)
-    pub fn min_scale_down_delay_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinScaleDownDelayMinutes", value.into_expr())) }
+    pub fn min_scale_down_delay_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinScaleDownDelayMinutes", value)) }
 }
 impl Done for ComputeScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2ConfigurationObject` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ec2configurationobject.html)
@@ -134,13 +134,13 @@ impl Ec2ConfigurationObject {
 }
 impl<R0> Ec2ConfigurationObject<R0> {
     /// `BatchImageStatus`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ec2configurationobject.html#cfn-batch-computeenvironment-ec2configurationobject-batchimagestatus)
-    pub fn batch_image_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BatchImageStatus", value.into_expr()), Phase) }
+    pub fn batch_image_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BatchImageStatus", value), Phase) }
     /// `ImageIdOverride`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ec2configurationobject.html#cfn-batch-computeenvironment-ec2configurationobject-imageidoverride)
-    pub fn image_id_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIdOverride", value.into_expr()), Phase) }
+    pub fn image_id_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIdOverride", value), Phase) }
     /// `ImageKubernetesVersion`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ec2configurationobject.html#cfn-batch-computeenvironment-ec2configurationobject-imagekubernetesversion)
-    pub fn image_kubernetes_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageKubernetesVersion", value.into_expr()), Phase) }
+    pub fn image_kubernetes_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageKubernetesVersion", value), Phase) }
     /// `ImageType`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ec2configurationobject.html#cfn-batch-computeenvironment-ec2configurationobject-imagetype)
-    pub fn image_type(self, value: impl Arg<str>) -> Ec2ConfigurationObject<Set> { Ec2ConfigurationObject(put(self.0, "ImageType", value.into_expr()), Phase) }
+    pub fn image_type(self, value: impl Arg<str>) -> Ec2ConfigurationObject<Set> { Ec2ConfigurationObject(put(self.0, "ImageType", value), Phase) }
 }
 impl Done for Ec2ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsSettings` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ecssettings.html)
@@ -149,7 +149,7 @@ impl EcsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerInsights`: `ContainerInsights`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ecssettings.html#cfn-batch-computeenvironment-ecssettings-containerinsights)
-    pub fn container_insights(self, value: impl Arg<ContainerInsights>) -> Self { Self(put(self.0, "ContainerInsights", value.into_expr())) }
+    pub fn container_insights(self, value: impl Arg<ContainerInsights>) -> Self { Self(put(self.0, "ContainerInsights", value)) }
 }
 impl Done for EcsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksAccessEntry` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksaccessentry.html)
@@ -158,9 +158,9 @@ impl EksAccessEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DesiredState`: `DesiredState`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksaccessentry.html#cfn-batch-computeenvironment-eksaccessentry-desiredstate)
-    pub fn desired_state(self, value: impl Arg<DesiredState>) -> Self { Self(put(self.0, "DesiredState", value.into_expr())) }
+    pub fn desired_state(self, value: impl Arg<DesiredState>) -> Self { Self(put(self.0, "DesiredState", value)) }
     /// `Status`: `Status`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksaccessentry.html#cfn-batch-computeenvironment-eksaccessentry-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for EksAccessEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksConfiguration` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksconfiguration.html)
@@ -171,11 +171,11 @@ impl EksConfiguration {
 }
 impl<R0, R1> EksConfiguration<R0, R1> {
     /// `AccessEntry`: `EksAccessEntry`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksconfiguration.html#cfn-batch-computeenvironment-eksconfiguration-accessentry)
-    pub fn access_entry(self, value: impl Arg<EksAccessEntry>) -> Self { Self(put(self.0, "AccessEntry", value.into_expr()), Phase) }
+    pub fn access_entry(self, value: impl Arg<EksAccessEntry>) -> Self { Self(put(self.0, "AccessEntry", value), Phase) }
     /// `EksClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksconfiguration.html#cfn-batch-computeenvironment-eksconfiguration-eksclusterarn)
-    pub fn eks_cluster_arn(self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { EksConfiguration(put(self.0, "EksClusterArn", value.into_expr()), Phase) }
+    pub fn eks_cluster_arn(self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { EksConfiguration(put(self.0, "EksClusterArn", value), Phase) }
     /// `KubernetesNamespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksconfiguration.html#cfn-batch-computeenvironment-eksconfiguration-kubernetesnamespace)
-    pub fn kubernetes_namespace(self, value: impl Arg<str>) -> EksConfiguration<R0, Set> { EksConfiguration(put(self.0, "KubernetesNamespace", value.into_expr()), Phase) }
+    pub fn kubernetes_namespace(self, value: impl Arg<str>) -> EksConfiguration<R0, Set> { EksConfiguration(put(self.0, "KubernetesNamespace", value), Phase) }
 }
 impl Done for EksConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfrastructureOptimization` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-infrastructureoptimization.html)
@@ -184,7 +184,7 @@ impl InfrastructureOptimization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScaleInAfter`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-infrastructureoptimization.html#cfn-batch-computeenvironment-infrastructureoptimization-scaleinafter)
-    pub fn scale_in_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfter", value.into_expr())) }
+    pub fn scale_in_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfter", value)) }
 }
 impl Done for InfrastructureOptimization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceLaunchTemplate` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html)
@@ -195,25 +195,25 @@ impl InstanceLaunchTemplate {
 }
 impl<R0, R1> InstanceLaunchTemplate<R0, R1> {
     /// `CapacityOptionType`: `CapacityOptionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-capacityoptiontype)
-    pub fn capacity_option_type(self, value: impl Arg<CapacityOptionType>) -> Self { Self(put(self.0, "CapacityOptionType", value.into_expr()), Phase) }
+    pub fn capacity_option_type(self, value: impl Arg<CapacityOptionType>) -> Self { Self(put(self.0, "CapacityOptionType", value), Phase) }
     /// `CapacityReservations`: `CapacityReservations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-capacityreservations)
-    pub fn capacity_reservations(self, value: impl Arg<CapacityReservations>) -> Self { Self(put(self.0, "CapacityReservations", value.into_expr()), Phase) }
+    pub fn capacity_reservations(self, value: impl Arg<CapacityReservations>) -> Self { Self(put(self.0, "CapacityReservations", value), Phase) }
     /// `Ec2InstanceProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-ec2instanceprofilearn)
-    pub fn ec2_instance_profile_arn(self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { InstanceLaunchTemplate(put(self.0, "Ec2InstanceProfileArn", value.into_expr()), Phase) }
+    pub fn ec2_instance_profile_arn(self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { InstanceLaunchTemplate(put(self.0, "Ec2InstanceProfileArn", value), Phase) }
     /// `FipsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-fipsenabled)
-    pub fn fips_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FipsEnabled", value.into_expr()), Phase) }
+    pub fn fips_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FipsEnabled", value), Phase) }
     /// `InstanceMetadataTagsPropagation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-instancemetadatatagspropagation)
-    pub fn instance_metadata_tags_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMetadataTagsPropagation", value.into_expr()), Phase) }
+    pub fn instance_metadata_tags_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMetadataTagsPropagation", value), Phase) }
     /// `InstanceRequirements`: `InstanceRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-instancerequirements)
-    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
+    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value), Phase) }
     /// `LocalStorageConfiguration`: `ManagedInstancesLocalStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-localstorageconfiguration)
-    pub fn local_storage_configuration(self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { Self(put(self.0, "LocalStorageConfiguration", value.into_expr()), Phase) }
+    pub fn local_storage_configuration(self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { Self(put(self.0, "LocalStorageConfiguration", value), Phase) }
     /// `Monitoring`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-monitoring)
-    pub fn monitoring(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
+    pub fn monitoring(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Monitoring", value), Phase) }
     /// `NetworkConfiguration`: `ManagedInstancesNetworkConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { InstanceLaunchTemplate(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { InstanceLaunchTemplate(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `StorageConfiguration`: `ManagedInstancesStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html#cfn-batch-computeenvironment-instancelaunchtemplate-storageconfiguration)
-    pub fn storage_configuration(self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
+    pub fn storage_configuration(self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value), Phase) }
 }
 impl Done for InstanceLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirements` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancerequirements.html)
@@ -222,7 +222,7 @@ impl InstanceRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancerequirements.html#cfn-batch-computeenvironment-instancerequirements-allowedinstancetypes)
-    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr())) }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value)) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateSpecification` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecification.html)
@@ -231,15 +231,15 @@ impl LaunchTemplateSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecification.html#cfn-batch-computeenvironment-launchtemplatespecification-launchtemplateid)
-    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
+    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value)) }
     /// `LaunchTemplateName`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecification.html#cfn-batch-computeenvironment-launchtemplatespecification-launchtemplatename)
-    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value)) }
     /// `Overrides`: list of `LaunchTemplateSpecificationOverride`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecification.html#cfn-batch-computeenvironment-launchtemplatespecification-overrides)
-    pub fn overrides(self, value: impl Arg<Arr<LaunchTemplateSpecificationOverride>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
+    pub fn overrides(self, value: impl Arg<Arr<LaunchTemplateSpecificationOverride>>) -> Self { Self(put(self.0, "Overrides", value)) }
     /// `UserdataType`: `UserdataType`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecification.html#cfn-batch-computeenvironment-launchtemplatespecification-userdatatype)
-    pub fn userdata_type(self, value: impl Arg<UserdataType>) -> Self { Self(put(self.0, "UserdataType", value.into_expr())) }
+    pub fn userdata_type(self, value: impl Arg<UserdataType>) -> Self { Self(put(self.0, "UserdataType", value)) }
     /// `Version`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecification.html#cfn-batch-computeenvironment-launchtemplatespecification-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateSpecificationOverride` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecificationoverride.html)
@@ -248,15 +248,15 @@ impl LaunchTemplateSpecificationOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LaunchTemplateId`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecificationoverride.html#cfn-batch-computeenvironment-launchtemplatespecificationoverride-launchtemplateid)
-    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
+    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value)) }
     /// `LaunchTemplateName`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecificationoverride.html#cfn-batch-computeenvironment-launchtemplatespecificationoverride-launchtemplatename)
-    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value)) }
     /// `TargetInstanceTypes`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecificationoverride.html#cfn-batch-computeenvironment-launchtemplatespecificationoverride-targetinstancetypes)
-    pub fn target_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetInstanceTypes", value.into_expr())) }
+    pub fn target_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetInstanceTypes", value)) }
     /// `UserdataType`: `UserdataType`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecificationoverride.html#cfn-batch-computeenvironment-launchtemplatespecificationoverride-userdatatype)
-    pub fn userdata_type(self, value: impl Arg<UserdataType>) -> Self { Self(put(self.0, "UserdataType", value.into_expr())) }
+    pub fn userdata_type(self, value: impl Arg<UserdataType>) -> Self { Self(put(self.0, "UserdataType", value)) }
     /// `Version`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecificationoverride.html#cfn-batch-computeenvironment-launchtemplatespecificationoverride-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for LaunchTemplateSpecificationOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesLocalStorageConfiguration` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstanceslocalstorageconfiguration.html)
@@ -265,7 +265,7 @@ impl ManagedInstancesLocalStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UseLocalStorage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstanceslocalstorageconfiguration.html#cfn-batch-computeenvironment-managedinstanceslocalstorageconfiguration-uselocalstorage)
-    pub fn use_local_storage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLocalStorage", value.into_expr())) }
+    pub fn use_local_storage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLocalStorage", value)) }
 }
 impl Done for ManagedInstancesLocalStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesNetworkConfiguration` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesnetworkconfiguration.html)
@@ -276,9 +276,9 @@ impl ManagedInstancesNetworkConfiguration {
 }
 impl<R0, R1> ManagedInstancesNetworkConfiguration<R0, R1> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesnetworkconfiguration.html#cfn-batch-computeenvironment-managedinstancesnetworkconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { ManagedInstancesNetworkConfiguration(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { ManagedInstancesNetworkConfiguration(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesnetworkconfiguration.html#cfn-batch-computeenvironment-managedinstancesnetworkconfiguration-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { ManagedInstancesNetworkConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { ManagedInstancesNetworkConfiguration(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for ManagedInstancesNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesProvider` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesprovider.html)
@@ -289,13 +289,13 @@ impl ManagedInstancesProvider {
 }
 impl<R0, R1> ManagedInstancesProvider<R0, R1> {
     /// `InfrastructureOptimization`: `InfrastructureOptimization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesprovider.html#cfn-batch-computeenvironment-managedinstancesprovider-infrastructureoptimization)
-    pub fn infrastructure_optimization(self, value: impl Arg<InfrastructureOptimization>) -> Self { Self(put(self.0, "InfrastructureOptimization", value.into_expr()), Phase) }
+    pub fn infrastructure_optimization(self, value: impl Arg<InfrastructureOptimization>) -> Self { Self(put(self.0, "InfrastructureOptimization", value), Phase) }
     /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesprovider.html#cfn-batch-computeenvironment-managedinstancesprovider-infrastructurerolearn)
-    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { ManagedInstancesProvider(put(self.0, "InfrastructureRoleArn", value.into_expr()), Phase) }
+    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { ManagedInstancesProvider(put(self.0, "InfrastructureRoleArn", value), Phase) }
     /// `InstanceLaunchTemplate`: `InstanceLaunchTemplate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesprovider.html#cfn-batch-computeenvironment-managedinstancesprovider-instancelaunchtemplate)
-    pub fn instance_launch_template(self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { ManagedInstancesProvider(put(self.0, "InstanceLaunchTemplate", value.into_expr()), Phase) }
+    pub fn instance_launch_template(self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { ManagedInstancesProvider(put(self.0, "InstanceLaunchTemplate", value), Phase) }
     /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesprovider.html#cfn-batch-computeenvironment-managedinstancesprovider-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value), Phase) }
 }
 impl Done for ManagedInstancesProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesStorageConfiguration` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesstorageconfiguration.html)
@@ -304,7 +304,7 @@ impl ManagedInstancesStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StorageSizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesstorageconfiguration.html#cfn-batch-computeenvironment-managedinstancesstorageconfiguration-storagesizegib)
-    pub fn storage_size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageSizeGiB", value.into_expr())) }
+    pub fn storage_size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageSizeGiB", value)) }
 }
 impl Done for ManagedInstancesStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdatePolicy` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-updatepolicy.html)
@@ -313,9 +313,9 @@ impl UpdatePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JobExecutionTimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-updatepolicy.html#cfn-batch-computeenvironment-updatepolicy-jobexecutiontimeoutminutes)
-    pub fn job_execution_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "JobExecutionTimeoutMinutes", value.into_expr())) }
+    pub fn job_execution_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "JobExecutionTimeoutMinutes", value)) }
     /// `TerminateJobsOnUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-updatepolicy.html#cfn-batch-computeenvironment-updatepolicy-terminatejobsonupdate)
-    pub fn terminate_jobs_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminateJobsOnUpdate", value.into_expr())) }
+    pub fn terminate_jobs_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminateJobsOnUpdate", value)) }
 }
 impl Done for UpdatePolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CapacityOptionType` allows.
@@ -358,13 +358,13 @@ impl CfnConsumableResourceProps {
 }
 impl<R0, R1> CfnConsumableResourceProps<R0, R1> {
     /// `ConsumableResourceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-consumableresource.html#cfn-batch-consumableresource-consumableresourcename)
-    pub fn consumable_resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumableResourceName", value.into_expr()), Phase) }
+    pub fn consumable_resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumableResourceName", value), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-consumableresource.html#cfn-batch-consumableresource-resourcetype)
-    pub fn resource_type(self, value: impl Arg<consumable_resource::ResourceType>) -> CfnConsumableResourceProps<Set, R1> { CfnConsumableResourceProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<consumable_resource::ResourceType>) -> CfnConsumableResourceProps<Set, R1> { CfnConsumableResourceProps(put(self.0, "ResourceType", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-consumableresource.html#cfn-batch-consumableresource-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TotalQuantity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-consumableresource.html#cfn-batch-consumableresource-totalquantity)
-    pub fn total_quantity(self, value: impl Arg<i64>) -> CfnConsumableResourceProps<R0, Set> { CfnConsumableResourceProps(put(self.0, "TotalQuantity", value.into_expr()), Phase) }
+    pub fn total_quantity(self, value: impl Arg<i64>) -> CfnConsumableResourceProps<R0, Set> { CfnConsumableResourceProps(put(self.0, "TotalQuantity", value), Phase) }
 }
 impl Done for CfnConsumableResourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::ConsumableResource`.
@@ -394,35 +394,35 @@ impl CfnJobDefinitionProps {
 }
 impl<R0> CfnJobDefinitionProps<R0> {
     /// `ConsumableResourceProperties`: `ConsumableResourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-consumableresourceproperties)
-    pub fn consumable_resource_properties(self, value: impl Arg<job_definition::ConsumableResourceProperties>) -> Self { Self(put(self.0, "ConsumableResourceProperties", value.into_expr()), Phase) }
+    pub fn consumable_resource_properties(self, value: impl Arg<job_definition::ConsumableResourceProperties>) -> Self { Self(put(self.0, "ConsumableResourceProperties", value), Phase) }
     /// `ContainerProperties`: `ContainerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-containerproperties)
-    pub fn container_properties(self, value: impl Arg<job_definition::ContainerProperties>) -> Self { Self(put(self.0, "ContainerProperties", value.into_expr()), Phase) }
+    pub fn container_properties(self, value: impl Arg<job_definition::ContainerProperties>) -> Self { Self(put(self.0, "ContainerProperties", value), Phase) }
     /// `EcsProperties`: `EcsProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-ecsproperties)
-    pub fn ecs_properties(self, value: impl Arg<job_definition::EcsProperties>) -> Self { Self(put(self.0, "EcsProperties", value.into_expr()), Phase) }
+    pub fn ecs_properties(self, value: impl Arg<job_definition::EcsProperties>) -> Self { Self(put(self.0, "EcsProperties", value), Phase) }
     /// `EksProperties`: `EksProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-eksproperties)
-    pub fn eks_properties(self, value: impl Arg<job_definition::EksProperties>) -> Self { Self(put(self.0, "EksProperties", value.into_expr()), Phase) }
+    pub fn eks_properties(self, value: impl Arg<job_definition::EksProperties>) -> Self { Self(put(self.0, "EksProperties", value), Phase) }
     /// `JobDefinitionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-jobdefinitionname)
-    pub fn job_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobDefinitionName", value.into_expr()), Phase) }
+    pub fn job_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobDefinitionName", value), Phase) }
     /// `NodeProperties`: `NodeProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-nodeproperties)
-    pub fn node_properties(self, value: impl Arg<job_definition::NodeProperties>) -> Self { Self(put(self.0, "NodeProperties", value.into_expr()), Phase) }
+    pub fn node_properties(self, value: impl Arg<job_definition::NodeProperties>) -> Self { Self(put(self.0, "NodeProperties", value), Phase) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `PlatformCapabilities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-platformcapabilities)
-    pub fn platform_capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PlatformCapabilities", value.into_expr()), Phase) }
+    pub fn platform_capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PlatformCapabilities", value), Phase) }
     /// `PropagateTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
+    pub fn propagate_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PropagateTags", value), Phase) }
     /// `ResourceRetentionPolicy`: `ResourceRetentionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-resourceretentionpolicy)
-    pub fn resource_retention_policy(self, value: impl Arg<job_definition::ResourceRetentionPolicy>) -> Self { Self(put(self.0, "ResourceRetentionPolicy", value.into_expr()), Phase) }
+    pub fn resource_retention_policy(self, value: impl Arg<job_definition::ResourceRetentionPolicy>) -> Self { Self(put(self.0, "ResourceRetentionPolicy", value), Phase) }
     /// `RetryStrategy`: `RetryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-retrystrategy)
-    pub fn retry_strategy(self, value: impl Arg<job_definition::RetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr()), Phase) }
+    pub fn retry_strategy(self, value: impl Arg<job_definition::RetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value), Phase) }
     /// `SchedulingPriority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-schedulingpriority)
-    pub fn scheduling_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingPriority", value.into_expr()), Phase) }
+    pub fn scheduling_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingPriority", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Timeout`: `JobTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-timeout)
-    pub fn timeout(self, value: impl Arg<job_definition::JobTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<job_definition::JobTimeout>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html#cfn-batch-jobdefinition-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnJobDefinitionProps<Set> { CfnJobDefinitionProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnJobDefinitionProps<Set> { CfnJobDefinitionProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnJobDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::JobDefinition`.
@@ -434,9 +434,9 @@ impl AuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-authorizationconfig.html#cfn-batch-jobdefinition-authorizationconfig-accesspointid)
-    pub fn access_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointId", value.into_expr())) }
+    pub fn access_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointId", value)) }
     /// `Iam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-authorizationconfig.html#cfn-batch-jobdefinition-authorizationconfig-iam)
-    pub fn iam(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
+    pub fn iam(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Iam", value)) }
 }
 impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConsumableResourceProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-consumableresourceproperties.html)
@@ -447,7 +447,7 @@ impl ConsumableResourceProperties {
 }
 impl<R0> ConsumableResourceProperties<R0> {
     /// `ConsumableResourceList`: list of `ConsumableResourceRequirement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-consumableresourceproperties.html#cfn-batch-jobdefinition-consumableresourceproperties-consumableresourcelist)
-    pub fn consumable_resource_list(self, value: impl Arg<Arr<ConsumableResourceRequirement>>) -> ConsumableResourceProperties<Set> { ConsumableResourceProperties(put(self.0, "ConsumableResourceList", value.into_expr()), Phase) }
+    pub fn consumable_resource_list(self, value: impl Arg<Arr<ConsumableResourceRequirement>>) -> ConsumableResourceProperties<Set> { ConsumableResourceProperties(put(self.0, "ConsumableResourceList", value), Phase) }
 }
 impl Done for ConsumableResourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConsumableResourceRequirement` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-consumableresourcerequirement.html)
@@ -458,9 +458,9 @@ impl ConsumableResourceRequirement {
 }
 impl<R0, R1> ConsumableResourceRequirement<R0, R1> {
     /// `ConsumableResource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-consumableresourcerequirement.html#cfn-batch-jobdefinition-consumableresourcerequirement-consumableresource)
-    pub fn consumable_resource(self, value: impl Arg<str>) -> ConsumableResourceRequirement<Set, R1> { ConsumableResourceRequirement(put(self.0, "ConsumableResource", value.into_expr()), Phase) }
+    pub fn consumable_resource(self, value: impl Arg<str>) -> ConsumableResourceRequirement<Set, R1> { ConsumableResourceRequirement(put(self.0, "ConsumableResource", value), Phase) }
     /// `Quantity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-consumableresourcerequirement.html#cfn-batch-jobdefinition-consumableresourcerequirement-quantity)
-    pub fn quantity(self, value: impl Arg<i64>) -> ConsumableResourceRequirement<R0, Set> { ConsumableResourceRequirement(put(self.0, "Quantity", value.into_expr()), Phase) }
+    pub fn quantity(self, value: impl Arg<i64>) -> ConsumableResourceRequirement<R0, Set> { ConsumableResourceRequirement(put(self.0, "Quantity", value), Phase) }
 }
 impl Done for ConsumableResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html)
@@ -471,53 +471,53 @@ impl ContainerProperties {
 }
 impl<R0> ContainerProperties<R0> {
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-enableexecutecommand)
-    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value), Phase) }
     /// `Environment`: list of `Environment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-environment)
-    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-ephemeralstorage)
-    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr()), Phase) }
+    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `FargatePlatformConfiguration`: `FargatePlatformConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-fargateplatformconfiguration)
-    pub fn fargate_platform_configuration(self, value: impl Arg<FargatePlatformConfiguration>) -> Self { Self(put(self.0, "FargatePlatformConfiguration", value.into_expr()), Phase) }
+    pub fn fargate_platform_configuration(self, value: impl Arg<FargatePlatformConfiguration>) -> Self { Self(put(self.0, "FargatePlatformConfiguration", value), Phase) }
     /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-image)
-    pub fn image(self, value: impl Arg<str>) -> ContainerProperties<Set> { ContainerProperties(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> ContainerProperties<Set> { ContainerProperties(put(self.0, "Image", value), Phase) }
     /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value), Phase) }
     /// `JobRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-jobrolearn)
-    pub fn job_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "JobRoleArn", value.into_expr()), Phase) }
+    pub fn job_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "JobRoleArn", value), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-linuxparameters)
-    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `Memory`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-memory)
-    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-mountpoints)
-    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `Privileged`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-privileged)
-    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-readonlyrootfilesystem)
-    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-repositorycredentials)
-    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value), Phase) }
     /// `ResourceRequirements`: list of `ResourceRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-resourcerequirements)
-    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
+    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value), Phase) }
     /// `RuntimePlatform`: `RuntimePlatform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-runtimeplatform)
-    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr()), Phase) }
+    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value), Phase) }
     /// `Secrets`: list of `Secret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-secrets)
-    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-ulimits)
-    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value), Phase) }
     /// `User`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-user)
-    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value), Phase) }
     /// `Vcpus`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-vcpus)
-    pub fn vcpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Vcpus", value.into_expr()), Phase) }
+    pub fn vcpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Vcpus", value), Phase) }
     /// `Volumes`: list of `Volumes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html#cfn-batch-jobdefinition-containerproperties-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
+    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value), Phase) }
 }
 impl Done for ContainerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Device` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-device.html)
@@ -526,11 +526,11 @@ impl Device {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-device.html#cfn-batch-jobdefinition-device-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value)) }
     /// `HostPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-device.html#cfn-batch-jobdefinition-device-hostpath)
-    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value.into_expr())) }
+    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value)) }
     /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-device.html#cfn-batch-jobdefinition-device-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value)) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EFSAuthorizationConfig` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsauthorizationconfig.html)
@@ -539,9 +539,9 @@ impl EFSAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsauthorizationconfig.html#cfn-batch-jobdefinition-efsauthorizationconfig-accesspointid)
-    pub fn access_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointId", value.into_expr())) }
+    pub fn access_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointId", value)) }
     /// `Iam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsauthorizationconfig.html#cfn-batch-jobdefinition-efsauthorizationconfig-iam)
-    pub fn iam(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
+    pub fn iam(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Iam", value)) }
 }
 impl Done for EFSAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecsproperties.html)
@@ -552,7 +552,7 @@ impl EcsProperties {
 }
 impl<R0> EcsProperties<R0> {
     /// `TaskProperties`: list of `EcsTaskProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecsproperties.html#cfn-batch-jobdefinition-ecsproperties-taskproperties)
-    pub fn task_properties(self, value: impl Arg<Arr<EcsTaskProperties>>) -> EcsProperties<Set> { EcsProperties(put(self.0, "TaskProperties", value.into_expr()), Phase) }
+    pub fn task_properties(self, value: impl Arg<Arr<EcsTaskProperties>>) -> EcsProperties<Set> { EcsProperties(put(self.0, "TaskProperties", value), Phase) }
 }
 impl Done for EcsProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsTaskProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html)
@@ -561,29 +561,29 @@ impl EcsTaskProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Containers`: list of `TaskContainerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-containers)
-    pub fn containers(self, value: impl Arg<Arr<TaskContainerProperties>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
+    pub fn containers(self, value: impl Arg<Arr<TaskContainerProperties>>) -> Self { Self(put(self.0, "Containers", value)) }
     /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-enableexecutecommand)
-    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value)) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-ephemeralstorage)
-    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
+    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value)) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value)) }
     /// `IpcMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-ipcmode)
-    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
+    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value)) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value)) }
     /// `NetworkMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-networkmode)
-    pub fn network_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkMode", value.into_expr())) }
+    pub fn network_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkMode", value)) }
     /// `PidMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-pidmode)
-    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
+    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value)) }
     /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-platformversion)
-    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr())) }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value)) }
     /// `RuntimePlatform`: `RuntimePlatform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-runtimeplatform)
-    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr())) }
+    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value)) }
     /// `TaskRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-taskrolearn)
-    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value)) }
     /// `Volumes`: list of `Volumes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html#cfn-batch-jobdefinition-ecstaskproperties-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
+    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value)) }
 }
 impl Done for EcsTaskProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EfsVolumeConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsvolumeconfiguration.html)
@@ -594,15 +594,15 @@ impl EfsVolumeConfiguration {
 }
 impl<R0> EfsVolumeConfiguration<R0> {
     /// `AuthorizationConfig`: `EFSAuthorizationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsvolumeconfiguration.html#cfn-batch-jobdefinition-efsvolumeconfiguration-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<EFSAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<EFSAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `FileSystemId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsvolumeconfiguration.html#cfn-batch-jobdefinition-efsvolumeconfiguration-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> EfsVolumeConfiguration<Set> { EfsVolumeConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> EfsVolumeConfiguration<Set> { EfsVolumeConfiguration(put(self.0, "FileSystemId", value), Phase) }
     /// `RootDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsvolumeconfiguration.html#cfn-batch-jobdefinition-efsvolumeconfiguration-rootdirectory)
-    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
+    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value), Phase) }
     /// `TransitEncryption`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsvolumeconfiguration.html#cfn-batch-jobdefinition-efsvolumeconfiguration-transitencryption)
-    pub fn transit_encryption(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitEncryption", value.into_expr()), Phase) }
+    pub fn transit_encryption(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitEncryption", value), Phase) }
     /// `TransitEncryptionPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsvolumeconfiguration.html#cfn-batch-jobdefinition-efsvolumeconfiguration-transitencryptionport)
-    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
+    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value), Phase) }
 }
 impl Done for EfsVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksContainer` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html)
@@ -613,23 +613,23 @@ impl EksContainer {
 }
 impl<R0> EksContainer<R0> {
     /// `Args`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-args)
-    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr()), Phase) }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value), Phase) }
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value), Phase) }
     /// `Env`: list of `EksContainerEnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-env)
-    pub fn env(self, value: impl Arg<Arr<EksContainerEnvironmentVariable>>) -> Self { Self(put(self.0, "Env", value.into_expr()), Phase) }
+    pub fn env(self, value: impl Arg<Arr<EksContainerEnvironmentVariable>>) -> Self { Self(put(self.0, "Env", value), Phase) }
     /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-image)
-    pub fn image(self, value: impl Arg<str>) -> EksContainer<Set> { EksContainer(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> EksContainer<Set> { EksContainer(put(self.0, "Image", value), Phase) }
     /// `ImagePullPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-imagepullpolicy)
-    pub fn image_pull_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImagePullPolicy", value.into_expr()), Phase) }
+    pub fn image_pull_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImagePullPolicy", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Resources`: `Resources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-resources)
-    pub fn resources(self, value: impl Arg<Resources>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Resources>) -> Self { Self(put(self.0, "Resources", value), Phase) }
     /// `SecurityContext`: `SecurityContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-securitycontext)
-    pub fn security_context(self, value: impl Arg<SecurityContext>) -> Self { Self(put(self.0, "SecurityContext", value.into_expr()), Phase) }
+    pub fn security_context(self, value: impl Arg<SecurityContext>) -> Self { Self(put(self.0, "SecurityContext", value), Phase) }
     /// `VolumeMounts`: list of `EksContainerVolumeMount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html#cfn-batch-jobdefinition-ekscontainer-volumemounts)
-    pub fn volume_mounts(self, value: impl Arg<Arr<EksContainerVolumeMount>>) -> Self { Self(put(self.0, "VolumeMounts", value.into_expr()), Phase) }
+    pub fn volume_mounts(self, value: impl Arg<Arr<EksContainerVolumeMount>>) -> Self { Self(put(self.0, "VolumeMounts", value), Phase) }
 }
 impl Done for EksContainer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksContainerEnvironmentVariable` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainerenvironmentvariable.html)
@@ -640,9 +640,9 @@ impl EksContainerEnvironmentVariable {
 }
 impl<R0> EksContainerEnvironmentVariable<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainerenvironmentvariable.html#cfn-batch-jobdefinition-ekscontainerenvironmentvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> EksContainerEnvironmentVariable<Set> { EksContainerEnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EksContainerEnvironmentVariable<Set> { EksContainerEnvironmentVariable(put(self.0, "Name", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainerenvironmentvariable.html#cfn-batch-jobdefinition-ekscontainerenvironmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for EksContainerEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksContainerVolumeMount` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainervolumemount.html)
@@ -651,13 +651,13 @@ impl EksContainerVolumeMount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MountPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainervolumemount.html#cfn-batch-jobdefinition-ekscontainervolumemount-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPath", value.into_expr())) }
+    pub fn mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPath", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainervolumemount.html#cfn-batch-jobdefinition-ekscontainervolumemount-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainervolumemount.html#cfn-batch-jobdefinition-ekscontainervolumemount-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value)) }
     /// `SubPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainervolumemount.html#cfn-batch-jobdefinition-ekscontainervolumemount-subpath)
-    pub fn sub_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubPath", value.into_expr())) }
+    pub fn sub_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubPath", value)) }
 }
 impl Done for EksContainerVolumeMount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksMetadata` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksmetadata.html)
@@ -666,11 +666,11 @@ impl EksMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Annotations`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksmetadata.html#cfn-batch-jobdefinition-eksmetadata-annotations)
-    pub fn annotations(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Annotations", value.into_expr())) }
+    pub fn annotations(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Annotations", value)) }
     /// `Labels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksmetadata.html#cfn-batch-jobdefinition-eksmetadata-labels)
-    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
+    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksmetadata.html#cfn-batch-jobdefinition-eksmetadata-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
 }
 impl Done for EksMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksPersistentVolumeClaim` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekspersistentvolumeclaim.html)
@@ -681,9 +681,9 @@ impl EksPersistentVolumeClaim {
 }
 impl<R0> EksPersistentVolumeClaim<R0> {
     /// `ClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekspersistentvolumeclaim.html#cfn-batch-jobdefinition-ekspersistentvolumeclaim-claimname)
-    pub fn claim_name(self, value: impl Arg<str>) -> EksPersistentVolumeClaim<Set> { EksPersistentVolumeClaim(put(self.0, "ClaimName", value.into_expr()), Phase) }
+    pub fn claim_name(self, value: impl Arg<str>) -> EksPersistentVolumeClaim<Set> { EksPersistentVolumeClaim(put(self.0, "ClaimName", value), Phase) }
     /// `ReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekspersistentvolumeclaim.html#cfn-batch-jobdefinition-ekspersistentvolumeclaim-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr()), Phase) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value), Phase) }
 }
 impl Done for EksPersistentVolumeClaim { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksproperties.html)
@@ -692,7 +692,7 @@ impl EksProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PodProperties`: `PodProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksproperties.html#cfn-batch-jobdefinition-eksproperties-podproperties)
-    pub fn pod_properties(self, value: impl Arg<PodProperties>) -> Self { Self(put(self.0, "PodProperties", value.into_expr())) }
+    pub fn pod_properties(self, value: impl Arg<PodProperties>) -> Self { Self(put(self.0, "PodProperties", value)) }
 }
 impl Done for EksProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksSecret` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekssecret.html)
@@ -703,9 +703,9 @@ impl EksSecret {
 }
 impl<R0> EksSecret<R0> {
     /// `Optional`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekssecret.html#cfn-batch-jobdefinition-ekssecret-optional)
-    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value.into_expr()), Phase) }
+    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value), Phase) }
     /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekssecret.html#cfn-batch-jobdefinition-ekssecret-secretname)
-    pub fn secret_name(self, value: impl Arg<str>) -> EksSecret<Set> { EksSecret(put(self.0, "SecretName", value.into_expr()), Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> EksSecret<Set> { EksSecret(put(self.0, "SecretName", value), Phase) }
 }
 impl Done for EksSecret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksVolume` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksvolume.html)
@@ -716,15 +716,15 @@ impl EksVolume {
 }
 impl<R0> EksVolume<R0> {
     /// `EmptyDir`: `EmptyDir`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksvolume.html#cfn-batch-jobdefinition-eksvolume-emptydir)
-    pub fn empty_dir(self, value: impl Arg<EmptyDir>) -> Self { Self(put(self.0, "EmptyDir", value.into_expr()), Phase) }
+    pub fn empty_dir(self, value: impl Arg<EmptyDir>) -> Self { Self(put(self.0, "EmptyDir", value), Phase) }
     /// `HostPath`: `HostPath`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksvolume.html#cfn-batch-jobdefinition-eksvolume-hostpath)
-    pub fn host_path(self, value: impl Arg<HostPath>) -> Self { Self(put(self.0, "HostPath", value.into_expr()), Phase) }
+    pub fn host_path(self, value: impl Arg<HostPath>) -> Self { Self(put(self.0, "HostPath", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksvolume.html#cfn-batch-jobdefinition-eksvolume-name)
-    pub fn name(self, value: impl Arg<str>) -> EksVolume<Set> { EksVolume(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EksVolume<Set> { EksVolume(put(self.0, "Name", value), Phase) }
     /// `PersistentVolumeClaim`: `EksPersistentVolumeClaim`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksvolume.html#cfn-batch-jobdefinition-eksvolume-persistentvolumeclaim)
-    pub fn persistent_volume_claim(self, value: impl Arg<EksPersistentVolumeClaim>) -> Self { Self(put(self.0, "PersistentVolumeClaim", value.into_expr()), Phase) }
+    pub fn persistent_volume_claim(self, value: impl Arg<EksPersistentVolumeClaim>) -> Self { Self(put(self.0, "PersistentVolumeClaim", value), Phase) }
     /// `Secret`: `EksSecret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksvolume.html#cfn-batch-jobdefinition-eksvolume-secret)
-    pub fn secret(self, value: impl Arg<EksSecret>) -> Self { Self(put(self.0, "Secret", value.into_expr()), Phase) }
+    pub fn secret(self, value: impl Arg<EksSecret>) -> Self { Self(put(self.0, "Secret", value), Phase) }
 }
 impl Done for EksVolume { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmptyDir` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-emptydir.html)
@@ -733,9 +733,9 @@ impl EmptyDir {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Medium`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-emptydir.html#cfn-batch-jobdefinition-emptydir-medium)
-    pub fn medium(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Medium", value.into_expr())) }
+    pub fn medium(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Medium", value)) }
     /// `SizeLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-emptydir.html#cfn-batch-jobdefinition-emptydir-sizelimit)
-    pub fn size_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeLimit", value.into_expr())) }
+    pub fn size_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeLimit", value)) }
 }
 impl Done for EmptyDir { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-environment.html)
@@ -744,9 +744,9 @@ impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-environment.html#cfn-batch-jobdefinition-environment-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-environment.html#cfn-batch-jobdefinition-environment-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorage` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ephemeralstorage.html)
@@ -757,7 +757,7 @@ impl EphemeralStorage {
 }
 impl<R0> EphemeralStorage<R0> {
     /// `SizeInGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ephemeralstorage.html#cfn-batch-jobdefinition-ephemeralstorage-sizeingib)
-    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
+    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "SizeInGiB", value), Phase) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluateOnExit` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-evaluateonexit.html)
@@ -768,13 +768,13 @@ impl EvaluateOnExit {
 }
 impl<R0> EvaluateOnExit<R0> {
     /// `Action`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-evaluateonexit.html#cfn-batch-jobdefinition-evaluateonexit-action)
-    pub fn action(self, value: impl Arg<str>) -> EvaluateOnExit<Set> { EvaluateOnExit(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<str>) -> EvaluateOnExit<Set> { EvaluateOnExit(put(self.0, "Action", value), Phase) }
     /// `OnExitCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-evaluateonexit.html#cfn-batch-jobdefinition-evaluateonexit-onexitcode)
-    pub fn on_exit_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnExitCode", value.into_expr()), Phase) }
+    pub fn on_exit_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnExitCode", value), Phase) }
     /// `OnReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-evaluateonexit.html#cfn-batch-jobdefinition-evaluateonexit-onreason)
-    pub fn on_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnReason", value.into_expr()), Phase) }
+    pub fn on_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnReason", value), Phase) }
     /// `OnStatusReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-evaluateonexit.html#cfn-batch-jobdefinition-evaluateonexit-onstatusreason)
-    pub fn on_status_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnStatusReason", value.into_expr()), Phase) }
+    pub fn on_status_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnStatusReason", value), Phase) }
 }
 impl Done for EvaluateOnExit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FargatePlatformConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-fargateplatformconfiguration.html)
@@ -783,7 +783,7 @@ impl FargatePlatformConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-fargateplatformconfiguration.html#cfn-batch-jobdefinition-fargateplatformconfiguration-platformversion)
-    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr())) }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value)) }
 }
 impl Done for FargatePlatformConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirelensConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-firelensconfiguration.html)
@@ -794,9 +794,9 @@ impl FirelensConfiguration {
 }
 impl<R0> FirelensConfiguration<R0> {
     /// `Options`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-firelensconfiguration.html#cfn-batch-jobdefinition-firelensconfiguration-options)
-    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-firelensconfiguration.html#cfn-batch-jobdefinition-firelensconfiguration-type)
-    pub fn type_(self, value: impl Arg<str>) -> FirelensConfiguration<Set> { FirelensConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FirelensConfiguration<Set> { FirelensConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Host` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-host.html)
@@ -805,7 +805,7 @@ impl Host {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-host.html#cfn-batch-jobdefinition-host-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value)) }
 }
 impl Done for Host { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostPath` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-hostpath.html)
@@ -814,7 +814,7 @@ impl HostPath {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-hostpath.html#cfn-batch-jobdefinition-hostpath-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
 }
 impl Done for HostPath { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImagePullSecret` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-imagepullsecret.html)
@@ -823,7 +823,7 @@ impl ImagePullSecret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-imagepullsecret.html#cfn-batch-jobdefinition-imagepullsecret-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for ImagePullSecret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobTimeout` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-jobtimeout.html)
@@ -832,7 +832,7 @@ impl JobTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttemptDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-jobtimeout.html#cfn-batch-jobdefinition-jobtimeout-attemptdurationseconds)
-    pub fn attempt_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttemptDurationSeconds", value.into_expr())) }
+    pub fn attempt_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttemptDurationSeconds", value)) }
 }
 impl Done for JobTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinuxParameters` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-linuxparameters.html)
@@ -841,17 +841,17 @@ impl LinuxParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Devices`: list of `Device`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-linuxparameters.html#cfn-batch-jobdefinition-linuxparameters-devices)
-    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
+    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value)) }
     /// `InitProcessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-linuxparameters.html#cfn-batch-jobdefinition-linuxparameters-initprocessenabled)
-    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value.into_expr())) }
+    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value)) }
     /// `MaxSwap`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-linuxparameters.html#cfn-batch-jobdefinition-linuxparameters-maxswap)
-    pub fn max_swap(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSwap", value.into_expr())) }
+    pub fn max_swap(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSwap", value)) }
     /// `SharedMemorySize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-linuxparameters.html#cfn-batch-jobdefinition-linuxparameters-sharedmemorysize)
-    pub fn shared_memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SharedMemorySize", value.into_expr())) }
+    pub fn shared_memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SharedMemorySize", value)) }
     /// `Swappiness`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-linuxparameters.html#cfn-batch-jobdefinition-linuxparameters-swappiness)
-    pub fn swappiness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Swappiness", value.into_expr())) }
+    pub fn swappiness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Swappiness", value)) }
     /// `Tmpfs`: list of `Tmpfs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-linuxparameters.html#cfn-batch-jobdefinition-linuxparameters-tmpfs)
-    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value.into_expr())) }
+    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value)) }
 }
 impl Done for LinuxParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-logconfiguration.html)
@@ -862,11 +862,11 @@ impl LogConfiguration {
 }
 impl<R0> LogConfiguration<R0> {
     /// `LogDriver`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-logconfiguration.html#cfn-batch-jobdefinition-logconfiguration-logdriver)
-    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value.into_expr()), Phase) }
+    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value), Phase) }
     /// `Options`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-logconfiguration.html#cfn-batch-jobdefinition-logconfiguration-options)
-    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `SecretOptions`: list of `Secret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-logconfiguration.html#cfn-batch-jobdefinition-logconfiguration-secretoptions)
-    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr()), Phase) }
+    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metadata` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-metadata.html)
@@ -875,7 +875,7 @@ impl Metadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Labels`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-metadata.html#cfn-batch-jobdefinition-metadata-labels)
-    pub fn labels(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
+    pub fn labels(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Labels", value)) }
 }
 impl Done for Metadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountPoint` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoint.html)
@@ -884,11 +884,11 @@ impl MountPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoint.html#cfn-batch-jobdefinition-mountpoint-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value)) }
     /// `ReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoint.html#cfn-batch-jobdefinition-mountpoint-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value)) }
     /// `SourceVolume`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoint.html#cfn-batch-jobdefinition-mountpoint-sourcevolume)
-    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
+    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value)) }
 }
 impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountPoints` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoints.html)
@@ -897,11 +897,11 @@ impl MountPoints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoints.html#cfn-batch-jobdefinition-mountpoints-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value)) }
     /// `ReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoints.html#cfn-batch-jobdefinition-mountpoints-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value)) }
     /// `SourceVolume`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoints.html#cfn-batch-jobdefinition-mountpoints-sourcevolume)
-    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
+    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value)) }
 }
 impl Done for MountPoints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiNodeContainerProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html)
@@ -912,49 +912,49 @@ impl MultiNodeContainerProperties {
 }
 impl<R0> MultiNodeContainerProperties<R0> {
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-enableexecutecommand)
-    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value), Phase) }
     /// `Environment`: list of `Environment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-environment)
-    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-ephemeralstorage)
-    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr()), Phase) }
+    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-image)
-    pub fn image(self, value: impl Arg<str>) -> MultiNodeContainerProperties<Set> { MultiNodeContainerProperties(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> MultiNodeContainerProperties<Set> { MultiNodeContainerProperties(put(self.0, "Image", value), Phase) }
     /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value), Phase) }
     /// `JobRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-jobrolearn)
-    pub fn job_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "JobRoleArn", value.into_expr()), Phase) }
+    pub fn job_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "JobRoleArn", value), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-linuxparameters)
-    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `Memory`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-memory)
-    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-mountpoints)
-    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value), Phase) }
     /// `Privileged`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-privileged)
-    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-readonlyrootfilesystem)
-    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-repositorycredentials)
-    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value), Phase) }
     /// `ResourceRequirements`: list of `ResourceRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-resourcerequirements)
-    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
+    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value), Phase) }
     /// `RuntimePlatform`: `RuntimePlatform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-runtimeplatform)
-    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr()), Phase) }
+    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value), Phase) }
     /// `Secrets`: list of `Secret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-secrets)
-    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-ulimits)
-    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value), Phase) }
     /// `User`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-user)
-    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value), Phase) }
     /// `Vcpus`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-vcpus)
-    pub fn vcpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Vcpus", value.into_expr()), Phase) }
+    pub fn vcpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Vcpus", value), Phase) }
     /// `Volumes`: list of `Volumes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html#cfn-batch-jobdefinition-multinodecontainerproperties-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
+    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value), Phase) }
 }
 impl Done for MultiNodeContainerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiNodeEcsProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecsproperties.html)
@@ -965,7 +965,7 @@ impl MultiNodeEcsProperties {
 }
 impl<R0> MultiNodeEcsProperties<R0> {
     /// `TaskProperties`: list of `MultiNodeEcsTaskProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecsproperties.html#cfn-batch-jobdefinition-multinodeecsproperties-taskproperties)
-    pub fn task_properties(self, value: impl Arg<Arr<MultiNodeEcsTaskProperties>>) -> MultiNodeEcsProperties<Set> { MultiNodeEcsProperties(put(self.0, "TaskProperties", value.into_expr()), Phase) }
+    pub fn task_properties(self, value: impl Arg<Arr<MultiNodeEcsTaskProperties>>) -> MultiNodeEcsProperties<Set> { MultiNodeEcsProperties(put(self.0, "TaskProperties", value), Phase) }
 }
 impl Done for MultiNodeEcsProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiNodeEcsTaskProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html)
@@ -974,19 +974,19 @@ impl MultiNodeEcsTaskProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Containers`: list of `TaskContainerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html#cfn-batch-jobdefinition-multinodeecstaskproperties-containers)
-    pub fn containers(self, value: impl Arg<Arr<TaskContainerProperties>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
+    pub fn containers(self, value: impl Arg<Arr<TaskContainerProperties>>) -> Self { Self(put(self.0, "Containers", value)) }
     /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html#cfn-batch-jobdefinition-multinodeecstaskproperties-enableexecutecommand)
-    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value)) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html#cfn-batch-jobdefinition-multinodeecstaskproperties-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value)) }
     /// `IpcMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html#cfn-batch-jobdefinition-multinodeecstaskproperties-ipcmode)
-    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
+    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value)) }
     /// `PidMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html#cfn-batch-jobdefinition-multinodeecstaskproperties-pidmode)
-    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
+    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value)) }
     /// `TaskRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html#cfn-batch-jobdefinition-multinodeecstaskproperties-taskrolearn)
-    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value)) }
     /// `Volumes`: list of `Volumes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html#cfn-batch-jobdefinition-multinodeecstaskproperties-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
+    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value)) }
 }
 impl Done for MultiNodeEcsTaskProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-networkconfiguration.html)
@@ -995,7 +995,7 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssignPublicIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-networkconfiguration.html#cfn-batch-jobdefinition-networkconfiguration-assignpublicip)
-    pub fn assign_public_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr())) }
+    pub fn assign_public_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignPublicIp", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-nodeproperties.html)
@@ -1006,11 +1006,11 @@ impl NodeProperties {
 }
 impl<R0, R1, R2> NodeProperties<R0, R1, R2> {
     /// `MainNode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-nodeproperties.html#cfn-batch-jobdefinition-nodeproperties-mainnode)
-    pub fn main_node(self, value: impl Arg<i64>) -> NodeProperties<Set, R1, R2> { NodeProperties(put(self.0, "MainNode", value.into_expr()), Phase) }
+    pub fn main_node(self, value: impl Arg<i64>) -> NodeProperties<Set, R1, R2> { NodeProperties(put(self.0, "MainNode", value), Phase) }
     /// `NodeRangeProperties`: list of `NodeRangeProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-nodeproperties.html#cfn-batch-jobdefinition-nodeproperties-noderangeproperties)
-    pub fn node_range_properties(self, value: impl Arg<Arr<NodeRangeProperty>>) -> NodeProperties<R0, Set, R2> { NodeProperties(put(self.0, "NodeRangeProperties", value.into_expr()), Phase) }
+    pub fn node_range_properties(self, value: impl Arg<Arr<NodeRangeProperty>>) -> NodeProperties<R0, Set, R2> { NodeProperties(put(self.0, "NodeRangeProperties", value), Phase) }
     /// `NumNodes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-nodeproperties.html#cfn-batch-jobdefinition-nodeproperties-numnodes)
-    pub fn num_nodes(self, value: impl Arg<i64>) -> NodeProperties<R0, R1, Set> { NodeProperties(put(self.0, "NumNodes", value.into_expr()), Phase) }
+    pub fn num_nodes(self, value: impl Arg<i64>) -> NodeProperties<R0, R1, Set> { NodeProperties(put(self.0, "NumNodes", value), Phase) }
 }
 impl Done for NodeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeRangeProperty` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-noderangeproperty.html)
@@ -1021,17 +1021,17 @@ impl NodeRangeProperty {
 }
 impl<R0> NodeRangeProperty<R0> {
     /// `ConsumableResourceProperties`: `ConsumableResourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-noderangeproperty.html#cfn-batch-jobdefinition-noderangeproperty-consumableresourceproperties)
-    pub fn consumable_resource_properties(self, value: impl Arg<ConsumableResourceProperties>) -> Self { Self(put(self.0, "ConsumableResourceProperties", value.into_expr()), Phase) }
+    pub fn consumable_resource_properties(self, value: impl Arg<ConsumableResourceProperties>) -> Self { Self(put(self.0, "ConsumableResourceProperties", value), Phase) }
     /// `Container`: `MultiNodeContainerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-noderangeproperty.html#cfn-batch-jobdefinition-noderangeproperty-container)
-    pub fn container(self, value: impl Arg<MultiNodeContainerProperties>) -> Self { Self(put(self.0, "Container", value.into_expr()), Phase) }
+    pub fn container(self, value: impl Arg<MultiNodeContainerProperties>) -> Self { Self(put(self.0, "Container", value), Phase) }
     /// `EcsProperties`: `MultiNodeEcsProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-noderangeproperty.html#cfn-batch-jobdefinition-noderangeproperty-ecsproperties)
-    pub fn ecs_properties(self, value: impl Arg<MultiNodeEcsProperties>) -> Self { Self(put(self.0, "EcsProperties", value.into_expr()), Phase) }
+    pub fn ecs_properties(self, value: impl Arg<MultiNodeEcsProperties>) -> Self { Self(put(self.0, "EcsProperties", value), Phase) }
     /// `EksProperties`: `EksProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-noderangeproperty.html#cfn-batch-jobdefinition-noderangeproperty-eksproperties)
-    pub fn eks_properties(self, value: impl Arg<EksProperties>) -> Self { Self(put(self.0, "EksProperties", value.into_expr()), Phase) }
+    pub fn eks_properties(self, value: impl Arg<EksProperties>) -> Self { Self(put(self.0, "EksProperties", value), Phase) }
     /// `InstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-noderangeproperty.html#cfn-batch-jobdefinition-noderangeproperty-instancetypes)
-    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
+    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value), Phase) }
     /// `TargetNodes`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-noderangeproperty.html#cfn-batch-jobdefinition-noderangeproperty-targetnodes)
-    pub fn target_nodes(self, value: impl Arg<str>) -> NodeRangeProperty<Set> { NodeRangeProperty(put(self.0, "TargetNodes", value.into_expr()), Phase) }
+    pub fn target_nodes(self, value: impl Arg<str>) -> NodeRangeProperty<Set> { NodeRangeProperty(put(self.0, "TargetNodes", value), Phase) }
 }
 impl Done for NodeRangeProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PodProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html)
@@ -1040,23 +1040,23 @@ impl PodProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Containers`: list of `EksContainer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-containers)
-    pub fn containers(self, value: impl Arg<Arr<EksContainer>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
+    pub fn containers(self, value: impl Arg<Arr<EksContainer>>) -> Self { Self(put(self.0, "Containers", value)) }
     /// `DnsPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-dnspolicy)
-    pub fn dns_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsPolicy", value.into_expr())) }
+    pub fn dns_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsPolicy", value)) }
     /// `HostNetwork`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-hostnetwork)
-    pub fn host_network(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HostNetwork", value.into_expr())) }
+    pub fn host_network(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HostNetwork", value)) }
     /// `ImagePullSecrets`: list of `ImagePullSecret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-imagepullsecrets)
-    pub fn image_pull_secrets(self, value: impl Arg<Arr<ImagePullSecret>>) -> Self { Self(put(self.0, "ImagePullSecrets", value.into_expr())) }
+    pub fn image_pull_secrets(self, value: impl Arg<Arr<ImagePullSecret>>) -> Self { Self(put(self.0, "ImagePullSecrets", value)) }
     /// `InitContainers`: list of `EksContainer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-initcontainers)
-    pub fn init_containers(self, value: impl Arg<Arr<EksContainer>>) -> Self { Self(put(self.0, "InitContainers", value.into_expr())) }
+    pub fn init_containers(self, value: impl Arg<Arr<EksContainer>>) -> Self { Self(put(self.0, "InitContainers", value)) }
     /// `Metadata`: `EksMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-metadata)
-    pub fn metadata(self, value: impl Arg<EksMetadata>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
+    pub fn metadata(self, value: impl Arg<EksMetadata>) -> Self { Self(put(self.0, "Metadata", value)) }
     /// `ServiceAccountName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-serviceaccountname)
-    pub fn service_account_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccountName", value.into_expr())) }
+    pub fn service_account_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccountName", value)) }
     /// `ShareProcessNamespace`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-shareprocessnamespace)
-    pub fn share_process_namespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShareProcessNamespace", value.into_expr())) }
+    pub fn share_process_namespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShareProcessNamespace", value)) }
     /// `Volumes`: list of `EksVolume`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html#cfn-batch-jobdefinition-podproperties-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<EksVolume>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
+    pub fn volumes(self, value: impl Arg<Arr<EksVolume>>) -> Self { Self(put(self.0, "Volumes", value)) }
 }
 impl Done for PodProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryCredentials` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-repositorycredentials.html)
@@ -1067,7 +1067,7 @@ impl RepositoryCredentials {
 }
 impl<R0> RepositoryCredentials<R0> {
     /// `CredentialsParameter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-repositorycredentials.html#cfn-batch-jobdefinition-repositorycredentials-credentialsparameter)
-    pub fn credentials_parameter(self, value: impl Arg<str>) -> RepositoryCredentials<Set> { RepositoryCredentials(put(self.0, "CredentialsParameter", value.into_expr()), Phase) }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> RepositoryCredentials<Set> { RepositoryCredentials(put(self.0, "CredentialsParameter", value), Phase) }
 }
 impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceRequirement` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resourcerequirement.html)
@@ -1076,9 +1076,9 @@ impl ResourceRequirement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resourcerequirement.html#cfn-batch-jobdefinition-resourcerequirement-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resourcerequirement.html#cfn-batch-jobdefinition-resourcerequirement-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceRetentionPolicy` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resourceretentionpolicy.html)
@@ -1087,7 +1087,7 @@ impl ResourceRetentionPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SkipDeregisterOnUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resourceretentionpolicy.html#cfn-batch-jobdefinition-resourceretentionpolicy-skipderegisteronupdate)
-    pub fn skip_deregister_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipDeregisterOnUpdate", value.into_expr())) }
+    pub fn skip_deregister_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipDeregisterOnUpdate", value)) }
 }
 impl Done for ResourceRetentionPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resources` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resources.html)
@@ -1096,9 +1096,9 @@ impl Resources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Limits`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resources.html#cfn-batch-jobdefinition-resources-limits)
-    pub fn limits(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Limits", value.into_expr())) }
+    pub fn limits(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Limits", value)) }
     /// `Requests`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resources.html#cfn-batch-jobdefinition-resources-requests)
-    pub fn requests(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Requests", value.into_expr())) }
+    pub fn requests(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Requests", value)) }
 }
 impl Done for Resources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryStrategy` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-retrystrategy.html)
@@ -1107,9 +1107,9 @@ impl RetryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-retrystrategy.html#cfn-batch-jobdefinition-retrystrategy-attempts)
-    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value.into_expr())) }
+    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value)) }
     /// `EvaluateOnExit`: list of `EvaluateOnExit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-retrystrategy.html#cfn-batch-jobdefinition-retrystrategy-evaluateonexit)
-    pub fn evaluate_on_exit(self, value: impl Arg<Arr<EvaluateOnExit>>) -> Self { Self(put(self.0, "EvaluateOnExit", value.into_expr())) }
+    pub fn evaluate_on_exit(self, value: impl Arg<Arr<EvaluateOnExit>>) -> Self { Self(put(self.0, "EvaluateOnExit", value)) }
 }
 impl Done for RetryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimePlatform` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-runtimeplatform.html)
@@ -1118,9 +1118,9 @@ impl RuntimePlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuArchitecture`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-runtimeplatform.html#cfn-batch-jobdefinition-runtimeplatform-cpuarchitecture)
-    pub fn cpu_architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CpuArchitecture", value.into_expr())) }
+    pub fn cpu_architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CpuArchitecture", value)) }
     /// `OperatingSystemFamily`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-runtimeplatform.html#cfn-batch-jobdefinition-runtimeplatform-operatingsystemfamily)
-    pub fn operating_system_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatingSystemFamily", value.into_expr())) }
+    pub fn operating_system_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatingSystemFamily", value)) }
 }
 impl Done for RuntimePlatform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesVolumeConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-s3filesvolumeconfiguration.html)
@@ -1131,13 +1131,13 @@ impl S3FilesVolumeConfiguration {
 }
 impl<R0> S3FilesVolumeConfiguration<R0> {
     /// `AccessPointArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-s3filesvolumeconfiguration.html#cfn-batch-jobdefinition-s3filesvolumeconfiguration-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value), Phase) }
     /// `FileSystemArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-s3filesvolumeconfiguration.html#cfn-batch-jobdefinition-s3filesvolumeconfiguration-filesystemarn)
-    pub fn file_system_arn(self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { S3FilesVolumeConfiguration(put(self.0, "FileSystemArn", value.into_expr()), Phase) }
+    pub fn file_system_arn(self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { S3FilesVolumeConfiguration(put(self.0, "FileSystemArn", value), Phase) }
     /// `RootDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-s3filesvolumeconfiguration.html#cfn-batch-jobdefinition-s3filesvolumeconfiguration-rootdirectory)
-    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
+    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value), Phase) }
     /// `TransitEncryptionPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-s3filesvolumeconfiguration.html#cfn-batch-jobdefinition-s3filesvolumeconfiguration-transitencryptionport)
-    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
+    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value), Phase) }
 }
 impl Done for S3FilesVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-secret.html)
@@ -1148,9 +1148,9 @@ impl Secret {
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-secret.html#cfn-batch-jobdefinition-secret-name)
-    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value), Phase) }
     /// `ValueFrom`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-secret.html#cfn-batch-jobdefinition-secret-valuefrom)
-    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityContext` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-securitycontext.html)
@@ -1159,17 +1159,17 @@ impl SecurityContext {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowPrivilegeEscalation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-securitycontext.html#cfn-batch-jobdefinition-securitycontext-allowprivilegeescalation)
-    pub fn allow_privilege_escalation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowPrivilegeEscalation", value.into_expr())) }
+    pub fn allow_privilege_escalation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowPrivilegeEscalation", value)) }
     /// `Privileged`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-securitycontext.html#cfn-batch-jobdefinition-securitycontext-privileged)
-    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr())) }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value)) }
     /// `ReadOnlyRootFilesystem`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-securitycontext.html#cfn-batch-jobdefinition-securitycontext-readonlyrootfilesystem)
-    pub fn read_only_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnlyRootFilesystem", value.into_expr())) }
+    pub fn read_only_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnlyRootFilesystem", value)) }
     /// `RunAsGroup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-securitycontext.html#cfn-batch-jobdefinition-securitycontext-runasgroup)
-    pub fn run_as_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunAsGroup", value.into_expr())) }
+    pub fn run_as_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunAsGroup", value)) }
     /// `RunAsNonRoot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-securitycontext.html#cfn-batch-jobdefinition-securitycontext-runasnonroot)
-    pub fn run_as_non_root(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RunAsNonRoot", value.into_expr())) }
+    pub fn run_as_non_root(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RunAsNonRoot", value)) }
     /// `RunAsUser`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-securitycontext.html#cfn-batch-jobdefinition-securitycontext-runasuser)
-    pub fn run_as_user(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunAsUser", value.into_expr())) }
+    pub fn run_as_user(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunAsUser", value)) }
 }
 impl Done for SecurityContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskContainerDependency` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerdependency.html)
@@ -1180,9 +1180,9 @@ impl TaskContainerDependency {
 }
 impl<R0, R1> TaskContainerDependency<R0, R1> {
     /// `Condition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerdependency.html#cfn-batch-jobdefinition-taskcontainerdependency-condition)
-    pub fn condition(self, value: impl Arg<str>) -> TaskContainerDependency<Set, R1> { TaskContainerDependency(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> TaskContainerDependency<Set, R1> { TaskContainerDependency(put(self.0, "Condition", value), Phase) }
     /// `ContainerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerdependency.html#cfn-batch-jobdefinition-taskcontainerdependency-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> TaskContainerDependency<R0, Set> { TaskContainerDependency(put(self.0, "ContainerName", value.into_expr()), Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> TaskContainerDependency<R0, Set> { TaskContainerDependency(put(self.0, "ContainerName", value), Phase) }
 }
 impl Done for TaskContainerDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskContainerProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html)
@@ -1193,43 +1193,43 @@ impl TaskContainerProperties {
 }
 impl<R0> TaskContainerProperties<R0> {
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value), Phase) }
     /// `DependsOn`: list of `TaskContainerDependency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<TaskContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
+    pub fn depends_on(self, value: impl Arg<Arr<TaskContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value), Phase) }
     /// `Environment`: list of `Environment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-environment)
-    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `Essential`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-essential)
-    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
+    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value), Phase) }
     /// `FirelensConfiguration`: `FirelensConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-firelensconfiguration)
-    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value.into_expr()), Phase) }
+    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value), Phase) }
     /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-image)
-    pub fn image(self, value: impl Arg<str>) -> TaskContainerProperties<Set> { TaskContainerProperties(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> TaskContainerProperties<Set> { TaskContainerProperties(put(self.0, "Image", value), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-linuxparameters)
-    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-mountpoints)
-    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Privileged`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-privileged)
-    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-readonlyrootfilesystem)
-    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-repositorycredentials)
-    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value), Phase) }
     /// `ResourceRequirements`: list of `ResourceRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-resourcerequirements)
-    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
+    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value), Phase) }
     /// `Secrets`: list of `Secret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-secrets)
-    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value), Phase) }
     /// `StartTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-starttimeout)
-    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value.into_expr()), Phase) }
+    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value), Phase) }
     /// `StopTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-stoptimeout)
-    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value.into_expr()), Phase) }
+    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-ulimits)
-    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value), Phase) }
     /// `User`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html#cfn-batch-jobdefinition-taskcontainerproperties-user)
-    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value), Phase) }
 }
 impl Done for TaskContainerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Timeout` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-timeout.html)
@@ -1238,7 +1238,7 @@ impl Timeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttemptDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-timeout.html#cfn-batch-jobdefinition-timeout-attemptdurationseconds)
-    pub fn attempt_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttemptDurationSeconds", value.into_expr())) }
+    pub fn attempt_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttemptDurationSeconds", value)) }
 }
 impl Done for Timeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tmpfs` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-tmpfs.html)
@@ -1249,11 +1249,11 @@ impl Tmpfs {
 }
 impl<R0, R1> Tmpfs<R0, R1> {
     /// `ContainerPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-tmpfs.html#cfn-batch-jobdefinition-tmpfs-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Tmpfs<Set, R1> { Tmpfs(put(self.0, "ContainerPath", value.into_expr()), Phase) }
+    pub fn container_path(self, value: impl Arg<str>) -> Tmpfs<Set, R1> { Tmpfs(put(self.0, "ContainerPath", value), Phase) }
     /// `MountOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-tmpfs.html#cfn-batch-jobdefinition-tmpfs-mountoptions)
-    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value), Phase) }
     /// `Size`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-tmpfs.html#cfn-batch-jobdefinition-tmpfs-size)
-    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<R0, Set> { Tmpfs(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<R0, Set> { Tmpfs(put(self.0, "Size", value), Phase) }
 }
 impl Done for Tmpfs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ulimit` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ulimit.html)
@@ -1264,11 +1264,11 @@ impl Ulimit {
 }
 impl<R0, R1, R2> Ulimit<R0, R1, R2> {
     /// `HardLimit`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ulimit.html#cfn-batch-jobdefinition-ulimit-hardlimit)
-    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value.into_expr()), Phase) }
+    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ulimit.html#cfn-batch-jobdefinition-ulimit-name)
-    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value), Phase) }
     /// `SoftLimit`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ulimit.html#cfn-batch-jobdefinition-ulimit-softlimit)
-    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value.into_expr()), Phase) }
+    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value), Phase) }
 }
 impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Volumes` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumes.html)
@@ -1277,13 +1277,13 @@ impl Volumes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EfsVolumeConfiguration`: `EfsVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumes.html#cfn-batch-jobdefinition-volumes-efsvolumeconfiguration)
-    pub fn efs_volume_configuration(self, value: impl Arg<EfsVolumeConfiguration>) -> Self { Self(put(self.0, "EfsVolumeConfiguration", value.into_expr())) }
+    pub fn efs_volume_configuration(self, value: impl Arg<EfsVolumeConfiguration>) -> Self { Self(put(self.0, "EfsVolumeConfiguration", value)) }
     /// `Host`: `Host`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumes.html#cfn-batch-jobdefinition-volumes-host)
-    pub fn host(self, value: impl Arg<Host>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
+    pub fn host(self, value: impl Arg<Host>) -> Self { Self(put(self.0, "Host", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumes.html#cfn-batch-jobdefinition-volumes-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `S3FilesVolumeConfiguration`: `S3FilesVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumes.html#cfn-batch-jobdefinition-volumes-s3filesvolumeconfiguration)
-    pub fn s3_files_volume_configuration(self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { Self(put(self.0, "S3FilesVolumeConfiguration", value.into_expr())) }
+    pub fn s3_files_volume_configuration(self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { Self(put(self.0, "S3FilesVolumeConfiguration", value)) }
 }
 impl Done for Volumes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumesHost` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumeshost.html)
@@ -1292,7 +1292,7 @@ impl VolumesHost {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumeshost.html#cfn-batch-jobdefinition-volumeshost-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value)) }
 }
 impl Done for VolumesHost { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1317,23 +1317,23 @@ impl CfnJobQueueProps {
 }
 impl<R0> CfnJobQueueProps<R0> {
     /// `ComputeEnvironmentOrder`: list of `ComputeEnvironmentOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-computeenvironmentorder)
-    pub fn compute_environment_order(self, value: impl Arg<Arr<job_queue::ComputeEnvironmentOrder>>) -> Self { Self(put(self.0, "ComputeEnvironmentOrder", value.into_expr()), Phase) }
+    pub fn compute_environment_order(self, value: impl Arg<Arr<job_queue::ComputeEnvironmentOrder>>) -> Self { Self(put(self.0, "ComputeEnvironmentOrder", value), Phase) }
     /// `JobQueueName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-jobqueuename)
-    pub fn job_queue_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobQueueName", value.into_expr()), Phase) }
+    pub fn job_queue_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobQueueName", value), Phase) }
     /// `JobQueueType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-jobqueuetype)
-    pub fn job_queue_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobQueueType", value.into_expr()), Phase) }
+    pub fn job_queue_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobQueueType", value), Phase) }
     /// `JobStateTimeLimitActions`: list of `JobStateTimeLimitAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-jobstatetimelimitactions)
-    pub fn job_state_time_limit_actions(self, value: impl Arg<Arr<job_queue::JobStateTimeLimitAction>>) -> Self { Self(put(self.0, "JobStateTimeLimitActions", value.into_expr()), Phase) }
+    pub fn job_state_time_limit_actions(self, value: impl Arg<Arr<job_queue::JobStateTimeLimitAction>>) -> Self { Self(put(self.0, "JobStateTimeLimitActions", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> CfnJobQueueProps<Set> { CfnJobQueueProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnJobQueueProps<Set> { CfnJobQueueProps(put(self.0, "Priority", value), Phase) }
     /// `SchedulingPolicyArn`: `BatchSchedulingPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-schedulingpolicyarn)
-    pub fn scheduling_policy_arn(self, value: impl Arg<kind::BatchSchedulingPolicyArn>) -> Self { Self(put(self.0, "SchedulingPolicyArn", value.into_expr()), Phase) }
+    pub fn scheduling_policy_arn(self, value: impl Arg<kind::BatchSchedulingPolicyArn>) -> Self { Self(put(self.0, "SchedulingPolicyArn", value), Phase) }
     /// `ServiceEnvironmentOrder`: list of `ServiceEnvironmentOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-serviceenvironmentorder)
-    pub fn service_environment_order(self, value: impl Arg<Arr<job_queue::ServiceEnvironmentOrder>>) -> Self { Self(put(self.0, "ServiceEnvironmentOrder", value.into_expr()), Phase) }
+    pub fn service_environment_order(self, value: impl Arg<Arr<job_queue::ServiceEnvironmentOrder>>) -> Self { Self(put(self.0, "ServiceEnvironmentOrder", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-state)
-    pub fn state(self, value: impl Arg<job_queue::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<job_queue::State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html#cfn-batch-jobqueue-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnJobQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::JobQueue`.
@@ -1347,9 +1347,9 @@ impl ComputeEnvironmentOrder {
 }
 impl<R0, R1> ComputeEnvironmentOrder<R0, R1> {
     /// `ComputeEnvironment`: `BatchComputeEnvironmentArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-computeenvironmentorder.html#cfn-batch-jobqueue-computeenvironmentorder-computeenvironment)
-    pub fn compute_environment(self, value: impl Arg<kind::BatchComputeEnvironmentArn>) -> ComputeEnvironmentOrder<Set, R1> { ComputeEnvironmentOrder(put(self.0, "ComputeEnvironment", value.into_expr()), Phase) }
+    pub fn compute_environment(self, value: impl Arg<kind::BatchComputeEnvironmentArn>) -> ComputeEnvironmentOrder<Set, R1> { ComputeEnvironmentOrder(put(self.0, "ComputeEnvironment", value), Phase) }
     /// `Order`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-computeenvironmentorder.html#cfn-batch-jobqueue-computeenvironmentorder-order)
-    pub fn order(self, value: impl Arg<i64>) -> ComputeEnvironmentOrder<R0, Set> { ComputeEnvironmentOrder(put(self.0, "Order", value.into_expr()), Phase) }
+    pub fn order(self, value: impl Arg<i64>) -> ComputeEnvironmentOrder<R0, Set> { ComputeEnvironmentOrder(put(self.0, "Order", value), Phase) }
 }
 impl Done for ComputeEnvironmentOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobStateTimeLimitAction` of `AWS::Batch::JobQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-jobstatetimelimitaction.html)
@@ -1360,13 +1360,13 @@ impl JobStateTimeLimitAction {
 }
 impl<R0, R1, R2, R3> JobStateTimeLimitAction<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-jobstatetimelimitaction.html#cfn-batch-jobqueue-jobstatetimelimitaction-action)
-    pub fn action(self, value: impl Arg<Action>) -> JobStateTimeLimitAction<Set, R1, R2, R3> { JobStateTimeLimitAction(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> JobStateTimeLimitAction<Set, R1, R2, R3> { JobStateTimeLimitAction(put(self.0, "Action", value), Phase) }
     /// `MaxTimeSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-jobstatetimelimitaction.html#cfn-batch-jobqueue-jobstatetimelimitaction-maxtimeseconds)
-    pub fn max_time_seconds(self, value: impl Arg<i64>) -> JobStateTimeLimitAction<R0, Set, R2, R3> { JobStateTimeLimitAction(put(self.0, "MaxTimeSeconds", value.into_expr()), Phase) }
+    pub fn max_time_seconds(self, value: impl Arg<i64>) -> JobStateTimeLimitAction<R0, Set, R2, R3> { JobStateTimeLimitAction(put(self.0, "MaxTimeSeconds", value), Phase) }
     /// `Reason`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-jobstatetimelimitaction.html#cfn-batch-jobqueue-jobstatetimelimitaction-reason)
-    pub fn reason(self, value: impl Arg<str>) -> JobStateTimeLimitAction<R0, R1, Set, R3> { JobStateTimeLimitAction(put(self.0, "Reason", value.into_expr()), Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> JobStateTimeLimitAction<R0, R1, Set, R3> { JobStateTimeLimitAction(put(self.0, "Reason", value), Phase) }
     /// `State`: `JobStateTimeLimitActionState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-jobstatetimelimitaction.html#cfn-batch-jobqueue-jobstatetimelimitaction-state)
-    pub fn state(self, value: impl Arg<JobStateTimeLimitActionState>) -> JobStateTimeLimitAction<R0, R1, R2, Set> { JobStateTimeLimitAction(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<JobStateTimeLimitActionState>) -> JobStateTimeLimitAction<R0, R1, R2, Set> { JobStateTimeLimitAction(put(self.0, "State", value), Phase) }
 }
 impl Done for JobStateTimeLimitAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceEnvironmentOrder` of `AWS::Batch::JobQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-serviceenvironmentorder.html)
@@ -1377,9 +1377,9 @@ impl ServiceEnvironmentOrder {
 }
 impl<R0, R1> ServiceEnvironmentOrder<R0, R1> {
     /// `Order`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-serviceenvironmentorder.html#cfn-batch-jobqueue-serviceenvironmentorder-order)
-    pub fn order(self, value: impl Arg<i64>) -> ServiceEnvironmentOrder<Set, R1> { ServiceEnvironmentOrder(put(self.0, "Order", value.into_expr()), Phase) }
+    pub fn order(self, value: impl Arg<i64>) -> ServiceEnvironmentOrder<Set, R1> { ServiceEnvironmentOrder(put(self.0, "Order", value), Phase) }
     /// `ServiceEnvironment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-serviceenvironmentorder.html#cfn-batch-jobqueue-serviceenvironmentorder-serviceenvironment)
-    pub fn service_environment(self, value: impl Arg<str>) -> ServiceEnvironmentOrder<R0, Set> { ServiceEnvironmentOrder(put(self.0, "ServiceEnvironment", value.into_expr()), Phase) }
+    pub fn service_environment(self, value: impl Arg<str>) -> ServiceEnvironmentOrder<R0, Set> { ServiceEnvironmentOrder(put(self.0, "ServiceEnvironment", value), Phase) }
 }
 impl Done for ServiceEnvironmentOrder { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1410,19 +1410,19 @@ impl CfnQuotaShareProps {
 }
 impl<R0, R1, R2, R3, R4> CfnQuotaShareProps<R0, R1, R2, R3, R4> {
     /// `CapacityLimits`: list of `QuotaShareCapacityLimit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-quotashare.html#cfn-batch-quotashare-capacitylimits)
-    pub fn capacity_limits(self, value: impl Arg<Arr<quota_share::QuotaShareCapacityLimit>>) -> CfnQuotaShareProps<Set, R1, R2, R3, R4> { CfnQuotaShareProps(put(self.0, "CapacityLimits", value.into_expr()), Phase) }
+    pub fn capacity_limits(self, value: impl Arg<Arr<quota_share::QuotaShareCapacityLimit>>) -> CfnQuotaShareProps<Set, R1, R2, R3, R4> { CfnQuotaShareProps(put(self.0, "CapacityLimits", value), Phase) }
     /// `JobQueue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-quotashare.html#cfn-batch-quotashare-jobqueue)
-    pub fn job_queue(self, value: impl Arg<str>) -> CfnQuotaShareProps<R0, Set, R2, R3, R4> { CfnQuotaShareProps(put(self.0, "JobQueue", value.into_expr()), Phase) }
+    pub fn job_queue(self, value: impl Arg<str>) -> CfnQuotaShareProps<R0, Set, R2, R3, R4> { CfnQuotaShareProps(put(self.0, "JobQueue", value), Phase) }
     /// `PreemptionConfiguration`: `QuotaSharePreemptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-quotashare.html#cfn-batch-quotashare-preemptionconfiguration)
-    pub fn preemption_configuration(self, value: impl Arg<quota_share::QuotaSharePreemptionConfiguration>) -> CfnQuotaShareProps<R0, R1, Set, R3, R4> { CfnQuotaShareProps(put(self.0, "PreemptionConfiguration", value.into_expr()), Phase) }
+    pub fn preemption_configuration(self, value: impl Arg<quota_share::QuotaSharePreemptionConfiguration>) -> CfnQuotaShareProps<R0, R1, Set, R3, R4> { CfnQuotaShareProps(put(self.0, "PreemptionConfiguration", value), Phase) }
     /// `QuotaShareName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-quotashare.html#cfn-batch-quotashare-quotasharename)
-    pub fn quota_share_name(self, value: impl Arg<str>) -> CfnQuotaShareProps<R0, R1, R2, Set, R4> { CfnQuotaShareProps(put(self.0, "QuotaShareName", value.into_expr()), Phase) }
+    pub fn quota_share_name(self, value: impl Arg<str>) -> CfnQuotaShareProps<R0, R1, R2, Set, R4> { CfnQuotaShareProps(put(self.0, "QuotaShareName", value), Phase) }
     /// `ResourceSharingConfiguration`: `QuotaShareResourceSharingConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-quotashare.html#cfn-batch-quotashare-resourcesharingconfiguration)
-    pub fn resource_sharing_configuration(self, value: impl Arg<quota_share::QuotaShareResourceSharingConfiguration>) -> CfnQuotaShareProps<R0, R1, R2, R3, Set> { CfnQuotaShareProps(put(self.0, "ResourceSharingConfiguration", value.into_expr()), Phase) }
+    pub fn resource_sharing_configuration(self, value: impl Arg<quota_share::QuotaShareResourceSharingConfiguration>) -> CfnQuotaShareProps<R0, R1, R2, R3, Set> { CfnQuotaShareProps(put(self.0, "ResourceSharingConfiguration", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-quotashare.html#cfn-batch-quotashare-state)
-    pub fn state(self, value: impl Arg<quota_share::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<quota_share::State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-quotashare.html#cfn-batch-quotashare-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnQuotaShareProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::QuotaShare`.
@@ -1436,9 +1436,9 @@ impl QuotaShareCapacityLimit {
 }
 impl<R0, R1> QuotaShareCapacityLimit<R0, R1> {
     /// `CapacityUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotasharecapacitylimit.html#cfn-batch-quotashare-quotasharecapacitylimit-capacityunit)
-    pub fn capacity_unit(self, value: impl Arg<str>) -> QuotaShareCapacityLimit<Set, R1> { QuotaShareCapacityLimit(put(self.0, "CapacityUnit", value.into_expr()), Phase) }
+    pub fn capacity_unit(self, value: impl Arg<str>) -> QuotaShareCapacityLimit<Set, R1> { QuotaShareCapacityLimit(put(self.0, "CapacityUnit", value), Phase) }
     /// `MaxCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotasharecapacitylimit.html#cfn-batch-quotashare-quotasharecapacitylimit-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> QuotaShareCapacityLimit<R0, Set> { QuotaShareCapacityLimit(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> QuotaShareCapacityLimit<R0, Set> { QuotaShareCapacityLimit(put(self.0, "MaxCapacity", value), Phase) }
 }
 impl Done for QuotaShareCapacityLimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuotaSharePreemptionConfiguration` of `AWS::Batch::QuotaShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotasharepreemptionconfiguration.html)
@@ -1449,7 +1449,7 @@ impl QuotaSharePreemptionConfiguration {
 }
 impl<R0> QuotaSharePreemptionConfiguration<R0> {
     /// `InSharePreemption`: `InSharePreemption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotasharepreemptionconfiguration.html#cfn-batch-quotashare-quotasharepreemptionconfiguration-insharepreemption)
-    pub fn in_share_preemption(self, value: impl Arg<InSharePreemption>) -> QuotaSharePreemptionConfiguration<Set> { QuotaSharePreemptionConfiguration(put(self.0, "InSharePreemption", value.into_expr()), Phase) }
+    pub fn in_share_preemption(self, value: impl Arg<InSharePreemption>) -> QuotaSharePreemptionConfiguration<Set> { QuotaSharePreemptionConfiguration(put(self.0, "InSharePreemption", value), Phase) }
 }
 impl Done for QuotaSharePreemptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuotaShareResourceSharingConfiguration` of `AWS::Batch::QuotaShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotashareresourcesharingconfiguration.html)
@@ -1460,9 +1460,9 @@ impl QuotaShareResourceSharingConfiguration {
 }
 impl<R0> QuotaShareResourceSharingConfiguration<R0> {
     /// `BorrowLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotashareresourcesharingconfiguration.html#cfn-batch-quotashare-quotashareresourcesharingconfiguration-borrowlimit)
-    pub fn borrow_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorrowLimit", value.into_expr()), Phase) }
+    pub fn borrow_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorrowLimit", value), Phase) }
     /// `Strategy`: `Strategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotashareresourcesharingconfiguration.html#cfn-batch-quotashare-quotashareresourcesharingconfiguration-strategy)
-    pub fn strategy(self, value: impl Arg<Strategy>) -> QuotaShareResourceSharingConfiguration<Set> { QuotaShareResourceSharingConfiguration(put(self.0, "Strategy", value.into_expr()), Phase) }
+    pub fn strategy(self, value: impl Arg<Strategy>) -> QuotaShareResourceSharingConfiguration<Set> { QuotaShareResourceSharingConfiguration(put(self.0, "Strategy", value), Phase) }
 }
 impl Done for QuotaShareResourceSharingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InSharePreemption` allows.
@@ -1491,13 +1491,13 @@ impl CfnSchedulingPolicyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FairsharePolicy`: `FairsharePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-schedulingpolicy.html#cfn-batch-schedulingpolicy-fairsharepolicy)
-    pub fn fairshare_policy(self, value: impl Arg<scheduling_policy::FairsharePolicy>) -> Self { Self(put(self.0, "FairsharePolicy", value.into_expr())) }
+    pub fn fairshare_policy(self, value: impl Arg<scheduling_policy::FairsharePolicy>) -> Self { Self(put(self.0, "FairsharePolicy", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-schedulingpolicy.html#cfn-batch-schedulingpolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `QuotaSharePolicy`: `QuotaSharePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-schedulingpolicy.html#cfn-batch-schedulingpolicy-quotasharepolicy)
-    pub fn quota_share_policy(self, value: impl Arg<scheduling_policy::QuotaSharePolicy>) -> Self { Self(put(self.0, "QuotaSharePolicy", value.into_expr())) }
+    pub fn quota_share_policy(self, value: impl Arg<scheduling_policy::QuotaSharePolicy>) -> Self { Self(put(self.0, "QuotaSharePolicy", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-schedulingpolicy.html#cfn-batch-schedulingpolicy-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnSchedulingPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::SchedulingPolicy`.
@@ -1509,11 +1509,11 @@ impl FairsharePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeReservation`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-fairsharepolicy.html#cfn-batch-schedulingpolicy-fairsharepolicy-computereservation)
-    pub fn compute_reservation(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ComputeReservation", value.into_expr())) }
+    pub fn compute_reservation(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ComputeReservation", value)) }
     /// `ShareDecaySeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-fairsharepolicy.html#cfn-batch-schedulingpolicy-fairsharepolicy-sharedecayseconds)
-    pub fn share_decay_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ShareDecaySeconds", value.into_expr())) }
+    pub fn share_decay_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ShareDecaySeconds", value)) }
     /// `ShareDistribution`: list of `ShareAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-fairsharepolicy.html#cfn-batch-schedulingpolicy-fairsharepolicy-sharedistribution)
-    pub fn share_distribution(self, value: impl Arg<Arr<ShareAttributes>>) -> Self { Self(put(self.0, "ShareDistribution", value.into_expr())) }
+    pub fn share_distribution(self, value: impl Arg<Arr<ShareAttributes>>) -> Self { Self(put(self.0, "ShareDistribution", value)) }
 }
 impl Done for FairsharePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuotaSharePolicy` of `AWS::Batch::SchedulingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-quotasharepolicy.html)
@@ -1522,7 +1522,7 @@ impl QuotaSharePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleResourceAssignmentStrategy`: `IdleResourceAssignmentStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-quotasharepolicy.html#cfn-batch-schedulingpolicy-quotasharepolicy-idleresourceassignmentstrategy)
-    pub fn idle_resource_assignment_strategy(self, value: impl Arg<IdleResourceAssignmentStrategy>) -> Self { Self(put(self.0, "IdleResourceAssignmentStrategy", value.into_expr())) }
+    pub fn idle_resource_assignment_strategy(self, value: impl Arg<IdleResourceAssignmentStrategy>) -> Self { Self(put(self.0, "IdleResourceAssignmentStrategy", value)) }
 }
 impl Done for QuotaSharePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ShareAttributes` of `AWS::Batch::SchedulingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-shareattributes.html)
@@ -1531,9 +1531,9 @@ impl ShareAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ShareIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-shareattributes.html#cfn-batch-schedulingpolicy-shareattributes-shareidentifier)
-    pub fn share_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShareIdentifier", value.into_expr())) }
+    pub fn share_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShareIdentifier", value)) }
     /// `WeightFactor`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-shareattributes.html#cfn-batch-schedulingpolicy-shareattributes-weightfactor)
-    pub fn weight_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "WeightFactor", value.into_expr())) }
+    pub fn weight_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "WeightFactor", value)) }
 }
 impl Done for ShareAttributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IdleResourceAssignmentStrategy` allows.
@@ -1560,15 +1560,15 @@ impl CfnServiceEnvironmentProps {
 }
 impl<R0, R1> CfnServiceEnvironmentProps<R0, R1> {
     /// `CapacityLimits`: list of `CapacityLimit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-serviceenvironment.html#cfn-batch-serviceenvironment-capacitylimits)
-    pub fn capacity_limits(self, value: impl Arg<Arr<service_environment::CapacityLimit>>) -> CfnServiceEnvironmentProps<Set, R1> { CfnServiceEnvironmentProps(put(self.0, "CapacityLimits", value.into_expr()), Phase) }
+    pub fn capacity_limits(self, value: impl Arg<Arr<service_environment::CapacityLimit>>) -> CfnServiceEnvironmentProps<Set, R1> { CfnServiceEnvironmentProps(put(self.0, "CapacityLimits", value), Phase) }
     /// `ServiceEnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-serviceenvironment.html#cfn-batch-serviceenvironment-serviceenvironmentname)
-    pub fn service_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceEnvironmentName", value.into_expr()), Phase) }
+    pub fn service_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceEnvironmentName", value), Phase) }
     /// `ServiceEnvironmentType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-serviceenvironment.html#cfn-batch-serviceenvironment-serviceenvironmenttype)
-    pub fn service_environment_type(self, value: impl Arg<str>) -> CfnServiceEnvironmentProps<R0, Set> { CfnServiceEnvironmentProps(put(self.0, "ServiceEnvironmentType", value.into_expr()), Phase) }
+    pub fn service_environment_type(self, value: impl Arg<str>) -> CfnServiceEnvironmentProps<R0, Set> { CfnServiceEnvironmentProps(put(self.0, "ServiceEnvironmentType", value), Phase) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-serviceenvironment.html#cfn-batch-serviceenvironment-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-serviceenvironment.html#cfn-batch-serviceenvironment-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnServiceEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::ServiceEnvironment`.
@@ -1580,9 +1580,9 @@ impl CapacityLimit {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-serviceenvironment-capacitylimit.html#cfn-batch-serviceenvironment-capacitylimit-capacityunit)
-    pub fn capacity_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityUnit", value.into_expr())) }
+    pub fn capacity_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityUnit", value)) }
     /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-serviceenvironment-capacitylimit.html#cfn-batch-serviceenvironment-capacitylimit-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value)) }
 }
 impl Done for CapacityLimit { fn into_props(self) -> Bag { self.0 } }
 }

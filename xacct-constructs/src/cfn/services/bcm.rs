@@ -31,13 +31,13 @@ impl CfnDashboardProps {
 }
 impl<R0, R1> CfnDashboardProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#cfn-bcm-dashboard-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#cfn-bcm-dashboard-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1> { CfnDashboardProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1> { CfnDashboardProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#cfn-bcm-dashboard-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Widgets`: list of `Widget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#cfn-bcm-dashboard-widgets)
-    pub fn widgets(self, value: impl Arg<Arr<dashboard::Widget>>) -> CfnDashboardProps<R0, Set> { CfnDashboardProps(put(self.0, "Widgets", value.into_expr()), Phase) }
+    pub fn widgets(self, value: impl Arg<Arr<dashboard::Widget>>) -> CfnDashboardProps<R0, Set> { CfnDashboardProps(put(self.0, "Widgets", value), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BCM::Dashboard`.
@@ -49,17 +49,17 @@ impl CostAndUsageExpression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: list of `CostAndUsageExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-and)
-    pub fn and(self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
+    pub fn and(self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { Self(put(self.0, "And", value)) }
     /// `CostCategories`: `CostCategoryValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-costcategories)
-    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
+    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value)) }
     /// `Dimensions`: `DimensionValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-dimensions)
-    pub fn dimensions(self, value: impl Arg<DimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<DimensionValues>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `Not`: `CostAndUsageExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-not)
-    pub fn not(self, value: impl Arg<CostAndUsageExpression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
+    pub fn not(self, value: impl Arg<CostAndUsageExpression>) -> Self { Self(put(self.0, "Not", value)) }
     /// `Or`: list of `CostAndUsageExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-or)
-    pub fn or(self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
+    pub fn or(self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { Self(put(self.0, "Or", value)) }
     /// `Tags`: `TagValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-tags)
-    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CostAndUsageExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CostAndUsageQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html)
@@ -70,15 +70,15 @@ impl CostAndUsageQuery {
 }
 impl<R0, R1, R2> CostAndUsageQuery<R0, R1, R2> {
     /// `Filter`: `CostAndUsageExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-filter)
-    pub fn filter(self, value: impl Arg<CostAndUsageExpression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<CostAndUsageExpression>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Granularity`: `Granularity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-granularity)
-    pub fn granularity(self, value: impl Arg<Granularity>) -> CostAndUsageQuery<Set, R1, R2> { CostAndUsageQuery(put(self.0, "Granularity", value.into_expr()), Phase) }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> CostAndUsageQuery<Set, R1, R2> { CostAndUsageQuery(put(self.0, "Granularity", value), Phase) }
     /// `GroupBy`: list of `GroupDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-groupby)
-    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
+    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value), Phase) }
     /// `Metrics`: list of `Metrics`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> CostAndUsageQuery<R0, Set, R2> { CostAndUsageQuery(put(self.0, "Metrics", value.into_expr()), Phase) }
+    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> CostAndUsageQuery<R0, Set, R2> { CostAndUsageQuery(put(self.0, "Metrics", value), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-timerange)
-    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> CostAndUsageQuery<R0, R1, Set> { CostAndUsageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> CostAndUsageQuery<R0, R1, Set> { CostAndUsageQuery(put(self.0, "TimeRange", value), Phase) }
 }
 impl Done for CostAndUsageQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CostCategoryValues` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costcategoryvalues.html)
@@ -89,11 +89,11 @@ impl CostCategoryValues {
 }
 impl<R0, R1> CostCategoryValues<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costcategoryvalues.html#cfn-bcm-dashboard-costcategoryvalues-key)
-    pub fn key(self, value: impl Arg<str>) -> CostCategoryValues<Set, R1> { CostCategoryValues(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CostCategoryValues<Set, R1> { CostCategoryValues(put(self.0, "Key", value), Phase) }
     /// `MatchOptions`: list of `MatchOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costcategoryvalues.html#cfn-bcm-dashboard-costcategoryvalues-matchoptions)
-    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
+    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costcategoryvalues.html#cfn-bcm-dashboard-costcategoryvalues-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> CostCategoryValues<R0, Set> { CostCategoryValues(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> CostCategoryValues<R0, Set> { CostCategoryValues(put(self.0, "Values", value), Phase) }
 }
 impl Done for CostCategoryValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateTimeRange` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimerange.html)
@@ -104,9 +104,9 @@ impl DateTimeRange {
 }
 impl<R0, R1> DateTimeRange<R0, R1> {
     /// `EndTime`: `DateTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimerange.html#cfn-bcm-dashboard-datetimerange-endtime)
-    pub fn end_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { DateTimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { DateTimeRange(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: `DateTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimerange.html#cfn-bcm-dashboard-datetimerange-starttime)
-    pub fn start_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { DateTimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { DateTimeRange(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for DateTimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateTimeValue` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimevalue.html)
@@ -117,9 +117,9 @@ impl DateTimeValue {
 }
 impl<R0, R1> DateTimeValue<R0, R1> {
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimevalue.html#cfn-bcm-dashboard-datetimevalue-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { DateTimeValue(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { DateTimeValue(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimevalue.html#cfn-bcm-dashboard-datetimevalue-value)
-    pub fn value(self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { DateTimeValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { DateTimeValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for DateTimeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DimensionValues` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-dimensionvalues.html)
@@ -130,11 +130,11 @@ impl DimensionValues {
 }
 impl<R0, R1> DimensionValues<R0, R1> {
     /// `Key`: `Key`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-dimensionvalues.html#cfn-bcm-dashboard-dimensionvalues-key)
-    pub fn key(self, value: impl Arg<Key>) -> DimensionValues<Set, R1> { DimensionValues(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<Key>) -> DimensionValues<Set, R1> { DimensionValues(put(self.0, "Key", value), Phase) }
     /// `MatchOptions`: list of `MatchOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-dimensionvalues.html#cfn-bcm-dashboard-dimensionvalues-matchoptions)
-    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
+    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-dimensionvalues.html#cfn-bcm-dashboard-dimensionvalues-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> DimensionValues<R0, Set> { DimensionValues(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> DimensionValues<R0, Set> { DimensionValues(put(self.0, "Values", value), Phase) }
 }
 impl Done for DimensionValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DisplayConfig` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-displayconfig.html)
@@ -143,9 +143,9 @@ impl DisplayConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Graph`: map of `GraphDisplayConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-displayconfig.html#cfn-bcm-dashboard-displayconfig-graph)
-    pub fn graph(self, value: impl Arg<Dict<GraphDisplayConfig>>) -> Self { Self(put(self.0, "Graph", value.into_expr())) }
+    pub fn graph(self, value: impl Arg<Dict<GraphDisplayConfig>>) -> Self { Self(put(self.0, "Graph", value)) }
     /// `Table`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-displayconfig.html#cfn-bcm-dashboard-displayconfig-table)
-    pub fn table(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
+    pub fn table(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Table", value)) }
 }
 impl Done for DisplayConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Expression` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html)
@@ -154,15 +154,15 @@ impl Expression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: list of `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-and)
-    pub fn and(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
+    pub fn and(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "And", value)) }
     /// `CostCategories`: `CostCategoryValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-costcategories)
-    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
+    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value)) }
     /// `Dimensions`: `DimensionValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-dimensions)
-    pub fn dimensions(self, value: impl Arg<DimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<DimensionValues>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `Not`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-not)
-    pub fn not(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
+    pub fn not(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Not", value)) }
     /// `Tags`: `TagValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-tags)
-    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for Expression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GraphDisplayConfig` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-graphdisplayconfig.html)
@@ -173,7 +173,7 @@ impl GraphDisplayConfig {
 }
 impl<R0> GraphDisplayConfig<R0> {
     /// `VisualType`: `VisualType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-graphdisplayconfig.html#cfn-bcm-dashboard-graphdisplayconfig-visualtype)
-    pub fn visual_type(self, value: impl Arg<VisualType>) -> GraphDisplayConfig<Set> { GraphDisplayConfig(put(self.0, "VisualType", value.into_expr()), Phase) }
+    pub fn visual_type(self, value: impl Arg<VisualType>) -> GraphDisplayConfig<Set> { GraphDisplayConfig(put(self.0, "VisualType", value), Phase) }
 }
 impl Done for GraphDisplayConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GroupDefinition` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-groupdefinition.html)
@@ -184,9 +184,9 @@ impl GroupDefinition {
 }
 impl<R0> GroupDefinition<R0> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-groupdefinition.html#cfn-bcm-dashboard-groupdefinition-key)
-    pub fn key(self, value: impl Arg<str>) -> GroupDefinition<Set> { GroupDefinition(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> GroupDefinition<Set> { GroupDefinition(put(self.0, "Key", value), Phase) }
     /// `Type`: `GroupDefinitionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-groupdefinition.html#cfn-bcm-dashboard-groupdefinition-type)
-    pub fn type_(self, value: impl Arg<GroupDefinitionType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<GroupDefinitionType>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for GroupDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryParameters` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html)
@@ -195,15 +195,15 @@ impl QueryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CostAndUsage`: `CostAndUsageQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-costandusage)
-    pub fn cost_and_usage(self, value: impl Arg<CostAndUsageQuery>) -> Self { Self(put(self.0, "CostAndUsage", value.into_expr())) }
+    pub fn cost_and_usage(self, value: impl Arg<CostAndUsageQuery>) -> Self { Self(put(self.0, "CostAndUsage", value)) }
     /// `ReservationCoverage`: `ReservationCoverageQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-reservationcoverage)
-    pub fn reservation_coverage(self, value: impl Arg<ReservationCoverageQuery>) -> Self { Self(put(self.0, "ReservationCoverage", value.into_expr())) }
+    pub fn reservation_coverage(self, value: impl Arg<ReservationCoverageQuery>) -> Self { Self(put(self.0, "ReservationCoverage", value)) }
     /// `ReservationUtilization`: `ReservationUtilizationQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-reservationutilization)
-    pub fn reservation_utilization(self, value: impl Arg<ReservationUtilizationQuery>) -> Self { Self(put(self.0, "ReservationUtilization", value.into_expr())) }
+    pub fn reservation_utilization(self, value: impl Arg<ReservationUtilizationQuery>) -> Self { Self(put(self.0, "ReservationUtilization", value)) }
     /// `SavingsPlansCoverage`: `SavingsPlansCoverageQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-savingsplanscoverage)
-    pub fn savings_plans_coverage(self, value: impl Arg<SavingsPlansCoverageQuery>) -> Self { Self(put(self.0, "SavingsPlansCoverage", value.into_expr())) }
+    pub fn savings_plans_coverage(self, value: impl Arg<SavingsPlansCoverageQuery>) -> Self { Self(put(self.0, "SavingsPlansCoverage", value)) }
     /// `SavingsPlansUtilization`: `SavingsPlansUtilizationQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-savingsplansutilization)
-    pub fn savings_plans_utilization(self, value: impl Arg<SavingsPlansUtilizationQuery>) -> Self { Self(put(self.0, "SavingsPlansUtilization", value.into_expr())) }
+    pub fn savings_plans_utilization(self, value: impl Arg<SavingsPlansUtilizationQuery>) -> Self { Self(put(self.0, "SavingsPlansUtilization", value)) }
 }
 impl Done for QueryParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReservationCoverageQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html)
@@ -214,15 +214,15 @@ impl ReservationCoverageQuery {
 }
 impl<R0> ReservationCoverageQuery<R0> {
     /// `Filter`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-filter)
-    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Granularity`: `Granularity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-granularity)
-    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value), Phase) }
     /// `GroupBy`: list of `GroupDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-groupby)
-    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
+    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value), Phase) }
     /// `Metrics`: list of `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
+    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-timerange)
-    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> ReservationCoverageQuery<Set> { ReservationCoverageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> ReservationCoverageQuery<Set> { ReservationCoverageQuery(put(self.0, "TimeRange", value), Phase) }
 }
 impl Done for ReservationCoverageQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReservationUtilizationQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html)
@@ -233,13 +233,13 @@ impl ReservationUtilizationQuery {
 }
 impl<R0> ReservationUtilizationQuery<R0> {
     /// `Filter`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html#cfn-bcm-dashboard-reservationutilizationquery-filter)
-    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Granularity`: `Granularity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html#cfn-bcm-dashboard-reservationutilizationquery-granularity)
-    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value), Phase) }
     /// `GroupBy`: list of `GroupDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html#cfn-bcm-dashboard-reservationutilizationquery-groupby)
-    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
+    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html#cfn-bcm-dashboard-reservationutilizationquery-timerange)
-    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> ReservationUtilizationQuery<Set> { ReservationUtilizationQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> ReservationUtilizationQuery<Set> { ReservationUtilizationQuery(put(self.0, "TimeRange", value), Phase) }
 }
 impl Done for ReservationUtilizationQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SavingsPlansCoverageQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html)
@@ -250,15 +250,15 @@ impl SavingsPlansCoverageQuery {
 }
 impl<R0> SavingsPlansCoverageQuery<R0> {
     /// `Filter`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-filter)
-    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Granularity`: `Granularity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-granularity)
-    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value), Phase) }
     /// `GroupBy`: list of `GroupDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-groupby)
-    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
+    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value), Phase) }
     /// `Metrics`: list of `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
+    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-timerange)
-    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> SavingsPlansCoverageQuery<Set> { SavingsPlansCoverageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> SavingsPlansCoverageQuery<Set> { SavingsPlansCoverageQuery(put(self.0, "TimeRange", value), Phase) }
 }
 impl Done for SavingsPlansCoverageQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SavingsPlansUtilizationQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplansutilizationquery.html)
@@ -269,11 +269,11 @@ impl SavingsPlansUtilizationQuery {
 }
 impl<R0> SavingsPlansUtilizationQuery<R0> {
     /// `Filter`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplansutilizationquery.html#cfn-bcm-dashboard-savingsplansutilizationquery-filter)
-    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Granularity`: `Granularity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplansutilizationquery.html#cfn-bcm-dashboard-savingsplansutilizationquery-granularity)
-    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplansutilizationquery.html#cfn-bcm-dashboard-savingsplansutilizationquery-timerange)
-    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> SavingsPlansUtilizationQuery<Set> { SavingsPlansUtilizationQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> SavingsPlansUtilizationQuery<Set> { SavingsPlansUtilizationQuery(put(self.0, "TimeRange", value), Phase) }
 }
 impl Done for SavingsPlansUtilizationQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagValues` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-tagvalues.html)
@@ -284,11 +284,11 @@ impl TagValues {
 }
 impl<R0, R1> TagValues<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-tagvalues.html#cfn-bcm-dashboard-tagvalues-key)
-    pub fn key(self, value: impl Arg<str>) -> TagValues<Set, R1> { TagValues(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagValues<Set, R1> { TagValues(put(self.0, "Key", value), Phase) }
     /// `MatchOptions`: list of `MatchOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-tagvalues.html#cfn-bcm-dashboard-tagvalues-matchoptions)
-    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
+    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-tagvalues.html#cfn-bcm-dashboard-tagvalues-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> TagValues<R0, Set> { TagValues(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> TagValues<R0, Set> { TagValues(put(self.0, "Values", value), Phase) }
 }
 impl Done for TagValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Widget` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html)
@@ -299,17 +299,17 @@ impl Widget {
 }
 impl<R0, R1> Widget<R0, R1> {
     /// `Configs`: list of `WidgetConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-configs)
-    pub fn configs(self, value: impl Arg<Arr<WidgetConfig>>) -> Widget<Set, R1> { Widget(put(self.0, "Configs", value.into_expr()), Phase) }
+    pub fn configs(self, value: impl Arg<Arr<WidgetConfig>>) -> Widget<Set, R1> { Widget(put(self.0, "Configs", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Height`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-height)
-    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr()), Phase) }
+    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value), Phase) }
     /// `HorizontalOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-horizontaloffset)
-    pub fn horizontal_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HorizontalOffset", value.into_expr()), Phase) }
+    pub fn horizontal_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HorizontalOffset", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-title)
-    pub fn title(self, value: impl Arg<str>) -> Widget<R0, Set> { Widget(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> Widget<R0, Set> { Widget(put(self.0, "Title", value), Phase) }
     /// `Width`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-width)
-    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr()), Phase) }
+    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value), Phase) }
 }
 impl Done for Widget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WidgetConfig` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widgetconfig.html)
@@ -320,9 +320,9 @@ impl WidgetConfig {
 }
 impl<R0, R1> WidgetConfig<R0, R1> {
     /// `DisplayConfig`: `DisplayConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widgetconfig.html#cfn-bcm-dashboard-widgetconfig-displayconfig)
-    pub fn display_config(self, value: impl Arg<DisplayConfig>) -> WidgetConfig<Set, R1> { WidgetConfig(put(self.0, "DisplayConfig", value.into_expr()), Phase) }
+    pub fn display_config(self, value: impl Arg<DisplayConfig>) -> WidgetConfig<Set, R1> { WidgetConfig(put(self.0, "DisplayConfig", value), Phase) }
     /// `QueryParameters`: `QueryParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widgetconfig.html#cfn-bcm-dashboard-widgetconfig-queryparameters)
-    pub fn query_parameters(self, value: impl Arg<QueryParameters>) -> WidgetConfig<R0, Set> { WidgetConfig(put(self.0, "QueryParameters", value.into_expr()), Phase) }
+    pub fn query_parameters(self, value: impl Arg<QueryParameters>) -> WidgetConfig<R0, Set> { WidgetConfig(put(self.0, "QueryParameters", value), Phase) }
 }
 impl Done for WidgetConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Granularity` allows.
@@ -367,21 +367,21 @@ impl CfnScheduledReportProps {
 }
 impl<R0, R1, R2, R3> CfnScheduledReportProps<R0, R1, R2, R3> {
     /// `DashboardArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-dashboardarn)
-    pub fn dashboard_arn(self, value: impl Arg<str>) -> CfnScheduledReportProps<Set, R1, R2, R3> { CfnScheduledReportProps(put(self.0, "DashboardArn", value.into_expr()), Phase) }
+    pub fn dashboard_arn(self, value: impl Arg<str>) -> CfnScheduledReportProps<Set, R1, R2, R3> { CfnScheduledReportProps(put(self.0, "DashboardArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnScheduledReportProps<R0, Set, R2, R3> { CfnScheduledReportProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnScheduledReportProps<R0, Set, R2, R3> { CfnScheduledReportProps(put(self.0, "Name", value), Phase) }
     /// `ScheduleConfig`: `ScheduleConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-scheduleconfig)
-    pub fn schedule_config(self, value: impl Arg<scheduled_report::ScheduleConfig>) -> CfnScheduledReportProps<R0, R1, Set, R3> { CfnScheduledReportProps(put(self.0, "ScheduleConfig", value.into_expr()), Phase) }
+    pub fn schedule_config(self, value: impl Arg<scheduled_report::ScheduleConfig>) -> CfnScheduledReportProps<R0, R1, Set, R3> { CfnScheduledReportProps(put(self.0, "ScheduleConfig", value), Phase) }
     /// `ScheduledReportExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-scheduledreportexecutionrolearn)
-    pub fn scheduled_report_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledReportProps<R0, R1, R2, Set> { CfnScheduledReportProps(put(self.0, "ScheduledReportExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn scheduled_report_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledReportProps<R0, R1, R2, Set> { CfnScheduledReportProps(put(self.0, "ScheduledReportExecutionRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WidgetDateRangeOverride`: `DateTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-widgetdaterangeoverride)
-    pub fn widget_date_range_override(self, value: impl Arg<scheduled_report::DateTimeRange>) -> Self { Self(put(self.0, "WidgetDateRangeOverride", value.into_expr()), Phase) }
+    pub fn widget_date_range_override(self, value: impl Arg<scheduled_report::DateTimeRange>) -> Self { Self(put(self.0, "WidgetDateRangeOverride", value), Phase) }
     /// `WidgetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-widgetids)
-    pub fn widget_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WidgetIds", value.into_expr()), Phase) }
+    pub fn widget_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WidgetIds", value), Phase) }
 }
 impl Done for CfnScheduledReportProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BCM::ScheduledReport`.
@@ -395,9 +395,9 @@ impl DateTimeRange {
 }
 impl<R0, R1> DateTimeRange<R0, R1> {
     /// `EndTime`: `DateTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimerange.html#cfn-bcm-scheduledreport-datetimerange-endtime)
-    pub fn end_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { DateTimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { DateTimeRange(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: `DateTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimerange.html#cfn-bcm-scheduledreport-datetimerange-starttime)
-    pub fn start_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { DateTimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { DateTimeRange(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for DateTimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateTimeValue` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimevalue.html)
@@ -408,9 +408,9 @@ impl DateTimeValue {
 }
 impl<R0, R1> DateTimeValue<R0, R1> {
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimevalue.html#cfn-bcm-scheduledreport-datetimevalue-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { DateTimeValue(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { DateTimeValue(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimevalue.html#cfn-bcm-scheduledreport-datetimevalue-value)
-    pub fn value(self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { DateTimeValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { DateTimeValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for DateTimeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthStatus` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-healthstatus.html)
@@ -421,9 +421,9 @@ impl HealthStatus {
 }
 impl<R0> HealthStatus<R0> {
     /// `LastRefreshedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-healthstatus.html#cfn-bcm-scheduledreport-healthstatus-lastrefreshedat)
-    pub fn last_refreshed_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastRefreshedAt", value.into_expr()), Phase) }
+    pub fn last_refreshed_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastRefreshedAt", value), Phase) }
     /// `StatusCode`: `StatusCode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-healthstatus.html#cfn-bcm-scheduledreport-healthstatus-statuscode)
-    pub fn status_code(self, value: impl Arg<StatusCode>) -> HealthStatus<Set> { HealthStatus(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<StatusCode>) -> HealthStatus<Set> { HealthStatus(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for HealthStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfig` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html)
@@ -432,13 +432,13 @@ impl ScheduleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html#cfn-bcm-scheduledreport-scheduleconfig-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value)) }
     /// `ScheduleExpressionTimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html#cfn-bcm-scheduledreport-scheduleconfig-scheduleexpressiontimezone)
-    pub fn schedule_expression_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimeZone", value.into_expr())) }
+    pub fn schedule_expression_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimeZone", value)) }
     /// `SchedulePeriod`: `SchedulePeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html#cfn-bcm-scheduledreport-scheduleconfig-scheduleperiod)
-    pub fn schedule_period(self, value: impl Arg<SchedulePeriod>) -> Self { Self(put(self.0, "SchedulePeriod", value.into_expr())) }
+    pub fn schedule_period(self, value: impl Arg<SchedulePeriod>) -> Self { Self(put(self.0, "SchedulePeriod", value)) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html#cfn-bcm-scheduledreport-scheduleconfig-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulePeriod` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleperiod.html)
@@ -447,9 +447,9 @@ impl SchedulePeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleperiod.html#cfn-bcm-scheduledreport-scheduleperiod-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value)) }
     /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleperiod.html#cfn-bcm-scheduledreport-scheduleperiod-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value)) }
 }
 impl Done for SchedulePeriod { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `State` allows.

@@ -27,9 +27,9 @@ impl CfnExportProps {
 }
 impl<R0> CfnExportProps<R0> {
     /// `Export`: `Export`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmdataexports-export.html#cfn-bcmdataexports-export-export)
-    pub fn export(self, value: impl Arg<export::Export>) -> CfnExportProps<Set> { CfnExportProps(put(self.0, "Export", value.into_expr()), Phase) }
+    pub fn export(self, value: impl Arg<export::Export>) -> CfnExportProps<Set> { CfnExportProps(put(self.0, "Export", value), Phase) }
     /// `Tags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmdataexports-export.html#cfn-bcmdataexports-export-tags)
-    pub fn tags(self, value: impl Arg<Arr<export::ResourceTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<export::ResourceTag>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnExportProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BCMDataExports::Export`.
@@ -43,9 +43,9 @@ impl DataQuery {
 }
 impl<R0> DataQuery<R0> {
     /// `QueryStatement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-dataquery.html#cfn-bcmdataexports-export-dataquery-querystatement)
-    pub fn query_statement(self, value: impl Arg<str>) -> DataQuery<Set> { DataQuery(put(self.0, "QueryStatement", value.into_expr()), Phase) }
+    pub fn query_statement(self, value: impl Arg<str>) -> DataQuery<Set> { DataQuery(put(self.0, "QueryStatement", value), Phase) }
     /// `TableConfigurations`: map of map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-dataquery.html#cfn-bcmdataexports-export-dataquery-tableconfigurations)
-    pub fn table_configurations(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "TableConfigurations", value.into_expr()), Phase) }
+    pub fn table_configurations(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "TableConfigurations", value), Phase) }
 }
 impl Done for DataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConfigurations` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-destinationconfigurations.html)
@@ -56,7 +56,7 @@ impl DestinationConfigurations {
 }
 impl<R0> DestinationConfigurations<R0> {
     /// `S3Destination`: `S3Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-destinationconfigurations.html#cfn-bcmdataexports-export-destinationconfigurations-s3destination)
-    pub fn s3_destination(self, value: impl Arg<S3Destination>) -> DestinationConfigurations<Set> { DestinationConfigurations(put(self.0, "S3Destination", value.into_expr()), Phase) }
+    pub fn s3_destination(self, value: impl Arg<S3Destination>) -> DestinationConfigurations<Set> { DestinationConfigurations(put(self.0, "S3Destination", value), Phase) }
 }
 impl Done for DestinationConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Export` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html)
@@ -67,17 +67,17 @@ impl Export {
 }
 impl<R0, R1, R2, R3> Export<R0, R1, R2, R3> {
     /// `DataQuery`: `DataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-dataquery)
-    pub fn data_query(self, value: impl Arg<DataQuery>) -> Export<Set, R1, R2, R3> { Export(put(self.0, "DataQuery", value.into_expr()), Phase) }
+    pub fn data_query(self, value: impl Arg<DataQuery>) -> Export<Set, R1, R2, R3> { Export(put(self.0, "DataQuery", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DestinationConfigurations`: `DestinationConfigurations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-destinationconfigurations)
-    pub fn destination_configurations(self, value: impl Arg<DestinationConfigurations>) -> Export<R0, Set, R2, R3> { Export(put(self.0, "DestinationConfigurations", value.into_expr()), Phase) }
+    pub fn destination_configurations(self, value: impl Arg<DestinationConfigurations>) -> Export<R0, Set, R2, R3> { Export(put(self.0, "DestinationConfigurations", value), Phase) }
     /// `ExportArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-exportarn)
-    pub fn export_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportArn", value.into_expr()), Phase) }
+    pub fn export_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-name)
-    pub fn name(self, value: impl Arg<str>) -> Export<R0, R1, Set, R3> { Export(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Export<R0, R1, Set, R3> { Export(put(self.0, "Name", value), Phase) }
     /// `RefreshCadence`: `RefreshCadence`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-refreshcadence)
-    pub fn refresh_cadence(self, value: impl Arg<RefreshCadence>) -> Export<R0, R1, R2, Set> { Export(put(self.0, "RefreshCadence", value.into_expr()), Phase) }
+    pub fn refresh_cadence(self, value: impl Arg<RefreshCadence>) -> Export<R0, R1, R2, Set> { Export(put(self.0, "RefreshCadence", value), Phase) }
 }
 impl Done for Export { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RefreshCadence` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-refreshcadence.html)
@@ -88,7 +88,7 @@ impl RefreshCadence {
 }
 impl<R0> RefreshCadence<R0> {
     /// `Frequency`: `Frequency`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-refreshcadence.html#cfn-bcmdataexports-export-refreshcadence-frequency)
-    pub fn frequency(self, value: impl Arg<Frequency>) -> RefreshCadence<Set> { RefreshCadence(put(self.0, "Frequency", value.into_expr()), Phase) }
+    pub fn frequency(self, value: impl Arg<Frequency>) -> RefreshCadence<Set> { RefreshCadence(put(self.0, "Frequency", value), Phase) }
 }
 impl Done for RefreshCadence { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-resourcetag.html)
@@ -99,9 +99,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-resourcetag.html#cfn-bcmdataexports-export-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-resourcetag.html#cfn-bcmdataexports-export-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Destination` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html)
@@ -112,15 +112,15 @@ impl S3Destination {
 }
 impl<R0, R1, R2, R3> S3Destination<R0, R1, R2, R3> {
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2, R3> { S3Destination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2, R3> { S3Destination(put(self.0, "S3Bucket", value), Phase) }
     /// `S3BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3bucketowner)
-    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
+    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketOwner", value), Phase) }
     /// `S3OutputConfigurations`: `S3OutputConfigurations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3outputconfigurations)
-    pub fn s3_output_configurations(self, value: impl Arg<S3OutputConfigurations>) -> S3Destination<R0, Set, R2, R3> { S3Destination(put(self.0, "S3OutputConfigurations", value.into_expr()), Phase) }
+    pub fn s3_output_configurations(self, value: impl Arg<S3OutputConfigurations>) -> S3Destination<R0, Set, R2, R3> { S3Destination(put(self.0, "S3OutputConfigurations", value), Phase) }
     /// `S3Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3prefix)
-    pub fn s3_prefix(self, value: impl Arg<str>) -> S3Destination<R0, R1, Set, R3> { S3Destination(put(self.0, "S3Prefix", value.into_expr()), Phase) }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> S3Destination<R0, R1, Set, R3> { S3Destination(put(self.0, "S3Prefix", value), Phase) }
     /// `S3Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3region)
-    pub fn s3_region(self, value: impl Arg<str>) -> S3Destination<R0, R1, R2, Set> { S3Destination(put(self.0, "S3Region", value.into_expr()), Phase) }
+    pub fn s3_region(self, value: impl Arg<str>) -> S3Destination<R0, R1, R2, Set> { S3Destination(put(self.0, "S3Region", value), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OutputConfigurations` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html)
@@ -131,13 +131,13 @@ impl S3OutputConfigurations {
 }
 impl<R0, R1, R2, R3> S3OutputConfigurations<R0, R1, R2, R3> {
     /// `Compression`: `Compression`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html#cfn-bcmdataexports-export-s3outputconfigurations-compression)
-    pub fn compression(self, value: impl Arg<Compression>) -> S3OutputConfigurations<Set, R1, R2, R3> { S3OutputConfigurations(put(self.0, "Compression", value.into_expr()), Phase) }
+    pub fn compression(self, value: impl Arg<Compression>) -> S3OutputConfigurations<Set, R1, R2, R3> { S3OutputConfigurations(put(self.0, "Compression", value), Phase) }
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html#cfn-bcmdataexports-export-s3outputconfigurations-format)
-    pub fn format(self, value: impl Arg<Format>) -> S3OutputConfigurations<R0, Set, R2, R3> { S3OutputConfigurations(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> S3OutputConfigurations<R0, Set, R2, R3> { S3OutputConfigurations(put(self.0, "Format", value), Phase) }
     /// `OutputType`: `OutputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html#cfn-bcmdataexports-export-s3outputconfigurations-outputtype)
-    pub fn output_type(self, value: impl Arg<OutputType>) -> S3OutputConfigurations<R0, R1, Set, R3> { S3OutputConfigurations(put(self.0, "OutputType", value.into_expr()), Phase) }
+    pub fn output_type(self, value: impl Arg<OutputType>) -> S3OutputConfigurations<R0, R1, Set, R3> { S3OutputConfigurations(put(self.0, "OutputType", value), Phase) }
     /// `Overwrite`: `Overwrite`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html#cfn-bcmdataexports-export-s3outputconfigurations-overwrite)
-    pub fn overwrite(self, value: impl Arg<Overwrite>) -> S3OutputConfigurations<R0, R1, R2, Set> { S3OutputConfigurations(put(self.0, "Overwrite", value.into_expr()), Phase) }
+    pub fn overwrite(self, value: impl Arg<Overwrite>) -> S3OutputConfigurations<R0, R1, R2, Set> { S3OutputConfigurations(put(self.0, "Overwrite", value), Phase) }
 }
 impl Done for S3OutputConfigurations { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Compression` allows.

@@ -33,15 +33,15 @@ impl CfnBillScenarioProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CostCategoryGroupSharingPreferenceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-costcategorygroupsharingpreferencearn)
-    pub fn cost_category_group_sharing_preference_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CostCategoryGroupSharingPreferenceArn", value.into_expr())) }
+    pub fn cost_category_group_sharing_preference_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CostCategoryGroupSharingPreferenceArn", value)) }
     /// `ExpiresAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-expiresat)
-    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr())) }
+    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value)) }
     /// `GroupSharingPreference`: `GroupSharingPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-groupsharingpreference)
-    pub fn group_sharing_preference(self, value: impl Arg<bill_scenario::GroupSharingPreference>) -> Self { Self(put(self.0, "GroupSharingPreference", value.into_expr())) }
+    pub fn group_sharing_preference(self, value: impl Arg<bill_scenario::GroupSharingPreference>) -> Self { Self(put(self.0, "GroupSharingPreference", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnBillScenarioProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BcmPricingCalculator::BillScenario`.
@@ -53,9 +53,9 @@ impl BillInterval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmpricingcalculator-billscenario-billinterval.html#cfn-bcmpricingcalculator-billscenario-billinterval-end)
-    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value)) }
     /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmpricingcalculator-billscenario-billinterval.html#cfn-bcmpricingcalculator-billscenario-billinterval-start)
-    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value)) }
 }
 impl Done for BillInterval { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `GroupSharingPreference` allows.
@@ -96,13 +96,13 @@ impl CfnWorkloadEstimateProps {
 }
 impl<R0> CfnWorkloadEstimateProps<R0> {
     /// `ExpiresAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#cfn-bcmpricingcalculator-workloadestimate-expiresat)
-    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
+    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#cfn-bcmpricingcalculator-workloadestimate-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWorkloadEstimateProps<Set> { CfnWorkloadEstimateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkloadEstimateProps<Set> { CfnWorkloadEstimateProps(put(self.0, "Name", value), Phase) }
     /// `RateType`: `RateType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#cfn-bcmpricingcalculator-workloadestimate-ratetype)
-    pub fn rate_type(self, value: impl Arg<workload_estimate::RateType>) -> Self { Self(put(self.0, "RateType", value.into_expr()), Phase) }
+    pub fn rate_type(self, value: impl Arg<workload_estimate::RateType>) -> Self { Self(put(self.0, "RateType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#cfn-bcmpricingcalculator-workloadestimate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnWorkloadEstimateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BcmPricingCalculator::WorkloadEstimate`.

@@ -41,45 +41,45 @@ impl CfnAgentProps {
 }
 impl<R0> CfnAgentProps<R0> {
     /// `ActionGroups`: list of `AgentActionGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-actiongroups)
-    pub fn action_groups(self, value: impl Arg<Arr<agent::AgentActionGroup>>) -> Self { Self(put(self.0, "ActionGroups", value.into_expr()), Phase) }
+    pub fn action_groups(self, value: impl Arg<Arr<agent::AgentActionGroup>>) -> Self { Self(put(self.0, "ActionGroups", value), Phase) }
     /// `AgentCollaboration`: `AgentCollaboration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-agentcollaboration)
-    pub fn agent_collaboration(self, value: impl Arg<agent::AgentCollaboration>) -> Self { Self(put(self.0, "AgentCollaboration", value.into_expr()), Phase) }
+    pub fn agent_collaboration(self, value: impl Arg<agent::AgentCollaboration>) -> Self { Self(put(self.0, "AgentCollaboration", value), Phase) }
     /// `AgentCollaborators`: list of `AgentCollaborator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-agentcollaborators)
-    pub fn agent_collaborators(self, value: impl Arg<Arr<agent::AgentCollaborator>>) -> Self { Self(put(self.0, "AgentCollaborators", value.into_expr()), Phase) }
+    pub fn agent_collaborators(self, value: impl Arg<Arr<agent::AgentCollaborator>>) -> Self { Self(put(self.0, "AgentCollaborators", value), Phase) }
     /// `AgentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-agentname)
-    pub fn agent_name(self, value: impl Arg<str>) -> CfnAgentProps<Set> { CfnAgentProps(put(self.0, "AgentName", value.into_expr()), Phase) }
+    pub fn agent_name(self, value: impl Arg<str>) -> CfnAgentProps<Set> { CfnAgentProps(put(self.0, "AgentName", value), Phase) }
     /// `AgentResourceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-agentresourcerolearn)
-    pub fn agent_resource_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AgentResourceRoleArn", value.into_expr()), Phase) }
+    pub fn agent_resource_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AgentResourceRoleArn", value), Phase) }
     /// `AutoPrepare`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-autoprepare)
-    pub fn auto_prepare(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPrepare", value.into_expr()), Phase) }
+    pub fn auto_prepare(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPrepare", value), Phase) }
     /// `CustomOrchestration`: `CustomOrchestration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-customorchestration)
-    pub fn custom_orchestration(self, value: impl Arg<agent::CustomOrchestration>) -> Self { Self(put(self.0, "CustomOrchestration", value.into_expr()), Phase) }
+    pub fn custom_orchestration(self, value: impl Arg<agent::CustomOrchestration>) -> Self { Self(put(self.0, "CustomOrchestration", value), Phase) }
     /// `CustomerEncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-customerencryptionkeyarn)
-    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FoundationModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-foundationmodel)
-    pub fn foundation_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FoundationModel", value.into_expr()), Phase) }
+    pub fn foundation_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FoundationModel", value), Phase) }
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-guardrailconfiguration)
-    pub fn guardrail_configuration(self, value: impl Arg<agent::GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
+    pub fn guardrail_configuration(self, value: impl Arg<agent::GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value), Phase) }
     /// `IdleSessionTTLInSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-idlesessionttlinseconds)
-    pub fn idle_session_ttl_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleSessionTTLInSeconds", value.into_expr()), Phase) }
+    pub fn idle_session_ttl_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleSessionTTLInSeconds", value), Phase) }
     /// `Instruction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-instruction)
-    pub fn instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instruction", value.into_expr()), Phase) }
+    pub fn instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instruction", value), Phase) }
     /// `KnowledgeBases`: list of `AgentKnowledgeBase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-knowledgebases)
-    pub fn knowledge_bases(self, value: impl Arg<Arr<agent::AgentKnowledgeBase>>) -> Self { Self(put(self.0, "KnowledgeBases", value.into_expr()), Phase) }
+    pub fn knowledge_bases(self, value: impl Arg<Arr<agent::AgentKnowledgeBase>>) -> Self { Self(put(self.0, "KnowledgeBases", value), Phase) }
     /// `MemoryConfiguration`: `MemoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-memoryconfiguration)
-    pub fn memory_configuration(self, value: impl Arg<agent::MemoryConfiguration>) -> Self { Self(put(self.0, "MemoryConfiguration", value.into_expr()), Phase) }
+    pub fn memory_configuration(self, value: impl Arg<agent::MemoryConfiguration>) -> Self { Self(put(self.0, "MemoryConfiguration", value), Phase) }
     /// `OrchestrationType`: `OrchestrationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-orchestrationtype)
-    pub fn orchestration_type(self, value: impl Arg<agent::OrchestrationType>) -> Self { Self(put(self.0, "OrchestrationType", value.into_expr()), Phase) }
+    pub fn orchestration_type(self, value: impl Arg<agent::OrchestrationType>) -> Self { Self(put(self.0, "OrchestrationType", value), Phase) }
     /// `PromptOverrideConfiguration`: `PromptOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-promptoverrideconfiguration)
-    pub fn prompt_override_configuration(self, value: impl Arg<agent::PromptOverrideConfiguration>) -> Self { Self(put(self.0, "PromptOverrideConfiguration", value.into_expr()), Phase) }
+    pub fn prompt_override_configuration(self, value: impl Arg<agent::PromptOverrideConfiguration>) -> Self { Self(put(self.0, "PromptOverrideConfiguration", value), Phase) }
     /// `SkipResourceInUseCheckOnDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-skipresourceinusecheckondelete)
-    pub fn skip_resource_in_use_check_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipResourceInUseCheckOnDelete", value.into_expr()), Phase) }
+    pub fn skip_resource_in_use_check_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipResourceInUseCheckOnDelete", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TestAliasTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-testaliastags)
-    pub fn test_alias_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TestAliasTags", value.into_expr()), Phase) }
+    pub fn test_alias_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TestAliasTags", value), Phase) }
 }
 impl Done for CfnAgentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Agent`.
@@ -91,9 +91,9 @@ impl APISchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Payload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-apischema.html#cfn-bedrock-agent-apischema-payload)
-    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
+    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value)) }
     /// `S3`: `S3Identifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-apischema.html#cfn-bedrock-agent-apischema-s3)
-    pub fn s3(self, value: impl Arg<S3Identifier>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3Identifier>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for APISchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActionGroupExecutor` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-actiongroupexecutor.html)
@@ -102,9 +102,9 @@ impl ActionGroupExecutor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomControl`: `CustomControl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-actiongroupexecutor.html#cfn-bedrock-agent-actiongroupexecutor-customcontrol)
-    pub fn custom_control(self, value: impl Arg<CustomControl>) -> Self { Self(put(self.0, "CustomControl", value.into_expr())) }
+    pub fn custom_control(self, value: impl Arg<CustomControl>) -> Self { Self(put(self.0, "CustomControl", value)) }
     /// `Lambda`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-actiongroupexecutor.html#cfn-bedrock-agent-actiongroupexecutor-lambda)
-    pub fn lambda(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lambda", value)) }
 }
 impl Done for ActionGroupExecutor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentActionGroup` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html)
@@ -115,21 +115,21 @@ impl AgentActionGroup {
 }
 impl<R0> AgentActionGroup<R0> {
     /// `ActionGroupExecutor`: `ActionGroupExecutor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-actiongroupexecutor)
-    pub fn action_group_executor(self, value: impl Arg<ActionGroupExecutor>) -> Self { Self(put(self.0, "ActionGroupExecutor", value.into_expr()), Phase) }
+    pub fn action_group_executor(self, value: impl Arg<ActionGroupExecutor>) -> Self { Self(put(self.0, "ActionGroupExecutor", value), Phase) }
     /// `ActionGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-actiongroupname)
-    pub fn action_group_name(self, value: impl Arg<str>) -> AgentActionGroup<Set> { AgentActionGroup(put(self.0, "ActionGroupName", value.into_expr()), Phase) }
+    pub fn action_group_name(self, value: impl Arg<str>) -> AgentActionGroup<Set> { AgentActionGroup(put(self.0, "ActionGroupName", value), Phase) }
     /// `ActionGroupState`: `ActionGroupState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-actiongroupstate)
-    pub fn action_group_state(self, value: impl Arg<ActionGroupState>) -> Self { Self(put(self.0, "ActionGroupState", value.into_expr()), Phase) }
+    pub fn action_group_state(self, value: impl Arg<ActionGroupState>) -> Self { Self(put(self.0, "ActionGroupState", value), Phase) }
     /// `ApiSchema`: `APISchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-apischema)
-    pub fn api_schema(self, value: impl Arg<APISchema>) -> Self { Self(put(self.0, "ApiSchema", value.into_expr()), Phase) }
+    pub fn api_schema(self, value: impl Arg<APISchema>) -> Self { Self(put(self.0, "ApiSchema", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FunctionSchema`: `FunctionSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-functionschema)
-    pub fn function_schema(self, value: impl Arg<FunctionSchema>) -> Self { Self(put(self.0, "FunctionSchema", value.into_expr()), Phase) }
+    pub fn function_schema(self, value: impl Arg<FunctionSchema>) -> Self { Self(put(self.0, "FunctionSchema", value), Phase) }
     /// `ParentActionGroupSignature`: `ParentActionGroupSignature`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-parentactiongroupsignature)
-    pub fn parent_action_group_signature(self, value: impl Arg<ParentActionGroupSignature>) -> Self { Self(put(self.0, "ParentActionGroupSignature", value.into_expr()), Phase) }
+    pub fn parent_action_group_signature(self, value: impl Arg<ParentActionGroupSignature>) -> Self { Self(put(self.0, "ParentActionGroupSignature", value), Phase) }
     /// `SkipResourceInUseCheckOnDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-skipresourceinusecheckondelete)
-    pub fn skip_resource_in_use_check_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipResourceInUseCheckOnDelete", value.into_expr()), Phase) }
+    pub fn skip_resource_in_use_check_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipResourceInUseCheckOnDelete", value), Phase) }
 }
 impl Done for AgentActionGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentCollaborator` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html)
@@ -140,13 +140,13 @@ impl AgentCollaborator {
 }
 impl<R0, R1, R2> AgentCollaborator<R0, R1, R2> {
     /// `AgentDescriptor`: `AgentDescriptor`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html#cfn-bedrock-agent-agentcollaborator-agentdescriptor)
-    pub fn agent_descriptor(self, value: impl Arg<AgentDescriptor>) -> AgentCollaborator<Set, R1, R2> { AgentCollaborator(put(self.0, "AgentDescriptor", value.into_expr()), Phase) }
+    pub fn agent_descriptor(self, value: impl Arg<AgentDescriptor>) -> AgentCollaborator<Set, R1, R2> { AgentCollaborator(put(self.0, "AgentDescriptor", value), Phase) }
     /// `CollaborationInstruction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html#cfn-bedrock-agent-agentcollaborator-collaborationinstruction)
-    pub fn collaboration_instruction(self, value: impl Arg<str>) -> AgentCollaborator<R0, Set, R2> { AgentCollaborator(put(self.0, "CollaborationInstruction", value.into_expr()), Phase) }
+    pub fn collaboration_instruction(self, value: impl Arg<str>) -> AgentCollaborator<R0, Set, R2> { AgentCollaborator(put(self.0, "CollaborationInstruction", value), Phase) }
     /// `CollaboratorName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html#cfn-bedrock-agent-agentcollaborator-collaboratorname)
-    pub fn collaborator_name(self, value: impl Arg<str>) -> AgentCollaborator<R0, R1, Set> { AgentCollaborator(put(self.0, "CollaboratorName", value.into_expr()), Phase) }
+    pub fn collaborator_name(self, value: impl Arg<str>) -> AgentCollaborator<R0, R1, Set> { AgentCollaborator(put(self.0, "CollaboratorName", value), Phase) }
     /// `RelayConversationHistory`: `RelayConversationHistory`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html#cfn-bedrock-agent-agentcollaborator-relayconversationhistory)
-    pub fn relay_conversation_history(self, value: impl Arg<RelayConversationHistory>) -> Self { Self(put(self.0, "RelayConversationHistory", value.into_expr()), Phase) }
+    pub fn relay_conversation_history(self, value: impl Arg<RelayConversationHistory>) -> Self { Self(put(self.0, "RelayConversationHistory", value), Phase) }
 }
 impl Done for AgentCollaborator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentDescriptor` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentdescriptor.html)
@@ -155,7 +155,7 @@ impl AgentDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AliasArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentdescriptor.html#cfn-bedrock-agent-agentdescriptor-aliasarn)
-    pub fn alias_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AliasArn", value.into_expr())) }
+    pub fn alias_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AliasArn", value)) }
 }
 impl Done for AgentDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentKnowledgeBase` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentknowledgebase.html)
@@ -166,11 +166,11 @@ impl AgentKnowledgeBase {
 }
 impl<R0, R1> AgentKnowledgeBase<R0, R1> {
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentknowledgebase.html#cfn-bedrock-agent-agentknowledgebase-description)
-    pub fn description(self, value: impl Arg<str>) -> AgentKnowledgeBase<Set, R1> { AgentKnowledgeBase(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> AgentKnowledgeBase<Set, R1> { AgentKnowledgeBase(put(self.0, "Description", value), Phase) }
     /// `KnowledgeBaseId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentknowledgebase.html#cfn-bedrock-agent-agentknowledgebase-knowledgebaseid)
-    pub fn knowledge_base_id(self, value: impl Arg<str>) -> AgentKnowledgeBase<R0, Set> { AgentKnowledgeBase(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> AgentKnowledgeBase<R0, Set> { AgentKnowledgeBase(put(self.0, "KnowledgeBaseId", value), Phase) }
     /// `KnowledgeBaseState`: `KnowledgeBaseState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentknowledgebase.html#cfn-bedrock-agent-agentknowledgebase-knowledgebasestate)
-    pub fn knowledge_base_state(self, value: impl Arg<KnowledgeBaseState>) -> Self { Self(put(self.0, "KnowledgeBaseState", value.into_expr()), Phase) }
+    pub fn knowledge_base_state(self, value: impl Arg<KnowledgeBaseState>) -> Self { Self(put(self.0, "KnowledgeBaseState", value), Phase) }
 }
 impl Done for AgentKnowledgeBase { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOrchestration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-customorchestration.html)
@@ -179,7 +179,7 @@ impl CustomOrchestration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Executor`: `OrchestrationExecutor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-customorchestration.html#cfn-bedrock-agent-customorchestration-executor)
-    pub fn executor(self, value: impl Arg<OrchestrationExecutor>) -> Self { Self(put(self.0, "Executor", value.into_expr())) }
+    pub fn executor(self, value: impl Arg<OrchestrationExecutor>) -> Self { Self(put(self.0, "Executor", value)) }
 }
 impl Done for CustomOrchestration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Function` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html)
@@ -190,13 +190,13 @@ impl Function {
 }
 impl<R0> Function<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html#cfn-bedrock-agent-function-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html#cfn-bedrock-agent-function-name)
-    pub fn name(self, value: impl Arg<str>) -> Function<Set> { Function(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Function<Set> { Function(put(self.0, "Name", value), Phase) }
     /// `Parameters`: map of `ParameterDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html#cfn-bedrock-agent-function-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<ParameterDetail>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<ParameterDetail>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `RequireConfirmation`: `RequireConfirmation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html#cfn-bedrock-agent-function-requireconfirmation)
-    pub fn require_confirmation(self, value: impl Arg<RequireConfirmation>) -> Self { Self(put(self.0, "RequireConfirmation", value.into_expr()), Phase) }
+    pub fn require_confirmation(self, value: impl Arg<RequireConfirmation>) -> Self { Self(put(self.0, "RequireConfirmation", value), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionSchema` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-functionschema.html)
@@ -207,7 +207,7 @@ impl FunctionSchema {
 }
 impl<R0> FunctionSchema<R0> {
     /// `Functions`: list of `Function`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-functionschema.html#cfn-bedrock-agent-functionschema-functions)
-    pub fn functions(self, value: impl Arg<Arr<Function>>) -> FunctionSchema<Set> { FunctionSchema(put(self.0, "Functions", value.into_expr()), Phase) }
+    pub fn functions(self, value: impl Arg<Arr<Function>>) -> FunctionSchema<Set> { FunctionSchema(put(self.0, "Functions", value), Phase) }
 }
 impl Done for FunctionSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-guardrailconfiguration.html)
@@ -216,9 +216,9 @@ impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GuardrailIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-guardrailconfiguration.html#cfn-bedrock-agent-guardrailconfiguration-guardrailidentifier)
-    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value)) }
     /// `GuardrailVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-guardrailconfiguration.html#cfn-bedrock-agent-guardrailconfiguration-guardrailversion)
-    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
+    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value)) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html)
@@ -227,15 +227,15 @@ impl InferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumLength`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-maximumlength)
-    pub fn maximum_length(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumLength", value.into_expr())) }
+    pub fn maximum_length(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumLength", value)) }
     /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-stopsequences)
-    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value)) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value)) }
     /// `TopK`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-topk)
-    pub fn top_k(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopK", value.into_expr())) }
+    pub fn top_k(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopK", value)) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value)) }
 }
 impl Done for InferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-memoryconfiguration.html)
@@ -244,11 +244,11 @@ impl MemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnabledMemoryTypes`: list of `EnabledMemoryTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-memoryconfiguration.html#cfn-bedrock-agent-memoryconfiguration-enabledmemorytypes)
-    pub fn enabled_memory_types(self, value: impl Arg<Arr<EnabledMemoryTypes>>) -> Self { Self(put(self.0, "EnabledMemoryTypes", value.into_expr())) }
+    pub fn enabled_memory_types(self, value: impl Arg<Arr<EnabledMemoryTypes>>) -> Self { Self(put(self.0, "EnabledMemoryTypes", value)) }
     /// `SessionSummaryConfiguration`: `SessionSummaryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-memoryconfiguration.html#cfn-bedrock-agent-memoryconfiguration-sessionsummaryconfiguration)
-    pub fn session_summary_configuration(self, value: impl Arg<SessionSummaryConfiguration>) -> Self { Self(put(self.0, "SessionSummaryConfiguration", value.into_expr())) }
+    pub fn session_summary_configuration(self, value: impl Arg<SessionSummaryConfiguration>) -> Self { Self(put(self.0, "SessionSummaryConfiguration", value)) }
     /// `StorageDays`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-memoryconfiguration.html#cfn-bedrock-agent-memoryconfiguration-storagedays)
-    pub fn storage_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageDays", value.into_expr())) }
+    pub fn storage_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageDays", value)) }
 }
 impl Done for MemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrchestrationExecutor` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-orchestrationexecutor.html)
@@ -259,7 +259,7 @@ impl OrchestrationExecutor {
 }
 impl<R0> OrchestrationExecutor<R0> {
     /// `Lambda`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-orchestrationexecutor.html#cfn-bedrock-agent-orchestrationexecutor-lambda)
-    pub fn lambda(self, value: impl Arg<str>) -> OrchestrationExecutor<Set> { OrchestrationExecutor(put(self.0, "Lambda", value.into_expr()), Phase) }
+    pub fn lambda(self, value: impl Arg<str>) -> OrchestrationExecutor<Set> { OrchestrationExecutor(put(self.0, "Lambda", value), Phase) }
 }
 impl Done for OrchestrationExecutor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterDetail` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-parameterdetail.html)
@@ -270,11 +270,11 @@ impl ParameterDetail {
 }
 impl<R0> ParameterDetail<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-parameterdetail.html#cfn-bedrock-agent-parameterdetail-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Required`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-parameterdetail.html#cfn-bedrock-agent-parameterdetail-required)
-    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-parameterdetail.html#cfn-bedrock-agent-parameterdetail-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ParameterDetail<Set> { ParameterDetail(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ParameterDetail<Set> { ParameterDetail(put(self.0, "Type", value), Phase) }
 }
 impl Done for ParameterDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html)
@@ -283,21 +283,21 @@ impl PromptConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-additionalmodelrequestfields)
-    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value)) }
     /// `BasePromptTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-baseprompttemplate)
-    pub fn base_prompt_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePromptTemplate", value.into_expr())) }
+    pub fn base_prompt_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePromptTemplate", value)) }
     /// `FoundationModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-foundationmodel)
-    pub fn foundation_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FoundationModel", value.into_expr())) }
+    pub fn foundation_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FoundationModel", value)) }
     /// `InferenceConfiguration`: `InferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-inferenceconfiguration)
-    pub fn inference_configuration(self, value: impl Arg<InferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr())) }
+    pub fn inference_configuration(self, value: impl Arg<InferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value)) }
     /// `ParserMode`: `ParserMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-parsermode)
-    pub fn parser_mode(self, value: impl Arg<ParserMode>) -> Self { Self(put(self.0, "ParserMode", value.into_expr())) }
+    pub fn parser_mode(self, value: impl Arg<ParserMode>) -> Self { Self(put(self.0, "ParserMode", value)) }
     /// `PromptCreationMode`: `PromptCreationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-promptcreationmode)
-    pub fn prompt_creation_mode(self, value: impl Arg<PromptCreationMode>) -> Self { Self(put(self.0, "PromptCreationMode", value.into_expr())) }
+    pub fn prompt_creation_mode(self, value: impl Arg<PromptCreationMode>) -> Self { Self(put(self.0, "PromptCreationMode", value)) }
     /// `PromptState`: `PromptState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-promptstate)
-    pub fn prompt_state(self, value: impl Arg<PromptState>) -> Self { Self(put(self.0, "PromptState", value.into_expr())) }
+    pub fn prompt_state(self, value: impl Arg<PromptState>) -> Self { Self(put(self.0, "PromptState", value)) }
     /// `PromptType`: `PromptType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-prompttype)
-    pub fn prompt_type(self, value: impl Arg<PromptType>) -> Self { Self(put(self.0, "PromptType", value.into_expr())) }
+    pub fn prompt_type(self, value: impl Arg<PromptType>) -> Self { Self(put(self.0, "PromptType", value)) }
 }
 impl Done for PromptConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptOverrideConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptoverrideconfiguration.html)
@@ -308,9 +308,9 @@ impl PromptOverrideConfiguration {
 }
 impl<R0> PromptOverrideConfiguration<R0> {
     /// `OverrideLambda`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptoverrideconfiguration.html#cfn-bedrock-agent-promptoverrideconfiguration-overridelambda)
-    pub fn override_lambda(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OverrideLambda", value.into_expr()), Phase) }
+    pub fn override_lambda(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OverrideLambda", value), Phase) }
     /// `PromptConfigurations`: list of `PromptConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptoverrideconfiguration.html#cfn-bedrock-agent-promptoverrideconfiguration-promptconfigurations)
-    pub fn prompt_configurations(self, value: impl Arg<Arr<PromptConfiguration>>) -> PromptOverrideConfiguration<Set> { PromptOverrideConfiguration(put(self.0, "PromptConfigurations", value.into_expr()), Phase) }
+    pub fn prompt_configurations(self, value: impl Arg<Arr<PromptConfiguration>>) -> PromptOverrideConfiguration<Set> { PromptOverrideConfiguration(put(self.0, "PromptConfigurations", value), Phase) }
 }
 impl Done for PromptOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Identifier` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-s3identifier.html)
@@ -319,9 +319,9 @@ impl S3Identifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3BucketName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-s3identifier.html#cfn-bedrock-agent-s3identifier-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
+    pub fn s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketName", value)) }
     /// `S3ObjectKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-s3identifier.html#cfn-bedrock-agent-s3identifier-s3objectkey)
-    pub fn s3_object_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectKey", value.into_expr())) }
+    pub fn s3_object_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectKey", value)) }
 }
 impl Done for S3Identifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionSummaryConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-sessionsummaryconfiguration.html)
@@ -330,7 +330,7 @@ impl SessionSummaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxRecentSessions`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-sessionsummaryconfiguration.html#cfn-bedrock-agent-sessionsummaryconfiguration-maxrecentsessions)
-    pub fn max_recent_sessions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRecentSessions", value.into_expr())) }
+    pub fn max_recent_sessions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRecentSessions", value)) }
 }
 impl Done for SessionSummaryConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActionGroupState` allows.
@@ -393,15 +393,15 @@ impl CfnAgentAliasProps {
 }
 impl<R0, R1> CfnAgentAliasProps<R0, R1> {
     /// `AgentAliasName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-agentaliasname)
-    pub fn agent_alias_name(self, value: impl Arg<str>) -> CfnAgentAliasProps<Set, R1> { CfnAgentAliasProps(put(self.0, "AgentAliasName", value.into_expr()), Phase) }
+    pub fn agent_alias_name(self, value: impl Arg<str>) -> CfnAgentAliasProps<Set, R1> { CfnAgentAliasProps(put(self.0, "AgentAliasName", value), Phase) }
     /// `AgentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-agentid)
-    pub fn agent_id(self, value: impl Arg<str>) -> CfnAgentAliasProps<R0, Set> { CfnAgentAliasProps(put(self.0, "AgentId", value.into_expr()), Phase) }
+    pub fn agent_id(self, value: impl Arg<str>) -> CfnAgentAliasProps<R0, Set> { CfnAgentAliasProps(put(self.0, "AgentId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `RoutingConfiguration`: list of `AgentAliasRoutingConfigurationListItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-routingconfiguration)
-    pub fn routing_configuration(self, value: impl Arg<Arr<agent_alias::AgentAliasRoutingConfigurationListItem>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr()), Phase) }
+    pub fn routing_configuration(self, value: impl Arg<Arr<agent_alias::AgentAliasRoutingConfigurationListItem>>) -> Self { Self(put(self.0, "RoutingConfiguration", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAgentAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::AgentAlias`.
@@ -413,11 +413,11 @@ impl AgentAliasHistoryEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliashistoryevent.html#cfn-bedrock-agentalias-agentaliashistoryevent-enddate)
-    pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value.into_expr())) }
+    pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value)) }
     /// `RoutingConfiguration`: list of `AgentAliasRoutingConfigurationListItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliashistoryevent.html#cfn-bedrock-agentalias-agentaliashistoryevent-routingconfiguration)
-    pub fn routing_configuration(self, value: impl Arg<Arr<AgentAliasRoutingConfigurationListItem>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr())) }
+    pub fn routing_configuration(self, value: impl Arg<Arr<AgentAliasRoutingConfigurationListItem>>) -> Self { Self(put(self.0, "RoutingConfiguration", value)) }
     /// `StartDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliashistoryevent.html#cfn-bedrock-agentalias-agentaliashistoryevent-startdate)
-    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr())) }
+    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value)) }
 }
 impl Done for AgentAliasHistoryEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentAliasRoutingConfigurationListItem` of `AWS::Bedrock::AgentAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliasroutingconfigurationlistitem.html)
@@ -428,7 +428,7 @@ impl AgentAliasRoutingConfigurationListItem {
 }
 impl<R0> AgentAliasRoutingConfigurationListItem<R0> {
     /// `AgentVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliasroutingconfigurationlistitem.html#cfn-bedrock-agentalias-agentaliasroutingconfigurationlistitem-agentversion)
-    pub fn agent_version(self, value: impl Arg<str>) -> AgentAliasRoutingConfigurationListItem<Set> { AgentAliasRoutingConfigurationListItem(put(self.0, "AgentVersion", value.into_expr()), Phase) }
+    pub fn agent_version(self, value: impl Arg<str>) -> AgentAliasRoutingConfigurationListItem<Set> { AgentAliasRoutingConfigurationListItem(put(self.0, "AgentVersion", value), Phase) }
 }
 impl Done for AgentAliasRoutingConfigurationListItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -467,13 +467,13 @@ impl CfnApplicationInferenceProfileProps {
 }
 impl<R0> CfnApplicationInferenceProfileProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#cfn-bedrock-applicationinferenceprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InferenceProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#cfn-bedrock-applicationinferenceprofile-inferenceprofilename)
-    pub fn inference_profile_name(self, value: impl Arg<str>) -> CfnApplicationInferenceProfileProps<Set> { CfnApplicationInferenceProfileProps(put(self.0, "InferenceProfileName", value.into_expr()), Phase) }
+    pub fn inference_profile_name(self, value: impl Arg<str>) -> CfnApplicationInferenceProfileProps<Set> { CfnApplicationInferenceProfileProps(put(self.0, "InferenceProfileName", value), Phase) }
     /// `ModelSource`: `InferenceProfileModelSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#cfn-bedrock-applicationinferenceprofile-modelsource)
-    pub fn model_source(self, value: impl Arg<application_inference_profile::InferenceProfileModelSource>) -> Self { Self(put(self.0, "ModelSource", value.into_expr()), Phase) }
+    pub fn model_source(self, value: impl Arg<application_inference_profile::InferenceProfileModelSource>) -> Self { Self(put(self.0, "ModelSource", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#cfn-bedrock-applicationinferenceprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationInferenceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::ApplicationInferenceProfile`.
@@ -485,7 +485,7 @@ impl InferenceProfileModel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-applicationinferenceprofile-inferenceprofilemodel.html#cfn-bedrock-applicationinferenceprofile-inferenceprofilemodel-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelArn", value.into_expr())) }
+    pub fn model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelArn", value)) }
 }
 impl Done for InferenceProfileModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceProfileModelSource` of `AWS::Bedrock::ApplicationInferenceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-applicationinferenceprofile-inferenceprofilemodelsource.html)
@@ -494,7 +494,7 @@ impl InferenceProfileModelSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyFrom`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-applicationinferenceprofile-inferenceprofilemodelsource.html#cfn-bedrock-applicationinferenceprofile-inferenceprofilemodelsource-copyfrom)
-    pub fn copy_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyFrom", value.into_expr())) }
+    pub fn copy_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyFrom", value)) }
 }
 impl Done for InferenceProfileModelSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -531,17 +531,17 @@ impl CfnAutomatedReasoningPolicyProps {
 }
 impl<R0> CfnAutomatedReasoningPolicyProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ForceDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-forcedelete)
-    pub fn force_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceDelete", value.into_expr()), Phase) }
+    pub fn force_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceDelete", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyProps<Set> { CfnAutomatedReasoningPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyProps<Set> { CfnAutomatedReasoningPolicyProps(put(self.0, "Name", value), Phase) }
     /// `PolicyDefinition`: `PolicyDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-policydefinition)
-    pub fn policy_definition(self, value: impl Arg<automated_reasoning_policy::PolicyDefinition>) -> Self { Self(put(self.0, "PolicyDefinition", value.into_expr()), Phase) }
+    pub fn policy_definition(self, value: impl Arg<automated_reasoning_policy::PolicyDefinition>) -> Self { Self(put(self.0, "PolicyDefinition", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAutomatedReasoningPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::AutomatedReasoningPolicy`.
@@ -553,13 +553,13 @@ impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rules`: list of `PolicyDefinitionRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html#cfn-bedrock-automatedreasoningpolicy-policydefinition-rules)
-    pub fn rules(self, value: impl Arg<Arr<PolicyDefinitionRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
+    pub fn rules(self, value: impl Arg<Arr<PolicyDefinitionRule>>) -> Self { Self(put(self.0, "Rules", value)) }
     /// `Types`: list of `PolicyDefinitionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html#cfn-bedrock-automatedreasoningpolicy-policydefinition-types)
-    pub fn types(self, value: impl Arg<Arr<PolicyDefinitionType>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
+    pub fn types(self, value: impl Arg<Arr<PolicyDefinitionType>>) -> Self { Self(put(self.0, "Types", value)) }
     /// `Variables`: list of `PolicyDefinitionVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html#cfn-bedrock-automatedreasoningpolicy-policydefinition-variables)
-    pub fn variables(self, value: impl Arg<Arr<PolicyDefinitionVariable>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
+    pub fn variables(self, value: impl Arg<Arr<PolicyDefinitionVariable>>) -> Self { Self(put(self.0, "Variables", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html#cfn-bedrock-automatedreasoningpolicy-policydefinition-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinitionRule` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionrule.html)
@@ -570,11 +570,11 @@ impl PolicyDefinitionRule {
 }
 impl<R0, R1> PolicyDefinitionRule<R0, R1> {
     /// `AlternateExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionrule.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionrule-alternateexpression)
-    pub fn alternate_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlternateExpression", value.into_expr()), Phase) }
+    pub fn alternate_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlternateExpression", value), Phase) }
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionrule.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionrule-expression)
-    pub fn expression(self, value: impl Arg<str>) -> PolicyDefinitionRule<Set, R1> { PolicyDefinitionRule(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> PolicyDefinitionRule<Set, R1> { PolicyDefinitionRule(put(self.0, "Expression", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionrule.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionrule-id)
-    pub fn id(self, value: impl Arg<str>) -> PolicyDefinitionRule<R0, Set> { PolicyDefinitionRule(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> PolicyDefinitionRule<R0, Set> { PolicyDefinitionRule(put(self.0, "Id", value), Phase) }
 }
 impl Done for PolicyDefinitionRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinitionType` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontype.html)
@@ -585,11 +585,11 @@ impl PolicyDefinitionType {
 }
 impl<R0, R1> PolicyDefinitionType<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontype.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontype.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontype-name)
-    pub fn name(self, value: impl Arg<str>) -> PolicyDefinitionType<Set, R1> { PolicyDefinitionType(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PolicyDefinitionType<Set, R1> { PolicyDefinitionType(put(self.0, "Name", value), Phase) }
     /// `Values`: list of `PolicyDefinitionTypeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontype.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontype-values)
-    pub fn values(self, value: impl Arg<Arr<PolicyDefinitionTypeValue>>) -> PolicyDefinitionType<R0, Set> { PolicyDefinitionType(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<PolicyDefinitionTypeValue>>) -> PolicyDefinitionType<R0, Set> { PolicyDefinitionType(put(self.0, "Values", value), Phase) }
 }
 impl Done for PolicyDefinitionType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinitionTypeValue` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontypevalue.html)
@@ -600,9 +600,9 @@ impl PolicyDefinitionTypeValue {
 }
 impl<R0> PolicyDefinitionTypeValue<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontypevalue.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontypevalue-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontypevalue.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontypevalue-value)
-    pub fn value(self, value: impl Arg<str>) -> PolicyDefinitionTypeValue<Set> { PolicyDefinitionTypeValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PolicyDefinitionTypeValue<Set> { PolicyDefinitionTypeValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for PolicyDefinitionTypeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinitionVariable` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionvariable.html)
@@ -613,11 +613,11 @@ impl PolicyDefinitionVariable {
 }
 impl<R0, R1, R2> PolicyDefinitionVariable<R0, R1, R2> {
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionvariable.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionvariable-description)
-    pub fn description(self, value: impl Arg<str>) -> PolicyDefinitionVariable<Set, R1, R2> { PolicyDefinitionVariable(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> PolicyDefinitionVariable<Set, R1, R2> { PolicyDefinitionVariable(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionvariable.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, Set, R2> { PolicyDefinitionVariable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, Set, R2> { PolicyDefinitionVariable(put(self.0, "Name", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionvariable.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionvariable-type)
-    pub fn type_(self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, R1, Set> { PolicyDefinitionVariable(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, R1, Set> { PolicyDefinitionVariable(put(self.0, "Type", value), Phase) }
 }
 impl Done for PolicyDefinitionVariable { fn into_props(self) -> Bag { self.0 } }
 }
@@ -654,11 +654,11 @@ impl CfnAutomatedReasoningPolicyVersionProps {
 }
 impl<R0> CfnAutomatedReasoningPolicyVersionProps<R0> {
     /// `LastUpdatedDefinitionHash`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#cfn-bedrock-automatedreasoningpolicyversion-lastupdateddefinitionhash)
-    pub fn last_updated_definition_hash(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedDefinitionHash", value.into_expr()), Phase) }
+    pub fn last_updated_definition_hash(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedDefinitionHash", value), Phase) }
     /// `PolicyArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#cfn-bedrock-automatedreasoningpolicyversion-policyarn)
-    pub fn policy_arn(self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyVersionProps<Set> { CfnAutomatedReasoningPolicyVersionProps(put(self.0, "PolicyArn", value.into_expr()), Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyVersionProps<Set> { CfnAutomatedReasoningPolicyVersionProps(put(self.0, "PolicyArn", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#cfn-bedrock-automatedreasoningpolicyversion-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAutomatedReasoningPolicyVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Bedrock::Blueprint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html)
@@ -688,17 +688,17 @@ impl CfnBlueprintProps {
 }
 impl<R0, R1, R2> CfnBlueprintProps<R0, R1, R2> {
     /// `BlueprintName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-blueprintname)
-    pub fn blueprint_name(self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1, R2> { CfnBlueprintProps(put(self.0, "BlueprintName", value.into_expr()), Phase) }
+    pub fn blueprint_name(self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1, R2> { CfnBlueprintProps(put(self.0, "BlueprintName", value), Phase) }
     /// `KmsEncryptionContext`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-kmsencryptioncontext)
-    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
+    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Schema`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-schema)
-    pub fn schema(self, value: impl Arg<Any>) -> CfnBlueprintProps<R0, Set, R2> { CfnBlueprintProps(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<Any>) -> CfnBlueprintProps<R0, Set, R2> { CfnBlueprintProps(put(self.0, "Schema", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-type)
-    pub fn type_(self, value: impl Arg<blueprint::Type>) -> CfnBlueprintProps<R0, R1, Set> { CfnBlueprintProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<blueprint::Type>) -> CfnBlueprintProps<R0, R1, Set> { CfnBlueprintProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnBlueprintProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Blueprint`.
@@ -734,13 +734,13 @@ impl CfnDataAutomationLibraryProps {
 }
 impl<R0> CfnDataAutomationLibraryProps<R0> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#cfn-bedrock-dataautomationlibrary-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<data_automation_library::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<data_automation_library::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `LibraryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#cfn-bedrock-dataautomationlibrary-librarydescription)
-    pub fn library_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LibraryDescription", value.into_expr()), Phase) }
+    pub fn library_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LibraryDescription", value), Phase) }
     /// `LibraryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#cfn-bedrock-dataautomationlibrary-libraryname)
-    pub fn library_name(self, value: impl Arg<str>) -> CfnDataAutomationLibraryProps<Set> { CfnDataAutomationLibraryProps(put(self.0, "LibraryName", value.into_expr()), Phase) }
+    pub fn library_name(self, value: impl Arg<str>) -> CfnDataAutomationLibraryProps<Set> { CfnDataAutomationLibraryProps(put(self.0, "LibraryName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#cfn-bedrock-dataautomationlibrary-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataAutomationLibraryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::DataAutomationLibrary`.
@@ -754,9 +754,9 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-encryptionconfiguration.html#cfn-bedrock-dataautomationlibrary-encryptionconfiguration-kmsencryptioncontext)
-    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
+    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-encryptionconfiguration.html#cfn-bedrock-dataautomationlibrary-encryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKeyId", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityTypeInfo` of `AWS::Bedrock::DataAutomationLibrary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-entitytypeinfo.html)
@@ -767,9 +767,9 @@ impl EntityTypeInfo {
 }
 impl<R0> EntityTypeInfo<R0> {
     /// `EntityMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-entitytypeinfo.html#cfn-bedrock-dataautomationlibrary-entitytypeinfo-entitymetadata)
-    pub fn entity_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityMetadata", value.into_expr()), Phase) }
+    pub fn entity_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityMetadata", value), Phase) }
     /// `EntityType`: `EntityType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-entitytypeinfo.html#cfn-bedrock-dataautomationlibrary-entitytypeinfo-entitytype)
-    pub fn entity_type(self, value: impl Arg<EntityType>) -> EntityTypeInfo<Set> { EntityTypeInfo(put(self.0, "EntityType", value.into_expr()), Phase) }
+    pub fn entity_type(self, value: impl Arg<EntityType>) -> EntityTypeInfo<Set> { EntityTypeInfo(put(self.0, "EntityType", value), Phase) }
 }
 impl Done for EntityTypeInfo { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EntityType` allows.
@@ -804,23 +804,23 @@ impl CfnDataAutomationProjectProps {
 }
 impl<R0> CfnDataAutomationProjectProps<R0> {
     /// `CustomOutputConfiguration`: `CustomOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-customoutputconfiguration)
-    pub fn custom_output_configuration(self, value: impl Arg<data_automation_project::CustomOutputConfiguration>) -> Self { Self(put(self.0, "CustomOutputConfiguration", value.into_expr()), Phase) }
+    pub fn custom_output_configuration(self, value: impl Arg<data_automation_project::CustomOutputConfiguration>) -> Self { Self(put(self.0, "CustomOutputConfiguration", value), Phase) }
     /// `KmsEncryptionContext`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-kmsencryptioncontext)
-    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
+    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `OverrideConfiguration`: `OverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-overrideconfiguration)
-    pub fn override_configuration(self, value: impl Arg<data_automation_project::OverrideConfiguration>) -> Self { Self(put(self.0, "OverrideConfiguration", value.into_expr()), Phase) }
+    pub fn override_configuration(self, value: impl Arg<data_automation_project::OverrideConfiguration>) -> Self { Self(put(self.0, "OverrideConfiguration", value), Phase) }
     /// `ProjectDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-projectdescription)
-    pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value.into_expr()), Phase) }
+    pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value), Phase) }
     /// `ProjectName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-projectname)
-    pub fn project_name(self, value: impl Arg<str>) -> CfnDataAutomationProjectProps<Set> { CfnDataAutomationProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> CfnDataAutomationProjectProps<Set> { CfnDataAutomationProjectProps(put(self.0, "ProjectName", value), Phase) }
     /// `ProjectType`: `ProjectType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-projecttype)
-    pub fn project_type(self, value: impl Arg<data_automation_project::ProjectType>) -> Self { Self(put(self.0, "ProjectType", value.into_expr()), Phase) }
+    pub fn project_type(self, value: impl Arg<data_automation_project::ProjectType>) -> Self { Self(put(self.0, "ProjectType", value), Phase) }
     /// `StandardOutputConfiguration`: `StandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration)
-    pub fn standard_output_configuration(self, value: impl Arg<data_automation_project::StandardOutputConfiguration>) -> Self { Self(put(self.0, "StandardOutputConfiguration", value.into_expr()), Phase) }
+    pub fn standard_output_configuration(self, value: impl Arg<data_automation_project::StandardOutputConfiguration>) -> Self { Self(put(self.0, "StandardOutputConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataAutomationProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::DataAutomationProject`.
@@ -834,11 +834,11 @@ impl AudioExtractionCategory {
 }
 impl<R0> AudioExtractionCategory<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategory.html#cfn-bedrock-dataautomationproject-audioextractioncategory-state)
-    pub fn state(self, value: impl Arg<State>) -> AudioExtractionCategory<Set> { AudioExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> AudioExtractionCategory<Set> { AudioExtractionCategory(put(self.0, "State", value), Phase) }
     /// `TypeConfiguration`: `AudioExtractionCategoryTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategory.html#cfn-bedrock-dataautomationproject-audioextractioncategory-typeconfiguration)
-    pub fn type_configuration(self, value: impl Arg<AudioExtractionCategoryTypeConfiguration>) -> Self { Self(put(self.0, "TypeConfiguration", value.into_expr()), Phase) }
+    pub fn type_configuration(self, value: impl Arg<AudioExtractionCategoryTypeConfiguration>) -> Self { Self(put(self.0, "TypeConfiguration", value), Phase) }
     /// `Types`: list of `AudioExtractionCategoryTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategory.html#cfn-bedrock-dataautomationproject-audioextractioncategory-types)
-    pub fn types(self, value: impl Arg<Arr<AudioExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
+    pub fn types(self, value: impl Arg<Arr<AudioExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value), Phase) }
 }
 impl Done for AudioExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioExtractionCategoryTypeConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategorytypeconfiguration.html)
@@ -847,7 +847,7 @@ impl AudioExtractionCategoryTypeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Transcript`: `TranscriptConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategorytypeconfiguration.html#cfn-bedrock-dataautomationproject-audioextractioncategorytypeconfiguration-transcript)
-    pub fn transcript(self, value: impl Arg<TranscriptConfiguration>) -> Self { Self(put(self.0, "Transcript", value.into_expr())) }
+    pub fn transcript(self, value: impl Arg<TranscriptConfiguration>) -> Self { Self(put(self.0, "Transcript", value)) }
 }
 impl Done for AudioExtractionCategoryTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLanguageConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiolanguageconfiguration.html)
@@ -856,11 +856,11 @@ impl AudioLanguageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GenerativeOutputLanguage`: `GenerativeOutputLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiolanguageconfiguration.html#cfn-bedrock-dataautomationproject-audiolanguageconfiguration-generativeoutputlanguage)
-    pub fn generative_output_language(self, value: impl Arg<GenerativeOutputLanguage>) -> Self { Self(put(self.0, "GenerativeOutputLanguage", value.into_expr())) }
+    pub fn generative_output_language(self, value: impl Arg<GenerativeOutputLanguage>) -> Self { Self(put(self.0, "GenerativeOutputLanguage", value)) }
     /// `IdentifyMultipleLanguages`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiolanguageconfiguration.html#cfn-bedrock-dataautomationproject-audiolanguageconfiguration-identifymultiplelanguages)
-    pub fn identify_multiple_languages(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyMultipleLanguages", value.into_expr())) }
+    pub fn identify_multiple_languages(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyMultipleLanguages", value)) }
     /// `InputLanguages`: list of `InputLanguages`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiolanguageconfiguration.html#cfn-bedrock-dataautomationproject-audiolanguageconfiguration-inputlanguages)
-    pub fn input_languages(self, value: impl Arg<Arr<InputLanguages>>) -> Self { Self(put(self.0, "InputLanguages", value.into_expr())) }
+    pub fn input_languages(self, value: impl Arg<Arr<InputLanguages>>) -> Self { Self(put(self.0, "InputLanguages", value)) }
 }
 impl Done for AudioLanguageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioOverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiooverrideconfiguration.html)
@@ -869,11 +869,11 @@ impl AudioOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LanguageConfiguration`: `AudioLanguageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiooverrideconfiguration.html#cfn-bedrock-dataautomationproject-audiooverrideconfiguration-languageconfiguration)
-    pub fn language_configuration(self, value: impl Arg<AudioLanguageConfiguration>) -> Self { Self(put(self.0, "LanguageConfiguration", value.into_expr())) }
+    pub fn language_configuration(self, value: impl Arg<AudioLanguageConfiguration>) -> Self { Self(put(self.0, "LanguageConfiguration", value)) }
     /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiooverrideconfiguration.html#cfn-bedrock-dataautomationproject-audiooverrideconfiguration-modalityprocessing)
-    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
+    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value)) }
     /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiooverrideconfiguration.html#cfn-bedrock-dataautomationproject-audiooverrideconfiguration-sensitivedataconfiguration)
-    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
+    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value)) }
 }
 impl Done for AudioOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioStandardExtraction` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardextraction.html)
@@ -884,7 +884,7 @@ impl AudioStandardExtraction {
 }
 impl<R0> AudioStandardExtraction<R0> {
     /// `Category`: `AudioExtractionCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardextraction.html#cfn-bedrock-dataautomationproject-audiostandardextraction-category)
-    pub fn category(self, value: impl Arg<AudioExtractionCategory>) -> AudioStandardExtraction<Set> { AudioStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<AudioExtractionCategory>) -> AudioStandardExtraction<Set> { AudioStandardExtraction(put(self.0, "Category", value), Phase) }
 }
 impl Done for AudioStandardExtraction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioStandardGenerativeField` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardgenerativefield.html)
@@ -895,9 +895,9 @@ impl AudioStandardGenerativeField {
 }
 impl<R0> AudioStandardGenerativeField<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardgenerativefield.html#cfn-bedrock-dataautomationproject-audiostandardgenerativefield-state)
-    pub fn state(self, value: impl Arg<State>) -> AudioStandardGenerativeField<Set> { AudioStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> AudioStandardGenerativeField<Set> { AudioStandardGenerativeField(put(self.0, "State", value), Phase) }
     /// `Types`: list of `AudioStandardGenerativeFieldTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardgenerativefield.html#cfn-bedrock-dataautomationproject-audiostandardgenerativefield-types)
-    pub fn types(self, value: impl Arg<Arr<AudioStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
+    pub fn types(self, value: impl Arg<Arr<AudioStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value), Phase) }
 }
 impl Done for AudioStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioStandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardoutputconfiguration.html)
@@ -906,9 +906,9 @@ impl AudioStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extraction`: `AudioStandardExtraction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-audiostandardoutputconfiguration-extraction)
-    pub fn extraction(self, value: impl Arg<AudioStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
+    pub fn extraction(self, value: impl Arg<AudioStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value)) }
     /// `GenerativeField`: `AudioStandardGenerativeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-audiostandardoutputconfiguration-generativefield)
-    pub fn generative_field(self, value: impl Arg<AudioStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
+    pub fn generative_field(self, value: impl Arg<AudioStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value)) }
 }
 impl Done for AudioStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlueprintItem` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-blueprintitem.html)
@@ -919,11 +919,11 @@ impl BlueprintItem {
 }
 impl<R0> BlueprintItem<R0> {
     /// `BlueprintArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-blueprintitem.html#cfn-bedrock-dataautomationproject-blueprintitem-blueprintarn)
-    pub fn blueprint_arn(self, value: impl Arg<str>) -> BlueprintItem<Set> { BlueprintItem(put(self.0, "BlueprintArn", value.into_expr()), Phase) }
+    pub fn blueprint_arn(self, value: impl Arg<str>) -> BlueprintItem<Set> { BlueprintItem(put(self.0, "BlueprintArn", value), Phase) }
     /// `BlueprintStage`: `BlueprintStage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-blueprintitem.html#cfn-bedrock-dataautomationproject-blueprintitem-blueprintstage)
-    pub fn blueprint_stage(self, value: impl Arg<BlueprintStage>) -> Self { Self(put(self.0, "BlueprintStage", value.into_expr()), Phase) }
+    pub fn blueprint_stage(self, value: impl Arg<BlueprintStage>) -> Self { Self(put(self.0, "BlueprintStage", value), Phase) }
     /// `BlueprintVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-blueprintitem.html#cfn-bedrock-dataautomationproject-blueprintitem-blueprintversion)
-    pub fn blueprint_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlueprintVersion", value.into_expr()), Phase) }
+    pub fn blueprint_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlueprintVersion", value), Phase) }
 }
 impl Done for BlueprintItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelLabelingConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-channellabelingconfiguration.html)
@@ -934,7 +934,7 @@ impl ChannelLabelingConfiguration {
 }
 impl<R0> ChannelLabelingConfiguration<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-channellabelingconfiguration.html#cfn-bedrock-dataautomationproject-channellabelingconfiguration-state)
-    pub fn state(self, value: impl Arg<State>) -> ChannelLabelingConfiguration<Set> { ChannelLabelingConfiguration(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ChannelLabelingConfiguration<Set> { ChannelLabelingConfiguration(put(self.0, "State", value), Phase) }
 }
 impl Done for ChannelLabelingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-customoutputconfiguration.html)
@@ -943,7 +943,7 @@ impl CustomOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Blueprints`: list of `BlueprintItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-customoutputconfiguration.html#cfn-bedrock-dataautomationproject-customoutputconfiguration-blueprints)
-    pub fn blueprints(self, value: impl Arg<Arr<BlueprintItem>>) -> Self { Self(put(self.0, "Blueprints", value.into_expr())) }
+    pub fn blueprints(self, value: impl Arg<Arr<BlueprintItem>>) -> Self { Self(put(self.0, "Blueprints", value)) }
 }
 impl Done for CustomOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentBoundingBox` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentboundingbox.html)
@@ -954,7 +954,7 @@ impl DocumentBoundingBox {
 }
 impl<R0> DocumentBoundingBox<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentboundingbox.html#cfn-bedrock-dataautomationproject-documentboundingbox-state)
-    pub fn state(self, value: impl Arg<State>) -> DocumentBoundingBox<Set> { DocumentBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> DocumentBoundingBox<Set> { DocumentBoundingBox(put(self.0, "State", value), Phase) }
 }
 impl Done for DocumentBoundingBox { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentExtractionGranularity` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentextractiongranularity.html)
@@ -963,7 +963,7 @@ impl DocumentExtractionGranularity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Types`: list of `Types`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentextractiongranularity.html#cfn-bedrock-dataautomationproject-documentextractiongranularity-types)
-    pub fn types(self, value: impl Arg<Arr<Types>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
+    pub fn types(self, value: impl Arg<Arr<Types>>) -> Self { Self(put(self.0, "Types", value)) }
 }
 impl Done for DocumentExtractionGranularity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentOutputAdditionalFileFormat` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputadditionalfileformat.html)
@@ -974,7 +974,7 @@ impl DocumentOutputAdditionalFileFormat {
 }
 impl<R0> DocumentOutputAdditionalFileFormat<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputadditionalfileformat.html#cfn-bedrock-dataautomationproject-documentoutputadditionalfileformat-state)
-    pub fn state(self, value: impl Arg<State>) -> DocumentOutputAdditionalFileFormat<Set> { DocumentOutputAdditionalFileFormat(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> DocumentOutputAdditionalFileFormat<Set> { DocumentOutputAdditionalFileFormat(put(self.0, "State", value), Phase) }
 }
 impl Done for DocumentOutputAdditionalFileFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentOutputFormat` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputformat.html)
@@ -985,9 +985,9 @@ impl DocumentOutputFormat {
 }
 impl<R0, R1> DocumentOutputFormat<R0, R1> {
     /// `AdditionalFileFormat`: `DocumentOutputAdditionalFileFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputformat.html#cfn-bedrock-dataautomationproject-documentoutputformat-additionalfileformat)
-    pub fn additional_file_format(self, value: impl Arg<DocumentOutputAdditionalFileFormat>) -> DocumentOutputFormat<Set, R1> { DocumentOutputFormat(put(self.0, "AdditionalFileFormat", value.into_expr()), Phase) }
+    pub fn additional_file_format(self, value: impl Arg<DocumentOutputAdditionalFileFormat>) -> DocumentOutputFormat<Set, R1> { DocumentOutputFormat(put(self.0, "AdditionalFileFormat", value), Phase) }
     /// `TextFormat`: `DocumentOutputTextFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputformat.html#cfn-bedrock-dataautomationproject-documentoutputformat-textformat)
-    pub fn text_format(self, value: impl Arg<DocumentOutputTextFormat>) -> DocumentOutputFormat<R0, Set> { DocumentOutputFormat(put(self.0, "TextFormat", value.into_expr()), Phase) }
+    pub fn text_format(self, value: impl Arg<DocumentOutputTextFormat>) -> DocumentOutputFormat<R0, Set> { DocumentOutputFormat(put(self.0, "TextFormat", value), Phase) }
 }
 impl Done for DocumentOutputFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentOutputTextFormat` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputtextformat.html)
@@ -996,7 +996,7 @@ impl DocumentOutputTextFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Types`: list of `DocumentOutputTextFormatTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputtextformat.html#cfn-bedrock-dataautomationproject-documentoutputtextformat-types)
-    pub fn types(self, value: impl Arg<Arr<DocumentOutputTextFormatTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
+    pub fn types(self, value: impl Arg<Arr<DocumentOutputTextFormatTypes>>) -> Self { Self(put(self.0, "Types", value)) }
 }
 impl Done for DocumentOutputTextFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentOverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoverrideconfiguration.html)
@@ -1005,11 +1005,11 @@ impl DocumentOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoverrideconfiguration.html#cfn-bedrock-dataautomationproject-documentoverrideconfiguration-modalityprocessing)
-    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
+    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value)) }
     /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoverrideconfiguration.html#cfn-bedrock-dataautomationproject-documentoverrideconfiguration-sensitivedataconfiguration)
-    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
+    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value)) }
     /// `Splitter`: `SplitterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoverrideconfiguration.html#cfn-bedrock-dataautomationproject-documentoverrideconfiguration-splitter)
-    pub fn splitter(self, value: impl Arg<SplitterConfiguration>) -> Self { Self(put(self.0, "Splitter", value.into_expr())) }
+    pub fn splitter(self, value: impl Arg<SplitterConfiguration>) -> Self { Self(put(self.0, "Splitter", value)) }
 }
 impl Done for DocumentOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentStandardExtraction` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardextraction.html)
@@ -1020,9 +1020,9 @@ impl DocumentStandardExtraction {
 }
 impl<R0, R1> DocumentStandardExtraction<R0, R1> {
     /// `BoundingBox`: `DocumentBoundingBox`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardextraction.html#cfn-bedrock-dataautomationproject-documentstandardextraction-boundingbox)
-    pub fn bounding_box(self, value: impl Arg<DocumentBoundingBox>) -> DocumentStandardExtraction<Set, R1> { DocumentStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
+    pub fn bounding_box(self, value: impl Arg<DocumentBoundingBox>) -> DocumentStandardExtraction<Set, R1> { DocumentStandardExtraction(put(self.0, "BoundingBox", value), Phase) }
     /// `Granularity`: `DocumentExtractionGranularity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardextraction.html#cfn-bedrock-dataautomationproject-documentstandardextraction-granularity)
-    pub fn granularity(self, value: impl Arg<DocumentExtractionGranularity>) -> DocumentStandardExtraction<R0, Set> { DocumentStandardExtraction(put(self.0, "Granularity", value.into_expr()), Phase) }
+    pub fn granularity(self, value: impl Arg<DocumentExtractionGranularity>) -> DocumentStandardExtraction<R0, Set> { DocumentStandardExtraction(put(self.0, "Granularity", value), Phase) }
 }
 impl Done for DocumentStandardExtraction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentStandardGenerativeField` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardgenerativefield.html)
@@ -1033,7 +1033,7 @@ impl DocumentStandardGenerativeField {
 }
 impl<R0> DocumentStandardGenerativeField<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardgenerativefield.html#cfn-bedrock-dataautomationproject-documentstandardgenerativefield-state)
-    pub fn state(self, value: impl Arg<State>) -> DocumentStandardGenerativeField<Set> { DocumentStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> DocumentStandardGenerativeField<Set> { DocumentStandardGenerativeField(put(self.0, "State", value), Phase) }
 }
 impl Done for DocumentStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentStandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardoutputconfiguration.html)
@@ -1042,11 +1042,11 @@ impl DocumentStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extraction`: `DocumentStandardExtraction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-documentstandardoutputconfiguration-extraction)
-    pub fn extraction(self, value: impl Arg<DocumentStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
+    pub fn extraction(self, value: impl Arg<DocumentStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value)) }
     /// `GenerativeField`: `DocumentStandardGenerativeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-documentstandardoutputconfiguration-generativefield)
-    pub fn generative_field(self, value: impl Arg<DocumentStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
+    pub fn generative_field(self, value: impl Arg<DocumentStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value)) }
     /// `OutputFormat`: `DocumentOutputFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-documentstandardoutputconfiguration-outputformat)
-    pub fn output_format(self, value: impl Arg<DocumentOutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
+    pub fn output_format(self, value: impl Arg<DocumentOutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value)) }
 }
 impl Done for DocumentStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageBoundingBox` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageboundingbox.html)
@@ -1057,7 +1057,7 @@ impl ImageBoundingBox {
 }
 impl<R0> ImageBoundingBox<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageboundingbox.html#cfn-bedrock-dataautomationproject-imageboundingbox-state)
-    pub fn state(self, value: impl Arg<State>) -> ImageBoundingBox<Set> { ImageBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ImageBoundingBox<Set> { ImageBoundingBox(put(self.0, "State", value), Phase) }
 }
 impl Done for ImageBoundingBox { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageExtractionCategory` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageextractioncategory.html)
@@ -1068,9 +1068,9 @@ impl ImageExtractionCategory {
 }
 impl<R0> ImageExtractionCategory<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageextractioncategory.html#cfn-bedrock-dataautomationproject-imageextractioncategory-state)
-    pub fn state(self, value: impl Arg<State>) -> ImageExtractionCategory<Set> { ImageExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ImageExtractionCategory<Set> { ImageExtractionCategory(put(self.0, "State", value), Phase) }
     /// `Types`: list of `ImageExtractionCategoryTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageextractioncategory.html#cfn-bedrock-dataautomationproject-imageextractioncategory-types)
-    pub fn types(self, value: impl Arg<Arr<ImageExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
+    pub fn types(self, value: impl Arg<Arr<ImageExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value), Phase) }
 }
 impl Done for ImageExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageOverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageoverrideconfiguration.html)
@@ -1079,9 +1079,9 @@ impl ImageOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageoverrideconfiguration.html#cfn-bedrock-dataautomationproject-imageoverrideconfiguration-modalityprocessing)
-    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
+    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value)) }
     /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageoverrideconfiguration.html#cfn-bedrock-dataautomationproject-imageoverrideconfiguration-sensitivedataconfiguration)
-    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
+    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value)) }
 }
 impl Done for ImageOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageStandardExtraction` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardextraction.html)
@@ -1092,9 +1092,9 @@ impl ImageStandardExtraction {
 }
 impl<R0, R1> ImageStandardExtraction<R0, R1> {
     /// `BoundingBox`: `ImageBoundingBox`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardextraction.html#cfn-bedrock-dataautomationproject-imagestandardextraction-boundingbox)
-    pub fn bounding_box(self, value: impl Arg<ImageBoundingBox>) -> ImageStandardExtraction<Set, R1> { ImageStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
+    pub fn bounding_box(self, value: impl Arg<ImageBoundingBox>) -> ImageStandardExtraction<Set, R1> { ImageStandardExtraction(put(self.0, "BoundingBox", value), Phase) }
     /// `Category`: `ImageExtractionCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardextraction.html#cfn-bedrock-dataautomationproject-imagestandardextraction-category)
-    pub fn category(self, value: impl Arg<ImageExtractionCategory>) -> ImageStandardExtraction<R0, Set> { ImageStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<ImageExtractionCategory>) -> ImageStandardExtraction<R0, Set> { ImageStandardExtraction(put(self.0, "Category", value), Phase) }
 }
 impl Done for ImageStandardExtraction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageStandardGenerativeField` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardgenerativefield.html)
@@ -1105,9 +1105,9 @@ impl ImageStandardGenerativeField {
 }
 impl<R0> ImageStandardGenerativeField<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardgenerativefield.html#cfn-bedrock-dataautomationproject-imagestandardgenerativefield-state)
-    pub fn state(self, value: impl Arg<State>) -> ImageStandardGenerativeField<Set> { ImageStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ImageStandardGenerativeField<Set> { ImageStandardGenerativeField(put(self.0, "State", value), Phase) }
     /// `Types`: list of `ImageStandardGenerativeFieldTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardgenerativefield.html#cfn-bedrock-dataautomationproject-imagestandardgenerativefield-types)
-    pub fn types(self, value: impl Arg<Arr<ImageStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
+    pub fn types(self, value: impl Arg<Arr<ImageStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value), Phase) }
 }
 impl Done for ImageStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageStandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardoutputconfiguration.html)
@@ -1116,9 +1116,9 @@ impl ImageStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extraction`: `ImageStandardExtraction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-imagestandardoutputconfiguration-extraction)
-    pub fn extraction(self, value: impl Arg<ImageStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
+    pub fn extraction(self, value: impl Arg<ImageStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value)) }
     /// `GenerativeField`: `ImageStandardGenerativeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-imagestandardoutputconfiguration-generativefield)
-    pub fn generative_field(self, value: impl Arg<ImageStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
+    pub fn generative_field(self, value: impl Arg<ImageStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value)) }
 }
 impl Done for ImageStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModalityProcessingConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityprocessingconfiguration.html)
@@ -1127,7 +1127,7 @@ impl ModalityProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityprocessingconfiguration.html#cfn-bedrock-dataautomationproject-modalityprocessingconfiguration-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for ModalityProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModalityRoutingConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html)
@@ -1136,13 +1136,13 @@ impl ModalityRoutingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `jpeg`: `Jpeg`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html#cfn-bedrock-dataautomationproject-modalityroutingconfiguration-jpeg)
-    pub fn jpeg(self, value: impl Arg<Jpeg>) -> Self { Self(put(self.0, "jpeg", value.into_expr())) }
+    pub fn jpeg(self, value: impl Arg<Jpeg>) -> Self { Self(put(self.0, "jpeg", value)) }
     /// `mov`: `Mov`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html#cfn-bedrock-dataautomationproject-modalityroutingconfiguration-mov)
-    pub fn mov(self, value: impl Arg<Mov>) -> Self { Self(put(self.0, "mov", value.into_expr())) }
+    pub fn mov(self, value: impl Arg<Mov>) -> Self { Self(put(self.0, "mov", value)) }
     /// `mp4`: `Mp4`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html#cfn-bedrock-dataautomationproject-modalityroutingconfiguration-mp4)
-    pub fn mp4(self, value: impl Arg<Mp4>) -> Self { Self(put(self.0, "mp4", value.into_expr())) }
+    pub fn mp4(self, value: impl Arg<Mp4>) -> Self { Self(put(self.0, "mp4", value)) }
     /// `png`: `Png`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html#cfn-bedrock-dataautomationproject-modalityroutingconfiguration-png)
-    pub fn png(self, value: impl Arg<Png>) -> Self { Self(put(self.0, "png", value.into_expr())) }
+    pub fn png(self, value: impl Arg<Png>) -> Self { Self(put(self.0, "png", value)) }
 }
 impl Done for ModalityRoutingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html)
@@ -1151,15 +1151,15 @@ impl OverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audio`: `AudioOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-audio)
-    pub fn audio(self, value: impl Arg<AudioOverrideConfiguration>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
+    pub fn audio(self, value: impl Arg<AudioOverrideConfiguration>) -> Self { Self(put(self.0, "Audio", value)) }
     /// `Document`: `DocumentOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-document)
-    pub fn document(self, value: impl Arg<DocumentOverrideConfiguration>) -> Self { Self(put(self.0, "Document", value.into_expr())) }
+    pub fn document(self, value: impl Arg<DocumentOverrideConfiguration>) -> Self { Self(put(self.0, "Document", value)) }
     /// `Image`: `ImageOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-image)
-    pub fn image(self, value: impl Arg<ImageOverrideConfiguration>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
+    pub fn image(self, value: impl Arg<ImageOverrideConfiguration>) -> Self { Self(put(self.0, "Image", value)) }
     /// `ModalityRouting`: `ModalityRoutingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-modalityrouting)
-    pub fn modality_routing(self, value: impl Arg<ModalityRoutingConfiguration>) -> Self { Self(put(self.0, "ModalityRouting", value.into_expr())) }
+    pub fn modality_routing(self, value: impl Arg<ModalityRoutingConfiguration>) -> Self { Self(put(self.0, "ModalityRouting", value)) }
     /// `Video`: `VideoOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-video)
-    pub fn video(self, value: impl Arg<VideoOverrideConfiguration>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
+    pub fn video(self, value: impl Arg<VideoOverrideConfiguration>) -> Self { Self(put(self.0, "Video", value)) }
 }
 impl Done for OverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PIIEntitiesConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-piientitiesconfiguration.html)
@@ -1168,9 +1168,9 @@ impl PIIEntitiesConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PiiEntityTypes`: list of `PiiEntityTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-piientitiesconfiguration.html#cfn-bedrock-dataautomationproject-piientitiesconfiguration-piientitytypes)
-    pub fn pii_entity_types(self, value: impl Arg<Arr<PiiEntityTypes>>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr())) }
+    pub fn pii_entity_types(self, value: impl Arg<Arr<PiiEntityTypes>>) -> Self { Self(put(self.0, "PiiEntityTypes", value)) }
     /// `RedactionMaskMode`: `RedactionMaskMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-piientitiesconfiguration.html#cfn-bedrock-dataautomationproject-piientitiesconfiguration-redactionmaskmode)
-    pub fn redaction_mask_mode(self, value: impl Arg<RedactionMaskMode>) -> Self { Self(put(self.0, "RedactionMaskMode", value.into_expr())) }
+    pub fn redaction_mask_mode(self, value: impl Arg<RedactionMaskMode>) -> Self { Self(put(self.0, "RedactionMaskMode", value)) }
 }
 impl Done for PIIEntitiesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SensitiveDataConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-sensitivedataconfiguration.html)
@@ -1179,11 +1179,11 @@ impl SensitiveDataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DetectionMode`: `DetectionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-sensitivedataconfiguration.html#cfn-bedrock-dataautomationproject-sensitivedataconfiguration-detectionmode)
-    pub fn detection_mode(self, value: impl Arg<DetectionMode>) -> Self { Self(put(self.0, "DetectionMode", value.into_expr())) }
+    pub fn detection_mode(self, value: impl Arg<DetectionMode>) -> Self { Self(put(self.0, "DetectionMode", value)) }
     /// `DetectionScope`: list of `DetectionScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-sensitivedataconfiguration.html#cfn-bedrock-dataautomationproject-sensitivedataconfiguration-detectionscope)
-    pub fn detection_scope(self, value: impl Arg<Arr<DetectionScope>>) -> Self { Self(put(self.0, "DetectionScope", value.into_expr())) }
+    pub fn detection_scope(self, value: impl Arg<Arr<DetectionScope>>) -> Self { Self(put(self.0, "DetectionScope", value)) }
     /// `PiiEntitiesConfiguration`: `PIIEntitiesConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-sensitivedataconfiguration.html#cfn-bedrock-dataautomationproject-sensitivedataconfiguration-piientitiesconfiguration)
-    pub fn pii_entities_configuration(self, value: impl Arg<PIIEntitiesConfiguration>) -> Self { Self(put(self.0, "PiiEntitiesConfiguration", value.into_expr())) }
+    pub fn pii_entities_configuration(self, value: impl Arg<PIIEntitiesConfiguration>) -> Self { Self(put(self.0, "PiiEntitiesConfiguration", value)) }
 }
 impl Done for SensitiveDataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpeakerLabelingConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-speakerlabelingconfiguration.html)
@@ -1194,7 +1194,7 @@ impl SpeakerLabelingConfiguration {
 }
 impl<R0> SpeakerLabelingConfiguration<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-speakerlabelingconfiguration.html#cfn-bedrock-dataautomationproject-speakerlabelingconfiguration-state)
-    pub fn state(self, value: impl Arg<State>) -> SpeakerLabelingConfiguration<Set> { SpeakerLabelingConfiguration(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> SpeakerLabelingConfiguration<Set> { SpeakerLabelingConfiguration(put(self.0, "State", value), Phase) }
 }
 impl Done for SpeakerLabelingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplitterConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-splitterconfiguration.html)
@@ -1203,7 +1203,7 @@ impl SplitterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-splitterconfiguration.html#cfn-bedrock-dataautomationproject-splitterconfiguration-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for SplitterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html)
@@ -1212,13 +1212,13 @@ impl StandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audio`: `AudioStandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration-audio)
-    pub fn audio(self, value: impl Arg<AudioStandardOutputConfiguration>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
+    pub fn audio(self, value: impl Arg<AudioStandardOutputConfiguration>) -> Self { Self(put(self.0, "Audio", value)) }
     /// `Document`: `DocumentStandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration-document)
-    pub fn document(self, value: impl Arg<DocumentStandardOutputConfiguration>) -> Self { Self(put(self.0, "Document", value.into_expr())) }
+    pub fn document(self, value: impl Arg<DocumentStandardOutputConfiguration>) -> Self { Self(put(self.0, "Document", value)) }
     /// `Image`: `ImageStandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration-image)
-    pub fn image(self, value: impl Arg<ImageStandardOutputConfiguration>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
+    pub fn image(self, value: impl Arg<ImageStandardOutputConfiguration>) -> Self { Self(put(self.0, "Image", value)) }
     /// `Video`: `VideoStandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration-video)
-    pub fn video(self, value: impl Arg<VideoStandardOutputConfiguration>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
+    pub fn video(self, value: impl Arg<VideoStandardOutputConfiguration>) -> Self { Self(put(self.0, "Video", value)) }
 }
 impl Done for StandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TranscriptConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-transcriptconfiguration.html)
@@ -1227,9 +1227,9 @@ impl TranscriptConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelLabeling`: `ChannelLabelingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-transcriptconfiguration.html#cfn-bedrock-dataautomationproject-transcriptconfiguration-channellabeling)
-    pub fn channel_labeling(self, value: impl Arg<ChannelLabelingConfiguration>) -> Self { Self(put(self.0, "ChannelLabeling", value.into_expr())) }
+    pub fn channel_labeling(self, value: impl Arg<ChannelLabelingConfiguration>) -> Self { Self(put(self.0, "ChannelLabeling", value)) }
     /// `SpeakerLabeling`: `SpeakerLabelingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-transcriptconfiguration.html#cfn-bedrock-dataautomationproject-transcriptconfiguration-speakerlabeling)
-    pub fn speaker_labeling(self, value: impl Arg<SpeakerLabelingConfiguration>) -> Self { Self(put(self.0, "SpeakerLabeling", value.into_expr())) }
+    pub fn speaker_labeling(self, value: impl Arg<SpeakerLabelingConfiguration>) -> Self { Self(put(self.0, "SpeakerLabeling", value)) }
 }
 impl Done for TranscriptConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoBoundingBox` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoboundingbox.html)
@@ -1240,7 +1240,7 @@ impl VideoBoundingBox {
 }
 impl<R0> VideoBoundingBox<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoboundingbox.html#cfn-bedrock-dataautomationproject-videoboundingbox-state)
-    pub fn state(self, value: impl Arg<State>) -> VideoBoundingBox<Set> { VideoBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> VideoBoundingBox<Set> { VideoBoundingBox(put(self.0, "State", value), Phase) }
 }
 impl Done for VideoBoundingBox { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoExtractionCategory` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoextractioncategory.html)
@@ -1251,9 +1251,9 @@ impl VideoExtractionCategory {
 }
 impl<R0> VideoExtractionCategory<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoextractioncategory.html#cfn-bedrock-dataautomationproject-videoextractioncategory-state)
-    pub fn state(self, value: impl Arg<State>) -> VideoExtractionCategory<Set> { VideoExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> VideoExtractionCategory<Set> { VideoExtractionCategory(put(self.0, "State", value), Phase) }
     /// `Types`: list of `VideoExtractionCategoryTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoextractioncategory.html#cfn-bedrock-dataautomationproject-videoextractioncategory-types)
-    pub fn types(self, value: impl Arg<Arr<VideoExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
+    pub fn types(self, value: impl Arg<Arr<VideoExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value), Phase) }
 }
 impl Done for VideoExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoOverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videooverrideconfiguration.html)
@@ -1262,9 +1262,9 @@ impl VideoOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videooverrideconfiguration.html#cfn-bedrock-dataautomationproject-videooverrideconfiguration-modalityprocessing)
-    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
+    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value)) }
     /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videooverrideconfiguration.html#cfn-bedrock-dataautomationproject-videooverrideconfiguration-sensitivedataconfiguration)
-    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
+    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value)) }
 }
 impl Done for VideoOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoStandardExtraction` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardextraction.html)
@@ -1275,9 +1275,9 @@ impl VideoStandardExtraction {
 }
 impl<R0, R1> VideoStandardExtraction<R0, R1> {
     /// `BoundingBox`: `VideoBoundingBox`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardextraction.html#cfn-bedrock-dataautomationproject-videostandardextraction-boundingbox)
-    pub fn bounding_box(self, value: impl Arg<VideoBoundingBox>) -> VideoStandardExtraction<Set, R1> { VideoStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
+    pub fn bounding_box(self, value: impl Arg<VideoBoundingBox>) -> VideoStandardExtraction<Set, R1> { VideoStandardExtraction(put(self.0, "BoundingBox", value), Phase) }
     /// `Category`: `VideoExtractionCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardextraction.html#cfn-bedrock-dataautomationproject-videostandardextraction-category)
-    pub fn category(self, value: impl Arg<VideoExtractionCategory>) -> VideoStandardExtraction<R0, Set> { VideoStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<VideoExtractionCategory>) -> VideoStandardExtraction<R0, Set> { VideoStandardExtraction(put(self.0, "Category", value), Phase) }
 }
 impl Done for VideoStandardExtraction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoStandardGenerativeField` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardgenerativefield.html)
@@ -1288,9 +1288,9 @@ impl VideoStandardGenerativeField {
 }
 impl<R0> VideoStandardGenerativeField<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardgenerativefield.html#cfn-bedrock-dataautomationproject-videostandardgenerativefield-state)
-    pub fn state(self, value: impl Arg<State>) -> VideoStandardGenerativeField<Set> { VideoStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> VideoStandardGenerativeField<Set> { VideoStandardGenerativeField(put(self.0, "State", value), Phase) }
     /// `Types`: list of `VideoStandardGenerativeFieldTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardgenerativefield.html#cfn-bedrock-dataautomationproject-videostandardgenerativefield-types)
-    pub fn types(self, value: impl Arg<Arr<VideoStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
+    pub fn types(self, value: impl Arg<Arr<VideoStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value), Phase) }
 }
 impl Done for VideoStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoStandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardoutputconfiguration.html)
@@ -1299,9 +1299,9 @@ impl VideoStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extraction`: `VideoStandardExtraction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-videostandardoutputconfiguration-extraction)
-    pub fn extraction(self, value: impl Arg<VideoStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
+    pub fn extraction(self, value: impl Arg<VideoStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value)) }
     /// `GenerativeField`: `VideoStandardGenerativeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-videostandardoutputconfiguration-generativefield)
-    pub fn generative_field(self, value: impl Arg<VideoStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
+    pub fn generative_field(self, value: impl Arg<VideoStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value)) }
 }
 impl Done for VideoStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Types` allows.
@@ -1378,19 +1378,19 @@ impl CfnDataSourceProps {
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
     /// `DataDeletionPolicy`: `DataDeletionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-datadeletionpolicy)
-    pub fn data_deletion_policy(self, value: impl Arg<data_source::DataDeletionPolicy>) -> Self { Self(put(self.0, "DataDeletionPolicy", value.into_expr()), Phase) }
+    pub fn data_deletion_policy(self, value: impl Arg<data_source::DataDeletionPolicy>) -> Self { Self(put(self.0, "DataDeletionPolicy", value), Phase) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-datasourceconfiguration)
-    pub fn data_source_configuration(self, value: impl Arg<data_source::DataSourceConfiguration>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
+    pub fn data_source_configuration(self, value: impl Arg<data_source::DataSourceConfiguration>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "DataSourceConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KnowledgeBaseId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-knowledgebaseid)
-    pub fn knowledge_base_id(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "KnowledgeBaseId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Name", value), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-serversideencryptionconfiguration)
-    pub fn server_side_encryption_configuration(self, value: impl Arg<data_source::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<data_source::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value), Phase) }
     /// `VectorIngestionConfiguration`: `VectorIngestionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-vectoringestionconfiguration)
-    pub fn vector_ingestion_configuration(self, value: impl Arg<data_source::VectorIngestionConfiguration>) -> Self { Self(put(self.0, "VectorIngestionConfiguration", value.into_expr()), Phase) }
+    pub fn vector_ingestion_configuration(self, value: impl Arg<data_source::VectorIngestionConfiguration>) -> Self { Self(put(self.0, "VectorIngestionConfiguration", value), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::DataSource`.
@@ -1404,7 +1404,7 @@ impl AudioExtractionConfiguration {
 }
 impl<R0> AudioExtractionConfiguration<R0> {
     /// `AudioExtractionStatus`: `AudioExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-audioextractionconfiguration.html#cfn-bedrock-datasource-audioextractionconfiguration-audioextractionstatus)
-    pub fn audio_extraction_status(self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { AudioExtractionConfiguration(put(self.0, "AudioExtractionStatus", value.into_expr()), Phase) }
+    pub fn audio_extraction_status(self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { AudioExtractionConfiguration(put(self.0, "AudioExtractionStatus", value), Phase) }
 }
 impl Done for AudioExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockDataAutomationConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockdataautomationconfiguration.html)
@@ -1413,7 +1413,7 @@ impl BedrockDataAutomationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParsingModality`: `ParsingModality`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockdataautomationconfiguration.html#cfn-bedrock-datasource-bedrockdataautomationconfiguration-parsingmodality)
-    pub fn parsing_modality(self, value: impl Arg<ParsingModality>) -> Self { Self(put(self.0, "ParsingModality", value.into_expr())) }
+    pub fn parsing_modality(self, value: impl Arg<ParsingModality>) -> Self { Self(put(self.0, "ParsingModality", value)) }
 }
 impl Done for BedrockDataAutomationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockFoundationModelConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelconfiguration.html)
@@ -1424,11 +1424,11 @@ impl BedrockFoundationModelConfiguration {
 }
 impl<R0> BedrockFoundationModelConfiguration<R0> {
     /// `ModelArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelconfiguration-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { BedrockFoundationModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { BedrockFoundationModelConfiguration(put(self.0, "ModelArn", value), Phase) }
     /// `ParsingModality`: `ParsingModality`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelconfiguration-parsingmodality)
-    pub fn parsing_modality(self, value: impl Arg<ParsingModality>) -> Self { Self(put(self.0, "ParsingModality", value.into_expr()), Phase) }
+    pub fn parsing_modality(self, value: impl Arg<ParsingModality>) -> Self { Self(put(self.0, "ParsingModality", value), Phase) }
     /// `ParsingPrompt`: `ParsingPrompt`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelconfiguration-parsingprompt)
-    pub fn parsing_prompt(self, value: impl Arg<ParsingPrompt>) -> Self { Self(put(self.0, "ParsingPrompt", value.into_expr()), Phase) }
+    pub fn parsing_prompt(self, value: impl Arg<ParsingPrompt>) -> Self { Self(put(self.0, "ParsingPrompt", value), Phase) }
 }
 impl Done for BedrockFoundationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockFoundationModelContextEnrichmentConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration.html)
@@ -1439,9 +1439,9 @@ impl BedrockFoundationModelContextEnrichmentConfiguration {
 }
 impl<R0, R1> BedrockFoundationModelContextEnrichmentConfiguration<R0, R1> {
     /// `EnrichmentStrategyConfiguration`: `EnrichmentStrategyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration-enrichmentstrategyconfiguration)
-    pub fn enrichment_strategy_configuration(self, value: impl Arg<EnrichmentStrategyConfiguration>) -> BedrockFoundationModelContextEnrichmentConfiguration<Set, R1> { BedrockFoundationModelContextEnrichmentConfiguration(put(self.0, "EnrichmentStrategyConfiguration", value.into_expr()), Phase) }
+    pub fn enrichment_strategy_configuration(self, value: impl Arg<EnrichmentStrategyConfiguration>) -> BedrockFoundationModelContextEnrichmentConfiguration<Set, R1> { BedrockFoundationModelContextEnrichmentConfiguration(put(self.0, "EnrichmentStrategyConfiguration", value), Phase) }
     /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelContextEnrichmentConfiguration<R0, Set> { BedrockFoundationModelContextEnrichmentConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelContextEnrichmentConfiguration<R0, Set> { BedrockFoundationModelContextEnrichmentConfiguration(put(self.0, "ModelArn", value), Phase) }
 }
 impl Done for BedrockFoundationModelContextEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChunkingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html)
@@ -1452,13 +1452,13 @@ impl ChunkingConfiguration {
 }
 impl<R0> ChunkingConfiguration<R0> {
     /// `ChunkingStrategy`: `ChunkingStrategy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html#cfn-bedrock-datasource-chunkingconfiguration-chunkingstrategy)
-    pub fn chunking_strategy(self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { ChunkingConfiguration(put(self.0, "ChunkingStrategy", value.into_expr()), Phase) }
+    pub fn chunking_strategy(self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { ChunkingConfiguration(put(self.0, "ChunkingStrategy", value), Phase) }
     /// `FixedSizeChunkingConfiguration`: `FixedSizeChunkingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html#cfn-bedrock-datasource-chunkingconfiguration-fixedsizechunkingconfiguration)
-    pub fn fixed_size_chunking_configuration(self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { Self(put(self.0, "FixedSizeChunkingConfiguration", value.into_expr()), Phase) }
+    pub fn fixed_size_chunking_configuration(self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { Self(put(self.0, "FixedSizeChunkingConfiguration", value), Phase) }
     /// `HierarchicalChunkingConfiguration`: `HierarchicalChunkingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html#cfn-bedrock-datasource-chunkingconfiguration-hierarchicalchunkingconfiguration)
-    pub fn hierarchical_chunking_configuration(self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { Self(put(self.0, "HierarchicalChunkingConfiguration", value.into_expr()), Phase) }
+    pub fn hierarchical_chunking_configuration(self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { Self(put(self.0, "HierarchicalChunkingConfiguration", value), Phase) }
     /// `SemanticChunkingConfiguration`: `SemanticChunkingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html#cfn-bedrock-datasource-chunkingconfiguration-semanticchunkingconfiguration)
-    pub fn semantic_chunking_configuration(self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { Self(put(self.0, "SemanticChunkingConfiguration", value.into_expr()), Phase) }
+    pub fn semantic_chunking_configuration(self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { Self(put(self.0, "SemanticChunkingConfiguration", value), Phase) }
 }
 impl Done for ChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceCrawlerConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencecrawlerconfiguration.html)
@@ -1467,7 +1467,7 @@ impl ConfluenceCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencecrawlerconfiguration.html#cfn-bedrock-datasource-confluencecrawlerconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
+    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value)) }
 }
 impl Done for ConfluenceCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceDataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencedatasourceconfiguration.html)
@@ -1478,9 +1478,9 @@ impl ConfluenceDataSourceConfiguration {
 }
 impl<R0> ConfluenceDataSourceConfiguration<R0> {
     /// `CrawlerConfiguration`: `ConfluenceCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencedatasourceconfiguration.html#cfn-bedrock-datasource-confluencedatasourceconfiguration-crawlerconfiguration)
-    pub fn crawler_configuration(self, value: impl Arg<ConfluenceCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
+    pub fn crawler_configuration(self, value: impl Arg<ConfluenceCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value), Phase) }
     /// `SourceConfiguration`: `ConfluenceSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencedatasourceconfiguration.html#cfn-bedrock-datasource-confluencedatasourceconfiguration-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<ConfluenceSourceConfiguration>) -> ConfluenceDataSourceConfiguration<Set> { ConfluenceDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<ConfluenceSourceConfiguration>) -> ConfluenceDataSourceConfiguration<Set> { ConfluenceDataSourceConfiguration(put(self.0, "SourceConfiguration", value), Phase) }
 }
 impl Done for ConfluenceDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html)
@@ -1491,13 +1491,13 @@ impl ConfluenceSourceConfiguration {
 }
 impl<R0, R1, R2, R3> ConfluenceSourceConfiguration<R0, R1, R2, R3> {
     /// `AuthType`: `AuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html#cfn-bedrock-datasource-confluencesourceconfiguration-authtype)
-    pub fn auth_type(self, value: impl Arg<AuthType>) -> ConfluenceSourceConfiguration<Set, R1, R2, R3> { ConfluenceSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> ConfluenceSourceConfiguration<Set, R1, R2, R3> { ConfluenceSourceConfiguration(put(self.0, "AuthType", value), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html#cfn-bedrock-datasource-confluencesourceconfiguration-credentialssecretarn)
-    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, Set, R2, R3> { ConfluenceSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, Set, R2, R3> { ConfluenceSourceConfiguration(put(self.0, "CredentialsSecretArn", value), Phase) }
     /// `HostType`: `HostType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html#cfn-bedrock-datasource-confluencesourceconfiguration-hosttype)
-    pub fn host_type(self, value: impl Arg<HostType>) -> ConfluenceSourceConfiguration<R0, R1, Set, R3> { ConfluenceSourceConfiguration(put(self.0, "HostType", value.into_expr()), Phase) }
+    pub fn host_type(self, value: impl Arg<HostType>) -> ConfluenceSourceConfiguration<R0, R1, Set, R3> { ConfluenceSourceConfiguration(put(self.0, "HostType", value), Phase) }
     /// `HostUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html#cfn-bedrock-datasource-confluencesourceconfiguration-hosturl)
-    pub fn host_url(self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, R1, R2, Set> { ConfluenceSourceConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
+    pub fn host_url(self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, R1, R2, Set> { ConfluenceSourceConfiguration(put(self.0, "HostUrl", value), Phase) }
 }
 impl Done for ConfluenceSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContextEnrichmentConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-contextenrichmentconfiguration.html)
@@ -1508,9 +1508,9 @@ impl ContextEnrichmentConfiguration {
 }
 impl<R0> ContextEnrichmentConfiguration<R0> {
     /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelContextEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-contextenrichmentconfiguration.html#cfn-bedrock-datasource-contextenrichmentconfiguration-bedrockfoundationmodelconfiguration)
-    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelContextEnrichmentConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelContextEnrichmentConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value), Phase) }
     /// `Type`: `ContextEnrichmentConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-contextenrichmentconfiguration.html#cfn-bedrock-datasource-contextenrichmentconfiguration-type)
-    pub fn type_(self, value: impl Arg<ContextEnrichmentConfigurationType>) -> ContextEnrichmentConfiguration<Set> { ContextEnrichmentConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ContextEnrichmentConfigurationType>) -> ContextEnrichmentConfiguration<Set> { ContextEnrichmentConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for ContextEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrawlFilterConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-crawlfilterconfiguration.html)
@@ -1521,9 +1521,9 @@ impl CrawlFilterConfiguration {
 }
 impl<R0> CrawlFilterConfiguration<R0> {
     /// `PatternObjectFilter`: `PatternObjectFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-crawlfilterconfiguration.html#cfn-bedrock-datasource-crawlfilterconfiguration-patternobjectfilter)
-    pub fn pattern_object_filter(self, value: impl Arg<PatternObjectFilterConfiguration>) -> Self { Self(put(self.0, "PatternObjectFilter", value.into_expr()), Phase) }
+    pub fn pattern_object_filter(self, value: impl Arg<PatternObjectFilterConfiguration>) -> Self { Self(put(self.0, "PatternObjectFilter", value), Phase) }
     /// `Type`: `CrawlFilterConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-crawlfilterconfiguration.html#cfn-bedrock-datasource-crawlfilterconfiguration-type)
-    pub fn type_(self, value: impl Arg<CrawlFilterConfigurationType>) -> CrawlFilterConfiguration<Set> { CrawlFilterConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<CrawlFilterConfigurationType>) -> CrawlFilterConfiguration<Set> { CrawlFilterConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for CrawlFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomTransformationConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-customtransformationconfiguration.html)
@@ -1534,9 +1534,9 @@ impl CustomTransformationConfiguration {
 }
 impl<R0, R1> CustomTransformationConfiguration<R0, R1> {
     /// `IntermediateStorage`: `IntermediateStorage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-customtransformationconfiguration.html#cfn-bedrock-datasource-customtransformationconfiguration-intermediatestorage)
-    pub fn intermediate_storage(self, value: impl Arg<IntermediateStorage>) -> CustomTransformationConfiguration<Set, R1> { CustomTransformationConfiguration(put(self.0, "IntermediateStorage", value.into_expr()), Phase) }
+    pub fn intermediate_storage(self, value: impl Arg<IntermediateStorage>) -> CustomTransformationConfiguration<Set, R1> { CustomTransformationConfiguration(put(self.0, "IntermediateStorage", value), Phase) }
     /// `Transformations`: list of `Transformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-customtransformationconfiguration.html#cfn-bedrock-datasource-customtransformationconfiguration-transformations)
-    pub fn transformations(self, value: impl Arg<Arr<Transformation>>) -> CustomTransformationConfiguration<R0, Set> { CustomTransformationConfiguration(put(self.0, "Transformations", value.into_expr()), Phase) }
+    pub fn transformations(self, value: impl Arg<Arr<Transformation>>) -> CustomTransformationConfiguration<R0, Set> { CustomTransformationConfiguration(put(self.0, "Transformations", value), Phase) }
 }
 impl Done for CustomTransformationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html)
@@ -1547,19 +1547,19 @@ impl DataSourceConfiguration {
 }
 impl<R0> DataSourceConfiguration<R0> {
     /// `ConfluenceConfiguration`: `ConfluenceDataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-confluenceconfiguration)
-    pub fn confluence_configuration(self, value: impl Arg<ConfluenceDataSourceConfiguration>) -> Self { Self(put(self.0, "ConfluenceConfiguration", value.into_expr()), Phase) }
+    pub fn confluence_configuration(self, value: impl Arg<ConfluenceDataSourceConfiguration>) -> Self { Self(put(self.0, "ConfluenceConfiguration", value), Phase) }
     /// `ManagedKnowledgeBaseConnectorConfiguration`: `ManagedKnowledgeBaseConnectorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-managedknowledgebaseconnectorconfiguration)
-    pub fn managed_knowledge_base_connector_configuration(self, value: impl Arg<ManagedKnowledgeBaseConnectorConfiguration>) -> Self { Self(put(self.0, "ManagedKnowledgeBaseConnectorConfiguration", value.into_expr()), Phase) }
+    pub fn managed_knowledge_base_connector_configuration(self, value: impl Arg<ManagedKnowledgeBaseConnectorConfiguration>) -> Self { Self(put(self.0, "ManagedKnowledgeBaseConnectorConfiguration", value), Phase) }
     /// `S3Configuration`: `S3DataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DataSourceConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DataSourceConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value), Phase) }
     /// `SalesforceConfiguration`: `SalesforceDataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-salesforceconfiguration)
-    pub fn salesforce_configuration(self, value: impl Arg<SalesforceDataSourceConfiguration>) -> Self { Self(put(self.0, "SalesforceConfiguration", value.into_expr()), Phase) }
+    pub fn salesforce_configuration(self, value: impl Arg<SalesforceDataSourceConfiguration>) -> Self { Self(put(self.0, "SalesforceConfiguration", value), Phase) }
     /// `SharePointConfiguration`: `SharePointDataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-sharepointconfiguration)
-    pub fn share_point_configuration(self, value: impl Arg<SharePointDataSourceConfiguration>) -> Self { Self(put(self.0, "SharePointConfiguration", value.into_expr()), Phase) }
+    pub fn share_point_configuration(self, value: impl Arg<SharePointDataSourceConfiguration>) -> Self { Self(put(self.0, "SharePointConfiguration", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DataSourceConfiguration<Set> { DataSourceConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DataSourceConfiguration<Set> { DataSourceConfiguration(put(self.0, "Type", value), Phase) }
     /// `WebConfiguration`: `WebDataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-webconfiguration)
-    pub fn web_configuration(self, value: impl Arg<WebDataSourceConfiguration>) -> Self { Self(put(self.0, "WebConfiguration", value.into_expr()), Phase) }
+    pub fn web_configuration(self, value: impl Arg<WebDataSourceConfiguration>) -> Self { Self(put(self.0, "WebConfiguration", value), Phase) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DayOfMonth` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-dayofmonth.html)
@@ -1568,9 +1568,9 @@ impl DayOfMonth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DayNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-dayofmonth.html#cfn-bedrock-datasource-dayofmonth-daynumber)
-    pub fn day_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DayNumber", value.into_expr())) }
+    pub fn day_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DayNumber", value)) }
     /// `LastDayOfMonth`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-dayofmonth.html#cfn-bedrock-datasource-dayofmonth-lastdayofmonth)
-    pub fn last_day_of_month(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LastDayOfMonth", value.into_expr())) }
+    pub fn last_day_of_month(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LastDayOfMonth", value)) }
 }
 impl Done for DayOfMonth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeletionProtectionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-deletionprotectionconfiguration.html)
@@ -1581,9 +1581,9 @@ impl DeletionProtectionConfiguration {
 }
 impl<R0> DeletionProtectionConfiguration<R0> {
     /// `DeletionProtectionStatus`: `DeletionProtectionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-deletionprotectionconfiguration.html#cfn-bedrock-datasource-deletionprotectionconfiguration-deletionprotectionstatus)
-    pub fn deletion_protection_status(self, value: impl Arg<DeletionProtectionStatus>) -> DeletionProtectionConfiguration<Set> { DeletionProtectionConfiguration(put(self.0, "DeletionProtectionStatus", value.into_expr()), Phase) }
+    pub fn deletion_protection_status(self, value: impl Arg<DeletionProtectionStatus>) -> DeletionProtectionConfiguration<Set> { DeletionProtectionConfiguration(put(self.0, "DeletionProtectionStatus", value), Phase) }
     /// `DeletionProtectionThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-deletionprotectionconfiguration.html#cfn-bedrock-datasource-deletionprotectionconfiguration-deletionprotectionthreshold)
-    pub fn deletion_protection_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeletionProtectionThreshold", value.into_expr()), Phase) }
+    pub fn deletion_protection_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeletionProtectionThreshold", value), Phase) }
 }
 impl Done for DeletionProtectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnrichmentStrategyConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-enrichmentstrategyconfiguration.html)
@@ -1594,7 +1594,7 @@ impl EnrichmentStrategyConfiguration {
 }
 impl<R0> EnrichmentStrategyConfiguration<R0> {
     /// `Method`: `Method`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-enrichmentstrategyconfiguration.html#cfn-bedrock-datasource-enrichmentstrategyconfiguration-method)
-    pub fn method(self, value: impl Arg<Method>) -> EnrichmentStrategyConfiguration<Set> { EnrichmentStrategyConfiguration(put(self.0, "Method", value.into_expr()), Phase) }
+    pub fn method(self, value: impl Arg<Method>) -> EnrichmentStrategyConfiguration<Set> { EnrichmentStrategyConfiguration(put(self.0, "Method", value), Phase) }
 }
 impl Done for EnrichmentStrategyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedSizeChunkingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-fixedsizechunkingconfiguration.html)
@@ -1605,9 +1605,9 @@ impl FixedSizeChunkingConfiguration {
 }
 impl<R0, R1> FixedSizeChunkingConfiguration<R0, R1> {
     /// `MaxTokens`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-fixedsizechunkingconfiguration.html#cfn-bedrock-datasource-fixedsizechunkingconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<Set, R1> { FixedSizeChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<Set, R1> { FixedSizeChunkingConfiguration(put(self.0, "MaxTokens", value), Phase) }
     /// `OverlapPercentage`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-fixedsizechunkingconfiguration.html#cfn-bedrock-datasource-fixedsizechunkingconfiguration-overlappercentage)
-    pub fn overlap_percentage(self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<R0, Set> { FixedSizeChunkingConfiguration(put(self.0, "OverlapPercentage", value.into_expr()), Phase) }
+    pub fn overlap_percentage(self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<R0, Set> { FixedSizeChunkingConfiguration(put(self.0, "OverlapPercentage", value), Phase) }
 }
 impl Done for FixedSizeChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HierarchicalChunkingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkingconfiguration.html)
@@ -1618,9 +1618,9 @@ impl HierarchicalChunkingConfiguration {
 }
 impl<R0, R1> HierarchicalChunkingConfiguration<R0, R1> {
     /// `LevelConfigurations`: list of `HierarchicalChunkingLevelConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkingconfiguration.html#cfn-bedrock-datasource-hierarchicalchunkingconfiguration-levelconfigurations)
-    pub fn level_configurations(self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { HierarchicalChunkingConfiguration(put(self.0, "LevelConfigurations", value.into_expr()), Phase) }
+    pub fn level_configurations(self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { HierarchicalChunkingConfiguration(put(self.0, "LevelConfigurations", value), Phase) }
     /// `OverlapTokens`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkingconfiguration.html#cfn-bedrock-datasource-hierarchicalchunkingconfiguration-overlaptokens)
-    pub fn overlap_tokens(self, value: impl Arg<i64>) -> HierarchicalChunkingConfiguration<R0, Set> { HierarchicalChunkingConfiguration(put(self.0, "OverlapTokens", value.into_expr()), Phase) }
+    pub fn overlap_tokens(self, value: impl Arg<i64>) -> HierarchicalChunkingConfiguration<R0, Set> { HierarchicalChunkingConfiguration(put(self.0, "OverlapTokens", value), Phase) }
 }
 impl Done for HierarchicalChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HierarchicalChunkingLevelConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkinglevelconfiguration.html)
@@ -1631,7 +1631,7 @@ impl HierarchicalChunkingLevelConfiguration {
 }
 impl<R0> HierarchicalChunkingLevelConfiguration<R0> {
     /// `MaxTokens`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkinglevelconfiguration.html#cfn-bedrock-datasource-hierarchicalchunkinglevelconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> HierarchicalChunkingLevelConfiguration<Set> { HierarchicalChunkingLevelConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> HierarchicalChunkingLevelConfiguration<Set> { HierarchicalChunkingLevelConfiguration(put(self.0, "MaxTokens", value), Phase) }
 }
 impl Done for HierarchicalChunkingLevelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageExtractionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-imageextractionconfiguration.html)
@@ -1642,7 +1642,7 @@ impl ImageExtractionConfiguration {
 }
 impl<R0> ImageExtractionConfiguration<R0> {
     /// `ImageExtractionStatus`: `ImageExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-imageextractionconfiguration.html#cfn-bedrock-datasource-imageextractionconfiguration-imageextractionstatus)
-    pub fn image_extraction_status(self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { ImageExtractionConfiguration(put(self.0, "ImageExtractionStatus", value.into_expr()), Phase) }
+    pub fn image_extraction_status(self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { ImageExtractionConfiguration(put(self.0, "ImageExtractionStatus", value), Phase) }
 }
 impl Done for ImageExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateStorage` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-intermediatestorage.html)
@@ -1653,7 +1653,7 @@ impl IntermediateStorage {
 }
 impl<R0> IntermediateStorage<R0> {
     /// `S3Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-intermediatestorage.html#cfn-bedrock-datasource-intermediatestorage-s3location)
-    pub fn s3_location(self, value: impl Arg<S3Location>) -> IntermediateStorage<Set> { IntermediateStorage(put(self.0, "S3Location", value.into_expr()), Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> IntermediateStorage<Set> { IntermediateStorage(put(self.0, "S3Location", value), Phase) }
 }
 impl Done for IntermediateStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedKnowledgeBaseConnectorConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html)
@@ -1662,13 +1662,13 @@ impl ManagedKnowledgeBaseConnectorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html#cfn-bedrock-datasource-managedknowledgebaseconnectorconfiguration-connectorparameters)
-    pub fn connector_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ConnectorParameters", value.into_expr())) }
+    pub fn connector_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ConnectorParameters", value)) }
     /// `DeletionProtectionConfiguration`: `DeletionProtectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html#cfn-bedrock-datasource-managedknowledgebaseconnectorconfiguration-deletionprotectionconfiguration)
-    pub fn deletion_protection_configuration(self, value: impl Arg<DeletionProtectionConfiguration>) -> Self { Self(put(self.0, "DeletionProtectionConfiguration", value.into_expr())) }
+    pub fn deletion_protection_configuration(self, value: impl Arg<DeletionProtectionConfiguration>) -> Self { Self(put(self.0, "DeletionProtectionConfiguration", value)) }
     /// `MediaExtractionConfiguration`: `MediaExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html#cfn-bedrock-datasource-managedknowledgebaseconnectorconfiguration-mediaextractionconfiguration)
-    pub fn media_extraction_configuration(self, value: impl Arg<MediaExtractionConfiguration>) -> Self { Self(put(self.0, "MediaExtractionConfiguration", value.into_expr())) }
+    pub fn media_extraction_configuration(self, value: impl Arg<MediaExtractionConfiguration>) -> Self { Self(put(self.0, "MediaExtractionConfiguration", value)) }
     /// `SyncSchedule`: `SyncSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html#cfn-bedrock-datasource-managedknowledgebaseconnectorconfiguration-syncschedule)
-    pub fn sync_schedule(self, value: impl Arg<SyncSchedule>) -> Self { Self(put(self.0, "SyncSchedule", value.into_expr())) }
+    pub fn sync_schedule(self, value: impl Arg<SyncSchedule>) -> Self { Self(put(self.0, "SyncSchedule", value)) }
 }
 impl Done for ManagedKnowledgeBaseConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaExtractionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-mediaextractionconfiguration.html)
@@ -1677,11 +1677,11 @@ impl MediaExtractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioExtractionConfiguration`: `AudioExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-mediaextractionconfiguration.html#cfn-bedrock-datasource-mediaextractionconfiguration-audioextractionconfiguration)
-    pub fn audio_extraction_configuration(self, value: impl Arg<AudioExtractionConfiguration>) -> Self { Self(put(self.0, "AudioExtractionConfiguration", value.into_expr())) }
+    pub fn audio_extraction_configuration(self, value: impl Arg<AudioExtractionConfiguration>) -> Self { Self(put(self.0, "AudioExtractionConfiguration", value)) }
     /// `ImageExtractionConfiguration`: `ImageExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-mediaextractionconfiguration.html#cfn-bedrock-datasource-mediaextractionconfiguration-imageextractionconfiguration)
-    pub fn image_extraction_configuration(self, value: impl Arg<ImageExtractionConfiguration>) -> Self { Self(put(self.0, "ImageExtractionConfiguration", value.into_expr())) }
+    pub fn image_extraction_configuration(self, value: impl Arg<ImageExtractionConfiguration>) -> Self { Self(put(self.0, "ImageExtractionConfiguration", value)) }
     /// `VideoExtractionConfiguration`: `VideoExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-mediaextractionconfiguration.html#cfn-bedrock-datasource-mediaextractionconfiguration-videoextractionconfiguration)
-    pub fn video_extraction_configuration(self, value: impl Arg<VideoExtractionConfiguration>) -> Self { Self(put(self.0, "VideoExtractionConfiguration", value.into_expr())) }
+    pub fn video_extraction_configuration(self, value: impl Arg<VideoExtractionConfiguration>) -> Self { Self(put(self.0, "VideoExtractionConfiguration", value)) }
 }
 impl Done for MediaExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonthlySchedule` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-monthlyschedule.html)
@@ -1692,7 +1692,7 @@ impl MonthlySchedule {
 }
 impl<R0> MonthlySchedule<R0> {
     /// `DayOfMonth`: `DayOfMonth`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-monthlyschedule.html#cfn-bedrock-datasource-monthlyschedule-dayofmonth)
-    pub fn day_of_month(self, value: impl Arg<DayOfMonth>) -> MonthlySchedule<Set> { MonthlySchedule(put(self.0, "DayOfMonth", value.into_expr()), Phase) }
+    pub fn day_of_month(self, value: impl Arg<DayOfMonth>) -> MonthlySchedule<Set> { MonthlySchedule(put(self.0, "DayOfMonth", value), Phase) }
 }
 impl Done for MonthlySchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingconfiguration.html)
@@ -1703,11 +1703,11 @@ impl ParsingConfiguration {
 }
 impl<R0> ParsingConfiguration<R0> {
     /// `BedrockDataAutomationConfiguration`: `BedrockDataAutomationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingconfiguration.html#cfn-bedrock-datasource-parsingconfiguration-bedrockdataautomationconfiguration)
-    pub fn bedrock_data_automation_configuration(self, value: impl Arg<BedrockDataAutomationConfiguration>) -> Self { Self(put(self.0, "BedrockDataAutomationConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_data_automation_configuration(self, value: impl Arg<BedrockDataAutomationConfiguration>) -> Self { Self(put(self.0, "BedrockDataAutomationConfiguration", value), Phase) }
     /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingconfiguration.html#cfn-bedrock-datasource-parsingconfiguration-bedrockfoundationmodelconfiguration)
-    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value), Phase) }
     /// `ParsingStrategy`: `ParsingStrategy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingconfiguration.html#cfn-bedrock-datasource-parsingconfiguration-parsingstrategy)
-    pub fn parsing_strategy(self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { ParsingConfiguration(put(self.0, "ParsingStrategy", value.into_expr()), Phase) }
+    pub fn parsing_strategy(self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { ParsingConfiguration(put(self.0, "ParsingStrategy", value), Phase) }
 }
 impl Done for ParsingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsingPrompt` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingprompt.html)
@@ -1718,7 +1718,7 @@ impl ParsingPrompt {
 }
 impl<R0> ParsingPrompt<R0> {
     /// `ParsingPromptText`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingprompt.html#cfn-bedrock-datasource-parsingprompt-parsingprompttext)
-    pub fn parsing_prompt_text(self, value: impl Arg<str>) -> ParsingPrompt<Set> { ParsingPrompt(put(self.0, "ParsingPromptText", value.into_expr()), Phase) }
+    pub fn parsing_prompt_text(self, value: impl Arg<str>) -> ParsingPrompt<Set> { ParsingPrompt(put(self.0, "ParsingPromptText", value), Phase) }
 }
 impl Done for ParsingPrompt { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PatternObjectFilter` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilter.html)
@@ -1729,11 +1729,11 @@ impl PatternObjectFilter {
 }
 impl<R0> PatternObjectFilter<R0> {
     /// `ExclusionFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilter.html#cfn-bedrock-datasource-patternobjectfilter-exclusionfilters)
-    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr()), Phase) }
+    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value), Phase) }
     /// `InclusionFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilter.html#cfn-bedrock-datasource-patternobjectfilter-inclusionfilters)
-    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr()), Phase) }
+    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value), Phase) }
     /// `ObjectType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilter.html#cfn-bedrock-datasource-patternobjectfilter-objecttype)
-    pub fn object_type(self, value: impl Arg<str>) -> PatternObjectFilter<Set> { PatternObjectFilter(put(self.0, "ObjectType", value.into_expr()), Phase) }
+    pub fn object_type(self, value: impl Arg<str>) -> PatternObjectFilter<Set> { PatternObjectFilter(put(self.0, "ObjectType", value), Phase) }
 }
 impl Done for PatternObjectFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PatternObjectFilterConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilterconfiguration.html)
@@ -1744,7 +1744,7 @@ impl PatternObjectFilterConfiguration {
 }
 impl<R0> PatternObjectFilterConfiguration<R0> {
     /// `Filters`: list of `PatternObjectFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilterconfiguration.html#cfn-bedrock-datasource-patternobjectfilterconfiguration-filters)
-    pub fn filters(self, value: impl Arg<Arr<PatternObjectFilter>>) -> PatternObjectFilterConfiguration<Set> { PatternObjectFilterConfiguration(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<Arr<PatternObjectFilter>>) -> PatternObjectFilterConfiguration<Set> { PatternObjectFilterConfiguration(put(self.0, "Filters", value), Phase) }
 }
 impl Done for PatternObjectFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3datasourceconfiguration.html)
@@ -1755,11 +1755,11 @@ impl S3DataSourceConfiguration {
 }
 impl<R0> S3DataSourceConfiguration<R0> {
     /// `BucketArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3datasourceconfiguration.html#cfn-bedrock-datasource-s3datasourceconfiguration-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3DataSourceConfiguration<Set> { S3DataSourceConfiguration(put(self.0, "BucketArn", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3DataSourceConfiguration<Set> { S3DataSourceConfiguration(put(self.0, "BucketArn", value), Phase) }
     /// `BucketOwnerAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3datasourceconfiguration.html#cfn-bedrock-datasource-s3datasourceconfiguration-bucketowneraccountid)
-    pub fn bucket_owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwnerAccountId", value.into_expr()), Phase) }
+    pub fn bucket_owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwnerAccountId", value), Phase) }
     /// `InclusionPrefixes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3datasourceconfiguration.html#cfn-bedrock-datasource-s3datasourceconfiguration-inclusionprefixes)
-    pub fn inclusion_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPrefixes", value.into_expr()), Phase) }
+    pub fn inclusion_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPrefixes", value), Phase) }
 }
 impl Done for S3DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3location.html)
@@ -1770,7 +1770,7 @@ impl S3Location {
 }
 impl<R0> S3Location<R0> {
     /// `URI`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3location.html#cfn-bedrock-datasource-s3location-uri)
-    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "URI", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "URI", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceCrawlerConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcecrawlerconfiguration.html)
@@ -1779,7 +1779,7 @@ impl SalesforceCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcecrawlerconfiguration.html#cfn-bedrock-datasource-salesforcecrawlerconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
+    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value)) }
 }
 impl Done for SalesforceCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceDataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcedatasourceconfiguration.html)
@@ -1790,9 +1790,9 @@ impl SalesforceDataSourceConfiguration {
 }
 impl<R0> SalesforceDataSourceConfiguration<R0> {
     /// `CrawlerConfiguration`: `SalesforceCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcedatasourceconfiguration.html#cfn-bedrock-datasource-salesforcedatasourceconfiguration-crawlerconfiguration)
-    pub fn crawler_configuration(self, value: impl Arg<SalesforceCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
+    pub fn crawler_configuration(self, value: impl Arg<SalesforceCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value), Phase) }
     /// `SourceConfiguration`: `SalesforceSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcedatasourceconfiguration.html#cfn-bedrock-datasource-salesforcedatasourceconfiguration-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<SalesforceSourceConfiguration>) -> SalesforceDataSourceConfiguration<Set> { SalesforceDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<SalesforceSourceConfiguration>) -> SalesforceDataSourceConfiguration<Set> { SalesforceDataSourceConfiguration(put(self.0, "SourceConfiguration", value), Phase) }
 }
 impl Done for SalesforceDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcesourceconfiguration.html)
@@ -1803,11 +1803,11 @@ impl SalesforceSourceConfiguration {
 }
 impl<R0, R1, R2> SalesforceSourceConfiguration<R0, R1, R2> {
     /// `AuthType`: `SalesforceSourceConfigurationAuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcesourceconfiguration.html#cfn-bedrock-datasource-salesforcesourceconfiguration-authtype)
-    pub fn auth_type(self, value: impl Arg<SalesforceSourceConfigurationAuthType>) -> SalesforceSourceConfiguration<Set, R1, R2> { SalesforceSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<SalesforceSourceConfigurationAuthType>) -> SalesforceSourceConfiguration<Set, R1, R2> { SalesforceSourceConfiguration(put(self.0, "AuthType", value), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcesourceconfiguration.html#cfn-bedrock-datasource-salesforcesourceconfiguration-credentialssecretarn)
-    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, Set, R2> { SalesforceSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, Set, R2> { SalesforceSourceConfiguration(put(self.0, "CredentialsSecretArn", value), Phase) }
     /// `HostUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcesourceconfiguration.html#cfn-bedrock-datasource-salesforcesourceconfiguration-hosturl)
-    pub fn host_url(self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, R1, Set> { SalesforceSourceConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
+    pub fn host_url(self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, R1, Set> { SalesforceSourceConfiguration(put(self.0, "HostUrl", value), Phase) }
 }
 impl Done for SalesforceSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SeedUrl` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-seedurl.html)
@@ -1818,7 +1818,7 @@ impl SeedUrl {
 }
 impl<R0> SeedUrl<R0> {
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-seedurl.html#cfn-bedrock-datasource-seedurl-url)
-    pub fn url(self, value: impl Arg<str>) -> SeedUrl<Set> { SeedUrl(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SeedUrl<Set> { SeedUrl(put(self.0, "Url", value), Phase) }
 }
 impl Done for SeedUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticChunkingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-semanticchunkingconfiguration.html)
@@ -1829,11 +1829,11 @@ impl SemanticChunkingConfiguration {
 }
 impl<R0, R1, R2> SemanticChunkingConfiguration<R0, R1, R2> {
     /// `BreakpointPercentileThreshold`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-semanticchunkingconfiguration.html#cfn-bedrock-datasource-semanticchunkingconfiguration-breakpointpercentilethreshold)
-    pub fn breakpoint_percentile_threshold(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<Set, R1, R2> { SemanticChunkingConfiguration(put(self.0, "BreakpointPercentileThreshold", value.into_expr()), Phase) }
+    pub fn breakpoint_percentile_threshold(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<Set, R1, R2> { SemanticChunkingConfiguration(put(self.0, "BreakpointPercentileThreshold", value), Phase) }
     /// `BufferSize`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-semanticchunkingconfiguration.html#cfn-bedrock-datasource-semanticchunkingconfiguration-buffersize)
-    pub fn buffer_size(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, Set, R2> { SemanticChunkingConfiguration(put(self.0, "BufferSize", value.into_expr()), Phase) }
+    pub fn buffer_size(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, Set, R2> { SemanticChunkingConfiguration(put(self.0, "BufferSize", value), Phase) }
     /// `MaxTokens`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-semanticchunkingconfiguration.html#cfn-bedrock-datasource-semanticchunkingconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, R1, Set> { SemanticChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, R1, Set> { SemanticChunkingConfiguration(put(self.0, "MaxTokens", value), Phase) }
 }
 impl Done for SemanticChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-serversideencryptionconfiguration.html)
@@ -1842,7 +1842,7 @@ impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-serversideencryptionconfiguration.html#cfn-bedrock-datasource-serversideencryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SharePointCrawlerConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointcrawlerconfiguration.html)
@@ -1851,7 +1851,7 @@ impl SharePointCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointcrawlerconfiguration.html#cfn-bedrock-datasource-sharepointcrawlerconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
+    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value)) }
 }
 impl Done for SharePointCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SharePointDataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointdatasourceconfiguration.html)
@@ -1862,9 +1862,9 @@ impl SharePointDataSourceConfiguration {
 }
 impl<R0> SharePointDataSourceConfiguration<R0> {
     /// `CrawlerConfiguration`: `SharePointCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointdatasourceconfiguration.html#cfn-bedrock-datasource-sharepointdatasourceconfiguration-crawlerconfiguration)
-    pub fn crawler_configuration(self, value: impl Arg<SharePointCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
+    pub fn crawler_configuration(self, value: impl Arg<SharePointCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value), Phase) }
     /// `SourceConfiguration`: `SharePointSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointdatasourceconfiguration.html#cfn-bedrock-datasource-sharepointdatasourceconfiguration-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<SharePointSourceConfiguration>) -> SharePointDataSourceConfiguration<Set> { SharePointDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<SharePointSourceConfiguration>) -> SharePointDataSourceConfiguration<Set> { SharePointDataSourceConfiguration(put(self.0, "SourceConfiguration", value), Phase) }
 }
 impl Done for SharePointDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SharePointSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html)
@@ -1875,17 +1875,17 @@ impl SharePointSourceConfiguration {
 }
 impl<R0, R1, R2, R3, R4> SharePointSourceConfiguration<R0, R1, R2, R3, R4> {
     /// `AuthType`: `SharePointSourceConfigurationAuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-authtype)
-    pub fn auth_type(self, value: impl Arg<SharePointSourceConfigurationAuthType>) -> SharePointSourceConfiguration<Set, R1, R2, R3, R4> { SharePointSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<SharePointSourceConfigurationAuthType>) -> SharePointSourceConfiguration<Set, R1, R2, R3, R4> { SharePointSourceConfiguration(put(self.0, "AuthType", value), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-credentialssecretarn)
-    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, Set, R2, R3, R4> { SharePointSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, Set, R2, R3, R4> { SharePointSourceConfiguration(put(self.0, "CredentialsSecretArn", value), Phase) }
     /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-domain)
-    pub fn domain(self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, R1, Set, R3, R4> { SharePointSourceConfiguration(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, R1, Set, R3, R4> { SharePointSourceConfiguration(put(self.0, "Domain", value), Phase) }
     /// `HostType`: `SharePointSourceConfigurationHostType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-hosttype)
-    pub fn host_type(self, value: impl Arg<SharePointSourceConfigurationHostType>) -> SharePointSourceConfiguration<R0, R1, R2, Set, R4> { SharePointSourceConfiguration(put(self.0, "HostType", value.into_expr()), Phase) }
+    pub fn host_type(self, value: impl Arg<SharePointSourceConfigurationHostType>) -> SharePointSourceConfiguration<R0, R1, R2, Set, R4> { SharePointSourceConfiguration(put(self.0, "HostType", value), Phase) }
     /// `SiteUrls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-siteurls)
-    pub fn site_urls(self, value: impl Arg<Arr<str>>) -> SharePointSourceConfiguration<R0, R1, R2, R3, Set> { SharePointSourceConfiguration(put(self.0, "SiteUrls", value.into_expr()), Phase) }
+    pub fn site_urls(self, value: impl Arg<Arr<str>>) -> SharePointSourceConfiguration<R0, R1, R2, R3, Set> { SharePointSourceConfiguration(put(self.0, "SiteUrls", value), Phase) }
     /// `TenantId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-tenantid)
-    pub fn tenant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantId", value.into_expr()), Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantId", value), Phase) }
 }
 impl Done for SharePointSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyncSchedule` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-syncschedule.html)
@@ -1894,11 +1894,11 @@ impl SyncSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Daily`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-syncschedule.html#cfn-bedrock-datasource-syncschedule-daily)
-    pub fn daily(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
+    pub fn daily(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Daily", value)) }
     /// `Monthly`: `MonthlySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-syncschedule.html#cfn-bedrock-datasource-syncschedule-monthly)
-    pub fn monthly(self, value: impl Arg<MonthlySchedule>) -> Self { Self(put(self.0, "Monthly", value.into_expr())) }
+    pub fn monthly(self, value: impl Arg<MonthlySchedule>) -> Self { Self(put(self.0, "Monthly", value)) }
     /// `Weekly`: `WeeklySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-syncschedule.html#cfn-bedrock-datasource-syncschedule-weekly)
-    pub fn weekly(self, value: impl Arg<WeeklySchedule>) -> Self { Self(put(self.0, "Weekly", value.into_expr())) }
+    pub fn weekly(self, value: impl Arg<WeeklySchedule>) -> Self { Self(put(self.0, "Weekly", value)) }
 }
 impl Done for SyncSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transformation` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformation.html)
@@ -1909,9 +1909,9 @@ impl Transformation {
 }
 impl<R0, R1> Transformation<R0, R1> {
     /// `StepToApply`: `StepToApply`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformation.html#cfn-bedrock-datasource-transformation-steptoapply)
-    pub fn step_to_apply(self, value: impl Arg<StepToApply>) -> Transformation<Set, R1> { Transformation(put(self.0, "StepToApply", value.into_expr()), Phase) }
+    pub fn step_to_apply(self, value: impl Arg<StepToApply>) -> Transformation<Set, R1> { Transformation(put(self.0, "StepToApply", value), Phase) }
     /// `TransformationFunction`: `TransformationFunction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformation.html#cfn-bedrock-datasource-transformation-transformationfunction)
-    pub fn transformation_function(self, value: impl Arg<TransformationFunction>) -> Transformation<R0, Set> { Transformation(put(self.0, "TransformationFunction", value.into_expr()), Phase) }
+    pub fn transformation_function(self, value: impl Arg<TransformationFunction>) -> Transformation<R0, Set> { Transformation(put(self.0, "TransformationFunction", value), Phase) }
 }
 impl Done for Transformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformationFunction` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformationfunction.html)
@@ -1922,7 +1922,7 @@ impl TransformationFunction {
 }
 impl<R0> TransformationFunction<R0> {
     /// `TransformationLambdaConfiguration`: `TransformationLambdaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformationfunction.html#cfn-bedrock-datasource-transformationfunction-transformationlambdaconfiguration)
-    pub fn transformation_lambda_configuration(self, value: impl Arg<TransformationLambdaConfiguration>) -> TransformationFunction<Set> { TransformationFunction(put(self.0, "TransformationLambdaConfiguration", value.into_expr()), Phase) }
+    pub fn transformation_lambda_configuration(self, value: impl Arg<TransformationLambdaConfiguration>) -> TransformationFunction<Set> { TransformationFunction(put(self.0, "TransformationLambdaConfiguration", value), Phase) }
 }
 impl Done for TransformationFunction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformationLambdaConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformationlambdaconfiguration.html)
@@ -1933,7 +1933,7 @@ impl TransformationLambdaConfiguration {
 }
 impl<R0> TransformationLambdaConfiguration<R0> {
     /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformationlambdaconfiguration.html#cfn-bedrock-datasource-transformationlambdaconfiguration-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> TransformationLambdaConfiguration<Set> { TransformationLambdaConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> TransformationLambdaConfiguration<Set> { TransformationLambdaConfiguration(put(self.0, "LambdaArn", value), Phase) }
 }
 impl Done for TransformationLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UrlConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-urlconfiguration.html)
@@ -1944,7 +1944,7 @@ impl UrlConfiguration {
 }
 impl<R0> UrlConfiguration<R0> {
     /// `SeedUrls`: list of `SeedUrl`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-urlconfiguration.html#cfn-bedrock-datasource-urlconfiguration-seedurls)
-    pub fn seed_urls(self, value: impl Arg<Arr<SeedUrl>>) -> UrlConfiguration<Set> { UrlConfiguration(put(self.0, "SeedUrls", value.into_expr()), Phase) }
+    pub fn seed_urls(self, value: impl Arg<Arr<SeedUrl>>) -> UrlConfiguration<Set> { UrlConfiguration(put(self.0, "SeedUrls", value), Phase) }
 }
 impl Done for UrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorIngestionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html)
@@ -1953,13 +1953,13 @@ impl VectorIngestionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChunkingConfiguration`: `ChunkingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html#cfn-bedrock-datasource-vectoringestionconfiguration-chunkingconfiguration)
-    pub fn chunking_configuration(self, value: impl Arg<ChunkingConfiguration>) -> Self { Self(put(self.0, "ChunkingConfiguration", value.into_expr())) }
+    pub fn chunking_configuration(self, value: impl Arg<ChunkingConfiguration>) -> Self { Self(put(self.0, "ChunkingConfiguration", value)) }
     /// `ContextEnrichmentConfiguration`: `ContextEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html#cfn-bedrock-datasource-vectoringestionconfiguration-contextenrichmentconfiguration)
-    pub fn context_enrichment_configuration(self, value: impl Arg<ContextEnrichmentConfiguration>) -> Self { Self(put(self.0, "ContextEnrichmentConfiguration", value.into_expr())) }
+    pub fn context_enrichment_configuration(self, value: impl Arg<ContextEnrichmentConfiguration>) -> Self { Self(put(self.0, "ContextEnrichmentConfiguration", value)) }
     /// `CustomTransformationConfiguration`: `CustomTransformationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html#cfn-bedrock-datasource-vectoringestionconfiguration-customtransformationconfiguration)
-    pub fn custom_transformation_configuration(self, value: impl Arg<CustomTransformationConfiguration>) -> Self { Self(put(self.0, "CustomTransformationConfiguration", value.into_expr())) }
+    pub fn custom_transformation_configuration(self, value: impl Arg<CustomTransformationConfiguration>) -> Self { Self(put(self.0, "CustomTransformationConfiguration", value)) }
     /// `ParsingConfiguration`: `ParsingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html#cfn-bedrock-datasource-vectoringestionconfiguration-parsingconfiguration)
-    pub fn parsing_configuration(self, value: impl Arg<ParsingConfiguration>) -> Self { Self(put(self.0, "ParsingConfiguration", value.into_expr())) }
+    pub fn parsing_configuration(self, value: impl Arg<ParsingConfiguration>) -> Self { Self(put(self.0, "ParsingConfiguration", value)) }
 }
 impl Done for VectorIngestionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoExtractionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-videoextractionconfiguration.html)
@@ -1970,7 +1970,7 @@ impl VideoExtractionConfiguration {
 }
 impl<R0> VideoExtractionConfiguration<R0> {
     /// `VideoExtractionStatus`: `VideoExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-videoextractionconfiguration.html#cfn-bedrock-datasource-videoextractionconfiguration-videoextractionstatus)
-    pub fn video_extraction_status(self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { VideoExtractionConfiguration(put(self.0, "VideoExtractionStatus", value.into_expr()), Phase) }
+    pub fn video_extraction_status(self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { VideoExtractionConfiguration(put(self.0, "VideoExtractionStatus", value), Phase) }
 }
 impl Done for VideoExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html)
@@ -1979,17 +1979,17 @@ impl WebCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrawlerLimits`: `WebCrawlerLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-crawlerlimits)
-    pub fn crawler_limits(self, value: impl Arg<WebCrawlerLimits>) -> Self { Self(put(self.0, "CrawlerLimits", value.into_expr())) }
+    pub fn crawler_limits(self, value: impl Arg<WebCrawlerLimits>) -> Self { Self(put(self.0, "CrawlerLimits", value)) }
     /// `ExclusionFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-exclusionfilters)
-    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr())) }
+    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value)) }
     /// `InclusionFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-inclusionfilters)
-    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr())) }
+    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value)) }
     /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-scope)
-    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
+    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value)) }
     /// `UserAgent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-useragent)
-    pub fn user_agent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAgent", value.into_expr())) }
+    pub fn user_agent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAgent", value)) }
     /// `UserAgentHeader`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-useragentheader)
-    pub fn user_agent_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAgentHeader", value.into_expr())) }
+    pub fn user_agent_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAgentHeader", value)) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerLimits` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerlimits.html)
@@ -1998,9 +1998,9 @@ impl WebCrawlerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxPages`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerlimits.html#cfn-bedrock-datasource-webcrawlerlimits-maxpages)
-    pub fn max_pages(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPages", value.into_expr())) }
+    pub fn max_pages(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPages", value)) }
     /// `RateLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerlimits.html#cfn-bedrock-datasource-webcrawlerlimits-ratelimit)
-    pub fn rate_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
+    pub fn rate_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RateLimit", value)) }
 }
 impl Done for WebCrawlerLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebDataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webdatasourceconfiguration.html)
@@ -2011,9 +2011,9 @@ impl WebDataSourceConfiguration {
 }
 impl<R0> WebDataSourceConfiguration<R0> {
     /// `CrawlerConfiguration`: `WebCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webdatasourceconfiguration.html#cfn-bedrock-datasource-webdatasourceconfiguration-crawlerconfiguration)
-    pub fn crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
+    pub fn crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value), Phase) }
     /// `SourceConfiguration`: `WebSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webdatasourceconfiguration.html#cfn-bedrock-datasource-webdatasourceconfiguration-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<WebSourceConfiguration>) -> WebDataSourceConfiguration<Set> { WebDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<WebSourceConfiguration>) -> WebDataSourceConfiguration<Set> { WebDataSourceConfiguration(put(self.0, "SourceConfiguration", value), Phase) }
 }
 impl Done for WebDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-websourceconfiguration.html)
@@ -2024,7 +2024,7 @@ impl WebSourceConfiguration {
 }
 impl<R0> WebSourceConfiguration<R0> {
     /// `UrlConfiguration`: `UrlConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-websourceconfiguration.html#cfn-bedrock-datasource-websourceconfiguration-urlconfiguration)
-    pub fn url_configuration(self, value: impl Arg<UrlConfiguration>) -> WebSourceConfiguration<Set> { WebSourceConfiguration(put(self.0, "UrlConfiguration", value.into_expr()), Phase) }
+    pub fn url_configuration(self, value: impl Arg<UrlConfiguration>) -> WebSourceConfiguration<Set> { WebSourceConfiguration(put(self.0, "UrlConfiguration", value), Phase) }
 }
 impl Done for WebSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeeklySchedule` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-weeklyschedule.html)
@@ -2035,7 +2035,7 @@ impl WeeklySchedule {
 }
 impl<R0> WeeklySchedule<R0> {
     /// `DayOfWeek`: `DayOfWeek`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-weeklyschedule.html#cfn-bedrock-datasource-weeklyschedule-dayofweek)
-    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> WeeklySchedule<Set> { WeeklySchedule(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
+    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> WeeklySchedule<Set> { WeeklySchedule(put(self.0, "DayOfWeek", value), Phase) }
 }
 impl Done for WeeklySchedule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AudioExtractionStatus` allows.
@@ -2114,13 +2114,13 @@ impl CfnEnforcedGuardrailConfigurationProps {
 }
 impl<R0, R1> CfnEnforcedGuardrailConfigurationProps<R0, R1> {
     /// `GuardrailIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#cfn-bedrock-enforcedguardrailconfiguration-guardrailidentifier)
-    pub fn guardrail_identifier(self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<Set, R1> { CfnEnforcedGuardrailConfigurationProps(put(self.0, "GuardrailIdentifier", value.into_expr()), Phase) }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<Set, R1> { CfnEnforcedGuardrailConfigurationProps(put(self.0, "GuardrailIdentifier", value), Phase) }
     /// `GuardrailVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#cfn-bedrock-enforcedguardrailconfiguration-guardrailversion)
-    pub fn guardrail_version(self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<R0, Set> { CfnEnforcedGuardrailConfigurationProps(put(self.0, "GuardrailVersion", value.into_expr()), Phase) }
+    pub fn guardrail_version(self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<R0, Set> { CfnEnforcedGuardrailConfigurationProps(put(self.0, "GuardrailVersion", value), Phase) }
     /// `ModelEnforcement`: `ModelEnforcement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#cfn-bedrock-enforcedguardrailconfiguration-modelenforcement)
-    pub fn model_enforcement(self, value: impl Arg<enforced_guardrail_configuration::ModelEnforcement>) -> Self { Self(put(self.0, "ModelEnforcement", value.into_expr()), Phase) }
+    pub fn model_enforcement(self, value: impl Arg<enforced_guardrail_configuration::ModelEnforcement>) -> Self { Self(put(self.0, "ModelEnforcement", value), Phase) }
     /// `SelectiveContentGuarding`: `SelectiveContentGuarding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#cfn-bedrock-enforcedguardrailconfiguration-selectivecontentguarding)
-    pub fn selective_content_guarding(self, value: impl Arg<enforced_guardrail_configuration::SelectiveContentGuarding>) -> Self { Self(put(self.0, "SelectiveContentGuarding", value.into_expr()), Phase) }
+    pub fn selective_content_guarding(self, value: impl Arg<enforced_guardrail_configuration::SelectiveContentGuarding>) -> Self { Self(put(self.0, "SelectiveContentGuarding", value), Phase) }
 }
 impl Done for CfnEnforcedGuardrailConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::EnforcedGuardrailConfiguration`.
@@ -2134,9 +2134,9 @@ impl ModelEnforcement {
 }
 impl<R0, R1> ModelEnforcement<R0, R1> {
     /// `ExcludedModels`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-modelenforcement.html#cfn-bedrock-enforcedguardrailconfiguration-modelenforcement-excludedmodels)
-    pub fn excluded_models(self, value: impl Arg<Arr<str>>) -> ModelEnforcement<Set, R1> { ModelEnforcement(put(self.0, "ExcludedModels", value.into_expr()), Phase) }
+    pub fn excluded_models(self, value: impl Arg<Arr<str>>) -> ModelEnforcement<Set, R1> { ModelEnforcement(put(self.0, "ExcludedModels", value), Phase) }
     /// `IncludedModels`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-modelenforcement.html#cfn-bedrock-enforcedguardrailconfiguration-modelenforcement-includedmodels)
-    pub fn included_models(self, value: impl Arg<Arr<str>>) -> ModelEnforcement<R0, Set> { ModelEnforcement(put(self.0, "IncludedModels", value.into_expr()), Phase) }
+    pub fn included_models(self, value: impl Arg<Arr<str>>) -> ModelEnforcement<R0, Set> { ModelEnforcement(put(self.0, "IncludedModels", value), Phase) }
 }
 impl Done for ModelEnforcement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelectiveContentGuarding` of `AWS::Bedrock::EnforcedGuardrailConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-selectivecontentguarding.html)
@@ -2145,9 +2145,9 @@ impl SelectiveContentGuarding {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Messages`: `Messages`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-selectivecontentguarding.html#cfn-bedrock-enforcedguardrailconfiguration-selectivecontentguarding-messages)
-    pub fn messages(self, value: impl Arg<Messages>) -> Self { Self(put(self.0, "Messages", value.into_expr())) }
+    pub fn messages(self, value: impl Arg<Messages>) -> Self { Self(put(self.0, "Messages", value)) }
     /// `System`: `System`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-selectivecontentguarding.html#cfn-bedrock-enforcedguardrailconfiguration-selectivecontentguarding-system)
-    pub fn system(self, value: impl Arg<System>) -> Self { Self(put(self.0, "System", value.into_expr())) }
+    pub fn system(self, value: impl Arg<System>) -> Self { Self(put(self.0, "System", value)) }
 }
 impl Done for SelectiveContentGuarding { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Messages` allows.
@@ -2188,25 +2188,25 @@ impl CfnFlowProps {
 }
 impl<R0, R1> CfnFlowProps<R0, R1> {
     /// `CustomerEncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-customerencryptionkeyarn)
-    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value), Phase) }
     /// `Definition`: `FlowDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-definition)
-    pub fn definition(self, value: impl Arg<flow::FlowDefinition>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<flow::FlowDefinition>) -> Self { Self(put(self.0, "Definition", value), Phase) }
     /// `DefinitionS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-definitions3location)
-    pub fn definition_s3_location(self, value: impl Arg<flow::S3Location>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
+    pub fn definition_s3_location(self, value: impl Arg<flow::S3Location>) -> Self { Self(put(self.0, "DefinitionS3Location", value), Phase) }
     /// `DefinitionString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-definitionstring)
-    pub fn definition_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionString", value.into_expr()), Phase) }
+    pub fn definition_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionString", value), Phase) }
     /// `DefinitionSubstitutions`: map of text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-definitionsubstitutions)
-    pub fn definition_substitutions(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr()), Phase) }
+    pub fn definition_substitutions(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowProps<Set, R1> { CfnFlowProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowProps<Set, R1> { CfnFlowProps(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFlowProps<R0, Set> { CfnFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowProps<R0, Set> { CfnFlowProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TestAliasTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-testaliastags)
-    pub fn test_alias_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TestAliasTags", value.into_expr()), Phase) }
+    pub fn test_alias_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TestAliasTags", value), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Flow`.
@@ -2220,7 +2220,7 @@ impl AgentFlowNodeConfiguration {
 }
 impl<R0> AgentFlowNodeConfiguration<R0> {
     /// `AgentAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-agentflownodeconfiguration.html#cfn-bedrock-flow-agentflownodeconfiguration-agentaliasarn)
-    pub fn agent_alias_arn(self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { AgentFlowNodeConfiguration(put(self.0, "AgentAliasArn", value.into_expr()), Phase) }
+    pub fn agent_alias_arn(self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { AgentFlowNodeConfiguration(put(self.0, "AgentAliasArn", value), Phase) }
 }
 impl Done for AgentFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-conditionflownodeconfiguration.html)
@@ -2231,7 +2231,7 @@ impl ConditionFlowNodeConfiguration {
 }
 impl<R0> ConditionFlowNodeConfiguration<R0> {
     /// `Conditions`: list of `FlowCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-conditionflownodeconfiguration.html#cfn-bedrock-flow-conditionflownodeconfiguration-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { ConditionFlowNodeConfiguration(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { ConditionFlowNodeConfiguration(put(self.0, "Conditions", value), Phase) }
 }
 impl Done for ConditionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldForReranking` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-fieldforreranking.html)
@@ -2242,7 +2242,7 @@ impl FieldForReranking {
 }
 impl<R0> FieldForReranking<R0> {
     /// `FieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-fieldforreranking.html#cfn-bedrock-flow-fieldforreranking-fieldname)
-    pub fn field_name(self, value: impl Arg<str>) -> FieldForReranking<Set> { FieldForReranking(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> FieldForReranking<Set> { FieldForReranking(put(self.0, "FieldName", value), Phase) }
 }
 impl Done for FieldForReranking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowCondition` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowcondition.html)
@@ -2253,9 +2253,9 @@ impl FlowCondition {
 }
 impl<R0> FlowCondition<R0> {
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowcondition.html#cfn-bedrock-flow-flowcondition-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowcondition.html#cfn-bedrock-flow-flowcondition-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowCondition<Set> { FlowCondition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowCondition<Set> { FlowCondition(put(self.0, "Name", value), Phase) }
 }
 impl Done for FlowCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConditionalConnectionConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconditionalconnectionconfiguration.html)
@@ -2266,7 +2266,7 @@ impl FlowConditionalConnectionConfiguration {
 }
 impl<R0> FlowConditionalConnectionConfiguration<R0> {
     /// `Condition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconditionalconnectionconfiguration.html#cfn-bedrock-flow-flowconditionalconnectionconfiguration-condition)
-    pub fn condition(self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { FlowConditionalConnectionConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { FlowConditionalConnectionConfiguration(put(self.0, "Condition", value), Phase) }
 }
 impl Done for FlowConditionalConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConnection` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html)
@@ -2277,15 +2277,15 @@ impl FlowConnection {
 }
 impl<R0, R1, R2, R3> FlowConnection<R0, R1, R2, R3> {
     /// `Configuration`: `FlowConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-configuration)
-    pub fn configuration(self, value: impl Arg<FlowConnectionConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<FlowConnectionConfiguration>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { FlowConnection(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { FlowConnection(put(self.0, "Name", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-source)
-    pub fn source(self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { FlowConnection(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { FlowConnection(put(self.0, "Source", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-target)
-    pub fn target(self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { FlowConnection(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { FlowConnection(put(self.0, "Target", value), Phase) }
     /// `Type`: `FlowConnectionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-type)
-    pub fn type_(self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { FlowConnection(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { FlowConnection(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowConnection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConnectionConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnectionconfiguration.html)
@@ -2294,9 +2294,9 @@ impl FlowConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditional`: `FlowConditionalConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnectionconfiguration.html#cfn-bedrock-flow-flowconnectionconfiguration-conditional)
-    pub fn conditional(self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
+    pub fn conditional(self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { Self(put(self.0, "Conditional", value)) }
     /// `Data`: `FlowDataConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnectionconfiguration.html#cfn-bedrock-flow-flowconnectionconfiguration-data)
-    pub fn data(self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { Self(put(self.0, "Data", value)) }
 }
 impl Done for FlowConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDataConnectionConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdataconnectionconfiguration.html)
@@ -2307,9 +2307,9 @@ impl FlowDataConnectionConfiguration {
 }
 impl<R0, R1> FlowDataConnectionConfiguration<R0, R1> {
     /// `SourceOutput`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdataconnectionconfiguration.html#cfn-bedrock-flow-flowdataconnectionconfiguration-sourceoutput)
-    pub fn source_output(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { FlowDataConnectionConfiguration(put(self.0, "SourceOutput", value.into_expr()), Phase) }
+    pub fn source_output(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { FlowDataConnectionConfiguration(put(self.0, "SourceOutput", value), Phase) }
     /// `TargetInput`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdataconnectionconfiguration.html#cfn-bedrock-flow-flowdataconnectionconfiguration-targetinput)
-    pub fn target_input(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { FlowDataConnectionConfiguration(put(self.0, "TargetInput", value.into_expr()), Phase) }
+    pub fn target_input(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { FlowDataConnectionConfiguration(put(self.0, "TargetInput", value), Phase) }
 }
 impl Done for FlowDataConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDefinition` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdefinition.html)
@@ -2318,9 +2318,9 @@ impl FlowDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connections`: list of `FlowConnection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdefinition.html#cfn-bedrock-flow-flowdefinition-connections)
-    pub fn connections(self, value: impl Arg<Arr<FlowConnection>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
+    pub fn connections(self, value: impl Arg<Arr<FlowConnection>>) -> Self { Self(put(self.0, "Connections", value)) }
     /// `Nodes`: list of `FlowNode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdefinition.html#cfn-bedrock-flow-flowdefinition-nodes)
-    pub fn nodes(self, value: impl Arg<Arr<FlowNode>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
+    pub fn nodes(self, value: impl Arg<Arr<FlowNode>>) -> Self { Self(put(self.0, "Nodes", value)) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNode` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html)
@@ -2331,15 +2331,15 @@ impl FlowNode {
 }
 impl<R0, R1> FlowNode<R0, R1> {
     /// `Configuration`: `FlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-configuration)
-    pub fn configuration(self, value: impl Arg<FlowNodeConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<FlowNodeConfiguration>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `Inputs`: list of `FlowNodeInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-inputs)
-    pub fn inputs(self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { Self(put(self.0, "Inputs", value.into_expr()), Phase) }
+    pub fn inputs(self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { Self(put(self.0, "Inputs", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowNode<Set, R1> { FlowNode(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNode<Set, R1> { FlowNode(put(self.0, "Name", value), Phase) }
     /// `Outputs`: list of `FlowNodeOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-outputs)
-    pub fn outputs(self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
+    pub fn outputs(self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { Self(put(self.0, "Outputs", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-type)
-    pub fn type_(self, value: impl Arg<Type>) -> FlowNode<R0, Set> { FlowNode(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FlowNode<R0, Set> { FlowNode(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowNode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html)
@@ -2348,37 +2348,37 @@ impl FlowNodeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Agent`: `AgentFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-agent)
-    pub fn agent(self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
+    pub fn agent(self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { Self(put(self.0, "Agent", value)) }
     /// `Collector`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-collector)
-    pub fn collector(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Collector", value.into_expr())) }
+    pub fn collector(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Collector", value)) }
     /// `Condition`: `ConditionFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-condition)
-    pub fn condition(self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
+    pub fn condition(self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { Self(put(self.0, "Condition", value)) }
     /// `InlineCode`: `InlineCodeFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-inlinecode)
-    pub fn inline_code(self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
+    pub fn inline_code(self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { Self(put(self.0, "InlineCode", value)) }
     /// `Input`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-input)
-    pub fn input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
+    pub fn input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Input", value)) }
     /// `Iterator`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-iterator)
-    pub fn iterator(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Iterator", value.into_expr())) }
+    pub fn iterator(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Iterator", value)) }
     /// `KnowledgeBase`: `KnowledgeBaseFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-knowledgebase)
-    pub fn knowledge_base(self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { Self(put(self.0, "KnowledgeBase", value.into_expr())) }
+    pub fn knowledge_base(self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { Self(put(self.0, "KnowledgeBase", value)) }
     /// `LambdaFunction`: `LambdaFunctionFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-lambdafunction)
-    pub fn lambda_function(self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
+    pub fn lambda_function(self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { Self(put(self.0, "LambdaFunction", value)) }
     /// `Lex`: `LexFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-lex)
-    pub fn lex(self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { Self(put(self.0, "Lex", value.into_expr())) }
+    pub fn lex(self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { Self(put(self.0, "Lex", value)) }
     /// `Loop`: `LoopFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-loop)
-    pub fn loop_(self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { Self(put(self.0, "Loop", value.into_expr())) }
+    pub fn loop_(self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { Self(put(self.0, "Loop", value)) }
     /// `LoopController`: `LoopControllerFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-loopcontroller)
-    pub fn loop_controller(self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { Self(put(self.0, "LoopController", value.into_expr())) }
+    pub fn loop_controller(self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { Self(put(self.0, "LoopController", value)) }
     /// `LoopInput`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-loopinput)
-    pub fn loop_input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LoopInput", value.into_expr())) }
+    pub fn loop_input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LoopInput", value)) }
     /// `Output`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-output)
-    pub fn output(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
+    pub fn output(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Output", value)) }
     /// `Prompt`: `PromptFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-prompt)
-    pub fn prompt(self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
+    pub fn prompt(self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { Self(put(self.0, "Prompt", value)) }
     /// `Retrieval`: `RetrievalFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-retrieval)
-    pub fn retrieval(self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { Self(put(self.0, "Retrieval", value.into_expr())) }
+    pub fn retrieval(self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { Self(put(self.0, "Retrieval", value)) }
     /// `Storage`: `StorageFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-storage)
-    pub fn storage(self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
+    pub fn storage(self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { Self(put(self.0, "Storage", value)) }
 }
 impl Done for FlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeInput` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html)
@@ -2389,13 +2389,13 @@ impl FlowNodeInput {
 }
 impl<R0, R1, R2> FlowNodeInput<R0, R1, R2> {
     /// `Category`: `Category`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html#cfn-bedrock-flow-flownodeinput-category)
-    pub fn category(self, value: impl Arg<Category>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<Category>) -> Self { Self(put(self.0, "Category", value), Phase) }
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html#cfn-bedrock-flow-flownodeinput-expression)
-    pub fn expression(self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { FlowNodeInput(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { FlowNodeInput(put(self.0, "Expression", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html#cfn-bedrock-flow-flownodeinput-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { FlowNodeInput(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { FlowNodeInput(put(self.0, "Name", value), Phase) }
     /// `Type`: `FlowNodeInputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html#cfn-bedrock-flow-flownodeinput-type)
-    pub fn type_(self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { FlowNodeInput(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { FlowNodeInput(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowNodeInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeOutput` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeoutput.html)
@@ -2406,9 +2406,9 @@ impl FlowNodeOutput {
 }
 impl<R0, R1> FlowNodeOutput<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeoutput.html#cfn-bedrock-flow-flownodeoutput-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { FlowNodeOutput(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { FlowNodeOutput(put(self.0, "Name", value), Phase) }
     /// `Type`: `FlowNodeOutputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeoutput.html#cfn-bedrock-flow-flownodeoutput-type)
-    pub fn type_(self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { FlowNodeOutput(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { FlowNodeOutput(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowNodeOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowValidation` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowvalidation.html)
@@ -2419,7 +2419,7 @@ impl FlowValidation {
 }
 impl<R0> FlowValidation<R0> {
     /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowvalidation.html#cfn-bedrock-flow-flowvalidation-message)
-    pub fn message(self, value: impl Arg<str>) -> FlowValidation<Set> { FlowValidation(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> FlowValidation<Set> { FlowValidation(put(self.0, "Message", value), Phase) }
 }
 impl Done for FlowValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-guardrailconfiguration.html)
@@ -2428,9 +2428,9 @@ impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GuardrailIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-guardrailconfiguration.html#cfn-bedrock-flow-guardrailconfiguration-guardrailidentifier)
-    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value)) }
     /// `GuardrailVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-guardrailconfiguration.html#cfn-bedrock-flow-guardrailconfiguration-guardrailversion)
-    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
+    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value)) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineCodeFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-inlinecodeflownodeconfiguration.html)
@@ -2441,9 +2441,9 @@ impl InlineCodeFlowNodeConfiguration {
 }
 impl<R0, R1> InlineCodeFlowNodeConfiguration<R0, R1> {
     /// `Code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-inlinecodeflownodeconfiguration.html#cfn-bedrock-flow-inlinecodeflownodeconfiguration-code)
-    pub fn code(self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { InlineCodeFlowNodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { InlineCodeFlowNodeConfiguration(put(self.0, "Code", value), Phase) }
     /// `Language`: `Language`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-inlinecodeflownodeconfiguration.html#cfn-bedrock-flow-inlinecodeflownodeconfiguration-language)
-    pub fn language(self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { InlineCodeFlowNodeConfiguration(put(self.0, "Language", value.into_expr()), Phase) }
+    pub fn language(self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { InlineCodeFlowNodeConfiguration(put(self.0, "Language", value), Phase) }
 }
 impl Done for InlineCodeFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html)
@@ -2454,21 +2454,21 @@ impl KnowledgeBaseFlowNodeConfiguration {
 }
 impl<R0> KnowledgeBaseFlowNodeConfiguration<R0> {
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-guardrailconfiguration)
-    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
+    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value), Phase) }
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-inferenceconfiguration)
-    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value), Phase) }
     /// `KnowledgeBaseId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-knowledgebaseid)
-    pub fn knowledge_base_id(self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { KnowledgeBaseFlowNodeConfiguration(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { KnowledgeBaseFlowNodeConfiguration(put(self.0, "KnowledgeBaseId", value), Phase) }
     /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value), Phase) }
     /// `NumberOfResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-numberofresults)
-    pub fn number_of_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfResults", value.into_expr()), Phase) }
+    pub fn number_of_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfResults", value), Phase) }
     /// `OrchestrationConfiguration`: `KnowledgeBaseOrchestrationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-orchestrationconfiguration)
-    pub fn orchestration_configuration(self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { Self(put(self.0, "OrchestrationConfiguration", value.into_expr()), Phase) }
+    pub fn orchestration_configuration(self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { Self(put(self.0, "OrchestrationConfiguration", value), Phase) }
     /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-prompttemplate)
-    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr()), Phase) }
+    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value), Phase) }
     /// `RerankingConfiguration`: `VectorSearchRerankingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-rerankingconfiguration)
-    pub fn reranking_configuration(self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { Self(put(self.0, "RerankingConfiguration", value.into_expr()), Phase) }
+    pub fn reranking_configuration(self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { Self(put(self.0, "RerankingConfiguration", value), Phase) }
 }
 impl Done for KnowledgeBaseFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseOrchestrationConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html)
@@ -2477,13 +2477,13 @@ impl KnowledgeBaseOrchestrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flow-knowledgebaseorchestrationconfiguration-additionalmodelrequestfields)
-    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value)) }
     /// `InferenceConfig`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flow-knowledgebaseorchestrationconfiguration-inferenceconfig)
-    pub fn inference_config(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr())) }
+    pub fn inference_config(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value)) }
     /// `PerformanceConfig`: `PerformanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flow-knowledgebaseorchestrationconfiguration-performanceconfig)
-    pub fn performance_config(self, value: impl Arg<PerformanceConfiguration>) -> Self { Self(put(self.0, "PerformanceConfig", value.into_expr())) }
+    pub fn performance_config(self, value: impl Arg<PerformanceConfiguration>) -> Self { Self(put(self.0, "PerformanceConfig", value)) }
     /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flow-knowledgebaseorchestrationconfiguration-prompttemplate)
-    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr())) }
+    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value)) }
 }
 impl Done for KnowledgeBaseOrchestrationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBasePromptTemplate` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseprompttemplate.html)
@@ -2494,7 +2494,7 @@ impl KnowledgeBasePromptTemplate {
 }
 impl<R0> KnowledgeBasePromptTemplate<R0> {
     /// `TextPromptTemplate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseprompttemplate.html#cfn-bedrock-flow-knowledgebaseprompttemplate-textprompttemplate)
-    pub fn text_prompt_template(self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { KnowledgeBasePromptTemplate(put(self.0, "TextPromptTemplate", value.into_expr()), Phase) }
+    pub fn text_prompt_template(self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { KnowledgeBasePromptTemplate(put(self.0, "TextPromptTemplate", value), Phase) }
 }
 impl Done for KnowledgeBasePromptTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunctionFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lambdafunctionflownodeconfiguration.html)
@@ -2505,7 +2505,7 @@ impl LambdaFunctionFlowNodeConfiguration {
 }
 impl<R0> LambdaFunctionFlowNodeConfiguration<R0> {
     /// `LambdaArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lambdafunctionflownodeconfiguration.html#cfn-bedrock-flow-lambdafunctionflownodeconfiguration-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { LambdaFunctionFlowNodeConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { LambdaFunctionFlowNodeConfiguration(put(self.0, "LambdaArn", value), Phase) }
 }
 impl Done for LambdaFunctionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LexFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lexflownodeconfiguration.html)
@@ -2516,9 +2516,9 @@ impl LexFlowNodeConfiguration {
 }
 impl<R0, R1> LexFlowNodeConfiguration<R0, R1> {
     /// `BotAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lexflownodeconfiguration.html#cfn-bedrock-flow-lexflownodeconfiguration-botaliasarn)
-    pub fn bot_alias_arn(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { LexFlowNodeConfiguration(put(self.0, "BotAliasArn", value.into_expr()), Phase) }
+    pub fn bot_alias_arn(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { LexFlowNodeConfiguration(put(self.0, "BotAliasArn", value), Phase) }
     /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lexflownodeconfiguration.html#cfn-bedrock-flow-lexflownodeconfiguration-localeid)
-    pub fn locale_id(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { LexFlowNodeConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { LexFlowNodeConfiguration(put(self.0, "LocaleId", value), Phase) }
 }
 impl Done for LexFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoopControllerFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopcontrollerflownodeconfiguration.html)
@@ -2529,9 +2529,9 @@ impl LoopControllerFlowNodeConfiguration {
 }
 impl<R0> LoopControllerFlowNodeConfiguration<R0> {
     /// `ContinueCondition`: `FlowCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopcontrollerflownodeconfiguration.html#cfn-bedrock-flow-loopcontrollerflownodeconfiguration-continuecondition)
-    pub fn continue_condition(self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { LoopControllerFlowNodeConfiguration(put(self.0, "ContinueCondition", value.into_expr()), Phase) }
+    pub fn continue_condition(self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { LoopControllerFlowNodeConfiguration(put(self.0, "ContinueCondition", value), Phase) }
     /// `MaxIterations`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopcontrollerflownodeconfiguration.html#cfn-bedrock-flow-loopcontrollerflownodeconfiguration-maxiterations)
-    pub fn max_iterations(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
+    pub fn max_iterations(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIterations", value), Phase) }
 }
 impl Done for LoopControllerFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoopFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopflownodeconfiguration.html)
@@ -2542,7 +2542,7 @@ impl LoopFlowNodeConfiguration {
 }
 impl<R0> LoopFlowNodeConfiguration<R0> {
     /// `Definition`: `FlowDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopflownodeconfiguration.html#cfn-bedrock-flow-loopflownodeconfiguration-definition)
-    pub fn definition(self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { LoopFlowNodeConfiguration(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { LoopFlowNodeConfiguration(put(self.0, "Definition", value), Phase) }
 }
 impl Done for LoopFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfigurationForReranking` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-metadataconfigurationforreranking.html)
@@ -2553,9 +2553,9 @@ impl MetadataConfigurationForReranking {
 }
 impl<R0> MetadataConfigurationForReranking<R0> {
     /// `SelectionMode`: `SelectionMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-metadataconfigurationforreranking.html#cfn-bedrock-flow-metadataconfigurationforreranking-selectionmode)
-    pub fn selection_mode(self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { MetadataConfigurationForReranking(put(self.0, "SelectionMode", value.into_expr()), Phase) }
+    pub fn selection_mode(self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { MetadataConfigurationForReranking(put(self.0, "SelectionMode", value), Phase) }
     /// `SelectiveModeConfiguration`: `RerankingMetadataSelectiveModeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-metadataconfigurationforreranking.html#cfn-bedrock-flow-metadataconfigurationforreranking-selectivemodeconfiguration)
-    pub fn selective_mode_configuration(self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { Self(put(self.0, "SelectiveModeConfiguration", value.into_expr()), Phase) }
+    pub fn selective_mode_configuration(self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { Self(put(self.0, "SelectiveModeConfiguration", value), Phase) }
 }
 impl Done for MetadataConfigurationForReranking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PerformanceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-performanceconfiguration.html)
@@ -2564,7 +2564,7 @@ impl PerformanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Latency`: `Latency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-performanceconfiguration.html#cfn-bedrock-flow-performanceconfiguration-latency)
-    pub fn latency(self, value: impl Arg<Latency>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
+    pub fn latency(self, value: impl Arg<Latency>) -> Self { Self(put(self.0, "Latency", value)) }
 }
 impl Done for PerformanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeconfiguration.html)
@@ -2575,9 +2575,9 @@ impl PromptFlowNodeConfiguration {
 }
 impl<R0> PromptFlowNodeConfiguration<R0> {
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeconfiguration.html#cfn-bedrock-flow-promptflownodeconfiguration-guardrailconfiguration)
-    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
+    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value), Phase) }
     /// `SourceConfiguration`: `PromptFlowNodeSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeconfiguration.html#cfn-bedrock-flow-promptflownodeconfiguration-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { PromptFlowNodeConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { PromptFlowNodeConfiguration(put(self.0, "SourceConfiguration", value), Phase) }
 }
 impl Done for PromptFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeInlineConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html)
@@ -2588,13 +2588,13 @@ impl PromptFlowNodeInlineConfiguration {
 }
 impl<R0, R1, R2> PromptFlowNodeInlineConfiguration<R0, R1, R2> {
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html#cfn-bedrock-flow-promptflownodeinlineconfiguration-inferenceconfiguration)
-    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html#cfn-bedrock-flow-promptflownodeinlineconfiguration-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "ModelId", value), Phase) }
     /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html#cfn-bedrock-flow-promptflownodeinlineconfiguration-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
+    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateConfiguration", value), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html#cfn-bedrock-flow-promptflownodeinlineconfiguration-templatetype)
-    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateType", value.into_expr()), Phase) }
+    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateType", value), Phase) }
 }
 impl Done for PromptFlowNodeInlineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeResourceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownoderesourceconfiguration.html)
@@ -2605,7 +2605,7 @@ impl PromptFlowNodeResourceConfiguration {
 }
 impl<R0> PromptFlowNodeResourceConfiguration<R0> {
     /// `PromptArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownoderesourceconfiguration.html#cfn-bedrock-flow-promptflownoderesourceconfiguration-promptarn)
-    pub fn prompt_arn(self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { PromptFlowNodeResourceConfiguration(put(self.0, "PromptArn", value.into_expr()), Phase) }
+    pub fn prompt_arn(self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { PromptFlowNodeResourceConfiguration(put(self.0, "PromptArn", value), Phase) }
 }
 impl Done for PromptFlowNodeResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeSourceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodesourceconfiguration.html)
@@ -2614,9 +2614,9 @@ impl PromptFlowNodeSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inline`: `PromptFlowNodeInlineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodesourceconfiguration.html#cfn-bedrock-flow-promptflownodesourceconfiguration-inline)
-    pub fn inline(self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `Resource`: `PromptFlowNodeResourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodesourceconfiguration.html#cfn-bedrock-flow-promptflownodesourceconfiguration-resource)
-    pub fn resource(self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { Self(put(self.0, "Resource", value.into_expr())) }
+    pub fn resource(self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { Self(put(self.0, "Resource", value)) }
 }
 impl Done for PromptFlowNodeSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInferenceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptinferenceconfiguration.html)
@@ -2627,7 +2627,7 @@ impl PromptInferenceConfiguration {
 }
 impl<R0> PromptInferenceConfiguration<R0> {
     /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptinferenceconfiguration.html#cfn-bedrock-flow-promptinferenceconfiguration-text)
-    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInputVariable` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptinputvariable.html)
@@ -2636,7 +2636,7 @@ impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptinputvariable.html#cfn-bedrock-flow-promptinputvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptModelInferenceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html)
@@ -2645,13 +2645,13 @@ impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html#cfn-bedrock-flow-promptmodelinferenceconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value)) }
     /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html#cfn-bedrock-flow-promptmodelinferenceconfiguration-stopsequences)
-    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value)) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html#cfn-bedrock-flow-promptmodelinferenceconfiguration-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value)) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html#cfn-bedrock-flow-promptmodelinferenceconfiguration-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value)) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptTemplateConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-prompttemplateconfiguration.html)
@@ -2662,7 +2662,7 @@ impl PromptTemplateConfiguration {
 }
 impl<R0> PromptTemplateConfiguration<R0> {
     /// `Text`: `TextPromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-prompttemplateconfiguration.html#cfn-bedrock-flow-prompttemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { PromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { PromptTemplateConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RerankingMetadataSelectiveModeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-rerankingmetadataselectivemodeconfiguration.html)
@@ -2671,9 +2671,9 @@ impl RerankingMetadataSelectiveModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldsToExclude`: list of `FieldForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-rerankingmetadataselectivemodeconfiguration.html#cfn-bedrock-flow-rerankingmetadataselectivemodeconfiguration-fieldstoexclude)
-    pub fn fields_to_exclude(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToExclude", value.into_expr())) }
+    pub fn fields_to_exclude(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToExclude", value)) }
     /// `FieldsToInclude`: list of `FieldForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-rerankingmetadataselectivemodeconfiguration.html#cfn-bedrock-flow-rerankingmetadataselectivemodeconfiguration-fieldstoinclude)
-    pub fn fields_to_include(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToInclude", value.into_expr())) }
+    pub fn fields_to_include(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToInclude", value)) }
 }
 impl Done for RerankingMetadataSelectiveModeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodeconfiguration.html)
@@ -2684,7 +2684,7 @@ impl RetrievalFlowNodeConfiguration {
 }
 impl<R0> RetrievalFlowNodeConfiguration<R0> {
     /// `ServiceConfiguration`: `RetrievalFlowNodeServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodeconfiguration.html#cfn-bedrock-flow-retrievalflownodeconfiguration-serviceconfiguration)
-    pub fn service_configuration(self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { RetrievalFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
+    pub fn service_configuration(self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { RetrievalFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value), Phase) }
 }
 impl Done for RetrievalFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeS3Configuration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodes3configuration.html)
@@ -2695,7 +2695,7 @@ impl RetrievalFlowNodeS3Configuration {
 }
 impl<R0> RetrievalFlowNodeS3Configuration<R0> {
     /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodes3configuration.html#cfn-bedrock-flow-retrievalflownodes3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { RetrievalFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { RetrievalFlowNodeS3Configuration(put(self.0, "BucketName", value), Phase) }
 }
 impl Done for RetrievalFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeServiceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodeserviceconfiguration.html)
@@ -2704,7 +2704,7 @@ impl RetrievalFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `RetrievalFlowNodeS3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodeserviceconfiguration.html#cfn-bedrock-flow-retrievalflownodeserviceconfiguration-s3)
-    pub fn s3(self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for RetrievalFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-s3location.html)
@@ -2715,11 +2715,11 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-s3location.html#cfn-bedrock-flow-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-s3location.html#cfn-bedrock-flow-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-s3location.html#cfn-bedrock-flow-s3location-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodeconfiguration.html)
@@ -2730,7 +2730,7 @@ impl StorageFlowNodeConfiguration {
 }
 impl<R0> StorageFlowNodeConfiguration<R0> {
     /// `ServiceConfiguration`: `StorageFlowNodeServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodeconfiguration.html#cfn-bedrock-flow-storageflownodeconfiguration-serviceconfiguration)
-    pub fn service_configuration(self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { StorageFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
+    pub fn service_configuration(self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { StorageFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value), Phase) }
 }
 impl Done for StorageFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeS3Configuration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodes3configuration.html)
@@ -2741,7 +2741,7 @@ impl StorageFlowNodeS3Configuration {
 }
 impl<R0> StorageFlowNodeS3Configuration<R0> {
     /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodes3configuration.html#cfn-bedrock-flow-storageflownodes3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { StorageFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { StorageFlowNodeS3Configuration(put(self.0, "BucketName", value), Phase) }
 }
 impl Done for StorageFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeServiceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodeserviceconfiguration.html)
@@ -2750,7 +2750,7 @@ impl StorageFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `StorageFlowNodeS3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodeserviceconfiguration.html#cfn-bedrock-flow-storageflownodeserviceconfiguration-s3)
-    pub fn s3(self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for StorageFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextPromptTemplateConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-textprompttemplateconfiguration.html)
@@ -2761,9 +2761,9 @@ impl TextPromptTemplateConfiguration {
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-textprompttemplateconfiguration.html#cfn-bedrock-flow-textprompttemplateconfiguration-inputvariables)
-    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value), Phase) }
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-textprompttemplateconfiguration.html#cfn-bedrock-flow-textprompttemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchBedrockRerankingConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingconfiguration.html)
@@ -2774,11 +2774,11 @@ impl VectorSearchBedrockRerankingConfiguration {
 }
 impl<R0> VectorSearchBedrockRerankingConfiguration<R0> {
     /// `MetadataConfiguration`: `MetadataConfigurationForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingconfiguration-metadataconfiguration)
-    pub fn metadata_configuration(self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
+    pub fn metadata_configuration(self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { Self(put(self.0, "MetadataConfiguration", value), Phase) }
     /// `ModelConfiguration`: `VectorSearchBedrockRerankingModelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingconfiguration-modelconfiguration)
-    pub fn model_configuration(self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { VectorSearchBedrockRerankingConfiguration(put(self.0, "ModelConfiguration", value.into_expr()), Phase) }
+    pub fn model_configuration(self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { VectorSearchBedrockRerankingConfiguration(put(self.0, "ModelConfiguration", value), Phase) }
     /// `NumberOfRerankedResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingconfiguration-numberofrerankedresults)
-    pub fn number_of_reranked_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfRerankedResults", value.into_expr()), Phase) }
+    pub fn number_of_reranked_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfRerankedResults", value), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchBedrockRerankingModelConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration.html)
@@ -2789,9 +2789,9 @@ impl VectorSearchBedrockRerankingModelConfiguration {
 }
 impl<R0> VectorSearchBedrockRerankingModelConfiguration<R0> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration-additionalmodelrequestfields)
-    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value), Phase) }
     /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { VectorSearchBedrockRerankingModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { VectorSearchBedrockRerankingModelConfiguration(put(self.0, "ModelArn", value), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchRerankingConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchrerankingconfiguration.html)
@@ -2802,9 +2802,9 @@ impl VectorSearchRerankingConfiguration {
 }
 impl<R0> VectorSearchRerankingConfiguration<R0> {
     /// `BedrockRerankingConfiguration`: `VectorSearchBedrockRerankingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchrerankingconfiguration-bedrockrerankingconfiguration)
-    pub fn bedrock_reranking_configuration(self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { Self(put(self.0, "BedrockRerankingConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_reranking_configuration(self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { Self(put(self.0, "BedrockRerankingConfiguration", value), Phase) }
     /// `Type`: `VectorSearchRerankingConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchrerankingconfiguration-type)
-    pub fn type_(self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { VectorSearchRerankingConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { VectorSearchRerankingConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for VectorSearchRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Category` allows.
@@ -2857,17 +2857,17 @@ impl CfnFlowAliasProps {
 }
 impl<R0, R1, R2> CfnFlowAliasProps<R0, R1, R2> {
     /// `ConcurrencyConfiguration`: `FlowAliasConcurrencyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-concurrencyconfiguration)
-    pub fn concurrency_configuration(self, value: impl Arg<flow_alias::FlowAliasConcurrencyConfiguration>) -> Self { Self(put(self.0, "ConcurrencyConfiguration", value.into_expr()), Phase) }
+    pub fn concurrency_configuration(self, value: impl Arg<flow_alias::FlowAliasConcurrencyConfiguration>) -> Self { Self(put(self.0, "ConcurrencyConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowAliasProps<Set, R1, R2> { CfnFlowAliasProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowAliasProps<Set, R1, R2> { CfnFlowAliasProps(put(self.0, "FlowArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFlowAliasProps<R0, Set, R2> { CfnFlowAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowAliasProps<R0, Set, R2> { CfnFlowAliasProps(put(self.0, "Name", value), Phase) }
     /// `RoutingConfiguration`: list of `FlowAliasRoutingConfigurationListItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-routingconfiguration)
-    pub fn routing_configuration(self, value: impl Arg<Arr<flow_alias::FlowAliasRoutingConfigurationListItem>>) -> CfnFlowAliasProps<R0, R1, Set> { CfnFlowAliasProps(put(self.0, "RoutingConfiguration", value.into_expr()), Phase) }
+    pub fn routing_configuration(self, value: impl Arg<Arr<flow_alias::FlowAliasRoutingConfigurationListItem>>) -> CfnFlowAliasProps<R0, R1, Set> { CfnFlowAliasProps(put(self.0, "RoutingConfiguration", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFlowAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::FlowAlias`.
@@ -2881,9 +2881,9 @@ impl FlowAliasConcurrencyConfiguration {
 }
 impl<R0> FlowAliasConcurrencyConfiguration<R0> {
     /// `MaxConcurrency`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasconcurrencyconfiguration.html#cfn-bedrock-flowalias-flowaliasconcurrencyconfiguration-maxconcurrency)
-    pub fn max_concurrency(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
+    pub fn max_concurrency(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrency", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasconcurrencyconfiguration.html#cfn-bedrock-flowalias-flowaliasconcurrencyconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> FlowAliasConcurrencyConfiguration<Set> { FlowAliasConcurrencyConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FlowAliasConcurrencyConfiguration<Set> { FlowAliasConcurrencyConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowAliasConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowAliasRoutingConfigurationListItem` of `AWS::Bedrock::FlowAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasroutingconfigurationlistitem.html)
@@ -2892,7 +2892,7 @@ impl FlowAliasRoutingConfigurationListItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasroutingconfigurationlistitem.html#cfn-bedrock-flowalias-flowaliasroutingconfigurationlistitem-flowversion)
-    pub fn flow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowVersion", value.into_expr())) }
+    pub fn flow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowVersion", value)) }
 }
 impl Done for FlowAliasRoutingConfigurationListItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -2933,9 +2933,9 @@ impl CfnFlowVersionProps {
 }
 impl<R0> CfnFlowVersionProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#cfn-bedrock-flowversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#cfn-bedrock-flowversion-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowVersionProps<Set> { CfnFlowVersionProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowVersionProps<Set> { CfnFlowVersionProps(put(self.0, "FlowArn", value), Phase) }
 }
 impl Done for CfnFlowVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::FlowVersion`.
@@ -2949,7 +2949,7 @@ impl AgentFlowNodeConfiguration {
 }
 impl<R0> AgentFlowNodeConfiguration<R0> {
     /// `AgentAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-agentflownodeconfiguration.html#cfn-bedrock-flowversion-agentflownodeconfiguration-agentaliasarn)
-    pub fn agent_alias_arn(self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { AgentFlowNodeConfiguration(put(self.0, "AgentAliasArn", value.into_expr()), Phase) }
+    pub fn agent_alias_arn(self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { AgentFlowNodeConfiguration(put(self.0, "AgentAliasArn", value), Phase) }
 }
 impl Done for AgentFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-conditionflownodeconfiguration.html)
@@ -2960,7 +2960,7 @@ impl ConditionFlowNodeConfiguration {
 }
 impl<R0> ConditionFlowNodeConfiguration<R0> {
     /// `Conditions`: list of `FlowCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-conditionflownodeconfiguration.html#cfn-bedrock-flowversion-conditionflownodeconfiguration-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { ConditionFlowNodeConfiguration(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { ConditionFlowNodeConfiguration(put(self.0, "Conditions", value), Phase) }
 }
 impl Done for ConditionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldForReranking` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-fieldforreranking.html)
@@ -2971,7 +2971,7 @@ impl FieldForReranking {
 }
 impl<R0> FieldForReranking<R0> {
     /// `FieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-fieldforreranking.html#cfn-bedrock-flowversion-fieldforreranking-fieldname)
-    pub fn field_name(self, value: impl Arg<str>) -> FieldForReranking<Set> { FieldForReranking(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> FieldForReranking<Set> { FieldForReranking(put(self.0, "FieldName", value), Phase) }
 }
 impl Done for FieldForReranking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowCondition` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowcondition.html)
@@ -2982,9 +2982,9 @@ impl FlowCondition {
 }
 impl<R0> FlowCondition<R0> {
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowcondition.html#cfn-bedrock-flowversion-flowcondition-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowcondition.html#cfn-bedrock-flowversion-flowcondition-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowCondition<Set> { FlowCondition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowCondition<Set> { FlowCondition(put(self.0, "Name", value), Phase) }
 }
 impl Done for FlowCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConditionalConnectionConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconditionalconnectionconfiguration.html)
@@ -2995,7 +2995,7 @@ impl FlowConditionalConnectionConfiguration {
 }
 impl<R0> FlowConditionalConnectionConfiguration<R0> {
     /// `Condition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconditionalconnectionconfiguration.html#cfn-bedrock-flowversion-flowconditionalconnectionconfiguration-condition)
-    pub fn condition(self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { FlowConditionalConnectionConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { FlowConditionalConnectionConfiguration(put(self.0, "Condition", value), Phase) }
 }
 impl Done for FlowConditionalConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConnection` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html)
@@ -3006,15 +3006,15 @@ impl FlowConnection {
 }
 impl<R0, R1, R2, R3> FlowConnection<R0, R1, R2, R3> {
     /// `Configuration`: `FlowConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-configuration)
-    pub fn configuration(self, value: impl Arg<FlowConnectionConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<FlowConnectionConfiguration>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { FlowConnection(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { FlowConnection(put(self.0, "Name", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-source)
-    pub fn source(self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { FlowConnection(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { FlowConnection(put(self.0, "Source", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-target)
-    pub fn target(self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { FlowConnection(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { FlowConnection(put(self.0, "Target", value), Phase) }
     /// `Type`: `FlowConnectionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-type)
-    pub fn type_(self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { FlowConnection(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { FlowConnection(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowConnection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConnectionConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnectionconfiguration.html)
@@ -3023,9 +3023,9 @@ impl FlowConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditional`: `FlowConditionalConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnectionconfiguration.html#cfn-bedrock-flowversion-flowconnectionconfiguration-conditional)
-    pub fn conditional(self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
+    pub fn conditional(self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { Self(put(self.0, "Conditional", value)) }
     /// `Data`: `FlowDataConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnectionconfiguration.html#cfn-bedrock-flowversion-flowconnectionconfiguration-data)
-    pub fn data(self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { Self(put(self.0, "Data", value)) }
 }
 impl Done for FlowConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDataConnectionConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdataconnectionconfiguration.html)
@@ -3036,9 +3036,9 @@ impl FlowDataConnectionConfiguration {
 }
 impl<R0, R1> FlowDataConnectionConfiguration<R0, R1> {
     /// `SourceOutput`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdataconnectionconfiguration.html#cfn-bedrock-flowversion-flowdataconnectionconfiguration-sourceoutput)
-    pub fn source_output(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { FlowDataConnectionConfiguration(put(self.0, "SourceOutput", value.into_expr()), Phase) }
+    pub fn source_output(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { FlowDataConnectionConfiguration(put(self.0, "SourceOutput", value), Phase) }
     /// `TargetInput`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdataconnectionconfiguration.html#cfn-bedrock-flowversion-flowdataconnectionconfiguration-targetinput)
-    pub fn target_input(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { FlowDataConnectionConfiguration(put(self.0, "TargetInput", value.into_expr()), Phase) }
+    pub fn target_input(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { FlowDataConnectionConfiguration(put(self.0, "TargetInput", value), Phase) }
 }
 impl Done for FlowDataConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDefinition` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdefinition.html)
@@ -3047,9 +3047,9 @@ impl FlowDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connections`: list of `FlowConnection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdefinition.html#cfn-bedrock-flowversion-flowdefinition-connections)
-    pub fn connections(self, value: impl Arg<Arr<FlowConnection>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
+    pub fn connections(self, value: impl Arg<Arr<FlowConnection>>) -> Self { Self(put(self.0, "Connections", value)) }
     /// `Nodes`: list of `FlowNode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdefinition.html#cfn-bedrock-flowversion-flowdefinition-nodes)
-    pub fn nodes(self, value: impl Arg<Arr<FlowNode>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
+    pub fn nodes(self, value: impl Arg<Arr<FlowNode>>) -> Self { Self(put(self.0, "Nodes", value)) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNode` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html)
@@ -3060,15 +3060,15 @@ impl FlowNode {
 }
 impl<R0, R1> FlowNode<R0, R1> {
     /// `Configuration`: `FlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-configuration)
-    pub fn configuration(self, value: impl Arg<FlowNodeConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<FlowNodeConfiguration>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `Inputs`: list of `FlowNodeInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-inputs)
-    pub fn inputs(self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { Self(put(self.0, "Inputs", value.into_expr()), Phase) }
+    pub fn inputs(self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { Self(put(self.0, "Inputs", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowNode<Set, R1> { FlowNode(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNode<Set, R1> { FlowNode(put(self.0, "Name", value), Phase) }
     /// `Outputs`: list of `FlowNodeOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-outputs)
-    pub fn outputs(self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
+    pub fn outputs(self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { Self(put(self.0, "Outputs", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-type)
-    pub fn type_(self, value: impl Arg<Type>) -> FlowNode<R0, Set> { FlowNode(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FlowNode<R0, Set> { FlowNode(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowNode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html)
@@ -3077,37 +3077,37 @@ impl FlowNodeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Agent`: `AgentFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-agent)
-    pub fn agent(self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
+    pub fn agent(self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { Self(put(self.0, "Agent", value)) }
     /// `Collector`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-collector)
-    pub fn collector(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Collector", value.into_expr())) }
+    pub fn collector(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Collector", value)) }
     /// `Condition`: `ConditionFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-condition)
-    pub fn condition(self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
+    pub fn condition(self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { Self(put(self.0, "Condition", value)) }
     /// `InlineCode`: `InlineCodeFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-inlinecode)
-    pub fn inline_code(self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
+    pub fn inline_code(self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { Self(put(self.0, "InlineCode", value)) }
     /// `Input`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-input)
-    pub fn input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
+    pub fn input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Input", value)) }
     /// `Iterator`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-iterator)
-    pub fn iterator(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Iterator", value.into_expr())) }
+    pub fn iterator(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Iterator", value)) }
     /// `KnowledgeBase`: `KnowledgeBaseFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-knowledgebase)
-    pub fn knowledge_base(self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { Self(put(self.0, "KnowledgeBase", value.into_expr())) }
+    pub fn knowledge_base(self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { Self(put(self.0, "KnowledgeBase", value)) }
     /// `LambdaFunction`: `LambdaFunctionFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-lambdafunction)
-    pub fn lambda_function(self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
+    pub fn lambda_function(self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { Self(put(self.0, "LambdaFunction", value)) }
     /// `Lex`: `LexFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-lex)
-    pub fn lex(self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { Self(put(self.0, "Lex", value.into_expr())) }
+    pub fn lex(self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { Self(put(self.0, "Lex", value)) }
     /// `Loop`: `LoopFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-loop)
-    pub fn loop_(self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { Self(put(self.0, "Loop", value.into_expr())) }
+    pub fn loop_(self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { Self(put(self.0, "Loop", value)) }
     /// `LoopController`: `LoopControllerFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-loopcontroller)
-    pub fn loop_controller(self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { Self(put(self.0, "LoopController", value.into_expr())) }
+    pub fn loop_controller(self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { Self(put(self.0, "LoopController", value)) }
     /// `LoopInput`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-loopinput)
-    pub fn loop_input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LoopInput", value.into_expr())) }
+    pub fn loop_input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LoopInput", value)) }
     /// `Output`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-output)
-    pub fn output(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
+    pub fn output(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Output", value)) }
     /// `Prompt`: `PromptFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-prompt)
-    pub fn prompt(self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
+    pub fn prompt(self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { Self(put(self.0, "Prompt", value)) }
     /// `Retrieval`: `RetrievalFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-retrieval)
-    pub fn retrieval(self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { Self(put(self.0, "Retrieval", value.into_expr())) }
+    pub fn retrieval(self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { Self(put(self.0, "Retrieval", value)) }
     /// `Storage`: `StorageFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-storage)
-    pub fn storage(self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
+    pub fn storage(self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { Self(put(self.0, "Storage", value)) }
 }
 impl Done for FlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeInput` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeinput.html)
@@ -3118,11 +3118,11 @@ impl FlowNodeInput {
 }
 impl<R0, R1, R2> FlowNodeInput<R0, R1, R2> {
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeinput.html#cfn-bedrock-flowversion-flownodeinput-expression)
-    pub fn expression(self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { FlowNodeInput(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { FlowNodeInput(put(self.0, "Expression", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeinput.html#cfn-bedrock-flowversion-flownodeinput-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { FlowNodeInput(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { FlowNodeInput(put(self.0, "Name", value), Phase) }
     /// `Type`: `FlowNodeInputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeinput.html#cfn-bedrock-flowversion-flownodeinput-type)
-    pub fn type_(self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { FlowNodeInput(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { FlowNodeInput(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowNodeInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeOutput` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeoutput.html)
@@ -3133,9 +3133,9 @@ impl FlowNodeOutput {
 }
 impl<R0, R1> FlowNodeOutput<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeoutput.html#cfn-bedrock-flowversion-flownodeoutput-name)
-    pub fn name(self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { FlowNodeOutput(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { FlowNodeOutput(put(self.0, "Name", value), Phase) }
     /// `Type`: `FlowNodeOutputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeoutput.html#cfn-bedrock-flowversion-flownodeoutput-type)
-    pub fn type_(self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { FlowNodeOutput(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { FlowNodeOutput(put(self.0, "Type", value), Phase) }
 }
 impl Done for FlowNodeOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-guardrailconfiguration.html)
@@ -3144,9 +3144,9 @@ impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GuardrailIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-guardrailconfiguration.html#cfn-bedrock-flowversion-guardrailconfiguration-guardrailidentifier)
-    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value)) }
     /// `GuardrailVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-guardrailconfiguration.html#cfn-bedrock-flowversion-guardrailconfiguration-guardrailversion)
-    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
+    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value)) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineCodeFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-inlinecodeflownodeconfiguration.html)
@@ -3157,9 +3157,9 @@ impl InlineCodeFlowNodeConfiguration {
 }
 impl<R0, R1> InlineCodeFlowNodeConfiguration<R0, R1> {
     /// `Code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-inlinecodeflownodeconfiguration.html#cfn-bedrock-flowversion-inlinecodeflownodeconfiguration-code)
-    pub fn code(self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { InlineCodeFlowNodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { InlineCodeFlowNodeConfiguration(put(self.0, "Code", value), Phase) }
     /// `Language`: `Language`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-inlinecodeflownodeconfiguration.html#cfn-bedrock-flowversion-inlinecodeflownodeconfiguration-language)
-    pub fn language(self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { InlineCodeFlowNodeConfiguration(put(self.0, "Language", value.into_expr()), Phase) }
+    pub fn language(self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { InlineCodeFlowNodeConfiguration(put(self.0, "Language", value), Phase) }
 }
 impl Done for InlineCodeFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html)
@@ -3170,21 +3170,21 @@ impl KnowledgeBaseFlowNodeConfiguration {
 }
 impl<R0> KnowledgeBaseFlowNodeConfiguration<R0> {
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-guardrailconfiguration)
-    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
+    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value), Phase) }
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-inferenceconfiguration)
-    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value), Phase) }
     /// `KnowledgeBaseId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-knowledgebaseid)
-    pub fn knowledge_base_id(self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { KnowledgeBaseFlowNodeConfiguration(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { KnowledgeBaseFlowNodeConfiguration(put(self.0, "KnowledgeBaseId", value), Phase) }
     /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value), Phase) }
     /// `NumberOfResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-numberofresults)
-    pub fn number_of_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfResults", value.into_expr()), Phase) }
+    pub fn number_of_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfResults", value), Phase) }
     /// `OrchestrationConfiguration`: `KnowledgeBaseOrchestrationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-orchestrationconfiguration)
-    pub fn orchestration_configuration(self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { Self(put(self.0, "OrchestrationConfiguration", value.into_expr()), Phase) }
+    pub fn orchestration_configuration(self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { Self(put(self.0, "OrchestrationConfiguration", value), Phase) }
     /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-prompttemplate)
-    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr()), Phase) }
+    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value), Phase) }
     /// `RerankingConfiguration`: `VectorSearchRerankingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-rerankingconfiguration)
-    pub fn reranking_configuration(self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { Self(put(self.0, "RerankingConfiguration", value.into_expr()), Phase) }
+    pub fn reranking_configuration(self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { Self(put(self.0, "RerankingConfiguration", value), Phase) }
 }
 impl Done for KnowledgeBaseFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseOrchestrationConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html)
@@ -3193,13 +3193,13 @@ impl KnowledgeBaseOrchestrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flowversion-knowledgebaseorchestrationconfiguration-additionalmodelrequestfields)
-    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value)) }
     /// `InferenceConfig`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flowversion-knowledgebaseorchestrationconfiguration-inferenceconfig)
-    pub fn inference_config(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr())) }
+    pub fn inference_config(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value)) }
     /// `PerformanceConfig`: `PerformanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flowversion-knowledgebaseorchestrationconfiguration-performanceconfig)
-    pub fn performance_config(self, value: impl Arg<PerformanceConfiguration>) -> Self { Self(put(self.0, "PerformanceConfig", value.into_expr())) }
+    pub fn performance_config(self, value: impl Arg<PerformanceConfiguration>) -> Self { Self(put(self.0, "PerformanceConfig", value)) }
     /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flowversion-knowledgebaseorchestrationconfiguration-prompttemplate)
-    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr())) }
+    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value)) }
 }
 impl Done for KnowledgeBaseOrchestrationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBasePromptTemplate` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseprompttemplate.html)
@@ -3210,7 +3210,7 @@ impl KnowledgeBasePromptTemplate {
 }
 impl<R0> KnowledgeBasePromptTemplate<R0> {
     /// `TextPromptTemplate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseprompttemplate.html#cfn-bedrock-flowversion-knowledgebaseprompttemplate-textprompttemplate)
-    pub fn text_prompt_template(self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { KnowledgeBasePromptTemplate(put(self.0, "TextPromptTemplate", value.into_expr()), Phase) }
+    pub fn text_prompt_template(self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { KnowledgeBasePromptTemplate(put(self.0, "TextPromptTemplate", value), Phase) }
 }
 impl Done for KnowledgeBasePromptTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunctionFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lambdafunctionflownodeconfiguration.html)
@@ -3221,7 +3221,7 @@ impl LambdaFunctionFlowNodeConfiguration {
 }
 impl<R0> LambdaFunctionFlowNodeConfiguration<R0> {
     /// `LambdaArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lambdafunctionflownodeconfiguration.html#cfn-bedrock-flowversion-lambdafunctionflownodeconfiguration-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { LambdaFunctionFlowNodeConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { LambdaFunctionFlowNodeConfiguration(put(self.0, "LambdaArn", value), Phase) }
 }
 impl Done for LambdaFunctionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LexFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lexflownodeconfiguration.html)
@@ -3232,9 +3232,9 @@ impl LexFlowNodeConfiguration {
 }
 impl<R0, R1> LexFlowNodeConfiguration<R0, R1> {
     /// `BotAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lexflownodeconfiguration.html#cfn-bedrock-flowversion-lexflownodeconfiguration-botaliasarn)
-    pub fn bot_alias_arn(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { LexFlowNodeConfiguration(put(self.0, "BotAliasArn", value.into_expr()), Phase) }
+    pub fn bot_alias_arn(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { LexFlowNodeConfiguration(put(self.0, "BotAliasArn", value), Phase) }
     /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lexflownodeconfiguration.html#cfn-bedrock-flowversion-lexflownodeconfiguration-localeid)
-    pub fn locale_id(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { LexFlowNodeConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { LexFlowNodeConfiguration(put(self.0, "LocaleId", value), Phase) }
 }
 impl Done for LexFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoopControllerFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopcontrollerflownodeconfiguration.html)
@@ -3245,9 +3245,9 @@ impl LoopControllerFlowNodeConfiguration {
 }
 impl<R0> LoopControllerFlowNodeConfiguration<R0> {
     /// `ContinueCondition`: `FlowCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopcontrollerflownodeconfiguration.html#cfn-bedrock-flowversion-loopcontrollerflownodeconfiguration-continuecondition)
-    pub fn continue_condition(self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { LoopControllerFlowNodeConfiguration(put(self.0, "ContinueCondition", value.into_expr()), Phase) }
+    pub fn continue_condition(self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { LoopControllerFlowNodeConfiguration(put(self.0, "ContinueCondition", value), Phase) }
     /// `MaxIterations`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopcontrollerflownodeconfiguration.html#cfn-bedrock-flowversion-loopcontrollerflownodeconfiguration-maxiterations)
-    pub fn max_iterations(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
+    pub fn max_iterations(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIterations", value), Phase) }
 }
 impl Done for LoopControllerFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoopFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopflownodeconfiguration.html)
@@ -3258,7 +3258,7 @@ impl LoopFlowNodeConfiguration {
 }
 impl<R0> LoopFlowNodeConfiguration<R0> {
     /// `Definition`: `FlowDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopflownodeconfiguration.html#cfn-bedrock-flowversion-loopflownodeconfiguration-definition)
-    pub fn definition(self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { LoopFlowNodeConfiguration(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { LoopFlowNodeConfiguration(put(self.0, "Definition", value), Phase) }
 }
 impl Done for LoopFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfigurationForReranking` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-metadataconfigurationforreranking.html)
@@ -3269,9 +3269,9 @@ impl MetadataConfigurationForReranking {
 }
 impl<R0> MetadataConfigurationForReranking<R0> {
     /// `SelectionMode`: `SelectionMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-metadataconfigurationforreranking.html#cfn-bedrock-flowversion-metadataconfigurationforreranking-selectionmode)
-    pub fn selection_mode(self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { MetadataConfigurationForReranking(put(self.0, "SelectionMode", value.into_expr()), Phase) }
+    pub fn selection_mode(self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { MetadataConfigurationForReranking(put(self.0, "SelectionMode", value), Phase) }
     /// `SelectiveModeConfiguration`: `RerankingMetadataSelectiveModeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-metadataconfigurationforreranking.html#cfn-bedrock-flowversion-metadataconfigurationforreranking-selectivemodeconfiguration)
-    pub fn selective_mode_configuration(self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { Self(put(self.0, "SelectiveModeConfiguration", value.into_expr()), Phase) }
+    pub fn selective_mode_configuration(self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { Self(put(self.0, "SelectiveModeConfiguration", value), Phase) }
 }
 impl Done for MetadataConfigurationForReranking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PerformanceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-performanceconfiguration.html)
@@ -3280,7 +3280,7 @@ impl PerformanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Latency`: `Latency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-performanceconfiguration.html#cfn-bedrock-flowversion-performanceconfiguration-latency)
-    pub fn latency(self, value: impl Arg<Latency>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
+    pub fn latency(self, value: impl Arg<Latency>) -> Self { Self(put(self.0, "Latency", value)) }
 }
 impl Done for PerformanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeconfiguration.html)
@@ -3291,9 +3291,9 @@ impl PromptFlowNodeConfiguration {
 }
 impl<R0> PromptFlowNodeConfiguration<R0> {
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeconfiguration.html#cfn-bedrock-flowversion-promptflownodeconfiguration-guardrailconfiguration)
-    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
+    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value), Phase) }
     /// `SourceConfiguration`: `PromptFlowNodeSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeconfiguration.html#cfn-bedrock-flowversion-promptflownodeconfiguration-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { PromptFlowNodeConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { PromptFlowNodeConfiguration(put(self.0, "SourceConfiguration", value), Phase) }
 }
 impl Done for PromptFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeInlineConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html)
@@ -3304,13 +3304,13 @@ impl PromptFlowNodeInlineConfiguration {
 }
 impl<R0, R1, R2> PromptFlowNodeInlineConfiguration<R0, R1, R2> {
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html#cfn-bedrock-flowversion-promptflownodeinlineconfiguration-inferenceconfiguration)
-    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html#cfn-bedrock-flowversion-promptflownodeinlineconfiguration-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "ModelId", value), Phase) }
     /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html#cfn-bedrock-flowversion-promptflownodeinlineconfiguration-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
+    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateConfiguration", value), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html#cfn-bedrock-flowversion-promptflownodeinlineconfiguration-templatetype)
-    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateType", value.into_expr()), Phase) }
+    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateType", value), Phase) }
 }
 impl Done for PromptFlowNodeInlineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeResourceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownoderesourceconfiguration.html)
@@ -3321,7 +3321,7 @@ impl PromptFlowNodeResourceConfiguration {
 }
 impl<R0> PromptFlowNodeResourceConfiguration<R0> {
     /// `PromptArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownoderesourceconfiguration.html#cfn-bedrock-flowversion-promptflownoderesourceconfiguration-promptarn)
-    pub fn prompt_arn(self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { PromptFlowNodeResourceConfiguration(put(self.0, "PromptArn", value.into_expr()), Phase) }
+    pub fn prompt_arn(self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { PromptFlowNodeResourceConfiguration(put(self.0, "PromptArn", value), Phase) }
 }
 impl Done for PromptFlowNodeResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeSourceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodesourceconfiguration.html)
@@ -3330,9 +3330,9 @@ impl PromptFlowNodeSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inline`: `PromptFlowNodeInlineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodesourceconfiguration.html#cfn-bedrock-flowversion-promptflownodesourceconfiguration-inline)
-    pub fn inline(self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `Resource`: `PromptFlowNodeResourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodesourceconfiguration.html#cfn-bedrock-flowversion-promptflownodesourceconfiguration-resource)
-    pub fn resource(self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { Self(put(self.0, "Resource", value.into_expr())) }
+    pub fn resource(self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { Self(put(self.0, "Resource", value)) }
 }
 impl Done for PromptFlowNodeSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInferenceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptinferenceconfiguration.html)
@@ -3343,7 +3343,7 @@ impl PromptInferenceConfiguration {
 }
 impl<R0> PromptInferenceConfiguration<R0> {
     /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptinferenceconfiguration.html#cfn-bedrock-flowversion-promptinferenceconfiguration-text)
-    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInputVariable` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptinputvariable.html)
@@ -3352,7 +3352,7 @@ impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptinputvariable.html#cfn-bedrock-flowversion-promptinputvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptModelInferenceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html)
@@ -3361,13 +3361,13 @@ impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html#cfn-bedrock-flowversion-promptmodelinferenceconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value)) }
     /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html#cfn-bedrock-flowversion-promptmodelinferenceconfiguration-stopsequences)
-    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value)) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html#cfn-bedrock-flowversion-promptmodelinferenceconfiguration-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value)) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html#cfn-bedrock-flowversion-promptmodelinferenceconfiguration-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value)) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptTemplateConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-prompttemplateconfiguration.html)
@@ -3378,7 +3378,7 @@ impl PromptTemplateConfiguration {
 }
 impl<R0> PromptTemplateConfiguration<R0> {
     /// `Text`: `TextPromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-prompttemplateconfiguration.html#cfn-bedrock-flowversion-prompttemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { PromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { PromptTemplateConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RerankingMetadataSelectiveModeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration.html)
@@ -3387,9 +3387,9 @@ impl RerankingMetadataSelectiveModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldsToExclude`: list of `FieldForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration.html#cfn-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration-fieldstoexclude)
-    pub fn fields_to_exclude(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToExclude", value.into_expr())) }
+    pub fn fields_to_exclude(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToExclude", value)) }
     /// `FieldsToInclude`: list of `FieldForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration.html#cfn-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration-fieldstoinclude)
-    pub fn fields_to_include(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToInclude", value.into_expr())) }
+    pub fn fields_to_include(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToInclude", value)) }
 }
 impl Done for RerankingMetadataSelectiveModeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodeconfiguration.html)
@@ -3400,7 +3400,7 @@ impl RetrievalFlowNodeConfiguration {
 }
 impl<R0> RetrievalFlowNodeConfiguration<R0> {
     /// `ServiceConfiguration`: `RetrievalFlowNodeServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodeconfiguration.html#cfn-bedrock-flowversion-retrievalflownodeconfiguration-serviceconfiguration)
-    pub fn service_configuration(self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { RetrievalFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
+    pub fn service_configuration(self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { RetrievalFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value), Phase) }
 }
 impl Done for RetrievalFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeS3Configuration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodes3configuration.html)
@@ -3411,7 +3411,7 @@ impl RetrievalFlowNodeS3Configuration {
 }
 impl<R0> RetrievalFlowNodeS3Configuration<R0> {
     /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodes3configuration.html#cfn-bedrock-flowversion-retrievalflownodes3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { RetrievalFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { RetrievalFlowNodeS3Configuration(put(self.0, "BucketName", value), Phase) }
 }
 impl Done for RetrievalFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeServiceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodeserviceconfiguration.html)
@@ -3420,7 +3420,7 @@ impl RetrievalFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `RetrievalFlowNodeS3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodeserviceconfiguration.html#cfn-bedrock-flowversion-retrievalflownodeserviceconfiguration-s3)
-    pub fn s3(self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for RetrievalFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodeconfiguration.html)
@@ -3431,7 +3431,7 @@ impl StorageFlowNodeConfiguration {
 }
 impl<R0> StorageFlowNodeConfiguration<R0> {
     /// `ServiceConfiguration`: `StorageFlowNodeServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodeconfiguration.html#cfn-bedrock-flowversion-storageflownodeconfiguration-serviceconfiguration)
-    pub fn service_configuration(self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { StorageFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
+    pub fn service_configuration(self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { StorageFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value), Phase) }
 }
 impl Done for StorageFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeS3Configuration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodes3configuration.html)
@@ -3442,7 +3442,7 @@ impl StorageFlowNodeS3Configuration {
 }
 impl<R0> StorageFlowNodeS3Configuration<R0> {
     /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodes3configuration.html#cfn-bedrock-flowversion-storageflownodes3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { StorageFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { StorageFlowNodeS3Configuration(put(self.0, "BucketName", value), Phase) }
 }
 impl Done for StorageFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeServiceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodeserviceconfiguration.html)
@@ -3451,7 +3451,7 @@ impl StorageFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `StorageFlowNodeS3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodeserviceconfiguration.html#cfn-bedrock-flowversion-storageflownodeserviceconfiguration-s3)
-    pub fn s3(self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for StorageFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextPromptTemplateConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-textprompttemplateconfiguration.html)
@@ -3462,9 +3462,9 @@ impl TextPromptTemplateConfiguration {
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-textprompttemplateconfiguration.html#cfn-bedrock-flowversion-textprompttemplateconfiguration-inputvariables)
-    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value), Phase) }
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-textprompttemplateconfiguration.html#cfn-bedrock-flowversion-textprompttemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchBedrockRerankingConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration.html)
@@ -3475,11 +3475,11 @@ impl VectorSearchBedrockRerankingConfiguration {
 }
 impl<R0> VectorSearchBedrockRerankingConfiguration<R0> {
     /// `MetadataConfiguration`: `MetadataConfigurationForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration-metadataconfiguration)
-    pub fn metadata_configuration(self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
+    pub fn metadata_configuration(self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { Self(put(self.0, "MetadataConfiguration", value), Phase) }
     /// `ModelConfiguration`: `VectorSearchBedrockRerankingModelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration-modelconfiguration)
-    pub fn model_configuration(self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { VectorSearchBedrockRerankingConfiguration(put(self.0, "ModelConfiguration", value.into_expr()), Phase) }
+    pub fn model_configuration(self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { VectorSearchBedrockRerankingConfiguration(put(self.0, "ModelConfiguration", value), Phase) }
     /// `NumberOfRerankedResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration-numberofrerankedresults)
-    pub fn number_of_reranked_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfRerankedResults", value.into_expr()), Phase) }
+    pub fn number_of_reranked_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfRerankedResults", value), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchBedrockRerankingModelConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration.html)
@@ -3490,9 +3490,9 @@ impl VectorSearchBedrockRerankingModelConfiguration {
 }
 impl<R0> VectorSearchBedrockRerankingModelConfiguration<R0> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration-additionalmodelrequestfields)
-    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value), Phase) }
     /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { VectorSearchBedrockRerankingModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { VectorSearchBedrockRerankingModelConfiguration(put(self.0, "ModelArn", value), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchRerankingConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchrerankingconfiguration.html)
@@ -3503,9 +3503,9 @@ impl VectorSearchRerankingConfiguration {
 }
 impl<R0> VectorSearchRerankingConfiguration<R0> {
     /// `BedrockRerankingConfiguration`: `VectorSearchBedrockRerankingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchrerankingconfiguration-bedrockrerankingconfiguration)
-    pub fn bedrock_reranking_configuration(self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { Self(put(self.0, "BedrockRerankingConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_reranking_configuration(self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { Self(put(self.0, "BedrockRerankingConfiguration", value), Phase) }
     /// `Type`: `VectorSearchRerankingConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchrerankingconfiguration-type)
-    pub fn type_(self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { VectorSearchRerankingConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { VectorSearchRerankingConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for VectorSearchRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -3562,31 +3562,31 @@ impl CfnGuardrailProps {
 }
 impl<R0, R1, R2> CfnGuardrailProps<R0, R1, R2> {
     /// `AutomatedReasoningPolicyConfig`: `AutomatedReasoningPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-automatedreasoningpolicyconfig)
-    pub fn automated_reasoning_policy_config(self, value: impl Arg<guardrail::AutomatedReasoningPolicyConfig>) -> Self { Self(put(self.0, "AutomatedReasoningPolicyConfig", value.into_expr()), Phase) }
+    pub fn automated_reasoning_policy_config(self, value: impl Arg<guardrail::AutomatedReasoningPolicyConfig>) -> Self { Self(put(self.0, "AutomatedReasoningPolicyConfig", value), Phase) }
     /// `BlockedInputMessaging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-blockedinputmessaging)
-    pub fn blocked_input_messaging(self, value: impl Arg<str>) -> CfnGuardrailProps<Set, R1, R2> { CfnGuardrailProps(put(self.0, "BlockedInputMessaging", value.into_expr()), Phase) }
+    pub fn blocked_input_messaging(self, value: impl Arg<str>) -> CfnGuardrailProps<Set, R1, R2> { CfnGuardrailProps(put(self.0, "BlockedInputMessaging", value), Phase) }
     /// `BlockedOutputsMessaging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-blockedoutputsmessaging)
-    pub fn blocked_outputs_messaging(self, value: impl Arg<str>) -> CfnGuardrailProps<R0, Set, R2> { CfnGuardrailProps(put(self.0, "BlockedOutputsMessaging", value.into_expr()), Phase) }
+    pub fn blocked_outputs_messaging(self, value: impl Arg<str>) -> CfnGuardrailProps<R0, Set, R2> { CfnGuardrailProps(put(self.0, "BlockedOutputsMessaging", value), Phase) }
     /// `ContentPolicyConfig`: `ContentPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-contentpolicyconfig)
-    pub fn content_policy_config(self, value: impl Arg<guardrail::ContentPolicyConfig>) -> Self { Self(put(self.0, "ContentPolicyConfig", value.into_expr()), Phase) }
+    pub fn content_policy_config(self, value: impl Arg<guardrail::ContentPolicyConfig>) -> Self { Self(put(self.0, "ContentPolicyConfig", value), Phase) }
     /// `ContextualGroundingPolicyConfig`: `ContextualGroundingPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-contextualgroundingpolicyconfig)
-    pub fn contextual_grounding_policy_config(self, value: impl Arg<guardrail::ContextualGroundingPolicyConfig>) -> Self { Self(put(self.0, "ContextualGroundingPolicyConfig", value.into_expr()), Phase) }
+    pub fn contextual_grounding_policy_config(self, value: impl Arg<guardrail::ContextualGroundingPolicyConfig>) -> Self { Self(put(self.0, "ContextualGroundingPolicyConfig", value), Phase) }
     /// `CrossRegionConfig`: `GuardrailCrossRegionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-crossregionconfig)
-    pub fn cross_region_config(self, value: impl Arg<guardrail::GuardrailCrossRegionConfig>) -> Self { Self(put(self.0, "CrossRegionConfig", value.into_expr()), Phase) }
+    pub fn cross_region_config(self, value: impl Arg<guardrail::GuardrailCrossRegionConfig>) -> Self { Self(put(self.0, "CrossRegionConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGuardrailProps<R0, R1, Set> { CfnGuardrailProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGuardrailProps<R0, R1, Set> { CfnGuardrailProps(put(self.0, "Name", value), Phase) }
     /// `SensitiveInformationPolicyConfig`: `SensitiveInformationPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-sensitiveinformationpolicyconfig)
-    pub fn sensitive_information_policy_config(self, value: impl Arg<guardrail::SensitiveInformationPolicyConfig>) -> Self { Self(put(self.0, "SensitiveInformationPolicyConfig", value.into_expr()), Phase) }
+    pub fn sensitive_information_policy_config(self, value: impl Arg<guardrail::SensitiveInformationPolicyConfig>) -> Self { Self(put(self.0, "SensitiveInformationPolicyConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TopicPolicyConfig`: `TopicPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-topicpolicyconfig)
-    pub fn topic_policy_config(self, value: impl Arg<guardrail::TopicPolicyConfig>) -> Self { Self(put(self.0, "TopicPolicyConfig", value.into_expr()), Phase) }
+    pub fn topic_policy_config(self, value: impl Arg<guardrail::TopicPolicyConfig>) -> Self { Self(put(self.0, "TopicPolicyConfig", value), Phase) }
     /// `WordPolicyConfig`: `WordPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-wordpolicyconfig)
-    pub fn word_policy_config(self, value: impl Arg<guardrail::WordPolicyConfig>) -> Self { Self(put(self.0, "WordPolicyConfig", value.into_expr()), Phase) }
+    pub fn word_policy_config(self, value: impl Arg<guardrail::WordPolicyConfig>) -> Self { Self(put(self.0, "WordPolicyConfig", value), Phase) }
 }
 impl Done for CfnGuardrailProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Guardrail`.
@@ -3600,9 +3600,9 @@ impl AutomatedReasoningPolicyConfig {
 }
 impl<R0> AutomatedReasoningPolicyConfig<R0> {
     /// `ConfidenceThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-automatedreasoningpolicyconfig.html#cfn-bedrock-guardrail-automatedreasoningpolicyconfig-confidencethreshold)
-    pub fn confidence_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
+    pub fn confidence_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConfidenceThreshold", value), Phase) }
     /// `Policies`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-automatedreasoningpolicyconfig.html#cfn-bedrock-guardrail-automatedreasoningpolicyconfig-policies)
-    pub fn policies(self, value: impl Arg<Arr<str>>) -> AutomatedReasoningPolicyConfig<Set> { AutomatedReasoningPolicyConfig(put(self.0, "Policies", value.into_expr()), Phase) }
+    pub fn policies(self, value: impl Arg<Arr<str>>) -> AutomatedReasoningPolicyConfig<Set> { AutomatedReasoningPolicyConfig(put(self.0, "Policies", value), Phase) }
 }
 impl Done for AutomatedReasoningPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentFilterConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html)
@@ -3613,23 +3613,23 @@ impl ContentFilterConfig {
 }
 impl<R0, R1, R2> ContentFilterConfig<R0, R1, R2> {
     /// `InputAction`: `InputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-inputaction)
-    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
+    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value), Phase) }
     /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-inputenabled)
-    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value), Phase) }
     /// `InputModalities`: list of `InputModalities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-inputmodalities)
-    pub fn input_modalities(self, value: impl Arg<Arr<InputModalities>>) -> Self { Self(put(self.0, "InputModalities", value.into_expr()), Phase) }
+    pub fn input_modalities(self, value: impl Arg<Arr<InputModalities>>) -> Self { Self(put(self.0, "InputModalities", value), Phase) }
     /// `InputStrength`: `InputStrength`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-inputstrength)
-    pub fn input_strength(self, value: impl Arg<InputStrength>) -> ContentFilterConfig<Set, R1, R2> { ContentFilterConfig(put(self.0, "InputStrength", value.into_expr()), Phase) }
+    pub fn input_strength(self, value: impl Arg<InputStrength>) -> ContentFilterConfig<Set, R1, R2> { ContentFilterConfig(put(self.0, "InputStrength", value), Phase) }
     /// `OutputAction`: `OutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-outputaction)
-    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
+    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value), Phase) }
     /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-outputenabled)
-    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value), Phase) }
     /// `OutputModalities`: list of `OutputModalities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-outputmodalities)
-    pub fn output_modalities(self, value: impl Arg<Arr<OutputModalities>>) -> Self { Self(put(self.0, "OutputModalities", value.into_expr()), Phase) }
+    pub fn output_modalities(self, value: impl Arg<Arr<OutputModalities>>) -> Self { Self(put(self.0, "OutputModalities", value), Phase) }
     /// `OutputStrength`: `OutputStrength`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-outputstrength)
-    pub fn output_strength(self, value: impl Arg<OutputStrength>) -> ContentFilterConfig<R0, Set, R2> { ContentFilterConfig(put(self.0, "OutputStrength", value.into_expr()), Phase) }
+    pub fn output_strength(self, value: impl Arg<OutputStrength>) -> ContentFilterConfig<R0, Set, R2> { ContentFilterConfig(put(self.0, "OutputStrength", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ContentFilterConfig<R0, R1, Set> { ContentFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ContentFilterConfig<R0, R1, Set> { ContentFilterConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for ContentFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentFiltersTierConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterstierconfig.html)
@@ -3640,7 +3640,7 @@ impl ContentFiltersTierConfig {
 }
 impl<R0> ContentFiltersTierConfig<R0> {
     /// `TierName`: `TierName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterstierconfig.html#cfn-bedrock-guardrail-contentfilterstierconfig-tiername)
-    pub fn tier_name(self, value: impl Arg<TierName>) -> ContentFiltersTierConfig<Set> { ContentFiltersTierConfig(put(self.0, "TierName", value.into_expr()), Phase) }
+    pub fn tier_name(self, value: impl Arg<TierName>) -> ContentFiltersTierConfig<Set> { ContentFiltersTierConfig(put(self.0, "TierName", value), Phase) }
 }
 impl Done for ContentFiltersTierConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentpolicyconfig.html)
@@ -3651,9 +3651,9 @@ impl ContentPolicyConfig {
 }
 impl<R0> ContentPolicyConfig<R0> {
     /// `ContentFiltersTierConfig`: `ContentFiltersTierConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentpolicyconfig.html#cfn-bedrock-guardrail-contentpolicyconfig-contentfilterstierconfig)
-    pub fn content_filters_tier_config(self, value: impl Arg<ContentFiltersTierConfig>) -> Self { Self(put(self.0, "ContentFiltersTierConfig", value.into_expr()), Phase) }
+    pub fn content_filters_tier_config(self, value: impl Arg<ContentFiltersTierConfig>) -> Self { Self(put(self.0, "ContentFiltersTierConfig", value), Phase) }
     /// `FiltersConfig`: list of `ContentFilterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentpolicyconfig.html#cfn-bedrock-guardrail-contentpolicyconfig-filtersconfig)
-    pub fn filters_config(self, value: impl Arg<Arr<ContentFilterConfig>>) -> ContentPolicyConfig<Set> { ContentPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
+    pub fn filters_config(self, value: impl Arg<Arr<ContentFilterConfig>>) -> ContentPolicyConfig<Set> { ContentPolicyConfig(put(self.0, "FiltersConfig", value), Phase) }
 }
 impl Done for ContentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContextualGroundingFilterConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html)
@@ -3664,13 +3664,13 @@ impl ContextualGroundingFilterConfig {
 }
 impl<R0, R1> ContextualGroundingFilterConfig<R0, R1> {
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html#cfn-bedrock-guardrail-contextualgroundingfilterconfig-action)
-    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html#cfn-bedrock-guardrail-contextualgroundingfilterconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html#cfn-bedrock-guardrail-contextualgroundingfilterconfig-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> ContextualGroundingFilterConfig<Set, R1> { ContextualGroundingFilterConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> ContextualGroundingFilterConfig<Set, R1> { ContextualGroundingFilterConfig(put(self.0, "Threshold", value), Phase) }
     /// `Type`: `ContextualGroundingFilterConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html#cfn-bedrock-guardrail-contextualgroundingfilterconfig-type)
-    pub fn type_(self, value: impl Arg<ContextualGroundingFilterConfigType>) -> ContextualGroundingFilterConfig<R0, Set> { ContextualGroundingFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ContextualGroundingFilterConfigType>) -> ContextualGroundingFilterConfig<R0, Set> { ContextualGroundingFilterConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for ContextualGroundingFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContextualGroundingPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingpolicyconfig.html)
@@ -3681,7 +3681,7 @@ impl ContextualGroundingPolicyConfig {
 }
 impl<R0> ContextualGroundingPolicyConfig<R0> {
     /// `FiltersConfig`: list of `ContextualGroundingFilterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingpolicyconfig.html#cfn-bedrock-guardrail-contextualgroundingpolicyconfig-filtersconfig)
-    pub fn filters_config(self, value: impl Arg<Arr<ContextualGroundingFilterConfig>>) -> ContextualGroundingPolicyConfig<Set> { ContextualGroundingPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
+    pub fn filters_config(self, value: impl Arg<Arr<ContextualGroundingFilterConfig>>) -> ContextualGroundingPolicyConfig<Set> { ContextualGroundingPolicyConfig(put(self.0, "FiltersConfig", value), Phase) }
 }
 impl Done for ContextualGroundingPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailCrossRegionConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-guardrailcrossregionconfig.html)
@@ -3692,7 +3692,7 @@ impl GuardrailCrossRegionConfig {
 }
 impl<R0> GuardrailCrossRegionConfig<R0> {
     /// `GuardrailProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-guardrailcrossregionconfig.html#cfn-bedrock-guardrail-guardrailcrossregionconfig-guardrailprofilearn)
-    pub fn guardrail_profile_arn(self, value: impl Arg<str>) -> GuardrailCrossRegionConfig<Set> { GuardrailCrossRegionConfig(put(self.0, "GuardrailProfileArn", value.into_expr()), Phase) }
+    pub fn guardrail_profile_arn(self, value: impl Arg<str>) -> GuardrailCrossRegionConfig<Set> { GuardrailCrossRegionConfig(put(self.0, "GuardrailProfileArn", value), Phase) }
 }
 impl Done for GuardrailCrossRegionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedWordsConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html)
@@ -3703,15 +3703,15 @@ impl ManagedWordsConfig {
 }
 impl<R0> ManagedWordsConfig<R0> {
     /// `InputAction`: `InputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-inputaction)
-    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
+    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value), Phase) }
     /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-inputenabled)
-    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value), Phase) }
     /// `OutputAction`: `OutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-outputaction)
-    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
+    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value), Phase) }
     /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-outputenabled)
-    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value), Phase) }
     /// `Type`: `ManagedWordsConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-type)
-    pub fn type_(self, value: impl Arg<ManagedWordsConfigType>) -> ManagedWordsConfig<Set> { ManagedWordsConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ManagedWordsConfigType>) -> ManagedWordsConfig<Set> { ManagedWordsConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for ManagedWordsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PiiEntityConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html)
@@ -3722,17 +3722,17 @@ impl PiiEntityConfig {
 }
 impl<R0, R1> PiiEntityConfig<R0, R1> {
     /// `Action`: `PiiEntityConfigAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-action)
-    pub fn action(self, value: impl Arg<PiiEntityConfigAction>) -> PiiEntityConfig<Set, R1> { PiiEntityConfig(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<PiiEntityConfigAction>) -> PiiEntityConfig<Set, R1> { PiiEntityConfig(put(self.0, "Action", value), Phase) }
     /// `InputAction`: `PiiEntityConfigInputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-inputaction)
-    pub fn input_action(self, value: impl Arg<PiiEntityConfigInputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
+    pub fn input_action(self, value: impl Arg<PiiEntityConfigInputAction>) -> Self { Self(put(self.0, "InputAction", value), Phase) }
     /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-inputenabled)
-    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value), Phase) }
     /// `OutputAction`: `PiiEntityConfigOutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-outputaction)
-    pub fn output_action(self, value: impl Arg<PiiEntityConfigOutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
+    pub fn output_action(self, value: impl Arg<PiiEntityConfigOutputAction>) -> Self { Self(put(self.0, "OutputAction", value), Phase) }
     /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-outputenabled)
-    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value), Phase) }
     /// `Type`: `PiiEntityConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-type)
-    pub fn type_(self, value: impl Arg<PiiEntityConfigType>) -> PiiEntityConfig<R0, Set> { PiiEntityConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<PiiEntityConfigType>) -> PiiEntityConfig<R0, Set> { PiiEntityConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for PiiEntityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html)
@@ -3743,21 +3743,21 @@ impl RegexConfig {
 }
 impl<R0, R1, R2> RegexConfig<R0, R1, R2> {
     /// `Action`: `RegexConfigAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-action)
-    pub fn action(self, value: impl Arg<RegexConfigAction>) -> RegexConfig<Set, R1, R2> { RegexConfig(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<RegexConfigAction>) -> RegexConfig<Set, R1, R2> { RegexConfig(put(self.0, "Action", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputAction`: `RegexConfigInputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-inputaction)
-    pub fn input_action(self, value: impl Arg<RegexConfigInputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
+    pub fn input_action(self, value: impl Arg<RegexConfigInputAction>) -> Self { Self(put(self.0, "InputAction", value), Phase) }
     /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-inputenabled)
-    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> RegexConfig<R0, Set, R2> { RegexConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RegexConfig<R0, Set, R2> { RegexConfig(put(self.0, "Name", value), Phase) }
     /// `OutputAction`: `RegexConfigOutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-outputaction)
-    pub fn output_action(self, value: impl Arg<RegexConfigOutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
+    pub fn output_action(self, value: impl Arg<RegexConfigOutputAction>) -> Self { Self(put(self.0, "OutputAction", value), Phase) }
     /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-outputenabled)
-    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value), Phase) }
     /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> RegexConfig<R0, R1, Set> { RegexConfig(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> RegexConfig<R0, R1, Set> { RegexConfig(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for RegexConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SensitiveInformationPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-sensitiveinformationpolicyconfig.html)
@@ -3766,9 +3766,9 @@ impl SensitiveInformationPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PiiEntitiesConfig`: list of `PiiEntityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-sensitiveinformationpolicyconfig.html#cfn-bedrock-guardrail-sensitiveinformationpolicyconfig-piientitiesconfig)
-    pub fn pii_entities_config(self, value: impl Arg<Arr<PiiEntityConfig>>) -> Self { Self(put(self.0, "PiiEntitiesConfig", value.into_expr())) }
+    pub fn pii_entities_config(self, value: impl Arg<Arr<PiiEntityConfig>>) -> Self { Self(put(self.0, "PiiEntitiesConfig", value)) }
     /// `RegexesConfig`: list of `RegexConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-sensitiveinformationpolicyconfig.html#cfn-bedrock-guardrail-sensitiveinformationpolicyconfig-regexesconfig)
-    pub fn regexes_config(self, value: impl Arg<Arr<RegexConfig>>) -> Self { Self(put(self.0, "RegexesConfig", value.into_expr())) }
+    pub fn regexes_config(self, value: impl Arg<Arr<RegexConfig>>) -> Self { Self(put(self.0, "RegexesConfig", value)) }
 }
 impl Done for SensitiveInformationPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html)
@@ -3779,21 +3779,21 @@ impl TopicConfig {
 }
 impl<R0, R1, R2> TopicConfig<R0, R1, R2> {
     /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-definition)
-    pub fn definition(self, value: impl Arg<str>) -> TopicConfig<Set, R1, R2> { TopicConfig(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> TopicConfig<Set, R1, R2> { TopicConfig(put(self.0, "Definition", value), Phase) }
     /// `Examples`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-examples)
-    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr()), Phase) }
+    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value), Phase) }
     /// `InputAction`: `InputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-inputaction)
-    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
+    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value), Phase) }
     /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-inputenabled)
-    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> TopicConfig<R0, Set, R2> { TopicConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TopicConfig<R0, Set, R2> { TopicConfig(put(self.0, "Name", value), Phase) }
     /// `OutputAction`: `OutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-outputaction)
-    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
+    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value), Phase) }
     /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-outputenabled)
-    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value), Phase) }
     /// `Type`: `TopicConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-type)
-    pub fn type_(self, value: impl Arg<TopicConfigType>) -> TopicConfig<R0, R1, Set> { TopicConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<TopicConfigType>) -> TopicConfig<R0, R1, Set> { TopicConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for TopicConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicpolicyconfig.html)
@@ -3804,9 +3804,9 @@ impl TopicPolicyConfig {
 }
 impl<R0> TopicPolicyConfig<R0> {
     /// `TopicsConfig`: list of `TopicConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicpolicyconfig.html#cfn-bedrock-guardrail-topicpolicyconfig-topicsconfig)
-    pub fn topics_config(self, value: impl Arg<Arr<TopicConfig>>) -> TopicPolicyConfig<Set> { TopicPolicyConfig(put(self.0, "TopicsConfig", value.into_expr()), Phase) }
+    pub fn topics_config(self, value: impl Arg<Arr<TopicConfig>>) -> TopicPolicyConfig<Set> { TopicPolicyConfig(put(self.0, "TopicsConfig", value), Phase) }
     /// `TopicsTierConfig`: `TopicsTierConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicpolicyconfig.html#cfn-bedrock-guardrail-topicpolicyconfig-topicstierconfig)
-    pub fn topics_tier_config(self, value: impl Arg<TopicsTierConfig>) -> Self { Self(put(self.0, "TopicsTierConfig", value.into_expr()), Phase) }
+    pub fn topics_tier_config(self, value: impl Arg<TopicsTierConfig>) -> Self { Self(put(self.0, "TopicsTierConfig", value), Phase) }
 }
 impl Done for TopicPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicsTierConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicstierconfig.html)
@@ -3817,7 +3817,7 @@ impl TopicsTierConfig {
 }
 impl<R0> TopicsTierConfig<R0> {
     /// `TierName`: `TierName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicstierconfig.html#cfn-bedrock-guardrail-topicstierconfig-tiername)
-    pub fn tier_name(self, value: impl Arg<TierName>) -> TopicsTierConfig<Set> { TopicsTierConfig(put(self.0, "TierName", value.into_expr()), Phase) }
+    pub fn tier_name(self, value: impl Arg<TierName>) -> TopicsTierConfig<Set> { TopicsTierConfig(put(self.0, "TierName", value), Phase) }
 }
 impl Done for TopicsTierConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WordConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html)
@@ -3828,15 +3828,15 @@ impl WordConfig {
 }
 impl<R0> WordConfig<R0> {
     /// `InputAction`: `InputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-inputaction)
-    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
+    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value), Phase) }
     /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-inputenabled)
-    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value), Phase) }
     /// `OutputAction`: `OutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-outputaction)
-    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
+    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value), Phase) }
     /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-outputenabled)
-    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value), Phase) }
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-text)
-    pub fn text(self, value: impl Arg<str>) -> WordConfig<Set> { WordConfig(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> WordConfig<Set> { WordConfig(put(self.0, "Text", value), Phase) }
 }
 impl Done for WordConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WordPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordpolicyconfig.html)
@@ -3845,9 +3845,9 @@ impl WordPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedWordListsConfig`: list of `ManagedWordsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordpolicyconfig.html#cfn-bedrock-guardrail-wordpolicyconfig-managedwordlistsconfig)
-    pub fn managed_word_lists_config(self, value: impl Arg<Arr<ManagedWordsConfig>>) -> Self { Self(put(self.0, "ManagedWordListsConfig", value.into_expr())) }
+    pub fn managed_word_lists_config(self, value: impl Arg<Arr<ManagedWordsConfig>>) -> Self { Self(put(self.0, "ManagedWordListsConfig", value)) }
     /// `WordsConfig`: list of `WordConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordpolicyconfig.html#cfn-bedrock-guardrail-wordpolicyconfig-wordsconfig)
-    pub fn words_config(self, value: impl Arg<Arr<WordConfig>>) -> Self { Self(put(self.0, "WordsConfig", value.into_expr())) }
+    pub fn words_config(self, value: impl Arg<Arr<WordConfig>>) -> Self { Self(put(self.0, "WordsConfig", value)) }
 }
 impl Done for WordPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -3914,9 +3914,9 @@ impl CfnGuardrailVersionProps {
 }
 impl<R0> CfnGuardrailVersionProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrailversion.html#cfn-bedrock-guardrailversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GuardrailIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrailversion.html#cfn-bedrock-guardrailversion-guardrailidentifier)
-    pub fn guardrail_identifier(self, value: impl Arg<str>) -> CfnGuardrailVersionProps<Set> { CfnGuardrailVersionProps(put(self.0, "GuardrailIdentifier", value.into_expr()), Phase) }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> CfnGuardrailVersionProps<Set> { CfnGuardrailVersionProps(put(self.0, "GuardrailIdentifier", value), Phase) }
 }
 impl Done for CfnGuardrailVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Bedrock::IntelligentPromptRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html)
@@ -3948,17 +3948,17 @@ impl CfnIntelligentPromptRouterProps {
 }
 impl<R0, R1, R2, R3> CfnIntelligentPromptRouterProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FallbackModel`: `PromptRouterTargetModel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-fallbackmodel)
-    pub fn fallback_model(self, value: impl Arg<intelligent_prompt_router::PromptRouterTargetModel>) -> CfnIntelligentPromptRouterProps<Set, R1, R2, R3> { CfnIntelligentPromptRouterProps(put(self.0, "FallbackModel", value.into_expr()), Phase) }
+    pub fn fallback_model(self, value: impl Arg<intelligent_prompt_router::PromptRouterTargetModel>) -> CfnIntelligentPromptRouterProps<Set, R1, R2, R3> { CfnIntelligentPromptRouterProps(put(self.0, "FallbackModel", value), Phase) }
     /// `Models`: list of `PromptRouterTargetModel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-models)
-    pub fn models(self, value: impl Arg<Arr<intelligent_prompt_router::PromptRouterTargetModel>>) -> CfnIntelligentPromptRouterProps<R0, Set, R2, R3> { CfnIntelligentPromptRouterProps(put(self.0, "Models", value.into_expr()), Phase) }
+    pub fn models(self, value: impl Arg<Arr<intelligent_prompt_router::PromptRouterTargetModel>>) -> CfnIntelligentPromptRouterProps<R0, Set, R2, R3> { CfnIntelligentPromptRouterProps(put(self.0, "Models", value), Phase) }
     /// `PromptRouterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-promptroutername)
-    pub fn prompt_router_name(self, value: impl Arg<str>) -> CfnIntelligentPromptRouterProps<R0, R1, Set, R3> { CfnIntelligentPromptRouterProps(put(self.0, "PromptRouterName", value.into_expr()), Phase) }
+    pub fn prompt_router_name(self, value: impl Arg<str>) -> CfnIntelligentPromptRouterProps<R0, R1, Set, R3> { CfnIntelligentPromptRouterProps(put(self.0, "PromptRouterName", value), Phase) }
     /// `RoutingCriteria`: `RoutingCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-routingcriteria)
-    pub fn routing_criteria(self, value: impl Arg<intelligent_prompt_router::RoutingCriteria>) -> CfnIntelligentPromptRouterProps<R0, R1, R2, Set> { CfnIntelligentPromptRouterProps(put(self.0, "RoutingCriteria", value.into_expr()), Phase) }
+    pub fn routing_criteria(self, value: impl Arg<intelligent_prompt_router::RoutingCriteria>) -> CfnIntelligentPromptRouterProps<R0, R1, R2, Set> { CfnIntelligentPromptRouterProps(put(self.0, "RoutingCriteria", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIntelligentPromptRouterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::IntelligentPromptRouter`.
@@ -3972,7 +3972,7 @@ impl PromptRouterTargetModel {
 }
 impl<R0> PromptRouterTargetModel<R0> {
     /// `ModelArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-intelligentpromptrouter-promptroutertargetmodel.html#cfn-bedrock-intelligentpromptrouter-promptroutertargetmodel-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> PromptRouterTargetModel<Set> { PromptRouterTargetModel(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> PromptRouterTargetModel<Set> { PromptRouterTargetModel(put(self.0, "ModelArn", value), Phase) }
 }
 impl Done for PromptRouterTargetModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingCriteria` of `AWS::Bedrock::IntelligentPromptRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-intelligentpromptrouter-routingcriteria.html)
@@ -3983,7 +3983,7 @@ impl RoutingCriteria {
 }
 impl<R0> RoutingCriteria<R0> {
     /// `ResponseQualityDifference`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-intelligentpromptrouter-routingcriteria.html#cfn-bedrock-intelligentpromptrouter-routingcriteria-responsequalitydifference)
-    pub fn response_quality_difference(self, value: impl Arg<f64>) -> RoutingCriteria<Set> { RoutingCriteria(put(self.0, "ResponseQualityDifference", value.into_expr()), Phase) }
+    pub fn response_quality_difference(self, value: impl Arg<f64>) -> RoutingCriteria<Set> { RoutingCriteria(put(self.0, "ResponseQualityDifference", value), Phase) }
 }
 impl Done for RoutingCriteria { fn into_props(self) -> Bag { self.0 } }
 }
@@ -4018,17 +4018,17 @@ impl CfnKnowledgeBaseProps {
 }
 impl<R0, R1, R2> CfnKnowledgeBaseProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KnowledgeBaseConfiguration`: `KnowledgeBaseConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration)
-    pub fn knowledge_base_configuration(self, value: impl Arg<knowledge_base::KnowledgeBaseConfiguration>) -> CfnKnowledgeBaseProps<Set, R1, R2> { CfnKnowledgeBaseProps(put(self.0, "KnowledgeBaseConfiguration", value.into_expr()), Phase) }
+    pub fn knowledge_base_configuration(self, value: impl Arg<knowledge_base::KnowledgeBaseConfiguration>) -> CfnKnowledgeBaseProps<Set, R1, R2> { CfnKnowledgeBaseProps(put(self.0, "KnowledgeBaseConfiguration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set, R2> { CfnKnowledgeBaseProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set, R2> { CfnKnowledgeBaseProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnKnowledgeBaseProps<R0, R1, Set> { CfnKnowledgeBaseProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnKnowledgeBaseProps<R0, R1, Set> { CfnKnowledgeBaseProps(put(self.0, "RoleArn", value), Phase) }
     /// `StorageConfiguration`: `StorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-storageconfiguration)
-    pub fn storage_configuration(self, value: impl Arg<knowledge_base::StorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
+    pub fn storage_configuration(self, value: impl Arg<knowledge_base::StorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnKnowledgeBaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::KnowledgeBase`.
@@ -4042,7 +4042,7 @@ impl AudioConfiguration {
 }
 impl<R0> AudioConfiguration<R0> {
     /// `SegmentationConfiguration`: `AudioSegmentationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-audioconfiguration.html#cfn-bedrock-knowledgebase-audioconfiguration-segmentationconfiguration)
-    pub fn segmentation_configuration(self, value: impl Arg<AudioSegmentationConfiguration>) -> AudioConfiguration<Set> { AudioConfiguration(put(self.0, "SegmentationConfiguration", value.into_expr()), Phase) }
+    pub fn segmentation_configuration(self, value: impl Arg<AudioSegmentationConfiguration>) -> AudioConfiguration<Set> { AudioConfiguration(put(self.0, "SegmentationConfiguration", value), Phase) }
 }
 impl Done for AudioConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSegmentationConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-audiosegmentationconfiguration.html)
@@ -4053,7 +4053,7 @@ impl AudioSegmentationConfiguration {
 }
 impl<R0> AudioSegmentationConfiguration<R0> {
     /// `FixedLengthDuration`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-audiosegmentationconfiguration.html#cfn-bedrock-knowledgebase-audiosegmentationconfiguration-fixedlengthduration)
-    pub fn fixed_length_duration(self, value: impl Arg<i64>) -> AudioSegmentationConfiguration<Set> { AudioSegmentationConfiguration(put(self.0, "FixedLengthDuration", value.into_expr()), Phase) }
+    pub fn fixed_length_duration(self, value: impl Arg<i64>) -> AudioSegmentationConfiguration<Set> { AudioSegmentationConfiguration(put(self.0, "FixedLengthDuration", value), Phase) }
 }
 impl Done for AudioSegmentationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockEmbeddingModelConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html)
@@ -4062,15 +4062,15 @@ impl BedrockEmbeddingModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audio`: list of `AudioConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-audio)
-    pub fn audio(self, value: impl Arg<Arr<AudioConfiguration>>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
+    pub fn audio(self, value: impl Arg<Arr<AudioConfiguration>>) -> Self { Self(put(self.0, "Audio", value)) }
     /// `Dimensions`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-dimensions)
-    pub fn dimensions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `EmbeddingDataType`: `EmbeddingDataType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-embeddingdatatype)
-    pub fn embedding_data_type(self, value: impl Arg<EmbeddingDataType>) -> Self { Self(put(self.0, "EmbeddingDataType", value.into_expr())) }
+    pub fn embedding_data_type(self, value: impl Arg<EmbeddingDataType>) -> Self { Self(put(self.0, "EmbeddingDataType", value)) }
     /// `ModelConfiguration`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-modelconfiguration)
-    pub fn model_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ModelConfiguration", value.into_expr())) }
+    pub fn model_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ModelConfiguration", value)) }
     /// `Video`: list of `VideoConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-video)
-    pub fn video(self, value: impl Arg<Arr<VideoConfiguration>>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
+    pub fn video(self, value: impl Arg<Arr<VideoConfiguration>>) -> Self { Self(put(self.0, "Video", value)) }
 }
 impl Done for BedrockEmbeddingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CuratedQuery` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-curatedquery.html)
@@ -4081,9 +4081,9 @@ impl CuratedQuery {
 }
 impl<R0, R1> CuratedQuery<R0, R1> {
     /// `NaturalLanguage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-curatedquery.html#cfn-bedrock-knowledgebase-curatedquery-naturallanguage)
-    pub fn natural_language(self, value: impl Arg<str>) -> CuratedQuery<Set, R1> { CuratedQuery(put(self.0, "NaturalLanguage", value.into_expr()), Phase) }
+    pub fn natural_language(self, value: impl Arg<str>) -> CuratedQuery<Set, R1> { CuratedQuery(put(self.0, "NaturalLanguage", value), Phase) }
     /// `Sql`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-curatedquery.html#cfn-bedrock-knowledgebase-curatedquery-sql)
-    pub fn sql(self, value: impl Arg<str>) -> CuratedQuery<R0, Set> { CuratedQuery(put(self.0, "Sql", value.into_expr()), Phase) }
+    pub fn sql(self, value: impl Arg<str>) -> CuratedQuery<R0, Set> { CuratedQuery(put(self.0, "Sql", value), Phase) }
 }
 impl Done for CuratedQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddingModelConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-embeddingmodelconfiguration.html)
@@ -4092,7 +4092,7 @@ impl EmbeddingModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockEmbeddingModelConfiguration`: `BedrockEmbeddingModelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-embeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-embeddingmodelconfiguration-bedrockembeddingmodelconfiguration)
-    pub fn bedrock_embedding_model_configuration(self, value: impl Arg<BedrockEmbeddingModelConfiguration>) -> Self { Self(put(self.0, "BedrockEmbeddingModelConfiguration", value.into_expr())) }
+    pub fn bedrock_embedding_model_configuration(self, value: impl Arg<BedrockEmbeddingModelConfiguration>) -> Self { Self(put(self.0, "BedrockEmbeddingModelConfiguration", value)) }
 }
 impl Done for EmbeddingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KendraKnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-kendraknowledgebaseconfiguration.html)
@@ -4103,7 +4103,7 @@ impl KendraKnowledgeBaseConfiguration {
 }
 impl<R0> KendraKnowledgeBaseConfiguration<R0> {
     /// `KendraIndexArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-kendraknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-kendraknowledgebaseconfiguration-kendraindexarn)
-    pub fn kendra_index_arn(self, value: impl Arg<str>) -> KendraKnowledgeBaseConfiguration<Set> { KendraKnowledgeBaseConfiguration(put(self.0, "KendraIndexArn", value.into_expr()), Phase) }
+    pub fn kendra_index_arn(self, value: impl Arg<str>) -> KendraKnowledgeBaseConfiguration<Set> { KendraKnowledgeBaseConfiguration(put(self.0, "KendraIndexArn", value), Phase) }
 }
 impl Done for KendraKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html)
@@ -4114,15 +4114,15 @@ impl KnowledgeBaseConfiguration {
 }
 impl<R0> KnowledgeBaseConfiguration<R0> {
     /// `KendraKnowledgeBaseConfiguration`: `KendraKnowledgeBaseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-kendraknowledgebaseconfiguration)
-    pub fn kendra_knowledge_base_configuration(self, value: impl Arg<KendraKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "KendraKnowledgeBaseConfiguration", value.into_expr()), Phase) }
+    pub fn kendra_knowledge_base_configuration(self, value: impl Arg<KendraKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "KendraKnowledgeBaseConfiguration", value), Phase) }
     /// `ManagedKnowledgeBaseConfiguration`: `ManagedKnowledgeBaseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-managedknowledgebaseconfiguration)
-    pub fn managed_knowledge_base_configuration(self, value: impl Arg<ManagedKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "ManagedKnowledgeBaseConfiguration", value.into_expr()), Phase) }
+    pub fn managed_knowledge_base_configuration(self, value: impl Arg<ManagedKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "ManagedKnowledgeBaseConfiguration", value), Phase) }
     /// `SqlKnowledgeBaseConfiguration`: `SqlKnowledgeBaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-sqlknowledgebaseconfiguration)
-    pub fn sql_knowledge_base_configuration(self, value: impl Arg<SqlKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "SqlKnowledgeBaseConfiguration", value.into_expr()), Phase) }
+    pub fn sql_knowledge_base_configuration(self, value: impl Arg<SqlKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "SqlKnowledgeBaseConfiguration", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> KnowledgeBaseConfiguration<Set> { KnowledgeBaseConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> KnowledgeBaseConfiguration<Set> { KnowledgeBaseConfiguration(put(self.0, "Type", value), Phase) }
     /// `VectorKnowledgeBaseConfiguration`: `VectorKnowledgeBaseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-vectorknowledgebaseconfiguration)
-    pub fn vector_knowledge_base_configuration(self, value: impl Arg<VectorKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "VectorKnowledgeBaseConfiguration", value.into_expr()), Phase) }
+    pub fn vector_knowledge_base_configuration(self, value: impl Arg<VectorKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "VectorKnowledgeBaseConfiguration", value), Phase) }
 }
 impl Done for KnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedKnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html)
@@ -4131,15 +4131,15 @@ impl ManagedKnowledgeBaseConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmbeddingModelArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-embeddingmodelarn)
-    pub fn embedding_model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmbeddingModelArn", value.into_expr())) }
+    pub fn embedding_model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmbeddingModelArn", value)) }
     /// `EmbeddingModelConfiguration`: `EmbeddingModelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-embeddingmodelconfiguration)
-    pub fn embedding_model_configuration(self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { Self(put(self.0, "EmbeddingModelConfiguration", value.into_expr())) }
+    pub fn embedding_model_configuration(self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { Self(put(self.0, "EmbeddingModelConfiguration", value)) }
     /// `EmbeddingModelType`: `EmbeddingModelType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-embeddingmodeltype)
-    pub fn embedding_model_type(self, value: impl Arg<EmbeddingModelType>) -> Self { Self(put(self.0, "EmbeddingModelType", value.into_expr())) }
+    pub fn embedding_model_type(self, value: impl Arg<EmbeddingModelType>) -> Self { Self(put(self.0, "EmbeddingModelType", value)) }
     /// `ServerSideEncryptionConfiguration`: `ManagedKnowledgeBaseServerSideEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-serversideencryptionconfiguration)
-    pub fn server_side_encryption_configuration(self, value: impl Arg<ManagedKnowledgeBaseServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr())) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<ManagedKnowledgeBaseServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value)) }
     /// `SupplementalDataStorageConfiguration`: `SupplementalDataStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-supplementaldatastorageconfiguration)
-    pub fn supplemental_data_storage_configuration(self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { Self(put(self.0, "SupplementalDataStorageConfiguration", value.into_expr())) }
+    pub fn supplemental_data_storage_configuration(self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { Self(put(self.0, "SupplementalDataStorageConfiguration", value)) }
 }
 impl Done for ManagedKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedKnowledgeBaseServerSideEncryptionConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseserversideencryptionconfiguration.html)
@@ -4148,7 +4148,7 @@ impl ManagedKnowledgeBaseServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseserversideencryptionconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseserversideencryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for ManagedKnowledgeBaseServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDbAtlasConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html)
@@ -4159,21 +4159,21 @@ impl MongoDbAtlasConfiguration {
 }
 impl<R0, R1, R2, R3, R4, R5> MongoDbAtlasConfiguration<R0, R1, R2, R3, R4, R5> {
     /// `CollectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-collectionname)
-    pub fn collection_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<Set, R1, R2, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "CollectionName", value.into_expr()), Phase) }
+    pub fn collection_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<Set, R1, R2, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "CollectionName", value), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-credentialssecretarn)
-    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, Set, R2, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, Set, R2, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "CredentialsSecretArn", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, Set, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, Set, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "DatabaseName", value), Phase) }
     /// `Endpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, Set, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, Set, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "Endpoint", value), Phase) }
     /// `EndpointServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-endpointservicename)
-    pub fn endpoint_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointServiceName", value.into_expr()), Phase) }
+    pub fn endpoint_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointServiceName", value), Phase) }
     /// `FieldMapping`: `MongoDbAtlasFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-fieldmapping)
-    pub fn field_mapping(self, value: impl Arg<MongoDbAtlasFieldMapping>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, Set, R5> { MongoDbAtlasConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
+    pub fn field_mapping(self, value: impl Arg<MongoDbAtlasFieldMapping>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, Set, R5> { MongoDbAtlasConfiguration(put(self.0, "FieldMapping", value), Phase) }
     /// `TextIndexName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-textindexname)
-    pub fn text_index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextIndexName", value.into_expr()), Phase) }
+    pub fn text_index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextIndexName", value), Phase) }
     /// `VectorIndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-vectorindexname)
-    pub fn vector_index_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, R4, Set> { MongoDbAtlasConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
+    pub fn vector_index_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, R4, Set> { MongoDbAtlasConfiguration(put(self.0, "VectorIndexName", value), Phase) }
 }
 impl Done for MongoDbAtlasConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDbAtlasFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasfieldmapping.html)
@@ -4184,11 +4184,11 @@ impl MongoDbAtlasFieldMapping {
 }
 impl<R0, R1, R2> MongoDbAtlasFieldMapping<R0, R1, R2> {
     /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasfieldmapping.html#cfn-bedrock-knowledgebase-mongodbatlasfieldmapping-metadatafield)
-    pub fn metadata_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<Set, R1, R2> { MongoDbAtlasFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<Set, R1, R2> { MongoDbAtlasFieldMapping(put(self.0, "MetadataField", value), Phase) }
     /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasfieldmapping.html#cfn-bedrock-knowledgebase-mongodbatlasfieldmapping-textfield)
-    pub fn text_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, Set, R2> { MongoDbAtlasFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, Set, R2> { MongoDbAtlasFieldMapping(put(self.0, "TextField", value), Phase) }
     /// `VectorField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasfieldmapping.html#cfn-bedrock-knowledgebase-mongodbatlasfieldmapping-vectorfield)
-    pub fn vector_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, R1, Set> { MongoDbAtlasFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
+    pub fn vector_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, R1, Set> { MongoDbAtlasFieldMapping(put(self.0, "VectorField", value), Phase) }
 }
 impl Done for MongoDbAtlasFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneAnalyticsConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsconfiguration.html)
@@ -4199,9 +4199,9 @@ impl NeptuneAnalyticsConfiguration {
 }
 impl<R0, R1> NeptuneAnalyticsConfiguration<R0, R1> {
     /// `FieldMapping`: `NeptuneAnalyticsFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsconfiguration.html#cfn-bedrock-knowledgebase-neptuneanalyticsconfiguration-fieldmapping)
-    pub fn field_mapping(self, value: impl Arg<NeptuneAnalyticsFieldMapping>) -> NeptuneAnalyticsConfiguration<Set, R1> { NeptuneAnalyticsConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
+    pub fn field_mapping(self, value: impl Arg<NeptuneAnalyticsFieldMapping>) -> NeptuneAnalyticsConfiguration<Set, R1> { NeptuneAnalyticsConfiguration(put(self.0, "FieldMapping", value), Phase) }
     /// `GraphArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsconfiguration.html#cfn-bedrock-knowledgebase-neptuneanalyticsconfiguration-grapharn)
-    pub fn graph_arn(self, value: impl Arg<str>) -> NeptuneAnalyticsConfiguration<R0, Set> { NeptuneAnalyticsConfiguration(put(self.0, "GraphArn", value.into_expr()), Phase) }
+    pub fn graph_arn(self, value: impl Arg<str>) -> NeptuneAnalyticsConfiguration<R0, Set> { NeptuneAnalyticsConfiguration(put(self.0, "GraphArn", value), Phase) }
 }
 impl Done for NeptuneAnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneAnalyticsFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsfieldmapping.html)
@@ -4212,9 +4212,9 @@ impl NeptuneAnalyticsFieldMapping {
 }
 impl<R0, R1> NeptuneAnalyticsFieldMapping<R0, R1> {
     /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsfieldmapping.html#cfn-bedrock-knowledgebase-neptuneanalyticsfieldmapping-metadatafield)
-    pub fn metadata_field(self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<Set, R1> { NeptuneAnalyticsFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<Set, R1> { NeptuneAnalyticsFieldMapping(put(self.0, "MetadataField", value), Phase) }
     /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsfieldmapping.html#cfn-bedrock-knowledgebase-neptuneanalyticsfieldmapping-textfield)
-    pub fn text_field(self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<R0, Set> { NeptuneAnalyticsFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<R0, Set> { NeptuneAnalyticsFieldMapping(put(self.0, "TextField", value), Phase) }
 }
 impl Done for NeptuneAnalyticsFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchManagedClusterConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html)
@@ -4225,13 +4225,13 @@ impl OpenSearchManagedClusterConfiguration {
 }
 impl<R0, R1, R2, R3> OpenSearchManagedClusterConfiguration<R0, R1, R2, R3> {
     /// `DomainArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterconfiguration-domainarn)
-    pub fn domain_arn(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<Set, R1, R2, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "DomainArn", value.into_expr()), Phase) }
+    pub fn domain_arn(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<Set, R1, R2, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "DomainArn", value), Phase) }
     /// `DomainEndpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterconfiguration-domainendpoint)
-    pub fn domain_endpoint(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, Set, R2, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "DomainEndpoint", value.into_expr()), Phase) }
+    pub fn domain_endpoint(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, Set, R2, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "DomainEndpoint", value), Phase) }
     /// `FieldMapping`: `OpenSearchManagedClusterFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterconfiguration-fieldmapping)
-    pub fn field_mapping(self, value: impl Arg<OpenSearchManagedClusterFieldMapping>) -> OpenSearchManagedClusterConfiguration<R0, R1, Set, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
+    pub fn field_mapping(self, value: impl Arg<OpenSearchManagedClusterFieldMapping>) -> OpenSearchManagedClusterConfiguration<R0, R1, Set, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "FieldMapping", value), Phase) }
     /// `VectorIndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterconfiguration-vectorindexname)
-    pub fn vector_index_name(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, R1, R2, Set> { OpenSearchManagedClusterConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
+    pub fn vector_index_name(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, R1, R2, Set> { OpenSearchManagedClusterConfiguration(put(self.0, "VectorIndexName", value), Phase) }
 }
 impl Done for OpenSearchManagedClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchManagedClusterFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping.html)
@@ -4242,11 +4242,11 @@ impl OpenSearchManagedClusterFieldMapping {
 }
 impl<R0, R1, R2> OpenSearchManagedClusterFieldMapping<R0, R1, R2> {
     /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping-metadatafield)
-    pub fn metadata_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<Set, R1, R2> { OpenSearchManagedClusterFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<Set, R1, R2> { OpenSearchManagedClusterFieldMapping(put(self.0, "MetadataField", value), Phase) }
     /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping-textfield)
-    pub fn text_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, Set, R2> { OpenSearchManagedClusterFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, Set, R2> { OpenSearchManagedClusterFieldMapping(put(self.0, "TextField", value), Phase) }
     /// `VectorField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping-vectorfield)
-    pub fn vector_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, R1, Set> { OpenSearchManagedClusterFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
+    pub fn vector_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, R1, Set> { OpenSearchManagedClusterFieldMapping(put(self.0, "VectorField", value), Phase) }
 }
 impl Done for OpenSearchManagedClusterFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchServerlessConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessconfiguration.html)
@@ -4257,11 +4257,11 @@ impl OpenSearchServerlessConfiguration {
 }
 impl<R0, R1, R2> OpenSearchServerlessConfiguration<R0, R1, R2> {
     /// `CollectionArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessconfiguration.html#cfn-bedrock-knowledgebase-opensearchserverlessconfiguration-collectionarn)
-    pub fn collection_arn(self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<Set, R1, R2> { OpenSearchServerlessConfiguration(put(self.0, "CollectionArn", value.into_expr()), Phase) }
+    pub fn collection_arn(self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<Set, R1, R2> { OpenSearchServerlessConfiguration(put(self.0, "CollectionArn", value), Phase) }
     /// `FieldMapping`: `OpenSearchServerlessFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessconfiguration.html#cfn-bedrock-knowledgebase-opensearchserverlessconfiguration-fieldmapping)
-    pub fn field_mapping(self, value: impl Arg<OpenSearchServerlessFieldMapping>) -> OpenSearchServerlessConfiguration<R0, Set, R2> { OpenSearchServerlessConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
+    pub fn field_mapping(self, value: impl Arg<OpenSearchServerlessFieldMapping>) -> OpenSearchServerlessConfiguration<R0, Set, R2> { OpenSearchServerlessConfiguration(put(self.0, "FieldMapping", value), Phase) }
     /// `VectorIndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessconfiguration.html#cfn-bedrock-knowledgebase-opensearchserverlessconfiguration-vectorindexname)
-    pub fn vector_index_name(self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<R0, R1, Set> { OpenSearchServerlessConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
+    pub fn vector_index_name(self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<R0, R1, Set> { OpenSearchServerlessConfiguration(put(self.0, "VectorIndexName", value), Phase) }
 }
 impl Done for OpenSearchServerlessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchServerlessFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessfieldmapping.html)
@@ -4272,11 +4272,11 @@ impl OpenSearchServerlessFieldMapping {
 }
 impl<R0, R1, R2> OpenSearchServerlessFieldMapping<R0, R1, R2> {
     /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessfieldmapping.html#cfn-bedrock-knowledgebase-opensearchserverlessfieldmapping-metadatafield)
-    pub fn metadata_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<Set, R1, R2> { OpenSearchServerlessFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<Set, R1, R2> { OpenSearchServerlessFieldMapping(put(self.0, "MetadataField", value), Phase) }
     /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessfieldmapping.html#cfn-bedrock-knowledgebase-opensearchserverlessfieldmapping-textfield)
-    pub fn text_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, Set, R2> { OpenSearchServerlessFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, Set, R2> { OpenSearchServerlessFieldMapping(put(self.0, "TextField", value), Phase) }
     /// `VectorField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessfieldmapping.html#cfn-bedrock-knowledgebase-opensearchserverlessfieldmapping-vectorfield)
-    pub fn vector_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, R1, Set> { OpenSearchServerlessFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
+    pub fn vector_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, R1, Set> { OpenSearchServerlessFieldMapping(put(self.0, "VectorField", value), Phase) }
 }
 impl Done for OpenSearchServerlessFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PineconeConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html)
@@ -4287,13 +4287,13 @@ impl PineconeConfiguration {
 }
 impl<R0, R1, R2> PineconeConfiguration<R0, R1, R2> {
     /// `ConnectionString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html#cfn-bedrock-knowledgebase-pineconeconfiguration-connectionstring)
-    pub fn connection_string(self, value: impl Arg<str>) -> PineconeConfiguration<Set, R1, R2> { PineconeConfiguration(put(self.0, "ConnectionString", value.into_expr()), Phase) }
+    pub fn connection_string(self, value: impl Arg<str>) -> PineconeConfiguration<Set, R1, R2> { PineconeConfiguration(put(self.0, "ConnectionString", value), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html#cfn-bedrock-knowledgebase-pineconeconfiguration-credentialssecretarn)
-    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> PineconeConfiguration<R0, Set, R2> { PineconeConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> PineconeConfiguration<R0, Set, R2> { PineconeConfiguration(put(self.0, "CredentialsSecretArn", value), Phase) }
     /// `FieldMapping`: `PineconeFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html#cfn-bedrock-knowledgebase-pineconeconfiguration-fieldmapping)
-    pub fn field_mapping(self, value: impl Arg<PineconeFieldMapping>) -> PineconeConfiguration<R0, R1, Set> { PineconeConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
+    pub fn field_mapping(self, value: impl Arg<PineconeFieldMapping>) -> PineconeConfiguration<R0, R1, Set> { PineconeConfiguration(put(self.0, "FieldMapping", value), Phase) }
     /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html#cfn-bedrock-knowledgebase-pineconeconfiguration-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for PineconeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PineconeFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconefieldmapping.html)
@@ -4304,9 +4304,9 @@ impl PineconeFieldMapping {
 }
 impl<R0, R1> PineconeFieldMapping<R0, R1> {
     /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconefieldmapping.html#cfn-bedrock-knowledgebase-pineconefieldmapping-metadatafield)
-    pub fn metadata_field(self, value: impl Arg<str>) -> PineconeFieldMapping<Set, R1> { PineconeFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> PineconeFieldMapping<Set, R1> { PineconeFieldMapping(put(self.0, "MetadataField", value), Phase) }
     /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconefieldmapping.html#cfn-bedrock-knowledgebase-pineconefieldmapping-textfield)
-    pub fn text_field(self, value: impl Arg<str>) -> PineconeFieldMapping<R0, Set> { PineconeFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> PineconeFieldMapping<R0, Set> { PineconeFieldMapping(put(self.0, "TextField", value), Phase) }
 }
 impl Done for PineconeFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryGenerationColumn` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcolumn.html)
@@ -4315,11 +4315,11 @@ impl QueryGenerationColumn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcolumn.html#cfn-bedrock-knowledgebase-querygenerationcolumn-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Inclusion`: `Inclusion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcolumn.html#cfn-bedrock-knowledgebase-querygenerationcolumn-inclusion)
-    pub fn inclusion(self, value: impl Arg<Inclusion>) -> Self { Self(put(self.0, "Inclusion", value.into_expr())) }
+    pub fn inclusion(self, value: impl Arg<Inclusion>) -> Self { Self(put(self.0, "Inclusion", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcolumn.html#cfn-bedrock-knowledgebase-querygenerationcolumn-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for QueryGenerationColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryGenerationConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationconfiguration.html)
@@ -4328,9 +4328,9 @@ impl QueryGenerationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExecutionTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationconfiguration.html#cfn-bedrock-knowledgebase-querygenerationconfiguration-executiontimeoutseconds)
-    pub fn execution_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeoutSeconds", value.into_expr())) }
+    pub fn execution_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeoutSeconds", value)) }
     /// `GenerationContext`: `QueryGenerationContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationconfiguration.html#cfn-bedrock-knowledgebase-querygenerationconfiguration-generationcontext)
-    pub fn generation_context(self, value: impl Arg<QueryGenerationContext>) -> Self { Self(put(self.0, "GenerationContext", value.into_expr())) }
+    pub fn generation_context(self, value: impl Arg<QueryGenerationContext>) -> Self { Self(put(self.0, "GenerationContext", value)) }
 }
 impl Done for QueryGenerationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryGenerationContext` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcontext.html)
@@ -4339,9 +4339,9 @@ impl QueryGenerationContext {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CuratedQueries`: list of `CuratedQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcontext.html#cfn-bedrock-knowledgebase-querygenerationcontext-curatedqueries)
-    pub fn curated_queries(self, value: impl Arg<Arr<CuratedQuery>>) -> Self { Self(put(self.0, "CuratedQueries", value.into_expr())) }
+    pub fn curated_queries(self, value: impl Arg<Arr<CuratedQuery>>) -> Self { Self(put(self.0, "CuratedQueries", value)) }
     /// `Tables`: list of `QueryGenerationTable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcontext.html#cfn-bedrock-knowledgebase-querygenerationcontext-tables)
-    pub fn tables(self, value: impl Arg<Arr<QueryGenerationTable>>) -> Self { Self(put(self.0, "Tables", value.into_expr())) }
+    pub fn tables(self, value: impl Arg<Arr<QueryGenerationTable>>) -> Self { Self(put(self.0, "Tables", value)) }
 }
 impl Done for QueryGenerationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryGenerationTable` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html)
@@ -4352,13 +4352,13 @@ impl QueryGenerationTable {
 }
 impl<R0> QueryGenerationTable<R0> {
     /// `Columns`: list of `QueryGenerationColumn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html#cfn-bedrock-knowledgebase-querygenerationtable-columns)
-    pub fn columns(self, value: impl Arg<Arr<QueryGenerationColumn>>) -> Self { Self(put(self.0, "Columns", value.into_expr()), Phase) }
+    pub fn columns(self, value: impl Arg<Arr<QueryGenerationColumn>>) -> Self { Self(put(self.0, "Columns", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html#cfn-bedrock-knowledgebase-querygenerationtable-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Inclusion`: `Inclusion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html#cfn-bedrock-knowledgebase-querygenerationtable-inclusion)
-    pub fn inclusion(self, value: impl Arg<Inclusion>) -> Self { Self(put(self.0, "Inclusion", value.into_expr()), Phase) }
+    pub fn inclusion(self, value: impl Arg<Inclusion>) -> Self { Self(put(self.0, "Inclusion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html#cfn-bedrock-knowledgebase-querygenerationtable-name)
-    pub fn name(self, value: impl Arg<str>) -> QueryGenerationTable<Set> { QueryGenerationTable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> QueryGenerationTable<Set> { QueryGenerationTable(put(self.0, "Name", value), Phase) }
 }
 impl Done for QueryGenerationTable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html)
@@ -4369,15 +4369,15 @@ impl RdsConfiguration {
 }
 impl<R0, R1, R2, R3, R4> RdsConfiguration<R0, R1, R2, R3, R4> {
     /// `CredentialsSecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-credentialssecretarn)
-    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> RdsConfiguration<Set, R1, R2, R3, R4> { RdsConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> RdsConfiguration<Set, R1, R2, R3, R4> { RdsConfiguration(put(self.0, "CredentialsSecretArn", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> RdsConfiguration<R0, Set, R2, R3, R4> { RdsConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> RdsConfiguration<R0, Set, R2, R3, R4> { RdsConfiguration(put(self.0, "DatabaseName", value), Phase) }
     /// `FieldMapping`: `RdsFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-fieldmapping)
-    pub fn field_mapping(self, value: impl Arg<RdsFieldMapping>) -> RdsConfiguration<R0, R1, Set, R3, R4> { RdsConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
+    pub fn field_mapping(self, value: impl Arg<RdsFieldMapping>) -> RdsConfiguration<R0, R1, Set, R3, R4> { RdsConfiguration(put(self.0, "FieldMapping", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, Set, R4> { RdsConfiguration(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, Set, R4> { RdsConfiguration(put(self.0, "ResourceArn", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, R3, Set> { RdsConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, R3, Set> { RdsConfiguration(put(self.0, "TableName", value), Phase) }
 }
 impl Done for RdsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html)
@@ -4388,15 +4388,15 @@ impl RdsFieldMapping {
 }
 impl<R0, R1, R2, R3> RdsFieldMapping<R0, R1, R2, R3> {
     /// `CustomMetadataField`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-custommetadatafield)
-    pub fn custom_metadata_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomMetadataField", value.into_expr()), Phase) }
+    pub fn custom_metadata_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomMetadataField", value), Phase) }
     /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-metadatafield)
-    pub fn metadata_field(self, value: impl Arg<str>) -> RdsFieldMapping<Set, R1, R2, R3> { RdsFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> RdsFieldMapping<Set, R1, R2, R3> { RdsFieldMapping(put(self.0, "MetadataField", value), Phase) }
     /// `PrimaryKeyField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-primarykeyfield)
-    pub fn primary_key_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, Set, R2, R3> { RdsFieldMapping(put(self.0, "PrimaryKeyField", value.into_expr()), Phase) }
+    pub fn primary_key_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, Set, R2, R3> { RdsFieldMapping(put(self.0, "PrimaryKeyField", value), Phase) }
     /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-textfield)
-    pub fn text_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, Set, R3> { RdsFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, Set, R3> { RdsFieldMapping(put(self.0, "TextField", value), Phase) }
     /// `VectorField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-vectorfield)
-    pub fn vector_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, R2, Set> { RdsFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
+    pub fn vector_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, R2, Set> { RdsFieldMapping(put(self.0, "VectorField", value), Phase) }
 }
 impl Done for RdsFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftconfiguration.html)
@@ -4407,11 +4407,11 @@ impl RedshiftConfiguration {
 }
 impl<R0, R1> RedshiftConfiguration<R0, R1> {
     /// `QueryEngineConfiguration`: `RedshiftQueryEngineConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftconfiguration.html#cfn-bedrock-knowledgebase-redshiftconfiguration-queryengineconfiguration)
-    pub fn query_engine_configuration(self, value: impl Arg<RedshiftQueryEngineConfiguration>) -> RedshiftConfiguration<Set, R1> { RedshiftConfiguration(put(self.0, "QueryEngineConfiguration", value.into_expr()), Phase) }
+    pub fn query_engine_configuration(self, value: impl Arg<RedshiftQueryEngineConfiguration>) -> RedshiftConfiguration<Set, R1> { RedshiftConfiguration(put(self.0, "QueryEngineConfiguration", value), Phase) }
     /// `QueryGenerationConfiguration`: `QueryGenerationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftconfiguration.html#cfn-bedrock-knowledgebase-redshiftconfiguration-querygenerationconfiguration)
-    pub fn query_generation_configuration(self, value: impl Arg<QueryGenerationConfiguration>) -> Self { Self(put(self.0, "QueryGenerationConfiguration", value.into_expr()), Phase) }
+    pub fn query_generation_configuration(self, value: impl Arg<QueryGenerationConfiguration>) -> Self { Self(put(self.0, "QueryGenerationConfiguration", value), Phase) }
     /// `StorageConfigurations`: list of `RedshiftQueryEngineStorageConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftconfiguration.html#cfn-bedrock-knowledgebase-redshiftconfiguration-storageconfigurations)
-    pub fn storage_configurations(self, value: impl Arg<Arr<RedshiftQueryEngineStorageConfiguration>>) -> RedshiftConfiguration<R0, Set> { RedshiftConfiguration(put(self.0, "StorageConfigurations", value.into_expr()), Phase) }
+    pub fn storage_configurations(self, value: impl Arg<Arr<RedshiftQueryEngineStorageConfiguration>>) -> RedshiftConfiguration<R0, Set> { RedshiftConfiguration(put(self.0, "StorageConfigurations", value), Phase) }
 }
 impl Done for RedshiftConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftProvisionedAuthConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedauthconfiguration.html)
@@ -4422,11 +4422,11 @@ impl RedshiftProvisionedAuthConfiguration {
 }
 impl<R0> RedshiftProvisionedAuthConfiguration<R0> {
     /// `DatabaseUser`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedauthconfiguration-databaseuser)
-    pub fn database_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseUser", value.into_expr()), Phase) }
+    pub fn database_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseUser", value), Phase) }
     /// `Type`: `RedshiftProvisionedAuthConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedauthconfiguration-type)
-    pub fn type_(self, value: impl Arg<RedshiftProvisionedAuthConfigurationType>) -> RedshiftProvisionedAuthConfiguration<Set> { RedshiftProvisionedAuthConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<RedshiftProvisionedAuthConfigurationType>) -> RedshiftProvisionedAuthConfiguration<Set> { RedshiftProvisionedAuthConfiguration(put(self.0, "Type", value), Phase) }
     /// `UsernamePasswordSecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedauthconfiguration-usernamepasswordsecretarn)
-    pub fn username_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePasswordSecretArn", value.into_expr()), Phase) }
+    pub fn username_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePasswordSecretArn", value), Phase) }
 }
 impl Done for RedshiftProvisionedAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftProvisionedConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedconfiguration.html)
@@ -4437,9 +4437,9 @@ impl RedshiftProvisionedConfiguration {
 }
 impl<R0, R1> RedshiftProvisionedConfiguration<R0, R1> {
     /// `AuthConfiguration`: `RedshiftProvisionedAuthConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedconfiguration-authconfiguration)
-    pub fn auth_configuration(self, value: impl Arg<RedshiftProvisionedAuthConfiguration>) -> RedshiftProvisionedConfiguration<Set, R1> { RedshiftProvisionedConfiguration(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
+    pub fn auth_configuration(self, value: impl Arg<RedshiftProvisionedAuthConfiguration>) -> RedshiftProvisionedConfiguration<Set, R1> { RedshiftProvisionedConfiguration(put(self.0, "AuthConfiguration", value), Phase) }
     /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedconfiguration-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> RedshiftProvisionedConfiguration<R0, Set> { RedshiftProvisionedConfiguration(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> RedshiftProvisionedConfiguration<R0, Set> { RedshiftProvisionedConfiguration(put(self.0, "ClusterIdentifier", value), Phase) }
 }
 impl Done for RedshiftProvisionedConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftQueryEngineAwsDataCatalogStorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineawsdatacatalogstorageconfiguration.html)
@@ -4450,7 +4450,7 @@ impl RedshiftQueryEngineAwsDataCatalogStorageConfiguration {
 }
 impl<R0> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<R0> {
     /// `TableNames`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineawsdatacatalogstorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineawsdatacatalogstorageconfiguration-tablenames)
-    pub fn table_names(self, value: impl Arg<Arr<str>>) -> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<Set> { RedshiftQueryEngineAwsDataCatalogStorageConfiguration(put(self.0, "TableNames", value.into_expr()), Phase) }
+    pub fn table_names(self, value: impl Arg<Arr<str>>) -> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<Set> { RedshiftQueryEngineAwsDataCatalogStorageConfiguration(put(self.0, "TableNames", value), Phase) }
 }
 impl Done for RedshiftQueryEngineAwsDataCatalogStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftQueryEngineConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineconfiguration.html)
@@ -4461,11 +4461,11 @@ impl RedshiftQueryEngineConfiguration {
 }
 impl<R0> RedshiftQueryEngineConfiguration<R0> {
     /// `ProvisionedConfiguration`: `RedshiftProvisionedConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineconfiguration-provisionedconfiguration)
-    pub fn provisioned_configuration(self, value: impl Arg<RedshiftProvisionedConfiguration>) -> Self { Self(put(self.0, "ProvisionedConfiguration", value.into_expr()), Phase) }
+    pub fn provisioned_configuration(self, value: impl Arg<RedshiftProvisionedConfiguration>) -> Self { Self(put(self.0, "ProvisionedConfiguration", value), Phase) }
     /// `ServerlessConfiguration`: `RedshiftServerlessConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineconfiguration-serverlessconfiguration)
-    pub fn serverless_configuration(self, value: impl Arg<RedshiftServerlessConfiguration>) -> Self { Self(put(self.0, "ServerlessConfiguration", value.into_expr()), Phase) }
+    pub fn serverless_configuration(self, value: impl Arg<RedshiftServerlessConfiguration>) -> Self { Self(put(self.0, "ServerlessConfiguration", value), Phase) }
     /// `Type`: `RedshiftQueryEngineConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineconfiguration-type)
-    pub fn type_(self, value: impl Arg<RedshiftQueryEngineConfigurationType>) -> RedshiftQueryEngineConfiguration<Set> { RedshiftQueryEngineConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<RedshiftQueryEngineConfigurationType>) -> RedshiftQueryEngineConfiguration<Set> { RedshiftQueryEngineConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for RedshiftQueryEngineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftQueryEngineRedshiftStorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineredshiftstorageconfiguration.html)
@@ -4476,7 +4476,7 @@ impl RedshiftQueryEngineRedshiftStorageConfiguration {
 }
 impl<R0> RedshiftQueryEngineRedshiftStorageConfiguration<R0> {
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineredshiftstorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineredshiftstorageconfiguration-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> RedshiftQueryEngineRedshiftStorageConfiguration<Set> { RedshiftQueryEngineRedshiftStorageConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> RedshiftQueryEngineRedshiftStorageConfiguration<Set> { RedshiftQueryEngineRedshiftStorageConfiguration(put(self.0, "DatabaseName", value), Phase) }
 }
 impl Done for RedshiftQueryEngineRedshiftStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftQueryEngineStorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration.html)
@@ -4487,11 +4487,11 @@ impl RedshiftQueryEngineStorageConfiguration {
 }
 impl<R0> RedshiftQueryEngineStorageConfiguration<R0> {
     /// `AwsDataCatalogConfiguration`: `RedshiftQueryEngineAwsDataCatalogStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration-awsdatacatalogconfiguration)
-    pub fn aws_data_catalog_configuration(self, value: impl Arg<RedshiftQueryEngineAwsDataCatalogStorageConfiguration>) -> Self { Self(put(self.0, "AwsDataCatalogConfiguration", value.into_expr()), Phase) }
+    pub fn aws_data_catalog_configuration(self, value: impl Arg<RedshiftQueryEngineAwsDataCatalogStorageConfiguration>) -> Self { Self(put(self.0, "AwsDataCatalogConfiguration", value), Phase) }
     /// `RedshiftConfiguration`: `RedshiftQueryEngineRedshiftStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration-redshiftconfiguration)
-    pub fn redshift_configuration(self, value: impl Arg<RedshiftQueryEngineRedshiftStorageConfiguration>) -> Self { Self(put(self.0, "RedshiftConfiguration", value.into_expr()), Phase) }
+    pub fn redshift_configuration(self, value: impl Arg<RedshiftQueryEngineRedshiftStorageConfiguration>) -> Self { Self(put(self.0, "RedshiftConfiguration", value), Phase) }
     /// `Type`: `RedshiftQueryEngineStorageConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration-type)
-    pub fn type_(self, value: impl Arg<RedshiftQueryEngineStorageConfigurationType>) -> RedshiftQueryEngineStorageConfiguration<Set> { RedshiftQueryEngineStorageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<RedshiftQueryEngineStorageConfigurationType>) -> RedshiftQueryEngineStorageConfiguration<Set> { RedshiftQueryEngineStorageConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for RedshiftQueryEngineStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftServerlessAuthConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessauthconfiguration.html)
@@ -4502,9 +4502,9 @@ impl RedshiftServerlessAuthConfiguration {
 }
 impl<R0> RedshiftServerlessAuthConfiguration<R0> {
     /// `Type`: `RedshiftServerlessAuthConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftserverlessauthconfiguration-type)
-    pub fn type_(self, value: impl Arg<RedshiftServerlessAuthConfigurationType>) -> RedshiftServerlessAuthConfiguration<Set> { RedshiftServerlessAuthConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<RedshiftServerlessAuthConfigurationType>) -> RedshiftServerlessAuthConfiguration<Set> { RedshiftServerlessAuthConfiguration(put(self.0, "Type", value), Phase) }
     /// `UsernamePasswordSecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftserverlessauthconfiguration-usernamepasswordsecretarn)
-    pub fn username_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePasswordSecretArn", value.into_expr()), Phase) }
+    pub fn username_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePasswordSecretArn", value), Phase) }
 }
 impl Done for RedshiftServerlessAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftServerlessConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessconfiguration.html)
@@ -4515,9 +4515,9 @@ impl RedshiftServerlessConfiguration {
 }
 impl<R0, R1> RedshiftServerlessConfiguration<R0, R1> {
     /// `AuthConfiguration`: `RedshiftServerlessAuthConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessconfiguration.html#cfn-bedrock-knowledgebase-redshiftserverlessconfiguration-authconfiguration)
-    pub fn auth_configuration(self, value: impl Arg<RedshiftServerlessAuthConfiguration>) -> RedshiftServerlessConfiguration<Set, R1> { RedshiftServerlessConfiguration(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
+    pub fn auth_configuration(self, value: impl Arg<RedshiftServerlessAuthConfiguration>) -> RedshiftServerlessConfiguration<Set, R1> { RedshiftServerlessConfiguration(put(self.0, "AuthConfiguration", value), Phase) }
     /// `WorkgroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessconfiguration.html#cfn-bedrock-knowledgebase-redshiftserverlessconfiguration-workgrouparn)
-    pub fn workgroup_arn(self, value: impl Arg<str>) -> RedshiftServerlessConfiguration<R0, Set> { RedshiftServerlessConfiguration(put(self.0, "WorkgroupArn", value.into_expr()), Phase) }
+    pub fn workgroup_arn(self, value: impl Arg<str>) -> RedshiftServerlessConfiguration<R0, Set> { RedshiftServerlessConfiguration(put(self.0, "WorkgroupArn", value), Phase) }
 }
 impl Done for RedshiftServerlessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3location.html)
@@ -4528,7 +4528,7 @@ impl S3Location {
 }
 impl<R0> S3Location<R0> {
     /// `URI`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3location.html#cfn-bedrock-knowledgebase-s3location-uri)
-    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "URI", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "URI", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3VectorsConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3vectorsconfiguration.html)
@@ -4537,11 +4537,11 @@ impl S3VectorsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IndexArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3vectorsconfiguration.html#cfn-bedrock-knowledgebase-s3vectorsconfiguration-indexarn)
-    pub fn index_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexArn", value.into_expr())) }
+    pub fn index_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexArn", value)) }
     /// `IndexName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3vectorsconfiguration.html#cfn-bedrock-knowledgebase-s3vectorsconfiguration-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr())) }
+    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value)) }
     /// `VectorBucketArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3vectorsconfiguration.html#cfn-bedrock-knowledgebase-s3vectorsconfiguration-vectorbucketarn)
-    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr())) }
+    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value)) }
 }
 impl Done for S3VectorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlKnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-sqlknowledgebaseconfiguration.html)
@@ -4552,9 +4552,9 @@ impl SqlKnowledgeBaseConfiguration {
 }
 impl<R0> SqlKnowledgeBaseConfiguration<R0> {
     /// `RedshiftConfiguration`: `RedshiftConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-sqlknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-sqlknowledgebaseconfiguration-redshiftconfiguration)
-    pub fn redshift_configuration(self, value: impl Arg<RedshiftConfiguration>) -> Self { Self(put(self.0, "RedshiftConfiguration", value.into_expr()), Phase) }
+    pub fn redshift_configuration(self, value: impl Arg<RedshiftConfiguration>) -> Self { Self(put(self.0, "RedshiftConfiguration", value), Phase) }
     /// `Type`: `SqlKnowledgeBaseConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-sqlknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-sqlknowledgebaseconfiguration-type)
-    pub fn type_(self, value: impl Arg<SqlKnowledgeBaseConfigurationType>) -> SqlKnowledgeBaseConfiguration<Set> { SqlKnowledgeBaseConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<SqlKnowledgeBaseConfigurationType>) -> SqlKnowledgeBaseConfiguration<Set> { SqlKnowledgeBaseConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for SqlKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html)
@@ -4565,21 +4565,21 @@ impl StorageConfiguration {
 }
 impl<R0> StorageConfiguration<R0> {
     /// `MongoDbAtlasConfiguration`: `MongoDbAtlasConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-mongodbatlasconfiguration)
-    pub fn mongo_db_atlas_configuration(self, value: impl Arg<MongoDbAtlasConfiguration>) -> Self { Self(put(self.0, "MongoDbAtlasConfiguration", value.into_expr()), Phase) }
+    pub fn mongo_db_atlas_configuration(self, value: impl Arg<MongoDbAtlasConfiguration>) -> Self { Self(put(self.0, "MongoDbAtlasConfiguration", value), Phase) }
     /// `NeptuneAnalyticsConfiguration`: `NeptuneAnalyticsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-neptuneanalyticsconfiguration)
-    pub fn neptune_analytics_configuration(self, value: impl Arg<NeptuneAnalyticsConfiguration>) -> Self { Self(put(self.0, "NeptuneAnalyticsConfiguration", value.into_expr()), Phase) }
+    pub fn neptune_analytics_configuration(self, value: impl Arg<NeptuneAnalyticsConfiguration>) -> Self { Self(put(self.0, "NeptuneAnalyticsConfiguration", value), Phase) }
     /// `OpensearchManagedClusterConfiguration`: `OpenSearchManagedClusterConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-opensearchmanagedclusterconfiguration)
-    pub fn opensearch_managed_cluster_configuration(self, value: impl Arg<OpenSearchManagedClusterConfiguration>) -> Self { Self(put(self.0, "OpensearchManagedClusterConfiguration", value.into_expr()), Phase) }
+    pub fn opensearch_managed_cluster_configuration(self, value: impl Arg<OpenSearchManagedClusterConfiguration>) -> Self { Self(put(self.0, "OpensearchManagedClusterConfiguration", value), Phase) }
     /// `OpensearchServerlessConfiguration`: `OpenSearchServerlessConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-opensearchserverlessconfiguration)
-    pub fn opensearch_serverless_configuration(self, value: impl Arg<OpenSearchServerlessConfiguration>) -> Self { Self(put(self.0, "OpensearchServerlessConfiguration", value.into_expr()), Phase) }
+    pub fn opensearch_serverless_configuration(self, value: impl Arg<OpenSearchServerlessConfiguration>) -> Self { Self(put(self.0, "OpensearchServerlessConfiguration", value), Phase) }
     /// `PineconeConfiguration`: `PineconeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-pineconeconfiguration)
-    pub fn pinecone_configuration(self, value: impl Arg<PineconeConfiguration>) -> Self { Self(put(self.0, "PineconeConfiguration", value.into_expr()), Phase) }
+    pub fn pinecone_configuration(self, value: impl Arg<PineconeConfiguration>) -> Self { Self(put(self.0, "PineconeConfiguration", value), Phase) }
     /// `RdsConfiguration`: `RdsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-rdsconfiguration)
-    pub fn rds_configuration(self, value: impl Arg<RdsConfiguration>) -> Self { Self(put(self.0, "RdsConfiguration", value.into_expr()), Phase) }
+    pub fn rds_configuration(self, value: impl Arg<RdsConfiguration>) -> Self { Self(put(self.0, "RdsConfiguration", value), Phase) }
     /// `S3VectorsConfiguration`: `S3VectorsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-s3vectorsconfiguration)
-    pub fn s3_vectors_configuration(self, value: impl Arg<S3VectorsConfiguration>) -> Self { Self(put(self.0, "S3VectorsConfiguration", value.into_expr()), Phase) }
+    pub fn s3_vectors_configuration(self, value: impl Arg<S3VectorsConfiguration>) -> Self { Self(put(self.0, "S3VectorsConfiguration", value), Phase) }
     /// `Type`: `StorageConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-type)
-    pub fn type_(self, value: impl Arg<StorageConfigurationType>) -> StorageConfiguration<Set> { StorageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<StorageConfigurationType>) -> StorageConfiguration<Set> { StorageConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SupplementalDataStorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastorageconfiguration.html)
@@ -4590,7 +4590,7 @@ impl SupplementalDataStorageConfiguration {
 }
 impl<R0> SupplementalDataStorageConfiguration<R0> {
     /// `SupplementalDataStorageLocations`: list of `SupplementalDataStorageLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastorageconfiguration.html#cfn-bedrock-knowledgebase-supplementaldatastorageconfiguration-supplementaldatastoragelocations)
-    pub fn supplemental_data_storage_locations(self, value: impl Arg<Arr<SupplementalDataStorageLocation>>) -> SupplementalDataStorageConfiguration<Set> { SupplementalDataStorageConfiguration(put(self.0, "SupplementalDataStorageLocations", value.into_expr()), Phase) }
+    pub fn supplemental_data_storage_locations(self, value: impl Arg<Arr<SupplementalDataStorageLocation>>) -> SupplementalDataStorageConfiguration<Set> { SupplementalDataStorageConfiguration(put(self.0, "SupplementalDataStorageLocations", value), Phase) }
 }
 impl Done for SupplementalDataStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SupplementalDataStorageLocation` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastoragelocation.html)
@@ -4601,9 +4601,9 @@ impl SupplementalDataStorageLocation {
 }
 impl<R0> SupplementalDataStorageLocation<R0> {
     /// `S3Location`: `S3Location`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastoragelocation.html#cfn-bedrock-knowledgebase-supplementaldatastoragelocation-s3location)
-    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr()), Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value), Phase) }
     /// `SupplementalDataStorageLocationType`: `SupplementalDataStorageLocationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastoragelocation.html#cfn-bedrock-knowledgebase-supplementaldatastoragelocation-supplementaldatastoragelocationtype)
-    pub fn supplemental_data_storage_location_type(self, value: impl Arg<SupplementalDataStorageLocationType>) -> SupplementalDataStorageLocation<Set> { SupplementalDataStorageLocation(put(self.0, "SupplementalDataStorageLocationType", value.into_expr()), Phase) }
+    pub fn supplemental_data_storage_location_type(self, value: impl Arg<SupplementalDataStorageLocationType>) -> SupplementalDataStorageLocation<Set> { SupplementalDataStorageLocation(put(self.0, "SupplementalDataStorageLocationType", value), Phase) }
 }
 impl Done for SupplementalDataStorageLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorKnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-vectorknowledgebaseconfiguration.html)
@@ -4614,11 +4614,11 @@ impl VectorKnowledgeBaseConfiguration {
 }
 impl<R0> VectorKnowledgeBaseConfiguration<R0> {
     /// `EmbeddingModelArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-vectorknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-vectorknowledgebaseconfiguration-embeddingmodelarn)
-    pub fn embedding_model_arn(self, value: impl Arg<str>) -> VectorKnowledgeBaseConfiguration<Set> { VectorKnowledgeBaseConfiguration(put(self.0, "EmbeddingModelArn", value.into_expr()), Phase) }
+    pub fn embedding_model_arn(self, value: impl Arg<str>) -> VectorKnowledgeBaseConfiguration<Set> { VectorKnowledgeBaseConfiguration(put(self.0, "EmbeddingModelArn", value), Phase) }
     /// `EmbeddingModelConfiguration`: `EmbeddingModelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-vectorknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-vectorknowledgebaseconfiguration-embeddingmodelconfiguration)
-    pub fn embedding_model_configuration(self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { Self(put(self.0, "EmbeddingModelConfiguration", value.into_expr()), Phase) }
+    pub fn embedding_model_configuration(self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { Self(put(self.0, "EmbeddingModelConfiguration", value), Phase) }
     /// `SupplementalDataStorageConfiguration`: `SupplementalDataStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-vectorknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-vectorknowledgebaseconfiguration-supplementaldatastorageconfiguration)
-    pub fn supplemental_data_storage_configuration(self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { Self(put(self.0, "SupplementalDataStorageConfiguration", value.into_expr()), Phase) }
+    pub fn supplemental_data_storage_configuration(self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { Self(put(self.0, "SupplementalDataStorageConfiguration", value), Phase) }
 }
 impl Done for VectorKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-videoconfiguration.html)
@@ -4629,7 +4629,7 @@ impl VideoConfiguration {
 }
 impl<R0> VideoConfiguration<R0> {
     /// `SegmentationConfiguration`: `VideoSegmentationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-videoconfiguration.html#cfn-bedrock-knowledgebase-videoconfiguration-segmentationconfiguration)
-    pub fn segmentation_configuration(self, value: impl Arg<VideoSegmentationConfiguration>) -> VideoConfiguration<Set> { VideoConfiguration(put(self.0, "SegmentationConfiguration", value.into_expr()), Phase) }
+    pub fn segmentation_configuration(self, value: impl Arg<VideoSegmentationConfiguration>) -> VideoConfiguration<Set> { VideoConfiguration(put(self.0, "SegmentationConfiguration", value), Phase) }
 }
 impl Done for VideoConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSegmentationConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-videosegmentationconfiguration.html)
@@ -4640,7 +4640,7 @@ impl VideoSegmentationConfiguration {
 }
 impl<R0> VideoSegmentationConfiguration<R0> {
     /// `FixedLengthDuration`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-videosegmentationconfiguration.html#cfn-bedrock-knowledgebase-videosegmentationconfiguration-fixedlengthduration)
-    pub fn fixed_length_duration(self, value: impl Arg<i64>) -> VideoSegmentationConfiguration<Set> { VideoSegmentationConfiguration(put(self.0, "FixedLengthDuration", value.into_expr()), Phase) }
+    pub fn fixed_length_duration(self, value: impl Arg<i64>) -> VideoSegmentationConfiguration<Set> { VideoSegmentationConfiguration(put(self.0, "FixedLengthDuration", value), Phase) }
 }
 impl Done for VideoSegmentationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EmbeddingDataType` allows.
@@ -4687,9 +4687,9 @@ impl CfnKnowledgeBasePolicyProps {
 }
 impl<R0, R1> CfnKnowledgeBasePolicyProps<R0, R1> {
     /// `KnowledgeBaseId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebasepolicy.html#cfn-bedrock-knowledgebasepolicy-knowledgebaseid)
-    pub fn knowledge_base_id(self, value: impl Arg<str>) -> CfnKnowledgeBasePolicyProps<Set, R1> { CfnKnowledgeBasePolicyProps(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> CfnKnowledgeBasePolicyProps<Set, R1> { CfnKnowledgeBasePolicyProps(put(self.0, "KnowledgeBaseId", value), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebasepolicy.html#cfn-bedrock-knowledgebasepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnKnowledgeBasePolicyProps<R0, Set> { CfnKnowledgeBasePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnKnowledgeBasePolicyProps<R0, Set> { CfnKnowledgeBasePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
 }
 impl Done for CfnKnowledgeBasePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html)
@@ -4721,17 +4721,17 @@ impl CfnPromptProps {
 }
 impl<R0> CfnPromptProps<R0> {
     /// `CustomerEncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-customerencryptionkeyarn)
-    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value), Phase) }
     /// `DefaultVariant`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-defaultvariant)
-    pub fn default_variant(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultVariant", value.into_expr()), Phase) }
+    pub fn default_variant(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultVariant", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPromptProps<Set> { CfnPromptProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPromptProps<Set> { CfnPromptProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Variants`: list of `PromptVariant`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-variants)
-    pub fn variants(self, value: impl Arg<Arr<prompt::PromptVariant>>) -> Self { Self(put(self.0, "Variants", value.into_expr()), Phase) }
+    pub fn variants(self, value: impl Arg<Arr<prompt::PromptVariant>>) -> Self { Self(put(self.0, "Variants", value), Phase) }
 }
 impl Done for CfnPromptProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Prompt`.
@@ -4745,7 +4745,7 @@ impl CachePointBlock {
 }
 impl<R0> CachePointBlock<R0> {
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-cachepointblock.html#cfn-bedrock-prompt-cachepointblock-type)
-    pub fn type_(self, value: impl Arg<Type>) -> CachePointBlock<Set> { CachePointBlock(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> CachePointBlock<Set> { CachePointBlock(put(self.0, "Type", value), Phase) }
 }
 impl Done for CachePointBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChatPromptTemplateConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html)
@@ -4756,13 +4756,13 @@ impl ChatPromptTemplateConfiguration {
 }
 impl<R0> ChatPromptTemplateConfiguration<R0> {
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html#cfn-bedrock-prompt-chatprompttemplateconfiguration-inputvariables)
-    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value), Phase) }
     /// `Messages`: list of `Message`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html#cfn-bedrock-prompt-chatprompttemplateconfiguration-messages)
-    pub fn messages(self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { ChatPromptTemplateConfiguration(put(self.0, "Messages", value.into_expr()), Phase) }
+    pub fn messages(self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { ChatPromptTemplateConfiguration(put(self.0, "Messages", value), Phase) }
     /// `System`: list of `SystemContentBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html#cfn-bedrock-prompt-chatprompttemplateconfiguration-system)
-    pub fn system(self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { Self(put(self.0, "System", value.into_expr()), Phase) }
+    pub fn system(self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { Self(put(self.0, "System", value), Phase) }
     /// `ToolConfiguration`: `ToolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html#cfn-bedrock-prompt-chatprompttemplateconfiguration-toolconfiguration)
-    pub fn tool_configuration(self, value: impl Arg<ToolConfiguration>) -> Self { Self(put(self.0, "ToolConfiguration", value.into_expr()), Phase) }
+    pub fn tool_configuration(self, value: impl Arg<ToolConfiguration>) -> Self { Self(put(self.0, "ToolConfiguration", value), Phase) }
 }
 impl Done for ChatPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentBlock` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-contentblock.html)
@@ -4771,9 +4771,9 @@ impl ContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-contentblock.html#cfn-bedrock-prompt-contentblock-cachepoint)
-    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-contentblock.html#cfn-bedrock-prompt-contentblock-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for ContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Message` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-message.html)
@@ -4784,9 +4784,9 @@ impl Message {
 }
 impl<R0, R1> Message<R0, R1> {
     /// `Content`: list of `ContentBlock`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-message.html#cfn-bedrock-prompt-message-content)
-    pub fn content(self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { Message(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { Message(put(self.0, "Content", value), Phase) }
     /// `Role`: `Role`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-message.html#cfn-bedrock-prompt-message-role)
-    pub fn role(self, value: impl Arg<Role>) -> Message<R0, Set> { Message(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<Role>) -> Message<R0, Set> { Message(put(self.0, "Role", value), Phase) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptAgentResource` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptagentresource.html)
@@ -4797,7 +4797,7 @@ impl PromptAgentResource {
 }
 impl<R0> PromptAgentResource<R0> {
     /// `AgentIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptagentresource.html#cfn-bedrock-prompt-promptagentresource-agentidentifier)
-    pub fn agent_identifier(self, value: impl Arg<str>) -> PromptAgentResource<Set> { PromptAgentResource(put(self.0, "AgentIdentifier", value.into_expr()), Phase) }
+    pub fn agent_identifier(self, value: impl Arg<str>) -> PromptAgentResource<Set> { PromptAgentResource(put(self.0, "AgentIdentifier", value), Phase) }
 }
 impl Done for PromptAgentResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptGenAiResource` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptgenairesource.html)
@@ -4806,7 +4806,7 @@ impl PromptGenAiResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Agent`: `PromptAgentResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptgenairesource.html#cfn-bedrock-prompt-promptgenairesource-agent)
-    pub fn agent(self, value: impl Arg<PromptAgentResource>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
+    pub fn agent(self, value: impl Arg<PromptAgentResource>) -> Self { Self(put(self.0, "Agent", value)) }
 }
 impl Done for PromptGenAiResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInferenceConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptinferenceconfiguration.html)
@@ -4815,7 +4815,7 @@ impl PromptInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Text`: `PromptModelInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptinferenceconfiguration.html#cfn-bedrock-prompt-promptinferenceconfiguration-text)
-    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInputVariable` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptinputvariable.html)
@@ -4824,7 +4824,7 @@ impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptinputvariable.html#cfn-bedrock-prompt-promptinputvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptMetadataEntry` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmetadataentry.html)
@@ -4835,9 +4835,9 @@ impl PromptMetadataEntry {
 }
 impl<R0, R1> PromptMetadataEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmetadataentry.html#cfn-bedrock-prompt-promptmetadataentry-key)
-    pub fn key(self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { PromptMetadataEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { PromptMetadataEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmetadataentry.html#cfn-bedrock-prompt-promptmetadataentry-value)
-    pub fn value(self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { PromptMetadataEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { PromptMetadataEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for PromptMetadataEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptModelInferenceConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html)
@@ -4846,13 +4846,13 @@ impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html#cfn-bedrock-prompt-promptmodelinferenceconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value)) }
     /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html#cfn-bedrock-prompt-promptmodelinferenceconfiguration-stopsequences)
-    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value)) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html#cfn-bedrock-prompt-promptmodelinferenceconfiguration-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value)) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html#cfn-bedrock-prompt-promptmodelinferenceconfiguration-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value)) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptTemplateConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-prompttemplateconfiguration.html)
@@ -4861,9 +4861,9 @@ impl PromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Chat`: `ChatPromptTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-prompttemplateconfiguration.html#cfn-bedrock-prompt-prompttemplateconfiguration-chat)
-    pub fn chat(self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Chat", value.into_expr())) }
+    pub fn chat(self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Chat", value)) }
     /// `Text`: `TextPromptTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-prompttemplateconfiguration.html#cfn-bedrock-prompt-prompttemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptVariant` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html)
@@ -4874,21 +4874,21 @@ impl PromptVariant {
 }
 impl<R0, R1, R2> PromptVariant<R0, R1, R2> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-additionalmodelrequestfields)
-    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value), Phase) }
     /// `GenAiResource`: `PromptGenAiResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-genairesource)
-    pub fn gen_ai_resource(self, value: impl Arg<PromptGenAiResource>) -> Self { Self(put(self.0, "GenAiResource", value.into_expr()), Phase) }
+    pub fn gen_ai_resource(self, value: impl Arg<PromptGenAiResource>) -> Self { Self(put(self.0, "GenAiResource", value), Phase) }
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-inferenceconfiguration)
-    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value), Phase) }
     /// `Metadata`: list of `PromptMetadataEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-metadata)
-    pub fn metadata(self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-name)
-    pub fn name(self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { PromptVariant(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { PromptVariant(put(self.0, "Name", value), Phase) }
     /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { PromptVariant(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
+    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { PromptVariant(put(self.0, "TemplateConfiguration", value), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-templatetype)
-    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { PromptVariant(put(self.0, "TemplateType", value.into_expr()), Phase) }
+    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { PromptVariant(put(self.0, "TemplateType", value), Phase) }
 }
 impl Done for PromptVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpecificToolChoice` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-specifictoolchoice.html)
@@ -4899,7 +4899,7 @@ impl SpecificToolChoice {
 }
 impl<R0> SpecificToolChoice<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-specifictoolchoice.html#cfn-bedrock-prompt-specifictoolchoice-name)
-    pub fn name(self, value: impl Arg<str>) -> SpecificToolChoice<Set> { SpecificToolChoice(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SpecificToolChoice<Set> { SpecificToolChoice(put(self.0, "Name", value), Phase) }
 }
 impl Done for SpecificToolChoice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemContentBlock` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-systemcontentblock.html)
@@ -4908,9 +4908,9 @@ impl SystemContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-systemcontentblock.html#cfn-bedrock-prompt-systemcontentblock-cachepoint)
-    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-systemcontentblock.html#cfn-bedrock-prompt-systemcontentblock-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for SystemContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextPromptTemplateConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html)
@@ -4919,13 +4919,13 @@ impl TextPromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html#cfn-bedrock-prompt-textprompttemplateconfiguration-cachepoint)
-    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value)) }
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html#cfn-bedrock-prompt-textprompttemplateconfiguration-inputvariables)
-    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr())) }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html#cfn-bedrock-prompt-textprompttemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
     /// `TextS3Location`: `TextS3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html#cfn-bedrock-prompt-textprompttemplateconfiguration-texts3location)
-    pub fn text_s3_location(self, value: impl Arg<TextS3Location>) -> Self { Self(put(self.0, "TextS3Location", value.into_expr())) }
+    pub fn text_s3_location(self, value: impl Arg<TextS3Location>) -> Self { Self(put(self.0, "TextS3Location", value)) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextS3Location` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-texts3location.html)
@@ -4936,11 +4936,11 @@ impl TextS3Location {
 }
 impl<R0, R1> TextS3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-texts3location.html#cfn-bedrock-prompt-texts3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> TextS3Location<Set, R1> { TextS3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> TextS3Location<Set, R1> { TextS3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-texts3location.html#cfn-bedrock-prompt-texts3location-key)
-    pub fn key(self, value: impl Arg<str>) -> TextS3Location<R0, Set> { TextS3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TextS3Location<R0, Set> { TextS3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-texts3location.html#cfn-bedrock-prompt-texts3location-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for TextS3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tool` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-tool.html)
@@ -4949,9 +4949,9 @@ impl Tool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-tool.html#cfn-bedrock-prompt-tool-cachepoint)
-    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value)) }
     /// `ToolSpec`: `ToolSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-tool.html#cfn-bedrock-prompt-tool-toolspec)
-    pub fn tool_spec(self, value: impl Arg<ToolSpecification>) -> Self { Self(put(self.0, "ToolSpec", value.into_expr())) }
+    pub fn tool_spec(self, value: impl Arg<ToolSpecification>) -> Self { Self(put(self.0, "ToolSpec", value)) }
 }
 impl Done for Tool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolChoice` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolchoice.html)
@@ -4960,11 +4960,11 @@ impl ToolChoice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Any`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolchoice.html#cfn-bedrock-prompt-toolchoice-any)
-    pub fn any(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Any", value.into_expr())) }
+    pub fn any(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Any", value)) }
     /// `Auto`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolchoice.html#cfn-bedrock-prompt-toolchoice-auto)
-    pub fn auto(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Auto", value.into_expr())) }
+    pub fn auto(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Auto", value)) }
     /// `Tool`: `SpecificToolChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolchoice.html#cfn-bedrock-prompt-toolchoice-tool)
-    pub fn tool(self, value: impl Arg<SpecificToolChoice>) -> Self { Self(put(self.0, "Tool", value.into_expr())) }
+    pub fn tool(self, value: impl Arg<SpecificToolChoice>) -> Self { Self(put(self.0, "Tool", value)) }
 }
 impl Done for ToolChoice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolconfiguration.html)
@@ -4975,9 +4975,9 @@ impl ToolConfiguration {
 }
 impl<R0> ToolConfiguration<R0> {
     /// `ToolChoice`: `ToolChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolconfiguration.html#cfn-bedrock-prompt-toolconfiguration-toolchoice)
-    pub fn tool_choice(self, value: impl Arg<ToolChoice>) -> Self { Self(put(self.0, "ToolChoice", value.into_expr()), Phase) }
+    pub fn tool_choice(self, value: impl Arg<ToolChoice>) -> Self { Self(put(self.0, "ToolChoice", value), Phase) }
     /// `Tools`: list of `Tool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolconfiguration.html#cfn-bedrock-prompt-toolconfiguration-tools)
-    pub fn tools(self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { ToolConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
+    pub fn tools(self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { ToolConfiguration(put(self.0, "Tools", value), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolInputSchema` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolinputschema.html)
@@ -4988,7 +4988,7 @@ impl ToolInputSchema {
 }
 impl<R0> ToolInputSchema<R0> {
     /// `Json`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolinputschema.html#cfn-bedrock-prompt-toolinputschema-json)
-    pub fn json(self, value: impl Arg<Any>) -> ToolInputSchema<Set> { ToolInputSchema(put(self.0, "Json", value.into_expr()), Phase) }
+    pub fn json(self, value: impl Arg<Any>) -> ToolInputSchema<Set> { ToolInputSchema(put(self.0, "Json", value), Phase) }
 }
 impl Done for ToolInputSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolSpecification` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolspecification.html)
@@ -4999,11 +4999,11 @@ impl ToolSpecification {
 }
 impl<R0, R1> ToolSpecification<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolspecification.html#cfn-bedrock-prompt-toolspecification-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputSchema`: `ToolInputSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolspecification.html#cfn-bedrock-prompt-toolspecification-inputschema)
-    pub fn input_schema(self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { ToolSpecification(put(self.0, "InputSchema", value.into_expr()), Phase) }
+    pub fn input_schema(self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { ToolSpecification(put(self.0, "InputSchema", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolspecification.html#cfn-bedrock-prompt-toolspecification-name)
-    pub fn name(self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { ToolSpecification(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { ToolSpecification(put(self.0, "Name", value), Phase) }
 }
 impl Done for ToolSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Role` allows.
@@ -5050,11 +5050,11 @@ impl CfnPromptVersionProps {
 }
 impl<R0> CfnPromptVersionProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#cfn-bedrock-promptversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `PromptArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#cfn-bedrock-promptversion-promptarn)
-    pub fn prompt_arn(self, value: impl Arg<str>) -> CfnPromptVersionProps<Set> { CfnPromptVersionProps(put(self.0, "PromptArn", value.into_expr()), Phase) }
+    pub fn prompt_arn(self, value: impl Arg<str>) -> CfnPromptVersionProps<Set> { CfnPromptVersionProps(put(self.0, "PromptArn", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#cfn-bedrock-promptversion-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPromptVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::PromptVersion`.
@@ -5068,7 +5068,7 @@ impl CachePointBlock {
 }
 impl<R0> CachePointBlock<R0> {
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-cachepointblock.html#cfn-bedrock-promptversion-cachepointblock-type)
-    pub fn type_(self, value: impl Arg<Type>) -> CachePointBlock<Set> { CachePointBlock(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> CachePointBlock<Set> { CachePointBlock(put(self.0, "Type", value), Phase) }
 }
 impl Done for CachePointBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChatPromptTemplateConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html)
@@ -5079,13 +5079,13 @@ impl ChatPromptTemplateConfiguration {
 }
 impl<R0> ChatPromptTemplateConfiguration<R0> {
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html#cfn-bedrock-promptversion-chatprompttemplateconfiguration-inputvariables)
-    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value), Phase) }
     /// `Messages`: list of `Message`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html#cfn-bedrock-promptversion-chatprompttemplateconfiguration-messages)
-    pub fn messages(self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { ChatPromptTemplateConfiguration(put(self.0, "Messages", value.into_expr()), Phase) }
+    pub fn messages(self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { ChatPromptTemplateConfiguration(put(self.0, "Messages", value), Phase) }
     /// `System`: list of `SystemContentBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html#cfn-bedrock-promptversion-chatprompttemplateconfiguration-system)
-    pub fn system(self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { Self(put(self.0, "System", value.into_expr()), Phase) }
+    pub fn system(self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { Self(put(self.0, "System", value), Phase) }
     /// `ToolConfiguration`: `ToolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html#cfn-bedrock-promptversion-chatprompttemplateconfiguration-toolconfiguration)
-    pub fn tool_configuration(self, value: impl Arg<ToolConfiguration>) -> Self { Self(put(self.0, "ToolConfiguration", value.into_expr()), Phase) }
+    pub fn tool_configuration(self, value: impl Arg<ToolConfiguration>) -> Self { Self(put(self.0, "ToolConfiguration", value), Phase) }
 }
 impl Done for ChatPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentBlock` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-contentblock.html)
@@ -5094,9 +5094,9 @@ impl ContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-contentblock.html#cfn-bedrock-promptversion-contentblock-cachepoint)
-    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-contentblock.html#cfn-bedrock-promptversion-contentblock-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for ContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Message` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-message.html)
@@ -5107,9 +5107,9 @@ impl Message {
 }
 impl<R0, R1> Message<R0, R1> {
     /// `Content`: list of `ContentBlock`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-message.html#cfn-bedrock-promptversion-message-content)
-    pub fn content(self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { Message(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { Message(put(self.0, "Content", value), Phase) }
     /// `Role`: `Role`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-message.html#cfn-bedrock-promptversion-message-role)
-    pub fn role(self, value: impl Arg<Role>) -> Message<R0, Set> { Message(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<Role>) -> Message<R0, Set> { Message(put(self.0, "Role", value), Phase) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptAgentResource` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptagentresource.html)
@@ -5120,7 +5120,7 @@ impl PromptAgentResource {
 }
 impl<R0> PromptAgentResource<R0> {
     /// `AgentIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptagentresource.html#cfn-bedrock-promptversion-promptagentresource-agentidentifier)
-    pub fn agent_identifier(self, value: impl Arg<str>) -> PromptAgentResource<Set> { PromptAgentResource(put(self.0, "AgentIdentifier", value.into_expr()), Phase) }
+    pub fn agent_identifier(self, value: impl Arg<str>) -> PromptAgentResource<Set> { PromptAgentResource(put(self.0, "AgentIdentifier", value), Phase) }
 }
 impl Done for PromptAgentResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptGenAiResource` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptgenairesource.html)
@@ -5131,7 +5131,7 @@ impl PromptGenAiResource {
 }
 impl<R0> PromptGenAiResource<R0> {
     /// `Agent`: `PromptAgentResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptgenairesource.html#cfn-bedrock-promptversion-promptgenairesource-agent)
-    pub fn agent(self, value: impl Arg<PromptAgentResource>) -> PromptGenAiResource<Set> { PromptGenAiResource(put(self.0, "Agent", value.into_expr()), Phase) }
+    pub fn agent(self, value: impl Arg<PromptAgentResource>) -> PromptGenAiResource<Set> { PromptGenAiResource(put(self.0, "Agent", value), Phase) }
 }
 impl Done for PromptGenAiResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInferenceConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptinferenceconfiguration.html)
@@ -5142,7 +5142,7 @@ impl PromptInferenceConfiguration {
 }
 impl<R0> PromptInferenceConfiguration<R0> {
     /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptinferenceconfiguration.html#cfn-bedrock-promptversion-promptinferenceconfiguration-text)
-    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInputVariable` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptinputvariable.html)
@@ -5151,7 +5151,7 @@ impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptinputvariable.html#cfn-bedrock-promptversion-promptinputvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptMetadataEntry` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmetadataentry.html)
@@ -5162,9 +5162,9 @@ impl PromptMetadataEntry {
 }
 impl<R0, R1> PromptMetadataEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmetadataentry.html#cfn-bedrock-promptversion-promptmetadataentry-key)
-    pub fn key(self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { PromptMetadataEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { PromptMetadataEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmetadataentry.html#cfn-bedrock-promptversion-promptmetadataentry-value)
-    pub fn value(self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { PromptMetadataEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { PromptMetadataEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for PromptMetadataEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptModelInferenceConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html)
@@ -5173,13 +5173,13 @@ impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html#cfn-bedrock-promptversion-promptmodelinferenceconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value)) }
     /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html#cfn-bedrock-promptversion-promptmodelinferenceconfiguration-stopsequences)
-    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value)) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html#cfn-bedrock-promptversion-promptmodelinferenceconfiguration-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value)) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html#cfn-bedrock-promptversion-promptmodelinferenceconfiguration-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value)) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptTemplateConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-prompttemplateconfiguration.html)
@@ -5188,9 +5188,9 @@ impl PromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Chat`: `ChatPromptTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-prompttemplateconfiguration.html#cfn-bedrock-promptversion-prompttemplateconfiguration-chat)
-    pub fn chat(self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Chat", value.into_expr())) }
+    pub fn chat(self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Chat", value)) }
     /// `Text`: `TextPromptTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-prompttemplateconfiguration.html#cfn-bedrock-promptversion-prompttemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptVariant` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html)
@@ -5201,21 +5201,21 @@ impl PromptVariant {
 }
 impl<R0, R1, R2> PromptVariant<R0, R1, R2> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-additionalmodelrequestfields)
-    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value), Phase) }
     /// `GenAiResource`: `PromptGenAiResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-genairesource)
-    pub fn gen_ai_resource(self, value: impl Arg<PromptGenAiResource>) -> Self { Self(put(self.0, "GenAiResource", value.into_expr()), Phase) }
+    pub fn gen_ai_resource(self, value: impl Arg<PromptGenAiResource>) -> Self { Self(put(self.0, "GenAiResource", value), Phase) }
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-inferenceconfiguration)
-    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value), Phase) }
     /// `Metadata`: list of `PromptMetadataEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-metadata)
-    pub fn metadata(self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-name)
-    pub fn name(self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { PromptVariant(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { PromptVariant(put(self.0, "Name", value), Phase) }
     /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { PromptVariant(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
+    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { PromptVariant(put(self.0, "TemplateConfiguration", value), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-templatetype)
-    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { PromptVariant(put(self.0, "TemplateType", value.into_expr()), Phase) }
+    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { PromptVariant(put(self.0, "TemplateType", value), Phase) }
 }
 impl Done for PromptVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpecificToolChoice` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-specifictoolchoice.html)
@@ -5226,7 +5226,7 @@ impl SpecificToolChoice {
 }
 impl<R0> SpecificToolChoice<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-specifictoolchoice.html#cfn-bedrock-promptversion-specifictoolchoice-name)
-    pub fn name(self, value: impl Arg<str>) -> SpecificToolChoice<Set> { SpecificToolChoice(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SpecificToolChoice<Set> { SpecificToolChoice(put(self.0, "Name", value), Phase) }
 }
 impl Done for SpecificToolChoice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemContentBlock` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-systemcontentblock.html)
@@ -5235,9 +5235,9 @@ impl SystemContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-systemcontentblock.html#cfn-bedrock-promptversion-systemcontentblock-cachepoint)
-    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-systemcontentblock.html#cfn-bedrock-promptversion-systemcontentblock-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for SystemContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextPromptTemplateConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-textprompttemplateconfiguration.html)
@@ -5248,11 +5248,11 @@ impl TextPromptTemplateConfiguration {
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
     /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-textprompttemplateconfiguration.html#cfn-bedrock-promptversion-textprompttemplateconfiguration-cachepoint)
-    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr()), Phase) }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value), Phase) }
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-textprompttemplateconfiguration.html#cfn-bedrock-promptversion-textprompttemplateconfiguration-inputvariables)
-    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value), Phase) }
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-textprompttemplateconfiguration.html#cfn-bedrock-promptversion-textprompttemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tool` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-tool.html)
@@ -5261,9 +5261,9 @@ impl Tool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-tool.html#cfn-bedrock-promptversion-tool-cachepoint)
-    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value)) }
     /// `ToolSpec`: `ToolSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-tool.html#cfn-bedrock-promptversion-tool-toolspec)
-    pub fn tool_spec(self, value: impl Arg<ToolSpecification>) -> Self { Self(put(self.0, "ToolSpec", value.into_expr())) }
+    pub fn tool_spec(self, value: impl Arg<ToolSpecification>) -> Self { Self(put(self.0, "ToolSpec", value)) }
 }
 impl Done for Tool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolChoice` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolchoice.html)
@@ -5272,11 +5272,11 @@ impl ToolChoice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Any`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolchoice.html#cfn-bedrock-promptversion-toolchoice-any)
-    pub fn any(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Any", value.into_expr())) }
+    pub fn any(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Any", value)) }
     /// `Auto`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolchoice.html#cfn-bedrock-promptversion-toolchoice-auto)
-    pub fn auto(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Auto", value.into_expr())) }
+    pub fn auto(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Auto", value)) }
     /// `Tool`: `SpecificToolChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolchoice.html#cfn-bedrock-promptversion-toolchoice-tool)
-    pub fn tool(self, value: impl Arg<SpecificToolChoice>) -> Self { Self(put(self.0, "Tool", value.into_expr())) }
+    pub fn tool(self, value: impl Arg<SpecificToolChoice>) -> Self { Self(put(self.0, "Tool", value)) }
 }
 impl Done for ToolChoice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolconfiguration.html)
@@ -5287,9 +5287,9 @@ impl ToolConfiguration {
 }
 impl<R0> ToolConfiguration<R0> {
     /// `ToolChoice`: `ToolChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolconfiguration.html#cfn-bedrock-promptversion-toolconfiguration-toolchoice)
-    pub fn tool_choice(self, value: impl Arg<ToolChoice>) -> Self { Self(put(self.0, "ToolChoice", value.into_expr()), Phase) }
+    pub fn tool_choice(self, value: impl Arg<ToolChoice>) -> Self { Self(put(self.0, "ToolChoice", value), Phase) }
     /// `Tools`: list of `Tool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolconfiguration.html#cfn-bedrock-promptversion-toolconfiguration-tools)
-    pub fn tools(self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { ToolConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
+    pub fn tools(self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { ToolConfiguration(put(self.0, "Tools", value), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolInputSchema` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolinputschema.html)
@@ -5300,7 +5300,7 @@ impl ToolInputSchema {
 }
 impl<R0> ToolInputSchema<R0> {
     /// `Json`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolinputschema.html#cfn-bedrock-promptversion-toolinputschema-json)
-    pub fn json(self, value: impl Arg<Any>) -> ToolInputSchema<Set> { ToolInputSchema(put(self.0, "Json", value.into_expr()), Phase) }
+    pub fn json(self, value: impl Arg<Any>) -> ToolInputSchema<Set> { ToolInputSchema(put(self.0, "Json", value), Phase) }
 }
 impl Done for ToolInputSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolSpecification` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolspecification.html)
@@ -5311,11 +5311,11 @@ impl ToolSpecification {
 }
 impl<R0, R1> ToolSpecification<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolspecification.html#cfn-bedrock-promptversion-toolspecification-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputSchema`: `ToolInputSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolspecification.html#cfn-bedrock-promptversion-toolspecification-inputschema)
-    pub fn input_schema(self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { ToolSpecification(put(self.0, "InputSchema", value.into_expr()), Phase) }
+    pub fn input_schema(self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { ToolSpecification(put(self.0, "InputSchema", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolspecification.html#cfn-bedrock-promptversion-toolspecification-name)
-    pub fn name(self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { ToolSpecification(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { ToolSpecification(put(self.0, "Name", value), Phase) }
 }
 impl Done for ToolSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Role` allows.
@@ -5344,9 +5344,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-resourcepolicy.html#cfn-bedrock-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-resourcepolicy.html#cfn-bedrock-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Bedrock::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html)
@@ -5376,11 +5376,11 @@ impl CfnSessionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#cfn-bedrock-session-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value)) }
     /// `SessionMetadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#cfn-bedrock-session-sessionmetadata)
-    pub fn session_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SessionMetadata", value.into_expr())) }
+    pub fn session_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SessionMetadata", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#cfn-bedrock-session-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -33,15 +33,15 @@ impl CfnApiKeyCredentialProviderProps {
 }
 impl<R0> CfnApiKeyCredentialProviderProps<R0> {
     /// `ApiKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-apikey)
-    pub fn api_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKey", value), Phase) }
     /// `ApiKeySecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-apikeysecretconfig)
-    pub fn api_key_secret_config(self, value: impl Arg<api_key_credential_provider::SecretReference>) -> Self { Self(put(self.0, "ApiKeySecretConfig", value.into_expr()), Phase) }
+    pub fn api_key_secret_config(self, value: impl Arg<api_key_credential_provider::SecretReference>) -> Self { Self(put(self.0, "ApiKeySecretConfig", value), Phase) }
     /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-apikeysecretsource)
-    pub fn api_key_secret_source(self, value: impl Arg<api_key_credential_provider::ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
+    pub fn api_key_secret_source(self, value: impl Arg<api_key_credential_provider::ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApiKeyCredentialProviderProps<Set> { CfnApiKeyCredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApiKeyCredentialProviderProps<Set> { CfnApiKeyCredentialProviderProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApiKeyCredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::ApiKeyCredentialProvider`.
@@ -55,7 +55,7 @@ impl ApiKeySecretArn {
 }
 impl<R0> ApiKeySecretArn<R0> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-apikeysecretarn.html#cfn-bedrockagentcore-apikeycredentialprovider-apikeysecretarn-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ApiKeySecretArn<Set> { ApiKeySecretArn(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ApiKeySecretArn<Set> { ApiKeySecretArn(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ApiKeySecretArn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretReference` of `AWS::BedrockAgentCore::ApiKeyCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-secretreference.html)
@@ -66,9 +66,9 @@ impl SecretReference {
 }
 impl<R0, R1> SecretReference<R0, R1> {
     /// `JsonKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-secretreference.html#cfn-bedrockagentcore-apikeycredentialprovider-secretreference-jsonkey)
-    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
+    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value), Phase) }
     /// `SecretId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-secretreference.html#cfn-bedrockagentcore-apikeycredentialprovider-secretreference-secretid)
-    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiKeySecretSource` allows.
@@ -105,23 +105,23 @@ impl CfnBrowserCustomProps {
 }
 impl<R0, R1> CfnBrowserCustomProps<R0, R1> {
     /// `BrowserSigning`: `BrowserSigning`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-browsersigning)
-    pub fn browser_signing(self, value: impl Arg<browser_custom::BrowserSigning>) -> Self { Self(put(self.0, "BrowserSigning", value.into_expr()), Phase) }
+    pub fn browser_signing(self, value: impl Arg<browser_custom::BrowserSigning>) -> Self { Self(put(self.0, "BrowserSigning", value), Phase) }
     /// `Certificates`: list of `Certificate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-certificates)
-    pub fn certificates(self, value: impl Arg<Arr<browser_custom::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
+    pub fn certificates(self, value: impl Arg<Arr<browser_custom::Certificate>>) -> Self { Self(put(self.0, "Certificates", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnterprisePolicies`: list of `BrowserEnterprisePolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-enterprisepolicies)
-    pub fn enterprise_policies(self, value: impl Arg<Arr<browser_custom::BrowserEnterprisePolicy>>) -> Self { Self(put(self.0, "EnterprisePolicies", value.into_expr()), Phase) }
+    pub fn enterprise_policies(self, value: impl Arg<Arr<browser_custom::BrowserEnterprisePolicy>>) -> Self { Self(put(self.0, "EnterprisePolicies", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBrowserCustomProps<Set, R1> { CfnBrowserCustomProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBrowserCustomProps<Set, R1> { CfnBrowserCustomProps(put(self.0, "Name", value), Phase) }
     /// `NetworkConfiguration`: `BrowserNetworkConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<browser_custom::BrowserNetworkConfiguration>) -> CfnBrowserCustomProps<R0, Set> { CfnBrowserCustomProps(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<browser_custom::BrowserNetworkConfiguration>) -> CfnBrowserCustomProps<R0, Set> { CfnBrowserCustomProps(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `RecordingConfig`: `RecordingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-recordingconfig)
-    pub fn recording_config(self, value: impl Arg<browser_custom::RecordingConfig>) -> Self { Self(put(self.0, "RecordingConfig", value.into_expr()), Phase) }
+    pub fn recording_config(self, value: impl Arg<browser_custom::RecordingConfig>) -> Self { Self(put(self.0, "RecordingConfig", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBrowserCustomProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::BrowserCustom`.
@@ -135,9 +135,9 @@ impl BrowserEnterprisePolicy {
 }
 impl<R0, R1> BrowserEnterprisePolicy<R0, R1> {
     /// `Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browserenterprisepolicy.html#cfn-bedrockagentcore-browsercustom-browserenterprisepolicy-location)
-    pub fn location(self, value: impl Arg<S3Location>) -> BrowserEnterprisePolicy<Set, R1> { BrowserEnterprisePolicy(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<S3Location>) -> BrowserEnterprisePolicy<Set, R1> { BrowserEnterprisePolicy(put(self.0, "Location", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browserenterprisepolicy.html#cfn-bedrockagentcore-browsercustom-browserenterprisepolicy-type)
-    pub fn type_(self, value: impl Arg<Type>) -> BrowserEnterprisePolicy<R0, Set> { BrowserEnterprisePolicy(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> BrowserEnterprisePolicy<R0, Set> { BrowserEnterprisePolicy(put(self.0, "Type", value), Phase) }
 }
 impl Done for BrowserEnterprisePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrowserNetworkConfiguration` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsernetworkconfiguration.html)
@@ -148,9 +148,9 @@ impl BrowserNetworkConfiguration {
 }
 impl<R0> BrowserNetworkConfiguration<R0> {
     /// `NetworkMode`: `NetworkMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsernetworkconfiguration.html#cfn-bedrockagentcore-browsercustom-browsernetworkconfiguration-networkmode)
-    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> BrowserNetworkConfiguration<Set> { BrowserNetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
+    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> BrowserNetworkConfiguration<Set> { BrowserNetworkConfiguration(put(self.0, "NetworkMode", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsernetworkconfiguration.html#cfn-bedrockagentcore-browsercustom-browsernetworkconfiguration-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for BrowserNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrowserSigning` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsersigning.html)
@@ -159,7 +159,7 @@ impl BrowserSigning {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsersigning.html#cfn-bedrockagentcore-browsercustom-browsersigning-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for BrowserSigning { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Certificate` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-certificate.html)
@@ -170,7 +170,7 @@ impl Certificate {
 }
 impl<R0> Certificate<R0> {
     /// `CertificateLocation`: `CertificateLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-certificate.html#cfn-bedrockagentcore-browsercustom-certificate-certificatelocation)
-    pub fn certificate_location(self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { Certificate(put(self.0, "CertificateLocation", value.into_expr()), Phase) }
+    pub fn certificate_location(self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { Certificate(put(self.0, "CertificateLocation", value), Phase) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateLocation` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-certificatelocation.html)
@@ -181,7 +181,7 @@ impl CertificateLocation {
 }
 impl<R0> CertificateLocation<R0> {
     /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-certificatelocation.html#cfn-bedrockagentcore-browsercustom-certificatelocation-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> CertificateLocation<Set> { CertificateLocation(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CertificateLocation<Set> { CertificateLocation(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for CertificateLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingConfig` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-recordingconfig.html)
@@ -190,9 +190,9 @@ impl RecordingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-recordingconfig.html#cfn-bedrockagentcore-browsercustom-recordingconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `S3Location`: `S3Location`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-recordingconfig.html#cfn-bedrockagentcore-browsercustom-recordingconfig-s3location)
-    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value)) }
 }
 impl Done for RecordingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-s3location.html)
@@ -203,9 +203,9 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-s3location.html#cfn-bedrockagentcore-browsercustom-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Prefix`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-s3location.html#cfn-bedrockagentcore-browsercustom-s3location-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-vpcconfig.html)
@@ -216,9 +216,9 @@ impl VpcConfig {
 }
 impl<R0, R1> VpcConfig<R0, R1> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-vpcconfig.html#cfn-bedrockagentcore-browsercustom-vpcconfig-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-vpcconfig.html#cfn-bedrockagentcore-browsercustom-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkMode` allows.
@@ -261,11 +261,11 @@ impl CfnBrowserProfileProps {
 }
 impl<R0> CfnBrowserProfileProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#cfn-bedrockagentcore-browserprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#cfn-bedrockagentcore-browserprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBrowserProfileProps<Set> { CfnBrowserProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBrowserProfileProps<Set> { CfnBrowserProfileProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#cfn-bedrockagentcore-browserprofile-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBrowserProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html)
@@ -297,15 +297,15 @@ impl CfnCapacityProviderProps {
 }
 impl<R0, R1, R2> CfnCapacityProviderProps<R0, R1, R2> {
     /// `ComputeConfiguration`: `ComputeConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-computeconfiguration)
-    pub fn compute_configuration(self, value: impl Arg<capacity_provider::ComputeConfiguration>) -> CfnCapacityProviderProps<Set, R1, R2> { CfnCapacityProviderProps(put(self.0, "ComputeConfiguration", value.into_expr()), Phase) }
+    pub fn compute_configuration(self, value: impl Arg<capacity_provider::ComputeConfiguration>) -> CfnCapacityProviderProps<Set, R1, R2> { CfnCapacityProviderProps(put(self.0, "ComputeConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCapacityProviderProps<R0, Set, R2> { CfnCapacityProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCapacityProviderProps<R0, Set, R2> { CfnCapacityProviderProps(put(self.0, "Name", value), Phase) }
     /// `PermissionsConfiguration`: `PermissionsConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-permissionsconfiguration)
-    pub fn permissions_configuration(self, value: impl Arg<capacity_provider::PermissionsConfiguration>) -> CfnCapacityProviderProps<R0, R1, Set> { CfnCapacityProviderProps(put(self.0, "PermissionsConfiguration", value.into_expr()), Phase) }
+    pub fn permissions_configuration(self, value: impl Arg<capacity_provider::PermissionsConfiguration>) -> CfnCapacityProviderProps<R0, R1, Set> { CfnCapacityProviderProps(put(self.0, "PermissionsConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::CapacityProvider`.
@@ -317,9 +317,9 @@ impl CapacityReservationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationPreference`: `CapacityReservationPreference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationspecification.html#cfn-bedrockagentcore-capacityprovider-capacityreservationspecification-capacityreservationpreference)
-    pub fn capacity_reservation_preference(self, value: impl Arg<CapacityReservationPreference>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
+    pub fn capacity_reservation_preference(self, value: impl Arg<CapacityReservationPreference>) -> Self { Self(put(self.0, "CapacityReservationPreference", value)) }
     /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationspecification.html#cfn-bedrockagentcore-capacityprovider-capacityreservationspecification-capacityreservationtarget)
-    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value.into_expr())) }
+    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value)) }
 }
 impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationTarget` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationtarget.html)
@@ -328,9 +328,9 @@ impl CapacityReservationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationtarget.html#cfn-bedrockagentcore-capacityprovider-capacityreservationtarget-capacityreservationid)
-    pub fn capacity_reservation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationId", value.into_expr())) }
+    pub fn capacity_reservation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationId", value)) }
     /// `CapacityReservationResourceGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationtarget.html#cfn-bedrockagentcore-capacityprovider-capacityreservationtarget-capacityreservationresourcegrouparn)
-    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
+    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value)) }
 }
 impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-computeconfiguration.html)
@@ -341,7 +341,7 @@ impl ComputeConfiguration {
 }
 impl<R0> ComputeConfiguration<R0> {
     /// `Ec2Configuration`: `Ec2Configuration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-computeconfiguration.html#cfn-bedrockagentcore-capacityprovider-computeconfiguration-ec2configuration)
-    pub fn ec2_configuration(self, value: impl Arg<Ec2Configuration>) -> ComputeConfiguration<Set> { ComputeConfiguration(put(self.0, "Ec2Configuration", value.into_expr()), Phase) }
+    pub fn ec2_configuration(self, value: impl Arg<Ec2Configuration>) -> ComputeConfiguration<Set> { ComputeConfiguration(put(self.0, "Ec2Configuration", value), Phase) }
 }
 impl Done for ComputeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsVolumeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html)
@@ -352,21 +352,21 @@ impl EbsVolumeConfiguration {
 }
 impl<R0, R1> EbsVolumeConfiguration<R0, R1> {
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value), Phase) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> EbsVolumeConfiguration<Set, R1> { EbsVolumeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EbsVolumeConfiguration<Set, R1> { EbsVolumeConfiguration(put(self.0, "Name", value), Phase) }
     /// `SizeGiB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-sizegib)
-    pub fn size_gi_b(self, value: impl Arg<i64>) -> EbsVolumeConfiguration<R0, Set> { EbsVolumeConfiguration(put(self.0, "SizeGiB", value.into_expr()), Phase) }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> EbsVolumeConfiguration<R0, Set> { EbsVolumeConfiguration(put(self.0, "SizeGiB", value), Phase) }
     /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value), Phase) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value), Phase) }
     /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-volumetype)
-    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value), Phase) }
 }
 impl Done for EbsVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2Configuration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html)
@@ -377,15 +377,15 @@ impl Ec2Configuration {
 }
 impl<R0, R1> Ec2Configuration<R0, R1> {
     /// `LaunchTemplateSource`: `LaunchTemplateSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-launchtemplatesource)
-    pub fn launch_template_source(self, value: impl Arg<LaunchTemplateSource>) -> Ec2Configuration<Set, R1> { Ec2Configuration(put(self.0, "LaunchTemplateSource", value.into_expr()), Phase) }
+    pub fn launch_template_source(self, value: impl Arg<LaunchTemplateSource>) -> Ec2Configuration<Set, R1> { Ec2Configuration(put(self.0, "LaunchTemplateSource", value), Phase) }
     /// `LifecycleConfiguration`: `InstanceLifecycleConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-lifecycleconfiguration)
-    pub fn lifecycle_configuration(self, value: impl Arg<InstanceLifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
+    pub fn lifecycle_configuration(self, value: impl Arg<InstanceLifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value), Phase) }
     /// `RootVolume`: `RootVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-rootvolume)
-    pub fn root_volume(self, value: impl Arg<RootVolumeConfiguration>) -> Self { Self(put(self.0, "RootVolume", value.into_expr()), Phase) }
+    pub fn root_volume(self, value: impl Arg<RootVolumeConfiguration>) -> Self { Self(put(self.0, "RootVolume", value), Phase) }
     /// `Volumes`: list of `VolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<VolumeConfiguration>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
+    pub fn volumes(self, value: impl Arg<Arr<VolumeConfiguration>>) -> Self { Self(put(self.0, "Volumes", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Ec2Configuration<R0, Set> { Ec2Configuration(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Ec2Configuration<R0, Set> { Ec2Configuration(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for Ec2Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralBlockDeviceMapping` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping.html)
@@ -394,11 +394,11 @@ impl EphemeralBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping.html#cfn-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value)) }
     /// `Ebs`: `EphemeralEBSVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping.html#cfn-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping-ebs)
-    pub fn ebs(self, value: impl Arg<EphemeralEBSVolumeConfiguration>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
+    pub fn ebs(self, value: impl Arg<EphemeralEBSVolumeConfiguration>) -> Self { Self(put(self.0, "Ebs", value)) }
     /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping.html#cfn-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping-virtualname)
-    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value)) }
 }
 impl Done for EphemeralBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralEBSVolumeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html)
@@ -407,23 +407,23 @@ impl EphemeralEBSVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsCardIndex`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-ebscardindex)
-    pub fn ebs_card_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsCardIndex", value.into_expr())) }
+    pub fn ebs_card_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsCardIndex", value)) }
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value)) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value)) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value)) }
     /// `VolumeInitializationRate`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-volumeinitializationrate)
-    pub fn volume_initialization_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeInitializationRate", value.into_expr())) }
+    pub fn volume_initialization_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeInitializationRate", value)) }
     /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
     /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-volumetype)
-    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for EphemeralEBSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceLifecycleConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancelifecycleconfiguration.html)
@@ -432,9 +432,9 @@ impl InstanceLifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleInstanceTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancelifecycleconfiguration.html#cfn-bedrockagentcore-capacityprovider-instancelifecycleconfiguration-idleinstancetimeout)
-    pub fn idle_instance_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleInstanceTimeout", value.into_expr())) }
+    pub fn idle_instance_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleInstanceTimeout", value)) }
     /// `MaxLifetime`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancelifecycleconfiguration.html#cfn-bedrockagentcore-capacityprovider-instancelifecycleconfiguration-maxlifetime)
-    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
+    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value)) }
 }
 impl Done for InstanceLifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirements` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancerequirements.html)
@@ -445,7 +445,7 @@ impl InstanceRequirements {
 }
 impl<R0> InstanceRequirements<R0> {
     /// `AllowedInstanceTypes`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancerequirements.html#cfn-bedrockagentcore-capacityprovider-instancerequirements-allowedinstancetypes)
-    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> InstanceRequirements<Set> { InstanceRequirements(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> InstanceRequirements<Set> { InstanceRequirements(put(self.0, "AllowedInstanceTypes", value), Phase) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchParameters` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html)
@@ -456,23 +456,23 @@ impl LaunchParameters {
 }
 impl<R0, R1> LaunchParameters<R0, R1> {
     /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-capacityreservationspecification)
-    pub fn capacity_reservation_specification(self, value: impl Arg<CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value.into_expr()), Phase) }
+    pub fn capacity_reservation_specification(self, value: impl Arg<CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value), Phase) }
     /// `EphemeralVolumes`: list of `EphemeralBlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-ephemeralvolumes)
-    pub fn ephemeral_volumes(self, value: impl Arg<Arr<EphemeralBlockDeviceMapping>>) -> Self { Self(put(self.0, "EphemeralVolumes", value.into_expr()), Phase) }
+    pub fn ephemeral_volumes(self, value: impl Arg<Arr<EphemeralBlockDeviceMapping>>) -> Self { Self(put(self.0, "EphemeralVolumes", value), Phase) }
     /// `InstanceProfileArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-instanceprofilearn)
-    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value.into_expr()), Phase) }
+    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value), Phase) }
     /// `InstanceRequirements`: `InstanceRequirements`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-instancerequirements)
-    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> LaunchParameters<Set, R1> { LaunchParameters(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
+    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> LaunchParameters<Set, R1> { LaunchParameters(put(self.0, "InstanceRequirements", value), Phase) }
     /// `LicenseSpecifications`: list of `LicenseSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-licensespecifications)
-    pub fn license_specifications(self, value: impl Arg<Arr<LicenseSpecification>>) -> Self { Self(put(self.0, "LicenseSpecifications", value.into_expr()), Phase) }
+    pub fn license_specifications(self, value: impl Arg<Arr<LicenseSpecification>>) -> Self { Self(put(self.0, "LicenseSpecifications", value), Phase) }
     /// `Monitoring`: `Monitoring`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-monitoring)
-    pub fn monitoring(self, value: impl Arg<Monitoring>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
+    pub fn monitoring(self, value: impl Arg<Monitoring>) -> Self { Self(put(self.0, "Monitoring", value), Phase) }
     /// `OperatingSystem`: `OperatingSystem`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-operatingsystem)
-    pub fn operating_system(self, value: impl Arg<OperatingSystem>) -> LaunchParameters<R0, Set> { LaunchParameters(put(self.0, "OperatingSystem", value.into_expr()), Phase) }
+    pub fn operating_system(self, value: impl Arg<OperatingSystem>) -> LaunchParameters<R0, Set> { LaunchParameters(put(self.0, "OperatingSystem", value), Phase) }
     /// `PropagatedTags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-propagatedtags)
-    pub fn propagated_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PropagatedTags", value.into_expr()), Phase) }
+    pub fn propagated_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PropagatedTags", value), Phase) }
     /// `SshKeyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-sshkeyname)
-    pub fn ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKeyName", value.into_expr()), Phase) }
+    pub fn ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKeyName", value), Phase) }
 }
 impl Done for LaunchParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateSource` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchtemplatesource.html)
@@ -483,7 +483,7 @@ impl LaunchTemplateSource {
 }
 impl<R0> LaunchTemplateSource<R0> {
     /// `LaunchParameters`: `LaunchParameters`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchtemplatesource.html#cfn-bedrockagentcore-capacityprovider-launchtemplatesource-launchparameters)
-    pub fn launch_parameters(self, value: impl Arg<LaunchParameters>) -> LaunchTemplateSource<Set> { LaunchTemplateSource(put(self.0, "LaunchParameters", value.into_expr()), Phase) }
+    pub fn launch_parameters(self, value: impl Arg<LaunchParameters>) -> LaunchTemplateSource<Set> { LaunchTemplateSource(put(self.0, "LaunchParameters", value), Phase) }
 }
 impl Done for LaunchTemplateSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseSpecification` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-licensespecification.html)
@@ -494,7 +494,7 @@ impl LicenseSpecification {
 }
 impl<R0> LicenseSpecification<R0> {
     /// `LicenseConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-licensespecification.html#cfn-bedrockagentcore-capacityprovider-licensespecification-licenseconfigurationarn)
-    pub fn license_configuration_arn(self, value: impl Arg<str>) -> LicenseSpecification<Set> { LicenseSpecification(put(self.0, "LicenseConfigurationArn", value.into_expr()), Phase) }
+    pub fn license_configuration_arn(self, value: impl Arg<str>) -> LicenseSpecification<Set> { LicenseSpecification(put(self.0, "LicenseConfigurationArn", value), Phase) }
 }
 impl Done for LicenseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PermissionsConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-permissionsconfiguration.html)
@@ -505,7 +505,7 @@ impl PermissionsConfiguration {
 }
 impl<R0> PermissionsConfiguration<R0> {
     /// `CapacityProviderOperatorRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-permissionsconfiguration.html#cfn-bedrockagentcore-capacityprovider-permissionsconfiguration-capacityprovideroperatorrolearn)
-    pub fn capacity_provider_operator_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PermissionsConfiguration<Set> { PermissionsConfiguration(put(self.0, "CapacityProviderOperatorRoleArn", value.into_expr()), Phase) }
+    pub fn capacity_provider_operator_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PermissionsConfiguration<Set> { PermissionsConfiguration(put(self.0, "CapacityProviderOperatorRoleArn", value), Phase) }
 }
 impl Done for PermissionsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RootVolumeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html)
@@ -514,17 +514,17 @@ impl RootVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value)) }
     /// `FreeSpaceGiB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-freespacegib)
-    pub fn free_space_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FreeSpaceGiB", value.into_expr())) }
+    pub fn free_space_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FreeSpaceGiB", value)) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value)) }
     /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-volumetype)
-    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for RootVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-volumeconfiguration.html)
@@ -535,7 +535,7 @@ impl VolumeConfiguration {
 }
 impl<R0> VolumeConfiguration<R0> {
     /// `EbsConfiguration`: `EbsVolumeConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-volumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-volumeconfiguration-ebsconfiguration)
-    pub fn ebs_configuration(self, value: impl Arg<EbsVolumeConfiguration>) -> VolumeConfiguration<Set> { VolumeConfiguration(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
+    pub fn ebs_configuration(self, value: impl Arg<EbsVolumeConfiguration>) -> VolumeConfiguration<Set> { VolumeConfiguration(put(self.0, "EbsConfiguration", value), Phase) }
 }
 impl Done for VolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-vpcconfiguration.html)
@@ -546,9 +546,9 @@ impl VpcConfiguration {
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-vpcconfiguration.html#cfn-bedrockagentcore-capacityprovider-vpcconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-vpcconfiguration.html#cfn-bedrockagentcore-capacityprovider-vpcconfiguration-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CapacityReservationPreference` allows.
@@ -591,17 +591,17 @@ impl CfnCodeInterpreterCustomProps {
 }
 impl<R0, R1> CfnCodeInterpreterCustomProps<R0, R1> {
     /// `Certificates`: list of `Certificate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-certificates)
-    pub fn certificates(self, value: impl Arg<Arr<code_interpreter_custom::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
+    pub fn certificates(self, value: impl Arg<Arr<code_interpreter_custom::Certificate>>) -> Self { Self(put(self.0, "Certificates", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCodeInterpreterCustomProps<Set, R1> { CfnCodeInterpreterCustomProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCodeInterpreterCustomProps<Set, R1> { CfnCodeInterpreterCustomProps(put(self.0, "Name", value), Phase) }
     /// `NetworkConfiguration`: `CodeInterpreterNetworkConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<code_interpreter_custom::CodeInterpreterNetworkConfiguration>) -> CfnCodeInterpreterCustomProps<R0, Set> { CfnCodeInterpreterCustomProps(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<code_interpreter_custom::CodeInterpreterNetworkConfiguration>) -> CfnCodeInterpreterCustomProps<R0, Set> { CfnCodeInterpreterCustomProps(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCodeInterpreterCustomProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::CodeInterpreterCustom`.
@@ -615,7 +615,7 @@ impl Certificate {
 }
 impl<R0> Certificate<R0> {
     /// `CertificateLocation`: `CertificateLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-certificate.html#cfn-bedrockagentcore-codeinterpretercustom-certificate-certificatelocation)
-    pub fn certificate_location(self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { Certificate(put(self.0, "CertificateLocation", value.into_expr()), Phase) }
+    pub fn certificate_location(self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { Certificate(put(self.0, "CertificateLocation", value), Phase) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateLocation` of `AWS::BedrockAgentCore::CodeInterpreterCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-certificatelocation.html)
@@ -626,7 +626,7 @@ impl CertificateLocation {
 }
 impl<R0> CertificateLocation<R0> {
     /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-certificatelocation.html#cfn-bedrockagentcore-codeinterpretercustom-certificatelocation-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> CertificateLocation<Set> { CertificateLocation(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CertificateLocation<Set> { CertificateLocation(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for CertificateLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeInterpreterNetworkConfiguration` of `AWS::BedrockAgentCore::CodeInterpreterCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration.html)
@@ -637,9 +637,9 @@ impl CodeInterpreterNetworkConfiguration {
 }
 impl<R0> CodeInterpreterNetworkConfiguration<R0> {
     /// `NetworkMode`: `NetworkMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration.html#cfn-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration-networkmode)
-    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> CodeInterpreterNetworkConfiguration<Set> { CodeInterpreterNetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
+    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> CodeInterpreterNetworkConfiguration<Set> { CodeInterpreterNetworkConfiguration(put(self.0, "NetworkMode", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration.html#cfn-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CodeInterpreterNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::BedrockAgentCore::CodeInterpreterCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-vpcconfig.html)
@@ -650,9 +650,9 @@ impl VpcConfig {
 }
 impl<R0, R1> VpcConfig<R0, R1> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-vpcconfig.html#cfn-bedrockagentcore-codeinterpretercustom-vpcconfig-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-vpcconfig.html#cfn-bedrockagentcore-codeinterpretercustom-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkMode` allows.
@@ -689,21 +689,21 @@ impl CfnConfigurationBundleProps {
 }
 impl<R0, R1> CfnConfigurationBundleProps<R0, R1> {
     /// `BranchName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-branchname)
-    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr()), Phase) }
+    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value), Phase) }
     /// `BundleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-bundlename)
-    pub fn bundle_name(self, value: impl Arg<str>) -> CfnConfigurationBundleProps<Set, R1> { CfnConfigurationBundleProps(put(self.0, "BundleName", value.into_expr()), Phase) }
+    pub fn bundle_name(self, value: impl Arg<str>) -> CfnConfigurationBundleProps<Set, R1> { CfnConfigurationBundleProps(put(self.0, "BundleName", value), Phase) }
     /// `CommitMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-commitmessage)
-    pub fn commit_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitMessage", value.into_expr()), Phase) }
+    pub fn commit_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitMessage", value), Phase) }
     /// `Components`: map of `ComponentConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-components)
-    pub fn components(self, value: impl Arg<Dict<configuration_bundle::ComponentConfiguration>>) -> CfnConfigurationBundleProps<R0, Set> { CfnConfigurationBundleProps(put(self.0, "Components", value.into_expr()), Phase) }
+    pub fn components(self, value: impl Arg<Dict<configuration_bundle::ComponentConfiguration>>) -> CfnConfigurationBundleProps<R0, Set> { CfnConfigurationBundleProps(put(self.0, "Components", value), Phase) }
     /// `CreatedBy`: `VersionCreatedBySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-createdby)
-    pub fn created_by(self, value: impl Arg<configuration_bundle::VersionCreatedBySource>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr()), Phase) }
+    pub fn created_by(self, value: impl Arg<configuration_bundle::VersionCreatedBySource>) -> Self { Self(put(self.0, "CreatedBy", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfigurationBundleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::ConfigurationBundle`.
@@ -717,7 +717,7 @@ impl ComponentConfiguration {
 }
 impl<R0> ComponentConfiguration<R0> {
     /// `Configuration`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-componentconfiguration.html#cfn-bedrockagentcore-configurationbundle-componentconfiguration-configuration)
-    pub fn configuration(self, value: impl Arg<Any>) -> ComponentConfiguration<Set> { ComponentConfiguration(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<Any>) -> ComponentConfiguration<Set> { ComponentConfiguration(put(self.0, "Configuration", value), Phase) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersionCreatedBySource` of `AWS::BedrockAgentCore::ConfigurationBundle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versioncreatedbysource.html)
@@ -728,9 +728,9 @@ impl VersionCreatedBySource {
 }
 impl<R0> VersionCreatedBySource<R0> {
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versioncreatedbysource.html#cfn-bedrockagentcore-configurationbundle-versioncreatedbysource-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versioncreatedbysource.html#cfn-bedrockagentcore-configurationbundle-versioncreatedbysource-name)
-    pub fn name(self, value: impl Arg<str>) -> VersionCreatedBySource<Set> { VersionCreatedBySource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> VersionCreatedBySource<Set> { VersionCreatedBySource(put(self.0, "Name", value), Phase) }
 }
 impl Done for VersionCreatedBySource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersionLineageMetadata` of `AWS::BedrockAgentCore::ConfigurationBundle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html)
@@ -739,13 +739,13 @@ impl VersionLineageMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BranchName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html#cfn-bedrockagentcore-configurationbundle-versionlineagemetadata-branchname)
-    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr())) }
+    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value)) }
     /// `CommitMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html#cfn-bedrockagentcore-configurationbundle-versionlineagemetadata-commitmessage)
-    pub fn commit_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitMessage", value.into_expr())) }
+    pub fn commit_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitMessage", value)) }
     /// `CreatedBy`: `VersionCreatedBySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html#cfn-bedrockagentcore-configurationbundle-versionlineagemetadata-createdby)
-    pub fn created_by(self, value: impl Arg<VersionCreatedBySource>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr())) }
+    pub fn created_by(self, value: impl Arg<VersionCreatedBySource>) -> Self { Self(put(self.0, "CreatedBy", value)) }
     /// `ParentVersionIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html#cfn-bedrockagentcore-configurationbundle-versionlineagemetadata-parentversionids)
-    pub fn parent_version_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ParentVersionIds", value.into_expr())) }
+    pub fn parent_version_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ParentVersionIds", value)) }
 }
 impl Done for VersionLineageMetadata { fn into_props(self) -> Bag { self.0 } }
 }
@@ -780,17 +780,17 @@ impl CfnDatasetProps {
 }
 impl<R0, R1> CfnDatasetProps<R0, R1> {
     /// `DatasetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-datasetname)
-    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1> { CfnDatasetProps(put(self.0, "DatasetName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `SchemaType`: `SchemaType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-schematype)
-    pub fn schema_type(self, value: impl Arg<dataset::SchemaType>) -> CfnDatasetProps<R0, Set> { CfnDatasetProps(put(self.0, "SchemaType", value.into_expr()), Phase) }
+    pub fn schema_type(self, value: impl Arg<dataset::SchemaType>) -> CfnDatasetProps<R0, Set> { CfnDatasetProps(put(self.0, "SchemaType", value), Phase) }
     /// `Source`: `DataSourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-source)
-    pub fn source(self, value: impl Arg<dataset::DataSourceType>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<dataset::DataSourceType>) -> Self { Self(put(self.0, "Source", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Dataset`.
@@ -802,9 +802,9 @@ impl DataSourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlineExamples`: `InlineExamplesSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-datasourcetype.html#cfn-bedrockagentcore-dataset-datasourcetype-inlineexamples)
-    pub fn inline_examples(self, value: impl Arg<InlineExamplesSource>) -> Self { Self(put(self.0, "InlineExamples", value.into_expr())) }
+    pub fn inline_examples(self, value: impl Arg<InlineExamplesSource>) -> Self { Self(put(self.0, "InlineExamples", value)) }
     /// `S3Source`: `S3Source`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-datasourcetype.html#cfn-bedrockagentcore-dataset-datasourcetype-s3source)
-    pub fn s3_source(self, value: impl Arg<S3Source>) -> Self { Self(put(self.0, "S3Source", value.into_expr())) }
+    pub fn s3_source(self, value: impl Arg<S3Source>) -> Self { Self(put(self.0, "S3Source", value)) }
 }
 impl Done for DataSourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineExamplesSource` of `AWS::BedrockAgentCore::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-inlineexamplessource.html)
@@ -815,7 +815,7 @@ impl InlineExamplesSource {
 }
 impl<R0> InlineExamplesSource<R0> {
     /// `Examples`: list of JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-inlineexamplessource.html#cfn-bedrockagentcore-dataset-inlineexamplessource-examples)
-    pub fn examples(self, value: impl Arg<Arr<Any>>) -> InlineExamplesSource<Set> { InlineExamplesSource(put(self.0, "Examples", value.into_expr()), Phase) }
+    pub fn examples(self, value: impl Arg<Arr<Any>>) -> InlineExamplesSource<Set> { InlineExamplesSource(put(self.0, "Examples", value), Phase) }
 }
 impl Done for InlineExamplesSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Source` of `AWS::BedrockAgentCore::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-s3source.html)
@@ -826,7 +826,7 @@ impl S3Source {
 }
 impl<R0> S3Source<R0> {
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-s3source.html#cfn-bedrockagentcore-dataset-s3source-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> S3Source<Set> { S3Source(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> S3Source<Set> { S3Source(put(self.0, "S3Uri", value), Phase) }
 }
 impl Done for S3Source { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SchemaType` allows.
@@ -861,17 +861,17 @@ impl CfnEvaluatorProps {
 }
 impl<R0, R1, R2> CfnEvaluatorProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EvaluatorConfig`: `EvaluatorConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-evaluatorconfig)
-    pub fn evaluator_config(self, value: impl Arg<evaluator::EvaluatorConfig>) -> CfnEvaluatorProps<Set, R1, R2> { CfnEvaluatorProps(put(self.0, "EvaluatorConfig", value.into_expr()), Phase) }
+    pub fn evaluator_config(self, value: impl Arg<evaluator::EvaluatorConfig>) -> CfnEvaluatorProps<Set, R1, R2> { CfnEvaluatorProps(put(self.0, "EvaluatorConfig", value), Phase) }
     /// `EvaluatorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-evaluatorname)
-    pub fn evaluator_name(self, value: impl Arg<str>) -> CfnEvaluatorProps<R0, Set, R2> { CfnEvaluatorProps(put(self.0, "EvaluatorName", value.into_expr()), Phase) }
+    pub fn evaluator_name(self, value: impl Arg<str>) -> CfnEvaluatorProps<R0, Set, R2> { CfnEvaluatorProps(put(self.0, "EvaluatorName", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Level`: `Level`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-level)
-    pub fn level(self, value: impl Arg<evaluator::Level>) -> CfnEvaluatorProps<R0, R1, Set> { CfnEvaluatorProps(put(self.0, "Level", value.into_expr()), Phase) }
+    pub fn level(self, value: impl Arg<evaluator::Level>) -> CfnEvaluatorProps<R0, R1, Set> { CfnEvaluatorProps(put(self.0, "Level", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEvaluatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Evaluator`.
@@ -885,11 +885,11 @@ impl BedrockEvaluatorModelConfig {
 }
 impl<R0> BedrockEvaluatorModelConfig<R0> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-bedrockevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-bedrockevaluatormodelconfig-additionalmodelrequestfields)
-    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value), Phase) }
     /// `InferenceConfig`: `InferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-bedrockevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-bedrockevaluatormodelconfig-inferenceconfig)
-    pub fn inference_config(self, value: impl Arg<InferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr()), Phase) }
+    pub fn inference_config(self, value: impl Arg<InferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-bedrockevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-bedrockevaluatormodelconfig-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> BedrockEvaluatorModelConfig<Set> { BedrockEvaluatorModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> BedrockEvaluatorModelConfig<Set> { BedrockEvaluatorModelConfig(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for BedrockEvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CategoricalScaleDefinition` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-categoricalscaledefinition.html)
@@ -900,9 +900,9 @@ impl CategoricalScaleDefinition {
 }
 impl<R0, R1> CategoricalScaleDefinition<R0, R1> {
     /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-categoricalscaledefinition.html#cfn-bedrockagentcore-evaluator-categoricalscaledefinition-definition)
-    pub fn definition(self, value: impl Arg<str>) -> CategoricalScaleDefinition<Set, R1> { CategoricalScaleDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> CategoricalScaleDefinition<Set, R1> { CategoricalScaleDefinition(put(self.0, "Definition", value), Phase) }
     /// `Label`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-categoricalscaledefinition.html#cfn-bedrockagentcore-evaluator-categoricalscaledefinition-label)
-    pub fn label(self, value: impl Arg<str>) -> CategoricalScaleDefinition<R0, Set> { CategoricalScaleDefinition(put(self.0, "Label", value.into_expr()), Phase) }
+    pub fn label(self, value: impl Arg<str>) -> CategoricalScaleDefinition<R0, Set> { CategoricalScaleDefinition(put(self.0, "Label", value), Phase) }
 }
 impl Done for CategoricalScaleDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeBasedEvaluatorConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-codebasedevaluatorconfig.html)
@@ -913,7 +913,7 @@ impl CodeBasedEvaluatorConfig {
 }
 impl<R0> CodeBasedEvaluatorConfig<R0> {
     /// `LambdaConfig`: `LambdaEvaluatorConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-codebasedevaluatorconfig.html#cfn-bedrockagentcore-evaluator-codebasedevaluatorconfig-lambdaconfig)
-    pub fn lambda_config(self, value: impl Arg<LambdaEvaluatorConfig>) -> CodeBasedEvaluatorConfig<Set> { CodeBasedEvaluatorConfig(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
+    pub fn lambda_config(self, value: impl Arg<LambdaEvaluatorConfig>) -> CodeBasedEvaluatorConfig<Set> { CodeBasedEvaluatorConfig(put(self.0, "LambdaConfig", value), Phase) }
 }
 impl Done for CodeBasedEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluatorConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatorconfig.html)
@@ -922,9 +922,9 @@ impl EvaluatorConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeBased`: `CodeBasedEvaluatorConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatorconfig.html#cfn-bedrockagentcore-evaluator-evaluatorconfig-codebased)
-    pub fn code_based(self, value: impl Arg<CodeBasedEvaluatorConfig>) -> Self { Self(put(self.0, "CodeBased", value.into_expr())) }
+    pub fn code_based(self, value: impl Arg<CodeBasedEvaluatorConfig>) -> Self { Self(put(self.0, "CodeBased", value)) }
     /// `LlmAsAJudge`: `LlmAsAJudgeEvaluatorConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatorconfig.html#cfn-bedrockagentcore-evaluator-evaluatorconfig-llmasajudge)
-    pub fn llm_as_a_judge(self, value: impl Arg<LlmAsAJudgeEvaluatorConfig>) -> Self { Self(put(self.0, "LlmAsAJudge", value.into_expr())) }
+    pub fn llm_as_a_judge(self, value: impl Arg<LlmAsAJudgeEvaluatorConfig>) -> Self { Self(put(self.0, "LlmAsAJudge", value)) }
 }
 impl Done for EvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluatorModelConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatormodelconfig.html)
@@ -933,9 +933,9 @@ impl EvaluatorModelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockEvaluatorModelConfig`: `BedrockEvaluatorModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-evaluatormodelconfig-bedrockevaluatormodelconfig)
-    pub fn bedrock_evaluator_model_config(self, value: impl Arg<BedrockEvaluatorModelConfig>) -> Self { Self(put(self.0, "BedrockEvaluatorModelConfig", value.into_expr())) }
+    pub fn bedrock_evaluator_model_config(self, value: impl Arg<BedrockEvaluatorModelConfig>) -> Self { Self(put(self.0, "BedrockEvaluatorModelConfig", value)) }
     /// `ResponsesEvaluatorModelConfig`: `OpenResponsesEvaluatorModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-evaluatormodelconfig-responsesevaluatormodelconfig)
-    pub fn responses_evaluator_model_config(self, value: impl Arg<OpenResponsesEvaluatorModelConfig>) -> Self { Self(put(self.0, "ResponsesEvaluatorModelConfig", value.into_expr())) }
+    pub fn responses_evaluator_model_config(self, value: impl Arg<OpenResponsesEvaluatorModelConfig>) -> Self { Self(put(self.0, "ResponsesEvaluatorModelConfig", value)) }
 }
 impl Done for EvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceConfiguration` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-inferenceconfiguration.html)
@@ -944,11 +944,11 @@ impl InferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-inferenceconfiguration.html#cfn-bedrockagentcore-evaluator-inferenceconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value)) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-inferenceconfiguration.html#cfn-bedrockagentcore-evaluator-inferenceconfiguration-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value)) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-inferenceconfiguration.html#cfn-bedrockagentcore-evaluator-inferenceconfiguration-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value)) }
 }
 impl Done for InferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaEvaluatorConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-lambdaevaluatorconfig.html)
@@ -959,9 +959,9 @@ impl LambdaEvaluatorConfig {
 }
 impl<R0> LambdaEvaluatorConfig<R0> {
     /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-lambdaevaluatorconfig.html#cfn-bedrockagentcore-evaluator-lambdaevaluatorconfig-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEvaluatorConfig<Set> { LambdaEvaluatorConfig(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEvaluatorConfig<Set> { LambdaEvaluatorConfig(put(self.0, "LambdaArn", value), Phase) }
     /// `LambdaTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-lambdaevaluatorconfig.html#cfn-bedrockagentcore-evaluator-lambdaevaluatorconfig-lambdatimeoutinseconds)
-    pub fn lambda_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LambdaTimeoutInSeconds", value.into_expr()), Phase) }
+    pub fn lambda_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LambdaTimeoutInSeconds", value), Phase) }
 }
 impl Done for LambdaEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LlmAsAJudgeEvaluatorConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig.html)
@@ -972,11 +972,11 @@ impl LlmAsAJudgeEvaluatorConfig {
 }
 impl<R0, R1, R2> LlmAsAJudgeEvaluatorConfig<R0, R1, R2> {
     /// `Instructions`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig.html#cfn-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig-instructions)
-    pub fn instructions(self, value: impl Arg<str>) -> LlmAsAJudgeEvaluatorConfig<Set, R1, R2> { LlmAsAJudgeEvaluatorConfig(put(self.0, "Instructions", value.into_expr()), Phase) }
+    pub fn instructions(self, value: impl Arg<str>) -> LlmAsAJudgeEvaluatorConfig<Set, R1, R2> { LlmAsAJudgeEvaluatorConfig(put(self.0, "Instructions", value), Phase) }
     /// `ModelConfig`: `EvaluatorModelConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig.html#cfn-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig-modelconfig)
-    pub fn model_config(self, value: impl Arg<EvaluatorModelConfig>) -> LlmAsAJudgeEvaluatorConfig<R0, Set, R2> { LlmAsAJudgeEvaluatorConfig(put(self.0, "ModelConfig", value.into_expr()), Phase) }
+    pub fn model_config(self, value: impl Arg<EvaluatorModelConfig>) -> LlmAsAJudgeEvaluatorConfig<R0, Set, R2> { LlmAsAJudgeEvaluatorConfig(put(self.0, "ModelConfig", value), Phase) }
     /// `RatingScale`: `RatingScale`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig.html#cfn-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig-ratingscale)
-    pub fn rating_scale(self, value: impl Arg<RatingScale>) -> LlmAsAJudgeEvaluatorConfig<R0, R1, Set> { LlmAsAJudgeEvaluatorConfig(put(self.0, "RatingScale", value.into_expr()), Phase) }
+    pub fn rating_scale(self, value: impl Arg<RatingScale>) -> LlmAsAJudgeEvaluatorConfig<R0, R1, Set> { LlmAsAJudgeEvaluatorConfig(put(self.0, "RatingScale", value), Phase) }
 }
 impl Done for LlmAsAJudgeEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumericalScaleDefinition` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-numericalscaledefinition.html)
@@ -987,11 +987,11 @@ impl NumericalScaleDefinition {
 }
 impl<R0, R1, R2> NumericalScaleDefinition<R0, R1, R2> {
     /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-numericalscaledefinition.html#cfn-bedrockagentcore-evaluator-numericalscaledefinition-definition)
-    pub fn definition(self, value: impl Arg<str>) -> NumericalScaleDefinition<Set, R1, R2> { NumericalScaleDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> NumericalScaleDefinition<Set, R1, R2> { NumericalScaleDefinition(put(self.0, "Definition", value), Phase) }
     /// `Label`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-numericalscaledefinition.html#cfn-bedrockagentcore-evaluator-numericalscaledefinition-label)
-    pub fn label(self, value: impl Arg<str>) -> NumericalScaleDefinition<R0, Set, R2> { NumericalScaleDefinition(put(self.0, "Label", value.into_expr()), Phase) }
+    pub fn label(self, value: impl Arg<str>) -> NumericalScaleDefinition<R0, Set, R2> { NumericalScaleDefinition(put(self.0, "Label", value), Phase) }
     /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-numericalscaledefinition.html#cfn-bedrockagentcore-evaluator-numericalscaledefinition-value)
-    pub fn value(self, value: impl Arg<f64>) -> NumericalScaleDefinition<R0, R1, Set> { NumericalScaleDefinition(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> NumericalScaleDefinition<R0, R1, Set> { NumericalScaleDefinition(put(self.0, "Value", value), Phase) }
 }
 impl Done for NumericalScaleDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenResponsesEvaluatorModelConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html)
@@ -1002,15 +1002,15 @@ impl OpenResponsesEvaluatorModelConfig {
 }
 impl<R0> OpenResponsesEvaluatorModelConfig<R0> {
     /// `MaxOutputTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-maxoutputtokens)
-    pub fn max_output_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxOutputTokens", value.into_expr()), Phase) }
+    pub fn max_output_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxOutputTokens", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> OpenResponsesEvaluatorModelConfig<Set> { OpenResponsesEvaluatorModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> OpenResponsesEvaluatorModelConfig<Set> { OpenResponsesEvaluatorModelConfig(put(self.0, "ModelId", value), Phase) }
     /// `Reasoning`: `ReasoningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-reasoning)
-    pub fn reasoning(self, value: impl Arg<ReasoningConfiguration>) -> Self { Self(put(self.0, "Reasoning", value.into_expr()), Phase) }
+    pub fn reasoning(self, value: impl Arg<ReasoningConfiguration>) -> Self { Self(put(self.0, "Reasoning", value), Phase) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value), Phase) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value), Phase) }
 }
 impl Done for OpenResponsesEvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RatingScale` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-ratingscale.html)
@@ -1019,9 +1019,9 @@ impl RatingScale {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Categorical`: list of `CategoricalScaleDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-ratingscale.html#cfn-bedrockagentcore-evaluator-ratingscale-categorical)
-    pub fn categorical(self, value: impl Arg<Arr<CategoricalScaleDefinition>>) -> Self { Self(put(self.0, "Categorical", value.into_expr())) }
+    pub fn categorical(self, value: impl Arg<Arr<CategoricalScaleDefinition>>) -> Self { Self(put(self.0, "Categorical", value)) }
     /// `Numerical`: list of `NumericalScaleDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-ratingscale.html#cfn-bedrockagentcore-evaluator-ratingscale-numerical)
-    pub fn numerical(self, value: impl Arg<Arr<NumericalScaleDefinition>>) -> Self { Self(put(self.0, "Numerical", value.into_expr())) }
+    pub fn numerical(self, value: impl Arg<Arr<NumericalScaleDefinition>>) -> Self { Self(put(self.0, "Numerical", value)) }
 }
 impl Done for RatingScale { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReasoningConfiguration` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-reasoningconfiguration.html)
@@ -1030,7 +1030,7 @@ impl ReasoningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Effort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-reasoningconfiguration.html#cfn-bedrockagentcore-evaluator-reasoningconfiguration-effort)
-    pub fn effort(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Effort", value.into_expr())) }
+    pub fn effort(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Effort", value)) }
 }
 impl Done for ReasoningConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Level` allows.
@@ -1073,31 +1073,31 @@ impl CfnGatewayProps {
 }
 impl<R0, R1, R2> CfnGatewayProps<R0, R1, R2> {
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-authorizerconfiguration)
-    pub fn authorizer_configuration(self, value: impl Arg<gateway::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
+    pub fn authorizer_configuration(self, value: impl Arg<gateway::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value), Phase) }
     /// `AuthorizerType`: `AuthorizerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-authorizertype)
-    pub fn authorizer_type(self, value: impl Arg<gateway::AuthorizerType>) -> CfnGatewayProps<Set, R1, R2> { CfnGatewayProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
+    pub fn authorizer_type(self, value: impl Arg<gateway::AuthorizerType>) -> CfnGatewayProps<Set, R1, R2> { CfnGatewayProps(put(self.0, "AuthorizerType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExceptionLevel`: `ExceptionLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-exceptionlevel)
-    pub fn exception_level(self, value: impl Arg<gateway::ExceptionLevel>) -> Self { Self(put(self.0, "ExceptionLevel", value.into_expr()), Phase) }
+    pub fn exception_level(self, value: impl Arg<gateway::ExceptionLevel>) -> Self { Self(put(self.0, "ExceptionLevel", value), Phase) }
     /// `InterceptorConfigurations`: list of `GatewayInterceptorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-interceptorconfigurations)
-    pub fn interceptor_configurations(self, value: impl Arg<Arr<gateway::GatewayInterceptorConfiguration>>) -> Self { Self(put(self.0, "InterceptorConfigurations", value.into_expr()), Phase) }
+    pub fn interceptor_configurations(self, value: impl Arg<Arr<gateway::GatewayInterceptorConfiguration>>) -> Self { Self(put(self.0, "InterceptorConfigurations", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { CfnGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { CfnGatewayProps(put(self.0, "Name", value), Phase) }
     /// `PolicyEngineConfiguration`: `GatewayPolicyEngineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-policyengineconfiguration)
-    pub fn policy_engine_configuration(self, value: impl Arg<gateway::GatewayPolicyEngineConfiguration>) -> Self { Self(put(self.0, "PolicyEngineConfiguration", value.into_expr()), Phase) }
+    pub fn policy_engine_configuration(self, value: impl Arg<gateway::GatewayPolicyEngineConfiguration>) -> Self { Self(put(self.0, "PolicyEngineConfiguration", value), Phase) }
     /// `ProtocolConfiguration`: `GatewayProtocolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-protocolconfiguration)
-    pub fn protocol_configuration(self, value: impl Arg<gateway::GatewayProtocolConfiguration>) -> Self { Self(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
+    pub fn protocol_configuration(self, value: impl Arg<gateway::GatewayProtocolConfiguration>) -> Self { Self(put(self.0, "ProtocolConfiguration", value), Phase) }
     /// `ProtocolType`: `ProtocolType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-protocoltype)
-    pub fn protocol_type(self, value: impl Arg<gateway::ProtocolType>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr()), Phase) }
+    pub fn protocol_type(self, value: impl Arg<gateway::ProtocolType>) -> Self { Self(put(self.0, "ProtocolType", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnGatewayProps<R0, R1, Set> { CfnGatewayProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnGatewayProps<R0, R1, Set> { CfnGatewayProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WafConfiguration`: `WafConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-wafconfiguration)
-    pub fn waf_configuration(self, value: impl Arg<gateway::WafConfiguration>) -> Self { Self(put(self.0, "WafConfiguration", value.into_expr()), Phase) }
+    pub fn waf_configuration(self, value: impl Arg<gateway::WafConfiguration>) -> Self { Self(put(self.0, "WafConfiguration", value), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Gateway`.
@@ -1109,7 +1109,7 @@ impl AuthorizerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizerconfiguration.html#cfn-bedrockagentcore-gateway-authorizerconfiguration-customjwtauthorizer)
-    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value)) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizingclaimmatchvaluetype.html)
@@ -1120,9 +1120,9 @@ impl AuthorizingClaimMatchValueType {
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-gateway-authorizingclaimmatchvaluetype-claimmatchoperator)
-    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-gateway-authorizingclaimmatchvaluetype-claimmatchvalue)
-    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-claimmatchvaluetype.html)
@@ -1131,9 +1131,9 @@ impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-claimmatchvaluetype.html#cfn-bedrockagentcore-gateway-claimmatchvaluetype-matchvaluestring)
-    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value)) }
     /// `MatchValueStringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-claimmatchvaluetype.html#cfn-bedrockagentcore-gateway-claimmatchvaluetype-matchvaluestringlist)
-    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value)) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customclaimvalidationtype.html)
@@ -1144,11 +1144,11 @@ impl CustomClaimValidationType {
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customclaimvalidationtype.html#cfn-bedrockagentcore-gateway-customclaimvalidationtype-authorizingclaimmatchvalue)
-    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customclaimvalidationtype.html#cfn-bedrockagentcore-gateway-customclaimvalidationtype-inboundtokenclaimname)
-    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customclaimvalidationtype.html#cfn-bedrockagentcore-gateway-customclaimvalidationtype-inboundtokenclaimvaluetype)
-    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html)
@@ -1159,19 +1159,19 @@ impl CustomJWTAuthorizerConfiguration {
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AdvertisedScopeMapping`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-advertisedscopemapping)
-    pub fn advertised_scope_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvertisedScopeMapping", value.into_expr()), Phase) }
+    pub fn advertised_scope_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvertisedScopeMapping", value), Phase) }
     /// `AllowedAudience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-allowedaudience)
-    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value), Phase) }
     /// `AllowedClients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-allowedclients)
-    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value), Phase) }
     /// `AllowedScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-allowedscopes)
-    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-customclaims)
-    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value), Phase) }
     /// `DiscoveryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-discoveryurl)
-    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayInterceptorConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayinterceptorconfiguration.html)
@@ -1182,11 +1182,11 @@ impl GatewayInterceptorConfiguration {
 }
 impl<R0, R1> GatewayInterceptorConfiguration<R0, R1> {
     /// `InputConfiguration`: `InterceptorInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayinterceptorconfiguration.html#cfn-bedrockagentcore-gateway-gatewayinterceptorconfiguration-inputconfiguration)
-    pub fn input_configuration(self, value: impl Arg<InterceptorInputConfiguration>) -> Self { Self(put(self.0, "InputConfiguration", value.into_expr()), Phase) }
+    pub fn input_configuration(self, value: impl Arg<InterceptorInputConfiguration>) -> Self { Self(put(self.0, "InputConfiguration", value), Phase) }
     /// `InterceptionPoints`: list of `InterceptionPoints`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayinterceptorconfiguration.html#cfn-bedrockagentcore-gateway-gatewayinterceptorconfiguration-interceptionpoints)
-    pub fn interception_points(self, value: impl Arg<Arr<InterceptionPoints>>) -> GatewayInterceptorConfiguration<Set, R1> { GatewayInterceptorConfiguration(put(self.0, "InterceptionPoints", value.into_expr()), Phase) }
+    pub fn interception_points(self, value: impl Arg<Arr<InterceptionPoints>>) -> GatewayInterceptorConfiguration<Set, R1> { GatewayInterceptorConfiguration(put(self.0, "InterceptionPoints", value), Phase) }
     /// `Interceptor`: `InterceptorConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayinterceptorconfiguration.html#cfn-bedrockagentcore-gateway-gatewayinterceptorconfiguration-interceptor)
-    pub fn interceptor(self, value: impl Arg<InterceptorConfiguration>) -> GatewayInterceptorConfiguration<R0, Set> { GatewayInterceptorConfiguration(put(self.0, "Interceptor", value.into_expr()), Phase) }
+    pub fn interceptor(self, value: impl Arg<InterceptorConfiguration>) -> GatewayInterceptorConfiguration<R0, Set> { GatewayInterceptorConfiguration(put(self.0, "Interceptor", value), Phase) }
 }
 impl Done for GatewayInterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayPolicyEngineConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewaypolicyengineconfiguration.html)
@@ -1197,9 +1197,9 @@ impl GatewayPolicyEngineConfiguration {
 }
 impl<R0, R1> GatewayPolicyEngineConfiguration<R0, R1> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewaypolicyengineconfiguration.html#cfn-bedrockagentcore-gateway-gatewaypolicyengineconfiguration-arn)
-    pub fn arn(self, value: impl Arg<str>) -> GatewayPolicyEngineConfiguration<Set, R1> { GatewayPolicyEngineConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> GatewayPolicyEngineConfiguration<Set, R1> { GatewayPolicyEngineConfiguration(put(self.0, "Arn", value), Phase) }
     /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewaypolicyengineconfiguration.html#cfn-bedrockagentcore-gateway-gatewaypolicyengineconfiguration-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> GatewayPolicyEngineConfiguration<R0, Set> { GatewayPolicyEngineConfiguration(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> GatewayPolicyEngineConfiguration<R0, Set> { GatewayPolicyEngineConfiguration(put(self.0, "Mode", value), Phase) }
 }
 impl Done for GatewayPolicyEngineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayProtocolConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayprotocolconfiguration.html)
@@ -1208,7 +1208,7 @@ impl GatewayProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mcp`: `MCPGatewayConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayprotocolconfiguration.html#cfn-bedrockagentcore-gateway-gatewayprotocolconfiguration-mcp)
-    pub fn mcp(self, value: impl Arg<MCPGatewayConfiguration>) -> Self { Self(put(self.0, "Mcp", value.into_expr())) }
+    pub fn mcp(self, value: impl Arg<MCPGatewayConfiguration>) -> Self { Self(put(self.0, "Mcp", value)) }
 }
 impl Done for GatewayProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterceptorConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorconfiguration.html)
@@ -1217,7 +1217,7 @@ impl InterceptorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Lambda`: `LambdaInterceptorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorconfiguration.html#cfn-bedrockagentcore-gateway-interceptorconfiguration-lambda)
-    pub fn lambda(self, value: impl Arg<LambdaInterceptorConfiguration>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<LambdaInterceptorConfiguration>) -> Self { Self(put(self.0, "Lambda", value)) }
 }
 impl Done for InterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterceptorInputConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorinputconfiguration.html)
@@ -1228,9 +1228,9 @@ impl InterceptorInputConfiguration {
 }
 impl<R0> InterceptorInputConfiguration<R0> {
     /// `PassRequestHeaders`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorinputconfiguration.html#cfn-bedrockagentcore-gateway-interceptorinputconfiguration-passrequestheaders)
-    pub fn pass_request_headers(self, value: impl Arg<bool>) -> InterceptorInputConfiguration<Set> { InterceptorInputConfiguration(put(self.0, "PassRequestHeaders", value.into_expr()), Phase) }
+    pub fn pass_request_headers(self, value: impl Arg<bool>) -> InterceptorInputConfiguration<Set> { InterceptorInputConfiguration(put(self.0, "PassRequestHeaders", value), Phase) }
     /// `PayloadFilter`: `InterceptorPayloadFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorinputconfiguration.html#cfn-bedrockagentcore-gateway-interceptorinputconfiguration-payloadfilter)
-    pub fn payload_filter(self, value: impl Arg<InterceptorPayloadFilter>) -> Self { Self(put(self.0, "PayloadFilter", value.into_expr()), Phase) }
+    pub fn payload_filter(self, value: impl Arg<InterceptorPayloadFilter>) -> Self { Self(put(self.0, "PayloadFilter", value), Phase) }
 }
 impl Done for InterceptorInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterceptorPayloadExclusionSelector` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorpayloadexclusionselector.html)
@@ -1239,7 +1239,7 @@ impl InterceptorPayloadExclusionSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Field`: `Field`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorpayloadexclusionselector.html#cfn-bedrockagentcore-gateway-interceptorpayloadexclusionselector-field)
-    pub fn field(self, value: impl Arg<Field>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<Field>) -> Self { Self(put(self.0, "Field", value)) }
 }
 impl Done for InterceptorPayloadExclusionSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterceptorPayloadFilter` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorpayloadfilter.html)
@@ -1250,7 +1250,7 @@ impl InterceptorPayloadFilter {
 }
 impl<R0> InterceptorPayloadFilter<R0> {
     /// `Exclude`: list of `InterceptorPayloadExclusionSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorpayloadfilter.html#cfn-bedrockagentcore-gateway-interceptorpayloadfilter-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<InterceptorPayloadExclusionSelector>>) -> InterceptorPayloadFilter<Set> { InterceptorPayloadFilter(put(self.0, "Exclude", value.into_expr()), Phase) }
+    pub fn exclude(self, value: impl Arg<Arr<InterceptorPayloadExclusionSelector>>) -> InterceptorPayloadFilter<Set> { InterceptorPayloadFilter(put(self.0, "Exclude", value), Phase) }
 }
 impl Done for InterceptorPayloadFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaInterceptorConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-lambdainterceptorconfiguration.html)
@@ -1261,7 +1261,7 @@ impl LambdaInterceptorConfiguration {
 }
 impl<R0> LambdaInterceptorConfiguration<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-lambdainterceptorconfiguration.html#cfn-bedrockagentcore-gateway-lambdainterceptorconfiguration-arn)
-    pub fn arn(self, value: impl Arg<str>) -> LambdaInterceptorConfiguration<Set> { LambdaInterceptorConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> LambdaInterceptorConfiguration<Set> { LambdaInterceptorConfiguration(put(self.0, "Arn", value), Phase) }
 }
 impl Done for LambdaInterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPGatewayConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html)
@@ -1270,15 +1270,15 @@ impl MCPGatewayConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Instructions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-instructions)
-    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr())) }
+    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value)) }
     /// `SearchType`: `SearchType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-searchtype)
-    pub fn search_type(self, value: impl Arg<SearchType>) -> Self { Self(put(self.0, "SearchType", value.into_expr())) }
+    pub fn search_type(self, value: impl Arg<SearchType>) -> Self { Self(put(self.0, "SearchType", value)) }
     /// `SessionConfiguration`: `SessionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-sessionconfiguration)
-    pub fn session_configuration(self, value: impl Arg<SessionConfiguration>) -> Self { Self(put(self.0, "SessionConfiguration", value.into_expr())) }
+    pub fn session_configuration(self, value: impl Arg<SessionConfiguration>) -> Self { Self(put(self.0, "SessionConfiguration", value)) }
     /// `StreamingConfiguration`: `StreamingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-streamingconfiguration)
-    pub fn streaming_configuration(self, value: impl Arg<StreamingConfiguration>) -> Self { Self(put(self.0, "StreamingConfiguration", value.into_expr())) }
+    pub fn streaming_configuration(self, value: impl Arg<StreamingConfiguration>) -> Self { Self(put(self.0, "StreamingConfiguration", value)) }
     /// `SupportedVersions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-supportedversions)
-    pub fn supported_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedVersions", value.into_expr())) }
+    pub fn supported_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedVersions", value)) }
 }
 impl Done for MCPGatewayConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html)
@@ -1289,17 +1289,17 @@ impl ManagedVpcResource {
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-endpointipaddresstype)
-    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value), Phase) }
     /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-routingdomain)
-    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value), Phase) }
     /// `SecurityGroupIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-vpcidentifier)
-    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-privateendpoint.html)
@@ -1308,9 +1308,9 @@ impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-privateendpoint.html#cfn-bedrockagentcore-gateway-privateendpoint-managedvpcresource)
-    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value)) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-privateendpoint.html#cfn-bedrockagentcore-gateway-privateendpoint-selfmanagedlatticeresource)
-    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value)) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-selfmanagedlatticeresource.html)
@@ -1321,7 +1321,7 @@ impl SelfManagedLatticeResource {
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-selfmanagedlatticeresource.html#cfn-bedrockagentcore-gateway-selfmanagedlatticeresource-resourceconfigurationidentifier)
-    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-sessionconfiguration.html)
@@ -1330,7 +1330,7 @@ impl SessionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SessionTimeoutInSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-sessionconfiguration.html#cfn-bedrockagentcore-gateway-sessionconfiguration-sessiontimeoutinseconds)
-    pub fn session_timeout_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SessionTimeoutInSeconds", value.into_expr())) }
+    pub fn session_timeout_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SessionTimeoutInSeconds", value)) }
 }
 impl Done for SessionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamingConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-streamingconfiguration.html)
@@ -1339,7 +1339,7 @@ impl StreamingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableResponseStreaming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-streamingconfiguration.html#cfn-bedrockagentcore-gateway-streamingconfiguration-enableresponsestreaming)
-    pub fn enable_response_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResponseStreaming", value.into_expr())) }
+    pub fn enable_response_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResponseStreaming", value)) }
 }
 impl Done for StreamingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WafConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-wafconfiguration.html)
@@ -1348,7 +1348,7 @@ impl WafConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureMode`: `FailureMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-wafconfiguration.html#cfn-bedrockagentcore-gateway-wafconfiguration-failuremode)
-    pub fn failure_mode(self, value: impl Arg<FailureMode>) -> Self { Self(put(self.0, "FailureMode", value.into_expr())) }
+    pub fn failure_mode(self, value: impl Arg<FailureMode>) -> Self { Self(put(self.0, "FailureMode", value)) }
 }
 impl Done for WafConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkloadIdentityDetails` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-workloadidentitydetails.html)
@@ -1359,7 +1359,7 @@ impl WorkloadIdentityDetails {
 }
 impl<R0> WorkloadIdentityDetails<R0> {
     /// `WorkloadIdentityArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-workloadidentitydetails.html#cfn-bedrockagentcore-gateway-workloadidentitydetails-workloadidentityarn)
-    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
+    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizerType` allows.
@@ -1410,15 +1410,15 @@ impl CfnGatewayRateLimitProps {
 }
 impl<R0, R1> CfnGatewayRateLimitProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DimensionKeys`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-dimensionkeys)
-    pub fn dimension_keys(self, value: impl Arg<Arr<str>>) -> CfnGatewayRateLimitProps<Set, R1> { CfnGatewayRateLimitProps(put(self.0, "DimensionKeys", value.into_expr()), Phase) }
+    pub fn dimension_keys(self, value: impl Arg<Arr<str>>) -> CfnGatewayRateLimitProps<Set, R1> { CfnGatewayRateLimitProps(put(self.0, "DimensionKeys", value), Phase) }
     /// `Entries`: list of `LimitEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-entries)
-    pub fn entries(self, value: impl Arg<Arr<gateway_rate_limit::LimitEntry>>) -> CfnGatewayRateLimitProps<R0, Set> { CfnGatewayRateLimitProps(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<Arr<gateway_rate_limit::LimitEntry>>) -> CfnGatewayRateLimitProps<R0, Set> { CfnGatewayRateLimitProps(put(self.0, "Entries", value), Phase) }
     /// `GatewayIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-gatewayidentifier)
-    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
+    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value), Phase) }
     /// `RateLimitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-ratelimitid)
-    pub fn rate_limit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimitId", value.into_expr()), Phase) }
+    pub fn rate_limit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimitId", value), Phase) }
 }
 impl Done for CfnGatewayRateLimitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::GatewayRateLimit`.
@@ -1432,13 +1432,13 @@ impl LimitEntry {
 }
 impl<R0> LimitEntry<R0> {
     /// `Connections`: list of `RateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html#cfn-bedrockagentcore-gatewayratelimit-limitentry-connections)
-    pub fn connections(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
+    pub fn connections(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Connections", value), Phase) }
     /// `Dimensions`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html#cfn-bedrockagentcore-gatewayratelimit-limitentry-dimensions)
-    pub fn dimensions(self, value: impl Arg<Dict<str>>) -> LimitEntry<Set> { LimitEntry(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Dict<str>>) -> LimitEntry<Set> { LimitEntry(put(self.0, "Dimensions", value), Phase) }
     /// `Requests`: list of `RateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html#cfn-bedrockagentcore-gatewayratelimit-limitentry-requests)
-    pub fn requests(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Requests", value.into_expr()), Phase) }
+    pub fn requests(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Requests", value), Phase) }
     /// `Tokens`: list of `RateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html#cfn-bedrockagentcore-gatewayratelimit-limitentry-tokens)
-    pub fn tokens(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Tokens", value.into_expr()), Phase) }
+    pub fn tokens(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Tokens", value), Phase) }
 }
 impl Done for LimitEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateConfig` of `AWS::BedrockAgentCore::GatewayRateLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-rateconfig.html)
@@ -1449,9 +1449,9 @@ impl RateConfig {
 }
 impl<R0, R1> RateConfig<R0, R1> {
     /// `Period`: `Period`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-rateconfig.html#cfn-bedrockagentcore-gatewayratelimit-rateconfig-period)
-    pub fn period(self, value: impl Arg<Period>) -> RateConfig<Set, R1> { RateConfig(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<Period>) -> RateConfig<Set, R1> { RateConfig(put(self.0, "Period", value), Phase) }
     /// `Rate`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-rateconfig.html#cfn-bedrockagentcore-gatewayratelimit-rateconfig-rate)
-    pub fn rate(self, value: impl Arg<f64>) -> RateConfig<R0, Set> { RateConfig(put(self.0, "Rate", value.into_expr()), Phase) }
+    pub fn rate(self, value: impl Arg<f64>) -> RateConfig<R0, Set> { RateConfig(put(self.0, "Rate", value), Phase) }
 }
 impl Done for RateConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Period` allows.
@@ -1488,15 +1488,15 @@ impl CfnGatewayRuleProps {
 }
 impl<R0, R1> CfnGatewayRuleProps<R0, R1> {
     /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-actions)
-    pub fn actions(self, value: impl Arg<Arr<gateway_rule::Action>>) -> CfnGatewayRuleProps<Set, R1> { CfnGatewayRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<gateway_rule::Action>>) -> CfnGatewayRuleProps<Set, R1> { CfnGatewayRuleProps(put(self.0, "Actions", value), Phase) }
     /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<gateway_rule::Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<gateway_rule::Condition>>) -> Self { Self(put(self.0, "Conditions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GatewayIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-gatewayidentifier)
-    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
+    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value), Phase) }
     /// `Priority`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-priority)
-    pub fn priority(self, value: impl Arg<f64>) -> CfnGatewayRuleProps<R0, Set> { CfnGatewayRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<f64>) -> CfnGatewayRuleProps<R0, Set> { CfnGatewayRuleProps(put(self.0, "Priority", value), Phase) }
 }
 impl Done for CfnGatewayRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::GatewayRule`.
@@ -1508,9 +1508,9 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationBundle`: `ConfigurationBundleAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-action.html#cfn-bedrockagentcore-gatewayrule-action-configurationbundle)
-    pub fn configuration_bundle(self, value: impl Arg<ConfigurationBundleAction>) -> Self { Self(put(self.0, "ConfigurationBundle", value.into_expr())) }
+    pub fn configuration_bundle(self, value: impl Arg<ConfigurationBundleAction>) -> Self { Self(put(self.0, "ConfigurationBundle", value)) }
     /// `RouteToTarget`: `RouteToTargetAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-action.html#cfn-bedrockagentcore-gatewayrule-action-routetotarget)
-    pub fn route_to_target(self, value: impl Arg<RouteToTargetAction>) -> Self { Self(put(self.0, "RouteToTarget", value.into_expr())) }
+    pub fn route_to_target(self, value: impl Arg<RouteToTargetAction>) -> Self { Self(put(self.0, "RouteToTarget", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-condition.html)
@@ -1519,9 +1519,9 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchPaths`: `MatchPaths`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-condition.html#cfn-bedrockagentcore-gatewayrule-condition-matchpaths)
-    pub fn match_paths(self, value: impl Arg<MatchPaths>) -> Self { Self(put(self.0, "MatchPaths", value.into_expr())) }
+    pub fn match_paths(self, value: impl Arg<MatchPaths>) -> Self { Self(put(self.0, "MatchPaths", value)) }
     /// `MatchPrincipals`: `MatchPrincipals`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-condition.html#cfn-bedrockagentcore-gatewayrule-condition-matchprincipals)
-    pub fn match_principals(self, value: impl Arg<MatchPrincipals>) -> Self { Self(put(self.0, "MatchPrincipals", value.into_expr())) }
+    pub fn match_principals(self, value: impl Arg<MatchPrincipals>) -> Self { Self(put(self.0, "MatchPrincipals", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationBundleAction` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundleaction.html)
@@ -1530,9 +1530,9 @@ impl ConfigurationBundleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StaticOverride`: `StaticOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundleaction.html#cfn-bedrockagentcore-gatewayrule-configurationbundleaction-staticoverride)
-    pub fn static_override(self, value: impl Arg<StaticOverride>) -> Self { Self(put(self.0, "StaticOverride", value.into_expr())) }
+    pub fn static_override(self, value: impl Arg<StaticOverride>) -> Self { Self(put(self.0, "StaticOverride", value)) }
     /// `WeightedOverride`: `WeightedOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundleaction.html#cfn-bedrockagentcore-gatewayrule-configurationbundleaction-weightedoverride)
-    pub fn weighted_override(self, value: impl Arg<WeightedOverride>) -> Self { Self(put(self.0, "WeightedOverride", value.into_expr())) }
+    pub fn weighted_override(self, value: impl Arg<WeightedOverride>) -> Self { Self(put(self.0, "WeightedOverride", value)) }
 }
 impl Done for ConfigurationBundleAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationBundleReference` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundlereference.html)
@@ -1543,9 +1543,9 @@ impl ConfigurationBundleReference {
 }
 impl<R0, R1> ConfigurationBundleReference<R0, R1> {
     /// `BundleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundlereference.html#cfn-bedrockagentcore-gatewayrule-configurationbundlereference-bundlearn)
-    pub fn bundle_arn(self, value: impl Arg<str>) -> ConfigurationBundleReference<Set, R1> { ConfigurationBundleReference(put(self.0, "BundleArn", value.into_expr()), Phase) }
+    pub fn bundle_arn(self, value: impl Arg<str>) -> ConfigurationBundleReference<Set, R1> { ConfigurationBundleReference(put(self.0, "BundleArn", value), Phase) }
     /// `BundleVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundlereference.html#cfn-bedrockagentcore-gatewayrule-configurationbundlereference-bundleversion)
-    pub fn bundle_version(self, value: impl Arg<str>) -> ConfigurationBundleReference<R0, Set> { ConfigurationBundleReference(put(self.0, "BundleVersion", value.into_expr()), Phase) }
+    pub fn bundle_version(self, value: impl Arg<str>) -> ConfigurationBundleReference<R0, Set> { ConfigurationBundleReference(put(self.0, "BundleVersion", value), Phase) }
 }
 impl Done for ConfigurationBundleReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamPrincipal` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-iamprincipal.html)
@@ -1556,9 +1556,9 @@ impl IamPrincipal {
 }
 impl<R0> IamPrincipal<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-iamprincipal.html#cfn-bedrockagentcore-gatewayrule-iamprincipal-arn)
-    pub fn arn(self, value: impl Arg<str>) -> IamPrincipal<Set> { IamPrincipal(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> IamPrincipal<Set> { IamPrincipal(put(self.0, "Arn", value), Phase) }
     /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-iamprincipal.html#cfn-bedrockagentcore-gatewayrule-iamprincipal-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value), Phase) }
 }
 impl Done for IamPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchPaths` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchpaths.html)
@@ -1569,7 +1569,7 @@ impl MatchPaths {
 }
 impl<R0> MatchPaths<R0> {
     /// `AnyOf`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchpaths.html#cfn-bedrockagentcore-gatewayrule-matchpaths-anyof)
-    pub fn any_of(self, value: impl Arg<Arr<str>>) -> MatchPaths<Set> { MatchPaths(put(self.0, "AnyOf", value.into_expr()), Phase) }
+    pub fn any_of(self, value: impl Arg<Arr<str>>) -> MatchPaths<Set> { MatchPaths(put(self.0, "AnyOf", value), Phase) }
 }
 impl Done for MatchPaths { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchPrincipalEntry` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchprincipalentry.html)
@@ -1580,7 +1580,7 @@ impl MatchPrincipalEntry {
 }
 impl<R0> MatchPrincipalEntry<R0> {
     /// `IamPrincipal`: `IamPrincipal`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchprincipalentry.html#cfn-bedrockagentcore-gatewayrule-matchprincipalentry-iamprincipal)
-    pub fn iam_principal(self, value: impl Arg<IamPrincipal>) -> MatchPrincipalEntry<Set> { MatchPrincipalEntry(put(self.0, "IamPrincipal", value.into_expr()), Phase) }
+    pub fn iam_principal(self, value: impl Arg<IamPrincipal>) -> MatchPrincipalEntry<Set> { MatchPrincipalEntry(put(self.0, "IamPrincipal", value), Phase) }
 }
 impl Done for MatchPrincipalEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchPrincipals` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchprincipals.html)
@@ -1591,7 +1591,7 @@ impl MatchPrincipals {
 }
 impl<R0> MatchPrincipals<R0> {
     /// `AnyOf`: list of `MatchPrincipalEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchprincipals.html#cfn-bedrockagentcore-gatewayrule-matchprincipals-anyof)
-    pub fn any_of(self, value: impl Arg<Arr<MatchPrincipalEntry>>) -> MatchPrincipals<Set> { MatchPrincipals(put(self.0, "AnyOf", value.into_expr()), Phase) }
+    pub fn any_of(self, value: impl Arg<Arr<MatchPrincipalEntry>>) -> MatchPrincipals<Set> { MatchPrincipals(put(self.0, "AnyOf", value), Phase) }
 }
 impl Done for MatchPrincipals { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteToTargetAction` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-routetotargetaction.html)
@@ -1600,9 +1600,9 @@ impl RouteToTargetAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StaticRoute`: `StaticRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-routetotargetaction.html#cfn-bedrockagentcore-gatewayrule-routetotargetaction-staticroute)
-    pub fn static_route(self, value: impl Arg<StaticRoute>) -> Self { Self(put(self.0, "StaticRoute", value.into_expr())) }
+    pub fn static_route(self, value: impl Arg<StaticRoute>) -> Self { Self(put(self.0, "StaticRoute", value)) }
     /// `WeightedRoute`: `WeightedRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-routetotargetaction.html#cfn-bedrockagentcore-gatewayrule-routetotargetaction-weightedroute)
-    pub fn weighted_route(self, value: impl Arg<WeightedRoute>) -> Self { Self(put(self.0, "WeightedRoute", value.into_expr())) }
+    pub fn weighted_route(self, value: impl Arg<WeightedRoute>) -> Self { Self(put(self.0, "WeightedRoute", value)) }
 }
 impl Done for RouteToTargetAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticOverride` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticoverride.html)
@@ -1613,9 +1613,9 @@ impl StaticOverride {
 }
 impl<R0, R1> StaticOverride<R0, R1> {
     /// `BundleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticoverride.html#cfn-bedrockagentcore-gatewayrule-staticoverride-bundlearn)
-    pub fn bundle_arn(self, value: impl Arg<str>) -> StaticOverride<Set, R1> { StaticOverride(put(self.0, "BundleArn", value.into_expr()), Phase) }
+    pub fn bundle_arn(self, value: impl Arg<str>) -> StaticOverride<Set, R1> { StaticOverride(put(self.0, "BundleArn", value), Phase) }
     /// `BundleVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticoverride.html#cfn-bedrockagentcore-gatewayrule-staticoverride-bundleversion)
-    pub fn bundle_version(self, value: impl Arg<str>) -> StaticOverride<R0, Set> { StaticOverride(put(self.0, "BundleVersion", value.into_expr()), Phase) }
+    pub fn bundle_version(self, value: impl Arg<str>) -> StaticOverride<R0, Set> { StaticOverride(put(self.0, "BundleVersion", value), Phase) }
 }
 impl Done for StaticOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticRoute` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticroute.html)
@@ -1626,7 +1626,7 @@ impl StaticRoute {
 }
 impl<R0> StaticRoute<R0> {
     /// `TargetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticroute.html#cfn-bedrockagentcore-gatewayrule-staticroute-targetname)
-    pub fn target_name(self, value: impl Arg<str>) -> StaticRoute<Set> { StaticRoute(put(self.0, "TargetName", value.into_expr()), Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> StaticRoute<Set> { StaticRoute(put(self.0, "TargetName", value), Phase) }
 }
 impl Done for StaticRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemManagedBlock` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-systemmanagedblock.html)
@@ -1637,7 +1637,7 @@ impl SystemManagedBlock {
 }
 impl<R0> SystemManagedBlock<R0> {
     /// `ManagedBy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-systemmanagedblock.html#cfn-bedrockagentcore-gatewayrule-systemmanagedblock-managedby)
-    pub fn managed_by(self, value: impl Arg<str>) -> SystemManagedBlock<Set> { SystemManagedBlock(put(self.0, "ManagedBy", value.into_expr()), Phase) }
+    pub fn managed_by(self, value: impl Arg<str>) -> SystemManagedBlock<Set> { SystemManagedBlock(put(self.0, "ManagedBy", value), Phase) }
 }
 impl Done for SystemManagedBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrafficSplitEntry` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html)
@@ -1648,15 +1648,15 @@ impl TargetTrafficSplitEntry {
 }
 impl<R0, R1, R2> TargetTrafficSplitEntry<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Metadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-metadata)
-    pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-name)
-    pub fn name(self, value: impl Arg<str>) -> TargetTrafficSplitEntry<Set, R1, R2> { TargetTrafficSplitEntry(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TargetTrafficSplitEntry<Set, R1, R2> { TargetTrafficSplitEntry(put(self.0, "Name", value), Phase) }
     /// `TargetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-targetname)
-    pub fn target_name(self, value: impl Arg<str>) -> TargetTrafficSplitEntry<R0, Set, R2> { TargetTrafficSplitEntry(put(self.0, "TargetName", value.into_expr()), Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> TargetTrafficSplitEntry<R0, Set, R2> { TargetTrafficSplitEntry(put(self.0, "TargetName", value), Phase) }
     /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-weight)
-    pub fn weight(self, value: impl Arg<f64>) -> TargetTrafficSplitEntry<R0, R1, Set> { TargetTrafficSplitEntry(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> TargetTrafficSplitEntry<R0, R1, Set> { TargetTrafficSplitEntry(put(self.0, "Weight", value), Phase) }
 }
 impl Done for TargetTrafficSplitEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficSplitEntry` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html)
@@ -1667,15 +1667,15 @@ impl TrafficSplitEntry {
 }
 impl<R0, R1, R2> TrafficSplitEntry<R0, R1, R2> {
     /// `ConfigurationBundle`: `ConfigurationBundleReference`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-configurationbundle)
-    pub fn configuration_bundle(self, value: impl Arg<ConfigurationBundleReference>) -> TrafficSplitEntry<Set, R1, R2> { TrafficSplitEntry(put(self.0, "ConfigurationBundle", value.into_expr()), Phase) }
+    pub fn configuration_bundle(self, value: impl Arg<ConfigurationBundleReference>) -> TrafficSplitEntry<Set, R1, R2> { TrafficSplitEntry(put(self.0, "ConfigurationBundle", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Metadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-metadata)
-    pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-name)
-    pub fn name(self, value: impl Arg<str>) -> TrafficSplitEntry<R0, Set, R2> { TrafficSplitEntry(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TrafficSplitEntry<R0, Set, R2> { TrafficSplitEntry(put(self.0, "Name", value), Phase) }
     /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-weight)
-    pub fn weight(self, value: impl Arg<f64>) -> TrafficSplitEntry<R0, R1, Set> { TrafficSplitEntry(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> TrafficSplitEntry<R0, R1, Set> { TrafficSplitEntry(put(self.0, "Weight", value), Phase) }
 }
 impl Done for TrafficSplitEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedOverride` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-weightedoverride.html)
@@ -1686,7 +1686,7 @@ impl WeightedOverride {
 }
 impl<R0> WeightedOverride<R0> {
     /// `TrafficSplit`: list of `TrafficSplitEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-weightedoverride.html#cfn-bedrockagentcore-gatewayrule-weightedoverride-trafficsplit)
-    pub fn traffic_split(self, value: impl Arg<Arr<TrafficSplitEntry>>) -> WeightedOverride<Set> { WeightedOverride(put(self.0, "TrafficSplit", value.into_expr()), Phase) }
+    pub fn traffic_split(self, value: impl Arg<Arr<TrafficSplitEntry>>) -> WeightedOverride<Set> { WeightedOverride(put(self.0, "TrafficSplit", value), Phase) }
 }
 impl Done for WeightedOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedRoute` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-weightedroute.html)
@@ -1697,7 +1697,7 @@ impl WeightedRoute {
 }
 impl<R0> WeightedRoute<R0> {
     /// `TrafficSplit`: list of `TargetTrafficSplitEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-weightedroute.html#cfn-bedrockagentcore-gatewayrule-weightedroute-trafficsplit)
-    pub fn traffic_split(self, value: impl Arg<Arr<TargetTrafficSplitEntry>>) -> WeightedRoute<Set> { WeightedRoute(put(self.0, "TrafficSplit", value.into_expr()), Phase) }
+    pub fn traffic_split(self, value: impl Arg<Arr<TargetTrafficSplitEntry>>) -> WeightedRoute<Set> { WeightedRoute(put(self.0, "TrafficSplit", value), Phase) }
 }
 impl Done for WeightedRoute { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Operator` allows.
@@ -1742,19 +1742,19 @@ impl CfnGatewayTargetProps {
 }
 impl<R0> CfnGatewayTargetProps<R0> {
     /// `CredentialProviderConfigurations`: list of `CredentialProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-credentialproviderconfigurations)
-    pub fn credential_provider_configurations(self, value: impl Arg<Arr<gateway_target::CredentialProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
+    pub fn credential_provider_configurations(self, value: impl Arg<Arr<gateway_target::CredentialProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GatewayIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-gatewayidentifier)
-    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
+    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value), Phase) }
     /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-metadataconfiguration)
-    pub fn metadata_configuration(self, value: impl Arg<gateway_target::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
+    pub fn metadata_configuration(self, value: impl Arg<gateway_target::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<gateway_target::PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
+    pub fn private_endpoint(self, value: impl Arg<gateway_target::PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value), Phase) }
     /// `TargetConfiguration`: `TargetConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-targetconfiguration)
-    pub fn target_configuration(self, value: impl Arg<gateway_target::TargetConfiguration>) -> CfnGatewayTargetProps<Set> { CfnGatewayTargetProps(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
+    pub fn target_configuration(self, value: impl Arg<gateway_target::TargetConfiguration>) -> CfnGatewayTargetProps<Set> { CfnGatewayTargetProps(put(self.0, "TargetConfiguration", value), Phase) }
 }
 impl Done for CfnGatewayTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::GatewayTarget`.
@@ -1768,11 +1768,11 @@ impl ApiGatewayTargetConfiguration {
 }
 impl<R0, R1, R2> ApiGatewayTargetConfiguration<R0, R1, R2> {
     /// `ApiGatewayToolConfiguration`: `ApiGatewayToolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration-apigatewaytoolconfiguration)
-    pub fn api_gateway_tool_configuration(self, value: impl Arg<ApiGatewayToolConfiguration>) -> ApiGatewayTargetConfiguration<Set, R1, R2> { ApiGatewayTargetConfiguration(put(self.0, "ApiGatewayToolConfiguration", value.into_expr()), Phase) }
+    pub fn api_gateway_tool_configuration(self, value: impl Arg<ApiGatewayToolConfiguration>) -> ApiGatewayTargetConfiguration<Set, R1, R2> { ApiGatewayTargetConfiguration(put(self.0, "ApiGatewayToolConfiguration", value), Phase) }
     /// `RestApiId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, Set, R2> { ApiGatewayTargetConfiguration(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, Set, R2> { ApiGatewayTargetConfiguration(put(self.0, "RestApiId", value), Phase) }
     /// `Stage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration-stage)
-    pub fn stage(self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, R1, Set> { ApiGatewayTargetConfiguration(put(self.0, "Stage", value.into_expr()), Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, R1, Set> { ApiGatewayTargetConfiguration(put(self.0, "Stage", value), Phase) }
 }
 impl Done for ApiGatewayTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiGatewayToolConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration.html)
@@ -1783,9 +1783,9 @@ impl ApiGatewayToolConfiguration {
 }
 impl<R0> ApiGatewayToolConfiguration<R0> {
     /// `ToolFilters`: list of `ApiGatewayToolFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration-toolfilters)
-    pub fn tool_filters(self, value: impl Arg<Arr<ApiGatewayToolFilter>>) -> ApiGatewayToolConfiguration<Set> { ApiGatewayToolConfiguration(put(self.0, "ToolFilters", value.into_expr()), Phase) }
+    pub fn tool_filters(self, value: impl Arg<Arr<ApiGatewayToolFilter>>) -> ApiGatewayToolConfiguration<Set> { ApiGatewayToolConfiguration(put(self.0, "ToolFilters", value), Phase) }
     /// `ToolOverrides`: list of `ApiGatewayToolOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration-tooloverrides)
-    pub fn tool_overrides(self, value: impl Arg<Arr<ApiGatewayToolOverride>>) -> Self { Self(put(self.0, "ToolOverrides", value.into_expr()), Phase) }
+    pub fn tool_overrides(self, value: impl Arg<Arr<ApiGatewayToolOverride>>) -> Self { Self(put(self.0, "ToolOverrides", value), Phase) }
 }
 impl Done for ApiGatewayToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiGatewayToolFilter` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolfilter.html)
@@ -1796,9 +1796,9 @@ impl ApiGatewayToolFilter {
 }
 impl<R0, R1> ApiGatewayToolFilter<R0, R1> {
     /// `FilterPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolfilter.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytoolfilter-filterpath)
-    pub fn filter_path(self, value: impl Arg<str>) -> ApiGatewayToolFilter<Set, R1> { ApiGatewayToolFilter(put(self.0, "FilterPath", value.into_expr()), Phase) }
+    pub fn filter_path(self, value: impl Arg<str>) -> ApiGatewayToolFilter<Set, R1> { ApiGatewayToolFilter(put(self.0, "FilterPath", value), Phase) }
     /// `Methods`: list of `Methods`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolfilter.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytoolfilter-methods)
-    pub fn methods(self, value: impl Arg<Arr<Methods>>) -> ApiGatewayToolFilter<R0, Set> { ApiGatewayToolFilter(put(self.0, "Methods", value.into_expr()), Phase) }
+    pub fn methods(self, value: impl Arg<Arr<Methods>>) -> ApiGatewayToolFilter<R0, Set> { ApiGatewayToolFilter(put(self.0, "Methods", value), Phase) }
 }
 impl Done for ApiGatewayToolFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiGatewayToolOverride` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html)
@@ -1809,13 +1809,13 @@ impl ApiGatewayToolOverride {
 }
 impl<R0, R1, R2> ApiGatewayToolOverride<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytooloverride-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Method`: `Method`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytooloverride-method)
-    pub fn method(self, value: impl Arg<Method>) -> ApiGatewayToolOverride<Set, R1, R2> { ApiGatewayToolOverride(put(self.0, "Method", value.into_expr()), Phase) }
+    pub fn method(self, value: impl Arg<Method>) -> ApiGatewayToolOverride<Set, R1, R2> { ApiGatewayToolOverride(put(self.0, "Method", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytooloverride-name)
-    pub fn name(self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, Set, R2> { ApiGatewayToolOverride(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, Set, R2> { ApiGatewayToolOverride(put(self.0, "Name", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytooloverride-path)
-    pub fn path(self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, R1, Set> { ApiGatewayToolOverride(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, R1, Set> { ApiGatewayToolOverride(put(self.0, "Path", value), Phase) }
 }
 impl Done for ApiGatewayToolOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiKeyCredentialProvider` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html)
@@ -1826,13 +1826,13 @@ impl ApiKeyCredentialProvider {
 }
 impl<R0> ApiKeyCredentialProvider<R0> {
     /// `CredentialLocation`: `CredentialLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-apikeycredentialprovider-credentiallocation)
-    pub fn credential_location(self, value: impl Arg<CredentialLocation>) -> Self { Self(put(self.0, "CredentialLocation", value.into_expr()), Phase) }
+    pub fn credential_location(self, value: impl Arg<CredentialLocation>) -> Self { Self(put(self.0, "CredentialLocation", value), Phase) }
     /// `CredentialParameterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-apikeycredentialprovider-credentialparametername)
-    pub fn credential_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialParameterName", value.into_expr()), Phase) }
+    pub fn credential_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialParameterName", value), Phase) }
     /// `CredentialPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-apikeycredentialprovider-credentialprefix)
-    pub fn credential_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialPrefix", value.into_expr()), Phase) }
+    pub fn credential_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialPrefix", value), Phase) }
     /// `ProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-apikeycredentialprovider-providerarn)
-    pub fn provider_arn(self, value: impl Arg<str>) -> ApiKeyCredentialProvider<Set> { ApiKeyCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
+    pub fn provider_arn(self, value: impl Arg<str>) -> ApiKeyCredentialProvider<Set> { ApiKeyCredentialProvider(put(self.0, "ProviderArn", value), Phase) }
 }
 impl Done for ApiKeyCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiSchemaConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apischemaconfiguration.html)
@@ -1841,9 +1841,9 @@ impl ApiSchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlinePayload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apischemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apischemaconfiguration-inlinepayload)
-    pub fn inline_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
+    pub fn inline_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePayload", value)) }
     /// `S3`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apischemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apischemaconfiguration-s3)
-    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for ApiSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizationData` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-authorizationdata.html)
@@ -1854,7 +1854,7 @@ impl AuthorizationData {
 }
 impl<R0> AuthorizationData<R0> {
     /// `Oauth2`: `OAuth2AuthorizationData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-authorizationdata.html#cfn-bedrockagentcore-gatewaytarget-authorizationdata-oauth2)
-    pub fn oauth2(self, value: impl Arg<OAuth2AuthorizationData>) -> AuthorizationData<Set> { AuthorizationData(put(self.0, "Oauth2", value.into_expr()), Phase) }
+    pub fn oauth2(self, value: impl Arg<OAuth2AuthorizationData>) -> AuthorizationData<Set> { AuthorizationData(put(self.0, "Oauth2", value), Phase) }
 }
 impl Done for AuthorizationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html)
@@ -1865,13 +1865,13 @@ impl ConnectorConfiguration {
 }
 impl<R0> ConnectorConfiguration<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectorconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectorconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> ConnectorConfiguration<Set> { ConnectorConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ConnectorConfiguration<Set> { ConnectorConfiguration(put(self.0, "Name", value), Phase) }
     /// `ParameterOverrides`: list of `ConnectorParameterOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectorconfiguration-parameteroverrides)
-    pub fn parameter_overrides(self, value: impl Arg<Arr<ConnectorParameterOverride>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr()), Phase) }
+    pub fn parameter_overrides(self, value: impl Arg<Arr<ConnectorParameterOverride>>) -> Self { Self(put(self.0, "ParameterOverrides", value), Phase) }
     /// `ParameterValues`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectorconfiguration-parametervalues)
-    pub fn parameter_values(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ParameterValues", value.into_expr()), Phase) }
+    pub fn parameter_values(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ParameterValues", value), Phase) }
 }
 impl Done for ConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorParameterOverride` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorparameteroverride.html)
@@ -1882,11 +1882,11 @@ impl ConnectorParameterOverride {
 }
 impl<R0> ConnectorParameterOverride<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorparameteroverride.html#cfn-bedrockagentcore-gatewaytarget-connectorparameteroverride-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorparameteroverride.html#cfn-bedrockagentcore-gatewaytarget-connectorparameteroverride-path)
-    pub fn path(self, value: impl Arg<str>) -> ConnectorParameterOverride<Set> { ConnectorParameterOverride(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ConnectorParameterOverride<Set> { ConnectorParameterOverride(put(self.0, "Path", value), Phase) }
     /// `Visible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorparameteroverride.html#cfn-bedrockagentcore-gatewaytarget-connectorparameteroverride-visible)
-    pub fn visible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Visible", value.into_expr()), Phase) }
+    pub fn visible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Visible", value), Phase) }
 }
 impl Done for ConnectorParameterOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorSource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorsource.html)
@@ -1897,7 +1897,7 @@ impl ConnectorSource {
 }
 impl<R0> ConnectorSource<R0> {
     /// `ConnectorId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorsource.html#cfn-bedrockagentcore-gatewaytarget-connectorsource-connectorid)
-    pub fn connector_id(self, value: impl Arg<str>) -> ConnectorSource<Set> { ConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
+    pub fn connector_id(self, value: impl Arg<str>) -> ConnectorSource<Set> { ConnectorSource(put(self.0, "ConnectorId", value), Phase) }
 }
 impl Done for ConnectorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectortargetconfiguration.html)
@@ -1908,11 +1908,11 @@ impl ConnectorTargetConfiguration {
 }
 impl<R0> ConnectorTargetConfiguration<R0> {
     /// `Configurations`: list of `ConnectorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectortargetconfiguration-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<ConnectorConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<ConnectorConfiguration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `Enabled`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectortargetconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Source`: `ConnectorSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectortargetconfiguration-source)
-    pub fn source(self, value: impl Arg<ConnectorSource>) -> ConnectorTargetConfiguration<Set> { ConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<ConnectorSource>) -> ConnectorTargetConfiguration<Set> { ConnectorTargetConfiguration(put(self.0, "Source", value), Phase) }
 }
 impl Done for ConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CredentialProvider` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialprovider.html)
@@ -1921,11 +1921,11 @@ impl CredentialProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeyCredentialProvider`: `ApiKeyCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialprovider.html#cfn-bedrockagentcore-gatewaytarget-credentialprovider-apikeycredentialprovider)
-    pub fn api_key_credential_provider(self, value: impl Arg<ApiKeyCredentialProvider>) -> Self { Self(put(self.0, "ApiKeyCredentialProvider", value.into_expr())) }
+    pub fn api_key_credential_provider(self, value: impl Arg<ApiKeyCredentialProvider>) -> Self { Self(put(self.0, "ApiKeyCredentialProvider", value)) }
     /// `IamCredentialProvider`: `IamCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialprovider.html#cfn-bedrockagentcore-gatewaytarget-credentialprovider-iamcredentialprovider)
-    pub fn iam_credential_provider(self, value: impl Arg<IamCredentialProvider>) -> Self { Self(put(self.0, "IamCredentialProvider", value.into_expr())) }
+    pub fn iam_credential_provider(self, value: impl Arg<IamCredentialProvider>) -> Self { Self(put(self.0, "IamCredentialProvider", value)) }
     /// `OauthCredentialProvider`: `OAuthCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialprovider.html#cfn-bedrockagentcore-gatewaytarget-credentialprovider-oauthcredentialprovider)
-    pub fn oauth_credential_provider(self, value: impl Arg<OAuthCredentialProvider>) -> Self { Self(put(self.0, "OauthCredentialProvider", value.into_expr())) }
+    pub fn oauth_credential_provider(self, value: impl Arg<OAuthCredentialProvider>) -> Self { Self(put(self.0, "OauthCredentialProvider", value)) }
 }
 impl Done for CredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CredentialProviderConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialproviderconfiguration.html)
@@ -1936,9 +1936,9 @@ impl CredentialProviderConfiguration {
 }
 impl<R0> CredentialProviderConfiguration<R0> {
     /// `CredentialProvider`: `CredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialproviderconfiguration.html#cfn-bedrockagentcore-gatewaytarget-credentialproviderconfiguration-credentialprovider)
-    pub fn credential_provider(self, value: impl Arg<CredentialProvider>) -> Self { Self(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
+    pub fn credential_provider(self, value: impl Arg<CredentialProvider>) -> Self { Self(put(self.0, "CredentialProvider", value), Phase) }
     /// `CredentialProviderType`: `CredentialProviderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialproviderconfiguration.html#cfn-bedrockagentcore-gatewaytarget-credentialproviderconfiguration-credentialprovidertype)
-    pub fn credential_provider_type(self, value: impl Arg<CredentialProviderType>) -> CredentialProviderConfiguration<Set> { CredentialProviderConfiguration(put(self.0, "CredentialProviderType", value.into_expr()), Phase) }
+    pub fn credential_provider_type(self, value: impl Arg<CredentialProviderType>) -> CredentialProviderConfiguration<Set> { CredentialProviderConfiguration(put(self.0, "CredentialProviderType", value), Phase) }
 }
 impl Done for CredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiSchemaConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpapischemaconfiguration.html)
@@ -1949,7 +1949,7 @@ impl HttpApiSchemaConfiguration {
 }
 impl<R0> HttpApiSchemaConfiguration<R0> {
     /// `Source`: `ApiSchemaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpapischemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httpapischemaconfiguration-source)
-    pub fn source(self, value: impl Arg<ApiSchemaConfiguration>) -> HttpApiSchemaConfiguration<Set> { HttpApiSchemaConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<ApiSchemaConfiguration>) -> HttpApiSchemaConfiguration<Set> { HttpApiSchemaConfiguration(put(self.0, "Source", value), Phase) }
 }
 impl Done for HttpApiSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpConnectorSource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectorsource.html)
@@ -1960,7 +1960,7 @@ impl HttpConnectorSource {
 }
 impl<R0> HttpConnectorSource<R0> {
     /// `ConnectorId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectorsource.html#cfn-bedrockagentcore-gatewaytarget-httpconnectorsource-connectorid)
-    pub fn connector_id(self, value: impl Arg<str>) -> HttpConnectorSource<Set> { HttpConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
+    pub fn connector_id(self, value: impl Arg<str>) -> HttpConnectorSource<Set> { HttpConnectorSource(put(self.0, "ConnectorId", value), Phase) }
 }
 impl Done for HttpConnectorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpConnectorTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration.html)
@@ -1971,9 +1971,9 @@ impl HttpConnectorTargetConfiguration {
 }
 impl<R0> HttpConnectorTargetConfiguration<R0> {
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Source`: `HttpConnectorSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration-source)
-    pub fn source(self, value: impl Arg<HttpConnectorSource>) -> HttpConnectorTargetConfiguration<Set> { HttpConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<HttpConnectorSource>) -> HttpConnectorTargetConfiguration<Set> { HttpConnectorTargetConfiguration(put(self.0, "Source", value), Phase) }
 }
 impl Done for HttpConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httptargetconfiguration.html)
@@ -1982,11 +1982,11 @@ impl HttpTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentcoreRuntime`: `RuntimeTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httptargetconfiguration-agentcoreruntime)
-    pub fn agentcore_runtime(self, value: impl Arg<RuntimeTargetConfiguration>) -> Self { Self(put(self.0, "AgentcoreRuntime", value.into_expr())) }
+    pub fn agentcore_runtime(self, value: impl Arg<RuntimeTargetConfiguration>) -> Self { Self(put(self.0, "AgentcoreRuntime", value)) }
     /// `Connector`: `HttpConnectorTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httptargetconfiguration-connector)
-    pub fn connector(self, value: impl Arg<HttpConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
+    pub fn connector(self, value: impl Arg<HttpConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value)) }
     /// `Passthrough`: `PassthroughTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httptargetconfiguration-passthrough)
-    pub fn passthrough(self, value: impl Arg<PassthroughTargetConfiguration>) -> Self { Self(put(self.0, "Passthrough", value.into_expr())) }
+    pub fn passthrough(self, value: impl Arg<PassthroughTargetConfiguration>) -> Self { Self(put(self.0, "Passthrough", value)) }
 }
 impl Done for HttpTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamCredentialProvider` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-iamcredentialprovider.html)
@@ -1997,9 +1997,9 @@ impl IamCredentialProvider {
 }
 impl<R0> IamCredentialProvider<R0> {
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-iamcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-iamcredentialprovider-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `Service`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-iamcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-iamcredentialprovider-service)
-    pub fn service(self, value: impl Arg<str>) -> IamCredentialProvider<Set> { IamCredentialProvider(put(self.0, "Service", value.into_expr()), Phase) }
+    pub fn service(self, value: impl Arg<str>) -> IamCredentialProvider<Set> { IamCredentialProvider(put(self.0, "Service", value), Phase) }
 }
 impl Done for IamCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceConnectorSource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceconnectorsource.html)
@@ -2010,7 +2010,7 @@ impl InferenceConnectorSource {
 }
 impl<R0> InferenceConnectorSource<R0> {
     /// `ConnectorId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceconnectorsource.html#cfn-bedrockagentcore-gatewaytarget-inferenceconnectorsource-connectorid)
-    pub fn connector_id(self, value: impl Arg<str>) -> InferenceConnectorSource<Set> { InferenceConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
+    pub fn connector_id(self, value: impl Arg<str>) -> InferenceConnectorSource<Set> { InferenceConnectorSource(put(self.0, "ConnectorId", value), Phase) }
 }
 impl Done for InferenceConnectorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceConnectorTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceconnectortargetconfiguration.html)
@@ -2021,7 +2021,7 @@ impl InferenceConnectorTargetConfiguration {
 }
 impl<R0> InferenceConnectorTargetConfiguration<R0> {
     /// `Source`: `InferenceConnectorSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceconnectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceconnectortargetconfiguration-source)
-    pub fn source(self, value: impl Arg<InferenceConnectorSource>) -> InferenceConnectorTargetConfiguration<Set> { InferenceConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<InferenceConnectorSource>) -> InferenceConnectorTargetConfiguration<Set> { InferenceConnectorTargetConfiguration(put(self.0, "Source", value), Phase) }
 }
 impl Done for InferenceConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceOperationConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration.html)
@@ -2032,11 +2032,11 @@ impl InferenceOperationConfiguration {
 }
 impl<R0> InferenceOperationConfiguration<R0> {
     /// `Models`: list of `ModelEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration-models)
-    pub fn models(self, value: impl Arg<Arr<ModelEntry>>) -> Self { Self(put(self.0, "Models", value.into_expr()), Phase) }
+    pub fn models(self, value: impl Arg<Arr<ModelEntry>>) -> Self { Self(put(self.0, "Models", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration-path)
-    pub fn path(self, value: impl Arg<str>) -> InferenceOperationConfiguration<Set> { InferenceOperationConfiguration(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> InferenceOperationConfiguration<Set> { InferenceOperationConfiguration(put(self.0, "Path", value), Phase) }
     /// `ProviderPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration-providerpath)
-    pub fn provider_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderPath", value.into_expr()), Phase) }
+    pub fn provider_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderPath", value), Phase) }
 }
 impl Done for InferenceOperationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceProviderTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration.html)
@@ -2047,11 +2047,11 @@ impl InferenceProviderTargetConfiguration {
 }
 impl<R0> InferenceProviderTargetConfiguration<R0> {
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> InferenceProviderTargetConfiguration<Set> { InferenceProviderTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> InferenceProviderTargetConfiguration<Set> { InferenceProviderTargetConfiguration(put(self.0, "Endpoint", value), Phase) }
     /// `ModelMapping`: `ModelMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration-modelmapping)
-    pub fn model_mapping(self, value: impl Arg<ModelMapping>) -> Self { Self(put(self.0, "ModelMapping", value.into_expr()), Phase) }
+    pub fn model_mapping(self, value: impl Arg<ModelMapping>) -> Self { Self(put(self.0, "ModelMapping", value), Phase) }
     /// `Operations`: list of `InferenceOperationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration-operations)
-    pub fn operations(self, value: impl Arg<Arr<InferenceOperationConfiguration>>) -> Self { Self(put(self.0, "Operations", value.into_expr()), Phase) }
+    pub fn operations(self, value: impl Arg<Arr<InferenceOperationConfiguration>>) -> Self { Self(put(self.0, "Operations", value), Phase) }
 }
 impl Done for InferenceProviderTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferencetargetconfiguration.html)
@@ -2060,9 +2060,9 @@ impl InferenceTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connector`: `InferenceConnectorTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferencetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferencetargetconfiguration-connector)
-    pub fn connector(self, value: impl Arg<InferenceConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
+    pub fn connector(self, value: impl Arg<InferenceConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value)) }
     /// `Provider`: `InferenceProviderTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferencetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferencetargetconfiguration-provider)
-    pub fn provider(self, value: impl Arg<InferenceProviderTargetConfiguration>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
+    pub fn provider(self, value: impl Arg<InferenceProviderTargetConfiguration>) -> Self { Self(put(self.0, "Provider", value)) }
 }
 impl Done for InferenceTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedResourceDetails` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedresourcedetails.html)
@@ -2071,11 +2071,11 @@ impl ManagedResourceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedresourcedetails.html#cfn-bedrockagentcore-gatewaytarget-managedresourcedetails-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value)) }
     /// `ResourceAssociationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedresourcedetails.html#cfn-bedrockagentcore-gatewaytarget-managedresourcedetails-resourceassociationarn)
-    pub fn resource_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAssociationArn", value.into_expr())) }
+    pub fn resource_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAssociationArn", value)) }
     /// `ResourceGatewayArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedresourcedetails.html#cfn-bedrockagentcore-gatewaytarget-managedresourcedetails-resourcegatewayarn)
-    pub fn resource_gateway_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayArn", value.into_expr())) }
+    pub fn resource_gateway_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayArn", value)) }
 }
 impl Done for ManagedResourceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html)
@@ -2086,17 +2086,17 @@ impl ManagedVpcResource {
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-endpointipaddresstype)
-    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value), Phase) }
     /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-routingdomain)
-    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value), Phase) }
     /// `SecurityGroupIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-vpcidentifier)
-    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpLambdaTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration.html)
@@ -2107,9 +2107,9 @@ impl McpLambdaTargetConfiguration {
 }
 impl<R0, R1> McpLambdaTargetConfiguration<R0, R1> {
     /// `LambdaArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<str>) -> McpLambdaTargetConfiguration<Set, R1> { McpLambdaTargetConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<str>) -> McpLambdaTargetConfiguration<Set, R1> { McpLambdaTargetConfiguration(put(self.0, "LambdaArn", value), Phase) }
     /// `ToolSchema`: `ToolSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration-toolschema)
-    pub fn tool_schema(self, value: impl Arg<ToolSchema>) -> McpLambdaTargetConfiguration<R0, Set> { McpLambdaTargetConfiguration(put(self.0, "ToolSchema", value.into_expr()), Phase) }
+    pub fn tool_schema(self, value: impl Arg<ToolSchema>) -> McpLambdaTargetConfiguration<R0, Set> { McpLambdaTargetConfiguration(put(self.0, "ToolSchema", value), Phase) }
 }
 impl Done for McpLambdaTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpServerTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html)
@@ -2120,13 +2120,13 @@ impl McpServerTargetConfiguration {
 }
 impl<R0> McpServerTargetConfiguration<R0> {
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> McpServerTargetConfiguration<Set> { McpServerTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> McpServerTargetConfiguration<Set> { McpServerTargetConfiguration(put(self.0, "Endpoint", value), Phase) }
     /// `ListingMode`: `ListingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration-listingmode)
-    pub fn listing_mode(self, value: impl Arg<ListingMode>) -> Self { Self(put(self.0, "ListingMode", value.into_expr()), Phase) }
+    pub fn listing_mode(self, value: impl Arg<ListingMode>) -> Self { Self(put(self.0, "ListingMode", value), Phase) }
     /// `McpToolSchema`: `McpToolSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration-mcptoolschema)
-    pub fn mcp_tool_schema(self, value: impl Arg<McpToolSchemaConfiguration>) -> Self { Self(put(self.0, "McpToolSchema", value.into_expr()), Phase) }
+    pub fn mcp_tool_schema(self, value: impl Arg<McpToolSchemaConfiguration>) -> Self { Self(put(self.0, "McpToolSchema", value), Phase) }
     /// `ResourcePriority`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration-resourcepriority)
-    pub fn resource_priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResourcePriority", value.into_expr()), Phase) }
+    pub fn resource_priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResourcePriority", value), Phase) }
 }
 impl Done for McpServerTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html)
@@ -2135,17 +2135,17 @@ impl McpTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiGateway`: `ApiGatewayTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-apigateway)
-    pub fn api_gateway(self, value: impl Arg<ApiGatewayTargetConfiguration>) -> Self { Self(put(self.0, "ApiGateway", value.into_expr())) }
+    pub fn api_gateway(self, value: impl Arg<ApiGatewayTargetConfiguration>) -> Self { Self(put(self.0, "ApiGateway", value)) }
     /// `Connector`: `ConnectorTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-connector)
-    pub fn connector(self, value: impl Arg<ConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
+    pub fn connector(self, value: impl Arg<ConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value)) }
     /// `Lambda`: `McpLambdaTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-lambda)
-    pub fn lambda(self, value: impl Arg<McpLambdaTargetConfiguration>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<McpLambdaTargetConfiguration>) -> Self { Self(put(self.0, "Lambda", value)) }
     /// `McpServer`: `McpServerTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-mcpserver)
-    pub fn mcp_server(self, value: impl Arg<McpServerTargetConfiguration>) -> Self { Self(put(self.0, "McpServer", value.into_expr())) }
+    pub fn mcp_server(self, value: impl Arg<McpServerTargetConfiguration>) -> Self { Self(put(self.0, "McpServer", value)) }
     /// `OpenApiSchema`: `ApiSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-openapischema)
-    pub fn open_api_schema(self, value: impl Arg<ApiSchemaConfiguration>) -> Self { Self(put(self.0, "OpenApiSchema", value.into_expr())) }
+    pub fn open_api_schema(self, value: impl Arg<ApiSchemaConfiguration>) -> Self { Self(put(self.0, "OpenApiSchema", value)) }
     /// `SmithyModel`: `ApiSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-smithymodel)
-    pub fn smithy_model(self, value: impl Arg<ApiSchemaConfiguration>) -> Self { Self(put(self.0, "SmithyModel", value.into_expr())) }
+    pub fn smithy_model(self, value: impl Arg<ApiSchemaConfiguration>) -> Self { Self(put(self.0, "SmithyModel", value)) }
 }
 impl Done for McpTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpToolSchemaConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration.html)
@@ -2154,9 +2154,9 @@ impl McpToolSchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlinePayload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration-inlinepayload)
-    pub fn inline_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
+    pub fn inline_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePayload", value)) }
     /// `S3`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration-s3)
-    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for McpToolSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-metadataconfiguration.html)
@@ -2165,11 +2165,11 @@ impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedQueryParameters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-metadataconfiguration.html#cfn-bedrockagentcore-gatewaytarget-metadataconfiguration-allowedqueryparameters)
-    pub fn allowed_query_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedQueryParameters", value.into_expr())) }
+    pub fn allowed_query_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedQueryParameters", value)) }
     /// `AllowedRequestHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-metadataconfiguration.html#cfn-bedrockagentcore-gatewaytarget-metadataconfiguration-allowedrequestheaders)
-    pub fn allowed_request_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedRequestHeaders", value.into_expr())) }
+    pub fn allowed_request_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedRequestHeaders", value)) }
     /// `AllowedResponseHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-metadataconfiguration.html#cfn-bedrockagentcore-gatewaytarget-metadataconfiguration-allowedresponseheaders)
-    pub fn allowed_response_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResponseHeaders", value.into_expr())) }
+    pub fn allowed_response_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResponseHeaders", value)) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModelEntry` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-modelentry.html)
@@ -2180,7 +2180,7 @@ impl ModelEntry {
 }
 impl<R0> ModelEntry<R0> {
     /// `Model`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-modelentry.html#cfn-bedrockagentcore-gatewaytarget-modelentry-model)
-    pub fn model(self, value: impl Arg<str>) -> ModelEntry<Set> { ModelEntry(put(self.0, "Model", value.into_expr()), Phase) }
+    pub fn model(self, value: impl Arg<str>) -> ModelEntry<Set> { ModelEntry(put(self.0, "Model", value), Phase) }
 }
 impl Done for ModelEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModelMapping` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-modelmapping.html)
@@ -2189,7 +2189,7 @@ impl ModelMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProviderPrefix`: `ProviderPrefix`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-modelmapping.html#cfn-bedrockagentcore-gatewaytarget-modelmapping-providerprefix)
-    pub fn provider_prefix(self, value: impl Arg<ProviderPrefix>) -> Self { Self(put(self.0, "ProviderPrefix", value.into_expr())) }
+    pub fn provider_prefix(self, value: impl Arg<ProviderPrefix>) -> Self { Self(put(self.0, "ProviderPrefix", value)) }
 }
 impl Done for ModelMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2AuthorizationData` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauth2authorizationdata.html)
@@ -2200,9 +2200,9 @@ impl OAuth2AuthorizationData {
 }
 impl<R0> OAuth2AuthorizationData<R0> {
     /// `AuthorizationUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauth2authorizationdata.html#cfn-bedrockagentcore-gatewaytarget-oauth2authorizationdata-authorizationurl)
-    pub fn authorization_url(self, value: impl Arg<str>) -> OAuth2AuthorizationData<Set> { OAuth2AuthorizationData(put(self.0, "AuthorizationUrl", value.into_expr()), Phase) }
+    pub fn authorization_url(self, value: impl Arg<str>) -> OAuth2AuthorizationData<Set> { OAuth2AuthorizationData(put(self.0, "AuthorizationUrl", value), Phase) }
     /// `UserId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauth2authorizationdata.html#cfn-bedrockagentcore-gatewaytarget-oauth2authorizationdata-userid)
-    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr()), Phase) }
+    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value), Phase) }
 }
 impl Done for OAuth2AuthorizationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthCredentialProvider` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html)
@@ -2213,15 +2213,15 @@ impl OAuthCredentialProvider {
 }
 impl<R0, R1> OAuthCredentialProvider<R0, R1> {
     /// `CustomParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-customparameters)
-    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
+    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value), Phase) }
     /// `DefaultReturnUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-defaultreturnurl)
-    pub fn default_return_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultReturnUrl", value.into_expr()), Phase) }
+    pub fn default_return_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultReturnUrl", value), Phase) }
     /// `GrantType`: `GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-granttype)
-    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
+    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value), Phase) }
     /// `ProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-providerarn)
-    pub fn provider_arn(self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { OAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
+    pub fn provider_arn(self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { OAuthCredentialProvider(put(self.0, "ProviderArn", value), Phase) }
     /// `Scopes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { OAuthCredentialProvider(put(self.0, "Scopes", value.into_expr()), Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { OAuthCredentialProvider(put(self.0, "Scopes", value), Phase) }
 }
 impl Done for OAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PassthroughTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html)
@@ -2232,13 +2232,13 @@ impl PassthroughTargetConfiguration {
 }
 impl<R0, R1> PassthroughTargetConfiguration<R0, R1> {
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> PassthroughTargetConfiguration<Set, R1> { PassthroughTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> PassthroughTargetConfiguration<Set, R1> { PassthroughTargetConfiguration(put(self.0, "Endpoint", value), Phase) }
     /// `ProtocolType`: `ProtocolType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration-protocoltype)
-    pub fn protocol_type(self, value: impl Arg<ProtocolType>) -> PassthroughTargetConfiguration<R0, Set> { PassthroughTargetConfiguration(put(self.0, "ProtocolType", value.into_expr()), Phase) }
+    pub fn protocol_type(self, value: impl Arg<ProtocolType>) -> PassthroughTargetConfiguration<R0, Set> { PassthroughTargetConfiguration(put(self.0, "ProtocolType", value), Phase) }
     /// `Schema`: `HttpApiSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration-schema)
-    pub fn schema(self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { Self(put(self.0, "Schema", value), Phase) }
     /// `StickinessConfiguration`: `StickinessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration-stickinessconfiguration)
-    pub fn stickiness_configuration(self, value: impl Arg<StickinessConfiguration>) -> Self { Self(put(self.0, "StickinessConfiguration", value.into_expr()), Phase) }
+    pub fn stickiness_configuration(self, value: impl Arg<StickinessConfiguration>) -> Self { Self(put(self.0, "StickinessConfiguration", value), Phase) }
 }
 impl Done for PassthroughTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-privateendpoint.html)
@@ -2247,9 +2247,9 @@ impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-privateendpoint.html#cfn-bedrockagentcore-gatewaytarget-privateendpoint-managedvpcresource)
-    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value)) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-privateendpoint.html#cfn-bedrockagentcore-gatewaytarget-privateendpoint-selfmanagedlatticeresource)
-    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value)) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProviderPrefix` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-providerprefix.html)
@@ -2258,9 +2258,9 @@ impl ProviderPrefix {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Separator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-providerprefix.html#cfn-bedrockagentcore-gatewaytarget-providerprefix-separator)
-    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr())) }
+    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value)) }
     /// `Strip`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-providerprefix.html#cfn-bedrockagentcore-gatewaytarget-providerprefix-strip)
-    pub fn strip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Strip", value.into_expr())) }
+    pub fn strip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Strip", value)) }
 }
 impl Done for ProviderPrefix { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimeTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-runtimetargetconfiguration.html)
@@ -2271,11 +2271,11 @@ impl RuntimeTargetConfiguration {
 }
 impl<R0> RuntimeTargetConfiguration<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-runtimetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-runtimetargetconfiguration-arn)
-    pub fn arn(self, value: impl Arg<str>) -> RuntimeTargetConfiguration<Set> { RuntimeTargetConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RuntimeTargetConfiguration<Set> { RuntimeTargetConfiguration(put(self.0, "Arn", value), Phase) }
     /// `Qualifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-runtimetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-runtimetargetconfiguration-qualifier)
-    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr()), Phase) }
+    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value), Phase) }
     /// `Schema`: `HttpApiSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-runtimetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-runtimetargetconfiguration-schema)
-    pub fn schema(self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { Self(put(self.0, "Schema", value), Phase) }
 }
 impl Done for RuntimeTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-s3configuration.html)
@@ -2284,9 +2284,9 @@ impl S3Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketOwnerAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-s3configuration.html#cfn-bedrockagentcore-gatewaytarget-s3configuration-bucketowneraccountid)
-    pub fn bucket_owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwnerAccountId", value.into_expr())) }
+    pub fn bucket_owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwnerAccountId", value)) }
     /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-s3configuration.html#cfn-bedrockagentcore-gatewaytarget-s3configuration-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value)) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaDefinition` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html)
@@ -2297,15 +2297,15 @@ impl SchemaDefinition {
 }
 impl<R0> SchemaDefinition<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Items`: `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-items)
-    pub fn items(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "Items", value), Phase) }
     /// `Properties`: map of `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-properties)
-    pub fn properties(self, value: impl Arg<Dict<SchemaDefinition>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Dict<SchemaDefinition>>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `Required`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-required)
-    pub fn required(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Required", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SchemaDefinition<Set> { SchemaDefinition(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SchemaDefinition<Set> { SchemaDefinition(put(self.0, "Type", value), Phase) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-selfmanagedlatticeresource.html)
@@ -2316,7 +2316,7 @@ impl SelfManagedLatticeResource {
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-selfmanagedlatticeresource.html#cfn-bedrockagentcore-gatewaytarget-selfmanagedlatticeresource-resourceconfigurationidentifier)
-    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StickinessConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-stickinessconfiguration.html)
@@ -2327,9 +2327,9 @@ impl StickinessConfiguration {
 }
 impl<R0> StickinessConfiguration<R0> {
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-stickinessconfiguration.html#cfn-bedrockagentcore-gatewaytarget-stickinessconfiguration-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> StickinessConfiguration<Set> { StickinessConfiguration(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> StickinessConfiguration<Set> { StickinessConfiguration(put(self.0, "Identifier", value), Phase) }
     /// `Timeout`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-stickinessconfiguration.html#cfn-bedrockagentcore-gatewaytarget-stickinessconfiguration-timeout)
-    pub fn timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
 }
 impl Done for StickinessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-targetconfiguration.html)
@@ -2338,11 +2338,11 @@ impl TargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Http`: `HttpTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-targetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-targetconfiguration-http)
-    pub fn http(self, value: impl Arg<HttpTargetConfiguration>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
+    pub fn http(self, value: impl Arg<HttpTargetConfiguration>) -> Self { Self(put(self.0, "Http", value)) }
     /// `Inference`: `InferenceTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-targetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-targetconfiguration-inference)
-    pub fn inference(self, value: impl Arg<InferenceTargetConfiguration>) -> Self { Self(put(self.0, "Inference", value.into_expr())) }
+    pub fn inference(self, value: impl Arg<InferenceTargetConfiguration>) -> Self { Self(put(self.0, "Inference", value)) }
     /// `Mcp`: `McpTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-targetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-targetconfiguration-mcp)
-    pub fn mcp(self, value: impl Arg<McpTargetConfiguration>) -> Self { Self(put(self.0, "Mcp", value.into_expr())) }
+    pub fn mcp(self, value: impl Arg<McpTargetConfiguration>) -> Self { Self(put(self.0, "Mcp", value)) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolDefinition` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html)
@@ -2353,13 +2353,13 @@ impl ToolDefinition {
 }
 impl<R0, R1, R2> ToolDefinition<R0, R1, R2> {
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html#cfn-bedrockagentcore-gatewaytarget-tooldefinition-description)
-    pub fn description(self, value: impl Arg<str>) -> ToolDefinition<Set, R1, R2> { ToolDefinition(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> ToolDefinition<Set, R1, R2> { ToolDefinition(put(self.0, "Description", value), Phase) }
     /// `InputSchema`: `SchemaDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html#cfn-bedrockagentcore-gatewaytarget-tooldefinition-inputschema)
-    pub fn input_schema(self, value: impl Arg<SchemaDefinition>) -> ToolDefinition<R0, Set, R2> { ToolDefinition(put(self.0, "InputSchema", value.into_expr()), Phase) }
+    pub fn input_schema(self, value: impl Arg<SchemaDefinition>) -> ToolDefinition<R0, Set, R2> { ToolDefinition(put(self.0, "InputSchema", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html#cfn-bedrockagentcore-gatewaytarget-tooldefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> ToolDefinition<R0, R1, Set> { ToolDefinition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ToolDefinition<R0, R1, Set> { ToolDefinition(put(self.0, "Name", value), Phase) }
     /// `OutputSchema`: `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html#cfn-bedrockagentcore-gatewaytarget-tooldefinition-outputschema)
-    pub fn output_schema(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "OutputSchema", value.into_expr()), Phase) }
+    pub fn output_schema(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "OutputSchema", value), Phase) }
 }
 impl Done for ToolDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolSchema` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-toolschema.html)
@@ -2368,9 +2368,9 @@ impl ToolSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlinePayload`: list of `ToolDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-toolschema.html#cfn-bedrockagentcore-gatewaytarget-toolschema-inlinepayload)
-    pub fn inline_payload(self, value: impl Arg<Arr<ToolDefinition>>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
+    pub fn inline_payload(self, value: impl Arg<Arr<ToolDefinition>>) -> Self { Self(put(self.0, "InlinePayload", value)) }
     /// `S3`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-toolschema.html#cfn-bedrockagentcore-gatewaytarget-toolschema-s3)
-    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for ToolSchema { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CredentialLocation` allows.
@@ -2431,39 +2431,39 @@ impl CfnHarnessProps {
 }
 impl<R0, R1, R2> CfnHarnessProps<R0, R1, R2> {
     /// `AllowedTools`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-allowedtools)
-    pub fn allowed_tools(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedTools", value.into_expr()), Phase) }
+    pub fn allowed_tools(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedTools", value), Phase) }
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-authorizerconfiguration)
-    pub fn authorizer_configuration(self, value: impl Arg<harness::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
+    pub fn authorizer_configuration(self, value: impl Arg<harness::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value), Phase) }
     /// `Environment`: `HarnessEnvironmentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-environment)
-    pub fn environment(self, value: impl Arg<harness::HarnessEnvironmentProvider>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<harness::HarnessEnvironmentProvider>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `EnvironmentArtifact`: `HarnessEnvironmentArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-environmentartifact)
-    pub fn environment_artifact(self, value: impl Arg<harness::HarnessEnvironmentArtifact>) -> Self { Self(put(self.0, "EnvironmentArtifact", value.into_expr()), Phase) }
+    pub fn environment_artifact(self, value: impl Arg<harness::HarnessEnvironmentArtifact>) -> Self { Self(put(self.0, "EnvironmentArtifact", value), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnHarnessProps<Set, R1, R2> { CfnHarnessProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnHarnessProps<Set, R1, R2> { CfnHarnessProps(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `HarnessName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-harnessname)
-    pub fn harness_name(self, value: impl Arg<str>) -> CfnHarnessProps<R0, Set, R2> { CfnHarnessProps(put(self.0, "HarnessName", value.into_expr()), Phase) }
+    pub fn harness_name(self, value: impl Arg<str>) -> CfnHarnessProps<R0, Set, R2> { CfnHarnessProps(put(self.0, "HarnessName", value), Phase) }
     /// `MaxIterations`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-maxiterations)
-    pub fn max_iterations(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
+    pub fn max_iterations(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIterations", value), Phase) }
     /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value), Phase) }
     /// `Memory`: `HarnessMemoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-memory)
-    pub fn memory(self, value: impl Arg<harness::HarnessMemoryConfiguration>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
+    pub fn memory(self, value: impl Arg<harness::HarnessMemoryConfiguration>) -> Self { Self(put(self.0, "Memory", value), Phase) }
     /// `Model`: `HarnessModelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-model)
-    pub fn model(self, value: impl Arg<harness::HarnessModelConfiguration>) -> CfnHarnessProps<R0, R1, Set> { CfnHarnessProps(put(self.0, "Model", value.into_expr()), Phase) }
+    pub fn model(self, value: impl Arg<harness::HarnessModelConfiguration>) -> CfnHarnessProps<R0, R1, Set> { CfnHarnessProps(put(self.0, "Model", value), Phase) }
     /// `Skills`: list of `HarnessSkill`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-skills)
-    pub fn skills(self, value: impl Arg<Arr<harness::HarnessSkill>>) -> Self { Self(put(self.0, "Skills", value.into_expr()), Phase) }
+    pub fn skills(self, value: impl Arg<Arr<harness::HarnessSkill>>) -> Self { Self(put(self.0, "Skills", value), Phase) }
     /// `SystemPrompt`: list of `HarnessSystemContentBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-systemprompt)
-    pub fn system_prompt(self, value: impl Arg<Arr<harness::HarnessSystemContentBlock>>) -> Self { Self(put(self.0, "SystemPrompt", value.into_expr()), Phase) }
+    pub fn system_prompt(self, value: impl Arg<Arr<harness::HarnessSystemContentBlock>>) -> Self { Self(put(self.0, "SystemPrompt", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-timeoutseconds)
-    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value), Phase) }
     /// `Tools`: list of `HarnessTool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-tools)
-    pub fn tools(self, value: impl Arg<Arr<harness::HarnessTool>>) -> Self { Self(put(self.0, "Tools", value.into_expr()), Phase) }
+    pub fn tools(self, value: impl Arg<Arr<harness::HarnessTool>>) -> Self { Self(put(self.0, "Tools", value), Phase) }
     /// `Truncation`: `HarnessTruncationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-truncation)
-    pub fn truncation(self, value: impl Arg<harness::HarnessTruncationConfiguration>) -> Self { Self(put(self.0, "Truncation", value.into_expr()), Phase) }
+    pub fn truncation(self, value: impl Arg<harness::HarnessTruncationConfiguration>) -> Self { Self(put(self.0, "Truncation", value), Phase) }
 }
 impl Done for CfnHarnessProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Harness`.
@@ -2475,7 +2475,7 @@ impl AuthorizerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizerconfiguration.html#cfn-bedrockagentcore-harness-authorizerconfiguration-customjwtauthorizer)
-    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value)) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizingclaimmatchvaluetype.html)
@@ -2486,9 +2486,9 @@ impl AuthorizingClaimMatchValueType {
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-harness-authorizingclaimmatchvaluetype-claimmatchoperator)
-    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-harness-authorizingclaimmatchvaluetype-claimmatchvalue)
-    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-claimmatchvaluetype.html)
@@ -2497,9 +2497,9 @@ impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-claimmatchvaluetype.html#cfn-bedrockagentcore-harness-claimmatchvaluetype-matchvaluestring)
-    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value)) }
     /// `MatchValueStringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-claimmatchvaluetype.html#cfn-bedrockagentcore-harness-claimmatchvaluetype-matchvaluestringlist)
-    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value)) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-containerconfiguration.html)
@@ -2510,7 +2510,7 @@ impl ContainerConfiguration {
 }
 impl<R0> ContainerConfiguration<R0> {
     /// `ContainerUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-containerconfiguration.html#cfn-bedrockagentcore-harness-containerconfiguration-containeruri)
-    pub fn container_uri(self, value: impl Arg<str>) -> ContainerConfiguration<Set> { ContainerConfiguration(put(self.0, "ContainerUri", value.into_expr()), Phase) }
+    pub fn container_uri(self, value: impl Arg<str>) -> ContainerConfiguration<Set> { ContainerConfiguration(put(self.0, "ContainerUri", value), Phase) }
 }
 impl Done for ContainerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customclaimvalidationtype.html)
@@ -2521,11 +2521,11 @@ impl CustomClaimValidationType {
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customclaimvalidationtype.html#cfn-bedrockagentcore-harness-customclaimvalidationtype-authorizingclaimmatchvalue)
-    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customclaimvalidationtype.html#cfn-bedrockagentcore-harness-customclaimvalidationtype-inboundtokenclaimname)
-    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customclaimvalidationtype.html#cfn-bedrockagentcore-harness-customclaimvalidationtype-inboundtokenclaimvaluetype)
-    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html)
@@ -2536,19 +2536,19 @@ impl CustomJWTAuthorizerConfiguration {
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AllowedAudience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-allowedaudience)
-    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value), Phase) }
     /// `AllowedClients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-allowedclients)
-    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value), Phase) }
     /// `AllowedScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-allowedscopes)
-    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-customclaims)
-    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value), Phase) }
     /// `DiscoveryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-discoveryurl)
-    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value), Phase) }
     /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-privateendpointoverrides)
-    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
+    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EfsAccessPointConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-efsaccesspointconfiguration.html)
@@ -2559,9 +2559,9 @@ impl EfsAccessPointConfiguration {
 }
 impl<R0, R1> EfsAccessPointConfiguration<R0, R1> {
     /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-efsaccesspointconfiguration.html#cfn-bedrockagentcore-harness-efsaccesspointconfiguration-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { EfsAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { EfsAccessPointConfiguration(put(self.0, "AccessPointArn", value), Phase) }
     /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-efsaccesspointconfiguration.html#cfn-bedrockagentcore-harness-efsaccesspointconfiguration-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { EfsAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { EfsAccessPointConfiguration(put(self.0, "MountPath", value), Phase) }
 }
 impl Done for EfsAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilesystemConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-filesystemconfiguration.html)
@@ -2570,11 +2570,11 @@ impl FilesystemConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EfsAccessPoint`: `EfsAccessPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-filesystemconfiguration.html#cfn-bedrockagentcore-harness-filesystemconfiguration-efsaccesspoint)
-    pub fn efs_access_point(self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { Self(put(self.0, "EfsAccessPoint", value.into_expr())) }
+    pub fn efs_access_point(self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { Self(put(self.0, "EfsAccessPoint", value)) }
     /// `S3FilesAccessPoint`: `S3FilesAccessPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-filesystemconfiguration.html#cfn-bedrockagentcore-harness-filesystemconfiguration-s3filesaccesspoint)
-    pub fn s3_files_access_point(self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { Self(put(self.0, "S3FilesAccessPoint", value.into_expr())) }
+    pub fn s3_files_access_point(self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { Self(put(self.0, "S3FilesAccessPoint", value)) }
     /// `SessionStorage`: `SessionStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-filesystemconfiguration.html#cfn-bedrockagentcore-harness-filesystemconfiguration-sessionstorage)
-    pub fn session_storage(self, value: impl Arg<SessionStorageConfiguration>) -> Self { Self(put(self.0, "SessionStorage", value.into_expr())) }
+    pub fn session_storage(self, value: impl Arg<SessionStorageConfiguration>) -> Self { Self(put(self.0, "SessionStorage", value)) }
 }
 impl Done for FilesystemConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreBrowserConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorebrowserconfig.html)
@@ -2583,7 +2583,7 @@ impl HarnessAgentCoreBrowserConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BrowserArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorebrowserconfig.html#cfn-bedrockagentcore-harness-harnessagentcorebrowserconfig-browserarn)
-    pub fn browser_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserArn", value.into_expr())) }
+    pub fn browser_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserArn", value)) }
 }
 impl Done for HarnessAgentCoreBrowserConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreCodeInterpreterConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorecodeinterpreterconfig.html)
@@ -2592,7 +2592,7 @@ impl HarnessAgentCoreCodeInterpreterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeInterpreterArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorecodeinterpreterconfig.html#cfn-bedrockagentcore-harness-harnessagentcorecodeinterpreterconfig-codeinterpreterarn)
-    pub fn code_interpreter_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeInterpreterArn", value.into_expr())) }
+    pub fn code_interpreter_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeInterpreterArn", value)) }
 }
 impl Done for HarnessAgentCoreCodeInterpreterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreGatewayConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoregatewayconfig.html)
@@ -2603,9 +2603,9 @@ impl HarnessAgentCoreGatewayConfig {
 }
 impl<R0> HarnessAgentCoreGatewayConfig<R0> {
     /// `GatewayArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoregatewayconfig.html#cfn-bedrockagentcore-harness-harnessagentcoregatewayconfig-gatewayarn)
-    pub fn gateway_arn(self, value: impl Arg<str>) -> HarnessAgentCoreGatewayConfig<Set> { HarnessAgentCoreGatewayConfig(put(self.0, "GatewayArn", value.into_expr()), Phase) }
+    pub fn gateway_arn(self, value: impl Arg<str>) -> HarnessAgentCoreGatewayConfig<Set> { HarnessAgentCoreGatewayConfig(put(self.0, "GatewayArn", value), Phase) }
     /// `OutboundAuth`: `HarnessGatewayOutboundAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoregatewayconfig.html#cfn-bedrockagentcore-harness-harnessagentcoregatewayconfig-outboundauth)
-    pub fn outbound_auth(self, value: impl Arg<HarnessGatewayOutboundAuth>) -> Self { Self(put(self.0, "OutboundAuth", value.into_expr()), Phase) }
+    pub fn outbound_auth(self, value: impl Arg<HarnessGatewayOutboundAuth>) -> Self { Self(put(self.0, "OutboundAuth", value), Phase) }
 }
 impl Done for HarnessAgentCoreGatewayConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreMemoryConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html)
@@ -2616,13 +2616,13 @@ impl HarnessAgentCoreMemoryConfiguration {
 }
 impl<R0> HarnessAgentCoreMemoryConfiguration<R0> {
     /// `ActorId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html#cfn-bedrockagentcore-harness-harnessagentcorememoryconfiguration-actorid)
-    pub fn actor_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActorId", value.into_expr()), Phase) }
+    pub fn actor_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActorId", value), Phase) }
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html#cfn-bedrockagentcore-harness-harnessagentcorememoryconfiguration-arn)
-    pub fn arn(self, value: impl Arg<str>) -> HarnessAgentCoreMemoryConfiguration<Set> { HarnessAgentCoreMemoryConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> HarnessAgentCoreMemoryConfiguration<Set> { HarnessAgentCoreMemoryConfiguration(put(self.0, "Arn", value), Phase) }
     /// `MessagesCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html#cfn-bedrockagentcore-harness-harnessagentcorememoryconfiguration-messagescount)
-    pub fn messages_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesCount", value.into_expr()), Phase) }
+    pub fn messages_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesCount", value), Phase) }
     /// `RetrievalConfig`: map of `HarnessAgentCoreMemoryRetrievalConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html#cfn-bedrockagentcore-harness-harnessagentcorememoryconfiguration-retrievalconfig)
-    pub fn retrieval_config(self, value: impl Arg<Dict<HarnessAgentCoreMemoryRetrievalConfig>>) -> Self { Self(put(self.0, "RetrievalConfig", value.into_expr()), Phase) }
+    pub fn retrieval_config(self, value: impl Arg<Dict<HarnessAgentCoreMemoryRetrievalConfig>>) -> Self { Self(put(self.0, "RetrievalConfig", value), Phase) }
 }
 impl Done for HarnessAgentCoreMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreMemoryRetrievalConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig.html)
@@ -2631,11 +2631,11 @@ impl HarnessAgentCoreMemoryRetrievalConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RelevanceScore`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig.html#cfn-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig-relevancescore)
-    pub fn relevance_score(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "RelevanceScore", value.into_expr())) }
+    pub fn relevance_score(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "RelevanceScore", value)) }
     /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig.html#cfn-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig-strategyid)
-    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr())) }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value)) }
     /// `TopK`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig.html#cfn-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig-topk)
-    pub fn top_k(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "TopK", value.into_expr())) }
+    pub fn top_k(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "TopK", value)) }
 }
 impl Done for HarnessAgentCoreMemoryRetrievalConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreRuntimeEnvironment` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html)
@@ -2644,17 +2644,17 @@ impl HarnessAgentCoreRuntimeEnvironment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentRuntimeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-agentruntimearn)
-    pub fn agent_runtime_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeArn", value.into_expr())) }
+    pub fn agent_runtime_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeArn", value)) }
     /// `AgentRuntimeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-agentruntimeid)
-    pub fn agent_runtime_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeId", value.into_expr())) }
+    pub fn agent_runtime_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeId", value)) }
     /// `AgentRuntimeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-agentruntimename)
-    pub fn agent_runtime_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeName", value.into_expr())) }
+    pub fn agent_runtime_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeName", value)) }
     /// `FilesystemConfigurations`: list of `FilesystemConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-filesystemconfigurations)
-    pub fn filesystem_configurations(self, value: impl Arg<Arr<FilesystemConfiguration>>) -> Self { Self(put(self.0, "FilesystemConfigurations", value.into_expr())) }
+    pub fn filesystem_configurations(self, value: impl Arg<Arr<FilesystemConfiguration>>) -> Self { Self(put(self.0, "FilesystemConfigurations", value)) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-lifecycleconfiguration)
-    pub fn lifecycle_configuration(self, value: impl Arg<LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
+    pub fn lifecycle_configuration(self, value: impl Arg<LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value)) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value)) }
 }
 impl Done for HarnessAgentCoreRuntimeEnvironment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessBedrockModelConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html)
@@ -2665,15 +2665,15 @@ impl HarnessBedrockModelConfig {
 }
 impl<R0> HarnessBedrockModelConfig<R0> {
     /// `ApiFormat`: `ApiFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-apiformat)
-    pub fn api_format(self, value: impl Arg<ApiFormat>) -> Self { Self(put(self.0, "ApiFormat", value.into_expr()), Phase) }
+    pub fn api_format(self, value: impl Arg<ApiFormat>) -> Self { Self(put(self.0, "ApiFormat", value), Phase) }
     /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> HarnessBedrockModelConfig<Set> { HarnessBedrockModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> HarnessBedrockModelConfig<Set> { HarnessBedrockModelConfig(put(self.0, "ModelId", value), Phase) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value), Phase) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value), Phase) }
 }
 impl Done for HarnessBedrockModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessEnvironmentArtifact` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessenvironmentartifact.html)
@@ -2682,7 +2682,7 @@ impl HarnessEnvironmentArtifact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerConfiguration`: `ContainerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessenvironmentartifact.html#cfn-bedrockagentcore-harness-harnessenvironmentartifact-containerconfiguration)
-    pub fn container_configuration(self, value: impl Arg<ContainerConfiguration>) -> Self { Self(put(self.0, "ContainerConfiguration", value.into_expr())) }
+    pub fn container_configuration(self, value: impl Arg<ContainerConfiguration>) -> Self { Self(put(self.0, "ContainerConfiguration", value)) }
 }
 impl Done for HarnessEnvironmentArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessEnvironmentProvider` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessenvironmentprovider.html)
@@ -2691,7 +2691,7 @@ impl HarnessEnvironmentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentCoreRuntimeEnvironment`: `HarnessAgentCoreRuntimeEnvironment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessenvironmentprovider.html#cfn-bedrockagentcore-harness-harnessenvironmentprovider-agentcoreruntimeenvironment)
-    pub fn agent_core_runtime_environment(self, value: impl Arg<HarnessAgentCoreRuntimeEnvironment>) -> Self { Self(put(self.0, "AgentCoreRuntimeEnvironment", value.into_expr())) }
+    pub fn agent_core_runtime_environment(self, value: impl Arg<HarnessAgentCoreRuntimeEnvironment>) -> Self { Self(put(self.0, "AgentCoreRuntimeEnvironment", value)) }
 }
 impl Done for HarnessEnvironmentProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessGatewayOutboundAuth` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgatewayoutboundauth.html)
@@ -2700,11 +2700,11 @@ impl HarnessGatewayOutboundAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIam`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgatewayoutboundauth.html#cfn-bedrockagentcore-harness-harnessgatewayoutboundauth-awsiam)
-    pub fn aws_iam(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AwsIam", value.into_expr())) }
+    pub fn aws_iam(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AwsIam", value)) }
     /// `None`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgatewayoutboundauth.html#cfn-bedrockagentcore-harness-harnessgatewayoutboundauth-none)
-    pub fn none(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "None", value.into_expr())) }
+    pub fn none(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "None", value)) }
     /// `Oauth`: `OAuthCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgatewayoutboundauth.html#cfn-bedrockagentcore-harness-harnessgatewayoutboundauth-oauth)
-    pub fn oauth(self, value: impl Arg<OAuthCredentialProvider>) -> Self { Self(put(self.0, "Oauth", value.into_expr())) }
+    pub fn oauth(self, value: impl Arg<OAuthCredentialProvider>) -> Self { Self(put(self.0, "Oauth", value)) }
 }
 impl Done for HarnessGatewayOutboundAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessGeminiModelConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html)
@@ -2715,17 +2715,17 @@ impl HarnessGeminiModelConfig {
 }
 impl<R0, R1> HarnessGeminiModelConfig<R0, R1> {
     /// `ApiKeyArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-apikeyarn)
-    pub fn api_key_arn(self, value: impl Arg<str>) -> HarnessGeminiModelConfig<Set, R1> { HarnessGeminiModelConfig(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
+    pub fn api_key_arn(self, value: impl Arg<str>) -> HarnessGeminiModelConfig<Set, R1> { HarnessGeminiModelConfig(put(self.0, "ApiKeyArn", value), Phase) }
     /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> HarnessGeminiModelConfig<R0, Set> { HarnessGeminiModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> HarnessGeminiModelConfig<R0, Set> { HarnessGeminiModelConfig(put(self.0, "ModelId", value), Phase) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value), Phase) }
     /// `TopK`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-topk)
-    pub fn top_k(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TopK", value.into_expr()), Phase) }
+    pub fn top_k(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TopK", value), Phase) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value), Phase) }
 }
 impl Done for HarnessGeminiModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessInlineFunctionConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessinlinefunctionconfig.html)
@@ -2736,9 +2736,9 @@ impl HarnessInlineFunctionConfig {
 }
 impl<R0, R1> HarnessInlineFunctionConfig<R0, R1> {
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessinlinefunctionconfig.html#cfn-bedrockagentcore-harness-harnessinlinefunctionconfig-description)
-    pub fn description(self, value: impl Arg<str>) -> HarnessInlineFunctionConfig<Set, R1> { HarnessInlineFunctionConfig(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> HarnessInlineFunctionConfig<Set, R1> { HarnessInlineFunctionConfig(put(self.0, "Description", value), Phase) }
     /// `InputSchema`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessinlinefunctionconfig.html#cfn-bedrockagentcore-harness-harnessinlinefunctionconfig-inputschema)
-    pub fn input_schema(self, value: impl Arg<Any>) -> HarnessInlineFunctionConfig<R0, Set> { HarnessInlineFunctionConfig(put(self.0, "InputSchema", value.into_expr()), Phase) }
+    pub fn input_schema(self, value: impl Arg<Any>) -> HarnessInlineFunctionConfig<R0, Set> { HarnessInlineFunctionConfig(put(self.0, "InputSchema", value), Phase) }
 }
 impl Done for HarnessInlineFunctionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessLiteLlmModelConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html)
@@ -2749,17 +2749,17 @@ impl HarnessLiteLlmModelConfig {
 }
 impl<R0> HarnessLiteLlmModelConfig<R0> {
     /// `ApiBase`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-apibase)
-    pub fn api_base(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiBase", value.into_expr()), Phase) }
+    pub fn api_base(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiBase", value), Phase) }
     /// `ApiKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-apikeyarn)
-    pub fn api_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
+    pub fn api_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeyArn", value), Phase) }
     /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> HarnessLiteLlmModelConfig<Set> { HarnessLiteLlmModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> HarnessLiteLlmModelConfig<Set> { HarnessLiteLlmModelConfig(put(self.0, "ModelId", value), Phase) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value), Phase) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value), Phase) }
 }
 impl Done for HarnessLiteLlmModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessManagedMemoryConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html)
@@ -2768,13 +2768,13 @@ impl HarnessManagedMemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmanagedmemoryconfiguration-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmanagedmemoryconfiguration-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value)) }
     /// `EventExpiryDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmanagedmemoryconfiguration-eventexpiryduration)
-    pub fn event_expiry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventExpiryDuration", value.into_expr())) }
+    pub fn event_expiry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventExpiryDuration", value)) }
     /// `Strategies`: list of `Strategies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmanagedmemoryconfiguration-strategies)
-    pub fn strategies(self, value: impl Arg<Arr<Strategies>>) -> Self { Self(put(self.0, "Strategies", value.into_expr())) }
+    pub fn strategies(self, value: impl Arg<Arr<Strategies>>) -> Self { Self(put(self.0, "Strategies", value)) }
 }
 impl Done for HarnessManagedMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessMemoryConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmemoryconfiguration.html)
@@ -2783,11 +2783,11 @@ impl HarnessMemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentCoreMemoryConfiguration`: `HarnessAgentCoreMemoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmemoryconfiguration-agentcorememoryconfiguration)
-    pub fn agent_core_memory_configuration(self, value: impl Arg<HarnessAgentCoreMemoryConfiguration>) -> Self { Self(put(self.0, "AgentCoreMemoryConfiguration", value.into_expr())) }
+    pub fn agent_core_memory_configuration(self, value: impl Arg<HarnessAgentCoreMemoryConfiguration>) -> Self { Self(put(self.0, "AgentCoreMemoryConfiguration", value)) }
     /// `Disabled`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmemoryconfiguration-disabled)
-    pub fn disabled(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
+    pub fn disabled(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Disabled", value)) }
     /// `ManagedMemoryConfiguration`: `HarnessManagedMemoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmemoryconfiguration-managedmemoryconfiguration)
-    pub fn managed_memory_configuration(self, value: impl Arg<HarnessManagedMemoryConfiguration>) -> Self { Self(put(self.0, "ManagedMemoryConfiguration", value.into_expr())) }
+    pub fn managed_memory_configuration(self, value: impl Arg<HarnessManagedMemoryConfiguration>) -> Self { Self(put(self.0, "ManagedMemoryConfiguration", value)) }
 }
 impl Done for HarnessMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessModelConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html)
@@ -2796,13 +2796,13 @@ impl HarnessModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockModelConfig`: `HarnessBedrockModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html#cfn-bedrockagentcore-harness-harnessmodelconfiguration-bedrockmodelconfig)
-    pub fn bedrock_model_config(self, value: impl Arg<HarnessBedrockModelConfig>) -> Self { Self(put(self.0, "BedrockModelConfig", value.into_expr())) }
+    pub fn bedrock_model_config(self, value: impl Arg<HarnessBedrockModelConfig>) -> Self { Self(put(self.0, "BedrockModelConfig", value)) }
     /// `GeminiModelConfig`: `HarnessGeminiModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html#cfn-bedrockagentcore-harness-harnessmodelconfiguration-geminimodelconfig)
-    pub fn gemini_model_config(self, value: impl Arg<HarnessGeminiModelConfig>) -> Self { Self(put(self.0, "GeminiModelConfig", value.into_expr())) }
+    pub fn gemini_model_config(self, value: impl Arg<HarnessGeminiModelConfig>) -> Self { Self(put(self.0, "GeminiModelConfig", value)) }
     /// `LiteLlmModelConfig`: `HarnessLiteLlmModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html#cfn-bedrockagentcore-harness-harnessmodelconfiguration-litellmmodelconfig)
-    pub fn lite_llm_model_config(self, value: impl Arg<HarnessLiteLlmModelConfig>) -> Self { Self(put(self.0, "LiteLlmModelConfig", value.into_expr())) }
+    pub fn lite_llm_model_config(self, value: impl Arg<HarnessLiteLlmModelConfig>) -> Self { Self(put(self.0, "LiteLlmModelConfig", value)) }
     /// `OpenAiModelConfig`: `HarnessOpenAiModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html#cfn-bedrockagentcore-harness-harnessmodelconfiguration-openaimodelconfig)
-    pub fn open_ai_model_config(self, value: impl Arg<HarnessOpenAiModelConfig>) -> Self { Self(put(self.0, "OpenAiModelConfig", value.into_expr())) }
+    pub fn open_ai_model_config(self, value: impl Arg<HarnessOpenAiModelConfig>) -> Self { Self(put(self.0, "OpenAiModelConfig", value)) }
 }
 impl Done for HarnessModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessOpenAiModelConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html)
@@ -2813,17 +2813,17 @@ impl HarnessOpenAiModelConfig {
 }
 impl<R0, R1> HarnessOpenAiModelConfig<R0, R1> {
     /// `ApiFormat`: `HarnessOpenAiModelConfigApiFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-apiformat)
-    pub fn api_format(self, value: impl Arg<HarnessOpenAiModelConfigApiFormat>) -> Self { Self(put(self.0, "ApiFormat", value.into_expr()), Phase) }
+    pub fn api_format(self, value: impl Arg<HarnessOpenAiModelConfigApiFormat>) -> Self { Self(put(self.0, "ApiFormat", value), Phase) }
     /// `ApiKeyArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-apikeyarn)
-    pub fn api_key_arn(self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<Set, R1> { HarnessOpenAiModelConfig(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
+    pub fn api_key_arn(self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<Set, R1> { HarnessOpenAiModelConfig(put(self.0, "ApiKeyArn", value), Phase) }
     /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<R0, Set> { HarnessOpenAiModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<R0, Set> { HarnessOpenAiModelConfig(put(self.0, "ModelId", value), Phase) }
     /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-temperature)
-    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value), Phase) }
     /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-topp)
-    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value), Phase) }
 }
 impl Done for HarnessOpenAiModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessRemoteMcpConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessremotemcpconfig.html)
@@ -2834,9 +2834,9 @@ impl HarnessRemoteMcpConfig {
 }
 impl<R0> HarnessRemoteMcpConfig<R0> {
     /// `Headers`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessremotemcpconfig.html#cfn-bedrockagentcore-harness-harnessremotemcpconfig-headers)
-    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessremotemcpconfig.html#cfn-bedrockagentcore-harness-harnessremotemcpconfig-url)
-    pub fn url(self, value: impl Arg<str>) -> HarnessRemoteMcpConfig<Set> { HarnessRemoteMcpConfig(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HarnessRemoteMcpConfig<Set> { HarnessRemoteMcpConfig(put(self.0, "Url", value), Phase) }
 }
 impl Done for HarnessRemoteMcpConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkill` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html)
@@ -2845,13 +2845,13 @@ impl HarnessSkill {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsSkills`: `HarnessSkillAwsSkillsSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html#cfn-bedrockagentcore-harness-harnessskill-awsskills)
-    pub fn aws_skills(self, value: impl Arg<HarnessSkillAwsSkillsSource>) -> Self { Self(put(self.0, "AwsSkills", value.into_expr())) }
+    pub fn aws_skills(self, value: impl Arg<HarnessSkillAwsSkillsSource>) -> Self { Self(put(self.0, "AwsSkills", value)) }
     /// `Git`: `HarnessSkillGitSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html#cfn-bedrockagentcore-harness-harnessskill-git)
-    pub fn git(self, value: impl Arg<HarnessSkillGitSource>) -> Self { Self(put(self.0, "Git", value.into_expr())) }
+    pub fn git(self, value: impl Arg<HarnessSkillGitSource>) -> Self { Self(put(self.0, "Git", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html#cfn-bedrockagentcore-harness-harnessskill-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `S3`: `HarnessSkillS3Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html#cfn-bedrockagentcore-harness-harnessskill-s3)
-    pub fn s3(self, value: impl Arg<HarnessSkillS3Source>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<HarnessSkillS3Source>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for HarnessSkill { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkillAwsSkillsSource` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillawsskillssource.html)
@@ -2860,7 +2860,7 @@ impl HarnessSkillAwsSkillsSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Paths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillawsskillssource.html#cfn-bedrockagentcore-harness-harnessskillawsskillssource-paths)
-    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
+    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value)) }
 }
 impl Done for HarnessSkillAwsSkillsSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkillGitAuth` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitauth.html)
@@ -2871,9 +2871,9 @@ impl HarnessSkillGitAuth {
 }
 impl<R0> HarnessSkillGitAuth<R0> {
     /// `CredentialArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitauth.html#cfn-bedrockagentcore-harness-harnessskillgitauth-credentialarn)
-    pub fn credential_arn(self, value: impl Arg<str>) -> HarnessSkillGitAuth<Set> { HarnessSkillGitAuth(put(self.0, "CredentialArn", value.into_expr()), Phase) }
+    pub fn credential_arn(self, value: impl Arg<str>) -> HarnessSkillGitAuth<Set> { HarnessSkillGitAuth(put(self.0, "CredentialArn", value), Phase) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitauth.html#cfn-bedrockagentcore-harness-harnessskillgitauth-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value), Phase) }
 }
 impl Done for HarnessSkillGitAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkillGitSource` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitsource.html)
@@ -2884,11 +2884,11 @@ impl HarnessSkillGitSource {
 }
 impl<R0> HarnessSkillGitSource<R0> {
     /// `Auth`: `HarnessSkillGitAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitsource.html#cfn-bedrockagentcore-harness-harnessskillgitsource-auth)
-    pub fn auth(self, value: impl Arg<HarnessSkillGitAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
+    pub fn auth(self, value: impl Arg<HarnessSkillGitAuth>) -> Self { Self(put(self.0, "Auth", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitsource.html#cfn-bedrockagentcore-harness-harnessskillgitsource-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitsource.html#cfn-bedrockagentcore-harness-harnessskillgitsource-url)
-    pub fn url(self, value: impl Arg<str>) -> HarnessSkillGitSource<Set> { HarnessSkillGitSource(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HarnessSkillGitSource<Set> { HarnessSkillGitSource(put(self.0, "Url", value), Phase) }
 }
 impl Done for HarnessSkillGitSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkillS3Source` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskills3source.html)
@@ -2899,7 +2899,7 @@ impl HarnessSkillS3Source {
 }
 impl<R0> HarnessSkillS3Source<R0> {
     /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskills3source.html#cfn-bedrockagentcore-harness-harnessskills3source-uri)
-    pub fn uri(self, value: impl Arg<str>) -> HarnessSkillS3Source<Set> { HarnessSkillS3Source(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> HarnessSkillS3Source<Set> { HarnessSkillS3Source(put(self.0, "Uri", value), Phase) }
 }
 impl Done for HarnessSkillS3Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSlidingWindowConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessslidingwindowconfiguration.html)
@@ -2908,7 +2908,7 @@ impl HarnessSlidingWindowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessagesCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessslidingwindowconfiguration.html#cfn-bedrockagentcore-harness-harnessslidingwindowconfiguration-messagescount)
-    pub fn messages_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesCount", value.into_expr())) }
+    pub fn messages_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesCount", value)) }
 }
 impl Done for HarnessSlidingWindowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSummarizationConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssummarizationconfiguration.html)
@@ -2917,11 +2917,11 @@ impl HarnessSummarizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PreserveRecentMessages`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssummarizationconfiguration.html#cfn-bedrockagentcore-harness-harnesssummarizationconfiguration-preserverecentmessages)
-    pub fn preserve_recent_messages(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PreserveRecentMessages", value.into_expr())) }
+    pub fn preserve_recent_messages(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PreserveRecentMessages", value)) }
     /// `SummarizationSystemPrompt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssummarizationconfiguration.html#cfn-bedrockagentcore-harness-harnesssummarizationconfiguration-summarizationsystemprompt)
-    pub fn summarization_system_prompt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SummarizationSystemPrompt", value.into_expr())) }
+    pub fn summarization_system_prompt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SummarizationSystemPrompt", value)) }
     /// `SummaryRatio`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssummarizationconfiguration.html#cfn-bedrockagentcore-harness-harnesssummarizationconfiguration-summaryratio)
-    pub fn summary_ratio(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SummaryRatio", value.into_expr())) }
+    pub fn summary_ratio(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SummaryRatio", value)) }
 }
 impl Done for HarnessSummarizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSystemContentBlock` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssystemcontentblock.html)
@@ -2932,7 +2932,7 @@ impl HarnessSystemContentBlock {
 }
 impl<R0> HarnessSystemContentBlock<R0> {
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssystemcontentblock.html#cfn-bedrockagentcore-harness-harnesssystemcontentblock-text)
-    pub fn text(self, value: impl Arg<str>) -> HarnessSystemContentBlock<Set> { HarnessSystemContentBlock(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> HarnessSystemContentBlock<Set> { HarnessSystemContentBlock(put(self.0, "Text", value), Phase) }
 }
 impl Done for HarnessSystemContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessTool` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstool.html)
@@ -2943,11 +2943,11 @@ impl HarnessTool {
 }
 impl<R0> HarnessTool<R0> {
     /// `Config`: `HarnessToolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstool.html#cfn-bedrockagentcore-harness-harnesstool-config)
-    pub fn config(self, value: impl Arg<HarnessToolConfiguration>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
+    pub fn config(self, value: impl Arg<HarnessToolConfiguration>) -> Self { Self(put(self.0, "Config", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstool.html#cfn-bedrockagentcore-harness-harnesstool-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstool.html#cfn-bedrockagentcore-harness-harnesstool-type)
-    pub fn type_(self, value: impl Arg<Type>) -> HarnessTool<Set> { HarnessTool(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> HarnessTool<Set> { HarnessTool(put(self.0, "Type", value), Phase) }
 }
 impl Done for HarnessTool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessToolConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html)
@@ -2956,15 +2956,15 @@ impl HarnessToolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentCoreBrowser`: `HarnessAgentCoreBrowserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-agentcorebrowser)
-    pub fn agent_core_browser(self, value: impl Arg<HarnessAgentCoreBrowserConfig>) -> Self { Self(put(self.0, "AgentCoreBrowser", value.into_expr())) }
+    pub fn agent_core_browser(self, value: impl Arg<HarnessAgentCoreBrowserConfig>) -> Self { Self(put(self.0, "AgentCoreBrowser", value)) }
     /// `AgentCoreCodeInterpreter`: `HarnessAgentCoreCodeInterpreterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-agentcorecodeinterpreter)
-    pub fn agent_core_code_interpreter(self, value: impl Arg<HarnessAgentCoreCodeInterpreterConfig>) -> Self { Self(put(self.0, "AgentCoreCodeInterpreter", value.into_expr())) }
+    pub fn agent_core_code_interpreter(self, value: impl Arg<HarnessAgentCoreCodeInterpreterConfig>) -> Self { Self(put(self.0, "AgentCoreCodeInterpreter", value)) }
     /// `AgentCoreGateway`: `HarnessAgentCoreGatewayConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-agentcoregateway)
-    pub fn agent_core_gateway(self, value: impl Arg<HarnessAgentCoreGatewayConfig>) -> Self { Self(put(self.0, "AgentCoreGateway", value.into_expr())) }
+    pub fn agent_core_gateway(self, value: impl Arg<HarnessAgentCoreGatewayConfig>) -> Self { Self(put(self.0, "AgentCoreGateway", value)) }
     /// `InlineFunction`: `HarnessInlineFunctionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-inlinefunction)
-    pub fn inline_function(self, value: impl Arg<HarnessInlineFunctionConfig>) -> Self { Self(put(self.0, "InlineFunction", value.into_expr())) }
+    pub fn inline_function(self, value: impl Arg<HarnessInlineFunctionConfig>) -> Self { Self(put(self.0, "InlineFunction", value)) }
     /// `RemoteMcp`: `HarnessRemoteMcpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-remotemcp)
-    pub fn remote_mcp(self, value: impl Arg<HarnessRemoteMcpConfig>) -> Self { Self(put(self.0, "RemoteMcp", value.into_expr())) }
+    pub fn remote_mcp(self, value: impl Arg<HarnessRemoteMcpConfig>) -> Self { Self(put(self.0, "RemoteMcp", value)) }
 }
 impl Done for HarnessToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessTruncationConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationconfiguration.html)
@@ -2975,9 +2975,9 @@ impl HarnessTruncationConfiguration {
 }
 impl<R0> HarnessTruncationConfiguration<R0> {
     /// `Config`: `HarnessTruncationStrategyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationconfiguration.html#cfn-bedrockagentcore-harness-harnesstruncationconfiguration-config)
-    pub fn config(self, value: impl Arg<HarnessTruncationStrategyConfiguration>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
+    pub fn config(self, value: impl Arg<HarnessTruncationStrategyConfiguration>) -> Self { Self(put(self.0, "Config", value), Phase) }
     /// `Strategy`: `Strategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationconfiguration.html#cfn-bedrockagentcore-harness-harnesstruncationconfiguration-strategy)
-    pub fn strategy(self, value: impl Arg<Strategy>) -> HarnessTruncationConfiguration<Set> { HarnessTruncationConfiguration(put(self.0, "Strategy", value.into_expr()), Phase) }
+    pub fn strategy(self, value: impl Arg<Strategy>) -> HarnessTruncationConfiguration<Set> { HarnessTruncationConfiguration(put(self.0, "Strategy", value), Phase) }
 }
 impl Done for HarnessTruncationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessTruncationStrategyConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationstrategyconfiguration.html)
@@ -2986,9 +2986,9 @@ impl HarnessTruncationStrategyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SlidingWindow`: `HarnessSlidingWindowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationstrategyconfiguration.html#cfn-bedrockagentcore-harness-harnesstruncationstrategyconfiguration-slidingwindow)
-    pub fn sliding_window(self, value: impl Arg<HarnessSlidingWindowConfiguration>) -> Self { Self(put(self.0, "SlidingWindow", value.into_expr())) }
+    pub fn sliding_window(self, value: impl Arg<HarnessSlidingWindowConfiguration>) -> Self { Self(put(self.0, "SlidingWindow", value)) }
     /// `Summarization`: `HarnessSummarizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationstrategyconfiguration.html#cfn-bedrockagentcore-harness-harnesstruncationstrategyconfiguration-summarization)
-    pub fn summarization(self, value: impl Arg<HarnessSummarizationConfiguration>) -> Self { Self(put(self.0, "Summarization", value.into_expr())) }
+    pub fn summarization(self, value: impl Arg<HarnessSummarizationConfiguration>) -> Self { Self(put(self.0, "Summarization", value)) }
 }
 impl Done for HarnessTruncationStrategyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-lifecycleconfiguration.html)
@@ -2997,9 +2997,9 @@ impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleRuntimeSessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-lifecycleconfiguration.html#cfn-bedrockagentcore-harness-lifecycleconfiguration-idleruntimesessiontimeout)
-    pub fn idle_runtime_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleRuntimeSessionTimeout", value.into_expr())) }
+    pub fn idle_runtime_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleRuntimeSessionTimeout", value)) }
     /// `MaxLifetime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-lifecycleconfiguration.html#cfn-bedrockagentcore-harness-lifecycleconfiguration-maxlifetime)
-    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
+    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value)) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html)
@@ -3010,17 +3010,17 @@ impl ManagedVpcResource {
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-endpointipaddresstype)
-    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value), Phase) }
     /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-routingdomain)
-    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-vpcidentifier)
-    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-networkconfiguration.html)
@@ -3031,9 +3031,9 @@ impl NetworkConfiguration {
 }
 impl<R0> NetworkConfiguration<R0> {
     /// `NetworkMode`: `NetworkMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-networkconfiguration.html#cfn-bedrockagentcore-harness-networkconfiguration-networkmode)
-    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { NetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
+    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { NetworkConfiguration(put(self.0, "NetworkMode", value), Phase) }
     /// `NetworkModeConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-networkconfiguration.html#cfn-bedrockagentcore-harness-networkconfiguration-networkmodeconfig)
-    pub fn network_mode_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "NetworkModeConfig", value.into_expr()), Phase) }
+    pub fn network_mode_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "NetworkModeConfig", value), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthCredentialProvider` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html)
@@ -3044,15 +3044,15 @@ impl OAuthCredentialProvider {
 }
 impl<R0, R1> OAuthCredentialProvider<R0, R1> {
     /// `CustomParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-customparameters)
-    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
+    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value), Phase) }
     /// `DefaultReturnUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-defaultreturnurl)
-    pub fn default_return_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultReturnUrl", value.into_expr()), Phase) }
+    pub fn default_return_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultReturnUrl", value), Phase) }
     /// `GrantType`: `GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-granttype)
-    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
+    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value), Phase) }
     /// `ProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-providerarn)
-    pub fn provider_arn(self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { OAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
+    pub fn provider_arn(self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { OAuthCredentialProvider(put(self.0, "ProviderArn", value), Phase) }
     /// `Scopes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { OAuthCredentialProvider(put(self.0, "Scopes", value.into_expr()), Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { OAuthCredentialProvider(put(self.0, "Scopes", value), Phase) }
 }
 impl Done for OAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpoint.html)
@@ -3061,9 +3061,9 @@ impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpoint.html#cfn-bedrockagentcore-harness-privateendpoint-managedvpcresource)
-    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value)) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpoint.html#cfn-bedrockagentcore-harness-privateendpoint-selfmanagedlatticeresource)
-    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value)) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpointOverride` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpointoverride.html)
@@ -3074,9 +3074,9 @@ impl PrivateEndpointOverride {
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
     /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpointoverride.html#cfn-bedrockagentcore-harness-privateendpointoverride-domain)
-    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpointoverride.html#cfn-bedrockagentcore-harness-privateendpointoverride-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesAccessPointConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-s3filesaccesspointconfiguration.html)
@@ -3087,9 +3087,9 @@ impl S3FilesAccessPointConfiguration {
 }
 impl<R0, R1> S3FilesAccessPointConfiguration<R0, R1> {
     /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-s3filesaccesspointconfiguration.html#cfn-bedrockagentcore-harness-s3filesaccesspointconfiguration-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { S3FilesAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { S3FilesAccessPointConfiguration(put(self.0, "AccessPointArn", value), Phase) }
     /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-s3filesaccesspointconfiguration.html#cfn-bedrockagentcore-harness-s3filesaccesspointconfiguration-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { S3FilesAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { S3FilesAccessPointConfiguration(put(self.0, "MountPath", value), Phase) }
 }
 impl Done for S3FilesAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-selfmanagedlatticeresource.html)
@@ -3100,7 +3100,7 @@ impl SelfManagedLatticeResource {
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-selfmanagedlatticeresource.html#cfn-bedrockagentcore-harness-selfmanagedlatticeresource-resourceconfigurationidentifier)
-    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionStorageConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-sessionstorageconfiguration.html)
@@ -3111,7 +3111,7 @@ impl SessionStorageConfiguration {
 }
 impl<R0> SessionStorageConfiguration<R0> {
     /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-sessionstorageconfiguration.html#cfn-bedrockagentcore-harness-sessionstorageconfiguration-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { SessionStorageConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { SessionStorageConfiguration(put(self.0, "MountPath", value), Phase) }
 }
 impl Done for SessionStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-vpcconfig.html)
@@ -3122,9 +3122,9 @@ impl VpcConfig {
 }
 impl<R0, R1> VpcConfig<R0, R1> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-vpcconfig.html#cfn-bedrockagentcore-harness-vpcconfig-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-vpcconfig.html#cfn-bedrockagentcore-harness-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiFormat` allows.
@@ -3179,15 +3179,15 @@ impl CfnHarnessEndpointProps {
 }
 impl<R0, R1> CfnHarnessEndpointProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-endpointname)
-    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnHarnessEndpointProps<Set, R1> { CfnHarnessEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnHarnessEndpointProps<Set, R1> { CfnHarnessEndpointProps(put(self.0, "EndpointName", value), Phase) }
     /// `HarnessId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-harnessid)
-    pub fn harness_id(self, value: impl Arg<str>) -> CfnHarnessEndpointProps<R0, Set> { CfnHarnessEndpointProps(put(self.0, "HarnessId", value.into_expr()), Phase) }
+    pub fn harness_id(self, value: impl Arg<str>) -> CfnHarnessEndpointProps<R0, Set> { CfnHarnessEndpointProps(put(self.0, "HarnessId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-targetversion)
-    pub fn target_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetVersion", value.into_expr()), Phase) }
+    pub fn target_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetVersion", value), Phase) }
 }
 impl Done for CfnHarnessEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html)
@@ -3221,25 +3221,25 @@ impl CfnMemoryProps {
 }
 impl<R0, R1> CfnMemoryProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value), Phase) }
     /// `EventExpiryDuration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-eventexpiryduration)
-    pub fn event_expiry_duration(self, value: impl Arg<i64>) -> CfnMemoryProps<Set, R1> { CfnMemoryProps(put(self.0, "EventExpiryDuration", value.into_expr()), Phase) }
+    pub fn event_expiry_duration(self, value: impl Arg<i64>) -> CfnMemoryProps<Set, R1> { CfnMemoryProps(put(self.0, "EventExpiryDuration", value), Phase) }
     /// `IndexedKeys`: list of `IndexedKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-indexedkeys)
-    pub fn indexed_keys(self, value: impl Arg<Arr<memory::IndexedKey>>) -> Self { Self(put(self.0, "IndexedKeys", value.into_expr()), Phase) }
+    pub fn indexed_keys(self, value: impl Arg<Arr<memory::IndexedKey>>) -> Self { Self(put(self.0, "IndexedKeys", value), Phase) }
     /// `MemoryExecutionRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-memoryexecutionrolearn)
-    pub fn memory_execution_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemoryExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn memory_execution_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemoryExecutionRoleArn", value), Phase) }
     /// `MemoryStrategies`: list of `MemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-memorystrategies)
-    pub fn memory_strategies(self, value: impl Arg<Arr<memory::MemoryStrategy>>) -> Self { Self(put(self.0, "MemoryStrategies", value.into_expr()), Phase) }
+    pub fn memory_strategies(self, value: impl Arg<Arr<memory::MemoryStrategy>>) -> Self { Self(put(self.0, "MemoryStrategies", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMemoryProps<R0, Set> { CfnMemoryProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMemoryProps<R0, Set> { CfnMemoryProps(put(self.0, "Name", value), Phase) }
     /// `NamespaceKeys`: list of `NamespaceKeyEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-namespacekeys)
-    pub fn namespace_keys(self, value: impl Arg<Arr<memory::NamespaceKeyEntry>>) -> Self { Self(put(self.0, "NamespaceKeys", value.into_expr()), Phase) }
+    pub fn namespace_keys(self, value: impl Arg<Arr<memory::NamespaceKeyEntry>>) -> Self { Self(put(self.0, "NamespaceKeys", value), Phase) }
     /// `StreamDeliveryResources`: `StreamDeliveryResources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-streamdeliveryresources)
-    pub fn stream_delivery_resources(self, value: impl Arg<memory::StreamDeliveryResources>) -> Self { Self(put(self.0, "StreamDeliveryResources", value.into_expr()), Phase) }
+    pub fn stream_delivery_resources(self, value: impl Arg<memory::StreamDeliveryResources>) -> Self { Self(put(self.0, "StreamDeliveryResources", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMemoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Memory`.
@@ -3253,9 +3253,9 @@ impl ContentConfiguration {
 }
 impl<R0> ContentConfiguration<R0> {
     /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-contentconfiguration.html#cfn-bedrockagentcore-memory-contentconfiguration-level)
-    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr()), Phase) }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value), Phase) }
     /// `Type`: `ContentConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-contentconfiguration.html#cfn-bedrockagentcore-memory-contentconfiguration-type)
-    pub fn type_(self, value: impl Arg<ContentConfigurationType>) -> ContentConfiguration<Set> { ContentConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ContentConfigurationType>) -> ContentConfiguration<Set> { ContentConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for ContentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html)
@@ -3264,15 +3264,15 @@ impl CustomConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EpisodicOverride`: `EpisodicOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-episodicoverride)
-    pub fn episodic_override(self, value: impl Arg<EpisodicOverride>) -> Self { Self(put(self.0, "EpisodicOverride", value.into_expr())) }
+    pub fn episodic_override(self, value: impl Arg<EpisodicOverride>) -> Self { Self(put(self.0, "EpisodicOverride", value)) }
     /// `SelfManagedConfiguration`: `SelfManagedConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-selfmanagedconfiguration)
-    pub fn self_managed_configuration(self, value: impl Arg<SelfManagedConfiguration>) -> Self { Self(put(self.0, "SelfManagedConfiguration", value.into_expr())) }
+    pub fn self_managed_configuration(self, value: impl Arg<SelfManagedConfiguration>) -> Self { Self(put(self.0, "SelfManagedConfiguration", value)) }
     /// `SemanticOverride`: `SemanticOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-semanticoverride)
-    pub fn semantic_override(self, value: impl Arg<SemanticOverride>) -> Self { Self(put(self.0, "SemanticOverride", value.into_expr())) }
+    pub fn semantic_override(self, value: impl Arg<SemanticOverride>) -> Self { Self(put(self.0, "SemanticOverride", value)) }
     /// `SummaryOverride`: `SummaryOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-summaryoverride)
-    pub fn summary_override(self, value: impl Arg<SummaryOverride>) -> Self { Self(put(self.0, "SummaryOverride", value.into_expr())) }
+    pub fn summary_override(self, value: impl Arg<SummaryOverride>) -> Self { Self(put(self.0, "SummaryOverride", value)) }
     /// `UserPreferenceOverride`: `UserPreferenceOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-userpreferenceoverride)
-    pub fn user_preference_override(self, value: impl Arg<UserPreferenceOverride>) -> Self { Self(put(self.0, "UserPreferenceOverride", value.into_expr())) }
+    pub fn user_preference_override(self, value: impl Arg<UserPreferenceOverride>) -> Self { Self(put(self.0, "UserPreferenceOverride", value)) }
 }
 impl Done for CustomConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html)
@@ -3283,27 +3283,27 @@ impl CustomMemoryStrategy {
 }
 impl<R0> CustomMemoryStrategy<R0> {
     /// `Configuration`: `CustomConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-configuration)
-    pub fn configuration(self, value: impl Arg<CustomConfigurationInput>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<CustomConfigurationInput>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-memoryrecordschema)
-    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-name)
-    pub fn name(self, value: impl Arg<str>) -> CustomMemoryStrategy<Set> { CustomMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CustomMemoryStrategy<Set> { CustomMemoryStrategy(put(self.0, "Name", value), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-namespacetemplates)
-    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value), Phase) }
     /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-strategyid)
-    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-updatedat)
-    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value), Phase) }
 }
 impl Done for CustomMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html)
@@ -3314,27 +3314,27 @@ impl EpisodicMemoryStrategy {
 }
 impl<R0> EpisodicMemoryStrategy<R0> {
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-memoryrecordschema)
-    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-name)
-    pub fn name(self, value: impl Arg<str>) -> EpisodicMemoryStrategy<Set> { EpisodicMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EpisodicMemoryStrategy<Set> { EpisodicMemoryStrategy(put(self.0, "Name", value), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-namespacetemplates)
-    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value), Phase) }
     /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value), Phase) }
     /// `ReflectionConfiguration`: `EpisodicReflectionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-reflectionconfiguration)
-    pub fn reflection_configuration(self, value: impl Arg<EpisodicReflectionConfigurationInput>) -> Self { Self(put(self.0, "ReflectionConfiguration", value.into_expr()), Phase) }
+    pub fn reflection_configuration(self, value: impl Arg<EpisodicReflectionConfigurationInput>) -> Self { Self(put(self.0, "ReflectionConfiguration", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-strategyid)
-    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-updatedat)
-    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value), Phase) }
 }
 impl Done for EpisodicMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicOverride` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverride.html)
@@ -3343,11 +3343,11 @@ impl EpisodicOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Consolidation`: `EpisodicOverrideConsolidationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverride.html#cfn-bedrockagentcore-memory-episodicoverride-consolidation)
-    pub fn consolidation(self, value: impl Arg<EpisodicOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
+    pub fn consolidation(self, value: impl Arg<EpisodicOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value)) }
     /// `Extraction`: `EpisodicOverrideExtractionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverride.html#cfn-bedrockagentcore-memory-episodicoverride-extraction)
-    pub fn extraction(self, value: impl Arg<EpisodicOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
+    pub fn extraction(self, value: impl Arg<EpisodicOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value)) }
     /// `Reflection`: `EpisodicOverrideReflectionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverride.html#cfn-bedrockagentcore-memory-episodicoverride-reflection)
-    pub fn reflection(self, value: impl Arg<EpisodicOverrideReflectionConfigurationInput>) -> Self { Self(put(self.0, "Reflection", value.into_expr())) }
+    pub fn reflection(self, value: impl Arg<EpisodicOverrideReflectionConfigurationInput>) -> Self { Self(put(self.0, "Reflection", value)) }
 }
 impl Done for EpisodicOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicOverrideConsolidationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput.html)
@@ -3358,9 +3358,9 @@ impl EpisodicOverrideConsolidationConfigurationInput {
 }
 impl<R0, R1> EpisodicOverrideConsolidationConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput-appendtoprompt)
-    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<Set, R1> { EpisodicOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<Set, R1> { EpisodicOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<R0, Set> { EpisodicOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<R0, Set> { EpisodicOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for EpisodicOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicOverrideExtractionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput.html)
@@ -3371,9 +3371,9 @@ impl EpisodicOverrideExtractionConfigurationInput {
 }
 impl<R0, R1> EpisodicOverrideExtractionConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput-appendtoprompt)
-    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<Set, R1> { EpisodicOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<Set, R1> { EpisodicOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<R0, Set> { EpisodicOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<R0, Set> { EpisodicOverrideExtractionConfigurationInput(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for EpisodicOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicOverrideReflectionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html)
@@ -3384,15 +3384,15 @@ impl EpisodicOverrideReflectionConfigurationInput {
 }
 impl<R0, R1> EpisodicOverrideReflectionConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-appendtoprompt)
-    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<Set, R1> { EpisodicOverrideReflectionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<Set, R1> { EpisodicOverrideReflectionConfigurationInput(put(self.0, "AppendToPrompt", value), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-memoryrecordschema)
-    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<R0, Set> { EpisodicOverrideReflectionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<R0, Set> { EpisodicOverrideReflectionConfigurationInput(put(self.0, "ModelId", value), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-namespacetemplates)
-    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value), Phase) }
     /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value), Phase) }
 }
 impl Done for EpisodicOverrideReflectionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicReflectionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicreflectionconfigurationinput.html)
@@ -3401,11 +3401,11 @@ impl EpisodicReflectionConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicreflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicreflectionconfigurationinput-memoryrecordschema)
-    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr())) }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value)) }
     /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicreflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicreflectionconfigurationinput-namespacetemplates)
-    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr())) }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value)) }
     /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicreflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicreflectionconfigurationinput-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr())) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value)) }
 }
 impl Done for EpisodicReflectionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtractionConfig` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-extractionconfig.html)
@@ -3414,7 +3414,7 @@ impl ExtractionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LlmExtractionConfig`: `LlmExtractionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-extractionconfig.html#cfn-bedrockagentcore-memory-extractionconfig-llmextractionconfig)
-    pub fn llm_extraction_config(self, value: impl Arg<LlmExtractionConfig>) -> Self { Self(put(self.0, "LlmExtractionConfig", value.into_expr())) }
+    pub fn llm_extraction_config(self, value: impl Arg<LlmExtractionConfig>) -> Self { Self(put(self.0, "LlmExtractionConfig", value)) }
 }
 impl Done for ExtractionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexedKey` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-indexedkey.html)
@@ -3425,9 +3425,9 @@ impl IndexedKey {
 }
 impl<R0, R1> IndexedKey<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-indexedkey.html#cfn-bedrockagentcore-memory-indexedkey-key)
-    pub fn key(self, value: impl Arg<str>) -> IndexedKey<Set, R1> { IndexedKey(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> IndexedKey<Set, R1> { IndexedKey(put(self.0, "Key", value), Phase) }
     /// `Type`: `IndexedKeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-indexedkey.html#cfn-bedrockagentcore-memory-indexedkey-type)
-    pub fn type_(self, value: impl Arg<IndexedKeyType>) -> IndexedKey<R0, Set> { IndexedKey(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<IndexedKeyType>) -> IndexedKey<R0, Set> { IndexedKey(put(self.0, "Type", value), Phase) }
 }
 impl Done for IndexedKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvocationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-invocationconfigurationinput.html)
@@ -3436,9 +3436,9 @@ impl InvocationConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PayloadDeliveryBucketName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-invocationconfigurationinput.html#cfn-bedrockagentcore-memory-invocationconfigurationinput-payloaddeliverybucketname)
-    pub fn payload_delivery_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadDeliveryBucketName", value.into_expr())) }
+    pub fn payload_delivery_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadDeliveryBucketName", value)) }
     /// `TopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-invocationconfigurationinput.html#cfn-bedrockagentcore-memory-invocationconfigurationinput-topicarn)
-    pub fn topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
+    pub fn topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicArn", value)) }
 }
 impl Done for InvocationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisResource` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-kinesisresource.html)
@@ -3449,9 +3449,9 @@ impl KinesisResource {
 }
 impl<R0, R1> KinesisResource<R0, R1> {
     /// `ContentConfigurations`: list of `ContentConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-kinesisresource.html#cfn-bedrockagentcore-memory-kinesisresource-contentconfigurations)
-    pub fn content_configurations(self, value: impl Arg<Arr<ContentConfiguration>>) -> KinesisResource<Set, R1> { KinesisResource(put(self.0, "ContentConfigurations", value.into_expr()), Phase) }
+    pub fn content_configurations(self, value: impl Arg<Arr<ContentConfiguration>>) -> KinesisResource<Set, R1> { KinesisResource(put(self.0, "ContentConfigurations", value), Phase) }
     /// `DataStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-kinesisresource.html#cfn-bedrockagentcore-memory-kinesisresource-datastreamarn)
-    pub fn data_stream_arn(self, value: impl Arg<str>) -> KinesisResource<R0, Set> { KinesisResource(put(self.0, "DataStreamArn", value.into_expr()), Phase) }
+    pub fn data_stream_arn(self, value: impl Arg<str>) -> KinesisResource<R0, Set> { KinesisResource(put(self.0, "DataStreamArn", value), Phase) }
 }
 impl Done for KinesisResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LlmExtractionConfig` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-llmextractionconfig.html)
@@ -3462,11 +3462,11 @@ impl LlmExtractionConfig {
 }
 impl<R0> LlmExtractionConfig<R0> {
     /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-llmextractionconfig.html#cfn-bedrockagentcore-memory-llmextractionconfig-definition)
-    pub fn definition(self, value: impl Arg<str>) -> LlmExtractionConfig<Set> { LlmExtractionConfig(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> LlmExtractionConfig<Set> { LlmExtractionConfig(put(self.0, "Definition", value), Phase) }
     /// `LlmExtractionInstruction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-llmextractionconfig.html#cfn-bedrockagentcore-memory-llmextractionconfig-llmextractioninstruction)
-    pub fn llm_extraction_instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LlmExtractionInstruction", value.into_expr()), Phase) }
+    pub fn llm_extraction_instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LlmExtractionInstruction", value), Phase) }
     /// `Validation`: `Validation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-llmextractionconfig.html#cfn-bedrockagentcore-memory-llmextractionconfig-validation)
-    pub fn validation(self, value: impl Arg<Validation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
+    pub fn validation(self, value: impl Arg<Validation>) -> Self { Self(put(self.0, "Validation", value), Phase) }
 }
 impl Done for LlmExtractionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryRecordSchema` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memoryrecordschema.html)
@@ -3475,7 +3475,7 @@ impl MemoryRecordSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetadataSchema`: list of `MetadataSchemaEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memoryrecordschema.html#cfn-bedrockagentcore-memory-memoryrecordschema-metadataschema)
-    pub fn metadata_schema(self, value: impl Arg<Arr<MetadataSchemaEntry>>) -> Self { Self(put(self.0, "MetadataSchema", value.into_expr())) }
+    pub fn metadata_schema(self, value: impl Arg<Arr<MetadataSchemaEntry>>) -> Self { Self(put(self.0, "MetadataSchema", value)) }
 }
 impl Done for MemoryRecordSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html)
@@ -3484,15 +3484,15 @@ impl MemoryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomMemoryStrategy`: `CustomMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-custommemorystrategy)
-    pub fn custom_memory_strategy(self, value: impl Arg<CustomMemoryStrategy>) -> Self { Self(put(self.0, "CustomMemoryStrategy", value.into_expr())) }
+    pub fn custom_memory_strategy(self, value: impl Arg<CustomMemoryStrategy>) -> Self { Self(put(self.0, "CustomMemoryStrategy", value)) }
     /// `EpisodicMemoryStrategy`: `EpisodicMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-episodicmemorystrategy)
-    pub fn episodic_memory_strategy(self, value: impl Arg<EpisodicMemoryStrategy>) -> Self { Self(put(self.0, "EpisodicMemoryStrategy", value.into_expr())) }
+    pub fn episodic_memory_strategy(self, value: impl Arg<EpisodicMemoryStrategy>) -> Self { Self(put(self.0, "EpisodicMemoryStrategy", value)) }
     /// `SemanticMemoryStrategy`: `SemanticMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-semanticmemorystrategy)
-    pub fn semantic_memory_strategy(self, value: impl Arg<SemanticMemoryStrategy>) -> Self { Self(put(self.0, "SemanticMemoryStrategy", value.into_expr())) }
+    pub fn semantic_memory_strategy(self, value: impl Arg<SemanticMemoryStrategy>) -> Self { Self(put(self.0, "SemanticMemoryStrategy", value)) }
     /// `SummaryMemoryStrategy`: `SummaryMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-summarymemorystrategy)
-    pub fn summary_memory_strategy(self, value: impl Arg<SummaryMemoryStrategy>) -> Self { Self(put(self.0, "SummaryMemoryStrategy", value.into_expr())) }
+    pub fn summary_memory_strategy(self, value: impl Arg<SummaryMemoryStrategy>) -> Self { Self(put(self.0, "SummaryMemoryStrategy", value)) }
     /// `UserPreferenceMemoryStrategy`: `UserPreferenceMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-userpreferencememorystrategy)
-    pub fn user_preference_memory_strategy(self, value: impl Arg<UserPreferenceMemoryStrategy>) -> Self { Self(put(self.0, "UserPreferenceMemoryStrategy", value.into_expr())) }
+    pub fn user_preference_memory_strategy(self, value: impl Arg<UserPreferenceMemoryStrategy>) -> Self { Self(put(self.0, "UserPreferenceMemoryStrategy", value)) }
 }
 impl Done for MemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageBasedTriggerInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-messagebasedtriggerinput.html)
@@ -3501,7 +3501,7 @@ impl MessageBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-messagebasedtriggerinput.html#cfn-bedrockagentcore-memory-messagebasedtriggerinput-messagecount)
-    pub fn message_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageCount", value.into_expr())) }
+    pub fn message_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageCount", value)) }
 }
 impl Done for MessageBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataSchemaEntry` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html)
@@ -3512,13 +3512,13 @@ impl MetadataSchemaEntry {
 }
 impl<R0> MetadataSchemaEntry<R0> {
     /// `ExtractionConfig`: `ExtractionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html#cfn-bedrockagentcore-memory-metadataschemaentry-extractionconfig)
-    pub fn extraction_config(self, value: impl Arg<ExtractionConfig>) -> Self { Self(put(self.0, "ExtractionConfig", value.into_expr()), Phase) }
+    pub fn extraction_config(self, value: impl Arg<ExtractionConfig>) -> Self { Self(put(self.0, "ExtractionConfig", value), Phase) }
     /// `ExtractionType`: `ExtractionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html#cfn-bedrockagentcore-memory-metadataschemaentry-extractiontype)
-    pub fn extraction_type(self, value: impl Arg<ExtractionType>) -> Self { Self(put(self.0, "ExtractionType", value.into_expr()), Phase) }
+    pub fn extraction_type(self, value: impl Arg<ExtractionType>) -> Self { Self(put(self.0, "ExtractionType", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html#cfn-bedrockagentcore-memory-metadataschemaentry-key)
-    pub fn key(self, value: impl Arg<str>) -> MetadataSchemaEntry<Set> { MetadataSchemaEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MetadataSchemaEntry<Set> { MetadataSchemaEntry(put(self.0, "Key", value), Phase) }
     /// `Type`: `MetadataSchemaEntryType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html#cfn-bedrockagentcore-memory-metadataschemaentry-type)
-    pub fn type_(self, value: impl Arg<MetadataSchemaEntryType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<MetadataSchemaEntryType>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for MetadataSchemaEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NamespaceKeyEntry` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyentry.html)
@@ -3529,9 +3529,9 @@ impl NamespaceKeyEntry {
 }
 impl<R0> NamespaceKeyEntry<R0> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyentry.html#cfn-bedrockagentcore-memory-namespacekeyentry-key)
-    pub fn key(self, value: impl Arg<str>) -> NamespaceKeyEntry<Set> { NamespaceKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> NamespaceKeyEntry<Set> { NamespaceKeyEntry(put(self.0, "Key", value), Phase) }
     /// `Validation`: `NamespaceKeyValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyentry.html#cfn-bedrockagentcore-memory-namespacekeyentry-validation)
-    pub fn validation(self, value: impl Arg<NamespaceKeyValidation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
+    pub fn validation(self, value: impl Arg<NamespaceKeyValidation>) -> Self { Self(put(self.0, "Validation", value), Phase) }
 }
 impl Done for NamespaceKeyEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NamespaceKeyValidation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyvalidation.html)
@@ -3540,9 +3540,9 @@ impl NamespaceKeyValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyvalidation.html#cfn-bedrockagentcore-memory-namespacekeyvalidation-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value)) }
     /// `RegexPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyvalidation.html#cfn-bedrockagentcore-memory-namespacekeyvalidation-regexpattern)
-    pub fn regex_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexPattern", value.into_expr())) }
+    pub fn regex_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexPattern", value)) }
 }
 impl Done for NamespaceKeyValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberValidation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-numbervalidation.html)
@@ -3551,9 +3551,9 @@ impl NumberValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-numbervalidation.html#cfn-bedrockagentcore-memory-numbervalidation-maxvalue)
-    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
+    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value)) }
     /// `MinValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-numbervalidation.html#cfn-bedrockagentcore-memory-numbervalidation-minvalue)
-    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
+    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value)) }
 }
 impl Done for NumberValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedConfiguration` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-selfmanagedconfiguration.html)
@@ -3562,11 +3562,11 @@ impl SelfManagedConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HistoricalContextWindowSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-selfmanagedconfiguration.html#cfn-bedrockagentcore-memory-selfmanagedconfiguration-historicalcontextwindowsize)
-    pub fn historical_context_window_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HistoricalContextWindowSize", value.into_expr())) }
+    pub fn historical_context_window_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HistoricalContextWindowSize", value)) }
     /// `InvocationConfiguration`: `InvocationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-selfmanagedconfiguration.html#cfn-bedrockagentcore-memory-selfmanagedconfiguration-invocationconfiguration)
-    pub fn invocation_configuration(self, value: impl Arg<InvocationConfigurationInput>) -> Self { Self(put(self.0, "InvocationConfiguration", value.into_expr())) }
+    pub fn invocation_configuration(self, value: impl Arg<InvocationConfigurationInput>) -> Self { Self(put(self.0, "InvocationConfiguration", value)) }
     /// `TriggerConditions`: list of `TriggerConditionInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-selfmanagedconfiguration.html#cfn-bedrockagentcore-memory-selfmanagedconfiguration-triggerconditions)
-    pub fn trigger_conditions(self, value: impl Arg<Arr<TriggerConditionInput>>) -> Self { Self(put(self.0, "TriggerConditions", value.into_expr())) }
+    pub fn trigger_conditions(self, value: impl Arg<Arr<TriggerConditionInput>>) -> Self { Self(put(self.0, "TriggerConditions", value)) }
 }
 impl Done for SelfManagedConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html)
@@ -3577,25 +3577,25 @@ impl SemanticMemoryStrategy {
 }
 impl<R0> SemanticMemoryStrategy<R0> {
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-memoryrecordschema)
-    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-name)
-    pub fn name(self, value: impl Arg<str>) -> SemanticMemoryStrategy<Set> { SemanticMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SemanticMemoryStrategy<Set> { SemanticMemoryStrategy(put(self.0, "Name", value), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-namespacetemplates)
-    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value), Phase) }
     /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-strategyid)
-    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-updatedat)
-    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value), Phase) }
 }
 impl Done for SemanticMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticOverride` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverride.html)
@@ -3604,9 +3604,9 @@ impl SemanticOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Consolidation`: `SemanticOverrideConsolidationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverride.html#cfn-bedrockagentcore-memory-semanticoverride-consolidation)
-    pub fn consolidation(self, value: impl Arg<SemanticOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
+    pub fn consolidation(self, value: impl Arg<SemanticOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value)) }
     /// `Extraction`: `SemanticOverrideExtractionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverride.html#cfn-bedrockagentcore-memory-semanticoverride-extraction)
-    pub fn extraction(self, value: impl Arg<SemanticOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
+    pub fn extraction(self, value: impl Arg<SemanticOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value)) }
 }
 impl Done for SemanticOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticOverrideConsolidationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput.html)
@@ -3617,9 +3617,9 @@ impl SemanticOverrideConsolidationConfigurationInput {
 }
 impl<R0, R1> SemanticOverrideConsolidationConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput-appendtoprompt)
-    pub fn append_to_prompt(self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<Set, R1> { SemanticOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<Set, R1> { SemanticOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<R0, Set> { SemanticOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<R0, Set> { SemanticOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for SemanticOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticOverrideExtractionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput.html)
@@ -3630,9 +3630,9 @@ impl SemanticOverrideExtractionConfigurationInput {
 }
 impl<R0, R1> SemanticOverrideExtractionConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput-appendtoprompt)
-    pub fn append_to_prompt(self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<Set, R1> { SemanticOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<Set, R1> { SemanticOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<R0, Set> { SemanticOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<R0, Set> { SemanticOverrideExtractionConfigurationInput(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for SemanticOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamDeliveryResource` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-streamdeliveryresource.html)
@@ -3641,7 +3641,7 @@ impl StreamDeliveryResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Kinesis`: `KinesisResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-streamdeliveryresource.html#cfn-bedrockagentcore-memory-streamdeliveryresource-kinesis)
-    pub fn kinesis(self, value: impl Arg<KinesisResource>) -> Self { Self(put(self.0, "Kinesis", value.into_expr())) }
+    pub fn kinesis(self, value: impl Arg<KinesisResource>) -> Self { Self(put(self.0, "Kinesis", value)) }
 }
 impl Done for StreamDeliveryResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamDeliveryResources` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-streamdeliveryresources.html)
@@ -3652,7 +3652,7 @@ impl StreamDeliveryResources {
 }
 impl<R0> StreamDeliveryResources<R0> {
     /// `Resources`: list of `StreamDeliveryResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-streamdeliveryresources.html#cfn-bedrockagentcore-memory-streamdeliveryresources-resources)
-    pub fn resources(self, value: impl Arg<Arr<StreamDeliveryResource>>) -> StreamDeliveryResources<Set> { StreamDeliveryResources(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<StreamDeliveryResource>>) -> StreamDeliveryResources<Set> { StreamDeliveryResources(put(self.0, "Resources", value), Phase) }
 }
 impl Done for StreamDeliveryResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringListValidation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringlistvalidation.html)
@@ -3661,9 +3661,9 @@ impl StringListValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringlistvalidation.html#cfn-bedrockagentcore-memory-stringlistvalidation-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value)) }
     /// `MaxItems`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringlistvalidation.html#cfn-bedrockagentcore-memory-stringlistvalidation-maxitems)
-    pub fn max_items(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxItems", value.into_expr())) }
+    pub fn max_items(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxItems", value)) }
 }
 impl Done for StringListValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringValidation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringvalidation.html)
@@ -3674,7 +3674,7 @@ impl StringValidation {
 }
 impl<R0> StringValidation<R0> {
     /// `AllowedValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringvalidation.html#cfn-bedrockagentcore-memory-stringvalidation-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> StringValidation<Set> { StringValidation(put(self.0, "AllowedValues", value.into_expr()), Phase) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> StringValidation<Set> { StringValidation(put(self.0, "AllowedValues", value), Phase) }
 }
 impl Done for StringValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SummaryMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html)
@@ -3685,25 +3685,25 @@ impl SummaryMemoryStrategy {
 }
 impl<R0> SummaryMemoryStrategy<R0> {
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-memoryrecordschema)
-    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-name)
-    pub fn name(self, value: impl Arg<str>) -> SummaryMemoryStrategy<Set> { SummaryMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SummaryMemoryStrategy<Set> { SummaryMemoryStrategy(put(self.0, "Name", value), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-namespacetemplates)
-    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value), Phase) }
     /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-strategyid)
-    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-updatedat)
-    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value), Phase) }
 }
 impl Done for SummaryMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SummaryOverride` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverride.html)
@@ -3712,7 +3712,7 @@ impl SummaryOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Consolidation`: `SummaryOverrideConsolidationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverride.html#cfn-bedrockagentcore-memory-summaryoverride-consolidation)
-    pub fn consolidation(self, value: impl Arg<SummaryOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
+    pub fn consolidation(self, value: impl Arg<SummaryOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value)) }
 }
 impl Done for SummaryOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SummaryOverrideConsolidationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput.html)
@@ -3723,9 +3723,9 @@ impl SummaryOverrideConsolidationConfigurationInput {
 }
 impl<R0, R1> SummaryOverrideConsolidationConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput-appendtoprompt)
-    pub fn append_to_prompt(self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<Set, R1> { SummaryOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<Set, R1> { SummaryOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<R0, Set> { SummaryOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<R0, Set> { SummaryOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for SummaryOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedTriggerInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-timebasedtriggerinput.html)
@@ -3734,7 +3734,7 @@ impl TimeBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleSessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-timebasedtriggerinput.html#cfn-bedrockagentcore-memory-timebasedtriggerinput-idlesessiontimeout)
-    pub fn idle_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleSessionTimeout", value.into_expr())) }
+    pub fn idle_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleSessionTimeout", value)) }
 }
 impl Done for TimeBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TokenBasedTriggerInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-tokenbasedtriggerinput.html)
@@ -3743,7 +3743,7 @@ impl TokenBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TokenCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-tokenbasedtriggerinput.html#cfn-bedrockagentcore-memory-tokenbasedtriggerinput-tokencount)
-    pub fn token_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TokenCount", value.into_expr())) }
+    pub fn token_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TokenCount", value)) }
 }
 impl Done for TokenBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerConditionInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-triggerconditioninput.html)
@@ -3752,11 +3752,11 @@ impl TriggerConditionInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageBasedTrigger`: `MessageBasedTriggerInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-triggerconditioninput.html#cfn-bedrockagentcore-memory-triggerconditioninput-messagebasedtrigger)
-    pub fn message_based_trigger(self, value: impl Arg<MessageBasedTriggerInput>) -> Self { Self(put(self.0, "MessageBasedTrigger", value.into_expr())) }
+    pub fn message_based_trigger(self, value: impl Arg<MessageBasedTriggerInput>) -> Self { Self(put(self.0, "MessageBasedTrigger", value)) }
     /// `TimeBasedTrigger`: `TimeBasedTriggerInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-triggerconditioninput.html#cfn-bedrockagentcore-memory-triggerconditioninput-timebasedtrigger)
-    pub fn time_based_trigger(self, value: impl Arg<TimeBasedTriggerInput>) -> Self { Self(put(self.0, "TimeBasedTrigger", value.into_expr())) }
+    pub fn time_based_trigger(self, value: impl Arg<TimeBasedTriggerInput>) -> Self { Self(put(self.0, "TimeBasedTrigger", value)) }
     /// `TokenBasedTrigger`: `TokenBasedTriggerInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-triggerconditioninput.html#cfn-bedrockagentcore-memory-triggerconditioninput-tokenbasedtrigger)
-    pub fn token_based_trigger(self, value: impl Arg<TokenBasedTriggerInput>) -> Self { Self(put(self.0, "TokenBasedTrigger", value.into_expr())) }
+    pub fn token_based_trigger(self, value: impl Arg<TokenBasedTriggerInput>) -> Self { Self(put(self.0, "TokenBasedTrigger", value)) }
 }
 impl Done for TriggerConditionInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPreferenceMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html)
@@ -3767,25 +3767,25 @@ impl UserPreferenceMemoryStrategy {
 }
 impl<R0> UserPreferenceMemoryStrategy<R0> {
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-memoryrecordschema)
-    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-name)
-    pub fn name(self, value: impl Arg<str>) -> UserPreferenceMemoryStrategy<Set> { UserPreferenceMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> UserPreferenceMemoryStrategy<Set> { UserPreferenceMemoryStrategy(put(self.0, "Name", value), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-namespacetemplates)
-    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value), Phase) }
     /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-strategyid)
-    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-updatedat)
-    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value), Phase) }
 }
 impl Done for UserPreferenceMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPreferenceOverride` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverride.html)
@@ -3794,9 +3794,9 @@ impl UserPreferenceOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Consolidation`: `UserPreferenceOverrideConsolidationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverride.html#cfn-bedrockagentcore-memory-userpreferenceoverride-consolidation)
-    pub fn consolidation(self, value: impl Arg<UserPreferenceOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
+    pub fn consolidation(self, value: impl Arg<UserPreferenceOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value)) }
     /// `Extraction`: `UserPreferenceOverrideExtractionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverride.html#cfn-bedrockagentcore-memory-userpreferenceoverride-extraction)
-    pub fn extraction(self, value: impl Arg<UserPreferenceOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
+    pub fn extraction(self, value: impl Arg<UserPreferenceOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value)) }
 }
 impl Done for UserPreferenceOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPreferenceOverrideConsolidationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput.html)
@@ -3807,9 +3807,9 @@ impl UserPreferenceOverrideConsolidationConfigurationInput {
 }
 impl<R0, R1> UserPreferenceOverrideConsolidationConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput-appendtoprompt)
-    pub fn append_to_prompt(self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<Set, R1> { UserPreferenceOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<Set, R1> { UserPreferenceOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<R0, Set> { UserPreferenceOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<R0, Set> { UserPreferenceOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for UserPreferenceOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPreferenceOverrideExtractionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput.html)
@@ -3820,9 +3820,9 @@ impl UserPreferenceOverrideExtractionConfigurationInput {
 }
 impl<R0, R1> UserPreferenceOverrideExtractionConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput-appendtoprompt)
-    pub fn append_to_prompt(self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<Set, R1> { UserPreferenceOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<Set, R1> { UserPreferenceOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<R0, Set> { UserPreferenceOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<R0, Set> { UserPreferenceOverrideExtractionConfigurationInput(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for UserPreferenceOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-validation.html)
@@ -3831,11 +3831,11 @@ impl Validation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberValidation`: `NumberValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-validation.html#cfn-bedrockagentcore-memory-validation-numbervalidation)
-    pub fn number_validation(self, value: impl Arg<NumberValidation>) -> Self { Self(put(self.0, "NumberValidation", value.into_expr())) }
+    pub fn number_validation(self, value: impl Arg<NumberValidation>) -> Self { Self(put(self.0, "NumberValidation", value)) }
     /// `StringListValidation`: `StringListValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-validation.html#cfn-bedrockagentcore-memory-validation-stringlistvalidation)
-    pub fn string_list_validation(self, value: impl Arg<StringListValidation>) -> Self { Self(put(self.0, "StringListValidation", value.into_expr())) }
+    pub fn string_list_validation(self, value: impl Arg<StringListValidation>) -> Self { Self(put(self.0, "StringListValidation", value)) }
     /// `StringValidation`: `StringValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-validation.html#cfn-bedrockagentcore-memory-validation-stringvalidation)
-    pub fn string_validation(self, value: impl Arg<StringValidation>) -> Self { Self(put(self.0, "StringValidation", value.into_expr())) }
+    pub fn string_validation(self, value: impl Arg<StringValidation>) -> Self { Self(put(self.0, "StringValidation", value)) }
 }
 impl Done for Validation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -3890,13 +3890,13 @@ impl CfnOAuth2CredentialProviderProps {
 }
 impl<R0, R1> CfnOAuth2CredentialProviderProps<R0, R1> {
     /// `CredentialProviderVendor`: `CredentialProviderVendor`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#cfn-bedrockagentcore-oauth2credentialprovider-credentialprovidervendor)
-    pub fn credential_provider_vendor(self, value: impl Arg<oauth2_credential_provider::CredentialProviderVendor>) -> CfnOAuth2CredentialProviderProps<Set, R1> { CfnOAuth2CredentialProviderProps(put(self.0, "CredentialProviderVendor", value.into_expr()), Phase) }
+    pub fn credential_provider_vendor(self, value: impl Arg<oauth2_credential_provider::CredentialProviderVendor>) -> CfnOAuth2CredentialProviderProps<Set, R1> { CfnOAuth2CredentialProviderProps(put(self.0, "CredentialProviderVendor", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#cfn-bedrockagentcore-oauth2credentialprovider-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnOAuth2CredentialProviderProps<R0, Set> { CfnOAuth2CredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOAuth2CredentialProviderProps<R0, Set> { CfnOAuth2CredentialProviderProps(put(self.0, "Name", value), Phase) }
     /// `Oauth2ProviderConfigInput`: `Oauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput)
-    pub fn oauth2_provider_config_input(self, value: impl Arg<oauth2_credential_provider::Oauth2ProviderConfigInput>) -> Self { Self(put(self.0, "Oauth2ProviderConfigInput", value.into_expr()), Phase) }
+    pub fn oauth2_provider_config_input(self, value: impl Arg<oauth2_credential_provider::Oauth2ProviderConfigInput>) -> Self { Self(put(self.0, "Oauth2ProviderConfigInput", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#cfn-bedrockagentcore-oauth2credentialprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOAuth2CredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::OAuth2CredentialProvider`.
@@ -3910,13 +3910,13 @@ impl AtlassianOauth2ProviderConfigInput {
 }
 impl<R0> AtlassianOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> AtlassianOauth2ProviderConfigInput<Set> { AtlassianOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AtlassianOauth2ProviderConfigInput<Set> { AtlassianOauth2ProviderConfigInput(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
 }
 impl Done for AtlassianOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientSecretArn` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-clientsecretarn.html)
@@ -3927,7 +3927,7 @@ impl ClientSecretArn {
 }
 impl<R0> ClientSecretArn<R0> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-clientsecretarn.html#cfn-bedrockagentcore-oauth2credentialprovider-clientsecretarn-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ClientSecretArn<Set> { ClientSecretArn(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ClientSecretArn<Set> { ClientSecretArn(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ClientSecretArn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html)
@@ -3938,25 +3938,25 @@ impl CustomOauth2ProviderConfigInput {
 }
 impl<R0> CustomOauth2ProviderConfigInput<R0> {
     /// `ClientAuthenticationMethod`: `ClientAuthenticationMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientauthenticationmethod)
-    pub fn client_authentication_method(self, value: impl Arg<ClientAuthenticationMethod>) -> Self { Self(put(self.0, "ClientAuthenticationMethod", value.into_expr()), Phase) }
+    pub fn client_authentication_method(self, value: impl Arg<ClientAuthenticationMethod>) -> Self { Self(put(self.0, "ClientAuthenticationMethod", value), Phase) }
     /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
     /// `OauthDiscovery`: `Oauth2Discovery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-oauthdiscovery)
-    pub fn oauth_discovery(self, value: impl Arg<Oauth2Discovery>) -> CustomOauth2ProviderConfigInput<Set> { CustomOauth2ProviderConfigInput(put(self.0, "OauthDiscovery", value.into_expr()), Phase) }
+    pub fn oauth_discovery(self, value: impl Arg<Oauth2Discovery>) -> CustomOauth2ProviderConfigInput<Set> { CustomOauth2ProviderConfigInput(put(self.0, "OauthDiscovery", value), Phase) }
     /// `OnBehalfOfTokenExchangeConfig`: `OnBehalfOfTokenExchangeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-onbehalfoftokenexchangeconfig)
-    pub fn on_behalf_of_token_exchange_config(self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { Self(put(self.0, "OnBehalfOfTokenExchangeConfig", value.into_expr()), Phase) }
+    pub fn on_behalf_of_token_exchange_config(self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { Self(put(self.0, "OnBehalfOfTokenExchangeConfig", value), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value), Phase) }
     /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-privateendpointoverrides)
-    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
+    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value), Phase) }
     /// `PrivateKeyJwtConfig`: `PrivateKeyJwtConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-privatekeyjwtconfig)
-    pub fn private_key_jwt_config(self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { Self(put(self.0, "PrivateKeyJwtConfig", value.into_expr()), Phase) }
+    pub fn private_key_jwt_config(self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { Self(put(self.0, "PrivateKeyJwtConfig", value), Phase) }
 }
 impl Done for CustomOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GithubOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html)
@@ -3967,13 +3967,13 @@ impl GithubOauth2ProviderConfigInput {
 }
 impl<R0> GithubOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> GithubOauth2ProviderConfigInput<Set> { GithubOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> GithubOauth2ProviderConfigInput<Set> { GithubOauth2ProviderConfigInput(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
 }
 impl Done for GithubOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html)
@@ -3984,13 +3984,13 @@ impl GoogleOauth2ProviderConfigInput {
 }
 impl<R0> GoogleOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> GoogleOauth2ProviderConfigInput<Set> { GoogleOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> GoogleOauth2ProviderConfigInput<Set> { GoogleOauth2ProviderConfigInput(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
 }
 impl Done for GoogleOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncludedOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html)
@@ -4001,19 +4001,19 @@ impl IncludedOauth2ProviderConfigInput {
 }
 impl<R0> IncludedOauth2ProviderConfigInput<R0> {
     /// `AuthorizationEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-authorizationendpoint)
-    pub fn authorization_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationEndpoint", value), Phase) }
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> IncludedOauth2ProviderConfigInput<Set> { IncludedOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> IncludedOauth2ProviderConfigInput<Set> { IncludedOauth2ProviderConfigInput(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
     /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value), Phase) }
     /// `TokenEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-tokenendpoint)
-    pub fn token_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
+    pub fn token_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenEndpoint", value), Phase) }
 }
 impl Done for IncludedOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsKeySourceType` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-kmskeysourcetype.html)
@@ -4024,7 +4024,7 @@ impl KmsKeySourceType {
 }
 impl<R0> KmsKeySourceType<R0> {
     /// `KmsKeyArn`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-kmskeysourcetype.html#cfn-bedrockagentcore-oauth2credentialprovider-kmskeysourcetype-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> KmsKeySourceType<Set> { KmsKeySourceType(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> KmsKeySourceType<Set> { KmsKeySourceType(put(self.0, "KmsKeyArn", value), Phase) }
 }
 impl Done for KmsKeySourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkedinOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html)
@@ -4035,13 +4035,13 @@ impl LinkedinOauth2ProviderConfigInput {
 }
 impl<R0> LinkedinOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> LinkedinOauth2ProviderConfigInput<Set> { LinkedinOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> LinkedinOauth2ProviderConfigInput<Set> { LinkedinOauth2ProviderConfigInput(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
 }
 impl Done for LinkedinOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html)
@@ -4052,17 +4052,17 @@ impl ManagedVpcResource {
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-endpointipaddresstype)
-    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value), Phase) }
     /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-routingdomain)
-    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-vpcidentifier)
-    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrosoftOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html)
@@ -4073,15 +4073,15 @@ impl MicrosoftOauth2ProviderConfigInput {
 }
 impl<R0> MicrosoftOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> MicrosoftOauth2ProviderConfigInput<Set> { MicrosoftOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> MicrosoftOauth2ProviderConfigInput<Set> { MicrosoftOauth2ProviderConfigInput(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
     /// `TenantId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-tenantid)
-    pub fn tenant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantId", value.into_expr()), Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantId", value), Phase) }
 }
 impl Done for MicrosoftOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Oauth2AuthorizationServerMetadata` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html)
@@ -4092,13 +4092,13 @@ impl Oauth2AuthorizationServerMetadata {
 }
 impl<R0, R1, R2> Oauth2AuthorizationServerMetadata<R0, R1, R2> {
     /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata-authorizationendpoint)
-    pub fn authorization_endpoint(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<Set, R1, R2> { Oauth2AuthorizationServerMetadata(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<Set, R1, R2> { Oauth2AuthorizationServerMetadata(put(self.0, "AuthorizationEndpoint", value), Phase) }
     /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, Set, R2> { Oauth2AuthorizationServerMetadata(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, Set, R2> { Oauth2AuthorizationServerMetadata(put(self.0, "Issuer", value), Phase) }
     /// `ResponseTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata-responsetypes)
-    pub fn response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResponseTypes", value.into_expr()), Phase) }
+    pub fn response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResponseTypes", value), Phase) }
     /// `TokenEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata-tokenendpoint)
-    pub fn token_endpoint(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, R1, Set> { Oauth2AuthorizationServerMetadata(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
+    pub fn token_endpoint(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, R1, Set> { Oauth2AuthorizationServerMetadata(put(self.0, "TokenEndpoint", value), Phase) }
 }
 impl Done for Oauth2AuthorizationServerMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Oauth2Discovery` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2discovery.html)
@@ -4107,9 +4107,9 @@ impl Oauth2Discovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationServerMetadata`: `Oauth2AuthorizationServerMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2discovery.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2discovery-authorizationservermetadata)
-    pub fn authorization_server_metadata(self, value: impl Arg<Oauth2AuthorizationServerMetadata>) -> Self { Self(put(self.0, "AuthorizationServerMetadata", value.into_expr())) }
+    pub fn authorization_server_metadata(self, value: impl Arg<Oauth2AuthorizationServerMetadata>) -> Self { Self(put(self.0, "AuthorizationServerMetadata", value)) }
     /// `DiscoveryUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2discovery.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2discovery-discoveryurl)
-    pub fn discovery_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryUrl", value.into_expr())) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryUrl", value)) }
 }
 impl Done for Oauth2Discovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Oauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html)
@@ -4118,23 +4118,23 @@ impl Oauth2ProviderConfigInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AtlassianOauth2ProviderConfig`: `AtlassianOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-atlassianoauth2providerconfig)
-    pub fn atlassian_oauth2_provider_config(self, value: impl Arg<AtlassianOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "AtlassianOauth2ProviderConfig", value.into_expr())) }
+    pub fn atlassian_oauth2_provider_config(self, value: impl Arg<AtlassianOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "AtlassianOauth2ProviderConfig", value)) }
     /// `CustomOauth2ProviderConfig`: `CustomOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-customoauth2providerconfig)
-    pub fn custom_oauth2_provider_config(self, value: impl Arg<CustomOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "CustomOauth2ProviderConfig", value.into_expr())) }
+    pub fn custom_oauth2_provider_config(self, value: impl Arg<CustomOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "CustomOauth2ProviderConfig", value)) }
     /// `GithubOauth2ProviderConfig`: `GithubOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-githuboauth2providerconfig)
-    pub fn github_oauth2_provider_config(self, value: impl Arg<GithubOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "GithubOauth2ProviderConfig", value.into_expr())) }
+    pub fn github_oauth2_provider_config(self, value: impl Arg<GithubOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "GithubOauth2ProviderConfig", value)) }
     /// `GoogleOauth2ProviderConfig`: `GoogleOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-googleoauth2providerconfig)
-    pub fn google_oauth2_provider_config(self, value: impl Arg<GoogleOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "GoogleOauth2ProviderConfig", value.into_expr())) }
+    pub fn google_oauth2_provider_config(self, value: impl Arg<GoogleOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "GoogleOauth2ProviderConfig", value)) }
     /// `IncludedOauth2ProviderConfig`: `IncludedOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-includedoauth2providerconfig)
-    pub fn included_oauth2_provider_config(self, value: impl Arg<IncludedOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "IncludedOauth2ProviderConfig", value.into_expr())) }
+    pub fn included_oauth2_provider_config(self, value: impl Arg<IncludedOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "IncludedOauth2ProviderConfig", value)) }
     /// `LinkedinOauth2ProviderConfig`: `LinkedinOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-linkedinoauth2providerconfig)
-    pub fn linkedin_oauth2_provider_config(self, value: impl Arg<LinkedinOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "LinkedinOauth2ProviderConfig", value.into_expr())) }
+    pub fn linkedin_oauth2_provider_config(self, value: impl Arg<LinkedinOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "LinkedinOauth2ProviderConfig", value)) }
     /// `MicrosoftOauth2ProviderConfig`: `MicrosoftOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-microsoftoauth2providerconfig)
-    pub fn microsoft_oauth2_provider_config(self, value: impl Arg<MicrosoftOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "MicrosoftOauth2ProviderConfig", value.into_expr())) }
+    pub fn microsoft_oauth2_provider_config(self, value: impl Arg<MicrosoftOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "MicrosoftOauth2ProviderConfig", value)) }
     /// `SalesforceOauth2ProviderConfig`: `SalesforceOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-salesforceoauth2providerconfig)
-    pub fn salesforce_oauth2_provider_config(self, value: impl Arg<SalesforceOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "SalesforceOauth2ProviderConfig", value.into_expr())) }
+    pub fn salesforce_oauth2_provider_config(self, value: impl Arg<SalesforceOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "SalesforceOauth2ProviderConfig", value)) }
     /// `SlackOauth2ProviderConfig`: `SlackOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-slackoauth2providerconfig)
-    pub fn slack_oauth2_provider_config(self, value: impl Arg<SlackOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "SlackOauth2ProviderConfig", value.into_expr())) }
+    pub fn slack_oauth2_provider_config(self, value: impl Arg<SlackOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "SlackOauth2ProviderConfig", value)) }
 }
 impl Done for Oauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Oauth2ProviderConfigOutput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html)
@@ -4143,19 +4143,19 @@ impl Oauth2ProviderConfigOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientAuthenticationMethod`: `ClientAuthenticationMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-clientauthenticationmethod)
-    pub fn client_authentication_method(self, value: impl Arg<ClientAuthenticationMethod>) -> Self { Self(put(self.0, "ClientAuthenticationMethod", value.into_expr())) }
+    pub fn client_authentication_method(self, value: impl Arg<ClientAuthenticationMethod>) -> Self { Self(put(self.0, "ClientAuthenticationMethod", value)) }
     /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value)) }
     /// `OauthDiscovery`: `Oauth2Discovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-oauthdiscovery)
-    pub fn oauth_discovery(self, value: impl Arg<Oauth2Discovery>) -> Self { Self(put(self.0, "OauthDiscovery", value.into_expr())) }
+    pub fn oauth_discovery(self, value: impl Arg<Oauth2Discovery>) -> Self { Self(put(self.0, "OauthDiscovery", value)) }
     /// `OnBehalfOfTokenExchangeConfig`: `OnBehalfOfTokenExchangeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-onbehalfoftokenexchangeconfig)
-    pub fn on_behalf_of_token_exchange_config(self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { Self(put(self.0, "OnBehalfOfTokenExchangeConfig", value.into_expr())) }
+    pub fn on_behalf_of_token_exchange_config(self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { Self(put(self.0, "OnBehalfOfTokenExchangeConfig", value)) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr())) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value)) }
     /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-privateendpointoverrides)
-    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr())) }
+    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value)) }
     /// `PrivateKeyJwtConfig`: `PrivateKeyJwtConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-privatekeyjwtconfig)
-    pub fn private_key_jwt_config(self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { Self(put(self.0, "PrivateKeyJwtConfig", value.into_expr())) }
+    pub fn private_key_jwt_config(self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { Self(put(self.0, "PrivateKeyJwtConfig", value)) }
 }
 impl Done for Oauth2ProviderConfigOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnBehalfOfTokenExchangeConfig` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig.html)
@@ -4166,9 +4166,9 @@ impl OnBehalfOfTokenExchangeConfig {
 }
 impl<R0> OnBehalfOfTokenExchangeConfig<R0> {
     /// `GrantType`: `GrantType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig-granttype)
-    pub fn grant_type(self, value: impl Arg<GrantType>) -> OnBehalfOfTokenExchangeConfig<Set> { OnBehalfOfTokenExchangeConfig(put(self.0, "GrantType", value.into_expr()), Phase) }
+    pub fn grant_type(self, value: impl Arg<GrantType>) -> OnBehalfOfTokenExchangeConfig<Set> { OnBehalfOfTokenExchangeConfig(put(self.0, "GrantType", value), Phase) }
     /// `TokenExchangeGrantTypeConfig`: `TokenExchangeGrantTypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig-tokenexchangegranttypeconfig)
-    pub fn token_exchange_grant_type_config(self, value: impl Arg<TokenExchangeGrantTypeConfig>) -> Self { Self(put(self.0, "TokenExchangeGrantTypeConfig", value.into_expr()), Phase) }
+    pub fn token_exchange_grant_type_config(self, value: impl Arg<TokenExchangeGrantTypeConfig>) -> Self { Self(put(self.0, "TokenExchangeGrantTypeConfig", value), Phase) }
 }
 impl Done for OnBehalfOfTokenExchangeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpoint.html)
@@ -4177,9 +4177,9 @@ impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpoint.html#cfn-bedrockagentcore-oauth2credentialprovider-privateendpoint-managedvpcresource)
-    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value)) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpoint.html#cfn-bedrockagentcore-oauth2credentialprovider-privateendpoint-selfmanagedlatticeresource)
-    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value)) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpointOverride` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpointoverride.html)
@@ -4190,9 +4190,9 @@ impl PrivateEndpointOverride {
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
     /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpointoverride.html#cfn-bedrockagentcore-oauth2credentialprovider-privateendpointoverride-domain)
-    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpointoverride.html#cfn-bedrockagentcore-oauth2credentialprovider-privateendpointoverride-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyJwtConfig` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html)
@@ -4201,13 +4201,13 @@ impl PrivateKeyJwtConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalHeaderClaims`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig-additionalheaderclaims)
-    pub fn additional_header_claims(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalHeaderClaims", value.into_expr())) }
+    pub fn additional_header_claims(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalHeaderClaims", value)) }
     /// `AdditionalPayloadClaims`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig-additionalpayloadclaims)
-    pub fn additional_payload_claims(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalPayloadClaims", value.into_expr())) }
+    pub fn additional_payload_claims(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalPayloadClaims", value)) }
     /// `PrivateKeySource`: `PrivateKeySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig-privatekeysource)
-    pub fn private_key_source(self, value: impl Arg<PrivateKeySource>) -> Self { Self(put(self.0, "PrivateKeySource", value.into_expr())) }
+    pub fn private_key_source(self, value: impl Arg<PrivateKeySource>) -> Self { Self(put(self.0, "PrivateKeySource", value)) }
     /// `SigningAlgorithm`: `SigningAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig-signingalgorithm)
-    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> Self { Self(put(self.0, "SigningAlgorithm", value.into_expr())) }
+    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> Self { Self(put(self.0, "SigningAlgorithm", value)) }
 }
 impl Done for PrivateKeyJwtConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeySource` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeysource.html)
@@ -4216,7 +4216,7 @@ impl PrivateKeySource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeySource`: `KmsKeySourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeysource.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeysource-kmskeysource)
-    pub fn kms_key_source(self, value: impl Arg<KmsKeySourceType>) -> Self { Self(put(self.0, "KmsKeySource", value.into_expr())) }
+    pub fn kms_key_source(self, value: impl Arg<KmsKeySourceType>) -> Self { Self(put(self.0, "KmsKeySource", value)) }
 }
 impl Done for PrivateKeySource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html)
@@ -4227,13 +4227,13 @@ impl SalesforceOauth2ProviderConfigInput {
 }
 impl<R0> SalesforceOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> SalesforceOauth2ProviderConfigInput<Set> { SalesforceOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> SalesforceOauth2ProviderConfigInput<Set> { SalesforceOauth2ProviderConfigInput(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
 }
 impl Done for SalesforceOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretReference` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-secretreference.html)
@@ -4244,9 +4244,9 @@ impl SecretReference {
 }
 impl<R0, R1> SecretReference<R0, R1> {
     /// `JsonKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-secretreference.html#cfn-bedrockagentcore-oauth2credentialprovider-secretreference-jsonkey)
-    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
+    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value), Phase) }
     /// `SecretId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-secretreference.html#cfn-bedrockagentcore-oauth2credentialprovider-secretreference-secretid)
-    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-selfmanagedlatticeresource.html)
@@ -4257,7 +4257,7 @@ impl SelfManagedLatticeResource {
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-selfmanagedlatticeresource.html#cfn-bedrockagentcore-oauth2credentialprovider-selfmanagedlatticeresource-resourceconfigurationidentifier)
-    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html)
@@ -4268,13 +4268,13 @@ impl SlackOauth2ProviderConfigInput {
 }
 impl<R0> SlackOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> SlackOauth2ProviderConfigInput<Set> { SlackOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> SlackOauth2ProviderConfigInput<Set> { SlackOauth2ProviderConfigInput(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput-clientsecretconfig)
-    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput-clientsecretsource)
-    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value), Phase) }
 }
 impl Done for SlackOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TokenExchangeGrantTypeConfig` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig.html)
@@ -4285,9 +4285,9 @@ impl TokenExchangeGrantTypeConfig {
 }
 impl<R0> TokenExchangeGrantTypeConfig<R0> {
     /// `ActorTokenContent`: `ActorTokenContent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig-actortokencontent)
-    pub fn actor_token_content(self, value: impl Arg<ActorTokenContent>) -> TokenExchangeGrantTypeConfig<Set> { TokenExchangeGrantTypeConfig(put(self.0, "ActorTokenContent", value.into_expr()), Phase) }
+    pub fn actor_token_content(self, value: impl Arg<ActorTokenContent>) -> TokenExchangeGrantTypeConfig<Set> { TokenExchangeGrantTypeConfig(put(self.0, "ActorTokenContent", value), Phase) }
     /// `ActorTokenScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig-actortokenscopes)
-    pub fn actor_token_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ActorTokenScopes", value.into_expr()), Phase) }
+    pub fn actor_token_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ActorTokenScopes", value), Phase) }
 }
 impl Done for TokenExchangeGrantTypeConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActorTokenContent` allows.
@@ -4336,25 +4336,25 @@ impl CfnOnlineEvaluationConfigProps {
 }
 impl<R0, R1, R2, R3> CfnOnlineEvaluationConfigProps<R0, R1, R2, R3> {
     /// `ClusteringConfig`: `ClusteringConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-clusteringconfig)
-    pub fn clustering_config(self, value: impl Arg<online_evaluation_config::ClusteringConfig>) -> Self { Self(put(self.0, "ClusteringConfig", value.into_expr()), Phase) }
+    pub fn clustering_config(self, value: impl Arg<online_evaluation_config::ClusteringConfig>) -> Self { Self(put(self.0, "ClusteringConfig", value), Phase) }
     /// `DataSourceConfig`: `DataSourceConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-datasourceconfig)
-    pub fn data_source_config(self, value: impl Arg<online_evaluation_config::DataSourceConfig>) -> CfnOnlineEvaluationConfigProps<Set, R1, R2, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "DataSourceConfig", value.into_expr()), Phase) }
+    pub fn data_source_config(self, value: impl Arg<online_evaluation_config::DataSourceConfig>) -> CfnOnlineEvaluationConfigProps<Set, R1, R2, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "DataSourceConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EvaluationExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-evaluationexecutionrolearn)
-    pub fn evaluation_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnOnlineEvaluationConfigProps<R0, Set, R2, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "EvaluationExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn evaluation_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnOnlineEvaluationConfigProps<R0, Set, R2, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "EvaluationExecutionRoleArn", value), Phase) }
     /// `Evaluators`: list of `EvaluatorReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-evaluators)
-    pub fn evaluators(self, value: impl Arg<Arr<online_evaluation_config::EvaluatorReference>>) -> Self { Self(put(self.0, "Evaluators", value.into_expr()), Phase) }
+    pub fn evaluators(self, value: impl Arg<Arr<online_evaluation_config::EvaluatorReference>>) -> Self { Self(put(self.0, "Evaluators", value), Phase) }
     /// `ExecutionStatus`: `ExecutionStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-executionstatus)
-    pub fn execution_status(self, value: impl Arg<online_evaluation_config::ExecutionStatus>) -> Self { Self(put(self.0, "ExecutionStatus", value.into_expr()), Phase) }
+    pub fn execution_status(self, value: impl Arg<online_evaluation_config::ExecutionStatus>) -> Self { Self(put(self.0, "ExecutionStatus", value), Phase) }
     /// `Insights`: list of `Insight`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-insights)
-    pub fn insights(self, value: impl Arg<Arr<online_evaluation_config::Insight>>) -> Self { Self(put(self.0, "Insights", value.into_expr()), Phase) }
+    pub fn insights(self, value: impl Arg<Arr<online_evaluation_config::Insight>>) -> Self { Self(put(self.0, "Insights", value), Phase) }
     /// `OnlineEvaluationConfigName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-onlineevaluationconfigname)
-    pub fn online_evaluation_config_name(self, value: impl Arg<str>) -> CfnOnlineEvaluationConfigProps<R0, R1, Set, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "OnlineEvaluationConfigName", value.into_expr()), Phase) }
+    pub fn online_evaluation_config_name(self, value: impl Arg<str>) -> CfnOnlineEvaluationConfigProps<R0, R1, Set, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "OnlineEvaluationConfigName", value), Phase) }
     /// `Rule`: `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-rule)
-    pub fn rule(self, value: impl Arg<online_evaluation_config::Rule>) -> CfnOnlineEvaluationConfigProps<R0, R1, R2, Set> { CfnOnlineEvaluationConfigProps(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<online_evaluation_config::Rule>) -> CfnOnlineEvaluationConfigProps<R0, R1, R2, Set> { CfnOnlineEvaluationConfigProps(put(self.0, "Rule", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOnlineEvaluationConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::OnlineEvaluationConfig`.
@@ -4368,9 +4368,9 @@ impl CloudWatchLogsInputConfig {
 }
 impl<R0> CloudWatchLogsInputConfig<R0> {
     /// `LogGroupNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig-loggroupnames)
-    pub fn log_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupNames", value.into_expr()), Phase) }
+    pub fn log_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupNames", value), Phase) }
     /// `ServiceNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig-servicenames)
-    pub fn service_names(self, value: impl Arg<Arr<str>>) -> CloudWatchLogsInputConfig<Set> { CloudWatchLogsInputConfig(put(self.0, "ServiceNames", value.into_expr()), Phase) }
+    pub fn service_names(self, value: impl Arg<Arr<str>>) -> CloudWatchLogsInputConfig<Set> { CloudWatchLogsInputConfig(put(self.0, "ServiceNames", value), Phase) }
 }
 impl Done for CloudWatchLogsInputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchOutputConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchoutputconfig.html)
@@ -4379,7 +4379,7 @@ impl CloudWatchOutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchoutputconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-cloudwatchoutputconfig-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupName", value)) }
 }
 impl Done for CloudWatchOutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusteringConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-clusteringconfig.html)
@@ -4390,7 +4390,7 @@ impl ClusteringConfig {
 }
 impl<R0> ClusteringConfig<R0> {
     /// `Frequencies`: list of `Frequencies`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-clusteringconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-clusteringconfig-frequencies)
-    pub fn frequencies(self, value: impl Arg<Arr<Frequencies>>) -> ClusteringConfig<Set> { ClusteringConfig(put(self.0, "Frequencies", value.into_expr()), Phase) }
+    pub fn frequencies(self, value: impl Arg<Arr<Frequencies>>) -> ClusteringConfig<Set> { ClusteringConfig(put(self.0, "Frequencies", value), Phase) }
 }
 impl Done for ClusteringConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-datasourceconfig.html)
@@ -4401,7 +4401,7 @@ impl DataSourceConfig {
 }
 impl<R0> DataSourceConfig<R0> {
     /// `CloudWatchLogs`: `CloudWatchLogsInputConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-datasourceconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-datasourceconfig-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsInputConfig>) -> DataSourceConfig<Set> { DataSourceConfig(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsInputConfig>) -> DataSourceConfig<Set> { DataSourceConfig(put(self.0, "CloudWatchLogs", value), Phase) }
 }
 impl Done for DataSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluatorReference` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-evaluatorreference.html)
@@ -4412,7 +4412,7 @@ impl EvaluatorReference {
 }
 impl<R0> EvaluatorReference<R0> {
     /// `EvaluatorId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-evaluatorreference.html#cfn-bedrockagentcore-onlineevaluationconfig-evaluatorreference-evaluatorid)
-    pub fn evaluator_id(self, value: impl Arg<str>) -> EvaluatorReference<Set> { EvaluatorReference(put(self.0, "EvaluatorId", value.into_expr()), Phase) }
+    pub fn evaluator_id(self, value: impl Arg<str>) -> EvaluatorReference<Set> { EvaluatorReference(put(self.0, "EvaluatorId", value), Phase) }
 }
 impl Done for EvaluatorReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filter.html)
@@ -4423,11 +4423,11 @@ impl Filter {
 }
 impl<R0, R1, R2> Filter<R0, R1, R2> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filter.html#cfn-bedrockagentcore-onlineevaluationconfig-filter-key)
-    pub fn key(self, value: impl Arg<str>) -> Filter<Set, R1, R2> { Filter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Filter<Set, R1, R2> { Filter(put(self.0, "Key", value), Phase) }
     /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filter.html#cfn-bedrockagentcore-onlineevaluationconfig-filter-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> Filter<R0, Set, R2> { Filter(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Filter<R0, Set, R2> { Filter(put(self.0, "Operator", value), Phase) }
     /// `Value`: `FilterValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filter.html#cfn-bedrockagentcore-onlineevaluationconfig-filter-value)
-    pub fn value(self, value: impl Arg<FilterValue>) -> Filter<R0, R1, Set> { Filter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<FilterValue>) -> Filter<R0, R1, Set> { Filter(put(self.0, "Value", value), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterValue` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filtervalue.html)
@@ -4436,11 +4436,11 @@ impl FilterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filtervalue.html#cfn-bedrockagentcore-onlineevaluationconfig-filtervalue-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filtervalue.html#cfn-bedrockagentcore-onlineevaluationconfig-filtervalue-doublevalue)
-    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filtervalue.html#cfn-bedrockagentcore-onlineevaluationconfig-filtervalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for FilterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Insight` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-insight.html)
@@ -4451,7 +4451,7 @@ impl Insight {
 }
 impl<R0> Insight<R0> {
     /// `InsightId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-insight.html#cfn-bedrockagentcore-onlineevaluationconfig-insight-insightid)
-    pub fn insight_id(self, value: impl Arg<str>) -> Insight<Set> { Insight(put(self.0, "InsightId", value.into_expr()), Phase) }
+    pub fn insight_id(self, value: impl Arg<str>) -> Insight<Set> { Insight(put(self.0, "InsightId", value), Phase) }
 }
 impl Done for Insight { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-outputconfig.html)
@@ -4460,7 +4460,7 @@ impl OutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchConfig`: `CloudWatchOutputConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-outputconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-outputconfig-cloudwatchconfig)
-    pub fn cloud_watch_config(self, value: impl Arg<CloudWatchOutputConfig>) -> Self { Self(put(self.0, "CloudWatchConfig", value.into_expr())) }
+    pub fn cloud_watch_config(self, value: impl Arg<CloudWatchOutputConfig>) -> Self { Self(put(self.0, "CloudWatchConfig", value)) }
 }
 impl Done for OutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-rule.html)
@@ -4471,11 +4471,11 @@ impl Rule {
 }
 impl<R0> Rule<R0> {
     /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-rule.html#cfn-bedrockagentcore-onlineevaluationconfig-rule-filters)
-    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value), Phase) }
     /// `SamplingConfig`: `SamplingConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-rule.html#cfn-bedrockagentcore-onlineevaluationconfig-rule-samplingconfig)
-    pub fn sampling_config(self, value: impl Arg<SamplingConfig>) -> Rule<Set> { Rule(put(self.0, "SamplingConfig", value.into_expr()), Phase) }
+    pub fn sampling_config(self, value: impl Arg<SamplingConfig>) -> Rule<Set> { Rule(put(self.0, "SamplingConfig", value), Phase) }
     /// `SessionConfig`: `SessionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-rule.html#cfn-bedrockagentcore-onlineevaluationconfig-rule-sessionconfig)
-    pub fn session_config(self, value: impl Arg<SessionConfig>) -> Self { Self(put(self.0, "SessionConfig", value.into_expr()), Phase) }
+    pub fn session_config(self, value: impl Arg<SessionConfig>) -> Self { Self(put(self.0, "SessionConfig", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamplingConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-samplingconfig.html)
@@ -4486,7 +4486,7 @@ impl SamplingConfig {
 }
 impl<R0> SamplingConfig<R0> {
     /// `SamplingPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-samplingconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-samplingconfig-samplingpercentage)
-    pub fn sampling_percentage(self, value: impl Arg<f64>) -> SamplingConfig<Set> { SamplingConfig(put(self.0, "SamplingPercentage", value.into_expr()), Phase) }
+    pub fn sampling_percentage(self, value: impl Arg<f64>) -> SamplingConfig<Set> { SamplingConfig(put(self.0, "SamplingPercentage", value), Phase) }
 }
 impl Done for SamplingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-sessionconfig.html)
@@ -4497,7 +4497,7 @@ impl SessionConfig {
 }
 impl<R0> SessionConfig<R0> {
     /// `SessionTimeoutMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-sessionconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-sessionconfig-sessiontimeoutminutes)
-    pub fn session_timeout_minutes(self, value: impl Arg<i64>) -> SessionConfig<Set> { SessionConfig(put(self.0, "SessionTimeoutMinutes", value.into_expr()), Phase) }
+    pub fn session_timeout_minutes(self, value: impl Arg<i64>) -> SessionConfig<Set> { SessionConfig(put(self.0, "SessionTimeoutMinutes", value), Phase) }
 }
 impl Done for SessionConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ExecutionStatus` allows.
@@ -4538,17 +4538,17 @@ impl CfnPaymentConnectorProps {
 }
 impl<R0, R1, R2> CfnPaymentConnectorProps<R0, R1, R2> {
     /// `ConnectorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-connectorname)
-    pub fn connector_name(self, value: impl Arg<str>) -> CfnPaymentConnectorProps<Set, R1, R2> { CfnPaymentConnectorProps(put(self.0, "ConnectorName", value.into_expr()), Phase) }
+    pub fn connector_name(self, value: impl Arg<str>) -> CfnPaymentConnectorProps<Set, R1, R2> { CfnPaymentConnectorProps(put(self.0, "ConnectorName", value), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-connectortype)
-    pub fn connector_type(self, value: impl Arg<payment_connector::ConnectorType>) -> CfnPaymentConnectorProps<R0, Set, R2> { CfnPaymentConnectorProps(put(self.0, "ConnectorType", value.into_expr()), Phase) }
+    pub fn connector_type(self, value: impl Arg<payment_connector::ConnectorType>) -> CfnPaymentConnectorProps<R0, Set, R2> { CfnPaymentConnectorProps(put(self.0, "ConnectorType", value), Phase) }
     /// `CredentialProviderConfigurations`: list of `CredentialsProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-credentialproviderconfigurations)
-    pub fn credential_provider_configurations(self, value: impl Arg<Arr<payment_connector::CredentialsProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
+    pub fn credential_provider_configurations(self, value: impl Arg<Arr<payment_connector::CredentialsProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `PaymentManagerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-paymentmanagerid)
-    pub fn payment_manager_id(self, value: impl Arg<str>) -> CfnPaymentConnectorProps<R0, R1, Set> { CfnPaymentConnectorProps(put(self.0, "PaymentManagerId", value.into_expr()), Phase) }
+    pub fn payment_manager_id(self, value: impl Arg<str>) -> CfnPaymentConnectorProps<R0, R1, Set> { CfnPaymentConnectorProps(put(self.0, "PaymentManagerId", value), Phase) }
     /// `ProvisionMode`: `ProvisionMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-provisionmode)
-    pub fn provision_mode(self, value: impl Arg<payment_connector::ProvisionMode>) -> Self { Self(put(self.0, "ProvisionMode", value.into_expr()), Phase) }
+    pub fn provision_mode(self, value: impl Arg<payment_connector::ProvisionMode>) -> Self { Self(put(self.0, "ProvisionMode", value), Phase) }
 }
 impl Done for CfnPaymentConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::PaymentConnector`.
@@ -4560,9 +4560,9 @@ impl CredentialsProviderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoinbaseCDP`: `PaymentCredentialProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-credentialsproviderconfiguration.html#cfn-bedrockagentcore-paymentconnector-credentialsproviderconfiguration-coinbasecdp)
-    pub fn coinbase_cdp(self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { Self(put(self.0, "CoinbaseCDP", value.into_expr())) }
+    pub fn coinbase_cdp(self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { Self(put(self.0, "CoinbaseCDP", value)) }
     /// `StripePrivy`: `PaymentCredentialProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-credentialsproviderconfiguration.html#cfn-bedrockagentcore-paymentconnector-credentialsproviderconfiguration-stripeprivy)
-    pub fn stripe_privy(self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { Self(put(self.0, "StripePrivy", value.into_expr())) }
+    pub fn stripe_privy(self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { Self(put(self.0, "StripePrivy", value)) }
 }
 impl Done for CredentialsProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentCredentialProviderConfiguration` of `AWS::BedrockAgentCore::PaymentConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-paymentcredentialproviderconfiguration.html)
@@ -4573,7 +4573,7 @@ impl PaymentCredentialProviderConfiguration {
 }
 impl<R0> PaymentCredentialProviderConfiguration<R0> {
     /// `CredentialProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-paymentcredentialproviderconfiguration.html#cfn-bedrockagentcore-paymentconnector-paymentcredentialproviderconfiguration-credentialproviderarn)
-    pub fn credential_provider_arn(self, value: impl Arg<str>) -> PaymentCredentialProviderConfiguration<Set> { PaymentCredentialProviderConfiguration(put(self.0, "CredentialProviderArn", value.into_expr()), Phase) }
+    pub fn credential_provider_arn(self, value: impl Arg<str>) -> PaymentCredentialProviderConfiguration<Set> { PaymentCredentialProviderConfiguration(put(self.0, "CredentialProviderArn", value), Phase) }
 }
 impl Done for PaymentCredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectorType` allows.
@@ -4608,13 +4608,13 @@ impl CfnPaymentCredentialProviderProps {
 }
 impl<R0, R1> CfnPaymentCredentialProviderProps<R0, R1> {
     /// `CredentialProviderVendor`: `CredentialProviderVendor`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#cfn-bedrockagentcore-paymentcredentialprovider-credentialprovidervendor)
-    pub fn credential_provider_vendor(self, value: impl Arg<payment_credential_provider::CredentialProviderVendor>) -> CfnPaymentCredentialProviderProps<Set, R1> { CfnPaymentCredentialProviderProps(put(self.0, "CredentialProviderVendor", value.into_expr()), Phase) }
+    pub fn credential_provider_vendor(self, value: impl Arg<payment_credential_provider::CredentialProviderVendor>) -> CfnPaymentCredentialProviderProps<Set, R1> { CfnPaymentCredentialProviderProps(put(self.0, "CredentialProviderVendor", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#cfn-bedrockagentcore-paymentcredentialprovider-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPaymentCredentialProviderProps<R0, Set> { CfnPaymentCredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPaymentCredentialProviderProps<R0, Set> { CfnPaymentCredentialProviderProps(put(self.0, "Name", value), Phase) }
     /// `ProviderConfigurationInput`: `PaymentProviderConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#cfn-bedrockagentcore-paymentcredentialprovider-providerconfigurationinput)
-    pub fn provider_configuration_input(self, value: impl Arg<payment_credential_provider::PaymentProviderConfigurationInput>) -> Self { Self(put(self.0, "ProviderConfigurationInput", value.into_expr()), Phase) }
+    pub fn provider_configuration_input(self, value: impl Arg<payment_credential_provider::PaymentProviderConfigurationInput>) -> Self { Self(put(self.0, "ProviderConfigurationInput", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#cfn-bedrockagentcore-paymentcredentialprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPaymentCredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::PaymentCredentialProvider`.
@@ -4628,19 +4628,19 @@ impl CoinbaseCdpConfigurationInput {
 }
 impl<R0> CoinbaseCdpConfigurationInput<R0> {
     /// `ApiKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-apikeyid)
-    pub fn api_key_id(self, value: impl Arg<str>) -> CoinbaseCdpConfigurationInput<Set> { CoinbaseCdpConfigurationInput(put(self.0, "ApiKeyId", value.into_expr()), Phase) }
+    pub fn api_key_id(self, value: impl Arg<str>) -> CoinbaseCdpConfigurationInput<Set> { CoinbaseCdpConfigurationInput(put(self.0, "ApiKeyId", value), Phase) }
     /// `ApiKeySecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-apikeysecret)
-    pub fn api_key_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySecret", value.into_expr()), Phase) }
+    pub fn api_key_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySecret", value), Phase) }
     /// `ApiKeySecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-apikeysecretconfig)
-    pub fn api_key_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ApiKeySecretConfig", value.into_expr()), Phase) }
+    pub fn api_key_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ApiKeySecretConfig", value), Phase) }
     /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-apikeysecretsource)
-    pub fn api_key_secret_source(self, value: impl Arg<ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
+    pub fn api_key_secret_source(self, value: impl Arg<ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value), Phase) }
     /// `WalletSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-walletsecret)
-    pub fn wallet_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WalletSecret", value.into_expr()), Phase) }
+    pub fn wallet_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WalletSecret", value), Phase) }
     /// `WalletSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-walletsecretconfig)
-    pub fn wallet_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "WalletSecretConfig", value.into_expr()), Phase) }
+    pub fn wallet_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "WalletSecretConfig", value), Phase) }
     /// `WalletSecretSource`: `WalletSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-walletsecretsource)
-    pub fn wallet_secret_source(self, value: impl Arg<WalletSecretSource>) -> Self { Self(put(self.0, "WalletSecretSource", value.into_expr()), Phase) }
+    pub fn wallet_secret_source(self, value: impl Arg<WalletSecretSource>) -> Self { Self(put(self.0, "WalletSecretSource", value), Phase) }
 }
 impl Done for CoinbaseCdpConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CoinbaseCdpConfigurationOutput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html)
@@ -4651,19 +4651,19 @@ impl CoinbaseCdpConfigurationOutput {
 }
 impl<R0, R1> CoinbaseCdpConfigurationOutput<R0, R1> {
     /// `ApiKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-apikeyid)
-    pub fn api_key_id(self, value: impl Arg<str>) -> CoinbaseCdpConfigurationOutput<Set, R1> { CoinbaseCdpConfigurationOutput(put(self.0, "ApiKeyId", value.into_expr()), Phase) }
+    pub fn api_key_id(self, value: impl Arg<str>) -> CoinbaseCdpConfigurationOutput<Set, R1> { CoinbaseCdpConfigurationOutput(put(self.0, "ApiKeyId", value), Phase) }
     /// `ApiKeySecretArn`: `SecretInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-apikeysecretarn)
-    pub fn api_key_secret_arn(self, value: impl Arg<SecretInfo>) -> CoinbaseCdpConfigurationOutput<R0, Set> { CoinbaseCdpConfigurationOutput(put(self.0, "ApiKeySecretArn", value.into_expr()), Phase) }
+    pub fn api_key_secret_arn(self, value: impl Arg<SecretInfo>) -> CoinbaseCdpConfigurationOutput<R0, Set> { CoinbaseCdpConfigurationOutput(put(self.0, "ApiKeySecretArn", value), Phase) }
     /// `ApiKeySecretJsonKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-apikeysecretjsonkey)
-    pub fn api_key_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySecretJsonKey", value.into_expr()), Phase) }
+    pub fn api_key_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySecretJsonKey", value), Phase) }
     /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-apikeysecretsource)
-    pub fn api_key_secret_source(self, value: impl Arg<ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
+    pub fn api_key_secret_source(self, value: impl Arg<ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value), Phase) }
     /// `WalletSecretArn`: `SecretInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-walletsecretarn)
-    pub fn wallet_secret_arn(self, value: impl Arg<SecretInfo>) -> Self { Self(put(self.0, "WalletSecretArn", value.into_expr()), Phase) }
+    pub fn wallet_secret_arn(self, value: impl Arg<SecretInfo>) -> Self { Self(put(self.0, "WalletSecretArn", value), Phase) }
     /// `WalletSecretJsonKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-walletsecretjsonkey)
-    pub fn wallet_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WalletSecretJsonKey", value.into_expr()), Phase) }
+    pub fn wallet_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WalletSecretJsonKey", value), Phase) }
     /// `WalletSecretSource`: `WalletSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-walletsecretsource)
-    pub fn wallet_secret_source(self, value: impl Arg<WalletSecretSource>) -> Self { Self(put(self.0, "WalletSecretSource", value.into_expr()), Phase) }
+    pub fn wallet_secret_source(self, value: impl Arg<WalletSecretSource>) -> Self { Self(put(self.0, "WalletSecretSource", value), Phase) }
 }
 impl Done for CoinbaseCdpConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentProviderConfigurationInput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput.html)
@@ -4672,9 +4672,9 @@ impl PaymentProviderConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoinbaseCdpConfiguration`: `CoinbaseCdpConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput-coinbasecdpconfiguration)
-    pub fn coinbase_cdp_configuration(self, value: impl Arg<CoinbaseCdpConfigurationInput>) -> Self { Self(put(self.0, "CoinbaseCdpConfiguration", value.into_expr())) }
+    pub fn coinbase_cdp_configuration(self, value: impl Arg<CoinbaseCdpConfigurationInput>) -> Self { Self(put(self.0, "CoinbaseCdpConfiguration", value)) }
     /// `StripePrivyConfiguration`: `StripePrivyConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput-stripeprivyconfiguration)
-    pub fn stripe_privy_configuration(self, value: impl Arg<StripePrivyConfigurationInput>) -> Self { Self(put(self.0, "StripePrivyConfiguration", value.into_expr())) }
+    pub fn stripe_privy_configuration(self, value: impl Arg<StripePrivyConfigurationInput>) -> Self { Self(put(self.0, "StripePrivyConfiguration", value)) }
 }
 impl Done for PaymentProviderConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentProviderConfigurationOutput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput.html)
@@ -4683,9 +4683,9 @@ impl PaymentProviderConfigurationOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoinbaseCdpConfiguration`: `CoinbaseCdpConfigurationOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput-coinbasecdpconfiguration)
-    pub fn coinbase_cdp_configuration(self, value: impl Arg<CoinbaseCdpConfigurationOutput>) -> Self { Self(put(self.0, "CoinbaseCdpConfiguration", value.into_expr())) }
+    pub fn coinbase_cdp_configuration(self, value: impl Arg<CoinbaseCdpConfigurationOutput>) -> Self { Self(put(self.0, "CoinbaseCdpConfiguration", value)) }
     /// `StripePrivyConfiguration`: `StripePrivyConfigurationOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput-stripeprivyconfiguration)
-    pub fn stripe_privy_configuration(self, value: impl Arg<StripePrivyConfigurationOutput>) -> Self { Self(put(self.0, "StripePrivyConfiguration", value.into_expr())) }
+    pub fn stripe_privy_configuration(self, value: impl Arg<StripePrivyConfigurationOutput>) -> Self { Self(put(self.0, "StripePrivyConfiguration", value)) }
 }
 impl Done for PaymentProviderConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretInfo` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretinfo.html)
@@ -4696,7 +4696,7 @@ impl SecretInfo {
 }
 impl<R0> SecretInfo<R0> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretinfo.html#cfn-bedrockagentcore-paymentcredentialprovider-secretinfo-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SecretInfo<Set> { SecretInfo(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretInfo<Set> { SecretInfo(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for SecretInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretReference` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretreference.html)
@@ -4707,9 +4707,9 @@ impl SecretReference {
 }
 impl<R0, R1> SecretReference<R0, R1> {
     /// `JsonKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretreference.html#cfn-bedrockagentcore-paymentcredentialprovider-secretreference-jsonkey)
-    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
+    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value), Phase) }
     /// `SecretId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretreference.html#cfn-bedrockagentcore-paymentcredentialprovider-secretreference-secretid)
-    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StripePrivyConfigurationInput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html)
@@ -4720,21 +4720,21 @@ impl StripePrivyConfigurationInput {
 }
 impl<R0, R1> StripePrivyConfigurationInput<R0, R1> {
     /// `AppId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-appid)
-    pub fn app_id(self, value: impl Arg<str>) -> StripePrivyConfigurationInput<Set, R1> { StripePrivyConfigurationInput(put(self.0, "AppId", value.into_expr()), Phase) }
+    pub fn app_id(self, value: impl Arg<str>) -> StripePrivyConfigurationInput<Set, R1> { StripePrivyConfigurationInput(put(self.0, "AppId", value), Phase) }
     /// `AppSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-appsecret)
-    pub fn app_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppSecret", value.into_expr()), Phase) }
+    pub fn app_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppSecret", value), Phase) }
     /// `AppSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-appsecretconfig)
-    pub fn app_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "AppSecretConfig", value.into_expr()), Phase) }
+    pub fn app_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "AppSecretConfig", value), Phase) }
     /// `AppSecretSource`: `AppSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-appsecretsource)
-    pub fn app_secret_source(self, value: impl Arg<AppSecretSource>) -> Self { Self(put(self.0, "AppSecretSource", value.into_expr()), Phase) }
+    pub fn app_secret_source(self, value: impl Arg<AppSecretSource>) -> Self { Self(put(self.0, "AppSecretSource", value), Phase) }
     /// `AuthorizationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-authorizationid)
-    pub fn authorization_id(self, value: impl Arg<str>) -> StripePrivyConfigurationInput<R0, Set> { StripePrivyConfigurationInput(put(self.0, "AuthorizationId", value.into_expr()), Phase) }
+    pub fn authorization_id(self, value: impl Arg<str>) -> StripePrivyConfigurationInput<R0, Set> { StripePrivyConfigurationInput(put(self.0, "AuthorizationId", value), Phase) }
     /// `AuthorizationPrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-authorizationprivatekey)
-    pub fn authorization_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationPrivateKey", value.into_expr()), Phase) }
+    pub fn authorization_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationPrivateKey", value), Phase) }
     /// `AuthorizationPrivateKeyConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-authorizationprivatekeyconfig)
-    pub fn authorization_private_key_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "AuthorizationPrivateKeyConfig", value.into_expr()), Phase) }
+    pub fn authorization_private_key_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "AuthorizationPrivateKeyConfig", value), Phase) }
     /// `AuthorizationPrivateKeySource`: `AuthorizationPrivateKeySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-authorizationprivatekeysource)
-    pub fn authorization_private_key_source(self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { Self(put(self.0, "AuthorizationPrivateKeySource", value.into_expr()), Phase) }
+    pub fn authorization_private_key_source(self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { Self(put(self.0, "AuthorizationPrivateKeySource", value), Phase) }
 }
 impl Done for StripePrivyConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StripePrivyConfigurationOutput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html)
@@ -4745,21 +4745,21 @@ impl StripePrivyConfigurationOutput {
 }
 impl<R0, R1, R2, R3> StripePrivyConfigurationOutput<R0, R1, R2, R3> {
     /// `AppId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-appid)
-    pub fn app_id(self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<Set, R1, R2, R3> { StripePrivyConfigurationOutput(put(self.0, "AppId", value.into_expr()), Phase) }
+    pub fn app_id(self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<Set, R1, R2, R3> { StripePrivyConfigurationOutput(put(self.0, "AppId", value), Phase) }
     /// `AppSecretArn`: `SecretInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-appsecretarn)
-    pub fn app_secret_arn(self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, Set, R2, R3> { StripePrivyConfigurationOutput(put(self.0, "AppSecretArn", value.into_expr()), Phase) }
+    pub fn app_secret_arn(self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, Set, R2, R3> { StripePrivyConfigurationOutput(put(self.0, "AppSecretArn", value), Phase) }
     /// `AppSecretJsonKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-appsecretjsonkey)
-    pub fn app_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppSecretJsonKey", value.into_expr()), Phase) }
+    pub fn app_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppSecretJsonKey", value), Phase) }
     /// `AppSecretSource`: `AppSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-appsecretsource)
-    pub fn app_secret_source(self, value: impl Arg<AppSecretSource>) -> Self { Self(put(self.0, "AppSecretSource", value.into_expr()), Phase) }
+    pub fn app_secret_source(self, value: impl Arg<AppSecretSource>) -> Self { Self(put(self.0, "AppSecretSource", value), Phase) }
     /// `AuthorizationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-authorizationid)
-    pub fn authorization_id(self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<R0, R1, Set, R3> { StripePrivyConfigurationOutput(put(self.0, "AuthorizationId", value.into_expr()), Phase) }
+    pub fn authorization_id(self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<R0, R1, Set, R3> { StripePrivyConfigurationOutput(put(self.0, "AuthorizationId", value), Phase) }
     /// `AuthorizationPrivateKeyArn`: `SecretInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-authorizationprivatekeyarn)
-    pub fn authorization_private_key_arn(self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, R1, R2, Set> { StripePrivyConfigurationOutput(put(self.0, "AuthorizationPrivateKeyArn", value.into_expr()), Phase) }
+    pub fn authorization_private_key_arn(self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, R1, R2, Set> { StripePrivyConfigurationOutput(put(self.0, "AuthorizationPrivateKeyArn", value), Phase) }
     /// `AuthorizationPrivateKeyJsonKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-authorizationprivatekeyjsonkey)
-    pub fn authorization_private_key_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationPrivateKeyJsonKey", value.into_expr()), Phase) }
+    pub fn authorization_private_key_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationPrivateKeyJsonKey", value), Phase) }
     /// `AuthorizationPrivateKeySource`: `AuthorizationPrivateKeySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-authorizationprivatekeysource)
-    pub fn authorization_private_key_source(self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { Self(put(self.0, "AuthorizationPrivateKeySource", value.into_expr()), Phase) }
+    pub fn authorization_private_key_source(self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { Self(put(self.0, "AuthorizationPrivateKeySource", value), Phase) }
 }
 impl Done for StripePrivyConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiKeySecretSource` allows.
@@ -4804,17 +4804,17 @@ impl CfnPaymentManagerProps {
 }
 impl<R0, R1, R2> CfnPaymentManagerProps<R0, R1, R2> {
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-authorizerconfiguration)
-    pub fn authorizer_configuration(self, value: impl Arg<payment_manager::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
+    pub fn authorizer_configuration(self, value: impl Arg<payment_manager::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value), Phase) }
     /// `AuthorizerType`: `AuthorizerType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-authorizertype)
-    pub fn authorizer_type(self, value: impl Arg<payment_manager::AuthorizerType>) -> CfnPaymentManagerProps<Set, R1, R2> { CfnPaymentManagerProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
+    pub fn authorizer_type(self, value: impl Arg<payment_manager::AuthorizerType>) -> CfnPaymentManagerProps<Set, R1, R2> { CfnPaymentManagerProps(put(self.0, "AuthorizerType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPaymentManagerProps<R0, Set, R2> { CfnPaymentManagerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPaymentManagerProps<R0, Set, R2> { CfnPaymentManagerProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPaymentManagerProps<R0, R1, Set> { CfnPaymentManagerProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPaymentManagerProps<R0, R1, Set> { CfnPaymentManagerProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPaymentManagerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::PaymentManager`.
@@ -4828,7 +4828,7 @@ impl AuthorizerConfiguration {
 }
 impl<R0> AuthorizerConfiguration<R0> {
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-authorizerconfiguration-customjwtauthorizer)
-    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { AuthorizerConfiguration(put(self.0, "CustomJWTAuthorizer", value.into_expr()), Phase) }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { AuthorizerConfiguration(put(self.0, "CustomJWTAuthorizer", value), Phase) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype.html)
@@ -4839,9 +4839,9 @@ impl AuthorizingClaimMatchValueType {
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype-claimmatchoperator)
-    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype-claimmatchvalue)
-    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-claimmatchvaluetype.html)
@@ -4850,9 +4850,9 @@ impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-claimmatchvaluetype.html#cfn-bedrockagentcore-paymentmanager-claimmatchvaluetype-matchvaluestring)
-    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value)) }
     /// `MatchValueStringList`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-claimmatchvaluetype.html#cfn-bedrockagentcore-paymentmanager-claimmatchvaluetype-matchvaluestringlist)
-    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value)) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customclaimvalidationtype.html)
@@ -4863,11 +4863,11 @@ impl CustomClaimValidationType {
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customclaimvalidationtype.html#cfn-bedrockagentcore-paymentmanager-customclaimvalidationtype-authorizingclaimmatchvalue)
-    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customclaimvalidationtype.html#cfn-bedrockagentcore-paymentmanager-customclaimvalidationtype-inboundtokenclaimname)
-    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customclaimvalidationtype.html#cfn-bedrockagentcore-paymentmanager-customclaimvalidationtype-inboundtokenclaimvaluetype)
-    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html)
@@ -4878,15 +4878,15 @@ impl CustomJWTAuthorizerConfiguration {
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AllowedAudience`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-allowedaudience)
-    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value), Phase) }
     /// `AllowedClients`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-allowedclients)
-    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value), Phase) }
     /// `AllowedScopes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-allowedscopes)
-    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-customclaims)
-    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value), Phase) }
     /// `DiscoveryUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-discoveryurl)
-    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkloadIdentityDetails` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-workloadidentitydetails.html)
@@ -4897,7 +4897,7 @@ impl WorkloadIdentityDetails {
 }
 impl<R0> WorkloadIdentityDetails<R0> {
     /// `WorkloadIdentityArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-workloadidentitydetails.html#cfn-bedrockagentcore-paymentmanager-workloadidentitydetails-workloadidentityarn)
-    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
+    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizerType` allows.
@@ -4938,17 +4938,17 @@ impl CfnPolicyProps {
 }
 impl<R0, R1, R2> CfnPolicyProps<R0, R1, R2> {
     /// `Definition`: `PolicyDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-definition)
-    pub fn definition(self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1, R2> { CfnPolicyProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1, R2> { CfnPolicyProps(put(self.0, "Definition", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnforcementMode`: `EnforcementMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-enforcementmode)
-    pub fn enforcement_mode(self, value: impl Arg<policy::EnforcementMode>) -> Self { Self(put(self.0, "EnforcementMode", value.into_expr()), Phase) }
+    pub fn enforcement_mode(self, value: impl Arg<policy::EnforcementMode>) -> Self { Self(put(self.0, "EnforcementMode", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { CfnPolicyProps(put(self.0, "Name", value), Phase) }
     /// `PolicyEngineId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-policyengineid)
-    pub fn policy_engine_id(self, value: impl Arg<str>) -> CfnPolicyProps<R0, R1, Set> { CfnPolicyProps(put(self.0, "PolicyEngineId", value.into_expr()), Phase) }
+    pub fn policy_engine_id(self, value: impl Arg<str>) -> CfnPolicyProps<R0, R1, Set> { CfnPolicyProps(put(self.0, "PolicyEngineId", value), Phase) }
     /// `ValidationMode`: `ValidationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-validationmode)
-    pub fn validation_mode(self, value: impl Arg<policy::ValidationMode>) -> Self { Self(put(self.0, "ValidationMode", value.into_expr()), Phase) }
+    pub fn validation_mode(self, value: impl Arg<policy::ValidationMode>) -> Self { Self(put(self.0, "ValidationMode", value), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Policy`.
@@ -4962,7 +4962,7 @@ impl CedarPolicy {
 }
 impl<R0> CedarPolicy<R0> {
     /// `Statement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-cedarpolicy.html#cfn-bedrockagentcore-policy-cedarpolicy-statement)
-    pub fn statement(self, value: impl Arg<str>) -> CedarPolicy<Set> { CedarPolicy(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<str>) -> CedarPolicy<Set> { CedarPolicy(put(self.0, "Statement", value), Phase) }
 }
 impl Done for CedarPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinition` of `AWS::BedrockAgentCore::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policydefinition.html)
@@ -4971,9 +4971,9 @@ impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cedar`: `CedarPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policydefinition.html#cfn-bedrockagentcore-policy-policydefinition-cedar)
-    pub fn cedar(self, value: impl Arg<CedarPolicy>) -> Self { Self(put(self.0, "Cedar", value.into_expr())) }
+    pub fn cedar(self, value: impl Arg<CedarPolicy>) -> Self { Self(put(self.0, "Cedar", value)) }
     /// `Policy`: `PolicyStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policydefinition.html#cfn-bedrockagentcore-policy-policydefinition-policy)
-    pub fn policy(self, value: impl Arg<PolicyStatement>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
+    pub fn policy(self, value: impl Arg<PolicyStatement>) -> Self { Self(put(self.0, "Policy", value)) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyStatement` of `AWS::BedrockAgentCore::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policystatement.html)
@@ -4984,7 +4984,7 @@ impl PolicyStatement {
 }
 impl<R0> PolicyStatement<R0> {
     /// `Statement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policystatement.html#cfn-bedrockagentcore-policy-policystatement-statement)
-    pub fn statement(self, value: impl Arg<str>) -> PolicyStatement<Set> { PolicyStatement(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<str>) -> PolicyStatement<Set> { PolicyStatement(put(self.0, "Statement", value), Phase) }
 }
 impl Done for PolicyStatement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnforcementMode` allows.
@@ -5023,13 +5023,13 @@ impl CfnPolicyEngineProps {
 }
 impl<R0> CfnPolicyEngineProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#cfn-bedrockagentcore-policyengine-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#cfn-bedrockagentcore-policyengine-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#cfn-bedrockagentcore-policyengine-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPolicyEngineProps<Set> { CfnPolicyEngineProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPolicyEngineProps<Set> { CfnPolicyEngineProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#cfn-bedrockagentcore-policyengine-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPolicyEngineProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-resourcepolicy.html)
@@ -5051,9 +5051,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `Policy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-resourcepolicy.html#cfn-bedrockagentcore-resourcepolicy-policy)
-    pub fn policy(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-resourcepolicy.html#cfn-bedrockagentcore-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html)
@@ -5091,33 +5091,33 @@ impl CfnRuntimeProps {
 }
 impl<R0, R1, R2> CfnRuntimeProps<R0, R1, R2> {
     /// `AgentRuntimeArtifact`: `AgentRuntimeArtifact`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-agentruntimeartifact)
-    pub fn agent_runtime_artifact(self, value: impl Arg<runtime::AgentRuntimeArtifact>) -> CfnRuntimeProps<Set, R1, R2> { CfnRuntimeProps(put(self.0, "AgentRuntimeArtifact", value.into_expr()), Phase) }
+    pub fn agent_runtime_artifact(self, value: impl Arg<runtime::AgentRuntimeArtifact>) -> CfnRuntimeProps<Set, R1, R2> { CfnRuntimeProps(put(self.0, "AgentRuntimeArtifact", value), Phase) }
     /// `AgentRuntimeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-agentruntimename)
-    pub fn agent_runtime_name(self, value: impl Arg<str>) -> CfnRuntimeProps<R0, Set, R2> { CfnRuntimeProps(put(self.0, "AgentRuntimeName", value.into_expr()), Phase) }
+    pub fn agent_runtime_name(self, value: impl Arg<str>) -> CfnRuntimeProps<R0, Set, R2> { CfnRuntimeProps(put(self.0, "AgentRuntimeName", value), Phase) }
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-authorizerconfiguration)
-    pub fn authorizer_configuration(self, value: impl Arg<runtime::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
+    pub fn authorizer_configuration(self, value: impl Arg<runtime::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value), Phase) }
     /// `CapacityProviderConfiguration`: `CapacityProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-capacityproviderconfiguration)
-    pub fn capacity_provider_configuration(self, value: impl Arg<runtime::CapacityProviderConfiguration>) -> Self { Self(put(self.0, "CapacityProviderConfiguration", value.into_expr()), Phase) }
+    pub fn capacity_provider_configuration(self, value: impl Arg<runtime::CapacityProviderConfiguration>) -> Self { Self(put(self.0, "CapacityProviderConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `FilesystemConfigurations`: list of `FilesystemConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-filesystemconfigurations)
-    pub fn filesystem_configurations(self, value: impl Arg<Arr<runtime::FilesystemConfiguration>>) -> Self { Self(put(self.0, "FilesystemConfigurations", value.into_expr()), Phase) }
+    pub fn filesystem_configurations(self, value: impl Arg<Arr<runtime::FilesystemConfiguration>>) -> Self { Self(put(self.0, "FilesystemConfigurations", value), Phase) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-lifecycleconfiguration)
-    pub fn lifecycle_configuration(self, value: impl Arg<runtime::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
+    pub fn lifecycle_configuration(self, value: impl Arg<runtime::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<runtime::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<runtime::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-platformversion)
-    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value), Phase) }
     /// `ProtocolConfiguration`: `ProtocolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-protocolconfiguration)
-    pub fn protocol_configuration(self, value: impl Arg<runtime::ProtocolConfiguration>) -> Self { Self(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
+    pub fn protocol_configuration(self, value: impl Arg<runtime::ProtocolConfiguration>) -> Self { Self(put(self.0, "ProtocolConfiguration", value), Phase) }
     /// `RequestHeaderConfiguration`: `RequestHeaderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-requestheaderconfiguration)
-    pub fn request_header_configuration(self, value: impl Arg<runtime::RequestHeaderConfiguration>) -> Self { Self(put(self.0, "RequestHeaderConfiguration", value.into_expr()), Phase) }
+    pub fn request_header_configuration(self, value: impl Arg<runtime::RequestHeaderConfiguration>) -> Self { Self(put(self.0, "RequestHeaderConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRuntimeProps<R0, R1, Set> { CfnRuntimeProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRuntimeProps<R0, R1, Set> { CfnRuntimeProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRuntimeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Runtime`.
@@ -5129,9 +5129,9 @@ impl AgentRuntimeArtifact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeConfiguration`: `CodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-agentruntimeartifact.html#cfn-bedrockagentcore-runtime-agentruntimeartifact-codeconfiguration)
-    pub fn code_configuration(self, value: impl Arg<CodeConfiguration>) -> Self { Self(put(self.0, "CodeConfiguration", value.into_expr())) }
+    pub fn code_configuration(self, value: impl Arg<CodeConfiguration>) -> Self { Self(put(self.0, "CodeConfiguration", value)) }
     /// `ContainerConfiguration`: `ContainerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-agentruntimeartifact.html#cfn-bedrockagentcore-runtime-agentruntimeartifact-containerconfiguration)
-    pub fn container_configuration(self, value: impl Arg<ContainerConfiguration>) -> Self { Self(put(self.0, "ContainerConfiguration", value.into_expr())) }
+    pub fn container_configuration(self, value: impl Arg<ContainerConfiguration>) -> Self { Self(put(self.0, "ContainerConfiguration", value)) }
 }
 impl Done for AgentRuntimeArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AllowedWorkloadConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-allowedworkloadconfiguration.html)
@@ -5140,9 +5140,9 @@ impl AllowedWorkloadConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostingEnvironments`: list of `HostingEnvironment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-allowedworkloadconfiguration.html#cfn-bedrockagentcore-runtime-allowedworkloadconfiguration-hostingenvironments)
-    pub fn hosting_environments(self, value: impl Arg<Arr<HostingEnvironment>>) -> Self { Self(put(self.0, "HostingEnvironments", value.into_expr())) }
+    pub fn hosting_environments(self, value: impl Arg<Arr<HostingEnvironment>>) -> Self { Self(put(self.0, "HostingEnvironments", value)) }
     /// `WorkloadIdentities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-allowedworkloadconfiguration.html#cfn-bedrockagentcore-runtime-allowedworkloadconfiguration-workloadidentities)
-    pub fn workload_identities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WorkloadIdentities", value.into_expr())) }
+    pub fn workload_identities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WorkloadIdentities", value)) }
 }
 impl Done for AllowedWorkloadConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizerConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizerconfiguration.html)
@@ -5151,7 +5151,7 @@ impl AuthorizerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizerconfiguration.html#cfn-bedrockagentcore-runtime-authorizerconfiguration-customjwtauthorizer)
-    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value)) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizingclaimmatchvaluetype.html)
@@ -5162,9 +5162,9 @@ impl AuthorizingClaimMatchValueType {
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-runtime-authorizingclaimmatchvaluetype-claimmatchoperator)
-    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-runtime-authorizingclaimmatchvaluetype-claimmatchvalue)
-    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityproviderconfiguration.html)
@@ -5175,7 +5175,7 @@ impl CapacityProviderConfiguration {
 }
 impl<R0> CapacityProviderConfiguration<R0> {
     /// `CapacityProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityproviderconfiguration.html#cfn-bedrockagentcore-runtime-capacityproviderconfiguration-capacityproviderarn)
-    pub fn capacity_provider_arn(self, value: impl Arg<str>) -> CapacityProviderConfiguration<Set> { CapacityProviderConfiguration(put(self.0, "CapacityProviderArn", value.into_expr()), Phase) }
+    pub fn capacity_provider_arn(self, value: impl Arg<str>) -> CapacityProviderConfiguration<Set> { CapacityProviderConfiguration(put(self.0, "CapacityProviderArn", value), Phase) }
 }
 impl Done for CapacityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderVolumeConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityprovidervolumeconfiguration.html)
@@ -5186,9 +5186,9 @@ impl CapacityProviderVolumeConfiguration {
 }
 impl<R0, R1> CapacityProviderVolumeConfiguration<R0, R1> {
     /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityprovidervolumeconfiguration.html#cfn-bedrockagentcore-runtime-capacityprovidervolumeconfiguration-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<Set, R1> { CapacityProviderVolumeConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<Set, R1> { CapacityProviderVolumeConfiguration(put(self.0, "MountPath", value), Phase) }
     /// `VolumeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityprovidervolumeconfiguration.html#cfn-bedrockagentcore-runtime-capacityprovidervolumeconfiguration-volumename)
-    pub fn volume_name(self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<R0, Set> { CapacityProviderVolumeConfiguration(put(self.0, "VolumeName", value.into_expr()), Phase) }
+    pub fn volume_name(self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<R0, Set> { CapacityProviderVolumeConfiguration(put(self.0, "VolumeName", value), Phase) }
 }
 impl Done for CapacityProviderVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-claimmatchvaluetype.html)
@@ -5197,9 +5197,9 @@ impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-claimmatchvaluetype.html#cfn-bedrockagentcore-runtime-claimmatchvaluetype-matchvaluestring)
-    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value)) }
     /// `MatchValueStringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-claimmatchvaluetype.html#cfn-bedrockagentcore-runtime-claimmatchvaluetype-matchvaluestringlist)
-    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value)) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Code` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-code.html)
@@ -5208,7 +5208,7 @@ impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-code.html#cfn-bedrockagentcore-runtime-code-s3)
-    pub fn s3(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-codeconfiguration.html)
@@ -5219,11 +5219,11 @@ impl CodeConfiguration {
 }
 impl<R0, R1, R2> CodeConfiguration<R0, R1, R2> {
     /// `Code`: `Code`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-codeconfiguration.html#cfn-bedrockagentcore-runtime-codeconfiguration-code)
-    pub fn code(self, value: impl Arg<Code>) -> CodeConfiguration<Set, R1, R2> { CodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<Code>) -> CodeConfiguration<Set, R1, R2> { CodeConfiguration(put(self.0, "Code", value), Phase) }
     /// `EntryPoint`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-codeconfiguration.html#cfn-bedrockagentcore-runtime-codeconfiguration-entrypoint)
-    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> CodeConfiguration<R0, Set, R2> { CodeConfiguration(put(self.0, "EntryPoint", value.into_expr()), Phase) }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> CodeConfiguration<R0, Set, R2> { CodeConfiguration(put(self.0, "EntryPoint", value), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-codeconfiguration.html#cfn-bedrockagentcore-runtime-codeconfiguration-runtime)
-    pub fn runtime(self, value: impl Arg<Runtime>) -> CodeConfiguration<R0, R1, Set> { CodeConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> CodeConfiguration<R0, R1, Set> { CodeConfiguration(put(self.0, "Runtime", value), Phase) }
 }
 impl Done for CodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-containerconfiguration.html)
@@ -5234,7 +5234,7 @@ impl ContainerConfiguration {
 }
 impl<R0> ContainerConfiguration<R0> {
     /// `ContainerUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-containerconfiguration.html#cfn-bedrockagentcore-runtime-containerconfiguration-containeruri)
-    pub fn container_uri(self, value: impl Arg<str>) -> ContainerConfiguration<Set> { ContainerConfiguration(put(self.0, "ContainerUri", value.into_expr()), Phase) }
+    pub fn container_uri(self, value: impl Arg<str>) -> ContainerConfiguration<Set> { ContainerConfiguration(put(self.0, "ContainerUri", value), Phase) }
 }
 impl Done for ContainerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customclaimvalidationtype.html)
@@ -5245,11 +5245,11 @@ impl CustomClaimValidationType {
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customclaimvalidationtype.html#cfn-bedrockagentcore-runtime-customclaimvalidationtype-authorizingclaimmatchvalue)
-    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customclaimvalidationtype.html#cfn-bedrockagentcore-runtime-customclaimvalidationtype-inboundtokenclaimname)
-    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customclaimvalidationtype.html#cfn-bedrockagentcore-runtime-customclaimvalidationtype-inboundtokenclaimvaluetype)
-    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html)
@@ -5260,21 +5260,21 @@ impl CustomJWTAuthorizerConfiguration {
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AllowedAudience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-allowedaudience)
-    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value), Phase) }
     /// `AllowedClients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-allowedclients)
-    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value), Phase) }
     /// `AllowedScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-allowedscopes)
-    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value), Phase) }
     /// `AllowedWorkloadConfiguration`: `AllowedWorkloadConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-allowedworkloadconfiguration)
-    pub fn allowed_workload_configuration(self, value: impl Arg<AllowedWorkloadConfiguration>) -> Self { Self(put(self.0, "AllowedWorkloadConfiguration", value.into_expr()), Phase) }
+    pub fn allowed_workload_configuration(self, value: impl Arg<AllowedWorkloadConfiguration>) -> Self { Self(put(self.0, "AllowedWorkloadConfiguration", value), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-customclaims)
-    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value), Phase) }
     /// `DiscoveryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-discoveryurl)
-    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value), Phase) }
     /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-privateendpointoverrides)
-    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
+    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EfsAccessPointConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-efsaccesspointconfiguration.html)
@@ -5285,9 +5285,9 @@ impl EfsAccessPointConfiguration {
 }
 impl<R0, R1> EfsAccessPointConfiguration<R0, R1> {
     /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-efsaccesspointconfiguration.html#cfn-bedrockagentcore-runtime-efsaccesspointconfiguration-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { EfsAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { EfsAccessPointConfiguration(put(self.0, "AccessPointArn", value), Phase) }
     /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-efsaccesspointconfiguration.html#cfn-bedrockagentcore-runtime-efsaccesspointconfiguration-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { EfsAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { EfsAccessPointConfiguration(put(self.0, "MountPath", value), Phase) }
 }
 impl Done for EfsAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilesystemConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html)
@@ -5296,13 +5296,13 @@ impl FilesystemConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityProviderVolume`: `CapacityProviderVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html#cfn-bedrockagentcore-runtime-filesystemconfiguration-capacityprovidervolume)
-    pub fn capacity_provider_volume(self, value: impl Arg<CapacityProviderVolumeConfiguration>) -> Self { Self(put(self.0, "CapacityProviderVolume", value.into_expr())) }
+    pub fn capacity_provider_volume(self, value: impl Arg<CapacityProviderVolumeConfiguration>) -> Self { Self(put(self.0, "CapacityProviderVolume", value)) }
     /// `EfsAccessPoint`: `EfsAccessPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html#cfn-bedrockagentcore-runtime-filesystemconfiguration-efsaccesspoint)
-    pub fn efs_access_point(self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { Self(put(self.0, "EfsAccessPoint", value.into_expr())) }
+    pub fn efs_access_point(self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { Self(put(self.0, "EfsAccessPoint", value)) }
     /// `S3FilesAccessPoint`: `S3FilesAccessPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html#cfn-bedrockagentcore-runtime-filesystemconfiguration-s3filesaccesspoint)
-    pub fn s3_files_access_point(self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { Self(put(self.0, "S3FilesAccessPoint", value.into_expr())) }
+    pub fn s3_files_access_point(self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { Self(put(self.0, "S3FilesAccessPoint", value)) }
     /// `SessionStorage`: `SessionStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html#cfn-bedrockagentcore-runtime-filesystemconfiguration-sessionstorage)
-    pub fn session_storage(self, value: impl Arg<SessionStorageConfiguration>) -> Self { Self(put(self.0, "SessionStorage", value.into_expr())) }
+    pub fn session_storage(self, value: impl Arg<SessionStorageConfiguration>) -> Self { Self(put(self.0, "SessionStorage", value)) }
 }
 impl Done for FilesystemConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostingEnvironment` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-hostingenvironment.html)
@@ -5313,7 +5313,7 @@ impl HostingEnvironment {
 }
 impl<R0> HostingEnvironment<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-hostingenvironment.html#cfn-bedrockagentcore-runtime-hostingenvironment-arn)
-    pub fn arn(self, value: impl Arg<str>) -> HostingEnvironment<Set> { HostingEnvironment(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> HostingEnvironment<Set> { HostingEnvironment(put(self.0, "Arn", value), Phase) }
 }
 impl Done for HostingEnvironment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-lifecycleconfiguration.html)
@@ -5322,9 +5322,9 @@ impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleRuntimeSessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-lifecycleconfiguration.html#cfn-bedrockagentcore-runtime-lifecycleconfiguration-idleruntimesessiontimeout)
-    pub fn idle_runtime_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleRuntimeSessionTimeout", value.into_expr())) }
+    pub fn idle_runtime_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleRuntimeSessionTimeout", value)) }
     /// `MaxLifetime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-lifecycleconfiguration.html#cfn-bedrockagentcore-runtime-lifecycleconfiguration-maxlifetime)
-    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
+    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value)) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html)
@@ -5335,17 +5335,17 @@ impl ManagedVpcResource {
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-endpointipaddresstype)
-    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value), Phase) }
     /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-routingdomain)
-    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value), Phase) }
     /// `SecurityGroupIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-vpcidentifier)
-    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-networkconfiguration.html)
@@ -5356,9 +5356,9 @@ impl NetworkConfiguration {
 }
 impl<R0> NetworkConfiguration<R0> {
     /// `NetworkMode`: `NetworkMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-networkconfiguration.html#cfn-bedrockagentcore-runtime-networkconfiguration-networkmode)
-    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { NetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
+    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { NetworkConfiguration(put(self.0, "NetworkMode", value), Phase) }
     /// `NetworkModeConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-networkconfiguration.html#cfn-bedrockagentcore-runtime-networkconfiguration-networkmodeconfig)
-    pub fn network_mode_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "NetworkModeConfig", value.into_expr()), Phase) }
+    pub fn network_mode_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "NetworkModeConfig", value), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpoint.html)
@@ -5367,9 +5367,9 @@ impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpoint.html#cfn-bedrockagentcore-runtime-privateendpoint-managedvpcresource)
-    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value)) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpoint.html#cfn-bedrockagentcore-runtime-privateendpoint-selfmanagedlatticeresource)
-    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value)) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpointOverride` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpointoverride.html)
@@ -5380,9 +5380,9 @@ impl PrivateEndpointOverride {
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
     /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpointoverride.html#cfn-bedrockagentcore-runtime-privateendpointoverride-domain)
-    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpointoverride.html#cfn-bedrockagentcore-runtime-privateendpointoverride-privateendpoint)
-    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestHeaderConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-requestheaderconfiguration.html)
@@ -5391,7 +5391,7 @@ impl RequestHeaderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequestHeaderAllowlist`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-requestheaderconfiguration.html#cfn-bedrockagentcore-runtime-requestheaderconfiguration-requestheaderallowlist)
-    pub fn request_header_allowlist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequestHeaderAllowlist", value.into_expr())) }
+    pub fn request_header_allowlist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequestHeaderAllowlist", value)) }
 }
 impl Done for RequestHeaderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesAccessPointConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3filesaccesspointconfiguration.html)
@@ -5402,9 +5402,9 @@ impl S3FilesAccessPointConfiguration {
 }
 impl<R0, R1> S3FilesAccessPointConfiguration<R0, R1> {
     /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3filesaccesspointconfiguration.html#cfn-bedrockagentcore-runtime-s3filesaccesspointconfiguration-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { S3FilesAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { S3FilesAccessPointConfiguration(put(self.0, "AccessPointArn", value), Phase) }
     /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3filesaccesspointconfiguration.html#cfn-bedrockagentcore-runtime-s3filesaccesspointconfiguration-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { S3FilesAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { S3FilesAccessPointConfiguration(put(self.0, "MountPath", value), Phase) }
 }
 impl Done for S3FilesAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3location.html)
@@ -5415,11 +5415,11 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3location.html#cfn-bedrockagentcore-runtime-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3location.html#cfn-bedrockagentcore-runtime-s3location-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Prefix", value), Phase) }
     /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3location.html#cfn-bedrockagentcore-runtime-s3location-versionid)
-    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-selfmanagedlatticeresource.html)
@@ -5430,7 +5430,7 @@ impl SelfManagedLatticeResource {
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-selfmanagedlatticeresource.html#cfn-bedrockagentcore-runtime-selfmanagedlatticeresource-resourceconfigurationidentifier)
-    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionStorageConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-sessionstorageconfiguration.html)
@@ -5441,7 +5441,7 @@ impl SessionStorageConfiguration {
 }
 impl<R0> SessionStorageConfiguration<R0> {
     /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-sessionstorageconfiguration.html#cfn-bedrockagentcore-runtime-sessionstorageconfiguration-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { SessionStorageConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { SessionStorageConfiguration(put(self.0, "MountPath", value), Phase) }
 }
 impl Done for SessionStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-vpcconfig.html)
@@ -5452,9 +5452,9 @@ impl VpcConfig {
 }
 impl<R0, R1> VpcConfig<R0, R1> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-vpcconfig.html#cfn-bedrockagentcore-runtime-vpcconfig-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-vpcconfig.html#cfn-bedrockagentcore-runtime-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkloadIdentityDetails` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-workloadidentitydetails.html)
@@ -5465,7 +5465,7 @@ impl WorkloadIdentityDetails {
 }
 impl<R0> WorkloadIdentityDetails<R0> {
     /// `WorkloadIdentityArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-workloadidentitydetails.html#cfn-bedrockagentcore-runtime-workloadidentitydetails-workloadidentityarn)
-    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
+    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ClaimMatchOperator` allows.
@@ -5518,15 +5518,15 @@ impl CfnRuntimeEndpointProps {
 }
 impl<R0, R1> CfnRuntimeEndpointProps<R0, R1> {
     /// `AgentRuntimeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-agentruntimeid)
-    pub fn agent_runtime_id(self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<Set, R1> { CfnRuntimeEndpointProps(put(self.0, "AgentRuntimeId", value.into_expr()), Phase) }
+    pub fn agent_runtime_id(self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<Set, R1> { CfnRuntimeEndpointProps(put(self.0, "AgentRuntimeId", value), Phase) }
     /// `AgentRuntimeVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-agentruntimeversion)
-    pub fn agent_runtime_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeVersion", value.into_expr()), Phase) }
+    pub fn agent_runtime_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeVersion", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<R0, Set> { CfnRuntimeEndpointProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<R0, Set> { CfnRuntimeEndpointProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRuntimeEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::WorkloadIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html)
@@ -5554,11 +5554,11 @@ impl CfnWorkloadIdentityProps {
 }
 impl<R0> CfnWorkloadIdentityProps<R0> {
     /// `AllowedResourceOauth2ReturnUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#cfn-bedrockagentcore-workloadidentity-allowedresourceoauth2returnurls)
-    pub fn allowed_resource_oauth2_return_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResourceOauth2ReturnUrls", value.into_expr()), Phase) }
+    pub fn allowed_resource_oauth2_return_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResourceOauth2ReturnUrls", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#cfn-bedrockagentcore-workloadidentity-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWorkloadIdentityProps<Set> { CfnWorkloadIdentityProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkloadIdentityProps<Set> { CfnWorkloadIdentityProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#cfn-bedrockagentcore-workloadidentity-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnWorkloadIdentityProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -33,15 +33,15 @@ impl CfnBillingViewProps {
 }
 impl<R0, R1> CfnBillingViewProps<R0, R1> {
     /// `DataFilterExpression`: `DataFilterExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-datafilterexpression)
-    pub fn data_filter_expression(self, value: impl Arg<billing_view::DataFilterExpression>) -> Self { Self(put(self.0, "DataFilterExpression", value.into_expr()), Phase) }
+    pub fn data_filter_expression(self, value: impl Arg<billing_view::DataFilterExpression>) -> Self { Self(put(self.0, "DataFilterExpression", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBillingViewProps<Set, R1> { CfnBillingViewProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBillingViewProps<Set, R1> { CfnBillingViewProps(put(self.0, "Name", value), Phase) }
     /// `SourceViews`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-sourceviews)
-    pub fn source_views(self, value: impl Arg<Arr<str>>) -> CfnBillingViewProps<R0, Set> { CfnBillingViewProps(put(self.0, "SourceViews", value.into_expr()), Phase) }
+    pub fn source_views(self, value: impl Arg<Arr<str>>) -> CfnBillingViewProps<R0, Set> { CfnBillingViewProps(put(self.0, "SourceViews", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBillingViewProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Billing::BillingView`.
@@ -53,11 +53,11 @@ impl DataFilterExpression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: `Dimensions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-datafilterexpression.html#cfn-billing-billingview-datafilterexpression-dimensions)
-    pub fn dimensions(self, value: impl Arg<Dimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Dimensions>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `Tags`: `Tags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-datafilterexpression.html#cfn-billing-billingview-datafilterexpression-tags)
-    pub fn tags(self, value: impl Arg<Tags>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Tags>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TimeRange`: `TimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-datafilterexpression.html#cfn-billing-billingview-datafilterexpression-timerange)
-    pub fn time_range(self, value: impl Arg<TimeRange>) -> Self { Self(put(self.0, "TimeRange", value.into_expr())) }
+    pub fn time_range(self, value: impl Arg<TimeRange>) -> Self { Self(put(self.0, "TimeRange", value)) }
 }
 impl Done for DataFilterExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimensions` of `AWS::Billing::BillingView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-dimensions.html)
@@ -66,9 +66,9 @@ impl Dimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: `Key`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-dimensions.html#cfn-billing-billingview-dimensions-key)
-    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-dimensions.html#cfn-billing-billingview-dimensions-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for Dimensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::Billing::BillingView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-tags.html)
@@ -77,9 +77,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-tags.html#cfn-billing-billingview-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-tags.html#cfn-billing-billingview-tags-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeRange` of `AWS::Billing::BillingView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-timerange.html)
@@ -88,9 +88,9 @@ impl TimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BeginDateInclusive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-timerange.html#cfn-billing-billingview-timerange-begindateinclusive)
-    pub fn begin_date_inclusive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BeginDateInclusive", value.into_expr())) }
+    pub fn begin_date_inclusive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BeginDateInclusive", value)) }
     /// `EndDateInclusive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-timerange.html#cfn-billing-billingview-timerange-enddateinclusive)
-    pub fn end_date_inclusive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDateInclusive", value.into_expr())) }
+    pub fn end_date_inclusive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDateInclusive", value)) }
 }
 impl Done for TimeRange { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Key` allows.

@@ -35,17 +35,17 @@ impl CfnBillingGroupProps {
 }
 impl<R0, R1, R2> CfnBillingGroupProps<R0, R1, R2> {
     /// `AccountGrouping`: `AccountGrouping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-accountgrouping)
-    pub fn account_grouping(self, value: impl Arg<billing_group::AccountGrouping>) -> CfnBillingGroupProps<Set, R1, R2> { CfnBillingGroupProps(put(self.0, "AccountGrouping", value.into_expr()), Phase) }
+    pub fn account_grouping(self, value: impl Arg<billing_group::AccountGrouping>) -> CfnBillingGroupProps<Set, R1, R2> { CfnBillingGroupProps(put(self.0, "AccountGrouping", value), Phase) }
     /// `ComputationPreference`: `ComputationPreference`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-computationpreference)
-    pub fn computation_preference(self, value: impl Arg<billing_group::ComputationPreference>) -> CfnBillingGroupProps<R0, Set, R2> { CfnBillingGroupProps(put(self.0, "ComputationPreference", value.into_expr()), Phase) }
+    pub fn computation_preference(self, value: impl Arg<billing_group::ComputationPreference>) -> CfnBillingGroupProps<R0, Set, R2> { CfnBillingGroupProps(put(self.0, "ComputationPreference", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBillingGroupProps<R0, R1, Set> { CfnBillingGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBillingGroupProps<R0, R1, Set> { CfnBillingGroupProps(put(self.0, "Name", value), Phase) }
     /// `PrimaryAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-primaryaccountid)
-    pub fn primary_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryAccountId", value.into_expr()), Phase) }
+    pub fn primary_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryAccountId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBillingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BillingConductor::BillingGroup`.
@@ -57,11 +57,11 @@ impl AccountGrouping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoAssociate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-accountgrouping.html#cfn-billingconductor-billinggroup-accountgrouping-autoassociate)
-    pub fn auto_associate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoAssociate", value.into_expr())) }
+    pub fn auto_associate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoAssociate", value)) }
     /// `LinkedAccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-accountgrouping.html#cfn-billingconductor-billinggroup-accountgrouping-linkedaccountids)
-    pub fn linked_account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LinkedAccountIds", value.into_expr())) }
+    pub fn linked_account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LinkedAccountIds", value)) }
     /// `ResponsibilityTransferArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-accountgrouping.html#cfn-billingconductor-billinggroup-accountgrouping-responsibilitytransferarn)
-    pub fn responsibility_transfer_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsibilityTransferArn", value.into_expr())) }
+    pub fn responsibility_transfer_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsibilityTransferArn", value)) }
 }
 impl Done for AccountGrouping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputationPreference` of `AWS::BillingConductor::BillingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-computationpreference.html)
@@ -72,7 +72,7 @@ impl ComputationPreference {
 }
 impl<R0> ComputationPreference<R0> {
     /// `PricingPlanArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-computationpreference.html#cfn-billingconductor-billinggroup-computationpreference-pricingplanarn)
-    pub fn pricing_plan_arn(self, value: impl Arg<str>) -> ComputationPreference<Set> { ComputationPreference(put(self.0, "PricingPlanArn", value.into_expr()), Phase) }
+    pub fn pricing_plan_arn(self, value: impl Arg<str>) -> ComputationPreference<Set> { ComputationPreference(put(self.0, "PricingPlanArn", value), Phase) }
 }
 impl Done for ComputationPreference { fn into_props(self) -> Bag { self.0 } }
 }
@@ -107,23 +107,23 @@ impl CfnCustomLineItemProps {
 }
 impl<R0, R1> CfnCustomLineItemProps<R0, R1> {
     /// `AccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value), Phase) }
     /// `BillingGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-billinggrouparn)
-    pub fn billing_group_arn(self, value: impl Arg<str>) -> CfnCustomLineItemProps<Set, R1> { CfnCustomLineItemProps(put(self.0, "BillingGroupArn", value.into_expr()), Phase) }
+    pub fn billing_group_arn(self, value: impl Arg<str>) -> CfnCustomLineItemProps<Set, R1> { CfnCustomLineItemProps(put(self.0, "BillingGroupArn", value), Phase) }
     /// `BillingPeriodRange`: `BillingPeriodRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-billingperiodrange)
-    pub fn billing_period_range(self, value: impl Arg<custom_line_item::BillingPeriodRange>) -> Self { Self(put(self.0, "BillingPeriodRange", value.into_expr()), Phase) }
+    pub fn billing_period_range(self, value: impl Arg<custom_line_item::BillingPeriodRange>) -> Self { Self(put(self.0, "BillingPeriodRange", value), Phase) }
     /// `ComputationRule`: `ComputationRule`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-computationrule)
-    pub fn computation_rule(self, value: impl Arg<custom_line_item::ComputationRule>) -> Self { Self(put(self.0, "ComputationRule", value.into_expr()), Phase) }
+    pub fn computation_rule(self, value: impl Arg<custom_line_item::ComputationRule>) -> Self { Self(put(self.0, "ComputationRule", value), Phase) }
     /// `CustomLineItemChargeDetails`: `CustomLineItemChargeDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-customlineitemchargedetails)
-    pub fn custom_line_item_charge_details(self, value: impl Arg<custom_line_item::CustomLineItemChargeDetails>) -> Self { Self(put(self.0, "CustomLineItemChargeDetails", value.into_expr()), Phase) }
+    pub fn custom_line_item_charge_details(self, value: impl Arg<custom_line_item::CustomLineItemChargeDetails>) -> Self { Self(put(self.0, "CustomLineItemChargeDetails", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCustomLineItemProps<R0, Set> { CfnCustomLineItemProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCustomLineItemProps<R0, Set> { CfnCustomLineItemProps(put(self.0, "Name", value), Phase) }
     /// `PresentationDetails`: `PresentationDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-presentationdetails)
-    pub fn presentation_details(self, value: impl Arg<custom_line_item::PresentationDetails>) -> Self { Self(put(self.0, "PresentationDetails", value.into_expr()), Phase) }
+    pub fn presentation_details(self, value: impl Arg<custom_line_item::PresentationDetails>) -> Self { Self(put(self.0, "PresentationDetails", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCustomLineItemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BillingConductor::CustomLineItem`.
@@ -135,9 +135,9 @@ impl BillingPeriodRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExclusiveEndBillingPeriod`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-billingperiodrange.html#cfn-billingconductor-customlineitem-billingperiodrange-exclusiveendbillingperiod)
-    pub fn exclusive_end_billing_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExclusiveEndBillingPeriod", value.into_expr())) }
+    pub fn exclusive_end_billing_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExclusiveEndBillingPeriod", value)) }
     /// `InclusiveStartBillingPeriod`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-billingperiodrange.html#cfn-billingconductor-customlineitem-billingperiodrange-inclusivestartbillingperiod)
-    pub fn inclusive_start_billing_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InclusiveStartBillingPeriod", value.into_expr())) }
+    pub fn inclusive_start_billing_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InclusiveStartBillingPeriod", value)) }
 }
 impl Done for BillingPeriodRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomLineItemChargeDetails` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html)
@@ -148,13 +148,13 @@ impl CustomLineItemChargeDetails {
 }
 impl<R0> CustomLineItemChargeDetails<R0> {
     /// `Flat`: `CustomLineItemFlatChargeDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html#cfn-billingconductor-customlineitem-customlineitemchargedetails-flat)
-    pub fn flat(self, value: impl Arg<CustomLineItemFlatChargeDetails>) -> Self { Self(put(self.0, "Flat", value.into_expr()), Phase) }
+    pub fn flat(self, value: impl Arg<CustomLineItemFlatChargeDetails>) -> Self { Self(put(self.0, "Flat", value), Phase) }
     /// `LineItemFilters`: list of `LineItemFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html#cfn-billingconductor-customlineitem-customlineitemchargedetails-lineitemfilters)
-    pub fn line_item_filters(self, value: impl Arg<Arr<LineItemFilter>>) -> Self { Self(put(self.0, "LineItemFilters", value.into_expr()), Phase) }
+    pub fn line_item_filters(self, value: impl Arg<Arr<LineItemFilter>>) -> Self { Self(put(self.0, "LineItemFilters", value), Phase) }
     /// `Percentage`: `CustomLineItemPercentageChargeDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html#cfn-billingconductor-customlineitem-customlineitemchargedetails-percentage)
-    pub fn percentage(self, value: impl Arg<CustomLineItemPercentageChargeDetails>) -> Self { Self(put(self.0, "Percentage", value.into_expr()), Phase) }
+    pub fn percentage(self, value: impl Arg<CustomLineItemPercentageChargeDetails>) -> Self { Self(put(self.0, "Percentage", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html#cfn-billingconductor-customlineitem-customlineitemchargedetails-type)
-    pub fn type_(self, value: impl Arg<Type>) -> CustomLineItemChargeDetails<Set> { CustomLineItemChargeDetails(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> CustomLineItemChargeDetails<Set> { CustomLineItemChargeDetails(put(self.0, "Type", value), Phase) }
 }
 impl Done for CustomLineItemChargeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomLineItemFlatChargeDetails` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemflatchargedetails.html)
@@ -165,7 +165,7 @@ impl CustomLineItemFlatChargeDetails {
 }
 impl<R0> CustomLineItemFlatChargeDetails<R0> {
     /// `ChargeValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemflatchargedetails.html#cfn-billingconductor-customlineitem-customlineitemflatchargedetails-chargevalue)
-    pub fn charge_value(self, value: impl Arg<f64>) -> CustomLineItemFlatChargeDetails<Set> { CustomLineItemFlatChargeDetails(put(self.0, "ChargeValue", value.into_expr()), Phase) }
+    pub fn charge_value(self, value: impl Arg<f64>) -> CustomLineItemFlatChargeDetails<Set> { CustomLineItemFlatChargeDetails(put(self.0, "ChargeValue", value), Phase) }
 }
 impl Done for CustomLineItemFlatChargeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomLineItemPercentageChargeDetails` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitempercentagechargedetails.html)
@@ -176,9 +176,9 @@ impl CustomLineItemPercentageChargeDetails {
 }
 impl<R0> CustomLineItemPercentageChargeDetails<R0> {
     /// `ChildAssociatedResources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitempercentagechargedetails.html#cfn-billingconductor-customlineitem-customlineitempercentagechargedetails-childassociatedresources)
-    pub fn child_associated_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChildAssociatedResources", value.into_expr()), Phase) }
+    pub fn child_associated_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChildAssociatedResources", value), Phase) }
     /// `PercentageValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitempercentagechargedetails.html#cfn-billingconductor-customlineitem-customlineitempercentagechargedetails-percentagevalue)
-    pub fn percentage_value(self, value: impl Arg<f64>) -> CustomLineItemPercentageChargeDetails<Set> { CustomLineItemPercentageChargeDetails(put(self.0, "PercentageValue", value.into_expr()), Phase) }
+    pub fn percentage_value(self, value: impl Arg<f64>) -> CustomLineItemPercentageChargeDetails<Set> { CustomLineItemPercentageChargeDetails(put(self.0, "PercentageValue", value), Phase) }
 }
 impl Done for CustomLineItemPercentageChargeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LineItemFilter` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html)
@@ -189,13 +189,13 @@ impl LineItemFilter {
 }
 impl<R0, R1> LineItemFilter<R0, R1> {
     /// `Attribute`: `Attribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html#cfn-billingconductor-customlineitem-lineitemfilter-attribute)
-    pub fn attribute(self, value: impl Arg<Attribute>) -> LineItemFilter<Set, R1> { LineItemFilter(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> LineItemFilter<Set, R1> { LineItemFilter(put(self.0, "Attribute", value), Phase) }
     /// `AttributeValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html#cfn-billingconductor-customlineitem-lineitemfilter-attributevalues)
-    pub fn attribute_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributeValues", value.into_expr()), Phase) }
+    pub fn attribute_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributeValues", value), Phase) }
     /// `MatchOption`: `MatchOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html#cfn-billingconductor-customlineitem-lineitemfilter-matchoption)
-    pub fn match_option(self, value: impl Arg<MatchOption>) -> LineItemFilter<R0, Set> { LineItemFilter(put(self.0, "MatchOption", value.into_expr()), Phase) }
+    pub fn match_option(self, value: impl Arg<MatchOption>) -> LineItemFilter<R0, Set> { LineItemFilter(put(self.0, "MatchOption", value), Phase) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html#cfn-billingconductor-customlineitem-lineitemfilter-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value), Phase) }
 }
 impl Done for LineItemFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PresentationDetails` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-presentationdetails.html)
@@ -206,7 +206,7 @@ impl PresentationDetails {
 }
 impl<R0> PresentationDetails<R0> {
     /// `Service`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-presentationdetails.html#cfn-billingconductor-customlineitem-presentationdetails-service)
-    pub fn service(self, value: impl Arg<str>) -> PresentationDetails<Set> { PresentationDetails(put(self.0, "Service", value.into_expr()), Phase) }
+    pub fn service(self, value: impl Arg<str>) -> PresentationDetails<Set> { PresentationDetails(put(self.0, "Service", value), Phase) }
 }
 impl Done for PresentationDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Attribute` allows.
@@ -245,13 +245,13 @@ impl CfnPricingPlanProps {
 }
 impl<R0> CfnPricingPlanProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#cfn-billingconductor-pricingplan-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#cfn-billingconductor-pricingplan-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPricingPlanProps<Set> { CfnPricingPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPricingPlanProps<Set> { CfnPricingPlanProps(put(self.0, "Name", value), Phase) }
     /// `PricingRuleArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#cfn-billingconductor-pricingplan-pricingrulearns)
-    pub fn pricing_rule_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PricingRuleArns", value.into_expr()), Phase) }
+    pub fn pricing_rule_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PricingRuleArns", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#cfn-billingconductor-pricingplan-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPricingPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BillingConductor::PricingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html)
@@ -281,27 +281,27 @@ impl CfnPricingRuleProps {
 }
 impl<R0, R1, R2> CfnPricingRuleProps<R0, R1, R2> {
     /// `BillingEntity`: `BillingEntity`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-billingentity)
-    pub fn billing_entity(self, value: impl Arg<pricing_rule::BillingEntity>) -> Self { Self(put(self.0, "BillingEntity", value.into_expr()), Phase) }
+    pub fn billing_entity(self, value: impl Arg<pricing_rule::BillingEntity>) -> Self { Self(put(self.0, "BillingEntity", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ModifierPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-modifierpercentage)
-    pub fn modifier_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifierPercentage", value.into_expr()), Phase) }
+    pub fn modifier_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifierPercentage", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPricingRuleProps<Set, R1, R2> { CfnPricingRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPricingRuleProps<Set, R1, R2> { CfnPricingRuleProps(put(self.0, "Name", value), Phase) }
     /// `Operation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-operation)
-    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value.into_expr()), Phase) }
+    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-scope)
-    pub fn scope(self, value: impl Arg<pricing_rule::Scope>) -> CfnPricingRuleProps<R0, Set, R2> { CfnPricingRuleProps(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<pricing_rule::Scope>) -> CfnPricingRuleProps<R0, Set, R2> { CfnPricingRuleProps(put(self.0, "Scope", value), Phase) }
     /// `Service`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-service)
-    pub fn service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Service", value.into_expr()), Phase) }
+    pub fn service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Service", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Tiering`: `Tiering`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-tiering)
-    pub fn tiering(self, value: impl Arg<pricing_rule::Tiering>) -> Self { Self(put(self.0, "Tiering", value.into_expr()), Phase) }
+    pub fn tiering(self, value: impl Arg<pricing_rule::Tiering>) -> Self { Self(put(self.0, "Tiering", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-type)
-    pub fn type_(self, value: impl Arg<pricing_rule::Type>) -> CfnPricingRuleProps<R0, R1, Set> { CfnPricingRuleProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<pricing_rule::Type>) -> CfnPricingRuleProps<R0, R1, Set> { CfnPricingRuleProps(put(self.0, "Type", value), Phase) }
     /// `UsageType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-usagetype)
-    pub fn usage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageType", value.into_expr()), Phase) }
+    pub fn usage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageType", value), Phase) }
 }
 impl Done for CfnPricingRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BillingConductor::PricingRule`.
@@ -315,11 +315,11 @@ impl CustomTier {
 }
 impl<R0, R1> CustomTier<R0, R1> {
     /// `BeginRangeInclusive`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-customtier.html#cfn-billingconductor-pricingrule-customtier-beginrangeinclusive)
-    pub fn begin_range_inclusive(self, value: impl Arg<f64>) -> CustomTier<Set, R1> { CustomTier(put(self.0, "BeginRangeInclusive", value.into_expr()), Phase) }
+    pub fn begin_range_inclusive(self, value: impl Arg<f64>) -> CustomTier<Set, R1> { CustomTier(put(self.0, "BeginRangeInclusive", value), Phase) }
     /// `EndRangeExclusive`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-customtier.html#cfn-billingconductor-pricingrule-customtier-endrangeexclusive)
-    pub fn end_range_exclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EndRangeExclusive", value.into_expr()), Phase) }
+    pub fn end_range_exclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EndRangeExclusive", value), Phase) }
     /// `RateValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-customtier.html#cfn-billingconductor-pricingrule-customtier-ratevalue)
-    pub fn rate_value(self, value: impl Arg<f64>) -> CustomTier<R0, Set> { CustomTier(put(self.0, "RateValue", value.into_expr()), Phase) }
+    pub fn rate_value(self, value: impl Arg<f64>) -> CustomTier<R0, Set> { CustomTier(put(self.0, "RateValue", value), Phase) }
 }
 impl Done for CustomTier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FreeTier` of `AWS::BillingConductor::PricingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-freetier.html)
@@ -330,7 +330,7 @@ impl FreeTier {
 }
 impl<R0> FreeTier<R0> {
     /// `Activated`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-freetier.html#cfn-billingconductor-pricingrule-freetier-activated)
-    pub fn activated(self, value: impl Arg<bool>) -> FreeTier<Set> { FreeTier(put(self.0, "Activated", value.into_expr()), Phase) }
+    pub fn activated(self, value: impl Arg<bool>) -> FreeTier<Set> { FreeTier(put(self.0, "Activated", value), Phase) }
 }
 impl Done for FreeTier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tiering` of `AWS::BillingConductor::PricingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-tiering.html)
@@ -339,9 +339,9 @@ impl Tiering {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomTiers`: list of `CustomTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-tiering.html#cfn-billingconductor-pricingrule-tiering-customtiers)
-    pub fn custom_tiers(self, value: impl Arg<Arr<CustomTier>>) -> Self { Self(put(self.0, "CustomTiers", value.into_expr())) }
+    pub fn custom_tiers(self, value: impl Arg<Arr<CustomTier>>) -> Self { Self(put(self.0, "CustomTiers", value)) }
     /// `FreeTier`: `FreeTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-tiering.html#cfn-billingconductor-pricingrule-tiering-freetier)
-    pub fn free_tier(self, value: impl Arg<FreeTier>) -> Self { Self(put(self.0, "FreeTier", value.into_expr())) }
+    pub fn free_tier(self, value: impl Arg<FreeTier>) -> Self { Self(put(self.0, "FreeTier", value)) }
 }
 impl Done for Tiering { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BillingEntity` allows.

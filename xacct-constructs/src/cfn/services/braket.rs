@@ -33,13 +33,13 @@ impl CfnSpendingLimitProps {
 }
 impl<R0, R1> CfnSpendingLimitProps<R0, R1> {
     /// `DeviceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#cfn-braket-spendinglimit-devicearn)
-    pub fn device_arn(self, value: impl Arg<str>) -> CfnSpendingLimitProps<Set, R1> { CfnSpendingLimitProps(put(self.0, "DeviceArn", value.into_expr()), Phase) }
+    pub fn device_arn(self, value: impl Arg<str>) -> CfnSpendingLimitProps<Set, R1> { CfnSpendingLimitProps(put(self.0, "DeviceArn", value), Phase) }
     /// `SpendingLimit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#cfn-braket-spendinglimit-spendinglimit)
-    pub fn spending_limit(self, value: impl Arg<str>) -> CfnSpendingLimitProps<R0, Set> { CfnSpendingLimitProps(put(self.0, "SpendingLimit", value.into_expr()), Phase) }
+    pub fn spending_limit(self, value: impl Arg<str>) -> CfnSpendingLimitProps<R0, Set> { CfnSpendingLimitProps(put(self.0, "SpendingLimit", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#cfn-braket-spendinglimit-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimePeriod`: `TimePeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#cfn-braket-spendinglimit-timeperiod)
-    pub fn time_period(self, value: impl Arg<spending_limit::TimePeriod>) -> Self { Self(put(self.0, "TimePeriod", value.into_expr()), Phase) }
+    pub fn time_period(self, value: impl Arg<spending_limit::TimePeriod>) -> Self { Self(put(self.0, "TimePeriod", value), Phase) }
 }
 impl Done for CfnSpendingLimitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Braket::SpendingLimit`.
@@ -53,9 +53,9 @@ impl TimePeriod {
 }
 impl<R0, R1> TimePeriod<R0, R1> {
     /// `EndAt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-braket-spendinglimit-timeperiod.html#cfn-braket-spendinglimit-timeperiod-endat)
-    pub fn end_at(self, value: impl Arg<str>) -> TimePeriod<Set, R1> { TimePeriod(put(self.0, "EndAt", value.into_expr()), Phase) }
+    pub fn end_at(self, value: impl Arg<str>) -> TimePeriod<Set, R1> { TimePeriod(put(self.0, "EndAt", value), Phase) }
     /// `StartAt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-braket-spendinglimit-timeperiod.html#cfn-braket-spendinglimit-timeperiod-startat)
-    pub fn start_at(self, value: impl Arg<str>) -> TimePeriod<R0, Set> { TimePeriod(put(self.0, "StartAt", value.into_expr()), Phase) }
+    pub fn start_at(self, value: impl Arg<str>) -> TimePeriod<R0, Set> { TimePeriod(put(self.0, "StartAt", value), Phase) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }
 }

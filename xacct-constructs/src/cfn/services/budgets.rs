@@ -25,11 +25,11 @@ impl CfnBudgetProps {
 }
 impl<R0> CfnBudgetProps<R0> {
     /// `Budget`: `BudgetData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html#cfn-budgets-budget-budget)
-    pub fn budget(self, value: impl Arg<budget::BudgetData>) -> CfnBudgetProps<Set> { CfnBudgetProps(put(self.0, "Budget", value.into_expr()), Phase) }
+    pub fn budget(self, value: impl Arg<budget::BudgetData>) -> CfnBudgetProps<Set> { CfnBudgetProps(put(self.0, "Budget", value), Phase) }
     /// `NotificationsWithSubscribers`: list of `NotificationWithSubscribers`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html#cfn-budgets-budget-notificationswithsubscribers)
-    pub fn notifications_with_subscribers(self, value: impl Arg<Arr<budget::NotificationWithSubscribers>>) -> Self { Self(put(self.0, "NotificationsWithSubscribers", value.into_expr()), Phase) }
+    pub fn notifications_with_subscribers(self, value: impl Arg<Arr<budget::NotificationWithSubscribers>>) -> Self { Self(put(self.0, "NotificationsWithSubscribers", value), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html#cfn-budgets-budget-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<budget::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<budget::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
 }
 impl Done for CfnBudgetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Budgets::Budget`.
@@ -43,9 +43,9 @@ impl AutoAdjustData {
 }
 impl<R0> AutoAdjustData<R0> {
     /// `AutoAdjustType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-autoadjustdata.html#cfn-budgets-budget-autoadjustdata-autoadjusttype)
-    pub fn auto_adjust_type(self, value: impl Arg<str>) -> AutoAdjustData<Set> { AutoAdjustData(put(self.0, "AutoAdjustType", value.into_expr()), Phase) }
+    pub fn auto_adjust_type(self, value: impl Arg<str>) -> AutoAdjustData<Set> { AutoAdjustData(put(self.0, "AutoAdjustType", value), Phase) }
     /// `HistoricalOptions`: `HistoricalOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-autoadjustdata.html#cfn-budgets-budget-autoadjustdata-historicaloptions)
-    pub fn historical_options(self, value: impl Arg<HistoricalOptions>) -> Self { Self(put(self.0, "HistoricalOptions", value.into_expr()), Phase) }
+    pub fn historical_options(self, value: impl Arg<HistoricalOptions>) -> Self { Self(put(self.0, "HistoricalOptions", value), Phase) }
 }
 impl Done for AutoAdjustData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BudgetData` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html)
@@ -56,29 +56,29 @@ impl BudgetData {
 }
 impl<R0, R1> BudgetData<R0, R1> {
     /// `AutoAdjustData`: `AutoAdjustData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-autoadjustdata)
-    pub fn auto_adjust_data(self, value: impl Arg<AutoAdjustData>) -> Self { Self(put(self.0, "AutoAdjustData", value.into_expr()), Phase) }
+    pub fn auto_adjust_data(self, value: impl Arg<AutoAdjustData>) -> Self { Self(put(self.0, "AutoAdjustData", value), Phase) }
     /// `BillingViewArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-billingviewarn)
-    pub fn billing_view_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingViewArn", value.into_expr()), Phase) }
+    pub fn billing_view_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingViewArn", value), Phase) }
     /// `BudgetLimit`: `Spend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-budgetlimit)
-    pub fn budget_limit(self, value: impl Arg<Spend>) -> Self { Self(put(self.0, "BudgetLimit", value.into_expr()), Phase) }
+    pub fn budget_limit(self, value: impl Arg<Spend>) -> Self { Self(put(self.0, "BudgetLimit", value), Phase) }
     /// `BudgetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-budgetname)
-    pub fn budget_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BudgetName", value.into_expr()), Phase) }
+    pub fn budget_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BudgetName", value), Phase) }
     /// `BudgetType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-budgettype)
-    pub fn budget_type(self, value: impl Arg<str>) -> BudgetData<Set, R1> { BudgetData(put(self.0, "BudgetType", value.into_expr()), Phase) }
+    pub fn budget_type(self, value: impl Arg<str>) -> BudgetData<Set, R1> { BudgetData(put(self.0, "BudgetType", value), Phase) }
     /// `CostFilters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-costfilters)
-    pub fn cost_filters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CostFilters", value.into_expr()), Phase) }
+    pub fn cost_filters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CostFilters", value), Phase) }
     /// `CostTypes`: `CostTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-costtypes)
-    pub fn cost_types(self, value: impl Arg<CostTypes>) -> Self { Self(put(self.0, "CostTypes", value.into_expr()), Phase) }
+    pub fn cost_types(self, value: impl Arg<CostTypes>) -> Self { Self(put(self.0, "CostTypes", value), Phase) }
     /// `FilterExpression`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-filterexpression)
-    pub fn filter_expression(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr()), Phase) }
+    pub fn filter_expression(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "FilterExpression", value), Phase) }
     /// `Metrics`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
+    pub fn metrics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Metrics", value), Phase) }
     /// `PlannedBudgetLimits`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-plannedbudgetlimits)
-    pub fn planned_budget_limits(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PlannedBudgetLimits", value.into_expr()), Phase) }
+    pub fn planned_budget_limits(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PlannedBudgetLimits", value), Phase) }
     /// `TimePeriod`: `TimePeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-timeperiod)
-    pub fn time_period(self, value: impl Arg<TimePeriod>) -> Self { Self(put(self.0, "TimePeriod", value.into_expr()), Phase) }
+    pub fn time_period(self, value: impl Arg<TimePeriod>) -> Self { Self(put(self.0, "TimePeriod", value), Phase) }
     /// `TimeUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-timeunit)
-    pub fn time_unit(self, value: impl Arg<str>) -> BudgetData<R0, Set> { BudgetData(put(self.0, "TimeUnit", value.into_expr()), Phase) }
+    pub fn time_unit(self, value: impl Arg<str>) -> BudgetData<R0, Set> { BudgetData(put(self.0, "TimeUnit", value), Phase) }
 }
 impl Done for BudgetData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CostCategoryValues` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costcategoryvalues.html)
@@ -87,11 +87,11 @@ impl CostCategoryValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costcategoryvalues.html#cfn-budgets-budget-costcategoryvalues-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `MatchOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costcategoryvalues.html#cfn-budgets-budget-costcategoryvalues-matchoptions)
-    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
+    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costcategoryvalues.html#cfn-budgets-budget-costcategoryvalues-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for CostCategoryValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CostTypes` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html)
@@ -100,27 +100,27 @@ impl CostTypes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeCredit`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includecredit)
-    pub fn include_credit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeCredit", value.into_expr())) }
+    pub fn include_credit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeCredit", value)) }
     /// `IncludeDiscount`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includediscount)
-    pub fn include_discount(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDiscount", value.into_expr())) }
+    pub fn include_discount(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDiscount", value)) }
     /// `IncludeOtherSubscription`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includeothersubscription)
-    pub fn include_other_subscription(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeOtherSubscription", value.into_expr())) }
+    pub fn include_other_subscription(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeOtherSubscription", value)) }
     /// `IncludeRecurring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includerecurring)
-    pub fn include_recurring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRecurring", value.into_expr())) }
+    pub fn include_recurring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRecurring", value)) }
     /// `IncludeRefund`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includerefund)
-    pub fn include_refund(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRefund", value.into_expr())) }
+    pub fn include_refund(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRefund", value)) }
     /// `IncludeSubscription`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includesubscription)
-    pub fn include_subscription(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSubscription", value.into_expr())) }
+    pub fn include_subscription(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSubscription", value)) }
     /// `IncludeSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includesupport)
-    pub fn include_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSupport", value.into_expr())) }
+    pub fn include_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSupport", value)) }
     /// `IncludeTax`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includetax)
-    pub fn include_tax(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTax", value.into_expr())) }
+    pub fn include_tax(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTax", value)) }
     /// `IncludeUpfront`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includeupfront)
-    pub fn include_upfront(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeUpfront", value.into_expr())) }
+    pub fn include_upfront(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeUpfront", value)) }
     /// `UseAmortized`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-useamortized)
-    pub fn use_amortized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAmortized", value.into_expr())) }
+    pub fn use_amortized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAmortized", value)) }
     /// `UseBlended`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-useblended)
-    pub fn use_blended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBlended", value.into_expr())) }
+    pub fn use_blended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBlended", value)) }
 }
 impl Done for CostTypes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Expression` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html)
@@ -129,17 +129,17 @@ impl Expression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: list of `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-and)
-    pub fn and(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
+    pub fn and(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "And", value)) }
     /// `CostCategories`: `CostCategoryValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-costcategories)
-    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
+    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value)) }
     /// `Dimensions`: `ExpressionDimensionValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-dimensions)
-    pub fn dimensions(self, value: impl Arg<ExpressionDimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<ExpressionDimensionValues>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `Not`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-not)
-    pub fn not(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
+    pub fn not(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Not", value)) }
     /// `Or`: list of `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-or)
-    pub fn or(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
+    pub fn or(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "Or", value)) }
     /// `Tags`: `TagValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-tags)
-    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for Expression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressionDimensionValues` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expressiondimensionvalues.html)
@@ -148,11 +148,11 @@ impl ExpressionDimensionValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expressiondimensionvalues.html#cfn-budgets-budget-expressiondimensionvalues-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `MatchOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expressiondimensionvalues.html#cfn-budgets-budget-expressiondimensionvalues-matchoptions)
-    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
+    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expressiondimensionvalues.html#cfn-budgets-budget-expressiondimensionvalues-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for ExpressionDimensionValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HistoricalOptions` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-historicaloptions.html)
@@ -163,7 +163,7 @@ impl HistoricalOptions {
 }
 impl<R0> HistoricalOptions<R0> {
     /// `BudgetAdjustmentPeriod`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-historicaloptions.html#cfn-budgets-budget-historicaloptions-budgetadjustmentperiod)
-    pub fn budget_adjustment_period(self, value: impl Arg<i64>) -> HistoricalOptions<Set> { HistoricalOptions(put(self.0, "BudgetAdjustmentPeriod", value.into_expr()), Phase) }
+    pub fn budget_adjustment_period(self, value: impl Arg<i64>) -> HistoricalOptions<Set> { HistoricalOptions(put(self.0, "BudgetAdjustmentPeriod", value), Phase) }
 }
 impl Done for HistoricalOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Notification` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html)
@@ -174,13 +174,13 @@ impl Notification {
 }
 impl<R0, R1, R2> Notification<R0, R1, R2> {
     /// `ComparisonOperator`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html#cfn-budgets-budget-notification-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> Notification<Set, R1, R2> { Notification(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> Notification<Set, R1, R2> { Notification(put(self.0, "ComparisonOperator", value), Phase) }
     /// `NotificationType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html#cfn-budgets-budget-notification-notificationtype)
-    pub fn notification_type(self, value: impl Arg<str>) -> Notification<R0, Set, R2> { Notification(put(self.0, "NotificationType", value.into_expr()), Phase) }
+    pub fn notification_type(self, value: impl Arg<str>) -> Notification<R0, Set, R2> { Notification(put(self.0, "NotificationType", value), Phase) }
     /// `Threshold`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html#cfn-budgets-budget-notification-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> Notification<R0, R1, Set> { Notification(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> Notification<R0, R1, Set> { Notification(put(self.0, "Threshold", value), Phase) }
     /// `ThresholdType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html#cfn-budgets-budget-notification-thresholdtype)
-    pub fn threshold_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdType", value.into_expr()), Phase) }
+    pub fn threshold_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdType", value), Phase) }
 }
 impl Done for Notification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationWithSubscribers` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notificationwithsubscribers.html)
@@ -191,9 +191,9 @@ impl NotificationWithSubscribers {
 }
 impl<R0, R1> NotificationWithSubscribers<R0, R1> {
     /// `Notification`: `Notification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notificationwithsubscribers.html#cfn-budgets-budget-notificationwithsubscribers-notification)
-    pub fn notification(self, value: impl Arg<Notification>) -> NotificationWithSubscribers<Set, R1> { NotificationWithSubscribers(put(self.0, "Notification", value.into_expr()), Phase) }
+    pub fn notification(self, value: impl Arg<Notification>) -> NotificationWithSubscribers<Set, R1> { NotificationWithSubscribers(put(self.0, "Notification", value), Phase) }
     /// `Subscribers`: list of `Subscriber`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notificationwithsubscribers.html#cfn-budgets-budget-notificationwithsubscribers-subscribers)
-    pub fn subscribers(self, value: impl Arg<Arr<Subscriber>>) -> NotificationWithSubscribers<R0, Set> { NotificationWithSubscribers(put(self.0, "Subscribers", value.into_expr()), Phase) }
+    pub fn subscribers(self, value: impl Arg<Arr<Subscriber>>) -> NotificationWithSubscribers<R0, Set> { NotificationWithSubscribers(put(self.0, "Subscribers", value), Phase) }
 }
 impl Done for NotificationWithSubscribers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-resourcetag.html)
@@ -204,9 +204,9 @@ impl ResourceTag {
 }
 impl<R0> ResourceTag<R0> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-resourcetag.html#cfn-budgets-budget-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-resourcetag.html#cfn-budgets-budget-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Spend` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-spend.html)
@@ -217,9 +217,9 @@ impl Spend {
 }
 impl<R0, R1> Spend<R0, R1> {
     /// `Amount`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-spend.html#cfn-budgets-budget-spend-amount)
-    pub fn amount(self, value: impl Arg<f64>) -> Spend<Set, R1> { Spend(put(self.0, "Amount", value.into_expr()), Phase) }
+    pub fn amount(self, value: impl Arg<f64>) -> Spend<Set, R1> { Spend(put(self.0, "Amount", value), Phase) }
     /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-spend.html#cfn-budgets-budget-spend-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Spend<R0, Set> { Spend(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Spend<R0, Set> { Spend(put(self.0, "Unit", value), Phase) }
 }
 impl Done for Spend { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subscriber` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-subscriber.html)
@@ -230,9 +230,9 @@ impl Subscriber {
 }
 impl<R0, R1> Subscriber<R0, R1> {
     /// `Address`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-subscriber.html#cfn-budgets-budget-subscriber-address)
-    pub fn address(self, value: impl Arg<str>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
+    pub fn address(self, value: impl Arg<str>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value), Phase) }
     /// `SubscriptionType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-subscriber.html#cfn-budgets-budget-subscriber-subscriptiontype)
-    pub fn subscription_type(self, value: impl Arg<str>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "SubscriptionType", value.into_expr()), Phase) }
+    pub fn subscription_type(self, value: impl Arg<str>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "SubscriptionType", value), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagValues` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-tagvalues.html)
@@ -241,11 +241,11 @@ impl TagValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-tagvalues.html#cfn-budgets-budget-tagvalues-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `MatchOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-tagvalues.html#cfn-budgets-budget-tagvalues-matchoptions)
-    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
+    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-tagvalues.html#cfn-budgets-budget-tagvalues-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for TagValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimePeriod` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-timeperiod.html)
@@ -254,9 +254,9 @@ impl TimePeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-timeperiod.html#cfn-budgets-budget-timeperiod-end)
-    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value)) }
     /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-timeperiod.html#cfn-budgets-budget-timeperiod-start)
-    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value)) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }
 }
@@ -281,23 +281,23 @@ impl CfnBudgetsActionProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, R6> {
     /// `ActionThreshold`: `ActionThreshold`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-actionthreshold)
-    pub fn action_threshold(self, value: impl Arg<budgets_action::ActionThreshold>) -> CfnBudgetsActionProps<Set, R1, R2, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "ActionThreshold", value.into_expr()), Phase) }
+    pub fn action_threshold(self, value: impl Arg<budgets_action::ActionThreshold>) -> CfnBudgetsActionProps<Set, R1, R2, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "ActionThreshold", value), Phase) }
     /// `ActionType`: `ActionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-actiontype)
-    pub fn action_type(self, value: impl Arg<budgets_action::ActionType>) -> CfnBudgetsActionProps<R0, Set, R2, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "ActionType", value.into_expr()), Phase) }
+    pub fn action_type(self, value: impl Arg<budgets_action::ActionType>) -> CfnBudgetsActionProps<R0, Set, R2, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "ActionType", value), Phase) }
     /// `ApprovalModel`: `ApprovalModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-approvalmodel)
-    pub fn approval_model(self, value: impl Arg<budgets_action::ApprovalModel>) -> Self { Self(put(self.0, "ApprovalModel", value.into_expr()), Phase) }
+    pub fn approval_model(self, value: impl Arg<budgets_action::ApprovalModel>) -> Self { Self(put(self.0, "ApprovalModel", value), Phase) }
     /// `BudgetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-budgetname)
-    pub fn budget_name(self, value: impl Arg<str>) -> CfnBudgetsActionProps<R0, R1, Set, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "BudgetName", value.into_expr()), Phase) }
+    pub fn budget_name(self, value: impl Arg<str>) -> CfnBudgetsActionProps<R0, R1, Set, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "BudgetName", value), Phase) }
     /// `Definition`: `Definition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-definition)
-    pub fn definition(self, value: impl Arg<budgets_action::Definition>) -> CfnBudgetsActionProps<R0, R1, R2, Set, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<budgets_action::Definition>) -> CfnBudgetsActionProps<R0, R1, R2, Set, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "Definition", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnBudgetsActionProps<R0, R1, R2, R3, Set, R5, R6> { CfnBudgetsActionProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnBudgetsActionProps<R0, R1, R2, R3, Set, R5, R6> { CfnBudgetsActionProps(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `NotificationType`: `NotificationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-notificationtype)
-    pub fn notification_type(self, value: impl Arg<budgets_action::NotificationType>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, Set, R6> { CfnBudgetsActionProps(put(self.0, "NotificationType", value.into_expr()), Phase) }
+    pub fn notification_type(self, value: impl Arg<budgets_action::NotificationType>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, Set, R6> { CfnBudgetsActionProps(put(self.0, "NotificationType", value), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<budgets_action::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<budgets_action::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
     /// `Subscribers`: list of `Subscriber`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-subscribers)
-    pub fn subscribers(self, value: impl Arg<Arr<budgets_action::Subscriber>>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, Set> { CfnBudgetsActionProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
+    pub fn subscribers(self, value: impl Arg<Arr<budgets_action::Subscriber>>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, Set> { CfnBudgetsActionProps(put(self.0, "Subscribers", value), Phase) }
 }
 impl Done for CfnBudgetsActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Budgets::BudgetsAction`.
@@ -311,9 +311,9 @@ impl ActionThreshold {
 }
 impl<R0, R1> ActionThreshold<R0, R1> {
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-actionthreshold.html#cfn-budgets-budgetsaction-actionthreshold-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ActionThreshold<Set, R1> { ActionThreshold(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ActionThreshold<Set, R1> { ActionThreshold(put(self.0, "Type", value), Phase) }
     /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-actionthreshold.html#cfn-budgets-budgetsaction-actionthreshold-value)
-    pub fn value(self, value: impl Arg<f64>) -> ActionThreshold<R0, Set> { ActionThreshold(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> ActionThreshold<R0, Set> { ActionThreshold(put(self.0, "Value", value), Phase) }
 }
 impl Done for ActionThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Definition` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-definition.html)
@@ -322,11 +322,11 @@ impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IamActionDefinition`: `IamActionDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-definition.html#cfn-budgets-budgetsaction-definition-iamactiondefinition)
-    pub fn iam_action_definition(self, value: impl Arg<IamActionDefinition>) -> Self { Self(put(self.0, "IamActionDefinition", value.into_expr())) }
+    pub fn iam_action_definition(self, value: impl Arg<IamActionDefinition>) -> Self { Self(put(self.0, "IamActionDefinition", value)) }
     /// `ScpActionDefinition`: `ScpActionDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-definition.html#cfn-budgets-budgetsaction-definition-scpactiondefinition)
-    pub fn scp_action_definition(self, value: impl Arg<ScpActionDefinition>) -> Self { Self(put(self.0, "ScpActionDefinition", value.into_expr())) }
+    pub fn scp_action_definition(self, value: impl Arg<ScpActionDefinition>) -> Self { Self(put(self.0, "ScpActionDefinition", value)) }
     /// `SsmActionDefinition`: `SsmActionDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-definition.html#cfn-budgets-budgetsaction-definition-ssmactiondefinition)
-    pub fn ssm_action_definition(self, value: impl Arg<SsmActionDefinition>) -> Self { Self(put(self.0, "SsmActionDefinition", value.into_expr())) }
+    pub fn ssm_action_definition(self, value: impl Arg<SsmActionDefinition>) -> Self { Self(put(self.0, "SsmActionDefinition", value)) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamActionDefinition` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html)
@@ -337,13 +337,13 @@ impl IamActionDefinition {
 }
 impl<R0> IamActionDefinition<R0> {
     /// `Groups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html#cfn-budgets-budgetsaction-iamactiondefinition-groups)
-    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
+    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value), Phase) }
     /// `PolicyArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html#cfn-budgets-budgetsaction-iamactiondefinition-policyarn)
-    pub fn policy_arn(self, value: impl Arg<str>) -> IamActionDefinition<Set> { IamActionDefinition(put(self.0, "PolicyArn", value.into_expr()), Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> IamActionDefinition<Set> { IamActionDefinition(put(self.0, "PolicyArn", value), Phase) }
     /// `Roles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html#cfn-budgets-budgetsaction-iamactiondefinition-roles)
-    pub fn roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
+    pub fn roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Roles", value), Phase) }
     /// `Users`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html#cfn-budgets-budgetsaction-iamactiondefinition-users)
-    pub fn users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
+    pub fn users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Users", value), Phase) }
 }
 impl Done for IamActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-resourcetag.html)
@@ -354,9 +354,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-resourcetag.html#cfn-budgets-budgetsaction-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-resourcetag.html#cfn-budgets-budgetsaction-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScpActionDefinition` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-scpactiondefinition.html)
@@ -367,9 +367,9 @@ impl ScpActionDefinition {
 }
 impl<R0, R1> ScpActionDefinition<R0, R1> {
     /// `PolicyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-scpactiondefinition.html#cfn-budgets-budgetsaction-scpactiondefinition-policyid)
-    pub fn policy_id(self, value: impl Arg<str>) -> ScpActionDefinition<Set, R1> { ScpActionDefinition(put(self.0, "PolicyId", value.into_expr()), Phase) }
+    pub fn policy_id(self, value: impl Arg<str>) -> ScpActionDefinition<Set, R1> { ScpActionDefinition(put(self.0, "PolicyId", value), Phase) }
     /// `TargetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-scpactiondefinition.html#cfn-budgets-budgetsaction-scpactiondefinition-targetids)
-    pub fn target_ids(self, value: impl Arg<Arr<str>>) -> ScpActionDefinition<R0, Set> { ScpActionDefinition(put(self.0, "TargetIds", value.into_expr()), Phase) }
+    pub fn target_ids(self, value: impl Arg<Arr<str>>) -> ScpActionDefinition<R0, Set> { ScpActionDefinition(put(self.0, "TargetIds", value), Phase) }
 }
 impl Done for ScpActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmActionDefinition` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-ssmactiondefinition.html)
@@ -380,11 +380,11 @@ impl SsmActionDefinition {
 }
 impl<R0, R1, R2> SsmActionDefinition<R0, R1, R2> {
     /// `InstanceIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-ssmactiondefinition.html#cfn-budgets-budgetsaction-ssmactiondefinition-instanceids)
-    pub fn instance_ids(self, value: impl Arg<Arr<str>>) -> SsmActionDefinition<Set, R1, R2> { SsmActionDefinition(put(self.0, "InstanceIds", value.into_expr()), Phase) }
+    pub fn instance_ids(self, value: impl Arg<Arr<str>>) -> SsmActionDefinition<Set, R1, R2> { SsmActionDefinition(put(self.0, "InstanceIds", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-ssmactiondefinition.html#cfn-budgets-budgetsaction-ssmactiondefinition-region)
-    pub fn region(self, value: impl Arg<str>) -> SsmActionDefinition<R0, Set, R2> { SsmActionDefinition(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> SsmActionDefinition<R0, Set, R2> { SsmActionDefinition(put(self.0, "Region", value), Phase) }
     /// `Subtype`: `Subtype`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-ssmactiondefinition.html#cfn-budgets-budgetsaction-ssmactiondefinition-subtype)
-    pub fn subtype(self, value: impl Arg<Subtype>) -> SsmActionDefinition<R0, R1, Set> { SsmActionDefinition(put(self.0, "Subtype", value.into_expr()), Phase) }
+    pub fn subtype(self, value: impl Arg<Subtype>) -> SsmActionDefinition<R0, R1, Set> { SsmActionDefinition(put(self.0, "Subtype", value), Phase) }
 }
 impl Done for SsmActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subscriber` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-subscriber.html)
@@ -395,9 +395,9 @@ impl Subscriber {
 }
 impl<R0, R1> Subscriber<R0, R1> {
     /// `Address`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-subscriber.html#cfn-budgets-budgetsaction-subscriber-address)
-    pub fn address(self, value: impl Arg<str>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
+    pub fn address(self, value: impl Arg<str>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value), Phase) }
     /// `Type`: `SubscriberType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-subscriber.html#cfn-budgets-budgetsaction-subscriber-type)
-    pub fn type_(self, value: impl Arg<SubscriberType>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<SubscriberType>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "Type", value), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActionType` allows.

@@ -27,15 +27,15 @@ impl CfnCaseProps {
 }
 impl<R0, R1, R2, R3> CfnCaseProps<R0, R1, R2, R3> {
     /// `CustomerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-customerid)
-    pub fn customer_id(self, value: impl Arg<str>) -> CfnCaseProps<Set, R1, R2, R3> { CfnCaseProps(put(self.0, "CustomerId", value.into_expr()), Phase) }
+    pub fn customer_id(self, value: impl Arg<str>) -> CfnCaseProps<Set, R1, R2, R3> { CfnCaseProps(put(self.0, "CustomerId", value), Phase) }
     /// `DomainId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-domainid)
-    pub fn domain_id(self, value: impl Arg<str>) -> CfnCaseProps<R0, Set, R2, R3> { CfnCaseProps(put(self.0, "DomainId", value.into_expr()), Phase) }
+    pub fn domain_id(self, value: impl Arg<str>) -> CfnCaseProps<R0, Set, R2, R3> { CfnCaseProps(put(self.0, "DomainId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-templateid)
-    pub fn template_id(self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, Set, R3> { CfnCaseProps(put(self.0, "TemplateId", value.into_expr()), Phase) }
+    pub fn template_id(self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, Set, R3> { CfnCaseProps(put(self.0, "TemplateId", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-title)
-    pub fn title(self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, R2, Set> { CfnCaseProps(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, R2, Set> { CfnCaseProps(put(self.0, "Title", value), Phase) }
 }
 impl Done for CfnCaseProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html)
@@ -65,15 +65,15 @@ impl CfnCaseRuleProps {
 }
 impl<R0, R1> CfnCaseRuleProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-domainid)
-    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
+    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCaseRuleProps<Set, R1> { CfnCaseRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCaseRuleProps<Set, R1> { CfnCaseRuleProps(put(self.0, "Name", value), Phase) }
     /// `Rule`: `CaseRuleDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-rule)
-    pub fn rule(self, value: impl Arg<case_rule::CaseRuleDetails>) -> CfnCaseRuleProps<R0, Set> { CfnCaseRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<case_rule::CaseRuleDetails>) -> CfnCaseRuleProps<R0, Set> { CfnCaseRuleProps(put(self.0, "Rule", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCaseRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::CaseRule`.
@@ -85,9 +85,9 @@ impl BooleanCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EqualTo`: `BooleanOperands`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleancondition.html#cfn-cases-caserule-booleancondition-equalto)
-    pub fn equal_to(self, value: impl Arg<BooleanOperands>) -> Self { Self(put(self.0, "EqualTo", value.into_expr())) }
+    pub fn equal_to(self, value: impl Arg<BooleanOperands>) -> Self { Self(put(self.0, "EqualTo", value)) }
     /// `NotEqualTo`: `BooleanOperands`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleancondition.html#cfn-cases-caserule-booleancondition-notequalto)
-    pub fn not_equal_to(self, value: impl Arg<BooleanOperands>) -> Self { Self(put(self.0, "NotEqualTo", value.into_expr())) }
+    pub fn not_equal_to(self, value: impl Arg<BooleanOperands>) -> Self { Self(put(self.0, "NotEqualTo", value)) }
 }
 impl Done for BooleanCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BooleanOperands` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleanoperands.html)
@@ -98,11 +98,11 @@ impl BooleanOperands {
 }
 impl<R0, R1, R2> BooleanOperands<R0, R1, R2> {
     /// `OperandOne`: `OperandOne`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleanoperands.html#cfn-cases-caserule-booleanoperands-operandone)
-    pub fn operand_one(self, value: impl Arg<OperandOne>) -> BooleanOperands<Set, R1, R2> { BooleanOperands(put(self.0, "OperandOne", value.into_expr()), Phase) }
+    pub fn operand_one(self, value: impl Arg<OperandOne>) -> BooleanOperands<Set, R1, R2> { BooleanOperands(put(self.0, "OperandOne", value), Phase) }
     /// `OperandTwo`: `OperandTwo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleanoperands.html#cfn-cases-caserule-booleanoperands-operandtwo)
-    pub fn operand_two(self, value: impl Arg<OperandTwo>) -> BooleanOperands<R0, Set, R2> { BooleanOperands(put(self.0, "OperandTwo", value.into_expr()), Phase) }
+    pub fn operand_two(self, value: impl Arg<OperandTwo>) -> BooleanOperands<R0, Set, R2> { BooleanOperands(put(self.0, "OperandTwo", value), Phase) }
     /// `Result`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleanoperands.html#cfn-cases-caserule-booleanoperands-result)
-    pub fn result(self, value: impl Arg<bool>) -> BooleanOperands<R0, R1, Set> { BooleanOperands(put(self.0, "Result", value.into_expr()), Phase) }
+    pub fn result(self, value: impl Arg<bool>) -> BooleanOperands<R0, R1, Set> { BooleanOperands(put(self.0, "Result", value), Phase) }
 }
 impl Done for BooleanOperands { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaseRuleDetails` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-caseruledetails.html)
@@ -111,9 +111,9 @@ impl CaseRuleDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hidden`: `HiddenCaseRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-caseruledetails.html#cfn-cases-caserule-caseruledetails-hidden)
-    pub fn hidden(self, value: impl Arg<HiddenCaseRule>) -> Self { Self(put(self.0, "Hidden", value.into_expr())) }
+    pub fn hidden(self, value: impl Arg<HiddenCaseRule>) -> Self { Self(put(self.0, "Hidden", value)) }
     /// `Required`: `RequiredCaseRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-caseruledetails.html#cfn-cases-caserule-caseruledetails-required)
-    pub fn required(self, value: impl Arg<RequiredCaseRule>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
+    pub fn required(self, value: impl Arg<RequiredCaseRule>) -> Self { Self(put(self.0, "Required", value)) }
 }
 impl Done for CaseRuleDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HiddenCaseRule` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-hiddencaserule.html)
@@ -124,9 +124,9 @@ impl HiddenCaseRule {
 }
 impl<R0, R1> HiddenCaseRule<R0, R1> {
     /// `Conditions`: list of `BooleanCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-hiddencaserule.html#cfn-cases-caserule-hiddencaserule-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<BooleanCondition>>) -> HiddenCaseRule<Set, R1> { HiddenCaseRule(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<BooleanCondition>>) -> HiddenCaseRule<Set, R1> { HiddenCaseRule(put(self.0, "Conditions", value), Phase) }
     /// `DefaultValue`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-hiddencaserule.html#cfn-cases-caserule-hiddencaserule-defaultvalue)
-    pub fn default_value(self, value: impl Arg<bool>) -> HiddenCaseRule<R0, Set> { HiddenCaseRule(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<bool>) -> HiddenCaseRule<R0, Set> { HiddenCaseRule(put(self.0, "DefaultValue", value), Phase) }
 }
 impl Done for HiddenCaseRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OperandOne` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandone.html)
@@ -137,7 +137,7 @@ impl OperandOne {
 }
 impl<R0> OperandOne<R0> {
     /// `FieldId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandone.html#cfn-cases-caserule-operandone-fieldid)
-    pub fn field_id(self, value: impl Arg<str>) -> OperandOne<Set> { OperandOne(put(self.0, "FieldId", value.into_expr()), Phase) }
+    pub fn field_id(self, value: impl Arg<str>) -> OperandOne<Set> { OperandOne(put(self.0, "FieldId", value), Phase) }
 }
 impl Done for OperandOne { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OperandTwo` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html)
@@ -146,13 +146,13 @@ impl OperandTwo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html#cfn-cases-caserule-operandtwo-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html#cfn-cases-caserule-operandtwo-doublevalue)
-    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `EmptyValue`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html#cfn-cases-caserule-operandtwo-emptyvalue)
-    pub fn empty_value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmptyValue", value.into_expr())) }
+    pub fn empty_value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmptyValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html#cfn-cases-caserule-operandtwo-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for OperandTwo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequiredCaseRule` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-requiredcaserule.html)
@@ -163,9 +163,9 @@ impl RequiredCaseRule {
 }
 impl<R0, R1> RequiredCaseRule<R0, R1> {
     /// `Conditions`: list of `BooleanCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-requiredcaserule.html#cfn-cases-caserule-requiredcaserule-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<BooleanCondition>>) -> RequiredCaseRule<Set, R1> { RequiredCaseRule(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<BooleanCondition>>) -> RequiredCaseRule<Set, R1> { RequiredCaseRule(put(self.0, "Conditions", value), Phase) }
     /// `DefaultValue`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-requiredcaserule.html#cfn-cases-caserule-requiredcaserule-defaultvalue)
-    pub fn default_value(self, value: impl Arg<bool>) -> RequiredCaseRule<R0, Set> { RequiredCaseRule(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<bool>) -> RequiredCaseRule<R0, Set> { RequiredCaseRule(put(self.0, "DefaultValue", value), Phase) }
 }
 impl Done for RequiredCaseRule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -196,9 +196,9 @@ impl CfnDomainProps {
 }
 impl<R0> CfnDomainProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html#cfn-cases-domain-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html#cfn-cases-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cases::Field`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html)
@@ -230,17 +230,17 @@ impl CfnFieldProps {
 }
 impl<R0, R1> CfnFieldProps<R0, R1> {
     /// `Attributes`: `FieldAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-attributes)
-    pub fn attributes(self, value: impl Arg<field::FieldAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<field::FieldAttributes>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-domainid)
-    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
+    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFieldProps<Set, R1> { CfnFieldProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFieldProps<Set, R1> { CfnFieldProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-type)
-    pub fn type_(self, value: impl Arg<field::Type>) -> CfnFieldProps<R0, Set> { CfnFieldProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<field::Type>) -> CfnFieldProps<R0, Set> { CfnFieldProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnFieldProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::Field`.
@@ -252,7 +252,7 @@ impl FieldAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Text`: `TextAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-field-fieldattributes.html#cfn-cases-field-fieldattributes-text)
-    pub fn text(self, value: impl Arg<TextAttributes>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<TextAttributes>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for FieldAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextAttributes` of `AWS::Cases::Field`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-field-textattributes.html)
@@ -263,7 +263,7 @@ impl TextAttributes {
 }
 impl<R0> TextAttributes<R0> {
     /// `IsMultiline`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-field-textattributes.html#cfn-cases-field-textattributes-ismultiline)
-    pub fn is_multiline(self, value: impl Arg<bool>) -> TextAttributes<Set> { TextAttributes(put(self.0, "IsMultiline", value.into_expr()), Phase) }
+    pub fn is_multiline(self, value: impl Arg<bool>) -> TextAttributes<Set> { TextAttributes(put(self.0, "IsMultiline", value), Phase) }
 }
 impl Done for TextAttributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -296,13 +296,13 @@ impl CfnLayoutProps {
 }
 impl<R0, R1> CfnLayoutProps<R0, R1> {
     /// `Content`: `LayoutContent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#cfn-cases-layout-content)
-    pub fn content(self, value: impl Arg<layout::LayoutContent>) -> CfnLayoutProps<Set, R1> { CfnLayoutProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<layout::LayoutContent>) -> CfnLayoutProps<Set, R1> { CfnLayoutProps(put(self.0, "Content", value), Phase) }
     /// `DomainId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#cfn-cases-layout-domainid)
-    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
+    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#cfn-cases-layout-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLayoutProps<R0, Set> { CfnLayoutProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLayoutProps<R0, Set> { CfnLayoutProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#cfn-cases-layout-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLayoutProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::Layout`.
@@ -314,9 +314,9 @@ impl BasicLayout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MoreInfo`: `LayoutSections`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-basiclayout.html#cfn-cases-layout-basiclayout-moreinfo)
-    pub fn more_info(self, value: impl Arg<LayoutSections>) -> Self { Self(put(self.0, "MoreInfo", value.into_expr())) }
+    pub fn more_info(self, value: impl Arg<LayoutSections>) -> Self { Self(put(self.0, "MoreInfo", value)) }
     /// `TopPanel`: `LayoutSections`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-basiclayout.html#cfn-cases-layout-basiclayout-toppanel)
-    pub fn top_panel(self, value: impl Arg<LayoutSections>) -> Self { Self(put(self.0, "TopPanel", value.into_expr())) }
+    pub fn top_panel(self, value: impl Arg<LayoutSections>) -> Self { Self(put(self.0, "TopPanel", value)) }
 }
 impl Done for BasicLayout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldGroup` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fieldgroup.html)
@@ -327,9 +327,9 @@ impl FieldGroup {
 }
 impl<R0> FieldGroup<R0> {
     /// `Fields`: list of `FieldItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fieldgroup.html#cfn-cases-layout-fieldgroup-fields)
-    pub fn fields(self, value: impl Arg<Arr<FieldItem>>) -> FieldGroup<Set> { FieldGroup(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<FieldItem>>) -> FieldGroup<Set> { FieldGroup(put(self.0, "Fields", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fieldgroup.html#cfn-cases-layout-fieldgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for FieldGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldItem` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fielditem.html)
@@ -340,7 +340,7 @@ impl FieldItem {
 }
 impl<R0> FieldItem<R0> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fielditem.html#cfn-cases-layout-fielditem-id)
-    pub fn id(self, value: impl Arg<str>) -> FieldItem<Set> { FieldItem(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> FieldItem<Set> { FieldItem(put(self.0, "Id", value), Phase) }
 }
 impl Done for FieldItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LayoutContent` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-layoutcontent.html)
@@ -349,7 +349,7 @@ impl LayoutContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Basic`: `BasicLayout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-layoutcontent.html#cfn-cases-layout-layoutcontent-basic)
-    pub fn basic(self, value: impl Arg<BasicLayout>) -> Self { Self(put(self.0, "Basic", value.into_expr())) }
+    pub fn basic(self, value: impl Arg<BasicLayout>) -> Self { Self(put(self.0, "Basic", value)) }
 }
 impl Done for LayoutContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LayoutSections` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-layoutsections.html)
@@ -358,7 +358,7 @@ impl LayoutSections {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sections`: list of `Section`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-layoutsections.html#cfn-cases-layout-layoutsections-sections)
-    pub fn sections(self, value: impl Arg<Arr<Section>>) -> Self { Self(put(self.0, "Sections", value.into_expr())) }
+    pub fn sections(self, value: impl Arg<Arr<Section>>) -> Self { Self(put(self.0, "Sections", value)) }
 }
 impl Done for LayoutSections { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Section` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-section.html)
@@ -369,7 +369,7 @@ impl Section {
 }
 impl<R0> Section<R0> {
     /// `FieldGroup`: `FieldGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-section.html#cfn-cases-layout-section-fieldgroup)
-    pub fn field_group(self, value: impl Arg<FieldGroup>) -> Section<Set> { Section(put(self.0, "FieldGroup", value.into_expr()), Phase) }
+    pub fn field_group(self, value: impl Arg<FieldGroup>) -> Section<Set> { Section(put(self.0, "FieldGroup", value), Phase) }
 }
 impl Done for Section { fn into_props(self) -> Bag { self.0 } }
 }
@@ -396,15 +396,15 @@ impl CfnRelatedItemProps {
 }
 impl<R0, R1, R2, R3> CfnRelatedItemProps<R0, R1, R2, R3> {
     /// `CaseId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-caseid)
-    pub fn case_id(self, value: impl Arg<str>) -> CfnRelatedItemProps<Set, R1, R2, R3> { CfnRelatedItemProps(put(self.0, "CaseId", value.into_expr()), Phase) }
+    pub fn case_id(self, value: impl Arg<str>) -> CfnRelatedItemProps<Set, R1, R2, R3> { CfnRelatedItemProps(put(self.0, "CaseId", value), Phase) }
     /// `Content`: `RelatedItemContent`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-content)
-    pub fn content(self, value: impl Arg<related_item::RelatedItemContent>) -> CfnRelatedItemProps<R0, Set, R2, R3> { CfnRelatedItemProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<related_item::RelatedItemContent>) -> CfnRelatedItemProps<R0, Set, R2, R3> { CfnRelatedItemProps(put(self.0, "Content", value), Phase) }
     /// `DomainId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-domainid)
-    pub fn domain_id(self, value: impl Arg<str>) -> CfnRelatedItemProps<R0, R1, Set, R3> { CfnRelatedItemProps(put(self.0, "DomainId", value.into_expr()), Phase) }
+    pub fn domain_id(self, value: impl Arg<str>) -> CfnRelatedItemProps<R0, R1, Set, R3> { CfnRelatedItemProps(put(self.0, "DomainId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-type)
-    pub fn type_(self, value: impl Arg<related_item::Type>) -> CfnRelatedItemProps<R0, R1, R2, Set> { CfnRelatedItemProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<related_item::Type>) -> CfnRelatedItemProps<R0, R1, R2, Set> { CfnRelatedItemProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnRelatedItemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::RelatedItem`.
@@ -418,9 +418,9 @@ impl CommentContent {
 }
 impl<R0, R1> CommentContent<R0, R1> {
     /// `Body`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-commentcontent.html#cfn-cases-relateditem-commentcontent-body)
-    pub fn body(self, value: impl Arg<str>) -> CommentContent<Set, R1> { CommentContent(put(self.0, "Body", value.into_expr()), Phase) }
+    pub fn body(self, value: impl Arg<str>) -> CommentContent<Set, R1> { CommentContent(put(self.0, "Body", value), Phase) }
     /// `ContentType`: `ContentType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-commentcontent.html#cfn-cases-relateditem-commentcontent-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> CommentContent<R0, Set> { CommentContent(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> CommentContent<R0, Set> { CommentContent(put(self.0, "ContentType", value), Phase) }
 }
 impl Done for CommentContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelatedItemContent` of `AWS::Cases::RelatedItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-relateditemcontent.html)
@@ -429,7 +429,7 @@ impl RelatedItemContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comment`: `CommentContent`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-relateditemcontent.html#cfn-cases-relateditem-relateditemcontent-comment)
-    pub fn comment(self, value: impl Arg<CommentContent>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
+    pub fn comment(self, value: impl Arg<CommentContent>) -> Self { Self(put(self.0, "Comment", value)) }
 }
 impl Done for RelatedItemContent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -464,21 +464,21 @@ impl CfnTemplateProps {
 }
 impl<R0> CfnTemplateProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-domainid)
-    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
+    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value), Phase) }
     /// `LayoutConfiguration`: `LayoutConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-layoutconfiguration)
-    pub fn layout_configuration(self, value: impl Arg<template::LayoutConfiguration>) -> Self { Self(put(self.0, "LayoutConfiguration", value.into_expr()), Phase) }
+    pub fn layout_configuration(self, value: impl Arg<template::LayoutConfiguration>) -> Self { Self(put(self.0, "LayoutConfiguration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTemplateProps<Set> { CfnTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTemplateProps<Set> { CfnTemplateProps(put(self.0, "Name", value), Phase) }
     /// `RequiredFields`: list of `RequiredField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-requiredfields)
-    pub fn required_fields(self, value: impl Arg<Arr<template::RequiredField>>) -> Self { Self(put(self.0, "RequiredFields", value.into_expr()), Phase) }
+    pub fn required_fields(self, value: impl Arg<Arr<template::RequiredField>>) -> Self { Self(put(self.0, "RequiredFields", value), Phase) }
     /// `Rules`: list of `TemplateRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-rules)
-    pub fn rules(self, value: impl Arg<Arr<template::TemplateRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<template::TemplateRule>>) -> Self { Self(put(self.0, "Rules", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-status)
-    pub fn status(self, value: impl Arg<template::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<template::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::Template`.
@@ -490,7 +490,7 @@ impl LayoutConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultLayout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-layoutconfiguration.html#cfn-cases-template-layoutconfiguration-defaultlayout)
-    pub fn default_layout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultLayout", value.into_expr())) }
+    pub fn default_layout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultLayout", value)) }
 }
 impl Done for LayoutConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequiredField` of `AWS::Cases::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-requiredfield.html)
@@ -501,7 +501,7 @@ impl RequiredField {
 }
 impl<R0> RequiredField<R0> {
     /// `FieldId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-requiredfield.html#cfn-cases-template-requiredfield-fieldid)
-    pub fn field_id(self, value: impl Arg<str>) -> RequiredField<Set> { RequiredField(put(self.0, "FieldId", value.into_expr()), Phase) }
+    pub fn field_id(self, value: impl Arg<str>) -> RequiredField<Set> { RequiredField(put(self.0, "FieldId", value), Phase) }
 }
 impl Done for RequiredField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateRule` of `AWS::Cases::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-templaterule.html)
@@ -512,9 +512,9 @@ impl TemplateRule {
 }
 impl<R0> TemplateRule<R0> {
     /// `CaseRuleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-templaterule.html#cfn-cases-template-templaterule-caseruleid)
-    pub fn case_rule_id(self, value: impl Arg<str>) -> TemplateRule<Set> { TemplateRule(put(self.0, "CaseRuleId", value.into_expr()), Phase) }
+    pub fn case_rule_id(self, value: impl Arg<str>) -> TemplateRule<Set> { TemplateRule(put(self.0, "CaseRuleId", value), Phase) }
     /// `FieldId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-templaterule.html#cfn-cases-template-templaterule-fieldid)
-    pub fn field_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
+    pub fn field_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldId", value), Phase) }
 }
 impl Done for TemplateRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.

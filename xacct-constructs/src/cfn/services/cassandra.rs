@@ -21,13 +21,13 @@ impl CfnKeyspaceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientSideTimestampsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html#cfn-cassandra-keyspace-clientsidetimestampsenabled)
-    pub fn client_side_timestamps_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientSideTimestampsEnabled", value.into_expr())) }
+    pub fn client_side_timestamps_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientSideTimestampsEnabled", value)) }
     /// `KeyspaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html#cfn-cassandra-keyspace-keyspacename)
-    pub fn keyspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyspaceName", value.into_expr())) }
+    pub fn keyspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyspaceName", value)) }
     /// `ReplicationSpecification`: `ReplicationSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html#cfn-cassandra-keyspace-replicationspecification)
-    pub fn replication_specification(self, value: impl Arg<keyspace::ReplicationSpecification>) -> Self { Self(put(self.0, "ReplicationSpecification", value.into_expr())) }
+    pub fn replication_specification(self, value: impl Arg<keyspace::ReplicationSpecification>) -> Self { Self(put(self.0, "ReplicationSpecification", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html#cfn-cassandra-keyspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnKeyspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cassandra::Keyspace`.
@@ -39,9 +39,9 @@ impl ReplicationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegionList`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-keyspace-replicationspecification.html#cfn-cassandra-keyspace-replicationspecification-regionlist)
-    pub fn region_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegionList", value.into_expr())) }
+    pub fn region_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegionList", value)) }
     /// `ReplicationStrategy`: `ReplicationStrategy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-keyspace-replicationspecification.html#cfn-cassandra-keyspace-replicationspecification-replicationstrategy)
-    pub fn replication_strategy(self, value: impl Arg<ReplicationStrategy>) -> Self { Self(put(self.0, "ReplicationStrategy", value.into_expr())) }
+    pub fn replication_strategy(self, value: impl Arg<ReplicationStrategy>) -> Self { Self(put(self.0, "ReplicationStrategy", value)) }
 }
 impl Done for ReplicationSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ReplicationStrategy` allows.
@@ -66,35 +66,35 @@ impl CfnTableProps {
 }
 impl<R0, R1> CfnTableProps<R0, R1> {
     /// `AutoScalingSpecifications`: `AutoScalingSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-autoscalingspecifications)
-    pub fn auto_scaling_specifications(self, value: impl Arg<table::AutoScalingSpecification>) -> Self { Self(put(self.0, "AutoScalingSpecifications", value.into_expr()), Phase) }
+    pub fn auto_scaling_specifications(self, value: impl Arg<table::AutoScalingSpecification>) -> Self { Self(put(self.0, "AutoScalingSpecifications", value), Phase) }
     /// `BillingMode`: `BillingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-billingmode)
-    pub fn billing_mode(self, value: impl Arg<table::BillingMode>) -> Self { Self(put(self.0, "BillingMode", value.into_expr()), Phase) }
+    pub fn billing_mode(self, value: impl Arg<table::BillingMode>) -> Self { Self(put(self.0, "BillingMode", value), Phase) }
     /// `CdcSpecification`: `CdcSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-cdcspecification)
-    pub fn cdc_specification(self, value: impl Arg<table::CdcSpecification>) -> Self { Self(put(self.0, "CdcSpecification", value.into_expr()), Phase) }
+    pub fn cdc_specification(self, value: impl Arg<table::CdcSpecification>) -> Self { Self(put(self.0, "CdcSpecification", value), Phase) }
     /// `ClientSideTimestampsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-clientsidetimestampsenabled)
-    pub fn client_side_timestamps_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientSideTimestampsEnabled", value.into_expr()), Phase) }
+    pub fn client_side_timestamps_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientSideTimestampsEnabled", value), Phase) }
     /// `ClusteringKeyColumns`: list of `ClusteringKeyColumn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-clusteringkeycolumns)
-    pub fn clustering_key_columns(self, value: impl Arg<Arr<table::ClusteringKeyColumn>>) -> Self { Self(put(self.0, "ClusteringKeyColumns", value.into_expr()), Phase) }
+    pub fn clustering_key_columns(self, value: impl Arg<Arr<table::ClusteringKeyColumn>>) -> Self { Self(put(self.0, "ClusteringKeyColumns", value), Phase) }
     /// `DefaultTimeToLive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-defaulttimetolive)
-    pub fn default_time_to_live(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultTimeToLive", value.into_expr()), Phase) }
+    pub fn default_time_to_live(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultTimeToLive", value), Phase) }
     /// `EncryptionSpecification`: `EncryptionSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-encryptionspecification)
-    pub fn encryption_specification(self, value: impl Arg<table::EncryptionSpecification>) -> Self { Self(put(self.0, "EncryptionSpecification", value.into_expr()), Phase) }
+    pub fn encryption_specification(self, value: impl Arg<table::EncryptionSpecification>) -> Self { Self(put(self.0, "EncryptionSpecification", value), Phase) }
     /// `KeyspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-keyspacename)
-    pub fn keyspace_name(self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { CfnTableProps(put(self.0, "KeyspaceName", value.into_expr()), Phase) }
+    pub fn keyspace_name(self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { CfnTableProps(put(self.0, "KeyspaceName", value), Phase) }
     /// `PartitionKeyColumns`: list of `Column`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-partitionkeycolumns)
-    pub fn partition_key_columns(self, value: impl Arg<Arr<table::Column>>) -> CfnTableProps<R0, Set> { CfnTableProps(put(self.0, "PartitionKeyColumns", value.into_expr()), Phase) }
+    pub fn partition_key_columns(self, value: impl Arg<Arr<table::Column>>) -> CfnTableProps<R0, Set> { CfnTableProps(put(self.0, "PartitionKeyColumns", value), Phase) }
     /// `PointInTimeRecoveryEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-pointintimerecoveryenabled)
-    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value.into_expr()), Phase) }
+    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value), Phase) }
     /// `RegularColumns`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-regularcolumns)
-    pub fn regular_columns(self, value: impl Arg<Arr<table::Column>>) -> Self { Self(put(self.0, "RegularColumns", value.into_expr()), Phase) }
+    pub fn regular_columns(self, value: impl Arg<Arr<table::Column>>) -> Self { Self(put(self.0, "RegularColumns", value), Phase) }
     /// `ReplicaSpecifications`: list of `ReplicaSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-replicaspecifications)
-    pub fn replica_specifications(self, value: impl Arg<Arr<table::ReplicaSpecification>>) -> Self { Self(put(self.0, "ReplicaSpecifications", value.into_expr()), Phase) }
+    pub fn replica_specifications(self, value: impl Arg<Arr<table::ReplicaSpecification>>) -> Self { Self(put(self.0, "ReplicaSpecifications", value), Phase) }
     /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-warmthroughput)
-    pub fn warm_throughput(self, value: impl Arg<table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
+    pub fn warm_throughput(self, value: impl Arg<table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cassandra::Table`.
@@ -106,13 +106,13 @@ impl AutoScalingSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html#cfn-cassandra-table-autoscalingsetting-autoscalingdisabled)
-    pub fn auto_scaling_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoScalingDisabled", value.into_expr())) }
+    pub fn auto_scaling_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoScalingDisabled", value)) }
     /// `MaximumUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html#cfn-cassandra-table-autoscalingsetting-maximumunits)
-    pub fn maximum_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumUnits", value.into_expr())) }
+    pub fn maximum_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumUnits", value)) }
     /// `MinimumUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html#cfn-cassandra-table-autoscalingsetting-minimumunits)
-    pub fn minimum_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumUnits", value.into_expr())) }
+    pub fn minimum_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumUnits", value)) }
     /// `ScalingPolicy`: `ScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html#cfn-cassandra-table-autoscalingsetting-scalingpolicy)
-    pub fn scaling_policy(self, value: impl Arg<ScalingPolicy>) -> Self { Self(put(self.0, "ScalingPolicy", value.into_expr())) }
+    pub fn scaling_policy(self, value: impl Arg<ScalingPolicy>) -> Self { Self(put(self.0, "ScalingPolicy", value)) }
 }
 impl Done for AutoScalingSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScalingSpecification` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingspecification.html)
@@ -121,9 +121,9 @@ impl AutoScalingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadCapacityAutoScaling`: `AutoScalingSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingspecification.html#cfn-cassandra-table-autoscalingspecification-readcapacityautoscaling)
-    pub fn read_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "ReadCapacityAutoScaling", value.into_expr())) }
+    pub fn read_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "ReadCapacityAutoScaling", value)) }
     /// `WriteCapacityAutoScaling`: `AutoScalingSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingspecification.html#cfn-cassandra-table-autoscalingspecification-writecapacityautoscaling)
-    pub fn write_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "WriteCapacityAutoScaling", value.into_expr())) }
+    pub fn write_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "WriteCapacityAutoScaling", value)) }
 }
 impl Done for AutoScalingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BillingMode` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-billingmode.html)
@@ -134,9 +134,9 @@ impl BillingMode {
 }
 impl<R0> BillingMode<R0> {
     /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-billingmode.html#cfn-cassandra-table-billingmode-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> BillingMode<Set> { BillingMode(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> BillingMode<Set> { BillingMode(put(self.0, "Mode", value), Phase) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-billingmode.html#cfn-cassandra-table-billingmode-provisionedthroughput)
-    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr()), Phase) }
+    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value), Phase) }
 }
 impl Done for BillingMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CdcSpecification` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-cdcspecification.html)
@@ -147,11 +147,11 @@ impl CdcSpecification {
 }
 impl<R0> CdcSpecification<R0> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-cdcspecification.html#cfn-cassandra-table-cdcspecification-status)
-    pub fn status(self, value: impl Arg<Status>) -> CdcSpecification<Set> { CdcSpecification(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> CdcSpecification<Set> { CdcSpecification(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-cdcspecification.html#cfn-cassandra-table-cdcspecification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ViewType`: `ViewType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-cdcspecification.html#cfn-cassandra-table-cdcspecification-viewtype)
-    pub fn view_type(self, value: impl Arg<ViewType>) -> Self { Self(put(self.0, "ViewType", value.into_expr()), Phase) }
+    pub fn view_type(self, value: impl Arg<ViewType>) -> Self { Self(put(self.0, "ViewType", value), Phase) }
 }
 impl Done for CdcSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusteringKeyColumn` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-clusteringkeycolumn.html)
@@ -162,9 +162,9 @@ impl ClusteringKeyColumn {
 }
 impl<R0> ClusteringKeyColumn<R0> {
     /// `Column`: `Column`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-clusteringkeycolumn.html#cfn-cassandra-table-clusteringkeycolumn-column)
-    pub fn column(self, value: impl Arg<Column>) -> ClusteringKeyColumn<Set> { ClusteringKeyColumn(put(self.0, "Column", value.into_expr()), Phase) }
+    pub fn column(self, value: impl Arg<Column>) -> ClusteringKeyColumn<Set> { ClusteringKeyColumn(put(self.0, "Column", value), Phase) }
     /// `OrderBy`: `OrderBy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-clusteringkeycolumn.html#cfn-cassandra-table-clusteringkeycolumn-orderby)
-    pub fn order_by(self, value: impl Arg<OrderBy>) -> Self { Self(put(self.0, "OrderBy", value.into_expr()), Phase) }
+    pub fn order_by(self, value: impl Arg<OrderBy>) -> Self { Self(put(self.0, "OrderBy", value), Phase) }
 }
 impl Done for ClusteringKeyColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Column` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-column.html)
@@ -175,9 +175,9 @@ impl Column {
 }
 impl<R0, R1> Column<R0, R1> {
     /// `ColumnName`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-column.html#cfn-cassandra-table-column-columnname)
-    pub fn column_name(self, value: impl Arg<str>) -> Column<Set, R1> { Column(put(self.0, "ColumnName", value.into_expr()), Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> Column<Set, R1> { Column(put(self.0, "ColumnName", value), Phase) }
     /// `ColumnType`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-column.html#cfn-cassandra-table-column-columntype)
-    pub fn column_type(self, value: impl Arg<str>) -> Column<R0, Set> { Column(put(self.0, "ColumnType", value.into_expr()), Phase) }
+    pub fn column_type(self, value: impl Arg<str>) -> Column<R0, Set> { Column(put(self.0, "ColumnType", value), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionSpecification` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-encryptionspecification.html)
@@ -188,9 +188,9 @@ impl EncryptionSpecification {
 }
 impl<R0> EncryptionSpecification<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-encryptionspecification.html#cfn-cassandra-table-encryptionspecification-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionSpecification<Set> { EncryptionSpecification(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionSpecification<Set> { EncryptionSpecification(put(self.0, "EncryptionType", value), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-encryptionspecification.html#cfn-cassandra-table-encryptionspecification-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value), Phase) }
 }
 impl Done for EncryptionSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedThroughput` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-provisionedthroughput.html)
@@ -201,9 +201,9 @@ impl ProvisionedThroughput {
 }
 impl<R0, R1> ProvisionedThroughput<R0, R1> {
     /// `ReadCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-provisionedthroughput.html#cfn-cassandra-table-provisionedthroughput-readcapacityunits)
-    pub fn read_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { ProvisionedThroughput(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { ProvisionedThroughput(put(self.0, "ReadCapacityUnits", value), Phase) }
     /// `WriteCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-provisionedthroughput.html#cfn-cassandra-table-provisionedthroughput-writecapacityunits)
-    pub fn write_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value.into_expr()), Phase) }
+    pub fn write_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value), Phase) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaSpecification` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-replicaspecification.html)
@@ -214,11 +214,11 @@ impl ReplicaSpecification {
 }
 impl<R0> ReplicaSpecification<R0> {
     /// `ReadCapacityAutoScaling`: `AutoScalingSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-replicaspecification.html#cfn-cassandra-table-replicaspecification-readcapacityautoscaling)
-    pub fn read_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "ReadCapacityAutoScaling", value.into_expr()), Phase) }
+    pub fn read_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "ReadCapacityAutoScaling", value), Phase) }
     /// `ReadCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-replicaspecification.html#cfn-cassandra-table-replicaspecification-readcapacityunits)
-    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-replicaspecification.html#cfn-cassandra-table-replicaspecification-region)
-    pub fn region(self, value: impl Arg<str>) -> ReplicaSpecification<Set> { ReplicaSpecification(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ReplicaSpecification<Set> { ReplicaSpecification(put(self.0, "Region", value), Phase) }
 }
 impl Done for ReplicaSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingPolicy` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-scalingpolicy.html)
@@ -227,7 +227,7 @@ impl ScalingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-scalingpolicy.html#cfn-cassandra-table-scalingpolicy-targettrackingscalingpolicyconfiguration)
-    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> Self { Self(put(self.0, "TargetTrackingScalingPolicyConfiguration", value.into_expr())) }
+    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> Self { Self(put(self.0, "TargetTrackingScalingPolicyConfiguration", value)) }
 }
 impl Done for ScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingPolicyConfiguration` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html)
@@ -238,13 +238,13 @@ impl TargetTrackingScalingPolicyConfiguration {
 }
 impl<R0> TargetTrackingScalingPolicyConfiguration<R0> {
     /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html#cfn-cassandra-table-targettrackingscalingpolicyconfiguration-disablescalein)
-    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value), Phase) }
     /// `ScaleInCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html#cfn-cassandra-table-targettrackingscalingpolicyconfiguration-scaleincooldown)
-    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
+    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value), Phase) }
     /// `ScaleOutCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html#cfn-cassandra-table-targettrackingscalingpolicyconfiguration-scaleoutcooldown)
-    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
+    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value), Phase) }
     /// `TargetValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html#cfn-cassandra-table-targettrackingscalingpolicyconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<i64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<i64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmThroughput` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-warmthroughput.html)
@@ -253,9 +253,9 @@ impl WarmThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadUnitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-warmthroughput.html#cfn-cassandra-table-warmthroughput-readunitspersecond)
-    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value.into_expr())) }
+    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value)) }
     /// `WriteUnitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-warmthroughput.html#cfn-cassandra-table-warmthroughput-writeunitspersecond)
-    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value.into_expr())) }
+    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value)) }
 }
 impl Done for WarmThroughput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.
@@ -298,11 +298,11 @@ impl CfnTypeProps {
 }
 impl<R0, R1, R2> CfnTypeProps<R0, R1, R2> {
     /// `Fields`: list of `Field`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#cfn-cassandra-type-fields)
-    pub fn fields(self, value: impl Arg<Arr<type_::Field>>) -> CfnTypeProps<Set, R1, R2> { CfnTypeProps(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<type_::Field>>) -> CfnTypeProps<Set, R1, R2> { CfnTypeProps(put(self.0, "Fields", value), Phase) }
     /// `KeyspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#cfn-cassandra-type-keyspacename)
-    pub fn keyspace_name(self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { CfnTypeProps(put(self.0, "KeyspaceName", value.into_expr()), Phase) }
+    pub fn keyspace_name(self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { CfnTypeProps(put(self.0, "KeyspaceName", value), Phase) }
     /// `TypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#cfn-cassandra-type-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> CfnTypeProps<R0, R1, Set> { CfnTypeProps(put(self.0, "TypeName", value.into_expr()), Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> CfnTypeProps<R0, R1, Set> { CfnTypeProps(put(self.0, "TypeName", value), Phase) }
 }
 impl Done for CfnTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cassandra::Type`.
@@ -316,9 +316,9 @@ impl Field {
 }
 impl<R0, R1> Field<R0, R1> {
     /// `FieldName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-type-field.html#cfn-cassandra-type-field-fieldname)
-    pub fn field_name(self, value: impl Arg<str>) -> Field<Set, R1> { Field(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> Field<Set, R1> { Field(put(self.0, "FieldName", value), Phase) }
     /// `FieldType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-type-field.html#cfn-cassandra-type-field-fieldtype)
-    pub fn field_type(self, value: impl Arg<str>) -> Field<R0, Set> { Field(put(self.0, "FieldType", value.into_expr()), Phase) }
+    pub fn field_type(self, value: impl Arg<str>) -> Field<R0, Set> { Field(put(self.0, "FieldType", value), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 }

@@ -33,15 +33,15 @@ impl CfnAnomalyMonitorProps {
 }
 impl<R0, R1> CfnAnomalyMonitorProps<R0, R1> {
     /// `MonitorDimension`: `MonitorDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-monitordimension)
-    pub fn monitor_dimension(self, value: impl Arg<anomaly_monitor::MonitorDimension>) -> Self { Self(put(self.0, "MonitorDimension", value.into_expr()), Phase) }
+    pub fn monitor_dimension(self, value: impl Arg<anomaly_monitor::MonitorDimension>) -> Self { Self(put(self.0, "MonitorDimension", value), Phase) }
     /// `MonitorName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-monitorname)
-    pub fn monitor_name(self, value: impl Arg<str>) -> CfnAnomalyMonitorProps<Set, R1> { CfnAnomalyMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
+    pub fn monitor_name(self, value: impl Arg<str>) -> CfnAnomalyMonitorProps<Set, R1> { CfnAnomalyMonitorProps(put(self.0, "MonitorName", value), Phase) }
     /// `MonitorSpecification`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-monitorspecification)
-    pub fn monitor_specification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MonitorSpecification", value.into_expr()), Phase) }
+    pub fn monitor_specification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MonitorSpecification", value), Phase) }
     /// `MonitorType`: `MonitorType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-monitortype)
-    pub fn monitor_type(self, value: impl Arg<anomaly_monitor::MonitorType>) -> CfnAnomalyMonitorProps<R0, Set> { CfnAnomalyMonitorProps(put(self.0, "MonitorType", value.into_expr()), Phase) }
+    pub fn monitor_type(self, value: impl Arg<anomaly_monitor::MonitorType>) -> CfnAnomalyMonitorProps<R0, Set> { CfnAnomalyMonitorProps(put(self.0, "MonitorType", value), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<anomaly_monitor::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<anomaly_monitor::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
 }
 impl Done for CfnAnomalyMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CE::AnomalyMonitor`.
@@ -55,9 +55,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalymonitor-resourcetag.html#cfn-ce-anomalymonitor-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalymonitor-resourcetag.html#cfn-ce-anomalymonitor-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MonitorDimension` allows.
@@ -88,19 +88,19 @@ impl CfnAnomalySubscriptionProps {
 }
 impl<R0, R1, R2, R3> CfnAnomalySubscriptionProps<R0, R1, R2, R3> {
     /// `Frequency`: `Frequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-frequency)
-    pub fn frequency(self, value: impl Arg<anomaly_subscription::Frequency>) -> CfnAnomalySubscriptionProps<Set, R1, R2, R3> { CfnAnomalySubscriptionProps(put(self.0, "Frequency", value.into_expr()), Phase) }
+    pub fn frequency(self, value: impl Arg<anomaly_subscription::Frequency>) -> CfnAnomalySubscriptionProps<Set, R1, R2, R3> { CfnAnomalySubscriptionProps(put(self.0, "Frequency", value), Phase) }
     /// `MonitorArnList`: list of `CeAnomalyMonitorArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-monitorarnlist)
-    pub fn monitor_arn_list(self, value: impl Arg<Arr<kind::CeAnomalyMonitorArn>>) -> CfnAnomalySubscriptionProps<R0, Set, R2, R3> { CfnAnomalySubscriptionProps(put(self.0, "MonitorArnList", value.into_expr()), Phase) }
+    pub fn monitor_arn_list(self, value: impl Arg<Arr<kind::CeAnomalyMonitorArn>>) -> CfnAnomalySubscriptionProps<R0, Set, R2, R3> { CfnAnomalySubscriptionProps(put(self.0, "MonitorArnList", value), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<anomaly_subscription::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<anomaly_subscription::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
     /// `Subscribers`: list of `Subscriber`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-subscribers)
-    pub fn subscribers(self, value: impl Arg<Arr<anomaly_subscription::Subscriber>>) -> CfnAnomalySubscriptionProps<R0, R1, Set, R3> { CfnAnomalySubscriptionProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
+    pub fn subscribers(self, value: impl Arg<Arr<anomaly_subscription::Subscriber>>) -> CfnAnomalySubscriptionProps<R0, R1, Set, R3> { CfnAnomalySubscriptionProps(put(self.0, "Subscribers", value), Phase) }
     /// `SubscriptionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-subscriptionname)
-    pub fn subscription_name(self, value: impl Arg<str>) -> CfnAnomalySubscriptionProps<R0, R1, R2, Set> { CfnAnomalySubscriptionProps(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
+    pub fn subscription_name(self, value: impl Arg<str>) -> CfnAnomalySubscriptionProps<R0, R1, R2, Set> { CfnAnomalySubscriptionProps(put(self.0, "SubscriptionName", value), Phase) }
     /// `Threshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value), Phase) }
     /// `ThresholdExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-thresholdexpression)
-    pub fn threshold_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdExpression", value.into_expr()), Phase) }
+    pub fn threshold_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdExpression", value), Phase) }
 }
 impl Done for CfnAnomalySubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CE::AnomalySubscription`.
@@ -114,9 +114,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-resourcetag.html#cfn-ce-anomalysubscription-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-resourcetag.html#cfn-ce-anomalysubscription-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subscriber` of `AWS::CE::AnomalySubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-subscriber.html)
@@ -127,11 +127,11 @@ impl Subscriber {
 }
 impl<R0, R1> Subscriber<R0, R1> {
     /// `Address`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-subscriber.html#cfn-ce-anomalysubscription-subscriber-address)
-    pub fn address(self, value: impl Arg<kind::SnsTopicArn>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
+    pub fn address(self, value: impl Arg<kind::SnsTopicArn>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-subscriber.html#cfn-ce-anomalysubscription-subscriber-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-subscriber.html#cfn-ce-anomalysubscription-subscriber-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "Type", value), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Frequency` allows.
@@ -164,17 +164,17 @@ impl CfnCostCategoryProps {
 }
 impl<R0, R1, R2> CfnCostCategoryProps<R0, R1, R2> {
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCostCategoryProps<Set, R1, R2> { CfnCostCategoryProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCostCategoryProps<Set, R1, R2> { CfnCostCategoryProps(put(self.0, "Name", value), Phase) }
     /// `RuleVersion`: `RuleVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-ruleversion)
-    pub fn rule_version(self, value: impl Arg<cost_category::RuleVersion>) -> CfnCostCategoryProps<R0, Set, R2> { CfnCostCategoryProps(put(self.0, "RuleVersion", value.into_expr()), Phase) }
+    pub fn rule_version(self, value: impl Arg<cost_category::RuleVersion>) -> CfnCostCategoryProps<R0, Set, R2> { CfnCostCategoryProps(put(self.0, "RuleVersion", value), Phase) }
     /// `Rules`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-rules)
-    pub fn rules(self, value: impl Arg<str>) -> CfnCostCategoryProps<R0, R1, Set> { CfnCostCategoryProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<str>) -> CfnCostCategoryProps<R0, R1, Set> { CfnCostCategoryProps(put(self.0, "Rules", value), Phase) }
     /// `SplitChargeRules`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-splitchargerules)
-    pub fn split_charge_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SplitChargeRules", value.into_expr()), Phase) }
+    pub fn split_charge_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SplitChargeRules", value), Phase) }
     /// `Tags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-tags)
-    pub fn tags(self, value: impl Arg<Arr<cost_category::ResourceTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<cost_category::ResourceTag>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCostCategoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CE::CostCategory`.
@@ -188,9 +188,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-costcategory-resourcetag.html#cfn-ce-costcategory-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-costcategory-resourcetag.html#cfn-ce-costcategory-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RuleVersion` allows.

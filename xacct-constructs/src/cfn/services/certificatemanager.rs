@@ -25,7 +25,7 @@ impl CfnAccountProps {
 }
 impl<R0> CfnAccountProps<R0> {
     /// `ExpiryEventsConfiguration`: `ExpiryEventsConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-account.html#cfn-certificatemanager-account-expiryeventsconfiguration)
-    pub fn expiry_events_configuration(self, value: impl Arg<account::ExpiryEventsConfiguration>) -> CfnAccountProps<Set> { CfnAccountProps(put(self.0, "ExpiryEventsConfiguration", value.into_expr()), Phase) }
+    pub fn expiry_events_configuration(self, value: impl Arg<account::ExpiryEventsConfiguration>) -> CfnAccountProps<Set> { CfnAccountProps(put(self.0, "ExpiryEventsConfiguration", value), Phase) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::Account`.
@@ -37,7 +37,7 @@ impl ExpiryEventsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DaysBeforeExpiry`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-account-expiryeventsconfiguration.html#cfn-certificatemanager-account-expiryeventsconfiguration-daysbeforeexpiry)
-    pub fn days_before_expiry(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysBeforeExpiry", value.into_expr())) }
+    pub fn days_before_expiry(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysBeforeExpiry", value)) }
 }
 impl Done for ExpiryEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -62,13 +62,13 @@ impl CfnAcmeDomainValidationProps {
 }
 impl<R0, R1, R2> CfnAcmeDomainValidationProps<R0, R1, R2> {
     /// `AcmeEndpointArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#cfn-certificatemanager-acmedomainvalidation-acmeendpointarn)
-    pub fn acme_endpoint_arn(self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<Set, R1, R2> { CfnAcmeDomainValidationProps(put(self.0, "AcmeEndpointArn", value.into_expr()), Phase) }
+    pub fn acme_endpoint_arn(self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<Set, R1, R2> { CfnAcmeDomainValidationProps(put(self.0, "AcmeEndpointArn", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#cfn-certificatemanager-acmedomainvalidation-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<R0, Set, R2> { CfnAcmeDomainValidationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<R0, Set, R2> { CfnAcmeDomainValidationProps(put(self.0, "DomainName", value), Phase) }
     /// `PrevalidationOptions`: `PrevalidationOptions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#cfn-certificatemanager-acmedomainvalidation-prevalidationoptions)
-    pub fn prevalidation_options(self, value: impl Arg<acme_domain_validation::PrevalidationOptions>) -> CfnAcmeDomainValidationProps<R0, R1, Set> { CfnAcmeDomainValidationProps(put(self.0, "PrevalidationOptions", value.into_expr()), Phase) }
+    pub fn prevalidation_options(self, value: impl Arg<acme_domain_validation::PrevalidationOptions>) -> CfnAcmeDomainValidationProps<R0, R1, Set> { CfnAcmeDomainValidationProps(put(self.0, "PrevalidationOptions", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#cfn-certificatemanager-acmedomainvalidation-tags)
-    pub fn tags(self, value: impl Arg<Arr<acme_domain_validation::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<acme_domain_validation::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAcmeDomainValidationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::AcmeDomainValidation`.
@@ -80,9 +80,9 @@ impl DnsPrevalidationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainScope`: `DomainScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-dnsprevalidationoptions.html#cfn-certificatemanager-acmedomainvalidation-dnsprevalidationoptions-domainscope)
-    pub fn domain_scope(self, value: impl Arg<DomainScope>) -> Self { Self(put(self.0, "DomainScope", value.into_expr())) }
+    pub fn domain_scope(self, value: impl Arg<DomainScope>) -> Self { Self(put(self.0, "DomainScope", value)) }
     /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-dnsprevalidationoptions.html#cfn-certificatemanager-acmedomainvalidation-dnsprevalidationoptions-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value)) }
 }
 impl Done for DnsPrevalidationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainScope` of `AWS::CertificateManager::AcmeDomainValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-domainscope.html)
@@ -91,11 +91,11 @@ impl DomainScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExactDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-domainscope.html#cfn-certificatemanager-acmedomainvalidation-domainscope-exactdomain)
-    pub fn exact_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactDomain", value.into_expr())) }
+    pub fn exact_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactDomain", value)) }
     /// `Subdomains`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-domainscope.html#cfn-certificatemanager-acmedomainvalidation-domainscope-subdomains)
-    pub fn subdomains(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdomains", value.into_expr())) }
+    pub fn subdomains(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdomains", value)) }
     /// `Wildcards`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-domainscope.html#cfn-certificatemanager-acmedomainvalidation-domainscope-wildcards)
-    pub fn wildcards(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Wildcards", value.into_expr())) }
+    pub fn wildcards(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Wildcards", value)) }
 }
 impl Done for DomainScope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrevalidationOptions` of `AWS::CertificateManager::AcmeDomainValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-prevalidationoptions.html)
@@ -106,7 +106,7 @@ impl PrevalidationOptions {
 }
 impl<R0> PrevalidationOptions<R0> {
     /// `DnsPrevalidation`: `DnsPrevalidationOptions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-prevalidationoptions.html#cfn-certificatemanager-acmedomainvalidation-prevalidationoptions-dnsprevalidation)
-    pub fn dns_prevalidation(self, value: impl Arg<DnsPrevalidationOptions>) -> PrevalidationOptions<Set> { PrevalidationOptions(put(self.0, "DnsPrevalidation", value.into_expr()), Phase) }
+    pub fn dns_prevalidation(self, value: impl Arg<DnsPrevalidationOptions>) -> PrevalidationOptions<Set> { PrevalidationOptions(put(self.0, "DnsPrevalidation", value), Phase) }
 }
 impl Done for PrevalidationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CertificateManager::AcmeDomainValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-tagsitems.html)
@@ -117,9 +117,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-tagsitems.html#cfn-certificatemanager-acmedomainvalidation-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-tagsitems.html#cfn-certificatemanager-acmedomainvalidation-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -146,15 +146,15 @@ impl CfnAcmeEndpointProps {
 }
 impl<R0, R1> CfnAcmeEndpointProps<R0, R1> {
     /// `AuthorizationBehavior`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-authorizationbehavior)
-    pub fn authorization_behavior(self, value: impl Arg<str>) -> CfnAcmeEndpointProps<Set, R1> { CfnAcmeEndpointProps(put(self.0, "AuthorizationBehavior", value.into_expr()), Phase) }
+    pub fn authorization_behavior(self, value: impl Arg<str>) -> CfnAcmeEndpointProps<Set, R1> { CfnAcmeEndpointProps(put(self.0, "AuthorizationBehavior", value), Phase) }
     /// `CertificateAuthority`: `CertificateAuthority`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-certificateauthority)
-    pub fn certificate_authority(self, value: impl Arg<acme_endpoint::CertificateAuthority>) -> CfnAcmeEndpointProps<R0, Set> { CfnAcmeEndpointProps(put(self.0, "CertificateAuthority", value.into_expr()), Phase) }
+    pub fn certificate_authority(self, value: impl Arg<acme_endpoint::CertificateAuthority>) -> CfnAcmeEndpointProps<R0, Set> { CfnAcmeEndpointProps(put(self.0, "CertificateAuthority", value), Phase) }
     /// `CertificateTags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-certificatetags)
-    pub fn certificate_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "CertificateTags", value.into_expr()), Phase) }
+    pub fn certificate_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "CertificateTags", value), Phase) }
     /// `Contact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-contact)
-    pub fn contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Contact", value.into_expr()), Phase) }
+    pub fn contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Contact", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<acme_endpoint::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<acme_endpoint::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAcmeEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::AcmeEndpoint`.
@@ -168,7 +168,7 @@ impl CertificateAuthority {
 }
 impl<R0> CertificateAuthority<R0> {
     /// `PublicCertificateAuthority`: `PublicCertificateAuthority`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-certificateauthority.html#cfn-certificatemanager-acmeendpoint-certificateauthority-publiccertificateauthority)
-    pub fn public_certificate_authority(self, value: impl Arg<PublicCertificateAuthority>) -> CertificateAuthority<Set> { CertificateAuthority(put(self.0, "PublicCertificateAuthority", value.into_expr()), Phase) }
+    pub fn public_certificate_authority(self, value: impl Arg<PublicCertificateAuthority>) -> CertificateAuthority<Set> { CertificateAuthority(put(self.0, "PublicCertificateAuthority", value), Phase) }
 }
 impl Done for CertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicCertificateAuthority` of `AWS::CertificateManager::AcmeEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-publiccertificateauthority.html)
@@ -177,7 +177,7 @@ impl PublicCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedKeyAlgorithms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-publiccertificateauthority.html#cfn-certificatemanager-acmeendpoint-publiccertificateauthority-allowedkeyalgorithms)
-    pub fn allowed_key_algorithms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedKeyAlgorithms", value.into_expr())) }
+    pub fn allowed_key_algorithms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedKeyAlgorithms", value)) }
 }
 impl Done for PublicCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CertificateManager::AcmeEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-tagsitems.html)
@@ -188,9 +188,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-tagsitems.html#cfn-certificatemanager-acmeendpoint-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-tagsitems.html#cfn-certificatemanager-acmeendpoint-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -215,13 +215,13 @@ impl CfnAcmeExternalAccountBindingProps {
 }
 impl<R0, R1> CfnAcmeExternalAccountBindingProps<R0, R1> {
     /// `AcmeEndpointArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#cfn-certificatemanager-acmeexternalaccountbinding-acmeendpointarn)
-    pub fn acme_endpoint_arn(self, value: impl Arg<str>) -> CfnAcmeExternalAccountBindingProps<Set, R1> { CfnAcmeExternalAccountBindingProps(put(self.0, "AcmeEndpointArn", value.into_expr()), Phase) }
+    pub fn acme_endpoint_arn(self, value: impl Arg<str>) -> CfnAcmeExternalAccountBindingProps<Set, R1> { CfnAcmeExternalAccountBindingProps(put(self.0, "AcmeEndpointArn", value), Phase) }
     /// `Expiration`: `Expiration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#cfn-certificatemanager-acmeexternalaccountbinding-expiration)
-    pub fn expiration(self, value: impl Arg<acme_external_account_binding::Expiration>) -> Self { Self(put(self.0, "Expiration", value.into_expr()), Phase) }
+    pub fn expiration(self, value: impl Arg<acme_external_account_binding::Expiration>) -> Self { Self(put(self.0, "Expiration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#cfn-certificatemanager-acmeexternalaccountbinding-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAcmeExternalAccountBindingProps<R0, Set> { CfnAcmeExternalAccountBindingProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAcmeExternalAccountBindingProps<R0, Set> { CfnAcmeExternalAccountBindingProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#cfn-certificatemanager-acmeexternalaccountbinding-tags)
-    pub fn tags(self, value: impl Arg<Arr<acme_external_account_binding::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<acme_external_account_binding::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAcmeExternalAccountBindingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::AcmeExternalAccountBinding`.
@@ -235,9 +235,9 @@ impl Expiration {
 }
 impl<R0, R1> Expiration<R0, R1> {
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-expiration.html#cfn-certificatemanager-acmeexternalaccountbinding-expiration-type)
-    pub fn type_(self, value: impl Arg<str>) -> Expiration<Set, R1> { Expiration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Expiration<Set, R1> { Expiration(put(self.0, "Type", value), Phase) }
     /// `Value`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-expiration.html#cfn-certificatemanager-acmeexternalaccountbinding-expiration-value)
-    pub fn value(self, value: impl Arg<i64>) -> Expiration<R0, Set> { Expiration(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Expiration<R0, Set> { Expiration(put(self.0, "Value", value), Phase) }
 }
 impl Done for Expiration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CertificateManager::AcmeExternalAccountBinding`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-tagsitems.html)
@@ -248,9 +248,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-tagsitems.html#cfn-certificatemanager-acmeexternalaccountbinding-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-tagsitems.html#cfn-certificatemanager-acmeexternalaccountbinding-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -275,23 +275,23 @@ impl CfnCertificateProps {
 }
 impl<R0> CfnCertificateProps<R0> {
     /// `CertificateAuthorityArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-certificateauthorityarn)
-    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value), Phase) }
     /// `CertificateExport`: `CertificateExport`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-certificateexport)
-    pub fn certificate_export(self, value: impl Arg<certificate::CertificateExport>) -> Self { Self(put(self.0, "CertificateExport", value.into_expr()), Phase) }
+    pub fn certificate_export(self, value: impl Arg<certificate::CertificateExport>) -> Self { Self(put(self.0, "CertificateExport", value), Phase) }
     /// `CertificateTransparencyLoggingPreference`: `CertificateTransparencyLoggingPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-certificatetransparencyloggingpreference)
-    pub fn certificate_transparency_logging_preference(self, value: impl Arg<certificate::CertificateTransparencyLoggingPreference>) -> Self { Self(put(self.0, "CertificateTransparencyLoggingPreference", value.into_expr()), Phase) }
+    pub fn certificate_transparency_logging_preference(self, value: impl Arg<certificate::CertificateTransparencyLoggingPreference>) -> Self { Self(put(self.0, "CertificateTransparencyLoggingPreference", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnCertificateProps<Set> { CfnCertificateProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnCertificateProps<Set> { CfnCertificateProps(put(self.0, "DomainName", value), Phase) }
     /// `DomainValidationOptions`: list of `DomainValidationOption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-domainvalidationoptions)
-    pub fn domain_validation_options(self, value: impl Arg<Arr<certificate::DomainValidationOption>>) -> Self { Self(put(self.0, "DomainValidationOptions", value.into_expr()), Phase) }
+    pub fn domain_validation_options(self, value: impl Arg<Arr<certificate::DomainValidationOption>>) -> Self { Self(put(self.0, "DomainValidationOptions", value), Phase) }
     /// `KeyAlgorithm`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-keyalgorithm)
-    pub fn key_algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyAlgorithm", value.into_expr()), Phase) }
+    pub fn key_algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyAlgorithm", value), Phase) }
     /// `SubjectAlternativeNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-subjectalternativenames)
-    pub fn subject_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
+    pub fn subject_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ValidationMethod`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-validationmethod)
-    pub fn validation_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationMethod", value.into_expr()), Phase) }
+    pub fn validation_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationMethod", value), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::Certificate`.
@@ -303,11 +303,11 @@ impl DomainValidationOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-certificate-domainvalidationoption.html#cfn-certificatemanager-certificate-domainvalidationoption-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-certificate-domainvalidationoption.html#cfn-certificatemanager-certificate-domainvalidationoption-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value)) }
     /// `ValidationDomain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-certificate-domainvalidationoption.html#cfn-certificatemanager-certificate-domainvalidationoption-validationdomain)
-    pub fn validation_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationDomain", value.into_expr())) }
+    pub fn validation_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationDomain", value)) }
 }
 impl Done for DomainValidationOption { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CertificateExport` allows.

@@ -25,15 +25,15 @@ impl CfnCustomActionProps {
 }
 impl<R0, R1> CfnCustomActionProps<R0, R1> {
     /// `ActionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-customaction.html#cfn-chatbot-customaction-actionname)
-    pub fn action_name(self, value: impl Arg<str>) -> CfnCustomActionProps<Set, R1> { CfnCustomActionProps(put(self.0, "ActionName", value.into_expr()), Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> CfnCustomActionProps<Set, R1> { CfnCustomActionProps(put(self.0, "ActionName", value), Phase) }
     /// `AliasName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-customaction.html#cfn-chatbot-customaction-aliasname)
-    pub fn alias_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AliasName", value.into_expr()), Phase) }
+    pub fn alias_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AliasName", value), Phase) }
     /// `Attachments`: list of `CustomActionAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-customaction.html#cfn-chatbot-customaction-attachments)
-    pub fn attachments(self, value: impl Arg<Arr<custom_action::CustomActionAttachment>>) -> Self { Self(put(self.0, "Attachments", value.into_expr()), Phase) }
+    pub fn attachments(self, value: impl Arg<Arr<custom_action::CustomActionAttachment>>) -> Self { Self(put(self.0, "Attachments", value), Phase) }
     /// `Definition`: `CustomActionDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-customaction.html#cfn-chatbot-customaction-definition)
-    pub fn definition(self, value: impl Arg<custom_action::CustomActionDefinition>) -> CfnCustomActionProps<R0, Set> { CfnCustomActionProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<custom_action::CustomActionDefinition>) -> CfnCustomActionProps<R0, Set> { CfnCustomActionProps(put(self.0, "Definition", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-customaction.html#cfn-chatbot-customaction-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCustomActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chatbot::CustomAction`.
@@ -45,13 +45,13 @@ impl CustomActionAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ButtonText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachment.html#cfn-chatbot-customaction-customactionattachment-buttontext)
-    pub fn button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonText", value.into_expr())) }
+    pub fn button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonText", value)) }
     /// `Criteria`: list of `CustomActionAttachmentCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachment.html#cfn-chatbot-customaction-customactionattachment-criteria)
-    pub fn criteria(self, value: impl Arg<Arr<CustomActionAttachmentCriteria>>) -> Self { Self(put(self.0, "Criteria", value.into_expr())) }
+    pub fn criteria(self, value: impl Arg<Arr<CustomActionAttachmentCriteria>>) -> Self { Self(put(self.0, "Criteria", value)) }
     /// `NotificationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachment.html#cfn-chatbot-customaction-customactionattachment-notificationtype)
-    pub fn notification_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationType", value.into_expr())) }
+    pub fn notification_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationType", value)) }
     /// `Variables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachment.html#cfn-chatbot-customaction-customactionattachment-variables)
-    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value)) }
 }
 impl Done for CustomActionAttachment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomActionAttachmentCriteria` of `AWS::Chatbot::CustomAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachmentcriteria.html)
@@ -62,11 +62,11 @@ impl CustomActionAttachmentCriteria {
 }
 impl<R0, R1> CustomActionAttachmentCriteria<R0, R1> {
     /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachmentcriteria.html#cfn-chatbot-customaction-customactionattachmentcriteria-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> CustomActionAttachmentCriteria<Set, R1> { CustomActionAttachmentCriteria(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> CustomActionAttachmentCriteria<Set, R1> { CustomActionAttachmentCriteria(put(self.0, "Operator", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachmentcriteria.html#cfn-chatbot-customaction-customactionattachmentcriteria-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
     /// `VariableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachmentcriteria.html#cfn-chatbot-customaction-customactionattachmentcriteria-variablename)
-    pub fn variable_name(self, value: impl Arg<str>) -> CustomActionAttachmentCriteria<R0, Set> { CustomActionAttachmentCriteria(put(self.0, "VariableName", value.into_expr()), Phase) }
+    pub fn variable_name(self, value: impl Arg<str>) -> CustomActionAttachmentCriteria<R0, Set> { CustomActionAttachmentCriteria(put(self.0, "VariableName", value), Phase) }
 }
 impl Done for CustomActionAttachmentCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomActionDefinition` of `AWS::Chatbot::CustomAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactiondefinition.html)
@@ -77,7 +77,7 @@ impl CustomActionDefinition {
 }
 impl<R0> CustomActionDefinition<R0> {
     /// `CommandText`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactiondefinition.html#cfn-chatbot-customaction-customactiondefinition-commandtext)
-    pub fn command_text(self, value: impl Arg<str>) -> CustomActionDefinition<Set> { CustomActionDefinition(put(self.0, "CommandText", value.into_expr()), Phase) }
+    pub fn command_text(self, value: impl Arg<str>) -> CustomActionDefinition<Set> { CustomActionDefinition(put(self.0, "CommandText", value), Phase) }
 }
 impl Done for CustomActionDefinition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Operator` allows.
@@ -104,29 +104,29 @@ impl CfnMicrosoftTeamsChannelConfigurationProps {
 }
 impl<R0, R1, R2, R3, R4> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, R3, R4> {
     /// `ConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-configurationname)
-    pub fn configuration_name(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<Set, R1, R2, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "ConfigurationName", value.into_expr()), Phase) }
+    pub fn configuration_name(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<Set, R1, R2, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "ConfigurationName", value), Phase) }
     /// `CustomizationResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-customizationresourcearns)
-    pub fn customization_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomizationResourceArns", value.into_expr()), Phase) }
+    pub fn customization_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomizationResourceArns", value), Phase) }
     /// `GuardrailPolicies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-guardrailpolicies)
-    pub fn guardrail_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GuardrailPolicies", value.into_expr()), Phase) }
+    pub fn guardrail_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GuardrailPolicies", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, Set, R2, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, Set, R2, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "IamRoleArn", value), Phase) }
     /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr()), Phase) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value), Phase) }
     /// `SnsTopicArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-snstopicarns)
-    pub fn sns_topic_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnsTopicArns", value.into_expr()), Phase) }
+    pub fn sns_topic_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnsTopicArns", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TeamId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-teamid)
-    pub fn team_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, Set, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamId", value.into_expr()), Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, Set, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamId", value), Phase) }
     /// `TeamsChannelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-teamschannelid)
-    pub fn teams_channel_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, Set, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamsChannelId", value.into_expr()), Phase) }
+    pub fn teams_channel_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, Set, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamsChannelId", value), Phase) }
     /// `TeamsChannelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-teamschannelname)
-    pub fn teams_channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamsChannelName", value.into_expr()), Phase) }
+    pub fn teams_channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamsChannelName", value), Phase) }
     /// `TeamsTenantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-teamstenantid)
-    pub fn teams_tenant_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, R3, Set> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamsTenantId", value.into_expr()), Phase) }
+    pub fn teams_tenant_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, R3, Set> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamsTenantId", value), Phase) }
     /// `UserRoleRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html#cfn-chatbot-microsoftteamschannelconfiguration-userrolerequired)
-    pub fn user_role_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserRoleRequired", value.into_expr()), Phase) }
+    pub fn user_role_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserRoleRequired", value), Phase) }
 }
 impl Done for CfnMicrosoftTeamsChannelConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Chatbot::SlackChannelConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html)
@@ -150,25 +150,25 @@ impl CfnSlackChannelConfigurationProps {
 }
 impl<R0, R1, R2, R3> CfnSlackChannelConfigurationProps<R0, R1, R2, R3> {
     /// `ConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-configurationname)
-    pub fn configuration_name(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ConfigurationName", value.into_expr()), Phase) }
+    pub fn configuration_name(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ConfigurationName", value), Phase) }
     /// `CustomizationResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-customizationresourcearns)
-    pub fn customization_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomizationResourceArns", value.into_expr()), Phase) }
+    pub fn customization_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomizationResourceArns", value), Phase) }
     /// `GuardrailPolicies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-guardrailpolicies)
-    pub fn guardrail_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GuardrailPolicies", value.into_expr()), Phase) }
+    pub fn guardrail_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GuardrailPolicies", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "IamRoleArn", value), Phase) }
     /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr()), Phase) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value), Phase) }
     /// `SlackChannelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-slackchannelid)
-    pub fn slack_channel_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { CfnSlackChannelConfigurationProps(put(self.0, "SlackChannelId", value.into_expr()), Phase) }
+    pub fn slack_channel_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { CfnSlackChannelConfigurationProps(put(self.0, "SlackChannelId", value), Phase) }
     /// `SlackWorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-slackworkspaceid)
-    pub fn slack_workspace_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { CfnSlackChannelConfigurationProps(put(self.0, "SlackWorkspaceId", value.into_expr()), Phase) }
+    pub fn slack_workspace_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { CfnSlackChannelConfigurationProps(put(self.0, "SlackWorkspaceId", value), Phase) }
     /// `SnsTopicArns`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-snstopicarns)
-    pub fn sns_topic_arns(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "SnsTopicArns", value.into_expr()), Phase) }
+    pub fn sns_topic_arns(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "SnsTopicArns", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserRoleRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html#cfn-chatbot-slackchannelconfiguration-userrolerequired)
-    pub fn user_role_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserRoleRequired", value.into_expr()), Phase) }
+    pub fn user_role_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserRoleRequired", value), Phase) }
 }
 impl Done for CfnSlackChannelConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

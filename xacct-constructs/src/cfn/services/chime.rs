@@ -29,11 +29,11 @@ impl CfnAppInstanceProps {
 }
 impl<R0> CfnAppInstanceProps<R0> {
     /// `Metadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#cfn-chime-appinstance-metadata)
-    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#cfn-chime-appinstance-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAppInstanceProps<Set> { CfnAppInstanceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppInstanceProps<Set> { CfnAppInstanceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#cfn-chime-appinstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAppInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Chime::AppInstanceBot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html)
@@ -61,15 +61,15 @@ impl CfnAppInstanceBotProps {
 }
 impl<R0, R1> CfnAppInstanceBotProps<R0, R1> {
     /// `AppInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-appinstancearn)
-    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnAppInstanceBotProps<Set, R1> { CfnAppInstanceBotProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
+    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnAppInstanceBotProps<Set, R1> { CfnAppInstanceBotProps(put(self.0, "AppInstanceArn", value), Phase) }
     /// `Configuration`: `Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-configuration)
-    pub fn configuration(self, value: impl Arg<app_instance_bot::Configuration>) -> CfnAppInstanceBotProps<R0, Set> { CfnAppInstanceBotProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<app_instance_bot::Configuration>) -> CfnAppInstanceBotProps<R0, Set> { CfnAppInstanceBotProps(put(self.0, "Configuration", value), Phase) }
     /// `Metadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-metadata)
-    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAppInstanceBotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::AppInstanceBot`.
@@ -83,7 +83,7 @@ impl Configuration {
 }
 impl<R0> Configuration<R0> {
     /// `Lex`: `LexConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-configuration.html#cfn-chime-appinstancebot-configuration-lex)
-    pub fn lex(self, value: impl Arg<LexConfiguration>) -> Configuration<Set> { Configuration(put(self.0, "Lex", value.into_expr()), Phase) }
+    pub fn lex(self, value: impl Arg<LexConfiguration>) -> Configuration<Set> { Configuration(put(self.0, "Lex", value), Phase) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvokedBy` of `AWS::Chime::AppInstanceBot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-invokedby.html)
@@ -94,9 +94,9 @@ impl InvokedBy {
 }
 impl<R0, R1> InvokedBy<R0, R1> {
     /// `StandardMessages`: `StandardMessages`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-invokedby.html#cfn-chime-appinstancebot-invokedby-standardmessages)
-    pub fn standard_messages(self, value: impl Arg<StandardMessages>) -> InvokedBy<Set, R1> { InvokedBy(put(self.0, "StandardMessages", value.into_expr()), Phase) }
+    pub fn standard_messages(self, value: impl Arg<StandardMessages>) -> InvokedBy<Set, R1> { InvokedBy(put(self.0, "StandardMessages", value), Phase) }
     /// `TargetedMessages`: `TargetedMessages`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-invokedby.html#cfn-chime-appinstancebot-invokedby-targetedmessages)
-    pub fn targeted_messages(self, value: impl Arg<TargetedMessages>) -> InvokedBy<R0, Set> { InvokedBy(put(self.0, "TargetedMessages", value.into_expr()), Phase) }
+    pub fn targeted_messages(self, value: impl Arg<TargetedMessages>) -> InvokedBy<R0, Set> { InvokedBy(put(self.0, "TargetedMessages", value), Phase) }
 }
 impl Done for InvokedBy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LexConfiguration` of `AWS::Chime::AppInstanceBot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html)
@@ -107,15 +107,15 @@ impl LexConfiguration {
 }
 impl<R0, R1> LexConfiguration<R0, R1> {
     /// `InvokedBy`: `InvokedBy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-invokedby)
-    pub fn invoked_by(self, value: impl Arg<InvokedBy>) -> Self { Self(put(self.0, "InvokedBy", value.into_expr()), Phase) }
+    pub fn invoked_by(self, value: impl Arg<InvokedBy>) -> Self { Self(put(self.0, "InvokedBy", value), Phase) }
     /// `LexBotAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-lexbotaliasarn)
-    pub fn lex_bot_alias_arn(self, value: impl Arg<str>) -> LexConfiguration<Set, R1> { LexConfiguration(put(self.0, "LexBotAliasArn", value.into_expr()), Phase) }
+    pub fn lex_bot_alias_arn(self, value: impl Arg<str>) -> LexConfiguration<Set, R1> { LexConfiguration(put(self.0, "LexBotAliasArn", value), Phase) }
     /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-localeid)
-    pub fn locale_id(self, value: impl Arg<str>) -> LexConfiguration<R0, Set> { LexConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> LexConfiguration<R0, Set> { LexConfiguration(put(self.0, "LocaleId", value), Phase) }
     /// `RespondsTo`: `RespondsTo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-respondsto)
-    pub fn responds_to(self, value: impl Arg<RespondsTo>) -> Self { Self(put(self.0, "RespondsTo", value.into_expr()), Phase) }
+    pub fn responds_to(self, value: impl Arg<RespondsTo>) -> Self { Self(put(self.0, "RespondsTo", value), Phase) }
     /// `WelcomeIntent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-welcomeintent)
-    pub fn welcome_intent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WelcomeIntent", value.into_expr()), Phase) }
+    pub fn welcome_intent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WelcomeIntent", value), Phase) }
 }
 impl Done for LexConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RespondsTo` allows.
@@ -146,17 +146,17 @@ impl CfnAppInstanceUserProps {
 }
 impl<R0, R1> CfnAppInstanceUserProps<R0, R1> {
     /// `AppInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-appinstancearn)
-    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnAppInstanceUserProps<Set, R1> { CfnAppInstanceUserProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
+    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnAppInstanceUserProps<Set, R1> { CfnAppInstanceUserProps(put(self.0, "AppInstanceArn", value), Phase) }
     /// `AppInstanceUserId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-appinstanceuserid)
-    pub fn app_instance_user_id(self, value: impl Arg<str>) -> CfnAppInstanceUserProps<R0, Set> { CfnAppInstanceUserProps(put(self.0, "AppInstanceUserId", value.into_expr()), Phase) }
+    pub fn app_instance_user_id(self, value: impl Arg<str>) -> CfnAppInstanceUserProps<R0, Set> { CfnAppInstanceUserProps(put(self.0, "AppInstanceUserId", value), Phase) }
     /// `ExpirationSettings`: `ExpirationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-expirationsettings)
-    pub fn expiration_settings(self, value: impl Arg<app_instance_user::ExpirationSettings>) -> Self { Self(put(self.0, "ExpirationSettings", value.into_expr()), Phase) }
+    pub fn expiration_settings(self, value: impl Arg<app_instance_user::ExpirationSettings>) -> Self { Self(put(self.0, "ExpirationSettings", value), Phase) }
     /// `Metadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-metadata)
-    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAppInstanceUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::AppInstanceUser`.
@@ -170,9 +170,9 @@ impl ExpirationSettings {
 }
 impl<R0, R1> ExpirationSettings<R0, R1> {
     /// `ExpirationCriterion`: `ExpirationCriterion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstanceuser-expirationsettings.html#cfn-chime-appinstanceuser-expirationsettings-expirationcriterion)
-    pub fn expiration_criterion(self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { ExpirationSettings(put(self.0, "ExpirationCriterion", value.into_expr()), Phase) }
+    pub fn expiration_criterion(self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { ExpirationSettings(put(self.0, "ExpirationCriterion", value), Phase) }
     /// `ExpirationDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstanceuser-expirationsettings.html#cfn-chime-appinstanceuser-expirationsettings-expirationdays)
-    pub fn expiration_days(self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { ExpirationSettings(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
+    pub fn expiration_days(self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { ExpirationSettings(put(self.0, "ExpirationDays", value), Phase) }
 }
 impl Done for ExpirationSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ExpirationCriterion` allows.
@@ -209,29 +209,29 @@ impl CfnChannelProps {
 }
 impl<R0, R1, R2> CfnChannelProps<R0, R1, R2> {
     /// `AppInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-appinstancearn)
-    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
+    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "AppInstanceArn", value), Phase) }
     /// `ChannelId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-channelid)
-    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelId", value.into_expr()), Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelId", value), Phase) }
     /// `ChimeBearer`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-chimebearer)
-    pub fn chime_bearer(self, value: impl Arg<str>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "ChimeBearer", value.into_expr()), Phase) }
+    pub fn chime_bearer(self, value: impl Arg<str>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "ChimeBearer", value), Phase) }
     /// `ElasticChannelConfiguration`: `ElasticChannelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-elasticchannelconfiguration)
-    pub fn elastic_channel_configuration(self, value: impl Arg<channel::ElasticChannelConfiguration>) -> Self { Self(put(self.0, "ElasticChannelConfiguration", value.into_expr()), Phase) }
+    pub fn elastic_channel_configuration(self, value: impl Arg<channel::ElasticChannelConfiguration>) -> Self { Self(put(self.0, "ElasticChannelConfiguration", value), Phase) }
     /// `ExpirationSettings`: `ExpirationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-expirationsettings)
-    pub fn expiration_settings(self, value: impl Arg<channel::ExpirationSettings>) -> Self { Self(put(self.0, "ExpirationSettings", value.into_expr()), Phase) }
+    pub fn expiration_settings(self, value: impl Arg<channel::ExpirationSettings>) -> Self { Self(put(self.0, "ExpirationSettings", value), Phase) }
     /// `MemberArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-memberarns)
-    pub fn member_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MemberArns", value.into_expr()), Phase) }
+    pub fn member_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MemberArns", value), Phase) }
     /// `Metadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-metadata)
-    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-mode)
-    pub fn mode(self, value: impl Arg<channel::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<channel::Mode>) -> Self { Self(put(self.0, "Mode", value), Phase) }
     /// `ModeratorArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-moderatorarns)
-    pub fn moderator_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ModeratorArns", value.into_expr()), Phase) }
+    pub fn moderator_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ModeratorArns", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "Name", value), Phase) }
     /// `Privacy`: `Privacy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-privacy)
-    pub fn privacy(self, value: impl Arg<channel::Privacy>) -> Self { Self(put(self.0, "Privacy", value.into_expr()), Phase) }
+    pub fn privacy(self, value: impl Arg<channel::Privacy>) -> Self { Self(put(self.0, "Privacy", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::Channel`.
@@ -245,11 +245,11 @@ impl ElasticChannelConfiguration {
 }
 impl<R0, R1, R2> ElasticChannelConfiguration<R0, R1, R2> {
     /// `MaximumSubChannels`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-elasticchannelconfiguration.html#cfn-chime-channel-elasticchannelconfiguration-maximumsubchannels)
-    pub fn maximum_sub_channels(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<Set, R1, R2> { ElasticChannelConfiguration(put(self.0, "MaximumSubChannels", value.into_expr()), Phase) }
+    pub fn maximum_sub_channels(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<Set, R1, R2> { ElasticChannelConfiguration(put(self.0, "MaximumSubChannels", value), Phase) }
     /// `MinimumMembershipPercentage`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-elasticchannelconfiguration.html#cfn-chime-channel-elasticchannelconfiguration-minimummembershippercentage)
-    pub fn minimum_membership_percentage(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, Set, R2> { ElasticChannelConfiguration(put(self.0, "MinimumMembershipPercentage", value.into_expr()), Phase) }
+    pub fn minimum_membership_percentage(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, Set, R2> { ElasticChannelConfiguration(put(self.0, "MinimumMembershipPercentage", value), Phase) }
     /// `TargetMembershipsPerSubChannel`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-elasticchannelconfiguration.html#cfn-chime-channel-elasticchannelconfiguration-targetmembershipspersubchannel)
-    pub fn target_memberships_per_sub_channel(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, R1, Set> { ElasticChannelConfiguration(put(self.0, "TargetMembershipsPerSubChannel", value.into_expr()), Phase) }
+    pub fn target_memberships_per_sub_channel(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, R1, Set> { ElasticChannelConfiguration(put(self.0, "TargetMembershipsPerSubChannel", value), Phase) }
 }
 impl Done for ElasticChannelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpirationSettings` of `AWS::Chime::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-expirationsettings.html)
@@ -260,9 +260,9 @@ impl ExpirationSettings {
 }
 impl<R0, R1> ExpirationSettings<R0, R1> {
     /// `ExpirationCriterion`: `ExpirationCriterion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-expirationsettings.html#cfn-chime-channel-expirationsettings-expirationcriterion)
-    pub fn expiration_criterion(self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { ExpirationSettings(put(self.0, "ExpirationCriterion", value.into_expr()), Phase) }
+    pub fn expiration_criterion(self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { ExpirationSettings(put(self.0, "ExpirationCriterion", value), Phase) }
     /// `ExpirationDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-expirationsettings.html#cfn-chime-channel-expirationsettings-expirationdays)
-    pub fn expiration_days(self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { ExpirationSettings(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
+    pub fn expiration_days(self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { ExpirationSettings(put(self.0, "ExpirationDays", value), Phase) }
 }
 impl Done for ExpirationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Identity` of `AWS::Chime::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-identity.html)
@@ -271,9 +271,9 @@ impl Identity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-identity.html#cfn-chime-channel-identity-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-identity.html#cfn-chime-channel-identity-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for Identity { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ExpirationCriterion` allows.
@@ -312,13 +312,13 @@ impl CfnChannelFlowProps {
 }
 impl<R0, R1, R2> CfnChannelFlowProps<R0, R1, R2> {
     /// `AppInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#cfn-chime-channelflow-appinstancearn)
-    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnChannelFlowProps<Set, R1, R2> { CfnChannelFlowProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
+    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnChannelFlowProps<Set, R1, R2> { CfnChannelFlowProps(put(self.0, "AppInstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#cfn-chime-channelflow-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnChannelFlowProps<R0, Set, R2> { CfnChannelFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnChannelFlowProps<R0, Set, R2> { CfnChannelFlowProps(put(self.0, "Name", value), Phase) }
     /// `Processors`: list of `Processor`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#cfn-chime-channelflow-processors)
-    pub fn processors(self, value: impl Arg<Arr<channel_flow::Processor>>) -> CfnChannelFlowProps<R0, R1, Set> { CfnChannelFlowProps(put(self.0, "Processors", value.into_expr()), Phase) }
+    pub fn processors(self, value: impl Arg<Arr<channel_flow::Processor>>) -> CfnChannelFlowProps<R0, R1, Set> { CfnChannelFlowProps(put(self.0, "Processors", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#cfn-chime-channelflow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnChannelFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::ChannelFlow`.
@@ -332,9 +332,9 @@ impl LambdaConfiguration {
 }
 impl<R0, R1> LambdaConfiguration<R0, R1> {
     /// `InvocationType`: `InvocationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-lambdaconfiguration.html#cfn-chime-channelflow-lambdaconfiguration-invocationtype)
-    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> LambdaConfiguration<Set, R1> { LambdaConfiguration(put(self.0, "InvocationType", value.into_expr()), Phase) }
+    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> LambdaConfiguration<Set, R1> { LambdaConfiguration(put(self.0, "InvocationType", value), Phase) }
     /// `ResourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-lambdaconfiguration.html#cfn-chime-channelflow-lambdaconfiguration-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaConfiguration<R0, Set> { LambdaConfiguration(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaConfiguration<R0, Set> { LambdaConfiguration(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for LambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Processor` of `AWS::Chime::ChannelFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html)
@@ -345,13 +345,13 @@ impl Processor {
 }
 impl<R0, R1, R2, R3> Processor<R0, R1, R2, R3> {
     /// `Configuration`: `ProcessorConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html#cfn-chime-channelflow-processor-configuration)
-    pub fn configuration(self, value: impl Arg<ProcessorConfiguration>) -> Processor<Set, R1, R2, R3> { Processor(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<ProcessorConfiguration>) -> Processor<Set, R1, R2, R3> { Processor(put(self.0, "Configuration", value), Phase) }
     /// `ExecutionOrder`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html#cfn-chime-channelflow-processor-executionorder)
-    pub fn execution_order(self, value: impl Arg<i64>) -> Processor<R0, Set, R2, R3> { Processor(put(self.0, "ExecutionOrder", value.into_expr()), Phase) }
+    pub fn execution_order(self, value: impl Arg<i64>) -> Processor<R0, Set, R2, R3> { Processor(put(self.0, "ExecutionOrder", value), Phase) }
     /// `FallbackAction`: `FallbackAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html#cfn-chime-channelflow-processor-fallbackaction)
-    pub fn fallback_action(self, value: impl Arg<FallbackAction>) -> Processor<R0, R1, Set, R3> { Processor(put(self.0, "FallbackAction", value.into_expr()), Phase) }
+    pub fn fallback_action(self, value: impl Arg<FallbackAction>) -> Processor<R0, R1, Set, R3> { Processor(put(self.0, "FallbackAction", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html#cfn-chime-channelflow-processor-name)
-    pub fn name(self, value: impl Arg<str>) -> Processor<R0, R1, R2, Set> { Processor(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Processor<R0, R1, R2, Set> { Processor(put(self.0, "Name", value), Phase) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcessorConfiguration` of `AWS::Chime::ChannelFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processorconfiguration.html)
@@ -362,7 +362,7 @@ impl ProcessorConfiguration {
 }
 impl<R0> ProcessorConfiguration<R0> {
     /// `Lambda`: `LambdaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processorconfiguration.html#cfn-chime-channelflow-processorconfiguration-lambda)
-    pub fn lambda(self, value: impl Arg<LambdaConfiguration>) -> ProcessorConfiguration<Set> { ProcessorConfiguration(put(self.0, "Lambda", value.into_expr()), Phase) }
+    pub fn lambda(self, value: impl Arg<LambdaConfiguration>) -> ProcessorConfiguration<Set> { ProcessorConfiguration(put(self.0, "Lambda", value), Phase) }
 }
 impl Done for ProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FallbackAction` allows.
@@ -397,15 +397,15 @@ impl CfnMediaInsightsPipelineConfigurationProps {
 }
 impl<R0, R1, R2> CfnMediaInsightsPipelineConfigurationProps<R0, R1, R2> {
     /// `Elements`: list of `MediaInsightsPipelineConfigurationElement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-elements)
-    pub fn elements(self, value: impl Arg<Arr<media_insights_pipeline_configuration::MediaInsightsPipelineConfigurationElement>>) -> CfnMediaInsightsPipelineConfigurationProps<Set, R1, R2> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "Elements", value.into_expr()), Phase) }
+    pub fn elements(self, value: impl Arg<Arr<media_insights_pipeline_configuration::MediaInsightsPipelineConfigurationElement>>) -> CfnMediaInsightsPipelineConfigurationProps<Set, R1, R2> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "Elements", value), Phase) }
     /// `MediaInsightsPipelineConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationname)
-    pub fn media_insights_pipeline_configuration_name(self, value: impl Arg<str>) -> CfnMediaInsightsPipelineConfigurationProps<R0, Set, R2> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "MediaInsightsPipelineConfigurationName", value.into_expr()), Phase) }
+    pub fn media_insights_pipeline_configuration_name(self, value: impl Arg<str>) -> CfnMediaInsightsPipelineConfigurationProps<R0, Set, R2> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "MediaInsightsPipelineConfigurationName", value), Phase) }
     /// `RealTimeAlertConfiguration`: `RealTimeAlertConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertconfiguration)
-    pub fn real_time_alert_configuration(self, value: impl Arg<media_insights_pipeline_configuration::RealTimeAlertConfiguration>) -> Self { Self(put(self.0, "RealTimeAlertConfiguration", value.into_expr()), Phase) }
+    pub fn real_time_alert_configuration(self, value: impl Arg<media_insights_pipeline_configuration::RealTimeAlertConfiguration>) -> Self { Self(put(self.0, "RealTimeAlertConfiguration", value), Phase) }
     /// `ResourceAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-resourceaccessrolearn)
-    pub fn resource_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMediaInsightsPipelineConfigurationProps<R0, R1, Set> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "ResourceAccessRoleArn", value.into_expr()), Phase) }
+    pub fn resource_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMediaInsightsPipelineConfigurationProps<R0, R1, Set> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "ResourceAccessRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMediaInsightsPipelineConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::MediaInsightsPipelineConfiguration`.
@@ -419,31 +419,31 @@ impl AmazonTranscribeCallAnalyticsProcessorConfiguration {
 }
 impl<R0> AmazonTranscribeCallAnalyticsProcessorConfiguration<R0> {
     /// `CallAnalyticsStreamCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-callanalyticsstreamcategories)
-    pub fn call_analytics_stream_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CallAnalyticsStreamCategories", value.into_expr()), Phase) }
+    pub fn call_analytics_stream_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CallAnalyticsStreamCategories", value), Phase) }
     /// `ContentIdentificationType`: `ContentIdentificationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-contentidentificationtype)
-    pub fn content_identification_type(self, value: impl Arg<ContentIdentificationType>) -> Self { Self(put(self.0, "ContentIdentificationType", value.into_expr()), Phase) }
+    pub fn content_identification_type(self, value: impl Arg<ContentIdentificationType>) -> Self { Self(put(self.0, "ContentIdentificationType", value), Phase) }
     /// `ContentRedactionType`: `ContentRedactionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-contentredactiontype)
-    pub fn content_redaction_type(self, value: impl Arg<ContentRedactionType>) -> Self { Self(put(self.0, "ContentRedactionType", value.into_expr()), Phase) }
+    pub fn content_redaction_type(self, value: impl Arg<ContentRedactionType>) -> Self { Self(put(self.0, "ContentRedactionType", value), Phase) }
     /// `EnablePartialResultsStabilization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-enablepartialresultsstabilization)
-    pub fn enable_partial_results_stabilization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePartialResultsStabilization", value.into_expr()), Phase) }
+    pub fn enable_partial_results_stabilization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePartialResultsStabilization", value), Phase) }
     /// `FilterPartialResults`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-filterpartialresults)
-    pub fn filter_partial_results(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FilterPartialResults", value.into_expr()), Phase) }
+    pub fn filter_partial_results(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FilterPartialResults", value), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-languagecode)
-    pub fn language_code(self, value: impl Arg<LanguageCode>) -> AmazonTranscribeCallAnalyticsProcessorConfiguration<Set> { AmazonTranscribeCallAnalyticsProcessorConfiguration(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<LanguageCode>) -> AmazonTranscribeCallAnalyticsProcessorConfiguration<Set> { AmazonTranscribeCallAnalyticsProcessorConfiguration(put(self.0, "LanguageCode", value), Phase) }
     /// `LanguageModelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-languagemodelname)
-    pub fn language_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageModelName", value.into_expr()), Phase) }
+    pub fn language_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageModelName", value), Phase) }
     /// `PartialResultsStability`: `PartialResultsStability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-partialresultsstability)
-    pub fn partial_results_stability(self, value: impl Arg<PartialResultsStability>) -> Self { Self(put(self.0, "PartialResultsStability", value.into_expr()), Phase) }
+    pub fn partial_results_stability(self, value: impl Arg<PartialResultsStability>) -> Self { Self(put(self.0, "PartialResultsStability", value), Phase) }
     /// `PiiEntityTypes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-piientitytypes)
-    pub fn pii_entity_types(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr()), Phase) }
+    pub fn pii_entity_types(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PiiEntityTypes", value), Phase) }
     /// `PostCallAnalyticsSettings`: `PostCallAnalyticsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-postcallanalyticssettings)
-    pub fn post_call_analytics_settings(self, value: impl Arg<PostCallAnalyticsSettings>) -> Self { Self(put(self.0, "PostCallAnalyticsSettings", value.into_expr()), Phase) }
+    pub fn post_call_analytics_settings(self, value: impl Arg<PostCallAnalyticsSettings>) -> Self { Self(put(self.0, "PostCallAnalyticsSettings", value), Phase) }
     /// `VocabularyFilterMethod`: `VocabularyFilterMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-vocabularyfiltermethod)
-    pub fn vocabulary_filter_method(self, value: impl Arg<VocabularyFilterMethod>) -> Self { Self(put(self.0, "VocabularyFilterMethod", value.into_expr()), Phase) }
+    pub fn vocabulary_filter_method(self, value: impl Arg<VocabularyFilterMethod>) -> Self { Self(put(self.0, "VocabularyFilterMethod", value), Phase) }
     /// `VocabularyFilterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-vocabularyfiltername)
-    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterName", value.into_expr()), Phase) }
+    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterName", value), Phase) }
     /// `VocabularyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-vocabularyname)
-    pub fn vocabulary_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyName", value.into_expr()), Phase) }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyName", value), Phase) }
 }
 impl Done for AmazonTranscribeCallAnalyticsProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonTranscribeProcessorConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html)
@@ -452,41 +452,41 @@ impl AmazonTranscribeProcessorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentIdentificationType`: `ContentIdentificationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-contentidentificationtype)
-    pub fn content_identification_type(self, value: impl Arg<ContentIdentificationType>) -> Self { Self(put(self.0, "ContentIdentificationType", value.into_expr())) }
+    pub fn content_identification_type(self, value: impl Arg<ContentIdentificationType>) -> Self { Self(put(self.0, "ContentIdentificationType", value)) }
     /// `ContentRedactionType`: `ContentRedactionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-contentredactiontype)
-    pub fn content_redaction_type(self, value: impl Arg<ContentRedactionType>) -> Self { Self(put(self.0, "ContentRedactionType", value.into_expr())) }
+    pub fn content_redaction_type(self, value: impl Arg<ContentRedactionType>) -> Self { Self(put(self.0, "ContentRedactionType", value)) }
     /// `EnablePartialResultsStabilization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-enablepartialresultsstabilization)
-    pub fn enable_partial_results_stabilization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePartialResultsStabilization", value.into_expr())) }
+    pub fn enable_partial_results_stabilization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePartialResultsStabilization", value)) }
     /// `FilterPartialResults`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-filterpartialresults)
-    pub fn filter_partial_results(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FilterPartialResults", value.into_expr())) }
+    pub fn filter_partial_results(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FilterPartialResults", value)) }
     /// `IdentifyLanguage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-identifylanguage)
-    pub fn identify_language(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyLanguage", value.into_expr())) }
+    pub fn identify_language(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyLanguage", value)) }
     /// `IdentifyMultipleLanguages`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-identifymultiplelanguages)
-    pub fn identify_multiple_languages(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyMultipleLanguages", value.into_expr())) }
+    pub fn identify_multiple_languages(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyMultipleLanguages", value)) }
     /// `LanguageCode`: `LanguageCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-languagecode)
-    pub fn language_code(self, value: impl Arg<LanguageCode>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
+    pub fn language_code(self, value: impl Arg<LanguageCode>) -> Self { Self(put(self.0, "LanguageCode", value)) }
     /// `LanguageModelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-languagemodelname)
-    pub fn language_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageModelName", value.into_expr())) }
+    pub fn language_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageModelName", value)) }
     /// `LanguageOptions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-languageoptions)
-    pub fn language_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageOptions", value.into_expr())) }
+    pub fn language_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageOptions", value)) }
     /// `PartialResultsStability`: `PartialResultsStability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-partialresultsstability)
-    pub fn partial_results_stability(self, value: impl Arg<PartialResultsStability>) -> Self { Self(put(self.0, "PartialResultsStability", value.into_expr())) }
+    pub fn partial_results_stability(self, value: impl Arg<PartialResultsStability>) -> Self { Self(put(self.0, "PartialResultsStability", value)) }
     /// `PiiEntityTypes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-piientitytypes)
-    pub fn pii_entity_types(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr())) }
+    pub fn pii_entity_types(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PiiEntityTypes", value)) }
     /// `PreferredLanguage`: `PreferredLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-preferredlanguage)
-    pub fn preferred_language(self, value: impl Arg<PreferredLanguage>) -> Self { Self(put(self.0, "PreferredLanguage", value.into_expr())) }
+    pub fn preferred_language(self, value: impl Arg<PreferredLanguage>) -> Self { Self(put(self.0, "PreferredLanguage", value)) }
     /// `ShowSpeakerLabel`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-showspeakerlabel)
-    pub fn show_speaker_label(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShowSpeakerLabel", value.into_expr())) }
+    pub fn show_speaker_label(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShowSpeakerLabel", value)) }
     /// `VocabularyFilterMethod`: `VocabularyFilterMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularyfiltermethod)
-    pub fn vocabulary_filter_method(self, value: impl Arg<VocabularyFilterMethod>) -> Self { Self(put(self.0, "VocabularyFilterMethod", value.into_expr())) }
+    pub fn vocabulary_filter_method(self, value: impl Arg<VocabularyFilterMethod>) -> Self { Self(put(self.0, "VocabularyFilterMethod", value)) }
     /// `VocabularyFilterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularyfiltername)
-    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterName", value.into_expr())) }
+    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterName", value)) }
     /// `VocabularyFilterNames`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularyfilternames)
-    pub fn vocabulary_filter_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterNames", value.into_expr())) }
+    pub fn vocabulary_filter_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterNames", value)) }
     /// `VocabularyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularyname)
-    pub fn vocabulary_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyName", value.into_expr())) }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyName", value)) }
     /// `VocabularyNames`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularynames)
-    pub fn vocabulary_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyNames", value.into_expr())) }
+    pub fn vocabulary_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyNames", value)) }
 }
 impl Done for AmazonTranscribeProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IssueDetectionConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-issuedetectionconfiguration.html)
@@ -497,7 +497,7 @@ impl IssueDetectionConfiguration {
 }
 impl<R0> IssueDetectionConfiguration<R0> {
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-issuedetectionconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-issuedetectionconfiguration-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> IssueDetectionConfiguration<Set> { IssueDetectionConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> IssueDetectionConfiguration<Set> { IssueDetectionConfiguration(put(self.0, "RuleName", value), Phase) }
 }
 impl Done for IssueDetectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeywordMatchConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration.html)
@@ -508,11 +508,11 @@ impl KeywordMatchConfiguration {
 }
 impl<R0, R1> KeywordMatchConfiguration<R0, R1> {
     /// `Keywords`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration-keywords)
-    pub fn keywords(self, value: impl Arg<Arr<str>>) -> KeywordMatchConfiguration<Set, R1> { KeywordMatchConfiguration(put(self.0, "Keywords", value.into_expr()), Phase) }
+    pub fn keywords(self, value: impl Arg<Arr<str>>) -> KeywordMatchConfiguration<Set, R1> { KeywordMatchConfiguration(put(self.0, "Keywords", value), Phase) }
     /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration-negate)
-    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value), Phase) }
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> KeywordMatchConfiguration<R0, Set> { KeywordMatchConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> KeywordMatchConfiguration<R0, Set> { KeywordMatchConfiguration(put(self.0, "RuleName", value), Phase) }
 }
 impl Done for KeywordMatchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisDataStreamSinkConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-kinesisdatastreamsinkconfiguration.html)
@@ -521,7 +521,7 @@ impl KinesisDataStreamSinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InsightsTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-kinesisdatastreamsinkconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-kinesisdatastreamsinkconfiguration-insightstarget)
-    pub fn insights_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightsTarget", value.into_expr())) }
+    pub fn insights_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightsTarget", value)) }
 }
 impl Done for KinesisDataStreamSinkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaInsightsPipelineConfigurationElement` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html)
@@ -532,15 +532,15 @@ impl MediaInsightsPipelineConfigurationElement {
 }
 impl<R0> MediaInsightsPipelineConfigurationElement<R0> {
     /// `AmazonTranscribeCallAnalyticsProcessorConfiguration`: `AmazonTranscribeCallAnalyticsProcessorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-amazontranscribecallanalyticsprocessorconfiguration)
-    pub fn amazon_transcribe_call_analytics_processor_configuration(self, value: impl Arg<AmazonTranscribeCallAnalyticsProcessorConfiguration>) -> Self { Self(put(self.0, "AmazonTranscribeCallAnalyticsProcessorConfiguration", value.into_expr()), Phase) }
+    pub fn amazon_transcribe_call_analytics_processor_configuration(self, value: impl Arg<AmazonTranscribeCallAnalyticsProcessorConfiguration>) -> Self { Self(put(self.0, "AmazonTranscribeCallAnalyticsProcessorConfiguration", value), Phase) }
     /// `AmazonTranscribeProcessorConfiguration`: `AmazonTranscribeProcessorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-amazontranscribeprocessorconfiguration)
-    pub fn amazon_transcribe_processor_configuration(self, value: impl Arg<AmazonTranscribeProcessorConfiguration>) -> Self { Self(put(self.0, "AmazonTranscribeProcessorConfiguration", value.into_expr()), Phase) }
+    pub fn amazon_transcribe_processor_configuration(self, value: impl Arg<AmazonTranscribeProcessorConfiguration>) -> Self { Self(put(self.0, "AmazonTranscribeProcessorConfiguration", value), Phase) }
     /// `KinesisDataStreamSinkConfiguration`: `KinesisDataStreamSinkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-kinesisdatastreamsinkconfiguration)
-    pub fn kinesis_data_stream_sink_configuration(self, value: impl Arg<KinesisDataStreamSinkConfiguration>) -> Self { Self(put(self.0, "KinesisDataStreamSinkConfiguration", value.into_expr()), Phase) }
+    pub fn kinesis_data_stream_sink_configuration(self, value: impl Arg<KinesisDataStreamSinkConfiguration>) -> Self { Self(put(self.0, "KinesisDataStreamSinkConfiguration", value), Phase) }
     /// `S3RecordingSinkConfiguration`: `S3RecordingSinkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-s3recordingsinkconfiguration)
-    pub fn s3_recording_sink_configuration(self, value: impl Arg<S3RecordingSinkConfiguration>) -> Self { Self(put(self.0, "S3RecordingSinkConfiguration", value.into_expr()), Phase) }
+    pub fn s3_recording_sink_configuration(self, value: impl Arg<S3RecordingSinkConfiguration>) -> Self { Self(put(self.0, "S3RecordingSinkConfiguration", value), Phase) }
     /// `Type`: `MediaInsightsPipelineConfigurationElementType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-type)
-    pub fn type_(self, value: impl Arg<MediaInsightsPipelineConfigurationElementType>) -> MediaInsightsPipelineConfigurationElement<Set> { MediaInsightsPipelineConfigurationElement(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<MediaInsightsPipelineConfigurationElementType>) -> MediaInsightsPipelineConfigurationElement<Set> { MediaInsightsPipelineConfigurationElement(put(self.0, "Type", value), Phase) }
 }
 impl Done for MediaInsightsPipelineConfigurationElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostCallAnalyticsSettings` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html)
@@ -551,13 +551,13 @@ impl PostCallAnalyticsSettings {
 }
 impl<R0, R1> PostCallAnalyticsSettings<R0, R1> {
     /// `ContentRedactionOutput`: `ContentRedactionOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html#cfn-chime-mediainsightspipelineconfiguration-postcallanalyticssettings-contentredactionoutput)
-    pub fn content_redaction_output(self, value: impl Arg<ContentRedactionOutput>) -> Self { Self(put(self.0, "ContentRedactionOutput", value.into_expr()), Phase) }
+    pub fn content_redaction_output(self, value: impl Arg<ContentRedactionOutput>) -> Self { Self(put(self.0, "ContentRedactionOutput", value), Phase) }
     /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html#cfn-chime-mediainsightspipelineconfiguration-postcallanalyticssettings-dataaccessrolearn)
-    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PostCallAnalyticsSettings<Set, R1> { PostCallAnalyticsSettings(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PostCallAnalyticsSettings<Set, R1> { PostCallAnalyticsSettings(put(self.0, "DataAccessRoleArn", value), Phase) }
     /// `OutputEncryptionKMSKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html#cfn-chime-mediainsightspipelineconfiguration-postcallanalyticssettings-outputencryptionkmskeyid)
-    pub fn output_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputEncryptionKMSKeyId", value.into_expr()), Phase) }
+    pub fn output_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputEncryptionKMSKeyId", value), Phase) }
     /// `OutputLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html#cfn-chime-mediainsightspipelineconfiguration-postcallanalyticssettings-outputlocation)
-    pub fn output_location(self, value: impl Arg<str>) -> PostCallAnalyticsSettings<R0, Set> { PostCallAnalyticsSettings(put(self.0, "OutputLocation", value.into_expr()), Phase) }
+    pub fn output_location(self, value: impl Arg<str>) -> PostCallAnalyticsSettings<R0, Set> { PostCallAnalyticsSettings(put(self.0, "OutputLocation", value), Phase) }
 }
 impl Done for PostCallAnalyticsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RealTimeAlertConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertconfiguration.html)
@@ -566,9 +566,9 @@ impl RealTimeAlertConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Disabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertconfiguration-disabled)
-    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
+    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value)) }
     /// `Rules`: list of `RealTimeAlertRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<RealTimeAlertRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
+    pub fn rules(self, value: impl Arg<Arr<RealTimeAlertRule>>) -> Self { Self(put(self.0, "Rules", value)) }
 }
 impl Done for RealTimeAlertConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RealTimeAlertRule` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html)
@@ -579,13 +579,13 @@ impl RealTimeAlertRule {
 }
 impl<R0> RealTimeAlertRule<R0> {
     /// `IssueDetectionConfiguration`: `IssueDetectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertrule-issuedetectionconfiguration)
-    pub fn issue_detection_configuration(self, value: impl Arg<IssueDetectionConfiguration>) -> Self { Self(put(self.0, "IssueDetectionConfiguration", value.into_expr()), Phase) }
+    pub fn issue_detection_configuration(self, value: impl Arg<IssueDetectionConfiguration>) -> Self { Self(put(self.0, "IssueDetectionConfiguration", value), Phase) }
     /// `KeywordMatchConfiguration`: `KeywordMatchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertrule-keywordmatchconfiguration)
-    pub fn keyword_match_configuration(self, value: impl Arg<KeywordMatchConfiguration>) -> Self { Self(put(self.0, "KeywordMatchConfiguration", value.into_expr()), Phase) }
+    pub fn keyword_match_configuration(self, value: impl Arg<KeywordMatchConfiguration>) -> Self { Self(put(self.0, "KeywordMatchConfiguration", value), Phase) }
     /// `SentimentConfiguration`: `SentimentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertrule-sentimentconfiguration)
-    pub fn sentiment_configuration(self, value: impl Arg<SentimentConfiguration>) -> Self { Self(put(self.0, "SentimentConfiguration", value.into_expr()), Phase) }
+    pub fn sentiment_configuration(self, value: impl Arg<SentimentConfiguration>) -> Self { Self(put(self.0, "SentimentConfiguration", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertrule-type)
-    pub fn type_(self, value: impl Arg<Type>) -> RealTimeAlertRule<Set> { RealTimeAlertRule(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> RealTimeAlertRule<Set> { RealTimeAlertRule(put(self.0, "Type", value), Phase) }
 }
 impl Done for RealTimeAlertRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3RecordingSinkConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration.html)
@@ -594,9 +594,9 @@ impl S3RecordingSinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `RecordingFileFormat`: `RecordingFileFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration-recordingfileformat)
-    pub fn recording_file_format(self, value: impl Arg<RecordingFileFormat>) -> Self { Self(put(self.0, "RecordingFileFormat", value.into_expr())) }
+    pub fn recording_file_format(self, value: impl Arg<RecordingFileFormat>) -> Self { Self(put(self.0, "RecordingFileFormat", value)) }
 }
 impl Done for S3RecordingSinkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SentimentConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-sentimentconfiguration.html)
@@ -607,11 +607,11 @@ impl SentimentConfiguration {
 }
 impl<R0, R1, R2> SentimentConfiguration<R0, R1, R2> {
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-sentimentconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-sentimentconfiguration-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> SentimentConfiguration<Set, R1, R2> { SentimentConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> SentimentConfiguration<Set, R1, R2> { SentimentConfiguration(put(self.0, "RuleName", value), Phase) }
     /// `SentimentType`: `SentimentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-sentimentconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-sentimentconfiguration-sentimenttype)
-    pub fn sentiment_type(self, value: impl Arg<SentimentType>) -> SentimentConfiguration<R0, Set, R2> { SentimentConfiguration(put(self.0, "SentimentType", value.into_expr()), Phase) }
+    pub fn sentiment_type(self, value: impl Arg<SentimentType>) -> SentimentConfiguration<R0, Set, R2> { SentimentConfiguration(put(self.0, "SentimentType", value), Phase) }
     /// `TimePeriod`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-sentimentconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-sentimentconfiguration-timeperiod)
-    pub fn time_period(self, value: impl Arg<i64>) -> SentimentConfiguration<R0, R1, Set> { SentimentConfiguration(put(self.0, "TimePeriod", value.into_expr()), Phase) }
+    pub fn time_period(self, value: impl Arg<i64>) -> SentimentConfiguration<R0, R1, Set> { SentimentConfiguration(put(self.0, "TimePeriod", value), Phase) }
 }
 impl Done for SentimentConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentIdentificationType` allows.
@@ -666,11 +666,11 @@ impl CfnMediaPipelineKinesisVideoStreamPoolProps {
 }
 impl<R0, R1> CfnMediaPipelineKinesisVideoStreamPoolProps<R0, R1> {
     /// `PoolName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#cfn-chime-mediapipelinekinesisvideostreampool-poolname)
-    pub fn pool_name(self, value: impl Arg<str>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<Set, R1> { CfnMediaPipelineKinesisVideoStreamPoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
+    pub fn pool_name(self, value: impl Arg<str>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<Set, R1> { CfnMediaPipelineKinesisVideoStreamPoolProps(put(self.0, "PoolName", value), Phase) }
     /// `StreamConfiguration`: `StreamConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#cfn-chime-mediapipelinekinesisvideostreampool-streamconfiguration)
-    pub fn stream_configuration(self, value: impl Arg<media_pipeline_kinesis_video_stream_pool::StreamConfiguration>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<R0, Set> { CfnMediaPipelineKinesisVideoStreamPoolProps(put(self.0, "StreamConfiguration", value.into_expr()), Phase) }
+    pub fn stream_configuration(self, value: impl Arg<media_pipeline_kinesis_video_stream_pool::StreamConfiguration>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<R0, Set> { CfnMediaPipelineKinesisVideoStreamPoolProps(put(self.0, "StreamConfiguration", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#cfn-chime-mediapipelinekinesisvideostreampool-tags)
-    pub fn tags(self, value: impl Arg<Arr<media_pipeline_kinesis_video_stream_pool::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<media_pipeline_kinesis_video_stream_pool::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMediaPipelineKinesisVideoStreamPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::MediaPipelineKinesisVideoStreamPool`.
@@ -684,9 +684,9 @@ impl StreamConfiguration {
 }
 impl<R0> StreamConfiguration<R0> {
     /// `DataRetentionInHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-streamconfiguration.html#cfn-chime-mediapipelinekinesisvideostreampool-streamconfiguration-dataretentioninhours)
-    pub fn data_retention_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataRetentionInHours", value.into_expr()), Phase) }
+    pub fn data_retention_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataRetentionInHours", value), Phase) }
     /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-streamconfiguration.html#cfn-chime-mediapipelinekinesisvideostreampool-streamconfiguration-region)
-    pub fn region(self, value: impl Arg<str>) -> StreamConfiguration<Set> { StreamConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> StreamConfiguration<Set> { StreamConfiguration(put(self.0, "Region", value), Phase) }
 }
 impl Done for StreamConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Chime::MediaPipelineKinesisVideoStreamPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-tagsitems.html)
@@ -697,9 +697,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-tagsitems.html#cfn-chime-mediapipelinekinesisvideostreampool-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-tagsitems.html#cfn-chime-mediapipelinekinesisvideostreampool-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -730,13 +730,13 @@ impl CfnSipMediaApplicationProps {
 }
 impl<R0, R1, R2> CfnSipMediaApplicationProps<R0, R1, R2> {
     /// `AwsRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#cfn-chime-sipmediaapplication-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<Set, R1, R2> { CfnSipMediaApplicationProps(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<Set, R1, R2> { CfnSipMediaApplicationProps(put(self.0, "AwsRegion", value), Phase) }
     /// `Endpoints`: list of `SipMediaApplicationEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#cfn-chime-sipmediaapplication-endpoints)
-    pub fn endpoints(self, value: impl Arg<Arr<sip_media_application::SipMediaApplicationEndpoint>>) -> CfnSipMediaApplicationProps<R0, Set, R2> { CfnSipMediaApplicationProps(put(self.0, "Endpoints", value.into_expr()), Phase) }
+    pub fn endpoints(self, value: impl Arg<Arr<sip_media_application::SipMediaApplicationEndpoint>>) -> CfnSipMediaApplicationProps<R0, Set, R2> { CfnSipMediaApplicationProps(put(self.0, "Endpoints", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#cfn-chime-sipmediaapplication-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<R0, R1, Set> { CfnSipMediaApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<R0, R1, Set> { CfnSipMediaApplicationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#cfn-chime-sipmediaapplication-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSipMediaApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::SipMediaApplication`.
@@ -750,7 +750,7 @@ impl SipMediaApplicationEndpoint {
 }
 impl<R0> SipMediaApplicationEndpoint<R0> {
     /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-sipmediaapplication-sipmediaapplicationendpoint.html#cfn-chime-sipmediaapplication-sipmediaapplicationendpoint-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> SipMediaApplicationEndpoint<Set> { SipMediaApplicationEndpoint(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> SipMediaApplicationEndpoint<Set> { SipMediaApplicationEndpoint(put(self.0, "LambdaArn", value), Phase) }
 }
 impl Done for SipMediaApplicationEndpoint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -783,15 +783,15 @@ impl CfnVoiceConnectorProps {
 }
 impl<R0, R1> CfnVoiceConnectorProps<R0, R1> {
     /// `AwsRegion`: `AwsRegion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-awsregion)
-    pub fn aws_region(self, value: impl Arg<voice_connector::AwsRegion>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<voice_connector::AwsRegion>) -> Self { Self(put(self.0, "AwsRegion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVoiceConnectorProps<Set, R1> { CfnVoiceConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVoiceConnectorProps<Set, R1> { CfnVoiceConnectorProps(put(self.0, "Name", value), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-networktype)
-    pub fn network_type(self, value: impl Arg<voice_connector::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<voice_connector::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `RequireEncryption`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-requireencryption)
-    pub fn require_encryption(self, value: impl Arg<bool>) -> CfnVoiceConnectorProps<R0, Set> { CfnVoiceConnectorProps(put(self.0, "RequireEncryption", value.into_expr()), Phase) }
+    pub fn require_encryption(self, value: impl Arg<bool>) -> CfnVoiceConnectorProps<R0, Set> { CfnVoiceConnectorProps(put(self.0, "RequireEncryption", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnVoiceConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::VoiceConnector`.

@@ -37,27 +37,27 @@ impl CfnAnalysisTemplateProps {
 }
 impl<R0, R1, R2, R3> CfnAnalysisTemplateProps<R0, R1, R2, R3> {
     /// `AnalysisParameters`: list of `AnalysisParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-analysisparameters)
-    pub fn analysis_parameters(self, value: impl Arg<Arr<analysis_template::AnalysisParameter>>) -> Self { Self(put(self.0, "AnalysisParameters", value.into_expr()), Phase) }
+    pub fn analysis_parameters(self, value: impl Arg<Arr<analysis_template::AnalysisParameter>>) -> Self { Self(put(self.0, "AnalysisParameters", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ErrorMessageConfiguration`: `ErrorMessageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-errormessageconfiguration)
-    pub fn error_message_configuration(self, value: impl Arg<analysis_template::ErrorMessageConfiguration>) -> Self { Self(put(self.0, "ErrorMessageConfiguration", value.into_expr()), Phase) }
+    pub fn error_message_configuration(self, value: impl Arg<analysis_template::ErrorMessageConfiguration>) -> Self { Self(put(self.0, "ErrorMessageConfiguration", value), Phase) }
     /// `Format`: `Format`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-format)
-    pub fn format(self, value: impl Arg<analysis_template::Format>) -> CfnAnalysisTemplateProps<Set, R1, R2, R3> { CfnAnalysisTemplateProps(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<analysis_template::Format>) -> CfnAnalysisTemplateProps<Set, R1, R2, R3> { CfnAnalysisTemplateProps(put(self.0, "Format", value), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-membershipidentifier)
-    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, Set, R2, R3> { CfnAnalysisTemplateProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, Set, R2, R3> { CfnAnalysisTemplateProps(put(self.0, "MembershipIdentifier", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, R1, Set, R3> { CfnAnalysisTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, R1, Set, R3> { CfnAnalysisTemplateProps(put(self.0, "Name", value), Phase) }
     /// `Schema`: `AnalysisSchema`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-schema)
-    pub fn schema(self, value: impl Arg<analysis_template::AnalysisSchema>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<analysis_template::AnalysisSchema>) -> Self { Self(put(self.0, "Schema", value), Phase) }
     /// `Source`: `AnalysisSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-source)
-    pub fn source(self, value: impl Arg<analysis_template::AnalysisSource>) -> CfnAnalysisTemplateProps<R0, R1, R2, Set> { CfnAnalysisTemplateProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<analysis_template::AnalysisSource>) -> CfnAnalysisTemplateProps<R0, R1, R2, Set> { CfnAnalysisTemplateProps(put(self.0, "Source", value), Phase) }
     /// `SourceMetadata`: `AnalysisSourceMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-sourcemetadata)
-    pub fn source_metadata(self, value: impl Arg<analysis_template::AnalysisSourceMetadata>) -> Self { Self(put(self.0, "SourceMetadata", value.into_expr()), Phase) }
+    pub fn source_metadata(self, value: impl Arg<analysis_template::AnalysisSourceMetadata>) -> Self { Self(put(self.0, "SourceMetadata", value), Phase) }
     /// `SyntheticDataParameters`: `SyntheticDataParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-syntheticdataparameters)
-    pub fn synthetic_data_parameters(self, value: impl Arg<analysis_template::SyntheticDataParameters>) -> Self { Self(put(self.0, "SyntheticDataParameters", value.into_expr()), Phase) }
+    pub fn synthetic_data_parameters(self, value: impl Arg<analysis_template::SyntheticDataParameters>) -> Self { Self(put(self.0, "SyntheticDataParameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAnalysisTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::AnalysisTemplate`.
@@ -71,11 +71,11 @@ impl AnalysisParameter {
 }
 impl<R0, R1> AnalysisParameter<R0, R1> {
     /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisparameter.html#cfn-cleanrooms-analysistemplate-analysisparameter-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisparameter.html#cfn-cleanrooms-analysistemplate-analysisparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> AnalysisParameter<Set, R1> { AnalysisParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AnalysisParameter<Set, R1> { AnalysisParameter(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisparameter.html#cfn-cleanrooms-analysistemplate-analysisparameter-type)
-    pub fn type_(self, value: impl Arg<Type>) -> AnalysisParameter<R0, Set> { AnalysisParameter(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AnalysisParameter<R0, Set> { AnalysisParameter(put(self.0, "Type", value), Phase) }
 }
 impl Done for AnalysisParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisSchema` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisschema.html)
@@ -86,7 +86,7 @@ impl AnalysisSchema {
 }
 impl<R0> AnalysisSchema<R0> {
     /// `ReferencedTables`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisschema.html#cfn-cleanrooms-analysistemplate-analysisschema-referencedtables)
-    pub fn referenced_tables(self, value: impl Arg<Arr<str>>) -> AnalysisSchema<Set> { AnalysisSchema(put(self.0, "ReferencedTables", value.into_expr()), Phase) }
+    pub fn referenced_tables(self, value: impl Arg<Arr<str>>) -> AnalysisSchema<Set> { AnalysisSchema(put(self.0, "ReferencedTables", value), Phase) }
 }
 impl Done for AnalysisSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisSource` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissource.html)
@@ -95,9 +95,9 @@ impl AnalysisSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Artifacts`: `AnalysisTemplateArtifacts`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissource.html#cfn-cleanrooms-analysistemplate-analysissource-artifacts)
-    pub fn artifacts(self, value: impl Arg<AnalysisTemplateArtifacts>) -> Self { Self(put(self.0, "Artifacts", value.into_expr())) }
+    pub fn artifacts(self, value: impl Arg<AnalysisTemplateArtifacts>) -> Self { Self(put(self.0, "Artifacts", value)) }
     /// `Text`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissource.html#cfn-cleanrooms-analysistemplate-analysissource-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for AnalysisSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisSourceMetadata` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissourcemetadata.html)
@@ -106,7 +106,7 @@ impl AnalysisSourceMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Artifacts`: `AnalysisTemplateArtifactMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissourcemetadata.html#cfn-cleanrooms-analysistemplate-analysissourcemetadata-artifacts)
-    pub fn artifacts(self, value: impl Arg<AnalysisTemplateArtifactMetadata>) -> Self { Self(put(self.0, "Artifacts", value.into_expr())) }
+    pub fn artifacts(self, value: impl Arg<AnalysisTemplateArtifactMetadata>) -> Self { Self(put(self.0, "Artifacts", value)) }
 }
 impl Done for AnalysisSourceMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisTemplateArtifact` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifact.html)
@@ -117,7 +117,7 @@ impl AnalysisTemplateArtifact {
 }
 impl<R0> AnalysisTemplateArtifact<R0> {
     /// `Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifact.html#cfn-cleanrooms-analysistemplate-analysistemplateartifact-location)
-    pub fn location(self, value: impl Arg<S3Location>) -> AnalysisTemplateArtifact<Set> { AnalysisTemplateArtifact(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<S3Location>) -> AnalysisTemplateArtifact<Set> { AnalysisTemplateArtifact(put(self.0, "Location", value), Phase) }
 }
 impl Done for AnalysisTemplateArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisTemplateArtifactMetadata` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifactmetadata.html)
@@ -128,9 +128,9 @@ impl AnalysisTemplateArtifactMetadata {
 }
 impl<R0> AnalysisTemplateArtifactMetadata<R0> {
     /// `AdditionalArtifactHashes`: list of `Hash`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifactmetadata.html#cfn-cleanrooms-analysistemplate-analysistemplateartifactmetadata-additionalartifacthashes)
-    pub fn additional_artifact_hashes(self, value: impl Arg<Arr<Hash>>) -> Self { Self(put(self.0, "AdditionalArtifactHashes", value.into_expr()), Phase) }
+    pub fn additional_artifact_hashes(self, value: impl Arg<Arr<Hash>>) -> Self { Self(put(self.0, "AdditionalArtifactHashes", value), Phase) }
     /// `EntryPointHash`: `Hash`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifactmetadata.html#cfn-cleanrooms-analysistemplate-analysistemplateartifactmetadata-entrypointhash)
-    pub fn entry_point_hash(self, value: impl Arg<Hash>) -> AnalysisTemplateArtifactMetadata<Set> { AnalysisTemplateArtifactMetadata(put(self.0, "EntryPointHash", value.into_expr()), Phase) }
+    pub fn entry_point_hash(self, value: impl Arg<Hash>) -> AnalysisTemplateArtifactMetadata<Set> { AnalysisTemplateArtifactMetadata(put(self.0, "EntryPointHash", value), Phase) }
 }
 impl Done for AnalysisTemplateArtifactMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisTemplateArtifacts` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifacts.html)
@@ -141,11 +141,11 @@ impl AnalysisTemplateArtifacts {
 }
 impl<R0, R1> AnalysisTemplateArtifacts<R0, R1> {
     /// `AdditionalArtifacts`: list of `AnalysisTemplateArtifact`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifacts.html#cfn-cleanrooms-analysistemplate-analysistemplateartifacts-additionalartifacts)
-    pub fn additional_artifacts(self, value: impl Arg<Arr<AnalysisTemplateArtifact>>) -> Self { Self(put(self.0, "AdditionalArtifacts", value.into_expr()), Phase) }
+    pub fn additional_artifacts(self, value: impl Arg<Arr<AnalysisTemplateArtifact>>) -> Self { Self(put(self.0, "AdditionalArtifacts", value), Phase) }
     /// `EntryPoint`: `AnalysisTemplateArtifact`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifacts.html#cfn-cleanrooms-analysistemplate-analysistemplateartifacts-entrypoint)
-    pub fn entry_point(self, value: impl Arg<AnalysisTemplateArtifact>) -> AnalysisTemplateArtifacts<Set, R1> { AnalysisTemplateArtifacts(put(self.0, "EntryPoint", value.into_expr()), Phase) }
+    pub fn entry_point(self, value: impl Arg<AnalysisTemplateArtifact>) -> AnalysisTemplateArtifacts<Set, R1> { AnalysisTemplateArtifacts(put(self.0, "EntryPoint", value), Phase) }
     /// `RoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifacts.html#cfn-cleanrooms-analysistemplate-analysistemplateartifacts-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> AnalysisTemplateArtifacts<R0, Set> { AnalysisTemplateArtifacts(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> AnalysisTemplateArtifacts<R0, Set> { AnalysisTemplateArtifacts(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for AnalysisTemplateArtifacts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnClassificationDetails` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-columnclassificationdetails.html)
@@ -156,7 +156,7 @@ impl ColumnClassificationDetails {
 }
 impl<R0> ColumnClassificationDetails<R0> {
     /// `ColumnMapping`: list of `SyntheticDataColumnProperties`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-columnclassificationdetails.html#cfn-cleanrooms-analysistemplate-columnclassificationdetails-columnmapping)
-    pub fn column_mapping(self, value: impl Arg<Arr<SyntheticDataColumnProperties>>) -> ColumnClassificationDetails<Set> { ColumnClassificationDetails(put(self.0, "ColumnMapping", value.into_expr()), Phase) }
+    pub fn column_mapping(self, value: impl Arg<Arr<SyntheticDataColumnProperties>>) -> ColumnClassificationDetails<Set> { ColumnClassificationDetails(put(self.0, "ColumnMapping", value), Phase) }
 }
 impl Done for ColumnClassificationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorMessageConfiguration` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-errormessageconfiguration.html)
@@ -167,7 +167,7 @@ impl ErrorMessageConfiguration {
 }
 impl<R0> ErrorMessageConfiguration<R0> {
     /// `Type`: `ErrorMessageConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-errormessageconfiguration.html#cfn-cleanrooms-analysistemplate-errormessageconfiguration-type)
-    pub fn type_(self, value: impl Arg<ErrorMessageConfigurationType>) -> ErrorMessageConfiguration<Set> { ErrorMessageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ErrorMessageConfigurationType>) -> ErrorMessageConfiguration<Set> { ErrorMessageConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for ErrorMessageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hash` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-hash.html)
@@ -176,7 +176,7 @@ impl Hash {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sha256`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-hash.html#cfn-cleanrooms-analysistemplate-hash-sha256)
-    pub fn sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sha256", value.into_expr())) }
+    pub fn sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sha256", value)) }
 }
 impl Done for Hash { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MLSyntheticDataParameters` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-mlsyntheticdataparameters.html)
@@ -187,11 +187,11 @@ impl MLSyntheticDataParameters {
 }
 impl<R0, R1, R2> MLSyntheticDataParameters<R0, R1, R2> {
     /// `ColumnClassification`: `ColumnClassificationDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-mlsyntheticdataparameters.html#cfn-cleanrooms-analysistemplate-mlsyntheticdataparameters-columnclassification)
-    pub fn column_classification(self, value: impl Arg<ColumnClassificationDetails>) -> MLSyntheticDataParameters<Set, R1, R2> { MLSyntheticDataParameters(put(self.0, "ColumnClassification", value.into_expr()), Phase) }
+    pub fn column_classification(self, value: impl Arg<ColumnClassificationDetails>) -> MLSyntheticDataParameters<Set, R1, R2> { MLSyntheticDataParameters(put(self.0, "ColumnClassification", value), Phase) }
     /// `Epsilon`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-mlsyntheticdataparameters.html#cfn-cleanrooms-analysistemplate-mlsyntheticdataparameters-epsilon)
-    pub fn epsilon(self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, Set, R2> { MLSyntheticDataParameters(put(self.0, "Epsilon", value.into_expr()), Phase) }
+    pub fn epsilon(self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, Set, R2> { MLSyntheticDataParameters(put(self.0, "Epsilon", value), Phase) }
     /// `MaxMembershipInferenceAttackScore`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-mlsyntheticdataparameters.html#cfn-cleanrooms-analysistemplate-mlsyntheticdataparameters-maxmembershipinferenceattackscore)
-    pub fn max_membership_inference_attack_score(self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, R1, Set> { MLSyntheticDataParameters(put(self.0, "MaxMembershipInferenceAttackScore", value.into_expr()), Phase) }
+    pub fn max_membership_inference_attack_score(self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, R1, Set> { MLSyntheticDataParameters(put(self.0, "MaxMembershipInferenceAttackScore", value), Phase) }
 }
 impl Done for MLSyntheticDataParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-s3location.html)
@@ -202,9 +202,9 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-s3location.html#cfn-cleanrooms-analysistemplate-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-s3location.html#cfn-cleanrooms-analysistemplate-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyntheticDataColumnProperties` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdatacolumnproperties.html)
@@ -215,11 +215,11 @@ impl SyntheticDataColumnProperties {
 }
 impl<R0, R1, R2> SyntheticDataColumnProperties<R0, R1, R2> {
     /// `ColumnName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdatacolumnproperties.html#cfn-cleanrooms-analysistemplate-syntheticdatacolumnproperties-columnname)
-    pub fn column_name(self, value: impl Arg<str>) -> SyntheticDataColumnProperties<Set, R1, R2> { SyntheticDataColumnProperties(put(self.0, "ColumnName", value.into_expr()), Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> SyntheticDataColumnProperties<Set, R1, R2> { SyntheticDataColumnProperties(put(self.0, "ColumnName", value), Phase) }
     /// `ColumnType`: `ColumnType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdatacolumnproperties.html#cfn-cleanrooms-analysistemplate-syntheticdatacolumnproperties-columntype)
-    pub fn column_type(self, value: impl Arg<ColumnType>) -> SyntheticDataColumnProperties<R0, Set, R2> { SyntheticDataColumnProperties(put(self.0, "ColumnType", value.into_expr()), Phase) }
+    pub fn column_type(self, value: impl Arg<ColumnType>) -> SyntheticDataColumnProperties<R0, Set, R2> { SyntheticDataColumnProperties(put(self.0, "ColumnType", value), Phase) }
     /// `IsPredictiveValue`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdatacolumnproperties.html#cfn-cleanrooms-analysistemplate-syntheticdatacolumnproperties-ispredictivevalue)
-    pub fn is_predictive_value(self, value: impl Arg<bool>) -> SyntheticDataColumnProperties<R0, R1, Set> { SyntheticDataColumnProperties(put(self.0, "IsPredictiveValue", value.into_expr()), Phase) }
+    pub fn is_predictive_value(self, value: impl Arg<bool>) -> SyntheticDataColumnProperties<R0, R1, Set> { SyntheticDataColumnProperties(put(self.0, "IsPredictiveValue", value), Phase) }
 }
 impl Done for SyntheticDataColumnProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyntheticDataParameters` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdataparameters.html)
@@ -228,7 +228,7 @@ impl SyntheticDataParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MlSyntheticDataParameters`: `MLSyntheticDataParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdataparameters.html#cfn-cleanrooms-analysistemplate-syntheticdataparameters-mlsyntheticdataparameters)
-    pub fn ml_synthetic_data_parameters(self, value: impl Arg<MLSyntheticDataParameters>) -> Self { Self(put(self.0, "MlSyntheticDataParameters", value.into_expr())) }
+    pub fn ml_synthetic_data_parameters(self, value: impl Arg<MLSyntheticDataParameters>) -> Self { Self(put(self.0, "MlSyntheticDataParameters", value)) }
 }
 impl Done for SyntheticDataParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ColumnType` allows.
@@ -263,35 +263,35 @@ impl CfnCollaborationProps {
 }
 impl<R0, R1, R2, R3> CfnCollaborationProps<R0, R1, R2, R3> {
     /// `AllowedResultRegions`: list of `AllowedResultRegions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-allowedresultregions)
-    pub fn allowed_result_regions(self, value: impl Arg<Arr<collaboration::AllowedResultRegions>>) -> Self { Self(put(self.0, "AllowedResultRegions", value.into_expr()), Phase) }
+    pub fn allowed_result_regions(self, value: impl Arg<Arr<collaboration::AllowedResultRegions>>) -> Self { Self(put(self.0, "AllowedResultRegions", value), Phase) }
     /// `AnalyticsEngine`: `AnalyticsEngine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-analyticsengine)
-    pub fn analytics_engine(self, value: impl Arg<collaboration::AnalyticsEngine>) -> Self { Self(put(self.0, "AnalyticsEngine", value.into_expr()), Phase) }
+    pub fn analytics_engine(self, value: impl Arg<collaboration::AnalyticsEngine>) -> Self { Self(put(self.0, "AnalyticsEngine", value), Phase) }
     /// `AutoApprovedChangeTypes`: list of `AutoApprovedChangeTypes`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-autoapprovedchangetypes)
-    pub fn auto_approved_change_types(self, value: impl Arg<Arr<collaboration::AutoApprovedChangeTypes>>) -> Self { Self(put(self.0, "AutoApprovedChangeTypes", value.into_expr()), Phase) }
+    pub fn auto_approved_change_types(self, value: impl Arg<Arr<collaboration::AutoApprovedChangeTypes>>) -> Self { Self(put(self.0, "AutoApprovedChangeTypes", value), Phase) }
     /// `CreatorDisplayName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-creatordisplayname)
-    pub fn creator_display_name(self, value: impl Arg<str>) -> CfnCollaborationProps<Set, R1, R2, R3> { CfnCollaborationProps(put(self.0, "CreatorDisplayName", value.into_expr()), Phase) }
+    pub fn creator_display_name(self, value: impl Arg<str>) -> CfnCollaborationProps<Set, R1, R2, R3> { CfnCollaborationProps(put(self.0, "CreatorDisplayName", value), Phase) }
     /// `CreatorMemberAbilities`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-creatormemberabilities)
-    pub fn creator_member_abilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CreatorMemberAbilities", value.into_expr()), Phase) }
+    pub fn creator_member_abilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CreatorMemberAbilities", value), Phase) }
     /// `CreatorMLMemberAbilities`: `MLMemberAbilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-creatormlmemberabilities)
-    pub fn creator_ml_member_abilities(self, value: impl Arg<collaboration::MLMemberAbilities>) -> Self { Self(put(self.0, "CreatorMLMemberAbilities", value.into_expr()), Phase) }
+    pub fn creator_ml_member_abilities(self, value: impl Arg<collaboration::MLMemberAbilities>) -> Self { Self(put(self.0, "CreatorMLMemberAbilities", value), Phase) }
     /// `CreatorPaymentConfiguration`: `PaymentConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-creatorpaymentconfiguration)
-    pub fn creator_payment_configuration(self, value: impl Arg<collaboration::PaymentConfiguration>) -> Self { Self(put(self.0, "CreatorPaymentConfiguration", value.into_expr()), Phase) }
+    pub fn creator_payment_configuration(self, value: impl Arg<collaboration::PaymentConfiguration>) -> Self { Self(put(self.0, "CreatorPaymentConfiguration", value), Phase) }
     /// `DataEncryptionMetadata`: `DataEncryptionMetadata`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-dataencryptionmetadata)
-    pub fn data_encryption_metadata(self, value: impl Arg<collaboration::DataEncryptionMetadata>) -> Self { Self(put(self.0, "DataEncryptionMetadata", value.into_expr()), Phase) }
+    pub fn data_encryption_metadata(self, value: impl Arg<collaboration::DataEncryptionMetadata>) -> Self { Self(put(self.0, "DataEncryptionMetadata", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnCollaborationProps<R0, Set, R2, R3> { CfnCollaborationProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnCollaborationProps<R0, Set, R2, R3> { CfnCollaborationProps(put(self.0, "Description", value), Phase) }
     /// `IsMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-ismetricsenabled)
-    pub fn is_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMetricsEnabled", value.into_expr()), Phase) }
+    pub fn is_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMetricsEnabled", value), Phase) }
     /// `JobLogStatus`: `JobLogStatus`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-joblogstatus)
-    pub fn job_log_status(self, value: impl Arg<collaboration::JobLogStatus>) -> Self { Self(put(self.0, "JobLogStatus", value.into_expr()), Phase) }
+    pub fn job_log_status(self, value: impl Arg<collaboration::JobLogStatus>) -> Self { Self(put(self.0, "JobLogStatus", value), Phase) }
     /// `Members`: list of `MemberSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-members)
-    pub fn members(self, value: impl Arg<Arr<collaboration::MemberSpecification>>) -> Self { Self(put(self.0, "Members", value.into_expr()), Phase) }
+    pub fn members(self, value: impl Arg<Arr<collaboration::MemberSpecification>>) -> Self { Self(put(self.0, "Members", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCollaborationProps<R0, R1, Set, R3> { CfnCollaborationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCollaborationProps<R0, R1, Set, R3> { CfnCollaborationProps(put(self.0, "Name", value), Phase) }
     /// `QueryLogStatus`: `QueryLogStatus`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-querylogstatus)
-    pub fn query_log_status(self, value: impl Arg<collaboration::QueryLogStatus>) -> CfnCollaborationProps<R0, R1, R2, Set> { CfnCollaborationProps(put(self.0, "QueryLogStatus", value.into_expr()), Phase) }
+    pub fn query_log_status(self, value: impl Arg<collaboration::QueryLogStatus>) -> CfnCollaborationProps<R0, R1, R2, Set> { CfnCollaborationProps(put(self.0, "QueryLogStatus", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCollaborationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::Collaboration`.
@@ -305,13 +305,13 @@ impl DataEncryptionMetadata {
 }
 impl<R0, R1, R2, R3> DataEncryptionMetadata<R0, R1, R2, R3> {
     /// `AllowCleartext`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html#cfn-cleanrooms-collaboration-dataencryptionmetadata-allowcleartext)
-    pub fn allow_cleartext(self, value: impl Arg<bool>) -> DataEncryptionMetadata<Set, R1, R2, R3> { DataEncryptionMetadata(put(self.0, "AllowCleartext", value.into_expr()), Phase) }
+    pub fn allow_cleartext(self, value: impl Arg<bool>) -> DataEncryptionMetadata<Set, R1, R2, R3> { DataEncryptionMetadata(put(self.0, "AllowCleartext", value), Phase) }
     /// `AllowDuplicates`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html#cfn-cleanrooms-collaboration-dataencryptionmetadata-allowduplicates)
-    pub fn allow_duplicates(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, Set, R2, R3> { DataEncryptionMetadata(put(self.0, "AllowDuplicates", value.into_expr()), Phase) }
+    pub fn allow_duplicates(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, Set, R2, R3> { DataEncryptionMetadata(put(self.0, "AllowDuplicates", value), Phase) }
     /// `AllowJoinsOnColumnsWithDifferentNames`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html#cfn-cleanrooms-collaboration-dataencryptionmetadata-allowjoinsoncolumnswithdifferentnames)
-    pub fn allow_joins_on_columns_with_different_names(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, Set, R3> { DataEncryptionMetadata(put(self.0, "AllowJoinsOnColumnsWithDifferentNames", value.into_expr()), Phase) }
+    pub fn allow_joins_on_columns_with_different_names(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, Set, R3> { DataEncryptionMetadata(put(self.0, "AllowJoinsOnColumnsWithDifferentNames", value), Phase) }
     /// `PreserveNulls`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html#cfn-cleanrooms-collaboration-dataencryptionmetadata-preservenulls)
-    pub fn preserve_nulls(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, R2, Set> { DataEncryptionMetadata(put(self.0, "PreserveNulls", value.into_expr()), Phase) }
+    pub fn preserve_nulls(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, R2, Set> { DataEncryptionMetadata(put(self.0, "PreserveNulls", value), Phase) }
 }
 impl Done for DataEncryptionMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobComputePaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-jobcomputepaymentconfig.html)
@@ -322,7 +322,7 @@ impl JobComputePaymentConfig {
 }
 impl<R0> JobComputePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-jobcomputepaymentconfig.html#cfn-cleanrooms-collaboration-jobcomputepaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> JobComputePaymentConfig<Set> { JobComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> JobComputePaymentConfig<Set> { JobComputePaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for JobComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MLMemberAbilities` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlmemberabilities.html)
@@ -333,7 +333,7 @@ impl MLMemberAbilities {
 }
 impl<R0> MLMemberAbilities<R0> {
     /// `CustomMLMemberAbilities`: list of `CustomMLMemberAbilities`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlmemberabilities.html#cfn-cleanrooms-collaboration-mlmemberabilities-custommlmemberabilities)
-    pub fn custom_ml_member_abilities(self, value: impl Arg<Arr<CustomMLMemberAbilities>>) -> MLMemberAbilities<Set> { MLMemberAbilities(put(self.0, "CustomMLMemberAbilities", value.into_expr()), Phase) }
+    pub fn custom_ml_member_abilities(self, value: impl Arg<Arr<CustomMLMemberAbilities>>) -> MLMemberAbilities<Set> { MLMemberAbilities(put(self.0, "CustomMLMemberAbilities", value), Phase) }
 }
 impl Done for MLMemberAbilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MLPaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlpaymentconfig.html)
@@ -342,11 +342,11 @@ impl MLPaymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModelInference`: `ModelInferencePaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlpaymentconfig.html#cfn-cleanrooms-collaboration-mlpaymentconfig-modelinference)
-    pub fn model_inference(self, value: impl Arg<ModelInferencePaymentConfig>) -> Self { Self(put(self.0, "ModelInference", value.into_expr())) }
+    pub fn model_inference(self, value: impl Arg<ModelInferencePaymentConfig>) -> Self { Self(put(self.0, "ModelInference", value)) }
     /// `ModelTraining`: `ModelTrainingPaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlpaymentconfig.html#cfn-cleanrooms-collaboration-mlpaymentconfig-modeltraining)
-    pub fn model_training(self, value: impl Arg<ModelTrainingPaymentConfig>) -> Self { Self(put(self.0, "ModelTraining", value.into_expr())) }
+    pub fn model_training(self, value: impl Arg<ModelTrainingPaymentConfig>) -> Self { Self(put(self.0, "ModelTraining", value)) }
     /// `SyntheticDataGeneration`: `SyntheticDataGenerationPaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlpaymentconfig.html#cfn-cleanrooms-collaboration-mlpaymentconfig-syntheticdatageneration)
-    pub fn synthetic_data_generation(self, value: impl Arg<SyntheticDataGenerationPaymentConfig>) -> Self { Self(put(self.0, "SyntheticDataGeneration", value.into_expr())) }
+    pub fn synthetic_data_generation(self, value: impl Arg<SyntheticDataGenerationPaymentConfig>) -> Self { Self(put(self.0, "SyntheticDataGeneration", value)) }
 }
 impl Done for MLPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemberSpecification` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html)
@@ -357,15 +357,15 @@ impl MemberSpecification {
 }
 impl<R0, R1> MemberSpecification<R0, R1> {
     /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> MemberSpecification<Set, R1> { MemberSpecification(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> MemberSpecification<Set, R1> { MemberSpecification(put(self.0, "AccountId", value), Phase) }
     /// `DisplayName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> MemberSpecification<R0, Set> { MemberSpecification(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> MemberSpecification<R0, Set> { MemberSpecification(put(self.0, "DisplayName", value), Phase) }
     /// `MemberAbilities`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-memberabilities)
-    pub fn member_abilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MemberAbilities", value.into_expr()), Phase) }
+    pub fn member_abilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MemberAbilities", value), Phase) }
     /// `MLMemberAbilities`: `MLMemberAbilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-mlmemberabilities)
-    pub fn ml_member_abilities(self, value: impl Arg<MLMemberAbilities>) -> Self { Self(put(self.0, "MLMemberAbilities", value.into_expr()), Phase) }
+    pub fn ml_member_abilities(self, value: impl Arg<MLMemberAbilities>) -> Self { Self(put(self.0, "MLMemberAbilities", value), Phase) }
     /// `PaymentConfiguration`: `PaymentConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-paymentconfiguration)
-    pub fn payment_configuration(self, value: impl Arg<PaymentConfiguration>) -> Self { Self(put(self.0, "PaymentConfiguration", value.into_expr()), Phase) }
+    pub fn payment_configuration(self, value: impl Arg<PaymentConfiguration>) -> Self { Self(put(self.0, "PaymentConfiguration", value), Phase) }
 }
 impl Done for MemberSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModelInferencePaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-modelinferencepaymentconfig.html)
@@ -376,7 +376,7 @@ impl ModelInferencePaymentConfig {
 }
 impl<R0> ModelInferencePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-modelinferencepaymentconfig.html#cfn-cleanrooms-collaboration-modelinferencepaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> ModelInferencePaymentConfig<Set> { ModelInferencePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> ModelInferencePaymentConfig<Set> { ModelInferencePaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for ModelInferencePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModelTrainingPaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-modeltrainingpaymentconfig.html)
@@ -387,7 +387,7 @@ impl ModelTrainingPaymentConfig {
 }
 impl<R0> ModelTrainingPaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-modeltrainingpaymentconfig.html#cfn-cleanrooms-collaboration-modeltrainingpaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> ModelTrainingPaymentConfig<Set> { ModelTrainingPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> ModelTrainingPaymentConfig<Set> { ModelTrainingPaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for ModelTrainingPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentConfiguration` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-paymentconfiguration.html)
@@ -398,11 +398,11 @@ impl PaymentConfiguration {
 }
 impl<R0> PaymentConfiguration<R0> {
     /// `JobCompute`: `JobComputePaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-paymentconfiguration.html#cfn-cleanrooms-collaboration-paymentconfiguration-jobcompute)
-    pub fn job_compute(self, value: impl Arg<JobComputePaymentConfig>) -> Self { Self(put(self.0, "JobCompute", value.into_expr()), Phase) }
+    pub fn job_compute(self, value: impl Arg<JobComputePaymentConfig>) -> Self { Self(put(self.0, "JobCompute", value), Phase) }
     /// `MachineLearning`: `MLPaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-paymentconfiguration.html#cfn-cleanrooms-collaboration-paymentconfiguration-machinelearning)
-    pub fn machine_learning(self, value: impl Arg<MLPaymentConfig>) -> Self { Self(put(self.0, "MachineLearning", value.into_expr()), Phase) }
+    pub fn machine_learning(self, value: impl Arg<MLPaymentConfig>) -> Self { Self(put(self.0, "MachineLearning", value), Phase) }
     /// `QueryCompute`: `QueryComputePaymentConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-paymentconfiguration.html#cfn-cleanrooms-collaboration-paymentconfiguration-querycompute)
-    pub fn query_compute(self, value: impl Arg<QueryComputePaymentConfig>) -> PaymentConfiguration<Set> { PaymentConfiguration(put(self.0, "QueryCompute", value.into_expr()), Phase) }
+    pub fn query_compute(self, value: impl Arg<QueryComputePaymentConfig>) -> PaymentConfiguration<Set> { PaymentConfiguration(put(self.0, "QueryCompute", value), Phase) }
 }
 impl Done for PaymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryComputePaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-querycomputepaymentconfig.html)
@@ -413,7 +413,7 @@ impl QueryComputePaymentConfig {
 }
 impl<R0> QueryComputePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-querycomputepaymentconfig.html#cfn-cleanrooms-collaboration-querycomputepaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> QueryComputePaymentConfig<Set> { QueryComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> QueryComputePaymentConfig<Set> { QueryComputePaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for QueryComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyntheticDataGenerationPaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-syntheticdatagenerationpaymentconfig.html)
@@ -424,7 +424,7 @@ impl SyntheticDataGenerationPaymentConfig {
 }
 impl<R0> SyntheticDataGenerationPaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-syntheticdatagenerationpaymentconfig.html#cfn-cleanrooms-collaboration-syntheticdatagenerationpaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> SyntheticDataGenerationPaymentConfig<Set> { SyntheticDataGenerationPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> SyntheticDataGenerationPaymentConfig<Set> { SyntheticDataGenerationPaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for SyntheticDataGenerationPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AllowedResultRegions` allows.
@@ -463,21 +463,21 @@ impl CfnConfiguredTableProps {
 }
 impl<R0, R1, R2, R3> CfnConfiguredTableProps<R0, R1, R2, R3> {
     /// `AllowedColumns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-allowedcolumns)
-    pub fn allowed_columns(self, value: impl Arg<Arr<str>>) -> CfnConfiguredTableProps<Set, R1, R2, R3> { CfnConfiguredTableProps(put(self.0, "AllowedColumns", value.into_expr()), Phase) }
+    pub fn allowed_columns(self, value: impl Arg<Arr<str>>) -> CfnConfiguredTableProps<Set, R1, R2, R3> { CfnConfiguredTableProps(put(self.0, "AllowedColumns", value), Phase) }
     /// `AnalysisMethod`: `AnalysisMethod`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-analysismethod)
-    pub fn analysis_method(self, value: impl Arg<configured_table::AnalysisMethod>) -> CfnConfiguredTableProps<R0, Set, R2, R3> { CfnConfiguredTableProps(put(self.0, "AnalysisMethod", value.into_expr()), Phase) }
+    pub fn analysis_method(self, value: impl Arg<configured_table::AnalysisMethod>) -> CfnConfiguredTableProps<R0, Set, R2, R3> { CfnConfiguredTableProps(put(self.0, "AnalysisMethod", value), Phase) }
     /// `AnalysisRules`: list of `AnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-analysisrules)
-    pub fn analysis_rules(self, value: impl Arg<Arr<configured_table::AnalysisRule>>) -> Self { Self(put(self.0, "AnalysisRules", value.into_expr()), Phase) }
+    pub fn analysis_rules(self, value: impl Arg<Arr<configured_table::AnalysisRule>>) -> Self { Self(put(self.0, "AnalysisRules", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredTableProps<R0, R1, Set, R3> { CfnConfiguredTableProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredTableProps<R0, R1, Set, R3> { CfnConfiguredTableProps(put(self.0, "Name", value), Phase) }
     /// `SelectedAnalysisMethods`: list of `SelectedAnalysisMethods`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-selectedanalysismethods)
-    pub fn selected_analysis_methods(self, value: impl Arg<Arr<configured_table::SelectedAnalysisMethods>>) -> Self { Self(put(self.0, "SelectedAnalysisMethods", value.into_expr()), Phase) }
+    pub fn selected_analysis_methods(self, value: impl Arg<Arr<configured_table::SelectedAnalysisMethods>>) -> Self { Self(put(self.0, "SelectedAnalysisMethods", value), Phase) }
     /// `TableReference`: `TableReference`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-tablereference)
-    pub fn table_reference(self, value: impl Arg<configured_table::TableReference>) -> CfnConfiguredTableProps<R0, R1, R2, Set> { CfnConfiguredTableProps(put(self.0, "TableReference", value.into_expr()), Phase) }
+    pub fn table_reference(self, value: impl Arg<configured_table::TableReference>) -> CfnConfiguredTableProps<R0, R1, R2, Set> { CfnConfiguredTableProps(put(self.0, "TableReference", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfiguredTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::ConfiguredTable`.
@@ -491,9 +491,9 @@ impl AggregateColumn {
 }
 impl<R0, R1> AggregateColumn<R0, R1> {
     /// `ColumnNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregatecolumn.html#cfn-cleanrooms-configuredtable-aggregatecolumn-columnnames)
-    pub fn column_names(self, value: impl Arg<Arr<str>>) -> AggregateColumn<Set, R1> { AggregateColumn(put(self.0, "ColumnNames", value.into_expr()), Phase) }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> AggregateColumn<Set, R1> { AggregateColumn(put(self.0, "ColumnNames", value), Phase) }
     /// `Function`: `Function`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregatecolumn.html#cfn-cleanrooms-configuredtable-aggregatecolumn-function)
-    pub fn function(self, value: impl Arg<Function>) -> AggregateColumn<R0, Set> { AggregateColumn(put(self.0, "Function", value.into_expr()), Phase) }
+    pub fn function(self, value: impl Arg<Function>) -> AggregateColumn<R0, Set> { AggregateColumn(put(self.0, "Function", value), Phase) }
 }
 impl Done for AggregateColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AggregationConstraint` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationconstraint.html)
@@ -504,11 +504,11 @@ impl AggregationConstraint {
 }
 impl<R0, R1, R2> AggregationConstraint<R0, R1, R2> {
     /// `ColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationconstraint.html#cfn-cleanrooms-configuredtable-aggregationconstraint-columnname)
-    pub fn column_name(self, value: impl Arg<str>) -> AggregationConstraint<Set, R1, R2> { AggregationConstraint(put(self.0, "ColumnName", value.into_expr()), Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> AggregationConstraint<Set, R1, R2> { AggregationConstraint(put(self.0, "ColumnName", value), Phase) }
     /// `Minimum`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationconstraint.html#cfn-cleanrooms-configuredtable-aggregationconstraint-minimum)
-    pub fn minimum(self, value: impl Arg<f64>) -> AggregationConstraint<R0, Set, R2> { AggregationConstraint(put(self.0, "Minimum", value.into_expr()), Phase) }
+    pub fn minimum(self, value: impl Arg<f64>) -> AggregationConstraint<R0, Set, R2> { AggregationConstraint(put(self.0, "Minimum", value), Phase) }
     /// `Type`: `AggregationConstraintType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationconstraint.html#cfn-cleanrooms-configuredtable-aggregationconstraint-type)
-    pub fn type_(self, value: impl Arg<AggregationConstraintType>) -> AggregationConstraint<R0, R1, Set> { AggregationConstraint(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<AggregationConstraintType>) -> AggregationConstraint<R0, R1, Set> { AggregationConstraint(put(self.0, "Type", value), Phase) }
 }
 impl Done for AggregationConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AggregationThreshold` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html)
@@ -519,15 +519,15 @@ impl AggregationThreshold {
 }
 impl<R0, R1, R2, R3> AggregationThreshold<R0, R1, R2, R3> {
     /// `AllowedAggregateExpressionType`: `AllowedAggregateExpressionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-allowedaggregateexpressiontype)
-    pub fn allowed_aggregate_expression_type(self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { AggregationThreshold(put(self.0, "AllowedAggregateExpressionType", value.into_expr()), Phase) }
+    pub fn allowed_aggregate_expression_type(self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { AggregationThreshold(put(self.0, "AllowedAggregateExpressionType", value), Phase) }
     /// `IdentityColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-identitycolumns)
-    pub fn identity_columns(self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { AggregationThreshold(put(self.0, "IdentityColumns", value.into_expr()), Phase) }
+    pub fn identity_columns(self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { AggregationThreshold(put(self.0, "IdentityColumns", value), Phase) }
     /// `MinimumIdentityCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-minimumidentitycount)
-    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { AggregationThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
+    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { AggregationThreshold(put(self.0, "MinimumIdentityCount", value), Phase) }
     /// `OutputColumnThresholds`: list of `OutputColumnThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-outputcolumnthresholds)
-    pub fn output_column_thresholds(self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { Self(put(self.0, "OutputColumnThresholds", value.into_expr()), Phase) }
+    pub fn output_column_thresholds(self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { Self(put(self.0, "OutputColumnThresholds", value), Phase) }
     /// `Type`: `AggregationThresholdType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-type)
-    pub fn type_(self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { AggregationThreshold(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { AggregationThreshold(put(self.0, "Type", value), Phase) }
 }
 impl Done for AggregationThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRule` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrule.html)
@@ -538,9 +538,9 @@ impl AnalysisRule {
 }
 impl<R0, R1> AnalysisRule<R0, R1> {
     /// `Policy`: `ConfiguredTableAnalysisRulePolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrule.html#cfn-cleanrooms-configuredtable-analysisrule-policy)
-    pub fn policy(self, value: impl Arg<ConfiguredTableAnalysisRulePolicy>) -> AnalysisRule<Set, R1> { AnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<ConfiguredTableAnalysisRulePolicy>) -> AnalysisRule<Set, R1> { AnalysisRule(put(self.0, "Policy", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrule.html#cfn-cleanrooms-configuredtable-analysisrule-type)
-    pub fn type_(self, value: impl Arg<Type>) -> AnalysisRule<R0, Set> { AnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AnalysisRule<R0, Set> { AnalysisRule(put(self.0, "Type", value), Phase) }
 }
 impl Done for AnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRuleAggregation` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html)
@@ -551,21 +551,21 @@ impl AnalysisRuleAggregation {
 }
 impl<R0, R1, R2, R3, R4> AnalysisRuleAggregation<R0, R1, R2, R3, R4> {
     /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-additionalanalyses)
-    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
+    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value), Phase) }
     /// `AggregateColumns`: list of `AggregateColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-aggregatecolumns)
-    pub fn aggregate_columns(self, value: impl Arg<Arr<AggregateColumn>>) -> AnalysisRuleAggregation<Set, R1, R2, R3, R4> { AnalysisRuleAggregation(put(self.0, "AggregateColumns", value.into_expr()), Phase) }
+    pub fn aggregate_columns(self, value: impl Arg<Arr<AggregateColumn>>) -> AnalysisRuleAggregation<Set, R1, R2, R3, R4> { AnalysisRuleAggregation(put(self.0, "AggregateColumns", value), Phase) }
     /// `AllowedJoinOperators`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-allowedjoinoperators)
-    pub fn allowed_join_operators(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedJoinOperators", value.into_expr()), Phase) }
+    pub fn allowed_join_operators(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedJoinOperators", value), Phase) }
     /// `DimensionColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-dimensioncolumns)
-    pub fn dimension_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, Set, R2, R3, R4> { AnalysisRuleAggregation(put(self.0, "DimensionColumns", value.into_expr()), Phase) }
+    pub fn dimension_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, Set, R2, R3, R4> { AnalysisRuleAggregation(put(self.0, "DimensionColumns", value), Phase) }
     /// `JoinColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-joincolumns)
-    pub fn join_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, Set, R3, R4> { AnalysisRuleAggregation(put(self.0, "JoinColumns", value.into_expr()), Phase) }
+    pub fn join_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, Set, R3, R4> { AnalysisRuleAggregation(put(self.0, "JoinColumns", value), Phase) }
     /// `JoinRequired`: `JoinRequired`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-joinrequired)
-    pub fn join_required(self, value: impl Arg<JoinRequired>) -> Self { Self(put(self.0, "JoinRequired", value.into_expr()), Phase) }
+    pub fn join_required(self, value: impl Arg<JoinRequired>) -> Self { Self(put(self.0, "JoinRequired", value), Phase) }
     /// `OutputConstraints`: list of `AggregationConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-outputconstraints)
-    pub fn output_constraints(self, value: impl Arg<Arr<AggregationConstraint>>) -> AnalysisRuleAggregation<R0, R1, R2, Set, R4> { AnalysisRuleAggregation(put(self.0, "OutputConstraints", value.into_expr()), Phase) }
+    pub fn output_constraints(self, value: impl Arg<Arr<AggregationConstraint>>) -> AnalysisRuleAggregation<R0, R1, R2, Set, R4> { AnalysisRuleAggregation(put(self.0, "OutputConstraints", value), Phase) }
     /// `ScalarFunctions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-scalarfunctions)
-    pub fn scalar_functions(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, R2, R3, Set> { AnalysisRuleAggregation(put(self.0, "ScalarFunctions", value.into_expr()), Phase) }
+    pub fn scalar_functions(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, R2, R3, Set> { AnalysisRuleAggregation(put(self.0, "ScalarFunctions", value), Phase) }
 }
 impl Done for AnalysisRuleAggregation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRuleCustom` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html)
@@ -576,19 +576,19 @@ impl AnalysisRuleCustom {
 }
 impl<R0> AnalysisRuleCustom<R0> {
     /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-additionalanalyses)
-    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
+    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value), Phase) }
     /// `AggregationThresholds`: list of `AggregationThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-aggregationthresholds)
-    pub fn aggregation_thresholds(self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { Self(put(self.0, "AggregationThresholds", value.into_expr()), Phase) }
+    pub fn aggregation_thresholds(self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { Self(put(self.0, "AggregationThresholds", value), Phase) }
     /// `AllowedAnalyses`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-allowedanalyses)
-    pub fn allowed_analyses(self, value: impl Arg<Arr<str>>) -> AnalysisRuleCustom<Set> { AnalysisRuleCustom(put(self.0, "AllowedAnalyses", value.into_expr()), Phase) }
+    pub fn allowed_analyses(self, value: impl Arg<Arr<str>>) -> AnalysisRuleCustom<Set> { AnalysisRuleCustom(put(self.0, "AllowedAnalyses", value), Phase) }
     /// `AllowedAnalysisProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-allowedanalysisproviders)
-    pub fn allowed_analysis_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAnalysisProviders", value.into_expr()), Phase) }
+    pub fn allowed_analysis_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAnalysisProviders", value), Phase) }
     /// `ComparisonControls`: `ComparisonControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-comparisoncontrols)
-    pub fn comparison_controls(self, value: impl Arg<ComparisonControls>) -> Self { Self(put(self.0, "ComparisonControls", value.into_expr()), Phase) }
+    pub fn comparison_controls(self, value: impl Arg<ComparisonControls>) -> Self { Self(put(self.0, "ComparisonControls", value), Phase) }
     /// `DifferentialPrivacy`: `DifferentialPrivacy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-differentialprivacy)
-    pub fn differential_privacy(self, value: impl Arg<DifferentialPrivacy>) -> Self { Self(put(self.0, "DifferentialPrivacy", value.into_expr()), Phase) }
+    pub fn differential_privacy(self, value: impl Arg<DifferentialPrivacy>) -> Self { Self(put(self.0, "DifferentialPrivacy", value), Phase) }
     /// `DisallowedOutputColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-disallowedoutputcolumns)
-    pub fn disallowed_output_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisallowedOutputColumns", value.into_expr()), Phase) }
+    pub fn disallowed_output_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisallowedOutputColumns", value), Phase) }
 }
 impl Done for AnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRuleList` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html)
@@ -599,13 +599,13 @@ impl AnalysisRuleList {
 }
 impl<R0, R1> AnalysisRuleList<R0, R1> {
     /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html#cfn-cleanrooms-configuredtable-analysisrulelist-additionalanalyses)
-    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
+    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value), Phase) }
     /// `AllowedJoinOperators`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html#cfn-cleanrooms-configuredtable-analysisrulelist-allowedjoinoperators)
-    pub fn allowed_join_operators(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedJoinOperators", value.into_expr()), Phase) }
+    pub fn allowed_join_operators(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedJoinOperators", value), Phase) }
     /// `JoinColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html#cfn-cleanrooms-configuredtable-analysisrulelist-joincolumns)
-    pub fn join_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<Set, R1> { AnalysisRuleList(put(self.0, "JoinColumns", value.into_expr()), Phase) }
+    pub fn join_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<Set, R1> { AnalysisRuleList(put(self.0, "JoinColumns", value), Phase) }
     /// `ListColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html#cfn-cleanrooms-configuredtable-analysisrulelist-listcolumns)
-    pub fn list_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<R0, Set> { AnalysisRuleList(put(self.0, "ListColumns", value.into_expr()), Phase) }
+    pub fn list_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<R0, Set> { AnalysisRuleList(put(self.0, "ListColumns", value), Phase) }
 }
 impl Done for AnalysisRuleList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AthenaTableReference` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html)
@@ -616,17 +616,17 @@ impl AthenaTableReference {
 }
 impl<R0, R1, R2> AthenaTableReference<R0, R1, R2> {
     /// `CatalogName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-catalogname)
-    pub fn catalog_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogName", value.into_expr()), Phase) }
+    pub fn catalog_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogName", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> AthenaTableReference<Set, R1, R2> { AthenaTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> AthenaTableReference<Set, R1, R2> { AthenaTableReference(put(self.0, "DatabaseName", value), Phase) }
     /// `OutputLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-outputlocation)
-    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr()), Phase) }
+    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value), Phase) }
     /// `Region`: `Region`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-region)
-    pub fn region(self, value: impl Arg<Region>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<Region>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> AthenaTableReference<R0, Set, R2> { AthenaTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> AthenaTableReference<R0, Set, R2> { AthenaTableReference(put(self.0, "TableName", value), Phase) }
     /// `WorkGroup`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-workgroup)
-    pub fn work_group(self, value: impl Arg<str>) -> AthenaTableReference<R0, R1, Set> { AthenaTableReference(put(self.0, "WorkGroup", value.into_expr()), Phase) }
+    pub fn work_group(self, value: impl Arg<str>) -> AthenaTableReference<R0, R1, Set> { AthenaTableReference(put(self.0, "WorkGroup", value), Phase) }
 }
 impl Done for AthenaTableReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComparisonControls` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-comparisoncontrols.html)
@@ -637,9 +637,9 @@ impl ComparisonControls {
 }
 impl<R0, R1> ComparisonControls<R0, R1> {
     /// `AllowedColumnComparisonColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-comparisoncontrols.html#cfn-cleanrooms-configuredtable-comparisoncontrols-allowedcolumncomparisoncolumns)
-    pub fn allowed_column_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { ComparisonControls(put(self.0, "AllowedColumnComparisonColumns", value.into_expr()), Phase) }
+    pub fn allowed_column_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { ComparisonControls(put(self.0, "AllowedColumnComparisonColumns", value), Phase) }
     /// `AllowedLiteralComparisonColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-comparisoncontrols.html#cfn-cleanrooms-configuredtable-comparisoncontrols-allowedliteralcomparisoncolumns)
-    pub fn allowed_literal_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { ComparisonControls(put(self.0, "AllowedLiteralComparisonColumns", value.into_expr()), Phase) }
+    pub fn allowed_literal_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { ComparisonControls(put(self.0, "AllowedLiteralComparisonColumns", value), Phase) }
 }
 impl Done for ComparisonControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAnalysisRulePolicy` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicy.html)
@@ -650,7 +650,7 @@ impl ConfiguredTableAnalysisRulePolicy {
 }
 impl<R0> ConfiguredTableAnalysisRulePolicy<R0> {
     /// `V1`: `ConfiguredTableAnalysisRulePolicyV1`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicy.html#cfn-cleanrooms-configuredtable-configuredtableanalysisrulepolicy-v1)
-    pub fn v1(self, value: impl Arg<ConfiguredTableAnalysisRulePolicyV1>) -> ConfiguredTableAnalysisRulePolicy<Set> { ConfiguredTableAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
+    pub fn v1(self, value: impl Arg<ConfiguredTableAnalysisRulePolicyV1>) -> ConfiguredTableAnalysisRulePolicy<Set> { ConfiguredTableAnalysisRulePolicy(put(self.0, "V1", value), Phase) }
 }
 impl Done for ConfiguredTableAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAnalysisRulePolicyV1` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1.html)
@@ -659,11 +659,11 @@ impl ConfiguredTableAnalysisRulePolicyV1 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Aggregation`: `AnalysisRuleAggregation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1-aggregation)
-    pub fn aggregation(self, value: impl Arg<AnalysisRuleAggregation>) -> Self { Self(put(self.0, "Aggregation", value.into_expr())) }
+    pub fn aggregation(self, value: impl Arg<AnalysisRuleAggregation>) -> Self { Self(put(self.0, "Aggregation", value)) }
     /// `Custom`: `AnalysisRuleCustom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1-custom)
-    pub fn custom(self, value: impl Arg<AnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
+    pub fn custom(self, value: impl Arg<AnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value)) }
     /// `List`: `AnalysisRuleList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1-list)
-    pub fn list(self, value: impl Arg<AnalysisRuleList>) -> Self { Self(put(self.0, "List", value.into_expr())) }
+    pub fn list(self, value: impl Arg<AnalysisRuleList>) -> Self { Self(put(self.0, "List", value)) }
 }
 impl Done for ConfiguredTableAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DifferentialPrivacy` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-differentialprivacy.html)
@@ -674,7 +674,7 @@ impl DifferentialPrivacy {
 }
 impl<R0> DifferentialPrivacy<R0> {
     /// `Columns`: list of `DifferentialPrivacyColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-differentialprivacy.html#cfn-cleanrooms-configuredtable-differentialprivacy-columns)
-    pub fn columns(self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { DifferentialPrivacy(put(self.0, "Columns", value.into_expr()), Phase) }
+    pub fn columns(self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { DifferentialPrivacy(put(self.0, "Columns", value), Phase) }
 }
 impl Done for DifferentialPrivacy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DifferentialPrivacyColumn` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-differentialprivacycolumn.html)
@@ -685,7 +685,7 @@ impl DifferentialPrivacyColumn {
 }
 impl<R0> DifferentialPrivacyColumn<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-differentialprivacycolumn.html#cfn-cleanrooms-configuredtable-differentialprivacycolumn-name)
-    pub fn name(self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { DifferentialPrivacyColumn(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { DifferentialPrivacyColumn(put(self.0, "Name", value), Phase) }
 }
 impl Done for DifferentialPrivacyColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueTableReference` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-gluetablereference.html)
@@ -696,11 +696,11 @@ impl GlueTableReference {
 }
 impl<R0, R1> GlueTableReference<R0, R1> {
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-gluetablereference.html#cfn-cleanrooms-configuredtable-gluetablereference-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> GlueTableReference<Set, R1> { GlueTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueTableReference<Set, R1> { GlueTableReference(put(self.0, "DatabaseName", value), Phase) }
     /// `Region`: `Region`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-gluetablereference.html#cfn-cleanrooms-configuredtable-gluetablereference-region)
-    pub fn region(self, value: impl Arg<Region>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<Region>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-gluetablereference.html#cfn-cleanrooms-configuredtable-gluetablereference-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> GlueTableReference<R0, Set> { GlueTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> GlueTableReference<R0, Set> { GlueTableReference(put(self.0, "TableName", value), Phase) }
 }
 impl Done for GlueTableReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputColumnThreshold` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-outputcolumnthreshold.html)
@@ -711,9 +711,9 @@ impl OutputColumnThreshold {
 }
 impl<R0, R1> OutputColumnThreshold<R0, R1> {
     /// `MinimumIdentityCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-outputcolumnthreshold.html#cfn-cleanrooms-configuredtable-outputcolumnthreshold-minimumidentitycount)
-    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { OutputColumnThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
+    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { OutputColumnThreshold(put(self.0, "MinimumIdentityCount", value), Phase) }
     /// `OutputColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-outputcolumnthreshold.html#cfn-cleanrooms-configuredtable-outputcolumnthreshold-outputcolumnname)
-    pub fn output_column_name(self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { OutputColumnThreshold(put(self.0, "OutputColumnName", value.into_expr()), Phase) }
+    pub fn output_column_name(self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { OutputColumnThreshold(put(self.0, "OutputColumnName", value), Phase) }
 }
 impl Done for OutputColumnThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeTableReference` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html)
@@ -724,17 +724,17 @@ impl SnowflakeTableReference {
 }
 impl<R0, R1, R2, R3, R4, R5> SnowflakeTableReference<R0, R1, R2, R3, R4, R5> {
     /// `AccountIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-accountidentifier)
-    pub fn account_identifier(self, value: impl Arg<str>) -> SnowflakeTableReference<Set, R1, R2, R3, R4, R5> { SnowflakeTableReference(put(self.0, "AccountIdentifier", value.into_expr()), Phase) }
+    pub fn account_identifier(self, value: impl Arg<str>) -> SnowflakeTableReference<Set, R1, R2, R3, R4, R5> { SnowflakeTableReference(put(self.0, "AccountIdentifier", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, Set, R2, R3, R4, R5> { SnowflakeTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, Set, R2, R3, R4, R5> { SnowflakeTableReference(put(self.0, "DatabaseName", value), Phase) }
     /// `SchemaName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-schemaname)
-    pub fn schema_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, Set, R3, R4, R5> { SnowflakeTableReference(put(self.0, "SchemaName", value.into_expr()), Phase) }
+    pub fn schema_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, Set, R3, R4, R5> { SnowflakeTableReference(put(self.0, "SchemaName", value), Phase) }
     /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, Set, R4, R5> { SnowflakeTableReference(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, Set, R4, R5> { SnowflakeTableReference(put(self.0, "SecretArn", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, R3, Set, R5> { SnowflakeTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, R3, Set, R5> { SnowflakeTableReference(put(self.0, "TableName", value), Phase) }
     /// `TableSchema`: `SnowflakeTableSchema`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-tableschema)
-    pub fn table_schema(self, value: impl Arg<SnowflakeTableSchema>) -> SnowflakeTableReference<R0, R1, R2, R3, R4, Set> { SnowflakeTableReference(put(self.0, "TableSchema", value.into_expr()), Phase) }
+    pub fn table_schema(self, value: impl Arg<SnowflakeTableSchema>) -> SnowflakeTableReference<R0, R1, R2, R3, R4, Set> { SnowflakeTableReference(put(self.0, "TableSchema", value), Phase) }
 }
 impl Done for SnowflakeTableReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeTableSchema` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschema.html)
@@ -745,7 +745,7 @@ impl SnowflakeTableSchema {
 }
 impl<R0> SnowflakeTableSchema<R0> {
     /// `V1`: list of `SnowflakeTableSchemaV1`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschema.html#cfn-cleanrooms-configuredtable-snowflaketableschema-v1)
-    pub fn v1(self, value: impl Arg<Arr<SnowflakeTableSchemaV1>>) -> SnowflakeTableSchema<Set> { SnowflakeTableSchema(put(self.0, "V1", value.into_expr()), Phase) }
+    pub fn v1(self, value: impl Arg<Arr<SnowflakeTableSchemaV1>>) -> SnowflakeTableSchema<Set> { SnowflakeTableSchema(put(self.0, "V1", value), Phase) }
 }
 impl Done for SnowflakeTableSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeTableSchemaV1` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschemav1.html)
@@ -756,9 +756,9 @@ impl SnowflakeTableSchemaV1 {
 }
 impl<R0, R1> SnowflakeTableSchemaV1<R0, R1> {
     /// `ColumnName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschemav1.html#cfn-cleanrooms-configuredtable-snowflaketableschemav1-columnname)
-    pub fn column_name(self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<Set, R1> { SnowflakeTableSchemaV1(put(self.0, "ColumnName", value.into_expr()), Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<Set, R1> { SnowflakeTableSchemaV1(put(self.0, "ColumnName", value), Phase) }
     /// `ColumnType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschemav1.html#cfn-cleanrooms-configuredtable-snowflaketableschemav1-columntype)
-    pub fn column_type(self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<R0, Set> { SnowflakeTableSchemaV1(put(self.0, "ColumnType", value.into_expr()), Phase) }
+    pub fn column_type(self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<R0, Set> { SnowflakeTableSchemaV1(put(self.0, "ColumnType", value), Phase) }
 }
 impl Done for SnowflakeTableSchemaV1 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableReference` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-tablereference.html)
@@ -767,11 +767,11 @@ impl TableReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Athena`: `AthenaTableReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-tablereference.html#cfn-cleanrooms-configuredtable-tablereference-athena)
-    pub fn athena(self, value: impl Arg<AthenaTableReference>) -> Self { Self(put(self.0, "Athena", value.into_expr())) }
+    pub fn athena(self, value: impl Arg<AthenaTableReference>) -> Self { Self(put(self.0, "Athena", value)) }
     /// `Glue`: `GlueTableReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-tablereference.html#cfn-cleanrooms-configuredtable-tablereference-glue)
-    pub fn glue(self, value: impl Arg<GlueTableReference>) -> Self { Self(put(self.0, "Glue", value.into_expr())) }
+    pub fn glue(self, value: impl Arg<GlueTableReference>) -> Self { Self(put(self.0, "Glue", value)) }
     /// `Snowflake`: `SnowflakeTableReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-tablereference.html#cfn-cleanrooms-configuredtable-tablereference-snowflake)
-    pub fn snowflake(self, value: impl Arg<SnowflakeTableReference>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
+    pub fn snowflake(self, value: impl Arg<SnowflakeTableReference>) -> Self { Self(put(self.0, "Snowflake", value)) }
 }
 impl Done for TableReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdditionalAnalyses` allows.
@@ -818,19 +818,19 @@ impl CfnConfiguredTableAssociationProps {
 }
 impl<R0, R1, R2, R3> CfnConfiguredTableAssociationProps<R0, R1, R2, R3> {
     /// `ConfiguredTableAssociationAnalysisRules`: list of `ConfiguredTableAssociationAnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrules)
-    pub fn configured_table_association_analysis_rules(self, value: impl Arg<Arr<configured_table_association::ConfiguredTableAssociationAnalysisRule>>) -> Self { Self(put(self.0, "ConfiguredTableAssociationAnalysisRules", value.into_expr()), Phase) }
+    pub fn configured_table_association_analysis_rules(self, value: impl Arg<Arr<configured_table_association::ConfiguredTableAssociationAnalysisRule>>) -> Self { Self(put(self.0, "ConfiguredTableAssociationAnalysisRules", value), Phase) }
     /// `ConfiguredTableIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-configuredtableidentifier)
-    pub fn configured_table_identifier(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<Set, R1, R2, R3> { CfnConfiguredTableAssociationProps(put(self.0, "ConfiguredTableIdentifier", value.into_expr()), Phase) }
+    pub fn configured_table_identifier(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<Set, R1, R2, R3> { CfnConfiguredTableAssociationProps(put(self.0, "ConfiguredTableIdentifier", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-membershipidentifier)
-    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, Set, R2, R3> { CfnConfiguredTableAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, Set, R2, R3> { CfnConfiguredTableAssociationProps(put(self.0, "MembershipIdentifier", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, R1, Set, R3> { CfnConfiguredTableAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, R1, Set, R3> { CfnConfiguredTableAssociationProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredTableAssociationProps<R0, R1, R2, Set> { CfnConfiguredTableAssociationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredTableAssociationProps<R0, R1, R2, Set> { CfnConfiguredTableAssociationProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfiguredTableAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::ConfiguredTableAssociation`.
@@ -844,9 +844,9 @@ impl ConfiguredTableAssociationAnalysisRule {
 }
 impl<R0, R1> ConfiguredTableAssociationAnalysisRule<R0, R1> {
     /// `Policy`: `ConfiguredTableAssociationAnalysisRulePolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule-policy)
-    pub fn policy(self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicy>) -> ConfiguredTableAssociationAnalysisRule<Set, R1> { ConfiguredTableAssociationAnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicy>) -> ConfiguredTableAssociationAnalysisRule<Set, R1> { ConfiguredTableAssociationAnalysisRule(put(self.0, "Policy", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ConfiguredTableAssociationAnalysisRule<R0, Set> { ConfiguredTableAssociationAnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ConfiguredTableAssociationAnalysisRule<R0, Set> { ConfiguredTableAssociationAnalysisRule(put(self.0, "Type", value), Phase) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRuleAggregation` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation.html)
@@ -855,9 +855,9 @@ impl ConfiguredTableAssociationAnalysisRuleAggregation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedAdditionalAnalyses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation-allowedadditionalanalyses)
-    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
+    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value)) }
     /// `AllowedResultReceivers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation-allowedresultreceivers)
-    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
+    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value)) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleAggregation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRuleCustom` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom.html)
@@ -866,9 +866,9 @@ impl ConfiguredTableAssociationAnalysisRuleCustom {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedAdditionalAnalyses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom-allowedadditionalanalyses)
-    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
+    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value)) }
     /// `AllowedResultReceivers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom-allowedresultreceivers)
-    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
+    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value)) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRuleList` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist.html)
@@ -877,9 +877,9 @@ impl ConfiguredTableAssociationAnalysisRuleList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedAdditionalAnalyses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist-allowedadditionalanalyses)
-    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
+    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value)) }
     /// `AllowedResultReceivers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist-allowedresultreceivers)
-    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
+    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value)) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRulePolicy` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicy.html)
@@ -890,7 +890,7 @@ impl ConfiguredTableAssociationAnalysisRulePolicy {
 }
 impl<R0> ConfiguredTableAssociationAnalysisRulePolicy<R0> {
     /// `V1`: `ConfiguredTableAssociationAnalysisRulePolicyV1`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicy.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicy-v1)
-    pub fn v1(self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicyV1>) -> ConfiguredTableAssociationAnalysisRulePolicy<Set> { ConfiguredTableAssociationAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
+    pub fn v1(self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicyV1>) -> ConfiguredTableAssociationAnalysisRulePolicy<Set> { ConfiguredTableAssociationAnalysisRulePolicy(put(self.0, "V1", value), Phase) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRulePolicyV1` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1.html)
@@ -899,11 +899,11 @@ impl ConfiguredTableAssociationAnalysisRulePolicyV1 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Aggregation`: `ConfiguredTableAssociationAnalysisRuleAggregation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1-aggregation)
-    pub fn aggregation(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleAggregation>) -> Self { Self(put(self.0, "Aggregation", value.into_expr())) }
+    pub fn aggregation(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleAggregation>) -> Self { Self(put(self.0, "Aggregation", value)) }
     /// `Custom`: `ConfiguredTableAssociationAnalysisRuleCustom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1-custom)
-    pub fn custom(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
+    pub fn custom(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value)) }
     /// `List`: `ConfiguredTableAssociationAnalysisRuleList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1-list)
-    pub fn list(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleList>) -> Self { Self(put(self.0, "List", value.into_expr())) }
+    pub fn list(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleList>) -> Self { Self(put(self.0, "List", value)) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -940,17 +940,17 @@ impl CfnIdMappingTableProps {
 }
 impl<R0, R1, R2> CfnIdMappingTableProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputReferenceConfig`: `IdMappingTableInputReferenceConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-inputreferenceconfig)
-    pub fn input_reference_config(self, value: impl Arg<id_mapping_table::IdMappingTableInputReferenceConfig>) -> CfnIdMappingTableProps<Set, R1, R2> { CfnIdMappingTableProps(put(self.0, "InputReferenceConfig", value.into_expr()), Phase) }
+    pub fn input_reference_config(self, value: impl Arg<id_mapping_table::IdMappingTableInputReferenceConfig>) -> CfnIdMappingTableProps<Set, R1, R2> { CfnIdMappingTableProps(put(self.0, "InputReferenceConfig", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-membershipidentifier)
-    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, Set, R2> { CfnIdMappingTableProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, Set, R2> { CfnIdMappingTableProps(put(self.0, "MembershipIdentifier", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, R1, Set> { CfnIdMappingTableProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, R1, Set> { CfnIdMappingTableProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIdMappingTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::IdMappingTable`.
@@ -964,9 +964,9 @@ impl IdMappingTableInputReferenceConfig {
 }
 impl<R0, R1> IdMappingTableInputReferenceConfig<R0, R1> {
     /// `InputReferenceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig.html#cfn-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig-inputreferencearn)
-    pub fn input_reference_arn(self, value: impl Arg<str>) -> IdMappingTableInputReferenceConfig<Set, R1> { IdMappingTableInputReferenceConfig(put(self.0, "InputReferenceArn", value.into_expr()), Phase) }
+    pub fn input_reference_arn(self, value: impl Arg<str>) -> IdMappingTableInputReferenceConfig<Set, R1> { IdMappingTableInputReferenceConfig(put(self.0, "InputReferenceArn", value), Phase) }
     /// `ManageResourcePolicies`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig.html#cfn-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig-manageresourcepolicies)
-    pub fn manage_resource_policies(self, value: impl Arg<bool>) -> IdMappingTableInputReferenceConfig<R0, Set> { IdMappingTableInputReferenceConfig(put(self.0, "ManageResourcePolicies", value.into_expr()), Phase) }
+    pub fn manage_resource_policies(self, value: impl Arg<bool>) -> IdMappingTableInputReferenceConfig<R0, Set> { IdMappingTableInputReferenceConfig(put(self.0, "ManageResourcePolicies", value), Phase) }
 }
 impl Done for IdMappingTableInputReferenceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingTableInputReferenceProperties` of `AWS::CleanRooms::IdMappingTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceproperties.html)
@@ -977,7 +977,7 @@ impl IdMappingTableInputReferenceProperties {
 }
 impl<R0> IdMappingTableInputReferenceProperties<R0> {
     /// `IdMappingTableInputSource`: list of `IdMappingTableInputSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceproperties.html#cfn-cleanrooms-idmappingtable-idmappingtableinputreferenceproperties-idmappingtableinputsource)
-    pub fn id_mapping_table_input_source(self, value: impl Arg<Arr<IdMappingTableInputSource>>) -> IdMappingTableInputReferenceProperties<Set> { IdMappingTableInputReferenceProperties(put(self.0, "IdMappingTableInputSource", value.into_expr()), Phase) }
+    pub fn id_mapping_table_input_source(self, value: impl Arg<Arr<IdMappingTableInputSource>>) -> IdMappingTableInputReferenceProperties<Set> { IdMappingTableInputReferenceProperties(put(self.0, "IdMappingTableInputSource", value), Phase) }
 }
 impl Done for IdMappingTableInputReferenceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingTableInputSource` of `AWS::CleanRooms::IdMappingTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputsource.html)
@@ -988,9 +988,9 @@ impl IdMappingTableInputSource {
 }
 impl<R0, R1> IdMappingTableInputSource<R0, R1> {
     /// `IdNamespaceAssociationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputsource.html#cfn-cleanrooms-idmappingtable-idmappingtableinputsource-idnamespaceassociationid)
-    pub fn id_namespace_association_id(self, value: impl Arg<str>) -> IdMappingTableInputSource<Set, R1> { IdMappingTableInputSource(put(self.0, "IdNamespaceAssociationId", value.into_expr()), Phase) }
+    pub fn id_namespace_association_id(self, value: impl Arg<str>) -> IdMappingTableInputSource<Set, R1> { IdMappingTableInputSource(put(self.0, "IdNamespaceAssociationId", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputsource.html#cfn-cleanrooms-idmappingtable-idmappingtableinputsource-type)
-    pub fn type_(self, value: impl Arg<Type>) -> IdMappingTableInputSource<R0, Set> { IdMappingTableInputSource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> IdMappingTableInputSource<R0, Set> { IdMappingTableInputSource(put(self.0, "Type", value), Phase) }
 }
 impl Done for IdMappingTableInputSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -1027,17 +1027,17 @@ impl CfnIdNamespaceAssociationProps {
 }
 impl<R0, R1, R2> CfnIdNamespaceAssociationProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IdMappingConfig`: `IdMappingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-idmappingconfig)
-    pub fn id_mapping_config(self, value: impl Arg<id_namespace_association::IdMappingConfig>) -> Self { Self(put(self.0, "IdMappingConfig", value.into_expr()), Phase) }
+    pub fn id_mapping_config(self, value: impl Arg<id_namespace_association::IdMappingConfig>) -> Self { Self(put(self.0, "IdMappingConfig", value), Phase) }
     /// `InputReferenceConfig`: `IdNamespaceAssociationInputReferenceConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-inputreferenceconfig)
-    pub fn input_reference_config(self, value: impl Arg<id_namespace_association::IdNamespaceAssociationInputReferenceConfig>) -> CfnIdNamespaceAssociationProps<Set, R1, R2> { CfnIdNamespaceAssociationProps(put(self.0, "InputReferenceConfig", value.into_expr()), Phase) }
+    pub fn input_reference_config(self, value: impl Arg<id_namespace_association::IdNamespaceAssociationInputReferenceConfig>) -> CfnIdNamespaceAssociationProps<Set, R1, R2> { CfnIdNamespaceAssociationProps(put(self.0, "InputReferenceConfig", value), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-membershipidentifier)
-    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, Set, R2> { CfnIdNamespaceAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, Set, R2> { CfnIdNamespaceAssociationProps(put(self.0, "MembershipIdentifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, R1, Set> { CfnIdNamespaceAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, R1, Set> { CfnIdNamespaceAssociationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIdNamespaceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::IdNamespaceAssociation`.
@@ -1051,7 +1051,7 @@ impl IdMappingConfig {
 }
 impl<R0> IdMappingConfig<R0> {
     /// `AllowUseAsDimensionColumn`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idmappingconfig.html#cfn-cleanrooms-idnamespaceassociation-idmappingconfig-allowuseasdimensioncolumn)
-    pub fn allow_use_as_dimension_column(self, value: impl Arg<bool>) -> IdMappingConfig<Set> { IdMappingConfig(put(self.0, "AllowUseAsDimensionColumn", value.into_expr()), Phase) }
+    pub fn allow_use_as_dimension_column(self, value: impl Arg<bool>) -> IdMappingConfig<Set> { IdMappingConfig(put(self.0, "AllowUseAsDimensionColumn", value), Phase) }
 }
 impl Done for IdMappingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdNamespaceAssociationInputReferenceConfig` of `AWS::CleanRooms::IdNamespaceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig.html)
@@ -1062,9 +1062,9 @@ impl IdNamespaceAssociationInputReferenceConfig {
 }
 impl<R0, R1> IdNamespaceAssociationInputReferenceConfig<R0, R1> {
     /// `InputReferenceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig.html#cfn-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig-inputreferencearn)
-    pub fn input_reference_arn(self, value: impl Arg<str>) -> IdNamespaceAssociationInputReferenceConfig<Set, R1> { IdNamespaceAssociationInputReferenceConfig(put(self.0, "InputReferenceArn", value.into_expr()), Phase) }
+    pub fn input_reference_arn(self, value: impl Arg<str>) -> IdNamespaceAssociationInputReferenceConfig<Set, R1> { IdNamespaceAssociationInputReferenceConfig(put(self.0, "InputReferenceArn", value), Phase) }
     /// `ManageResourcePolicies`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig.html#cfn-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig-manageresourcepolicies)
-    pub fn manage_resource_policies(self, value: impl Arg<bool>) -> IdNamespaceAssociationInputReferenceConfig<R0, Set> { IdNamespaceAssociationInputReferenceConfig(put(self.0, "ManageResourcePolicies", value.into_expr()), Phase) }
+    pub fn manage_resource_policies(self, value: impl Arg<bool>) -> IdNamespaceAssociationInputReferenceConfig<R0, Set> { IdNamespaceAssociationInputReferenceConfig(put(self.0, "ManageResourcePolicies", value), Phase) }
 }
 impl Done for IdNamespaceAssociationInputReferenceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdNamespaceAssociationInputReferenceProperties` of `AWS::CleanRooms::IdNamespaceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties.html)
@@ -1073,9 +1073,9 @@ impl IdNamespaceAssociationInputReferenceProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdMappingWorkflowsSupported`: list of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties.html#cfn-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties-idmappingworkflowssupported)
-    pub fn id_mapping_workflows_supported(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "IdMappingWorkflowsSupported", value.into_expr())) }
+    pub fn id_mapping_workflows_supported(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "IdMappingWorkflowsSupported", value)) }
     /// `IdNamespaceType`: `IdNamespaceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties.html#cfn-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties-idnamespacetype)
-    pub fn id_namespace_type(self, value: impl Arg<IdNamespaceType>) -> Self { Self(put(self.0, "IdNamespaceType", value.into_expr())) }
+    pub fn id_namespace_type(self, value: impl Arg<IdNamespaceType>) -> Self { Self(put(self.0, "IdNamespaceType", value)) }
 }
 impl Done for IdNamespaceAssociationInputReferenceProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IdNamespaceType` allows.
@@ -1112,19 +1112,19 @@ impl CfnIntermediateTableProps {
 }
 impl<R0, R1, R2> CfnIntermediateTableProps<R0, R1, R2> {
     /// `AnalysisRules`: list of `IntermediateTableAnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-analysisrules)
-    pub fn analysis_rules(self, value: impl Arg<Arr<intermediate_table::IntermediateTableAnalysisRule>>) -> Self { Self(put(self.0, "AnalysisRules", value.into_expr()), Phase) }
+    pub fn analysis_rules(self, value: impl Arg<Arr<intermediate_table::IntermediateTableAnalysisRule>>) -> Self { Self(put(self.0, "AnalysisRules", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-membershipidentifier)
-    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIntermediateTableProps<Set, R1, R2> { CfnIntermediateTableProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIntermediateTableProps<Set, R1, R2> { CfnIntermediateTableProps(put(self.0, "MembershipIdentifier", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnIntermediateTableProps<R0, Set, R2> { CfnIntermediateTableProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIntermediateTableProps<R0, Set, R2> { CfnIntermediateTableProps(put(self.0, "Name", value), Phase) }
     /// `PopulationAnalysisConfiguration`: `PopulationAnalysisConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-populationanalysisconfiguration)
-    pub fn population_analysis_configuration(self, value: impl Arg<intermediate_table::PopulationAnalysisConfiguration>) -> CfnIntermediateTableProps<R0, R1, Set> { CfnIntermediateTableProps(put(self.0, "PopulationAnalysisConfiguration", value.into_expr()), Phase) }
+    pub fn population_analysis_configuration(self, value: impl Arg<intermediate_table::PopulationAnalysisConfiguration>) -> CfnIntermediateTableProps<R0, R1, Set> { CfnIntermediateTableProps(put(self.0, "PopulationAnalysisConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIntermediateTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::IntermediateTable`.
@@ -1138,15 +1138,15 @@ impl AggregationThreshold {
 }
 impl<R0, R1, R2, R3> AggregationThreshold<R0, R1, R2, R3> {
     /// `AllowedAggregateExpressionType`: `AllowedAggregateExpressionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-allowedaggregateexpressiontype)
-    pub fn allowed_aggregate_expression_type(self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { AggregationThreshold(put(self.0, "AllowedAggregateExpressionType", value.into_expr()), Phase) }
+    pub fn allowed_aggregate_expression_type(self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { AggregationThreshold(put(self.0, "AllowedAggregateExpressionType", value), Phase) }
     /// `IdentityColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-identitycolumns)
-    pub fn identity_columns(self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { AggregationThreshold(put(self.0, "IdentityColumns", value.into_expr()), Phase) }
+    pub fn identity_columns(self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { AggregationThreshold(put(self.0, "IdentityColumns", value), Phase) }
     /// `MinimumIdentityCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-minimumidentitycount)
-    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { AggregationThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
+    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { AggregationThreshold(put(self.0, "MinimumIdentityCount", value), Phase) }
     /// `OutputColumnThresholds`: list of `OutputColumnThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-outputcolumnthresholds)
-    pub fn output_column_thresholds(self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { Self(put(self.0, "OutputColumnThresholds", value.into_expr()), Phase) }
+    pub fn output_column_thresholds(self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { Self(put(self.0, "OutputColumnThresholds", value), Phase) }
     /// `Type`: `AggregationThresholdType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-type)
-    pub fn type_(self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { AggregationThreshold(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { AggregationThreshold(put(self.0, "Type", value), Phase) }
 }
 impl Done for AggregationThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComparisonControls` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-comparisoncontrols.html)
@@ -1157,9 +1157,9 @@ impl ComparisonControls {
 }
 impl<R0, R1> ComparisonControls<R0, R1> {
     /// `AllowedColumnComparisonColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-comparisoncontrols.html#cfn-cleanrooms-intermediatetable-comparisoncontrols-allowedcolumncomparisoncolumns)
-    pub fn allowed_column_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { ComparisonControls(put(self.0, "AllowedColumnComparisonColumns", value.into_expr()), Phase) }
+    pub fn allowed_column_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { ComparisonControls(put(self.0, "AllowedColumnComparisonColumns", value), Phase) }
     /// `AllowedLiteralComparisonColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-comparisoncontrols.html#cfn-cleanrooms-intermediatetable-comparisoncontrols-allowedliteralcomparisoncolumns)
-    pub fn allowed_literal_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { ComparisonControls(put(self.0, "AllowedLiteralComparisonColumns", value.into_expr()), Phase) }
+    pub fn allowed_literal_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { ComparisonControls(put(self.0, "AllowedLiteralComparisonColumns", value), Phase) }
 }
 impl Done for ComparisonControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DifferentialPrivacy` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-differentialprivacy.html)
@@ -1170,7 +1170,7 @@ impl DifferentialPrivacy {
 }
 impl<R0> DifferentialPrivacy<R0> {
     /// `Columns`: list of `DifferentialPrivacyColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-differentialprivacy.html#cfn-cleanrooms-intermediatetable-differentialprivacy-columns)
-    pub fn columns(self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { DifferentialPrivacy(put(self.0, "Columns", value.into_expr()), Phase) }
+    pub fn columns(self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { DifferentialPrivacy(put(self.0, "Columns", value), Phase) }
 }
 impl Done for DifferentialPrivacy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DifferentialPrivacyColumn` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-differentialprivacycolumn.html)
@@ -1181,7 +1181,7 @@ impl DifferentialPrivacyColumn {
 }
 impl<R0> DifferentialPrivacyColumn<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-differentialprivacycolumn.html#cfn-cleanrooms-intermediatetable-differentialprivacycolumn-name)
-    pub fn name(self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { DifferentialPrivacyColumn(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { DifferentialPrivacyColumn(put(self.0, "Name", value), Phase) }
 }
 impl Done for DifferentialPrivacyColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateTableAnalysisRule` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrule.html)
@@ -1192,9 +1192,9 @@ impl IntermediateTableAnalysisRule {
 }
 impl<R0, R1> IntermediateTableAnalysisRule<R0, R1> {
     /// `Policy`: `IntermediateTableAnalysisRulePolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrule.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrule-policy)
-    pub fn policy(self, value: impl Arg<IntermediateTableAnalysisRulePolicy>) -> IntermediateTableAnalysisRule<Set, R1> { IntermediateTableAnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<IntermediateTableAnalysisRulePolicy>) -> IntermediateTableAnalysisRule<Set, R1> { IntermediateTableAnalysisRule(put(self.0, "Policy", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrule.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrule-type)
-    pub fn type_(self, value: impl Arg<Type>) -> IntermediateTableAnalysisRule<R0, Set> { IntermediateTableAnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> IntermediateTableAnalysisRule<R0, Set> { IntermediateTableAnalysisRule(put(self.0, "Type", value), Phase) }
 }
 impl Done for IntermediateTableAnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateTableAnalysisRuleCustom` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html)
@@ -1205,21 +1205,21 @@ impl IntermediateTableAnalysisRuleCustom {
 }
 impl<R0> IntermediateTableAnalysisRuleCustom<R0> {
     /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-additionalanalyses)
-    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
+    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value), Phase) }
     /// `AggregationThresholds`: list of `AggregationThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-aggregationthresholds)
-    pub fn aggregation_thresholds(self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { Self(put(self.0, "AggregationThresholds", value.into_expr()), Phase) }
+    pub fn aggregation_thresholds(self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { Self(put(self.0, "AggregationThresholds", value), Phase) }
     /// `AllowedAnalyses`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-allowedanalyses)
-    pub fn allowed_analyses(self, value: impl Arg<Arr<str>>) -> IntermediateTableAnalysisRuleCustom<Set> { IntermediateTableAnalysisRuleCustom(put(self.0, "AllowedAnalyses", value.into_expr()), Phase) }
+    pub fn allowed_analyses(self, value: impl Arg<Arr<str>>) -> IntermediateTableAnalysisRuleCustom<Set> { IntermediateTableAnalysisRuleCustom(put(self.0, "AllowedAnalyses", value), Phase) }
     /// `AllowedAnalysisProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-allowedanalysisproviders)
-    pub fn allowed_analysis_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAnalysisProviders", value.into_expr()), Phase) }
+    pub fn allowed_analysis_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAnalysisProviders", value), Phase) }
     /// `AllowedResultReceivers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-allowedresultreceivers)
-    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr()), Phase) }
+    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value), Phase) }
     /// `ComparisonControls`: `ComparisonControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-comparisoncontrols)
-    pub fn comparison_controls(self, value: impl Arg<ComparisonControls>) -> Self { Self(put(self.0, "ComparisonControls", value.into_expr()), Phase) }
+    pub fn comparison_controls(self, value: impl Arg<ComparisonControls>) -> Self { Self(put(self.0, "ComparisonControls", value), Phase) }
     /// `DifferentialPrivacy`: `DifferentialPrivacy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-differentialprivacy)
-    pub fn differential_privacy(self, value: impl Arg<DifferentialPrivacy>) -> Self { Self(put(self.0, "DifferentialPrivacy", value.into_expr()), Phase) }
+    pub fn differential_privacy(self, value: impl Arg<DifferentialPrivacy>) -> Self { Self(put(self.0, "DifferentialPrivacy", value), Phase) }
     /// `DisallowedOutputColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-disallowedoutputcolumns)
-    pub fn disallowed_output_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisallowedOutputColumns", value.into_expr()), Phase) }
+    pub fn disallowed_output_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisallowedOutputColumns", value), Phase) }
 }
 impl Done for IntermediateTableAnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateTableAnalysisRulePolicy` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicy.html)
@@ -1230,7 +1230,7 @@ impl IntermediateTableAnalysisRulePolicy {
 }
 impl<R0> IntermediateTableAnalysisRulePolicy<R0> {
     /// `V1`: `IntermediateTableAnalysisRulePolicyV1`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicy.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicy-v1)
-    pub fn v1(self, value: impl Arg<IntermediateTableAnalysisRulePolicyV1>) -> IntermediateTableAnalysisRulePolicy<Set> { IntermediateTableAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
+    pub fn v1(self, value: impl Arg<IntermediateTableAnalysisRulePolicyV1>) -> IntermediateTableAnalysisRulePolicy<Set> { IntermediateTableAnalysisRulePolicy(put(self.0, "V1", value), Phase) }
 }
 impl Done for IntermediateTableAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateTableAnalysisRulePolicyV1` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicyv1.html)
@@ -1239,7 +1239,7 @@ impl IntermediateTableAnalysisRulePolicyV1 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Custom`: `IntermediateTableAnalysisRuleCustom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicyv1.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicyv1-custom)
-    pub fn custom(self, value: impl Arg<IntermediateTableAnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
+    pub fn custom(self, value: impl Arg<IntermediateTableAnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value)) }
 }
 impl Done for IntermediateTableAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputColumnThreshold` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-outputcolumnthreshold.html)
@@ -1250,9 +1250,9 @@ impl OutputColumnThreshold {
 }
 impl<R0, R1> OutputColumnThreshold<R0, R1> {
     /// `MinimumIdentityCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-outputcolumnthreshold.html#cfn-cleanrooms-intermediatetable-outputcolumnthreshold-minimumidentitycount)
-    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { OutputColumnThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
+    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { OutputColumnThreshold(put(self.0, "MinimumIdentityCount", value), Phase) }
     /// `OutputColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-outputcolumnthreshold.html#cfn-cleanrooms-intermediatetable-outputcolumnthreshold-outputcolumnname)
-    pub fn output_column_name(self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { OutputColumnThreshold(put(self.0, "OutputColumnName", value.into_expr()), Phase) }
+    pub fn output_column_name(self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { OutputColumnThreshold(put(self.0, "OutputColumnName", value), Phase) }
 }
 impl Done for OutputColumnThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PopulationAnalysisConfiguration` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysisconfiguration.html)
@@ -1261,7 +1261,7 @@ impl PopulationAnalysisConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SqlParameters`: `PopulationAnalysisSqlParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysisconfiguration.html#cfn-cleanrooms-intermediatetable-populationanalysisconfiguration-sqlparameters)
-    pub fn sql_parameters(self, value: impl Arg<PopulationAnalysisSqlParameters>) -> Self { Self(put(self.0, "SqlParameters", value.into_expr())) }
+    pub fn sql_parameters(self, value: impl Arg<PopulationAnalysisSqlParameters>) -> Self { Self(put(self.0, "SqlParameters", value)) }
 }
 impl Done for PopulationAnalysisConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PopulationAnalysisSqlParameters` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysissqlparameters.html)
@@ -1270,9 +1270,9 @@ impl PopulationAnalysisSqlParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnalysisTemplateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysissqlparameters.html#cfn-cleanrooms-intermediatetable-populationanalysissqlparameters-analysistemplatearn)
-    pub fn analysis_template_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalysisTemplateArn", value.into_expr())) }
+    pub fn analysis_template_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalysisTemplateArn", value)) }
     /// `QueryString`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysissqlparameters.html#cfn-cleanrooms-intermediatetable-populationanalysissqlparameters-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value)) }
 }
 impl Done for PopulationAnalysisSqlParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdditionalAnalyses` allows.
@@ -1311,21 +1311,21 @@ impl CfnMembershipProps {
 }
 impl<R0, R1> CfnMembershipProps<R0, R1> {
     /// `CollaborationIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-collaborationidentifier)
-    pub fn collaboration_identifier(self, value: impl Arg<str>) -> CfnMembershipProps<Set, R1> { CfnMembershipProps(put(self.0, "CollaborationIdentifier", value.into_expr()), Phase) }
+    pub fn collaboration_identifier(self, value: impl Arg<str>) -> CfnMembershipProps<Set, R1> { CfnMembershipProps(put(self.0, "CollaborationIdentifier", value), Phase) }
     /// `DefaultJobResultConfiguration`: `MembershipProtectedJobResultConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-defaultjobresultconfiguration)
-    pub fn default_job_result_configuration(self, value: impl Arg<membership::MembershipProtectedJobResultConfiguration>) -> Self { Self(put(self.0, "DefaultJobResultConfiguration", value.into_expr()), Phase) }
+    pub fn default_job_result_configuration(self, value: impl Arg<membership::MembershipProtectedJobResultConfiguration>) -> Self { Self(put(self.0, "DefaultJobResultConfiguration", value), Phase) }
     /// `DefaultResultConfiguration`: `MembershipProtectedQueryResultConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-defaultresultconfiguration)
-    pub fn default_result_configuration(self, value: impl Arg<membership::MembershipProtectedQueryResultConfiguration>) -> Self { Self(put(self.0, "DefaultResultConfiguration", value.into_expr()), Phase) }
+    pub fn default_result_configuration(self, value: impl Arg<membership::MembershipProtectedQueryResultConfiguration>) -> Self { Self(put(self.0, "DefaultResultConfiguration", value), Phase) }
     /// `IsMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-ismetricsenabled)
-    pub fn is_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMetricsEnabled", value.into_expr()), Phase) }
+    pub fn is_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMetricsEnabled", value), Phase) }
     /// `JobLogStatus`: `JobLogStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-joblogstatus)
-    pub fn job_log_status(self, value: impl Arg<membership::JobLogStatus>) -> Self { Self(put(self.0, "JobLogStatus", value.into_expr()), Phase) }
+    pub fn job_log_status(self, value: impl Arg<membership::JobLogStatus>) -> Self { Self(put(self.0, "JobLogStatus", value), Phase) }
     /// `PaymentConfiguration`: `MembershipPaymentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-paymentconfiguration)
-    pub fn payment_configuration(self, value: impl Arg<membership::MembershipPaymentConfiguration>) -> Self { Self(put(self.0, "PaymentConfiguration", value.into_expr()), Phase) }
+    pub fn payment_configuration(self, value: impl Arg<membership::MembershipPaymentConfiguration>) -> Self { Self(put(self.0, "PaymentConfiguration", value), Phase) }
     /// `QueryLogStatus`: `QueryLogStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-querylogstatus)
-    pub fn query_log_status(self, value: impl Arg<membership::QueryLogStatus>) -> CfnMembershipProps<R0, Set> { CfnMembershipProps(put(self.0, "QueryLogStatus", value.into_expr()), Phase) }
+    pub fn query_log_status(self, value: impl Arg<membership::QueryLogStatus>) -> CfnMembershipProps<R0, Set> { CfnMembershipProps(put(self.0, "QueryLogStatus", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMembershipProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::Membership`.
@@ -1339,7 +1339,7 @@ impl MembershipJobComputePaymentConfig {
 }
 impl<R0> MembershipJobComputePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipjobcomputepaymentconfig.html#cfn-cleanrooms-membership-membershipjobcomputepaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipJobComputePaymentConfig<Set> { MembershipJobComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipJobComputePaymentConfig<Set> { MembershipJobComputePaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for MembershipJobComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipMLPaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmlpaymentconfig.html)
@@ -1348,11 +1348,11 @@ impl MembershipMLPaymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModelInference`: `MembershipModelInferencePaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmlpaymentconfig.html#cfn-cleanrooms-membership-membershipmlpaymentconfig-modelinference)
-    pub fn model_inference(self, value: impl Arg<MembershipModelInferencePaymentConfig>) -> Self { Self(put(self.0, "ModelInference", value.into_expr())) }
+    pub fn model_inference(self, value: impl Arg<MembershipModelInferencePaymentConfig>) -> Self { Self(put(self.0, "ModelInference", value)) }
     /// `ModelTraining`: `MembershipModelTrainingPaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmlpaymentconfig.html#cfn-cleanrooms-membership-membershipmlpaymentconfig-modeltraining)
-    pub fn model_training(self, value: impl Arg<MembershipModelTrainingPaymentConfig>) -> Self { Self(put(self.0, "ModelTraining", value.into_expr())) }
+    pub fn model_training(self, value: impl Arg<MembershipModelTrainingPaymentConfig>) -> Self { Self(put(self.0, "ModelTraining", value)) }
     /// `SyntheticDataGeneration`: `MembershipSyntheticDataGenerationPaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmlpaymentconfig.html#cfn-cleanrooms-membership-membershipmlpaymentconfig-syntheticdatageneration)
-    pub fn synthetic_data_generation(self, value: impl Arg<MembershipSyntheticDataGenerationPaymentConfig>) -> Self { Self(put(self.0, "SyntheticDataGeneration", value.into_expr())) }
+    pub fn synthetic_data_generation(self, value: impl Arg<MembershipSyntheticDataGenerationPaymentConfig>) -> Self { Self(put(self.0, "SyntheticDataGeneration", value)) }
 }
 impl Done for MembershipMLPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipModelInferencePaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmodelinferencepaymentconfig.html)
@@ -1363,7 +1363,7 @@ impl MembershipModelInferencePaymentConfig {
 }
 impl<R0> MembershipModelInferencePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmodelinferencepaymentconfig.html#cfn-cleanrooms-membership-membershipmodelinferencepaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipModelInferencePaymentConfig<Set> { MembershipModelInferencePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipModelInferencePaymentConfig<Set> { MembershipModelInferencePaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for MembershipModelInferencePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipModelTrainingPaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmodeltrainingpaymentconfig.html)
@@ -1374,7 +1374,7 @@ impl MembershipModelTrainingPaymentConfig {
 }
 impl<R0> MembershipModelTrainingPaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmodeltrainingpaymentconfig.html#cfn-cleanrooms-membership-membershipmodeltrainingpaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipModelTrainingPaymentConfig<Set> { MembershipModelTrainingPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipModelTrainingPaymentConfig<Set> { MembershipModelTrainingPaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for MembershipModelTrainingPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipPaymentConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershippaymentconfiguration.html)
@@ -1385,11 +1385,11 @@ impl MembershipPaymentConfiguration {
 }
 impl<R0> MembershipPaymentConfiguration<R0> {
     /// `JobCompute`: `MembershipJobComputePaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershippaymentconfiguration.html#cfn-cleanrooms-membership-membershippaymentconfiguration-jobcompute)
-    pub fn job_compute(self, value: impl Arg<MembershipJobComputePaymentConfig>) -> Self { Self(put(self.0, "JobCompute", value.into_expr()), Phase) }
+    pub fn job_compute(self, value: impl Arg<MembershipJobComputePaymentConfig>) -> Self { Self(put(self.0, "JobCompute", value), Phase) }
     /// `MachineLearning`: `MembershipMLPaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershippaymentconfiguration.html#cfn-cleanrooms-membership-membershippaymentconfiguration-machinelearning)
-    pub fn machine_learning(self, value: impl Arg<MembershipMLPaymentConfig>) -> Self { Self(put(self.0, "MachineLearning", value.into_expr()), Phase) }
+    pub fn machine_learning(self, value: impl Arg<MembershipMLPaymentConfig>) -> Self { Self(put(self.0, "MachineLearning", value), Phase) }
     /// `QueryCompute`: `MembershipQueryComputePaymentConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershippaymentconfiguration.html#cfn-cleanrooms-membership-membershippaymentconfiguration-querycompute)
-    pub fn query_compute(self, value: impl Arg<MembershipQueryComputePaymentConfig>) -> MembershipPaymentConfiguration<Set> { MembershipPaymentConfiguration(put(self.0, "QueryCompute", value.into_expr()), Phase) }
+    pub fn query_compute(self, value: impl Arg<MembershipQueryComputePaymentConfig>) -> MembershipPaymentConfiguration<Set> { MembershipPaymentConfiguration(put(self.0, "QueryCompute", value), Phase) }
 }
 impl Done for MembershipPaymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipProtectedJobOutputConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjoboutputconfiguration.html)
@@ -1400,7 +1400,7 @@ impl MembershipProtectedJobOutputConfiguration {
 }
 impl<R0> MembershipProtectedJobOutputConfiguration<R0> {
     /// `S3`: `ProtectedJobS3OutputConfigurationInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjoboutputconfiguration.html#cfn-cleanrooms-membership-membershipprotectedjoboutputconfiguration-s3)
-    pub fn s3(self, value: impl Arg<ProtectedJobS3OutputConfigurationInput>) -> MembershipProtectedJobOutputConfiguration<Set> { MembershipProtectedJobOutputConfiguration(put(self.0, "S3", value.into_expr()), Phase) }
+    pub fn s3(self, value: impl Arg<ProtectedJobS3OutputConfigurationInput>) -> MembershipProtectedJobOutputConfiguration<Set> { MembershipProtectedJobOutputConfiguration(put(self.0, "S3", value), Phase) }
 }
 impl Done for MembershipProtectedJobOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipProtectedJobResultConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjobresultconfiguration.html)
@@ -1411,9 +1411,9 @@ impl MembershipProtectedJobResultConfiguration {
 }
 impl<R0, R1> MembershipProtectedJobResultConfiguration<R0, R1> {
     /// `OutputConfiguration`: `MembershipProtectedJobOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjobresultconfiguration.html#cfn-cleanrooms-membership-membershipprotectedjobresultconfiguration-outputconfiguration)
-    pub fn output_configuration(self, value: impl Arg<MembershipProtectedJobOutputConfiguration>) -> MembershipProtectedJobResultConfiguration<Set, R1> { MembershipProtectedJobResultConfiguration(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
+    pub fn output_configuration(self, value: impl Arg<MembershipProtectedJobOutputConfiguration>) -> MembershipProtectedJobResultConfiguration<Set, R1> { MembershipProtectedJobResultConfiguration(put(self.0, "OutputConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjobresultconfiguration.html#cfn-cleanrooms-membership-membershipprotectedjobresultconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MembershipProtectedJobResultConfiguration<R0, Set> { MembershipProtectedJobResultConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MembershipProtectedJobResultConfiguration<R0, Set> { MembershipProtectedJobResultConfiguration(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for MembershipProtectedJobResultConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipProtectedQueryOutputConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryoutputconfiguration.html)
@@ -1424,7 +1424,7 @@ impl MembershipProtectedQueryOutputConfiguration {
 }
 impl<R0> MembershipProtectedQueryOutputConfiguration<R0> {
     /// `S3`: `ProtectedQueryS3OutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryoutputconfiguration.html#cfn-cleanrooms-membership-membershipprotectedqueryoutputconfiguration-s3)
-    pub fn s3(self, value: impl Arg<ProtectedQueryS3OutputConfiguration>) -> MembershipProtectedQueryOutputConfiguration<Set> { MembershipProtectedQueryOutputConfiguration(put(self.0, "S3", value.into_expr()), Phase) }
+    pub fn s3(self, value: impl Arg<ProtectedQueryS3OutputConfiguration>) -> MembershipProtectedQueryOutputConfiguration<Set> { MembershipProtectedQueryOutputConfiguration(put(self.0, "S3", value), Phase) }
 }
 impl Done for MembershipProtectedQueryOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipProtectedQueryResultConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryresultconfiguration.html)
@@ -1435,9 +1435,9 @@ impl MembershipProtectedQueryResultConfiguration {
 }
 impl<R0> MembershipProtectedQueryResultConfiguration<R0> {
     /// `OutputConfiguration`: `MembershipProtectedQueryOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryresultconfiguration.html#cfn-cleanrooms-membership-membershipprotectedqueryresultconfiguration-outputconfiguration)
-    pub fn output_configuration(self, value: impl Arg<MembershipProtectedQueryOutputConfiguration>) -> MembershipProtectedQueryResultConfiguration<Set> { MembershipProtectedQueryResultConfiguration(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
+    pub fn output_configuration(self, value: impl Arg<MembershipProtectedQueryOutputConfiguration>) -> MembershipProtectedQueryResultConfiguration<Set> { MembershipProtectedQueryResultConfiguration(put(self.0, "OutputConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryresultconfiguration.html#cfn-cleanrooms-membership-membershipprotectedqueryresultconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for MembershipProtectedQueryResultConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipQueryComputePaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipquerycomputepaymentconfig.html)
@@ -1448,7 +1448,7 @@ impl MembershipQueryComputePaymentConfig {
 }
 impl<R0> MembershipQueryComputePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipquerycomputepaymentconfig.html#cfn-cleanrooms-membership-membershipquerycomputepaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipQueryComputePaymentConfig<Set> { MembershipQueryComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipQueryComputePaymentConfig<Set> { MembershipQueryComputePaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for MembershipQueryComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipSyntheticDataGenerationPaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipsyntheticdatagenerationpaymentconfig.html)
@@ -1459,7 +1459,7 @@ impl MembershipSyntheticDataGenerationPaymentConfig {
 }
 impl<R0> MembershipSyntheticDataGenerationPaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipsyntheticdatagenerationpaymentconfig.html#cfn-cleanrooms-membership-membershipsyntheticdatagenerationpaymentconfig-isresponsible)
-    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipSyntheticDataGenerationPaymentConfig<Set> { MembershipSyntheticDataGenerationPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipSyntheticDataGenerationPaymentConfig<Set> { MembershipSyntheticDataGenerationPaymentConfig(put(self.0, "IsResponsible", value), Phase) }
 }
 impl Done for MembershipSyntheticDataGenerationPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProtectedJobS3OutputConfigurationInput` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedjobs3outputconfigurationinput.html)
@@ -1470,9 +1470,9 @@ impl ProtectedJobS3OutputConfigurationInput {
 }
 impl<R0> ProtectedJobS3OutputConfigurationInput<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedjobs3outputconfigurationinput.html#cfn-cleanrooms-membership-protectedjobs3outputconfigurationinput-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> ProtectedJobS3OutputConfigurationInput<Set> { ProtectedJobS3OutputConfigurationInput(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> ProtectedJobS3OutputConfigurationInput<Set> { ProtectedJobS3OutputConfigurationInput(put(self.0, "Bucket", value), Phase) }
     /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedjobs3outputconfigurationinput.html#cfn-cleanrooms-membership-protectedjobs3outputconfigurationinput-keyprefix)
-    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value), Phase) }
 }
 impl Done for ProtectedJobS3OutputConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProtectedQueryS3OutputConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html)
@@ -1483,13 +1483,13 @@ impl ProtectedQueryS3OutputConfiguration {
 }
 impl<R0, R1> ProtectedQueryS3OutputConfiguration<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html#cfn-cleanrooms-membership-protectedquerys3outputconfiguration-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> ProtectedQueryS3OutputConfiguration<Set, R1> { ProtectedQueryS3OutputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> ProtectedQueryS3OutputConfiguration<Set, R1> { ProtectedQueryS3OutputConfiguration(put(self.0, "Bucket", value), Phase) }
     /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html#cfn-cleanrooms-membership-protectedquerys3outputconfiguration-keyprefix)
-    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value), Phase) }
     /// `ResultFormat`: `ResultFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html#cfn-cleanrooms-membership-protectedquerys3outputconfiguration-resultformat)
-    pub fn result_format(self, value: impl Arg<ResultFormat>) -> ProtectedQueryS3OutputConfiguration<R0, Set> { ProtectedQueryS3OutputConfiguration(put(self.0, "ResultFormat", value.into_expr()), Phase) }
+    pub fn result_format(self, value: impl Arg<ResultFormat>) -> ProtectedQueryS3OutputConfiguration<R0, Set> { ProtectedQueryS3OutputConfiguration(put(self.0, "ResultFormat", value), Phase) }
     /// `SingleFileOutput`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html#cfn-cleanrooms-membership-protectedquerys3outputconfiguration-singlefileoutput)
-    pub fn single_file_output(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SingleFileOutput", value.into_expr()), Phase) }
+    pub fn single_file_output(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SingleFileOutput", value), Phase) }
 }
 impl Done for ProtectedQueryS3OutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `JobLogStatus` allows.
@@ -1528,15 +1528,15 @@ impl CfnPrivacyBudgetTemplateProps {
 }
 impl<R0, R1, R2, R3> CfnPrivacyBudgetTemplateProps<R0, R1, R2, R3> {
     /// `AutoRefresh`: `AutoRefresh`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-autorefresh)
-    pub fn auto_refresh(self, value: impl Arg<privacy_budget_template::AutoRefresh>) -> CfnPrivacyBudgetTemplateProps<Set, R1, R2, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "AutoRefresh", value.into_expr()), Phase) }
+    pub fn auto_refresh(self, value: impl Arg<privacy_budget_template::AutoRefresh>) -> CfnPrivacyBudgetTemplateProps<Set, R1, R2, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "AutoRefresh", value), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-membershipidentifier)
-    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnPrivacyBudgetTemplateProps<R0, Set, R2, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnPrivacyBudgetTemplateProps<R0, Set, R2, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "MembershipIdentifier", value), Phase) }
     /// `Parameters`: `Parameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-parameters)
-    pub fn parameters(self, value: impl Arg<privacy_budget_template::Parameters>) -> CfnPrivacyBudgetTemplateProps<R0, R1, Set, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<privacy_budget_template::Parameters>) -> CfnPrivacyBudgetTemplateProps<R0, R1, Set, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "Parameters", value), Phase) }
     /// `PrivacyBudgetType`: `PrivacyBudgetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-privacybudgettype)
-    pub fn privacy_budget_type(self, value: impl Arg<privacy_budget_template::PrivacyBudgetType>) -> CfnPrivacyBudgetTemplateProps<R0, R1, R2, Set> { CfnPrivacyBudgetTemplateProps(put(self.0, "PrivacyBudgetType", value.into_expr()), Phase) }
+    pub fn privacy_budget_type(self, value: impl Arg<privacy_budget_template::PrivacyBudgetType>) -> CfnPrivacyBudgetTemplateProps<R0, R1, R2, Set> { CfnPrivacyBudgetTemplateProps(put(self.0, "PrivacyBudgetType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPrivacyBudgetTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::PrivacyBudgetTemplate`.
@@ -1550,11 +1550,11 @@ impl BudgetParameter {
 }
 impl<R0, R1> BudgetParameter<R0, R1> {
     /// `AutoRefresh`: `BudgetParameterAutoRefresh`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-budgetparameter.html#cfn-cleanrooms-privacybudgettemplate-budgetparameter-autorefresh)
-    pub fn auto_refresh(self, value: impl Arg<BudgetParameterAutoRefresh>) -> Self { Self(put(self.0, "AutoRefresh", value.into_expr()), Phase) }
+    pub fn auto_refresh(self, value: impl Arg<BudgetParameterAutoRefresh>) -> Self { Self(put(self.0, "AutoRefresh", value), Phase) }
     /// `Budget`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-budgetparameter.html#cfn-cleanrooms-privacybudgettemplate-budgetparameter-budget)
-    pub fn budget(self, value: impl Arg<i64>) -> BudgetParameter<Set, R1> { BudgetParameter(put(self.0, "Budget", value.into_expr()), Phase) }
+    pub fn budget(self, value: impl Arg<i64>) -> BudgetParameter<Set, R1> { BudgetParameter(put(self.0, "Budget", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-budgetparameter.html#cfn-cleanrooms-privacybudgettemplate-budgetparameter-type)
-    pub fn type_(self, value: impl Arg<Type>) -> BudgetParameter<R0, Set> { BudgetParameter(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> BudgetParameter<R0, Set> { BudgetParameter(put(self.0, "Type", value), Phase) }
 }
 impl Done for BudgetParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameters` of `AWS::CleanRooms::PrivacyBudgetTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html)
@@ -1563,13 +1563,13 @@ impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BudgetParameters`: list of `BudgetParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html#cfn-cleanrooms-privacybudgettemplate-parameters-budgetparameters)
-    pub fn budget_parameters(self, value: impl Arg<Arr<BudgetParameter>>) -> Self { Self(put(self.0, "BudgetParameters", value.into_expr())) }
+    pub fn budget_parameters(self, value: impl Arg<Arr<BudgetParameter>>) -> Self { Self(put(self.0, "BudgetParameters", value)) }
     /// `Epsilon`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html#cfn-cleanrooms-privacybudgettemplate-parameters-epsilon)
-    pub fn epsilon(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Epsilon", value.into_expr())) }
+    pub fn epsilon(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Epsilon", value)) }
     /// `ResourceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html#cfn-cleanrooms-privacybudgettemplate-parameters-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value)) }
     /// `UsersNoisePerQuery`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html#cfn-cleanrooms-privacybudgettemplate-parameters-usersnoiseperquery)
-    pub fn users_noise_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UsersNoisePerQuery", value.into_expr())) }
+    pub fn users_noise_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UsersNoisePerQuery", value)) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AutoRefresh` allows.

@@ -25,19 +25,19 @@ impl CfnConfiguredModelAlgorithmProps {
 }
 impl<R0, R1> CfnConfiguredModelAlgorithmProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InferenceContainerConfig`: `InferenceContainerConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-inferencecontainerconfig)
-    pub fn inference_container_config(self, value: impl Arg<configured_model_algorithm::InferenceContainerConfig>) -> Self { Self(put(self.0, "InferenceContainerConfig", value.into_expr()), Phase) }
+    pub fn inference_container_config(self, value: impl Arg<configured_model_algorithm::InferenceContainerConfig>) -> Self { Self(put(self.0, "InferenceContainerConfig", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmProps<Set, R1> { CfnConfiguredModelAlgorithmProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmProps<Set, R1> { CfnConfiguredModelAlgorithmProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredModelAlgorithmProps<R0, Set> { CfnConfiguredModelAlgorithmProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredModelAlgorithmProps<R0, Set> { CfnConfiguredModelAlgorithmProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrainingContainerConfig`: `ContainerConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-trainingcontainerconfig)
-    pub fn training_container_config(self, value: impl Arg<configured_model_algorithm::ContainerConfig>) -> Self { Self(put(self.0, "TrainingContainerConfig", value.into_expr()), Phase) }
+    pub fn training_container_config(self, value: impl Arg<configured_model_algorithm::ContainerConfig>) -> Self { Self(put(self.0, "TrainingContainerConfig", value), Phase) }
 }
 impl Done for CfnConfiguredModelAlgorithmProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRoomsML::ConfiguredModelAlgorithm`.
@@ -51,13 +51,13 @@ impl ContainerConfig {
 }
 impl<R0> ContainerConfig<R0> {
     /// `Arguments`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-containerconfig-arguments)
-    pub fn arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
+    pub fn arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Arguments", value), Phase) }
     /// `Entrypoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-containerconfig-entrypoint)
-    pub fn entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Entrypoint", value.into_expr()), Phase) }
+    pub fn entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Entrypoint", value), Phase) }
     /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-containerconfig-imageuri)
-    pub fn image_uri(self, value: impl Arg<str>) -> ContainerConfig<Set> { ContainerConfig(put(self.0, "ImageUri", value.into_expr()), Phase) }
+    pub fn image_uri(self, value: impl Arg<str>) -> ContainerConfig<Set> { ContainerConfig(put(self.0, "ImageUri", value), Phase) }
     /// `MetricDefinitions`: list of `MetricDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-containerconfig-metricdefinitions)
-    pub fn metric_definitions(self, value: impl Arg<Arr<MetricDefinition>>) -> Self { Self(put(self.0, "MetricDefinitions", value.into_expr()), Phase) }
+    pub fn metric_definitions(self, value: impl Arg<Arr<MetricDefinition>>) -> Self { Self(put(self.0, "MetricDefinitions", value), Phase) }
 }
 impl Done for ContainerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceContainerConfig` of `AWS::CleanRoomsML::ConfiguredModelAlgorithm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-inferencecontainerconfig.html)
@@ -68,7 +68,7 @@ impl InferenceContainerConfig {
 }
 impl<R0> InferenceContainerConfig<R0> {
     /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-inferencecontainerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-inferencecontainerconfig-imageuri)
-    pub fn image_uri(self, value: impl Arg<str>) -> InferenceContainerConfig<Set> { InferenceContainerConfig(put(self.0, "ImageUri", value.into_expr()), Phase) }
+    pub fn image_uri(self, value: impl Arg<str>) -> InferenceContainerConfig<Set> { InferenceContainerConfig(put(self.0, "ImageUri", value), Phase) }
 }
 impl Done for InferenceContainerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDefinition` of `AWS::CleanRoomsML::ConfiguredModelAlgorithm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-metricdefinition.html)
@@ -79,9 +79,9 @@ impl MetricDefinition {
 }
 impl<R0, R1> MetricDefinition<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-metricdefinition.html#cfn-cleanroomsml-configuredmodelalgorithm-metricdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> MetricDefinition<Set, R1> { MetricDefinition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDefinition<Set, R1> { MetricDefinition(put(self.0, "Name", value), Phase) }
     /// `Regex`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-metricdefinition.html#cfn-cleanroomsml-configuredmodelalgorithm-metricdefinition-regex)
-    pub fn regex(self, value: impl Arg<str>) -> MetricDefinition<R0, Set> { MetricDefinition(put(self.0, "Regex", value.into_expr()), Phase) }
+    pub fn regex(self, value: impl Arg<str>) -> MetricDefinition<R0, Set> { MetricDefinition(put(self.0, "Regex", value), Phase) }
 }
 impl Done for MetricDefinition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -108,17 +108,17 @@ impl CfnConfiguredModelAlgorithmAssociationProps {
 }
 impl<R0, R1, R2> CfnConfiguredModelAlgorithmAssociationProps<R0, R1, R2> {
     /// `ConfiguredModelAlgorithmArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-configuredmodelalgorithmarn)
-    pub fn configured_model_algorithm_arn(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<Set, R1, R2> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "ConfiguredModelAlgorithmArn", value.into_expr()), Phase) }
+    pub fn configured_model_algorithm_arn(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<Set, R1, R2> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "ConfiguredModelAlgorithmArn", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-membershipidentifier)
-    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, Set, R2> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, Set, R2> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "MembershipIdentifier", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, R1, Set> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, R1, Set> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "Name", value), Phase) }
     /// `PrivacyConfiguration`: `PrivacyConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfiguration)
-    pub fn privacy_configuration(self, value: impl Arg<configured_model_algorithm_association::PrivacyConfiguration>) -> Self { Self(put(self.0, "PrivacyConfiguration", value.into_expr()), Phase) }
+    pub fn privacy_configuration(self, value: impl Arg<configured_model_algorithm_association::PrivacyConfiguration>) -> Self { Self(put(self.0, "PrivacyConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfiguredModelAlgorithmAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`.
@@ -132,7 +132,7 @@ impl CustomEntityConfig {
 }
 impl<R0> CustomEntityConfig<R0> {
     /// `CustomDataIdentifiers`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-customentityconfig.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-customentityconfig-customdataidentifiers)
-    pub fn custom_data_identifiers(self, value: impl Arg<Arr<str>>) -> CustomEntityConfig<Set> { CustomEntityConfig(put(self.0, "CustomDataIdentifiers", value.into_expr()), Phase) }
+    pub fn custom_data_identifiers(self, value: impl Arg<Arr<str>>) -> CustomEntityConfig<Set> { CustomEntityConfig(put(self.0, "CustomDataIdentifiers", value), Phase) }
 }
 impl Done for CustomEntityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogRedactionConfiguration` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration.html)
@@ -143,9 +143,9 @@ impl LogRedactionConfiguration {
 }
 impl<R0> LogRedactionConfiguration<R0> {
     /// `CustomEntityConfig`: `CustomEntityConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration-customentityconfig)
-    pub fn custom_entity_config(self, value: impl Arg<CustomEntityConfig>) -> Self { Self(put(self.0, "CustomEntityConfig", value.into_expr()), Phase) }
+    pub fn custom_entity_config(self, value: impl Arg<CustomEntityConfig>) -> Self { Self(put(self.0, "CustomEntityConfig", value), Phase) }
     /// `EntitiesToRedact`: list of `EntitiesToRedact`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration-entitiestoredact)
-    pub fn entities_to_redact(self, value: impl Arg<Arr<EntitiesToRedact>>) -> LogRedactionConfiguration<Set> { LogRedactionConfiguration(put(self.0, "EntitiesToRedact", value.into_expr()), Phase) }
+    pub fn entities_to_redact(self, value: impl Arg<Arr<EntitiesToRedact>>) -> LogRedactionConfiguration<Set> { LogRedactionConfiguration(put(self.0, "EntitiesToRedact", value), Phase) }
 }
 impl Done for LogRedactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html)
@@ -156,13 +156,13 @@ impl LogsConfigurationPolicy {
 }
 impl<R0> LogsConfigurationPolicy<R0> {
     /// `AllowedAccountIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy-allowedaccountids)
-    pub fn allowed_account_ids(self, value: impl Arg<Arr<str>>) -> LogsConfigurationPolicy<Set> { LogsConfigurationPolicy(put(self.0, "AllowedAccountIds", value.into_expr()), Phase) }
+    pub fn allowed_account_ids(self, value: impl Arg<Arr<str>>) -> LogsConfigurationPolicy<Set> { LogsConfigurationPolicy(put(self.0, "AllowedAccountIds", value), Phase) }
     /// `FilterPattern`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy-filterpattern)
-    pub fn filter_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPattern", value.into_expr()), Phase) }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPattern", value), Phase) }
     /// `LogRedactionConfiguration`: `LogRedactionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy-logredactionconfiguration)
-    pub fn log_redaction_configuration(self, value: impl Arg<LogRedactionConfiguration>) -> Self { Self(put(self.0, "LogRedactionConfiguration", value.into_expr()), Phase) }
+    pub fn log_redaction_configuration(self, value: impl Arg<LogRedactionConfiguration>) -> Self { Self(put(self.0, "LogRedactionConfiguration", value), Phase) }
     /// `LogType`: `LogType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy-logtype)
-    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr()), Phase) }
+    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value), Phase) }
 }
 impl Done for LogsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-metricsconfigurationpolicy.html)
@@ -173,7 +173,7 @@ impl MetricsConfigurationPolicy {
 }
 impl<R0> MetricsConfigurationPolicy<R0> {
     /// `NoiseLevel`: `NoiseLevel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-metricsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-metricsconfigurationpolicy-noiselevel)
-    pub fn noise_level(self, value: impl Arg<NoiseLevel>) -> MetricsConfigurationPolicy<Set> { MetricsConfigurationPolicy(put(self.0, "NoiseLevel", value.into_expr()), Phase) }
+    pub fn noise_level(self, value: impl Arg<NoiseLevel>) -> MetricsConfigurationPolicy<Set> { MetricsConfigurationPolicy(put(self.0, "NoiseLevel", value), Phase) }
 }
 impl Done for MetricsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivacyConfiguration` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfiguration.html)
@@ -184,7 +184,7 @@ impl PrivacyConfiguration {
 }
 impl<R0> PrivacyConfiguration<R0> {
     /// `Policies`: `PrivacyConfigurationPolicies`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfiguration.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfiguration-policies)
-    pub fn policies(self, value: impl Arg<PrivacyConfigurationPolicies>) -> PrivacyConfiguration<Set> { PrivacyConfiguration(put(self.0, "Policies", value.into_expr()), Phase) }
+    pub fn policies(self, value: impl Arg<PrivacyConfigurationPolicies>) -> PrivacyConfiguration<Set> { PrivacyConfiguration(put(self.0, "Policies", value), Phase) }
 }
 impl Done for PrivacyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivacyConfigurationPolicies` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies.html)
@@ -193,11 +193,11 @@ impl PrivacyConfigurationPolicies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TrainedModelExports`: `TrainedModelExportsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies-trainedmodelexports)
-    pub fn trained_model_exports(self, value: impl Arg<TrainedModelExportsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModelExports", value.into_expr())) }
+    pub fn trained_model_exports(self, value: impl Arg<TrainedModelExportsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModelExports", value)) }
     /// `TrainedModelInferenceJobs`: `TrainedModelInferenceJobsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies-trainedmodelinferencejobs)
-    pub fn trained_model_inference_jobs(self, value: impl Arg<TrainedModelInferenceJobsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModelInferenceJobs", value.into_expr())) }
+    pub fn trained_model_inference_jobs(self, value: impl Arg<TrainedModelInferenceJobsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModelInferenceJobs", value)) }
     /// `TrainedModels`: `TrainedModelsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies-trainedmodels)
-    pub fn trained_models(self, value: impl Arg<TrainedModelsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModels", value.into_expr())) }
+    pub fn trained_models(self, value: impl Arg<TrainedModelsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModels", value)) }
 }
 impl Done for PrivacyConfigurationPolicies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelArtifactMaxSize` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize.html)
@@ -208,9 +208,9 @@ impl TrainedModelArtifactMaxSize {
 }
 impl<R0, R1> TrainedModelArtifactMaxSize<R0, R1> {
     /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelArtifactMaxSize<Set, R1> { TrainedModelArtifactMaxSize(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelArtifactMaxSize<Set, R1> { TrainedModelArtifactMaxSize(put(self.0, "Unit", value), Phase) }
     /// `Value`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize-value)
-    pub fn value(self, value: impl Arg<f64>) -> TrainedModelArtifactMaxSize<R0, Set> { TrainedModelArtifactMaxSize(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> TrainedModelArtifactMaxSize<R0, Set> { TrainedModelArtifactMaxSize(put(self.0, "Value", value), Phase) }
 }
 impl Done for TrainedModelArtifactMaxSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelExportsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy.html)
@@ -221,9 +221,9 @@ impl TrainedModelExportsConfigurationPolicy {
 }
 impl<R0, R1> TrainedModelExportsConfigurationPolicy<R0, R1> {
     /// `FilesToExport`: list of `FilesToExport`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy-filestoexport)
-    pub fn files_to_export(self, value: impl Arg<Arr<FilesToExport>>) -> TrainedModelExportsConfigurationPolicy<Set, R1> { TrainedModelExportsConfigurationPolicy(put(self.0, "FilesToExport", value.into_expr()), Phase) }
+    pub fn files_to_export(self, value: impl Arg<Arr<FilesToExport>>) -> TrainedModelExportsConfigurationPolicy<Set, R1> { TrainedModelExportsConfigurationPolicy(put(self.0, "FilesToExport", value), Phase) }
     /// `MaxSize`: `TrainedModelExportsMaxSize`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy-maxsize)
-    pub fn max_size(self, value: impl Arg<TrainedModelExportsMaxSize>) -> TrainedModelExportsConfigurationPolicy<R0, Set> { TrainedModelExportsConfigurationPolicy(put(self.0, "MaxSize", value.into_expr()), Phase) }
+    pub fn max_size(self, value: impl Arg<TrainedModelExportsMaxSize>) -> TrainedModelExportsConfigurationPolicy<R0, Set> { TrainedModelExportsConfigurationPolicy(put(self.0, "MaxSize", value), Phase) }
 }
 impl Done for TrainedModelExportsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelExportsMaxSize` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize.html)
@@ -234,9 +234,9 @@ impl TrainedModelExportsMaxSize {
 }
 impl<R0, R1> TrainedModelExportsMaxSize<R0, R1> {
     /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelExportsMaxSize<Set, R1> { TrainedModelExportsMaxSize(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelExportsMaxSize<Set, R1> { TrainedModelExportsMaxSize(put(self.0, "Unit", value), Phase) }
     /// `Value`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize-value)
-    pub fn value(self, value: impl Arg<f64>) -> TrainedModelExportsMaxSize<R0, Set> { TrainedModelExportsMaxSize(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> TrainedModelExportsMaxSize<R0, Set> { TrainedModelExportsMaxSize(put(self.0, "Value", value), Phase) }
 }
 impl Done for TrainedModelExportsMaxSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelInferenceJobsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy.html)
@@ -245,9 +245,9 @@ impl TrainedModelInferenceJobsConfigurationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerLogs`: list of `LogsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy-containerlogs)
-    pub fn container_logs(self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { Self(put(self.0, "ContainerLogs", value.into_expr())) }
+    pub fn container_logs(self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { Self(put(self.0, "ContainerLogs", value)) }
     /// `MaxOutputSize`: `TrainedModelInferenceMaxOutputSize`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy-maxoutputsize)
-    pub fn max_output_size(self, value: impl Arg<TrainedModelInferenceMaxOutputSize>) -> Self { Self(put(self.0, "MaxOutputSize", value.into_expr())) }
+    pub fn max_output_size(self, value: impl Arg<TrainedModelInferenceMaxOutputSize>) -> Self { Self(put(self.0, "MaxOutputSize", value)) }
 }
 impl Done for TrainedModelInferenceJobsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelInferenceMaxOutputSize` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize.html)
@@ -258,9 +258,9 @@ impl TrainedModelInferenceMaxOutputSize {
 }
 impl<R0, R1> TrainedModelInferenceMaxOutputSize<R0, R1> {
     /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelInferenceMaxOutputSize<Set, R1> { TrainedModelInferenceMaxOutputSize(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelInferenceMaxOutputSize<Set, R1> { TrainedModelInferenceMaxOutputSize(put(self.0, "Unit", value), Phase) }
     /// `Value`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize-value)
-    pub fn value(self, value: impl Arg<f64>) -> TrainedModelInferenceMaxOutputSize<R0, Set> { TrainedModelInferenceMaxOutputSize(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> TrainedModelInferenceMaxOutputSize<R0, Set> { TrainedModelInferenceMaxOutputSize(put(self.0, "Value", value), Phase) }
 }
 impl Done for TrainedModelInferenceMaxOutputSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy.html)
@@ -269,11 +269,11 @@ impl TrainedModelsConfigurationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerLogs`: list of `LogsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy-containerlogs)
-    pub fn container_logs(self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { Self(put(self.0, "ContainerLogs", value.into_expr())) }
+    pub fn container_logs(self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { Self(put(self.0, "ContainerLogs", value)) }
     /// `ContainerMetrics`: `MetricsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy-containermetrics)
-    pub fn container_metrics(self, value: impl Arg<MetricsConfigurationPolicy>) -> Self { Self(put(self.0, "ContainerMetrics", value.into_expr())) }
+    pub fn container_metrics(self, value: impl Arg<MetricsConfigurationPolicy>) -> Self { Self(put(self.0, "ContainerMetrics", value)) }
     /// `MaxArtifactSize`: `TrainedModelArtifactMaxSize`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy-maxartifactsize)
-    pub fn max_artifact_size(self, value: impl Arg<TrainedModelArtifactMaxSize>) -> Self { Self(put(self.0, "MaxArtifactSize", value.into_expr())) }
+    pub fn max_artifact_size(self, value: impl Arg<TrainedModelArtifactMaxSize>) -> Self { Self(put(self.0, "MaxArtifactSize", value)) }
 }
 impl Done for TrainedModelsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EntitiesToRedact` allows.
@@ -310,15 +310,15 @@ impl CfnTrainingDatasetProps {
 }
 impl<R0, R1, R2> CfnTrainingDatasetProps<R0, R1, R2> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTrainingDatasetProps<Set, R1, R2> { CfnTrainingDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrainingDatasetProps<Set, R1, R2> { CfnTrainingDatasetProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTrainingDatasetProps<R0, Set, R2> { CfnTrainingDatasetProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTrainingDatasetProps<R0, Set, R2> { CfnTrainingDatasetProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrainingData`: list of `Dataset`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-trainingdata)
-    pub fn training_data(self, value: impl Arg<Arr<training_dataset::Dataset>>) -> CfnTrainingDatasetProps<R0, R1, Set> { CfnTrainingDatasetProps(put(self.0, "TrainingData", value.into_expr()), Phase) }
+    pub fn training_data(self, value: impl Arg<Arr<training_dataset::Dataset>>) -> CfnTrainingDatasetProps<R0, R1, Set> { CfnTrainingDatasetProps(put(self.0, "TrainingData", value), Phase) }
 }
 impl Done for CfnTrainingDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRoomsML::TrainingDataset`.
@@ -332,9 +332,9 @@ impl ColumnSchema {
 }
 impl<R0, R1> ColumnSchema<R0, R1> {
     /// `ColumnName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-columnschema.html#cfn-cleanroomsml-trainingdataset-columnschema-columnname)
-    pub fn column_name(self, value: impl Arg<str>) -> ColumnSchema<Set, R1> { ColumnSchema(put(self.0, "ColumnName", value.into_expr()), Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> ColumnSchema<Set, R1> { ColumnSchema(put(self.0, "ColumnName", value), Phase) }
     /// `ColumnTypes`: list of `ColumnTypes`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-columnschema.html#cfn-cleanroomsml-trainingdataset-columnschema-columntypes)
-    pub fn column_types(self, value: impl Arg<Arr<ColumnTypes>>) -> ColumnSchema<R0, Set> { ColumnSchema(put(self.0, "ColumnTypes", value.into_expr()), Phase) }
+    pub fn column_types(self, value: impl Arg<Arr<ColumnTypes>>) -> ColumnSchema<R0, Set> { ColumnSchema(put(self.0, "ColumnTypes", value), Phase) }
 }
 impl Done for ColumnSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSource` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasource.html)
@@ -345,7 +345,7 @@ impl DataSource {
 }
 impl<R0> DataSource<R0> {
     /// `GlueDataSource`: `GlueDataSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasource.html#cfn-cleanroomsml-trainingdataset-datasource-gluedatasource)
-    pub fn glue_data_source(self, value: impl Arg<GlueDataSource>) -> DataSource<Set> { DataSource(put(self.0, "GlueDataSource", value.into_expr()), Phase) }
+    pub fn glue_data_source(self, value: impl Arg<GlueDataSource>) -> DataSource<Set> { DataSource(put(self.0, "GlueDataSource", value), Phase) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dataset` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-dataset.html)
@@ -356,9 +356,9 @@ impl Dataset {
 }
 impl<R0, R1> Dataset<R0, R1> {
     /// `InputConfig`: `DatasetInputConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-dataset.html#cfn-cleanroomsml-trainingdataset-dataset-inputconfig)
-    pub fn input_config(self, value: impl Arg<DatasetInputConfig>) -> Dataset<Set, R1> { Dataset(put(self.0, "InputConfig", value.into_expr()), Phase) }
+    pub fn input_config(self, value: impl Arg<DatasetInputConfig>) -> Dataset<Set, R1> { Dataset(put(self.0, "InputConfig", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-dataset.html#cfn-cleanroomsml-trainingdataset-dataset-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Dataset<R0, Set> { Dataset(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Dataset<R0, Set> { Dataset(put(self.0, "Type", value), Phase) }
 }
 impl Done for Dataset { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetInputConfig` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasetinputconfig.html)
@@ -369,9 +369,9 @@ impl DatasetInputConfig {
 }
 impl<R0, R1> DatasetInputConfig<R0, R1> {
     /// `DataSource`: `DataSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasetinputconfig.html#cfn-cleanroomsml-trainingdataset-datasetinputconfig-datasource)
-    pub fn data_source(self, value: impl Arg<DataSource>) -> DatasetInputConfig<Set, R1> { DatasetInputConfig(put(self.0, "DataSource", value.into_expr()), Phase) }
+    pub fn data_source(self, value: impl Arg<DataSource>) -> DatasetInputConfig<Set, R1> { DatasetInputConfig(put(self.0, "DataSource", value), Phase) }
     /// `Schema`: list of `ColumnSchema`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasetinputconfig.html#cfn-cleanroomsml-trainingdataset-datasetinputconfig-schema)
-    pub fn schema(self, value: impl Arg<Arr<ColumnSchema>>) -> DatasetInputConfig<R0, Set> { DatasetInputConfig(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<Arr<ColumnSchema>>) -> DatasetInputConfig<R0, Set> { DatasetInputConfig(put(self.0, "Schema", value), Phase) }
 }
 impl Done for DatasetInputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueDataSource` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-gluedatasource.html)
@@ -382,11 +382,11 @@ impl GlueDataSource {
 }
 impl<R0, R1> GlueDataSource<R0, R1> {
     /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-gluedatasource.html#cfn-cleanroomsml-trainingdataset-gluedatasource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-gluedatasource.html#cfn-cleanroomsml-trainingdataset-gluedatasource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> GlueDataSource<Set, R1> { GlueDataSource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueDataSource<Set, R1> { GlueDataSource(put(self.0, "DatabaseName", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-gluedatasource.html#cfn-cleanroomsml-trainingdataset-gluedatasource-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> GlueDataSource<R0, Set> { GlueDataSource(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> GlueDataSource<R0, Set> { GlueDataSource(put(self.0, "TableName", value), Phase) }
 }
 impl Done for GlueDataSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ColumnTypes` allows.

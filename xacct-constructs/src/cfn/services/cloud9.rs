@@ -27,25 +27,25 @@ impl CfnEnvironmentEC2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomaticStopTimeMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-automaticstoptimeminutes)
-    pub fn automatic_stop_time_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticStopTimeMinutes", value.into_expr())) }
+    pub fn automatic_stop_time_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticStopTimeMinutes", value)) }
     /// `ConnectionType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-connectiontype)
-    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr())) }
+    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `ImageId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-imageid)
-    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value)) }
     /// `InstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `OwnerArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-ownerarn)
-    pub fn owner_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerArn", value.into_expr())) }
+    pub fn owner_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerArn", value)) }
     /// `Repositories`: list of `Repository`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-repositories)
-    pub fn repositories(self, value: impl Arg<Arr<environment_ec2::Repository>>) -> Self { Self(put(self.0, "Repositories", value.into_expr())) }
+    pub fn repositories(self, value: impl Arg<Arr<environment_ec2::Repository>>) -> Self { Self(put(self.0, "Repositories", value)) }
     /// `SubnetId`: `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnEnvironmentEC2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cloud9::EnvironmentEC2`.
@@ -59,9 +59,9 @@ impl Repository {
 }
 impl<R0, R1> Repository<R0, R1> {
     /// `PathComponent`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloud9-environmentec2-repository.html#cfn-cloud9-environmentec2-repository-pathcomponent)
-    pub fn path_component(self, value: impl Arg<str>) -> Repository<Set, R1> { Repository(put(self.0, "PathComponent", value.into_expr()), Phase) }
+    pub fn path_component(self, value: impl Arg<str>) -> Repository<Set, R1> { Repository(put(self.0, "PathComponent", value), Phase) }
     /// `RepositoryUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloud9-environmentec2-repository.html#cfn-cloud9-environmentec2-repository-repositoryurl)
-    pub fn repository_url(self, value: impl Arg<str>) -> Repository<R0, Set> { Repository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
+    pub fn repository_url(self, value: impl Arg<str>) -> Repository<R0, Set> { Repository(put(self.0, "RepositoryUrl", value), Phase) }
 }
 impl Done for Repository { fn into_props(self) -> Bag { self.0 } }
 }

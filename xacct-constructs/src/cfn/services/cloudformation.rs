@@ -29,35 +29,35 @@ impl CfnChangeSetProps {
 }
 impl<R0, R1> CfnChangeSetProps<R0, R1> {
     /// `Capabilities`: list of `Capabilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-capabilities)
-    pub fn capabilities(self, value: impl Arg<Arr<change_set::Capabilities>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
+    pub fn capabilities(self, value: impl Arg<Arr<change_set::Capabilities>>) -> Self { Self(put(self.0, "Capabilities", value), Phase) }
     /// `ChangeSetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-changesetname)
-    pub fn change_set_name(self, value: impl Arg<str>) -> CfnChangeSetProps<Set, R1> { CfnChangeSetProps(put(self.0, "ChangeSetName", value.into_expr()), Phase) }
+    pub fn change_set_name(self, value: impl Arg<str>) -> CfnChangeSetProps<Set, R1> { CfnChangeSetProps(put(self.0, "ChangeSetName", value), Phase) }
     /// `ChangeSetType`: `ChangeSetType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-changesettype)
-    pub fn change_set_type(self, value: impl Arg<change_set::ChangeSetType>) -> Self { Self(put(self.0, "ChangeSetType", value.into_expr()), Phase) }
+    pub fn change_set_type(self, value: impl Arg<change_set::ChangeSetType>) -> Self { Self(put(self.0, "ChangeSetType", value), Phase) }
     /// `DeploymentMode`: `DeploymentMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-deploymentmode)
-    pub fn deployment_mode(self, value: impl Arg<change_set::DeploymentMode>) -> Self { Self(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
+    pub fn deployment_mode(self, value: impl Arg<change_set::DeploymentMode>) -> Self { Self(put(self.0, "DeploymentMode", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ImportExistingResources`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-importexistingresources)
-    pub fn import_existing_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImportExistingResources", value.into_expr()), Phase) }
+    pub fn import_existing_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImportExistingResources", value), Phase) }
     /// `IncludeNestedStacks`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-includenestedstacks)
-    pub fn include_nested_stacks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNestedStacks", value.into_expr()), Phase) }
+    pub fn include_nested_stacks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNestedStacks", value), Phase) }
     /// `NotificationARNs`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-notificationarns)
-    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationARNs", value.into_expr()), Phase) }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationARNs", value), Phase) }
     /// `OnStackFailure`: `OnStackFailure`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-onstackfailure)
-    pub fn on_stack_failure(self, value: impl Arg<change_set::OnStackFailure>) -> Self { Self(put(self.0, "OnStackFailure", value.into_expr()), Phase) }
+    pub fn on_stack_failure(self, value: impl Arg<change_set::OnStackFailure>) -> Self { Self(put(self.0, "OnStackFailure", value), Phase) }
     /// `RoleARN`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value), Phase) }
     /// `StackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-stackname)
-    pub fn stack_name(self, value: impl Arg<str>) -> CfnChangeSetProps<R0, Set> { CfnChangeSetProps(put(self.0, "StackName", value.into_expr()), Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnChangeSetProps<R0, Set> { CfnChangeSetProps(put(self.0, "StackName", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-tags)
-    pub fn tags(self, value: impl Arg<Arr<change_set::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<change_set::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-templatebody)
-    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value), Phase) }
     /// `TemplateURL`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-templateurl)
-    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr()), Phase) }
+    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value), Phase) }
     /// `UsePreviousTemplate`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-useprevioustemplate)
-    pub fn use_previous_template(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UsePreviousTemplate", value.into_expr()), Phase) }
+    pub fn use_previous_template(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UsePreviousTemplate", value), Phase) }
 }
 impl Done for CfnChangeSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::ChangeSet`.
@@ -71,9 +71,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-changeset-tagsitems.html#cfn-cloudformation-changeset-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-changeset-tagsitems.html#cfn-cloudformation-changeset-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Capabilities` allows.
@@ -106,9 +106,9 @@ impl CfnCustomResourceProps {
 }
 impl<R0> CfnCustomResourceProps<R0> {
     /// `ServiceTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html#cfn-cloudformation-customresource-servicetimeout)
-    pub fn service_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ServiceTimeout", value.into_expr()), Phase) }
+    pub fn service_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ServiceTimeout", value), Phase) }
     /// `ServiceToken`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html#cfn-cloudformation-customresource-servicetoken)
-    pub fn service_token(self, value: impl Arg<str>) -> CfnCustomResourceProps<Set> { CfnCustomResourceProps(put(self.0, "ServiceToken", value.into_expr()), Phase) }
+    pub fn service_token(self, value: impl Arg<str>) -> CfnCustomResourceProps<Set> { CfnCustomResourceProps(put(self.0, "ServiceToken", value), Phase) }
 }
 impl Done for CfnCustomResourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::GeneratedTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html)
@@ -142,9 +142,9 @@ impl CfnGeneratedTemplateProps {
 }
 impl<R0> CfnGeneratedTemplateProps<R0> {
     /// `GeneratedTemplateName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#cfn-cloudformation-generatedtemplate-generatedtemplatename)
-    pub fn generated_template_name(self, value: impl Arg<str>) -> CfnGeneratedTemplateProps<Set> { CfnGeneratedTemplateProps(put(self.0, "GeneratedTemplateName", value.into_expr()), Phase) }
+    pub fn generated_template_name(self, value: impl Arg<str>) -> CfnGeneratedTemplateProps<Set> { CfnGeneratedTemplateProps(put(self.0, "GeneratedTemplateName", value), Phase) }
     /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#cfn-cloudformation-generatedtemplate-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<generated_template::TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
+    pub fn template_configuration(self, value: impl Arg<generated_template::TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value), Phase) }
 }
 impl Done for CfnGeneratedTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::GeneratedTemplate`.
@@ -156,9 +156,9 @@ impl TemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeletionPolicy`: `DeletionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateconfiguration.html#cfn-cloudformation-generatedtemplate-templateconfiguration-deletionpolicy)
-    pub fn deletion_policy(self, value: impl Arg<DeletionPolicy>) -> Self { Self(put(self.0, "DeletionPolicy", value.into_expr())) }
+    pub fn deletion_policy(self, value: impl Arg<DeletionPolicy>) -> Self { Self(put(self.0, "DeletionPolicy", value)) }
     /// `UpdateReplacePolicy`: `UpdateReplacePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateconfiguration.html#cfn-cloudformation-generatedtemplate-templateconfiguration-updatereplacepolicy)
-    pub fn update_replace_policy(self, value: impl Arg<UpdateReplacePolicy>) -> Self { Self(put(self.0, "UpdateReplacePolicy", value.into_expr())) }
+    pub fn update_replace_policy(self, value: impl Arg<UpdateReplacePolicy>) -> Self { Self(put(self.0, "UpdateReplacePolicy", value)) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateProgress` of `AWS::CloudFormation::GeneratedTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html)
@@ -167,13 +167,13 @@ impl TemplateProgress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourcesFailed`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html#cfn-cloudformation-generatedtemplate-templateprogress-resourcesfailed)
-    pub fn resources_failed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesFailed", value.into_expr())) }
+    pub fn resources_failed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesFailed", value)) }
     /// `ResourcesPending`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html#cfn-cloudformation-generatedtemplate-templateprogress-resourcespending)
-    pub fn resources_pending(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesPending", value.into_expr())) }
+    pub fn resources_pending(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesPending", value)) }
     /// `ResourcesProcessing`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html#cfn-cloudformation-generatedtemplate-templateprogress-resourcesprocessing)
-    pub fn resources_processing(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesProcessing", value.into_expr())) }
+    pub fn resources_processing(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesProcessing", value)) }
     /// `ResourcesSucceeded`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html#cfn-cloudformation-generatedtemplate-templateprogress-resourcessucceeded)
-    pub fn resources_succeeded(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesSucceeded", value.into_expr())) }
+    pub fn resources_succeeded(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesSucceeded", value)) }
 }
 impl Done for TemplateProgress { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletionPolicy` allows.
@@ -202,25 +202,25 @@ impl CfnGuardHookProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnGuardHookProps<R0, R1, R2, R3, R4, R5> {
     /// `Alias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-alias)
-    pub fn alias(self, value: impl Arg<str>) -> CfnGuardHookProps<Set, R1, R2, R3, R4, R5> { CfnGuardHookProps(put(self.0, "Alias", value.into_expr()), Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CfnGuardHookProps<Set, R1, R2, R3, R4, R5> { CfnGuardHookProps(put(self.0, "Alias", value), Phase) }
     /// `ExecutionRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> CfnGuardHookProps<R0, Set, R2, R3, R4, R5> { CfnGuardHookProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnGuardHookProps<R0, Set, R2, R3, R4, R5> { CfnGuardHookProps(put(self.0, "ExecutionRole", value), Phase) }
     /// `FailureMode`: `FailureMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-failuremode)
-    pub fn failure_mode(self, value: impl Arg<guard_hook::FailureMode>) -> CfnGuardHookProps<R0, R1, Set, R3, R4, R5> { CfnGuardHookProps(put(self.0, "FailureMode", value.into_expr()), Phase) }
+    pub fn failure_mode(self, value: impl Arg<guard_hook::FailureMode>) -> CfnGuardHookProps<R0, R1, Set, R3, R4, R5> { CfnGuardHookProps(put(self.0, "FailureMode", value), Phase) }
     /// `HookStatus`: `HookStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-hookstatus)
-    pub fn hook_status(self, value: impl Arg<guard_hook::HookStatus>) -> CfnGuardHookProps<R0, R1, R2, Set, R4, R5> { CfnGuardHookProps(put(self.0, "HookStatus", value.into_expr()), Phase) }
+    pub fn hook_status(self, value: impl Arg<guard_hook::HookStatus>) -> CfnGuardHookProps<R0, R1, R2, Set, R4, R5> { CfnGuardHookProps(put(self.0, "HookStatus", value), Phase) }
     /// `LogBucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-logbucket)
-    pub fn log_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogBucket", value.into_expr()), Phase) }
+    pub fn log_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogBucket", value), Phase) }
     /// `Options`: `Options`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-options)
-    pub fn options(self, value: impl Arg<guard_hook::Options>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<guard_hook::Options>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `RuleLocation`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-rulelocation)
-    pub fn rule_location(self, value: impl Arg<guard_hook::S3Location>) -> CfnGuardHookProps<R0, R1, R2, R3, Set, R5> { CfnGuardHookProps(put(self.0, "RuleLocation", value.into_expr()), Phase) }
+    pub fn rule_location(self, value: impl Arg<guard_hook::S3Location>) -> CfnGuardHookProps<R0, R1, R2, R3, Set, R5> { CfnGuardHookProps(put(self.0, "RuleLocation", value), Phase) }
     /// `StackFilters`: `StackFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-stackfilters)
-    pub fn stack_filters(self, value: impl Arg<guard_hook::StackFilters>) -> Self { Self(put(self.0, "StackFilters", value.into_expr()), Phase) }
+    pub fn stack_filters(self, value: impl Arg<guard_hook::StackFilters>) -> Self { Self(put(self.0, "StackFilters", value), Phase) }
     /// `TargetFilters`: `TargetFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-targetfilters)
-    pub fn target_filters(self, value: impl Arg<guard_hook::TargetFilters>) -> Self { Self(put(self.0, "TargetFilters", value.into_expr()), Phase) }
+    pub fn target_filters(self, value: impl Arg<guard_hook::TargetFilters>) -> Self { Self(put(self.0, "TargetFilters", value), Phase) }
     /// `TargetOperations`: list of `TargetOperations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-targetoperations)
-    pub fn target_operations(self, value: impl Arg<Arr<guard_hook::TargetOperations>>) -> CfnGuardHookProps<R0, R1, R2, R3, R4, Set> { CfnGuardHookProps(put(self.0, "TargetOperations", value.into_expr()), Phase) }
+    pub fn target_operations(self, value: impl Arg<Arr<guard_hook::TargetOperations>>) -> CfnGuardHookProps<R0, R1, R2, R3, R4, Set> { CfnGuardHookProps(put(self.0, "TargetOperations", value), Phase) }
 }
 impl Done for CfnGuardHookProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::GuardHook`.
@@ -234,11 +234,11 @@ impl HookTarget {
 }
 impl<R0, R1, R2> HookTarget<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-hooktarget.html#cfn-cloudformation-guardhook-hooktarget-action)
-    pub fn action(self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { HookTarget(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { HookTarget(put(self.0, "Action", value), Phase) }
     /// `InvocationPoint`: `InvocationPoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-hooktarget.html#cfn-cloudformation-guardhook-hooktarget-invocationpoint)
-    pub fn invocation_point(self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { HookTarget(put(self.0, "InvocationPoint", value.into_expr()), Phase) }
+    pub fn invocation_point(self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { HookTarget(put(self.0, "InvocationPoint", value), Phase) }
     /// `TargetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-hooktarget.html#cfn-cloudformation-guardhook-hooktarget-targetname)
-    pub fn target_name(self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { HookTarget(put(self.0, "TargetName", value.into_expr()), Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { HookTarget(put(self.0, "TargetName", value), Phase) }
 }
 impl Done for HookTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Options` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-options.html)
@@ -247,7 +247,7 @@ impl Options {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputParams`: `InputParamsChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-options.html#cfn-cloudformation-guardhook-options-inputparams)
-    pub fn input_params(self, value: impl Arg<InputParamsChoice>) -> Self { Self(put(self.0, "InputParams", value.into_expr())) }
+    pub fn input_params(self, value: impl Arg<InputParamsChoice>) -> Self { Self(put(self.0, "InputParams", value)) }
 }
 impl Done for Options { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-s3location.html)
@@ -258,9 +258,9 @@ impl S3Location {
 }
 impl<R0> S3Location<R0> {
     /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-s3location.html#cfn-cloudformation-guardhook-s3location-uri)
-    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Uri", value), Phase) }
     /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-s3location.html#cfn-cloudformation-guardhook-s3location-versionid)
-    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackFilters` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackfilters.html)
@@ -271,11 +271,11 @@ impl StackFilters {
 }
 impl<R0> StackFilters<R0> {
     /// `FilteringCriteria`: `FilteringCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackfilters.html#cfn-cloudformation-guardhook-stackfilters-filteringcriteria)
-    pub fn filtering_criteria(self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { StackFilters(put(self.0, "FilteringCriteria", value.into_expr()), Phase) }
+    pub fn filtering_criteria(self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { StackFilters(put(self.0, "FilteringCriteria", value), Phase) }
     /// `StackNames`: `StackNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackfilters.html#cfn-cloudformation-guardhook-stackfilters-stacknames)
-    pub fn stack_names(self, value: impl Arg<StackNames>) -> Self { Self(put(self.0, "StackNames", value.into_expr()), Phase) }
+    pub fn stack_names(self, value: impl Arg<StackNames>) -> Self { Self(put(self.0, "StackNames", value), Phase) }
     /// `StackRoles`: `StackRoles`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackfilters.html#cfn-cloudformation-guardhook-stackfilters-stackroles)
-    pub fn stack_roles(self, value: impl Arg<StackRoles>) -> Self { Self(put(self.0, "StackRoles", value.into_expr()), Phase) }
+    pub fn stack_roles(self, value: impl Arg<StackRoles>) -> Self { Self(put(self.0, "StackRoles", value), Phase) }
 }
 impl Done for StackFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackNames` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stacknames.html)
@@ -284,9 +284,9 @@ impl StackNames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stacknames.html#cfn-cloudformation-guardhook-stacknames-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value)) }
     /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stacknames.html#cfn-cloudformation-guardhook-stacknames-include)
-    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for StackNames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackRoles` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackroles.html)
@@ -295,9 +295,9 @@ impl StackRoles {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackroles.html#cfn-cloudformation-guardhook-stackroles-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value)) }
     /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackroles.html#cfn-cloudformation-guardhook-stackroles-include)
-    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for StackRoles { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetFilters` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html)
@@ -306,13 +306,13 @@ impl TargetFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of `Actions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html#cfn-cloudformation-guardhook-targetfilters-actions)
-    pub fn actions(self, value: impl Arg<Arr<Actions>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
+    pub fn actions(self, value: impl Arg<Arr<Actions>>) -> Self { Self(put(self.0, "Actions", value)) }
     /// `InvocationPoints`: list of `InvocationPoints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html#cfn-cloudformation-guardhook-targetfilters-invocationpoints)
-    pub fn invocation_points(self, value: impl Arg<Arr<InvocationPoints>>) -> Self { Self(put(self.0, "InvocationPoints", value.into_expr())) }
+    pub fn invocation_points(self, value: impl Arg<Arr<InvocationPoints>>) -> Self { Self(put(self.0, "InvocationPoints", value)) }
     /// `TargetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html#cfn-cloudformation-guardhook-targetfilters-targetnames)
-    pub fn target_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetNames", value.into_expr())) }
+    pub fn target_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetNames", value)) }
     /// `Targets`: list of `HookTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html#cfn-cloudformation-guardhook-targetfilters-targets)
-    pub fn targets(self, value: impl Arg<Arr<HookTarget>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
+    pub fn targets(self, value: impl Arg<Arr<HookTarget>>) -> Self { Self(put(self.0, "Targets", value)) }
 }
 impl Done for TargetFilters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -358,11 +358,11 @@ impl CfnHookDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html#cfn-cloudformation-hookdefaultversion-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value)) }
     /// `TypeVersionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html#cfn-cloudformation-hookdefaultversion-typeversionarn)
-    pub fn type_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeVersionArn", value.into_expr())) }
+    pub fn type_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeVersionArn", value)) }
     /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html#cfn-cloudformation-hookdefaultversion-versionid)
-    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value)) }
 }
 impl Done for CfnHookDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::HookTypeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html)
@@ -384,13 +384,13 @@ impl CfnHookTypeConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#cfn-cloudformation-hooktypeconfig-configuration)
-    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `ConfigurationAlias`: `ConfigurationAlias`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#cfn-cloudformation-hooktypeconfig-configurationalias)
-    pub fn configuration_alias(self, value: impl Arg<hook_type_config::ConfigurationAlias>) -> Self { Self(put(self.0, "ConfigurationAlias", value.into_expr())) }
+    pub fn configuration_alias(self, value: impl Arg<hook_type_config::ConfigurationAlias>) -> Self { Self(put(self.0, "ConfigurationAlias", value)) }
     /// `TypeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#cfn-cloudformation-hooktypeconfig-typearn)
-    pub fn type_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeArn", value.into_expr())) }
+    pub fn type_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeArn", value)) }
     /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#cfn-cloudformation-hooktypeconfig-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value)) }
 }
 impl Done for CfnHookTypeConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::HookTypeConfig`.
@@ -428,13 +428,13 @@ impl CfnHookVersionProps {
 }
 impl<R0, R1> CfnHookVersionProps<R0, R1> {
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#cfn-cloudformation-hookversion-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#cfn-cloudformation-hookversion-loggingconfig)
-    pub fn logging_config(self, value: impl Arg<hook_version::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
+    pub fn logging_config(self, value: impl Arg<hook_version::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value), Phase) }
     /// `SchemaHandlerPackage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#cfn-cloudformation-hookversion-schemahandlerpackage)
-    pub fn schema_handler_package(self, value: impl Arg<str>) -> CfnHookVersionProps<Set, R1> { CfnHookVersionProps(put(self.0, "SchemaHandlerPackage", value.into_expr()), Phase) }
+    pub fn schema_handler_package(self, value: impl Arg<str>) -> CfnHookVersionProps<Set, R1> { CfnHookVersionProps(put(self.0, "SchemaHandlerPackage", value), Phase) }
     /// `TypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#cfn-cloudformation-hookversion-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> CfnHookVersionProps<R0, Set> { CfnHookVersionProps(put(self.0, "TypeName", value.into_expr()), Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> CfnHookVersionProps<R0, Set> { CfnHookVersionProps(put(self.0, "TypeName", value), Phase) }
 }
 impl Done for CfnHookVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::HookVersion`.
@@ -446,9 +446,9 @@ impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-hookversion-loggingconfig.html#cfn-cloudformation-hookversion-loggingconfig-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
     /// `LogRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-hookversion-loggingconfig.html#cfn-cloudformation-hookversion-loggingconfig-logrolearn)
-    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value)) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -473,25 +473,25 @@ impl CfnLambdaHookProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnLambdaHookProps<R0, R1, R2, R3, R4, R5> {
     /// `Alias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-alias)
-    pub fn alias(self, value: impl Arg<str>) -> CfnLambdaHookProps<Set, R1, R2, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "Alias", value.into_expr()), Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CfnLambdaHookProps<Set, R1, R2, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "Alias", value), Phase) }
     /// `AutoUpdate`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-autoupdate)
-    pub fn auto_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr()), Phase) }
+    pub fn auto_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoUpdate", value), Phase) }
     /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, Set, R2, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, Set, R2, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "ExecutionRole", value), Phase) }
     /// `FailureMode`: `FailureMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-failuremode)
-    pub fn failure_mode(self, value: impl Arg<lambda_hook::FailureMode>) -> CfnLambdaHookProps<R0, R1, Set, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "FailureMode", value.into_expr()), Phase) }
+    pub fn failure_mode(self, value: impl Arg<lambda_hook::FailureMode>) -> CfnLambdaHookProps<R0, R1, Set, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "FailureMode", value), Phase) }
     /// `HookStatus`: `HookStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-hookstatus)
-    pub fn hook_status(self, value: impl Arg<lambda_hook::HookStatus>) -> CfnLambdaHookProps<R0, R1, R2, Set, R4, R5> { CfnLambdaHookProps(put(self.0, "HookStatus", value.into_expr()), Phase) }
+    pub fn hook_status(self, value: impl Arg<lambda_hook::HookStatus>) -> CfnLambdaHookProps<R0, R1, R2, Set, R4, R5> { CfnLambdaHookProps(put(self.0, "HookStatus", value), Phase) }
     /// `LambdaFunction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-lambdafunction)
-    pub fn lambda_function(self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, R1, R2, R3, Set, R5> { CfnLambdaHookProps(put(self.0, "LambdaFunction", value.into_expr()), Phase) }
+    pub fn lambda_function(self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, R1, R2, R3, Set, R5> { CfnLambdaHookProps(put(self.0, "LambdaFunction", value), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-loggingconfig)
-    pub fn logging_config(self, value: impl Arg<lambda_hook::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
+    pub fn logging_config(self, value: impl Arg<lambda_hook::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value), Phase) }
     /// `StackFilters`: `StackFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-stackfilters)
-    pub fn stack_filters(self, value: impl Arg<lambda_hook::StackFilters>) -> Self { Self(put(self.0, "StackFilters", value.into_expr()), Phase) }
+    pub fn stack_filters(self, value: impl Arg<lambda_hook::StackFilters>) -> Self { Self(put(self.0, "StackFilters", value), Phase) }
     /// `TargetFilters`: `TargetFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-targetfilters)
-    pub fn target_filters(self, value: impl Arg<lambda_hook::TargetFilters>) -> Self { Self(put(self.0, "TargetFilters", value.into_expr()), Phase) }
+    pub fn target_filters(self, value: impl Arg<lambda_hook::TargetFilters>) -> Self { Self(put(self.0, "TargetFilters", value), Phase) }
     /// `TargetOperations`: list of `TargetOperations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-targetoperations)
-    pub fn target_operations(self, value: impl Arg<Arr<lambda_hook::TargetOperations>>) -> CfnLambdaHookProps<R0, R1, R2, R3, R4, Set> { CfnLambdaHookProps(put(self.0, "TargetOperations", value.into_expr()), Phase) }
+    pub fn target_operations(self, value: impl Arg<Arr<lambda_hook::TargetOperations>>) -> CfnLambdaHookProps<R0, R1, R2, R3, R4, Set> { CfnLambdaHookProps(put(self.0, "TargetOperations", value), Phase) }
 }
 impl Done for CfnLambdaHookProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::LambdaHook`.
@@ -505,11 +505,11 @@ impl HookTarget {
 }
 impl<R0, R1, R2> HookTarget<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-hooktarget.html#cfn-cloudformation-lambdahook-hooktarget-action)
-    pub fn action(self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { HookTarget(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { HookTarget(put(self.0, "Action", value), Phase) }
     /// `InvocationPoint`: `InvocationPoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-hooktarget.html#cfn-cloudformation-lambdahook-hooktarget-invocationpoint)
-    pub fn invocation_point(self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { HookTarget(put(self.0, "InvocationPoint", value.into_expr()), Phase) }
+    pub fn invocation_point(self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { HookTarget(put(self.0, "InvocationPoint", value), Phase) }
     /// `TargetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-hooktarget.html#cfn-cloudformation-lambdahook-hooktarget-targetname)
-    pub fn target_name(self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { HookTarget(put(self.0, "TargetName", value.into_expr()), Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { HookTarget(put(self.0, "TargetName", value), Phase) }
 }
 impl Done for HookTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfig` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-loggingconfig.html)
@@ -520,9 +520,9 @@ impl LoggingConfig {
 }
 impl<R0, R1> LoggingConfig<R0, R1> {
     /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-loggingconfig.html#cfn-cloudformation-lambdahook-loggingconfig-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> LoggingConfig<Set, R1> { LoggingConfig(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> LoggingConfig<Set, R1> { LoggingConfig(put(self.0, "LogGroupName", value), Phase) }
     /// `LogRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-loggingconfig.html#cfn-cloudformation-lambdahook-loggingconfig-logrolearn)
-    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LoggingConfig<R0, Set> { LoggingConfig(put(self.0, "LogRoleArn", value.into_expr()), Phase) }
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LoggingConfig<R0, Set> { LoggingConfig(put(self.0, "LogRoleArn", value), Phase) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackFilters` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackfilters.html)
@@ -533,11 +533,11 @@ impl StackFilters {
 }
 impl<R0> StackFilters<R0> {
     /// `FilteringCriteria`: `FilteringCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackfilters.html#cfn-cloudformation-lambdahook-stackfilters-filteringcriteria)
-    pub fn filtering_criteria(self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { StackFilters(put(self.0, "FilteringCriteria", value.into_expr()), Phase) }
+    pub fn filtering_criteria(self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { StackFilters(put(self.0, "FilteringCriteria", value), Phase) }
     /// `StackNames`: `StackNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackfilters.html#cfn-cloudformation-lambdahook-stackfilters-stacknames)
-    pub fn stack_names(self, value: impl Arg<StackNames>) -> Self { Self(put(self.0, "StackNames", value.into_expr()), Phase) }
+    pub fn stack_names(self, value: impl Arg<StackNames>) -> Self { Self(put(self.0, "StackNames", value), Phase) }
     /// `StackRoles`: `StackRoles`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackfilters.html#cfn-cloudformation-lambdahook-stackfilters-stackroles)
-    pub fn stack_roles(self, value: impl Arg<StackRoles>) -> Self { Self(put(self.0, "StackRoles", value.into_expr()), Phase) }
+    pub fn stack_roles(self, value: impl Arg<StackRoles>) -> Self { Self(put(self.0, "StackRoles", value), Phase) }
 }
 impl Done for StackFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackNames` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stacknames.html)
@@ -546,9 +546,9 @@ impl StackNames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stacknames.html#cfn-cloudformation-lambdahook-stacknames-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value)) }
     /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stacknames.html#cfn-cloudformation-lambdahook-stacknames-include)
-    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for StackNames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackRoles` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackroles.html)
@@ -557,9 +557,9 @@ impl StackRoles {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackroles.html#cfn-cloudformation-lambdahook-stackroles-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value)) }
     /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackroles.html#cfn-cloudformation-lambdahook-stackroles-include)
-    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for StackRoles { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetFilters` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html)
@@ -568,13 +568,13 @@ impl TargetFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of `Actions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html#cfn-cloudformation-lambdahook-targetfilters-actions)
-    pub fn actions(self, value: impl Arg<Arr<Actions>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
+    pub fn actions(self, value: impl Arg<Arr<Actions>>) -> Self { Self(put(self.0, "Actions", value)) }
     /// `InvocationPoints`: list of `InvocationPoints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html#cfn-cloudformation-lambdahook-targetfilters-invocationpoints)
-    pub fn invocation_points(self, value: impl Arg<Arr<InvocationPoints>>) -> Self { Self(put(self.0, "InvocationPoints", value.into_expr())) }
+    pub fn invocation_points(self, value: impl Arg<Arr<InvocationPoints>>) -> Self { Self(put(self.0, "InvocationPoints", value)) }
     /// `TargetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html#cfn-cloudformation-lambdahook-targetfilters-targetnames)
-    pub fn target_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetNames", value.into_expr())) }
+    pub fn target_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetNames", value)) }
     /// `Targets`: list of `HookTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html#cfn-cloudformation-lambdahook-targetfilters-targets)
-    pub fn targets(self, value: impl Arg<Arr<HookTarget>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
+    pub fn targets(self, value: impl Arg<Arr<HookTarget>>) -> Self { Self(put(self.0, "Targets", value)) }
 }
 impl Done for TargetFilters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -615,15 +615,15 @@ impl CfnMacroProps {
 }
 impl<R0, R1> CfnMacroProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FunctionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-functionname)
-    pub fn function_name(self, value: impl Arg<str>) -> CfnMacroProps<Set, R1> { CfnMacroProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<str>) -> CfnMacroProps<Set, R1> { CfnMacroProps(put(self.0, "FunctionName", value), Phase) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value), Phase) }
     /// `LogRoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-logrolearn)
-    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleARN", value.into_expr()), Phase) }
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleARN", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMacroProps<R0, Set> { CfnMacroProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMacroProps<R0, Set> { CfnMacroProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnMacroProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::ModuleDefaultVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html)
@@ -643,11 +643,11 @@ impl CfnModuleDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: `CloudFormationModuleVersionArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html#cfn-cloudformation-moduledefaultversion-arn)
-    pub fn arn(self, value: impl Arg<kind::CloudFormationModuleVersionArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<kind::CloudFormationModuleVersionArn>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `ModuleName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html#cfn-cloudformation-moduledefaultversion-modulename)
-    pub fn module_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModuleName", value.into_expr())) }
+    pub fn module_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModuleName", value)) }
     /// `VersionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html#cfn-cloudformation-moduledefaultversion-versionid)
-    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value)) }
 }
 impl Done for CfnModuleDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::ModuleVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html)
@@ -685,9 +685,9 @@ impl CfnModuleVersionProps {
 }
 impl<R0, R1> CfnModuleVersionProps<R0, R1> {
     /// `ModuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#cfn-cloudformation-moduleversion-modulename)
-    pub fn module_name(self, value: impl Arg<str>) -> CfnModuleVersionProps<Set, R1> { CfnModuleVersionProps(put(self.0, "ModuleName", value.into_expr()), Phase) }
+    pub fn module_name(self, value: impl Arg<str>) -> CfnModuleVersionProps<Set, R1> { CfnModuleVersionProps(put(self.0, "ModuleName", value), Phase) }
     /// `ModulePackage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#cfn-cloudformation-moduleversion-modulepackage)
-    pub fn module_package(self, value: impl Arg<str>) -> CfnModuleVersionProps<R0, Set> { CfnModuleVersionProps(put(self.0, "ModulePackage", value.into_expr()), Phase) }
+    pub fn module_package(self, value: impl Arg<str>) -> CfnModuleVersionProps<R0, Set> { CfnModuleVersionProps(put(self.0, "ModulePackage", value), Phase) }
 }
 impl Done for CfnModuleVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::PublicTypeVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html)
@@ -713,15 +713,15 @@ impl CfnPublicTypeVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `LogDeliveryBucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-logdeliverybucket)
-    pub fn log_delivery_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDeliveryBucket", value.into_expr())) }
+    pub fn log_delivery_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDeliveryBucket", value)) }
     /// `PublicVersionNumber`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-publicversionnumber)
-    pub fn public_version_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicVersionNumber", value.into_expr())) }
+    pub fn public_version_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicVersionNumber", value)) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-type)
-    pub fn type_(self, value: impl Arg<public_type_version::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<public_type_version::Type>) -> Self { Self(put(self.0, "Type", value)) }
     /// `TypeName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value)) }
 }
 impl Done for CfnPublicTypeVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::PublicTypeVersion`.
@@ -757,9 +757,9 @@ impl CfnPublisherProps {
 }
 impl<R0> CfnPublisherProps<R0> {
     /// `AcceptTermsAndConditions`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html#cfn-cloudformation-publisher-accepttermsandconditions)
-    pub fn accept_terms_and_conditions(self, value: impl Arg<bool>) -> CfnPublisherProps<Set> { CfnPublisherProps(put(self.0, "AcceptTermsAndConditions", value.into_expr()), Phase) }
+    pub fn accept_terms_and_conditions(self, value: impl Arg<bool>) -> CfnPublisherProps<Set> { CfnPublisherProps(put(self.0, "AcceptTermsAndConditions", value), Phase) }
     /// `ConnectionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html#cfn-cloudformation-publisher-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value), Phase) }
 }
 impl Done for CfnPublisherProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::ResourceDefaultVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html)
@@ -781,11 +781,11 @@ impl CfnResourceDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html#cfn-cloudformation-resourcedefaultversion-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value)) }
     /// `TypeVersionArn`: `CloudFormationResourceVersionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html#cfn-cloudformation-resourcedefaultversion-typeversionarn)
-    pub fn type_version_arn(self, value: impl Arg<kind::CloudFormationResourceVersionArn>) -> Self { Self(put(self.0, "TypeVersionArn", value.into_expr())) }
+    pub fn type_version_arn(self, value: impl Arg<kind::CloudFormationResourceVersionArn>) -> Self { Self(put(self.0, "TypeVersionArn", value)) }
     /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html#cfn-cloudformation-resourcedefaultversion-versionid)
-    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value)) }
 }
 impl Done for CfnResourceDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::ResourceVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html)
@@ -819,13 +819,13 @@ impl CfnResourceVersionProps {
 }
 impl<R0, R1> CfnResourceVersionProps<R0, R1> {
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#cfn-cloudformation-resourceversion-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#cfn-cloudformation-resourceversion-loggingconfig)
-    pub fn logging_config(self, value: impl Arg<resource_version::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
+    pub fn logging_config(self, value: impl Arg<resource_version::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value), Phase) }
     /// `SchemaHandlerPackage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#cfn-cloudformation-resourceversion-schemahandlerpackage)
-    pub fn schema_handler_package(self, value: impl Arg<str>) -> CfnResourceVersionProps<Set, R1> { CfnResourceVersionProps(put(self.0, "SchemaHandlerPackage", value.into_expr()), Phase) }
+    pub fn schema_handler_package(self, value: impl Arg<str>) -> CfnResourceVersionProps<Set, R1> { CfnResourceVersionProps(put(self.0, "SchemaHandlerPackage", value), Phase) }
     /// `TypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#cfn-cloudformation-resourceversion-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> CfnResourceVersionProps<R0, Set> { CfnResourceVersionProps(put(self.0, "TypeName", value.into_expr()), Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> CfnResourceVersionProps<R0, Set> { CfnResourceVersionProps(put(self.0, "TypeName", value), Phase) }
 }
 impl Done for CfnResourceVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::ResourceVersion`.
@@ -837,9 +837,9 @@ impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-resourceversion-loggingconfig.html#cfn-cloudformation-resourceversion-loggingconfig-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
     /// `LogRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-resourceversion-loggingconfig.html#cfn-cloudformation-resourceversion-loggingconfig-logrolearn)
-    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value)) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -876,15 +876,15 @@ impl CfnStackProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NotificationARNs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-notificationarns)
-    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationARNs", value.into_expr())) }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationARNs", value)) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TemplateURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-templateurl)
-    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr())) }
+    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value)) }
     /// `TimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-timeoutinminutes)
-    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr())) }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value)) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::Stack`.
@@ -896,13 +896,13 @@ impl Output {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html#cfn-cloudformation-stack-output-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `ExportName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html#cfn-cloudformation-stack-output-exportname)
-    pub fn export_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportName", value.into_expr())) }
+    pub fn export_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportName", value)) }
     /// `OutputKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html#cfn-cloudformation-stack-output-outputkey)
-    pub fn output_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKey", value.into_expr())) }
+    pub fn output_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKey", value)) }
     /// `OutputValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html#cfn-cloudformation-stack-output-outputvalue)
-    pub fn output_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputValue", value.into_expr())) }
+    pub fn output_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputValue", value)) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 }
@@ -927,35 +927,35 @@ impl CfnStackSetProps {
 }
 impl<R0, R1> CfnStackSetProps<R0, R1> {
     /// `AdministrationRoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-administrationrolearn)
-    pub fn administration_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AdministrationRoleARN", value.into_expr()), Phase) }
+    pub fn administration_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AdministrationRoleARN", value), Phase) }
     /// `AutoDeployment`: `AutoDeployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-autodeployment)
-    pub fn auto_deployment(self, value: impl Arg<stack_set::AutoDeployment>) -> Self { Self(put(self.0, "AutoDeployment", value.into_expr()), Phase) }
+    pub fn auto_deployment(self, value: impl Arg<stack_set::AutoDeployment>) -> Self { Self(put(self.0, "AutoDeployment", value), Phase) }
     /// `CallAs`: `CallAs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-callas)
-    pub fn call_as(self, value: impl Arg<stack_set::CallAs>) -> Self { Self(put(self.0, "CallAs", value.into_expr()), Phase) }
+    pub fn call_as(self, value: impl Arg<stack_set::CallAs>) -> Self { Self(put(self.0, "CallAs", value), Phase) }
     /// `Capabilities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-capabilities)
-    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
+    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Capabilities", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExecutionRoleName`: `IamRoleName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-executionrolename)
-    pub fn execution_role_name(self, value: impl Arg<kind::IamRoleName>) -> Self { Self(put(self.0, "ExecutionRoleName", value.into_expr()), Phase) }
+    pub fn execution_role_name(self, value: impl Arg<kind::IamRoleName>) -> Self { Self(put(self.0, "ExecutionRoleName", value), Phase) }
     /// `ManagedExecution`: `ManagedExecution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-managedexecution)
-    pub fn managed_execution(self, value: impl Arg<stack_set::ManagedExecution>) -> Self { Self(put(self.0, "ManagedExecution", value.into_expr()), Phase) }
+    pub fn managed_execution(self, value: impl Arg<stack_set::ManagedExecution>) -> Self { Self(put(self.0, "ManagedExecution", value), Phase) }
     /// `OperationPreferences`: `OperationPreferences`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-operationpreferences)
-    pub fn operation_preferences(self, value: impl Arg<stack_set::OperationPreferences>) -> Self { Self(put(self.0, "OperationPreferences", value.into_expr()), Phase) }
+    pub fn operation_preferences(self, value: impl Arg<stack_set::OperationPreferences>) -> Self { Self(put(self.0, "OperationPreferences", value), Phase) }
     /// `Parameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<stack_set::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<stack_set::Parameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `PermissionModel`: `PermissionModel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-permissionmodel)
-    pub fn permission_model(self, value: impl Arg<stack_set::PermissionModel>) -> CfnStackSetProps<Set, R1> { CfnStackSetProps(put(self.0, "PermissionModel", value.into_expr()), Phase) }
+    pub fn permission_model(self, value: impl Arg<stack_set::PermissionModel>) -> CfnStackSetProps<Set, R1> { CfnStackSetProps(put(self.0, "PermissionModel", value), Phase) }
     /// `StackInstancesGroup`: list of `StackInstances`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-stackinstancesgroup)
-    pub fn stack_instances_group(self, value: impl Arg<Arr<stack_set::StackInstances>>) -> Self { Self(put(self.0, "StackInstancesGroup", value.into_expr()), Phase) }
+    pub fn stack_instances_group(self, value: impl Arg<Arr<stack_set::StackInstances>>) -> Self { Self(put(self.0, "StackInstancesGroup", value), Phase) }
     /// `StackSetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-stacksetname)
-    pub fn stack_set_name(self, value: impl Arg<str>) -> CfnStackSetProps<R0, Set> { CfnStackSetProps(put(self.0, "StackSetName", value.into_expr()), Phase) }
+    pub fn stack_set_name(self, value: impl Arg<str>) -> CfnStackSetProps<R0, Set> { CfnStackSetProps(put(self.0, "StackSetName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-templatebody)
-    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value), Phase) }
     /// `TemplateURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-templateurl)
-    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr()), Phase) }
+    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value), Phase) }
 }
 impl Done for CfnStackSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::StackSet`.
@@ -967,11 +967,11 @@ impl AutoDeployment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DependsOn`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-autodeployment.html#cfn-cloudformation-stackset-autodeployment-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr())) }
+    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-autodeployment.html#cfn-cloudformation-stackset-autodeployment-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `RetainStacksOnAccountRemoval`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-autodeployment.html#cfn-cloudformation-stackset-autodeployment-retainstacksonaccountremoval)
-    pub fn retain_stacks_on_account_removal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainStacksOnAccountRemoval", value.into_expr())) }
+    pub fn retain_stacks_on_account_removal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainStacksOnAccountRemoval", value)) }
 }
 impl Done for AutoDeployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentTargets` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html)
@@ -980,13 +980,13 @@ impl DeploymentTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountFilterType`: `AccountFilterType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html#cfn-cloudformation-stackset-deploymenttargets-accountfiltertype)
-    pub fn account_filter_type(self, value: impl Arg<AccountFilterType>) -> Self { Self(put(self.0, "AccountFilterType", value.into_expr())) }
+    pub fn account_filter_type(self, value: impl Arg<AccountFilterType>) -> Self { Self(put(self.0, "AccountFilterType", value)) }
     /// `Accounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html#cfn-cloudformation-stackset-deploymenttargets-accounts)
-    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr())) }
+    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value)) }
     /// `AccountsUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html#cfn-cloudformation-stackset-deploymenttargets-accountsurl)
-    pub fn accounts_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountsUrl", value.into_expr())) }
+    pub fn accounts_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountsUrl", value)) }
     /// `OrganizationalUnitIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html#cfn-cloudformation-stackset-deploymenttargets-organizationalunitids)
-    pub fn organizational_unit_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnitIds", value.into_expr())) }
+    pub fn organizational_unit_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnitIds", value)) }
 }
 impl Done for DeploymentTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedExecution` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-managedexecution.html)
@@ -995,7 +995,7 @@ impl ManagedExecution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Active`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-managedexecution.html#cfn-cloudformation-stackset-managedexecution-active)
-    pub fn active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
+    pub fn active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Active", value)) }
 }
 impl Done for ManagedExecution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OperationPreferences` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html)
@@ -1004,19 +1004,19 @@ impl OperationPreferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConcurrencyMode`: `ConcurrencyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-concurrencymode)
-    pub fn concurrency_mode(self, value: impl Arg<ConcurrencyMode>) -> Self { Self(put(self.0, "ConcurrencyMode", value.into_expr())) }
+    pub fn concurrency_mode(self, value: impl Arg<ConcurrencyMode>) -> Self { Self(put(self.0, "ConcurrencyMode", value)) }
     /// `FailureToleranceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-failuretolerancecount)
-    pub fn failure_tolerance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureToleranceCount", value.into_expr())) }
+    pub fn failure_tolerance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureToleranceCount", value)) }
     /// `FailureTolerancePercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-failuretolerancepercentage)
-    pub fn failure_tolerance_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureTolerancePercentage", value.into_expr())) }
+    pub fn failure_tolerance_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureTolerancePercentage", value)) }
     /// `MaxConcurrentCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-maxconcurrentcount)
-    pub fn max_concurrent_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentCount", value.into_expr())) }
+    pub fn max_concurrent_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentCount", value)) }
     /// `MaxConcurrentPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-maxconcurrentpercentage)
-    pub fn max_concurrent_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentPercentage", value.into_expr())) }
+    pub fn max_concurrent_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentPercentage", value)) }
     /// `RegionConcurrencyType`: `RegionConcurrencyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-regionconcurrencytype)
-    pub fn region_concurrency_type(self, value: impl Arg<RegionConcurrencyType>) -> Self { Self(put(self.0, "RegionConcurrencyType", value.into_expr())) }
+    pub fn region_concurrency_type(self, value: impl Arg<RegionConcurrencyType>) -> Self { Self(put(self.0, "RegionConcurrencyType", value)) }
     /// `RegionOrder`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-regionorder)
-    pub fn region_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegionOrder", value.into_expr())) }
+    pub fn region_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegionOrder", value)) }
 }
 impl Done for OperationPreferences { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameter` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-parameter.html)
@@ -1027,9 +1027,9 @@ impl Parameter {
 }
 impl<R0, R1> Parameter<R0, R1> {
     /// `ParameterKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-parameter.html#cfn-cloudformation-stackset-parameter-parameterkey)
-    pub fn parameter_key(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "ParameterKey", value.into_expr()), Phase) }
+    pub fn parameter_key(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "ParameterKey", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-parameter.html#cfn-cloudformation-stackset-parameter-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackInstances` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-stackinstances.html)
@@ -1040,11 +1040,11 @@ impl StackInstances {
 }
 impl<R0, R1> StackInstances<R0, R1> {
     /// `DeploymentTargets`: `DeploymentTargets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-stackinstances.html#cfn-cloudformation-stackset-stackinstances-deploymenttargets)
-    pub fn deployment_targets(self, value: impl Arg<DeploymentTargets>) -> StackInstances<Set, R1> { StackInstances(put(self.0, "DeploymentTargets", value.into_expr()), Phase) }
+    pub fn deployment_targets(self, value: impl Arg<DeploymentTargets>) -> StackInstances<Set, R1> { StackInstances(put(self.0, "DeploymentTargets", value), Phase) }
     /// `ParameterOverrides`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-stackinstances.html#cfn-cloudformation-stackset-stackinstances-parameteroverrides)
-    pub fn parameter_overrides(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr()), Phase) }
+    pub fn parameter_overrides(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "ParameterOverrides", value), Phase) }
     /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-stackinstances.html#cfn-cloudformation-stackset-stackinstances-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> StackInstances<R0, Set> { StackInstances(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> StackInstances<R0, Set> { StackInstances(put(self.0, "Regions", value), Phase) }
 }
 impl Done for StackInstances { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccountFilterType` allows.
@@ -1077,25 +1077,25 @@ impl CfnTypeActivationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-autoupdate)
-    pub fn auto_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr())) }
+    pub fn auto_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoUpdate", value)) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value)) }
     /// `LoggingConfig`: `LoggingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-loggingconfig)
-    pub fn logging_config(self, value: impl Arg<type_activation::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr())) }
+    pub fn logging_config(self, value: impl Arg<type_activation::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value)) }
     /// `MajorVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-majorversion)
-    pub fn major_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorVersion", value.into_expr())) }
+    pub fn major_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorVersion", value)) }
     /// `PublicTypeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-publictypearn)
-    pub fn public_type_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicTypeArn", value.into_expr())) }
+    pub fn public_type_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicTypeArn", value)) }
     /// `PublisherId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-publisherid)
-    pub fn publisher_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublisherId", value.into_expr())) }
+    pub fn publisher_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublisherId", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-type)
-    pub fn type_(self, value: impl Arg<type_activation::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<type_activation::Type>) -> Self { Self(put(self.0, "Type", value)) }
     /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value)) }
     /// `TypeNameAlias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-typenamealias)
-    pub fn type_name_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeNameAlias", value.into_expr())) }
+    pub fn type_name_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeNameAlias", value)) }
     /// `VersionBump`: `VersionBump`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-versionbump)
-    pub fn version_bump(self, value: impl Arg<type_activation::VersionBump>) -> Self { Self(put(self.0, "VersionBump", value.into_expr())) }
+    pub fn version_bump(self, value: impl Arg<type_activation::VersionBump>) -> Self { Self(put(self.0, "VersionBump", value)) }
 }
 impl Done for CfnTypeActivationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::TypeActivation`.
@@ -1107,9 +1107,9 @@ impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-typeactivation-loggingconfig.html#cfn-cloudformation-typeactivation-loggingconfig-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
     /// `LogRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-typeactivation-loggingconfig.html#cfn-cloudformation-typeactivation-loggingconfig-logrolearn)
-    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value)) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -1138,11 +1138,11 @@ impl CfnWaitConditionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html#cfn-cloudformation-waitcondition-count)
-    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Handle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html#cfn-cloudformation-waitcondition-handle)
-    pub fn handle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handle", value.into_expr())) }
+    pub fn handle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handle", value)) }
     /// `Timeout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html#cfn-cloudformation-waitcondition-timeout)
-    pub fn timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
+    pub fn timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timeout", value)) }
 }
 impl Done for CfnWaitConditionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::WaitConditionHandle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitconditionhandle.html)

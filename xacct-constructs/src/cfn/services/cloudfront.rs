@@ -31,15 +31,15 @@ impl CfnAnycastIpListProps {
 }
 impl<R0, R1> CfnAnycastIpListProps<R0, R1> {
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<anycast_ip_list::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<anycast_ip_list::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `IpCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-ipcount)
-    pub fn ip_count(self, value: impl Arg<i64>) -> CfnAnycastIpListProps<Set, R1> { CfnAnycastIpListProps(put(self.0, "IpCount", value.into_expr()), Phase) }
+    pub fn ip_count(self, value: impl Arg<i64>) -> CfnAnycastIpListProps<Set, R1> { CfnAnycastIpListProps(put(self.0, "IpCount", value), Phase) }
     /// `IpamCidrConfigs`: list of `IpamCidrConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-ipamcidrconfigs)
-    pub fn ipam_cidr_configs(self, value: impl Arg<Arr<anycast_ip_list::IpamCidrConfig>>) -> Self { Self(put(self.0, "IpamCidrConfigs", value.into_expr()), Phase) }
+    pub fn ipam_cidr_configs(self, value: impl Arg<Arr<anycast_ip_list::IpamCidrConfig>>) -> Self { Self(put(self.0, "IpamCidrConfigs", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAnycastIpListProps<R0, Set> { CfnAnycastIpListProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAnycastIpListProps<R0, Set> { CfnAnycastIpListProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: `Tags`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-tags)
-    pub fn tags(self, value: impl Arg<anycast_ip_list::Tags>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<anycast_ip_list::Tags>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAnycastIpListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::AnycastIpList`.
@@ -53,23 +53,23 @@ impl AnycastIpList {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> AnycastIpList<R0, R1, R2, R3, R4, R5, R6> {
     /// `AnycastIps`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-anycastips)
-    pub fn anycast_ips(self, value: impl Arg<Arr<str>>) -> AnycastIpList<Set, R1, R2, R3, R4, R5, R6> { AnycastIpList(put(self.0, "AnycastIps", value.into_expr()), Phase) }
+    pub fn anycast_ips(self, value: impl Arg<Arr<str>>) -> AnycastIpList<Set, R1, R2, R3, R4, R5, R6> { AnycastIpList(put(self.0, "AnycastIps", value), Phase) }
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-arn)
-    pub fn arn(self, value: impl Arg<str>) -> AnycastIpList<R0, Set, R2, R3, R4, R5, R6> { AnycastIpList(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> AnycastIpList<R0, Set, R2, R3, R4, R5, R6> { AnycastIpList(put(self.0, "Arn", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-id)
-    pub fn id(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, Set, R3, R4, R5, R6> { AnycastIpList(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, Set, R3, R4, R5, R6> { AnycastIpList(put(self.0, "Id", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `IpCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-ipcount)
-    pub fn ip_count(self, value: impl Arg<i64>) -> AnycastIpList<R0, R1, R2, Set, R4, R5, R6> { AnycastIpList(put(self.0, "IpCount", value.into_expr()), Phase) }
+    pub fn ip_count(self, value: impl Arg<i64>) -> AnycastIpList<R0, R1, R2, Set, R4, R5, R6> { AnycastIpList(put(self.0, "IpCount", value), Phase) }
     /// `IpamCidrConfigResults`: list of `IpamCidrConfigResult`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-ipamcidrconfigresults)
-    pub fn ipam_cidr_config_results(self, value: impl Arg<Arr<IpamCidrConfigResult>>) -> Self { Self(put(self.0, "IpamCidrConfigResults", value.into_expr()), Phase) }
+    pub fn ipam_cidr_config_results(self, value: impl Arg<Arr<IpamCidrConfigResult>>) -> Self { Self(put(self.0, "IpamCidrConfigResults", value), Phase) }
     /// `LastModifiedTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-lastmodifiedtime)
-    pub fn last_modified_time(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, Set, R5, R6> { AnycastIpList(put(self.0, "LastModifiedTime", value.into_expr()), Phase) }
+    pub fn last_modified_time(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, Set, R5, R6> { AnycastIpList(put(self.0, "LastModifiedTime", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-name)
-    pub fn name(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, Set, R6> { AnycastIpList(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, Set, R6> { AnycastIpList(put(self.0, "Name", value), Phase) }
     /// `Status`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-status)
-    pub fn status(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, R5, Set> { AnycastIpList(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, R5, Set> { AnycastIpList(put(self.0, "Status", value), Phase) }
 }
 impl Done for AnycastIpList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpamCidrConfig` of `AWS::CloudFront::AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfig.html)
@@ -80,9 +80,9 @@ impl IpamCidrConfig {
 }
 impl<R0, R1> IpamCidrConfig<R0, R1> {
     /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfig.html#cfn-cloudfront-anycastiplist-ipamcidrconfig-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> IpamCidrConfig<Set, R1> { IpamCidrConfig(put(self.0, "Cidr", value.into_expr()), Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> IpamCidrConfig<Set, R1> { IpamCidrConfig(put(self.0, "Cidr", value), Phase) }
     /// `IpamPoolArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfig.html#cfn-cloudfront-anycastiplist-ipamcidrconfig-ipampoolarn)
-    pub fn ipam_pool_arn(self, value: impl Arg<str>) -> IpamCidrConfig<R0, Set> { IpamCidrConfig(put(self.0, "IpamPoolArn", value.into_expr()), Phase) }
+    pub fn ipam_pool_arn(self, value: impl Arg<str>) -> IpamCidrConfig<R0, Set> { IpamCidrConfig(put(self.0, "IpamPoolArn", value), Phase) }
 }
 impl Done for IpamCidrConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpamCidrConfigResult` of `AWS::CloudFront::AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html)
@@ -91,13 +91,13 @@ impl IpamCidrConfigResult {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnycastIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html#cfn-cloudfront-anycastiplist-ipamcidrconfigresult-anycastip)
-    pub fn anycast_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIp", value.into_expr())) }
+    pub fn anycast_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIp", value)) }
     /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html#cfn-cloudfront-anycastiplist-ipamcidrconfigresult-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value)) }
     /// `IpamPoolArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html#cfn-cloudfront-anycastiplist-ipamcidrconfigresult-ipampoolarn)
-    pub fn ipam_pool_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpamPoolArn", value.into_expr())) }
+    pub fn ipam_pool_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpamPoolArn", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html#cfn-cloudfront-anycastiplist-ipamcidrconfigresult-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for IpamCidrConfigResult { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::CloudFront::AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-tags.html)
@@ -106,7 +106,7 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Items`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-tags.html#cfn-cloudfront-anycastiplist-tags-items)
-    pub fn items(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Items", value.into_expr())) }
+    pub fn items(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Items", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
@@ -135,7 +135,7 @@ impl CfnCachePolicyProps {
 }
 impl<R0> CfnCachePolicyProps<R0> {
     /// `CachePolicyConfig`: `CachePolicyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cachepolicy.html#cfn-cloudfront-cachepolicy-cachepolicyconfig)
-    pub fn cache_policy_config(self, value: impl Arg<cache_policy::CachePolicyConfig>) -> CfnCachePolicyProps<Set> { CfnCachePolicyProps(put(self.0, "CachePolicyConfig", value.into_expr()), Phase) }
+    pub fn cache_policy_config(self, value: impl Arg<cache_policy::CachePolicyConfig>) -> CfnCachePolicyProps<Set> { CfnCachePolicyProps(put(self.0, "CachePolicyConfig", value), Phase) }
 }
 impl Done for CfnCachePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::CachePolicy`.
@@ -149,17 +149,17 @@ impl CachePolicyConfig {
 }
 impl<R0, R1, R2, R3, R4> CachePolicyConfig<R0, R1, R2, R3, R4> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `DefaultTTL`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-defaultttl)
-    pub fn default_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<Set, R1, R2, R3, R4> { CachePolicyConfig(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
+    pub fn default_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<Set, R1, R2, R3, R4> { CachePolicyConfig(put(self.0, "DefaultTTL", value), Phase) }
     /// `MaxTTL`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-maxttl)
-    pub fn max_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<R0, Set, R2, R3, R4> { CachePolicyConfig(put(self.0, "MaxTTL", value.into_expr()), Phase) }
+    pub fn max_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<R0, Set, R2, R3, R4> { CachePolicyConfig(put(self.0, "MaxTTL", value), Phase) }
     /// `MinTTL`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-minttl)
-    pub fn min_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<R0, R1, Set, R3, R4> { CachePolicyConfig(put(self.0, "MinTTL", value.into_expr()), Phase) }
+    pub fn min_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<R0, R1, Set, R3, R4> { CachePolicyConfig(put(self.0, "MinTTL", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> CachePolicyConfig<R0, R1, R2, Set, R4> { CachePolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CachePolicyConfig<R0, R1, R2, Set, R4> { CachePolicyConfig(put(self.0, "Name", value), Phase) }
     /// `ParametersInCacheKeyAndForwardedToOrigin`: `ParametersInCacheKeyAndForwardedToOrigin`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-parametersincachekeyandforwardedtoorigin)
-    pub fn parameters_in_cache_key_and_forwarded_to_origin(self, value: impl Arg<ParametersInCacheKeyAndForwardedToOrigin>) -> CachePolicyConfig<R0, R1, R2, R3, Set> { CachePolicyConfig(put(self.0, "ParametersInCacheKeyAndForwardedToOrigin", value.into_expr()), Phase) }
+    pub fn parameters_in_cache_key_and_forwarded_to_origin(self, value: impl Arg<ParametersInCacheKeyAndForwardedToOrigin>) -> CachePolicyConfig<R0, R1, R2, R3, Set> { CachePolicyConfig(put(self.0, "ParametersInCacheKeyAndForwardedToOrigin", value), Phase) }
 }
 impl Done for CachePolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookiesConfig` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cookiesconfig.html)
@@ -170,9 +170,9 @@ impl CookiesConfig {
 }
 impl<R0> CookiesConfig<R0> {
     /// `CookieBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cookiesconfig.html#cfn-cloudfront-cachepolicy-cookiesconfig-cookiebehavior)
-    pub fn cookie_behavior(self, value: impl Arg<str>) -> CookiesConfig<Set> { CookiesConfig(put(self.0, "CookieBehavior", value.into_expr()), Phase) }
+    pub fn cookie_behavior(self, value: impl Arg<str>) -> CookiesConfig<Set> { CookiesConfig(put(self.0, "CookieBehavior", value), Phase) }
     /// `Cookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cookiesconfig.html#cfn-cloudfront-cachepolicy-cookiesconfig-cookies)
-    pub fn cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
+    pub fn cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cookies", value), Phase) }
 }
 impl Done for CookiesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeadersConfig` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-headersconfig.html)
@@ -183,9 +183,9 @@ impl HeadersConfig {
 }
 impl<R0> HeadersConfig<R0> {
     /// `HeaderBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-headersconfig.html#cfn-cloudfront-cachepolicy-headersconfig-headerbehavior)
-    pub fn header_behavior(self, value: impl Arg<str>) -> HeadersConfig<Set> { HeadersConfig(put(self.0, "HeaderBehavior", value.into_expr()), Phase) }
+    pub fn header_behavior(self, value: impl Arg<str>) -> HeadersConfig<Set> { HeadersConfig(put(self.0, "HeaderBehavior", value), Phase) }
     /// `Headers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-headersconfig.html#cfn-cloudfront-cachepolicy-headersconfig-headers)
-    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value), Phase) }
 }
 impl Done for HeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametersInCacheKeyAndForwardedToOrigin` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html)
@@ -196,15 +196,15 @@ impl ParametersInCacheKeyAndForwardedToOrigin {
 }
 impl<R0, R1, R2, R3> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, R2, R3> {
     /// `CookiesConfig`: `CookiesConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-cookiesconfig)
-    pub fn cookies_config(self, value: impl Arg<CookiesConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<Set, R1, R2, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "CookiesConfig", value.into_expr()), Phase) }
+    pub fn cookies_config(self, value: impl Arg<CookiesConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<Set, R1, R2, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "CookiesConfig", value), Phase) }
     /// `EnableAcceptEncodingBrotli`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-enableacceptencodingbrotli)
-    pub fn enable_accept_encoding_brotli(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAcceptEncodingBrotli", value.into_expr()), Phase) }
+    pub fn enable_accept_encoding_brotli(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAcceptEncodingBrotli", value), Phase) }
     /// `EnableAcceptEncodingGzip`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-enableacceptencodinggzip)
-    pub fn enable_accept_encoding_gzip(self, value: impl Arg<bool>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, Set, R2, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "EnableAcceptEncodingGzip", value.into_expr()), Phase) }
+    pub fn enable_accept_encoding_gzip(self, value: impl Arg<bool>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, Set, R2, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "EnableAcceptEncodingGzip", value), Phase) }
     /// `HeadersConfig`: `HeadersConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-headersconfig)
-    pub fn headers_config(self, value: impl Arg<HeadersConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, Set, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "HeadersConfig", value.into_expr()), Phase) }
+    pub fn headers_config(self, value: impl Arg<HeadersConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, Set, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "HeadersConfig", value), Phase) }
     /// `QueryStringsConfig`: `QueryStringsConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-querystringsconfig)
-    pub fn query_strings_config(self, value: impl Arg<QueryStringsConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, R2, Set> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "QueryStringsConfig", value.into_expr()), Phase) }
+    pub fn query_strings_config(self, value: impl Arg<QueryStringsConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, R2, Set> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "QueryStringsConfig", value), Phase) }
 }
 impl Done for ParametersInCacheKeyAndForwardedToOrigin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringsConfig` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-querystringsconfig.html)
@@ -215,9 +215,9 @@ impl QueryStringsConfig {
 }
 impl<R0> QueryStringsConfig<R0> {
     /// `QueryStringBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-querystringsconfig.html#cfn-cloudfront-cachepolicy-querystringsconfig-querystringbehavior)
-    pub fn query_string_behavior(self, value: impl Arg<str>) -> QueryStringsConfig<Set> { QueryStringsConfig(put(self.0, "QueryStringBehavior", value.into_expr()), Phase) }
+    pub fn query_string_behavior(self, value: impl Arg<str>) -> QueryStringsConfig<Set> { QueryStringsConfig(put(self.0, "QueryStringBehavior", value), Phase) }
     /// `QueryStrings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-querystringsconfig.html#cfn-cloudfront-cachepolicy-querystringsconfig-querystrings)
-    pub fn query_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStrings", value.into_expr()), Phase) }
+    pub fn query_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStrings", value), Phase) }
 }
 impl Done for QueryStringsConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -244,7 +244,7 @@ impl CfnCloudFrontOriginAccessIdentityProps {
 }
 impl<R0> CfnCloudFrontOriginAccessIdentityProps<R0> {
     /// `CloudFrontOriginAccessIdentityConfig`: `CloudFrontOriginAccessIdentityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cloudfrontoriginaccessidentity.html#cfn-cloudfront-cloudfrontoriginaccessidentity-cloudfrontoriginaccessidentityconfig)
-    pub fn cloud_front_origin_access_identity_config(self, value: impl Arg<cloud_front_origin_access_identity::CloudFrontOriginAccessIdentityConfig>) -> CfnCloudFrontOriginAccessIdentityProps<Set> { CfnCloudFrontOriginAccessIdentityProps(put(self.0, "CloudFrontOriginAccessIdentityConfig", value.into_expr()), Phase) }
+    pub fn cloud_front_origin_access_identity_config(self, value: impl Arg<cloud_front_origin_access_identity::CloudFrontOriginAccessIdentityConfig>) -> CfnCloudFrontOriginAccessIdentityProps<Set> { CfnCloudFrontOriginAccessIdentityProps(put(self.0, "CloudFrontOriginAccessIdentityConfig", value), Phase) }
 }
 impl Done for CfnCloudFrontOriginAccessIdentityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::CloudFrontOriginAccessIdentity`.
@@ -258,7 +258,7 @@ impl CloudFrontOriginAccessIdentityConfig {
 }
 impl<R0> CloudFrontOriginAccessIdentityConfig<R0> {
     /// `Comment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cloudfrontoriginaccessidentity-cloudfrontoriginaccessidentityconfig.html#cfn-cloudfront-cloudfrontoriginaccessidentity-cloudfrontoriginaccessidentityconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> CloudFrontOriginAccessIdentityConfig<Set> { CloudFrontOriginAccessIdentityConfig(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> CloudFrontOriginAccessIdentityConfig<Set> { CloudFrontOriginAccessIdentityConfig(put(self.0, "Comment", value), Phase) }
 }
 impl Done for CloudFrontOriginAccessIdentityConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -295,15 +295,15 @@ impl CfnConnectionFunctionProps {
 }
 impl<R0, R1, R2> CfnConnectionFunctionProps<R0, R1, R2> {
     /// `AutoPublish`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-autopublish)
-    pub fn auto_publish(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPublish", value.into_expr()), Phase) }
+    pub fn auto_publish(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPublish", value), Phase) }
     /// `ConnectionFunctionCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-connectionfunctioncode)
-    pub fn connection_function_code(self, value: impl Arg<str>) -> CfnConnectionFunctionProps<Set, R1, R2> { CfnConnectionFunctionProps(put(self.0, "ConnectionFunctionCode", value.into_expr()), Phase) }
+    pub fn connection_function_code(self, value: impl Arg<str>) -> CfnConnectionFunctionProps<Set, R1, R2> { CfnConnectionFunctionProps(put(self.0, "ConnectionFunctionCode", value), Phase) }
     /// `ConnectionFunctionConfig`: `ConnectionFunctionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-connectionfunctionconfig)
-    pub fn connection_function_config(self, value: impl Arg<connection_function::ConnectionFunctionConfig>) -> CfnConnectionFunctionProps<R0, Set, R2> { CfnConnectionFunctionProps(put(self.0, "ConnectionFunctionConfig", value.into_expr()), Phase) }
+    pub fn connection_function_config(self, value: impl Arg<connection_function::ConnectionFunctionConfig>) -> CfnConnectionFunctionProps<R0, Set, R2> { CfnConnectionFunctionProps(put(self.0, "ConnectionFunctionConfig", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConnectionFunctionProps<R0, R1, Set> { CfnConnectionFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectionFunctionProps<R0, R1, Set> { CfnConnectionFunctionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::ConnectionFunction`.
@@ -317,11 +317,11 @@ impl ConnectionFunctionConfig {
 }
 impl<R0, R1> ConnectionFunctionConfig<R0, R1> {
     /// `Comment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-connectionfunctionconfig.html#cfn-cloudfront-connectionfunction-connectionfunctionconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> ConnectionFunctionConfig<Set, R1> { ConnectionFunctionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> ConnectionFunctionConfig<Set, R1> { ConnectionFunctionConfig(put(self.0, "Comment", value), Phase) }
     /// `KeyValueStoreAssociations`: list of `KeyValueStoreAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-connectionfunctionconfig.html#cfn-cloudfront-connectionfunction-connectionfunctionconfig-keyvaluestoreassociations)
-    pub fn key_value_store_associations(self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { Self(put(self.0, "KeyValueStoreAssociations", value.into_expr()), Phase) }
+    pub fn key_value_store_associations(self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { Self(put(self.0, "KeyValueStoreAssociations", value), Phase) }
     /// `Runtime`: `Runtime`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-connectionfunctionconfig.html#cfn-cloudfront-connectionfunction-connectionfunctionconfig-runtime)
-    pub fn runtime(self, value: impl Arg<Runtime>) -> ConnectionFunctionConfig<R0, Set> { ConnectionFunctionConfig(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> ConnectionFunctionConfig<R0, Set> { ConnectionFunctionConfig(put(self.0, "Runtime", value), Phase) }
 }
 impl Done for ConnectionFunctionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValueStoreAssociation` of `AWS::CloudFront::ConnectionFunction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-keyvaluestoreassociation.html)
@@ -332,7 +332,7 @@ impl KeyValueStoreAssociation {
 }
 impl<R0> KeyValueStoreAssociation<R0> {
     /// `KeyValueStoreARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-keyvaluestoreassociation.html#cfn-cloudfront-connectionfunction-keyvaluestoreassociation-keyvaluestorearn)
-    pub fn key_value_store_arn(self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { KeyValueStoreAssociation(put(self.0, "KeyValueStoreARN", value.into_expr()), Phase) }
+    pub fn key_value_store_arn(self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { KeyValueStoreAssociation(put(self.0, "KeyValueStoreARN", value), Phase) }
 }
 impl Done for KeyValueStoreAssociation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Runtime` allows.
@@ -373,15 +373,15 @@ impl CfnConnectionGroupProps {
 }
 impl<R0> CfnConnectionGroupProps<R0> {
     /// `AnycastIpListId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-anycastiplistid)
-    pub fn anycast_ip_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIpListId", value.into_expr()), Phase) }
+    pub fn anycast_ip_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIpListId", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Ipv6Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-ipv6enabled)
-    pub fn ipv6_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6Enabled", value.into_expr()), Phase) }
+    pub fn ipv6_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6Enabled", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConnectionGroupProps<Set> { CfnConnectionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectionGroupProps<Set> { CfnConnectionGroupProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-continuousdeploymentpolicy.html)
@@ -407,7 +407,7 @@ impl CfnContinuousDeploymentPolicyProps {
 }
 impl<R0> CfnContinuousDeploymentPolicyProps<R0> {
     /// `ContinuousDeploymentPolicyConfig`: `ContinuousDeploymentPolicyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-continuousdeploymentpolicy.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig)
-    pub fn continuous_deployment_policy_config(self, value: impl Arg<continuous_deployment_policy::ContinuousDeploymentPolicyConfig>) -> CfnContinuousDeploymentPolicyProps<Set> { CfnContinuousDeploymentPolicyProps(put(self.0, "ContinuousDeploymentPolicyConfig", value.into_expr()), Phase) }
+    pub fn continuous_deployment_policy_config(self, value: impl Arg<continuous_deployment_policy::ContinuousDeploymentPolicyConfig>) -> CfnContinuousDeploymentPolicyProps<Set> { CfnContinuousDeploymentPolicyProps(put(self.0, "ContinuousDeploymentPolicyConfig", value), Phase) }
 }
 impl Done for CfnContinuousDeploymentPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::ContinuousDeploymentPolicy`.
@@ -421,17 +421,17 @@ impl ContinuousDeploymentPolicyConfig {
 }
 impl<R0, R1> ContinuousDeploymentPolicyConfig<R0, R1> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> ContinuousDeploymentPolicyConfig<Set, R1> { ContinuousDeploymentPolicyConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ContinuousDeploymentPolicyConfig<Set, R1> { ContinuousDeploymentPolicyConfig(put(self.0, "Enabled", value), Phase) }
     /// `SingleHeaderPolicyConfig`: `SingleHeaderPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-singleheaderpolicyconfig)
-    pub fn single_header_policy_config(self, value: impl Arg<SingleHeaderPolicyConfig>) -> Self { Self(put(self.0, "SingleHeaderPolicyConfig", value.into_expr()), Phase) }
+    pub fn single_header_policy_config(self, value: impl Arg<SingleHeaderPolicyConfig>) -> Self { Self(put(self.0, "SingleHeaderPolicyConfig", value), Phase) }
     /// `SingleWeightPolicyConfig`: `SingleWeightPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-singleweightpolicyconfig)
-    pub fn single_weight_policy_config(self, value: impl Arg<SingleWeightPolicyConfig>) -> Self { Self(put(self.0, "SingleWeightPolicyConfig", value.into_expr()), Phase) }
+    pub fn single_weight_policy_config(self, value: impl Arg<SingleWeightPolicyConfig>) -> Self { Self(put(self.0, "SingleWeightPolicyConfig", value), Phase) }
     /// `StagingDistributionDnsNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-stagingdistributiondnsnames)
-    pub fn staging_distribution_dns_names(self, value: impl Arg<Arr<str>>) -> ContinuousDeploymentPolicyConfig<R0, Set> { ContinuousDeploymentPolicyConfig(put(self.0, "StagingDistributionDnsNames", value.into_expr()), Phase) }
+    pub fn staging_distribution_dns_names(self, value: impl Arg<Arr<str>>) -> ContinuousDeploymentPolicyConfig<R0, Set> { ContinuousDeploymentPolicyConfig(put(self.0, "StagingDistributionDnsNames", value), Phase) }
     /// `TrafficConfig`: `TrafficConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-trafficconfig)
-    pub fn traffic_config(self, value: impl Arg<TrafficConfig>) -> Self { Self(put(self.0, "TrafficConfig", value.into_expr()), Phase) }
+    pub fn traffic_config(self, value: impl Arg<TrafficConfig>) -> Self { Self(put(self.0, "TrafficConfig", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for ContinuousDeploymentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionStickinessConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig.html)
@@ -442,9 +442,9 @@ impl SessionStickinessConfig {
 }
 impl<R0, R1> SessionStickinessConfig<R0, R1> {
     /// `IdleTTL`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig.html#cfn-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig-idlettl)
-    pub fn idle_ttl(self, value: impl Arg<i64>) -> SessionStickinessConfig<Set, R1> { SessionStickinessConfig(put(self.0, "IdleTTL", value.into_expr()), Phase) }
+    pub fn idle_ttl(self, value: impl Arg<i64>) -> SessionStickinessConfig<Set, R1> { SessionStickinessConfig(put(self.0, "IdleTTL", value), Phase) }
     /// `MaximumTTL`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig.html#cfn-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig-maximumttl)
-    pub fn maximum_ttl(self, value: impl Arg<i64>) -> SessionStickinessConfig<R0, Set> { SessionStickinessConfig(put(self.0, "MaximumTTL", value.into_expr()), Phase) }
+    pub fn maximum_ttl(self, value: impl Arg<i64>) -> SessionStickinessConfig<R0, Set> { SessionStickinessConfig(put(self.0, "MaximumTTL", value), Phase) }
 }
 impl Done for SessionStickinessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeaderConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderconfig.html)
@@ -455,9 +455,9 @@ impl SingleHeaderConfig {
 }
 impl<R0, R1> SingleHeaderConfig<R0, R1> {
     /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleheaderconfig-header)
-    pub fn header(self, value: impl Arg<str>) -> SingleHeaderConfig<Set, R1> { SingleHeaderConfig(put(self.0, "Header", value.into_expr()), Phase) }
+    pub fn header(self, value: impl Arg<str>) -> SingleHeaderConfig<Set, R1> { SingleHeaderConfig(put(self.0, "Header", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleheaderconfig-value)
-    pub fn value(self, value: impl Arg<str>) -> SingleHeaderConfig<R0, Set> { SingleHeaderConfig(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SingleHeaderConfig<R0, Set> { SingleHeaderConfig(put(self.0, "Value", value), Phase) }
 }
 impl Done for SingleHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeaderPolicyConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig.html)
@@ -468,9 +468,9 @@ impl SingleHeaderPolicyConfig {
 }
 impl<R0, R1> SingleHeaderPolicyConfig<R0, R1> {
     /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig-header)
-    pub fn header(self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<Set, R1> { SingleHeaderPolicyConfig(put(self.0, "Header", value.into_expr()), Phase) }
+    pub fn header(self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<Set, R1> { SingleHeaderPolicyConfig(put(self.0, "Header", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig-value)
-    pub fn value(self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<R0, Set> { SingleHeaderPolicyConfig(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<R0, Set> { SingleHeaderPolicyConfig(put(self.0, "Value", value), Phase) }
 }
 impl Done for SingleHeaderPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleWeightConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightconfig.html)
@@ -481,9 +481,9 @@ impl SingleWeightConfig {
 }
 impl<R0> SingleWeightConfig<R0> {
     /// `SessionStickinessConfig`: `SessionStickinessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleweightconfig-sessionstickinessconfig)
-    pub fn session_stickiness_config(self, value: impl Arg<SessionStickinessConfig>) -> Self { Self(put(self.0, "SessionStickinessConfig", value.into_expr()), Phase) }
+    pub fn session_stickiness_config(self, value: impl Arg<SessionStickinessConfig>) -> Self { Self(put(self.0, "SessionStickinessConfig", value), Phase) }
     /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleweightconfig-weight)
-    pub fn weight(self, value: impl Arg<f64>) -> SingleWeightConfig<Set> { SingleWeightConfig(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> SingleWeightConfig<Set> { SingleWeightConfig(put(self.0, "Weight", value), Phase) }
 }
 impl Done for SingleWeightConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleWeightPolicyConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig.html)
@@ -494,9 +494,9 @@ impl SingleWeightPolicyConfig {
 }
 impl<R0> SingleWeightPolicyConfig<R0> {
     /// `SessionStickinessConfig`: `SessionStickinessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig-sessionstickinessconfig)
-    pub fn session_stickiness_config(self, value: impl Arg<SessionStickinessConfig>) -> Self { Self(put(self.0, "SessionStickinessConfig", value.into_expr()), Phase) }
+    pub fn session_stickiness_config(self, value: impl Arg<SessionStickinessConfig>) -> Self { Self(put(self.0, "SessionStickinessConfig", value), Phase) }
     /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig-weight)
-    pub fn weight(self, value: impl Arg<f64>) -> SingleWeightPolicyConfig<Set> { SingleWeightPolicyConfig(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> SingleWeightPolicyConfig<Set> { SingleWeightPolicyConfig(put(self.0, "Weight", value), Phase) }
 }
 impl Done for SingleWeightPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-trafficconfig.html)
@@ -507,11 +507,11 @@ impl TrafficConfig {
 }
 impl<R0> TrafficConfig<R0> {
     /// `SingleHeaderConfig`: `SingleHeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-trafficconfig.html#cfn-cloudfront-continuousdeploymentpolicy-trafficconfig-singleheaderconfig)
-    pub fn single_header_config(self, value: impl Arg<SingleHeaderConfig>) -> Self { Self(put(self.0, "SingleHeaderConfig", value.into_expr()), Phase) }
+    pub fn single_header_config(self, value: impl Arg<SingleHeaderConfig>) -> Self { Self(put(self.0, "SingleHeaderConfig", value), Phase) }
     /// `SingleWeightConfig`: `SingleWeightConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-trafficconfig.html#cfn-cloudfront-continuousdeploymentpolicy-trafficconfig-singleweightconfig)
-    pub fn single_weight_config(self, value: impl Arg<SingleWeightConfig>) -> Self { Self(put(self.0, "SingleWeightConfig", value.into_expr()), Phase) }
+    pub fn single_weight_config(self, value: impl Arg<SingleWeightConfig>) -> Self { Self(put(self.0, "SingleWeightConfig", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-trafficconfig.html#cfn-cloudfront-continuousdeploymentpolicy-trafficconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> TrafficConfig<Set> { TrafficConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> TrafficConfig<Set> { TrafficConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for TrafficConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -540,9 +540,9 @@ impl CfnDistributionProps {
 }
 impl<R0> CfnDistributionProps<R0> {
     /// `DistributionConfig`: `DistributionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distribution.html#cfn-cloudfront-distribution-distributionconfig)
-    pub fn distribution_config(self, value: impl Arg<distribution::DistributionConfig>) -> CfnDistributionProps<Set> { CfnDistributionProps(put(self.0, "DistributionConfig", value.into_expr()), Phase) }
+    pub fn distribution_config(self, value: impl Arg<distribution::DistributionConfig>) -> CfnDistributionProps<Set> { CfnDistributionProps(put(self.0, "DistributionConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distribution.html#cfn-cloudfront-distribution-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDistributionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::Distribution`.
@@ -556,47 +556,47 @@ impl CacheBehavior {
 }
 impl<R0, R1, R2> CacheBehavior<R0, R1, R2> {
     /// `AllowedMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-allowedmethods)
-    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
+    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value), Phase) }
     /// `CachePolicyId`: `CloudFrontCachePolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-cachepolicyid)
-    pub fn cache_policy_id(self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { Self(put(self.0, "CachePolicyId", value.into_expr()), Phase) }
+    pub fn cache_policy_id(self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { Self(put(self.0, "CachePolicyId", value), Phase) }
     /// `CachedMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-cachedmethods)
-    pub fn cached_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachedMethods", value.into_expr()), Phase) }
+    pub fn cached_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachedMethods", value), Phase) }
     /// `Compress`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-compress)
-    pub fn compress(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compress", value.into_expr()), Phase) }
+    pub fn compress(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compress", value), Phase) }
     /// `DefaultTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-defaultttl)
-    pub fn default_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
+    pub fn default_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultTTL", value), Phase) }
     /// `FieldLevelEncryptionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-fieldlevelencryptionid)
-    pub fn field_level_encryption_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldLevelEncryptionId", value.into_expr()), Phase) }
+    pub fn field_level_encryption_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldLevelEncryptionId", value), Phase) }
     /// `ForwardedValues`: `ForwardedValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-forwardedvalues)
-    pub fn forwarded_values(self, value: impl Arg<ForwardedValues>) -> Self { Self(put(self.0, "ForwardedValues", value.into_expr()), Phase) }
+    pub fn forwarded_values(self, value: impl Arg<ForwardedValues>) -> Self { Self(put(self.0, "ForwardedValues", value), Phase) }
     /// `FunctionAssociations`: list of `FunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-functionassociations)
-    pub fn function_associations(self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { Self(put(self.0, "FunctionAssociations", value.into_expr()), Phase) }
+    pub fn function_associations(self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { Self(put(self.0, "FunctionAssociations", value), Phase) }
     /// `GrpcConfig`: `GrpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-grpcconfig)
-    pub fn grpc_config(self, value: impl Arg<GrpcConfig>) -> Self { Self(put(self.0, "GrpcConfig", value.into_expr()), Phase) }
+    pub fn grpc_config(self, value: impl Arg<GrpcConfig>) -> Self { Self(put(self.0, "GrpcConfig", value), Phase) }
     /// `LambdaFunctionAssociations`: list of `LambdaFunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-lambdafunctionassociations)
-    pub fn lambda_function_associations(self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { Self(put(self.0, "LambdaFunctionAssociations", value.into_expr()), Phase) }
+    pub fn lambda_function_associations(self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { Self(put(self.0, "LambdaFunctionAssociations", value), Phase) }
     /// `MaxTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-maxttl)
-    pub fn max_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTTL", value.into_expr()), Phase) }
+    pub fn max_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTTL", value), Phase) }
     /// `MinTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-minttl)
-    pub fn min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTTL", value.into_expr()), Phase) }
+    pub fn min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTTL", value), Phase) }
     /// `OriginRequestPolicyId`: `CloudFrontOriginRequestPolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-originrequestpolicyid)
-    pub fn origin_request_policy_id(self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { Self(put(self.0, "OriginRequestPolicyId", value.into_expr()), Phase) }
+    pub fn origin_request_policy_id(self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { Self(put(self.0, "OriginRequestPolicyId", value), Phase) }
     /// `PathPattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-pathpattern)
-    pub fn path_pattern(self, value: impl Arg<str>) -> CacheBehavior<Set, R1, R2> { CacheBehavior(put(self.0, "PathPattern", value.into_expr()), Phase) }
+    pub fn path_pattern(self, value: impl Arg<str>) -> CacheBehavior<Set, R1, R2> { CacheBehavior(put(self.0, "PathPattern", value), Phase) }
     /// `RealtimeLogConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-realtimelogconfigarn)
-    pub fn realtime_log_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RealtimeLogConfigArn", value.into_expr()), Phase) }
+    pub fn realtime_log_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RealtimeLogConfigArn", value), Phase) }
     /// `ResponseHeadersPolicyId`: `CloudFrontResponseHeadersPolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-responseheaderspolicyid)
-    pub fn response_headers_policy_id(self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { Self(put(self.0, "ResponseHeadersPolicyId", value.into_expr()), Phase) }
+    pub fn response_headers_policy_id(self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { Self(put(self.0, "ResponseHeadersPolicyId", value), Phase) }
     /// `SmoothStreaming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-smoothstreaming)
-    pub fn smooth_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SmoothStreaming", value.into_expr()), Phase) }
+    pub fn smooth_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SmoothStreaming", value), Phase) }
     /// `TargetOriginId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-targetoriginid)
-    pub fn target_origin_id(self, value: impl Arg<str>) -> CacheBehavior<R0, Set, R2> { CacheBehavior(put(self.0, "TargetOriginId", value.into_expr()), Phase) }
+    pub fn target_origin_id(self, value: impl Arg<str>) -> CacheBehavior<R0, Set, R2> { CacheBehavior(put(self.0, "TargetOriginId", value), Phase) }
     /// `TrustedKeyGroups`: list of `CloudFrontKeyGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-trustedkeygroups)
-    pub fn trusted_key_groups(self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { Self(put(self.0, "TrustedKeyGroups", value.into_expr()), Phase) }
+    pub fn trusted_key_groups(self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { Self(put(self.0, "TrustedKeyGroups", value), Phase) }
     /// `TrustedSigners`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-trustedsigners)
-    pub fn trusted_signers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
+    pub fn trusted_signers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedSigners", value), Phase) }
     /// `ViewerProtocolPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-viewerprotocolpolicy)
-    pub fn viewer_protocol_policy(self, value: impl Arg<str>) -> CacheBehavior<R0, R1, Set> { CacheBehavior(put(self.0, "ViewerProtocolPolicy", value.into_expr()), Phase) }
+    pub fn viewer_protocol_policy(self, value: impl Arg<str>) -> CacheBehavior<R0, R1, Set> { CacheBehavior(put(self.0, "ViewerProtocolPolicy", value), Phase) }
 }
 impl Done for CacheBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CacheTagConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachetagconfig.html)
@@ -607,7 +607,7 @@ impl CacheTagConfig {
 }
 impl<R0> CacheTagConfig<R0> {
     /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachetagconfig.html#cfn-cloudfront-distribution-cachetagconfig-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> CacheTagConfig<Set> { CacheTagConfig(put(self.0, "HeaderName", value.into_expr()), Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> CacheTagConfig<Set> { CacheTagConfig(put(self.0, "HeaderName", value), Phase) }
 }
 impl Done for CacheTagConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionFunctionAssociation` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-connectionfunctionassociation.html)
@@ -618,7 +618,7 @@ impl ConnectionFunctionAssociation {
 }
 impl<R0> ConnectionFunctionAssociation<R0> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-connectionfunctionassociation.html#cfn-cloudfront-distribution-connectionfunctionassociation-id)
-    pub fn id(self, value: impl Arg<str>) -> ConnectionFunctionAssociation<Set> { ConnectionFunctionAssociation(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ConnectionFunctionAssociation<Set> { ConnectionFunctionAssociation(put(self.0, "Id", value), Phase) }
 }
 impl Done for ConnectionFunctionAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Cookies` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cookies.html)
@@ -629,9 +629,9 @@ impl Cookies {
 }
 impl<R0> Cookies<R0> {
     /// `Forward`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cookies.html#cfn-cloudfront-distribution-cookies-forward)
-    pub fn forward(self, value: impl Arg<str>) -> Cookies<Set> { Cookies(put(self.0, "Forward", value.into_expr()), Phase) }
+    pub fn forward(self, value: impl Arg<str>) -> Cookies<Set> { Cookies(put(self.0, "Forward", value), Phase) }
     /// `WhitelistedNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cookies.html#cfn-cloudfront-distribution-cookies-whitelistednames)
-    pub fn whitelisted_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WhitelistedNames", value.into_expr()), Phase) }
+    pub fn whitelisted_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WhitelistedNames", value), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomErrorResponse` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html)
@@ -642,13 +642,13 @@ impl CustomErrorResponse {
 }
 impl<R0> CustomErrorResponse<R0> {
     /// `ErrorCachingMinTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html#cfn-cloudfront-distribution-customerrorresponse-errorcachingminttl)
-    pub fn error_caching_min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ErrorCachingMinTTL", value.into_expr()), Phase) }
+    pub fn error_caching_min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ErrorCachingMinTTL", value), Phase) }
     /// `ErrorCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html#cfn-cloudfront-distribution-customerrorresponse-errorcode)
-    pub fn error_code(self, value: impl Arg<i64>) -> CustomErrorResponse<Set> { CustomErrorResponse(put(self.0, "ErrorCode", value.into_expr()), Phase) }
+    pub fn error_code(self, value: impl Arg<i64>) -> CustomErrorResponse<Set> { CustomErrorResponse(put(self.0, "ErrorCode", value), Phase) }
     /// `ResponseCode`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html#cfn-cloudfront-distribution-customerrorresponse-responsecode)
-    pub fn response_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseCode", value.into_expr()), Phase) }
+    pub fn response_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseCode", value), Phase) }
     /// `ResponsePagePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html#cfn-cloudfront-distribution-customerrorresponse-responsepagepath)
-    pub fn response_page_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsePagePath", value.into_expr()), Phase) }
+    pub fn response_page_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsePagePath", value), Phase) }
 }
 impl Done for CustomErrorResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOriginConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html)
@@ -659,21 +659,21 @@ impl CustomOriginConfig {
 }
 impl<R0> CustomOriginConfig<R0> {
     /// `HTTPPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-httpport)
-    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
+    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value), Phase) }
     /// `HTTPSPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-httpsport)
-    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
+    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `OriginKeepaliveTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originkeepalivetimeout)
-    pub fn origin_keepalive_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginKeepaliveTimeout", value.into_expr()), Phase) }
+    pub fn origin_keepalive_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginKeepaliveTimeout", value), Phase) }
     /// `OriginMtlsConfig`: `OriginMtlsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originmtlsconfig)
-    pub fn origin_mtls_config(self, value: impl Arg<OriginMtlsConfig>) -> Self { Self(put(self.0, "OriginMtlsConfig", value.into_expr()), Phase) }
+    pub fn origin_mtls_config(self, value: impl Arg<OriginMtlsConfig>) -> Self { Self(put(self.0, "OriginMtlsConfig", value), Phase) }
     /// `OriginProtocolPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originprotocolpolicy)
-    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> CustomOriginConfig<Set> { CustomOriginConfig(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
+    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> CustomOriginConfig<Set> { CustomOriginConfig(put(self.0, "OriginProtocolPolicy", value), Phase) }
     /// `OriginReadTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originreadtimeout)
-    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr()), Phase) }
+    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value), Phase) }
     /// `OriginSSLProtocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originsslprotocols)
-    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
+    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OriginSSLProtocols", value), Phase) }
 }
 impl Done for CustomOriginConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultCacheBehavior` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html)
@@ -684,45 +684,45 @@ impl DefaultCacheBehavior {
 }
 impl<R0, R1> DefaultCacheBehavior<R0, R1> {
     /// `AllowedMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-allowedmethods)
-    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
+    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value), Phase) }
     /// `CachePolicyId`: `CloudFrontCachePolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-cachepolicyid)
-    pub fn cache_policy_id(self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { Self(put(self.0, "CachePolicyId", value.into_expr()), Phase) }
+    pub fn cache_policy_id(self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { Self(put(self.0, "CachePolicyId", value), Phase) }
     /// `CachedMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-cachedmethods)
-    pub fn cached_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachedMethods", value.into_expr()), Phase) }
+    pub fn cached_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachedMethods", value), Phase) }
     /// `Compress`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-compress)
-    pub fn compress(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compress", value.into_expr()), Phase) }
+    pub fn compress(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compress", value), Phase) }
     /// `DefaultTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-defaultttl)
-    pub fn default_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
+    pub fn default_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultTTL", value), Phase) }
     /// `FieldLevelEncryptionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-fieldlevelencryptionid)
-    pub fn field_level_encryption_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldLevelEncryptionId", value.into_expr()), Phase) }
+    pub fn field_level_encryption_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldLevelEncryptionId", value), Phase) }
     /// `ForwardedValues`: `ForwardedValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-forwardedvalues)
-    pub fn forwarded_values(self, value: impl Arg<ForwardedValues>) -> Self { Self(put(self.0, "ForwardedValues", value.into_expr()), Phase) }
+    pub fn forwarded_values(self, value: impl Arg<ForwardedValues>) -> Self { Self(put(self.0, "ForwardedValues", value), Phase) }
     /// `FunctionAssociations`: list of `FunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-functionassociations)
-    pub fn function_associations(self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { Self(put(self.0, "FunctionAssociations", value.into_expr()), Phase) }
+    pub fn function_associations(self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { Self(put(self.0, "FunctionAssociations", value), Phase) }
     /// `GrpcConfig`: `GrpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-grpcconfig)
-    pub fn grpc_config(self, value: impl Arg<GrpcConfig>) -> Self { Self(put(self.0, "GrpcConfig", value.into_expr()), Phase) }
+    pub fn grpc_config(self, value: impl Arg<GrpcConfig>) -> Self { Self(put(self.0, "GrpcConfig", value), Phase) }
     /// `LambdaFunctionAssociations`: list of `LambdaFunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-lambdafunctionassociations)
-    pub fn lambda_function_associations(self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { Self(put(self.0, "LambdaFunctionAssociations", value.into_expr()), Phase) }
+    pub fn lambda_function_associations(self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { Self(put(self.0, "LambdaFunctionAssociations", value), Phase) }
     /// `MaxTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-maxttl)
-    pub fn max_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTTL", value.into_expr()), Phase) }
+    pub fn max_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTTL", value), Phase) }
     /// `MinTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-minttl)
-    pub fn min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTTL", value.into_expr()), Phase) }
+    pub fn min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTTL", value), Phase) }
     /// `OriginRequestPolicyId`: `CloudFrontOriginRequestPolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-originrequestpolicyid)
-    pub fn origin_request_policy_id(self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { Self(put(self.0, "OriginRequestPolicyId", value.into_expr()), Phase) }
+    pub fn origin_request_policy_id(self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { Self(put(self.0, "OriginRequestPolicyId", value), Phase) }
     /// `RealtimeLogConfigArn`: `CloudFrontRealtimeLogConfigArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-realtimelogconfigarn)
-    pub fn realtime_log_config_arn(self, value: impl Arg<kind::CloudFrontRealtimeLogConfigArn>) -> Self { Self(put(self.0, "RealtimeLogConfigArn", value.into_expr()), Phase) }
+    pub fn realtime_log_config_arn(self, value: impl Arg<kind::CloudFrontRealtimeLogConfigArn>) -> Self { Self(put(self.0, "RealtimeLogConfigArn", value), Phase) }
     /// `ResponseHeadersPolicyId`: `CloudFrontResponseHeadersPolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-responseheaderspolicyid)
-    pub fn response_headers_policy_id(self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { Self(put(self.0, "ResponseHeadersPolicyId", value.into_expr()), Phase) }
+    pub fn response_headers_policy_id(self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { Self(put(self.0, "ResponseHeadersPolicyId", value), Phase) }
     /// `SmoothStreaming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-smoothstreaming)
-    pub fn smooth_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SmoothStreaming", value.into_expr()), Phase) }
+    pub fn smooth_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SmoothStreaming", value), Phase) }
     /// `TargetOriginId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-targetoriginid)
-    pub fn target_origin_id(self, value: impl Arg<str>) -> DefaultCacheBehavior<Set, R1> { DefaultCacheBehavior(put(self.0, "TargetOriginId", value.into_expr()), Phase) }
+    pub fn target_origin_id(self, value: impl Arg<str>) -> DefaultCacheBehavior<Set, R1> { DefaultCacheBehavior(put(self.0, "TargetOriginId", value), Phase) }
     /// `TrustedKeyGroups`: list of `CloudFrontKeyGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-trustedkeygroups)
-    pub fn trusted_key_groups(self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { Self(put(self.0, "TrustedKeyGroups", value.into_expr()), Phase) }
+    pub fn trusted_key_groups(self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { Self(put(self.0, "TrustedKeyGroups", value), Phase) }
     /// `TrustedSigners`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-trustedsigners)
-    pub fn trusted_signers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
+    pub fn trusted_signers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedSigners", value), Phase) }
     /// `ViewerProtocolPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-viewerprotocolpolicy)
-    pub fn viewer_protocol_policy(self, value: impl Arg<str>) -> DefaultCacheBehavior<R0, Set> { DefaultCacheBehavior(put(self.0, "ViewerProtocolPolicy", value.into_expr()), Phase) }
+    pub fn viewer_protocol_policy(self, value: impl Arg<str>) -> DefaultCacheBehavior<R0, Set> { DefaultCacheBehavior(put(self.0, "ViewerProtocolPolicy", value), Phase) }
 }
 impl Done for DefaultCacheBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Definition` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-definition.html)
@@ -731,7 +731,7 @@ impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringSchema`: `StringSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-definition.html#cfn-cloudfront-distribution-definition-stringschema)
-    pub fn string_schema(self, value: impl Arg<StringSchema>) -> Self { Self(put(self.0, "StringSchema", value.into_expr())) }
+    pub fn string_schema(self, value: impl Arg<StringSchema>) -> Self { Self(put(self.0, "StringSchema", value)) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DistributionConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html)
@@ -742,59 +742,59 @@ impl DistributionConfig {
 }
 impl<R0, R1> DistributionConfig<R0, R1> {
     /// `Aliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-aliases)
-    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
+    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value), Phase) }
     /// `AnycastIpListId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-anycastiplistid)
-    pub fn anycast_ip_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIpListId", value.into_expr()), Phase) }
+    pub fn anycast_ip_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIpListId", value), Phase) }
     /// `CacheBehaviors`: list of `CacheBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-cachebehaviors)
-    pub fn cache_behaviors(self, value: impl Arg<Arr<CacheBehavior>>) -> Self { Self(put(self.0, "CacheBehaviors", value.into_expr()), Phase) }
+    pub fn cache_behaviors(self, value: impl Arg<Arr<CacheBehavior>>) -> Self { Self(put(self.0, "CacheBehaviors", value), Phase) }
     /// `CacheTagConfig`: `CacheTagConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-cachetagconfig)
-    pub fn cache_tag_config(self, value: impl Arg<CacheTagConfig>) -> Self { Self(put(self.0, "CacheTagConfig", value.into_expr()), Phase) }
+    pub fn cache_tag_config(self, value: impl Arg<CacheTagConfig>) -> Self { Self(put(self.0, "CacheTagConfig", value), Phase) }
     /// `CNAMEs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-cnames)
-    pub fn cnames(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CNAMEs", value.into_expr()), Phase) }
+    pub fn cnames(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CNAMEs", value), Phase) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `ConnectionFunctionAssociation`: `ConnectionFunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-connectionfunctionassociation)
-    pub fn connection_function_association(self, value: impl Arg<ConnectionFunctionAssociation>) -> Self { Self(put(self.0, "ConnectionFunctionAssociation", value.into_expr()), Phase) }
+    pub fn connection_function_association(self, value: impl Arg<ConnectionFunctionAssociation>) -> Self { Self(put(self.0, "ConnectionFunctionAssociation", value), Phase) }
     /// `ConnectionMode`: `ConnectionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-connectionmode)
-    pub fn connection_mode(self, value: impl Arg<ConnectionMode>) -> Self { Self(put(self.0, "ConnectionMode", value.into_expr()), Phase) }
+    pub fn connection_mode(self, value: impl Arg<ConnectionMode>) -> Self { Self(put(self.0, "ConnectionMode", value), Phase) }
     /// `ContinuousDeploymentPolicyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-continuousdeploymentpolicyid)
-    pub fn continuous_deployment_policy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinuousDeploymentPolicyId", value.into_expr()), Phase) }
+    pub fn continuous_deployment_policy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinuousDeploymentPolicyId", value), Phase) }
     /// `CustomErrorResponses`: list of `CustomErrorResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-customerrorresponses)
-    pub fn custom_error_responses(self, value: impl Arg<Arr<CustomErrorResponse>>) -> Self { Self(put(self.0, "CustomErrorResponses", value.into_expr()), Phase) }
+    pub fn custom_error_responses(self, value: impl Arg<Arr<CustomErrorResponse>>) -> Self { Self(put(self.0, "CustomErrorResponses", value), Phase) }
     /// `CustomOrigin`: `LegacyCustomOrigin`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-customorigin)
-    pub fn custom_origin(self, value: impl Arg<LegacyCustomOrigin>) -> Self { Self(put(self.0, "CustomOrigin", value.into_expr()), Phase) }
+    pub fn custom_origin(self, value: impl Arg<LegacyCustomOrigin>) -> Self { Self(put(self.0, "CustomOrigin", value), Phase) }
     /// `DefaultCacheBehavior`: `DefaultCacheBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-defaultcachebehavior)
-    pub fn default_cache_behavior(self, value: impl Arg<DefaultCacheBehavior>) -> DistributionConfig<Set, R1> { DistributionConfig(put(self.0, "DefaultCacheBehavior", value.into_expr()), Phase) }
+    pub fn default_cache_behavior(self, value: impl Arg<DefaultCacheBehavior>) -> DistributionConfig<Set, R1> { DistributionConfig(put(self.0, "DefaultCacheBehavior", value), Phase) }
     /// `DefaultRootObject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-defaultrootobject)
-    pub fn default_root_object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRootObject", value.into_expr()), Phase) }
+    pub fn default_root_object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRootObject", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> DistributionConfig<R0, Set> { DistributionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> DistributionConfig<R0, Set> { DistributionConfig(put(self.0, "Enabled", value), Phase) }
     /// `HttpVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-httpversion)
-    pub fn http_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpVersion", value.into_expr()), Phase) }
+    pub fn http_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpVersion", value), Phase) }
     /// `IPV6Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-ipv6enabled)
-    pub fn ipv6_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IPV6Enabled", value.into_expr()), Phase) }
+    pub fn ipv6_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IPV6Enabled", value), Phase) }
     /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-logging)
-    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
+    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value), Phase) }
     /// `OriginGroups`: `OriginGroups`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-origingroups)
-    pub fn origin_groups(self, value: impl Arg<OriginGroups>) -> Self { Self(put(self.0, "OriginGroups", value.into_expr()), Phase) }
+    pub fn origin_groups(self, value: impl Arg<OriginGroups>) -> Self { Self(put(self.0, "OriginGroups", value), Phase) }
     /// `Origins`: list of `Origin`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-origins)
-    pub fn origins(self, value: impl Arg<Arr<Origin>>) -> Self { Self(put(self.0, "Origins", value.into_expr()), Phase) }
+    pub fn origins(self, value: impl Arg<Arr<Origin>>) -> Self { Self(put(self.0, "Origins", value), Phase) }
     /// `PriceClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-priceclass)
-    pub fn price_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceClass", value.into_expr()), Phase) }
+    pub fn price_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceClass", value), Phase) }
     /// `Restrictions`: `Restrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-restrictions)
-    pub fn restrictions(self, value: impl Arg<Restrictions>) -> Self { Self(put(self.0, "Restrictions", value.into_expr()), Phase) }
+    pub fn restrictions(self, value: impl Arg<Restrictions>) -> Self { Self(put(self.0, "Restrictions", value), Phase) }
     /// `S3Origin`: `LegacyS3Origin`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-s3origin)
-    pub fn s3_origin(self, value: impl Arg<LegacyS3Origin>) -> Self { Self(put(self.0, "S3Origin", value.into_expr()), Phase) }
+    pub fn s3_origin(self, value: impl Arg<LegacyS3Origin>) -> Self { Self(put(self.0, "S3Origin", value), Phase) }
     /// `Staging`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-staging)
-    pub fn staging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Staging", value.into_expr()), Phase) }
+    pub fn staging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Staging", value), Phase) }
     /// `TenantConfig`: `TenantConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-tenantconfig)
-    pub fn tenant_config(self, value: impl Arg<TenantConfig>) -> Self { Self(put(self.0, "TenantConfig", value.into_expr()), Phase) }
+    pub fn tenant_config(self, value: impl Arg<TenantConfig>) -> Self { Self(put(self.0, "TenantConfig", value), Phase) }
     /// `ViewerCertificate`: `ViewerCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-viewercertificate)
-    pub fn viewer_certificate(self, value: impl Arg<ViewerCertificate>) -> Self { Self(put(self.0, "ViewerCertificate", value.into_expr()), Phase) }
+    pub fn viewer_certificate(self, value: impl Arg<ViewerCertificate>) -> Self { Self(put(self.0, "ViewerCertificate", value), Phase) }
     /// `ViewerMtlsConfig`: `ViewerMtlsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-viewermtlsconfig)
-    pub fn viewer_mtls_config(self, value: impl Arg<ViewerMtlsConfig>) -> Self { Self(put(self.0, "ViewerMtlsConfig", value.into_expr()), Phase) }
+    pub fn viewer_mtls_config(self, value: impl Arg<ViewerMtlsConfig>) -> Self { Self(put(self.0, "ViewerMtlsConfig", value), Phase) }
     /// `WebACLId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-webaclid)
-    pub fn web_acl_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebACLId", value.into_expr()), Phase) }
+    pub fn web_acl_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebACLId", value), Phase) }
 }
 impl Done for DistributionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardedValues` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html)
@@ -805,13 +805,13 @@ impl ForwardedValues {
 }
 impl<R0> ForwardedValues<R0> {
     /// `Cookies`: `Cookies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html#cfn-cloudfront-distribution-forwardedvalues-cookies)
-    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
+    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value), Phase) }
     /// `Headers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html#cfn-cloudfront-distribution-forwardedvalues-headers)
-    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value), Phase) }
     /// `QueryString`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html#cfn-cloudfront-distribution-forwardedvalues-querystring)
-    pub fn query_string(self, value: impl Arg<bool>) -> ForwardedValues<Set> { ForwardedValues(put(self.0, "QueryString", value.into_expr()), Phase) }
+    pub fn query_string(self, value: impl Arg<bool>) -> ForwardedValues<Set> { ForwardedValues(put(self.0, "QueryString", value), Phase) }
     /// `QueryStringCacheKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html#cfn-cloudfront-distribution-forwardedvalues-querystringcachekeys)
-    pub fn query_string_cache_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStringCacheKeys", value.into_expr()), Phase) }
+    pub fn query_string_cache_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStringCacheKeys", value), Phase) }
 }
 impl Done for ForwardedValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionAssociation` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-functionassociation.html)
@@ -820,9 +820,9 @@ impl FunctionAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-functionassociation.html#cfn-cloudfront-distribution-functionassociation-eventtype)
-    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
+    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value)) }
     /// `FunctionARN`: `CloudFrontFunctionARN`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-functionassociation.html#cfn-cloudfront-distribution-functionassociation-functionarn)
-    pub fn function_arn(self, value: impl Arg<kind::CloudFrontFunctionARN>) -> Self { Self(put(self.0, "FunctionARN", value.into_expr())) }
+    pub fn function_arn(self, value: impl Arg<kind::CloudFrontFunctionARN>) -> Self { Self(put(self.0, "FunctionARN", value)) }
 }
 impl Done for FunctionAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoRestriction` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-georestriction.html)
@@ -833,9 +833,9 @@ impl GeoRestriction {
 }
 impl<R0> GeoRestriction<R0> {
     /// `Locations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-georestriction.html#cfn-cloudfront-distribution-georestriction-locations)
-    pub fn locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
+    pub fn locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Locations", value), Phase) }
     /// `RestrictionType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-georestriction.html#cfn-cloudfront-distribution-georestriction-restrictiontype)
-    pub fn restriction_type(self, value: impl Arg<str>) -> GeoRestriction<Set> { GeoRestriction(put(self.0, "RestrictionType", value.into_expr()), Phase) }
+    pub fn restriction_type(self, value: impl Arg<str>) -> GeoRestriction<Set> { GeoRestriction(put(self.0, "RestrictionType", value), Phase) }
 }
 impl Done for GeoRestriction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-grpcconfig.html)
@@ -846,7 +846,7 @@ impl GrpcConfig {
 }
 impl<R0> GrpcConfig<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-grpcconfig.html#cfn-cloudfront-distribution-grpcconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> GrpcConfig<Set> { GrpcConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> GrpcConfig<Set> { GrpcConfig(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for GrpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunctionAssociation` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-lambdafunctionassociation.html)
@@ -855,11 +855,11 @@ impl LambdaFunctionAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-lambdafunctionassociation.html#cfn-cloudfront-distribution-lambdafunctionassociation-eventtype)
-    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
+    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value)) }
     /// `IncludeBody`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-lambdafunctionassociation.html#cfn-cloudfront-distribution-lambdafunctionassociation-includebody)
-    pub fn include_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeBody", value.into_expr())) }
+    pub fn include_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeBody", value)) }
     /// `LambdaFunctionARN`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-lambdafunctionassociation.html#cfn-cloudfront-distribution-lambdafunctionassociation-lambdafunctionarn)
-    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaFunctionARN", value.into_expr())) }
+    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaFunctionARN", value)) }
 }
 impl Done for LambdaFunctionAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LegacyCustomOrigin` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html)
@@ -870,15 +870,15 @@ impl LegacyCustomOrigin {
 }
 impl<R0, R1, R2> LegacyCustomOrigin<R0, R1, R2> {
     /// `DNSName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-dnsname)
-    pub fn dns_name(self, value: impl Arg<str>) -> LegacyCustomOrigin<Set, R1, R2> { LegacyCustomOrigin(put(self.0, "DNSName", value.into_expr()), Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> LegacyCustomOrigin<Set, R1, R2> { LegacyCustomOrigin(put(self.0, "DNSName", value), Phase) }
     /// `HTTPPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-httpport)
-    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
+    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value), Phase) }
     /// `HTTPSPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-httpsport)
-    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
+    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value), Phase) }
     /// `OriginProtocolPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-originprotocolpolicy)
-    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> LegacyCustomOrigin<R0, Set, R2> { LegacyCustomOrigin(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
+    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> LegacyCustomOrigin<R0, Set, R2> { LegacyCustomOrigin(put(self.0, "OriginProtocolPolicy", value), Phase) }
     /// `OriginSSLProtocols`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-originsslprotocols)
-    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> LegacyCustomOrigin<R0, R1, Set> { LegacyCustomOrigin(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
+    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> LegacyCustomOrigin<R0, R1, Set> { LegacyCustomOrigin(put(self.0, "OriginSSLProtocols", value), Phase) }
 }
 impl Done for LegacyCustomOrigin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LegacyS3Origin` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacys3origin.html)
@@ -889,9 +889,9 @@ impl LegacyS3Origin {
 }
 impl<R0> LegacyS3Origin<R0> {
     /// `DNSName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacys3origin.html#cfn-cloudfront-distribution-legacys3origin-dnsname)
-    pub fn dns_name(self, value: impl Arg<str>) -> LegacyS3Origin<Set> { LegacyS3Origin(put(self.0, "DNSName", value.into_expr()), Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> LegacyS3Origin<Set> { LegacyS3Origin(put(self.0, "DNSName", value), Phase) }
     /// `OriginAccessIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacys3origin.html#cfn-cloudfront-distribution-legacys3origin-originaccessidentity)
-    pub fn origin_access_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginAccessIdentity", value.into_expr()), Phase) }
+    pub fn origin_access_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginAccessIdentity", value), Phase) }
 }
 impl Done for LegacyS3Origin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-logging.html)
@@ -900,11 +900,11 @@ impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: `S3BucketDomainNameOrBucketRegionalDomainName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-logging.html#cfn-cloudfront-distribution-logging-bucket)
-    pub fn bucket(self, value: impl Arg<kind::S3BucketDomainNameOrBucketRegionalDomainName>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<kind::S3BucketDomainNameOrBucketRegionalDomainName>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `IncludeCookies`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-logging.html#cfn-cloudfront-distribution-logging-includecookies)
-    pub fn include_cookies(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeCookies", value.into_expr())) }
+    pub fn include_cookies(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeCookies", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-logging.html#cfn-cloudfront-distribution-logging-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Origin` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html)
@@ -915,29 +915,29 @@ impl Origin {
 }
 impl<R0, R1> Origin<R0, R1> {
     /// `ConnectionAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-connectionattempts)
-    pub fn connection_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionAttempts", value.into_expr()), Phase) }
+    pub fn connection_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionAttempts", value), Phase) }
     /// `ConnectionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-connectiontimeout)
-    pub fn connection_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionTimeout", value.into_expr()), Phase) }
+    pub fn connection_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionTimeout", value), Phase) }
     /// `CustomOriginConfig`: `CustomOriginConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-customoriginconfig)
-    pub fn custom_origin_config(self, value: impl Arg<CustomOriginConfig>) -> Self { Self(put(self.0, "CustomOriginConfig", value.into_expr()), Phase) }
+    pub fn custom_origin_config(self, value: impl Arg<CustomOriginConfig>) -> Self { Self(put(self.0, "CustomOriginConfig", value), Phase) }
     /// `DomainName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Origin<Set, R1> { Origin(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Origin<Set, R1> { Origin(put(self.0, "DomainName", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-id)
-    pub fn id(self, value: impl Arg<str>) -> Origin<R0, Set> { Origin(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Origin<R0, Set> { Origin(put(self.0, "Id", value), Phase) }
     /// `OriginAccessControlId`: `CloudFrontOriginAccessControlId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-originaccesscontrolid)
-    pub fn origin_access_control_id(self, value: impl Arg<kind::CloudFrontOriginAccessControlId>) -> Self { Self(put(self.0, "OriginAccessControlId", value.into_expr()), Phase) }
+    pub fn origin_access_control_id(self, value: impl Arg<kind::CloudFrontOriginAccessControlId>) -> Self { Self(put(self.0, "OriginAccessControlId", value), Phase) }
     /// `OriginCustomHeaders`: list of `OriginCustomHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-origincustomheaders)
-    pub fn origin_custom_headers(self, value: impl Arg<Arr<OriginCustomHeader>>) -> Self { Self(put(self.0, "OriginCustomHeaders", value.into_expr()), Phase) }
+    pub fn origin_custom_headers(self, value: impl Arg<Arr<OriginCustomHeader>>) -> Self { Self(put(self.0, "OriginCustomHeaders", value), Phase) }
     /// `OriginPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-originpath)
-    pub fn origin_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginPath", value.into_expr()), Phase) }
+    pub fn origin_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginPath", value), Phase) }
     /// `OriginShield`: `OriginShield`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-originshield)
-    pub fn origin_shield(self, value: impl Arg<OriginShield>) -> Self { Self(put(self.0, "OriginShield", value.into_expr()), Phase) }
+    pub fn origin_shield(self, value: impl Arg<OriginShield>) -> Self { Self(put(self.0, "OriginShield", value), Phase) }
     /// `ResponseCompletionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-responsecompletiontimeout)
-    pub fn response_completion_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseCompletionTimeout", value.into_expr()), Phase) }
+    pub fn response_completion_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseCompletionTimeout", value), Phase) }
     /// `S3OriginConfig`: `S3OriginConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-s3originconfig)
-    pub fn s3_origin_config(self, value: impl Arg<S3OriginConfig>) -> Self { Self(put(self.0, "S3OriginConfig", value.into_expr()), Phase) }
+    pub fn s3_origin_config(self, value: impl Arg<S3OriginConfig>) -> Self { Self(put(self.0, "S3OriginConfig", value), Phase) }
     /// `VpcOriginConfig`: `VpcOriginConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-vpcoriginconfig)
-    pub fn vpc_origin_config(self, value: impl Arg<VpcOriginConfig>) -> Self { Self(put(self.0, "VpcOriginConfig", value.into_expr()), Phase) }
+    pub fn vpc_origin_config(self, value: impl Arg<VpcOriginConfig>) -> Self { Self(put(self.0, "VpcOriginConfig", value), Phase) }
 }
 impl Done for Origin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginCustomHeader` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origincustomheader.html)
@@ -948,9 +948,9 @@ impl OriginCustomHeader {
 }
 impl<R0, R1> OriginCustomHeader<R0, R1> {
     /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origincustomheader.html#cfn-cloudfront-distribution-origincustomheader-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> OriginCustomHeader<Set, R1> { OriginCustomHeader(put(self.0, "HeaderName", value.into_expr()), Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> OriginCustomHeader<Set, R1> { OriginCustomHeader(put(self.0, "HeaderName", value), Phase) }
     /// `HeaderValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origincustomheader.html#cfn-cloudfront-distribution-origincustomheader-headervalue)
-    pub fn header_value(self, value: impl Arg<str>) -> OriginCustomHeader<R0, Set> { OriginCustomHeader(put(self.0, "HeaderValue", value.into_expr()), Phase) }
+    pub fn header_value(self, value: impl Arg<str>) -> OriginCustomHeader<R0, Set> { OriginCustomHeader(put(self.0, "HeaderValue", value), Phase) }
 }
 impl Done for OriginCustomHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroup` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html)
@@ -961,13 +961,13 @@ impl OriginGroup {
 }
 impl<R0, R1, R2> OriginGroup<R0, R1, R2> {
     /// `FailoverCriteria`: `OriginGroupFailoverCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html#cfn-cloudfront-distribution-origingroup-failovercriteria)
-    pub fn failover_criteria(self, value: impl Arg<OriginGroupFailoverCriteria>) -> OriginGroup<Set, R1, R2> { OriginGroup(put(self.0, "FailoverCriteria", value.into_expr()), Phase) }
+    pub fn failover_criteria(self, value: impl Arg<OriginGroupFailoverCriteria>) -> OriginGroup<Set, R1, R2> { OriginGroup(put(self.0, "FailoverCriteria", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html#cfn-cloudfront-distribution-origingroup-id)
-    pub fn id(self, value: impl Arg<str>) -> OriginGroup<R0, Set, R2> { OriginGroup(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> OriginGroup<R0, Set, R2> { OriginGroup(put(self.0, "Id", value), Phase) }
     /// `Members`: `OriginGroupMembers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html#cfn-cloudfront-distribution-origingroup-members)
-    pub fn members(self, value: impl Arg<OriginGroupMembers>) -> OriginGroup<R0, R1, Set> { OriginGroup(put(self.0, "Members", value.into_expr()), Phase) }
+    pub fn members(self, value: impl Arg<OriginGroupMembers>) -> OriginGroup<R0, R1, Set> { OriginGroup(put(self.0, "Members", value), Phase) }
     /// `SelectionCriteria`: `SelectionCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html#cfn-cloudfront-distribution-origingroup-selectioncriteria)
-    pub fn selection_criteria(self, value: impl Arg<SelectionCriteria>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
+    pub fn selection_criteria(self, value: impl Arg<SelectionCriteria>) -> Self { Self(put(self.0, "SelectionCriteria", value), Phase) }
 }
 impl Done for OriginGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroupFailoverCriteria` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupfailovercriteria.html)
@@ -978,7 +978,7 @@ impl OriginGroupFailoverCriteria {
 }
 impl<R0> OriginGroupFailoverCriteria<R0> {
     /// `StatusCodes`: `StatusCodes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupfailovercriteria.html#cfn-cloudfront-distribution-origingroupfailovercriteria-statuscodes)
-    pub fn status_codes(self, value: impl Arg<StatusCodes>) -> OriginGroupFailoverCriteria<Set> { OriginGroupFailoverCriteria(put(self.0, "StatusCodes", value.into_expr()), Phase) }
+    pub fn status_codes(self, value: impl Arg<StatusCodes>) -> OriginGroupFailoverCriteria<Set> { OriginGroupFailoverCriteria(put(self.0, "StatusCodes", value), Phase) }
 }
 impl Done for OriginGroupFailoverCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroupMember` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmember.html)
@@ -989,7 +989,7 @@ impl OriginGroupMember {
 }
 impl<R0> OriginGroupMember<R0> {
     /// `OriginId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmember.html#cfn-cloudfront-distribution-origingroupmember-originid)
-    pub fn origin_id(self, value: impl Arg<str>) -> OriginGroupMember<Set> { OriginGroupMember(put(self.0, "OriginId", value.into_expr()), Phase) }
+    pub fn origin_id(self, value: impl Arg<str>) -> OriginGroupMember<Set> { OriginGroupMember(put(self.0, "OriginId", value), Phase) }
 }
 impl Done for OriginGroupMember { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroupMembers` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmembers.html)
@@ -1000,9 +1000,9 @@ impl OriginGroupMembers {
 }
 impl<R0, R1> OriginGroupMembers<R0, R1> {
     /// `Items`: list of `OriginGroupMember`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmembers.html#cfn-cloudfront-distribution-origingroupmembers-items)
-    pub fn items(self, value: impl Arg<Arr<OriginGroupMember>>) -> OriginGroupMembers<Set, R1> { OriginGroupMembers(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<OriginGroupMember>>) -> OriginGroupMembers<Set, R1> { OriginGroupMembers(put(self.0, "Items", value), Phase) }
     /// `Quantity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmembers.html#cfn-cloudfront-distribution-origingroupmembers-quantity)
-    pub fn quantity(self, value: impl Arg<i64>) -> OriginGroupMembers<R0, Set> { OriginGroupMembers(put(self.0, "Quantity", value.into_expr()), Phase) }
+    pub fn quantity(self, value: impl Arg<i64>) -> OriginGroupMembers<R0, Set> { OriginGroupMembers(put(self.0, "Quantity", value), Phase) }
 }
 impl Done for OriginGroupMembers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroups` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroups.html)
@@ -1013,9 +1013,9 @@ impl OriginGroups {
 }
 impl<R0> OriginGroups<R0> {
     /// `Items`: list of `OriginGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroups.html#cfn-cloudfront-distribution-origingroups-items)
-    pub fn items(self, value: impl Arg<Arr<OriginGroup>>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<OriginGroup>>) -> Self { Self(put(self.0, "Items", value), Phase) }
     /// `Quantity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroups.html#cfn-cloudfront-distribution-origingroups-quantity)
-    pub fn quantity(self, value: impl Arg<i64>) -> OriginGroups<Set> { OriginGroups(put(self.0, "Quantity", value.into_expr()), Phase) }
+    pub fn quantity(self, value: impl Arg<i64>) -> OriginGroups<Set> { OriginGroups(put(self.0, "Quantity", value), Phase) }
 }
 impl Done for OriginGroups { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginMtlsConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originmtlsconfig.html)
@@ -1026,7 +1026,7 @@ impl OriginMtlsConfig {
 }
 impl<R0> OriginMtlsConfig<R0> {
     /// `ClientCertificateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originmtlsconfig.html#cfn-cloudfront-distribution-originmtlsconfig-clientcertificatearn)
-    pub fn client_certificate_arn(self, value: impl Arg<str>) -> OriginMtlsConfig<Set> { OriginMtlsConfig(put(self.0, "ClientCertificateArn", value.into_expr()), Phase) }
+    pub fn client_certificate_arn(self, value: impl Arg<str>) -> OriginMtlsConfig<Set> { OriginMtlsConfig(put(self.0, "ClientCertificateArn", value), Phase) }
 }
 impl Done for OriginMtlsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginShield` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originshield.html)
@@ -1035,9 +1035,9 @@ impl OriginShield {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originshield.html#cfn-cloudfront-distribution-originshield-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `OriginShieldRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originshield.html#cfn-cloudfront-distribution-originshield-originshieldregion)
-    pub fn origin_shield_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginShieldRegion", value.into_expr())) }
+    pub fn origin_shield_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginShieldRegion", value)) }
 }
 impl Done for OriginShield { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterDefinition` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-parameterdefinition.html)
@@ -1048,9 +1048,9 @@ impl ParameterDefinition {
 }
 impl<R0, R1> ParameterDefinition<R0, R1> {
     /// `Definition`: `Definition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-parameterdefinition.html#cfn-cloudfront-distribution-parameterdefinition-definition)
-    pub fn definition(self, value: impl Arg<Definition>) -> ParameterDefinition<Set, R1> { ParameterDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<Definition>) -> ParameterDefinition<Set, R1> { ParameterDefinition(put(self.0, "Definition", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-parameterdefinition.html#cfn-cloudfront-distribution-parameterdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> ParameterDefinition<R0, Set> { ParameterDefinition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ParameterDefinition<R0, Set> { ParameterDefinition(put(self.0, "Name", value), Phase) }
 }
 impl Done for ParameterDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Restrictions` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-restrictions.html)
@@ -1061,7 +1061,7 @@ impl Restrictions {
 }
 impl<R0> Restrictions<R0> {
     /// `GeoRestriction`: `GeoRestriction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-restrictions.html#cfn-cloudfront-distribution-restrictions-georestriction)
-    pub fn geo_restriction(self, value: impl Arg<GeoRestriction>) -> Restrictions<Set> { Restrictions(put(self.0, "GeoRestriction", value.into_expr()), Phase) }
+    pub fn geo_restriction(self, value: impl Arg<GeoRestriction>) -> Restrictions<Set> { Restrictions(put(self.0, "GeoRestriction", value), Phase) }
 }
 impl Done for Restrictions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OriginConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-s3originconfig.html)
@@ -1070,9 +1070,9 @@ impl S3OriginConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OriginAccessIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-s3originconfig.html#cfn-cloudfront-distribution-s3originconfig-originaccessidentity)
-    pub fn origin_access_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginAccessIdentity", value.into_expr())) }
+    pub fn origin_access_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginAccessIdentity", value)) }
     /// `OriginReadTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-s3originconfig.html#cfn-cloudfront-distribution-s3originconfig-originreadtimeout)
-    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr())) }
+    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value)) }
 }
 impl Done for S3OriginConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatusCodes` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-statuscodes.html)
@@ -1083,9 +1083,9 @@ impl StatusCodes {
 }
 impl<R0, R1> StatusCodes<R0, R1> {
     /// `Items`: list of integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-statuscodes.html#cfn-cloudfront-distribution-statuscodes-items)
-    pub fn items(self, value: impl Arg<Arr<i64>>) -> StatusCodes<Set, R1> { StatusCodes(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<i64>>) -> StatusCodes<Set, R1> { StatusCodes(put(self.0, "Items", value), Phase) }
     /// `Quantity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-statuscodes.html#cfn-cloudfront-distribution-statuscodes-quantity)
-    pub fn quantity(self, value: impl Arg<i64>) -> StatusCodes<R0, Set> { StatusCodes(put(self.0, "Quantity", value.into_expr()), Phase) }
+    pub fn quantity(self, value: impl Arg<i64>) -> StatusCodes<R0, Set> { StatusCodes(put(self.0, "Quantity", value), Phase) }
 }
 impl Done for StatusCodes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringSchema` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-stringschema.html)
@@ -1096,11 +1096,11 @@ impl StringSchema {
 }
 impl<R0> StringSchema<R0> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-stringschema.html#cfn-cloudfront-distribution-stringschema-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-stringschema.html#cfn-cloudfront-distribution-stringschema-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-stringschema.html#cfn-cloudfront-distribution-stringschema-required)
-    pub fn required(self, value: impl Arg<bool>) -> StringSchema<Set> { StringSchema(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> StringSchema<Set> { StringSchema(put(self.0, "Required", value), Phase) }
 }
 impl Done for StringSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TenantConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-tenantconfig.html)
@@ -1109,7 +1109,7 @@ impl TenantConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParameterDefinitions`: list of `ParameterDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-tenantconfig.html#cfn-cloudfront-distribution-tenantconfig-parameterdefinitions)
-    pub fn parameter_definitions(self, value: impl Arg<Arr<ParameterDefinition>>) -> Self { Self(put(self.0, "ParameterDefinitions", value.into_expr())) }
+    pub fn parameter_definitions(self, value: impl Arg<Arr<ParameterDefinition>>) -> Self { Self(put(self.0, "ParameterDefinitions", value)) }
 }
 impl Done for TenantConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustStoreConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-truststoreconfig.html)
@@ -1120,11 +1120,11 @@ impl TrustStoreConfig {
 }
 impl<R0> TrustStoreConfig<R0> {
     /// `AdvertiseTrustStoreCaNames`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-truststoreconfig.html#cfn-cloudfront-distribution-truststoreconfig-advertisetruststorecanames)
-    pub fn advertise_trust_store_ca_names(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AdvertiseTrustStoreCaNames", value.into_expr()), Phase) }
+    pub fn advertise_trust_store_ca_names(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AdvertiseTrustStoreCaNames", value), Phase) }
     /// `IgnoreCertificateExpiry`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-truststoreconfig.html#cfn-cloudfront-distribution-truststoreconfig-ignorecertificateexpiry)
-    pub fn ignore_certificate_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreCertificateExpiry", value.into_expr()), Phase) }
+    pub fn ignore_certificate_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreCertificateExpiry", value), Phase) }
     /// `TrustStoreId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-truststoreconfig.html#cfn-cloudfront-distribution-truststoreconfig-truststoreid)
-    pub fn trust_store_id(self, value: impl Arg<str>) -> TrustStoreConfig<Set> { TrustStoreConfig(put(self.0, "TrustStoreId", value.into_expr()), Phase) }
+    pub fn trust_store_id(self, value: impl Arg<str>) -> TrustStoreConfig<Set> { TrustStoreConfig(put(self.0, "TrustStoreId", value), Phase) }
 }
 impl Done for TrustStoreConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ViewerCertificate` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html)
@@ -1133,15 +1133,15 @@ impl ViewerCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcmCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-acmcertificatearn)
-    pub fn acm_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmCertificateArn", value.into_expr())) }
+    pub fn acm_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmCertificateArn", value)) }
     /// `CloudFrontDefaultCertificate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-cloudfrontdefaultcertificate)
-    pub fn cloud_front_default_certificate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudFrontDefaultCertificate", value.into_expr())) }
+    pub fn cloud_front_default_certificate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudFrontDefaultCertificate", value)) }
     /// `IamCertificateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-iamcertificateid)
-    pub fn iam_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamCertificateId", value.into_expr())) }
+    pub fn iam_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamCertificateId", value)) }
     /// `MinimumProtocolVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-minimumprotocolversion)
-    pub fn minimum_protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinimumProtocolVersion", value.into_expr())) }
+    pub fn minimum_protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinimumProtocolVersion", value)) }
     /// `SslSupportMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-sslsupportmethod)
-    pub fn ssl_support_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslSupportMethod", value.into_expr())) }
+    pub fn ssl_support_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslSupportMethod", value)) }
 }
 impl Done for ViewerCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ViewerMtlsConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewermtlsconfig.html)
@@ -1150,9 +1150,9 @@ impl ViewerMtlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewermtlsconfig.html#cfn-cloudfront-distribution-viewermtlsconfig-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `TrustStoreConfig`: `TrustStoreConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewermtlsconfig.html#cfn-cloudfront-distribution-viewermtlsconfig-truststoreconfig)
-    pub fn trust_store_config(self, value: impl Arg<TrustStoreConfig>) -> Self { Self(put(self.0, "TrustStoreConfig", value.into_expr())) }
+    pub fn trust_store_config(self, value: impl Arg<TrustStoreConfig>) -> Self { Self(put(self.0, "TrustStoreConfig", value)) }
 }
 impl Done for ViewerMtlsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcOriginConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html)
@@ -1163,13 +1163,13 @@ impl VpcOriginConfig {
 }
 impl<R0> VpcOriginConfig<R0> {
     /// `OriginKeepaliveTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html#cfn-cloudfront-distribution-vpcoriginconfig-originkeepalivetimeout)
-    pub fn origin_keepalive_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginKeepaliveTimeout", value.into_expr()), Phase) }
+    pub fn origin_keepalive_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginKeepaliveTimeout", value), Phase) }
     /// `OriginReadTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html#cfn-cloudfront-distribution-vpcoriginconfig-originreadtimeout)
-    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr()), Phase) }
+    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value), Phase) }
     /// `OwnerAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html#cfn-cloudfront-distribution-vpcoriginconfig-owneraccountid)
-    pub fn owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccountId", value.into_expr()), Phase) }
+    pub fn owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccountId", value), Phase) }
     /// `VpcOriginId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html#cfn-cloudfront-distribution-vpcoriginconfig-vpcoriginid)
-    pub fn vpc_origin_id(self, value: impl Arg<str>) -> VpcOriginConfig<Set> { VpcOriginConfig(put(self.0, "VpcOriginId", value.into_expr()), Phase) }
+    pub fn vpc_origin_id(self, value: impl Arg<str>) -> VpcOriginConfig<Set> { VpcOriginConfig(put(self.0, "VpcOriginId", value), Phase) }
 }
 impl Done for VpcOriginConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectionMode` allows.
@@ -1214,23 +1214,23 @@ impl CfnDistributionTenantProps {
 }
 impl<R0, R1, R2> CfnDistributionTenantProps<R0, R1, R2> {
     /// `ConnectionGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-connectiongroupid)
-    pub fn connection_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionGroupId", value.into_expr()), Phase) }
+    pub fn connection_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionGroupId", value), Phase) }
     /// `Customizations`: `Customizations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-customizations)
-    pub fn customizations(self, value: impl Arg<distribution_tenant::Customizations>) -> Self { Self(put(self.0, "Customizations", value.into_expr()), Phase) }
+    pub fn customizations(self, value: impl Arg<distribution_tenant::Customizations>) -> Self { Self(put(self.0, "Customizations", value), Phase) }
     /// `DistributionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-distributionid)
-    pub fn distribution_id(self, value: impl Arg<str>) -> CfnDistributionTenantProps<Set, R1, R2> { CfnDistributionTenantProps(put(self.0, "DistributionId", value.into_expr()), Phase) }
+    pub fn distribution_id(self, value: impl Arg<str>) -> CfnDistributionTenantProps<Set, R1, R2> { CfnDistributionTenantProps(put(self.0, "DistributionId", value), Phase) }
     /// `Domains`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-domains)
-    pub fn domains(self, value: impl Arg<Arr<str>>) -> CfnDistributionTenantProps<R0, Set, R2> { CfnDistributionTenantProps(put(self.0, "Domains", value.into_expr()), Phase) }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> CfnDistributionTenantProps<R0, Set, R2> { CfnDistributionTenantProps(put(self.0, "Domains", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `ManagedCertificateRequest`: `ManagedCertificateRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-managedcertificaterequest)
-    pub fn managed_certificate_request(self, value: impl Arg<distribution_tenant::ManagedCertificateRequest>) -> Self { Self(put(self.0, "ManagedCertificateRequest", value.into_expr()), Phase) }
+    pub fn managed_certificate_request(self, value: impl Arg<distribution_tenant::ManagedCertificateRequest>) -> Self { Self(put(self.0, "ManagedCertificateRequest", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDistributionTenantProps<R0, R1, Set> { CfnDistributionTenantProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDistributionTenantProps<R0, R1, Set> { CfnDistributionTenantProps(put(self.0, "Name", value), Phase) }
     /// `Parameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<distribution_tenant::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<distribution_tenant::Parameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDistributionTenantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::DistributionTenant`.
@@ -1242,7 +1242,7 @@ impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-certificate.html#cfn-cloudfront-distributiontenant-certificate-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Customizations` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-customizations.html)
@@ -1251,11 +1251,11 @@ impl Customizations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Certificate`: `Certificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-customizations.html#cfn-cloudfront-distributiontenant-customizations-certificate)
-    pub fn certificate(self, value: impl Arg<Certificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
+    pub fn certificate(self, value: impl Arg<Certificate>) -> Self { Self(put(self.0, "Certificate", value)) }
     /// `GeoRestrictions`: `GeoRestrictionCustomization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-customizations.html#cfn-cloudfront-distributiontenant-customizations-georestrictions)
-    pub fn geo_restrictions(self, value: impl Arg<GeoRestrictionCustomization>) -> Self { Self(put(self.0, "GeoRestrictions", value.into_expr())) }
+    pub fn geo_restrictions(self, value: impl Arg<GeoRestrictionCustomization>) -> Self { Self(put(self.0, "GeoRestrictions", value)) }
     /// `WebAcl`: `WebAclCustomization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-customizations.html#cfn-cloudfront-distributiontenant-customizations-webacl)
-    pub fn web_acl(self, value: impl Arg<WebAclCustomization>) -> Self { Self(put(self.0, "WebAcl", value.into_expr())) }
+    pub fn web_acl(self, value: impl Arg<WebAclCustomization>) -> Self { Self(put(self.0, "WebAcl", value)) }
 }
 impl Done for Customizations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainResult` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-domainresult.html)
@@ -1264,9 +1264,9 @@ impl DomainResult {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-domainresult.html#cfn-cloudfront-distributiontenant-domainresult-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-domainresult.html#cfn-cloudfront-distributiontenant-domainresult-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for DomainResult { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoRestrictionCustomization` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-georestrictioncustomization.html)
@@ -1275,9 +1275,9 @@ impl GeoRestrictionCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Locations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-georestrictioncustomization.html#cfn-cloudfront-distributiontenant-georestrictioncustomization-locations)
-    pub fn locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Locations", value.into_expr())) }
+    pub fn locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Locations", value)) }
     /// `RestrictionType`: `RestrictionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-georestrictioncustomization.html#cfn-cloudfront-distributiontenant-georestrictioncustomization-restrictiontype)
-    pub fn restriction_type(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "RestrictionType", value.into_expr())) }
+    pub fn restriction_type(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "RestrictionType", value)) }
 }
 impl Done for GeoRestrictionCustomization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedCertificateRequest` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-managedcertificaterequest.html)
@@ -1286,11 +1286,11 @@ impl ManagedCertificateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateTransparencyLoggingPreference`: `CertificateTransparencyLoggingPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-managedcertificaterequest.html#cfn-cloudfront-distributiontenant-managedcertificaterequest-certificatetransparencyloggingpreference)
-    pub fn certificate_transparency_logging_preference(self, value: impl Arg<CertificateTransparencyLoggingPreference>) -> Self { Self(put(self.0, "CertificateTransparencyLoggingPreference", value.into_expr())) }
+    pub fn certificate_transparency_logging_preference(self, value: impl Arg<CertificateTransparencyLoggingPreference>) -> Self { Self(put(self.0, "CertificateTransparencyLoggingPreference", value)) }
     /// `PrimaryDomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-managedcertificaterequest.html#cfn-cloudfront-distributiontenant-managedcertificaterequest-primarydomainname)
-    pub fn primary_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryDomainName", value.into_expr())) }
+    pub fn primary_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryDomainName", value)) }
     /// `ValidationTokenHost`: `ValidationTokenHost`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-managedcertificaterequest.html#cfn-cloudfront-distributiontenant-managedcertificaterequest-validationtokenhost)
-    pub fn validation_token_host(self, value: impl Arg<ValidationTokenHost>) -> Self { Self(put(self.0, "ValidationTokenHost", value.into_expr())) }
+    pub fn validation_token_host(self, value: impl Arg<ValidationTokenHost>) -> Self { Self(put(self.0, "ValidationTokenHost", value)) }
 }
 impl Done for ManagedCertificateRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameter` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-parameter.html)
@@ -1299,9 +1299,9 @@ impl Parameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-parameter.html#cfn-cloudfront-distributiontenant-parameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-parameter.html#cfn-cloudfront-distributiontenant-parameter-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebAclCustomization` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-webaclcustomization.html)
@@ -1310,9 +1310,9 @@ impl WebAclCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-webaclcustomization.html#cfn-cloudfront-distributiontenant-webaclcustomization-action)
-    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value)) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-webaclcustomization.html#cfn-cloudfront-distributiontenant-webaclcustomization-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for WebAclCustomization { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1351,7 +1351,7 @@ impl CfnFieldLevelEncryptionProfileProps {
 }
 impl<R0> CfnFieldLevelEncryptionProfileProps<R0> {
     /// `FieldLevelEncryptionProfileConfig`: `FieldLevelEncryptionProfileConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-fieldlevelencryptionprofile.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig)
-    pub fn field_level_encryption_profile_config(self, value: impl Arg<field_level_encryption_profile::FieldLevelEncryptionProfileConfig>) -> CfnFieldLevelEncryptionProfileProps<Set> { CfnFieldLevelEncryptionProfileProps(put(self.0, "FieldLevelEncryptionProfileConfig", value.into_expr()), Phase) }
+    pub fn field_level_encryption_profile_config(self, value: impl Arg<field_level_encryption_profile::FieldLevelEncryptionProfileConfig>) -> CfnFieldLevelEncryptionProfileProps<Set> { CfnFieldLevelEncryptionProfileProps(put(self.0, "FieldLevelEncryptionProfileConfig", value), Phase) }
 }
 impl Done for CfnFieldLevelEncryptionProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::FieldLevelEncryptionProfile`.
@@ -1365,11 +1365,11 @@ impl EncryptionEntity {
 }
 impl<R0, R1, R2> EncryptionEntity<R0, R1, R2> {
     /// `FieldPatterns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-encryptionentity.html#cfn-cloudfront-fieldlevelencryptionprofile-encryptionentity-fieldpatterns)
-    pub fn field_patterns(self, value: impl Arg<Arr<str>>) -> EncryptionEntity<Set, R1, R2> { EncryptionEntity(put(self.0, "FieldPatterns", value.into_expr()), Phase) }
+    pub fn field_patterns(self, value: impl Arg<Arr<str>>) -> EncryptionEntity<Set, R1, R2> { EncryptionEntity(put(self.0, "FieldPatterns", value), Phase) }
     /// `ProviderId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-encryptionentity.html#cfn-cloudfront-fieldlevelencryptionprofile-encryptionentity-providerid)
-    pub fn provider_id(self, value: impl Arg<str>) -> EncryptionEntity<R0, Set, R2> { EncryptionEntity(put(self.0, "ProviderId", value.into_expr()), Phase) }
+    pub fn provider_id(self, value: impl Arg<str>) -> EncryptionEntity<R0, Set, R2> { EncryptionEntity(put(self.0, "ProviderId", value), Phase) }
     /// `PublicKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-encryptionentity.html#cfn-cloudfront-fieldlevelencryptionprofile-encryptionentity-publickeyid)
-    pub fn public_key_id(self, value: impl Arg<str>) -> EncryptionEntity<R0, R1, Set> { EncryptionEntity(put(self.0, "PublicKeyId", value.into_expr()), Phase) }
+    pub fn public_key_id(self, value: impl Arg<str>) -> EncryptionEntity<R0, R1, Set> { EncryptionEntity(put(self.0, "PublicKeyId", value), Phase) }
 }
 impl Done for EncryptionEntity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldLevelEncryptionProfileConfig` of `AWS::CloudFront::FieldLevelEncryptionProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html)
@@ -1380,13 +1380,13 @@ impl FieldLevelEncryptionProfileConfig {
 }
 impl<R0, R1, R2> FieldLevelEncryptionProfileConfig<R0, R1, R2> {
     /// `CallerReference`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig-callerreference)
-    pub fn caller_reference(self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<Set, R1, R2> { FieldLevelEncryptionProfileConfig(put(self.0, "CallerReference", value.into_expr()), Phase) }
+    pub fn caller_reference(self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<Set, R1, R2> { FieldLevelEncryptionProfileConfig(put(self.0, "CallerReference", value), Phase) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `EncryptionEntities`: list of `EncryptionEntity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig-encryptionentities)
-    pub fn encryption_entities(self, value: impl Arg<Arr<EncryptionEntity>>) -> FieldLevelEncryptionProfileConfig<R0, Set, R2> { FieldLevelEncryptionProfileConfig(put(self.0, "EncryptionEntities", value.into_expr()), Phase) }
+    pub fn encryption_entities(self, value: impl Arg<Arr<EncryptionEntity>>) -> FieldLevelEncryptionProfileConfig<R0, Set, R2> { FieldLevelEncryptionProfileConfig(put(self.0, "EncryptionEntities", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<R0, R1, Set> { FieldLevelEncryptionProfileConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<R0, R1, Set> { FieldLevelEncryptionProfileConfig(put(self.0, "Name", value), Phase) }
 }
 impl Done for FieldLevelEncryptionProfileConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1415,17 +1415,17 @@ impl CfnFunctionProps {
 }
 impl<R0, R1, R2> CfnFunctionProps<R0, R1, R2> {
     /// `AutoPublish`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-autopublish)
-    pub fn auto_publish(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPublish", value.into_expr()), Phase) }
+    pub fn auto_publish(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPublish", value), Phase) }
     /// `FunctionCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-functioncode)
-    pub fn function_code(self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1, R2> { CfnFunctionProps(put(self.0, "FunctionCode", value.into_expr()), Phase) }
+    pub fn function_code(self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1, R2> { CfnFunctionProps(put(self.0, "FunctionCode", value), Phase) }
     /// `FunctionConfig`: `FunctionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-functionconfig)
-    pub fn function_config(self, value: impl Arg<function::FunctionConfig>) -> CfnFunctionProps<R0, Set, R2> { CfnFunctionProps(put(self.0, "FunctionConfig", value.into_expr()), Phase) }
+    pub fn function_config(self, value: impl Arg<function::FunctionConfig>) -> CfnFunctionProps<R0, Set, R2> { CfnFunctionProps(put(self.0, "FunctionConfig", value), Phase) }
     /// `FunctionMetadata`: `FunctionMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-functionmetadata)
-    pub fn function_metadata(self, value: impl Arg<function::FunctionMetadata>) -> Self { Self(put(self.0, "FunctionMetadata", value.into_expr()), Phase) }
+    pub fn function_metadata(self, value: impl Arg<function::FunctionMetadata>) -> Self { Self(put(self.0, "FunctionMetadata", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFunctionProps<R0, R1, Set> { CfnFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFunctionProps<R0, R1, Set> { CfnFunctionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::Function`.
@@ -1439,11 +1439,11 @@ impl FunctionConfig {
 }
 impl<R0, R1> FunctionConfig<R0, R1> {
     /// `Comment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionconfig.html#cfn-cloudfront-function-functionconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> FunctionConfig<Set, R1> { FunctionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> FunctionConfig<Set, R1> { FunctionConfig(put(self.0, "Comment", value), Phase) }
     /// `KeyValueStoreAssociations`: list of `KeyValueStoreAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionconfig.html#cfn-cloudfront-function-functionconfig-keyvaluestoreassociations)
-    pub fn key_value_store_associations(self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { Self(put(self.0, "KeyValueStoreAssociations", value.into_expr()), Phase) }
+    pub fn key_value_store_associations(self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { Self(put(self.0, "KeyValueStoreAssociations", value), Phase) }
     /// `Runtime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionconfig.html#cfn-cloudfront-function-functionconfig-runtime)
-    pub fn runtime(self, value: impl Arg<str>) -> FunctionConfig<R0, Set> { FunctionConfig(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<str>) -> FunctionConfig<R0, Set> { FunctionConfig(put(self.0, "Runtime", value), Phase) }
 }
 impl Done for FunctionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionMetadata` of `AWS::CloudFront::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionmetadata.html)
@@ -1452,7 +1452,7 @@ impl FunctionMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FunctionARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionmetadata.html#cfn-cloudfront-function-functionmetadata-functionarn)
-    pub fn function_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionARN", value.into_expr())) }
+    pub fn function_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionARN", value)) }
 }
 impl Done for FunctionMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValueStoreAssociation` of `AWS::CloudFront::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-keyvaluestoreassociation.html)
@@ -1463,7 +1463,7 @@ impl KeyValueStoreAssociation {
 }
 impl<R0> KeyValueStoreAssociation<R0> {
     /// `KeyValueStoreARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-keyvaluestoreassociation.html#cfn-cloudfront-function-keyvaluestoreassociation-keyvaluestorearn)
-    pub fn key_value_store_arn(self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { KeyValueStoreAssociation(put(self.0, "KeyValueStoreARN", value.into_expr()), Phase) }
+    pub fn key_value_store_arn(self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { KeyValueStoreAssociation(put(self.0, "KeyValueStoreARN", value), Phase) }
 }
 impl Done for KeyValueStoreAssociation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1490,7 +1490,7 @@ impl CfnKeyGroupProps {
 }
 impl<R0> CfnKeyGroupProps<R0> {
     /// `KeyGroupConfig`: `KeyGroupConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keygroup.html#cfn-cloudfront-keygroup-keygroupconfig)
-    pub fn key_group_config(self, value: impl Arg<key_group::KeyGroupConfig>) -> CfnKeyGroupProps<Set> { CfnKeyGroupProps(put(self.0, "KeyGroupConfig", value.into_expr()), Phase) }
+    pub fn key_group_config(self, value: impl Arg<key_group::KeyGroupConfig>) -> CfnKeyGroupProps<Set> { CfnKeyGroupProps(put(self.0, "KeyGroupConfig", value), Phase) }
 }
 impl Done for CfnKeyGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::KeyGroup`.
@@ -1504,11 +1504,11 @@ impl KeyGroupConfig {
 }
 impl<R0, R1> KeyGroupConfig<R0, R1> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keygroup-keygroupconfig.html#cfn-cloudfront-keygroup-keygroupconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `Items`: list of `CloudFrontPublicKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keygroup-keygroupconfig.html#cfn-cloudfront-keygroup-keygroupconfig-items)
-    pub fn items(self, value: impl Arg<Arr<kind::CloudFrontPublicKeyId>>) -> KeyGroupConfig<Set, R1> { KeyGroupConfig(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<kind::CloudFrontPublicKeyId>>) -> KeyGroupConfig<Set, R1> { KeyGroupConfig(put(self.0, "Items", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keygroup-keygroupconfig.html#cfn-cloudfront-keygroup-keygroupconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> KeyGroupConfig<R0, Set> { KeyGroupConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> KeyGroupConfig<R0, Set> { KeyGroupConfig(put(self.0, "Name", value), Phase) }
 }
 impl Done for KeyGroupConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1537,13 +1537,13 @@ impl CfnKeyValueStoreProps {
 }
 impl<R0> CfnKeyValueStoreProps<R0> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#cfn-cloudfront-keyvaluestore-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `ImportSource`: `ImportSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#cfn-cloudfront-keyvaluestore-importsource)
-    pub fn import_source(self, value: impl Arg<key_value_store::ImportSource>) -> Self { Self(put(self.0, "ImportSource", value.into_expr()), Phase) }
+    pub fn import_source(self, value: impl Arg<key_value_store::ImportSource>) -> Self { Self(put(self.0, "ImportSource", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#cfn-cloudfront-keyvaluestore-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnKeyValueStoreProps<Set> { CfnKeyValueStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnKeyValueStoreProps<Set> { CfnKeyValueStoreProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#cfn-cloudfront-keyvaluestore-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnKeyValueStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::KeyValueStore`.
@@ -1557,9 +1557,9 @@ impl ImportSource {
 }
 impl<R0, R1> ImportSource<R0, R1> {
     /// `SourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keyvaluestore-importsource.html#cfn-cloudfront-keyvaluestore-importsource-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> ImportSource<Set, R1> { ImportSource(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> ImportSource<Set, R1> { ImportSource(put(self.0, "SourceArn", value), Phase) }
     /// `SourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keyvaluestore-importsource.html#cfn-cloudfront-keyvaluestore-importsource-sourcetype)
-    pub fn source_type(self, value: impl Arg<str>) -> ImportSource<R0, Set> { ImportSource(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<str>) -> ImportSource<R0, Set> { ImportSource(put(self.0, "SourceType", value), Phase) }
 }
 impl Done for ImportSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1582,9 +1582,9 @@ impl CfnMonitoringSubscriptionProps {
 }
 impl<R0, R1> CfnMonitoringSubscriptionProps<R0, R1> {
     /// `DistributionId`: `CloudFrontDistributionId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-monitoringsubscription.html#cfn-cloudfront-monitoringsubscription-distributionid)
-    pub fn distribution_id(self, value: impl Arg<kind::CloudFrontDistributionId>) -> CfnMonitoringSubscriptionProps<Set, R1> { CfnMonitoringSubscriptionProps(put(self.0, "DistributionId", value.into_expr()), Phase) }
+    pub fn distribution_id(self, value: impl Arg<kind::CloudFrontDistributionId>) -> CfnMonitoringSubscriptionProps<Set, R1> { CfnMonitoringSubscriptionProps(put(self.0, "DistributionId", value), Phase) }
     /// `MonitoringSubscription`: `MonitoringSubscription`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-monitoringsubscription.html#cfn-cloudfront-monitoringsubscription-monitoringsubscription)
-    pub fn monitoring_subscription(self, value: impl Arg<monitoring_subscription::MonitoringSubscription>) -> CfnMonitoringSubscriptionProps<R0, Set> { CfnMonitoringSubscriptionProps(put(self.0, "MonitoringSubscription", value.into_expr()), Phase) }
+    pub fn monitoring_subscription(self, value: impl Arg<monitoring_subscription::MonitoringSubscription>) -> CfnMonitoringSubscriptionProps<R0, Set> { CfnMonitoringSubscriptionProps(put(self.0, "MonitoringSubscription", value), Phase) }
 }
 impl Done for CfnMonitoringSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::MonitoringSubscription`.
@@ -1596,7 +1596,7 @@ impl MonitoringSubscription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RealtimeMetricsSubscriptionConfig`: `RealtimeMetricsSubscriptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-monitoringsubscription-monitoringsubscription.html#cfn-cloudfront-monitoringsubscription-monitoringsubscription-realtimemetricssubscriptionconfig)
-    pub fn realtime_metrics_subscription_config(self, value: impl Arg<RealtimeMetricsSubscriptionConfig>) -> Self { Self(put(self.0, "RealtimeMetricsSubscriptionConfig", value.into_expr())) }
+    pub fn realtime_metrics_subscription_config(self, value: impl Arg<RealtimeMetricsSubscriptionConfig>) -> Self { Self(put(self.0, "RealtimeMetricsSubscriptionConfig", value)) }
 }
 impl Done for MonitoringSubscription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RealtimeMetricsSubscriptionConfig` of `AWS::CloudFront::MonitoringSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-monitoringsubscription-realtimemetricssubscriptionconfig.html)
@@ -1607,7 +1607,7 @@ impl RealtimeMetricsSubscriptionConfig {
 }
 impl<R0> RealtimeMetricsSubscriptionConfig<R0> {
     /// `RealtimeMetricsSubscriptionStatus`: `RealtimeMetricsSubscriptionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-monitoringsubscription-realtimemetricssubscriptionconfig.html#cfn-cloudfront-monitoringsubscription-realtimemetricssubscriptionconfig-realtimemetricssubscriptionstatus)
-    pub fn realtime_metrics_subscription_status(self, value: impl Arg<RealtimeMetricsSubscriptionStatus>) -> RealtimeMetricsSubscriptionConfig<Set> { RealtimeMetricsSubscriptionConfig(put(self.0, "RealtimeMetricsSubscriptionStatus", value.into_expr()), Phase) }
+    pub fn realtime_metrics_subscription_status(self, value: impl Arg<RealtimeMetricsSubscriptionStatus>) -> RealtimeMetricsSubscriptionConfig<Set> { RealtimeMetricsSubscriptionConfig(put(self.0, "RealtimeMetricsSubscriptionStatus", value), Phase) }
 }
 impl Done for RealtimeMetricsSubscriptionConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RealtimeMetricsSubscriptionStatus` allows.
@@ -1634,7 +1634,7 @@ impl CfnOriginAccessControlProps {
 }
 impl<R0> CfnOriginAccessControlProps<R0> {
     /// `OriginAccessControlConfig`: `OriginAccessControlConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originaccesscontrol.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig)
-    pub fn origin_access_control_config(self, value: impl Arg<origin_access_control::OriginAccessControlConfig>) -> CfnOriginAccessControlProps<Set> { CfnOriginAccessControlProps(put(self.0, "OriginAccessControlConfig", value.into_expr()), Phase) }
+    pub fn origin_access_control_config(self, value: impl Arg<origin_access_control::OriginAccessControlConfig>) -> CfnOriginAccessControlProps<Set> { CfnOriginAccessControlProps(put(self.0, "OriginAccessControlConfig", value), Phase) }
 }
 impl Done for CfnOriginAccessControlProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::OriginAccessControl`.
@@ -1648,15 +1648,15 @@ impl OriginAccessControlConfig {
 }
 impl<R0, R1, R2, R3> OriginAccessControlConfig<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> OriginAccessControlConfig<Set, R1, R2, R3> { OriginAccessControlConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OriginAccessControlConfig<Set, R1, R2, R3> { OriginAccessControlConfig(put(self.0, "Name", value), Phase) }
     /// `OriginAccessControlOriginType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-originaccesscontrolorigintype)
-    pub fn origin_access_control_origin_type(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, Set, R2, R3> { OriginAccessControlConfig(put(self.0, "OriginAccessControlOriginType", value.into_expr()), Phase) }
+    pub fn origin_access_control_origin_type(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, Set, R2, R3> { OriginAccessControlConfig(put(self.0, "OriginAccessControlOriginType", value), Phase) }
     /// `SigningBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-signingbehavior)
-    pub fn signing_behavior(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, Set, R3> { OriginAccessControlConfig(put(self.0, "SigningBehavior", value.into_expr()), Phase) }
+    pub fn signing_behavior(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, Set, R3> { OriginAccessControlConfig(put(self.0, "SigningBehavior", value), Phase) }
     /// `SigningProtocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-signingprotocol)
-    pub fn signing_protocol(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, R2, Set> { OriginAccessControlConfig(put(self.0, "SigningProtocol", value.into_expr()), Phase) }
+    pub fn signing_protocol(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, R2, Set> { OriginAccessControlConfig(put(self.0, "SigningProtocol", value), Phase) }
 }
 impl Done for OriginAccessControlConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1683,7 +1683,7 @@ impl CfnOriginRequestPolicyProps {
 }
 impl<R0> CfnOriginRequestPolicyProps<R0> {
     /// `OriginRequestPolicyConfig`: `OriginRequestPolicyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originrequestpolicy.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig)
-    pub fn origin_request_policy_config(self, value: impl Arg<origin_request_policy::OriginRequestPolicyConfig>) -> CfnOriginRequestPolicyProps<Set> { CfnOriginRequestPolicyProps(put(self.0, "OriginRequestPolicyConfig", value.into_expr()), Phase) }
+    pub fn origin_request_policy_config(self, value: impl Arg<origin_request_policy::OriginRequestPolicyConfig>) -> CfnOriginRequestPolicyProps<Set> { CfnOriginRequestPolicyProps(put(self.0, "OriginRequestPolicyConfig", value), Phase) }
 }
 impl Done for CfnOriginRequestPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::OriginRequestPolicy`.
@@ -1697,9 +1697,9 @@ impl CookiesConfig {
 }
 impl<R0> CookiesConfig<R0> {
     /// `CookieBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-cookiesconfig.html#cfn-cloudfront-originrequestpolicy-cookiesconfig-cookiebehavior)
-    pub fn cookie_behavior(self, value: impl Arg<str>) -> CookiesConfig<Set> { CookiesConfig(put(self.0, "CookieBehavior", value.into_expr()), Phase) }
+    pub fn cookie_behavior(self, value: impl Arg<str>) -> CookiesConfig<Set> { CookiesConfig(put(self.0, "CookieBehavior", value), Phase) }
     /// `Cookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-cookiesconfig.html#cfn-cloudfront-originrequestpolicy-cookiesconfig-cookies)
-    pub fn cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
+    pub fn cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cookies", value), Phase) }
 }
 impl Done for CookiesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeadersConfig` of `AWS::CloudFront::OriginRequestPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-headersconfig.html)
@@ -1710,9 +1710,9 @@ impl HeadersConfig {
 }
 impl<R0> HeadersConfig<R0> {
     /// `HeaderBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-headersconfig.html#cfn-cloudfront-originrequestpolicy-headersconfig-headerbehavior)
-    pub fn header_behavior(self, value: impl Arg<str>) -> HeadersConfig<Set> { HeadersConfig(put(self.0, "HeaderBehavior", value.into_expr()), Phase) }
+    pub fn header_behavior(self, value: impl Arg<str>) -> HeadersConfig<Set> { HeadersConfig(put(self.0, "HeaderBehavior", value), Phase) }
     /// `Headers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-headersconfig.html#cfn-cloudfront-originrequestpolicy-headersconfig-headers)
-    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value), Phase) }
 }
 impl Done for HeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginRequestPolicyConfig` of `AWS::CloudFront::OriginRequestPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html)
@@ -1723,15 +1723,15 @@ impl OriginRequestPolicyConfig {
 }
 impl<R0, R1, R2, R3> OriginRequestPolicyConfig<R0, R1, R2, R3> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `CookiesConfig`: `CookiesConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-cookiesconfig)
-    pub fn cookies_config(self, value: impl Arg<CookiesConfig>) -> OriginRequestPolicyConfig<Set, R1, R2, R3> { OriginRequestPolicyConfig(put(self.0, "CookiesConfig", value.into_expr()), Phase) }
+    pub fn cookies_config(self, value: impl Arg<CookiesConfig>) -> OriginRequestPolicyConfig<Set, R1, R2, R3> { OriginRequestPolicyConfig(put(self.0, "CookiesConfig", value), Phase) }
     /// `HeadersConfig`: `HeadersConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-headersconfig)
-    pub fn headers_config(self, value: impl Arg<HeadersConfig>) -> OriginRequestPolicyConfig<R0, Set, R2, R3> { OriginRequestPolicyConfig(put(self.0, "HeadersConfig", value.into_expr()), Phase) }
+    pub fn headers_config(self, value: impl Arg<HeadersConfig>) -> OriginRequestPolicyConfig<R0, Set, R2, R3> { OriginRequestPolicyConfig(put(self.0, "HeadersConfig", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> OriginRequestPolicyConfig<R0, R1, Set, R3> { OriginRequestPolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OriginRequestPolicyConfig<R0, R1, Set, R3> { OriginRequestPolicyConfig(put(self.0, "Name", value), Phase) }
     /// `QueryStringsConfig`: `QueryStringsConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-querystringsconfig)
-    pub fn query_strings_config(self, value: impl Arg<QueryStringsConfig>) -> OriginRequestPolicyConfig<R0, R1, R2, Set> { OriginRequestPolicyConfig(put(self.0, "QueryStringsConfig", value.into_expr()), Phase) }
+    pub fn query_strings_config(self, value: impl Arg<QueryStringsConfig>) -> OriginRequestPolicyConfig<R0, R1, R2, Set> { OriginRequestPolicyConfig(put(self.0, "QueryStringsConfig", value), Phase) }
 }
 impl Done for OriginRequestPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringsConfig` of `AWS::CloudFront::OriginRequestPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-querystringsconfig.html)
@@ -1742,9 +1742,9 @@ impl QueryStringsConfig {
 }
 impl<R0> QueryStringsConfig<R0> {
     /// `QueryStringBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-querystringsconfig.html#cfn-cloudfront-originrequestpolicy-querystringsconfig-querystringbehavior)
-    pub fn query_string_behavior(self, value: impl Arg<str>) -> QueryStringsConfig<Set> { QueryStringsConfig(put(self.0, "QueryStringBehavior", value.into_expr()), Phase) }
+    pub fn query_string_behavior(self, value: impl Arg<str>) -> QueryStringsConfig<Set> { QueryStringsConfig(put(self.0, "QueryStringBehavior", value), Phase) }
     /// `QueryStrings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-querystringsconfig.html#cfn-cloudfront-originrequestpolicy-querystringsconfig-querystrings)
-    pub fn query_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStrings", value.into_expr()), Phase) }
+    pub fn query_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStrings", value), Phase) }
 }
 impl Done for QueryStringsConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1771,7 +1771,7 @@ impl CfnPublicKeyProps {
 }
 impl<R0> CfnPublicKeyProps<R0> {
     /// `PublicKeyConfig`: `PublicKeyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-publickey.html#cfn-cloudfront-publickey-publickeyconfig)
-    pub fn public_key_config(self, value: impl Arg<public_key::PublicKeyConfig>) -> CfnPublicKeyProps<Set> { CfnPublicKeyProps(put(self.0, "PublicKeyConfig", value.into_expr()), Phase) }
+    pub fn public_key_config(self, value: impl Arg<public_key::PublicKeyConfig>) -> CfnPublicKeyProps<Set> { CfnPublicKeyProps(put(self.0, "PublicKeyConfig", value), Phase) }
 }
 impl Done for CfnPublicKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::PublicKey`.
@@ -1785,13 +1785,13 @@ impl PublicKeyConfig {
 }
 impl<R0, R1, R2> PublicKeyConfig<R0, R1, R2> {
     /// `CallerReference`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html#cfn-cloudfront-publickey-publickeyconfig-callerreference)
-    pub fn caller_reference(self, value: impl Arg<str>) -> PublicKeyConfig<Set, R1, R2> { PublicKeyConfig(put(self.0, "CallerReference", value.into_expr()), Phase) }
+    pub fn caller_reference(self, value: impl Arg<str>) -> PublicKeyConfig<Set, R1, R2> { PublicKeyConfig(put(self.0, "CallerReference", value), Phase) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html#cfn-cloudfront-publickey-publickeyconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `EncodedKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html#cfn-cloudfront-publickey-publickeyconfig-encodedkey)
-    pub fn encoded_key(self, value: impl Arg<str>) -> PublicKeyConfig<R0, Set, R2> { PublicKeyConfig(put(self.0, "EncodedKey", value.into_expr()), Phase) }
+    pub fn encoded_key(self, value: impl Arg<str>) -> PublicKeyConfig<R0, Set, R2> { PublicKeyConfig(put(self.0, "EncodedKey", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html#cfn-cloudfront-publickey-publickeyconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> PublicKeyConfig<R0, R1, Set> { PublicKeyConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PublicKeyConfig<R0, R1, Set> { PublicKeyConfig(put(self.0, "Name", value), Phase) }
 }
 impl Done for PublicKeyConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1816,13 +1816,13 @@ impl CfnRealtimeLogConfigProps {
 }
 impl<R0, R1, R2, R3> CfnRealtimeLogConfigProps<R0, R1, R2, R3> {
     /// `EndPoints`: list of `EndPoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#cfn-cloudfront-realtimelogconfig-endpoints)
-    pub fn end_points(self, value: impl Arg<Arr<realtime_log_config::EndPoint>>) -> CfnRealtimeLogConfigProps<Set, R1, R2, R3> { CfnRealtimeLogConfigProps(put(self.0, "EndPoints", value.into_expr()), Phase) }
+    pub fn end_points(self, value: impl Arg<Arr<realtime_log_config::EndPoint>>) -> CfnRealtimeLogConfigProps<Set, R1, R2, R3> { CfnRealtimeLogConfigProps(put(self.0, "EndPoints", value), Phase) }
     /// `Fields`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#cfn-cloudfront-realtimelogconfig-fields)
-    pub fn fields(self, value: impl Arg<Arr<str>>) -> CfnRealtimeLogConfigProps<R0, Set, R2, R3> { CfnRealtimeLogConfigProps(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<str>>) -> CfnRealtimeLogConfigProps<R0, Set, R2, R3> { CfnRealtimeLogConfigProps(put(self.0, "Fields", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#cfn-cloudfront-realtimelogconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRealtimeLogConfigProps<R0, R1, Set, R3> { CfnRealtimeLogConfigProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRealtimeLogConfigProps<R0, R1, Set, R3> { CfnRealtimeLogConfigProps(put(self.0, "Name", value), Phase) }
     /// `SamplingRate`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#cfn-cloudfront-realtimelogconfig-samplingrate)
-    pub fn sampling_rate(self, value: impl Arg<f64>) -> CfnRealtimeLogConfigProps<R0, R1, R2, Set> { CfnRealtimeLogConfigProps(put(self.0, "SamplingRate", value.into_expr()), Phase) }
+    pub fn sampling_rate(self, value: impl Arg<f64>) -> CfnRealtimeLogConfigProps<R0, R1, R2, Set> { CfnRealtimeLogConfigProps(put(self.0, "SamplingRate", value), Phase) }
 }
 impl Done for CfnRealtimeLogConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::RealtimeLogConfig`.
@@ -1836,9 +1836,9 @@ impl EndPoint {
 }
 impl<R0, R1> EndPoint<R0, R1> {
     /// `KinesisStreamConfig`: `KinesisStreamConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-endpoint.html#cfn-cloudfront-realtimelogconfig-endpoint-kinesisstreamconfig)
-    pub fn kinesis_stream_config(self, value: impl Arg<KinesisStreamConfig>) -> EndPoint<Set, R1> { EndPoint(put(self.0, "KinesisStreamConfig", value.into_expr()), Phase) }
+    pub fn kinesis_stream_config(self, value: impl Arg<KinesisStreamConfig>) -> EndPoint<Set, R1> { EndPoint(put(self.0, "KinesisStreamConfig", value), Phase) }
     /// `StreamType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-endpoint.html#cfn-cloudfront-realtimelogconfig-endpoint-streamtype)
-    pub fn stream_type(self, value: impl Arg<str>) -> EndPoint<R0, Set> { EndPoint(put(self.0, "StreamType", value.into_expr()), Phase) }
+    pub fn stream_type(self, value: impl Arg<str>) -> EndPoint<R0, Set> { EndPoint(put(self.0, "StreamType", value), Phase) }
 }
 impl Done for EndPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamConfig` of `AWS::CloudFront::RealtimeLogConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-kinesisstreamconfig.html)
@@ -1849,9 +1849,9 @@ impl KinesisStreamConfig {
 }
 impl<R0, R1> KinesisStreamConfig<R0, R1> {
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-kinesisstreamconfig.html#cfn-cloudfront-realtimelogconfig-kinesisstreamconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamConfig<Set, R1> { KinesisStreamConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamConfig<Set, R1> { KinesisStreamConfig(put(self.0, "RoleArn", value), Phase) }
     /// `StreamArn`: `KinesisStreamArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-kinesisstreamconfig.html#cfn-cloudfront-realtimelogconfig-kinesisstreamconfig-streamarn)
-    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamConfig<R0, Set> { KinesisStreamConfig(put(self.0, "StreamArn", value.into_expr()), Phase) }
+    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamConfig<R0, Set> { KinesisStreamConfig(put(self.0, "StreamArn", value), Phase) }
 }
 impl Done for KinesisStreamConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1878,7 +1878,7 @@ impl CfnResponseHeadersPolicyProps {
 }
 impl<R0> CfnResponseHeadersPolicyProps<R0> {
     /// `ResponseHeadersPolicyConfig`: `ResponseHeadersPolicyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-responseheaderspolicy.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig)
-    pub fn response_headers_policy_config(self, value: impl Arg<response_headers_policy::ResponseHeadersPolicyConfig>) -> CfnResponseHeadersPolicyProps<Set> { CfnResponseHeadersPolicyProps(put(self.0, "ResponseHeadersPolicyConfig", value.into_expr()), Phase) }
+    pub fn response_headers_policy_config(self, value: impl Arg<response_headers_policy::ResponseHeadersPolicyConfig>) -> CfnResponseHeadersPolicyProps<Set> { CfnResponseHeadersPolicyProps(put(self.0, "ResponseHeadersPolicyConfig", value), Phase) }
 }
 impl Done for CfnResponseHeadersPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::ResponseHeadersPolicy`.
@@ -1892,7 +1892,7 @@ impl AccessControlAllowHeaders {
 }
 impl<R0> AccessControlAllowHeaders<R0> {
     /// `Items`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolallowheaders.html#cfn-cloudfront-responseheaderspolicy-accesscontrolallowheaders-items)
-    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowHeaders<Set> { AccessControlAllowHeaders(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowHeaders<Set> { AccessControlAllowHeaders(put(self.0, "Items", value), Phase) }
 }
 impl Done for AccessControlAllowHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlAllowMethods` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolallowmethods.html)
@@ -1903,7 +1903,7 @@ impl AccessControlAllowMethods {
 }
 impl<R0> AccessControlAllowMethods<R0> {
     /// `Items`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolallowmethods.html#cfn-cloudfront-responseheaderspolicy-accesscontrolallowmethods-items)
-    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowMethods<Set> { AccessControlAllowMethods(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowMethods<Set> { AccessControlAllowMethods(put(self.0, "Items", value), Phase) }
 }
 impl Done for AccessControlAllowMethods { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlAllowOrigins` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolalloworigins.html)
@@ -1914,7 +1914,7 @@ impl AccessControlAllowOrigins {
 }
 impl<R0> AccessControlAllowOrigins<R0> {
     /// `Items`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolalloworigins.html#cfn-cloudfront-responseheaderspolicy-accesscontrolalloworigins-items)
-    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowOrigins<Set> { AccessControlAllowOrigins(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowOrigins<Set> { AccessControlAllowOrigins(put(self.0, "Items", value), Phase) }
 }
 impl Done for AccessControlAllowOrigins { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlExposeHeaders` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolexposeheaders.html)
@@ -1925,7 +1925,7 @@ impl AccessControlExposeHeaders {
 }
 impl<R0> AccessControlExposeHeaders<R0> {
     /// `Items`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolexposeheaders.html#cfn-cloudfront-responseheaderspolicy-accesscontrolexposeheaders-items)
-    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlExposeHeaders<Set> { AccessControlExposeHeaders(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlExposeHeaders<Set> { AccessControlExposeHeaders(put(self.0, "Items", value), Phase) }
 }
 impl Done for AccessControlExposeHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentSecurityPolicy` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contentsecuritypolicy.html)
@@ -1936,9 +1936,9 @@ impl ContentSecurityPolicy {
 }
 impl<R0, R1> ContentSecurityPolicy<R0, R1> {
     /// `ContentSecurityPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contentsecuritypolicy.html#cfn-cloudfront-responseheaderspolicy-contentsecuritypolicy-contentsecuritypolicy)
-    pub fn content_security_policy(self, value: impl Arg<str>) -> ContentSecurityPolicy<Set, R1> { ContentSecurityPolicy(put(self.0, "ContentSecurityPolicy", value.into_expr()), Phase) }
+    pub fn content_security_policy(self, value: impl Arg<str>) -> ContentSecurityPolicy<Set, R1> { ContentSecurityPolicy(put(self.0, "ContentSecurityPolicy", value), Phase) }
     /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contentsecuritypolicy.html#cfn-cloudfront-responseheaderspolicy-contentsecuritypolicy-override)
-    pub fn override_(self, value: impl Arg<bool>) -> ContentSecurityPolicy<R0, Set> { ContentSecurityPolicy(put(self.0, "Override", value.into_expr()), Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> ContentSecurityPolicy<R0, Set> { ContentSecurityPolicy(put(self.0, "Override", value), Phase) }
 }
 impl Done for ContentSecurityPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentTypeOptions` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contenttypeoptions.html)
@@ -1949,7 +1949,7 @@ impl ContentTypeOptions {
 }
 impl<R0> ContentTypeOptions<R0> {
     /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contenttypeoptions.html#cfn-cloudfront-responseheaderspolicy-contenttypeoptions-override)
-    pub fn override_(self, value: impl Arg<bool>) -> ContentTypeOptions<Set> { ContentTypeOptions(put(self.0, "Override", value.into_expr()), Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> ContentTypeOptions<Set> { ContentTypeOptions(put(self.0, "Override", value), Phase) }
 }
 impl Done for ContentTypeOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html)
@@ -1960,19 +1960,19 @@ impl CorsConfig {
 }
 impl<R0, R1, R2, R3, R4> CorsConfig<R0, R1, R2, R3, R4> {
     /// `AccessControlAllowCredentials`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolallowcredentials)
-    pub fn access_control_allow_credentials(self, value: impl Arg<bool>) -> CorsConfig<Set, R1, R2, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowCredentials", value.into_expr()), Phase) }
+    pub fn access_control_allow_credentials(self, value: impl Arg<bool>) -> CorsConfig<Set, R1, R2, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowCredentials", value), Phase) }
     /// `AccessControlAllowHeaders`: `AccessControlAllowHeaders`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolallowheaders)
-    pub fn access_control_allow_headers(self, value: impl Arg<AccessControlAllowHeaders>) -> CorsConfig<R0, Set, R2, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowHeaders", value.into_expr()), Phase) }
+    pub fn access_control_allow_headers(self, value: impl Arg<AccessControlAllowHeaders>) -> CorsConfig<R0, Set, R2, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowHeaders", value), Phase) }
     /// `AccessControlAllowMethods`: `AccessControlAllowMethods`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolallowmethods)
-    pub fn access_control_allow_methods(self, value: impl Arg<AccessControlAllowMethods>) -> CorsConfig<R0, R1, Set, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowMethods", value.into_expr()), Phase) }
+    pub fn access_control_allow_methods(self, value: impl Arg<AccessControlAllowMethods>) -> CorsConfig<R0, R1, Set, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowMethods", value), Phase) }
     /// `AccessControlAllowOrigins`: `AccessControlAllowOrigins`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolalloworigins)
-    pub fn access_control_allow_origins(self, value: impl Arg<AccessControlAllowOrigins>) -> CorsConfig<R0, R1, R2, Set, R4> { CorsConfig(put(self.0, "AccessControlAllowOrigins", value.into_expr()), Phase) }
+    pub fn access_control_allow_origins(self, value: impl Arg<AccessControlAllowOrigins>) -> CorsConfig<R0, R1, R2, Set, R4> { CorsConfig(put(self.0, "AccessControlAllowOrigins", value), Phase) }
     /// `AccessControlExposeHeaders`: `AccessControlExposeHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolexposeheaders)
-    pub fn access_control_expose_headers(self, value: impl Arg<AccessControlExposeHeaders>) -> Self { Self(put(self.0, "AccessControlExposeHeaders", value.into_expr()), Phase) }
+    pub fn access_control_expose_headers(self, value: impl Arg<AccessControlExposeHeaders>) -> Self { Self(put(self.0, "AccessControlExposeHeaders", value), Phase) }
     /// `AccessControlMaxAgeSec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolmaxagesec)
-    pub fn access_control_max_age_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AccessControlMaxAgeSec", value.into_expr()), Phase) }
+    pub fn access_control_max_age_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AccessControlMaxAgeSec", value), Phase) }
     /// `OriginOverride`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-originoverride)
-    pub fn origin_override(self, value: impl Arg<bool>) -> CorsConfig<R0, R1, R2, R3, Set> { CorsConfig(put(self.0, "OriginOverride", value.into_expr()), Phase) }
+    pub fn origin_override(self, value: impl Arg<bool>) -> CorsConfig<R0, R1, R2, R3, Set> { CorsConfig(put(self.0, "OriginOverride", value), Phase) }
 }
 impl Done for CorsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHeader` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheader.html)
@@ -1983,11 +1983,11 @@ impl CustomHeader {
 }
 impl<R0, R1, R2> CustomHeader<R0, R1, R2> {
     /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheader.html#cfn-cloudfront-responseheaderspolicy-customheader-header)
-    pub fn header(self, value: impl Arg<str>) -> CustomHeader<Set, R1, R2> { CustomHeader(put(self.0, "Header", value.into_expr()), Phase) }
+    pub fn header(self, value: impl Arg<str>) -> CustomHeader<Set, R1, R2> { CustomHeader(put(self.0, "Header", value), Phase) }
     /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheader.html#cfn-cloudfront-responseheaderspolicy-customheader-override)
-    pub fn override_(self, value: impl Arg<bool>) -> CustomHeader<R0, Set, R2> { CustomHeader(put(self.0, "Override", value.into_expr()), Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> CustomHeader<R0, Set, R2> { CustomHeader(put(self.0, "Override", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheader.html#cfn-cloudfront-responseheaderspolicy-customheader-value)
-    pub fn value(self, value: impl Arg<str>) -> CustomHeader<R0, R1, Set> { CustomHeader(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomHeader<R0, R1, Set> { CustomHeader(put(self.0, "Value", value), Phase) }
 }
 impl Done for CustomHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHeadersConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheadersconfig.html)
@@ -1998,7 +1998,7 @@ impl CustomHeadersConfig {
 }
 impl<R0> CustomHeadersConfig<R0> {
     /// `Items`: list of `CustomHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheadersconfig.html#cfn-cloudfront-responseheaderspolicy-customheadersconfig-items)
-    pub fn items(self, value: impl Arg<Arr<CustomHeader>>) -> CustomHeadersConfig<Set> { CustomHeadersConfig(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<CustomHeader>>) -> CustomHeadersConfig<Set> { CustomHeadersConfig(put(self.0, "Items", value), Phase) }
 }
 impl Done for CustomHeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameOptions` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-frameoptions.html)
@@ -2009,9 +2009,9 @@ impl FrameOptions {
 }
 impl<R0, R1> FrameOptions<R0, R1> {
     /// `FrameOption`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-frameoptions.html#cfn-cloudfront-responseheaderspolicy-frameoptions-frameoption)
-    pub fn frame_option(self, value: impl Arg<str>) -> FrameOptions<Set, R1> { FrameOptions(put(self.0, "FrameOption", value.into_expr()), Phase) }
+    pub fn frame_option(self, value: impl Arg<str>) -> FrameOptions<Set, R1> { FrameOptions(put(self.0, "FrameOption", value), Phase) }
     /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-frameoptions.html#cfn-cloudfront-responseheaderspolicy-frameoptions-override)
-    pub fn override_(self, value: impl Arg<bool>) -> FrameOptions<R0, Set> { FrameOptions(put(self.0, "Override", value.into_expr()), Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> FrameOptions<R0, Set> { FrameOptions(put(self.0, "Override", value), Phase) }
 }
 impl Done for FrameOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferrerPolicy` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-referrerpolicy.html)
@@ -2022,9 +2022,9 @@ impl ReferrerPolicy {
 }
 impl<R0, R1> ReferrerPolicy<R0, R1> {
     /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-referrerpolicy.html#cfn-cloudfront-responseheaderspolicy-referrerpolicy-override)
-    pub fn override_(self, value: impl Arg<bool>) -> ReferrerPolicy<Set, R1> { ReferrerPolicy(put(self.0, "Override", value.into_expr()), Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> ReferrerPolicy<Set, R1> { ReferrerPolicy(put(self.0, "Override", value), Phase) }
     /// `ReferrerPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-referrerpolicy.html#cfn-cloudfront-responseheaderspolicy-referrerpolicy-referrerpolicy)
-    pub fn referrer_policy(self, value: impl Arg<str>) -> ReferrerPolicy<R0, Set> { ReferrerPolicy(put(self.0, "ReferrerPolicy", value.into_expr()), Phase) }
+    pub fn referrer_policy(self, value: impl Arg<str>) -> ReferrerPolicy<R0, Set> { ReferrerPolicy(put(self.0, "ReferrerPolicy", value), Phase) }
 }
 impl Done for ReferrerPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoveHeader` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-removeheader.html)
@@ -2035,7 +2035,7 @@ impl RemoveHeader {
 }
 impl<R0> RemoveHeader<R0> {
     /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-removeheader.html#cfn-cloudfront-responseheaderspolicy-removeheader-header)
-    pub fn header(self, value: impl Arg<str>) -> RemoveHeader<Set> { RemoveHeader(put(self.0, "Header", value.into_expr()), Phase) }
+    pub fn header(self, value: impl Arg<str>) -> RemoveHeader<Set> { RemoveHeader(put(self.0, "Header", value), Phase) }
 }
 impl Done for RemoveHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoveHeadersConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-removeheadersconfig.html)
@@ -2046,7 +2046,7 @@ impl RemoveHeadersConfig {
 }
 impl<R0> RemoveHeadersConfig<R0> {
     /// `Items`: list of `RemoveHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-removeheadersconfig.html#cfn-cloudfront-responseheaderspolicy-removeheadersconfig-items)
-    pub fn items(self, value: impl Arg<Arr<RemoveHeader>>) -> RemoveHeadersConfig<Set> { RemoveHeadersConfig(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<RemoveHeader>>) -> RemoveHeadersConfig<Set> { RemoveHeadersConfig(put(self.0, "Items", value), Phase) }
 }
 impl Done for RemoveHeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseHeadersPolicyConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html)
@@ -2057,19 +2057,19 @@ impl ResponseHeadersPolicyConfig {
 }
 impl<R0> ResponseHeadersPolicyConfig<R0> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `CorsConfig`: `CorsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-corsconfig)
-    pub fn cors_config(self, value: impl Arg<CorsConfig>) -> Self { Self(put(self.0, "CorsConfig", value.into_expr()), Phase) }
+    pub fn cors_config(self, value: impl Arg<CorsConfig>) -> Self { Self(put(self.0, "CorsConfig", value), Phase) }
     /// `CustomHeadersConfig`: `CustomHeadersConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-customheadersconfig)
-    pub fn custom_headers_config(self, value: impl Arg<CustomHeadersConfig>) -> Self { Self(put(self.0, "CustomHeadersConfig", value.into_expr()), Phase) }
+    pub fn custom_headers_config(self, value: impl Arg<CustomHeadersConfig>) -> Self { Self(put(self.0, "CustomHeadersConfig", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> ResponseHeadersPolicyConfig<Set> { ResponseHeadersPolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ResponseHeadersPolicyConfig<Set> { ResponseHeadersPolicyConfig(put(self.0, "Name", value), Phase) }
     /// `RemoveHeadersConfig`: `RemoveHeadersConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-removeheadersconfig)
-    pub fn remove_headers_config(self, value: impl Arg<RemoveHeadersConfig>) -> Self { Self(put(self.0, "RemoveHeadersConfig", value.into_expr()), Phase) }
+    pub fn remove_headers_config(self, value: impl Arg<RemoveHeadersConfig>) -> Self { Self(put(self.0, "RemoveHeadersConfig", value), Phase) }
     /// `SecurityHeadersConfig`: `SecurityHeadersConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-securityheadersconfig)
-    pub fn security_headers_config(self, value: impl Arg<SecurityHeadersConfig>) -> Self { Self(put(self.0, "SecurityHeadersConfig", value.into_expr()), Phase) }
+    pub fn security_headers_config(self, value: impl Arg<SecurityHeadersConfig>) -> Self { Self(put(self.0, "SecurityHeadersConfig", value), Phase) }
     /// `ServerTimingHeadersConfig`: `ServerTimingHeadersConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-servertimingheadersconfig)
-    pub fn server_timing_headers_config(self, value: impl Arg<ServerTimingHeadersConfig>) -> Self { Self(put(self.0, "ServerTimingHeadersConfig", value.into_expr()), Phase) }
+    pub fn server_timing_headers_config(self, value: impl Arg<ServerTimingHeadersConfig>) -> Self { Self(put(self.0, "ServerTimingHeadersConfig", value), Phase) }
 }
 impl Done for ResponseHeadersPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityHeadersConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html)
@@ -2078,17 +2078,17 @@ impl SecurityHeadersConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentSecurityPolicy`: `ContentSecurityPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-contentsecuritypolicy)
-    pub fn content_security_policy(self, value: impl Arg<ContentSecurityPolicy>) -> Self { Self(put(self.0, "ContentSecurityPolicy", value.into_expr())) }
+    pub fn content_security_policy(self, value: impl Arg<ContentSecurityPolicy>) -> Self { Self(put(self.0, "ContentSecurityPolicy", value)) }
     /// `ContentTypeOptions`: `ContentTypeOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-contenttypeoptions)
-    pub fn content_type_options(self, value: impl Arg<ContentTypeOptions>) -> Self { Self(put(self.0, "ContentTypeOptions", value.into_expr())) }
+    pub fn content_type_options(self, value: impl Arg<ContentTypeOptions>) -> Self { Self(put(self.0, "ContentTypeOptions", value)) }
     /// `FrameOptions`: `FrameOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-frameoptions)
-    pub fn frame_options(self, value: impl Arg<FrameOptions>) -> Self { Self(put(self.0, "FrameOptions", value.into_expr())) }
+    pub fn frame_options(self, value: impl Arg<FrameOptions>) -> Self { Self(put(self.0, "FrameOptions", value)) }
     /// `ReferrerPolicy`: `ReferrerPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-referrerpolicy)
-    pub fn referrer_policy(self, value: impl Arg<ReferrerPolicy>) -> Self { Self(put(self.0, "ReferrerPolicy", value.into_expr())) }
+    pub fn referrer_policy(self, value: impl Arg<ReferrerPolicy>) -> Self { Self(put(self.0, "ReferrerPolicy", value)) }
     /// `StrictTransportSecurity`: `StrictTransportSecurity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-stricttransportsecurity)
-    pub fn strict_transport_security(self, value: impl Arg<StrictTransportSecurity>) -> Self { Self(put(self.0, "StrictTransportSecurity", value.into_expr())) }
+    pub fn strict_transport_security(self, value: impl Arg<StrictTransportSecurity>) -> Self { Self(put(self.0, "StrictTransportSecurity", value)) }
     /// `XSSProtection`: `XSSProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-xssprotection)
-    pub fn xss_protection(self, value: impl Arg<XSSProtection>) -> Self { Self(put(self.0, "XSSProtection", value.into_expr())) }
+    pub fn xss_protection(self, value: impl Arg<XSSProtection>) -> Self { Self(put(self.0, "XSSProtection", value)) }
 }
 impl Done for SecurityHeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerTimingHeadersConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-servertimingheadersconfig.html)
@@ -2099,9 +2099,9 @@ impl ServerTimingHeadersConfig {
 }
 impl<R0> ServerTimingHeadersConfig<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-servertimingheadersconfig.html#cfn-cloudfront-responseheaderspolicy-servertimingheadersconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> ServerTimingHeadersConfig<Set> { ServerTimingHeadersConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ServerTimingHeadersConfig<Set> { ServerTimingHeadersConfig(put(self.0, "Enabled", value), Phase) }
     /// `SamplingRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-servertimingheadersconfig.html#cfn-cloudfront-responseheaderspolicy-servertimingheadersconfig-samplingrate)
-    pub fn sampling_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SamplingRate", value.into_expr()), Phase) }
+    pub fn sampling_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SamplingRate", value), Phase) }
 }
 impl Done for ServerTimingHeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StrictTransportSecurity` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html)
@@ -2112,13 +2112,13 @@ impl StrictTransportSecurity {
 }
 impl<R0, R1> StrictTransportSecurity<R0, R1> {
     /// `AccessControlMaxAgeSec`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html#cfn-cloudfront-responseheaderspolicy-stricttransportsecurity-accesscontrolmaxagesec)
-    pub fn access_control_max_age_sec(self, value: impl Arg<i64>) -> StrictTransportSecurity<Set, R1> { StrictTransportSecurity(put(self.0, "AccessControlMaxAgeSec", value.into_expr()), Phase) }
+    pub fn access_control_max_age_sec(self, value: impl Arg<i64>) -> StrictTransportSecurity<Set, R1> { StrictTransportSecurity(put(self.0, "AccessControlMaxAgeSec", value), Phase) }
     /// `IncludeSubdomains`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html#cfn-cloudfront-responseheaderspolicy-stricttransportsecurity-includesubdomains)
-    pub fn include_subdomains(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSubdomains", value.into_expr()), Phase) }
+    pub fn include_subdomains(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSubdomains", value), Phase) }
     /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html#cfn-cloudfront-responseheaderspolicy-stricttransportsecurity-override)
-    pub fn override_(self, value: impl Arg<bool>) -> StrictTransportSecurity<R0, Set> { StrictTransportSecurity(put(self.0, "Override", value.into_expr()), Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> StrictTransportSecurity<R0, Set> { StrictTransportSecurity(put(self.0, "Override", value), Phase) }
     /// `Preload`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html#cfn-cloudfront-responseheaderspolicy-stricttransportsecurity-preload)
-    pub fn preload(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Preload", value.into_expr()), Phase) }
+    pub fn preload(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Preload", value), Phase) }
 }
 impl Done for StrictTransportSecurity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XSSProtection` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html)
@@ -2129,13 +2129,13 @@ impl XSSProtection {
 }
 impl<R0, R1> XSSProtection<R0, R1> {
     /// `ModeBlock`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html#cfn-cloudfront-responseheaderspolicy-xssprotection-modeblock)
-    pub fn mode_block(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ModeBlock", value.into_expr()), Phase) }
+    pub fn mode_block(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ModeBlock", value), Phase) }
     /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html#cfn-cloudfront-responseheaderspolicy-xssprotection-override)
-    pub fn override_(self, value: impl Arg<bool>) -> XSSProtection<Set, R1> { XSSProtection(put(self.0, "Override", value.into_expr()), Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> XSSProtection<Set, R1> { XSSProtection(put(self.0, "Override", value), Phase) }
     /// `Protection`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html#cfn-cloudfront-responseheaderspolicy-xssprotection-protection)
-    pub fn protection(self, value: impl Arg<bool>) -> XSSProtection<R0, Set> { XSSProtection(put(self.0, "Protection", value.into_expr()), Phase) }
+    pub fn protection(self, value: impl Arg<bool>) -> XSSProtection<R0, Set> { XSSProtection(put(self.0, "Protection", value), Phase) }
     /// `ReportUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html#cfn-cloudfront-responseheaderspolicy-xssprotection-reporturi)
-    pub fn report_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportUri", value.into_expr()), Phase) }
+    pub fn report_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportUri", value), Phase) }
 }
 impl Done for XSSProtection { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2162,9 +2162,9 @@ impl CfnStreamingDistributionProps {
 }
 impl<R0, R1> CfnStreamingDistributionProps<R0, R1> {
     /// `StreamingDistributionConfig`: `StreamingDistributionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-streamingdistribution.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig)
-    pub fn streaming_distribution_config(self, value: impl Arg<streaming_distribution::StreamingDistributionConfig>) -> CfnStreamingDistributionProps<Set, R1> { CfnStreamingDistributionProps(put(self.0, "StreamingDistributionConfig", value.into_expr()), Phase) }
+    pub fn streaming_distribution_config(self, value: impl Arg<streaming_distribution::StreamingDistributionConfig>) -> CfnStreamingDistributionProps<Set, R1> { CfnStreamingDistributionProps(put(self.0, "StreamingDistributionConfig", value), Phase) }
     /// `Tags`: list of tag, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-streamingdistribution.html#cfn-cloudfront-streamingdistribution-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> CfnStreamingDistributionProps<R0, Set> { CfnStreamingDistributionProps(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> CfnStreamingDistributionProps<R0, Set> { CfnStreamingDistributionProps(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStreamingDistributionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::StreamingDistribution`.
@@ -2178,11 +2178,11 @@ impl Logging {
 }
 impl<R0, R1, R2> Logging<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-logging.html#cfn-cloudfront-streamingdistribution-logging-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Logging<Set, R1, R2> { Logging(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> Logging<Set, R1, R2> { Logging(put(self.0, "Bucket", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-logging.html#cfn-cloudfront-streamingdistribution-logging-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Logging<R0, Set, R2> { Logging(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Logging<R0, Set, R2> { Logging(put(self.0, "Enabled", value), Phase) }
     /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-logging.html#cfn-cloudfront-streamingdistribution-logging-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Logging<R0, R1, Set> { Logging(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Logging<R0, R1, Set> { Logging(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Origin` of `AWS::CloudFront::StreamingDistribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-s3origin.html)
@@ -2193,9 +2193,9 @@ impl S3Origin {
 }
 impl<R0, R1> S3Origin<R0, R1> {
     /// `DomainName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-s3origin.html#cfn-cloudfront-streamingdistribution-s3origin-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> S3Origin<Set, R1> { S3Origin(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> S3Origin<Set, R1> { S3Origin(put(self.0, "DomainName", value), Phase) }
     /// `OriginAccessIdentity`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-s3origin.html#cfn-cloudfront-streamingdistribution-s3origin-originaccessidentity)
-    pub fn origin_access_identity(self, value: impl Arg<str>) -> S3Origin<R0, Set> { S3Origin(put(self.0, "OriginAccessIdentity", value.into_expr()), Phase) }
+    pub fn origin_access_identity(self, value: impl Arg<str>) -> S3Origin<R0, Set> { S3Origin(put(self.0, "OriginAccessIdentity", value), Phase) }
 }
 impl Done for S3Origin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamingDistributionConfig` of `AWS::CloudFront::StreamingDistribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html)
@@ -2206,19 +2206,19 @@ impl StreamingDistributionConfig {
 }
 impl<R0, R1, R2, R3> StreamingDistributionConfig<R0, R1, R2, R3> {
     /// `Aliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-aliases)
-    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
+    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value), Phase) }
     /// `Comment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> StreamingDistributionConfig<Set, R1, R2, R3> { StreamingDistributionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> StreamingDistributionConfig<Set, R1, R2, R3> { StreamingDistributionConfig(put(self.0, "Comment", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> StreamingDistributionConfig<R0, Set, R2, R3> { StreamingDistributionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> StreamingDistributionConfig<R0, Set, R2, R3> { StreamingDistributionConfig(put(self.0, "Enabled", value), Phase) }
     /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-logging)
-    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
+    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value), Phase) }
     /// `PriceClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-priceclass)
-    pub fn price_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceClass", value.into_expr()), Phase) }
+    pub fn price_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceClass", value), Phase) }
     /// `S3Origin`: `S3Origin`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-s3origin)
-    pub fn s3_origin(self, value: impl Arg<S3Origin>) -> StreamingDistributionConfig<R0, R1, Set, R3> { StreamingDistributionConfig(put(self.0, "S3Origin", value.into_expr()), Phase) }
+    pub fn s3_origin(self, value: impl Arg<S3Origin>) -> StreamingDistributionConfig<R0, R1, Set, R3> { StreamingDistributionConfig(put(self.0, "S3Origin", value), Phase) }
     /// `TrustedSigners`: `TrustedSigners`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-trustedsigners)
-    pub fn trusted_signers(self, value: impl Arg<TrustedSigners>) -> StreamingDistributionConfig<R0, R1, R2, Set> { StreamingDistributionConfig(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
+    pub fn trusted_signers(self, value: impl Arg<TrustedSigners>) -> StreamingDistributionConfig<R0, R1, R2, Set> { StreamingDistributionConfig(put(self.0, "TrustedSigners", value), Phase) }
 }
 impl Done for StreamingDistributionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustedSigners` of `AWS::CloudFront::StreamingDistribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-trustedsigners.html)
@@ -2229,9 +2229,9 @@ impl TrustedSigners {
 }
 impl<R0> TrustedSigners<R0> {
     /// `AwsAccountNumbers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-trustedsigners.html#cfn-cloudfront-streamingdistribution-trustedsigners-awsaccountnumbers)
-    pub fn aws_account_numbers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountNumbers", value.into_expr()), Phase) }
+    pub fn aws_account_numbers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountNumbers", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-trustedsigners.html#cfn-cloudfront-streamingdistribution-trustedsigners-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> TrustedSigners<Set> { TrustedSigners(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TrustedSigners<Set> { TrustedSigners(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for TrustedSigners { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2266,13 +2266,13 @@ impl CfnTrustStoreProps {
 }
 impl<R0> CfnTrustStoreProps<R0> {
     /// `CaCertificatesBundleSource`: `CaCertificatesBundleSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#cfn-cloudfront-truststore-cacertificatesbundlesource)
-    pub fn ca_certificates_bundle_source(self, value: impl Arg<trust_store::CaCertificatesBundleSource>) -> Self { Self(put(self.0, "CaCertificatesBundleSource", value.into_expr()), Phase) }
+    pub fn ca_certificates_bundle_source(self, value: impl Arg<trust_store::CaCertificatesBundleSource>) -> Self { Self(put(self.0, "CaCertificatesBundleSource", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#cfn-cloudfront-truststore-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTrustStoreProps<Set> { CfnTrustStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrustStoreProps<Set> { CfnTrustStoreProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#cfn-cloudfront-truststore-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UseClientCertificateOCSPEndpoint`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#cfn-cloudfront-truststore-useclientcertificateocspendpoint)
-    pub fn use_client_certificate_ocsp_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseClientCertificateOCSPEndpoint", value.into_expr()), Phase) }
+    pub fn use_client_certificate_ocsp_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseClientCertificateOCSPEndpoint", value), Phase) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::TrustStore`.
@@ -2286,13 +2286,13 @@ impl CaCertificatesBundleS3Location {
 }
 impl<R0, R1, R2> CaCertificatesBundleS3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html#cfn-cloudfront-truststore-cacertificatesbundles3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<Set, R1, R2> { CaCertificatesBundleS3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<Set, R1, R2> { CaCertificatesBundleS3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html#cfn-cloudfront-truststore-cacertificatesbundles3location-key)
-    pub fn key(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, Set, R2> { CaCertificatesBundleS3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, Set, R2> { CaCertificatesBundleS3Location(put(self.0, "Key", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html#cfn-cloudfront-truststore-cacertificatesbundles3location-region)
-    pub fn region(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, R1, Set> { CaCertificatesBundleS3Location(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, R1, Set> { CaCertificatesBundleS3Location(put(self.0, "Region", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html#cfn-cloudfront-truststore-cacertificatesbundles3location-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for CaCertificatesBundleS3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaCertificatesBundleSource` of `AWS::CloudFront::TrustStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundlesource.html)
@@ -2303,7 +2303,7 @@ impl CaCertificatesBundleSource {
 }
 impl<R0> CaCertificatesBundleSource<R0> {
     /// `CaCertificatesBundleS3Location`: `CaCertificatesBundleS3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundlesource.html#cfn-cloudfront-truststore-cacertificatesbundlesource-cacertificatesbundles3location)
-    pub fn ca_certificates_bundle_s3_location(self, value: impl Arg<CaCertificatesBundleS3Location>) -> CaCertificatesBundleSource<Set> { CaCertificatesBundleSource(put(self.0, "CaCertificatesBundleS3Location", value.into_expr()), Phase) }
+    pub fn ca_certificates_bundle_s3_location(self, value: impl Arg<CaCertificatesBundleS3Location>) -> CaCertificatesBundleSource<Set> { CaCertificatesBundleSource(put(self.0, "CaCertificatesBundleS3Location", value), Phase) }
 }
 impl Done for CaCertificatesBundleSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2338,9 +2338,9 @@ impl CfnVpcOriginProps {
 }
 impl<R0> CfnVpcOriginProps<R0> {
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#cfn-cloudfront-vpcorigin-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcOriginEndpointConfig`: `VpcOriginEndpointConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig)
-    pub fn vpc_origin_endpoint_config(self, value: impl Arg<vpc_origin::VpcOriginEndpointConfig>) -> CfnVpcOriginProps<Set> { CfnVpcOriginProps(put(self.0, "VpcOriginEndpointConfig", value.into_expr()), Phase) }
+    pub fn vpc_origin_endpoint_config(self, value: impl Arg<vpc_origin::VpcOriginEndpointConfig>) -> CfnVpcOriginProps<Set> { CfnVpcOriginProps(put(self.0, "VpcOriginEndpointConfig", value), Phase) }
 }
 impl Done for CfnVpcOriginProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::VpcOrigin`.
@@ -2354,19 +2354,19 @@ impl VpcOriginEndpointConfig {
 }
 impl<R0, R1> VpcOriginEndpointConfig<R0, R1> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-arn)
-    pub fn arn(self, value: impl Arg<str>) -> VpcOriginEndpointConfig<Set, R1> { VpcOriginEndpointConfig(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> VpcOriginEndpointConfig<Set, R1> { VpcOriginEndpointConfig(put(self.0, "Arn", value), Phase) }
     /// `HTTPPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-httpport)
-    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
+    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value), Phase) }
     /// `HTTPSPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-httpsport)
-    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
+    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> VpcOriginEndpointConfig<R0, Set> { VpcOriginEndpointConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> VpcOriginEndpointConfig<R0, Set> { VpcOriginEndpointConfig(put(self.0, "Name", value), Phase) }
     /// `OriginProtocolPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-originprotocolpolicy)
-    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
+    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginProtocolPolicy", value), Phase) }
     /// `OriginSSLProtocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-originsslprotocols)
-    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
+    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OriginSSLProtocols", value), Phase) }
 }
 impl Done for VpcOriginEndpointConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.

@@ -23,13 +23,13 @@ impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `Destination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#cfn-cloudtrail-channel-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<channel::Destination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<channel::Destination>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#cfn-cloudtrail-channel-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Source`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#cfn-cloudtrail-channel-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#cfn-cloudtrail-channel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudTrail::Channel`.
@@ -43,9 +43,9 @@ impl Destination {
 }
 impl<R0, R1> Destination<R0, R1> {
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-channel-destination.html#cfn-cloudtrail-channel-destination-location)
-    pub fn location(self, value: impl Arg<str>) -> Destination<Set, R1> { Destination(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Destination<Set, R1> { Destination(put(self.0, "Location", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-channel-destination.html#cfn-cloudtrail-channel-destination-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Destination<R0, Set> { Destination(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Destination<R0, Set> { Destination(put(self.0, "Type", value), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -78,15 +78,15 @@ impl CfnDashboardProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RefreshSchedule`: `RefreshSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-refreshschedule)
-    pub fn refresh_schedule(self, value: impl Arg<dashboard::RefreshSchedule>) -> Self { Self(put(self.0, "RefreshSchedule", value.into_expr())) }
+    pub fn refresh_schedule(self, value: impl Arg<dashboard::RefreshSchedule>) -> Self { Self(put(self.0, "RefreshSchedule", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TerminationProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-terminationprotectionenabled)
-    pub fn termination_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtectionEnabled", value.into_expr())) }
+    pub fn termination_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtectionEnabled", value)) }
     /// `Widgets`: list of `Widget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-widgets)
-    pub fn widgets(self, value: impl Arg<Arr<dashboard::Widget>>) -> Self { Self(put(self.0, "Widgets", value.into_expr())) }
+    pub fn widgets(self, value: impl Arg<Arr<dashboard::Widget>>) -> Self { Self(put(self.0, "Widgets", value)) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudTrail::Dashboard`.
@@ -100,9 +100,9 @@ impl Frequency {
 }
 impl<R0, R1> Frequency<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-frequency.html#cfn-cloudtrail-dashboard-frequency-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> Frequency<Set, R1> { Frequency(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Frequency<Set, R1> { Frequency(put(self.0, "Unit", value), Phase) }
     /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-frequency.html#cfn-cloudtrail-dashboard-frequency-value)
-    pub fn value(self, value: impl Arg<i64>) -> Frequency<R0, Set> { Frequency(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Frequency<R0, Set> { Frequency(put(self.0, "Value", value), Phase) }
 }
 impl Done for Frequency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RefreshSchedule` of `AWS::CloudTrail::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-refreshschedule.html)
@@ -111,11 +111,11 @@ impl RefreshSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Frequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-refreshschedule.html#cfn-cloudtrail-dashboard-refreshschedule-frequency)
-    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
+    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "Frequency", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-refreshschedule.html#cfn-cloudtrail-dashboard-refreshschedule-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `TimeOfDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-refreshschedule.html#cfn-cloudtrail-dashboard-refreshschedule-timeofday)
-    pub fn time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeOfDay", value.into_expr())) }
+    pub fn time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeOfDay", value)) }
 }
 impl Done for RefreshSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Widget` of `AWS::CloudTrail::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-widget.html)
@@ -126,11 +126,11 @@ impl Widget {
 }
 impl<R0> Widget<R0> {
     /// `QueryParameters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-widget.html#cfn-cloudtrail-dashboard-widget-queryparameters)
-    pub fn query_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr()), Phase) }
+    pub fn query_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryParameters", value), Phase) }
     /// `QueryStatement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-widget.html#cfn-cloudtrail-dashboard-widget-querystatement)
-    pub fn query_statement(self, value: impl Arg<str>) -> Widget<Set> { Widget(put(self.0, "QueryStatement", value.into_expr()), Phase) }
+    pub fn query_statement(self, value: impl Arg<str>) -> Widget<Set> { Widget(put(self.0, "QueryStatement", value), Phase) }
     /// `ViewProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-widget.html#cfn-cloudtrail-dashboard-widget-viewproperties)
-    pub fn view_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ViewProperties", value.into_expr()), Phase) }
+    pub fn view_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ViewProperties", value), Phase) }
 }
 impl Done for Widget { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -163,37 +163,37 @@ impl CfnEventDataStoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-advancedeventselectors)
-    pub fn advanced_event_selectors(self, value: impl Arg<Arr<event_data_store::AdvancedEventSelector>>) -> Self { Self(put(self.0, "AdvancedEventSelectors", value.into_expr())) }
+    pub fn advanced_event_selectors(self, value: impl Arg<Arr<event_data_store::AdvancedEventSelector>>) -> Self { Self(put(self.0, "AdvancedEventSelectors", value)) }
     /// `BillingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-billingmode)
-    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value.into_expr())) }
+    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value)) }
     /// `ContextKeySelectors`: list of `ContextKeySelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-contextkeyselectors)
-    pub fn context_key_selectors(self, value: impl Arg<Arr<event_data_store::ContextKeySelector>>) -> Self { Self(put(self.0, "ContextKeySelectors", value.into_expr())) }
+    pub fn context_key_selectors(self, value: impl Arg<Arr<event_data_store::ContextKeySelector>>) -> Self { Self(put(self.0, "ContextKeySelectors", value)) }
     /// `FederationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-federationenabled)
-    pub fn federation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FederationEnabled", value.into_expr())) }
+    pub fn federation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FederationEnabled", value)) }
     /// `FederationRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-federationrolearn)
-    pub fn federation_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FederationRoleArn", value.into_expr())) }
+    pub fn federation_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FederationRoleArn", value)) }
     /// `IngestionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-ingestionenabled)
-    pub fn ingestion_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IngestionEnabled", value.into_expr())) }
+    pub fn ingestion_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IngestionEnabled", value)) }
     /// `InsightSelectors`: list of `InsightSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-insightselectors)
-    pub fn insight_selectors(self, value: impl Arg<Arr<event_data_store::InsightSelector>>) -> Self { Self(put(self.0, "InsightSelectors", value.into_expr())) }
+    pub fn insight_selectors(self, value: impl Arg<Arr<event_data_store::InsightSelector>>) -> Self { Self(put(self.0, "InsightSelectors", value)) }
     /// `InsightsDestination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-insightsdestination)
-    pub fn insights_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightsDestination", value.into_expr())) }
+    pub fn insights_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightsDestination", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `MaxEventSize`: `MaxEventSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-maxeventsize)
-    pub fn max_event_size(self, value: impl Arg<event_data_store::MaxEventSize>) -> Self { Self(put(self.0, "MaxEventSize", value.into_expr())) }
+    pub fn max_event_size(self, value: impl Arg<event_data_store::MaxEventSize>) -> Self { Self(put(self.0, "MaxEventSize", value)) }
     /// `MultiRegionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-multiregionenabled)
-    pub fn multi_region_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiRegionEnabled", value.into_expr())) }
+    pub fn multi_region_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiRegionEnabled", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `OrganizationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-organizationenabled)
-    pub fn organization_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OrganizationEnabled", value.into_expr())) }
+    pub fn organization_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OrganizationEnabled", value)) }
     /// `RetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
+    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TerminationProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-terminationprotectionenabled)
-    pub fn termination_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtectionEnabled", value.into_expr())) }
+    pub fn termination_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtectionEnabled", value)) }
 }
 impl Done for CfnEventDataStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudTrail::EventDataStore`.
@@ -207,9 +207,9 @@ impl AdvancedEventSelector {
 }
 impl<R0> AdvancedEventSelector<R0> {
     /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedeventselector.html#cfn-cloudtrail-eventdatastore-advancedeventselector-fieldselectors)
-    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
+    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedeventselector.html#cfn-cloudtrail-eventdatastore-advancedeventselector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedFieldSelector` of `AWS::CloudTrail::EventDataStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html)
@@ -220,19 +220,19 @@ impl AdvancedFieldSelector {
 }
 impl<R0> AdvancedFieldSelector<R0> {
     /// `EndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-endswith)
-    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr()), Phase) }
+    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value), Phase) }
     /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-equals)
-    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr()), Phase) }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value), Phase) }
     /// `Field`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-field)
-    pub fn field(self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { AdvancedFieldSelector(put(self.0, "Field", value.into_expr()), Phase) }
+    pub fn field(self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { AdvancedFieldSelector(put(self.0, "Field", value), Phase) }
     /// `NotEndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-notendswith)
-    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr()), Phase) }
+    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value), Phase) }
     /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-notequals)
-    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr()), Phase) }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value), Phase) }
     /// `NotStartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-notstartswith)
-    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr()), Phase) }
+    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value), Phase) }
     /// `StartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-startswith)
-    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr()), Phase) }
+    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value), Phase) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContextKeySelector` of `AWS::CloudTrail::EventDataStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-contextkeyselector.html)
@@ -243,9 +243,9 @@ impl ContextKeySelector {
 }
 impl<R0, R1> ContextKeySelector<R0, R1> {
     /// `Equals`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-contextkeyselector.html#cfn-cloudtrail-eventdatastore-contextkeyselector-equals)
-    pub fn equals(self, value: impl Arg<Arr<str>>) -> ContextKeySelector<Set, R1> { ContextKeySelector(put(self.0, "Equals", value.into_expr()), Phase) }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> ContextKeySelector<Set, R1> { ContextKeySelector(put(self.0, "Equals", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-contextkeyselector.html#cfn-cloudtrail-eventdatastore-contextkeyselector-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ContextKeySelector<R0, Set> { ContextKeySelector(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ContextKeySelector<R0, Set> { ContextKeySelector(put(self.0, "Type", value), Phase) }
 }
 impl Done for ContextKeySelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InsightSelector` of `AWS::CloudTrail::EventDataStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-insightselector.html)
@@ -254,7 +254,7 @@ impl InsightSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InsightType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-insightselector.html#cfn-cloudtrail-eventdatastore-insightselector-insighttype)
-    pub fn insight_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightType", value.into_expr())) }
+    pub fn insight_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightType", value)) }
 }
 impl Done for InsightSelector { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MaxEventSize` allows.
@@ -281,9 +281,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-resourcepolicy.html#cfn-cloudtrail-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
     /// `ResourcePolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-resourcepolicy.html#cfn-cloudtrail-resourcepolicy-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html)
@@ -309,39 +309,39 @@ impl CfnTrailProps {
 }
 impl<R0, R1> CfnTrailProps<R0, R1> {
     /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-advancedeventselectors)
-    pub fn advanced_event_selectors(self, value: impl Arg<Arr<trail::AdvancedEventSelector>>) -> Self { Self(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
+    pub fn advanced_event_selectors(self, value: impl Arg<Arr<trail::AdvancedEventSelector>>) -> Self { Self(put(self.0, "AdvancedEventSelectors", value), Phase) }
     /// `AggregationConfigurations`: list of `AggregationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-aggregationconfigurations)
-    pub fn aggregation_configurations(self, value: impl Arg<Arr<trail::AggregationConfiguration>>) -> Self { Self(put(self.0, "AggregationConfigurations", value.into_expr()), Phase) }
+    pub fn aggregation_configurations(self, value: impl Arg<Arr<trail::AggregationConfiguration>>) -> Self { Self(put(self.0, "AggregationConfigurations", value), Phase) }
     /// `CloudWatchLogsLogGroupArn`: `LogsLogGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-cloudwatchlogsloggrouparn)
-    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value), Phase) }
     /// `CloudWatchLogsRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-cloudwatchlogsrolearn)
-    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CloudWatchLogsRoleArn", value), Phase) }
     /// `EnableLogFileValidation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-enablelogfilevalidation)
-    pub fn enable_log_file_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableLogFileValidation", value.into_expr()), Phase) }
+    pub fn enable_log_file_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableLogFileValidation", value), Phase) }
     /// `EventSelectors`: list of `EventSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-eventselectors)
-    pub fn event_selectors(self, value: impl Arg<Arr<trail::EventSelector>>) -> Self { Self(put(self.0, "EventSelectors", value.into_expr()), Phase) }
+    pub fn event_selectors(self, value: impl Arg<Arr<trail::EventSelector>>) -> Self { Self(put(self.0, "EventSelectors", value), Phase) }
     /// `IncludeGlobalServiceEvents`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-includeglobalserviceevents)
-    pub fn include_global_service_events(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeGlobalServiceEvents", value.into_expr()), Phase) }
+    pub fn include_global_service_events(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeGlobalServiceEvents", value), Phase) }
     /// `InsightSelectors`: list of `InsightSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-insightselectors)
-    pub fn insight_selectors(self, value: impl Arg<Arr<trail::InsightSelector>>) -> Self { Self(put(self.0, "InsightSelectors", value.into_expr()), Phase) }
+    pub fn insight_selectors(self, value: impl Arg<Arr<trail::InsightSelector>>) -> Self { Self(put(self.0, "InsightSelectors", value), Phase) }
     /// `IsLogging`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-islogging)
-    pub fn is_logging(self, value: impl Arg<bool>) -> CfnTrailProps<Set, R1> { CfnTrailProps(put(self.0, "IsLogging", value.into_expr()), Phase) }
+    pub fn is_logging(self, value: impl Arg<bool>) -> CfnTrailProps<Set, R1> { CfnTrailProps(put(self.0, "IsLogging", value), Phase) }
     /// `IsMultiRegionTrail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-ismultiregiontrail)
-    pub fn is_multi_region_trail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMultiRegionTrail", value.into_expr()), Phase) }
+    pub fn is_multi_region_trail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMultiRegionTrail", value), Phase) }
     /// `IsOrganizationTrail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-isorganizationtrail)
-    pub fn is_organization_trail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsOrganizationTrail", value.into_expr()), Phase) }
+    pub fn is_organization_trail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsOrganizationTrail", value), Phase) }
     /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value), Phase) }
     /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> CfnTrailProps<R0, Set> { CfnTrailProps(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> CfnTrailProps<R0, Set> { CfnTrailProps(put(self.0, "S3BucketName", value), Phase) }
     /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-s3keyprefix)
-    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value), Phase) }
     /// `SnsTopicName`: `SnsTopicName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-snstopicname)
-    pub fn sns_topic_name(self, value: impl Arg<kind::SnsTopicName>) -> Self { Self(put(self.0, "SnsTopicName", value.into_expr()), Phase) }
+    pub fn sns_topic_name(self, value: impl Arg<kind::SnsTopicName>) -> Self { Self(put(self.0, "SnsTopicName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrailName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-trailname)
-    pub fn trail_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrailName", value.into_expr()), Phase) }
+    pub fn trail_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrailName", value), Phase) }
 }
 impl Done for CfnTrailProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudTrail::Trail`.
@@ -355,9 +355,9 @@ impl AdvancedEventSelector {
 }
 impl<R0> AdvancedEventSelector<R0> {
     /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedeventselector.html#cfn-cloudtrail-trail-advancedeventselector-fieldselectors)
-    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
+    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedeventselector.html#cfn-cloudtrail-trail-advancedeventselector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedFieldSelector` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html)
@@ -368,19 +368,19 @@ impl AdvancedFieldSelector {
 }
 impl<R0> AdvancedFieldSelector<R0> {
     /// `EndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-endswith)
-    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr()), Phase) }
+    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value), Phase) }
     /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-equals)
-    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr()), Phase) }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value), Phase) }
     /// `Field`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-field)
-    pub fn field(self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { AdvancedFieldSelector(put(self.0, "Field", value.into_expr()), Phase) }
+    pub fn field(self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { AdvancedFieldSelector(put(self.0, "Field", value), Phase) }
     /// `NotEndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-notendswith)
-    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr()), Phase) }
+    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value), Phase) }
     /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-notequals)
-    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr()), Phase) }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value), Phase) }
     /// `NotStartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-notstartswith)
-    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr()), Phase) }
+    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value), Phase) }
     /// `StartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-startswith)
-    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr()), Phase) }
+    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value), Phase) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AggregationConfiguration` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-aggregationconfiguration.html)
@@ -391,9 +391,9 @@ impl AggregationConfiguration {
 }
 impl<R0, R1> AggregationConfiguration<R0, R1> {
     /// `EventCategory`: `EventCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-aggregationconfiguration.html#cfn-cloudtrail-trail-aggregationconfiguration-eventcategory)
-    pub fn event_category(self, value: impl Arg<EventCategory>) -> AggregationConfiguration<Set, R1> { AggregationConfiguration(put(self.0, "EventCategory", value.into_expr()), Phase) }
+    pub fn event_category(self, value: impl Arg<EventCategory>) -> AggregationConfiguration<Set, R1> { AggregationConfiguration(put(self.0, "EventCategory", value), Phase) }
     /// `Templates`: list of `Templates`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-aggregationconfiguration.html#cfn-cloudtrail-trail-aggregationconfiguration-templates)
-    pub fn templates(self, value: impl Arg<Arr<Templates>>) -> AggregationConfiguration<R0, Set> { AggregationConfiguration(put(self.0, "Templates", value.into_expr()), Phase) }
+    pub fn templates(self, value: impl Arg<Arr<Templates>>) -> AggregationConfiguration<R0, Set> { AggregationConfiguration(put(self.0, "Templates", value), Phase) }
 }
 impl Done for AggregationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataResource` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-dataresource.html)
@@ -404,9 +404,9 @@ impl DataResource {
 }
 impl<R0> DataResource<R0> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-dataresource.html#cfn-cloudtrail-trail-dataresource-type)
-    pub fn type_(self, value: impl Arg<str>) -> DataResource<Set> { DataResource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> DataResource<Set> { DataResource(put(self.0, "Type", value), Phase) }
     /// `Values`: list of `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-dataresource.html#cfn-cloudtrail-trail-dataresource-values)
-    pub fn values(self, value: impl Arg<Arr<kind::LambdaFunctionArn>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<kind::LambdaFunctionArn>>) -> Self { Self(put(self.0, "Values", value), Phase) }
 }
 impl Done for DataResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSelector` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html)
@@ -415,13 +415,13 @@ impl EventSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataResources`: list of `DataResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html#cfn-cloudtrail-trail-eventselector-dataresources)
-    pub fn data_resources(self, value: impl Arg<Arr<DataResource>>) -> Self { Self(put(self.0, "DataResources", value.into_expr())) }
+    pub fn data_resources(self, value: impl Arg<Arr<DataResource>>) -> Self { Self(put(self.0, "DataResources", value)) }
     /// `ExcludeManagementEventSources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html#cfn-cloudtrail-trail-eventselector-excludemanagementeventsources)
-    pub fn exclude_management_event_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeManagementEventSources", value.into_expr())) }
+    pub fn exclude_management_event_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeManagementEventSources", value)) }
     /// `IncludeManagementEvents`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html#cfn-cloudtrail-trail-eventselector-includemanagementevents)
-    pub fn include_management_events(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeManagementEvents", value.into_expr())) }
+    pub fn include_management_events(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeManagementEvents", value)) }
     /// `ReadWriteType`: `ReadWriteType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html#cfn-cloudtrail-trail-eventselector-readwritetype)
-    pub fn read_write_type(self, value: impl Arg<ReadWriteType>) -> Self { Self(put(self.0, "ReadWriteType", value.into_expr())) }
+    pub fn read_write_type(self, value: impl Arg<ReadWriteType>) -> Self { Self(put(self.0, "ReadWriteType", value)) }
 }
 impl Done for EventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InsightSelector` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-insightselector.html)
@@ -430,9 +430,9 @@ impl InsightSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventCategories`: list of `EventCategories`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-insightselector.html#cfn-cloudtrail-trail-insightselector-eventcategories)
-    pub fn event_categories(self, value: impl Arg<Arr<EventCategories>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr())) }
+    pub fn event_categories(self, value: impl Arg<Arr<EventCategories>>) -> Self { Self(put(self.0, "EventCategories", value)) }
     /// `InsightType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-insightselector.html#cfn-cloudtrail-trail-insightselector-insighttype)
-    pub fn insight_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightType", value.into_expr())) }
+    pub fn insight_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightType", value)) }
 }
 impl Done for InsightSelector { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EventCategories` allows.

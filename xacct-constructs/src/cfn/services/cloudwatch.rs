@@ -23,57 +23,57 @@ impl CfnAlarmProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-actionsenabled)
-    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr())) }
+    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value)) }
     /// `AlarmActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-alarmactions)
-    pub fn alarm_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr())) }
+    pub fn alarm_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmActions", value)) }
     /// `AlarmDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-alarmdescription)
-    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr())) }
+    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value)) }
     /// `AlarmName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-alarmname)
-    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr())) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value)) }
     /// `ComparisonOperator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComparisonOperator", value)) }
     /// `DatapointsToAlarm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-datapointstoalarm)
-    pub fn datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr())) }
+    pub fn datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value)) }
     /// `Dimensions`: list of `Dimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<alarm::Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<alarm::Dimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `EvaluateLowSampleCountPercentile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluatelowsamplecountpercentile)
-    pub fn evaluate_low_sample_count_percentile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EvaluateLowSampleCountPercentile", value.into_expr())) }
+    pub fn evaluate_low_sample_count_percentile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EvaluateLowSampleCountPercentile", value)) }
     /// `EvaluationCriteria`: `EvaluationCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluationcriteria)
-    pub fn evaluation_criteria(self, value: impl Arg<alarm::EvaluationCriteria>) -> Self { Self(put(self.0, "EvaluationCriteria", value.into_expr())) }
+    pub fn evaluation_criteria(self, value: impl Arg<alarm::EvaluationCriteria>) -> Self { Self(put(self.0, "EvaluationCriteria", value)) }
     /// `EvaluationInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluationinterval)
-    pub fn evaluation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationInterval", value.into_expr())) }
+    pub fn evaluation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationInterval", value)) }
     /// `EvaluationPeriods`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluationperiods)
-    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr())) }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value)) }
     /// `EvaluationWindow`: `EvaluationWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluationwindow)
-    pub fn evaluation_window(self, value: impl Arg<alarm::EvaluationWindow>) -> Self { Self(put(self.0, "EvaluationWindow", value.into_expr())) }
+    pub fn evaluation_window(self, value: impl Arg<alarm::EvaluationWindow>) -> Self { Self(put(self.0, "EvaluationWindow", value)) }
     /// `ExtendedStatistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-extendedstatistic)
-    pub fn extended_statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedStatistic", value.into_expr())) }
+    pub fn extended_statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedStatistic", value)) }
     /// `InsufficientDataActions`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-insufficientdataactions)
-    pub fn insufficient_data_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr())) }
+    pub fn insufficient_data_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "InsufficientDataActions", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Metrics`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<alarm::MetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
+    pub fn metrics(self, value: impl Arg<Arr<alarm::MetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
     /// `OKActions`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-okactions)
-    pub fn ok_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "OKActions", value.into_expr())) }
+    pub fn ok_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "OKActions", value)) }
     /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-period)
-    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value)) }
     /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Threshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value)) }
     /// `ThresholdMetricId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-thresholdmetricid)
-    pub fn threshold_metric_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdMetricId", value.into_expr())) }
+    pub fn threshold_metric_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdMetricId", value)) }
     /// `TreatMissingData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-treatmissingdata)
-    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr())) }
+    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value)) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value)) }
     /// `WarmUpConfiguration`: `WarmUpConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-warmupconfiguration)
-    pub fn warm_up_configuration(self, value: impl Arg<alarm::WarmUpConfiguration>) -> Self { Self(put(self.0, "WarmUpConfiguration", value.into_expr())) }
+    pub fn warm_up_configuration(self, value: impl Arg<alarm::WarmUpConfiguration>) -> Self { Self(put(self.0, "WarmUpConfiguration", value)) }
 }
 impl Done for CfnAlarmProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::Alarm`.
@@ -85,11 +85,11 @@ impl AlarmPromQLCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PendingPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-alarmpromqlcriteria.html#cfn-cloudwatch-alarm-alarmpromqlcriteria-pendingperiod)
-    pub fn pending_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingPeriod", value.into_expr())) }
+    pub fn pending_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingPeriod", value)) }
     /// `Query`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-alarmpromqlcriteria.html#cfn-cloudwatch-alarm-alarmpromqlcriteria-query)
-    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr())) }
+    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value)) }
     /// `RecoveryPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-alarmpromqlcriteria.html#cfn-cloudwatch-alarm-alarmpromqlcriteria-recoveryperiod)
-    pub fn recovery_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriod", value.into_expr())) }
+    pub fn recovery_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriod", value)) }
 }
 impl Done for AlarmPromQLCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-dimension.html)
@@ -100,9 +100,9 @@ impl Dimension {
 }
 impl<R0, R1> Dimension<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-dimension.html#cfn-cloudwatch-alarm-dimension-name)
-    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-dimension.html#cfn-cloudwatch-alarm-dimension-value)
-    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationCriteria` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationcriteria.html)
@@ -111,7 +111,7 @@ impl EvaluationCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PromQLCriteria`: `AlarmPromQLCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationcriteria.html#cfn-cloudwatch-alarm-evaluationcriteria-promqlcriteria)
-    pub fn prom_ql_criteria(self, value: impl Arg<AlarmPromQLCriteria>) -> Self { Self(put(self.0, "PromQLCriteria", value.into_expr())) }
+    pub fn prom_ql_criteria(self, value: impl Arg<AlarmPromQLCriteria>) -> Self { Self(put(self.0, "PromQLCriteria", value)) }
 }
 impl Done for EvaluationCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationWindow` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationwindow.html)
@@ -120,9 +120,9 @@ impl EvaluationWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SlidingWindow`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationwindow.html#cfn-cloudwatch-alarm-evaluationwindow-slidingwindow)
-    pub fn sliding_window(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SlidingWindow", value.into_expr())) }
+    pub fn sliding_window(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SlidingWindow", value)) }
     /// `WallClockWindow`: `WallClockWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationwindow.html#cfn-cloudwatch-alarm-evaluationwindow-wallclockwindow)
-    pub fn wall_clock_window(self, value: impl Arg<WallClockWindow>) -> Self { Self(put(self.0, "WallClockWindow", value.into_expr())) }
+    pub fn wall_clock_window(self, value: impl Arg<WallClockWindow>) -> Self { Self(put(self.0, "WallClockWindow", value)) }
 }
 impl Done for EvaluationWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metric.html)
@@ -131,11 +131,11 @@ impl Metric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `Dimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metric.html#cfn-cloudwatch-alarm-metric-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metric.html#cfn-cloudwatch-alarm-metric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metric.html#cfn-cloudwatch-alarm-metric-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDataQuery` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html)
@@ -146,19 +146,19 @@ impl MetricDataQuery {
 }
 impl<R0> MetricDataQuery<R0> {
     /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value), Phase) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-id)
-    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value), Phase) }
     /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-label)
-    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value), Phase) }
     /// `MetricStat`: `MetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-metricstat)
-    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
+    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value), Phase) }
     /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-period)
-    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value), Phase) }
     /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-returndata)
-    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStat` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html)
@@ -169,13 +169,13 @@ impl MetricStat {
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
     /// `Metric`: `Metric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html#cfn-cloudwatch-alarm-metricstat-metric)
-    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value), Phase) }
     /// `Period`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html#cfn-cloudwatch-alarm-metricstat-period)
-    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value), Phase) }
     /// `Stat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html#cfn-cloudwatch-alarm-metricstat-stat)
-    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html#cfn-cloudwatch-alarm-metricstat-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WallClockWindow` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-wallclockwindow.html)
@@ -184,7 +184,7 @@ impl WallClockWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-wallclockwindow.html#cfn-cloudwatch-alarm-wallclockwindow-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value)) }
 }
 impl Done for WallClockWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmUpConfiguration` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-warmupconfiguration.html)
@@ -193,9 +193,9 @@ impl WarmUpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnlyStartEvaluatingAfterWarmUpPeriodEnds`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-warmupconfiguration.html#cfn-cloudwatch-alarm-warmupconfiguration-onlystartevaluatingafterwarmupperiodends)
-    pub fn only_start_evaluating_after_warm_up_period_ends(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnlyStartEvaluatingAfterWarmUpPeriodEnds", value.into_expr())) }
+    pub fn only_start_evaluating_after_warm_up_period_ends(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnlyStartEvaluatingAfterWarmUpPeriodEnds", value)) }
     /// `WarmUpPeriodDurationInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-warmupconfiguration.html#cfn-cloudwatch-alarm-warmupconfiguration-warmupperioddurationinminutes)
-    pub fn warm_up_period_duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmUpPeriodDurationInMinutes", value.into_expr())) }
+    pub fn warm_up_period_duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmUpPeriodDurationInMinutes", value)) }
 }
 impl Done for WarmUpConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -226,19 +226,19 @@ impl CfnAlarmMuteRuleProps {
 }
 impl<R0> CfnAlarmMuteRuleProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExpireDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-expiredate)
-    pub fn expire_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpireDate", value.into_expr()), Phase) }
+    pub fn expire_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpireDate", value), Phase) }
     /// `MuteTargets`: `MuteTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-mutetargets)
-    pub fn mute_targets(self, value: impl Arg<alarm_mute_rule::MuteTargets>) -> Self { Self(put(self.0, "MuteTargets", value.into_expr()), Phase) }
+    pub fn mute_targets(self, value: impl Arg<alarm_mute_rule::MuteTargets>) -> Self { Self(put(self.0, "MuteTargets", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Rule`: `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-rule)
-    pub fn rule(self, value: impl Arg<alarm_mute_rule::Rule>) -> CfnAlarmMuteRuleProps<Set> { CfnAlarmMuteRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<alarm_mute_rule::Rule>) -> CfnAlarmMuteRuleProps<Set> { CfnAlarmMuteRuleProps(put(self.0, "Rule", value), Phase) }
     /// `StartDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-startdate)
-    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr()), Phase) }
+    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAlarmMuteRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::AlarmMuteRule`.
@@ -252,7 +252,7 @@ impl MuteTargets {
 }
 impl<R0> MuteTargets<R0> {
     /// `AlarmNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-mutetargets.html#cfn-cloudwatch-alarmmuterule-mutetargets-alarmnames)
-    pub fn alarm_names(self, value: impl Arg<Arr<str>>) -> MuteTargets<Set> { MuteTargets(put(self.0, "AlarmNames", value.into_expr()), Phase) }
+    pub fn alarm_names(self, value: impl Arg<Arr<str>>) -> MuteTargets<Set> { MuteTargets(put(self.0, "AlarmNames", value), Phase) }
 }
 impl Done for MuteTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::CloudWatch::AlarmMuteRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-rule.html)
@@ -263,7 +263,7 @@ impl Rule {
 }
 impl<R0> Rule<R0> {
     /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-rule.html#cfn-cloudwatch-alarmmuterule-rule-schedule)
-    pub fn schedule(self, value: impl Arg<Schedule>) -> Rule<Set> { Rule(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<Schedule>) -> Rule<Set> { Rule(put(self.0, "Schedule", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::CloudWatch::AlarmMuteRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-schedule.html)
@@ -274,11 +274,11 @@ impl Schedule {
 }
 impl<R0, R1> Schedule<R0, R1> {
     /// `Duration`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-schedule.html#cfn-cloudwatch-alarmmuterule-schedule-duration)
-    pub fn duration(self, value: impl Arg<str>) -> Schedule<Set, R1> { Schedule(put(self.0, "Duration", value.into_expr()), Phase) }
+    pub fn duration(self, value: impl Arg<str>) -> Schedule<Set, R1> { Schedule(put(self.0, "Duration", value), Phase) }
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-schedule.html#cfn-cloudwatch-alarmmuterule-schedule-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Schedule<R0, Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Schedule<R0, Set> { Schedule(put(self.0, "Expression", value), Phase) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-schedule.html#cfn-cloudwatch-alarmmuterule-schedule-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -301,21 +301,21 @@ impl CfnAnomalyDetectorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: `Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-configuration)
-    pub fn configuration(self, value: impl Arg<anomaly_detector::Configuration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<anomaly_detector::Configuration>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `Dimensions`: list of `Dimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<anomaly_detector::Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<anomaly_detector::Dimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `MetricCharacteristics`: `MetricCharacteristics`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-metriccharacteristics)
-    pub fn metric_characteristics(self, value: impl Arg<anomaly_detector::MetricCharacteristics>) -> Self { Self(put(self.0, "MetricCharacteristics", value.into_expr())) }
+    pub fn metric_characteristics(self, value: impl Arg<anomaly_detector::MetricCharacteristics>) -> Self { Self(put(self.0, "MetricCharacteristics", value)) }
     /// `MetricMathAnomalyDetector`: `MetricMathAnomalyDetector`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-metricmathanomalydetector)
-    pub fn metric_math_anomaly_detector(self, value: impl Arg<anomaly_detector::MetricMathAnomalyDetector>) -> Self { Self(put(self.0, "MetricMathAnomalyDetector", value.into_expr())) }
+    pub fn metric_math_anomaly_detector(self, value: impl Arg<anomaly_detector::MetricMathAnomalyDetector>) -> Self { Self(put(self.0, "MetricMathAnomalyDetector", value)) }
     /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
     /// `SingleMetricAnomalyDetector`: `SingleMetricAnomalyDetector`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector)
-    pub fn single_metric_anomaly_detector(self, value: impl Arg<anomaly_detector::SingleMetricAnomalyDetector>) -> Self { Self(put(self.0, "SingleMetricAnomalyDetector", value.into_expr())) }
+    pub fn single_metric_anomaly_detector(self, value: impl Arg<anomaly_detector::SingleMetricAnomalyDetector>) -> Self { Self(put(self.0, "SingleMetricAnomalyDetector", value)) }
     /// `Stat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-stat)
-    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
+    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value)) }
 }
 impl Done for CfnAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::AnomalyDetector`.
@@ -327,9 +327,9 @@ impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludedTimeRanges`: list of `Range`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-configuration.html#cfn-cloudwatch-anomalydetector-configuration-excludedtimeranges)
-    pub fn excluded_time_ranges(self, value: impl Arg<Arr<Range>>) -> Self { Self(put(self.0, "ExcludedTimeRanges", value.into_expr())) }
+    pub fn excluded_time_ranges(self, value: impl Arg<Arr<Range>>) -> Self { Self(put(self.0, "ExcludedTimeRanges", value)) }
     /// `MetricTimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-configuration.html#cfn-cloudwatch-anomalydetector-configuration-metrictimezone)
-    pub fn metric_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricTimeZone", value.into_expr())) }
+    pub fn metric_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricTimeZone", value)) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-dimension.html)
@@ -340,9 +340,9 @@ impl Dimension {
 }
 impl<R0, R1> Dimension<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-dimension.html#cfn-cloudwatch-anomalydetector-dimension-name)
-    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-dimension.html#cfn-cloudwatch-anomalydetector-dimension-value)
-    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metric.html)
@@ -353,11 +353,11 @@ impl Metric {
 }
 impl<R0, R1> Metric<R0, R1> {
     /// `Dimensions`: list of `Dimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metric.html#cfn-cloudwatch-anomalydetector-metric-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value), Phase) }
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metric.html#cfn-cloudwatch-anomalydetector-metric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Metric<Set, R1> { Metric(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Metric<Set, R1> { Metric(put(self.0, "MetricName", value), Phase) }
     /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metric.html#cfn-cloudwatch-anomalydetector-metric-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Metric<R0, Set> { Metric(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Metric<R0, Set> { Metric(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricCharacteristics` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metriccharacteristics.html)
@@ -366,7 +366,7 @@ impl MetricCharacteristics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PeriodicSpikes`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metriccharacteristics.html#cfn-cloudwatch-anomalydetector-metriccharacteristics-periodicspikes)
-    pub fn periodic_spikes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PeriodicSpikes", value.into_expr())) }
+    pub fn periodic_spikes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PeriodicSpikes", value)) }
 }
 impl Done for MetricCharacteristics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDataQuery` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html)
@@ -377,19 +377,19 @@ impl MetricDataQuery {
 }
 impl<R0> MetricDataQuery<R0> {
     /// `AccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value), Phase) }
     /// `Expression`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-id)
-    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value), Phase) }
     /// `Label`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-label)
-    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value), Phase) }
     /// `MetricStat`: `MetricStat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-metricstat)
-    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
+    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value), Phase) }
     /// `Period`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-period)
-    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value), Phase) }
     /// `ReturnData`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-returndata)
-    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricMathAnomalyDetector` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricmathanomalydetector.html)
@@ -398,7 +398,7 @@ impl MetricMathAnomalyDetector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricDataQueries`: list of `MetricDataQuery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricmathanomalydetector.html#cfn-cloudwatch-anomalydetector-metricmathanomalydetector-metricdataqueries)
-    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "MetricDataQueries", value.into_expr())) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "MetricDataQueries", value)) }
 }
 impl Done for MetricMathAnomalyDetector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStat` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html)
@@ -409,13 +409,13 @@ impl MetricStat {
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
     /// `Metric`: `Metric`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html#cfn-cloudwatch-anomalydetector-metricstat-metric)
-    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value), Phase) }
     /// `Period`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html#cfn-cloudwatch-anomalydetector-metricstat-period)
-    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value), Phase) }
     /// `Stat`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html#cfn-cloudwatch-anomalydetector-metricstat-stat)
-    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value), Phase) }
     /// `Unit`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html#cfn-cloudwatch-anomalydetector-metricstat-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Range` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-range.html)
@@ -426,9 +426,9 @@ impl Range {
 }
 impl<R0, R1> Range<R0, R1> {
     /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-range.html#cfn-cloudwatch-anomalydetector-range-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Range<Set, R1> { Range(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> Range<Set, R1> { Range(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-range.html#cfn-cloudwatch-anomalydetector-range-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Range<R0, Set> { Range(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Range<R0, Set> { Range(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for Range { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleMetricAnomalyDetector` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html)
@@ -437,15 +437,15 @@ impl SingleMetricAnomalyDetector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value)) }
     /// `Dimensions`: list of `Dimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
     /// `Stat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-stat)
-    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
+    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value)) }
 }
 impl Done for SingleMetricAnomalyDetector { fn into_props(self) -> Bag { self.0 } }
 }
@@ -470,27 +470,27 @@ impl CfnCompositeAlarmProps {
 }
 impl<R0> CfnCompositeAlarmProps<R0> {
     /// `ActionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-actionsenabled)
-    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr()), Phase) }
+    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value), Phase) }
     /// `ActionsSuppressor`: `CloudWatchAlarmArnOrCompositeAlarmArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-actionssuppressor)
-    pub fn actions_suppressor(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { Self(put(self.0, "ActionsSuppressor", value.into_expr()), Phase) }
+    pub fn actions_suppressor(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { Self(put(self.0, "ActionsSuppressor", value), Phase) }
     /// `ActionsSuppressorExtensionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-actionssuppressorextensionperiod)
-    pub fn actions_suppressor_extension_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionsSuppressorExtensionPeriod", value.into_expr()), Phase) }
+    pub fn actions_suppressor_extension_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionsSuppressorExtensionPeriod", value), Phase) }
     /// `ActionsSuppressorWaitPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-actionssuppressorwaitperiod)
-    pub fn actions_suppressor_wait_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionsSuppressorWaitPeriod", value.into_expr()), Phase) }
+    pub fn actions_suppressor_wait_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionsSuppressorWaitPeriod", value), Phase) }
     /// `AlarmActions`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-alarmactions)
-    pub fn alarm_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr()), Phase) }
+    pub fn alarm_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "AlarmActions", value), Phase) }
     /// `AlarmDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-alarmdescription)
-    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr()), Phase) }
+    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value), Phase) }
     /// `AlarmName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-alarmname)
-    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr()), Phase) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value), Phase) }
     /// `AlarmRule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-alarmrule)
-    pub fn alarm_rule(self, value: impl Arg<str>) -> CfnCompositeAlarmProps<Set> { CfnCompositeAlarmProps(put(self.0, "AlarmRule", value.into_expr()), Phase) }
+    pub fn alarm_rule(self, value: impl Arg<str>) -> CfnCompositeAlarmProps<Set> { CfnCompositeAlarmProps(put(self.0, "AlarmRule", value), Phase) }
     /// `InsufficientDataActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-insufficientdataactions)
-    pub fn insufficient_data_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr()), Phase) }
+    pub fn insufficient_data_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsufficientDataActions", value), Phase) }
     /// `OKActions`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-okactions)
-    pub fn ok_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "OKActions", value.into_expr()), Phase) }
+    pub fn ok_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "OKActions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCompositeAlarmProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudWatch::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html)
@@ -512,11 +512,11 @@ impl CfnDashboardProps {
 }
 impl<R0> CfnDashboardProps<R0> {
     /// `DashboardBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html#cfn-cloudwatch-dashboard-dashboardbody)
-    pub fn dashboard_body(self, value: impl Arg<str>) -> CfnDashboardProps<Set> { CfnDashboardProps(put(self.0, "DashboardBody", value.into_expr()), Phase) }
+    pub fn dashboard_body(self, value: impl Arg<str>) -> CfnDashboardProps<Set> { CfnDashboardProps(put(self.0, "DashboardBody", value), Phase) }
     /// `DashboardName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html#cfn-cloudwatch-dashboard-dashboardname)
-    pub fn dashboard_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DashboardName", value.into_expr()), Phase) }
+    pub fn dashboard_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DashboardName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html#cfn-cloudwatch-dashboard-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudWatch::InsightRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html)
@@ -542,15 +542,15 @@ impl CfnInsightRuleProps {
 }
 impl<R0, R1, R2> CfnInsightRuleProps<R0, R1, R2> {
     /// `ApplyOnTransformedLogs`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-applyontransformedlogs)
-    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
+    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value), Phase) }
     /// `RuleBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-rulebody)
-    pub fn rule_body(self, value: impl Arg<str>) -> CfnInsightRuleProps<Set, R1, R2> { CfnInsightRuleProps(put(self.0, "RuleBody", value.into_expr()), Phase) }
+    pub fn rule_body(self, value: impl Arg<str>) -> CfnInsightRuleProps<Set, R1, R2> { CfnInsightRuleProps(put(self.0, "RuleBody", value), Phase) }
     /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> CfnInsightRuleProps<R0, Set, R2> { CfnInsightRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnInsightRuleProps<R0, Set, R2> { CfnInsightRuleProps(put(self.0, "RuleName", value), Phase) }
     /// `RuleState`: `RuleState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-rulestate)
-    pub fn rule_state(self, value: impl Arg<insight_rule::RuleState>) -> CfnInsightRuleProps<R0, R1, Set> { CfnInsightRuleProps(put(self.0, "RuleState", value.into_expr()), Phase) }
+    pub fn rule_state(self, value: impl Arg<insight_rule::RuleState>) -> CfnInsightRuleProps<R0, R1, Set> { CfnInsightRuleProps(put(self.0, "RuleState", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnInsightRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::InsightRule`.
@@ -580,37 +580,37 @@ impl CfnLogAlarmProps {
 }
 impl<R0, R1, R2, R3, R4> CfnLogAlarmProps<R0, R1, R2, R3, R4> {
     /// `ActionLogLineCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-actionloglinecount)
-    pub fn action_log_line_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionLogLineCount", value.into_expr()), Phase) }
+    pub fn action_log_line_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionLogLineCount", value), Phase) }
     /// `ActionLogLineRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-actionloglinerolearn)
-    pub fn action_log_line_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ActionLogLineRoleArn", value.into_expr()), Phase) }
+    pub fn action_log_line_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ActionLogLineRoleArn", value), Phase) }
     /// `ActionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-actionsenabled)
-    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr()), Phase) }
+    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value), Phase) }
     /// `AlarmActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-alarmactions)
-    pub fn alarm_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr()), Phase) }
+    pub fn alarm_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmActions", value), Phase) }
     /// `AlarmDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-alarmdescription)
-    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr()), Phase) }
+    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value), Phase) }
     /// `AlarmName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-alarmname)
-    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr()), Phase) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value), Phase) }
     /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> CfnLogAlarmProps<Set, R1, R2, R3, R4> { CfnLogAlarmProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> CfnLogAlarmProps<Set, R1, R2, R3, R4> { CfnLogAlarmProps(put(self.0, "ComparisonOperator", value), Phase) }
     /// `InsufficientDataActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-insufficientdataactions)
-    pub fn insufficient_data_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr()), Phase) }
+    pub fn insufficient_data_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsufficientDataActions", value), Phase) }
     /// `OKActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-okactions)
-    pub fn ok_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OKActions", value.into_expr()), Phase) }
+    pub fn ok_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OKActions", value), Phase) }
     /// `QueryResultsToAlarm`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-queryresultstoalarm)
-    pub fn query_results_to_alarm(self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, Set, R2, R3, R4> { CfnLogAlarmProps(put(self.0, "QueryResultsToAlarm", value.into_expr()), Phase) }
+    pub fn query_results_to_alarm(self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, Set, R2, R3, R4> { CfnLogAlarmProps(put(self.0, "QueryResultsToAlarm", value), Phase) }
     /// `QueryResultsToEvaluate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-queryresultstoevaluate)
-    pub fn query_results_to_evaluate(self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, R1, Set, R3, R4> { CfnLogAlarmProps(put(self.0, "QueryResultsToEvaluate", value.into_expr()), Phase) }
+    pub fn query_results_to_evaluate(self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, R1, Set, R3, R4> { CfnLogAlarmProps(put(self.0, "QueryResultsToEvaluate", value), Phase) }
     /// `ScheduledQueryConfiguration`: `ScheduledQueryConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration)
-    pub fn scheduled_query_configuration(self, value: impl Arg<log_alarm::ScheduledQueryConfiguration>) -> CfnLogAlarmProps<R0, R1, R2, Set, R4> { CfnLogAlarmProps(put(self.0, "ScheduledQueryConfiguration", value.into_expr()), Phase) }
+    pub fn scheduled_query_configuration(self, value: impl Arg<log_alarm::ScheduledQueryConfiguration>) -> CfnLogAlarmProps<R0, R1, R2, Set, R4> { CfnLogAlarmProps(put(self.0, "ScheduledQueryConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> CfnLogAlarmProps<R0, R1, R2, R3, Set> { CfnLogAlarmProps(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CfnLogAlarmProps<R0, R1, R2, R3, Set> { CfnLogAlarmProps(put(self.0, "Threshold", value), Phase) }
     /// `TreatMissingData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-treatmissingdata)
-    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
+    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value), Phase) }
     /// `WarmUpConfiguration`: `WarmUpConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-warmupconfiguration)
-    pub fn warm_up_configuration(self, value: impl Arg<log_alarm::WarmUpConfiguration>) -> Self { Self(put(self.0, "WarmUpConfiguration", value.into_expr()), Phase) }
+    pub fn warm_up_configuration(self, value: impl Arg<log_alarm::WarmUpConfiguration>) -> Self { Self(put(self.0, "WarmUpConfiguration", value), Phase) }
 }
 impl Done for CfnLogAlarmProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::LogAlarm`.
@@ -624,11 +624,11 @@ impl ScheduleConfiguration {
 }
 impl<R0, R1> ScheduleConfiguration<R0, R1> {
     /// `EndTimeOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduleconfiguration.html#cfn-cloudwatch-logalarm-scheduleconfiguration-endtimeoffset)
-    pub fn end_time_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeOffset", value.into_expr()), Phase) }
+    pub fn end_time_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeOffset", value), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduleconfiguration.html#cfn-cloudwatch-logalarm-scheduleconfiguration-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfiguration<Set, R1> { ScheduleConfiguration(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfiguration<Set, R1> { ScheduleConfiguration(put(self.0, "ScheduleExpression", value), Phase) }
     /// `StartTimeOffset`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduleconfiguration.html#cfn-cloudwatch-logalarm-scheduleconfiguration-starttimeoffset)
-    pub fn start_time_offset(self, value: impl Arg<i64>) -> ScheduleConfiguration<R0, Set> { ScheduleConfiguration(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
+    pub fn start_time_offset(self, value: impl Arg<i64>) -> ScheduleConfiguration<R0, Set> { ScheduleConfiguration(put(self.0, "StartTimeOffset", value), Phase) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledQueryConfiguration` of `AWS::CloudWatch::LogAlarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html)
@@ -639,17 +639,17 @@ impl ScheduledQueryConfiguration {
 }
 impl<R0, R1, R2, R3> ScheduledQueryConfiguration<R0, R1, R2, R3> {
     /// `AggregationExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-aggregationexpression)
-    pub fn aggregation_expression(self, value: impl Arg<str>) -> ScheduledQueryConfiguration<Set, R1, R2, R3> { ScheduledQueryConfiguration(put(self.0, "AggregationExpression", value.into_expr()), Phase) }
+    pub fn aggregation_expression(self, value: impl Arg<str>) -> ScheduledQueryConfiguration<Set, R1, R2, R3> { ScheduledQueryConfiguration(put(self.0, "AggregationExpression", value), Phase) }
     /// `LogGroupIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-loggroupidentifiers)
-    pub fn log_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupIdentifiers", value.into_expr()), Phase) }
+    pub fn log_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupIdentifiers", value), Phase) }
     /// `QueryString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> ScheduledQueryConfiguration<R0, Set, R2, R3> { ScheduledQueryConfiguration(put(self.0, "QueryString", value.into_expr()), Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> ScheduledQueryConfiguration<R0, Set, R2, R3> { ScheduledQueryConfiguration(put(self.0, "QueryString", value), Phase) }
     /// `ScheduleConfiguration`: `ScheduleConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-scheduleconfiguration)
-    pub fn schedule_configuration(self, value: impl Arg<ScheduleConfiguration>) -> ScheduledQueryConfiguration<R0, R1, Set, R3> { ScheduledQueryConfiguration(put(self.0, "ScheduleConfiguration", value.into_expr()), Phase) }
+    pub fn schedule_configuration(self, value: impl Arg<ScheduleConfiguration>) -> ScheduledQueryConfiguration<R0, R1, Set, R3> { ScheduledQueryConfiguration(put(self.0, "ScheduleConfiguration", value), Phase) }
     /// `ScheduledQueryRoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-scheduledqueryrolearn)
-    pub fn scheduled_query_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ScheduledQueryConfiguration<R0, R1, R2, Set> { ScheduledQueryConfiguration(put(self.0, "ScheduledQueryRoleARN", value.into_expr()), Phase) }
+    pub fn scheduled_query_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ScheduledQueryConfiguration<R0, R1, R2, Set> { ScheduledQueryConfiguration(put(self.0, "ScheduledQueryRoleARN", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for ScheduledQueryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmUpConfiguration` of `AWS::CloudWatch::LogAlarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-warmupconfiguration.html)
@@ -658,9 +658,9 @@ impl WarmUpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnlyStartEvaluatingAfterWarmUpPeriodEnds`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-warmupconfiguration.html#cfn-cloudwatch-logalarm-warmupconfiguration-onlystartevaluatingafterwarmupperiodends)
-    pub fn only_start_evaluating_after_warm_up_period_ends(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnlyStartEvaluatingAfterWarmUpPeriodEnds", value.into_expr())) }
+    pub fn only_start_evaluating_after_warm_up_period_ends(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnlyStartEvaluatingAfterWarmUpPeriodEnds", value)) }
     /// `WarmUpPeriodDurationInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-warmupconfiguration.html#cfn-cloudwatch-logalarm-warmupconfiguration-warmupperioddurationinminutes)
-    pub fn warm_up_period_duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmUpPeriodDurationInMinutes", value.into_expr())) }
+    pub fn warm_up_period_duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmUpPeriodDurationInMinutes", value)) }
 }
 impl Done for WarmUpConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -689,23 +689,23 @@ impl CfnMetricStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeFilters`: list of `MetricStreamFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-excludefilters)
-    pub fn exclude_filters(self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { Self(put(self.0, "ExcludeFilters", value.into_expr())) }
+    pub fn exclude_filters(self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { Self(put(self.0, "ExcludeFilters", value)) }
     /// `FirehoseArn`: `KinesisFirehoseDeliveryStreamArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-firehosearn)
-    pub fn firehose_arn(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> Self { Self(put(self.0, "FirehoseArn", value.into_expr())) }
+    pub fn firehose_arn(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> Self { Self(put(self.0, "FirehoseArn", value)) }
     /// `IncludeFilters`: list of `MetricStreamFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-includefilters)
-    pub fn include_filters(self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { Self(put(self.0, "IncludeFilters", value.into_expr())) }
+    pub fn include_filters(self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { Self(put(self.0, "IncludeFilters", value)) }
     /// `IncludeLinkedAccountsMetrics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-includelinkedaccountsmetrics)
-    pub fn include_linked_accounts_metrics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeLinkedAccountsMetrics", value.into_expr())) }
+    pub fn include_linked_accounts_metrics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeLinkedAccountsMetrics", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `OutputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-outputformat)
-    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
+    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `StatisticsConfigurations`: list of `MetricStreamStatisticsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-statisticsconfigurations)
-    pub fn statistics_configurations(self, value: impl Arg<Arr<metric_stream::MetricStreamStatisticsConfiguration>>) -> Self { Self(put(self.0, "StatisticsConfigurations", value.into_expr())) }
+    pub fn statistics_configurations(self, value: impl Arg<Arr<metric_stream::MetricStreamStatisticsConfiguration>>) -> Self { Self(put(self.0, "StatisticsConfigurations", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnMetricStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::MetricStream`.
@@ -719,9 +719,9 @@ impl MetricStreamFilter {
 }
 impl<R0> MetricStreamFilter<R0> {
     /// `MetricNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamfilter.html#cfn-cloudwatch-metricstream-metricstreamfilter-metricnames)
-    pub fn metric_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricNames", value.into_expr()), Phase) }
+    pub fn metric_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricNames", value), Phase) }
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamfilter.html#cfn-cloudwatch-metricstream-metricstreamfilter-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> MetricStreamFilter<Set> { MetricStreamFilter(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> MetricStreamFilter<Set> { MetricStreamFilter(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for MetricStreamFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStreamStatisticsConfiguration` of `AWS::CloudWatch::MetricStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsconfiguration.html)
@@ -732,9 +732,9 @@ impl MetricStreamStatisticsConfiguration {
 }
 impl<R0, R1> MetricStreamStatisticsConfiguration<R0, R1> {
     /// `AdditionalStatistics`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsconfiguration.html#cfn-cloudwatch-metricstream-metricstreamstatisticsconfiguration-additionalstatistics)
-    pub fn additional_statistics(self, value: impl Arg<Arr<str>>) -> MetricStreamStatisticsConfiguration<Set, R1> { MetricStreamStatisticsConfiguration(put(self.0, "AdditionalStatistics", value.into_expr()), Phase) }
+    pub fn additional_statistics(self, value: impl Arg<Arr<str>>) -> MetricStreamStatisticsConfiguration<Set, R1> { MetricStreamStatisticsConfiguration(put(self.0, "AdditionalStatistics", value), Phase) }
     /// `IncludeMetrics`: list of `MetricStreamStatisticsMetric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsconfiguration.html#cfn-cloudwatch-metricstream-metricstreamstatisticsconfiguration-includemetrics)
-    pub fn include_metrics(self, value: impl Arg<Arr<MetricStreamStatisticsMetric>>) -> MetricStreamStatisticsConfiguration<R0, Set> { MetricStreamStatisticsConfiguration(put(self.0, "IncludeMetrics", value.into_expr()), Phase) }
+    pub fn include_metrics(self, value: impl Arg<Arr<MetricStreamStatisticsMetric>>) -> MetricStreamStatisticsConfiguration<R0, Set> { MetricStreamStatisticsConfiguration(put(self.0, "IncludeMetrics", value), Phase) }
 }
 impl Done for MetricStreamStatisticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStreamStatisticsMetric` of `AWS::CloudWatch::MetricStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsmetric.html)
@@ -745,9 +745,9 @@ impl MetricStreamStatisticsMetric {
 }
 impl<R0, R1> MetricStreamStatisticsMetric<R0, R1> {
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsmetric.html#cfn-cloudwatch-metricstream-metricstreamstatisticsmetric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<Set, R1> { MetricStreamStatisticsMetric(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<Set, R1> { MetricStreamStatisticsMetric(put(self.0, "MetricName", value), Phase) }
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsmetric.html#cfn-cloudwatch-metricstream-metricstreamstatisticsmetric-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<R0, Set> { MetricStreamStatisticsMetric(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<R0, Set> { MetricStreamStatisticsMetric(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for MetricStreamStatisticsMetric { fn into_props(self) -> Bag { self.0 } }
 }

@@ -31,13 +31,13 @@ impl CfnDomainProps {
 }
 impl<R0> CfnDomainProps<R0> {
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#cfn-codeartifact-domain-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "DomainName", value), Phase) }
     /// `EncryptionKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#cfn-codeartifact-domain-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value), Phase) }
     /// `PermissionsPolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#cfn-codeartifact-domain-permissionspolicydocument)
-    pub fn permissions_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PermissionsPolicyDocument", value.into_expr()), Phase) }
+    pub fn permissions_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PermissionsPolicyDocument", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#cfn-codeartifact-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeArtifact::PackageGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html)
@@ -61,19 +61,19 @@ impl CfnPackageGroupProps {
 }
 impl<R0, R1> CfnPackageGroupProps<R0, R1> {
     /// `ContactInfo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-contactinfo)
-    pub fn contact_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactInfo", value.into_expr()), Phase) }
+    pub fn contact_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactInfo", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnPackageGroupProps<Set, R1> { CfnPackageGroupProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnPackageGroupProps<Set, R1> { CfnPackageGroupProps(put(self.0, "DomainName", value), Phase) }
     /// `DomainOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-domainowner)
-    pub fn domain_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOwner", value.into_expr()), Phase) }
+    pub fn domain_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOwner", value), Phase) }
     /// `OriginConfiguration`: `OriginConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-originconfiguration)
-    pub fn origin_configuration(self, value: impl Arg<package_group::OriginConfiguration>) -> Self { Self(put(self.0, "OriginConfiguration", value.into_expr()), Phase) }
+    pub fn origin_configuration(self, value: impl Arg<package_group::OriginConfiguration>) -> Self { Self(put(self.0, "OriginConfiguration", value), Phase) }
     /// `Pattern`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> CfnPackageGroupProps<R0, Set> { CfnPackageGroupProps(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> CfnPackageGroupProps<R0, Set> { CfnPackageGroupProps(put(self.0, "Pattern", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPackageGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeArtifact::PackageGroup`.
@@ -87,7 +87,7 @@ impl OriginConfiguration {
 }
 impl<R0> OriginConfiguration<R0> {
     /// `Restrictions`: `Restrictions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-originconfiguration.html#cfn-codeartifact-packagegroup-originconfiguration-restrictions)
-    pub fn restrictions(self, value: impl Arg<Restrictions>) -> OriginConfiguration<Set> { OriginConfiguration(put(self.0, "Restrictions", value.into_expr()), Phase) }
+    pub fn restrictions(self, value: impl Arg<Restrictions>) -> OriginConfiguration<Set> { OriginConfiguration(put(self.0, "Restrictions", value), Phase) }
 }
 impl Done for OriginConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestrictionType` of `AWS::CodeArtifact::PackageGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictiontype.html)
@@ -98,9 +98,9 @@ impl RestrictionType {
 }
 impl<R0> RestrictionType<R0> {
     /// `Repositories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictiontype.html#cfn-codeartifact-packagegroup-restrictiontype-repositories)
-    pub fn repositories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Repositories", value.into_expr()), Phase) }
+    pub fn repositories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Repositories", value), Phase) }
     /// `RestrictionMode`: `RestrictionMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictiontype.html#cfn-codeartifact-packagegroup-restrictiontype-restrictionmode)
-    pub fn restriction_mode(self, value: impl Arg<RestrictionMode>) -> RestrictionType<Set> { RestrictionType(put(self.0, "RestrictionMode", value.into_expr()), Phase) }
+    pub fn restriction_mode(self, value: impl Arg<RestrictionMode>) -> RestrictionType<Set> { RestrictionType(put(self.0, "RestrictionMode", value), Phase) }
 }
 impl Done for RestrictionType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Restrictions` of `AWS::CodeArtifact::PackageGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictions.html)
@@ -109,11 +109,11 @@ impl Restrictions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExternalUpstream`: `RestrictionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictions.html#cfn-codeartifact-packagegroup-restrictions-externalupstream)
-    pub fn external_upstream(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "ExternalUpstream", value.into_expr())) }
+    pub fn external_upstream(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "ExternalUpstream", value)) }
     /// `InternalUpstream`: `RestrictionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictions.html#cfn-codeartifact-packagegroup-restrictions-internalupstream)
-    pub fn internal_upstream(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "InternalUpstream", value.into_expr())) }
+    pub fn internal_upstream(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "InternalUpstream", value)) }
     /// `Publish`: `RestrictionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictions.html#cfn-codeartifact-packagegroup-restrictions-publish)
-    pub fn publish(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "Publish", value.into_expr())) }
+    pub fn publish(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "Publish", value)) }
 }
 impl Done for Restrictions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RestrictionMode` allows.
@@ -146,21 +146,21 @@ impl CfnRepositoryProps {
 }
 impl<R0, R1> CfnRepositoryProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainName`: `CodeArtifactDomainName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-domainname)
-    pub fn domain_name(self, value: impl Arg<kind::CodeArtifactDomainName>) -> CfnRepositoryProps<Set, R1> { CfnRepositoryProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<kind::CodeArtifactDomainName>) -> CfnRepositoryProps<Set, R1> { CfnRepositoryProps(put(self.0, "DomainName", value), Phase) }
     /// `DomainOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-domainowner)
-    pub fn domain_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOwner", value.into_expr()), Phase) }
+    pub fn domain_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOwner", value), Phase) }
     /// `ExternalConnections`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-externalconnections)
-    pub fn external_connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExternalConnections", value.into_expr()), Phase) }
+    pub fn external_connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExternalConnections", value), Phase) }
     /// `PermissionsPolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-permissionspolicydocument)
-    pub fn permissions_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PermissionsPolicyDocument", value.into_expr()), Phase) }
+    pub fn permissions_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PermissionsPolicyDocument", value), Phase) }
     /// `RepositoryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryProps<R0, Set> { CfnRepositoryProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
+    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryProps<R0, Set> { CfnRepositoryProps(put(self.0, "RepositoryName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Upstreams`: list of `CodeArtifactRepositoryName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-upstreams)
-    pub fn upstreams(self, value: impl Arg<Arr<kind::CodeArtifactRepositoryName>>) -> Self { Self(put(self.0, "Upstreams", value.into_expr()), Phase) }
+    pub fn upstreams(self, value: impl Arg<Arr<kind::CodeArtifactRepositoryName>>) -> Self { Self(put(self.0, "Upstreams", value), Phase) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -23,29 +23,29 @@ impl CfnFleetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-basecapacity)
-    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr())) }
+    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value)) }
     /// `ComputeConfiguration`: `ComputeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-computeconfiguration)
-    pub fn compute_configuration(self, value: impl Arg<fleet::ComputeConfiguration>) -> Self { Self(put(self.0, "ComputeConfiguration", value.into_expr())) }
+    pub fn compute_configuration(self, value: impl Arg<fleet::ComputeConfiguration>) -> Self { Self(put(self.0, "ComputeConfiguration", value)) }
     /// `ComputeType`: `ComputeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-computetype)
-    pub fn compute_type(self, value: impl Arg<fleet::ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr())) }
+    pub fn compute_type(self, value: impl Arg<fleet::ComputeType>) -> Self { Self(put(self.0, "ComputeType", value)) }
     /// `EnvironmentType`: `EnvironmentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-environmenttype)
-    pub fn environment_type(self, value: impl Arg<fleet::EnvironmentType>) -> Self { Self(put(self.0, "EnvironmentType", value.into_expr())) }
+    pub fn environment_type(self, value: impl Arg<fleet::EnvironmentType>) -> Self { Self(put(self.0, "EnvironmentType", value)) }
     /// `FleetProxyConfiguration`: `ProxyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-fleetproxyconfiguration)
-    pub fn fleet_proxy_configuration(self, value: impl Arg<fleet::ProxyConfiguration>) -> Self { Self(put(self.0, "FleetProxyConfiguration", value.into_expr())) }
+    pub fn fleet_proxy_configuration(self, value: impl Arg<fleet::ProxyConfiguration>) -> Self { Self(put(self.0, "FleetProxyConfiguration", value)) }
     /// `FleetServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-fleetservicerole)
-    pub fn fleet_service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetServiceRole", value.into_expr())) }
+    pub fn fleet_service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetServiceRole", value)) }
     /// `FleetVpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-fleetvpcconfig)
-    pub fn fleet_vpc_config(self, value: impl Arg<fleet::VpcConfig>) -> Self { Self(put(self.0, "FleetVpcConfig", value.into_expr())) }
+    pub fn fleet_vpc_config(self, value: impl Arg<fleet::VpcConfig>) -> Self { Self(put(self.0, "FleetVpcConfig", value)) }
     /// `ImageId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-imageid)
-    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `OverflowBehavior`: `OverflowBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-overflowbehavior)
-    pub fn overflow_behavior(self, value: impl Arg<fleet::OverflowBehavior>) -> Self { Self(put(self.0, "OverflowBehavior", value.into_expr())) }
+    pub fn overflow_behavior(self, value: impl Arg<fleet::OverflowBehavior>) -> Self { Self(put(self.0, "OverflowBehavior", value)) }
     /// `ScalingConfiguration`: `ScalingConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-scalingconfiguration)
-    pub fn scaling_configuration(self, value: impl Arg<fleet::ScalingConfigurationInput>) -> Self { Self(put(self.0, "ScalingConfiguration", value.into_expr())) }
+    pub fn scaling_configuration(self, value: impl Arg<fleet::ScalingConfigurationInput>) -> Self { Self(put(self.0, "ScalingConfiguration", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeBuild::Fleet`.
@@ -57,15 +57,15 @@ impl ComputeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `disk`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-disk)
-    pub fn disk(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "disk", value.into_expr())) }
+    pub fn disk(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "disk", value)) }
     /// `instanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "instanceType", value.into_expr())) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "instanceType", value)) }
     /// `machineType`: `MachineType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-machinetype)
-    pub fn machine_type(self, value: impl Arg<MachineType>) -> Self { Self(put(self.0, "machineType", value.into_expr())) }
+    pub fn machine_type(self, value: impl Arg<MachineType>) -> Self { Self(put(self.0, "machineType", value)) }
     /// `memory`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-memory)
-    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "memory", value.into_expr())) }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "memory", value)) }
     /// `vCpu`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-vcpu)
-    pub fn v_cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "vCpu", value.into_expr())) }
+    pub fn v_cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "vCpu", value)) }
 }
 impl Done for ComputeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetProxyRule` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-fleetproxyrule.html)
@@ -74,11 +74,11 @@ impl FleetProxyRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Effect`: `Effect`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-fleetproxyrule.html#cfn-codebuild-fleet-fleetproxyrule-effect)
-    pub fn effect(self, value: impl Arg<Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
+    pub fn effect(self, value: impl Arg<Effect>) -> Self { Self(put(self.0, "Effect", value)) }
     /// `Entities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-fleetproxyrule.html#cfn-codebuild-fleet-fleetproxyrule-entities)
-    pub fn entities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Entities", value.into_expr())) }
+    pub fn entities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Entities", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-fleetproxyrule.html#cfn-codebuild-fleet-fleetproxyrule-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for FleetProxyRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProxyConfiguration` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-proxyconfiguration.html)
@@ -87,9 +87,9 @@ impl ProxyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultBehavior`: `DefaultBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-proxyconfiguration.html#cfn-codebuild-fleet-proxyconfiguration-defaultbehavior)
-    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
+    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value)) }
     /// `OrderedProxyRules`: list of `FleetProxyRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-proxyconfiguration.html#cfn-codebuild-fleet-proxyconfiguration-orderedproxyrules)
-    pub fn ordered_proxy_rules(self, value: impl Arg<Arr<FleetProxyRule>>) -> Self { Self(put(self.0, "OrderedProxyRules", value.into_expr())) }
+    pub fn ordered_proxy_rules(self, value: impl Arg<Arr<FleetProxyRule>>) -> Self { Self(put(self.0, "OrderedProxyRules", value)) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfigurationInput` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-scalingconfigurationinput.html)
@@ -98,11 +98,11 @@ impl ScalingConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-scalingconfigurationinput.html#cfn-codebuild-fleet-scalingconfigurationinput-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value)) }
     /// `ScalingType`: `ScalingType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-scalingconfigurationinput.html#cfn-codebuild-fleet-scalingconfigurationinput-scalingtype)
-    pub fn scaling_type(self, value: impl Arg<ScalingType>) -> Self { Self(put(self.0, "ScalingType", value.into_expr())) }
+    pub fn scaling_type(self, value: impl Arg<ScalingType>) -> Self { Self(put(self.0, "ScalingType", value)) }
     /// `TargetTrackingScalingConfigs`: list of `TargetTrackingScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-scalingconfigurationinput.html#cfn-codebuild-fleet-scalingconfigurationinput-targettrackingscalingconfigs)
-    pub fn target_tracking_scaling_configs(self, value: impl Arg<Arr<TargetTrackingScalingConfiguration>>) -> Self { Self(put(self.0, "TargetTrackingScalingConfigs", value.into_expr())) }
+    pub fn target_tracking_scaling_configs(self, value: impl Arg<Arr<TargetTrackingScalingConfiguration>>) -> Self { Self(put(self.0, "TargetTrackingScalingConfigs", value)) }
 }
 impl Done for ScalingConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingConfiguration` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-targettrackingscalingconfiguration.html)
@@ -111,9 +111,9 @@ impl TargetTrackingScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricType`: `MetricType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-targettrackingscalingconfiguration.html#cfn-codebuild-fleet-targettrackingscalingconfiguration-metrictype)
-    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
+    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value)) }
     /// `TargetValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-targettrackingscalingconfiguration.html#cfn-codebuild-fleet-targettrackingscalingconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetValue", value.into_expr())) }
+    pub fn target_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetValue", value)) }
 }
 impl Done for TargetTrackingScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-vpcconfig.html)
@@ -122,11 +122,11 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-vpcconfig.html#cfn-codebuild-fleet-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-vpcconfig.html#cfn-codebuild-fleet-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value)) }
     /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-vpcconfig.html#cfn-codebuild-fleet-vpcconfig-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComputeType` allows.
@@ -171,55 +171,55 @@ impl CfnProjectProps {
 }
 impl<R0, R1, R2, R3> CfnProjectProps<R0, R1, R2, R3> {
     /// `Artifacts`: `Artifacts`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-artifacts)
-    pub fn artifacts(self, value: impl Arg<project::Artifacts>) -> CfnProjectProps<Set, R1, R2, R3> { CfnProjectProps(put(self.0, "Artifacts", value.into_expr()), Phase) }
+    pub fn artifacts(self, value: impl Arg<project::Artifacts>) -> CfnProjectProps<Set, R1, R2, R3> { CfnProjectProps(put(self.0, "Artifacts", value), Phase) }
     /// `AutoRetryLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-autoretrylimit)
-    pub fn auto_retry_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutoRetryLimit", value.into_expr()), Phase) }
+    pub fn auto_retry_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutoRetryLimit", value), Phase) }
     /// `BadgeEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-badgeenabled)
-    pub fn badge_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BadgeEnabled", value.into_expr()), Phase) }
+    pub fn badge_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BadgeEnabled", value), Phase) }
     /// `BuildBatchConfig`: `ProjectBuildBatchConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-buildbatchconfig)
-    pub fn build_batch_config(self, value: impl Arg<project::ProjectBuildBatchConfig>) -> Self { Self(put(self.0, "BuildBatchConfig", value.into_expr()), Phase) }
+    pub fn build_batch_config(self, value: impl Arg<project::ProjectBuildBatchConfig>) -> Self { Self(put(self.0, "BuildBatchConfig", value), Phase) }
     /// `Cache`: `ProjectCache`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-cache)
-    pub fn cache(self, value: impl Arg<project::ProjectCache>) -> Self { Self(put(self.0, "Cache", value.into_expr()), Phase) }
+    pub fn cache(self, value: impl Arg<project::ProjectCache>) -> Self { Self(put(self.0, "Cache", value), Phase) }
     /// `ConcurrentBuildLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-concurrentbuildlimit)
-    pub fn concurrent_build_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentBuildLimit", value.into_expr()), Phase) }
+    pub fn concurrent_build_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentBuildLimit", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value), Phase) }
     /// `Environment`: `Environment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-environment)
-    pub fn environment(self, value: impl Arg<project::Environment>) -> CfnProjectProps<R0, Set, R2, R3> { CfnProjectProps(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<project::Environment>) -> CfnProjectProps<R0, Set, R2, R3> { CfnProjectProps(put(self.0, "Environment", value), Phase) }
     /// `FileSystemLocations`: list of `ProjectFileSystemLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-filesystemlocations)
-    pub fn file_system_locations(self, value: impl Arg<Arr<project::ProjectFileSystemLocation>>) -> Self { Self(put(self.0, "FileSystemLocations", value.into_expr()), Phase) }
+    pub fn file_system_locations(self, value: impl Arg<Arr<project::ProjectFileSystemLocation>>) -> Self { Self(put(self.0, "FileSystemLocations", value), Phase) }
     /// `LogsConfig`: `LogsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-logsconfig)
-    pub fn logs_config(self, value: impl Arg<project::LogsConfig>) -> Self { Self(put(self.0, "LogsConfig", value.into_expr()), Phase) }
+    pub fn logs_config(self, value: impl Arg<project::LogsConfig>) -> Self { Self(put(self.0, "LogsConfig", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `QueuedTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-queuedtimeoutinminutes)
-    pub fn queued_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueuedTimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn queued_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueuedTimeoutInMinutes", value), Phase) }
     /// `ResourceAccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-resourceaccessrole)
-    pub fn resource_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAccessRole", value.into_expr()), Phase) }
+    pub fn resource_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAccessRole", value), Phase) }
     /// `SecondaryArtifacts`: list of `Artifacts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-secondaryartifacts)
-    pub fn secondary_artifacts(self, value: impl Arg<Arr<project::Artifacts>>) -> Self { Self(put(self.0, "SecondaryArtifacts", value.into_expr()), Phase) }
+    pub fn secondary_artifacts(self, value: impl Arg<Arr<project::Artifacts>>) -> Self { Self(put(self.0, "SecondaryArtifacts", value), Phase) }
     /// `SecondarySourceVersions`: list of `ProjectSourceVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-secondarysourceversions)
-    pub fn secondary_source_versions(self, value: impl Arg<Arr<project::ProjectSourceVersion>>) -> Self { Self(put(self.0, "SecondarySourceVersions", value.into_expr()), Phase) }
+    pub fn secondary_source_versions(self, value: impl Arg<Arr<project::ProjectSourceVersion>>) -> Self { Self(put(self.0, "SecondarySourceVersions", value), Phase) }
     /// `SecondarySources`: list of `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-secondarysources)
-    pub fn secondary_sources(self, value: impl Arg<Arr<project::Source>>) -> Self { Self(put(self.0, "SecondarySources", value.into_expr()), Phase) }
+    pub fn secondary_sources(self, value: impl Arg<Arr<project::Source>>) -> Self { Self(put(self.0, "SecondarySources", value), Phase) }
     /// `ServiceRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-servicerole)
-    pub fn service_role(self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { CfnProjectProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
+    pub fn service_role(self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { CfnProjectProps(put(self.0, "ServiceRole", value), Phase) }
     /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-source)
-    pub fn source(self, value: impl Arg<project::Source>) -> CfnProjectProps<R0, R1, R2, Set> { CfnProjectProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<project::Source>) -> CfnProjectProps<R0, R1, R2, Set> { CfnProjectProps(put(self.0, "Source", value), Phase) }
     /// `SourceVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-sourceversion)
-    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr()), Phase) }
+    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-timeoutinminutes)
-    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value), Phase) }
     /// `Triggers`: `ProjectTriggers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-triggers)
-    pub fn triggers(self, value: impl Arg<project::ProjectTriggers>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
+    pub fn triggers(self, value: impl Arg<project::ProjectTriggers>) -> Self { Self(put(self.0, "Triggers", value), Phase) }
     /// `Visibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-visibility)
-    pub fn visibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
+    pub fn visibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Visibility", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeBuild::Project`.
@@ -233,23 +233,23 @@ impl Artifacts {
 }
 impl<R0> Artifacts<R0> {
     /// `ArtifactIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-artifactidentifier)
-    pub fn artifact_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactIdentifier", value.into_expr()), Phase) }
+    pub fn artifact_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactIdentifier", value), Phase) }
     /// `EncryptionDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-encryptiondisabled)
-    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
+    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value), Phase) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NamespaceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-namespacetype)
-    pub fn namespace_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceType", value.into_expr()), Phase) }
+    pub fn namespace_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceType", value), Phase) }
     /// `OverrideArtifactName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-overrideartifactname)
-    pub fn override_artifact_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverrideArtifactName", value.into_expr()), Phase) }
+    pub fn override_artifact_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverrideArtifactName", value), Phase) }
     /// `Packaging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-packaging)
-    pub fn packaging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Packaging", value.into_expr()), Phase) }
+    pub fn packaging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Packaging", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-type)
-    pub fn type_(self, value: impl Arg<str>) -> Artifacts<Set> { Artifacts(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Artifacts<Set> { Artifacts(put(self.0, "Type", value), Phase) }
 }
 impl Done for Artifacts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchRestrictions` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-batchrestrictions.html)
@@ -258,9 +258,9 @@ impl BatchRestrictions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeTypesAllowed`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-batchrestrictions.html#cfn-codebuild-project-batchrestrictions-computetypesallowed)
-    pub fn compute_types_allowed(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComputeTypesAllowed", value.into_expr())) }
+    pub fn compute_types_allowed(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComputeTypesAllowed", value)) }
     /// `MaximumBuildsAllowed`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-batchrestrictions.html#cfn-codebuild-project-batchrestrictions-maximumbuildsallowed)
-    pub fn maximum_builds_allowed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBuildsAllowed", value.into_expr())) }
+    pub fn maximum_builds_allowed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBuildsAllowed", value)) }
 }
 impl Done for BatchRestrictions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BuildStatusConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-buildstatusconfig.html)
@@ -269,9 +269,9 @@ impl BuildStatusConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Context`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-buildstatusconfig.html#cfn-codebuild-project-buildstatusconfig-context)
-    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value.into_expr())) }
+    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value)) }
     /// `TargetUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-buildstatusconfig.html#cfn-codebuild-project-buildstatusconfig-targeturl)
-    pub fn target_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetUrl", value.into_expr())) }
+    pub fn target_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetUrl", value)) }
 }
 impl Done for BuildStatusConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-cloudwatchlogsconfig.html)
@@ -282,11 +282,11 @@ impl CloudWatchLogsConfig {
 }
 impl<R0> CloudWatchLogsConfig<R0> {
     /// `GroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-cloudwatchlogsconfig.html#cfn-codebuild-project-cloudwatchlogsconfig-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value), Phase) }
     /// `Status`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-cloudwatchlogsconfig.html#cfn-codebuild-project-cloudwatchlogsconfig-status)
-    pub fn status(self, value: impl Arg<str>) -> CloudWatchLogsConfig<Set> { CloudWatchLogsConfig(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> CloudWatchLogsConfig<Set> { CloudWatchLogsConfig(put(self.0, "Status", value), Phase) }
     /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-cloudwatchlogsconfig.html#cfn-codebuild-project-cloudwatchlogsconfig-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr()), Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value), Phase) }
 }
 impl Done for CloudWatchLogsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DockerServer` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-dockerserver.html)
@@ -297,9 +297,9 @@ impl DockerServer {
 }
 impl<R0> DockerServer<R0> {
     /// `ComputeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-dockerserver.html#cfn-codebuild-project-dockerserver-computetype)
-    pub fn compute_type(self, value: impl Arg<str>) -> DockerServer<Set> { DockerServer(put(self.0, "ComputeType", value.into_expr()), Phase) }
+    pub fn compute_type(self, value: impl Arg<str>) -> DockerServer<Set> { DockerServer(put(self.0, "ComputeType", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-dockerserver.html#cfn-codebuild-project-dockerserver-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
 }
 impl Done for DockerServer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html)
@@ -310,27 +310,27 @@ impl Environment {
 }
 impl<R0, R1, R2> Environment<R0, R1, R2> {
     /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value), Phase) }
     /// `ComputeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-computetype)
-    pub fn compute_type(self, value: impl Arg<str>) -> Environment<Set, R1, R2> { Environment(put(self.0, "ComputeType", value.into_expr()), Phase) }
+    pub fn compute_type(self, value: impl Arg<str>) -> Environment<Set, R1, R2> { Environment(put(self.0, "ComputeType", value), Phase) }
     /// `DockerServer`: `DockerServer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-dockerserver)
-    pub fn docker_server(self, value: impl Arg<DockerServer>) -> Self { Self(put(self.0, "DockerServer", value.into_expr()), Phase) }
+    pub fn docker_server(self, value: impl Arg<DockerServer>) -> Self { Self(put(self.0, "DockerServer", value), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `Fleet`: `ProjectFleet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-fleet)
-    pub fn fleet(self, value: impl Arg<ProjectFleet>) -> Self { Self(put(self.0, "Fleet", value.into_expr()), Phase) }
+    pub fn fleet(self, value: impl Arg<ProjectFleet>) -> Self { Self(put(self.0, "Fleet", value), Phase) }
     /// `HostKernel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-hostkernel)
-    pub fn host_kernel(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostKernel", value.into_expr()), Phase) }
+    pub fn host_kernel(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostKernel", value), Phase) }
     /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-image)
-    pub fn image(self, value: impl Arg<str>) -> Environment<R0, Set, R2> { Environment(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> Environment<R0, Set, R2> { Environment(put(self.0, "Image", value), Phase) }
     /// `ImagePullCredentialsType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-imagepullcredentialstype)
-    pub fn image_pull_credentials_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImagePullCredentialsType", value.into_expr()), Phase) }
+    pub fn image_pull_credentials_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImagePullCredentialsType", value), Phase) }
     /// `PrivilegedMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-privilegedmode)
-    pub fn privileged_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivilegedMode", value.into_expr()), Phase) }
+    pub fn privileged_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivilegedMode", value), Phase) }
     /// `RegistryCredential`: `RegistryCredential`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-registrycredential)
-    pub fn registry_credential(self, value: impl Arg<RegistryCredential>) -> Self { Self(put(self.0, "RegistryCredential", value.into_expr()), Phase) }
+    pub fn registry_credential(self, value: impl Arg<RegistryCredential>) -> Self { Self(put(self.0, "RegistryCredential", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-type)
-    pub fn type_(self, value: impl Arg<str>) -> Environment<R0, R1, Set> { Environment(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Environment<R0, R1, Set> { Environment(put(self.0, "Type", value), Phase) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environmentvariable.html)
@@ -341,11 +341,11 @@ impl EnvironmentVariable {
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environmentvariable.html#cfn-codebuild-project-environmentvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value), Phase) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environmentvariable.html#cfn-codebuild-project-environmentvariable-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environmentvariable.html#cfn-codebuild-project-environmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitSubmodulesConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-gitsubmodulesconfig.html)
@@ -356,7 +356,7 @@ impl GitSubmodulesConfig {
 }
 impl<R0> GitSubmodulesConfig<R0> {
     /// `FetchSubmodules`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-gitsubmodulesconfig.html#cfn-codebuild-project-gitsubmodulesconfig-fetchsubmodules)
-    pub fn fetch_submodules(self, value: impl Arg<bool>) -> GitSubmodulesConfig<Set> { GitSubmodulesConfig(put(self.0, "FetchSubmodules", value.into_expr()), Phase) }
+    pub fn fetch_submodules(self, value: impl Arg<bool>) -> GitSubmodulesConfig<Set> { GitSubmodulesConfig(put(self.0, "FetchSubmodules", value), Phase) }
 }
 impl Done for GitSubmodulesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogsConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-logsconfig.html)
@@ -365,9 +365,9 @@ impl LogsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-logsconfig.html#cfn-codebuild-project-logsconfig-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsConfig>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsConfig>) -> Self { Self(put(self.0, "CloudWatchLogs", value)) }
     /// `S3Logs`: `S3LogsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-logsconfig.html#cfn-codebuild-project-logsconfig-s3logs)
-    pub fn s3_logs(self, value: impl Arg<S3LogsConfig>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
+    pub fn s3_logs(self, value: impl Arg<S3LogsConfig>) -> Self { Self(put(self.0, "S3Logs", value)) }
 }
 impl Done for LogsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectBuildBatchConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html)
@@ -376,15 +376,15 @@ impl ProjectBuildBatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchReportMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-batchreportmode)
-    pub fn batch_report_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BatchReportMode", value.into_expr())) }
+    pub fn batch_report_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BatchReportMode", value)) }
     /// `CombineArtifacts`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-combineartifacts)
-    pub fn combine_artifacts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CombineArtifacts", value.into_expr())) }
+    pub fn combine_artifacts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CombineArtifacts", value)) }
     /// `Restrictions`: `BatchRestrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-restrictions)
-    pub fn restrictions(self, value: impl Arg<BatchRestrictions>) -> Self { Self(put(self.0, "Restrictions", value.into_expr())) }
+    pub fn restrictions(self, value: impl Arg<BatchRestrictions>) -> Self { Self(put(self.0, "Restrictions", value)) }
     /// `ServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-servicerole)
-    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr())) }
+    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value)) }
     /// `TimeoutInMins`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-timeoutinmins)
-    pub fn timeout_in_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMins", value.into_expr())) }
+    pub fn timeout_in_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMins", value)) }
 }
 impl Done for ProjectBuildBatchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectCache` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html)
@@ -395,13 +395,13 @@ impl ProjectCache {
 }
 impl<R0> ProjectCache<R0> {
     /// `CacheNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html#cfn-codebuild-project-projectcache-cachenamespace)
-    pub fn cache_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNamespace", value.into_expr()), Phase) }
+    pub fn cache_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNamespace", value), Phase) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html#cfn-codebuild-project-projectcache-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `Modes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html#cfn-codebuild-project-projectcache-modes)
-    pub fn modes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Modes", value.into_expr()), Phase) }
+    pub fn modes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Modes", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html#cfn-codebuild-project-projectcache-type)
-    pub fn type_(self, value: impl Arg<str>) -> ProjectCache<Set> { ProjectCache(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ProjectCache<Set> { ProjectCache(put(self.0, "Type", value), Phase) }
 }
 impl Done for ProjectCache { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectFileSystemLocation` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html)
@@ -412,15 +412,15 @@ impl ProjectFileSystemLocation {
 }
 impl<R0, R1, R2, R3> ProjectFileSystemLocation<R0, R1, R2, R3> {
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> ProjectFileSystemLocation<Set, R1, R2, R3> { ProjectFileSystemLocation(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> ProjectFileSystemLocation<Set, R1, R2, R3> { ProjectFileSystemLocation(put(self.0, "Identifier", value), Phase) }
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-location)
-    pub fn location(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, Set, R2, R3> { ProjectFileSystemLocation(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, Set, R2, R3> { ProjectFileSystemLocation(put(self.0, "Location", value), Phase) }
     /// `MountOptions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-mountoptions)
-    pub fn mount_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountOptions", value), Phase) }
     /// `MountPoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-mountpoint)
-    pub fn mount_point(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, Set, R3> { ProjectFileSystemLocation(put(self.0, "MountPoint", value.into_expr()), Phase) }
+    pub fn mount_point(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, Set, R3> { ProjectFileSystemLocation(put(self.0, "MountPoint", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-type)
-    pub fn type_(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, R2, Set> { ProjectFileSystemLocation(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, R2, Set> { ProjectFileSystemLocation(put(self.0, "Type", value), Phase) }
 }
 impl Done for ProjectFileSystemLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectFleet` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfleet.html)
@@ -429,7 +429,7 @@ impl ProjectFleet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FleetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfleet.html#cfn-codebuild-project-projectfleet-fleetarn)
-    pub fn fleet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetArn", value.into_expr())) }
+    pub fn fleet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetArn", value)) }
 }
 impl Done for ProjectFleet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectSourceVersion` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectsourceversion.html)
@@ -440,9 +440,9 @@ impl ProjectSourceVersion {
 }
 impl<R0> ProjectSourceVersion<R0> {
     /// `SourceIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectsourceversion.html#cfn-codebuild-project-projectsourceversion-sourceidentifier)
-    pub fn source_identifier(self, value: impl Arg<str>) -> ProjectSourceVersion<Set> { ProjectSourceVersion(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
+    pub fn source_identifier(self, value: impl Arg<str>) -> ProjectSourceVersion<Set> { ProjectSourceVersion(put(self.0, "SourceIdentifier", value), Phase) }
     /// `SourceVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectsourceversion.html#cfn-codebuild-project-projectsourceversion-sourceversion)
-    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr()), Phase) }
+    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value), Phase) }
 }
 impl Done for ProjectSourceVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectTriggers` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html)
@@ -451,15 +451,15 @@ impl ProjectTriggers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BuildType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-buildtype)
-    pub fn build_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildType", value.into_expr())) }
+    pub fn build_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildType", value)) }
     /// `FilterGroups`: list of list of `WebhookFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-filtergroups)
-    pub fn filter_groups(self, value: impl Arg<Arr<Arr<WebhookFilter>>>) -> Self { Self(put(self.0, "FilterGroups", value.into_expr())) }
+    pub fn filter_groups(self, value: impl Arg<Arr<Arr<WebhookFilter>>>) -> Self { Self(put(self.0, "FilterGroups", value)) }
     /// `PullRequestBuildPolicy`: `PullRequestBuildPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-pullrequestbuildpolicy)
-    pub fn pull_request_build_policy(self, value: impl Arg<PullRequestBuildPolicy>) -> Self { Self(put(self.0, "PullRequestBuildPolicy", value.into_expr())) }
+    pub fn pull_request_build_policy(self, value: impl Arg<PullRequestBuildPolicy>) -> Self { Self(put(self.0, "PullRequestBuildPolicy", value)) }
     /// `ScopeConfiguration`: `ScopeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-scopeconfiguration)
-    pub fn scope_configuration(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ScopeConfiguration", value.into_expr())) }
+    pub fn scope_configuration(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ScopeConfiguration", value)) }
     /// `Webhook`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-webhook)
-    pub fn webhook(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Webhook", value.into_expr())) }
+    pub fn webhook(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Webhook", value)) }
 }
 impl Done for ProjectTriggers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PullRequestBuildPolicy` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-pullrequestbuildpolicy.html)
@@ -470,9 +470,9 @@ impl PullRequestBuildPolicy {
 }
 impl<R0> PullRequestBuildPolicy<R0> {
     /// `ApproverRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-pullrequestbuildpolicy.html#cfn-codebuild-project-pullrequestbuildpolicy-approverroles)
-    pub fn approver_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApproverRoles", value.into_expr()), Phase) }
+    pub fn approver_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApproverRoles", value), Phase) }
     /// `RequiresCommentApproval`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-pullrequestbuildpolicy.html#cfn-codebuild-project-pullrequestbuildpolicy-requirescommentapproval)
-    pub fn requires_comment_approval(self, value: impl Arg<str>) -> PullRequestBuildPolicy<Set> { PullRequestBuildPolicy(put(self.0, "RequiresCommentApproval", value.into_expr()), Phase) }
+    pub fn requires_comment_approval(self, value: impl Arg<str>) -> PullRequestBuildPolicy<Set> { PullRequestBuildPolicy(put(self.0, "RequiresCommentApproval", value), Phase) }
 }
 impl Done for PullRequestBuildPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryCredential` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-registrycredential.html)
@@ -483,9 +483,9 @@ impl RegistryCredential {
 }
 impl<R0, R1> RegistryCredential<R0, R1> {
     /// `Credential`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-registrycredential.html#cfn-codebuild-project-registrycredential-credential)
-    pub fn credential(self, value: impl Arg<str>) -> RegistryCredential<Set, R1> { RegistryCredential(put(self.0, "Credential", value.into_expr()), Phase) }
+    pub fn credential(self, value: impl Arg<str>) -> RegistryCredential<Set, R1> { RegistryCredential(put(self.0, "Credential", value), Phase) }
     /// `CredentialProvider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-registrycredential.html#cfn-codebuild-project-registrycredential-credentialprovider)
-    pub fn credential_provider(self, value: impl Arg<str>) -> RegistryCredential<R0, Set> { RegistryCredential(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
+    pub fn credential_provider(self, value: impl Arg<str>) -> RegistryCredential<R0, Set> { RegistryCredential(put(self.0, "CredentialProvider", value), Phase) }
 }
 impl Done for RegistryCredential { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogsConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-s3logsconfig.html)
@@ -496,11 +496,11 @@ impl S3LogsConfig {
 }
 impl<R0> S3LogsConfig<R0> {
     /// `EncryptionDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-s3logsconfig.html#cfn-codebuild-project-s3logsconfig-encryptiondisabled)
-    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
+    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value), Phase) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-s3logsconfig.html#cfn-codebuild-project-s3logsconfig-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `Status`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-s3logsconfig.html#cfn-codebuild-project-s3logsconfig-status)
-    pub fn status(self, value: impl Arg<str>) -> S3LogsConfig<Set> { S3LogsConfig(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> S3LogsConfig<Set> { S3LogsConfig(put(self.0, "Status", value), Phase) }
 }
 impl Done for S3LogsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScopeConfiguration` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-scopeconfiguration.html)
@@ -511,11 +511,11 @@ impl ScopeConfiguration {
 }
 impl<R0> ScopeConfiguration<R0> {
     /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-scopeconfiguration.html#cfn-codebuild-project-scopeconfiguration-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-scopeconfiguration.html#cfn-codebuild-project-scopeconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> ScopeConfiguration<Set> { ScopeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScopeConfiguration<Set> { ScopeConfiguration(put(self.0, "Name", value), Phase) }
     /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-scopeconfiguration.html#cfn-codebuild-project-scopeconfiguration-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
 }
 impl Done for ScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html)
@@ -526,25 +526,25 @@ impl Source {
 }
 impl<R0> Source<R0> {
     /// `Auth`: `SourceAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-auth)
-    pub fn auth(self, value: impl Arg<SourceAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
+    pub fn auth(self, value: impl Arg<SourceAuth>) -> Self { Self(put(self.0, "Auth", value), Phase) }
     /// `BuildSpec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-buildspec)
-    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
+    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value), Phase) }
     /// `BuildStatusConfig`: `BuildStatusConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-buildstatusconfig)
-    pub fn build_status_config(self, value: impl Arg<BuildStatusConfig>) -> Self { Self(put(self.0, "BuildStatusConfig", value.into_expr()), Phase) }
+    pub fn build_status_config(self, value: impl Arg<BuildStatusConfig>) -> Self { Self(put(self.0, "BuildStatusConfig", value), Phase) }
     /// `GitCloneDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-gitclonedepth)
-    pub fn git_clone_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GitCloneDepth", value.into_expr()), Phase) }
+    pub fn git_clone_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GitCloneDepth", value), Phase) }
     /// `GitSubmodulesConfig`: `GitSubmodulesConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-gitsubmodulesconfig)
-    pub fn git_submodules_config(self, value: impl Arg<GitSubmodulesConfig>) -> Self { Self(put(self.0, "GitSubmodulesConfig", value.into_expr()), Phase) }
+    pub fn git_submodules_config(self, value: impl Arg<GitSubmodulesConfig>) -> Self { Self(put(self.0, "GitSubmodulesConfig", value), Phase) }
     /// `InsecureSsl`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-insecuressl)
-    pub fn insecure_ssl(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureSsl", value.into_expr()), Phase) }
+    pub fn insecure_ssl(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureSsl", value), Phase) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `ReportBuildStatus`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-reportbuildstatus)
-    pub fn report_build_status(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportBuildStatus", value.into_expr()), Phase) }
+    pub fn report_build_status(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportBuildStatus", value), Phase) }
     /// `SourceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-sourceidentifier)
-    pub fn source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
+    pub fn source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIdentifier", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-type)
-    pub fn type_(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "Type", value), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceAuth` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-sourceauth.html)
@@ -555,9 +555,9 @@ impl SourceAuth {
 }
 impl<R0> SourceAuth<R0> {
     /// `Resource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-sourceauth.html#cfn-codebuild-project-sourceauth-resource)
-    pub fn resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resource", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-sourceauth.html#cfn-codebuild-project-sourceauth-type)
-    pub fn type_(self, value: impl Arg<str>) -> SourceAuth<Set> { SourceAuth(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SourceAuth<Set> { SourceAuth(put(self.0, "Type", value), Phase) }
 }
 impl Done for SourceAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-vpcconfig.html)
@@ -566,11 +566,11 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-vpcconfig.html#cfn-codebuild-project-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-vpcconfig.html#cfn-codebuild-project-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value)) }
     /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-vpcconfig.html#cfn-codebuild-project-vpcconfig-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebhookFilter` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-webhookfilter.html)
@@ -581,11 +581,11 @@ impl WebhookFilter {
 }
 impl<R0, R1> WebhookFilter<R0, R1> {
     /// `ExcludeMatchedPattern`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-webhookfilter.html#cfn-codebuild-project-webhookfilter-excludematchedpattern)
-    pub fn exclude_matched_pattern(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeMatchedPattern", value.into_expr()), Phase) }
+    pub fn exclude_matched_pattern(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeMatchedPattern", value), Phase) }
     /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-webhookfilter.html#cfn-codebuild-project-webhookfilter-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> WebhookFilter<Set, R1> { WebhookFilter(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> WebhookFilter<Set, R1> { WebhookFilter(put(self.0, "Pattern", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-webhookfilter.html#cfn-codebuild-project-webhookfilter-type)
-    pub fn type_(self, value: impl Arg<str>) -> WebhookFilter<R0, Set> { WebhookFilter(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> WebhookFilter<R0, Set> { WebhookFilter(put(self.0, "Type", value), Phase) }
 }
 impl Done for WebhookFilter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -612,15 +612,15 @@ impl CfnReportGroupProps {
 }
 impl<R0, R1> CfnReportGroupProps<R0, R1> {
     /// `DeleteReports`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-deletereports)
-    pub fn delete_reports(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteReports", value.into_expr()), Phase) }
+    pub fn delete_reports(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteReports", value), Phase) }
     /// `ExportConfig`: `ReportExportConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-exportconfig)
-    pub fn export_config(self, value: impl Arg<report_group::ReportExportConfig>) -> CfnReportGroupProps<Set, R1> { CfnReportGroupProps(put(self.0, "ExportConfig", value.into_expr()), Phase) }
+    pub fn export_config(self, value: impl Arg<report_group::ReportExportConfig>) -> CfnReportGroupProps<Set, R1> { CfnReportGroupProps(put(self.0, "ExportConfig", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnReportGroupProps<R0, Set> { CfnReportGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnReportGroupProps<R0, Set> { CfnReportGroupProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnReportGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeBuild::ReportGroup`.
@@ -634,9 +634,9 @@ impl ReportExportConfig {
 }
 impl<R0> ReportExportConfig<R0> {
     /// `ExportConfigType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-reportexportconfig.html#cfn-codebuild-reportgroup-reportexportconfig-exportconfigtype)
-    pub fn export_config_type(self, value: impl Arg<str>) -> ReportExportConfig<Set> { ReportExportConfig(put(self.0, "ExportConfigType", value.into_expr()), Phase) }
+    pub fn export_config_type(self, value: impl Arg<str>) -> ReportExportConfig<Set> { ReportExportConfig(put(self.0, "ExportConfigType", value), Phase) }
     /// `S3Destination`: `S3ReportExportConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-reportexportconfig.html#cfn-codebuild-reportgroup-reportexportconfig-s3destination)
-    pub fn s3_destination(self, value: impl Arg<S3ReportExportConfig>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
+    pub fn s3_destination(self, value: impl Arg<S3ReportExportConfig>) -> Self { Self(put(self.0, "S3Destination", value), Phase) }
 }
 impl Done for ReportExportConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReportExportConfig` of `AWS::CodeBuild::ReportGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html)
@@ -647,17 +647,17 @@ impl S3ReportExportConfig {
 }
 impl<R0> S3ReportExportConfig<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3ReportExportConfig<Set> { S3ReportExportConfig(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3ReportExportConfig<Set> { S3ReportExportConfig(put(self.0, "Bucket", value), Phase) }
     /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value), Phase) }
     /// `EncryptionDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-encryptiondisabled)
-    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
+    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value), Phase) }
     /// `EncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value), Phase) }
     /// `Packaging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-packaging)
-    pub fn packaging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Packaging", value.into_expr()), Phase) }
+    pub fn packaging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Packaging", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
 }
 impl Done for S3ReportExportConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -682,13 +682,13 @@ impl CfnSourceCredentialProps {
 }
 impl<R0, R1, R2> CfnSourceCredentialProps<R0, R1, R2> {
     /// `AuthType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#cfn-codebuild-sourcecredential-authtype)
-    pub fn auth_type(self, value: impl Arg<str>) -> CfnSourceCredentialProps<Set, R1, R2> { CfnSourceCredentialProps(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<str>) -> CfnSourceCredentialProps<Set, R1, R2> { CfnSourceCredentialProps(put(self.0, "AuthType", value), Phase) }
     /// `ServerType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#cfn-codebuild-sourcecredential-servertype)
-    pub fn server_type(self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, Set, R2> { CfnSourceCredentialProps(put(self.0, "ServerType", value.into_expr()), Phase) }
+    pub fn server_type(self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, Set, R2> { CfnSourceCredentialProps(put(self.0, "ServerType", value), Phase) }
     /// `Token`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#cfn-codebuild-sourcecredential-token)
-    pub fn token(self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, R1, Set> { CfnSourceCredentialProps(put(self.0, "Token", value.into_expr()), Phase) }
+    pub fn token(self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, R1, Set> { CfnSourceCredentialProps(put(self.0, "Token", value), Phase) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#cfn-codebuild-sourcecredential-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value), Phase) }
 }
 impl Done for CfnSourceCredentialProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -33,17 +33,17 @@ impl CfnRepositoryProps {
 }
 impl<R0> CfnRepositoryProps<R0> {
     /// `Code`: `Code`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-code)
-    pub fn code(self, value: impl Arg<repository::Code>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<repository::Code>) -> Self { Self(put(self.0, "Code", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `RepositoryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-repositorydescription)
-    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value.into_expr()), Phase) }
+    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value), Phase) }
     /// `RepositoryName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryProps<Set> { CfnRepositoryProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
+    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryProps<Set> { CfnRepositoryProps(put(self.0, "RepositoryName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Triggers`: list of `RepositoryTrigger`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-triggers)
-    pub fn triggers(self, value: impl Arg<Arr<repository::RepositoryTrigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
+    pub fn triggers(self, value: impl Arg<Arr<repository::RepositoryTrigger>>) -> Self { Self(put(self.0, "Triggers", value), Phase) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeCommit::Repository`.
@@ -57,9 +57,9 @@ impl Code {
 }
 impl<R0> Code<R0> {
     /// `BranchName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-code.html#cfn-codecommit-repository-code-branchname)
-    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr()), Phase) }
+    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value), Phase) }
     /// `S3`: `S3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-code.html#cfn-codecommit-repository-code-s3)
-    pub fn s3(self, value: impl Arg<S3>) -> Code<Set> { Code(put(self.0, "S3", value.into_expr()), Phase) }
+    pub fn s3(self, value: impl Arg<S3>) -> Code<Set> { Code(put(self.0, "S3", value), Phase) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryTrigger` of `AWS::CodeCommit::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html)
@@ -70,15 +70,15 @@ impl RepositoryTrigger {
 }
 impl<R0, R1, R2> RepositoryTrigger<R0, R1, R2> {
     /// `Branches`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-branches)
-    pub fn branches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Branches", value.into_expr()), Phase) }
+    pub fn branches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Branches", value), Phase) }
     /// `CustomData`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-customdata)
-    pub fn custom_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomData", value.into_expr()), Phase) }
+    pub fn custom_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomData", value), Phase) }
     /// `DestinationArn`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> RepositoryTrigger<Set, R1, R2> { RepositoryTrigger(put(self.0, "DestinationArn", value.into_expr()), Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> RepositoryTrigger<Set, R1, R2> { RepositoryTrigger(put(self.0, "DestinationArn", value), Phase) }
     /// `Events`: list of text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-events)
-    pub fn events(self, value: impl Arg<Arr<str>>) -> RepositoryTrigger<R0, Set, R2> { RepositoryTrigger(put(self.0, "Events", value.into_expr()), Phase) }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> RepositoryTrigger<R0, Set, R2> { RepositoryTrigger(put(self.0, "Events", value), Phase) }
     /// `Name`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-name)
-    pub fn name(self, value: impl Arg<str>) -> RepositoryTrigger<R0, R1, Set> { RepositoryTrigger(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RepositoryTrigger<R0, R1, Set> { RepositoryTrigger(put(self.0, "Name", value), Phase) }
 }
 impl Done for RepositoryTrigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::CodeCommit::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-s3.html)
@@ -89,11 +89,11 @@ impl S3 {
 }
 impl<R0, R1> S3<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-s3.html#cfn-codecommit-repository-s3-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-s3.html#cfn-codecommit-repository-s3-key)
-    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value), Phase) }
     /// `ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-s3.html#cfn-codecommit-repository-s3-objectversion)
-    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 }

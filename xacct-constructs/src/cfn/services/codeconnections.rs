@@ -29,13 +29,13 @@ impl CfnConnectionProps {
 }
 impl<R0> CfnConnectionProps<R0> {
     /// `ConnectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#cfn-codeconnections-connection-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
+    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "ConnectionName", value), Phase) }
     /// `HostArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#cfn-codeconnections-connection-hostarn)
-    pub fn host_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostArn", value.into_expr()), Phase) }
+    pub fn host_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostArn", value), Phase) }
     /// `ProviderType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#cfn-codeconnections-connection-providertype)
-    pub fn provider_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderType", value.into_expr()), Phase) }
+    pub fn provider_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#cfn-codeconnections-connection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeConnections::Host`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html)
@@ -63,15 +63,15 @@ impl CfnHostProps {
 }
 impl<R0, R1, R2> CfnHostProps<R0, R1, R2> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnHostProps<Set, R1, R2> { CfnHostProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnHostProps<Set, R1, R2> { CfnHostProps(put(self.0, "Name", value), Phase) }
     /// `ProviderEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-providerendpoint)
-    pub fn provider_endpoint(self, value: impl Arg<str>) -> CfnHostProps<R0, Set, R2> { CfnHostProps(put(self.0, "ProviderEndpoint", value.into_expr()), Phase) }
+    pub fn provider_endpoint(self, value: impl Arg<str>) -> CfnHostProps<R0, Set, R2> { CfnHostProps(put(self.0, "ProviderEndpoint", value), Phase) }
     /// `ProviderType`: `ProviderType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-providertype)
-    pub fn provider_type(self, value: impl Arg<host::ProviderType>) -> CfnHostProps<R0, R1, Set> { CfnHostProps(put(self.0, "ProviderType", value.into_expr()), Phase) }
+    pub fn provider_type(self, value: impl Arg<host::ProviderType>) -> CfnHostProps<R0, R1, Set> { CfnHostProps(put(self.0, "ProviderType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<host::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<host::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for CfnHostProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeConnections::Host`.
@@ -85,13 +85,13 @@ impl VpcConfiguration {
 }
 impl<R0, R1, R2> VpcConfiguration<R0, R1, R2> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html#cfn-codeconnections-host-vpcconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1, R2> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1, R2> { VpcConfiguration(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html#cfn-codeconnections-host-vpcconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set, R2> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set, R2> { VpcConfiguration(put(self.0, "SubnetIds", value), Phase) }
     /// `TlsCertificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html#cfn-codeconnections-host-vpcconfiguration-tlscertificate)
-    pub fn tls_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsCertificate", value.into_expr()), Phase) }
+    pub fn tls_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsCertificate", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html#cfn-codeconnections-host-vpcconfiguration-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfiguration<R0, R1, Set> { VpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfiguration<R0, R1, Set> { VpcConfiguration(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProviderType` allows.

@@ -21,11 +21,11 @@ impl CfnApplicationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationName`: `LambdaFunctionName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-application.html#cfn-codedeploy-application-applicationname)
-    pub fn application_name(self, value: impl Arg<kind::LambdaFunctionName>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr())) }
+    pub fn application_name(self, value: impl Arg<kind::LambdaFunctionName>) -> Self { Self(put(self.0, "ApplicationName", value)) }
     /// `ComputePlatform`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-application.html#cfn-codedeploy-application-computeplatform)
-    pub fn compute_platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputePlatform", value.into_expr())) }
+    pub fn compute_platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputePlatform", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-application.html#cfn-codedeploy-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentconfig.html)
@@ -45,15 +45,15 @@ impl CfnDeploymentConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputePlatform`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentconfig.html#cfn-codedeploy-deploymentconfig-computeplatform)
-    pub fn compute_platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputePlatform", value.into_expr())) }
+    pub fn compute_platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputePlatform", value)) }
     /// `DeploymentConfigName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentconfig.html#cfn-codedeploy-deploymentconfig-deploymentconfigname)
-    pub fn deployment_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentConfigName", value.into_expr())) }
+    pub fn deployment_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentConfigName", value)) }
     /// `MinimumHealthyHosts`: `MinimumHealthyHosts`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentconfig.html#cfn-codedeploy-deploymentconfig-minimumhealthyhosts)
-    pub fn minimum_healthy_hosts(self, value: impl Arg<deployment_config::MinimumHealthyHosts>) -> Self { Self(put(self.0, "MinimumHealthyHosts", value.into_expr())) }
+    pub fn minimum_healthy_hosts(self, value: impl Arg<deployment_config::MinimumHealthyHosts>) -> Self { Self(put(self.0, "MinimumHealthyHosts", value)) }
     /// `TrafficRoutingConfig`: `TrafficRoutingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentconfig.html#cfn-codedeploy-deploymentconfig-trafficroutingconfig)
-    pub fn traffic_routing_config(self, value: impl Arg<deployment_config::TrafficRoutingConfig>) -> Self { Self(put(self.0, "TrafficRoutingConfig", value.into_expr())) }
+    pub fn traffic_routing_config(self, value: impl Arg<deployment_config::TrafficRoutingConfig>) -> Self { Self(put(self.0, "TrafficRoutingConfig", value)) }
     /// `ZonalConfig`: `ZonalConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentconfig.html#cfn-codedeploy-deploymentconfig-zonalconfig)
-    pub fn zonal_config(self, value: impl Arg<deployment_config::ZonalConfig>) -> Self { Self(put(self.0, "ZonalConfig", value.into_expr())) }
+    pub fn zonal_config(self, value: impl Arg<deployment_config::ZonalConfig>) -> Self { Self(put(self.0, "ZonalConfig", value)) }
 }
 impl Done for CfnDeploymentConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeDeploy::DeploymentConfig`.
@@ -67,9 +67,9 @@ impl MinimumHealthyHosts {
 }
 impl<R0, R1> MinimumHealthyHosts<R0, R1> {
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-minimumhealthyhosts.html#cfn-codedeploy-deploymentconfig-minimumhealthyhosts-type)
-    pub fn type_(self, value: impl Arg<str>) -> MinimumHealthyHosts<Set, R1> { MinimumHealthyHosts(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> MinimumHealthyHosts<Set, R1> { MinimumHealthyHosts(put(self.0, "Type", value), Phase) }
     /// `Value`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-minimumhealthyhosts.html#cfn-codedeploy-deploymentconfig-minimumhealthyhosts-value)
-    pub fn value(self, value: impl Arg<i64>) -> MinimumHealthyHosts<R0, Set> { MinimumHealthyHosts(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> MinimumHealthyHosts<R0, Set> { MinimumHealthyHosts(put(self.0, "Value", value), Phase) }
 }
 impl Done for MinimumHealthyHosts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MinimumHealthyHostsPerZone` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-minimumhealthyhostsperzone.html)
@@ -80,9 +80,9 @@ impl MinimumHealthyHostsPerZone {
 }
 impl<R0, R1> MinimumHealthyHostsPerZone<R0, R1> {
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-minimumhealthyhostsperzone.html#cfn-codedeploy-deploymentconfig-minimumhealthyhostsperzone-type)
-    pub fn type_(self, value: impl Arg<str>) -> MinimumHealthyHostsPerZone<Set, R1> { MinimumHealthyHostsPerZone(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> MinimumHealthyHostsPerZone<Set, R1> { MinimumHealthyHostsPerZone(put(self.0, "Type", value), Phase) }
     /// `Value`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-minimumhealthyhostsperzone.html#cfn-codedeploy-deploymentconfig-minimumhealthyhostsperzone-value)
-    pub fn value(self, value: impl Arg<i64>) -> MinimumHealthyHostsPerZone<R0, Set> { MinimumHealthyHostsPerZone(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> MinimumHealthyHostsPerZone<R0, Set> { MinimumHealthyHostsPerZone(put(self.0, "Value", value), Phase) }
 }
 impl Done for MinimumHealthyHostsPerZone { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedCanary` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-timebasedcanary.html)
@@ -93,9 +93,9 @@ impl TimeBasedCanary {
 }
 impl<R0, R1> TimeBasedCanary<R0, R1> {
     /// `CanaryInterval`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-timebasedcanary.html#cfn-codedeploy-deploymentconfig-timebasedcanary-canaryinterval)
-    pub fn canary_interval(self, value: impl Arg<i64>) -> TimeBasedCanary<Set, R1> { TimeBasedCanary(put(self.0, "CanaryInterval", value.into_expr()), Phase) }
+    pub fn canary_interval(self, value: impl Arg<i64>) -> TimeBasedCanary<Set, R1> { TimeBasedCanary(put(self.0, "CanaryInterval", value), Phase) }
     /// `CanaryPercentage`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-timebasedcanary.html#cfn-codedeploy-deploymentconfig-timebasedcanary-canarypercentage)
-    pub fn canary_percentage(self, value: impl Arg<i64>) -> TimeBasedCanary<R0, Set> { TimeBasedCanary(put(self.0, "CanaryPercentage", value.into_expr()), Phase) }
+    pub fn canary_percentage(self, value: impl Arg<i64>) -> TimeBasedCanary<R0, Set> { TimeBasedCanary(put(self.0, "CanaryPercentage", value), Phase) }
 }
 impl Done for TimeBasedCanary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedLinear` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-timebasedlinear.html)
@@ -106,9 +106,9 @@ impl TimeBasedLinear {
 }
 impl<R0, R1> TimeBasedLinear<R0, R1> {
     /// `LinearInterval`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-timebasedlinear.html#cfn-codedeploy-deploymentconfig-timebasedlinear-linearinterval)
-    pub fn linear_interval(self, value: impl Arg<i64>) -> TimeBasedLinear<Set, R1> { TimeBasedLinear(put(self.0, "LinearInterval", value.into_expr()), Phase) }
+    pub fn linear_interval(self, value: impl Arg<i64>) -> TimeBasedLinear<Set, R1> { TimeBasedLinear(put(self.0, "LinearInterval", value), Phase) }
     /// `LinearPercentage`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-timebasedlinear.html#cfn-codedeploy-deploymentconfig-timebasedlinear-linearpercentage)
-    pub fn linear_percentage(self, value: impl Arg<i64>) -> TimeBasedLinear<R0, Set> { TimeBasedLinear(put(self.0, "LinearPercentage", value.into_expr()), Phase) }
+    pub fn linear_percentage(self, value: impl Arg<i64>) -> TimeBasedLinear<R0, Set> { TimeBasedLinear(put(self.0, "LinearPercentage", value), Phase) }
 }
 impl Done for TimeBasedLinear { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficRoutingConfig` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-trafficroutingconfig.html)
@@ -119,11 +119,11 @@ impl TrafficRoutingConfig {
 }
 impl<R0> TrafficRoutingConfig<R0> {
     /// `TimeBasedCanary`: `TimeBasedCanary`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-trafficroutingconfig.html#cfn-codedeploy-deploymentconfig-trafficroutingconfig-timebasedcanary)
-    pub fn time_based_canary(self, value: impl Arg<TimeBasedCanary>) -> Self { Self(put(self.0, "TimeBasedCanary", value.into_expr()), Phase) }
+    pub fn time_based_canary(self, value: impl Arg<TimeBasedCanary>) -> Self { Self(put(self.0, "TimeBasedCanary", value), Phase) }
     /// `TimeBasedLinear`: `TimeBasedLinear`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-trafficroutingconfig.html#cfn-codedeploy-deploymentconfig-trafficroutingconfig-timebasedlinear)
-    pub fn time_based_linear(self, value: impl Arg<TimeBasedLinear>) -> Self { Self(put(self.0, "TimeBasedLinear", value.into_expr()), Phase) }
+    pub fn time_based_linear(self, value: impl Arg<TimeBasedLinear>) -> Self { Self(put(self.0, "TimeBasedLinear", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-trafficroutingconfig.html#cfn-codedeploy-deploymentconfig-trafficroutingconfig-type)
-    pub fn type_(self, value: impl Arg<str>) -> TrafficRoutingConfig<Set> { TrafficRoutingConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> TrafficRoutingConfig<Set> { TrafficRoutingConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for TrafficRoutingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZonalConfig` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-zonalconfig.html)
@@ -132,11 +132,11 @@ impl ZonalConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirstZoneMonitorDurationInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-zonalconfig.html#cfn-codedeploy-deploymentconfig-zonalconfig-firstzonemonitordurationinseconds)
-    pub fn first_zone_monitor_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FirstZoneMonitorDurationInSeconds", value.into_expr())) }
+    pub fn first_zone_monitor_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FirstZoneMonitorDurationInSeconds", value)) }
     /// `MinimumHealthyHostsPerZone`: `MinimumHealthyHostsPerZone`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-zonalconfig.html#cfn-codedeploy-deploymentconfig-zonalconfig-minimumhealthyhostsperzone)
-    pub fn minimum_healthy_hosts_per_zone(self, value: impl Arg<MinimumHealthyHostsPerZone>) -> Self { Self(put(self.0, "MinimumHealthyHostsPerZone", value.into_expr())) }
+    pub fn minimum_healthy_hosts_per_zone(self, value: impl Arg<MinimumHealthyHostsPerZone>) -> Self { Self(put(self.0, "MinimumHealthyHostsPerZone", value)) }
     /// `MonitorDurationInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-zonalconfig.html#cfn-codedeploy-deploymentconfig-zonalconfig-monitordurationinseconds)
-    pub fn monitor_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitorDurationInSeconds", value.into_expr())) }
+    pub fn monitor_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitorDurationInSeconds", value)) }
 }
 impl Done for ZonalConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -159,45 +159,45 @@ impl CfnDeploymentGroupProps {
 }
 impl<R0, R1> CfnDeploymentGroupProps<R0, R1> {
     /// `AlarmConfiguration`: `AlarmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-alarmconfiguration)
-    pub fn alarm_configuration(self, value: impl Arg<deployment_group::AlarmConfiguration>) -> Self { Self(put(self.0, "AlarmConfiguration", value.into_expr()), Phase) }
+    pub fn alarm_configuration(self, value: impl Arg<deployment_group::AlarmConfiguration>) -> Self { Self(put(self.0, "AlarmConfiguration", value), Phase) }
     /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> CfnDeploymentGroupProps<Set, R1> { CfnDeploymentGroupProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnDeploymentGroupProps<Set, R1> { CfnDeploymentGroupProps(put(self.0, "ApplicationName", value), Phase) }
     /// `AutoRollbackConfiguration`: `AutoRollbackConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-autorollbackconfiguration)
-    pub fn auto_rollback_configuration(self, value: impl Arg<deployment_group::AutoRollbackConfiguration>) -> Self { Self(put(self.0, "AutoRollbackConfiguration", value.into_expr()), Phase) }
+    pub fn auto_rollback_configuration(self, value: impl Arg<deployment_group::AutoRollbackConfiguration>) -> Self { Self(put(self.0, "AutoRollbackConfiguration", value), Phase) }
     /// `AutoScalingGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-autoscalinggroups)
-    pub fn auto_scaling_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoScalingGroups", value.into_expr()), Phase) }
+    pub fn auto_scaling_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoScalingGroups", value), Phase) }
     /// `BlueGreenDeploymentConfiguration`: `BlueGreenDeploymentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-bluegreendeploymentconfiguration)
-    pub fn blue_green_deployment_configuration(self, value: impl Arg<deployment_group::BlueGreenDeploymentConfiguration>) -> Self { Self(put(self.0, "BlueGreenDeploymentConfiguration", value.into_expr()), Phase) }
+    pub fn blue_green_deployment_configuration(self, value: impl Arg<deployment_group::BlueGreenDeploymentConfiguration>) -> Self { Self(put(self.0, "BlueGreenDeploymentConfiguration", value), Phase) }
     /// `Deployment`: `Deployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-deployment)
-    pub fn deployment(self, value: impl Arg<deployment_group::Deployment>) -> Self { Self(put(self.0, "Deployment", value.into_expr()), Phase) }
+    pub fn deployment(self, value: impl Arg<deployment_group::Deployment>) -> Self { Self(put(self.0, "Deployment", value), Phase) }
     /// `DeploymentConfigName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-deploymentconfigname)
-    pub fn deployment_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentConfigName", value.into_expr()), Phase) }
+    pub fn deployment_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentConfigName", value), Phase) }
     /// `DeploymentGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-deploymentgroupname)
-    pub fn deployment_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentGroupName", value.into_expr()), Phase) }
+    pub fn deployment_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentGroupName", value), Phase) }
     /// `DeploymentStyle`: `DeploymentStyle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-deploymentstyle)
-    pub fn deployment_style(self, value: impl Arg<deployment_group::DeploymentStyle>) -> Self { Self(put(self.0, "DeploymentStyle", value.into_expr()), Phase) }
+    pub fn deployment_style(self, value: impl Arg<deployment_group::DeploymentStyle>) -> Self { Self(put(self.0, "DeploymentStyle", value), Phase) }
     /// `Ec2TagFilters`: list of `EC2TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-ec2tagfilters)
-    pub fn ec2_tag_filters(self, value: impl Arg<Arr<deployment_group::EC2TagFilter>>) -> Self { Self(put(self.0, "Ec2TagFilters", value.into_expr()), Phase) }
+    pub fn ec2_tag_filters(self, value: impl Arg<Arr<deployment_group::EC2TagFilter>>) -> Self { Self(put(self.0, "Ec2TagFilters", value), Phase) }
     /// `Ec2TagSet`: `EC2TagSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-ec2tagset)
-    pub fn ec2_tag_set(self, value: impl Arg<deployment_group::EC2TagSet>) -> Self { Self(put(self.0, "Ec2TagSet", value.into_expr()), Phase) }
+    pub fn ec2_tag_set(self, value: impl Arg<deployment_group::EC2TagSet>) -> Self { Self(put(self.0, "Ec2TagSet", value), Phase) }
     /// `ECSServices`: list of `ECSService`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-ecsservices)
-    pub fn ecs_services(self, value: impl Arg<Arr<deployment_group::ECSService>>) -> Self { Self(put(self.0, "ECSServices", value.into_expr()), Phase) }
+    pub fn ecs_services(self, value: impl Arg<Arr<deployment_group::ECSService>>) -> Self { Self(put(self.0, "ECSServices", value), Phase) }
     /// `LoadBalancerInfo`: `LoadBalancerInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-loadbalancerinfo)
-    pub fn load_balancer_info(self, value: impl Arg<deployment_group::LoadBalancerInfo>) -> Self { Self(put(self.0, "LoadBalancerInfo", value.into_expr()), Phase) }
+    pub fn load_balancer_info(self, value: impl Arg<deployment_group::LoadBalancerInfo>) -> Self { Self(put(self.0, "LoadBalancerInfo", value), Phase) }
     /// `OnPremisesInstanceTagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-onpremisesinstancetagfilters)
-    pub fn on_premises_instance_tag_filters(self, value: impl Arg<Arr<deployment_group::TagFilter>>) -> Self { Self(put(self.0, "OnPremisesInstanceTagFilters", value.into_expr()), Phase) }
+    pub fn on_premises_instance_tag_filters(self, value: impl Arg<Arr<deployment_group::TagFilter>>) -> Self { Self(put(self.0, "OnPremisesInstanceTagFilters", value), Phase) }
     /// `OnPremisesTagSet`: `OnPremisesTagSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-onpremisestagset)
-    pub fn on_premises_tag_set(self, value: impl Arg<deployment_group::OnPremisesTagSet>) -> Self { Self(put(self.0, "OnPremisesTagSet", value.into_expr()), Phase) }
+    pub fn on_premises_tag_set(self, value: impl Arg<deployment_group::OnPremisesTagSet>) -> Self { Self(put(self.0, "OnPremisesTagSet", value), Phase) }
     /// `OutdatedInstancesStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-outdatedinstancesstrategy)
-    pub fn outdated_instances_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutdatedInstancesStrategy", value.into_expr()), Phase) }
+    pub fn outdated_instances_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutdatedInstancesStrategy", value), Phase) }
     /// `ServiceRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-servicerolearn)
-    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDeploymentGroupProps<R0, Set> { CfnDeploymentGroupProps(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDeploymentGroupProps<R0, Set> { CfnDeploymentGroupProps(put(self.0, "ServiceRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TerminationHookEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-terminationhookenabled)
-    pub fn termination_hook_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationHookEnabled", value.into_expr()), Phase) }
+    pub fn termination_hook_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationHookEnabled", value), Phase) }
     /// `TriggerConfigurations`: list of `TriggerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html#cfn-codedeploy-deploymentgroup-triggerconfigurations)
-    pub fn trigger_configurations(self, value: impl Arg<Arr<deployment_group::TriggerConfig>>) -> Self { Self(put(self.0, "TriggerConfigurations", value.into_expr()), Phase) }
+    pub fn trigger_configurations(self, value: impl Arg<Arr<deployment_group::TriggerConfig>>) -> Self { Self(put(self.0, "TriggerConfigurations", value), Phase) }
 }
 impl Done for CfnDeploymentGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeDeploy::DeploymentGroup`.
@@ -209,7 +209,7 @@ impl Alarm {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-alarm.html#cfn-codedeploy-deploymentgroup-alarm-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for Alarm { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmConfiguration` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-alarmconfiguration.html)
@@ -218,11 +218,11 @@ impl AlarmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alarms`: list of `Alarm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-alarmconfiguration.html#cfn-codedeploy-deploymentgroup-alarmconfiguration-alarms)
-    pub fn alarms(self, value: impl Arg<Arr<Alarm>>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
+    pub fn alarms(self, value: impl Arg<Arr<Alarm>>) -> Self { Self(put(self.0, "Alarms", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-alarmconfiguration.html#cfn-codedeploy-deploymentgroup-alarmconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `IgnorePollAlarmFailure`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-alarmconfiguration.html#cfn-codedeploy-deploymentgroup-alarmconfiguration-ignorepollalarmfailure)
-    pub fn ignore_poll_alarm_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePollAlarmFailure", value.into_expr())) }
+    pub fn ignore_poll_alarm_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePollAlarmFailure", value)) }
 }
 impl Done for AlarmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoRollbackConfiguration` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-autorollbackconfiguration.html)
@@ -231,9 +231,9 @@ impl AutoRollbackConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-autorollbackconfiguration.html#cfn-codedeploy-deploymentgroup-autorollbackconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `Events`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-autorollbackconfiguration.html#cfn-codedeploy-deploymentgroup-autorollbackconfiguration-events)
-    pub fn events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Events", value)) }
 }
 impl Done for AutoRollbackConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlueGreenDeploymentConfiguration` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-bluegreendeploymentconfiguration.html)
@@ -242,11 +242,11 @@ impl BlueGreenDeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentReadyOption`: `DeploymentReadyOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-bluegreendeploymentconfiguration.html#cfn-codedeploy-deploymentgroup-bluegreendeploymentconfiguration-deploymentreadyoption)
-    pub fn deployment_ready_option(self, value: impl Arg<DeploymentReadyOption>) -> Self { Self(put(self.0, "DeploymentReadyOption", value.into_expr())) }
+    pub fn deployment_ready_option(self, value: impl Arg<DeploymentReadyOption>) -> Self { Self(put(self.0, "DeploymentReadyOption", value)) }
     /// `GreenFleetProvisioningOption`: `GreenFleetProvisioningOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-bluegreendeploymentconfiguration.html#cfn-codedeploy-deploymentgroup-bluegreendeploymentconfiguration-greenfleetprovisioningoption)
-    pub fn green_fleet_provisioning_option(self, value: impl Arg<GreenFleetProvisioningOption>) -> Self { Self(put(self.0, "GreenFleetProvisioningOption", value.into_expr())) }
+    pub fn green_fleet_provisioning_option(self, value: impl Arg<GreenFleetProvisioningOption>) -> Self { Self(put(self.0, "GreenFleetProvisioningOption", value)) }
     /// `TerminateBlueInstancesOnDeploymentSuccess`: `BlueInstanceTerminationOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-bluegreendeploymentconfiguration.html#cfn-codedeploy-deploymentgroup-bluegreendeploymentconfiguration-terminateblueinstancesondeploymentsuccess)
-    pub fn terminate_blue_instances_on_deployment_success(self, value: impl Arg<BlueInstanceTerminationOption>) -> Self { Self(put(self.0, "TerminateBlueInstancesOnDeploymentSuccess", value.into_expr())) }
+    pub fn terminate_blue_instances_on_deployment_success(self, value: impl Arg<BlueInstanceTerminationOption>) -> Self { Self(put(self.0, "TerminateBlueInstancesOnDeploymentSuccess", value)) }
 }
 impl Done for BlueGreenDeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlueInstanceTerminationOption` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-blueinstanceterminationoption.html)
@@ -255,9 +255,9 @@ impl BlueInstanceTerminationOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-blueinstanceterminationoption.html#cfn-codedeploy-deploymentgroup-blueinstanceterminationoption-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value)) }
     /// `TerminationWaitTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-blueinstanceterminationoption.html#cfn-codedeploy-deploymentgroup-blueinstanceterminationoption-terminationwaittimeinminutes)
-    pub fn termination_wait_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminationWaitTimeInMinutes", value.into_expr())) }
+    pub fn termination_wait_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminationWaitTimeInMinutes", value)) }
 }
 impl Done for BlueInstanceTerminationOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Deployment` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deployment.html)
@@ -268,11 +268,11 @@ impl Deployment {
 }
 impl<R0> Deployment<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deployment.html#cfn-codedeploy-deploymentgroup-deployment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IgnoreApplicationStopFailures`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deployment.html#cfn-codedeploy-deploymentgroup-deployment-ignoreapplicationstopfailures)
-    pub fn ignore_application_stop_failures(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreApplicationStopFailures", value.into_expr()), Phase) }
+    pub fn ignore_application_stop_failures(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreApplicationStopFailures", value), Phase) }
     /// `Revision`: `RevisionLocation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deployment.html#cfn-codedeploy-deploymentgroup-deployment-revision)
-    pub fn revision(self, value: impl Arg<RevisionLocation>) -> Deployment<Set> { Deployment(put(self.0, "Revision", value.into_expr()), Phase) }
+    pub fn revision(self, value: impl Arg<RevisionLocation>) -> Deployment<Set> { Deployment(put(self.0, "Revision", value), Phase) }
 }
 impl Done for Deployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentReadyOption` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deploymentreadyoption.html)
@@ -281,9 +281,9 @@ impl DeploymentReadyOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionOnTimeout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deploymentreadyoption.html#cfn-codedeploy-deploymentgroup-deploymentreadyoption-actionontimeout)
-    pub fn action_on_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionOnTimeout", value.into_expr())) }
+    pub fn action_on_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionOnTimeout", value)) }
     /// `WaitTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deploymentreadyoption.html#cfn-codedeploy-deploymentgroup-deploymentreadyoption-waittimeinminutes)
-    pub fn wait_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitTimeInMinutes", value.into_expr())) }
+    pub fn wait_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitTimeInMinutes", value)) }
 }
 impl Done for DeploymentReadyOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentStyle` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deploymentstyle.html)
@@ -292,9 +292,9 @@ impl DeploymentStyle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentOption`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deploymentstyle.html#cfn-codedeploy-deploymentgroup-deploymentstyle-deploymentoption)
-    pub fn deployment_option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentOption", value.into_expr())) }
+    pub fn deployment_option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentOption", value)) }
     /// `DeploymentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deploymentstyle.html#cfn-codedeploy-deploymentgroup-deploymentstyle-deploymenttype)
-    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
+    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value)) }
 }
 impl Done for DeploymentStyle { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EC2TagFilter` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagfilter.html)
@@ -303,11 +303,11 @@ impl EC2TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagfilter.html#cfn-codedeploy-deploymentgroup-ec2tagfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagfilter.html#cfn-codedeploy-deploymentgroup-ec2tagfilter-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagfilter.html#cfn-codedeploy-deploymentgroup-ec2tagfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EC2TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EC2TagSet` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagset.html)
@@ -316,7 +316,7 @@ impl EC2TagSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ec2TagSetList`: list of `EC2TagSetListObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagset.html#cfn-codedeploy-deploymentgroup-ec2tagset-ec2tagsetlist)
-    pub fn ec2_tag_set_list(self, value: impl Arg<Arr<EC2TagSetListObject>>) -> Self { Self(put(self.0, "Ec2TagSetList", value.into_expr())) }
+    pub fn ec2_tag_set_list(self, value: impl Arg<Arr<EC2TagSetListObject>>) -> Self { Self(put(self.0, "Ec2TagSetList", value)) }
 }
 impl Done for EC2TagSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EC2TagSetListObject` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagsetlistobject.html)
@@ -325,7 +325,7 @@ impl EC2TagSetListObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ec2TagGroup`: list of `EC2TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagsetlistobject.html#cfn-codedeploy-deploymentgroup-ec2tagsetlistobject-ec2taggroup)
-    pub fn ec2_tag_group(self, value: impl Arg<Arr<EC2TagFilter>>) -> Self { Self(put(self.0, "Ec2TagGroup", value.into_expr())) }
+    pub fn ec2_tag_group(self, value: impl Arg<Arr<EC2TagFilter>>) -> Self { Self(put(self.0, "Ec2TagGroup", value)) }
 }
 impl Done for EC2TagSetListObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ECSService` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ecsservice.html)
@@ -336,9 +336,9 @@ impl ECSService {
 }
 impl<R0, R1> ECSService<R0, R1> {
     /// `ClusterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ecsservice.html#cfn-codedeploy-deploymentgroup-ecsservice-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> ECSService<Set, R1> { ECSService(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> ECSService<Set, R1> { ECSService(put(self.0, "ClusterName", value), Phase) }
     /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ecsservice.html#cfn-codedeploy-deploymentgroup-ecsservice-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> ECSService<R0, Set> { ECSService(put(self.0, "ServiceName", value.into_expr()), Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> ECSService<R0, Set> { ECSService(put(self.0, "ServiceName", value), Phase) }
 }
 impl Done for ECSService { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ELBInfo` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-elbinfo.html)
@@ -347,7 +347,7 @@ impl ELBInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-elbinfo.html#cfn-codedeploy-deploymentgroup-elbinfo-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for ELBInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitHubLocation` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-githublocation.html)
@@ -358,9 +358,9 @@ impl GitHubLocation {
 }
 impl<R0, R1> GitHubLocation<R0, R1> {
     /// `CommitId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-githublocation.html#cfn-codedeploy-deploymentgroup-githublocation-commitid)
-    pub fn commit_id(self, value: impl Arg<str>) -> GitHubLocation<Set, R1> { GitHubLocation(put(self.0, "CommitId", value.into_expr()), Phase) }
+    pub fn commit_id(self, value: impl Arg<str>) -> GitHubLocation<Set, R1> { GitHubLocation(put(self.0, "CommitId", value), Phase) }
     /// `Repository`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-githublocation.html#cfn-codedeploy-deploymentgroup-githublocation-repository)
-    pub fn repository(self, value: impl Arg<str>) -> GitHubLocation<R0, Set> { GitHubLocation(put(self.0, "Repository", value.into_expr()), Phase) }
+    pub fn repository(self, value: impl Arg<str>) -> GitHubLocation<R0, Set> { GitHubLocation(put(self.0, "Repository", value), Phase) }
 }
 impl Done for GitHubLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GreenFleetProvisioningOption` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-greenfleetprovisioningoption.html)
@@ -369,7 +369,7 @@ impl GreenFleetProvisioningOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-greenfleetprovisioningoption.html#cfn-codedeploy-deploymentgroup-greenfleetprovisioningoption-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value)) }
 }
 impl Done for GreenFleetProvisioningOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoadBalancerInfo` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-loadbalancerinfo.html)
@@ -378,11 +378,11 @@ impl LoadBalancerInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ElbInfoList`: list of `ELBInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-loadbalancerinfo.html#cfn-codedeploy-deploymentgroup-loadbalancerinfo-elbinfolist)
-    pub fn elb_info_list(self, value: impl Arg<Arr<ELBInfo>>) -> Self { Self(put(self.0, "ElbInfoList", value.into_expr())) }
+    pub fn elb_info_list(self, value: impl Arg<Arr<ELBInfo>>) -> Self { Self(put(self.0, "ElbInfoList", value)) }
     /// `TargetGroupInfoList`: list of `TargetGroupInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-loadbalancerinfo.html#cfn-codedeploy-deploymentgroup-loadbalancerinfo-targetgroupinfolist)
-    pub fn target_group_info_list(self, value: impl Arg<Arr<TargetGroupInfo>>) -> Self { Self(put(self.0, "TargetGroupInfoList", value.into_expr())) }
+    pub fn target_group_info_list(self, value: impl Arg<Arr<TargetGroupInfo>>) -> Self { Self(put(self.0, "TargetGroupInfoList", value)) }
     /// `TargetGroupPairInfoList`: list of `TargetGroupPairInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-loadbalancerinfo.html#cfn-codedeploy-deploymentgroup-loadbalancerinfo-targetgrouppairinfolist)
-    pub fn target_group_pair_info_list(self, value: impl Arg<Arr<TargetGroupPairInfo>>) -> Self { Self(put(self.0, "TargetGroupPairInfoList", value.into_expr())) }
+    pub fn target_group_pair_info_list(self, value: impl Arg<Arr<TargetGroupPairInfo>>) -> Self { Self(put(self.0, "TargetGroupPairInfoList", value)) }
 }
 impl Done for LoadBalancerInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnPremisesTagSet` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-onpremisestagset.html)
@@ -391,7 +391,7 @@ impl OnPremisesTagSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnPremisesTagSetList`: list of `OnPremisesTagSetListObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-onpremisestagset.html#cfn-codedeploy-deploymentgroup-onpremisestagset-onpremisestagsetlist)
-    pub fn on_premises_tag_set_list(self, value: impl Arg<Arr<OnPremisesTagSetListObject>>) -> Self { Self(put(self.0, "OnPremisesTagSetList", value.into_expr())) }
+    pub fn on_premises_tag_set_list(self, value: impl Arg<Arr<OnPremisesTagSetListObject>>) -> Self { Self(put(self.0, "OnPremisesTagSetList", value)) }
 }
 impl Done for OnPremisesTagSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnPremisesTagSetListObject` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-onpremisestagsetlistobject.html)
@@ -400,7 +400,7 @@ impl OnPremisesTagSetListObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnPremisesTagGroup`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-onpremisestagsetlistobject.html#cfn-codedeploy-deploymentgroup-onpremisestagsetlistobject-onpremisestaggroup)
-    pub fn on_premises_tag_group(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "OnPremisesTagGroup", value.into_expr())) }
+    pub fn on_premises_tag_group(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "OnPremisesTagGroup", value)) }
 }
 impl Done for OnPremisesTagSetListObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RevisionLocation` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-revisionlocation.html)
@@ -409,11 +409,11 @@ impl RevisionLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GitHubLocation`: `GitHubLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-revisionlocation.html#cfn-codedeploy-deploymentgroup-revisionlocation-githublocation)
-    pub fn github_location(self, value: impl Arg<GitHubLocation>) -> Self { Self(put(self.0, "GitHubLocation", value.into_expr())) }
+    pub fn github_location(self, value: impl Arg<GitHubLocation>) -> Self { Self(put(self.0, "GitHubLocation", value)) }
     /// `RevisionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-revisionlocation.html#cfn-codedeploy-deploymentgroup-revisionlocation-revisiontype)
-    pub fn revision_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionType", value.into_expr())) }
+    pub fn revision_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionType", value)) }
     /// `S3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-revisionlocation.html#cfn-codedeploy-deploymentgroup-revisionlocation-s3location)
-    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value)) }
 }
 impl Done for RevisionLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-s3location.html)
@@ -424,15 +424,15 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-s3location.html#cfn-codedeploy-deploymentgroup-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `BundleType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-s3location.html#cfn-codedeploy-deploymentgroup-s3location-bundletype)
-    pub fn bundle_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleType", value.into_expr()), Phase) }
+    pub fn bundle_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleType", value), Phase) }
     /// `ETag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-s3location.html#cfn-codedeploy-deploymentgroup-s3location-etag)
-    pub fn e_tag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ETag", value.into_expr()), Phase) }
+    pub fn e_tag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ETag", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-s3location.html#cfn-codedeploy-deploymentgroup-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-s3location.html#cfn-codedeploy-deploymentgroup-s3location-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-tagfilter.html)
@@ -441,11 +441,11 @@ impl TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-tagfilter.html#cfn-codedeploy-deploymentgroup-tagfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-tagfilter.html#cfn-codedeploy-deploymentgroup-tagfilter-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-tagfilter.html#cfn-codedeploy-deploymentgroup-tagfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupInfo` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-targetgroupinfo.html)
@@ -454,7 +454,7 @@ impl TargetGroupInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-targetgroupinfo.html#cfn-codedeploy-deploymentgroup-targetgroupinfo-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for TargetGroupInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupPairInfo` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-targetgrouppairinfo.html)
@@ -463,11 +463,11 @@ impl TargetGroupPairInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProdTrafficRoute`: `TrafficRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-targetgrouppairinfo.html#cfn-codedeploy-deploymentgroup-targetgrouppairinfo-prodtrafficroute)
-    pub fn prod_traffic_route(self, value: impl Arg<TrafficRoute>) -> Self { Self(put(self.0, "ProdTrafficRoute", value.into_expr())) }
+    pub fn prod_traffic_route(self, value: impl Arg<TrafficRoute>) -> Self { Self(put(self.0, "ProdTrafficRoute", value)) }
     /// `TargetGroups`: list of `TargetGroupInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-targetgrouppairinfo.html#cfn-codedeploy-deploymentgroup-targetgrouppairinfo-targetgroups)
-    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupInfo>>) -> Self { Self(put(self.0, "TargetGroups", value.into_expr())) }
+    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupInfo>>) -> Self { Self(put(self.0, "TargetGroups", value)) }
     /// `TestTrafficRoute`: `TrafficRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-targetgrouppairinfo.html#cfn-codedeploy-deploymentgroup-targetgrouppairinfo-testtrafficroute)
-    pub fn test_traffic_route(self, value: impl Arg<TrafficRoute>) -> Self { Self(put(self.0, "TestTrafficRoute", value.into_expr())) }
+    pub fn test_traffic_route(self, value: impl Arg<TrafficRoute>) -> Self { Self(put(self.0, "TestTrafficRoute", value)) }
 }
 impl Done for TargetGroupPairInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficRoute` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-trafficroute.html)
@@ -476,7 +476,7 @@ impl TrafficRoute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ListenerArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-trafficroute.html#cfn-codedeploy-deploymentgroup-trafficroute-listenerarns)
-    pub fn listener_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ListenerArns", value.into_expr())) }
+    pub fn listener_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ListenerArns", value)) }
 }
 impl Done for TrafficRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerConfig` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-triggerconfig.html)
@@ -485,11 +485,11 @@ impl TriggerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TriggerEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-triggerconfig.html#cfn-codedeploy-deploymentgroup-triggerconfig-triggerevents)
-    pub fn trigger_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TriggerEvents", value.into_expr())) }
+    pub fn trigger_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TriggerEvents", value)) }
     /// `TriggerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-triggerconfig.html#cfn-codedeploy-deploymentgroup-triggerconfig-triggername)
-    pub fn trigger_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TriggerName", value.into_expr())) }
+    pub fn trigger_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TriggerName", value)) }
     /// `TriggerTargetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-triggerconfig.html#cfn-codedeploy-deploymentgroup-triggerconfig-triggertargetarn)
-    pub fn trigger_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TriggerTargetArn", value.into_expr())) }
+    pub fn trigger_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TriggerTargetArn", value)) }
 }
 impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
 }

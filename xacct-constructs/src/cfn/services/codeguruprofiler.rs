@@ -25,15 +25,15 @@ impl CfnProfilingGroupProps {
 }
 impl<R0> CfnProfilingGroupProps<R0> {
     /// `AgentPermissions`: `AgentPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-agentpermissions)
-    pub fn agent_permissions(self, value: impl Arg<profiling_group::AgentPermissions>) -> Self { Self(put(self.0, "AgentPermissions", value.into_expr()), Phase) }
+    pub fn agent_permissions(self, value: impl Arg<profiling_group::AgentPermissions>) -> Self { Self(put(self.0, "AgentPermissions", value), Phase) }
     /// `AnomalyDetectionNotificationConfiguration`: list of `Channel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-anomalydetectionnotificationconfiguration)
-    pub fn anomaly_detection_notification_configuration(self, value: impl Arg<Arr<profiling_group::Channel>>) -> Self { Self(put(self.0, "AnomalyDetectionNotificationConfiguration", value.into_expr()), Phase) }
+    pub fn anomaly_detection_notification_configuration(self, value: impl Arg<Arr<profiling_group::Channel>>) -> Self { Self(put(self.0, "AnomalyDetectionNotificationConfiguration", value), Phase) }
     /// `ComputePlatform`: `ComputePlatform`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-computeplatform)
-    pub fn compute_platform(self, value: impl Arg<profiling_group::ComputePlatform>) -> Self { Self(put(self.0, "ComputePlatform", value.into_expr()), Phase) }
+    pub fn compute_platform(self, value: impl Arg<profiling_group::ComputePlatform>) -> Self { Self(put(self.0, "ComputePlatform", value), Phase) }
     /// `ProfilingGroupName`: `LambdaFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-profilinggroupname)
-    pub fn profiling_group_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnProfilingGroupProps<Set> { CfnProfilingGroupProps(put(self.0, "ProfilingGroupName", value.into_expr()), Phase) }
+    pub fn profiling_group_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnProfilingGroupProps<Set> { CfnProfilingGroupProps(put(self.0, "ProfilingGroupName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProfilingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeGuruProfiler::ProfilingGroup`.
@@ -47,7 +47,7 @@ impl AgentPermissions {
 }
 impl<R0> AgentPermissions<R0> {
     /// `Principals`: list of `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-agentpermissions.html#cfn-codeguruprofiler-profilinggroup-agentpermissions-principals)
-    pub fn principals(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> AgentPermissions<Set> { AgentPermissions(put(self.0, "Principals", value.into_expr()), Phase) }
+    pub fn principals(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> AgentPermissions<Set> { AgentPermissions(put(self.0, "Principals", value), Phase) }
 }
 impl Done for AgentPermissions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Channel` of `AWS::CodeGuruProfiler::ProfilingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-channel.html)
@@ -58,9 +58,9 @@ impl Channel {
 }
 impl<R0> Channel<R0> {
     /// `channelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-channel.html#cfn-codeguruprofiler-profilinggroup-channel-channelid)
-    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "channelId", value.into_expr()), Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "channelId", value), Phase) }
     /// `channelUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-channel.html#cfn-codeguruprofiler-profilinggroup-channel-channeluri)
-    pub fn channel_uri(self, value: impl Arg<str>) -> Channel<Set> { Channel(put(self.0, "channelUri", value.into_expr()), Phase) }
+    pub fn channel_uri(self, value: impl Arg<str>) -> Channel<Set> { Channel(put(self.0, "channelUri", value), Phase) }
 }
 impl Done for Channel { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComputePlatform` allows.

@@ -25,17 +25,17 @@ impl CfnRepositoryAssociationProps {
 }
 impl<R0, R1> CfnRepositoryAssociationProps<R0, R1> {
     /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value), Phase) }
     /// `ConnectionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRepositoryAssociationProps<Set, R1> { CfnRepositoryAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRepositoryAssociationProps<Set, R1> { CfnRepositoryAssociationProps(put(self.0, "Name", value), Phase) }
     /// `Owner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-owner)
-    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value.into_expr()), Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-type)
-    pub fn type_(self, value: impl Arg<repository_association::Type>) -> CfnRepositoryAssociationProps<R0, Set> { CfnRepositoryAssociationProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<repository_association::Type>) -> CfnRepositoryAssociationProps<R0, Set> { CfnRepositoryAssociationProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnRepositoryAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeGuruReviewer::RepositoryAssociation`.

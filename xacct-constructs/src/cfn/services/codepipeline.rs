@@ -25,21 +25,21 @@ impl CfnCustomActionTypeProps {
 }
 impl<R0, R1, R2, R3, R4> CfnCustomActionTypeProps<R0, R1, R2, R3, R4> {
     /// `Category`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html#cfn-codepipeline-customactiontype-category)
-    pub fn category(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<Set, R1, R2, R3, R4> { CfnCustomActionTypeProps(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<Set, R1, R2, R3, R4> { CfnCustomActionTypeProps(put(self.0, "Category", value), Phase) }
     /// `ConfigurationProperties`: list of `ConfigurationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html#cfn-codepipeline-customactiontype-configurationproperties)
-    pub fn configuration_properties(self, value: impl Arg<Arr<custom_action_type::ConfigurationProperties>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr()), Phase) }
+    pub fn configuration_properties(self, value: impl Arg<Arr<custom_action_type::ConfigurationProperties>>) -> Self { Self(put(self.0, "ConfigurationProperties", value), Phase) }
     /// `InputArtifactDetails`: `ArtifactDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html#cfn-codepipeline-customactiontype-inputartifactdetails)
-    pub fn input_artifact_details(self, value: impl Arg<custom_action_type::ArtifactDetails>) -> CfnCustomActionTypeProps<R0, Set, R2, R3, R4> { CfnCustomActionTypeProps(put(self.0, "InputArtifactDetails", value.into_expr()), Phase) }
+    pub fn input_artifact_details(self, value: impl Arg<custom_action_type::ArtifactDetails>) -> CfnCustomActionTypeProps<R0, Set, R2, R3, R4> { CfnCustomActionTypeProps(put(self.0, "InputArtifactDetails", value), Phase) }
     /// `OutputArtifactDetails`: `ArtifactDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html#cfn-codepipeline-customactiontype-outputartifactdetails)
-    pub fn output_artifact_details(self, value: impl Arg<custom_action_type::ArtifactDetails>) -> CfnCustomActionTypeProps<R0, R1, Set, R3, R4> { CfnCustomActionTypeProps(put(self.0, "OutputArtifactDetails", value.into_expr()), Phase) }
+    pub fn output_artifact_details(self, value: impl Arg<custom_action_type::ArtifactDetails>) -> CfnCustomActionTypeProps<R0, R1, Set, R3, R4> { CfnCustomActionTypeProps(put(self.0, "OutputArtifactDetails", value), Phase) }
     /// `Provider`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html#cfn-codepipeline-customactiontype-provider)
-    pub fn provider(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<R0, R1, R2, Set, R4> { CfnCustomActionTypeProps(put(self.0, "Provider", value.into_expr()), Phase) }
+    pub fn provider(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<R0, R1, R2, Set, R4> { CfnCustomActionTypeProps(put(self.0, "Provider", value), Phase) }
     /// `Settings`: `Settings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html#cfn-codepipeline-customactiontype-settings)
-    pub fn settings(self, value: impl Arg<custom_action_type::Settings>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
+    pub fn settings(self, value: impl Arg<custom_action_type::Settings>) -> Self { Self(put(self.0, "Settings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html#cfn-codepipeline-customactiontype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html#cfn-codepipeline-customactiontype-version)
-    pub fn version(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<R0, R1, R2, R3, Set> { CfnCustomActionTypeProps(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<R0, R1, R2, R3, Set> { CfnCustomActionTypeProps(put(self.0, "Version", value), Phase) }
 }
 impl Done for CfnCustomActionTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodePipeline::CustomActionType`.
@@ -53,9 +53,9 @@ impl ArtifactDetails {
 }
 impl<R0, R1> ArtifactDetails<R0, R1> {
     /// `MaximumCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-artifactdetails.html#cfn-codepipeline-customactiontype-artifactdetails-maximumcount)
-    pub fn maximum_count(self, value: impl Arg<i64>) -> ArtifactDetails<Set, R1> { ArtifactDetails(put(self.0, "MaximumCount", value.into_expr()), Phase) }
+    pub fn maximum_count(self, value: impl Arg<i64>) -> ArtifactDetails<Set, R1> { ArtifactDetails(put(self.0, "MaximumCount", value), Phase) }
     /// `MinimumCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-artifactdetails.html#cfn-codepipeline-customactiontype-artifactdetails-minimumcount)
-    pub fn minimum_count(self, value: impl Arg<i64>) -> ArtifactDetails<R0, Set> { ArtifactDetails(put(self.0, "MinimumCount", value.into_expr()), Phase) }
+    pub fn minimum_count(self, value: impl Arg<i64>) -> ArtifactDetails<R0, Set> { ArtifactDetails(put(self.0, "MinimumCount", value), Phase) }
 }
 impl Done for ArtifactDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationProperties` of `AWS::CodePipeline::CustomActionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html)
@@ -66,19 +66,19 @@ impl ConfigurationProperties {
 }
 impl<R0, R1, R2, R3> ConfigurationProperties<R0, R1, R2, R3> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html#cfn-codepipeline-customactiontype-configurationproperties-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Key`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html#cfn-codepipeline-customactiontype-configurationproperties-key)
-    pub fn key(self, value: impl Arg<bool>) -> ConfigurationProperties<Set, R1, R2, R3> { ConfigurationProperties(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<bool>) -> ConfigurationProperties<Set, R1, R2, R3> { ConfigurationProperties(put(self.0, "Key", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html#cfn-codepipeline-customactiontype-configurationproperties-name)
-    pub fn name(self, value: impl Arg<str>) -> ConfigurationProperties<R0, Set, R2, R3> { ConfigurationProperties(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ConfigurationProperties<R0, Set, R2, R3> { ConfigurationProperties(put(self.0, "Name", value), Phase) }
     /// `Queryable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html#cfn-codepipeline-customactiontype-configurationproperties-queryable)
-    pub fn queryable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Queryable", value.into_expr()), Phase) }
+    pub fn queryable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Queryable", value), Phase) }
     /// `Required`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html#cfn-codepipeline-customactiontype-configurationproperties-required)
-    pub fn required(self, value: impl Arg<bool>) -> ConfigurationProperties<R0, R1, Set, R3> { ConfigurationProperties(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> ConfigurationProperties<R0, R1, Set, R3> { ConfigurationProperties(put(self.0, "Required", value), Phase) }
     /// `Secret`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html#cfn-codepipeline-customactiontype-configurationproperties-secret)
-    pub fn secret(self, value: impl Arg<bool>) -> ConfigurationProperties<R0, R1, R2, Set> { ConfigurationProperties(put(self.0, "Secret", value.into_expr()), Phase) }
+    pub fn secret(self, value: impl Arg<bool>) -> ConfigurationProperties<R0, R1, R2, Set> { ConfigurationProperties(put(self.0, "Secret", value), Phase) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html#cfn-codepipeline-customactiontype-configurationproperties-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for ConfigurationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Settings` of `AWS::CodePipeline::CustomActionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-settings.html)
@@ -87,13 +87,13 @@ impl Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntityUrlTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-settings.html#cfn-codepipeline-customactiontype-settings-entityurltemplate)
-    pub fn entity_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityUrlTemplate", value.into_expr())) }
+    pub fn entity_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityUrlTemplate", value)) }
     /// `ExecutionUrlTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-settings.html#cfn-codepipeline-customactiontype-settings-executionurltemplate)
-    pub fn execution_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionUrlTemplate", value.into_expr())) }
+    pub fn execution_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionUrlTemplate", value)) }
     /// `RevisionUrlTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-settings.html#cfn-codepipeline-customactiontype-settings-revisionurltemplate)
-    pub fn revision_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionUrlTemplate", value.into_expr())) }
+    pub fn revision_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionUrlTemplate", value)) }
     /// `ThirdPartyConfigurationUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-settings.html#cfn-codepipeline-customactiontype-settings-thirdpartyconfigurationurl)
-    pub fn third_party_configuration_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThirdPartyConfigurationUrl", value.into_expr())) }
+    pub fn third_party_configuration_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThirdPartyConfigurationUrl", value)) }
 }
 impl Done for Settings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -120,29 +120,29 @@ impl CfnPipelineProps {
 }
 impl<R0, R1> CfnPipelineProps<R0, R1> {
     /// `ArtifactStore`: `ArtifactStore`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-artifactstore)
-    pub fn artifact_store(self, value: impl Arg<pipeline::ArtifactStore>) -> Self { Self(put(self.0, "ArtifactStore", value.into_expr()), Phase) }
+    pub fn artifact_store(self, value: impl Arg<pipeline::ArtifactStore>) -> Self { Self(put(self.0, "ArtifactStore", value), Phase) }
     /// `ArtifactStores`: list of `ArtifactStoreMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-artifactstores)
-    pub fn artifact_stores(self, value: impl Arg<Arr<pipeline::ArtifactStoreMap>>) -> Self { Self(put(self.0, "ArtifactStores", value.into_expr()), Phase) }
+    pub fn artifact_stores(self, value: impl Arg<Arr<pipeline::ArtifactStoreMap>>) -> Self { Self(put(self.0, "ArtifactStores", value), Phase) }
     /// `DisableInboundStageTransitions`: list of `StageTransition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-disableinboundstagetransitions)
-    pub fn disable_inbound_stage_transitions(self, value: impl Arg<Arr<pipeline::StageTransition>>) -> Self { Self(put(self.0, "DisableInboundStageTransitions", value.into_expr()), Phase) }
+    pub fn disable_inbound_stage_transitions(self, value: impl Arg<Arr<pipeline::StageTransition>>) -> Self { Self(put(self.0, "DisableInboundStageTransitions", value), Phase) }
     /// `ExecutionMode`: `ExecutionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-executionmode)
-    pub fn execution_mode(self, value: impl Arg<pipeline::ExecutionMode>) -> Self { Self(put(self.0, "ExecutionMode", value.into_expr()), Phase) }
+    pub fn execution_mode(self, value: impl Arg<pipeline::ExecutionMode>) -> Self { Self(put(self.0, "ExecutionMode", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `PipelineType`: `PipelineType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-pipelinetype)
-    pub fn pipeline_type(self, value: impl Arg<pipeline::PipelineType>) -> Self { Self(put(self.0, "PipelineType", value.into_expr()), Phase) }
+    pub fn pipeline_type(self, value: impl Arg<pipeline::PipelineType>) -> Self { Self(put(self.0, "PipelineType", value), Phase) }
     /// `RestartExecutionOnUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-restartexecutiononupdate)
-    pub fn restart_execution_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestartExecutionOnUpdate", value.into_expr()), Phase) }
+    pub fn restart_execution_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestartExecutionOnUpdate", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPipelineProps<Set, R1> { CfnPipelineProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPipelineProps<Set, R1> { CfnPipelineProps(put(self.0, "RoleArn", value), Phase) }
     /// `Stages`: list of `StageDeclaration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-stages)
-    pub fn stages(self, value: impl Arg<Arr<pipeline::StageDeclaration>>) -> CfnPipelineProps<R0, Set> { CfnPipelineProps(put(self.0, "Stages", value.into_expr()), Phase) }
+    pub fn stages(self, value: impl Arg<Arr<pipeline::StageDeclaration>>) -> CfnPipelineProps<R0, Set> { CfnPipelineProps(put(self.0, "Stages", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Triggers`: list of `PipelineTriggerDeclaration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-triggers)
-    pub fn triggers(self, value: impl Arg<Arr<pipeline::PipelineTriggerDeclaration>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
+    pub fn triggers(self, value: impl Arg<Arr<pipeline::PipelineTriggerDeclaration>>) -> Self { Self(put(self.0, "Triggers", value), Phase) }
     /// `Variables`: list of `VariableDeclaration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html#cfn-codepipeline-pipeline-variables)
-    pub fn variables(self, value: impl Arg<Arr<pipeline::VariableDeclaration>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
+    pub fn variables(self, value: impl Arg<Arr<pipeline::VariableDeclaration>>) -> Self { Self(put(self.0, "Variables", value), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodePipeline::Pipeline`.
@@ -156,31 +156,31 @@ impl ActionDeclaration {
 }
 impl<R0, R1> ActionDeclaration<R0, R1> {
     /// `ActionTypeId`: `ActionTypeId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-actiontypeid)
-    pub fn action_type_id(self, value: impl Arg<ActionTypeId>) -> ActionDeclaration<Set, R1> { ActionDeclaration(put(self.0, "ActionTypeId", value.into_expr()), Phase) }
+    pub fn action_type_id(self, value: impl Arg<ActionTypeId>) -> ActionDeclaration<Set, R1> { ActionDeclaration(put(self.0, "ActionTypeId", value), Phase) }
     /// `Commands`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-commands)
-    pub fn commands(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Commands", value.into_expr()), Phase) }
+    pub fn commands(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Commands", value), Phase) }
     /// `Configuration`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-configuration)
-    pub fn configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `InputArtifacts`: list of `InputArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-inputartifacts)
-    pub fn input_artifacts(self, value: impl Arg<Arr<InputArtifact>>) -> Self { Self(put(self.0, "InputArtifacts", value.into_expr()), Phase) }
+    pub fn input_artifacts(self, value: impl Arg<Arr<InputArtifact>>) -> Self { Self(put(self.0, "InputArtifacts", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-name)
-    pub fn name(self, value: impl Arg<str>) -> ActionDeclaration<R0, Set> { ActionDeclaration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ActionDeclaration<R0, Set> { ActionDeclaration(put(self.0, "Name", value), Phase) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value), Phase) }
     /// `OutputArtifacts`: list of `OutputArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-outputartifacts)
-    pub fn output_artifacts(self, value: impl Arg<Arr<OutputArtifact>>) -> Self { Self(put(self.0, "OutputArtifacts", value.into_expr()), Phase) }
+    pub fn output_artifacts(self, value: impl Arg<Arr<OutputArtifact>>) -> Self { Self(put(self.0, "OutputArtifacts", value), Phase) }
     /// `OutputVariables`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-outputvariables)
-    pub fn output_variables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OutputVariables", value.into_expr()), Phase) }
+    pub fn output_variables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OutputVariables", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `RunOrder`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-runorder)
-    pub fn run_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunOrder", value.into_expr()), Phase) }
+    pub fn run_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunOrder", value), Phase) }
     /// `TimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html#cfn-codepipeline-pipeline-actiondeclaration-timeoutinminutes)
-    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value), Phase) }
 }
 impl Done for ActionDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActionTypeId` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiontypeid.html)
@@ -191,13 +191,13 @@ impl ActionTypeId {
 }
 impl<R0, R1, R2, R3> ActionTypeId<R0, R1, R2, R3> {
     /// `Category`: `Category`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiontypeid.html#cfn-codepipeline-pipeline-actiontypeid-category)
-    pub fn category(self, value: impl Arg<Category>) -> ActionTypeId<Set, R1, R2, R3> { ActionTypeId(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<Category>) -> ActionTypeId<Set, R1, R2, R3> { ActionTypeId(put(self.0, "Category", value), Phase) }
     /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiontypeid.html#cfn-codepipeline-pipeline-actiontypeid-owner)
-    pub fn owner(self, value: impl Arg<str>) -> ActionTypeId<R0, Set, R2, R3> { ActionTypeId(put(self.0, "Owner", value.into_expr()), Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> ActionTypeId<R0, Set, R2, R3> { ActionTypeId(put(self.0, "Owner", value), Phase) }
     /// `Provider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiontypeid.html#cfn-codepipeline-pipeline-actiontypeid-provider)
-    pub fn provider(self, value: impl Arg<str>) -> ActionTypeId<R0, R1, Set, R3> { ActionTypeId(put(self.0, "Provider", value.into_expr()), Phase) }
+    pub fn provider(self, value: impl Arg<str>) -> ActionTypeId<R0, R1, Set, R3> { ActionTypeId(put(self.0, "Provider", value), Phase) }
     /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiontypeid.html#cfn-codepipeline-pipeline-actiontypeid-version)
-    pub fn version(self, value: impl Arg<str>) -> ActionTypeId<R0, R1, R2, Set> { ActionTypeId(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> ActionTypeId<R0, R1, R2, Set> { ActionTypeId(put(self.0, "Version", value), Phase) }
 }
 impl Done for ActionTypeId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArtifactStore` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstore.html)
@@ -208,11 +208,11 @@ impl ArtifactStore {
 }
 impl<R0, R1> ArtifactStore<R0, R1> {
     /// `EncryptionKey`: `EncryptionKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstore.html#cfn-codepipeline-pipeline-artifactstore-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<EncryptionKey>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<EncryptionKey>) -> Self { Self(put(self.0, "EncryptionKey", value), Phase) }
     /// `Location`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstore.html#cfn-codepipeline-pipeline-artifactstore-location)
-    pub fn location(self, value: impl Arg<kind::S3BucketName>) -> ArtifactStore<Set, R1> { ArtifactStore(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<kind::S3BucketName>) -> ArtifactStore<Set, R1> { ArtifactStore(put(self.0, "Location", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstore.html#cfn-codepipeline-pipeline-artifactstore-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ArtifactStore<R0, Set> { ArtifactStore(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ArtifactStore<R0, Set> { ArtifactStore(put(self.0, "Type", value), Phase) }
 }
 impl Done for ArtifactStore { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArtifactStoreMap` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstoremap.html)
@@ -223,9 +223,9 @@ impl ArtifactStoreMap {
 }
 impl<R0, R1> ArtifactStoreMap<R0, R1> {
     /// `ArtifactStore`: `ArtifactStore`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstoremap.html#cfn-codepipeline-pipeline-artifactstoremap-artifactstore)
-    pub fn artifact_store(self, value: impl Arg<ArtifactStore>) -> ArtifactStoreMap<Set, R1> { ArtifactStoreMap(put(self.0, "ArtifactStore", value.into_expr()), Phase) }
+    pub fn artifact_store(self, value: impl Arg<ArtifactStore>) -> ArtifactStoreMap<Set, R1> { ArtifactStoreMap(put(self.0, "ArtifactStore", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstoremap.html#cfn-codepipeline-pipeline-artifactstoremap-region)
-    pub fn region(self, value: impl Arg<str>) -> ArtifactStoreMap<R0, Set> { ArtifactStoreMap(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ArtifactStoreMap<R0, Set> { ArtifactStoreMap(put(self.0, "Region", value), Phase) }
 }
 impl Done for ArtifactStoreMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BeforeEntryConditions` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-beforeentryconditions.html)
@@ -234,7 +234,7 @@ impl BeforeEntryConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-beforeentryconditions.html#cfn-codepipeline-pipeline-beforeentryconditions-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value)) }
 }
 impl Done for BeforeEntryConditions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockerDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-blockerdeclaration.html)
@@ -245,9 +245,9 @@ impl BlockerDeclaration {
 }
 impl<R0, R1> BlockerDeclaration<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-blockerdeclaration.html#cfn-codepipeline-pipeline-blockerdeclaration-name)
-    pub fn name(self, value: impl Arg<str>) -> BlockerDeclaration<Set, R1> { BlockerDeclaration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BlockerDeclaration<Set, R1> { BlockerDeclaration(put(self.0, "Name", value), Phase) }
     /// `Type`: `BlockerDeclarationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-blockerdeclaration.html#cfn-codepipeline-pipeline-blockerdeclaration-type)
-    pub fn type_(self, value: impl Arg<BlockerDeclarationType>) -> BlockerDeclaration<R0, Set> { BlockerDeclaration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<BlockerDeclarationType>) -> BlockerDeclaration<R0, Set> { BlockerDeclaration(put(self.0, "Type", value), Phase) }
 }
 impl Done for BlockerDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-condition.html)
@@ -256,9 +256,9 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Result`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-condition.html#cfn-codepipeline-pipeline-condition-result)
-    pub fn result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Result", value.into_expr())) }
+    pub fn result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Result", value)) }
     /// `Rules`: list of `RuleDeclaration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-condition.html#cfn-codepipeline-pipeline-condition-rules)
-    pub fn rules(self, value: impl Arg<Arr<RuleDeclaration>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
+    pub fn rules(self, value: impl Arg<Arr<RuleDeclaration>>) -> Self { Self(put(self.0, "Rules", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionKey` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-encryptionkey.html)
@@ -269,9 +269,9 @@ impl EncryptionKey {
 }
 impl<R0, R1> EncryptionKey<R0, R1> {
     /// `Id`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-encryptionkey.html#cfn-codepipeline-pipeline-encryptionkey-id)
-    pub fn id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> EncryptionKey<Set, R1> { EncryptionKey(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> EncryptionKey<Set, R1> { EncryptionKey(put(self.0, "Id", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-encryptionkey.html#cfn-codepipeline-pipeline-encryptionkey-type)
-    pub fn type_(self, value: impl Arg<str>) -> EncryptionKey<R0, Set> { EncryptionKey(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EncryptionKey<R0, Set> { EncryptionKey(put(self.0, "Type", value), Phase) }
 }
 impl Done for EncryptionKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-environmentvariable.html)
@@ -282,11 +282,11 @@ impl EnvironmentVariable {
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-environmentvariable.html#cfn-codepipeline-pipeline-environmentvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value), Phase) }
     /// `Type`: `EnvironmentVariableType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-environmentvariable.html#cfn-codepipeline-pipeline-environmentvariable-type)
-    pub fn type_(self, value: impl Arg<EnvironmentVariableType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<EnvironmentVariableType>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-environmentvariable.html#cfn-codepipeline-pipeline-environmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailureConditions` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-failureconditions.html)
@@ -295,11 +295,11 @@ impl FailureConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-failureconditions.html#cfn-codepipeline-pipeline-failureconditions-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value)) }
     /// `Result`: `Result`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-failureconditions.html#cfn-codepipeline-pipeline-failureconditions-result)
-    pub fn result(self, value: impl Arg<Result>) -> Self { Self(put(self.0, "Result", value.into_expr())) }
+    pub fn result(self, value: impl Arg<Result>) -> Self { Self(put(self.0, "Result", value)) }
     /// `RetryConfiguration`: `RetryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-failureconditions.html#cfn-codepipeline-pipeline-failureconditions-retryconfiguration)
-    pub fn retry_configuration(self, value: impl Arg<RetryConfiguration>) -> Self { Self(put(self.0, "RetryConfiguration", value.into_expr())) }
+    pub fn retry_configuration(self, value: impl Arg<RetryConfiguration>) -> Self { Self(put(self.0, "RetryConfiguration", value)) }
 }
 impl Done for FailureConditions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitBranchFilterCriteria` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitbranchfiltercriteria.html)
@@ -308,9 +308,9 @@ impl GitBranchFilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Excludes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitbranchfiltercriteria.html#cfn-codepipeline-pipeline-gitbranchfiltercriteria-excludes)
-    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value.into_expr())) }
+    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value)) }
     /// `Includes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitbranchfiltercriteria.html#cfn-codepipeline-pipeline-gitbranchfiltercriteria-includes)
-    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value.into_expr())) }
+    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value)) }
 }
 impl Done for GitBranchFilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitConfiguration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitconfiguration.html)
@@ -321,11 +321,11 @@ impl GitConfiguration {
 }
 impl<R0> GitConfiguration<R0> {
     /// `PullRequest`: list of `GitPullRequestFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitconfiguration.html#cfn-codepipeline-pipeline-gitconfiguration-pullrequest)
-    pub fn pull_request(self, value: impl Arg<Arr<GitPullRequestFilter>>) -> Self { Self(put(self.0, "PullRequest", value.into_expr()), Phase) }
+    pub fn pull_request(self, value: impl Arg<Arr<GitPullRequestFilter>>) -> Self { Self(put(self.0, "PullRequest", value), Phase) }
     /// `Push`: list of `GitPushFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitconfiguration.html#cfn-codepipeline-pipeline-gitconfiguration-push)
-    pub fn push(self, value: impl Arg<Arr<GitPushFilter>>) -> Self { Self(put(self.0, "Push", value.into_expr()), Phase) }
+    pub fn push(self, value: impl Arg<Arr<GitPushFilter>>) -> Self { Self(put(self.0, "Push", value), Phase) }
     /// `SourceActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitconfiguration.html#cfn-codepipeline-pipeline-gitconfiguration-sourceactionname)
-    pub fn source_action_name(self, value: impl Arg<str>) -> GitConfiguration<Set> { GitConfiguration(put(self.0, "SourceActionName", value.into_expr()), Phase) }
+    pub fn source_action_name(self, value: impl Arg<str>) -> GitConfiguration<Set> { GitConfiguration(put(self.0, "SourceActionName", value), Phase) }
 }
 impl Done for GitConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitFilePathFilterCriteria` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitfilepathfiltercriteria.html)
@@ -334,9 +334,9 @@ impl GitFilePathFilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Excludes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitfilepathfiltercriteria.html#cfn-codepipeline-pipeline-gitfilepathfiltercriteria-excludes)
-    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value.into_expr())) }
+    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value)) }
     /// `Includes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitfilepathfiltercriteria.html#cfn-codepipeline-pipeline-gitfilepathfiltercriteria-includes)
-    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value.into_expr())) }
+    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value)) }
 }
 impl Done for GitFilePathFilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitPullRequestFilter` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpullrequestfilter.html)
@@ -345,11 +345,11 @@ impl GitPullRequestFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Branches`: `GitBranchFilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpullrequestfilter.html#cfn-codepipeline-pipeline-gitpullrequestfilter-branches)
-    pub fn branches(self, value: impl Arg<GitBranchFilterCriteria>) -> Self { Self(put(self.0, "Branches", value.into_expr())) }
+    pub fn branches(self, value: impl Arg<GitBranchFilterCriteria>) -> Self { Self(put(self.0, "Branches", value)) }
     /// `Events`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpullrequestfilter.html#cfn-codepipeline-pipeline-gitpullrequestfilter-events)
-    pub fn events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Events", value)) }
     /// `FilePaths`: `GitFilePathFilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpullrequestfilter.html#cfn-codepipeline-pipeline-gitpullrequestfilter-filepaths)
-    pub fn file_paths(self, value: impl Arg<GitFilePathFilterCriteria>) -> Self { Self(put(self.0, "FilePaths", value.into_expr())) }
+    pub fn file_paths(self, value: impl Arg<GitFilePathFilterCriteria>) -> Self { Self(put(self.0, "FilePaths", value)) }
 }
 impl Done for GitPullRequestFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitPushFilter` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpushfilter.html)
@@ -358,11 +358,11 @@ impl GitPushFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Branches`: `GitBranchFilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpushfilter.html#cfn-codepipeline-pipeline-gitpushfilter-branches)
-    pub fn branches(self, value: impl Arg<GitBranchFilterCriteria>) -> Self { Self(put(self.0, "Branches", value.into_expr())) }
+    pub fn branches(self, value: impl Arg<GitBranchFilterCriteria>) -> Self { Self(put(self.0, "Branches", value)) }
     /// `FilePaths`: `GitFilePathFilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpushfilter.html#cfn-codepipeline-pipeline-gitpushfilter-filepaths)
-    pub fn file_paths(self, value: impl Arg<GitFilePathFilterCriteria>) -> Self { Self(put(self.0, "FilePaths", value.into_expr())) }
+    pub fn file_paths(self, value: impl Arg<GitFilePathFilterCriteria>) -> Self { Self(put(self.0, "FilePaths", value)) }
     /// `Tags`: `GitTagFilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpushfilter.html#cfn-codepipeline-pipeline-gitpushfilter-tags)
-    pub fn tags(self, value: impl Arg<GitTagFilterCriteria>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<GitTagFilterCriteria>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for GitPushFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitTagFilterCriteria` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gittagfiltercriteria.html)
@@ -371,9 +371,9 @@ impl GitTagFilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Excludes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gittagfiltercriteria.html#cfn-codepipeline-pipeline-gittagfiltercriteria-excludes)
-    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value.into_expr())) }
+    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value)) }
     /// `Includes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gittagfiltercriteria.html#cfn-codepipeline-pipeline-gittagfiltercriteria-includes)
-    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value.into_expr())) }
+    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value)) }
 }
 impl Done for GitTagFilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputArtifact` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-inputartifact.html)
@@ -384,7 +384,7 @@ impl InputArtifact {
 }
 impl<R0> InputArtifact<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-inputartifact.html#cfn-codepipeline-pipeline-inputartifact-name)
-    pub fn name(self, value: impl Arg<str>) -> InputArtifact<Set> { InputArtifact(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> InputArtifact<Set> { InputArtifact(put(self.0, "Name", value), Phase) }
 }
 impl Done for InputArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputArtifact` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-outputartifact.html)
@@ -395,9 +395,9 @@ impl OutputArtifact {
 }
 impl<R0> OutputArtifact<R0> {
     /// `Files`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-outputartifact.html#cfn-codepipeline-pipeline-outputartifact-files)
-    pub fn files(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Files", value.into_expr()), Phase) }
+    pub fn files(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Files", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-outputartifact.html#cfn-codepipeline-pipeline-outputartifact-name)
-    pub fn name(self, value: impl Arg<str>) -> OutputArtifact<Set> { OutputArtifact(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OutputArtifact<Set> { OutputArtifact(put(self.0, "Name", value), Phase) }
 }
 impl Done for OutputArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineTriggerDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-pipelinetriggerdeclaration.html)
@@ -408,9 +408,9 @@ impl PipelineTriggerDeclaration {
 }
 impl<R0> PipelineTriggerDeclaration<R0> {
     /// `GitConfiguration`: `GitConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-pipelinetriggerdeclaration.html#cfn-codepipeline-pipeline-pipelinetriggerdeclaration-gitconfiguration)
-    pub fn git_configuration(self, value: impl Arg<GitConfiguration>) -> Self { Self(put(self.0, "GitConfiguration", value.into_expr()), Phase) }
+    pub fn git_configuration(self, value: impl Arg<GitConfiguration>) -> Self { Self(put(self.0, "GitConfiguration", value), Phase) }
     /// `ProviderType`: `ProviderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-pipelinetriggerdeclaration.html#cfn-codepipeline-pipeline-pipelinetriggerdeclaration-providertype)
-    pub fn provider_type(self, value: impl Arg<ProviderType>) -> PipelineTriggerDeclaration<Set> { PipelineTriggerDeclaration(put(self.0, "ProviderType", value.into_expr()), Phase) }
+    pub fn provider_type(self, value: impl Arg<ProviderType>) -> PipelineTriggerDeclaration<Set> { PipelineTriggerDeclaration(put(self.0, "ProviderType", value), Phase) }
 }
 impl Done for PipelineTriggerDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryConfiguration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-retryconfiguration.html)
@@ -419,7 +419,7 @@ impl RetryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetryMode`: `RetryMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-retryconfiguration.html#cfn-codepipeline-pipeline-retryconfiguration-retrymode)
-    pub fn retry_mode(self, value: impl Arg<RetryMode>) -> Self { Self(put(self.0, "RetryMode", value.into_expr())) }
+    pub fn retry_mode(self, value: impl Arg<RetryMode>) -> Self { Self(put(self.0, "RetryMode", value)) }
 }
 impl Done for RetryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html)
@@ -428,19 +428,19 @@ impl RuleDeclaration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Commands`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html#cfn-codepipeline-pipeline-ruledeclaration-commands)
-    pub fn commands(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Commands", value.into_expr())) }
+    pub fn commands(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Commands", value)) }
     /// `Configuration`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html#cfn-codepipeline-pipeline-ruledeclaration-configuration)
-    pub fn configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `InputArtifacts`: list of `InputArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html#cfn-codepipeline-pipeline-ruledeclaration-inputartifacts)
-    pub fn input_artifacts(self, value: impl Arg<Arr<InputArtifact>>) -> Self { Self(put(self.0, "InputArtifacts", value.into_expr())) }
+    pub fn input_artifacts(self, value: impl Arg<Arr<InputArtifact>>) -> Self { Self(put(self.0, "InputArtifacts", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html#cfn-codepipeline-pipeline-ruledeclaration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html#cfn-codepipeline-pipeline-ruledeclaration-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html#cfn-codepipeline-pipeline-ruledeclaration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `RuleTypeId`: `RuleTypeId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html#cfn-codepipeline-pipeline-ruledeclaration-ruletypeid)
-    pub fn rule_type_id(self, value: impl Arg<RuleTypeId>) -> Self { Self(put(self.0, "RuleTypeId", value.into_expr())) }
+    pub fn rule_type_id(self, value: impl Arg<RuleTypeId>) -> Self { Self(put(self.0, "RuleTypeId", value)) }
 }
 impl Done for RuleDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleTypeId` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruletypeid.html)
@@ -449,13 +449,13 @@ impl RuleTypeId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Category`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruletypeid.html#cfn-codepipeline-pipeline-ruletypeid-category)
-    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr())) }
+    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value)) }
     /// `Owner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruletypeid.html#cfn-codepipeline-pipeline-ruletypeid-owner)
-    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value.into_expr())) }
+    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value)) }
     /// `Provider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruletypeid.html#cfn-codepipeline-pipeline-ruletypeid-provider)
-    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
+    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruletypeid.html#cfn-codepipeline-pipeline-ruletypeid-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for RuleTypeId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StageDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagedeclaration.html)
@@ -466,17 +466,17 @@ impl StageDeclaration {
 }
 impl<R0, R1> StageDeclaration<R0, R1> {
     /// `Actions`: list of `ActionDeclaration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagedeclaration.html#cfn-codepipeline-pipeline-stagedeclaration-actions)
-    pub fn actions(self, value: impl Arg<Arr<ActionDeclaration>>) -> StageDeclaration<Set, R1> { StageDeclaration(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<ActionDeclaration>>) -> StageDeclaration<Set, R1> { StageDeclaration(put(self.0, "Actions", value), Phase) }
     /// `BeforeEntry`: `BeforeEntryConditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagedeclaration.html#cfn-codepipeline-pipeline-stagedeclaration-beforeentry)
-    pub fn before_entry(self, value: impl Arg<BeforeEntryConditions>) -> Self { Self(put(self.0, "BeforeEntry", value.into_expr()), Phase) }
+    pub fn before_entry(self, value: impl Arg<BeforeEntryConditions>) -> Self { Self(put(self.0, "BeforeEntry", value), Phase) }
     /// `Blockers`: list of `BlockerDeclaration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagedeclaration.html#cfn-codepipeline-pipeline-stagedeclaration-blockers)
-    pub fn blockers(self, value: impl Arg<Arr<BlockerDeclaration>>) -> Self { Self(put(self.0, "Blockers", value.into_expr()), Phase) }
+    pub fn blockers(self, value: impl Arg<Arr<BlockerDeclaration>>) -> Self { Self(put(self.0, "Blockers", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagedeclaration.html#cfn-codepipeline-pipeline-stagedeclaration-name)
-    pub fn name(self, value: impl Arg<str>) -> StageDeclaration<R0, Set> { StageDeclaration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> StageDeclaration<R0, Set> { StageDeclaration(put(self.0, "Name", value), Phase) }
     /// `OnFailure`: `FailureConditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagedeclaration.html#cfn-codepipeline-pipeline-stagedeclaration-onfailure)
-    pub fn on_failure(self, value: impl Arg<FailureConditions>) -> Self { Self(put(self.0, "OnFailure", value.into_expr()), Phase) }
+    pub fn on_failure(self, value: impl Arg<FailureConditions>) -> Self { Self(put(self.0, "OnFailure", value), Phase) }
     /// `OnSuccess`: `SuccessConditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagedeclaration.html#cfn-codepipeline-pipeline-stagedeclaration-onsuccess)
-    pub fn on_success(self, value: impl Arg<SuccessConditions>) -> Self { Self(put(self.0, "OnSuccess", value.into_expr()), Phase) }
+    pub fn on_success(self, value: impl Arg<SuccessConditions>) -> Self { Self(put(self.0, "OnSuccess", value), Phase) }
 }
 impl Done for StageDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StageTransition` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagetransition.html)
@@ -487,9 +487,9 @@ impl StageTransition {
 }
 impl<R0, R1> StageTransition<R0, R1> {
     /// `Reason`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagetransition.html#cfn-codepipeline-pipeline-stagetransition-reason)
-    pub fn reason(self, value: impl Arg<str>) -> StageTransition<Set, R1> { StageTransition(put(self.0, "Reason", value.into_expr()), Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> StageTransition<Set, R1> { StageTransition(put(self.0, "Reason", value), Phase) }
     /// `StageName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagetransition.html#cfn-codepipeline-pipeline-stagetransition-stagename)
-    pub fn stage_name(self, value: impl Arg<str>) -> StageTransition<R0, Set> { StageTransition(put(self.0, "StageName", value.into_expr()), Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> StageTransition<R0, Set> { StageTransition(put(self.0, "StageName", value), Phase) }
 }
 impl Done for StageTransition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuccessConditions` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-successconditions.html)
@@ -498,7 +498,7 @@ impl SuccessConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-successconditions.html#cfn-codepipeline-pipeline-successconditions-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value)) }
 }
 impl Done for SuccessConditions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VariableDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-variabledeclaration.html)
@@ -509,11 +509,11 @@ impl VariableDeclaration {
 }
 impl<R0> VariableDeclaration<R0> {
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-variabledeclaration.html#cfn-codepipeline-pipeline-variabledeclaration-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-variabledeclaration.html#cfn-codepipeline-pipeline-variabledeclaration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-variabledeclaration.html#cfn-codepipeline-pipeline-variabledeclaration-name)
-    pub fn name(self, value: impl Arg<str>) -> VariableDeclaration<Set> { VariableDeclaration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> VariableDeclaration<Set> { VariableDeclaration(put(self.0, "Name", value), Phase) }
 }
 impl Done for VariableDeclaration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -558,23 +558,23 @@ impl CfnWebhookProps {
 }
 impl<R0, R1, R2, R3, R4> CfnWebhookProps<R0, R1, R2, R3, R4> {
     /// `Authentication`: `Authentication`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-authentication)
-    pub fn authentication(self, value: impl Arg<webhook::Authentication>) -> CfnWebhookProps<Set, R1, R2, R3, R4> { CfnWebhookProps(put(self.0, "Authentication", value.into_expr()), Phase) }
+    pub fn authentication(self, value: impl Arg<webhook::Authentication>) -> CfnWebhookProps<Set, R1, R2, R3, R4> { CfnWebhookProps(put(self.0, "Authentication", value), Phase) }
     /// `AuthenticationConfiguration`: `WebhookAuthConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<webhook::WebhookAuthConfiguration>) -> CfnWebhookProps<R0, Set, R2, R3, R4> { CfnWebhookProps(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<webhook::WebhookAuthConfiguration>) -> CfnWebhookProps<R0, Set, R2, R3, R4> { CfnWebhookProps(put(self.0, "AuthenticationConfiguration", value), Phase) }
     /// `Filters`: list of `WebhookFilterRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-filters)
-    pub fn filters(self, value: impl Arg<Arr<webhook::WebhookFilterRule>>) -> CfnWebhookProps<R0, R1, Set, R3, R4> { CfnWebhookProps(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<Arr<webhook::WebhookFilterRule>>) -> CfnWebhookProps<R0, R1, Set, R3, R4> { CfnWebhookProps(put(self.0, "Filters", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RegisterWithThirdParty`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-registerwiththirdparty)
-    pub fn register_with_third_party(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RegisterWithThirdParty", value.into_expr()), Phase) }
+    pub fn register_with_third_party(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RegisterWithThirdParty", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetAction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-targetaction)
-    pub fn target_action(self, value: impl Arg<str>) -> CfnWebhookProps<R0, R1, R2, Set, R4> { CfnWebhookProps(put(self.0, "TargetAction", value.into_expr()), Phase) }
+    pub fn target_action(self, value: impl Arg<str>) -> CfnWebhookProps<R0, R1, R2, Set, R4> { CfnWebhookProps(put(self.0, "TargetAction", value), Phase) }
     /// `TargetPipeline`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-targetpipeline)
-    pub fn target_pipeline(self, value: impl Arg<str>) -> CfnWebhookProps<R0, R1, R2, R3, Set> { CfnWebhookProps(put(self.0, "TargetPipeline", value.into_expr()), Phase) }
+    pub fn target_pipeline(self, value: impl Arg<str>) -> CfnWebhookProps<R0, R1, R2, R3, Set> { CfnWebhookProps(put(self.0, "TargetPipeline", value), Phase) }
     /// `TargetPipelineVersion`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html#cfn-codepipeline-webhook-targetpipelineversion)
-    pub fn target_pipeline_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetPipelineVersion", value.into_expr()), Phase) }
+    pub fn target_pipeline_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetPipelineVersion", value), Phase) }
 }
 impl Done for CfnWebhookProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodePipeline::Webhook`.
@@ -586,9 +586,9 @@ impl WebhookAuthConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedIPRange`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-webhook-webhookauthconfiguration.html#cfn-codepipeline-webhook-webhookauthconfiguration-allowediprange)
-    pub fn allowed_ip_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedIPRange", value.into_expr())) }
+    pub fn allowed_ip_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedIPRange", value)) }
     /// `SecretToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-webhook-webhookauthconfiguration.html#cfn-codepipeline-webhook-webhookauthconfiguration-secrettoken)
-    pub fn secret_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretToken", value.into_expr())) }
+    pub fn secret_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretToken", value)) }
 }
 impl Done for WebhookAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebhookFilterRule` of `AWS::CodePipeline::Webhook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-webhook-webhookfilterrule.html)
@@ -599,9 +599,9 @@ impl WebhookFilterRule {
 }
 impl<R0> WebhookFilterRule<R0> {
     /// `JsonPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-webhook-webhookfilterrule.html#cfn-codepipeline-webhook-webhookfilterrule-jsonpath)
-    pub fn json_path(self, value: impl Arg<str>) -> WebhookFilterRule<Set> { WebhookFilterRule(put(self.0, "JsonPath", value.into_expr()), Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> WebhookFilterRule<Set> { WebhookFilterRule(put(self.0, "JsonPath", value), Phase) }
     /// `MatchEquals`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-webhook-webhookfilterrule.html#cfn-codepipeline-webhook-webhookfilterrule-matchequals)
-    pub fn match_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchEquals", value.into_expr()), Phase) }
+    pub fn match_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchEquals", value), Phase) }
 }
 impl Done for WebhookFilterRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Authentication` allows.

@@ -25,21 +25,21 @@ impl CfnGitHubRepositoryProps {
 }
 impl<R0, R1> CfnGitHubRepositoryProps<R0, R1> {
     /// `Code`: `Code`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html#cfn-codestar-githubrepository-code)
-    pub fn code(self, value: impl Arg<github_repository::Code>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<github_repository::Code>) -> Self { Self(put(self.0, "Code", value), Phase) }
     /// `ConnectionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html#cfn-codestar-githubrepository-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value), Phase) }
     /// `EnableIssues`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html#cfn-codestar-githubrepository-enableissues)
-    pub fn enable_issues(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIssues", value.into_expr()), Phase) }
+    pub fn enable_issues(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIssues", value), Phase) }
     /// `IsPrivate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html#cfn-codestar-githubrepository-isprivate)
-    pub fn is_private(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPrivate", value.into_expr()), Phase) }
+    pub fn is_private(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPrivate", value), Phase) }
     /// `RepositoryAccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html#cfn-codestar-githubrepository-repositoryaccesstoken)
-    pub fn repository_access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryAccessToken", value.into_expr()), Phase) }
+    pub fn repository_access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryAccessToken", value), Phase) }
     /// `RepositoryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html#cfn-codestar-githubrepository-repositorydescription)
-    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value.into_expr()), Phase) }
+    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value), Phase) }
     /// `RepositoryName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html#cfn-codestar-githubrepository-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> CfnGitHubRepositoryProps<Set, R1> { CfnGitHubRepositoryProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
+    pub fn repository_name(self, value: impl Arg<str>) -> CfnGitHubRepositoryProps<Set, R1> { CfnGitHubRepositoryProps(put(self.0, "RepositoryName", value), Phase) }
     /// `RepositoryOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html#cfn-codestar-githubrepository-repositoryowner)
-    pub fn repository_owner(self, value: impl Arg<str>) -> CfnGitHubRepositoryProps<R0, Set> { CfnGitHubRepositoryProps(put(self.0, "RepositoryOwner", value.into_expr()), Phase) }
+    pub fn repository_owner(self, value: impl Arg<str>) -> CfnGitHubRepositoryProps<R0, Set> { CfnGitHubRepositoryProps(put(self.0, "RepositoryOwner", value), Phase) }
 }
 impl Done for CfnGitHubRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeStar::GitHubRepository`.
@@ -53,7 +53,7 @@ impl Code {
 }
 impl<R0> Code<R0> {
     /// `S3`: `S3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestar-githubrepository-code.html#cfn-codestar-githubrepository-code-s3)
-    pub fn s3(self, value: impl Arg<S3>) -> Code<Set> { Code(put(self.0, "S3", value.into_expr()), Phase) }
+    pub fn s3(self, value: impl Arg<S3>) -> Code<Set> { Code(put(self.0, "S3", value), Phase) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::CodeStar::GitHubRepository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestar-githubrepository-s3.html)
@@ -64,11 +64,11 @@ impl S3 {
 }
 impl<R0, R1> S3<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestar-githubrepository-s3.html#cfn-codestar-githubrepository-s3-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestar-githubrepository-s3.html#cfn-codestar-githubrepository-s3-key)
-    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value), Phase) }
     /// `ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestar-githubrepository-s3.html#cfn-codestar-githubrepository-s3-objectversion)
-    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 }

@@ -29,13 +29,13 @@ impl CfnConnectionProps {
 }
 impl<R0> CfnConnectionProps<R0> {
     /// `ConnectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#cfn-codestarconnections-connection-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
+    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "ConnectionName", value), Phase) }
     /// `HostArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#cfn-codestarconnections-connection-hostarn)
-    pub fn host_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostArn", value.into_expr()), Phase) }
+    pub fn host_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostArn", value), Phase) }
     /// `ProviderType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#cfn-codestarconnections-connection-providertype)
-    pub fn provider_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderType", value.into_expr()), Phase) }
+    pub fn provider_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#cfn-codestarconnections-connection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeStarConnections::RepositoryLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html)
@@ -63,15 +63,15 @@ impl CfnRepositoryLinkProps {
 }
 impl<R0, R1, R2> CfnRepositoryLinkProps<R0, R1, R2> {
     /// `ConnectionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<Set, R1, R2> { CfnRepositoryLinkProps(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<Set, R1, R2> { CfnRepositoryLinkProps(put(self.0, "ConnectionArn", value), Phase) }
     /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value), Phase) }
     /// `OwnerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-ownerid)
-    pub fn owner_id(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, Set, R2> { CfnRepositoryLinkProps(put(self.0, "OwnerId", value.into_expr()), Phase) }
+    pub fn owner_id(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, Set, R2> { CfnRepositoryLinkProps(put(self.0, "OwnerId", value), Phase) }
     /// `RepositoryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, R1, Set> { CfnRepositoryLinkProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
+    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, R1, Set> { CfnRepositoryLinkProps(put(self.0, "RepositoryName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRepositoryLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeStarConnections::SyncConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html)
@@ -99,21 +99,21 @@ impl CfnSyncConfigurationProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnSyncConfigurationProps<R0, R1, R2, R3, R4, R5> {
     /// `Branch`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-branch)
-    pub fn branch(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<Set, R1, R2, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "Branch", value.into_expr()), Phase) }
+    pub fn branch(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<Set, R1, R2, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "Branch", value), Phase) }
     /// `ConfigFile`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-configfile)
-    pub fn config_file(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, Set, R2, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "ConfigFile", value.into_expr()), Phase) }
+    pub fn config_file(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, Set, R2, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "ConfigFile", value), Phase) }
     /// `PublishDeploymentStatus`: `PublishDeploymentStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-publishdeploymentstatus)
-    pub fn publish_deployment_status(self, value: impl Arg<sync_configuration::PublishDeploymentStatus>) -> Self { Self(put(self.0, "PublishDeploymentStatus", value.into_expr()), Phase) }
+    pub fn publish_deployment_status(self, value: impl Arg<sync_configuration::PublishDeploymentStatus>) -> Self { Self(put(self.0, "PublishDeploymentStatus", value), Phase) }
     /// `RepositoryLinkId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-repositorylinkid)
-    pub fn repository_link_id(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, Set, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "RepositoryLinkId", value.into_expr()), Phase) }
+    pub fn repository_link_id(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, Set, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "RepositoryLinkId", value), Phase) }
     /// `ResourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-resourcename)
-    pub fn resource_name(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, Set, R4, R5> { CfnSyncConfigurationProps(put(self.0, "ResourceName", value.into_expr()), Phase) }
+    pub fn resource_name(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, Set, R4, R5> { CfnSyncConfigurationProps(put(self.0, "ResourceName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, Set, R5> { CfnSyncConfigurationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, Set, R5> { CfnSyncConfigurationProps(put(self.0, "RoleArn", value), Phase) }
     /// `SyncType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-synctype)
-    pub fn sync_type(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, R4, Set> { CfnSyncConfigurationProps(put(self.0, "SyncType", value.into_expr()), Phase) }
+    pub fn sync_type(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, R4, Set> { CfnSyncConfigurationProps(put(self.0, "SyncType", value), Phase) }
     /// `TriggerResourceUpdateOn`: `TriggerResourceUpdateOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-triggerresourceupdateon)
-    pub fn trigger_resource_update_on(self, value: impl Arg<sync_configuration::TriggerResourceUpdateOn>) -> Self { Self(put(self.0, "TriggerResourceUpdateOn", value.into_expr()), Phase) }
+    pub fn trigger_resource_update_on(self, value: impl Arg<sync_configuration::TriggerResourceUpdateOn>) -> Self { Self(put(self.0, "TriggerResourceUpdateOn", value), Phase) }
 }
 impl Done for CfnSyncConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeStarConnections::SyncConfiguration`.

@@ -25,25 +25,25 @@ impl CfnNotificationRuleProps {
 }
 impl<R0, R1, R2, R3, R4> CfnNotificationRuleProps<R0, R1, R2, R3, R4> {
     /// `CreatedBy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-createdby)
-    pub fn created_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr()), Phase) }
+    pub fn created_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedBy", value), Phase) }
     /// `DetailType`: `DetailType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-detailtype)
-    pub fn detail_type(self, value: impl Arg<notification_rule::DetailType>) -> CfnNotificationRuleProps<Set, R1, R2, R3, R4> { CfnNotificationRuleProps(put(self.0, "DetailType", value.into_expr()), Phase) }
+    pub fn detail_type(self, value: impl Arg<notification_rule::DetailType>) -> CfnNotificationRuleProps<Set, R1, R2, R3, R4> { CfnNotificationRuleProps(put(self.0, "DetailType", value), Phase) }
     /// `EventTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-eventtypeid)
-    pub fn event_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventTypeId", value.into_expr()), Phase) }
+    pub fn event_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventTypeId", value), Phase) }
     /// `EventTypeIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-eventtypeids)
-    pub fn event_type_ids(self, value: impl Arg<Arr<str>>) -> CfnNotificationRuleProps<R0, Set, R2, R3, R4> { CfnNotificationRuleProps(put(self.0, "EventTypeIds", value.into_expr()), Phase) }
+    pub fn event_type_ids(self, value: impl Arg<Arr<str>>) -> CfnNotificationRuleProps<R0, Set, R2, R3, R4> { CfnNotificationRuleProps(put(self.0, "EventTypeIds", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, Set, R3, R4> { CfnNotificationRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, Set, R3, R4> { CfnNotificationRuleProps(put(self.0, "Name", value), Phase) }
     /// `Resource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-resource)
-    pub fn resource(self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, R2, Set, R4> { CfnNotificationRuleProps(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, R2, Set, R4> { CfnNotificationRuleProps(put(self.0, "Resource", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-status)
-    pub fn status(self, value: impl Arg<notification_rule::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<notification_rule::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-targetaddress)
-    pub fn target_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetAddress", value.into_expr()), Phase) }
+    pub fn target_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetAddress", value), Phase) }
     /// `Targets`: list of `Target`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-targets)
-    pub fn targets(self, value: impl Arg<Arr<notification_rule::Target>>) -> CfnNotificationRuleProps<R0, R1, R2, R3, Set> { CfnNotificationRuleProps(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<notification_rule::Target>>) -> CfnNotificationRuleProps<R0, R1, R2, R3, Set> { CfnNotificationRuleProps(put(self.0, "Targets", value), Phase) }
 }
 impl Done for CfnNotificationRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeStarNotifications::NotificationRule`.
@@ -57,9 +57,9 @@ impl Target {
 }
 impl<R0, R1> Target<R0, R1> {
     /// `TargetAddress`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestarnotifications-notificationrule-target.html#cfn-codestarnotifications-notificationrule-target-targetaddress)
-    pub fn target_address(self, value: impl Arg<kind::SnsTopicArn>) -> Target<Set, R1> { Target(put(self.0, "TargetAddress", value.into_expr()), Phase) }
+    pub fn target_address(self, value: impl Arg<kind::SnsTopicArn>) -> Target<Set, R1> { Target(put(self.0, "TargetAddress", value), Phase) }
     /// `TargetType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestarnotifications-notificationrule-target.html#cfn-codestarnotifications-notificationrule-target-targettype)
-    pub fn target_type(self, value: impl Arg<str>) -> Target<R0, Set> { Target(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<str>) -> Target<R0, Set> { Target(put(self.0, "TargetType", value), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DetailType` allows.

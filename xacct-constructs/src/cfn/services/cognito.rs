@@ -27,29 +27,29 @@ impl CfnIdentityPoolProps {
 }
 impl<R0> CfnIdentityPoolProps<R0> {
     /// `AllowClassicFlow`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-allowclassicflow)
-    pub fn allow_classic_flow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowClassicFlow", value.into_expr()), Phase) }
+    pub fn allow_classic_flow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowClassicFlow", value), Phase) }
     /// `AllowUnauthenticatedIdentities`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-allowunauthenticatedidentities)
-    pub fn allow_unauthenticated_identities(self, value: impl Arg<bool>) -> CfnIdentityPoolProps<Set> { CfnIdentityPoolProps(put(self.0, "AllowUnauthenticatedIdentities", value.into_expr()), Phase) }
+    pub fn allow_unauthenticated_identities(self, value: impl Arg<bool>) -> CfnIdentityPoolProps<Set> { CfnIdentityPoolProps(put(self.0, "AllowUnauthenticatedIdentities", value), Phase) }
     /// `CognitoEvents`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-cognitoevents)
-    pub fn cognito_events(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CognitoEvents", value.into_expr()), Phase) }
+    pub fn cognito_events(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CognitoEvents", value), Phase) }
     /// `CognitoIdentityProviders`: list of `CognitoIdentityProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-cognitoidentityproviders)
-    pub fn cognito_identity_providers(self, value: impl Arg<Arr<identity_pool::CognitoIdentityProvider>>) -> Self { Self(put(self.0, "CognitoIdentityProviders", value.into_expr()), Phase) }
+    pub fn cognito_identity_providers(self, value: impl Arg<Arr<identity_pool::CognitoIdentityProvider>>) -> Self { Self(put(self.0, "CognitoIdentityProviders", value), Phase) }
     /// `CognitoStreams`: `CognitoStreams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-cognitostreams)
-    pub fn cognito_streams(self, value: impl Arg<identity_pool::CognitoStreams>) -> Self { Self(put(self.0, "CognitoStreams", value.into_expr()), Phase) }
+    pub fn cognito_streams(self, value: impl Arg<identity_pool::CognitoStreams>) -> Self { Self(put(self.0, "CognitoStreams", value), Phase) }
     /// `DeveloperProviderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-developerprovidername)
-    pub fn developer_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeveloperProviderName", value.into_expr()), Phase) }
+    pub fn developer_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeveloperProviderName", value), Phase) }
     /// `IdentityPoolName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-identitypoolname)
-    pub fn identity_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityPoolName", value.into_expr()), Phase) }
+    pub fn identity_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityPoolName", value), Phase) }
     /// `IdentityPoolTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-identitypooltags)
-    pub fn identity_pool_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "IdentityPoolTags", value.into_expr()), Phase) }
+    pub fn identity_pool_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "IdentityPoolTags", value), Phase) }
     /// `OpenIdConnectProviderARNs`: list of `IamOIDCProviderArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-openidconnectproviderarns)
-    pub fn open_id_connect_provider_arns(self, value: impl Arg<Arr<kind::IamOIDCProviderArn>>) -> Self { Self(put(self.0, "OpenIdConnectProviderARNs", value.into_expr()), Phase) }
+    pub fn open_id_connect_provider_arns(self, value: impl Arg<Arr<kind::IamOIDCProviderArn>>) -> Self { Self(put(self.0, "OpenIdConnectProviderARNs", value), Phase) }
     /// `PushSync`: `PushSync`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-pushsync)
-    pub fn push_sync(self, value: impl Arg<identity_pool::PushSync>) -> Self { Self(put(self.0, "PushSync", value.into_expr()), Phase) }
+    pub fn push_sync(self, value: impl Arg<identity_pool::PushSync>) -> Self { Self(put(self.0, "PushSync", value), Phase) }
     /// `SamlProviderARNs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-samlproviderarns)
-    pub fn saml_provider_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SamlProviderARNs", value.into_expr()), Phase) }
+    pub fn saml_provider_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SamlProviderARNs", value), Phase) }
     /// `SupportedLoginProviders`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-supportedloginproviders)
-    pub fn supported_login_providers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SupportedLoginProviders", value.into_expr()), Phase) }
+    pub fn supported_login_providers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SupportedLoginProviders", value), Phase) }
 }
 impl Done for CfnIdentityPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::IdentityPool`.
@@ -63,11 +63,11 @@ impl CognitoIdentityProvider {
 }
 impl<R0, R1> CognitoIdentityProvider<R0, R1> {
     /// `ClientId`: `CognitoUserPoolClientId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitoidentityprovider.html#cfn-cognito-identitypool-cognitoidentityprovider-clientid)
-    pub fn client_id(self, value: impl Arg<kind::CognitoUserPoolClientId>) -> CognitoIdentityProvider<Set, R1> { CognitoIdentityProvider(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<kind::CognitoUserPoolClientId>) -> CognitoIdentityProvider<Set, R1> { CognitoIdentityProvider(put(self.0, "ClientId", value), Phase) }
     /// `ProviderName`: `CognitoUserPoolProviderName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitoidentityprovider.html#cfn-cognito-identitypool-cognitoidentityprovider-providername)
-    pub fn provider_name(self, value: impl Arg<kind::CognitoUserPoolProviderName>) -> CognitoIdentityProvider<R0, Set> { CognitoIdentityProvider(put(self.0, "ProviderName", value.into_expr()), Phase) }
+    pub fn provider_name(self, value: impl Arg<kind::CognitoUserPoolProviderName>) -> CognitoIdentityProvider<R0, Set> { CognitoIdentityProvider(put(self.0, "ProviderName", value), Phase) }
     /// `ServerSideTokenCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitoidentityprovider.html#cfn-cognito-identitypool-cognitoidentityprovider-serversidetokencheck)
-    pub fn server_side_token_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ServerSideTokenCheck", value.into_expr()), Phase) }
+    pub fn server_side_token_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ServerSideTokenCheck", value), Phase) }
 }
 impl Done for CognitoIdentityProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoStreams` of `AWS::Cognito::IdentityPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitostreams.html)
@@ -76,11 +76,11 @@ impl CognitoStreams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitostreams.html#cfn-cognito-identitypool-cognitostreams-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitostreams.html#cfn-cognito-identitypool-cognitostreams-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value)) }
     /// `StreamingStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitostreams.html#cfn-cognito-identitypool-cognitostreams-streamingstatus)
-    pub fn streaming_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamingStatus", value.into_expr())) }
+    pub fn streaming_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamingStatus", value)) }
 }
 impl Done for CognitoStreams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PushSync` of `AWS::Cognito::IdentityPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-pushsync.html)
@@ -89,9 +89,9 @@ impl PushSync {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-pushsync.html#cfn-cognito-identitypool-pushsync-applicationarns)
-    pub fn application_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationArns", value.into_expr())) }
+    pub fn application_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationArns", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-pushsync.html#cfn-cognito-identitypool-pushsync-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for PushSync { fn into_props(self) -> Bag { self.0 } }
 }
@@ -114,13 +114,13 @@ impl CfnIdentityPoolPrincipalTagProps {
 }
 impl<R0, R1> CfnIdentityPoolPrincipalTagProps<R0, R1> {
     /// `IdentityPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html#cfn-cognito-identitypoolprincipaltag-identitypoolid)
-    pub fn identity_pool_id(self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<Set, R1> { CfnIdentityPoolPrincipalTagProps(put(self.0, "IdentityPoolId", value.into_expr()), Phase) }
+    pub fn identity_pool_id(self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<Set, R1> { CfnIdentityPoolPrincipalTagProps(put(self.0, "IdentityPoolId", value), Phase) }
     /// `IdentityProviderName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html#cfn-cognito-identitypoolprincipaltag-identityprovidername)
-    pub fn identity_provider_name(self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<R0, Set> { CfnIdentityPoolPrincipalTagProps(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
+    pub fn identity_provider_name(self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<R0, Set> { CfnIdentityPoolPrincipalTagProps(put(self.0, "IdentityProviderName", value), Phase) }
     /// `PrincipalTags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html#cfn-cognito-identitypoolprincipaltag-principaltags)
-    pub fn principal_tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PrincipalTags", value.into_expr()), Phase) }
+    pub fn principal_tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PrincipalTags", value), Phase) }
     /// `UseDefaults`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html#cfn-cognito-identitypoolprincipaltag-usedefaults)
-    pub fn use_defaults(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaults", value.into_expr()), Phase) }
+    pub fn use_defaults(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaults", value), Phase) }
 }
 impl Done for CfnIdentityPoolPrincipalTagProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::IdentityPoolRoleAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html)
@@ -144,11 +144,11 @@ impl CfnIdentityPoolRoleAttachmentProps {
 }
 impl<R0> CfnIdentityPoolRoleAttachmentProps<R0> {
     /// `IdentityPoolId`: `CognitoIdentityPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html#cfn-cognito-identitypoolroleattachment-identitypoolid)
-    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> CfnIdentityPoolRoleAttachmentProps<Set> { CfnIdentityPoolRoleAttachmentProps(put(self.0, "IdentityPoolId", value.into_expr()), Phase) }
+    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> CfnIdentityPoolRoleAttachmentProps<Set> { CfnIdentityPoolRoleAttachmentProps(put(self.0, "IdentityPoolId", value), Phase) }
     /// `RoleMappings`: map of `RoleMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html#cfn-cognito-identitypoolroleattachment-rolemappings)
-    pub fn role_mappings(self, value: impl Arg<Dict<identity_pool_role_attachment::RoleMapping>>) -> Self { Self(put(self.0, "RoleMappings", value.into_expr()), Phase) }
+    pub fn role_mappings(self, value: impl Arg<Dict<identity_pool_role_attachment::RoleMapping>>) -> Self { Self(put(self.0, "RoleMappings", value), Phase) }
     /// `Roles`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html#cfn-cognito-identitypoolroleattachment-roles)
-    pub fn roles(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
+    pub fn roles(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Roles", value), Phase) }
 }
 impl Done for CfnIdentityPoolRoleAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::IdentityPoolRoleAttachment`.
@@ -162,13 +162,13 @@ impl MappingRule {
 }
 impl<R0, R1, R2, R3> MappingRule<R0, R1, R2, R3> {
     /// `Claim`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html#cfn-cognito-identitypoolroleattachment-mappingrule-claim)
-    pub fn claim(self, value: impl Arg<str>) -> MappingRule<Set, R1, R2, R3> { MappingRule(put(self.0, "Claim", value.into_expr()), Phase) }
+    pub fn claim(self, value: impl Arg<str>) -> MappingRule<Set, R1, R2, R3> { MappingRule(put(self.0, "Claim", value), Phase) }
     /// `MatchType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html#cfn-cognito-identitypoolroleattachment-mappingrule-matchtype)
-    pub fn match_type(self, value: impl Arg<str>) -> MappingRule<R0, Set, R2, R3> { MappingRule(put(self.0, "MatchType", value.into_expr()), Phase) }
+    pub fn match_type(self, value: impl Arg<str>) -> MappingRule<R0, Set, R2, R3> { MappingRule(put(self.0, "MatchType", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html#cfn-cognito-identitypoolroleattachment-mappingrule-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MappingRule<R0, R1, Set, R3> { MappingRule(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MappingRule<R0, R1, Set, R3> { MappingRule(put(self.0, "RoleARN", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html#cfn-cognito-identitypoolroleattachment-mappingrule-value)
-    pub fn value(self, value: impl Arg<str>) -> MappingRule<R0, R1, R2, Set> { MappingRule(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MappingRule<R0, R1, R2, Set> { MappingRule(put(self.0, "Value", value), Phase) }
 }
 impl Done for MappingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoleMapping` of `AWS::Cognito::IdentityPoolRoleAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html)
@@ -179,13 +179,13 @@ impl RoleMapping {
 }
 impl<R0> RoleMapping<R0> {
     /// `AmbiguousRoleResolution`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html#cfn-cognito-identitypoolroleattachment-rolemapping-ambiguousroleresolution)
-    pub fn ambiguous_role_resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmbiguousRoleResolution", value.into_expr()), Phase) }
+    pub fn ambiguous_role_resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmbiguousRoleResolution", value), Phase) }
     /// `IdentityProvider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html#cfn-cognito-identitypoolroleattachment-rolemapping-identityprovider)
-    pub fn identity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityProvider", value.into_expr()), Phase) }
+    pub fn identity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityProvider", value), Phase) }
     /// `RulesConfiguration`: `RulesConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html#cfn-cognito-identitypoolroleattachment-rolemapping-rulesconfiguration)
-    pub fn rules_configuration(self, value: impl Arg<RulesConfigurationType>) -> Self { Self(put(self.0, "RulesConfiguration", value.into_expr()), Phase) }
+    pub fn rules_configuration(self, value: impl Arg<RulesConfigurationType>) -> Self { Self(put(self.0, "RulesConfiguration", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html#cfn-cognito-identitypoolroleattachment-rolemapping-type)
-    pub fn type_(self, value: impl Arg<str>) -> RoleMapping<Set> { RoleMapping(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> RoleMapping<Set> { RoleMapping(put(self.0, "Type", value), Phase) }
 }
 impl Done for RoleMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RulesConfigurationType` of `AWS::Cognito::IdentityPoolRoleAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rulesconfigurationtype.html)
@@ -196,7 +196,7 @@ impl RulesConfigurationType {
 }
 impl<R0> RulesConfigurationType<R0> {
     /// `Rules`: list of `MappingRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rulesconfigurationtype.html#cfn-cognito-identitypoolroleattachment-rulesconfigurationtype-rules)
-    pub fn rules(self, value: impl Arg<Arr<MappingRule>>) -> RulesConfigurationType<Set> { RulesConfigurationType(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<MappingRule>>) -> RulesConfigurationType<Set> { RulesConfigurationType(put(self.0, "Rules", value), Phase) }
 }
 impl Done for RulesConfigurationType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -221,9 +221,9 @@ impl CfnLogDeliveryConfigurationProps {
 }
 impl<R0> CfnLogDeliveryConfigurationProps<R0> {
     /// `LogConfigurations`: list of `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-logdeliveryconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfigurations)
-    pub fn log_configurations(self, value: impl Arg<Arr<log_delivery_configuration::LogConfiguration>>) -> Self { Self(put(self.0, "LogConfigurations", value.into_expr()), Phase) }
+    pub fn log_configurations(self, value: impl Arg<Arr<log_delivery_configuration::LogConfiguration>>) -> Self { Self(put(self.0, "LogConfigurations", value), Phase) }
     /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-logdeliveryconfiguration.html#cfn-cognito-logdeliveryconfiguration-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnLogDeliveryConfigurationProps<Set> { CfnLogDeliveryConfigurationProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnLogDeliveryConfigurationProps<Set> { CfnLogDeliveryConfigurationProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnLogDeliveryConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::LogDeliveryConfiguration`.
@@ -235,7 +235,7 @@ impl CloudWatchLogsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-cloudwatchlogsconfiguration.html#cfn-cognito-logdeliveryconfiguration-cloudwatchlogsconfiguration-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value)) }
 }
 impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseConfiguration` of `AWS::Cognito::LogDeliveryConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-firehoseconfiguration.html)
@@ -244,7 +244,7 @@ impl FirehoseConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StreamArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-firehoseconfiguration.html#cfn-cognito-logdeliveryconfiguration-firehoseconfiguration-streamarn)
-    pub fn stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamArn", value.into_expr())) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamArn", value)) }
 }
 impl Done for FirehoseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::Cognito::LogDeliveryConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html)
@@ -253,15 +253,15 @@ impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsConfiguration`: `CloudWatchLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-cloudwatchlogsconfiguration)
-    pub fn cloud_watch_logs_configuration(self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogsConfiguration", value.into_expr())) }
+    pub fn cloud_watch_logs_configuration(self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogsConfiguration", value)) }
     /// `EventSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-eventsource)
-    pub fn event_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSource", value.into_expr())) }
+    pub fn event_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSource", value)) }
     /// `FirehoseConfiguration`: `FirehoseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-firehoseconfiguration)
-    pub fn firehose_configuration(self, value: impl Arg<FirehoseConfiguration>) -> Self { Self(put(self.0, "FirehoseConfiguration", value.into_expr())) }
+    pub fn firehose_configuration(self, value: impl Arg<FirehoseConfiguration>) -> Self { Self(put(self.0, "FirehoseConfiguration", value)) }
     /// `LogLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-loglevel)
-    pub fn log_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
+    pub fn log_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLevel", value)) }
     /// `S3Configuration`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value)) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Cognito::LogDeliveryConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-s3configuration.html)
@@ -270,7 +270,7 @@ impl S3Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-s3configuration.html#cfn-cognito-logdeliveryconfiguration-s3configuration-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketArn", value.into_expr())) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketArn", value)) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -295,17 +295,17 @@ impl CfnManagedLoginBrandingProps {
 }
 impl<R0> CfnManagedLoginBrandingProps<R0> {
     /// `Assets`: list of `AssetType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-assets)
-    pub fn assets(self, value: impl Arg<Arr<managed_login_branding::AssetType>>) -> Self { Self(put(self.0, "Assets", value.into_expr()), Phase) }
+    pub fn assets(self, value: impl Arg<Arr<managed_login_branding::AssetType>>) -> Self { Self(put(self.0, "Assets", value), Phase) }
     /// `ClientId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value), Phase) }
     /// `ReturnMergedResources`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-returnmergedresources)
-    pub fn return_merged_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnMergedResources", value.into_expr()), Phase) }
+    pub fn return_merged_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnMergedResources", value), Phase) }
     /// `Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-settings)
-    pub fn settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
+    pub fn settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Settings", value), Phase) }
     /// `UseCognitoProvidedValues`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-usecognitoprovidedvalues)
-    pub fn use_cognito_provided_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCognitoProvidedValues", value.into_expr()), Phase) }
+    pub fn use_cognito_provided_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCognitoProvidedValues", value), Phase) }
     /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnManagedLoginBrandingProps<Set> { CfnManagedLoginBrandingProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnManagedLoginBrandingProps<Set> { CfnManagedLoginBrandingProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnManagedLoginBrandingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::ManagedLoginBranding`.
@@ -319,15 +319,15 @@ impl AssetType {
 }
 impl<R0, R1, R2> AssetType<R0, R1, R2> {
     /// `Bytes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-bytes)
-    pub fn bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bytes", value.into_expr()), Phase) }
+    pub fn bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bytes", value), Phase) }
     /// `Category`: `Category`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-category)
-    pub fn category(self, value: impl Arg<Category>) -> AssetType<Set, R1, R2> { AssetType(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<Category>) -> AssetType<Set, R1, R2> { AssetType(put(self.0, "Category", value), Phase) }
     /// `ColorMode`: `ColorMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-colormode)
-    pub fn color_mode(self, value: impl Arg<ColorMode>) -> AssetType<R0, Set, R2> { AssetType(put(self.0, "ColorMode", value.into_expr()), Phase) }
+    pub fn color_mode(self, value: impl Arg<ColorMode>) -> AssetType<R0, Set, R2> { AssetType(put(self.0, "ColorMode", value), Phase) }
     /// `Extension`: `Extension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-extension)
-    pub fn extension(self, value: impl Arg<Extension>) -> AssetType<R0, R1, Set> { AssetType(put(self.0, "Extension", value.into_expr()), Phase) }
+    pub fn extension(self, value: impl Arg<Extension>) -> AssetType<R0, R1, Set> { AssetType(put(self.0, "Extension", value), Phase) }
     /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value), Phase) }
 }
 impl Done for AssetType { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Category` allows.
@@ -358,17 +358,17 @@ impl CfnTermsProps {
 }
 impl<R0, R1, R2, R3, R4> CfnTermsProps<R0, R1, R2, R3, R4> {
     /// `ClientId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value), Phase) }
     /// `Enforcement`: `Enforcement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-enforcement)
-    pub fn enforcement(self, value: impl Arg<terms::Enforcement>) -> CfnTermsProps<Set, R1, R2, R3, R4> { CfnTermsProps(put(self.0, "Enforcement", value.into_expr()), Phase) }
+    pub fn enforcement(self, value: impl Arg<terms::Enforcement>) -> CfnTermsProps<Set, R1, R2, R3, R4> { CfnTermsProps(put(self.0, "Enforcement", value), Phase) }
     /// `Links`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-links)
-    pub fn links(self, value: impl Arg<Dict<str>>) -> CfnTermsProps<R0, Set, R2, R3, R4> { CfnTermsProps(put(self.0, "Links", value.into_expr()), Phase) }
+    pub fn links(self, value: impl Arg<Dict<str>>) -> CfnTermsProps<R0, Set, R2, R3, R4> { CfnTermsProps(put(self.0, "Links", value), Phase) }
     /// `TermsName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-termsname)
-    pub fn terms_name(self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, Set, R3, R4> { CfnTermsProps(put(self.0, "TermsName", value.into_expr()), Phase) }
+    pub fn terms_name(self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, Set, R3, R4> { CfnTermsProps(put(self.0, "TermsName", value), Phase) }
     /// `TermsSource`: `TermsSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-termssource)
-    pub fn terms_source(self, value: impl Arg<terms::TermsSource>) -> CfnTermsProps<R0, R1, R2, Set, R4> { CfnTermsProps(put(self.0, "TermsSource", value.into_expr()), Phase) }
+    pub fn terms_source(self, value: impl Arg<terms::TermsSource>) -> CfnTermsProps<R0, R1, R2, Set, R4> { CfnTermsProps(put(self.0, "TermsSource", value), Phase) }
     /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, R2, R3, Set> { CfnTermsProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, R2, R3, Set> { CfnTermsProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnTermsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::Terms`.
@@ -404,69 +404,69 @@ impl CfnUserPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountRecoverySetting`: `AccountRecoverySetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-accountrecoverysetting)
-    pub fn account_recovery_setting(self, value: impl Arg<user_pool::AccountRecoverySetting>) -> Self { Self(put(self.0, "AccountRecoverySetting", value.into_expr())) }
+    pub fn account_recovery_setting(self, value: impl Arg<user_pool::AccountRecoverySetting>) -> Self { Self(put(self.0, "AccountRecoverySetting", value)) }
     /// `AdminCreateUserConfig`: `AdminCreateUserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-admincreateuserconfig)
-    pub fn admin_create_user_config(self, value: impl Arg<user_pool::AdminCreateUserConfig>) -> Self { Self(put(self.0, "AdminCreateUserConfig", value.into_expr())) }
+    pub fn admin_create_user_config(self, value: impl Arg<user_pool::AdminCreateUserConfig>) -> Self { Self(put(self.0, "AdminCreateUserConfig", value)) }
     /// `AliasAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-aliasattributes)
-    pub fn alias_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AliasAttributes", value.into_expr())) }
+    pub fn alias_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AliasAttributes", value)) }
     /// `AutoVerifiedAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-autoverifiedattributes)
-    pub fn auto_verified_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoVerifiedAttributes", value.into_expr())) }
+    pub fn auto_verified_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoVerifiedAttributes", value)) }
     /// `DeletionProtection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
+    pub fn deletion_protection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeletionProtection", value)) }
     /// `DeviceConfiguration`: `DeviceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-deviceconfiguration)
-    pub fn device_configuration(self, value: impl Arg<user_pool::DeviceConfiguration>) -> Self { Self(put(self.0, "DeviceConfiguration", value.into_expr())) }
+    pub fn device_configuration(self, value: impl Arg<user_pool::DeviceConfiguration>) -> Self { Self(put(self.0, "DeviceConfiguration", value)) }
     /// `EmailAuthenticationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailauthenticationmessage)
-    pub fn email_authentication_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAuthenticationMessage", value.into_expr())) }
+    pub fn email_authentication_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAuthenticationMessage", value)) }
     /// `EmailAuthenticationSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailauthenticationsubject)
-    pub fn email_authentication_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAuthenticationSubject", value.into_expr())) }
+    pub fn email_authentication_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAuthenticationSubject", value)) }
     /// `EmailConfiguration`: `EmailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailconfiguration)
-    pub fn email_configuration(self, value: impl Arg<user_pool::EmailConfiguration>) -> Self { Self(put(self.0, "EmailConfiguration", value.into_expr())) }
+    pub fn email_configuration(self, value: impl Arg<user_pool::EmailConfiguration>) -> Self { Self(put(self.0, "EmailConfiguration", value)) }
     /// `EmailVerificationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailverificationmessage)
-    pub fn email_verification_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailVerificationMessage", value.into_expr())) }
+    pub fn email_verification_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailVerificationMessage", value)) }
     /// `EmailVerificationSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailverificationsubject)
-    pub fn email_verification_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailVerificationSubject", value.into_expr())) }
+    pub fn email_verification_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailVerificationSubject", value)) }
     /// `EnabledMfas`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-enabledmfas)
-    pub fn enabled_mfas(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledMfas", value.into_expr())) }
+    pub fn enabled_mfas(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledMfas", value)) }
     /// `IssuerConfiguration`: `IssuerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-issuerconfiguration)
-    pub fn issuer_configuration(self, value: impl Arg<user_pool::IssuerConfiguration>) -> Self { Self(put(self.0, "IssuerConfiguration", value.into_expr())) }
+    pub fn issuer_configuration(self, value: impl Arg<user_pool::IssuerConfiguration>) -> Self { Self(put(self.0, "IssuerConfiguration", value)) }
     /// `KeyConfiguration`: `KeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-keyconfiguration)
-    pub fn key_configuration(self, value: impl Arg<user_pool::KeyConfiguration>) -> Self { Self(put(self.0, "KeyConfiguration", value.into_expr())) }
+    pub fn key_configuration(self, value: impl Arg<user_pool::KeyConfiguration>) -> Self { Self(put(self.0, "KeyConfiguration", value)) }
     /// `LambdaConfig`: `LambdaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-lambdaconfig)
-    pub fn lambda_config(self, value: impl Arg<user_pool::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr())) }
+    pub fn lambda_config(self, value: impl Arg<user_pool::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value)) }
     /// `MfaConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-mfaconfiguration)
-    pub fn mfa_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MfaConfiguration", value.into_expr())) }
+    pub fn mfa_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MfaConfiguration", value)) }
     /// `Policies`: `Policies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-policies)
-    pub fn policies(self, value: impl Arg<user_pool::Policies>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
+    pub fn policies(self, value: impl Arg<user_pool::Policies>) -> Self { Self(put(self.0, "Policies", value)) }
     /// `Schema`: list of `SchemaAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-schema)
-    pub fn schema(self, value: impl Arg<Arr<user_pool::SchemaAttribute>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
+    pub fn schema(self, value: impl Arg<Arr<user_pool::SchemaAttribute>>) -> Self { Self(put(self.0, "Schema", value)) }
     /// `SmsAuthenticationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-smsauthenticationmessage)
-    pub fn sms_authentication_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsAuthenticationMessage", value.into_expr())) }
+    pub fn sms_authentication_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsAuthenticationMessage", value)) }
     /// `SmsConfiguration`: `SmsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-smsconfiguration)
-    pub fn sms_configuration(self, value: impl Arg<user_pool::SmsConfiguration>) -> Self { Self(put(self.0, "SmsConfiguration", value.into_expr())) }
+    pub fn sms_configuration(self, value: impl Arg<user_pool::SmsConfiguration>) -> Self { Self(put(self.0, "SmsConfiguration", value)) }
     /// `SmsVerificationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-smsverificationmessage)
-    pub fn sms_verification_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsVerificationMessage", value.into_expr())) }
+    pub fn sms_verification_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsVerificationMessage", value)) }
     /// `UserAttributeUpdateSettings`: `UserAttributeUpdateSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userattributeupdatesettings)
-    pub fn user_attribute_update_settings(self, value: impl Arg<user_pool::UserAttributeUpdateSettings>) -> Self { Self(put(self.0, "UserAttributeUpdateSettings", value.into_expr())) }
+    pub fn user_attribute_update_settings(self, value: impl Arg<user_pool::UserAttributeUpdateSettings>) -> Self { Self(put(self.0, "UserAttributeUpdateSettings", value)) }
     /// `UserPoolAddOns`: `UserPoolAddOns`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userpooladdons)
-    pub fn user_pool_add_ons(self, value: impl Arg<user_pool::UserPoolAddOns>) -> Self { Self(put(self.0, "UserPoolAddOns", value.into_expr())) }
+    pub fn user_pool_add_ons(self, value: impl Arg<user_pool::UserPoolAddOns>) -> Self { Self(put(self.0, "UserPoolAddOns", value)) }
     /// `UserPoolName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userpoolname)
-    pub fn user_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolName", value.into_expr())) }
+    pub fn user_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolName", value)) }
     /// `UserPoolTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userpooltags)
-    pub fn user_pool_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTags", value.into_expr())) }
+    pub fn user_pool_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTags", value)) }
     /// `UserPoolTier`: `UserPoolTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userpooltier)
-    pub fn user_pool_tier(self, value: impl Arg<user_pool::UserPoolTier>) -> Self { Self(put(self.0, "UserPoolTier", value.into_expr())) }
+    pub fn user_pool_tier(self, value: impl Arg<user_pool::UserPoolTier>) -> Self { Self(put(self.0, "UserPoolTier", value)) }
     /// `UsernameAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-usernameattributes)
-    pub fn username_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UsernameAttributes", value.into_expr())) }
+    pub fn username_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UsernameAttributes", value)) }
     /// `UsernameConfiguration`: `UsernameConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-usernameconfiguration)
-    pub fn username_configuration(self, value: impl Arg<user_pool::UsernameConfiguration>) -> Self { Self(put(self.0, "UsernameConfiguration", value.into_expr())) }
+    pub fn username_configuration(self, value: impl Arg<user_pool::UsernameConfiguration>) -> Self { Self(put(self.0, "UsernameConfiguration", value)) }
     /// `VerificationMessageTemplate`: `VerificationMessageTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-verificationmessagetemplate)
-    pub fn verification_message_template(self, value: impl Arg<user_pool::VerificationMessageTemplate>) -> Self { Self(put(self.0, "VerificationMessageTemplate", value.into_expr())) }
+    pub fn verification_message_template(self, value: impl Arg<user_pool::VerificationMessageTemplate>) -> Self { Self(put(self.0, "VerificationMessageTemplate", value)) }
     /// `WebAuthnFactorConfiguration`: `WebAuthnFactorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-webauthnfactorconfiguration)
-    pub fn web_authn_factor_configuration(self, value: impl Arg<user_pool::WebAuthnFactorConfiguration>) -> Self { Self(put(self.0, "WebAuthnFactorConfiguration", value.into_expr())) }
+    pub fn web_authn_factor_configuration(self, value: impl Arg<user_pool::WebAuthnFactorConfiguration>) -> Self { Self(put(self.0, "WebAuthnFactorConfiguration", value)) }
     /// `WebAuthnRelyingPartyID`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-webauthnrelyingpartyid)
-    pub fn web_authn_relying_party_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebAuthnRelyingPartyID", value.into_expr())) }
+    pub fn web_authn_relying_party_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebAuthnRelyingPartyID", value)) }
     /// `WebAuthnUserVerification`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-webauthnuserverification)
-    pub fn web_authn_user_verification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebAuthnUserVerification", value.into_expr())) }
+    pub fn web_authn_user_verification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebAuthnUserVerification", value)) }
 }
 impl Done for CfnUserPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPool`.
@@ -478,7 +478,7 @@ impl AccountRecoverySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecoveryMechanisms`: list of `RecoveryOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-accountrecoverysetting.html#cfn-cognito-userpool-accountrecoverysetting-recoverymechanisms)
-    pub fn recovery_mechanisms(self, value: impl Arg<Arr<RecoveryOption>>) -> Self { Self(put(self.0, "RecoveryMechanisms", value.into_expr())) }
+    pub fn recovery_mechanisms(self, value: impl Arg<Arr<RecoveryOption>>) -> Self { Self(put(self.0, "RecoveryMechanisms", value)) }
 }
 impl Done for AccountRecoverySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdminCreateUserConfig` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-admincreateuserconfig.html)
@@ -487,11 +487,11 @@ impl AdminCreateUserConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowAdminCreateUserOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-admincreateuserconfig.html#cfn-cognito-userpool-admincreateuserconfig-allowadmincreateuseronly)
-    pub fn allow_admin_create_user_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAdminCreateUserOnly", value.into_expr())) }
+    pub fn allow_admin_create_user_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAdminCreateUserOnly", value)) }
     /// `InviteMessageTemplate`: `InviteMessageTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-admincreateuserconfig.html#cfn-cognito-userpool-admincreateuserconfig-invitemessagetemplate)
-    pub fn invite_message_template(self, value: impl Arg<InviteMessageTemplate>) -> Self { Self(put(self.0, "InviteMessageTemplate", value.into_expr())) }
+    pub fn invite_message_template(self, value: impl Arg<InviteMessageTemplate>) -> Self { Self(put(self.0, "InviteMessageTemplate", value)) }
     /// `UnusedAccountValidityDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-admincreateuserconfig.html#cfn-cognito-userpool-admincreateuserconfig-unusedaccountvaliditydays)
-    pub fn unused_account_validity_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnusedAccountValidityDays", value.into_expr())) }
+    pub fn unused_account_validity_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnusedAccountValidityDays", value)) }
 }
 impl Done for AdminCreateUserConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedSecurityAdditionalFlows` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-advancedsecurityadditionalflows.html)
@@ -500,7 +500,7 @@ impl AdvancedSecurityAdditionalFlows {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomAuthMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-advancedsecurityadditionalflows.html#cfn-cognito-userpool-advancedsecurityadditionalflows-customauthmode)
-    pub fn custom_auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAuthMode", value.into_expr())) }
+    pub fn custom_auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAuthMode", value)) }
 }
 impl Done for AdvancedSecurityAdditionalFlows { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomEmailSender` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customemailsender.html)
@@ -509,9 +509,9 @@ impl CustomEmailSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customemailsender.html#cfn-cognito-userpool-customemailsender-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customemailsender.html#cfn-cognito-userpool-customemailsender-lambdaversion)
-    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value)) }
 }
 impl Done for CustomEmailSender { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSMSSender` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customsmssender.html)
@@ -520,9 +520,9 @@ impl CustomSMSSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customsmssender.html#cfn-cognito-userpool-customsmssender-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customsmssender.html#cfn-cognito-userpool-customsmssender-lambdaversion)
-    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value)) }
 }
 impl Done for CustomSMSSender { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-deviceconfiguration.html)
@@ -531,9 +531,9 @@ impl DeviceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChallengeRequiredOnNewDevice`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-deviceconfiguration.html#cfn-cognito-userpool-deviceconfiguration-challengerequiredonnewdevice)
-    pub fn challenge_required_on_new_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ChallengeRequiredOnNewDevice", value.into_expr())) }
+    pub fn challenge_required_on_new_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ChallengeRequiredOnNewDevice", value)) }
     /// `DeviceOnlyRememberedOnUserPrompt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-deviceconfiguration.html#cfn-cognito-userpool-deviceconfiguration-deviceonlyrememberedonuserprompt)
-    pub fn device_only_remembered_on_user_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeviceOnlyRememberedOnUserPrompt", value.into_expr())) }
+    pub fn device_only_remembered_on_user_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeviceOnlyRememberedOnUserPrompt", value)) }
 }
 impl Done for DeviceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html)
@@ -542,15 +542,15 @@ impl EmailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-configurationset)
-    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr())) }
+    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value)) }
     /// `EmailSendingAccount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-emailsendingaccount)
-    pub fn email_sending_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSendingAccount", value.into_expr())) }
+    pub fn email_sending_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSendingAccount", value)) }
     /// `From`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-from)
-    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr())) }
+    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value)) }
     /// `ReplyToEmailAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-replytoemailaddress)
-    pub fn reply_to_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyToEmailAddress", value.into_expr())) }
+    pub fn reply_to_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyToEmailAddress", value)) }
     /// `SourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value)) }
 }
 impl Done for EmailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EumsSmsConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html)
@@ -561,19 +561,19 @@ impl EumsSmsConfiguration {
 }
 impl<R0> EumsSmsConfiguration<R0> {
     /// `CallerArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-callerarn)
-    pub fn caller_arn(self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { EumsSmsConfiguration(put(self.0, "CallerArn", value.into_expr()), Phase) }
+    pub fn caller_arn(self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { EumsSmsConfiguration(put(self.0, "CallerArn", value), Phase) }
     /// `ConfigurationSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-configurationsetname)
-    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
+    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `InEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-inentityid)
-    pub fn in_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InEntityId", value.into_expr()), Phase) }
+    pub fn in_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InEntityId", value), Phase) }
     /// `InTemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-intemplateid)
-    pub fn in_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InTemplateId", value.into_expr()), Phase) }
+    pub fn in_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InTemplateId", value), Phase) }
     /// `OriginationIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-originationidentity)
-    pub fn origination_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationIdentity", value.into_expr()), Phase) }
+    pub fn origination_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationIdentity", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
 }
 impl Done for EumsSmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InboundFederation` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-inboundfederation.html)
@@ -582,9 +582,9 @@ impl InboundFederation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-inboundfederation.html#cfn-cognito-userpool-inboundfederation-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-inboundfederation.html#cfn-cognito-userpool-inboundfederation-lambdaversion)
-    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value)) }
 }
 impl Done for InboundFederation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InviteMessageTemplate` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-invitemessagetemplate.html)
@@ -593,11 +593,11 @@ impl InviteMessageTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-invitemessagetemplate.html#cfn-cognito-userpool-invitemessagetemplate-emailmessage)
-    pub fn email_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
+    pub fn email_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessage", value)) }
     /// `EmailSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-invitemessagetemplate.html#cfn-cognito-userpool-invitemessagetemplate-emailsubject)
-    pub fn email_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubject", value.into_expr())) }
+    pub fn email_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubject", value)) }
     /// `SMSMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-invitemessagetemplate.html#cfn-cognito-userpool-invitemessagetemplate-smsmessage)
-    pub fn sms_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SMSMessage", value.into_expr())) }
+    pub fn sms_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SMSMessage", value)) }
 }
 impl Done for InviteMessageTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IssuerConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-issuerconfiguration.html)
@@ -606,7 +606,7 @@ impl IssuerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-issuerconfiguration.html#cfn-cognito-userpool-issuerconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for IssuerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-keyconfiguration.html)
@@ -615,9 +615,9 @@ impl KeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-keyconfiguration.html#cfn-cognito-userpool-keyconfiguration-keytype)
-    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr())) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-keyconfiguration.html#cfn-cognito-userpool-keyconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for KeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfig` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html)
@@ -626,35 +626,35 @@ impl LambdaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreateAuthChallenge`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-createauthchallenge)
-    pub fn create_auth_challenge(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "CreateAuthChallenge", value.into_expr())) }
+    pub fn create_auth_challenge(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "CreateAuthChallenge", value)) }
     /// `CustomEmailSender`: `CustomEmailSender`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-customemailsender)
-    pub fn custom_email_sender(self, value: impl Arg<CustomEmailSender>) -> Self { Self(put(self.0, "CustomEmailSender", value.into_expr())) }
+    pub fn custom_email_sender(self, value: impl Arg<CustomEmailSender>) -> Self { Self(put(self.0, "CustomEmailSender", value)) }
     /// `CustomMessage`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-custommessage)
-    pub fn custom_message(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
+    pub fn custom_message(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "CustomMessage", value)) }
     /// `CustomSMSSender`: `CustomSMSSender`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-customsmssender)
-    pub fn custom_sms_sender(self, value: impl Arg<CustomSMSSender>) -> Self { Self(put(self.0, "CustomSMSSender", value.into_expr())) }
+    pub fn custom_sms_sender(self, value: impl Arg<CustomSMSSender>) -> Self { Self(put(self.0, "CustomSMSSender", value)) }
     /// `DefineAuthChallenge`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-defineauthchallenge)
-    pub fn define_auth_challenge(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "DefineAuthChallenge", value.into_expr())) }
+    pub fn define_auth_challenge(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "DefineAuthChallenge", value)) }
     /// `InboundFederation`: `InboundFederation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-inboundfederation)
-    pub fn inbound_federation(self, value: impl Arg<InboundFederation>) -> Self { Self(put(self.0, "InboundFederation", value.into_expr())) }
+    pub fn inbound_federation(self, value: impl Arg<InboundFederation>) -> Self { Self(put(self.0, "InboundFederation", value)) }
     /// `KMSKeyID`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyID", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyID", value)) }
     /// `PostAuthentication`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-postauthentication)
-    pub fn post_authentication(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PostAuthentication", value.into_expr())) }
+    pub fn post_authentication(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PostAuthentication", value)) }
     /// `PostConfirmation`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-postconfirmation)
-    pub fn post_confirmation(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PostConfirmation", value.into_expr())) }
+    pub fn post_confirmation(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PostConfirmation", value)) }
     /// `PreAuthentication`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-preauthentication)
-    pub fn pre_authentication(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreAuthentication", value.into_expr())) }
+    pub fn pre_authentication(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreAuthentication", value)) }
     /// `PreSignUp`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-presignup)
-    pub fn pre_sign_up(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreSignUp", value.into_expr())) }
+    pub fn pre_sign_up(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreSignUp", value)) }
     /// `PreTokenGeneration`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-pretokengeneration)
-    pub fn pre_token_generation(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreTokenGeneration", value.into_expr())) }
+    pub fn pre_token_generation(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreTokenGeneration", value)) }
     /// `PreTokenGenerationConfig`: `PreTokenGenerationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-pretokengenerationconfig)
-    pub fn pre_token_generation_config(self, value: impl Arg<PreTokenGenerationConfig>) -> Self { Self(put(self.0, "PreTokenGenerationConfig", value.into_expr())) }
+    pub fn pre_token_generation_config(self, value: impl Arg<PreTokenGenerationConfig>) -> Self { Self(put(self.0, "PreTokenGenerationConfig", value)) }
     /// `UserMigration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-usermigration)
-    pub fn user_migration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserMigration", value.into_expr())) }
+    pub fn user_migration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserMigration", value)) }
     /// `VerifyAuthChallengeResponse`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-verifyauthchallengeresponse)
-    pub fn verify_auth_challenge_response(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "VerifyAuthChallengeResponse", value.into_expr())) }
+    pub fn verify_auth_challenge_response(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "VerifyAuthChallengeResponse", value)) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberAttributeConstraints` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-numberattributeconstraints.html)
@@ -663,9 +663,9 @@ impl NumberAttributeConstraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-numberattributeconstraints.html#cfn-cognito-userpool-numberattributeconstraints-maxvalue)
-    pub fn max_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
+    pub fn max_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxValue", value)) }
     /// `MinValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-numberattributeconstraints.html#cfn-cognito-userpool-numberattributeconstraints-minvalue)
-    pub fn min_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
+    pub fn min_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinValue", value)) }
 }
 impl Done for NumberAttributeConstraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PasswordPolicy` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html)
@@ -674,19 +674,19 @@ impl PasswordPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MinimumLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-minimumlength)
-    pub fn minimum_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLength", value.into_expr())) }
+    pub fn minimum_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLength", value)) }
     /// `PasswordHistorySize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-passwordhistorysize)
-    pub fn password_history_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PasswordHistorySize", value.into_expr())) }
+    pub fn password_history_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PasswordHistorySize", value)) }
     /// `RequireLowercase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-requirelowercase)
-    pub fn require_lowercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireLowercase", value.into_expr())) }
+    pub fn require_lowercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireLowercase", value)) }
     /// `RequireNumbers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-requirenumbers)
-    pub fn require_numbers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireNumbers", value.into_expr())) }
+    pub fn require_numbers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireNumbers", value)) }
     /// `RequireSymbols`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-requiresymbols)
-    pub fn require_symbols(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireSymbols", value.into_expr())) }
+    pub fn require_symbols(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireSymbols", value)) }
     /// `RequireUppercase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-requireuppercase)
-    pub fn require_uppercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireUppercase", value.into_expr())) }
+    pub fn require_uppercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireUppercase", value)) }
     /// `TemporaryPasswordValidityDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-temporarypasswordvaliditydays)
-    pub fn temporary_password_validity_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TemporaryPasswordValidityDays", value.into_expr())) }
+    pub fn temporary_password_validity_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TemporaryPasswordValidityDays", value)) }
 }
 impl Done for PasswordPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policies` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-policies.html)
@@ -695,9 +695,9 @@ impl Policies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PasswordPolicy`: `PasswordPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-policies.html#cfn-cognito-userpool-policies-passwordpolicy)
-    pub fn password_policy(self, value: impl Arg<PasswordPolicy>) -> Self { Self(put(self.0, "PasswordPolicy", value.into_expr())) }
+    pub fn password_policy(self, value: impl Arg<PasswordPolicy>) -> Self { Self(put(self.0, "PasswordPolicy", value)) }
     /// `SignInPolicy`: `SignInPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-policies.html#cfn-cognito-userpool-policies-signinpolicy)
-    pub fn sign_in_policy(self, value: impl Arg<SignInPolicy>) -> Self { Self(put(self.0, "SignInPolicy", value.into_expr())) }
+    pub fn sign_in_policy(self, value: impl Arg<SignInPolicy>) -> Self { Self(put(self.0, "SignInPolicy", value)) }
 }
 impl Done for Policies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreTokenGenerationConfig` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-pretokengenerationconfig.html)
@@ -706,9 +706,9 @@ impl PreTokenGenerationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-pretokengenerationconfig.html#cfn-cognito-userpool-pretokengenerationconfig-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-pretokengenerationconfig.html#cfn-cognito-userpool-pretokengenerationconfig-lambdaversion)
-    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value)) }
 }
 impl Done for PreTokenGenerationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecoveryOption` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-recoveryoption.html)
@@ -717,9 +717,9 @@ impl RecoveryOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-recoveryoption.html#cfn-cognito-userpool-recoveryoption-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-recoveryoption.html#cfn-cognito-userpool-recoveryoption-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value)) }
 }
 impl Done for RecoveryOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaAttribute` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html)
@@ -728,19 +728,19 @@ impl SchemaAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeDataType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-attributedatatype)
-    pub fn attribute_data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeDataType", value.into_expr())) }
+    pub fn attribute_data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeDataType", value)) }
     /// `DeveloperOnlyAttribute`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-developeronlyattribute)
-    pub fn developer_only_attribute(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeveloperOnlyAttribute", value.into_expr())) }
+    pub fn developer_only_attribute(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeveloperOnlyAttribute", value)) }
     /// `Mutable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-mutable)
-    pub fn mutable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Mutable", value.into_expr())) }
+    pub fn mutable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Mutable", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NumberAttributeConstraints`: `NumberAttributeConstraints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-numberattributeconstraints)
-    pub fn number_attribute_constraints(self, value: impl Arg<NumberAttributeConstraints>) -> Self { Self(put(self.0, "NumberAttributeConstraints", value.into_expr())) }
+    pub fn number_attribute_constraints(self, value: impl Arg<NumberAttributeConstraints>) -> Self { Self(put(self.0, "NumberAttributeConstraints", value)) }
     /// `Required`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-required)
-    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value)) }
     /// `StringAttributeConstraints`: `StringAttributeConstraints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-stringattributeconstraints)
-    pub fn string_attribute_constraints(self, value: impl Arg<StringAttributeConstraints>) -> Self { Self(put(self.0, "StringAttributeConstraints", value.into_expr())) }
+    pub fn string_attribute_constraints(self, value: impl Arg<StringAttributeConstraints>) -> Self { Self(put(self.0, "StringAttributeConstraints", value)) }
 }
 impl Done for SchemaAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignInPolicy` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-signinpolicy.html)
@@ -749,7 +749,7 @@ impl SignInPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedFirstAuthFactors`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-signinpolicy.html#cfn-cognito-userpool-signinpolicy-allowedfirstauthfactors)
-    pub fn allowed_first_auth_factors(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedFirstAuthFactors", value.into_expr())) }
+    pub fn allowed_first_auth_factors(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedFirstAuthFactors", value)) }
 }
 impl Done for SignInPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html)
@@ -758,13 +758,13 @@ impl SmsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EumsSms`: `EumsSmsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html#cfn-cognito-userpool-smsconfiguration-eumssms)
-    pub fn eums_sms(self, value: impl Arg<EumsSmsConfiguration>) -> Self { Self(put(self.0, "EumsSms", value.into_expr())) }
+    pub fn eums_sms(self, value: impl Arg<EumsSmsConfiguration>) -> Self { Self(put(self.0, "EumsSms", value)) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html#cfn-cognito-userpool-smsconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value)) }
     /// `SnsCallerArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html#cfn-cognito-userpool-smsconfiguration-snscallerarn)
-    pub fn sns_caller_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SnsCallerArn", value.into_expr())) }
+    pub fn sns_caller_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SnsCallerArn", value)) }
     /// `SnsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html#cfn-cognito-userpool-smsconfiguration-snsregion)
-    pub fn sns_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsRegion", value.into_expr())) }
+    pub fn sns_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsRegion", value)) }
 }
 impl Done for SmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringAttributeConstraints` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-stringattributeconstraints.html)
@@ -773,9 +773,9 @@ impl StringAttributeConstraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-stringattributeconstraints.html#cfn-cognito-userpool-stringattributeconstraints-maxlength)
-    pub fn max_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxLength", value.into_expr())) }
+    pub fn max_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxLength", value)) }
     /// `MinLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-stringattributeconstraints.html#cfn-cognito-userpool-stringattributeconstraints-minlength)
-    pub fn min_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinLength", value.into_expr())) }
+    pub fn min_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinLength", value)) }
 }
 impl Done for StringAttributeConstraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserAttributeUpdateSettings` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userattributeupdatesettings.html)
@@ -786,7 +786,7 @@ impl UserAttributeUpdateSettings {
 }
 impl<R0> UserAttributeUpdateSettings<R0> {
     /// `AttributesRequireVerificationBeforeUpdate`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userattributeupdatesettings.html#cfn-cognito-userpool-userattributeupdatesettings-attributesrequireverificationbeforeupdate)
-    pub fn attributes_require_verification_before_update(self, value: impl Arg<Arr<str>>) -> UserAttributeUpdateSettings<Set> { UserAttributeUpdateSettings(put(self.0, "AttributesRequireVerificationBeforeUpdate", value.into_expr()), Phase) }
+    pub fn attributes_require_verification_before_update(self, value: impl Arg<Arr<str>>) -> UserAttributeUpdateSettings<Set> { UserAttributeUpdateSettings(put(self.0, "AttributesRequireVerificationBeforeUpdate", value), Phase) }
 }
 impl Done for UserAttributeUpdateSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPoolAddOns` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userpooladdons.html)
@@ -795,9 +795,9 @@ impl UserPoolAddOns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdvancedSecurityAdditionalFlows`: `AdvancedSecurityAdditionalFlows`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userpooladdons.html#cfn-cognito-userpool-userpooladdons-advancedsecurityadditionalflows)
-    pub fn advanced_security_additional_flows(self, value: impl Arg<AdvancedSecurityAdditionalFlows>) -> Self { Self(put(self.0, "AdvancedSecurityAdditionalFlows", value.into_expr())) }
+    pub fn advanced_security_additional_flows(self, value: impl Arg<AdvancedSecurityAdditionalFlows>) -> Self { Self(put(self.0, "AdvancedSecurityAdditionalFlows", value)) }
     /// `AdvancedSecurityMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userpooladdons.html#cfn-cognito-userpool-userpooladdons-advancedsecuritymode)
-    pub fn advanced_security_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdvancedSecurityMode", value.into_expr())) }
+    pub fn advanced_security_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdvancedSecurityMode", value)) }
 }
 impl Done for UserPoolAddOns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UsernameConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-usernameconfiguration.html)
@@ -806,7 +806,7 @@ impl UsernameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaseSensitive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-usernameconfiguration.html#cfn-cognito-userpool-usernameconfiguration-casesensitive)
-    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr())) }
+    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value)) }
 }
 impl Done for UsernameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VerificationMessageTemplate` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html)
@@ -815,17 +815,17 @@ impl VerificationMessageTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultEmailOption`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-defaultemailoption)
-    pub fn default_email_option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultEmailOption", value.into_expr())) }
+    pub fn default_email_option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultEmailOption", value)) }
     /// `EmailMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-emailmessage)
-    pub fn email_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
+    pub fn email_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessage", value)) }
     /// `EmailMessageByLink`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-emailmessagebylink)
-    pub fn email_message_by_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessageByLink", value.into_expr())) }
+    pub fn email_message_by_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessageByLink", value)) }
     /// `EmailSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-emailsubject)
-    pub fn email_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubject", value.into_expr())) }
+    pub fn email_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubject", value)) }
     /// `EmailSubjectByLink`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-emailsubjectbylink)
-    pub fn email_subject_by_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubjectByLink", value.into_expr())) }
+    pub fn email_subject_by_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubjectByLink", value)) }
     /// `SmsMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-smsmessage)
-    pub fn sms_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsMessage", value.into_expr())) }
+    pub fn sms_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsMessage", value)) }
 }
 impl Done for VerificationMessageTemplate { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `KeyType` allows.
@@ -862,51 +862,51 @@ impl CfnUserPoolClientProps {
 }
 impl<R0> CfnUserPoolClientProps<R0> {
     /// `AccessTokenValidity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-accesstokenvalidity)
-    pub fn access_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AccessTokenValidity", value.into_expr()), Phase) }
+    pub fn access_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AccessTokenValidity", value), Phase) }
     /// `AllowedOAuthFlows`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-allowedoauthflows)
-    pub fn allowed_oauth_flows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOAuthFlows", value.into_expr()), Phase) }
+    pub fn allowed_oauth_flows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOAuthFlows", value), Phase) }
     /// `AllowedOAuthFlowsUserPoolClient`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-allowedoauthflowsuserpoolclient)
-    pub fn allowed_oauth_flows_user_pool_client(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowedOAuthFlowsUserPoolClient", value.into_expr()), Phase) }
+    pub fn allowed_oauth_flows_user_pool_client(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowedOAuthFlowsUserPoolClient", value), Phase) }
     /// `AllowedOAuthScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-allowedoauthscopes)
-    pub fn allowed_oauth_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOAuthScopes", value.into_expr()), Phase) }
+    pub fn allowed_oauth_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOAuthScopes", value), Phase) }
     /// `AnalyticsConfiguration`: `AnalyticsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-analyticsconfiguration)
-    pub fn analytics_configuration(self, value: impl Arg<user_pool_client::AnalyticsConfiguration>) -> Self { Self(put(self.0, "AnalyticsConfiguration", value.into_expr()), Phase) }
+    pub fn analytics_configuration(self, value: impl Arg<user_pool_client::AnalyticsConfiguration>) -> Self { Self(put(self.0, "AnalyticsConfiguration", value), Phase) }
     /// `AuthSessionValidity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-authsessionvalidity)
-    pub fn auth_session_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthSessionValidity", value.into_expr()), Phase) }
+    pub fn auth_session_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthSessionValidity", value), Phase) }
     /// `CallbackURLs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-callbackurls)
-    pub fn callback_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CallbackURLs", value.into_expr()), Phase) }
+    pub fn callback_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CallbackURLs", value), Phase) }
     /// `ClientName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-clientname)
-    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
+    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value), Phase) }
     /// `DefaultRedirectURI`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-defaultredirecturi)
-    pub fn default_redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRedirectURI", value.into_expr()), Phase) }
+    pub fn default_redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRedirectURI", value), Phase) }
     /// `EnablePropagateAdditionalUserContextData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-enablepropagateadditionalusercontextdata)
-    pub fn enable_propagate_additional_user_context_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePropagateAdditionalUserContextData", value.into_expr()), Phase) }
+    pub fn enable_propagate_additional_user_context_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePropagateAdditionalUserContextData", value), Phase) }
     /// `EnableTokenRevocation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-enabletokenrevocation)
-    pub fn enable_token_revocation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTokenRevocation", value.into_expr()), Phase) }
+    pub fn enable_token_revocation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTokenRevocation", value), Phase) }
     /// `ExplicitAuthFlows`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-explicitauthflows)
-    pub fn explicit_auth_flows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExplicitAuthFlows", value.into_expr()), Phase) }
+    pub fn explicit_auth_flows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExplicitAuthFlows", value), Phase) }
     /// `GenerateSecret`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-generatesecret)
-    pub fn generate_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GenerateSecret", value.into_expr()), Phase) }
+    pub fn generate_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GenerateSecret", value), Phase) }
     /// `IdTokenValidity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-idtokenvalidity)
-    pub fn id_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdTokenValidity", value.into_expr()), Phase) }
+    pub fn id_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdTokenValidity", value), Phase) }
     /// `LogoutURLs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-logouturls)
-    pub fn logout_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogoutURLs", value.into_expr()), Phase) }
+    pub fn logout_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogoutURLs", value), Phase) }
     /// `PreventUserExistenceErrors`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-preventuserexistenceerrors)
-    pub fn prevent_user_existence_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreventUserExistenceErrors", value.into_expr()), Phase) }
+    pub fn prevent_user_existence_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreventUserExistenceErrors", value), Phase) }
     /// `ReadAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-readattributes)
-    pub fn read_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadAttributes", value.into_expr()), Phase) }
+    pub fn read_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadAttributes", value), Phase) }
     /// `RefreshTokenRotation`: `RefreshTokenRotation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-refreshtokenrotation)
-    pub fn refresh_token_rotation(self, value: impl Arg<user_pool_client::RefreshTokenRotation>) -> Self { Self(put(self.0, "RefreshTokenRotation", value.into_expr()), Phase) }
+    pub fn refresh_token_rotation(self, value: impl Arg<user_pool_client::RefreshTokenRotation>) -> Self { Self(put(self.0, "RefreshTokenRotation", value), Phase) }
     /// `RefreshTokenValidity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-refreshtokenvalidity)
-    pub fn refresh_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RefreshTokenValidity", value.into_expr()), Phase) }
+    pub fn refresh_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RefreshTokenValidity", value), Phase) }
     /// `SupportedIdentityProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-supportedidentityproviders)
-    pub fn supported_identity_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedIdentityProviders", value.into_expr()), Phase) }
+    pub fn supported_identity_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedIdentityProviders", value), Phase) }
     /// `TokenValidityUnits`: `TokenValidityUnits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-tokenvalidityunits)
-    pub fn token_validity_units(self, value: impl Arg<user_pool_client::TokenValidityUnits>) -> Self { Self(put(self.0, "TokenValidityUnits", value.into_expr()), Phase) }
+    pub fn token_validity_units(self, value: impl Arg<user_pool_client::TokenValidityUnits>) -> Self { Self(put(self.0, "TokenValidityUnits", value), Phase) }
     /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolClientProps<Set> { CfnUserPoolClientProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolClientProps<Set> { CfnUserPoolClientProps(put(self.0, "UserPoolId", value), Phase) }
     /// `WriteAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-writeattributes)
-    pub fn write_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WriteAttributes", value.into_expr()), Phase) }
+    pub fn write_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WriteAttributes", value), Phase) }
 }
 impl Done for CfnUserPoolClientProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolClient`.
@@ -918,15 +918,15 @@ impl AnalyticsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value)) }
     /// `ApplicationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationId", value.into_expr())) }
+    pub fn application_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationId", value)) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `UserDataShared`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-userdatashared)
-    pub fn user_data_shared(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserDataShared", value.into_expr())) }
+    pub fn user_data_shared(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserDataShared", value)) }
 }
 impl Done for AnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RefreshTokenRotation` of `AWS::Cognito::UserPoolClient`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-refreshtokenrotation.html)
@@ -935,9 +935,9 @@ impl RefreshTokenRotation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Feature`: `Feature`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-refreshtokenrotation.html#cfn-cognito-userpoolclient-refreshtokenrotation-feature)
-    pub fn feature(self, value: impl Arg<Feature>) -> Self { Self(put(self.0, "Feature", value.into_expr())) }
+    pub fn feature(self, value: impl Arg<Feature>) -> Self { Self(put(self.0, "Feature", value)) }
     /// `RetryGracePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-refreshtokenrotation.html#cfn-cognito-userpoolclient-refreshtokenrotation-retrygraceperiodseconds)
-    pub fn retry_grace_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryGracePeriodSeconds", value.into_expr())) }
+    pub fn retry_grace_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryGracePeriodSeconds", value)) }
 }
 impl Done for RefreshTokenRotation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TokenValidityUnits` of `AWS::Cognito::UserPoolClient`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-tokenvalidityunits.html)
@@ -946,11 +946,11 @@ impl TokenValidityUnits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-tokenvalidityunits.html#cfn-cognito-userpoolclient-tokenvalidityunits-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value)) }
     /// `IdToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-tokenvalidityunits.html#cfn-cognito-userpoolclient-tokenvalidityunits-idtoken)
-    pub fn id_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdToken", value.into_expr())) }
+    pub fn id_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdToken", value)) }
     /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-tokenvalidityunits.html#cfn-cognito-userpoolclient-tokenvalidityunits-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value)) }
 }
 impl Done for TokenValidityUnits { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Feature` allows.
@@ -977,15 +977,15 @@ impl CfnUserPoolDomainProps {
 }
 impl<R0, R1> CfnUserPoolDomainProps<R0, R1> {
     /// `CustomDomainConfig`: `CustomDomainConfigType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-customdomainconfig)
-    pub fn custom_domain_config(self, value: impl Arg<user_pool_domain::CustomDomainConfigType>) -> Self { Self(put(self.0, "CustomDomainConfig", value.into_expr()), Phase) }
+    pub fn custom_domain_config(self, value: impl Arg<user_pool_domain::CustomDomainConfigType>) -> Self { Self(put(self.0, "CustomDomainConfig", value), Phase) }
     /// `Domain`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-domain)
-    pub fn domain(self, value: impl Arg<str>) -> CfnUserPoolDomainProps<Set, R1> { CfnUserPoolDomainProps(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> CfnUserPoolDomainProps<Set, R1> { CfnUserPoolDomainProps(put(self.0, "Domain", value), Phase) }
     /// `ManagedLoginVersion`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-managedloginversion)
-    pub fn managed_login_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManagedLoginVersion", value.into_expr()), Phase) }
+    pub fn managed_login_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManagedLoginVersion", value), Phase) }
     /// `Routing`: `RoutingType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-routing)
-    pub fn routing(self, value: impl Arg<user_pool_domain::RoutingType>) -> Self { Self(put(self.0, "Routing", value.into_expr()), Phase) }
+    pub fn routing(self, value: impl Arg<user_pool_domain::RoutingType>) -> Self { Self(put(self.0, "Routing", value), Phase) }
     /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolDomainProps<R0, Set> { CfnUserPoolDomainProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolDomainProps<R0, Set> { CfnUserPoolDomainProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnUserPoolDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolDomain`.
@@ -997,9 +997,9 @@ impl CustomDomainConfigType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-customdomainconfigtype.html#cfn-cognito-userpooldomain-customdomainconfigtype-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-customdomainconfigtype.html#cfn-cognito-userpooldomain-customdomainconfigtype-securitypolicy)
-    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value)) }
 }
 impl Done for CustomDomainConfigType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverType` of `AWS::Cognito::UserPoolDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-failovertype.html)
@@ -1010,9 +1010,9 @@ impl FailoverType {
 }
 impl<R0, R1> FailoverType<R0, R1> {
     /// `PrimaryRoute53HealthCheckId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-failovertype.html#cfn-cognito-userpooldomain-failovertype-primaryroute53healthcheckid)
-    pub fn primary_route53_health_check_id(self, value: impl Arg<str>) -> FailoverType<Set, R1> { FailoverType(put(self.0, "PrimaryRoute53HealthCheckId", value.into_expr()), Phase) }
+    pub fn primary_route53_health_check_id(self, value: impl Arg<str>) -> FailoverType<Set, R1> { FailoverType(put(self.0, "PrimaryRoute53HealthCheckId", value), Phase) }
     /// `SecondaryRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-failovertype.html#cfn-cognito-userpooldomain-failovertype-secondaryregion)
-    pub fn secondary_region(self, value: impl Arg<str>) -> FailoverType<R0, Set> { FailoverType(put(self.0, "SecondaryRegion", value.into_expr()), Phase) }
+    pub fn secondary_region(self, value: impl Arg<str>) -> FailoverType<R0, Set> { FailoverType(put(self.0, "SecondaryRegion", value), Phase) }
 }
 impl Done for FailoverType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingType` of `AWS::Cognito::UserPoolDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-routingtype.html)
@@ -1021,7 +1021,7 @@ impl RoutingType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Failover`: `FailoverType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-routingtype.html#cfn-cognito-userpooldomain-routingtype-failover)
-    pub fn failover(self, value: impl Arg<FailoverType>) -> Self { Self(put(self.0, "Failover", value.into_expr())) }
+    pub fn failover(self, value: impl Arg<FailoverType>) -> Self { Self(put(self.0, "Failover", value)) }
 }
 impl Done for RoutingType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1044,15 +1044,15 @@ impl CfnUserPoolGroupProps {
 }
 impl<R0> CfnUserPoolGroupProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value), Phase) }
     /// `Precedence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-precedence)
-    pub fn precedence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Precedence", value.into_expr()), Phase) }
+    pub fn precedence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Precedence", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolGroupProps<Set> { CfnUserPoolGroupProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolGroupProps<Set> { CfnUserPoolGroupProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnUserPoolGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::UserPoolIdentityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html)
@@ -1074,17 +1074,17 @@ impl CfnUserPoolIdentityProviderProps {
 }
 impl<R0, R1, R2, R3> CfnUserPoolIdentityProviderProps<R0, R1, R2, R3> {
     /// `AttributeMapping`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-attributemapping)
-    pub fn attribute_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AttributeMapping", value.into_expr()), Phase) }
+    pub fn attribute_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AttributeMapping", value), Phase) }
     /// `IdpIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-idpidentifiers)
-    pub fn idp_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdpIdentifiers", value.into_expr()), Phase) }
+    pub fn idp_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdpIdentifiers", value), Phase) }
     /// `ProviderDetails`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-providerdetails)
-    pub fn provider_details(self, value: impl Arg<Dict<str>>) -> CfnUserPoolIdentityProviderProps<Set, R1, R2, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderDetails", value.into_expr()), Phase) }
+    pub fn provider_details(self, value: impl Arg<Dict<str>>) -> CfnUserPoolIdentityProviderProps<Set, R1, R2, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderDetails", value), Phase) }
     /// `ProviderName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-providername)
-    pub fn provider_name(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, Set, R2, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderName", value.into_expr()), Phase) }
+    pub fn provider_name(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, Set, R2, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderName", value), Phase) }
     /// `ProviderType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-providertype)
-    pub fn provider_type(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, Set, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderType", value.into_expr()), Phase) }
+    pub fn provider_type(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, Set, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderType", value), Phase) }
     /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, R2, Set> { CfnUserPoolIdentityProviderProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, R2, Set> { CfnUserPoolIdentityProviderProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnUserPoolIdentityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html)
@@ -1106,17 +1106,17 @@ impl CfnUserPoolRegionalConfigurationAttachmentProps {
 }
 impl<R0> CfnUserPoolRegionalConfigurationAttachmentProps<R0> {
     /// `EmailConfiguration`: `EmailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration)
-    pub fn email_configuration(self, value: impl Arg<user_pool_regional_configuration_attachment::EmailConfiguration>) -> Self { Self(put(self.0, "EmailConfiguration", value.into_expr()), Phase) }
+    pub fn email_configuration(self, value: impl Arg<user_pool_regional_configuration_attachment::EmailConfiguration>) -> Self { Self(put(self.0, "EmailConfiguration", value), Phase) }
     /// `LambdaConfig`: `LambdaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig)
-    pub fn lambda_config(self, value: impl Arg<user_pool_regional_configuration_attachment::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
+    pub fn lambda_config(self, value: impl Arg<user_pool_regional_configuration_attachment::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value), Phase) }
     /// `SmsConfiguration`: `SmsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration)
-    pub fn sms_configuration(self, value: impl Arg<user_pool_regional_configuration_attachment::SmsConfiguration>) -> Self { Self(put(self.0, "SmsConfiguration", value.into_expr()), Phase) }
+    pub fn sms_configuration(self, value: impl Arg<user_pool_regional_configuration_attachment::SmsConfiguration>) -> Self { Self(put(self.0, "SmsConfiguration", value), Phase) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolRegionalConfigurationAttachmentProps<Set> { CfnUserPoolRegionalConfigurationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolRegionalConfigurationAttachmentProps<Set> { CfnUserPoolRegionalConfigurationAttachmentProps(put(self.0, "UserPoolId", value), Phase) }
     /// `UserPoolTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-userpooltags)
-    pub fn user_pool_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTags", value.into_expr()), Phase) }
+    pub fn user_pool_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTags", value), Phase) }
 }
 impl Done for CfnUserPoolRegionalConfigurationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`.
@@ -1128,9 +1128,9 @@ impl CustomEmailSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customemailsender.html#cfn-cognito-userpoolregionalconfigurationattachment-customemailsender-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customemailsender.html#cfn-cognito-userpoolregionalconfigurationattachment-customemailsender-lambdaversion)
-    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value)) }
 }
 impl Done for CustomEmailSender { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSMSSender` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customsmssender.html)
@@ -1139,9 +1139,9 @@ impl CustomSMSSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customsmssender.html#cfn-cognito-userpoolregionalconfigurationattachment-customsmssender-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customsmssender.html#cfn-cognito-userpoolregionalconfigurationattachment-customsmssender-lambdaversion)
-    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value)) }
 }
 impl Done for CustomSMSSender { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailConfiguration` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html)
@@ -1150,15 +1150,15 @@ impl EmailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-configurationset)
-    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr())) }
+    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value)) }
     /// `EmailSendingAccount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-emailsendingaccount)
-    pub fn email_sending_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSendingAccount", value.into_expr())) }
+    pub fn email_sending_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSendingAccount", value)) }
     /// `From`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-from)
-    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr())) }
+    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value)) }
     /// `ReplyToEmailAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-replytoemailaddress)
-    pub fn reply_to_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyToEmailAddress", value.into_expr())) }
+    pub fn reply_to_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyToEmailAddress", value)) }
     /// `SourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value)) }
 }
 impl Done for EmailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EumsSmsConfiguration` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html)
@@ -1169,19 +1169,19 @@ impl EumsSmsConfiguration {
 }
 impl<R0> EumsSmsConfiguration<R0> {
     /// `CallerArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-callerarn)
-    pub fn caller_arn(self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { EumsSmsConfiguration(put(self.0, "CallerArn", value.into_expr()), Phase) }
+    pub fn caller_arn(self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { EumsSmsConfiguration(put(self.0, "CallerArn", value), Phase) }
     /// `ConfigurationSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-configurationsetname)
-    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
+    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `InEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-inentityid)
-    pub fn in_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InEntityId", value.into_expr()), Phase) }
+    pub fn in_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InEntityId", value), Phase) }
     /// `InTemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-intemplateid)
-    pub fn in_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InTemplateId", value.into_expr()), Phase) }
+    pub fn in_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InTemplateId", value), Phase) }
     /// `OriginationIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-originationidentity)
-    pub fn origination_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationIdentity", value.into_expr()), Phase) }
+    pub fn origination_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationIdentity", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
 }
 impl Done for EumsSmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InboundFederation` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-inboundfederation.html)
@@ -1190,9 +1190,9 @@ impl InboundFederation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-inboundfederation.html#cfn-cognito-userpoolregionalconfigurationattachment-inboundfederation-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-inboundfederation.html#cfn-cognito-userpoolregionalconfigurationattachment-inboundfederation-lambdaversion)
-    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value)) }
 }
 impl Done for InboundFederation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfig` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html)
@@ -1201,35 +1201,35 @@ impl LambdaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreateAuthChallenge`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-createauthchallenge)
-    pub fn create_auth_challenge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreateAuthChallenge", value.into_expr())) }
+    pub fn create_auth_challenge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreateAuthChallenge", value)) }
     /// `CustomEmailSender`: `CustomEmailSender`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-customemailsender)
-    pub fn custom_email_sender(self, value: impl Arg<CustomEmailSender>) -> Self { Self(put(self.0, "CustomEmailSender", value.into_expr())) }
+    pub fn custom_email_sender(self, value: impl Arg<CustomEmailSender>) -> Self { Self(put(self.0, "CustomEmailSender", value)) }
     /// `CustomMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-custommessage)
-    pub fn custom_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
+    pub fn custom_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomMessage", value)) }
     /// `CustomSMSSender`: `CustomSMSSender`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-customsmssender)
-    pub fn custom_sms_sender(self, value: impl Arg<CustomSMSSender>) -> Self { Self(put(self.0, "CustomSMSSender", value.into_expr())) }
+    pub fn custom_sms_sender(self, value: impl Arg<CustomSMSSender>) -> Self { Self(put(self.0, "CustomSMSSender", value)) }
     /// `DefineAuthChallenge`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-defineauthchallenge)
-    pub fn define_auth_challenge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefineAuthChallenge", value.into_expr())) }
+    pub fn define_auth_challenge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefineAuthChallenge", value)) }
     /// `InboundFederation`: `InboundFederation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-inboundfederation)
-    pub fn inbound_federation(self, value: impl Arg<InboundFederation>) -> Self { Self(put(self.0, "InboundFederation", value.into_expr())) }
+    pub fn inbound_federation(self, value: impl Arg<InboundFederation>) -> Self { Self(put(self.0, "InboundFederation", value)) }
     /// `KMSKeyID`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKeyID", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKeyID", value)) }
     /// `PostAuthentication`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-postauthentication)
-    pub fn post_authentication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAuthentication", value.into_expr())) }
+    pub fn post_authentication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAuthentication", value)) }
     /// `PostConfirmation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-postconfirmation)
-    pub fn post_confirmation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostConfirmation", value.into_expr())) }
+    pub fn post_confirmation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostConfirmation", value)) }
     /// `PreAuthentication`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-preauthentication)
-    pub fn pre_authentication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreAuthentication", value.into_expr())) }
+    pub fn pre_authentication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreAuthentication", value)) }
     /// `PreSignUp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-presignup)
-    pub fn pre_sign_up(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreSignUp", value.into_expr())) }
+    pub fn pre_sign_up(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreSignUp", value)) }
     /// `PreTokenGeneration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-pretokengeneration)
-    pub fn pre_token_generation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreTokenGeneration", value.into_expr())) }
+    pub fn pre_token_generation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreTokenGeneration", value)) }
     /// `PreTokenGenerationConfig`: `PreTokenGenerationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-pretokengenerationconfig)
-    pub fn pre_token_generation_config(self, value: impl Arg<PreTokenGenerationConfig>) -> Self { Self(put(self.0, "PreTokenGenerationConfig", value.into_expr())) }
+    pub fn pre_token_generation_config(self, value: impl Arg<PreTokenGenerationConfig>) -> Self { Self(put(self.0, "PreTokenGenerationConfig", value)) }
     /// `UserMigration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-usermigration)
-    pub fn user_migration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserMigration", value.into_expr())) }
+    pub fn user_migration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserMigration", value)) }
     /// `VerifyAuthChallengeResponse`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-verifyauthchallengeresponse)
-    pub fn verify_auth_challenge_response(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VerifyAuthChallengeResponse", value.into_expr())) }
+    pub fn verify_auth_challenge_response(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VerifyAuthChallengeResponse", value)) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreTokenGenerationConfig` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig.html)
@@ -1238,9 +1238,9 @@ impl PreTokenGenerationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig-lambdaversion)
-    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value)) }
 }
 impl Done for PreTokenGenerationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsConfiguration` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html)
@@ -1249,13 +1249,13 @@ impl SmsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EumsSms`: `EumsSmsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration-eumssms)
-    pub fn eums_sms(self, value: impl Arg<EumsSmsConfiguration>) -> Self { Self(put(self.0, "EumsSms", value.into_expr())) }
+    pub fn eums_sms(self, value: impl Arg<EumsSmsConfiguration>) -> Self { Self(put(self.0, "EumsSms", value)) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value)) }
     /// `SnsCallerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration-snscallerarn)
-    pub fn sns_caller_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsCallerArn", value.into_expr())) }
+    pub fn sns_caller_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsCallerArn", value)) }
     /// `SnsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration-snsregion)
-    pub fn sns_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsRegion", value.into_expr())) }
+    pub fn sns_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsRegion", value)) }
 }
 impl Done for SmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1278,11 +1278,11 @@ impl CfnUserPoolReplicaProps {
 }
 impl<R0, R1> CfnUserPoolReplicaProps<R0, R1> {
     /// `RegionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolreplica.html#cfn-cognito-userpoolreplica-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<Set, R1> { CfnUserPoolReplicaProps(put(self.0, "RegionName", value.into_expr()), Phase) }
+    pub fn region_name(self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<Set, R1> { CfnUserPoolReplicaProps(put(self.0, "RegionName", value), Phase) }
     /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolreplica.html#cfn-cognito-userpoolreplica-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<R0, Set> { CfnUserPoolReplicaProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<R0, Set> { CfnUserPoolReplicaProps(put(self.0, "UserPoolId", value), Phase) }
     /// `UserPoolTagsAtCreate`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolreplica.html#cfn-cognito-userpoolreplica-userpooltagsatcreate)
-    pub fn user_pool_tags_at_create(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTagsAtCreate", value.into_expr()), Phase) }
+    pub fn user_pool_tags_at_create(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTagsAtCreate", value), Phase) }
 }
 impl Done for CfnUserPoolReplicaProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::UserPoolResourceServer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html)
@@ -1304,13 +1304,13 @@ impl CfnUserPoolResourceServerProps {
 }
 impl<R0, R1, R2> CfnUserPoolResourceServerProps<R0, R1, R2> {
     /// `Identifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html#cfn-cognito-userpoolresourceserver-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<Set, R1, R2> { CfnUserPoolResourceServerProps(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<Set, R1, R2> { CfnUserPoolResourceServerProps(put(self.0, "Identifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html#cfn-cognito-userpoolresourceserver-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<R0, Set, R2> { CfnUserPoolResourceServerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<R0, Set, R2> { CfnUserPoolResourceServerProps(put(self.0, "Name", value), Phase) }
     /// `Scopes`: list of `ResourceServerScopeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html#cfn-cognito-userpoolresourceserver-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<user_pool_resource_server::ResourceServerScopeType>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<user_pool_resource_server::ResourceServerScopeType>>) -> Self { Self(put(self.0, "Scopes", value), Phase) }
     /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html#cfn-cognito-userpoolresourceserver-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolResourceServerProps<R0, R1, Set> { CfnUserPoolResourceServerProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolResourceServerProps<R0, R1, Set> { CfnUserPoolResourceServerProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnUserPoolResourceServerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolResourceServer`.
@@ -1324,9 +1324,9 @@ impl ResourceServerScopeType {
 }
 impl<R0, R1> ResourceServerScopeType<R0, R1> {
     /// `ScopeDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolresourceserver-resourceserverscopetype.html#cfn-cognito-userpoolresourceserver-resourceserverscopetype-scopedescription)
-    pub fn scope_description(self, value: impl Arg<str>) -> ResourceServerScopeType<Set, R1> { ResourceServerScopeType(put(self.0, "ScopeDescription", value.into_expr()), Phase) }
+    pub fn scope_description(self, value: impl Arg<str>) -> ResourceServerScopeType<Set, R1> { ResourceServerScopeType(put(self.0, "ScopeDescription", value), Phase) }
     /// `ScopeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolresourceserver-resourceserverscopetype.html#cfn-cognito-userpoolresourceserver-resourceserverscopetype-scopename)
-    pub fn scope_name(self, value: impl Arg<str>) -> ResourceServerScopeType<R0, Set> { ResourceServerScopeType(put(self.0, "ScopeName", value.into_expr()), Phase) }
+    pub fn scope_name(self, value: impl Arg<str>) -> ResourceServerScopeType<R0, Set> { ResourceServerScopeType(put(self.0, "ScopeName", value), Phase) }
 }
 impl Done for ResourceServerScopeType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1349,15 +1349,15 @@ impl CfnUserPoolRiskConfigurationAttachmentProps {
 }
 impl<R0, R1> CfnUserPoolRiskConfigurationAttachmentProps<R0, R1> {
     /// `AccountTakeoverRiskConfiguration`: `AccountTakeoverRiskConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfiguration)
-    pub fn account_takeover_risk_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::AccountTakeoverRiskConfigurationType>) -> Self { Self(put(self.0, "AccountTakeoverRiskConfiguration", value.into_expr()), Phase) }
+    pub fn account_takeover_risk_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::AccountTakeoverRiskConfigurationType>) -> Self { Self(put(self.0, "AccountTakeoverRiskConfiguration", value), Phase) }
     /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> CfnUserPoolRiskConfigurationAttachmentProps<Set, R1> { CfnUserPoolRiskConfigurationAttachmentProps(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> CfnUserPoolRiskConfigurationAttachmentProps<Set, R1> { CfnUserPoolRiskConfigurationAttachmentProps(put(self.0, "ClientId", value), Phase) }
     /// `CompromisedCredentialsRiskConfiguration`: `CompromisedCredentialsRiskConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfiguration)
-    pub fn compromised_credentials_risk_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::CompromisedCredentialsRiskConfigurationType>) -> Self { Self(put(self.0, "CompromisedCredentialsRiskConfiguration", value.into_expr()), Phase) }
+    pub fn compromised_credentials_risk_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::CompromisedCredentialsRiskConfigurationType>) -> Self { Self(put(self.0, "CompromisedCredentialsRiskConfiguration", value), Phase) }
     /// `RiskExceptionConfiguration`: `RiskExceptionConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-riskexceptionconfiguration)
-    pub fn risk_exception_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::RiskExceptionConfigurationType>) -> Self { Self(put(self.0, "RiskExceptionConfiguration", value.into_expr()), Phase) }
+    pub fn risk_exception_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::RiskExceptionConfigurationType>) -> Self { Self(put(self.0, "RiskExceptionConfiguration", value), Phase) }
     /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolRiskConfigurationAttachmentProps<R0, Set> { CfnUserPoolRiskConfigurationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolRiskConfigurationAttachmentProps<R0, Set> { CfnUserPoolRiskConfigurationAttachmentProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnUserPoolRiskConfigurationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolRiskConfigurationAttachment`.
@@ -1371,9 +1371,9 @@ impl AccountTakeoverActionType {
 }
 impl<R0, R1> AccountTakeoverActionType<R0, R1> {
     /// `EventAction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype-eventaction)
-    pub fn event_action(self, value: impl Arg<str>) -> AccountTakeoverActionType<Set, R1> { AccountTakeoverActionType(put(self.0, "EventAction", value.into_expr()), Phase) }
+    pub fn event_action(self, value: impl Arg<str>) -> AccountTakeoverActionType<Set, R1> { AccountTakeoverActionType(put(self.0, "EventAction", value), Phase) }
     /// `Notify`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype-notify)
-    pub fn notify(self, value: impl Arg<bool>) -> AccountTakeoverActionType<R0, Set> { AccountTakeoverActionType(put(self.0, "Notify", value.into_expr()), Phase) }
+    pub fn notify(self, value: impl Arg<bool>) -> AccountTakeoverActionType<R0, Set> { AccountTakeoverActionType(put(self.0, "Notify", value), Phase) }
 }
 impl Done for AccountTakeoverActionType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccountTakeoverActionsType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype.html)
@@ -1382,11 +1382,11 @@ impl AccountTakeoverActionsType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HighAction`: `AccountTakeoverActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype-highaction)
-    pub fn high_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "HighAction", value.into_expr())) }
+    pub fn high_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "HighAction", value)) }
     /// `LowAction`: `AccountTakeoverActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype-lowaction)
-    pub fn low_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "LowAction", value.into_expr())) }
+    pub fn low_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "LowAction", value)) }
     /// `MediumAction`: `AccountTakeoverActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype-mediumaction)
-    pub fn medium_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "MediumAction", value.into_expr())) }
+    pub fn medium_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "MediumAction", value)) }
 }
 impl Done for AccountTakeoverActionsType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccountTakeoverRiskConfigurationType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype.html)
@@ -1397,9 +1397,9 @@ impl AccountTakeoverRiskConfigurationType {
 }
 impl<R0> AccountTakeoverRiskConfigurationType<R0> {
     /// `Actions`: `AccountTakeoverActionsType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype-actions)
-    pub fn actions(self, value: impl Arg<AccountTakeoverActionsType>) -> AccountTakeoverRiskConfigurationType<Set> { AccountTakeoverRiskConfigurationType(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<AccountTakeoverActionsType>) -> AccountTakeoverRiskConfigurationType<Set> { AccountTakeoverRiskConfigurationType(put(self.0, "Actions", value), Phase) }
     /// `NotifyConfiguration`: `NotifyConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype-notifyconfiguration)
-    pub fn notify_configuration(self, value: impl Arg<NotifyConfigurationType>) -> Self { Self(put(self.0, "NotifyConfiguration", value.into_expr()), Phase) }
+    pub fn notify_configuration(self, value: impl Arg<NotifyConfigurationType>) -> Self { Self(put(self.0, "NotifyConfiguration", value), Phase) }
 }
 impl Done for AccountTakeoverRiskConfigurationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompromisedCredentialsActionsType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsactionstype.html)
@@ -1410,7 +1410,7 @@ impl CompromisedCredentialsActionsType {
 }
 impl<R0> CompromisedCredentialsActionsType<R0> {
     /// `EventAction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsactionstype.html#cfn-cognito-userpoolriskconfigurationattachment-compromisedcredentialsactionstype-eventaction)
-    pub fn event_action(self, value: impl Arg<str>) -> CompromisedCredentialsActionsType<Set> { CompromisedCredentialsActionsType(put(self.0, "EventAction", value.into_expr()), Phase) }
+    pub fn event_action(self, value: impl Arg<str>) -> CompromisedCredentialsActionsType<Set> { CompromisedCredentialsActionsType(put(self.0, "EventAction", value), Phase) }
 }
 impl Done for CompromisedCredentialsActionsType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompromisedCredentialsRiskConfigurationType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype.html)
@@ -1421,9 +1421,9 @@ impl CompromisedCredentialsRiskConfigurationType {
 }
 impl<R0> CompromisedCredentialsRiskConfigurationType<R0> {
     /// `Actions`: `CompromisedCredentialsActionsType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype-actions)
-    pub fn actions(self, value: impl Arg<CompromisedCredentialsActionsType>) -> CompromisedCredentialsRiskConfigurationType<Set> { CompromisedCredentialsRiskConfigurationType(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<CompromisedCredentialsActionsType>) -> CompromisedCredentialsRiskConfigurationType<Set> { CompromisedCredentialsRiskConfigurationType(put(self.0, "Actions", value), Phase) }
     /// `EventFilter`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype-eventfilter)
-    pub fn event_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventFilter", value.into_expr()), Phase) }
+    pub fn event_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventFilter", value), Phase) }
 }
 impl Done for CompromisedCredentialsRiskConfigurationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotifyConfigurationType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html)
@@ -1434,17 +1434,17 @@ impl NotifyConfigurationType {
 }
 impl<R0> NotifyConfigurationType<R0> {
     /// `BlockEmail`: `NotifyEmailType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-blockemail)
-    pub fn block_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "BlockEmail", value.into_expr()), Phase) }
+    pub fn block_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "BlockEmail", value), Phase) }
     /// `From`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-from)
-    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr()), Phase) }
+    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value), Phase) }
     /// `MfaEmail`: `NotifyEmailType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-mfaemail)
-    pub fn mfa_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "MfaEmail", value.into_expr()), Phase) }
+    pub fn mfa_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "MfaEmail", value), Phase) }
     /// `NoActionEmail`: `NotifyEmailType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-noactionemail)
-    pub fn no_action_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "NoActionEmail", value.into_expr()), Phase) }
+    pub fn no_action_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "NoActionEmail", value), Phase) }
     /// `ReplyTo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-replyto)
-    pub fn reply_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyTo", value.into_expr()), Phase) }
+    pub fn reply_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyTo", value), Phase) }
     /// `SourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> NotifyConfigurationType<Set> { NotifyConfigurationType(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> NotifyConfigurationType<Set> { NotifyConfigurationType(put(self.0, "SourceArn", value), Phase) }
 }
 impl Done for NotifyConfigurationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotifyEmailType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyemailtype.html)
@@ -1455,11 +1455,11 @@ impl NotifyEmailType {
 }
 impl<R0> NotifyEmailType<R0> {
     /// `HtmlBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyemailtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyemailtype-htmlbody)
-    pub fn html_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlBody", value.into_expr()), Phase) }
+    pub fn html_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlBody", value), Phase) }
     /// `Subject`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyemailtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyemailtype-subject)
-    pub fn subject(self, value: impl Arg<str>) -> NotifyEmailType<Set> { NotifyEmailType(put(self.0, "Subject", value.into_expr()), Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> NotifyEmailType<Set> { NotifyEmailType(put(self.0, "Subject", value), Phase) }
     /// `TextBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyemailtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyemailtype-textbody)
-    pub fn text_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBody", value.into_expr()), Phase) }
+    pub fn text_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBody", value), Phase) }
 }
 impl Done for NotifyEmailType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RiskExceptionConfigurationType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype.html)
@@ -1468,9 +1468,9 @@ impl RiskExceptionConfigurationType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockedIPRangeList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype-blockediprangelist)
-    pub fn blocked_ip_range_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedIPRangeList", value.into_expr())) }
+    pub fn blocked_ip_range_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedIPRangeList", value)) }
     /// `SkippedIPRangeList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype-skippediprangelist)
-    pub fn skipped_ip_range_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkippedIPRangeList", value.into_expr())) }
+    pub fn skipped_ip_range_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkippedIPRangeList", value)) }
 }
 impl Done for RiskExceptionConfigurationType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1493,11 +1493,11 @@ impl CfnUserPoolUICustomizationAttachmentProps {
 }
 impl<R0, R1> CfnUserPoolUICustomizationAttachmentProps<R0, R1> {
     /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluicustomizationattachment.html#cfn-cognito-userpooluicustomizationattachment-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> CfnUserPoolUICustomizationAttachmentProps<Set, R1> { CfnUserPoolUICustomizationAttachmentProps(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> CfnUserPoolUICustomizationAttachmentProps<Set, R1> { CfnUserPoolUICustomizationAttachmentProps(put(self.0, "ClientId", value), Phase) }
     /// `CSS`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluicustomizationattachment.html#cfn-cognito-userpooluicustomizationattachment-css)
-    pub fn css(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CSS", value.into_expr()), Phase) }
+    pub fn css(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CSS", value), Phase) }
     /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluicustomizationattachment.html#cfn-cognito-userpooluicustomizationattachment-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUICustomizationAttachmentProps<R0, Set> { CfnUserPoolUICustomizationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUICustomizationAttachmentProps<R0, Set> { CfnUserPoolUICustomizationAttachmentProps(put(self.0, "UserPoolId", value), Phase) }
 }
 impl Done for CfnUserPoolUICustomizationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::UserPoolUser`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html)
@@ -1519,21 +1519,21 @@ impl CfnUserPoolUserProps {
 }
 impl<R0> CfnUserPoolUserProps<R0> {
     /// `ClientMetadata`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-clientmetadata)
-    pub fn client_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ClientMetadata", value.into_expr()), Phase) }
+    pub fn client_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ClientMetadata", value), Phase) }
     /// `DesiredDeliveryMediums`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-desireddeliverymediums)
-    pub fn desired_delivery_mediums(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DesiredDeliveryMediums", value.into_expr()), Phase) }
+    pub fn desired_delivery_mediums(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DesiredDeliveryMediums", value), Phase) }
     /// `ForceAliasCreation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-forcealiascreation)
-    pub fn force_alias_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceAliasCreation", value.into_expr()), Phase) }
+    pub fn force_alias_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceAliasCreation", value), Phase) }
     /// `MessageAction`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-messageaction)
-    pub fn message_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageAction", value.into_expr()), Phase) }
+    pub fn message_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageAction", value), Phase) }
     /// `UserAttributes`: list of `AttributeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-userattributes)
-    pub fn user_attributes(self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { Self(put(self.0, "UserAttributes", value.into_expr()), Phase) }
+    pub fn user_attributes(self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { Self(put(self.0, "UserAttributes", value), Phase) }
     /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserProps<Set> { CfnUserPoolUserProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserProps<Set> { CfnUserPoolUserProps(put(self.0, "UserPoolId", value), Phase) }
     /// `Username`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value), Phase) }
     /// `ValidationData`: list of `AttributeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-validationdata)
-    pub fn validation_data(self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { Self(put(self.0, "ValidationData", value.into_expr()), Phase) }
+    pub fn validation_data(self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { Self(put(self.0, "ValidationData", value), Phase) }
 }
 impl Done for CfnUserPoolUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolUser`.
@@ -1545,9 +1545,9 @@ impl AttributeType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooluser-attributetype.html#cfn-cognito-userpooluser-attributetype-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooluser-attributetype.html#cfn-cognito-userpooluser-attributetype-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for AttributeType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1570,11 +1570,11 @@ impl CfnUserPoolUserToGroupAttachmentProps {
 }
 impl<R0, R1, R2> CfnUserPoolUserToGroupAttachmentProps<R0, R1, R2> {
     /// `GroupName`: `CognitoUserPoolGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolusertogroupattachment.html#cfn-cognito-userpoolusertogroupattachment-groupname)
-    pub fn group_name(self, value: impl Arg<kind::CognitoUserPoolGroupName>) -> CfnUserPoolUserToGroupAttachmentProps<Set, R1, R2> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<kind::CognitoUserPoolGroupName>) -> CfnUserPoolUserToGroupAttachmentProps<Set, R1, R2> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "GroupName", value), Phase) }
     /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolusertogroupattachment.html#cfn-cognito-userpoolusertogroupattachment-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserToGroupAttachmentProps<R0, Set, R2> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserToGroupAttachmentProps<R0, Set, R2> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "UserPoolId", value), Phase) }
     /// `Username`: `CognitoUserPoolUsername`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolusertogroupattachment.html#cfn-cognito-userpoolusertogroupattachment-username)
-    pub fn username(self, value: impl Arg<kind::CognitoUserPoolUsername>) -> CfnUserPoolUserToGroupAttachmentProps<R0, R1, Set> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<kind::CognitoUserPoolUsername>) -> CfnUserPoolUserToGroupAttachmentProps<R0, R1, Set> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "Username", value), Phase) }
 }
 impl Done for CfnUserPoolUserToGroupAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

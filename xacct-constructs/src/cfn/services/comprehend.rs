@@ -25,29 +25,29 @@ impl CfnDocumentClassifierProps {
 }
 impl<R0, R1, R2, R3> CfnDocumentClassifierProps<R0, R1, R2, R3> {
     /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-dataaccessrolearn)
-    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDocumentClassifierProps<Set, R1, R2, R3> { CfnDocumentClassifierProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDocumentClassifierProps<Set, R1, R2, R3> { CfnDocumentClassifierProps(put(self.0, "DataAccessRoleArn", value), Phase) }
     /// `DocumentClassifierName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-documentclassifiername)
-    pub fn document_classifier_name(self, value: impl Arg<str>) -> CfnDocumentClassifierProps<R0, Set, R2, R3> { CfnDocumentClassifierProps(put(self.0, "DocumentClassifierName", value.into_expr()), Phase) }
+    pub fn document_classifier_name(self, value: impl Arg<str>) -> CfnDocumentClassifierProps<R0, Set, R2, R3> { CfnDocumentClassifierProps(put(self.0, "DocumentClassifierName", value), Phase) }
     /// `InputDataConfig`: `DocumentClassifierInputDataConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-inputdataconfig)
-    pub fn input_data_config(self, value: impl Arg<document_classifier::DocumentClassifierInputDataConfig>) -> CfnDocumentClassifierProps<R0, R1, Set, R3> { CfnDocumentClassifierProps(put(self.0, "InputDataConfig", value.into_expr()), Phase) }
+    pub fn input_data_config(self, value: impl Arg<document_classifier::DocumentClassifierInputDataConfig>) -> CfnDocumentClassifierProps<R0, R1, Set, R3> { CfnDocumentClassifierProps(put(self.0, "InputDataConfig", value), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-languagecode)
-    pub fn language_code(self, value: impl Arg<document_classifier::LanguageCode>) -> CfnDocumentClassifierProps<R0, R1, R2, Set> { CfnDocumentClassifierProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<document_classifier::LanguageCode>) -> CfnDocumentClassifierProps<R0, R1, R2, Set> { CfnDocumentClassifierProps(put(self.0, "LanguageCode", value), Phase) }
     /// `Mode`: `Mode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-mode)
-    pub fn mode(self, value: impl Arg<document_classifier::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<document_classifier::Mode>) -> Self { Self(put(self.0, "Mode", value), Phase) }
     /// `ModelKmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-modelkmskeyid)
-    pub fn model_kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr()), Phase) }
+    pub fn model_kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "ModelKmsKeyId", value), Phase) }
     /// `ModelPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-modelpolicy)
-    pub fn model_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPolicy", value.into_expr()), Phase) }
+    pub fn model_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPolicy", value), Phase) }
     /// `OutputDataConfig`: `DocumentClassifierOutputDataConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-outputdataconfig)
-    pub fn output_data_config(self, value: impl Arg<document_classifier::DocumentClassifierOutputDataConfig>) -> Self { Self(put(self.0, "OutputDataConfig", value.into_expr()), Phase) }
+    pub fn output_data_config(self, value: impl Arg<document_classifier::DocumentClassifierOutputDataConfig>) -> Self { Self(put(self.0, "OutputDataConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VersionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-versionname)
-    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
+    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value), Phase) }
     /// `VolumeKmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-volumekmskeyid)
-    pub fn volume_kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
+    pub fn volume_kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<document_classifier::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<document_classifier::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnDocumentClassifierProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Comprehend::DocumentClassifier`.
@@ -61,11 +61,11 @@ impl AugmentedManifestsListItem {
 }
 impl<R0, R1> AugmentedManifestsListItem<R0, R1> {
     /// `AttributeNames`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-augmentedmanifestslistitem.html#cfn-comprehend-documentclassifier-augmentedmanifestslistitem-attributenames)
-    pub fn attribute_names(self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { AugmentedManifestsListItem(put(self.0, "AttributeNames", value.into_expr()), Phase) }
+    pub fn attribute_names(self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { AugmentedManifestsListItem(put(self.0, "AttributeNames", value), Phase) }
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-augmentedmanifestslistitem.html#cfn-comprehend-documentclassifier-augmentedmanifestslistitem-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { AugmentedManifestsListItem(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { AugmentedManifestsListItem(put(self.0, "S3Uri", value), Phase) }
     /// `Split`: `Split`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-augmentedmanifestslistitem.html#cfn-comprehend-documentclassifier-augmentedmanifestslistitem-split)
-    pub fn split(self, value: impl Arg<Split>) -> Self { Self(put(self.0, "Split", value.into_expr()), Phase) }
+    pub fn split(self, value: impl Arg<Split>) -> Self { Self(put(self.0, "Split", value), Phase) }
 }
 impl Done for AugmentedManifestsListItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentClassifierDocuments` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierdocuments.html)
@@ -76,9 +76,9 @@ impl DocumentClassifierDocuments {
 }
 impl<R0> DocumentClassifierDocuments<R0> {
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierdocuments.html#cfn-comprehend-documentclassifier-documentclassifierdocuments-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> DocumentClassifierDocuments<Set> { DocumentClassifierDocuments(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> DocumentClassifierDocuments<Set> { DocumentClassifierDocuments(put(self.0, "S3Uri", value), Phase) }
     /// `TestS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierdocuments.html#cfn-comprehend-documentclassifier-documentclassifierdocuments-tests3uri)
-    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
+    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value), Phase) }
 }
 impl Done for DocumentClassifierDocuments { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentClassifierInputDataConfig` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html)
@@ -87,21 +87,21 @@ impl DocumentClassifierInputDataConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AugmentedManifests`: list of `AugmentedManifestsListItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-augmentedmanifests)
-    pub fn augmented_manifests(self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { Self(put(self.0, "AugmentedManifests", value.into_expr())) }
+    pub fn augmented_manifests(self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { Self(put(self.0, "AugmentedManifests", value)) }
     /// `DataFormat`: `DataFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-dataformat)
-    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr())) }
+    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value)) }
     /// `DocumentReaderConfig`: `DocumentReaderConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-documentreaderconfig)
-    pub fn document_reader_config(self, value: impl Arg<DocumentReaderConfig>) -> Self { Self(put(self.0, "DocumentReaderConfig", value.into_expr())) }
+    pub fn document_reader_config(self, value: impl Arg<DocumentReaderConfig>) -> Self { Self(put(self.0, "DocumentReaderConfig", value)) }
     /// `DocumentType`: `DocumentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-documenttype)
-    pub fn document_type(self, value: impl Arg<DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr())) }
+    pub fn document_type(self, value: impl Arg<DocumentType>) -> Self { Self(put(self.0, "DocumentType", value)) }
     /// `Documents`: `DocumentClassifierDocuments`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-documents)
-    pub fn documents(self, value: impl Arg<DocumentClassifierDocuments>) -> Self { Self(put(self.0, "Documents", value.into_expr())) }
+    pub fn documents(self, value: impl Arg<DocumentClassifierDocuments>) -> Self { Self(put(self.0, "Documents", value)) }
     /// `LabelDelimiter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-labeldelimiter)
-    pub fn label_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelDelimiter", value.into_expr())) }
+    pub fn label_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelDelimiter", value)) }
     /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value)) }
     /// `TestS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-tests3uri)
-    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr())) }
+    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value)) }
 }
 impl Done for DocumentClassifierInputDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentClassifierOutputDataConfig` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifieroutputdataconfig.html)
@@ -110,9 +110,9 @@ impl DocumentClassifierOutputDataConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifieroutputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifieroutputdataconfig-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifieroutputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifieroutputdataconfig-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value)) }
 }
 impl Done for DocumentClassifierOutputDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentReaderConfig` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentreaderconfig.html)
@@ -123,11 +123,11 @@ impl DocumentReaderConfig {
 }
 impl<R0> DocumentReaderConfig<R0> {
     /// `DocumentReadAction`: `DocumentReadAction`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentreaderconfig.html#cfn-comprehend-documentclassifier-documentreaderconfig-documentreadaction)
-    pub fn document_read_action(self, value: impl Arg<DocumentReadAction>) -> DocumentReaderConfig<Set> { DocumentReaderConfig(put(self.0, "DocumentReadAction", value.into_expr()), Phase) }
+    pub fn document_read_action(self, value: impl Arg<DocumentReadAction>) -> DocumentReaderConfig<Set> { DocumentReaderConfig(put(self.0, "DocumentReadAction", value), Phase) }
     /// `DocumentReadMode`: `DocumentReadMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentreaderconfig.html#cfn-comprehend-documentclassifier-documentreaderconfig-documentreadmode)
-    pub fn document_read_mode(self, value: impl Arg<DocumentReadMode>) -> Self { Self(put(self.0, "DocumentReadMode", value.into_expr()), Phase) }
+    pub fn document_read_mode(self, value: impl Arg<DocumentReadMode>) -> Self { Self(put(self.0, "DocumentReadMode", value), Phase) }
     /// `FeatureTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentreaderconfig.html#cfn-comprehend-documentclassifier-documentreaderconfig-featuretypes)
-    pub fn feature_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FeatureTypes", value.into_expr()), Phase) }
+    pub fn feature_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FeatureTypes", value), Phase) }
 }
 impl Done for DocumentReaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-vpcconfig.html)
@@ -138,9 +138,9 @@ impl VpcConfig {
 }
 impl<R0, R1> VpcConfig<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-vpcconfig.html#cfn-comprehend-documentclassifier-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-vpcconfig.html#cfn-comprehend-documentclassifier-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataFormat` allows.
@@ -185,13 +185,13 @@ impl CfnDocumentClassifierEndpointProps {
 }
 impl<R0, R1, R2> CfnDocumentClassifierEndpointProps<R0, R1, R2> {
     /// `DesiredInferenceUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#cfn-comprehend-documentclassifierendpoint-desiredinferenceunits)
-    pub fn desired_inference_units(self, value: impl Arg<i64>) -> CfnDocumentClassifierEndpointProps<Set, R1, R2> { CfnDocumentClassifierEndpointProps(put(self.0, "DesiredInferenceUnits", value.into_expr()), Phase) }
+    pub fn desired_inference_units(self, value: impl Arg<i64>) -> CfnDocumentClassifierEndpointProps<Set, R1, R2> { CfnDocumentClassifierEndpointProps(put(self.0, "DesiredInferenceUnits", value), Phase) }
     /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#cfn-comprehend-documentclassifierendpoint-endpointname)
-    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, Set, R2> { CfnDocumentClassifierEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, Set, R2> { CfnDocumentClassifierEndpointProps(put(self.0, "EndpointName", value), Phase) }
     /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#cfn-comprehend-documentclassifierendpoint-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, R1, Set> { CfnDocumentClassifierEndpointProps(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, R1, Set> { CfnDocumentClassifierEndpointProps(put(self.0, "ModelArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#cfn-comprehend-documentclassifierendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDocumentClassifierEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html)
@@ -215,25 +215,25 @@ impl CfnEntityRecognizerProps {
 }
 impl<R0, R1, R2, R3> CfnEntityRecognizerProps<R0, R1, R2, R3> {
     /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-dataaccessrolearn)
-    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEntityRecognizerProps<Set, R1, R2, R3> { CfnEntityRecognizerProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEntityRecognizerProps<Set, R1, R2, R3> { CfnEntityRecognizerProps(put(self.0, "DataAccessRoleArn", value), Phase) }
     /// `InputDataConfig`: `EntityRecognizerInputDataConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-inputdataconfig)
-    pub fn input_data_config(self, value: impl Arg<entity_recognizer::EntityRecognizerInputDataConfig>) -> CfnEntityRecognizerProps<R0, Set, R2, R3> { CfnEntityRecognizerProps(put(self.0, "InputDataConfig", value.into_expr()), Phase) }
+    pub fn input_data_config(self, value: impl Arg<entity_recognizer::EntityRecognizerInputDataConfig>) -> CfnEntityRecognizerProps<R0, Set, R2, R3> { CfnEntityRecognizerProps(put(self.0, "InputDataConfig", value), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-languagecode)
-    pub fn language_code(self, value: impl Arg<entity_recognizer::LanguageCode>) -> CfnEntityRecognizerProps<R0, R1, Set, R3> { CfnEntityRecognizerProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<entity_recognizer::LanguageCode>) -> CfnEntityRecognizerProps<R0, R1, Set, R3> { CfnEntityRecognizerProps(put(self.0, "LanguageCode", value), Phase) }
     /// `ModelKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-modelkmskeyid)
-    pub fn model_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr()), Phase) }
+    pub fn model_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelKmsKeyId", value), Phase) }
     /// `ModelPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-modelpolicy)
-    pub fn model_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPolicy", value.into_expr()), Phase) }
+    pub fn model_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPolicy", value), Phase) }
     /// `RecognizerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-recognizername)
-    pub fn recognizer_name(self, value: impl Arg<str>) -> CfnEntityRecognizerProps<R0, R1, R2, Set> { CfnEntityRecognizerProps(put(self.0, "RecognizerName", value.into_expr()), Phase) }
+    pub fn recognizer_name(self, value: impl Arg<str>) -> CfnEntityRecognizerProps<R0, R1, R2, Set> { CfnEntityRecognizerProps(put(self.0, "RecognizerName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VersionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-versionname)
-    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
+    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value), Phase) }
     /// `VolumeKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-volumekmskeyid)
-    pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
+    pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<entity_recognizer::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<entity_recognizer::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnEntityRecognizerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Comprehend::EntityRecognizer`.
@@ -247,17 +247,17 @@ impl AugmentedManifestsListItem {
 }
 impl<R0, R1> AugmentedManifestsListItem<R0, R1> {
     /// `AnnotationDataS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-annotationdatas3uri)
-    pub fn annotation_data_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnnotationDataS3Uri", value.into_expr()), Phase) }
+    pub fn annotation_data_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnnotationDataS3Uri", value), Phase) }
     /// `AttributeNames`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-attributenames)
-    pub fn attribute_names(self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { AugmentedManifestsListItem(put(self.0, "AttributeNames", value.into_expr()), Phase) }
+    pub fn attribute_names(self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { AugmentedManifestsListItem(put(self.0, "AttributeNames", value), Phase) }
     /// `DocumentType`: `DocumentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-documenttype)
-    pub fn document_type(self, value: impl Arg<DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
+    pub fn document_type(self, value: impl Arg<DocumentType>) -> Self { Self(put(self.0, "DocumentType", value), Phase) }
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { AugmentedManifestsListItem(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { AugmentedManifestsListItem(put(self.0, "S3Uri", value), Phase) }
     /// `SourceDocumentsS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-sourcedocumentss3uri)
-    pub fn source_documents_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDocumentsS3Uri", value.into_expr()), Phase) }
+    pub fn source_documents_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDocumentsS3Uri", value), Phase) }
     /// `Split`: `Split`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-split)
-    pub fn split(self, value: impl Arg<Split>) -> Self { Self(put(self.0, "Split", value.into_expr()), Phase) }
+    pub fn split(self, value: impl Arg<Split>) -> Self { Self(put(self.0, "Split", value), Phase) }
 }
 impl Done for AugmentedManifestsListItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognizerAnnotations` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerannotations.html)
@@ -268,9 +268,9 @@ impl EntityRecognizerAnnotations {
 }
 impl<R0> EntityRecognizerAnnotations<R0> {
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerannotations.html#cfn-comprehend-entityrecognizer-entityrecognizerannotations-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerAnnotations<Set> { EntityRecognizerAnnotations(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerAnnotations<Set> { EntityRecognizerAnnotations(put(self.0, "S3Uri", value), Phase) }
     /// `TestS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerannotations.html#cfn-comprehend-entityrecognizer-entityrecognizerannotations-tests3uri)
-    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
+    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value), Phase) }
 }
 impl Done for EntityRecognizerAnnotations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognizerDocuments` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerdocuments.html)
@@ -281,11 +281,11 @@ impl EntityRecognizerDocuments {
 }
 impl<R0> EntityRecognizerDocuments<R0> {
     /// `InputFormat`: `InputFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerdocuments.html#cfn-comprehend-entityrecognizer-entityrecognizerdocuments-inputformat)
-    pub fn input_format(self, value: impl Arg<InputFormat>) -> Self { Self(put(self.0, "InputFormat", value.into_expr()), Phase) }
+    pub fn input_format(self, value: impl Arg<InputFormat>) -> Self { Self(put(self.0, "InputFormat", value), Phase) }
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerdocuments.html#cfn-comprehend-entityrecognizer-entityrecognizerdocuments-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerDocuments<Set> { EntityRecognizerDocuments(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerDocuments<Set> { EntityRecognizerDocuments(put(self.0, "S3Uri", value), Phase) }
     /// `TestS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerdocuments.html#cfn-comprehend-entityrecognizer-entityrecognizerdocuments-tests3uri)
-    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
+    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value), Phase) }
 }
 impl Done for EntityRecognizerDocuments { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognizerEntityList` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerentitylist.html)
@@ -296,7 +296,7 @@ impl EntityRecognizerEntityList {
 }
 impl<R0> EntityRecognizerEntityList<R0> {
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerentitylist.html#cfn-comprehend-entityrecognizer-entityrecognizerentitylist-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerEntityList<Set> { EntityRecognizerEntityList(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerEntityList<Set> { EntityRecognizerEntityList(put(self.0, "S3Uri", value), Phase) }
 }
 impl Done for EntityRecognizerEntityList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognizerInputDataConfig` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html)
@@ -307,17 +307,17 @@ impl EntityRecognizerInputDataConfig {
 }
 impl<R0> EntityRecognizerInputDataConfig<R0> {
     /// `Annotations`: `EntityRecognizerAnnotations`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-annotations)
-    pub fn annotations(self, value: impl Arg<EntityRecognizerAnnotations>) -> Self { Self(put(self.0, "Annotations", value.into_expr()), Phase) }
+    pub fn annotations(self, value: impl Arg<EntityRecognizerAnnotations>) -> Self { Self(put(self.0, "Annotations", value), Phase) }
     /// `AugmentedManifests`: list of `AugmentedManifestsListItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-augmentedmanifests)
-    pub fn augmented_manifests(self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { Self(put(self.0, "AugmentedManifests", value.into_expr()), Phase) }
+    pub fn augmented_manifests(self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { Self(put(self.0, "AugmentedManifests", value), Phase) }
     /// `DataFormat`: `DataFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-dataformat)
-    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr()), Phase) }
+    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value), Phase) }
     /// `Documents`: `EntityRecognizerDocuments`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-documents)
-    pub fn documents(self, value: impl Arg<EntityRecognizerDocuments>) -> Self { Self(put(self.0, "Documents", value.into_expr()), Phase) }
+    pub fn documents(self, value: impl Arg<EntityRecognizerDocuments>) -> Self { Self(put(self.0, "Documents", value), Phase) }
     /// `EntityList`: `EntityRecognizerEntityList`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-entitylist)
-    pub fn entity_list(self, value: impl Arg<EntityRecognizerEntityList>) -> Self { Self(put(self.0, "EntityList", value.into_expr()), Phase) }
+    pub fn entity_list(self, value: impl Arg<EntityRecognizerEntityList>) -> Self { Self(put(self.0, "EntityList", value), Phase) }
     /// `EntityTypes`: list of `EntityTypesListItem`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-entitytypes)
-    pub fn entity_types(self, value: impl Arg<Arr<EntityTypesListItem>>) -> EntityRecognizerInputDataConfig<Set> { EntityRecognizerInputDataConfig(put(self.0, "EntityTypes", value.into_expr()), Phase) }
+    pub fn entity_types(self, value: impl Arg<Arr<EntityTypesListItem>>) -> EntityRecognizerInputDataConfig<Set> { EntityRecognizerInputDataConfig(put(self.0, "EntityTypes", value), Phase) }
 }
 impl Done for EntityRecognizerInputDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityTypesListItem` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entitytypeslistitem.html)
@@ -328,7 +328,7 @@ impl EntityTypesListItem {
 }
 impl<R0> EntityTypesListItem<R0> {
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entitytypeslistitem.html#cfn-comprehend-entityrecognizer-entitytypeslistitem-type)
-    pub fn type_(self, value: impl Arg<str>) -> EntityTypesListItem<Set> { EntityTypesListItem(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EntityTypesListItem<Set> { EntityTypesListItem(put(self.0, "Type", value), Phase) }
 }
 impl Done for EntityTypesListItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-vpcconfig.html)
@@ -339,9 +339,9 @@ impl VpcConfig {
 }
 impl<R0, R1> VpcConfig<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-vpcconfig.html#cfn-comprehend-entityrecognizer-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-vpcconfig.html#cfn-comprehend-entityrecognizer-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataFormat` allows.
@@ -376,21 +376,21 @@ impl CfnFlywheelProps {
 }
 impl<R0, R1, R2> CfnFlywheelProps<R0, R1, R2> {
     /// `ActiveModelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-activemodelarn)
-    pub fn active_model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveModelArn", value.into_expr()), Phase) }
+    pub fn active_model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveModelArn", value), Phase) }
     /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-dataaccessrolearn)
-    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlywheelProps<Set, R1, R2> { CfnFlywheelProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlywheelProps<Set, R1, R2> { CfnFlywheelProps(put(self.0, "DataAccessRoleArn", value), Phase) }
     /// `DataLakeS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-datalakes3uri)
-    pub fn data_lake_s3_uri(self, value: impl Arg<str>) -> CfnFlywheelProps<R0, Set, R2> { CfnFlywheelProps(put(self.0, "DataLakeS3Uri", value.into_expr()), Phase) }
+    pub fn data_lake_s3_uri(self, value: impl Arg<str>) -> CfnFlywheelProps<R0, Set, R2> { CfnFlywheelProps(put(self.0, "DataLakeS3Uri", value), Phase) }
     /// `DataSecurityConfig`: `DataSecurityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-datasecurityconfig)
-    pub fn data_security_config(self, value: impl Arg<flywheel::DataSecurityConfig>) -> Self { Self(put(self.0, "DataSecurityConfig", value.into_expr()), Phase) }
+    pub fn data_security_config(self, value: impl Arg<flywheel::DataSecurityConfig>) -> Self { Self(put(self.0, "DataSecurityConfig", value), Phase) }
     /// `FlywheelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-flywheelname)
-    pub fn flywheel_name(self, value: impl Arg<str>) -> CfnFlywheelProps<R0, R1, Set> { CfnFlywheelProps(put(self.0, "FlywheelName", value.into_expr()), Phase) }
+    pub fn flywheel_name(self, value: impl Arg<str>) -> CfnFlywheelProps<R0, R1, Set> { CfnFlywheelProps(put(self.0, "FlywheelName", value), Phase) }
     /// `ModelType`: `ModelType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-modeltype)
-    pub fn model_type(self, value: impl Arg<flywheel::ModelType>) -> Self { Self(put(self.0, "ModelType", value.into_expr()), Phase) }
+    pub fn model_type(self, value: impl Arg<flywheel::ModelType>) -> Self { Self(put(self.0, "ModelType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TaskConfig`: `TaskConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-taskconfig)
-    pub fn task_config(self, value: impl Arg<flywheel::TaskConfig>) -> Self { Self(put(self.0, "TaskConfig", value.into_expr()), Phase) }
+    pub fn task_config(self, value: impl Arg<flywheel::TaskConfig>) -> Self { Self(put(self.0, "TaskConfig", value), Phase) }
 }
 impl Done for CfnFlywheelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Comprehend::Flywheel`.
@@ -402,13 +402,13 @@ impl DataSecurityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakeKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html#cfn-comprehend-flywheel-datasecurityconfig-datalakekmskeyid)
-    pub fn data_lake_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakeKmsKeyId", value.into_expr())) }
+    pub fn data_lake_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakeKmsKeyId", value)) }
     /// `ModelKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html#cfn-comprehend-flywheel-datasecurityconfig-modelkmskeyid)
-    pub fn model_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr())) }
+    pub fn model_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelKmsKeyId", value)) }
     /// `VolumeKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html#cfn-comprehend-flywheel-datasecurityconfig-volumekmskeyid)
-    pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr())) }
+    pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value)) }
     /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html#cfn-comprehend-flywheel-datasecurityconfig-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
+    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value)) }
 }
 impl Done for DataSecurityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentClassificationConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-documentclassificationconfig.html)
@@ -419,9 +419,9 @@ impl DocumentClassificationConfig {
 }
 impl<R0> DocumentClassificationConfig<R0> {
     /// `Labels`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-documentclassificationconfig.html#cfn-comprehend-flywheel-documentclassificationconfig-labels)
-    pub fn labels(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
+    pub fn labels(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Labels", value), Phase) }
     /// `Mode`: `Mode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-documentclassificationconfig.html#cfn-comprehend-flywheel-documentclassificationconfig-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> DocumentClassificationConfig<Set> { DocumentClassificationConfig(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> DocumentClassificationConfig<Set> { DocumentClassificationConfig(put(self.0, "Mode", value), Phase) }
 }
 impl Done for DocumentClassificationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognitionConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-entityrecognitionconfig.html)
@@ -430,7 +430,7 @@ impl EntityRecognitionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntityTypes`: list of `EntityTypesListItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-entityrecognitionconfig.html#cfn-comprehend-flywheel-entityrecognitionconfig-entitytypes)
-    pub fn entity_types(self, value: impl Arg<Arr<EntityTypesListItem>>) -> Self { Self(put(self.0, "EntityTypes", value.into_expr())) }
+    pub fn entity_types(self, value: impl Arg<Arr<EntityTypesListItem>>) -> Self { Self(put(self.0, "EntityTypes", value)) }
 }
 impl Done for EntityRecognitionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityTypesListItem` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-entitytypeslistitem.html)
@@ -441,7 +441,7 @@ impl EntityTypesListItem {
 }
 impl<R0> EntityTypesListItem<R0> {
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-entitytypeslistitem.html#cfn-comprehend-flywheel-entitytypeslistitem-type)
-    pub fn type_(self, value: impl Arg<str>) -> EntityTypesListItem<Set> { EntityTypesListItem(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EntityTypesListItem<Set> { EntityTypesListItem(put(self.0, "Type", value), Phase) }
 }
 impl Done for EntityTypesListItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-taskconfig.html)
@@ -452,11 +452,11 @@ impl TaskConfig {
 }
 impl<R0> TaskConfig<R0> {
     /// `DocumentClassificationConfig`: `DocumentClassificationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-taskconfig.html#cfn-comprehend-flywheel-taskconfig-documentclassificationconfig)
-    pub fn document_classification_config(self, value: impl Arg<DocumentClassificationConfig>) -> Self { Self(put(self.0, "DocumentClassificationConfig", value.into_expr()), Phase) }
+    pub fn document_classification_config(self, value: impl Arg<DocumentClassificationConfig>) -> Self { Self(put(self.0, "DocumentClassificationConfig", value), Phase) }
     /// `EntityRecognitionConfig`: `EntityRecognitionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-taskconfig.html#cfn-comprehend-flywheel-taskconfig-entityrecognitionconfig)
-    pub fn entity_recognition_config(self, value: impl Arg<EntityRecognitionConfig>) -> Self { Self(put(self.0, "EntityRecognitionConfig", value.into_expr()), Phase) }
+    pub fn entity_recognition_config(self, value: impl Arg<EntityRecognitionConfig>) -> Self { Self(put(self.0, "EntityRecognitionConfig", value), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-taskconfig.html#cfn-comprehend-flywheel-taskconfig-languagecode)
-    pub fn language_code(self, value: impl Arg<LanguageCode>) -> TaskConfig<Set> { TaskConfig(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<LanguageCode>) -> TaskConfig<Set> { TaskConfig(put(self.0, "LanguageCode", value), Phase) }
 }
 impl Done for TaskConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-vpcconfig.html)
@@ -467,9 +467,9 @@ impl VpcConfig {
 }
 impl<R0, R1> VpcConfig<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-vpcconfig.html#cfn-comprehend-flywheel-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-vpcconfig.html#cfn-comprehend-flywheel-vpcconfig-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LanguageCode` allows.

@@ -35,25 +35,25 @@ impl CfnAutomationRuleProps {
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleProps<R0, R1, R2, R3, R4> {
     /// `Criteria`: `Criteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-criteria)
-    pub fn criteria(self, value: impl Arg<automation_rule::Criteria>) -> Self { Self(put(self.0, "Criteria", value.into_expr()), Phase) }
+    pub fn criteria(self, value: impl Arg<automation_rule::Criteria>) -> Self { Self(put(self.0, "Criteria", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Name", value), Phase) }
     /// `OrganizationConfiguration`: `OrganizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-organizationconfiguration)
-    pub fn organization_configuration(self, value: impl Arg<automation_rule::OrganizationConfiguration>) -> Self { Self(put(self.0, "OrganizationConfiguration", value.into_expr()), Phase) }
+    pub fn organization_configuration(self, value: impl Arg<automation_rule::OrganizationConfiguration>) -> Self { Self(put(self.0, "OrganizationConfiguration", value), Phase) }
     /// `Priority`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-priority)
-    pub fn priority(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `RecommendedActionTypes`: list of `RecommendedActionTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-recommendedactiontypes)
-    pub fn recommended_action_types(self, value: impl Arg<Arr<automation_rule::RecommendedActionTypes>>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "RecommendedActionTypes", value.into_expr()), Phase) }
+    pub fn recommended_action_types(self, value: impl Arg<Arr<automation_rule::RecommendedActionTypes>>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "RecommendedActionTypes", value), Phase) }
     /// `RuleType`: `RuleType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-ruletype)
-    pub fn rule_type(self, value: impl Arg<automation_rule::RuleType>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { CfnAutomationRuleProps(put(self.0, "RuleType", value.into_expr()), Phase) }
+    pub fn rule_type(self, value: impl Arg<automation_rule::RuleType>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { CfnAutomationRuleProps(put(self.0, "RuleType", value), Phase) }
     /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-schedule)
-    pub fn schedule(self, value: impl Arg<automation_rule::Schedule>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { CfnAutomationRuleProps(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<automation_rule::Schedule>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { CfnAutomationRuleProps(put(self.0, "Schedule", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-status)
-    pub fn status(self, value: impl Arg<automation_rule::Status>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { CfnAutomationRuleProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<automation_rule::Status>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { CfnAutomationRuleProps(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAutomationRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ComputeOptimizer::AutomationRule`.
@@ -65,21 +65,21 @@ impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsVolumeSizeInGib`: list of `IntegerCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-ebsvolumesizeingib)
-    pub fn ebs_volume_size_in_gib(self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { Self(put(self.0, "EbsVolumeSizeInGib", value.into_expr())) }
+    pub fn ebs_volume_size_in_gib(self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { Self(put(self.0, "EbsVolumeSizeInGib", value)) }
     /// `EbsVolumeType`: list of `StringCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-ebsvolumetype)
-    pub fn ebs_volume_type(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "EbsVolumeType", value.into_expr())) }
+    pub fn ebs_volume_type(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "EbsVolumeType", value)) }
     /// `EstimatedMonthlySavings`: list of `DoubleCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-estimatedmonthlysavings)
-    pub fn estimated_monthly_savings(self, value: impl Arg<Arr<DoubleCriteriaCondition>>) -> Self { Self(put(self.0, "EstimatedMonthlySavings", value.into_expr())) }
+    pub fn estimated_monthly_savings(self, value: impl Arg<Arr<DoubleCriteriaCondition>>) -> Self { Self(put(self.0, "EstimatedMonthlySavings", value)) }
     /// `LookBackPeriodInDays`: list of `IntegerCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-lookbackperiodindays)
-    pub fn look_back_period_in_days(self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { Self(put(self.0, "LookBackPeriodInDays", value.into_expr())) }
+    pub fn look_back_period_in_days(self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { Self(put(self.0, "LookBackPeriodInDays", value)) }
     /// `Region`: list of `StringCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-region)
-    pub fn region(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "Region", value)) }
     /// `ResourceArn`: list of `StringCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
+    pub fn resource_arn(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "ResourceArn", value)) }
     /// `ResourceTag`: list of `ResourceTagsCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-resourcetag)
-    pub fn resource_tag(self, value: impl Arg<Arr<ResourceTagsCriteriaCondition>>) -> Self { Self(put(self.0, "ResourceTag", value.into_expr())) }
+    pub fn resource_tag(self, value: impl Arg<Arr<ResourceTagsCriteriaCondition>>) -> Self { Self(put(self.0, "ResourceTag", value)) }
     /// `RestartNeeded`: list of `StringCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-restartneeded)
-    pub fn restart_needed(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "RestartNeeded", value.into_expr())) }
+    pub fn restart_needed(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "RestartNeeded", value)) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DoubleCriteriaCondition` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-doublecriteriacondition.html)
@@ -88,9 +88,9 @@ impl DoubleCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comparison`: `Comparison`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-doublecriteriacondition.html#cfn-computeoptimizer-automationrule-doublecriteriacondition-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value)) }
     /// `Values`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-doublecriteriacondition.html#cfn-computeoptimizer-automationrule-doublecriteriacondition-values)
-    pub fn values(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for DoubleCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegerCriteriaCondition` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-integercriteriacondition.html)
@@ -99,9 +99,9 @@ impl IntegerCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comparison`: `Comparison`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-integercriteriacondition.html#cfn-computeoptimizer-automationrule-integercriteriacondition-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value)) }
     /// `Values`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-integercriteriacondition.html#cfn-computeoptimizer-automationrule-integercriteriacondition-values)
-    pub fn values(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for IntegerCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrganizationConfiguration` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-organizationconfiguration.html)
@@ -110,9 +110,9 @@ impl OrganizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-organizationconfiguration.html#cfn-computeoptimizer-automationrule-organizationconfiguration-accountids)
-    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value)) }
     /// `RuleApplyOrder`: `RuleApplyOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-organizationconfiguration.html#cfn-computeoptimizer-automationrule-organizationconfiguration-ruleapplyorder)
-    pub fn rule_apply_order(self, value: impl Arg<RuleApplyOrder>) -> Self { Self(put(self.0, "RuleApplyOrder", value.into_expr())) }
+    pub fn rule_apply_order(self, value: impl Arg<RuleApplyOrder>) -> Self { Self(put(self.0, "RuleApplyOrder", value)) }
 }
 impl Done for OrganizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTagsCriteriaCondition` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-resourcetagscriteriacondition.html)
@@ -121,11 +121,11 @@ impl ResourceTagsCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comparison`: `Comparison`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-resourcetagscriteriacondition.html#cfn-computeoptimizer-automationrule-resourcetagscriteriacondition-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value)) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-resourcetagscriteriacondition.html#cfn-computeoptimizer-automationrule-resourcetagscriteriacondition-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-resourcetagscriteriacondition.html#cfn-computeoptimizer-automationrule-resourcetagscriteriacondition-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for ResourceTagsCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-schedule.html)
@@ -134,11 +134,11 @@ impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExecutionWindowInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-schedule.html#cfn-computeoptimizer-automationrule-schedule-executionwindowinminutes)
-    pub fn execution_window_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionWindowInMinutes", value.into_expr())) }
+    pub fn execution_window_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionWindowInMinutes", value)) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-schedule.html#cfn-computeoptimizer-automationrule-schedule-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value)) }
     /// `ScheduleExpressionTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-schedule.html#cfn-computeoptimizer-automationrule-schedule-scheduleexpressiontimezone)
-    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr())) }
+    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value)) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringCriteriaCondition` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-stringcriteriacondition.html)
@@ -147,9 +147,9 @@ impl StringCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comparison`: `Comparison`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-stringcriteriacondition.html#cfn-computeoptimizer-automationrule-stringcriteriacondition-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-stringcriteriacondition.html#cfn-computeoptimizer-automationrule-stringcriteriacondition-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for StringCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.

@@ -25,11 +25,11 @@ impl CfnAggregationAuthorizationProps {
 }
 impl<R0, R1> CfnAggregationAuthorizationProps<R0, R1> {
     /// `AuthorizedAccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-aggregationauthorization.html#cfn-config-aggregationauthorization-authorizedaccountid)
-    pub fn authorized_account_id(self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<Set, R1> { CfnAggregationAuthorizationProps(put(self.0, "AuthorizedAccountId", value.into_expr()), Phase) }
+    pub fn authorized_account_id(self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<Set, R1> { CfnAggregationAuthorizationProps(put(self.0, "AuthorizedAccountId", value), Phase) }
     /// `AuthorizedAwsRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-aggregationauthorization.html#cfn-config-aggregationauthorization-authorizedawsregion)
-    pub fn authorized_aws_region(self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<R0, Set> { CfnAggregationAuthorizationProps(put(self.0, "AuthorizedAwsRegion", value.into_expr()), Phase) }
+    pub fn authorized_aws_region(self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<R0, Set> { CfnAggregationAuthorizationProps(put(self.0, "AuthorizedAwsRegion", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-aggregationauthorization.html#cfn-config-aggregationauthorization-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAggregationAuthorizationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html)
@@ -57,21 +57,21 @@ impl CfnConfigRuleProps {
 }
 impl<R0> CfnConfigRuleProps<R0> {
     /// `Compliance`: `Compliance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-compliance)
-    pub fn compliance(self, value: impl Arg<config_rule::Compliance>) -> Self { Self(put(self.0, "Compliance", value.into_expr()), Phase) }
+    pub fn compliance(self, value: impl Arg<config_rule::Compliance>) -> Self { Self(put(self.0, "Compliance", value), Phase) }
     /// `ConfigRuleName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-configrulename)
-    pub fn config_rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigRuleName", value.into_expr()), Phase) }
+    pub fn config_rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigRuleName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EvaluationModes`: list of `EvaluationModeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-evaluationmodes)
-    pub fn evaluation_modes(self, value: impl Arg<Arr<config_rule::EvaluationModeConfiguration>>) -> Self { Self(put(self.0, "EvaluationModes", value.into_expr()), Phase) }
+    pub fn evaluation_modes(self, value: impl Arg<Arr<config_rule::EvaluationModeConfiguration>>) -> Self { Self(put(self.0, "EvaluationModes", value), Phase) }
     /// `InputParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-inputparameters)
-    pub fn input_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
+    pub fn input_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InputParameters", value), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-maximumexecutionfrequency)
-    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value), Phase) }
     /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-scope)
-    pub fn scope(self, value: impl Arg<config_rule::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<config_rule::Scope>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-source)
-    pub fn source(self, value: impl Arg<config_rule::Source>) -> CfnConfigRuleProps<Set> { CfnConfigRuleProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<config_rule::Source>) -> CfnConfigRuleProps<Set> { CfnConfigRuleProps(put(self.0, "Source", value), Phase) }
 }
 impl Done for CfnConfigRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::ConfigRule`.
@@ -83,7 +83,7 @@ impl Compliance {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-compliance.html#cfn-config-configrule-compliance-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for Compliance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPolicyDetails` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-custompolicydetails.html)
@@ -92,11 +92,11 @@ impl CustomPolicyDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableDebugLogDelivery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-custompolicydetails.html#cfn-config-configrule-custompolicydetails-enabledebuglogdelivery)
-    pub fn enable_debug_log_delivery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDebugLogDelivery", value.into_expr())) }
+    pub fn enable_debug_log_delivery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDebugLogDelivery", value)) }
     /// `PolicyRuntime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-custompolicydetails.html#cfn-config-configrule-custompolicydetails-policyruntime)
-    pub fn policy_runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyRuntime", value.into_expr())) }
+    pub fn policy_runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyRuntime", value)) }
     /// `PolicyText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-custompolicydetails.html#cfn-config-configrule-custompolicydetails-policytext)
-    pub fn policy_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyText", value.into_expr())) }
+    pub fn policy_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyText", value)) }
 }
 impl Done for CustomPolicyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationModeConfiguration` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-evaluationmodeconfiguration.html)
@@ -105,7 +105,7 @@ impl EvaluationModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-evaluationmodeconfiguration.html#cfn-config-configrule-evaluationmodeconfiguration-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value)) }
 }
 impl Done for EvaluationModeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scope` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html)
@@ -114,13 +114,13 @@ impl Scope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComplianceResourceId`: `Ec2VolumeId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html#cfn-config-configrule-scope-complianceresourceid)
-    pub fn compliance_resource_id(self, value: impl Arg<kind::Ec2VolumeId>) -> Self { Self(put(self.0, "ComplianceResourceId", value.into_expr())) }
+    pub fn compliance_resource_id(self, value: impl Arg<kind::Ec2VolumeId>) -> Self { Self(put(self.0, "ComplianceResourceId", value)) }
     /// `ComplianceResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html#cfn-config-configrule-scope-complianceresourcetypes)
-    pub fn compliance_resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceTypes", value.into_expr())) }
+    pub fn compliance_resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceTypes", value)) }
     /// `TagKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html#cfn-config-configrule-scope-tagkey)
-    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
+    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value)) }
     /// `TagValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html#cfn-config-configrule-scope-tagvalue)
-    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
+    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value)) }
 }
 impl Done for Scope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html)
@@ -131,13 +131,13 @@ impl Source {
 }
 impl<R0> Source<R0> {
     /// `CustomPolicyDetails`: `CustomPolicyDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html#cfn-config-configrule-source-custompolicydetails)
-    pub fn custom_policy_details(self, value: impl Arg<CustomPolicyDetails>) -> Self { Self(put(self.0, "CustomPolicyDetails", value.into_expr()), Phase) }
+    pub fn custom_policy_details(self, value: impl Arg<CustomPolicyDetails>) -> Self { Self(put(self.0, "CustomPolicyDetails", value), Phase) }
     /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html#cfn-config-configrule-source-owner)
-    pub fn owner(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "Owner", value.into_expr()), Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "Owner", value), Phase) }
     /// `SourceDetails`: list of `SourceDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html#cfn-config-configrule-source-sourcedetails)
-    pub fn source_details(self, value: impl Arg<Arr<SourceDetail>>) -> Self { Self(put(self.0, "SourceDetails", value.into_expr()), Phase) }
+    pub fn source_details(self, value: impl Arg<Arr<SourceDetail>>) -> Self { Self(put(self.0, "SourceDetails", value), Phase) }
     /// `SourceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html#cfn-config-configrule-source-sourceidentifier)
-    pub fn source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
+    pub fn source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIdentifier", value), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceDetail` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-sourcedetail.html)
@@ -148,11 +148,11 @@ impl SourceDetail {
 }
 impl<R0, R1> SourceDetail<R0, R1> {
     /// `EventSource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-sourcedetail.html#cfn-config-configrule-sourcedetail-eventsource)
-    pub fn event_source(self, value: impl Arg<str>) -> SourceDetail<Set, R1> { SourceDetail(put(self.0, "EventSource", value.into_expr()), Phase) }
+    pub fn event_source(self, value: impl Arg<str>) -> SourceDetail<Set, R1> { SourceDetail(put(self.0, "EventSource", value), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-sourcedetail.html#cfn-config-configrule-sourcedetail-maximumexecutionfrequency)
-    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value), Phase) }
     /// `MessageType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-sourcedetail.html#cfn-config-configrule-sourcedetail-messagetype)
-    pub fn message_type(self, value: impl Arg<str>) -> SourceDetail<R0, Set> { SourceDetail(put(self.0, "MessageType", value.into_expr()), Phase) }
+    pub fn message_type(self, value: impl Arg<str>) -> SourceDetail<R0, Set> { SourceDetail(put(self.0, "MessageType", value), Phase) }
 }
 impl Done for SourceDetail { fn into_props(self) -> Bag { self.0 } }
 }
@@ -175,13 +175,13 @@ impl CfnConfigurationAggregatorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountAggregationSources`: list of `AccountAggregationSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#cfn-config-configurationaggregator-accountaggregationsources)
-    pub fn account_aggregation_sources(self, value: impl Arg<Arr<configuration_aggregator::AccountAggregationSource>>) -> Self { Self(put(self.0, "AccountAggregationSources", value.into_expr())) }
+    pub fn account_aggregation_sources(self, value: impl Arg<Arr<configuration_aggregator::AccountAggregationSource>>) -> Self { Self(put(self.0, "AccountAggregationSources", value)) }
     /// `ConfigurationAggregatorName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#cfn-config-configurationaggregator-configurationaggregatorname)
-    pub fn configuration_aggregator_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationAggregatorName", value.into_expr())) }
+    pub fn configuration_aggregator_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationAggregatorName", value)) }
     /// `OrganizationAggregationSource`: `OrganizationAggregationSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#cfn-config-configurationaggregator-organizationaggregationsource)
-    pub fn organization_aggregation_source(self, value: impl Arg<configuration_aggregator::OrganizationAggregationSource>) -> Self { Self(put(self.0, "OrganizationAggregationSource", value.into_expr())) }
+    pub fn organization_aggregation_source(self, value: impl Arg<configuration_aggregator::OrganizationAggregationSource>) -> Self { Self(put(self.0, "OrganizationAggregationSource", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#cfn-config-configurationaggregator-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnConfigurationAggregatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::ConfigurationAggregator`.
@@ -195,11 +195,11 @@ impl AccountAggregationSource {
 }
 impl<R0> AccountAggregationSource<R0> {
     /// `AccountIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-accountaggregationsource.html#cfn-config-configurationaggregator-accountaggregationsource-accountids)
-    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> AccountAggregationSource<Set> { AccountAggregationSource(put(self.0, "AccountIds", value.into_expr()), Phase) }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> AccountAggregationSource<Set> { AccountAggregationSource(put(self.0, "AccountIds", value), Phase) }
     /// `AllAwsRegions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-accountaggregationsource.html#cfn-config-configurationaggregator-accountaggregationsource-allawsregions)
-    pub fn all_aws_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllAwsRegions", value.into_expr()), Phase) }
+    pub fn all_aws_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllAwsRegions", value), Phase) }
     /// `AwsRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-accountaggregationsource.html#cfn-config-configurationaggregator-accountaggregationsource-awsregions)
-    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
+    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value), Phase) }
 }
 impl Done for AccountAggregationSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrganizationAggregationSource` of `AWS::Config::ConfigurationAggregator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-organizationaggregationsource.html)
@@ -210,11 +210,11 @@ impl OrganizationAggregationSource {
 }
 impl<R0> OrganizationAggregationSource<R0> {
     /// `AllAwsRegions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-organizationaggregationsource.html#cfn-config-configurationaggregator-organizationaggregationsource-allawsregions)
-    pub fn all_aws_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllAwsRegions", value.into_expr()), Phase) }
+    pub fn all_aws_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllAwsRegions", value), Phase) }
     /// `AwsRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-organizationaggregationsource.html#cfn-config-configurationaggregator-organizationaggregationsource-awsregions)
-    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
+    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-organizationaggregationsource.html#cfn-config-configurationaggregator-organizationaggregationsource-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> OrganizationAggregationSource<Set> { OrganizationAggregationSource(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> OrganizationAggregationSource<Set> { OrganizationAggregationSource(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for OrganizationAggregationSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -241,15 +241,15 @@ impl CfnConfigurationRecorderProps {
 }
 impl<R0> CfnConfigurationRecorderProps<R0> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RecordingGroup`: `RecordingGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-recordinggroup)
-    pub fn recording_group(self, value: impl Arg<configuration_recorder::RecordingGroup>) -> Self { Self(put(self.0, "RecordingGroup", value.into_expr()), Phase) }
+    pub fn recording_group(self, value: impl Arg<configuration_recorder::RecordingGroup>) -> Self { Self(put(self.0, "RecordingGroup", value), Phase) }
     /// `RecordingMode`: `RecordingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-recordingmode)
-    pub fn recording_mode(self, value: impl Arg<configuration_recorder::RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr()), Phase) }
+    pub fn recording_mode(self, value: impl Arg<configuration_recorder::RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfigurationRecorderProps<Set> { CfnConfigurationRecorderProps(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfigurationRecorderProps<Set> { CfnConfigurationRecorderProps(put(self.0, "RoleARN", value), Phase) }
     /// `StartedOnCreate`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-startedoncreate)
-    pub fn started_on_create(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartedOnCreate", value.into_expr()), Phase) }
+    pub fn started_on_create(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartedOnCreate", value), Phase) }
 }
 impl Done for CfnConfigurationRecorderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::ConfigurationRecorder`.
@@ -263,7 +263,7 @@ impl ExclusionByResourceTypes {
 }
 impl<R0> ExclusionByResourceTypes<R0> {
     /// `ResourceTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-exclusionbyresourcetypes.html#cfn-config-configurationrecorder-exclusionbyresourcetypes-resourcetypes)
-    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> ExclusionByResourceTypes<Set> { ExclusionByResourceTypes(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> ExclusionByResourceTypes<Set> { ExclusionByResourceTypes(put(self.0, "ResourceTypes", value), Phase) }
 }
 impl Done for ExclusionByResourceTypes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingGroup` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html)
@@ -272,15 +272,15 @@ impl RecordingGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllSupported`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-allsupported)
-    pub fn all_supported(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllSupported", value.into_expr())) }
+    pub fn all_supported(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllSupported", value)) }
     /// `ExclusionByResourceTypes`: `ExclusionByResourceTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-exclusionbyresourcetypes)
-    pub fn exclusion_by_resource_types(self, value: impl Arg<ExclusionByResourceTypes>) -> Self { Self(put(self.0, "ExclusionByResourceTypes", value.into_expr())) }
+    pub fn exclusion_by_resource_types(self, value: impl Arg<ExclusionByResourceTypes>) -> Self { Self(put(self.0, "ExclusionByResourceTypes", value)) }
     /// `IncludeGlobalResourceTypes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-includeglobalresourcetypes)
-    pub fn include_global_resource_types(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeGlobalResourceTypes", value.into_expr())) }
+    pub fn include_global_resource_types(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeGlobalResourceTypes", value)) }
     /// `RecordingStrategy`: `RecordingStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-recordingstrategy)
-    pub fn recording_strategy(self, value: impl Arg<RecordingStrategy>) -> Self { Self(put(self.0, "RecordingStrategy", value.into_expr())) }
+    pub fn recording_strategy(self, value: impl Arg<RecordingStrategy>) -> Self { Self(put(self.0, "RecordingStrategy", value)) }
     /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-resourcetypes)
-    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value)) }
 }
 impl Done for RecordingGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingMode` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmode.html)
@@ -291,9 +291,9 @@ impl RecordingMode {
 }
 impl<R0> RecordingMode<R0> {
     /// `RecordingFrequency`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmode.html#cfn-config-configurationrecorder-recordingmode-recordingfrequency)
-    pub fn recording_frequency(self, value: impl Arg<str>) -> RecordingMode<Set> { RecordingMode(put(self.0, "RecordingFrequency", value.into_expr()), Phase) }
+    pub fn recording_frequency(self, value: impl Arg<str>) -> RecordingMode<Set> { RecordingMode(put(self.0, "RecordingFrequency", value), Phase) }
     /// `RecordingModeOverrides`: list of `RecordingModeOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmode.html#cfn-config-configurationrecorder-recordingmode-recordingmodeoverrides)
-    pub fn recording_mode_overrides(self, value: impl Arg<Arr<RecordingModeOverride>>) -> Self { Self(put(self.0, "RecordingModeOverrides", value.into_expr()), Phase) }
+    pub fn recording_mode_overrides(self, value: impl Arg<Arr<RecordingModeOverride>>) -> Self { Self(put(self.0, "RecordingModeOverrides", value), Phase) }
 }
 impl Done for RecordingMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingModeOverride` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmodeoverride.html)
@@ -304,11 +304,11 @@ impl RecordingModeOverride {
 }
 impl<R0, R1> RecordingModeOverride<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmodeoverride.html#cfn-config-configurationrecorder-recordingmodeoverride-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `RecordingFrequency`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmodeoverride.html#cfn-config-configurationrecorder-recordingmodeoverride-recordingfrequency)
-    pub fn recording_frequency(self, value: impl Arg<str>) -> RecordingModeOverride<Set, R1> { RecordingModeOverride(put(self.0, "RecordingFrequency", value.into_expr()), Phase) }
+    pub fn recording_frequency(self, value: impl Arg<str>) -> RecordingModeOverride<Set, R1> { RecordingModeOverride(put(self.0, "RecordingFrequency", value), Phase) }
     /// `ResourceTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmodeoverride.html#cfn-config-configurationrecorder-recordingmodeoverride-resourcetypes)
-    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> RecordingModeOverride<R0, Set> { RecordingModeOverride(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> RecordingModeOverride<R0, Set> { RecordingModeOverride(put(self.0, "ResourceTypes", value), Phase) }
 }
 impl Done for RecordingModeOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingStrategy` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingstrategy.html)
@@ -319,7 +319,7 @@ impl RecordingStrategy {
 }
 impl<R0> RecordingStrategy<R0> {
     /// `UseOnly`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingstrategy.html#cfn-config-configurationrecorder-recordingstrategy-useonly)
-    pub fn use_only(self, value: impl Arg<str>) -> RecordingStrategy<Set> { RecordingStrategy(put(self.0, "UseOnly", value.into_expr()), Phase) }
+    pub fn use_only(self, value: impl Arg<str>) -> RecordingStrategy<Set> { RecordingStrategy(put(self.0, "UseOnly", value), Phase) }
 }
 impl Done for RecordingStrategy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -344,21 +344,21 @@ impl CfnConformancePackProps {
 }
 impl<R0> CfnConformancePackProps<R0> {
     /// `ConformancePackInputParameters`: list of `ConformancePackInputParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-conformancepackinputparameters)
-    pub fn conformance_pack_input_parameters(self, value: impl Arg<Arr<conformance_pack::ConformancePackInputParameter>>) -> Self { Self(put(self.0, "ConformancePackInputParameters", value.into_expr()), Phase) }
+    pub fn conformance_pack_input_parameters(self, value: impl Arg<Arr<conformance_pack::ConformancePackInputParameter>>) -> Self { Self(put(self.0, "ConformancePackInputParameters", value), Phase) }
     /// `ConformancePackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-conformancepackname)
-    pub fn conformance_pack_name(self, value: impl Arg<str>) -> CfnConformancePackProps<Set> { CfnConformancePackProps(put(self.0, "ConformancePackName", value.into_expr()), Phase) }
+    pub fn conformance_pack_name(self, value: impl Arg<str>) -> CfnConformancePackProps<Set> { CfnConformancePackProps(put(self.0, "ConformancePackName", value), Phase) }
     /// `DeliveryS3Bucket`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-deliverys3bucket)
-    pub fn delivery_s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "DeliveryS3Bucket", value.into_expr()), Phase) }
+    pub fn delivery_s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "DeliveryS3Bucket", value), Phase) }
     /// `DeliveryS3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-deliverys3keyprefix)
-    pub fn delivery_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3KeyPrefix", value.into_expr()), Phase) }
+    pub fn delivery_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3KeyPrefix", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-templatebody)
-    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value), Phase) }
     /// `TemplateS3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-templates3uri)
-    pub fn template_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateS3Uri", value.into_expr()), Phase) }
+    pub fn template_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateS3Uri", value), Phase) }
     /// `TemplateSSMDocumentDetails`: `TemplateSSMDocumentDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-templatessmdocumentdetails)
-    pub fn template_ssm_document_details(self, value: impl Arg<conformance_pack::TemplateSSMDocumentDetails>) -> Self { Self(put(self.0, "TemplateSSMDocumentDetails", value.into_expr()), Phase) }
+    pub fn template_ssm_document_details(self, value: impl Arg<conformance_pack::TemplateSSMDocumentDetails>) -> Self { Self(put(self.0, "TemplateSSMDocumentDetails", value), Phase) }
 }
 impl Done for CfnConformancePackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::ConformancePack`.
@@ -372,9 +372,9 @@ impl ConformancePackInputParameter {
 }
 impl<R0, R1> ConformancePackInputParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-conformancepackinputparameter.html#cfn-config-conformancepack-conformancepackinputparameter-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { ConformancePackInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { ConformancePackInputParameter(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-conformancepackinputparameter.html#cfn-config-conformancepack-conformancepackinputparameter-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { ConformancePackInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { ConformancePackInputParameter(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for ConformancePackInputParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateSSMDocumentDetails` of `AWS::Config::ConformancePack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-templatessmdocumentdetails.html)
@@ -383,9 +383,9 @@ impl TemplateSSMDocumentDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocumentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-templatessmdocumentdetails.html#cfn-config-conformancepack-templatessmdocumentdetails-documentname)
-    pub fn document_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentName", value.into_expr())) }
+    pub fn document_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentName", value)) }
     /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-templatessmdocumentdetails.html#cfn-config-conformancepack-templatessmdocumentdetails-documentversion)
-    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value)) }
 }
 impl Done for TemplateSSMDocumentDetails { fn into_props(self) -> Bag { self.0 } }
 }
@@ -414,9 +414,9 @@ impl CfnConnectorProps {
 }
 impl<R0> CfnConnectorProps<R0> {
     /// `ConnectorConfiguration`: `ConnectorConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-connector.html#cfn-config-connector-connectorconfiguration)
-    pub fn connector_configuration(self, value: impl Arg<connector::ConnectorConfiguration>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "ConnectorConfiguration", value.into_expr()), Phase) }
+    pub fn connector_configuration(self, value: impl Arg<connector::ConnectorConfiguration>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "ConnectorConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-connector.html#cfn-config-connector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::Connector`.
@@ -430,9 +430,9 @@ impl AzureConnectorConfiguration {
 }
 impl<R0, R1> AzureConnectorConfiguration<R0, R1> {
     /// `ClientIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-azureconnectorconfiguration.html#cfn-config-connector-azureconnectorconfiguration-clientidentifier)
-    pub fn client_identifier(self, value: impl Arg<str>) -> AzureConnectorConfiguration<Set, R1> { AzureConnectorConfiguration(put(self.0, "ClientIdentifier", value.into_expr()), Phase) }
+    pub fn client_identifier(self, value: impl Arg<str>) -> AzureConnectorConfiguration<Set, R1> { AzureConnectorConfiguration(put(self.0, "ClientIdentifier", value), Phase) }
     /// `TenantIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-azureconnectorconfiguration.html#cfn-config-connector-azureconnectorconfiguration-tenantidentifier)
-    pub fn tenant_identifier(self, value: impl Arg<str>) -> AzureConnectorConfiguration<R0, Set> { AzureConnectorConfiguration(put(self.0, "TenantIdentifier", value.into_expr()), Phase) }
+    pub fn tenant_identifier(self, value: impl Arg<str>) -> AzureConnectorConfiguration<R0, Set> { AzureConnectorConfiguration(put(self.0, "TenantIdentifier", value), Phase) }
 }
 impl Done for AzureConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorConfiguration` of `AWS::Config::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-connectorconfiguration.html)
@@ -441,7 +441,7 @@ impl ConnectorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Azure`: `AzureConnectorConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-connectorconfiguration.html#cfn-config-connector-connectorconfiguration-azure)
-    pub fn azure(self, value: impl Arg<AzureConnectorConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
+    pub fn azure(self, value: impl Arg<AzureConnectorConfiguration>) -> Self { Self(put(self.0, "Azure", value)) }
 }
 impl Done for ConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -464,17 +464,17 @@ impl CfnDeliveryChannelProps {
 }
 impl<R0> CfnDeliveryChannelProps<R0> {
     /// `ConfigSnapshotDeliveryProperties`: `ConfigSnapshotDeliveryProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-configsnapshotdeliveryproperties)
-    pub fn config_snapshot_delivery_properties(self, value: impl Arg<delivery_channel::ConfigSnapshotDeliveryProperties>) -> Self { Self(put(self.0, "ConfigSnapshotDeliveryProperties", value.into_expr()), Phase) }
+    pub fn config_snapshot_delivery_properties(self, value: impl Arg<delivery_channel::ConfigSnapshotDeliveryProperties>) -> Self { Self(put(self.0, "ConfigSnapshotDeliveryProperties", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> CfnDeliveryChannelProps<Set> { CfnDeliveryChannelProps(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> CfnDeliveryChannelProps<Set> { CfnDeliveryChannelProps(put(self.0, "S3BucketName", value), Phase) }
     /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-s3keyprefix)
-    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value), Phase) }
     /// `S3KmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-s3kmskeyarn)
-    pub fn s3_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KmsKeyArn", value.into_expr()), Phase) }
+    pub fn s3_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KmsKeyArn", value), Phase) }
     /// `SnsTopicARN`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicARN", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicARN", value), Phase) }
 }
 impl Done for CfnDeliveryChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::DeliveryChannel`.
@@ -486,7 +486,7 @@ impl ConfigSnapshotDeliveryProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeliveryFrequency`: `DeliveryFrequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-deliverychannel-configsnapshotdeliveryproperties.html#cfn-config-deliverychannel-configsnapshotdeliveryproperties-deliveryfrequency)
-    pub fn delivery_frequency(self, value: impl Arg<DeliveryFrequency>) -> Self { Self(put(self.0, "DeliveryFrequency", value.into_expr())) }
+    pub fn delivery_frequency(self, value: impl Arg<DeliveryFrequency>) -> Self { Self(put(self.0, "DeliveryFrequency", value)) }
 }
 impl Done for ConfigSnapshotDeliveryProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeliveryFrequency` allows.
@@ -513,15 +513,15 @@ impl CfnOrganizationConfigRuleProps {
 }
 impl<R0> CfnOrganizationConfigRuleProps<R0> {
     /// `ExcludedAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-excludedaccounts)
-    pub fn excluded_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedAccounts", value.into_expr()), Phase) }
+    pub fn excluded_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedAccounts", value), Phase) }
     /// `OrganizationConfigRuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-organizationconfigrulename)
-    pub fn organization_config_rule_name(self, value: impl Arg<str>) -> CfnOrganizationConfigRuleProps<Set> { CfnOrganizationConfigRuleProps(put(self.0, "OrganizationConfigRuleName", value.into_expr()), Phase) }
+    pub fn organization_config_rule_name(self, value: impl Arg<str>) -> CfnOrganizationConfigRuleProps<Set> { CfnOrganizationConfigRuleProps(put(self.0, "OrganizationConfigRuleName", value), Phase) }
     /// `OrganizationCustomPolicyRuleMetadata`: `OrganizationCustomPolicyRuleMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata)
-    pub fn organization_custom_policy_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationCustomPolicyRuleMetadata>) -> Self { Self(put(self.0, "OrganizationCustomPolicyRuleMetadata", value.into_expr()), Phase) }
+    pub fn organization_custom_policy_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationCustomPolicyRuleMetadata>) -> Self { Self(put(self.0, "OrganizationCustomPolicyRuleMetadata", value), Phase) }
     /// `OrganizationCustomRuleMetadata`: `OrganizationCustomRuleMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata)
-    pub fn organization_custom_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationCustomRuleMetadata>) -> Self { Self(put(self.0, "OrganizationCustomRuleMetadata", value.into_expr()), Phase) }
+    pub fn organization_custom_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationCustomRuleMetadata>) -> Self { Self(put(self.0, "OrganizationCustomRuleMetadata", value), Phase) }
     /// `OrganizationManagedRuleMetadata`: `OrganizationManagedRuleMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata)
-    pub fn organization_managed_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationManagedRuleMetadata>) -> Self { Self(put(self.0, "OrganizationManagedRuleMetadata", value.into_expr()), Phase) }
+    pub fn organization_managed_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationManagedRuleMetadata>) -> Self { Self(put(self.0, "OrganizationManagedRuleMetadata", value), Phase) }
 }
 impl Done for CfnOrganizationConfigRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::OrganizationConfigRule`.
@@ -535,27 +535,27 @@ impl OrganizationCustomPolicyRuleMetadata {
 }
 impl<R0, R1> OrganizationCustomPolicyRuleMetadata<R0, R1> {
     /// `DebugLogDeliveryAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-debuglogdeliveryaccounts)
-    pub fn debug_log_delivery_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DebugLogDeliveryAccounts", value.into_expr()), Phase) }
+    pub fn debug_log_delivery_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DebugLogDeliveryAccounts", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-inputparameters)
-    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
+    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-maximumexecutionfrequency)
-    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value), Phase) }
     /// `OrganizationConfigRuleTriggerTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-organizationconfigruletriggertypes)
-    pub fn organization_config_rule_trigger_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationConfigRuleTriggerTypes", value.into_expr()), Phase) }
+    pub fn organization_config_rule_trigger_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationConfigRuleTriggerTypes", value), Phase) }
     /// `PolicyText`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-policytext)
-    pub fn policy_text(self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<Set, R1> { OrganizationCustomPolicyRuleMetadata(put(self.0, "PolicyText", value.into_expr()), Phase) }
+    pub fn policy_text(self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<Set, R1> { OrganizationCustomPolicyRuleMetadata(put(self.0, "PolicyText", value), Phase) }
     /// `ResourceIdScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-resourceidscope)
-    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
+    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value), Phase) }
     /// `ResourceTypesScope`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-resourcetypesscope)
-    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
+    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value), Phase) }
     /// `Runtime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-runtime)
-    pub fn runtime(self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<R0, Set> { OrganizationCustomPolicyRuleMetadata(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<R0, Set> { OrganizationCustomPolicyRuleMetadata(put(self.0, "Runtime", value), Phase) }
     /// `TagKeyScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-tagkeyscope)
-    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
+    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value), Phase) }
     /// `TagValueScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-tagvaluescope)
-    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
+    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value), Phase) }
 }
 impl Done for OrganizationCustomPolicyRuleMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrganizationCustomRuleMetadata` of `AWS::Config::OrganizationConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html)
@@ -566,23 +566,23 @@ impl OrganizationCustomRuleMetadata {
 }
 impl<R0, R1> OrganizationCustomRuleMetadata<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-inputparameters)
-    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
+    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value), Phase) }
     /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-lambdafunctionarn)
-    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> OrganizationCustomRuleMetadata<Set, R1> { OrganizationCustomRuleMetadata(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
+    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> OrganizationCustomRuleMetadata<Set, R1> { OrganizationCustomRuleMetadata(put(self.0, "LambdaFunctionArn", value), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-maximumexecutionfrequency)
-    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value), Phase) }
     /// `OrganizationConfigRuleTriggerTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-organizationconfigruletriggertypes)
-    pub fn organization_config_rule_trigger_types(self, value: impl Arg<Arr<str>>) -> OrganizationCustomRuleMetadata<R0, Set> { OrganizationCustomRuleMetadata(put(self.0, "OrganizationConfigRuleTriggerTypes", value.into_expr()), Phase) }
+    pub fn organization_config_rule_trigger_types(self, value: impl Arg<Arr<str>>) -> OrganizationCustomRuleMetadata<R0, Set> { OrganizationCustomRuleMetadata(put(self.0, "OrganizationConfigRuleTriggerTypes", value), Phase) }
     /// `ResourceIdScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-resourceidscope)
-    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
+    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value), Phase) }
     /// `ResourceTypesScope`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-resourcetypesscope)
-    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
+    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value), Phase) }
     /// `TagKeyScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-tagkeyscope)
-    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
+    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value), Phase) }
     /// `TagValueScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-tagvaluescope)
-    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
+    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value), Phase) }
 }
 impl Done for OrganizationCustomRuleMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrganizationManagedRuleMetadata` of `AWS::Config::OrganizationConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html)
@@ -593,21 +593,21 @@ impl OrganizationManagedRuleMetadata {
 }
 impl<R0> OrganizationManagedRuleMetadata<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-inputparameters)
-    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
+    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-maximumexecutionfrequency)
-    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value), Phase) }
     /// `ResourceIdScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-resourceidscope)
-    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
+    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value), Phase) }
     /// `ResourceTypesScope`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-resourcetypesscope)
-    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
+    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value), Phase) }
     /// `RuleIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-ruleidentifier)
-    pub fn rule_identifier(self, value: impl Arg<str>) -> OrganizationManagedRuleMetadata<Set> { OrganizationManagedRuleMetadata(put(self.0, "RuleIdentifier", value.into_expr()), Phase) }
+    pub fn rule_identifier(self, value: impl Arg<str>) -> OrganizationManagedRuleMetadata<Set> { OrganizationManagedRuleMetadata(put(self.0, "RuleIdentifier", value), Phase) }
     /// `TagKeyScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-tagkeyscope)
-    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
+    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value), Phase) }
     /// `TagValueScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-tagvaluescope)
-    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
+    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value), Phase) }
 }
 impl Done for OrganizationManagedRuleMetadata { fn into_props(self) -> Bag { self.0 } }
 }
@@ -632,21 +632,21 @@ impl CfnOrganizationConformancePackProps {
 }
 impl<R0> CfnOrganizationConformancePackProps<R0> {
     /// `ConformancePackInputParameters`: list of `ConformancePackInputParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-conformancepackinputparameters)
-    pub fn conformance_pack_input_parameters(self, value: impl Arg<Arr<organization_conformance_pack::ConformancePackInputParameter>>) -> Self { Self(put(self.0, "ConformancePackInputParameters", value.into_expr()), Phase) }
+    pub fn conformance_pack_input_parameters(self, value: impl Arg<Arr<organization_conformance_pack::ConformancePackInputParameter>>) -> Self { Self(put(self.0, "ConformancePackInputParameters", value), Phase) }
     /// `DeliveryS3Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-deliverys3bucket)
-    pub fn delivery_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3Bucket", value.into_expr()), Phase) }
+    pub fn delivery_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3Bucket", value), Phase) }
     /// `DeliveryS3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-deliverys3keyprefix)
-    pub fn delivery_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3KeyPrefix", value.into_expr()), Phase) }
+    pub fn delivery_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3KeyPrefix", value), Phase) }
     /// `ExcludedAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-excludedaccounts)
-    pub fn excluded_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedAccounts", value.into_expr()), Phase) }
+    pub fn excluded_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedAccounts", value), Phase) }
     /// `OrganizationConformancePackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-organizationconformancepackname)
-    pub fn organization_conformance_pack_name(self, value: impl Arg<str>) -> CfnOrganizationConformancePackProps<Set> { CfnOrganizationConformancePackProps(put(self.0, "OrganizationConformancePackName", value.into_expr()), Phase) }
+    pub fn organization_conformance_pack_name(self, value: impl Arg<str>) -> CfnOrganizationConformancePackProps<Set> { CfnOrganizationConformancePackProps(put(self.0, "OrganizationConformancePackName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-templatebody)
-    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value), Phase) }
     /// `TemplateS3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-templates3uri)
-    pub fn template_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateS3Uri", value.into_expr()), Phase) }
+    pub fn template_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateS3Uri", value), Phase) }
 }
 impl Done for CfnOrganizationConformancePackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::OrganizationConformancePack`.
@@ -660,9 +660,9 @@ impl ConformancePackInputParameter {
 }
 impl<R0, R1> ConformancePackInputParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconformancepack-conformancepackinputparameter.html#cfn-config-organizationconformancepack-conformancepackinputparameter-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { ConformancePackInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { ConformancePackInputParameter(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconformancepack-conformancepackinputparameter.html#cfn-config-organizationconformancepack-conformancepackinputparameter-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { ConformancePackInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { ConformancePackInputParameter(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for ConformancePackInputParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -685,25 +685,25 @@ impl CfnRemediationConfigurationProps {
 }
 impl<R0, R1, R2> CfnRemediationConfigurationProps<R0, R1, R2> {
     /// `Automatic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-automatic)
-    pub fn automatic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Automatic", value.into_expr()), Phase) }
+    pub fn automatic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Automatic", value), Phase) }
     /// `ConfigRuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-configrulename)
-    pub fn config_rule_name(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<Set, R1, R2> { CfnRemediationConfigurationProps(put(self.0, "ConfigRuleName", value.into_expr()), Phase) }
+    pub fn config_rule_name(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<Set, R1, R2> { CfnRemediationConfigurationProps(put(self.0, "ConfigRuleName", value), Phase) }
     /// `ExecutionControls`: `ExecutionControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-executioncontrols)
-    pub fn execution_controls(self, value: impl Arg<remediation_configuration::ExecutionControls>) -> Self { Self(put(self.0, "ExecutionControls", value.into_expr()), Phase) }
+    pub fn execution_controls(self, value: impl Arg<remediation_configuration::ExecutionControls>) -> Self { Self(put(self.0, "ExecutionControls", value), Phase) }
     /// `MaximumAutomaticAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-maximumautomaticattempts)
-    pub fn maximum_automatic_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumAutomaticAttempts", value.into_expr()), Phase) }
+    pub fn maximum_automatic_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumAutomaticAttempts", value), Phase) }
     /// `Parameters`: map of `RemediationParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<remediation_configuration::RemediationParameterValue>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<remediation_configuration::RemediationParameterValue>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `ResourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value), Phase) }
     /// `RetryAttemptSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-retryattemptseconds)
-    pub fn retry_attempt_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryAttemptSeconds", value.into_expr()), Phase) }
+    pub fn retry_attempt_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryAttemptSeconds", value), Phase) }
     /// `TargetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-targetid)
-    pub fn target_id(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, Set, R2> { CfnRemediationConfigurationProps(put(self.0, "TargetId", value.into_expr()), Phase) }
+    pub fn target_id(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, Set, R2> { CfnRemediationConfigurationProps(put(self.0, "TargetId", value), Phase) }
     /// `TargetType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-targettype)
-    pub fn target_type(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, R1, Set> { CfnRemediationConfigurationProps(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, R1, Set> { CfnRemediationConfigurationProps(put(self.0, "TargetType", value), Phase) }
     /// `TargetVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-targetversion)
-    pub fn target_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetVersion", value.into_expr()), Phase) }
+    pub fn target_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetVersion", value), Phase) }
 }
 impl Done for CfnRemediationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::RemediationConfiguration`.
@@ -715,7 +715,7 @@ impl ExecutionControls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SsmControls`: `SsmControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-executioncontrols.html#cfn-config-remediationconfiguration-executioncontrols-ssmcontrols)
-    pub fn ssm_controls(self, value: impl Arg<SsmControls>) -> Self { Self(put(self.0, "SsmControls", value.into_expr())) }
+    pub fn ssm_controls(self, value: impl Arg<SsmControls>) -> Self { Self(put(self.0, "SsmControls", value)) }
 }
 impl Done for ExecutionControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemediationParameterValue` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-remediationparametervalue.html)
@@ -724,9 +724,9 @@ impl RemediationParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceValue`: `ResourceValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-remediationparametervalue.html#cfn-config-remediationconfiguration-remediationparametervalue-resourcevalue)
-    pub fn resource_value(self, value: impl Arg<ResourceValue>) -> Self { Self(put(self.0, "ResourceValue", value.into_expr())) }
+    pub fn resource_value(self, value: impl Arg<ResourceValue>) -> Self { Self(put(self.0, "ResourceValue", value)) }
     /// `StaticValue`: `StaticValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-remediationparametervalue.html#cfn-config-remediationconfiguration-remediationparametervalue-staticvalue)
-    pub fn static_value(self, value: impl Arg<StaticValue>) -> Self { Self(put(self.0, "StaticValue", value.into_expr())) }
+    pub fn static_value(self, value: impl Arg<StaticValue>) -> Self { Self(put(self.0, "StaticValue", value)) }
 }
 impl Done for RemediationParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceValue` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-resourcevalue.html)
@@ -735,7 +735,7 @@ impl ResourceValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-resourcevalue.html#cfn-config-remediationconfiguration-resourcevalue-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ResourceValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmControls` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-ssmcontrols.html)
@@ -744,9 +744,9 @@ impl SsmControls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConcurrentExecutionRatePercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-ssmcontrols.html#cfn-config-remediationconfiguration-ssmcontrols-concurrentexecutionratepercentage)
-    pub fn concurrent_execution_rate_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentExecutionRatePercentage", value.into_expr())) }
+    pub fn concurrent_execution_rate_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentExecutionRatePercentage", value)) }
     /// `ErrorPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-ssmcontrols.html#cfn-config-remediationconfiguration-ssmcontrols-errorpercentage)
-    pub fn error_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorPercentage", value.into_expr())) }
+    pub fn error_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorPercentage", value)) }
 }
 impl Done for SsmControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticValue` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-staticvalue.html)
@@ -755,9 +755,9 @@ impl StaticValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Value`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-staticvalue.html#cfn-config-remediationconfiguration-staticvalue-value)
-    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-staticvalue.html#cfn-config-remediationconfiguration-staticvalue-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for StaticValue { fn into_props(self) -> Bag { self.0 } }
 }
@@ -784,13 +784,13 @@ impl CfnStoredQueryProps {
 }
 impl<R0, R1> CfnStoredQueryProps<R0, R1> {
     /// `QueryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#cfn-config-storedquery-querydescription)
-    pub fn query_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryDescription", value.into_expr()), Phase) }
+    pub fn query_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryDescription", value), Phase) }
     /// `QueryExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#cfn-config-storedquery-queryexpression)
-    pub fn query_expression(self, value: impl Arg<str>) -> CfnStoredQueryProps<Set, R1> { CfnStoredQueryProps(put(self.0, "QueryExpression", value.into_expr()), Phase) }
+    pub fn query_expression(self, value: impl Arg<str>) -> CfnStoredQueryProps<Set, R1> { CfnStoredQueryProps(put(self.0, "QueryExpression", value), Phase) }
     /// `QueryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#cfn-config-storedquery-queryname)
-    pub fn query_name(self, value: impl Arg<str>) -> CfnStoredQueryProps<R0, Set> { CfnStoredQueryProps(put(self.0, "QueryName", value.into_expr()), Phase) }
+    pub fn query_name(self, value: impl Arg<str>) -> CfnStoredQueryProps<R0, Set> { CfnStoredQueryProps(put(self.0, "QueryName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#cfn-config-storedquery-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStoredQueryProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

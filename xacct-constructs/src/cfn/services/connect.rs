@@ -29,21 +29,21 @@ impl CfnAgentStatusProps {
 }
 impl<R0, R1, R2> CfnAgentStatusProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayOrder`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-displayorder)
-    pub fn display_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisplayOrder", value.into_expr()), Phase) }
+    pub fn display_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisplayOrder", value), Phase) }
     /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnAgentStatusProps<Set, R1, R2> { CfnAgentStatusProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnAgentStatusProps<Set, R1, R2> { CfnAgentStatusProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAgentStatusProps<R0, Set, R2> { CfnAgentStatusProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAgentStatusProps<R0, Set, R2> { CfnAgentStatusProps(put(self.0, "Name", value), Phase) }
     /// `ResetOrderNumber`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-resetordernumber)
-    pub fn reset_order_number(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResetOrderNumber", value.into_expr()), Phase) }
+    pub fn reset_order_number(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResetOrderNumber", value), Phase) }
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-state)
-    pub fn state(self, value: impl Arg<agent_status::State>) -> CfnAgentStatusProps<R0, R1, Set> { CfnAgentStatusProps(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<agent_status::State>) -> CfnAgentStatusProps<R0, R1, Set> { CfnAgentStatusProps(put(self.0, "State", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-type)
-    pub fn type_(self, value: impl Arg<agent_status::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<agent_status::Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnAgentStatusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::AgentStatus`.
@@ -73,9 +73,9 @@ impl CfnApprovedOriginProps {
 }
 impl<R0, R1> CfnApprovedOriginProps<R0, R1> {
     /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-approvedorigin.html#cfn-connect-approvedorigin-instanceid)
-    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnApprovedOriginProps<Set, R1> { CfnApprovedOriginProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnApprovedOriginProps<Set, R1> { CfnApprovedOriginProps(put(self.0, "InstanceId", value), Phase) }
     /// `Origin`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-approvedorigin.html#cfn-connect-approvedorigin-origin)
-    pub fn origin(self, value: impl Arg<str>) -> CfnApprovedOriginProps<R0, Set> { CfnApprovedOriginProps(put(self.0, "Origin", value.into_expr()), Phase) }
+    pub fn origin(self, value: impl Arg<str>) -> CfnApprovedOriginProps<R0, Set> { CfnApprovedOriginProps(put(self.0, "Origin", value), Phase) }
 }
 impl Done for CfnApprovedOriginProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::ContactFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html)
@@ -99,19 +99,19 @@ impl CfnContactFlowProps {
 }
 impl<R0, R1, R2, R3> CfnContactFlowProps<R0, R1, R2, R3> {
     /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-content)
-    pub fn content(self, value: impl Arg<str>) -> CfnContactFlowProps<Set, R1, R2, R3> { CfnContactFlowProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnContactFlowProps<Set, R1, R2, R3> { CfnContactFlowProps(put(self.0, "Content", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowProps<R0, Set, R2, R3> { CfnContactFlowProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowProps<R0, Set, R2, R3> { CfnContactFlowProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowProps<R0, R1, Set, R3> { CfnContactFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowProps<R0, R1, Set, R3> { CfnContactFlowProps(put(self.0, "Name", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-state)
-    pub fn state(self, value: impl Arg<contact_flow::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<contact_flow::State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-type)
-    pub fn type_(self, value: impl Arg<contact_flow::Type>) -> CfnContactFlowProps<R0, R1, R2, Set> { CfnContactFlowProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<contact_flow::Type>) -> CfnContactFlowProps<R0, R1, R2, Set> { CfnContactFlowProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnContactFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::ContactFlow`.
@@ -145,21 +145,21 @@ impl CfnContactFlowModuleProps {
 }
 impl<R0, R1, R2> CfnContactFlowModuleProps<R0, R1, R2> {
     /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-content)
-    pub fn content(self, value: impl Arg<str>) -> CfnContactFlowModuleProps<Set, R1, R2> { CfnContactFlowModuleProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnContactFlowModuleProps<Set, R1, R2> { CfnContactFlowModuleProps(put(self.0, "Content", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExternalInvocationConfiguration`: `ExternalInvocationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-externalinvocationconfiguration)
-    pub fn external_invocation_configuration(self, value: impl Arg<contact_flow_module::ExternalInvocationConfiguration>) -> Self { Self(put(self.0, "ExternalInvocationConfiguration", value.into_expr()), Phase) }
+    pub fn external_invocation_configuration(self, value: impl Arg<contact_flow_module::ExternalInvocationConfiguration>) -> Self { Self(put(self.0, "ExternalInvocationConfiguration", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowModuleProps<R0, Set, R2> { CfnContactFlowModuleProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowModuleProps<R0, Set, R2> { CfnContactFlowModuleProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowModuleProps<R0, R1, Set> { CfnContactFlowModuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowModuleProps<R0, R1, Set> { CfnContactFlowModuleProps(put(self.0, "Name", value), Phase) }
     /// `Settings`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-settings)
-    pub fn settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
+    pub fn settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Settings", value), Phase) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnContactFlowModuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::ContactFlowModule`.
@@ -171,7 +171,7 @@ impl ExternalInvocationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-contactflowmodule-externalinvocationconfiguration.html#cfn-connect-contactflowmodule-externalinvocationconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for ExternalInvocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -198,13 +198,13 @@ impl CfnContactFlowModuleAliasProps {
 }
 impl<R0, R1, R2> CfnContactFlowModuleAliasProps<R0, R1, R2> {
     /// `ContactFlowModuleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#cfn-connect-contactflowmodulealias-contactflowmoduleid)
-    pub fn contact_flow_module_id(self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<Set, R1, R2> { CfnContactFlowModuleAliasProps(put(self.0, "ContactFlowModuleId", value.into_expr()), Phase) }
+    pub fn contact_flow_module_id(self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<Set, R1, R2> { CfnContactFlowModuleAliasProps(put(self.0, "ContactFlowModuleId", value), Phase) }
     /// `ContactFlowModuleVersion`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#cfn-connect-contactflowmodulealias-contactflowmoduleversion)
-    pub fn contact_flow_module_version(self, value: impl Arg<i64>) -> CfnContactFlowModuleAliasProps<R0, Set, R2> { CfnContactFlowModuleAliasProps(put(self.0, "ContactFlowModuleVersion", value.into_expr()), Phase) }
+    pub fn contact_flow_module_version(self, value: impl Arg<i64>) -> CfnContactFlowModuleAliasProps<R0, Set, R2> { CfnContactFlowModuleAliasProps(put(self.0, "ContactFlowModuleVersion", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#cfn-connect-contactflowmodulealias-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#cfn-connect-contactflowmodulealias-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<R0, R1, Set> { CfnContactFlowModuleAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<R0, R1, Set> { CfnContactFlowModuleAliasProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnContactFlowModuleAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::ContactFlowModuleVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html)
@@ -232,9 +232,9 @@ impl CfnContactFlowModuleVersionProps {
 }
 impl<R0> CfnContactFlowModuleVersionProps<R0> {
     /// `ContactFlowModuleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html#cfn-connect-contactflowmoduleversion-contactflowmoduleid)
-    pub fn contact_flow_module_id(self, value: impl Arg<str>) -> CfnContactFlowModuleVersionProps<Set> { CfnContactFlowModuleVersionProps(put(self.0, "ContactFlowModuleId", value.into_expr()), Phase) }
+    pub fn contact_flow_module_id(self, value: impl Arg<str>) -> CfnContactFlowModuleVersionProps<Set> { CfnContactFlowModuleVersionProps(put(self.0, "ContactFlowModuleId", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html#cfn-connect-contactflowmoduleversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
 }
 impl Done for CfnContactFlowModuleVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::ContactFlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html)
@@ -262,9 +262,9 @@ impl CfnContactFlowVersionProps {
 }
 impl<R0> CfnContactFlowVersionProps<R0> {
     /// `ContactFlowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html#cfn-connect-contactflowversion-contactflowid)
-    pub fn contact_flow_id(self, value: impl Arg<str>) -> CfnContactFlowVersionProps<Set> { CfnContactFlowVersionProps(put(self.0, "ContactFlowId", value.into_expr()), Phase) }
+    pub fn contact_flow_id(self, value: impl Arg<str>) -> CfnContactFlowVersionProps<Set> { CfnContactFlowVersionProps(put(self.0, "ContactFlowId", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html#cfn-connect-contactflowversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
 }
 impl Done for CfnContactFlowVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::DataLakeAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html)
@@ -290,11 +290,11 @@ impl CfnDataLakeAssociationProps {
 }
 impl<R0, R1> CfnDataLakeAssociationProps<R0, R1> {
     /// `DataSetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html#cfn-connect-datalakeassociation-datasetid)
-    pub fn data_set_id(self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<Set, R1> { CfnDataLakeAssociationProps(put(self.0, "DataSetId", value.into_expr()), Phase) }
+    pub fn data_set_id(self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<Set, R1> { CfnDataLakeAssociationProps(put(self.0, "DataSetId", value), Phase) }
     /// `InstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html#cfn-connect-datalakeassociation-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<R0, Set> { CfnDataLakeAssociationProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<R0, Set> { CfnDataLakeAssociationProps(put(self.0, "InstanceId", value), Phase) }
     /// `TargetAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html#cfn-connect-datalakeassociation-targetaccountid)
-    pub fn target_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetAccountId", value.into_expr()), Phase) }
+    pub fn target_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetAccountId", value), Phase) }
 }
 impl Done for CfnDataLakeAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::DataTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html)
@@ -326,19 +326,19 @@ impl CfnDataTableProps {
 }
 impl<R0, R1, R2, R3, R4> CfnDataTableProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableProps<Set, R1, R2, R3, R4> { CfnDataTableProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableProps<Set, R1, R2, R3, R4> { CfnDataTableProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataTableProps<R0, Set, R2, R3, R4> { CfnDataTableProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataTableProps<R0, Set, R2, R3, R4> { CfnDataTableProps(put(self.0, "Name", value), Phase) }
     /// `Status`: `Status`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-status)
-    pub fn status(self, value: impl Arg<data_table::Status>) -> CfnDataTableProps<R0, R1, Set, R3, R4> { CfnDataTableProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<data_table::Status>) -> CfnDataTableProps<R0, R1, Set, R3, R4> { CfnDataTableProps(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> CfnDataTableProps<R0, R1, R2, Set, R4> { CfnDataTableProps(put(self.0, "TimeZone", value.into_expr()), Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> CfnDataTableProps<R0, R1, R2, Set, R4> { CfnDataTableProps(put(self.0, "TimeZone", value), Phase) }
     /// `ValueLockLevel`: `ValueLockLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-valuelocklevel)
-    pub fn value_lock_level(self, value: impl Arg<data_table::ValueLockLevel>) -> CfnDataTableProps<R0, R1, R2, R3, Set> { CfnDataTableProps(put(self.0, "ValueLockLevel", value.into_expr()), Phase) }
+    pub fn value_lock_level(self, value: impl Arg<data_table::ValueLockLevel>) -> CfnDataTableProps<R0, R1, R2, R3, Set> { CfnDataTableProps(put(self.0, "ValueLockLevel", value), Phase) }
 }
 impl Done for CfnDataTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::DataTable`.
@@ -350,7 +350,7 @@ impl LockVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTable`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatable-lockversion.html#cfn-connect-datatable-lockversion-datatable)
-    pub fn data_table(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTable", value.into_expr())) }
+    pub fn data_table(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTable", value)) }
 }
 impl Done for LockVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -385,19 +385,19 @@ impl CfnDataTableAttributeProps {
 }
 impl<R0, R1, R2, R3> CfnDataTableAttributeProps<R0, R1, R2, R3> {
     /// `DataTableArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-datatablearn)
-    pub fn data_table_arn(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<Set, R1, R2, R3> { CfnDataTableAttributeProps(put(self.0, "DataTableArn", value.into_expr()), Phase) }
+    pub fn data_table_arn(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<Set, R1, R2, R3> { CfnDataTableAttributeProps(put(self.0, "DataTableArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, Set, R2, R3> { CfnDataTableAttributeProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, Set, R2, R3> { CfnDataTableAttributeProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, R1, Set, R3> { CfnDataTableAttributeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, R1, Set, R3> { CfnDataTableAttributeProps(put(self.0, "Name", value), Phase) }
     /// `Primary`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-primary)
-    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr()), Phase) }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value), Phase) }
     /// `Validation`: `Validation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-validation)
-    pub fn validation(self, value: impl Arg<data_table_attribute::Validation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
+    pub fn validation(self, value: impl Arg<data_table_attribute::Validation>) -> Self { Self(put(self.0, "Validation", value), Phase) }
     /// `ValueType`: `ValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-valuetype)
-    pub fn value_type(self, value: impl Arg<data_table_attribute::ValueType>) -> CfnDataTableAttributeProps<R0, R1, R2, Set> { CfnDataTableAttributeProps(put(self.0, "ValueType", value.into_expr()), Phase) }
+    pub fn value_type(self, value: impl Arg<data_table_attribute::ValueType>) -> CfnDataTableAttributeProps<R0, R1, R2, Set> { CfnDataTableAttributeProps(put(self.0, "ValueType", value), Phase) }
 }
 impl Done for CfnDataTableAttributeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::DataTableAttribute`.
@@ -409,9 +409,9 @@ impl Enum {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Strict`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-enum.html#cfn-connect-datatableattribute-enum-strict)
-    pub fn strict(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Strict", value.into_expr())) }
+    pub fn strict(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Strict", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-enum.html#cfn-connect-datatableattribute-enum-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for Enum { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LockVersion` of `AWS::Connect::DataTableAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-lockversion.html)
@@ -420,9 +420,9 @@ impl LockVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-lockversion.html#cfn-connect-datatableattribute-lockversion-attribute)
-    pub fn attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
+    pub fn attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Attribute", value)) }
     /// `DataTable`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-lockversion.html#cfn-connect-datatableattribute-lockversion-datatable)
-    pub fn data_table(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTable", value.into_expr())) }
+    pub fn data_table(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTable", value)) }
 }
 impl Done for LockVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validation` of `AWS::Connect::DataTableAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html)
@@ -431,25 +431,25 @@ impl Validation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enum`: `Enum`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-enum)
-    pub fn enum_(self, value: impl Arg<Enum>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
+    pub fn enum_(self, value: impl Arg<Enum>) -> Self { Self(put(self.0, "Enum", value)) }
     /// `ExclusiveMaximum`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-exclusivemaximum)
-    pub fn exclusive_maximum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExclusiveMaximum", value.into_expr())) }
+    pub fn exclusive_maximum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExclusiveMaximum", value)) }
     /// `ExclusiveMinimum`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-exclusiveminimum)
-    pub fn exclusive_minimum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExclusiveMinimum", value.into_expr())) }
+    pub fn exclusive_minimum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExclusiveMinimum", value)) }
     /// `MaxLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-maxlength)
-    pub fn max_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLength", value.into_expr())) }
+    pub fn max_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLength", value)) }
     /// `MaxValues`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-maxvalues)
-    pub fn max_values(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxValues", value.into_expr())) }
+    pub fn max_values(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxValues", value)) }
     /// `Maximum`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-maximum)
-    pub fn maximum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
+    pub fn maximum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Maximum", value)) }
     /// `MinLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-minlength)
-    pub fn min_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLength", value.into_expr())) }
+    pub fn min_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLength", value)) }
     /// `MinValues`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-minvalues)
-    pub fn min_values(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinValues", value.into_expr())) }
+    pub fn min_values(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinValues", value)) }
     /// `Minimum`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-minimum)
-    pub fn minimum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
+    pub fn minimum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Minimum", value)) }
     /// `MultipleOf`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-multipleof)
-    pub fn multiple_of(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MultipleOf", value.into_expr())) }
+    pub fn multiple_of(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MultipleOf", value)) }
 }
 impl Done for Validation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ValueType` allows.
@@ -476,11 +476,11 @@ impl CfnDataTableRecordProps {
 }
 impl<R0, R1, R2> CfnDataTableRecordProps<R0, R1, R2> {
     /// `DataTableArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatablerecord.html#cfn-connect-datatablerecord-datatablearn)
-    pub fn data_table_arn(self, value: impl Arg<str>) -> CfnDataTableRecordProps<Set, R1, R2> { CfnDataTableRecordProps(put(self.0, "DataTableArn", value.into_expr()), Phase) }
+    pub fn data_table_arn(self, value: impl Arg<str>) -> CfnDataTableRecordProps<Set, R1, R2> { CfnDataTableRecordProps(put(self.0, "DataTableArn", value), Phase) }
     /// `DataTableRecord`: `DataTableRecord`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatablerecord.html#cfn-connect-datatablerecord-datatablerecord)
-    pub fn data_table_record(self, value: impl Arg<data_table_record::DataTableRecord>) -> CfnDataTableRecordProps<R0, Set, R2> { CfnDataTableRecordProps(put(self.0, "DataTableRecord", value.into_expr()), Phase) }
+    pub fn data_table_record(self, value: impl Arg<data_table_record::DataTableRecord>) -> CfnDataTableRecordProps<R0, Set, R2> { CfnDataTableRecordProps(put(self.0, "DataTableRecord", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatablerecord.html#cfn-connect-datatablerecord-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableRecordProps<R0, R1, Set> { CfnDataTableRecordProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableRecordProps<R0, R1, Set> { CfnDataTableRecordProps(put(self.0, "InstanceArn", value), Phase) }
 }
 impl Done for CfnDataTableRecordProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::DataTableRecord`.
@@ -494,9 +494,9 @@ impl DataTableRecord {
 }
 impl<R0> DataTableRecord<R0> {
     /// `PrimaryValues`: list of `Value`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-datatablerecord.html#cfn-connect-datatablerecord-datatablerecord-primaryvalues)
-    pub fn primary_values(self, value: impl Arg<Arr<Value>>) -> Self { Self(put(self.0, "PrimaryValues", value.into_expr()), Phase) }
+    pub fn primary_values(self, value: impl Arg<Arr<Value>>) -> Self { Self(put(self.0, "PrimaryValues", value), Phase) }
     /// `Values`: list of `Value`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-datatablerecord.html#cfn-connect-datatablerecord-datatablerecord-values)
-    pub fn values(self, value: impl Arg<Arr<Value>>) -> DataTableRecord<Set> { DataTableRecord(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<Value>>) -> DataTableRecord<Set> { DataTableRecord(put(self.0, "Values", value), Phase) }
 }
 impl Done for DataTableRecord { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Value` of `AWS::Connect::DataTableRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-value.html)
@@ -505,9 +505,9 @@ impl Value {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-value.html#cfn-connect-datatablerecord-value-attributeid)
-    pub fn attribute_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeId", value.into_expr())) }
+    pub fn attribute_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeId", value)) }
     /// `AttributeValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-value.html#cfn-connect-datatablerecord-value-attributevalue)
-    pub fn attribute_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeValue", value.into_expr())) }
+    pub fn attribute_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeValue", value)) }
 }
 impl Done for Value { fn into_props(self) -> Bag { self.0 } }
 }
@@ -532,17 +532,17 @@ impl CfnEmailAddressProps {
 }
 impl<R0, R1> CfnEmailAddressProps<R0, R1> {
     /// `AliasConfigurations`: list of `AliasConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-aliasconfigurations)
-    pub fn alias_configurations(self, value: impl Arg<Arr<email_address::AliasConfiguration>>) -> Self { Self(put(self.0, "AliasConfigurations", value.into_expr()), Phase) }
+    pub fn alias_configurations(self, value: impl Arg<Arr<email_address::AliasConfiguration>>) -> Self { Self(put(self.0, "AliasConfigurations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `EmailAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-emailaddress)
-    pub fn email_address(self, value: impl Arg<str>) -> CfnEmailAddressProps<Set, R1> { CfnEmailAddressProps(put(self.0, "EmailAddress", value.into_expr()), Phase) }
+    pub fn email_address(self, value: impl Arg<str>) -> CfnEmailAddressProps<Set, R1> { CfnEmailAddressProps(put(self.0, "EmailAddress", value), Phase) }
     /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnEmailAddressProps<R0, Set> { CfnEmailAddressProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnEmailAddressProps<R0, Set> { CfnEmailAddressProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEmailAddressProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::EmailAddress`.
@@ -556,7 +556,7 @@ impl AliasConfiguration {
 }
 impl<R0> AliasConfiguration<R0> {
     /// `EmailAddressArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-emailaddress-aliasconfiguration.html#cfn-connect-emailaddress-aliasconfiguration-emailaddressarn)
-    pub fn email_address_arn(self, value: impl Arg<str>) -> AliasConfiguration<Set> { AliasConfiguration(put(self.0, "EmailAddressArn", value.into_expr()), Phase) }
+    pub fn email_address_arn(self, value: impl Arg<str>) -> AliasConfiguration<Set> { AliasConfiguration(put(self.0, "EmailAddressArn", value), Phase) }
 }
 impl Done for AliasConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -581,29 +581,29 @@ impl CfnEvaluationFormProps {
 }
 impl<R0, R1, R2, R3> CfnEvaluationFormProps<R0, R1, R2, R3> {
     /// `AIVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-aiversion)
-    pub fn ai_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AIVersion", value.into_expr()), Phase) }
+    pub fn ai_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AIVersion", value), Phase) }
     /// `AutoEvaluationConfiguration`: `AutoEvaluationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-autoevaluationconfiguration)
-    pub fn auto_evaluation_configuration(self, value: impl Arg<evaluation_form::AutoEvaluationConfiguration>) -> Self { Self(put(self.0, "AutoEvaluationConfiguration", value.into_expr()), Phase) }
+    pub fn auto_evaluation_configuration(self, value: impl Arg<evaluation_form::AutoEvaluationConfiguration>) -> Self { Self(put(self.0, "AutoEvaluationConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnEvaluationFormProps<Set, R1, R2, R3> { CfnEvaluationFormProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnEvaluationFormProps<Set, R1, R2, R3> { CfnEvaluationFormProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Items`: list of `EvaluationFormBaseItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-items)
-    pub fn items(self, value: impl Arg<Arr<evaluation_form::EvaluationFormBaseItem>>) -> CfnEvaluationFormProps<R0, Set, R2, R3> { CfnEvaluationFormProps(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<evaluation_form::EvaluationFormBaseItem>>) -> CfnEvaluationFormProps<R0, Set, R2, R3> { CfnEvaluationFormProps(put(self.0, "Items", value), Phase) }
     /// `LanguageConfiguration`: `EvaluationFormLanguageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-languageconfiguration)
-    pub fn language_configuration(self, value: impl Arg<evaluation_form::EvaluationFormLanguageConfiguration>) -> Self { Self(put(self.0, "LanguageConfiguration", value.into_expr()), Phase) }
+    pub fn language_configuration(self, value: impl Arg<evaluation_form::EvaluationFormLanguageConfiguration>) -> Self { Self(put(self.0, "LanguageConfiguration", value), Phase) }
     /// `ReviewConfiguration`: `EvaluationReviewConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-reviewconfiguration)
-    pub fn review_configuration(self, value: impl Arg<evaluation_form::EvaluationReviewConfiguration>) -> Self { Self(put(self.0, "ReviewConfiguration", value.into_expr()), Phase) }
+    pub fn review_configuration(self, value: impl Arg<evaluation_form::EvaluationReviewConfiguration>) -> Self { Self(put(self.0, "ReviewConfiguration", value), Phase) }
     /// `ScoringStrategy`: `ScoringStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-scoringstrategy)
-    pub fn scoring_strategy(self, value: impl Arg<evaluation_form::ScoringStrategy>) -> Self { Self(put(self.0, "ScoringStrategy", value.into_expr()), Phase) }
+    pub fn scoring_strategy(self, value: impl Arg<evaluation_form::ScoringStrategy>) -> Self { Self(put(self.0, "ScoringStrategy", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-status)
-    pub fn status(self, value: impl Arg<evaluation_form::Status>) -> CfnEvaluationFormProps<R0, R1, Set, R3> { CfnEvaluationFormProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<evaluation_form::Status>) -> CfnEvaluationFormProps<R0, R1, Set, R3> { CfnEvaluationFormProps(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetConfiguration`: `EvaluationFormTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-targetconfiguration)
-    pub fn target_configuration(self, value: impl Arg<evaluation_form::EvaluationFormTargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
+    pub fn target_configuration(self, value: impl Arg<evaluation_form::EvaluationFormTargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-title)
-    pub fn title(self, value: impl Arg<str>) -> CfnEvaluationFormProps<R0, R1, R2, Set> { CfnEvaluationFormProps(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnEvaluationFormProps<R0, R1, R2, Set> { CfnEvaluationFormProps(put(self.0, "Title", value), Phase) }
 }
 impl Done for CfnEvaluationFormProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::EvaluationForm`.
@@ -615,7 +615,7 @@ impl AutoEvaluationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-autoevaluationconfiguration.html#cfn-connect-evaluationform-autoevaluationconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for AutoEvaluationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomaticFailConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-automaticfailconfiguration.html)
@@ -624,7 +624,7 @@ impl AutomaticFailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetSection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-automaticfailconfiguration.html#cfn-connect-evaluationform-automaticfailconfiguration-targetsection)
-    pub fn target_section(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetSection", value.into_expr())) }
+    pub fn target_section(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetSection", value)) }
 }
 impl Done for AutomaticFailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormBaseItem` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformbaseitem.html)
@@ -635,7 +635,7 @@ impl EvaluationFormBaseItem {
 }
 impl<R0> EvaluationFormBaseItem<R0> {
     /// `Section`: `EvaluationFormSection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformbaseitem.html#cfn-connect-evaluationform-evaluationformbaseitem-section)
-    pub fn section(self, value: impl Arg<EvaluationFormSection>) -> EvaluationFormBaseItem<Set> { EvaluationFormBaseItem(put(self.0, "Section", value.into_expr()), Phase) }
+    pub fn section(self, value: impl Arg<EvaluationFormSection>) -> EvaluationFormBaseItem<Set> { EvaluationFormBaseItem(put(self.0, "Section", value), Phase) }
 }
 impl Done for EvaluationFormBaseItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItem` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitem.html)
@@ -644,9 +644,9 @@ impl EvaluationFormItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Question`: `EvaluationFormQuestion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitem.html#cfn-connect-evaluationform-evaluationformitem-question)
-    pub fn question(self, value: impl Arg<EvaluationFormQuestion>) -> Self { Self(put(self.0, "Question", value.into_expr())) }
+    pub fn question(self, value: impl Arg<EvaluationFormQuestion>) -> Self { Self(put(self.0, "Question", value)) }
     /// `Section`: `EvaluationFormSection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitem.html#cfn-connect-evaluationform-evaluationformitem-section)
-    pub fn section(self, value: impl Arg<EvaluationFormSection>) -> Self { Self(put(self.0, "Section", value.into_expr())) }
+    pub fn section(self, value: impl Arg<EvaluationFormSection>) -> Self { Self(put(self.0, "Section", value)) }
 }
 impl Done for EvaluationFormItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementCondition` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementcondition.html)
@@ -657,9 +657,9 @@ impl EvaluationFormItemEnablementCondition {
 }
 impl<R0> EvaluationFormItemEnablementCondition<R0> {
     /// `Operands`: list of `EvaluationFormItemEnablementConditionOperand`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementcondition.html#cfn-connect-evaluationform-evaluationformitemenablementcondition-operands)
-    pub fn operands(self, value: impl Arg<Arr<EvaluationFormItemEnablementConditionOperand>>) -> EvaluationFormItemEnablementCondition<Set> { EvaluationFormItemEnablementCondition(put(self.0, "Operands", value.into_expr()), Phase) }
+    pub fn operands(self, value: impl Arg<Arr<EvaluationFormItemEnablementConditionOperand>>) -> EvaluationFormItemEnablementCondition<Set> { EvaluationFormItemEnablementCondition(put(self.0, "Operands", value), Phase) }
     /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementcondition.html#cfn-connect-evaluationform-evaluationformitemenablementcondition-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value), Phase) }
 }
 impl Done for EvaluationFormItemEnablementCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementConditionOperand` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconditionoperand.html)
@@ -668,7 +668,7 @@ impl EvaluationFormItemEnablementConditionOperand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: `EvaluationFormItemEnablementExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconditionoperand.html#cfn-connect-evaluationform-evaluationformitemenablementconditionoperand-expression)
-    pub fn expression(self, value: impl Arg<EvaluationFormItemEnablementExpression>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<EvaluationFormItemEnablementExpression>) -> Self { Self(put(self.0, "Expression", value)) }
 }
 impl Done for EvaluationFormItemEnablementConditionOperand { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconfiguration.html)
@@ -679,11 +679,11 @@ impl EvaluationFormItemEnablementConfiguration {
 }
 impl<R0, R1> EvaluationFormItemEnablementConfiguration<R0, R1> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconfiguration.html#cfn-connect-evaluationform-evaluationformitemenablementconfiguration-action)
-    pub fn action(self, value: impl Arg<Action>) -> EvaluationFormItemEnablementConfiguration<Set, R1> { EvaluationFormItemEnablementConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> EvaluationFormItemEnablementConfiguration<Set, R1> { EvaluationFormItemEnablementConfiguration(put(self.0, "Action", value), Phase) }
     /// `Condition`: `EvaluationFormItemEnablementCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconfiguration.html#cfn-connect-evaluationform-evaluationformitemenablementconfiguration-condition)
-    pub fn condition(self, value: impl Arg<EvaluationFormItemEnablementCondition>) -> EvaluationFormItemEnablementConfiguration<R0, Set> { EvaluationFormItemEnablementConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<EvaluationFormItemEnablementCondition>) -> EvaluationFormItemEnablementConfiguration<R0, Set> { EvaluationFormItemEnablementConfiguration(put(self.0, "Condition", value), Phase) }
     /// `DefaultAction`: `DefaultAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconfiguration.html#cfn-connect-evaluationform-evaluationformitemenablementconfiguration-defaultaction)
-    pub fn default_action(self, value: impl Arg<DefaultAction>) -> Self { Self(put(self.0, "DefaultAction", value.into_expr()), Phase) }
+    pub fn default_action(self, value: impl Arg<DefaultAction>) -> Self { Self(put(self.0, "DefaultAction", value), Phase) }
 }
 impl Done for EvaluationFormItemEnablementConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementExpression` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementexpression.html)
@@ -694,11 +694,11 @@ impl EvaluationFormItemEnablementExpression {
 }
 impl<R0, R1, R2> EvaluationFormItemEnablementExpression<R0, R1, R2> {
     /// `Comparator`: `Comparator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementexpression.html#cfn-connect-evaluationform-evaluationformitemenablementexpression-comparator)
-    pub fn comparator(self, value: impl Arg<Comparator>) -> EvaluationFormItemEnablementExpression<Set, R1, R2> { EvaluationFormItemEnablementExpression(put(self.0, "Comparator", value.into_expr()), Phase) }
+    pub fn comparator(self, value: impl Arg<Comparator>) -> EvaluationFormItemEnablementExpression<Set, R1, R2> { EvaluationFormItemEnablementExpression(put(self.0, "Comparator", value), Phase) }
     /// `Source`: `EvaluationFormItemEnablementSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementexpression.html#cfn-connect-evaluationform-evaluationformitemenablementexpression-source)
-    pub fn source(self, value: impl Arg<EvaluationFormItemEnablementSource>) -> EvaluationFormItemEnablementExpression<R0, Set, R2> { EvaluationFormItemEnablementExpression(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<EvaluationFormItemEnablementSource>) -> EvaluationFormItemEnablementExpression<R0, Set, R2> { EvaluationFormItemEnablementExpression(put(self.0, "Source", value), Phase) }
     /// `Values`: list of `EvaluationFormItemEnablementSourceValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementexpression.html#cfn-connect-evaluationform-evaluationformitemenablementexpression-values)
-    pub fn values(self, value: impl Arg<Arr<EvaluationFormItemEnablementSourceValue>>) -> EvaluationFormItemEnablementExpression<R0, R1, Set> { EvaluationFormItemEnablementExpression(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<EvaluationFormItemEnablementSourceValue>>) -> EvaluationFormItemEnablementExpression<R0, R1, Set> { EvaluationFormItemEnablementExpression(put(self.0, "Values", value), Phase) }
 }
 impl Done for EvaluationFormItemEnablementExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementSource` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsource.html)
@@ -709,9 +709,9 @@ impl EvaluationFormItemEnablementSource {
 }
 impl<R0> EvaluationFormItemEnablementSource<R0> {
     /// `RefId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsource.html#cfn-connect-evaluationform-evaluationformitemenablementsource-refid)
-    pub fn ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefId", value.into_expr()), Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefId", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsource.html#cfn-connect-evaluationform-evaluationformitemenablementsource-type)
-    pub fn type_(self, value: impl Arg<Type>) -> EvaluationFormItemEnablementSource<Set> { EvaluationFormItemEnablementSource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EvaluationFormItemEnablementSource<Set> { EvaluationFormItemEnablementSource(put(self.0, "Type", value), Phase) }
 }
 impl Done for EvaluationFormItemEnablementSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementSourceValue` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsourcevalue.html)
@@ -720,9 +720,9 @@ impl EvaluationFormItemEnablementSourceValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RefId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsourcevalue.html#cfn-connect-evaluationform-evaluationformitemenablementsourcevalue-refid)
-    pub fn ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefId", value.into_expr())) }
+    pub fn ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefId", value)) }
     /// `Type`: `EvaluationFormItemEnablementSourceValueType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsourcevalue.html#cfn-connect-evaluationform-evaluationformitemenablementsourcevalue-type)
-    pub fn type_(self, value: impl Arg<EvaluationFormItemEnablementSourceValueType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<EvaluationFormItemEnablementSourceValueType>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for EvaluationFormItemEnablementSourceValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormLanguageConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformlanguageconfiguration.html)
@@ -731,7 +731,7 @@ impl EvaluationFormLanguageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FormLanguage`: `FormLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformlanguageconfiguration.html#cfn-connect-evaluationform-evaluationformlanguageconfiguration-formlanguage)
-    pub fn form_language(self, value: impl Arg<FormLanguage>) -> Self { Self(put(self.0, "FormLanguage", value.into_expr())) }
+    pub fn form_language(self, value: impl Arg<FormLanguage>) -> Self { Self(put(self.0, "FormLanguage", value)) }
 }
 impl Done for EvaluationFormLanguageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMetricConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmetricconfiguration.html)
@@ -742,9 +742,9 @@ impl EvaluationFormMetricConfiguration {
 }
 impl<R0, R1> EvaluationFormMetricConfiguration<R0, R1> {
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmetricconfiguration.html#cfn-connect-evaluationform-evaluationformmetricconfiguration-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> EvaluationFormMetricConfiguration<Set, R1> { EvaluationFormMetricConfiguration(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> EvaluationFormMetricConfiguration<Set, R1> { EvaluationFormMetricConfiguration(put(self.0, "MetricName", value), Phase) }
     /// `MetricType`: `MetricType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmetricconfiguration.html#cfn-connect-evaluationform-evaluationformmetricconfiguration-metrictype)
-    pub fn metric_type(self, value: impl Arg<MetricType>) -> EvaluationFormMetricConfiguration<R0, Set> { EvaluationFormMetricConfiguration(put(self.0, "MetricType", value.into_expr()), Phase) }
+    pub fn metric_type(self, value: impl Arg<MetricType>) -> EvaluationFormMetricConfiguration<R0, Set> { EvaluationFormMetricConfiguration(put(self.0, "MetricType", value), Phase) }
 }
 impl Done for EvaluationFormMetricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMultiSelectQuestionAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomation.html)
@@ -753,11 +753,11 @@ impl EvaluationFormMultiSelectQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomation.html#cfn-connect-evaluationform-evaluationformmultiselectquestionautomation-answersource)
-    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
+    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value)) }
     /// `DefaultOptionRefIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomation.html#cfn-connect-evaluationform-evaluationformmultiselectquestionautomation-defaultoptionrefids)
-    pub fn default_option_ref_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DefaultOptionRefIds", value.into_expr())) }
+    pub fn default_option_ref_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DefaultOptionRefIds", value)) }
     /// `Options`: list of `EvaluationFormMultiSelectQuestionAutomationOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomation.html#cfn-connect-evaluationform-evaluationformmultiselectquestionautomation-options)
-    pub fn options(self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionAutomationOption>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionAutomationOption>>) -> Self { Self(put(self.0, "Options", value)) }
 }
 impl Done for EvaluationFormMultiSelectQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMultiSelectQuestionAutomationOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomationoption.html)
@@ -768,7 +768,7 @@ impl EvaluationFormMultiSelectQuestionAutomationOption {
 }
 impl<R0> EvaluationFormMultiSelectQuestionAutomationOption<R0> {
     /// `RuleCategory`: `MultiSelectQuestionRuleCategoryAutomation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomationoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionautomationoption-rulecategory)
-    pub fn rule_category(self, value: impl Arg<MultiSelectQuestionRuleCategoryAutomation>) -> EvaluationFormMultiSelectQuestionAutomationOption<Set> { EvaluationFormMultiSelectQuestionAutomationOption(put(self.0, "RuleCategory", value.into_expr()), Phase) }
+    pub fn rule_category(self, value: impl Arg<MultiSelectQuestionRuleCategoryAutomation>) -> EvaluationFormMultiSelectQuestionAutomationOption<Set> { EvaluationFormMultiSelectQuestionAutomationOption(put(self.0, "RuleCategory", value), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionAutomationOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMultiSelectQuestionOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html)
@@ -779,17 +779,17 @@ impl EvaluationFormMultiSelectQuestionOption {
 }
 impl<R0, R1> EvaluationFormMultiSelectQuestionOption<R0, R1> {
     /// `AutomaticFail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-automaticfail)
-    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
+    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value), Phase) }
     /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-automaticfailconfiguration)
-    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
+    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value), Phase) }
     /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-pointsconfiguration)
-    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
+    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value), Phase) }
     /// `RefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-refid)
-    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<Set, R1> { EvaluationFormMultiSelectQuestionOption(put(self.0, "RefId", value.into_expr()), Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<Set, R1> { EvaluationFormMultiSelectQuestionOption(put(self.0, "RefId", value), Phase) }
     /// `Score`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-score)
-    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
+    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value), Phase) }
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-text)
-    pub fn text(self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<R0, Set> { EvaluationFormMultiSelectQuestionOption(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<R0, Set> { EvaluationFormMultiSelectQuestionOption(put(self.0, "Text", value), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMultiSelectQuestionProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionproperties.html)
@@ -800,11 +800,11 @@ impl EvaluationFormMultiSelectQuestionProperties {
 }
 impl<R0> EvaluationFormMultiSelectQuestionProperties<R0> {
     /// `Automation`: `EvaluationFormMultiSelectQuestionAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionproperties.html#cfn-connect-evaluationform-evaluationformmultiselectquestionproperties-automation)
-    pub fn automation(self, value: impl Arg<EvaluationFormMultiSelectQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
+    pub fn automation(self, value: impl Arg<EvaluationFormMultiSelectQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value), Phase) }
     /// `DisplayAs`: `EvaluationFormMultiSelectQuestionPropertiesDisplayAs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionproperties.html#cfn-connect-evaluationform-evaluationformmultiselectquestionproperties-displayas)
-    pub fn display_as(self, value: impl Arg<EvaluationFormMultiSelectQuestionPropertiesDisplayAs>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
+    pub fn display_as(self, value: impl Arg<EvaluationFormMultiSelectQuestionPropertiesDisplayAs>) -> Self { Self(put(self.0, "DisplayAs", value), Phase) }
     /// `Options`: list of `EvaluationFormMultiSelectQuestionOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionproperties.html#cfn-connect-evaluationform-evaluationformmultiselectquestionproperties-options)
-    pub fn options(self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionOption>>) -> EvaluationFormMultiSelectQuestionProperties<Set> { EvaluationFormMultiSelectQuestionProperties(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionOption>>) -> EvaluationFormMultiSelectQuestionProperties<Set> { EvaluationFormMultiSelectQuestionProperties(put(self.0, "Options", value), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormNumericQuestionAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionautomation.html)
@@ -813,9 +813,9 @@ impl EvaluationFormNumericQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionautomation.html#cfn-connect-evaluationform-evaluationformnumericquestionautomation-answersource)
-    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
+    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value)) }
     /// `PropertyValue`: `NumericQuestionPropertyValueAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionautomation.html#cfn-connect-evaluationform-evaluationformnumericquestionautomation-propertyvalue)
-    pub fn property_value(self, value: impl Arg<NumericQuestionPropertyValueAutomation>) -> Self { Self(put(self.0, "PropertyValue", value.into_expr())) }
+    pub fn property_value(self, value: impl Arg<NumericQuestionPropertyValueAutomation>) -> Self { Self(put(self.0, "PropertyValue", value)) }
 }
 impl Done for EvaluationFormNumericQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormNumericQuestionOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html)
@@ -826,17 +826,17 @@ impl EvaluationFormNumericQuestionOption {
 }
 impl<R0, R1> EvaluationFormNumericQuestionOption<R0, R1> {
     /// `AutomaticFail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-automaticfail)
-    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
+    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value), Phase) }
     /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-automaticfailconfiguration)
-    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
+    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value), Phase) }
     /// `MaxValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-maxvalue)
-    pub fn max_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<Set, R1> { EvaluationFormNumericQuestionOption(put(self.0, "MaxValue", value.into_expr()), Phase) }
+    pub fn max_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<Set, R1> { EvaluationFormNumericQuestionOption(put(self.0, "MaxValue", value), Phase) }
     /// `MinValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-minvalue)
-    pub fn min_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<R0, Set> { EvaluationFormNumericQuestionOption(put(self.0, "MinValue", value.into_expr()), Phase) }
+    pub fn min_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<R0, Set> { EvaluationFormNumericQuestionOption(put(self.0, "MinValue", value), Phase) }
     /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-pointsconfiguration)
-    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
+    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value), Phase) }
     /// `Score`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-score)
-    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
+    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value), Phase) }
 }
 impl Done for EvaluationFormNumericQuestionOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormNumericQuestionProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html)
@@ -847,13 +847,13 @@ impl EvaluationFormNumericQuestionProperties {
 }
 impl<R0, R1> EvaluationFormNumericQuestionProperties<R0, R1> {
     /// `Automation`: `EvaluationFormNumericQuestionAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html#cfn-connect-evaluationform-evaluationformnumericquestionproperties-automation)
-    pub fn automation(self, value: impl Arg<EvaluationFormNumericQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
+    pub fn automation(self, value: impl Arg<EvaluationFormNumericQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value), Phase) }
     /// `MaxValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html#cfn-connect-evaluationform-evaluationformnumericquestionproperties-maxvalue)
-    pub fn max_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<Set, R1> { EvaluationFormNumericQuestionProperties(put(self.0, "MaxValue", value.into_expr()), Phase) }
+    pub fn max_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<Set, R1> { EvaluationFormNumericQuestionProperties(put(self.0, "MaxValue", value), Phase) }
     /// `MinValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html#cfn-connect-evaluationform-evaluationformnumericquestionproperties-minvalue)
-    pub fn min_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<R0, Set> { EvaluationFormNumericQuestionProperties(put(self.0, "MinValue", value.into_expr()), Phase) }
+    pub fn min_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<R0, Set> { EvaluationFormNumericQuestionProperties(put(self.0, "MinValue", value), Phase) }
     /// `Options`: list of `EvaluationFormNumericQuestionOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html#cfn-connect-evaluationform-evaluationformnumericquestionproperties-options)
-    pub fn options(self, value: impl Arg<Arr<EvaluationFormNumericQuestionOption>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormNumericQuestionOption>>) -> Self { Self(put(self.0, "Options", value), Phase) }
 }
 impl Done for EvaluationFormNumericQuestionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormQuestion` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html)
@@ -864,25 +864,25 @@ impl EvaluationFormQuestion {
 }
 impl<R0, R1, R2> EvaluationFormQuestion<R0, R1, R2> {
     /// `Enablement`: `EvaluationFormItemEnablementConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-enablement)
-    pub fn enablement(self, value: impl Arg<EvaluationFormItemEnablementConfiguration>) -> Self { Self(put(self.0, "Enablement", value.into_expr()), Phase) }
+    pub fn enablement(self, value: impl Arg<EvaluationFormItemEnablementConfiguration>) -> Self { Self(put(self.0, "Enablement", value), Phase) }
     /// `Instructions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-instructions)
-    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr()), Phase) }
+    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value), Phase) }
     /// `MetricConfiguration`: `EvaluationFormMetricConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-metricconfiguration)
-    pub fn metric_configuration(self, value: impl Arg<EvaluationFormMetricConfiguration>) -> Self { Self(put(self.0, "MetricConfiguration", value.into_expr()), Phase) }
+    pub fn metric_configuration(self, value: impl Arg<EvaluationFormMetricConfiguration>) -> Self { Self(put(self.0, "MetricConfiguration", value), Phase) }
     /// `NotApplicableEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-notapplicableenabled)
-    pub fn not_applicable_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotApplicableEnabled", value.into_expr()), Phase) }
+    pub fn not_applicable_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotApplicableEnabled", value), Phase) }
     /// `QuestionType`: `QuestionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-questiontype)
-    pub fn question_type(self, value: impl Arg<QuestionType>) -> EvaluationFormQuestion<Set, R1, R2> { EvaluationFormQuestion(put(self.0, "QuestionType", value.into_expr()), Phase) }
+    pub fn question_type(self, value: impl Arg<QuestionType>) -> EvaluationFormQuestion<Set, R1, R2> { EvaluationFormQuestion(put(self.0, "QuestionType", value), Phase) }
     /// `QuestionTypeProperties`: `EvaluationFormQuestionTypeProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-questiontypeproperties)
-    pub fn question_type_properties(self, value: impl Arg<EvaluationFormQuestionTypeProperties>) -> Self { Self(put(self.0, "QuestionTypeProperties", value.into_expr()), Phase) }
+    pub fn question_type_properties(self, value: impl Arg<EvaluationFormQuestionTypeProperties>) -> Self { Self(put(self.0, "QuestionTypeProperties", value), Phase) }
     /// `RefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-refid)
-    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, Set, R2> { EvaluationFormQuestion(put(self.0, "RefId", value.into_expr()), Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, Set, R2> { EvaluationFormQuestion(put(self.0, "RefId", value), Phase) }
     /// `ScoringConfiguration`: `EvaluationFormQuestionScoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-scoringconfiguration)
-    pub fn scoring_configuration(self, value: impl Arg<EvaluationFormQuestionScoringConfiguration>) -> Self { Self(put(self.0, "ScoringConfiguration", value.into_expr()), Phase) }
+    pub fn scoring_configuration(self, value: impl Arg<EvaluationFormQuestionScoringConfiguration>) -> Self { Self(put(self.0, "ScoringConfiguration", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-title)
-    pub fn title(self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, R1, Set> { EvaluationFormQuestion(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, R1, Set> { EvaluationFormQuestion(put(self.0, "Title", value), Phase) }
     /// `Weight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-weight)
-    pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for EvaluationFormQuestion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormQuestionAutomationAnswerSource` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionautomationanswersource.html)
@@ -893,7 +893,7 @@ impl EvaluationFormQuestionAutomationAnswerSource {
 }
 impl<R0> EvaluationFormQuestionAutomationAnswerSource<R0> {
     /// `SourceType`: `SourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionautomationanswersource.html#cfn-connect-evaluationform-evaluationformquestionautomationanswersource-sourcetype)
-    pub fn source_type(self, value: impl Arg<SourceType>) -> EvaluationFormQuestionAutomationAnswerSource<Set> { EvaluationFormQuestionAutomationAnswerSource(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> EvaluationFormQuestionAutomationAnswerSource<Set> { EvaluationFormQuestionAutomationAnswerSource(put(self.0, "SourceType", value), Phase) }
 }
 impl Done for EvaluationFormQuestionAutomationAnswerSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormQuestionScoringConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionscoringconfiguration.html)
@@ -902,11 +902,11 @@ impl EvaluationFormQuestionScoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsExcludedFromScoring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionscoringconfiguration.html#cfn-connect-evaluationform-evaluationformquestionscoringconfiguration-isexcludedfromscoring)
-    pub fn is_excluded_from_scoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExcludedFromScoring", value.into_expr())) }
+    pub fn is_excluded_from_scoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExcludedFromScoring", value)) }
     /// `PointsConfiguration`: `QuestionPointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionscoringconfiguration.html#cfn-connect-evaluationform-evaluationformquestionscoringconfiguration-pointsconfiguration)
-    pub fn points_configuration(self, value: impl Arg<QuestionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr())) }
+    pub fn points_configuration(self, value: impl Arg<QuestionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value)) }
     /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionscoringconfiguration.html#cfn-connect-evaluationform-evaluationformquestionscoringconfiguration-scorethresholds)
-    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr())) }
+    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value)) }
 }
 impl Done for EvaluationFormQuestionScoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormQuestionTypeProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html)
@@ -915,13 +915,13 @@ impl EvaluationFormQuestionTypeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiSelect`: `EvaluationFormMultiSelectQuestionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html#cfn-connect-evaluationform-evaluationformquestiontypeproperties-multiselect)
-    pub fn multi_select(self, value: impl Arg<EvaluationFormMultiSelectQuestionProperties>) -> Self { Self(put(self.0, "MultiSelect", value.into_expr())) }
+    pub fn multi_select(self, value: impl Arg<EvaluationFormMultiSelectQuestionProperties>) -> Self { Self(put(self.0, "MultiSelect", value)) }
     /// `Numeric`: `EvaluationFormNumericQuestionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html#cfn-connect-evaluationform-evaluationformquestiontypeproperties-numeric)
-    pub fn numeric(self, value: impl Arg<EvaluationFormNumericQuestionProperties>) -> Self { Self(put(self.0, "Numeric", value.into_expr())) }
+    pub fn numeric(self, value: impl Arg<EvaluationFormNumericQuestionProperties>) -> Self { Self(put(self.0, "Numeric", value)) }
     /// `SingleSelect`: `EvaluationFormSingleSelectQuestionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html#cfn-connect-evaluationform-evaluationformquestiontypeproperties-singleselect)
-    pub fn single_select(self, value: impl Arg<EvaluationFormSingleSelectQuestionProperties>) -> Self { Self(put(self.0, "SingleSelect", value.into_expr())) }
+    pub fn single_select(self, value: impl Arg<EvaluationFormSingleSelectQuestionProperties>) -> Self { Self(put(self.0, "SingleSelect", value)) }
     /// `Text`: `EvaluationFormTextQuestionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html#cfn-connect-evaluationform-evaluationformquestiontypeproperties-text)
-    pub fn text(self, value: impl Arg<EvaluationFormTextQuestionProperties>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<EvaluationFormTextQuestionProperties>) -> Self { Self(put(self.0, "Text", value)) }
 }
 impl Done for EvaluationFormQuestionTypeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormScoreThreshold` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformscorethreshold.html)
@@ -932,11 +932,11 @@ impl EvaluationFormScoreThreshold {
 }
 impl<R0> EvaluationFormScoreThreshold<R0> {
     /// `MaxScorePercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformscorethreshold.html#cfn-connect-evaluationform-evaluationformscorethreshold-maxscorepercentage)
-    pub fn max_score_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxScorePercentage", value.into_expr()), Phase) }
+    pub fn max_score_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxScorePercentage", value), Phase) }
     /// `MinScorePercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformscorethreshold.html#cfn-connect-evaluationform-evaluationformscorethreshold-minscorepercentage)
-    pub fn min_score_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinScorePercentage", value.into_expr()), Phase) }
+    pub fn min_score_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinScorePercentage", value), Phase) }
     /// `PerformanceCategory`: `PerformanceCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformscorethreshold.html#cfn-connect-evaluationform-evaluationformscorethreshold-performancecategory)
-    pub fn performance_category(self, value: impl Arg<PerformanceCategory>) -> EvaluationFormScoreThreshold<Set> { EvaluationFormScoreThreshold(put(self.0, "PerformanceCategory", value.into_expr()), Phase) }
+    pub fn performance_category(self, value: impl Arg<PerformanceCategory>) -> EvaluationFormScoreThreshold<Set> { EvaluationFormScoreThreshold(put(self.0, "PerformanceCategory", value), Phase) }
 }
 impl Done for EvaluationFormScoreThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSection` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html)
@@ -947,19 +947,19 @@ impl EvaluationFormSection {
 }
 impl<R0, R1> EvaluationFormSection<R0, R1> {
     /// `Instructions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-instructions)
-    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr()), Phase) }
+    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value), Phase) }
     /// `IsExcludedFromScoring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-isexcludedfromscoring)
-    pub fn is_excluded_from_scoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExcludedFromScoring", value.into_expr()), Phase) }
+    pub fn is_excluded_from_scoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExcludedFromScoring", value), Phase) }
     /// `Items`: list of `EvaluationFormItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-items)
-    pub fn items(self, value: impl Arg<Arr<EvaluationFormItem>>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
+    pub fn items(self, value: impl Arg<Arr<EvaluationFormItem>>) -> Self { Self(put(self.0, "Items", value), Phase) }
     /// `RefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-refid)
-    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormSection<Set, R1> { EvaluationFormSection(put(self.0, "RefId", value.into_expr()), Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormSection<Set, R1> { EvaluationFormSection(put(self.0, "RefId", value), Phase) }
     /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-scorethresholds)
-    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr()), Phase) }
+    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-title)
-    pub fn title(self, value: impl Arg<str>) -> EvaluationFormSection<R0, Set> { EvaluationFormSection(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> EvaluationFormSection<R0, Set> { EvaluationFormSection(put(self.0, "Title", value), Phase) }
     /// `Weight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-weight)
-    pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for EvaluationFormSection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSingleSelectQuestionAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomation.html)
@@ -968,11 +968,11 @@ impl EvaluationFormSingleSelectQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomation.html#cfn-connect-evaluationform-evaluationformsingleselectquestionautomation-answersource)
-    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
+    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value)) }
     /// `DefaultOptionRefId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomation.html#cfn-connect-evaluationform-evaluationformsingleselectquestionautomation-defaultoptionrefid)
-    pub fn default_option_ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultOptionRefId", value.into_expr())) }
+    pub fn default_option_ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultOptionRefId", value)) }
     /// `Options`: list of `EvaluationFormSingleSelectQuestionAutomationOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomation.html#cfn-connect-evaluationform-evaluationformsingleselectquestionautomation-options)
-    pub fn options(self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionAutomationOption>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionAutomationOption>>) -> Self { Self(put(self.0, "Options", value)) }
 }
 impl Done for EvaluationFormSingleSelectQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSingleSelectQuestionAutomationOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomationoption.html)
@@ -983,7 +983,7 @@ impl EvaluationFormSingleSelectQuestionAutomationOption {
 }
 impl<R0> EvaluationFormSingleSelectQuestionAutomationOption<R0> {
     /// `RuleCategory`: `SingleSelectQuestionRuleCategoryAutomation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomationoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionautomationoption-rulecategory)
-    pub fn rule_category(self, value: impl Arg<SingleSelectQuestionRuleCategoryAutomation>) -> EvaluationFormSingleSelectQuestionAutomationOption<Set> { EvaluationFormSingleSelectQuestionAutomationOption(put(self.0, "RuleCategory", value.into_expr()), Phase) }
+    pub fn rule_category(self, value: impl Arg<SingleSelectQuestionRuleCategoryAutomation>) -> EvaluationFormSingleSelectQuestionAutomationOption<Set> { EvaluationFormSingleSelectQuestionAutomationOption(put(self.0, "RuleCategory", value), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionAutomationOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSingleSelectQuestionOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html)
@@ -994,17 +994,17 @@ impl EvaluationFormSingleSelectQuestionOption {
 }
 impl<R0, R1> EvaluationFormSingleSelectQuestionOption<R0, R1> {
     /// `AutomaticFail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-automaticfail)
-    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
+    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value), Phase) }
     /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-automaticfailconfiguration)
-    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
+    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value), Phase) }
     /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-pointsconfiguration)
-    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
+    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value), Phase) }
     /// `RefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-refid)
-    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<Set, R1> { EvaluationFormSingleSelectQuestionOption(put(self.0, "RefId", value.into_expr()), Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<Set, R1> { EvaluationFormSingleSelectQuestionOption(put(self.0, "RefId", value), Phase) }
     /// `Score`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-score)
-    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
+    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value), Phase) }
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-text)
-    pub fn text(self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<R0, Set> { EvaluationFormSingleSelectQuestionOption(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<R0, Set> { EvaluationFormSingleSelectQuestionOption(put(self.0, "Text", value), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSingleSelectQuestionProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionproperties.html)
@@ -1015,11 +1015,11 @@ impl EvaluationFormSingleSelectQuestionProperties {
 }
 impl<R0> EvaluationFormSingleSelectQuestionProperties<R0> {
     /// `Automation`: `EvaluationFormSingleSelectQuestionAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionproperties.html#cfn-connect-evaluationform-evaluationformsingleselectquestionproperties-automation)
-    pub fn automation(self, value: impl Arg<EvaluationFormSingleSelectQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
+    pub fn automation(self, value: impl Arg<EvaluationFormSingleSelectQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value), Phase) }
     /// `DisplayAs`: `DisplayAs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionproperties.html#cfn-connect-evaluationform-evaluationformsingleselectquestionproperties-displayas)
-    pub fn display_as(self, value: impl Arg<DisplayAs>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
+    pub fn display_as(self, value: impl Arg<DisplayAs>) -> Self { Self(put(self.0, "DisplayAs", value), Phase) }
     /// `Options`: list of `EvaluationFormSingleSelectQuestionOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionproperties.html#cfn-connect-evaluationform-evaluationformsingleselectquestionproperties-options)
-    pub fn options(self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionOption>>) -> EvaluationFormSingleSelectQuestionProperties<Set> { EvaluationFormSingleSelectQuestionProperties(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionOption>>) -> EvaluationFormSingleSelectQuestionProperties<Set> { EvaluationFormSingleSelectQuestionProperties(put(self.0, "Options", value), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormTargetConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtargetconfiguration.html)
@@ -1030,7 +1030,7 @@ impl EvaluationFormTargetConfiguration {
 }
 impl<R0> EvaluationFormTargetConfiguration<R0> {
     /// `ContactInteractionType`: `ContactInteractionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtargetconfiguration.html#cfn-connect-evaluationform-evaluationformtargetconfiguration-contactinteractiontype)
-    pub fn contact_interaction_type(self, value: impl Arg<ContactInteractionType>) -> EvaluationFormTargetConfiguration<Set> { EvaluationFormTargetConfiguration(put(self.0, "ContactInteractionType", value.into_expr()), Phase) }
+    pub fn contact_interaction_type(self, value: impl Arg<ContactInteractionType>) -> EvaluationFormTargetConfiguration<Set> { EvaluationFormTargetConfiguration(put(self.0, "ContactInteractionType", value), Phase) }
 }
 impl Done for EvaluationFormTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormTextQuestionAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtextquestionautomation.html)
@@ -1039,7 +1039,7 @@ impl EvaluationFormTextQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtextquestionautomation.html#cfn-connect-evaluationform-evaluationformtextquestionautomation-answersource)
-    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
+    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value)) }
 }
 impl Done for EvaluationFormTextQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormTextQuestionProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtextquestionproperties.html)
@@ -1048,7 +1048,7 @@ impl EvaluationFormTextQuestionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automation`: `EvaluationFormTextQuestionAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtextquestionproperties.html#cfn-connect-evaluationform-evaluationformtextquestionproperties-automation)
-    pub fn automation(self, value: impl Arg<EvaluationFormTextQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr())) }
+    pub fn automation(self, value: impl Arg<EvaluationFormTextQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value)) }
 }
 impl Done for EvaluationFormTextQuestionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationReviewConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewconfiguration.html)
@@ -1059,9 +1059,9 @@ impl EvaluationReviewConfiguration {
 }
 impl<R0> EvaluationReviewConfiguration<R0> {
     /// `EligibilityDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewconfiguration.html#cfn-connect-evaluationform-evaluationreviewconfiguration-eligibilitydays)
-    pub fn eligibility_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EligibilityDays", value.into_expr()), Phase) }
+    pub fn eligibility_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EligibilityDays", value), Phase) }
     /// `ReviewNotificationRecipients`: list of `EvaluationReviewNotificationRecipient`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewconfiguration.html#cfn-connect-evaluationform-evaluationreviewconfiguration-reviewnotificationrecipients)
-    pub fn review_notification_recipients(self, value: impl Arg<Arr<EvaluationReviewNotificationRecipient>>) -> EvaluationReviewConfiguration<Set> { EvaluationReviewConfiguration(put(self.0, "ReviewNotificationRecipients", value.into_expr()), Phase) }
+    pub fn review_notification_recipients(self, value: impl Arg<Arr<EvaluationReviewNotificationRecipient>>) -> EvaluationReviewConfiguration<Set> { EvaluationReviewConfiguration(put(self.0, "ReviewNotificationRecipients", value), Phase) }
 }
 impl Done for EvaluationReviewConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationReviewNotificationRecipient` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipient.html)
@@ -1072,9 +1072,9 @@ impl EvaluationReviewNotificationRecipient {
 }
 impl<R0, R1> EvaluationReviewNotificationRecipient<R0, R1> {
     /// `Type`: `EvaluationReviewNotificationRecipientType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipient.html#cfn-connect-evaluationform-evaluationreviewnotificationrecipient-type)
-    pub fn type_(self, value: impl Arg<EvaluationReviewNotificationRecipientType>) -> EvaluationReviewNotificationRecipient<Set, R1> { EvaluationReviewNotificationRecipient(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<EvaluationReviewNotificationRecipientType>) -> EvaluationReviewNotificationRecipient<Set, R1> { EvaluationReviewNotificationRecipient(put(self.0, "Type", value), Phase) }
     /// `Value`: `EvaluationReviewNotificationRecipientValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipient.html#cfn-connect-evaluationform-evaluationreviewnotificationrecipient-value)
-    pub fn value(self, value: impl Arg<EvaluationReviewNotificationRecipientValue>) -> EvaluationReviewNotificationRecipient<R0, Set> { EvaluationReviewNotificationRecipient(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<EvaluationReviewNotificationRecipientValue>) -> EvaluationReviewNotificationRecipient<R0, Set> { EvaluationReviewNotificationRecipient(put(self.0, "Value", value), Phase) }
 }
 impl Done for EvaluationReviewNotificationRecipient { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationReviewNotificationRecipientValue` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipientvalue.html)
@@ -1083,7 +1083,7 @@ impl EvaluationReviewNotificationRecipientValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UserId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipientvalue.html#cfn-connect-evaluationform-evaluationreviewnotificationrecipientvalue-userid)
-    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
+    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value)) }
 }
 impl Done for EvaluationReviewNotificationRecipientValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiSelectQuestionRuleCategoryAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-multiselectquestionrulecategoryautomation.html)
@@ -1094,11 +1094,11 @@ impl MultiSelectQuestionRuleCategoryAutomation {
 }
 impl<R0, R1, R2> MultiSelectQuestionRuleCategoryAutomation<R0, R1, R2> {
     /// `Category`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-multiselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-multiselectquestionrulecategoryautomation-category)
-    pub fn category(self, value: impl Arg<str>) -> MultiSelectQuestionRuleCategoryAutomation<Set, R1, R2> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<str>) -> MultiSelectQuestionRuleCategoryAutomation<Set, R1, R2> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "Category", value), Phase) }
     /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-multiselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-multiselectquestionrulecategoryautomation-condition)
-    pub fn condition(self, value: impl Arg<Condition>) -> MultiSelectQuestionRuleCategoryAutomation<R0, Set, R2> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> MultiSelectQuestionRuleCategoryAutomation<R0, Set, R2> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "Condition", value), Phase) }
     /// `OptionRefIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-multiselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-multiselectquestionrulecategoryautomation-optionrefids)
-    pub fn option_ref_ids(self, value: impl Arg<Arr<str>>) -> MultiSelectQuestionRuleCategoryAutomation<R0, R1, Set> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "OptionRefIds", value.into_expr()), Phase) }
+    pub fn option_ref_ids(self, value: impl Arg<Arr<str>>) -> MultiSelectQuestionRuleCategoryAutomation<R0, R1, Set> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "OptionRefIds", value), Phase) }
 }
 impl Done for MultiSelectQuestionRuleCategoryAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumericQuestionPropertyValueAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-numericquestionpropertyvalueautomation.html)
@@ -1109,7 +1109,7 @@ impl NumericQuestionPropertyValueAutomation {
 }
 impl<R0> NumericQuestionPropertyValueAutomation<R0> {
     /// `Label`: `Label`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-numericquestionpropertyvalueautomation.html#cfn-connect-evaluationform-numericquestionpropertyvalueautomation-label)
-    pub fn label(self, value: impl Arg<Label>) -> NumericQuestionPropertyValueAutomation<Set> { NumericQuestionPropertyValueAutomation(put(self.0, "Label", value.into_expr()), Phase) }
+    pub fn label(self, value: impl Arg<Label>) -> NumericQuestionPropertyValueAutomation<Set> { NumericQuestionPropertyValueAutomation(put(self.0, "Label", value), Phase) }
 }
 impl Done for NumericQuestionPropertyValueAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuestionOptionPointsConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionoptionpointsconfiguration.html)
@@ -1120,9 +1120,9 @@ impl QuestionOptionPointsConfiguration {
 }
 impl<R0> QuestionOptionPointsConfiguration<R0> {
     /// `IsBonus`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionoptionpointsconfiguration.html#cfn-connect-evaluationform-questionoptionpointsconfiguration-isbonus)
-    pub fn is_bonus(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsBonus", value.into_expr()), Phase) }
+    pub fn is_bonus(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsBonus", value), Phase) }
     /// `PointValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionoptionpointsconfiguration.html#cfn-connect-evaluationform-questionoptionpointsconfiguration-pointvalue)
-    pub fn point_value(self, value: impl Arg<i64>) -> QuestionOptionPointsConfiguration<Set> { QuestionOptionPointsConfiguration(put(self.0, "PointValue", value.into_expr()), Phase) }
+    pub fn point_value(self, value: impl Arg<i64>) -> QuestionOptionPointsConfiguration<Set> { QuestionOptionPointsConfiguration(put(self.0, "PointValue", value), Phase) }
 }
 impl Done for QuestionOptionPointsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuestionPointsConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionpointsconfiguration.html)
@@ -1131,11 +1131,11 @@ impl QuestionPointsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsBonus`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionpointsconfiguration.html#cfn-connect-evaluationform-questionpointsconfiguration-isbonus)
-    pub fn is_bonus(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsBonus", value.into_expr())) }
+    pub fn is_bonus(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsBonus", value)) }
     /// `MaxPointValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionpointsconfiguration.html#cfn-connect-evaluationform-questionpointsconfiguration-maxpointvalue)
-    pub fn max_point_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPointValue", value.into_expr())) }
+    pub fn max_point_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPointValue", value)) }
     /// `MinPointValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionpointsconfiguration.html#cfn-connect-evaluationform-questionpointsconfiguration-minpointvalue)
-    pub fn min_point_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPointValue", value.into_expr())) }
+    pub fn min_point_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPointValue", value)) }
 }
 impl Done for QuestionPointsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScoringStrategy` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-scoringstrategy.html)
@@ -1146,11 +1146,11 @@ impl ScoringStrategy {
 }
 impl<R0, R1> ScoringStrategy<R0, R1> {
     /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-scoringstrategy.html#cfn-connect-evaluationform-scoringstrategy-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> ScoringStrategy<Set, R1> { ScoringStrategy(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> ScoringStrategy<Set, R1> { ScoringStrategy(put(self.0, "Mode", value), Phase) }
     /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-scoringstrategy.html#cfn-connect-evaluationform-scoringstrategy-scorethresholds)
-    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr()), Phase) }
+    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value), Phase) }
     /// `Status`: `ScoringStrategyStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-scoringstrategy.html#cfn-connect-evaluationform-scoringstrategy-status)
-    pub fn status(self, value: impl Arg<ScoringStrategyStatus>) -> ScoringStrategy<R0, Set> { ScoringStrategy(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<ScoringStrategyStatus>) -> ScoringStrategy<R0, Set> { ScoringStrategy(put(self.0, "Status", value), Phase) }
 }
 impl Done for ScoringStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleSelectQuestionRuleCategoryAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-singleselectquestionrulecategoryautomation.html)
@@ -1161,11 +1161,11 @@ impl SingleSelectQuestionRuleCategoryAutomation {
 }
 impl<R0, R1, R2> SingleSelectQuestionRuleCategoryAutomation<R0, R1, R2> {
     /// `Category`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-singleselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-singleselectquestionrulecategoryautomation-category)
-    pub fn category(self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<Set, R1, R2> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<Set, R1, R2> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "Category", value), Phase) }
     /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-singleselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-singleselectquestionrulecategoryautomation-condition)
-    pub fn condition(self, value: impl Arg<Condition>) -> SingleSelectQuestionRuleCategoryAutomation<R0, Set, R2> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> SingleSelectQuestionRuleCategoryAutomation<R0, Set, R2> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "Condition", value), Phase) }
     /// `OptionRefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-singleselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-singleselectquestionrulecategoryautomation-optionrefid)
-    pub fn option_ref_id(self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<R0, R1, Set> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "OptionRefId", value.into_expr()), Phase) }
+    pub fn option_ref_id(self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<R0, R1, Set> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "OptionRefId", value), Phase) }
 }
 impl Done for SingleSelectQuestionRuleCategoryAutomation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1230,23 +1230,23 @@ impl CfnHoursOfOperationProps {
 }
 impl<R0, R1, R2, R3> CfnHoursOfOperationProps<R0, R1, R2, R3> {
     /// `ChildHoursOfOperations`: list of `HoursOfOperationsIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-childhoursofoperations)
-    pub fn child_hours_of_operations(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { Self(put(self.0, "ChildHoursOfOperations", value.into_expr()), Phase) }
+    pub fn child_hours_of_operations(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { Self(put(self.0, "ChildHoursOfOperations", value), Phase) }
     /// `Config`: list of `HoursOfOperationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-config)
-    pub fn config(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationConfig>>) -> CfnHoursOfOperationProps<Set, R1, R2, R3> { CfnHoursOfOperationProps(put(self.0, "Config", value.into_expr()), Phase) }
+    pub fn config(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationConfig>>) -> CfnHoursOfOperationProps<Set, R1, R2, R3> { CfnHoursOfOperationProps(put(self.0, "Config", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `HoursOfOperationOverrides`: list of `HoursOfOperationOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-hoursofoperationoverrides)
-    pub fn hours_of_operation_overrides(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationOverride>>) -> Self { Self(put(self.0, "HoursOfOperationOverrides", value.into_expr()), Phase) }
+    pub fn hours_of_operation_overrides(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationOverride>>) -> Self { Self(put(self.0, "HoursOfOperationOverrides", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnHoursOfOperationProps<R0, Set, R2, R3> { CfnHoursOfOperationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnHoursOfOperationProps<R0, Set, R2, R3> { CfnHoursOfOperationProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, Set, R3> { CfnHoursOfOperationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, Set, R3> { CfnHoursOfOperationProps(put(self.0, "Name", value), Phase) }
     /// `ParentHoursOfOperations`: list of `HoursOfOperationsIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-parenthoursofoperations)
-    pub fn parent_hours_of_operations(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { Self(put(self.0, "ParentHoursOfOperations", value.into_expr()), Phase) }
+    pub fn parent_hours_of_operations(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { Self(put(self.0, "ParentHoursOfOperations", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, R2, Set> { CfnHoursOfOperationProps(put(self.0, "TimeZone", value.into_expr()), Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, R2, Set> { CfnHoursOfOperationProps(put(self.0, "TimeZone", value), Phase) }
 }
 impl Done for CfnHoursOfOperationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::HoursOfOperation`.
@@ -1260,11 +1260,11 @@ impl HoursOfOperationConfig {
 }
 impl<R0, R1, R2> HoursOfOperationConfig<R0, R1, R2> {
     /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationconfig.html#cfn-connect-hoursofoperation-hoursofoperationconfig-day)
-    pub fn day(self, value: impl Arg<Day>) -> HoursOfOperationConfig<Set, R1, R2> { HoursOfOperationConfig(put(self.0, "Day", value.into_expr()), Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> HoursOfOperationConfig<Set, R1, R2> { HoursOfOperationConfig(put(self.0, "Day", value), Phase) }
     /// `EndTime`: `HoursOfOperationTimeSlice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationconfig.html#cfn-connect-hoursofoperation-hoursofoperationconfig-endtime)
-    pub fn end_time(self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, Set, R2> { HoursOfOperationConfig(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, Set, R2> { HoursOfOperationConfig(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: `HoursOfOperationTimeSlice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationconfig.html#cfn-connect-hoursofoperation-hoursofoperationconfig-starttime)
-    pub fn start_time(self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, R1, Set> { HoursOfOperationConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, R1, Set> { HoursOfOperationConfig(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for HoursOfOperationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HoursOfOperationOverride` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html)
@@ -1275,21 +1275,21 @@ impl HoursOfOperationOverride {
 }
 impl<R0, R1, R2, R3> HoursOfOperationOverride<R0, R1, R2, R3> {
     /// `EffectiveFrom`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-effectivefrom)
-    pub fn effective_from(self, value: impl Arg<str>) -> HoursOfOperationOverride<Set, R1, R2, R3> { HoursOfOperationOverride(put(self.0, "EffectiveFrom", value.into_expr()), Phase) }
+    pub fn effective_from(self, value: impl Arg<str>) -> HoursOfOperationOverride<Set, R1, R2, R3> { HoursOfOperationOverride(put(self.0, "EffectiveFrom", value), Phase) }
     /// `EffectiveTill`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-effectivetill)
-    pub fn effective_till(self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, Set, R2, R3> { HoursOfOperationOverride(put(self.0, "EffectiveTill", value.into_expr()), Phase) }
+    pub fn effective_till(self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, Set, R2, R3> { HoursOfOperationOverride(put(self.0, "EffectiveTill", value), Phase) }
     /// `HoursOfOperationOverrideId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-hoursofoperationoverrideid)
-    pub fn hours_of_operation_override_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HoursOfOperationOverrideId", value.into_expr()), Phase) }
+    pub fn hours_of_operation_override_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HoursOfOperationOverrideId", value), Phase) }
     /// `OverrideConfig`: list of `HoursOfOperationOverrideConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-overrideconfig)
-    pub fn override_config(self, value: impl Arg<Arr<HoursOfOperationOverrideConfig>>) -> HoursOfOperationOverride<R0, R1, Set, R3> { HoursOfOperationOverride(put(self.0, "OverrideConfig", value.into_expr()), Phase) }
+    pub fn override_config(self, value: impl Arg<Arr<HoursOfOperationOverrideConfig>>) -> HoursOfOperationOverride<R0, R1, Set, R3> { HoursOfOperationOverride(put(self.0, "OverrideConfig", value), Phase) }
     /// `OverrideDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-overridedescription)
-    pub fn override_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OverrideDescription", value.into_expr()), Phase) }
+    pub fn override_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OverrideDescription", value), Phase) }
     /// `OverrideName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-overridename)
-    pub fn override_name(self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, R1, R2, Set> { HoursOfOperationOverride(put(self.0, "OverrideName", value.into_expr()), Phase) }
+    pub fn override_name(self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, R1, R2, Set> { HoursOfOperationOverride(put(self.0, "OverrideName", value), Phase) }
     /// `OverrideType`: `OverrideType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-overridetype)
-    pub fn override_type(self, value: impl Arg<OverrideType>) -> Self { Self(put(self.0, "OverrideType", value.into_expr()), Phase) }
+    pub fn override_type(self, value: impl Arg<OverrideType>) -> Self { Self(put(self.0, "OverrideType", value), Phase) }
     /// `RecurrenceConfig`: `RecurrenceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-recurrenceconfig)
-    pub fn recurrence_config(self, value: impl Arg<RecurrenceConfig>) -> Self { Self(put(self.0, "RecurrenceConfig", value.into_expr()), Phase) }
+    pub fn recurrence_config(self, value: impl Arg<RecurrenceConfig>) -> Self { Self(put(self.0, "RecurrenceConfig", value), Phase) }
 }
 impl Done for HoursOfOperationOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HoursOfOperationOverrideConfig` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverrideconfig.html)
@@ -1300,11 +1300,11 @@ impl HoursOfOperationOverrideConfig {
 }
 impl<R0, R1, R2> HoursOfOperationOverrideConfig<R0, R1, R2> {
     /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverrideconfig.html#cfn-connect-hoursofoperation-hoursofoperationoverrideconfig-day)
-    pub fn day(self, value: impl Arg<Day>) -> HoursOfOperationOverrideConfig<Set, R1, R2> { HoursOfOperationOverrideConfig(put(self.0, "Day", value.into_expr()), Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> HoursOfOperationOverrideConfig<Set, R1, R2> { HoursOfOperationOverrideConfig(put(self.0, "Day", value), Phase) }
     /// `EndTime`: `OverrideTimeSlice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverrideconfig.html#cfn-connect-hoursofoperation-hoursofoperationoverrideconfig-endtime)
-    pub fn end_time(self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, Set, R2> { HoursOfOperationOverrideConfig(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, Set, R2> { HoursOfOperationOverrideConfig(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: `OverrideTimeSlice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverrideconfig.html#cfn-connect-hoursofoperation-hoursofoperationoverrideconfig-starttime)
-    pub fn start_time(self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, R1, Set> { HoursOfOperationOverrideConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, R1, Set> { HoursOfOperationOverrideConfig(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for HoursOfOperationOverrideConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HoursOfOperationTimeSlice` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationtimeslice.html)
@@ -1315,9 +1315,9 @@ impl HoursOfOperationTimeSlice {
 }
 impl<R0, R1> HoursOfOperationTimeSlice<R0, R1> {
     /// `Hours`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationtimeslice.html#cfn-connect-hoursofoperation-hoursofoperationtimeslice-hours)
-    pub fn hours(self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<Set, R1> { HoursOfOperationTimeSlice(put(self.0, "Hours", value.into_expr()), Phase) }
+    pub fn hours(self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<Set, R1> { HoursOfOperationTimeSlice(put(self.0, "Hours", value), Phase) }
     /// `Minutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationtimeslice.html#cfn-connect-hoursofoperation-hoursofoperationtimeslice-minutes)
-    pub fn minutes(self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<R0, Set> { HoursOfOperationTimeSlice(put(self.0, "Minutes", value.into_expr()), Phase) }
+    pub fn minutes(self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<R0, Set> { HoursOfOperationTimeSlice(put(self.0, "Minutes", value), Phase) }
 }
 impl Done for HoursOfOperationTimeSlice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HoursOfOperationsIdentifier` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationsidentifier.html)
@@ -1328,9 +1328,9 @@ impl HoursOfOperationsIdentifier {
 }
 impl<R0> HoursOfOperationsIdentifier<R0> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationsidentifier.html#cfn-connect-hoursofoperation-hoursofoperationsidentifier-id)
-    pub fn id(self, value: impl Arg<str>) -> HoursOfOperationsIdentifier<Set> { HoursOfOperationsIdentifier(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> HoursOfOperationsIdentifier<Set> { HoursOfOperationsIdentifier(put(self.0, "Id", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationsidentifier.html#cfn-connect-hoursofoperation-hoursofoperationsidentifier-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for HoursOfOperationsIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideTimeSlice` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-overridetimeslice.html)
@@ -1341,9 +1341,9 @@ impl OverrideTimeSlice {
 }
 impl<R0, R1> OverrideTimeSlice<R0, R1> {
     /// `Hours`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-overridetimeslice.html#cfn-connect-hoursofoperation-overridetimeslice-hours)
-    pub fn hours(self, value: impl Arg<i64>) -> OverrideTimeSlice<Set, R1> { OverrideTimeSlice(put(self.0, "Hours", value.into_expr()), Phase) }
+    pub fn hours(self, value: impl Arg<i64>) -> OverrideTimeSlice<Set, R1> { OverrideTimeSlice(put(self.0, "Hours", value), Phase) }
     /// `Minutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-overridetimeslice.html#cfn-connect-hoursofoperation-overridetimeslice-minutes)
-    pub fn minutes(self, value: impl Arg<i64>) -> OverrideTimeSlice<R0, Set> { OverrideTimeSlice(put(self.0, "Minutes", value.into_expr()), Phase) }
+    pub fn minutes(self, value: impl Arg<i64>) -> OverrideTimeSlice<R0, Set> { OverrideTimeSlice(put(self.0, "Minutes", value), Phase) }
 }
 impl Done for OverrideTimeSlice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurrenceConfig` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrenceconfig.html)
@@ -1354,7 +1354,7 @@ impl RecurrenceConfig {
 }
 impl<R0> RecurrenceConfig<R0> {
     /// `RecurrencePattern`: `RecurrencePattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrenceconfig.html#cfn-connect-hoursofoperation-recurrenceconfig-recurrencepattern)
-    pub fn recurrence_pattern(self, value: impl Arg<RecurrencePattern>) -> RecurrenceConfig<Set> { RecurrenceConfig(put(self.0, "RecurrencePattern", value.into_expr()), Phase) }
+    pub fn recurrence_pattern(self, value: impl Arg<RecurrencePattern>) -> RecurrenceConfig<Set> { RecurrenceConfig(put(self.0, "RecurrencePattern", value), Phase) }
 }
 impl Done for RecurrenceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurrencePattern` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html)
@@ -1363,15 +1363,15 @@ impl RecurrencePattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ByMonth`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-bymonth)
-    pub fn by_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByMonth", value.into_expr())) }
+    pub fn by_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByMonth", value)) }
     /// `ByMonthDay`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-bymonthday)
-    pub fn by_month_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByMonthDay", value.into_expr())) }
+    pub fn by_month_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByMonthDay", value)) }
     /// `ByWeekdayOccurrence`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-byweekdayoccurrence)
-    pub fn by_weekday_occurrence(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByWeekdayOccurrence", value.into_expr())) }
+    pub fn by_weekday_occurrence(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByWeekdayOccurrence", value)) }
     /// `Frequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-frequency)
-    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
+    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "Frequency", value)) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
 }
 impl Done for RecurrencePattern { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Day` allows.
@@ -1410,15 +1410,15 @@ impl CfnInstanceProps {
 }
 impl<R0, R1> CfnInstanceProps<R0, R1> {
     /// `Attributes`: `Attributes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-attributes)
-    pub fn attributes(self, value: impl Arg<instance::Attributes>) -> CfnInstanceProps<Set, R1> { CfnInstanceProps(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<instance::Attributes>) -> CfnInstanceProps<Set, R1> { CfnInstanceProps(put(self.0, "Attributes", value), Phase) }
     /// `DirectoryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-directoryid)
-    pub fn directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryId", value.into_expr()), Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryId", value), Phase) }
     /// `IdentityManagementType`: `IdentityManagementType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-identitymanagementtype)
-    pub fn identity_management_type(self, value: impl Arg<instance::IdentityManagementType>) -> CfnInstanceProps<R0, Set> { CfnInstanceProps(put(self.0, "IdentityManagementType", value.into_expr()), Phase) }
+    pub fn identity_management_type(self, value: impl Arg<instance::IdentityManagementType>) -> CfnInstanceProps<R0, Set> { CfnInstanceProps(put(self.0, "IdentityManagementType", value), Phase) }
     /// `InstanceAlias`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-instancealias)
-    pub fn instance_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceAlias", value.into_expr()), Phase) }
+    pub fn instance_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceAlias", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Instance`.
@@ -1432,31 +1432,31 @@ impl Attributes {
 }
 impl<R0, R1> Attributes<R0, R1> {
     /// `AutoResolveBestVoices`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-autoresolvebestvoices)
-    pub fn auto_resolve_best_voices(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoResolveBestVoices", value.into_expr()), Phase) }
+    pub fn auto_resolve_best_voices(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoResolveBestVoices", value), Phase) }
     /// `ContactLens`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-contactlens)
-    pub fn contact_lens(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContactLens", value.into_expr()), Phase) }
+    pub fn contact_lens(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContactLens", value), Phase) }
     /// `ContactflowLogs`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-contactflowlogs)
-    pub fn contactflow_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContactflowLogs", value.into_expr()), Phase) }
+    pub fn contactflow_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContactflowLogs", value), Phase) }
     /// `EarlyMedia`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-earlymedia)
-    pub fn early_media(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EarlyMedia", value.into_expr()), Phase) }
+    pub fn early_media(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EarlyMedia", value), Phase) }
     /// `EnhancedChatMonitoring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-enhancedchatmonitoring)
-    pub fn enhanced_chat_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedChatMonitoring", value.into_expr()), Phase) }
+    pub fn enhanced_chat_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedChatMonitoring", value), Phase) }
     /// `EnhancedContactMonitoring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-enhancedcontactmonitoring)
-    pub fn enhanced_contact_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedContactMonitoring", value.into_expr()), Phase) }
+    pub fn enhanced_contact_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedContactMonitoring", value), Phase) }
     /// `HighVolumeOutBound`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-highvolumeoutbound)
-    pub fn high_volume_out_bound(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HighVolumeOutBound", value.into_expr()), Phase) }
+    pub fn high_volume_out_bound(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HighVolumeOutBound", value), Phase) }
     /// `InboundCalls`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-inboundcalls)
-    pub fn inbound_calls(self, value: impl Arg<bool>) -> Attributes<Set, R1> { Attributes(put(self.0, "InboundCalls", value.into_expr()), Phase) }
+    pub fn inbound_calls(self, value: impl Arg<bool>) -> Attributes<Set, R1> { Attributes(put(self.0, "InboundCalls", value), Phase) }
     /// `MessageStreaming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-messagestreaming)
-    pub fn message_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MessageStreaming", value.into_expr()), Phase) }
+    pub fn message_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MessageStreaming", value), Phase) }
     /// `MultiPartyChatConference`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-multipartychatconference)
-    pub fn multi_party_chat_conference(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiPartyChatConference", value.into_expr()), Phase) }
+    pub fn multi_party_chat_conference(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiPartyChatConference", value), Phase) }
     /// `MultiPartyConference`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-multipartyconference)
-    pub fn multi_party_conference(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiPartyConference", value.into_expr()), Phase) }
+    pub fn multi_party_conference(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiPartyConference", value), Phase) }
     /// `OutboundCalls`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-outboundcalls)
-    pub fn outbound_calls(self, value: impl Arg<bool>) -> Attributes<R0, Set> { Attributes(put(self.0, "OutboundCalls", value.into_expr()), Phase) }
+    pub fn outbound_calls(self, value: impl Arg<bool>) -> Attributes<R0, Set> { Attributes(put(self.0, "OutboundCalls", value), Phase) }
     /// `UseCustomTTSVoices`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-usecustomttsvoices)
-    pub fn use_custom_tts_voices(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCustomTTSVoices", value.into_expr()), Phase) }
+    pub fn use_custom_tts_voices(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCustomTTSVoices", value), Phase) }
 }
 impl Done for Attributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IdentityManagementType` allows.
@@ -1483,19 +1483,19 @@ impl CfnInstanceStorageConfigProps {
 }
 impl<R0, R1, R2> CfnInstanceStorageConfigProps<R0, R1, R2> {
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnInstanceStorageConfigProps<Set, R1, R2> { CfnInstanceStorageConfigProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnInstanceStorageConfigProps<Set, R1, R2> { CfnInstanceStorageConfigProps(put(self.0, "InstanceArn", value), Phase) }
     /// `KinesisFirehoseConfig`: `KinesisFirehoseConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-kinesisfirehoseconfig)
-    pub fn kinesis_firehose_config(self, value: impl Arg<instance_storage_config::KinesisFirehoseConfig>) -> Self { Self(put(self.0, "KinesisFirehoseConfig", value.into_expr()), Phase) }
+    pub fn kinesis_firehose_config(self, value: impl Arg<instance_storage_config::KinesisFirehoseConfig>) -> Self { Self(put(self.0, "KinesisFirehoseConfig", value), Phase) }
     /// `KinesisStreamConfig`: `KinesisStreamConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-kinesisstreamconfig)
-    pub fn kinesis_stream_config(self, value: impl Arg<instance_storage_config::KinesisStreamConfig>) -> Self { Self(put(self.0, "KinesisStreamConfig", value.into_expr()), Phase) }
+    pub fn kinesis_stream_config(self, value: impl Arg<instance_storage_config::KinesisStreamConfig>) -> Self { Self(put(self.0, "KinesisStreamConfig", value), Phase) }
     /// `KinesisVideoStreamConfig`: `KinesisVideoStreamConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-kinesisvideostreamconfig)
-    pub fn kinesis_video_stream_config(self, value: impl Arg<instance_storage_config::KinesisVideoStreamConfig>) -> Self { Self(put(self.0, "KinesisVideoStreamConfig", value.into_expr()), Phase) }
+    pub fn kinesis_video_stream_config(self, value: impl Arg<instance_storage_config::KinesisVideoStreamConfig>) -> Self { Self(put(self.0, "KinesisVideoStreamConfig", value), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-resourcetype)
-    pub fn resource_type(self, value: impl Arg<instance_storage_config::ResourceType>) -> CfnInstanceStorageConfigProps<R0, Set, R2> { CfnInstanceStorageConfigProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<instance_storage_config::ResourceType>) -> CfnInstanceStorageConfigProps<R0, Set, R2> { CfnInstanceStorageConfigProps(put(self.0, "ResourceType", value), Phase) }
     /// `S3Config`: `S3Config`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-s3config)
-    pub fn s3_config(self, value: impl Arg<instance_storage_config::S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr()), Phase) }
+    pub fn s3_config(self, value: impl Arg<instance_storage_config::S3Config>) -> Self { Self(put(self.0, "S3Config", value), Phase) }
     /// `StorageType`: `StorageType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-storagetype)
-    pub fn storage_type(self, value: impl Arg<instance_storage_config::StorageType>) -> CfnInstanceStorageConfigProps<R0, R1, Set> { CfnInstanceStorageConfigProps(put(self.0, "StorageType", value.into_expr()), Phase) }
+    pub fn storage_type(self, value: impl Arg<instance_storage_config::StorageType>) -> CfnInstanceStorageConfigProps<R0, R1, Set> { CfnInstanceStorageConfigProps(put(self.0, "StorageType", value), Phase) }
 }
 impl Done for CfnInstanceStorageConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::InstanceStorageConfig`.
@@ -1509,9 +1509,9 @@ impl EncryptionConfig {
 }
 impl<R0, R1> EncryptionConfig<R0, R1> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-encryptionconfig.html#cfn-connect-instancestorageconfig-encryptionconfig-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfig<Set, R1> { EncryptionConfig(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfig<Set, R1> { EncryptionConfig(put(self.0, "EncryptionType", value), Phase) }
     /// `KeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-encryptionconfig.html#cfn-connect-instancestorageconfig-encryptionconfig-keyid)
-    pub fn key_id(self, value: impl Arg<str>) -> EncryptionConfig<R0, Set> { EncryptionConfig(put(self.0, "KeyId", value.into_expr()), Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> EncryptionConfig<R0, Set> { EncryptionConfig(put(self.0, "KeyId", value), Phase) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseConfig` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisfirehoseconfig.html)
@@ -1522,7 +1522,7 @@ impl KinesisFirehoseConfig {
 }
 impl<R0> KinesisFirehoseConfig<R0> {
     /// `FirehoseArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisfirehoseconfig.html#cfn-connect-instancestorageconfig-kinesisfirehoseconfig-firehosearn)
-    pub fn firehose_arn(self, value: impl Arg<str>) -> KinesisFirehoseConfig<Set> { KinesisFirehoseConfig(put(self.0, "FirehoseArn", value.into_expr()), Phase) }
+    pub fn firehose_arn(self, value: impl Arg<str>) -> KinesisFirehoseConfig<Set> { KinesisFirehoseConfig(put(self.0, "FirehoseArn", value), Phase) }
 }
 impl Done for KinesisFirehoseConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamConfig` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisstreamconfig.html)
@@ -1533,7 +1533,7 @@ impl KinesisStreamConfig {
 }
 impl<R0> KinesisStreamConfig<R0> {
     /// `StreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisstreamconfig.html#cfn-connect-instancestorageconfig-kinesisstreamconfig-streamarn)
-    pub fn stream_arn(self, value: impl Arg<str>) -> KinesisStreamConfig<Set> { KinesisStreamConfig(put(self.0, "StreamArn", value.into_expr()), Phase) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> KinesisStreamConfig<Set> { KinesisStreamConfig(put(self.0, "StreamArn", value), Phase) }
 }
 impl Done for KinesisStreamConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisVideoStreamConfig` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisvideostreamconfig.html)
@@ -1544,11 +1544,11 @@ impl KinesisVideoStreamConfig {
 }
 impl<R0, R1, R2> KinesisVideoStreamConfig<R0, R1, R2> {
     /// `EncryptionConfig`: `EncryptionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisvideostreamconfig.html#cfn-connect-instancestorageconfig-kinesisvideostreamconfig-encryptionconfig)
-    pub fn encryption_config(self, value: impl Arg<EncryptionConfig>) -> KinesisVideoStreamConfig<Set, R1, R2> { KinesisVideoStreamConfig(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
+    pub fn encryption_config(self, value: impl Arg<EncryptionConfig>) -> KinesisVideoStreamConfig<Set, R1, R2> { KinesisVideoStreamConfig(put(self.0, "EncryptionConfig", value), Phase) }
     /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisvideostreamconfig.html#cfn-connect-instancestorageconfig-kinesisvideostreamconfig-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> KinesisVideoStreamConfig<R0, Set, R2> { KinesisVideoStreamConfig(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> KinesisVideoStreamConfig<R0, Set, R2> { KinesisVideoStreamConfig(put(self.0, "Prefix", value), Phase) }
     /// `RetentionPeriodHours`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisvideostreamconfig.html#cfn-connect-instancestorageconfig-kinesisvideostreamconfig-retentionperiodhours)
-    pub fn retention_period_hours(self, value: impl Arg<f64>) -> KinesisVideoStreamConfig<R0, R1, Set> { KinesisVideoStreamConfig(put(self.0, "RetentionPeriodHours", value.into_expr()), Phase) }
+    pub fn retention_period_hours(self, value: impl Arg<f64>) -> KinesisVideoStreamConfig<R0, R1, Set> { KinesisVideoStreamConfig(put(self.0, "RetentionPeriodHours", value), Phase) }
 }
 impl Done for KinesisVideoStreamConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Config` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-s3config.html)
@@ -1559,11 +1559,11 @@ impl S3Config {
 }
 impl<R0, R1> S3Config<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-s3config.html#cfn-connect-instancestorageconfig-s3config-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Config<Set, R1> { S3Config(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Config<Set, R1> { S3Config(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-s3config.html#cfn-connect-instancestorageconfig-s3config-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> S3Config<R0, Set> { S3Config(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> S3Config<R0, Set> { S3Config(put(self.0, "BucketPrefix", value), Phase) }
     /// `EncryptionConfig`: `EncryptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-s3config.html#cfn-connect-instancestorageconfig-s3config-encryptionconfig)
-    pub fn encryption_config(self, value: impl Arg<EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
+    pub fn encryption_config(self, value: impl Arg<EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.
@@ -1594,13 +1594,13 @@ impl CfnIntegrationAssociationProps {
 }
 impl<R0, R1, R2> CfnIntegrationAssociationProps<R0, R1, R2> {
     /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#cfn-connect-integrationassociation-instanceid)
-    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnIntegrationAssociationProps<Set, R1, R2> { CfnIntegrationAssociationProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnIntegrationAssociationProps<Set, R1, R2> { CfnIntegrationAssociationProps(put(self.0, "InstanceId", value), Phase) }
     /// `IntegrationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#cfn-connect-integrationassociation-integrationarn)
-    pub fn integration_arn(self, value: impl Arg<str>) -> CfnIntegrationAssociationProps<R0, Set, R2> { CfnIntegrationAssociationProps(put(self.0, "IntegrationArn", value.into_expr()), Phase) }
+    pub fn integration_arn(self, value: impl Arg<str>) -> CfnIntegrationAssociationProps<R0, Set, R2> { CfnIntegrationAssociationProps(put(self.0, "IntegrationArn", value), Phase) }
     /// `IntegrationType`: `IntegrationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#cfn-connect-integrationassociation-integrationtype)
-    pub fn integration_type(self, value: impl Arg<integration_association::IntegrationType>) -> CfnIntegrationAssociationProps<R0, R1, Set> { CfnIntegrationAssociationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
+    pub fn integration_type(self, value: impl Arg<integration_association::IntegrationType>) -> CfnIntegrationAssociationProps<R0, R1, Set> { CfnIntegrationAssociationProps(put(self.0, "IntegrationType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#cfn-connect-integrationassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIntegrationAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::IntegrationAssociation`.
@@ -1664,21 +1664,21 @@ impl CfnMetricProps {
 }
 impl<R0, R1, R2, R3, R4> CfnMetricProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnMetricProps<Set, R1, R2, R3, R4> { CfnMetricProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnMetricProps<Set, R1, R2, R3, R4> { CfnMetricProps(put(self.0, "InstanceArn", value), Phase) }
     /// `MetricCalculation`: `MetricCalculation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-metriccalculation)
-    pub fn metric_calculation(self, value: impl Arg<metric::MetricCalculation>) -> CfnMetricProps<R0, Set, R2, R3, R4> { CfnMetricProps(put(self.0, "MetricCalculation", value.into_expr()), Phase) }
+    pub fn metric_calculation(self, value: impl Arg<metric::MetricCalculation>) -> CfnMetricProps<R0, Set, R2, R3, R4> { CfnMetricProps(put(self.0, "MetricCalculation", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMetricProps<R0, R1, Set, R3, R4> { CfnMetricProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMetricProps<R0, R1, Set, R3, R4> { CfnMetricProps(put(self.0, "Name", value), Phase) }
     /// `PositiveTrendIndicator`: `PositiveTrendIndicator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-positivetrendindicator)
-    pub fn positive_trend_indicator(self, value: impl Arg<metric::PositiveTrendIndicator>) -> Self { Self(put(self.0, "PositiveTrendIndicator", value.into_expr()), Phase) }
+    pub fn positive_trend_indicator(self, value: impl Arg<metric::PositiveTrendIndicator>) -> Self { Self(put(self.0, "PositiveTrendIndicator", value), Phase) }
     /// `Status`: `Status`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-status)
-    pub fn status(self, value: impl Arg<metric::Status>) -> CfnMetricProps<R0, R1, R2, Set, R4> { CfnMetricProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<metric::Status>) -> CfnMetricProps<R0, R1, R2, Set, R4> { CfnMetricProps(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-unit)
-    pub fn unit(self, value: impl Arg<metric::Unit>) -> CfnMetricProps<R0, R1, R2, R3, Set> { CfnMetricProps(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<metric::Unit>) -> CfnMetricProps<R0, R1, R2, R3, Set> { CfnMetricProps(put(self.0, "Unit", value), Phase) }
 }
 impl Done for CfnMetricProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Metric`.
@@ -1692,9 +1692,9 @@ impl AvailableFilter {
 }
 impl<R0, R1> AvailableFilter<R0, R1> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-availablefilter.html#cfn-connect-metric-availablefilter-id)
-    pub fn id(self, value: impl Arg<str>) -> AvailableFilter<Set, R1> { AvailableFilter(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> AvailableFilter<Set, R1> { AvailableFilter(put(self.0, "Id", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-availablefilter.html#cfn-connect-metric-availablefilter-type)
-    pub fn type_(self, value: impl Arg<Type>) -> AvailableFilter<R0, Set> { AvailableFilter(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AvailableFilter<R0, Set> { AvailableFilter(put(self.0, "Type", value), Phase) }
 }
 impl Done for AvailableFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CalculationComponent` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html)
@@ -1705,13 +1705,13 @@ impl CalculationComponent {
 }
 impl<R0> CalculationComponent<R0> {
     /// `Alias`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html#cfn-connect-metric-calculationcomponent-alias)
-    pub fn alias(self, value: impl Arg<str>) -> CalculationComponent<Set> { CalculationComponent(put(self.0, "Alias", value.into_expr()), Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CalculationComponent<Set> { CalculationComponent(put(self.0, "Alias", value), Phase) }
     /// `MetricFilters`: list of `MetricFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html#cfn-connect-metric-calculationcomponent-metricfilters)
-    pub fn metric_filters(self, value: impl Arg<Arr<MetricFilter>>) -> Self { Self(put(self.0, "MetricFilters", value.into_expr()), Phase) }
+    pub fn metric_filters(self, value: impl Arg<Arr<MetricFilter>>) -> Self { Self(put(self.0, "MetricFilters", value), Phase) }
     /// `MetricId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html#cfn-connect-metric-calculationcomponent-metricid)
-    pub fn metric_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricId", value.into_expr()), Phase) }
+    pub fn metric_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricId", value), Phase) }
     /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html#cfn-connect-metric-calculationcomponent-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value), Phase) }
 }
 impl Done for CalculationComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreatedByInfo` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-createdbyinfo.html)
@@ -1720,9 +1720,9 @@ impl CreatedByInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSIdentityArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-createdbyinfo.html#cfn-connect-metric-createdbyinfo-awsidentityarn)
-    pub fn aws_identity_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSIdentityArn", value.into_expr())) }
+    pub fn aws_identity_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSIdentityArn", value)) }
     /// `ConnectUserArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-createdbyinfo.html#cfn-connect-metric-createdbyinfo-connectuserarn)
-    pub fn connect_user_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectUserArn", value.into_expr())) }
+    pub fn connect_user_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectUserArn", value)) }
 }
 impl Done for CreatedByInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricCalculation` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metriccalculation.html)
@@ -1733,9 +1733,9 @@ impl MetricCalculation {
 }
 impl<R0, R1> MetricCalculation<R0, R1> {
     /// `Calculation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metriccalculation.html#cfn-connect-metric-metriccalculation-calculation)
-    pub fn calculation(self, value: impl Arg<str>) -> MetricCalculation<Set, R1> { MetricCalculation(put(self.0, "Calculation", value.into_expr()), Phase) }
+    pub fn calculation(self, value: impl Arg<str>) -> MetricCalculation<Set, R1> { MetricCalculation(put(self.0, "Calculation", value), Phase) }
     /// `CalculationComponents`: list of `CalculationComponent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metriccalculation.html#cfn-connect-metric-metriccalculation-calculationcomponents)
-    pub fn calculation_components(self, value: impl Arg<Arr<CalculationComponent>>) -> MetricCalculation<R0, Set> { MetricCalculation(put(self.0, "CalculationComponents", value.into_expr()), Phase) }
+    pub fn calculation_components(self, value: impl Arg<Arr<CalculationComponent>>) -> MetricCalculation<R0, Set> { MetricCalculation(put(self.0, "CalculationComponents", value), Phase) }
 }
 impl Done for MetricCalculation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricFilter` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html)
@@ -1746,15 +1746,15 @@ impl MetricFilter {
 }
 impl<R0> MetricFilter<R0> {
     /// `BooleanCondition`: `MetricFilterBooleanCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-booleancondition)
-    pub fn boolean_condition(self, value: impl Arg<MetricFilterBooleanCondition>) -> Self { Self(put(self.0, "BooleanCondition", value.into_expr()), Phase) }
+    pub fn boolean_condition(self, value: impl Arg<MetricFilterBooleanCondition>) -> Self { Self(put(self.0, "BooleanCondition", value), Phase) }
     /// `MetricFilterKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-metricfilterkey)
-    pub fn metric_filter_key(self, value: impl Arg<str>) -> MetricFilter<Set> { MetricFilter(put(self.0, "MetricFilterKey", value.into_expr()), Phase) }
+    pub fn metric_filter_key(self, value: impl Arg<str>) -> MetricFilter<Set> { MetricFilter(put(self.0, "MetricFilterKey", value), Phase) }
     /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-negate)
-    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value), Phase) }
     /// `NumberCondition`: `MetricFilterNumberCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-numbercondition)
-    pub fn number_condition(self, value: impl Arg<MetricFilterNumberCondition>) -> Self { Self(put(self.0, "NumberCondition", value.into_expr()), Phase) }
+    pub fn number_condition(self, value: impl Arg<MetricFilterNumberCondition>) -> Self { Self(put(self.0, "NumberCondition", value), Phase) }
     /// `StringCondition`: `MetricFilterStringCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-stringcondition)
-    pub fn string_condition(self, value: impl Arg<MetricFilterStringCondition>) -> Self { Self(put(self.0, "StringCondition", value.into_expr()), Phase) }
+    pub fn string_condition(self, value: impl Arg<MetricFilterStringCondition>) -> Self { Self(put(self.0, "StringCondition", value), Phase) }
 }
 impl Done for MetricFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricFilterBooleanCondition` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterbooleancondition.html)
@@ -1765,7 +1765,7 @@ impl MetricFilterBooleanCondition {
 }
 impl<R0> MetricFilterBooleanCondition<R0> {
     /// `Comparison`: `MetricFilterBooleanConditionComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterbooleancondition.html#cfn-connect-metric-metricfilterbooleancondition-comparison)
-    pub fn comparison(self, value: impl Arg<MetricFilterBooleanConditionComparison>) -> MetricFilterBooleanCondition<Set> { MetricFilterBooleanCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<MetricFilterBooleanConditionComparison>) -> MetricFilterBooleanCondition<Set> { MetricFilterBooleanCondition(put(self.0, "Comparison", value), Phase) }
 }
 impl Done for MetricFilterBooleanCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricFilterNumberCondition` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilternumbercondition.html)
@@ -1776,9 +1776,9 @@ impl MetricFilterNumberCondition {
 }
 impl<R0, R1> MetricFilterNumberCondition<R0, R1> {
     /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilternumbercondition.html#cfn-connect-metric-metricfilternumbercondition-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> MetricFilterNumberCondition<Set, R1> { MetricFilterNumberCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> MetricFilterNumberCondition<Set, R1> { MetricFilterNumberCondition(put(self.0, "Comparison", value), Phase) }
     /// `Values`: list of number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilternumbercondition.html#cfn-connect-metric-metricfilternumbercondition-values)
-    pub fn values(self, value: impl Arg<Arr<f64>>) -> MetricFilterNumberCondition<R0, Set> { MetricFilterNumberCondition(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<f64>>) -> MetricFilterNumberCondition<R0, Set> { MetricFilterNumberCondition(put(self.0, "Values", value), Phase) }
 }
 impl Done for MetricFilterNumberCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricFilterStringCondition` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterstringcondition.html)
@@ -1789,9 +1789,9 @@ impl MetricFilterStringCondition {
 }
 impl<R0, R1> MetricFilterStringCondition<R0, R1> {
     /// `Comparison`: `MetricFilterStringConditionComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterstringcondition.html#cfn-connect-metric-metricfilterstringcondition-comparison)
-    pub fn comparison(self, value: impl Arg<MetricFilterStringConditionComparison>) -> MetricFilterStringCondition<Set, R1> { MetricFilterStringCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<MetricFilterStringConditionComparison>) -> MetricFilterStringCondition<Set, R1> { MetricFilterStringCondition(put(self.0, "Comparison", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterstringcondition.html#cfn-connect-metric-metricfilterstringcondition-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> MetricFilterStringCondition<R0, Set> { MetricFilterStringCondition(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> MetricFilterStringCondition<R0, Set> { MetricFilterStringCondition(put(self.0, "Values", value), Phase) }
 }
 impl Done for MetricFilterStringCondition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -1834,17 +1834,17 @@ impl CfnNotificationProps {
 }
 impl<R0, R1> CfnNotificationProps<R0, R1> {
     /// `Content`: `NotificationContent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-content)
-    pub fn content(self, value: impl Arg<notification::NotificationContent>) -> CfnNotificationProps<Set, R1> { CfnNotificationProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<notification::NotificationContent>) -> CfnNotificationProps<Set, R1> { CfnNotificationProps(put(self.0, "Content", value), Phase) }
     /// `ExpiresAt`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-expiresat)
-    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
+    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnNotificationProps<R0, Set> { CfnNotificationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnNotificationProps<R0, Set> { CfnNotificationProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Priority`: `Priority`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-priority)
-    pub fn priority(self, value: impl Arg<notification::Priority>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<notification::Priority>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `Recipients`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-recipients)
-    pub fn recipients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Recipients", value.into_expr()), Phase) }
+    pub fn recipients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Recipients", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnNotificationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Notification`.
@@ -1856,27 +1856,27 @@ impl NotificationContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeDE`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-dede)
-    pub fn de_de(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeDE", value.into_expr())) }
+    pub fn de_de(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeDE", value)) }
     /// `EnUS`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-enus)
-    pub fn en_us(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnUS", value.into_expr())) }
+    pub fn en_us(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnUS", value)) }
     /// `EsES`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-eses)
-    pub fn es_es(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsES", value.into_expr())) }
+    pub fn es_es(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsES", value)) }
     /// `FrFR`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-frfr)
-    pub fn fr_fr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrFR", value.into_expr())) }
+    pub fn fr_fr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrFR", value)) }
     /// `IdID`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-idid)
-    pub fn id_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdID", value.into_expr())) }
+    pub fn id_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdID", value)) }
     /// `ItIT`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-itit)
-    pub fn it_it(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ItIT", value.into_expr())) }
+    pub fn it_it(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ItIT", value)) }
     /// `JaJP`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-jajp)
-    pub fn ja_jp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JaJP", value.into_expr())) }
+    pub fn ja_jp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JaJP", value)) }
     /// `KoKR`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-kokr)
-    pub fn ko_kr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KoKR", value.into_expr())) }
+    pub fn ko_kr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KoKR", value)) }
     /// `PtBR`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-ptbr)
-    pub fn pt_br(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PtBR", value.into_expr())) }
+    pub fn pt_br(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PtBR", value)) }
     /// `ZhCN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-zhcn)
-    pub fn zh_cn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZhCN", value.into_expr())) }
+    pub fn zh_cn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZhCN", value)) }
     /// `ZhTW`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-zhtw)
-    pub fn zh_tw(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZhTW", value.into_expr())) }
+    pub fn zh_tw(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZhTW", value)) }
 }
 impl Done for NotificationContent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Priority` allows.
@@ -1905,19 +1905,19 @@ impl CfnPhoneNumberProps {
 }
 impl<R0> CfnPhoneNumberProps<R0> {
     /// `CountryCode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-countrycode)
-    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr()), Phase) }
+    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `SourcePhoneNumberArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-sourcephonenumberarn)
-    pub fn source_phone_number_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePhoneNumberArn", value.into_expr()), Phase) }
+    pub fn source_phone_number_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePhoneNumberArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set> { CfnPhoneNumberProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set> { CfnPhoneNumberProps(put(self.0, "TargetArn", value), Phase) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnPhoneNumberProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::PredefinedAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html)
@@ -1943,15 +1943,15 @@ impl CfnPredefinedAttributeProps {
 }
 impl<R0, R1> CfnPredefinedAttributeProps<R0, R1> {
     /// `AttributeConfiguration`: `AttributeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-attributeconfiguration)
-    pub fn attribute_configuration(self, value: impl Arg<predefined_attribute::AttributeConfiguration>) -> Self { Self(put(self.0, "AttributeConfiguration", value.into_expr()), Phase) }
+    pub fn attribute_configuration(self, value: impl Arg<predefined_attribute::AttributeConfiguration>) -> Self { Self(put(self.0, "AttributeConfiguration", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<Set, R1> { CfnPredefinedAttributeProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<Set, R1> { CfnPredefinedAttributeProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<R0, Set> { CfnPredefinedAttributeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<R0, Set> { CfnPredefinedAttributeProps(put(self.0, "Name", value), Phase) }
     /// `Purposes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-purposes)
-    pub fn purposes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Purposes", value.into_expr()), Phase) }
+    pub fn purposes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Purposes", value), Phase) }
     /// `Values`: `Values`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-values)
-    pub fn values(self, value: impl Arg<predefined_attribute::Values>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<predefined_attribute::Values>) -> Self { Self(put(self.0, "Values", value), Phase) }
 }
 impl Done for CfnPredefinedAttributeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::PredefinedAttribute`.
@@ -1963,9 +1963,9 @@ impl AttributeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableValueValidationOnAssociation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-attributeconfiguration.html#cfn-connect-predefinedattribute-attributeconfiguration-enablevaluevalidationonassociation)
-    pub fn enable_value_validation_on_association(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableValueValidationOnAssociation", value.into_expr())) }
+    pub fn enable_value_validation_on_association(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableValueValidationOnAssociation", value)) }
     /// `IsReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-attributeconfiguration.html#cfn-connect-predefinedattribute-attributeconfiguration-isreadonly)
-    pub fn is_read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsReadOnly", value.into_expr())) }
+    pub fn is_read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsReadOnly", value)) }
 }
 impl Done for AttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Values` of `AWS::Connect::PredefinedAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-values.html)
@@ -1974,7 +1974,7 @@ impl Values {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-values.html#cfn-connect-predefinedattribute-values-stringlist)
-    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
+    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value)) }
 }
 impl Done for Values { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1999,15 +1999,15 @@ impl CfnPromptProps {
 }
 impl<R0, R1> CfnPromptProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnPromptProps<Set, R1> { CfnPromptProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnPromptProps<Set, R1> { CfnPromptProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPromptProps<R0, Set> { CfnPromptProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPromptProps<R0, Set> { CfnPromptProps(put(self.0, "Name", value), Phase) }
     /// `S3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPromptProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html)
@@ -2037,27 +2037,27 @@ impl CfnQueueProps {
 }
 impl<R0, R1, R2> CfnQueueProps<R0, R1, R2> {
     /// `AdditionalEmailAddresses`: list of `EmailAddress`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-additionalemailaddresses)
-    pub fn additional_email_addresses(self, value: impl Arg<Arr<queue::EmailAddress>>) -> Self { Self(put(self.0, "AdditionalEmailAddresses", value.into_expr()), Phase) }
+    pub fn additional_email_addresses(self, value: impl Arg<Arr<queue::EmailAddress>>) -> Self { Self(put(self.0, "AdditionalEmailAddresses", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `HoursOfOperationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-hoursofoperationarn)
-    pub fn hours_of_operation_arn(self, value: impl Arg<str>) -> CfnQueueProps<Set, R1, R2> { CfnQueueProps(put(self.0, "HoursOfOperationArn", value.into_expr()), Phase) }
+    pub fn hours_of_operation_arn(self, value: impl Arg<str>) -> CfnQueueProps<Set, R1, R2> { CfnQueueProps(put(self.0, "HoursOfOperationArn", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQueueProps<R0, Set, R2> { CfnQueueProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQueueProps<R0, Set, R2> { CfnQueueProps(put(self.0, "InstanceArn", value), Phase) }
     /// `MaxContacts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-maxcontacts)
-    pub fn max_contacts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxContacts", value.into_expr()), Phase) }
+    pub fn max_contacts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxContacts", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnQueueProps<R0, R1, Set> { CfnQueueProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQueueProps<R0, R1, Set> { CfnQueueProps(put(self.0, "Name", value), Phase) }
     /// `OutboundCallerConfig`: `OutboundCallerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-outboundcallerconfig)
-    pub fn outbound_caller_config(self, value: impl Arg<queue::OutboundCallerConfig>) -> Self { Self(put(self.0, "OutboundCallerConfig", value.into_expr()), Phase) }
+    pub fn outbound_caller_config(self, value: impl Arg<queue::OutboundCallerConfig>) -> Self { Self(put(self.0, "OutboundCallerConfig", value), Phase) }
     /// `OutboundEmailConfig`: `OutboundEmailConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-outboundemailconfig)
-    pub fn outbound_email_config(self, value: impl Arg<queue::OutboundEmailConfig>) -> Self { Self(put(self.0, "OutboundEmailConfig", value.into_expr()), Phase) }
+    pub fn outbound_email_config(self, value: impl Arg<queue::OutboundEmailConfig>) -> Self { Self(put(self.0, "OutboundEmailConfig", value), Phase) }
     /// `QuickConnectArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-quickconnectarns)
-    pub fn quick_connect_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QuickConnectArns", value.into_expr()), Phase) }
+    pub fn quick_connect_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QuickConnectArns", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-status)
-    pub fn status(self, value: impl Arg<queue::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<queue::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Queue`.
@@ -2071,7 +2071,7 @@ impl EmailAddress {
 }
 impl<R0> EmailAddress<R0> {
     /// `EmailAddressArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-emailaddress.html#cfn-connect-queue-emailaddress-emailaddressarn)
-    pub fn email_address_arn(self, value: impl Arg<str>) -> EmailAddress<Set> { EmailAddress(put(self.0, "EmailAddressArn", value.into_expr()), Phase) }
+    pub fn email_address_arn(self, value: impl Arg<str>) -> EmailAddress<Set> { EmailAddress(put(self.0, "EmailAddressArn", value), Phase) }
 }
 impl Done for EmailAddress { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutboundCallerConfig` of `AWS::Connect::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundcallerconfig.html)
@@ -2080,11 +2080,11 @@ impl OutboundCallerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutboundCallerIdName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundcallerconfig.html#cfn-connect-queue-outboundcallerconfig-outboundcalleridname)
-    pub fn outbound_caller_id_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCallerIdName", value.into_expr())) }
+    pub fn outbound_caller_id_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCallerIdName", value)) }
     /// `OutboundCallerIdNumberArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundcallerconfig.html#cfn-connect-queue-outboundcallerconfig-outboundcalleridnumberarn)
-    pub fn outbound_caller_id_number_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCallerIdNumberArn", value.into_expr())) }
+    pub fn outbound_caller_id_number_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCallerIdNumberArn", value)) }
     /// `OutboundFlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundcallerconfig.html#cfn-connect-queue-outboundcallerconfig-outboundflowarn)
-    pub fn outbound_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundFlowArn", value.into_expr())) }
+    pub fn outbound_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundFlowArn", value)) }
 }
 impl Done for OutboundCallerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutboundEmailConfig` of `AWS::Connect::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundemailconfig.html)
@@ -2093,7 +2093,7 @@ impl OutboundEmailConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutboundEmailAddressId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundemailconfig.html#cfn-connect-queue-outboundemailconfig-outboundemailaddressid)
-    pub fn outbound_email_address_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundEmailAddressId", value.into_expr())) }
+    pub fn outbound_email_address_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundEmailAddressId", value)) }
 }
 impl Done for OutboundEmailConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -2122,15 +2122,15 @@ impl CfnQuickConnectProps {
 }
 impl<R0, R1, R2> CfnQuickConnectProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQuickConnectProps<Set, R1, R2> { CfnQuickConnectProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQuickConnectProps<Set, R1, R2> { CfnQuickConnectProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnQuickConnectProps<R0, Set, R2> { CfnQuickConnectProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQuickConnectProps<R0, Set, R2> { CfnQuickConnectProps(put(self.0, "Name", value), Phase) }
     /// `QuickConnectConfig`: `QuickConnectConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-quickconnectconfig)
-    pub fn quick_connect_config(self, value: impl Arg<quick_connect::QuickConnectConfig>) -> CfnQuickConnectProps<R0, R1, Set> { CfnQuickConnectProps(put(self.0, "QuickConnectConfig", value.into_expr()), Phase) }
+    pub fn quick_connect_config(self, value: impl Arg<quick_connect::QuickConnectConfig>) -> CfnQuickConnectProps<R0, R1, Set> { CfnQuickConnectProps(put(self.0, "QuickConnectConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnQuickConnectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::QuickConnect`.
@@ -2144,7 +2144,7 @@ impl FlowQuickConnectConfig {
 }
 impl<R0> FlowQuickConnectConfig<R0> {
     /// `ContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-flowquickconnectconfig.html#cfn-connect-quickconnect-flowquickconnectconfig-contactflowarn)
-    pub fn contact_flow_arn(self, value: impl Arg<str>) -> FlowQuickConnectConfig<Set> { FlowQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> FlowQuickConnectConfig<Set> { FlowQuickConnectConfig(put(self.0, "ContactFlowArn", value), Phase) }
 }
 impl Done for FlowQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhoneNumberQuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-phonenumberquickconnectconfig.html)
@@ -2155,7 +2155,7 @@ impl PhoneNumberQuickConnectConfig {
 }
 impl<R0> PhoneNumberQuickConnectConfig<R0> {
     /// `PhoneNumber`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-phonenumberquickconnectconfig.html#cfn-connect-quickconnect-phonenumberquickconnectconfig-phonenumber)
-    pub fn phone_number(self, value: impl Arg<str>) -> PhoneNumberQuickConnectConfig<Set> { PhoneNumberQuickConnectConfig(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
+    pub fn phone_number(self, value: impl Arg<str>) -> PhoneNumberQuickConnectConfig<Set> { PhoneNumberQuickConnectConfig(put(self.0, "PhoneNumber", value), Phase) }
 }
 impl Done for PhoneNumberQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueueQuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-queuequickconnectconfig.html)
@@ -2166,9 +2166,9 @@ impl QueueQuickConnectConfig {
 }
 impl<R0, R1> QueueQuickConnectConfig<R0, R1> {
     /// `ContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-queuequickconnectconfig.html#cfn-connect-quickconnect-queuequickconnectconfig-contactflowarn)
-    pub fn contact_flow_arn(self, value: impl Arg<str>) -> QueueQuickConnectConfig<Set, R1> { QueueQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> QueueQuickConnectConfig<Set, R1> { QueueQuickConnectConfig(put(self.0, "ContactFlowArn", value), Phase) }
     /// `QueueArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-queuequickconnectconfig.html#cfn-connect-quickconnect-queuequickconnectconfig-queuearn)
-    pub fn queue_arn(self, value: impl Arg<str>) -> QueueQuickConnectConfig<R0, Set> { QueueQuickConnectConfig(put(self.0, "QueueArn", value.into_expr()), Phase) }
+    pub fn queue_arn(self, value: impl Arg<str>) -> QueueQuickConnectConfig<R0, Set> { QueueQuickConnectConfig(put(self.0, "QueueArn", value), Phase) }
 }
 impl Done for QueueQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html)
@@ -2179,15 +2179,15 @@ impl QuickConnectConfig {
 }
 impl<R0> QuickConnectConfig<R0> {
     /// `FlowConfig`: `FlowQuickConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-flowconfig)
-    pub fn flow_config(self, value: impl Arg<FlowQuickConnectConfig>) -> Self { Self(put(self.0, "FlowConfig", value.into_expr()), Phase) }
+    pub fn flow_config(self, value: impl Arg<FlowQuickConnectConfig>) -> Self { Self(put(self.0, "FlowConfig", value), Phase) }
     /// `PhoneConfig`: `PhoneNumberQuickConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-phoneconfig)
-    pub fn phone_config(self, value: impl Arg<PhoneNumberQuickConnectConfig>) -> Self { Self(put(self.0, "PhoneConfig", value.into_expr()), Phase) }
+    pub fn phone_config(self, value: impl Arg<PhoneNumberQuickConnectConfig>) -> Self { Self(put(self.0, "PhoneConfig", value), Phase) }
     /// `QueueConfig`: `QueueQuickConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-queueconfig)
-    pub fn queue_config(self, value: impl Arg<QueueQuickConnectConfig>) -> Self { Self(put(self.0, "QueueConfig", value.into_expr()), Phase) }
+    pub fn queue_config(self, value: impl Arg<QueueQuickConnectConfig>) -> Self { Self(put(self.0, "QueueConfig", value), Phase) }
     /// `QuickConnectType`: `QuickConnectType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-quickconnecttype)
-    pub fn quick_connect_type(self, value: impl Arg<QuickConnectType>) -> QuickConnectConfig<Set> { QuickConnectConfig(put(self.0, "QuickConnectType", value.into_expr()), Phase) }
+    pub fn quick_connect_type(self, value: impl Arg<QuickConnectType>) -> QuickConnectConfig<Set> { QuickConnectConfig(put(self.0, "QuickConnectType", value), Phase) }
     /// `UserConfig`: `UserQuickConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-userconfig)
-    pub fn user_config(self, value: impl Arg<UserQuickConnectConfig>) -> Self { Self(put(self.0, "UserConfig", value.into_expr()), Phase) }
+    pub fn user_config(self, value: impl Arg<UserQuickConnectConfig>) -> Self { Self(put(self.0, "UserConfig", value), Phase) }
 }
 impl Done for QuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserQuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-userquickconnectconfig.html)
@@ -2198,9 +2198,9 @@ impl UserQuickConnectConfig {
 }
 impl<R0, R1> UserQuickConnectConfig<R0, R1> {
     /// `ContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-userquickconnectconfig.html#cfn-connect-quickconnect-userquickconnectconfig-contactflowarn)
-    pub fn contact_flow_arn(self, value: impl Arg<str>) -> UserQuickConnectConfig<Set, R1> { UserQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> UserQuickConnectConfig<Set, R1> { UserQuickConnectConfig(put(self.0, "ContactFlowArn", value), Phase) }
     /// `UserArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-userquickconnectconfig.html#cfn-connect-quickconnect-userquickconnectconfig-userarn)
-    pub fn user_arn(self, value: impl Arg<str>) -> UserQuickConnectConfig<R0, Set> { UserQuickConnectConfig(put(self.0, "UserArn", value.into_expr()), Phase) }
+    pub fn user_arn(self, value: impl Arg<str>) -> UserQuickConnectConfig<R0, Set> { UserQuickConnectConfig(put(self.0, "UserArn", value), Phase) }
 }
 impl Done for UserQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `QuickConnectType` allows.
@@ -2227,23 +2227,23 @@ impl CfnRoutingProfileProps {
 }
 impl<R0, R1, R2, R3, R4> CfnRoutingProfileProps<R0, R1, R2, R3, R4> {
     /// `AgentAvailabilityTimer`: `AgentAvailabilityTimer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-agentavailabilitytimer)
-    pub fn agent_availability_timer(self, value: impl Arg<routing_profile::AgentAvailabilityTimer>) -> Self { Self(put(self.0, "AgentAvailabilityTimer", value.into_expr()), Phase) }
+    pub fn agent_availability_timer(self, value: impl Arg<routing_profile::AgentAvailabilityTimer>) -> Self { Self(put(self.0, "AgentAvailabilityTimer", value), Phase) }
     /// `DefaultOutboundQueueArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-defaultoutboundqueuearn)
-    pub fn default_outbound_queue_arn(self, value: impl Arg<str>) -> CfnRoutingProfileProps<Set, R1, R2, R3, R4> { CfnRoutingProfileProps(put(self.0, "DefaultOutboundQueueArn", value.into_expr()), Phase) }
+    pub fn default_outbound_queue_arn(self, value: impl Arg<str>) -> CfnRoutingProfileProps<Set, R1, R2, R3, R4> { CfnRoutingProfileProps(put(self.0, "DefaultOutboundQueueArn", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, Set, R2, R3, R4> { CfnRoutingProfileProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, Set, R2, R3, R4> { CfnRoutingProfileProps(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnRoutingProfileProps<R0, R1, Set, R3, R4> { CfnRoutingProfileProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnRoutingProfileProps<R0, R1, Set, R3, R4> { CfnRoutingProfileProps(put(self.0, "InstanceArn", value), Phase) }
     /// `ManualAssignmentQueueConfigs`: list of `RoutingProfileManualAssignmentQueueConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-manualassignmentqueueconfigs)
-    pub fn manual_assignment_queue_configs(self, value: impl Arg<Arr<routing_profile::RoutingProfileManualAssignmentQueueConfig>>) -> Self { Self(put(self.0, "ManualAssignmentQueueConfigs", value.into_expr()), Phase) }
+    pub fn manual_assignment_queue_configs(self, value: impl Arg<Arr<routing_profile::RoutingProfileManualAssignmentQueueConfig>>) -> Self { Self(put(self.0, "ManualAssignmentQueueConfigs", value), Phase) }
     /// `MediaConcurrencies`: list of `MediaConcurrency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-mediaconcurrencies)
-    pub fn media_concurrencies(self, value: impl Arg<Arr<routing_profile::MediaConcurrency>>) -> CfnRoutingProfileProps<R0, R1, R2, Set, R4> { CfnRoutingProfileProps(put(self.0, "MediaConcurrencies", value.into_expr()), Phase) }
+    pub fn media_concurrencies(self, value: impl Arg<Arr<routing_profile::MediaConcurrency>>) -> CfnRoutingProfileProps<R0, R1, R2, Set, R4> { CfnRoutingProfileProps(put(self.0, "MediaConcurrencies", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, R1, R2, R3, Set> { CfnRoutingProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, R1, R2, R3, Set> { CfnRoutingProfileProps(put(self.0, "Name", value), Phase) }
     /// `QueueConfigs`: list of `RoutingProfileQueueConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-queueconfigs)
-    pub fn queue_configs(self, value: impl Arg<Arr<routing_profile::RoutingProfileQueueConfig>>) -> Self { Self(put(self.0, "QueueConfigs", value.into_expr()), Phase) }
+    pub fn queue_configs(self, value: impl Arg<Arr<routing_profile::RoutingProfileQueueConfig>>) -> Self { Self(put(self.0, "QueueConfigs", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRoutingProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::RoutingProfile`.
@@ -2257,7 +2257,7 @@ impl CrossChannelBehavior {
 }
 impl<R0> CrossChannelBehavior<R0> {
     /// `BehaviorType`: `BehaviorType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-crosschannelbehavior.html#cfn-connect-routingprofile-crosschannelbehavior-behaviortype)
-    pub fn behavior_type(self, value: impl Arg<BehaviorType>) -> CrossChannelBehavior<Set> { CrossChannelBehavior(put(self.0, "BehaviorType", value.into_expr()), Phase) }
+    pub fn behavior_type(self, value: impl Arg<BehaviorType>) -> CrossChannelBehavior<Set> { CrossChannelBehavior(put(self.0, "BehaviorType", value), Phase) }
 }
 impl Done for CrossChannelBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConcurrency` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-mediaconcurrency.html)
@@ -2268,11 +2268,11 @@ impl MediaConcurrency {
 }
 impl<R0, R1> MediaConcurrency<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-mediaconcurrency.html#cfn-connect-routingprofile-mediaconcurrency-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> MediaConcurrency<Set, R1> { MediaConcurrency(put(self.0, "Channel", value.into_expr()), Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> MediaConcurrency<Set, R1> { MediaConcurrency(put(self.0, "Channel", value), Phase) }
     /// `Concurrency`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-mediaconcurrency.html#cfn-connect-routingprofile-mediaconcurrency-concurrency)
-    pub fn concurrency(self, value: impl Arg<i64>) -> MediaConcurrency<R0, Set> { MediaConcurrency(put(self.0, "Concurrency", value.into_expr()), Phase) }
+    pub fn concurrency(self, value: impl Arg<i64>) -> MediaConcurrency<R0, Set> { MediaConcurrency(put(self.0, "Concurrency", value), Phase) }
     /// `CrossChannelBehavior`: `CrossChannelBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-mediaconcurrency.html#cfn-connect-routingprofile-mediaconcurrency-crosschannelbehavior)
-    pub fn cross_channel_behavior(self, value: impl Arg<CrossChannelBehavior>) -> Self { Self(put(self.0, "CrossChannelBehavior", value.into_expr()), Phase) }
+    pub fn cross_channel_behavior(self, value: impl Arg<CrossChannelBehavior>) -> Self { Self(put(self.0, "CrossChannelBehavior", value), Phase) }
 }
 impl Done for MediaConcurrency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingProfileManualAssignmentQueueConfig` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilemanualassignmentqueueconfig.html)
@@ -2283,7 +2283,7 @@ impl RoutingProfileManualAssignmentQueueConfig {
 }
 impl<R0> RoutingProfileManualAssignmentQueueConfig<R0> {
     /// `QueueReference`: `RoutingProfileQueueReference`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilemanualassignmentqueueconfig.html#cfn-connect-routingprofile-routingprofilemanualassignmentqueueconfig-queuereference)
-    pub fn queue_reference(self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileManualAssignmentQueueConfig<Set> { RoutingProfileManualAssignmentQueueConfig(put(self.0, "QueueReference", value.into_expr()), Phase) }
+    pub fn queue_reference(self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileManualAssignmentQueueConfig<Set> { RoutingProfileManualAssignmentQueueConfig(put(self.0, "QueueReference", value), Phase) }
 }
 impl Done for RoutingProfileManualAssignmentQueueConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingProfileQueueConfig` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeueconfig.html)
@@ -2294,11 +2294,11 @@ impl RoutingProfileQueueConfig {
 }
 impl<R0, R1, R2> RoutingProfileQueueConfig<R0, R1, R2> {
     /// `Delay`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeueconfig.html#cfn-connect-routingprofile-routingprofilequeueconfig-delay)
-    pub fn delay(self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<Set, R1, R2> { RoutingProfileQueueConfig(put(self.0, "Delay", value.into_expr()), Phase) }
+    pub fn delay(self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<Set, R1, R2> { RoutingProfileQueueConfig(put(self.0, "Delay", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeueconfig.html#cfn-connect-routingprofile-routingprofilequeueconfig-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<R0, Set, R2> { RoutingProfileQueueConfig(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<R0, Set, R2> { RoutingProfileQueueConfig(put(self.0, "Priority", value), Phase) }
     /// `QueueReference`: `RoutingProfileQueueReference`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeueconfig.html#cfn-connect-routingprofile-routingprofilequeueconfig-queuereference)
-    pub fn queue_reference(self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileQueueConfig<R0, R1, Set> { RoutingProfileQueueConfig(put(self.0, "QueueReference", value.into_expr()), Phase) }
+    pub fn queue_reference(self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileQueueConfig<R0, R1, Set> { RoutingProfileQueueConfig(put(self.0, "QueueReference", value), Phase) }
 }
 impl Done for RoutingProfileQueueConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingProfileQueueReference` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeuereference.html)
@@ -2309,9 +2309,9 @@ impl RoutingProfileQueueReference {
 }
 impl<R0, R1> RoutingProfileQueueReference<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeuereference.html#cfn-connect-routingprofile-routingprofilequeuereference-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> RoutingProfileQueueReference<Set, R1> { RoutingProfileQueueReference(put(self.0, "Channel", value.into_expr()), Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> RoutingProfileQueueReference<Set, R1> { RoutingProfileQueueReference(put(self.0, "Channel", value), Phase) }
     /// `QueueArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeuereference.html#cfn-connect-routingprofile-routingprofilequeuereference-queuearn)
-    pub fn queue_arn(self, value: impl Arg<str>) -> RoutingProfileQueueReference<R0, Set> { RoutingProfileQueueReference(put(self.0, "QueueArn", value.into_expr()), Phase) }
+    pub fn queue_arn(self, value: impl Arg<str>) -> RoutingProfileQueueReference<R0, Set> { RoutingProfileQueueReference(put(self.0, "QueueArn", value), Phase) }
 }
 impl Done for RoutingProfileQueueReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AgentAvailabilityTimer` allows.
@@ -2342,19 +2342,19 @@ impl CfnRuleProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnRuleProps<R0, R1, R2, R3, R4, R5> {
     /// `Actions`: `Actions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-actions)
-    pub fn actions(self, value: impl Arg<rule::Actions>) -> CfnRuleProps<Set, R1, R2, R3, R4, R5> { CfnRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<rule::Actions>) -> CfnRuleProps<Set, R1, R2, R3, R4, R5> { CfnRuleProps(put(self.0, "Actions", value), Phase) }
     /// `Function`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-function)
-    pub fn function(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set, R2, R3, R4, R5> { CfnRuleProps(put(self.0, "Function", value.into_expr()), Phase) }
+    pub fn function(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set, R2, R3, R4, R5> { CfnRuleProps(put(self.0, "Function", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, Set, R3, R4, R5> { CfnRuleProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, Set, R3, R4, R5> { CfnRuleProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, R2, Set, R4, R5> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, R2, Set, R4, R5> { CfnRuleProps(put(self.0, "Name", value), Phase) }
     /// `PublishStatus`: `PublishStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-publishstatus)
-    pub fn publish_status(self, value: impl Arg<rule::PublishStatus>) -> CfnRuleProps<R0, R1, R2, R3, Set, R5> { CfnRuleProps(put(self.0, "PublishStatus", value.into_expr()), Phase) }
+    pub fn publish_status(self, value: impl Arg<rule::PublishStatus>) -> CfnRuleProps<R0, R1, R2, R3, Set, R5> { CfnRuleProps(put(self.0, "PublishStatus", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TriggerEventSource`: `RuleTriggerEventSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-triggereventsource)
-    pub fn trigger_event_source(self, value: impl Arg<rule::RuleTriggerEventSource>) -> CfnRuleProps<R0, R1, R2, R3, R4, Set> { CfnRuleProps(put(self.0, "TriggerEventSource", value.into_expr()), Phase) }
+    pub fn trigger_event_source(self, value: impl Arg<rule::RuleTriggerEventSource>) -> CfnRuleProps<R0, R1, R2, R3, R4, Set> { CfnRuleProps(put(self.0, "TriggerEventSource", value), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Rule`.
@@ -2366,23 +2366,23 @@ impl Actions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssignContactCategoryActions`: list of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-assigncontactcategoryactions)
-    pub fn assign_contact_category_actions(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "AssignContactCategoryActions", value.into_expr())) }
+    pub fn assign_contact_category_actions(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "AssignContactCategoryActions", value)) }
     /// `AssignSlaActions`: list of `AssignSlaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-assignslaactions)
-    pub fn assign_sla_actions(self, value: impl Arg<Arr<AssignSlaAction>>) -> Self { Self(put(self.0, "AssignSlaActions", value.into_expr())) }
+    pub fn assign_sla_actions(self, value: impl Arg<Arr<AssignSlaAction>>) -> Self { Self(put(self.0, "AssignSlaActions", value)) }
     /// `CreateCaseActions`: list of `CreateCaseAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-createcaseactions)
-    pub fn create_case_actions(self, value: impl Arg<Arr<CreateCaseAction>>) -> Self { Self(put(self.0, "CreateCaseActions", value.into_expr())) }
+    pub fn create_case_actions(self, value: impl Arg<Arr<CreateCaseAction>>) -> Self { Self(put(self.0, "CreateCaseActions", value)) }
     /// `EndAssociatedTasksActions`: list of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-endassociatedtasksactions)
-    pub fn end_associated_tasks_actions(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "EndAssociatedTasksActions", value.into_expr())) }
+    pub fn end_associated_tasks_actions(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "EndAssociatedTasksActions", value)) }
     /// `EventBridgeActions`: list of `EventBridgeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-eventbridgeactions)
-    pub fn event_bridge_actions(self, value: impl Arg<Arr<EventBridgeAction>>) -> Self { Self(put(self.0, "EventBridgeActions", value.into_expr())) }
+    pub fn event_bridge_actions(self, value: impl Arg<Arr<EventBridgeAction>>) -> Self { Self(put(self.0, "EventBridgeActions", value)) }
     /// `SendNotificationActions`: list of `SendNotificationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-sendnotificationactions)
-    pub fn send_notification_actions(self, value: impl Arg<Arr<SendNotificationAction>>) -> Self { Self(put(self.0, "SendNotificationActions", value.into_expr())) }
+    pub fn send_notification_actions(self, value: impl Arg<Arr<SendNotificationAction>>) -> Self { Self(put(self.0, "SendNotificationActions", value)) }
     /// `SubmitAutoEvaluationActions`: list of `SubmitAutoEvaluationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-submitautoevaluationactions)
-    pub fn submit_auto_evaluation_actions(self, value: impl Arg<Arr<SubmitAutoEvaluationAction>>) -> Self { Self(put(self.0, "SubmitAutoEvaluationActions", value.into_expr())) }
+    pub fn submit_auto_evaluation_actions(self, value: impl Arg<Arr<SubmitAutoEvaluationAction>>) -> Self { Self(put(self.0, "SubmitAutoEvaluationActions", value)) }
     /// `TaskActions`: list of `TaskAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-taskactions)
-    pub fn task_actions(self, value: impl Arg<Arr<TaskAction>>) -> Self { Self(put(self.0, "TaskActions", value.into_expr())) }
+    pub fn task_actions(self, value: impl Arg<Arr<TaskAction>>) -> Self { Self(put(self.0, "TaskActions", value)) }
     /// `UpdateCaseActions`: list of `UpdateCaseAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-updatecaseactions)
-    pub fn update_case_actions(self, value: impl Arg<Arr<UpdateCaseAction>>) -> Self { Self(put(self.0, "UpdateCaseActions", value.into_expr())) }
+    pub fn update_case_actions(self, value: impl Arg<Arr<UpdateCaseAction>>) -> Self { Self(put(self.0, "UpdateCaseActions", value)) }
 }
 impl Done for Actions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssignSlaAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-assignslaaction.html)
@@ -2393,9 +2393,9 @@ impl AssignSlaAction {
 }
 impl<R0, R1> AssignSlaAction<R0, R1> {
     /// `CaseSlaConfiguration`: `CaseSlaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-assignslaaction.html#cfn-connect-rule-assignslaaction-caseslaconfiguration)
-    pub fn case_sla_configuration(self, value: impl Arg<CaseSlaConfiguration>) -> AssignSlaAction<Set, R1> { AssignSlaAction(put(self.0, "CaseSlaConfiguration", value.into_expr()), Phase) }
+    pub fn case_sla_configuration(self, value: impl Arg<CaseSlaConfiguration>) -> AssignSlaAction<Set, R1> { AssignSlaAction(put(self.0, "CaseSlaConfiguration", value), Phase) }
     /// `SlaAssignmentType`: `SlaAssignmentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-assignslaaction.html#cfn-connect-rule-assignslaaction-slaassignmenttype)
-    pub fn sla_assignment_type(self, value: impl Arg<SlaAssignmentType>) -> AssignSlaAction<R0, Set> { AssignSlaAction(put(self.0, "SlaAssignmentType", value.into_expr()), Phase) }
+    pub fn sla_assignment_type(self, value: impl Arg<SlaAssignmentType>) -> AssignSlaAction<R0, Set> { AssignSlaAction(put(self.0, "SlaAssignmentType", value), Phase) }
 }
 impl Done for AssignSlaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaseSlaConfiguration` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html)
@@ -2406,15 +2406,15 @@ impl CaseSlaConfiguration {
 }
 impl<R0, R1, R2> CaseSlaConfiguration<R0, R1, R2> {
     /// `FieldId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-fieldid)
-    pub fn field_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
+    pub fn field_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CaseSlaConfiguration<Set, R1, R2> { CaseSlaConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CaseSlaConfiguration<Set, R1, R2> { CaseSlaConfiguration(put(self.0, "Name", value), Phase) }
     /// `TargetFieldValues`: list of `SlaTargetFieldValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-targetfieldvalues)
-    pub fn target_field_values(self, value: impl Arg<Arr<SlaTargetFieldValue>>) -> Self { Self(put(self.0, "TargetFieldValues", value.into_expr()), Phase) }
+    pub fn target_field_values(self, value: impl Arg<Arr<SlaTargetFieldValue>>) -> Self { Self(put(self.0, "TargetFieldValues", value), Phase) }
     /// `TargetSlaMinutes`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-targetslaminutes)
-    pub fn target_sla_minutes(self, value: impl Arg<f64>) -> CaseSlaConfiguration<R0, Set, R2> { CaseSlaConfiguration(put(self.0, "TargetSlaMinutes", value.into_expr()), Phase) }
+    pub fn target_sla_minutes(self, value: impl Arg<f64>) -> CaseSlaConfiguration<R0, Set, R2> { CaseSlaConfiguration(put(self.0, "TargetSlaMinutes", value), Phase) }
     /// `Type`: `CaseSlaConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-type)
-    pub fn type_(self, value: impl Arg<CaseSlaConfigurationType>) -> CaseSlaConfiguration<R0, R1, Set> { CaseSlaConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<CaseSlaConfigurationType>) -> CaseSlaConfiguration<R0, R1, Set> { CaseSlaConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for CaseSlaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateCaseAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-createcaseaction.html)
@@ -2425,9 +2425,9 @@ impl CreateCaseAction {
 }
 impl<R0, R1> CreateCaseAction<R0, R1> {
     /// `Fields`: list of `Field`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-createcaseaction.html#cfn-connect-rule-createcaseaction-fields)
-    pub fn fields(self, value: impl Arg<Arr<Field>>) -> CreateCaseAction<Set, R1> { CreateCaseAction(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<Field>>) -> CreateCaseAction<Set, R1> { CreateCaseAction(put(self.0, "Fields", value), Phase) }
     /// `TemplateId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-createcaseaction.html#cfn-connect-rule-createcaseaction-templateid)
-    pub fn template_id(self, value: impl Arg<str>) -> CreateCaseAction<R0, Set> { CreateCaseAction(put(self.0, "TemplateId", value.into_expr()), Phase) }
+    pub fn template_id(self, value: impl Arg<str>) -> CreateCaseAction<R0, Set> { CreateCaseAction(put(self.0, "TemplateId", value), Phase) }
 }
 impl Done for CreateCaseAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-eventbridgeaction.html)
@@ -2438,7 +2438,7 @@ impl EventBridgeAction {
 }
 impl<R0> EventBridgeAction<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-eventbridgeaction.html#cfn-connect-rule-eventbridgeaction-name)
-    pub fn name(self, value: impl Arg<str>) -> EventBridgeAction<Set> { EventBridgeAction(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EventBridgeAction<Set> { EventBridgeAction(put(self.0, "Name", value), Phase) }
 }
 impl Done for EventBridgeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Field` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-field.html)
@@ -2449,9 +2449,9 @@ impl Field {
 }
 impl<R0, R1> Field<R0, R1> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-field.html#cfn-connect-rule-field-id)
-    pub fn id(self, value: impl Arg<str>) -> Field<Set, R1> { Field(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Field<Set, R1> { Field(put(self.0, "Id", value), Phase) }
     /// `Value`: `FieldValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-field.html#cfn-connect-rule-field-value)
-    pub fn value(self, value: impl Arg<FieldValue>) -> Field<R0, Set> { Field(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<FieldValue>) -> Field<R0, Set> { Field(put(self.0, "Value", value), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldValue` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html)
@@ -2460,13 +2460,13 @@ impl FieldValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html#cfn-connect-rule-fieldvalue-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html#cfn-connect-rule-fieldvalue-doublevalue)
-    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `EmptyValue`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html#cfn-connect-rule-fieldvalue-emptyvalue)
-    pub fn empty_value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmptyValue", value.into_expr())) }
+    pub fn empty_value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmptyValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html#cfn-connect-rule-fieldvalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for FieldValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationRecipientType` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-notificationrecipienttype.html)
@@ -2475,9 +2475,9 @@ impl NotificationRecipientType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UserArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-notificationrecipienttype.html#cfn-connect-rule-notificationrecipienttype-userarns)
-    pub fn user_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserArns", value.into_expr())) }
+    pub fn user_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserArns", value)) }
     /// `UserTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-notificationrecipienttype.html#cfn-connect-rule-notificationrecipienttype-usertags)
-    pub fn user_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserTags", value.into_expr())) }
+    pub fn user_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserTags", value)) }
 }
 impl Done for NotificationRecipientType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Reference` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-reference.html)
@@ -2488,9 +2488,9 @@ impl Reference {
 }
 impl<R0, R1> Reference<R0, R1> {
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-reference.html#cfn-connect-rule-reference-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Reference<Set, R1> { Reference(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Reference<Set, R1> { Reference(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-reference.html#cfn-connect-rule-reference-value)
-    pub fn value(self, value: impl Arg<str>) -> Reference<R0, Set> { Reference(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Reference<R0, Set> { Reference(put(self.0, "Value", value), Phase) }
 }
 impl Done for Reference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleTriggerEventSource` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-ruletriggereventsource.html)
@@ -2501,9 +2501,9 @@ impl RuleTriggerEventSource {
 }
 impl<R0> RuleTriggerEventSource<R0> {
     /// `EventSourceName`: `EventSourceName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-ruletriggereventsource.html#cfn-connect-rule-ruletriggereventsource-eventsourcename)
-    pub fn event_source_name(self, value: impl Arg<EventSourceName>) -> RuleTriggerEventSource<Set> { RuleTriggerEventSource(put(self.0, "EventSourceName", value.into_expr()), Phase) }
+    pub fn event_source_name(self, value: impl Arg<EventSourceName>) -> RuleTriggerEventSource<Set> { RuleTriggerEventSource(put(self.0, "EventSourceName", value), Phase) }
     /// `IntegrationAssociationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-ruletriggereventsource.html#cfn-connect-rule-ruletriggereventsource-integrationassociationarn)
-    pub fn integration_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationAssociationArn", value.into_expr()), Phase) }
+    pub fn integration_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationAssociationArn", value), Phase) }
 }
 impl Done for RuleTriggerEventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SendNotificationAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html)
@@ -2514,17 +2514,17 @@ impl SendNotificationAction {
 }
 impl<R0, R1, R2, R3> SendNotificationAction<R0, R1, R2, R3> {
     /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-content)
-    pub fn content(self, value: impl Arg<str>) -> SendNotificationAction<Set, R1, R2, R3> { SendNotificationAction(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> SendNotificationAction<Set, R1, R2, R3> { SendNotificationAction(put(self.0, "Content", value), Phase) }
     /// `ContentType`: `ContentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> SendNotificationAction<R0, Set, R2, R3> { SendNotificationAction(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> SendNotificationAction<R0, Set, R2, R3> { SendNotificationAction(put(self.0, "ContentType", value), Phase) }
     /// `DeliveryMethod`: `DeliveryMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-deliverymethod)
-    pub fn delivery_method(self, value: impl Arg<DeliveryMethod>) -> SendNotificationAction<R0, R1, Set, R3> { SendNotificationAction(put(self.0, "DeliveryMethod", value.into_expr()), Phase) }
+    pub fn delivery_method(self, value: impl Arg<DeliveryMethod>) -> SendNotificationAction<R0, R1, Set, R3> { SendNotificationAction(put(self.0, "DeliveryMethod", value), Phase) }
     /// `Exclusion`: `NotificationRecipientType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-exclusion)
-    pub fn exclusion(self, value: impl Arg<NotificationRecipientType>) -> Self { Self(put(self.0, "Exclusion", value.into_expr()), Phase) }
+    pub fn exclusion(self, value: impl Arg<NotificationRecipientType>) -> Self { Self(put(self.0, "Exclusion", value), Phase) }
     /// `Recipient`: `NotificationRecipientType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-recipient)
-    pub fn recipient(self, value: impl Arg<NotificationRecipientType>) -> SendNotificationAction<R0, R1, R2, Set> { SendNotificationAction(put(self.0, "Recipient", value.into_expr()), Phase) }
+    pub fn recipient(self, value: impl Arg<NotificationRecipientType>) -> SendNotificationAction<R0, R1, R2, Set> { SendNotificationAction(put(self.0, "Recipient", value), Phase) }
     /// `Subject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-subject)
-    pub fn subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subject", value.into_expr()), Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subject", value), Phase) }
 }
 impl Done for SendNotificationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlaTargetFieldValue` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-slatargetfieldvalue.html)
@@ -2533,7 +2533,7 @@ impl SlaTargetFieldValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-slatargetfieldvalue.html#cfn-connect-rule-slatargetfieldvalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for SlaTargetFieldValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubmitAutoEvaluationAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-submitautoevaluationaction.html)
@@ -2544,7 +2544,7 @@ impl SubmitAutoEvaluationAction {
 }
 impl<R0> SubmitAutoEvaluationAction<R0> {
     /// `EvaluationFormArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-submitautoevaluationaction.html#cfn-connect-rule-submitautoevaluationaction-evaluationformarn)
-    pub fn evaluation_form_arn(self, value: impl Arg<str>) -> SubmitAutoEvaluationAction<Set> { SubmitAutoEvaluationAction(put(self.0, "EvaluationFormArn", value.into_expr()), Phase) }
+    pub fn evaluation_form_arn(self, value: impl Arg<str>) -> SubmitAutoEvaluationAction<Set> { SubmitAutoEvaluationAction(put(self.0, "EvaluationFormArn", value), Phase) }
 }
 impl Done for SubmitAutoEvaluationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html)
@@ -2555,13 +2555,13 @@ impl TaskAction {
 }
 impl<R0, R1> TaskAction<R0, R1> {
     /// `ContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html#cfn-connect-rule-taskaction-contactflowarn)
-    pub fn contact_flow_arn(self, value: impl Arg<str>) -> TaskAction<Set, R1> { TaskAction(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> TaskAction<Set, R1> { TaskAction(put(self.0, "ContactFlowArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html#cfn-connect-rule-taskaction-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html#cfn-connect-rule-taskaction-name)
-    pub fn name(self, value: impl Arg<str>) -> TaskAction<R0, Set> { TaskAction(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TaskAction<R0, Set> { TaskAction(put(self.0, "Name", value), Phase) }
     /// `References`: map of `Reference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html#cfn-connect-rule-taskaction-references)
-    pub fn references(self, value: impl Arg<Dict<Reference>>) -> Self { Self(put(self.0, "References", value.into_expr()), Phase) }
+    pub fn references(self, value: impl Arg<Dict<Reference>>) -> Self { Self(put(self.0, "References", value), Phase) }
 }
 impl Done for TaskAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateCaseAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-updatecaseaction.html)
@@ -2572,7 +2572,7 @@ impl UpdateCaseAction {
 }
 impl<R0> UpdateCaseAction<R0> {
     /// `Fields`: list of `Field`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-updatecaseaction.html#cfn-connect-rule-updatecaseaction-fields)
-    pub fn fields(self, value: impl Arg<Arr<Field>>) -> UpdateCaseAction<Set> { UpdateCaseAction(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<Field>>) -> UpdateCaseAction<Set> { UpdateCaseAction(put(self.0, "Fields", value), Phase) }
 }
 impl Done for UpdateCaseAction { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -2611,9 +2611,9 @@ impl CfnSecurityKeyProps {
 }
 impl<R0, R1> CfnSecurityKeyProps<R0, R1> {
     /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securitykey.html#cfn-connect-securitykey-instanceid)
-    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityKeyProps<Set, R1> { CfnSecurityKeyProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityKeyProps<Set, R1> { CfnSecurityKeyProps(put(self.0, "InstanceId", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securitykey.html#cfn-connect-securitykey-key)
-    pub fn key(self, value: impl Arg<str>) -> CfnSecurityKeyProps<R0, Set> { CfnSecurityKeyProps(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CfnSecurityKeyProps<R0, Set> { CfnSecurityKeyProps(put(self.0, "Key", value), Phase) }
 }
 impl Done for CfnSecurityKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html)
@@ -2641,29 +2641,29 @@ impl CfnSecurityProfileProps {
 }
 impl<R0, R1> CfnSecurityProfileProps<R0, R1> {
     /// `AllowedAccessControlHierarchyGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-allowedaccesscontrolhierarchygroupid)
-    pub fn allowed_access_control_hierarchy_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedAccessControlHierarchyGroupId", value.into_expr()), Phase) }
+    pub fn allowed_access_control_hierarchy_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedAccessControlHierarchyGroupId", value), Phase) }
     /// `AllowedAccessControlTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-allowedaccesscontroltags)
-    pub fn allowed_access_control_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "AllowedAccessControlTags", value.into_expr()), Phase) }
+    pub fn allowed_access_control_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "AllowedAccessControlTags", value), Phase) }
     /// `AllowedFlowModules`: list of `FlowModule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-allowedflowmodules)
-    pub fn allowed_flow_modules(self, value: impl Arg<Arr<security_profile::FlowModule>>) -> Self { Self(put(self.0, "AllowedFlowModules", value.into_expr()), Phase) }
+    pub fn allowed_flow_modules(self, value: impl Arg<Arr<security_profile::FlowModule>>) -> Self { Self(put(self.0, "AllowedFlowModules", value), Phase) }
     /// `Applications`: list of `Application`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-applications)
-    pub fn applications(self, value: impl Arg<Arr<security_profile::Application>>) -> Self { Self(put(self.0, "Applications", value.into_expr()), Phase) }
+    pub fn applications(self, value: impl Arg<Arr<security_profile::Application>>) -> Self { Self(put(self.0, "Applications", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GranularAccessControlConfiguration`: `GranularAccessControlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-granularaccesscontrolconfiguration)
-    pub fn granular_access_control_configuration(self, value: impl Arg<security_profile::GranularAccessControlConfiguration>) -> Self { Self(put(self.0, "GranularAccessControlConfiguration", value.into_expr()), Phase) }
+    pub fn granular_access_control_configuration(self, value: impl Arg<security_profile::GranularAccessControlConfiguration>) -> Self { Self(put(self.0, "GranularAccessControlConfiguration", value), Phase) }
     /// `HierarchyRestrictedResources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-hierarchyrestrictedresources)
-    pub fn hierarchy_restricted_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HierarchyRestrictedResources", value.into_expr()), Phase) }
+    pub fn hierarchy_restricted_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HierarchyRestrictedResources", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityProfileProps<Set, R1> { CfnSecurityProfileProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityProfileProps<Set, R1> { CfnSecurityProfileProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value), Phase) }
     /// `SecurityProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-securityprofilename)
-    pub fn security_profile_name(self, value: impl Arg<str>) -> CfnSecurityProfileProps<R0, Set> { CfnSecurityProfileProps(put(self.0, "SecurityProfileName", value.into_expr()), Phase) }
+    pub fn security_profile_name(self, value: impl Arg<str>) -> CfnSecurityProfileProps<R0, Set> { CfnSecurityProfileProps(put(self.0, "SecurityProfileName", value), Phase) }
     /// `TagRestrictedResources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-tagrestrictedresources)
-    pub fn tag_restricted_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagRestrictedResources", value.into_expr()), Phase) }
+    pub fn tag_restricted_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagRestrictedResources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSecurityProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::SecurityProfile`.
@@ -2675,11 +2675,11 @@ impl Application {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationPermissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-application.html#cfn-connect-securityprofile-application-applicationpermissions)
-    pub fn application_permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationPermissions", value.into_expr())) }
+    pub fn application_permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationPermissions", value)) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-application.html#cfn-connect-securityprofile-application-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-application.html#cfn-connect-securityprofile-application-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for Application { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataTableAccessControlConfiguration` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-datatableaccesscontrolconfiguration.html)
@@ -2688,7 +2688,7 @@ impl DataTableAccessControlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrimaryAttributeAccessControlConfiguration`: `PrimaryAttributeAccessControlConfigurationItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-datatableaccesscontrolconfiguration.html#cfn-connect-securityprofile-datatableaccesscontrolconfiguration-primaryattributeaccesscontrolconfiguration)
-    pub fn primary_attribute_access_control_configuration(self, value: impl Arg<PrimaryAttributeAccessControlConfigurationItem>) -> Self { Self(put(self.0, "PrimaryAttributeAccessControlConfiguration", value.into_expr())) }
+    pub fn primary_attribute_access_control_configuration(self, value: impl Arg<PrimaryAttributeAccessControlConfigurationItem>) -> Self { Self(put(self.0, "PrimaryAttributeAccessControlConfiguration", value)) }
 }
 impl Done for DataTableAccessControlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowModule` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-flowmodule.html)
@@ -2697,9 +2697,9 @@ impl FlowModule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowModuleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-flowmodule.html#cfn-connect-securityprofile-flowmodule-flowmoduleid)
-    pub fn flow_module_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowModuleId", value.into_expr())) }
+    pub fn flow_module_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowModuleId", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-flowmodule.html#cfn-connect-securityprofile-flowmodule-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for FlowModule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GranularAccessControlConfiguration` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-granularaccesscontrolconfiguration.html)
@@ -2708,7 +2708,7 @@ impl GranularAccessControlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTableAccessControlConfiguration`: `DataTableAccessControlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-granularaccesscontrolconfiguration.html#cfn-connect-securityprofile-granularaccesscontrolconfiguration-datatableaccesscontrolconfiguration)
-    pub fn data_table_access_control_configuration(self, value: impl Arg<DataTableAccessControlConfiguration>) -> Self { Self(put(self.0, "DataTableAccessControlConfiguration", value.into_expr())) }
+    pub fn data_table_access_control_configuration(self, value: impl Arg<DataTableAccessControlConfiguration>) -> Self { Self(put(self.0, "DataTableAccessControlConfiguration", value)) }
 }
 impl Done for GranularAccessControlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrimaryAttributeAccessControlConfigurationItem` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributeaccesscontrolconfigurationitem.html)
@@ -2717,7 +2717,7 @@ impl PrimaryAttributeAccessControlConfigurationItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrimaryAttributeValues`: list of `PrimaryAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributeaccesscontrolconfigurationitem.html#cfn-connect-securityprofile-primaryattributeaccesscontrolconfigurationitem-primaryattributevalues)
-    pub fn primary_attribute_values(self, value: impl Arg<Arr<PrimaryAttributeValue>>) -> Self { Self(put(self.0, "PrimaryAttributeValues", value.into_expr())) }
+    pub fn primary_attribute_values(self, value: impl Arg<Arr<PrimaryAttributeValue>>) -> Self { Self(put(self.0, "PrimaryAttributeValues", value)) }
 }
 impl Done for PrimaryAttributeAccessControlConfigurationItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrimaryAttributeValue` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributevalue.html)
@@ -2726,11 +2726,11 @@ impl PrimaryAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessType`: `AccessType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributevalue.html#cfn-connect-securityprofile-primaryattributevalue-accesstype)
-    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
+    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value)) }
     /// `AttributeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributevalue.html#cfn-connect-securityprofile-primaryattributevalue-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr())) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributevalue.html#cfn-connect-securityprofile-primaryattributevalue-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for PrimaryAttributeValue { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessType` allows.
@@ -2759,27 +2759,27 @@ impl CfnTaskTemplateProps {
 }
 impl<R0> CfnTaskTemplateProps<R0> {
     /// `ClientToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `Constraints`: `Constraints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-constraints)
-    pub fn constraints(self, value: impl Arg<task_template::Constraints>) -> Self { Self(put(self.0, "Constraints", value.into_expr()), Phase) }
+    pub fn constraints(self, value: impl Arg<task_template::Constraints>) -> Self { Self(put(self.0, "Constraints", value), Phase) }
     /// `ContactFlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-contactflowarn)
-    pub fn contact_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactFlowArn", value), Phase) }
     /// `Defaults`: list of `DefaultFieldValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-defaults)
-    pub fn defaults(self, value: impl Arg<Arr<task_template::DefaultFieldValue>>) -> Self { Self(put(self.0, "Defaults", value.into_expr()), Phase) }
+    pub fn defaults(self, value: impl Arg<Arr<task_template::DefaultFieldValue>>) -> Self { Self(put(self.0, "Defaults", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Fields`: list of `Field`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-fields)
-    pub fn fields(self, value: impl Arg<Arr<task_template::Field>>) -> Self { Self(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<task_template::Field>>) -> Self { Self(put(self.0, "Fields", value), Phase) }
     /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTaskTemplateProps<Set> { CfnTaskTemplateProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTaskTemplateProps<Set> { CfnTaskTemplateProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `SelfAssignContactFlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-selfassigncontactflowarn)
-    pub fn self_assign_contact_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfAssignContactFlowArn", value.into_expr()), Phase) }
+    pub fn self_assign_contact_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfAssignContactFlowArn", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-status)
-    pub fn status(self, value: impl Arg<task_template::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<task_template::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTaskTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::TaskTemplate`.
@@ -2791,11 +2791,11 @@ impl Constraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvisibleFields`: list of `InvisibleFieldInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-constraints.html#cfn-connect-tasktemplate-constraints-invisiblefields)
-    pub fn invisible_fields(self, value: impl Arg<Arr<InvisibleFieldInfo>>) -> Self { Self(put(self.0, "InvisibleFields", value.into_expr())) }
+    pub fn invisible_fields(self, value: impl Arg<Arr<InvisibleFieldInfo>>) -> Self { Self(put(self.0, "InvisibleFields", value)) }
     /// `ReadOnlyFields`: list of `ReadOnlyFieldInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-constraints.html#cfn-connect-tasktemplate-constraints-readonlyfields)
-    pub fn read_only_fields(self, value: impl Arg<Arr<ReadOnlyFieldInfo>>) -> Self { Self(put(self.0, "ReadOnlyFields", value.into_expr())) }
+    pub fn read_only_fields(self, value: impl Arg<Arr<ReadOnlyFieldInfo>>) -> Self { Self(put(self.0, "ReadOnlyFields", value)) }
     /// `RequiredFields`: list of `RequiredFieldInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-constraints.html#cfn-connect-tasktemplate-constraints-requiredfields)
-    pub fn required_fields(self, value: impl Arg<Arr<RequiredFieldInfo>>) -> Self { Self(put(self.0, "RequiredFields", value.into_expr())) }
+    pub fn required_fields(self, value: impl Arg<Arr<RequiredFieldInfo>>) -> Self { Self(put(self.0, "RequiredFields", value)) }
 }
 impl Done for Constraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultFieldValue` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-defaultfieldvalue.html)
@@ -2806,9 +2806,9 @@ impl DefaultFieldValue {
 }
 impl<R0, R1> DefaultFieldValue<R0, R1> {
     /// `DefaultValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-defaultfieldvalue.html#cfn-connect-tasktemplate-defaultfieldvalue-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> DefaultFieldValue<Set, R1> { DefaultFieldValue(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> DefaultFieldValue<Set, R1> { DefaultFieldValue(put(self.0, "DefaultValue", value), Phase) }
     /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-defaultfieldvalue.html#cfn-connect-tasktemplate-defaultfieldvalue-id)
-    pub fn id(self, value: impl Arg<FieldIdentifier>) -> DefaultFieldValue<R0, Set> { DefaultFieldValue(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> DefaultFieldValue<R0, Set> { DefaultFieldValue(put(self.0, "Id", value), Phase) }
 }
 impl Done for DefaultFieldValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Field` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html)
@@ -2819,13 +2819,13 @@ impl Field {
 }
 impl<R0, R1> Field<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html#cfn-connect-tasktemplate-field-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html#cfn-connect-tasktemplate-field-id)
-    pub fn id(self, value: impl Arg<FieldIdentifier>) -> Field<Set, R1> { Field(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> Field<Set, R1> { Field(put(self.0, "Id", value), Phase) }
     /// `SingleSelectOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html#cfn-connect-tasktemplate-field-singleselectoptions)
-    pub fn single_select_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SingleSelectOptions", value.into_expr()), Phase) }
+    pub fn single_select_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SingleSelectOptions", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html#cfn-connect-tasktemplate-field-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Field<R0, Set> { Field(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Field<R0, Set> { Field(put(self.0, "Type", value), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldIdentifier` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-fieldidentifier.html)
@@ -2836,7 +2836,7 @@ impl FieldIdentifier {
 }
 impl<R0> FieldIdentifier<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-fieldidentifier.html#cfn-connect-tasktemplate-fieldidentifier-name)
-    pub fn name(self, value: impl Arg<str>) -> FieldIdentifier<Set> { FieldIdentifier(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FieldIdentifier<Set> { FieldIdentifier(put(self.0, "Name", value), Phase) }
 }
 impl Done for FieldIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvisibleFieldInfo` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-invisiblefieldinfo.html)
@@ -2847,7 +2847,7 @@ impl InvisibleFieldInfo {
 }
 impl<R0> InvisibleFieldInfo<R0> {
     /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-invisiblefieldinfo.html#cfn-connect-tasktemplate-invisiblefieldinfo-id)
-    pub fn id(self, value: impl Arg<FieldIdentifier>) -> InvisibleFieldInfo<Set> { InvisibleFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> InvisibleFieldInfo<Set> { InvisibleFieldInfo(put(self.0, "Id", value), Phase) }
 }
 impl Done for InvisibleFieldInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadOnlyFieldInfo` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-readonlyfieldinfo.html)
@@ -2858,7 +2858,7 @@ impl ReadOnlyFieldInfo {
 }
 impl<R0> ReadOnlyFieldInfo<R0> {
     /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-readonlyfieldinfo.html#cfn-connect-tasktemplate-readonlyfieldinfo-id)
-    pub fn id(self, value: impl Arg<FieldIdentifier>) -> ReadOnlyFieldInfo<Set> { ReadOnlyFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> ReadOnlyFieldInfo<Set> { ReadOnlyFieldInfo(put(self.0, "Id", value), Phase) }
 }
 impl Done for ReadOnlyFieldInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequiredFieldInfo` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-requiredfieldinfo.html)
@@ -2869,7 +2869,7 @@ impl RequiredFieldInfo {
 }
 impl<R0> RequiredFieldInfo<R0> {
     /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-requiredfieldinfo.html#cfn-connect-tasktemplate-requiredfieldinfo-id)
-    pub fn id(self, value: impl Arg<FieldIdentifier>) -> RequiredFieldInfo<Set> { RequiredFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> RequiredFieldInfo<Set> { RequiredFieldInfo(put(self.0, "Id", value), Phase) }
 }
 impl Done for RequiredFieldInfo { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -2902,21 +2902,21 @@ impl CfnTestCaseProps {
 }
 impl<R0, R1, R2> CfnTestCaseProps<R0, R1, R2> {
     /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-content)
-    pub fn content(self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1, R2> { CfnTestCaseProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1, R2> { CfnTestCaseProps(put(self.0, "Content", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EntryPoint`: `EntryPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-entrypoint)
-    pub fn entry_point(self, value: impl Arg<test_case::EntryPoint>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
+    pub fn entry_point(self, value: impl Arg<test_case::EntryPoint>) -> Self { Self(put(self.0, "EntryPoint", value), Phase) }
     /// `InitializationData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-initializationdata)
-    pub fn initialization_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InitializationData", value.into_expr()), Phase) }
+    pub fn initialization_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InitializationData", value), Phase) }
     /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTestCaseProps<R0, Set, R2> { CfnTestCaseProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTestCaseProps<R0, Set, R2> { CfnTestCaseProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTestCaseProps<R0, R1, Set> { CfnTestCaseProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTestCaseProps<R0, R1, Set> { CfnTestCaseProps(put(self.0, "Name", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-status)
-    pub fn status(self, value: impl Arg<test_case::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<test_case::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTestCaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::TestCase`.
@@ -2928,7 +2928,7 @@ impl ChatEntryPointParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-chatentrypointparameters.html#cfn-connect-testcase-chatentrypointparameters-flowid)
-    pub fn flow_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowId", value.into_expr())) }
+    pub fn flow_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowId", value)) }
 }
 impl Done for ChatEntryPointParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntryPoint` of `AWS::Connect::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-entrypoint.html)
@@ -2937,11 +2937,11 @@ impl EntryPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChatEntryPointParameters`: `ChatEntryPointParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-entrypoint.html#cfn-connect-testcase-entrypoint-chatentrypointparameters)
-    pub fn chat_entry_point_parameters(self, value: impl Arg<ChatEntryPointParameters>) -> Self { Self(put(self.0, "ChatEntryPointParameters", value.into_expr())) }
+    pub fn chat_entry_point_parameters(self, value: impl Arg<ChatEntryPointParameters>) -> Self { Self(put(self.0, "ChatEntryPointParameters", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-entrypoint.html#cfn-connect-testcase-entrypoint-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
     /// `VoiceCallEntryPointParameters`: `VoiceCallEntryPointParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-entrypoint.html#cfn-connect-testcase-entrypoint-voicecallentrypointparameters)
-    pub fn voice_call_entry_point_parameters(self, value: impl Arg<VoiceCallEntryPointParameters>) -> Self { Self(put(self.0, "VoiceCallEntryPointParameters", value.into_expr())) }
+    pub fn voice_call_entry_point_parameters(self, value: impl Arg<VoiceCallEntryPointParameters>) -> Self { Self(put(self.0, "VoiceCallEntryPointParameters", value)) }
 }
 impl Done for EntryPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VoiceCallEntryPointParameters` of `AWS::Connect::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-voicecallentrypointparameters.html)
@@ -2950,11 +2950,11 @@ impl VoiceCallEntryPointParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationPhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-voicecallentrypointparameters.html#cfn-connect-testcase-voicecallentrypointparameters-destinationphonenumber)
-    pub fn destination_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPhoneNumber", value.into_expr())) }
+    pub fn destination_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPhoneNumber", value)) }
     /// `FlowId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-voicecallentrypointparameters.html#cfn-connect-testcase-voicecallentrypointparameters-flowid)
-    pub fn flow_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowId", value.into_expr())) }
+    pub fn flow_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowId", value)) }
     /// `SourcePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-voicecallentrypointparameters.html#cfn-connect-testcase-voicecallentrypointparameters-sourcephonenumber)
-    pub fn source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePhoneNumber", value.into_expr())) }
+    pub fn source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePhoneNumber", value)) }
 }
 impl Done for VoiceCallEntryPointParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -2987,13 +2987,13 @@ impl CfnTrafficDistributionGroupProps {
 }
 impl<R0, R1> CfnTrafficDistributionGroupProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#cfn-connect-trafficdistributiongroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#cfn-connect-trafficdistributiongroup-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<Set, R1> { CfnTrafficDistributionGroupProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<Set, R1> { CfnTrafficDistributionGroupProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#cfn-connect-trafficdistributiongroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<R0, Set> { CfnTrafficDistributionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<R0, Set> { CfnTrafficDistributionGroupProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#cfn-connect-trafficdistributiongroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTrafficDistributionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html)
@@ -3017,37 +3017,37 @@ impl CfnUserProps {
 }
 impl<R0, R1, R2, R3> CfnUserProps<R0, R1, R2, R3> {
     /// `AfterContactWorkConfigs`: list of `AfterContactWorkConfigPerChannel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-aftercontactworkconfigs)
-    pub fn after_contact_work_configs(self, value: impl Arg<Arr<user::AfterContactWorkConfigPerChannel>>) -> Self { Self(put(self.0, "AfterContactWorkConfigs", value.into_expr()), Phase) }
+    pub fn after_contact_work_configs(self, value: impl Arg<Arr<user::AfterContactWorkConfigPerChannel>>) -> Self { Self(put(self.0, "AfterContactWorkConfigs", value), Phase) }
     /// `AutoAcceptConfigs`: list of `AutoAcceptConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-autoacceptconfigs)
-    pub fn auto_accept_configs(self, value: impl Arg<Arr<user::AutoAcceptConfig>>) -> Self { Self(put(self.0, "AutoAcceptConfigs", value.into_expr()), Phase) }
+    pub fn auto_accept_configs(self, value: impl Arg<Arr<user::AutoAcceptConfig>>) -> Self { Self(put(self.0, "AutoAcceptConfigs", value), Phase) }
     /// `DirectoryUserId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-directoryuserid)
-    pub fn directory_user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryUserId", value.into_expr()), Phase) }
+    pub fn directory_user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryUserId", value), Phase) }
     /// `HierarchyGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-hierarchygrouparn)
-    pub fn hierarchy_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyGroupArn", value.into_expr()), Phase) }
+    pub fn hierarchy_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyGroupArn", value), Phase) }
     /// `IdentityInfo`: `UserIdentityInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-identityinfo)
-    pub fn identity_info(self, value: impl Arg<user::UserIdentityInfo>) -> Self { Self(put(self.0, "IdentityInfo", value.into_expr()), Phase) }
+    pub fn identity_info(self, value: impl Arg<user::UserIdentityInfo>) -> Self { Self(put(self.0, "IdentityInfo", value), Phase) }
     /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2, R3> { CfnUserProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2, R3> { CfnUserProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value), Phase) }
     /// `PersistentConnectionConfigs`: list of `PersistentConnectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-persistentconnectionconfigs)
-    pub fn persistent_connection_configs(self, value: impl Arg<Arr<user::PersistentConnectionConfig>>) -> Self { Self(put(self.0, "PersistentConnectionConfigs", value.into_expr()), Phase) }
+    pub fn persistent_connection_configs(self, value: impl Arg<Arr<user::PersistentConnectionConfig>>) -> Self { Self(put(self.0, "PersistentConnectionConfigs", value), Phase) }
     /// `PhoneConfig`: `UserPhoneConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-phoneconfig)
-    pub fn phone_config(self, value: impl Arg<user::UserPhoneConfig>) -> Self { Self(put(self.0, "PhoneConfig", value.into_expr()), Phase) }
+    pub fn phone_config(self, value: impl Arg<user::UserPhoneConfig>) -> Self { Self(put(self.0, "PhoneConfig", value), Phase) }
     /// `PhoneNumberConfigs`: list of `PhoneNumberConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-phonenumberconfigs)
-    pub fn phone_number_configs(self, value: impl Arg<Arr<user::PhoneNumberConfig>>) -> Self { Self(put(self.0, "PhoneNumberConfigs", value.into_expr()), Phase) }
+    pub fn phone_number_configs(self, value: impl Arg<Arr<user::PhoneNumberConfig>>) -> Self { Self(put(self.0, "PhoneNumberConfigs", value), Phase) }
     /// `RoutingProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-routingprofilearn)
-    pub fn routing_profile_arn(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2, R3> { CfnUserProps(put(self.0, "RoutingProfileArn", value.into_expr()), Phase) }
+    pub fn routing_profile_arn(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2, R3> { CfnUserProps(put(self.0, "RoutingProfileArn", value), Phase) }
     /// `SecurityProfileArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-securityprofilearns)
-    pub fn security_profile_arns(self, value: impl Arg<Arr<str>>) -> CfnUserProps<R0, R1, Set, R3> { CfnUserProps(put(self.0, "SecurityProfileArns", value.into_expr()), Phase) }
+    pub fn security_profile_arns(self, value: impl Arg<Arr<str>>) -> CfnUserProps<R0, R1, Set, R3> { CfnUserProps(put(self.0, "SecurityProfileArns", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserProficiencies`: list of `UserProficiency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-userproficiencies)
-    pub fn user_proficiencies(self, value: impl Arg<Arr<user::UserProficiency>>) -> Self { Self(put(self.0, "UserProficiencies", value.into_expr()), Phase) }
+    pub fn user_proficiencies(self, value: impl Arg<Arr<user::UserProficiency>>) -> Self { Self(put(self.0, "UserProficiencies", value), Phase) }
     /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-username)
-    pub fn username(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, R2, Set> { CfnUserProps(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, R2, Set> { CfnUserProps(put(self.0, "Username", value), Phase) }
     /// `VoiceEnhancementConfigs`: list of `VoiceEnhancementConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-voiceenhancementconfigs)
-    pub fn voice_enhancement_configs(self, value: impl Arg<Arr<user::VoiceEnhancementConfig>>) -> Self { Self(put(self.0, "VoiceEnhancementConfigs", value.into_expr()), Phase) }
+    pub fn voice_enhancement_configs(self, value: impl Arg<Arr<user::VoiceEnhancementConfig>>) -> Self { Self(put(self.0, "VoiceEnhancementConfigs", value), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::User`.
@@ -3059,9 +3059,9 @@ impl AfterContactWorkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterContactWorkMode`: `AfterContactWorkMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfig.html#cfn-connect-user-aftercontactworkconfig-aftercontactworkmode)
-    pub fn after_contact_work_mode(self, value: impl Arg<AfterContactWorkMode>) -> Self { Self(put(self.0, "AfterContactWorkMode", value.into_expr())) }
+    pub fn after_contact_work_mode(self, value: impl Arg<AfterContactWorkMode>) -> Self { Self(put(self.0, "AfterContactWorkMode", value)) }
     /// `AfterContactWorkTimeLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfig.html#cfn-connect-user-aftercontactworkconfig-aftercontactworktimelimit)
-    pub fn after_contact_work_time_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AfterContactWorkTimeLimit", value.into_expr())) }
+    pub fn after_contact_work_time_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AfterContactWorkTimeLimit", value)) }
 }
 impl Done for AfterContactWorkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AfterContactWorkConfigPerChannel` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfigperchannel.html)
@@ -3072,11 +3072,11 @@ impl AfterContactWorkConfigPerChannel {
 }
 impl<R0, R1> AfterContactWorkConfigPerChannel<R0, R1> {
     /// `AfterContactWorkConfig`: `AfterContactWorkConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfigperchannel.html#cfn-connect-user-aftercontactworkconfigperchannel-aftercontactworkconfig)
-    pub fn after_contact_work_config(self, value: impl Arg<AfterContactWorkConfig>) -> AfterContactWorkConfigPerChannel<Set, R1> { AfterContactWorkConfigPerChannel(put(self.0, "AfterContactWorkConfig", value.into_expr()), Phase) }
+    pub fn after_contact_work_config(self, value: impl Arg<AfterContactWorkConfig>) -> AfterContactWorkConfigPerChannel<Set, R1> { AfterContactWorkConfigPerChannel(put(self.0, "AfterContactWorkConfig", value), Phase) }
     /// `AgentFirstCallbackAfterContactWorkConfig`: `AfterContactWorkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfigperchannel.html#cfn-connect-user-aftercontactworkconfigperchannel-agentfirstcallbackaftercontactworkconfig)
-    pub fn agent_first_callback_after_contact_work_config(self, value: impl Arg<AfterContactWorkConfig>) -> Self { Self(put(self.0, "AgentFirstCallbackAfterContactWorkConfig", value.into_expr()), Phase) }
+    pub fn agent_first_callback_after_contact_work_config(self, value: impl Arg<AfterContactWorkConfig>) -> Self { Self(put(self.0, "AgentFirstCallbackAfterContactWorkConfig", value), Phase) }
     /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfigperchannel.html#cfn-connect-user-aftercontactworkconfigperchannel-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> AfterContactWorkConfigPerChannel<R0, Set> { AfterContactWorkConfigPerChannel(put(self.0, "Channel", value.into_expr()), Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> AfterContactWorkConfigPerChannel<R0, Set> { AfterContactWorkConfigPerChannel(put(self.0, "Channel", value), Phase) }
 }
 impl Done for AfterContactWorkConfigPerChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoAcceptConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-autoacceptconfig.html)
@@ -3087,11 +3087,11 @@ impl AutoAcceptConfig {
 }
 impl<R0, R1> AutoAcceptConfig<R0, R1> {
     /// `AgentFirstCallbackAutoAccept`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-autoacceptconfig.html#cfn-connect-user-autoacceptconfig-agentfirstcallbackautoaccept)
-    pub fn agent_first_callback_auto_accept(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AgentFirstCallbackAutoAccept", value.into_expr()), Phase) }
+    pub fn agent_first_callback_auto_accept(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AgentFirstCallbackAutoAccept", value), Phase) }
     /// `AutoAccept`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-autoacceptconfig.html#cfn-connect-user-autoacceptconfig-autoaccept)
-    pub fn auto_accept(self, value: impl Arg<bool>) -> AutoAcceptConfig<Set, R1> { AutoAcceptConfig(put(self.0, "AutoAccept", value.into_expr()), Phase) }
+    pub fn auto_accept(self, value: impl Arg<bool>) -> AutoAcceptConfig<Set, R1> { AutoAcceptConfig(put(self.0, "AutoAccept", value), Phase) }
     /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-autoacceptconfig.html#cfn-connect-user-autoacceptconfig-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> AutoAcceptConfig<R0, Set> { AutoAcceptConfig(put(self.0, "Channel", value.into_expr()), Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> AutoAcceptConfig<R0, Set> { AutoAcceptConfig(put(self.0, "Channel", value), Phase) }
 }
 impl Done for AutoAcceptConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PersistentConnectionConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-persistentconnectionconfig.html)
@@ -3102,9 +3102,9 @@ impl PersistentConnectionConfig {
 }
 impl<R0, R1> PersistentConnectionConfig<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-persistentconnectionconfig.html#cfn-connect-user-persistentconnectionconfig-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> PersistentConnectionConfig<Set, R1> { PersistentConnectionConfig(put(self.0, "Channel", value.into_expr()), Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> PersistentConnectionConfig<Set, R1> { PersistentConnectionConfig(put(self.0, "Channel", value), Phase) }
     /// `PersistentConnection`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-persistentconnectionconfig.html#cfn-connect-user-persistentconnectionconfig-persistentconnection)
-    pub fn persistent_connection(self, value: impl Arg<bool>) -> PersistentConnectionConfig<R0, Set> { PersistentConnectionConfig(put(self.0, "PersistentConnection", value.into_expr()), Phase) }
+    pub fn persistent_connection(self, value: impl Arg<bool>) -> PersistentConnectionConfig<R0, Set> { PersistentConnectionConfig(put(self.0, "PersistentConnection", value), Phase) }
 }
 impl Done for PersistentConnectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhoneNumberConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-phonenumberconfig.html)
@@ -3115,11 +3115,11 @@ impl PhoneNumberConfig {
 }
 impl<R0, R1> PhoneNumberConfig<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-phonenumberconfig.html#cfn-connect-user-phonenumberconfig-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> PhoneNumberConfig<Set, R1> { PhoneNumberConfig(put(self.0, "Channel", value.into_expr()), Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> PhoneNumberConfig<Set, R1> { PhoneNumberConfig(put(self.0, "Channel", value), Phase) }
     /// `PhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-phonenumberconfig.html#cfn-connect-user-phonenumberconfig-phonenumber)
-    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
+    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value), Phase) }
     /// `PhoneType`: `PhoneType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-phonenumberconfig.html#cfn-connect-user-phonenumberconfig-phonetype)
-    pub fn phone_type(self, value: impl Arg<PhoneType>) -> PhoneNumberConfig<R0, Set> { PhoneNumberConfig(put(self.0, "PhoneType", value.into_expr()), Phase) }
+    pub fn phone_type(self, value: impl Arg<PhoneType>) -> PhoneNumberConfig<R0, Set> { PhoneNumberConfig(put(self.0, "PhoneType", value), Phase) }
 }
 impl Done for PhoneNumberConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserIdentityInfo` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html)
@@ -3128,15 +3128,15 @@ impl UserIdentityInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-email)
-    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value)) }
     /// `FirstName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-firstname)
-    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value)) }
     /// `LastName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-lastname)
-    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value)) }
     /// `Mobile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-mobile)
-    pub fn mobile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mobile", value.into_expr())) }
+    pub fn mobile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mobile", value)) }
     /// `SecondaryEmail`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-secondaryemail)
-    pub fn secondary_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondaryEmail", value.into_expr())) }
+    pub fn secondary_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondaryEmail", value)) }
 }
 impl Done for UserIdentityInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPhoneConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html)
@@ -3145,15 +3145,15 @@ impl UserPhoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterContactWorkTimeLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-aftercontactworktimelimit)
-    pub fn after_contact_work_time_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AfterContactWorkTimeLimit", value.into_expr())) }
+    pub fn after_contact_work_time_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AfterContactWorkTimeLimit", value)) }
     /// `AutoAccept`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-autoaccept)
-    pub fn auto_accept(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoAccept", value.into_expr())) }
+    pub fn auto_accept(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoAccept", value)) }
     /// `DeskPhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-deskphonenumber)
-    pub fn desk_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeskPhoneNumber", value.into_expr())) }
+    pub fn desk_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeskPhoneNumber", value)) }
     /// `PersistentConnection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-persistentconnection)
-    pub fn persistent_connection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PersistentConnection", value.into_expr())) }
+    pub fn persistent_connection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PersistentConnection", value)) }
     /// `PhoneType`: `PhoneType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-phonetype)
-    pub fn phone_type(self, value: impl Arg<PhoneType>) -> Self { Self(put(self.0, "PhoneType", value.into_expr())) }
+    pub fn phone_type(self, value: impl Arg<PhoneType>) -> Self { Self(put(self.0, "PhoneType", value)) }
 }
 impl Done for UserPhoneConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserProficiency` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userproficiency.html)
@@ -3164,11 +3164,11 @@ impl UserProficiency {
 }
 impl<R0, R1, R2> UserProficiency<R0, R1, R2> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userproficiency.html#cfn-connect-user-userproficiency-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> UserProficiency<Set, R1, R2> { UserProficiency(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> UserProficiency<Set, R1, R2> { UserProficiency(put(self.0, "AttributeName", value), Phase) }
     /// `AttributeValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userproficiency.html#cfn-connect-user-userproficiency-attributevalue)
-    pub fn attribute_value(self, value: impl Arg<str>) -> UserProficiency<R0, Set, R2> { UserProficiency(put(self.0, "AttributeValue", value.into_expr()), Phase) }
+    pub fn attribute_value(self, value: impl Arg<str>) -> UserProficiency<R0, Set, R2> { UserProficiency(put(self.0, "AttributeValue", value), Phase) }
     /// `Level`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userproficiency.html#cfn-connect-user-userproficiency-level)
-    pub fn level(self, value: impl Arg<f64>) -> UserProficiency<R0, R1, Set> { UserProficiency(put(self.0, "Level", value.into_expr()), Phase) }
+    pub fn level(self, value: impl Arg<f64>) -> UserProficiency<R0, R1, Set> { UserProficiency(put(self.0, "Level", value), Phase) }
 }
 impl Done for UserProficiency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VoiceEnhancementConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-voiceenhancementconfig.html)
@@ -3179,9 +3179,9 @@ impl VoiceEnhancementConfig {
 }
 impl<R0, R1> VoiceEnhancementConfig<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-voiceenhancementconfig.html#cfn-connect-user-voiceenhancementconfig-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> VoiceEnhancementConfig<Set, R1> { VoiceEnhancementConfig(put(self.0, "Channel", value.into_expr()), Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> VoiceEnhancementConfig<Set, R1> { VoiceEnhancementConfig(put(self.0, "Channel", value), Phase) }
     /// `VoiceEnhancementMode`: `VoiceEnhancementMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-voiceenhancementconfig.html#cfn-connect-user-voiceenhancementconfig-voiceenhancementmode)
-    pub fn voice_enhancement_mode(self, value: impl Arg<VoiceEnhancementMode>) -> VoiceEnhancementConfig<R0, Set> { VoiceEnhancementConfig(put(self.0, "VoiceEnhancementMode", value.into_expr()), Phase) }
+    pub fn voice_enhancement_mode(self, value: impl Arg<VoiceEnhancementMode>) -> VoiceEnhancementConfig<R0, Set> { VoiceEnhancementConfig(put(self.0, "VoiceEnhancementMode", value), Phase) }
 }
 impl Done for VoiceEnhancementConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AfterContactWorkMode` allows.
@@ -3214,13 +3214,13 @@ impl CfnUserHierarchyGroupProps {
 }
 impl<R0, R1> CfnUserHierarchyGroupProps<R0, R1> {
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#cfn-connect-userhierarchygroup-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnUserHierarchyGroupProps<Set, R1> { CfnUserHierarchyGroupProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnUserHierarchyGroupProps<Set, R1> { CfnUserHierarchyGroupProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#cfn-connect-userhierarchygroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnUserHierarchyGroupProps<R0, Set> { CfnUserHierarchyGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUserHierarchyGroupProps<R0, Set> { CfnUserHierarchyGroupProps(put(self.0, "Name", value), Phase) }
     /// `ParentGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#cfn-connect-userhierarchygroup-parentgrouparn)
-    pub fn parent_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentGroupArn", value.into_expr()), Phase) }
+    pub fn parent_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentGroupArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#cfn-connect-userhierarchygroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnUserHierarchyGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchystructure.html)
@@ -3244,9 +3244,9 @@ impl CfnUserHierarchyStructureProps {
 }
 impl<R0> CfnUserHierarchyStructureProps<R0> {
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchystructure.html#cfn-connect-userhierarchystructure-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnUserHierarchyStructureProps<Set> { CfnUserHierarchyStructureProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnUserHierarchyStructureProps<Set> { CfnUserHierarchyStructureProps(put(self.0, "InstanceArn", value), Phase) }
     /// `UserHierarchyStructure`: `UserHierarchyStructure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure)
-    pub fn user_hierarchy_structure(self, value: impl Arg<user_hierarchy_structure::UserHierarchyStructure>) -> Self { Self(put(self.0, "UserHierarchyStructure", value.into_expr()), Phase) }
+    pub fn user_hierarchy_structure(self, value: impl Arg<user_hierarchy_structure::UserHierarchyStructure>) -> Self { Self(put(self.0, "UserHierarchyStructure", value), Phase) }
 }
 impl Done for CfnUserHierarchyStructureProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::UserHierarchyStructure`.
@@ -3260,11 +3260,11 @@ impl LevelFive {
 }
 impl<R0> LevelFive<R0> {
     /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfive.html#cfn-connect-userhierarchystructure-levelfive-hierarchylevelarn)
-    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value), Phase) }
     /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfive.html#cfn-connect-userhierarchystructure-levelfive-hierarchylevelid)
-    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfive.html#cfn-connect-userhierarchystructure-levelfive-name)
-    pub fn name(self, value: impl Arg<str>) -> LevelFive<Set> { LevelFive(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelFive<Set> { LevelFive(put(self.0, "Name", value), Phase) }
 }
 impl Done for LevelFive { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LevelFour` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfour.html)
@@ -3275,11 +3275,11 @@ impl LevelFour {
 }
 impl<R0> LevelFour<R0> {
     /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfour.html#cfn-connect-userhierarchystructure-levelfour-hierarchylevelarn)
-    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value), Phase) }
     /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfour.html#cfn-connect-userhierarchystructure-levelfour-hierarchylevelid)
-    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfour.html#cfn-connect-userhierarchystructure-levelfour-name)
-    pub fn name(self, value: impl Arg<str>) -> LevelFour<Set> { LevelFour(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelFour<Set> { LevelFour(put(self.0, "Name", value), Phase) }
 }
 impl Done for LevelFour { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LevelOne` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelone.html)
@@ -3290,11 +3290,11 @@ impl LevelOne {
 }
 impl<R0> LevelOne<R0> {
     /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelone.html#cfn-connect-userhierarchystructure-levelone-hierarchylevelarn)
-    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value), Phase) }
     /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelone.html#cfn-connect-userhierarchystructure-levelone-hierarchylevelid)
-    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelone.html#cfn-connect-userhierarchystructure-levelone-name)
-    pub fn name(self, value: impl Arg<str>) -> LevelOne<Set> { LevelOne(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelOne<Set> { LevelOne(put(self.0, "Name", value), Phase) }
 }
 impl Done for LevelOne { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LevelThree` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelthree.html)
@@ -3305,11 +3305,11 @@ impl LevelThree {
 }
 impl<R0> LevelThree<R0> {
     /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelthree.html#cfn-connect-userhierarchystructure-levelthree-hierarchylevelarn)
-    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value), Phase) }
     /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelthree.html#cfn-connect-userhierarchystructure-levelthree-hierarchylevelid)
-    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelthree.html#cfn-connect-userhierarchystructure-levelthree-name)
-    pub fn name(self, value: impl Arg<str>) -> LevelThree<Set> { LevelThree(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelThree<Set> { LevelThree(put(self.0, "Name", value), Phase) }
 }
 impl Done for LevelThree { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LevelTwo` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-leveltwo.html)
@@ -3320,11 +3320,11 @@ impl LevelTwo {
 }
 impl<R0> LevelTwo<R0> {
     /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-leveltwo.html#cfn-connect-userhierarchystructure-leveltwo-hierarchylevelarn)
-    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value), Phase) }
     /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-leveltwo.html#cfn-connect-userhierarchystructure-leveltwo-hierarchylevelid)
-    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-leveltwo.html#cfn-connect-userhierarchystructure-leveltwo-name)
-    pub fn name(self, value: impl Arg<str>) -> LevelTwo<Set> { LevelTwo(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelTwo<Set> { LevelTwo(put(self.0, "Name", value), Phase) }
 }
 impl Done for LevelTwo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserHierarchyStructure` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html)
@@ -3333,15 +3333,15 @@ impl UserHierarchyStructure {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LevelFive`: `LevelFive`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-levelfive)
-    pub fn level_five(self, value: impl Arg<LevelFive>) -> Self { Self(put(self.0, "LevelFive", value.into_expr())) }
+    pub fn level_five(self, value: impl Arg<LevelFive>) -> Self { Self(put(self.0, "LevelFive", value)) }
     /// `LevelFour`: `LevelFour`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-levelfour)
-    pub fn level_four(self, value: impl Arg<LevelFour>) -> Self { Self(put(self.0, "LevelFour", value.into_expr())) }
+    pub fn level_four(self, value: impl Arg<LevelFour>) -> Self { Self(put(self.0, "LevelFour", value)) }
     /// `LevelOne`: `LevelOne`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-levelone)
-    pub fn level_one(self, value: impl Arg<LevelOne>) -> Self { Self(put(self.0, "LevelOne", value.into_expr())) }
+    pub fn level_one(self, value: impl Arg<LevelOne>) -> Self { Self(put(self.0, "LevelOne", value)) }
     /// `LevelThree`: `LevelThree`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-levelthree)
-    pub fn level_three(self, value: impl Arg<LevelThree>) -> Self { Self(put(self.0, "LevelThree", value.into_expr())) }
+    pub fn level_three(self, value: impl Arg<LevelThree>) -> Self { Self(put(self.0, "LevelThree", value)) }
     /// `LevelTwo`: `LevelTwo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-leveltwo)
-    pub fn level_two(self, value: impl Arg<LevelTwo>) -> Self { Self(put(self.0, "LevelTwo", value.into_expr())) }
+    pub fn level_two(self, value: impl Arg<LevelTwo>) -> Self { Self(put(self.0, "LevelTwo", value)) }
 }
 impl Done for UserHierarchyStructure { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3370,17 +3370,17 @@ impl CfnViewProps {
 }
 impl<R0, R1, R2, R3> CfnViewProps<R0, R1, R2, R3> {
     /// `Actions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-actions)
-    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnViewProps<Set, R1, R2, R3> { CfnViewProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnViewProps<Set, R1, R2, R3> { CfnViewProps(put(self.0, "Actions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-instancearn)
-    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnViewProps<R0, Set, R2, R3> { CfnViewProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnViewProps<R0, Set, R2, R3> { CfnViewProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnViewProps<R0, R1, Set, R3> { CfnViewProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnViewProps<R0, R1, Set, R3> { CfnViewProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Template`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-template)
-    pub fn template(self, value: impl Arg<Any>) -> CfnViewProps<R0, R1, R2, Set> { CfnViewProps(put(self.0, "Template", value.into_expr()), Phase) }
+    pub fn template(self, value: impl Arg<Any>) -> CfnViewProps<R0, R1, R2, Set> { CfnViewProps(put(self.0, "Template", value), Phase) }
 }
 impl Done for CfnViewProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::ViewVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html)
@@ -3406,11 +3406,11 @@ impl CfnViewVersionProps {
 }
 impl<R0> CfnViewVersionProps<R0> {
     /// `VersionDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html#cfn-connect-viewversion-versiondescription)
-    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value.into_expr()), Phase) }
+    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value), Phase) }
     /// `ViewArn`: `ConnectViewArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html#cfn-connect-viewversion-viewarn)
-    pub fn view_arn(self, value: impl Arg<kind::ConnectViewArn>) -> CfnViewVersionProps<Set> { CfnViewVersionProps(put(self.0, "ViewArn", value.into_expr()), Phase) }
+    pub fn view_arn(self, value: impl Arg<kind::ConnectViewArn>) -> CfnViewVersionProps<Set> { CfnViewVersionProps(put(self.0, "ViewArn", value), Phase) }
     /// `ViewContentSha256`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html#cfn-connect-viewversion-viewcontentsha256)
-    pub fn view_content_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewContentSha256", value.into_expr()), Phase) }
+    pub fn view_content_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewContentSha256", value), Phase) }
 }
 impl Done for CfnViewVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::Vocabulary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html)
@@ -3440,15 +3440,15 @@ impl CfnVocabularyProps {
 }
 impl<R0, R1, R2, R3> CfnVocabularyProps<R0, R1, R2, R3> {
     /// `Content`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-content)
-    pub fn content(self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1, R2, R3> { CfnVocabularyProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1, R2, R3> { CfnVocabularyProps(put(self.0, "Content", value), Phase) }
     /// `InstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set, R2, R3> { CfnVocabularyProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set, R2, R3> { CfnVocabularyProps(put(self.0, "InstanceId", value), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-languagecode)
-    pub fn language_code(self, value: impl Arg<vocabulary::LanguageCode>) -> CfnVocabularyProps<R0, R1, Set, R3> { CfnVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<vocabulary::LanguageCode>) -> CfnVocabularyProps<R0, R1, Set, R3> { CfnVocabularyProps(put(self.0, "LanguageCode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VocabularyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-vocabularyname)
-    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, R1, R2, Set> { CfnVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, R1, R2, Set> { CfnVocabularyProps(put(self.0, "VocabularyName", value), Phase) }
 }
 impl Done for CfnVocabularyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Vocabulary`.
@@ -3480,25 +3480,25 @@ impl CfnWorkspaceProps {
 }
 impl<R0, R1> CfnWorkspaceProps<R0, R1> {
     /// `Associations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-associations)
-    pub fn associations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Associations", value.into_expr()), Phase) }
+    pub fn associations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Associations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1> { CfnWorkspaceProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1> { CfnWorkspaceProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Media`: list of `MediaItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-media)
-    pub fn media(self, value: impl Arg<Arr<workspace::MediaItem>>) -> Self { Self(put(self.0, "Media", value.into_expr()), Phase) }
+    pub fn media(self, value: impl Arg<Arr<workspace::MediaItem>>) -> Self { Self(put(self.0, "Media", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { CfnWorkspaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { CfnWorkspaceProps(put(self.0, "Name", value), Phase) }
     /// `Pages`: list of `WorkspacePage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-pages)
-    pub fn pages(self, value: impl Arg<Arr<workspace::WorkspacePage>>) -> Self { Self(put(self.0, "Pages", value.into_expr()), Phase) }
+    pub fn pages(self, value: impl Arg<Arr<workspace::WorkspacePage>>) -> Self { Self(put(self.0, "Pages", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Theme`: `WorkspaceTheme`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-theme)
-    pub fn theme(self, value: impl Arg<workspace::WorkspaceTheme>) -> Self { Self(put(self.0, "Theme", value.into_expr()), Phase) }
+    pub fn theme(self, value: impl Arg<workspace::WorkspaceTheme>) -> Self { Self(put(self.0, "Theme", value), Phase) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value), Phase) }
     /// `Visibility`: `Visibility`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-visibility)
-    pub fn visibility(self, value: impl Arg<workspace::Visibility>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
+    pub fn visibility(self, value: impl Arg<workspace::Visibility>) -> Self { Self(put(self.0, "Visibility", value), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Workspace`.
@@ -3510,7 +3510,7 @@ impl FontFamily {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Default`: `Default`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-fontfamily.html#cfn-connect-workspace-fontfamily-default)
-    pub fn default(self, value: impl Arg<Default>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
+    pub fn default(self, value: impl Arg<Default>) -> Self { Self(put(self.0, "Default", value)) }
 }
 impl Done for FontFamily { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaItem` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-mediaitem.html)
@@ -3521,9 +3521,9 @@ impl MediaItem {
 }
 impl<R0> MediaItem<R0> {
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-mediaitem.html#cfn-connect-workspace-mediaitem-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-mediaitem.html#cfn-connect-workspace-mediaitem-type)
-    pub fn type_(self, value: impl Arg<Type>) -> MediaItem<Set> { MediaItem(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> MediaItem<Set> { MediaItem(put(self.0, "Type", value), Phase) }
 }
 impl Done for MediaItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaletteCanvas` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettecanvas.html)
@@ -3532,11 +3532,11 @@ impl PaletteCanvas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActiveBackground`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettecanvas.html#cfn-connect-workspace-palettecanvas-activebackground)
-    pub fn active_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveBackground", value.into_expr())) }
+    pub fn active_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveBackground", value)) }
     /// `ContainerBackground`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettecanvas.html#cfn-connect-workspace-palettecanvas-containerbackground)
-    pub fn container_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerBackground", value.into_expr())) }
+    pub fn container_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerBackground", value)) }
     /// `PageBackground`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettecanvas.html#cfn-connect-workspace-palettecanvas-pagebackground)
-    pub fn page_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PageBackground", value.into_expr())) }
+    pub fn page_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PageBackground", value)) }
 }
 impl Done for PaletteCanvas { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaletteHeader` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html)
@@ -3545,13 +3545,13 @@ impl PaletteHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Background`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html#cfn-connect-workspace-paletteheader-background)
-    pub fn background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Background", value.into_expr())) }
+    pub fn background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Background", value)) }
     /// `InvertActionsColors`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html#cfn-connect-workspace-paletteheader-invertactionscolors)
-    pub fn invert_actions_colors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvertActionsColors", value.into_expr())) }
+    pub fn invert_actions_colors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvertActionsColors", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html#cfn-connect-workspace-paletteheader-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
     /// `TextHover`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html#cfn-connect-workspace-paletteheader-texthover)
-    pub fn text_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextHover", value.into_expr())) }
+    pub fn text_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextHover", value)) }
 }
 impl Done for PaletteHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaletteNavigation` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html)
@@ -3560,19 +3560,19 @@ impl PaletteNavigation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Background`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-background)
-    pub fn background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Background", value.into_expr())) }
+    pub fn background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Background", value)) }
     /// `InvertActionsColors`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-invertactionscolors)
-    pub fn invert_actions_colors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvertActionsColors", value.into_expr())) }
+    pub fn invert_actions_colors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvertActionsColors", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
     /// `TextActive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-textactive)
-    pub fn text_active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextActive", value.into_expr())) }
+    pub fn text_active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextActive", value)) }
     /// `TextBackgroundActive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-textbackgroundactive)
-    pub fn text_background_active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBackgroundActive", value.into_expr())) }
+    pub fn text_background_active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBackgroundActive", value)) }
     /// `TextBackgroundHover`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-textbackgroundhover)
-    pub fn text_background_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBackgroundHover", value.into_expr())) }
+    pub fn text_background_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBackgroundHover", value)) }
     /// `TextHover`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-texthover)
-    pub fn text_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextHover", value.into_expr())) }
+    pub fn text_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextHover", value)) }
 }
 impl Done for PaletteNavigation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PalettePrimary` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteprimary.html)
@@ -3581,11 +3581,11 @@ impl PalettePrimary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Active`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteprimary.html#cfn-connect-workspace-paletteprimary-active)
-    pub fn active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
+    pub fn active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Active", value)) }
     /// `ContrastText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteprimary.html#cfn-connect-workspace-paletteprimary-contrasttext)
-    pub fn contrast_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContrastText", value.into_expr())) }
+    pub fn contrast_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContrastText", value)) }
     /// `Default`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteprimary.html#cfn-connect-workspace-paletteprimary-default)
-    pub fn default(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
+    pub fn default(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Default", value)) }
 }
 impl Done for PalettePrimary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspacePage` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html)
@@ -3596,13 +3596,13 @@ impl WorkspacePage {
 }
 impl<R0, R1> WorkspacePage<R0, R1> {
     /// `InputData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html#cfn-connect-workspace-workspacepage-inputdata)
-    pub fn input_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputData", value.into_expr()), Phase) }
+    pub fn input_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputData", value), Phase) }
     /// `Page`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html#cfn-connect-workspace-workspacepage-page)
-    pub fn page(self, value: impl Arg<str>) -> WorkspacePage<Set, R1> { WorkspacePage(put(self.0, "Page", value.into_expr()), Phase) }
+    pub fn page(self, value: impl Arg<str>) -> WorkspacePage<Set, R1> { WorkspacePage(put(self.0, "Page", value), Phase) }
     /// `ResourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html#cfn-connect-workspace-workspacepage-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> WorkspacePage<R0, Set> { WorkspacePage(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> WorkspacePage<R0, Set> { WorkspacePage(put(self.0, "ResourceArn", value), Phase) }
     /// `Slug`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html#cfn-connect-workspace-workspacepage-slug)
-    pub fn slug(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Slug", value.into_expr()), Phase) }
+    pub fn slug(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Slug", value), Phase) }
 }
 impl Done for WorkspacePage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceTheme` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacetheme.html)
@@ -3611,9 +3611,9 @@ impl WorkspaceTheme {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dark`: `WorkspaceThemeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacetheme.html#cfn-connect-workspace-workspacetheme-dark)
-    pub fn dark(self, value: impl Arg<WorkspaceThemeConfig>) -> Self { Self(put(self.0, "Dark", value.into_expr())) }
+    pub fn dark(self, value: impl Arg<WorkspaceThemeConfig>) -> Self { Self(put(self.0, "Dark", value)) }
     /// `Light`: `WorkspaceThemeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacetheme.html#cfn-connect-workspace-workspacetheme-light)
-    pub fn light(self, value: impl Arg<WorkspaceThemeConfig>) -> Self { Self(put(self.0, "Light", value.into_expr())) }
+    pub fn light(self, value: impl Arg<WorkspaceThemeConfig>) -> Self { Self(put(self.0, "Light", value)) }
 }
 impl Done for WorkspaceTheme { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceThemeConfig` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemeconfig.html)
@@ -3622,9 +3622,9 @@ impl WorkspaceThemeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Palette`: `WorkspaceThemePalette`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemeconfig.html#cfn-connect-workspace-workspacethemeconfig-palette)
-    pub fn palette(self, value: impl Arg<WorkspaceThemePalette>) -> Self { Self(put(self.0, "Palette", value.into_expr())) }
+    pub fn palette(self, value: impl Arg<WorkspaceThemePalette>) -> Self { Self(put(self.0, "Palette", value)) }
     /// `Typography`: `WorkspaceThemeTypography`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemeconfig.html#cfn-connect-workspace-workspacethemeconfig-typography)
-    pub fn typography(self, value: impl Arg<WorkspaceThemeTypography>) -> Self { Self(put(self.0, "Typography", value.into_expr())) }
+    pub fn typography(self, value: impl Arg<WorkspaceThemeTypography>) -> Self { Self(put(self.0, "Typography", value)) }
 }
 impl Done for WorkspaceThemeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceThemePalette` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html)
@@ -3633,13 +3633,13 @@ impl WorkspaceThemePalette {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Canvas`: `PaletteCanvas`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html#cfn-connect-workspace-workspacethemepalette-canvas)
-    pub fn canvas(self, value: impl Arg<PaletteCanvas>) -> Self { Self(put(self.0, "Canvas", value.into_expr())) }
+    pub fn canvas(self, value: impl Arg<PaletteCanvas>) -> Self { Self(put(self.0, "Canvas", value)) }
     /// `Header`: `PaletteHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html#cfn-connect-workspace-workspacethemepalette-header)
-    pub fn header(self, value: impl Arg<PaletteHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
+    pub fn header(self, value: impl Arg<PaletteHeader>) -> Self { Self(put(self.0, "Header", value)) }
     /// `Navigation`: `PaletteNavigation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html#cfn-connect-workspace-workspacethemepalette-navigation)
-    pub fn navigation(self, value: impl Arg<PaletteNavigation>) -> Self { Self(put(self.0, "Navigation", value.into_expr())) }
+    pub fn navigation(self, value: impl Arg<PaletteNavigation>) -> Self { Self(put(self.0, "Navigation", value)) }
     /// `Primary`: `PalettePrimary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html#cfn-connect-workspace-workspacethemepalette-primary)
-    pub fn primary(self, value: impl Arg<PalettePrimary>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
+    pub fn primary(self, value: impl Arg<PalettePrimary>) -> Self { Self(put(self.0, "Primary", value)) }
 }
 impl Done for WorkspaceThemePalette { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceThemeTypography` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemetypography.html)
@@ -3648,7 +3648,7 @@ impl WorkspaceThemeTypography {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FontFamily`: `FontFamily`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemetypography.html#cfn-connect-workspace-workspacethemetypography-fontfamily)
-    pub fn font_family(self, value: impl Arg<FontFamily>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
+    pub fn font_family(self, value: impl Arg<FontFamily>) -> Self { Self(put(self.0, "FontFamily", value)) }
 }
 impl Done for WorkspaceThemeTypography { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Default` allows.

@@ -25,15 +25,15 @@ impl CfnCampaignProps {
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
     /// `ConnectInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-connectinstancearn)
-    pub fn connect_instance_arn(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "ConnectInstanceArn", value.into_expr()), Phase) }
+    pub fn connect_instance_arn(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "ConnectInstanceArn", value), Phase) }
     /// `DialerConfig`: `DialerConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-dialerconfig)
-    pub fn dialer_config(self, value: impl Arg<campaign::DialerConfig>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "DialerConfig", value.into_expr()), Phase) }
+    pub fn dialer_config(self, value: impl Arg<campaign::DialerConfig>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "DialerConfig", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "Name", value), Phase) }
     /// `OutboundCallConfig`: `OutboundCallConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-outboundcallconfig)
-    pub fn outbound_call_config(self, value: impl Arg<campaign::OutboundCallConfig>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "OutboundCallConfig", value.into_expr()), Phase) }
+    pub fn outbound_call_config(self, value: impl Arg<campaign::OutboundCallConfig>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "OutboundCallConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ConnectCampaigns::Campaign`.
@@ -45,7 +45,7 @@ impl AgentlessDialerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DialingCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-agentlessdialerconfig.html#cfn-connectcampaigns-campaign-agentlessdialerconfig-dialingcapacity)
-    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr())) }
+    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value)) }
 }
 impl Done for AgentlessDialerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnswerMachineDetectionConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-answermachinedetectionconfig.html)
@@ -56,9 +56,9 @@ impl AnswerMachineDetectionConfig {
 }
 impl<R0> AnswerMachineDetectionConfig<R0> {
     /// `AwaitAnswerMachinePrompt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-answermachinedetectionconfig.html#cfn-connectcampaigns-campaign-answermachinedetectionconfig-awaitanswermachineprompt)
-    pub fn await_answer_machine_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AwaitAnswerMachinePrompt", value.into_expr()), Phase) }
+    pub fn await_answer_machine_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AwaitAnswerMachinePrompt", value), Phase) }
     /// `EnableAnswerMachineDetection`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-answermachinedetectionconfig.html#cfn-connectcampaigns-campaign-answermachinedetectionconfig-enableanswermachinedetection)
-    pub fn enable_answer_machine_detection(self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { AnswerMachineDetectionConfig(put(self.0, "EnableAnswerMachineDetection", value.into_expr()), Phase) }
+    pub fn enable_answer_machine_detection(self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { AnswerMachineDetectionConfig(put(self.0, "EnableAnswerMachineDetection", value), Phase) }
 }
 impl Done for AnswerMachineDetectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialerConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-dialerconfig.html)
@@ -67,11 +67,11 @@ impl DialerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessDialerConfig`: `AgentlessDialerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-dialerconfig.html#cfn-connectcampaigns-campaign-dialerconfig-agentlessdialerconfig)
-    pub fn agentless_dialer_config(self, value: impl Arg<AgentlessDialerConfig>) -> Self { Self(put(self.0, "AgentlessDialerConfig", value.into_expr())) }
+    pub fn agentless_dialer_config(self, value: impl Arg<AgentlessDialerConfig>) -> Self { Self(put(self.0, "AgentlessDialerConfig", value)) }
     /// `PredictiveDialerConfig`: `PredictiveDialerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-dialerconfig.html#cfn-connectcampaigns-campaign-dialerconfig-predictivedialerconfig)
-    pub fn predictive_dialer_config(self, value: impl Arg<PredictiveDialerConfig>) -> Self { Self(put(self.0, "PredictiveDialerConfig", value.into_expr())) }
+    pub fn predictive_dialer_config(self, value: impl Arg<PredictiveDialerConfig>) -> Self { Self(put(self.0, "PredictiveDialerConfig", value)) }
     /// `ProgressiveDialerConfig`: `ProgressiveDialerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-dialerconfig.html#cfn-connectcampaigns-campaign-dialerconfig-progressivedialerconfig)
-    pub fn progressive_dialer_config(self, value: impl Arg<ProgressiveDialerConfig>) -> Self { Self(put(self.0, "ProgressiveDialerConfig", value.into_expr())) }
+    pub fn progressive_dialer_config(self, value: impl Arg<ProgressiveDialerConfig>) -> Self { Self(put(self.0, "ProgressiveDialerConfig", value)) }
 }
 impl Done for DialerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutboundCallConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html)
@@ -82,13 +82,13 @@ impl OutboundCallConfig {
 }
 impl<R0> OutboundCallConfig<R0> {
     /// `AnswerMachineDetectionConfig`: `AnswerMachineDetectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html#cfn-connectcampaigns-campaign-outboundcallconfig-answermachinedetectionconfig)
-    pub fn answer_machine_detection_config(self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { Self(put(self.0, "AnswerMachineDetectionConfig", value.into_expr()), Phase) }
+    pub fn answer_machine_detection_config(self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { Self(put(self.0, "AnswerMachineDetectionConfig", value), Phase) }
     /// `ConnectContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html#cfn-connectcampaigns-campaign-outboundcallconfig-connectcontactflowarn)
-    pub fn connect_contact_flow_arn(self, value: impl Arg<str>) -> OutboundCallConfig<Set> { OutboundCallConfig(put(self.0, "ConnectContactFlowArn", value.into_expr()), Phase) }
+    pub fn connect_contact_flow_arn(self, value: impl Arg<str>) -> OutboundCallConfig<Set> { OutboundCallConfig(put(self.0, "ConnectContactFlowArn", value), Phase) }
     /// `ConnectQueueArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html#cfn-connectcampaigns-campaign-outboundcallconfig-connectqueuearn)
-    pub fn connect_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectQueueArn", value.into_expr()), Phase) }
+    pub fn connect_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectQueueArn", value), Phase) }
     /// `ConnectSourcePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html#cfn-connectcampaigns-campaign-outboundcallconfig-connectsourcephonenumber)
-    pub fn connect_source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectSourcePhoneNumber", value.into_expr()), Phase) }
+    pub fn connect_source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectSourcePhoneNumber", value), Phase) }
 }
 impl Done for OutboundCallConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveDialerConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-predictivedialerconfig.html)
@@ -99,9 +99,9 @@ impl PredictiveDialerConfig {
 }
 impl<R0> PredictiveDialerConfig<R0> {
     /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-predictivedialerconfig.html#cfn-connectcampaigns-campaign-predictivedialerconfig-bandwidthallocation)
-    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PredictiveDialerConfig<Set> { PredictiveDialerConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PredictiveDialerConfig<Set> { PredictiveDialerConfig(put(self.0, "BandwidthAllocation", value), Phase) }
     /// `DialingCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-predictivedialerconfig.html#cfn-connectcampaigns-campaign-predictivedialerconfig-dialingcapacity)
-    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr()), Phase) }
+    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value), Phase) }
 }
 impl Done for PredictiveDialerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProgressiveDialerConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-progressivedialerconfig.html)
@@ -112,9 +112,9 @@ impl ProgressiveDialerConfig {
 }
 impl<R0> ProgressiveDialerConfig<R0> {
     /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-progressivedialerconfig.html#cfn-connectcampaigns-campaign-progressivedialerconfig-bandwidthallocation)
-    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> ProgressiveDialerConfig<Set> { ProgressiveDialerConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> ProgressiveDialerConfig<Set> { ProgressiveDialerConfig(put(self.0, "BandwidthAllocation", value), Phase) }
     /// `DialingCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-progressivedialerconfig.html#cfn-connectcampaigns-campaign-progressivedialerconfig-dialingcapacity)
-    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr()), Phase) }
+    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value), Phase) }
 }
 impl Done for ProgressiveDialerConfig { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,27 +25,27 @@ impl CfnCampaignProps {
 }
 impl<R0, R1> CfnCampaignProps<R0, R1> {
     /// `ChannelSubtypeConfig`: `ChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig)
-    pub fn channel_subtype_config(self, value: impl Arg<campaign::ChannelSubtypeConfig>) -> Self { Self(put(self.0, "ChannelSubtypeConfig", value.into_expr()), Phase) }
+    pub fn channel_subtype_config(self, value: impl Arg<campaign::ChannelSubtypeConfig>) -> Self { Self(put(self.0, "ChannelSubtypeConfig", value), Phase) }
     /// `CommunicationLimitsOverride`: `CommunicationLimitsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-communicationlimitsoverride)
-    pub fn communication_limits_override(self, value: impl Arg<campaign::CommunicationLimitsConfig>) -> Self { Self(put(self.0, "CommunicationLimitsOverride", value.into_expr()), Phase) }
+    pub fn communication_limits_override(self, value: impl Arg<campaign::CommunicationLimitsConfig>) -> Self { Self(put(self.0, "CommunicationLimitsOverride", value), Phase) }
     /// `CommunicationTimeConfig`: `CommunicationTimeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig)
-    pub fn communication_time_config(self, value: impl Arg<campaign::CommunicationTimeConfig>) -> Self { Self(put(self.0, "CommunicationTimeConfig", value.into_expr()), Phase) }
+    pub fn communication_time_config(self, value: impl Arg<campaign::CommunicationTimeConfig>) -> Self { Self(put(self.0, "CommunicationTimeConfig", value), Phase) }
     /// `ConnectCampaignFlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-connectcampaignflowarn)
-    pub fn connect_campaign_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectCampaignFlowArn", value.into_expr()), Phase) }
+    pub fn connect_campaign_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectCampaignFlowArn", value), Phase) }
     /// `ConnectInstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-connectinstanceid)
-    pub fn connect_instance_id(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1> { CfnCampaignProps(put(self.0, "ConnectInstanceId", value.into_expr()), Phase) }
+    pub fn connect_instance_id(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1> { CfnCampaignProps(put(self.0, "ConnectInstanceId", value), Phase) }
     /// `EntryLimitsConfig`: `EntryLimitsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-entrylimitsconfig)
-    pub fn entry_limits_config(self, value: impl Arg<campaign::EntryLimitsConfig>) -> Self { Self(put(self.0, "EntryLimitsConfig", value.into_expr()), Phase) }
+    pub fn entry_limits_config(self, value: impl Arg<campaign::EntryLimitsConfig>) -> Self { Self(put(self.0, "EntryLimitsConfig", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set> { CfnCampaignProps(put(self.0, "Name", value), Phase) }
     /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-schedule)
-    pub fn schedule(self, value: impl Arg<campaign::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<campaign::Schedule>) -> Self { Self(put(self.0, "Schedule", value), Phase) }
     /// `Source`: `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-source)
-    pub fn source(self, value: impl Arg<campaign::Source>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<campaign::Source>) -> Self { Self(put(self.0, "Source", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-type)
-    pub fn type_(self, value: impl Arg<campaign::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<campaign::Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ConnectCampaignsV2::Campaign`.
@@ -59,9 +59,9 @@ impl AnswerMachineDetectionConfig {
 }
 impl<R0> AnswerMachineDetectionConfig<R0> {
     /// `AwaitAnswerMachinePrompt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-answermachinedetectionconfig.html#cfn-connectcampaignsv2-campaign-answermachinedetectionconfig-awaitanswermachineprompt)
-    pub fn await_answer_machine_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AwaitAnswerMachinePrompt", value.into_expr()), Phase) }
+    pub fn await_answer_machine_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AwaitAnswerMachinePrompt", value), Phase) }
     /// `EnableAnswerMachineDetection`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-answermachinedetectionconfig.html#cfn-connectcampaignsv2-campaign-answermachinedetectionconfig-enableanswermachinedetection)
-    pub fn enable_answer_machine_detection(self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { AnswerMachineDetectionConfig(put(self.0, "EnableAnswerMachineDetection", value.into_expr()), Phase) }
+    pub fn enable_answer_machine_detection(self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { AnswerMachineDetectionConfig(put(self.0, "EnableAnswerMachineDetection", value), Phase) }
 }
 impl Done for AnswerMachineDetectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html)
@@ -70,13 +70,13 @@ impl ChannelSubtypeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: `EmailChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig-email)
-    pub fn email(self, value: impl Arg<EmailChannelSubtypeConfig>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
+    pub fn email(self, value: impl Arg<EmailChannelSubtypeConfig>) -> Self { Self(put(self.0, "Email", value)) }
     /// `Sms`: `SmsChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig-sms)
-    pub fn sms(self, value: impl Arg<SmsChannelSubtypeConfig>) -> Self { Self(put(self.0, "Sms", value.into_expr())) }
+    pub fn sms(self, value: impl Arg<SmsChannelSubtypeConfig>) -> Self { Self(put(self.0, "Sms", value)) }
     /// `Telephony`: `TelephonyChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig-telephony)
-    pub fn telephony(self, value: impl Arg<TelephonyChannelSubtypeConfig>) -> Self { Self(put(self.0, "Telephony", value.into_expr())) }
+    pub fn telephony(self, value: impl Arg<TelephonyChannelSubtypeConfig>) -> Self { Self(put(self.0, "Telephony", value)) }
     /// `WhatsApp`: `WhatsAppChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig-whatsapp)
-    pub fn whats_app(self, value: impl Arg<WhatsAppChannelSubtypeConfig>) -> Self { Self(put(self.0, "WhatsApp", value.into_expr())) }
+    pub fn whats_app(self, value: impl Arg<WhatsAppChannelSubtypeConfig>) -> Self { Self(put(self.0, "WhatsApp", value)) }
 }
 impl Done for ChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommunicationLimit` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimit.html)
@@ -87,11 +87,11 @@ impl CommunicationLimit {
 }
 impl<R0, R1, R2> CommunicationLimit<R0, R1, R2> {
     /// `Frequency`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimit.html#cfn-connectcampaignsv2-campaign-communicationlimit-frequency)
-    pub fn frequency(self, value: impl Arg<i64>) -> CommunicationLimit<Set, R1, R2> { CommunicationLimit(put(self.0, "Frequency", value.into_expr()), Phase) }
+    pub fn frequency(self, value: impl Arg<i64>) -> CommunicationLimit<Set, R1, R2> { CommunicationLimit(put(self.0, "Frequency", value), Phase) }
     /// `MaxCountPerRecipient`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimit.html#cfn-connectcampaignsv2-campaign-communicationlimit-maxcountperrecipient)
-    pub fn max_count_per_recipient(self, value: impl Arg<i64>) -> CommunicationLimit<R0, Set, R2> { CommunicationLimit(put(self.0, "MaxCountPerRecipient", value.into_expr()), Phase) }
+    pub fn max_count_per_recipient(self, value: impl Arg<i64>) -> CommunicationLimit<R0, Set, R2> { CommunicationLimit(put(self.0, "MaxCountPerRecipient", value), Phase) }
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimit.html#cfn-connectcampaignsv2-campaign-communicationlimit-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> CommunicationLimit<R0, R1, Set> { CommunicationLimit(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> CommunicationLimit<R0, R1, Set> { CommunicationLimit(put(self.0, "Unit", value), Phase) }
 }
 impl Done for CommunicationLimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommunicationLimits` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimits.html)
@@ -100,7 +100,7 @@ impl CommunicationLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CommunicationLimitList`: list of `CommunicationLimit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimits.html#cfn-connectcampaignsv2-campaign-communicationlimits-communicationlimitlist)
-    pub fn communication_limit_list(self, value: impl Arg<Arr<CommunicationLimit>>) -> Self { Self(put(self.0, "CommunicationLimitList", value.into_expr())) }
+    pub fn communication_limit_list(self, value: impl Arg<Arr<CommunicationLimit>>) -> Self { Self(put(self.0, "CommunicationLimitList", value)) }
 }
 impl Done for CommunicationLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommunicationLimitsConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimitsconfig.html)
@@ -109,9 +109,9 @@ impl CommunicationLimitsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllChannelsSubtypes`: `CommunicationLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimitsconfig.html#cfn-connectcampaignsv2-campaign-communicationlimitsconfig-allchannelssubtypes)
-    pub fn all_channels_subtypes(self, value: impl Arg<CommunicationLimits>) -> Self { Self(put(self.0, "AllChannelsSubtypes", value.into_expr())) }
+    pub fn all_channels_subtypes(self, value: impl Arg<CommunicationLimits>) -> Self { Self(put(self.0, "AllChannelsSubtypes", value)) }
     /// `InstanceLimitsHandling`: `InstanceLimitsHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimitsconfig.html#cfn-connectcampaignsv2-campaign-communicationlimitsconfig-instancelimitshandling)
-    pub fn instance_limits_handling(self, value: impl Arg<InstanceLimitsHandling>) -> Self { Self(put(self.0, "InstanceLimitsHandling", value.into_expr())) }
+    pub fn instance_limits_handling(self, value: impl Arg<InstanceLimitsHandling>) -> Self { Self(put(self.0, "InstanceLimitsHandling", value)) }
 }
 impl Done for CommunicationLimitsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommunicationTimeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html)
@@ -122,15 +122,15 @@ impl CommunicationTimeConfig {
 }
 impl<R0> CommunicationTimeConfig<R0> {
     /// `Email`: `TimeWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-email)
-    pub fn email(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
+    pub fn email(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Email", value), Phase) }
     /// `LocalTimeZoneConfig`: `LocalTimeZoneConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-localtimezoneconfig)
-    pub fn local_time_zone_config(self, value: impl Arg<LocalTimeZoneConfig>) -> CommunicationTimeConfig<Set> { CommunicationTimeConfig(put(self.0, "LocalTimeZoneConfig", value.into_expr()), Phase) }
+    pub fn local_time_zone_config(self, value: impl Arg<LocalTimeZoneConfig>) -> CommunicationTimeConfig<Set> { CommunicationTimeConfig(put(self.0, "LocalTimeZoneConfig", value), Phase) }
     /// `Sms`: `TimeWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-sms)
-    pub fn sms(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Sms", value.into_expr()), Phase) }
+    pub fn sms(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Sms", value), Phase) }
     /// `Telephony`: `TimeWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-telephony)
-    pub fn telephony(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Telephony", value.into_expr()), Phase) }
+    pub fn telephony(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Telephony", value), Phase) }
     /// `WhatsApp`: `TimeWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-whatsapp)
-    pub fn whats_app(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "WhatsApp", value.into_expr()), Phase) }
+    pub fn whats_app(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "WhatsApp", value), Phase) }
 }
 impl Done for CommunicationTimeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DailyHour` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-dailyhour.html)
@@ -139,9 +139,9 @@ impl DailyHour {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: `Key`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-dailyhour.html#cfn-connectcampaignsv2-campaign-dailyhour-key)
-    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: list of `TimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-dailyhour.html#cfn-connectcampaignsv2-campaign-dailyhour-value)
-    pub fn value(self, value: impl Arg<Arr<TimeRange>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<Arr<TimeRange>>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for DailyHour { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailchannelsubtypeconfig.html)
@@ -152,11 +152,11 @@ impl EmailChannelSubtypeConfig {
 }
 impl<R0, R1> EmailChannelSubtypeConfig<R0, R1> {
     /// `Capacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-emailchannelsubtypeconfig-capacity)
-    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
+    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value), Phase) }
     /// `DefaultOutboundConfig`: `EmailOutboundConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-emailchannelsubtypeconfig-defaultoutboundconfig)
-    pub fn default_outbound_config(self, value: impl Arg<EmailOutboundConfig>) -> EmailChannelSubtypeConfig<Set, R1> { EmailChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
+    pub fn default_outbound_config(self, value: impl Arg<EmailOutboundConfig>) -> EmailChannelSubtypeConfig<Set, R1> { EmailChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value), Phase) }
     /// `OutboundMode`: `EmailOutboundMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-emailchannelsubtypeconfig-outboundmode)
-    pub fn outbound_mode(self, value: impl Arg<EmailOutboundMode>) -> EmailChannelSubtypeConfig<R0, Set> { EmailChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
+    pub fn outbound_mode(self, value: impl Arg<EmailOutboundMode>) -> EmailChannelSubtypeConfig<R0, Set> { EmailChannelSubtypeConfig(put(self.0, "OutboundMode", value), Phase) }
 }
 impl Done for EmailChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailOutboundConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundconfig.html)
@@ -167,11 +167,11 @@ impl EmailOutboundConfig {
 }
 impl<R0, R1> EmailOutboundConfig<R0, R1> {
     /// `ConnectSourceEmailAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundconfig.html#cfn-connectcampaignsv2-campaign-emailoutboundconfig-connectsourceemailaddress)
-    pub fn connect_source_email_address(self, value: impl Arg<str>) -> EmailOutboundConfig<Set, R1> { EmailOutboundConfig(put(self.0, "ConnectSourceEmailAddress", value.into_expr()), Phase) }
+    pub fn connect_source_email_address(self, value: impl Arg<str>) -> EmailOutboundConfig<Set, R1> { EmailOutboundConfig(put(self.0, "ConnectSourceEmailAddress", value), Phase) }
     /// `SourceEmailAddressDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundconfig.html#cfn-connectcampaignsv2-campaign-emailoutboundconfig-sourceemailaddressdisplayname)
-    pub fn source_email_address_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceEmailAddressDisplayName", value.into_expr()), Phase) }
+    pub fn source_email_address_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceEmailAddressDisplayName", value), Phase) }
     /// `WisdomTemplateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundconfig.html#cfn-connectcampaignsv2-campaign-emailoutboundconfig-wisdomtemplatearn)
-    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> EmailOutboundConfig<R0, Set> { EmailOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
+    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> EmailOutboundConfig<R0, Set> { EmailOutboundConfig(put(self.0, "WisdomTemplateArn", value), Phase) }
 }
 impl Done for EmailOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailOutboundMode` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundmode.html)
@@ -180,7 +180,7 @@ impl EmailOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundmode.html#cfn-connectcampaignsv2-campaign-emailoutboundmode-agentlessconfig)
-    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
+    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value)) }
 }
 impl Done for EmailOutboundMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntryLimitsConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-entrylimitsconfig.html)
@@ -191,9 +191,9 @@ impl EntryLimitsConfig {
 }
 impl<R0, R1> EntryLimitsConfig<R0, R1> {
     /// `MaxEntryCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-entrylimitsconfig.html#cfn-connectcampaignsv2-campaign-entrylimitsconfig-maxentrycount)
-    pub fn max_entry_count(self, value: impl Arg<i64>) -> EntryLimitsConfig<Set, R1> { EntryLimitsConfig(put(self.0, "MaxEntryCount", value.into_expr()), Phase) }
+    pub fn max_entry_count(self, value: impl Arg<i64>) -> EntryLimitsConfig<Set, R1> { EntryLimitsConfig(put(self.0, "MaxEntryCount", value), Phase) }
     /// `MinEntryInterval`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-entrylimitsconfig.html#cfn-connectcampaignsv2-campaign-entrylimitsconfig-minentryinterval)
-    pub fn min_entry_interval(self, value: impl Arg<str>) -> EntryLimitsConfig<R0, Set> { EntryLimitsConfig(put(self.0, "MinEntryInterval", value.into_expr()), Phase) }
+    pub fn min_entry_interval(self, value: impl Arg<str>) -> EntryLimitsConfig<R0, Set> { EntryLimitsConfig(put(self.0, "MinEntryInterval", value), Phase) }
 }
 impl Done for EntryLimitsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventTrigger` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-eventtrigger.html)
@@ -202,7 +202,7 @@ impl EventTrigger {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProfilesDomainArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-eventtrigger.html#cfn-connectcampaignsv2-campaign-eventtrigger-customerprofilesdomainarn)
-    pub fn customer_profiles_domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProfilesDomainArn", value.into_expr())) }
+    pub fn customer_profiles_domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProfilesDomainArn", value)) }
 }
 impl Done for EventTrigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalTimeZoneConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-localtimezoneconfig.html)
@@ -211,11 +211,11 @@ impl LocalTimeZoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultTimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-localtimezoneconfig.html#cfn-connectcampaignsv2-campaign-localtimezoneconfig-defaulttimezone)
-    pub fn default_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultTimeZone", value.into_expr())) }
+    pub fn default_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultTimeZone", value)) }
     /// `LocalTimeZoneDetection`: list of `LocalTimeZoneDetection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-localtimezoneconfig.html#cfn-connectcampaignsv2-campaign-localtimezoneconfig-localtimezonedetection)
-    pub fn local_time_zone_detection(self, value: impl Arg<Arr<LocalTimeZoneDetection>>) -> Self { Self(put(self.0, "LocalTimeZoneDetection", value.into_expr())) }
+    pub fn local_time_zone_detection(self, value: impl Arg<Arr<LocalTimeZoneDetection>>) -> Self { Self(put(self.0, "LocalTimeZoneDetection", value)) }
     /// `LocalTimeZoneDetectionScope`: `LocalTimeZoneDetectionScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-localtimezoneconfig.html#cfn-connectcampaignsv2-campaign-localtimezoneconfig-localtimezonedetectionscope)
-    pub fn local_time_zone_detection_scope(self, value: impl Arg<LocalTimeZoneDetectionScope>) -> Self { Self(put(self.0, "LocalTimeZoneDetectionScope", value.into_expr())) }
+    pub fn local_time_zone_detection_scope(self, value: impl Arg<LocalTimeZoneDetectionScope>) -> Self { Self(put(self.0, "LocalTimeZoneDetectionScope", value)) }
 }
 impl Done for LocalTimeZoneConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenHours` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-openhours.html)
@@ -226,7 +226,7 @@ impl OpenHours {
 }
 impl<R0> OpenHours<R0> {
     /// `DailyHours`: list of `DailyHour`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-openhours.html#cfn-connectcampaignsv2-campaign-openhours-dailyhours)
-    pub fn daily_hours(self, value: impl Arg<Arr<DailyHour>>) -> OpenHours<Set> { OpenHours(put(self.0, "DailyHours", value.into_expr()), Phase) }
+    pub fn daily_hours(self, value: impl Arg<Arr<DailyHour>>) -> OpenHours<Set> { OpenHours(put(self.0, "DailyHours", value), Phase) }
 }
 impl Done for OpenHours { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-predictiveconfig.html)
@@ -237,7 +237,7 @@ impl PredictiveConfig {
 }
 impl<R0> PredictiveConfig<R0> {
     /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-predictiveconfig.html#cfn-connectcampaignsv2-campaign-predictiveconfig-bandwidthallocation)
-    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PredictiveConfig<Set> { PredictiveConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PredictiveConfig<Set> { PredictiveConfig(put(self.0, "BandwidthAllocation", value), Phase) }
 }
 impl Done for PredictiveConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreviewConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-previewconfig.html)
@@ -248,11 +248,11 @@ impl PreviewConfig {
 }
 impl<R0, R1> PreviewConfig<R0, R1> {
     /// `AgentActions`: list of `AgentActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-previewconfig.html#cfn-connectcampaignsv2-campaign-previewconfig-agentactions)
-    pub fn agent_actions(self, value: impl Arg<Arr<AgentActions>>) -> Self { Self(put(self.0, "AgentActions", value.into_expr()), Phase) }
+    pub fn agent_actions(self, value: impl Arg<Arr<AgentActions>>) -> Self { Self(put(self.0, "AgentActions", value), Phase) }
     /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-previewconfig.html#cfn-connectcampaignsv2-campaign-previewconfig-bandwidthallocation)
-    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PreviewConfig<Set, R1> { PreviewConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PreviewConfig<Set, R1> { PreviewConfig(put(self.0, "BandwidthAllocation", value), Phase) }
     /// `TimeoutConfig`: `TimeoutConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-previewconfig.html#cfn-connectcampaignsv2-campaign-previewconfig-timeoutconfig)
-    pub fn timeout_config(self, value: impl Arg<TimeoutConfig>) -> PreviewConfig<R0, Set> { PreviewConfig(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
+    pub fn timeout_config(self, value: impl Arg<TimeoutConfig>) -> PreviewConfig<R0, Set> { PreviewConfig(put(self.0, "TimeoutConfig", value), Phase) }
 }
 impl Done for PreviewConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProgressiveConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-progressiveconfig.html)
@@ -263,7 +263,7 @@ impl ProgressiveConfig {
 }
 impl<R0> ProgressiveConfig<R0> {
     /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-progressiveconfig.html#cfn-connectcampaignsv2-campaign-progressiveconfig-bandwidthallocation)
-    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> ProgressiveConfig<Set> { ProgressiveConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> ProgressiveConfig<Set> { ProgressiveConfig(put(self.0, "BandwidthAllocation", value), Phase) }
 }
 impl Done for ProgressiveConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestrictedPeriod` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiod.html)
@@ -274,11 +274,11 @@ impl RestrictedPeriod {
 }
 impl<R0, R1> RestrictedPeriod<R0, R1> {
     /// `EndDate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiod.html#cfn-connectcampaignsv2-campaign-restrictedperiod-enddate)
-    pub fn end_date(self, value: impl Arg<str>) -> RestrictedPeriod<Set, R1> { RestrictedPeriod(put(self.0, "EndDate", value.into_expr()), Phase) }
+    pub fn end_date(self, value: impl Arg<str>) -> RestrictedPeriod<Set, R1> { RestrictedPeriod(put(self.0, "EndDate", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiod.html#cfn-connectcampaignsv2-campaign-restrictedperiod-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `StartDate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiod.html#cfn-connectcampaignsv2-campaign-restrictedperiod-startdate)
-    pub fn start_date(self, value: impl Arg<str>) -> RestrictedPeriod<R0, Set> { RestrictedPeriod(put(self.0, "StartDate", value.into_expr()), Phase) }
+    pub fn start_date(self, value: impl Arg<str>) -> RestrictedPeriod<R0, Set> { RestrictedPeriod(put(self.0, "StartDate", value), Phase) }
 }
 impl Done for RestrictedPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestrictedPeriods` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiods.html)
@@ -287,7 +287,7 @@ impl RestrictedPeriods {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RestrictedPeriodList`: list of `RestrictedPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiods.html#cfn-connectcampaignsv2-campaign-restrictedperiods-restrictedperiodlist)
-    pub fn restricted_period_list(self, value: impl Arg<Arr<RestrictedPeriod>>) -> Self { Self(put(self.0, "RestrictedPeriodList", value.into_expr())) }
+    pub fn restricted_period_list(self, value: impl Arg<Arr<RestrictedPeriod>>) -> Self { Self(put(self.0, "RestrictedPeriodList", value)) }
 }
 impl Done for RestrictedPeriods { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-schedule.html)
@@ -298,11 +298,11 @@ impl Schedule {
 }
 impl<R0, R1> Schedule<R0, R1> {
     /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-schedule.html#cfn-connectcampaignsv2-campaign-schedule-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Schedule<Set, R1> { Schedule(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> Schedule<Set, R1> { Schedule(put(self.0, "EndTime", value), Phase) }
     /// `RefreshFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-schedule.html#cfn-connectcampaignsv2-campaign-schedule-refreshfrequency)
-    pub fn refresh_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshFrequency", value.into_expr()), Phase) }
+    pub fn refresh_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshFrequency", value), Phase) }
     /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-schedule.html#cfn-connectcampaignsv2-campaign-schedule-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Schedule<R0, Set> { Schedule(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Schedule<R0, Set> { Schedule(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smschannelsubtypeconfig.html)
@@ -313,11 +313,11 @@ impl SmsChannelSubtypeConfig {
 }
 impl<R0, R1> SmsChannelSubtypeConfig<R0, R1> {
     /// `Capacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smschannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-smschannelsubtypeconfig-capacity)
-    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
+    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value), Phase) }
     /// `DefaultOutboundConfig`: `SmsOutboundConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smschannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-smschannelsubtypeconfig-defaultoutboundconfig)
-    pub fn default_outbound_config(self, value: impl Arg<SmsOutboundConfig>) -> SmsChannelSubtypeConfig<Set, R1> { SmsChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
+    pub fn default_outbound_config(self, value: impl Arg<SmsOutboundConfig>) -> SmsChannelSubtypeConfig<Set, R1> { SmsChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value), Phase) }
     /// `OutboundMode`: `SmsOutboundMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smschannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-smschannelsubtypeconfig-outboundmode)
-    pub fn outbound_mode(self, value: impl Arg<SmsOutboundMode>) -> SmsChannelSubtypeConfig<R0, Set> { SmsChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
+    pub fn outbound_mode(self, value: impl Arg<SmsOutboundMode>) -> SmsChannelSubtypeConfig<R0, Set> { SmsChannelSubtypeConfig(put(self.0, "OutboundMode", value), Phase) }
 }
 impl Done for SmsChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsOutboundConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundconfig.html)
@@ -328,9 +328,9 @@ impl SmsOutboundConfig {
 }
 impl<R0, R1> SmsOutboundConfig<R0, R1> {
     /// `ConnectSourcePhoneNumberArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundconfig.html#cfn-connectcampaignsv2-campaign-smsoutboundconfig-connectsourcephonenumberarn)
-    pub fn connect_source_phone_number_arn(self, value: impl Arg<str>) -> SmsOutboundConfig<Set, R1> { SmsOutboundConfig(put(self.0, "ConnectSourcePhoneNumberArn", value.into_expr()), Phase) }
+    pub fn connect_source_phone_number_arn(self, value: impl Arg<str>) -> SmsOutboundConfig<Set, R1> { SmsOutboundConfig(put(self.0, "ConnectSourcePhoneNumberArn", value), Phase) }
     /// `WisdomTemplateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundconfig.html#cfn-connectcampaignsv2-campaign-smsoutboundconfig-wisdomtemplatearn)
-    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> SmsOutboundConfig<R0, Set> { SmsOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
+    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> SmsOutboundConfig<R0, Set> { SmsOutboundConfig(put(self.0, "WisdomTemplateArn", value), Phase) }
 }
 impl Done for SmsOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsOutboundMode` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundmode.html)
@@ -339,7 +339,7 @@ impl SmsOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundmode.html#cfn-connectcampaignsv2-campaign-smsoutboundmode-agentlessconfig)
-    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
+    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value)) }
 }
 impl Done for SmsOutboundMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-source.html)
@@ -348,9 +348,9 @@ impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProfilesSegmentArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-source.html#cfn-connectcampaignsv2-campaign-source-customerprofilessegmentarn)
-    pub fn customer_profiles_segment_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProfilesSegmentArn", value.into_expr())) }
+    pub fn customer_profiles_segment_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProfilesSegmentArn", value)) }
     /// `EventTrigger`: `EventTrigger`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-source.html#cfn-connectcampaignsv2-campaign-source-eventtrigger)
-    pub fn event_trigger(self, value: impl Arg<EventTrigger>) -> Self { Self(put(self.0, "EventTrigger", value.into_expr())) }
+    pub fn event_trigger(self, value: impl Arg<EventTrigger>) -> Self { Self(put(self.0, "EventTrigger", value)) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelephonyChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html)
@@ -361,13 +361,13 @@ impl TelephonyChannelSubtypeConfig {
 }
 impl<R0, R1> TelephonyChannelSubtypeConfig<R0, R1> {
     /// `Capacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-telephonychannelsubtypeconfig-capacity)
-    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
+    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value), Phase) }
     /// `ConnectQueueId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-telephonychannelsubtypeconfig-connectqueueid)
-    pub fn connect_queue_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectQueueId", value.into_expr()), Phase) }
+    pub fn connect_queue_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectQueueId", value), Phase) }
     /// `DefaultOutboundConfig`: `TelephonyOutboundConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-telephonychannelsubtypeconfig-defaultoutboundconfig)
-    pub fn default_outbound_config(self, value: impl Arg<TelephonyOutboundConfig>) -> TelephonyChannelSubtypeConfig<Set, R1> { TelephonyChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
+    pub fn default_outbound_config(self, value: impl Arg<TelephonyOutboundConfig>) -> TelephonyChannelSubtypeConfig<Set, R1> { TelephonyChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value), Phase) }
     /// `OutboundMode`: `TelephonyOutboundMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-telephonychannelsubtypeconfig-outboundmode)
-    pub fn outbound_mode(self, value: impl Arg<TelephonyOutboundMode>) -> TelephonyChannelSubtypeConfig<R0, Set> { TelephonyChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
+    pub fn outbound_mode(self, value: impl Arg<TelephonyOutboundMode>) -> TelephonyChannelSubtypeConfig<R0, Set> { TelephonyChannelSubtypeConfig(put(self.0, "OutboundMode", value), Phase) }
 }
 impl Done for TelephonyChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelephonyOutboundConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html)
@@ -378,13 +378,13 @@ impl TelephonyOutboundConfig {
 }
 impl<R0> TelephonyOutboundConfig<R0> {
     /// `AnswerMachineDetectionConfig`: `AnswerMachineDetectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html#cfn-connectcampaignsv2-campaign-telephonyoutboundconfig-answermachinedetectionconfig)
-    pub fn answer_machine_detection_config(self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { Self(put(self.0, "AnswerMachineDetectionConfig", value.into_expr()), Phase) }
+    pub fn answer_machine_detection_config(self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { Self(put(self.0, "AnswerMachineDetectionConfig", value), Phase) }
     /// `ConnectContactFlowId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html#cfn-connectcampaignsv2-campaign-telephonyoutboundconfig-connectcontactflowid)
-    pub fn connect_contact_flow_id(self, value: impl Arg<str>) -> TelephonyOutboundConfig<Set> { TelephonyOutboundConfig(put(self.0, "ConnectContactFlowId", value.into_expr()), Phase) }
+    pub fn connect_contact_flow_id(self, value: impl Arg<str>) -> TelephonyOutboundConfig<Set> { TelephonyOutboundConfig(put(self.0, "ConnectContactFlowId", value), Phase) }
     /// `ConnectSourcePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html#cfn-connectcampaignsv2-campaign-telephonyoutboundconfig-connectsourcephonenumber)
-    pub fn connect_source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectSourcePhoneNumber", value.into_expr()), Phase) }
+    pub fn connect_source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectSourcePhoneNumber", value), Phase) }
     /// `RingTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html#cfn-connectcampaignsv2-campaign-telephonyoutboundconfig-ringtimeout)
-    pub fn ring_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RingTimeout", value.into_expr()), Phase) }
+    pub fn ring_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RingTimeout", value), Phase) }
 }
 impl Done for TelephonyOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelephonyOutboundMode` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html)
@@ -393,13 +393,13 @@ impl TelephonyOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html#cfn-connectcampaignsv2-campaign-telephonyoutboundmode-agentlessconfig)
-    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
+    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value)) }
     /// `PredictiveConfig`: `PredictiveConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html#cfn-connectcampaignsv2-campaign-telephonyoutboundmode-predictiveconfig)
-    pub fn predictive_config(self, value: impl Arg<PredictiveConfig>) -> Self { Self(put(self.0, "PredictiveConfig", value.into_expr())) }
+    pub fn predictive_config(self, value: impl Arg<PredictiveConfig>) -> Self { Self(put(self.0, "PredictiveConfig", value)) }
     /// `PreviewConfig`: `PreviewConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html#cfn-connectcampaignsv2-campaign-telephonyoutboundmode-previewconfig)
-    pub fn preview_config(self, value: impl Arg<PreviewConfig>) -> Self { Self(put(self.0, "PreviewConfig", value.into_expr())) }
+    pub fn preview_config(self, value: impl Arg<PreviewConfig>) -> Self { Self(put(self.0, "PreviewConfig", value)) }
     /// `ProgressiveConfig`: `ProgressiveConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html#cfn-connectcampaignsv2-campaign-telephonyoutboundmode-progressiveconfig)
-    pub fn progressive_config(self, value: impl Arg<ProgressiveConfig>) -> Self { Self(put(self.0, "ProgressiveConfig", value.into_expr())) }
+    pub fn progressive_config(self, value: impl Arg<ProgressiveConfig>) -> Self { Self(put(self.0, "ProgressiveConfig", value)) }
 }
 impl Done for TelephonyOutboundMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeRange` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timerange.html)
@@ -410,9 +410,9 @@ impl TimeRange {
 }
 impl<R0, R1> TimeRange<R0, R1> {
     /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timerange.html#cfn-connectcampaignsv2-campaign-timerange-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> TimeRange<Set, R1> { TimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> TimeRange<Set, R1> { TimeRange(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timerange.html#cfn-connectcampaignsv2-campaign-timerange-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> TimeRange<R0, Set> { TimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> TimeRange<R0, Set> { TimeRange(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for TimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeWindow` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timewindow.html)
@@ -423,9 +423,9 @@ impl TimeWindow {
 }
 impl<R0> TimeWindow<R0> {
     /// `OpenHours`: `OpenHours`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timewindow.html#cfn-connectcampaignsv2-campaign-timewindow-openhours)
-    pub fn open_hours(self, value: impl Arg<OpenHours>) -> TimeWindow<Set> { TimeWindow(put(self.0, "OpenHours", value.into_expr()), Phase) }
+    pub fn open_hours(self, value: impl Arg<OpenHours>) -> TimeWindow<Set> { TimeWindow(put(self.0, "OpenHours", value), Phase) }
     /// `RestrictedPeriods`: `RestrictedPeriods`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timewindow.html#cfn-connectcampaignsv2-campaign-timewindow-restrictedperiods)
-    pub fn restricted_periods(self, value: impl Arg<RestrictedPeriods>) -> Self { Self(put(self.0, "RestrictedPeriods", value.into_expr()), Phase) }
+    pub fn restricted_periods(self, value: impl Arg<RestrictedPeriods>) -> Self { Self(put(self.0, "RestrictedPeriods", value), Phase) }
 }
 impl Done for TimeWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timeoutconfig.html)
@@ -434,7 +434,7 @@ impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timeoutconfig.html#cfn-connectcampaignsv2-campaign-timeoutconfig-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value)) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WhatsAppChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig.html)
@@ -445,11 +445,11 @@ impl WhatsAppChannelSubtypeConfig {
 }
 impl<R0, R1> WhatsAppChannelSubtypeConfig<R0, R1> {
     /// `Capacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig-capacity)
-    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
+    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value), Phase) }
     /// `DefaultOutboundConfig`: `WhatsAppOutboundConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig-defaultoutboundconfig)
-    pub fn default_outbound_config(self, value: impl Arg<WhatsAppOutboundConfig>) -> WhatsAppChannelSubtypeConfig<Set, R1> { WhatsAppChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
+    pub fn default_outbound_config(self, value: impl Arg<WhatsAppOutboundConfig>) -> WhatsAppChannelSubtypeConfig<Set, R1> { WhatsAppChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value), Phase) }
     /// `OutboundMode`: `WhatsAppOutboundMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig-outboundmode)
-    pub fn outbound_mode(self, value: impl Arg<WhatsAppOutboundMode>) -> WhatsAppChannelSubtypeConfig<R0, Set> { WhatsAppChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
+    pub fn outbound_mode(self, value: impl Arg<WhatsAppOutboundMode>) -> WhatsAppChannelSubtypeConfig<R0, Set> { WhatsAppChannelSubtypeConfig(put(self.0, "OutboundMode", value), Phase) }
 }
 impl Done for WhatsAppChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WhatsAppOutboundConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundconfig.html)
@@ -460,9 +460,9 @@ impl WhatsAppOutboundConfig {
 }
 impl<R0, R1> WhatsAppOutboundConfig<R0, R1> {
     /// `ConnectSourcePhoneNumberArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundconfig.html#cfn-connectcampaignsv2-campaign-whatsappoutboundconfig-connectsourcephonenumberarn)
-    pub fn connect_source_phone_number_arn(self, value: impl Arg<str>) -> WhatsAppOutboundConfig<Set, R1> { WhatsAppOutboundConfig(put(self.0, "ConnectSourcePhoneNumberArn", value.into_expr()), Phase) }
+    pub fn connect_source_phone_number_arn(self, value: impl Arg<str>) -> WhatsAppOutboundConfig<Set, R1> { WhatsAppOutboundConfig(put(self.0, "ConnectSourcePhoneNumberArn", value), Phase) }
     /// `WisdomTemplateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundconfig.html#cfn-connectcampaignsv2-campaign-whatsappoutboundconfig-wisdomtemplatearn)
-    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> WhatsAppOutboundConfig<R0, Set> { WhatsAppOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
+    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> WhatsAppOutboundConfig<R0, Set> { WhatsAppOutboundConfig(put(self.0, "WisdomTemplateArn", value), Phase) }
 }
 impl Done for WhatsAppOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WhatsAppOutboundMode` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundmode.html)
@@ -471,7 +471,7 @@ impl WhatsAppOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundmode.html#cfn-connectcampaignsv2-campaign-whatsappoutboundmode-agentlessconfig)
-    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
+    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value)) }
 }
 impl Done for WhatsAppOutboundMode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AgentActions` allows.

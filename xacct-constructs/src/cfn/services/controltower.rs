@@ -25,15 +25,15 @@ impl CfnEnabledBaselineProps {
 }
 impl<R0, R1, R2> CfnEnabledBaselineProps<R0, R1, R2> {
     /// `BaselineIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-baselineidentifier)
-    pub fn baseline_identifier(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<Set, R1, R2> { CfnEnabledBaselineProps(put(self.0, "BaselineIdentifier", value.into_expr()), Phase) }
+    pub fn baseline_identifier(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<Set, R1, R2> { CfnEnabledBaselineProps(put(self.0, "BaselineIdentifier", value), Phase) }
     /// `BaselineVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-baselineversion)
-    pub fn baseline_version(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, Set, R2> { CfnEnabledBaselineProps(put(self.0, "BaselineVersion", value.into_expr()), Phase) }
+    pub fn baseline_version(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, Set, R2> { CfnEnabledBaselineProps(put(self.0, "BaselineVersion", value), Phase) }
     /// `Parameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<enabled_baseline::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<enabled_baseline::Parameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-targetidentifier)
-    pub fn target_identifier(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, R1, Set> { CfnEnabledBaselineProps(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
+    pub fn target_identifier(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, R1, Set> { CfnEnabledBaselineProps(put(self.0, "TargetIdentifier", value), Phase) }
 }
 impl Done for CfnEnabledBaselineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ControlTower::EnabledBaseline`.
@@ -45,9 +45,9 @@ impl Parameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledbaseline-parameter.html#cfn-controltower-enabledbaseline-parameter-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledbaseline-parameter.html#cfn-controltower-enabledbaseline-parameter-value)
-    pub fn value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -70,13 +70,13 @@ impl CfnEnabledControlProps {
 }
 impl<R0, R1> CfnEnabledControlProps<R0, R1> {
     /// `ControlIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html#cfn-controltower-enabledcontrol-controlidentifier)
-    pub fn control_identifier(self, value: impl Arg<str>) -> CfnEnabledControlProps<Set, R1> { CfnEnabledControlProps(put(self.0, "ControlIdentifier", value.into_expr()), Phase) }
+    pub fn control_identifier(self, value: impl Arg<str>) -> CfnEnabledControlProps<Set, R1> { CfnEnabledControlProps(put(self.0, "ControlIdentifier", value), Phase) }
     /// `Parameters`: list of `EnabledControlParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html#cfn-controltower-enabledcontrol-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<enabled_control::EnabledControlParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<enabled_control::EnabledControlParameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html#cfn-controltower-enabledcontrol-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html#cfn-controltower-enabledcontrol-targetidentifier)
-    pub fn target_identifier(self, value: impl Arg<str>) -> CfnEnabledControlProps<R0, Set> { CfnEnabledControlProps(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
+    pub fn target_identifier(self, value: impl Arg<str>) -> CfnEnabledControlProps<R0, Set> { CfnEnabledControlProps(put(self.0, "TargetIdentifier", value), Phase) }
 }
 impl Done for CfnEnabledControlProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ControlTower::EnabledControl`.
@@ -90,9 +90,9 @@ impl EnabledControlParameter {
 }
 impl<R0, R1> EnabledControlParameter<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledcontrol-enabledcontrolparameter.html#cfn-controltower-enabledcontrol-enabledcontrolparameter-key)
-    pub fn key(self, value: impl Arg<str>) -> EnabledControlParameter<Set, R1> { EnabledControlParameter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> EnabledControlParameter<Set, R1> { EnabledControlParameter(put(self.0, "Key", value), Phase) }
     /// `Value`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledcontrol-enabledcontrolparameter.html#cfn-controltower-enabledcontrol-enabledcontrolparameter-value)
-    pub fn value(self, value: impl Arg<Any>) -> EnabledControlParameter<R0, Set> { EnabledControlParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<Any>) -> EnabledControlParameter<R0, Set> { EnabledControlParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for EnabledControlParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -125,13 +125,13 @@ impl CfnLandingZoneProps {
 }
 impl<R0, R1> CfnLandingZoneProps<R0, R1> {
     /// `Manifest`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#cfn-controltower-landingzone-manifest)
-    pub fn manifest(self, value: impl Arg<Any>) -> CfnLandingZoneProps<Set, R1> { CfnLandingZoneProps(put(self.0, "Manifest", value.into_expr()), Phase) }
+    pub fn manifest(self, value: impl Arg<Any>) -> CfnLandingZoneProps<Set, R1> { CfnLandingZoneProps(put(self.0, "Manifest", value), Phase) }
     /// `RemediationTypes`: list of `RemediationTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#cfn-controltower-landingzone-remediationtypes)
-    pub fn remediation_types(self, value: impl Arg<Arr<landing_zone::RemediationTypes>>) -> Self { Self(put(self.0, "RemediationTypes", value.into_expr()), Phase) }
+    pub fn remediation_types(self, value: impl Arg<Arr<landing_zone::RemediationTypes>>) -> Self { Self(put(self.0, "RemediationTypes", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#cfn-controltower-landingzone-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#cfn-controltower-landingzone-version)
-    pub fn version(self, value: impl Arg<str>) -> CfnLandingZoneProps<R0, Set> { CfnLandingZoneProps(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnLandingZoneProps<R0, Set> { CfnLandingZoneProps(put(self.0, "Version", value), Phase) }
 }
 impl Done for CfnLandingZoneProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ControlTower::LandingZone`.

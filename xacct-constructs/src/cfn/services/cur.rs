@@ -23,31 +23,31 @@ impl CfnReportDefinitionProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `AdditionalArtifacts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-additionalartifacts)
-    pub fn additional_artifacts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalArtifacts", value.into_expr()), Phase) }
+    pub fn additional_artifacts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalArtifacts", value), Phase) }
     /// `AdditionalSchemaElements`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-additionalschemaelements)
-    pub fn additional_schema_elements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalSchemaElements", value.into_expr()), Phase) }
+    pub fn additional_schema_elements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalSchemaElements", value), Phase) }
     /// `BillingViewArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-billingviewarn)
-    pub fn billing_view_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingViewArn", value.into_expr()), Phase) }
+    pub fn billing_view_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingViewArn", value), Phase) }
     /// `Compression`: `Compression`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-compression)
-    pub fn compression(self, value: impl Arg<report_definition::Compression>) -> CfnReportDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "Compression", value.into_expr()), Phase) }
+    pub fn compression(self, value: impl Arg<report_definition::Compression>) -> CfnReportDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "Compression", value), Phase) }
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-format)
-    pub fn format(self, value: impl Arg<report_definition::Format>) -> CfnReportDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<report_definition::Format>) -> CfnReportDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "Format", value), Phase) }
     /// `RefreshClosedReports`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-refreshclosedreports)
-    pub fn refresh_closed_reports(self, value: impl Arg<bool>) -> CfnReportDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "RefreshClosedReports", value.into_expr()), Phase) }
+    pub fn refresh_closed_reports(self, value: impl Arg<bool>) -> CfnReportDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "RefreshClosedReports", value), Phase) }
     /// `ReportName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-reportname)
-    pub fn report_name(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "ReportName", value.into_expr()), Phase) }
+    pub fn report_name(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "ReportName", value), Phase) }
     /// `ReportVersioning`: `ReportVersioning`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-reportversioning)
-    pub fn report_versioning(self, value: impl Arg<report_definition::ReportVersioning>) -> CfnReportDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "ReportVersioning", value.into_expr()), Phase) }
+    pub fn report_versioning(self, value: impl Arg<report_definition::ReportVersioning>) -> CfnReportDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "ReportVersioning", value), Phase) }
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-s3prefix)
-    pub fn s3_prefix(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnReportDefinitionProps(put(self.0, "S3Prefix", value.into_expr()), Phase) }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnReportDefinitionProps(put(self.0, "S3Prefix", value), Phase) }
     /// `S3Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-s3region)
-    pub fn s3_region(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnReportDefinitionProps(put(self.0, "S3Region", value.into_expr()), Phase) }
+    pub fn s3_region(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnReportDefinitionProps(put(self.0, "S3Region", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeUnit`: `TimeUnit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html#cfn-cur-reportdefinition-timeunit)
-    pub fn time_unit(self, value: impl Arg<report_definition::TimeUnit>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnReportDefinitionProps(put(self.0, "TimeUnit", value.into_expr()), Phase) }
+    pub fn time_unit(self, value: impl Arg<report_definition::TimeUnit>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnReportDefinitionProps(put(self.0, "TimeUnit", value), Phase) }
 }
 impl Done for CfnReportDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CUR::ReportDefinition`.

@@ -31,23 +31,23 @@ impl CfnCalculatedAttributeDefinitionProps {
 }
 impl<R0, R1, R2, R3> CfnCalculatedAttributeDefinitionProps<R0, R1, R2, R3> {
     /// `AttributeDetails`: `AttributeDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-attributedetails)
-    pub fn attribute_details(self, value: impl Arg<calculated_attribute_definition::AttributeDetails>) -> CfnCalculatedAttributeDefinitionProps<Set, R1, R2, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "AttributeDetails", value.into_expr()), Phase) }
+    pub fn attribute_details(self, value: impl Arg<calculated_attribute_definition::AttributeDetails>) -> CfnCalculatedAttributeDefinitionProps<Set, R1, R2, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "AttributeDetails", value), Phase) }
     /// `CalculatedAttributeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-calculatedattributename)
-    pub fn calculated_attribute_name(self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, Set, R2, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "CalculatedAttributeName", value.into_expr()), Phase) }
+    pub fn calculated_attribute_name(self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, Set, R2, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "CalculatedAttributeName", value), Phase) }
     /// `Conditions`: `Conditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-conditions)
-    pub fn conditions(self, value: impl Arg<calculated_attribute_definition::Conditions>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<calculated_attribute_definition::Conditions>) -> Self { Self(put(self.0, "Conditions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, Set, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, Set, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "DomainName", value), Phase) }
     /// `Statistic`: `Statistic`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-statistic)
-    pub fn statistic(self, value: impl Arg<calculated_attribute_definition::Statistic>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, R2, Set> { CfnCalculatedAttributeDefinitionProps(put(self.0, "Statistic", value.into_expr()), Phase) }
+    pub fn statistic(self, value: impl Arg<calculated_attribute_definition::Statistic>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, R2, Set> { CfnCalculatedAttributeDefinitionProps(put(self.0, "Statistic", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UseHistoricalData`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-usehistoricaldata)
-    pub fn use_historical_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseHistoricalData", value.into_expr()), Phase) }
+    pub fn use_historical_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseHistoricalData", value), Phase) }
 }
 impl Done for CfnCalculatedAttributeDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::CalculatedAttributeDefinition`.
@@ -61,9 +61,9 @@ impl AttributeDetails {
 }
 impl<R0, R1> AttributeDetails<R0, R1> {
     /// `Attributes`: list of `AttributeItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributedetails.html#cfn-customerprofiles-calculatedattributedefinition-attributedetails-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<AttributeItem>>) -> AttributeDetails<Set, R1> { AttributeDetails(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<AttributeItem>>) -> AttributeDetails<Set, R1> { AttributeDetails(put(self.0, "Attributes", value), Phase) }
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributedetails.html#cfn-customerprofiles-calculatedattributedefinition-attributedetails-expression)
-    pub fn expression(self, value: impl Arg<str>) -> AttributeDetails<R0, Set> { AttributeDetails(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> AttributeDetails<R0, Set> { AttributeDetails(put(self.0, "Expression", value), Phase) }
 }
 impl Done for AttributeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AttributeItem` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributeitem.html)
@@ -74,7 +74,7 @@ impl AttributeItem {
 }
 impl<R0> AttributeItem<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributeitem.html#cfn-customerprofiles-calculatedattributedefinition-attributeitem-name)
-    pub fn name(self, value: impl Arg<str>) -> AttributeItem<Set> { AttributeItem(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AttributeItem<Set> { AttributeItem(put(self.0, "Name", value), Phase) }
 }
 impl Done for AttributeItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Conditions` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-conditions.html)
@@ -83,11 +83,11 @@ impl Conditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ObjectCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-conditions.html#cfn-customerprofiles-calculatedattributedefinition-conditions-objectcount)
-    pub fn object_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectCount", value.into_expr())) }
+    pub fn object_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectCount", value)) }
     /// `Range`: `Range`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-conditions.html#cfn-customerprofiles-calculatedattributedefinition-conditions-range)
-    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
+    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value)) }
     /// `Threshold`: `Threshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-conditions.html#cfn-customerprofiles-calculatedattributedefinition-conditions-threshold)
-    pub fn threshold(self, value: impl Arg<Threshold>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
+    pub fn threshold(self, value: impl Arg<Threshold>) -> Self { Self(put(self.0, "Threshold", value)) }
 }
 impl Done for Conditions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Range` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html)
@@ -98,15 +98,15 @@ impl Range {
 }
 impl<R0> Range<R0> {
     /// `TimestampFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-timestampformat)
-    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
+    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value), Phase) }
     /// `TimestampSource`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-timestampsource)
-    pub fn timestamp_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampSource", value.into_expr()), Phase) }
+    pub fn timestamp_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampSource", value), Phase) }
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> Range<Set> { Range(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Range<Set> { Range(put(self.0, "Unit", value), Phase) }
     /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-value)
-    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value), Phase) }
     /// `ValueRange`: `ValueRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-valuerange)
-    pub fn value_range(self, value: impl Arg<ValueRange>) -> Self { Self(put(self.0, "ValueRange", value.into_expr()), Phase) }
+    pub fn value_range(self, value: impl Arg<ValueRange>) -> Self { Self(put(self.0, "ValueRange", value), Phase) }
 }
 impl Done for Range { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Readiness` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-readiness.html)
@@ -115,9 +115,9 @@ impl Readiness {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-readiness.html#cfn-customerprofiles-calculatedattributedefinition-readiness-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
     /// `ProgressPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-readiness.html#cfn-customerprofiles-calculatedattributedefinition-readiness-progresspercentage)
-    pub fn progress_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgressPercentage", value.into_expr())) }
+    pub fn progress_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgressPercentage", value)) }
 }
 impl Done for Readiness { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Threshold` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-threshold.html)
@@ -128,9 +128,9 @@ impl Threshold {
 }
 impl<R0, R1> Threshold<R0, R1> {
     /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-threshold.html#cfn-customerprofiles-calculatedattributedefinition-threshold-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> Threshold<Set, R1> { Threshold(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Threshold<Set, R1> { Threshold(put(self.0, "Operator", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-threshold.html#cfn-customerprofiles-calculatedattributedefinition-threshold-value)
-    pub fn value(self, value: impl Arg<str>) -> Threshold<R0, Set> { Threshold(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Threshold<R0, Set> { Threshold(put(self.0, "Value", value), Phase) }
 }
 impl Done for Threshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValueRange` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-valuerange.html)
@@ -141,9 +141,9 @@ impl ValueRange {
 }
 impl<R0, R1> ValueRange<R0, R1> {
     /// `End`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-valuerange.html#cfn-customerprofiles-calculatedattributedefinition-valuerange-end)
-    pub fn end(self, value: impl Arg<i64>) -> ValueRange<Set, R1> { ValueRange(put(self.0, "End", value.into_expr()), Phase) }
+    pub fn end(self, value: impl Arg<i64>) -> ValueRange<Set, R1> { ValueRange(put(self.0, "End", value), Phase) }
     /// `Start`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-valuerange.html#cfn-customerprofiles-calculatedattributedefinition-valuerange-start)
-    pub fn start(self, value: impl Arg<i64>) -> ValueRange<R0, Set> { ValueRange(put(self.0, "Start", value.into_expr()), Phase) }
+    pub fn start(self, value: impl Arg<i64>) -> ValueRange<R0, Set> { ValueRange(put(self.0, "Start", value), Phase) }
 }
 impl Done for ValueRange { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Operator` allows.
@@ -182,21 +182,21 @@ impl CfnDomainProps {
 }
 impl<R0, R1> CfnDomainProps<R0, R1> {
     /// `DataStore`: `DataStore`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-datastore)
-    pub fn data_store(self, value: impl Arg<domain::DataStore>) -> Self { Self(put(self.0, "DataStore", value.into_expr()), Phase) }
+    pub fn data_store(self, value: impl Arg<domain::DataStore>) -> Self { Self(put(self.0, "DataStore", value), Phase) }
     /// `DeadLetterQueueUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-deadletterqueueurl)
-    pub fn dead_letter_queue_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeadLetterQueueUrl", value.into_expr()), Phase) }
+    pub fn dead_letter_queue_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeadLetterQueueUrl", value), Phase) }
     /// `DefaultEncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-defaultencryptionkey)
-    pub fn default_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultEncryptionKey", value.into_expr()), Phase) }
+    pub fn default_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultEncryptionKey", value), Phase) }
     /// `DefaultExpirationDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-defaultexpirationdays)
-    pub fn default_expiration_days(self, value: impl Arg<i64>) -> CfnDomainProps<Set, R1> { CfnDomainProps(put(self.0, "DefaultExpirationDays", value.into_expr()), Phase) }
+    pub fn default_expiration_days(self, value: impl Arg<i64>) -> CfnDomainProps<Set, R1> { CfnDomainProps(put(self.0, "DefaultExpirationDays", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, Set> { CfnDomainProps(put(self.0, "DomainName", value), Phase) }
     /// `Matching`: `Matching`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-matching)
-    pub fn matching(self, value: impl Arg<domain::Matching>) -> Self { Self(put(self.0, "Matching", value.into_expr()), Phase) }
+    pub fn matching(self, value: impl Arg<domain::Matching>) -> Self { Self(put(self.0, "Matching", value), Phase) }
     /// `RuleBasedMatching`: `RuleBasedMatching`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-rulebasedmatching)
-    pub fn rule_based_matching(self, value: impl Arg<domain::RuleBasedMatching>) -> Self { Self(put(self.0, "RuleBasedMatching", value.into_expr()), Phase) }
+    pub fn rule_based_matching(self, value: impl Arg<domain::RuleBasedMatching>) -> Self { Self(put(self.0, "RuleBasedMatching", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::Domain`.
@@ -210,13 +210,13 @@ impl AttributeTypesSelector {
 }
 impl<R0> AttributeTypesSelector<R0> {
     /// `Address`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html#cfn-customerprofiles-domain-attributetypesselector-address)
-    pub fn address(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Address", value.into_expr()), Phase) }
+    pub fn address(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Address", value), Phase) }
     /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html#cfn-customerprofiles-domain-attributetypesselector-attributematchingmodel)
-    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> AttributeTypesSelector<Set> { AttributeTypesSelector(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
+    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> AttributeTypesSelector<Set> { AttributeTypesSelector(put(self.0, "AttributeMatchingModel", value), Phase) }
     /// `EmailAddress`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html#cfn-customerprofiles-domain-attributetypesselector-emailaddress)
-    pub fn email_address(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr()), Phase) }
+    pub fn email_address(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmailAddress", value), Phase) }
     /// `PhoneNumber`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html#cfn-customerprofiles-domain-attributetypesselector-phonenumber)
-    pub fn phone_number(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
+    pub fn phone_number(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PhoneNumber", value), Phase) }
 }
 impl Done for AttributeTypesSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoMerging` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html)
@@ -227,13 +227,13 @@ impl AutoMerging {
 }
 impl<R0> AutoMerging<R0> {
     /// `ConflictResolution`: `ConflictResolution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html#cfn-customerprofiles-domain-automerging-conflictresolution)
-    pub fn conflict_resolution(self, value: impl Arg<ConflictResolution>) -> Self { Self(put(self.0, "ConflictResolution", value.into_expr()), Phase) }
+    pub fn conflict_resolution(self, value: impl Arg<ConflictResolution>) -> Self { Self(put(self.0, "ConflictResolution", value), Phase) }
     /// `Consolidation`: `Consolidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html#cfn-customerprofiles-domain-automerging-consolidation)
-    pub fn consolidation(self, value: impl Arg<Consolidation>) -> Self { Self(put(self.0, "Consolidation", value.into_expr()), Phase) }
+    pub fn consolidation(self, value: impl Arg<Consolidation>) -> Self { Self(put(self.0, "Consolidation", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html#cfn-customerprofiles-domain-automerging-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> AutoMerging<Set> { AutoMerging(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AutoMerging<Set> { AutoMerging(put(self.0, "Enabled", value), Phase) }
     /// `MinAllowedConfidenceScoreForMerging`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html#cfn-customerprofiles-domain-automerging-minallowedconfidencescoreformerging)
-    pub fn min_allowed_confidence_score_for_merging(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinAllowedConfidenceScoreForMerging", value.into_expr()), Phase) }
+    pub fn min_allowed_confidence_score_for_merging(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinAllowedConfidenceScoreForMerging", value), Phase) }
 }
 impl Done for AutoMerging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConflictResolution` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-conflictresolution.html)
@@ -244,9 +244,9 @@ impl ConflictResolution {
 }
 impl<R0> ConflictResolution<R0> {
     /// `ConflictResolvingModel`: `ConflictResolvingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-conflictresolution.html#cfn-customerprofiles-domain-conflictresolution-conflictresolvingmodel)
-    pub fn conflict_resolving_model(self, value: impl Arg<ConflictResolvingModel>) -> ConflictResolution<Set> { ConflictResolution(put(self.0, "ConflictResolvingModel", value.into_expr()), Phase) }
+    pub fn conflict_resolving_model(self, value: impl Arg<ConflictResolvingModel>) -> ConflictResolution<Set> { ConflictResolution(put(self.0, "ConflictResolvingModel", value), Phase) }
     /// `SourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-conflictresolution.html#cfn-customerprofiles-domain-conflictresolution-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr()), Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value), Phase) }
 }
 impl Done for ConflictResolution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Consolidation` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-consolidation.html)
@@ -257,7 +257,7 @@ impl Consolidation {
 }
 impl<R0> Consolidation<R0> {
     /// `MatchingAttributesList`: list of list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-consolidation.html#cfn-customerprofiles-domain-consolidation-matchingattributeslist)
-    pub fn matching_attributes_list(self, value: impl Arg<Arr<Arr<str>>>) -> Consolidation<Set> { Consolidation(put(self.0, "MatchingAttributesList", value.into_expr()), Phase) }
+    pub fn matching_attributes_list(self, value: impl Arg<Arr<Arr<str>>>) -> Consolidation<Set> { Consolidation(put(self.0, "MatchingAttributesList", value), Phase) }
 }
 impl Done for Consolidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataStore` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-datastore.html)
@@ -266,9 +266,9 @@ impl DataStore {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-datastore.html#cfn-customerprofiles-domain-datastore-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `Readiness`: `Readiness`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-datastore.html#cfn-customerprofiles-domain-datastore-readiness)
-    pub fn readiness(self, value: impl Arg<Readiness>) -> Self { Self(put(self.0, "Readiness", value.into_expr())) }
+    pub fn readiness(self, value: impl Arg<Readiness>) -> Self { Self(put(self.0, "Readiness", value)) }
 }
 impl Done for DataStore { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainStats` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html)
@@ -277,13 +277,13 @@ impl DomainStats {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MeteringProfileCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html#cfn-customerprofiles-domain-domainstats-meteringprofilecount)
-    pub fn metering_profile_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MeteringProfileCount", value.into_expr())) }
+    pub fn metering_profile_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MeteringProfileCount", value)) }
     /// `ObjectCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html#cfn-customerprofiles-domain-domainstats-objectcount)
-    pub fn object_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ObjectCount", value.into_expr())) }
+    pub fn object_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ObjectCount", value)) }
     /// `ProfileCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html#cfn-customerprofiles-domain-domainstats-profilecount)
-    pub fn profile_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProfileCount", value.into_expr())) }
+    pub fn profile_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProfileCount", value)) }
     /// `TotalSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html#cfn-customerprofiles-domain-domainstats-totalsize)
-    pub fn total_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalSize", value.into_expr())) }
+    pub fn total_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalSize", value)) }
 }
 impl Done for DomainStats { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExportingConfig` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-exportingconfig.html)
@@ -292,7 +292,7 @@ impl ExportingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Exporting`: `S3ExportingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-exportingconfig.html#cfn-customerprofiles-domain-exportingconfig-s3exporting)
-    pub fn s3_exporting(self, value: impl Arg<S3ExportingConfig>) -> Self { Self(put(self.0, "S3Exporting", value.into_expr())) }
+    pub fn s3_exporting(self, value: impl Arg<S3ExportingConfig>) -> Self { Self(put(self.0, "S3Exporting", value)) }
 }
 impl Done for ExportingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobSchedule` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-jobschedule.html)
@@ -303,9 +303,9 @@ impl JobSchedule {
 }
 impl<R0, R1> JobSchedule<R0, R1> {
     /// `DayOfTheWeek`: `DayOfTheWeek`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-jobschedule.html#cfn-customerprofiles-domain-jobschedule-dayoftheweek)
-    pub fn day_of_the_week(self, value: impl Arg<DayOfTheWeek>) -> JobSchedule<Set, R1> { JobSchedule(put(self.0, "DayOfTheWeek", value.into_expr()), Phase) }
+    pub fn day_of_the_week(self, value: impl Arg<DayOfTheWeek>) -> JobSchedule<Set, R1> { JobSchedule(put(self.0, "DayOfTheWeek", value), Phase) }
     /// `Time`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-jobschedule.html#cfn-customerprofiles-domain-jobschedule-time)
-    pub fn time(self, value: impl Arg<str>) -> JobSchedule<R0, Set> { JobSchedule(put(self.0, "Time", value.into_expr()), Phase) }
+    pub fn time(self, value: impl Arg<str>) -> JobSchedule<R0, Set> { JobSchedule(put(self.0, "Time", value), Phase) }
 }
 impl Done for JobSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Matching` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html)
@@ -316,13 +316,13 @@ impl Matching {
 }
 impl<R0> Matching<R0> {
     /// `AutoMerging`: `AutoMerging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html#cfn-customerprofiles-domain-matching-automerging)
-    pub fn auto_merging(self, value: impl Arg<AutoMerging>) -> Self { Self(put(self.0, "AutoMerging", value.into_expr()), Phase) }
+    pub fn auto_merging(self, value: impl Arg<AutoMerging>) -> Self { Self(put(self.0, "AutoMerging", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html#cfn-customerprofiles-domain-matching-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Matching<Set> { Matching(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Matching<Set> { Matching(put(self.0, "Enabled", value), Phase) }
     /// `ExportingConfig`: `ExportingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html#cfn-customerprofiles-domain-matching-exportingconfig)
-    pub fn exporting_config(self, value: impl Arg<ExportingConfig>) -> Self { Self(put(self.0, "ExportingConfig", value.into_expr()), Phase) }
+    pub fn exporting_config(self, value: impl Arg<ExportingConfig>) -> Self { Self(put(self.0, "ExportingConfig", value), Phase) }
     /// `JobSchedule`: `JobSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html#cfn-customerprofiles-domain-matching-jobschedule)
-    pub fn job_schedule(self, value: impl Arg<JobSchedule>) -> Self { Self(put(self.0, "JobSchedule", value.into_expr()), Phase) }
+    pub fn job_schedule(self, value: impl Arg<JobSchedule>) -> Self { Self(put(self.0, "JobSchedule", value), Phase) }
 }
 impl Done for Matching { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchingRule` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matchingrule.html)
@@ -333,7 +333,7 @@ impl MatchingRule {
 }
 impl<R0> MatchingRule<R0> {
     /// `Rule`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matchingrule.html#cfn-customerprofiles-domain-matchingrule-rule)
-    pub fn rule(self, value: impl Arg<Arr<str>>) -> MatchingRule<Set> { MatchingRule(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<Arr<str>>) -> MatchingRule<Set> { MatchingRule(put(self.0, "Rule", value), Phase) }
 }
 impl Done for MatchingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Readiness` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-readiness.html)
@@ -342,9 +342,9 @@ impl Readiness {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-readiness.html#cfn-customerprofiles-domain-readiness-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
     /// `ProgressPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-readiness.html#cfn-customerprofiles-domain-readiness-progresspercentage)
-    pub fn progress_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgressPercentage", value.into_expr())) }
+    pub fn progress_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgressPercentage", value)) }
 }
 impl Done for Readiness { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleBasedMatching` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html)
@@ -355,21 +355,21 @@ impl RuleBasedMatching {
 }
 impl<R0> RuleBasedMatching<R0> {
     /// `AttributeTypesSelector`: `AttributeTypesSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-attributetypesselector)
-    pub fn attribute_types_selector(self, value: impl Arg<AttributeTypesSelector>) -> Self { Self(put(self.0, "AttributeTypesSelector", value.into_expr()), Phase) }
+    pub fn attribute_types_selector(self, value: impl Arg<AttributeTypesSelector>) -> Self { Self(put(self.0, "AttributeTypesSelector", value), Phase) }
     /// `ConflictResolution`: `ConflictResolution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-conflictresolution)
-    pub fn conflict_resolution(self, value: impl Arg<ConflictResolution>) -> Self { Self(put(self.0, "ConflictResolution", value.into_expr()), Phase) }
+    pub fn conflict_resolution(self, value: impl Arg<ConflictResolution>) -> Self { Self(put(self.0, "ConflictResolution", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> RuleBasedMatching<Set> { RuleBasedMatching(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> RuleBasedMatching<Set> { RuleBasedMatching(put(self.0, "Enabled", value), Phase) }
     /// `ExportingConfig`: `ExportingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-exportingconfig)
-    pub fn exporting_config(self, value: impl Arg<ExportingConfig>) -> Self { Self(put(self.0, "ExportingConfig", value.into_expr()), Phase) }
+    pub fn exporting_config(self, value: impl Arg<ExportingConfig>) -> Self { Self(put(self.0, "ExportingConfig", value), Phase) }
     /// `MatchingRules`: list of `MatchingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-matchingrules)
-    pub fn matching_rules(self, value: impl Arg<Arr<MatchingRule>>) -> Self { Self(put(self.0, "MatchingRules", value.into_expr()), Phase) }
+    pub fn matching_rules(self, value: impl Arg<Arr<MatchingRule>>) -> Self { Self(put(self.0, "MatchingRules", value), Phase) }
     /// `MaxAllowedRuleLevelForMatching`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-maxallowedrulelevelformatching)
-    pub fn max_allowed_rule_level_for_matching(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllowedRuleLevelForMatching", value.into_expr()), Phase) }
+    pub fn max_allowed_rule_level_for_matching(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllowedRuleLevelForMatching", value), Phase) }
     /// `MaxAllowedRuleLevelForMerging`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-maxallowedrulelevelformerging)
-    pub fn max_allowed_rule_level_for_merging(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllowedRuleLevelForMerging", value.into_expr()), Phase) }
+    pub fn max_allowed_rule_level_for_merging(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllowedRuleLevelForMerging", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
 }
 impl Done for RuleBasedMatching { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ExportingConfig` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-s3exportingconfig.html)
@@ -380,9 +380,9 @@ impl S3ExportingConfig {
 }
 impl<R0> S3ExportingConfig<R0> {
     /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-s3exportingconfig.html#cfn-customerprofiles-domain-s3exportingconfig-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3ExportingConfig<Set> { S3ExportingConfig(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3ExportingConfig<Set> { S3ExportingConfig(put(self.0, "S3BucketName", value), Phase) }
     /// `S3KeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-s3exportingconfig.html#cfn-customerprofiles-domain-s3exportingconfig-s3keyname)
-    pub fn s3_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyName", value.into_expr()), Phase) }
+    pub fn s3_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyName", value), Phase) }
 }
 impl Done for S3ExportingConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeMatchingModel` allows.
@@ -417,17 +417,17 @@ impl CfnDomainObjectTypeProps {
 }
 impl<R0, R1, R2> CfnDomainObjectTypeProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<Set, R1, R2> { CfnDomainObjectTypeProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<Set, R1, R2> { CfnDomainObjectTypeProps(put(self.0, "DomainName", value), Phase) }
     /// `EncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value), Phase) }
     /// `Fields`: map of `DomainObjectTypeField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-fields)
-    pub fn fields(self, value: impl Arg<Dict<domain_object_type::DomainObjectTypeField>>) -> CfnDomainObjectTypeProps<R0, Set, R2> { CfnDomainObjectTypeProps(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Dict<domain_object_type::DomainObjectTypeField>>) -> CfnDomainObjectTypeProps<R0, Set, R2> { CfnDomainObjectTypeProps(put(self.0, "Fields", value), Phase) }
     /// `ObjectTypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-objecttypename)
-    pub fn object_type_name(self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<R0, R1, Set> { CfnDomainObjectTypeProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
+    pub fn object_type_name(self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<R0, R1, Set> { CfnDomainObjectTypeProps(put(self.0, "ObjectTypeName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainObjectTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::DomainObjectType`.
@@ -441,13 +441,13 @@ impl DomainObjectTypeField {
 }
 impl<R0, R1> DomainObjectTypeField<R0, R1> {
     /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html#cfn-customerprofiles-domainobjecttype-domainobjecttypefield-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value), Phase) }
     /// `FeatureType`: `FeatureType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html#cfn-customerprofiles-domainobjecttype-domainobjecttypefield-featuretype)
-    pub fn feature_type(self, value: impl Arg<FeatureType>) -> Self { Self(put(self.0, "FeatureType", value.into_expr()), Phase) }
+    pub fn feature_type(self, value: impl Arg<FeatureType>) -> Self { Self(put(self.0, "FeatureType", value), Phase) }
     /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html#cfn-customerprofiles-domainobjecttype-domainobjecttypefield-source)
-    pub fn source(self, value: impl Arg<str>) -> DomainObjectTypeField<Set, R1> { DomainObjectTypeField(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> DomainObjectTypeField<Set, R1> { DomainObjectTypeField(put(self.0, "Source", value), Phase) }
     /// `Target`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html#cfn-customerprofiles-domainobjecttype-domainobjecttypefield-target)
-    pub fn target(self, value: impl Arg<str>) -> DomainObjectTypeField<R0, Set> { DomainObjectTypeField(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> DomainObjectTypeField<R0, Set> { DomainObjectTypeField(put(self.0, "Target", value), Phase) }
 }
 impl Done for DomainObjectTypeField { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -486,13 +486,13 @@ impl CfnEventStreamProps {
 }
 impl<R0, R1, R2> CfnEventStreamProps<R0, R1, R2> {
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#cfn-customerprofiles-eventstream-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { CfnEventStreamProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { CfnEventStreamProps(put(self.0, "DomainName", value), Phase) }
     /// `EventStreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#cfn-customerprofiles-eventstream-eventstreamname)
-    pub fn event_stream_name(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { CfnEventStreamProps(put(self.0, "EventStreamName", value.into_expr()), Phase) }
+    pub fn event_stream_name(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { CfnEventStreamProps(put(self.0, "EventStreamName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#cfn-customerprofiles-eventstream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#cfn-customerprofiles-eventstream-uri)
-    pub fn uri(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, R1, Set> { CfnEventStreamProps(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, R1, Set> { CfnEventStreamProps(put(self.0, "Uri", value), Phase) }
 }
 impl Done for CfnEventStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::EventStream`.
@@ -506,9 +506,9 @@ impl DestinationDetails {
 }
 impl<R0, R1> DestinationDetails<R0, R1> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventstream-destinationdetails.html#cfn-customerprofiles-eventstream-destinationdetails-status)
-    pub fn status(self, value: impl Arg<Status>) -> DestinationDetails<Set, R1> { DestinationDetails(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> DestinationDetails<Set, R1> { DestinationDetails(put(self.0, "Status", value), Phase) }
     /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventstream-destinationdetails.html#cfn-customerprofiles-eventstream-destinationdetails-uri)
-    pub fn uri(self, value: impl Arg<str>) -> DestinationDetails<R0, Set> { DestinationDetails(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> DestinationDetails<R0, Set> { DestinationDetails(put(self.0, "Uri", value), Phase) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -537,21 +537,21 @@ impl CfnEventTriggerProps {
 }
 impl<R0, R1, R2, R3> CfnEventTriggerProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<Set, R1, R2, R3> { CfnEventTriggerProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<Set, R1, R2, R3> { CfnEventTriggerProps(put(self.0, "DomainName", value), Phase) }
     /// `EventTriggerConditions`: list of `EventTriggerCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-eventtriggerconditions)
-    pub fn event_trigger_conditions(self, value: impl Arg<Arr<event_trigger::EventTriggerCondition>>) -> CfnEventTriggerProps<R0, Set, R2, R3> { CfnEventTriggerProps(put(self.0, "EventTriggerConditions", value.into_expr()), Phase) }
+    pub fn event_trigger_conditions(self, value: impl Arg<Arr<event_trigger::EventTriggerCondition>>) -> CfnEventTriggerProps<R0, Set, R2, R3> { CfnEventTriggerProps(put(self.0, "EventTriggerConditions", value), Phase) }
     /// `EventTriggerLimits`: `EventTriggerLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-eventtriggerlimits)
-    pub fn event_trigger_limits(self, value: impl Arg<event_trigger::EventTriggerLimits>) -> Self { Self(put(self.0, "EventTriggerLimits", value.into_expr()), Phase) }
+    pub fn event_trigger_limits(self, value: impl Arg<event_trigger::EventTriggerLimits>) -> Self { Self(put(self.0, "EventTriggerLimits", value), Phase) }
     /// `EventTriggerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-eventtriggername)
-    pub fn event_trigger_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, Set, R3> { CfnEventTriggerProps(put(self.0, "EventTriggerName", value.into_expr()), Phase) }
+    pub fn event_trigger_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, Set, R3> { CfnEventTriggerProps(put(self.0, "EventTriggerName", value), Phase) }
     /// `ObjectTypeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-objecttypename)
-    pub fn object_type_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, R2, Set> { CfnEventTriggerProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
+    pub fn object_type_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, R2, Set> { CfnEventTriggerProps(put(self.0, "ObjectTypeName", value), Phase) }
     /// `SegmentFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-segmentfilter)
-    pub fn segment_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentFilter", value.into_expr()), Phase) }
+    pub fn segment_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentFilter", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventTriggerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::EventTrigger`.
@@ -565,9 +565,9 @@ impl EventTriggerCondition {
 }
 impl<R0, R1> EventTriggerCondition<R0, R1> {
     /// `EventTriggerDimensions`: list of `EventTriggerDimension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggercondition.html#cfn-customerprofiles-eventtrigger-eventtriggercondition-eventtriggerdimensions)
-    pub fn event_trigger_dimensions(self, value: impl Arg<Arr<EventTriggerDimension>>) -> EventTriggerCondition<Set, R1> { EventTriggerCondition(put(self.0, "EventTriggerDimensions", value.into_expr()), Phase) }
+    pub fn event_trigger_dimensions(self, value: impl Arg<Arr<EventTriggerDimension>>) -> EventTriggerCondition<Set, R1> { EventTriggerCondition(put(self.0, "EventTriggerDimensions", value), Phase) }
     /// `LogicalOperator`: `LogicalOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggercondition.html#cfn-customerprofiles-eventtrigger-eventtriggercondition-logicaloperator)
-    pub fn logical_operator(self, value: impl Arg<LogicalOperator>) -> EventTriggerCondition<R0, Set> { EventTriggerCondition(put(self.0, "LogicalOperator", value.into_expr()), Phase) }
+    pub fn logical_operator(self, value: impl Arg<LogicalOperator>) -> EventTriggerCondition<R0, Set> { EventTriggerCondition(put(self.0, "LogicalOperator", value), Phase) }
 }
 impl Done for EventTriggerCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventTriggerDimension` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerdimension.html)
@@ -578,7 +578,7 @@ impl EventTriggerDimension {
 }
 impl<R0> EventTriggerDimension<R0> {
     /// `ObjectAttributes`: list of `ObjectAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerdimension.html#cfn-customerprofiles-eventtrigger-eventtriggerdimension-objectattributes)
-    pub fn object_attributes(self, value: impl Arg<Arr<ObjectAttribute>>) -> EventTriggerDimension<Set> { EventTriggerDimension(put(self.0, "ObjectAttributes", value.into_expr()), Phase) }
+    pub fn object_attributes(self, value: impl Arg<Arr<ObjectAttribute>>) -> EventTriggerDimension<Set> { EventTriggerDimension(put(self.0, "ObjectAttributes", value), Phase) }
 }
 impl Done for EventTriggerDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventTriggerLimits` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerlimits.html)
@@ -587,9 +587,9 @@ impl EventTriggerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventExpiration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerlimits.html#cfn-customerprofiles-eventtrigger-eventtriggerlimits-eventexpiration)
-    pub fn event_expiration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventExpiration", value.into_expr())) }
+    pub fn event_expiration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventExpiration", value)) }
     /// `Periods`: list of `Period`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerlimits.html#cfn-customerprofiles-eventtrigger-eventtriggerlimits-periods)
-    pub fn periods(self, value: impl Arg<Arr<Period>>) -> Self { Self(put(self.0, "Periods", value.into_expr())) }
+    pub fn periods(self, value: impl Arg<Arr<Period>>) -> Self { Self(put(self.0, "Periods", value)) }
 }
 impl Done for EventTriggerLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectAttribute` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html)
@@ -600,13 +600,13 @@ impl ObjectAttribute {
 }
 impl<R0, R1> ObjectAttribute<R0, R1> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html#cfn-customerprofiles-eventtrigger-objectattribute-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> ObjectAttribute<Set, R1> { ObjectAttribute(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> ObjectAttribute<Set, R1> { ObjectAttribute(put(self.0, "ComparisonOperator", value), Phase) }
     /// `FieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html#cfn-customerprofiles-eventtrigger-objectattribute-fieldname)
-    pub fn field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldName", value), Phase) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html#cfn-customerprofiles-eventtrigger-objectattribute-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html#cfn-customerprofiles-eventtrigger-objectattribute-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> ObjectAttribute<R0, Set> { ObjectAttribute(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ObjectAttribute<R0, Set> { ObjectAttribute(put(self.0, "Values", value), Phase) }
 }
 impl Done for ObjectAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Period` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html)
@@ -617,13 +617,13 @@ impl Period {
 }
 impl<R0, R1> Period<R0, R1> {
     /// `MaxInvocationsPerProfile`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html#cfn-customerprofiles-eventtrigger-period-maxinvocationsperprofile)
-    pub fn max_invocations_per_profile(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInvocationsPerProfile", value.into_expr()), Phase) }
+    pub fn max_invocations_per_profile(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInvocationsPerProfile", value), Phase) }
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html#cfn-customerprofiles-eventtrigger-period-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> Period<Set, R1> { Period(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Period<Set, R1> { Period(put(self.0, "Unit", value), Phase) }
     /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html#cfn-customerprofiles-eventtrigger-period-unlimited)
-    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr()), Phase) }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value), Phase) }
     /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html#cfn-customerprofiles-eventtrigger-period-value)
-    pub fn value(self, value: impl Arg<i64>) -> Period<R0, Set> { Period(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Period<R0, Set> { Period(put(self.0, "Value", value), Phase) }
 }
 impl Done for Period { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -656,21 +656,21 @@ impl CfnIntegrationProps {
 }
 impl<R0> CfnIntegrationProps<R0> {
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set> { CfnIntegrationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set> { CfnIntegrationProps(put(self.0, "DomainName", value), Phase) }
     /// `EventTriggerNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-eventtriggernames)
-    pub fn event_trigger_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventTriggerNames", value.into_expr()), Phase) }
+    pub fn event_trigger_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventTriggerNames", value), Phase) }
     /// `FlowDefinition`: `FlowDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-flowdefinition)
-    pub fn flow_definition(self, value: impl Arg<integration::FlowDefinition>) -> Self { Self(put(self.0, "FlowDefinition", value.into_expr()), Phase) }
+    pub fn flow_definition(self, value: impl Arg<integration::FlowDefinition>) -> Self { Self(put(self.0, "FlowDefinition", value), Phase) }
     /// `ObjectTypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-objecttypename)
-    pub fn object_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
+    pub fn object_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectTypeName", value), Phase) }
     /// `ObjectTypeNames`: list of `ObjectTypeMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-objecttypenames)
-    pub fn object_type_names(self, value: impl Arg<Arr<integration::ObjectTypeMapping>>) -> Self { Self(put(self.0, "ObjectTypeNames", value.into_expr()), Phase) }
+    pub fn object_type_names(self, value: impl Arg<Arr<integration::ObjectTypeMapping>>) -> Self { Self(put(self.0, "ObjectTypeNames", value), Phase) }
     /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-scope)
-    pub fn scope(self, value: impl Arg<integration::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<integration::Scope>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::Integration`.
@@ -682,15 +682,15 @@ impl ConnectorOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Marketo`: `Marketo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-marketo)
-    pub fn marketo(self, value: impl Arg<Marketo>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
+    pub fn marketo(self, value: impl Arg<Marketo>) -> Self { Self(put(self.0, "Marketo", value)) }
     /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-s3)
-    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value)) }
     /// `Salesforce`: `Salesforce`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-salesforce)
-    pub fn salesforce(self, value: impl Arg<Salesforce>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
+    pub fn salesforce(self, value: impl Arg<Salesforce>) -> Self { Self(put(self.0, "Salesforce", value)) }
     /// `ServiceNow`: `ServiceNow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNow>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNow>) -> Self { Self(put(self.0, "ServiceNow", value)) }
     /// `Zendesk`: `Zendesk`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-zendesk)
-    pub fn zendesk(self, value: impl Arg<Zendesk>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
+    pub fn zendesk(self, value: impl Arg<Zendesk>) -> Self { Self(put(self.0, "Zendesk", value)) }
 }
 impl Done for ConnectorOperator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDefinition` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html)
@@ -701,17 +701,17 @@ impl FlowDefinition {
 }
 impl<R0, R1, R2, R3, R4> FlowDefinition<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FlowName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-flowname)
-    pub fn flow_name(self, value: impl Arg<str>) -> FlowDefinition<Set, R1, R2, R3, R4> { FlowDefinition(put(self.0, "FlowName", value.into_expr()), Phase) }
+    pub fn flow_name(self, value: impl Arg<str>) -> FlowDefinition<Set, R1, R2, R3, R4> { FlowDefinition(put(self.0, "FlowName", value), Phase) }
     /// `KmsArn`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-kmsarn)
-    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> FlowDefinition<R0, Set, R2, R3, R4> { FlowDefinition(put(self.0, "KmsArn", value.into_expr()), Phase) }
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> FlowDefinition<R0, Set, R2, R3, R4> { FlowDefinition(put(self.0, "KmsArn", value), Phase) }
     /// `SourceFlowConfig`: `SourceFlowConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-sourceflowconfig)
-    pub fn source_flow_config(self, value: impl Arg<SourceFlowConfig>) -> FlowDefinition<R0, R1, Set, R3, R4> { FlowDefinition(put(self.0, "SourceFlowConfig", value.into_expr()), Phase) }
+    pub fn source_flow_config(self, value: impl Arg<SourceFlowConfig>) -> FlowDefinition<R0, R1, Set, R3, R4> { FlowDefinition(put(self.0, "SourceFlowConfig", value), Phase) }
     /// `Tasks`: list of `Task`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-tasks)
-    pub fn tasks(self, value: impl Arg<Arr<Task>>) -> FlowDefinition<R0, R1, R2, Set, R4> { FlowDefinition(put(self.0, "Tasks", value.into_expr()), Phase) }
+    pub fn tasks(self, value: impl Arg<Arr<Task>>) -> FlowDefinition<R0, R1, R2, Set, R4> { FlowDefinition(put(self.0, "Tasks", value), Phase) }
     /// `TriggerConfig`: `TriggerConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-triggerconfig)
-    pub fn trigger_config(self, value: impl Arg<TriggerConfig>) -> FlowDefinition<R0, R1, R2, R3, Set> { FlowDefinition(put(self.0, "TriggerConfig", value.into_expr()), Phase) }
+    pub fn trigger_config(self, value: impl Arg<TriggerConfig>) -> FlowDefinition<R0, R1, R2, R3, Set> { FlowDefinition(put(self.0, "TriggerConfig", value), Phase) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncrementalPullConfig` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-incrementalpullconfig.html)
@@ -720,7 +720,7 @@ impl IncrementalPullConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatetimeTypeFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-incrementalpullconfig.html#cfn-customerprofiles-integration-incrementalpullconfig-datetimetypefieldname)
-    pub fn datetime_type_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatetimeTypeFieldName", value.into_expr())) }
+    pub fn datetime_type_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatetimeTypeFieldName", value)) }
 }
 impl Done for IncrementalPullConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoSourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-marketosourceproperties.html)
@@ -731,7 +731,7 @@ impl MarketoSourceProperties {
 }
 impl<R0> MarketoSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-marketosourceproperties.html#cfn-customerprofiles-integration-marketosourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { MarketoSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { MarketoSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for MarketoSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectTypeMapping` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-objecttypemapping.html)
@@ -742,9 +742,9 @@ impl ObjectTypeMapping {
 }
 impl<R0, R1> ObjectTypeMapping<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-objecttypemapping.html#cfn-customerprofiles-integration-objecttypemapping-key)
-    pub fn key(self, value: impl Arg<str>) -> ObjectTypeMapping<Set, R1> { ObjectTypeMapping(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ObjectTypeMapping<Set, R1> { ObjectTypeMapping(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-objecttypemapping.html#cfn-customerprofiles-integration-objecttypemapping-value)
-    pub fn value(self, value: impl Arg<str>) -> ObjectTypeMapping<R0, Set> { ObjectTypeMapping(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ObjectTypeMapping<R0, Set> { ObjectTypeMapping(put(self.0, "Value", value), Phase) }
 }
 impl Done for ObjectTypeMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3SourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-s3sourceproperties.html)
@@ -755,9 +755,9 @@ impl S3SourceProperties {
 }
 impl<R0> S3SourceProperties<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-s3sourceproperties.html#cfn-customerprofiles-integration-s3sourceproperties-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set> { S3SourceProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set> { S3SourceProperties(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-s3sourceproperties.html#cfn-customerprofiles-integration-s3sourceproperties-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
 }
 impl Done for S3SourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceSourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-salesforcesourceproperties.html)
@@ -768,11 +768,11 @@ impl SalesforceSourceProperties {
 }
 impl<R0> SalesforceSourceProperties<R0> {
     /// `EnableDynamicFieldUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-salesforcesourceproperties.html#cfn-customerprofiles-integration-salesforcesourceproperties-enabledynamicfieldupdate)
-    pub fn enable_dynamic_field_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDynamicFieldUpdate", value.into_expr()), Phase) }
+    pub fn enable_dynamic_field_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDynamicFieldUpdate", value), Phase) }
     /// `IncludeDeletedRecords`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-salesforcesourceproperties.html#cfn-customerprofiles-integration-salesforcesourceproperties-includedeletedrecords)
-    pub fn include_deleted_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDeletedRecords", value.into_expr()), Phase) }
+    pub fn include_deleted_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDeletedRecords", value), Phase) }
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-salesforcesourceproperties.html#cfn-customerprofiles-integration-salesforcesourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { SalesforceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { SalesforceSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for SalesforceSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledTriggerProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html)
@@ -783,19 +783,19 @@ impl ScheduledTriggerProperties {
 }
 impl<R0> ScheduledTriggerProperties<R0> {
     /// `DataPullMode`: `DataPullMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-datapullmode)
-    pub fn data_pull_mode(self, value: impl Arg<DataPullMode>) -> Self { Self(put(self.0, "DataPullMode", value.into_expr()), Phase) }
+    pub fn data_pull_mode(self, value: impl Arg<DataPullMode>) -> Self { Self(put(self.0, "DataPullMode", value), Phase) }
     /// `FirstExecutionFrom`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-firstexecutionfrom)
-    pub fn first_execution_from(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
+    pub fn first_execution_from(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FirstExecutionFrom", value), Phase) }
     /// `ScheduleEndTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-scheduleendtime)
-    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
+    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { ScheduledTriggerProperties(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { ScheduledTriggerProperties(put(self.0, "ScheduleExpression", value), Phase) }
     /// `ScheduleOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-scheduleoffset)
-    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
+    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value), Phase) }
     /// `ScheduleStartTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-schedulestarttime)
-    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
+    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value), Phase) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value), Phase) }
 }
 impl Done for ScheduledTriggerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowSourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-servicenowsourceproperties.html)
@@ -806,7 +806,7 @@ impl ServiceNowSourceProperties {
 }
 impl<R0> ServiceNowSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-servicenowsourceproperties.html#cfn-customerprofiles-integration-servicenowsourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { ServiceNowSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { ServiceNowSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for ServiceNowSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConnectorProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html)
@@ -815,15 +815,15 @@ impl SourceConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Marketo`: `MarketoSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-marketo)
-    pub fn marketo(self, value: impl Arg<MarketoSourceProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
+    pub fn marketo(self, value: impl Arg<MarketoSourceProperties>) -> Self { Self(put(self.0, "Marketo", value)) }
     /// `S3`: `S3SourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-s3)
-    pub fn s3(self, value: impl Arg<S3SourceProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3SourceProperties>) -> Self { Self(put(self.0, "S3", value)) }
     /// `Salesforce`: `SalesforceSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-salesforce)
-    pub fn salesforce(self, value: impl Arg<SalesforceSourceProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
+    pub fn salesforce(self, value: impl Arg<SalesforceSourceProperties>) -> Self { Self(put(self.0, "Salesforce", value)) }
     /// `ServiceNow`: `ServiceNowSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNowSourceProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNowSourceProperties>) -> Self { Self(put(self.0, "ServiceNow", value)) }
     /// `Zendesk`: `ZendeskSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-zendesk)
-    pub fn zendesk(self, value: impl Arg<ZendeskSourceProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
+    pub fn zendesk(self, value: impl Arg<ZendeskSourceProperties>) -> Self { Self(put(self.0, "Zendesk", value)) }
 }
 impl Done for SourceConnectorProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceFlowConfig` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html)
@@ -834,13 +834,13 @@ impl SourceFlowConfig {
 }
 impl<R0, R1> SourceFlowConfig<R0, R1> {
     /// `ConnectorProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html#cfn-customerprofiles-integration-sourceflowconfig-connectorprofilename)
-    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
+    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html#cfn-customerprofiles-integration-sourceflowconfig-connectortype)
-    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { SourceFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
+    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { SourceFlowConfig(put(self.0, "ConnectorType", value), Phase) }
     /// `IncrementalPullConfig`: `IncrementalPullConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html#cfn-customerprofiles-integration-sourceflowconfig-incrementalpullconfig)
-    pub fn incremental_pull_config(self, value: impl Arg<IncrementalPullConfig>) -> Self { Self(put(self.0, "IncrementalPullConfig", value.into_expr()), Phase) }
+    pub fn incremental_pull_config(self, value: impl Arg<IncrementalPullConfig>) -> Self { Self(put(self.0, "IncrementalPullConfig", value), Phase) }
     /// `SourceConnectorProperties`: `SourceConnectorProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html#cfn-customerprofiles-integration-sourceflowconfig-sourceconnectorproperties)
-    pub fn source_connector_properties(self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { SourceFlowConfig(put(self.0, "SourceConnectorProperties", value.into_expr()), Phase) }
+    pub fn source_connector_properties(self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { SourceFlowConfig(put(self.0, "SourceConnectorProperties", value), Phase) }
 }
 impl Done for SourceFlowConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Task` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html)
@@ -851,15 +851,15 @@ impl Task {
 }
 impl<R0, R1> Task<R0, R1> {
     /// `ConnectorOperator`: `ConnectorOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-connectoroperator)
-    pub fn connector_operator(self, value: impl Arg<ConnectorOperator>) -> Self { Self(put(self.0, "ConnectorOperator", value.into_expr()), Phase) }
+    pub fn connector_operator(self, value: impl Arg<ConnectorOperator>) -> Self { Self(put(self.0, "ConnectorOperator", value), Phase) }
     /// `DestinationField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-destinationfield)
-    pub fn destination_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationField", value.into_expr()), Phase) }
+    pub fn destination_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationField", value), Phase) }
     /// `SourceFields`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-sourcefields)
-    pub fn source_fields(self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { Task(put(self.0, "SourceFields", value.into_expr()), Phase) }
+    pub fn source_fields(self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { Task(put(self.0, "SourceFields", value), Phase) }
     /// `TaskProperties`: list of `TaskPropertiesMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-taskproperties)
-    pub fn task_properties(self, value: impl Arg<Arr<TaskPropertiesMap>>) -> Self { Self(put(self.0, "TaskProperties", value.into_expr()), Phase) }
+    pub fn task_properties(self, value: impl Arg<Arr<TaskPropertiesMap>>) -> Self { Self(put(self.0, "TaskProperties", value), Phase) }
     /// `TaskType`: `TaskType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-tasktype)
-    pub fn task_type(self, value: impl Arg<TaskType>) -> Task<R0, Set> { Task(put(self.0, "TaskType", value.into_expr()), Phase) }
+    pub fn task_type(self, value: impl Arg<TaskType>) -> Task<R0, Set> { Task(put(self.0, "TaskType", value), Phase) }
 }
 impl Done for Task { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskPropertiesMap` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-taskpropertiesmap.html)
@@ -870,9 +870,9 @@ impl TaskPropertiesMap {
 }
 impl<R0, R1> TaskPropertiesMap<R0, R1> {
     /// `OperatorPropertyKey`: `OperatorPropertyKey`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-taskpropertiesmap.html#cfn-customerprofiles-integration-taskpropertiesmap-operatorpropertykey)
-    pub fn operator_property_key(self, value: impl Arg<OperatorPropertyKey>) -> TaskPropertiesMap<Set, R1> { TaskPropertiesMap(put(self.0, "OperatorPropertyKey", value.into_expr()), Phase) }
+    pub fn operator_property_key(self, value: impl Arg<OperatorPropertyKey>) -> TaskPropertiesMap<Set, R1> { TaskPropertiesMap(put(self.0, "OperatorPropertyKey", value), Phase) }
     /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-taskpropertiesmap.html#cfn-customerprofiles-integration-taskpropertiesmap-property)
-    pub fn property(self, value: impl Arg<str>) -> TaskPropertiesMap<R0, Set> { TaskPropertiesMap(put(self.0, "Property", value.into_expr()), Phase) }
+    pub fn property(self, value: impl Arg<str>) -> TaskPropertiesMap<R0, Set> { TaskPropertiesMap(put(self.0, "Property", value), Phase) }
 }
 impl Done for TaskPropertiesMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerConfig` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerconfig.html)
@@ -883,9 +883,9 @@ impl TriggerConfig {
 }
 impl<R0> TriggerConfig<R0> {
     /// `TriggerProperties`: `TriggerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerconfig.html#cfn-customerprofiles-integration-triggerconfig-triggerproperties)
-    pub fn trigger_properties(self, value: impl Arg<TriggerProperties>) -> Self { Self(put(self.0, "TriggerProperties", value.into_expr()), Phase) }
+    pub fn trigger_properties(self, value: impl Arg<TriggerProperties>) -> Self { Self(put(self.0, "TriggerProperties", value), Phase) }
     /// `TriggerType`: `TriggerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerconfig.html#cfn-customerprofiles-integration-triggerconfig-triggertype)
-    pub fn trigger_type(self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { TriggerConfig(put(self.0, "TriggerType", value.into_expr()), Phase) }
+    pub fn trigger_type(self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { TriggerConfig(put(self.0, "TriggerType", value), Phase) }
 }
 impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerproperties.html)
@@ -894,7 +894,7 @@ impl TriggerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Scheduled`: `ScheduledTriggerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerproperties.html#cfn-customerprofiles-integration-triggerproperties-scheduled)
-    pub fn scheduled(self, value: impl Arg<ScheduledTriggerProperties>) -> Self { Self(put(self.0, "Scheduled", value.into_expr())) }
+    pub fn scheduled(self, value: impl Arg<ScheduledTriggerProperties>) -> Self { Self(put(self.0, "Scheduled", value)) }
 }
 impl Done for TriggerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskSourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-zendesksourceproperties.html)
@@ -905,7 +905,7 @@ impl ZendeskSourceProperties {
 }
 impl<R0> ZendeskSourceProperties<R0> {
     /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-zendesksourceproperties.html#cfn-customerprofiles-integration-zendesksourceproperties-object)
-    pub fn object(self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { ZendeskSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { ZendeskSourceProperties(put(self.0, "Object", value), Phase) }
 }
 impl Done for ZendeskSourceProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectorType` allows.
@@ -956,31 +956,31 @@ impl CfnObjectTypeProps {
 }
 impl<R0, R1, R2> CfnObjectTypeProps<R0, R1, R2> {
     /// `AllowProfileCreation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-allowprofilecreation)
-    pub fn allow_profile_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowProfileCreation", value.into_expr()), Phase) }
+    pub fn allow_profile_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowProfileCreation", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnObjectTypeProps<Set, R1, R2> { CfnObjectTypeProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnObjectTypeProps<Set, R1, R2> { CfnObjectTypeProps(put(self.0, "Description", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, Set, R2> { CfnObjectTypeProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, Set, R2> { CfnObjectTypeProps(put(self.0, "DomainName", value), Phase) }
     /// `EncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value), Phase) }
     /// `ExpirationDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-expirationdays)
-    pub fn expiration_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
+    pub fn expiration_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationDays", value), Phase) }
     /// `Fields`: list of `FieldMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-fields)
-    pub fn fields(self, value: impl Arg<Arr<object_type::FieldMap>>) -> Self { Self(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<object_type::FieldMap>>) -> Self { Self(put(self.0, "Fields", value), Phase) }
     /// `Keys`: list of `KeyMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-keys)
-    pub fn keys(self, value: impl Arg<Arr<object_type::KeyMap>>) -> Self { Self(put(self.0, "Keys", value.into_expr()), Phase) }
+    pub fn keys(self, value: impl Arg<Arr<object_type::KeyMap>>) -> Self { Self(put(self.0, "Keys", value), Phase) }
     /// `MaxProfileObjectCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-maxprofileobjectcount)
-    pub fn max_profile_object_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxProfileObjectCount", value.into_expr()), Phase) }
+    pub fn max_profile_object_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxProfileObjectCount", value), Phase) }
     /// `ObjectTypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-objecttypename)
-    pub fn object_type_name(self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, R1, Set> { CfnObjectTypeProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
+    pub fn object_type_name(self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, R1, Set> { CfnObjectTypeProps(put(self.0, "ObjectTypeName", value), Phase) }
     /// `SourceLastUpdatedTimestampFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-sourcelastupdatedtimestampformat)
-    pub fn source_last_updated_timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLastUpdatedTimestampFormat", value.into_expr()), Phase) }
+    pub fn source_last_updated_timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLastUpdatedTimestampFormat", value), Phase) }
     /// `SourcePriority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-sourcepriority)
-    pub fn source_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr()), Phase) }
+    pub fn source_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourcePriority", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-templateid)
-    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr()), Phase) }
+    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value), Phase) }
 }
 impl Done for CfnObjectTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::ObjectType`.
@@ -992,9 +992,9 @@ impl FieldMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-fieldmap.html#cfn-customerprofiles-objecttype-fieldmap-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ObjectTypeField`: `ObjectTypeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-fieldmap.html#cfn-customerprofiles-objecttype-fieldmap-objecttypefield)
-    pub fn object_type_field(self, value: impl Arg<ObjectTypeField>) -> Self { Self(put(self.0, "ObjectTypeField", value.into_expr())) }
+    pub fn object_type_field(self, value: impl Arg<ObjectTypeField>) -> Self { Self(put(self.0, "ObjectTypeField", value)) }
 }
 impl Done for FieldMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyMap` of `AWS::CustomerProfiles::ObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-keymap.html)
@@ -1003,9 +1003,9 @@ impl KeyMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-keymap.html#cfn-customerprofiles-objecttype-keymap-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ObjectTypeKeyList`: list of `ObjectTypeKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-keymap.html#cfn-customerprofiles-objecttype-keymap-objecttypekeylist)
-    pub fn object_type_key_list(self, value: impl Arg<Arr<ObjectTypeKey>>) -> Self { Self(put(self.0, "ObjectTypeKeyList", value.into_expr())) }
+    pub fn object_type_key_list(self, value: impl Arg<Arr<ObjectTypeKey>>) -> Self { Self(put(self.0, "ObjectTypeKeyList", value)) }
 }
 impl Done for KeyMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectTypeField` of `AWS::CustomerProfiles::ObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypefield.html)
@@ -1014,11 +1014,11 @@ impl ObjectTypeField {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentType`: `ContentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypefield.html#cfn-customerprofiles-objecttype-objecttypefield-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value)) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypefield.html#cfn-customerprofiles-objecttype-objecttypefield-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
     /// `Target`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypefield.html#cfn-customerprofiles-objecttype-objecttypefield-target)
-    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
+    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value)) }
 }
 impl Done for ObjectTypeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectTypeKey` of `AWS::CustomerProfiles::ObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypekey.html)
@@ -1027,9 +1027,9 @@ impl ObjectTypeKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypekey.html#cfn-customerprofiles-objecttype-objecttypekey-fieldnames)
-    pub fn field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FieldNames", value.into_expr())) }
+    pub fn field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FieldNames", value)) }
     /// `StandardIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypekey.html#cfn-customerprofiles-objecttype-objecttypekey-standardidentifiers)
-    pub fn standard_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StandardIdentifiers", value.into_expr())) }
+    pub fn standard_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StandardIdentifiers", value)) }
 }
 impl Done for ObjectTypeKey { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -1068,17 +1068,17 @@ impl CfnRecommenderProps {
 }
 impl<R0, R1, R2> CfnRecommenderProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnRecommenderProps<Set, R1, R2> { CfnRecommenderProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnRecommenderProps<Set, R1, R2> { CfnRecommenderProps(put(self.0, "DomainName", value), Phase) }
     /// `RecommenderConfig`: `RecommenderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-recommenderconfig)
-    pub fn recommender_config(self, value: impl Arg<recommender::RecommenderConfig>) -> Self { Self(put(self.0, "RecommenderConfig", value.into_expr()), Phase) }
+    pub fn recommender_config(self, value: impl Arg<recommender::RecommenderConfig>) -> Self { Self(put(self.0, "RecommenderConfig", value), Phase) }
     /// `RecommenderName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-recommendername)
-    pub fn recommender_name(self, value: impl Arg<str>) -> CfnRecommenderProps<R0, Set, R2> { CfnRecommenderProps(put(self.0, "RecommenderName", value.into_expr()), Phase) }
+    pub fn recommender_name(self, value: impl Arg<str>) -> CfnRecommenderProps<R0, Set, R2> { CfnRecommenderProps(put(self.0, "RecommenderName", value), Phase) }
     /// `RecommenderRecipeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-recommenderrecipename)
-    pub fn recommender_recipe_name(self, value: impl Arg<str>) -> CfnRecommenderProps<R0, R1, Set> { CfnRecommenderProps(put(self.0, "RecommenderRecipeName", value.into_expr()), Phase) }
+    pub fn recommender_recipe_name(self, value: impl Arg<str>) -> CfnRecommenderProps<R0, R1, Set> { CfnRecommenderProps(put(self.0, "RecommenderRecipeName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRecommenderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::Recommender`.
@@ -1092,9 +1092,9 @@ impl EventParameters {
 }
 impl<R0> EventParameters<R0> {
     /// `EventType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventparameters.html#cfn-customerprofiles-recommender-eventparameters-eventtype)
-    pub fn event_type(self, value: impl Arg<str>) -> EventParameters<Set> { EventParameters(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> EventParameters<Set> { EventParameters(put(self.0, "EventType", value), Phase) }
     /// `EventValueThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventparameters.html#cfn-customerprofiles-recommender-eventparameters-eventvaluethreshold)
-    pub fn event_value_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EventValueThreshold", value.into_expr()), Phase) }
+    pub fn event_value_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EventValueThreshold", value), Phase) }
 }
 impl Done for EventParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventsConfig` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventsconfig.html)
@@ -1105,7 +1105,7 @@ impl EventsConfig {
 }
 impl<R0> EventsConfig<R0> {
     /// `EventParametersList`: list of `EventParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventsconfig.html#cfn-customerprofiles-recommender-eventsconfig-eventparameterslist)
-    pub fn event_parameters_list(self, value: impl Arg<Arr<EventParameters>>) -> EventsConfig<Set> { EventsConfig(put(self.0, "EventParametersList", value.into_expr()), Phase) }
+    pub fn event_parameters_list(self, value: impl Arg<Arr<EventParameters>>) -> EventsConfig<Set> { EventsConfig(put(self.0, "EventParametersList", value), Phase) }
 }
 impl Done for EventsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metrics` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html)
@@ -1114,17 +1114,17 @@ impl Metrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `coverage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-coverage)
-    pub fn coverage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "coverage", value.into_expr())) }
+    pub fn coverage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "coverage", value)) }
     /// `freshness`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-freshness)
-    pub fn freshness(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "freshness", value.into_expr())) }
+    pub fn freshness(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "freshness", value)) }
     /// `hit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-hit)
-    pub fn hit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "hit", value.into_expr())) }
+    pub fn hit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "hit", value)) }
     /// `popularity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-popularity)
-    pub fn popularity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "popularity", value.into_expr())) }
+    pub fn popularity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "popularity", value)) }
     /// `recall`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-recall)
-    pub fn recall(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "recall", value.into_expr())) }
+    pub fn recall(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "recall", value)) }
     /// `similarity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-similarity)
-    pub fn similarity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "similarity", value.into_expr())) }
+    pub fn similarity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "similarity", value)) }
 }
 impl Done for Metrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecommenderConfig` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderconfig.html)
@@ -1133,7 +1133,7 @@ impl RecommenderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventsConfig`: `EventsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderconfig.html#cfn-customerprofiles-recommender-recommenderconfig-eventsconfig)
-    pub fn events_config(self, value: impl Arg<EventsConfig>) -> Self { Self(put(self.0, "EventsConfig", value.into_expr())) }
+    pub fn events_config(self, value: impl Arg<EventsConfig>) -> Self { Self(put(self.0, "EventsConfig", value)) }
 }
 impl Done for RecommenderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecommenderUpdate` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html)
@@ -1142,15 +1142,15 @@ impl RecommenderUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreationDateTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-creationdatetime)
-    pub fn creation_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDateTime", value.into_expr())) }
+    pub fn creation_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDateTime", value)) }
     /// `FailureReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-failurereason)
-    pub fn failure_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FailureReason", value.into_expr())) }
+    pub fn failure_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FailureReason", value)) }
     /// `LastUpdatedDateTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-lastupdateddatetime)
-    pub fn last_updated_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedDateTime", value.into_expr())) }
+    pub fn last_updated_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedDateTime", value)) }
     /// `RecommenderConfig`: `RecommenderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-recommenderconfig)
-    pub fn recommender_config(self, value: impl Arg<RecommenderConfig>) -> Self { Self(put(self.0, "RecommenderConfig", value.into_expr())) }
+    pub fn recommender_config(self, value: impl Arg<RecommenderConfig>) -> Self { Self(put(self.0, "RecommenderConfig", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for RecommenderUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainingMetrics` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-trainingmetrics.html)
@@ -1159,9 +1159,9 @@ impl TrainingMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metrics`: `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-trainingmetrics.html#cfn-customerprofiles-recommender-trainingmetrics-metrics)
-    pub fn metrics(self, value: impl Arg<Metrics>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
+    pub fn metrics(self, value: impl Arg<Metrics>) -> Self { Self(put(self.0, "Metrics", value)) }
     /// `Time`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-trainingmetrics.html#cfn-customerprofiles-recommender-trainingmetrics-time)
-    pub fn time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Time", value.into_expr())) }
+    pub fn time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Time", value)) }
 }
 impl Done for TrainingMetrics { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1192,13 +1192,13 @@ impl CfnRecommenderSchemaProps {
 }
 impl<R0, R1, R2> CfnRecommenderSchemaProps<R0, R1, R2> {
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#cfn-customerprofiles-recommenderschema-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<Set, R1, R2> { CfnRecommenderSchemaProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<Set, R1, R2> { CfnRecommenderSchemaProps(put(self.0, "DomainName", value), Phase) }
     /// `Fields`: map of list of `RecommenderSchemaField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#cfn-customerprofiles-recommenderschema-fields)
-    pub fn fields(self, value: impl Arg<Dict<Arr<recommender_schema::RecommenderSchemaField>>>) -> CfnRecommenderSchemaProps<R0, Set, R2> { CfnRecommenderSchemaProps(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Dict<Arr<recommender_schema::RecommenderSchemaField>>>) -> CfnRecommenderSchemaProps<R0, Set, R2> { CfnRecommenderSchemaProps(put(self.0, "Fields", value), Phase) }
     /// `RecommenderSchemaName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#cfn-customerprofiles-recommenderschema-recommenderschemaname)
-    pub fn recommender_schema_name(self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<R0, R1, Set> { CfnRecommenderSchemaProps(put(self.0, "RecommenderSchemaName", value.into_expr()), Phase) }
+    pub fn recommender_schema_name(self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<R0, R1, Set> { CfnRecommenderSchemaProps(put(self.0, "RecommenderSchemaName", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#cfn-customerprofiles-recommenderschema-tags)
-    pub fn tags(self, value: impl Arg<Arr<recommender_schema::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<recommender_schema::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRecommenderSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::RecommenderSchema`.
@@ -1212,11 +1212,11 @@ impl RecommenderSchemaField {
 }
 impl<R0> RecommenderSchemaField<R0> {
     /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-recommenderschemafield.html#cfn-customerprofiles-recommenderschema-recommenderschemafield-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value), Phase) }
     /// `FeatureType`: `FeatureType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-recommenderschemafield.html#cfn-customerprofiles-recommenderschema-recommenderschemafield-featuretype)
-    pub fn feature_type(self, value: impl Arg<FeatureType>) -> Self { Self(put(self.0, "FeatureType", value.into_expr()), Phase) }
+    pub fn feature_type(self, value: impl Arg<FeatureType>) -> Self { Self(put(self.0, "FeatureType", value), Phase) }
     /// `TargetFieldName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-recommenderschemafield.html#cfn-customerprofiles-recommenderschema-recommenderschemafield-targetfieldname)
-    pub fn target_field_name(self, value: impl Arg<str>) -> RecommenderSchemaField<Set> { RecommenderSchemaField(put(self.0, "TargetFieldName", value.into_expr()), Phase) }
+    pub fn target_field_name(self, value: impl Arg<str>) -> RecommenderSchemaField<Set> { RecommenderSchemaField(put(self.0, "TargetFieldName", value), Phase) }
 }
 impl Done for RecommenderSchemaField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CustomerProfiles::RecommenderSchema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-tagsitems.html)
@@ -1227,9 +1227,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-tagsitems.html#cfn-customerprofiles-recommenderschema-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-tagsitems.html#cfn-customerprofiles-recommenderschema-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -1262,21 +1262,21 @@ impl CfnSegmentDefinitionProps {
 }
 impl<R0, R1, R2> CfnSegmentDefinitionProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<Set, R1, R2> { CfnSegmentDefinitionProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<Set, R1, R2> { CfnSegmentDefinitionProps(put(self.0, "DisplayName", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, Set, R2> { CfnSegmentDefinitionProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, Set, R2> { CfnSegmentDefinitionProps(put(self.0, "DomainName", value), Phase) }
     /// `SegmentDefinitionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-segmentdefinitionname)
-    pub fn segment_definition_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, R1, Set> { CfnSegmentDefinitionProps(put(self.0, "SegmentDefinitionName", value.into_expr()), Phase) }
+    pub fn segment_definition_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, R1, Set> { CfnSegmentDefinitionProps(put(self.0, "SegmentDefinitionName", value), Phase) }
     /// `SegmentGroups`: `SegmentGroup`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-segmentgroups)
-    pub fn segment_groups(self, value: impl Arg<segment_definition::SegmentGroup>) -> Self { Self(put(self.0, "SegmentGroups", value.into_expr()), Phase) }
+    pub fn segment_groups(self, value: impl Arg<segment_definition::SegmentGroup>) -> Self { Self(put(self.0, "SegmentGroups", value), Phase) }
     /// `SegmentSort`: `SegmentSort`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-segmentsort)
-    pub fn segment_sort(self, value: impl Arg<segment_definition::SegmentSort>) -> Self { Self(put(self.0, "SegmentSort", value.into_expr()), Phase) }
+    pub fn segment_sort(self, value: impl Arg<segment_definition::SegmentSort>) -> Self { Self(put(self.0, "SegmentSort", value), Phase) }
     /// `SegmentSqlQuery`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-segmentsqlquery)
-    pub fn segment_sql_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentSqlQuery", value.into_expr()), Phase) }
+    pub fn segment_sql_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentSqlQuery", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSegmentDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::SegmentDefinition`.
@@ -1288,17 +1288,17 @@ impl AddressDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `City`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-city)
-    pub fn city(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "City", value.into_expr())) }
+    pub fn city(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "City", value)) }
     /// `Country`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-country)
-    pub fn country(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
+    pub fn country(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "Country", value)) }
     /// `County`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-county)
-    pub fn county(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "County", value.into_expr())) }
+    pub fn county(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "County", value)) }
     /// `PostalCode`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-postalcode)
-    pub fn postal_code(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
+    pub fn postal_code(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PostalCode", value)) }
     /// `Province`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-province)
-    pub fn province(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "Province", value.into_expr())) }
+    pub fn province(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "Province", value)) }
     /// `State`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-state)
-    pub fn state(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for AddressDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AttributeDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-attributedimension.html)
@@ -1309,9 +1309,9 @@ impl AttributeDimension {
 }
 impl<R0, R1> AttributeDimension<R0, R1> {
     /// `DimensionType`: `AttributeDimensionDimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-attributedimension.html#cfn-customerprofiles-segmentdefinition-attributedimension-dimensiontype)
-    pub fn dimension_type(self, value: impl Arg<AttributeDimensionDimensionType>) -> AttributeDimension<Set, R1> { AttributeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
+    pub fn dimension_type(self, value: impl Arg<AttributeDimensionDimensionType>) -> AttributeDimension<Set, R1> { AttributeDimension(put(self.0, "DimensionType", value), Phase) }
     /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-attributedimension.html#cfn-customerprofiles-segmentdefinition-attributedimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> AttributeDimension<R0, Set> { AttributeDimension(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> AttributeDimension<R0, Set> { AttributeDimension(put(self.0, "Values", value), Phase) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CalculatedAttributeDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-calculatedattributedimension.html)
@@ -1322,11 +1322,11 @@ impl CalculatedAttributeDimension {
 }
 impl<R0, R1> CalculatedAttributeDimension<R0, R1> {
     /// `ConditionOverrides`: `ConditionOverrides`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-calculatedattributedimension.html#cfn-customerprofiles-segmentdefinition-calculatedattributedimension-conditionoverrides)
-    pub fn condition_overrides(self, value: impl Arg<ConditionOverrides>) -> Self { Self(put(self.0, "ConditionOverrides", value.into_expr()), Phase) }
+    pub fn condition_overrides(self, value: impl Arg<ConditionOverrides>) -> Self { Self(put(self.0, "ConditionOverrides", value), Phase) }
     /// `DimensionType`: `CalculatedAttributeDimensionDimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-calculatedattributedimension.html#cfn-customerprofiles-segmentdefinition-calculatedattributedimension-dimensiontype)
-    pub fn dimension_type(self, value: impl Arg<CalculatedAttributeDimensionDimensionType>) -> CalculatedAttributeDimension<Set, R1> { CalculatedAttributeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
+    pub fn dimension_type(self, value: impl Arg<CalculatedAttributeDimensionDimensionType>) -> CalculatedAttributeDimension<Set, R1> { CalculatedAttributeDimension(put(self.0, "DimensionType", value), Phase) }
     /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-calculatedattributedimension.html#cfn-customerprofiles-segmentdefinition-calculatedattributedimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> CalculatedAttributeDimension<R0, Set> { CalculatedAttributeDimension(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> CalculatedAttributeDimension<R0, Set> { CalculatedAttributeDimension(put(self.0, "Values", value), Phase) }
 }
 impl Done for CalculatedAttributeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionOverrides` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-conditionoverrides.html)
@@ -1335,7 +1335,7 @@ impl ConditionOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Range`: `RangeOverride`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-conditionoverrides.html#cfn-customerprofiles-segmentdefinition-conditionoverrides-range)
-    pub fn range(self, value: impl Arg<RangeOverride>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
+    pub fn range(self, value: impl Arg<RangeOverride>) -> Self { Self(put(self.0, "Range", value)) }
 }
 impl Done for ConditionOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-datedimension.html)
@@ -1346,9 +1346,9 @@ impl DateDimension {
 }
 impl<R0, R1> DateDimension<R0, R1> {
     /// `DimensionType`: `DateDimensionDimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-datedimension.html#cfn-customerprofiles-segmentdefinition-datedimension-dimensiontype)
-    pub fn dimension_type(self, value: impl Arg<DateDimensionDimensionType>) -> DateDimension<Set, R1> { DateDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
+    pub fn dimension_type(self, value: impl Arg<DateDimensionDimensionType>) -> DateDimension<Set, R1> { DateDimension(put(self.0, "DimensionType", value), Phase) }
     /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-datedimension.html#cfn-customerprofiles-segmentdefinition-datedimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> DateDimension<R0, Set> { DateDimension(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> DateDimension<R0, Set> { DateDimension(put(self.0, "Values", value), Phase) }
 }
 impl Done for DateDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-dimension.html)
@@ -1357,9 +1357,9 @@ impl Dimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CalculatedAttributes`: map of `CalculatedAttributeDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-dimension.html#cfn-customerprofiles-segmentdefinition-dimension-calculatedattributes)
-    pub fn calculated_attributes(self, value: impl Arg<Dict<CalculatedAttributeDimension>>) -> Self { Self(put(self.0, "CalculatedAttributes", value.into_expr())) }
+    pub fn calculated_attributes(self, value: impl Arg<Dict<CalculatedAttributeDimension>>) -> Self { Self(put(self.0, "CalculatedAttributes", value)) }
     /// `ProfileAttributes`: `ProfileAttributes`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-dimension.html#cfn-customerprofiles-segmentdefinition-dimension-profileattributes)
-    pub fn profile_attributes(self, value: impl Arg<ProfileAttributes>) -> Self { Self(put(self.0, "ProfileAttributes", value.into_expr())) }
+    pub fn profile_attributes(self, value: impl Arg<ProfileAttributes>) -> Self { Self(put(self.0, "ProfileAttributes", value)) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtraLengthValueProfileDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-extralengthvalueprofiledimension.html)
@@ -1370,9 +1370,9 @@ impl ExtraLengthValueProfileDimension {
 }
 impl<R0, R1> ExtraLengthValueProfileDimension<R0, R1> {
     /// `DimensionType`: `DimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-extralengthvalueprofiledimension.html#cfn-customerprofiles-segmentdefinition-extralengthvalueprofiledimension-dimensiontype)
-    pub fn dimension_type(self, value: impl Arg<DimensionType>) -> ExtraLengthValueProfileDimension<Set, R1> { ExtraLengthValueProfileDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
+    pub fn dimension_type(self, value: impl Arg<DimensionType>) -> ExtraLengthValueProfileDimension<Set, R1> { ExtraLengthValueProfileDimension(put(self.0, "DimensionType", value), Phase) }
     /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-extralengthvalueprofiledimension.html#cfn-customerprofiles-segmentdefinition-extralengthvalueprofiledimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> ExtraLengthValueProfileDimension<R0, Set> { ExtraLengthValueProfileDimension(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ExtraLengthValueProfileDimension<R0, Set> { ExtraLengthValueProfileDimension(put(self.0, "Values", value), Phase) }
 }
 impl Done for ExtraLengthValueProfileDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Group` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html)
@@ -1381,13 +1381,13 @@ impl Group {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `Dimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html#cfn-customerprofiles-segmentdefinition-group-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `SourceSegments`: list of `SourceSegment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html#cfn-customerprofiles-segmentdefinition-group-sourcesegments)
-    pub fn source_segments(self, value: impl Arg<Arr<SourceSegment>>) -> Self { Self(put(self.0, "SourceSegments", value.into_expr())) }
+    pub fn source_segments(self, value: impl Arg<Arr<SourceSegment>>) -> Self { Self(put(self.0, "SourceSegments", value)) }
     /// `SourceType`: `SourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html#cfn-customerprofiles-segmentdefinition-group-sourcetype)
-    pub fn source_type(self, value: impl Arg<SourceType>) -> Self { Self(put(self.0, "SourceType", value.into_expr())) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> Self { Self(put(self.0, "SourceType", value)) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html#cfn-customerprofiles-segmentdefinition-group-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for Group { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileAttributes` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html)
@@ -1396,49 +1396,49 @@ impl ProfileAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-accountnumber)
-    pub fn account_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "AccountNumber", value.into_expr())) }
+    pub fn account_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "AccountNumber", value)) }
     /// `AdditionalInformation`: `ExtraLengthValueProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-additionalinformation)
-    pub fn additional_information(self, value: impl Arg<ExtraLengthValueProfileDimension>) -> Self { Self(put(self.0, "AdditionalInformation", value.into_expr())) }
+    pub fn additional_information(self, value: impl Arg<ExtraLengthValueProfileDimension>) -> Self { Self(put(self.0, "AdditionalInformation", value)) }
     /// `Address`: `AddressDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-address)
-    pub fn address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Attributes`: map of `AttributeDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<AttributeDimension>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Dict<AttributeDimension>>) -> Self { Self(put(self.0, "Attributes", value)) }
     /// `BillingAddress`: `AddressDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-billingaddress)
-    pub fn billing_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "BillingAddress", value.into_expr())) }
+    pub fn billing_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "BillingAddress", value)) }
     /// `BirthDate`: `DateDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-birthdate)
-    pub fn birth_date(self, value: impl Arg<DateDimension>) -> Self { Self(put(self.0, "BirthDate", value.into_expr())) }
+    pub fn birth_date(self, value: impl Arg<DateDimension>) -> Self { Self(put(self.0, "BirthDate", value)) }
     /// `BusinessEmailAddress`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-businessemailaddress)
-    pub fn business_email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessEmailAddress", value.into_expr())) }
+    pub fn business_email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessEmailAddress", value)) }
     /// `BusinessName`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-businessname)
-    pub fn business_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessName", value.into_expr())) }
+    pub fn business_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessName", value)) }
     /// `BusinessPhoneNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-businessphonenumber)
-    pub fn business_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessPhoneNumber", value.into_expr())) }
+    pub fn business_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessPhoneNumber", value)) }
     /// `EmailAddress`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-emailaddress)
-    pub fn email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
+    pub fn email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "EmailAddress", value)) }
     /// `FirstName`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-firstname)
-    pub fn first_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
+    pub fn first_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "FirstName", value)) }
     /// `GenderString`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-genderstring)
-    pub fn gender_string(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "GenderString", value.into_expr())) }
+    pub fn gender_string(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "GenderString", value)) }
     /// `HomePhoneNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-homephonenumber)
-    pub fn home_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "HomePhoneNumber", value.into_expr())) }
+    pub fn home_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "HomePhoneNumber", value)) }
     /// `LastName`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-lastname)
-    pub fn last_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
+    pub fn last_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "LastName", value)) }
     /// `MailingAddress`: `AddressDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-mailingaddress)
-    pub fn mailing_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "MailingAddress", value.into_expr())) }
+    pub fn mailing_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "MailingAddress", value)) }
     /// `MiddleName`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-middlename)
-    pub fn middle_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
+    pub fn middle_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "MiddleName", value)) }
     /// `MobilePhoneNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-mobilephonenumber)
-    pub fn mobile_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "MobilePhoneNumber", value.into_expr())) }
+    pub fn mobile_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "MobilePhoneNumber", value)) }
     /// `PartyTypeString`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-partytypestring)
-    pub fn party_type_string(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PartyTypeString", value.into_expr())) }
+    pub fn party_type_string(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PartyTypeString", value)) }
     /// `PersonalEmailAddress`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-personalemailaddress)
-    pub fn personal_email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PersonalEmailAddress", value.into_expr())) }
+    pub fn personal_email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PersonalEmailAddress", value)) }
     /// `PhoneNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-phonenumber)
-    pub fn phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr())) }
+    pub fn phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PhoneNumber", value)) }
     /// `ProfileType`: `ProfileTypeDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-profiletype)
-    pub fn profile_type(self, value: impl Arg<ProfileTypeDimension>) -> Self { Self(put(self.0, "ProfileType", value.into_expr())) }
+    pub fn profile_type(self, value: impl Arg<ProfileTypeDimension>) -> Self { Self(put(self.0, "ProfileType", value)) }
     /// `ShippingAddress`: `AddressDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-shippingaddress)
-    pub fn shipping_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "ShippingAddress", value.into_expr())) }
+    pub fn shipping_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "ShippingAddress", value)) }
 }
 impl Done for ProfileAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiledimension.html)
@@ -1449,9 +1449,9 @@ impl ProfileDimension {
 }
 impl<R0, R1> ProfileDimension<R0, R1> {
     /// `DimensionType`: `DimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiledimension.html#cfn-customerprofiles-segmentdefinition-profiledimension-dimensiontype)
-    pub fn dimension_type(self, value: impl Arg<DimensionType>) -> ProfileDimension<Set, R1> { ProfileDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
+    pub fn dimension_type(self, value: impl Arg<DimensionType>) -> ProfileDimension<Set, R1> { ProfileDimension(put(self.0, "DimensionType", value), Phase) }
     /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiledimension.html#cfn-customerprofiles-segmentdefinition-profiledimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> ProfileDimension<R0, Set> { ProfileDimension(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ProfileDimension<R0, Set> { ProfileDimension(put(self.0, "Values", value), Phase) }
 }
 impl Done for ProfileDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileTypeDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiletypedimension.html)
@@ -1462,9 +1462,9 @@ impl ProfileTypeDimension {
 }
 impl<R0, R1> ProfileTypeDimension<R0, R1> {
     /// `DimensionType`: `ProfileTypeDimensionDimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiletypedimension.html#cfn-customerprofiles-segmentdefinition-profiletypedimension-dimensiontype)
-    pub fn dimension_type(self, value: impl Arg<ProfileTypeDimensionDimensionType>) -> ProfileTypeDimension<Set, R1> { ProfileTypeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
+    pub fn dimension_type(self, value: impl Arg<ProfileTypeDimensionDimensionType>) -> ProfileTypeDimension<Set, R1> { ProfileTypeDimension(put(self.0, "DimensionType", value), Phase) }
     /// `Values`: list of `Values`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiletypedimension.html#cfn-customerprofiles-segmentdefinition-profiletypedimension-values)
-    pub fn values(self, value: impl Arg<Arr<Values>>) -> ProfileTypeDimension<R0, Set> { ProfileTypeDimension(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<Values>>) -> ProfileTypeDimension<R0, Set> { ProfileTypeDimension(put(self.0, "Values", value), Phase) }
 }
 impl Done for ProfileTypeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangeOverride` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-rangeoverride.html)
@@ -1475,11 +1475,11 @@ impl RangeOverride {
 }
 impl<R0, R1> RangeOverride<R0, R1> {
     /// `End`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-rangeoverride.html#cfn-customerprofiles-segmentdefinition-rangeoverride-end)
-    pub fn end(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "End", value.into_expr()), Phase) }
+    pub fn end(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "End", value), Phase) }
     /// `Start`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-rangeoverride.html#cfn-customerprofiles-segmentdefinition-rangeoverride-start)
-    pub fn start(self, value: impl Arg<i64>) -> RangeOverride<Set, R1> { RangeOverride(put(self.0, "Start", value.into_expr()), Phase) }
+    pub fn start(self, value: impl Arg<i64>) -> RangeOverride<Set, R1> { RangeOverride(put(self.0, "Start", value), Phase) }
     /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-rangeoverride.html#cfn-customerprofiles-segmentdefinition-rangeoverride-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> RangeOverride<R0, Set> { RangeOverride(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> RangeOverride<R0, Set> { RangeOverride(put(self.0, "Unit", value), Phase) }
 }
 impl Done for RangeOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentGroup` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentgroup.html)
@@ -1488,9 +1488,9 @@ impl SegmentGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Groups`: list of `Group`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentgroup.html#cfn-customerprofiles-segmentdefinition-segmentgroup-groups)
-    pub fn groups(self, value: impl Arg<Arr<Group>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
+    pub fn groups(self, value: impl Arg<Arr<Group>>) -> Self { Self(put(self.0, "Groups", value)) }
     /// `Include`: `Include`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentgroup.html#cfn-customerprofiles-segmentdefinition-segmentgroup-include)
-    pub fn include(self, value: impl Arg<Include>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Include>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for SegmentGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentSort` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentsort.html)
@@ -1501,7 +1501,7 @@ impl SegmentSort {
 }
 impl<R0> SegmentSort<R0> {
     /// `Attributes`: list of `SortAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentsort.html#cfn-customerprofiles-segmentdefinition-segmentsort-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<SortAttribute>>) -> SegmentSort<Set> { SegmentSort(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<SortAttribute>>) -> SegmentSort<Set> { SegmentSort(put(self.0, "Attributes", value), Phase) }
 }
 impl Done for SegmentSort { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SortAttribute` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html)
@@ -1512,13 +1512,13 @@ impl SortAttribute {
 }
 impl<R0, R1> SortAttribute<R0, R1> {
     /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html#cfn-customerprofiles-segmentdefinition-sortattribute-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html#cfn-customerprofiles-segmentdefinition-sortattribute-name)
-    pub fn name(self, value: impl Arg<str>) -> SortAttribute<Set, R1> { SortAttribute(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SortAttribute<Set, R1> { SortAttribute(put(self.0, "Name", value), Phase) }
     /// `Order`: `Order`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html#cfn-customerprofiles-segmentdefinition-sortattribute-order)
-    pub fn order(self, value: impl Arg<Order>) -> SortAttribute<R0, Set> { SortAttribute(put(self.0, "Order", value.into_expr()), Phase) }
+    pub fn order(self, value: impl Arg<Order>) -> SortAttribute<R0, Set> { SortAttribute(put(self.0, "Order", value), Phase) }
     /// `Type`: `SortAttributeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html#cfn-customerprofiles-segmentdefinition-sortattribute-type)
-    pub fn type_(self, value: impl Arg<SortAttributeType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<SortAttributeType>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for SortAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceSegment` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sourcesegment.html)
@@ -1527,7 +1527,7 @@ impl SourceSegment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SegmentDefinitionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sourcesegment.html#cfn-customerprofiles-segmentdefinition-sourcesegment-segmentdefinitionname)
-    pub fn segment_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentDefinitionName", value.into_expr())) }
+    pub fn segment_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentDefinitionName", value)) }
 }
 impl Done for SourceSegment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DimensionType` allows.

@@ -23,19 +23,19 @@ impl CfnDatasetProps {
 }
 impl<R0, R1> CfnDatasetProps<R0, R1> {
     /// `Format`: `Format`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-dataset.html#cfn-databrew-dataset-format)
-    pub fn format(self, value: impl Arg<dataset::Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<dataset::Format>) -> Self { Self(put(self.0, "Format", value), Phase) }
     /// `FormatOptions`: `FormatOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-dataset.html#cfn-databrew-dataset-formatoptions)
-    pub fn format_options(self, value: impl Arg<dataset::FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
+    pub fn format_options(self, value: impl Arg<dataset::FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value), Phase) }
     /// `Input`: `Input`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-dataset.html#cfn-databrew-dataset-input)
-    pub fn input(self, value: impl Arg<dataset::Input>) -> CfnDatasetProps<Set, R1> { CfnDatasetProps(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<dataset::Input>) -> CfnDatasetProps<Set, R1> { CfnDatasetProps(put(self.0, "Input", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-dataset.html#cfn-databrew-dataset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, Set> { CfnDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, Set> { CfnDatasetProps(put(self.0, "Name", value), Phase) }
     /// `PathOptions`: `PathOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-dataset.html#cfn-databrew-dataset-pathoptions)
-    pub fn path_options(self, value: impl Arg<dataset::PathOptions>) -> Self { Self(put(self.0, "PathOptions", value.into_expr()), Phase) }
+    pub fn path_options(self, value: impl Arg<dataset::PathOptions>) -> Self { Self(put(self.0, "PathOptions", value), Phase) }
     /// `Source`: `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-dataset.html#cfn-databrew-dataset-source)
-    pub fn source(self, value: impl Arg<dataset::Source>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<dataset::Source>) -> Self { Self(put(self.0, "Source", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-dataset.html#cfn-databrew-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Dataset`.
@@ -47,9 +47,9 @@ impl CsvOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-csvoptions.html#cfn-databrew-dataset-csvoptions-delimiter)
-    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value)) }
     /// `HeaderRow`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-csvoptions.html#cfn-databrew-dataset-csvoptions-headerrow)
-    pub fn header_row(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeaderRow", value.into_expr())) }
+    pub fn header_row(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeaderRow", value)) }
 }
 impl Done for CsvOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCatalogInputDefinition` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datacataloginputdefinition.html)
@@ -58,13 +58,13 @@ impl DataCatalogInputDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datacataloginputdefinition.html#cfn-databrew-dataset-datacataloginputdefinition-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datacataloginputdefinition.html#cfn-databrew-dataset-datacataloginputdefinition-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datacataloginputdefinition.html#cfn-databrew-dataset-datacataloginputdefinition-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value)) }
     /// `TempDirectory`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datacataloginputdefinition.html#cfn-databrew-dataset-datacataloginputdefinition-tempdirectory)
-    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value.into_expr())) }
+    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value)) }
 }
 impl Done for DataCatalogInputDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseInputDefinition` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-databaseinputdefinition.html)
@@ -75,13 +75,13 @@ impl DatabaseInputDefinition {
 }
 impl<R0> DatabaseInputDefinition<R0> {
     /// `DatabaseTableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-databaseinputdefinition.html#cfn-databrew-dataset-databaseinputdefinition-databasetablename)
-    pub fn database_table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseTableName", value.into_expr()), Phase) }
+    pub fn database_table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseTableName", value), Phase) }
     /// `GlueConnectionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-databaseinputdefinition.html#cfn-databrew-dataset-databaseinputdefinition-glueconnectionname)
-    pub fn glue_connection_name(self, value: impl Arg<str>) -> DatabaseInputDefinition<Set> { DatabaseInputDefinition(put(self.0, "GlueConnectionName", value.into_expr()), Phase) }
+    pub fn glue_connection_name(self, value: impl Arg<str>) -> DatabaseInputDefinition<Set> { DatabaseInputDefinition(put(self.0, "GlueConnectionName", value), Phase) }
     /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-databaseinputdefinition.html#cfn-databrew-dataset-databaseinputdefinition-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr()), Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value), Phase) }
     /// `TempDirectory`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-databaseinputdefinition.html#cfn-databrew-dataset-databaseinputdefinition-tempdirectory)
-    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value.into_expr()), Phase) }
+    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value), Phase) }
 }
 impl Done for DatabaseInputDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetParameter` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datasetparameter.html)
@@ -92,15 +92,15 @@ impl DatasetParameter {
 }
 impl<R0, R1> DatasetParameter<R0, R1> {
     /// `CreateColumn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datasetparameter.html#cfn-databrew-dataset-datasetparameter-createcolumn)
-    pub fn create_column(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateColumn", value.into_expr()), Phase) }
+    pub fn create_column(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateColumn", value), Phase) }
     /// `DatetimeOptions`: `DatetimeOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datasetparameter.html#cfn-databrew-dataset-datasetparameter-datetimeoptions)
-    pub fn datetime_options(self, value: impl Arg<DatetimeOptions>) -> Self { Self(put(self.0, "DatetimeOptions", value.into_expr()), Phase) }
+    pub fn datetime_options(self, value: impl Arg<DatetimeOptions>) -> Self { Self(put(self.0, "DatetimeOptions", value), Phase) }
     /// `Filter`: `FilterExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datasetparameter.html#cfn-databrew-dataset-datasetparameter-filter)
-    pub fn filter(self, value: impl Arg<FilterExpression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<FilterExpression>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datasetparameter.html#cfn-databrew-dataset-datasetparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> DatasetParameter<Set, R1> { DatasetParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DatasetParameter<Set, R1> { DatasetParameter(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datasetparameter.html#cfn-databrew-dataset-datasetparameter-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DatasetParameter<R0, Set> { DatasetParameter(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DatasetParameter<R0, Set> { DatasetParameter(put(self.0, "Type", value), Phase) }
 }
 impl Done for DatasetParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatetimeOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datetimeoptions.html)
@@ -111,11 +111,11 @@ impl DatetimeOptions {
 }
 impl<R0> DatetimeOptions<R0> {
     /// `Format`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datetimeoptions.html#cfn-databrew-dataset-datetimeoptions-format)
-    pub fn format(self, value: impl Arg<str>) -> DatetimeOptions<Set> { DatetimeOptions(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<str>) -> DatetimeOptions<Set> { DatetimeOptions(put(self.0, "Format", value), Phase) }
     /// `LocaleCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datetimeoptions.html#cfn-databrew-dataset-datetimeoptions-localecode)
-    pub fn locale_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocaleCode", value.into_expr()), Phase) }
+    pub fn locale_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocaleCode", value), Phase) }
     /// `TimezoneOffset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datetimeoptions.html#cfn-databrew-dataset-datetimeoptions-timezoneoffset)
-    pub fn timezone_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimezoneOffset", value.into_expr()), Phase) }
+    pub fn timezone_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimezoneOffset", value), Phase) }
 }
 impl Done for DatetimeOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExcelOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-exceloptions.html)
@@ -124,11 +124,11 @@ impl ExcelOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderRow`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-exceloptions.html#cfn-databrew-dataset-exceloptions-headerrow)
-    pub fn header_row(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeaderRow", value.into_expr())) }
+    pub fn header_row(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeaderRow", value)) }
     /// `SheetIndexes`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-exceloptions.html#cfn-databrew-dataset-exceloptions-sheetindexes)
-    pub fn sheet_indexes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "SheetIndexes", value.into_expr())) }
+    pub fn sheet_indexes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "SheetIndexes", value)) }
     /// `SheetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-exceloptions.html#cfn-databrew-dataset-exceloptions-sheetnames)
-    pub fn sheet_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SheetNames", value.into_expr())) }
+    pub fn sheet_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SheetNames", value)) }
 }
 impl Done for ExcelOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilesLimit` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-fileslimit.html)
@@ -139,11 +139,11 @@ impl FilesLimit {
 }
 impl<R0> FilesLimit<R0> {
     /// `MaxFiles`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-fileslimit.html#cfn-databrew-dataset-fileslimit-maxfiles)
-    pub fn max_files(self, value: impl Arg<i64>) -> FilesLimit<Set> { FilesLimit(put(self.0, "MaxFiles", value.into_expr()), Phase) }
+    pub fn max_files(self, value: impl Arg<i64>) -> FilesLimit<Set> { FilesLimit(put(self.0, "MaxFiles", value), Phase) }
     /// `Order`: `Order`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-fileslimit.html#cfn-databrew-dataset-fileslimit-order)
-    pub fn order(self, value: impl Arg<Order>) -> Self { Self(put(self.0, "Order", value.into_expr()), Phase) }
+    pub fn order(self, value: impl Arg<Order>) -> Self { Self(put(self.0, "Order", value), Phase) }
     /// `OrderedBy`: `OrderedBy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-fileslimit.html#cfn-databrew-dataset-fileslimit-orderedby)
-    pub fn ordered_by(self, value: impl Arg<OrderedBy>) -> Self { Self(put(self.0, "OrderedBy", value.into_expr()), Phase) }
+    pub fn ordered_by(self, value: impl Arg<OrderedBy>) -> Self { Self(put(self.0, "OrderedBy", value), Phase) }
 }
 impl Done for FilesLimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterExpression` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-filterexpression.html)
@@ -154,9 +154,9 @@ impl FilterExpression {
 }
 impl<R0, R1> FilterExpression<R0, R1> {
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-filterexpression.html#cfn-databrew-dataset-filterexpression-expression)
-    pub fn expression(self, value: impl Arg<str>) -> FilterExpression<Set, R1> { FilterExpression(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> FilterExpression<Set, R1> { FilterExpression(put(self.0, "Expression", value), Phase) }
     /// `ValuesMap`: list of `FilterValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-filterexpression.html#cfn-databrew-dataset-filterexpression-valuesmap)
-    pub fn values_map(self, value: impl Arg<Arr<FilterValue>>) -> FilterExpression<R0, Set> { FilterExpression(put(self.0, "ValuesMap", value.into_expr()), Phase) }
+    pub fn values_map(self, value: impl Arg<Arr<FilterValue>>) -> FilterExpression<R0, Set> { FilterExpression(put(self.0, "ValuesMap", value), Phase) }
 }
 impl Done for FilterExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterValue` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-filtervalue.html)
@@ -167,9 +167,9 @@ impl FilterValue {
 }
 impl<R0, R1> FilterValue<R0, R1> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-filtervalue.html#cfn-databrew-dataset-filtervalue-value)
-    pub fn value(self, value: impl Arg<str>) -> FilterValue<Set, R1> { FilterValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> FilterValue<Set, R1> { FilterValue(put(self.0, "Value", value), Phase) }
     /// `ValueReference`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-filtervalue.html#cfn-databrew-dataset-filtervalue-valuereference)
-    pub fn value_reference(self, value: impl Arg<str>) -> FilterValue<R0, Set> { FilterValue(put(self.0, "ValueReference", value.into_expr()), Phase) }
+    pub fn value_reference(self, value: impl Arg<str>) -> FilterValue<R0, Set> { FilterValue(put(self.0, "ValueReference", value), Phase) }
 }
 impl Done for FilterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormatOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-formatoptions.html)
@@ -178,11 +178,11 @@ impl FormatOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Csv`: `CsvOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-formatoptions.html#cfn-databrew-dataset-formatoptions-csv)
-    pub fn csv(self, value: impl Arg<CsvOptions>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
+    pub fn csv(self, value: impl Arg<CsvOptions>) -> Self { Self(put(self.0, "Csv", value)) }
     /// `Excel`: `ExcelOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-formatoptions.html#cfn-databrew-dataset-formatoptions-excel)
-    pub fn excel(self, value: impl Arg<ExcelOptions>) -> Self { Self(put(self.0, "Excel", value.into_expr())) }
+    pub fn excel(self, value: impl Arg<ExcelOptions>) -> Self { Self(put(self.0, "Excel", value)) }
     /// `Json`: `JsonOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-formatoptions.html#cfn-databrew-dataset-formatoptions-json)
-    pub fn json(self, value: impl Arg<JsonOptions>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
+    pub fn json(self, value: impl Arg<JsonOptions>) -> Self { Self(put(self.0, "Json", value)) }
 }
 impl Done for FormatOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-input.html)
@@ -191,13 +191,13 @@ impl Input {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataCatalogInputDefinition`: `DataCatalogInputDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-input.html#cfn-databrew-dataset-input-datacataloginputdefinition)
-    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value.into_expr())) }
+    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value)) }
     /// `DatabaseInputDefinition`: `DatabaseInputDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-input.html#cfn-databrew-dataset-input-databaseinputdefinition)
-    pub fn database_input_definition(self, value: impl Arg<DatabaseInputDefinition>) -> Self { Self(put(self.0, "DatabaseInputDefinition", value.into_expr())) }
+    pub fn database_input_definition(self, value: impl Arg<DatabaseInputDefinition>) -> Self { Self(put(self.0, "DatabaseInputDefinition", value)) }
     /// `Metadata`: `Metadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-input.html#cfn-databrew-dataset-input-metadata)
-    pub fn metadata(self, value: impl Arg<Metadata>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
+    pub fn metadata(self, value: impl Arg<Metadata>) -> Self { Self(put(self.0, "Metadata", value)) }
     /// `S3InputDefinition`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-input.html#cfn-databrew-dataset-input-s3inputdefinition)
-    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value.into_expr())) }
+    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value)) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-jsonoptions.html)
@@ -206,7 +206,7 @@ impl JsonOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiLine`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-jsonoptions.html#cfn-databrew-dataset-jsonoptions-multiline)
-    pub fn multi_line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiLine", value.into_expr())) }
+    pub fn multi_line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiLine", value)) }
 }
 impl Done for JsonOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metadata` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-metadata.html)
@@ -215,7 +215,7 @@ impl Metadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-metadata.html#cfn-databrew-dataset-metadata-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value)) }
 }
 impl Done for Metadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathoptions.html)
@@ -224,11 +224,11 @@ impl PathOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilesLimit`: `FilesLimit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathoptions.html#cfn-databrew-dataset-pathoptions-fileslimit)
-    pub fn files_limit(self, value: impl Arg<FilesLimit>) -> Self { Self(put(self.0, "FilesLimit", value.into_expr())) }
+    pub fn files_limit(self, value: impl Arg<FilesLimit>) -> Self { Self(put(self.0, "FilesLimit", value)) }
     /// `LastModifiedDateCondition`: `FilterExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathoptions.html#cfn-databrew-dataset-pathoptions-lastmodifieddatecondition)
-    pub fn last_modified_date_condition(self, value: impl Arg<FilterExpression>) -> Self { Self(put(self.0, "LastModifiedDateCondition", value.into_expr())) }
+    pub fn last_modified_date_condition(self, value: impl Arg<FilterExpression>) -> Self { Self(put(self.0, "LastModifiedDateCondition", value)) }
     /// `Parameters`: list of `PathParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathoptions.html#cfn-databrew-dataset-pathoptions-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<PathParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Arr<PathParameter>>) -> Self { Self(put(self.0, "Parameters", value)) }
 }
 impl Done for PathOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathParameter` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathparameter.html)
@@ -239,9 +239,9 @@ impl PathParameter {
 }
 impl<R0, R1> PathParameter<R0, R1> {
     /// `DatasetParameter`: `DatasetParameter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathparameter.html#cfn-databrew-dataset-pathparameter-datasetparameter)
-    pub fn dataset_parameter(self, value: impl Arg<DatasetParameter>) -> PathParameter<Set, R1> { PathParameter(put(self.0, "DatasetParameter", value.into_expr()), Phase) }
+    pub fn dataset_parameter(self, value: impl Arg<DatasetParameter>) -> PathParameter<Set, R1> { PathParameter(put(self.0, "DatasetParameter", value), Phase) }
     /// `PathParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathparameter.html#cfn-databrew-dataset-pathparameter-pathparametername)
-    pub fn path_parameter_name(self, value: impl Arg<str>) -> PathParameter<R0, Set> { PathParameter(put(self.0, "PathParameterName", value.into_expr()), Phase) }
+    pub fn path_parameter_name(self, value: impl Arg<str>) -> PathParameter<R0, Set> { PathParameter(put(self.0, "PathParameterName", value), Phase) }
 }
 impl Done for PathParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-s3location.html)
@@ -252,11 +252,11 @@ impl S3Location {
 }
 impl<R0> S3Location<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-s3location.html#cfn-databrew-dataset-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-s3location.html#cfn-databrew-dataset-s3location-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value), Phase) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-s3location.html#cfn-databrew-dataset-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Format` allows.
@@ -289,45 +289,45 @@ impl CfnJobProps {
 }
 impl<R0, R1, R2> CfnJobProps<R0, R1, R2> {
     /// `DataCatalogOutputs`: list of `DataCatalogOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-datacatalogoutputs)
-    pub fn data_catalog_outputs(self, value: impl Arg<Arr<job::DataCatalogOutput>>) -> Self { Self(put(self.0, "DataCatalogOutputs", value.into_expr()), Phase) }
+    pub fn data_catalog_outputs(self, value: impl Arg<Arr<job::DataCatalogOutput>>) -> Self { Self(put(self.0, "DataCatalogOutputs", value), Phase) }
     /// `DatabaseOutputs`: list of `DatabaseOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-databaseoutputs)
-    pub fn database_outputs(self, value: impl Arg<Arr<job::DatabaseOutput>>) -> Self { Self(put(self.0, "DatabaseOutputs", value.into_expr()), Phase) }
+    pub fn database_outputs(self, value: impl Arg<Arr<job::DatabaseOutput>>) -> Self { Self(put(self.0, "DatabaseOutputs", value), Phase) }
     /// `DatasetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-datasetname)
-    pub fn dataset_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetName", value.into_expr()), Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetName", value), Phase) }
     /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value), Phase) }
     /// `EncryptionMode`: `EncryptionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-encryptionmode)
-    pub fn encryption_mode(self, value: impl Arg<job::EncryptionMode>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr()), Phase) }
+    pub fn encryption_mode(self, value: impl Arg<job::EncryptionMode>) -> Self { Self(put(self.0, "EncryptionMode", value), Phase) }
     /// `JobSample`: `JobSample`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-jobsample)
-    pub fn job_sample(self, value: impl Arg<job::JobSample>) -> Self { Self(put(self.0, "JobSample", value.into_expr()), Phase) }
+    pub fn job_sample(self, value: impl Arg<job::JobSample>) -> Self { Self(put(self.0, "JobSample", value), Phase) }
     /// `LogSubscription`: `LogSubscription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-logsubscription)
-    pub fn log_subscription(self, value: impl Arg<job::LogSubscription>) -> Self { Self(put(self.0, "LogSubscription", value.into_expr()), Phase) }
+    pub fn log_subscription(self, value: impl Arg<job::LogSubscription>) -> Self { Self(put(self.0, "LogSubscription", value), Phase) }
     /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value), Phase) }
     /// `MaxRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-maxretries)
-    pub fn max_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetries", value.into_expr()), Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetries", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnJobProps<Set, R1, R2> { CfnJobProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnJobProps<Set, R1, R2> { CfnJobProps(put(self.0, "Name", value), Phase) }
     /// `OutputLocation`: `OutputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-outputlocation)
-    pub fn output_location(self, value: impl Arg<job::OutputLocation>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr()), Phase) }
+    pub fn output_location(self, value: impl Arg<job::OutputLocation>) -> Self { Self(put(self.0, "OutputLocation", value), Phase) }
     /// `Outputs`: list of `Output`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-outputs)
-    pub fn outputs(self, value: impl Arg<Arr<job::Output>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
+    pub fn outputs(self, value: impl Arg<Arr<job::Output>>) -> Self { Self(put(self.0, "Outputs", value), Phase) }
     /// `ProfileConfiguration`: `ProfileConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-profileconfiguration)
-    pub fn profile_configuration(self, value: impl Arg<job::ProfileConfiguration>) -> Self { Self(put(self.0, "ProfileConfiguration", value.into_expr()), Phase) }
+    pub fn profile_configuration(self, value: impl Arg<job::ProfileConfiguration>) -> Self { Self(put(self.0, "ProfileConfiguration", value), Phase) }
     /// `ProjectName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-projectname)
-    pub fn project_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectName", value.into_expr()), Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectName", value), Phase) }
     /// `Recipe`: `Recipe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-recipe)
-    pub fn recipe(self, value: impl Arg<job::Recipe>) -> Self { Self(put(self.0, "Recipe", value.into_expr()), Phase) }
+    pub fn recipe(self, value: impl Arg<job::Recipe>) -> Self { Self(put(self.0, "Recipe", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnJobProps<R0, Set, R2> { CfnJobProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnJobProps<R0, Set, R2> { CfnJobProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-type)
-    pub fn type_(self, value: impl Arg<job::Type>) -> CfnJobProps<R0, R1, Set> { CfnJobProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<job::Type>) -> CfnJobProps<R0, R1, Set> { CfnJobProps(put(self.0, "Type", value), Phase) }
     /// `ValidationConfigurations`: list of `ValidationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html#cfn-databrew-job-validationconfigurations)
-    pub fn validation_configurations(self, value: impl Arg<Arr<job::ValidationConfiguration>>) -> Self { Self(put(self.0, "ValidationConfigurations", value.into_expr()), Phase) }
+    pub fn validation_configurations(self, value: impl Arg<Arr<job::ValidationConfiguration>>) -> Self { Self(put(self.0, "ValidationConfigurations", value), Phase) }
 }
 impl Done for CfnJobProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Job`.
@@ -341,7 +341,7 @@ impl AllowedStatistics {
 }
 impl<R0> AllowedStatistics<R0> {
     /// `Statistics`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-allowedstatistics.html#cfn-databrew-job-allowedstatistics-statistics)
-    pub fn statistics(self, value: impl Arg<Arr<str>>) -> AllowedStatistics<Set> { AllowedStatistics(put(self.0, "Statistics", value.into_expr()), Phase) }
+    pub fn statistics(self, value: impl Arg<Arr<str>>) -> AllowedStatistics<Set> { AllowedStatistics(put(self.0, "Statistics", value), Phase) }
 }
 impl Done for AllowedStatistics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnSelector` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-columnselector.html)
@@ -350,9 +350,9 @@ impl ColumnSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-columnselector.html#cfn-databrew-job-columnselector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-columnselector.html#cfn-databrew-job-columnselector-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
 }
 impl Done for ColumnSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnStatisticsConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-columnstatisticsconfiguration.html)
@@ -363,9 +363,9 @@ impl ColumnStatisticsConfiguration {
 }
 impl<R0> ColumnStatisticsConfiguration<R0> {
     /// `Selectors`: list of `ColumnSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-columnstatisticsconfiguration.html#cfn-databrew-job-columnstatisticsconfiguration-selectors)
-    pub fn selectors(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "Selectors", value.into_expr()), Phase) }
+    pub fn selectors(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "Selectors", value), Phase) }
     /// `Statistics`: `StatisticsConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-columnstatisticsconfiguration.html#cfn-databrew-job-columnstatisticsconfiguration-statistics)
-    pub fn statistics(self, value: impl Arg<StatisticsConfiguration>) -> ColumnStatisticsConfiguration<Set> { ColumnStatisticsConfiguration(put(self.0, "Statistics", value.into_expr()), Phase) }
+    pub fn statistics(self, value: impl Arg<StatisticsConfiguration>) -> ColumnStatisticsConfiguration<Set> { ColumnStatisticsConfiguration(put(self.0, "Statistics", value), Phase) }
 }
 impl Done for ColumnStatisticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CsvOutputOptions` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-csvoutputoptions.html)
@@ -374,7 +374,7 @@ impl CsvOutputOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-csvoutputoptions.html#cfn-databrew-job-csvoutputoptions-delimiter)
-    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value)) }
 }
 impl Done for CsvOutputOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCatalogOutput` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-datacatalogoutput.html)
@@ -385,17 +385,17 @@ impl DataCatalogOutput {
 }
 impl<R0, R1> DataCatalogOutput<R0, R1> {
     /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-datacatalogoutput.html#cfn-databrew-job-datacatalogoutput-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-datacatalogoutput.html#cfn-databrew-job-datacatalogoutput-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> DataCatalogOutput<Set, R1> { DataCatalogOutput(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> DataCatalogOutput<Set, R1> { DataCatalogOutput(put(self.0, "DatabaseName", value), Phase) }
     /// `DatabaseOptions`: `DatabaseTableOutputOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-datacatalogoutput.html#cfn-databrew-job-datacatalogoutput-databaseoptions)
-    pub fn database_options(self, value: impl Arg<DatabaseTableOutputOptions>) -> Self { Self(put(self.0, "DatabaseOptions", value.into_expr()), Phase) }
+    pub fn database_options(self, value: impl Arg<DatabaseTableOutputOptions>) -> Self { Self(put(self.0, "DatabaseOptions", value), Phase) }
     /// `Overwrite`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-datacatalogoutput.html#cfn-databrew-job-datacatalogoutput-overwrite)
-    pub fn overwrite(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overwrite", value.into_expr()), Phase) }
+    pub fn overwrite(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overwrite", value), Phase) }
     /// `S3Options`: `S3TableOutputOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-datacatalogoutput.html#cfn-databrew-job-datacatalogoutput-s3options)
-    pub fn s3_options(self, value: impl Arg<S3TableOutputOptions>) -> Self { Self(put(self.0, "S3Options", value.into_expr()), Phase) }
+    pub fn s3_options(self, value: impl Arg<S3TableOutputOptions>) -> Self { Self(put(self.0, "S3Options", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-datacatalogoutput.html#cfn-databrew-job-datacatalogoutput-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DataCatalogOutput<R0, Set> { DataCatalogOutput(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DataCatalogOutput<R0, Set> { DataCatalogOutput(put(self.0, "TableName", value), Phase) }
 }
 impl Done for DataCatalogOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseOutput` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databaseoutput.html)
@@ -406,11 +406,11 @@ impl DatabaseOutput {
 }
 impl<R0, R1> DatabaseOutput<R0, R1> {
     /// `DatabaseOptions`: `DatabaseTableOutputOptions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databaseoutput.html#cfn-databrew-job-databaseoutput-databaseoptions)
-    pub fn database_options(self, value: impl Arg<DatabaseTableOutputOptions>) -> DatabaseOutput<Set, R1> { DatabaseOutput(put(self.0, "DatabaseOptions", value.into_expr()), Phase) }
+    pub fn database_options(self, value: impl Arg<DatabaseTableOutputOptions>) -> DatabaseOutput<Set, R1> { DatabaseOutput(put(self.0, "DatabaseOptions", value), Phase) }
     /// `DatabaseOutputMode`: `DatabaseOutputMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databaseoutput.html#cfn-databrew-job-databaseoutput-databaseoutputmode)
-    pub fn database_output_mode(self, value: impl Arg<DatabaseOutputMode>) -> Self { Self(put(self.0, "DatabaseOutputMode", value.into_expr()), Phase) }
+    pub fn database_output_mode(self, value: impl Arg<DatabaseOutputMode>) -> Self { Self(put(self.0, "DatabaseOutputMode", value), Phase) }
     /// `GlueConnectionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databaseoutput.html#cfn-databrew-job-databaseoutput-glueconnectionname)
-    pub fn glue_connection_name(self, value: impl Arg<str>) -> DatabaseOutput<R0, Set> { DatabaseOutput(put(self.0, "GlueConnectionName", value.into_expr()), Phase) }
+    pub fn glue_connection_name(self, value: impl Arg<str>) -> DatabaseOutput<R0, Set> { DatabaseOutput(put(self.0, "GlueConnectionName", value), Phase) }
 }
 impl Done for DatabaseOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseTableOutputOptions` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databasetableoutputoptions.html)
@@ -421,9 +421,9 @@ impl DatabaseTableOutputOptions {
 }
 impl<R0> DatabaseTableOutputOptions<R0> {
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databasetableoutputoptions.html#cfn-databrew-job-databasetableoutputoptions-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DatabaseTableOutputOptions<Set> { DatabaseTableOutputOptions(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DatabaseTableOutputOptions<Set> { DatabaseTableOutputOptions(put(self.0, "TableName", value), Phase) }
     /// `TempDirectory`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databasetableoutputoptions.html#cfn-databrew-job-databasetableoutputoptions-tempdirectory)
-    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value.into_expr()), Phase) }
+    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value), Phase) }
 }
 impl Done for DatabaseTableOutputOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityDetectorConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-entitydetectorconfiguration.html)
@@ -434,9 +434,9 @@ impl EntityDetectorConfiguration {
 }
 impl<R0> EntityDetectorConfiguration<R0> {
     /// `AllowedStatistics`: `AllowedStatistics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-entitydetectorconfiguration.html#cfn-databrew-job-entitydetectorconfiguration-allowedstatistics)
-    pub fn allowed_statistics(self, value: impl Arg<AllowedStatistics>) -> Self { Self(put(self.0, "AllowedStatistics", value.into_expr()), Phase) }
+    pub fn allowed_statistics(self, value: impl Arg<AllowedStatistics>) -> Self { Self(put(self.0, "AllowedStatistics", value), Phase) }
     /// `EntityTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-entitydetectorconfiguration.html#cfn-databrew-job-entitydetectorconfiguration-entitytypes)
-    pub fn entity_types(self, value: impl Arg<Arr<str>>) -> EntityDetectorConfiguration<Set> { EntityDetectorConfiguration(put(self.0, "EntityTypes", value.into_expr()), Phase) }
+    pub fn entity_types(self, value: impl Arg<Arr<str>>) -> EntityDetectorConfiguration<Set> { EntityDetectorConfiguration(put(self.0, "EntityTypes", value), Phase) }
 }
 impl Done for EntityDetectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobSample` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-jobsample.html)
@@ -445,9 +445,9 @@ impl JobSample {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-jobsample.html#cfn-databrew-job-jobsample-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `Size`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-jobsample.html#cfn-databrew-job-jobsample-size)
-    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value)) }
 }
 impl Done for JobSample { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html)
@@ -458,19 +458,19 @@ impl Output {
 }
 impl<R0> Output<R0> {
     /// `CompressionFormat`: `CompressionFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html#cfn-databrew-job-output-compressionformat)
-    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value.into_expr()), Phase) }
+    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value), Phase) }
     /// `Format`: `Format`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html#cfn-databrew-job-output-format)
-    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value), Phase) }
     /// `FormatOptions`: `OutputFormatOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html#cfn-databrew-job-output-formatoptions)
-    pub fn format_options(self, value: impl Arg<OutputFormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
+    pub fn format_options(self, value: impl Arg<OutputFormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value), Phase) }
     /// `Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html#cfn-databrew-job-output-location)
-    pub fn location(self, value: impl Arg<S3Location>) -> Output<Set> { Output(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<S3Location>) -> Output<Set> { Output(put(self.0, "Location", value), Phase) }
     /// `MaxOutputFiles`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html#cfn-databrew-job-output-maxoutputfiles)
-    pub fn max_output_files(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxOutputFiles", value.into_expr()), Phase) }
+    pub fn max_output_files(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxOutputFiles", value), Phase) }
     /// `Overwrite`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html#cfn-databrew-job-output-overwrite)
-    pub fn overwrite(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overwrite", value.into_expr()), Phase) }
+    pub fn overwrite(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overwrite", value), Phase) }
     /// `PartitionColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html#cfn-databrew-job-output-partitioncolumns)
-    pub fn partition_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PartitionColumns", value.into_expr()), Phase) }
+    pub fn partition_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PartitionColumns", value), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputFormatOptions` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-outputformatoptions.html)
@@ -479,7 +479,7 @@ impl OutputFormatOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Csv`: `CsvOutputOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-outputformatoptions.html#cfn-databrew-job-outputformatoptions-csv)
-    pub fn csv(self, value: impl Arg<CsvOutputOptions>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
+    pub fn csv(self, value: impl Arg<CsvOutputOptions>) -> Self { Self(put(self.0, "Csv", value)) }
 }
 impl Done for OutputFormatOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputLocation` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-outputlocation.html)
@@ -490,11 +490,11 @@ impl OutputLocation {
 }
 impl<R0> OutputLocation<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-outputlocation.html#cfn-databrew-job-outputlocation-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> OutputLocation<Set> { OutputLocation(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> OutputLocation<Set> { OutputLocation(put(self.0, "Bucket", value), Phase) }
     /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-outputlocation.html#cfn-databrew-job-outputlocation-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value), Phase) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-outputlocation.html#cfn-databrew-job-outputlocation-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
 }
 impl Done for OutputLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-profileconfiguration.html)
@@ -503,13 +503,13 @@ impl ProfileConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColumnStatisticsConfigurations`: list of `ColumnStatisticsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-profileconfiguration.html#cfn-databrew-job-profileconfiguration-columnstatisticsconfigurations)
-    pub fn column_statistics_configurations(self, value: impl Arg<Arr<ColumnStatisticsConfiguration>>) -> Self { Self(put(self.0, "ColumnStatisticsConfigurations", value.into_expr())) }
+    pub fn column_statistics_configurations(self, value: impl Arg<Arr<ColumnStatisticsConfiguration>>) -> Self { Self(put(self.0, "ColumnStatisticsConfigurations", value)) }
     /// `DatasetStatisticsConfiguration`: `StatisticsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-profileconfiguration.html#cfn-databrew-job-profileconfiguration-datasetstatisticsconfiguration)
-    pub fn dataset_statistics_configuration(self, value: impl Arg<StatisticsConfiguration>) -> Self { Self(put(self.0, "DatasetStatisticsConfiguration", value.into_expr())) }
+    pub fn dataset_statistics_configuration(self, value: impl Arg<StatisticsConfiguration>) -> Self { Self(put(self.0, "DatasetStatisticsConfiguration", value)) }
     /// `EntityDetectorConfiguration`: `EntityDetectorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-profileconfiguration.html#cfn-databrew-job-profileconfiguration-entitydetectorconfiguration)
-    pub fn entity_detector_configuration(self, value: impl Arg<EntityDetectorConfiguration>) -> Self { Self(put(self.0, "EntityDetectorConfiguration", value.into_expr())) }
+    pub fn entity_detector_configuration(self, value: impl Arg<EntityDetectorConfiguration>) -> Self { Self(put(self.0, "EntityDetectorConfiguration", value)) }
     /// `ProfileColumns`: list of `ColumnSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-profileconfiguration.html#cfn-databrew-job-profileconfiguration-profilecolumns)
-    pub fn profile_columns(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "ProfileColumns", value.into_expr())) }
+    pub fn profile_columns(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "ProfileColumns", value)) }
 }
 impl Done for ProfileConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Recipe` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-recipe.html)
@@ -520,9 +520,9 @@ impl Recipe {
 }
 impl<R0> Recipe<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-recipe.html#cfn-databrew-job-recipe-name)
-    pub fn name(self, value: impl Arg<str>) -> Recipe<Set> { Recipe(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Recipe<Set> { Recipe(put(self.0, "Name", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-recipe.html#cfn-databrew-job-recipe-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for Recipe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-s3location.html)
@@ -533,11 +533,11 @@ impl S3Location {
 }
 impl<R0> S3Location<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-s3location.html#cfn-databrew-job-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-s3location.html#cfn-databrew-job-s3location-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value), Phase) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-s3location.html#cfn-databrew-job-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3TableOutputOptions` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-s3tableoutputoptions.html)
@@ -548,7 +548,7 @@ impl S3TableOutputOptions {
 }
 impl<R0> S3TableOutputOptions<R0> {
     /// `Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-s3tableoutputoptions.html#cfn-databrew-job-s3tableoutputoptions-location)
-    pub fn location(self, value: impl Arg<S3Location>) -> S3TableOutputOptions<Set> { S3TableOutputOptions(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<S3Location>) -> S3TableOutputOptions<Set> { S3TableOutputOptions(put(self.0, "Location", value), Phase) }
 }
 impl Done for S3TableOutputOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatisticOverride` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-statisticoverride.html)
@@ -559,9 +559,9 @@ impl StatisticOverride {
 }
 impl<R0, R1> StatisticOverride<R0, R1> {
     /// `Parameters`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-statisticoverride.html#cfn-databrew-job-statisticoverride-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> StatisticOverride<Set, R1> { StatisticOverride(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> StatisticOverride<Set, R1> { StatisticOverride(put(self.0, "Parameters", value), Phase) }
     /// `Statistic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-statisticoverride.html#cfn-databrew-job-statisticoverride-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> StatisticOverride<R0, Set> { StatisticOverride(put(self.0, "Statistic", value.into_expr()), Phase) }
+    pub fn statistic(self, value: impl Arg<str>) -> StatisticOverride<R0, Set> { StatisticOverride(put(self.0, "Statistic", value), Phase) }
 }
 impl Done for StatisticOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatisticsConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-statisticsconfiguration.html)
@@ -570,9 +570,9 @@ impl StatisticsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludedStatistics`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-statisticsconfiguration.html#cfn-databrew-job-statisticsconfiguration-includedstatistics)
-    pub fn included_statistics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedStatistics", value.into_expr())) }
+    pub fn included_statistics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedStatistics", value)) }
     /// `Overrides`: list of `StatisticOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-statisticsconfiguration.html#cfn-databrew-job-statisticsconfiguration-overrides)
-    pub fn overrides(self, value: impl Arg<Arr<StatisticOverride>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
+    pub fn overrides(self, value: impl Arg<Arr<StatisticOverride>>) -> Self { Self(put(self.0, "Overrides", value)) }
 }
 impl Done for StatisticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidationConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-validationconfiguration.html)
@@ -583,9 +583,9 @@ impl ValidationConfiguration {
 }
 impl<R0> ValidationConfiguration<R0> {
     /// `RulesetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-validationconfiguration.html#cfn-databrew-job-validationconfiguration-rulesetarn)
-    pub fn ruleset_arn(self, value: impl Arg<str>) -> ValidationConfiguration<Set> { ValidationConfiguration(put(self.0, "RulesetArn", value.into_expr()), Phase) }
+    pub fn ruleset_arn(self, value: impl Arg<str>) -> ValidationConfiguration<Set> { ValidationConfiguration(put(self.0, "RulesetArn", value), Phase) }
     /// `ValidationMode`: `ValidationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-validationconfiguration.html#cfn-databrew-job-validationconfiguration-validationmode)
-    pub fn validation_mode(self, value: impl Arg<ValidationMode>) -> Self { Self(put(self.0, "ValidationMode", value.into_expr()), Phase) }
+    pub fn validation_mode(self, value: impl Arg<ValidationMode>) -> Self { Self(put(self.0, "ValidationMode", value), Phase) }
 }
 impl Done for ValidationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CompressionFormat` allows.
@@ -624,17 +624,17 @@ impl CfnProjectProps {
 }
 impl<R0, R1, R2, R3> CfnProjectProps<R0, R1, R2, R3> {
     /// `DatasetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-project.html#cfn-databrew-project-datasetname)
-    pub fn dataset_name(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1, R2, R3> { CfnProjectProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1, R2, R3> { CfnProjectProps(put(self.0, "DatasetName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-project.html#cfn-databrew-project-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set, R2, R3> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set, R2, R3> { CfnProjectProps(put(self.0, "Name", value), Phase) }
     /// `RecipeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-project.html#cfn-databrew-project-recipename)
-    pub fn recipe_name(self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { CfnProjectProps(put(self.0, "RecipeName", value.into_expr()), Phase) }
+    pub fn recipe_name(self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { CfnProjectProps(put(self.0, "RecipeName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-project.html#cfn-databrew-project-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnProjectProps<R0, R1, R2, Set> { CfnProjectProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnProjectProps<R0, R1, R2, Set> { CfnProjectProps(put(self.0, "RoleArn", value), Phase) }
     /// `Sample`: `Sample`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-project.html#cfn-databrew-project-sample)
-    pub fn sample(self, value: impl Arg<project::Sample>) -> Self { Self(put(self.0, "Sample", value.into_expr()), Phase) }
+    pub fn sample(self, value: impl Arg<project::Sample>) -> Self { Self(put(self.0, "Sample", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-project.html#cfn-databrew-project-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Project`.
@@ -648,9 +648,9 @@ impl Sample {
 }
 impl<R0> Sample<R0> {
     /// `Size`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-project-sample.html#cfn-databrew-project-sample-size)
-    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-project-sample.html#cfn-databrew-project-sample-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Sample<Set> { Sample(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Sample<Set> { Sample(put(self.0, "Type", value), Phase) }
 }
 impl Done for Sample { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -675,13 +675,13 @@ impl CfnRecipeProps {
 }
 impl<R0, R1> CfnRecipeProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-recipe.html#cfn-databrew-recipe-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-recipe.html#cfn-databrew-recipe-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRecipeProps<Set, R1> { CfnRecipeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRecipeProps<Set, R1> { CfnRecipeProps(put(self.0, "Name", value), Phase) }
     /// `Steps`: list of `RecipeStep`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-recipe.html#cfn-databrew-recipe-steps)
-    pub fn steps(self, value: impl Arg<Arr<recipe::RecipeStep>>) -> CfnRecipeProps<R0, Set> { CfnRecipeProps(put(self.0, "Steps", value.into_expr()), Phase) }
+    pub fn steps(self, value: impl Arg<Arr<recipe::RecipeStep>>) -> CfnRecipeProps<R0, Set> { CfnRecipeProps(put(self.0, "Steps", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-recipe.html#cfn-databrew-recipe-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRecipeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Recipe`.
@@ -695,9 +695,9 @@ impl Action {
 }
 impl<R0> Action<R0> {
     /// `Operation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-action.html#cfn-databrew-recipe-action-operation)
-    pub fn operation(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Operation", value.into_expr()), Phase) }
+    pub fn operation(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Operation", value), Phase) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-action.html#cfn-databrew-recipe-action-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionExpression` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-conditionexpression.html)
@@ -708,11 +708,11 @@ impl ConditionExpression {
 }
 impl<R0, R1> ConditionExpression<R0, R1> {
     /// `Condition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-conditionexpression.html#cfn-databrew-recipe-conditionexpression-condition)
-    pub fn condition(self, value: impl Arg<str>) -> ConditionExpression<Set, R1> { ConditionExpression(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> ConditionExpression<Set, R1> { ConditionExpression(put(self.0, "Condition", value), Phase) }
     /// `TargetColumn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-conditionexpression.html#cfn-databrew-recipe-conditionexpression-targetcolumn)
-    pub fn target_column(self, value: impl Arg<str>) -> ConditionExpression<R0, Set> { ConditionExpression(put(self.0, "TargetColumn", value.into_expr()), Phase) }
+    pub fn target_column(self, value: impl Arg<str>) -> ConditionExpression<R0, Set> { ConditionExpression(put(self.0, "TargetColumn", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-conditionexpression.html#cfn-databrew-recipe-conditionexpression-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for ConditionExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCatalogInputDefinition` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-datacataloginputdefinition.html)
@@ -721,13 +721,13 @@ impl DataCatalogInputDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-datacataloginputdefinition.html#cfn-databrew-recipe-datacataloginputdefinition-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-datacataloginputdefinition.html#cfn-databrew-recipe-datacataloginputdefinition-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-datacataloginputdefinition.html#cfn-databrew-recipe-datacataloginputdefinition-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value)) }
     /// `TempDirectory`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-datacataloginputdefinition.html#cfn-databrew-recipe-datacataloginputdefinition-tempdirectory)
-    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value.into_expr())) }
+    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value)) }
 }
 impl Done for DataCatalogInputDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-input.html)
@@ -736,9 +736,9 @@ impl Input {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataCatalogInputDefinition`: `DataCatalogInputDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-input.html#cfn-databrew-recipe-input-datacataloginputdefinition)
-    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value.into_expr())) }
+    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value)) }
     /// `S3InputDefinition`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-input.html#cfn-databrew-recipe-input-s3inputdefinition)
-    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value.into_expr())) }
+    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value)) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecipeParameters` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html)
@@ -747,207 +747,207 @@ impl RecipeParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AggregateFunction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-aggregatefunction)
-    pub fn aggregate_function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AggregateFunction", value.into_expr())) }
+    pub fn aggregate_function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AggregateFunction", value)) }
     /// `Base`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-base)
-    pub fn base(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
+    pub fn base(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Base", value)) }
     /// `CaseStatement`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-casestatement)
-    pub fn case_statement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseStatement", value.into_expr())) }
+    pub fn case_statement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseStatement", value)) }
     /// `CategoryMap`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-categorymap)
-    pub fn category_map(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CategoryMap", value.into_expr())) }
+    pub fn category_map(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CategoryMap", value)) }
     /// `CharsToRemove`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-charstoremove)
-    pub fn chars_to_remove(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharsToRemove", value.into_expr())) }
+    pub fn chars_to_remove(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharsToRemove", value)) }
     /// `CollapseConsecutiveWhitespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-collapseconsecutivewhitespace)
-    pub fn collapse_consecutive_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollapseConsecutiveWhitespace", value.into_expr())) }
+    pub fn collapse_consecutive_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollapseConsecutiveWhitespace", value)) }
     /// `ColumnDataType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-columndatatype)
-    pub fn column_data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColumnDataType", value.into_expr())) }
+    pub fn column_data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColumnDataType", value)) }
     /// `ColumnRange`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-columnrange)
-    pub fn column_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColumnRange", value.into_expr())) }
+    pub fn column_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColumnRange", value)) }
     /// `Count`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-count)
-    pub fn count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Count", value)) }
     /// `CustomCharacters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-customcharacters)
-    pub fn custom_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCharacters", value.into_expr())) }
+    pub fn custom_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCharacters", value)) }
     /// `CustomStopWords`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-customstopwords)
-    pub fn custom_stop_words(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomStopWords", value.into_expr())) }
+    pub fn custom_stop_words(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomStopWords", value)) }
     /// `CustomValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-customvalue)
-    pub fn custom_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomValue", value.into_expr())) }
+    pub fn custom_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomValue", value)) }
     /// `DatasetsColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-datasetscolumns)
-    pub fn datasets_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetsColumns", value.into_expr())) }
+    pub fn datasets_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetsColumns", value)) }
     /// `DateAddValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-dateaddvalue)
-    pub fn date_add_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateAddValue", value.into_expr())) }
+    pub fn date_add_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateAddValue", value)) }
     /// `DateTimeFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-datetimeformat)
-    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value.into_expr())) }
+    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value)) }
     /// `DateTimeParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-datetimeparameters)
-    pub fn date_time_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeParameters", value.into_expr())) }
+    pub fn date_time_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeParameters", value)) }
     /// `DeleteOtherRows`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-deleteotherrows)
-    pub fn delete_other_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeleteOtherRows", value.into_expr())) }
+    pub fn delete_other_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeleteOtherRows", value)) }
     /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-delimiter)
-    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value)) }
     /// `EndPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-endpattern)
-    pub fn end_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndPattern", value.into_expr())) }
+    pub fn end_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndPattern", value)) }
     /// `EndPosition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-endposition)
-    pub fn end_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndPosition", value.into_expr())) }
+    pub fn end_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndPosition", value)) }
     /// `EndValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-endvalue)
-    pub fn end_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndValue", value.into_expr())) }
+    pub fn end_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndValue", value)) }
     /// `ExpandContractions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-expandcontractions)
-    pub fn expand_contractions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpandContractions", value.into_expr())) }
+    pub fn expand_contractions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpandContractions", value)) }
     /// `Exponent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-exponent)
-    pub fn exponent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exponent", value.into_expr())) }
+    pub fn exponent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exponent", value)) }
     /// `FalseString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-falsestring)
-    pub fn false_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FalseString", value.into_expr())) }
+    pub fn false_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FalseString", value)) }
     /// `GroupByAggFunctionOptions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-groupbyaggfunctionoptions)
-    pub fn group_by_agg_function_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupByAggFunctionOptions", value.into_expr())) }
+    pub fn group_by_agg_function_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupByAggFunctionOptions", value)) }
     /// `GroupByColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-groupbycolumns)
-    pub fn group_by_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupByColumns", value.into_expr())) }
+    pub fn group_by_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupByColumns", value)) }
     /// `HiddenColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-hiddencolumns)
-    pub fn hidden_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HiddenColumns", value.into_expr())) }
+    pub fn hidden_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HiddenColumns", value)) }
     /// `IgnoreCase`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-ignorecase)
-    pub fn ignore_case(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IgnoreCase", value.into_expr())) }
+    pub fn ignore_case(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IgnoreCase", value)) }
     /// `IncludeInSplit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-includeinsplit)
-    pub fn include_in_split(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeInSplit", value.into_expr())) }
+    pub fn include_in_split(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeInSplit", value)) }
     /// `Input`: `Input`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-input)
-    pub fn input(self, value: impl Arg<Input>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
+    pub fn input(self, value: impl Arg<Input>) -> Self { Self(put(self.0, "Input", value)) }
     /// `Interval`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-interval)
-    pub fn interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `IsText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-istext)
-    pub fn is_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsText", value.into_expr())) }
+    pub fn is_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsText", value)) }
     /// `JoinKeys`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-joinkeys)
-    pub fn join_keys(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JoinKeys", value.into_expr())) }
+    pub fn join_keys(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JoinKeys", value)) }
     /// `JoinType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-jointype)
-    pub fn join_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JoinType", value.into_expr())) }
+    pub fn join_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JoinType", value)) }
     /// `LeftColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-leftcolumns)
-    pub fn left_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LeftColumns", value.into_expr())) }
+    pub fn left_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LeftColumns", value)) }
     /// `Limit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-limit)
-    pub fn limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Limit", value.into_expr())) }
+    pub fn limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Limit", value)) }
     /// `LowerBound`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-lowerbound)
-    pub fn lower_bound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LowerBound", value.into_expr())) }
+    pub fn lower_bound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LowerBound", value)) }
     /// `MapType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-maptype)
-    pub fn map_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MapType", value.into_expr())) }
+    pub fn map_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MapType", value)) }
     /// `ModeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-modetype)
-    pub fn mode_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModeType", value.into_expr())) }
+    pub fn mode_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModeType", value)) }
     /// `MultiLine`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-multiline)
-    pub fn multi_line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiLine", value.into_expr())) }
+    pub fn multi_line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiLine", value)) }
     /// `NumRows`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-numrows)
-    pub fn num_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRows", value.into_expr())) }
+    pub fn num_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRows", value)) }
     /// `NumRowsAfter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-numrowsafter)
-    pub fn num_rows_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRowsAfter", value.into_expr())) }
+    pub fn num_rows_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRowsAfter", value)) }
     /// `NumRowsBefore`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-numrowsbefore)
-    pub fn num_rows_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRowsBefore", value.into_expr())) }
+    pub fn num_rows_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRowsBefore", value)) }
     /// `OrderByColumn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-orderbycolumn)
-    pub fn order_by_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrderByColumn", value.into_expr())) }
+    pub fn order_by_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrderByColumn", value)) }
     /// `OrderByColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-orderbycolumns)
-    pub fn order_by_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrderByColumns", value.into_expr())) }
+    pub fn order_by_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrderByColumns", value)) }
     /// `Other`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-other)
-    pub fn other(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Other", value.into_expr())) }
+    pub fn other(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Other", value)) }
     /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value)) }
     /// `PatternOption1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-patternoption1)
-    pub fn pattern_option1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOption1", value.into_expr())) }
+    pub fn pattern_option1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOption1", value)) }
     /// `PatternOption2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-patternoption2)
-    pub fn pattern_option2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOption2", value.into_expr())) }
+    pub fn pattern_option2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOption2", value)) }
     /// `PatternOptions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-patternoptions)
-    pub fn pattern_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOptions", value.into_expr())) }
+    pub fn pattern_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOptions", value)) }
     /// `Period`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-period)
-    pub fn period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
+    pub fn period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Period", value)) }
     /// `Position`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-position)
-    pub fn position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
+    pub fn position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Position", value)) }
     /// `RemoveAllPunctuation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removeallpunctuation)
-    pub fn remove_all_punctuation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllPunctuation", value.into_expr())) }
+    pub fn remove_all_punctuation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllPunctuation", value)) }
     /// `RemoveAllQuotes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removeallquotes)
-    pub fn remove_all_quotes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllQuotes", value.into_expr())) }
+    pub fn remove_all_quotes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllQuotes", value)) }
     /// `RemoveAllWhitespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removeallwhitespace)
-    pub fn remove_all_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllWhitespace", value.into_expr())) }
+    pub fn remove_all_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllWhitespace", value)) }
     /// `RemoveCustomCharacters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removecustomcharacters)
-    pub fn remove_custom_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveCustomCharacters", value.into_expr())) }
+    pub fn remove_custom_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveCustomCharacters", value)) }
     /// `RemoveCustomValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removecustomvalue)
-    pub fn remove_custom_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveCustomValue", value.into_expr())) }
+    pub fn remove_custom_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveCustomValue", value)) }
     /// `RemoveLeadingAndTrailingPunctuation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removeleadingandtrailingpunctuation)
-    pub fn remove_leading_and_trailing_punctuation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingPunctuation", value.into_expr())) }
+    pub fn remove_leading_and_trailing_punctuation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingPunctuation", value)) }
     /// `RemoveLeadingAndTrailingQuotes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removeleadingandtrailingquotes)
-    pub fn remove_leading_and_trailing_quotes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingQuotes", value.into_expr())) }
+    pub fn remove_leading_and_trailing_quotes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingQuotes", value)) }
     /// `RemoveLeadingAndTrailingWhitespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removeleadingandtrailingwhitespace)
-    pub fn remove_leading_and_trailing_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingWhitespace", value.into_expr())) }
+    pub fn remove_leading_and_trailing_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingWhitespace", value)) }
     /// `RemoveLetters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removeletters)
-    pub fn remove_letters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLetters", value.into_expr())) }
+    pub fn remove_letters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLetters", value)) }
     /// `RemoveNumbers`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removenumbers)
-    pub fn remove_numbers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveNumbers", value.into_expr())) }
+    pub fn remove_numbers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveNumbers", value)) }
     /// `RemoveSourceColumn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removesourcecolumn)
-    pub fn remove_source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveSourceColumn", value.into_expr())) }
+    pub fn remove_source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveSourceColumn", value)) }
     /// `RemoveSpecialCharacters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-removespecialcharacters)
-    pub fn remove_special_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveSpecialCharacters", value.into_expr())) }
+    pub fn remove_special_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveSpecialCharacters", value)) }
     /// `RightColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-rightcolumns)
-    pub fn right_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RightColumns", value.into_expr())) }
+    pub fn right_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RightColumns", value)) }
     /// `SampleSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-samplesize)
-    pub fn sample_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleSize", value.into_expr())) }
+    pub fn sample_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleSize", value)) }
     /// `SampleType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-sampletype)
-    pub fn sample_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleType", value.into_expr())) }
+    pub fn sample_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleType", value)) }
     /// `SecondInput`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-secondinput)
-    pub fn second_input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondInput", value.into_expr())) }
+    pub fn second_input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondInput", value)) }
     /// `SecondaryInputs`: list of `SecondaryInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-secondaryinputs)
-    pub fn secondary_inputs(self, value: impl Arg<Arr<SecondaryInput>>) -> Self { Self(put(self.0, "SecondaryInputs", value.into_expr())) }
+    pub fn secondary_inputs(self, value: impl Arg<Arr<SecondaryInput>>) -> Self { Self(put(self.0, "SecondaryInputs", value)) }
     /// `SheetIndexes`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-sheetindexes)
-    pub fn sheet_indexes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "SheetIndexes", value.into_expr())) }
+    pub fn sheet_indexes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "SheetIndexes", value)) }
     /// `SheetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-sheetnames)
-    pub fn sheet_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SheetNames", value.into_expr())) }
+    pub fn sheet_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SheetNames", value)) }
     /// `SourceColumn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-sourcecolumn)
-    pub fn source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn", value.into_expr())) }
+    pub fn source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn", value)) }
     /// `SourceColumn1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-sourcecolumn1)
-    pub fn source_column1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn1", value.into_expr())) }
+    pub fn source_column1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn1", value)) }
     /// `SourceColumn2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-sourcecolumn2)
-    pub fn source_column2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn2", value.into_expr())) }
+    pub fn source_column2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn2", value)) }
     /// `SourceColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-sourcecolumns)
-    pub fn source_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumns", value.into_expr())) }
+    pub fn source_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumns", value)) }
     /// `StartColumnIndex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-startcolumnindex)
-    pub fn start_column_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartColumnIndex", value.into_expr())) }
+    pub fn start_column_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartColumnIndex", value)) }
     /// `StartPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-startpattern)
-    pub fn start_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartPattern", value.into_expr())) }
+    pub fn start_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartPattern", value)) }
     /// `StartPosition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-startposition)
-    pub fn start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartPosition", value.into_expr())) }
+    pub fn start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartPosition", value)) }
     /// `StartValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-startvalue)
-    pub fn start_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartValue", value.into_expr())) }
+    pub fn start_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartValue", value)) }
     /// `StemmingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-stemmingmode)
-    pub fn stemming_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StemmingMode", value.into_expr())) }
+    pub fn stemming_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StemmingMode", value)) }
     /// `StepCount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-stepcount)
-    pub fn step_count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StepCount", value.into_expr())) }
+    pub fn step_count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StepCount", value)) }
     /// `StepIndex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-stepindex)
-    pub fn step_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StepIndex", value.into_expr())) }
+    pub fn step_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StepIndex", value)) }
     /// `StopWordsMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-stopwordsmode)
-    pub fn stop_words_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StopWordsMode", value.into_expr())) }
+    pub fn stop_words_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StopWordsMode", value)) }
     /// `Strategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-strategy)
-    pub fn strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strategy", value.into_expr())) }
+    pub fn strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strategy", value)) }
     /// `TargetColumn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-targetcolumn)
-    pub fn target_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetColumn", value.into_expr())) }
+    pub fn target_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetColumn", value)) }
     /// `TargetColumnNames`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-targetcolumnnames)
-    pub fn target_column_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetColumnNames", value.into_expr())) }
+    pub fn target_column_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetColumnNames", value)) }
     /// `TargetDateFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-targetdateformat)
-    pub fn target_date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetDateFormat", value.into_expr())) }
+    pub fn target_date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetDateFormat", value)) }
     /// `TargetIndex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-targetindex)
-    pub fn target_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetIndex", value.into_expr())) }
+    pub fn target_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetIndex", value)) }
     /// `TimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value)) }
     /// `TokenizerPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-tokenizerpattern)
-    pub fn tokenizer_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenizerPattern", value.into_expr())) }
+    pub fn tokenizer_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenizerPattern", value)) }
     /// `TrueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-truestring)
-    pub fn true_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrueString", value.into_expr())) }
+    pub fn true_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrueString", value)) }
     /// `UdfLang`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-udflang)
-    pub fn udf_lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UdfLang", value.into_expr())) }
+    pub fn udf_lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UdfLang", value)) }
     /// `Units`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-units)
-    pub fn units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
+    pub fn units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Units", value)) }
     /// `UnpivotColumn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-unpivotcolumn)
-    pub fn unpivot_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnpivotColumn", value.into_expr())) }
+    pub fn unpivot_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnpivotColumn", value)) }
     /// `UpperBound`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-upperbound)
-    pub fn upper_bound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpperBound", value.into_expr())) }
+    pub fn upper_bound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpperBound", value)) }
     /// `UseNewDataFrame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-usenewdataframe)
-    pub fn use_new_data_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UseNewDataFrame", value.into_expr())) }
+    pub fn use_new_data_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UseNewDataFrame", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
     /// `Value1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-value1)
-    pub fn value1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value1", value.into_expr())) }
+    pub fn value1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value1", value)) }
     /// `Value2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-value2)
-    pub fn value2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value2", value.into_expr())) }
+    pub fn value2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value2", value)) }
     /// `ValueColumn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-valuecolumn)
-    pub fn value_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueColumn", value.into_expr())) }
+    pub fn value_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueColumn", value)) }
     /// `ViewFrame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html#cfn-databrew-recipe-recipeparameters-viewframe)
-    pub fn view_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewFrame", value.into_expr())) }
+    pub fn view_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewFrame", value)) }
 }
 impl Done for RecipeParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecipeStep` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipestep.html)
@@ -958,9 +958,9 @@ impl RecipeStep {
 }
 impl<R0> RecipeStep<R0> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipestep.html#cfn-databrew-recipe-recipestep-action)
-    pub fn action(self, value: impl Arg<Action>) -> RecipeStep<Set> { RecipeStep(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> RecipeStep<Set> { RecipeStep(put(self.0, "Action", value), Phase) }
     /// `ConditionExpressions`: list of `ConditionExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipestep.html#cfn-databrew-recipe-recipestep-conditionexpressions)
-    pub fn condition_expressions(self, value: impl Arg<Arr<ConditionExpression>>) -> Self { Self(put(self.0, "ConditionExpressions", value.into_expr()), Phase) }
+    pub fn condition_expressions(self, value: impl Arg<Arr<ConditionExpression>>) -> Self { Self(put(self.0, "ConditionExpressions", value), Phase) }
 }
 impl Done for RecipeStep { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-s3location.html)
@@ -971,9 +971,9 @@ impl S3Location {
 }
 impl<R0> S3Location<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-s3location.html#cfn-databrew-recipe-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-s3location.html#cfn-databrew-recipe-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecondaryInput` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-secondaryinput.html)
@@ -982,9 +982,9 @@ impl SecondaryInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataCatalogInputDefinition`: `DataCatalogInputDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-secondaryinput.html#cfn-databrew-recipe-secondaryinput-datacataloginputdefinition)
-    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value.into_expr())) }
+    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value)) }
     /// `S3InputDefinition`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-secondaryinput.html#cfn-databrew-recipe-secondaryinput-s3inputdefinition)
-    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value.into_expr())) }
+    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value)) }
 }
 impl Done for SecondaryInput { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1007,15 +1007,15 @@ impl CfnRulesetProps {
 }
 impl<R0, R1, R2> CfnRulesetProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-ruleset.html#cfn-databrew-ruleset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-ruleset.html#cfn-databrew-ruleset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRulesetProps<Set, R1, R2> { CfnRulesetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRulesetProps<Set, R1, R2> { CfnRulesetProps(put(self.0, "Name", value), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-ruleset.html#cfn-databrew-ruleset-rules)
-    pub fn rules(self, value: impl Arg<Arr<ruleset::Rule>>) -> CfnRulesetProps<R0, Set, R2> { CfnRulesetProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ruleset::Rule>>) -> CfnRulesetProps<R0, Set, R2> { CfnRulesetProps(put(self.0, "Rules", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-ruleset.html#cfn-databrew-ruleset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-ruleset.html#cfn-databrew-ruleset-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> CfnRulesetProps<R0, R1, Set> { CfnRulesetProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnRulesetProps<R0, R1, Set> { CfnRulesetProps(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for CfnRulesetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Ruleset`.
@@ -1027,9 +1027,9 @@ impl ColumnSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-columnselector.html#cfn-databrew-ruleset-columnselector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-columnselector.html#cfn-databrew-ruleset-columnselector-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
 }
 impl Done for ColumnSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::DataBrew::Ruleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-rule.html)
@@ -1040,17 +1040,17 @@ impl Rule {
 }
 impl<R0, R1> Rule<R0, R1> {
     /// `CheckExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-rule.html#cfn-databrew-ruleset-rule-checkexpression)
-    pub fn check_expression(self, value: impl Arg<str>) -> Rule<Set, R1> { Rule(put(self.0, "CheckExpression", value.into_expr()), Phase) }
+    pub fn check_expression(self, value: impl Arg<str>) -> Rule<Set, R1> { Rule(put(self.0, "CheckExpression", value), Phase) }
     /// `ColumnSelectors`: list of `ColumnSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-rule.html#cfn-databrew-ruleset-rule-columnselectors)
-    pub fn column_selectors(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "ColumnSelectors", value.into_expr()), Phase) }
+    pub fn column_selectors(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "ColumnSelectors", value), Phase) }
     /// `Disabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-rule.html#cfn-databrew-ruleset-rule-disabled)
-    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value.into_expr()), Phase) }
+    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-rule.html#cfn-databrew-ruleset-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "Name", value), Phase) }
     /// `SubstitutionMap`: list of `SubstitutionValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-rule.html#cfn-databrew-ruleset-rule-substitutionmap)
-    pub fn substitution_map(self, value: impl Arg<Arr<SubstitutionValue>>) -> Self { Self(put(self.0, "SubstitutionMap", value.into_expr()), Phase) }
+    pub fn substitution_map(self, value: impl Arg<Arr<SubstitutionValue>>) -> Self { Self(put(self.0, "SubstitutionMap", value), Phase) }
     /// `Threshold`: `Threshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-rule.html#cfn-databrew-ruleset-rule-threshold)
-    pub fn threshold(self, value: impl Arg<Threshold>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<Threshold>) -> Self { Self(put(self.0, "Threshold", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubstitutionValue` of `AWS::DataBrew::Ruleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-substitutionvalue.html)
@@ -1061,9 +1061,9 @@ impl SubstitutionValue {
 }
 impl<R0, R1> SubstitutionValue<R0, R1> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-substitutionvalue.html#cfn-databrew-ruleset-substitutionvalue-value)
-    pub fn value(self, value: impl Arg<str>) -> SubstitutionValue<Set, R1> { SubstitutionValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SubstitutionValue<Set, R1> { SubstitutionValue(put(self.0, "Value", value), Phase) }
     /// `ValueReference`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-substitutionvalue.html#cfn-databrew-ruleset-substitutionvalue-valuereference)
-    pub fn value_reference(self, value: impl Arg<str>) -> SubstitutionValue<R0, Set> { SubstitutionValue(put(self.0, "ValueReference", value.into_expr()), Phase) }
+    pub fn value_reference(self, value: impl Arg<str>) -> SubstitutionValue<R0, Set> { SubstitutionValue(put(self.0, "ValueReference", value), Phase) }
 }
 impl Done for SubstitutionValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Threshold` of `AWS::DataBrew::Ruleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-threshold.html)
@@ -1074,11 +1074,11 @@ impl Threshold {
 }
 impl<R0> Threshold<R0> {
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-threshold.html#cfn-databrew-ruleset-threshold-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `Unit`: `Unit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-threshold.html#cfn-databrew-ruleset-threshold-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value), Phase) }
     /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-threshold.html#cfn-databrew-ruleset-threshold-value)
-    pub fn value(self, value: impl Arg<f64>) -> Threshold<Set> { Threshold(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> Threshold<Set> { Threshold(put(self.0, "Value", value), Phase) }
 }
 impl Done for Threshold { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -1105,13 +1105,13 @@ impl CfnScheduleProps {
 }
 impl<R0, R1> CfnScheduleProps<R0, R1> {
     /// `CronExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-schedule.html#cfn-databrew-schedule-cronexpression)
-    pub fn cron_expression(self, value: impl Arg<str>) -> CfnScheduleProps<Set, R1> { CfnScheduleProps(put(self.0, "CronExpression", value.into_expr()), Phase) }
+    pub fn cron_expression(self, value: impl Arg<str>) -> CfnScheduleProps<Set, R1> { CfnScheduleProps(put(self.0, "CronExpression", value), Phase) }
     /// `JobNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-schedule.html#cfn-databrew-schedule-jobnames)
-    pub fn job_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "JobNames", value.into_expr()), Phase) }
+    pub fn job_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "JobNames", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-schedule.html#cfn-databrew-schedule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnScheduleProps<R0, Set> { CfnScheduleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnScheduleProps<R0, Set> { CfnScheduleProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-schedule.html#cfn-databrew-schedule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnScheduleProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -33,13 +33,13 @@ impl CfnDataSetProps {
 }
 impl<R0, R1, R2> CfnDataSetProps<R0, R1, R2> {
     /// `AssetType`: `AssetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#cfn-dataexchange-dataset-assettype)
-    pub fn asset_type(self, value: impl Arg<data_set::AssetType>) -> CfnDataSetProps<Set, R1, R2> { CfnDataSetProps(put(self.0, "AssetType", value.into_expr()), Phase) }
+    pub fn asset_type(self, value: impl Arg<data_set::AssetType>) -> CfnDataSetProps<Set, R1, R2> { CfnDataSetProps(put(self.0, "AssetType", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#cfn-dataexchange-dataset-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnDataSetProps<R0, Set, R2> { CfnDataSetProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDataSetProps<R0, Set, R2> { CfnDataSetProps(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#cfn-dataexchange-dataset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataSetProps<R0, R1, Set> { CfnDataSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSetProps<R0, R1, Set> { CfnDataSetProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#cfn-dataexchange-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataExchange::DataSet`.
@@ -75,11 +75,11 @@ impl CfnEventActionProps {
 }
 impl<R0, R1> CfnEventActionProps<R0, R1> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#cfn-dataexchange-eventaction-action)
-    pub fn action(self, value: impl Arg<event_action::Action>) -> CfnEventActionProps<Set, R1> { CfnEventActionProps(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<event_action::Action>) -> CfnEventActionProps<Set, R1> { CfnEventActionProps(put(self.0, "Action", value), Phase) }
     /// `Event`: `Event`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#cfn-dataexchange-eventaction-event)
-    pub fn event(self, value: impl Arg<event_action::Event>) -> CfnEventActionProps<R0, Set> { CfnEventActionProps(put(self.0, "Event", value.into_expr()), Phase) }
+    pub fn event(self, value: impl Arg<event_action::Event>) -> CfnEventActionProps<R0, Set> { CfnEventActionProps(put(self.0, "Event", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#cfn-dataexchange-eventaction-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataExchange::EventAction`.
@@ -91,7 +91,7 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExportRevisionToS3`: `AutoExportRevisionToS3RequestDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-action.html#cfn-dataexchange-eventaction-action-exportrevisiontos3)
-    pub fn export_revision_to_s3(self, value: impl Arg<AutoExportRevisionToS3RequestDetails>) -> Self { Self(put(self.0, "ExportRevisionToS3", value.into_expr())) }
+    pub fn export_revision_to_s3(self, value: impl Arg<AutoExportRevisionToS3RequestDetails>) -> Self { Self(put(self.0, "ExportRevisionToS3", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoExportRevisionDestinationEntry` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiondestinationentry.html)
@@ -102,9 +102,9 @@ impl AutoExportRevisionDestinationEntry {
 }
 impl<R0> AutoExportRevisionDestinationEntry<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiondestinationentry.html#cfn-dataexchange-eventaction-autoexportrevisiondestinationentry-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> AutoExportRevisionDestinationEntry<Set> { AutoExportRevisionDestinationEntry(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> AutoExportRevisionDestinationEntry<Set> { AutoExportRevisionDestinationEntry(put(self.0, "Bucket", value), Phase) }
     /// `KeyPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiondestinationentry.html#cfn-dataexchange-eventaction-autoexportrevisiondestinationentry-keypattern)
-    pub fn key_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPattern", value.into_expr()), Phase) }
+    pub fn key_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPattern", value), Phase) }
 }
 impl Done for AutoExportRevisionDestinationEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoExportRevisionToS3RequestDetails` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiontos3requestdetails.html)
@@ -115,9 +115,9 @@ impl AutoExportRevisionToS3RequestDetails {
 }
 impl<R0> AutoExportRevisionToS3RequestDetails<R0> {
     /// `Encryption`: `ExportServerSideEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiontos3requestdetails.html#cfn-dataexchange-eventaction-autoexportrevisiontos3requestdetails-encryption)
-    pub fn encryption(self, value: impl Arg<ExportServerSideEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<ExportServerSideEncryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `RevisionDestination`: `AutoExportRevisionDestinationEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiontos3requestdetails.html#cfn-dataexchange-eventaction-autoexportrevisiontos3requestdetails-revisiondestination)
-    pub fn revision_destination(self, value: impl Arg<AutoExportRevisionDestinationEntry>) -> AutoExportRevisionToS3RequestDetails<Set> { AutoExportRevisionToS3RequestDetails(put(self.0, "RevisionDestination", value.into_expr()), Phase) }
+    pub fn revision_destination(self, value: impl Arg<AutoExportRevisionDestinationEntry>) -> AutoExportRevisionToS3RequestDetails<Set> { AutoExportRevisionToS3RequestDetails(put(self.0, "RevisionDestination", value), Phase) }
 }
 impl Done for AutoExportRevisionToS3RequestDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Event` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-event.html)
@@ -126,7 +126,7 @@ impl Event {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RevisionPublished`: `RevisionPublished`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-event.html#cfn-dataexchange-eventaction-event-revisionpublished)
-    pub fn revision_published(self, value: impl Arg<RevisionPublished>) -> Self { Self(put(self.0, "RevisionPublished", value.into_expr())) }
+    pub fn revision_published(self, value: impl Arg<RevisionPublished>) -> Self { Self(put(self.0, "RevisionPublished", value)) }
 }
 impl Done for Event { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExportServerSideEncryption` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-exportserversideencryption.html)
@@ -137,9 +137,9 @@ impl ExportServerSideEncryption {
 }
 impl<R0> ExportServerSideEncryption<R0> {
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-exportserversideencryption.html#cfn-dataexchange-eventaction-exportserversideencryption-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-exportserversideencryption.html#cfn-dataexchange-eventaction-exportserversideencryption-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ExportServerSideEncryption<Set> { ExportServerSideEncryption(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ExportServerSideEncryption<Set> { ExportServerSideEncryption(put(self.0, "Type", value), Phase) }
 }
 impl Done for ExportServerSideEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RevisionPublished` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-revisionpublished.html)
@@ -150,7 +150,7 @@ impl RevisionPublished {
 }
 impl<R0> RevisionPublished<R0> {
     /// `DataSetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-revisionpublished.html#cfn-dataexchange-eventaction-revisionpublished-datasetid)
-    pub fn data_set_id(self, value: impl Arg<str>) -> RevisionPublished<Set> { RevisionPublished(put(self.0, "DataSetId", value.into_expr()), Phase) }
+    pub fn data_set_id(self, value: impl Arg<str>) -> RevisionPublished<Set> { RevisionPublished(put(self.0, "DataSetId", value), Phase) }
 }
 impl Done for RevisionPublished { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.

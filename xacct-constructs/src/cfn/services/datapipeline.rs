@@ -27,19 +27,19 @@ impl CfnPipelineProps {
 }
 impl<R0> CfnPipelineProps<R0> {
     /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-activate)
-    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPipelineProps<Set> { CfnPipelineProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPipelineProps<Set> { CfnPipelineProps(put(self.0, "Name", value), Phase) }
     /// `ParameterObjects`: list of `ParameterObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-parameterobjects)
-    pub fn parameter_objects(self, value: impl Arg<Arr<pipeline::ParameterObject>>) -> Self { Self(put(self.0, "ParameterObjects", value.into_expr()), Phase) }
+    pub fn parameter_objects(self, value: impl Arg<Arr<pipeline::ParameterObject>>) -> Self { Self(put(self.0, "ParameterObjects", value), Phase) }
     /// `ParameterValues`: list of `ParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-parametervalues)
-    pub fn parameter_values(self, value: impl Arg<Arr<pipeline::ParameterValue>>) -> Self { Self(put(self.0, "ParameterValues", value.into_expr()), Phase) }
+    pub fn parameter_values(self, value: impl Arg<Arr<pipeline::ParameterValue>>) -> Self { Self(put(self.0, "ParameterValues", value), Phase) }
     /// `PipelineObjects`: list of `PipelineObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-pipelineobjects)
-    pub fn pipeline_objects(self, value: impl Arg<Arr<pipeline::PipelineObject>>) -> Self { Self(put(self.0, "PipelineObjects", value.into_expr()), Phase) }
+    pub fn pipeline_objects(self, value: impl Arg<Arr<pipeline::PipelineObject>>) -> Self { Self(put(self.0, "PipelineObjects", value), Phase) }
     /// `PipelineTags`: list of `PipelineTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-pipelinetags)
-    pub fn pipeline_tags(self, value: impl Arg<Arr<pipeline::PipelineTag>>) -> Self { Self(put(self.0, "PipelineTags", value.into_expr()), Phase) }
+    pub fn pipeline_tags(self, value: impl Arg<Arr<pipeline::PipelineTag>>) -> Self { Self(put(self.0, "PipelineTags", value), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataPipeline::Pipeline`.
@@ -53,11 +53,11 @@ impl Field {
 }
 impl<R0> Field<R0> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-field.html#cfn-datapipeline-pipeline-field-key)
-    pub fn key(self, value: impl Arg<str>) -> Field<Set> { Field(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Field<Set> { Field(put(self.0, "Key", value), Phase) }
     /// `RefValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-field.html#cfn-datapipeline-pipeline-field-refvalue)
-    pub fn ref_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefValue", value.into_expr()), Phase) }
+    pub fn ref_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefValue", value), Phase) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-field.html#cfn-datapipeline-pipeline-field-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr()), Phase) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterAttribute` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterattribute.html)
@@ -68,9 +68,9 @@ impl ParameterAttribute {
 }
 impl<R0, R1> ParameterAttribute<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterattribute.html#cfn-datapipeline-pipeline-parameterattribute-key)
-    pub fn key(self, value: impl Arg<str>) -> ParameterAttribute<Set, R1> { ParameterAttribute(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ParameterAttribute<Set, R1> { ParameterAttribute(put(self.0, "Key", value), Phase) }
     /// `StringValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterattribute.html#cfn-datapipeline-pipeline-parameterattribute-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> ParameterAttribute<R0, Set> { ParameterAttribute(put(self.0, "StringValue", value.into_expr()), Phase) }
+    pub fn string_value(self, value: impl Arg<str>) -> ParameterAttribute<R0, Set> { ParameterAttribute(put(self.0, "StringValue", value), Phase) }
 }
 impl Done for ParameterAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterObject` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterobject.html)
@@ -81,9 +81,9 @@ impl ParameterObject {
 }
 impl<R0, R1> ParameterObject<R0, R1> {
     /// `Attributes`: list of `ParameterAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterobject.html#cfn-datapipeline-pipeline-parameterobject-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<ParameterAttribute>>) -> ParameterObject<Set, R1> { ParameterObject(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<ParameterAttribute>>) -> ParameterObject<Set, R1> { ParameterObject(put(self.0, "Attributes", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterobject.html#cfn-datapipeline-pipeline-parameterobject-id)
-    pub fn id(self, value: impl Arg<str>) -> ParameterObject<R0, Set> { ParameterObject(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ParameterObject<R0, Set> { ParameterObject(put(self.0, "Id", value), Phase) }
 }
 impl Done for ParameterObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterValue` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parametervalue.html)
@@ -94,9 +94,9 @@ impl ParameterValue {
 }
 impl<R0, R1> ParameterValue<R0, R1> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parametervalue.html#cfn-datapipeline-pipeline-parametervalue-id)
-    pub fn id(self, value: impl Arg<str>) -> ParameterValue<Set, R1> { ParameterValue(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ParameterValue<Set, R1> { ParameterValue(put(self.0, "Id", value), Phase) }
     /// `StringValue`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parametervalue.html#cfn-datapipeline-pipeline-parametervalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<kind::Ec2SubnetId>) -> ParameterValue<R0, Set> { ParameterValue(put(self.0, "StringValue", value.into_expr()), Phase) }
+    pub fn string_value(self, value: impl Arg<kind::Ec2SubnetId>) -> ParameterValue<R0, Set> { ParameterValue(put(self.0, "StringValue", value), Phase) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineObject` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelineobject.html)
@@ -107,11 +107,11 @@ impl PipelineObject {
 }
 impl<R0, R1, R2> PipelineObject<R0, R1, R2> {
     /// `Fields`: list of `Field`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelineobject.html#cfn-datapipeline-pipeline-pipelineobject-fields)
-    pub fn fields(self, value: impl Arg<Arr<Field>>) -> PipelineObject<Set, R1, R2> { PipelineObject(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<Field>>) -> PipelineObject<Set, R1, R2> { PipelineObject(put(self.0, "Fields", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelineobject.html#cfn-datapipeline-pipeline-pipelineobject-id)
-    pub fn id(self, value: impl Arg<str>) -> PipelineObject<R0, Set, R2> { PipelineObject(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> PipelineObject<R0, Set, R2> { PipelineObject(put(self.0, "Id", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelineobject.html#cfn-datapipeline-pipeline-pipelineobject-name)
-    pub fn name(self, value: impl Arg<str>) -> PipelineObject<R0, R1, Set> { PipelineObject(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PipelineObject<R0, R1, Set> { PipelineObject(put(self.0, "Name", value), Phase) }
 }
 impl Done for PipelineObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineTag` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelinetag.html)
@@ -122,9 +122,9 @@ impl PipelineTag {
 }
 impl<R0, R1> PipelineTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelinetag.html#cfn-datapipeline-pipeline-pipelinetag-key)
-    pub fn key(self, value: impl Arg<str>) -> PipelineTag<Set, R1> { PipelineTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> PipelineTag<Set, R1> { PipelineTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelinetag.html#cfn-datapipeline-pipeline-pipelinetag-value)
-    pub fn value(self, value: impl Arg<str>) -> PipelineTag<R0, Set> { PipelineTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PipelineTag<R0, Set> { PipelineTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for PipelineTag { fn into_props(self) -> Bag { self.0 } }
 }

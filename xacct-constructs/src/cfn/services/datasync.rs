@@ -25,17 +25,17 @@ impl CfnAgentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActivationKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-activationkey)
-    pub fn activation_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivationKey", value.into_expr())) }
+    pub fn activation_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivationKey", value)) }
     /// `AgentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-agentname)
-    pub fn agent_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentName", value.into_expr())) }
+    pub fn agent_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentName", value)) }
     /// `SecurityGroupArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-securitygrouparns)
-    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value)) }
     /// `SubnetArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-subnetarns)
-    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
+    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VpcEndpointId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value)) }
 }
 impl Done for CfnAgentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html)
@@ -65,27 +65,27 @@ impl CfnLocationAzureBlobProps {
 }
 impl<R0> CfnLocationAzureBlobProps<R0> {
     /// `AgentArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-agentarns)
-    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AgentArns", value.into_expr()), Phase) }
+    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AgentArns", value), Phase) }
     /// `AzureAccessTier`: `AzureAccessTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureaccesstier)
-    pub fn azure_access_tier(self, value: impl Arg<location_azure_blob::AzureAccessTier>) -> Self { Self(put(self.0, "AzureAccessTier", value.into_expr()), Phase) }
+    pub fn azure_access_tier(self, value: impl Arg<location_azure_blob::AzureAccessTier>) -> Self { Self(put(self.0, "AzureAccessTier", value), Phase) }
     /// `AzureBlobAuthenticationType`: `AzureBlobAuthenticationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureblobauthenticationtype)
-    pub fn azure_blob_authentication_type(self, value: impl Arg<location_azure_blob::AzureBlobAuthenticationType>) -> CfnLocationAzureBlobProps<Set> { CfnLocationAzureBlobProps(put(self.0, "AzureBlobAuthenticationType", value.into_expr()), Phase) }
+    pub fn azure_blob_authentication_type(self, value: impl Arg<location_azure_blob::AzureBlobAuthenticationType>) -> CfnLocationAzureBlobProps<Set> { CfnLocationAzureBlobProps(put(self.0, "AzureBlobAuthenticationType", value), Phase) }
     /// `AzureBlobContainerUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureblobcontainerurl)
-    pub fn azure_blob_container_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AzureBlobContainerUrl", value.into_expr()), Phase) }
+    pub fn azure_blob_container_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AzureBlobContainerUrl", value), Phase) }
     /// `AzureBlobSasConfiguration`: `AzureBlobSasConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureblobsasconfiguration)
-    pub fn azure_blob_sas_configuration(self, value: impl Arg<location_azure_blob::AzureBlobSasConfiguration>) -> Self { Self(put(self.0, "AzureBlobSasConfiguration", value.into_expr()), Phase) }
+    pub fn azure_blob_sas_configuration(self, value: impl Arg<location_azure_blob::AzureBlobSasConfiguration>) -> Self { Self(put(self.0, "AzureBlobSasConfiguration", value), Phase) }
     /// `AzureBlobType`: `AzureBlobType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureblobtype)
-    pub fn azure_blob_type(self, value: impl Arg<location_azure_blob::AzureBlobType>) -> Self { Self(put(self.0, "AzureBlobType", value.into_expr()), Phase) }
+    pub fn azure_blob_type(self, value: impl Arg<location_azure_blob::AzureBlobType>) -> Self { Self(put(self.0, "AzureBlobType", value), Phase) }
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-cmksecretconfig)
-    pub fn cmk_secret_config(self, value: impl Arg<location_azure_blob::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
+    pub fn cmk_secret_config(self, value: impl Arg<location_azure_blob::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-customsecretconfig)
-    pub fn custom_secret_config(self, value: impl Arg<location_azure_blob::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
+    pub fn custom_secret_config(self, value: impl Arg<location_azure_blob::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value), Phase) }
     /// `FederatedIdentity`: `AzureFederatedIdentityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-federatedidentity)
-    pub fn federated_identity(self, value: impl Arg<location_azure_blob::AzureFederatedIdentityConfig>) -> Self { Self(put(self.0, "FederatedIdentity", value.into_expr()), Phase) }
+    pub fn federated_identity(self, value: impl Arg<location_azure_blob::AzureFederatedIdentityConfig>) -> Self { Self(put(self.0, "FederatedIdentity", value), Phase) }
     /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationAzureBlobProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationAzureBlob`.
@@ -99,7 +99,7 @@ impl AzureBlobSasConfiguration {
 }
 impl<R0> AzureBlobSasConfiguration<R0> {
     /// `AzureBlobSasToken`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureblobsasconfiguration.html#cfn-datasync-locationazureblob-azureblobsasconfiguration-azureblobsastoken)
-    pub fn azure_blob_sas_token(self, value: impl Arg<str>) -> AzureBlobSasConfiguration<Set> { AzureBlobSasConfiguration(put(self.0, "AzureBlobSasToken", value.into_expr()), Phase) }
+    pub fn azure_blob_sas_token(self, value: impl Arg<str>) -> AzureBlobSasConfiguration<Set> { AzureBlobSasConfiguration(put(self.0, "AzureBlobSasToken", value), Phase) }
 }
 impl Done for AzureBlobSasConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureFederatedIdentityConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azurefederatedidentityconfig.html)
@@ -108,9 +108,9 @@ impl AzureFederatedIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIamRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azurefederatedidentityconfig.html#cfn-datasync-locationazureblob-azurefederatedidentityconfig-awsiamrole)
-    pub fn aws_iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIamRole", value.into_expr())) }
+    pub fn aws_iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIamRole", value)) }
     /// `AzureOidc`: `AzureOidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azurefederatedidentityconfig.html#cfn-datasync-locationazureblob-azurefederatedidentityconfig-azureoidc)
-    pub fn azure_oidc(self, value: impl Arg<AzureOidcConfig>) -> Self { Self(put(self.0, "AzureOidc", value.into_expr())) }
+    pub fn azure_oidc(self, value: impl Arg<AzureOidcConfig>) -> Self { Self(put(self.0, "AzureOidc", value)) }
 }
 impl Done for AzureFederatedIdentityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureOidcConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureoidcconfig.html)
@@ -121,9 +121,9 @@ impl AzureOidcConfig {
 }
 impl<R0, R1> AzureOidcConfig<R0, R1> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureoidcconfig.html#cfn-datasync-locationazureblob-azureoidcconfig-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> AzureOidcConfig<Set, R1> { AzureOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AzureOidcConfig<Set, R1> { AzureOidcConfig(put(self.0, "ClientId", value), Phase) }
     /// `TenantId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureoidcconfig.html#cfn-datasync-locationazureblob-azureoidcconfig-tenantid)
-    pub fn tenant_id(self, value: impl Arg<str>) -> AzureOidcConfig<R0, Set> { AzureOidcConfig(put(self.0, "TenantId", value.into_expr()), Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> AzureOidcConfig<R0, Set> { AzureOidcConfig(put(self.0, "TenantId", value), Phase) }
 }
 impl Done for AzureOidcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmkSecretConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-cmksecretconfig.html)
@@ -132,9 +132,9 @@ impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-cmksecretconfig.html#cfn-datasync-locationazureblob-cmksecretconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-cmksecretconfig.html#cfn-datasync-locationazureblob-cmksecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-customsecretconfig.html)
@@ -145,9 +145,9 @@ impl CustomSecretConfig {
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
     /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-customsecretconfig.html#cfn-datasync-locationazureblob-customsecretconfig-secretaccessrolearn)
-    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-customsecretconfig.html#cfn-datasync-locationazureblob-customsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-managedsecretconfig.html)
@@ -158,7 +158,7 @@ impl ManagedSecretConfig {
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-managedsecretconfig.html#cfn-datasync-locationazureblob-managedsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AzureAccessTier` allows.
@@ -191,19 +191,19 @@ impl CfnLocationEFSProps {
 }
 impl<R0> CfnLocationEFSProps<R0> {
     /// `AccessPointArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value), Phase) }
     /// `Ec2Config`: `Ec2Config`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-ec2config)
-    pub fn ec2_config(self, value: impl Arg<location_efs::Ec2Config>) -> CfnLocationEFSProps<Set> { CfnLocationEFSProps(put(self.0, "Ec2Config", value.into_expr()), Phase) }
+    pub fn ec2_config(self, value: impl Arg<location_efs::Ec2Config>) -> CfnLocationEFSProps<Set> { CfnLocationEFSProps(put(self.0, "Ec2Config", value), Phase) }
     /// `EfsFilesystemArn`: `EfsFileSystemArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-efsfilesystemarn)
-    pub fn efs_filesystem_arn(self, value: impl Arg<kind::EfsFileSystemArn>) -> Self { Self(put(self.0, "EfsFilesystemArn", value.into_expr()), Phase) }
+    pub fn efs_filesystem_arn(self, value: impl Arg<kind::EfsFileSystemArn>) -> Self { Self(put(self.0, "EfsFilesystemArn", value), Phase) }
     /// `FileSystemAccessRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-filesystemaccessrolearn)
-    pub fn file_system_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FileSystemAccessRoleArn", value.into_expr()), Phase) }
+    pub fn file_system_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FileSystemAccessRoleArn", value), Phase) }
     /// `InTransitEncryption`: `InTransitEncryption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-intransitencryption)
-    pub fn in_transit_encryption(self, value: impl Arg<location_efs::InTransitEncryption>) -> Self { Self(put(self.0, "InTransitEncryption", value.into_expr()), Phase) }
+    pub fn in_transit_encryption(self, value: impl Arg<location_efs::InTransitEncryption>) -> Self { Self(put(self.0, "InTransitEncryption", value), Phase) }
     /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationEFSProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationEFS`.
@@ -217,9 +217,9 @@ impl Ec2Config {
 }
 impl<R0, R1> Ec2Config<R0, R1> {
     /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationefs-ec2config.html#cfn-datasync-locationefs-ec2config-securitygrouparns)
-    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Ec2Config<Set, R1> { Ec2Config(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Ec2Config<Set, R1> { Ec2Config(put(self.0, "SecurityGroupArns", value), Phase) }
     /// `SubnetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationefs-ec2config.html#cfn-datasync-locationefs-ec2config-subnetarn)
-    pub fn subnet_arn(self, value: impl Arg<str>) -> Ec2Config<R0, Set> { Ec2Config(put(self.0, "SubnetArn", value.into_expr()), Phase) }
+    pub fn subnet_arn(self, value: impl Arg<str>) -> Ec2Config<R0, Set> { Ec2Config(put(self.0, "SubnetArn", value), Phase) }
 }
 impl Done for Ec2Config { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InTransitEncryption` allows.
@@ -248,13 +248,13 @@ impl CfnLocationFSxLustreProps {
 }
 impl<R0> CfnLocationFSxLustreProps<R0> {
     /// `FsxFilesystemArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#cfn-datasync-locationfsxlustre-fsxfilesystemarn)
-    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
+    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value), Phase) }
     /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#cfn-datasync-locationfsxlustre-securitygrouparns)
-    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxLustreProps<Set> { CfnLocationFSxLustreProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxLustreProps<Set> { CfnLocationFSxLustreProps(put(self.0, "SecurityGroupArns", value), Phase) }
     /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#cfn-datasync-locationfsxlustre-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#cfn-datasync-locationfsxlustre-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationFSxLustreProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html)
@@ -286,15 +286,15 @@ impl CfnLocationFSxONTAPProps {
 }
 impl<R0, R1> CfnLocationFSxONTAPProps<R0, R1> {
     /// `Protocol`: `Protocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-protocol)
-    pub fn protocol(self, value: impl Arg<location_f_sx_ontap::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<location_f_sx_ontap::Protocol>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-securitygrouparns)
-    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxONTAPProps<Set, R1> { CfnLocationFSxONTAPProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxONTAPProps<Set, R1> { CfnLocationFSxONTAPProps(put(self.0, "SecurityGroupArns", value), Phase) }
     /// `StorageVirtualMachineArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-storagevirtualmachinearn)
-    pub fn storage_virtual_machine_arn(self, value: impl Arg<str>) -> CfnLocationFSxONTAPProps<R0, Set> { CfnLocationFSxONTAPProps(put(self.0, "StorageVirtualMachineArn", value.into_expr()), Phase) }
+    pub fn storage_virtual_machine_arn(self, value: impl Arg<str>) -> CfnLocationFSxONTAPProps<R0, Set> { CfnLocationFSxONTAPProps(put(self.0, "StorageVirtualMachineArn", value), Phase) }
     /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationFSxONTAPProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationFSxONTAP`.
@@ -306,9 +306,9 @@ impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-cmksecretconfig.html#cfn-datasync-locationfsxontap-cmksecretconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `SecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-cmksecretconfig.html#cfn-datasync-locationfsxontap-cmksecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-customsecretconfig.html)
@@ -319,9 +319,9 @@ impl CustomSecretConfig {
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
     /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-customsecretconfig.html#cfn-datasync-locationfsxontap-customsecretconfig-secretaccessrolearn)
-    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-customsecretconfig.html#cfn-datasync-locationfsxontap-customsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-managedsecretconfig.html)
@@ -332,7 +332,7 @@ impl ManagedSecretConfig {
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-managedsecretconfig.html#cfn-datasync-locationfsxontap-managedsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NFS` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-nfs.html)
@@ -343,7 +343,7 @@ impl NFS {
 }
 impl<R0> NFS<R0> {
     /// `MountOptions`: `NfsMountOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-nfs.html#cfn-datasync-locationfsxontap-nfs-mountoptions)
-    pub fn mount_options(self, value: impl Arg<NfsMountOptions>) -> NFS<Set> { NFS(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<NfsMountOptions>) -> NFS<Set> { NFS(put(self.0, "MountOptions", value), Phase) }
 }
 impl Done for NFS { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NfsMountOptions` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-nfsmountoptions.html)
@@ -352,7 +352,7 @@ impl NfsMountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `NfsMountOptionsVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-nfsmountoptions.html#cfn-datasync-locationfsxontap-nfsmountoptions-version)
-    pub fn version(self, value: impl Arg<NfsMountOptionsVersion>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<NfsMountOptionsVersion>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for NfsMountOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Protocol` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-protocol.html)
@@ -361,9 +361,9 @@ impl Protocol {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NFS`: `NFS`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-protocol.html#cfn-datasync-locationfsxontap-protocol-nfs)
-    pub fn nfs(self, value: impl Arg<NFS>) -> Self { Self(put(self.0, "NFS", value.into_expr())) }
+    pub fn nfs(self, value: impl Arg<NFS>) -> Self { Self(put(self.0, "NFS", value)) }
     /// `SMB`: `SMB`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-protocol.html#cfn-datasync-locationfsxontap-protocol-smb)
-    pub fn smb(self, value: impl Arg<SMB>) -> Self { Self(put(self.0, "SMB", value.into_expr())) }
+    pub fn smb(self, value: impl Arg<SMB>) -> Self { Self(put(self.0, "SMB", value)) }
 }
 impl Done for Protocol { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SMB` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html)
@@ -374,19 +374,19 @@ impl SMB {
 }
 impl<R0, R1> SMB<R0, R1> {
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-cmksecretconfig)
-    pub fn cmk_secret_config(self, value: impl Arg<CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
+    pub fn cmk_secret_config(self, value: impl Arg<CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-customsecretconfig)
-    pub fn custom_secret_config(self, value: impl Arg<CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
+    pub fn custom_secret_config(self, value: impl Arg<CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value), Phase) }
     /// `Domain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value), Phase) }
     /// `ManagedSecretConfig`: `ManagedSecretConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-managedsecretconfig)
-    pub fn managed_secret_config(self, value: impl Arg<ManagedSecretConfig>) -> Self { Self(put(self.0, "ManagedSecretConfig", value.into_expr()), Phase) }
+    pub fn managed_secret_config(self, value: impl Arg<ManagedSecretConfig>) -> Self { Self(put(self.0, "ManagedSecretConfig", value), Phase) }
     /// `MountOptions`: `SmbMountOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-mountoptions)
-    pub fn mount_options(self, value: impl Arg<SmbMountOptions>) -> SMB<Set, R1> { SMB(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<SmbMountOptions>) -> SMB<Set, R1> { SMB(put(self.0, "MountOptions", value), Phase) }
     /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value), Phase) }
     /// `User`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-user)
-    pub fn user(self, value: impl Arg<str>) -> SMB<R0, Set> { SMB(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> SMB<R0, Set> { SMB(put(self.0, "User", value), Phase) }
 }
 impl Done for SMB { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmbMountOptions` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smbmountoptions.html)
@@ -395,7 +395,7 @@ impl SmbMountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `Version`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smbmountoptions.html#cfn-datasync-locationfsxontap-smbmountoptions-version)
-    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for SmbMountOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Version` allows.
@@ -426,15 +426,15 @@ impl CfnLocationFSxOpenZFSProps {
 }
 impl<R0, R1> CfnLocationFSxOpenZFSProps<R0, R1> {
     /// `FsxFilesystemArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-fsxfilesystemarn)
-    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
+    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-protocol)
-    pub fn protocol(self, value: impl Arg<location_f_sx_open_zfs::Protocol>) -> CfnLocationFSxOpenZFSProps<Set, R1> { CfnLocationFSxOpenZFSProps(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<location_f_sx_open_zfs::Protocol>) -> CfnLocationFSxOpenZFSProps<Set, R1> { CfnLocationFSxOpenZFSProps(put(self.0, "Protocol", value), Phase) }
     /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-securitygrouparns)
-    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxOpenZFSProps<R0, Set> { CfnLocationFSxOpenZFSProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxOpenZFSProps<R0, Set> { CfnLocationFSxOpenZFSProps(put(self.0, "SecurityGroupArns", value), Phase) }
     /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationFSxOpenZFSProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationFSxOpenZFS`.
@@ -446,7 +446,7 @@ impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `Version`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-mountoptions.html#cfn-datasync-locationfsxopenzfs-mountoptions-version)
-    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NFS` of `AWS::DataSync::LocationFSxOpenZFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-nfs.html)
@@ -457,7 +457,7 @@ impl NFS {
 }
 impl<R0> NFS<R0> {
     /// `MountOptions`: `MountOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-nfs.html#cfn-datasync-locationfsxopenzfs-nfs-mountoptions)
-    pub fn mount_options(self, value: impl Arg<MountOptions>) -> NFS<Set> { NFS(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<MountOptions>) -> NFS<Set> { NFS(put(self.0, "MountOptions", value), Phase) }
 }
 impl Done for NFS { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Protocol` of `AWS::DataSync::LocationFSxOpenZFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-protocol.html)
@@ -466,7 +466,7 @@ impl Protocol {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NFS`: `NFS`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-protocol.html#cfn-datasync-locationfsxopenzfs-protocol-nfs)
-    pub fn nfs(self, value: impl Arg<NFS>) -> Self { Self(put(self.0, "NFS", value.into_expr())) }
+    pub fn nfs(self, value: impl Arg<NFS>) -> Self { Self(put(self.0, "NFS", value)) }
 }
 impl Done for Protocol { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Version` allows.
@@ -499,23 +499,23 @@ impl CfnLocationFSxWindowsProps {
 }
 impl<R0, R1> CfnLocationFSxWindowsProps<R0, R1> {
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-cmksecretconfig)
-    pub fn cmk_secret_config(self, value: impl Arg<location_f_sx_windows::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
+    pub fn cmk_secret_config(self, value: impl Arg<location_f_sx_windows::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-customsecretconfig)
-    pub fn custom_secret_config(self, value: impl Arg<location_f_sx_windows::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
+    pub fn custom_secret_config(self, value: impl Arg<location_f_sx_windows::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value), Phase) }
     /// `Domain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value), Phase) }
     /// `FsxFilesystemArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-fsxfilesystemarn)
-    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
+    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value), Phase) }
     /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value), Phase) }
     /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-securitygrouparns)
-    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxWindowsProps<Set, R1> { CfnLocationFSxWindowsProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxWindowsProps<Set, R1> { CfnLocationFSxWindowsProps(put(self.0, "SecurityGroupArns", value), Phase) }
     /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `User`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-user)
-    pub fn user(self, value: impl Arg<str>) -> CfnLocationFSxWindowsProps<R0, Set> { CfnLocationFSxWindowsProps(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> CfnLocationFSxWindowsProps<R0, Set> { CfnLocationFSxWindowsProps(put(self.0, "User", value), Phase) }
 }
 impl Done for CfnLocationFSxWindowsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationFSxWindows`.
@@ -527,9 +527,9 @@ impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-cmksecretconfig.html#cfn-datasync-locationfsxwindows-cmksecretconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-cmksecretconfig.html#cfn-datasync-locationfsxwindows-cmksecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationFSxWindows`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-customsecretconfig.html)
@@ -540,9 +540,9 @@ impl CustomSecretConfig {
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
     /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-customsecretconfig.html#cfn-datasync-locationfsxwindows-customsecretconfig-secretaccessrolearn)
-    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-customsecretconfig.html#cfn-datasync-locationfsxwindows-customsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationFSxWindows`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-managedsecretconfig.html)
@@ -553,7 +553,7 @@ impl ManagedSecretConfig {
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-managedsecretconfig.html#cfn-datasync-locationfsxwindows-managedsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -584,35 +584,35 @@ impl CfnLocationHDFSProps {
 }
 impl<R0, R1, R2> CfnLocationHDFSProps<R0, R1, R2> {
     /// `AgentArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-agentarns)
-    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationHDFSProps<Set, R1, R2> { CfnLocationHDFSProps(put(self.0, "AgentArns", value.into_expr()), Phase) }
+    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationHDFSProps<Set, R1, R2> { CfnLocationHDFSProps(put(self.0, "AgentArns", value), Phase) }
     /// `AuthenticationType`: `AuthenticationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<location_hdfs::AuthenticationType>) -> CfnLocationHDFSProps<R0, Set, R2> { CfnLocationHDFSProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<location_hdfs::AuthenticationType>) -> CfnLocationHDFSProps<R0, Set, R2> { CfnLocationHDFSProps(put(self.0, "AuthenticationType", value), Phase) }
     /// `BlockSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-blocksize)
-    pub fn block_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSize", value.into_expr()), Phase) }
+    pub fn block_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSize", value), Phase) }
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-cmksecretconfig)
-    pub fn cmk_secret_config(self, value: impl Arg<location_hdfs::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
+    pub fn cmk_secret_config(self, value: impl Arg<location_hdfs::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-customsecretconfig)
-    pub fn custom_secret_config(self, value: impl Arg<location_hdfs::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
+    pub fn custom_secret_config(self, value: impl Arg<location_hdfs::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value), Phase) }
     /// `KerberosKeytab`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-kerberoskeytab)
-    pub fn kerberos_keytab(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKeytab", value.into_expr()), Phase) }
+    pub fn kerberos_keytab(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKeytab", value), Phase) }
     /// `KerberosKrb5Conf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-kerberoskrb5conf)
-    pub fn kerberos_krb5_conf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKrb5Conf", value.into_expr()), Phase) }
+    pub fn kerberos_krb5_conf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKrb5Conf", value), Phase) }
     /// `KerberosPrincipal`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-kerberosprincipal)
-    pub fn kerberos_principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosPrincipal", value.into_expr()), Phase) }
+    pub fn kerberos_principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosPrincipal", value), Phase) }
     /// `KmsKeyProviderUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-kmskeyprovideruri)
-    pub fn kms_key_provider_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyProviderUri", value.into_expr()), Phase) }
+    pub fn kms_key_provider_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyProviderUri", value), Phase) }
     /// `NameNodes`: list of `NameNode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-namenodes)
-    pub fn name_nodes(self, value: impl Arg<Arr<location_hdfs::NameNode>>) -> CfnLocationHDFSProps<R0, R1, Set> { CfnLocationHDFSProps(put(self.0, "NameNodes", value.into_expr()), Phase) }
+    pub fn name_nodes(self, value: impl Arg<Arr<location_hdfs::NameNode>>) -> CfnLocationHDFSProps<R0, R1, Set> { CfnLocationHDFSProps(put(self.0, "NameNodes", value), Phase) }
     /// `QopConfiguration`: `QopConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-qopconfiguration)
-    pub fn qop_configuration(self, value: impl Arg<location_hdfs::QopConfiguration>) -> Self { Self(put(self.0, "QopConfiguration", value.into_expr()), Phase) }
+    pub fn qop_configuration(self, value: impl Arg<location_hdfs::QopConfiguration>) -> Self { Self(put(self.0, "QopConfiguration", value), Phase) }
     /// `ReplicationFactor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-replicationfactor)
-    pub fn replication_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicationFactor", value.into_expr()), Phase) }
+    pub fn replication_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicationFactor", value), Phase) }
     /// `SimpleUser`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-simpleuser)
-    pub fn simple_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SimpleUser", value.into_expr()), Phase) }
+    pub fn simple_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SimpleUser", value), Phase) }
     /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationHDFSProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationHDFS`.
@@ -624,9 +624,9 @@ impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-cmksecretconfig.html#cfn-datasync-locationhdfs-cmksecretconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-cmksecretconfig.html#cfn-datasync-locationhdfs-cmksecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-customsecretconfig.html)
@@ -637,9 +637,9 @@ impl CustomSecretConfig {
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
     /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-customsecretconfig.html#cfn-datasync-locationhdfs-customsecretconfig-secretaccessrolearn)
-    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-customsecretconfig.html#cfn-datasync-locationhdfs-customsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-managedsecretconfig.html)
@@ -650,7 +650,7 @@ impl ManagedSecretConfig {
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-managedsecretconfig.html#cfn-datasync-locationhdfs-managedsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NameNode` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-namenode.html)
@@ -661,9 +661,9 @@ impl NameNode {
 }
 impl<R0, R1> NameNode<R0, R1> {
     /// `Hostname`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-namenode.html#cfn-datasync-locationhdfs-namenode-hostname)
-    pub fn hostname(self, value: impl Arg<str>) -> NameNode<Set, R1> { NameNode(put(self.0, "Hostname", value.into_expr()), Phase) }
+    pub fn hostname(self, value: impl Arg<str>) -> NameNode<Set, R1> { NameNode(put(self.0, "Hostname", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-namenode.html#cfn-datasync-locationhdfs-namenode-port)
-    pub fn port(self, value: impl Arg<i64>) -> NameNode<R0, Set> { NameNode(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> NameNode<R0, Set> { NameNode(put(self.0, "Port", value), Phase) }
 }
 impl Done for NameNode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QopConfiguration` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-qopconfiguration.html)
@@ -672,9 +672,9 @@ impl QopConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTransferProtection`: `DataTransferProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-qopconfiguration.html#cfn-datasync-locationhdfs-qopconfiguration-datatransferprotection)
-    pub fn data_transfer_protection(self, value: impl Arg<DataTransferProtection>) -> Self { Self(put(self.0, "DataTransferProtection", value.into_expr())) }
+    pub fn data_transfer_protection(self, value: impl Arg<DataTransferProtection>) -> Self { Self(put(self.0, "DataTransferProtection", value)) }
     /// `RpcProtection`: `RpcProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-qopconfiguration.html#cfn-datasync-locationhdfs-qopconfiguration-rpcprotection)
-    pub fn rpc_protection(self, value: impl Arg<RpcProtection>) -> Self { Self(put(self.0, "RpcProtection", value.into_expr())) }
+    pub fn rpc_protection(self, value: impl Arg<RpcProtection>) -> Self { Self(put(self.0, "RpcProtection", value)) }
 }
 impl Done for QopConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -707,15 +707,15 @@ impl CfnLocationNFSProps {
 }
 impl<R0> CfnLocationNFSProps<R0> {
     /// `MountOptions`: `MountOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-mountoptions)
-    pub fn mount_options(self, value: impl Arg<location_nfs::MountOptions>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<location_nfs::MountOptions>) -> Self { Self(put(self.0, "MountOptions", value), Phase) }
     /// `OnPremConfig`: `OnPremConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-onpremconfig)
-    pub fn on_prem_config(self, value: impl Arg<location_nfs::OnPremConfig>) -> CfnLocationNFSProps<Set> { CfnLocationNFSProps(put(self.0, "OnPremConfig", value.into_expr()), Phase) }
+    pub fn on_prem_config(self, value: impl Arg<location_nfs::OnPremConfig>) -> CfnLocationNFSProps<Set> { CfnLocationNFSProps(put(self.0, "OnPremConfig", value), Phase) }
     /// `ServerHostname`: `Ec2InstancePrivateIp`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-serverhostname)
-    pub fn server_hostname(self, value: impl Arg<kind::Ec2InstancePrivateIp>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr()), Phase) }
+    pub fn server_hostname(self, value: impl Arg<kind::Ec2InstancePrivateIp>) -> Self { Self(put(self.0, "ServerHostname", value), Phase) }
     /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationNFSProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationNFS`.
@@ -727,7 +727,7 @@ impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationnfs-mountoptions.html#cfn-datasync-locationnfs-mountoptions-version)
-    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnPremConfig` of `AWS::DataSync::LocationNFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationnfs-onpremconfig.html)
@@ -738,7 +738,7 @@ impl OnPremConfig {
 }
 impl<R0> OnPremConfig<R0> {
     /// `AgentArns`: list of `DataSyncAgentArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationnfs-onpremconfig.html#cfn-datasync-locationnfs-onpremconfig-agentarns)
-    pub fn agent_arns(self, value: impl Arg<Arr<kind::DataSyncAgentArn>>) -> OnPremConfig<Set> { OnPremConfig(put(self.0, "AgentArns", value.into_expr()), Phase) }
+    pub fn agent_arns(self, value: impl Arg<Arr<kind::DataSyncAgentArn>>) -> OnPremConfig<Set> { OnPremConfig(put(self.0, "AgentArns", value), Phase) }
 }
 impl Done for OnPremConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Version` allows.
@@ -769,31 +769,31 @@ impl CfnLocationObjectStorageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-accesskey)
-    pub fn access_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessKey", value.into_expr())) }
+    pub fn access_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessKey", value)) }
     /// `AgentArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-agentarns)
-    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AgentArns", value.into_expr())) }
+    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AgentArns", value)) }
     /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-cmksecretconfig)
-    pub fn cmk_secret_config(self, value: impl Arg<location_object_storage::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr())) }
+    pub fn cmk_secret_config(self, value: impl Arg<location_object_storage::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value)) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-customsecretconfig)
-    pub fn custom_secret_config(self, value: impl Arg<location_object_storage::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr())) }
+    pub fn custom_secret_config(self, value: impl Arg<location_object_storage::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value)) }
     /// `FederatedIdentity`: `ObjectStorageFederatedIdentityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-federatedidentity)
-    pub fn federated_identity(self, value: impl Arg<location_object_storage::ObjectStorageFederatedIdentityConfig>) -> Self { Self(put(self.0, "FederatedIdentity", value.into_expr())) }
+    pub fn federated_identity(self, value: impl Arg<location_object_storage::ObjectStorageFederatedIdentityConfig>) -> Self { Self(put(self.0, "FederatedIdentity", value)) }
     /// `SecretKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-secretkey)
-    pub fn secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretKey", value.into_expr())) }
+    pub fn secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretKey", value)) }
     /// `ServerCertificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-servercertificate)
-    pub fn server_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificate", value.into_expr())) }
+    pub fn server_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificate", value)) }
     /// `ServerHostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-serverhostname)
-    pub fn server_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr())) }
+    pub fn server_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerHostname", value)) }
     /// `ServerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-serverport)
-    pub fn server_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ServerPort", value.into_expr())) }
+    pub fn server_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ServerPort", value)) }
     /// `ServerProtocol`: `ServerProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-serverprotocol)
-    pub fn server_protocol(self, value: impl Arg<location_object_storage::ServerProtocol>) -> Self { Self(put(self.0, "ServerProtocol", value.into_expr())) }
+    pub fn server_protocol(self, value: impl Arg<location_object_storage::ServerProtocol>) -> Self { Self(put(self.0, "ServerProtocol", value)) }
     /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnLocationObjectStorageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationObjectStorage`.
@@ -805,9 +805,9 @@ impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-cmksecretconfig.html#cfn-datasync-locationobjectstorage-cmksecretconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-cmksecretconfig.html#cfn-datasync-locationobjectstorage-cmksecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-customsecretconfig.html)
@@ -818,9 +818,9 @@ impl CustomSecretConfig {
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
     /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-customsecretconfig.html#cfn-datasync-locationobjectstorage-customsecretconfig-secretaccessrolearn)
-    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-customsecretconfig.html#cfn-datasync-locationobjectstorage-customsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleOidcConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html)
@@ -831,13 +831,13 @@ impl GoogleOidcConfig {
 }
 impl<R0, R1, R2, R3> GoogleOidcConfig<R0, R1, R2, R3> {
     /// `IdentityPoolName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html#cfn-datasync-locationobjectstorage-googleoidcconfig-identitypoolname)
-    pub fn identity_pool_name(self, value: impl Arg<str>) -> GoogleOidcConfig<Set, R1, R2, R3> { GoogleOidcConfig(put(self.0, "IdentityPoolName", value.into_expr()), Phase) }
+    pub fn identity_pool_name(self, value: impl Arg<str>) -> GoogleOidcConfig<Set, R1, R2, R3> { GoogleOidcConfig(put(self.0, "IdentityPoolName", value), Phase) }
     /// `IdentityProviderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html#cfn-datasync-locationobjectstorage-googleoidcconfig-identityprovidername)
-    pub fn identity_provider_name(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, Set, R2, R3> { GoogleOidcConfig(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
+    pub fn identity_provider_name(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, Set, R2, R3> { GoogleOidcConfig(put(self.0, "IdentityProviderName", value), Phase) }
     /// `ProjectName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html#cfn-datasync-locationobjectstorage-googleoidcconfig-projectname)
-    pub fn project_name(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, Set, R3> { GoogleOidcConfig(put(self.0, "ProjectName", value.into_expr()), Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, Set, R3> { GoogleOidcConfig(put(self.0, "ProjectName", value), Phase) }
     /// `ProjectNumber`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html#cfn-datasync-locationobjectstorage-googleoidcconfig-projectnumber)
-    pub fn project_number(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, R2, Set> { GoogleOidcConfig(put(self.0, "ProjectNumber", value.into_expr()), Phase) }
+    pub fn project_number(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, R2, Set> { GoogleOidcConfig(put(self.0, "ProjectNumber", value), Phase) }
 }
 impl Done for GoogleOidcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-managedsecretconfig.html)
@@ -848,7 +848,7 @@ impl ManagedSecretConfig {
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-managedsecretconfig.html#cfn-datasync-locationobjectstorage-managedsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectStorageExternalIdentityConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstorageexternalidentityconfig.html)
@@ -857,7 +857,7 @@ impl ObjectStorageExternalIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GoogleOidc`: `GoogleOidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstorageexternalidentityconfig.html#cfn-datasync-locationobjectstorage-objectstorageexternalidentityconfig-googleoidc)
-    pub fn google_oidc(self, value: impl Arg<GoogleOidcConfig>) -> Self { Self(put(self.0, "GoogleOidc", value.into_expr())) }
+    pub fn google_oidc(self, value: impl Arg<GoogleOidcConfig>) -> Self { Self(put(self.0, "GoogleOidc", value)) }
 }
 impl Done for ObjectStorageExternalIdentityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectStorageFederatedIdentityConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstoragefederatedidentityconfig.html)
@@ -866,9 +866,9 @@ impl ObjectStorageFederatedIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIamRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstoragefederatedidentityconfig.html#cfn-datasync-locationobjectstorage-objectstoragefederatedidentityconfig-awsiamrole)
-    pub fn aws_iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIamRole", value.into_expr())) }
+    pub fn aws_iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIamRole", value)) }
     /// `ExternalIdentity`: `ObjectStorageExternalIdentityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstoragefederatedidentityconfig.html#cfn-datasync-locationobjectstorage-objectstoragefederatedidentityconfig-externalidentity)
-    pub fn external_identity(self, value: impl Arg<ObjectStorageExternalIdentityConfig>) -> Self { Self(put(self.0, "ExternalIdentity", value.into_expr())) }
+    pub fn external_identity(self, value: impl Arg<ObjectStorageExternalIdentityConfig>) -> Self { Self(put(self.0, "ExternalIdentity", value)) }
 }
 impl Done for ObjectStorageFederatedIdentityConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ServerProtocol` allows.
@@ -897,15 +897,15 @@ impl CfnLocationS3Props {
 }
 impl<R0> CfnLocationS3Props<R0> {
     /// `S3BucketArn`: `S3BucketArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-s3bucketarn)
-    pub fn s3_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
+    pub fn s3_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "S3BucketArn", value), Phase) }
     /// `S3Config`: `S3Config`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-s3config)
-    pub fn s3_config(self, value: impl Arg<location_s3::S3Config>) -> CfnLocationS3Props<Set> { CfnLocationS3Props(put(self.0, "S3Config", value.into_expr()), Phase) }
+    pub fn s3_config(self, value: impl Arg<location_s3::S3Config>) -> CfnLocationS3Props<Set> { CfnLocationS3Props(put(self.0, "S3Config", value), Phase) }
     /// `S3StorageClass`: `S3StorageClass`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-s3storageclass)
-    pub fn s3_storage_class(self, value: impl Arg<location_s3::S3StorageClass>) -> Self { Self(put(self.0, "S3StorageClass", value.into_expr()), Phase) }
+    pub fn s3_storage_class(self, value: impl Arg<location_s3::S3StorageClass>) -> Self { Self(put(self.0, "S3StorageClass", value), Phase) }
     /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationS3Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationS3`.
@@ -919,7 +919,7 @@ impl S3Config {
 }
 impl<R0> S3Config<R0> {
     /// `BucketAccessRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locations3-s3config.html#cfn-datasync-locations3-s3config-bucketaccessrolearn)
-    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Config<Set> { S3Config(put(self.0, "BucketAccessRoleArn", value.into_expr()), Phase) }
+    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Config<Set> { S3Config(put(self.0, "BucketAccessRoleArn", value), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `S3StorageClass` allows.
@@ -952,35 +952,35 @@ impl CfnLocationSMBProps {
 }
 impl<R0> CfnLocationSMBProps<R0> {
     /// `AgentArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-agentarns)
-    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationSMBProps<Set> { CfnLocationSMBProps(put(self.0, "AgentArns", value.into_expr()), Phase) }
+    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationSMBProps<Set> { CfnLocationSMBProps(put(self.0, "AgentArns", value), Phase) }
     /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<location_smb::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<location_smb::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value), Phase) }
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-cmksecretconfig)
-    pub fn cmk_secret_config(self, value: impl Arg<location_smb::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
+    pub fn cmk_secret_config(self, value: impl Arg<location_smb::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-customsecretconfig)
-    pub fn custom_secret_config(self, value: impl Arg<location_smb::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
+    pub fn custom_secret_config(self, value: impl Arg<location_smb::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value), Phase) }
     /// `DnsIpAddresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-dnsipaddresses)
-    pub fn dns_ip_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIpAddresses", value.into_expr()), Phase) }
+    pub fn dns_ip_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIpAddresses", value), Phase) }
     /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value), Phase) }
     /// `KerberosKeytab`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-kerberoskeytab)
-    pub fn kerberos_keytab(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKeytab", value.into_expr()), Phase) }
+    pub fn kerberos_keytab(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKeytab", value), Phase) }
     /// `KerberosKrb5Conf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-kerberoskrb5conf)
-    pub fn kerberos_krb5_conf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKrb5Conf", value.into_expr()), Phase) }
+    pub fn kerberos_krb5_conf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKrb5Conf", value), Phase) }
     /// `KerberosPrincipal`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-kerberosprincipal)
-    pub fn kerberos_principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosPrincipal", value.into_expr()), Phase) }
+    pub fn kerberos_principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosPrincipal", value), Phase) }
     /// `MountOptions`: `MountOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-mountoptions)
-    pub fn mount_options(self, value: impl Arg<location_smb::MountOptions>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<location_smb::MountOptions>) -> Self { Self(put(self.0, "MountOptions", value), Phase) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value), Phase) }
     /// `ServerHostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-serverhostname)
-    pub fn server_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr()), Phase) }
+    pub fn server_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerHostname", value), Phase) }
     /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `User`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-user)
-    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value), Phase) }
 }
 impl Done for CfnLocationSMBProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationSMB`.
@@ -992,9 +992,9 @@ impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-cmksecretconfig.html#cfn-datasync-locationsmb-cmksecretconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-cmksecretconfig.html#cfn-datasync-locationsmb-cmksecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationSMB`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-customsecretconfig.html)
@@ -1005,9 +1005,9 @@ impl CustomSecretConfig {
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
     /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-customsecretconfig.html#cfn-datasync-locationsmb-customsecretconfig-secretaccessrolearn)
-    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-customsecretconfig.html#cfn-datasync-locationsmb-customsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationSMB`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-managedsecretconfig.html)
@@ -1018,7 +1018,7 @@ impl ManagedSecretConfig {
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-managedsecretconfig.html#cfn-datasync-locationsmb-managedsecretconfig-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountOptions` of `AWS::DataSync::LocationSMB`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-mountoptions.html)
@@ -1027,7 +1027,7 @@ impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-mountoptions.html#cfn-datasync-locationsmb-mountoptions-version)
-    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -1062,29 +1062,29 @@ impl CfnTaskProps {
 }
 impl<R0, R1> CfnTaskProps<R0, R1> {
     /// `CloudWatchLogGroupArn`: `LogsLogGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-cloudwatchloggrouparn)
-    pub fn cloud_watch_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "CloudWatchLogGroupArn", value), Phase) }
     /// `DestinationLocationArn`: `DataSyncLocationEFSLocationArnOrLocationS3LocationArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-destinationlocationarn)
-    pub fn destination_location_arn(self, value: impl Arg<kind::DataSyncLocationEFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<Set, R1> { CfnTaskProps(put(self.0, "DestinationLocationArn", value.into_expr()), Phase) }
+    pub fn destination_location_arn(self, value: impl Arg<kind::DataSyncLocationEFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<Set, R1> { CfnTaskProps(put(self.0, "DestinationLocationArn", value), Phase) }
     /// `Excludes`: list of `FilterRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-excludes)
-    pub fn excludes(self, value: impl Arg<Arr<task::FilterRule>>) -> Self { Self(put(self.0, "Excludes", value.into_expr()), Phase) }
+    pub fn excludes(self, value: impl Arg<Arr<task::FilterRule>>) -> Self { Self(put(self.0, "Excludes", value), Phase) }
     /// `Includes`: list of `FilterRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-includes)
-    pub fn includes(self, value: impl Arg<Arr<task::FilterRule>>) -> Self { Self(put(self.0, "Includes", value.into_expr()), Phase) }
+    pub fn includes(self, value: impl Arg<Arr<task::FilterRule>>) -> Self { Self(put(self.0, "Includes", value), Phase) }
     /// `ManifestConfig`: `ManifestConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-manifestconfig)
-    pub fn manifest_config(self, value: impl Arg<task::ManifestConfig>) -> Self { Self(put(self.0, "ManifestConfig", value.into_expr()), Phase) }
+    pub fn manifest_config(self, value: impl Arg<task::ManifestConfig>) -> Self { Self(put(self.0, "ManifestConfig", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Options`: `Options`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-options)
-    pub fn options(self, value: impl Arg<task::Options>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<task::Options>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `Schedule`: `TaskSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-schedule)
-    pub fn schedule(self, value: impl Arg<task::TaskSchedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<task::TaskSchedule>) -> Self { Self(put(self.0, "Schedule", value), Phase) }
     /// `SourceLocationArn`: `DataSyncLocationNFSLocationArnOrLocationS3LocationArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-sourcelocationarn)
-    pub fn source_location_arn(self, value: impl Arg<kind::DataSyncLocationNFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<R0, Set> { CfnTaskProps(put(self.0, "SourceLocationArn", value.into_expr()), Phase) }
+    pub fn source_location_arn(self, value: impl Arg<kind::DataSyncLocationNFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<R0, Set> { CfnTaskProps(put(self.0, "SourceLocationArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TaskMode`: `TaskMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-taskmode)
-    pub fn task_mode(self, value: impl Arg<task::TaskMode>) -> Self { Self(put(self.0, "TaskMode", value.into_expr()), Phase) }
+    pub fn task_mode(self, value: impl Arg<task::TaskMode>) -> Self { Self(put(self.0, "TaskMode", value), Phase) }
     /// `TaskReportConfig`: `TaskReportConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-taskreportconfig)
-    pub fn task_report_config(self, value: impl Arg<task::TaskReportConfig>) -> Self { Self(put(self.0, "TaskReportConfig", value.into_expr()), Phase) }
+    pub fn task_report_config(self, value: impl Arg<task::TaskReportConfig>) -> Self { Self(put(self.0, "TaskReportConfig", value), Phase) }
 }
 impl Done for CfnTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::Task`.
@@ -1096,7 +1096,7 @@ impl Deleted {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-deleted.html#cfn-datasync-task-deleted-reportlevel)
-    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value)) }
 }
 impl Done for Deleted { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-destination.html)
@@ -1105,7 +1105,7 @@ impl Destination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `TaskReportConfigDestinationS3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-destination.html#cfn-datasync-task-destination-s3)
-    pub fn s3(self, value: impl Arg<TaskReportConfigDestinationS3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<TaskReportConfigDestinationS3>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterRule` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-filterrule.html)
@@ -1114,9 +1114,9 @@ impl FilterRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterType`: `FilterType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-filterrule.html#cfn-datasync-task-filterrule-filtertype)
-    pub fn filter_type(self, value: impl Arg<FilterType>) -> Self { Self(put(self.0, "FilterType", value.into_expr())) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> Self { Self(put(self.0, "FilterType", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-filterrule.html#cfn-datasync-task-filterrule-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for FilterRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestConfig` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfig.html)
@@ -1127,11 +1127,11 @@ impl ManifestConfig {
 }
 impl<R0> ManifestConfig<R0> {
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfig.html#cfn-datasync-task-manifestconfig-action)
-    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `Format`: `Format`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfig.html#cfn-datasync-task-manifestconfig-format)
-    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value), Phase) }
     /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfig.html#cfn-datasync-task-manifestconfig-source)
-    pub fn source(self, value: impl Arg<Source>) -> ManifestConfig<Set> { ManifestConfig(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<Source>) -> ManifestConfig<Set> { ManifestConfig(put(self.0, "Source", value), Phase) }
 }
 impl Done for ManifestConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestConfigSourceS3` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html)
@@ -1140,13 +1140,13 @@ impl ManifestConfigSourceS3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html#cfn-datasync-task-manifestconfigsources3-bucketaccessrolearn)
-    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
+    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value)) }
     /// `ManifestObjectPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html#cfn-datasync-task-manifestconfigsources3-manifestobjectpath)
-    pub fn manifest_object_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestObjectPath", value.into_expr())) }
+    pub fn manifest_object_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestObjectPath", value)) }
     /// `ManifestObjectVersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html#cfn-datasync-task-manifestconfigsources3-manifestobjectversionid)
-    pub fn manifest_object_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestObjectVersionId", value.into_expr())) }
+    pub fn manifest_object_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestObjectVersionId", value)) }
     /// `S3BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html#cfn-datasync-task-manifestconfigsources3-s3bucketarn)
-    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value)) }
 }
 impl Done for ManifestConfigSourceS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Options` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html)
@@ -1155,37 +1155,37 @@ impl Options {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Atime`: `Atime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-atime)
-    pub fn atime(self, value: impl Arg<Atime>) -> Self { Self(put(self.0, "Atime", value.into_expr())) }
+    pub fn atime(self, value: impl Arg<Atime>) -> Self { Self(put(self.0, "Atime", value)) }
     /// `BytesPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-bytespersecond)
-    pub fn bytes_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesPerSecond", value.into_expr())) }
+    pub fn bytes_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesPerSecond", value)) }
     /// `Gid`: `Gid`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-gid)
-    pub fn gid(self, value: impl Arg<Gid>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
+    pub fn gid(self, value: impl Arg<Gid>) -> Self { Self(put(self.0, "Gid", value)) }
     /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-loglevel)
-    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value)) }
     /// `Mtime`: `Mtime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-mtime)
-    pub fn mtime(self, value: impl Arg<Mtime>) -> Self { Self(put(self.0, "Mtime", value.into_expr())) }
+    pub fn mtime(self, value: impl Arg<Mtime>) -> Self { Self(put(self.0, "Mtime", value)) }
     /// `ObjectMetadata`: `ObjectMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-objectmetadata)
-    pub fn object_metadata(self, value: impl Arg<ObjectMetadata>) -> Self { Self(put(self.0, "ObjectMetadata", value.into_expr())) }
+    pub fn object_metadata(self, value: impl Arg<ObjectMetadata>) -> Self { Self(put(self.0, "ObjectMetadata", value)) }
     /// `ObjectTags`: `ObjectTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-objecttags)
-    pub fn object_tags(self, value: impl Arg<ObjectTags>) -> Self { Self(put(self.0, "ObjectTags", value.into_expr())) }
+    pub fn object_tags(self, value: impl Arg<ObjectTags>) -> Self { Self(put(self.0, "ObjectTags", value)) }
     /// `OverwriteMode`: `OverwriteMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-overwritemode)
-    pub fn overwrite_mode(self, value: impl Arg<OverwriteMode>) -> Self { Self(put(self.0, "OverwriteMode", value.into_expr())) }
+    pub fn overwrite_mode(self, value: impl Arg<OverwriteMode>) -> Self { Self(put(self.0, "OverwriteMode", value)) }
     /// `PosixPermissions`: `PosixPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-posixpermissions)
-    pub fn posix_permissions(self, value: impl Arg<PosixPermissions>) -> Self { Self(put(self.0, "PosixPermissions", value.into_expr())) }
+    pub fn posix_permissions(self, value: impl Arg<PosixPermissions>) -> Self { Self(put(self.0, "PosixPermissions", value)) }
     /// `PreserveDeletedFiles`: `PreserveDeletedFiles`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-preservedeletedfiles)
-    pub fn preserve_deleted_files(self, value: impl Arg<PreserveDeletedFiles>) -> Self { Self(put(self.0, "PreserveDeletedFiles", value.into_expr())) }
+    pub fn preserve_deleted_files(self, value: impl Arg<PreserveDeletedFiles>) -> Self { Self(put(self.0, "PreserveDeletedFiles", value)) }
     /// `PreserveDevices`: `PreserveDevices`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-preservedevices)
-    pub fn preserve_devices(self, value: impl Arg<PreserveDevices>) -> Self { Self(put(self.0, "PreserveDevices", value.into_expr())) }
+    pub fn preserve_devices(self, value: impl Arg<PreserveDevices>) -> Self { Self(put(self.0, "PreserveDevices", value)) }
     /// `SecurityDescriptorCopyFlags`: `SecurityDescriptorCopyFlags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-securitydescriptorcopyflags)
-    pub fn security_descriptor_copy_flags(self, value: impl Arg<SecurityDescriptorCopyFlags>) -> Self { Self(put(self.0, "SecurityDescriptorCopyFlags", value.into_expr())) }
+    pub fn security_descriptor_copy_flags(self, value: impl Arg<SecurityDescriptorCopyFlags>) -> Self { Self(put(self.0, "SecurityDescriptorCopyFlags", value)) }
     /// `TaskQueueing`: `TaskQueueing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-taskqueueing)
-    pub fn task_queueing(self, value: impl Arg<TaskQueueing>) -> Self { Self(put(self.0, "TaskQueueing", value.into_expr())) }
+    pub fn task_queueing(self, value: impl Arg<TaskQueueing>) -> Self { Self(put(self.0, "TaskQueueing", value)) }
     /// `TransferMode`: `TransferMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-transfermode)
-    pub fn transfer_mode(self, value: impl Arg<TransferMode>) -> Self { Self(put(self.0, "TransferMode", value.into_expr())) }
+    pub fn transfer_mode(self, value: impl Arg<TransferMode>) -> Self { Self(put(self.0, "TransferMode", value)) }
     /// `Uid`: `Uid`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-uid)
-    pub fn uid(self, value: impl Arg<Uid>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
+    pub fn uid(self, value: impl Arg<Uid>) -> Self { Self(put(self.0, "Uid", value)) }
     /// `VerifyMode`: `VerifyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-verifymode)
-    pub fn verify_mode(self, value: impl Arg<VerifyMode>) -> Self { Self(put(self.0, "VerifyMode", value.into_expr())) }
+    pub fn verify_mode(self, value: impl Arg<VerifyMode>) -> Self { Self(put(self.0, "VerifyMode", value)) }
 }
 impl Done for Options { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Overrides` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html)
@@ -1194,13 +1194,13 @@ impl Overrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Deleted`: `Deleted`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html#cfn-datasync-task-overrides-deleted)
-    pub fn deleted(self, value: impl Arg<Deleted>) -> Self { Self(put(self.0, "Deleted", value.into_expr())) }
+    pub fn deleted(self, value: impl Arg<Deleted>) -> Self { Self(put(self.0, "Deleted", value)) }
     /// `Skipped`: `Skipped`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html#cfn-datasync-task-overrides-skipped)
-    pub fn skipped(self, value: impl Arg<Skipped>) -> Self { Self(put(self.0, "Skipped", value.into_expr())) }
+    pub fn skipped(self, value: impl Arg<Skipped>) -> Self { Self(put(self.0, "Skipped", value)) }
     /// `Transferred`: `Transferred`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html#cfn-datasync-task-overrides-transferred)
-    pub fn transferred(self, value: impl Arg<Transferred>) -> Self { Self(put(self.0, "Transferred", value.into_expr())) }
+    pub fn transferred(self, value: impl Arg<Transferred>) -> Self { Self(put(self.0, "Transferred", value)) }
     /// `Verified`: `Verified`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html#cfn-datasync-task-overrides-verified)
-    pub fn verified(self, value: impl Arg<Verified>) -> Self { Self(put(self.0, "Verified", value.into_expr())) }
+    pub fn verified(self, value: impl Arg<Verified>) -> Self { Self(put(self.0, "Verified", value)) }
 }
 impl Done for Overrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-s3.html)
@@ -1209,11 +1209,11 @@ impl S3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketAccessRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-s3.html#cfn-datasync-task-s3-bucketaccessrolearn)
-    pub fn bucket_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
+    pub fn bucket_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value)) }
     /// `S3BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-s3.html#cfn-datasync-task-s3-s3bucketarn)
-    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value)) }
     /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-s3.html#cfn-datasync-task-s3-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value)) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Skipped` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-skipped.html)
@@ -1222,7 +1222,7 @@ impl Skipped {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-skipped.html#cfn-datasync-task-skipped-reportlevel)
-    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value)) }
 }
 impl Done for Skipped { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-source.html)
@@ -1231,7 +1231,7 @@ impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `ManifestConfigSourceS3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-source.html#cfn-datasync-task-source-s3)
-    pub fn s3(self, value: impl Arg<ManifestConfigSourceS3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<ManifestConfigSourceS3>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskReportConfig` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html)
@@ -1242,15 +1242,15 @@ impl TaskReportConfig {
 }
 impl<R0, R1> TaskReportConfig<R0, R1> {
     /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-destination)
-    pub fn destination(self, value: impl Arg<Destination>) -> TaskReportConfig<Set, R1> { TaskReportConfig(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> TaskReportConfig<Set, R1> { TaskReportConfig(put(self.0, "Destination", value), Phase) }
     /// `ObjectVersionIds`: `ObjectVersionIds`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-objectversionids)
-    pub fn object_version_ids(self, value: impl Arg<ObjectVersionIds>) -> Self { Self(put(self.0, "ObjectVersionIds", value.into_expr()), Phase) }
+    pub fn object_version_ids(self, value: impl Arg<ObjectVersionIds>) -> Self { Self(put(self.0, "ObjectVersionIds", value), Phase) }
     /// `OutputType`: `OutputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-outputtype)
-    pub fn output_type(self, value: impl Arg<OutputType>) -> TaskReportConfig<R0, Set> { TaskReportConfig(put(self.0, "OutputType", value.into_expr()), Phase) }
+    pub fn output_type(self, value: impl Arg<OutputType>) -> TaskReportConfig<R0, Set> { TaskReportConfig(put(self.0, "OutputType", value), Phase) }
     /// `Overrides`: `Overrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-overrides)
-    pub fn overrides(self, value: impl Arg<Overrides>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
+    pub fn overrides(self, value: impl Arg<Overrides>) -> Self { Self(put(self.0, "Overrides", value), Phase) }
     /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-reportlevel)
-    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr()), Phase) }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value), Phase) }
 }
 impl Done for TaskReportConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskReportConfigDestinationS3` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfigdestinations3.html)
@@ -1259,11 +1259,11 @@ impl TaskReportConfigDestinationS3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfigdestinations3.html#cfn-datasync-task-taskreportconfigdestinations3-bucketaccessrolearn)
-    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
+    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value)) }
     /// `S3BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfigdestinations3.html#cfn-datasync-task-taskreportconfigdestinations3-s3bucketarn)
-    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value)) }
     /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfigdestinations3.html#cfn-datasync-task-taskreportconfigdestinations3-subdirectory)
-    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value)) }
 }
 impl Done for TaskReportConfigDestinationS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskSchedule` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskschedule.html)
@@ -1272,9 +1272,9 @@ impl TaskSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskschedule.html#cfn-datasync-task-taskschedule-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskschedule.html#cfn-datasync-task-taskschedule-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for TaskSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transferred` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-transferred.html)
@@ -1283,7 +1283,7 @@ impl Transferred {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-transferred.html#cfn-datasync-task-transferred-reportlevel)
-    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value)) }
 }
 impl Done for Transferred { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Verified` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-verified.html)
@@ -1292,7 +1292,7 @@ impl Verified {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-verified.html#cfn-datasync-task-verified-reportlevel)
-    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value)) }
 }
 impl Done for Verified { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.

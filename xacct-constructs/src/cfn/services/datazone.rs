@@ -37,25 +37,25 @@ impl CfnConnectionProps {
 }
 impl<R0, R1> CfnConnectionProps<R0, R1> {
     /// `AwsLocation`: `AwsLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-awslocation)
-    pub fn aws_location(self, value: impl Arg<connection::AwsLocation>) -> Self { Self(put(self.0, "AwsLocation", value.into_expr()), Phase) }
+    pub fn aws_location(self, value: impl Arg<connection::AwsLocation>) -> Self { Self(put(self.0, "AwsLocation", value), Phase) }
     /// `Configurations`: list of `ConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<connection::ConnectionConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<connection::ConnectionConfiguration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { CfnConnectionProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { CfnConnectionProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EnableTrustedIdentityPropagation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-enabletrustedidentitypropagation)
-    pub fn enable_trusted_identity_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTrustedIdentityPropagation", value.into_expr()), Phase) }
+    pub fn enable_trusted_identity_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTrustedIdentityPropagation", value), Phase) }
     /// `EnvironmentIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-environmentidentifier)
-    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set> { CfnConnectionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set> { CfnConnectionProps(put(self.0, "Name", value), Phase) }
     /// `ProjectIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-projectidentifier)
-    pub fn project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectIdentifier", value), Phase) }
     /// `Props`: `ConnectionPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-props)
-    pub fn props(self, value: impl Arg<connection::ConnectionPropertiesInput>) -> Self { Self(put(self.0, "Props", value.into_expr()), Phase) }
+    pub fn props(self, value: impl Arg<connection::ConnectionPropertiesInput>) -> Self { Self(put(self.0, "Props", value), Phase) }
     /// `Scope`: `Scope`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-scope)
-    pub fn scope(self, value: impl Arg<connection::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<connection::Scope>) -> Self { Self(put(self.0, "Scope", value), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Connection`.
@@ -67,11 +67,11 @@ impl AmazonQPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-amazonqpropertiesinput.html#cfn-datazone-connection-amazonqpropertiesinput-authmode)
-    pub fn auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthMode", value.into_expr())) }
+    pub fn auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthMode", value)) }
     /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-amazonqpropertiesinput.html#cfn-datazone-connection-amazonqpropertiesinput-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value)) }
     /// `ProfileArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-amazonqpropertiesinput.html#cfn-datazone-connection-amazonqpropertiesinput-profilearn)
-    pub fn profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileArn", value.into_expr())) }
+    pub fn profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileArn", value)) }
 }
 impl Done for AmazonQPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AthenaPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-athenapropertiesinput.html)
@@ -82,7 +82,7 @@ impl AthenaPropertiesInput {
 }
 impl<R0> AthenaPropertiesInput<R0> {
     /// `WorkgroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-athenapropertiesinput.html#cfn-datazone-connection-athenapropertiesinput-workgroupname)
-    pub fn workgroup_name(self, value: impl Arg<str>) -> AthenaPropertiesInput<Set> { AthenaPropertiesInput(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> AthenaPropertiesInput<Set> { AthenaPropertiesInput(put(self.0, "WorkgroupName", value), Phase) }
 }
 impl Done for AthenaPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticationConfigurationInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html)
@@ -91,17 +91,17 @@ impl AuthenticationConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value)) }
     /// `BasicAuthenticationCredentials`: `BasicAuthenticationCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-basicauthenticationcredentials)
-    pub fn basic_authentication_credentials(self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { Self(put(self.0, "BasicAuthenticationCredentials", value.into_expr())) }
+    pub fn basic_authentication_credentials(self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { Self(put(self.0, "BasicAuthenticationCredentials", value)) }
     /// `CustomAuthenticationCredentials`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-customauthenticationcredentials)
-    pub fn custom_authentication_credentials(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomAuthenticationCredentials", value.into_expr())) }
+    pub fn custom_authentication_credentials(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomAuthenticationCredentials", value)) }
     /// `KmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `OAuth2Properties`: `OAuth2Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-oauth2properties)
-    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr())) }
+    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for AuthenticationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizationCodeProperties` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authorizationcodeproperties.html)
@@ -110,9 +110,9 @@ impl AuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authorizationcodeproperties.html#cfn-datazone-connection-authorizationcodeproperties-authorizationcode)
-    pub fn authorization_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
+    pub fn authorization_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationCode", value)) }
     /// `RedirectUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authorizationcodeproperties.html#cfn-datazone-connection-authorizationcodeproperties-redirecturi)
-    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
+    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value)) }
 }
 impl Done for AuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsLocation` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html)
@@ -121,13 +121,13 @@ impl AwsLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html#cfn-datazone-connection-awslocation-accessrole)
-    pub fn access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessRole", value.into_expr())) }
+    pub fn access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessRole", value)) }
     /// `AwsAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html#cfn-datazone-connection-awslocation-awsaccountid)
-    pub fn aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
+    pub fn aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsAccountId", value)) }
     /// `AwsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html#cfn-datazone-connection-awslocation-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value)) }
     /// `IamConnectionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html#cfn-datazone-connection-awslocation-iamconnectionid)
-    pub fn iam_connection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamConnectionId", value.into_expr())) }
+    pub fn iam_connection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamConnectionId", value)) }
 }
 impl Done for AwsLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthenticationCredentials` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-basicauthenticationcredentials.html)
@@ -136,9 +136,9 @@ impl BasicAuthenticationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-basicauthenticationcredentials.html#cfn-datazone-connection-basicauthenticationcredentials-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `UserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-basicauthenticationcredentials.html#cfn-datazone-connection-basicauthenticationcredentials-username)
-    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value)) }
 }
 impl Done for BasicAuthenticationCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionConfiguration` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionconfiguration.html)
@@ -147,9 +147,9 @@ impl ConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionconfiguration.html#cfn-datazone-connection-connectionconfiguration-classification)
-    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value)) }
     /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionconfiguration.html#cfn-datazone-connection-connectionconfiguration-properties)
-    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value)) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html)
@@ -158,31 +158,31 @@ impl ConnectionPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmazonQProperties`: `AmazonQPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-amazonqproperties)
-    pub fn amazon_q_properties(self, value: impl Arg<AmazonQPropertiesInput>) -> Self { Self(put(self.0, "AmazonQProperties", value.into_expr())) }
+    pub fn amazon_q_properties(self, value: impl Arg<AmazonQPropertiesInput>) -> Self { Self(put(self.0, "AmazonQProperties", value)) }
     /// `AthenaProperties`: `AthenaPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-athenaproperties)
-    pub fn athena_properties(self, value: impl Arg<AthenaPropertiesInput>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr())) }
+    pub fn athena_properties(self, value: impl Arg<AthenaPropertiesInput>) -> Self { Self(put(self.0, "AthenaProperties", value)) }
     /// `GlueProperties`: `GluePropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-glueproperties)
-    pub fn glue_properties(self, value: impl Arg<GluePropertiesInput>) -> Self { Self(put(self.0, "GlueProperties", value.into_expr())) }
+    pub fn glue_properties(self, value: impl Arg<GluePropertiesInput>) -> Self { Self(put(self.0, "GlueProperties", value)) }
     /// `HyperPodProperties`: `HyperPodPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-hyperpodproperties)
-    pub fn hyper_pod_properties(self, value: impl Arg<HyperPodPropertiesInput>) -> Self { Self(put(self.0, "HyperPodProperties", value.into_expr())) }
+    pub fn hyper_pod_properties(self, value: impl Arg<HyperPodPropertiesInput>) -> Self { Self(put(self.0, "HyperPodProperties", value)) }
     /// `IamProperties`: `IamPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-iamproperties)
-    pub fn iam_properties(self, value: impl Arg<IamPropertiesInput>) -> Self { Self(put(self.0, "IamProperties", value.into_expr())) }
+    pub fn iam_properties(self, value: impl Arg<IamPropertiesInput>) -> Self { Self(put(self.0, "IamProperties", value)) }
     /// `LakehouseProperties`: `LakehousePropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-lakehouseproperties)
-    pub fn lakehouse_properties(self, value: impl Arg<LakehousePropertiesInput>) -> Self { Self(put(self.0, "LakehouseProperties", value.into_expr())) }
+    pub fn lakehouse_properties(self, value: impl Arg<LakehousePropertiesInput>) -> Self { Self(put(self.0, "LakehouseProperties", value)) }
     /// `MlflowProperties`: `MlflowPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-mlflowproperties)
-    pub fn mlflow_properties(self, value: impl Arg<MlflowPropertiesInput>) -> Self { Self(put(self.0, "MlflowProperties", value.into_expr())) }
+    pub fn mlflow_properties(self, value: impl Arg<MlflowPropertiesInput>) -> Self { Self(put(self.0, "MlflowProperties", value)) }
     /// `RedshiftProperties`: `RedshiftPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-redshiftproperties)
-    pub fn redshift_properties(self, value: impl Arg<RedshiftPropertiesInput>) -> Self { Self(put(self.0, "RedshiftProperties", value.into_expr())) }
+    pub fn redshift_properties(self, value: impl Arg<RedshiftPropertiesInput>) -> Self { Self(put(self.0, "RedshiftProperties", value)) }
     /// `S3Properties`: `S3PropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-s3properties)
-    pub fn s3_properties(self, value: impl Arg<S3PropertiesInput>) -> Self { Self(put(self.0, "S3Properties", value.into_expr())) }
+    pub fn s3_properties(self, value: impl Arg<S3PropertiesInput>) -> Self { Self(put(self.0, "S3Properties", value)) }
     /// `SparkEmrProperties`: `SparkEmrPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-sparkemrproperties)
-    pub fn spark_emr_properties(self, value: impl Arg<SparkEmrPropertiesInput>) -> Self { Self(put(self.0, "SparkEmrProperties", value.into_expr())) }
+    pub fn spark_emr_properties(self, value: impl Arg<SparkEmrPropertiesInput>) -> Self { Self(put(self.0, "SparkEmrProperties", value)) }
     /// `SparkGlueProperties`: `SparkGluePropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-sparkglueproperties)
-    pub fn spark_glue_properties(self, value: impl Arg<SparkGluePropertiesInput>) -> Self { Self(put(self.0, "SparkGlueProperties", value.into_expr())) }
+    pub fn spark_glue_properties(self, value: impl Arg<SparkGluePropertiesInput>) -> Self { Self(put(self.0, "SparkGlueProperties", value)) }
     /// `WorkflowsMwaaProperties`: `WorkflowsMwaaPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-workflowsmwaaproperties)
-    pub fn workflows_mwaa_properties(self, value: impl Arg<WorkflowsMwaaPropertiesInput>) -> Self { Self(put(self.0, "WorkflowsMwaaProperties", value.into_expr())) }
+    pub fn workflows_mwaa_properties(self, value: impl Arg<WorkflowsMwaaPropertiesInput>) -> Self { Self(put(self.0, "WorkflowsMwaaProperties", value)) }
     /// `WorkflowsServerlessProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-workflowsserverlessproperties)
-    pub fn workflows_serverless_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "WorkflowsServerlessProperties", value.into_expr())) }
+    pub fn workflows_serverless_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "WorkflowsServerlessProperties", value)) }
 }
 impl Done for ConnectionPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueConnectionInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html)
@@ -191,29 +191,29 @@ impl GlueConnectionInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AthenaProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-athenaproperties)
-    pub fn athena_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr())) }
+    pub fn athena_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AthenaProperties", value)) }
     /// `AuthenticationConfiguration`: `AuthenticationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfigurationInput>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfigurationInput>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value)) }
     /// `ConnectionProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-connectionproperties)
-    pub fn connection_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr())) }
+    pub fn connection_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConnectionProperties", value)) }
     /// `ConnectionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-connectiontype)
-    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr())) }
+    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `MatchCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-matchcriteria)
-    pub fn match_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchCriteria", value.into_expr())) }
+    pub fn match_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchCriteria", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PhysicalConnectionRequirements`: `PhysicalConnectionRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-physicalconnectionrequirements)
-    pub fn physical_connection_requirements(self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { Self(put(self.0, "PhysicalConnectionRequirements", value.into_expr())) }
+    pub fn physical_connection_requirements(self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { Self(put(self.0, "PhysicalConnectionRequirements", value)) }
     /// `PythonProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-pythonproperties)
-    pub fn python_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PythonProperties", value.into_expr())) }
+    pub fn python_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PythonProperties", value)) }
     /// `SparkProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-sparkproperties)
-    pub fn spark_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr())) }
+    pub fn spark_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SparkProperties", value)) }
     /// `ValidateCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-validatecredentials)
-    pub fn validate_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateCredentials", value.into_expr())) }
+    pub fn validate_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateCredentials", value)) }
     /// `ValidateForComputeEnvironments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-validateforcomputeenvironments)
-    pub fn validate_for_compute_environments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ValidateForComputeEnvironments", value.into_expr())) }
+    pub fn validate_for_compute_environments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ValidateForComputeEnvironments", value)) }
 }
 impl Done for GlueConnectionInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueOAuth2Credentials` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html)
@@ -222,13 +222,13 @@ impl GlueOAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html#cfn-datazone-connection-glueoauth2credentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value)) }
     /// `JwtToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html#cfn-datazone-connection-glueoauth2credentials-jwttoken)
-    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
+    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value)) }
     /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html#cfn-datazone-connection-glueoauth2credentials-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value)) }
     /// `UserManagedClientApplicationClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html#cfn-datazone-connection-glueoauth2credentials-usermanagedclientapplicationclientsecret)
-    pub fn user_managed_client_application_client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientSecret", value.into_expr())) }
+    pub fn user_managed_client_application_client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientSecret", value)) }
 }
 impl Done for GlueOAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GluePropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-gluepropertiesinput.html)
@@ -237,7 +237,7 @@ impl GluePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueConnectionInput`: `GlueConnectionInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-gluepropertiesinput.html#cfn-datazone-connection-gluepropertiesinput-glueconnectioninput)
-    pub fn glue_connection_input(self, value: impl Arg<GlueConnectionInput>) -> Self { Self(put(self.0, "GlueConnectionInput", value.into_expr())) }
+    pub fn glue_connection_input(self, value: impl Arg<GlueConnectionInput>) -> Self { Self(put(self.0, "GlueConnectionInput", value)) }
 }
 impl Done for GluePropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HyperPodPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-hyperpodpropertiesinput.html)
@@ -248,7 +248,7 @@ impl HyperPodPropertiesInput {
 }
 impl<R0> HyperPodPropertiesInput<R0> {
     /// `ClusterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-hyperpodpropertiesinput.html#cfn-datazone-connection-hyperpodpropertiesinput-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> HyperPodPropertiesInput<Set> { HyperPodPropertiesInput(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> HyperPodPropertiesInput<Set> { HyperPodPropertiesInput(put(self.0, "ClusterName", value), Phase) }
 }
 impl Done for HyperPodPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-iampropertiesinput.html)
@@ -257,9 +257,9 @@ impl IamPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueLineageSyncEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-iampropertiesinput.html#cfn-datazone-connection-iampropertiesinput-gluelineagesyncenabled)
-    pub fn glue_lineage_sync_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueLineageSyncEnabled", value.into_expr())) }
+    pub fn glue_lineage_sync_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueLineageSyncEnabled", value)) }
     /// `RoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-iampropertiesinput.html#cfn-datazone-connection-iampropertiesinput-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for IamPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LakehousePropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-lakehousepropertiesinput.html)
@@ -268,7 +268,7 @@ impl LakehousePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueLineageSyncEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-lakehousepropertiesinput.html#cfn-datazone-connection-lakehousepropertiesinput-gluelineagesyncenabled)
-    pub fn glue_lineage_sync_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueLineageSyncEnabled", value.into_expr())) }
+    pub fn glue_lineage_sync_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueLineageSyncEnabled", value)) }
 }
 impl Done for LakehousePropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LineageSyncSchedule` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-lineagesyncschedule.html)
@@ -277,7 +277,7 @@ impl LineageSyncSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-lineagesyncschedule.html#cfn-datazone-connection-lineagesyncschedule-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value)) }
 }
 impl Done for LineageSyncSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MlflowPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-mlflowpropertiesinput.html)
@@ -286,7 +286,7 @@ impl MlflowPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TrackingServerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-mlflowpropertiesinput.html#cfn-datazone-connection-mlflowpropertiesinput-trackingserverarn)
-    pub fn tracking_server_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackingServerArn", value.into_expr())) }
+    pub fn tracking_server_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackingServerArn", value)) }
 }
 impl Done for MlflowPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2ClientApplication` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2clientapplication.html)
@@ -295,9 +295,9 @@ impl OAuth2ClientApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSManagedClientApplicationReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2clientapplication.html#cfn-datazone-connection-oauth2clientapplication-awsmanagedclientapplicationreference)
-    pub fn aws_managed_client_application_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSManagedClientApplicationReference", value.into_expr())) }
+    pub fn aws_managed_client_application_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSManagedClientApplicationReference", value)) }
     /// `UserManagedClientApplicationClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2clientapplication.html#cfn-datazone-connection-oauth2clientapplication-usermanagedclientapplicationclientid)
-    pub fn user_managed_client_application_client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientId", value.into_expr())) }
+    pub fn user_managed_client_application_client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientId", value)) }
 }
 impl Done for OAuth2ClientApplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Properties` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html)
@@ -306,17 +306,17 @@ impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCodeProperties`: `AuthorizationCodeProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-authorizationcodeproperties)
-    pub fn authorization_code_properties(self, value: impl Arg<AuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr())) }
+    pub fn authorization_code_properties(self, value: impl Arg<AuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value)) }
     /// `OAuth2ClientApplication`: `OAuth2ClientApplication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-oauth2clientapplication)
-    pub fn oauth2_client_application(self, value: impl Arg<OAuth2ClientApplication>) -> Self { Self(put(self.0, "OAuth2ClientApplication", value.into_expr())) }
+    pub fn oauth2_client_application(self, value: impl Arg<OAuth2ClientApplication>) -> Self { Self(put(self.0, "OAuth2ClientApplication", value)) }
     /// `OAuth2Credentials`: `GlueOAuth2Credentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-oauth2credentials)
-    pub fn oauth2_credentials(self, value: impl Arg<GlueOAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
+    pub fn oauth2_credentials(self, value: impl Arg<GlueOAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value)) }
     /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-oauth2granttype)
-    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
+    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value)) }
     /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-tokenurl)
-    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value)) }
     /// `TokenUrlParametersMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-tokenurlparametersmap)
-    pub fn token_url_parameters_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenUrlParametersMap", value.into_expr())) }
+    pub fn token_url_parameters_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenUrlParametersMap", value)) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhysicalConnectionRequirements` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html)
@@ -325,13 +325,13 @@ impl PhysicalConnectionRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html#cfn-datazone-connection-physicalconnectionrequirements-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `SecurityGroupIdList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html#cfn-datazone-connection-physicalconnectionrequirements-securitygroupidlist)
-    pub fn security_group_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIdList", value.into_expr())) }
+    pub fn security_group_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIdList", value)) }
     /// `SubnetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html#cfn-datazone-connection-physicalconnectionrequirements-subnetid)
-    pub fn subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
+    pub fn subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetId", value)) }
     /// `SubnetIdList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html#cfn-datazone-connection-physicalconnectionrequirements-subnetidlist)
-    pub fn subnet_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIdList", value.into_expr())) }
+    pub fn subnet_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIdList", value)) }
 }
 impl Done for PhysicalConnectionRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftCredentials` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftcredentials.html)
@@ -340,9 +340,9 @@ impl RedshiftCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftcredentials.html#cfn-datazone-connection-redshiftcredentials-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
     /// `UsernamePassword`: `UsernamePassword`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftcredentials.html#cfn-datazone-connection-redshiftcredentials-usernamepassword)
-    pub fn username_password(self, value: impl Arg<UsernamePassword>) -> Self { Self(put(self.0, "UsernamePassword", value.into_expr())) }
+    pub fn username_password(self, value: impl Arg<UsernamePassword>) -> Self { Self(put(self.0, "UsernamePassword", value)) }
 }
 impl Done for RedshiftCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftLineageSyncConfigurationInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftlineagesyncconfigurationinput.html)
@@ -351,9 +351,9 @@ impl RedshiftLineageSyncConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftlineagesyncconfigurationinput.html#cfn-datazone-connection-redshiftlineagesyncconfigurationinput-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `Schedule`: `LineageSyncSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftlineagesyncconfigurationinput.html#cfn-datazone-connection-redshiftlineagesyncconfigurationinput-schedule)
-    pub fn schedule(self, value: impl Arg<LineageSyncSchedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
+    pub fn schedule(self, value: impl Arg<LineageSyncSchedule>) -> Self { Self(put(self.0, "Schedule", value)) }
 }
 impl Done for RedshiftLineageSyncConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html)
@@ -362,17 +362,17 @@ impl RedshiftPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Credentials`: `RedshiftCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-credentials)
-    pub fn credentials(self, value: impl Arg<RedshiftCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr())) }
+    pub fn credentials(self, value: impl Arg<RedshiftCredentials>) -> Self { Self(put(self.0, "Credentials", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `Host`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-host)
-    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value)) }
     /// `LineageSync`: `RedshiftLineageSyncConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-lineagesync)
-    pub fn lineage_sync(self, value: impl Arg<RedshiftLineageSyncConfigurationInput>) -> Self { Self(put(self.0, "LineageSync", value.into_expr())) }
+    pub fn lineage_sync(self, value: impl Arg<RedshiftLineageSyncConfigurationInput>) -> Self { Self(put(self.0, "LineageSync", value)) }
     /// `Port`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-port)
-    pub fn port(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `Storage`: `RedshiftStorageProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-storage)
-    pub fn storage(self, value: impl Arg<RedshiftStorageProperties>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
+    pub fn storage(self, value: impl Arg<RedshiftStorageProperties>) -> Self { Self(put(self.0, "Storage", value)) }
 }
 impl Done for RedshiftPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftStorageProperties` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftstorageproperties.html)
@@ -381,9 +381,9 @@ impl RedshiftStorageProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftstorageproperties.html#cfn-datazone-connection-redshiftstorageproperties-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value)) }
     /// `WorkgroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftstorageproperties.html#cfn-datazone-connection-redshiftstorageproperties-workgroupname)
-    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr())) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value)) }
 }
 impl Done for RedshiftStorageProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3PropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-s3propertiesinput.html)
@@ -394,11 +394,11 @@ impl S3PropertiesInput {
 }
 impl<R0> S3PropertiesInput<R0> {
     /// `RegisterS3AccessGrantLocation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-s3propertiesinput.html#cfn-datazone-connection-s3propertiesinput-registers3accessgrantlocation)
-    pub fn register_s3_access_grant_location(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RegisterS3AccessGrantLocation", value.into_expr()), Phase) }
+    pub fn register_s3_access_grant_location(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RegisterS3AccessGrantLocation", value), Phase) }
     /// `S3AccessGrantLocationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-s3propertiesinput.html#cfn-datazone-connection-s3propertiesinput-s3accessgrantlocationid)
-    pub fn s3_access_grant_location_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3AccessGrantLocationId", value.into_expr()), Phase) }
+    pub fn s3_access_grant_location_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3AccessGrantLocationId", value), Phase) }
     /// `S3Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-s3propertiesinput.html#cfn-datazone-connection-s3propertiesinput-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> S3PropertiesInput<Set> { S3PropertiesInput(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> S3PropertiesInput<Set> { S3PropertiesInput(put(self.0, "S3Uri", value), Phase) }
 }
 impl Done for S3PropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkEmrPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html)
@@ -407,21 +407,21 @@ impl SparkEmrPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-computearn)
-    pub fn compute_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeArn", value.into_expr())) }
+    pub fn compute_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeArn", value)) }
     /// `InstanceProfileArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-instanceprofilearn)
-    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value.into_expr())) }
+    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value)) }
     /// `JavaVirtualEnv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-javavirtualenv)
-    pub fn java_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JavaVirtualEnv", value.into_expr())) }
+    pub fn java_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JavaVirtualEnv", value)) }
     /// `LogUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-loguri)
-    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value)) }
     /// `ManagedEndpointArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-managedendpointarn)
-    pub fn managed_endpoint_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedEndpointArn", value.into_expr())) }
+    pub fn managed_endpoint_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedEndpointArn", value)) }
     /// `PythonVirtualEnv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-pythonvirtualenv)
-    pub fn python_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVirtualEnv", value.into_expr())) }
+    pub fn python_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVirtualEnv", value)) }
     /// `RuntimeRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-runtimerole)
-    pub fn runtime_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeRole", value.into_expr())) }
+    pub fn runtime_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeRole", value)) }
     /// `TrustedCertificatesS3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-trustedcertificatess3uri)
-    pub fn trusted_certificates_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustedCertificatesS3Uri", value.into_expr())) }
+    pub fn trusted_certificates_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustedCertificatesS3Uri", value)) }
 }
 impl Done for SparkEmrPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkGlueArgs` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkglueargs.html)
@@ -430,7 +430,7 @@ impl SparkGlueArgs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkglueargs.html#cfn-datazone-connection-sparkglueargs-connection)
-    pub fn connection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Connection", value.into_expr())) }
+    pub fn connection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Connection", value)) }
 }
 impl Done for SparkGlueArgs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkGluePropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html)
@@ -439,21 +439,21 @@ impl SparkGluePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalArgs`: `SparkGlueArgs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-additionalargs)
-    pub fn additional_args(self, value: impl Arg<SparkGlueArgs>) -> Self { Self(put(self.0, "AdditionalArgs", value.into_expr())) }
+    pub fn additional_args(self, value: impl Arg<SparkGlueArgs>) -> Self { Self(put(self.0, "AdditionalArgs", value)) }
     /// `GlueConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-glueconnectionname)
-    pub fn glue_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueConnectionName", value.into_expr())) }
+    pub fn glue_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueConnectionName", value)) }
     /// `GlueVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-glueversion)
-    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr())) }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value)) }
     /// `IdleTimeout`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-idletimeout)
-    pub fn idle_timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleTimeout", value.into_expr())) }
+    pub fn idle_timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleTimeout", value)) }
     /// `JavaVirtualEnv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-javavirtualenv)
-    pub fn java_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JavaVirtualEnv", value.into_expr())) }
+    pub fn java_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JavaVirtualEnv", value)) }
     /// `NumberOfWorkers`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-numberofworkers)
-    pub fn number_of_workers(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr())) }
+    pub fn number_of_workers(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfWorkers", value)) }
     /// `PythonVirtualEnv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-pythonvirtualenv)
-    pub fn python_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVirtualEnv", value.into_expr())) }
+    pub fn python_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVirtualEnv", value)) }
     /// `WorkerType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-workertype)
-    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr())) }
+    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value)) }
 }
 impl Done for SparkGluePropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UsernamePassword` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-usernamepassword.html)
@@ -464,9 +464,9 @@ impl UsernamePassword {
 }
 impl<R0, R1> UsernamePassword<R0, R1> {
     /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-usernamepassword.html#cfn-datazone-connection-usernamepassword-password)
-    pub fn password(self, value: impl Arg<str>) -> UsernamePassword<Set, R1> { UsernamePassword(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> UsernamePassword<Set, R1> { UsernamePassword(put(self.0, "Password", value), Phase) }
     /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-usernamepassword.html#cfn-datazone-connection-usernamepassword-username)
-    pub fn username(self, value: impl Arg<str>) -> UsernamePassword<R0, Set> { UsernamePassword(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> UsernamePassword<R0, Set> { UsernamePassword(put(self.0, "Username", value), Phase) }
 }
 impl Done for UsernamePassword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowsMwaaPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-workflowsmwaapropertiesinput.html)
@@ -475,7 +475,7 @@ impl WorkflowsMwaaPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MwaaEnvironmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-workflowsmwaapropertiesinput.html#cfn-datazone-connection-workflowsmwaapropertiesinput-mwaaenvironmentname)
-    pub fn mwaa_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MwaaEnvironmentName", value.into_expr())) }
+    pub fn mwaa_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MwaaEnvironmentName", value)) }
 }
 impl Done for WorkflowsMwaaPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -526,31 +526,31 @@ impl CfnDataSourceProps {
 }
 impl<R0, R1, R2, R3> CfnDataSourceProps<R0, R1, R2, R3> {
     /// `AssetFormsInput`: list of `FormInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-assetformsinput)
-    pub fn asset_forms_input(self, value: impl Arg<Arr<data_source::FormInput>>) -> Self { Self(put(self.0, "AssetFormsInput", value.into_expr()), Phase) }
+    pub fn asset_forms_input(self, value: impl Arg<Arr<data_source::FormInput>>) -> Self { Self(put(self.0, "AssetFormsInput", value), Phase) }
     /// `Configuration`: `DataSourceConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-configuration)
-    pub fn configuration(self, value: impl Arg<data_source::DataSourceConfigurationInput>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<data_source::DataSourceConfigurationInput>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `ConnectionIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-connectionidentifier)
-    pub fn connection_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionIdentifier", value.into_expr()), Phase) }
+    pub fn connection_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionIdentifier", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { CfnDataSourceProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { CfnDataSourceProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EnableSetting`: `EnableSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-enablesetting)
-    pub fn enable_setting(self, value: impl Arg<data_source::EnableSetting>) -> Self { Self(put(self.0, "EnableSetting", value.into_expr()), Phase) }
+    pub fn enable_setting(self, value: impl Arg<data_source::EnableSetting>) -> Self { Self(put(self.0, "EnableSetting", value), Phase) }
     /// `EnvironmentIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-environmentidentifier)
-    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2, R3> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2, R3> { CfnDataSourceProps(put(self.0, "Name", value), Phase) }
     /// `ProjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-projectidentifier)
-    pub fn project_identifier(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { CfnDataSourceProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { CfnDataSourceProps(put(self.0, "ProjectIdentifier", value), Phase) }
     /// `PublishOnImport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-publishonimport)
-    pub fn publish_on_import(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishOnImport", value.into_expr()), Phase) }
+    pub fn publish_on_import(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishOnImport", value), Phase) }
     /// `Recommendation`: `RecommendationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-recommendation)
-    pub fn recommendation(self, value: impl Arg<data_source::RecommendationConfiguration>) -> Self { Self(put(self.0, "Recommendation", value.into_expr()), Phase) }
+    pub fn recommendation(self, value: impl Arg<data_source::RecommendationConfiguration>) -> Self { Self(put(self.0, "Recommendation", value), Phase) }
     /// `Schedule`: `ScheduleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-schedule)
-    pub fn schedule(self, value: impl Arg<data_source::ScheduleConfiguration>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<data_source::ScheduleConfiguration>) -> Self { Self(put(self.0, "Schedule", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { CfnDataSourceProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::DataSource`.
@@ -562,11 +562,11 @@ impl DataSourceConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueRunConfiguration`: `GlueRunConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-datasourceconfigurationinput.html#cfn-datazone-datasource-datasourceconfigurationinput-gluerunconfiguration)
-    pub fn glue_run_configuration(self, value: impl Arg<GlueRunConfigurationInput>) -> Self { Self(put(self.0, "GlueRunConfiguration", value.into_expr())) }
+    pub fn glue_run_configuration(self, value: impl Arg<GlueRunConfigurationInput>) -> Self { Self(put(self.0, "GlueRunConfiguration", value)) }
     /// `RedshiftRunConfiguration`: `RedshiftRunConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-datasourceconfigurationinput.html#cfn-datazone-datasource-datasourceconfigurationinput-redshiftrunconfiguration)
-    pub fn redshift_run_configuration(self, value: impl Arg<RedshiftRunConfigurationInput>) -> Self { Self(put(self.0, "RedshiftRunConfiguration", value.into_expr())) }
+    pub fn redshift_run_configuration(self, value: impl Arg<RedshiftRunConfigurationInput>) -> Self { Self(put(self.0, "RedshiftRunConfiguration", value)) }
     /// `SageMakerRunConfiguration`: `SageMakerRunConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-datasourceconfigurationinput.html#cfn-datazone-datasource-datasourceconfigurationinput-sagemakerrunconfiguration)
-    pub fn sage_maker_run_configuration(self, value: impl Arg<SageMakerRunConfigurationInput>) -> Self { Self(put(self.0, "SageMakerRunConfiguration", value.into_expr())) }
+    pub fn sage_maker_run_configuration(self, value: impl Arg<SageMakerRunConfigurationInput>) -> Self { Self(put(self.0, "SageMakerRunConfiguration", value)) }
 }
 impl Done for DataSourceConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterExpression` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-filterexpression.html)
@@ -577,9 +577,9 @@ impl FilterExpression {
 }
 impl<R0, R1> FilterExpression<R0, R1> {
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-filterexpression.html#cfn-datazone-datasource-filterexpression-expression)
-    pub fn expression(self, value: impl Arg<str>) -> FilterExpression<Set, R1> { FilterExpression(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> FilterExpression<Set, R1> { FilterExpression(put(self.0, "Expression", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-filterexpression.html#cfn-datazone-datasource-filterexpression-type)
-    pub fn type_(self, value: impl Arg<Type>) -> FilterExpression<R0, Set> { FilterExpression(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FilterExpression<R0, Set> { FilterExpression(put(self.0, "Type", value), Phase) }
 }
 impl Done for FilterExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html)
@@ -590,13 +590,13 @@ impl FormInput {
 }
 impl<R0> FormInput<R0> {
     /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html#cfn-datazone-datasource-forminput-content)
-    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value), Phase) }
     /// `FormName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html#cfn-datazone-datasource-forminput-formname)
-    pub fn form_name(self, value: impl Arg<str>) -> FormInput<Set> { FormInput(put(self.0, "FormName", value.into_expr()), Phase) }
+    pub fn form_name(self, value: impl Arg<str>) -> FormInput<Set> { FormInput(put(self.0, "FormName", value), Phase) }
     /// `TypeIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html#cfn-datazone-datasource-forminput-typeidentifier)
-    pub fn type_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeIdentifier", value.into_expr()), Phase) }
+    pub fn type_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeIdentifier", value), Phase) }
     /// `TypeRevision`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html#cfn-datazone-datasource-forminput-typerevision)
-    pub fn type_revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeRevision", value.into_expr()), Phase) }
+    pub fn type_revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeRevision", value), Phase) }
 }
 impl Done for FormInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueRunConfigurationInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html)
@@ -607,13 +607,13 @@ impl GlueRunConfigurationInput {
 }
 impl<R0> GlueRunConfigurationInput<R0> {
     /// `AutoImportDataQualityResult`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html#cfn-datazone-datasource-gluerunconfigurationinput-autoimportdataqualityresult)
-    pub fn auto_import_data_quality_result(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoImportDataQualityResult", value.into_expr()), Phase) }
+    pub fn auto_import_data_quality_result(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoImportDataQualityResult", value), Phase) }
     /// `CatalogName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html#cfn-datazone-datasource-gluerunconfigurationinput-catalogname)
-    pub fn catalog_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogName", value.into_expr()), Phase) }
+    pub fn catalog_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogName", value), Phase) }
     /// `DataAccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html#cfn-datazone-datasource-gluerunconfigurationinput-dataaccessrole)
-    pub fn data_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAccessRole", value.into_expr()), Phase) }
+    pub fn data_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAccessRole", value), Phase) }
     /// `RelationalFilterConfigurations`: list of `RelationalFilterConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html#cfn-datazone-datasource-gluerunconfigurationinput-relationalfilterconfigurations)
-    pub fn relational_filter_configurations(self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> GlueRunConfigurationInput<Set> { GlueRunConfigurationInput(put(self.0, "RelationalFilterConfigurations", value.into_expr()), Phase) }
+    pub fn relational_filter_configurations(self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> GlueRunConfigurationInput<Set> { GlueRunConfigurationInput(put(self.0, "RelationalFilterConfigurations", value), Phase) }
 }
 impl Done for GlueRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecommendationConfiguration` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-recommendationconfiguration.html)
@@ -622,7 +622,7 @@ impl RecommendationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableBusinessNameGeneration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-recommendationconfiguration.html#cfn-datazone-datasource-recommendationconfiguration-enablebusinessnamegeneration)
-    pub fn enable_business_name_generation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBusinessNameGeneration", value.into_expr())) }
+    pub fn enable_business_name_generation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBusinessNameGeneration", value)) }
 }
 impl Done for RecommendationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftClusterStorage` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftclusterstorage.html)
@@ -633,7 +633,7 @@ impl RedshiftClusterStorage {
 }
 impl<R0> RedshiftClusterStorage<R0> {
     /// `ClusterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftclusterstorage.html#cfn-datazone-datasource-redshiftclusterstorage-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> RedshiftClusterStorage<Set> { RedshiftClusterStorage(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> RedshiftClusterStorage<Set> { RedshiftClusterStorage(put(self.0, "ClusterName", value), Phase) }
 }
 impl Done for RedshiftClusterStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftCredentialConfiguration` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftcredentialconfiguration.html)
@@ -644,7 +644,7 @@ impl RedshiftCredentialConfiguration {
 }
 impl<R0> RedshiftCredentialConfiguration<R0> {
     /// `SecretManagerArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftcredentialconfiguration.html#cfn-datazone-datasource-redshiftcredentialconfiguration-secretmanagerarn)
-    pub fn secret_manager_arn(self, value: impl Arg<str>) -> RedshiftCredentialConfiguration<Set> { RedshiftCredentialConfiguration(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
+    pub fn secret_manager_arn(self, value: impl Arg<str>) -> RedshiftCredentialConfiguration<Set> { RedshiftCredentialConfiguration(put(self.0, "SecretManagerArn", value), Phase) }
 }
 impl Done for RedshiftCredentialConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftRunConfigurationInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html)
@@ -655,13 +655,13 @@ impl RedshiftRunConfigurationInput {
 }
 impl<R0> RedshiftRunConfigurationInput<R0> {
     /// `DataAccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html#cfn-datazone-datasource-redshiftrunconfigurationinput-dataaccessrole)
-    pub fn data_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAccessRole", value.into_expr()), Phase) }
+    pub fn data_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAccessRole", value), Phase) }
     /// `RedshiftCredentialConfiguration`: `RedshiftCredentialConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html#cfn-datazone-datasource-redshiftrunconfigurationinput-redshiftcredentialconfiguration)
-    pub fn redshift_credential_configuration(self, value: impl Arg<RedshiftCredentialConfiguration>) -> Self { Self(put(self.0, "RedshiftCredentialConfiguration", value.into_expr()), Phase) }
+    pub fn redshift_credential_configuration(self, value: impl Arg<RedshiftCredentialConfiguration>) -> Self { Self(put(self.0, "RedshiftCredentialConfiguration", value), Phase) }
     /// `RedshiftStorage`: `RedshiftStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html#cfn-datazone-datasource-redshiftrunconfigurationinput-redshiftstorage)
-    pub fn redshift_storage(self, value: impl Arg<RedshiftStorage>) -> Self { Self(put(self.0, "RedshiftStorage", value.into_expr()), Phase) }
+    pub fn redshift_storage(self, value: impl Arg<RedshiftStorage>) -> Self { Self(put(self.0, "RedshiftStorage", value), Phase) }
     /// `RelationalFilterConfigurations`: list of `RelationalFilterConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html#cfn-datazone-datasource-redshiftrunconfigurationinput-relationalfilterconfigurations)
-    pub fn relational_filter_configurations(self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> RedshiftRunConfigurationInput<Set> { RedshiftRunConfigurationInput(put(self.0, "RelationalFilterConfigurations", value.into_expr()), Phase) }
+    pub fn relational_filter_configurations(self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> RedshiftRunConfigurationInput<Set> { RedshiftRunConfigurationInput(put(self.0, "RelationalFilterConfigurations", value), Phase) }
 }
 impl Done for RedshiftRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftServerlessStorage` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftserverlessstorage.html)
@@ -672,7 +672,7 @@ impl RedshiftServerlessStorage {
 }
 impl<R0> RedshiftServerlessStorage<R0> {
     /// `WorkgroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftserverlessstorage.html#cfn-datazone-datasource-redshiftserverlessstorage-workgroupname)
-    pub fn workgroup_name(self, value: impl Arg<str>) -> RedshiftServerlessStorage<Set> { RedshiftServerlessStorage(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> RedshiftServerlessStorage<Set> { RedshiftServerlessStorage(put(self.0, "WorkgroupName", value), Phase) }
 }
 impl Done for RedshiftServerlessStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftStorage` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftstorage.html)
@@ -681,9 +681,9 @@ impl RedshiftStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RedshiftClusterSource`: `RedshiftClusterStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftstorage.html#cfn-datazone-datasource-redshiftstorage-redshiftclustersource)
-    pub fn redshift_cluster_source(self, value: impl Arg<RedshiftClusterStorage>) -> Self { Self(put(self.0, "RedshiftClusterSource", value.into_expr())) }
+    pub fn redshift_cluster_source(self, value: impl Arg<RedshiftClusterStorage>) -> Self { Self(put(self.0, "RedshiftClusterSource", value)) }
     /// `RedshiftServerlessSource`: `RedshiftServerlessStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftstorage.html#cfn-datazone-datasource-redshiftstorage-redshiftserverlesssource)
-    pub fn redshift_serverless_source(self, value: impl Arg<RedshiftServerlessStorage>) -> Self { Self(put(self.0, "RedshiftServerlessSource", value.into_expr())) }
+    pub fn redshift_serverless_source(self, value: impl Arg<RedshiftServerlessStorage>) -> Self { Self(put(self.0, "RedshiftServerlessSource", value)) }
 }
 impl Done for RedshiftStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelationalFilterConfiguration` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-relationalfilterconfiguration.html)
@@ -694,11 +694,11 @@ impl RelationalFilterConfiguration {
 }
 impl<R0> RelationalFilterConfiguration<R0> {
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-relationalfilterconfiguration.html#cfn-datazone-datasource-relationalfilterconfiguration-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> RelationalFilterConfiguration<Set> { RelationalFilterConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> RelationalFilterConfiguration<Set> { RelationalFilterConfiguration(put(self.0, "DatabaseName", value), Phase) }
     /// `FilterExpressions`: list of `FilterExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-relationalfilterconfiguration.html#cfn-datazone-datasource-relationalfilterconfiguration-filterexpressions)
-    pub fn filter_expressions(self, value: impl Arg<Arr<FilterExpression>>) -> Self { Self(put(self.0, "FilterExpressions", value.into_expr()), Phase) }
+    pub fn filter_expressions(self, value: impl Arg<Arr<FilterExpression>>) -> Self { Self(put(self.0, "FilterExpressions", value), Phase) }
     /// `SchemaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-relationalfilterconfiguration.html#cfn-datazone-datasource-relationalfilterconfiguration-schemaname)
-    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value), Phase) }
 }
 impl Done for RelationalFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerRunConfigurationInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-sagemakerrunconfigurationinput.html)
@@ -709,7 +709,7 @@ impl SageMakerRunConfigurationInput {
 }
 impl<R0> SageMakerRunConfigurationInput<R0> {
     /// `TrackingAssets`: map of list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-sagemakerrunconfigurationinput.html#cfn-datazone-datasource-sagemakerrunconfigurationinput-trackingassets)
-    pub fn tracking_assets(self, value: impl Arg<Dict<Arr<str>>>) -> SageMakerRunConfigurationInput<Set> { SageMakerRunConfigurationInput(put(self.0, "TrackingAssets", value.into_expr()), Phase) }
+    pub fn tracking_assets(self, value: impl Arg<Dict<Arr<str>>>) -> SageMakerRunConfigurationInput<Set> { SageMakerRunConfigurationInput(put(self.0, "TrackingAssets", value), Phase) }
 }
 impl Done for SageMakerRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfiguration` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-scheduleconfiguration.html)
@@ -718,9 +718,9 @@ impl ScheduleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-scheduleconfiguration.html#cfn-datazone-datasource-scheduleconfiguration-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value)) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-scheduleconfiguration.html#cfn-datazone-datasource-scheduleconfiguration-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value)) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnableSetting` allows.
@@ -763,21 +763,21 @@ impl CfnDomainProps {
 }
 impl<R0> CfnDomainProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainExecutionRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-domainexecutionrole)
-    pub fn domain_execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainExecutionRole", value.into_expr()), Phase) }
+    pub fn domain_execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainExecutionRole", value), Phase) }
     /// `DomainVersion`: `DomainVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-domainversion)
-    pub fn domain_version(self, value: impl Arg<domain::DomainVersion>) -> Self { Self(put(self.0, "DomainVersion", value.into_expr()), Phase) }
+    pub fn domain_version(self, value: impl Arg<domain::DomainVersion>) -> Self { Self(put(self.0, "DomainVersion", value), Phase) }
     /// `KmsKeyIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value), Phase) }
     /// `ServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-servicerole)
-    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr()), Phase) }
+    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value), Phase) }
     /// `SingleSignOn`: `SingleSignOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-singlesignon)
-    pub fn single_sign_on(self, value: impl Arg<domain::SingleSignOn>) -> Self { Self(put(self.0, "SingleSignOn", value.into_expr()), Phase) }
+    pub fn single_sign_on(self, value: impl Arg<domain::SingleSignOn>) -> Self { Self(put(self.0, "SingleSignOn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Domain`.
@@ -789,11 +789,11 @@ impl SingleSignOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdcInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-domain-singlesignon.html#cfn-datazone-domain-singlesignon-idcinstancearn)
-    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value.into_expr())) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-domain-singlesignon.html#cfn-datazone-domain-singlesignon-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
     /// `UserAssignment`: `UserAssignment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-domain-singlesignon.html#cfn-datazone-domain-singlesignon-userassignment)
-    pub fn user_assignment(self, value: impl Arg<UserAssignment>) -> Self { Self(put(self.0, "UserAssignment", value.into_expr())) }
+    pub fn user_assignment(self, value: impl Arg<UserAssignment>) -> Self { Self(put(self.0, "UserAssignment", value)) }
 }
 impl Done for SingleSignOn { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DomainVersion` allows.
@@ -834,13 +834,13 @@ impl CfnDomainUnitProps {
 }
 impl<R0, R1, R2> CfnDomainUnitProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#cfn-datazone-domainunit-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#cfn-datazone-domainunit-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnDomainUnitProps<Set, R1, R2> { CfnDomainUnitProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnDomainUnitProps<Set, R1, R2> { CfnDomainUnitProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#cfn-datazone-domainunit-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, Set, R2> { CfnDomainUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, Set, R2> { CfnDomainUnitProps(put(self.0, "Name", value), Phase) }
     /// `ParentDomainUnitIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#cfn-datazone-domainunit-parentdomainunitidentifier)
-    pub fn parent_domain_unit_identifier(self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, R1, Set> { CfnDomainUnitProps(put(self.0, "ParentDomainUnitIdentifier", value.into_expr()), Phase) }
+    pub fn parent_domain_unit_identifier(self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, R1, Set> { CfnDomainUnitProps(put(self.0, "ParentDomainUnitIdentifier", value), Phase) }
 }
 impl Done for CfnDomainUnitProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DataZone::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html)
@@ -886,31 +886,31 @@ impl CfnEnvironmentProps {
 }
 impl<R0, R1, R2> CfnEnvironmentProps<R0, R1, R2> {
     /// `DeploymentOrder`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-deploymentorder)
-    pub fn deployment_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeploymentOrder", value.into_expr()), Phase) }
+    pub fn deployment_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeploymentOrder", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2> { CfnEnvironmentProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2> { CfnEnvironmentProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EnvironmentAccountIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentaccountidentifier)
-    pub fn environment_account_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountIdentifier", value.into_expr()), Phase) }
+    pub fn environment_account_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountIdentifier", value), Phase) }
     /// `EnvironmentAccountRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentaccountregion)
-    pub fn environment_account_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountRegion", value.into_expr()), Phase) }
+    pub fn environment_account_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountRegion", value), Phase) }
     /// `EnvironmentBlueprintIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentblueprintidentifier)
-    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
+    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentBlueprintIdentifier", value), Phase) }
     /// `EnvironmentConfigurationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentconfigurationid)
-    pub fn environment_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationId", value.into_expr()), Phase) }
+    pub fn environment_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationId", value), Phase) }
     /// `EnvironmentProfileIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentprofileidentifier)
-    pub fn environment_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentProfileIdentifier", value.into_expr()), Phase) }
+    pub fn environment_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentProfileIdentifier", value), Phase) }
     /// `EnvironmentRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentrolearn)
-    pub fn environment_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "EnvironmentRoleArn", value.into_expr()), Phase) }
+    pub fn environment_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "EnvironmentRoleArn", value), Phase) }
     /// `GlossaryTerms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-glossaryterms)
-    pub fn glossary_terms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlossaryTerms", value.into_expr()), Phase) }
+    pub fn glossary_terms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlossaryTerms", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { CfnEnvironmentProps(put(self.0, "Name", value), Phase) }
     /// `ProjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-projectidentifier)
-    pub fn project_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { CfnEnvironmentProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { CfnEnvironmentProps(put(self.0, "ProjectIdentifier", value), Phase) }
     /// `UserParameters`: list of `EnvironmentParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-userparameters)
-    pub fn user_parameters(self, value: impl Arg<Arr<environment::EnvironmentParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
+    pub fn user_parameters(self, value: impl Arg<Arr<environment::EnvironmentParameter>>) -> Self { Self(put(self.0, "UserParameters", value), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Environment`.
@@ -922,9 +922,9 @@ impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environment-environmentparameter.html#cfn-datazone-environment-environmentparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environment-environmentparameter.html#cfn-datazone-environment-environmentparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -953,17 +953,17 @@ impl CfnEnvironmentActionsProps {
 }
 impl<R0> CfnEnvironmentActionsProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EnvironmentIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-environmentidentifier)
-    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value), Phase) }
     /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentActionsProps<Set> { CfnEnvironmentActionsProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentActionsProps<Set> { CfnEnvironmentActionsProps(put(self.0, "Name", value), Phase) }
     /// `Parameters`: `AwsConsoleLinkParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-parameters)
-    pub fn parameters(self, value: impl Arg<environment_actions::AwsConsoleLinkParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<environment_actions::AwsConsoleLinkParameters>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
 }
 impl Done for CfnEnvironmentActionsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::EnvironmentActions`.
@@ -975,7 +975,7 @@ impl AwsConsoleLinkParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentactions-awsconsolelinkparameters.html#cfn-datazone-environmentactions-awsconsolelinkparameters-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value)) }
 }
 impl Done for AwsConsoleLinkParameters { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1006,23 +1006,23 @@ impl CfnEnvironmentBlueprintConfigurationProps {
 }
 impl<R0, R1, R2> CfnEnvironmentBlueprintConfigurationProps<R0, R1, R2> {
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<Set, R1, R2> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<Set, R1, R2> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EnabledRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-enabledregions)
-    pub fn enabled_regions(self, value: impl Arg<Arr<str>>) -> CfnEnvironmentBlueprintConfigurationProps<R0, Set, R2> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "EnabledRegions", value.into_expr()), Phase) }
+    pub fn enabled_regions(self, value: impl Arg<Arr<str>>) -> CfnEnvironmentBlueprintConfigurationProps<R0, Set, R2> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "EnabledRegions", value), Phase) }
     /// `EnvironmentBlueprintIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-environmentblueprintidentifier)
-    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<R0, R1, Set> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
+    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<R0, R1, Set> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "EnvironmentBlueprintIdentifier", value), Phase) }
     /// `EnvironmentRolePermissionBoundary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-environmentrolepermissionboundary)
-    pub fn environment_role_permission_boundary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentRolePermissionBoundary", value.into_expr()), Phase) }
+    pub fn environment_role_permission_boundary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentRolePermissionBoundary", value), Phase) }
     /// `GlobalParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-globalparameters)
-    pub fn global_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "GlobalParameters", value.into_expr()), Phase) }
+    pub fn global_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "GlobalParameters", value), Phase) }
     /// `ManageAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-manageaccessrolearn)
-    pub fn manage_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ManageAccessRoleArn", value.into_expr()), Phase) }
+    pub fn manage_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ManageAccessRoleArn", value), Phase) }
     /// `ProvisioningConfigurations`: list of `ProvisioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-provisioningconfigurations)
-    pub fn provisioning_configurations(self, value: impl Arg<Arr<environment_blueprint_configuration::ProvisioningConfiguration>>) -> Self { Self(put(self.0, "ProvisioningConfigurations", value.into_expr()), Phase) }
+    pub fn provisioning_configurations(self, value: impl Arg<Arr<environment_blueprint_configuration::ProvisioningConfiguration>>) -> Self { Self(put(self.0, "ProvisioningConfigurations", value), Phase) }
     /// `ProvisioningRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-provisioningrolearn)
-    pub fn provisioning_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ProvisioningRoleArn", value.into_expr()), Phase) }
+    pub fn provisioning_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ProvisioningRoleArn", value), Phase) }
     /// `RegionalParameters`: list of `RegionalParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-regionalparameters)
-    pub fn regional_parameters(self, value: impl Arg<Arr<environment_blueprint_configuration::RegionalParameter>>) -> Self { Self(put(self.0, "RegionalParameters", value.into_expr()), Phase) }
+    pub fn regional_parameters(self, value: impl Arg<Arr<environment_blueprint_configuration::RegionalParameter>>) -> Self { Self(put(self.0, "RegionalParameters", value), Phase) }
 }
 impl Done for CfnEnvironmentBlueprintConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::EnvironmentBlueprintConfiguration`.
@@ -1034,9 +1034,9 @@ impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocationRegistrationExcludeS3Locations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-lakeformationconfiguration.html#cfn-datazone-environmentblueprintconfiguration-lakeformationconfiguration-locationregistrationexcludes3locations)
-    pub fn location_registration_exclude_s3_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocationRegistrationExcludeS3Locations", value.into_expr())) }
+    pub fn location_registration_exclude_s3_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocationRegistrationExcludeS3Locations", value)) }
     /// `LocationRegistrationRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-lakeformationconfiguration.html#cfn-datazone-environmentblueprintconfiguration-lakeformationconfiguration-locationregistrationrole)
-    pub fn location_registration_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocationRegistrationRole", value.into_expr())) }
+    pub fn location_registration_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocationRegistrationRole", value)) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisioningConfiguration` of `AWS::DataZone::EnvironmentBlueprintConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-provisioningconfiguration.html)
@@ -1045,7 +1045,7 @@ impl ProvisioningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-provisioningconfiguration.html#cfn-datazone-environmentblueprintconfiguration-provisioningconfiguration-lakeformationconfiguration)
-    pub fn lake_formation_configuration(self, value: impl Arg<LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr())) }
+    pub fn lake_formation_configuration(self, value: impl Arg<LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value)) }
 }
 impl Done for ProvisioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionalParameter` of `AWS::DataZone::EnvironmentBlueprintConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-regionalparameter.html)
@@ -1054,9 +1054,9 @@ impl RegionalParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-regionalparameter.html#cfn-datazone-environmentblueprintconfiguration-regionalparameter-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-regionalparameter.html#cfn-datazone-environmentblueprintconfiguration-regionalparameter-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
 }
 impl Done for RegionalParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1093,21 +1093,21 @@ impl CfnEnvironmentProfileProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, R5> {
     /// `AwsAccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-awsaccountid)
-    pub fn aws_account_id(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<Set, R1, R2, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
+    pub fn aws_account_id(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<Set, R1, R2, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "AwsAccountId", value), Phase) }
     /// `AwsAccountRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-awsaccountregion)
-    pub fn aws_account_region(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, Set, R2, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "AwsAccountRegion", value.into_expr()), Phase) }
+    pub fn aws_account_region(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, Set, R2, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "AwsAccountRegion", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, Set, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, Set, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EnvironmentBlueprintIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-environmentblueprintidentifier)
-    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, Set, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
+    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, Set, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "EnvironmentBlueprintIdentifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, Set, R5> { CfnEnvironmentProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, Set, R5> { CfnEnvironmentProfileProps(put(self.0, "Name", value), Phase) }
     /// `ProjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-projectidentifier)
-    pub fn project_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, Set> { CfnEnvironmentProfileProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, Set> { CfnEnvironmentProfileProps(put(self.0, "ProjectIdentifier", value), Phase) }
     /// `UserParameters`: list of `EnvironmentParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-userparameters)
-    pub fn user_parameters(self, value: impl Arg<Arr<environment_profile::EnvironmentParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
+    pub fn user_parameters(self, value: impl Arg<Arr<environment_profile::EnvironmentParameter>>) -> Self { Self(put(self.0, "UserParameters", value), Phase) }
 }
 impl Done for CfnEnvironmentProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::EnvironmentProfile`.
@@ -1119,9 +1119,9 @@ impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentprofile-environmentparameter.html#cfn-datazone-environmentprofile-environmentparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentprofile-environmentparameter.html#cfn-datazone-environmentprofile-environmentparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1156,17 +1156,17 @@ impl CfnFormTypeProps {
 }
 impl<R0, R1, R2, R3> CfnFormTypeProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnFormTypeProps<Set, R1, R2, R3> { CfnFormTypeProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnFormTypeProps<Set, R1, R2, R3> { CfnFormTypeProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `Model`: `Model`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-model)
-    pub fn model(self, value: impl Arg<form_type::Model>) -> CfnFormTypeProps<R0, Set, R2, R3> { CfnFormTypeProps(put(self.0, "Model", value.into_expr()), Phase) }
+    pub fn model(self, value: impl Arg<form_type::Model>) -> CfnFormTypeProps<R0, Set, R2, R3> { CfnFormTypeProps(put(self.0, "Model", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, Set, R3> { CfnFormTypeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, Set, R3> { CfnFormTypeProps(put(self.0, "Name", value), Phase) }
     /// `OwningProjectIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-owningprojectidentifier)
-    pub fn owning_project_identifier(self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, R2, Set> { CfnFormTypeProps(put(self.0, "OwningProjectIdentifier", value.into_expr()), Phase) }
+    pub fn owning_project_identifier(self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, R2, Set> { CfnFormTypeProps(put(self.0, "OwningProjectIdentifier", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-status)
-    pub fn status(self, value: impl Arg<form_type::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<form_type::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
 }
 impl Done for CfnFormTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::FormType`.
@@ -1178,7 +1178,7 @@ impl Model {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Smithy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-formtype-model.html#cfn-datazone-formtype-model-smithy)
-    pub fn smithy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Smithy", value.into_expr())) }
+    pub fn smithy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Smithy", value)) }
 }
 impl Done for Model { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1211,15 +1211,15 @@ impl CfnGroupProfileProps {
 }
 impl<R0> CfnGroupProfileProps<R0> {
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnGroupProfileProps<Set> { CfnGroupProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnGroupProfileProps<Set> { CfnGroupProfileProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `GroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-groupidentifier)
-    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value), Phase) }
     /// `GroupType`: `GroupType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-grouptype)
-    pub fn group_type(self, value: impl Arg<group_profile::GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr()), Phase) }
+    pub fn group_type(self, value: impl Arg<group_profile::GroupType>) -> Self { Self(put(self.0, "GroupType", value), Phase) }
     /// `RolePrincipalArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-roleprincipalarn)
-    pub fn role_principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolePrincipalArn", value.into_expr()), Phase) }
+    pub fn role_principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolePrincipalArn", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-status)
-    pub fn status(self, value: impl Arg<group_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<group_profile::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
 }
 impl Done for CfnGroupProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::GroupProfile`.
@@ -1253,13 +1253,13 @@ impl CfnOwnerProps {
 }
 impl<R0, R1, R2, R3> CfnOwnerProps<R0, R1, R2, R3> {
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#cfn-datazone-owner-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnOwnerProps<Set, R1, R2, R3> { CfnOwnerProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnOwnerProps<Set, R1, R2, R3> { CfnOwnerProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EntityIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#cfn-datazone-owner-entityidentifier)
-    pub fn entity_identifier(self, value: impl Arg<str>) -> CfnOwnerProps<R0, Set, R2, R3> { CfnOwnerProps(put(self.0, "EntityIdentifier", value.into_expr()), Phase) }
+    pub fn entity_identifier(self, value: impl Arg<str>) -> CfnOwnerProps<R0, Set, R2, R3> { CfnOwnerProps(put(self.0, "EntityIdentifier", value), Phase) }
     /// `EntityType`: `EntityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#cfn-datazone-owner-entitytype)
-    pub fn entity_type(self, value: impl Arg<owner::EntityType>) -> CfnOwnerProps<R0, R1, Set, R3> { CfnOwnerProps(put(self.0, "EntityType", value.into_expr()), Phase) }
+    pub fn entity_type(self, value: impl Arg<owner::EntityType>) -> CfnOwnerProps<R0, R1, Set, R3> { CfnOwnerProps(put(self.0, "EntityType", value), Phase) }
     /// `Owner`: `OwnerProperties`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#cfn-datazone-owner-owner)
-    pub fn owner(self, value: impl Arg<owner::OwnerProperties>) -> CfnOwnerProps<R0, R1, R2, Set> { CfnOwnerProps(put(self.0, "Owner", value.into_expr()), Phase) }
+    pub fn owner(self, value: impl Arg<owner::OwnerProperties>) -> CfnOwnerProps<R0, R1, R2, Set> { CfnOwnerProps(put(self.0, "Owner", value), Phase) }
 }
 impl Done for CfnOwnerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Owner`.
@@ -1271,7 +1271,7 @@ impl OwnerGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownergroupproperties.html#cfn-datazone-owner-ownergroupproperties-groupidentifier)
-    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value)) }
 }
 impl Done for OwnerGroupProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OwnerProperties` of `AWS::DataZone::Owner`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownerproperties.html)
@@ -1280,9 +1280,9 @@ impl OwnerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Group`: `OwnerGroupProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownerproperties.html#cfn-datazone-owner-ownerproperties-group)
-    pub fn group(self, value: impl Arg<OwnerGroupProperties>) -> Self { Self(put(self.0, "Group", value.into_expr())) }
+    pub fn group(self, value: impl Arg<OwnerGroupProperties>) -> Self { Self(put(self.0, "Group", value)) }
     /// `User`: `OwnerUserProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownerproperties.html#cfn-datazone-owner-ownerproperties-user)
-    pub fn user(self, value: impl Arg<OwnerUserProperties>) -> Self { Self(put(self.0, "User", value.into_expr())) }
+    pub fn user(self, value: impl Arg<OwnerUserProperties>) -> Self { Self(put(self.0, "User", value)) }
 }
 impl Done for OwnerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OwnerUserProperties` of `AWS::DataZone::Owner`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-owneruserproperties.html)
@@ -1291,7 +1291,7 @@ impl OwnerUserProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-owneruserproperties.html#cfn-datazone-owner-owneruserproperties-useridentifier)
-    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
+    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value)) }
 }
 impl Done for OwnerUserProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EntityType` allows.
@@ -1322,17 +1322,17 @@ impl CfnPolicyGrantProps {
 }
 impl<R0, R1, R2, R3> CfnPolicyGrantProps<R0, R1, R2, R3> {
     /// `Detail`: `PolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-detail)
-    pub fn detail(self, value: impl Arg<policy_grant::PolicyGrantDetail>) -> Self { Self(put(self.0, "Detail", value.into_expr()), Phase) }
+    pub fn detail(self, value: impl Arg<policy_grant::PolicyGrantDetail>) -> Self { Self(put(self.0, "Detail", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnPolicyGrantProps<Set, R1, R2, R3> { CfnPolicyGrantProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnPolicyGrantProps<Set, R1, R2, R3> { CfnPolicyGrantProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EntityIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-entityidentifier)
-    pub fn entity_identifier(self, value: impl Arg<str>) -> CfnPolicyGrantProps<R0, Set, R2, R3> { CfnPolicyGrantProps(put(self.0, "EntityIdentifier", value.into_expr()), Phase) }
+    pub fn entity_identifier(self, value: impl Arg<str>) -> CfnPolicyGrantProps<R0, Set, R2, R3> { CfnPolicyGrantProps(put(self.0, "EntityIdentifier", value), Phase) }
     /// `EntityType`: `EntityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-entitytype)
-    pub fn entity_type(self, value: impl Arg<policy_grant::EntityType>) -> CfnPolicyGrantProps<R0, R1, Set, R3> { CfnPolicyGrantProps(put(self.0, "EntityType", value.into_expr()), Phase) }
+    pub fn entity_type(self, value: impl Arg<policy_grant::EntityType>) -> CfnPolicyGrantProps<R0, R1, Set, R3> { CfnPolicyGrantProps(put(self.0, "EntityType", value), Phase) }
     /// `PolicyType`: `PolicyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-policytype)
-    pub fn policy_type(self, value: impl Arg<policy_grant::PolicyType>) -> CfnPolicyGrantProps<R0, R1, R2, Set> { CfnPolicyGrantProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
+    pub fn policy_type(self, value: impl Arg<policy_grant::PolicyType>) -> CfnPolicyGrantProps<R0, R1, R2, Set> { CfnPolicyGrantProps(put(self.0, "PolicyType", value), Phase) }
     /// `Principal`: `PolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-principal)
-    pub fn principal(self, value: impl Arg<policy_grant::PolicyGrantPrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<policy_grant::PolicyGrantPrincipal>) -> Self { Self(put(self.0, "Principal", value), Phase) }
 }
 impl Done for CfnPolicyGrantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::PolicyGrant`.
@@ -1344,7 +1344,7 @@ impl AddToProjectMemberPoolPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-addtoprojectmemberpoolpolicygrantdetail.html#cfn-datazone-policygrant-addtoprojectmemberpoolpolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
 }
 impl Done for AddToProjectMemberPoolPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateAssetTypePolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createassettypepolicygrantdetail.html)
@@ -1353,7 +1353,7 @@ impl CreateAssetTypePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createassettypepolicygrantdetail.html#cfn-datazone-policygrant-createassettypepolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
 }
 impl Done for CreateAssetTypePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateDomainUnitPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createdomainunitpolicygrantdetail.html)
@@ -1362,7 +1362,7 @@ impl CreateDomainUnitPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createdomainunitpolicygrantdetail.html#cfn-datazone-policygrant-createdomainunitpolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
 }
 impl Done for CreateDomainUnitPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateEnvironmentProfilePolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createenvironmentprofilepolicygrantdetail.html)
@@ -1371,7 +1371,7 @@ impl CreateEnvironmentProfilePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainUnitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createenvironmentprofilepolicygrantdetail.html#cfn-datazone-policygrant-createenvironmentprofilepolicygrantdetail-domainunitid)
-    pub fn domain_unit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitId", value.into_expr())) }
+    pub fn domain_unit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitId", value)) }
 }
 impl Done for CreateEnvironmentProfilePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateFormTypePolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createformtypepolicygrantdetail.html)
@@ -1380,7 +1380,7 @@ impl CreateFormTypePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createformtypepolicygrantdetail.html#cfn-datazone-policygrant-createformtypepolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
 }
 impl Done for CreateFormTypePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateGlossaryPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createglossarypolicygrantdetail.html)
@@ -1389,7 +1389,7 @@ impl CreateGlossaryPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createglossarypolicygrantdetail.html#cfn-datazone-policygrant-createglossarypolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
 }
 impl Done for CreateGlossaryPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateProjectFromProjectProfilePolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail.html)
@@ -1398,9 +1398,9 @@ impl CreateProjectFromProjectProfilePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail.html#cfn-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
     /// `ProjectProfiles`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail.html#cfn-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail-projectprofiles)
-    pub fn project_profiles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ProjectProfiles", value.into_expr())) }
+    pub fn project_profiles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ProjectProfiles", value)) }
 }
 impl Done for CreateProjectFromProjectProfilePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateProjectPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectpolicygrantdetail.html)
@@ -1409,7 +1409,7 @@ impl CreateProjectPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectpolicygrantdetail.html#cfn-datazone-policygrant-createprojectpolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
 }
 impl Done for CreateProjectPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainUnitFilterForProject` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitfilterforproject.html)
@@ -1420,9 +1420,9 @@ impl DomainUnitFilterForProject {
 }
 impl<R0> DomainUnitFilterForProject<R0> {
     /// `DomainUnit`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitfilterforproject.html#cfn-datazone-policygrant-domainunitfilterforproject-domainunit)
-    pub fn domain_unit(self, value: impl Arg<str>) -> DomainUnitFilterForProject<Set> { DomainUnitFilterForProject(put(self.0, "DomainUnit", value.into_expr()), Phase) }
+    pub fn domain_unit(self, value: impl Arg<str>) -> DomainUnitFilterForProject<Set> { DomainUnitFilterForProject(put(self.0, "DomainUnit", value), Phase) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitfilterforproject.html#cfn-datazone-policygrant-domainunitfilterforproject-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr()), Phase) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value), Phase) }
 }
 impl Done for DomainUnitFilterForProject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainUnitGrantFilter` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitgrantfilter.html)
@@ -1433,7 +1433,7 @@ impl DomainUnitGrantFilter {
 }
 impl<R0> DomainUnitGrantFilter<R0> {
     /// `AllDomainUnitsGrantFilter`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitgrantfilter.html#cfn-datazone-policygrant-domainunitgrantfilter-alldomainunitsgrantfilter)
-    pub fn all_domain_units_grant_filter(self, value: impl Arg<Any>) -> DomainUnitGrantFilter<Set> { DomainUnitGrantFilter(put(self.0, "AllDomainUnitsGrantFilter", value.into_expr()), Phase) }
+    pub fn all_domain_units_grant_filter(self, value: impl Arg<Any>) -> DomainUnitGrantFilter<Set> { DomainUnitGrantFilter(put(self.0, "AllDomainUnitsGrantFilter", value), Phase) }
 }
 impl Done for DomainUnitGrantFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainUnitPolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitpolicygrantprincipal.html)
@@ -1442,11 +1442,11 @@ impl DomainUnitPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainUnitDesignation`: `DomainUnitDesignation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitpolicygrantprincipal.html#cfn-datazone-policygrant-domainunitpolicygrantprincipal-domainunitdesignation)
-    pub fn domain_unit_designation(self, value: impl Arg<DomainUnitDesignation>) -> Self { Self(put(self.0, "DomainUnitDesignation", value.into_expr())) }
+    pub fn domain_unit_designation(self, value: impl Arg<DomainUnitDesignation>) -> Self { Self(put(self.0, "DomainUnitDesignation", value)) }
     /// `DomainUnitGrantFilter`: `DomainUnitGrantFilter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitpolicygrantprincipal.html#cfn-datazone-policygrant-domainunitpolicygrantprincipal-domainunitgrantfilter)
-    pub fn domain_unit_grant_filter(self, value: impl Arg<DomainUnitGrantFilter>) -> Self { Self(put(self.0, "DomainUnitGrantFilter", value.into_expr())) }
+    pub fn domain_unit_grant_filter(self, value: impl Arg<DomainUnitGrantFilter>) -> Self { Self(put(self.0, "DomainUnitGrantFilter", value)) }
     /// `DomainUnitIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitpolicygrantprincipal.html#cfn-datazone-policygrant-domainunitpolicygrantprincipal-domainunitidentifier)
-    pub fn domain_unit_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitIdentifier", value.into_expr())) }
+    pub fn domain_unit_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitIdentifier", value)) }
 }
 impl Done for DomainUnitPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GroupPolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-grouppolicygrantprincipal.html)
@@ -1457,7 +1457,7 @@ impl GroupPolicyGrantPrincipal {
 }
 impl<R0> GroupPolicyGrantPrincipal<R0> {
     /// `GroupIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-grouppolicygrantprincipal.html#cfn-datazone-policygrant-grouppolicygrantprincipal-groupidentifier)
-    pub fn group_identifier(self, value: impl Arg<str>) -> GroupPolicyGrantPrincipal<Set> { GroupPolicyGrantPrincipal(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
+    pub fn group_identifier(self, value: impl Arg<str>) -> GroupPolicyGrantPrincipal<Set> { GroupPolicyGrantPrincipal(put(self.0, "GroupIdentifier", value), Phase) }
 }
 impl Done for GroupPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideDomainUnitOwnersPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-overridedomainunitownerspolicygrantdetail.html)
@@ -1466,7 +1466,7 @@ impl OverrideDomainUnitOwnersPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-overridedomainunitownerspolicygrantdetail.html#cfn-datazone-policygrant-overridedomainunitownerspolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
 }
 impl Done for OverrideDomainUnitOwnersPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideProjectOwnersPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-overrideprojectownerspolicygrantdetail.html)
@@ -1475,7 +1475,7 @@ impl OverrideProjectOwnersPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-overrideprojectownerspolicygrantdetail.html#cfn-datazone-policygrant-overrideprojectownerspolicygrantdetail-includechilddomainunits)
-    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value)) }
 }
 impl Done for OverrideProjectOwnersPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html)
@@ -1484,31 +1484,31 @@ impl PolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddToProjectMemberPool`: `AddToProjectMemberPoolPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-addtoprojectmemberpool)
-    pub fn add_to_project_member_pool(self, value: impl Arg<AddToProjectMemberPoolPolicyGrantDetail>) -> Self { Self(put(self.0, "AddToProjectMemberPool", value.into_expr())) }
+    pub fn add_to_project_member_pool(self, value: impl Arg<AddToProjectMemberPoolPolicyGrantDetail>) -> Self { Self(put(self.0, "AddToProjectMemberPool", value)) }
     /// `CreateAssetType`: `CreateAssetTypePolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createassettype)
-    pub fn create_asset_type(self, value: impl Arg<CreateAssetTypePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateAssetType", value.into_expr())) }
+    pub fn create_asset_type(self, value: impl Arg<CreateAssetTypePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateAssetType", value)) }
     /// `CreateDomainUnit`: `CreateDomainUnitPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createdomainunit)
-    pub fn create_domain_unit(self, value: impl Arg<CreateDomainUnitPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateDomainUnit", value.into_expr())) }
+    pub fn create_domain_unit(self, value: impl Arg<CreateDomainUnitPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateDomainUnit", value)) }
     /// `CreateEnvironment`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createenvironment)
-    pub fn create_environment(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CreateEnvironment", value.into_expr())) }
+    pub fn create_environment(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CreateEnvironment", value)) }
     /// `CreateEnvironmentFromBlueprint`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createenvironmentfromblueprint)
-    pub fn create_environment_from_blueprint(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CreateEnvironmentFromBlueprint", value.into_expr())) }
+    pub fn create_environment_from_blueprint(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CreateEnvironmentFromBlueprint", value)) }
     /// `CreateEnvironmentProfile`: `CreateEnvironmentProfilePolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createenvironmentprofile)
-    pub fn create_environment_profile(self, value: impl Arg<CreateEnvironmentProfilePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateEnvironmentProfile", value.into_expr())) }
+    pub fn create_environment_profile(self, value: impl Arg<CreateEnvironmentProfilePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateEnvironmentProfile", value)) }
     /// `CreateFormType`: `CreateFormTypePolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createformtype)
-    pub fn create_form_type(self, value: impl Arg<CreateFormTypePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateFormType", value.into_expr())) }
+    pub fn create_form_type(self, value: impl Arg<CreateFormTypePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateFormType", value)) }
     /// `CreateGlossary`: `CreateGlossaryPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createglossary)
-    pub fn create_glossary(self, value: impl Arg<CreateGlossaryPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateGlossary", value.into_expr())) }
+    pub fn create_glossary(self, value: impl Arg<CreateGlossaryPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateGlossary", value)) }
     /// `CreateProject`: `CreateProjectPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createproject)
-    pub fn create_project(self, value: impl Arg<CreateProjectPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateProject", value.into_expr())) }
+    pub fn create_project(self, value: impl Arg<CreateProjectPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateProject", value)) }
     /// `CreateProjectFromProjectProfile`: `CreateProjectFromProjectProfilePolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createprojectfromprojectprofile)
-    pub fn create_project_from_project_profile(self, value: impl Arg<CreateProjectFromProjectProfilePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateProjectFromProjectProfile", value.into_expr())) }
+    pub fn create_project_from_project_profile(self, value: impl Arg<CreateProjectFromProjectProfilePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateProjectFromProjectProfile", value)) }
     /// `DelegateCreateEnvironmentProfile`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-delegatecreateenvironmentprofile)
-    pub fn delegate_create_environment_profile(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DelegateCreateEnvironmentProfile", value.into_expr())) }
+    pub fn delegate_create_environment_profile(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DelegateCreateEnvironmentProfile", value)) }
     /// `OverrideDomainUnitOwners`: `OverrideDomainUnitOwnersPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-overridedomainunitowners)
-    pub fn override_domain_unit_owners(self, value: impl Arg<OverrideDomainUnitOwnersPolicyGrantDetail>) -> Self { Self(put(self.0, "OverrideDomainUnitOwners", value.into_expr())) }
+    pub fn override_domain_unit_owners(self, value: impl Arg<OverrideDomainUnitOwnersPolicyGrantDetail>) -> Self { Self(put(self.0, "OverrideDomainUnitOwners", value)) }
     /// `OverrideProjectOwners`: `OverrideProjectOwnersPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-overrideprojectowners)
-    pub fn override_project_owners(self, value: impl Arg<OverrideProjectOwnersPolicyGrantDetail>) -> Self { Self(put(self.0, "OverrideProjectOwners", value.into_expr())) }
+    pub fn override_project_owners(self, value: impl Arg<OverrideProjectOwnersPolicyGrantDetail>) -> Self { Self(put(self.0, "OverrideProjectOwners", value)) }
 }
 impl Done for PolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html)
@@ -1517,13 +1517,13 @@ impl PolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainUnit`: `DomainUnitPolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html#cfn-datazone-policygrant-policygrantprincipal-domainunit)
-    pub fn domain_unit(self, value: impl Arg<DomainUnitPolicyGrantPrincipal>) -> Self { Self(put(self.0, "DomainUnit", value.into_expr())) }
+    pub fn domain_unit(self, value: impl Arg<DomainUnitPolicyGrantPrincipal>) -> Self { Self(put(self.0, "DomainUnit", value)) }
     /// `Group`: `GroupPolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html#cfn-datazone-policygrant-policygrantprincipal-group)
-    pub fn group(self, value: impl Arg<GroupPolicyGrantPrincipal>) -> Self { Self(put(self.0, "Group", value.into_expr())) }
+    pub fn group(self, value: impl Arg<GroupPolicyGrantPrincipal>) -> Self { Self(put(self.0, "Group", value)) }
     /// `Project`: `ProjectPolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html#cfn-datazone-policygrant-policygrantprincipal-project)
-    pub fn project(self, value: impl Arg<ProjectPolicyGrantPrincipal>) -> Self { Self(put(self.0, "Project", value.into_expr())) }
+    pub fn project(self, value: impl Arg<ProjectPolicyGrantPrincipal>) -> Self { Self(put(self.0, "Project", value)) }
     /// `User`: `UserPolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html#cfn-datazone-policygrant-policygrantprincipal-user)
-    pub fn user(self, value: impl Arg<UserPolicyGrantPrincipal>) -> Self { Self(put(self.0, "User", value.into_expr())) }
+    pub fn user(self, value: impl Arg<UserPolicyGrantPrincipal>) -> Self { Self(put(self.0, "User", value)) }
 }
 impl Done for PolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectGrantFilter` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectgrantfilter.html)
@@ -1534,7 +1534,7 @@ impl ProjectGrantFilter {
 }
 impl<R0> ProjectGrantFilter<R0> {
     /// `DomainUnitFilter`: `DomainUnitFilterForProject`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectgrantfilter.html#cfn-datazone-policygrant-projectgrantfilter-domainunitfilter)
-    pub fn domain_unit_filter(self, value: impl Arg<DomainUnitFilterForProject>) -> ProjectGrantFilter<Set> { ProjectGrantFilter(put(self.0, "DomainUnitFilter", value.into_expr()), Phase) }
+    pub fn domain_unit_filter(self, value: impl Arg<DomainUnitFilterForProject>) -> ProjectGrantFilter<Set> { ProjectGrantFilter(put(self.0, "DomainUnitFilter", value), Phase) }
 }
 impl Done for ProjectGrantFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectPolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectpolicygrantprincipal.html)
@@ -1543,11 +1543,11 @@ impl ProjectPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProjectDesignation`: `ProjectDesignation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectpolicygrantprincipal.html#cfn-datazone-policygrant-projectpolicygrantprincipal-projectdesignation)
-    pub fn project_designation(self, value: impl Arg<ProjectDesignation>) -> Self { Self(put(self.0, "ProjectDesignation", value.into_expr())) }
+    pub fn project_designation(self, value: impl Arg<ProjectDesignation>) -> Self { Self(put(self.0, "ProjectDesignation", value)) }
     /// `ProjectGrantFilter`: `ProjectGrantFilter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectpolicygrantprincipal.html#cfn-datazone-policygrant-projectpolicygrantprincipal-projectgrantfilter)
-    pub fn project_grant_filter(self, value: impl Arg<ProjectGrantFilter>) -> Self { Self(put(self.0, "ProjectGrantFilter", value.into_expr())) }
+    pub fn project_grant_filter(self, value: impl Arg<ProjectGrantFilter>) -> Self { Self(put(self.0, "ProjectGrantFilter", value)) }
     /// `ProjectIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectpolicygrantprincipal.html#cfn-datazone-policygrant-projectpolicygrantprincipal-projectidentifier)
-    pub fn project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectIdentifier", value.into_expr())) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectIdentifier", value)) }
 }
 impl Done for ProjectPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-userpolicygrantprincipal.html)
@@ -1556,9 +1556,9 @@ impl UserPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllUsersGrantFilter`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-userpolicygrantprincipal.html#cfn-datazone-policygrant-userpolicygrantprincipal-allusersgrantfilter)
-    pub fn all_users_grant_filter(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllUsersGrantFilter", value.into_expr())) }
+    pub fn all_users_grant_filter(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllUsersGrantFilter", value)) }
     /// `UserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-userpolicygrantprincipal.html#cfn-datazone-policygrant-userpolicygrantprincipal-useridentifier)
-    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
+    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value)) }
 }
 impl Done for UserPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DomainUnitDesignation` allows.
@@ -1601,29 +1601,29 @@ impl CfnProjectProps {
 }
 impl<R0, R1> CfnProjectProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { CfnProjectProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { CfnProjectProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `DomainUnitId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-domainunitid)
-    pub fn domain_unit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitId", value.into_expr()), Phase) }
+    pub fn domain_unit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitId", value), Phase) }
     /// `GlossaryTerms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-glossaryterms)
-    pub fn glossary_terms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlossaryTerms", value.into_expr()), Phase) }
+    pub fn glossary_terms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlossaryTerms", value), Phase) }
     /// `MembershipAssignments`: list of `ProjectMembershipAssignment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-membershipassignments)
-    pub fn membership_assignments(self, value: impl Arg<Arr<project::ProjectMembershipAssignment>>) -> Self { Self(put(self.0, "MembershipAssignments", value.into_expr()), Phase) }
+    pub fn membership_assignments(self, value: impl Arg<Arr<project::ProjectMembershipAssignment>>) -> Self { Self(put(self.0, "MembershipAssignments", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { CfnProjectProps(put(self.0, "Name", value), Phase) }
     /// `ProjectCategory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-projectcategory)
-    pub fn project_category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectCategory", value.into_expr()), Phase) }
+    pub fn project_category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectCategory", value), Phase) }
     /// `ProjectExecutionRole`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-projectexecutionrole)
-    pub fn project_execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectExecutionRole", value.into_expr()), Phase) }
+    pub fn project_execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectExecutionRole", value), Phase) }
     /// `ProjectProfileId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-projectprofileid)
-    pub fn project_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectProfileId", value.into_expr()), Phase) }
+    pub fn project_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectProfileId", value), Phase) }
     /// `ProjectProfileVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-projectprofileversion)
-    pub fn project_profile_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectProfileVersion", value.into_expr()), Phase) }
+    pub fn project_profile_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectProfileVersion", value), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<project::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<project::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
     /// `UserParameters`: list of `EnvironmentConfigurationUserParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-userparameters)
-    pub fn user_parameters(self, value: impl Arg<Arr<project::EnvironmentConfigurationUserParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
+    pub fn user_parameters(self, value: impl Arg<Arr<project::EnvironmentConfigurationUserParameter>>) -> Self { Self(put(self.0, "UserParameters", value), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Project`.
@@ -1635,11 +1635,11 @@ impl EnvironmentConfigurationUserParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnvironmentConfigurationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentconfigurationuserparameter.html#cfn-datazone-project-environmentconfigurationuserparameter-environmentconfigurationname)
-    pub fn environment_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationName", value.into_expr())) }
+    pub fn environment_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationName", value)) }
     /// `EnvironmentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentconfigurationuserparameter.html#cfn-datazone-project-environmentconfigurationuserparameter-environmentid)
-    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr())) }
+    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value)) }
     /// `EnvironmentParameters`: list of `EnvironmentParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentconfigurationuserparameter.html#cfn-datazone-project-environmentconfigurationuserparameter-environmentparameters)
-    pub fn environment_parameters(self, value: impl Arg<Arr<EnvironmentParameter>>) -> Self { Self(put(self.0, "EnvironmentParameters", value.into_expr())) }
+    pub fn environment_parameters(self, value: impl Arg<Arr<EnvironmentParameter>>) -> Self { Self(put(self.0, "EnvironmentParameters", value)) }
 }
 impl Done for EnvironmentConfigurationUserParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentParameter` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentparameter.html)
@@ -1648,9 +1648,9 @@ impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentparameter.html#cfn-datazone-project-environmentparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentparameter.html#cfn-datazone-project-environmentparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Member` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-member.html)
@@ -1659,9 +1659,9 @@ impl Member {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-member.html#cfn-datazone-project-member-groupidentifier)
-    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value)) }
     /// `UserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-member.html#cfn-datazone-project-member-useridentifier)
-    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
+    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value)) }
 }
 impl Done for Member { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectMembershipAssignment` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-projectmembershipassignment.html)
@@ -1672,9 +1672,9 @@ impl ProjectMembershipAssignment {
 }
 impl<R0, R1> ProjectMembershipAssignment<R0, R1> {
     /// `Designation`: `Designation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-projectmembershipassignment.html#cfn-datazone-project-projectmembershipassignment-designation)
-    pub fn designation(self, value: impl Arg<Designation>) -> ProjectMembershipAssignment<Set, R1> { ProjectMembershipAssignment(put(self.0, "Designation", value.into_expr()), Phase) }
+    pub fn designation(self, value: impl Arg<Designation>) -> ProjectMembershipAssignment<Set, R1> { ProjectMembershipAssignment(put(self.0, "Designation", value), Phase) }
     /// `Member`: `Member`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-projectmembershipassignment.html#cfn-datazone-project-projectmembershipassignment-member)
-    pub fn member(self, value: impl Arg<Member>) -> ProjectMembershipAssignment<R0, Set> { ProjectMembershipAssignment(put(self.0, "Member", value.into_expr()), Phase) }
+    pub fn member(self, value: impl Arg<Member>) -> ProjectMembershipAssignment<R0, Set> { ProjectMembershipAssignment(put(self.0, "Member", value), Phase) }
 }
 impl Done for ProjectMembershipAssignment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-resourcetag.html)
@@ -1685,9 +1685,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-resourcetag.html#cfn-datazone-project-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-resourcetag.html#cfn-datazone-project-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Designation` allows.
@@ -1716,13 +1716,13 @@ impl CfnProjectMembershipProps {
 }
 impl<R0, R1, R2, R3> CfnProjectMembershipProps<R0, R1, R2, R3> {
     /// `Designation`: `Designation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#cfn-datazone-projectmembership-designation)
-    pub fn designation(self, value: impl Arg<project_membership::Designation>) -> CfnProjectMembershipProps<Set, R1, R2, R3> { CfnProjectMembershipProps(put(self.0, "Designation", value.into_expr()), Phase) }
+    pub fn designation(self, value: impl Arg<project_membership::Designation>) -> CfnProjectMembershipProps<Set, R1, R2, R3> { CfnProjectMembershipProps(put(self.0, "Designation", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#cfn-datazone-projectmembership-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, Set, R2, R3> { CfnProjectMembershipProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, Set, R2, R3> { CfnProjectMembershipProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `Member`: `Member`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#cfn-datazone-projectmembership-member)
-    pub fn member(self, value: impl Arg<project_membership::Member>) -> CfnProjectMembershipProps<R0, R1, Set, R3> { CfnProjectMembershipProps(put(self.0, "Member", value.into_expr()), Phase) }
+    pub fn member(self, value: impl Arg<project_membership::Member>) -> CfnProjectMembershipProps<R0, R1, Set, R3> { CfnProjectMembershipProps(put(self.0, "Member", value), Phase) }
     /// `ProjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#cfn-datazone-projectmembership-projectidentifier)
-    pub fn project_identifier(self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, R1, R2, Set> { CfnProjectMembershipProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, R1, R2, Set> { CfnProjectMembershipProps(put(self.0, "ProjectIdentifier", value), Phase) }
 }
 impl Done for CfnProjectMembershipProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::ProjectMembership`.
@@ -1734,9 +1734,9 @@ impl Member {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectmembership-member.html#cfn-datazone-projectmembership-member-groupidentifier)
-    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value)) }
     /// `UserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectmembership-member.html#cfn-datazone-projectmembership-member-useridentifier)
-    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
+    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value)) }
 }
 impl Done for Member { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Designation` allows.
@@ -1775,25 +1775,25 @@ impl CfnProjectProfileProps {
 }
 impl<R0> CfnProjectProfileProps<R0> {
     /// `AllowCustomProjectResourceTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-allowcustomprojectresourcetags)
-    pub fn allow_custom_project_resource_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCustomProjectResourceTags", value.into_expr()), Phase) }
+    pub fn allow_custom_project_resource_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCustomProjectResourceTags", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIdentifier", value), Phase) }
     /// `DomainUnitIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-domainunitidentifier)
-    pub fn domain_unit_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitIdentifier", value.into_expr()), Phase) }
+    pub fn domain_unit_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitIdentifier", value), Phase) }
     /// `EnvironmentConfigurations`: list of `EnvironmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-environmentconfigurations)
-    pub fn environment_configurations(self, value: impl Arg<Arr<project_profile::EnvironmentConfiguration>>) -> Self { Self(put(self.0, "EnvironmentConfigurations", value.into_expr()), Phase) }
+    pub fn environment_configurations(self, value: impl Arg<Arr<project_profile::EnvironmentConfiguration>>) -> Self { Self(put(self.0, "EnvironmentConfigurations", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProjectProfileProps<Set> { CfnProjectProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProfileProps<Set> { CfnProjectProfileProps(put(self.0, "Name", value), Phase) }
     /// `ProjectResourceTags`: list of `ResourceTagParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-projectresourcetags)
-    pub fn project_resource_tags(self, value: impl Arg<Arr<project_profile::ResourceTagParameter>>) -> Self { Self(put(self.0, "ProjectResourceTags", value.into_expr()), Phase) }
+    pub fn project_resource_tags(self, value: impl Arg<Arr<project_profile::ResourceTagParameter>>) -> Self { Self(put(self.0, "ProjectResourceTags", value), Phase) }
     /// `ProjectResourceTagsDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-projectresourcetagsdescription)
-    pub fn project_resource_tags_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectResourceTagsDescription", value.into_expr()), Phase) }
+    pub fn project_resource_tags_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectResourceTagsDescription", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-status)
-    pub fn status(self, value: impl Arg<project_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<project_profile::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `UseDefaultConfigurations`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-usedefaultconfigurations)
-    pub fn use_default_configurations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaultConfigurations", value.into_expr()), Phase) }
+    pub fn use_default_configurations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaultConfigurations", value), Phase) }
 }
 impl Done for CfnProjectProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::ProjectProfile`.
@@ -1807,7 +1807,7 @@ impl AwsAccount {
 }
 impl<R0> AwsAccount<R0> {
     /// `AwsAccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-awsaccount.html#cfn-datazone-projectprofile-awsaccount-awsaccountid)
-    pub fn aws_account_id(self, value: impl Arg<str>) -> AwsAccount<Set> { AwsAccount(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
+    pub fn aws_account_id(self, value: impl Arg<str>) -> AwsAccount<Set> { AwsAccount(put(self.0, "AwsAccountId", value), Phase) }
 }
 impl Done for AwsAccount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentConfiguration` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html)
@@ -1818,23 +1818,23 @@ impl EnvironmentConfiguration {
 }
 impl<R0, R1, R2> EnvironmentConfiguration<R0, R1, R2> {
     /// `AwsAccount`: `AwsAccount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-awsaccount)
-    pub fn aws_account(self, value: impl Arg<AwsAccount>) -> Self { Self(put(self.0, "AwsAccount", value.into_expr()), Phase) }
+    pub fn aws_account(self, value: impl Arg<AwsAccount>) -> Self { Self(put(self.0, "AwsAccount", value), Phase) }
     /// `AwsRegion`: `Region`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-awsregion)
-    pub fn aws_region(self, value: impl Arg<Region>) -> EnvironmentConfiguration<Set, R1, R2> { EnvironmentConfiguration(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<Region>) -> EnvironmentConfiguration<Set, R1, R2> { EnvironmentConfiguration(put(self.0, "AwsRegion", value), Phase) }
     /// `ConfigurationParameters`: `EnvironmentConfigurationParametersDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-configurationparameters)
-    pub fn configuration_parameters(self, value: impl Arg<EnvironmentConfigurationParametersDetails>) -> Self { Self(put(self.0, "ConfigurationParameters", value.into_expr()), Phase) }
+    pub fn configuration_parameters(self, value: impl Arg<EnvironmentConfigurationParametersDetails>) -> Self { Self(put(self.0, "ConfigurationParameters", value), Phase) }
     /// `DeploymentMode`: `DeploymentMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-deploymentmode)
-    pub fn deployment_mode(self, value: impl Arg<DeploymentMode>) -> Self { Self(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
+    pub fn deployment_mode(self, value: impl Arg<DeploymentMode>) -> Self { Self(put(self.0, "DeploymentMode", value), Phase) }
     /// `DeploymentOrder`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-deploymentorder)
-    pub fn deployment_order(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DeploymentOrder", value.into_expr()), Phase) }
+    pub fn deployment_order(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DeploymentOrder", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnvironmentBlueprintId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-environmentblueprintid)
-    pub fn environment_blueprint_id(self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, Set, R2> { EnvironmentConfiguration(put(self.0, "EnvironmentBlueprintId", value.into_expr()), Phase) }
+    pub fn environment_blueprint_id(self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, Set, R2> { EnvironmentConfiguration(put(self.0, "EnvironmentBlueprintId", value), Phase) }
     /// `EnvironmentConfigurationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-environmentconfigurationid)
-    pub fn environment_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationId", value.into_expr()), Phase) }
+    pub fn environment_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, R1, Set> { EnvironmentConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, R1, Set> { EnvironmentConfiguration(put(self.0, "Name", value), Phase) }
 }
 impl Done for EnvironmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentConfigurationParameter` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparameter.html)
@@ -1843,11 +1843,11 @@ impl EnvironmentConfigurationParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEditable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparameter.html#cfn-datazone-projectprofile-environmentconfigurationparameter-iseditable)
-    pub fn is_editable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEditable", value.into_expr())) }
+    pub fn is_editable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEditable", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparameter.html#cfn-datazone-projectprofile-environmentconfigurationparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparameter.html#cfn-datazone-projectprofile-environmentconfigurationparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EnvironmentConfigurationParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentConfigurationParametersDetails` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparametersdetails.html)
@@ -1856,11 +1856,11 @@ impl EnvironmentConfigurationParametersDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParameterOverrides`: list of `EnvironmentConfigurationParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparametersdetails.html#cfn-datazone-projectprofile-environmentconfigurationparametersdetails-parameteroverrides)
-    pub fn parameter_overrides(self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr())) }
+    pub fn parameter_overrides(self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { Self(put(self.0, "ParameterOverrides", value)) }
     /// `ResolvedParameters`: list of `EnvironmentConfigurationParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparametersdetails.html#cfn-datazone-projectprofile-environmentconfigurationparametersdetails-resolvedparameters)
-    pub fn resolved_parameters(self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { Self(put(self.0, "ResolvedParameters", value.into_expr())) }
+    pub fn resolved_parameters(self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { Self(put(self.0, "ResolvedParameters", value)) }
     /// `SsmPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparametersdetails.html#cfn-datazone-projectprofile-environmentconfigurationparametersdetails-ssmpath)
-    pub fn ssm_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SsmPath", value.into_expr())) }
+    pub fn ssm_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SsmPath", value)) }
 }
 impl Done for EnvironmentConfigurationParametersDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Region` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-region.html)
@@ -1871,7 +1871,7 @@ impl Region {
 }
 impl<R0> Region<R0> {
     /// `RegionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-region.html#cfn-datazone-projectprofile-region-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Region<Set> { Region(put(self.0, "RegionName", value.into_expr()), Phase) }
+    pub fn region_name(self, value: impl Arg<str>) -> Region<Set> { Region(put(self.0, "RegionName", value), Phase) }
 }
 impl Done for Region { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTagParameter` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-resourcetagparameter.html)
@@ -1882,11 +1882,11 @@ impl ResourceTagParameter {
 }
 impl<R0, R1, R2> ResourceTagParameter<R0, R1, R2> {
     /// `IsValueEditable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-resourcetagparameter.html#cfn-datazone-projectprofile-resourcetagparameter-isvalueeditable)
-    pub fn is_value_editable(self, value: impl Arg<bool>) -> ResourceTagParameter<Set, R1, R2> { ResourceTagParameter(put(self.0, "IsValueEditable", value.into_expr()), Phase) }
+    pub fn is_value_editable(self, value: impl Arg<bool>) -> ResourceTagParameter<Set, R1, R2> { ResourceTagParameter(put(self.0, "IsValueEditable", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-resourcetagparameter.html#cfn-datazone-projectprofile-resourcetagparameter-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTagParameter<R0, Set, R2> { ResourceTagParameter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTagParameter<R0, Set, R2> { ResourceTagParameter(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-resourcetagparameter.html#cfn-datazone-projectprofile-resourcetagparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> ResourceTagParameter<R0, R1, Set> { ResourceTagParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTagParameter<R0, R1, Set> { ResourceTagParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTagParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeploymentMode` allows.
@@ -1929,23 +1929,23 @@ impl CfnSubscriptionTargetProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, R6> {
     /// `ApplicableAssetTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-applicableassettypes)
-    pub fn applicable_asset_types(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<Set, R1, R2, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "ApplicableAssetTypes", value.into_expr()), Phase) }
+    pub fn applicable_asset_types(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<Set, R1, R2, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "ApplicableAssetTypes", value), Phase) }
     /// `AuthorizedPrincipals`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-authorizedprincipals)
-    pub fn authorized_principals(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<R0, Set, R2, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "AuthorizedPrincipals", value.into_expr()), Phase) }
+    pub fn authorized_principals(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<R0, Set, R2, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "AuthorizedPrincipals", value), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, Set, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, Set, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `EnvironmentIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-environmentidentifier)
-    pub fn environment_identifier(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, Set, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, Set, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "EnvironmentIdentifier", value), Phase) }
     /// `ManageAccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-manageaccessrole)
-    pub fn manage_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManageAccessRole", value.into_expr()), Phase) }
+    pub fn manage_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManageAccessRole", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, Set, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, Set, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "Name", value), Phase) }
     /// `Provider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-provider)
-    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value.into_expr()), Phase) }
+    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value), Phase) }
     /// `SubscriptionTargetConfig`: list of `SubscriptionTargetForm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-subscriptiontargetconfig)
-    pub fn subscription_target_config(self, value: impl Arg<Arr<subscription_target::SubscriptionTargetForm>>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, Set, R6> { CfnSubscriptionTargetProps(put(self.0, "SubscriptionTargetConfig", value.into_expr()), Phase) }
+    pub fn subscription_target_config(self, value: impl Arg<Arr<subscription_target::SubscriptionTargetForm>>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, Set, R6> { CfnSubscriptionTargetProps(put(self.0, "SubscriptionTargetConfig", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, Set> { CfnSubscriptionTargetProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, Set> { CfnSubscriptionTargetProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnSubscriptionTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::SubscriptionTarget`.
@@ -1959,9 +1959,9 @@ impl SubscriptionTargetForm {
 }
 impl<R0, R1> SubscriptionTargetForm<R0, R1> {
     /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-subscriptiontarget-subscriptiontargetform.html#cfn-datazone-subscriptiontarget-subscriptiontargetform-content)
-    pub fn content(self, value: impl Arg<str>) -> SubscriptionTargetForm<Set, R1> { SubscriptionTargetForm(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> SubscriptionTargetForm<Set, R1> { SubscriptionTargetForm(put(self.0, "Content", value), Phase) }
     /// `FormName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-subscriptiontarget-subscriptiontargetform.html#cfn-datazone-subscriptiontarget-subscriptiontargetform-formname)
-    pub fn form_name(self, value: impl Arg<str>) -> SubscriptionTargetForm<R0, Set> { SubscriptionTargetForm(put(self.0, "FormName", value.into_expr()), Phase) }
+    pub fn form_name(self, value: impl Arg<str>) -> SubscriptionTargetForm<R0, Set> { SubscriptionTargetForm(put(self.0, "FormName", value), Phase) }
 }
 impl Done for SubscriptionTargetForm { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1992,15 +1992,15 @@ impl CfnUserProfileProps {
 }
 impl<R0, R1> CfnUserProfileProps<R0, R1> {
     /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-domainidentifier)
-    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnUserProfileProps<Set, R1> { CfnUserProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnUserProfileProps<Set, R1> { CfnUserProfileProps(put(self.0, "DomainIdentifier", value), Phase) }
     /// `SessionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-sessionname)
-    pub fn session_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionName", value.into_expr()), Phase) }
+    pub fn session_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionName", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-status)
-    pub fn status(self, value: impl Arg<user_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<user_profile::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `UserIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-useridentifier)
-    pub fn user_identifier(self, value: impl Arg<str>) -> CfnUserProfileProps<R0, Set> { CfnUserProfileProps(put(self.0, "UserIdentifier", value.into_expr()), Phase) }
+    pub fn user_identifier(self, value: impl Arg<str>) -> CfnUserProfileProps<R0, Set> { CfnUserProfileProps(put(self.0, "UserIdentifier", value), Phase) }
     /// `UserType`: `UserType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-usertype)
-    pub fn user_type(self, value: impl Arg<user_profile::UserType>) -> Self { Self(put(self.0, "UserType", value.into_expr()), Phase) }
+    pub fn user_type(self, value: impl Arg<user_profile::UserType>) -> Self { Self(put(self.0, "UserType", value), Phase) }
 }
 impl Done for CfnUserProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::UserProfile`.
@@ -2012,11 +2012,11 @@ impl IamUserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-iamuserprofiledetails.html#cfn-datazone-userprofile-iamuserprofiledetails-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `GroupProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-iamuserprofiledetails.html#cfn-datazone-userprofile-iamuserprofiledetails-groupprofileid)
-    pub fn group_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupProfileId", value.into_expr())) }
+    pub fn group_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupProfileId", value)) }
     /// `SessionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-iamuserprofiledetails.html#cfn-datazone-userprofile-iamuserprofiledetails-sessionname)
-    pub fn session_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionName", value.into_expr())) }
+    pub fn session_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionName", value)) }
 }
 impl Done for IamUserProfileDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsoUserProfileDetails` of `AWS::DataZone::UserProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-ssouserprofiledetails.html)
@@ -2025,11 +2025,11 @@ impl SsoUserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirstName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-ssouserprofiledetails.html#cfn-datazone-userprofile-ssouserprofiledetails-firstname)
-    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value)) }
     /// `LastName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-ssouserprofiledetails.html#cfn-datazone-userprofile-ssouserprofiledetails-lastname)
-    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-ssouserprofiledetails.html#cfn-datazone-userprofile-ssouserprofiledetails-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for SsoUserProfileDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserProfileDetails` of `AWS::DataZone::UserProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-userprofiledetails.html)
@@ -2038,9 +2038,9 @@ impl UserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iam`: `IamUserProfileDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-userprofiledetails.html#cfn-datazone-userprofile-userprofiledetails-iam)
-    pub fn iam(self, value: impl Arg<IamUserProfileDetails>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
+    pub fn iam(self, value: impl Arg<IamUserProfileDetails>) -> Self { Self(put(self.0, "Iam", value)) }
     /// `Sso`: `SsoUserProfileDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-userprofiledetails.html#cfn-datazone-userprofile-userprofiledetails-sso)
-    pub fn sso(self, value: impl Arg<SsoUserProfileDetails>) -> Self { Self(put(self.0, "Sso", value.into_expr())) }
+    pub fn sso(self, value: impl Arg<SsoUserProfileDetails>) -> Self { Self(put(self.0, "Sso", value)) }
 }
 impl Done for UserProfileDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.

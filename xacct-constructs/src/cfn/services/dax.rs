@@ -31,35 +31,35 @@ impl CfnClusterProps {
 }
 impl<R0, R1, R2> CfnClusterProps<R0, R1, R2> {
     /// `AvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-availabilityzones)
-    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value), Phase) }
     /// `ClusterEndpointEncryptionType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-clusterendpointencryptiontype)
-    pub fn cluster_endpoint_encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpointEncryptionType", value.into_expr()), Phase) }
+    pub fn cluster_endpoint_encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpointEncryptionType", value), Phase) }
     /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IAMRoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "IAMRoleARN", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "IAMRoleARN", value), Phase) }
     /// `NetworkType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-networktype)
-    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `NodeType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-nodetype)
-    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "NodeType", value), Phase) }
     /// `NotificationTopicARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-notificationtopicarn)
-    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicARN", value.into_expr()), Phase) }
+    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicARN", value), Phase) }
     /// `ParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-parametergroupname)
-    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `ReplicationFactor`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-replicationfactor)
-    pub fn replication_factor(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "ReplicationFactor", value.into_expr()), Phase) }
+    pub fn replication_factor(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "ReplicationFactor", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SSESpecification`: `SSESpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-ssespecification)
-    pub fn sse_specification(self, value: impl Arg<cluster::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr()), Phase) }
+    pub fn sse_specification(self, value: impl Arg<cluster::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value), Phase) }
     /// `SubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-subnetgroupname)
-    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html#cfn-dax-cluster-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DAX::Cluster`.
@@ -71,7 +71,7 @@ impl SSESpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SSEEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dax-cluster-ssespecification.html#cfn-dax-cluster-ssespecification-sseenabled)
-    pub fn sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SSEEnabled", value.into_expr())) }
+    pub fn sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SSEEnabled", value)) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -92,11 +92,11 @@ impl CfnParameterGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-parametergroup.html#cfn-dax-parametergroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `ParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-parametergroup.html#cfn-dax-parametergroup-parametergroupname)
-    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr())) }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value)) }
     /// `ParameterNameValues`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-parametergroup.html#cfn-dax-parametergroup-parameternamevalues)
-    pub fn parameter_name_values(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ParameterNameValues", value.into_expr())) }
+    pub fn parameter_name_values(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ParameterNameValues", value)) }
 }
 impl Done for CfnParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DAX::SubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-subnetgroup.html)
@@ -120,11 +120,11 @@ impl CfnSubnetGroupProps {
 }
 impl<R0> CfnSubnetGroupProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-subnetgroup.html#cfn-dax-subnetgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `SubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-subnetgroup.html#cfn-dax-subnetgroup-subnetgroupname)
-    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-subnetgroup.html#cfn-dax-subnetgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnSubnetGroupProps<Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnSubnetGroupProps<Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for CfnSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

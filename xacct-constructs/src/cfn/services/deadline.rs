@@ -29,21 +29,21 @@ impl CfnBudgetProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnBudgetProps<R0, R1, R2, R3, R4, R5> {
     /// `Actions`: list of `BudgetActionToAdd`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-actions)
-    pub fn actions(self, value: impl Arg<Arr<budget::BudgetActionToAdd>>) -> CfnBudgetProps<Set, R1, R2, R3, R4, R5> { CfnBudgetProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<budget::BudgetActionToAdd>>) -> CfnBudgetProps<Set, R1, R2, R3, R4, R5> { CfnBudgetProps(put(self.0, "Actions", value), Phase) }
     /// `ApproximateDollarLimit`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-approximatedollarlimit)
-    pub fn approximate_dollar_limit(self, value: impl Arg<f64>) -> CfnBudgetProps<R0, Set, R2, R3, R4, R5> { CfnBudgetProps(put(self.0, "ApproximateDollarLimit", value.into_expr()), Phase) }
+    pub fn approximate_dollar_limit(self, value: impl Arg<f64>) -> CfnBudgetProps<R0, Set, R2, R3, R4, R5> { CfnBudgetProps(put(self.0, "ApproximateDollarLimit", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, Set, R3, R4, R5> { CfnBudgetProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, Set, R3, R4, R5> { CfnBudgetProps(put(self.0, "DisplayName", value), Phase) }
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, R2, Set, R4, R5> { CfnBudgetProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, R2, Set, R4, R5> { CfnBudgetProps(put(self.0, "FarmId", value), Phase) }
     /// `Schedule`: `BudgetSchedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-schedule)
-    pub fn schedule(self, value: impl Arg<budget::BudgetSchedule>) -> CfnBudgetProps<R0, R1, R2, R3, Set, R5> { CfnBudgetProps(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<budget::BudgetSchedule>) -> CfnBudgetProps<R0, R1, R2, R3, Set, R5> { CfnBudgetProps(put(self.0, "Schedule", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UsageTrackingResource`: `UsageTrackingResource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-usagetrackingresource)
-    pub fn usage_tracking_resource(self, value: impl Arg<budget::UsageTrackingResource>) -> CfnBudgetProps<R0, R1, R2, R3, R4, Set> { CfnBudgetProps(put(self.0, "UsageTrackingResource", value.into_expr()), Phase) }
+    pub fn usage_tracking_resource(self, value: impl Arg<budget::UsageTrackingResource>) -> CfnBudgetProps<R0, R1, R2, R3, R4, Set> { CfnBudgetProps(put(self.0, "UsageTrackingResource", value), Phase) }
 }
 impl Done for CfnBudgetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::Budget`.
@@ -57,11 +57,11 @@ impl BudgetActionToAdd {
 }
 impl<R0, R1> BudgetActionToAdd<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetactiontoadd.html#cfn-deadline-budget-budgetactiontoadd-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ThresholdPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetactiontoadd.html#cfn-deadline-budget-budgetactiontoadd-thresholdpercentage)
-    pub fn threshold_percentage(self, value: impl Arg<f64>) -> BudgetActionToAdd<Set, R1> { BudgetActionToAdd(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
+    pub fn threshold_percentage(self, value: impl Arg<f64>) -> BudgetActionToAdd<Set, R1> { BudgetActionToAdd(put(self.0, "ThresholdPercentage", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetactiontoadd.html#cfn-deadline-budget-budgetactiontoadd-type)
-    pub fn type_(self, value: impl Arg<Type>) -> BudgetActionToAdd<R0, Set> { BudgetActionToAdd(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> BudgetActionToAdd<R0, Set> { BudgetActionToAdd(put(self.0, "Type", value), Phase) }
 }
 impl Done for BudgetActionToAdd { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BudgetSchedule` of `AWS::Deadline::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetschedule.html)
@@ -72,7 +72,7 @@ impl BudgetSchedule {
 }
 impl<R0> BudgetSchedule<R0> {
     /// `Fixed`: `FixedBudgetSchedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetschedule.html#cfn-deadline-budget-budgetschedule-fixed)
-    pub fn fixed(self, value: impl Arg<FixedBudgetSchedule>) -> BudgetSchedule<Set> { BudgetSchedule(put(self.0, "Fixed", value.into_expr()), Phase) }
+    pub fn fixed(self, value: impl Arg<FixedBudgetSchedule>) -> BudgetSchedule<Set> { BudgetSchedule(put(self.0, "Fixed", value), Phase) }
 }
 impl Done for BudgetSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedBudgetSchedule` of `AWS::Deadline::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-fixedbudgetschedule.html)
@@ -83,9 +83,9 @@ impl FixedBudgetSchedule {
 }
 impl<R0, R1> FixedBudgetSchedule<R0, R1> {
     /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-fixedbudgetschedule.html#cfn-deadline-budget-fixedbudgetschedule-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> FixedBudgetSchedule<Set, R1> { FixedBudgetSchedule(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> FixedBudgetSchedule<Set, R1> { FixedBudgetSchedule(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-fixedbudgetschedule.html#cfn-deadline-budget-fixedbudgetschedule-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> FixedBudgetSchedule<R0, Set> { FixedBudgetSchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> FixedBudgetSchedule<R0, Set> { FixedBudgetSchedule(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for FixedBudgetSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UsageTrackingResource` of `AWS::Deadline::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-usagetrackingresource.html)
@@ -96,7 +96,7 @@ impl UsageTrackingResource {
 }
 impl<R0> UsageTrackingResource<R0> {
     /// `QueueId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-usagetrackingresource.html#cfn-deadline-budget-usagetrackingresource-queueid)
-    pub fn queue_id(self, value: impl Arg<str>) -> UsageTrackingResource<Set> { UsageTrackingResource(put(self.0, "QueueId", value.into_expr()), Phase) }
+    pub fn queue_id(self, value: impl Arg<str>) -> UsageTrackingResource<Set> { UsageTrackingResource(put(self.0, "QueueId", value), Phase) }
 }
 impl Done for UsageTrackingResource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -125,15 +125,15 @@ impl CfnFarmProps {
 }
 impl<R0> CfnFarmProps<R0> {
     /// `CostScaleFactor`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-costscalefactor)
-    pub fn cost_scale_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CostScaleFactor", value.into_expr()), Phase) }
+    pub fn cost_scale_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CostScaleFactor", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnFarmProps<Set> { CfnFarmProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnFarmProps<Set> { CfnFarmProps(put(self.0, "DisplayName", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFarmProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html)
@@ -167,23 +167,23 @@ impl CfnFleetProps {
 }
 impl<R0, R1, R2, R3, R4> CfnFleetProps<R0, R1, R2, R3, R4> {
     /// `Configuration`: `FleetConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-configuration)
-    pub fn configuration(self, value: impl Arg<fleet::FleetConfiguration>) -> CfnFleetProps<Set, R1, R2, R3, R4> { CfnFleetProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<fleet::FleetConfiguration>) -> CfnFleetProps<Set, R1, R2, R3, R4> { CfnFleetProps(put(self.0, "Configuration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set, R2, R3, R4> { CfnFleetProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set, R2, R3, R4> { CfnFleetProps(put(self.0, "DisplayName", value), Phase) }
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnFleetProps<R0, R1, Set, R3, R4> { CfnFleetProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnFleetProps<R0, R1, Set, R3, R4> { CfnFleetProps(put(self.0, "FarmId", value), Phase) }
     /// `HostConfiguration`: `HostConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-hostconfiguration)
-    pub fn host_configuration(self, value: impl Arg<fleet::HostConfiguration>) -> Self { Self(put(self.0, "HostConfiguration", value.into_expr()), Phase) }
+    pub fn host_configuration(self, value: impl Arg<fleet::HostConfiguration>) -> Self { Self(put(self.0, "HostConfiguration", value), Phase) }
     /// `MaxWorkerCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-maxworkercount)
-    pub fn max_worker_count(self, value: impl Arg<i64>) -> CfnFleetProps<R0, R1, R2, Set, R4> { CfnFleetProps(put(self.0, "MaxWorkerCount", value.into_expr()), Phase) }
+    pub fn max_worker_count(self, value: impl Arg<i64>) -> CfnFleetProps<R0, R1, R2, Set, R4> { CfnFleetProps(put(self.0, "MaxWorkerCount", value), Phase) }
     /// `MinWorkerCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-minworkercount)
-    pub fn min_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWorkerCount", value.into_expr()), Phase) }
+    pub fn min_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWorkerCount", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFleetProps<R0, R1, R2, R3, Set> { CfnFleetProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFleetProps<R0, R1, R2, R3, Set> { CfnFleetProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::Fleet`.
@@ -197,9 +197,9 @@ impl AcceleratorCapabilities {
 }
 impl<R0> AcceleratorCapabilities<R0> {
     /// `Count`: `AcceleratorCountRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcapabilities.html#cfn-deadline-fleet-acceleratorcapabilities-count)
-    pub fn count(self, value: impl Arg<AcceleratorCountRange>) -> Self { Self(put(self.0, "Count", value.into_expr()), Phase) }
+    pub fn count(self, value: impl Arg<AcceleratorCountRange>) -> Self { Self(put(self.0, "Count", value), Phase) }
     /// `Selections`: list of `AcceleratorSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcapabilities.html#cfn-deadline-fleet-acceleratorcapabilities-selections)
-    pub fn selections(self, value: impl Arg<Arr<AcceleratorSelection>>) -> AcceleratorCapabilities<Set> { AcceleratorCapabilities(put(self.0, "Selections", value.into_expr()), Phase) }
+    pub fn selections(self, value: impl Arg<Arr<AcceleratorSelection>>) -> AcceleratorCapabilities<Set> { AcceleratorCapabilities(put(self.0, "Selections", value), Phase) }
 }
 impl Done for AcceleratorCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorCountRange` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcountrange.html)
@@ -210,9 +210,9 @@ impl AcceleratorCountRange {
 }
 impl<R0> AcceleratorCountRange<R0> {
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcountrange.html#cfn-deadline-fleet-acceleratorcountrange-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcountrange.html#cfn-deadline-fleet-acceleratorcountrange-min)
-    pub fn min(self, value: impl Arg<i64>) -> AcceleratorCountRange<Set> { AcceleratorCountRange(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> AcceleratorCountRange<Set> { AcceleratorCountRange(put(self.0, "Min", value), Phase) }
 }
 impl Done for AcceleratorCountRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorSelection` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorselection.html)
@@ -223,9 +223,9 @@ impl AcceleratorSelection {
 }
 impl<R0> AcceleratorSelection<R0> {
     /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorselection.html#cfn-deadline-fleet-acceleratorselection-name)
-    pub fn name(self, value: impl Arg<Name>) -> AcceleratorSelection<Set> { AcceleratorSelection(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> AcceleratorSelection<Set> { AcceleratorSelection(put(self.0, "Name", value), Phase) }
     /// `Runtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorselection.html#cfn-deadline-fleet-acceleratorselection-runtime)
-    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value), Phase) }
 }
 impl Done for AcceleratorSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorTotalMemoryMiBRange` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratortotalmemorymibrange.html)
@@ -236,9 +236,9 @@ impl AcceleratorTotalMemoryMiBRange {
 }
 impl<R0> AcceleratorTotalMemoryMiBRange<R0> {
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratortotalmemorymibrange.html#cfn-deadline-fleet-acceleratortotalmemorymibrange-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratortotalmemorymibrange.html#cfn-deadline-fleet-acceleratortotalmemorymibrange-min)
-    pub fn min(self, value: impl Arg<i64>) -> AcceleratorTotalMemoryMiBRange<Set> { AcceleratorTotalMemoryMiBRange(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> AcceleratorTotalMemoryMiBRange<Set> { AcceleratorTotalMemoryMiBRange(put(self.0, "Min", value), Phase) }
 }
 impl Done for AcceleratorTotalMemoryMiBRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedAutoScalingConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedautoscalingconfiguration.html)
@@ -247,11 +247,11 @@ impl CustomerManagedAutoScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScaleOutWorkersPerMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedautoscalingconfiguration.html#cfn-deadline-fleet-customermanagedautoscalingconfiguration-scaleoutworkersperminute)
-    pub fn scale_out_workers_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutWorkersPerMinute", value.into_expr())) }
+    pub fn scale_out_workers_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutWorkersPerMinute", value)) }
     /// `StandbyWorkerCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedautoscalingconfiguration.html#cfn-deadline-fleet-customermanagedautoscalingconfiguration-standbyworkercount)
-    pub fn standby_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyWorkerCount", value.into_expr())) }
+    pub fn standby_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyWorkerCount", value)) }
     /// `WorkerIdleDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedautoscalingconfiguration.html#cfn-deadline-fleet-customermanagedautoscalingconfiguration-workeridledurationseconds)
-    pub fn worker_idle_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WorkerIdleDurationSeconds", value.into_expr())) }
+    pub fn worker_idle_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WorkerIdleDurationSeconds", value)) }
 }
 impl Done for CustomerManagedAutoScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedFleetConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html)
@@ -262,15 +262,15 @@ impl CustomerManagedFleetConfiguration {
 }
 impl<R0, R1> CustomerManagedFleetConfiguration<R0, R1> {
     /// `AutoScalingConfiguration`: `CustomerManagedAutoScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-autoscalingconfiguration)
-    pub fn auto_scaling_configuration(self, value: impl Arg<CustomerManagedAutoScalingConfiguration>) -> Self { Self(put(self.0, "AutoScalingConfiguration", value.into_expr()), Phase) }
+    pub fn auto_scaling_configuration(self, value: impl Arg<CustomerManagedAutoScalingConfiguration>) -> Self { Self(put(self.0, "AutoScalingConfiguration", value), Phase) }
     /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> CustomerManagedFleetConfiguration<Set, R1> { CustomerManagedFleetConfiguration(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> CustomerManagedFleetConfiguration<Set, R1> { CustomerManagedFleetConfiguration(put(self.0, "Mode", value), Phase) }
     /// `StorageProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-storageprofileid)
-    pub fn storage_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageProfileId", value.into_expr()), Phase) }
+    pub fn storage_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageProfileId", value), Phase) }
     /// `TagPropagationMode`: `TagPropagationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-tagpropagationmode)
-    pub fn tag_propagation_mode(self, value: impl Arg<TagPropagationMode>) -> Self { Self(put(self.0, "TagPropagationMode", value.into_expr()), Phase) }
+    pub fn tag_propagation_mode(self, value: impl Arg<TagPropagationMode>) -> Self { Self(put(self.0, "TagPropagationMode", value), Phase) }
     /// `WorkerCapabilities`: `CustomerManagedWorkerCapabilities`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-workercapabilities)
-    pub fn worker_capabilities(self, value: impl Arg<CustomerManagedWorkerCapabilities>) -> CustomerManagedFleetConfiguration<R0, Set> { CustomerManagedFleetConfiguration(put(self.0, "WorkerCapabilities", value.into_expr()), Phase) }
+    pub fn worker_capabilities(self, value: impl Arg<CustomerManagedWorkerCapabilities>) -> CustomerManagedFleetConfiguration<R0, Set> { CustomerManagedFleetConfiguration(put(self.0, "WorkerCapabilities", value), Phase) }
 }
 impl Done for CustomerManagedFleetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedWorkerCapabilities` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html)
@@ -281,23 +281,23 @@ impl CustomerManagedWorkerCapabilities {
 }
 impl<R0, R1, R2, R3> CustomerManagedWorkerCapabilities<R0, R1, R2, R3> {
     /// `AcceleratorCount`: `AcceleratorCountRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-acceleratorcount)
-    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRange>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
+    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRange>) -> Self { Self(put(self.0, "AcceleratorCount", value), Phase) }
     /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-acceleratortotalmemorymib)
-    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRange>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
+    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRange>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value), Phase) }
     /// `AcceleratorTypes`: list of `AcceleratorTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-acceleratortypes)
-    pub fn accelerator_types(self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
+    pub fn accelerator_types(self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { Self(put(self.0, "AcceleratorTypes", value), Phase) }
     /// `CpuArchitectureType`: `CpuArchitectureType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-cpuarchitecturetype)
-    pub fn cpu_architecture_type(self, value: impl Arg<CpuArchitectureType>) -> CustomerManagedWorkerCapabilities<Set, R1, R2, R3> { CustomerManagedWorkerCapabilities(put(self.0, "CpuArchitectureType", value.into_expr()), Phase) }
+    pub fn cpu_architecture_type(self, value: impl Arg<CpuArchitectureType>) -> CustomerManagedWorkerCapabilities<Set, R1, R2, R3> { CustomerManagedWorkerCapabilities(put(self.0, "CpuArchitectureType", value), Phase) }
     /// `CustomAmounts`: list of `FleetAmountCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-customamounts)
-    pub fn custom_amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "CustomAmounts", value.into_expr()), Phase) }
+    pub fn custom_amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "CustomAmounts", value), Phase) }
     /// `CustomAttributes`: list of `FleetAttributeCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-customattributes)
-    pub fn custom_attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr()), Phase) }
+    pub fn custom_attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "CustomAttributes", value), Phase) }
     /// `MemoryMiB`: `MemoryMiBRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-memorymib)
-    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRange>) -> CustomerManagedWorkerCapabilities<R0, Set, R2, R3> { CustomerManagedWorkerCapabilities(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
+    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRange>) -> CustomerManagedWorkerCapabilities<R0, Set, R2, R3> { CustomerManagedWorkerCapabilities(put(self.0, "MemoryMiB", value), Phase) }
     /// `OsFamily`: `OsFamily`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-osfamily)
-    pub fn os_family(self, value: impl Arg<OsFamily>) -> CustomerManagedWorkerCapabilities<R0, R1, Set, R3> { CustomerManagedWorkerCapabilities(put(self.0, "OsFamily", value.into_expr()), Phase) }
+    pub fn os_family(self, value: impl Arg<OsFamily>) -> CustomerManagedWorkerCapabilities<R0, R1, Set, R3> { CustomerManagedWorkerCapabilities(put(self.0, "OsFamily", value), Phase) }
     /// `VCpuCount`: `VCpuCountRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-vcpucount)
-    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRange>) -> CustomerManagedWorkerCapabilities<R0, R1, R2, Set> { CustomerManagedWorkerCapabilities(put(self.0, "VCpuCount", value.into_expr()), Phase) }
+    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRange>) -> CustomerManagedWorkerCapabilities<R0, R1, R2, Set> { CustomerManagedWorkerCapabilities(put(self.0, "VCpuCount", value), Phase) }
 }
 impl Done for CustomerManagedWorkerCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2EbsVolume` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-ec2ebsvolume.html)
@@ -306,11 +306,11 @@ impl Ec2EbsVolume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-ec2ebsvolume.html#cfn-deadline-fleet-ec2ebsvolume-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `SizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-ec2ebsvolume.html#cfn-deadline-fleet-ec2ebsvolume-sizegib)
-    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value)) }
     /// `ThroughputMiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-ec2ebsvolume.html#cfn-deadline-fleet-ec2ebsvolume-throughputmib)
-    pub fn throughput_mi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputMiB", value.into_expr())) }
+    pub fn throughput_mi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputMiB", value)) }
 }
 impl Done for Ec2EbsVolume { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetAmountCapability` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetamountcapability.html)
@@ -321,11 +321,11 @@ impl FleetAmountCapability {
 }
 impl<R0, R1> FleetAmountCapability<R0, R1> {
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetamountcapability.html#cfn-deadline-fleet-fleetamountcapability-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetamountcapability.html#cfn-deadline-fleet-fleetamountcapability-min)
-    pub fn min(self, value: impl Arg<f64>) -> FleetAmountCapability<Set, R1> { FleetAmountCapability(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<f64>) -> FleetAmountCapability<Set, R1> { FleetAmountCapability(put(self.0, "Min", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetamountcapability.html#cfn-deadline-fleet-fleetamountcapability-name)
-    pub fn name(self, value: impl Arg<str>) -> FleetAmountCapability<R0, Set> { FleetAmountCapability(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FleetAmountCapability<R0, Set> { FleetAmountCapability(put(self.0, "Name", value), Phase) }
 }
 impl Done for FleetAmountCapability { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetAttributeCapability` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetattributecapability.html)
@@ -336,9 +336,9 @@ impl FleetAttributeCapability {
 }
 impl<R0, R1> FleetAttributeCapability<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetattributecapability.html#cfn-deadline-fleet-fleetattributecapability-name)
-    pub fn name(self, value: impl Arg<str>) -> FleetAttributeCapability<Set, R1> { FleetAttributeCapability(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FleetAttributeCapability<Set, R1> { FleetAttributeCapability(put(self.0, "Name", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetattributecapability.html#cfn-deadline-fleet-fleetattributecapability-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> FleetAttributeCapability<R0, Set> { FleetAttributeCapability(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> FleetAttributeCapability<R0, Set> { FleetAttributeCapability(put(self.0, "Values", value), Phase) }
 }
 impl Done for FleetAttributeCapability { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetCapabilities` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetcapabilities.html)
@@ -347,9 +347,9 @@ impl FleetCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amounts`: list of `FleetAmountCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetcapabilities.html#cfn-deadline-fleet-fleetcapabilities-amounts)
-    pub fn amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "Amounts", value.into_expr())) }
+    pub fn amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "Amounts", value)) }
     /// `Attributes`: list of `FleetAttributeCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetcapabilities.html#cfn-deadline-fleet-fleetcapabilities-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "Attributes", value)) }
 }
 impl Done for FleetCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetconfiguration.html)
@@ -358,9 +358,9 @@ impl FleetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManaged`: `CustomerManagedFleetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetconfiguration.html#cfn-deadline-fleet-fleetconfiguration-customermanaged)
-    pub fn customer_managed(self, value: impl Arg<CustomerManagedFleetConfiguration>) -> Self { Self(put(self.0, "CustomerManaged", value.into_expr())) }
+    pub fn customer_managed(self, value: impl Arg<CustomerManagedFleetConfiguration>) -> Self { Self(put(self.0, "CustomerManaged", value)) }
     /// `ServiceManagedEc2`: `ServiceManagedEc2FleetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetconfiguration.html#cfn-deadline-fleet-fleetconfiguration-servicemanagedec2)
-    pub fn service_managed_ec2(self, value: impl Arg<ServiceManagedEc2FleetConfiguration>) -> Self { Self(put(self.0, "ServiceManagedEc2", value.into_expr())) }
+    pub fn service_managed_ec2(self, value: impl Arg<ServiceManagedEc2FleetConfiguration>) -> Self { Self(put(self.0, "ServiceManagedEc2", value)) }
 }
 impl Done for FleetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-hostconfiguration.html)
@@ -371,9 +371,9 @@ impl HostConfiguration {
 }
 impl<R0> HostConfiguration<R0> {
     /// `ScriptBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-hostconfiguration.html#cfn-deadline-fleet-hostconfiguration-scriptbody)
-    pub fn script_body(self, value: impl Arg<str>) -> HostConfiguration<Set> { HostConfiguration(put(self.0, "ScriptBody", value.into_expr()), Phase) }
+    pub fn script_body(self, value: impl Arg<str>) -> HostConfiguration<Set> { HostConfiguration(put(self.0, "ScriptBody", value), Phase) }
     /// `ScriptTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-hostconfiguration.html#cfn-deadline-fleet-hostconfiguration-scripttimeoutseconds)
-    pub fn script_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScriptTimeoutSeconds", value.into_expr()), Phase) }
+    pub fn script_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScriptTimeoutSeconds", value), Phase) }
 }
 impl Done for HostConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryMiBRange` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-memorymibrange.html)
@@ -384,9 +384,9 @@ impl MemoryMiBRange {
 }
 impl<R0> MemoryMiBRange<R0> {
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-memorymibrange.html#cfn-deadline-fleet-memorymibrange-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-memorymibrange.html#cfn-deadline-fleet-memorymibrange-min)
-    pub fn min(self, value: impl Arg<i64>) -> MemoryMiBRange<Set> { MemoryMiBRange(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> MemoryMiBRange<Set> { MemoryMiBRange(put(self.0, "Min", value), Phase) }
 }
 impl Done for MemoryMiBRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PersistentVolumeConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html)
@@ -397,15 +397,15 @@ impl PersistentVolumeConfiguration {
 }
 impl<R0> PersistentVolumeConfiguration<R0> {
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value), Phase) }
     /// `LastUsedTtlHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-lastusedttlhours)
-    pub fn last_used_ttl_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LastUsedTtlHours", value.into_expr()), Phase) }
+    pub fn last_used_ttl_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LastUsedTtlHours", value), Phase) }
     /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-mountpath)
-    pub fn mount_path(self, value: impl Arg<str>) -> PersistentVolumeConfiguration<Set> { PersistentVolumeConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> PersistentVolumeConfiguration<Set> { PersistentVolumeConfiguration(put(self.0, "MountPath", value), Phase) }
     /// `SizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-sizegib)
-    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr()), Phase) }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value), Phase) }
     /// `ThroughputMiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-throughputmib)
-    pub fn throughput_mi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputMiB", value.into_expr()), Phase) }
+    pub fn throughput_mi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputMiB", value), Phase) }
 }
 impl Done for PersistentVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEc2AutoScalingConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2autoscalingconfiguration.html)
@@ -414,11 +414,11 @@ impl ServiceManagedEc2AutoScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScaleOutWorkersPerMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2autoscalingconfiguration.html#cfn-deadline-fleet-servicemanagedec2autoscalingconfiguration-scaleoutworkersperminute)
-    pub fn scale_out_workers_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutWorkersPerMinute", value.into_expr())) }
+    pub fn scale_out_workers_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutWorkersPerMinute", value)) }
     /// `StandbyWorkerCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2autoscalingconfiguration.html#cfn-deadline-fleet-servicemanagedec2autoscalingconfiguration-standbyworkercount)
-    pub fn standby_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyWorkerCount", value.into_expr())) }
+    pub fn standby_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyWorkerCount", value)) }
     /// `WorkerIdleDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2autoscalingconfiguration.html#cfn-deadline-fleet-servicemanagedec2autoscalingconfiguration-workeridledurationseconds)
-    pub fn worker_idle_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WorkerIdleDurationSeconds", value.into_expr())) }
+    pub fn worker_idle_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WorkerIdleDurationSeconds", value)) }
 }
 impl Done for ServiceManagedEc2AutoScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEc2FleetConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html)
@@ -429,17 +429,17 @@ impl ServiceManagedEc2FleetConfiguration {
 }
 impl<R0, R1> ServiceManagedEc2FleetConfiguration<R0, R1> {
     /// `AutoScalingConfiguration`: `ServiceManagedEc2AutoScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-autoscalingconfiguration)
-    pub fn auto_scaling_configuration(self, value: impl Arg<ServiceManagedEc2AutoScalingConfiguration>) -> Self { Self(put(self.0, "AutoScalingConfiguration", value.into_expr()), Phase) }
+    pub fn auto_scaling_configuration(self, value: impl Arg<ServiceManagedEc2AutoScalingConfiguration>) -> Self { Self(put(self.0, "AutoScalingConfiguration", value), Phase) }
     /// `InstanceCapabilities`: `ServiceManagedEc2InstanceCapabilities`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-instancecapabilities)
-    pub fn instance_capabilities(self, value: impl Arg<ServiceManagedEc2InstanceCapabilities>) -> ServiceManagedEc2FleetConfiguration<Set, R1> { ServiceManagedEc2FleetConfiguration(put(self.0, "InstanceCapabilities", value.into_expr()), Phase) }
+    pub fn instance_capabilities(self, value: impl Arg<ServiceManagedEc2InstanceCapabilities>) -> ServiceManagedEc2FleetConfiguration<Set, R1> { ServiceManagedEc2FleetConfiguration(put(self.0, "InstanceCapabilities", value), Phase) }
     /// `InstanceMarketOptions`: `ServiceManagedEc2InstanceMarketOptions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-instancemarketoptions)
-    pub fn instance_market_options(self, value: impl Arg<ServiceManagedEc2InstanceMarketOptions>) -> ServiceManagedEc2FleetConfiguration<R0, Set> { ServiceManagedEc2FleetConfiguration(put(self.0, "InstanceMarketOptions", value.into_expr()), Phase) }
+    pub fn instance_market_options(self, value: impl Arg<ServiceManagedEc2InstanceMarketOptions>) -> ServiceManagedEc2FleetConfiguration<R0, Set> { ServiceManagedEc2FleetConfiguration(put(self.0, "InstanceMarketOptions", value), Phase) }
     /// `PersistentVolumeConfiguration`: `PersistentVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-persistentvolumeconfiguration)
-    pub fn persistent_volume_configuration(self, value: impl Arg<PersistentVolumeConfiguration>) -> Self { Self(put(self.0, "PersistentVolumeConfiguration", value.into_expr()), Phase) }
+    pub fn persistent_volume_configuration(self, value: impl Arg<PersistentVolumeConfiguration>) -> Self { Self(put(self.0, "PersistentVolumeConfiguration", value), Phase) }
     /// `StorageProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-storageprofileid)
-    pub fn storage_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageProfileId", value.into_expr()), Phase) }
+    pub fn storage_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageProfileId", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for ServiceManagedEc2FleetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEc2InstanceCapabilities` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html)
@@ -450,25 +450,25 @@ impl ServiceManagedEc2InstanceCapabilities {
 }
 impl<R0, R1, R2, R3> ServiceManagedEc2InstanceCapabilities<R0, R1, R2, R3> {
     /// `AcceleratorCapabilities`: `AcceleratorCapabilities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-acceleratorcapabilities)
-    pub fn accelerator_capabilities(self, value: impl Arg<AcceleratorCapabilities>) -> Self { Self(put(self.0, "AcceleratorCapabilities", value.into_expr()), Phase) }
+    pub fn accelerator_capabilities(self, value: impl Arg<AcceleratorCapabilities>) -> Self { Self(put(self.0, "AcceleratorCapabilities", value), Phase) }
     /// `AllowedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-allowedinstancetypes)
-    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value), Phase) }
     /// `CpuArchitectureType`: `CpuArchitectureType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-cpuarchitecturetype)
-    pub fn cpu_architecture_type(self, value: impl Arg<CpuArchitectureType>) -> ServiceManagedEc2InstanceCapabilities<Set, R1, R2, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "CpuArchitectureType", value.into_expr()), Phase) }
+    pub fn cpu_architecture_type(self, value: impl Arg<CpuArchitectureType>) -> ServiceManagedEc2InstanceCapabilities<Set, R1, R2, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "CpuArchitectureType", value), Phase) }
     /// `CustomAmounts`: list of `FleetAmountCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-customamounts)
-    pub fn custom_amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "CustomAmounts", value.into_expr()), Phase) }
+    pub fn custom_amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "CustomAmounts", value), Phase) }
     /// `CustomAttributes`: list of `FleetAttributeCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-customattributes)
-    pub fn custom_attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr()), Phase) }
+    pub fn custom_attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "CustomAttributes", value), Phase) }
     /// `ExcludedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-excludedinstancetypes)
-    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
+    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value), Phase) }
     /// `MemoryMiB`: `MemoryMiBRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-memorymib)
-    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRange>) -> ServiceManagedEc2InstanceCapabilities<R0, Set, R2, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
+    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRange>) -> ServiceManagedEc2InstanceCapabilities<R0, Set, R2, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "MemoryMiB", value), Phase) }
     /// `OsFamily`: `ServiceManagedEc2InstanceCapabilitiesOsFamily`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-osfamily)
-    pub fn os_family(self, value: impl Arg<ServiceManagedEc2InstanceCapabilitiesOsFamily>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, Set, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "OsFamily", value.into_expr()), Phase) }
+    pub fn os_family(self, value: impl Arg<ServiceManagedEc2InstanceCapabilitiesOsFamily>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, Set, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "OsFamily", value), Phase) }
     /// `RootEbsVolume`: `Ec2EbsVolume`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-rootebsvolume)
-    pub fn root_ebs_volume(self, value: impl Arg<Ec2EbsVolume>) -> Self { Self(put(self.0, "RootEbsVolume", value.into_expr()), Phase) }
+    pub fn root_ebs_volume(self, value: impl Arg<Ec2EbsVolume>) -> Self { Self(put(self.0, "RootEbsVolume", value), Phase) }
     /// `VCpuCount`: `VCpuCountRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-vcpucount)
-    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRange>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, R2, Set> { ServiceManagedEc2InstanceCapabilities(put(self.0, "VCpuCount", value.into_expr()), Phase) }
+    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRange>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, R2, Set> { ServiceManagedEc2InstanceCapabilities(put(self.0, "VCpuCount", value), Phase) }
 }
 impl Done for ServiceManagedEc2InstanceCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEc2InstanceMarketOptions` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancemarketoptions.html)
@@ -479,7 +479,7 @@ impl ServiceManagedEc2InstanceMarketOptions {
 }
 impl<R0> ServiceManagedEc2InstanceMarketOptions<R0> {
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancemarketoptions.html#cfn-deadline-fleet-servicemanagedec2instancemarketoptions-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ServiceManagedEc2InstanceMarketOptions<Set> { ServiceManagedEc2InstanceMarketOptions(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ServiceManagedEc2InstanceMarketOptions<Set> { ServiceManagedEc2InstanceMarketOptions(put(self.0, "Type", value), Phase) }
 }
 impl Done for ServiceManagedEc2InstanceMarketOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VCpuCountRange` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vcpucountrange.html)
@@ -490,9 +490,9 @@ impl VCpuCountRange {
 }
 impl<R0> VCpuCountRange<R0> {
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vcpucountrange.html#cfn-deadline-fleet-vcpucountrange-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vcpucountrange.html#cfn-deadline-fleet-vcpucountrange-min)
-    pub fn min(self, value: impl Arg<i64>) -> VCpuCountRange<Set> { VCpuCountRange(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> VCpuCountRange<Set> { VCpuCountRange(put(self.0, "Min", value), Phase) }
 }
 impl Done for VCpuCountRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vpcconfiguration.html)
@@ -501,7 +501,7 @@ impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceConfigurationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vpcconfiguration.html#cfn-deadline-fleet-vpcconfiguration-resourceconfigurationarns)
-    pub fn resource_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceConfigurationArns", value.into_expr())) }
+    pub fn resource_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceConfigurationArns", value)) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AcceleratorTypes` allows.
@@ -550,13 +550,13 @@ impl CfnLicenseEndpointProps {
 }
 impl<R0, R1, R2> CfnLicenseEndpointProps<R0, R1, R2> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#cfn-deadline-licenseendpoint-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnLicenseEndpointProps<Set, R1, R2> { CfnLicenseEndpointProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnLicenseEndpointProps<Set, R1, R2> { CfnLicenseEndpointProps(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#cfn-deadline-licenseendpoint-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnLicenseEndpointProps<R0, Set, R2> { CfnLicenseEndpointProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnLicenseEndpointProps<R0, Set, R2> { CfnLicenseEndpointProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#cfn-deadline-licenseendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#cfn-deadline-licenseendpoint-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnLicenseEndpointProps<R0, R1, Set> { CfnLicenseEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnLicenseEndpointProps<R0, R1, Set> { CfnLicenseEndpointProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnLicenseEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::Limit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html)
@@ -582,15 +582,15 @@ impl CfnLimitProps {
 }
 impl<R0, R1, R2, R3> CfnLimitProps<R0, R1, R2, R3> {
     /// `AmountRequirementName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-amountrequirementname)
-    pub fn amount_requirement_name(self, value: impl Arg<str>) -> CfnLimitProps<Set, R1, R2, R3> { CfnLimitProps(put(self.0, "AmountRequirementName", value.into_expr()), Phase) }
+    pub fn amount_requirement_name(self, value: impl Arg<str>) -> CfnLimitProps<Set, R1, R2, R3> { CfnLimitProps(put(self.0, "AmountRequirementName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnLimitProps<R0, Set, R2, R3> { CfnLimitProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnLimitProps<R0, Set, R2, R3> { CfnLimitProps(put(self.0, "DisplayName", value), Phase) }
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnLimitProps<R0, R1, Set, R3> { CfnLimitProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnLimitProps<R0, R1, Set, R3> { CfnLimitProps(put(self.0, "FarmId", value), Phase) }
     /// `MaxCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-maxcount)
-    pub fn max_count(self, value: impl Arg<i64>) -> CfnLimitProps<R0, R1, R2, Set> { CfnLimitProps(put(self.0, "MaxCount", value.into_expr()), Phase) }
+    pub fn max_count(self, value: impl Arg<i64>) -> CfnLimitProps<R0, R1, R2, Set> { CfnLimitProps(put(self.0, "MaxCount", value), Phase) }
 }
 impl Done for CfnLimitProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::MeteredProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html)
@@ -618,9 +618,9 @@ impl CfnMeteredProductProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LicenseEndpointId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html#cfn-deadline-meteredproduct-licenseendpointid)
-    pub fn license_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseEndpointId", value.into_expr())) }
+    pub fn license_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseEndpointId", value)) }
     /// `ProductId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html#cfn-deadline-meteredproduct-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
+    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value)) }
 }
 impl Done for CfnMeteredProductProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html)
@@ -650,17 +650,17 @@ impl CfnMonitorProps {
 }
 impl<R0, R1, R2, R3> CfnMonitorProps<R0, R1, R2, R3> {
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set, R1, R2, R3> { CfnMonitorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set, R1, R2, R3> { CfnMonitorProps(put(self.0, "DisplayName", value), Phase) }
     /// `IdentityCenterInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-identitycenterinstancearn)
-    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set, R2, R3> { CfnMonitorProps(put(self.0, "IdentityCenterInstanceArn", value.into_expr()), Phase) }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set, R2, R3> { CfnMonitorProps(put(self.0, "IdentityCenterInstanceArn", value), Phase) }
     /// `IdentityCenterRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-identitycenterregion)
-    pub fn identity_center_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterRegion", value.into_expr()), Phase) }
+    pub fn identity_center_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterRegion", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMonitorProps<R0, R1, Set, R3> { CfnMonitorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMonitorProps<R0, R1, Set, R3> { CfnMonitorProps(put(self.0, "RoleArn", value), Phase) }
     /// `Subdomain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-subdomain)
-    pub fn subdomain(self, value: impl Arg<str>) -> CfnMonitorProps<R0, R1, R2, Set> { CfnMonitorProps(put(self.0, "Subdomain", value.into_expr()), Phase) }
+    pub fn subdomain(self, value: impl Arg<str>) -> CfnMonitorProps<R0, R1, R2, Set> { CfnMonitorProps(put(self.0, "Subdomain", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html)
@@ -686,27 +686,27 @@ impl CfnQueueProps {
 }
 impl<R0, R1> CfnQueueProps<R0, R1> {
     /// `AllowedStorageProfileIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-allowedstorageprofileids)
-    pub fn allowed_storage_profile_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedStorageProfileIds", value.into_expr()), Phase) }
+    pub fn allowed_storage_profile_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedStorageProfileIds", value), Phase) }
     /// `DefaultBudgetAction`: `DefaultBudgetAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-defaultbudgetaction)
-    pub fn default_budget_action(self, value: impl Arg<queue::DefaultBudgetAction>) -> Self { Self(put(self.0, "DefaultBudgetAction", value.into_expr()), Phase) }
+    pub fn default_budget_action(self, value: impl Arg<queue::DefaultBudgetAction>) -> Self { Self(put(self.0, "DefaultBudgetAction", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnQueueProps<Set, R1> { CfnQueueProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnQueueProps<Set, R1> { CfnQueueProps(put(self.0, "DisplayName", value), Phase) }
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueProps<R0, Set> { CfnQueueProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueProps<R0, Set> { CfnQueueProps(put(self.0, "FarmId", value), Phase) }
     /// `JobAttachmentSettings`: `JobAttachmentSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-jobattachmentsettings)
-    pub fn job_attachment_settings(self, value: impl Arg<queue::JobAttachmentSettings>) -> Self { Self(put(self.0, "JobAttachmentSettings", value.into_expr()), Phase) }
+    pub fn job_attachment_settings(self, value: impl Arg<queue::JobAttachmentSettings>) -> Self { Self(put(self.0, "JobAttachmentSettings", value), Phase) }
     /// `JobRunAsUser`: `JobRunAsUser`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-jobrunasuser)
-    pub fn job_run_as_user(self, value: impl Arg<queue::JobRunAsUser>) -> Self { Self(put(self.0, "JobRunAsUser", value.into_expr()), Phase) }
+    pub fn job_run_as_user(self, value: impl Arg<queue::JobRunAsUser>) -> Self { Self(put(self.0, "JobRunAsUser", value), Phase) }
     /// `RequiredFileSystemLocationNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-requiredfilesystemlocationnames)
-    pub fn required_file_system_location_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiredFileSystemLocationNames", value.into_expr()), Phase) }
+    pub fn required_file_system_location_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiredFileSystemLocationNames", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `SchedulingConfiguration`: `SchedulingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-schedulingconfiguration)
-    pub fn scheduling_configuration(self, value: impl Arg<queue::SchedulingConfiguration>) -> Self { Self(put(self.0, "SchedulingConfiguration", value.into_expr()), Phase) }
+    pub fn scheduling_configuration(self, value: impl Arg<queue::SchedulingConfiguration>) -> Self { Self(put(self.0, "SchedulingConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::Queue`.
@@ -720,9 +720,9 @@ impl JobAttachmentSettings {
 }
 impl<R0, R1> JobAttachmentSettings<R0, R1> {
     /// `RootPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobattachmentsettings.html#cfn-deadline-queue-jobattachmentsettings-rootprefix)
-    pub fn root_prefix(self, value: impl Arg<str>) -> JobAttachmentSettings<Set, R1> { JobAttachmentSettings(put(self.0, "RootPrefix", value.into_expr()), Phase) }
+    pub fn root_prefix(self, value: impl Arg<str>) -> JobAttachmentSettings<Set, R1> { JobAttachmentSettings(put(self.0, "RootPrefix", value), Phase) }
     /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobattachmentsettings.html#cfn-deadline-queue-jobattachmentsettings-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> JobAttachmentSettings<R0, Set> { JobAttachmentSettings(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> JobAttachmentSettings<R0, Set> { JobAttachmentSettings(put(self.0, "S3BucketName", value), Phase) }
 }
 impl Done for JobAttachmentSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobRunAsUser` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobrunasuser.html)
@@ -733,11 +733,11 @@ impl JobRunAsUser {
 }
 impl<R0> JobRunAsUser<R0> {
     /// `Posix`: `PosixUser`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobrunasuser.html#cfn-deadline-queue-jobrunasuser-posix)
-    pub fn posix(self, value: impl Arg<PosixUser>) -> Self { Self(put(self.0, "Posix", value.into_expr()), Phase) }
+    pub fn posix(self, value: impl Arg<PosixUser>) -> Self { Self(put(self.0, "Posix", value), Phase) }
     /// `RunAs`: `RunAs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobrunasuser.html#cfn-deadline-queue-jobrunasuser-runas)
-    pub fn run_as(self, value: impl Arg<RunAs>) -> JobRunAsUser<Set> { JobRunAsUser(put(self.0, "RunAs", value.into_expr()), Phase) }
+    pub fn run_as(self, value: impl Arg<RunAs>) -> JobRunAsUser<Set> { JobRunAsUser(put(self.0, "RunAs", value), Phase) }
     /// `Windows`: `WindowsUser`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobrunasuser.html#cfn-deadline-queue-jobrunasuser-windows)
-    pub fn windows(self, value: impl Arg<WindowsUser>) -> Self { Self(put(self.0, "Windows", value.into_expr()), Phase) }
+    pub fn windows(self, value: impl Arg<WindowsUser>) -> Self { Self(put(self.0, "Windows", value), Phase) }
 }
 impl Done for JobRunAsUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PosixUser` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-posixuser.html)
@@ -748,9 +748,9 @@ impl PosixUser {
 }
 impl<R0, R1> PosixUser<R0, R1> {
     /// `Group`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-posixuser.html#cfn-deadline-queue-posixuser-group)
-    pub fn group(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Group", value.into_expr()), Phase) }
+    pub fn group(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Group", value), Phase) }
     /// `User`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-posixuser.html#cfn-deadline-queue-posixuser-user)
-    pub fn user(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "User", value), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PriorityBalancedSchedulingConfiguration` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-prioritybalancedschedulingconfiguration.html)
@@ -759,7 +759,7 @@ impl PriorityBalancedSchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RenderingTaskBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-prioritybalancedschedulingconfiguration.html#cfn-deadline-queue-prioritybalancedschedulingconfiguration-renderingtaskbuffer)
-    pub fn rendering_task_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RenderingTaskBuffer", value.into_expr())) }
+    pub fn rendering_task_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RenderingTaskBuffer", value)) }
 }
 impl Done for PriorityBalancedSchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulingConfiguration` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingconfiguration.html)
@@ -768,11 +768,11 @@ impl SchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PriorityBalanced`: `PriorityBalancedSchedulingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingconfiguration.html#cfn-deadline-queue-schedulingconfiguration-prioritybalanced)
-    pub fn priority_balanced(self, value: impl Arg<PriorityBalancedSchedulingConfiguration>) -> Self { Self(put(self.0, "PriorityBalanced", value.into_expr())) }
+    pub fn priority_balanced(self, value: impl Arg<PriorityBalancedSchedulingConfiguration>) -> Self { Self(put(self.0, "PriorityBalanced", value)) }
     /// `PriorityFifo`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingconfiguration.html#cfn-deadline-queue-schedulingconfiguration-priorityfifo)
-    pub fn priority_fifo(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PriorityFifo", value.into_expr())) }
+    pub fn priority_fifo(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PriorityFifo", value)) }
     /// `WeightedBalanced`: `WeightedBalancedSchedulingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingconfiguration.html#cfn-deadline-queue-schedulingconfiguration-weightedbalanced)
-    pub fn weighted_balanced(self, value: impl Arg<WeightedBalancedSchedulingConfiguration>) -> Self { Self(put(self.0, "WeightedBalanced", value.into_expr())) }
+    pub fn weighted_balanced(self, value: impl Arg<WeightedBalancedSchedulingConfiguration>) -> Self { Self(put(self.0, "WeightedBalanced", value)) }
 }
 impl Done for SchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulingMaxPriorityOverride` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingmaxpriorityoverride.html)
@@ -783,7 +783,7 @@ impl SchedulingMaxPriorityOverride {
 }
 impl<R0> SchedulingMaxPriorityOverride<R0> {
     /// `AlwaysScheduleFirst`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingmaxpriorityoverride.html#cfn-deadline-queue-schedulingmaxpriorityoverride-alwaysschedulefirst)
-    pub fn always_schedule_first(self, value: impl Arg<Any>) -> SchedulingMaxPriorityOverride<Set> { SchedulingMaxPriorityOverride(put(self.0, "AlwaysScheduleFirst", value.into_expr()), Phase) }
+    pub fn always_schedule_first(self, value: impl Arg<Any>) -> SchedulingMaxPriorityOverride<Set> { SchedulingMaxPriorityOverride(put(self.0, "AlwaysScheduleFirst", value), Phase) }
 }
 impl Done for SchedulingMaxPriorityOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulingMinPriorityOverride` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingminpriorityoverride.html)
@@ -794,7 +794,7 @@ impl SchedulingMinPriorityOverride {
 }
 impl<R0> SchedulingMinPriorityOverride<R0> {
     /// `AlwaysScheduleLast`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingminpriorityoverride.html#cfn-deadline-queue-schedulingminpriorityoverride-alwaysschedulelast)
-    pub fn always_schedule_last(self, value: impl Arg<Any>) -> SchedulingMinPriorityOverride<Set> { SchedulingMinPriorityOverride(put(self.0, "AlwaysScheduleLast", value.into_expr()), Phase) }
+    pub fn always_schedule_last(self, value: impl Arg<Any>) -> SchedulingMinPriorityOverride<Set> { SchedulingMinPriorityOverride(put(self.0, "AlwaysScheduleLast", value), Phase) }
 }
 impl Done for SchedulingMinPriorityOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedBalancedSchedulingConfiguration` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html)
@@ -803,19 +803,19 @@ impl WeightedBalancedSchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorWeight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-errorweight)
-    pub fn error_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ErrorWeight", value.into_expr())) }
+    pub fn error_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ErrorWeight", value)) }
     /// `MaxPriorityOverride`: `SchedulingMaxPriorityOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-maxpriorityoverride)
-    pub fn max_priority_override(self, value: impl Arg<SchedulingMaxPriorityOverride>) -> Self { Self(put(self.0, "MaxPriorityOverride", value.into_expr())) }
+    pub fn max_priority_override(self, value: impl Arg<SchedulingMaxPriorityOverride>) -> Self { Self(put(self.0, "MaxPriorityOverride", value)) }
     /// `MinPriorityOverride`: `SchedulingMinPriorityOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-minpriorityoverride)
-    pub fn min_priority_override(self, value: impl Arg<SchedulingMinPriorityOverride>) -> Self { Self(put(self.0, "MinPriorityOverride", value.into_expr())) }
+    pub fn min_priority_override(self, value: impl Arg<SchedulingMinPriorityOverride>) -> Self { Self(put(self.0, "MinPriorityOverride", value)) }
     /// `PriorityWeight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-priorityweight)
-    pub fn priority_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PriorityWeight", value.into_expr())) }
+    pub fn priority_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PriorityWeight", value)) }
     /// `RenderingTaskBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-renderingtaskbuffer)
-    pub fn rendering_task_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RenderingTaskBuffer", value.into_expr())) }
+    pub fn rendering_task_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RenderingTaskBuffer", value)) }
     /// `RenderingTaskWeight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-renderingtaskweight)
-    pub fn rendering_task_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RenderingTaskWeight", value.into_expr())) }
+    pub fn rendering_task_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RenderingTaskWeight", value)) }
     /// `SubmissionTimeWeight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-submissiontimeweight)
-    pub fn submission_time_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SubmissionTimeWeight", value.into_expr())) }
+    pub fn submission_time_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SubmissionTimeWeight", value)) }
 }
 impl Done for WeightedBalancedSchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WindowsUser` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-windowsuser.html)
@@ -826,9 +826,9 @@ impl WindowsUser {
 }
 impl<R0, R1> WindowsUser<R0, R1> {
     /// `PasswordArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-windowsuser.html#cfn-deadline-queue-windowsuser-passwordarn)
-    pub fn password_arn(self, value: impl Arg<str>) -> WindowsUser<Set, R1> { WindowsUser(put(self.0, "PasswordArn", value.into_expr()), Phase) }
+    pub fn password_arn(self, value: impl Arg<str>) -> WindowsUser<Set, R1> { WindowsUser(put(self.0, "PasswordArn", value), Phase) }
     /// `User`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-windowsuser.html#cfn-deadline-queue-windowsuser-user)
-    pub fn user(self, value: impl Arg<str>) -> WindowsUser<R0, Set> { WindowsUser(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> WindowsUser<R0, Set> { WindowsUser(put(self.0, "User", value), Phase) }
 }
 impl Done for WindowsUser { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DefaultBudgetAction` allows.
@@ -859,15 +859,15 @@ impl CfnQueueEnvironmentProps {
 }
 impl<R0, R1, R2, R3, R4> CfnQueueEnvironmentProps<R0, R1, R2, R3, R4> {
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<Set, R1, R2, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<Set, R1, R2, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "FarmId", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> CfnQueueEnvironmentProps<R0, Set, R2, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnQueueEnvironmentProps<R0, Set, R2, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "Priority", value), Phase) }
     /// `QueueId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-queueid)
-    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, Set, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "QueueId", value.into_expr()), Phase) }
+    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, Set, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "QueueId", value), Phase) }
     /// `Template`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-template)
-    pub fn template(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, R2, Set, R4> { CfnQueueEnvironmentProps(put(self.0, "Template", value.into_expr()), Phase) }
+    pub fn template(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, R2, Set, R4> { CfnQueueEnvironmentProps(put(self.0, "Template", value), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-templatetype)
-    pub fn template_type(self, value: impl Arg<queue_environment::TemplateType>) -> CfnQueueEnvironmentProps<R0, R1, R2, R3, Set> { CfnQueueEnvironmentProps(put(self.0, "TemplateType", value.into_expr()), Phase) }
+    pub fn template_type(self, value: impl Arg<queue_environment::TemplateType>) -> CfnQueueEnvironmentProps<R0, R1, R2, R3, Set> { CfnQueueEnvironmentProps(put(self.0, "TemplateType", value), Phase) }
 }
 impl Done for CfnQueueEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::QueueEnvironment`.
@@ -895,11 +895,11 @@ impl CfnQueueFleetAssociationProps {
 }
 impl<R0, R1, R2> CfnQueueFleetAssociationProps<R0, R1, R2> {
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuefleetassociation.html#cfn-deadline-queuefleetassociation-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<Set, R1, R2> { CfnQueueFleetAssociationProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<Set, R1, R2> { CfnQueueFleetAssociationProps(put(self.0, "FarmId", value), Phase) }
     /// `FleetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuefleetassociation.html#cfn-deadline-queuefleetassociation-fleetid)
-    pub fn fleet_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, Set, R2> { CfnQueueFleetAssociationProps(put(self.0, "FleetId", value.into_expr()), Phase) }
+    pub fn fleet_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, Set, R2> { CfnQueueFleetAssociationProps(put(self.0, "FleetId", value), Phase) }
     /// `QueueId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuefleetassociation.html#cfn-deadline-queuefleetassociation-queueid)
-    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, R1, Set> { CfnQueueFleetAssociationProps(put(self.0, "QueueId", value.into_expr()), Phase) }
+    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, R1, Set> { CfnQueueFleetAssociationProps(put(self.0, "QueueId", value), Phase) }
 }
 impl Done for CfnQueueFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::QueueLimitAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html)
@@ -921,11 +921,11 @@ impl CfnQueueLimitAssociationProps {
 }
 impl<R0, R1, R2> CfnQueueLimitAssociationProps<R0, R1, R2> {
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html#cfn-deadline-queuelimitassociation-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<Set, R1, R2> { CfnQueueLimitAssociationProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<Set, R1, R2> { CfnQueueLimitAssociationProps(put(self.0, "FarmId", value), Phase) }
     /// `LimitId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html#cfn-deadline-queuelimitassociation-limitid)
-    pub fn limit_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, Set, R2> { CfnQueueLimitAssociationProps(put(self.0, "LimitId", value.into_expr()), Phase) }
+    pub fn limit_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, Set, R2> { CfnQueueLimitAssociationProps(put(self.0, "LimitId", value), Phase) }
     /// `QueueId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html#cfn-deadline-queuelimitassociation-queueid)
-    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, R1, Set> { CfnQueueLimitAssociationProps(put(self.0, "QueueId", value.into_expr()), Phase) }
+    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, R1, Set> { CfnQueueLimitAssociationProps(put(self.0, "QueueId", value), Phase) }
 }
 impl Done for CfnQueueLimitAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::StorageProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html)
@@ -949,13 +949,13 @@ impl CfnStorageProfileProps {
 }
 impl<R0, R1, R2> CfnStorageProfileProps<R0, R1, R2> {
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#cfn-deadline-storageprofile-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnStorageProfileProps<Set, R1, R2> { CfnStorageProfileProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnStorageProfileProps<Set, R1, R2> { CfnStorageProfileProps(put(self.0, "DisplayName", value), Phase) }
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#cfn-deadline-storageprofile-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnStorageProfileProps<R0, Set, R2> { CfnStorageProfileProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnStorageProfileProps<R0, Set, R2> { CfnStorageProfileProps(put(self.0, "FarmId", value), Phase) }
     /// `FileSystemLocations`: list of `FileSystemLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#cfn-deadline-storageprofile-filesystemlocations)
-    pub fn file_system_locations(self, value: impl Arg<Arr<storage_profile::FileSystemLocation>>) -> Self { Self(put(self.0, "FileSystemLocations", value.into_expr()), Phase) }
+    pub fn file_system_locations(self, value: impl Arg<Arr<storage_profile::FileSystemLocation>>) -> Self { Self(put(self.0, "FileSystemLocations", value), Phase) }
     /// `OsFamily`: `OsFamily`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#cfn-deadline-storageprofile-osfamily)
-    pub fn os_family(self, value: impl Arg<storage_profile::OsFamily>) -> CfnStorageProfileProps<R0, R1, Set> { CfnStorageProfileProps(put(self.0, "OsFamily", value.into_expr()), Phase) }
+    pub fn os_family(self, value: impl Arg<storage_profile::OsFamily>) -> CfnStorageProfileProps<R0, R1, Set> { CfnStorageProfileProps(put(self.0, "OsFamily", value), Phase) }
 }
 impl Done for CfnStorageProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::StorageProfile`.
@@ -969,11 +969,11 @@ impl FileSystemLocation {
 }
 impl<R0, R1, R2> FileSystemLocation<R0, R1, R2> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-storageprofile-filesystemlocation.html#cfn-deadline-storageprofile-filesystemlocation-name)
-    pub fn name(self, value: impl Arg<str>) -> FileSystemLocation<Set, R1, R2> { FileSystemLocation(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FileSystemLocation<Set, R1, R2> { FileSystemLocation(put(self.0, "Name", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-storageprofile-filesystemlocation.html#cfn-deadline-storageprofile-filesystemlocation-path)
-    pub fn path(self, value: impl Arg<str>) -> FileSystemLocation<R0, Set, R2> { FileSystemLocation(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> FileSystemLocation<R0, Set, R2> { FileSystemLocation(put(self.0, "Path", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-storageprofile-filesystemlocation.html#cfn-deadline-storageprofile-filesystemlocation-type)
-    pub fn type_(self, value: impl Arg<Type>) -> FileSystemLocation<R0, R1, Set> { FileSystemLocation(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FileSystemLocation<R0, R1, Set> { FileSystemLocation(put(self.0, "Type", value), Phase) }
 }
 impl Done for FileSystemLocation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OsFamily` allows.
@@ -1010,13 +1010,13 @@ impl CfnWorkerProps {
 }
 impl<R0, R1> CfnWorkerProps<R0, R1> {
     /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#cfn-deadline-worker-farmid)
-    pub fn farm_id(self, value: impl Arg<str>) -> CfnWorkerProps<Set, R1> { CfnWorkerProps(put(self.0, "FarmId", value.into_expr()), Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnWorkerProps<Set, R1> { CfnWorkerProps(put(self.0, "FarmId", value), Phase) }
     /// `FleetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#cfn-deadline-worker-fleetid)
-    pub fn fleet_id(self, value: impl Arg<str>) -> CfnWorkerProps<R0, Set> { CfnWorkerProps(put(self.0, "FleetId", value.into_expr()), Phase) }
+    pub fn fleet_id(self, value: impl Arg<str>) -> CfnWorkerProps<R0, Set> { CfnWorkerProps(put(self.0, "FleetId", value), Phase) }
     /// `HostProperties`: `HostPropertiesRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#cfn-deadline-worker-hostproperties)
-    pub fn host_properties(self, value: impl Arg<worker::HostPropertiesRequest>) -> Self { Self(put(self.0, "HostProperties", value.into_expr()), Phase) }
+    pub fn host_properties(self, value: impl Arg<worker::HostPropertiesRequest>) -> Self { Self(put(self.0, "HostProperties", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#cfn-deadline-worker-tags)
-    pub fn tags(self, value: impl Arg<Arr<worker::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<worker::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnWorkerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::Worker`.
@@ -1028,9 +1028,9 @@ impl HostPropertiesRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-hostpropertiesrequest.html#cfn-deadline-worker-hostpropertiesrequest-hostname)
-    pub fn host_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostName", value.into_expr())) }
+    pub fn host_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostName", value)) }
     /// `IpAddresses`: `IpAddresses`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-hostpropertiesrequest.html#cfn-deadline-worker-hostpropertiesrequest-ipaddresses)
-    pub fn ip_addresses(self, value: impl Arg<IpAddresses>) -> Self { Self(put(self.0, "IpAddresses", value.into_expr())) }
+    pub fn ip_addresses(self, value: impl Arg<IpAddresses>) -> Self { Self(put(self.0, "IpAddresses", value)) }
 }
 impl Done for HostPropertiesRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpAddresses` of `AWS::Deadline::Worker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-ipaddresses.html)
@@ -1039,9 +1039,9 @@ impl IpAddresses {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpV4Addresses`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-ipaddresses.html#cfn-deadline-worker-ipaddresses-ipv4addresses)
-    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpV4Addresses", value.into_expr())) }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpV4Addresses", value)) }
     /// `IpV6Addresses`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-ipaddresses.html#cfn-deadline-worker-ipaddresses-ipv6addresses)
-    pub fn ipv6_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpV6Addresses", value.into_expr())) }
+    pub fn ipv6_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpV6Addresses", value)) }
 }
 impl Done for IpAddresses { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Deadline::Worker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-tagsitems.html)
@@ -1052,9 +1052,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-tagsitems.html#cfn-deadline-worker-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-tagsitems.html#cfn-deadline-worker-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }

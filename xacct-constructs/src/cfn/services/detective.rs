@@ -23,9 +23,9 @@ impl CfnGraphProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnableMembers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-graph.html#cfn-detective-graph-autoenablemembers)
-    pub fn auto_enable_members(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnableMembers", value.into_expr())) }
+    pub fn auto_enable_members(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnableMembers", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-graph.html#cfn-detective-graph-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnGraphProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Detective::MemberInvitation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html)
@@ -47,15 +47,15 @@ impl CfnMemberInvitationProps {
 }
 impl<R0, R1, R2> CfnMemberInvitationProps<R0, R1, R2> {
     /// `DisableEmailNotification`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-disableemailnotification)
-    pub fn disable_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableEmailNotification", value.into_expr()), Phase) }
+    pub fn disable_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableEmailNotification", value), Phase) }
     /// `GraphArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-grapharn)
-    pub fn graph_arn(self, value: impl Arg<str>) -> CfnMemberInvitationProps<Set, R1, R2> { CfnMemberInvitationProps(put(self.0, "GraphArn", value.into_expr()), Phase) }
+    pub fn graph_arn(self, value: impl Arg<str>) -> CfnMemberInvitationProps<Set, R1, R2> { CfnMemberInvitationProps(put(self.0, "GraphArn", value), Phase) }
     /// `MemberEmailAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-memberemailaddress)
-    pub fn member_email_address(self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, Set, R2> { CfnMemberInvitationProps(put(self.0, "MemberEmailAddress", value.into_expr()), Phase) }
+    pub fn member_email_address(self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, Set, R2> { CfnMemberInvitationProps(put(self.0, "MemberEmailAddress", value), Phase) }
     /// `MemberId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-memberid)
-    pub fn member_id(self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, R1, Set> { CfnMemberInvitationProps(put(self.0, "MemberId", value.into_expr()), Phase) }
+    pub fn member_id(self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, R1, Set> { CfnMemberInvitationProps(put(self.0, "MemberId", value), Phase) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value), Phase) }
 }
 impl Done for CfnMemberInvitationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Detective::OrganizationAdmin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-organizationadmin.html)
@@ -79,7 +79,7 @@ impl CfnOrganizationAdminProps {
 }
 impl<R0> CfnOrganizationAdminProps<R0> {
     /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-organizationadmin.html#cfn-detective-organizationadmin-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> CfnOrganizationAdminProps<Set> { CfnOrganizationAdminProps(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnOrganizationAdminProps<Set> { CfnOrganizationAdminProps(put(self.0, "AccountId", value), Phase) }
 }
 impl Done for CfnOrganizationAdminProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

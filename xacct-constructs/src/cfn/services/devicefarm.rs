@@ -25,17 +25,17 @@ impl CfnDevicePoolProps {
 }
 impl<R0, R1, R2> CfnDevicePoolProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MaxDevices`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-maxdevices)
-    pub fn max_devices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDevices", value.into_expr()), Phase) }
+    pub fn max_devices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDevices", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDevicePoolProps<Set, R1, R2> { CfnDevicePoolProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDevicePoolProps<Set, R1, R2> { CfnDevicePoolProps(put(self.0, "Name", value), Phase) }
     /// `ProjectArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-projectarn)
-    pub fn project_arn(self, value: impl Arg<str>) -> CfnDevicePoolProps<R0, Set, R2> { CfnDevicePoolProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
+    pub fn project_arn(self, value: impl Arg<str>) -> CfnDevicePoolProps<R0, Set, R2> { CfnDevicePoolProps(put(self.0, "ProjectArn", value), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-rules)
-    pub fn rules(self, value: impl Arg<Arr<device_pool::Rule>>) -> CfnDevicePoolProps<R0, R1, Set> { CfnDevicePoolProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<device_pool::Rule>>) -> CfnDevicePoolProps<R0, R1, Set> { CfnDevicePoolProps(put(self.0, "Rules", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDevicePoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DeviceFarm::DevicePool`.
@@ -47,11 +47,11 @@ impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-devicepool-rule.html#cfn-devicefarm-devicepool-rule-attribute)
-    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value)) }
     /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-devicepool-rule.html#cfn-devicefarm-devicepool-rule-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-devicepool-rule.html#cfn-devicefarm-devicepool-rule-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Attribute` allows.
@@ -80,17 +80,17 @@ impl CfnInstanceProfileProps {
 }
 impl<R0> CfnInstanceProfileProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExcludeAppPackagesFromCleanup`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-excludeapppackagesfromcleanup)
-    pub fn exclude_app_packages_from_cleanup(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAppPackagesFromCleanup", value.into_expr()), Phase) }
+    pub fn exclude_app_packages_from_cleanup(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAppPackagesFromCleanup", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnInstanceProfileProps<Set> { CfnInstanceProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInstanceProfileProps<Set> { CfnInstanceProfileProps(put(self.0, "Name", value), Phase) }
     /// `PackageCleanup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-packagecleanup)
-    pub fn package_cleanup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PackageCleanup", value.into_expr()), Phase) }
+    pub fn package_cleanup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PackageCleanup", value), Phase) }
     /// `RebootAfterUse`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-rebootafteruse)
-    pub fn reboot_after_use(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RebootAfterUse", value.into_expr()), Phase) }
+    pub fn reboot_after_use(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RebootAfterUse", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnInstanceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DeviceFarm::NetworkProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html)
@@ -114,29 +114,29 @@ impl CfnNetworkProfileProps {
 }
 impl<R0, R1> CfnNetworkProfileProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DownlinkBandwidthBits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-downlinkbandwidthbits)
-    pub fn downlink_bandwidth_bits(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkBandwidthBits", value.into_expr()), Phase) }
+    pub fn downlink_bandwidth_bits(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkBandwidthBits", value), Phase) }
     /// `DownlinkDelayMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-downlinkdelayms)
-    pub fn downlink_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkDelayMs", value.into_expr()), Phase) }
+    pub fn downlink_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkDelayMs", value), Phase) }
     /// `DownlinkJitterMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-downlinkjitterms)
-    pub fn downlink_jitter_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkJitterMs", value.into_expr()), Phase) }
+    pub fn downlink_jitter_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkJitterMs", value), Phase) }
     /// `DownlinkLossPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-downlinklosspercent)
-    pub fn downlink_loss_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkLossPercent", value.into_expr()), Phase) }
+    pub fn downlink_loss_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkLossPercent", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnNetworkProfileProps<Set, R1> { CfnNetworkProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNetworkProfileProps<Set, R1> { CfnNetworkProfileProps(put(self.0, "Name", value), Phase) }
     /// `ProjectArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-projectarn)
-    pub fn project_arn(self, value: impl Arg<str>) -> CfnNetworkProfileProps<R0, Set> { CfnNetworkProfileProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
+    pub fn project_arn(self, value: impl Arg<str>) -> CfnNetworkProfileProps<R0, Set> { CfnNetworkProfileProps(put(self.0, "ProjectArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UplinkBandwidthBits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-uplinkbandwidthbits)
-    pub fn uplink_bandwidth_bits(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkBandwidthBits", value.into_expr()), Phase) }
+    pub fn uplink_bandwidth_bits(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkBandwidthBits", value), Phase) }
     /// `UplinkDelayMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-uplinkdelayms)
-    pub fn uplink_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkDelayMs", value.into_expr()), Phase) }
+    pub fn uplink_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkDelayMs", value), Phase) }
     /// `UplinkJitterMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-uplinkjitterms)
-    pub fn uplink_jitter_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkJitterMs", value.into_expr()), Phase) }
+    pub fn uplink_jitter_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkJitterMs", value), Phase) }
     /// `UplinkLossPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-uplinklosspercent)
-    pub fn uplink_loss_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkLossPercent", value.into_expr()), Phase) }
+    pub fn uplink_loss_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkLossPercent", value), Phase) }
 }
 impl Done for CfnNetworkProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DeviceFarm::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html)
@@ -160,17 +160,17 @@ impl CfnProjectProps {
 }
 impl<R0> CfnProjectProps<R0> {
     /// `DefaultJobTimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-defaultjobtimeoutminutes)
-    pub fn default_job_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultJobTimeoutMinutes", value.into_expr()), Phase) }
+    pub fn default_job_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultJobTimeoutMinutes", value), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Arr<project::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Arr<project::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DeviceFarm::Project`.
@@ -184,9 +184,9 @@ impl EnvironmentVariable {
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-environmentvariable.html#cfn-devicefarm-project-environmentvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-environmentvariable.html#cfn-devicefarm-project-environmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::DeviceFarm::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-vpcconfig.html)
@@ -197,11 +197,11 @@ impl VpcConfig {
 }
 impl<R0, R1, R2> VpcConfig<R0, R1, R2> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-vpcconfig.html#cfn-devicefarm-project-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1, R2> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1, R2> { VpcConfig(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-vpcconfig.html#cfn-devicefarm-project-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { VpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { VpcConfig(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-vpcconfig.html#cfn-devicefarm-project-vpcconfig-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { VpcConfig(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { VpcConfig(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -226,13 +226,13 @@ impl CfnTestGridProjectProps {
 }
 impl<R0> CfnTestGridProjectProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#cfn-devicefarm-testgridproject-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#cfn-devicefarm-testgridproject-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTestGridProjectProps<Set> { CfnTestGridProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTestGridProjectProps<Set> { CfnTestGridProjectProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#cfn-devicefarm-testgridproject-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#cfn-devicefarm-testgridproject-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<test_grid_project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<test_grid_project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnTestGridProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DeviceFarm::TestGridProject`.
@@ -246,11 +246,11 @@ impl VpcConfig {
 }
 impl<R0, R1, R2> VpcConfig<R0, R1, R2> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-testgridproject-vpcconfig.html#cfn-devicefarm-testgridproject-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1, R2> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1, R2> { VpcConfig(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-testgridproject-vpcconfig.html#cfn-devicefarm-testgridproject-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { VpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { VpcConfig(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-testgridproject-vpcconfig.html#cfn-devicefarm-testgridproject-vpcconfig-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { VpcConfig(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { VpcConfig(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -281,13 +281,13 @@ impl CfnUploadProps {
 }
 impl<R0, R1, R2> CfnUploadProps<R0, R1, R2> {
     /// `ContentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#cfn-devicefarm-upload-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#cfn-devicefarm-upload-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnUploadProps<Set, R1, R2> { CfnUploadProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUploadProps<Set, R1, R2> { CfnUploadProps(put(self.0, "Name", value), Phase) }
     /// `ProjectArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#cfn-devicefarm-upload-projectarn)
-    pub fn project_arn(self, value: impl Arg<str>) -> CfnUploadProps<R0, Set, R2> { CfnUploadProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
+    pub fn project_arn(self, value: impl Arg<str>) -> CfnUploadProps<R0, Set, R2> { CfnUploadProps(put(self.0, "ProjectArn", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#cfn-devicefarm-upload-type)
-    pub fn type_(self, value: impl Arg<upload::Type>) -> CfnUploadProps<R0, R1, Set> { CfnUploadProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<upload::Type>) -> CfnUploadProps<R0, R1, Set> { CfnUploadProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnUploadProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DeviceFarm::Upload`.
@@ -317,15 +317,15 @@ impl CfnVPCEConfigurationProps {
 }
 impl<R0, R1, R2> CfnVPCEConfigurationProps<R0, R1, R2> {
     /// `ServiceDnsName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-servicednsname)
-    pub fn service_dns_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<Set, R1, R2> { CfnVPCEConfigurationProps(put(self.0, "ServiceDnsName", value.into_expr()), Phase) }
+    pub fn service_dns_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<Set, R1, R2> { CfnVPCEConfigurationProps(put(self.0, "ServiceDnsName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpceConfigurationDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-vpceconfigurationdescription)
-    pub fn vpce_configuration_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpceConfigurationDescription", value.into_expr()), Phase) }
+    pub fn vpce_configuration_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpceConfigurationDescription", value), Phase) }
     /// `VpceConfigurationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-vpceconfigurationname)
-    pub fn vpce_configuration_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, Set, R2> { CfnVPCEConfigurationProps(put(self.0, "VpceConfigurationName", value.into_expr()), Phase) }
+    pub fn vpce_configuration_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, Set, R2> { CfnVPCEConfigurationProps(put(self.0, "VpceConfigurationName", value), Phase) }
     /// `VpceServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-vpceservicename)
-    pub fn vpce_service_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, R1, Set> { CfnVPCEConfigurationProps(put(self.0, "VpceServiceName", value.into_expr()), Phase) }
+    pub fn vpce_service_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, R1, Set> { CfnVPCEConfigurationProps(put(self.0, "VpceServiceName", value), Phase) }
 }
 impl Done for CfnVPCEConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -41,19 +41,19 @@ impl CfnAgentSpaceProps {
 }
 impl<R0> CfnAgentSpaceProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { CfnAgentSpaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { CfnAgentSpaceProps(put(self.0, "Name", value), Phase) }
     /// `OperatorApp`: `OperatorApp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-operatorapp)
-    pub fn operator_app(self, value: impl Arg<agent_space::OperatorApp>) -> Self { Self(put(self.0, "OperatorApp", value.into_expr()), Phase) }
+    pub fn operator_app(self, value: impl Arg<agent_space::OperatorApp>) -> Self { Self(put(self.0, "OperatorApp", value), Phase) }
     /// `Preferences`: `Preferences`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-preferences)
-    pub fn preferences(self, value: impl Arg<agent_space::Preferences>) -> Self { Self(put(self.0, "Preferences", value.into_expr()), Phase) }
+    pub fn preferences(self, value: impl Arg<agent_space::Preferences>) -> Self { Self(put(self.0, "Preferences", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAgentSpaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::AgentSpace`.
@@ -67,11 +67,11 @@ impl IamAuthConfiguration {
 }
 impl<R0> IamAuthConfiguration<R0> {
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-iamauthconfiguration.html#cfn-devopsagent-agentspace-iamauthconfiguration-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value), Phase) }
     /// `OperatorAppRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-iamauthconfiguration.html#cfn-devopsagent-agentspace-iamauthconfiguration-operatorapprolearn)
-    pub fn operator_app_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IamAuthConfiguration<Set> { IamAuthConfiguration(put(self.0, "OperatorAppRoleArn", value.into_expr()), Phase) }
+    pub fn operator_app_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IamAuthConfiguration<Set> { IamAuthConfiguration(put(self.0, "OperatorAppRoleArn", value), Phase) }
     /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-iamauthconfiguration.html#cfn-devopsagent-agentspace-iamauthconfiguration-updatedat)
-    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value), Phase) }
 }
 impl Done for IamAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdcAuthConfiguration` of `AWS::DevOpsAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html)
@@ -82,15 +82,15 @@ impl IdcAuthConfiguration {
 }
 impl<R0, R1> IdcAuthConfiguration<R0, R1> {
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value), Phase) }
     /// `IdcApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-idcapplicationarn)
-    pub fn idc_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcApplicationArn", value.into_expr()), Phase) }
+    pub fn idc_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcApplicationArn", value), Phase) }
     /// `IdcInstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-idcinstancearn)
-    pub fn idc_instance_arn(self, value: impl Arg<str>) -> IdcAuthConfiguration<Set, R1> { IdcAuthConfiguration(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> IdcAuthConfiguration<Set, R1> { IdcAuthConfiguration(put(self.0, "IdcInstanceArn", value), Phase) }
     /// `OperatorAppRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-operatorapprolearn)
-    pub fn operator_app_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IdcAuthConfiguration<R0, Set> { IdcAuthConfiguration(put(self.0, "OperatorAppRoleArn", value.into_expr()), Phase) }
+    pub fn operator_app_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IdcAuthConfiguration<R0, Set> { IdcAuthConfiguration(put(self.0, "OperatorAppRoleArn", value), Phase) }
     /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-updatedat)
-    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value), Phase) }
 }
 impl Done for IdcAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OperatorApp` of `AWS::DevOpsAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-operatorapp.html)
@@ -99,9 +99,9 @@ impl OperatorApp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iam`: `IamAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-operatorapp.html#cfn-devopsagent-agentspace-operatorapp-iam)
-    pub fn iam(self, value: impl Arg<IamAuthConfiguration>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
+    pub fn iam(self, value: impl Arg<IamAuthConfiguration>) -> Self { Self(put(self.0, "Iam", value)) }
     /// `Idc`: `IdcAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-operatorapp.html#cfn-devopsagent-agentspace-operatorapp-idc)
-    pub fn idc(self, value: impl Arg<IdcAuthConfiguration>) -> Self { Self(put(self.0, "Idc", value.into_expr())) }
+    pub fn idc(self, value: impl Arg<IdcAuthConfiguration>) -> Self { Self(put(self.0, "Idc", value)) }
 }
 impl Done for OperatorApp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Preferences` of `AWS::DevOpsAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-preferences.html)
@@ -110,7 +110,7 @@ impl Preferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ElevatedActionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-preferences.html#cfn-devopsagent-agentspace-preferences-elevatedactionsenabled)
-    pub fn elevated_actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ElevatedActionsEnabled", value.into_expr())) }
+    pub fn elevated_actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ElevatedActionsEnabled", value)) }
 }
 impl Done for Preferences { fn into_props(self) -> Bag { self.0 } }
 }
@@ -143,15 +143,15 @@ impl CfnAssetProps {
 }
 impl<R0, R1> CfnAssetProps<R0, R1> {
     /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-agentspaceid)
-    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnAssetProps<Set, R1> { CfnAssetProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnAssetProps<Set, R1> { CfnAssetProps(put(self.0, "AgentSpaceId", value), Phase) }
     /// `AssetType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-assettype)
-    pub fn asset_type(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { CfnAssetProps(put(self.0, "AssetType", value.into_expr()), Phase) }
+    pub fn asset_type(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { CfnAssetProps(put(self.0, "AssetType", value), Phase) }
     /// `Files`: list of `AssetFile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-files)
-    pub fn files(self, value: impl Arg<Arr<asset::AssetFile>>) -> Self { Self(put(self.0, "Files", value.into_expr()), Phase) }
+    pub fn files(self, value: impl Arg<Arr<asset::AssetFile>>) -> Self { Self(put(self.0, "Files", value), Phase) }
     /// `Metadata`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-metadata)
-    pub fn metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `Zip`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-zip)
-    pub fn zip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Zip", value.into_expr()), Phase) }
+    pub fn zip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Zip", value), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::Asset`.
@@ -165,13 +165,13 @@ impl AssetFile {
 }
 impl<R0> AssetFile<R0> {
     /// `ContentBytes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html#cfn-devopsagent-asset-assetfile-contentbytes)
-    pub fn content_bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentBytes", value.into_expr()), Phase) }
+    pub fn content_bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentBytes", value), Phase) }
     /// `ContentText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html#cfn-devopsagent-asset-assetfile-contenttext)
-    pub fn content_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentText", value.into_expr()), Phase) }
+    pub fn content_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentText", value), Phase) }
     /// `Metadata`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html#cfn-devopsagent-asset-assetfile-metadata)
-    pub fn metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html#cfn-devopsagent-asset-assetfile-path)
-    pub fn path(self, value: impl Arg<str>) -> AssetFile<Set> { AssetFile(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> AssetFile<Set> { AssetFile(put(self.0, "Path", value), Phase) }
 }
 impl Done for AssetFile { fn into_props(self) -> Bag { self.0 } }
 }
@@ -200,13 +200,13 @@ impl CfnAssociationProps {
 }
 impl<R0, R1, R2> CfnAssociationProps<R0, R1, R2> {
     /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#cfn-devopsagent-association-agentspaceid)
-    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnAssociationProps<Set, R1, R2> { CfnAssociationProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnAssociationProps<Set, R1, R2> { CfnAssociationProps(put(self.0, "AgentSpaceId", value), Phase) }
     /// `Configuration`: `ServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#cfn-devopsagent-association-configuration)
-    pub fn configuration(self, value: impl Arg<association::ServiceConfiguration>) -> CfnAssociationProps<R0, Set, R2> { CfnAssociationProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<association::ServiceConfiguration>) -> CfnAssociationProps<R0, Set, R2> { CfnAssociationProps(put(self.0, "Configuration", value), Phase) }
     /// `LinkedAssociationIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#cfn-devopsagent-association-linkedassociationids)
-    pub fn linked_association_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LinkedAssociationIds", value.into_expr()), Phase) }
+    pub fn linked_association_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LinkedAssociationIds", value), Phase) }
     /// `ServiceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#cfn-devopsagent-association-serviceid)
-    pub fn service_id(self, value: impl Arg<str>) -> CfnAssociationProps<R0, R1, Set> { CfnAssociationProps(put(self.0, "ServiceId", value.into_expr()), Phase) }
+    pub fn service_id(self, value: impl Arg<str>) -> CfnAssociationProps<R0, R1, Set> { CfnAssociationProps(put(self.0, "ServiceId", value), Phase) }
 }
 impl Done for CfnAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::Association`.
@@ -220,15 +220,15 @@ impl AWSConfiguration {
 }
 impl<R0, R1, R2> AWSConfiguration<R0, R1, R2> {
     /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> AWSConfiguration<Set, R1, R2> { AWSConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> AWSConfiguration<Set, R1, R2> { AWSConfiguration(put(self.0, "AccountId", value), Phase) }
     /// `AccountType`: `AWSConfigurationAccountType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-accounttype)
-    pub fn account_type(self, value: impl Arg<AWSConfigurationAccountType>) -> AWSConfiguration<R0, Set, R2> { AWSConfiguration(put(self.0, "AccountType", value.into_expr()), Phase) }
+    pub fn account_type(self, value: impl Arg<AWSConfigurationAccountType>) -> AWSConfiguration<R0, Set, R2> { AWSConfiguration(put(self.0, "AccountType", value), Phase) }
     /// `AssumableRoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-assumablerolearn)
-    pub fn assumable_role_arn(self, value: impl Arg<str>) -> AWSConfiguration<R0, R1, Set> { AWSConfiguration(put(self.0, "AssumableRoleArn", value.into_expr()), Phase) }
+    pub fn assumable_role_arn(self, value: impl Arg<str>) -> AWSConfiguration<R0, R1, Set> { AWSConfiguration(put(self.0, "AssumableRoleArn", value), Phase) }
     /// `Resources`: list of `AWSResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-resources)
-    pub fn resources(self, value: impl Arg<Arr<AWSResource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<AWSResource>>) -> Self { Self(put(self.0, "Resources", value), Phase) }
     /// `Tags`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for AWSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSResource` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsresource.html)
@@ -239,11 +239,11 @@ impl AWSResource {
 }
 impl<R0> AWSResource<R0> {
     /// `ResourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsresource.html#cfn-devopsagent-association-awsresource-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> AWSResource<Set> { AWSResource(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> AWSResource<Set> { AWSResource(put(self.0, "ResourceArn", value), Phase) }
     /// `ResourceMetadata`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsresource.html#cfn-devopsagent-association-awsresource-resourcemetadata)
-    pub fn resource_metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResourceMetadata", value.into_expr()), Phase) }
+    pub fn resource_metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResourceMetadata", value), Phase) }
     /// `ResourceType`: `ResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsresource.html#cfn-devopsagent-association-awsresource-resourcetype)
-    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value), Phase) }
 }
 impl Done for AWSResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-azureconfiguration.html)
@@ -254,7 +254,7 @@ impl AzureConfiguration {
 }
 impl<R0> AzureConfiguration<R0> {
     /// `SubscriptionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-azureconfiguration.html#cfn-devopsagent-association-azureconfiguration-subscriptionid)
-    pub fn subscription_id(self, value: impl Arg<str>) -> AzureConfiguration<Set> { AzureConfiguration(put(self.0, "SubscriptionId", value.into_expr()), Phase) }
+    pub fn subscription_id(self, value: impl Arg<str>) -> AzureConfiguration<Set> { AzureConfiguration(put(self.0, "SubscriptionId", value), Phase) }
 }
 impl Done for AzureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-dynatraceconfiguration.html)
@@ -265,11 +265,11 @@ impl DynatraceConfiguration {
 }
 impl<R0> DynatraceConfiguration<R0> {
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-dynatraceconfiguration.html#cfn-devopsagent-association-dynatraceconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value), Phase) }
     /// `EnvId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-dynatraceconfiguration.html#cfn-devopsagent-association-dynatraceconfiguration-envid)
-    pub fn env_id(self, value: impl Arg<str>) -> DynatraceConfiguration<Set> { DynatraceConfiguration(put(self.0, "EnvId", value.into_expr()), Phase) }
+    pub fn env_id(self, value: impl Arg<str>) -> DynatraceConfiguration<Set> { DynatraceConfiguration(put(self.0, "EnvId", value), Phase) }
     /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-dynatraceconfiguration.html#cfn-devopsagent-association-dynatraceconfiguration-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value), Phase) }
 }
 impl Done for DynatraceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventChannelConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-eventchannelconfiguration.html)
@@ -278,7 +278,7 @@ impl EventChannelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-eventchannelconfiguration.html#cfn-devopsagent-association-eventchannelconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value)) }
 }
 impl Done for EventChannelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitHubConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html)
@@ -289,13 +289,13 @@ impl GitHubConfiguration {
 }
 impl<R0, R1, R2, R3> GitHubConfiguration<R0, R1, R2, R3> {
     /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html#cfn-devopsagent-association-githubconfiguration-owner)
-    pub fn owner(self, value: impl Arg<str>) -> GitHubConfiguration<Set, R1, R2, R3> { GitHubConfiguration(put(self.0, "Owner", value.into_expr()), Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> GitHubConfiguration<Set, R1, R2, R3> { GitHubConfiguration(put(self.0, "Owner", value), Phase) }
     /// `OwnerType`: `OwnerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html#cfn-devopsagent-association-githubconfiguration-ownertype)
-    pub fn owner_type(self, value: impl Arg<OwnerType>) -> GitHubConfiguration<R0, Set, R2, R3> { GitHubConfiguration(put(self.0, "OwnerType", value.into_expr()), Phase) }
+    pub fn owner_type(self, value: impl Arg<OwnerType>) -> GitHubConfiguration<R0, Set, R2, R3> { GitHubConfiguration(put(self.0, "OwnerType", value), Phase) }
     /// `RepoId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html#cfn-devopsagent-association-githubconfiguration-repoid)
-    pub fn repo_id(self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, Set, R3> { GitHubConfiguration(put(self.0, "RepoId", value.into_expr()), Phase) }
+    pub fn repo_id(self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, Set, R3> { GitHubConfiguration(put(self.0, "RepoId", value), Phase) }
     /// `RepoName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html#cfn-devopsagent-association-githubconfiguration-reponame)
-    pub fn repo_name(self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, R2, Set> { GitHubConfiguration(put(self.0, "RepoName", value.into_expr()), Phase) }
+    pub fn repo_name(self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, R2, Set> { GitHubConfiguration(put(self.0, "RepoName", value), Phase) }
 }
 impl Done for GitHubConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitLabConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html)
@@ -306,13 +306,13 @@ impl GitLabConfiguration {
 }
 impl<R0, R1> GitLabConfiguration<R0, R1> {
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html#cfn-devopsagent-association-gitlabconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value), Phase) }
     /// `InstanceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html#cfn-devopsagent-association-gitlabconfiguration-instanceidentifier)
-    pub fn instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceIdentifier", value.into_expr()), Phase) }
+    pub fn instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceIdentifier", value), Phase) }
     /// `ProjectId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html#cfn-devopsagent-association-gitlabconfiguration-projectid)
-    pub fn project_id(self, value: impl Arg<str>) -> GitLabConfiguration<Set, R1> { GitLabConfiguration(put(self.0, "ProjectId", value.into_expr()), Phase) }
+    pub fn project_id(self, value: impl Arg<str>) -> GitLabConfiguration<Set, R1> { GitLabConfiguration(put(self.0, "ProjectId", value), Phase) }
     /// `ProjectPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html#cfn-devopsagent-association-gitlabconfiguration-projectpath)
-    pub fn project_path(self, value: impl Arg<str>) -> GitLabConfiguration<R0, Set> { GitLabConfiguration(put(self.0, "ProjectPath", value.into_expr()), Phase) }
+    pub fn project_path(self, value: impl Arg<str>) -> GitLabConfiguration<R0, Set> { GitLabConfiguration(put(self.0, "ProjectPath", value), Phase) }
 }
 impl Done for GitLabConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-keyvaluepair.html)
@@ -323,9 +323,9 @@ impl KeyValuePair {
 }
 impl<R0, R1> KeyValuePair<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-keyvaluepair.html#cfn-devopsagent-association-keyvaluepair-key)
-    pub fn key(self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { KeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { KeyValuePair(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-keyvaluepair.html#cfn-devopsagent-association-keyvaluepair-value)
-    pub fn value(self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { KeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { KeyValuePair(put(self.0, "Value", value), Phase) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html)
@@ -336,15 +336,15 @@ impl MCPServerConfiguration {
 }
 impl<R0> MCPServerConfiguration<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value), Phase) }
     /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tools`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-tools)
-    pub fn tools(self, value: impl Arg<Arr<str>>) -> MCPServerConfiguration<Set> { MCPServerConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
+    pub fn tools(self, value: impl Arg<Arr<str>>) -> MCPServerConfiguration<Set> { MCPServerConfiguration(put(self.0, "Tools", value), Phase) }
 }
 impl Done for MCPServerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerDatadogConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html)
@@ -353,13 +353,13 @@ impl MCPServerDatadogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html#cfn-devopsagent-association-mcpserverdatadogconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html#cfn-devopsagent-association-mcpserverdatadogconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value)) }
     /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html#cfn-devopsagent-association-mcpserverdatadogconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html#cfn-devopsagent-association-mcpserverdatadogconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for MCPServerDatadogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerGrafanaConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservergrafanaconfiguration.html)
@@ -370,11 +370,11 @@ impl MCPServerGrafanaConfiguration {
 }
 impl<R0> MCPServerGrafanaConfiguration<R0> {
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservergrafanaconfiguration.html#cfn-devopsagent-association-mcpservergrafanaconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservergrafanaconfiguration.html#cfn-devopsagent-association-mcpservergrafanaconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerGrafanaConfiguration<Set> { MCPServerGrafanaConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerGrafanaConfiguration<Set> { MCPServerGrafanaConfiguration(put(self.0, "Endpoint", value), Phase) }
     /// `Tools`: list of `Tools`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservergrafanaconfiguration.html#cfn-devopsagent-association-mcpservergrafanaconfiguration-tools)
-    pub fn tools(self, value: impl Arg<Arr<Tools>>) -> Self { Self(put(self.0, "Tools", value.into_expr()), Phase) }
+    pub fn tools(self, value: impl Arg<Arr<Tools>>) -> Self { Self(put(self.0, "Tools", value), Phase) }
 }
 impl Done for MCPServerGrafanaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerNewRelicConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservernewrelicconfiguration.html)
@@ -385,9 +385,9 @@ impl MCPServerNewRelicConfiguration {
 }
 impl<R0, R1> MCPServerNewRelicConfiguration<R0, R1> {
     /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservernewrelicconfiguration.html#cfn-devopsagent-association-mcpservernewrelicconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<Set, R1> { MCPServerNewRelicConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<Set, R1> { MCPServerNewRelicConfiguration(put(self.0, "AccountId", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservernewrelicconfiguration.html#cfn-devopsagent-association-mcpservernewrelicconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<R0, Set> { MCPServerNewRelicConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<R0, Set> { MCPServerNewRelicConfiguration(put(self.0, "Endpoint", value), Phase) }
 }
 impl Done for MCPServerNewRelicConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSigV4Configuration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversigv4configuration.html)
@@ -398,7 +398,7 @@ impl MCPServerSigV4Configuration {
 }
 impl<R0> MCPServerSigV4Configuration<R0> {
     /// `Tools`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversigv4configuration.html#cfn-devopsagent-association-mcpserversigv4configuration-tools)
-    pub fn tools(self, value: impl Arg<Arr<str>>) -> MCPServerSigV4Configuration<Set> { MCPServerSigV4Configuration(put(self.0, "Tools", value.into_expr()), Phase) }
+    pub fn tools(self, value: impl Arg<Arr<str>>) -> MCPServerSigV4Configuration<Set> { MCPServerSigV4Configuration(put(self.0, "Tools", value), Phase) }
 }
 impl Done for MCPServerSigV4Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSplunkConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html)
@@ -407,13 +407,13 @@ impl MCPServerSplunkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html#cfn-devopsagent-association-mcpserversplunkconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html#cfn-devopsagent-association-mcpserversplunkconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value)) }
     /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html#cfn-devopsagent-association-mcpserversplunkconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html#cfn-devopsagent-association-mcpserversplunkconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for MCPServerSplunkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-pagerdutyconfiguration.html)
@@ -424,11 +424,11 @@ impl PagerDutyConfiguration {
 }
 impl<R0, R1> PagerDutyConfiguration<R0, R1> {
     /// `CustomerEmail`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-pagerdutyconfiguration.html#cfn-devopsagent-association-pagerdutyconfiguration-customeremail)
-    pub fn customer_email(self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1> { PagerDutyConfiguration(put(self.0, "CustomerEmail", value.into_expr()), Phase) }
+    pub fn customer_email(self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1> { PagerDutyConfiguration(put(self.0, "CustomerEmail", value), Phase) }
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-pagerdutyconfiguration.html#cfn-devopsagent-association-pagerdutyconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value), Phase) }
     /// `Services`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-pagerdutyconfiguration.html#cfn-devopsagent-association-pagerdutyconfiguration-services)
-    pub fn services(self, value: impl Arg<Arr<str>>) -> PagerDutyConfiguration<R0, Set> { PagerDutyConfiguration(put(self.0, "Services", value.into_expr()), Phase) }
+    pub fn services(self, value: impl Arg<Arr<str>>) -> PagerDutyConfiguration<R0, Set> { PagerDutyConfiguration(put(self.0, "Services", value), Phase) }
 }
 impl Done for PagerDutyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html)
@@ -437,37 +437,37 @@ impl ServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Aws`: `AWSConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-aws)
-    pub fn aws(self, value: impl Arg<AWSConfiguration>) -> Self { Self(put(self.0, "Aws", value.into_expr())) }
+    pub fn aws(self, value: impl Arg<AWSConfiguration>) -> Self { Self(put(self.0, "Aws", value)) }
     /// `Azure`: `AzureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-azure)
-    pub fn azure(self, value: impl Arg<AzureConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
+    pub fn azure(self, value: impl Arg<AzureConfiguration>) -> Self { Self(put(self.0, "Azure", value)) }
     /// `Dynatrace`: `DynatraceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-dynatrace)
-    pub fn dynatrace(self, value: impl Arg<DynatraceConfiguration>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
+    pub fn dynatrace(self, value: impl Arg<DynatraceConfiguration>) -> Self { Self(put(self.0, "Dynatrace", value)) }
     /// `EventChannel`: `EventChannelConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-eventchannel)
-    pub fn event_channel(self, value: impl Arg<EventChannelConfiguration>) -> Self { Self(put(self.0, "EventChannel", value.into_expr())) }
+    pub fn event_channel(self, value: impl Arg<EventChannelConfiguration>) -> Self { Self(put(self.0, "EventChannel", value)) }
     /// `GitLab`: `GitLabConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-gitlab)
-    pub fn git_lab(self, value: impl Arg<GitLabConfiguration>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
+    pub fn git_lab(self, value: impl Arg<GitLabConfiguration>) -> Self { Self(put(self.0, "GitLab", value)) }
     /// `GitHub`: `GitHubConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-github)
-    pub fn github(self, value: impl Arg<GitHubConfiguration>) -> Self { Self(put(self.0, "GitHub", value.into_expr())) }
+    pub fn github(self, value: impl Arg<GitHubConfiguration>) -> Self { Self(put(self.0, "GitHub", value)) }
     /// `MCPServer`: `MCPServerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpserver)
-    pub fn mcp_server(self, value: impl Arg<MCPServerConfiguration>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
+    pub fn mcp_server(self, value: impl Arg<MCPServerConfiguration>) -> Self { Self(put(self.0, "MCPServer", value)) }
     /// `MCPServerDatadog`: `MCPServerDatadogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpserverdatadog)
-    pub fn mcp_server_datadog(self, value: impl Arg<MCPServerDatadogConfiguration>) -> Self { Self(put(self.0, "MCPServerDatadog", value.into_expr())) }
+    pub fn mcp_server_datadog(self, value: impl Arg<MCPServerDatadogConfiguration>) -> Self { Self(put(self.0, "MCPServerDatadog", value)) }
     /// `MCPServerGrafana`: `MCPServerGrafanaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpservergrafana)
-    pub fn mcp_server_grafana(self, value: impl Arg<MCPServerGrafanaConfiguration>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
+    pub fn mcp_server_grafana(self, value: impl Arg<MCPServerGrafanaConfiguration>) -> Self { Self(put(self.0, "MCPServerGrafana", value)) }
     /// `MCPServerNewRelic`: `MCPServerNewRelicConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpservernewrelic)
-    pub fn mcp_server_new_relic(self, value: impl Arg<MCPServerNewRelicConfiguration>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
+    pub fn mcp_server_new_relic(self, value: impl Arg<MCPServerNewRelicConfiguration>) -> Self { Self(put(self.0, "MCPServerNewRelic", value)) }
     /// `MCPServerSigV4`: `MCPServerSigV4Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpserversigv4)
-    pub fn mcp_server_sig_v4(self, value: impl Arg<MCPServerSigV4Configuration>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
+    pub fn mcp_server_sig_v4(self, value: impl Arg<MCPServerSigV4Configuration>) -> Self { Self(put(self.0, "MCPServerSigV4", value)) }
     /// `MCPServerSplunk`: `MCPServerSplunkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpserversplunk)
-    pub fn mcp_server_splunk(self, value: impl Arg<MCPServerSplunkConfiguration>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
+    pub fn mcp_server_splunk(self, value: impl Arg<MCPServerSplunkConfiguration>) -> Self { Self(put(self.0, "MCPServerSplunk", value)) }
     /// `PagerDuty`: `PagerDutyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-pagerduty)
-    pub fn pager_duty(self, value: impl Arg<PagerDutyConfiguration>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
+    pub fn pager_duty(self, value: impl Arg<PagerDutyConfiguration>) -> Self { Self(put(self.0, "PagerDuty", value)) }
     /// `ServiceNow`: `ServiceNowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNowConfiguration>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNowConfiguration>) -> Self { Self(put(self.0, "ServiceNow", value)) }
     /// `Slack`: `SlackConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-slack)
-    pub fn slack(self, value: impl Arg<SlackConfiguration>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
+    pub fn slack(self, value: impl Arg<SlackConfiguration>) -> Self { Self(put(self.0, "Slack", value)) }
     /// `SourceAws`: `SourceAwsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-sourceaws)
-    pub fn source_aws(self, value: impl Arg<SourceAwsConfiguration>) -> Self { Self(put(self.0, "SourceAws", value.into_expr())) }
+    pub fn source_aws(self, value: impl Arg<SourceAwsConfiguration>) -> Self { Self(put(self.0, "SourceAws", value)) }
 }
 impl Done for ServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-servicenowconfiguration.html)
@@ -476,9 +476,9 @@ impl ServiceNowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-servicenowconfiguration.html#cfn-devopsagent-association-servicenowconfiguration-enablewebhookupdates)
-    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value)) }
     /// `InstanceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-servicenowconfiguration.html#cfn-devopsagent-association-servicenowconfiguration-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr())) }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value)) }
 }
 impl Done for ServiceNowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackChannel` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackchannel.html)
@@ -489,9 +489,9 @@ impl SlackChannel {
 }
 impl<R0> SlackChannel<R0> {
     /// `ChannelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackchannel.html#cfn-devopsagent-association-slackchannel-channelid)
-    pub fn channel_id(self, value: impl Arg<str>) -> SlackChannel<Set> { SlackChannel(put(self.0, "ChannelId", value.into_expr()), Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> SlackChannel<Set> { SlackChannel(put(self.0, "ChannelId", value), Phase) }
     /// `ChannelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackchannel.html#cfn-devopsagent-association-slackchannel-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value), Phase) }
 }
 impl Done for SlackChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackconfiguration.html)
@@ -502,11 +502,11 @@ impl SlackConfiguration {
 }
 impl<R0, R1, R2> SlackConfiguration<R0, R1, R2> {
     /// `TransmissionTarget`: `SlackTransmissionTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackconfiguration.html#cfn-devopsagent-association-slackconfiguration-transmissiontarget)
-    pub fn transmission_target(self, value: impl Arg<SlackTransmissionTarget>) -> SlackConfiguration<Set, R1, R2> { SlackConfiguration(put(self.0, "TransmissionTarget", value.into_expr()), Phase) }
+    pub fn transmission_target(self, value: impl Arg<SlackTransmissionTarget>) -> SlackConfiguration<Set, R1, R2> { SlackConfiguration(put(self.0, "TransmissionTarget", value), Phase) }
     /// `WorkspaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackconfiguration.html#cfn-devopsagent-association-slackconfiguration-workspaceid)
-    pub fn workspace_id(self, value: impl Arg<str>) -> SlackConfiguration<R0, Set, R2> { SlackConfiguration(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> SlackConfiguration<R0, Set, R2> { SlackConfiguration(put(self.0, "WorkspaceId", value), Phase) }
     /// `WorkspaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackconfiguration.html#cfn-devopsagent-association-slackconfiguration-workspacename)
-    pub fn workspace_name(self, value: impl Arg<str>) -> SlackConfiguration<R0, R1, Set> { SlackConfiguration(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> SlackConfiguration<R0, R1, Set> { SlackConfiguration(put(self.0, "WorkspaceName", value), Phase) }
 }
 impl Done for SlackConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackTransmissionTarget` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slacktransmissiontarget.html)
@@ -517,7 +517,7 @@ impl SlackTransmissionTarget {
 }
 impl<R0> SlackTransmissionTarget<R0> {
     /// `IncidentResponseTarget`: `SlackChannel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slacktransmissiontarget.html#cfn-devopsagent-association-slacktransmissiontarget-incidentresponsetarget)
-    pub fn incident_response_target(self, value: impl Arg<SlackChannel>) -> SlackTransmissionTarget<Set> { SlackTransmissionTarget(put(self.0, "IncidentResponseTarget", value.into_expr()), Phase) }
+    pub fn incident_response_target(self, value: impl Arg<SlackChannel>) -> SlackTransmissionTarget<Set> { SlackTransmissionTarget(put(self.0, "IncidentResponseTarget", value), Phase) }
 }
 impl Done for SlackTransmissionTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceAwsConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html)
@@ -528,15 +528,15 @@ impl SourceAwsConfiguration {
 }
 impl<R0, R1, R2> SourceAwsConfiguration<R0, R1, R2> {
     /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> SourceAwsConfiguration<Set, R1, R2> { SourceAwsConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> SourceAwsConfiguration<Set, R1, R2> { SourceAwsConfiguration(put(self.0, "AccountId", value), Phase) }
     /// `AccountType`: `AccountType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-accounttype)
-    pub fn account_type(self, value: impl Arg<AccountType>) -> SourceAwsConfiguration<R0, Set, R2> { SourceAwsConfiguration(put(self.0, "AccountType", value.into_expr()), Phase) }
+    pub fn account_type(self, value: impl Arg<AccountType>) -> SourceAwsConfiguration<R0, Set, R2> { SourceAwsConfiguration(put(self.0, "AccountType", value), Phase) }
     /// `AssumableRoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-assumablerolearn)
-    pub fn assumable_role_arn(self, value: impl Arg<str>) -> SourceAwsConfiguration<R0, R1, Set> { SourceAwsConfiguration(put(self.0, "AssumableRoleArn", value.into_expr()), Phase) }
+    pub fn assumable_role_arn(self, value: impl Arg<str>) -> SourceAwsConfiguration<R0, R1, Set> { SourceAwsConfiguration(put(self.0, "AssumableRoleArn", value), Phase) }
     /// `Resources`: list of `AWSResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-resources)
-    pub fn resources(self, value: impl Arg<Arr<AWSResource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<AWSResource>>) -> Self { Self(put(self.0, "Resources", value), Phase) }
     /// `Tags`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for SourceAwsConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccountType` allows.
@@ -575,13 +575,13 @@ impl CfnPrivateConnectionProps {
 }
 impl<R0, R1> CfnPrivateConnectionProps<R0, R1> {
     /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#cfn-devopsagent-privateconnection-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value), Phase) }
     /// `ConnectionConfiguration`: `ConnectionConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#cfn-devopsagent-privateconnection-connectionconfiguration)
-    pub fn connection_configuration(self, value: impl Arg<private_connection::ConnectionConfiguration>) -> CfnPrivateConnectionProps<Set, R1> { CfnPrivateConnectionProps(put(self.0, "ConnectionConfiguration", value.into_expr()), Phase) }
+    pub fn connection_configuration(self, value: impl Arg<private_connection::ConnectionConfiguration>) -> CfnPrivateConnectionProps<Set, R1> { CfnPrivateConnectionProps(put(self.0, "ConnectionConfiguration", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#cfn-devopsagent-privateconnection-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPrivateConnectionProps<R0, Set> { CfnPrivateConnectionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPrivateConnectionProps<R0, Set> { CfnPrivateConnectionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#cfn-devopsagent-privateconnection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPrivateConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::PrivateConnection`.
@@ -593,9 +593,9 @@ impl ConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SelfManaged`: `SelfManagedMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-connectionconfiguration.html#cfn-devopsagent-privateconnection-connectionconfiguration-selfmanaged)
-    pub fn self_managed(self, value: impl Arg<SelfManagedMode>) -> Self { Self(put(self.0, "SelfManaged", value.into_expr())) }
+    pub fn self_managed(self, value: impl Arg<SelfManagedMode>) -> Self { Self(put(self.0, "SelfManaged", value)) }
     /// `ServiceManaged`: `ServiceManagedMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-connectionconfiguration.html#cfn-devopsagent-privateconnection-connectionconfiguration-servicemanaged)
-    pub fn service_managed(self, value: impl Arg<ServiceManagedMode>) -> Self { Self(put(self.0, "ServiceManaged", value.into_expr())) }
+    pub fn service_managed(self, value: impl Arg<ServiceManagedMode>) -> Self { Self(put(self.0, "ServiceManaged", value)) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedMode` of `AWS::DevOpsAgent::PrivateConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-selfmanagedmode.html)
@@ -606,7 +606,7 @@ impl SelfManagedMode {
 }
 impl<R0> SelfManagedMode<R0> {
     /// `ResourceConfigurationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-selfmanagedmode.html#cfn-devopsagent-privateconnection-selfmanagedmode-resourceconfigurationid)
-    pub fn resource_configuration_id(self, value: impl Arg<str>) -> SelfManagedMode<Set> { SelfManagedMode(put(self.0, "ResourceConfigurationId", value.into_expr()), Phase) }
+    pub fn resource_configuration_id(self, value: impl Arg<str>) -> SelfManagedMode<Set> { SelfManagedMode(put(self.0, "ResourceConfigurationId", value), Phase) }
 }
 impl Done for SelfManagedMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedMode` of `AWS::DevOpsAgent::PrivateConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html)
@@ -617,21 +617,21 @@ impl ServiceManagedMode {
 }
 impl<R0, R1> ServiceManagedMode<R0, R1> {
     /// `DnsResolution`: `DnsResolution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-dnsresolution)
-    pub fn dns_resolution(self, value: impl Arg<DnsResolution>) -> Self { Self(put(self.0, "DnsResolution", value.into_expr()), Phase) }
+    pub fn dns_resolution(self, value: impl Arg<DnsResolution>) -> Self { Self(put(self.0, "DnsResolution", value), Phase) }
     /// `HostAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-hostaddress)
-    pub fn host_address(self, value: impl Arg<str>) -> ServiceManagedMode<Set, R1> { ServiceManagedMode(put(self.0, "HostAddress", value.into_expr()), Phase) }
+    pub fn host_address(self, value: impl Arg<str>) -> ServiceManagedMode<Set, R1> { ServiceManagedMode(put(self.0, "HostAddress", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `Ipv4AddressesPerEni`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-ipv4addressespereni)
-    pub fn ipv4_addresses_per_eni(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv4AddressesPerEni", value.into_expr()), Phase) }
+    pub fn ipv4_addresses_per_eni(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv4AddressesPerEni", value), Phase) }
     /// `PortRanges`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-portranges)
-    pub fn port_ranges(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortRanges", value.into_expr()), Phase) }
+    pub fn port_ranges(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortRanges", value), Phase) }
     /// `SecurityGroupIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-vpcid)
-    pub fn vpc_id(self, value: impl Arg<str>) -> ServiceManagedMode<R0, Set> { ServiceManagedMode(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<str>) -> ServiceManagedMode<R0, Set> { ServiceManagedMode(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for ServiceManagedMode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DnsResolution` allows.
@@ -666,19 +666,19 @@ impl CfnServiceProps {
 }
 impl<R0> CfnServiceProps<R0> {
     /// `ExchangeUrlPrivateConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-exchangeurlprivateconnectionname)
-    pub fn exchange_url_private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExchangeUrlPrivateConnectionName", value.into_expr()), Phase) }
+    pub fn exchange_url_private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExchangeUrlPrivateConnectionName", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `PrivateConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-privateconnectionname)
-    pub fn private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateConnectionName", value.into_expr()), Phase) }
+    pub fn private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateConnectionName", value), Phase) }
     /// `ServiceDetails`: `ServiceDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-servicedetails)
-    pub fn service_details(self, value: impl Arg<service::ServiceDetails>) -> Self { Self(put(self.0, "ServiceDetails", value.into_expr()), Phase) }
+    pub fn service_details(self, value: impl Arg<service::ServiceDetails>) -> Self { Self(put(self.0, "ServiceDetails", value), Phase) }
     /// `ServiceType`: `ServiceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-servicetype)
-    pub fn service_type(self, value: impl Arg<service::ServiceType>) -> CfnServiceProps<Set> { CfnServiceProps(put(self.0, "ServiceType", value.into_expr()), Phase) }
+    pub fn service_type(self, value: impl Arg<service::ServiceType>) -> CfnServiceProps<Set> { CfnServiceProps(put(self.0, "ServiceType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetUrlPrivateConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-targeturlprivateconnectionname)
-    pub fn target_url_private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetUrlPrivateConnectionName", value.into_expr()), Phase) }
+    pub fn target_url_private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetUrlPrivateConnectionName", value), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::Service`.
@@ -690,25 +690,25 @@ impl AdditionalServiceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AzureIdentity`: `RegisteredAzureIdentityDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-azureidentity)
-    pub fn azure_identity(self, value: impl Arg<RegisteredAzureIdentityDetails>) -> Self { Self(put(self.0, "AzureIdentity", value.into_expr())) }
+    pub fn azure_identity(self, value: impl Arg<RegisteredAzureIdentityDetails>) -> Self { Self(put(self.0, "AzureIdentity", value)) }
     /// `Dynatrace`: `RegisteredDynatraceDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-dynatrace)
-    pub fn dynatrace(self, value: impl Arg<RegisteredDynatraceDetails>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
+    pub fn dynatrace(self, value: impl Arg<RegisteredDynatraceDetails>) -> Self { Self(put(self.0, "Dynatrace", value)) }
     /// `GitLab`: `RegisteredGitLabServiceDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-gitlab)
-    pub fn git_lab(self, value: impl Arg<RegisteredGitLabServiceDetails>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
+    pub fn git_lab(self, value: impl Arg<RegisteredGitLabServiceDetails>) -> Self { Self(put(self.0, "GitLab", value)) }
     /// `MCPServer`: `RegisteredMCPServerDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpserver)
-    pub fn mcp_server(self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
+    pub fn mcp_server(self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { Self(put(self.0, "MCPServer", value)) }
     /// `MCPServerGrafana`: `RegisteredMCPServerGrafanaDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpservergrafana)
-    pub fn mcp_server_grafana(self, value: impl Arg<RegisteredMCPServerGrafanaDetails>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
+    pub fn mcp_server_grafana(self, value: impl Arg<RegisteredMCPServerGrafanaDetails>) -> Self { Self(put(self.0, "MCPServerGrafana", value)) }
     /// `MCPServerNewRelic`: `RegisteredNewRelicDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpservernewrelic)
-    pub fn mcp_server_new_relic(self, value: impl Arg<RegisteredNewRelicDetails>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
+    pub fn mcp_server_new_relic(self, value: impl Arg<RegisteredNewRelicDetails>) -> Self { Self(put(self.0, "MCPServerNewRelic", value)) }
     /// `MCPServerSigV4`: `RegisteredMCPServerSigV4Details`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpserversigv4)
-    pub fn mcp_server_sig_v4(self, value: impl Arg<RegisteredMCPServerSigV4Details>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
+    pub fn mcp_server_sig_v4(self, value: impl Arg<RegisteredMCPServerSigV4Details>) -> Self { Self(put(self.0, "MCPServerSigV4", value)) }
     /// `MCPServerSplunk`: `RegisteredMCPServerDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpserversplunk)
-    pub fn mcp_server_splunk(self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
+    pub fn mcp_server_splunk(self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { Self(put(self.0, "MCPServerSplunk", value)) }
     /// `PagerDuty`: `RegisteredPagerDutyDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-pagerduty)
-    pub fn pager_duty(self, value: impl Arg<RegisteredPagerDutyDetails>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
+    pub fn pager_duty(self, value: impl Arg<RegisteredPagerDutyDetails>) -> Self { Self(put(self.0, "PagerDuty", value)) }
     /// `ServiceNow`: `RegisteredServiceNowDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-servicenow)
-    pub fn service_now(self, value: impl Arg<RegisteredServiceNowDetails>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<RegisteredServiceNowDetails>) -> Self { Self(put(self.0, "ServiceNow", value)) }
 }
 impl Done for AdditionalServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiKeyDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-apikeydetails.html)
@@ -719,11 +719,11 @@ impl ApiKeyDetails {
 }
 impl<R0, R1, R2> ApiKeyDetails<R0, R1, R2> {
     /// `ApiKeyHeader`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-apikeydetails.html#cfn-devopsagent-service-apikeydetails-apikeyheader)
-    pub fn api_key_header(self, value: impl Arg<str>) -> ApiKeyDetails<Set, R1, R2> { ApiKeyDetails(put(self.0, "ApiKeyHeader", value.into_expr()), Phase) }
+    pub fn api_key_header(self, value: impl Arg<str>) -> ApiKeyDetails<Set, R1, R2> { ApiKeyDetails(put(self.0, "ApiKeyHeader", value), Phase) }
     /// `ApiKeyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-apikeydetails.html#cfn-devopsagent-service-apikeydetails-apikeyname)
-    pub fn api_key_name(self, value: impl Arg<str>) -> ApiKeyDetails<R0, Set, R2> { ApiKeyDetails(put(self.0, "ApiKeyName", value.into_expr()), Phase) }
+    pub fn api_key_name(self, value: impl Arg<str>) -> ApiKeyDetails<R0, Set, R2> { ApiKeyDetails(put(self.0, "ApiKeyName", value), Phase) }
     /// `ApiKeyValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-apikeydetails.html#cfn-devopsagent-service-apikeydetails-apikeyvalue)
-    pub fn api_key_value(self, value: impl Arg<str>) -> ApiKeyDetails<R0, R1, Set> { ApiKeyDetails(put(self.0, "ApiKeyValue", value.into_expr()), Phase) }
+    pub fn api_key_value(self, value: impl Arg<str>) -> ApiKeyDetails<R0, R1, Set> { ApiKeyDetails(put(self.0, "ApiKeyValue", value), Phase) }
 }
 impl Done for ApiKeyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureIdentityServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html)
@@ -734,13 +734,13 @@ impl AzureIdentityServiceDetails {
 }
 impl<R0, R1, R2, R3> AzureIdentityServiceDetails<R0, R1, R2, R3> {
     /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html#cfn-devopsagent-service-azureidentityservicedetails-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<Set, R1, R2, R3> { AzureIdentityServiceDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<Set, R1, R2, R3> { AzureIdentityServiceDetails(put(self.0, "ClientId", value), Phase) }
     /// `TenantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html#cfn-devopsagent-service-azureidentityservicedetails-tenantid)
-    pub fn tenant_id(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, Set, R2, R3> { AzureIdentityServiceDetails(put(self.0, "TenantId", value.into_expr()), Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, Set, R2, R3> { AzureIdentityServiceDetails(put(self.0, "TenantId", value), Phase) }
     /// `WebIdentityRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html#cfn-devopsagent-service-azureidentityservicedetails-webidentityrolearn)
-    pub fn web_identity_role_arn(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, R1, Set, R3> { AzureIdentityServiceDetails(put(self.0, "WebIdentityRoleArn", value.into_expr()), Phase) }
+    pub fn web_identity_role_arn(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, R1, Set, R3> { AzureIdentityServiceDetails(put(self.0, "WebIdentityRoleArn", value), Phase) }
     /// `WebIdentityTokenAudiences`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html#cfn-devopsagent-service-azureidentityservicedetails-webidentitytokenaudiences)
-    pub fn web_identity_token_audiences(self, value: impl Arg<Arr<str>>) -> AzureIdentityServiceDetails<R0, R1, R2, Set> { AzureIdentityServiceDetails(put(self.0, "WebIdentityTokenAudiences", value.into_expr()), Phase) }
+    pub fn web_identity_token_audiences(self, value: impl Arg<Arr<str>>) -> AzureIdentityServiceDetails<R0, R1, R2, Set> { AzureIdentityServiceDetails(put(self.0, "WebIdentityTokenAudiences", value), Phase) }
 }
 impl Done for AzureIdentityServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BearerTokenDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-bearertokendetails.html)
@@ -751,11 +751,11 @@ impl BearerTokenDetails {
 }
 impl<R0, R1> BearerTokenDetails<R0, R1> {
     /// `AuthorizationHeader`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-bearertokendetails.html#cfn-devopsagent-service-bearertokendetails-authorizationheader)
-    pub fn authorization_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationHeader", value.into_expr()), Phase) }
+    pub fn authorization_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationHeader", value), Phase) }
     /// `TokenName`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-bearertokendetails.html#cfn-devopsagent-service-bearertokendetails-tokenname)
-    pub fn token_name(self, value: impl Arg<str>) -> BearerTokenDetails<Set, R1> { BearerTokenDetails(put(self.0, "TokenName", value.into_expr()), Phase) }
+    pub fn token_name(self, value: impl Arg<str>) -> BearerTokenDetails<Set, R1> { BearerTokenDetails(put(self.0, "TokenName", value), Phase) }
     /// `TokenValue`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-bearertokendetails.html#cfn-devopsagent-service-bearertokendetails-tokenvalue)
-    pub fn token_value(self, value: impl Arg<str>) -> BearerTokenDetails<R0, Set> { BearerTokenDetails(put(self.0, "TokenValue", value.into_expr()), Phase) }
+    pub fn token_value(self, value: impl Arg<str>) -> BearerTokenDetails<R0, Set> { BearerTokenDetails(put(self.0, "TokenValue", value), Phase) }
 }
 impl Done for BearerTokenDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceauthorizationconfig.html)
@@ -764,7 +764,7 @@ impl DynatraceAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceauthorizationconfig.html#cfn-devopsagent-service-dynatraceauthorizationconfig-oauthclientcredentials)
-    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
+    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value)) }
 }
 impl Done for DynatraceAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceservicedetails.html)
@@ -775,9 +775,9 @@ impl DynatraceServiceDetails {
 }
 impl<R0> DynatraceServiceDetails<R0> {
     /// `AccountUrn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceservicedetails.html#cfn-devopsagent-service-dynatraceservicedetails-accounturn)
-    pub fn account_urn(self, value: impl Arg<str>) -> DynatraceServiceDetails<Set> { DynatraceServiceDetails(put(self.0, "AccountUrn", value.into_expr()), Phase) }
+    pub fn account_urn(self, value: impl Arg<str>) -> DynatraceServiceDetails<Set> { DynatraceServiceDetails(put(self.0, "AccountUrn", value), Phase) }
     /// `AuthorizationConfig`: `DynatraceAuthorizationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceservicedetails.html#cfn-devopsagent-service-dynatraceservicedetails-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<DynatraceAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<DynatraceAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value), Phase) }
 }
 impl Done for DynatraceServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitLabDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html)
@@ -788,13 +788,13 @@ impl GitLabDetails {
 }
 impl<R0, R1, R2> GitLabDetails<R0, R1, R2> {
     /// `GroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html#cfn-devopsagent-service-gitlabdetails-groupid)
-    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr()), Phase) }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value), Phase) }
     /// `TargetUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html#cfn-devopsagent-service-gitlabdetails-targeturl)
-    pub fn target_url(self, value: impl Arg<str>) -> GitLabDetails<Set, R1, R2> { GitLabDetails(put(self.0, "TargetUrl", value.into_expr()), Phase) }
+    pub fn target_url(self, value: impl Arg<str>) -> GitLabDetails<Set, R1, R2> { GitLabDetails(put(self.0, "TargetUrl", value), Phase) }
     /// `TokenType`: `TokenType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html#cfn-devopsagent-service-gitlabdetails-tokentype)
-    pub fn token_type(self, value: impl Arg<TokenType>) -> GitLabDetails<R0, Set, R2> { GitLabDetails(put(self.0, "TokenType", value.into_expr()), Phase) }
+    pub fn token_type(self, value: impl Arg<TokenType>) -> GitLabDetails<R0, Set, R2> { GitLabDetails(put(self.0, "TokenType", value), Phase) }
     /// `TokenValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html#cfn-devopsagent-service-gitlabdetails-tokenvalue)
-    pub fn token_value(self, value: impl Arg<str>) -> GitLabDetails<R0, R1, Set> { GitLabDetails(put(self.0, "TokenValue", value.into_expr()), Phase) }
+    pub fn token_value(self, value: impl Arg<str>) -> GitLabDetails<R0, R1, Set> { GitLabDetails(put(self.0, "TokenValue", value), Phase) }
 }
 impl Done for GitLabDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverauthorizationconfig.html)
@@ -803,11 +803,11 @@ impl MCPServerAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKey`: `ApiKeyDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverauthorizationconfig.html#cfn-devopsagent-service-mcpserverauthorizationconfig-apikey)
-    pub fn api_key(self, value: impl Arg<ApiKeyDetails>) -> Self { Self(put(self.0, "ApiKey", value.into_expr())) }
+    pub fn api_key(self, value: impl Arg<ApiKeyDetails>) -> Self { Self(put(self.0, "ApiKey", value)) }
     /// `BearerToken`: `BearerTokenDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverauthorizationconfig.html#cfn-devopsagent-service-mcpserverauthorizationconfig-bearertoken)
-    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> Self { Self(put(self.0, "BearerToken", value.into_expr())) }
+    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> Self { Self(put(self.0, "BearerToken", value)) }
     /// `OAuthClientCredentials`: `MCPServerOAuthClientCredentialsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverauthorizationconfig.html#cfn-devopsagent-service-mcpserverauthorizationconfig-oauthclientcredentials)
-    pub fn oauth_client_credentials(self, value: impl Arg<MCPServerOAuthClientCredentialsConfig>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
+    pub fn oauth_client_credentials(self, value: impl Arg<MCPServerOAuthClientCredentialsConfig>) -> Self { Self(put(self.0, "OAuthClientCredentials", value)) }
 }
 impl Done for MCPServerAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html)
@@ -818,13 +818,13 @@ impl MCPServerDetails {
 }
 impl<R0, R1, R2> MCPServerDetails<R0, R1, R2> {
     /// `AuthorizationConfig`: `MCPServerAuthorizationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html#cfn-devopsagent-service-mcpserverdetails-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<MCPServerAuthorizationConfig>) -> MCPServerDetails<Set, R1, R2> { MCPServerDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<MCPServerAuthorizationConfig>) -> MCPServerDetails<Set, R1, R2> { MCPServerDetails(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html#cfn-devopsagent-service-mcpserverdetails-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html#cfn-devopsagent-service-mcpserverdetails-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerDetails<R0, Set, R2> { MCPServerDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerDetails<R0, Set, R2> { MCPServerDetails(put(self.0, "Endpoint", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html#cfn-devopsagent-service-mcpserverdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> MCPServerDetails<R0, R1, Set> { MCPServerDetails(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MCPServerDetails<R0, R1, Set> { MCPServerDetails(put(self.0, "Name", value), Phase) }
 }
 impl Done for MCPServerDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerGrafanaAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanaauthorizationconfig.html)
@@ -835,7 +835,7 @@ impl MCPServerGrafanaAuthorizationConfig {
 }
 impl<R0> MCPServerGrafanaAuthorizationConfig<R0> {
     /// `BearerToken`: `BearerTokenDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanaauthorizationconfig.html#cfn-devopsagent-service-mcpservergrafanaauthorizationconfig-bearertoken)
-    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> MCPServerGrafanaAuthorizationConfig<Set> { MCPServerGrafanaAuthorizationConfig(put(self.0, "BearerToken", value.into_expr()), Phase) }
+    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> MCPServerGrafanaAuthorizationConfig<Set> { MCPServerGrafanaAuthorizationConfig(put(self.0, "BearerToken", value), Phase) }
 }
 impl Done for MCPServerGrafanaAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerGrafanaDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html)
@@ -846,13 +846,13 @@ impl MCPServerGrafanaDetails {
 }
 impl<R0, R1, R2> MCPServerGrafanaDetails<R0, R1, R2> {
     /// `AuthorizationConfig`: `MCPServerGrafanaAuthorizationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html#cfn-devopsagent-service-mcpservergrafanadetails-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<MCPServerGrafanaAuthorizationConfig>) -> MCPServerGrafanaDetails<Set, R1, R2> { MCPServerGrafanaDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<MCPServerGrafanaAuthorizationConfig>) -> MCPServerGrafanaDetails<Set, R1, R2> { MCPServerGrafanaDetails(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html#cfn-devopsagent-service-mcpservergrafanadetails-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html#cfn-devopsagent-service-mcpservergrafanadetails-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, Set, R2> { MCPServerGrafanaDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, Set, R2> { MCPServerGrafanaDetails(put(self.0, "Endpoint", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html#cfn-devopsagent-service-mcpservergrafanadetails-name)
-    pub fn name(self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, R1, Set> { MCPServerGrafanaDetails(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, R1, Set> { MCPServerGrafanaDetails(put(self.0, "Name", value), Phase) }
 }
 impl Done for MCPServerGrafanaDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerOAuthClientCredentialsConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html)
@@ -863,17 +863,17 @@ impl MCPServerOAuthClientCredentialsConfig {
 }
 impl<R0, R1, R2> MCPServerOAuthClientCredentialsConfig<R0, R1, R2> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<Set, R1, R2> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<Set, R1, R2> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ClientId", value), Phase) }
     /// `ClientName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-clientname)
-    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
+    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value), Phase) }
     /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, Set, R2> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, Set, R2> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ClientSecret", value), Phase) }
     /// `ExchangeParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-exchangeparameters)
-    pub fn exchange_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ExchangeParameters", value.into_expr()), Phase) }
+    pub fn exchange_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ExchangeParameters", value), Phase) }
     /// `ExchangeUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-exchangeurl)
-    pub fn exchange_url(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, R1, Set> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ExchangeUrl", value.into_expr()), Phase) }
+    pub fn exchange_url(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, R1, Set> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ExchangeUrl", value), Phase) }
     /// `Scopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value), Phase) }
 }
 impl Done for MCPServerOAuthClientCredentialsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSigV4AuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html)
@@ -884,15 +884,15 @@ impl MCPServerSigV4AuthorizationConfig {
 }
 impl<R0, R1> MCPServerSigV4AuthorizationConfig<R0, R1> {
     /// `CustomHeaders`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-customheaders)
-    pub fn custom_headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
+    pub fn custom_headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomHeaders", value), Phase) }
     /// `McpRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-mcprolearn)
-    pub fn mcp_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "McpRoleArn", value.into_expr()), Phase) }
+    pub fn mcp_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "McpRoleArn", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-region)
-    pub fn region(self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<Set, R1> { MCPServerSigV4AuthorizationConfig(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<Set, R1> { MCPServerSigV4AuthorizationConfig(put(self.0, "Region", value), Phase) }
     /// `RoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Service`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-service)
-    pub fn service(self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<R0, Set> { MCPServerSigV4AuthorizationConfig(put(self.0, "Service", value.into_expr()), Phase) }
+    pub fn service(self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<R0, Set> { MCPServerSigV4AuthorizationConfig(put(self.0, "Service", value), Phase) }
 }
 impl Done for MCPServerSigV4AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSigV4Details` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html)
@@ -903,13 +903,13 @@ impl MCPServerSigV4Details {
 }
 impl<R0, R1, R2> MCPServerSigV4Details<R0, R1, R2> {
     /// `AuthorizationConfig`: `MCPServerSigV4AuthorizationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html#cfn-devopsagent-service-mcpserversigv4details-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<MCPServerSigV4AuthorizationConfig>) -> MCPServerSigV4Details<Set, R1, R2> { MCPServerSigV4Details(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<MCPServerSigV4AuthorizationConfig>) -> MCPServerSigV4Details<Set, R1, R2> { MCPServerSigV4Details(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html#cfn-devopsagent-service-mcpserversigv4details-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html#cfn-devopsagent-service-mcpserversigv4details-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, Set, R2> { MCPServerSigV4Details(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, Set, R2> { MCPServerSigV4Details(put(self.0, "Endpoint", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html#cfn-devopsagent-service-mcpserversigv4details-name)
-    pub fn name(self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, R1, Set> { MCPServerSigV4Details(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, R1, Set> { MCPServerSigV4Details(put(self.0, "Name", value), Phase) }
 }
 impl Done for MCPServerSigV4Details { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSplunkAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkauthorizationconfig.html)
@@ -920,7 +920,7 @@ impl MCPServerSplunkAuthorizationConfig {
 }
 impl<R0> MCPServerSplunkAuthorizationConfig<R0> {
     /// `BearerToken`: `BearerTokenDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkauthorizationconfig.html#cfn-devopsagent-service-mcpserversplunkauthorizationconfig-bearertoken)
-    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> MCPServerSplunkAuthorizationConfig<Set> { MCPServerSplunkAuthorizationConfig(put(self.0, "BearerToken", value.into_expr()), Phase) }
+    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> MCPServerSplunkAuthorizationConfig<Set> { MCPServerSplunkAuthorizationConfig(put(self.0, "BearerToken", value), Phase) }
 }
 impl Done for MCPServerSplunkAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSplunkDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html)
@@ -931,13 +931,13 @@ impl MCPServerSplunkDetails {
 }
 impl<R0, R1, R2> MCPServerSplunkDetails<R0, R1, R2> {
     /// `AuthorizationConfig`: `MCPServerSplunkAuthorizationConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html#cfn-devopsagent-service-mcpserversplunkdetails-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<MCPServerSplunkAuthorizationConfig>) -> MCPServerSplunkDetails<Set, R1, R2> { MCPServerSplunkDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<MCPServerSplunkAuthorizationConfig>) -> MCPServerSplunkDetails<Set, R1, R2> { MCPServerSplunkDetails(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html#cfn-devopsagent-service-mcpserversplunkdetails-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Endpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html#cfn-devopsagent-service-mcpserversplunkdetails-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, Set, R2> { MCPServerSplunkDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, Set, R2> { MCPServerSplunkDetails(put(self.0, "Endpoint", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html#cfn-devopsagent-service-mcpserversplunkdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, R1, Set> { MCPServerSplunkDetails(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, R1, Set> { MCPServerSplunkDetails(put(self.0, "Name", value), Phase) }
 }
 impl Done for MCPServerSplunkDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NewRelicApiKeyConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html)
@@ -948,17 +948,17 @@ impl NewRelicApiKeyConfig {
 }
 impl<R0, R1, R2> NewRelicApiKeyConfig<R0, R1, R2> {
     /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> NewRelicApiKeyConfig<Set, R1, R2> { NewRelicApiKeyConfig(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> NewRelicApiKeyConfig<Set, R1, R2> { NewRelicApiKeyConfig(put(self.0, "AccountId", value), Phase) }
     /// `AlertPolicyIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-alertpolicyids)
-    pub fn alert_policy_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlertPolicyIds", value.into_expr()), Phase) }
+    pub fn alert_policy_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlertPolicyIds", value), Phase) }
     /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-apikey)
-    pub fn api_key(self, value: impl Arg<str>) -> NewRelicApiKeyConfig<R0, Set, R2> { NewRelicApiKeyConfig(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> NewRelicApiKeyConfig<R0, Set, R2> { NewRelicApiKeyConfig(put(self.0, "ApiKey", value), Phase) }
     /// `ApplicationIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-applicationids)
-    pub fn application_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationIds", value.into_expr()), Phase) }
+    pub fn application_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationIds", value), Phase) }
     /// `EntityGuids`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-entityguids)
-    pub fn entity_guids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntityGuids", value.into_expr()), Phase) }
+    pub fn entity_guids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntityGuids", value), Phase) }
     /// `Region`: `Region`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-region)
-    pub fn region(self, value: impl Arg<Region>) -> NewRelicApiKeyConfig<R0, R1, Set> { NewRelicApiKeyConfig(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<Region>) -> NewRelicApiKeyConfig<R0, R1, Set> { NewRelicApiKeyConfig(put(self.0, "Region", value), Phase) }
 }
 impl Done for NewRelicApiKeyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NewRelicAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicauthorizationconfig.html)
@@ -969,7 +969,7 @@ impl NewRelicAuthorizationConfig {
 }
 impl<R0> NewRelicAuthorizationConfig<R0> {
     /// `ApiKey`: `NewRelicApiKeyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicauthorizationconfig.html#cfn-devopsagent-service-newrelicauthorizationconfig-apikey)
-    pub fn api_key(self, value: impl Arg<NewRelicApiKeyConfig>) -> NewRelicAuthorizationConfig<Set> { NewRelicAuthorizationConfig(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<NewRelicApiKeyConfig>) -> NewRelicAuthorizationConfig<Set> { NewRelicAuthorizationConfig(put(self.0, "ApiKey", value), Phase) }
 }
 impl Done for NewRelicAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NewRelicServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicservicedetails.html)
@@ -980,7 +980,7 @@ impl NewRelicServiceDetails {
 }
 impl<R0> NewRelicServiceDetails<R0> {
     /// `AuthorizationConfig`: `NewRelicAuthorizationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicservicedetails.html#cfn-devopsagent-service-newrelicservicedetails-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<NewRelicAuthorizationConfig>) -> NewRelicServiceDetails<Set> { NewRelicServiceDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<NewRelicAuthorizationConfig>) -> NewRelicServiceDetails<Set> { NewRelicServiceDetails(put(self.0, "AuthorizationConfig", value), Phase) }
 }
 impl Done for NewRelicServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthClientDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html)
@@ -991,13 +991,13 @@ impl OAuthClientDetails {
 }
 impl<R0, R1> OAuthClientDetails<R0, R1> {
     /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html#cfn-devopsagent-service-oauthclientdetails-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> OAuthClientDetails<Set, R1> { OAuthClientDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> OAuthClientDetails<Set, R1> { OAuthClientDetails(put(self.0, "ClientId", value), Phase) }
     /// `ClientName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html#cfn-devopsagent-service-oauthclientdetails-clientname)
-    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
+    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value), Phase) }
     /// `ClientSecret`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html#cfn-devopsagent-service-oauthclientdetails-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> OAuthClientDetails<R0, Set> { OAuthClientDetails(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> OAuthClientDetails<R0, Set> { OAuthClientDetails(put(self.0, "ClientSecret", value), Phase) }
     /// `ExchangeParameters`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html#cfn-devopsagent-service-oauthclientdetails-exchangeparameters)
-    pub fn exchange_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ExchangeParameters", value.into_expr()), Phase) }
+    pub fn exchange_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ExchangeParameters", value), Phase) }
 }
 impl Done for OAuthClientDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutyauthorizationconfig.html)
@@ -1006,7 +1006,7 @@ impl PagerDutyAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutyauthorizationconfig.html#cfn-devopsagent-service-pagerdutyauthorizationconfig-oauthclientcredentials)
-    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
+    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value)) }
 }
 impl Done for PagerDutyAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutydetails.html)
@@ -1017,9 +1017,9 @@ impl PagerDutyDetails {
 }
 impl<R0, R1> PagerDutyDetails<R0, R1> {
     /// `AuthorizationConfig`: `PagerDutyAuthorizationConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutydetails.html#cfn-devopsagent-service-pagerdutydetails-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<PagerDutyAuthorizationConfig>) -> PagerDutyDetails<Set, R1> { PagerDutyDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<PagerDutyAuthorizationConfig>) -> PagerDutyDetails<Set, R1> { PagerDutyDetails(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `Scopes`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutydetails.html#cfn-devopsagent-service-pagerdutydetails-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<str>>) -> PagerDutyDetails<R0, Set> { PagerDutyDetails(put(self.0, "Scopes", value.into_expr()), Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> PagerDutyDetails<R0, Set> { PagerDutyDetails(put(self.0, "Scopes", value), Phase) }
 }
 impl Done for PagerDutyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredAzureIdentityDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html)
@@ -1030,13 +1030,13 @@ impl RegisteredAzureIdentityDetails {
 }
 impl<R0, R1, R2, R3> RegisteredAzureIdentityDetails<R0, R1, R2, R3> {
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html#cfn-devopsagent-service-registeredazureidentitydetails-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<Set, R1, R2, R3> { RegisteredAzureIdentityDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<Set, R1, R2, R3> { RegisteredAzureIdentityDetails(put(self.0, "ClientId", value), Phase) }
     /// `TenantId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html#cfn-devopsagent-service-registeredazureidentitydetails-tenantid)
-    pub fn tenant_id(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, Set, R2, R3> { RegisteredAzureIdentityDetails(put(self.0, "TenantId", value.into_expr()), Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, Set, R2, R3> { RegisteredAzureIdentityDetails(put(self.0, "TenantId", value), Phase) }
     /// `WebIdentityRoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html#cfn-devopsagent-service-registeredazureidentitydetails-webidentityrolearn)
-    pub fn web_identity_role_arn(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, R1, Set, R3> { RegisteredAzureIdentityDetails(put(self.0, "WebIdentityRoleArn", value.into_expr()), Phase) }
+    pub fn web_identity_role_arn(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, R1, Set, R3> { RegisteredAzureIdentityDetails(put(self.0, "WebIdentityRoleArn", value), Phase) }
     /// `WebIdentityTokenAudiences`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html#cfn-devopsagent-service-registeredazureidentitydetails-webidentitytokenaudiences)
-    pub fn web_identity_token_audiences(self, value: impl Arg<Arr<str>>) -> RegisteredAzureIdentityDetails<R0, R1, R2, Set> { RegisteredAzureIdentityDetails(put(self.0, "WebIdentityTokenAudiences", value.into_expr()), Phase) }
+    pub fn web_identity_token_audiences(self, value: impl Arg<Arr<str>>) -> RegisteredAzureIdentityDetails<R0, R1, R2, Set> { RegisteredAzureIdentityDetails(put(self.0, "WebIdentityTokenAudiences", value), Phase) }
 }
 impl Done for RegisteredAzureIdentityDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredDynatraceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registereddynatracedetails.html)
@@ -1047,7 +1047,7 @@ impl RegisteredDynatraceDetails {
 }
 impl<R0> RegisteredDynatraceDetails<R0> {
     /// `AccountUrn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registereddynatracedetails.html#cfn-devopsagent-service-registereddynatracedetails-accounturn)
-    pub fn account_urn(self, value: impl Arg<str>) -> RegisteredDynatraceDetails<Set> { RegisteredDynatraceDetails(put(self.0, "AccountUrn", value.into_expr()), Phase) }
+    pub fn account_urn(self, value: impl Arg<str>) -> RegisteredDynatraceDetails<Set> { RegisteredDynatraceDetails(put(self.0, "AccountUrn", value), Phase) }
 }
 impl Done for RegisteredDynatraceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredGitLabServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredgitlabservicedetails.html)
@@ -1058,11 +1058,11 @@ impl RegisteredGitLabServiceDetails {
 }
 impl<R0, R1> RegisteredGitLabServiceDetails<R0, R1> {
     /// `GroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredgitlabservicedetails.html#cfn-devopsagent-service-registeredgitlabservicedetails-groupid)
-    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr()), Phase) }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value), Phase) }
     /// `TargetUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredgitlabservicedetails.html#cfn-devopsagent-service-registeredgitlabservicedetails-targeturl)
-    pub fn target_url(self, value: impl Arg<str>) -> RegisteredGitLabServiceDetails<Set, R1> { RegisteredGitLabServiceDetails(put(self.0, "TargetUrl", value.into_expr()), Phase) }
+    pub fn target_url(self, value: impl Arg<str>) -> RegisteredGitLabServiceDetails<Set, R1> { RegisteredGitLabServiceDetails(put(self.0, "TargetUrl", value), Phase) }
     /// `TokenType`: `TokenType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredgitlabservicedetails.html#cfn-devopsagent-service-registeredgitlabservicedetails-tokentype)
-    pub fn token_type(self, value: impl Arg<TokenType>) -> RegisteredGitLabServiceDetails<R0, Set> { RegisteredGitLabServiceDetails(put(self.0, "TokenType", value.into_expr()), Phase) }
+    pub fn token_type(self, value: impl Arg<TokenType>) -> RegisteredGitLabServiceDetails<R0, Set> { RegisteredGitLabServiceDetails(put(self.0, "TokenType", value), Phase) }
 }
 impl Done for RegisteredGitLabServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredMCPServerDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html)
@@ -1073,15 +1073,15 @@ impl RegisteredMCPServerDetails {
 }
 impl<R0, R1, R2> RegisteredMCPServerDetails<R0, R1, R2> {
     /// `ApiKeyHeader`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-apikeyheader)
-    pub fn api_key_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeyHeader", value.into_expr()), Phase) }
+    pub fn api_key_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeyHeader", value), Phase) }
     /// `AuthorizationMethod`: `AuthorizationMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-authorizationmethod)
-    pub fn authorization_method(self, value: impl Arg<AuthorizationMethod>) -> RegisteredMCPServerDetails<Set, R1, R2> { RegisteredMCPServerDetails(put(self.0, "AuthorizationMethod", value.into_expr()), Phase) }
+    pub fn authorization_method(self, value: impl Arg<AuthorizationMethod>) -> RegisteredMCPServerDetails<Set, R1, R2> { RegisteredMCPServerDetails(put(self.0, "AuthorizationMethod", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, Set, R2> { RegisteredMCPServerDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, Set, R2> { RegisteredMCPServerDetails(put(self.0, "Endpoint", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, R1, Set> { RegisteredMCPServerDetails(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, R1, Set> { RegisteredMCPServerDetails(put(self.0, "Name", value), Phase) }
 }
 impl Done for RegisteredMCPServerDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredMCPServerGrafanaDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html)
@@ -1092,13 +1092,13 @@ impl RegisteredMCPServerGrafanaDetails {
 }
 impl<R0, R1> RegisteredMCPServerGrafanaDetails<R0, R1> {
     /// `AuthorizationMethod`: `RegisteredMCPServerGrafanaDetailsAuthorizationMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html#cfn-devopsagent-service-registeredmcpservergrafanadetails-authorizationmethod)
-    pub fn authorization_method(self, value: impl Arg<RegisteredMCPServerGrafanaDetailsAuthorizationMethod>) -> RegisteredMCPServerGrafanaDetails<Set, R1> { RegisteredMCPServerGrafanaDetails(put(self.0, "AuthorizationMethod", value.into_expr()), Phase) }
+    pub fn authorization_method(self, value: impl Arg<RegisteredMCPServerGrafanaDetailsAuthorizationMethod>) -> RegisteredMCPServerGrafanaDetails<Set, R1> { RegisteredMCPServerGrafanaDetails(put(self.0, "AuthorizationMethod", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html#cfn-devopsagent-service-registeredmcpservergrafanadetails-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html#cfn-devopsagent-service-registeredmcpservergrafanadetails-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerGrafanaDetails<R0, Set> { RegisteredMCPServerGrafanaDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerGrafanaDetails<R0, Set> { RegisteredMCPServerGrafanaDetails(put(self.0, "Endpoint", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html#cfn-devopsagent-service-registeredmcpservergrafanadetails-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for RegisteredMCPServerGrafanaDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredMCPServerSigV4Details` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html)
@@ -1109,21 +1109,21 @@ impl RegisteredMCPServerSigV4Details {
 }
 impl<R0, R1, R2, R3, R4> RegisteredMCPServerSigV4Details<R0, R1, R2, R3, R4> {
     /// `CustomHeaders`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-customheaders)
-    pub fn custom_headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
+    pub fn custom_headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomHeaders", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<Set, R1, R2, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<Set, R1, R2, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Endpoint", value), Phase) }
     /// `McpRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-mcprolearn)
-    pub fn mcp_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "McpRoleArn", value.into_expr()), Phase) }
+    pub fn mcp_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "McpRoleArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-name)
-    pub fn name(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, Set, R2, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, Set, R2, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Name", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-region)
-    pub fn region(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, Set, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, Set, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Region", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, Set, R4> { RegisteredMCPServerSigV4Details(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, Set, R4> { RegisteredMCPServerSigV4Details(put(self.0, "RoleArn", value), Phase) }
     /// `Service`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-service)
-    pub fn service(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, R3, Set> { RegisteredMCPServerSigV4Details(put(self.0, "Service", value.into_expr()), Phase) }
+    pub fn service(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, R3, Set> { RegisteredMCPServerSigV4Details(put(self.0, "Service", value), Phase) }
 }
 impl Done for RegisteredMCPServerSigV4Details { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredNewRelicDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registerednewrelicdetails.html)
@@ -1134,11 +1134,11 @@ impl RegisteredNewRelicDetails {
 }
 impl<R0, R1> RegisteredNewRelicDetails<R0, R1> {
     /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registerednewrelicdetails.html#cfn-devopsagent-service-registerednewrelicdetails-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> RegisteredNewRelicDetails<Set, R1> { RegisteredNewRelicDetails(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> RegisteredNewRelicDetails<Set, R1> { RegisteredNewRelicDetails(put(self.0, "AccountId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registerednewrelicdetails.html#cfn-devopsagent-service-registerednewrelicdetails-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Region`: `Region`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registerednewrelicdetails.html#cfn-devopsagent-service-registerednewrelicdetails-region)
-    pub fn region(self, value: impl Arg<Region>) -> RegisteredNewRelicDetails<R0, Set> { RegisteredNewRelicDetails(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<Region>) -> RegisteredNewRelicDetails<R0, Set> { RegisteredNewRelicDetails(put(self.0, "Region", value), Phase) }
 }
 impl Done for RegisteredNewRelicDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredPagerDutyDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredpagerdutydetails.html)
@@ -1149,7 +1149,7 @@ impl RegisteredPagerDutyDetails {
 }
 impl<R0> RegisteredPagerDutyDetails<R0> {
     /// `Scopes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredpagerdutydetails.html#cfn-devopsagent-service-registeredpagerdutydetails-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<str>>) -> RegisteredPagerDutyDetails<Set> { RegisteredPagerDutyDetails(put(self.0, "Scopes", value.into_expr()), Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> RegisteredPagerDutyDetails<Set> { RegisteredPagerDutyDetails(put(self.0, "Scopes", value), Phase) }
 }
 impl Done for RegisteredPagerDutyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredServiceNowDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredservicenowdetails.html)
@@ -1160,7 +1160,7 @@ impl RegisteredServiceNowDetails {
 }
 impl<R0> RegisteredServiceNowDetails<R0> {
     /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredservicenowdetails.html#cfn-devopsagent-service-registeredservicenowdetails-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> RegisteredServiceNowDetails<Set> { RegisteredServiceNowDetails(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> RegisteredServiceNowDetails<Set> { RegisteredServiceNowDetails(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for RegisteredServiceNowDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html)
@@ -1169,25 +1169,25 @@ impl ServiceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AzureIdentity`: `AzureIdentityServiceDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-azureidentity)
-    pub fn azure_identity(self, value: impl Arg<AzureIdentityServiceDetails>) -> Self { Self(put(self.0, "AzureIdentity", value.into_expr())) }
+    pub fn azure_identity(self, value: impl Arg<AzureIdentityServiceDetails>) -> Self { Self(put(self.0, "AzureIdentity", value)) }
     /// `Dynatrace`: `DynatraceServiceDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-dynatrace)
-    pub fn dynatrace(self, value: impl Arg<DynatraceServiceDetails>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
+    pub fn dynatrace(self, value: impl Arg<DynatraceServiceDetails>) -> Self { Self(put(self.0, "Dynatrace", value)) }
     /// `GitLab`: `GitLabDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-gitlab)
-    pub fn git_lab(self, value: impl Arg<GitLabDetails>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
+    pub fn git_lab(self, value: impl Arg<GitLabDetails>) -> Self { Self(put(self.0, "GitLab", value)) }
     /// `MCPServer`: `MCPServerDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpserver)
-    pub fn mcp_server(self, value: impl Arg<MCPServerDetails>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
+    pub fn mcp_server(self, value: impl Arg<MCPServerDetails>) -> Self { Self(put(self.0, "MCPServer", value)) }
     /// `MCPServerGrafana`: `MCPServerGrafanaDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpservergrafana)
-    pub fn mcp_server_grafana(self, value: impl Arg<MCPServerGrafanaDetails>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
+    pub fn mcp_server_grafana(self, value: impl Arg<MCPServerGrafanaDetails>) -> Self { Self(put(self.0, "MCPServerGrafana", value)) }
     /// `MCPServerNewRelic`: `NewRelicServiceDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpservernewrelic)
-    pub fn mcp_server_new_relic(self, value: impl Arg<NewRelicServiceDetails>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
+    pub fn mcp_server_new_relic(self, value: impl Arg<NewRelicServiceDetails>) -> Self { Self(put(self.0, "MCPServerNewRelic", value)) }
     /// `MCPServerSigV4`: `MCPServerSigV4Details`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpserversigv4)
-    pub fn mcp_server_sig_v4(self, value: impl Arg<MCPServerSigV4Details>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
+    pub fn mcp_server_sig_v4(self, value: impl Arg<MCPServerSigV4Details>) -> Self { Self(put(self.0, "MCPServerSigV4", value)) }
     /// `MCPServerSplunk`: `MCPServerSplunkDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpserversplunk)
-    pub fn mcp_server_splunk(self, value: impl Arg<MCPServerSplunkDetails>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
+    pub fn mcp_server_splunk(self, value: impl Arg<MCPServerSplunkDetails>) -> Self { Self(put(self.0, "MCPServerSplunk", value)) }
     /// `PagerDuty`: `PagerDutyDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-pagerduty)
-    pub fn pager_duty(self, value: impl Arg<PagerDutyDetails>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
+    pub fn pager_duty(self, value: impl Arg<PagerDutyDetails>) -> Self { Self(put(self.0, "PagerDuty", value)) }
     /// `ServiceNow`: `ServiceNowServiceDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNowServiceDetails>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNowServiceDetails>) -> Self { Self(put(self.0, "ServiceNow", value)) }
 }
 impl Done for ServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowauthorizationconfig.html)
@@ -1196,7 +1196,7 @@ impl ServiceNowAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowauthorizationconfig.html#cfn-devopsagent-service-servicenowauthorizationconfig-oauthclientcredentials)
-    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
+    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value)) }
 }
 impl Done for ServiceNowAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowservicedetails.html)
@@ -1207,9 +1207,9 @@ impl ServiceNowServiceDetails {
 }
 impl<R0> ServiceNowServiceDetails<R0> {
     /// `AuthorizationConfig`: `ServiceNowAuthorizationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowservicedetails.html#cfn-devopsagent-service-servicenowservicedetails-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<ServiceNowAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<ServiceNowAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `InstanceUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowservicedetails.html#cfn-devopsagent-service-servicenowservicedetails-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> ServiceNowServiceDetails<Set> { ServiceNowServiceDetails(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> ServiceNowServiceDetails<Set> { ServiceNowServiceDetails(put(self.0, "InstanceUrl", value), Phase) }
 }
 impl Done for ServiceNowServiceDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizationMethod` allows.
@@ -1250,15 +1250,15 @@ impl CfnTriggerProps {
 }
 impl<R0, R1, R2, R3> CfnTriggerProps<R0, R1, R2, R3> {
     /// `Action`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-action)
-    pub fn action(self, value: impl Arg<Any>) -> CfnTriggerProps<Set, R1, R2, R3> { CfnTriggerProps(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Any>) -> CfnTriggerProps<Set, R1, R2, R3> { CfnTriggerProps(put(self.0, "Action", value), Phase) }
     /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-agentspaceid)
-    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set, R2, R3> { CfnTriggerProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set, R2, R3> { CfnTriggerProps(put(self.0, "AgentSpaceId", value), Phase) }
     /// `Condition`: `Condition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-condition)
-    pub fn condition(self, value: impl Arg<trigger::Condition>) -> CfnTriggerProps<R0, R1, Set, R3> { CfnTriggerProps(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<trigger::Condition>) -> CfnTriggerProps<R0, R1, Set, R3> { CfnTriggerProps(put(self.0, "Condition", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-status)
-    pub fn status(self, value: impl Arg<trigger::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<trigger::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-type)
-    pub fn type_(self, value: impl Arg<trigger::Type>) -> CfnTriggerProps<R0, R1, R2, Set> { CfnTriggerProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<trigger::Type>) -> CfnTriggerProps<R0, R1, R2, Set> { CfnTriggerProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnTriggerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::Trigger`.
@@ -1272,7 +1272,7 @@ impl Condition {
 }
 impl<R0> Condition<R0> {
     /// `Schedule`: `Schedule`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-trigger-condition.html#cfn-devopsagent-trigger-condition-schedule)
-    pub fn schedule(self, value: impl Arg<Schedule>) -> Condition<Set> { Condition(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<Schedule>) -> Condition<Set> { Condition(put(self.0, "Schedule", value), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::DevOpsAgent::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-trigger-schedule.html)
@@ -1283,7 +1283,7 @@ impl Schedule {
 }
 impl<R0> Schedule<R0> {
     /// `Expression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-trigger-schedule.html#cfn-devopsagent-trigger-schedule-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "Expression", value), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.

@@ -45,7 +45,7 @@ impl CfnNotificationChannelProps {
 }
 impl<R0> CfnNotificationChannelProps<R0> {
     /// `Config`: `NotificationChannelConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-notificationchannel.html#cfn-devopsguru-notificationchannel-config)
-    pub fn config(self, value: impl Arg<notification_channel::NotificationChannelConfig>) -> CfnNotificationChannelProps<Set> { CfnNotificationChannelProps(put(self.0, "Config", value.into_expr()), Phase) }
+    pub fn config(self, value: impl Arg<notification_channel::NotificationChannelConfig>) -> CfnNotificationChannelProps<Set> { CfnNotificationChannelProps(put(self.0, "Config", value), Phase) }
 }
 impl Done for CfnNotificationChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsGuru::NotificationChannel`.
@@ -57,9 +57,9 @@ impl NotificationChannelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Filters`: `NotificationFilterConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationchannelconfig.html#cfn-devopsguru-notificationchannel-notificationchannelconfig-filters)
-    pub fn filters(self, value: impl Arg<NotificationFilterConfig>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
+    pub fn filters(self, value: impl Arg<NotificationFilterConfig>) -> Self { Self(put(self.0, "Filters", value)) }
     /// `Sns`: `SnsChannelConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationchannelconfig.html#cfn-devopsguru-notificationchannel-notificationchannelconfig-sns)
-    pub fn sns(self, value: impl Arg<SnsChannelConfig>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
+    pub fn sns(self, value: impl Arg<SnsChannelConfig>) -> Self { Self(put(self.0, "Sns", value)) }
 }
 impl Done for NotificationChannelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationFilterConfig` of `AWS::DevOpsGuru::NotificationChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationfilterconfig.html)
@@ -68,9 +68,9 @@ impl NotificationFilterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationfilterconfig.html#cfn-devopsguru-notificationchannel-notificationfilterconfig-messagetypes)
-    pub fn message_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MessageTypes", value.into_expr())) }
+    pub fn message_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MessageTypes", value)) }
     /// `Severities`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationfilterconfig.html#cfn-devopsguru-notificationchannel-notificationfilterconfig-severities)
-    pub fn severities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Severities", value.into_expr())) }
+    pub fn severities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Severities", value)) }
 }
 impl Done for NotificationFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsChannelConfig` of `AWS::DevOpsGuru::NotificationChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-snschannelconfig.html)
@@ -79,7 +79,7 @@ impl SnsChannelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TopicArn`: `SnsTopicArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-snschannelconfig.html#cfn-devopsguru-notificationchannel-snschannelconfig-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value)) }
 }
 impl Done for SnsChannelConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -104,7 +104,7 @@ impl CfnResourceCollectionProps {
 }
 impl<R0> CfnResourceCollectionProps<R0> {
     /// `ResourceCollectionFilter`: `ResourceCollectionFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-resourcecollection.html#cfn-devopsguru-resourcecollection-resourcecollectionfilter)
-    pub fn resource_collection_filter(self, value: impl Arg<resource_collection::ResourceCollectionFilter>) -> CfnResourceCollectionProps<Set> { CfnResourceCollectionProps(put(self.0, "ResourceCollectionFilter", value.into_expr()), Phase) }
+    pub fn resource_collection_filter(self, value: impl Arg<resource_collection::ResourceCollectionFilter>) -> CfnResourceCollectionProps<Set> { CfnResourceCollectionProps(put(self.0, "ResourceCollectionFilter", value), Phase) }
 }
 impl Done for CfnResourceCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsGuru::ResourceCollection`.
@@ -116,7 +116,7 @@ impl CloudFormationCollectionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StackNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-cloudformationcollectionfilter.html#cfn-devopsguru-resourcecollection-cloudformationcollectionfilter-stacknames)
-    pub fn stack_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackNames", value.into_expr())) }
+    pub fn stack_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackNames", value)) }
 }
 impl Done for CloudFormationCollectionFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceCollectionFilter` of `AWS::DevOpsGuru::ResourceCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-resourcecollectionfilter.html)
@@ -125,9 +125,9 @@ impl ResourceCollectionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudFormation`: `CloudFormationCollectionFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-resourcecollectionfilter.html#cfn-devopsguru-resourcecollection-resourcecollectionfilter-cloudformation)
-    pub fn cloud_formation(self, value: impl Arg<CloudFormationCollectionFilter>) -> Self { Self(put(self.0, "CloudFormation", value.into_expr())) }
+    pub fn cloud_formation(self, value: impl Arg<CloudFormationCollectionFilter>) -> Self { Self(put(self.0, "CloudFormation", value)) }
     /// `Tags`: list of `TagCollection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-resourcecollectionfilter.html#cfn-devopsguru-resourcecollection-resourcecollectionfilter-tags)
-    pub fn tags(self, value: impl Arg<Arr<TagCollection>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<TagCollection>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ResourceCollectionFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagCollection` of `AWS::DevOpsGuru::ResourceCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-tagcollection.html)
@@ -136,9 +136,9 @@ impl TagCollection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppBoundaryKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-tagcollection.html#cfn-devopsguru-resourcecollection-tagcollection-appboundarykey)
-    pub fn app_boundary_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppBoundaryKey", value.into_expr())) }
+    pub fn app_boundary_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppBoundaryKey", value)) }
     /// `TagValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-tagcollection.html#cfn-devopsguru-resourcecollection-tagcollection-tagvalues)
-    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagValues", value.into_expr())) }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagValues", value)) }
 }
 impl Done for TagCollection { fn into_props(self) -> Bag { self.0 } }
 }

@@ -29,19 +29,19 @@ impl CfnConnectionProps {
 }
 impl<R0, R1, R2> CfnConnectionProps<R0, R1, R2> {
     /// `Bandwidth`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-bandwidth)
-    pub fn bandwidth(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { CfnConnectionProps(put(self.0, "Bandwidth", value.into_expr()), Phase) }
+    pub fn bandwidth(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { CfnConnectionProps(put(self.0, "Bandwidth", value), Phase) }
     /// `ConnectionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
+    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { CfnConnectionProps(put(self.0, "ConnectionName", value), Phase) }
     /// `LagId`: `DirectConnectLagArnOrLagId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-lagid)
-    pub fn lag_id(self, value: impl Arg<kind::DirectConnectLagArnOrLagId>) -> Self { Self(put(self.0, "LagId", value.into_expr()), Phase) }
+    pub fn lag_id(self, value: impl Arg<kind::DirectConnectLagArnOrLagId>) -> Self { Self(put(self.0, "LagId", value), Phase) }
     /// `Location`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-location)
-    pub fn location(self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { CfnConnectionProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { CfnConnectionProps(put(self.0, "Location", value), Phase) }
     /// `ProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-providername)
-    pub fn provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderName", value.into_expr()), Phase) }
+    pub fn provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderName", value), Phase) }
     /// `RequestMACSec`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-requestmacsec)
-    pub fn request_mac_sec(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequestMACSec", value.into_expr()), Phase) }
+    pub fn request_mac_sec(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequestMACSec", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DirectConnect::DirectConnectGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html)
@@ -67,11 +67,11 @@ impl CfnDirectConnectGatewayProps {
 }
 impl<R0> CfnDirectConnectGatewayProps<R0> {
     /// `AmazonSideAsn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html#cfn-directconnect-directconnectgateway-amazonsideasn)
-    pub fn amazon_side_asn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonSideAsn", value.into_expr()), Phase) }
+    pub fn amazon_side_asn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonSideAsn", value), Phase) }
     /// `DirectConnectGatewayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html#cfn-directconnect-directconnectgateway-directconnectgatewayname)
-    pub fn direct_connect_gateway_name(self, value: impl Arg<str>) -> CfnDirectConnectGatewayProps<Set> { CfnDirectConnectGatewayProps(put(self.0, "DirectConnectGatewayName", value.into_expr()), Phase) }
+    pub fn direct_connect_gateway_name(self, value: impl Arg<str>) -> CfnDirectConnectGatewayProps<Set> { CfnDirectConnectGatewayProps(put(self.0, "DirectConnectGatewayName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html#cfn-directconnect-directconnectgateway-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDirectConnectGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DirectConnect::DirectConnectGatewayAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html)
@@ -95,13 +95,13 @@ impl CfnDirectConnectGatewayAssociationProps {
 }
 impl<R0, R1> CfnDirectConnectGatewayAssociationProps<R0, R1> {
     /// `AcceptDirectConnectGatewayAssociationProposalRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#cfn-directconnect-directconnectgatewayassociation-acceptdirectconnectgatewayassociationproposalrolearn)
-    pub fn accept_direct_connect_gateway_association_proposal_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AcceptDirectConnectGatewayAssociationProposalRoleArn", value.into_expr()), Phase) }
+    pub fn accept_direct_connect_gateway_association_proposal_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AcceptDirectConnectGatewayAssociationProposalRoleArn", value), Phase) }
     /// `AllowedPrefixesToDirectConnectGateway`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#cfn-directconnect-directconnectgatewayassociation-allowedprefixestodirectconnectgateway)
-    pub fn allowed_prefixes_to_direct_connect_gateway(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedPrefixesToDirectConnectGateway", value.into_expr()), Phase) }
+    pub fn allowed_prefixes_to_direct_connect_gateway(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedPrefixesToDirectConnectGateway", value), Phase) }
     /// `AssociatedGatewayId`: `Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#cfn-directconnect-directconnectgatewayassociation-associatedgatewayid)
-    pub fn associated_gateway_id(self, value: impl Arg<kind::Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId>) -> CfnDirectConnectGatewayAssociationProps<Set, R1> { CfnDirectConnectGatewayAssociationProps(put(self.0, "AssociatedGatewayId", value.into_expr()), Phase) }
+    pub fn associated_gateway_id(self, value: impl Arg<kind::Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId>) -> CfnDirectConnectGatewayAssociationProps<Set, R1> { CfnDirectConnectGatewayAssociationProps(put(self.0, "AssociatedGatewayId", value), Phase) }
     /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#cfn-directconnect-directconnectgatewayassociation-directconnectgatewayid)
-    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnDirectConnectGatewayAssociationProps<R0, Set> { CfnDirectConnectGatewayAssociationProps(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
+    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnDirectConnectGatewayAssociationProps<R0, Set> { CfnDirectConnectGatewayAssociationProps(put(self.0, "DirectConnectGatewayId", value), Phase) }
 }
 impl Done for CfnDirectConnectGatewayAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DirectConnect::Lag`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html)
@@ -129,19 +129,19 @@ impl CfnLagProps {
 }
 impl<R0, R1, R2> CfnLagProps<R0, R1, R2> {
     /// `ConnectionsBandwidth`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-connectionsbandwidth)
-    pub fn connections_bandwidth(self, value: impl Arg<str>) -> CfnLagProps<Set, R1, R2> { CfnLagProps(put(self.0, "ConnectionsBandwidth", value.into_expr()), Phase) }
+    pub fn connections_bandwidth(self, value: impl Arg<str>) -> CfnLagProps<Set, R1, R2> { CfnLagProps(put(self.0, "ConnectionsBandwidth", value), Phase) }
     /// `LagName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-lagname)
-    pub fn lag_name(self, value: impl Arg<str>) -> CfnLagProps<R0, Set, R2> { CfnLagProps(put(self.0, "LagName", value.into_expr()), Phase) }
+    pub fn lag_name(self, value: impl Arg<str>) -> CfnLagProps<R0, Set, R2> { CfnLagProps(put(self.0, "LagName", value), Phase) }
     /// `Location`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-location)
-    pub fn location(self, value: impl Arg<str>) -> CfnLagProps<R0, R1, Set> { CfnLagProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnLagProps<R0, R1, Set> { CfnLagProps(put(self.0, "Location", value), Phase) }
     /// `MinimumLinks`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-minimumlinks)
-    pub fn minimum_links(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLinks", value.into_expr()), Phase) }
+    pub fn minimum_links(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLinks", value), Phase) }
     /// `ProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-providername)
-    pub fn provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderName", value.into_expr()), Phase) }
+    pub fn provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderName", value), Phase) }
     /// `RequestMACSec`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-requestmacsec)
-    pub fn request_mac_sec(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequestMACSec", value.into_expr()), Phase) }
+    pub fn request_mac_sec(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequestMACSec", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLagProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DirectConnect::PrivateVirtualInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html)
@@ -167,27 +167,27 @@ impl CfnPrivateVirtualInterfaceProps {
 }
 impl<R0, R1, R2, R3> CfnPrivateVirtualInterfaceProps<R0, R1, R2, R3> {
     /// `AllocatePrivateVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-allocateprivatevirtualinterfacerolearn)
-    pub fn allocate_private_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocatePrivateVirtualInterfaceRoleArn", value.into_expr()), Phase) }
+    pub fn allocate_private_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocatePrivateVirtualInterfaceRoleArn", value), Phase) }
     /// `BgpPeers`: list of `BgpPeer`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-bgppeers)
-    pub fn bgp_peers(self, value: impl Arg<Arr<private_virtual_interface::BgpPeer>>) -> CfnPrivateVirtualInterfaceProps<Set, R1, R2, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
+    pub fn bgp_peers(self, value: impl Arg<Arr<private_virtual_interface::BgpPeer>>) -> CfnPrivateVirtualInterfaceProps<Set, R1, R2, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "BgpPeers", value), Phase) }
     /// `ConnectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-connectionid)
-    pub fn connection_id(self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, Set, R2, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
+    pub fn connection_id(self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, Set, R2, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "ConnectionId", value), Phase) }
     /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-directconnectgatewayid)
-    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> Self { Self(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
+    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> Self { Self(put(self.0, "DirectConnectGatewayId", value), Phase) }
     /// `EnableSiteLink`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-enablesitelink)
-    pub fn enable_site_link(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSiteLink", value.into_expr()), Phase) }
+    pub fn enable_site_link(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSiteLink", value), Phase) }
     /// `Mtu`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-mtu)
-    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value), Phase) }
     /// `RateLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-ratelimit)
-    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
+    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualGatewayId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-virtualgatewayid)
-    pub fn virtual_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualGatewayId", value.into_expr()), Phase) }
+    pub fn virtual_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualGatewayId", value), Phase) }
     /// `VirtualInterfaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-virtualinterfacename)
-    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, R1, Set, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
+    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, R1, Set, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value), Phase) }
     /// `Vlan`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-vlan)
-    pub fn vlan(self, value: impl Arg<i64>) -> CfnPrivateVirtualInterfaceProps<R0, R1, R2, Set> { CfnPrivateVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
+    pub fn vlan(self, value: impl Arg<i64>) -> CfnPrivateVirtualInterfaceProps<R0, R1, R2, Set> { CfnPrivateVirtualInterfaceProps(put(self.0, "Vlan", value), Phase) }
 }
 impl Done for CfnPrivateVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectConnect::PrivateVirtualInterface`.
@@ -201,17 +201,17 @@ impl BgpPeer {
 }
 impl<R0, R1> BgpPeer<R0, R1> {
     /// `AddressFamily`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-addressfamily)
-    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
+    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value), Phase) }
     /// `AmazonAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-amazonaddress)
-    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
+    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value), Phase) }
     /// `Asn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-asn)
-    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
+    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value), Phase) }
     /// `AuthKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-authkey)
-    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
+    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value), Phase) }
     /// `BgpPeerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-bgppeerid)
-    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
+    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value), Phase) }
     /// `CustomerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-customeraddress)
-    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
+    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }
 }
@@ -238,21 +238,21 @@ impl CfnPublicVirtualInterfaceProps {
 }
 impl<R0, R1, R2, R3> CfnPublicVirtualInterfaceProps<R0, R1, R2, R3> {
     /// `AllocatePublicVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-allocatepublicvirtualinterfacerolearn)
-    pub fn allocate_public_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocatePublicVirtualInterfaceRoleArn", value.into_expr()), Phase) }
+    pub fn allocate_public_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocatePublicVirtualInterfaceRoleArn", value), Phase) }
     /// `BgpPeers`: list of `BgpPeer`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-bgppeers)
-    pub fn bgp_peers(self, value: impl Arg<Arr<public_virtual_interface::BgpPeer>>) -> CfnPublicVirtualInterfaceProps<Set, R1, R2, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
+    pub fn bgp_peers(self, value: impl Arg<Arr<public_virtual_interface::BgpPeer>>) -> CfnPublicVirtualInterfaceProps<Set, R1, R2, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "BgpPeers", value), Phase) }
     /// `ConnectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-connectionid)
-    pub fn connection_id(self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, Set, R2, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
+    pub fn connection_id(self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, Set, R2, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "ConnectionId", value), Phase) }
     /// `RateLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-ratelimit)
-    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
+    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value), Phase) }
     /// `RouteFilterPrefixes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-routefilterprefixes)
-    pub fn route_filter_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteFilterPrefixes", value.into_expr()), Phase) }
+    pub fn route_filter_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteFilterPrefixes", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualInterfaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-virtualinterfacename)
-    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, R1, Set, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
+    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, R1, Set, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value), Phase) }
     /// `Vlan`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-vlan)
-    pub fn vlan(self, value: impl Arg<i64>) -> CfnPublicVirtualInterfaceProps<R0, R1, R2, Set> { CfnPublicVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
+    pub fn vlan(self, value: impl Arg<i64>) -> CfnPublicVirtualInterfaceProps<R0, R1, R2, Set> { CfnPublicVirtualInterfaceProps(put(self.0, "Vlan", value), Phase) }
 }
 impl Done for CfnPublicVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectConnect::PublicVirtualInterface`.
@@ -266,17 +266,17 @@ impl BgpPeer {
 }
 impl<R0, R1> BgpPeer<R0, R1> {
     /// `AddressFamily`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-addressfamily)
-    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
+    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value), Phase) }
     /// `AmazonAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-amazonaddress)
-    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
+    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value), Phase) }
     /// `Asn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-asn)
-    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
+    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value), Phase) }
     /// `AuthKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-authkey)
-    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
+    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value), Phase) }
     /// `BgpPeerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-bgppeerid)
-    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
+    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value), Phase) }
     /// `CustomerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-customeraddress)
-    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
+    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }
 }
@@ -303,25 +303,25 @@ impl CfnTransitVirtualInterfaceProps {
 }
 impl<R0, R1, R2, R3, R4> CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, R4> {
     /// `AllocateTransitVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-allocatetransitvirtualinterfacerolearn)
-    pub fn allocate_transit_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocateTransitVirtualInterfaceRoleArn", value.into_expr()), Phase) }
+    pub fn allocate_transit_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocateTransitVirtualInterfaceRoleArn", value), Phase) }
     /// `BgpPeers`: list of `BgpPeer`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-bgppeers)
-    pub fn bgp_peers(self, value: impl Arg<Arr<transit_virtual_interface::BgpPeer>>) -> CfnTransitVirtualInterfaceProps<Set, R1, R2, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
+    pub fn bgp_peers(self, value: impl Arg<Arr<transit_virtual_interface::BgpPeer>>) -> CfnTransitVirtualInterfaceProps<Set, R1, R2, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "BgpPeers", value), Phase) }
     /// `ConnectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-connectionid)
-    pub fn connection_id(self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, Set, R2, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
+    pub fn connection_id(self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, Set, R2, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "ConnectionId", value), Phase) }
     /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-directconnectgatewayid)
-    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnTransitVirtualInterfaceProps<R0, R1, Set, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
+    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnTransitVirtualInterfaceProps<R0, R1, Set, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "DirectConnectGatewayId", value), Phase) }
     /// `EnableSiteLink`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-enablesitelink)
-    pub fn enable_site_link(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSiteLink", value.into_expr()), Phase) }
+    pub fn enable_site_link(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSiteLink", value), Phase) }
     /// `Mtu`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-mtu)
-    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value), Phase) }
     /// `RateLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-ratelimit)
-    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
+    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VirtualInterfaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-virtualinterfacename)
-    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, Set, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
+    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, Set, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value), Phase) }
     /// `Vlan`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-vlan)
-    pub fn vlan(self, value: impl Arg<i64>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, Set> { CfnTransitVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
+    pub fn vlan(self, value: impl Arg<i64>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, Set> { CfnTransitVirtualInterfaceProps(put(self.0, "Vlan", value), Phase) }
 }
 impl Done for CfnTransitVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectConnect::TransitVirtualInterface`.
@@ -335,17 +335,17 @@ impl BgpPeer {
 }
 impl<R0, R1> BgpPeer<R0, R1> {
     /// `AddressFamily`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-addressfamily)
-    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
+    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value), Phase) }
     /// `AmazonAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-amazonaddress)
-    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
+    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value), Phase) }
     /// `Asn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-asn)
-    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
+    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value), Phase) }
     /// `AuthKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-authkey)
-    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
+    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value), Phase) }
     /// `BgpPeerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-bgppeerid)
-    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
+    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value), Phase) }
     /// `CustomerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-customeraddress)
-    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
+    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }
 }

@@ -29,19 +29,19 @@ impl CfnMicrosoftADProps {
 }
 impl<R0, R1> CfnMicrosoftADProps<R0, R1> {
     /// `CreateAlias`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-createalias)
-    pub fn create_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateAlias", value.into_expr()), Phase) }
+    pub fn create_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateAlias", value), Phase) }
     /// `Edition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-edition)
-    pub fn edition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Edition", value.into_expr()), Phase) }
+    pub fn edition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Edition", value), Phase) }
     /// `EnableSso`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-enablesso)
-    pub fn enable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSso", value.into_expr()), Phase) }
+    pub fn enable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSso", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMicrosoftADProps<Set, R1> { CfnMicrosoftADProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMicrosoftADProps<Set, R1> { CfnMicrosoftADProps(put(self.0, "Name", value), Phase) }
     /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value), Phase) }
     /// `ShortName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-shortname)
-    pub fn short_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortName", value.into_expr()), Phase) }
+    pub fn short_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortName", value), Phase) }
     /// `VpcSettings`: `VpcSettings`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-vpcsettings)
-    pub fn vpc_settings(self, value: impl Arg<microsoft_ad::VpcSettings>) -> CfnMicrosoftADProps<R0, Set> { CfnMicrosoftADProps(put(self.0, "VpcSettings", value.into_expr()), Phase) }
+    pub fn vpc_settings(self, value: impl Arg<microsoft_ad::VpcSettings>) -> CfnMicrosoftADProps<R0, Set> { CfnMicrosoftADProps(put(self.0, "VpcSettings", value), Phase) }
 }
 impl Done for CfnMicrosoftADProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectoryService::MicrosoftAD`.
@@ -55,9 +55,9 @@ impl VpcSettings {
 }
 impl<R0, R1> VpcSettings<R0, R1> {
     /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-microsoftad-vpcsettings.html#cfn-directoryservice-microsoftad-vpcsettings-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcSettings<Set, R1> { VpcSettings(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcSettings<Set, R1> { VpcSettings(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-microsoftad-vpcsettings.html#cfn-directoryservice-microsoftad-vpcsettings-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { VpcSettings(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { VpcSettings(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for VpcSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -88,23 +88,23 @@ impl CfnSimpleADProps {
 }
 impl<R0, R1, R2> CfnSimpleADProps<R0, R1, R2> {
     /// `CreateAlias`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-createalias)
-    pub fn create_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateAlias", value.into_expr()), Phase) }
+    pub fn create_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateAlias", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnableSso`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-enablesso)
-    pub fn enable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSso", value.into_expr()), Phase) }
+    pub fn enable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSso", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSimpleADProps<Set, R1, R2> { CfnSimpleADProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSimpleADProps<Set, R1, R2> { CfnSimpleADProps(put(self.0, "Name", value), Phase) }
     /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value), Phase) }
     /// `ShortName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-shortname)
-    pub fn short_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortName", value.into_expr()), Phase) }
+    pub fn short_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortName", value), Phase) }
     /// `Size`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-size)
-    pub fn size(self, value: impl Arg<str>) -> CfnSimpleADProps<R0, Set, R2> { CfnSimpleADProps(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<str>) -> CfnSimpleADProps<R0, Set, R2> { CfnSimpleADProps(put(self.0, "Size", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcSettings`: `VpcSettings`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-vpcsettings)
-    pub fn vpc_settings(self, value: impl Arg<simple_ad::VpcSettings>) -> CfnSimpleADProps<R0, R1, Set> { CfnSimpleADProps(put(self.0, "VpcSettings", value.into_expr()), Phase) }
+    pub fn vpc_settings(self, value: impl Arg<simple_ad::VpcSettings>) -> CfnSimpleADProps<R0, R1, Set> { CfnSimpleADProps(put(self.0, "VpcSettings", value), Phase) }
 }
 impl Done for CfnSimpleADProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectoryService::SimpleAD`.
@@ -118,9 +118,9 @@ impl VpcSettings {
 }
 impl<R0, R1> VpcSettings<R0, R1> {
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-simplead-vpcsettings.html#cfn-directoryservice-simplead-vpcsettings-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcSettings<Set, R1> { VpcSettings(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcSettings<Set, R1> { VpcSettings(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-simplead-vpcsettings.html#cfn-directoryservice-simplead-vpcsettings-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { VpcSettings(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { VpcSettings(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for VpcSettings { fn into_props(self) -> Bag { self.0 } }
 }

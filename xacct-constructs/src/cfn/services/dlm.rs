@@ -25,29 +25,29 @@ impl CfnLifecyclePolicyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-copytags)
-    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value)) }
     /// `CreateInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-createinterval)
-    pub fn create_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CreateInterval", value.into_expr())) }
+    pub fn create_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CreateInterval", value)) }
     /// `CrossRegionCopyTargets`: list of `CrossRegionCopyTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-crossregioncopytargets)
-    pub fn cross_region_copy_targets(self, value: impl Arg<Arr<lifecycle_policy::CrossRegionCopyTarget>>) -> Self { Self(put(self.0, "CrossRegionCopyTargets", value.into_expr())) }
+    pub fn cross_region_copy_targets(self, value: impl Arg<Arr<lifecycle_policy::CrossRegionCopyTarget>>) -> Self { Self(put(self.0, "CrossRegionCopyTargets", value)) }
     /// `DefaultPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-defaultpolicy)
-    pub fn default_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultPolicy", value.into_expr())) }
+    pub fn default_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultPolicy", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Exclusions`: `Exclusions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-exclusions)
-    pub fn exclusions(self, value: impl Arg<lifecycle_policy::Exclusions>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    pub fn exclusions(self, value: impl Arg<lifecycle_policy::Exclusions>) -> Self { Self(put(self.0, "Exclusions", value)) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value)) }
     /// `ExtendDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-extenddeletion)
-    pub fn extend_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtendDeletion", value.into_expr())) }
+    pub fn extend_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtendDeletion", value)) }
     /// `PolicyDetails`: `PolicyDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-policydetails)
-    pub fn policy_details(self, value: impl Arg<lifecycle_policy::PolicyDetails>) -> Self { Self(put(self.0, "PolicyDetails", value.into_expr())) }
+    pub fn policy_details(self, value: impl Arg<lifecycle_policy::PolicyDetails>) -> Self { Self(put(self.0, "PolicyDetails", value)) }
     /// `RetainInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-retaininterval)
-    pub fn retain_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainInterval", value.into_expr())) }
+    pub fn retain_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainInterval", value)) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DLM::LifecyclePolicy`.
@@ -61,9 +61,9 @@ impl Action {
 }
 impl<R0, R1> Action<R0, R1> {
     /// `CrossRegionCopy`: list of `CrossRegionCopyAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-action.html#cfn-dlm-lifecyclepolicy-action-crossregioncopy)
-    pub fn cross_region_copy(self, value: impl Arg<Arr<CrossRegionCopyAction>>) -> Action<Set, R1> { Action(put(self.0, "CrossRegionCopy", value.into_expr()), Phase) }
+    pub fn cross_region_copy(self, value: impl Arg<Arr<CrossRegionCopyAction>>) -> Action<Set, R1> { Action(put(self.0, "CrossRegionCopy", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-action.html#cfn-dlm-lifecyclepolicy-action-name)
-    pub fn name(self, value: impl Arg<str>) -> Action<R0, Set> { Action(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Action<R0, Set> { Action(put(self.0, "Name", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveRetainRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-archiveretainrule.html)
@@ -74,7 +74,7 @@ impl ArchiveRetainRule {
 }
 impl<R0> ArchiveRetainRule<R0> {
     /// `RetentionArchiveTier`: `RetentionArchiveTier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-archiveretainrule.html#cfn-dlm-lifecyclepolicy-archiveretainrule-retentionarchivetier)
-    pub fn retention_archive_tier(self, value: impl Arg<RetentionArchiveTier>) -> ArchiveRetainRule<Set> { ArchiveRetainRule(put(self.0, "RetentionArchiveTier", value.into_expr()), Phase) }
+    pub fn retention_archive_tier(self, value: impl Arg<RetentionArchiveTier>) -> ArchiveRetainRule<Set> { ArchiveRetainRule(put(self.0, "RetentionArchiveTier", value), Phase) }
 }
 impl Done for ArchiveRetainRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-archiverule.html)
@@ -85,7 +85,7 @@ impl ArchiveRule {
 }
 impl<R0> ArchiveRule<R0> {
     /// `RetainRule`: `ArchiveRetainRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-archiverule.html#cfn-dlm-lifecyclepolicy-archiverule-retainrule)
-    pub fn retain_rule(self, value: impl Arg<ArchiveRetainRule>) -> ArchiveRule<Set> { ArchiveRule(put(self.0, "RetainRule", value.into_expr()), Phase) }
+    pub fn retain_rule(self, value: impl Arg<ArchiveRetainRule>) -> ArchiveRule<Set> { ArchiveRule(put(self.0, "RetainRule", value), Phase) }
 }
 impl Done for ArchiveRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html)
@@ -94,17 +94,17 @@ impl CreateRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CronExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-cronexpression)
-    pub fn cron_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CronExpression", value.into_expr())) }
+    pub fn cron_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CronExpression", value)) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-intervalunit)
-    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value)) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value)) }
     /// `Scripts`: list of `Script`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-scripts)
-    pub fn scripts(self, value: impl Arg<Arr<Script>>) -> Self { Self(put(self.0, "Scripts", value.into_expr())) }
+    pub fn scripts(self, value: impl Arg<Arr<Script>>) -> Self { Self(put(self.0, "Scripts", value)) }
     /// `Times`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-times)
-    pub fn times(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Times", value.into_expr())) }
+    pub fn times(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Times", value)) }
 }
 impl Done for CreateRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyAction` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyaction.html)
@@ -115,11 +115,11 @@ impl CrossRegionCopyAction {
 }
 impl<R0, R1> CrossRegionCopyAction<R0, R1> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyaction.html#cfn-dlm-lifecyclepolicy-crossregioncopyaction-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> CrossRegionCopyAction<Set, R1> { CrossRegionCopyAction(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> CrossRegionCopyAction<Set, R1> { CrossRegionCopyAction(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `RetainRule`: `CrossRegionCopyRetainRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyaction.html#cfn-dlm-lifecyclepolicy-crossregioncopyaction-retainrule)
-    pub fn retain_rule(self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr()), Phase) }
+    pub fn retain_rule(self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { Self(put(self.0, "RetainRule", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyaction.html#cfn-dlm-lifecyclepolicy-crossregioncopyaction-target)
-    pub fn target(self, value: impl Arg<str>) -> CrossRegionCopyAction<R0, Set> { CrossRegionCopyAction(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> CrossRegionCopyAction<R0, Set> { CrossRegionCopyAction(put(self.0, "Target", value), Phase) }
 }
 impl Done for CrossRegionCopyAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyDeprecateRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopydeprecaterule.html)
@@ -130,9 +130,9 @@ impl CrossRegionCopyDeprecateRule {
 }
 impl<R0, R1> CrossRegionCopyDeprecateRule<R0, R1> {
     /// `Interval`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopydeprecaterule.html#cfn-dlm-lifecyclepolicy-crossregioncopydeprecaterule-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> CrossRegionCopyDeprecateRule<Set, R1> { CrossRegionCopyDeprecateRule(put(self.0, "Interval", value.into_expr()), Phase) }
+    pub fn interval(self, value: impl Arg<i64>) -> CrossRegionCopyDeprecateRule<Set, R1> { CrossRegionCopyDeprecateRule(put(self.0, "Interval", value), Phase) }
     /// `IntervalUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopydeprecaterule.html#cfn-dlm-lifecyclepolicy-crossregioncopydeprecaterule-intervalunit)
-    pub fn interval_unit(self, value: impl Arg<str>) -> CrossRegionCopyDeprecateRule<R0, Set> { CrossRegionCopyDeprecateRule(put(self.0, "IntervalUnit", value.into_expr()), Phase) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> CrossRegionCopyDeprecateRule<R0, Set> { CrossRegionCopyDeprecateRule(put(self.0, "IntervalUnit", value), Phase) }
 }
 impl Done for CrossRegionCopyDeprecateRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyRetainRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyretainrule.html)
@@ -143,9 +143,9 @@ impl CrossRegionCopyRetainRule {
 }
 impl<R0, R1> CrossRegionCopyRetainRule<R0, R1> {
     /// `Interval`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyretainrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyretainrule-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> CrossRegionCopyRetainRule<Set, R1> { CrossRegionCopyRetainRule(put(self.0, "Interval", value.into_expr()), Phase) }
+    pub fn interval(self, value: impl Arg<i64>) -> CrossRegionCopyRetainRule<Set, R1> { CrossRegionCopyRetainRule(put(self.0, "Interval", value), Phase) }
     /// `IntervalUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyretainrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyretainrule-intervalunit)
-    pub fn interval_unit(self, value: impl Arg<str>) -> CrossRegionCopyRetainRule<R0, Set> { CrossRegionCopyRetainRule(put(self.0, "IntervalUnit", value.into_expr()), Phase) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> CrossRegionCopyRetainRule<R0, Set> { CrossRegionCopyRetainRule(put(self.0, "IntervalUnit", value), Phase) }
 }
 impl Done for CrossRegionCopyRetainRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html)
@@ -156,19 +156,19 @@ impl CrossRegionCopyRule {
 }
 impl<R0> CrossRegionCopyRule<R0> {
     /// `CmkArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-cmkarn)
-    pub fn cmk_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CmkArn", value.into_expr()), Phase) }
+    pub fn cmk_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CmkArn", value), Phase) }
     /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-copytags)
-    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr()), Phase) }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value), Phase) }
     /// `DeprecateRule`: `CrossRegionCopyDeprecateRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-deprecaterule)
-    pub fn deprecate_rule(self, value: impl Arg<CrossRegionCopyDeprecateRule>) -> Self { Self(put(self.0, "DeprecateRule", value.into_expr()), Phase) }
+    pub fn deprecate_rule(self, value: impl Arg<CrossRegionCopyDeprecateRule>) -> Self { Self(put(self.0, "DeprecateRule", value), Phase) }
     /// `Encrypted`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> CrossRegionCopyRule<Set> { CrossRegionCopyRule(put(self.0, "Encrypted", value.into_expr()), Phase) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> CrossRegionCopyRule<Set> { CrossRegionCopyRule(put(self.0, "Encrypted", value), Phase) }
     /// `RetainRule`: `CrossRegionCopyRetainRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-retainrule)
-    pub fn retain_rule(self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr()), Phase) }
+    pub fn retain_rule(self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { Self(put(self.0, "RetainRule", value), Phase) }
     /// `Target`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-target)
-    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value), Phase) }
     /// `TargetRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-targetregion)
-    pub fn target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetRegion", value.into_expr()), Phase) }
+    pub fn target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetRegion", value), Phase) }
 }
 impl Done for CrossRegionCopyRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyTarget` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopytarget.html)
@@ -177,7 +177,7 @@ impl CrossRegionCopyTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopytarget.html#cfn-dlm-lifecyclepolicy-crossregioncopytarget-targetregion)
-    pub fn target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetRegion", value.into_expr())) }
+    pub fn target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetRegion", value)) }
 }
 impl Done for CrossRegionCopyTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeprecateRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-deprecaterule.html)
@@ -186,11 +186,11 @@ impl DeprecateRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-deprecaterule.html#cfn-dlm-lifecyclepolicy-deprecaterule-count)
-    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-deprecaterule.html#cfn-dlm-lifecyclepolicy-deprecaterule-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-deprecaterule.html#cfn-dlm-lifecyclepolicy-deprecaterule-intervalunit)
-    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value)) }
 }
 impl Done for DeprecateRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-encryptionconfiguration.html)
@@ -201,9 +201,9 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `CmkArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-encryptionconfiguration.html#cfn-dlm-lifecyclepolicy-encryptionconfiguration-cmkarn)
-    pub fn cmk_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CmkArn", value.into_expr()), Phase) }
+    pub fn cmk_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CmkArn", value), Phase) }
     /// `Encrypted`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-encryptionconfiguration.html#cfn-dlm-lifecyclepolicy-encryptionconfiguration-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Encrypted", value.into_expr()), Phase) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Encrypted", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventParameters` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventparameters.html)
@@ -214,11 +214,11 @@ impl EventParameters {
 }
 impl<R0, R1> EventParameters<R0, R1> {
     /// `DescriptionRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventparameters.html#cfn-dlm-lifecyclepolicy-eventparameters-descriptionregex)
-    pub fn description_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DescriptionRegex", value.into_expr()), Phase) }
+    pub fn description_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DescriptionRegex", value), Phase) }
     /// `EventType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventparameters.html#cfn-dlm-lifecyclepolicy-eventparameters-eventtype)
-    pub fn event_type(self, value: impl Arg<str>) -> EventParameters<Set, R1> { EventParameters(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> EventParameters<Set, R1> { EventParameters(put(self.0, "EventType", value), Phase) }
     /// `SnapshotOwner`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventparameters.html#cfn-dlm-lifecyclepolicy-eventparameters-snapshotowner)
-    pub fn snapshot_owner(self, value: impl Arg<Arr<str>>) -> EventParameters<R0, Set> { EventParameters(put(self.0, "SnapshotOwner", value.into_expr()), Phase) }
+    pub fn snapshot_owner(self, value: impl Arg<Arr<str>>) -> EventParameters<R0, Set> { EventParameters(put(self.0, "SnapshotOwner", value), Phase) }
 }
 impl Done for EventParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSource` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventsource.html)
@@ -229,9 +229,9 @@ impl EventSource {
 }
 impl<R0> EventSource<R0> {
     /// `Parameters`: `EventParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventsource.html#cfn-dlm-lifecyclepolicy-eventsource-parameters)
-    pub fn parameters(self, value: impl Arg<EventParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<EventParameters>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventsource.html#cfn-dlm-lifecyclepolicy-eventsource-type)
-    pub fn type_(self, value: impl Arg<str>) -> EventSource<Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EventSource<Set> { EventSource(put(self.0, "Type", value), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Exclusions` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-exclusions.html)
@@ -240,11 +240,11 @@ impl Exclusions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeBootVolumes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-exclusions.html#cfn-dlm-lifecyclepolicy-exclusions-excludebootvolumes)
-    pub fn exclude_boot_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeBootVolumes", value.into_expr())) }
+    pub fn exclude_boot_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeBootVolumes", value)) }
     /// `ExcludeTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-exclusions.html#cfn-dlm-lifecyclepolicy-exclusions-excludetags)
-    pub fn exclude_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExcludeTags", value.into_expr())) }
+    pub fn exclude_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExcludeTags", value)) }
     /// `ExcludeVolumeTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-exclusions.html#cfn-dlm-lifecyclepolicy-exclusions-excludevolumetypes)
-    pub fn exclude_volume_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeVolumeTypes", value.into_expr())) }
+    pub fn exclude_volume_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeVolumeTypes", value)) }
 }
 impl Done for Exclusions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FastRestoreRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html)
@@ -253,15 +253,15 @@ impl FastRestoreRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-availabilityzoneids)
-    pub fn availability_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZoneIds", value.into_expr())) }
+    pub fn availability_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZoneIds", value)) }
     /// `AvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-availabilityzones)
-    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value)) }
     /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-count)
-    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-intervalunit)
-    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value)) }
 }
 impl Done for FastRestoreRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameters` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-parameters.html)
@@ -270,11 +270,11 @@ impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeBootVolume`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-parameters.html#cfn-dlm-lifecyclepolicy-parameters-excludebootvolume)
-    pub fn exclude_boot_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeBootVolume", value.into_expr())) }
+    pub fn exclude_boot_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeBootVolume", value)) }
     /// `ExcludeDataVolumeTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-parameters.html#cfn-dlm-lifecyclepolicy-parameters-excludedatavolumetags)
-    pub fn exclude_data_volume_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExcludeDataVolumeTags", value.into_expr())) }
+    pub fn exclude_data_volume_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExcludeDataVolumeTags", value)) }
     /// `NoReboot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-parameters.html#cfn-dlm-lifecyclepolicy-parameters-noreboot)
-    pub fn no_reboot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoReboot", value.into_expr())) }
+    pub fn no_reboot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoReboot", value)) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDetails` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html)
@@ -283,37 +283,37 @@ impl PolicyDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-actions)
-    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value)) }
     /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-copytags)
-    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value)) }
     /// `CreateInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-createinterval)
-    pub fn create_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CreateInterval", value.into_expr())) }
+    pub fn create_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CreateInterval", value)) }
     /// `CrossRegionCopyTargets`: list of `CrossRegionCopyTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-crossregioncopytargets)
-    pub fn cross_region_copy_targets(self, value: impl Arg<Arr<CrossRegionCopyTarget>>) -> Self { Self(put(self.0, "CrossRegionCopyTargets", value.into_expr())) }
+    pub fn cross_region_copy_targets(self, value: impl Arg<Arr<CrossRegionCopyTarget>>) -> Self { Self(put(self.0, "CrossRegionCopyTargets", value)) }
     /// `EventSource`: `EventSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-eventsource)
-    pub fn event_source(self, value: impl Arg<EventSource>) -> Self { Self(put(self.0, "EventSource", value.into_expr())) }
+    pub fn event_source(self, value: impl Arg<EventSource>) -> Self { Self(put(self.0, "EventSource", value)) }
     /// `Exclusions`: `Exclusions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-exclusions)
-    pub fn exclusions(self, value: impl Arg<Exclusions>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    pub fn exclusions(self, value: impl Arg<Exclusions>) -> Self { Self(put(self.0, "Exclusions", value)) }
     /// `ExtendDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-extenddeletion)
-    pub fn extend_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtendDeletion", value.into_expr())) }
+    pub fn extend_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtendDeletion", value)) }
     /// `Parameters`: `Parameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-parameters)
-    pub fn parameters(self, value: impl Arg<Parameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Parameters>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `PolicyLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-policylanguage)
-    pub fn policy_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyLanguage", value.into_expr())) }
+    pub fn policy_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyLanguage", value)) }
     /// `PolicyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-policytype)
-    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr())) }
+    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value)) }
     /// `ResourceLocations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-resourcelocations)
-    pub fn resource_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceLocations", value.into_expr())) }
+    pub fn resource_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceLocations", value)) }
     /// `ResourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
+    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value)) }
     /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-resourcetypes)
-    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value)) }
     /// `RetainInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-retaininterval)
-    pub fn retain_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainInterval", value.into_expr())) }
+    pub fn retain_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainInterval", value)) }
     /// `Schedules`: list of `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-schedules)
-    pub fn schedules(self, value: impl Arg<Arr<Schedule>>) -> Self { Self(put(self.0, "Schedules", value.into_expr())) }
+    pub fn schedules(self, value: impl Arg<Arr<Schedule>>) -> Self { Self(put(self.0, "Schedules", value)) }
     /// `TargetTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-targettags)
-    pub fn target_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TargetTags", value.into_expr())) }
+    pub fn target_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TargetTags", value)) }
 }
 impl Done for PolicyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetainRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retainrule.html)
@@ -322,11 +322,11 @@ impl RetainRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retainrule.html#cfn-dlm-lifecyclepolicy-retainrule-count)
-    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retainrule.html#cfn-dlm-lifecyclepolicy-retainrule-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retainrule.html#cfn-dlm-lifecyclepolicy-retainrule-intervalunit)
-    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value)) }
 }
 impl Done for RetainRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionArchiveTier` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retentionarchivetier.html)
@@ -335,11 +335,11 @@ impl RetentionArchiveTier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retentionarchivetier.html#cfn-dlm-lifecyclepolicy-retentionarchivetier-count)
-    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retentionarchivetier.html#cfn-dlm-lifecyclepolicy-retentionarchivetier-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retentionarchivetier.html#cfn-dlm-lifecyclepolicy-retentionarchivetier-intervalunit)
-    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value)) }
 }
 impl Done for RetentionArchiveTier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html)
@@ -348,27 +348,27 @@ impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveRule`: `ArchiveRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-archiverule)
-    pub fn archive_rule(self, value: impl Arg<ArchiveRule>) -> Self { Self(put(self.0, "ArchiveRule", value.into_expr())) }
+    pub fn archive_rule(self, value: impl Arg<ArchiveRule>) -> Self { Self(put(self.0, "ArchiveRule", value)) }
     /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-copytags)
-    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value)) }
     /// `CreateRule`: `CreateRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-createrule)
-    pub fn create_rule(self, value: impl Arg<CreateRule>) -> Self { Self(put(self.0, "CreateRule", value.into_expr())) }
+    pub fn create_rule(self, value: impl Arg<CreateRule>) -> Self { Self(put(self.0, "CreateRule", value)) }
     /// `CrossRegionCopyRules`: list of `CrossRegionCopyRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-crossregioncopyrules)
-    pub fn cross_region_copy_rules(self, value: impl Arg<Arr<CrossRegionCopyRule>>) -> Self { Self(put(self.0, "CrossRegionCopyRules", value.into_expr())) }
+    pub fn cross_region_copy_rules(self, value: impl Arg<Arr<CrossRegionCopyRule>>) -> Self { Self(put(self.0, "CrossRegionCopyRules", value)) }
     /// `DeprecateRule`: `DeprecateRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-deprecaterule)
-    pub fn deprecate_rule(self, value: impl Arg<DeprecateRule>) -> Self { Self(put(self.0, "DeprecateRule", value.into_expr())) }
+    pub fn deprecate_rule(self, value: impl Arg<DeprecateRule>) -> Self { Self(put(self.0, "DeprecateRule", value)) }
     /// `FastRestoreRule`: `FastRestoreRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-fastrestorerule)
-    pub fn fast_restore_rule(self, value: impl Arg<FastRestoreRule>) -> Self { Self(put(self.0, "FastRestoreRule", value.into_expr())) }
+    pub fn fast_restore_rule(self, value: impl Arg<FastRestoreRule>) -> Self { Self(put(self.0, "FastRestoreRule", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RetainRule`: `RetainRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-retainrule)
-    pub fn retain_rule(self, value: impl Arg<RetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr())) }
+    pub fn retain_rule(self, value: impl Arg<RetainRule>) -> Self { Self(put(self.0, "RetainRule", value)) }
     /// `ShareRules`: list of `ShareRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-sharerules)
-    pub fn share_rules(self, value: impl Arg<Arr<ShareRule>>) -> Self { Self(put(self.0, "ShareRules", value.into_expr())) }
+    pub fn share_rules(self, value: impl Arg<Arr<ShareRule>>) -> Self { Self(put(self.0, "ShareRules", value)) }
     /// `TagsToAdd`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-tagstoadd)
-    pub fn tags_to_add(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TagsToAdd", value.into_expr())) }
+    pub fn tags_to_add(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TagsToAdd", value)) }
     /// `VariableTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-variabletags)
-    pub fn variable_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "VariableTags", value.into_expr())) }
+    pub fn variable_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "VariableTags", value)) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Script` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html)
@@ -377,17 +377,17 @@ impl Script {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExecuteOperationOnScriptFailure`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-executeoperationonscriptfailure)
-    pub fn execute_operation_on_script_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExecuteOperationOnScriptFailure", value.into_expr())) }
+    pub fn execute_operation_on_script_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExecuteOperationOnScriptFailure", value)) }
     /// `ExecutionHandler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-executionhandler)
-    pub fn execution_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionHandler", value.into_expr())) }
+    pub fn execution_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionHandler", value)) }
     /// `ExecutionHandlerService`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-executionhandlerservice)
-    pub fn execution_handler_service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionHandlerService", value.into_expr())) }
+    pub fn execution_handler_service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionHandlerService", value)) }
     /// `ExecutionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-executiontimeout)
-    pub fn execution_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeout", value.into_expr())) }
+    pub fn execution_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeout", value)) }
     /// `MaximumRetryCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-maximumretrycount)
-    pub fn maximum_retry_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryCount", value.into_expr())) }
+    pub fn maximum_retry_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryCount", value)) }
     /// `Stages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-stages)
-    pub fn stages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Stages", value.into_expr())) }
+    pub fn stages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Stages", value)) }
 }
 impl Done for Script { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ShareRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-sharerule.html)
@@ -396,11 +396,11 @@ impl ShareRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-sharerule.html#cfn-dlm-lifecyclepolicy-sharerule-targetaccounts)
-    pub fn target_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetAccounts", value.into_expr())) }
+    pub fn target_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetAccounts", value)) }
     /// `UnshareInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-sharerule.html#cfn-dlm-lifecyclepolicy-sharerule-unshareinterval)
-    pub fn unshare_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnshareInterval", value.into_expr())) }
+    pub fn unshare_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnshareInterval", value)) }
     /// `UnshareIntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-sharerule.html#cfn-dlm-lifecyclepolicy-sharerule-unshareintervalunit)
-    pub fn unshare_interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnshareIntervalUnit", value.into_expr())) }
+    pub fn unshare_interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnshareIntervalUnit", value)) }
 }
 impl Done for ShareRule { fn into_props(self) -> Bag { self.0 } }
 }

@@ -23,11 +23,11 @@ impl CfnCertificateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-certificate.html#cfn-dms-certificate-certificateidentifier)
-    pub fn certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateIdentifier", value.into_expr())) }
+    pub fn certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateIdentifier", value)) }
     /// `CertificatePem`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-certificate.html#cfn-dms-certificate-certificatepem)
-    pub fn certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificatePem", value.into_expr())) }
+    pub fn certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificatePem", value)) }
     /// `CertificateWallet`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-certificate.html#cfn-dms-certificate-certificatewallet)
-    pub fn certificate_wallet(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateWallet", value.into_expr())) }
+    pub fn certificate_wallet(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateWallet", value)) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DMS::DataMigration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html)
@@ -53,21 +53,21 @@ impl CfnDataMigrationProps {
 }
 impl<R0, R1, R2> CfnDataMigrationProps<R0, R1, R2> {
     /// `DataMigrationIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html#cfn-dms-datamigration-datamigrationidentifier)
-    pub fn data_migration_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataMigrationIdentifier", value.into_expr()), Phase) }
+    pub fn data_migration_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataMigrationIdentifier", value), Phase) }
     /// `DataMigrationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html#cfn-dms-datamigration-datamigrationname)
-    pub fn data_migration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataMigrationName", value.into_expr()), Phase) }
+    pub fn data_migration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataMigrationName", value), Phase) }
     /// `DataMigrationSettings`: `DataMigrationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html#cfn-dms-datamigration-datamigrationsettings)
-    pub fn data_migration_settings(self, value: impl Arg<data_migration::DataMigrationSettings>) -> Self { Self(put(self.0, "DataMigrationSettings", value.into_expr()), Phase) }
+    pub fn data_migration_settings(self, value: impl Arg<data_migration::DataMigrationSettings>) -> Self { Self(put(self.0, "DataMigrationSettings", value), Phase) }
     /// `DataMigrationType`: `DataMigrationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html#cfn-dms-datamigration-datamigrationtype)
-    pub fn data_migration_type(self, value: impl Arg<data_migration::DataMigrationType>) -> CfnDataMigrationProps<Set, R1, R2> { CfnDataMigrationProps(put(self.0, "DataMigrationType", value.into_expr()), Phase) }
+    pub fn data_migration_type(self, value: impl Arg<data_migration::DataMigrationType>) -> CfnDataMigrationProps<Set, R1, R2> { CfnDataMigrationProps(put(self.0, "DataMigrationType", value), Phase) }
     /// `MigrationProjectIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html#cfn-dms-datamigration-migrationprojectidentifier)
-    pub fn migration_project_identifier(self, value: impl Arg<str>) -> CfnDataMigrationProps<R0, Set, R2> { CfnDataMigrationProps(put(self.0, "MigrationProjectIdentifier", value.into_expr()), Phase) }
+    pub fn migration_project_identifier(self, value: impl Arg<str>) -> CfnDataMigrationProps<R0, Set, R2> { CfnDataMigrationProps(put(self.0, "MigrationProjectIdentifier", value), Phase) }
     /// `ServiceAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html#cfn-dms-datamigration-serviceaccessrolearn)
-    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDataMigrationProps<R0, R1, Set> { CfnDataMigrationProps(put(self.0, "ServiceAccessRoleArn", value.into_expr()), Phase) }
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDataMigrationProps<R0, R1, Set> { CfnDataMigrationProps(put(self.0, "ServiceAccessRoleArn", value), Phase) }
     /// `SourceDataSettings`: list of `SourceDataSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html#cfn-dms-datamigration-sourcedatasettings)
-    pub fn source_data_settings(self, value: impl Arg<Arr<data_migration::SourceDataSettings>>) -> Self { Self(put(self.0, "SourceDataSettings", value.into_expr()), Phase) }
+    pub fn source_data_settings(self, value: impl Arg<Arr<data_migration::SourceDataSettings>>) -> Self { Self(put(self.0, "SourceDataSettings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html#cfn-dms-datamigration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataMigrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::DataMigration`.
@@ -79,11 +79,11 @@ impl DataMigrationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudwatchLogsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-datamigrationsettings.html#cfn-dms-datamigration-datamigrationsettings-cloudwatchlogsenabled)
-    pub fn cloudwatch_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudwatchLogsEnabled", value.into_expr())) }
+    pub fn cloudwatch_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudwatchLogsEnabled", value)) }
     /// `NumberOfJobs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-datamigrationsettings.html#cfn-dms-datamigration-datamigrationsettings-numberofjobs)
-    pub fn number_of_jobs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfJobs", value.into_expr())) }
+    pub fn number_of_jobs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfJobs", value)) }
     /// `SelectionRules`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-datamigrationsettings.html#cfn-dms-datamigration-datamigrationsettings-selectionrules)
-    pub fn selection_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionRules", value.into_expr())) }
+    pub fn selection_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionRules", value)) }
 }
 impl Done for DataMigrationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceDataSettings` of `AWS::DMS::DataMigration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-sourcedatasettings.html)
@@ -92,13 +92,13 @@ impl SourceDataSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CDCStartPosition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-sourcedatasettings.html#cfn-dms-datamigration-sourcedatasettings-cdcstartposition)
-    pub fn cdc_start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStartPosition", value.into_expr())) }
+    pub fn cdc_start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStartPosition", value)) }
     /// `CDCStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-sourcedatasettings.html#cfn-dms-datamigration-sourcedatasettings-cdcstarttime)
-    pub fn cdc_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStartTime", value.into_expr())) }
+    pub fn cdc_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStartTime", value)) }
     /// `CDCStopTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-sourcedatasettings.html#cfn-dms-datamigration-sourcedatasettings-cdcstoptime)
-    pub fn cdc_stop_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStopTime", value.into_expr())) }
+    pub fn cdc_stop_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStopTime", value)) }
     /// `SlotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-sourcedatasettings.html#cfn-dms-datamigration-sourcedatasettings-slotname)
-    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
+    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value)) }
 }
 impl Done for SourceDataSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataMigrationType` allows.
@@ -127,19 +127,19 @@ impl CfnDataProviderProps {
 }
 impl<R0> CfnDataProviderProps<R0> {
     /// `DataProviderIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-dataprovider.html#cfn-dms-dataprovider-dataprovideridentifier)
-    pub fn data_provider_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderIdentifier", value.into_expr()), Phase) }
+    pub fn data_provider_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderIdentifier", value), Phase) }
     /// `DataProviderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-dataprovider.html#cfn-dms-dataprovider-dataprovidername)
-    pub fn data_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderName", value.into_expr()), Phase) }
+    pub fn data_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-dataprovider.html#cfn-dms-dataprovider-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Engine`: `Engine`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-dataprovider.html#cfn-dms-dataprovider-engine)
-    pub fn engine(self, value: impl Arg<data_provider::Engine>) -> CfnDataProviderProps<Set> { CfnDataProviderProps(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<data_provider::Engine>) -> CfnDataProviderProps<Set> { CfnDataProviderProps(put(self.0, "Engine", value), Phase) }
     /// `ExactSettings`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-dataprovider.html#cfn-dms-dataprovider-exactsettings)
-    pub fn exact_settings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactSettings", value.into_expr()), Phase) }
+    pub fn exact_settings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactSettings", value), Phase) }
     /// `Settings`: `Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-dataprovider.html#cfn-dms-dataprovider-settings)
-    pub fn settings(self, value: impl Arg<data_provider::Settings>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
+    pub fn settings(self, value: impl Arg<data_provider::Settings>) -> Self { Self(put(self.0, "Settings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-dataprovider.html#cfn-dms-dataprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::DataProvider`.
@@ -153,15 +153,15 @@ impl DocDbSettings {
 }
 impl<R0, R1, R2> DocDbSettings<R0, R1, R2> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-docdbsettings.html#cfn-dms-dataprovider-docdbsettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-docdbsettings.html#cfn-dms-dataprovider-docdbsettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> DocDbSettings<Set, R1, R2> { DocDbSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> DocDbSettings<Set, R1, R2> { DocDbSettings(put(self.0, "DatabaseName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-docdbsettings.html#cfn-dms-dataprovider-docdbsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> DocDbSettings<R0, Set, R2> { DocDbSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> DocDbSettings<R0, Set, R2> { DocDbSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-docdbsettings.html#cfn-dms-dataprovider-docdbsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> DocDbSettings<R0, R1, Set> { DocDbSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> DocDbSettings<R0, R1, Set> { DocDbSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `DocDbSettingsSslMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-docdbsettings.html#cfn-dms-dataprovider-docdbsettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<DocDbSettingsSslMode>) -> Self { Self(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<DocDbSettingsSslMode>) -> Self { Self(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for DocDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IbmDb2LuwSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2luwsettings.html)
@@ -172,15 +172,15 @@ impl IbmDb2LuwSettings {
 }
 impl<R0, R1, R2, R3> IbmDb2LuwSettings<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2luwsettings.html#cfn-dms-dataprovider-ibmdb2luwsettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2luwsettings.html#cfn-dms-dataprovider-ibmdb2luwsettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> IbmDb2LuwSettings<Set, R1, R2, R3> { IbmDb2LuwSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> IbmDb2LuwSettings<Set, R1, R2, R3> { IbmDb2LuwSettings(put(self.0, "DatabaseName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2luwsettings.html#cfn-dms-dataprovider-ibmdb2luwsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> IbmDb2LuwSettings<R0, Set, R2, R3> { IbmDb2LuwSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> IbmDb2LuwSettings<R0, Set, R2, R3> { IbmDb2LuwSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2luwsettings.html#cfn-dms-dataprovider-ibmdb2luwsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> IbmDb2LuwSettings<R0, R1, Set, R3> { IbmDb2LuwSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> IbmDb2LuwSettings<R0, R1, Set, R3> { IbmDb2LuwSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `IbmDb2LuwSettingsSslMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2luwsettings.html#cfn-dms-dataprovider-ibmdb2luwsettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<IbmDb2LuwSettingsSslMode>) -> IbmDb2LuwSettings<R0, R1, R2, Set> { IbmDb2LuwSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<IbmDb2LuwSettingsSslMode>) -> IbmDb2LuwSettings<R0, R1, R2, Set> { IbmDb2LuwSettings(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for IbmDb2LuwSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IbmDb2zOsSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2zossettings.html)
@@ -191,15 +191,15 @@ impl IbmDb2zOsSettings {
 }
 impl<R0, R1, R2, R3> IbmDb2zOsSettings<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2zossettings.html#cfn-dms-dataprovider-ibmdb2zossettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2zossettings.html#cfn-dms-dataprovider-ibmdb2zossettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> IbmDb2zOsSettings<Set, R1, R2, R3> { IbmDb2zOsSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> IbmDb2zOsSettings<Set, R1, R2, R3> { IbmDb2zOsSettings(put(self.0, "DatabaseName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2zossettings.html#cfn-dms-dataprovider-ibmdb2zossettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> IbmDb2zOsSettings<R0, Set, R2, R3> { IbmDb2zOsSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> IbmDb2zOsSettings<R0, Set, R2, R3> { IbmDb2zOsSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2zossettings.html#cfn-dms-dataprovider-ibmdb2zossettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> IbmDb2zOsSettings<R0, R1, Set, R3> { IbmDb2zOsSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> IbmDb2zOsSettings<R0, R1, Set, R3> { IbmDb2zOsSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `IbmDb2zOsSettingsSslMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2zossettings.html#cfn-dms-dataprovider-ibmdb2zossettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<IbmDb2zOsSettingsSslMode>) -> IbmDb2zOsSettings<R0, R1, R2, Set> { IbmDb2zOsSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<IbmDb2zOsSettingsSslMode>) -> IbmDb2zOsSettings<R0, R1, R2, Set> { IbmDb2zOsSettings(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for IbmDb2zOsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MariaDbSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mariadbsettings.html)
@@ -210,13 +210,13 @@ impl MariaDbSettings {
 }
 impl<R0, R1, R2> MariaDbSettings<R0, R1, R2> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mariadbsettings.html#cfn-dms-dataprovider-mariadbsettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mariadbsettings.html#cfn-dms-dataprovider-mariadbsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> MariaDbSettings<Set, R1, R2> { MariaDbSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> MariaDbSettings<Set, R1, R2> { MariaDbSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mariadbsettings.html#cfn-dms-dataprovider-mariadbsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> MariaDbSettings<R0, Set, R2> { MariaDbSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> MariaDbSettings<R0, Set, R2> { MariaDbSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mariadbsettings.html#cfn-dms-dataprovider-mariadbsettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MariaDbSettings<R0, R1, Set> { MariaDbSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MariaDbSettings<R0, R1, Set> { MariaDbSettings(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for MariaDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrosoftSqlServerSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-microsoftsqlserversettings.html)
@@ -227,15 +227,15 @@ impl MicrosoftSqlServerSettings {
 }
 impl<R0, R1, R2, R3> MicrosoftSqlServerSettings<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-microsoftsqlserversettings.html#cfn-dms-dataprovider-microsoftsqlserversettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-microsoftsqlserversettings.html#cfn-dms-dataprovider-microsoftsqlserversettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> MicrosoftSqlServerSettings<Set, R1, R2, R3> { MicrosoftSqlServerSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> MicrosoftSqlServerSettings<Set, R1, R2, R3> { MicrosoftSqlServerSettings(put(self.0, "DatabaseName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-microsoftsqlserversettings.html#cfn-dms-dataprovider-microsoftsqlserversettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> MicrosoftSqlServerSettings<R0, Set, R2, R3> { MicrosoftSqlServerSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> MicrosoftSqlServerSettings<R0, Set, R2, R3> { MicrosoftSqlServerSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-microsoftsqlserversettings.html#cfn-dms-dataprovider-microsoftsqlserversettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> MicrosoftSqlServerSettings<R0, R1, Set, R3> { MicrosoftSqlServerSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> MicrosoftSqlServerSettings<R0, R1, Set, R3> { MicrosoftSqlServerSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-microsoftsqlserversettings.html#cfn-dms-dataprovider-microsoftsqlserversettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MicrosoftSqlServerSettings<R0, R1, R2, Set> { MicrosoftSqlServerSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MicrosoftSqlServerSettings<R0, R1, R2, Set> { MicrosoftSqlServerSettings(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for MicrosoftSqlServerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDbSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html)
@@ -246,21 +246,21 @@ impl MongoDbSettings {
 }
 impl<R0, R1> MongoDbSettings<R0, R1> {
     /// `AuthMechanism`: `AuthMechanism`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html#cfn-dms-dataprovider-mongodbsettings-authmechanism)
-    pub fn auth_mechanism(self, value: impl Arg<AuthMechanism>) -> Self { Self(put(self.0, "AuthMechanism", value.into_expr()), Phase) }
+    pub fn auth_mechanism(self, value: impl Arg<AuthMechanism>) -> Self { Self(put(self.0, "AuthMechanism", value), Phase) }
     /// `AuthSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html#cfn-dms-dataprovider-mongodbsettings-authsource)
-    pub fn auth_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthSource", value.into_expr()), Phase) }
+    pub fn auth_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthSource", value), Phase) }
     /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html#cfn-dms-dataprovider-mongodbsettings-authtype)
-    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value), Phase) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html#cfn-dms-dataprovider-mongodbsettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html#cfn-dms-dataprovider-mongodbsettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html#cfn-dms-dataprovider-mongodbsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> MongoDbSettings<Set, R1> { MongoDbSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> MongoDbSettings<Set, R1> { MongoDbSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html#cfn-dms-dataprovider-mongodbsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> MongoDbSettings<R0, Set> { MongoDbSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> MongoDbSettings<R0, Set> { MongoDbSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `MongoDbSettingsSslMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html#cfn-dms-dataprovider-mongodbsettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<MongoDbSettingsSslMode>) -> Self { Self(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<MongoDbSettingsSslMode>) -> Self { Self(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for MongoDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MySqlSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mysqlsettings.html)
@@ -271,13 +271,13 @@ impl MySqlSettings {
 }
 impl<R0, R1, R2> MySqlSettings<R0, R1, R2> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mysqlsettings.html#cfn-dms-dataprovider-mysqlsettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mysqlsettings.html#cfn-dms-dataprovider-mysqlsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> MySqlSettings<Set, R1, R2> { MySqlSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> MySqlSettings<Set, R1, R2> { MySqlSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mysqlsettings.html#cfn-dms-dataprovider-mysqlsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> MySqlSettings<R0, Set, R2> { MySqlSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> MySqlSettings<R0, Set, R2> { MySqlSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mysqlsettings.html#cfn-dms-dataprovider-mysqlsettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MySqlSettings<R0, R1, Set> { MySqlSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MySqlSettings<R0, R1, Set> { MySqlSettings(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for MySqlSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OracleSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html)
@@ -288,25 +288,25 @@ impl OracleSettings {
 }
 impl<R0, R1, R2, R3> OracleSettings<R0, R1, R2, R3> {
     /// `AsmServer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-asmserver)
-    pub fn asm_server(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmServer", value.into_expr()), Phase) }
+    pub fn asm_server(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmServer", value), Phase) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> OracleSettings<Set, R1, R2, R3> { OracleSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> OracleSettings<Set, R1, R2, R3> { OracleSettings(put(self.0, "DatabaseName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> OracleSettings<R0, Set, R2, R3> { OracleSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> OracleSettings<R0, Set, R2, R3> { OracleSettings(put(self.0, "Port", value), Phase) }
     /// `SecretsManagerOracleAsmAccessRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-secretsmanageroracleasmaccessrolearn)
-    pub fn secrets_manager_oracle_asm_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmAccessRoleArn", value.into_expr()), Phase) }
+    pub fn secrets_manager_oracle_asm_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmAccessRoleArn", value), Phase) }
     /// `SecretsManagerOracleAsmSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-secretsmanageroracleasmsecretid)
-    pub fn secrets_manager_oracle_asm_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmSecretId", value.into_expr()), Phase) }
+    pub fn secrets_manager_oracle_asm_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmSecretId", value), Phase) }
     /// `SecretsManagerSecurityDbEncryptionAccessRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-secretsmanagersecuritydbencryptionaccessrolearn)
-    pub fn secrets_manager_security_db_encryption_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecurityDbEncryptionAccessRoleArn", value.into_expr()), Phase) }
+    pub fn secrets_manager_security_db_encryption_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecurityDbEncryptionAccessRoleArn", value), Phase) }
     /// `SecretsManagerSecurityDbEncryptionSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-secretsmanagersecuritydbencryptionsecretid)
-    pub fn secrets_manager_security_db_encryption_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecurityDbEncryptionSecretId", value.into_expr()), Phase) }
+    pub fn secrets_manager_security_db_encryption_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecurityDbEncryptionSecretId", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> OracleSettings<R0, R1, Set, R3> { OracleSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> OracleSettings<R0, R1, Set, R3> { OracleSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html#cfn-dms-dataprovider-oraclesettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> OracleSettings<R0, R1, R2, Set> { OracleSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> OracleSettings<R0, R1, R2, Set> { OracleSettings(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for OracleSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostgreSqlSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-postgresqlsettings.html)
@@ -317,15 +317,15 @@ impl PostgreSqlSettings {
 }
 impl<R0, R1, R2, R3> PostgreSqlSettings<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-postgresqlsettings.html#cfn-dms-dataprovider-postgresqlsettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-postgresqlsettings.html#cfn-dms-dataprovider-postgresqlsettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> PostgreSqlSettings<Set, R1, R2, R3> { PostgreSqlSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> PostgreSqlSettings<Set, R1, R2, R3> { PostgreSqlSettings(put(self.0, "DatabaseName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-postgresqlsettings.html#cfn-dms-dataprovider-postgresqlsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> PostgreSqlSettings<R0, Set, R2, R3> { PostgreSqlSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> PostgreSqlSettings<R0, Set, R2, R3> { PostgreSqlSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-postgresqlsettings.html#cfn-dms-dataprovider-postgresqlsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> PostgreSqlSettings<R0, R1, Set, R3> { PostgreSqlSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> PostgreSqlSettings<R0, R1, Set, R3> { PostgreSqlSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-postgresqlsettings.html#cfn-dms-dataprovider-postgresqlsettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> PostgreSqlSettings<R0, R1, R2, Set> { PostgreSqlSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> PostgreSqlSettings<R0, R1, R2, Set> { PostgreSqlSettings(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for PostgreSqlSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-redshiftsettings.html)
@@ -336,11 +336,11 @@ impl RedshiftSettings {
 }
 impl<R0, R1, R2> RedshiftSettings<R0, R1, R2> {
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-redshiftsettings.html#cfn-dms-dataprovider-redshiftsettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> RedshiftSettings<Set, R1, R2> { RedshiftSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> RedshiftSettings<Set, R1, R2> { RedshiftSettings(put(self.0, "DatabaseName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-redshiftsettings.html#cfn-dms-dataprovider-redshiftsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> RedshiftSettings<R0, Set, R2> { RedshiftSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> RedshiftSettings<R0, Set, R2> { RedshiftSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-redshiftsettings.html#cfn-dms-dataprovider-redshiftsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> RedshiftSettings<R0, R1, Set> { RedshiftSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> RedshiftSettings<R0, R1, Set> { RedshiftSettings(put(self.0, "ServerName", value), Phase) }
 }
 impl Done for RedshiftSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Settings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html)
@@ -349,27 +349,27 @@ impl Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocDbSettings`: `DocDbSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-docdbsettings)
-    pub fn doc_db_settings(self, value: impl Arg<DocDbSettings>) -> Self { Self(put(self.0, "DocDbSettings", value.into_expr())) }
+    pub fn doc_db_settings(self, value: impl Arg<DocDbSettings>) -> Self { Self(put(self.0, "DocDbSettings", value)) }
     /// `IbmDb2LuwSettings`: `IbmDb2LuwSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-ibmdb2luwsettings)
-    pub fn ibm_db2_luw_settings(self, value: impl Arg<IbmDb2LuwSettings>) -> Self { Self(put(self.0, "IbmDb2LuwSettings", value.into_expr())) }
+    pub fn ibm_db2_luw_settings(self, value: impl Arg<IbmDb2LuwSettings>) -> Self { Self(put(self.0, "IbmDb2LuwSettings", value)) }
     /// `IbmDb2zOsSettings`: `IbmDb2zOsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-ibmdb2zossettings)
-    pub fn ibm_db2z_os_settings(self, value: impl Arg<IbmDb2zOsSettings>) -> Self { Self(put(self.0, "IbmDb2zOsSettings", value.into_expr())) }
+    pub fn ibm_db2z_os_settings(self, value: impl Arg<IbmDb2zOsSettings>) -> Self { Self(put(self.0, "IbmDb2zOsSettings", value)) }
     /// `MariaDbSettings`: `MariaDbSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-mariadbsettings)
-    pub fn maria_db_settings(self, value: impl Arg<MariaDbSettings>) -> Self { Self(put(self.0, "MariaDbSettings", value.into_expr())) }
+    pub fn maria_db_settings(self, value: impl Arg<MariaDbSettings>) -> Self { Self(put(self.0, "MariaDbSettings", value)) }
     /// `MicrosoftSqlServerSettings`: `MicrosoftSqlServerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-microsoftsqlserversettings)
-    pub fn microsoft_sql_server_settings(self, value: impl Arg<MicrosoftSqlServerSettings>) -> Self { Self(put(self.0, "MicrosoftSqlServerSettings", value.into_expr())) }
+    pub fn microsoft_sql_server_settings(self, value: impl Arg<MicrosoftSqlServerSettings>) -> Self { Self(put(self.0, "MicrosoftSqlServerSettings", value)) }
     /// `MongoDbSettings`: `MongoDbSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-mongodbsettings)
-    pub fn mongo_db_settings(self, value: impl Arg<MongoDbSettings>) -> Self { Self(put(self.0, "MongoDbSettings", value.into_expr())) }
+    pub fn mongo_db_settings(self, value: impl Arg<MongoDbSettings>) -> Self { Self(put(self.0, "MongoDbSettings", value)) }
     /// `MySqlSettings`: `MySqlSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-mysqlsettings)
-    pub fn my_sql_settings(self, value: impl Arg<MySqlSettings>) -> Self { Self(put(self.0, "MySqlSettings", value.into_expr())) }
+    pub fn my_sql_settings(self, value: impl Arg<MySqlSettings>) -> Self { Self(put(self.0, "MySqlSettings", value)) }
     /// `OracleSettings`: `OracleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-oraclesettings)
-    pub fn oracle_settings(self, value: impl Arg<OracleSettings>) -> Self { Self(put(self.0, "OracleSettings", value.into_expr())) }
+    pub fn oracle_settings(self, value: impl Arg<OracleSettings>) -> Self { Self(put(self.0, "OracleSettings", value)) }
     /// `PostgreSqlSettings`: `PostgreSqlSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-postgresqlsettings)
-    pub fn postgre_sql_settings(self, value: impl Arg<PostgreSqlSettings>) -> Self { Self(put(self.0, "PostgreSqlSettings", value.into_expr())) }
+    pub fn postgre_sql_settings(self, value: impl Arg<PostgreSqlSettings>) -> Self { Self(put(self.0, "PostgreSqlSettings", value)) }
     /// `RedshiftSettings`: `RedshiftSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-redshiftsettings)
-    pub fn redshift_settings(self, value: impl Arg<RedshiftSettings>) -> Self { Self(put(self.0, "RedshiftSettings", value.into_expr())) }
+    pub fn redshift_settings(self, value: impl Arg<RedshiftSettings>) -> Self { Self(put(self.0, "RedshiftSettings", value)) }
     /// `SybaseAseSettings`: `SybaseAseSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html#cfn-dms-dataprovider-settings-sybaseasesettings)
-    pub fn sybase_ase_settings(self, value: impl Arg<SybaseAseSettings>) -> Self { Self(put(self.0, "SybaseAseSettings", value.into_expr())) }
+    pub fn sybase_ase_settings(self, value: impl Arg<SybaseAseSettings>) -> Self { Self(put(self.0, "SybaseAseSettings", value)) }
 }
 impl Done for Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SybaseAseSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-sybaseasesettings.html)
@@ -380,17 +380,17 @@ impl SybaseAseSettings {
 }
 impl<R0, R1, R2> SybaseAseSettings<R0, R1, R2> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-sybaseasesettings.html#cfn-dms-dataprovider-sybaseasesettings-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-sybaseasesettings.html#cfn-dms-dataprovider-sybaseasesettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value), Phase) }
     /// `EncryptPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-sybaseasesettings.html#cfn-dms-dataprovider-sybaseasesettings-encryptpassword)
-    pub fn encrypt_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptPassword", value.into_expr()), Phase) }
+    pub fn encrypt_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptPassword", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-sybaseasesettings.html#cfn-dms-dataprovider-sybaseasesettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> SybaseAseSettings<Set, R1, R2> { SybaseAseSettings(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> SybaseAseSettings<Set, R1, R2> { SybaseAseSettings(put(self.0, "Port", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-sybaseasesettings.html#cfn-dms-dataprovider-sybaseasesettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> SybaseAseSettings<R0, Set, R2> { SybaseAseSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> SybaseAseSettings<R0, Set, R2> { SybaseAseSettings(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: `SybaseAseSettingsSslMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-sybaseasesettings.html#cfn-dms-dataprovider-sybaseasesettings-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<SybaseAseSettingsSslMode>) -> SybaseAseSettings<R0, R1, Set> { SybaseAseSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SybaseAseSettingsSslMode>) -> SybaseAseSettings<R0, R1, Set> { SybaseAseSettings(put(self.0, "SslMode", value), Phase) }
 }
 impl Done for SybaseAseSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthMechanism` allows.
@@ -435,67 +435,67 @@ impl CfnEndpointProps {
 }
 impl<R0, R1> CfnEndpointProps<R0, R1> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value), Phase) }
     /// `DocDbSettings`: `DocDbSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-docdbsettings)
-    pub fn doc_db_settings(self, value: impl Arg<endpoint::DocDbSettings>) -> Self { Self(put(self.0, "DocDbSettings", value.into_expr()), Phase) }
+    pub fn doc_db_settings(self, value: impl Arg<endpoint::DocDbSettings>) -> Self { Self(put(self.0, "DocDbSettings", value), Phase) }
     /// `DynamoDbSettings`: `DynamoDbSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-dynamodbsettings)
-    pub fn dynamo_db_settings(self, value: impl Arg<endpoint::DynamoDbSettings>) -> Self { Self(put(self.0, "DynamoDbSettings", value.into_expr()), Phase) }
+    pub fn dynamo_db_settings(self, value: impl Arg<endpoint::DynamoDbSettings>) -> Self { Self(put(self.0, "DynamoDbSettings", value), Phase) }
     /// `ElasticsearchSettings`: `ElasticsearchSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-elasticsearchsettings)
-    pub fn elasticsearch_settings(self, value: impl Arg<endpoint::ElasticsearchSettings>) -> Self { Self(put(self.0, "ElasticsearchSettings", value.into_expr()), Phase) }
+    pub fn elasticsearch_settings(self, value: impl Arg<endpoint::ElasticsearchSettings>) -> Self { Self(put(self.0, "ElasticsearchSettings", value), Phase) }
     /// `EndpointIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-endpointidentifier)
-    pub fn endpoint_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIdentifier", value.into_expr()), Phase) }
+    pub fn endpoint_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIdentifier", value), Phase) }
     /// `EndpointType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-endpointtype)
-    pub fn endpoint_type(self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1> { CfnEndpointProps(put(self.0, "EndpointType", value.into_expr()), Phase) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1> { CfnEndpointProps(put(self.0, "EndpointType", value), Phase) }
     /// `EngineName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-enginename)
-    pub fn engine_name(self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set> { CfnEndpointProps(put(self.0, "EngineName", value.into_expr()), Phase) }
+    pub fn engine_name(self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set> { CfnEndpointProps(put(self.0, "EngineName", value), Phase) }
     /// `ExtraConnectionAttributes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-extraconnectionattributes)
-    pub fn extra_connection_attributes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraConnectionAttributes", value.into_expr()), Phase) }
+    pub fn extra_connection_attributes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraConnectionAttributes", value), Phase) }
     /// `GcpMySQLSettings`: `GcpMySQLSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-gcpmysqlsettings)
-    pub fn gcp_mysql_settings(self, value: impl Arg<endpoint::GcpMySQLSettings>) -> Self { Self(put(self.0, "GcpMySQLSettings", value.into_expr()), Phase) }
+    pub fn gcp_mysql_settings(self, value: impl Arg<endpoint::GcpMySQLSettings>) -> Self { Self(put(self.0, "GcpMySQLSettings", value), Phase) }
     /// `IbmDb2Settings`: `IbmDb2Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-ibmdb2settings)
-    pub fn ibm_db2_settings(self, value: impl Arg<endpoint::IbmDb2Settings>) -> Self { Self(put(self.0, "IbmDb2Settings", value.into_expr()), Phase) }
+    pub fn ibm_db2_settings(self, value: impl Arg<endpoint::IbmDb2Settings>) -> Self { Self(put(self.0, "IbmDb2Settings", value), Phase) }
     /// `KafkaSettings`: `KafkaSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-kafkasettings)
-    pub fn kafka_settings(self, value: impl Arg<endpoint::KafkaSettings>) -> Self { Self(put(self.0, "KafkaSettings", value.into_expr()), Phase) }
+    pub fn kafka_settings(self, value: impl Arg<endpoint::KafkaSettings>) -> Self { Self(put(self.0, "KafkaSettings", value), Phase) }
     /// `KinesisSettings`: `KinesisSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-kinesissettings)
-    pub fn kinesis_settings(self, value: impl Arg<endpoint::KinesisSettings>) -> Self { Self(put(self.0, "KinesisSettings", value.into_expr()), Phase) }
+    pub fn kinesis_settings(self, value: impl Arg<endpoint::KinesisSettings>) -> Self { Self(put(self.0, "KinesisSettings", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `MicrosoftSqlServerSettings`: `MicrosoftSqlServerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-microsoftsqlserversettings)
-    pub fn microsoft_sql_server_settings(self, value: impl Arg<endpoint::MicrosoftSqlServerSettings>) -> Self { Self(put(self.0, "MicrosoftSqlServerSettings", value.into_expr()), Phase) }
+    pub fn microsoft_sql_server_settings(self, value: impl Arg<endpoint::MicrosoftSqlServerSettings>) -> Self { Self(put(self.0, "MicrosoftSqlServerSettings", value), Phase) }
     /// `MongoDbSettings`: `MongoDbSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-mongodbsettings)
-    pub fn mongo_db_settings(self, value: impl Arg<endpoint::MongoDbSettings>) -> Self { Self(put(self.0, "MongoDbSettings", value.into_expr()), Phase) }
+    pub fn mongo_db_settings(self, value: impl Arg<endpoint::MongoDbSettings>) -> Self { Self(put(self.0, "MongoDbSettings", value), Phase) }
     /// `MySqlSettings`: `MySqlSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-mysqlsettings)
-    pub fn my_sql_settings(self, value: impl Arg<endpoint::MySqlSettings>) -> Self { Self(put(self.0, "MySqlSettings", value.into_expr()), Phase) }
+    pub fn my_sql_settings(self, value: impl Arg<endpoint::MySqlSettings>) -> Self { Self(put(self.0, "MySqlSettings", value), Phase) }
     /// `NeptuneSettings`: `NeptuneSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-neptunesettings)
-    pub fn neptune_settings(self, value: impl Arg<endpoint::NeptuneSettings>) -> Self { Self(put(self.0, "NeptuneSettings", value.into_expr()), Phase) }
+    pub fn neptune_settings(self, value: impl Arg<endpoint::NeptuneSettings>) -> Self { Self(put(self.0, "NeptuneSettings", value), Phase) }
     /// `OracleSettings`: `OracleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-oraclesettings)
-    pub fn oracle_settings(self, value: impl Arg<endpoint::OracleSettings>) -> Self { Self(put(self.0, "OracleSettings", value.into_expr()), Phase) }
+    pub fn oracle_settings(self, value: impl Arg<endpoint::OracleSettings>) -> Self { Self(put(self.0, "OracleSettings", value), Phase) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `PostgreSqlSettings`: `PostgreSqlSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-postgresqlsettings)
-    pub fn postgre_sql_settings(self, value: impl Arg<endpoint::PostgreSqlSettings>) -> Self { Self(put(self.0, "PostgreSqlSettings", value.into_expr()), Phase) }
+    pub fn postgre_sql_settings(self, value: impl Arg<endpoint::PostgreSqlSettings>) -> Self { Self(put(self.0, "PostgreSqlSettings", value), Phase) }
     /// `RedisSettings`: `RedisSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-redissettings)
-    pub fn redis_settings(self, value: impl Arg<endpoint::RedisSettings>) -> Self { Self(put(self.0, "RedisSettings", value.into_expr()), Phase) }
+    pub fn redis_settings(self, value: impl Arg<endpoint::RedisSettings>) -> Self { Self(put(self.0, "RedisSettings", value), Phase) }
     /// `RedshiftSettings`: `RedshiftSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-redshiftsettings)
-    pub fn redshift_settings(self, value: impl Arg<endpoint::RedshiftSettings>) -> Self { Self(put(self.0, "RedshiftSettings", value.into_expr()), Phase) }
+    pub fn redshift_settings(self, value: impl Arg<endpoint::RedshiftSettings>) -> Self { Self(put(self.0, "RedshiftSettings", value), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value), Phase) }
     /// `S3Settings`: `S3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-s3settings)
-    pub fn s3_settings(self, value: impl Arg<endpoint::S3Settings>) -> Self { Self(put(self.0, "S3Settings", value.into_expr()), Phase) }
+    pub fn s3_settings(self, value: impl Arg<endpoint::S3Settings>) -> Self { Self(put(self.0, "S3Settings", value), Phase) }
     /// `ServerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value), Phase) }
     /// `SslMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslMode", value), Phase) }
     /// `SybaseSettings`: `SybaseSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-sybasesettings)
-    pub fn sybase_settings(self, value: impl Arg<endpoint::SybaseSettings>) -> Self { Self(put(self.0, "SybaseSettings", value.into_expr()), Phase) }
+    pub fn sybase_settings(self, value: impl Arg<endpoint::SybaseSettings>) -> Self { Self(put(self.0, "SybaseSettings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html#cfn-dms-endpoint-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::Endpoint`.
@@ -507,15 +507,15 @@ impl DocDbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocsToInvestigate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-docdbsettings.html#cfn-dms-endpoint-docdbsettings-docstoinvestigate)
-    pub fn docs_to_investigate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DocsToInvestigate", value.into_expr())) }
+    pub fn docs_to_investigate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DocsToInvestigate", value)) }
     /// `ExtractDocId`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-docdbsettings.html#cfn-dms-endpoint-docdbsettings-extractdocid)
-    pub fn extract_doc_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtractDocId", value.into_expr())) }
+    pub fn extract_doc_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtractDocId", value)) }
     /// `NestingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-docdbsettings.html#cfn-dms-endpoint-docdbsettings-nestinglevel)
-    pub fn nesting_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NestingLevel", value.into_expr())) }
+    pub fn nesting_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NestingLevel", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-docdbsettings.html#cfn-dms-endpoint-docdbsettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-docdbsettings.html#cfn-dms-endpoint-docdbsettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
 }
 impl Done for DocDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDbSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-dynamodbsettings.html)
@@ -524,7 +524,7 @@ impl DynamoDbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-dynamodbsettings.html#cfn-dms-endpoint-dynamodbsettings-serviceaccessrolearn)
-    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value)) }
 }
 impl Done for DynamoDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-elasticsearchsettings.html)
@@ -533,13 +533,13 @@ impl ElasticsearchSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndpointUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-elasticsearchsettings.html#cfn-dms-endpoint-elasticsearchsettings-endpointuri)
-    pub fn endpoint_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointUri", value.into_expr())) }
+    pub fn endpoint_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointUri", value)) }
     /// `ErrorRetryDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-elasticsearchsettings.html#cfn-dms-endpoint-elasticsearchsettings-errorretryduration)
-    pub fn error_retry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorRetryDuration", value.into_expr())) }
+    pub fn error_retry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorRetryDuration", value)) }
     /// `FullLoadErrorPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-elasticsearchsettings.html#cfn-dms-endpoint-elasticsearchsettings-fullloaderrorpercentage)
-    pub fn full_load_error_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FullLoadErrorPercentage", value.into_expr())) }
+    pub fn full_load_error_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FullLoadErrorPercentage", value)) }
     /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-elasticsearchsettings.html#cfn-dms-endpoint-elasticsearchsettings-serviceaccessrolearn)
-    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value)) }
 }
 impl Done for ElasticsearchSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GcpMySQLSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html)
@@ -548,31 +548,31 @@ impl GcpMySQLSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterConnectScript`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-afterconnectscript)
-    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value.into_expr())) }
+    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value)) }
     /// `CleanSourceMetadataOnMismatch`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-cleansourcemetadataonmismatch)
-    pub fn clean_source_metadata_on_mismatch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanSourceMetadataOnMismatch", value.into_expr())) }
+    pub fn clean_source_metadata_on_mismatch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanSourceMetadataOnMismatch", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `EventsPollInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-eventspollinterval)
-    pub fn events_poll_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventsPollInterval", value.into_expr())) }
+    pub fn events_poll_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventsPollInterval", value)) }
     /// `MaxFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-maxfilesize)
-    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value)) }
     /// `ParallelLoadThreads`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-parallelloadthreads)
-    pub fn parallel_load_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelLoadThreads", value.into_expr())) }
+    pub fn parallel_load_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelLoadThreads", value)) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
     /// `ServerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr())) }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value)) }
     /// `ServerTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-servertimezone)
-    pub fn server_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerTimezone", value.into_expr())) }
+    pub fn server_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerTimezone", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html#cfn-dms-endpoint-gcpmysqlsettings-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for GcpMySQLSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IbmDb2Settings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html)
@@ -581,23 +581,23 @@ impl IbmDb2Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CurrentLsn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-currentlsn)
-    pub fn current_lsn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentLsn", value.into_expr())) }
+    pub fn current_lsn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentLsn", value)) }
     /// `KeepCsvFiles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-keepcsvfiles)
-    pub fn keep_csv_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeepCsvFiles", value.into_expr())) }
+    pub fn keep_csv_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeepCsvFiles", value)) }
     /// `LoadTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-loadtimeout)
-    pub fn load_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LoadTimeout", value.into_expr())) }
+    pub fn load_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LoadTimeout", value)) }
     /// `MaxFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-maxfilesize)
-    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value)) }
     /// `MaxKBytesPerRead`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-maxkbytesperread)
-    pub fn max_k_bytes_per_read(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxKBytesPerRead", value.into_expr())) }
+    pub fn max_k_bytes_per_read(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxKBytesPerRead", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
     /// `SetDataCaptureChanges`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-setdatacapturechanges)
-    pub fn set_data_capture_changes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SetDataCaptureChanges", value.into_expr())) }
+    pub fn set_data_capture_changes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SetDataCaptureChanges", value)) }
     /// `WriteBufferSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html#cfn-dms-endpoint-ibmdb2settings-writebuffersize)
-    pub fn write_buffer_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteBufferSize", value.into_expr())) }
+    pub fn write_buffer_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteBufferSize", value)) }
 }
 impl Done for IbmDb2Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html)
@@ -606,41 +606,41 @@ impl KafkaSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Broker`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-broker)
-    pub fn broker(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Broker", value.into_expr())) }
+    pub fn broker(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Broker", value)) }
     /// `IncludeControlDetails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-includecontroldetails)
-    pub fn include_control_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeControlDetails", value.into_expr())) }
+    pub fn include_control_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeControlDetails", value)) }
     /// `IncludeNullAndEmpty`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-includenullandempty)
-    pub fn include_null_and_empty(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNullAndEmpty", value.into_expr())) }
+    pub fn include_null_and_empty(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNullAndEmpty", value)) }
     /// `IncludePartitionValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-includepartitionvalue)
-    pub fn include_partition_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludePartitionValue", value.into_expr())) }
+    pub fn include_partition_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludePartitionValue", value)) }
     /// `IncludeTableAlterOperations`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-includetablealteroperations)
-    pub fn include_table_alter_operations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTableAlterOperations", value.into_expr())) }
+    pub fn include_table_alter_operations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTableAlterOperations", value)) }
     /// `IncludeTransactionDetails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-includetransactiondetails)
-    pub fn include_transaction_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTransactionDetails", value.into_expr())) }
+    pub fn include_transaction_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTransactionDetails", value)) }
     /// `MessageFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-messageformat)
-    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value.into_expr())) }
+    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value)) }
     /// `MessageMaxBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-messagemaxbytes)
-    pub fn message_max_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageMaxBytes", value.into_expr())) }
+    pub fn message_max_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageMaxBytes", value)) }
     /// `NoHexPrefix`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-nohexprefix)
-    pub fn no_hex_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoHexPrefix", value.into_expr())) }
+    pub fn no_hex_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoHexPrefix", value)) }
     /// `PartitionIncludeSchemaTable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-partitionincludeschematable)
-    pub fn partition_include_schema_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PartitionIncludeSchemaTable", value.into_expr())) }
+    pub fn partition_include_schema_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PartitionIncludeSchemaTable", value)) }
     /// `SaslPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-saslpassword)
-    pub fn sasl_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslPassword", value.into_expr())) }
+    pub fn sasl_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslPassword", value)) }
     /// `SaslUserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-saslusername)
-    pub fn sasl_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslUserName", value.into_expr())) }
+    pub fn sasl_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslUserName", value)) }
     /// `SecurityProtocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-securityprotocol)
-    pub fn security_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProtocol", value.into_expr())) }
+    pub fn security_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProtocol", value)) }
     /// `SslCaCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-sslcacertificatearn)
-    pub fn ssl_ca_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslCaCertificateArn", value.into_expr())) }
+    pub fn ssl_ca_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslCaCertificateArn", value)) }
     /// `SslClientCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-sslclientcertificatearn)
-    pub fn ssl_client_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientCertificateArn", value.into_expr())) }
+    pub fn ssl_client_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientCertificateArn", value)) }
     /// `SslClientKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-sslclientkeyarn)
-    pub fn ssl_client_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientKeyArn", value.into_expr())) }
+    pub fn ssl_client_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientKeyArn", value)) }
     /// `SslClientKeyPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-sslclientkeypassword)
-    pub fn ssl_client_key_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientKeyPassword", value.into_expr())) }
+    pub fn ssl_client_key_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientKeyPassword", value)) }
     /// `Topic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html#cfn-dms-endpoint-kafkasettings-topic)
-    pub fn topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Topic", value.into_expr())) }
+    pub fn topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Topic", value)) }
 }
 impl Done for KafkaSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html)
@@ -649,25 +649,25 @@ impl KinesisSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeControlDetails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-includecontroldetails)
-    pub fn include_control_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeControlDetails", value.into_expr())) }
+    pub fn include_control_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeControlDetails", value)) }
     /// `IncludeNullAndEmpty`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-includenullandempty)
-    pub fn include_null_and_empty(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNullAndEmpty", value.into_expr())) }
+    pub fn include_null_and_empty(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNullAndEmpty", value)) }
     /// `IncludePartitionValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-includepartitionvalue)
-    pub fn include_partition_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludePartitionValue", value.into_expr())) }
+    pub fn include_partition_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludePartitionValue", value)) }
     /// `IncludeTableAlterOperations`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-includetablealteroperations)
-    pub fn include_table_alter_operations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTableAlterOperations", value.into_expr())) }
+    pub fn include_table_alter_operations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTableAlterOperations", value)) }
     /// `IncludeTransactionDetails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-includetransactiondetails)
-    pub fn include_transaction_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTransactionDetails", value.into_expr())) }
+    pub fn include_transaction_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTransactionDetails", value)) }
     /// `MessageFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-messageformat)
-    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value.into_expr())) }
+    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value)) }
     /// `NoHexPrefix`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-nohexprefix)
-    pub fn no_hex_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoHexPrefix", value.into_expr())) }
+    pub fn no_hex_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoHexPrefix", value)) }
     /// `PartitionIncludeSchemaTable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-partitionincludeschematable)
-    pub fn partition_include_schema_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PartitionIncludeSchemaTable", value.into_expr())) }
+    pub fn partition_include_schema_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PartitionIncludeSchemaTable", value)) }
     /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-serviceaccessrolearn)
-    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value)) }
     /// `StreamArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html#cfn-dms-endpoint-kinesissettings-streamarn)
-    pub fn stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamArn", value.into_expr())) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamArn", value)) }
 }
 impl Done for KinesisSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrosoftSqlServerSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html)
@@ -676,39 +676,39 @@ impl MicrosoftSqlServerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BcpPacketSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-bcppacketsize)
-    pub fn bcp_packet_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BcpPacketSize", value.into_expr())) }
+    pub fn bcp_packet_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BcpPacketSize", value)) }
     /// `ControlTablesFileGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-controltablesfilegroup)
-    pub fn control_tables_file_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlTablesFileGroup", value.into_expr())) }
+    pub fn control_tables_file_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlTablesFileGroup", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `ForceLobLookup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-forceloblookup)
-    pub fn force_lob_lookup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceLobLookup", value.into_expr())) }
+    pub fn force_lob_lookup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceLobLookup", value)) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `QuerySingleAlwaysOnNode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-querysinglealwaysonnode)
-    pub fn query_single_always_on_node(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QuerySingleAlwaysOnNode", value.into_expr())) }
+    pub fn query_single_always_on_node(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QuerySingleAlwaysOnNode", value)) }
     /// `ReadBackupOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-readbackuponly)
-    pub fn read_backup_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadBackupOnly", value.into_expr())) }
+    pub fn read_backup_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadBackupOnly", value)) }
     /// `SafeguardPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-safeguardpolicy)
-    pub fn safeguard_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SafeguardPolicy", value.into_expr())) }
+    pub fn safeguard_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SafeguardPolicy", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
     /// `ServerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr())) }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value)) }
     /// `TlogAccessMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-tlogaccessmode)
-    pub fn tlog_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlogAccessMode", value.into_expr())) }
+    pub fn tlog_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlogAccessMode", value)) }
     /// `TrimSpaceInChar`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-trimspaceinchar)
-    pub fn trim_space_in_char(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrimSpaceInChar", value.into_expr())) }
+    pub fn trim_space_in_char(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrimSpaceInChar", value)) }
     /// `UseBcpFullLoad`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-usebcpfullload)
-    pub fn use_bcp_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBcpFullLoad", value.into_expr())) }
+    pub fn use_bcp_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBcpFullLoad", value)) }
     /// `UseThirdPartyBackupDevice`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-usethirdpartybackupdevice)
-    pub fn use_third_party_backup_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseThirdPartyBackupDevice", value.into_expr())) }
+    pub fn use_third_party_backup_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseThirdPartyBackupDevice", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html#cfn-dms-endpoint-microsoftsqlserversettings-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for MicrosoftSqlServerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDbSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html)
@@ -717,31 +717,31 @@ impl MongoDbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthMechanism`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-authmechanism)
-    pub fn auth_mechanism(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthMechanism", value.into_expr())) }
+    pub fn auth_mechanism(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthMechanism", value)) }
     /// `AuthSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-authsource)
-    pub fn auth_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthSource", value.into_expr())) }
+    pub fn auth_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthSource", value)) }
     /// `AuthType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-authtype)
-    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
+    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `DocsToInvestigate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-docstoinvestigate)
-    pub fn docs_to_investigate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocsToInvestigate", value.into_expr())) }
+    pub fn docs_to_investigate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocsToInvestigate", value)) }
     /// `ExtractDocId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-extractdocid)
-    pub fn extract_doc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtractDocId", value.into_expr())) }
+    pub fn extract_doc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtractDocId", value)) }
     /// `NestingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-nestinglevel)
-    pub fn nesting_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NestingLevel", value.into_expr())) }
+    pub fn nesting_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NestingLevel", value)) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
     /// `ServerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr())) }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html#cfn-dms-endpoint-mongodbsettings-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for MongoDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MySqlSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html)
@@ -750,23 +750,23 @@ impl MySqlSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterConnectScript`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-afterconnectscript)
-    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value.into_expr())) }
+    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value)) }
     /// `CleanSourceMetadataOnMismatch`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-cleansourcemetadataonmismatch)
-    pub fn clean_source_metadata_on_mismatch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanSourceMetadataOnMismatch", value.into_expr())) }
+    pub fn clean_source_metadata_on_mismatch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanSourceMetadataOnMismatch", value)) }
     /// `EventsPollInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-eventspollinterval)
-    pub fn events_poll_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventsPollInterval", value.into_expr())) }
+    pub fn events_poll_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventsPollInterval", value)) }
     /// `MaxFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-maxfilesize)
-    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value)) }
     /// `ParallelLoadThreads`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-parallelloadthreads)
-    pub fn parallel_load_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelLoadThreads", value.into_expr())) }
+    pub fn parallel_load_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelLoadThreads", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
     /// `ServerTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-servertimezone)
-    pub fn server_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerTimezone", value.into_expr())) }
+    pub fn server_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerTimezone", value)) }
     /// `TargetDbType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html#cfn-dms-endpoint-mysqlsettings-targetdbtype)
-    pub fn target_db_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetDbType", value.into_expr())) }
+    pub fn target_db_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetDbType", value)) }
 }
 impl Done for MySqlSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html)
@@ -775,19 +775,19 @@ impl NeptuneSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorRetryDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html#cfn-dms-endpoint-neptunesettings-errorretryduration)
-    pub fn error_retry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorRetryDuration", value.into_expr())) }
+    pub fn error_retry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorRetryDuration", value)) }
     /// `IamAuthEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html#cfn-dms-endpoint-neptunesettings-iamauthenabled)
-    pub fn iam_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IamAuthEnabled", value.into_expr())) }
+    pub fn iam_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IamAuthEnabled", value)) }
     /// `MaxFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html#cfn-dms-endpoint-neptunesettings-maxfilesize)
-    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value)) }
     /// `MaxRetryCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html#cfn-dms-endpoint-neptunesettings-maxretrycount)
-    pub fn max_retry_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetryCount", value.into_expr())) }
+    pub fn max_retry_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetryCount", value)) }
     /// `S3BucketFolder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html#cfn-dms-endpoint-neptunesettings-s3bucketfolder)
-    pub fn s3_bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketFolder", value.into_expr())) }
+    pub fn s3_bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketFolder", value)) }
     /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html#cfn-dms-endpoint-neptunesettings-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value)) }
     /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html#cfn-dms-endpoint-neptunesettings-serviceaccessrolearn)
-    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value)) }
 }
 impl Done for NeptuneSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OracleSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html)
@@ -796,75 +796,75 @@ impl OracleSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessAlternateDirectly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-accessalternatedirectly)
-    pub fn access_alternate_directly(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessAlternateDirectly", value.into_expr())) }
+    pub fn access_alternate_directly(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessAlternateDirectly", value)) }
     /// `AddSupplementalLogging`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-addsupplementallogging)
-    pub fn add_supplemental_logging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddSupplementalLogging", value.into_expr())) }
+    pub fn add_supplemental_logging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddSupplementalLogging", value)) }
     /// `AdditionalArchivedLogDestId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-additionalarchivedlogdestid)
-    pub fn additional_archived_log_dest_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdditionalArchivedLogDestId", value.into_expr())) }
+    pub fn additional_archived_log_dest_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdditionalArchivedLogDestId", value)) }
     /// `AllowSelectNestedTables`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-allowselectnestedtables)
-    pub fn allow_select_nested_tables(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSelectNestedTables", value.into_expr())) }
+    pub fn allow_select_nested_tables(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSelectNestedTables", value)) }
     /// `ArchivedLogDestId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-archivedlogdestid)
-    pub fn archived_log_dest_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ArchivedLogDestId", value.into_expr())) }
+    pub fn archived_log_dest_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ArchivedLogDestId", value)) }
     /// `ArchivedLogsOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-archivedlogsonly)
-    pub fn archived_logs_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ArchivedLogsOnly", value.into_expr())) }
+    pub fn archived_logs_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ArchivedLogsOnly", value)) }
     /// `AsmPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-asmpassword)
-    pub fn asm_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmPassword", value.into_expr())) }
+    pub fn asm_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmPassword", value)) }
     /// `AsmServer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-asmserver)
-    pub fn asm_server(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmServer", value.into_expr())) }
+    pub fn asm_server(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmServer", value)) }
     /// `AsmUser`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-asmuser)
-    pub fn asm_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmUser", value.into_expr())) }
+    pub fn asm_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmUser", value)) }
     /// `CharLengthSemantics`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-charlengthsemantics)
-    pub fn char_length_semantics(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharLengthSemantics", value.into_expr())) }
+    pub fn char_length_semantics(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharLengthSemantics", value)) }
     /// `DirectPathNoLog`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-directpathnolog)
-    pub fn direct_path_no_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DirectPathNoLog", value.into_expr())) }
+    pub fn direct_path_no_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DirectPathNoLog", value)) }
     /// `DirectPathParallelLoad`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-directpathparallelload)
-    pub fn direct_path_parallel_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DirectPathParallelLoad", value.into_expr())) }
+    pub fn direct_path_parallel_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DirectPathParallelLoad", value)) }
     /// `EnableHomogenousTablespace`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-enablehomogenoustablespace)
-    pub fn enable_homogenous_tablespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableHomogenousTablespace", value.into_expr())) }
+    pub fn enable_homogenous_tablespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableHomogenousTablespace", value)) }
     /// `ExtraArchivedLogDestIds`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-extraarchivedlogdestids)
-    pub fn extra_archived_log_dest_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ExtraArchivedLogDestIds", value.into_expr())) }
+    pub fn extra_archived_log_dest_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ExtraArchivedLogDestIds", value)) }
     /// `FailTasksOnLobTruncation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-failtasksonlobtruncation)
-    pub fn fail_tasks_on_lob_truncation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailTasksOnLobTruncation", value.into_expr())) }
+    pub fn fail_tasks_on_lob_truncation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailTasksOnLobTruncation", value)) }
     /// `NumberDatatypeScale`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-numberdatatypescale)
-    pub fn number_datatype_scale(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberDatatypeScale", value.into_expr())) }
+    pub fn number_datatype_scale(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberDatatypeScale", value)) }
     /// `OraclePathPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-oraclepathprefix)
-    pub fn oracle_path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OraclePathPrefix", value.into_expr())) }
+    pub fn oracle_path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OraclePathPrefix", value)) }
     /// `ParallelAsmReadThreads`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-parallelasmreadthreads)
-    pub fn parallel_asm_read_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelAsmReadThreads", value.into_expr())) }
+    pub fn parallel_asm_read_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelAsmReadThreads", value)) }
     /// `ReadAheadBlocks`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-readaheadblocks)
-    pub fn read_ahead_blocks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadAheadBlocks", value.into_expr())) }
+    pub fn read_ahead_blocks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadAheadBlocks", value)) }
     /// `ReadTableSpaceName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-readtablespacename)
-    pub fn read_table_space_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadTableSpaceName", value.into_expr())) }
+    pub fn read_table_space_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadTableSpaceName", value)) }
     /// `ReplacePathPrefix`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-replacepathprefix)
-    pub fn replace_path_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplacePathPrefix", value.into_expr())) }
+    pub fn replace_path_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplacePathPrefix", value)) }
     /// `RetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-retryinterval)
-    pub fn retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryInterval", value.into_expr())) }
+    pub fn retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryInterval", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerOracleAsmAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-secretsmanageroracleasmaccessrolearn)
-    pub fn secrets_manager_oracle_asm_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_oracle_asm_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmAccessRoleArn", value)) }
     /// `SecretsManagerOracleAsmSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-secretsmanageroracleasmsecretid)
-    pub fn secrets_manager_oracle_asm_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmSecretId", value.into_expr())) }
+    pub fn secrets_manager_oracle_asm_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmSecretId", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
     /// `SecurityDbEncryption`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-securitydbencryption)
-    pub fn security_db_encryption(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityDbEncryption", value.into_expr())) }
+    pub fn security_db_encryption(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityDbEncryption", value)) }
     /// `SecurityDbEncryptionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-securitydbencryptionname)
-    pub fn security_db_encryption_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityDbEncryptionName", value.into_expr())) }
+    pub fn security_db_encryption_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityDbEncryptionName", value)) }
     /// `SpatialDataOptionToGeoJsonFunctionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-spatialdataoptiontogeojsonfunctionname)
-    pub fn spatial_data_option_to_geo_json_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialDataOptionToGeoJsonFunctionName", value.into_expr())) }
+    pub fn spatial_data_option_to_geo_json_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialDataOptionToGeoJsonFunctionName", value)) }
     /// `StandbyDelayTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-standbydelaytime)
-    pub fn standby_delay_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyDelayTime", value.into_expr())) }
+    pub fn standby_delay_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyDelayTime", value)) }
     /// `UseAlternateFolderForOnline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-usealternatefolderforonline)
-    pub fn use_alternate_folder_for_online(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAlternateFolderForOnline", value.into_expr())) }
+    pub fn use_alternate_folder_for_online(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAlternateFolderForOnline", value)) }
     /// `UseBFile`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-usebfile)
-    pub fn use_b_file(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBFile", value.into_expr())) }
+    pub fn use_b_file(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBFile", value)) }
     /// `UseDirectPathFullLoad`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-usedirectpathfullload)
-    pub fn use_direct_path_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDirectPathFullLoad", value.into_expr())) }
+    pub fn use_direct_path_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDirectPathFullLoad", value)) }
     /// `UseLogminerReader`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-uselogminerreader)
-    pub fn use_logminer_reader(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLogminerReader", value.into_expr())) }
+    pub fn use_logminer_reader(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLogminerReader", value)) }
     /// `UsePathPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html#cfn-dms-endpoint-oraclesettings-usepathprefix)
-    pub fn use_path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsePathPrefix", value.into_expr())) }
+    pub fn use_path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsePathPrefix", value)) }
 }
 impl Done for OracleSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostgreSqlSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html)
@@ -873,37 +873,37 @@ impl PostgreSqlSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterConnectScript`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-afterconnectscript)
-    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value.into_expr())) }
+    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value)) }
     /// `BabelfishDatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-babelfishdatabasename)
-    pub fn babelfish_database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BabelfishDatabaseName", value.into_expr())) }
+    pub fn babelfish_database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BabelfishDatabaseName", value)) }
     /// `CaptureDdls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-captureddls)
-    pub fn capture_ddls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaptureDdls", value.into_expr())) }
+    pub fn capture_ddls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaptureDdls", value)) }
     /// `DatabaseMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-databasemode)
-    pub fn database_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseMode", value.into_expr())) }
+    pub fn database_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseMode", value)) }
     /// `DdlArtifactsSchema`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-ddlartifactsschema)
-    pub fn ddl_artifacts_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DdlArtifactsSchema", value.into_expr())) }
+    pub fn ddl_artifacts_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DdlArtifactsSchema", value)) }
     /// `ExecuteTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-executetimeout)
-    pub fn execute_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecuteTimeout", value.into_expr())) }
+    pub fn execute_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecuteTimeout", value)) }
     /// `FailTasksOnLobTruncation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-failtasksonlobtruncation)
-    pub fn fail_tasks_on_lob_truncation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailTasksOnLobTruncation", value.into_expr())) }
+    pub fn fail_tasks_on_lob_truncation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailTasksOnLobTruncation", value)) }
     /// `HeartbeatEnable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-heartbeatenable)
-    pub fn heartbeat_enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeartbeatEnable", value.into_expr())) }
+    pub fn heartbeat_enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeartbeatEnable", value)) }
     /// `HeartbeatFrequency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-heartbeatfrequency)
-    pub fn heartbeat_frequency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatFrequency", value.into_expr())) }
+    pub fn heartbeat_frequency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatFrequency", value)) }
     /// `HeartbeatSchema`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-heartbeatschema)
-    pub fn heartbeat_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeartbeatSchema", value.into_expr())) }
+    pub fn heartbeat_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeartbeatSchema", value)) }
     /// `MapBooleanAsBoolean`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-mapbooleanasboolean)
-    pub fn map_boolean_as_boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MapBooleanAsBoolean", value.into_expr())) }
+    pub fn map_boolean_as_boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MapBooleanAsBoolean", value)) }
     /// `MaxFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-maxfilesize)
-    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value)) }
     /// `PluginName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-pluginname)
-    pub fn plugin_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginName", value.into_expr())) }
+    pub fn plugin_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginName", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
     /// `SlotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html#cfn-dms-endpoint-postgresqlsettings-slotname)
-    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
+    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value)) }
 }
 impl Done for PostgreSqlSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedisSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html)
@@ -912,19 +912,19 @@ impl RedisSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html#cfn-dms-endpoint-redissettings-authpassword)
-    pub fn auth_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthPassword", value.into_expr())) }
+    pub fn auth_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthPassword", value)) }
     /// `AuthType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html#cfn-dms-endpoint-redissettings-authtype)
-    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
+    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value)) }
     /// `AuthUserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html#cfn-dms-endpoint-redissettings-authusername)
-    pub fn auth_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthUserName", value.into_expr())) }
+    pub fn auth_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthUserName", value)) }
     /// `Port`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html#cfn-dms-endpoint-redissettings-port)
-    pub fn port(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `ServerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html#cfn-dms-endpoint-redissettings-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr())) }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value)) }
     /// `SslCaCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html#cfn-dms-endpoint-redissettings-sslcacertificatearn)
-    pub fn ssl_ca_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslCaCertificateArn", value.into_expr())) }
+    pub fn ssl_ca_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslCaCertificateArn", value)) }
     /// `SslSecurityProtocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html#cfn-dms-endpoint-redissettings-sslsecurityprotocol)
-    pub fn ssl_security_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslSecurityProtocol", value.into_expr())) }
+    pub fn ssl_security_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslSecurityProtocol", value)) }
 }
 impl Done for RedisSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html)
@@ -933,57 +933,57 @@ impl RedshiftSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcceptAnyDate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-acceptanydate)
-    pub fn accept_any_date(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptAnyDate", value.into_expr())) }
+    pub fn accept_any_date(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptAnyDate", value)) }
     /// `AfterConnectScript`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-afterconnectscript)
-    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value.into_expr())) }
+    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value)) }
     /// `BucketFolder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-bucketfolder)
-    pub fn bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketFolder", value.into_expr())) }
+    pub fn bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketFolder", value)) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `CaseSensitiveNames`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-casesensitivenames)
-    pub fn case_sensitive_names(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitiveNames", value.into_expr())) }
+    pub fn case_sensitive_names(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitiveNames", value)) }
     /// `CompUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-compupdate)
-    pub fn comp_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CompUpdate", value.into_expr())) }
+    pub fn comp_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CompUpdate", value)) }
     /// `ConnectionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-connectiontimeout)
-    pub fn connection_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionTimeout", value.into_expr())) }
+    pub fn connection_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionTimeout", value)) }
     /// `DateFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-dateformat)
-    pub fn date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFormat", value.into_expr())) }
+    pub fn date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFormat", value)) }
     /// `EmptyAsNull`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-emptyasnull)
-    pub fn empty_as_null(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmptyAsNull", value.into_expr())) }
+    pub fn empty_as_null(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmptyAsNull", value)) }
     /// `EncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-encryptionmode)
-    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr())) }
+    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value)) }
     /// `ExplicitIds`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-explicitids)
-    pub fn explicit_ids(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExplicitIds", value.into_expr())) }
+    pub fn explicit_ids(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExplicitIds", value)) }
     /// `FileTransferUploadStreams`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-filetransferuploadstreams)
-    pub fn file_transfer_upload_streams(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileTransferUploadStreams", value.into_expr())) }
+    pub fn file_transfer_upload_streams(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileTransferUploadStreams", value)) }
     /// `LoadTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-loadtimeout)
-    pub fn load_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LoadTimeout", value.into_expr())) }
+    pub fn load_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LoadTimeout", value)) }
     /// `MapBooleanAsBoolean`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-mapbooleanasboolean)
-    pub fn map_boolean_as_boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MapBooleanAsBoolean", value.into_expr())) }
+    pub fn map_boolean_as_boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MapBooleanAsBoolean", value)) }
     /// `MaxFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-maxfilesize)
-    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value)) }
     /// `RemoveQuotes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-removequotes)
-    pub fn remove_quotes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveQuotes", value.into_expr())) }
+    pub fn remove_quotes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveQuotes", value)) }
     /// `ReplaceChars`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-replacechars)
-    pub fn replace_chars(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceChars", value.into_expr())) }
+    pub fn replace_chars(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceChars", value)) }
     /// `ReplaceInvalidChars`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-replaceinvalidchars)
-    pub fn replace_invalid_chars(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceInvalidChars", value.into_expr())) }
+    pub fn replace_invalid_chars(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceInvalidChars", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
     /// `ServerSideEncryptionKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-serversideencryptionkmskeyid)
-    pub fn server_side_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideEncryptionKmsKeyId", value.into_expr())) }
+    pub fn server_side_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideEncryptionKmsKeyId", value)) }
     /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-serviceaccessrolearn)
-    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value)) }
     /// `TimeFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-timeformat)
-    pub fn time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeFormat", value.into_expr())) }
+    pub fn time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeFormat", value)) }
     /// `TrimBlanks`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-trimblanks)
-    pub fn trim_blanks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrimBlanks", value.into_expr())) }
+    pub fn trim_blanks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrimBlanks", value)) }
     /// `TruncateColumns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-truncatecolumns)
-    pub fn truncate_columns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TruncateColumns", value.into_expr())) }
+    pub fn truncate_columns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TruncateColumns", value)) }
     /// `WriteBufferSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html#cfn-dms-endpoint-redshiftsettings-writebuffersize)
-    pub fn write_buffer_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteBufferSize", value.into_expr())) }
+    pub fn write_buffer_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteBufferSize", value)) }
 }
 impl Done for RedshiftSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Settings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html)
@@ -992,87 +992,87 @@ impl S3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddColumnName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-addcolumnname)
-    pub fn add_column_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddColumnName", value.into_expr())) }
+    pub fn add_column_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddColumnName", value)) }
     /// `AddTrailingPaddingCharacter`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-addtrailingpaddingcharacter)
-    pub fn add_trailing_padding_character(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddTrailingPaddingCharacter", value.into_expr())) }
+    pub fn add_trailing_padding_character(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddTrailingPaddingCharacter", value)) }
     /// `BucketFolder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-bucketfolder)
-    pub fn bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketFolder", value.into_expr())) }
+    pub fn bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketFolder", value)) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `CannedAclForObjects`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-cannedaclforobjects)
-    pub fn canned_acl_for_objects(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAclForObjects", value.into_expr())) }
+    pub fn canned_acl_for_objects(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAclForObjects", value)) }
     /// `CdcInsertsAndUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-cdcinsertsandupdates)
-    pub fn cdc_inserts_and_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CdcInsertsAndUpdates", value.into_expr())) }
+    pub fn cdc_inserts_and_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CdcInsertsAndUpdates", value)) }
     /// `CdcInsertsOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-cdcinsertsonly)
-    pub fn cdc_inserts_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CdcInsertsOnly", value.into_expr())) }
+    pub fn cdc_inserts_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CdcInsertsOnly", value)) }
     /// `CdcMaxBatchInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-cdcmaxbatchinterval)
-    pub fn cdc_max_batch_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CdcMaxBatchInterval", value.into_expr())) }
+    pub fn cdc_max_batch_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CdcMaxBatchInterval", value)) }
     /// `CdcMinFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-cdcminfilesize)
-    pub fn cdc_min_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CdcMinFileSize", value.into_expr())) }
+    pub fn cdc_min_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CdcMinFileSize", value)) }
     /// `CdcPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-cdcpath)
-    pub fn cdc_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcPath", value.into_expr())) }
+    pub fn cdc_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcPath", value)) }
     /// `CompressionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-compressiontype)
-    pub fn compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CompressionType", value.into_expr())) }
+    pub fn compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CompressionType", value)) }
     /// `CsvDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-csvdelimiter)
-    pub fn csv_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvDelimiter", value.into_expr())) }
+    pub fn csv_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvDelimiter", value)) }
     /// `CsvNoSupValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-csvnosupvalue)
-    pub fn csv_no_sup_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvNoSupValue", value.into_expr())) }
+    pub fn csv_no_sup_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvNoSupValue", value)) }
     /// `CsvNullValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-csvnullvalue)
-    pub fn csv_null_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvNullValue", value.into_expr())) }
+    pub fn csv_null_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvNullValue", value)) }
     /// `CsvRowDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-csvrowdelimiter)
-    pub fn csv_row_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvRowDelimiter", value.into_expr())) }
+    pub fn csv_row_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvRowDelimiter", value)) }
     /// `DataFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-dataformat)
-    pub fn data_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFormat", value.into_expr())) }
+    pub fn data_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFormat", value)) }
     /// `DataPageSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-datapagesize)
-    pub fn data_page_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataPageSize", value.into_expr())) }
+    pub fn data_page_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataPageSize", value)) }
     /// `DatePartitionDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-datepartitiondelimiter)
-    pub fn date_partition_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionDelimiter", value.into_expr())) }
+    pub fn date_partition_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionDelimiter", value)) }
     /// `DatePartitionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-datepartitionenabled)
-    pub fn date_partition_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DatePartitionEnabled", value.into_expr())) }
+    pub fn date_partition_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DatePartitionEnabled", value)) }
     /// `DatePartitionSequence`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-datepartitionsequence)
-    pub fn date_partition_sequence(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionSequence", value.into_expr())) }
+    pub fn date_partition_sequence(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionSequence", value)) }
     /// `DatePartitionTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-datepartitiontimezone)
-    pub fn date_partition_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionTimezone", value.into_expr())) }
+    pub fn date_partition_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionTimezone", value)) }
     /// `DictPageSizeLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-dictpagesizelimit)
-    pub fn dict_page_size_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DictPageSizeLimit", value.into_expr())) }
+    pub fn dict_page_size_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DictPageSizeLimit", value)) }
     /// `EnableStatistics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-enablestatistics)
-    pub fn enable_statistics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableStatistics", value.into_expr())) }
+    pub fn enable_statistics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableStatistics", value)) }
     /// `EncodingType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-encodingtype)
-    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value.into_expr())) }
+    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value)) }
     /// `EncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-encryptionmode)
-    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr())) }
+    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value)) }
     /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr())) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value)) }
     /// `ExternalTableDefinition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-externaltabledefinition)
-    pub fn external_table_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalTableDefinition", value.into_expr())) }
+    pub fn external_table_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalTableDefinition", value)) }
     /// `GlueCatalogGeneration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-gluecataloggeneration)
-    pub fn glue_catalog_generation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueCatalogGeneration", value.into_expr())) }
+    pub fn glue_catalog_generation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueCatalogGeneration", value)) }
     /// `IgnoreHeaderRows`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-ignoreheaderrows)
-    pub fn ignore_header_rows(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IgnoreHeaderRows", value.into_expr())) }
+    pub fn ignore_header_rows(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IgnoreHeaderRows", value)) }
     /// `IncludeOpForFullLoad`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-includeopforfullload)
-    pub fn include_op_for_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeOpForFullLoad", value.into_expr())) }
+    pub fn include_op_for_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeOpForFullLoad", value)) }
     /// `MaxFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-maxfilesize)
-    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value)) }
     /// `ParquetTimestampInMillisecond`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-parquettimestampinmillisecond)
-    pub fn parquet_timestamp_in_millisecond(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ParquetTimestampInMillisecond", value.into_expr())) }
+    pub fn parquet_timestamp_in_millisecond(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ParquetTimestampInMillisecond", value)) }
     /// `ParquetVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-parquetversion)
-    pub fn parquet_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParquetVersion", value.into_expr())) }
+    pub fn parquet_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParquetVersion", value)) }
     /// `PreserveTransactions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-preservetransactions)
-    pub fn preserve_transactions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveTransactions", value.into_expr())) }
+    pub fn preserve_transactions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveTransactions", value)) }
     /// `Rfc4180`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-rfc4180)
-    pub fn rfc4180(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Rfc4180", value.into_expr())) }
+    pub fn rfc4180(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Rfc4180", value)) }
     /// `RowGroupLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-rowgrouplength)
-    pub fn row_group_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowGroupLength", value.into_expr())) }
+    pub fn row_group_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowGroupLength", value)) }
     /// `ServerSideEncryptionKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-serversideencryptionkmskeyid)
-    pub fn server_side_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideEncryptionKmsKeyId", value.into_expr())) }
+    pub fn server_side_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideEncryptionKmsKeyId", value)) }
     /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-serviceaccessrolearn)
-    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value)) }
     /// `TimestampColumnName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-timestampcolumnname)
-    pub fn timestamp_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampColumnName", value.into_expr())) }
+    pub fn timestamp_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampColumnName", value)) }
     /// `UseCsvNoSupValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-usecsvnosupvalue)
-    pub fn use_csv_no_sup_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCsvNoSupValue", value.into_expr())) }
+    pub fn use_csv_no_sup_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCsvNoSupValue", value)) }
     /// `UseTaskStartTimeForFullLoadTimestamp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html#cfn-dms-endpoint-s3settings-usetaskstarttimeforfullloadtimestamp)
-    pub fn use_task_start_time_for_full_load_timestamp(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseTaskStartTimeForFullLoadTimestamp", value.into_expr())) }
+    pub fn use_task_start_time_for_full_load_timestamp(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseTaskStartTimeForFullLoadTimestamp", value)) }
 }
 impl Done for S3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SybaseSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-sybasesettings.html)
@@ -1081,9 +1081,9 @@ impl SybaseSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-sybasesettings.html#cfn-dms-endpoint-sybasesettings-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-sybasesettings.html#cfn-dms-endpoint-sybasesettings-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
 }
 impl Done for SybaseSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1106,19 +1106,19 @@ impl CfnEventSubscriptionProps {
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-eventsubscription.html#cfn-dms-eventsubscription-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `EventCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-eventsubscription.html#cfn-dms-eventsubscription-eventcategories)
-    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value), Phase) }
     /// `SnsTopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-eventsubscription.html#cfn-dms-eventsubscription-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value), Phase) }
     /// `SourceIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-eventsubscription.html#cfn-dms-eventsubscription-sourceids)
-    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
+    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value), Phase) }
     /// `SourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-eventsubscription.html#cfn-dms-eventsubscription-sourcetype)
-    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value), Phase) }
     /// `SubscriptionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-eventsubscription.html#cfn-dms-eventsubscription-subscriptionname)
-    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
+    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-eventsubscription.html#cfn-dms-eventsubscription-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DMS::InstanceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html)
@@ -1142,25 +1142,25 @@ impl CfnInstanceProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `InstanceProfileIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-instanceprofileidentifier)
-    pub fn instance_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileIdentifier", value.into_expr())) }
+    pub fn instance_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileIdentifier", value)) }
     /// `InstanceProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-instanceprofilename)
-    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value.into_expr())) }
+    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `NetworkType`: `NetworkType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-networktype)
-    pub fn network_type(self, value: impl Arg<instance_profile::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    pub fn network_type(self, value: impl Arg<instance_profile::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value)) }
     /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value)) }
     /// `SubnetGroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-subnetgroupidentifier)
-    pub fn subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupIdentifier", value.into_expr())) }
+    pub fn subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupIdentifier", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VpcSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html#cfn-dms-instanceprofile-vpcsecuritygroups)
-    pub fn vpc_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSecurityGroups", value.into_expr())) }
+    pub fn vpc_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSecurityGroups", value)) }
 }
 impl Done for CfnInstanceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::InstanceProfile`.
@@ -1188,29 +1188,29 @@ impl CfnMigrationProjectProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `InstanceProfileArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-instanceprofilearn)
-    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value.into_expr())) }
+    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value)) }
     /// `InstanceProfileIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-instanceprofileidentifier)
-    pub fn instance_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileIdentifier", value.into_expr())) }
+    pub fn instance_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileIdentifier", value)) }
     /// `InstanceProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-instanceprofilename)
-    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value.into_expr())) }
+    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value)) }
     /// `MigrationProjectCreationTime`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-migrationprojectcreationtime)
-    pub fn migration_project_creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectCreationTime", value.into_expr())) }
+    pub fn migration_project_creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectCreationTime", value)) }
     /// `MigrationProjectIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-migrationprojectidentifier)
-    pub fn migration_project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectIdentifier", value.into_expr())) }
+    pub fn migration_project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectIdentifier", value)) }
     /// `MigrationProjectName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-migrationprojectname)
-    pub fn migration_project_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectName", value.into_expr())) }
+    pub fn migration_project_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectName", value)) }
     /// `SchemaConversionApplicationAttributes`: `SchemaConversionApplicationAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-schemaconversionapplicationattributes)
-    pub fn schema_conversion_application_attributes(self, value: impl Arg<migration_project::SchemaConversionApplicationAttributes>) -> Self { Self(put(self.0, "SchemaConversionApplicationAttributes", value.into_expr())) }
+    pub fn schema_conversion_application_attributes(self, value: impl Arg<migration_project::SchemaConversionApplicationAttributes>) -> Self { Self(put(self.0, "SchemaConversionApplicationAttributes", value)) }
     /// `SourceDataProviderDescriptors`: list of `DataProviderDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-sourcedataproviderdescriptors)
-    pub fn source_data_provider_descriptors(self, value: impl Arg<Arr<migration_project::DataProviderDescriptor>>) -> Self { Self(put(self.0, "SourceDataProviderDescriptors", value.into_expr())) }
+    pub fn source_data_provider_descriptors(self, value: impl Arg<Arr<migration_project::DataProviderDescriptor>>) -> Self { Self(put(self.0, "SourceDataProviderDescriptors", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TargetDataProviderDescriptors`: list of `DataProviderDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-targetdataproviderdescriptors)
-    pub fn target_data_provider_descriptors(self, value: impl Arg<Arr<migration_project::DataProviderDescriptor>>) -> Self { Self(put(self.0, "TargetDataProviderDescriptors", value.into_expr())) }
+    pub fn target_data_provider_descriptors(self, value: impl Arg<Arr<migration_project::DataProviderDescriptor>>) -> Self { Self(put(self.0, "TargetDataProviderDescriptors", value)) }
     /// `TransformationRules`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html#cfn-dms-migrationproject-transformationrules)
-    pub fn transformation_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransformationRules", value.into_expr())) }
+    pub fn transformation_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransformationRules", value)) }
 }
 impl Done for CfnMigrationProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::MigrationProject`.
@@ -1222,15 +1222,15 @@ impl DataProviderDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataProviderArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-dataproviderdescriptor.html#cfn-dms-migrationproject-dataproviderdescriptor-dataproviderarn)
-    pub fn data_provider_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderArn", value.into_expr())) }
+    pub fn data_provider_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderArn", value)) }
     /// `DataProviderIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-dataproviderdescriptor.html#cfn-dms-migrationproject-dataproviderdescriptor-dataprovideridentifier)
-    pub fn data_provider_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderIdentifier", value.into_expr())) }
+    pub fn data_provider_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderIdentifier", value)) }
     /// `DataProviderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-dataproviderdescriptor.html#cfn-dms-migrationproject-dataproviderdescriptor-dataprovidername)
-    pub fn data_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderName", value.into_expr())) }
+    pub fn data_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderName", value)) }
     /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-dataproviderdescriptor.html#cfn-dms-migrationproject-dataproviderdescriptor-secretsmanageraccessrolearn)
-    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value)) }
     /// `SecretsManagerSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-dataproviderdescriptor.html#cfn-dms-migrationproject-dataproviderdescriptor-secretsmanagersecretid)
-    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value)) }
 }
 impl Done for DataProviderDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaConversionApplicationAttributes` of `AWS::DMS::MigrationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-schemaconversionapplicationattributes.html)
@@ -1239,9 +1239,9 @@ impl SchemaConversionApplicationAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3BucketPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-schemaconversionapplicationattributes.html#cfn-dms-migrationproject-schemaconversionapplicationattributes-s3bucketpath)
-    pub fn s3_bucket_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketPath", value.into_expr())) }
+    pub fn s3_bucket_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketPath", value)) }
     /// `S3BucketRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-schemaconversionapplicationattributes.html#cfn-dms-migrationproject-schemaconversionapplicationattributes-s3bucketrolearn)
-    pub fn s3_bucket_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketRoleArn", value.into_expr())) }
+    pub fn s3_bucket_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketRoleArn", value)) }
 }
 impl Done for SchemaConversionApplicationAttributes { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1266,25 +1266,25 @@ impl CfnReplicationConfigProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnReplicationConfigProps<R0, R1, R2, R3, R4, R5> {
     /// `ComputeConfig`: `ComputeConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-computeconfig)
-    pub fn compute_config(self, value: impl Arg<replication_config::ComputeConfig>) -> CfnReplicationConfigProps<Set, R1, R2, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ComputeConfig", value.into_expr()), Phase) }
+    pub fn compute_config(self, value: impl Arg<replication_config::ComputeConfig>) -> CfnReplicationConfigProps<Set, R1, R2, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ComputeConfig", value), Phase) }
     /// `ReplicationConfigIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-replicationconfigidentifier)
-    pub fn replication_config_identifier(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, Set, R2, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ReplicationConfigIdentifier", value.into_expr()), Phase) }
+    pub fn replication_config_identifier(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, Set, R2, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ReplicationConfigIdentifier", value), Phase) }
     /// `ReplicationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-replicationsettings)
-    pub fn replication_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ReplicationSettings", value.into_expr()), Phase) }
+    pub fn replication_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ReplicationSettings", value), Phase) }
     /// `ReplicationType`: `ReplicationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-replicationtype)
-    pub fn replication_type(self, value: impl Arg<replication_config::ReplicationType>) -> CfnReplicationConfigProps<R0, R1, Set, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ReplicationType", value.into_expr()), Phase) }
+    pub fn replication_type(self, value: impl Arg<replication_config::ReplicationType>) -> CfnReplicationConfigProps<R0, R1, Set, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ReplicationType", value), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value), Phase) }
     /// `SourceEndpointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-sourceendpointarn)
-    pub fn source_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, R1, R2, Set, R4, R5> { CfnReplicationConfigProps(put(self.0, "SourceEndpointArn", value.into_expr()), Phase) }
+    pub fn source_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, R1, R2, Set, R4, R5> { CfnReplicationConfigProps(put(self.0, "SourceEndpointArn", value), Phase) }
     /// `SupplementalSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-supplementalsettings)
-    pub fn supplemental_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SupplementalSettings", value.into_expr()), Phase) }
+    pub fn supplemental_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SupplementalSettings", value), Phase) }
     /// `TableMappings`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-tablemappings)
-    pub fn table_mappings(self, value: impl Arg<Any>) -> CfnReplicationConfigProps<R0, R1, R2, R3, Set, R5> { CfnReplicationConfigProps(put(self.0, "TableMappings", value.into_expr()), Phase) }
+    pub fn table_mappings(self, value: impl Arg<Any>) -> CfnReplicationConfigProps<R0, R1, R2, R3, Set, R5> { CfnReplicationConfigProps(put(self.0, "TableMappings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetEndpointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html#cfn-dms-replicationconfig-targetendpointarn)
-    pub fn target_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, R1, R2, R3, R4, Set> { CfnReplicationConfigProps(put(self.0, "TargetEndpointArn", value.into_expr()), Phase) }
+    pub fn target_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, R1, R2, R3, R4, Set> { CfnReplicationConfigProps(put(self.0, "TargetEndpointArn", value), Phase) }
 }
 impl Done for CfnReplicationConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::ReplicationConfig`.
@@ -1298,23 +1298,23 @@ impl ComputeConfig {
 }
 impl<R0> ComputeConfig<R0> {
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `DnsNameServers`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-dnsnameservers)
-    pub fn dns_name_servers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsNameServers", value.into_expr()), Phase) }
+    pub fn dns_name_servers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsNameServers", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `MaxCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-maxcapacityunits)
-    pub fn max_capacity_units(self, value: impl Arg<i64>) -> ComputeConfig<Set> { ComputeConfig(put(self.0, "MaxCapacityUnits", value.into_expr()), Phase) }
+    pub fn max_capacity_units(self, value: impl Arg<i64>) -> ComputeConfig<Set> { ComputeConfig(put(self.0, "MaxCapacityUnits", value), Phase) }
     /// `MinCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-mincapacityunits)
-    pub fn min_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacityUnits", value.into_expr()), Phase) }
+    pub fn min_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacityUnits", value), Phase) }
     /// `MultiAZ`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-multiaz)
-    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr()), Phase) }
+    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `ReplicationSubnetGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-replicationsubnetgroupid)
-    pub fn replication_subnet_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupId", value.into_expr()), Phase) }
+    pub fn replication_subnet_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupId", value), Phase) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html#cfn-dms-replicationconfig-computeconfig-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value), Phase) }
 }
 impl Done for ComputeConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ReplicationType` allows.
@@ -1345,39 +1345,39 @@ impl CfnReplicationInstanceProps {
 }
 impl<R0> CfnReplicationInstanceProps<R0> {
     /// `AllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-allocatedstorage)
-    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr()), Phase) }
+    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value), Phase) }
     /// `AllowMajorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-allowmajorversionupgrade)
-    pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value.into_expr()), Phase) }
+    pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-autominorversionupgrade)
-    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value), Phase) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `DnsNameServers`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-dnsnameservers)
-    pub fn dns_name_servers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsNameServers", value.into_expr()), Phase) }
+    pub fn dns_name_servers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsNameServers", value), Phase) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `MultiAZ`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-multiaz)
-    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr()), Phase) }
+    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value), Phase) }
     /// `NetworkType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-networktype)
-    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value), Phase) }
     /// `ReplicationInstanceClass`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-replicationinstanceclass)
-    pub fn replication_instance_class(self, value: impl Arg<str>) -> CfnReplicationInstanceProps<Set> { CfnReplicationInstanceProps(put(self.0, "ReplicationInstanceClass", value.into_expr()), Phase) }
+    pub fn replication_instance_class(self, value: impl Arg<str>) -> CfnReplicationInstanceProps<Set> { CfnReplicationInstanceProps(put(self.0, "ReplicationInstanceClass", value), Phase) }
     /// `ReplicationInstanceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-replicationinstanceidentifier)
-    pub fn replication_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationInstanceIdentifier", value.into_expr()), Phase) }
+    pub fn replication_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationInstanceIdentifier", value), Phase) }
     /// `ReplicationSubnetGroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-replicationsubnetgroupidentifier)
-    pub fn replication_subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupIdentifier", value.into_expr()), Phase) }
+    pub fn replication_subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupIdentifier", value), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html#cfn-dms-replicationinstance-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value), Phase) }
 }
 impl Done for CfnReplicationInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DMS::ReplicationSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationsubnetgroup.html)
@@ -1399,13 +1399,13 @@ impl CfnReplicationSubnetGroupProps {
 }
 impl<R0, R1> CfnReplicationSubnetGroupProps<R0, R1> {
     /// `ReplicationSubnetGroupDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationsubnetgroup.html#cfn-dms-replicationsubnetgroup-replicationsubnetgroupdescription)
-    pub fn replication_subnet_group_description(self, value: impl Arg<str>) -> CfnReplicationSubnetGroupProps<Set, R1> { CfnReplicationSubnetGroupProps(put(self.0, "ReplicationSubnetGroupDescription", value.into_expr()), Phase) }
+    pub fn replication_subnet_group_description(self, value: impl Arg<str>) -> CfnReplicationSubnetGroupProps<Set, R1> { CfnReplicationSubnetGroupProps(put(self.0, "ReplicationSubnetGroupDescription", value), Phase) }
     /// `ReplicationSubnetGroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationsubnetgroup.html#cfn-dms-replicationsubnetgroup-replicationsubnetgroupidentifier)
-    pub fn replication_subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupIdentifier", value.into_expr()), Phase) }
+    pub fn replication_subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupIdentifier", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationsubnetgroup.html#cfn-dms-replicationsubnetgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnReplicationSubnetGroupProps<R0, Set> { CfnReplicationSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnReplicationSubnetGroupProps<R0, Set> { CfnReplicationSubnetGroupProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationsubnetgroup.html#cfn-dms-replicationsubnetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnReplicationSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DMS::ReplicationTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html)
@@ -1429,31 +1429,31 @@ impl CfnReplicationTaskProps {
 }
 impl<R0, R1, R2, R3, R4> CfnReplicationTaskProps<R0, R1, R2, R3, R4> {
     /// `CdcStartPosition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-cdcstartposition)
-    pub fn cdc_start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcStartPosition", value.into_expr()), Phase) }
+    pub fn cdc_start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcStartPosition", value), Phase) }
     /// `CdcStartTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-cdcstarttime)
-    pub fn cdc_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CdcStartTime", value.into_expr()), Phase) }
+    pub fn cdc_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CdcStartTime", value), Phase) }
     /// `CdcStopPosition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-cdcstopposition)
-    pub fn cdc_stop_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcStopPosition", value.into_expr()), Phase) }
+    pub fn cdc_stop_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcStopPosition", value), Phase) }
     /// `MigrationType`: `MigrationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-migrationtype)
-    pub fn migration_type(self, value: impl Arg<replication_task::MigrationType>) -> CfnReplicationTaskProps<Set, R1, R2, R3, R4> { CfnReplicationTaskProps(put(self.0, "MigrationType", value.into_expr()), Phase) }
+    pub fn migration_type(self, value: impl Arg<replication_task::MigrationType>) -> CfnReplicationTaskProps<Set, R1, R2, R3, R4> { CfnReplicationTaskProps(put(self.0, "MigrationType", value), Phase) }
     /// `ReplicationInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-replicationinstancearn)
-    pub fn replication_instance_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, Set, R2, R3, R4> { CfnReplicationTaskProps(put(self.0, "ReplicationInstanceArn", value.into_expr()), Phase) }
+    pub fn replication_instance_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, Set, R2, R3, R4> { CfnReplicationTaskProps(put(self.0, "ReplicationInstanceArn", value), Phase) }
     /// `ReplicationTaskIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-replicationtaskidentifier)
-    pub fn replication_task_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationTaskIdentifier", value.into_expr()), Phase) }
+    pub fn replication_task_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationTaskIdentifier", value), Phase) }
     /// `ReplicationTaskSettings`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-replicationtasksettings)
-    pub fn replication_task_settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationTaskSettings", value.into_expr()), Phase) }
+    pub fn replication_task_settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationTaskSettings", value), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value), Phase) }
     /// `SourceEndpointArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-sourceendpointarn)
-    pub fn source_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, Set, R3, R4> { CfnReplicationTaskProps(put(self.0, "SourceEndpointArn", value.into_expr()), Phase) }
+    pub fn source_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, Set, R3, R4> { CfnReplicationTaskProps(put(self.0, "SourceEndpointArn", value), Phase) }
     /// `TableMappings`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-tablemappings)
-    pub fn table_mappings(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, R2, Set, R4> { CfnReplicationTaskProps(put(self.0, "TableMappings", value.into_expr()), Phase) }
+    pub fn table_mappings(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, R2, Set, R4> { CfnReplicationTaskProps(put(self.0, "TableMappings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetEndpointArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-targetendpointarn)
-    pub fn target_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, R2, R3, Set> { CfnReplicationTaskProps(put(self.0, "TargetEndpointArn", value.into_expr()), Phase) }
+    pub fn target_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, R2, R3, Set> { CfnReplicationTaskProps(put(self.0, "TargetEndpointArn", value), Phase) }
     /// `TaskData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html#cfn-dms-replicationtask-taskdata)
-    pub fn task_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskData", value.into_expr()), Phase) }
+    pub fn task_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskData", value), Phase) }
 }
 impl Done for CfnReplicationTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::ReplicationTask`.

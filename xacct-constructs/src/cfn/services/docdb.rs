@@ -31,65 +31,65 @@ impl CfnDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZones`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-availabilityzones)
-    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value)) }
     /// `BackupRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-backupretentionperiod)
-    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value)) }
     /// `CopyTagsToSnapshot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-copytagstosnapshot)
-    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
+    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value)) }
     /// `DBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-dbclusteridentifier)
-    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value)) }
     /// `DBClusterParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-dbclusterparametergroupname)
-    pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr())) }
+    pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value)) }
     /// `DBSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-dbsubnetgroupname)
-    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value)) }
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value)) }
     /// `EnableCloudwatchLogsExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-enablecloudwatchlogsexports)
-    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
+    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value)) }
     /// `EngineVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value)) }
     /// `GlobalClusterIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `ManageMasterUserPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-managemasteruserpassword)
-    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value.into_expr())) }
+    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value)) }
     /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-masteruserpassword)
-    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value)) }
     /// `MasterUserSecretKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-masterusersecretkmskeyid)
-    pub fn master_user_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserSecretKmsKeyId", value.into_expr())) }
+    pub fn master_user_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserSecretKmsKeyId", value)) }
     /// `MasterUsername`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-masterusername)
-    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value.into_expr())) }
+    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value)) }
     /// `NetworkType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-networktype)
-    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-preferredbackupwindow)
-    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value)) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value)) }
     /// `RestoreToTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-restoretotime)
-    pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value.into_expr())) }
+    pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value)) }
     /// `RestoreType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-restoretype)
-    pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value.into_expr())) }
+    pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value)) }
     /// `RotateMasterUserPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-rotatemasteruserpassword)
-    pub fn rotate_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateMasterUserPassword", value.into_expr())) }
+    pub fn rotate_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateMasterUserPassword", value)) }
     /// `ServerlessV2ScalingConfiguration`: `ServerlessV2ScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-serverlessv2scalingconfiguration)
-    pub fn serverless_v2_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessV2ScalingConfiguration", value.into_expr())) }
+    pub fn serverless_v2_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessV2ScalingConfiguration", value)) }
     /// `SnapshotIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-snapshotidentifier)
-    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr())) }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value)) }
     /// `SourceDBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-sourcedbclusteridentifier)
-    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value)) }
     /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-storageencrypted)
-    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value)) }
     /// `StorageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-storagetype)
-    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `UseLatestRestorableTime`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-uselatestrestorabletime)
-    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
+    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value)) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html#cfn-docdb-dbcluster-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value)) }
 }
 impl Done for CfnDBClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DocDB::DBCluster`.
@@ -103,9 +103,9 @@ impl ServerlessV2ScalingConfiguration {
 }
 impl<R0, R1> ServerlessV2ScalingConfiguration<R0, R1> {
     /// `MaxCapacity`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-docdb-dbcluster-serverlessv2scalingconfiguration.html#cfn-docdb-dbcluster-serverlessv2scalingconfiguration-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<f64>) -> ServerlessV2ScalingConfiguration<Set, R1> { ServerlessV2ScalingConfiguration(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> ServerlessV2ScalingConfiguration<Set, R1> { ServerlessV2ScalingConfiguration(put(self.0, "MaxCapacity", value), Phase) }
     /// `MinCapacity`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-docdb-dbcluster-serverlessv2scalingconfiguration.html#cfn-docdb-dbcluster-serverlessv2scalingconfiguration-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<f64>) -> ServerlessV2ScalingConfiguration<R0, Set> { ServerlessV2ScalingConfiguration(put(self.0, "MinCapacity", value.into_expr()), Phase) }
+    pub fn min_capacity(self, value: impl Arg<f64>) -> ServerlessV2ScalingConfiguration<R0, Set> { ServerlessV2ScalingConfiguration(put(self.0, "MinCapacity", value), Phase) }
 }
 impl Done for ServerlessV2ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -128,15 +128,15 @@ impl CfnDBClusterParameterGroupProps {
 }
 impl<R0, R1, R2> CfnDBClusterParameterGroupProps<R0, R1, R2> {
     /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbclusterparametergroup.html#cfn-docdb-dbclusterparametergroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value), Phase) }
     /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbclusterparametergroup.html#cfn-docdb-dbclusterparametergroup-family)
-    pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbclusterparametergroup.html#cfn-docdb-dbclusterparametergroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Parameters`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbclusterparametergroup.html#cfn-docdb-dbclusterparametergroup-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbclusterparametergroup.html#cfn-docdb-dbclusterparametergroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DocDB::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html)
@@ -164,25 +164,25 @@ impl CfnDBInstanceProps {
 }
 impl<R0, R1> CfnDBInstanceProps<R0, R1> {
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-autominorversionupgrade)
-    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value), Phase) }
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `CACertificateIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-cacertificateidentifier)
-    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificateIdentifier", value.into_expr()), Phase) }
+    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificateIdentifier", value), Phase) }
     /// `CertificateRotationRestart`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-certificaterotationrestart)
-    pub fn certificate_rotation_restart(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertificateRotationRestart", value.into_expr()), Phase) }
+    pub fn certificate_rotation_restart(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertificateRotationRestart", value), Phase) }
     /// `DBClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-dbclusteridentifier)
-    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnDBInstanceProps<Set, R1> { CfnDBInstanceProps(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnDBInstanceProps<Set, R1> { CfnDBInstanceProps(put(self.0, "DBClusterIdentifier", value), Phase) }
     /// `DBInstanceClass`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-dbinstanceclass)
-    pub fn db_instance_class(self, value: impl Arg<str>) -> CfnDBInstanceProps<R0, Set> { CfnDBInstanceProps(put(self.0, "DBInstanceClass", value.into_expr()), Phase) }
+    pub fn db_instance_class(self, value: impl Arg<str>) -> CfnDBInstanceProps<R0, Set> { CfnDBInstanceProps(put(self.0, "DBInstanceClass", value), Phase) }
     /// `DBInstanceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-dbinstanceidentifier)
-    pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value.into_expr()), Phase) }
+    pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value), Phase) }
     /// `EnablePerformanceInsights`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-enableperformanceinsights)
-    pub fn enable_performance_insights(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceInsights", value.into_expr()), Phase) }
+    pub fn enable_performance_insights(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceInsights", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html#cfn-docdb-dbinstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DocDB::DBSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbsubnetgroup.html)
@@ -204,13 +204,13 @@ impl CfnDBSubnetGroupProps {
 }
 impl<R0, R1> CfnDBSubnetGroupProps<R0, R1> {
     /// `DBSubnetGroupDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbsubnetgroup.html#cfn-docdb-dbsubnetgroup-dbsubnetgroupdescription)
-    pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value.into_expr()), Phase) }
+    pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value), Phase) }
     /// `DBSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbsubnetgroup.html#cfn-docdb-dbsubnetgroup-dbsubnetgroupname)
-    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbsubnetgroup.html#cfn-docdb-dbsubnetgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbsubnetgroup.html#cfn-docdb-dbsubnetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DocDB::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html)
@@ -232,17 +232,17 @@ impl CfnEventSubscriptionProps {
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html#cfn-docdb-eventsubscription-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `EventCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html#cfn-docdb-eventsubscription-eventcategories)
-    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value), Phase) }
     /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html#cfn-docdb-eventsubscription-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value), Phase) }
     /// `SourceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html#cfn-docdb-eventsubscription-sourceids)
-    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
+    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value), Phase) }
     /// `SourceType`: `SourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html#cfn-docdb-eventsubscription-sourcetype)
-    pub fn source_type(self, value: impl Arg<event_subscription::SourceType>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<event_subscription::SourceType>) -> Self { Self(put(self.0, "SourceType", value), Phase) }
     /// `SubscriptionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html#cfn-docdb-eventsubscription-subscriptionname)
-    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
+    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DocDB::EventSubscription`.
@@ -274,19 +274,19 @@ impl CfnGlobalClusterProps {
 }
 impl<R0> CfnGlobalClusterProps<R0> {
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-globalcluster.html#cfn-docdb-globalcluster-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value), Phase) }
     /// `Engine`: `Engine`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-globalcluster.html#cfn-docdb-globalcluster-engine)
-    pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value), Phase) }
     /// `EngineVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-globalcluster.html#cfn-docdb-globalcluster-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-globalcluster.html#cfn-docdb-globalcluster-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> CfnGlobalClusterProps<Set> { CfnGlobalClusterProps(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> CfnGlobalClusterProps<Set> { CfnGlobalClusterProps(put(self.0, "GlobalClusterIdentifier", value), Phase) }
     /// `SourceDBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-globalcluster.html#cfn-docdb-globalcluster-sourcedbclusteridentifier)
-    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr()), Phase) }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value), Phase) }
     /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-globalcluster.html#cfn-docdb-globalcluster-storageencrypted)
-    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr()), Phase) }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-globalcluster.html#cfn-docdb-globalcluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGlobalClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DocDB::GlobalCluster`.

@@ -27,33 +27,33 @@ impl CfnClusterProps {
 }
 impl<R0, R1, R2, R3, R4> CfnClusterProps<R0, R1, R2, R3, R4> {
     /// `AdminUserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-adminusername)
-    pub fn admin_user_name(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3, R4> { CfnClusterProps(put(self.0, "AdminUserName", value.into_expr()), Phase) }
+    pub fn admin_user_name(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3, R4> { CfnClusterProps(put(self.0, "AdminUserName", value), Phase) }
     /// `AdminUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-adminuserpassword)
-    pub fn admin_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUserPassword", value.into_expr()), Phase) }
+    pub fn admin_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUserPassword", value), Phase) }
     /// `AuthType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-authtype)
-    pub fn auth_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3, R4> { CfnClusterProps(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3, R4> { CfnClusterProps(put(self.0, "AuthType", value), Phase) }
     /// `BackupRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-backupretentionperiod)
-    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr()), Phase) }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value), Phase) }
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3, R4> { CfnClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3, R4> { CfnClusterProps(put(self.0, "ClusterName", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-preferredbackupwindow)
-    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr()), Phase) }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `ShardCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-shardcapacity)
-    pub fn shard_capacity(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set, R4> { CfnClusterProps(put(self.0, "ShardCapacity", value.into_expr()), Phase) }
+    pub fn shard_capacity(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set, R4> { CfnClusterProps(put(self.0, "ShardCapacity", value), Phase) }
     /// `ShardCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-shardcount)
-    pub fn shard_count(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, R3, Set> { CfnClusterProps(put(self.0, "ShardCount", value.into_expr()), Phase) }
+    pub fn shard_count(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, R3, Set> { CfnClusterProps(put(self.0, "ShardCount", value), Phase) }
     /// `ShardInstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-shardinstancecount)
-    pub fn shard_instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShardInstanceCount", value.into_expr()), Phase) }
+    pub fn shard_instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShardInstanceCount", value), Phase) }
     /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DocDBElastic::ClusterSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html)
@@ -93,11 +93,11 @@ impl CfnClusterSnapshotProps {
 }
 impl<R0, R1> CfnClusterSnapshotProps<R0, R1> {
     /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#cfn-docdbelastic-clustersnapshot-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { CfnClusterSnapshotProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { CfnClusterSnapshotProps(put(self.0, "ClusterArn", value), Phase) }
     /// `SnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#cfn-docdbelastic-clustersnapshot-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { CfnClusterSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { CfnClusterSnapshotProps(put(self.0, "SnapshotName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#cfn-docdbelastic-clustersnapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnClusterSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

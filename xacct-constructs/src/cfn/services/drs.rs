@@ -25,23 +25,23 @@ impl CfnLaunchConfigurationTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyPrivateIp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-copyprivateip)
-    pub fn copy_private_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyPrivateIp", value.into_expr())) }
+    pub fn copy_private_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyPrivateIp", value)) }
     /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-copytags)
-    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value)) }
     /// `ExportBucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-exportbucketarn)
-    pub fn export_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportBucketArn", value.into_expr())) }
+    pub fn export_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportBucketArn", value)) }
     /// `LaunchDisposition`: `LaunchDisposition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-launchdisposition)
-    pub fn launch_disposition(self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { Self(put(self.0, "LaunchDisposition", value.into_expr())) }
+    pub fn launch_disposition(self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { Self(put(self.0, "LaunchDisposition", value)) }
     /// `LaunchIntoSourceInstance`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-launchintosourceinstance)
-    pub fn launch_into_source_instance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "LaunchIntoSourceInstance", value.into_expr())) }
+    pub fn launch_into_source_instance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "LaunchIntoSourceInstance", value)) }
     /// `Licensing`: `Licensing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-licensing)
-    pub fn licensing(self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { Self(put(self.0, "Licensing", value.into_expr())) }
+    pub fn licensing(self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { Self(put(self.0, "Licensing", value)) }
     /// `PostLaunchEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-postlaunchenabled)
-    pub fn post_launch_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PostLaunchEnabled", value.into_expr())) }
+    pub fn post_launch_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PostLaunchEnabled", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TargetInstanceTypeRightSizingMethod`: `TargetInstanceTypeRightSizingMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-targetinstancetyperightsizingmethod)
-    pub fn target_instance_type_right_sizing_method(self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { Self(put(self.0, "TargetInstanceTypeRightSizingMethod", value.into_expr())) }
+    pub fn target_instance_type_right_sizing_method(self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { Self(put(self.0, "TargetInstanceTypeRightSizingMethod", value)) }
 }
 impl Done for CfnLaunchConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DRS::LaunchConfigurationTemplate`.
@@ -53,7 +53,7 @@ impl Licensing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OsByol`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-launchconfigurationtemplate-licensing.html#cfn-drs-launchconfigurationtemplate-licensing-osbyol)
-    pub fn os_byol(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OsByol", value.into_expr())) }
+    pub fn os_byol(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OsByol", value)) }
 }
 impl Done for Licensing { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LaunchDisposition` allows.
@@ -84,37 +84,37 @@ impl CfnReplicationConfigurationTemplateProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, R5> {
     /// `AssociateDefaultSecurityGroup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-associatedefaultsecuritygroup)
-    pub fn associate_default_security_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociateDefaultSecurityGroup", value.into_expr()), Phase) }
+    pub fn associate_default_security_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociateDefaultSecurityGroup", value), Phase) }
     /// `AutoReplicateNewDisks`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-autoreplicatenewdisks)
-    pub fn auto_replicate_new_disks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoReplicateNewDisks", value.into_expr()), Phase) }
+    pub fn auto_replicate_new_disks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoReplicateNewDisks", value), Phase) }
     /// `BandwidthThrottling`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-bandwidththrottling)
-    pub fn bandwidth_throttling(self, value: impl Arg<i64>) -> CfnReplicationConfigurationTemplateProps<Set, R1, R2, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "BandwidthThrottling", value.into_expr()), Phase) }
+    pub fn bandwidth_throttling(self, value: impl Arg<i64>) -> CfnReplicationConfigurationTemplateProps<Set, R1, R2, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "BandwidthThrottling", value), Phase) }
     /// `CreatePublicIP`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-createpublicip)
-    pub fn create_public_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreatePublicIP", value.into_expr()), Phase) }
+    pub fn create_public_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreatePublicIP", value), Phase) }
     /// `DataPlaneRouting`: `DataPlaneRouting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-dataplanerouting)
-    pub fn data_plane_routing(self, value: impl Arg<replication_configuration_template::DataPlaneRouting>) -> Self { Self(put(self.0, "DataPlaneRouting", value.into_expr()), Phase) }
+    pub fn data_plane_routing(self, value: impl Arg<replication_configuration_template::DataPlaneRouting>) -> Self { Self(put(self.0, "DataPlaneRouting", value), Phase) }
     /// `DefaultLargeStagingDiskType`: `DefaultLargeStagingDiskType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-defaultlargestagingdisktype)
-    pub fn default_large_staging_disk_type(self, value: impl Arg<replication_configuration_template::DefaultLargeStagingDiskType>) -> Self { Self(put(self.0, "DefaultLargeStagingDiskType", value.into_expr()), Phase) }
+    pub fn default_large_staging_disk_type(self, value: impl Arg<replication_configuration_template::DefaultLargeStagingDiskType>) -> Self { Self(put(self.0, "DefaultLargeStagingDiskType", value), Phase) }
     /// `EbsEncryption`: `EbsEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-ebsencryption)
-    pub fn ebs_encryption(self, value: impl Arg<replication_configuration_template::EbsEncryption>) -> CfnReplicationConfigurationTemplateProps<R0, Set, R2, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "EbsEncryption", value.into_expr()), Phase) }
+    pub fn ebs_encryption(self, value: impl Arg<replication_configuration_template::EbsEncryption>) -> CfnReplicationConfigurationTemplateProps<R0, Set, R2, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "EbsEncryption", value), Phase) }
     /// `EbsEncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-ebsencryptionkeyarn)
-    pub fn ebs_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbsEncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn ebs_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbsEncryptionKeyArn", value), Phase) }
     /// `InternetProtocol`: `InternetProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-internetprotocol)
-    pub fn internet_protocol(self, value: impl Arg<replication_configuration_template::InternetProtocol>) -> Self { Self(put(self.0, "InternetProtocol", value.into_expr()), Phase) }
+    pub fn internet_protocol(self, value: impl Arg<replication_configuration_template::InternetProtocol>) -> Self { Self(put(self.0, "InternetProtocol", value), Phase) }
     /// `PitPolicy`: list of `PITPolicyRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-pitpolicy)
-    pub fn pit_policy(self, value: impl Arg<Arr<replication_configuration_template::PITPolicyRule>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, Set, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "PitPolicy", value.into_expr()), Phase) }
+    pub fn pit_policy(self, value: impl Arg<Arr<replication_configuration_template::PITPolicyRule>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, Set, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "PitPolicy", value), Phase) }
     /// `ReplicationServerInstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-replicationserverinstancetype)
-    pub fn replication_server_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationServerInstanceType", value.into_expr()), Phase) }
+    pub fn replication_server_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationServerInstanceType", value), Phase) }
     /// `ReplicationServersSecurityGroupsIDs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-replicationserverssecuritygroupsids)
-    pub fn replication_servers_security_groups_ids(self, value: impl Arg<Arr<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, Set, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "ReplicationServersSecurityGroupsIDs", value.into_expr()), Phase) }
+    pub fn replication_servers_security_groups_ids(self, value: impl Arg<Arr<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, Set, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "ReplicationServersSecurityGroupsIDs", value), Phase) }
     /// `StagingAreaSubnetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-stagingareasubnetid)
-    pub fn staging_area_subnet_id(self, value: impl Arg<str>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, Set, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "StagingAreaSubnetId", value.into_expr()), Phase) }
+    pub fn staging_area_subnet_id(self, value: impl Arg<str>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, Set, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "StagingAreaSubnetId", value), Phase) }
     /// `StagingAreaTags`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-stagingareatags)
-    pub fn staging_area_tags(self, value: impl Arg<Dict<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, Set> { CfnReplicationConfigurationTemplateProps(put(self.0, "StagingAreaTags", value.into_expr()), Phase) }
+    pub fn staging_area_tags(self, value: impl Arg<Dict<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, Set> { CfnReplicationConfigurationTemplateProps(put(self.0, "StagingAreaTags", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UseDedicatedReplicationServer`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-usededicatedreplicationserver)
-    pub fn use_dedicated_replication_server(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDedicatedReplicationServer", value.into_expr()), Phase) }
+    pub fn use_dedicated_replication_server(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDedicatedReplicationServer", value), Phase) }
 }
 impl Done for CfnReplicationConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DRS::ReplicationConfigurationTemplate`.
@@ -128,15 +128,15 @@ impl PITPolicyRule {
 }
 impl<R0, R1, R2> PITPolicyRule<R0, R1, R2> {
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Interval`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> PITPolicyRule<Set, R1, R2> { PITPolicyRule(put(self.0, "Interval", value.into_expr()), Phase) }
+    pub fn interval(self, value: impl Arg<i64>) -> PITPolicyRule<Set, R1, R2> { PITPolicyRule(put(self.0, "Interval", value), Phase) }
     /// `RetentionDuration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-retentionduration)
-    pub fn retention_duration(self, value: impl Arg<i64>) -> PITPolicyRule<R0, Set, R2> { PITPolicyRule(put(self.0, "RetentionDuration", value.into_expr()), Phase) }
+    pub fn retention_duration(self, value: impl Arg<i64>) -> PITPolicyRule<R0, Set, R2> { PITPolicyRule(put(self.0, "RetentionDuration", value), Phase) }
     /// `RuleID`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-ruleid)
-    pub fn rule_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RuleID", value.into_expr()), Phase) }
+    pub fn rule_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RuleID", value), Phase) }
     /// `Units`: `Units`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-units)
-    pub fn units(self, value: impl Arg<Units>) -> PITPolicyRule<R0, R1, Set> { PITPolicyRule(put(self.0, "Units", value.into_expr()), Phase) }
+    pub fn units(self, value: impl Arg<Units>) -> PITPolicyRule<R0, R1, Set> { PITPolicyRule(put(self.0, "Units", value), Phase) }
 }
 impl Done for PITPolicyRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataPlaneRouting` allows.
@@ -173,13 +173,13 @@ impl CfnSourceNetworkProps {
 }
 impl<R0, R1, R2> CfnSourceNetworkProps<R0, R1, R2> {
     /// `OriginAccountID`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#cfn-drs-sourcenetwork-originaccountid)
-    pub fn origin_account_id(self, value: impl Arg<str>) -> CfnSourceNetworkProps<Set, R1, R2> { CfnSourceNetworkProps(put(self.0, "OriginAccountID", value.into_expr()), Phase) }
+    pub fn origin_account_id(self, value: impl Arg<str>) -> CfnSourceNetworkProps<Set, R1, R2> { CfnSourceNetworkProps(put(self.0, "OriginAccountID", value), Phase) }
     /// `OriginRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#cfn-drs-sourcenetwork-originregion)
-    pub fn origin_region(self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, Set, R2> { CfnSourceNetworkProps(put(self.0, "OriginRegion", value.into_expr()), Phase) }
+    pub fn origin_region(self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, Set, R2> { CfnSourceNetworkProps(put(self.0, "OriginRegion", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#cfn-drs-sourcenetwork-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcID`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#cfn-drs-sourcenetwork-vpcid)
-    pub fn vpc_id(self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, R1, Set> { CfnSourceNetworkProps(put(self.0, "VpcID", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, R1, Set> { CfnSourceNetworkProps(put(self.0, "VpcID", value), Phase) }
 }
 impl Done for CfnSourceNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

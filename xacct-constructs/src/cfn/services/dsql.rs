@@ -39,15 +39,15 @@ impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-deletionprotectionenabled)
-    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value)) }
     /// `KmsEncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-kmsencryptionkey)
-    pub fn kms_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsEncryptionKey", value.into_expr())) }
+    pub fn kms_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsEncryptionKey", value)) }
     /// `MultiRegionProperties`: `MultiRegionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-multiregionproperties)
-    pub fn multi_region_properties(self, value: impl Arg<cluster::MultiRegionProperties>) -> Self { Self(put(self.0, "MultiRegionProperties", value.into_expr())) }
+    pub fn multi_region_properties(self, value: impl Arg<cluster::MultiRegionProperties>) -> Self { Self(put(self.0, "MultiRegionProperties", value)) }
     /// `PolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-policydocument)
-    pub fn policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr())) }
+    pub fn policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDocument", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DSQL::Cluster`.
@@ -59,11 +59,11 @@ impl EncryptionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-encryptiondetails.html#cfn-dsql-cluster-encryptiondetails-encryptionstatus)
-    pub fn encryption_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionStatus", value.into_expr())) }
+    pub fn encryption_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionStatus", value)) }
     /// `EncryptionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-encryptiondetails.html#cfn-dsql-cluster-encryptiondetails-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value)) }
     /// `KmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-encryptiondetails.html#cfn-dsql-cluster-encryptiondetails-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for EncryptionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiRegionProperties` of `AWS::DSQL::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-multiregionproperties.html)
@@ -72,9 +72,9 @@ impl MultiRegionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Clusters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-multiregionproperties.html#cfn-dsql-cluster-multiregionproperties-clusters)
-    pub fn clusters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Clusters", value.into_expr())) }
+    pub fn clusters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Clusters", value)) }
     /// `WitnessRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-multiregionproperties.html#cfn-dsql-cluster-multiregionproperties-witnessregion)
-    pub fn witness_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WitnessRegion", value.into_expr())) }
+    pub fn witness_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WitnessRegion", value)) }
 }
 impl Done for MultiRegionProperties { fn into_props(self) -> Bag { self.0 } }
 }

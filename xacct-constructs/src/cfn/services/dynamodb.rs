@@ -29,43 +29,43 @@ impl CfnGlobalTableProps {
 }
 impl<R0> CfnGlobalTableProps<R0> {
     /// `AttributeDefinitions`: list of `AttributeDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-attributedefinitions)
-    pub fn attribute_definitions(self, value: impl Arg<Arr<global_table::AttributeDefinition>>) -> Self { Self(put(self.0, "AttributeDefinitions", value.into_expr()), Phase) }
+    pub fn attribute_definitions(self, value: impl Arg<Arr<global_table::AttributeDefinition>>) -> Self { Self(put(self.0, "AttributeDefinitions", value), Phase) }
     /// `BillingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-billingmode)
-    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value.into_expr()), Phase) }
+    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value), Phase) }
     /// `GlobalSecondaryIndexes`: list of `GlobalSecondaryIndex`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-globalsecondaryindexes)
-    pub fn global_secondary_indexes(self, value: impl Arg<Arr<global_table::GlobalSecondaryIndex>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value.into_expr()), Phase) }
+    pub fn global_secondary_indexes(self, value: impl Arg<Arr<global_table::GlobalSecondaryIndex>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value), Phase) }
     /// `GlobalTableSourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-globaltablesourcearn)
-    pub fn global_table_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalTableSourceArn", value.into_expr()), Phase) }
+    pub fn global_table_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalTableSourceArn", value), Phase) }
     /// `GlobalTableWitnesses`: list of `GlobalTableWitness`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-globaltablewitnesses)
-    pub fn global_table_witnesses(self, value: impl Arg<Arr<global_table::GlobalTableWitness>>) -> Self { Self(put(self.0, "GlobalTableWitnesses", value.into_expr()), Phase) }
+    pub fn global_table_witnesses(self, value: impl Arg<Arr<global_table::GlobalTableWitness>>) -> Self { Self(put(self.0, "GlobalTableWitnesses", value), Phase) }
     /// `KeySchema`: list of `KeySchema`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-keyschema)
-    pub fn key_schema(self, value: impl Arg<Arr<global_table::KeySchema>>) -> Self { Self(put(self.0, "KeySchema", value.into_expr()), Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<global_table::KeySchema>>) -> Self { Self(put(self.0, "KeySchema", value), Phase) }
     /// `LocalSecondaryIndexes`: list of `LocalSecondaryIndex`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-localsecondaryindexes)
-    pub fn local_secondary_indexes(self, value: impl Arg<Arr<global_table::LocalSecondaryIndex>>) -> Self { Self(put(self.0, "LocalSecondaryIndexes", value.into_expr()), Phase) }
+    pub fn local_secondary_indexes(self, value: impl Arg<Arr<global_table::LocalSecondaryIndex>>) -> Self { Self(put(self.0, "LocalSecondaryIndexes", value), Phase) }
     /// `MultiRegionConsistency`: `MultiRegionConsistency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-multiregionconsistency)
-    pub fn multi_region_consistency(self, value: impl Arg<global_table::MultiRegionConsistency>) -> Self { Self(put(self.0, "MultiRegionConsistency", value.into_expr()), Phase) }
+    pub fn multi_region_consistency(self, value: impl Arg<global_table::MultiRegionConsistency>) -> Self { Self(put(self.0, "MultiRegionConsistency", value), Phase) }
     /// `ReadOnDemandThroughputSettings`: `ReadOnDemandThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-readondemandthroughputsettings)
-    pub fn read_on_demand_throughput_settings(self, value: impl Arg<global_table::ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value.into_expr()), Phase) }
+    pub fn read_on_demand_throughput_settings(self, value: impl Arg<global_table::ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value), Phase) }
     /// `ReadProvisionedThroughputSettings`: `GlobalReadProvisionedThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-readprovisionedthroughputsettings)
-    pub fn read_provisioned_throughput_settings(self, value: impl Arg<global_table::GlobalReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value.into_expr()), Phase) }
+    pub fn read_provisioned_throughput_settings(self, value: impl Arg<global_table::GlobalReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value), Phase) }
     /// `Replicas`: list of `ReplicaSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-replicas)
-    pub fn replicas(self, value: impl Arg<Arr<global_table::ReplicaSpecification>>) -> CfnGlobalTableProps<Set> { CfnGlobalTableProps(put(self.0, "Replicas", value.into_expr()), Phase) }
+    pub fn replicas(self, value: impl Arg<Arr<global_table::ReplicaSpecification>>) -> CfnGlobalTableProps<Set> { CfnGlobalTableProps(put(self.0, "Replicas", value), Phase) }
     /// `SSESpecification`: `SSESpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-ssespecification)
-    pub fn sse_specification(self, value: impl Arg<global_table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr()), Phase) }
+    pub fn sse_specification(self, value: impl Arg<global_table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value), Phase) }
     /// `StreamSpecification`: `StreamSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-streamspecification)
-    pub fn stream_specification(self, value: impl Arg<global_table::StreamSpecification>) -> Self { Self(put(self.0, "StreamSpecification", value.into_expr()), Phase) }
+    pub fn stream_specification(self, value: impl Arg<global_table::StreamSpecification>) -> Self { Self(put(self.0, "StreamSpecification", value), Phase) }
     /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
     /// `TimeToLiveSpecification`: `TimeToLiveSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-timetolivespecification)
-    pub fn time_to_live_specification(self, value: impl Arg<global_table::TimeToLiveSpecification>) -> Self { Self(put(self.0, "TimeToLiveSpecification", value.into_expr()), Phase) }
+    pub fn time_to_live_specification(self, value: impl Arg<global_table::TimeToLiveSpecification>) -> Self { Self(put(self.0, "TimeToLiveSpecification", value), Phase) }
     /// `VectorIndexes`: list of `VectorIndex`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-vectorindexes)
-    pub fn vector_indexes(self, value: impl Arg<Arr<global_table::VectorIndex>>) -> Self { Self(put(self.0, "VectorIndexes", value.into_expr()), Phase) }
+    pub fn vector_indexes(self, value: impl Arg<Arr<global_table::VectorIndex>>) -> Self { Self(put(self.0, "VectorIndexes", value), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-warmthroughput)
-    pub fn warm_throughput(self, value: impl Arg<global_table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
+    pub fn warm_throughput(self, value: impl Arg<global_table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value), Phase) }
     /// `WriteOnDemandThroughputSettings`: `WriteOnDemandThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-writeondemandthroughputsettings)
-    pub fn write_on_demand_throughput_settings(self, value: impl Arg<global_table::WriteOnDemandThroughputSettings>) -> Self { Self(put(self.0, "WriteOnDemandThroughputSettings", value.into_expr()), Phase) }
+    pub fn write_on_demand_throughput_settings(self, value: impl Arg<global_table::WriteOnDemandThroughputSettings>) -> Self { Self(put(self.0, "WriteOnDemandThroughputSettings", value), Phase) }
     /// `WriteProvisionedThroughputSettings`: `WriteProvisionedThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html#cfn-dynamodb-globaltable-writeprovisionedthroughputsettings)
-    pub fn write_provisioned_throughput_settings(self, value: impl Arg<global_table::WriteProvisionedThroughputSettings>) -> Self { Self(put(self.0, "WriteProvisionedThroughputSettings", value.into_expr()), Phase) }
+    pub fn write_provisioned_throughput_settings(self, value: impl Arg<global_table::WriteProvisionedThroughputSettings>) -> Self { Self(put(self.0, "WriteProvisionedThroughputSettings", value), Phase) }
 }
 impl Done for CfnGlobalTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DynamoDB::GlobalTable`.
@@ -79,9 +79,9 @@ impl AttributeDefinition {
 }
 impl<R0, R1> AttributeDefinition<R0, R1> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-attributedefinition.html#cfn-dynamodb-globaltable-attributedefinition-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> AttributeDefinition<Set, R1> { AttributeDefinition(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> AttributeDefinition<Set, R1> { AttributeDefinition(put(self.0, "AttributeName", value), Phase) }
     /// `AttributeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-attributedefinition.html#cfn-dynamodb-globaltable-attributedefinition-attributetype)
-    pub fn attribute_type(self, value: impl Arg<str>) -> AttributeDefinition<R0, Set> { AttributeDefinition(put(self.0, "AttributeType", value.into_expr()), Phase) }
+    pub fn attribute_type(self, value: impl Arg<str>) -> AttributeDefinition<R0, Set> { AttributeDefinition(put(self.0, "AttributeType", value), Phase) }
 }
 impl Done for AttributeDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityAutoScalingSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-capacityautoscalingsettings.html)
@@ -92,13 +92,13 @@ impl CapacityAutoScalingSettings {
 }
 impl<R0, R1, R2> CapacityAutoScalingSettings<R0, R1, R2> {
     /// `MaxCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-capacityautoscalingsettings.html#cfn-dynamodb-globaltable-capacityautoscalingsettings-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> CapacityAutoScalingSettings<Set, R1, R2> { CapacityAutoScalingSettings(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> CapacityAutoScalingSettings<Set, R1, R2> { CapacityAutoScalingSettings(put(self.0, "MaxCapacity", value), Phase) }
     /// `MinCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-capacityautoscalingsettings.html#cfn-dynamodb-globaltable-capacityautoscalingsettings-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<i64>) -> CapacityAutoScalingSettings<R0, Set, R2> { CapacityAutoScalingSettings(put(self.0, "MinCapacity", value.into_expr()), Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> CapacityAutoScalingSettings<R0, Set, R2> { CapacityAutoScalingSettings(put(self.0, "MinCapacity", value), Phase) }
     /// `SeedCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-capacityautoscalingsettings.html#cfn-dynamodb-globaltable-capacityautoscalingsettings-seedcapacity)
-    pub fn seed_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SeedCapacity", value.into_expr()), Phase) }
+    pub fn seed_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SeedCapacity", value), Phase) }
     /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-capacityautoscalingsettings.html#cfn-dynamodb-globaltable-capacityautoscalingsettings-targettrackingscalingpolicyconfiguration)
-    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> CapacityAutoScalingSettings<R0, R1, Set> { CapacityAutoScalingSettings(put(self.0, "TargetTrackingScalingPolicyConfiguration", value.into_expr()), Phase) }
+    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> CapacityAutoScalingSettings<R0, R1, Set> { CapacityAutoScalingSettings(put(self.0, "TargetTrackingScalingPolicyConfiguration", value), Phase) }
 }
 impl Done for CapacityAutoScalingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContributorInsightsSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-contributorinsightsspecification.html)
@@ -109,9 +109,9 @@ impl ContributorInsightsSpecification {
 }
 impl<R0> ContributorInsightsSpecification<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-contributorinsightsspecification.html#cfn-dynamodb-globaltable-contributorinsightsspecification-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> ContributorInsightsSpecification<Set> { ContributorInsightsSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ContributorInsightsSpecification<Set> { ContributorInsightsSpecification(put(self.0, "Enabled", value), Phase) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-contributorinsightsspecification.html#cfn-dynamodb-globaltable-contributorinsightsspecification-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value), Phase) }
 }
 impl Done for ContributorInsightsSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalReadProvisionedThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalreadprovisionedthroughputsettings.html)
@@ -120,7 +120,7 @@ impl GlobalReadProvisionedThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalreadprovisionedthroughputsettings.html#cfn-dynamodb-globaltable-globalreadprovisionedthroughputsettings-readcapacityunits)
-    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr())) }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value)) }
 }
 impl Done for GlobalReadProvisionedThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalSecondaryIndex` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html)
@@ -131,21 +131,21 @@ impl GlobalSecondaryIndex {
 }
 impl<R0, R1, R2> GlobalSecondaryIndex<R0, R1, R2> {
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html#cfn-dynamodb-globaltable-globalsecondaryindex-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> GlobalSecondaryIndex<Set, R1, R2> { GlobalSecondaryIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> GlobalSecondaryIndex<Set, R1, R2> { GlobalSecondaryIndex(put(self.0, "IndexName", value), Phase) }
     /// `KeySchema`: list of `KeySchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html#cfn-dynamodb-globaltable-globalsecondaryindex-keyschema)
-    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> GlobalSecondaryIndex<R0, Set, R2> { GlobalSecondaryIndex(put(self.0, "KeySchema", value.into_expr()), Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> GlobalSecondaryIndex<R0, Set, R2> { GlobalSecondaryIndex(put(self.0, "KeySchema", value), Phase) }
     /// `Projection`: `Projection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html#cfn-dynamodb-globaltable-globalsecondaryindex-projection)
-    pub fn projection(self, value: impl Arg<Projection>) -> GlobalSecondaryIndex<R0, R1, Set> { GlobalSecondaryIndex(put(self.0, "Projection", value.into_expr()), Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> GlobalSecondaryIndex<R0, R1, Set> { GlobalSecondaryIndex(put(self.0, "Projection", value), Phase) }
     /// `ReadOnDemandThroughputSettings`: `ReadOnDemandThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html#cfn-dynamodb-globaltable-globalsecondaryindex-readondemandthroughputsettings)
-    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value.into_expr()), Phase) }
+    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value), Phase) }
     /// `ReadProvisionedThroughputSettings`: `GlobalReadProvisionedThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html#cfn-dynamodb-globaltable-globalsecondaryindex-readprovisionedthroughputsettings)
-    pub fn read_provisioned_throughput_settings(self, value: impl Arg<GlobalReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value.into_expr()), Phase) }
+    pub fn read_provisioned_throughput_settings(self, value: impl Arg<GlobalReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html#cfn-dynamodb-globaltable-globalsecondaryindex-warmthroughput)
-    pub fn warm_throughput(self, value: impl Arg<WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
+    pub fn warm_throughput(self, value: impl Arg<WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value), Phase) }
     /// `WriteOnDemandThroughputSettings`: `WriteOnDemandThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html#cfn-dynamodb-globaltable-globalsecondaryindex-writeondemandthroughputsettings)
-    pub fn write_on_demand_throughput_settings(self, value: impl Arg<WriteOnDemandThroughputSettings>) -> Self { Self(put(self.0, "WriteOnDemandThroughputSettings", value.into_expr()), Phase) }
+    pub fn write_on_demand_throughput_settings(self, value: impl Arg<WriteOnDemandThroughputSettings>) -> Self { Self(put(self.0, "WriteOnDemandThroughputSettings", value), Phase) }
     /// `WriteProvisionedThroughputSettings`: `WriteProvisionedThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html#cfn-dynamodb-globaltable-globalsecondaryindex-writeprovisionedthroughputsettings)
-    pub fn write_provisioned_throughput_settings(self, value: impl Arg<WriteProvisionedThroughputSettings>) -> Self { Self(put(self.0, "WriteProvisionedThroughputSettings", value.into_expr()), Phase) }
+    pub fn write_provisioned_throughput_settings(self, value: impl Arg<WriteProvisionedThroughputSettings>) -> Self { Self(put(self.0, "WriteProvisionedThroughputSettings", value), Phase) }
 }
 impl Done for GlobalSecondaryIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalTableWitness` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globaltablewitness.html)
@@ -154,7 +154,7 @@ impl GlobalTableWitness {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globaltablewitness.html#cfn-dynamodb-globaltable-globaltablewitness-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
 }
 impl Done for GlobalTableWitness { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeySchema` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-keyschema.html)
@@ -165,9 +165,9 @@ impl KeySchema {
 }
 impl<R0, R1> KeySchema<R0, R1> {
     /// `AttributeName`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-keyschema.html#cfn-dynamodb-globaltable-keyschema-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> KeySchema<Set, R1> { KeySchema(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> KeySchema<Set, R1> { KeySchema(put(self.0, "AttributeName", value), Phase) }
     /// `KeyType`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-keyschema.html#cfn-dynamodb-globaltable-keyschema-keytype)
-    pub fn key_type(self, value: impl Arg<str>) -> KeySchema<R0, Set> { KeySchema(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<str>) -> KeySchema<R0, Set> { KeySchema(put(self.0, "KeyType", value), Phase) }
 }
 impl Done for KeySchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-kinesisstreamspecification.html)
@@ -178,9 +178,9 @@ impl KinesisStreamSpecification {
 }
 impl<R0> KinesisStreamSpecification<R0> {
     /// `ApproximateCreationDateTimePrecision`: `ApproximateCreationDateTimePrecision`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-kinesisstreamspecification.html#cfn-dynamodb-globaltable-kinesisstreamspecification-approximatecreationdatetimeprecision)
-    pub fn approximate_creation_date_time_precision(self, value: impl Arg<ApproximateCreationDateTimePrecision>) -> Self { Self(put(self.0, "ApproximateCreationDateTimePrecision", value.into_expr()), Phase) }
+    pub fn approximate_creation_date_time_precision(self, value: impl Arg<ApproximateCreationDateTimePrecision>) -> Self { Self(put(self.0, "ApproximateCreationDateTimePrecision", value), Phase) }
     /// `StreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-kinesisstreamspecification.html#cfn-dynamodb-globaltable-kinesisstreamspecification-streamarn)
-    pub fn stream_arn(self, value: impl Arg<str>) -> KinesisStreamSpecification<Set> { KinesisStreamSpecification(put(self.0, "StreamArn", value.into_expr()), Phase) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> KinesisStreamSpecification<Set> { KinesisStreamSpecification(put(self.0, "StreamArn", value), Phase) }
 }
 impl Done for KinesisStreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalSecondaryIndex` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-localsecondaryindex.html)
@@ -191,11 +191,11 @@ impl LocalSecondaryIndex {
 }
 impl<R0, R1, R2> LocalSecondaryIndex<R0, R1, R2> {
     /// `IndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-localsecondaryindex.html#cfn-dynamodb-globaltable-localsecondaryindex-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> LocalSecondaryIndex<Set, R1, R2> { LocalSecondaryIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> LocalSecondaryIndex<Set, R1, R2> { LocalSecondaryIndex(put(self.0, "IndexName", value), Phase) }
     /// `KeySchema`: list of `KeySchema`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-localsecondaryindex.html#cfn-dynamodb-globaltable-localsecondaryindex-keyschema)
-    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> LocalSecondaryIndex<R0, Set, R2> { LocalSecondaryIndex(put(self.0, "KeySchema", value.into_expr()), Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> LocalSecondaryIndex<R0, Set, R2> { LocalSecondaryIndex(put(self.0, "KeySchema", value), Phase) }
     /// `Projection`: `Projection`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-localsecondaryindex.html#cfn-dynamodb-globaltable-localsecondaryindex-projection)
-    pub fn projection(self, value: impl Arg<Projection>) -> LocalSecondaryIndex<R0, R1, Set> { LocalSecondaryIndex(put(self.0, "Projection", value.into_expr()), Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> LocalSecondaryIndex<R0, R1, Set> { LocalSecondaryIndex(put(self.0, "Projection", value), Phase) }
 }
 impl Done for LocalSecondaryIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PointInTimeRecoverySpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-pointintimerecoveryspecification.html)
@@ -204,9 +204,9 @@ impl PointInTimeRecoverySpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PointInTimeRecoveryEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-pointintimerecoveryspecification.html#cfn-dynamodb-globaltable-pointintimerecoveryspecification-pointintimerecoveryenabled)
-    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value.into_expr())) }
+    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value)) }
     /// `RecoveryPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-pointintimerecoveryspecification.html#cfn-dynamodb-globaltable-pointintimerecoveryspecification-recoveryperiodindays)
-    pub fn recovery_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriodInDays", value.into_expr())) }
+    pub fn recovery_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriodInDays", value)) }
 }
 impl Done for PointInTimeRecoverySpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Projection` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-projection.html)
@@ -215,9 +215,9 @@ impl Projection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NonKeyAttributes`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-projection.html#cfn-dynamodb-globaltable-projection-nonkeyattributes)
-    pub fn non_key_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonKeyAttributes", value.into_expr())) }
+    pub fn non_key_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonKeyAttributes", value)) }
     /// `ProjectionType`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-projection.html#cfn-dynamodb-globaltable-projection-projectiontype)
-    pub fn projection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectionType", value.into_expr())) }
+    pub fn projection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectionType", value)) }
 }
 impl Done for Projection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadOnDemandThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-readondemandthroughputsettings.html)
@@ -226,7 +226,7 @@ impl ReadOnDemandThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxReadRequestUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-readondemandthroughputsettings.html#cfn-dynamodb-globaltable-readondemandthroughputsettings-maxreadrequestunits)
-    pub fn max_read_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxReadRequestUnits", value.into_expr())) }
+    pub fn max_read_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxReadRequestUnits", value)) }
 }
 impl Done for ReadOnDemandThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadProvisionedThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-readprovisionedthroughputsettings.html)
@@ -235,9 +235,9 @@ impl ReadProvisionedThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadCapacityAutoScalingSettings`: `CapacityAutoScalingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-readprovisionedthroughputsettings.html#cfn-dynamodb-globaltable-readprovisionedthroughputsettings-readcapacityautoscalingsettings)
-    pub fn read_capacity_auto_scaling_settings(self, value: impl Arg<CapacityAutoScalingSettings>) -> Self { Self(put(self.0, "ReadCapacityAutoScalingSettings", value.into_expr())) }
+    pub fn read_capacity_auto_scaling_settings(self, value: impl Arg<CapacityAutoScalingSettings>) -> Self { Self(put(self.0, "ReadCapacityAutoScalingSettings", value)) }
     /// `ReadCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-readprovisionedthroughputsettings.html#cfn-dynamodb-globaltable-readprovisionedthroughputsettings-readcapacityunits)
-    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr())) }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value)) }
 }
 impl Done for ReadProvisionedThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaGlobalSecondaryIndexSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaglobalsecondaryindexspecification.html)
@@ -248,13 +248,13 @@ impl ReplicaGlobalSecondaryIndexSpecification {
 }
 impl<R0> ReplicaGlobalSecondaryIndexSpecification<R0> {
     /// `ContributorInsightsSpecification`: `ContributorInsightsSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaglobalsecondaryindexspecification.html#cfn-dynamodb-globaltable-replicaglobalsecondaryindexspecification-contributorinsightsspecification)
-    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value.into_expr()), Phase) }
+    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value), Phase) }
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaglobalsecondaryindexspecification.html#cfn-dynamodb-globaltable-replicaglobalsecondaryindexspecification-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> ReplicaGlobalSecondaryIndexSpecification<Set> { ReplicaGlobalSecondaryIndexSpecification(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> ReplicaGlobalSecondaryIndexSpecification<Set> { ReplicaGlobalSecondaryIndexSpecification(put(self.0, "IndexName", value), Phase) }
     /// `ReadOnDemandThroughputSettings`: `ReadOnDemandThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaglobalsecondaryindexspecification.html#cfn-dynamodb-globaltable-replicaglobalsecondaryindexspecification-readondemandthroughputsettings)
-    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value.into_expr()), Phase) }
+    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value), Phase) }
     /// `ReadProvisionedThroughputSettings`: `ReadProvisionedThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaglobalsecondaryindexspecification.html#cfn-dynamodb-globaltable-replicaglobalsecondaryindexspecification-readprovisionedthroughputsettings)
-    pub fn read_provisioned_throughput_settings(self, value: impl Arg<ReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value.into_expr()), Phase) }
+    pub fn read_provisioned_throughput_settings(self, value: impl Arg<ReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value), Phase) }
 }
 impl Done for ReplicaGlobalSecondaryIndexSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaSSESpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicassespecification.html)
@@ -265,7 +265,7 @@ impl ReplicaSSESpecification {
 }
 impl<R0> ReplicaSSESpecification<R0> {
     /// `KMSMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicassespecification.html#cfn-dynamodb-globaltable-replicassespecification-kmsmasterkeyid)
-    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ReplicaSSESpecification<Set> { ReplicaSSESpecification(put(self.0, "KMSMasterKeyId", value.into_expr()), Phase) }
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ReplicaSSESpecification<Set> { ReplicaSSESpecification(put(self.0, "KMSMasterKeyId", value), Phase) }
 }
 impl Done for ReplicaSSESpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html)
@@ -276,33 +276,33 @@ impl ReplicaSpecification {
 }
 impl<R0> ReplicaSpecification<R0> {
     /// `ContributorInsightsSpecification`: `ContributorInsightsSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-contributorinsightsspecification)
-    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value.into_expr()), Phase) }
+    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value), Phase) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-deletionprotectionenabled)
-    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value), Phase) }
     /// `GlobalSecondaryIndexes`: list of `ReplicaGlobalSecondaryIndexSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-globalsecondaryindexes)
-    pub fn global_secondary_indexes(self, value: impl Arg<Arr<ReplicaGlobalSecondaryIndexSpecification>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value.into_expr()), Phase) }
+    pub fn global_secondary_indexes(self, value: impl Arg<Arr<ReplicaGlobalSecondaryIndexSpecification>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value), Phase) }
     /// `GlobalTableSettingsReplicationMode`: `GlobalTableSettingsReplicationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-globaltablesettingsreplicationmode)
-    pub fn global_table_settings_replication_mode(self, value: impl Arg<GlobalTableSettingsReplicationMode>) -> Self { Self(put(self.0, "GlobalTableSettingsReplicationMode", value.into_expr()), Phase) }
+    pub fn global_table_settings_replication_mode(self, value: impl Arg<GlobalTableSettingsReplicationMode>) -> Self { Self(put(self.0, "GlobalTableSettingsReplicationMode", value), Phase) }
     /// `KinesisStreamSpecification`: `KinesisStreamSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-kinesisstreamspecification)
-    pub fn kinesis_stream_specification(self, value: impl Arg<KinesisStreamSpecification>) -> Self { Self(put(self.0, "KinesisStreamSpecification", value.into_expr()), Phase) }
+    pub fn kinesis_stream_specification(self, value: impl Arg<KinesisStreamSpecification>) -> Self { Self(put(self.0, "KinesisStreamSpecification", value), Phase) }
     /// `PointInTimeRecoverySpecification`: `PointInTimeRecoverySpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-pointintimerecoveryspecification)
-    pub fn point_in_time_recovery_specification(self, value: impl Arg<PointInTimeRecoverySpecification>) -> Self { Self(put(self.0, "PointInTimeRecoverySpecification", value.into_expr()), Phase) }
+    pub fn point_in_time_recovery_specification(self, value: impl Arg<PointInTimeRecoverySpecification>) -> Self { Self(put(self.0, "PointInTimeRecoverySpecification", value), Phase) }
     /// `ReadOnDemandThroughputSettings`: `ReadOnDemandThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-readondemandthroughputsettings)
-    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value.into_expr()), Phase) }
+    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value), Phase) }
     /// `ReadProvisionedThroughputSettings`: `ReadProvisionedThroughputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-readprovisionedthroughputsettings)
-    pub fn read_provisioned_throughput_settings(self, value: impl Arg<ReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value.into_expr()), Phase) }
+    pub fn read_provisioned_throughput_settings(self, value: impl Arg<ReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-region)
-    pub fn region(self, value: impl Arg<str>) -> ReplicaSpecification<Set> { ReplicaSpecification(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ReplicaSpecification<Set> { ReplicaSpecification(put(self.0, "Region", value), Phase) }
     /// `ReplicaStreamSpecification`: `ReplicaStreamSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-replicastreamspecification)
-    pub fn replica_stream_specification(self, value: impl Arg<ReplicaStreamSpecification>) -> Self { Self(put(self.0, "ReplicaStreamSpecification", value.into_expr()), Phase) }
+    pub fn replica_stream_specification(self, value: impl Arg<ReplicaStreamSpecification>) -> Self { Self(put(self.0, "ReplicaStreamSpecification", value), Phase) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value), Phase) }
     /// `SSESpecification`: `ReplicaSSESpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-ssespecification)
-    pub fn sse_specification(self, value: impl Arg<ReplicaSSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr()), Phase) }
+    pub fn sse_specification(self, value: impl Arg<ReplicaSSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value), Phase) }
     /// `TableClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-tableclass)
-    pub fn table_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableClass", value.into_expr()), Phase) }
+    pub fn table_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableClass", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html#cfn-dynamodb-globaltable-replicaspecification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for ReplicaSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaStreamSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicastreamspecification.html)
@@ -311,9 +311,9 @@ impl ReplicaStreamSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicastreamspecification.html#cfn-dynamodb-globaltable-replicastreamspecification-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr())) }
+    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicastreamspecification.html#cfn-dynamodb-globaltable-replicastreamspecification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ReplicaStreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcePolicy` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-resourcepolicy.html)
@@ -324,7 +324,7 @@ impl ResourcePolicy {
 }
 impl<R0> ResourcePolicy<R0> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-resourcepolicy.html#cfn-dynamodb-globaltable-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSESpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-ssespecification.html)
@@ -335,9 +335,9 @@ impl SSESpecification {
 }
 impl<R0> SSESpecification<R0> {
     /// `SSEEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-ssespecification.html#cfn-dynamodb-globaltable-ssespecification-sseenabled)
-    pub fn sse_enabled(self, value: impl Arg<bool>) -> SSESpecification<Set> { SSESpecification(put(self.0, "SSEEnabled", value.into_expr()), Phase) }
+    pub fn sse_enabled(self, value: impl Arg<bool>) -> SSESpecification<Set> { SSESpecification(put(self.0, "SSEEnabled", value), Phase) }
     /// `SSEType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-ssespecification.html#cfn-dynamodb-globaltable-ssespecification-ssetype)
-    pub fn sse_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSEType", value.into_expr()), Phase) }
+    pub fn sse_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSEType", value), Phase) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SearchSchemaElement` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-searchschemaelement.html)
@@ -348,9 +348,9 @@ impl SearchSchemaElement {
 }
 impl<R0, R1> SearchSchemaElement<R0, R1> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-searchschemaelement.html#cfn-dynamodb-globaltable-searchschemaelement-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> SearchSchemaElement<Set, R1> { SearchSchemaElement(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> SearchSchemaElement<Set, R1> { SearchSchemaElement(put(self.0, "AttributeName", value), Phase) }
     /// `SearchSchemaElementType`: `SearchSchemaElementType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-searchschemaelement.html#cfn-dynamodb-globaltable-searchschemaelement-searchschemaelementtype)
-    pub fn search_schema_element_type(self, value: impl Arg<SearchSchemaElementType>) -> SearchSchemaElement<R0, Set> { SearchSchemaElement(put(self.0, "SearchSchemaElementType", value.into_expr()), Phase) }
+    pub fn search_schema_element_type(self, value: impl Arg<SearchSchemaElementType>) -> SearchSchemaElement<R0, Set> { SearchSchemaElement(put(self.0, "SearchSchemaElementType", value), Phase) }
 }
 impl Done for SearchSchemaElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-streamspecification.html)
@@ -361,7 +361,7 @@ impl StreamSpecification {
 }
 impl<R0> StreamSpecification<R0> {
     /// `StreamViewType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-streamspecification.html#cfn-dynamodb-globaltable-streamspecification-streamviewtype)
-    pub fn stream_view_type(self, value: impl Arg<str>) -> StreamSpecification<Set> { StreamSpecification(put(self.0, "StreamViewType", value.into_expr()), Phase) }
+    pub fn stream_view_type(self, value: impl Arg<str>) -> StreamSpecification<Set> { StreamSpecification(put(self.0, "StreamViewType", value), Phase) }
 }
 impl Done for StreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingPolicyConfiguration` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-targettrackingscalingpolicyconfiguration.html)
@@ -372,13 +372,13 @@ impl TargetTrackingScalingPolicyConfiguration {
 }
 impl<R0> TargetTrackingScalingPolicyConfiguration<R0> {
     /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-targettrackingscalingpolicyconfiguration.html#cfn-dynamodb-globaltable-targettrackingscalingpolicyconfiguration-disablescalein)
-    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value), Phase) }
     /// `ScaleInCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-targettrackingscalingpolicyconfiguration.html#cfn-dynamodb-globaltable-targettrackingscalingpolicyconfiguration-scaleincooldown)
-    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
+    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value), Phase) }
     /// `ScaleOutCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-targettrackingscalingpolicyconfiguration.html#cfn-dynamodb-globaltable-targettrackingscalingpolicyconfiguration-scaleoutcooldown)
-    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
+    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value), Phase) }
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-targettrackingscalingpolicyconfiguration.html#cfn-dynamodb-globaltable-targettrackingscalingpolicyconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeToLiveSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-timetolivespecification.html)
@@ -389,9 +389,9 @@ impl TimeToLiveSpecification {
 }
 impl<R0> TimeToLiveSpecification<R0> {
     /// `AttributeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-timetolivespecification.html#cfn-dynamodb-globaltable-timetolivespecification-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-timetolivespecification.html#cfn-dynamodb-globaltable-timetolivespecification-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> TimeToLiveSpecification<Set> { TimeToLiveSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TimeToLiveSpecification<Set> { TimeToLiveSpecification(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for TimeToLiveSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorAttribute` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorattribute.html)
@@ -402,7 +402,7 @@ impl VectorAttribute {
 }
 impl<R0> VectorAttribute<R0> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorattribute.html#cfn-dynamodb-globaltable-vectorattribute-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> VectorAttribute<Set> { VectorAttribute(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> VectorAttribute<Set> { VectorAttribute(put(self.0, "AttributeName", value), Phase) }
 }
 impl Done for VectorAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorIndex` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorindex.html)
@@ -413,17 +413,17 @@ impl VectorIndex {
 }
 impl<R0, R1, R2, R3, R4> VectorIndex<R0, R1, R2, R3, R4> {
     /// `Dimensions`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorindex.html#cfn-dynamodb-globaltable-vectorindex-dimensions)
-    pub fn dimensions(self, value: impl Arg<i64>) -> VectorIndex<Set, R1, R2, R3, R4> { VectorIndex(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<i64>) -> VectorIndex<Set, R1, R2, R3, R4> { VectorIndex(put(self.0, "Dimensions", value), Phase) }
     /// `DistanceFunction`: `DistanceFunction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorindex.html#cfn-dynamodb-globaltable-vectorindex-distancefunction)
-    pub fn distance_function(self, value: impl Arg<DistanceFunction>) -> VectorIndex<R0, Set, R2, R3, R4> { VectorIndex(put(self.0, "DistanceFunction", value.into_expr()), Phase) }
+    pub fn distance_function(self, value: impl Arg<DistanceFunction>) -> VectorIndex<R0, Set, R2, R3, R4> { VectorIndex(put(self.0, "DistanceFunction", value), Phase) }
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorindex.html#cfn-dynamodb-globaltable-vectorindex-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> VectorIndex<R0, R1, Set, R3, R4> { VectorIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> VectorIndex<R0, R1, Set, R3, R4> { VectorIndex(put(self.0, "IndexName", value), Phase) }
     /// `Projection`: `Projection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorindex.html#cfn-dynamodb-globaltable-vectorindex-projection)
-    pub fn projection(self, value: impl Arg<Projection>) -> VectorIndex<R0, R1, R2, Set, R4> { VectorIndex(put(self.0, "Projection", value.into_expr()), Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> VectorIndex<R0, R1, R2, Set, R4> { VectorIndex(put(self.0, "Projection", value), Phase) }
     /// `SearchSchema`: list of `SearchSchemaElement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorindex.html#cfn-dynamodb-globaltable-vectorindex-searchschema)
-    pub fn search_schema(self, value: impl Arg<Arr<SearchSchemaElement>>) -> Self { Self(put(self.0, "SearchSchema", value.into_expr()), Phase) }
+    pub fn search_schema(self, value: impl Arg<Arr<SearchSchemaElement>>) -> Self { Self(put(self.0, "SearchSchema", value), Phase) }
     /// `VectorAttribute`: `VectorAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorindex.html#cfn-dynamodb-globaltable-vectorindex-vectorattribute)
-    pub fn vector_attribute(self, value: impl Arg<VectorAttribute>) -> VectorIndex<R0, R1, R2, R3, Set> { VectorIndex(put(self.0, "VectorAttribute", value.into_expr()), Phase) }
+    pub fn vector_attribute(self, value: impl Arg<VectorAttribute>) -> VectorIndex<R0, R1, R2, R3, Set> { VectorIndex(put(self.0, "VectorAttribute", value), Phase) }
 }
 impl Done for VectorIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmThroughput` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-warmthroughput.html)
@@ -432,9 +432,9 @@ impl WarmThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadUnitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-warmthroughput.html#cfn-dynamodb-globaltable-warmthroughput-readunitspersecond)
-    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value.into_expr())) }
+    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value)) }
     /// `WriteUnitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-warmthroughput.html#cfn-dynamodb-globaltable-warmthroughput-writeunitspersecond)
-    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value.into_expr())) }
+    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value)) }
 }
 impl Done for WarmThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WriteOnDemandThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-writeondemandthroughputsettings.html)
@@ -443,7 +443,7 @@ impl WriteOnDemandThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxWriteRequestUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-writeondemandthroughputsettings.html#cfn-dynamodb-globaltable-writeondemandthroughputsettings-maxwriterequestunits)
-    pub fn max_write_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWriteRequestUnits", value.into_expr())) }
+    pub fn max_write_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWriteRequestUnits", value)) }
 }
 impl Done for WriteOnDemandThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WriteProvisionedThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-writeprovisionedthroughputsettings.html)
@@ -452,7 +452,7 @@ impl WriteProvisionedThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `WriteCapacityAutoScalingSettings`: `CapacityAutoScalingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-writeprovisionedthroughputsettings.html#cfn-dynamodb-globaltable-writeprovisionedthroughputsettings-writecapacityautoscalingsettings)
-    pub fn write_capacity_auto_scaling_settings(self, value: impl Arg<CapacityAutoScalingSettings>) -> Self { Self(put(self.0, "WriteCapacityAutoScalingSettings", value.into_expr())) }
+    pub fn write_capacity_auto_scaling_settings(self, value: impl Arg<CapacityAutoScalingSettings>) -> Self { Self(put(self.0, "WriteCapacityAutoScalingSettings", value)) }
 }
 impl Done for WriteProvisionedThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApproximateCreationDateTimePrecision` allows.
@@ -491,47 +491,47 @@ impl CfnTableProps {
 }
 impl<R0> CfnTableProps<R0> {
     /// `AttributeDefinitions`: list of `AttributeDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-attributedefinitions)
-    pub fn attribute_definitions(self, value: impl Arg<Arr<table::AttributeDefinition>>) -> Self { Self(put(self.0, "AttributeDefinitions", value.into_expr()), Phase) }
+    pub fn attribute_definitions(self, value: impl Arg<Arr<table::AttributeDefinition>>) -> Self { Self(put(self.0, "AttributeDefinitions", value), Phase) }
     /// `BillingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-billingmode)
-    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value.into_expr()), Phase) }
+    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value), Phase) }
     /// `ContributorInsightsSpecification`: `ContributorInsightsSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-contributorinsightsspecification)
-    pub fn contributor_insights_specification(self, value: impl Arg<table::ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value.into_expr()), Phase) }
+    pub fn contributor_insights_specification(self, value: impl Arg<table::ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value), Phase) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-deletionprotectionenabled)
-    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value), Phase) }
     /// `GlobalSecondaryIndexes`: list of `GlobalSecondaryIndex`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-globalsecondaryindexes)
-    pub fn global_secondary_indexes(self, value: impl Arg<Arr<table::GlobalSecondaryIndex>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value.into_expr()), Phase) }
+    pub fn global_secondary_indexes(self, value: impl Arg<Arr<table::GlobalSecondaryIndex>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value), Phase) }
     /// `ImportSourceSpecification`: `ImportSourceSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-importsourcespecification)
-    pub fn import_source_specification(self, value: impl Arg<table::ImportSourceSpecification>) -> Self { Self(put(self.0, "ImportSourceSpecification", value.into_expr()), Phase) }
+    pub fn import_source_specification(self, value: impl Arg<table::ImportSourceSpecification>) -> Self { Self(put(self.0, "ImportSourceSpecification", value), Phase) }
     /// `KeySchema`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-keyschema)
-    pub fn key_schema(self, value: impl Arg<Any>) -> CfnTableProps<Set> { CfnTableProps(put(self.0, "KeySchema", value.into_expr()), Phase) }
+    pub fn key_schema(self, value: impl Arg<Any>) -> CfnTableProps<Set> { CfnTableProps(put(self.0, "KeySchema", value), Phase) }
     /// `KinesisStreamSpecification`: `KinesisStreamSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-kinesisstreamspecification)
-    pub fn kinesis_stream_specification(self, value: impl Arg<table::KinesisStreamSpecification>) -> Self { Self(put(self.0, "KinesisStreamSpecification", value.into_expr()), Phase) }
+    pub fn kinesis_stream_specification(self, value: impl Arg<table::KinesisStreamSpecification>) -> Self { Self(put(self.0, "KinesisStreamSpecification", value), Phase) }
     /// `LocalSecondaryIndexes`: list of `LocalSecondaryIndex`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-localsecondaryindexes)
-    pub fn local_secondary_indexes(self, value: impl Arg<Arr<table::LocalSecondaryIndex>>) -> Self { Self(put(self.0, "LocalSecondaryIndexes", value.into_expr()), Phase) }
+    pub fn local_secondary_indexes(self, value: impl Arg<Arr<table::LocalSecondaryIndex>>) -> Self { Self(put(self.0, "LocalSecondaryIndexes", value), Phase) }
     /// `OnDemandThroughput`: `OnDemandThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-ondemandthroughput)
-    pub fn on_demand_throughput(self, value: impl Arg<table::OnDemandThroughput>) -> Self { Self(put(self.0, "OnDemandThroughput", value.into_expr()), Phase) }
+    pub fn on_demand_throughput(self, value: impl Arg<table::OnDemandThroughput>) -> Self { Self(put(self.0, "OnDemandThroughput", value), Phase) }
     /// `PointInTimeRecoverySpecification`: `PointInTimeRecoverySpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-pointintimerecoveryspecification)
-    pub fn point_in_time_recovery_specification(self, value: impl Arg<table::PointInTimeRecoverySpecification>) -> Self { Self(put(self.0, "PointInTimeRecoverySpecification", value.into_expr()), Phase) }
+    pub fn point_in_time_recovery_specification(self, value: impl Arg<table::PointInTimeRecoverySpecification>) -> Self { Self(put(self.0, "PointInTimeRecoverySpecification", value), Phase) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-provisionedthroughput)
-    pub fn provisioned_throughput(self, value: impl Arg<table::ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr()), Phase) }
+    pub fn provisioned_throughput(self, value: impl Arg<table::ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value), Phase) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<table::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<table::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value), Phase) }
     /// `SSESpecification`: `SSESpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-ssespecification)
-    pub fn sse_specification(self, value: impl Arg<table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr()), Phase) }
+    pub fn sse_specification(self, value: impl Arg<table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value), Phase) }
     /// `StreamSpecification`: `StreamSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-streamspecification)
-    pub fn stream_specification(self, value: impl Arg<table::StreamSpecification>) -> Self { Self(put(self.0, "StreamSpecification", value.into_expr()), Phase) }
+    pub fn stream_specification(self, value: impl Arg<table::StreamSpecification>) -> Self { Self(put(self.0, "StreamSpecification", value), Phase) }
     /// `TableClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-tableclass)
-    pub fn table_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableClass", value.into_expr()), Phase) }
+    pub fn table_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableClass", value), Phase) }
     /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeToLiveSpecification`: `TimeToLiveSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-timetolivespecification)
-    pub fn time_to_live_specification(self, value: impl Arg<table::TimeToLiveSpecification>) -> Self { Self(put(self.0, "TimeToLiveSpecification", value.into_expr()), Phase) }
+    pub fn time_to_live_specification(self, value: impl Arg<table::TimeToLiveSpecification>) -> Self { Self(put(self.0, "TimeToLiveSpecification", value), Phase) }
     /// `VectorIndexes`: list of `VectorIndex`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-vectorindexes)
-    pub fn vector_indexes(self, value: impl Arg<Arr<table::VectorIndex>>) -> Self { Self(put(self.0, "VectorIndexes", value.into_expr()), Phase) }
+    pub fn vector_indexes(self, value: impl Arg<Arr<table::VectorIndex>>) -> Self { Self(put(self.0, "VectorIndexes", value), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html#cfn-dynamodb-table-warmthroughput)
-    pub fn warm_throughput(self, value: impl Arg<table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
+    pub fn warm_throughput(self, value: impl Arg<table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DynamoDB::Table`.
@@ -545,9 +545,9 @@ impl AttributeDefinition {
 }
 impl<R0, R1> AttributeDefinition<R0, R1> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-attributedefinition.html#cfn-dynamodb-table-attributedefinition-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> AttributeDefinition<Set, R1> { AttributeDefinition(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> AttributeDefinition<Set, R1> { AttributeDefinition(put(self.0, "AttributeName", value), Phase) }
     /// `AttributeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-attributedefinition.html#cfn-dynamodb-table-attributedefinition-attributetype)
-    pub fn attribute_type(self, value: impl Arg<str>) -> AttributeDefinition<R0, Set> { AttributeDefinition(put(self.0, "AttributeType", value.into_expr()), Phase) }
+    pub fn attribute_type(self, value: impl Arg<str>) -> AttributeDefinition<R0, Set> { AttributeDefinition(put(self.0, "AttributeType", value), Phase) }
 }
 impl Done for AttributeDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContributorInsightsSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-contributorinsightsspecification.html)
@@ -558,9 +558,9 @@ impl ContributorInsightsSpecification {
 }
 impl<R0> ContributorInsightsSpecification<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-contributorinsightsspecification.html#cfn-dynamodb-table-contributorinsightsspecification-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> ContributorInsightsSpecification<Set> { ContributorInsightsSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ContributorInsightsSpecification<Set> { ContributorInsightsSpecification(put(self.0, "Enabled", value), Phase) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-contributorinsightsspecification.html#cfn-dynamodb-table-contributorinsightsspecification-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value), Phase) }
 }
 impl Done for ContributorInsightsSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Csv` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-csv.html)
@@ -569,9 +569,9 @@ impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Delimiter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-csv.html#cfn-dynamodb-table-csv-delimiter)
-    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value)) }
     /// `HeaderList`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-csv.html#cfn-dynamodb-table-csv-headerlist)
-    pub fn header_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HeaderList", value.into_expr())) }
+    pub fn header_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HeaderList", value)) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalSecondaryIndex` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html)
@@ -582,19 +582,19 @@ impl GlobalSecondaryIndex {
 }
 impl<R0, R1, R2> GlobalSecondaryIndex<R0, R1, R2> {
     /// `ContributorInsightsSpecification`: `ContributorInsightsSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html#cfn-dynamodb-table-globalsecondaryindex-contributorinsightsspecification)
-    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value.into_expr()), Phase) }
+    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value), Phase) }
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html#cfn-dynamodb-table-globalsecondaryindex-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> GlobalSecondaryIndex<Set, R1, R2> { GlobalSecondaryIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> GlobalSecondaryIndex<Set, R1, R2> { GlobalSecondaryIndex(put(self.0, "IndexName", value), Phase) }
     /// `KeySchema`: list of `KeySchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html#cfn-dynamodb-table-globalsecondaryindex-keyschema)
-    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> GlobalSecondaryIndex<R0, Set, R2> { GlobalSecondaryIndex(put(self.0, "KeySchema", value.into_expr()), Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> GlobalSecondaryIndex<R0, Set, R2> { GlobalSecondaryIndex(put(self.0, "KeySchema", value), Phase) }
     /// `OnDemandThroughput`: `OnDemandThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html#cfn-dynamodb-table-globalsecondaryindex-ondemandthroughput)
-    pub fn on_demand_throughput(self, value: impl Arg<OnDemandThroughput>) -> Self { Self(put(self.0, "OnDemandThroughput", value.into_expr()), Phase) }
+    pub fn on_demand_throughput(self, value: impl Arg<OnDemandThroughput>) -> Self { Self(put(self.0, "OnDemandThroughput", value), Phase) }
     /// `Projection`: `Projection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html#cfn-dynamodb-table-globalsecondaryindex-projection)
-    pub fn projection(self, value: impl Arg<Projection>) -> GlobalSecondaryIndex<R0, R1, Set> { GlobalSecondaryIndex(put(self.0, "Projection", value.into_expr()), Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> GlobalSecondaryIndex<R0, R1, Set> { GlobalSecondaryIndex(put(self.0, "Projection", value), Phase) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html#cfn-dynamodb-table-globalsecondaryindex-provisionedthroughput)
-    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr()), Phase) }
+    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html#cfn-dynamodb-table-globalsecondaryindex-warmthroughput)
-    pub fn warm_throughput(self, value: impl Arg<WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
+    pub fn warm_throughput(self, value: impl Arg<WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value), Phase) }
 }
 impl Done for GlobalSecondaryIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImportSourceSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-importsourcespecification.html)
@@ -605,13 +605,13 @@ impl ImportSourceSpecification {
 }
 impl<R0, R1> ImportSourceSpecification<R0, R1> {
     /// `InputCompressionType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-importsourcespecification.html#cfn-dynamodb-table-importsourcespecification-inputcompressiontype)
-    pub fn input_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputCompressionType", value.into_expr()), Phase) }
+    pub fn input_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputCompressionType", value), Phase) }
     /// `InputFormat`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-importsourcespecification.html#cfn-dynamodb-table-importsourcespecification-inputformat)
-    pub fn input_format(self, value: impl Arg<str>) -> ImportSourceSpecification<Set, R1> { ImportSourceSpecification(put(self.0, "InputFormat", value.into_expr()), Phase) }
+    pub fn input_format(self, value: impl Arg<str>) -> ImportSourceSpecification<Set, R1> { ImportSourceSpecification(put(self.0, "InputFormat", value), Phase) }
     /// `InputFormatOptions`: `InputFormatOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-importsourcespecification.html#cfn-dynamodb-table-importsourcespecification-inputformatoptions)
-    pub fn input_format_options(self, value: impl Arg<InputFormatOptions>) -> Self { Self(put(self.0, "InputFormatOptions", value.into_expr()), Phase) }
+    pub fn input_format_options(self, value: impl Arg<InputFormatOptions>) -> Self { Self(put(self.0, "InputFormatOptions", value), Phase) }
     /// `S3BucketSource`: `S3BucketSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-importsourcespecification.html#cfn-dynamodb-table-importsourcespecification-s3bucketsource)
-    pub fn s3_bucket_source(self, value: impl Arg<S3BucketSource>) -> ImportSourceSpecification<R0, Set> { ImportSourceSpecification(put(self.0, "S3BucketSource", value.into_expr()), Phase) }
+    pub fn s3_bucket_source(self, value: impl Arg<S3BucketSource>) -> ImportSourceSpecification<R0, Set> { ImportSourceSpecification(put(self.0, "S3BucketSource", value), Phase) }
 }
 impl Done for ImportSourceSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputFormatOptions` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-inputformatoptions.html)
@@ -620,7 +620,7 @@ impl InputFormatOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Csv`: `Csv`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-inputformatoptions.html#cfn-dynamodb-table-inputformatoptions-csv)
-    pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
+    pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value)) }
 }
 impl Done for InputFormatOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeySchema` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-keyschema.html)
@@ -631,9 +631,9 @@ impl KeySchema {
 }
 impl<R0, R1> KeySchema<R0, R1> {
     /// `AttributeName`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-keyschema.html#cfn-dynamodb-table-keyschema-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> KeySchema<Set, R1> { KeySchema(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> KeySchema<Set, R1> { KeySchema(put(self.0, "AttributeName", value), Phase) }
     /// `KeyType`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-keyschema.html#cfn-dynamodb-table-keyschema-keytype)
-    pub fn key_type(self, value: impl Arg<str>) -> KeySchema<R0, Set> { KeySchema(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<str>) -> KeySchema<R0, Set> { KeySchema(put(self.0, "KeyType", value), Phase) }
 }
 impl Done for KeySchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-kinesisstreamspecification.html)
@@ -644,9 +644,9 @@ impl KinesisStreamSpecification {
 }
 impl<R0> KinesisStreamSpecification<R0> {
     /// `ApproximateCreationDateTimePrecision`: `ApproximateCreationDateTimePrecision`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-kinesisstreamspecification.html#cfn-dynamodb-table-kinesisstreamspecification-approximatecreationdatetimeprecision)
-    pub fn approximate_creation_date_time_precision(self, value: impl Arg<ApproximateCreationDateTimePrecision>) -> Self { Self(put(self.0, "ApproximateCreationDateTimePrecision", value.into_expr()), Phase) }
+    pub fn approximate_creation_date_time_precision(self, value: impl Arg<ApproximateCreationDateTimePrecision>) -> Self { Self(put(self.0, "ApproximateCreationDateTimePrecision", value), Phase) }
     /// `StreamArn`: `KinesisStreamArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-kinesisstreamspecification.html#cfn-dynamodb-table-kinesisstreamspecification-streamarn)
-    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSpecification<Set> { KinesisStreamSpecification(put(self.0, "StreamArn", value.into_expr()), Phase) }
+    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSpecification<Set> { KinesisStreamSpecification(put(self.0, "StreamArn", value), Phase) }
 }
 impl Done for KinesisStreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalSecondaryIndex` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-localsecondaryindex.html)
@@ -657,11 +657,11 @@ impl LocalSecondaryIndex {
 }
 impl<R0, R1, R2> LocalSecondaryIndex<R0, R1, R2> {
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-localsecondaryindex.html#cfn-dynamodb-table-localsecondaryindex-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> LocalSecondaryIndex<Set, R1, R2> { LocalSecondaryIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> LocalSecondaryIndex<Set, R1, R2> { LocalSecondaryIndex(put(self.0, "IndexName", value), Phase) }
     /// `KeySchema`: list of `KeySchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-localsecondaryindex.html#cfn-dynamodb-table-localsecondaryindex-keyschema)
-    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> LocalSecondaryIndex<R0, Set, R2> { LocalSecondaryIndex(put(self.0, "KeySchema", value.into_expr()), Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> LocalSecondaryIndex<R0, Set, R2> { LocalSecondaryIndex(put(self.0, "KeySchema", value), Phase) }
     /// `Projection`: `Projection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-localsecondaryindex.html#cfn-dynamodb-table-localsecondaryindex-projection)
-    pub fn projection(self, value: impl Arg<Projection>) -> LocalSecondaryIndex<R0, R1, Set> { LocalSecondaryIndex(put(self.0, "Projection", value.into_expr()), Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> LocalSecondaryIndex<R0, R1, Set> { LocalSecondaryIndex(put(self.0, "Projection", value), Phase) }
 }
 impl Done for LocalSecondaryIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandThroughput` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ondemandthroughput.html)
@@ -670,9 +670,9 @@ impl OnDemandThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxReadRequestUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ondemandthroughput.html#cfn-dynamodb-table-ondemandthroughput-maxreadrequestunits)
-    pub fn max_read_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxReadRequestUnits", value.into_expr())) }
+    pub fn max_read_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxReadRequestUnits", value)) }
     /// `MaxWriteRequestUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ondemandthroughput.html#cfn-dynamodb-table-ondemandthroughput-maxwriterequestunits)
-    pub fn max_write_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWriteRequestUnits", value.into_expr())) }
+    pub fn max_write_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWriteRequestUnits", value)) }
 }
 impl Done for OnDemandThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PointInTimeRecoverySpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-pointintimerecoveryspecification.html)
@@ -681,9 +681,9 @@ impl PointInTimeRecoverySpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PointInTimeRecoveryEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-pointintimerecoveryspecification.html#cfn-dynamodb-table-pointintimerecoveryspecification-pointintimerecoveryenabled)
-    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value.into_expr())) }
+    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value)) }
     /// `RecoveryPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-pointintimerecoveryspecification.html#cfn-dynamodb-table-pointintimerecoveryspecification-recoveryperiodindays)
-    pub fn recovery_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriodInDays", value.into_expr())) }
+    pub fn recovery_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriodInDays", value)) }
 }
 impl Done for PointInTimeRecoverySpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Projection` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-projection.html)
@@ -692,9 +692,9 @@ impl Projection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NonKeyAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-projection.html#cfn-dynamodb-table-projection-nonkeyattributes)
-    pub fn non_key_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonKeyAttributes", value.into_expr())) }
+    pub fn non_key_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonKeyAttributes", value)) }
     /// `ProjectionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-projection.html#cfn-dynamodb-table-projection-projectiontype)
-    pub fn projection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectionType", value.into_expr())) }
+    pub fn projection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectionType", value)) }
 }
 impl Done for Projection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedThroughput` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-provisionedthroughput.html)
@@ -705,9 +705,9 @@ impl ProvisionedThroughput {
 }
 impl<R0, R1> ProvisionedThroughput<R0, R1> {
     /// `ReadCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-provisionedthroughput.html#cfn-dynamodb-table-provisionedthroughput-readcapacityunits)
-    pub fn read_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { ProvisionedThroughput(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { ProvisionedThroughput(put(self.0, "ReadCapacityUnits", value), Phase) }
     /// `WriteCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-provisionedthroughput.html#cfn-dynamodb-table-provisionedthroughput-writecapacityunits)
-    pub fn write_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value.into_expr()), Phase) }
+    pub fn write_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value), Phase) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcePolicy` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-resourcepolicy.html)
@@ -718,7 +718,7 @@ impl ResourcePolicy {
 }
 impl<R0> ResourcePolicy<R0> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-resourcepolicy.html#cfn-dynamodb-table-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3BucketSource` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-s3bucketsource.html)
@@ -729,11 +729,11 @@ impl S3BucketSource {
 }
 impl<R0> S3BucketSource<R0> {
     /// `S3Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-s3bucketsource.html#cfn-dynamodb-table-s3bucketsource-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3BucketSource<Set> { S3BucketSource(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3BucketSource<Set> { S3BucketSource(put(self.0, "S3Bucket", value), Phase) }
     /// `S3BucketOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-s3bucketsource.html#cfn-dynamodb-table-s3bucketsource-s3bucketowner)
-    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
+    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketOwner", value), Phase) }
     /// `S3KeyPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-s3bucketsource.html#cfn-dynamodb-table-s3bucketsource-s3keyprefix)
-    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value), Phase) }
 }
 impl Done for S3BucketSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSESpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ssespecification.html)
@@ -744,11 +744,11 @@ impl SSESpecification {
 }
 impl<R0> SSESpecification<R0> {
     /// `KMSMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ssespecification.html#cfn-dynamodb-table-ssespecification-kmsmasterkeyid)
-    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyId", value.into_expr()), Phase) }
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyId", value), Phase) }
     /// `SSEEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ssespecification.html#cfn-dynamodb-table-ssespecification-sseenabled)
-    pub fn sse_enabled(self, value: impl Arg<bool>) -> SSESpecification<Set> { SSESpecification(put(self.0, "SSEEnabled", value.into_expr()), Phase) }
+    pub fn sse_enabled(self, value: impl Arg<bool>) -> SSESpecification<Set> { SSESpecification(put(self.0, "SSEEnabled", value), Phase) }
     /// `SSEType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ssespecification.html#cfn-dynamodb-table-ssespecification-ssetype)
-    pub fn sse_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSEType", value.into_expr()), Phase) }
+    pub fn sse_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSEType", value), Phase) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SearchSchemaElement` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-searchschemaelement.html)
@@ -759,9 +759,9 @@ impl SearchSchemaElement {
 }
 impl<R0, R1> SearchSchemaElement<R0, R1> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-searchschemaelement.html#cfn-dynamodb-table-searchschemaelement-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> SearchSchemaElement<Set, R1> { SearchSchemaElement(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> SearchSchemaElement<Set, R1> { SearchSchemaElement(put(self.0, "AttributeName", value), Phase) }
     /// `SearchSchemaElementType`: `SearchSchemaElementType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-searchschemaelement.html#cfn-dynamodb-table-searchschemaelement-searchschemaelementtype)
-    pub fn search_schema_element_type(self, value: impl Arg<SearchSchemaElementType>) -> SearchSchemaElement<R0, Set> { SearchSchemaElement(put(self.0, "SearchSchemaElementType", value.into_expr()), Phase) }
+    pub fn search_schema_element_type(self, value: impl Arg<SearchSchemaElementType>) -> SearchSchemaElement<R0, Set> { SearchSchemaElement(put(self.0, "SearchSchemaElementType", value), Phase) }
 }
 impl Done for SearchSchemaElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-streamspecification.html)
@@ -772,11 +772,11 @@ impl StreamSpecification {
 }
 impl<R0> StreamSpecification<R0> {
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-streamspecification.html#cfn-dynamodb-table-streamspecification-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value), Phase) }
     /// `StreamViewType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-streamspecification.html#cfn-dynamodb-table-streamspecification-streamviewtype)
-    pub fn stream_view_type(self, value: impl Arg<str>) -> StreamSpecification<Set> { StreamSpecification(put(self.0, "StreamViewType", value.into_expr()), Phase) }
+    pub fn stream_view_type(self, value: impl Arg<str>) -> StreamSpecification<Set> { StreamSpecification(put(self.0, "StreamViewType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-streamspecification.html#cfn-dynamodb-table-streamspecification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for StreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeToLiveSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-timetolivespecification.html)
@@ -787,9 +787,9 @@ impl TimeToLiveSpecification {
 }
 impl<R0> TimeToLiveSpecification<R0> {
     /// `AttributeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-timetolivespecification.html#cfn-dynamodb-table-timetolivespecification-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-timetolivespecification.html#cfn-dynamodb-table-timetolivespecification-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> TimeToLiveSpecification<Set> { TimeToLiveSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TimeToLiveSpecification<Set> { TimeToLiveSpecification(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for TimeToLiveSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorAttribute` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorattribute.html)
@@ -800,7 +800,7 @@ impl VectorAttribute {
 }
 impl<R0> VectorAttribute<R0> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorattribute.html#cfn-dynamodb-table-vectorattribute-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> VectorAttribute<Set> { VectorAttribute(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> VectorAttribute<Set> { VectorAttribute(put(self.0, "AttributeName", value), Phase) }
 }
 impl Done for VectorAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorIndex` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorindex.html)
@@ -811,17 +811,17 @@ impl VectorIndex {
 }
 impl<R0, R1, R2, R3, R4> VectorIndex<R0, R1, R2, R3, R4> {
     /// `Dimensions`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorindex.html#cfn-dynamodb-table-vectorindex-dimensions)
-    pub fn dimensions(self, value: impl Arg<i64>) -> VectorIndex<Set, R1, R2, R3, R4> { VectorIndex(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<i64>) -> VectorIndex<Set, R1, R2, R3, R4> { VectorIndex(put(self.0, "Dimensions", value), Phase) }
     /// `DistanceFunction`: `DistanceFunction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorindex.html#cfn-dynamodb-table-vectorindex-distancefunction)
-    pub fn distance_function(self, value: impl Arg<DistanceFunction>) -> VectorIndex<R0, Set, R2, R3, R4> { VectorIndex(put(self.0, "DistanceFunction", value.into_expr()), Phase) }
+    pub fn distance_function(self, value: impl Arg<DistanceFunction>) -> VectorIndex<R0, Set, R2, R3, R4> { VectorIndex(put(self.0, "DistanceFunction", value), Phase) }
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorindex.html#cfn-dynamodb-table-vectorindex-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> VectorIndex<R0, R1, Set, R3, R4> { VectorIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> VectorIndex<R0, R1, Set, R3, R4> { VectorIndex(put(self.0, "IndexName", value), Phase) }
     /// `Projection`: `Projection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorindex.html#cfn-dynamodb-table-vectorindex-projection)
-    pub fn projection(self, value: impl Arg<Projection>) -> VectorIndex<R0, R1, R2, Set, R4> { VectorIndex(put(self.0, "Projection", value.into_expr()), Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> VectorIndex<R0, R1, R2, Set, R4> { VectorIndex(put(self.0, "Projection", value), Phase) }
     /// `SearchSchema`: list of `SearchSchemaElement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorindex.html#cfn-dynamodb-table-vectorindex-searchschema)
-    pub fn search_schema(self, value: impl Arg<Arr<SearchSchemaElement>>) -> Self { Self(put(self.0, "SearchSchema", value.into_expr()), Phase) }
+    pub fn search_schema(self, value: impl Arg<Arr<SearchSchemaElement>>) -> Self { Self(put(self.0, "SearchSchema", value), Phase) }
     /// `VectorAttribute`: `VectorAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorindex.html#cfn-dynamodb-table-vectorindex-vectorattribute)
-    pub fn vector_attribute(self, value: impl Arg<VectorAttribute>) -> VectorIndex<R0, R1, R2, R3, Set> { VectorIndex(put(self.0, "VectorAttribute", value.into_expr()), Phase) }
+    pub fn vector_attribute(self, value: impl Arg<VectorAttribute>) -> VectorIndex<R0, R1, R2, R3, Set> { VectorIndex(put(self.0, "VectorAttribute", value), Phase) }
 }
 impl Done for VectorIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmThroughput` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-warmthroughput.html)
@@ -830,9 +830,9 @@ impl WarmThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadUnitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-warmthroughput.html#cfn-dynamodb-table-warmthroughput-readunitspersecond)
-    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value.into_expr())) }
+    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value)) }
     /// `WriteUnitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-warmthroughput.html#cfn-dynamodb-table-warmthroughput-writeunitspersecond)
-    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value.into_expr())) }
+    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value)) }
 }
 impl Done for WarmThroughput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApproximateCreationDateTimePrecision` allows.

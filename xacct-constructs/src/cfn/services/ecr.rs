@@ -23,13 +23,13 @@ impl CfnPublicRepositoryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RepositoryCatalogData`: `RepositoryCatalogData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#cfn-ecr-publicrepository-repositorycatalogdata)
-    pub fn repository_catalog_data(self, value: impl Arg<public_repository::RepositoryCatalogData>) -> Self { Self(put(self.0, "RepositoryCatalogData", value.into_expr())) }
+    pub fn repository_catalog_data(self, value: impl Arg<public_repository::RepositoryCatalogData>) -> Self { Self(put(self.0, "RepositoryCatalogData", value)) }
     /// `RepositoryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#cfn-ecr-publicrepository-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value)) }
     /// `RepositoryPolicyText`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#cfn-ecr-publicrepository-repositorypolicytext)
-    pub fn repository_policy_text(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RepositoryPolicyText", value.into_expr())) }
+    pub fn repository_policy_text(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RepositoryPolicyText", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#cfn-ecr-publicrepository-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnPublicRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::PublicRepository`.
@@ -41,15 +41,15 @@ impl RepositoryCatalogData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AboutText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-abouttext)
-    pub fn about_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AboutText", value.into_expr())) }
+    pub fn about_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AboutText", value)) }
     /// `Architectures`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-architectures)
-    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
+    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value)) }
     /// `OperatingSystems`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-operatingsystems)
-    pub fn operating_systems(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OperatingSystems", value.into_expr())) }
+    pub fn operating_systems(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OperatingSystems", value)) }
     /// `RepositoryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-repositorydescription)
-    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value.into_expr())) }
+    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value)) }
     /// `UsageText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-usagetext)
-    pub fn usage_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageText", value.into_expr())) }
+    pub fn usage_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageText", value)) }
 }
 impl Done for RepositoryCatalogData { fn into_props(self) -> Bag { self.0 } }
 }
@@ -70,17 +70,17 @@ impl CfnPullThroughCacheRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CredentialArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-credentialarn)
-    pub fn credential_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialArn", value.into_expr())) }
+    pub fn credential_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialArn", value)) }
     /// `CustomRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-customrolearn)
-    pub fn custom_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CustomRoleArn", value.into_expr())) }
+    pub fn custom_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CustomRoleArn", value)) }
     /// `EcrRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-ecrrepositoryprefix)
-    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
+    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value)) }
     /// `UpstreamRegistry`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-upstreamregistry)
-    pub fn upstream_registry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistry", value.into_expr())) }
+    pub fn upstream_registry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistry", value)) }
     /// `UpstreamRegistryUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-upstreamregistryurl)
-    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
+    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value)) }
     /// `UpstreamRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-upstreamrepositoryprefix)
-    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
+    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value)) }
 }
 impl Done for CfnPullThroughCacheRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ECR::PullTimeUpdateExclusion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pulltimeupdateexclusion.html)
@@ -102,7 +102,7 @@ impl CfnPullTimeUpdateExclusionProps {
 }
 impl<R0> CfnPullTimeUpdateExclusionProps<R0> {
     /// `PrincipalArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pulltimeupdateexclusion.html#cfn-ecr-pulltimeupdateexclusion-principalarn)
-    pub fn principal_arn(self, value: impl Arg<str>) -> CfnPullTimeUpdateExclusionProps<Set> { CfnPullTimeUpdateExclusionProps(put(self.0, "PrincipalArn", value.into_expr()), Phase) }
+    pub fn principal_arn(self, value: impl Arg<str>) -> CfnPullTimeUpdateExclusionProps<Set> { CfnPullTimeUpdateExclusionProps(put(self.0, "PrincipalArn", value), Phase) }
 }
 impl Done for CfnPullTimeUpdateExclusionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ECR::RegistryPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registrypolicy.html)
@@ -126,7 +126,7 @@ impl CfnRegistryPolicyProps {
 }
 impl<R0> CfnRegistryPolicyProps<R0> {
     /// `PolicyText`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registrypolicy.html#cfn-ecr-registrypolicy-policytext)
-    pub fn policy_text(self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set> { CfnRegistryPolicyProps(put(self.0, "PolicyText", value.into_expr()), Phase) }
+    pub fn policy_text(self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set> { CfnRegistryPolicyProps(put(self.0, "PolicyText", value), Phase) }
 }
 impl Done for CfnRegistryPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ECR::RegistryScanningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registryscanningconfiguration.html)
@@ -150,9 +150,9 @@ impl CfnRegistryScanningConfigurationProps {
 }
 impl<R0, R1> CfnRegistryScanningConfigurationProps<R0, R1> {
     /// `Rules`: list of `ScanningRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registryscanningconfiguration.html#cfn-ecr-registryscanningconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<registry_scanning_configuration::ScanningRule>>) -> CfnRegistryScanningConfigurationProps<Set, R1> { CfnRegistryScanningConfigurationProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<registry_scanning_configuration::ScanningRule>>) -> CfnRegistryScanningConfigurationProps<Set, R1> { CfnRegistryScanningConfigurationProps(put(self.0, "Rules", value), Phase) }
     /// `ScanType`: `ScanType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registryscanningconfiguration.html#cfn-ecr-registryscanningconfiguration-scantype)
-    pub fn scan_type(self, value: impl Arg<registry_scanning_configuration::ScanType>) -> CfnRegistryScanningConfigurationProps<R0, Set> { CfnRegistryScanningConfigurationProps(put(self.0, "ScanType", value.into_expr()), Phase) }
+    pub fn scan_type(self, value: impl Arg<registry_scanning_configuration::ScanType>) -> CfnRegistryScanningConfigurationProps<R0, Set> { CfnRegistryScanningConfigurationProps(put(self.0, "ScanType", value), Phase) }
 }
 impl Done for CfnRegistryScanningConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::RegistryScanningConfiguration`.
@@ -166,9 +166,9 @@ impl RepositoryFilter {
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
     /// `Filter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-repositoryfilter.html#cfn-ecr-registryscanningconfiguration-repositoryfilter-filter)
-    pub fn filter(self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value), Phase) }
     /// `FilterType`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-repositoryfilter.html#cfn-ecr-registryscanningconfiguration-repositoryfilter-filtertype)
-    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScanningRule` of `AWS::ECR::RegistryScanningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-scanningrule.html)
@@ -179,9 +179,9 @@ impl ScanningRule {
 }
 impl<R0, R1> ScanningRule<R0, R1> {
     /// `RepositoryFilters`: list of `RepositoryFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-scanningrule.html#cfn-ecr-registryscanningconfiguration-scanningrule-repositoryfilters)
-    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> ScanningRule<Set, R1> { ScanningRule(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
+    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> ScanningRule<Set, R1> { ScanningRule(put(self.0, "RepositoryFilters", value), Phase) }
     /// `ScanFrequency`: `ScanFrequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-scanningrule.html#cfn-ecr-registryscanningconfiguration-scanningrule-scanfrequency)
-    pub fn scan_frequency(self, value: impl Arg<ScanFrequency>) -> ScanningRule<R0, Set> { ScanningRule(put(self.0, "ScanFrequency", value.into_expr()), Phase) }
+    pub fn scan_frequency(self, value: impl Arg<ScanFrequency>) -> ScanningRule<R0, Set> { ScanningRule(put(self.0, "ScanFrequency", value), Phase) }
 }
 impl Done for ScanningRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FilterType` allows.
@@ -212,7 +212,7 @@ impl CfnReplicationConfigurationProps {
 }
 impl<R0> CfnReplicationConfigurationProps<R0> {
     /// `ReplicationConfiguration`: `ReplicationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-replicationconfiguration.html#cfn-ecr-replicationconfiguration-replicationconfiguration)
-    pub fn replication_configuration(self, value: impl Arg<replication_configuration::ReplicationConfiguration>) -> CfnReplicationConfigurationProps<Set> { CfnReplicationConfigurationProps(put(self.0, "ReplicationConfiguration", value.into_expr()), Phase) }
+    pub fn replication_configuration(self, value: impl Arg<replication_configuration::ReplicationConfiguration>) -> CfnReplicationConfigurationProps<Set> { CfnReplicationConfigurationProps(put(self.0, "ReplicationConfiguration", value), Phase) }
 }
 impl Done for CfnReplicationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::ReplicationConfiguration`.
@@ -226,7 +226,7 @@ impl ReplicationConfiguration {
 }
 impl<R0> ReplicationConfiguration<R0> {
     /// `Rules`: list of `ReplicationRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationconfiguration.html#cfn-ecr-replicationconfiguration-replicationconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<Set> { ReplicationConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<Set> { ReplicationConfiguration(put(self.0, "Rules", value), Phase) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationDestination` of `AWS::ECR::ReplicationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationdestination.html)
@@ -237,9 +237,9 @@ impl ReplicationDestination {
 }
 impl<R0, R1> ReplicationDestination<R0, R1> {
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationdestination.html#cfn-ecr-replicationconfiguration-replicationdestination-region)
-    pub fn region(self, value: impl Arg<str>) -> ReplicationDestination<Set, R1> { ReplicationDestination(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ReplicationDestination<Set, R1> { ReplicationDestination(put(self.0, "Region", value), Phase) }
     /// `RegistryId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationdestination.html#cfn-ecr-replicationconfiguration-replicationdestination-registryid)
-    pub fn registry_id(self, value: impl Arg<str>) -> ReplicationDestination<R0, Set> { ReplicationDestination(put(self.0, "RegistryId", value.into_expr()), Phase) }
+    pub fn registry_id(self, value: impl Arg<str>) -> ReplicationDestination<R0, Set> { ReplicationDestination(put(self.0, "RegistryId", value), Phase) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRule` of `AWS::ECR::ReplicationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationrule.html)
@@ -250,9 +250,9 @@ impl ReplicationRule {
 }
 impl<R0> ReplicationRule<R0> {
     /// `Destinations`: list of `ReplicationDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationrule.html#cfn-ecr-replicationconfiguration-replicationrule-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { ReplicationRule(put(self.0, "Destinations", value.into_expr()), Phase) }
+    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { ReplicationRule(put(self.0, "Destinations", value), Phase) }
     /// `RepositoryFilters`: list of `RepositoryFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationrule.html#cfn-ecr-replicationconfiguration-replicationrule-repositoryfilters)
-    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { Self(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
+    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { Self(put(self.0, "RepositoryFilters", value), Phase) }
 }
 impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryFilter` of `AWS::ECR::ReplicationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-repositoryfilter.html)
@@ -263,9 +263,9 @@ impl RepositoryFilter {
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
     /// `Filter`: `EcrRepositoryName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-repositoryfilter.html#cfn-ecr-replicationconfiguration-repositoryfilter-filter)
-    pub fn filter(self, value: impl Arg<kind::EcrRepositoryName>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<kind::EcrRepositoryName>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value), Phase) }
     /// `FilterType`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-repositoryfilter.html#cfn-ecr-replicationconfiguration-repositoryfilter-filtertype)
-    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FilterType` allows.
@@ -292,23 +292,23 @@ impl CfnRepositoryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmptyOnDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-emptyondelete)
-    pub fn empty_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmptyOnDelete", value.into_expr())) }
+    pub fn empty_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmptyOnDelete", value)) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<repository::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
+    pub fn encryption_configuration(self, value: impl Arg<repository::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value)) }
     /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-imagescanningconfiguration)
-    pub fn image_scanning_configuration(self, value: impl Arg<repository::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
+    pub fn image_scanning_configuration(self, value: impl Arg<repository::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value)) }
     /// `ImageTagMutability`: `ImageTagMutability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-imagetagmutability)
-    pub fn image_tag_mutability(self, value: impl Arg<repository::ImageTagMutability>) -> Self { Self(put(self.0, "ImageTagMutability", value.into_expr())) }
+    pub fn image_tag_mutability(self, value: impl Arg<repository::ImageTagMutability>) -> Self { Self(put(self.0, "ImageTagMutability", value)) }
     /// `ImageTagMutabilityExclusionFilters`: list of `ImageTagMutabilityExclusionFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-imagetagmutabilityexclusionfilters)
-    pub fn image_tag_mutability_exclusion_filters(self, value: impl Arg<Arr<repository::ImageTagMutabilityExclusionFilter>>) -> Self { Self(put(self.0, "ImageTagMutabilityExclusionFilters", value.into_expr())) }
+    pub fn image_tag_mutability_exclusion_filters(self, value: impl Arg<Arr<repository::ImageTagMutabilityExclusionFilter>>) -> Self { Self(put(self.0, "ImageTagMutabilityExclusionFilters", value)) }
     /// `LifecyclePolicy`: `LifecyclePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-lifecyclepolicy)
-    pub fn lifecycle_policy(self, value: impl Arg<repository::LifecyclePolicy>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr())) }
+    pub fn lifecycle_policy(self, value: impl Arg<repository::LifecyclePolicy>) -> Self { Self(put(self.0, "LifecyclePolicy", value)) }
     /// `RepositoryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value)) }
     /// `RepositoryPolicyText`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-repositorypolicytext)
-    pub fn repository_policy_text(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RepositoryPolicyText", value.into_expr())) }
+    pub fn repository_policy_text(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RepositoryPolicyText", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::Repository`.
@@ -322,9 +322,9 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-encryptionconfiguration.html#cfn-ecr-repository-encryptionconfiguration-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value), Phase) }
     /// `KmsKey`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-encryptionconfiguration.html#cfn-ecr-repository-encryptionconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageScanningConfiguration` of `AWS::ECR::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagescanningconfiguration.html)
@@ -333,7 +333,7 @@ impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScanOnPush`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagescanningconfiguration.html#cfn-ecr-repository-imagescanningconfiguration-scanonpush)
-    pub fn scan_on_push(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanOnPush", value.into_expr())) }
+    pub fn scan_on_push(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanOnPush", value)) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageTagMutabilityExclusionFilter` of `AWS::ECR::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagetagmutabilityexclusionfilter.html)
@@ -344,9 +344,9 @@ impl ImageTagMutabilityExclusionFilter {
 }
 impl<R0, R1> ImageTagMutabilityExclusionFilter<R0, R1> {
     /// `ImageTagMutabilityExclusionFilterType`: `ImageTagMutabilityExclusionFilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagetagmutabilityexclusionfilter.html#cfn-ecr-repository-imagetagmutabilityexclusionfilter-imagetagmutabilityexclusionfiltertype)
-    pub fn image_tag_mutability_exclusion_filter_type(self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterType", value.into_expr()), Phase) }
+    pub fn image_tag_mutability_exclusion_filter_type(self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterType", value), Phase) }
     /// `ImageTagMutabilityExclusionFilterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagetagmutabilityexclusionfilter.html#cfn-ecr-repository-imagetagmutabilityexclusionfilter-imagetagmutabilityexclusionfiltervalue)
-    pub fn image_tag_mutability_exclusion_filter_value(self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterValue", value.into_expr()), Phase) }
+    pub fn image_tag_mutability_exclusion_filter_value(self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterValue", value), Phase) }
 }
 impl Done for ImageTagMutabilityExclusionFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecyclePolicy` of `AWS::ECR::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-lifecyclepolicy.html)
@@ -355,9 +355,9 @@ impl LifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LifecyclePolicyText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-lifecyclepolicy.html#cfn-ecr-repository-lifecyclepolicy-lifecyclepolicytext)
-    pub fn lifecycle_policy_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicyText", value.into_expr())) }
+    pub fn lifecycle_policy_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicyText", value)) }
     /// `RegistryId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-lifecyclepolicy.html#cfn-ecr-repository-lifecyclepolicy-registryid)
-    pub fn registry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryId", value.into_expr())) }
+    pub fn registry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryId", value)) }
 }
 impl Done for LifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.
@@ -390,25 +390,25 @@ impl CfnRepositoryCreationTemplateProps {
 }
 impl<R0, R1> CfnRepositoryCreationTemplateProps<R0, R1> {
     /// `AppliedFor`: list of `AppliedFor`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-appliedfor)
-    pub fn applied_for(self, value: impl Arg<Arr<repository_creation_template::AppliedFor>>) -> CfnRepositoryCreationTemplateProps<Set, R1> { CfnRepositoryCreationTemplateProps(put(self.0, "AppliedFor", value.into_expr()), Phase) }
+    pub fn applied_for(self, value: impl Arg<Arr<repository_creation_template::AppliedFor>>) -> CfnRepositoryCreationTemplateProps<Set, R1> { CfnRepositoryCreationTemplateProps(put(self.0, "AppliedFor", value), Phase) }
     /// `CustomRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-customrolearn)
-    pub fn custom_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CustomRoleArn", value.into_expr()), Phase) }
+    pub fn custom_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CustomRoleArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<repository_creation_template::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<repository_creation_template::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `ImageTagMutability`: `ImageTagMutability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-imagetagmutability)
-    pub fn image_tag_mutability(self, value: impl Arg<repository_creation_template::ImageTagMutability>) -> Self { Self(put(self.0, "ImageTagMutability", value.into_expr()), Phase) }
+    pub fn image_tag_mutability(self, value: impl Arg<repository_creation_template::ImageTagMutability>) -> Self { Self(put(self.0, "ImageTagMutability", value), Phase) }
     /// `ImageTagMutabilityExclusionFilters`: list of `ImageTagMutabilityExclusionFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilters)
-    pub fn image_tag_mutability_exclusion_filters(self, value: impl Arg<Arr<repository_creation_template::ImageTagMutabilityExclusionFilter>>) -> Self { Self(put(self.0, "ImageTagMutabilityExclusionFilters", value.into_expr()), Phase) }
+    pub fn image_tag_mutability_exclusion_filters(self, value: impl Arg<Arr<repository_creation_template::ImageTagMutabilityExclusionFilter>>) -> Self { Self(put(self.0, "ImageTagMutabilityExclusionFilters", value), Phase) }
     /// `LifecyclePolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-lifecyclepolicy)
-    pub fn lifecycle_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr()), Phase) }
+    pub fn lifecycle_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicy", value), Phase) }
     /// `Prefix`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> CfnRepositoryCreationTemplateProps<R0, Set> { CfnRepositoryCreationTemplateProps(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> CfnRepositoryCreationTemplateProps<R0, Set> { CfnRepositoryCreationTemplateProps(put(self.0, "Prefix", value), Phase) }
     /// `RepositoryPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-repositorypolicy)
-    pub fn repository_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryPolicy", value.into_expr()), Phase) }
+    pub fn repository_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryPolicy", value), Phase) }
     /// `ResourceTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
 }
 impl Done for CfnRepositoryCreationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::RepositoryCreationTemplate`.
@@ -422,9 +422,9 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-encryptionconfiguration.html#cfn-ecr-repositorycreationtemplate-encryptionconfiguration-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value), Phase) }
     /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-encryptionconfiguration.html#cfn-ecr-repositorycreationtemplate-encryptionconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageTagMutabilityExclusionFilter` of `AWS::ECR::RepositoryCreationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter.html)
@@ -435,9 +435,9 @@ impl ImageTagMutabilityExclusionFilter {
 }
 impl<R0, R1> ImageTagMutabilityExclusionFilter<R0, R1> {
     /// `ImageTagMutabilityExclusionFilterType`: `ImageTagMutabilityExclusionFilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter.html#cfn-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter-imagetagmutabilityexclusionfiltertype)
-    pub fn image_tag_mutability_exclusion_filter_type(self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterType", value.into_expr()), Phase) }
+    pub fn image_tag_mutability_exclusion_filter_type(self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterType", value), Phase) }
     /// `ImageTagMutabilityExclusionFilterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter.html#cfn-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter-imagetagmutabilityexclusionfiltervalue)
-    pub fn image_tag_mutability_exclusion_filter_value(self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterValue", value.into_expr()), Phase) }
+    pub fn image_tag_mutability_exclusion_filter_value(self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterValue", value), Phase) }
 }
 impl Done for ImageTagMutabilityExclusionFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AppliedFor` allows.
@@ -470,7 +470,7 @@ impl CfnSigningConfigurationProps {
 }
 impl<R0> CfnSigningConfigurationProps<R0> {
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-signingconfiguration.html#cfn-ecr-signingconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<signing_configuration::Rule>>) -> CfnSigningConfigurationProps<Set> { CfnSigningConfigurationProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<signing_configuration::Rule>>) -> CfnSigningConfigurationProps<Set> { CfnSigningConfigurationProps(put(self.0, "Rules", value), Phase) }
 }
 impl Done for CfnSigningConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::SigningConfiguration`.
@@ -484,9 +484,9 @@ impl RepositoryFilter {
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
     /// `Filter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-repositoryfilter.html#cfn-ecr-signingconfiguration-repositoryfilter-filter)
-    pub fn filter(self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value), Phase) }
     /// `FilterType`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-repositoryfilter.html#cfn-ecr-signingconfiguration-repositoryfilter-filtertype)
-    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::ECR::SigningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-rule.html)
@@ -497,9 +497,9 @@ impl Rule {
 }
 impl<R0> Rule<R0> {
     /// `RepositoryFilters`: list of `RepositoryFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-rule.html#cfn-ecr-signingconfiguration-rule-repositoryfilters)
-    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { Self(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
+    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { Self(put(self.0, "RepositoryFilters", value), Phase) }
     /// `SigningProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-rule.html#cfn-ecr-signingconfiguration-rule-signingprofilearn)
-    pub fn signing_profile_arn(self, value: impl Arg<str>) -> Rule<Set> { Rule(put(self.0, "SigningProfileArn", value.into_expr()), Phase) }
+    pub fn signing_profile_arn(self, value: impl Arg<str>) -> Rule<Set> { Rule(put(self.0, "SigningProfileArn", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FilterType` allows.

@@ -21,15 +21,15 @@ impl CfnCapacityProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingGroupProvider`: `AutoScalingGroupProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider)
-    pub fn auto_scaling_group_provider(self, value: impl Arg<capacity_provider::AutoScalingGroupProvider>) -> Self { Self(put(self.0, "AutoScalingGroupProvider", value.into_expr())) }
+    pub fn auto_scaling_group_provider(self, value: impl Arg<capacity_provider::AutoScalingGroupProvider>) -> Self { Self(put(self.0, "AutoScalingGroupProvider", value)) }
     /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value)) }
     /// `ManagedInstancesProvider`: `ManagedInstancesProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider)
-    pub fn managed_instances_provider(self, value: impl Arg<capacity_provider::ManagedInstancesProvider>) -> Self { Self(put(self.0, "ManagedInstancesProvider", value.into_expr())) }
+    pub fn managed_instances_provider(self, value: impl Arg<capacity_provider::ManagedInstancesProvider>) -> Self { Self(put(self.0, "ManagedInstancesProvider", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::CapacityProvider`.
@@ -41,9 +41,9 @@ impl AcceleratorCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratorcountrequest.html#cfn-ecs-capacityprovider-acceleratorcountrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratorcountrequest.html#cfn-ecs-capacityprovider-acceleratorcountrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for AcceleratorCountRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorTotalMemoryMiBRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratortotalmemorymibrequest.html)
@@ -52,9 +52,9 @@ impl AcceleratorTotalMemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratortotalmemorymibrequest.html#cfn-ecs-capacityprovider-acceleratortotalmemorymibrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratortotalmemorymibrequest.html#cfn-ecs-capacityprovider-acceleratortotalmemorymibrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for AcceleratorTotalMemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoRepairConfiguration` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autorepairconfiguration.html)
@@ -63,7 +63,7 @@ impl AutoRepairConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionsStatus`: `ActionsStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autorepairconfiguration.html#cfn-ecs-capacityprovider-autorepairconfiguration-actionsstatus)
-    pub fn actions_status(self, value: impl Arg<ActionsStatus>) -> Self { Self(put(self.0, "ActionsStatus", value.into_expr())) }
+    pub fn actions_status(self, value: impl Arg<ActionsStatus>) -> Self { Self(put(self.0, "ActionsStatus", value)) }
 }
 impl Done for AutoRepairConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScalingGroupProvider` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html)
@@ -74,13 +74,13 @@ impl AutoScalingGroupProvider {
 }
 impl<R0> AutoScalingGroupProvider<R0> {
     /// `AutoScalingGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider-autoscalinggrouparn)
-    pub fn auto_scaling_group_arn(self, value: impl Arg<str>) -> AutoScalingGroupProvider<Set> { AutoScalingGroupProvider(put(self.0, "AutoScalingGroupArn", value.into_expr()), Phase) }
+    pub fn auto_scaling_group_arn(self, value: impl Arg<str>) -> AutoScalingGroupProvider<Set> { AutoScalingGroupProvider(put(self.0, "AutoScalingGroupArn", value), Phase) }
     /// `ManagedDraining`: `ManagedDraining`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider-manageddraining)
-    pub fn managed_draining(self, value: impl Arg<ManagedDraining>) -> Self { Self(put(self.0, "ManagedDraining", value.into_expr()), Phase) }
+    pub fn managed_draining(self, value: impl Arg<ManagedDraining>) -> Self { Self(put(self.0, "ManagedDraining", value), Phase) }
     /// `ManagedScaling`: `ManagedScaling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider-managedscaling)
-    pub fn managed_scaling(self, value: impl Arg<ManagedScaling>) -> Self { Self(put(self.0, "ManagedScaling", value.into_expr()), Phase) }
+    pub fn managed_scaling(self, value: impl Arg<ManagedScaling>) -> Self { Self(put(self.0, "ManagedScaling", value), Phase) }
     /// `ManagedTerminationProtection`: `ManagedTerminationProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider-managedterminationprotection)
-    pub fn managed_termination_protection(self, value: impl Arg<ManagedTerminationProtection>) -> Self { Self(put(self.0, "ManagedTerminationProtection", value.into_expr()), Phase) }
+    pub fn managed_termination_protection(self, value: impl Arg<ManagedTerminationProtection>) -> Self { Self(put(self.0, "ManagedTerminationProtection", value), Phase) }
 }
 impl Done for AutoScalingGroupProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BaselineEbsBandwidthMbpsRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-baselineebsbandwidthmbpsrequest.html)
@@ -89,9 +89,9 @@ impl BaselineEbsBandwidthMbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-baselineebsbandwidthmbpsrequest.html#cfn-ecs-capacityprovider-baselineebsbandwidthmbpsrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-baselineebsbandwidthmbpsrequest.html#cfn-ecs-capacityprovider-baselineebsbandwidthmbpsrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for BaselineEbsBandwidthMbpsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-capacityreservationrequest.html)
@@ -100,9 +100,9 @@ impl CapacityReservationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReservationGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-capacityreservationrequest.html#cfn-ecs-capacityprovider-capacityreservationrequest-reservationgrouparn)
-    pub fn reservation_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationGroupArn", value.into_expr())) }
+    pub fn reservation_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationGroupArn", value)) }
     /// `ReservationPreference`: `ReservationPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-capacityreservationrequest.html#cfn-ecs-capacityprovider-capacityreservationrequest-reservationpreference)
-    pub fn reservation_preference(self, value: impl Arg<ReservationPreference>) -> Self { Self(put(self.0, "ReservationPreference", value.into_expr())) }
+    pub fn reservation_preference(self, value: impl Arg<ReservationPreference>) -> Self { Self(put(self.0, "ReservationPreference", value)) }
 }
 impl Done for CapacityReservationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfrastructureOptimization` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-infrastructureoptimization.html)
@@ -111,7 +111,7 @@ impl InfrastructureOptimization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScaleInAfter`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-infrastructureoptimization.html#cfn-ecs-capacityprovider-infrastructureoptimization-scaleinafter)
-    pub fn scale_in_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfter", value.into_expr())) }
+    pub fn scale_in_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfter", value)) }
 }
 impl Done for InfrastructureOptimization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceLaunchTemplate` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html)
@@ -122,25 +122,25 @@ impl InstanceLaunchTemplate {
 }
 impl<R0, R1> InstanceLaunchTemplate<R0, R1> {
     /// `CapacityOptionType`: `CapacityOptionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-capacityoptiontype)
-    pub fn capacity_option_type(self, value: impl Arg<CapacityOptionType>) -> Self { Self(put(self.0, "CapacityOptionType", value.into_expr()), Phase) }
+    pub fn capacity_option_type(self, value: impl Arg<CapacityOptionType>) -> Self { Self(put(self.0, "CapacityOptionType", value), Phase) }
     /// `CapacityReservations`: `CapacityReservationRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-capacityreservations)
-    pub fn capacity_reservations(self, value: impl Arg<CapacityReservationRequest>) -> Self { Self(put(self.0, "CapacityReservations", value.into_expr()), Phase) }
+    pub fn capacity_reservations(self, value: impl Arg<CapacityReservationRequest>) -> Self { Self(put(self.0, "CapacityReservations", value), Phase) }
     /// `Ec2InstanceProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-ec2instanceprofilearn)
-    pub fn ec2_instance_profile_arn(self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { InstanceLaunchTemplate(put(self.0, "Ec2InstanceProfileArn", value.into_expr()), Phase) }
+    pub fn ec2_instance_profile_arn(self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { InstanceLaunchTemplate(put(self.0, "Ec2InstanceProfileArn", value), Phase) }
     /// `FipsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-fipsenabled)
-    pub fn fips_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FipsEnabled", value.into_expr()), Phase) }
+    pub fn fips_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FipsEnabled", value), Phase) }
     /// `InstanceMetadataTagsPropagation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-instancemetadatatagspropagation)
-    pub fn instance_metadata_tags_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMetadataTagsPropagation", value.into_expr()), Phase) }
+    pub fn instance_metadata_tags_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMetadataTagsPropagation", value), Phase) }
     /// `InstanceRequirements`: `InstanceRequirementsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-instancerequirements)
-    pub fn instance_requirements(self, value: impl Arg<InstanceRequirementsRequest>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
+    pub fn instance_requirements(self, value: impl Arg<InstanceRequirementsRequest>) -> Self { Self(put(self.0, "InstanceRequirements", value), Phase) }
     /// `LocalStorageConfiguration`: `ManagedInstancesLocalStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-localstorageconfiguration)
-    pub fn local_storage_configuration(self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { Self(put(self.0, "LocalStorageConfiguration", value.into_expr()), Phase) }
+    pub fn local_storage_configuration(self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { Self(put(self.0, "LocalStorageConfiguration", value), Phase) }
     /// `Monitoring`: `Monitoring`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-monitoring)
-    pub fn monitoring(self, value: impl Arg<Monitoring>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
+    pub fn monitoring(self, value: impl Arg<Monitoring>) -> Self { Self(put(self.0, "Monitoring", value), Phase) }
     /// `NetworkConfiguration`: `ManagedInstancesNetworkConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { InstanceLaunchTemplate(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { InstanceLaunchTemplate(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `StorageConfiguration`: `ManagedInstancesStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-storageconfiguration)
-    pub fn storage_configuration(self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
+    pub fn storage_configuration(self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value), Phase) }
 }
 impl Done for InstanceLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirementsRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html)
@@ -151,53 +151,53 @@ impl InstanceRequirementsRequest {
 }
 impl<R0, R1> InstanceRequirementsRequest<R0, R1> {
     /// `AcceleratorCount`: `AcceleratorCountRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratorcount)
-    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRequest>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
+    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRequest>) -> Self { Self(put(self.0, "AcceleratorCount", value), Phase) }
     /// `AcceleratorManufacturers`: list of `AcceleratorManufacturers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratormanufacturers)
-    pub fn accelerator_manufacturers(self, value: impl Arg<Arr<AcceleratorManufacturers>>) -> Self { Self(put(self.0, "AcceleratorManufacturers", value.into_expr()), Phase) }
+    pub fn accelerator_manufacturers(self, value: impl Arg<Arr<AcceleratorManufacturers>>) -> Self { Self(put(self.0, "AcceleratorManufacturers", value), Phase) }
     /// `AcceleratorNames`: list of `AcceleratorNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratornames)
-    pub fn accelerator_names(self, value: impl Arg<Arr<AcceleratorNames>>) -> Self { Self(put(self.0, "AcceleratorNames", value.into_expr()), Phase) }
+    pub fn accelerator_names(self, value: impl Arg<Arr<AcceleratorNames>>) -> Self { Self(put(self.0, "AcceleratorNames", value), Phase) }
     /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratortotalmemorymib)
-    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
+    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value), Phase) }
     /// `AcceleratorTypes`: list of `AcceleratorTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratortypes)
-    pub fn accelerator_types(self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
+    pub fn accelerator_types(self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { Self(put(self.0, "AcceleratorTypes", value), Phase) }
     /// `AllowedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-allowedinstancetypes)
-    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value), Phase) }
     /// `BareMetal`: `BareMetal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-baremetal)
-    pub fn bare_metal(self, value: impl Arg<BareMetal>) -> Self { Self(put(self.0, "BareMetal", value.into_expr()), Phase) }
+    pub fn bare_metal(self, value: impl Arg<BareMetal>) -> Self { Self(put(self.0, "BareMetal", value), Phase) }
     /// `BaselineEbsBandwidthMbps`: `BaselineEbsBandwidthMbpsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-baselineebsbandwidthmbps)
-    pub fn baseline_ebs_bandwidth_mbps(self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { Self(put(self.0, "BaselineEbsBandwidthMbps", value.into_expr()), Phase) }
+    pub fn baseline_ebs_bandwidth_mbps(self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { Self(put(self.0, "BaselineEbsBandwidthMbps", value), Phase) }
     /// `BurstablePerformance`: `BurstablePerformance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-burstableperformance)
-    pub fn burstable_performance(self, value: impl Arg<BurstablePerformance>) -> Self { Self(put(self.0, "BurstablePerformance", value.into_expr()), Phase) }
+    pub fn burstable_performance(self, value: impl Arg<BurstablePerformance>) -> Self { Self(put(self.0, "BurstablePerformance", value), Phase) }
     /// `CpuManufacturers`: list of `CpuManufacturers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-cpumanufacturers)
-    pub fn cpu_manufacturers(self, value: impl Arg<Arr<CpuManufacturers>>) -> Self { Self(put(self.0, "CpuManufacturers", value.into_expr()), Phase) }
+    pub fn cpu_manufacturers(self, value: impl Arg<Arr<CpuManufacturers>>) -> Self { Self(put(self.0, "CpuManufacturers", value), Phase) }
     /// `ExcludedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-excludedinstancetypes)
-    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
+    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value), Phase) }
     /// `InstanceGenerations`: list of `InstanceGenerations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-instancegenerations)
-    pub fn instance_generations(self, value: impl Arg<Arr<InstanceGenerations>>) -> Self { Self(put(self.0, "InstanceGenerations", value.into_expr()), Phase) }
+    pub fn instance_generations(self, value: impl Arg<Arr<InstanceGenerations>>) -> Self { Self(put(self.0, "InstanceGenerations", value), Phase) }
     /// `LocalStorage`: `LocalStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-localstorage)
-    pub fn local_storage(self, value: impl Arg<LocalStorage>) -> Self { Self(put(self.0, "LocalStorage", value.into_expr()), Phase) }
+    pub fn local_storage(self, value: impl Arg<LocalStorage>) -> Self { Self(put(self.0, "LocalStorage", value), Phase) }
     /// `LocalStorageTypes`: list of `LocalStorageTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-localstoragetypes)
-    pub fn local_storage_types(self, value: impl Arg<Arr<LocalStorageTypes>>) -> Self { Self(put(self.0, "LocalStorageTypes", value.into_expr()), Phase) }
+    pub fn local_storage_types(self, value: impl Arg<Arr<LocalStorageTypes>>) -> Self { Self(put(self.0, "LocalStorageTypes", value), Phase) }
     /// `MaxSpotPriceAsPercentageOfOptimalOnDemandPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-maxspotpriceaspercentageofoptimalondemandprice)
-    pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value.into_expr()), Phase) }
+    pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value), Phase) }
     /// `MemoryGiBPerVCpu`: `MemoryGiBPerVCpuRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-memorygibpervcpu)
-    pub fn memory_gi_b_per_v_cpu(self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { Self(put(self.0, "MemoryGiBPerVCpu", value.into_expr()), Phase) }
+    pub fn memory_gi_b_per_v_cpu(self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { Self(put(self.0, "MemoryGiBPerVCpu", value), Phase) }
     /// `MemoryMiB`: `MemoryMiBRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-memorymib)
-    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirementsRequest<Set, R1> { InstanceRequirementsRequest(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
+    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirementsRequest<Set, R1> { InstanceRequirementsRequest(put(self.0, "MemoryMiB", value), Phase) }
     /// `NetworkBandwidthGbps`: `NetworkBandwidthGbpsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-networkbandwidthgbps)
-    pub fn network_bandwidth_gbps(self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { Self(put(self.0, "NetworkBandwidthGbps", value.into_expr()), Phase) }
+    pub fn network_bandwidth_gbps(self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { Self(put(self.0, "NetworkBandwidthGbps", value), Phase) }
     /// `NetworkInterfaceCount`: `NetworkInterfaceCountRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-networkinterfacecount)
-    pub fn network_interface_count(self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { Self(put(self.0, "NetworkInterfaceCount", value.into_expr()), Phase) }
+    pub fn network_interface_count(self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { Self(put(self.0, "NetworkInterfaceCount", value), Phase) }
     /// `OnDemandMaxPricePercentageOverLowestPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-ondemandmaxpricepercentageoverlowestprice)
-    pub fn on_demand_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
+    pub fn on_demand_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandMaxPricePercentageOverLowestPrice", value), Phase) }
     /// `RequireHibernateSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-requirehibernatesupport)
-    pub fn require_hibernate_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireHibernateSupport", value.into_expr()), Phase) }
+    pub fn require_hibernate_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireHibernateSupport", value), Phase) }
     /// `SpotMaxPricePercentageOverLowestPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-spotmaxpricepercentageoverlowestprice)
-    pub fn spot_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
+    pub fn spot_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotMaxPricePercentageOverLowestPrice", value), Phase) }
     /// `TotalLocalStorageGB`: `TotalLocalStorageGBRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-totallocalstoragegb)
-    pub fn total_local_storage_gb(self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { Self(put(self.0, "TotalLocalStorageGB", value.into_expr()), Phase) }
+    pub fn total_local_storage_gb(self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { Self(put(self.0, "TotalLocalStorageGB", value), Phase) }
     /// `VCpuCount`: `VCpuCountRangeRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-vcpucount)
-    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRangeRequest>) -> InstanceRequirementsRequest<R0, Set> { InstanceRequirementsRequest(put(self.0, "VCpuCount", value.into_expr()), Phase) }
+    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRangeRequest>) -> InstanceRequirementsRequest<R0, Set> { InstanceRequirementsRequest(put(self.0, "VCpuCount", value), Phase) }
 }
 impl Done for InstanceRequirementsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesLocalStorageConfiguration` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstanceslocalstorageconfiguration.html)
@@ -206,7 +206,7 @@ impl ManagedInstancesLocalStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UseLocalStorage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstanceslocalstorageconfiguration.html#cfn-ecs-capacityprovider-managedinstanceslocalstorageconfiguration-uselocalstorage)
-    pub fn use_local_storage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLocalStorage", value.into_expr())) }
+    pub fn use_local_storage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLocalStorage", value)) }
 }
 impl Done for ManagedInstancesLocalStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesNetworkConfiguration` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesnetworkconfiguration.html)
@@ -217,9 +217,9 @@ impl ManagedInstancesNetworkConfiguration {
 }
 impl<R0, R1> ManagedInstancesNetworkConfiguration<R0, R1> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesnetworkconfiguration.html#cfn-ecs-capacityprovider-managedinstancesnetworkconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { ManagedInstancesNetworkConfiguration(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { ManagedInstancesNetworkConfiguration(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesnetworkconfiguration.html#cfn-ecs-capacityprovider-managedinstancesnetworkconfiguration-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { ManagedInstancesNetworkConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { ManagedInstancesNetworkConfiguration(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for ManagedInstancesNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesProvider` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html)
@@ -230,15 +230,15 @@ impl ManagedInstancesProvider {
 }
 impl<R0, R1> ManagedInstancesProvider<R0, R1> {
     /// `AutoRepairConfiguration`: `AutoRepairConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-autorepairconfiguration)
-    pub fn auto_repair_configuration(self, value: impl Arg<AutoRepairConfiguration>) -> Self { Self(put(self.0, "AutoRepairConfiguration", value.into_expr()), Phase) }
+    pub fn auto_repair_configuration(self, value: impl Arg<AutoRepairConfiguration>) -> Self { Self(put(self.0, "AutoRepairConfiguration", value), Phase) }
     /// `InfrastructureOptimization`: `InfrastructureOptimization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-infrastructureoptimization)
-    pub fn infrastructure_optimization(self, value: impl Arg<InfrastructureOptimization>) -> Self { Self(put(self.0, "InfrastructureOptimization", value.into_expr()), Phase) }
+    pub fn infrastructure_optimization(self, value: impl Arg<InfrastructureOptimization>) -> Self { Self(put(self.0, "InfrastructureOptimization", value), Phase) }
     /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-infrastructurerolearn)
-    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { ManagedInstancesProvider(put(self.0, "InfrastructureRoleArn", value.into_expr()), Phase) }
+    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { ManagedInstancesProvider(put(self.0, "InfrastructureRoleArn", value), Phase) }
     /// `InstanceLaunchTemplate`: `InstanceLaunchTemplate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-instancelaunchtemplate)
-    pub fn instance_launch_template(self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { ManagedInstancesProvider(put(self.0, "InstanceLaunchTemplate", value.into_expr()), Phase) }
+    pub fn instance_launch_template(self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { ManagedInstancesProvider(put(self.0, "InstanceLaunchTemplate", value), Phase) }
     /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value), Phase) }
 }
 impl Done for ManagedInstancesProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesStorageConfiguration` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesstorageconfiguration.html)
@@ -249,7 +249,7 @@ impl ManagedInstancesStorageConfiguration {
 }
 impl<R0> ManagedInstancesStorageConfiguration<R0> {
     /// `StorageSizeGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesstorageconfiguration.html#cfn-ecs-capacityprovider-managedinstancesstorageconfiguration-storagesizegib)
-    pub fn storage_size_gi_b(self, value: impl Arg<i64>) -> ManagedInstancesStorageConfiguration<Set> { ManagedInstancesStorageConfiguration(put(self.0, "StorageSizeGiB", value.into_expr()), Phase) }
+    pub fn storage_size_gi_b(self, value: impl Arg<i64>) -> ManagedInstancesStorageConfiguration<Set> { ManagedInstancesStorageConfiguration(put(self.0, "StorageSizeGiB", value), Phase) }
 }
 impl Done for ManagedInstancesStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedScaling` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html)
@@ -258,15 +258,15 @@ impl ManagedScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceWarmupPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-instancewarmupperiod)
-    pub fn instance_warmup_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceWarmupPeriod", value.into_expr())) }
+    pub fn instance_warmup_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceWarmupPeriod", value)) }
     /// `MaximumScalingStepSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-maximumscalingstepsize)
-    pub fn maximum_scaling_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumScalingStepSize", value.into_expr())) }
+    pub fn maximum_scaling_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumScalingStepSize", value)) }
     /// `MinimumScalingStepSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-minimumscalingstepsize)
-    pub fn minimum_scaling_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumScalingStepSize", value.into_expr())) }
+    pub fn minimum_scaling_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumScalingStepSize", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `TargetCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-targetcapacity)
-    pub fn target_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetCapacity", value.into_expr())) }
+    pub fn target_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetCapacity", value)) }
 }
 impl Done for ManagedScaling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryGiBPerVCpuRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorygibpervcpurequest.html)
@@ -275,9 +275,9 @@ impl MemoryGiBPerVCpuRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorygibpervcpurequest.html#cfn-ecs-capacityprovider-memorygibpervcpurequest-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorygibpervcpurequest.html#cfn-ecs-capacityprovider-memorygibpervcpurequest-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for MemoryGiBPerVCpuRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryMiBRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorymibrequest.html)
@@ -288,9 +288,9 @@ impl MemoryMiBRequest {
 }
 impl<R0> MemoryMiBRequest<R0> {
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorymibrequest.html#cfn-ecs-capacityprovider-memorymibrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorymibrequest.html#cfn-ecs-capacityprovider-memorymibrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> MemoryMiBRequest<Set> { MemoryMiBRequest(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> MemoryMiBRequest<Set> { MemoryMiBRequest(put(self.0, "Min", value), Phase) }
 }
 impl Done for MemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkBandwidthGbpsRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkbandwidthgbpsrequest.html)
@@ -299,9 +299,9 @@ impl NetworkBandwidthGbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkbandwidthgbpsrequest.html#cfn-ecs-capacityprovider-networkbandwidthgbpsrequest-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkbandwidthgbpsrequest.html#cfn-ecs-capacityprovider-networkbandwidthgbpsrequest-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for NetworkBandwidthGbpsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterfaceCountRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkinterfacecountrequest.html)
@@ -310,9 +310,9 @@ impl NetworkInterfaceCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkinterfacecountrequest.html#cfn-ecs-capacityprovider-networkinterfacecountrequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkinterfacecountrequest.html#cfn-ecs-capacityprovider-networkinterfacecountrequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for NetworkInterfaceCountRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TotalLocalStorageGBRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-totallocalstoragegbrequest.html)
@@ -321,9 +321,9 @@ impl TotalLocalStorageGBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-totallocalstoragegbrequest.html#cfn-ecs-capacityprovider-totallocalstoragegbrequest-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value)) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-totallocalstoragegbrequest.html#cfn-ecs-capacityprovider-totallocalstoragegbrequest-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value)) }
 }
 impl Done for TotalLocalStorageGBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VCpuCountRangeRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-vcpucountrangerequest.html)
@@ -334,9 +334,9 @@ impl VCpuCountRangeRequest {
 }
 impl<R0> VCpuCountRangeRequest<R0> {
     /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-vcpucountrangerequest.html#cfn-ecs-capacityprovider-vcpucountrangerequest-max)
-    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-vcpucountrangerequest.html#cfn-ecs-capacityprovider-vcpucountrangerequest-min)
-    pub fn min(self, value: impl Arg<i64>) -> VCpuCountRangeRequest<Set> { VCpuCountRangeRequest(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> VCpuCountRangeRequest<Set> { VCpuCountRangeRequest(put(self.0, "Min", value), Phase) }
 }
 impl Done for VCpuCountRangeRequest { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AcceleratorManufacturers` allows.
@@ -393,19 +393,19 @@ impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityProviders`: list of `EcsCapacityProviderName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-capacityproviders)
-    pub fn capacity_providers(self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { Self(put(self.0, "CapacityProviders", value.into_expr())) }
+    pub fn capacity_providers(self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { Self(put(self.0, "CapacityProviders", value)) }
     /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value)) }
     /// `ClusterSettings`: list of `ClusterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-clustersettings)
-    pub fn cluster_settings(self, value: impl Arg<Arr<cluster::ClusterSettings>>) -> Self { Self(put(self.0, "ClusterSettings", value.into_expr())) }
+    pub fn cluster_settings(self, value: impl Arg<Arr<cluster::ClusterSettings>>) -> Self { Self(put(self.0, "ClusterSettings", value)) }
     /// `Configuration`: `ClusterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-configuration)
-    pub fn configuration(self, value: impl Arg<cluster::ClusterConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<cluster::ClusterConfiguration>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `DefaultCapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-defaultcapacityproviderstrategy)
-    pub fn default_capacity_provider_strategy(self, value: impl Arg<Arr<cluster::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "DefaultCapacityProviderStrategy", value.into_expr())) }
+    pub fn default_capacity_provider_strategy(self, value: impl Arg<Arr<cluster::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "DefaultCapacityProviderStrategy", value)) }
     /// `ServiceConnectDefaults`: `ServiceConnectDefaults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-serviceconnectdefaults)
-    pub fn service_connect_defaults(self, value: impl Arg<cluster::ServiceConnectDefaults>) -> Self { Self(put(self.0, "ServiceConnectDefaults", value.into_expr())) }
+    pub fn service_connect_defaults(self, value: impl Arg<cluster::ServiceConnectDefaults>) -> Self { Self(put(self.0, "ServiceConnectDefaults", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::Cluster`.
@@ -417,11 +417,11 @@ impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-capacityproviderstrategyitem.html#cfn-ecs-cluster-capacityproviderstrategyitem-base)
-    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value)) }
     /// `CapacityProvider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-capacityproviderstrategyitem.html#cfn-ecs-cluster-capacityproviderstrategyitem-capacityprovider)
-    pub fn capacity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProvider", value)) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-capacityproviderstrategyitem.html#cfn-ecs-cluster-capacityproviderstrategyitem-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value)) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusterConfiguration` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clusterconfiguration.html)
@@ -430,9 +430,9 @@ impl ClusterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExecuteCommandConfiguration`: `ExecuteCommandConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clusterconfiguration.html#cfn-ecs-cluster-clusterconfiguration-executecommandconfiguration)
-    pub fn execute_command_configuration(self, value: impl Arg<ExecuteCommandConfiguration>) -> Self { Self(put(self.0, "ExecuteCommandConfiguration", value.into_expr())) }
+    pub fn execute_command_configuration(self, value: impl Arg<ExecuteCommandConfiguration>) -> Self { Self(put(self.0, "ExecuteCommandConfiguration", value)) }
     /// `ManagedStorageConfiguration`: `ManagedStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clusterconfiguration.html#cfn-ecs-cluster-clusterconfiguration-managedstorageconfiguration)
-    pub fn managed_storage_configuration(self, value: impl Arg<ManagedStorageConfiguration>) -> Self { Self(put(self.0, "ManagedStorageConfiguration", value.into_expr())) }
+    pub fn managed_storage_configuration(self, value: impl Arg<ManagedStorageConfiguration>) -> Self { Self(put(self.0, "ManagedStorageConfiguration", value)) }
 }
 impl Done for ClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusterSettings` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clustersettings.html)
@@ -441,9 +441,9 @@ impl ClusterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clustersettings.html#cfn-ecs-cluster-clustersettings-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clustersettings.html#cfn-ecs-cluster-clustersettings-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ClusterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecuteCommandConfiguration` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandconfiguration.html)
@@ -452,11 +452,11 @@ impl ExecuteCommandConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandconfiguration.html#cfn-ecs-cluster-executecommandconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `LogConfiguration`: `ExecuteCommandLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandconfiguration.html#cfn-ecs-cluster-executecommandconfiguration-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<ExecuteCommandLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr())) }
+    pub fn log_configuration(self, value: impl Arg<ExecuteCommandLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value)) }
     /// `Logging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandconfiguration.html#cfn-ecs-cluster-executecommandconfiguration-logging)
-    pub fn logging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
+    pub fn logging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logging", value)) }
 }
 impl Done for ExecuteCommandConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecuteCommandLogConfiguration` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html)
@@ -465,15 +465,15 @@ impl ExecuteCommandLogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-cloudwatchencryptionenabled)
-    pub fn cloud_watch_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchEncryptionEnabled", value.into_expr())) }
+    pub fn cloud_watch_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchEncryptionEnabled", value)) }
     /// `CloudWatchLogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-cloudwatchloggroupname)
-    pub fn cloud_watch_log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
+    pub fn cloud_watch_log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value)) }
     /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value)) }
     /// `S3EncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-s3encryptionenabled)
-    pub fn s3_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "S3EncryptionEnabled", value.into_expr())) }
+    pub fn s3_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "S3EncryptionEnabled", value)) }
     /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-s3keyprefix)
-    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value)) }
 }
 impl Done for ExecuteCommandLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedStorageConfiguration` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-managedstorageconfiguration.html)
@@ -482,9 +482,9 @@ impl ManagedStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FargateEphemeralStorageKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-managedstorageconfiguration.html#cfn-ecs-cluster-managedstorageconfiguration-fargateephemeralstoragekmskeyid)
-    pub fn fargate_ephemeral_storage_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FargateEphemeralStorageKmsKeyId", value.into_expr())) }
+    pub fn fargate_ephemeral_storage_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FargateEphemeralStorageKmsKeyId", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-managedstorageconfiguration.html#cfn-ecs-cluster-managedstorageconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for ManagedStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectDefaults` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-serviceconnectdefaults.html)
@@ -493,7 +493,7 @@ impl ServiceConnectDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-serviceconnectdefaults.html#cfn-ecs-cluster-serviceconnectdefaults-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
 }
 impl Done for ServiceConnectDefaults { fn into_props(self) -> Bag { self.0 } }
 }
@@ -516,11 +516,11 @@ impl CfnClusterCapacityProviderAssociationsProps {
 }
 impl<R0, R1> CfnClusterCapacityProviderAssociationsProps<R0, R1> {
     /// `CapacityProviders`: list of `EcsCapacityProviderName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-clustercapacityproviderassociations.html#cfn-ecs-clustercapacityproviderassociations-capacityproviders)
-    pub fn capacity_providers(self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { Self(put(self.0, "CapacityProviders", value.into_expr()), Phase) }
+    pub fn capacity_providers(self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { Self(put(self.0, "CapacityProviders", value), Phase) }
     /// `Cluster`: `EcsClusterArnOrClusterName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-clustercapacityproviderassociations.html#cfn-ecs-clustercapacityproviderassociations-cluster)
-    pub fn cluster(self, value: impl Arg<kind::EcsClusterArnOrClusterName>) -> CfnClusterCapacityProviderAssociationsProps<Set, R1> { CfnClusterCapacityProviderAssociationsProps(put(self.0, "Cluster", value.into_expr()), Phase) }
+    pub fn cluster(self, value: impl Arg<kind::EcsClusterArnOrClusterName>) -> CfnClusterCapacityProviderAssociationsProps<Set, R1> { CfnClusterCapacityProviderAssociationsProps(put(self.0, "Cluster", value), Phase) }
     /// `DefaultCapacityProviderStrategy`: list of `CapacityProviderStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-clustercapacityproviderassociations.html#cfn-ecs-clustercapacityproviderassociations-defaultcapacityproviderstrategy)
-    pub fn default_capacity_provider_strategy(self, value: impl Arg<Arr<cluster_capacity_provider_associations::CapacityProviderStrategy>>) -> CfnClusterCapacityProviderAssociationsProps<R0, Set> { CfnClusterCapacityProviderAssociationsProps(put(self.0, "DefaultCapacityProviderStrategy", value.into_expr()), Phase) }
+    pub fn default_capacity_provider_strategy(self, value: impl Arg<Arr<cluster_capacity_provider_associations::CapacityProviderStrategy>>) -> CfnClusterCapacityProviderAssociationsProps<R0, Set> { CfnClusterCapacityProviderAssociationsProps(put(self.0, "DefaultCapacityProviderStrategy", value), Phase) }
 }
 impl Done for CfnClusterCapacityProviderAssociationsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::ClusterCapacityProviderAssociations`.
@@ -534,11 +534,11 @@ impl CapacityProviderStrategy {
 }
 impl<R0> CapacityProviderStrategy<R0> {
     /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-clustercapacityproviderassociations-capacityproviderstrategy.html#cfn-ecs-clustercapacityproviderassociations-capacityproviderstrategy-base)
-    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value), Phase) }
     /// `CapacityProvider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-clustercapacityproviderassociations-capacityproviderstrategy.html#cfn-ecs-clustercapacityproviderassociations-capacityproviderstrategy-capacityprovider)
-    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategy<Set> { CapacityProviderStrategy(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategy<Set> { CapacityProviderStrategy(put(self.0, "CapacityProvider", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-clustercapacityproviderassociations-capacityproviderstrategy.html#cfn-ecs-clustercapacityproviderassociations-capacityproviderstrategy-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for CapacityProviderStrategy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -569,25 +569,25 @@ impl CfnDaemonProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityProviderArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-capacityproviderarns)
-    pub fn capacity_provider_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityProviderArns", value.into_expr())) }
+    pub fn capacity_provider_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityProviderArns", value)) }
     /// `ClusterArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr())) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value)) }
     /// `Critical`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-critical)
-    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr())) }
+    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value)) }
     /// `DaemonName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-daemonname)
-    pub fn daemon_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DaemonName", value.into_expr())) }
+    pub fn daemon_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DaemonName", value)) }
     /// `DaemonTaskDefinitionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-daemontaskdefinitionarn)
-    pub fn daemon_task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DaemonTaskDefinitionArn", value.into_expr())) }
+    pub fn daemon_task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DaemonTaskDefinitionArn", value)) }
     /// `DeploymentConfiguration`: `DaemonDeploymentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-deploymentconfiguration)
-    pub fn deployment_configuration(self, value: impl Arg<daemon::DaemonDeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value.into_expr())) }
+    pub fn deployment_configuration(self, value: impl Arg<daemon::DaemonDeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value)) }
     /// `EnableECSManagedTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-enableecsmanagedtags)
-    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr())) }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value)) }
     /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-enableexecutecommand)
-    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value)) }
     /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<daemon::PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr())) }
+    pub fn propagate_tags(self, value: impl Arg<daemon::PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDaemonProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::Daemon`.
@@ -599,9 +599,9 @@ impl DaemonAlarmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemonalarmconfiguration.html#cfn-ecs-daemon-daemonalarmconfiguration-alarmnames)
-    pub fn alarm_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmNames", value.into_expr())) }
+    pub fn alarm_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmNames", value)) }
     /// `Enable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemonalarmconfiguration.html#cfn-ecs-daemon-daemonalarmconfiguration-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
+    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value)) }
 }
 impl Done for DaemonAlarmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DaemonDeploymentConfiguration` of `AWS::ECS::Daemon`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemondeploymentconfiguration.html)
@@ -610,11 +610,11 @@ impl DaemonDeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alarms`: `DaemonAlarmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemondeploymentconfiguration.html#cfn-ecs-daemon-daemondeploymentconfiguration-alarms)
-    pub fn alarms(self, value: impl Arg<DaemonAlarmConfiguration>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
+    pub fn alarms(self, value: impl Arg<DaemonAlarmConfiguration>) -> Self { Self(put(self.0, "Alarms", value)) }
     /// `BakeTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemondeploymentconfiguration.html#cfn-ecs-daemon-daemondeploymentconfiguration-baketimeinminutes)
-    pub fn bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BakeTimeInMinutes", value.into_expr())) }
+    pub fn bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BakeTimeInMinutes", value)) }
     /// `DrainPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemondeploymentconfiguration.html#cfn-ecs-daemon-daemondeploymentconfiguration-drainpercent)
-    pub fn drain_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DrainPercent", value.into_expr())) }
+    pub fn drain_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DrainPercent", value)) }
 }
 impl Done for DaemonDeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PropagateTags` allows.
@@ -639,25 +639,25 @@ impl CfnDaemonTaskDefinitionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerDefinitions`: list of `DaemonContainerDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-containerdefinitions)
-    pub fn container_definitions(self, value: impl Arg<Arr<daemon_task_definition::DaemonContainerDefinition>>) -> Self { Self(put(self.0, "ContainerDefinitions", value.into_expr())) }
+    pub fn container_definitions(self, value: impl Arg<Arr<daemon_task_definition::DaemonContainerDefinition>>) -> Self { Self(put(self.0, "ContainerDefinitions", value)) }
     /// `Cpu`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-cpu)
-    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value)) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value)) }
     /// `Family`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-family)
-    pub fn family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Family", value.into_expr())) }
+    pub fn family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Family", value)) }
     /// `IpcMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-ipcmode)
-    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
+    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value)) }
     /// `Memory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-memory)
-    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value)) }
     /// `PidMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-pidmode)
-    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
+    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TaskRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-taskrolearn)
-    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value)) }
     /// `Volumes`: list of `Volume`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<daemon_task_definition::Volume>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
+    pub fn volumes(self, value: impl Arg<Arr<daemon_task_definition::Volume>>) -> Self { Self(put(self.0, "Volumes", value)) }
 }
 impl Done for CfnDaemonTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::DaemonTaskDefinition`.
@@ -669,9 +669,9 @@ impl ContainerDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-containerdependency.html#cfn-ecs-daemontaskdefinition-containerdependency-condition)
-    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value)) }
     /// `ContainerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-containerdependency.html#cfn-ecs-daemontaskdefinition-containerdependency-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value)) }
 }
 impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DaemonContainerDefinition` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html)
@@ -682,63 +682,63 @@ impl DaemonContainerDefinition {
 }
 impl<R0, R1> DaemonContainerDefinition<R0, R1> {
     /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value), Phase) }
     /// `Cpu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-cpu)
-    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
+    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value), Phase) }
     /// `DependsOn`: list of `ContainerDependency`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
+    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value), Phase) }
     /// `EntryPoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-entrypoint)
-    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value), Phase) }
     /// `Environment`: list of `KeyValuePair`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-environment)
-    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `EnvironmentFiles`: list of `EnvironmentFile`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-environmentfiles)
-    pub fn environment_files(self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr()), Phase) }
+    pub fn environment_files(self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value), Phase) }
     /// `Essential`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-essential)
-    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
+    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value), Phase) }
     /// `FirelensConfiguration`: `FirelensConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-firelensconfiguration)
-    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value.into_expr()), Phase) }
+    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value), Phase) }
     /// `HealthCheck`: `HealthCheck`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-healthcheck)
-    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
+    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value), Phase) }
     /// `Image`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-image)
-    pub fn image(self, value: impl Arg<str>) -> DaemonContainerDefinition<Set, R1> { DaemonContainerDefinition(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> DaemonContainerDefinition<Set, R1> { DaemonContainerDefinition(put(self.0, "Image", value), Phase) }
     /// `Interactive`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-interactive)
-    pub fn interactive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Interactive", value.into_expr()), Phase) }
+    pub fn interactive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Interactive", value), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-linuxparameters)
-    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `Memory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-memory)
-    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value), Phase) }
     /// `MemoryReservation`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-memoryreservation)
-    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr()), Phase) }
+    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-mountpoints)
-    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> DaemonContainerDefinition<R0, Set> { DaemonContainerDefinition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DaemonContainerDefinition<R0, Set> { DaemonContainerDefinition(put(self.0, "Name", value), Phase) }
     /// `Privileged`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-privileged)
-    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value), Phase) }
     /// `PseudoTerminal`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-pseudoterminal)
-    pub fn pseudo_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PseudoTerminal", value.into_expr()), Phase) }
+    pub fn pseudo_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PseudoTerminal", value), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-readonlyrootfilesystem)
-    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-repositorycredentials)
-    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value), Phase) }
     /// `RestartPolicy`: `RestartPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-restartpolicy)
-    pub fn restart_policy(self, value: impl Arg<RestartPolicy>) -> Self { Self(put(self.0, "RestartPolicy", value.into_expr()), Phase) }
+    pub fn restart_policy(self, value: impl Arg<RestartPolicy>) -> Self { Self(put(self.0, "RestartPolicy", value), Phase) }
     /// `Secrets`: list of `Secret`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-secrets)
-    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value), Phase) }
     /// `StartTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-starttimeout)
-    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value.into_expr()), Phase) }
+    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value), Phase) }
     /// `StopTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-stoptimeout)
-    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value.into_expr()), Phase) }
+    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value), Phase) }
     /// `SystemControls`: list of `SystemControl`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-systemcontrols)
-    pub fn system_controls(self, value: impl Arg<Arr<SystemControl>>) -> Self { Self(put(self.0, "SystemControls", value.into_expr()), Phase) }
+    pub fn system_controls(self, value: impl Arg<Arr<SystemControl>>) -> Self { Self(put(self.0, "SystemControls", value), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-ulimits)
-    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value), Phase) }
     /// `User`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-user)
-    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value), Phase) }
     /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-workingdirectory)
-    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value), Phase) }
 }
 impl Done for DaemonContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Device` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-device.html)
@@ -747,11 +747,11 @@ impl Device {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-device.html#cfn-ecs-daemontaskdefinition-device-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value)) }
     /// `HostPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-device.html#cfn-ecs-daemontaskdefinition-device-hostpath)
-    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value.into_expr())) }
+    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value)) }
     /// `Permissions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-device.html#cfn-ecs-daemontaskdefinition-device-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value)) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentFile` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-environmentfile.html)
@@ -760,9 +760,9 @@ impl EnvironmentFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-environmentfile.html#cfn-ecs-daemontaskdefinition-environmentfile-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-environmentfile.html#cfn-ecs-daemontaskdefinition-environmentfile-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirelensConfiguration` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-firelensconfiguration.html)
@@ -771,9 +771,9 @@ impl FirelensConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Options`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-firelensconfiguration.html#cfn-ecs-daemontaskdefinition-firelensconfiguration-options)
-    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-firelensconfiguration.html#cfn-ecs-daemontaskdefinition-firelensconfiguration-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheck` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html)
@@ -782,15 +782,15 @@ impl HealthCheck {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value)) }
     /// `Interval`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `Retries`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-retries)
-    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
+    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value)) }
     /// `StartPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-startperiod)
-    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value.into_expr())) }
+    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value)) }
     /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value)) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostVolumeProperties` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-hostvolumeproperties.html)
@@ -799,7 +799,7 @@ impl HostVolumeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourcePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-hostvolumeproperties.html#cfn-ecs-daemontaskdefinition-hostvolumeproperties-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value)) }
 }
 impl Done for HostVolumeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KernelCapabilities` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-kernelcapabilities.html)
@@ -808,9 +808,9 @@ impl KernelCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Add`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-kernelcapabilities.html#cfn-ecs-daemontaskdefinition-kernelcapabilities-add)
-    pub fn add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Add", value.into_expr())) }
+    pub fn add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Add", value)) }
     /// `Drop`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-kernelcapabilities.html#cfn-ecs-daemontaskdefinition-kernelcapabilities-drop)
-    pub fn drop(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
+    pub fn drop(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Drop", value)) }
 }
 impl Done for KernelCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-keyvaluepair.html)
@@ -819,9 +819,9 @@ impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-keyvaluepair.html#cfn-ecs-daemontaskdefinition-keyvaluepair-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-keyvaluepair.html#cfn-ecs-daemontaskdefinition-keyvaluepair-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinuxParameters` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html)
@@ -830,13 +830,13 @@ impl LinuxParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Capabilities`: `KernelCapabilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html#cfn-ecs-daemontaskdefinition-linuxparameters-capabilities)
-    pub fn capabilities(self, value: impl Arg<KernelCapabilities>) -> Self { Self(put(self.0, "Capabilities", value.into_expr())) }
+    pub fn capabilities(self, value: impl Arg<KernelCapabilities>) -> Self { Self(put(self.0, "Capabilities", value)) }
     /// `Devices`: list of `Device`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html#cfn-ecs-daemontaskdefinition-linuxparameters-devices)
-    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
+    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value)) }
     /// `InitProcessEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html#cfn-ecs-daemontaskdefinition-linuxparameters-initprocessenabled)
-    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value.into_expr())) }
+    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value)) }
     /// `Tmpfs`: list of `Tmpfs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html#cfn-ecs-daemontaskdefinition-linuxparameters-tmpfs)
-    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value.into_expr())) }
+    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value)) }
 }
 impl Done for LinuxParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-logconfiguration.html)
@@ -847,11 +847,11 @@ impl LogConfiguration {
 }
 impl<R0> LogConfiguration<R0> {
     /// `LogDriver`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-logconfiguration.html#cfn-ecs-daemontaskdefinition-logconfiguration-logdriver)
-    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value.into_expr()), Phase) }
+    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value), Phase) }
     /// `Options`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-logconfiguration.html#cfn-ecs-daemontaskdefinition-logconfiguration-options)
-    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `SecretOptions`: list of `Secret`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-logconfiguration.html#cfn-ecs-daemontaskdefinition-logconfiguration-secretoptions)
-    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr()), Phase) }
+    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountPoint` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-mountpoint.html)
@@ -860,11 +860,11 @@ impl MountPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-mountpoint.html#cfn-ecs-daemontaskdefinition-mountpoint-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value)) }
     /// `ReadOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-mountpoint.html#cfn-ecs-daemontaskdefinition-mountpoint-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value)) }
     /// `SourceVolume`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-mountpoint.html#cfn-ecs-daemontaskdefinition-mountpoint-sourcevolume)
-    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
+    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value)) }
 }
 impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryCredentials` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-repositorycredentials.html)
@@ -873,7 +873,7 @@ impl RepositoryCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CredentialsParameter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-repositorycredentials.html#cfn-ecs-daemontaskdefinition-repositorycredentials-credentialsparameter)
-    pub fn credentials_parameter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsParameter", value.into_expr())) }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsParameter", value)) }
 }
 impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestartPolicy` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-restartpolicy.html)
@@ -882,11 +882,11 @@ impl RestartPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-restartpolicy.html#cfn-ecs-daemontaskdefinition-restartpolicy-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `IgnoredExitCodes`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-restartpolicy.html#cfn-ecs-daemontaskdefinition-restartpolicy-ignoredexitcodes)
-    pub fn ignored_exit_codes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IgnoredExitCodes", value.into_expr())) }
+    pub fn ignored_exit_codes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IgnoredExitCodes", value)) }
     /// `RestartAttemptPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-restartpolicy.html#cfn-ecs-daemontaskdefinition-restartpolicy-restartattemptperiod)
-    pub fn restart_attempt_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartAttemptPeriod", value.into_expr())) }
+    pub fn restart_attempt_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartAttemptPeriod", value)) }
 }
 impl Done for RestartPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-secret.html)
@@ -897,9 +897,9 @@ impl Secret {
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-secret.html#cfn-ecs-daemontaskdefinition-secret-name)
-    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value), Phase) }
     /// `ValueFrom`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-secret.html#cfn-ecs-daemontaskdefinition-secret-valuefrom)
-    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemControl` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-systemcontrol.html)
@@ -908,9 +908,9 @@ impl SystemControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-systemcontrol.html#cfn-ecs-daemontaskdefinition-systemcontrol-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-systemcontrol.html#cfn-ecs-daemontaskdefinition-systemcontrol-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for SystemControl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tmpfs` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-tmpfs.html)
@@ -921,11 +921,11 @@ impl Tmpfs {
 }
 impl<R0> Tmpfs<R0> {
     /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-tmpfs.html#cfn-ecs-daemontaskdefinition-tmpfs-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr()), Phase) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value), Phase) }
     /// `MountOptions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-tmpfs.html#cfn-ecs-daemontaskdefinition-tmpfs-mountoptions)
-    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value), Phase) }
     /// `Size`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-tmpfs.html#cfn-ecs-daemontaskdefinition-tmpfs-size)
-    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<Set> { Tmpfs(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<Set> { Tmpfs(put(self.0, "Size", value), Phase) }
 }
 impl Done for Tmpfs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ulimit` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-ulimit.html)
@@ -936,11 +936,11 @@ impl Ulimit {
 }
 impl<R0, R1, R2> Ulimit<R0, R1, R2> {
     /// `HardLimit`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-ulimit.html#cfn-ecs-daemontaskdefinition-ulimit-hardlimit)
-    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value.into_expr()), Phase) }
+    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-ulimit.html#cfn-ecs-daemontaskdefinition-ulimit-name)
-    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value), Phase) }
     /// `SoftLimit`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-ulimit.html#cfn-ecs-daemontaskdefinition-ulimit-softlimit)
-    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value.into_expr()), Phase) }
+    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value), Phase) }
 }
 impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Volume` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-volume.html)
@@ -949,9 +949,9 @@ impl Volume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Host`: `HostVolumeProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-volume.html#cfn-ecs-daemontaskdefinition-volume-host)
-    pub fn host(self, value: impl Arg<HostVolumeProperties>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
+    pub fn host(self, value: impl Arg<HostVolumeProperties>) -> Self { Self(put(self.0, "Host", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-volume.html#cfn-ecs-daemontaskdefinition-volume-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for Volume { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1014,31 +1014,31 @@ impl CfnExpressGatewayServiceProps {
 }
 impl<R0> CfnExpressGatewayServiceProps<R0> {
     /// `Cluster`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-cluster)
-    pub fn cluster(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cluster", value.into_expr()), Phase) }
+    pub fn cluster(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cluster", value), Phase) }
     /// `Cpu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-cpu)
-    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-healthcheckpath)
-    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value), Phase) }
     /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-infrastructurerolearn)
-    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnExpressGatewayServiceProps<Set> { CfnExpressGatewayServiceProps(put(self.0, "InfrastructureRoleArn", value.into_expr()), Phase) }
+    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnExpressGatewayServiceProps<Set> { CfnExpressGatewayServiceProps(put(self.0, "InfrastructureRoleArn", value), Phase) }
     /// `Memory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-memory)
-    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value), Phase) }
     /// `NetworkConfiguration`: `ExpressGatewayServiceNetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<express_gateway_service::ExpressGatewayServiceNetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<express_gateway_service::ExpressGatewayServiceNetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `PrimaryContainer`: `ExpressGatewayContainer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-primarycontainer)
-    pub fn primary_container(self, value: impl Arg<express_gateway_service::ExpressGatewayContainer>) -> Self { Self(put(self.0, "PrimaryContainer", value.into_expr()), Phase) }
+    pub fn primary_container(self, value: impl Arg<express_gateway_service::ExpressGatewayContainer>) -> Self { Self(put(self.0, "PrimaryContainer", value), Phase) }
     /// `ScalingTarget`: `ExpressGatewayScalingTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-scalingtarget)
-    pub fn scaling_target(self, value: impl Arg<express_gateway_service::ExpressGatewayScalingTarget>) -> Self { Self(put(self.0, "ScalingTarget", value.into_expr()), Phase) }
+    pub fn scaling_target(self, value: impl Arg<express_gateway_service::ExpressGatewayScalingTarget>) -> Self { Self(put(self.0, "ScalingTarget", value), Phase) }
     /// `ServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr()), Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TaskDefinitionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-taskdefinitionarn)
-    pub fn task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
+    pub fn task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskDefinitionArn", value), Phase) }
     /// `TaskRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-taskrolearn)
-    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr()), Phase) }
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value), Phase) }
 }
 impl Done for CfnExpressGatewayServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::ExpressGatewayService`.
@@ -1050,9 +1050,9 @@ impl AutoScalingArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationAutoScalingPolicies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-autoscalingarns.html#cfn-ecs-expressgatewayservice-autoscalingarns-applicationautoscalingpolicies)
-    pub fn application_auto_scaling_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationAutoScalingPolicies", value.into_expr())) }
+    pub fn application_auto_scaling_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationAutoScalingPolicies", value)) }
     /// `ScalableTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-autoscalingarns.html#cfn-ecs-expressgatewayservice-autoscalingarns-scalabletarget)
-    pub fn scalable_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalableTarget", value.into_expr())) }
+    pub fn scalable_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalableTarget", value)) }
 }
 impl Done for AutoScalingArns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ECSManagedResourceArns` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html)
@@ -1061,15 +1061,15 @@ impl ECSManagedResourceArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScaling`: `AutoScalingArns`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-autoscaling)
-    pub fn auto_scaling(self, value: impl Arg<AutoScalingArns>) -> Self { Self(put(self.0, "AutoScaling", value.into_expr())) }
+    pub fn auto_scaling(self, value: impl Arg<AutoScalingArns>) -> Self { Self(put(self.0, "AutoScaling", value)) }
     /// `IngressPath`: `IngressPathArns`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-ingresspath)
-    pub fn ingress_path(self, value: impl Arg<IngressPathArns>) -> Self { Self(put(self.0, "IngressPath", value.into_expr())) }
+    pub fn ingress_path(self, value: impl Arg<IngressPathArns>) -> Self { Self(put(self.0, "IngressPath", value)) }
     /// `LogGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-loggroups)
-    pub fn log_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroups", value.into_expr())) }
+    pub fn log_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroups", value)) }
     /// `MetricAlarms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-metricalarms)
-    pub fn metric_alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricAlarms", value.into_expr())) }
+    pub fn metric_alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricAlarms", value)) }
     /// `ServiceSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-servicesecuritygroups)
-    pub fn service_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ServiceSecurityGroups", value.into_expr())) }
+    pub fn service_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ServiceSecurityGroups", value)) }
 }
 impl Done for ECSManagedResourceArns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayContainer` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html)
@@ -1080,19 +1080,19 @@ impl ExpressGatewayContainer {
 }
 impl<R0> ExpressGatewayContainer<R0> {
     /// `AwsLogsConfiguration`: `ExpressGatewayServiceAwsLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-awslogsconfiguration)
-    pub fn aws_logs_configuration(self, value: impl Arg<ExpressGatewayServiceAwsLogsConfiguration>) -> Self { Self(put(self.0, "AwsLogsConfiguration", value.into_expr()), Phase) }
+    pub fn aws_logs_configuration(self, value: impl Arg<ExpressGatewayServiceAwsLogsConfiguration>) -> Self { Self(put(self.0, "AwsLogsConfiguration", value), Phase) }
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value), Phase) }
     /// `ContainerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-containerport)
-    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr()), Phase) }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value), Phase) }
     /// `Environment`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-environment)
-    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-image)
-    pub fn image(self, value: impl Arg<str>) -> ExpressGatewayContainer<Set> { ExpressGatewayContainer(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> ExpressGatewayContainer<Set> { ExpressGatewayContainer(put(self.0, "Image", value), Phase) }
     /// `RepositoryCredentials`: `ExpressGatewayRepositoryCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-repositorycredentials)
-    pub fn repository_credentials(self, value: impl Arg<ExpressGatewayRepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
+    pub fn repository_credentials(self, value: impl Arg<ExpressGatewayRepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value), Phase) }
     /// `Secrets`: list of `Secret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-secrets)
-    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value), Phase) }
 }
 impl Done for ExpressGatewayContainer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayRepositoryCredentials` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayrepositorycredentials.html)
@@ -1103,7 +1103,7 @@ impl ExpressGatewayRepositoryCredentials {
 }
 impl<R0> ExpressGatewayRepositoryCredentials<R0> {
     /// `CredentialsParameter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayrepositorycredentials.html#cfn-ecs-expressgatewayservice-expressgatewayrepositorycredentials-credentialsparameter)
-    pub fn credentials_parameter(self, value: impl Arg<str>) -> ExpressGatewayRepositoryCredentials<Set> { ExpressGatewayRepositoryCredentials(put(self.0, "CredentialsParameter", value.into_expr()), Phase) }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> ExpressGatewayRepositoryCredentials<Set> { ExpressGatewayRepositoryCredentials(put(self.0, "CredentialsParameter", value), Phase) }
 }
 impl Done for ExpressGatewayRepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayScalingTarget` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html)
@@ -1112,13 +1112,13 @@ impl ExpressGatewayScalingTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingMetric`: `AutoScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html#cfn-ecs-expressgatewayservice-expressgatewayscalingtarget-autoscalingmetric)
-    pub fn auto_scaling_metric(self, value: impl Arg<AutoScalingMetric>) -> Self { Self(put(self.0, "AutoScalingMetric", value.into_expr())) }
+    pub fn auto_scaling_metric(self, value: impl Arg<AutoScalingMetric>) -> Self { Self(put(self.0, "AutoScalingMetric", value)) }
     /// `AutoScalingTargetValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html#cfn-ecs-expressgatewayservice-expressgatewayscalingtarget-autoscalingtargetvalue)
-    pub fn auto_scaling_target_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutoScalingTargetValue", value.into_expr())) }
+    pub fn auto_scaling_target_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutoScalingTargetValue", value)) }
     /// `MaxTaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html#cfn-ecs-expressgatewayservice-expressgatewayscalingtarget-maxtaskcount)
-    pub fn max_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTaskCount", value.into_expr())) }
+    pub fn max_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTaskCount", value)) }
     /// `MinTaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html#cfn-ecs-expressgatewayservice-expressgatewayscalingtarget-mintaskcount)
-    pub fn min_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinTaskCount", value.into_expr())) }
+    pub fn min_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinTaskCount", value)) }
 }
 impl Done for ExpressGatewayScalingTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayServiceAwsLogsConfiguration` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration.html)
@@ -1129,9 +1129,9 @@ impl ExpressGatewayServiceAwsLogsConfiguration {
 }
 impl<R0, R1> ExpressGatewayServiceAwsLogsConfiguration<R0, R1> {
     /// `LogGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<Set, R1> { ExpressGatewayServiceAwsLogsConfiguration(put(self.0, "LogGroup", value.into_expr()), Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<Set, R1> { ExpressGatewayServiceAwsLogsConfiguration(put(self.0, "LogGroup", value), Phase) }
     /// `LogStreamPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration-logstreamprefix)
-    pub fn log_stream_prefix(self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<R0, Set> { ExpressGatewayServiceAwsLogsConfiguration(put(self.0, "LogStreamPrefix", value.into_expr()), Phase) }
+    pub fn log_stream_prefix(self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<R0, Set> { ExpressGatewayServiceAwsLogsConfiguration(put(self.0, "LogStreamPrefix", value), Phase) }
 }
 impl Done for ExpressGatewayServiceAwsLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayServiceConfiguration` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html)
@@ -1140,29 +1140,29 @@ impl ExpressGatewayServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cpu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-cpu)
-    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value)) }
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value)) }
     /// `ExecutionRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
+    pub fn execution_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRoleArn", value)) }
     /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-healthcheckpath)
-    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr())) }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value)) }
     /// `IngressPaths`: list of `IngressPathSummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-ingresspaths)
-    pub fn ingress_paths(self, value: impl Arg<Arr<IngressPathSummary>>) -> Self { Self(put(self.0, "IngressPaths", value.into_expr())) }
+    pub fn ingress_paths(self, value: impl Arg<Arr<IngressPathSummary>>) -> Self { Self(put(self.0, "IngressPaths", value)) }
     /// `Memory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-memory)
-    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value)) }
     /// `NetworkConfiguration`: `ExpressGatewayServiceNetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<ExpressGatewayServiceNetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
+    pub fn network_configuration(self, value: impl Arg<ExpressGatewayServiceNetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value)) }
     /// `PrimaryContainer`: `ExpressGatewayContainer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-primarycontainer)
-    pub fn primary_container(self, value: impl Arg<ExpressGatewayContainer>) -> Self { Self(put(self.0, "PrimaryContainer", value.into_expr())) }
+    pub fn primary_container(self, value: impl Arg<ExpressGatewayContainer>) -> Self { Self(put(self.0, "PrimaryContainer", value)) }
     /// `ScalingTarget`: `ExpressGatewayScalingTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-scalingtarget)
-    pub fn scaling_target(self, value: impl Arg<ExpressGatewayScalingTarget>) -> Self { Self(put(self.0, "ScalingTarget", value.into_expr())) }
+    pub fn scaling_target(self, value: impl Arg<ExpressGatewayScalingTarget>) -> Self { Self(put(self.0, "ScalingTarget", value)) }
     /// `ServiceRevisionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-servicerevisionarn)
-    pub fn service_revision_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRevisionArn", value.into_expr())) }
+    pub fn service_revision_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRevisionArn", value)) }
     /// `TaskDefinitionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-taskdefinitionarn)
-    pub fn task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskDefinitionArn", value.into_expr())) }
+    pub fn task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskDefinitionArn", value)) }
     /// `TaskRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-taskrolearn)
-    pub fn task_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
+    pub fn task_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskRoleArn", value)) }
 }
 impl Done for ExpressGatewayServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayServiceNetworkConfiguration` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration.html)
@@ -1171,9 +1171,9 @@ impl ExpressGatewayServiceNetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value)) }
     /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value)) }
 }
 impl Done for ExpressGatewayServiceNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayServiceStatus` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicestatus.html)
@@ -1182,7 +1182,7 @@ impl ExpressGatewayServiceStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StatusCode`: `StatusCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicestatus.html#cfn-ecs-expressgatewayservice-expressgatewayservicestatus-statuscode)
-    pub fn status_code(self, value: impl Arg<StatusCode>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
+    pub fn status_code(self, value: impl Arg<StatusCode>) -> Self { Self(put(self.0, "StatusCode", value)) }
 }
 impl Done for ExpressGatewayServiceStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressPathArns` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html)
@@ -1191,17 +1191,17 @@ impl IngressPathArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `ListenerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-listenerarn)
-    pub fn listener_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerArn", value.into_expr())) }
+    pub fn listener_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerArn", value)) }
     /// `ListenerRuleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-listenerrulearn)
-    pub fn listener_rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerRuleArn", value.into_expr())) }
+    pub fn listener_rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerRuleArn", value)) }
     /// `LoadBalancerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-loadbalancerarn)
-    pub fn load_balancer_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadBalancerArn", value.into_expr())) }
+    pub fn load_balancer_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadBalancerArn", value)) }
     /// `LoadBalancerSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-loadbalancersecuritygroups)
-    pub fn load_balancer_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LoadBalancerSecurityGroups", value.into_expr())) }
+    pub fn load_balancer_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LoadBalancerSecurityGroups", value)) }
     /// `TargetGroupArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-targetgrouparns)
-    pub fn target_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetGroupArns", value.into_expr())) }
+    pub fn target_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetGroupArns", value)) }
 }
 impl Done for IngressPathArns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressPathSummary` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspathsummary.html)
@@ -1210,9 +1210,9 @@ impl IngressPathSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessType`: `AccessType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspathsummary.html#cfn-ecs-expressgatewayservice-ingresspathsummary-accesstype)
-    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
+    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value)) }
     /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspathsummary.html#cfn-ecs-expressgatewayservice-ingresspathsummary-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value)) }
 }
 impl Done for IngressPathSummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-keyvaluepair.html)
@@ -1223,9 +1223,9 @@ impl KeyValuePair {
 }
 impl<R0, R1> KeyValuePair<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-keyvaluepair.html#cfn-ecs-expressgatewayservice-keyvaluepair-name)
-    pub fn name(self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { KeyValuePair(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { KeyValuePair(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-keyvaluepair.html#cfn-ecs-expressgatewayservice-keyvaluepair-value)
-    pub fn value(self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { KeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { KeyValuePair(put(self.0, "Value", value), Phase) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-secret.html)
@@ -1236,9 +1236,9 @@ impl Secret {
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-secret.html#cfn-ecs-expressgatewayservice-secret-name)
-    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value), Phase) }
     /// `ValueFrom`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-secret.html#cfn-ecs-expressgatewayservice-secret-valuefrom)
-    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessType` allows.
@@ -1267,11 +1267,11 @@ impl CfnPrimaryTaskSetProps {
 }
 impl<R0, R1, R2> CfnPrimaryTaskSetProps<R0, R1, R2> {
     /// `Cluster`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-primarytaskset.html#cfn-ecs-primarytaskset-cluster)
-    pub fn cluster(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<Set, R1, R2> { CfnPrimaryTaskSetProps(put(self.0, "Cluster", value.into_expr()), Phase) }
+    pub fn cluster(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<Set, R1, R2> { CfnPrimaryTaskSetProps(put(self.0, "Cluster", value), Phase) }
     /// `Service`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-primarytaskset.html#cfn-ecs-primarytaskset-service)
-    pub fn service(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, Set, R2> { CfnPrimaryTaskSetProps(put(self.0, "Service", value.into_expr()), Phase) }
+    pub fn service(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, Set, R2> { CfnPrimaryTaskSetProps(put(self.0, "Service", value), Phase) }
     /// `TaskSetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-primarytaskset.html#cfn-ecs-primarytaskset-tasksetid)
-    pub fn task_set_id(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, R1, Set> { CfnPrimaryTaskSetProps(put(self.0, "TaskSetId", value.into_expr()), Phase) }
+    pub fn task_set_id(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, R1, Set> { CfnPrimaryTaskSetProps(put(self.0, "TaskSetId", value), Phase) }
 }
 impl Done for CfnPrimaryTaskSetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html)
@@ -1295,59 +1295,59 @@ impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneRebalancing`: `AvailabilityZoneRebalancing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-availabilityzonerebalancing)
-    pub fn availability_zone_rebalancing(self, value: impl Arg<service::AvailabilityZoneRebalancing>) -> Self { Self(put(self.0, "AvailabilityZoneRebalancing", value.into_expr())) }
+    pub fn availability_zone_rebalancing(self, value: impl Arg<service::AvailabilityZoneRebalancing>) -> Self { Self(put(self.0, "AvailabilityZoneRebalancing", value)) }
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-capacityproviderstrategy)
-    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<service::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr())) }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<service::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value)) }
     /// `Cluster`: `EcsClusterName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-cluster)
-    pub fn cluster(self, value: impl Arg<kind::EcsClusterName>) -> Self { Self(put(self.0, "Cluster", value.into_expr())) }
+    pub fn cluster(self, value: impl Arg<kind::EcsClusterName>) -> Self { Self(put(self.0, "Cluster", value)) }
     /// `DeploymentConfiguration`: `DeploymentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-deploymentconfiguration)
-    pub fn deployment_configuration(self, value: impl Arg<service::DeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value.into_expr())) }
+    pub fn deployment_configuration(self, value: impl Arg<service::DeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value)) }
     /// `DeploymentController`: `DeploymentController`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-deploymentcontroller)
-    pub fn deployment_controller(self, value: impl Arg<service::DeploymentController>) -> Self { Self(put(self.0, "DeploymentController", value.into_expr())) }
+    pub fn deployment_controller(self, value: impl Arg<service::DeploymentController>) -> Self { Self(put(self.0, "DeploymentController", value)) }
     /// `DesiredCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-desiredcount)
-    pub fn desired_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCount", value.into_expr())) }
+    pub fn desired_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCount", value)) }
     /// `EnableECSManagedTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-enableecsmanagedtags)
-    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr())) }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value)) }
     /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-enableexecutecommand)
-    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value)) }
     /// `ForceNewDeployment`: `ForceNewDeployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-forcenewdeployment)
-    pub fn force_new_deployment(self, value: impl Arg<service::ForceNewDeployment>) -> Self { Self(put(self.0, "ForceNewDeployment", value.into_expr())) }
+    pub fn force_new_deployment(self, value: impl Arg<service::ForceNewDeployment>) -> Self { Self(put(self.0, "ForceNewDeployment", value)) }
     /// `HealthCheckGracePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-healthcheckgraceperiodseconds)
-    pub fn health_check_grace_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckGracePeriodSeconds", value.into_expr())) }
+    pub fn health_check_grace_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckGracePeriodSeconds", value)) }
     /// `LaunchType`: `LaunchType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-launchtype)
-    pub fn launch_type(self, value: impl Arg<service::LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr())) }
+    pub fn launch_type(self, value: impl Arg<service::LaunchType>) -> Self { Self(put(self.0, "LaunchType", value)) }
     /// `LoadBalancers`: list of `LoadBalancer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-loadbalancers)
-    pub fn load_balancers(self, value: impl Arg<Arr<service::LoadBalancer>>) -> Self { Self(put(self.0, "LoadBalancers", value.into_expr())) }
+    pub fn load_balancers(self, value: impl Arg<Arr<service::LoadBalancer>>) -> Self { Self(put(self.0, "LoadBalancers", value)) }
     /// `Monitoring`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-monitoring)
-    pub fn monitoring(self, value: impl Arg<service::MonitoringConfiguration>) -> Self { Self(put(self.0, "Monitoring", value.into_expr())) }
+    pub fn monitoring(self, value: impl Arg<service::MonitoringConfiguration>) -> Self { Self(put(self.0, "Monitoring", value)) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<service::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
+    pub fn network_configuration(self, value: impl Arg<service::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value)) }
     /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-placementconstraints)
-    pub fn placement_constraints(self, value: impl Arg<Arr<service::PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr())) }
+    pub fn placement_constraints(self, value: impl Arg<Arr<service::PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value)) }
     /// `PlacementStrategies`: list of `PlacementStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-placementstrategies)
-    pub fn placement_strategies(self, value: impl Arg<Arr<service::PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategies", value.into_expr())) }
+    pub fn placement_strategies(self, value: impl Arg<Arr<service::PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategies", value)) }
     /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-platformversion)
-    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr())) }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value)) }
     /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<service::PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr())) }
+    pub fn propagate_tags(self, value: impl Arg<service::PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value)) }
     /// `Role`: `IamRoleArnOrRoleName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-role)
-    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
+    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "Role", value)) }
     /// `SchedulingStrategy`: `SchedulingStrategy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-schedulingstrategy)
-    pub fn scheduling_strategy(self, value: impl Arg<service::SchedulingStrategy>) -> Self { Self(put(self.0, "SchedulingStrategy", value.into_expr())) }
+    pub fn scheduling_strategy(self, value: impl Arg<service::SchedulingStrategy>) -> Self { Self(put(self.0, "SchedulingStrategy", value)) }
     /// `ServiceConnectConfiguration`: `ServiceConnectConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-serviceconnectconfiguration)
-    pub fn service_connect_configuration(self, value: impl Arg<service::ServiceConnectConfiguration>) -> Self { Self(put(self.0, "ServiceConnectConfiguration", value.into_expr())) }
+    pub fn service_connect_configuration(self, value: impl Arg<service::ServiceConnectConfiguration>) -> Self { Self(put(self.0, "ServiceConnectConfiguration", value)) }
     /// `ServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value)) }
     /// `ServiceRegistries`: list of `ServiceRegistry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-serviceregistries)
-    pub fn service_registries(self, value: impl Arg<Arr<service::ServiceRegistry>>) -> Self { Self(put(self.0, "ServiceRegistries", value.into_expr())) }
+    pub fn service_registries(self, value: impl Arg<Arr<service::ServiceRegistry>>) -> Self { Self(put(self.0, "ServiceRegistries", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TaskDefinition`: `EcsTaskDefinitionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-taskdefinition)
-    pub fn task_definition(self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> Self { Self(put(self.0, "TaskDefinition", value.into_expr())) }
+    pub fn task_definition(self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> Self { Self(put(self.0, "TaskDefinition", value)) }
     /// `VolumeConfigurations`: list of `ServiceVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-volumeconfigurations)
-    pub fn volume_configurations(self, value: impl Arg<Arr<service::ServiceVolumeConfiguration>>) -> Self { Self(put(self.0, "VolumeConfigurations", value.into_expr())) }
+    pub fn volume_configurations(self, value: impl Arg<Arr<service::ServiceVolumeConfiguration>>) -> Self { Self(put(self.0, "VolumeConfigurations", value)) }
     /// `VpcLatticeConfigurations`: list of `VpcLatticeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-vpclatticeconfigurations)
-    pub fn vpc_lattice_configurations(self, value: impl Arg<Arr<service::VpcLatticeConfiguration>>) -> Self { Self(put(self.0, "VpcLatticeConfigurations", value.into_expr())) }
+    pub fn vpc_lattice_configurations(self, value: impl Arg<Arr<service::VpcLatticeConfiguration>>) -> Self { Self(put(self.0, "VpcLatticeConfigurations", value)) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::Service`.
@@ -1361,13 +1361,13 @@ impl AdvancedConfiguration {
 }
 impl<R0> AdvancedConfiguration<R0> {
     /// `AlternateTargetGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html#cfn-ecs-service-advancedconfiguration-alternatetargetgrouparn)
-    pub fn alternate_target_group_arn(self, value: impl Arg<str>) -> AdvancedConfiguration<Set> { AdvancedConfiguration(put(self.0, "AlternateTargetGroupArn", value.into_expr()), Phase) }
+    pub fn alternate_target_group_arn(self, value: impl Arg<str>) -> AdvancedConfiguration<Set> { AdvancedConfiguration(put(self.0, "AlternateTargetGroupArn", value), Phase) }
     /// `ProductionListenerRule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html#cfn-ecs-service-advancedconfiguration-productionlistenerrule)
-    pub fn production_listener_rule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductionListenerRule", value.into_expr()), Phase) }
+    pub fn production_listener_rule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductionListenerRule", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html#cfn-ecs-service-advancedconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `TestListenerRule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html#cfn-ecs-service-advancedconfiguration-testlistenerrule)
-    pub fn test_listener_rule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestListenerRule", value.into_expr()), Phase) }
+    pub fn test_listener_rule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestListenerRule", value), Phase) }
 }
 impl Done for AdvancedConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsVpcConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-awsvpcconfiguration.html)
@@ -1376,11 +1376,11 @@ impl AwsVpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssignPublicIp`: `AssignPublicIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-awsvpcconfiguration.html#cfn-ecs-service-awsvpcconfiguration-assignpublicip)
-    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr())) }
+    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value)) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-awsvpcconfiguration.html#cfn-ecs-service-awsvpcconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value)) }
     /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-awsvpcconfiguration.html#cfn-ecs-service-awsvpcconfiguration-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value)) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanaryConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html)
@@ -1389,9 +1389,9 @@ impl CanaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CanaryBakeTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html#cfn-ecs-service-canaryconfiguration-canarybaketimeinminutes)
-    pub fn canary_bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CanaryBakeTimeInMinutes", value.into_expr())) }
+    pub fn canary_bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CanaryBakeTimeInMinutes", value)) }
     /// `CanaryPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html#cfn-ecs-service-canaryconfiguration-canarypercent)
-    pub fn canary_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CanaryPercent", value.into_expr())) }
+    pub fn canary_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CanaryPercent", value)) }
 }
 impl Done for CanaryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-capacityproviderstrategyitem.html)
@@ -1400,11 +1400,11 @@ impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-capacityproviderstrategyitem.html#cfn-ecs-service-capacityproviderstrategyitem-base)
-    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value)) }
     /// `CapacityProvider`: `EcsCapacityProviderName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-capacityproviderstrategyitem.html#cfn-ecs-service-capacityproviderstrategyitem-capacityprovider)
-    pub fn capacity_provider(self, value: impl Arg<kind::EcsCapacityProviderName>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
+    pub fn capacity_provider(self, value: impl Arg<kind::EcsCapacityProviderName>) -> Self { Self(put(self.0, "CapacityProvider", value)) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-capacityproviderstrategyitem.html#cfn-ecs-service-capacityproviderstrategyitem-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value)) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentAlarms` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentalarms.html)
@@ -1415,11 +1415,11 @@ impl DeploymentAlarms {
 }
 impl<R0, R1, R2> DeploymentAlarms<R0, R1, R2> {
     /// `AlarmNames`: list of `CloudWatchAlarmName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentalarms.html#cfn-ecs-service-deploymentalarms-alarmnames)
-    pub fn alarm_names(self, value: impl Arg<Arr<kind::CloudWatchAlarmName>>) -> DeploymentAlarms<Set, R1, R2> { DeploymentAlarms(put(self.0, "AlarmNames", value.into_expr()), Phase) }
+    pub fn alarm_names(self, value: impl Arg<Arr<kind::CloudWatchAlarmName>>) -> DeploymentAlarms<Set, R1, R2> { DeploymentAlarms(put(self.0, "AlarmNames", value), Phase) }
     /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentalarms.html#cfn-ecs-service-deploymentalarms-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> DeploymentAlarms<R0, Set, R2> { DeploymentAlarms(put(self.0, "Enable", value.into_expr()), Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> DeploymentAlarms<R0, Set, R2> { DeploymentAlarms(put(self.0, "Enable", value), Phase) }
     /// `Rollback`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentalarms.html#cfn-ecs-service-deploymentalarms-rollback)
-    pub fn rollback(self, value: impl Arg<bool>) -> DeploymentAlarms<R0, R1, Set> { DeploymentAlarms(put(self.0, "Rollback", value.into_expr()), Phase) }
+    pub fn rollback(self, value: impl Arg<bool>) -> DeploymentAlarms<R0, R1, Set> { DeploymentAlarms(put(self.0, "Rollback", value), Phase) }
 }
 impl Done for DeploymentAlarms { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentCircuitBreaker` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html)
@@ -1430,13 +1430,13 @@ impl DeploymentCircuitBreaker {
 }
 impl<R0, R1> DeploymentCircuitBreaker<R0, R1> {
     /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html#cfn-ecs-service-deploymentcircuitbreaker-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<Set, R1> { DeploymentCircuitBreaker(put(self.0, "Enable", value.into_expr()), Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<Set, R1> { DeploymentCircuitBreaker(put(self.0, "Enable", value), Phase) }
     /// `ResetOnHealthyTask`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html#cfn-ecs-service-deploymentcircuitbreaker-resetonhealthytask)
-    pub fn reset_on_healthy_task(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResetOnHealthyTask", value.into_expr()), Phase) }
+    pub fn reset_on_healthy_task(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResetOnHealthyTask", value), Phase) }
     /// `Rollback`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html#cfn-ecs-service-deploymentcircuitbreaker-rollback)
-    pub fn rollback(self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<R0, Set> { DeploymentCircuitBreaker(put(self.0, "Rollback", value.into_expr()), Phase) }
+    pub fn rollback(self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<R0, Set> { DeploymentCircuitBreaker(put(self.0, "Rollback", value), Phase) }
     /// `ThresholdConfiguration`: `ThresholdConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html#cfn-ecs-service-deploymentcircuitbreaker-thresholdconfiguration)
-    pub fn threshold_configuration(self, value: impl Arg<ThresholdConfiguration>) -> Self { Self(put(self.0, "ThresholdConfiguration", value.into_expr()), Phase) }
+    pub fn threshold_configuration(self, value: impl Arg<ThresholdConfiguration>) -> Self { Self(put(self.0, "ThresholdConfiguration", value), Phase) }
 }
 impl Done for DeploymentCircuitBreaker { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html)
@@ -1445,25 +1445,25 @@ impl DeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alarms`: `DeploymentAlarms`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-alarms)
-    pub fn alarms(self, value: impl Arg<DeploymentAlarms>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
+    pub fn alarms(self, value: impl Arg<DeploymentAlarms>) -> Self { Self(put(self.0, "Alarms", value)) }
     /// `BakeTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-baketimeinminutes)
-    pub fn bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BakeTimeInMinutes", value.into_expr())) }
+    pub fn bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BakeTimeInMinutes", value)) }
     /// `CanaryConfiguration`: `CanaryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-canaryconfiguration)
-    pub fn canary_configuration(self, value: impl Arg<CanaryConfiguration>) -> Self { Self(put(self.0, "CanaryConfiguration", value.into_expr())) }
+    pub fn canary_configuration(self, value: impl Arg<CanaryConfiguration>) -> Self { Self(put(self.0, "CanaryConfiguration", value)) }
     /// `DeploymentCircuitBreaker`: `DeploymentCircuitBreaker`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-deploymentcircuitbreaker)
-    pub fn deployment_circuit_breaker(self, value: impl Arg<DeploymentCircuitBreaker>) -> Self { Self(put(self.0, "DeploymentCircuitBreaker", value.into_expr())) }
+    pub fn deployment_circuit_breaker(self, value: impl Arg<DeploymentCircuitBreaker>) -> Self { Self(put(self.0, "DeploymentCircuitBreaker", value)) }
     /// `EarlySuccessCriteria`: `DeploymentEarlySuccessCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-earlysuccesscriteria)
-    pub fn early_success_criteria(self, value: impl Arg<DeploymentEarlySuccessCriteria>) -> Self { Self(put(self.0, "EarlySuccessCriteria", value.into_expr())) }
+    pub fn early_success_criteria(self, value: impl Arg<DeploymentEarlySuccessCriteria>) -> Self { Self(put(self.0, "EarlySuccessCriteria", value)) }
     /// `LifecycleHooks`: list of `DeploymentLifecycleHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-lifecyclehooks)
-    pub fn lifecycle_hooks(self, value: impl Arg<Arr<DeploymentLifecycleHook>>) -> Self { Self(put(self.0, "LifecycleHooks", value.into_expr())) }
+    pub fn lifecycle_hooks(self, value: impl Arg<Arr<DeploymentLifecycleHook>>) -> Self { Self(put(self.0, "LifecycleHooks", value)) }
     /// `LinearConfiguration`: `LinearConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-linearconfiguration)
-    pub fn linear_configuration(self, value: impl Arg<LinearConfiguration>) -> Self { Self(put(self.0, "LinearConfiguration", value.into_expr())) }
+    pub fn linear_configuration(self, value: impl Arg<LinearConfiguration>) -> Self { Self(put(self.0, "LinearConfiguration", value)) }
     /// `MaximumPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-maximumpercent)
-    pub fn maximum_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPercent", value.into_expr())) }
+    pub fn maximum_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPercent", value)) }
     /// `MinimumHealthyPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-minimumhealthypercent)
-    pub fn minimum_healthy_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumHealthyPercent", value.into_expr())) }
+    pub fn minimum_healthy_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumHealthyPercent", value)) }
     /// `Strategy`: `Strategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-strategy)
-    pub fn strategy(self, value: impl Arg<Strategy>) -> Self { Self(put(self.0, "Strategy", value.into_expr())) }
+    pub fn strategy(self, value: impl Arg<Strategy>) -> Self { Self(put(self.0, "Strategy", value)) }
 }
 impl Done for DeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentController` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcontroller.html)
@@ -1472,7 +1472,7 @@ impl DeploymentController {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `DeploymentControllerType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcontroller.html#cfn-ecs-service-deploymentcontroller-type)
-    pub fn type_(self, value: impl Arg<DeploymentControllerType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<DeploymentControllerType>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for DeploymentController { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentEarlySuccessCriteria` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentearlysuccesscriteria.html)
@@ -1481,11 +1481,11 @@ impl DeploymentEarlySuccessCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentearlysuccesscriteria.html#cfn-ecs-service-deploymentearlysuccesscriteria-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
+    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value)) }
     /// `HealthyPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentearlysuccesscriteria.html#cfn-ecs-service-deploymentearlysuccesscriteria-healthypercent)
-    pub fn healthy_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyPercent", value.into_expr())) }
+    pub fn healthy_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyPercent", value)) }
     /// `SourceServiceRevisionCleanup`: `SourceServiceRevisionCleanup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentearlysuccesscriteria.html#cfn-ecs-service-deploymentearlysuccesscriteria-sourceservicerevisioncleanup)
-    pub fn source_service_revision_cleanup(self, value: impl Arg<SourceServiceRevisionCleanup>) -> Self { Self(put(self.0, "SourceServiceRevisionCleanup", value.into_expr())) }
+    pub fn source_service_revision_cleanup(self, value: impl Arg<SourceServiceRevisionCleanup>) -> Self { Self(put(self.0, "SourceServiceRevisionCleanup", value)) }
 }
 impl Done for DeploymentEarlySuccessCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentLifecycleHook` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html)
@@ -1496,17 +1496,17 @@ impl DeploymentLifecycleHook {
 }
 impl<R0> DeploymentLifecycleHook<R0> {
     /// `HookDetails`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-hookdetails)
-    pub fn hook_details(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HookDetails", value.into_expr()), Phase) }
+    pub fn hook_details(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HookDetails", value), Phase) }
     /// `HookTargetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-hooktargetarn)
-    pub fn hook_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HookTargetArn", value.into_expr()), Phase) }
+    pub fn hook_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HookTargetArn", value), Phase) }
     /// `LifecycleStages`: list of `LifecycleStages`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-lifecyclestages)
-    pub fn lifecycle_stages(self, value: impl Arg<Arr<LifecycleStages>>) -> DeploymentLifecycleHook<Set> { DeploymentLifecycleHook(put(self.0, "LifecycleStages", value.into_expr()), Phase) }
+    pub fn lifecycle_stages(self, value: impl Arg<Arr<LifecycleStages>>) -> DeploymentLifecycleHook<Set> { DeploymentLifecycleHook(put(self.0, "LifecycleStages", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `TargetType`: `TargetType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-targettype)
-    pub fn target_type(self, value: impl Arg<TargetType>) -> Self { Self(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<TargetType>) -> Self { Self(put(self.0, "TargetType", value), Phase) }
     /// `TimeoutConfiguration`: `HookTimeoutConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-timeoutconfiguration)
-    pub fn timeout_configuration(self, value: impl Arg<HookTimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfiguration", value.into_expr()), Phase) }
+    pub fn timeout_configuration(self, value: impl Arg<HookTimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfiguration", value), Phase) }
 }
 impl Done for DeploymentLifecycleHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EBSTagSpecification` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-ebstagspecification.html)
@@ -1517,11 +1517,11 @@ impl EBSTagSpecification {
 }
 impl<R0> EBSTagSpecification<R0> {
     /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-ebstagspecification.html#cfn-ecs-service-ebstagspecification-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value), Phase) }
     /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-ebstagspecification.html#cfn-ecs-service-ebstagspecification-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> EBSTagSpecification<Set> { EBSTagSpecification(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> EBSTagSpecification<Set> { EBSTagSpecification(put(self.0, "ResourceType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-ebstagspecification.html#cfn-ecs-service-ebstagspecification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for EBSTagSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForceNewDeployment` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-forcenewdeployment.html)
@@ -1532,9 +1532,9 @@ impl ForceNewDeployment {
 }
 impl<R0> ForceNewDeployment<R0> {
     /// `EnableForceNewDeployment`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-forcenewdeployment.html#cfn-ecs-service-forcenewdeployment-enableforcenewdeployment)
-    pub fn enable_force_new_deployment(self, value: impl Arg<bool>) -> ForceNewDeployment<Set> { ForceNewDeployment(put(self.0, "EnableForceNewDeployment", value.into_expr()), Phase) }
+    pub fn enable_force_new_deployment(self, value: impl Arg<bool>) -> ForceNewDeployment<Set> { ForceNewDeployment(put(self.0, "EnableForceNewDeployment", value), Phase) }
     /// `ForceNewDeploymentNonce`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-forcenewdeployment.html#cfn-ecs-service-forcenewdeployment-forcenewdeploymentnonce)
-    pub fn force_new_deployment_nonce(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ForceNewDeploymentNonce", value.into_expr()), Phase) }
+    pub fn force_new_deployment_nonce(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ForceNewDeploymentNonce", value), Phase) }
 }
 impl Done for ForceNewDeployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HookTimeoutConfig` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-hooktimeoutconfig.html)
@@ -1543,9 +1543,9 @@ impl HookTimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-hooktimeoutconfig.html#cfn-ecs-service-hooktimeoutconfig-action)
-    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value)) }
     /// `TimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-hooktimeoutconfig.html#cfn-ecs-service-hooktimeoutconfig-timeoutinminutes)
-    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr())) }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value)) }
 }
 impl Done for HookTimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinearConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-linearconfiguration.html)
@@ -1554,9 +1554,9 @@ impl LinearConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StepBakeTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-linearconfiguration.html#cfn-ecs-service-linearconfiguration-stepbaketimeinminutes)
-    pub fn step_bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StepBakeTimeInMinutes", value.into_expr())) }
+    pub fn step_bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StepBakeTimeInMinutes", value)) }
     /// `StepPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-linearconfiguration.html#cfn-ecs-service-linearconfiguration-steppercent)
-    pub fn step_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StepPercent", value.into_expr())) }
+    pub fn step_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StepPercent", value)) }
 }
 impl Done for LinearConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoadBalancer` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html)
@@ -1565,15 +1565,15 @@ impl LoadBalancer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdvancedConfiguration`: `AdvancedConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-advancedconfiguration)
-    pub fn advanced_configuration(self, value: impl Arg<AdvancedConfiguration>) -> Self { Self(put(self.0, "AdvancedConfiguration", value.into_expr())) }
+    pub fn advanced_configuration(self, value: impl Arg<AdvancedConfiguration>) -> Self { Self(put(self.0, "AdvancedConfiguration", value)) }
     /// `ContainerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value)) }
     /// `ContainerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-containerport)
-    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value)) }
     /// `LoadBalancerName`: `ElasticLoadBalancingLoadBalancerName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-loadbalancername)
-    pub fn load_balancer_name(self, value: impl Arg<kind::ElasticLoadBalancingLoadBalancerName>) -> Self { Self(put(self.0, "LoadBalancerName", value.into_expr())) }
+    pub fn load_balancer_name(self, value: impl Arg<kind::ElasticLoadBalancingLoadBalancerName>) -> Self { Self(put(self.0, "LoadBalancerName", value)) }
     /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-targetgrouparn)
-    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value)) }
 }
 impl Done for LoadBalancer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-logconfiguration.html)
@@ -1582,11 +1582,11 @@ impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogDriver`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-logconfiguration.html#cfn-ecs-service-logconfiguration-logdriver)
-    pub fn log_driver(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDriver", value.into_expr())) }
+    pub fn log_driver(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDriver", value)) }
     /// `Options`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-logconfiguration.html#cfn-ecs-service-logconfiguration-options)
-    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value)) }
     /// `SecretOptions`: list of `Secret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-logconfiguration.html#cfn-ecs-service-logconfiguration-secretoptions)
-    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr())) }
+    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value)) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-metricconfiguration.html)
@@ -1597,9 +1597,9 @@ impl MetricConfiguration {
 }
 impl<R0, R1> MetricConfiguration<R0, R1> {
     /// `MetricNames`: list of `MetricNames`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-metricconfiguration.html#cfn-ecs-service-metricconfiguration-metricnames)
-    pub fn metric_names(self, value: impl Arg<Arr<MetricNames>>) -> MetricConfiguration<Set, R1> { MetricConfiguration(put(self.0, "MetricNames", value.into_expr()), Phase) }
+    pub fn metric_names(self, value: impl Arg<Arr<MetricNames>>) -> MetricConfiguration<Set, R1> { MetricConfiguration(put(self.0, "MetricNames", value), Phase) }
     /// `ResolutionSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-metricconfiguration.html#cfn-ecs-service-metricconfiguration-resolutionseconds)
-    pub fn resolution_seconds(self, value: impl Arg<i64>) -> MetricConfiguration<R0, Set> { MetricConfiguration(put(self.0, "ResolutionSeconds", value.into_expr()), Phase) }
+    pub fn resolution_seconds(self, value: impl Arg<i64>) -> MetricConfiguration<R0, Set> { MetricConfiguration(put(self.0, "ResolutionSeconds", value), Phase) }
 }
 impl Done for MetricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-monitoringconfiguration.html)
@@ -1610,7 +1610,7 @@ impl MonitoringConfiguration {
 }
 impl<R0> MonitoringConfiguration<R0> {
     /// `MetricConfigurations`: list of `MetricConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-monitoringconfiguration.html#cfn-ecs-service-monitoringconfiguration-metricconfigurations)
-    pub fn metric_configurations(self, value: impl Arg<Arr<MetricConfiguration>>) -> MonitoringConfiguration<Set> { MonitoringConfiguration(put(self.0, "MetricConfigurations", value.into_expr()), Phase) }
+    pub fn metric_configurations(self, value: impl Arg<Arr<MetricConfiguration>>) -> MonitoringConfiguration<Set> { MonitoringConfiguration(put(self.0, "MetricConfigurations", value), Phase) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-networkconfiguration.html)
@@ -1619,7 +1619,7 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-networkconfiguration.html#cfn-ecs-service-networkconfiguration-awsvpcconfiguration)
-    pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value.into_expr())) }
+    pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementConstraint` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementconstraint.html)
@@ -1630,9 +1630,9 @@ impl PlacementConstraint {
 }
 impl<R0> PlacementConstraint<R0> {
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementconstraint.html#cfn-ecs-service-placementconstraint-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementconstraint.html#cfn-ecs-service-placementconstraint-type)
-    pub fn type_(self, value: impl Arg<Type>) -> PlacementConstraint<Set> { PlacementConstraint(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PlacementConstraint<Set> { PlacementConstraint(put(self.0, "Type", value), Phase) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementStrategy` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementstrategy.html)
@@ -1643,9 +1643,9 @@ impl PlacementStrategy {
 }
 impl<R0> PlacementStrategy<R0> {
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementstrategy.html#cfn-ecs-service-placementstrategy-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value), Phase) }
     /// `Type`: `PlacementStrategyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementstrategy.html#cfn-ecs-service-placementstrategy-type)
-    pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> PlacementStrategy<Set> { PlacementStrategy(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> PlacementStrategy<Set> { PlacementStrategy(put(self.0, "Type", value), Phase) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-secret.html)
@@ -1656,9 +1656,9 @@ impl Secret {
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-secret.html#cfn-ecs-service-secret-name)
-    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value), Phase) }
     /// `ValueFrom`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-secret.html#cfn-ecs-service-secret-valuefrom)
-    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectAccessLogConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectaccesslogconfiguration.html)
@@ -1669,9 +1669,9 @@ impl ServiceConnectAccessLogConfiguration {
 }
 impl<R0> ServiceConnectAccessLogConfiguration<R0> {
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectaccesslogconfiguration.html#cfn-ecs-service-serviceconnectaccesslogconfiguration-format)
-    pub fn format(self, value: impl Arg<Format>) -> ServiceConnectAccessLogConfiguration<Set> { ServiceConnectAccessLogConfiguration(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> ServiceConnectAccessLogConfiguration<Set> { ServiceConnectAccessLogConfiguration(put(self.0, "Format", value), Phase) }
     /// `IncludeQueryParameters`: `IncludeQueryParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectaccesslogconfiguration.html#cfn-ecs-service-serviceconnectaccesslogconfiguration-includequeryparameters)
-    pub fn include_query_parameters(self, value: impl Arg<IncludeQueryParameters>) -> Self { Self(put(self.0, "IncludeQueryParameters", value.into_expr()), Phase) }
+    pub fn include_query_parameters(self, value: impl Arg<IncludeQueryParameters>) -> Self { Self(put(self.0, "IncludeQueryParameters", value), Phase) }
 }
 impl Done for ServiceConnectAccessLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectClientAlias` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectclientalias.html)
@@ -1682,11 +1682,11 @@ impl ServiceConnectClientAlias {
 }
 impl<R0> ServiceConnectClientAlias<R0> {
     /// `DnsName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectclientalias.html#cfn-ecs-service-serviceconnectclientalias-dnsname)
-    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value.into_expr()), Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectclientalias.html#cfn-ecs-service-serviceconnectclientalias-port)
-    pub fn port(self, value: impl Arg<i64>) -> ServiceConnectClientAlias<Set> { ServiceConnectClientAlias(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> ServiceConnectClientAlias<Set> { ServiceConnectClientAlias(put(self.0, "Port", value), Phase) }
     /// `TestTrafficRules`: `ServiceConnectTestTrafficRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectclientalias.html#cfn-ecs-service-serviceconnectclientalias-testtrafficrules)
-    pub fn test_traffic_rules(self, value: impl Arg<ServiceConnectTestTrafficRules>) -> Self { Self(put(self.0, "TestTrafficRules", value.into_expr()), Phase) }
+    pub fn test_traffic_rules(self, value: impl Arg<ServiceConnectTestTrafficRules>) -> Self { Self(put(self.0, "TestTrafficRules", value), Phase) }
 }
 impl Done for ServiceConnectClientAlias { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html)
@@ -1697,15 +1697,15 @@ impl ServiceConnectConfiguration {
 }
 impl<R0> ServiceConnectConfiguration<R0> {
     /// `AccessLogConfiguration`: `ServiceConnectAccessLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-accesslogconfiguration)
-    pub fn access_log_configuration(self, value: impl Arg<ServiceConnectAccessLogConfiguration>) -> Self { Self(put(self.0, "AccessLogConfiguration", value.into_expr()), Phase) }
+    pub fn access_log_configuration(self, value: impl Arg<ServiceConnectAccessLogConfiguration>) -> Self { Self(put(self.0, "AccessLogConfiguration", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> ServiceConnectConfiguration<Set> { ServiceConnectConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ServiceConnectConfiguration<Set> { ServiceConnectConfiguration(put(self.0, "Enabled", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value), Phase) }
     /// `Services`: list of `ServiceConnectService`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-services)
-    pub fn services(self, value: impl Arg<Arr<ServiceConnectService>>) -> Self { Self(put(self.0, "Services", value.into_expr()), Phase) }
+    pub fn services(self, value: impl Arg<Arr<ServiceConnectService>>) -> Self { Self(put(self.0, "Services", value), Phase) }
 }
 impl Done for ServiceConnectConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectService` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html)
@@ -1716,17 +1716,17 @@ impl ServiceConnectService {
 }
 impl<R0> ServiceConnectService<R0> {
     /// `ClientAliases`: list of `ServiceConnectClientAlias`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-clientaliases)
-    pub fn client_aliases(self, value: impl Arg<Arr<ServiceConnectClientAlias>>) -> Self { Self(put(self.0, "ClientAliases", value.into_expr()), Phase) }
+    pub fn client_aliases(self, value: impl Arg<Arr<ServiceConnectClientAlias>>) -> Self { Self(put(self.0, "ClientAliases", value), Phase) }
     /// `DiscoveryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-discoveryname)
-    pub fn discovery_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryName", value.into_expr()), Phase) }
+    pub fn discovery_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryName", value), Phase) }
     /// `IngressPortOverride`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-ingressportoverride)
-    pub fn ingress_port_override(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngressPortOverride", value.into_expr()), Phase) }
+    pub fn ingress_port_override(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngressPortOverride", value), Phase) }
     /// `PortName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-portname)
-    pub fn port_name(self, value: impl Arg<str>) -> ServiceConnectService<Set> { ServiceConnectService(put(self.0, "PortName", value.into_expr()), Phase) }
+    pub fn port_name(self, value: impl Arg<str>) -> ServiceConnectService<Set> { ServiceConnectService(put(self.0, "PortName", value), Phase) }
     /// `Timeout`: `TimeoutConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-timeout)
-    pub fn timeout(self, value: impl Arg<TimeoutConfiguration>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<TimeoutConfiguration>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
     /// `Tls`: `ServiceConnectTlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-tls)
-    pub fn tls(self, value: impl Arg<ServiceConnectTlsConfiguration>) -> Self { Self(put(self.0, "Tls", value.into_expr()), Phase) }
+    pub fn tls(self, value: impl Arg<ServiceConnectTlsConfiguration>) -> Self { Self(put(self.0, "Tls", value), Phase) }
 }
 impl Done for ServiceConnectService { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTestTrafficRules` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrules.html)
@@ -1737,7 +1737,7 @@ impl ServiceConnectTestTrafficRules {
 }
 impl<R0> ServiceConnectTestTrafficRules<R0> {
     /// `Header`: `ServiceConnectTestTrafficRulesHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrules.html#cfn-ecs-service-serviceconnecttesttrafficrules-header)
-    pub fn header(self, value: impl Arg<ServiceConnectTestTrafficRulesHeader>) -> ServiceConnectTestTrafficRules<Set> { ServiceConnectTestTrafficRules(put(self.0, "Header", value.into_expr()), Phase) }
+    pub fn header(self, value: impl Arg<ServiceConnectTestTrafficRulesHeader>) -> ServiceConnectTestTrafficRules<Set> { ServiceConnectTestTrafficRules(put(self.0, "Header", value), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRules { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTestTrafficRulesHeader` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheader.html)
@@ -1748,9 +1748,9 @@ impl ServiceConnectTestTrafficRulesHeader {
 }
 impl<R0> ServiceConnectTestTrafficRulesHeader<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheader.html#cfn-ecs-service-serviceconnecttesttrafficrulesheader-name)
-    pub fn name(self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeader<Set> { ServiceConnectTestTrafficRulesHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeader<Set> { ServiceConnectTestTrafficRulesHeader(put(self.0, "Name", value), Phase) }
     /// `Value`: `ServiceConnectTestTrafficRulesHeaderValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheader.html#cfn-ecs-service-serviceconnecttesttrafficrulesheader-value)
-    pub fn value(self, value: impl Arg<ServiceConnectTestTrafficRulesHeaderValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<ServiceConnectTestTrafficRulesHeaderValue>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRulesHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTestTrafficRulesHeaderValue` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheadervalue.html)
@@ -1761,7 +1761,7 @@ impl ServiceConnectTestTrafficRulesHeaderValue {
 }
 impl<R0> ServiceConnectTestTrafficRulesHeaderValue<R0> {
     /// `Exact`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheadervalue.html#cfn-ecs-service-serviceconnecttesttrafficrulesheadervalue-exact)
-    pub fn exact(self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeaderValue<Set> { ServiceConnectTestTrafficRulesHeaderValue(put(self.0, "Exact", value.into_expr()), Phase) }
+    pub fn exact(self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeaderValue<Set> { ServiceConnectTestTrafficRulesHeaderValue(put(self.0, "Exact", value), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRulesHeaderValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTlsCertificateAuthority` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlscertificateauthority.html)
@@ -1770,7 +1770,7 @@ impl ServiceConnectTlsCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsPcaAuthorityArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlscertificateauthority.html#cfn-ecs-service-serviceconnecttlscertificateauthority-awspcaauthorityarn)
-    pub fn aws_pca_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsPcaAuthorityArn", value.into_expr())) }
+    pub fn aws_pca_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsPcaAuthorityArn", value)) }
 }
 impl Done for ServiceConnectTlsCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTlsConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlsconfiguration.html)
@@ -1781,11 +1781,11 @@ impl ServiceConnectTlsConfiguration {
 }
 impl<R0> ServiceConnectTlsConfiguration<R0> {
     /// `IssuerCertificateAuthority`: `ServiceConnectTlsCertificateAuthority`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlsconfiguration.html#cfn-ecs-service-serviceconnecttlsconfiguration-issuercertificateauthority)
-    pub fn issuer_certificate_authority(self, value: impl Arg<ServiceConnectTlsCertificateAuthority>) -> ServiceConnectTlsConfiguration<Set> { ServiceConnectTlsConfiguration(put(self.0, "IssuerCertificateAuthority", value.into_expr()), Phase) }
+    pub fn issuer_certificate_authority(self, value: impl Arg<ServiceConnectTlsCertificateAuthority>) -> ServiceConnectTlsConfiguration<Set> { ServiceConnectTlsConfiguration(put(self.0, "IssuerCertificateAuthority", value), Phase) }
     /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlsconfiguration.html#cfn-ecs-service-serviceconnecttlsconfiguration-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlsconfiguration.html#cfn-ecs-service-serviceconnecttlsconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for ServiceConnectTlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEBSVolumeConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html)
@@ -1796,27 +1796,27 @@ impl ServiceManagedEBSVolumeConfiguration {
 }
 impl<R0> ServiceManagedEBSVolumeConfiguration<R0> {
     /// `Encrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value), Phase) }
     /// `FilesystemType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-filesystemtype)
-    pub fn filesystem_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilesystemType", value.into_expr()), Phase) }
+    pub fn filesystem_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilesystemType", value), Phase) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ServiceManagedEBSVolumeConfiguration<Set> { ServiceManagedEBSVolumeConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ServiceManagedEBSVolumeConfiguration<Set> { ServiceManagedEBSVolumeConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `SizeInGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-sizeingib)
-    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
+    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGiB", value), Phase) }
     /// `SnapshotId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value), Phase) }
     /// `TagSpecifications`: list of `EBSTagSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-tagspecifications)
-    pub fn tag_specifications(self, value: impl Arg<Arr<EBSTagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value.into_expr()), Phase) }
+    pub fn tag_specifications(self, value: impl Arg<Arr<EBSTagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value), Phase) }
     /// `Throughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value), Phase) }
     /// `VolumeInitializationRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-volumeinitializationrate)
-    pub fn volume_initialization_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeInitializationRate", value.into_expr()), Phase) }
+    pub fn volume_initialization_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeInitializationRate", value), Phase) }
     /// `VolumeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value), Phase) }
 }
 impl Done for ServiceManagedEBSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceRegistry` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html)
@@ -1825,13 +1825,13 @@ impl ServiceRegistry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html#cfn-ecs-service-serviceregistry-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value)) }
     /// `ContainerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html#cfn-ecs-service-serviceregistry-containerport)
-    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html#cfn-ecs-service-serviceregistry-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `RegistryArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html#cfn-ecs-service-serviceregistry-registryarn)
-    pub fn registry_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryArn", value.into_expr())) }
+    pub fn registry_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryArn", value)) }
 }
 impl Done for ServiceRegistry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceVolumeConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicevolumeconfiguration.html)
@@ -1842,9 +1842,9 @@ impl ServiceVolumeConfiguration {
 }
 impl<R0> ServiceVolumeConfiguration<R0> {
     /// `ManagedEBSVolume`: `ServiceManagedEBSVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicevolumeconfiguration.html#cfn-ecs-service-servicevolumeconfiguration-managedebsvolume)
-    pub fn managed_ebs_volume(self, value: impl Arg<ServiceManagedEBSVolumeConfiguration>) -> Self { Self(put(self.0, "ManagedEBSVolume", value.into_expr()), Phase) }
+    pub fn managed_ebs_volume(self, value: impl Arg<ServiceManagedEBSVolumeConfiguration>) -> Self { Self(put(self.0, "ManagedEBSVolume", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicevolumeconfiguration.html#cfn-ecs-service-servicevolumeconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> ServiceVolumeConfiguration<Set> { ServiceVolumeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ServiceVolumeConfiguration<Set> { ServiceVolumeConfiguration(put(self.0, "Name", value), Phase) }
 }
 impl Done for ServiceVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThresholdConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-thresholdconfiguration.html)
@@ -1855,9 +1855,9 @@ impl ThresholdConfiguration {
 }
 impl<R0, R1> ThresholdConfiguration<R0, R1> {
     /// `Type`: `ThresholdConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-thresholdconfiguration.html#cfn-ecs-service-thresholdconfiguration-type)
-    pub fn type_(self, value: impl Arg<ThresholdConfigurationType>) -> ThresholdConfiguration<Set, R1> { ThresholdConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ThresholdConfigurationType>) -> ThresholdConfiguration<Set, R1> { ThresholdConfiguration(put(self.0, "Type", value), Phase) }
     /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-thresholdconfiguration.html#cfn-ecs-service-thresholdconfiguration-value)
-    pub fn value(self, value: impl Arg<i64>) -> ThresholdConfiguration<R0, Set> { ThresholdConfiguration(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> ThresholdConfiguration<R0, Set> { ThresholdConfiguration(put(self.0, "Value", value), Phase) }
 }
 impl Done for ThresholdConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-timeoutconfiguration.html)
@@ -1866,9 +1866,9 @@ impl TimeoutConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-timeoutconfiguration.html#cfn-ecs-service-timeoutconfiguration-idletimeoutseconds)
-    pub fn idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutSeconds", value.into_expr())) }
+    pub fn idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutSeconds", value)) }
     /// `PerRequestTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-timeoutconfiguration.html#cfn-ecs-service-timeoutconfiguration-perrequesttimeoutseconds)
-    pub fn per_request_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerRequestTimeoutSeconds", value.into_expr())) }
+    pub fn per_request_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerRequestTimeoutSeconds", value)) }
 }
 impl Done for TimeoutConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcLatticeConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-vpclatticeconfiguration.html)
@@ -1879,11 +1879,11 @@ impl VpcLatticeConfiguration {
 }
 impl<R0, R1, R2> VpcLatticeConfiguration<R0, R1, R2> {
     /// `PortName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-vpclatticeconfiguration.html#cfn-ecs-service-vpclatticeconfiguration-portname)
-    pub fn port_name(self, value: impl Arg<str>) -> VpcLatticeConfiguration<Set, R1, R2> { VpcLatticeConfiguration(put(self.0, "PortName", value.into_expr()), Phase) }
+    pub fn port_name(self, value: impl Arg<str>) -> VpcLatticeConfiguration<Set, R1, R2> { VpcLatticeConfiguration(put(self.0, "PortName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-vpclatticeconfiguration.html#cfn-ecs-service-vpclatticeconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcLatticeConfiguration<R0, Set, R2> { VpcLatticeConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcLatticeConfiguration<R0, Set, R2> { VpcLatticeConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `TargetGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-vpclatticeconfiguration.html#cfn-ecs-service-vpclatticeconfiguration-targetgrouparn)
-    pub fn target_group_arn(self, value: impl Arg<str>) -> VpcLatticeConfiguration<R0, R1, Set> { VpcLatticeConfiguration(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
+    pub fn target_group_arn(self, value: impl Arg<str>) -> VpcLatticeConfiguration<R0, R1, Set> { VpcLatticeConfiguration(put(self.0, "TargetGroupArn", value), Phase) }
 }
 impl Done for VpcLatticeConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1940,41 +1940,41 @@ impl CfnTaskDefinitionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerDefinitions`: list of `ContainerDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-containerdefinitions)
-    pub fn container_definitions(self, value: impl Arg<Arr<task_definition::ContainerDefinition>>) -> Self { Self(put(self.0, "ContainerDefinitions", value.into_expr())) }
+    pub fn container_definitions(self, value: impl Arg<Arr<task_definition::ContainerDefinition>>) -> Self { Self(put(self.0, "ContainerDefinitions", value)) }
     /// `Cpu`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-cpu)
-    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value)) }
     /// `EnableFaultInjection`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-enablefaultinjection)
-    pub fn enable_fault_injection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableFaultInjection", value.into_expr())) }
+    pub fn enable_fault_injection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableFaultInjection", value)) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-ephemeralstorage)
-    pub fn ephemeral_storage(self, value: impl Arg<task_definition::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
+    pub fn ephemeral_storage(self, value: impl Arg<task_definition::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value)) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value)) }
     /// `Family`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-family)
-    pub fn family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Family", value.into_expr())) }
+    pub fn family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Family", value)) }
     /// `InferenceAccelerators`: list of `InferenceAccelerator`. Update: replacement. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-inferenceaccelerators)
-    pub fn inference_accelerators(self, value: impl Arg<Arr<task_definition::InferenceAccelerator>>) -> Self { Self(put(self.0, "InferenceAccelerators", value.into_expr())) }
+    pub fn inference_accelerators(self, value: impl Arg<Arr<task_definition::InferenceAccelerator>>) -> Self { Self(put(self.0, "InferenceAccelerators", value)) }
     /// `IpcMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-ipcmode)
-    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
+    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value)) }
     /// `Memory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-memory)
-    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value)) }
     /// `NetworkMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-networkmode)
-    pub fn network_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkMode", value.into_expr())) }
+    pub fn network_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkMode", value)) }
     /// `PidMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-pidmode)
-    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
+    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value)) }
     /// `PlacementConstraints`: list of `TaskDefinitionPlacementConstraint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-placementconstraints)
-    pub fn placement_constraints(self, value: impl Arg<Arr<task_definition::TaskDefinitionPlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr())) }
+    pub fn placement_constraints(self, value: impl Arg<Arr<task_definition::TaskDefinitionPlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value)) }
     /// `ProxyConfiguration`: `ProxyConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-proxyconfiguration)
-    pub fn proxy_configuration(self, value: impl Arg<task_definition::ProxyConfiguration>) -> Self { Self(put(self.0, "ProxyConfiguration", value.into_expr())) }
+    pub fn proxy_configuration(self, value: impl Arg<task_definition::ProxyConfiguration>) -> Self { Self(put(self.0, "ProxyConfiguration", value)) }
     /// `RequiresCompatibilities`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-requirescompatibilities)
-    pub fn requires_compatibilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiresCompatibilities", value.into_expr())) }
+    pub fn requires_compatibilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiresCompatibilities", value)) }
     /// `RuntimePlatform`: `RuntimePlatform`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-runtimeplatform)
-    pub fn runtime_platform(self, value: impl Arg<task_definition::RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr())) }
+    pub fn runtime_platform(self, value: impl Arg<task_definition::RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TaskRoleArn`: `IamRoleArnOrRoleName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-taskrolearn)
-    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "TaskRoleArn", value)) }
     /// `Volumes`: list of `Volume`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<task_definition::Volume>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
+    pub fn volumes(self, value: impl Arg<Arr<task_definition::Volume>>) -> Self { Self(put(self.0, "Volumes", value)) }
 }
 impl Done for CfnTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::TaskDefinition`.
@@ -1986,9 +1986,9 @@ impl AuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPointId`: `EfsAccessPointId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-authorizationconfig.html#cfn-ecs-taskdefinition-authorizationconfig-accesspointid)
-    pub fn access_point_id(self, value: impl Arg<kind::EfsAccessPointId>) -> Self { Self(put(self.0, "AccessPointId", value.into_expr())) }
+    pub fn access_point_id(self, value: impl Arg<kind::EfsAccessPointId>) -> Self { Self(put(self.0, "AccessPointId", value)) }
     /// `IAM`: `IAM`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-authorizationconfig.html#cfn-ecs-taskdefinition-authorizationconfig-iam)
-    pub fn iam(self, value: impl Arg<IAM>) -> Self { Self(put(self.0, "IAM", value.into_expr())) }
+    pub fn iam(self, value: impl Arg<IAM>) -> Self { Self(put(self.0, "IAM", value)) }
 }
 impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerDefinition` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html)
@@ -1999,89 +1999,89 @@ impl ContainerDefinition {
 }
 impl<R0, R1> ContainerDefinition<R0, R1> {
     /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value), Phase) }
     /// `Cpu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-cpu)
-    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
+    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value), Phase) }
     /// `CredentialSpecs`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-credentialspecs)
-    pub fn credential_specs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CredentialSpecs", value.into_expr()), Phase) }
+    pub fn credential_specs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CredentialSpecs", value), Phase) }
     /// `DependsOn`: list of `ContainerDependency`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
+    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value), Phase) }
     /// `DisableNetworking`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-disablenetworking)
-    pub fn disable_networking(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableNetworking", value.into_expr()), Phase) }
+    pub fn disable_networking(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableNetworking", value), Phase) }
     /// `DnsSearchDomains`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dnssearchdomains)
-    pub fn dns_search_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsSearchDomains", value.into_expr()), Phase) }
+    pub fn dns_search_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsSearchDomains", value), Phase) }
     /// `DnsServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dnsservers)
-    pub fn dns_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsServers", value.into_expr()), Phase) }
+    pub fn dns_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsServers", value), Phase) }
     /// `DockerLabels`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dockerlabels)
-    pub fn docker_labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DockerLabels", value.into_expr()), Phase) }
+    pub fn docker_labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DockerLabels", value), Phase) }
     /// `DockerSecurityOptions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dockersecurityoptions)
-    pub fn docker_security_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DockerSecurityOptions", value.into_expr()), Phase) }
+    pub fn docker_security_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DockerSecurityOptions", value), Phase) }
     /// `EntryPoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-entrypoint)
-    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value), Phase) }
     /// `Environment`: list of `KeyValuePair`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-environment)
-    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `EnvironmentFiles`: list of `EnvironmentFile`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-environmentfiles)
-    pub fn environment_files(self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr()), Phase) }
+    pub fn environment_files(self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value), Phase) }
     /// `Essential`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-essential)
-    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
+    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value), Phase) }
     /// `ExtraHosts`: list of `HostEntry`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-extrahosts)
-    pub fn extra_hosts(self, value: impl Arg<Arr<HostEntry>>) -> Self { Self(put(self.0, "ExtraHosts", value.into_expr()), Phase) }
+    pub fn extra_hosts(self, value: impl Arg<Arr<HostEntry>>) -> Self { Self(put(self.0, "ExtraHosts", value), Phase) }
     /// `FirelensConfiguration`: `FirelensConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-firelensconfiguration)
-    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value.into_expr()), Phase) }
+    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value), Phase) }
     /// `HealthCheck`: `HealthCheck`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-healthcheck)
-    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
+    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value), Phase) }
     /// `Hostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-hostname)
-    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value), Phase) }
     /// `Image`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-image)
-    pub fn image(self, value: impl Arg<str>) -> ContainerDefinition<Set, R1> { ContainerDefinition(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> ContainerDefinition<Set, R1> { ContainerDefinition(put(self.0, "Image", value), Phase) }
     /// `Interactive`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-interactive)
-    pub fn interactive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Interactive", value.into_expr()), Phase) }
+    pub fn interactive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Interactive", value), Phase) }
     /// `Links`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-links)
-    pub fn links(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Links", value.into_expr()), Phase) }
+    pub fn links(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Links", value), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-linuxparameters)
-    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `Memory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-memory)
-    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value), Phase) }
     /// `MemoryReservation`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-memoryreservation)
-    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr()), Phase) }
+    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-mountpoints)
-    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> ContainerDefinition<R0, Set> { ContainerDefinition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ContainerDefinition<R0, Set> { ContainerDefinition(put(self.0, "Name", value), Phase) }
     /// `PortMappings`: list of `PortMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-portmappings)
-    pub fn port_mappings(self, value: impl Arg<Arr<PortMapping>>) -> Self { Self(put(self.0, "PortMappings", value.into_expr()), Phase) }
+    pub fn port_mappings(self, value: impl Arg<Arr<PortMapping>>) -> Self { Self(put(self.0, "PortMappings", value), Phase) }
     /// `Privileged`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-privileged)
-    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value), Phase) }
     /// `PseudoTerminal`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-pseudoterminal)
-    pub fn pseudo_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PseudoTerminal", value.into_expr()), Phase) }
+    pub fn pseudo_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PseudoTerminal", value), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-readonlyrootfilesystem)
-    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-repositorycredentials)
-    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value), Phase) }
     /// `ResourceRequirements`: list of `ResourceRequirement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-resourcerequirements)
-    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
+    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value), Phase) }
     /// `RestartPolicy`: `RestartPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-restartpolicy)
-    pub fn restart_policy(self, value: impl Arg<RestartPolicy>) -> Self { Self(put(self.0, "RestartPolicy", value.into_expr()), Phase) }
+    pub fn restart_policy(self, value: impl Arg<RestartPolicy>) -> Self { Self(put(self.0, "RestartPolicy", value), Phase) }
     /// `Secrets`: list of `Secret`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-secrets)
-    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value), Phase) }
     /// `StartTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-starttimeout)
-    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value.into_expr()), Phase) }
+    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value), Phase) }
     /// `StopTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-stoptimeout)
-    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value.into_expr()), Phase) }
+    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value), Phase) }
     /// `SystemControls`: list of `SystemControl`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-systemcontrols)
-    pub fn system_controls(self, value: impl Arg<Arr<SystemControl>>) -> Self { Self(put(self.0, "SystemControls", value.into_expr()), Phase) }
+    pub fn system_controls(self, value: impl Arg<Arr<SystemControl>>) -> Self { Self(put(self.0, "SystemControls", value), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-ulimits)
-    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value), Phase) }
     /// `User`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-user)
-    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value), Phase) }
     /// `VersionConsistency`: `VersionConsistency`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-versionconsistency)
-    pub fn version_consistency(self, value: impl Arg<VersionConsistency>) -> Self { Self(put(self.0, "VersionConsistency", value.into_expr()), Phase) }
+    pub fn version_consistency(self, value: impl Arg<VersionConsistency>) -> Self { Self(put(self.0, "VersionConsistency", value), Phase) }
     /// `VolumesFrom`: list of `VolumeFrom`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-volumesfrom)
-    pub fn volumes_from(self, value: impl Arg<Arr<VolumeFrom>>) -> Self { Self(put(self.0, "VolumesFrom", value.into_expr()), Phase) }
+    pub fn volumes_from(self, value: impl Arg<Arr<VolumeFrom>>) -> Self { Self(put(self.0, "VolumesFrom", value), Phase) }
     /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-workingdirectory)
-    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value), Phase) }
 }
 impl Done for ContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerDependency` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdependency.html)
@@ -2090,9 +2090,9 @@ impl ContainerDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdependency.html#cfn-ecs-taskdefinition-containerdependency-condition)
-    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value)) }
     /// `ContainerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdependency.html#cfn-ecs-taskdefinition-containerdependency-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value)) }
 }
 impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Device` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-device.html)
@@ -2101,11 +2101,11 @@ impl Device {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-device.html#cfn-ecs-taskdefinition-device-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value)) }
     /// `HostPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-device.html#cfn-ecs-taskdefinition-device-hostpath)
-    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value.into_expr())) }
+    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value)) }
     /// `Permissions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-device.html#cfn-ecs-taskdefinition-device-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value)) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DockerVolumeConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html)
@@ -2114,15 +2114,15 @@ impl DockerVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Autoprovision`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-autoprovision)
-    pub fn autoprovision(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Autoprovision", value.into_expr())) }
+    pub fn autoprovision(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Autoprovision", value)) }
     /// `Driver`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-driver)
-    pub fn driver(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Driver", value.into_expr())) }
+    pub fn driver(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Driver", value)) }
     /// `DriverOpts`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-driveropts)
-    pub fn driver_opts(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DriverOpts", value.into_expr())) }
+    pub fn driver_opts(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DriverOpts", value)) }
     /// `Labels`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-labels)
-    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
+    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value)) }
     /// `Scope`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value)) }
 }
 impl Done for DockerVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EFSVolumeConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html)
@@ -2133,15 +2133,15 @@ impl EFSVolumeConfiguration {
 }
 impl<R0> EFSVolumeConfiguration<R0> {
     /// `AuthorizationConfig`: `AuthorizationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<AuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<AuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `FilesystemId`: `EfsFileSystemId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-filesystemid)
-    pub fn filesystem_id(self, value: impl Arg<kind::EfsFileSystemId>) -> EFSVolumeConfiguration<Set> { EFSVolumeConfiguration(put(self.0, "FilesystemId", value.into_expr()), Phase) }
+    pub fn filesystem_id(self, value: impl Arg<kind::EfsFileSystemId>) -> EFSVolumeConfiguration<Set> { EFSVolumeConfiguration(put(self.0, "FilesystemId", value), Phase) }
     /// `RootDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-rootdirectory)
-    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
+    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value), Phase) }
     /// `TransitEncryption`: `TransitEncryption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-transitencryption)
-    pub fn transit_encryption(self, value: impl Arg<TransitEncryption>) -> Self { Self(put(self.0, "TransitEncryption", value.into_expr()), Phase) }
+    pub fn transit_encryption(self, value: impl Arg<TransitEncryption>) -> Self { Self(put(self.0, "TransitEncryption", value), Phase) }
     /// `TransitEncryptionPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-transitencryptionport)
-    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
+    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value), Phase) }
 }
 impl Done for EFSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentFile` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-environmentfile.html)
@@ -2150,9 +2150,9 @@ impl EnvironmentFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-environmentfile.html#cfn-ecs-taskdefinition-environmentfile-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-environmentfile.html#cfn-ecs-taskdefinition-environmentfile-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorage` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ephemeralstorage.html)
@@ -2161,7 +2161,7 @@ impl EphemeralStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SizeInGiB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ephemeralstorage.html#cfn-ecs-taskdefinition-ephemeralstorage-sizeingib)
-    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGiB", value.into_expr())) }
+    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGiB", value)) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FSxAuthorizationConfig` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxauthorizationconfig.html)
@@ -2172,9 +2172,9 @@ impl FSxAuthorizationConfig {
 }
 impl<R0, R1> FSxAuthorizationConfig<R0, R1> {
     /// `CredentialsParameter`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxauthorizationconfig.html#cfn-ecs-taskdefinition-fsxauthorizationconfig-credentialsparameter)
-    pub fn credentials_parameter(self, value: impl Arg<str>) -> FSxAuthorizationConfig<Set, R1> { FSxAuthorizationConfig(put(self.0, "CredentialsParameter", value.into_expr()), Phase) }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> FSxAuthorizationConfig<Set, R1> { FSxAuthorizationConfig(put(self.0, "CredentialsParameter", value), Phase) }
     /// `Domain`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxauthorizationconfig.html#cfn-ecs-taskdefinition-fsxauthorizationconfig-domain)
-    pub fn domain(self, value: impl Arg<str>) -> FSxAuthorizationConfig<R0, Set> { FSxAuthorizationConfig(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> FSxAuthorizationConfig<R0, Set> { FSxAuthorizationConfig(put(self.0, "Domain", value), Phase) }
 }
 impl Done for FSxAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FSxWindowsFileServerVolumeConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration.html)
@@ -2185,11 +2185,11 @@ impl FSxWindowsFileServerVolumeConfiguration {
 }
 impl<R0, R1> FSxWindowsFileServerVolumeConfiguration<R0, R1> {
     /// `AuthorizationConfig`: `FSxAuthorizationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration.html#cfn-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration-authorizationconfig)
-    pub fn authorization_config(self, value: impl Arg<FSxAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    pub fn authorization_config(self, value: impl Arg<FSxAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value), Phase) }
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration.html#cfn-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<Set, R1> { FSxWindowsFileServerVolumeConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<Set, R1> { FSxWindowsFileServerVolumeConfiguration(put(self.0, "FileSystemId", value), Phase) }
     /// `RootDirectory`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration.html#cfn-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration-rootdirectory)
-    pub fn root_directory(self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<R0, Set> { FSxWindowsFileServerVolumeConfiguration(put(self.0, "RootDirectory", value.into_expr()), Phase) }
+    pub fn root_directory(self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<R0, Set> { FSxWindowsFileServerVolumeConfiguration(put(self.0, "RootDirectory", value), Phase) }
 }
 impl Done for FSxWindowsFileServerVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirelensConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-firelensconfiguration.html)
@@ -2198,9 +2198,9 @@ impl FirelensConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Options`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-firelensconfiguration.html#cfn-ecs-taskdefinition-firelensconfiguration-options)
-    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-firelensconfiguration.html#cfn-ecs-taskdefinition-firelensconfiguration-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheck` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html)
@@ -2209,15 +2209,15 @@ impl HealthCheck {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value)) }
     /// `Interval`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value)) }
     /// `Retries`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-retries)
-    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
+    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value)) }
     /// `StartPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-startperiod)
-    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value.into_expr())) }
+    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value)) }
     /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value)) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostEntry` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostentry.html)
@@ -2226,9 +2226,9 @@ impl HostEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostentry.html#cfn-ecs-taskdefinition-hostentry-hostname)
-    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value)) }
     /// `IpAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostentry.html#cfn-ecs-taskdefinition-hostentry-ipaddress)
-    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr())) }
+    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value)) }
 }
 impl Done for HostEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostVolumeProperties` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostvolumeproperties.html)
@@ -2237,7 +2237,7 @@ impl HostVolumeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourcePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostvolumeproperties.html#cfn-ecs-taskdefinition-hostvolumeproperties-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value)) }
 }
 impl Done for HostVolumeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceAccelerator` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-inferenceaccelerator.html)
@@ -2246,9 +2246,9 @@ impl InferenceAccelerator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-inferenceaccelerator.html#cfn-ecs-taskdefinition-inferenceaccelerator-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value)) }
     /// `DeviceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-inferenceaccelerator.html#cfn-ecs-taskdefinition-inferenceaccelerator-devicetype)
-    pub fn device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
+    pub fn device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceType", value)) }
 }
 impl Done for InferenceAccelerator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KernelCapabilities` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-kernelcapabilities.html)
@@ -2257,9 +2257,9 @@ impl KernelCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Add`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-kernelcapabilities.html#cfn-ecs-taskdefinition-kernelcapabilities-add)
-    pub fn add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Add", value.into_expr())) }
+    pub fn add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Add", value)) }
     /// `Drop`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-kernelcapabilities.html#cfn-ecs-taskdefinition-kernelcapabilities-drop)
-    pub fn drop(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
+    pub fn drop(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Drop", value)) }
 }
 impl Done for KernelCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-keyvaluepair.html)
@@ -2268,9 +2268,9 @@ impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-keyvaluepair.html#cfn-ecs-taskdefinition-keyvaluepair-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-keyvaluepair.html#cfn-ecs-taskdefinition-keyvaluepair-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinuxParameters` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html)
@@ -2279,19 +2279,19 @@ impl LinuxParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Capabilities`: `KernelCapabilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-capabilities)
-    pub fn capabilities(self, value: impl Arg<KernelCapabilities>) -> Self { Self(put(self.0, "Capabilities", value.into_expr())) }
+    pub fn capabilities(self, value: impl Arg<KernelCapabilities>) -> Self { Self(put(self.0, "Capabilities", value)) }
     /// `Devices`: list of `Device`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-devices)
-    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
+    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value)) }
     /// `InitProcessEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-initprocessenabled)
-    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value.into_expr())) }
+    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value)) }
     /// `MaxSwap`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-maxswap)
-    pub fn max_swap(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSwap", value.into_expr())) }
+    pub fn max_swap(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSwap", value)) }
     /// `SharedMemorySize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-sharedmemorysize)
-    pub fn shared_memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SharedMemorySize", value.into_expr())) }
+    pub fn shared_memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SharedMemorySize", value)) }
     /// `Swappiness`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-swappiness)
-    pub fn swappiness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Swappiness", value.into_expr())) }
+    pub fn swappiness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Swappiness", value)) }
     /// `Tmpfs`: list of `Tmpfs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-tmpfs)
-    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value.into_expr())) }
+    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value)) }
 }
 impl Done for LinuxParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-logconfiguration.html)
@@ -2302,11 +2302,11 @@ impl LogConfiguration {
 }
 impl<R0> LogConfiguration<R0> {
     /// `LogDriver`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-logconfiguration.html#cfn-ecs-taskdefinition-logconfiguration-logdriver)
-    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value.into_expr()), Phase) }
+    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value), Phase) }
     /// `Options`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-logconfiguration.html#cfn-ecs-taskdefinition-logconfiguration-options)
-    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `SecretOptions`: list of `Secret`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-logconfiguration.html#cfn-ecs-taskdefinition-logconfiguration-secretoptions)
-    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr()), Phase) }
+    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountPoint` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-mountpoint.html)
@@ -2315,11 +2315,11 @@ impl MountPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-mountpoint.html#cfn-ecs-taskdefinition-mountpoint-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value)) }
     /// `ReadOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-mountpoint.html#cfn-ecs-taskdefinition-mountpoint-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value)) }
     /// `SourceVolume`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-mountpoint.html#cfn-ecs-taskdefinition-mountpoint-sourcevolume)
-    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
+    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value)) }
 }
 impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortMapping` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html)
@@ -2328,17 +2328,17 @@ impl PortMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppProtocol`: `AppProtocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-appprotocol)
-    pub fn app_protocol(self, value: impl Arg<AppProtocol>) -> Self { Self(put(self.0, "AppProtocol", value.into_expr())) }
+    pub fn app_protocol(self, value: impl Arg<AppProtocol>) -> Self { Self(put(self.0, "AppProtocol", value)) }
     /// `ContainerPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-containerport)
-    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value)) }
     /// `ContainerPortRange`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-containerportrange)
-    pub fn container_port_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPortRange", value.into_expr())) }
+    pub fn container_port_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPortRange", value)) }
     /// `HostPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-hostport)
-    pub fn host_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HostPort", value.into_expr())) }
+    pub fn host_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HostPort", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Protocol`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value)) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProxyConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-proxyconfiguration.html)
@@ -2349,11 +2349,11 @@ impl ProxyConfiguration {
 }
 impl<R0> ProxyConfiguration<R0> {
     /// `ContainerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-proxyconfiguration.html#cfn-ecs-taskdefinition-proxyconfiguration-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> ProxyConfiguration<Set> { ProxyConfiguration(put(self.0, "ContainerName", value.into_expr()), Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> ProxyConfiguration<Set> { ProxyConfiguration(put(self.0, "ContainerName", value), Phase) }
     /// `ProxyConfigurationProperties`: list of `KeyValuePair`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-proxyconfiguration.html#cfn-ecs-taskdefinition-proxyconfiguration-proxyconfigurationproperties)
-    pub fn proxy_configuration_properties(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "ProxyConfigurationProperties", value.into_expr()), Phase) }
+    pub fn proxy_configuration_properties(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "ProxyConfigurationProperties", value), Phase) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-proxyconfiguration.html#cfn-ecs-taskdefinition-proxyconfiguration-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryCredentials` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-repositorycredentials.html)
@@ -2362,7 +2362,7 @@ impl RepositoryCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CredentialsParameter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-repositorycredentials.html#cfn-ecs-taskdefinition-repositorycredentials-credentialsparameter)
-    pub fn credentials_parameter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsParameter", value.into_expr())) }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsParameter", value)) }
 }
 impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceRequirement` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-resourcerequirement.html)
@@ -2373,9 +2373,9 @@ impl ResourceRequirement {
 }
 impl<R0> ResourceRequirement<R0> {
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-resourcerequirement.html#cfn-ecs-taskdefinition-resourcerequirement-type)
-    pub fn type_(self, value: impl Arg<str>) -> ResourceRequirement<Set> { ResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ResourceRequirement<Set> { ResourceRequirement(put(self.0, "Type", value), Phase) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-resourcerequirement.html#cfn-ecs-taskdefinition-resourcerequirement-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestartPolicy` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-restartpolicy.html)
@@ -2384,11 +2384,11 @@ impl RestartPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-restartpolicy.html#cfn-ecs-taskdefinition-restartpolicy-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `IgnoredExitCodes`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-restartpolicy.html#cfn-ecs-taskdefinition-restartpolicy-ignoredexitcodes)
-    pub fn ignored_exit_codes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IgnoredExitCodes", value.into_expr())) }
+    pub fn ignored_exit_codes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IgnoredExitCodes", value)) }
     /// `RestartAttemptPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-restartpolicy.html#cfn-ecs-taskdefinition-restartpolicy-restartattemptperiod)
-    pub fn restart_attempt_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartAttemptPeriod", value.into_expr())) }
+    pub fn restart_attempt_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartAttemptPeriod", value)) }
 }
 impl Done for RestartPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimePlatform` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-runtimeplatform.html)
@@ -2397,9 +2397,9 @@ impl RuntimePlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuArchitecture`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-runtimeplatform.html#cfn-ecs-taskdefinition-runtimeplatform-cpuarchitecture)
-    pub fn cpu_architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CpuArchitecture", value.into_expr())) }
+    pub fn cpu_architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CpuArchitecture", value)) }
     /// `OperatingSystemFamily`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-runtimeplatform.html#cfn-ecs-taskdefinition-runtimeplatform-operatingsystemfamily)
-    pub fn operating_system_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatingSystemFamily", value.into_expr())) }
+    pub fn operating_system_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatingSystemFamily", value)) }
 }
 impl Done for RuntimePlatform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesVolumeConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html)
@@ -2410,13 +2410,13 @@ impl S3FilesVolumeConfiguration {
 }
 impl<R0> S3FilesVolumeConfiguration<R0> {
     /// `AccessPointArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html#cfn-ecs-taskdefinition-s3filesvolumeconfiguration-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value), Phase) }
     /// `FileSystemArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html#cfn-ecs-taskdefinition-s3filesvolumeconfiguration-filesystemarn)
-    pub fn file_system_arn(self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { S3FilesVolumeConfiguration(put(self.0, "FileSystemArn", value.into_expr()), Phase) }
+    pub fn file_system_arn(self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { S3FilesVolumeConfiguration(put(self.0, "FileSystemArn", value), Phase) }
     /// `RootDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html#cfn-ecs-taskdefinition-s3filesvolumeconfiguration-rootdirectory)
-    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
+    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value), Phase) }
     /// `TransitEncryptionPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html#cfn-ecs-taskdefinition-s3filesvolumeconfiguration-transitencryptionport)
-    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
+    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value), Phase) }
 }
 impl Done for S3FilesVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-secret.html)
@@ -2427,9 +2427,9 @@ impl Secret {
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-secret.html#cfn-ecs-taskdefinition-secret-name)
-    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value), Phase) }
     /// `ValueFrom`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-secret.html#cfn-ecs-taskdefinition-secret-valuefrom)
-    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemControl` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-systemcontrol.html)
@@ -2438,9 +2438,9 @@ impl SystemControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-systemcontrol.html#cfn-ecs-taskdefinition-systemcontrol-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-systemcontrol.html#cfn-ecs-taskdefinition-systemcontrol-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for SystemControl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskDefinitionPlacementConstraint` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-taskdefinitionplacementconstraint.html)
@@ -2451,9 +2451,9 @@ impl TaskDefinitionPlacementConstraint {
 }
 impl<R0> TaskDefinitionPlacementConstraint<R0> {
     /// `Expression`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-taskdefinitionplacementconstraint.html#cfn-ecs-taskdefinition-taskdefinitionplacementconstraint-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-taskdefinitionplacementconstraint.html#cfn-ecs-taskdefinition-taskdefinitionplacementconstraint-type)
-    pub fn type_(self, value: impl Arg<str>) -> TaskDefinitionPlacementConstraint<Set> { TaskDefinitionPlacementConstraint(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> TaskDefinitionPlacementConstraint<Set> { TaskDefinitionPlacementConstraint(put(self.0, "Type", value), Phase) }
 }
 impl Done for TaskDefinitionPlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tmpfs` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-tmpfs.html)
@@ -2464,11 +2464,11 @@ impl Tmpfs {
 }
 impl<R0> Tmpfs<R0> {
     /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-tmpfs.html#cfn-ecs-taskdefinition-tmpfs-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr()), Phase) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value), Phase) }
     /// `MountOptions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-tmpfs.html#cfn-ecs-taskdefinition-tmpfs-mountoptions)
-    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
+    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value), Phase) }
     /// `Size`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-tmpfs.html#cfn-ecs-taskdefinition-tmpfs-size)
-    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<Set> { Tmpfs(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<Set> { Tmpfs(put(self.0, "Size", value), Phase) }
 }
 impl Done for Tmpfs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ulimit` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ulimit.html)
@@ -2479,11 +2479,11 @@ impl Ulimit {
 }
 impl<R0, R1, R2> Ulimit<R0, R1, R2> {
     /// `HardLimit`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ulimit.html#cfn-ecs-taskdefinition-ulimit-hardlimit)
-    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value.into_expr()), Phase) }
+    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ulimit.html#cfn-ecs-taskdefinition-ulimit-name)
-    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value), Phase) }
     /// `SoftLimit`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ulimit.html#cfn-ecs-taskdefinition-ulimit-softlimit)
-    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value.into_expr()), Phase) }
+    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value), Phase) }
 }
 impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Volume` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html)
@@ -2492,19 +2492,19 @@ impl Volume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfiguredAtLaunch`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-configuredatlaunch)
-    pub fn configured_at_launch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConfiguredAtLaunch", value.into_expr())) }
+    pub fn configured_at_launch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConfiguredAtLaunch", value)) }
     /// `DockerVolumeConfiguration`: `DockerVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-dockervolumeconfiguration)
-    pub fn docker_volume_configuration(self, value: impl Arg<DockerVolumeConfiguration>) -> Self { Self(put(self.0, "DockerVolumeConfiguration", value.into_expr())) }
+    pub fn docker_volume_configuration(self, value: impl Arg<DockerVolumeConfiguration>) -> Self { Self(put(self.0, "DockerVolumeConfiguration", value)) }
     /// `EFSVolumeConfiguration`: `EFSVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-efsvolumeconfiguration)
-    pub fn efs_volume_configuration(self, value: impl Arg<EFSVolumeConfiguration>) -> Self { Self(put(self.0, "EFSVolumeConfiguration", value.into_expr())) }
+    pub fn efs_volume_configuration(self, value: impl Arg<EFSVolumeConfiguration>) -> Self { Self(put(self.0, "EFSVolumeConfiguration", value)) }
     /// `FSxWindowsFileServerVolumeConfiguration`: `FSxWindowsFileServerVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-fsxwindowsfileservervolumeconfiguration)
-    pub fn f_sx_windows_file_server_volume_configuration(self, value: impl Arg<FSxWindowsFileServerVolumeConfiguration>) -> Self { Self(put(self.0, "FSxWindowsFileServerVolumeConfiguration", value.into_expr())) }
+    pub fn f_sx_windows_file_server_volume_configuration(self, value: impl Arg<FSxWindowsFileServerVolumeConfiguration>) -> Self { Self(put(self.0, "FSxWindowsFileServerVolumeConfiguration", value)) }
     /// `Host`: `HostVolumeProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-host)
-    pub fn host(self, value: impl Arg<HostVolumeProperties>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
+    pub fn host(self, value: impl Arg<HostVolumeProperties>) -> Self { Self(put(self.0, "Host", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `S3FilesVolumeConfiguration`: `S3FilesVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-s3filesvolumeconfiguration)
-    pub fn s3_files_volume_configuration(self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { Self(put(self.0, "S3FilesVolumeConfiguration", value.into_expr())) }
+    pub fn s3_files_volume_configuration(self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { Self(put(self.0, "S3FilesVolumeConfiguration", value)) }
 }
 impl Done for Volume { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeFrom` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volumefrom.html)
@@ -2513,9 +2513,9 @@ impl VolumeFrom {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volumefrom.html#cfn-ecs-taskdefinition-volumefrom-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value)) }
     /// `SourceContainer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volumefrom.html#cfn-ecs-taskdefinition-volumefrom-sourcecontainer)
-    pub fn source_container(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceContainer", value.into_expr())) }
+    pub fn source_container(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceContainer", value)) }
 }
 impl Done for VolumeFrom { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AppProtocol` allows.
@@ -2548,29 +2548,29 @@ impl CfnTaskSetProps {
 }
 impl<R0, R1, R2> CfnTaskSetProps<R0, R1, R2> {
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-capacityproviderstrategy)
-    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<task_set::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<task_set::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value), Phase) }
     /// `Cluster`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-cluster)
-    pub fn cluster(self, value: impl Arg<str>) -> CfnTaskSetProps<Set, R1, R2> { CfnTaskSetProps(put(self.0, "Cluster", value.into_expr()), Phase) }
+    pub fn cluster(self, value: impl Arg<str>) -> CfnTaskSetProps<Set, R1, R2> { CfnTaskSetProps(put(self.0, "Cluster", value), Phase) }
     /// `ExternalId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `LaunchType`: `LaunchType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-launchtype)
-    pub fn launch_type(self, value: impl Arg<task_set::LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
+    pub fn launch_type(self, value: impl Arg<task_set::LaunchType>) -> Self { Self(put(self.0, "LaunchType", value), Phase) }
     /// `LoadBalancers`: list of `LoadBalancer`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-loadbalancers)
-    pub fn load_balancers(self, value: impl Arg<Arr<task_set::LoadBalancer>>) -> Self { Self(put(self.0, "LoadBalancers", value.into_expr()), Phase) }
+    pub fn load_balancers(self, value: impl Arg<Arr<task_set::LoadBalancer>>) -> Self { Self(put(self.0, "LoadBalancers", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<task_set::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<task_set::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `PlatformVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-platformversion)
-    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value), Phase) }
     /// `Scale`: `Scale`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-scale)
-    pub fn scale(self, value: impl Arg<task_set::Scale>) -> Self { Self(put(self.0, "Scale", value.into_expr()), Phase) }
+    pub fn scale(self, value: impl Arg<task_set::Scale>) -> Self { Self(put(self.0, "Scale", value), Phase) }
     /// `Service`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-service)
-    pub fn service(self, value: impl Arg<str>) -> CfnTaskSetProps<R0, Set, R2> { CfnTaskSetProps(put(self.0, "Service", value.into_expr()), Phase) }
+    pub fn service(self, value: impl Arg<str>) -> CfnTaskSetProps<R0, Set, R2> { CfnTaskSetProps(put(self.0, "Service", value), Phase) }
     /// `ServiceRegistries`: list of `ServiceRegistry`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-serviceregistries)
-    pub fn service_registries(self, value: impl Arg<Arr<task_set::ServiceRegistry>>) -> Self { Self(put(self.0, "ServiceRegistries", value.into_expr()), Phase) }
+    pub fn service_registries(self, value: impl Arg<Arr<task_set::ServiceRegistry>>) -> Self { Self(put(self.0, "ServiceRegistries", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TaskDefinition`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-taskdefinition)
-    pub fn task_definition(self, value: impl Arg<str>) -> CfnTaskSetProps<R0, R1, Set> { CfnTaskSetProps(put(self.0, "TaskDefinition", value.into_expr()), Phase) }
+    pub fn task_definition(self, value: impl Arg<str>) -> CfnTaskSetProps<R0, R1, Set> { CfnTaskSetProps(put(self.0, "TaskDefinition", value), Phase) }
 }
 impl Done for CfnTaskSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::TaskSet`.
@@ -2584,11 +2584,11 @@ impl AwsVpcConfiguration {
 }
 impl<R0> AwsVpcConfiguration<R0> {
     /// `AssignPublicIp`: `AssignPublicIp`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-awsvpcconfiguration.html#cfn-ecs-taskset-awsvpcconfiguration-assignpublicip)
-    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
+    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value), Phase) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-awsvpcconfiguration.html#cfn-ecs-taskset-awsvpcconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-awsvpcconfiguration.html#cfn-ecs-taskset-awsvpcconfiguration-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-capacityproviderstrategyitem.html)
@@ -2597,11 +2597,11 @@ impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Base`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-capacityproviderstrategyitem.html#cfn-ecs-taskset-capacityproviderstrategyitem-base)
-    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value)) }
     /// `CapacityProvider`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-capacityproviderstrategyitem.html#cfn-ecs-taskset-capacityproviderstrategyitem-capacityprovider)
-    pub fn capacity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProvider", value)) }
     /// `Weight`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-capacityproviderstrategyitem.html#cfn-ecs-taskset-capacityproviderstrategyitem-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value)) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoadBalancer` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-loadbalancer.html)
@@ -2610,11 +2610,11 @@ impl LoadBalancer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-loadbalancer.html#cfn-ecs-taskset-loadbalancer-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value)) }
     /// `ContainerPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-loadbalancer.html#cfn-ecs-taskset-loadbalancer-containerport)
-    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value)) }
     /// `TargetGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-loadbalancer.html#cfn-ecs-taskset-loadbalancer-targetgrouparn)
-    pub fn target_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
+    pub fn target_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetGroupArn", value)) }
 }
 impl Done for LoadBalancer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-networkconfiguration.html)
@@ -2623,7 +2623,7 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsVpcConfiguration`: `AwsVpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-networkconfiguration.html#cfn-ecs-taskset-networkconfiguration-awsvpcconfiguration)
-    pub fn aws_vpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsVpcConfiguration", value.into_expr())) }
+    pub fn aws_vpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsVpcConfiguration", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scale` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-scale.html)
@@ -2632,9 +2632,9 @@ impl Scale {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Unit`: `Unit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-scale.html#cfn-ecs-taskset-scale-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value)) }
     /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-scale.html#cfn-ecs-taskset-scale-value)
-    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Scale { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceRegistry` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html)
@@ -2643,13 +2643,13 @@ impl ServiceRegistry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html#cfn-ecs-taskset-serviceregistry-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value)) }
     /// `ContainerPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html#cfn-ecs-taskset-serviceregistry-containerport)
-    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value)) }
     /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html#cfn-ecs-taskset-serviceregistry-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `RegistryArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html#cfn-ecs-taskset-serviceregistry-registryarn)
-    pub fn registry_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryArn", value.into_expr())) }
+    pub fn registry_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryArn", value)) }
 }
 impl Done for ServiceRegistry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssignPublicIp` allows.

@@ -27,15 +27,15 @@ impl CfnAccessPointProps {
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `AccessPointTags`: list of `AccessPointTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-accesspointtags)
-    pub fn access_point_tags(self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { Self(put(self.0, "AccessPointTags", value.into_expr()), Phase) }
+    pub fn access_point_tags(self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { Self(put(self.0, "AccessPointTags", value), Phase) }
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `FileSystemId`: `EfsFileSystemId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<kind::EfsFileSystemId>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<kind::EfsFileSystemId>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "FileSystemId", value), Phase) }
     /// `PosixUser`: `PosixUser`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-posixuser)
-    pub fn posix_user(self, value: impl Arg<access_point::PosixUser>) -> Self { Self(put(self.0, "PosixUser", value.into_expr()), Phase) }
+    pub fn posix_user(self, value: impl Arg<access_point::PosixUser>) -> Self { Self(put(self.0, "PosixUser", value), Phase) }
     /// `RootDirectory`: `RootDirectory`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-rootdirectory)
-    pub fn root_directory(self, value: impl Arg<access_point::RootDirectory>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
+    pub fn root_directory(self, value: impl Arg<access_point::RootDirectory>) -> Self { Self(put(self.0, "RootDirectory", value), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EFS::AccessPoint`.
@@ -47,9 +47,9 @@ impl AccessPointTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-accesspointtag.html#cfn-efs-accesspoint-accesspointtag-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-accesspointtag.html#cfn-efs-accesspoint-accesspointtag-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for AccessPointTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreationInfo` of `AWS::EFS::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-creationinfo.html)
@@ -60,11 +60,11 @@ impl CreationInfo {
 }
 impl<R0, R1, R2> CreationInfo<R0, R1, R2> {
     /// `OwnerGid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-creationinfo.html#cfn-efs-accesspoint-creationinfo-ownergid)
-    pub fn owner_gid(self, value: impl Arg<str>) -> CreationInfo<Set, R1, R2> { CreationInfo(put(self.0, "OwnerGid", value.into_expr()), Phase) }
+    pub fn owner_gid(self, value: impl Arg<str>) -> CreationInfo<Set, R1, R2> { CreationInfo(put(self.0, "OwnerGid", value), Phase) }
     /// `OwnerUid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-creationinfo.html#cfn-efs-accesspoint-creationinfo-owneruid)
-    pub fn owner_uid(self, value: impl Arg<str>) -> CreationInfo<R0, Set, R2> { CreationInfo(put(self.0, "OwnerUid", value.into_expr()), Phase) }
+    pub fn owner_uid(self, value: impl Arg<str>) -> CreationInfo<R0, Set, R2> { CreationInfo(put(self.0, "OwnerUid", value), Phase) }
     /// `Permissions`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-creationinfo.html#cfn-efs-accesspoint-creationinfo-permissions)
-    pub fn permissions(self, value: impl Arg<str>) -> CreationInfo<R0, R1, Set> { CreationInfo(put(self.0, "Permissions", value.into_expr()), Phase) }
+    pub fn permissions(self, value: impl Arg<str>) -> CreationInfo<R0, R1, Set> { CreationInfo(put(self.0, "Permissions", value), Phase) }
 }
 impl Done for CreationInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PosixUser` of `AWS::EFS::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-posixuser.html)
@@ -75,11 +75,11 @@ impl PosixUser {
 }
 impl<R0, R1> PosixUser<R0, R1> {
     /// `Gid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-posixuser.html#cfn-efs-accesspoint-posixuser-gid)
-    pub fn gid(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Gid", value.into_expr()), Phase) }
+    pub fn gid(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Gid", value), Phase) }
     /// `SecondaryGids`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-posixuser.html#cfn-efs-accesspoint-posixuser-secondarygids)
-    pub fn secondary_gids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
+    pub fn secondary_gids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecondaryGids", value), Phase) }
     /// `Uid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-posixuser.html#cfn-efs-accesspoint-posixuser-uid)
-    pub fn uid(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "Uid", value.into_expr()), Phase) }
+    pub fn uid(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "Uid", value), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RootDirectory` of `AWS::EFS::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-rootdirectory.html)
@@ -88,9 +88,9 @@ impl RootDirectory {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreationInfo`: `CreationInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-rootdirectory.html#cfn-efs-accesspoint-rootdirectory-creationinfo)
-    pub fn creation_info(self, value: impl Arg<CreationInfo>) -> Self { Self(put(self.0, "CreationInfo", value.into_expr())) }
+    pub fn creation_info(self, value: impl Arg<CreationInfo>) -> Self { Self(put(self.0, "CreationInfo", value)) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-rootdirectory.html#cfn-efs-accesspoint-rootdirectory-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
 }
 impl Done for RootDirectory { fn into_props(self) -> Bag { self.0 } }
 }
@@ -115,31 +115,31 @@ impl CfnFileSystemProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-availabilityzonename)
-    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
+    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value)) }
     /// `BackupPolicy`: `BackupPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-backuppolicy)
-    pub fn backup_policy(self, value: impl Arg<file_system::BackupPolicy>) -> Self { Self(put(self.0, "BackupPolicy", value.into_expr())) }
+    pub fn backup_policy(self, value: impl Arg<file_system::BackupPolicy>) -> Self { Self(put(self.0, "BackupPolicy", value)) }
     /// `BypassPolicyLockoutSafetyCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-bypasspolicylockoutsafetycheck)
-    pub fn bypass_policy_lockout_safety_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutSafetyCheck", value.into_expr())) }
+    pub fn bypass_policy_lockout_safety_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutSafetyCheck", value)) }
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value)) }
     /// `FileSystemPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-filesystempolicy)
-    pub fn file_system_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FileSystemPolicy", value.into_expr())) }
+    pub fn file_system_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FileSystemPolicy", value)) }
     /// `FileSystemProtection`: `FileSystemProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-filesystemprotection)
-    pub fn file_system_protection(self, value: impl Arg<file_system::FileSystemProtection>) -> Self { Self(put(self.0, "FileSystemProtection", value.into_expr())) }
+    pub fn file_system_protection(self, value: impl Arg<file_system::FileSystemProtection>) -> Self { Self(put(self.0, "FileSystemProtection", value)) }
     /// `FileSystemTags`: list of `ElasticFileSystemTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-filesystemtags)
-    pub fn file_system_tags(self, value: impl Arg<Arr<file_system::ElasticFileSystemTag>>) -> Self { Self(put(self.0, "FileSystemTags", value.into_expr())) }
+    pub fn file_system_tags(self, value: impl Arg<Arr<file_system::ElasticFileSystemTag>>) -> Self { Self(put(self.0, "FileSystemTags", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `LifecyclePolicies`: list of `LifecyclePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-lifecyclepolicies)
-    pub fn lifecycle_policies(self, value: impl Arg<Arr<file_system::LifecyclePolicy>>) -> Self { Self(put(self.0, "LifecyclePolicies", value.into_expr())) }
+    pub fn lifecycle_policies(self, value: impl Arg<Arr<file_system::LifecyclePolicy>>) -> Self { Self(put(self.0, "LifecyclePolicies", value)) }
     /// `PerformanceMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-performancemode)
-    pub fn performance_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerformanceMode", value.into_expr())) }
+    pub fn performance_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerformanceMode", value)) }
     /// `ProvisionedThroughputInMibps`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-provisionedthroughputinmibps)
-    pub fn provisioned_throughput_in_mibps(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProvisionedThroughputInMibps", value.into_expr())) }
+    pub fn provisioned_throughput_in_mibps(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProvisionedThroughputInMibps", value)) }
     /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-replicationconfiguration)
-    pub fn replication_configuration(self, value: impl Arg<file_system::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
+    pub fn replication_configuration(self, value: impl Arg<file_system::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value)) }
     /// `ThroughputMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-throughputmode)
-    pub fn throughput_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThroughputMode", value.into_expr())) }
+    pub fn throughput_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThroughputMode", value)) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EFS::FileSystem`.
@@ -153,7 +153,7 @@ impl BackupPolicy {
 }
 impl<R0> BackupPolicy<R0> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-backuppolicy.html#cfn-efs-filesystem-backuppolicy-status)
-    pub fn status(self, value: impl Arg<Status>) -> BackupPolicy<Set> { BackupPolicy(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> BackupPolicy<Set> { BackupPolicy(put(self.0, "Status", value), Phase) }
 }
 impl Done for BackupPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticFileSystemTag` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-elasticfilesystemtag.html)
@@ -164,9 +164,9 @@ impl ElasticFileSystemTag {
 }
 impl<R0, R1> ElasticFileSystemTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-elasticfilesystemtag.html#cfn-efs-filesystem-elasticfilesystemtag-key)
-    pub fn key(self, value: impl Arg<str>) -> ElasticFileSystemTag<Set, R1> { ElasticFileSystemTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ElasticFileSystemTag<Set, R1> { ElasticFileSystemTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-elasticfilesystemtag.html#cfn-efs-filesystem-elasticfilesystemtag-value)
-    pub fn value(self, value: impl Arg<str>) -> ElasticFileSystemTag<R0, Set> { ElasticFileSystemTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ElasticFileSystemTag<R0, Set> { ElasticFileSystemTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for ElasticFileSystemTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileSystemProtection` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-filesystemprotection.html)
@@ -175,7 +175,7 @@ impl FileSystemProtection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicationOverwriteProtection`: `ReplicationOverwriteProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-filesystemprotection.html#cfn-efs-filesystem-filesystemprotection-replicationoverwriteprotection)
-    pub fn replication_overwrite_protection(self, value: impl Arg<ReplicationOverwriteProtection>) -> Self { Self(put(self.0, "ReplicationOverwriteProtection", value.into_expr())) }
+    pub fn replication_overwrite_protection(self, value: impl Arg<ReplicationOverwriteProtection>) -> Self { Self(put(self.0, "ReplicationOverwriteProtection", value)) }
 }
 impl Done for FileSystemProtection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecyclePolicy` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-lifecyclepolicy.html)
@@ -184,11 +184,11 @@ impl LifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TransitionToArchive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-lifecyclepolicy.html#cfn-efs-filesystem-lifecyclepolicy-transitiontoarchive)
-    pub fn transition_to_archive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToArchive", value.into_expr())) }
+    pub fn transition_to_archive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToArchive", value)) }
     /// `TransitionToIA`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-lifecyclepolicy.html#cfn-efs-filesystem-lifecyclepolicy-transitiontoia)
-    pub fn transition_to_ia(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToIA", value.into_expr())) }
+    pub fn transition_to_ia(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToIA", value)) }
     /// `TransitionToPrimaryStorageClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-lifecyclepolicy.html#cfn-efs-filesystem-lifecyclepolicy-transitiontoprimarystorageclass)
-    pub fn transition_to_primary_storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToPrimaryStorageClass", value.into_expr())) }
+    pub fn transition_to_primary_storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToPrimaryStorageClass", value)) }
 }
 impl Done for LifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfiguration` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationconfiguration.html)
@@ -197,7 +197,7 @@ impl ReplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `ReplicationDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationconfiguration.html#cfn-efs-filesystem-replicationconfiguration-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> Self { Self(put(self.0, "Destinations", value)) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationDestination` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html)
@@ -206,19 +206,19 @@ impl ReplicationDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-availabilityzonename)
-    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
+    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value)) }
     /// `FileSystemId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemId", value.into_expr())) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemId", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
     /// `StatusMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-statusmessage)
-    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr())) }
+    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value)) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ReplicationOverwriteProtection` allows.
@@ -249,17 +249,17 @@ impl CfnMountTargetProps {
 }
 impl<R0, R1, R2> CfnMountTargetProps<R0, R1, R2> {
     /// `FileSystemId`: `EfsFileSystemId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<kind::EfsFileSystemId>) -> CfnMountTargetProps<Set, R1, R2> { CfnMountTargetProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<kind::EfsFileSystemId>) -> CfnMountTargetProps<Set, R1, R2> { CfnMountTargetProps(put(self.0, "FileSystemId", value), Phase) }
     /// `IpAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-ipaddress)
-    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr()), Phase) }
+    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<mount_target::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<mount_target::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `Ipv6Address`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-ipv6address)
-    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
+    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value), Phase) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnMountTargetProps<R0, Set, R2> { CfnMountTargetProps(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnMountTargetProps<R0, Set, R2> { CfnMountTargetProps(put(self.0, "SecurityGroups", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, R1, Set> { CfnMountTargetProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, R1, Set> { CfnMountTargetProps(put(self.0, "SubnetId", value), Phase) }
 }
 impl Done for CfnMountTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EFS::MountTarget`.

@@ -25,19 +25,19 @@ impl CfnAccessEntryProps {
 }
 impl<R0, R1> CfnAccessEntryProps<R0, R1> {
     /// `AccessPolicies`: list of `AccessPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-accesspolicies)
-    pub fn access_policies(self, value: impl Arg<Arr<access_entry::AccessPolicy>>) -> Self { Self(put(self.0, "AccessPolicies", value.into_expr()), Phase) }
+    pub fn access_policies(self, value: impl Arg<Arr<access_entry::AccessPolicy>>) -> Self { Self(put(self.0, "AccessPolicies", value), Phase) }
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnAccessEntryProps<Set, R1> { CfnAccessEntryProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnAccessEntryProps<Set, R1> { CfnAccessEntryProps(put(self.0, "ClusterName", value), Phase) }
     /// `KubernetesGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-kubernetesgroups)
-    pub fn kubernetes_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KubernetesGroups", value.into_expr()), Phase) }
+    pub fn kubernetes_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KubernetesGroups", value), Phase) }
     /// `PrincipalArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-principalarn)
-    pub fn principal_arn(self, value: impl Arg<str>) -> CfnAccessEntryProps<R0, Set> { CfnAccessEntryProps(put(self.0, "PrincipalArn", value.into_expr()), Phase) }
+    pub fn principal_arn(self, value: impl Arg<str>) -> CfnAccessEntryProps<R0, Set> { CfnAccessEntryProps(put(self.0, "PrincipalArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value), Phase) }
 }
 impl Done for CfnAccessEntryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::AccessEntry`.
@@ -51,9 +51,9 @@ impl AccessPolicy {
 }
 impl<R0, R1> AccessPolicy<R0, R1> {
     /// `AccessScope`: `AccessScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accesspolicy.html#cfn-eks-accessentry-accesspolicy-accessscope)
-    pub fn access_scope(self, value: impl Arg<AccessScope>) -> AccessPolicy<Set, R1> { AccessPolicy(put(self.0, "AccessScope", value.into_expr()), Phase) }
+    pub fn access_scope(self, value: impl Arg<AccessScope>) -> AccessPolicy<Set, R1> { AccessPolicy(put(self.0, "AccessScope", value), Phase) }
     /// `PolicyArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accesspolicy.html#cfn-eks-accessentry-accesspolicy-policyarn)
-    pub fn policy_arn(self, value: impl Arg<str>) -> AccessPolicy<R0, Set> { AccessPolicy(put(self.0, "PolicyArn", value.into_expr()), Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> AccessPolicy<R0, Set> { AccessPolicy(put(self.0, "PolicyArn", value), Phase) }
 }
 impl Done for AccessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessScope` of `AWS::EKS::AccessEntry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accessscope.html)
@@ -64,9 +64,9 @@ impl AccessScope {
 }
 impl<R0> AccessScope<R0> {
     /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accessscope.html#cfn-eks-accessentry-accessscope-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accessscope.html#cfn-eks-accessentry-accessscope-type)
-    pub fn type_(self, value: impl Arg<Type>) -> AccessScope<Set> { AccessScope(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AccessScope<Set> { AccessScope(put(self.0, "Type", value), Phase) }
 }
 impl Done for AccessScope { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -93,25 +93,25 @@ impl CfnAddonProps {
 }
 impl<R0, R1> CfnAddonProps<R0, R1> {
     /// `AddonName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-addonname)
-    pub fn addon_name(self, value: impl Arg<str>) -> CfnAddonProps<Set, R1> { CfnAddonProps(put(self.0, "AddonName", value.into_expr()), Phase) }
+    pub fn addon_name(self, value: impl Arg<str>) -> CfnAddonProps<Set, R1> { CfnAddonProps(put(self.0, "AddonName", value), Phase) }
     /// `AddonVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-addonversion)
-    pub fn addon_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddonVersion", value.into_expr()), Phase) }
+    pub fn addon_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddonVersion", value), Phase) }
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnAddonProps<R0, Set> { CfnAddonProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnAddonProps<R0, Set> { CfnAddonProps(put(self.0, "ClusterName", value), Phase) }
     /// `ConfigurationValues`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-configurationvalues)
-    pub fn configuration_values(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationValues", value.into_expr()), Phase) }
+    pub fn configuration_values(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationValues", value), Phase) }
     /// `NamespaceConfig`: `NamespaceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-namespaceconfig)
-    pub fn namespace_config(self, value: impl Arg<addon::NamespaceConfig>) -> Self { Self(put(self.0, "NamespaceConfig", value.into_expr()), Phase) }
+    pub fn namespace_config(self, value: impl Arg<addon::NamespaceConfig>) -> Self { Self(put(self.0, "NamespaceConfig", value), Phase) }
     /// `PodIdentityAssociations`: list of `PodIdentityAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-podidentityassociations)
-    pub fn pod_identity_associations(self, value: impl Arg<Arr<addon::PodIdentityAssociation>>) -> Self { Self(put(self.0, "PodIdentityAssociations", value.into_expr()), Phase) }
+    pub fn pod_identity_associations(self, value: impl Arg<Arr<addon::PodIdentityAssociation>>) -> Self { Self(put(self.0, "PodIdentityAssociations", value), Phase) }
     /// `PreserveOnDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-preserveondelete)
-    pub fn preserve_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveOnDelete", value.into_expr()), Phase) }
+    pub fn preserve_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveOnDelete", value), Phase) }
     /// `ResolveConflicts`: `ResolveConflicts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-resolveconflicts)
-    pub fn resolve_conflicts(self, value: impl Arg<addon::ResolveConflicts>) -> Self { Self(put(self.0, "ResolveConflicts", value.into_expr()), Phase) }
+    pub fn resolve_conflicts(self, value: impl Arg<addon::ResolveConflicts>) -> Self { Self(put(self.0, "ResolveConflicts", value), Phase) }
     /// `ServiceAccountRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-serviceaccountrolearn)
-    pub fn service_account_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccountRoleArn", value.into_expr()), Phase) }
+    pub fn service_account_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccountRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAddonProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::Addon`.
@@ -125,7 +125,7 @@ impl NamespaceConfig {
 }
 impl<R0> NamespaceConfig<R0> {
     /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-namespaceconfig.html#cfn-eks-addon-namespaceconfig-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> NamespaceConfig<Set> { NamespaceConfig(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> NamespaceConfig<Set> { NamespaceConfig(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for NamespaceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PodIdentityAssociation` of `AWS::EKS::Addon`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-podidentityassociation.html)
@@ -136,9 +136,9 @@ impl PodIdentityAssociation {
 }
 impl<R0, R1> PodIdentityAssociation<R0, R1> {
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-podidentityassociation.html#cfn-eks-addon-podidentityassociation-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PodIdentityAssociation<Set, R1> { PodIdentityAssociation(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PodIdentityAssociation<Set, R1> { PodIdentityAssociation(put(self.0, "RoleArn", value), Phase) }
     /// `ServiceAccount`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-podidentityassociation.html#cfn-eks-addon-podidentityassociation-serviceaccount)
-    pub fn service_account(self, value: impl Arg<str>) -> PodIdentityAssociation<R0, Set> { PodIdentityAssociation(put(self.0, "ServiceAccount", value.into_expr()), Phase) }
+    pub fn service_account(self, value: impl Arg<str>) -> PodIdentityAssociation<R0, Set> { PodIdentityAssociation(put(self.0, "ServiceAccount", value), Phase) }
 }
 impl Done for PodIdentityAssociation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResolveConflicts` allows.
@@ -177,19 +177,19 @@ impl CfnCapabilityProps {
 }
 impl<R0, R1, R2, R3, R4> CfnCapabilityProps<R0, R1, R2, R3, R4> {
     /// `CapabilityName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-capabilityname)
-    pub fn capability_name(self, value: impl Arg<str>) -> CfnCapabilityProps<Set, R1, R2, R3, R4> { CfnCapabilityProps(put(self.0, "CapabilityName", value.into_expr()), Phase) }
+    pub fn capability_name(self, value: impl Arg<str>) -> CfnCapabilityProps<Set, R1, R2, R3, R4> { CfnCapabilityProps(put(self.0, "CapabilityName", value), Phase) }
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2, R3, R4> { CfnCapabilityProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2, R3, R4> { CfnCapabilityProps(put(self.0, "ClusterName", value), Phase) }
     /// `Configuration`: `CapabilityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-configuration)
-    pub fn configuration(self, value: impl Arg<capability::CapabilityConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<capability::CapabilityConfiguration>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `DeletePropagationPolicy`: `DeletePropagationPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-deletepropagationpolicy)
-    pub fn delete_propagation_policy(self, value: impl Arg<capability::DeletePropagationPolicy>) -> CfnCapabilityProps<R0, R1, Set, R3, R4> { CfnCapabilityProps(put(self.0, "DeletePropagationPolicy", value.into_expr()), Phase) }
+    pub fn delete_propagation_policy(self, value: impl Arg<capability::DeletePropagationPolicy>) -> CfnCapabilityProps<R0, R1, Set, R3, R4> { CfnCapabilityProps(put(self.0, "DeletePropagationPolicy", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCapabilityProps<R0, R1, R2, Set, R4> { CfnCapabilityProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCapabilityProps<R0, R1, R2, Set, R4> { CfnCapabilityProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-type)
-    pub fn type_(self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, R2, R3, Set> { CfnCapabilityProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, R2, R3, Set> { CfnCapabilityProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnCapabilityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::Capability`.
@@ -201,9 +201,9 @@ impl Ack {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisabledServices`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ack.html#cfn-eks-capability-ack-disabledservices)
-    pub fn disabled_services(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisabledServices", value.into_expr())) }
+    pub fn disabled_services(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisabledServices", value)) }
     /// `EnableCrossNamespace`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ack.html#cfn-eks-capability-ack-enablecrossnamespace)
-    pub fn enable_cross_namespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCrossNamespace", value.into_expr())) }
+    pub fn enable_cross_namespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCrossNamespace", value)) }
 }
 impl Done for Ack { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArgoCd` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html)
@@ -214,15 +214,15 @@ impl ArgoCd {
 }
 impl<R0> ArgoCd<R0> {
     /// `AwsIdc`: `AwsIdc`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-awsidc)
-    pub fn aws_idc(self, value: impl Arg<AwsIdc>) -> ArgoCd<Set> { ArgoCd(put(self.0, "AwsIdc", value.into_expr()), Phase) }
+    pub fn aws_idc(self, value: impl Arg<AwsIdc>) -> ArgoCd<Set> { ArgoCd(put(self.0, "AwsIdc", value), Phase) }
     /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value), Phase) }
     /// `NetworkAccess`: `NetworkAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-networkaccess)
-    pub fn network_access(self, value: impl Arg<NetworkAccess>) -> Self { Self(put(self.0, "NetworkAccess", value.into_expr()), Phase) }
+    pub fn network_access(self, value: impl Arg<NetworkAccess>) -> Self { Self(put(self.0, "NetworkAccess", value), Phase) }
     /// `RbacRoleMappings`: list of `ArgoCdRoleMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-rbacrolemappings)
-    pub fn rbac_role_mappings(self, value: impl Arg<Arr<ArgoCdRoleMapping>>) -> Self { Self(put(self.0, "RbacRoleMappings", value.into_expr()), Phase) }
+    pub fn rbac_role_mappings(self, value: impl Arg<Arr<ArgoCdRoleMapping>>) -> Self { Self(put(self.0, "RbacRoleMappings", value), Phase) }
     /// `ServerUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-serverurl)
-    pub fn server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerUrl", value.into_expr()), Phase) }
+    pub fn server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerUrl", value), Phase) }
 }
 impl Done for ArgoCd { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArgoCdRoleMapping` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocdrolemapping.html)
@@ -233,9 +233,9 @@ impl ArgoCdRoleMapping {
 }
 impl<R0, R1> ArgoCdRoleMapping<R0, R1> {
     /// `Identities`: list of `SsoIdentity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocdrolemapping.html#cfn-eks-capability-argocdrolemapping-identities)
-    pub fn identities(self, value: impl Arg<Arr<SsoIdentity>>) -> ArgoCdRoleMapping<Set, R1> { ArgoCdRoleMapping(put(self.0, "Identities", value.into_expr()), Phase) }
+    pub fn identities(self, value: impl Arg<Arr<SsoIdentity>>) -> ArgoCdRoleMapping<Set, R1> { ArgoCdRoleMapping(put(self.0, "Identities", value), Phase) }
     /// `Role`: `Role`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocdrolemapping.html#cfn-eks-capability-argocdrolemapping-role)
-    pub fn role(self, value: impl Arg<Role>) -> ArgoCdRoleMapping<R0, Set> { ArgoCdRoleMapping(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<Role>) -> ArgoCdRoleMapping<R0, Set> { ArgoCdRoleMapping(put(self.0, "Role", value), Phase) }
 }
 impl Done for ArgoCdRoleMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsIdc` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-awsidc.html)
@@ -246,11 +246,11 @@ impl AwsIdc {
 }
 impl<R0> AwsIdc<R0> {
     /// `IdcInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-awsidc.html#cfn-eks-capability-awsidc-idcinstancearn)
-    pub fn idc_instance_arn(self, value: impl Arg<str>) -> AwsIdc<Set> { AwsIdc(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> AwsIdc<Set> { AwsIdc(put(self.0, "IdcInstanceArn", value), Phase) }
     /// `IdcManagedApplicationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-awsidc.html#cfn-eks-capability-awsidc-idcmanagedapplicationarn)
-    pub fn idc_managed_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcManagedApplicationArn", value.into_expr()), Phase) }
+    pub fn idc_managed_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcManagedApplicationArn", value), Phase) }
     /// `IdcRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-awsidc.html#cfn-eks-capability-awsidc-idcregion)
-    pub fn idc_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcRegion", value.into_expr()), Phase) }
+    pub fn idc_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcRegion", value), Phase) }
 }
 impl Done for AwsIdc { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapabilityConfiguration` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-capabilityconfiguration.html)
@@ -259,9 +259,9 @@ impl CapabilityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ack`: `Ack`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-capabilityconfiguration.html#cfn-eks-capability-capabilityconfiguration-ack)
-    pub fn ack(self, value: impl Arg<Ack>) -> Self { Self(put(self.0, "Ack", value.into_expr())) }
+    pub fn ack(self, value: impl Arg<Ack>) -> Self { Self(put(self.0, "Ack", value)) }
     /// `ArgoCd`: `ArgoCd`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-capabilityconfiguration.html#cfn-eks-capability-capabilityconfiguration-argocd)
-    pub fn argo_cd(self, value: impl Arg<ArgoCd>) -> Self { Self(put(self.0, "ArgoCd", value.into_expr())) }
+    pub fn argo_cd(self, value: impl Arg<ArgoCd>) -> Self { Self(put(self.0, "ArgoCd", value)) }
 }
 impl Done for CapabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAccess` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-networkaccess.html)
@@ -270,7 +270,7 @@ impl NetworkAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-networkaccess.html#cfn-eks-capability-networkaccess-vpceids)
-    pub fn vpce_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpceIds", value.into_expr())) }
+    pub fn vpce_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpceIds", value)) }
 }
 impl Done for NetworkAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsoIdentity` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ssoidentity.html)
@@ -281,9 +281,9 @@ impl SsoIdentity {
 }
 impl<R0, R1> SsoIdentity<R0, R1> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ssoidentity.html#cfn-eks-capability-ssoidentity-id)
-    pub fn id(self, value: impl Arg<str>) -> SsoIdentity<Set, R1> { SsoIdentity(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> SsoIdentity<Set, R1> { SsoIdentity(put(self.0, "Id", value), Phase) }
     /// `Type`: `SsoIdentityType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ssoidentity.html#cfn-eks-capability-ssoidentity-type)
-    pub fn type_(self, value: impl Arg<SsoIdentityType>) -> SsoIdentity<R0, Set> { SsoIdentity(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<SsoIdentityType>) -> SsoIdentity<R0, Set> { SsoIdentity(put(self.0, "Type", value), Phase) }
 }
 impl Done for SsoIdentity { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletePropagationPolicy` allows.
@@ -344,7 +344,7 @@ impl CfnCertificateAuthorityProps {
 }
 impl<R0> CfnCertificateAuthorityProps<R0> {
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#cfn-eks-certificateauthority-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set> { CfnCertificateAuthorityProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set> { CfnCertificateAuthorityProps(put(self.0, "ClusterName", value), Phase) }
 }
 impl Done for CfnCertificateAuthorityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::CertificateAuthority`.
@@ -356,9 +356,9 @@ impl ScheduledEvents {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FinalAutoActivation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-scheduledevents.html#cfn-eks-certificateauthority-scheduledevents-finalautoactivation)
-    pub fn final_auto_activation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalAutoActivation", value.into_expr())) }
+    pub fn final_auto_activation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalAutoActivation", value)) }
     /// `FirstAutoActivation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-scheduledevents.html#cfn-eks-certificateauthority-scheduledevents-firstautoactivation)
-    pub fn first_auto_activation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstAutoActivation", value.into_expr())) }
+    pub fn first_auto_activation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstAutoActivation", value)) }
 }
 impl Done for ScheduledEvents { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validity` of `AWS::EKS::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-validity.html)
@@ -367,9 +367,9 @@ impl Validity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NotAfter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-validity.html#cfn-eks-certificateauthority-validity-notafter)
-    pub fn not_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotAfter", value.into_expr())) }
+    pub fn not_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotAfter", value)) }
     /// `NotBefore`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-validity.html#cfn-eks-certificateauthority-validity-notbefore)
-    pub fn not_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotBefore", value.into_expr())) }
+    pub fn not_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotBefore", value)) }
 }
 impl Done for Validity { fn into_props(self) -> Bag { self.0 } }
 }
@@ -414,55 +414,55 @@ impl CfnClusterProps {
 }
 impl<R0, R1> CfnClusterProps<R0, R1> {
     /// `AccessConfig`: `AccessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-accessconfig)
-    pub fn access_config(self, value: impl Arg<cluster::AccessConfig>) -> Self { Self(put(self.0, "AccessConfig", value.into_expr()), Phase) }
+    pub fn access_config(self, value: impl Arg<cluster::AccessConfig>) -> Self { Self(put(self.0, "AccessConfig", value), Phase) }
     /// `ActiveCertificateAuthorityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-activecertificateauthorityid)
-    pub fn active_certificate_authority_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveCertificateAuthorityId", value.into_expr()), Phase) }
+    pub fn active_certificate_authority_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveCertificateAuthorityId", value), Phase) }
     /// `BootstrapSelfManagedAddons`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-bootstrapselfmanagedaddons)
-    pub fn bootstrap_self_managed_addons(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BootstrapSelfManagedAddons", value.into_expr()), Phase) }
+    pub fn bootstrap_self_managed_addons(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BootstrapSelfManagedAddons", value), Phase) }
     /// `CertificateAuthority`: `CertificateAuthority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-certificateauthority)
-    pub fn certificate_authority(self, value: impl Arg<cluster::CertificateAuthority>) -> Self { Self(put(self.0, "CertificateAuthority", value.into_expr()), Phase) }
+    pub fn certificate_authority(self, value: impl Arg<cluster::CertificateAuthority>) -> Self { Self(put(self.0, "CertificateAuthority", value), Phase) }
     /// `ComputeConfig`: `ComputeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-computeconfig)
-    pub fn compute_config(self, value: impl Arg<cluster::ComputeConfig>) -> Self { Self(put(self.0, "ComputeConfig", value.into_expr()), Phase) }
+    pub fn compute_config(self, value: impl Arg<cluster::ComputeConfig>) -> Self { Self(put(self.0, "ComputeConfig", value), Phase) }
     /// `ControlPlaneScalingConfig`: `ControlPlaneScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-controlplanescalingconfig)
-    pub fn control_plane_scaling_config(self, value: impl Arg<cluster::ControlPlaneScalingConfig>) -> Self { Self(put(self.0, "ControlPlaneScalingConfig", value.into_expr()), Phase) }
+    pub fn control_plane_scaling_config(self, value: impl Arg<cluster::ControlPlaneScalingConfig>) -> Self { Self(put(self.0, "ControlPlaneScalingConfig", value), Phase) }
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value), Phase) }
     /// `EncryptionConfig`: list of `EncryptionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-encryptionconfig)
-    pub fn encryption_config(self, value: impl Arg<Arr<cluster::EncryptionConfig>>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
+    pub fn encryption_config(self, value: impl Arg<Arr<cluster::EncryptionConfig>>) -> Self { Self(put(self.0, "EncryptionConfig", value), Phase) }
     /// `Force`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-force)
-    pub fn force(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Force", value.into_expr()), Phase) }
+    pub fn force(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Force", value), Phase) }
     /// `KubeApiServerConfig`: `KubeApiServerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-kubeapiserverconfig)
-    pub fn kube_api_server_config(self, value: impl Arg<cluster::KubeApiServerConfig>) -> Self { Self(put(self.0, "KubeApiServerConfig", value.into_expr()), Phase) }
+    pub fn kube_api_server_config(self, value: impl Arg<cluster::KubeApiServerConfig>) -> Self { Self(put(self.0, "KubeApiServerConfig", value), Phase) }
     /// `KubeControllerManagerConfig`: `KubeControllerManagerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-kubecontrollermanagerconfig)
-    pub fn kube_controller_manager_config(self, value: impl Arg<cluster::KubeControllerManagerConfig>) -> Self { Self(put(self.0, "KubeControllerManagerConfig", value.into_expr()), Phase) }
+    pub fn kube_controller_manager_config(self, value: impl Arg<cluster::KubeControllerManagerConfig>) -> Self { Self(put(self.0, "KubeControllerManagerConfig", value), Phase) }
     /// `KubeSchedulerConfig`: `KubeSchedulerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-kubeschedulerconfig)
-    pub fn kube_scheduler_config(self, value: impl Arg<cluster::KubeSchedulerConfig>) -> Self { Self(put(self.0, "KubeSchedulerConfig", value.into_expr()), Phase) }
+    pub fn kube_scheduler_config(self, value: impl Arg<cluster::KubeSchedulerConfig>) -> Self { Self(put(self.0, "KubeSchedulerConfig", value), Phase) }
     /// `KubernetesNetworkConfig`: `KubernetesNetworkConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-kubernetesnetworkconfig)
-    pub fn kubernetes_network_config(self, value: impl Arg<cluster::KubernetesNetworkConfig>) -> Self { Self(put(self.0, "KubernetesNetworkConfig", value.into_expr()), Phase) }
+    pub fn kubernetes_network_config(self, value: impl Arg<cluster::KubernetesNetworkConfig>) -> Self { Self(put(self.0, "KubernetesNetworkConfig", value), Phase) }
     /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-logging)
-    pub fn logging(self, value: impl Arg<cluster::Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
+    pub fn logging(self, value: impl Arg<cluster::Logging>) -> Self { Self(put(self.0, "Logging", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `OutpostConfig`: `OutpostConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-outpostconfig)
-    pub fn outpost_config(self, value: impl Arg<cluster::OutpostConfig>) -> Self { Self(put(self.0, "OutpostConfig", value.into_expr()), Phase) }
+    pub fn outpost_config(self, value: impl Arg<cluster::OutpostConfig>) -> Self { Self(put(self.0, "OutpostConfig", value), Phase) }
     /// `RemoteNetworkConfig`: `RemoteNetworkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-remotenetworkconfig)
-    pub fn remote_network_config(self, value: impl Arg<cluster::RemoteNetworkConfig>) -> Self { Self(put(self.0, "RemoteNetworkConfig", value.into_expr()), Phase) }
+    pub fn remote_network_config(self, value: impl Arg<cluster::RemoteNetworkConfig>) -> Self { Self(put(self.0, "RemoteNetworkConfig", value), Phase) }
     /// `ResourcesVpcConfig`: `ResourcesVpcConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-resourcesvpcconfig)
-    pub fn resources_vpc_config(self, value: impl Arg<cluster::ResourcesVpcConfig>) -> CfnClusterProps<Set, R1> { CfnClusterProps(put(self.0, "ResourcesVpcConfig", value.into_expr()), Phase) }
+    pub fn resources_vpc_config(self, value: impl Arg<cluster::ResourcesVpcConfig>) -> CfnClusterProps<Set, R1> { CfnClusterProps(put(self.0, "ResourcesVpcConfig", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<R0, Set> { CfnClusterProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<R0, Set> { CfnClusterProps(put(self.0, "RoleArn", value), Phase) }
     /// `RollbackConfig`: `RollbackConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-rollbackconfig)
-    pub fn rollback_config(self, value: impl Arg<cluster::RollbackConfig>) -> Self { Self(put(self.0, "RollbackConfig", value.into_expr()), Phase) }
+    pub fn rollback_config(self, value: impl Arg<cluster::RollbackConfig>) -> Self { Self(put(self.0, "RollbackConfig", value), Phase) }
     /// `StorageConfig`: `StorageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-storageconfig)
-    pub fn storage_config(self, value: impl Arg<cluster::StorageConfig>) -> Self { Self(put(self.0, "StorageConfig", value.into_expr()), Phase) }
+    pub fn storage_config(self, value: impl Arg<cluster::StorageConfig>) -> Self { Self(put(self.0, "StorageConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UpgradePolicy`: `UpgradePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-upgradepolicy)
-    pub fn upgrade_policy(self, value: impl Arg<cluster::UpgradePolicy>) -> Self { Self(put(self.0, "UpgradePolicy", value.into_expr()), Phase) }
+    pub fn upgrade_policy(self, value: impl Arg<cluster::UpgradePolicy>) -> Self { Self(put(self.0, "UpgradePolicy", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
     /// `ZonalShiftConfig`: `ZonalShiftConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-zonalshiftconfig)
-    pub fn zonal_shift_config(self, value: impl Arg<cluster::ZonalShiftConfig>) -> Self { Self(put(self.0, "ZonalShiftConfig", value.into_expr()), Phase) }
+    pub fn zonal_shift_config(self, value: impl Arg<cluster::ZonalShiftConfig>) -> Self { Self(put(self.0, "ZonalShiftConfig", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::Cluster`.
@@ -474,9 +474,9 @@ impl AccessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticationMode`: `AuthenticationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-accessconfig.html#cfn-eks-cluster-accessconfig-authenticationmode)
-    pub fn authentication_mode(self, value: impl Arg<AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr())) }
+    pub fn authentication_mode(self, value: impl Arg<AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value)) }
     /// `BootstrapClusterCreatorAdminPermissions`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-accessconfig.html#cfn-eks-cluster-accessconfig-bootstrapclustercreatoradminpermissions)
-    pub fn bootstrap_cluster_creator_admin_permissions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BootstrapClusterCreatorAdminPermissions", value.into_expr())) }
+    pub fn bootstrap_cluster_creator_admin_permissions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BootstrapClusterCreatorAdminPermissions", value)) }
 }
 impl Done for AccessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActiveCertificateAuthority` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-activecertificateauthority.html)
@@ -485,9 +485,9 @@ impl ActiveCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActivatedBy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-activecertificateauthority.html#cfn-eks-cluster-activecertificateauthority-activatedby)
-    pub fn activated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivatedBy", value.into_expr())) }
+    pub fn activated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivatedBy", value)) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-activecertificateauthority.html#cfn-eks-cluster-activecertificateauthority-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
 }
 impl Done for ActiveCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockStorage` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-blockstorage.html)
@@ -496,7 +496,7 @@ impl BlockStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-blockstorage.html#cfn-eks-cluster-blockstorage-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for BlockStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateAuthority` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-certificateauthority.html)
@@ -505,9 +505,9 @@ impl CertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Active`: `ActiveCertificateAuthority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-certificateauthority.html#cfn-eks-cluster-certificateauthority-active)
-    pub fn active(self, value: impl Arg<ActiveCertificateAuthority>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
+    pub fn active(self, value: impl Arg<ActiveCertificateAuthority>) -> Self { Self(put(self.0, "Active", value)) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-certificateauthority.html#cfn-eks-cluster-certificateauthority-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value)) }
 }
 impl Done for CertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusterLogging` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-clusterlogging.html)
@@ -516,7 +516,7 @@ impl ClusterLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnabledTypes`: list of `LoggingTypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-clusterlogging.html#cfn-eks-cluster-clusterlogging-enabledtypes)
-    pub fn enabled_types(self, value: impl Arg<Arr<LoggingTypeConfig>>) -> Self { Self(put(self.0, "EnabledTypes", value.into_expr())) }
+    pub fn enabled_types(self, value: impl Arg<Arr<LoggingTypeConfig>>) -> Self { Self(put(self.0, "EnabledTypes", value)) }
 }
 impl Done for ClusterLogging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-computeconfig.html)
@@ -525,11 +525,11 @@ impl ComputeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-computeconfig.html#cfn-eks-cluster-computeconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `NodePools`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-computeconfig.html#cfn-eks-cluster-computeconfig-nodepools)
-    pub fn node_pools(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NodePools", value.into_expr())) }
+    pub fn node_pools(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NodePools", value)) }
     /// `NodeRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-computeconfig.html#cfn-eks-cluster-computeconfig-noderolearn)
-    pub fn node_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "NodeRoleArn", value.into_expr())) }
+    pub fn node_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "NodeRoleArn", value)) }
 }
 impl Done for ComputeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ControlPlanePlacement` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplaneplacement.html)
@@ -538,9 +538,9 @@ impl ControlPlanePlacement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplaneplacement.html#cfn-eks-cluster-controlplaneplacement-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value)) }
     /// `SpreadLevel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplaneplacement.html#cfn-eks-cluster-controlplaneplacement-spreadlevel)
-    pub fn spread_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpreadLevel", value.into_expr())) }
+    pub fn spread_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpreadLevel", value)) }
 }
 impl Done for ControlPlanePlacement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ControlPlaneScalingConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplanescalingconfig.html)
@@ -549,7 +549,7 @@ impl ControlPlaneScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tier`: `Tier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplanescalingconfig.html#cfn-eks-cluster-controlplanescalingconfig-tier)
-    pub fn tier(self, value: impl Arg<Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr())) }
+    pub fn tier(self, value: impl Arg<Tier>) -> Self { Self(put(self.0, "Tier", value)) }
 }
 impl Done for ControlPlaneScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticLoadBalancing` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-elasticloadbalancing.html)
@@ -558,7 +558,7 @@ impl ElasticLoadBalancing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-elasticloadbalancing.html#cfn-eks-cluster-elasticloadbalancing-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for ElasticLoadBalancing { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-encryptionconfig.html)
@@ -567,9 +567,9 @@ impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Provider`: `Provider`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-encryptionconfig.html#cfn-eks-cluster-encryptionconfig-provider)
-    pub fn provider(self, value: impl Arg<Provider>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
+    pub fn provider(self, value: impl Arg<Provider>) -> Self { Self(put(self.0, "Provider", value)) }
     /// `Resources`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-encryptionconfig.html#cfn-eks-cluster-encryptionconfig-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value)) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EtcdPlacement` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-etcdplacement.html)
@@ -578,7 +578,7 @@ impl EtcdPlacement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SpreadLevel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-etcdplacement.html#cfn-eks-cluster-etcdplacement-spreadlevel)
-    pub fn spread_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpreadLevel", value.into_expr())) }
+    pub fn spread_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpreadLevel", value)) }
 }
 impl Done for EtcdPlacement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HorizontalPodAutoscalerControllerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-horizontalpodautoscalercontrollerconfig.html)
@@ -587,7 +587,7 @@ impl HorizontalPodAutoscalerControllerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HorizontalPodAutoscalerSyncPeriod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-horizontalpodautoscalercontrollerconfig.html#cfn-eks-cluster-horizontalpodautoscalercontrollerconfig-horizontalpodautoscalersyncperiod)
-    pub fn horizontal_pod_autoscaler_sync_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HorizontalPodAutoscalerSyncPeriod", value.into_expr())) }
+    pub fn horizontal_pod_autoscaler_sync_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HorizontalPodAutoscalerSyncPeriod", value)) }
 }
 impl Done for HorizontalPodAutoscalerControllerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubeApiServerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeapiserverconfig.html)
@@ -596,9 +596,9 @@ impl KubeApiServerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventTtl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeapiserverconfig.html#cfn-eks-cluster-kubeapiserverconfig-eventttl)
-    pub fn event_ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventTtl", value.into_expr())) }
+    pub fn event_ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventTtl", value)) }
     /// `ServiceNodePortRange`: `ServiceNodePortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeapiserverconfig.html#cfn-eks-cluster-kubeapiserverconfig-servicenodeportrange)
-    pub fn service_node_port_range(self, value: impl Arg<ServiceNodePortRange>) -> Self { Self(put(self.0, "ServiceNodePortRange", value.into_expr())) }
+    pub fn service_node_port_range(self, value: impl Arg<ServiceNodePortRange>) -> Self { Self(put(self.0, "ServiceNodePortRange", value)) }
 }
 impl Done for KubeApiServerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubeControllerManagerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubecontrollermanagerconfig.html)
@@ -607,9 +607,9 @@ impl KubeControllerManagerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HorizontalPodAutoscalerControllerConfig`: `HorizontalPodAutoscalerControllerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubecontrollermanagerconfig.html#cfn-eks-cluster-kubecontrollermanagerconfig-horizontalpodautoscalercontrollerconfig)
-    pub fn horizontal_pod_autoscaler_controller_config(self, value: impl Arg<HorizontalPodAutoscalerControllerConfig>) -> Self { Self(put(self.0, "HorizontalPodAutoscalerControllerConfig", value.into_expr())) }
+    pub fn horizontal_pod_autoscaler_controller_config(self, value: impl Arg<HorizontalPodAutoscalerControllerConfig>) -> Self { Self(put(self.0, "HorizontalPodAutoscalerControllerConfig", value)) }
     /// `PodGcControllerConfig`: `PodGcControllerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubecontrollermanagerconfig.html#cfn-eks-cluster-kubecontrollermanagerconfig-podgccontrollerconfig)
-    pub fn pod_gc_controller_config(self, value: impl Arg<PodGcControllerConfig>) -> Self { Self(put(self.0, "PodGcControllerConfig", value.into_expr())) }
+    pub fn pod_gc_controller_config(self, value: impl Arg<PodGcControllerConfig>) -> Self { Self(put(self.0, "PodGcControllerConfig", value)) }
 }
 impl Done for KubeControllerManagerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubeSchedulerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeschedulerconfig.html)
@@ -618,7 +618,7 @@ impl KubeSchedulerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeResourcesFit`: `NodeResourcesFitConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeschedulerconfig.html#cfn-eks-cluster-kubeschedulerconfig-noderesourcesfit)
-    pub fn node_resources_fit(self, value: impl Arg<NodeResourcesFitConfig>) -> Self { Self(put(self.0, "NodeResourcesFit", value.into_expr())) }
+    pub fn node_resources_fit(self, value: impl Arg<NodeResourcesFitConfig>) -> Self { Self(put(self.0, "NodeResourcesFit", value)) }
 }
 impl Done for KubeSchedulerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubernetesNetworkConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html)
@@ -627,13 +627,13 @@ impl KubernetesNetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ElasticLoadBalancing`: `ElasticLoadBalancing`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html#cfn-eks-cluster-kubernetesnetworkconfig-elasticloadbalancing)
-    pub fn elastic_load_balancing(self, value: impl Arg<ElasticLoadBalancing>) -> Self { Self(put(self.0, "ElasticLoadBalancing", value.into_expr())) }
+    pub fn elastic_load_balancing(self, value: impl Arg<ElasticLoadBalancing>) -> Self { Self(put(self.0, "ElasticLoadBalancing", value)) }
     /// `IpFamily`: `IpFamily`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html#cfn-eks-cluster-kubernetesnetworkconfig-ipfamily)
-    pub fn ip_family(self, value: impl Arg<IpFamily>) -> Self { Self(put(self.0, "IpFamily", value.into_expr())) }
+    pub fn ip_family(self, value: impl Arg<IpFamily>) -> Self { Self(put(self.0, "IpFamily", value)) }
     /// `ServiceIpv4Cidr`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html#cfn-eks-cluster-kubernetesnetworkconfig-serviceipv4cidr)
-    pub fn service_ipv4_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIpv4Cidr", value.into_expr())) }
+    pub fn service_ipv4_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIpv4Cidr", value)) }
     /// `ServiceIpv6Cidr`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html#cfn-eks-cluster-kubernetesnetworkconfig-serviceipv6cidr)
-    pub fn service_ipv6_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIpv6Cidr", value.into_expr())) }
+    pub fn service_ipv6_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIpv6Cidr", value)) }
 }
 impl Done for KubernetesNetworkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-logging.html)
@@ -642,7 +642,7 @@ impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterLogging`: `ClusterLogging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-logging.html#cfn-eks-cluster-logging-clusterlogging)
-    pub fn cluster_logging(self, value: impl Arg<ClusterLogging>) -> Self { Self(put(self.0, "ClusterLogging", value.into_expr())) }
+    pub fn cluster_logging(self, value: impl Arg<ClusterLogging>) -> Self { Self(put(self.0, "ClusterLogging", value)) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingTypeConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-loggingtypeconfig.html)
@@ -651,7 +651,7 @@ impl LoggingTypeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-loggingtypeconfig.html#cfn-eks-cluster-loggingtypeconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for LoggingTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeResourcesFitConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-noderesourcesfitconfig.html)
@@ -660,7 +660,7 @@ impl NodeResourcesFitConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScoringStrategy`: `ScoringStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-noderesourcesfitconfig.html#cfn-eks-cluster-noderesourcesfitconfig-scoringstrategy)
-    pub fn scoring_strategy(self, value: impl Arg<ScoringStrategy>) -> Self { Self(put(self.0, "ScoringStrategy", value.into_expr())) }
+    pub fn scoring_strategy(self, value: impl Arg<ScoringStrategy>) -> Self { Self(put(self.0, "ScoringStrategy", value)) }
 }
 impl Done for NodeResourcesFitConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutpostConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html)
@@ -671,15 +671,15 @@ impl OutpostConfig {
 }
 impl<R0, R1> OutpostConfig<R0, R1> {
     /// `ControlPlaneInstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-controlplaneinstancetype)
-    pub fn control_plane_instance_type(self, value: impl Arg<str>) -> OutpostConfig<Set, R1> { OutpostConfig(put(self.0, "ControlPlaneInstanceType", value.into_expr()), Phase) }
+    pub fn control_plane_instance_type(self, value: impl Arg<str>) -> OutpostConfig<Set, R1> { OutpostConfig(put(self.0, "ControlPlaneInstanceType", value), Phase) }
     /// `ControlPlanePlacement`: `ControlPlanePlacement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-controlplaneplacement)
-    pub fn control_plane_placement(self, value: impl Arg<ControlPlanePlacement>) -> Self { Self(put(self.0, "ControlPlanePlacement", value.into_expr()), Phase) }
+    pub fn control_plane_placement(self, value: impl Arg<ControlPlanePlacement>) -> Self { Self(put(self.0, "ControlPlanePlacement", value), Phase) }
     /// `EtcdInstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-etcdinstancetype)
-    pub fn etcd_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtcdInstanceType", value.into_expr()), Phase) }
+    pub fn etcd_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtcdInstanceType", value), Phase) }
     /// `EtcdPlacement`: `EtcdPlacement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-etcdplacement)
-    pub fn etcd_placement(self, value: impl Arg<EtcdPlacement>) -> Self { Self(put(self.0, "EtcdPlacement", value.into_expr()), Phase) }
+    pub fn etcd_placement(self, value: impl Arg<EtcdPlacement>) -> Self { Self(put(self.0, "EtcdPlacement", value), Phase) }
     /// `OutpostArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-outpostarns)
-    pub fn outpost_arns(self, value: impl Arg<Arr<str>>) -> OutpostConfig<R0, Set> { OutpostConfig(put(self.0, "OutpostArns", value.into_expr()), Phase) }
+    pub fn outpost_arns(self, value: impl Arg<Arr<str>>) -> OutpostConfig<R0, Set> { OutpostConfig(put(self.0, "OutpostArns", value), Phase) }
 }
 impl Done for OutpostConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PodGcControllerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-podgccontrollerconfig.html)
@@ -688,7 +688,7 @@ impl PodGcControllerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TerminatedPodGcThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-podgccontrollerconfig.html#cfn-eks-cluster-podgccontrollerconfig-terminatedpodgcthreshold)
-    pub fn terminated_pod_gc_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminatedPodGcThreshold", value.into_expr())) }
+    pub fn terminated_pod_gc_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminatedPodGcThreshold", value)) }
 }
 impl Done for PodGcControllerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Provider` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-provider.html)
@@ -697,7 +697,7 @@ impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-provider.html#cfn-eks-cluster-provider-keyarn)
-    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr())) }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value)) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoteNetworkConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenetworkconfig.html)
@@ -706,9 +706,9 @@ impl RemoteNetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RemoteNodeNetworks`: list of `RemoteNodeNetwork`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenetworkconfig.html#cfn-eks-cluster-remotenetworkconfig-remotenodenetworks)
-    pub fn remote_node_networks(self, value: impl Arg<Arr<RemoteNodeNetwork>>) -> Self { Self(put(self.0, "RemoteNodeNetworks", value.into_expr())) }
+    pub fn remote_node_networks(self, value: impl Arg<Arr<RemoteNodeNetwork>>) -> Self { Self(put(self.0, "RemoteNodeNetworks", value)) }
     /// `RemotePodNetworks`: list of `RemotePodNetwork`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenetworkconfig.html#cfn-eks-cluster-remotenetworkconfig-remotepodnetworks)
-    pub fn remote_pod_networks(self, value: impl Arg<Arr<RemotePodNetwork>>) -> Self { Self(put(self.0, "RemotePodNetworks", value.into_expr())) }
+    pub fn remote_pod_networks(self, value: impl Arg<Arr<RemotePodNetwork>>) -> Self { Self(put(self.0, "RemotePodNetworks", value)) }
 }
 impl Done for RemoteNetworkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoteNodeNetwork` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenodenetwork.html)
@@ -719,7 +719,7 @@ impl RemoteNodeNetwork {
 }
 impl<R0> RemoteNodeNetwork<R0> {
     /// `Cidrs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenodenetwork.html#cfn-eks-cluster-remotenodenetwork-cidrs)
-    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> RemoteNodeNetwork<Set> { RemoteNodeNetwork(put(self.0, "Cidrs", value.into_expr()), Phase) }
+    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> RemoteNodeNetwork<Set> { RemoteNodeNetwork(put(self.0, "Cidrs", value), Phase) }
 }
 impl Done for RemoteNodeNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemotePodNetwork` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotepodnetwork.html)
@@ -730,7 +730,7 @@ impl RemotePodNetwork {
 }
 impl<R0> RemotePodNetwork<R0> {
     /// `Cidrs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotepodnetwork.html#cfn-eks-cluster-remotepodnetwork-cidrs)
-    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> RemotePodNetwork<Set> { RemotePodNetwork(put(self.0, "Cidrs", value.into_expr()), Phase) }
+    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> RemotePodNetwork<Set> { RemotePodNetwork(put(self.0, "Cidrs", value), Phase) }
 }
 impl Done for RemotePodNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceWeight` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourceweight.html)
@@ -739,9 +739,9 @@ impl ResourceWeight {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourceweight.html#cfn-eks-cluster-resourceweight-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourceweight.html#cfn-eks-cluster-resourceweight-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value)) }
 }
 impl Done for ResourceWeight { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcesVpcConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html)
@@ -752,17 +752,17 @@ impl ResourcesVpcConfig {
 }
 impl<R0> ResourcesVpcConfig<R0> {
     /// `ControlPlaneEgressMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-controlplaneegressmode)
-    pub fn control_plane_egress_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlPlaneEgressMode", value.into_expr()), Phase) }
+    pub fn control_plane_egress_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlPlaneEgressMode", value), Phase) }
     /// `EndpointPrivateAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-endpointprivateaccess)
-    pub fn endpoint_private_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EndpointPrivateAccess", value.into_expr()), Phase) }
+    pub fn endpoint_private_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EndpointPrivateAccess", value), Phase) }
     /// `EndpointPublicAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-endpointpublicaccess)
-    pub fn endpoint_public_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EndpointPublicAccess", value.into_expr()), Phase) }
+    pub fn endpoint_public_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EndpointPublicAccess", value), Phase) }
     /// `PublicAccessCidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-publicaccesscidrs)
-    pub fn public_access_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicAccessCidrs", value.into_expr()), Phase) }
+    pub fn public_access_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicAccessCidrs", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ResourcesVpcConfig<Set> { ResourcesVpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ResourcesVpcConfig<Set> { ResourcesVpcConfig(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for ResourcesVpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RollbackConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-rollbackconfig.html)
@@ -771,7 +771,7 @@ impl RollbackConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-rollbackconfig.html#cfn-eks-cluster-rollbackconfig-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
+    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value)) }
 }
 impl Done for RollbackConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScoringStrategy` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-scoringstrategy.html)
@@ -780,9 +780,9 @@ impl ScoringStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Resources`: list of `ResourceWeight`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-scoringstrategy.html#cfn-eks-cluster-scoringstrategy-resources)
-    pub fn resources(self, value: impl Arg<Arr<ResourceWeight>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
+    pub fn resources(self, value: impl Arg<Arr<ResourceWeight>>) -> Self { Self(put(self.0, "Resources", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-scoringstrategy.html#cfn-eks-cluster-scoringstrategy-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for ScoringStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNodePortRange` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-servicenodeportrange.html)
@@ -791,9 +791,9 @@ impl ServiceNodePortRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-servicenodeportrange.html#cfn-eks-cluster-servicenodeportrange-maxport)
-    pub fn max_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPort", value.into_expr())) }
+    pub fn max_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPort", value)) }
     /// `MinPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-servicenodeportrange.html#cfn-eks-cluster-servicenodeportrange-minport)
-    pub fn min_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPort", value.into_expr())) }
+    pub fn min_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPort", value)) }
 }
 impl Done for ServiceNodePortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-storageconfig.html)
@@ -802,7 +802,7 @@ impl StorageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockStorage`: `BlockStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-storageconfig.html#cfn-eks-cluster-storageconfig-blockstorage)
-    pub fn block_storage(self, value: impl Arg<BlockStorage>) -> Self { Self(put(self.0, "BlockStorage", value.into_expr())) }
+    pub fn block_storage(self, value: impl Arg<BlockStorage>) -> Self { Self(put(self.0, "BlockStorage", value)) }
 }
 impl Done for StorageConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpgradePolicy` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-upgradepolicy.html)
@@ -811,7 +811,7 @@ impl UpgradePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SupportType`: `SupportType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-upgradepolicy.html#cfn-eks-cluster-upgradepolicy-supporttype)
-    pub fn support_type(self, value: impl Arg<SupportType>) -> Self { Self(put(self.0, "SupportType", value.into_expr())) }
+    pub fn support_type(self, value: impl Arg<SupportType>) -> Self { Self(put(self.0, "SupportType", value)) }
 }
 impl Done for UpgradePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZonalShiftConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-zonalshiftconfig.html)
@@ -820,7 +820,7 @@ impl ZonalShiftConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-zonalshiftconfig.html#cfn-eks-cluster-zonalshiftconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for ZonalShiftConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationMode` allows.
@@ -855,17 +855,17 @@ impl CfnFargateProfileProps {
 }
 impl<R0, R1, R2> CfnFargateProfileProps<R0, R1, R2> {
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnFargateProfileProps<Set, R1, R2> { CfnFargateProfileProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnFargateProfileProps<Set, R1, R2> { CfnFargateProfileProps(put(self.0, "ClusterName", value), Phase) }
     /// `FargateProfileName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-fargateprofilename)
-    pub fn fargate_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FargateProfileName", value.into_expr()), Phase) }
+    pub fn fargate_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FargateProfileName", value), Phase) }
     /// `PodExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-podexecutionrolearn)
-    pub fn pod_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFargateProfileProps<R0, Set, R2> { CfnFargateProfileProps(put(self.0, "PodExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn pod_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFargateProfileProps<R0, Set, R2> { CfnFargateProfileProps(put(self.0, "PodExecutionRoleArn", value), Phase) }
     /// `Selectors`: list of `Selector`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-selectors)
-    pub fn selectors(self, value: impl Arg<Arr<fargate_profile::Selector>>) -> CfnFargateProfileProps<R0, R1, Set> { CfnFargateProfileProps(put(self.0, "Selectors", value.into_expr()), Phase) }
+    pub fn selectors(self, value: impl Arg<Arr<fargate_profile::Selector>>) -> CfnFargateProfileProps<R0, R1, Set> { CfnFargateProfileProps(put(self.0, "Selectors", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFargateProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::FargateProfile`.
@@ -879,9 +879,9 @@ impl Label {
 }
 impl<R0, R1> Label<R0, R1> {
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-label.html#cfn-eks-fargateprofile-label-key)
-    pub fn key(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-label.html#cfn-eks-fargateprofile-label-value)
-    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Selector` of `AWS::EKS::FargateProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-selector.html)
@@ -892,9 +892,9 @@ impl Selector {
 }
 impl<R0> Selector<R0> {
     /// `Labels`: list of `Label`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-selector.html#cfn-eks-fargateprofile-selector-labels)
-    pub fn labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
+    pub fn labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "Labels", value), Phase) }
     /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-selector.html#cfn-eks-fargateprofile-selector-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Selector<Set> { Selector(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Selector<Set> { Selector(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for Selector { fn into_props(self) -> Bag { self.0 } }
 }
@@ -919,15 +919,15 @@ impl CfnIdentityProviderConfigProps {
 }
 impl<R0, R1> CfnIdentityProviderConfigProps<R0, R1> {
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnIdentityProviderConfigProps<Set, R1> { CfnIdentityProviderConfigProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnIdentityProviderConfigProps<Set, R1> { CfnIdentityProviderConfigProps(put(self.0, "ClusterName", value), Phase) }
     /// `IdentityProviderConfigName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-identityproviderconfigname)
-    pub fn identity_provider_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityProviderConfigName", value.into_expr()), Phase) }
+    pub fn identity_provider_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityProviderConfigName", value), Phase) }
     /// `Oidc`: `OidcIdentityProviderConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-oidc)
-    pub fn oidc(self, value: impl Arg<identity_provider_config::OidcIdentityProviderConfig>) -> Self { Self(put(self.0, "Oidc", value.into_expr()), Phase) }
+    pub fn oidc(self, value: impl Arg<identity_provider_config::OidcIdentityProviderConfig>) -> Self { Self(put(self.0, "Oidc", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-type)
-    pub fn type_(self, value: impl Arg<identity_provider_config::Type>) -> CfnIdentityProviderConfigProps<R0, Set> { CfnIdentityProviderConfigProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<identity_provider_config::Type>) -> CfnIdentityProviderConfigProps<R0, Set> { CfnIdentityProviderConfigProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnIdentityProviderConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::IdentityProviderConfig`.
@@ -941,19 +941,19 @@ impl OidcIdentityProviderConfig {
 }
 impl<R0, R1> OidcIdentityProviderConfig<R0, R1> {
     /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> OidcIdentityProviderConfig<Set, R1> { OidcIdentityProviderConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> OidcIdentityProviderConfig<Set, R1> { OidcIdentityProviderConfig(put(self.0, "ClientId", value), Phase) }
     /// `GroupsClaim`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-groupsclaim)
-    pub fn groups_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupsClaim", value.into_expr()), Phase) }
+    pub fn groups_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupsClaim", value), Phase) }
     /// `GroupsPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-groupsprefix)
-    pub fn groups_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupsPrefix", value.into_expr()), Phase) }
+    pub fn groups_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupsPrefix", value), Phase) }
     /// `IssuerUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-issuerurl)
-    pub fn issuer_url(self, value: impl Arg<str>) -> OidcIdentityProviderConfig<R0, Set> { OidcIdentityProviderConfig(put(self.0, "IssuerUrl", value.into_expr()), Phase) }
+    pub fn issuer_url(self, value: impl Arg<str>) -> OidcIdentityProviderConfig<R0, Set> { OidcIdentityProviderConfig(put(self.0, "IssuerUrl", value), Phase) }
     /// `RequiredClaims`: list of `RequiredClaim`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-requiredclaims)
-    pub fn required_claims(self, value: impl Arg<Arr<RequiredClaim>>) -> Self { Self(put(self.0, "RequiredClaims", value.into_expr()), Phase) }
+    pub fn required_claims(self, value: impl Arg<Arr<RequiredClaim>>) -> Self { Self(put(self.0, "RequiredClaims", value), Phase) }
     /// `UsernameClaim`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-usernameclaim)
-    pub fn username_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernameClaim", value.into_expr()), Phase) }
+    pub fn username_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernameClaim", value), Phase) }
     /// `UsernamePrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-usernameprefix)
-    pub fn username_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePrefix", value.into_expr()), Phase) }
+    pub fn username_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePrefix", value), Phase) }
 }
 impl Done for OidcIdentityProviderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequiredClaim` of `AWS::EKS::IdentityProviderConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-requiredclaim.html)
@@ -964,9 +964,9 @@ impl RequiredClaim {
 }
 impl<R0, R1> RequiredClaim<R0, R1> {
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-requiredclaim.html#cfn-eks-identityproviderconfig-requiredclaim-key)
-    pub fn key(self, value: impl Arg<str>) -> RequiredClaim<Set, R1> { RequiredClaim(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> RequiredClaim<Set, R1> { RequiredClaim(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-requiredclaim.html#cfn-eks-identityproviderconfig-requiredclaim-value)
-    pub fn value(self, value: impl Arg<str>) -> RequiredClaim<R0, Set> { RequiredClaim(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> RequiredClaim<R0, Set> { RequiredClaim(put(self.0, "Value", value), Phase) }
 }
 impl Done for RequiredClaim { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -999,45 +999,45 @@ impl CfnNodegroupProps {
 }
 impl<R0, R1, R2> CfnNodegroupProps<R0, R1, R2> {
     /// `AmiType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-amitype)
-    pub fn ami_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiType", value.into_expr()), Phase) }
+    pub fn ami_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiType", value), Phase) }
     /// `CapacityType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-capacitytype)
-    pub fn capacity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityType", value.into_expr()), Phase) }
+    pub fn capacity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityType", value), Phase) }
     /// `ClusterName`: `EksClusterName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-clustername)
-    pub fn cluster_name(self, value: impl Arg<kind::EksClusterName>) -> CfnNodegroupProps<Set, R1, R2> { CfnNodegroupProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<kind::EksClusterName>) -> CfnNodegroupProps<Set, R1, R2> { CfnNodegroupProps(put(self.0, "ClusterName", value), Phase) }
     /// `DiskSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-disksize)
-    pub fn disk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DiskSize", value.into_expr()), Phase) }
+    pub fn disk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DiskSize", value), Phase) }
     /// `ForceUpdateEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-forceupdateenabled)
-    pub fn force_update_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceUpdateEnabled", value.into_expr()), Phase) }
+    pub fn force_update_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceUpdateEnabled", value), Phase) }
     /// `InstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-instancetypes)
-    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
+    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value), Phase) }
     /// `Labels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-labels)
-    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
+    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value), Phase) }
     /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-launchtemplate)
-    pub fn launch_template(self, value: impl Arg<nodegroup::LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
+    pub fn launch_template(self, value: impl Arg<nodegroup::LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value), Phase) }
     /// `NodeRepairConfig`: `NodeRepairConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-noderepairconfig)
-    pub fn node_repair_config(self, value: impl Arg<nodegroup::NodeRepairConfig>) -> Self { Self(put(self.0, "NodeRepairConfig", value.into_expr()), Phase) }
+    pub fn node_repair_config(self, value: impl Arg<nodegroup::NodeRepairConfig>) -> Self { Self(put(self.0, "NodeRepairConfig", value), Phase) }
     /// `NodeRole`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-noderole)
-    pub fn node_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnNodegroupProps<R0, Set, R2> { CfnNodegroupProps(put(self.0, "NodeRole", value.into_expr()), Phase) }
+    pub fn node_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnNodegroupProps<R0, Set, R2> { CfnNodegroupProps(put(self.0, "NodeRole", value), Phase) }
     /// `NodegroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-nodegroupname)
-    pub fn nodegroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodegroupName", value.into_expr()), Phase) }
+    pub fn nodegroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodegroupName", value), Phase) }
     /// `ReleaseVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-releaseversion)
-    pub fn release_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReleaseVersion", value.into_expr()), Phase) }
+    pub fn release_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReleaseVersion", value), Phase) }
     /// `RemoteAccess`: `RemoteAccess`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-remoteaccess)
-    pub fn remote_access(self, value: impl Arg<nodegroup::RemoteAccess>) -> Self { Self(put(self.0, "RemoteAccess", value.into_expr()), Phase) }
+    pub fn remote_access(self, value: impl Arg<nodegroup::RemoteAccess>) -> Self { Self(put(self.0, "RemoteAccess", value), Phase) }
     /// `ScalingConfig`: `ScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-scalingconfig)
-    pub fn scaling_config(self, value: impl Arg<nodegroup::ScalingConfig>) -> Self { Self(put(self.0, "ScalingConfig", value.into_expr()), Phase) }
+    pub fn scaling_config(self, value: impl Arg<nodegroup::ScalingConfig>) -> Self { Self(put(self.0, "ScalingConfig", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnNodegroupProps<R0, R1, Set> { CfnNodegroupProps(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnNodegroupProps<R0, R1, Set> { CfnNodegroupProps(put(self.0, "Subnets", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Taints`: list of `Taint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-taints)
-    pub fn taints(self, value: impl Arg<Arr<nodegroup::Taint>>) -> Self { Self(put(self.0, "Taints", value.into_expr()), Phase) }
+    pub fn taints(self, value: impl Arg<Arr<nodegroup::Taint>>) -> Self { Self(put(self.0, "Taints", value), Phase) }
     /// `UpdateConfig`: `UpdateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-updateconfig)
-    pub fn update_config(self, value: impl Arg<nodegroup::UpdateConfig>) -> Self { Self(put(self.0, "UpdateConfig", value.into_expr()), Phase) }
+    pub fn update_config(self, value: impl Arg<nodegroup::UpdateConfig>) -> Self { Self(put(self.0, "UpdateConfig", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
     /// `WarmPoolConfig`: `WarmPoolConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-warmpoolconfig)
-    pub fn warm_pool_config(self, value: impl Arg<nodegroup::WarmPoolConfig>) -> Self { Self(put(self.0, "WarmPoolConfig", value.into_expr()), Phase) }
+    pub fn warm_pool_config(self, value: impl Arg<nodegroup::WarmPoolConfig>) -> Self { Self(put(self.0, "WarmPoolConfig", value), Phase) }
 }
 impl Done for CfnNodegroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::Nodegroup`.
@@ -1049,11 +1049,11 @@ impl LaunchTemplateSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: `Ec2LaunchTemplateId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-launchtemplatespecification.html#cfn-eks-nodegroup-launchtemplatespecification-id)
-    pub fn id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-launchtemplatespecification.html#cfn-eks-nodegroup-launchtemplatespecification-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-launchtemplatespecification.html#cfn-eks-nodegroup-launchtemplatespecification-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeRepairConfig` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html)
@@ -1062,17 +1062,17 @@ impl NodeRepairConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `MaxParallelNodesRepairedCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-maxparallelnodesrepairedcount)
-    pub fn max_parallel_nodes_repaired_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelNodesRepairedCount", value.into_expr())) }
+    pub fn max_parallel_nodes_repaired_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelNodesRepairedCount", value)) }
     /// `MaxParallelNodesRepairedPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-maxparallelnodesrepairedpercentage)
-    pub fn max_parallel_nodes_repaired_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelNodesRepairedPercentage", value.into_expr())) }
+    pub fn max_parallel_nodes_repaired_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelNodesRepairedPercentage", value)) }
     /// `MaxUnhealthyNodeThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-maxunhealthynodethresholdcount)
-    pub fn max_unhealthy_node_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUnhealthyNodeThresholdCount", value.into_expr())) }
+    pub fn max_unhealthy_node_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUnhealthyNodeThresholdCount", value)) }
     /// `MaxUnhealthyNodeThresholdPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-maxunhealthynodethresholdpercentage)
-    pub fn max_unhealthy_node_threshold_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUnhealthyNodeThresholdPercentage", value.into_expr())) }
+    pub fn max_unhealthy_node_threshold_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUnhealthyNodeThresholdPercentage", value)) }
     /// `NodeRepairConfigOverrides`: list of `NodeRepairConfigOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-noderepairconfigoverrides)
-    pub fn node_repair_config_overrides(self, value: impl Arg<Arr<NodeRepairConfigOverrides>>) -> Self { Self(put(self.0, "NodeRepairConfigOverrides", value.into_expr())) }
+    pub fn node_repair_config_overrides(self, value: impl Arg<Arr<NodeRepairConfigOverrides>>) -> Self { Self(put(self.0, "NodeRepairConfigOverrides", value)) }
 }
 impl Done for NodeRepairConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeRepairConfigOverrides` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html)
@@ -1081,13 +1081,13 @@ impl NodeRepairConfigOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MinRepairWaitTimeMins`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html#cfn-eks-nodegroup-noderepairconfigoverrides-minrepairwaittimemins)
-    pub fn min_repair_wait_time_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinRepairWaitTimeMins", value.into_expr())) }
+    pub fn min_repair_wait_time_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinRepairWaitTimeMins", value)) }
     /// `NodeMonitoringCondition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html#cfn-eks-nodegroup-noderepairconfigoverrides-nodemonitoringcondition)
-    pub fn node_monitoring_condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeMonitoringCondition", value.into_expr())) }
+    pub fn node_monitoring_condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeMonitoringCondition", value)) }
     /// `NodeUnhealthyReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html#cfn-eks-nodegroup-noderepairconfigoverrides-nodeunhealthyreason)
-    pub fn node_unhealthy_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeUnhealthyReason", value.into_expr())) }
+    pub fn node_unhealthy_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeUnhealthyReason", value)) }
     /// `RepairAction`: `RepairAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html#cfn-eks-nodegroup-noderepairconfigoverrides-repairaction)
-    pub fn repair_action(self, value: impl Arg<RepairAction>) -> Self { Self(put(self.0, "RepairAction", value.into_expr())) }
+    pub fn repair_action(self, value: impl Arg<RepairAction>) -> Self { Self(put(self.0, "RepairAction", value)) }
 }
 impl Done for NodeRepairConfigOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoteAccess` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-remoteaccess.html)
@@ -1098,9 +1098,9 @@ impl RemoteAccess {
 }
 impl<R0> RemoteAccess<R0> {
     /// `Ec2SshKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-remoteaccess.html#cfn-eks-nodegroup-remoteaccess-ec2sshkey)
-    pub fn ec2_ssh_key(self, value: impl Arg<str>) -> RemoteAccess<Set> { RemoteAccess(put(self.0, "Ec2SshKey", value.into_expr()), Phase) }
+    pub fn ec2_ssh_key(self, value: impl Arg<str>) -> RemoteAccess<Set> { RemoteAccess(put(self.0, "Ec2SshKey", value), Phase) }
     /// `SourceSecurityGroups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-remoteaccess.html#cfn-eks-nodegroup-remoteaccess-sourcesecuritygroups)
-    pub fn source_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceSecurityGroups", value.into_expr()), Phase) }
+    pub fn source_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceSecurityGroups", value), Phase) }
 }
 impl Done for RemoteAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfig` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-scalingconfig.html)
@@ -1109,11 +1109,11 @@ impl ScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DesiredSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-scalingconfig.html#cfn-eks-nodegroup-scalingconfig-desiredsize)
-    pub fn desired_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredSize", value.into_expr())) }
+    pub fn desired_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredSize", value)) }
     /// `MaxSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-scalingconfig.html#cfn-eks-nodegroup-scalingconfig-maxsize)
-    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr())) }
+    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value)) }
     /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-scalingconfig.html#cfn-eks-nodegroup-scalingconfig-minsize)
-    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value)) }
 }
 impl Done for ScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Taint` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-taint.html)
@@ -1122,11 +1122,11 @@ impl Taint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Effect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-taint.html#cfn-eks-nodegroup-taint-effect)
-    pub fn effect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
+    pub fn effect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Effect", value)) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-taint.html#cfn-eks-nodegroup-taint-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-taint.html#cfn-eks-nodegroup-taint-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Taint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateConfig` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-updateconfig.html)
@@ -1135,11 +1135,11 @@ impl UpdateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxUnavailable`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-updateconfig.html#cfn-eks-nodegroup-updateconfig-maxunavailable)
-    pub fn max_unavailable(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxUnavailable", value.into_expr())) }
+    pub fn max_unavailable(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxUnavailable", value)) }
     /// `MaxUnavailablePercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-updateconfig.html#cfn-eks-nodegroup-updateconfig-maxunavailablepercentage)
-    pub fn max_unavailable_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxUnavailablePercentage", value.into_expr())) }
+    pub fn max_unavailable_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxUnavailablePercentage", value)) }
     /// `UpdateStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-updateconfig.html#cfn-eks-nodegroup-updateconfig-updatestrategy)
-    pub fn update_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateStrategy", value.into_expr())) }
+    pub fn update_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateStrategy", value)) }
 }
 impl Done for UpdateConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmPoolConfig` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html)
@@ -1148,15 +1148,15 @@ impl WarmPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `MaxGroupPreparedCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-maxgrouppreparedcapacity)
-    pub fn max_group_prepared_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxGroupPreparedCapacity", value.into_expr())) }
+    pub fn max_group_prepared_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxGroupPreparedCapacity", value)) }
     /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-minsize)
-    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value)) }
     /// `PoolState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-poolstate)
-    pub fn pool_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolState", value.into_expr())) }
+    pub fn pool_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolState", value)) }
     /// `ReuseOnScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-reuseonscalein)
-    pub fn reuse_on_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReuseOnScaleIn", value.into_expr())) }
+    pub fn reuse_on_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReuseOnScaleIn", value)) }
 }
 impl Done for WarmPoolConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RepairAction` allows.
@@ -1187,21 +1187,21 @@ impl CfnPodIdentityAssociationProps {
 }
 impl<R0, R1, R2, R3> CfnPodIdentityAssociationProps<R0, R1, R2, R3> {
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<Set, R1, R2, R3> { CfnPodIdentityAssociationProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<Set, R1, R2, R3> { CfnPodIdentityAssociationProps(put(self.0, "ClusterName", value), Phase) }
     /// `DisableSessionTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-disablesessiontags)
-    pub fn disable_session_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSessionTags", value.into_expr()), Phase) }
+    pub fn disable_session_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSessionTags", value), Phase) }
     /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, Set, R2, R3> { CfnPodIdentityAssociationProps(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, Set, R2, R3> { CfnPodIdentityAssociationProps(put(self.0, "Namespace", value), Phase) }
     /// `Policy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-policy)
-    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPodIdentityAssociationProps<R0, R1, Set, R3> { CfnPodIdentityAssociationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPodIdentityAssociationProps<R0, R1, Set, R3> { CfnPodIdentityAssociationProps(put(self.0, "RoleArn", value), Phase) }
     /// `ServiceAccount`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-serviceaccount)
-    pub fn service_account(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, R1, R2, Set> { CfnPodIdentityAssociationProps(put(self.0, "ServiceAccount", value.into_expr()), Phase) }
+    pub fn service_account(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, R1, R2, Set> { CfnPodIdentityAssociationProps(put(self.0, "ServiceAccount", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-targetrolearn)
-    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TargetRoleArn", value.into_expr()), Phase) }
+    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TargetRoleArn", value), Phase) }
 }
 impl Done for CfnPodIdentityAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -35,55 +35,55 @@ impl CfnCacheClusterProps {
 }
 impl<R0, R1, R2> CfnCacheClusterProps<R0, R1, R2> {
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-autominorversionupgrade)
-    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value), Phase) }
     /// `AZMode`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-azmode)
-    pub fn az_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AZMode", value.into_expr()), Phase) }
+    pub fn az_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AZMode", value), Phase) }
     /// `CacheNodeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-cachenodetype)
-    pub fn cache_node_type(self, value: impl Arg<str>) -> CfnCacheClusterProps<Set, R1, R2> { CfnCacheClusterProps(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
+    pub fn cache_node_type(self, value: impl Arg<str>) -> CfnCacheClusterProps<Set, R1, R2> { CfnCacheClusterProps(put(self.0, "CacheNodeType", value), Phase) }
     /// `CacheParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-cacheparametergroupname)
-    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
+    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value), Phase) }
     /// `CacheSecurityGroupNames`: list of text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-cachesecuritygroupnames)
-    pub fn cache_security_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheSecurityGroupNames", value.into_expr()), Phase) }
+    pub fn cache_security_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheSecurityGroupNames", value), Phase) }
     /// `CacheSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-cachesubnetgroupname)
-    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
+    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value), Phase) }
     /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value), Phase) }
     /// `Engine`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-engine)
-    pub fn engine(self, value: impl Arg<str>) -> CfnCacheClusterProps<R0, Set, R2> { CfnCacheClusterProps(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> CfnCacheClusterProps<R0, Set, R2> { CfnCacheClusterProps(put(self.0, "Engine", value), Phase) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `IpDiscovery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-ipdiscovery)
-    pub fn ip_discovery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
+    pub fn ip_discovery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpDiscovery", value), Phase) }
     /// `LogDeliveryConfigurations`: list of `LogDeliveryConfigurationRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-logdeliveryconfigurations)
-    pub fn log_delivery_configurations(self, value: impl Arg<Arr<cache_cluster::LogDeliveryConfigurationRequest>>) -> Self { Self(put(self.0, "LogDeliveryConfigurations", value.into_expr()), Phase) }
+    pub fn log_delivery_configurations(self, value: impl Arg<Arr<cache_cluster::LogDeliveryConfigurationRequest>>) -> Self { Self(put(self.0, "LogDeliveryConfigurations", value), Phase) }
     /// `NetworkType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-networktype)
-    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `NotificationTopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-notificationtopicarn)
-    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicArn", value.into_expr()), Phase) }
+    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicArn", value), Phase) }
     /// `NumCacheNodes`: integer, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-numcachenodes)
-    pub fn num_cache_nodes(self, value: impl Arg<i64>) -> CfnCacheClusterProps<R0, R1, Set> { CfnCacheClusterProps(put(self.0, "NumCacheNodes", value.into_expr()), Phase) }
+    pub fn num_cache_nodes(self, value: impl Arg<i64>) -> CfnCacheClusterProps<R0, R1, Set> { CfnCacheClusterProps(put(self.0, "NumCacheNodes", value), Phase) }
     /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `PreferredAvailabilityZone`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-preferredavailabilityzone)
-    pub fn preferred_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredAvailabilityZone", value.into_expr()), Phase) }
+    pub fn preferred_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredAvailabilityZone", value), Phase) }
     /// `PreferredAvailabilityZones`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-preferredavailabilityzones)
-    pub fn preferred_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredAvailabilityZones", value.into_expr()), Phase) }
+    pub fn preferred_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredAvailabilityZones", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `SnapshotArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-snapshotarns)
-    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
+    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value), Phase) }
     /// `SnapshotName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value), Phase) }
     /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-snapshotretentionlimit)
-    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value), Phase) }
     /// `SnapshotWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-snapshotwindow)
-    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
+    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TransitEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-transitencryptionenabled)
-    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
+    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value), Phase) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value), Phase) }
 }
 impl Done for CfnCacheClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::CacheCluster`.
@@ -97,7 +97,7 @@ impl CloudWatchLogsDestinationDetails {
 }
 impl<R0> CloudWatchLogsDestinationDetails<R0> {
     /// `LogGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-cloudwatchlogsdestinationdetails.html#cfn-elasticache-cachecluster-cloudwatchlogsdestinationdetails-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { CloudWatchLogsDestinationDetails(put(self.0, "LogGroup", value.into_expr()), Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { CloudWatchLogsDestinationDetails(put(self.0, "LogGroup", value), Phase) }
 }
 impl Done for CloudWatchLogsDestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationDetails` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-destinationdetails.html)
@@ -106,9 +106,9 @@ impl DestinationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsDetails`: `CloudWatchLogsDestinationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-destinationdetails.html#cfn-elasticache-cachecluster-destinationdetails-cloudwatchlogsdetails)
-    pub fn cloud_watch_logs_details(self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { Self(put(self.0, "CloudWatchLogsDetails", value.into_expr())) }
+    pub fn cloud_watch_logs_details(self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { Self(put(self.0, "CloudWatchLogsDetails", value)) }
     /// `KinesisFirehoseDetails`: `KinesisFirehoseDestinationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-destinationdetails.html#cfn-elasticache-cachecluster-destinationdetails-kinesisfirehosedetails)
-    pub fn kinesis_firehose_details(self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { Self(put(self.0, "KinesisFirehoseDetails", value.into_expr())) }
+    pub fn kinesis_firehose_details(self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { Self(put(self.0, "KinesisFirehoseDetails", value)) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-endpoint.html)
@@ -117,9 +117,9 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-endpoint.html#cfn-elasticache-cachecluster-endpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-endpoint.html#cfn-elasticache-cachecluster-endpoint-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestinationDetails` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-kinesisfirehosedestinationdetails.html)
@@ -130,7 +130,7 @@ impl KinesisFirehoseDestinationDetails {
 }
 impl<R0> KinesisFirehoseDestinationDetails<R0> {
     /// `DeliveryStream`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-kinesisfirehosedestinationdetails.html#cfn-elasticache-cachecluster-kinesisfirehosedestinationdetails-deliverystream)
-    pub fn delivery_stream(self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { KinesisFirehoseDestinationDetails(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { KinesisFirehoseDestinationDetails(put(self.0, "DeliveryStream", value), Phase) }
 }
 impl Done for KinesisFirehoseDestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDeliveryConfigurationRequest` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html)
@@ -141,13 +141,13 @@ impl LogDeliveryConfigurationRequest {
 }
 impl<R0, R1, R2, R3> LogDeliveryConfigurationRequest<R0, R1, R2, R3> {
     /// `DestinationDetails`: `DestinationDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html#cfn-elasticache-cachecluster-logdeliveryconfigurationrequest-destinationdetails)
-    pub fn destination_details(self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationDetails", value.into_expr()), Phase) }
+    pub fn destination_details(self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationDetails", value), Phase) }
     /// `DestinationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html#cfn-elasticache-cachecluster-logdeliveryconfigurationrequest-destinationtype)
-    pub fn destination_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationType", value.into_expr()), Phase) }
+    pub fn destination_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationType", value), Phase) }
     /// `LogFormat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html#cfn-elasticache-cachecluster-logdeliveryconfigurationrequest-logformat)
-    pub fn log_format(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { LogDeliveryConfigurationRequest(put(self.0, "LogFormat", value.into_expr()), Phase) }
+    pub fn log_format(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { LogDeliveryConfigurationRequest(put(self.0, "LogFormat", value), Phase) }
     /// `LogType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html#cfn-elasticache-cachecluster-logdeliveryconfigurationrequest-logtype)
-    pub fn log_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { LogDeliveryConfigurationRequest(put(self.0, "LogType", value.into_expr()), Phase) }
+    pub fn log_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { LogDeliveryConfigurationRequest(put(self.0, "LogType", value), Phase) }
 }
 impl Done for LogDeliveryConfigurationRequest { fn into_props(self) -> Bag { self.0 } }
 }
@@ -176,27 +176,27 @@ impl CfnGlobalReplicationGroupProps {
 }
 impl<R0> CfnGlobalReplicationGroupProps<R0> {
     /// `AutomaticFailoverEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-automaticfailoverenabled)
-    pub fn automatic_failover_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFailoverEnabled", value.into_expr()), Phase) }
+    pub fn automatic_failover_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFailoverEnabled", value), Phase) }
     /// `CacheNodeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-cachenodetype)
-    pub fn cache_node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
+    pub fn cache_node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNodeType", value), Phase) }
     /// `CacheParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-cacheparametergroupname)
-    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
+    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value), Phase) }
     /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-engine)
-    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value), Phase) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `GlobalNodeGroupCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-globalnodegroupcount)
-    pub fn global_node_group_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GlobalNodeGroupCount", value.into_expr()), Phase) }
+    pub fn global_node_group_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GlobalNodeGroupCount", value), Phase) }
     /// `GlobalReplicationGroupDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupdescription)
-    pub fn global_replication_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupDescription", value.into_expr()), Phase) }
+    pub fn global_replication_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupDescription", value), Phase) }
     /// `GlobalReplicationGroupIdSuffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupidsuffix)
-    pub fn global_replication_group_id_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupIdSuffix", value.into_expr()), Phase) }
+    pub fn global_replication_group_id_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupIdSuffix", value), Phase) }
     /// `Members`: list of `GlobalReplicationGroupMember`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-members)
-    pub fn members(self, value: impl Arg<Arr<global_replication_group::GlobalReplicationGroupMember>>) -> CfnGlobalReplicationGroupProps<Set> { CfnGlobalReplicationGroupProps(put(self.0, "Members", value.into_expr()), Phase) }
+    pub fn members(self, value: impl Arg<Arr<global_replication_group::GlobalReplicationGroupMember>>) -> CfnGlobalReplicationGroupProps<Set> { CfnGlobalReplicationGroupProps(put(self.0, "Members", value), Phase) }
     /// `RegionalConfigurations`: list of `RegionalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-regionalconfigurations)
-    pub fn regional_configurations(self, value: impl Arg<Arr<global_replication_group::RegionalConfiguration>>) -> Self { Self(put(self.0, "RegionalConfigurations", value.into_expr()), Phase) }
+    pub fn regional_configurations(self, value: impl Arg<Arr<global_replication_group::RegionalConfiguration>>) -> Self { Self(put(self.0, "RegionalConfigurations", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGlobalReplicationGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::GlobalReplicationGroup`.
@@ -208,11 +208,11 @@ impl GlobalReplicationGroupMember {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicationGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-globalreplicationgroupmember.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupmember-replicationgroupid)
-    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr())) }
+    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value)) }
     /// `ReplicationGroupRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-globalreplicationgroupmember.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupmember-replicationgroupregion)
-    pub fn replication_group_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupRegion", value.into_expr())) }
+    pub fn replication_group_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupRegion", value)) }
     /// `Role`: `Role`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-globalreplicationgroupmember.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupmember-role)
-    pub fn role(self, value: impl Arg<Role>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
+    pub fn role(self, value: impl Arg<Role>) -> Self { Self(put(self.0, "Role", value)) }
 }
 impl Done for GlobalReplicationGroupMember { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionalConfiguration` of `AWS::ElastiCache::GlobalReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-regionalconfiguration.html)
@@ -221,11 +221,11 @@ impl RegionalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicationGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-regionalconfiguration.html#cfn-elasticache-globalreplicationgroup-regionalconfiguration-replicationgroupid)
-    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr())) }
+    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value)) }
     /// `ReplicationGroupRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-regionalconfiguration.html#cfn-elasticache-globalreplicationgroup-regionalconfiguration-replicationgroupregion)
-    pub fn replication_group_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupRegion", value.into_expr())) }
+    pub fn replication_group_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupRegion", value)) }
     /// `ReshardingConfigurations`: list of `ReshardingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-regionalconfiguration.html#cfn-elasticache-globalreplicationgroup-regionalconfiguration-reshardingconfigurations)
-    pub fn resharding_configurations(self, value: impl Arg<Arr<ReshardingConfiguration>>) -> Self { Self(put(self.0, "ReshardingConfigurations", value.into_expr())) }
+    pub fn resharding_configurations(self, value: impl Arg<Arr<ReshardingConfiguration>>) -> Self { Self(put(self.0, "ReshardingConfigurations", value)) }
 }
 impl Done for RegionalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReshardingConfiguration` of `AWS::ElastiCache::GlobalReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-reshardingconfiguration.html)
@@ -234,9 +234,9 @@ impl ReshardingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-reshardingconfiguration.html#cfn-elasticache-globalreplicationgroup-reshardingconfiguration-nodegroupid)
-    pub fn node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeGroupId", value.into_expr())) }
+    pub fn node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeGroupId", value)) }
     /// `PreferredAvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-reshardingconfiguration.html#cfn-elasticache-globalreplicationgroup-reshardingconfiguration-preferredavailabilityzones)
-    pub fn preferred_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredAvailabilityZones", value.into_expr())) }
+    pub fn preferred_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredAvailabilityZones", value)) }
 }
 impl Done for ReshardingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Role` allows.
@@ -263,13 +263,13 @@ impl CfnParameterGroupProps {
 }
 impl<R0, R1> CfnParameterGroupProps<R0, R1> {
     /// `CacheParameterGroupFamily`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#cfn-elasticache-parametergroup-cacheparametergroupfamily)
-    pub fn cache_parameter_group_family(self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { CfnParameterGroupProps(put(self.0, "CacheParameterGroupFamily", value.into_expr()), Phase) }
+    pub fn cache_parameter_group_family(self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { CfnParameterGroupProps(put(self.0, "CacheParameterGroupFamily", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#cfn-elasticache-parametergroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { CfnParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { CfnParameterGroupProps(put(self.0, "Description", value), Phase) }
     /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#cfn-elasticache-parametergroup-properties)
-    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#cfn-elasticache-parametergroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html)
@@ -321,85 +321,85 @@ impl CfnReplicationGroupProps {
 }
 impl<R0> CfnReplicationGroupProps<R0> {
     /// `AtRestEncryptionEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-atrestencryptionenabled)
-    pub fn at_rest_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AtRestEncryptionEnabled", value.into_expr()), Phase) }
+    pub fn at_rest_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AtRestEncryptionEnabled", value), Phase) }
     /// `AuthToken`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-authtoken)
-    pub fn auth_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthToken", value.into_expr()), Phase) }
+    pub fn auth_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthToken", value), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-autominorversionupgrade)
-    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value), Phase) }
     /// `AutomaticFailoverEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-automaticfailoverenabled)
-    pub fn automatic_failover_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFailoverEnabled", value.into_expr()), Phase) }
+    pub fn automatic_failover_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFailoverEnabled", value), Phase) }
     /// `CacheNodeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-cachenodetype)
-    pub fn cache_node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
+    pub fn cache_node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNodeType", value), Phase) }
     /// `CacheParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-cacheparametergroupname)
-    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
+    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value), Phase) }
     /// `CacheSecurityGroupNames`: list of text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-cachesecuritygroupnames)
-    pub fn cache_security_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheSecurityGroupNames", value.into_expr()), Phase) }
+    pub fn cache_security_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheSecurityGroupNames", value), Phase) }
     /// `CacheSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-cachesubnetgroupname)
-    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
+    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value), Phase) }
     /// `ClusterMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-clustermode)
-    pub fn cluster_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterMode", value.into_expr()), Phase) }
+    pub fn cluster_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterMode", value), Phase) }
     /// `DataTieringEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-datatieringenabled)
-    pub fn data_tiering_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTieringEnabled", value.into_expr()), Phase) }
+    pub fn data_tiering_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTieringEnabled", value), Phase) }
     /// `Durability`: `Durability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-durability)
-    pub fn durability(self, value: impl Arg<replication_group::Durability>) -> Self { Self(put(self.0, "Durability", value.into_expr()), Phase) }
+    pub fn durability(self, value: impl Arg<replication_group::Durability>) -> Self { Self(put(self.0, "Durability", value), Phase) }
     /// `Engine`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-engine)
-    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value), Phase) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `GlobalReplicationGroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-globalreplicationgroupid)
-    pub fn global_replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupId", value.into_expr()), Phase) }
+    pub fn global_replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupId", value), Phase) }
     /// `IpDiscovery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-ipdiscovery)
-    pub fn ip_discovery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
+    pub fn ip_discovery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpDiscovery", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `LogDeliveryConfigurations`: list of `LogDeliveryConfigurationRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-logdeliveryconfigurations)
-    pub fn log_delivery_configurations(self, value: impl Arg<Arr<replication_group::LogDeliveryConfigurationRequest>>) -> Self { Self(put(self.0, "LogDeliveryConfigurations", value.into_expr()), Phase) }
+    pub fn log_delivery_configurations(self, value: impl Arg<Arr<replication_group::LogDeliveryConfigurationRequest>>) -> Self { Self(put(self.0, "LogDeliveryConfigurations", value), Phase) }
     /// `MultiAZEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-multiazenabled)
-    pub fn multi_az_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZEnabled", value.into_expr()), Phase) }
+    pub fn multi_az_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZEnabled", value), Phase) }
     /// `NetworkType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-networktype)
-    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `NodeGroupConfiguration`: list of `NodeGroupConfiguration`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-nodegroupconfiguration)
-    pub fn node_group_configuration(self, value: impl Arg<Arr<replication_group::NodeGroupConfiguration>>) -> Self { Self(put(self.0, "NodeGroupConfiguration", value.into_expr()), Phase) }
+    pub fn node_group_configuration(self, value: impl Arg<Arr<replication_group::NodeGroupConfiguration>>) -> Self { Self(put(self.0, "NodeGroupConfiguration", value), Phase) }
     /// `NotificationTopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-notificationtopicarn)
-    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicArn", value.into_expr()), Phase) }
+    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicArn", value), Phase) }
     /// `NumCacheClusters`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-numcacheclusters)
-    pub fn num_cache_clusters(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumCacheClusters", value.into_expr()), Phase) }
+    pub fn num_cache_clusters(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumCacheClusters", value), Phase) }
     /// `NumNodeGroups`: integer. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-numnodegroups)
-    pub fn num_node_groups(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumNodeGroups", value.into_expr()), Phase) }
+    pub fn num_node_groups(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumNodeGroups", value), Phase) }
     /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `PreferredCacheClusterAZs`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-preferredcacheclusterazs)
-    pub fn preferred_cache_cluster_azs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredCacheClusterAZs", value.into_expr()), Phase) }
+    pub fn preferred_cache_cluster_azs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredCacheClusterAZs", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `PrimaryClusterId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-primaryclusterid)
-    pub fn primary_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryClusterId", value.into_expr()), Phase) }
+    pub fn primary_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryClusterId", value), Phase) }
     /// `ReplicasPerNodeGroup`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-replicaspernodegroup)
-    pub fn replicas_per_node_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicasPerNodeGroup", value.into_expr()), Phase) }
+    pub fn replicas_per_node_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicasPerNodeGroup", value), Phase) }
     /// `ReplicationGroupDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-replicationgroupdescription)
-    pub fn replication_group_description(self, value: impl Arg<str>) -> CfnReplicationGroupProps<Set> { CfnReplicationGroupProps(put(self.0, "ReplicationGroupDescription", value.into_expr()), Phase) }
+    pub fn replication_group_description(self, value: impl Arg<str>) -> CfnReplicationGroupProps<Set> { CfnReplicationGroupProps(put(self.0, "ReplicationGroupDescription", value), Phase) }
     /// `ReplicationGroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-replicationgroupid)
-    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr()), Phase) }
+    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SnapshotArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshotarns)
-    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
+    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value), Phase) }
     /// `SnapshotName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value), Phase) }
     /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshotretentionlimit)
-    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value), Phase) }
     /// `SnapshotWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshotwindow)
-    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
+    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value), Phase) }
     /// `SnapshottingClusterId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshottingclusterid)
-    pub fn snapshotting_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshottingClusterId", value.into_expr()), Phase) }
+    pub fn snapshotting_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshottingClusterId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TransitEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-transitencryptionenabled)
-    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
+    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value), Phase) }
     /// `TransitEncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-transitencryptionmode)
-    pub fn transit_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitEncryptionMode", value.into_expr()), Phase) }
+    pub fn transit_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitEncryptionMode", value), Phase) }
     /// `UserGroupIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-usergroupids)
-    pub fn user_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserGroupIds", value.into_expr()), Phase) }
+    pub fn user_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserGroupIds", value), Phase) }
 }
 impl Done for CfnReplicationGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::ReplicationGroup`.
@@ -413,7 +413,7 @@ impl CloudWatchLogsDestinationDetails {
 }
 impl<R0> CloudWatchLogsDestinationDetails<R0> {
     /// `LogGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-cloudwatchlogsdestinationdetails.html#cfn-elasticache-replicationgroup-cloudwatchlogsdestinationdetails-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { CloudWatchLogsDestinationDetails(put(self.0, "LogGroup", value.into_expr()), Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { CloudWatchLogsDestinationDetails(put(self.0, "LogGroup", value), Phase) }
 }
 impl Done for CloudWatchLogsDestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationDetails` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-destinationdetails.html)
@@ -422,9 +422,9 @@ impl DestinationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsDetails`: `CloudWatchLogsDestinationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-destinationdetails.html#cfn-elasticache-replicationgroup-destinationdetails-cloudwatchlogsdetails)
-    pub fn cloud_watch_logs_details(self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { Self(put(self.0, "CloudWatchLogsDetails", value.into_expr())) }
+    pub fn cloud_watch_logs_details(self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { Self(put(self.0, "CloudWatchLogsDetails", value)) }
     /// `KinesisFirehoseDetails`: `KinesisFirehoseDestinationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-destinationdetails.html#cfn-elasticache-replicationgroup-destinationdetails-kinesisfirehosedetails)
-    pub fn kinesis_firehose_details(self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { Self(put(self.0, "KinesisFirehoseDetails", value.into_expr())) }
+    pub fn kinesis_firehose_details(self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { Self(put(self.0, "KinesisFirehoseDetails", value)) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-endpoint.html)
@@ -433,9 +433,9 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-endpoint.html#cfn-elasticache-replicationgroup-endpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-endpoint.html#cfn-elasticache-replicationgroup-endpoint-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestinationDetails` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-kinesisfirehosedestinationdetails.html)
@@ -446,7 +446,7 @@ impl KinesisFirehoseDestinationDetails {
 }
 impl<R0> KinesisFirehoseDestinationDetails<R0> {
     /// `DeliveryStream`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-kinesisfirehosedestinationdetails.html#cfn-elasticache-replicationgroup-kinesisfirehosedestinationdetails-deliverystream)
-    pub fn delivery_stream(self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { KinesisFirehoseDestinationDetails(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { KinesisFirehoseDestinationDetails(put(self.0, "DeliveryStream", value), Phase) }
 }
 impl Done for KinesisFirehoseDestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDeliveryConfigurationRequest` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html)
@@ -457,13 +457,13 @@ impl LogDeliveryConfigurationRequest {
 }
 impl<R0, R1, R2, R3> LogDeliveryConfigurationRequest<R0, R1, R2, R3> {
     /// `DestinationDetails`: `DestinationDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html#cfn-elasticache-replicationgroup-logdeliveryconfigurationrequest-destinationdetails)
-    pub fn destination_details(self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationDetails", value.into_expr()), Phase) }
+    pub fn destination_details(self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationDetails", value), Phase) }
     /// `DestinationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html#cfn-elasticache-replicationgroup-logdeliveryconfigurationrequest-destinationtype)
-    pub fn destination_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationType", value.into_expr()), Phase) }
+    pub fn destination_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationType", value), Phase) }
     /// `LogFormat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html#cfn-elasticache-replicationgroup-logdeliveryconfigurationrequest-logformat)
-    pub fn log_format(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { LogDeliveryConfigurationRequest(put(self.0, "LogFormat", value.into_expr()), Phase) }
+    pub fn log_format(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { LogDeliveryConfigurationRequest(put(self.0, "LogFormat", value), Phase) }
     /// `LogType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html#cfn-elasticache-replicationgroup-logdeliveryconfigurationrequest-logtype)
-    pub fn log_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { LogDeliveryConfigurationRequest(put(self.0, "LogType", value.into_expr()), Phase) }
+    pub fn log_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { LogDeliveryConfigurationRequest(put(self.0, "LogType", value), Phase) }
 }
 impl Done for LogDeliveryConfigurationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeGroupConfiguration` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html)
@@ -472,15 +472,15 @@ impl NodeGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeGroupId`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-nodegroupid)
-    pub fn node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeGroupId", value.into_expr())) }
+    pub fn node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeGroupId", value)) }
     /// `PrimaryAvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-primaryavailabilityzone)
-    pub fn primary_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryAvailabilityZone", value.into_expr())) }
+    pub fn primary_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryAvailabilityZone", value)) }
     /// `ReplicaAvailabilityZones`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-replicaavailabilityzones)
-    pub fn replica_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplicaAvailabilityZones", value.into_expr())) }
+    pub fn replica_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplicaAvailabilityZones", value)) }
     /// `ReplicaCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-replicacount)
-    pub fn replica_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicaCount", value.into_expr())) }
+    pub fn replica_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicaCount", value)) }
     /// `Slots`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-slots)
-    pub fn slots(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Slots", value.into_expr())) }
+    pub fn slots(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Slots", value)) }
 }
 impl Done for NodeGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadEndPoint` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html)
@@ -489,13 +489,13 @@ impl ReadEndPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Addresses`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html#cfn-elasticache-replicationgroup-readendpoint-addresses)
-    pub fn addresses(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Addresses", value.into_expr())) }
+    pub fn addresses(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Addresses", value)) }
     /// `AddressesList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html#cfn-elasticache-replicationgroup-readendpoint-addresseslist)
-    pub fn addresses_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AddressesList", value.into_expr())) }
+    pub fn addresses_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AddressesList", value)) }
     /// `Ports`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html#cfn-elasticache-replicationgroup-readendpoint-ports)
-    pub fn ports(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
+    pub fn ports(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ports", value)) }
     /// `PortsList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html#cfn-elasticache-replicationgroup-readendpoint-portslist)
-    pub fn ports_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortsList", value.into_expr())) }
+    pub fn ports_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortsList", value)) }
 }
 impl Done for ReadEndPoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Durability` allows.
@@ -522,9 +522,9 @@ impl CfnSecurityGroupProps {
 }
 impl<R0> CfnSecurityGroupProps<R0> {
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroup.html#cfn-elasticache-securitygroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnSecurityGroupProps<Set> { CfnSecurityGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnSecurityGroupProps<Set> { CfnSecurityGroupProps(put(self.0, "Description", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroup.html#cfn-elasticache-securitygroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElastiCache::SecurityGroupIngress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html)
@@ -548,11 +548,11 @@ impl CfnSecurityGroupIngressProps {
 }
 impl<R0, R1> CfnSecurityGroupIngressProps<R0, R1> {
     /// `CacheSecurityGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html#cfn-elasticache-securitygroupingress-cachesecuritygroupname)
-    pub fn cache_security_group_name(self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<Set, R1> { CfnSecurityGroupIngressProps(put(self.0, "CacheSecurityGroupName", value.into_expr()), Phase) }
+    pub fn cache_security_group_name(self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<Set, R1> { CfnSecurityGroupIngressProps(put(self.0, "CacheSecurityGroupName", value), Phase) }
     /// `EC2SecurityGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html#cfn-elasticache-securitygroupingress-ec2securitygroupname)
-    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<R0, Set> { CfnSecurityGroupIngressProps(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
+    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<R0, Set> { CfnSecurityGroupIngressProps(put(self.0, "EC2SecurityGroupName", value), Phase) }
     /// `EC2SecurityGroupOwnerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html#cfn-elasticache-securitygroupingress-ec2securitygroupownerid)
-    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
+    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value), Phase) }
 }
 impl Done for CfnSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html)
@@ -590,39 +590,39 @@ impl CfnServerlessCacheProps {
 }
 impl<R0, R1> CfnServerlessCacheProps<R0, R1> {
     /// `CacheUsageLimits`: `CacheUsageLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-cacheusagelimits)
-    pub fn cache_usage_limits(self, value: impl Arg<serverless_cache::CacheUsageLimits>) -> Self { Self(put(self.0, "CacheUsageLimits", value.into_expr()), Phase) }
+    pub fn cache_usage_limits(self, value: impl Arg<serverless_cache::CacheUsageLimits>) -> Self { Self(put(self.0, "CacheUsageLimits", value), Phase) }
     /// `DailySnapshotTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-dailysnapshottime)
-    pub fn daily_snapshot_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailySnapshotTime", value.into_expr()), Phase) }
+    pub fn daily_snapshot_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailySnapshotTime", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Endpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-endpoint)
-    pub fn endpoint(self, value: impl Arg<serverless_cache::Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<serverless_cache::Endpoint>) -> Self { Self(put(self.0, "Endpoint", value), Phase) }
     /// `Engine`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-engine)
-    pub fn engine(self, value: impl Arg<str>) -> CfnServerlessCacheProps<Set, R1> { CfnServerlessCacheProps(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> CfnServerlessCacheProps<Set, R1> { CfnServerlessCacheProps(put(self.0, "Engine", value), Phase) }
     /// `FinalSnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-finalsnapshotname)
-    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
+    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `MajorEngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-majorengineversion)
-    pub fn major_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorEngineVersion", value.into_expr()), Phase) }
+    pub fn major_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorEngineVersion", value), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-networktype)
-    pub fn network_type(self, value: impl Arg<serverless_cache::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<serverless_cache::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `ReaderEndpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-readerendpoint)
-    pub fn reader_endpoint(self, value: impl Arg<serverless_cache::Endpoint>) -> Self { Self(put(self.0, "ReaderEndpoint", value.into_expr()), Phase) }
+    pub fn reader_endpoint(self, value: impl Arg<serverless_cache::Endpoint>) -> Self { Self(put(self.0, "ReaderEndpoint", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `ServerlessCacheName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-serverlesscachename)
-    pub fn serverless_cache_name(self, value: impl Arg<str>) -> CfnServerlessCacheProps<R0, Set> { CfnServerlessCacheProps(put(self.0, "ServerlessCacheName", value.into_expr()), Phase) }
+    pub fn serverless_cache_name(self, value: impl Arg<str>) -> CfnServerlessCacheProps<R0, Set> { CfnServerlessCacheProps(put(self.0, "ServerlessCacheName", value), Phase) }
     /// `SnapshotArnsToRestore`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-snapshotarnstorestore)
-    pub fn snapshot_arns_to_restore(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArnsToRestore", value.into_expr()), Phase) }
+    pub fn snapshot_arns_to_restore(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArnsToRestore", value), Phase) }
     /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-snapshotretentionlimit)
-    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserGroupId`: `ElastiCacheUserGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-usergroupid)
-    pub fn user_group_id(self, value: impl Arg<kind::ElastiCacheUserGroupId>) -> Self { Self(put(self.0, "UserGroupId", value.into_expr()), Phase) }
+    pub fn user_group_id(self, value: impl Arg<kind::ElastiCacheUserGroupId>) -> Self { Self(put(self.0, "UserGroupId", value), Phase) }
 }
 impl Done for CfnServerlessCacheProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::ServerlessCache`.
@@ -634,9 +634,9 @@ impl CacheUsageLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataStorage`: `DataStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-cacheusagelimits.html#cfn-elasticache-serverlesscache-cacheusagelimits-datastorage)
-    pub fn data_storage(self, value: impl Arg<DataStorage>) -> Self { Self(put(self.0, "DataStorage", value.into_expr())) }
+    pub fn data_storage(self, value: impl Arg<DataStorage>) -> Self { Self(put(self.0, "DataStorage", value)) }
     /// `ECPUPerSecond`: `ECPUPerSecond`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-cacheusagelimits.html#cfn-elasticache-serverlesscache-cacheusagelimits-ecpupersecond)
-    pub fn ecpu_per_second(self, value: impl Arg<ECPUPerSecond>) -> Self { Self(put(self.0, "ECPUPerSecond", value.into_expr())) }
+    pub fn ecpu_per_second(self, value: impl Arg<ECPUPerSecond>) -> Self { Self(put(self.0, "ECPUPerSecond", value)) }
 }
 impl Done for CacheUsageLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataStorage` of `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-datastorage.html)
@@ -647,11 +647,11 @@ impl DataStorage {
 }
 impl<R0> DataStorage<R0> {
     /// `Maximum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-datastorage.html#cfn-elasticache-serverlesscache-datastorage-maximum)
-    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr()), Phase) }
+    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value), Phase) }
     /// `Minimum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-datastorage.html#cfn-elasticache-serverlesscache-datastorage-minimum)
-    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr()), Phase) }
+    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value), Phase) }
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-datastorage.html#cfn-elasticache-serverlesscache-datastorage-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> DataStorage<Set> { DataStorage(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> DataStorage<Set> { DataStorage(put(self.0, "Unit", value), Phase) }
 }
 impl Done for DataStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ECPUPerSecond` of `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-ecpupersecond.html)
@@ -660,9 +660,9 @@ impl ECPUPerSecond {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Maximum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-ecpupersecond.html#cfn-elasticache-serverlesscache-ecpupersecond-maximum)
-    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
+    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value)) }
     /// `Minimum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-ecpupersecond.html#cfn-elasticache-serverlesscache-ecpupersecond-minimum)
-    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
+    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value)) }
 }
 impl Done for ECPUPerSecond { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-endpoint.html)
@@ -671,9 +671,9 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-endpoint.html#cfn-elasticache-serverlesscache-endpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-endpoint.html#cfn-elasticache-serverlesscache-endpoint-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkType` allows.
@@ -712,13 +712,13 @@ impl CfnServerlessCacheSnapshotProps {
 }
 impl<R0, R1> CfnServerlessCacheSnapshotProps<R0, R1> {
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#cfn-elasticache-serverlesscachesnapshot-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `ServerlessCacheName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#cfn-elasticache-serverlesscachesnapshot-serverlesscachename)
-    pub fn serverless_cache_name(self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<Set, R1> { CfnServerlessCacheSnapshotProps(put(self.0, "ServerlessCacheName", value.into_expr()), Phase) }
+    pub fn serverless_cache_name(self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<Set, R1> { CfnServerlessCacheSnapshotProps(put(self.0, "ServerlessCacheName", value), Phase) }
     /// `ServerlessCacheSnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#cfn-elasticache-serverlesscachesnapshot-serverlesscachesnapshotname)
-    pub fn serverless_cache_snapshot_name(self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<R0, Set> { CfnServerlessCacheSnapshotProps(put(self.0, "ServerlessCacheSnapshotName", value.into_expr()), Phase) }
+    pub fn serverless_cache_snapshot_name(self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<R0, Set> { CfnServerlessCacheSnapshotProps(put(self.0, "ServerlessCacheSnapshotName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#cfn-elasticache-serverlesscachesnapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnServerlessCacheSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::ServerlessCacheSnapshot`.
@@ -730,11 +730,11 @@ impl ServerlessCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration.html#cfn-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration-engine)
-    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value)) }
     /// `MajorEngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration.html#cfn-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration-majorengineversion)
-    pub fn major_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorEngineVersion", value.into_expr())) }
+    pub fn major_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorEngineVersion", value)) }
     /// `ServerlessCacheName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration.html#cfn-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration-serverlesscachename)
-    pub fn serverless_cache_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerlessCacheName", value.into_expr())) }
+    pub fn serverless_cache_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerlessCacheName", value)) }
 }
 impl Done for ServerlessCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -757,13 +757,13 @@ impl CfnSubnetGroupProps {
 }
 impl<R0, R1> CfnSubnetGroupProps<R0, R1> {
     /// `CacheSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html#cfn-elasticache-subnetgroup-cachesubnetgroupname)
-    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
+    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html#cfn-elasticache-subnetgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { CfnSubnetGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { CfnSubnetGroupProps(put(self.0, "Description", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html#cfn-elasticache-subnetgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html#cfn-elasticache-subnetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElastiCache::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html)
@@ -789,21 +789,21 @@ impl CfnUserProps {
 }
 impl<R0, R1, R2> CfnUserProps<R0, R1, R2> {
     /// `AccessString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-accessstring)
-    pub fn access_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessString", value.into_expr()), Phase) }
+    pub fn access_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessString", value), Phase) }
     /// `AuthenticationMode`: `AuthenticationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-authenticationmode)
-    pub fn authentication_mode(self, value: impl Arg<user::AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr()), Phase) }
+    pub fn authentication_mode(self, value: impl Arg<user::AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value), Phase) }
     /// `Engine`: `Engine`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-engine)
-    pub fn engine(self, value: impl Arg<user::Engine>) -> CfnUserProps<Set, R1, R2> { CfnUserProps(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<user::Engine>) -> CfnUserProps<Set, R1, R2> { CfnUserProps(put(self.0, "Engine", value), Phase) }
     /// `NoPasswordRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-nopasswordrequired)
-    pub fn no_password_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoPasswordRequired", value.into_expr()), Phase) }
+    pub fn no_password_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoPasswordRequired", value), Phase) }
     /// `Passwords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-passwords)
-    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr()), Phase) }
+    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-userid)
-    pub fn user_id(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { CfnUserProps(put(self.0, "UserId", value.into_expr()), Phase) }
+    pub fn user_id(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { CfnUserProps(put(self.0, "UserId", value), Phase) }
     /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-username)
-    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { CfnUserProps(put(self.0, "UserName", value), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::User`.
@@ -817,9 +817,9 @@ impl AuthenticationMode {
 }
 impl<R0> AuthenticationMode<R0> {
     /// `Passwords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-user-authenticationmode.html#cfn-elasticache-user-authenticationmode-passwords)
-    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr()), Phase) }
+    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-user-authenticationmode.html#cfn-elasticache-user-authenticationmode-type)
-    pub fn type_(self, value: impl Arg<Type>) -> AuthenticationMode<Set> { AuthenticationMode(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AuthenticationMode<Set> { AuthenticationMode(put(self.0, "Type", value), Phase) }
 }
 impl Done for AuthenticationMode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Engine` allows.
@@ -850,13 +850,13 @@ impl CfnUserGroupProps {
 }
 impl<R0, R1, R2> CfnUserGroupProps<R0, R1, R2> {
     /// `Engine`: `Engine`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#cfn-elasticache-usergroup-engine)
-    pub fn engine(self, value: impl Arg<user_group::Engine>) -> CfnUserGroupProps<Set, R1, R2> { CfnUserGroupProps(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<user_group::Engine>) -> CfnUserGroupProps<Set, R1, R2> { CfnUserGroupProps(put(self.0, "Engine", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#cfn-elasticache-usergroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserGroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#cfn-elasticache-usergroup-usergroupid)
-    pub fn user_group_id(self, value: impl Arg<str>) -> CfnUserGroupProps<R0, Set, R2> { CfnUserGroupProps(put(self.0, "UserGroupId", value.into_expr()), Phase) }
+    pub fn user_group_id(self, value: impl Arg<str>) -> CfnUserGroupProps<R0, Set, R2> { CfnUserGroupProps(put(self.0, "UserGroupId", value), Phase) }
     /// `UserIds`: list of `ElastiCacheUserId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#cfn-elasticache-usergroup-userids)
-    pub fn user_ids(self, value: impl Arg<Arr<kind::ElastiCacheUserId>>) -> CfnUserGroupProps<R0, R1, Set> { CfnUserGroupProps(put(self.0, "UserIds", value.into_expr()), Phase) }
+    pub fn user_ids(self, value: impl Arg<Arr<kind::ElastiCacheUserId>>) -> CfnUserGroupProps<R0, R1, Set> { CfnUserGroupProps(put(self.0, "UserIds", value), Phase) }
 }
 impl Done for CfnUserGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::UserGroup`.

@@ -21,11 +21,11 @@ impl CfnApplicationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-application.html#cfn-elasticbeanstalk-application-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr())) }
+    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-application.html#cfn-elasticbeanstalk-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `ResourceLifecycleConfig`: `ApplicationResourceLifecycleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-application.html#cfn-elasticbeanstalk-application-resourcelifecycleconfig)
-    pub fn resource_lifecycle_config(self, value: impl Arg<application::ApplicationResourceLifecycleConfig>) -> Self { Self(put(self.0, "ResourceLifecycleConfig", value.into_expr())) }
+    pub fn resource_lifecycle_config(self, value: impl Arg<application::ApplicationResourceLifecycleConfig>) -> Self { Self(put(self.0, "ResourceLifecycleConfig", value)) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticBeanstalk::Application`.
@@ -37,9 +37,9 @@ impl ApplicationResourceLifecycleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationresourcelifecycleconfig.html#cfn-elasticbeanstalk-application-applicationresourcelifecycleconfig-servicerole)
-    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr())) }
+    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value)) }
     /// `VersionLifecycleConfig`: `ApplicationVersionLifecycleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationresourcelifecycleconfig.html#cfn-elasticbeanstalk-application-applicationresourcelifecycleconfig-versionlifecycleconfig)
-    pub fn version_lifecycle_config(self, value: impl Arg<ApplicationVersionLifecycleConfig>) -> Self { Self(put(self.0, "VersionLifecycleConfig", value.into_expr())) }
+    pub fn version_lifecycle_config(self, value: impl Arg<ApplicationVersionLifecycleConfig>) -> Self { Self(put(self.0, "VersionLifecycleConfig", value)) }
 }
 impl Done for ApplicationResourceLifecycleConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationVersionLifecycleConfig` of `AWS::ElasticBeanstalk::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationversionlifecycleconfig.html)
@@ -48,9 +48,9 @@ impl ApplicationVersionLifecycleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxAgeRule`: `MaxAgeRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationversionlifecycleconfig.html#cfn-elasticbeanstalk-application-applicationversionlifecycleconfig-maxagerule)
-    pub fn max_age_rule(self, value: impl Arg<MaxAgeRule>) -> Self { Self(put(self.0, "MaxAgeRule", value.into_expr())) }
+    pub fn max_age_rule(self, value: impl Arg<MaxAgeRule>) -> Self { Self(put(self.0, "MaxAgeRule", value)) }
     /// `MaxCountRule`: `MaxCountRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationversionlifecycleconfig.html#cfn-elasticbeanstalk-application-applicationversionlifecycleconfig-maxcountrule)
-    pub fn max_count_rule(self, value: impl Arg<MaxCountRule>) -> Self { Self(put(self.0, "MaxCountRule", value.into_expr())) }
+    pub fn max_count_rule(self, value: impl Arg<MaxCountRule>) -> Self { Self(put(self.0, "MaxCountRule", value)) }
 }
 impl Done for ApplicationVersionLifecycleConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaxAgeRule` of `AWS::ElasticBeanstalk::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxagerule.html)
@@ -59,11 +59,11 @@ impl MaxAgeRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteSourceFromS3`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxagerule.html#cfn-elasticbeanstalk-application-maxagerule-deletesourcefroms3)
-    pub fn delete_source_from_s3(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteSourceFromS3", value.into_expr())) }
+    pub fn delete_source_from_s3(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteSourceFromS3", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxagerule.html#cfn-elasticbeanstalk-application-maxagerule-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `MaxAgeInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxagerule.html#cfn-elasticbeanstalk-application-maxagerule-maxageindays)
-    pub fn max_age_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAgeInDays", value.into_expr())) }
+    pub fn max_age_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAgeInDays", value)) }
 }
 impl Done for MaxAgeRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaxCountRule` of `AWS::ElasticBeanstalk::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxcountrule.html)
@@ -72,11 +72,11 @@ impl MaxCountRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteSourceFromS3`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxcountrule.html#cfn-elasticbeanstalk-application-maxcountrule-deletesourcefroms3)
-    pub fn delete_source_from_s3(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteSourceFromS3", value.into_expr())) }
+    pub fn delete_source_from_s3(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteSourceFromS3", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxcountrule.html#cfn-elasticbeanstalk-application-maxcountrule-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `MaxCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxcountrule.html#cfn-elasticbeanstalk-application-maxcountrule-maxcount)
-    pub fn max_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCount", value.into_expr())) }
+    pub fn max_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCount", value)) }
 }
 impl Done for MaxCountRule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -101,17 +101,17 @@ impl CfnApplicationVersionProps {
 }
 impl<R0> CfnApplicationVersionProps<R0> {
     /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-applicationname)
-    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnApplicationVersionProps<Set> { CfnApplicationVersionProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnApplicationVersionProps<Set> { CfnApplicationVersionProps(put(self.0, "ApplicationName", value), Phase) }
     /// `BuildConfiguration`: `BuildConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration)
-    pub fn build_configuration(self, value: impl Arg<application_version::BuildConfiguration>) -> Self { Self(put(self.0, "BuildConfiguration", value.into_expr()), Phase) }
+    pub fn build_configuration(self, value: impl Arg<application_version::BuildConfiguration>) -> Self { Self(put(self.0, "BuildConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ImageConfiguration`: `ImageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-imageconfiguration)
-    pub fn image_configuration(self, value: impl Arg<application_version::ImageConfiguration>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
+    pub fn image_configuration(self, value: impl Arg<application_version::ImageConfiguration>) -> Self { Self(put(self.0, "ImageConfiguration", value), Phase) }
     /// `Process`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-process)
-    pub fn process(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Process", value.into_expr()), Phase) }
+    pub fn process(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Process", value), Phase) }
     /// `SourceBundle`: `SourceBundle`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-sourcebundle)
-    pub fn source_bundle(self, value: impl Arg<application_version::SourceBundle>) -> Self { Self(put(self.0, "SourceBundle", value.into_expr()), Phase) }
+    pub fn source_bundle(self, value: impl Arg<application_version::SourceBundle>) -> Self { Self(put(self.0, "SourceBundle", value), Phase) }
 }
 impl Done for CfnApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticBeanstalk::ApplicationVersion`.
@@ -125,15 +125,15 @@ impl BuildConfiguration {
 }
 impl<R0, R1> BuildConfiguration<R0, R1> {
     /// `ArtifactName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-artifactname)
-    pub fn artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactName", value.into_expr()), Phase) }
+    pub fn artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactName", value), Phase) }
     /// `CodeBuildServiceRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-codebuildservicerole)
-    pub fn code_build_service_role(self, value: impl Arg<str>) -> BuildConfiguration<Set, R1> { BuildConfiguration(put(self.0, "CodeBuildServiceRole", value.into_expr()), Phase) }
+    pub fn code_build_service_role(self, value: impl Arg<str>) -> BuildConfiguration<Set, R1> { BuildConfiguration(put(self.0, "CodeBuildServiceRole", value), Phase) }
     /// `ComputeType`: `ComputeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-computetype)
-    pub fn compute_type(self, value: impl Arg<ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr()), Phase) }
+    pub fn compute_type(self, value: impl Arg<ComputeType>) -> Self { Self(put(self.0, "ComputeType", value), Phase) }
     /// `Image`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-image)
-    pub fn image(self, value: impl Arg<str>) -> BuildConfiguration<R0, Set> { BuildConfiguration(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> BuildConfiguration<R0, Set> { BuildConfiguration(put(self.0, "Image", value), Phase) }
     /// `TimeoutInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-timeoutinminutes)
-    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value), Phase) }
 }
 impl Done for BuildConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageBuildConfiguration` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html)
@@ -144,19 +144,19 @@ impl ImageBuildConfiguration {
 }
 impl<R0, R1> ImageBuildConfiguration<R0, R1> {
     /// `Architecture`: `Architecture`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-architecture)
-    pub fn architecture(self, value: impl Arg<Architecture>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
+    pub fn architecture(self, value: impl Arg<Architecture>) -> Self { Self(put(self.0, "Architecture", value), Phase) }
     /// `Buildpack`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-buildpack)
-    pub fn buildpack(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Buildpack", value.into_expr()), Phase) }
+    pub fn buildpack(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Buildpack", value), Phase) }
     /// `CodeBuildServiceRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-codebuildservicerole)
-    pub fn code_build_service_role(self, value: impl Arg<str>) -> ImageBuildConfiguration<Set, R1> { ImageBuildConfiguration(put(self.0, "CodeBuildServiceRole", value.into_expr()), Phase) }
+    pub fn code_build_service_role(self, value: impl Arg<str>) -> ImageBuildConfiguration<Set, R1> { ImageBuildConfiguration(put(self.0, "CodeBuildServiceRole", value), Phase) }
     /// `ComputeType`: `ComputeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-computetype)
-    pub fn compute_type(self, value: impl Arg<ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr()), Phase) }
+    pub fn compute_type(self, value: impl Arg<ComputeType>) -> Self { Self(put(self.0, "ComputeType", value), Phase) }
     /// `DockerfileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-dockerfilelocation)
-    pub fn dockerfile_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileLocation", value.into_expr()), Phase) }
+    pub fn dockerfile_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileLocation", value), Phase) }
     /// `TimeoutInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-timeoutinminutes)
-    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ImageBuildConfiguration<R0, Set> { ImageBuildConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ImageBuildConfiguration<R0, Set> { ImageBuildConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for ImageBuildConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfiguration` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imageconfiguration.html)
@@ -165,9 +165,9 @@ impl ImageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Build`: `ImageBuildConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imageconfiguration.html#cfn-elasticbeanstalk-applicationversion-imageconfiguration-build)
-    pub fn build(self, value: impl Arg<ImageBuildConfiguration>) -> Self { Self(put(self.0, "Build", value.into_expr())) }
+    pub fn build(self, value: impl Arg<ImageBuildConfiguration>) -> Self { Self(put(self.0, "Build", value)) }
     /// `Source`: `ImageSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imageconfiguration.html#cfn-elasticbeanstalk-applicationversion-imageconfiguration-source)
-    pub fn source(self, value: impl Arg<ImageSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<ImageSource>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ImageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageSource` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagesource.html)
@@ -176,7 +176,7 @@ impl ImageSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagesource.html#cfn-elasticbeanstalk-applicationversion-imagesource-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value)) }
 }
 impl Done for ImageSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceBundle` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-sourcebundle.html)
@@ -187,9 +187,9 @@ impl SourceBundle {
 }
 impl<R0, R1> SourceBundle<R0, R1> {
     /// `S3Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-sourcebundle.html#cfn-elasticbeanstalk-applicationversion-sourcebundle-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceBundle<Set, R1> { SourceBundle(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceBundle<Set, R1> { SourceBundle(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-sourcebundle.html#cfn-elasticbeanstalk-applicationversion-sourcebundle-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> SourceBundle<R0, Set> { SourceBundle(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SourceBundle<R0, Set> { SourceBundle(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for SourceBundle { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architecture` allows.
@@ -220,19 +220,19 @@ impl CfnConfigurationTemplateProps {
 }
 impl<R0> CfnConfigurationTemplateProps<R0> {
     /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-applicationname)
-    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnConfigurationTemplateProps<Set> { CfnConfigurationTemplateProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnConfigurationTemplateProps<Set> { CfnConfigurationTemplateProps(put(self.0, "ApplicationName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnvironmentId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-environmentid)
-    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
+    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value), Phase) }
     /// `OptionSettings`: list of `ConfigurationOptionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-optionsettings)
-    pub fn option_settings(self, value: impl Arg<Arr<configuration_template::ConfigurationOptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
+    pub fn option_settings(self, value: impl Arg<Arr<configuration_template::ConfigurationOptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value), Phase) }
     /// `PlatformArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-platformarn)
-    pub fn platform_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformArn", value.into_expr()), Phase) }
+    pub fn platform_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformArn", value), Phase) }
     /// `SolutionStackName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-solutionstackname)
-    pub fn solution_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SolutionStackName", value.into_expr()), Phase) }
+    pub fn solution_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SolutionStackName", value), Phase) }
     /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<configuration_template::SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<configuration_template::SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value), Phase) }
 }
 impl Done for CfnConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticBeanstalk::ConfigurationTemplate`.
@@ -246,13 +246,13 @@ impl ConfigurationOptionSetting {
 }
 impl<R0, R1> ConfigurationOptionSetting<R0, R1> {
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html#cfn-elasticbeanstalk-configurationtemplate-configurationoptionsetting-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> ConfigurationOptionSetting<Set, R1> { ConfigurationOptionSetting(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> ConfigurationOptionSetting<Set, R1> { ConfigurationOptionSetting(put(self.0, "Namespace", value), Phase) }
     /// `OptionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html#cfn-elasticbeanstalk-configurationtemplate-configurationoptionsetting-optionname)
-    pub fn option_name(self, value: impl Arg<str>) -> ConfigurationOptionSetting<R0, Set> { ConfigurationOptionSetting(put(self.0, "OptionName", value.into_expr()), Phase) }
+    pub fn option_name(self, value: impl Arg<str>) -> ConfigurationOptionSetting<R0, Set> { ConfigurationOptionSetting(put(self.0, "OptionName", value), Phase) }
     /// `ResourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html#cfn-elasticbeanstalk-configurationtemplate-configurationoptionsetting-resourcename)
-    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
+    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html#cfn-elasticbeanstalk-configurationtemplate-configurationoptionsetting-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for ConfigurationOptionSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfiguration` of `AWS::ElasticBeanstalk::ConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-sourceconfiguration.html)
@@ -263,9 +263,9 @@ impl SourceConfiguration {
 }
 impl<R0, R1> SourceConfiguration<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-sourceconfiguration.html#cfn-elasticbeanstalk-configurationtemplate-sourceconfiguration-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> SourceConfiguration<Set, R1> { SourceConfiguration(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> SourceConfiguration<Set, R1> { SourceConfiguration(put(self.0, "ApplicationName", value), Phase) }
     /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-sourceconfiguration.html#cfn-elasticbeanstalk-configurationtemplate-sourceconfiguration-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> SourceConfiguration<R0, Set> { SourceConfiguration(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> SourceConfiguration<R0, Set> { SourceConfiguration(put(self.0, "TemplateName", value), Phase) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -290,29 +290,29 @@ impl CfnEnvironmentProps {
 }
 impl<R0> CfnEnvironmentProps<R0> {
     /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-applicationname)
-    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "ApplicationName", value), Phase) }
     /// `CNAMEPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-cnameprefix)
-    pub fn cname_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CNAMEPrefix", value.into_expr()), Phase) }
+    pub fn cname_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CNAMEPrefix", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-environmentname)
-    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr()), Phase) }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value), Phase) }
     /// `OperationsRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-operationsrole)
-    pub fn operations_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationsRole", value.into_expr()), Phase) }
+    pub fn operations_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationsRole", value), Phase) }
     /// `OptionSettings`: list of `OptionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-optionsettings)
-    pub fn option_settings(self, value: impl Arg<Arr<environment::OptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
+    pub fn option_settings(self, value: impl Arg<Arr<environment::OptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value), Phase) }
     /// `PlatformArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-platformarn)
-    pub fn platform_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformArn", value.into_expr()), Phase) }
+    pub fn platform_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformArn", value), Phase) }
     /// `SolutionStackName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-solutionstackname)
-    pub fn solution_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SolutionStackName", value.into_expr()), Phase) }
+    pub fn solution_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SolutionStackName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateName`: `ElasticBeanstalkConfigurationTemplateName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-templatename)
-    pub fn template_name(self, value: impl Arg<kind::ElasticBeanstalkConfigurationTemplateName>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<kind::ElasticBeanstalkConfigurationTemplateName>) -> Self { Self(put(self.0, "TemplateName", value), Phase) }
     /// `Tier`: `Tier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-tier)
-    pub fn tier(self, value: impl Arg<environment::Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr()), Phase) }
+    pub fn tier(self, value: impl Arg<environment::Tier>) -> Self { Self(put(self.0, "Tier", value), Phase) }
     /// `VersionLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-versionlabel)
-    pub fn version_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionLabel", value.into_expr()), Phase) }
+    pub fn version_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionLabel", value), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticBeanstalk::Environment`.
@@ -326,13 +326,13 @@ impl OptionSetting {
 }
 impl<R0, R1> OptionSetting<R0, R1> {
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html#cfn-elasticbeanstalk-environment-optionsetting-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> OptionSetting<Set, R1> { OptionSetting(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> OptionSetting<Set, R1> { OptionSetting(put(self.0, "Namespace", value), Phase) }
     /// `OptionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html#cfn-elasticbeanstalk-environment-optionsetting-optionname)
-    pub fn option_name(self, value: impl Arg<str>) -> OptionSetting<R0, Set> { OptionSetting(put(self.0, "OptionName", value.into_expr()), Phase) }
+    pub fn option_name(self, value: impl Arg<str>) -> OptionSetting<R0, Set> { OptionSetting(put(self.0, "OptionName", value), Phase) }
     /// `ResourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html#cfn-elasticbeanstalk-environment-optionsetting-resourcename)
-    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
+    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html#cfn-elasticbeanstalk-environment-optionsetting-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for OptionSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tier` of `AWS::ElasticBeanstalk::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-tier.html)
@@ -341,11 +341,11 @@ impl Tier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-tier.html#cfn-elasticbeanstalk-environment-tier-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-tier.html#cfn-elasticbeanstalk-environment-tier-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-tier.html#cfn-elasticbeanstalk-environment-tier-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for Tier { fn into_props(self) -> Bag { self.0 } }
 }

@@ -35,37 +35,37 @@ impl CfnLoadBalancerProps {
 }
 impl<R0> CfnLoadBalancerProps<R0> {
     /// `AccessLoggingPolicy`: `AccessLoggingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-accessloggingpolicy)
-    pub fn access_logging_policy(self, value: impl Arg<load_balancer::AccessLoggingPolicy>) -> Self { Self(put(self.0, "AccessLoggingPolicy", value.into_expr()), Phase) }
+    pub fn access_logging_policy(self, value: impl Arg<load_balancer::AccessLoggingPolicy>) -> Self { Self(put(self.0, "AccessLoggingPolicy", value), Phase) }
     /// `AppCookieStickinessPolicy`: list of `AppCookieStickinessPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-appcookiestickinesspolicy)
-    pub fn app_cookie_stickiness_policy(self, value: impl Arg<Arr<load_balancer::AppCookieStickinessPolicy>>) -> Self { Self(put(self.0, "AppCookieStickinessPolicy", value.into_expr()), Phase) }
+    pub fn app_cookie_stickiness_policy(self, value: impl Arg<Arr<load_balancer::AppCookieStickinessPolicy>>) -> Self { Self(put(self.0, "AppCookieStickinessPolicy", value), Phase) }
     /// `AvailabilityZones`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-availabilityzones)
-    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value), Phase) }
     /// `ConnectionDrainingPolicy`: `ConnectionDrainingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-connectiondrainingpolicy)
-    pub fn connection_draining_policy(self, value: impl Arg<load_balancer::ConnectionDrainingPolicy>) -> Self { Self(put(self.0, "ConnectionDrainingPolicy", value.into_expr()), Phase) }
+    pub fn connection_draining_policy(self, value: impl Arg<load_balancer::ConnectionDrainingPolicy>) -> Self { Self(put(self.0, "ConnectionDrainingPolicy", value), Phase) }
     /// `ConnectionSettings`: `ConnectionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-connectionsettings)
-    pub fn connection_settings(self, value: impl Arg<load_balancer::ConnectionSettings>) -> Self { Self(put(self.0, "ConnectionSettings", value.into_expr()), Phase) }
+    pub fn connection_settings(self, value: impl Arg<load_balancer::ConnectionSettings>) -> Self { Self(put(self.0, "ConnectionSettings", value), Phase) }
     /// `CrossZone`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-crosszone)
-    pub fn cross_zone(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrossZone", value.into_expr()), Phase) }
+    pub fn cross_zone(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrossZone", value), Phase) }
     /// `HealthCheck`: `HealthCheck`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-healthcheck)
-    pub fn health_check(self, value: impl Arg<load_balancer::HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
+    pub fn health_check(self, value: impl Arg<load_balancer::HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value), Phase) }
     /// `Instances`: list of `Ec2InstanceId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-instances)
-    pub fn instances(self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> Self { Self(put(self.0, "Instances", value.into_expr()), Phase) }
+    pub fn instances(self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> Self { Self(put(self.0, "Instances", value), Phase) }
     /// `LBCookieStickinessPolicy`: list of `LBCookieStickinessPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-lbcookiestickinesspolicy)
-    pub fn lb_cookie_stickiness_policy(self, value: impl Arg<Arr<load_balancer::LBCookieStickinessPolicy>>) -> Self { Self(put(self.0, "LBCookieStickinessPolicy", value.into_expr()), Phase) }
+    pub fn lb_cookie_stickiness_policy(self, value: impl Arg<Arr<load_balancer::LBCookieStickinessPolicy>>) -> Self { Self(put(self.0, "LBCookieStickinessPolicy", value), Phase) }
     /// `Listeners`: list of `Listeners`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-listeners)
-    pub fn listeners(self, value: impl Arg<Arr<load_balancer::Listeners>>) -> CfnLoadBalancerProps<Set> { CfnLoadBalancerProps(put(self.0, "Listeners", value.into_expr()), Phase) }
+    pub fn listeners(self, value: impl Arg<Arr<load_balancer::Listeners>>) -> CfnLoadBalancerProps<Set> { CfnLoadBalancerProps(put(self.0, "Listeners", value), Phase) }
     /// `LoadBalancerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-loadbalancername)
-    pub fn load_balancer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadBalancerName", value.into_expr()), Phase) }
+    pub fn load_balancer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadBalancerName", value), Phase) }
     /// `Policies`: list of `Policies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-policies)
-    pub fn policies(self, value: impl Arg<Arr<load_balancer::Policies>>) -> Self { Self(put(self.0, "Policies", value.into_expr()), Phase) }
+    pub fn policies(self, value: impl Arg<Arr<load_balancer::Policies>>) -> Self { Self(put(self.0, "Policies", value), Phase) }
     /// `Scheme`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-scheme)
-    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value.into_expr()), Phase) }
+    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value), Phase) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html#cfn-elasticloadbalancing-loadbalancer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLoadBalancerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancing::LoadBalancer`.
@@ -79,13 +79,13 @@ impl AccessLoggingPolicy {
 }
 impl<R0, R1> AccessLoggingPolicy<R0, R1> {
     /// `EmitInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-accessloggingpolicy.html#cfn-elasticloadbalancing-loadbalancer-accessloggingpolicy-emitinterval)
-    pub fn emit_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EmitInterval", value.into_expr()), Phase) }
+    pub fn emit_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EmitInterval", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-accessloggingpolicy.html#cfn-elasticloadbalancing-loadbalancer-accessloggingpolicy-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> AccessLoggingPolicy<Set, R1> { AccessLoggingPolicy(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AccessLoggingPolicy<Set, R1> { AccessLoggingPolicy(put(self.0, "Enabled", value), Phase) }
     /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-accessloggingpolicy.html#cfn-elasticloadbalancing-loadbalancer-accessloggingpolicy-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> AccessLoggingPolicy<R0, Set> { AccessLoggingPolicy(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> AccessLoggingPolicy<R0, Set> { AccessLoggingPolicy(put(self.0, "S3BucketName", value), Phase) }
     /// `S3BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-accessloggingpolicy.html#cfn-elasticloadbalancing-loadbalancer-accessloggingpolicy-s3bucketprefix)
-    pub fn s3_bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketPrefix", value.into_expr()), Phase) }
+    pub fn s3_bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketPrefix", value), Phase) }
 }
 impl Done for AccessLoggingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AppCookieStickinessPolicy` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-appcookiestickinesspolicy.html)
@@ -96,9 +96,9 @@ impl AppCookieStickinessPolicy {
 }
 impl<R0, R1> AppCookieStickinessPolicy<R0, R1> {
     /// `CookieName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-appcookiestickinesspolicy.html#cfn-elasticloadbalancing-loadbalancer-appcookiestickinesspolicy-cookiename)
-    pub fn cookie_name(self, value: impl Arg<str>) -> AppCookieStickinessPolicy<Set, R1> { AppCookieStickinessPolicy(put(self.0, "CookieName", value.into_expr()), Phase) }
+    pub fn cookie_name(self, value: impl Arg<str>) -> AppCookieStickinessPolicy<Set, R1> { AppCookieStickinessPolicy(put(self.0, "CookieName", value), Phase) }
     /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-appcookiestickinesspolicy.html#cfn-elasticloadbalancing-loadbalancer-appcookiestickinesspolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> AppCookieStickinessPolicy<R0, Set> { AppCookieStickinessPolicy(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> AppCookieStickinessPolicy<R0, Set> { AppCookieStickinessPolicy(put(self.0, "PolicyName", value), Phase) }
 }
 impl Done for AppCookieStickinessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionDrainingPolicy` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-connectiondrainingpolicy.html)
@@ -109,9 +109,9 @@ impl ConnectionDrainingPolicy {
 }
 impl<R0> ConnectionDrainingPolicy<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-connectiondrainingpolicy.html#cfn-elasticloadbalancing-loadbalancer-connectiondrainingpolicy-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> ConnectionDrainingPolicy<Set> { ConnectionDrainingPolicy(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ConnectionDrainingPolicy<Set> { ConnectionDrainingPolicy(put(self.0, "Enabled", value), Phase) }
     /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-connectiondrainingpolicy.html#cfn-elasticloadbalancing-loadbalancer-connectiondrainingpolicy-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
 }
 impl Done for ConnectionDrainingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionSettings` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-connectionsettings.html)
@@ -122,7 +122,7 @@ impl ConnectionSettings {
 }
 impl<R0> ConnectionSettings<R0> {
     /// `IdleTimeout`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-connectionsettings.html#cfn-elasticloadbalancing-loadbalancer-connectionsettings-idletimeout)
-    pub fn idle_timeout(self, value: impl Arg<i64>) -> ConnectionSettings<Set> { ConnectionSettings(put(self.0, "IdleTimeout", value.into_expr()), Phase) }
+    pub fn idle_timeout(self, value: impl Arg<i64>) -> ConnectionSettings<Set> { ConnectionSettings(put(self.0, "IdleTimeout", value), Phase) }
 }
 impl Done for ConnectionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheck` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-healthcheck.html)
@@ -133,15 +133,15 @@ impl HealthCheck {
 }
 impl<R0, R1, R2, R3, R4> HealthCheck<R0, R1, R2, R3, R4> {
     /// `HealthyThreshold`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-healthcheck.html#cfn-elasticloadbalancing-loadbalancer-healthcheck-healthythreshold)
-    pub fn healthy_threshold(self, value: impl Arg<str>) -> HealthCheck<Set, R1, R2, R3, R4> { HealthCheck(put(self.0, "HealthyThreshold", value.into_expr()), Phase) }
+    pub fn healthy_threshold(self, value: impl Arg<str>) -> HealthCheck<Set, R1, R2, R3, R4> { HealthCheck(put(self.0, "HealthyThreshold", value), Phase) }
     /// `Interval`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-healthcheck.html#cfn-elasticloadbalancing-loadbalancer-healthcheck-interval)
-    pub fn interval(self, value: impl Arg<str>) -> HealthCheck<R0, Set, R2, R3, R4> { HealthCheck(put(self.0, "Interval", value.into_expr()), Phase) }
+    pub fn interval(self, value: impl Arg<str>) -> HealthCheck<R0, Set, R2, R3, R4> { HealthCheck(put(self.0, "Interval", value), Phase) }
     /// `Target`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-healthcheck.html#cfn-elasticloadbalancing-loadbalancer-healthcheck-target)
-    pub fn target(self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { HealthCheck(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { HealthCheck(put(self.0, "Target", value), Phase) }
     /// `Timeout`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-healthcheck.html#cfn-elasticloadbalancing-loadbalancer-healthcheck-timeout)
-    pub fn timeout(self, value: impl Arg<str>) -> HealthCheck<R0, R1, R2, Set, R4> { HealthCheck(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<str>) -> HealthCheck<R0, R1, R2, Set, R4> { HealthCheck(put(self.0, "Timeout", value), Phase) }
     /// `UnhealthyThreshold`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-healthcheck.html#cfn-elasticloadbalancing-loadbalancer-healthcheck-unhealthythreshold)
-    pub fn unhealthy_threshold(self, value: impl Arg<str>) -> HealthCheck<R0, R1, R2, R3, Set> { HealthCheck(put(self.0, "UnhealthyThreshold", value.into_expr()), Phase) }
+    pub fn unhealthy_threshold(self, value: impl Arg<str>) -> HealthCheck<R0, R1, R2, R3, Set> { HealthCheck(put(self.0, "UnhealthyThreshold", value), Phase) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LBCookieStickinessPolicy` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-lbcookiestickinesspolicy.html)
@@ -150,9 +150,9 @@ impl LBCookieStickinessPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CookieExpirationPeriod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-lbcookiestickinesspolicy.html#cfn-elasticloadbalancing-loadbalancer-lbcookiestickinesspolicy-cookieexpirationperiod)
-    pub fn cookie_expiration_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CookieExpirationPeriod", value.into_expr())) }
+    pub fn cookie_expiration_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CookieExpirationPeriod", value)) }
     /// `PolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-lbcookiestickinesspolicy.html#cfn-elasticloadbalancing-loadbalancer-lbcookiestickinesspolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value)) }
 }
 impl Done for LBCookieStickinessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Listeners` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-listeners.html)
@@ -163,17 +163,17 @@ impl Listeners {
 }
 impl<R0, R1, R2> Listeners<R0, R1, R2> {
     /// `InstancePort`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-listeners.html#cfn-elasticloadbalancing-loadbalancer-listeners-instanceport)
-    pub fn instance_port(self, value: impl Arg<str>) -> Listeners<Set, R1, R2> { Listeners(put(self.0, "InstancePort", value.into_expr()), Phase) }
+    pub fn instance_port(self, value: impl Arg<str>) -> Listeners<Set, R1, R2> { Listeners(put(self.0, "InstancePort", value), Phase) }
     /// `InstanceProtocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-listeners.html#cfn-elasticloadbalancing-loadbalancer-listeners-instanceprotocol)
-    pub fn instance_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProtocol", value.into_expr()), Phase) }
+    pub fn instance_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProtocol", value), Phase) }
     /// `LoadBalancerPort`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-listeners.html#cfn-elasticloadbalancing-loadbalancer-listeners-loadbalancerport)
-    pub fn load_balancer_port(self, value: impl Arg<str>) -> Listeners<R0, Set, R2> { Listeners(put(self.0, "LoadBalancerPort", value.into_expr()), Phase) }
+    pub fn load_balancer_port(self, value: impl Arg<str>) -> Listeners<R0, Set, R2> { Listeners(put(self.0, "LoadBalancerPort", value), Phase) }
     /// `PolicyNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-listeners.html#cfn-elasticloadbalancing-loadbalancer-listeners-policynames)
-    pub fn policy_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PolicyNames", value.into_expr()), Phase) }
+    pub fn policy_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PolicyNames", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-listeners.html#cfn-elasticloadbalancing-loadbalancer-listeners-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Listeners<R0, R1, Set> { Listeners(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> Listeners<R0, R1, Set> { Listeners(put(self.0, "Protocol", value), Phase) }
     /// `SSLCertificateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-listeners.html#cfn-elasticloadbalancing-loadbalancer-listeners-sslcertificateid)
-    pub fn ssl_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSLCertificateId", value.into_expr()), Phase) }
+    pub fn ssl_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSLCertificateId", value), Phase) }
 }
 impl Done for Listeners { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policies` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policies.html)
@@ -184,15 +184,15 @@ impl Policies {
 }
 impl<R0, R1, R2> Policies<R0, R1, R2> {
     /// `Attributes`: list of `PolicyItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policies.html#cfn-elasticloadbalancing-loadbalancer-policies-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<PolicyItem>>) -> Policies<Set, R1, R2> { Policies(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<PolicyItem>>) -> Policies<Set, R1, R2> { Policies(put(self.0, "Attributes", value), Phase) }
     /// `InstancePorts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policies.html#cfn-elasticloadbalancing-loadbalancer-policies-instanceports)
-    pub fn instance_ports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstancePorts", value.into_expr()), Phase) }
+    pub fn instance_ports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstancePorts", value), Phase) }
     /// `LoadBalancerPorts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policies.html#cfn-elasticloadbalancing-loadbalancer-policies-loadbalancerports)
-    pub fn load_balancer_ports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LoadBalancerPorts", value.into_expr()), Phase) }
+    pub fn load_balancer_ports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LoadBalancerPorts", value), Phase) }
     /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policies.html#cfn-elasticloadbalancing-loadbalancer-policies-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Policies<R0, Set, R2> { Policies(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Policies<R0, Set, R2> { Policies(put(self.0, "PolicyName", value), Phase) }
     /// `PolicyType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policies.html#cfn-elasticloadbalancing-loadbalancer-policies-policytype)
-    pub fn policy_type(self, value: impl Arg<str>) -> Policies<R0, R1, Set> { Policies(put(self.0, "PolicyType", value.into_expr()), Phase) }
+    pub fn policy_type(self, value: impl Arg<str>) -> Policies<R0, R1, Set> { Policies(put(self.0, "PolicyType", value), Phase) }
 }
 impl Done for Policies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyItem` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policyitem.html)
@@ -201,9 +201,9 @@ impl PolicyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policyitem.html#cfn-elasticloadbalancing-loadbalancer-policyitem-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policyitem.html#cfn-elasticloadbalancing-loadbalancer-policyitem-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for PolicyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceSecurityGroup` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-sourcesecuritygroup.html)
@@ -212,9 +212,9 @@ impl SourceSecurityGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-sourcesecuritygroup.html#cfn-elasticloadbalancing-loadbalancer-sourcesecuritygroup-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value)) }
     /// `OwnerAlias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-sourcesecuritygroup.html#cfn-elasticloadbalancing-loadbalancer-sourcesecuritygroup-owneralias)
-    pub fn owner_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAlias", value.into_expr())) }
+    pub fn owner_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAlias", value)) }
 }
 impl Done for SourceSecurityGroup { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,25 +25,25 @@ impl CfnListenerProps {
 }
 impl<R0, R1> CfnListenerProps<R0, R1> {
     /// `AlpnPolicy`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-alpnpolicy)
-    pub fn alpn_policy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlpnPolicy", value.into_expr()), Phase) }
+    pub fn alpn_policy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlpnPolicy", value), Phase) }
     /// `Certificates`: list of `Certificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-certificates)
-    pub fn certificates(self, value: impl Arg<Arr<listener::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
+    pub fn certificates(self, value: impl Arg<Arr<listener::Certificate>>) -> Self { Self(put(self.0, "Certificates", value), Phase) }
     /// `DefaultActions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-defaultactions)
-    pub fn default_actions(self, value: impl Arg<Arr<listener::Action>>) -> CfnListenerProps<Set, R1> { CfnListenerProps(put(self.0, "DefaultActions", value.into_expr()), Phase) }
+    pub fn default_actions(self, value: impl Arg<Arr<listener::Action>>) -> CfnListenerProps<Set, R1> { CfnListenerProps(put(self.0, "DefaultActions", value), Phase) }
     /// `ListenerAttributes`: list of `ListenerAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-listenerattributes)
-    pub fn listener_attributes(self, value: impl Arg<Arr<listener::ListenerAttribute>>) -> Self { Self(put(self.0, "ListenerAttributes", value.into_expr()), Phase) }
+    pub fn listener_attributes(self, value: impl Arg<Arr<listener::ListenerAttribute>>) -> Self { Self(put(self.0, "ListenerAttributes", value), Phase) }
     /// `LoadBalancerArn`: `ElasticLoadBalancingV2LoadBalancerArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-loadbalancerarn)
-    pub fn load_balancer_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2LoadBalancerArn>) -> CfnListenerProps<R0, Set> { CfnListenerProps(put(self.0, "LoadBalancerArn", value.into_expr()), Phase) }
+    pub fn load_balancer_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2LoadBalancerArn>) -> CfnListenerProps<R0, Set> { CfnListenerProps(put(self.0, "LoadBalancerArn", value), Phase) }
     /// `MutualAuthentication`: `MutualAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-mutualauthentication)
-    pub fn mutual_authentication(self, value: impl Arg<listener::MutualAuthentication>) -> Self { Self(put(self.0, "MutualAuthentication", value.into_expr()), Phase) }
+    pub fn mutual_authentication(self, value: impl Arg<listener::MutualAuthentication>) -> Self { Self(put(self.0, "MutualAuthentication", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `SslPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-sslpolicy)
-    pub fn ssl_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslPolicy", value.into_expr()), Phase) }
+    pub fn ssl_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslPolicy", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::Listener`.
@@ -57,23 +57,23 @@ impl Action {
 }
 impl<R0> Action<R0> {
     /// `AuthenticateCognitoConfig`: `AuthenticateCognitoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-authenticatecognitoconfig)
-    pub fn authenticate_cognito_config(self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { Self(put(self.0, "AuthenticateCognitoConfig", value.into_expr()), Phase) }
+    pub fn authenticate_cognito_config(self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { Self(put(self.0, "AuthenticateCognitoConfig", value), Phase) }
     /// `AuthenticateOidcConfig`: `AuthenticateOidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-authenticateoidcconfig)
-    pub fn authenticate_oidc_config(self, value: impl Arg<AuthenticateOidcConfig>) -> Self { Self(put(self.0, "AuthenticateOidcConfig", value.into_expr()), Phase) }
+    pub fn authenticate_oidc_config(self, value: impl Arg<AuthenticateOidcConfig>) -> Self { Self(put(self.0, "AuthenticateOidcConfig", value), Phase) }
     /// `FixedResponseConfig`: `FixedResponseConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-fixedresponseconfig)
-    pub fn fixed_response_config(self, value: impl Arg<FixedResponseConfig>) -> Self { Self(put(self.0, "FixedResponseConfig", value.into_expr()), Phase) }
+    pub fn fixed_response_config(self, value: impl Arg<FixedResponseConfig>) -> Self { Self(put(self.0, "FixedResponseConfig", value), Phase) }
     /// `ForwardConfig`: `ForwardConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-forwardconfig)
-    pub fn forward_config(self, value: impl Arg<ForwardConfig>) -> Self { Self(put(self.0, "ForwardConfig", value.into_expr()), Phase) }
+    pub fn forward_config(self, value: impl Arg<ForwardConfig>) -> Self { Self(put(self.0, "ForwardConfig", value), Phase) }
     /// `JwtValidationConfig`: `JwtValidationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-jwtvalidationconfig)
-    pub fn jwt_validation_config(self, value: impl Arg<JwtValidationConfig>) -> Self { Self(put(self.0, "JwtValidationConfig", value.into_expr()), Phase) }
+    pub fn jwt_validation_config(self, value: impl Arg<JwtValidationConfig>) -> Self { Self(put(self.0, "JwtValidationConfig", value), Phase) }
     /// `Order`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-order)
-    pub fn order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Order", value.into_expr()), Phase) }
+    pub fn order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Order", value), Phase) }
     /// `RedirectConfig`: `RedirectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-redirectconfig)
-    pub fn redirect_config(self, value: impl Arg<RedirectConfig>) -> Self { Self(put(self.0, "RedirectConfig", value.into_expr()), Phase) }
+    pub fn redirect_config(self, value: impl Arg<RedirectConfig>) -> Self { Self(put(self.0, "RedirectConfig", value), Phase) }
     /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-targetgrouparn)
-    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-type)
-    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticateCognitoConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html)
@@ -84,21 +84,21 @@ impl AuthenticateCognitoConfig {
 }
 impl<R0, R1, R2> AuthenticateCognitoConfig<R0, R1, R2> {
     /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-authenticationrequestextraparams)
-    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
+    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value), Phase) }
     /// `OnUnauthenticatedRequest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-onunauthenticatedrequest)
-    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
+    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value), Phase) }
     /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `SessionCookieName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-sessioncookiename)
-    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
+    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value), Phase) }
     /// `SessionTimeout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-sessiontimeout)
-    pub fn session_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
+    pub fn session_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionTimeout", value), Phase) }
     /// `UserPoolArn`: `CognitoUserPoolArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-userpoolarn)
-    pub fn user_pool_arn(self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
+    pub fn user_pool_arn(self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolArn", value), Phase) }
     /// `UserPoolClientId`: `CognitoUserPoolClientIdOrUserPoolClientUserPoolId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-userpoolclientid)
-    pub fn user_pool_client_id(self, value: impl Arg<kind::CognitoUserPoolClientIdOrUserPoolClientUserPoolId>) -> AuthenticateCognitoConfig<R0, Set, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolClientId", value.into_expr()), Phase) }
+    pub fn user_pool_client_id(self, value: impl Arg<kind::CognitoUserPoolClientIdOrUserPoolClientUserPoolId>) -> AuthenticateCognitoConfig<R0, Set, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolClientId", value), Phase) }
     /// `UserPoolDomain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-userpooldomain)
-    pub fn user_pool_domain(self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { AuthenticateCognitoConfig(put(self.0, "UserPoolDomain", value.into_expr()), Phase) }
+    pub fn user_pool_domain(self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { AuthenticateCognitoConfig(put(self.0, "UserPoolDomain", value), Phase) }
 }
 impl Done for AuthenticateCognitoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticateOidcConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html)
@@ -109,29 +109,29 @@ impl AuthenticateOidcConfig {
 }
 impl<R0, R1, R2, R3, R4> AuthenticateOidcConfig<R0, R1, R2, R3, R4> {
     /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-authenticationrequestextraparams)
-    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
+    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value), Phase) }
     /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-authorizationendpoint)
-    pub fn authorization_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "AuthorizationEndpoint", value), Phase) }
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { AuthenticateOidcConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { AuthenticateOidcConfig(put(self.0, "Issuer", value), Phase) }
     /// `OnUnauthenticatedRequest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-onunauthenticatedrequest)
-    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
+    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value), Phase) }
     /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `SessionCookieName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-sessioncookiename)
-    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
+    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value), Phase) }
     /// `SessionTimeout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-sessiontimeout)
-    pub fn session_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
+    pub fn session_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionTimeout", value), Phase) }
     /// `TokenEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-tokenendpoint)
-    pub fn token_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { AuthenticateOidcConfig(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
+    pub fn token_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { AuthenticateOidcConfig(put(self.0, "TokenEndpoint", value), Phase) }
     /// `UseExistingClientSecret`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-useexistingclientsecret)
-    pub fn use_existing_client_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseExistingClientSecret", value.into_expr()), Phase) }
+    pub fn use_existing_client_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseExistingClientSecret", value), Phase) }
     /// `UserInfoEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-userinfoendpoint)
-    pub fn user_info_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { AuthenticateOidcConfig(put(self.0, "UserInfoEndpoint", value.into_expr()), Phase) }
+    pub fn user_info_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { AuthenticateOidcConfig(put(self.0, "UserInfoEndpoint", value), Phase) }
 }
 impl Done for AuthenticateOidcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Certificate` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-certificate.html)
@@ -140,7 +140,7 @@ impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-certificate.html#cfn-elasticloadbalancingv2-listener-certificate-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedResponseConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-fixedresponseconfig.html)
@@ -151,11 +151,11 @@ impl FixedResponseConfig {
 }
 impl<R0> FixedResponseConfig<R0> {
     /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listener-fixedresponseconfig-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value), Phase) }
     /// `MessageBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listener-fixedresponseconfig-messagebody)
-    pub fn message_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageBody", value.into_expr()), Phase) }
+    pub fn message_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageBody", value), Phase) }
     /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listener-fixedresponseconfig-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> FixedResponseConfig<Set> { FixedResponseConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> FixedResponseConfig<Set> { FixedResponseConfig(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for FixedResponseConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-forwardconfig.html)
@@ -164,9 +164,9 @@ impl ForwardConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetGroupStickinessConfig`: `TargetGroupStickinessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-forwardconfig.html#cfn-elasticloadbalancingv2-listener-forwardconfig-targetgroupstickinessconfig)
-    pub fn target_group_stickiness_config(self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { Self(put(self.0, "TargetGroupStickinessConfig", value.into_expr())) }
+    pub fn target_group_stickiness_config(self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { Self(put(self.0, "TargetGroupStickinessConfig", value)) }
     /// `TargetGroups`: list of `TargetGroupTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-forwardconfig.html#cfn-elasticloadbalancingv2-listener-forwardconfig-targetgroups)
-    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { Self(put(self.0, "TargetGroups", value.into_expr())) }
+    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { Self(put(self.0, "TargetGroups", value)) }
 }
 impl Done for ForwardConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtValidationActionAdditionalClaim` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim.html)
@@ -177,11 +177,11 @@ impl JwtValidationActionAdditionalClaim {
 }
 impl<R0, R1, R2> JwtValidationActionAdditionalClaim<R0, R1, R2> {
     /// `Format`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim-format)
-    pub fn format(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Format", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim-name)
-    pub fn name(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Name", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { JwtValidationActionAdditionalClaim(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { JwtValidationActionAdditionalClaim(put(self.0, "Values", value), Phase) }
 }
 impl Done for JwtValidationActionAdditionalClaim { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtValidationConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationconfig.html)
@@ -192,11 +192,11 @@ impl JwtValidationConfig {
 }
 impl<R0, R1> JwtValidationConfig<R0, R1> {
     /// `AdditionalClaims`: list of `JwtValidationActionAdditionalClaim`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listener-jwtvalidationconfig-additionalclaims)
-    pub fn additional_claims(self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { Self(put(self.0, "AdditionalClaims", value.into_expr()), Phase) }
+    pub fn additional_claims(self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { Self(put(self.0, "AdditionalClaims", value), Phase) }
     /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listener-jwtvalidationconfig-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { JwtValidationConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { JwtValidationConfig(put(self.0, "Issuer", value), Phase) }
     /// `JwksEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listener-jwtvalidationconfig-jwksendpoint)
-    pub fn jwks_endpoint(self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { JwtValidationConfig(put(self.0, "JwksEndpoint", value.into_expr()), Phase) }
+    pub fn jwks_endpoint(self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { JwtValidationConfig(put(self.0, "JwksEndpoint", value), Phase) }
 }
 impl Done for JwtValidationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerAttribute` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-listenerattribute.html)
@@ -205,9 +205,9 @@ impl ListenerAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-listenerattribute.html#cfn-elasticloadbalancingv2-listener-listenerattribute-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-listenerattribute.html#cfn-elasticloadbalancingv2-listener-listenerattribute-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ListenerAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualAuthentication` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html)
@@ -216,13 +216,13 @@ impl MutualAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdvertiseTrustStoreCaNames`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html#cfn-elasticloadbalancingv2-listener-mutualauthentication-advertisetruststorecanames)
-    pub fn advertise_trust_store_ca_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdvertiseTrustStoreCaNames", value.into_expr())) }
+    pub fn advertise_trust_store_ca_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdvertiseTrustStoreCaNames", value)) }
     /// `IgnoreClientCertificateExpiry`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html#cfn-elasticloadbalancingv2-listener-mutualauthentication-ignoreclientcertificateexpiry)
-    pub fn ignore_client_certificate_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreClientCertificateExpiry", value.into_expr())) }
+    pub fn ignore_client_certificate_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreClientCertificateExpiry", value)) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html#cfn-elasticloadbalancingv2-listener-mutualauthentication-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `TrustStoreArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html#cfn-elasticloadbalancingv2-listener-mutualauthentication-truststorearn)
-    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
+    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value)) }
 }
 impl Done for MutualAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedirectConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html)
@@ -233,17 +233,17 @@ impl RedirectConfig {
 }
 impl<R0> RedirectConfig<R0> {
     /// `Host`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-host)
-    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr()), Phase) }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `Query`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-query)
-    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr()), Phase) }
+    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value), Phase) }
     /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> RedirectConfig<Set> { RedirectConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> RedirectConfig<Set> { RedirectConfig(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for RedirectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupStickinessConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgroupstickinessconfig.html)
@@ -252,9 +252,9 @@ impl TargetGroupStickinessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgroupstickinessconfig.html#cfn-elasticloadbalancingv2-listener-targetgroupstickinessconfig-durationseconds)
-    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
+    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgroupstickinessconfig.html#cfn-elasticloadbalancingv2-listener-targetgroupstickinessconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for TargetGroupStickinessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupTuple` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgrouptuple.html)
@@ -263,9 +263,9 @@ impl TargetGroupTuple {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgrouptuple.html#cfn-elasticloadbalancingv2-listener-targetgrouptuple-targetgrouparn)
-    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value)) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgrouptuple.html#cfn-elasticloadbalancingv2-listener-targetgrouptuple-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value)) }
 }
 impl Done for TargetGroupTuple { fn into_props(self) -> Bag { self.0 } }
 }
@@ -290,9 +290,9 @@ impl CfnListenerCertificateProps {
 }
 impl<R0, R1> CfnListenerCertificateProps<R0, R1> {
     /// `Certificates`: list of `Certificate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenercertificate.html#cfn-elasticloadbalancingv2-listenercertificate-certificates)
-    pub fn certificates(self, value: impl Arg<Arr<listener_certificate::Certificate>>) -> CfnListenerCertificateProps<Set, R1> { CfnListenerCertificateProps(put(self.0, "Certificates", value.into_expr()), Phase) }
+    pub fn certificates(self, value: impl Arg<Arr<listener_certificate::Certificate>>) -> CfnListenerCertificateProps<Set, R1> { CfnListenerCertificateProps(put(self.0, "Certificates", value), Phase) }
     /// `ListenerArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenercertificate.html#cfn-elasticloadbalancingv2-listenercertificate-listenerarn)
-    pub fn listener_arn(self, value: impl Arg<str>) -> CfnListenerCertificateProps<R0, Set> { CfnListenerCertificateProps(put(self.0, "ListenerArn", value.into_expr()), Phase) }
+    pub fn listener_arn(self, value: impl Arg<str>) -> CfnListenerCertificateProps<R0, Set> { CfnListenerCertificateProps(put(self.0, "ListenerArn", value), Phase) }
 }
 impl Done for CfnListenerCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::ListenerCertificate`.
@@ -304,7 +304,7 @@ impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenercertificate-certificate.html#cfn-elasticloadbalancingv2-listenercertificate-certificate-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -331,17 +331,17 @@ impl CfnListenerRuleProps {
 }
 impl<R0, R1, R2> CfnListenerRuleProps<R0, R1, R2> {
     /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-actions)
-    pub fn actions(self, value: impl Arg<Arr<listener_rule::Action>>) -> CfnListenerRuleProps<Set, R1, R2> { CfnListenerRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<listener_rule::Action>>) -> CfnListenerRuleProps<Set, R1, R2> { CfnListenerRuleProps(put(self.0, "Actions", value), Phase) }
     /// `Conditions`: list of `RuleCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<listener_rule::RuleCondition>>) -> CfnListenerRuleProps<R0, Set, R2> { CfnListenerRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<listener_rule::RuleCondition>>) -> CfnListenerRuleProps<R0, Set, R2> { CfnListenerRuleProps(put(self.0, "Conditions", value), Phase) }
     /// `ListenerArn`: `ElasticLoadBalancingV2ListenerArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-listenerarn)
-    pub fn listener_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2ListenerArn>) -> Self { Self(put(self.0, "ListenerArn", value.into_expr()), Phase) }
+    pub fn listener_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2ListenerArn>) -> Self { Self(put(self.0, "ListenerArn", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> CfnListenerRuleProps<R0, R1, Set> { CfnListenerRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnListenerRuleProps<R0, R1, Set> { CfnListenerRuleProps(put(self.0, "Priority", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Transforms`: list of `Transform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-transforms)
-    pub fn transforms(self, value: impl Arg<Arr<listener_rule::Transform>>) -> Self { Self(put(self.0, "Transforms", value.into_expr()), Phase) }
+    pub fn transforms(self, value: impl Arg<Arr<listener_rule::Transform>>) -> Self { Self(put(self.0, "Transforms", value), Phase) }
 }
 impl Done for CfnListenerRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::ListenerRule`.
@@ -355,23 +355,23 @@ impl Action {
 }
 impl<R0> Action<R0> {
     /// `AuthenticateCognitoConfig`: `AuthenticateCognitoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-authenticatecognitoconfig)
-    pub fn authenticate_cognito_config(self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { Self(put(self.0, "AuthenticateCognitoConfig", value.into_expr()), Phase) }
+    pub fn authenticate_cognito_config(self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { Self(put(self.0, "AuthenticateCognitoConfig", value), Phase) }
     /// `AuthenticateOidcConfig`: `AuthenticateOidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-authenticateoidcconfig)
-    pub fn authenticate_oidc_config(self, value: impl Arg<AuthenticateOidcConfig>) -> Self { Self(put(self.0, "AuthenticateOidcConfig", value.into_expr()), Phase) }
+    pub fn authenticate_oidc_config(self, value: impl Arg<AuthenticateOidcConfig>) -> Self { Self(put(self.0, "AuthenticateOidcConfig", value), Phase) }
     /// `FixedResponseConfig`: `FixedResponseConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-fixedresponseconfig)
-    pub fn fixed_response_config(self, value: impl Arg<FixedResponseConfig>) -> Self { Self(put(self.0, "FixedResponseConfig", value.into_expr()), Phase) }
+    pub fn fixed_response_config(self, value: impl Arg<FixedResponseConfig>) -> Self { Self(put(self.0, "FixedResponseConfig", value), Phase) }
     /// `ForwardConfig`: `ForwardConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-forwardconfig)
-    pub fn forward_config(self, value: impl Arg<ForwardConfig>) -> Self { Self(put(self.0, "ForwardConfig", value.into_expr()), Phase) }
+    pub fn forward_config(self, value: impl Arg<ForwardConfig>) -> Self { Self(put(self.0, "ForwardConfig", value), Phase) }
     /// `JwtValidationConfig`: `JwtValidationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-jwtvalidationconfig)
-    pub fn jwt_validation_config(self, value: impl Arg<JwtValidationConfig>) -> Self { Self(put(self.0, "JwtValidationConfig", value.into_expr()), Phase) }
+    pub fn jwt_validation_config(self, value: impl Arg<JwtValidationConfig>) -> Self { Self(put(self.0, "JwtValidationConfig", value), Phase) }
     /// `Order`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-order)
-    pub fn order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Order", value.into_expr()), Phase) }
+    pub fn order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Order", value), Phase) }
     /// `RedirectConfig`: `RedirectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-redirectconfig)
-    pub fn redirect_config(self, value: impl Arg<RedirectConfig>) -> Self { Self(put(self.0, "RedirectConfig", value.into_expr()), Phase) }
+    pub fn redirect_config(self, value: impl Arg<RedirectConfig>) -> Self { Self(put(self.0, "RedirectConfig", value), Phase) }
     /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-targetgrouparn)
-    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-type)
-    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticateCognitoConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html)
@@ -382,21 +382,21 @@ impl AuthenticateCognitoConfig {
 }
 impl<R0, R1, R2> AuthenticateCognitoConfig<R0, R1, R2> {
     /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-authenticationrequestextraparams)
-    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
+    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value), Phase) }
     /// `OnUnauthenticatedRequest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-onunauthenticatedrequest)
-    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
+    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value), Phase) }
     /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `SessionCookieName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-sessioncookiename)
-    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
+    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value), Phase) }
     /// `SessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-sessiontimeout)
-    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
+    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value), Phase) }
     /// `UserPoolArn`: `CognitoUserPoolArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-userpoolarn)
-    pub fn user_pool_arn(self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
+    pub fn user_pool_arn(self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolArn", value), Phase) }
     /// `UserPoolClientId`: `CognitoUserPoolClientId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-userpoolclientid)
-    pub fn user_pool_client_id(self, value: impl Arg<kind::CognitoUserPoolClientId>) -> AuthenticateCognitoConfig<R0, Set, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolClientId", value.into_expr()), Phase) }
+    pub fn user_pool_client_id(self, value: impl Arg<kind::CognitoUserPoolClientId>) -> AuthenticateCognitoConfig<R0, Set, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolClientId", value), Phase) }
     /// `UserPoolDomain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-userpooldomain)
-    pub fn user_pool_domain(self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { AuthenticateCognitoConfig(put(self.0, "UserPoolDomain", value.into_expr()), Phase) }
+    pub fn user_pool_domain(self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { AuthenticateCognitoConfig(put(self.0, "UserPoolDomain", value), Phase) }
 }
 impl Done for AuthenticateCognitoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticateOidcConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html)
@@ -407,29 +407,29 @@ impl AuthenticateOidcConfig {
 }
 impl<R0, R1, R2, R3, R4> AuthenticateOidcConfig<R0, R1, R2, R3, R4> {
     /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-authenticationrequestextraparams)
-    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
+    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value), Phase) }
     /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-authorizationendpoint)
-    pub fn authorization_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "AuthorizationEndpoint", value), Phase) }
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value), Phase) }
     /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { AuthenticateOidcConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { AuthenticateOidcConfig(put(self.0, "Issuer", value), Phase) }
     /// `OnUnauthenticatedRequest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-onunauthenticatedrequest)
-    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
+    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value), Phase) }
     /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `SessionCookieName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-sessioncookiename)
-    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
+    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value), Phase) }
     /// `SessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-sessiontimeout)
-    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
+    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value), Phase) }
     /// `TokenEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-tokenendpoint)
-    pub fn token_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { AuthenticateOidcConfig(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
+    pub fn token_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { AuthenticateOidcConfig(put(self.0, "TokenEndpoint", value), Phase) }
     /// `UseExistingClientSecret`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-useexistingclientsecret)
-    pub fn use_existing_client_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseExistingClientSecret", value.into_expr()), Phase) }
+    pub fn use_existing_client_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseExistingClientSecret", value), Phase) }
     /// `UserInfoEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-userinfoendpoint)
-    pub fn user_info_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { AuthenticateOidcConfig(put(self.0, "UserInfoEndpoint", value.into_expr()), Phase) }
+    pub fn user_info_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { AuthenticateOidcConfig(put(self.0, "UserInfoEndpoint", value), Phase) }
 }
 impl Done for AuthenticateOidcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedResponseConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-fixedresponseconfig.html)
@@ -440,11 +440,11 @@ impl FixedResponseConfig {
 }
 impl<R0> FixedResponseConfig<R0> {
     /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listenerrule-fixedresponseconfig-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value), Phase) }
     /// `MessageBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listenerrule-fixedresponseconfig-messagebody)
-    pub fn message_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageBody", value.into_expr()), Phase) }
+    pub fn message_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageBody", value), Phase) }
     /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listenerrule-fixedresponseconfig-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> FixedResponseConfig<Set> { FixedResponseConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> FixedResponseConfig<Set> { FixedResponseConfig(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for FixedResponseConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-forwardconfig.html)
@@ -453,9 +453,9 @@ impl ForwardConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetGroupStickinessConfig`: `TargetGroupStickinessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-forwardconfig.html#cfn-elasticloadbalancingv2-listenerrule-forwardconfig-targetgroupstickinessconfig)
-    pub fn target_group_stickiness_config(self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { Self(put(self.0, "TargetGroupStickinessConfig", value.into_expr())) }
+    pub fn target_group_stickiness_config(self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { Self(put(self.0, "TargetGroupStickinessConfig", value)) }
     /// `TargetGroups`: list of `TargetGroupTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-forwardconfig.html#cfn-elasticloadbalancingv2-listenerrule-forwardconfig-targetgroups)
-    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { Self(put(self.0, "TargetGroups", value.into_expr())) }
+    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { Self(put(self.0, "TargetGroups", value)) }
 }
 impl Done for ForwardConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostHeaderConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-hostheaderconfig.html)
@@ -464,9 +464,9 @@ impl HostHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegexValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-hostheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-hostheaderconfig-regexvalues)
-    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
+    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-hostheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-hostheaderconfig-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for HostHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpHeaderConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httpheaderconfig.html)
@@ -475,11 +475,11 @@ impl HttpHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpHeaderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httpheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-httpheaderconfig-httpheadername)
-    pub fn http_header_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpHeaderName", value.into_expr())) }
+    pub fn http_header_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpHeaderName", value)) }
     /// `RegexValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httpheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-httpheaderconfig-regexvalues)
-    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
+    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httpheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-httpheaderconfig-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for HttpHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRequestMethodConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httprequestmethodconfig.html)
@@ -488,7 +488,7 @@ impl HttpRequestMethodConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httprequestmethodconfig.html#cfn-elasticloadbalancingv2-listenerrule-httprequestmethodconfig-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for HttpRequestMethodConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtValidationActionAdditionalClaim` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim.html)
@@ -499,11 +499,11 @@ impl JwtValidationActionAdditionalClaim {
 }
 impl<R0, R1, R2> JwtValidationActionAdditionalClaim<R0, R1, R2> {
     /// `Format`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim-format)
-    pub fn format(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Format", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim-name)
-    pub fn name(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Name", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { JwtValidationActionAdditionalClaim(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { JwtValidationActionAdditionalClaim(put(self.0, "Values", value), Phase) }
 }
 impl Done for JwtValidationActionAdditionalClaim { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtValidationConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationconfig.html)
@@ -514,11 +514,11 @@ impl JwtValidationConfig {
 }
 impl<R0, R1> JwtValidationConfig<R0, R1> {
     /// `AdditionalClaims`: list of `JwtValidationActionAdditionalClaim`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationconfig-additionalclaims)
-    pub fn additional_claims(self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { Self(put(self.0, "AdditionalClaims", value.into_expr()), Phase) }
+    pub fn additional_claims(self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { Self(put(self.0, "AdditionalClaims", value), Phase) }
     /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationconfig-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { JwtValidationConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { JwtValidationConfig(put(self.0, "Issuer", value), Phase) }
     /// `JwksEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationconfig-jwksendpoint)
-    pub fn jwks_endpoint(self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { JwtValidationConfig(put(self.0, "JwksEndpoint", value.into_expr()), Phase) }
+    pub fn jwks_endpoint(self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { JwtValidationConfig(put(self.0, "JwksEndpoint", value), Phase) }
 }
 impl Done for JwtValidationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathPatternConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-pathpatternconfig.html)
@@ -527,9 +527,9 @@ impl PathPatternConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegexValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-pathpatternconfig.html#cfn-elasticloadbalancingv2-listenerrule-pathpatternconfig-regexvalues)
-    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
+    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-pathpatternconfig.html#cfn-elasticloadbalancingv2-listenerrule-pathpatternconfig-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for PathPatternConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringconfig.html)
@@ -538,7 +538,7 @@ impl QueryStringConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Values`: list of `QueryStringKeyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringconfig.html#cfn-elasticloadbalancingv2-listenerrule-querystringconfig-values)
-    pub fn values(self, value: impl Arg<Arr<QueryStringKeyValue>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<QueryStringKeyValue>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for QueryStringConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringKeyValue` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringkeyvalue.html)
@@ -547,9 +547,9 @@ impl QueryStringKeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringkeyvalue.html#cfn-elasticloadbalancingv2-listenerrule-querystringkeyvalue-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringkeyvalue.html#cfn-elasticloadbalancingv2-listenerrule-querystringkeyvalue-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for QueryStringKeyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedirectConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html)
@@ -560,17 +560,17 @@ impl RedirectConfig {
 }
 impl<R0> RedirectConfig<R0> {
     /// `Host`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-host)
-    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr()), Phase) }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `Query`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-query)
-    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr()), Phase) }
+    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value), Phase) }
     /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> RedirectConfig<Set> { RedirectConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> RedirectConfig<Set> { RedirectConfig(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for RedirectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RewriteConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfig.html)
@@ -581,9 +581,9 @@ impl RewriteConfig {
 }
 impl<R0, R1> RewriteConfig<R0, R1> {
     /// `Regex`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfig.html#cfn-elasticloadbalancingv2-listenerrule-rewriteconfig-regex)
-    pub fn regex(self, value: impl Arg<str>) -> RewriteConfig<Set, R1> { RewriteConfig(put(self.0, "Regex", value.into_expr()), Phase) }
+    pub fn regex(self, value: impl Arg<str>) -> RewriteConfig<Set, R1> { RewriteConfig(put(self.0, "Regex", value), Phase) }
     /// `Replace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfig.html#cfn-elasticloadbalancingv2-listenerrule-rewriteconfig-replace)
-    pub fn replace(self, value: impl Arg<str>) -> RewriteConfig<R0, Set> { RewriteConfig(put(self.0, "Replace", value.into_expr()), Phase) }
+    pub fn replace(self, value: impl Arg<str>) -> RewriteConfig<R0, Set> { RewriteConfig(put(self.0, "Replace", value), Phase) }
 }
 impl Done for RewriteConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RewriteConfigObject` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfigobject.html)
@@ -594,7 +594,7 @@ impl RewriteConfigObject {
 }
 impl<R0> RewriteConfigObject<R0> {
     /// `Rewrites`: list of `RewriteConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfigobject.html#cfn-elasticloadbalancingv2-listenerrule-rewriteconfigobject-rewrites)
-    pub fn rewrites(self, value: impl Arg<Arr<RewriteConfig>>) -> RewriteConfigObject<Set> { RewriteConfigObject(put(self.0, "Rewrites", value.into_expr()), Phase) }
+    pub fn rewrites(self, value: impl Arg<Arr<RewriteConfig>>) -> RewriteConfigObject<Set> { RewriteConfigObject(put(self.0, "Rewrites", value), Phase) }
 }
 impl Done for RewriteConfigObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleCondition` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html)
@@ -603,23 +603,23 @@ impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value)) }
     /// `HostHeaderConfig`: `HostHeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-hostheaderconfig)
-    pub fn host_header_config(self, value: impl Arg<HostHeaderConfig>) -> Self { Self(put(self.0, "HostHeaderConfig", value.into_expr())) }
+    pub fn host_header_config(self, value: impl Arg<HostHeaderConfig>) -> Self { Self(put(self.0, "HostHeaderConfig", value)) }
     /// `HttpHeaderConfig`: `HttpHeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-httpheaderconfig)
-    pub fn http_header_config(self, value: impl Arg<HttpHeaderConfig>) -> Self { Self(put(self.0, "HttpHeaderConfig", value.into_expr())) }
+    pub fn http_header_config(self, value: impl Arg<HttpHeaderConfig>) -> Self { Self(put(self.0, "HttpHeaderConfig", value)) }
     /// `HttpRequestMethodConfig`: `HttpRequestMethodConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-httprequestmethodconfig)
-    pub fn http_request_method_config(self, value: impl Arg<HttpRequestMethodConfig>) -> Self { Self(put(self.0, "HttpRequestMethodConfig", value.into_expr())) }
+    pub fn http_request_method_config(self, value: impl Arg<HttpRequestMethodConfig>) -> Self { Self(put(self.0, "HttpRequestMethodConfig", value)) }
     /// `PathPatternConfig`: `PathPatternConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-pathpatternconfig)
-    pub fn path_pattern_config(self, value: impl Arg<PathPatternConfig>) -> Self { Self(put(self.0, "PathPatternConfig", value.into_expr())) }
+    pub fn path_pattern_config(self, value: impl Arg<PathPatternConfig>) -> Self { Self(put(self.0, "PathPatternConfig", value)) }
     /// `QueryStringConfig`: `QueryStringConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-querystringconfig)
-    pub fn query_string_config(self, value: impl Arg<QueryStringConfig>) -> Self { Self(put(self.0, "QueryStringConfig", value.into_expr())) }
+    pub fn query_string_config(self, value: impl Arg<QueryStringConfig>) -> Self { Self(put(self.0, "QueryStringConfig", value)) }
     /// `RegexValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-regexvalues)
-    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
+    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value)) }
     /// `SourceIpConfig`: `SourceIpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-sourceipconfig)
-    pub fn source_ip_config(self, value: impl Arg<SourceIpConfig>) -> Self { Self(put(self.0, "SourceIpConfig", value.into_expr())) }
+    pub fn source_ip_config(self, value: impl Arg<SourceIpConfig>) -> Self { Self(put(self.0, "SourceIpConfig", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceIpConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-sourceipconfig.html)
@@ -628,9 +628,9 @@ impl SourceIpConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-sourceipconfig.html#cfn-elasticloadbalancingv2-listenerrule-sourceipconfig-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-sourceipconfig.html#cfn-elasticloadbalancingv2-listenerrule-sourceipconfig-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for SourceIpConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupStickinessConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig.html)
@@ -639,9 +639,9 @@ impl TargetGroupStickinessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig.html#cfn-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig-durationseconds)
-    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
+    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig.html#cfn-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for TargetGroupStickinessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupTuple` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgrouptuple.html)
@@ -650,9 +650,9 @@ impl TargetGroupTuple {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgrouptuple.html#cfn-elasticloadbalancingv2-listenerrule-targetgrouptuple-targetgrouparn)
-    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value)) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgrouptuple.html#cfn-elasticloadbalancingv2-listenerrule-targetgrouptuple-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value)) }
 }
 impl Done for TargetGroupTuple { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transform` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-transform.html)
@@ -663,11 +663,11 @@ impl Transform {
 }
 impl<R0> Transform<R0> {
     /// `HostHeaderRewriteConfig`: `RewriteConfigObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-transform.html#cfn-elasticloadbalancingv2-listenerrule-transform-hostheaderrewriteconfig)
-    pub fn host_header_rewrite_config(self, value: impl Arg<RewriteConfigObject>) -> Self { Self(put(self.0, "HostHeaderRewriteConfig", value.into_expr()), Phase) }
+    pub fn host_header_rewrite_config(self, value: impl Arg<RewriteConfigObject>) -> Self { Self(put(self.0, "HostHeaderRewriteConfig", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-transform.html#cfn-elasticloadbalancingv2-listenerrule-transform-type)
-    pub fn type_(self, value: impl Arg<str>) -> Transform<Set> { Transform(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Transform<Set> { Transform(put(self.0, "Type", value), Phase) }
     /// `UrlRewriteConfig`: `RewriteConfigObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-transform.html#cfn-elasticloadbalancingv2-listenerrule-transform-urlrewriteconfig)
-    pub fn url_rewrite_config(self, value: impl Arg<RewriteConfigObject>) -> Self { Self(put(self.0, "UrlRewriteConfig", value.into_expr()), Phase) }
+    pub fn url_rewrite_config(self, value: impl Arg<RewriteConfigObject>) -> Self { Self(put(self.0, "UrlRewriteConfig", value), Phase) }
 }
 impl Done for Transform { fn into_props(self) -> Bag { self.0 } }
 }
@@ -700,33 +700,33 @@ impl CfnLoadBalancerProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableCapacityReservationProvisionStabilize`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-enablecapacityreservationprovisionstabilize)
-    pub fn enable_capacity_reservation_provision_stabilize(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCapacityReservationProvisionStabilize", value.into_expr())) }
+    pub fn enable_capacity_reservation_provision_stabilize(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCapacityReservationProvisionStabilize", value)) }
     /// `EnablePrefixForIpv6SourceNat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-enableprefixforipv6sourcenat)
-    pub fn enable_prefix_for_ipv6_source_nat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnablePrefixForIpv6SourceNat", value.into_expr())) }
+    pub fn enable_prefix_for_ipv6_source_nat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnablePrefixForIpv6SourceNat", value)) }
     /// `EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-enforcesecuritygroupinboundrulesonprivatelinktraffic)
-    pub fn enforce_security_group_inbound_rules_on_private_link_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", value.into_expr())) }
+    pub fn enforce_security_group_inbound_rules_on_private_link_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", value)) }
     /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `Ipv4IpamPoolId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-ipv4ipampoolid)
-    pub fn ipv4_ipam_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv4IpamPoolId", value.into_expr())) }
+    pub fn ipv4_ipam_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv4IpamPoolId", value)) }
     /// `LoadBalancerAttributes`: list of `LoadBalancerAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-loadbalancerattributes)
-    pub fn load_balancer_attributes(self, value: impl Arg<Arr<load_balancer::LoadBalancerAttribute>>) -> Self { Self(put(self.0, "LoadBalancerAttributes", value.into_expr())) }
+    pub fn load_balancer_attributes(self, value: impl Arg<Arr<load_balancer::LoadBalancerAttribute>>) -> Self { Self(put(self.0, "LoadBalancerAttributes", value)) }
     /// `MinimumLoadBalancerCapacity`: `MinimumLoadBalancerCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-minimumloadbalancercapacity)
-    pub fn minimum_load_balancer_capacity(self, value: impl Arg<load_balancer::MinimumLoadBalancerCapacity>) -> Self { Self(put(self.0, "MinimumLoadBalancerCapacity", value.into_expr())) }
+    pub fn minimum_load_balancer_capacity(self, value: impl Arg<load_balancer::MinimumLoadBalancerCapacity>) -> Self { Self(put(self.0, "MinimumLoadBalancerCapacity", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Scheme`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-scheme)
-    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value.into_expr())) }
+    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value)) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value)) }
     /// `SubnetMappings`: list of `SubnetMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmappings)
-    pub fn subnet_mappings(self, value: impl Arg<Arr<load_balancer::SubnetMapping>>) -> Self { Self(put(self.0, "SubnetMappings", value.into_expr())) }
+    pub fn subnet_mappings(self, value: impl Arg<Arr<load_balancer::SubnetMapping>>) -> Self { Self(put(self.0, "SubnetMappings", value)) }
     /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for CfnLoadBalancerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::LoadBalancer`.
@@ -738,9 +738,9 @@ impl LoadBalancerAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-loadbalancerattribute.html#cfn-elasticloadbalancingv2-loadbalancer-loadbalancerattribute-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-loadbalancerattribute.html#cfn-elasticloadbalancingv2-loadbalancer-loadbalancerattribute-value)
-    pub fn value(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for LoadBalancerAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MinimumLoadBalancerCapacity` of `AWS::ElasticLoadBalancingV2::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-minimumloadbalancercapacity.html)
@@ -751,7 +751,7 @@ impl MinimumLoadBalancerCapacity {
 }
 impl<R0> MinimumLoadBalancerCapacity<R0> {
     /// `CapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-minimumloadbalancercapacity.html#cfn-elasticloadbalancingv2-loadbalancer-minimumloadbalancercapacity-capacityunits)
-    pub fn capacity_units(self, value: impl Arg<i64>) -> MinimumLoadBalancerCapacity<Set> { MinimumLoadBalancerCapacity(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
+    pub fn capacity_units(self, value: impl Arg<i64>) -> MinimumLoadBalancerCapacity<Set> { MinimumLoadBalancerCapacity(put(self.0, "CapacityUnits", value), Phase) }
 }
 impl Done for MinimumLoadBalancerCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubnetMapping` of `AWS::ElasticLoadBalancingV2::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html)
@@ -762,15 +762,15 @@ impl SubnetMapping {
 }
 impl<R0> SubnetMapping<R0> {
     /// `AllocationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-allocationid)
-    pub fn allocation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationId", value.into_expr()), Phase) }
+    pub fn allocation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationId", value), Phase) }
     /// `IPv6Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-ipv6address)
-    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPv6Address", value.into_expr()), Phase) }
+    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPv6Address", value), Phase) }
     /// `PrivateIPv4Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-privateipv4address)
-    pub fn private_ipv4_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIPv4Address", value.into_expr()), Phase) }
+    pub fn private_ipv4_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIPv4Address", value), Phase) }
     /// `SourceNatIpv6Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-sourcenatipv6prefix)
-    pub fn source_nat_ipv6_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceNatIpv6Prefix", value.into_expr()), Phase) }
+    pub fn source_nat_ipv6_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceNatIpv6Prefix", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }
 }
@@ -799,45 +799,45 @@ impl CfnTargetGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthCheckEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckenabled)
-    pub fn health_check_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HealthCheckEnabled", value.into_expr())) }
+    pub fn health_check_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HealthCheckEnabled", value)) }
     /// `HealthCheckIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckintervalseconds)
-    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr())) }
+    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value)) }
     /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckpath)
-    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr())) }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value)) }
     /// `HealthCheckPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckport)
-    pub fn health_check_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPort", value.into_expr())) }
+    pub fn health_check_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPort", value)) }
     /// `HealthCheckProtocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckprotocol)
-    pub fn health_check_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckProtocol", value.into_expr())) }
+    pub fn health_check_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckProtocol", value)) }
     /// `HealthCheckTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthchecktimeoutseconds)
-    pub fn health_check_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckTimeoutSeconds", value.into_expr())) }
+    pub fn health_check_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckTimeoutSeconds", value)) }
     /// `HealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthythresholdcount)
-    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr())) }
+    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value)) }
     /// `IpAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `Matcher`: `Matcher`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-matcher)
-    pub fn matcher(self, value: impl Arg<target_group::Matcher>) -> Self { Self(put(self.0, "Matcher", value.into_expr())) }
+    pub fn matcher(self, value: impl Arg<target_group::Matcher>) -> Self { Self(put(self.0, "Matcher", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `Protocol`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `ProtocolVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-protocolversion)
-    pub fn protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
+    pub fn protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolVersion", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TargetControlPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-targetcontrolport)
-    pub fn target_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetControlPort", value.into_expr())) }
+    pub fn target_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetControlPort", value)) }
     /// `TargetGroupAttributes`: list of `TargetGroupAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-targetgroupattributes)
-    pub fn target_group_attributes(self, value: impl Arg<Arr<target_group::TargetGroupAttribute>>) -> Self { Self(put(self.0, "TargetGroupAttributes", value.into_expr())) }
+    pub fn target_group_attributes(self, value: impl Arg<Arr<target_group::TargetGroupAttribute>>) -> Self { Self(put(self.0, "TargetGroupAttributes", value)) }
     /// `TargetType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-targettype)
-    pub fn target_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetType", value.into_expr())) }
+    pub fn target_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetType", value)) }
     /// `Targets`: list of `TargetDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-targets)
-    pub fn targets(self, value: impl Arg<Arr<target_group::TargetDescription>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
+    pub fn targets(self, value: impl Arg<Arr<target_group::TargetDescription>>) -> Self { Self(put(self.0, "Targets", value)) }
     /// `UnhealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-unhealthythresholdcount)
-    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr())) }
+    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value)) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for CfnTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::TargetGroup`.
@@ -849,9 +849,9 @@ impl Matcher {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GrpcCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-matcher.html#cfn-elasticloadbalancingv2-targetgroup-matcher-grpccode)
-    pub fn grpc_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrpcCode", value.into_expr())) }
+    pub fn grpc_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrpcCode", value)) }
     /// `HttpCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-matcher.html#cfn-elasticloadbalancingv2-targetgroup-matcher-httpcode)
-    pub fn http_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpCode", value.into_expr())) }
+    pub fn http_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpCode", value)) }
 }
 impl Done for Matcher { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetDescription` of `AWS::ElasticLoadBalancingV2::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html)
@@ -862,13 +862,13 @@ impl TargetDescription {
 }
 impl<R0> TargetDescription<R0> {
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html#cfn-elasticloadbalancingv2-targetgroup-targetdescription-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html#cfn-elasticloadbalancingv2-targetgroup-targetdescription-id)
-    pub fn id(self, value: impl Arg<str>) -> TargetDescription<Set> { TargetDescription(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> TargetDescription<Set> { TargetDescription(put(self.0, "Id", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html#cfn-elasticloadbalancingv2-targetgroup-targetdescription-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `QuicServerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html#cfn-elasticloadbalancingv2-targetgroup-targetdescription-quicserverid)
-    pub fn quic_server_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuicServerId", value.into_expr()), Phase) }
+    pub fn quic_server_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuicServerId", value), Phase) }
 }
 impl Done for TargetDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupAttribute` of `AWS::ElasticLoadBalancingV2::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetgroupattribute.html)
@@ -877,9 +877,9 @@ impl TargetGroupAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetgroupattribute.html#cfn-elasticloadbalancingv2-targetgroup-targetgroupattribute-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetgroupattribute.html#cfn-elasticloadbalancingv2-targetgroup-targetgroupattribute-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for TargetGroupAttribute { fn into_props(self) -> Bag { self.0 } }
 }
@@ -906,15 +906,15 @@ impl CfnTrustStoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaCertificatesBundleS3Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-cacertificatesbundles3bucket)
-    pub fn ca_certificates_bundle_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3Bucket", value.into_expr())) }
+    pub fn ca_certificates_bundle_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3Bucket", value)) }
     /// `CaCertificatesBundleS3Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-cacertificatesbundles3key)
-    pub fn ca_certificates_bundle_s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3Key", value.into_expr())) }
+    pub fn ca_certificates_bundle_s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3Key", value)) }
     /// `CaCertificatesBundleS3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-cacertificatesbundles3objectversion)
-    pub fn ca_certificates_bundle_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3ObjectVersion", value.into_expr())) }
+    pub fn ca_certificates_bundle_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3ObjectVersion", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElasticLoadBalancingV2::TrustStoreRevocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html)
@@ -938,9 +938,9 @@ impl CfnTrustStoreRevocationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RevocationContents`: list of `RevocationContent`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontents)
-    pub fn revocation_contents(self, value: impl Arg<Arr<trust_store_revocation::RevocationContent>>) -> Self { Self(put(self.0, "RevocationContents", value.into_expr())) }
+    pub fn revocation_contents(self, value: impl Arg<Arr<trust_store_revocation::RevocationContent>>) -> Self { Self(put(self.0, "RevocationContents", value)) }
     /// `TrustStoreArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorearn)
-    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
+    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value)) }
 }
 impl Done for CfnTrustStoreRevocationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::TrustStoreRevocation`.
@@ -952,13 +952,13 @@ impl RevocationContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RevocationType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontent-revocationtype)
-    pub fn revocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationType", value.into_expr())) }
+    pub fn revocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationType", value)) }
     /// `S3Bucket`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontent-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value)) }
     /// `S3Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontent-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
+    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value)) }
     /// `S3ObjectVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontent-s3objectversion)
-    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value)) }
 }
 impl Done for RevocationContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustStoreRevocation` of `AWS::ElasticLoadBalancingV2::TrustStoreRevocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html)
@@ -967,13 +967,13 @@ impl TrustStoreRevocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfRevokedEntries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorerevocation-numberofrevokedentries)
-    pub fn number_of_revoked_entries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfRevokedEntries", value.into_expr())) }
+    pub fn number_of_revoked_entries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfRevokedEntries", value)) }
     /// `RevocationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorerevocation-revocationid)
-    pub fn revocation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationId", value.into_expr())) }
+    pub fn revocation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationId", value)) }
     /// `RevocationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorerevocation-revocationtype)
-    pub fn revocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationType", value.into_expr())) }
+    pub fn revocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationType", value)) }
     /// `TrustStoreArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorerevocation-truststorearn)
-    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
+    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value)) }
 }
 impl Done for TrustStoreRevocation { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,37 +27,37 @@ impl CfnDomainProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPolicies`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-accesspolicies)
-    pub fn access_policies(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicies", value.into_expr())) }
+    pub fn access_policies(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicies", value)) }
     /// `AdvancedOptions`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-advancedoptions)
-    pub fn advanced_options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr())) }
+    pub fn advanced_options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvancedOptions", value)) }
     /// `AdvancedSecurityOptions`: `AdvancedSecurityOptionsInput`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-advancedsecurityoptions)
-    pub fn advanced_security_options(self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { Self(put(self.0, "AdvancedSecurityOptions", value.into_expr())) }
+    pub fn advanced_security_options(self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { Self(put(self.0, "AdvancedSecurityOptions", value)) }
     /// `CognitoOptions`: `CognitoOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-cognitooptions)
-    pub fn cognito_options(self, value: impl Arg<domain::CognitoOptions>) -> Self { Self(put(self.0, "CognitoOptions", value.into_expr())) }
+    pub fn cognito_options(self, value: impl Arg<domain::CognitoOptions>) -> Self { Self(put(self.0, "CognitoOptions", value)) }
     /// `DomainArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-domainarn)
-    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainArn", value.into_expr())) }
+    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainArn", value)) }
     /// `DomainEndpointOptions`: `DomainEndpointOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-domainendpointoptions)
-    pub fn domain_endpoint_options(self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { Self(put(self.0, "DomainEndpointOptions", value.into_expr())) }
+    pub fn domain_endpoint_options(self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { Self(put(self.0, "DomainEndpointOptions", value)) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `EBSOptions`: `EBSOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-ebsoptions)
-    pub fn ebs_options(self, value: impl Arg<domain::EBSOptions>) -> Self { Self(put(self.0, "EBSOptions", value.into_expr())) }
+    pub fn ebs_options(self, value: impl Arg<domain::EBSOptions>) -> Self { Self(put(self.0, "EBSOptions", value)) }
     /// `ElasticsearchClusterConfig`: `ElasticsearchClusterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-elasticsearchclusterconfig)
-    pub fn elasticsearch_cluster_config(self, value: impl Arg<domain::ElasticsearchClusterConfig>) -> Self { Self(put(self.0, "ElasticsearchClusterConfig", value.into_expr())) }
+    pub fn elasticsearch_cluster_config(self, value: impl Arg<domain::ElasticsearchClusterConfig>) -> Self { Self(put(self.0, "ElasticsearchClusterConfig", value)) }
     /// `ElasticsearchVersion`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-elasticsearchversion)
-    pub fn elasticsearch_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ElasticsearchVersion", value.into_expr())) }
+    pub fn elasticsearch_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ElasticsearchVersion", value)) }
     /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-encryptionatrestoptions)
-    pub fn encryption_at_rest_options(self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value.into_expr())) }
+    pub fn encryption_at_rest_options(self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value)) }
     /// `LogPublishingOptions`: map of `LogPublishingOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-logpublishingoptions)
-    pub fn log_publishing_options(self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { Self(put(self.0, "LogPublishingOptions", value.into_expr())) }
+    pub fn log_publishing_options(self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { Self(put(self.0, "LogPublishingOptions", value)) }
     /// `NodeToNodeEncryptionOptions`: `NodeToNodeEncryptionOptions`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-nodetonodeencryptionoptions)
-    pub fn node_to_node_encryption_options(self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { Self(put(self.0, "NodeToNodeEncryptionOptions", value.into_expr())) }
+    pub fn node_to_node_encryption_options(self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { Self(put(self.0, "NodeToNodeEncryptionOptions", value)) }
     /// `SnapshotOptions`: `SnapshotOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-snapshotoptions)
-    pub fn snapshot_options(self, value: impl Arg<domain::SnapshotOptions>) -> Self { Self(put(self.0, "SnapshotOptions", value.into_expr())) }
+    pub fn snapshot_options(self, value: impl Arg<domain::SnapshotOptions>) -> Self { Self(put(self.0, "SnapshotOptions", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VPCOptions`: `VPCOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html#cfn-elasticsearch-domain-vpcoptions)
-    pub fn vpc_options(self, value: impl Arg<domain::VPCOptions>) -> Self { Self(put(self.0, "VPCOptions", value.into_expr())) }
+    pub fn vpc_options(self, value: impl Arg<domain::VPCOptions>) -> Self { Self(put(self.0, "VPCOptions", value)) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Elasticsearch::Domain`.
@@ -69,13 +69,13 @@ impl AdvancedSecurityOptionsInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnonymousAuthEnabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-advancedsecurityoptionsinput.html#cfn-elasticsearch-domain-advancedsecurityoptionsinput-anonymousauthenabled)
-    pub fn anonymous_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AnonymousAuthEnabled", value.into_expr())) }
+    pub fn anonymous_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AnonymousAuthEnabled", value)) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-advancedsecurityoptionsinput.html#cfn-elasticsearch-domain-advancedsecurityoptionsinput-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `InternalUserDatabaseEnabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-advancedsecurityoptionsinput.html#cfn-elasticsearch-domain-advancedsecurityoptionsinput-internaluserdatabaseenabled)
-    pub fn internal_user_database_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InternalUserDatabaseEnabled", value.into_expr())) }
+    pub fn internal_user_database_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InternalUserDatabaseEnabled", value)) }
     /// `MasterUserOptions`: `MasterUserOptions`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-advancedsecurityoptionsinput.html#cfn-elasticsearch-domain-advancedsecurityoptionsinput-masteruseroptions)
-    pub fn master_user_options(self, value: impl Arg<MasterUserOptions>) -> Self { Self(put(self.0, "MasterUserOptions", value.into_expr())) }
+    pub fn master_user_options(self, value: impl Arg<MasterUserOptions>) -> Self { Self(put(self.0, "MasterUserOptions", value)) }
 }
 impl Done for AdvancedSecurityOptionsInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-cognitooptions.html)
@@ -84,13 +84,13 @@ impl CognitoOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-cognitooptions.html#cfn-elasticsearch-domain-cognitooptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `IdentityPoolId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-cognitooptions.html#cfn-elasticsearch-domain-cognitooptions-identitypoolid)
-    pub fn identity_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityPoolId", value.into_expr())) }
+    pub fn identity_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityPoolId", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-cognitooptions.html#cfn-elasticsearch-domain-cognitooptions-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `UserPoolId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-cognitooptions.html#cfn-elasticsearch-domain-cognitooptions-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolId", value)) }
 }
 impl Done for CognitoOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColdStorageOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-coldstorageoptions.html)
@@ -99,7 +99,7 @@ impl ColdStorageOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-coldstorageoptions.html#cfn-elasticsearch-domain-coldstorageoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for ColdStorageOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainEndpointOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-domainendpointoptions.html)
@@ -108,15 +108,15 @@ impl DomainEndpointOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-domainendpointoptions.html#cfn-elasticsearch-domain-domainendpointoptions-customendpoint)
-    pub fn custom_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpoint", value.into_expr())) }
+    pub fn custom_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpoint", value)) }
     /// `CustomEndpointCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-domainendpointoptions.html#cfn-elasticsearch-domain-domainendpointoptions-customendpointcertificatearn)
-    pub fn custom_endpoint_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpointCertificateArn", value.into_expr())) }
+    pub fn custom_endpoint_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpointCertificateArn", value)) }
     /// `CustomEndpointEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-domainendpointoptions.html#cfn-elasticsearch-domain-domainendpointoptions-customendpointenabled)
-    pub fn custom_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomEndpointEnabled", value.into_expr())) }
+    pub fn custom_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomEndpointEnabled", value)) }
     /// `EnforceHTTPS`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-domainendpointoptions.html#cfn-elasticsearch-domain-domainendpointoptions-enforcehttps)
-    pub fn enforce_https(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceHTTPS", value.into_expr())) }
+    pub fn enforce_https(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceHTTPS", value)) }
     /// `TLSSecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-domainendpointoptions.html#cfn-elasticsearch-domain-domainendpointoptions-tlssecuritypolicy)
-    pub fn tls_security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSSecurityPolicy", value.into_expr())) }
+    pub fn tls_security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSSecurityPolicy", value)) }
 }
 impl Done for DomainEndpointOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EBSOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-ebsoptions.html)
@@ -125,13 +125,13 @@ impl EBSOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EBSEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-ebsoptions.html#cfn-elasticsearch-domain-ebsoptions-ebsenabled)
-    pub fn ebs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EBSEnabled", value.into_expr())) }
+    pub fn ebs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EBSEnabled", value)) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-ebsoptions.html#cfn-elasticsearch-domain-ebsoptions-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `VolumeSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-ebsoptions.html#cfn-elasticsearch-domain-ebsoptions-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
     /// `VolumeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-ebsoptions.html#cfn-elasticsearch-domain-ebsoptions-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for EBSOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchClusterConfig` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html)
@@ -140,27 +140,27 @@ impl ElasticsearchClusterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColdStorageOptions`: `ColdStorageOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-coldstorageoptions)
-    pub fn cold_storage_options(self, value: impl Arg<ColdStorageOptions>) -> Self { Self(put(self.0, "ColdStorageOptions", value.into_expr())) }
+    pub fn cold_storage_options(self, value: impl Arg<ColdStorageOptions>) -> Self { Self(put(self.0, "ColdStorageOptions", value)) }
     /// `DedicatedMasterCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-dedicatedmastercount)
-    pub fn dedicated_master_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DedicatedMasterCount", value.into_expr())) }
+    pub fn dedicated_master_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DedicatedMasterCount", value)) }
     /// `DedicatedMasterEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-dedicatedmasterenabled)
-    pub fn dedicated_master_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedMasterEnabled", value.into_expr())) }
+    pub fn dedicated_master_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedMasterEnabled", value)) }
     /// `DedicatedMasterType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-dedicatedmastertype)
-    pub fn dedicated_master_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedMasterType", value.into_expr())) }
+    pub fn dedicated_master_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedMasterType", value)) }
     /// `InstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-instancecount)
-    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr())) }
+    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value)) }
     /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value)) }
     /// `WarmCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-warmcount)
-    pub fn warm_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmCount", value.into_expr())) }
+    pub fn warm_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmCount", value)) }
     /// `WarmEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-warmenabled)
-    pub fn warm_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WarmEnabled", value.into_expr())) }
+    pub fn warm_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WarmEnabled", value)) }
     /// `WarmType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-warmtype)
-    pub fn warm_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarmType", value.into_expr())) }
+    pub fn warm_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarmType", value)) }
     /// `ZoneAwarenessConfig`: `ZoneAwarenessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-zoneawarenessconfig)
-    pub fn zone_awareness_config(self, value: impl Arg<ZoneAwarenessConfig>) -> Self { Self(put(self.0, "ZoneAwarenessConfig", value.into_expr())) }
+    pub fn zone_awareness_config(self, value: impl Arg<ZoneAwarenessConfig>) -> Self { Self(put(self.0, "ZoneAwarenessConfig", value)) }
     /// `ZoneAwarenessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html#cfn-elasticsearch-domain-elasticsearchclusterconfig-zoneawarenessenabled)
-    pub fn zone_awareness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ZoneAwarenessEnabled", value.into_expr())) }
+    pub fn zone_awareness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ZoneAwarenessEnabled", value)) }
 }
 impl Done for ElasticsearchClusterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRestOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-encryptionatrestoptions.html)
@@ -169,9 +169,9 @@ impl EncryptionAtRestOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-encryptionatrestoptions.html#cfn-elasticsearch-domain-encryptionatrestoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-encryptionatrestoptions.html#cfn-elasticsearch-domain-encryptionatrestoptions-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPublishingOption` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-logpublishingoption.html)
@@ -180,9 +180,9 @@ impl LogPublishingOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsLogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-logpublishingoption.html#cfn-elasticsearch-domain-logpublishingoption-cloudwatchlogsloggrouparn)
-    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr())) }
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-logpublishingoption.html#cfn-elasticsearch-domain-logpublishingoption-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for LogPublishingOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MasterUserOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-masteruseroptions.html)
@@ -191,11 +191,11 @@ impl MasterUserOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MasterUserARN`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-masteruseroptions.html#cfn-elasticsearch-domain-masteruseroptions-masteruserarn)
-    pub fn master_user_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserARN", value.into_expr())) }
+    pub fn master_user_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserARN", value)) }
     /// `MasterUserName`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-masteruseroptions.html#cfn-elasticsearch-domain-masteruseroptions-masterusername)
-    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value.into_expr())) }
+    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value)) }
     /// `MasterUserPassword`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-masteruseroptions.html#cfn-elasticsearch-domain-masteruseroptions-masteruserpassword)
-    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value)) }
 }
 impl Done for MasterUserOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeToNodeEncryptionOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-nodetonodeencryptionoptions.html)
@@ -204,7 +204,7 @@ impl NodeToNodeEncryptionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-nodetonodeencryptionoptions.html#cfn-elasticsearch-domain-nodetonodeencryptionoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for NodeToNodeEncryptionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapshotOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-snapshotoptions.html)
@@ -213,7 +213,7 @@ impl SnapshotOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomatedSnapshotStartHour`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-snapshotoptions.html#cfn-elasticsearch-domain-snapshotoptions-automatedsnapshotstarthour)
-    pub fn automated_snapshot_start_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotStartHour", value.into_expr())) }
+    pub fn automated_snapshot_start_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotStartHour", value)) }
 }
 impl Done for SnapshotOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-vpcoptions.html)
@@ -222,9 +222,9 @@ impl VPCOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-vpcoptions.html#cfn-elasticsearch-domain-vpcoptions-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-vpcoptions.html#cfn-elasticsearch-domain-vpcoptions-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VPCOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZoneAwarenessConfig` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-zoneawarenessconfig.html)
@@ -233,7 +233,7 @@ impl ZoneAwarenessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-zoneawarenessconfig.html#cfn-elasticsearch-domain-zoneawarenessconfig-availabilityzonecount)
-    pub fn availability_zone_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AvailabilityZoneCount", value.into_expr())) }
+    pub fn availability_zone_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AvailabilityZoneCount", value)) }
 }
 impl Done for ZoneAwarenessConfig { fn into_props(self) -> Bag { self.0 } }
 }

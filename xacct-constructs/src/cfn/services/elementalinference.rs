@@ -27,13 +27,13 @@ impl CfnDictionaryProps {
 }
 impl<R0, R1> CfnDictionaryProps<R0, R1> {
     /// `Entries`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#cfn-elementalinference-dictionary-entries)
-    pub fn entries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Entries", value), Phase) }
     /// `Language`: `Language`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#cfn-elementalinference-dictionary-language)
-    pub fn language(self, value: impl Arg<dictionary::Language>) -> CfnDictionaryProps<Set, R1> { CfnDictionaryProps(put(self.0, "Language", value.into_expr()), Phase) }
+    pub fn language(self, value: impl Arg<dictionary::Language>) -> CfnDictionaryProps<Set, R1> { CfnDictionaryProps(put(self.0, "Language", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#cfn-elementalinference-dictionary-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDictionaryProps<R0, Set> { CfnDictionaryProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDictionaryProps<R0, Set> { CfnDictionaryProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#cfn-elementalinference-dictionary-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDictionaryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElementalInference::Dictionary`.
@@ -67,13 +67,13 @@ impl CfnFeedProps {
 }
 impl<R0, R1> CfnFeedProps<R0, R1> {
     /// `AccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#cfn-elementalinference-feed-accessrolearn)
-    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
+    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AccessRoleArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#cfn-elementalinference-feed-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFeedProps<Set, R1> { CfnFeedProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFeedProps<Set, R1> { CfnFeedProps(put(self.0, "Name", value), Phase) }
     /// `Outputs`: list of `GetOutput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#cfn-elementalinference-feed-outputs)
-    pub fn outputs(self, value: impl Arg<Arr<feed::GetOutput>>) -> CfnFeedProps<R0, Set> { CfnFeedProps(put(self.0, "Outputs", value.into_expr()), Phase) }
+    pub fn outputs(self, value: impl Arg<Arr<feed::GetOutput>>) -> CfnFeedProps<R0, Set> { CfnFeedProps(put(self.0, "Outputs", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#cfn-elementalinference-feed-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFeedProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElementalInference::Feed`.
@@ -87,9 +87,9 @@ impl AspectRatio {
 }
 impl<R0, R1> AspectRatio<R0, R1> {
     /// `Height`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-aspectratio.html#cfn-elementalinference-feed-aspectratio-height)
-    pub fn height(self, value: impl Arg<i64>) -> AspectRatio<Set, R1> { AspectRatio(put(self.0, "Height", value.into_expr()), Phase) }
+    pub fn height(self, value: impl Arg<i64>) -> AspectRatio<Set, R1> { AspectRatio(put(self.0, "Height", value), Phase) }
     /// `Width`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-aspectratio.html#cfn-elementalinference-feed-aspectratio-width)
-    pub fn width(self, value: impl Arg<i64>) -> AspectRatio<R0, Set> { AspectRatio(put(self.0, "Width", value.into_expr()), Phase) }
+    pub fn width(self, value: impl Arg<i64>) -> AspectRatio<R0, Set> { AspectRatio(put(self.0, "Width", value), Phase) }
 }
 impl Done for AspectRatio { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClippingConfig` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-clippingconfig.html)
@@ -98,9 +98,9 @@ impl ClippingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CallbackMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-clippingconfig.html#cfn-elementalinference-feed-clippingconfig-callbackmetadata)
-    pub fn callback_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CallbackMetadata", value.into_expr())) }
+    pub fn callback_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CallbackMetadata", value)) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-clippingconfig.html#cfn-elementalinference-feed-clippingconfig-datasourceconfiguration)
-    pub fn data_source_configuration(self, value: impl Arg<DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr())) }
+    pub fn data_source_configuration(self, value: impl Arg<DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value)) }
 }
 impl Done for ClippingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CroppingConfig` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-croppingconfig.html)
@@ -109,7 +109,7 @@ impl CroppingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemplateGroups`: list of `TemplateGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-croppingconfig.html#cfn-elementalinference-feed-croppingconfig-templategroups)
-    pub fn template_groups(self, value: impl Arg<Arr<TemplateGroup>>) -> Self { Self(put(self.0, "TemplateGroups", value.into_expr())) }
+    pub fn template_groups(self, value: impl Arg<Arr<TemplateGroup>>) -> Self { Self(put(self.0, "TemplateGroups", value)) }
 }
 impl Done for CroppingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfiguration` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-datasourceconfiguration.html)
@@ -120,7 +120,7 @@ impl DataSourceConfiguration {
 }
 impl<R0> DataSourceConfiguration<R0> {
     /// `FixtureId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-datasourceconfiguration.html#cfn-elementalinference-feed-datasourceconfiguration-fixtureid)
-    pub fn fixture_id(self, value: impl Arg<str>) -> DataSourceConfiguration<Set> { DataSourceConfiguration(put(self.0, "FixtureId", value.into_expr()), Phase) }
+    pub fn fixture_id(self, value: impl Arg<str>) -> DataSourceConfiguration<Set> { DataSourceConfiguration(put(self.0, "FixtureId", value), Phase) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GetOutput` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html)
@@ -131,13 +131,13 @@ impl GetOutput {
 }
 impl<R0, R1, R2> GetOutput<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html#cfn-elementalinference-feed-getoutput-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html#cfn-elementalinference-feed-getoutput-name)
-    pub fn name(self, value: impl Arg<str>) -> GetOutput<Set, R1, R2> { GetOutput(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GetOutput<Set, R1, R2> { GetOutput(put(self.0, "Name", value), Phase) }
     /// `OutputConfig`: `OutputConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html#cfn-elementalinference-feed-getoutput-outputconfig)
-    pub fn output_config(self, value: impl Arg<OutputConfig>) -> GetOutput<R0, Set, R2> { GetOutput(put(self.0, "OutputConfig", value.into_expr()), Phase) }
+    pub fn output_config(self, value: impl Arg<OutputConfig>) -> GetOutput<R0, Set, R2> { GetOutput(put(self.0, "OutputConfig", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html#cfn-elementalinference-feed-getoutput-status)
-    pub fn status(self, value: impl Arg<Status>) -> GetOutput<R0, R1, Set> { GetOutput(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> GetOutput<R0, R1, Set> { GetOutput(put(self.0, "Status", value), Phase) }
 }
 impl Done for GetOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputConfig` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-outputconfig.html)
@@ -146,11 +146,11 @@ impl OutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Clipping`: `ClippingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-outputconfig.html#cfn-elementalinference-feed-outputconfig-clipping)
-    pub fn clipping(self, value: impl Arg<ClippingConfig>) -> Self { Self(put(self.0, "Clipping", value.into_expr())) }
+    pub fn clipping(self, value: impl Arg<ClippingConfig>) -> Self { Self(put(self.0, "Clipping", value)) }
     /// `Cropping`: `CroppingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-outputconfig.html#cfn-elementalinference-feed-outputconfig-cropping)
-    pub fn cropping(self, value: impl Arg<CroppingConfig>) -> Self { Self(put(self.0, "Cropping", value.into_expr())) }
+    pub fn cropping(self, value: impl Arg<CroppingConfig>) -> Self { Self(put(self.0, "Cropping", value)) }
     /// `Subtitling`: `SubtitlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-outputconfig.html#cfn-elementalinference-feed-outputconfig-subtitling)
-    pub fn subtitling(self, value: impl Arg<SubtitlingConfig>) -> Self { Self(put(self.0, "Subtitling", value.into_expr())) }
+    pub fn subtitling(self, value: impl Arg<SubtitlingConfig>) -> Self { Self(put(self.0, "Subtitling", value)) }
 }
 impl Done for OutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubtitlingConfig` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html)
@@ -161,13 +161,13 @@ impl SubtitlingConfig {
 }
 impl<R0> SubtitlingConfig<R0> {
     /// `AspectRatio`: `AspectRatio`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html#cfn-elementalinference-feed-subtitlingconfig-aspectratio)
-    pub fn aspect_ratio(self, value: impl Arg<AspectRatio>) -> Self { Self(put(self.0, "AspectRatio", value.into_expr()), Phase) }
+    pub fn aspect_ratio(self, value: impl Arg<AspectRatio>) -> Self { Self(put(self.0, "AspectRatio", value), Phase) }
     /// `Dictionary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html#cfn-elementalinference-feed-subtitlingconfig-dictionary)
-    pub fn dictionary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Dictionary", value.into_expr()), Phase) }
+    pub fn dictionary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Dictionary", value), Phase) }
     /// `Language`: `Language`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html#cfn-elementalinference-feed-subtitlingconfig-language)
-    pub fn language(self, value: impl Arg<Language>) -> SubtitlingConfig<Set> { SubtitlingConfig(put(self.0, "Language", value.into_expr()), Phase) }
+    pub fn language(self, value: impl Arg<Language>) -> SubtitlingConfig<Set> { SubtitlingConfig(put(self.0, "Language", value), Phase) }
     /// `ProfanityFilter`: `ProfanityFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html#cfn-elementalinference-feed-subtitlingconfig-profanityfilter)
-    pub fn profanity_filter(self, value: impl Arg<ProfanityFilter>) -> Self { Self(put(self.0, "ProfanityFilter", value.into_expr()), Phase) }
+    pub fn profanity_filter(self, value: impl Arg<ProfanityFilter>) -> Self { Self(put(self.0, "ProfanityFilter", value), Phase) }
 }
 impl Done for SubtitlingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateGroup` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-templategroup.html)
@@ -178,9 +178,9 @@ impl TemplateGroup {
 }
 impl<R0, R1> TemplateGroup<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-templategroup.html#cfn-elementalinference-feed-templategroup-name)
-    pub fn name(self, value: impl Arg<str>) -> TemplateGroup<Set, R1> { TemplateGroup(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TemplateGroup<Set, R1> { TemplateGroup(put(self.0, "Name", value), Phase) }
     /// `TemplateUris`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-templategroup.html#cfn-elementalinference-feed-templategroup-templateuris)
-    pub fn template_uris(self, value: impl Arg<Arr<str>>) -> TemplateGroup<R0, Set> { TemplateGroup(put(self.0, "TemplateUris", value.into_expr()), Phase) }
+    pub fn template_uris(self, value: impl Arg<Arr<str>>) -> TemplateGroup<R0, Set> { TemplateGroup(put(self.0, "TemplateUris", value), Phase) }
 }
 impl Done for TemplateGroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Language` allows.

@@ -27,59 +27,59 @@ impl CfnClusterProps {
 }
 impl<R0, R1, R2, R3> CfnClusterProps<R0, R1, R2, R3> {
     /// `AdditionalInfo`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-additionalinfo)
-    pub fn additional_info(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalInfo", value.into_expr()), Phase) }
+    pub fn additional_info(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalInfo", value), Phase) }
     /// `Applications`: list of `Application`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-applications)
-    pub fn applications(self, value: impl Arg<Arr<cluster::Application>>) -> Self { Self(put(self.0, "Applications", value.into_expr()), Phase) }
+    pub fn applications(self, value: impl Arg<Arr<cluster::Application>>) -> Self { Self(put(self.0, "Applications", value), Phase) }
     /// `AutoScalingRole`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-autoscalingrole)
-    pub fn auto_scaling_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingRole", value.into_expr()), Phase) }
+    pub fn auto_scaling_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingRole", value), Phase) }
     /// `AutoTerminationPolicy`: `AutoTerminationPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-autoterminationpolicy)
-    pub fn auto_termination_policy(self, value: impl Arg<cluster::AutoTerminationPolicy>) -> Self { Self(put(self.0, "AutoTerminationPolicy", value.into_expr()), Phase) }
+    pub fn auto_termination_policy(self, value: impl Arg<cluster::AutoTerminationPolicy>) -> Self { Self(put(self.0, "AutoTerminationPolicy", value), Phase) }
     /// `BootstrapActions`: list of `BootstrapActionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-bootstrapactions)
-    pub fn bootstrap_actions(self, value: impl Arg<Arr<cluster::BootstrapActionConfig>>) -> Self { Self(put(self.0, "BootstrapActions", value.into_expr()), Phase) }
+    pub fn bootstrap_actions(self, value: impl Arg<Arr<cluster::BootstrapActionConfig>>) -> Self { Self(put(self.0, "BootstrapActions", value), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<cluster::Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<cluster::Configuration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `CustomAmiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-customamiid)
-    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value), Phase) }
     /// `EbsRootVolumeIops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-ebsrootvolumeiops)
-    pub fn ebs_root_volume_iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeIops", value.into_expr()), Phase) }
+    pub fn ebs_root_volume_iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeIops", value), Phase) }
     /// `EbsRootVolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-ebsrootvolumesize)
-    pub fn ebs_root_volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeSize", value.into_expr()), Phase) }
+    pub fn ebs_root_volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeSize", value), Phase) }
     /// `EbsRootVolumeThroughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-ebsrootvolumethroughput)
-    pub fn ebs_root_volume_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeThroughput", value.into_expr()), Phase) }
+    pub fn ebs_root_volume_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeThroughput", value), Phase) }
     /// `Instances`: `JobFlowInstancesConfig`, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-instances)
-    pub fn instances(self, value: impl Arg<cluster::JobFlowInstancesConfig>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "Instances", value.into_expr()), Phase) }
+    pub fn instances(self, value: impl Arg<cluster::JobFlowInstancesConfig>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "Instances", value), Phase) }
     /// `JobFlowRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-jobflowrole)
-    pub fn job_flow_role(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "JobFlowRole", value.into_expr()), Phase) }
+    pub fn job_flow_role(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "JobFlowRole", value), Phase) }
     /// `KerberosAttributes`: `KerberosAttributes`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-kerberosattributes)
-    pub fn kerberos_attributes(self, value: impl Arg<cluster::KerberosAttributes>) -> Self { Self(put(self.0, "KerberosAttributes", value.into_expr()), Phase) }
+    pub fn kerberos_attributes(self, value: impl Arg<cluster::KerberosAttributes>) -> Self { Self(put(self.0, "KerberosAttributes", value), Phase) }
     /// `LogEncryptionKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-logencryptionkmskeyid)
-    pub fn log_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogEncryptionKmsKeyId", value.into_expr()), Phase) }
+    pub fn log_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogEncryptionKmsKeyId", value), Phase) }
     /// `LogUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-loguri)
-    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr()), Phase) }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value), Phase) }
     /// `ManagedScalingPolicy`: `ManagedScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-managedscalingpolicy)
-    pub fn managed_scaling_policy(self, value: impl Arg<cluster::ManagedScalingPolicy>) -> Self { Self(put(self.0, "ManagedScalingPolicy", value.into_expr()), Phase) }
+    pub fn managed_scaling_policy(self, value: impl Arg<cluster::ManagedScalingPolicy>) -> Self { Self(put(self.0, "ManagedScalingPolicy", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "Name", value), Phase) }
     /// `OSReleaseLabel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-osreleaselabel)
-    pub fn os_release_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OSReleaseLabel", value.into_expr()), Phase) }
+    pub fn os_release_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OSReleaseLabel", value), Phase) }
     /// `PlacementGroupConfigs`: list of `PlacementGroupConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-placementgroupconfigs)
-    pub fn placement_group_configs(self, value: impl Arg<Arr<cluster::PlacementGroupConfig>>) -> Self { Self(put(self.0, "PlacementGroupConfigs", value.into_expr()), Phase) }
+    pub fn placement_group_configs(self, value: impl Arg<Arr<cluster::PlacementGroupConfig>>) -> Self { Self(put(self.0, "PlacementGroupConfigs", value), Phase) }
     /// `ReleaseLabel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-releaselabel)
-    pub fn release_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
+    pub fn release_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReleaseLabel", value), Phase) }
     /// `ScaleDownBehavior`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-scaledownbehavior)
-    pub fn scale_down_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScaleDownBehavior", value.into_expr()), Phase) }
+    pub fn scale_down_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScaleDownBehavior", value), Phase) }
     /// `SecurityConfiguration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-securityconfiguration)
-    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value), Phase) }
     /// `ServiceRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-servicerole)
-    pub fn service_role(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
+    pub fn service_role(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "ServiceRole", value), Phase) }
     /// `StepConcurrencyLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-stepconcurrencylevel)
-    pub fn step_concurrency_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StepConcurrencyLevel", value.into_expr()), Phase) }
+    pub fn step_concurrency_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StepConcurrencyLevel", value), Phase) }
     /// `Steps`: list of `StepConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-steps)
-    pub fn steps(self, value: impl Arg<Arr<cluster::StepConfig>>) -> Self { Self(put(self.0, "Steps", value.into_expr()), Phase) }
+    pub fn steps(self, value: impl Arg<Arr<cluster::StepConfig>>) -> Self { Self(put(self.0, "Steps", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VisibleToAllUsers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html#cfn-emr-cluster-visibletoallusers)
-    pub fn visible_to_all_users(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "VisibleToAllUsers", value.into_expr()), Phase) }
+    pub fn visible_to_all_users(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "VisibleToAllUsers", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::Cluster`.
@@ -91,13 +91,13 @@ impl Application {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalInfo`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-application.html#cfn-emr-cluster-application-additionalinfo)
-    pub fn additional_info(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalInfo", value.into_expr())) }
+    pub fn additional_info(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalInfo", value)) }
     /// `Args`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-application.html#cfn-emr-cluster-application-args)
-    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr())) }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-application.html#cfn-emr-cluster-application-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Version`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-application.html#cfn-emr-cluster-application-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for Application { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScalingPolicy` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-autoscalingpolicy.html)
@@ -108,9 +108,9 @@ impl AutoScalingPolicy {
 }
 impl<R0, R1> AutoScalingPolicy<R0, R1> {
     /// `Constraints`: `ScalingConstraints`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-autoscalingpolicy.html#cfn-emr-cluster-autoscalingpolicy-constraints)
-    pub fn constraints(self, value: impl Arg<ScalingConstraints>) -> AutoScalingPolicy<Set, R1> { AutoScalingPolicy(put(self.0, "Constraints", value.into_expr()), Phase) }
+    pub fn constraints(self, value: impl Arg<ScalingConstraints>) -> AutoScalingPolicy<Set, R1> { AutoScalingPolicy(put(self.0, "Constraints", value), Phase) }
     /// `Rules`: list of `ScalingRule`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-autoscalingpolicy.html#cfn-emr-cluster-autoscalingpolicy-rules)
-    pub fn rules(self, value: impl Arg<Arr<ScalingRule>>) -> AutoScalingPolicy<R0, Set> { AutoScalingPolicy(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ScalingRule>>) -> AutoScalingPolicy<R0, Set> { AutoScalingPolicy(put(self.0, "Rules", value), Phase) }
 }
 impl Done for AutoScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoTerminationPolicy` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-autoterminationpolicy.html)
@@ -119,7 +119,7 @@ impl AutoTerminationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-autoterminationpolicy.html#cfn-emr-cluster-autoterminationpolicy-idletimeout)
-    pub fn idle_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeout", value.into_expr())) }
+    pub fn idle_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeout", value)) }
 }
 impl Done for AutoTerminationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BootstrapActionConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-bootstrapactionconfig.html)
@@ -130,9 +130,9 @@ impl BootstrapActionConfig {
 }
 impl<R0, R1> BootstrapActionConfig<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-bootstrapactionconfig.html#cfn-emr-cluster-bootstrapactionconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> BootstrapActionConfig<Set, R1> { BootstrapActionConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BootstrapActionConfig<Set, R1> { BootstrapActionConfig(put(self.0, "Name", value), Phase) }
     /// `ScriptBootstrapAction`: `ScriptBootstrapActionConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-bootstrapactionconfig.html#cfn-emr-cluster-bootstrapactionconfig-scriptbootstrapaction)
-    pub fn script_bootstrap_action(self, value: impl Arg<ScriptBootstrapActionConfig>) -> BootstrapActionConfig<R0, Set> { BootstrapActionConfig(put(self.0, "ScriptBootstrapAction", value.into_expr()), Phase) }
+    pub fn script_bootstrap_action(self, value: impl Arg<ScriptBootstrapActionConfig>) -> BootstrapActionConfig<R0, Set> { BootstrapActionConfig(put(self.0, "ScriptBootstrapAction", value), Phase) }
 }
 impl Done for BootstrapActionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchAlarmDefinition` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html)
@@ -143,23 +143,23 @@ impl CloudWatchAlarmDefinition {
 }
 impl<R0, R1, R2, R3> CloudWatchAlarmDefinition<R0, R1, R2, R3> {
     /// `ComparisonOperator`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<Set, R1, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<Set, R1, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "ComparisonOperator", value), Phase) }
     /// `Dimensions`: list of `MetricDimension`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value), Phase) }
     /// `EvaluationPeriods`: integer. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-evaluationperiods)
-    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value), Phase) }
     /// `MetricName`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<R0, Set, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<R0, Set, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "MetricName", value), Phase) }
     /// `Namespace`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value), Phase) }
     /// `Period`: integer, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-period)
-    pub fn period(self, value: impl Arg<i64>) -> CloudWatchAlarmDefinition<R0, R1, Set, R3> { CloudWatchAlarmDefinition(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> CloudWatchAlarmDefinition<R0, R1, Set, R3> { CloudWatchAlarmDefinition(put(self.0, "Period", value), Phase) }
     /// `Statistic`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr()), Phase) }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value), Phase) }
     /// `Threshold`: number, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> CloudWatchAlarmDefinition<R0, R1, R2, Set> { CloudWatchAlarmDefinition(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CloudWatchAlarmDefinition<R0, R1, R2, Set> { CloudWatchAlarmDefinition(put(self.0, "Threshold", value), Phase) }
     /// `Unit`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html#cfn-emr-cluster-cloudwatchalarmdefinition-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for CloudWatchAlarmDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeLimits` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-computelimits.html)
@@ -170,15 +170,15 @@ impl ComputeLimits {
 }
 impl<R0, R1, R2> ComputeLimits<R0, R1, R2> {
     /// `MaximumCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-computelimits.html#cfn-emr-cluster-computelimits-maximumcapacityunits)
-    pub fn maximum_capacity_units(self, value: impl Arg<i64>) -> ComputeLimits<Set, R1, R2> { ComputeLimits(put(self.0, "MaximumCapacityUnits", value.into_expr()), Phase) }
+    pub fn maximum_capacity_units(self, value: impl Arg<i64>) -> ComputeLimits<Set, R1, R2> { ComputeLimits(put(self.0, "MaximumCapacityUnits", value), Phase) }
     /// `MaximumCoreCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-computelimits.html#cfn-emr-cluster-computelimits-maximumcorecapacityunits)
-    pub fn maximum_core_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumCoreCapacityUnits", value.into_expr()), Phase) }
+    pub fn maximum_core_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumCoreCapacityUnits", value), Phase) }
     /// `MaximumOnDemandCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-computelimits.html#cfn-emr-cluster-computelimits-maximumondemandcapacityunits)
-    pub fn maximum_on_demand_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumOnDemandCapacityUnits", value.into_expr()), Phase) }
+    pub fn maximum_on_demand_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumOnDemandCapacityUnits", value), Phase) }
     /// `MinimumCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-computelimits.html#cfn-emr-cluster-computelimits-minimumcapacityunits)
-    pub fn minimum_capacity_units(self, value: impl Arg<i64>) -> ComputeLimits<R0, Set, R2> { ComputeLimits(put(self.0, "MinimumCapacityUnits", value.into_expr()), Phase) }
+    pub fn minimum_capacity_units(self, value: impl Arg<i64>) -> ComputeLimits<R0, Set, R2> { ComputeLimits(put(self.0, "MinimumCapacityUnits", value), Phase) }
     /// `UnitType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-computelimits.html#cfn-emr-cluster-computelimits-unittype)
-    pub fn unit_type(self, value: impl Arg<str>) -> ComputeLimits<R0, R1, Set> { ComputeLimits(put(self.0, "UnitType", value.into_expr()), Phase) }
+    pub fn unit_type(self, value: impl Arg<str>) -> ComputeLimits<R0, R1, Set> { ComputeLimits(put(self.0, "UnitType", value), Phase) }
 }
 impl Done for ComputeLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Configuration` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-configuration.html)
@@ -187,11 +187,11 @@ impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-configuration.html#cfn-emr-cluster-configuration-classification)
-    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value)) }
     /// `ConfigurationProperties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-configuration.html#cfn-emr-cluster-configuration-configurationproperties)
-    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr())) }
+    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value)) }
     /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-configuration.html#cfn-emr-cluster-configuration-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value)) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDeviceConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ebsblockdeviceconfig.html)
@@ -202,9 +202,9 @@ impl EbsBlockDeviceConfig {
 }
 impl<R0> EbsBlockDeviceConfig<R0> {
     /// `VolumeSpecification`: `VolumeSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ebsblockdeviceconfig.html#cfn-emr-cluster-ebsblockdeviceconfig-volumespecification)
-    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value.into_expr()), Phase) }
+    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value), Phase) }
     /// `VolumesPerInstance`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ebsblockdeviceconfig.html#cfn-emr-cluster-ebsblockdeviceconfig-volumesperinstance)
-    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value.into_expr()), Phase) }
+    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value), Phase) }
 }
 impl Done for EbsBlockDeviceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsConfiguration` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ebsconfiguration.html)
@@ -213,9 +213,9 @@ impl EbsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsBlockDeviceConfigs`: list of `EbsBlockDeviceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ebsconfiguration.html#cfn-emr-cluster-ebsconfiguration-ebsblockdeviceconfigs)
-    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value.into_expr())) }
+    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value)) }
     /// `EbsOptimized`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ebsconfiguration.html#cfn-emr-cluster-ebsconfiguration-ebsoptimized)
-    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr())) }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value)) }
 }
 impl Done for EbsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HadoopJarStepConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-hadoopjarstepconfig.html)
@@ -226,13 +226,13 @@ impl HadoopJarStepConfig {
 }
 impl<R0> HadoopJarStepConfig<R0> {
     /// `Args`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-hadoopjarstepconfig.html#cfn-emr-cluster-hadoopjarstepconfig-args)
-    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr()), Phase) }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value), Phase) }
     /// `Jar`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-hadoopjarstepconfig.html#cfn-emr-cluster-hadoopjarstepconfig-jar)
-    pub fn jar(self, value: impl Arg<str>) -> HadoopJarStepConfig<Set> { HadoopJarStepConfig(put(self.0, "Jar", value.into_expr()), Phase) }
+    pub fn jar(self, value: impl Arg<str>) -> HadoopJarStepConfig<Set> { HadoopJarStepConfig(put(self.0, "Jar", value), Phase) }
     /// `MainClass`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-hadoopjarstepconfig.html#cfn-emr-cluster-hadoopjarstepconfig-mainclass)
-    pub fn main_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MainClass", value.into_expr()), Phase) }
+    pub fn main_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MainClass", value), Phase) }
     /// `StepProperties`: list of `KeyValue`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-hadoopjarstepconfig.html#cfn-emr-cluster-hadoopjarstepconfig-stepproperties)
-    pub fn step_properties(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StepProperties", value.into_expr()), Phase) }
+    pub fn step_properties(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StepProperties", value), Phase) }
 }
 impl Done for HadoopJarStepConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetconfig.html)
@@ -241,17 +241,17 @@ impl InstanceFleetConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceTypeConfigs`: list of `InstanceTypeConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetconfig.html#cfn-emr-cluster-instancefleetconfig-instancetypeconfigs)
-    pub fn instance_type_configs(self, value: impl Arg<Arr<InstanceTypeConfig>>) -> Self { Self(put(self.0, "InstanceTypeConfigs", value.into_expr())) }
+    pub fn instance_type_configs(self, value: impl Arg<Arr<InstanceTypeConfig>>) -> Self { Self(put(self.0, "InstanceTypeConfigs", value)) }
     /// `LaunchSpecifications`: `InstanceFleetProvisioningSpecifications`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetconfig.html#cfn-emr-cluster-instancefleetconfig-launchspecifications)
-    pub fn launch_specifications(self, value: impl Arg<InstanceFleetProvisioningSpecifications>) -> Self { Self(put(self.0, "LaunchSpecifications", value.into_expr())) }
+    pub fn launch_specifications(self, value: impl Arg<InstanceFleetProvisioningSpecifications>) -> Self { Self(put(self.0, "LaunchSpecifications", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetconfig.html#cfn-emr-cluster-instancefleetconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ResizeSpecifications`: `InstanceFleetResizingSpecifications`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetconfig.html#cfn-emr-cluster-instancefleetconfig-resizespecifications)
-    pub fn resize_specifications(self, value: impl Arg<InstanceFleetResizingSpecifications>) -> Self { Self(put(self.0, "ResizeSpecifications", value.into_expr())) }
+    pub fn resize_specifications(self, value: impl Arg<InstanceFleetResizingSpecifications>) -> Self { Self(put(self.0, "ResizeSpecifications", value)) }
     /// `TargetOnDemandCapacity`: integer. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetconfig.html#cfn-emr-cluster-instancefleetconfig-targetondemandcapacity)
-    pub fn target_on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetOnDemandCapacity", value.into_expr())) }
+    pub fn target_on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetOnDemandCapacity", value)) }
     /// `TargetSpotCapacity`: integer. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetconfig.html#cfn-emr-cluster-instancefleetconfig-targetspotcapacity)
-    pub fn target_spot_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSpotCapacity", value.into_expr())) }
+    pub fn target_spot_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSpotCapacity", value)) }
 }
 impl Done for InstanceFleetConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetProvisioningSpecifications` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetprovisioningspecifications.html)
@@ -260,9 +260,9 @@ impl InstanceFleetProvisioningSpecifications {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnDemandSpecification`: `OnDemandProvisioningSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetprovisioningspecifications.html#cfn-emr-cluster-instancefleetprovisioningspecifications-ondemandspecification)
-    pub fn on_demand_specification(self, value: impl Arg<OnDemandProvisioningSpecification>) -> Self { Self(put(self.0, "OnDemandSpecification", value.into_expr())) }
+    pub fn on_demand_specification(self, value: impl Arg<OnDemandProvisioningSpecification>) -> Self { Self(put(self.0, "OnDemandSpecification", value)) }
     /// `SpotSpecification`: `SpotProvisioningSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetprovisioningspecifications.html#cfn-emr-cluster-instancefleetprovisioningspecifications-spotspecification)
-    pub fn spot_specification(self, value: impl Arg<SpotProvisioningSpecification>) -> Self { Self(put(self.0, "SpotSpecification", value.into_expr())) }
+    pub fn spot_specification(self, value: impl Arg<SpotProvisioningSpecification>) -> Self { Self(put(self.0, "SpotSpecification", value)) }
 }
 impl Done for InstanceFleetProvisioningSpecifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetResizingSpecifications` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetresizingspecifications.html)
@@ -271,9 +271,9 @@ impl InstanceFleetResizingSpecifications {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnDemandResizeSpecification`: `OnDemandResizingSpecification`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetresizingspecifications.html#cfn-emr-cluster-instancefleetresizingspecifications-ondemandresizespecification)
-    pub fn on_demand_resize_specification(self, value: impl Arg<OnDemandResizingSpecification>) -> Self { Self(put(self.0, "OnDemandResizeSpecification", value.into_expr())) }
+    pub fn on_demand_resize_specification(self, value: impl Arg<OnDemandResizingSpecification>) -> Self { Self(put(self.0, "OnDemandResizeSpecification", value)) }
     /// `SpotResizeSpecification`: `SpotResizingSpecification`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetresizingspecifications.html#cfn-emr-cluster-instancefleetresizingspecifications-spotresizespecification)
-    pub fn spot_resize_specification(self, value: impl Arg<SpotResizingSpecification>) -> Self { Self(put(self.0, "SpotResizeSpecification", value.into_expr())) }
+    pub fn spot_resize_specification(self, value: impl Arg<SpotResizingSpecification>) -> Self { Self(put(self.0, "SpotResizeSpecification", value)) }
 }
 impl Done for InstanceFleetResizingSpecifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceGroupConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html)
@@ -284,23 +284,23 @@ impl InstanceGroupConfig {
 }
 impl<R0, R1> InstanceGroupConfig<R0, R1> {
     /// `AutoScalingPolicy`: `AutoScalingPolicy`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-autoscalingpolicy)
-    pub fn auto_scaling_policy(self, value: impl Arg<AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value.into_expr()), Phase) }
+    pub fn auto_scaling_policy(self, value: impl Arg<AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value), Phase) }
     /// `BidPrice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-bidprice)
-    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value.into_expr()), Phase) }
+    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `CustomAmiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-customamiid)
-    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value), Phase) }
     /// `EbsConfiguration`: `EbsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-ebsconfiguration)
-    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
+    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value), Phase) }
     /// `InstanceCount`: integer, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-instancecount)
-    pub fn instance_count(self, value: impl Arg<i64>) -> InstanceGroupConfig<Set, R1> { InstanceGroupConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
+    pub fn instance_count(self, value: impl Arg<i64>) -> InstanceGroupConfig<Set, R1> { InstanceGroupConfig(put(self.0, "InstanceCount", value), Phase) }
     /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> InstanceGroupConfig<R0, Set> { InstanceGroupConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> InstanceGroupConfig<R0, Set> { InstanceGroupConfig(put(self.0, "InstanceType", value), Phase) }
     /// `Market`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-market)
-    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value.into_expr()), Phase) }
+    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html#cfn-emr-cluster-instancegroupconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for InstanceGroupConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceTypeConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html)
@@ -311,21 +311,21 @@ impl InstanceTypeConfig {
 }
 impl<R0> InstanceTypeConfig<R0> {
     /// `BidPrice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html#cfn-emr-cluster-instancetypeconfig-bidprice)
-    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value.into_expr()), Phase) }
+    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value), Phase) }
     /// `BidPriceAsPercentageOfOnDemandPrice`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html#cfn-emr-cluster-instancetypeconfig-bidpriceaspercentageofondemandprice)
-    pub fn bid_price_as_percentage_of_on_demand_price(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BidPriceAsPercentageOfOnDemandPrice", value.into_expr()), Phase) }
+    pub fn bid_price_as_percentage_of_on_demand_price(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BidPriceAsPercentageOfOnDemandPrice", value), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html#cfn-emr-cluster-instancetypeconfig-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `CustomAmiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html#cfn-emr-cluster-instancetypeconfig-customamiid)
-    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value), Phase) }
     /// `EbsConfiguration`: `EbsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html#cfn-emr-cluster-instancetypeconfig-ebsconfiguration)
-    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
+    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value), Phase) }
     /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html#cfn-emr-cluster-instancetypeconfig-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> InstanceTypeConfig<Set> { InstanceTypeConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> InstanceTypeConfig<Set> { InstanceTypeConfig(put(self.0, "InstanceType", value), Phase) }
     /// `Priority`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html#cfn-emr-cluster-instancetypeconfig-priority)
-    pub fn priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `WeightedCapacity`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html#cfn-emr-cluster-instancetypeconfig-weightedcapacity)
-    pub fn weighted_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr()), Phase) }
+    pub fn weighted_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WeightedCapacity", value), Phase) }
 }
 impl Done for InstanceTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobFlowInstancesConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html)
@@ -334,43 +334,43 @@ impl JobFlowInstancesConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalMasterSecurityGroups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-additionalmastersecuritygroups)
-    pub fn additional_master_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalMasterSecurityGroups", value.into_expr())) }
+    pub fn additional_master_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalMasterSecurityGroups", value)) }
     /// `AdditionalSlaveSecurityGroups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-additionalslavesecuritygroups)
-    pub fn additional_slave_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalSlaveSecurityGroups", value.into_expr())) }
+    pub fn additional_slave_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalSlaveSecurityGroups", value)) }
     /// `CoreInstanceFleet`: `InstanceFleetConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-coreinstancefleet)
-    pub fn core_instance_fleet(self, value: impl Arg<InstanceFleetConfig>) -> Self { Self(put(self.0, "CoreInstanceFleet", value.into_expr())) }
+    pub fn core_instance_fleet(self, value: impl Arg<InstanceFleetConfig>) -> Self { Self(put(self.0, "CoreInstanceFleet", value)) }
     /// `CoreInstanceGroup`: `InstanceGroupConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-coreinstancegroup)
-    pub fn core_instance_group(self, value: impl Arg<InstanceGroupConfig>) -> Self { Self(put(self.0, "CoreInstanceGroup", value.into_expr())) }
+    pub fn core_instance_group(self, value: impl Arg<InstanceGroupConfig>) -> Self { Self(put(self.0, "CoreInstanceGroup", value)) }
     /// `Ec2KeyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-ec2keyname)
-    pub fn ec2_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2KeyName", value.into_expr())) }
+    pub fn ec2_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2KeyName", value)) }
     /// `Ec2SubnetId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-ec2subnetid)
-    pub fn ec2_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2SubnetId", value.into_expr())) }
+    pub fn ec2_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2SubnetId", value)) }
     /// `Ec2SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-ec2subnetids)
-    pub fn ec2_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ec2SubnetIds", value.into_expr())) }
+    pub fn ec2_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ec2SubnetIds", value)) }
     /// `EmrManagedMasterSecurityGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-emrmanagedmastersecuritygroup)
-    pub fn emr_managed_master_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmrManagedMasterSecurityGroup", value.into_expr())) }
+    pub fn emr_managed_master_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmrManagedMasterSecurityGroup", value)) }
     /// `EmrManagedSlaveSecurityGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-emrmanagedslavesecuritygroup)
-    pub fn emr_managed_slave_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmrManagedSlaveSecurityGroup", value.into_expr())) }
+    pub fn emr_managed_slave_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmrManagedSlaveSecurityGroup", value)) }
     /// `HadoopVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-hadoopversion)
-    pub fn hadoop_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HadoopVersion", value.into_expr())) }
+    pub fn hadoop_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HadoopVersion", value)) }
     /// `KeepJobFlowAliveWhenNoSteps`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-keepjobflowalivewhennosteps)
-    pub fn keep_job_flow_alive_when_no_steps(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeepJobFlowAliveWhenNoSteps", value.into_expr())) }
+    pub fn keep_job_flow_alive_when_no_steps(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeepJobFlowAliveWhenNoSteps", value)) }
     /// `MasterInstanceFleet`: `InstanceFleetConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-masterinstancefleet)
-    pub fn master_instance_fleet(self, value: impl Arg<InstanceFleetConfig>) -> Self { Self(put(self.0, "MasterInstanceFleet", value.into_expr())) }
+    pub fn master_instance_fleet(self, value: impl Arg<InstanceFleetConfig>) -> Self { Self(put(self.0, "MasterInstanceFleet", value)) }
     /// `MasterInstanceGroup`: `InstanceGroupConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-masterinstancegroup)
-    pub fn master_instance_group(self, value: impl Arg<InstanceGroupConfig>) -> Self { Self(put(self.0, "MasterInstanceGroup", value.into_expr())) }
+    pub fn master_instance_group(self, value: impl Arg<InstanceGroupConfig>) -> Self { Self(put(self.0, "MasterInstanceGroup", value)) }
     /// `Placement`: `PlacementType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-placement)
-    pub fn placement(self, value: impl Arg<PlacementType>) -> Self { Self(put(self.0, "Placement", value.into_expr())) }
+    pub fn placement(self, value: impl Arg<PlacementType>) -> Self { Self(put(self.0, "Placement", value)) }
     /// `ServiceAccessSecurityGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-serviceaccesssecuritygroup)
-    pub fn service_access_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccessSecurityGroup", value.into_expr())) }
+    pub fn service_access_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccessSecurityGroup", value)) }
     /// `TaskInstanceFleets`: list of `InstanceFleetConfig`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-taskinstancefleets)
-    pub fn task_instance_fleets(self, value: impl Arg<Arr<InstanceFleetConfig>>) -> Self { Self(put(self.0, "TaskInstanceFleets", value.into_expr())) }
+    pub fn task_instance_fleets(self, value: impl Arg<Arr<InstanceFleetConfig>>) -> Self { Self(put(self.0, "TaskInstanceFleets", value)) }
     /// `TaskInstanceGroups`: list of `InstanceGroupConfig`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-taskinstancegroups)
-    pub fn task_instance_groups(self, value: impl Arg<Arr<InstanceGroupConfig>>) -> Self { Self(put(self.0, "TaskInstanceGroups", value.into_expr())) }
+    pub fn task_instance_groups(self, value: impl Arg<Arr<InstanceGroupConfig>>) -> Self { Self(put(self.0, "TaskInstanceGroups", value)) }
     /// `TerminationProtected`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-terminationprotected)
-    pub fn termination_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtected", value.into_expr())) }
+    pub fn termination_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtected", value)) }
     /// `UnhealthyNodeReplacement`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html#cfn-emr-cluster-jobflowinstancesconfig-unhealthynodereplacement)
-    pub fn unhealthy_node_replacement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UnhealthyNodeReplacement", value.into_expr())) }
+    pub fn unhealthy_node_replacement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UnhealthyNodeReplacement", value)) }
 }
 impl Done for JobFlowInstancesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KerberosAttributes` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-kerberosattributes.html)
@@ -381,15 +381,15 @@ impl KerberosAttributes {
 }
 impl<R0, R1> KerberosAttributes<R0, R1> {
     /// `ADDomainJoinPassword`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-kerberosattributes.html#cfn-emr-cluster-kerberosattributes-addomainjoinpassword)
-    pub fn ad_domain_join_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ADDomainJoinPassword", value.into_expr()), Phase) }
+    pub fn ad_domain_join_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ADDomainJoinPassword", value), Phase) }
     /// `ADDomainJoinUser`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-kerberosattributes.html#cfn-emr-cluster-kerberosattributes-addomainjoinuser)
-    pub fn ad_domain_join_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ADDomainJoinUser", value.into_expr()), Phase) }
+    pub fn ad_domain_join_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ADDomainJoinUser", value), Phase) }
     /// `CrossRealmTrustPrincipalPassword`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-kerberosattributes.html#cfn-emr-cluster-kerberosattributes-crossrealmtrustprincipalpassword)
-    pub fn cross_realm_trust_principal_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossRealmTrustPrincipalPassword", value.into_expr()), Phase) }
+    pub fn cross_realm_trust_principal_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossRealmTrustPrincipalPassword", value), Phase) }
     /// `KdcAdminPassword`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-kerberosattributes.html#cfn-emr-cluster-kerberosattributes-kdcadminpassword)
-    pub fn kdc_admin_password(self, value: impl Arg<str>) -> KerberosAttributes<Set, R1> { KerberosAttributes(put(self.0, "KdcAdminPassword", value.into_expr()), Phase) }
+    pub fn kdc_admin_password(self, value: impl Arg<str>) -> KerberosAttributes<Set, R1> { KerberosAttributes(put(self.0, "KdcAdminPassword", value), Phase) }
     /// `Realm`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-kerberosattributes.html#cfn-emr-cluster-kerberosattributes-realm)
-    pub fn realm(self, value: impl Arg<str>) -> KerberosAttributes<R0, Set> { KerberosAttributes(put(self.0, "Realm", value.into_expr()), Phase) }
+    pub fn realm(self, value: impl Arg<str>) -> KerberosAttributes<R0, Set> { KerberosAttributes(put(self.0, "Realm", value), Phase) }
 }
 impl Done for KerberosAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValue` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-keyvalue.html)
@@ -398,9 +398,9 @@ impl KeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-keyvalue.html#cfn-emr-cluster-keyvalue-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-keyvalue.html#cfn-emr-cluster-keyvalue-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for KeyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedScalingPolicy` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-managedscalingpolicy.html)
@@ -409,11 +409,11 @@ impl ManagedScalingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeLimits`: `ComputeLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-managedscalingpolicy.html#cfn-emr-cluster-managedscalingpolicy-computelimits)
-    pub fn compute_limits(self, value: impl Arg<ComputeLimits>) -> Self { Self(put(self.0, "ComputeLimits", value.into_expr())) }
+    pub fn compute_limits(self, value: impl Arg<ComputeLimits>) -> Self { Self(put(self.0, "ComputeLimits", value)) }
     /// `ScalingStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-managedscalingpolicy.html#cfn-emr-cluster-managedscalingpolicy-scalingstrategy)
-    pub fn scaling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingStrategy", value.into_expr())) }
+    pub fn scaling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingStrategy", value)) }
     /// `UtilizationPerformanceIndex`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-managedscalingpolicy.html#cfn-emr-cluster-managedscalingpolicy-utilizationperformanceindex)
-    pub fn utilization_performance_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UtilizationPerformanceIndex", value.into_expr())) }
+    pub fn utilization_performance_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UtilizationPerformanceIndex", value)) }
 }
 impl Done for ManagedScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-metricdimension.html)
@@ -424,9 +424,9 @@ impl MetricDimension {
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Key`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-metricdimension.html#cfn-emr-cluster-metricdimension-key)
-    pub fn key(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-metricdimension.html#cfn-emr-cluster-metricdimension-value)
-    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandCapacityReservationOptions` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandcapacityreservationoptions.html)
@@ -435,11 +435,11 @@ impl OnDemandCapacityReservationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationPreference`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandcapacityreservationoptions.html#cfn-emr-cluster-ondemandcapacityreservationoptions-capacityreservationpreference)
-    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
+    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationPreference", value)) }
     /// `CapacityReservationResourceGroupArn`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandcapacityreservationoptions.html#cfn-emr-cluster-ondemandcapacityreservationoptions-capacityreservationresourcegrouparn)
-    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
+    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value)) }
     /// `UsageStrategy`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandcapacityreservationoptions.html#cfn-emr-cluster-ondemandcapacityreservationoptions-usagestrategy)
-    pub fn usage_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageStrategy", value.into_expr())) }
+    pub fn usage_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageStrategy", value)) }
 }
 impl Done for OnDemandCapacityReservationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandProvisioningSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandprovisioningspecification.html)
@@ -450,9 +450,9 @@ impl OnDemandProvisioningSpecification {
 }
 impl<R0> OnDemandProvisioningSpecification<R0> {
     /// `AllocationStrategy`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandprovisioningspecification.html#cfn-emr-cluster-ondemandprovisioningspecification-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> OnDemandProvisioningSpecification<Set> { OnDemandProvisioningSpecification(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> OnDemandProvisioningSpecification<Set> { OnDemandProvisioningSpecification(put(self.0, "AllocationStrategy", value), Phase) }
     /// `CapacityReservationOptions`: `OnDemandCapacityReservationOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandprovisioningspecification.html#cfn-emr-cluster-ondemandprovisioningspecification-capacityreservationoptions)
-    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value.into_expr()), Phase) }
+    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value), Phase) }
 }
 impl Done for OnDemandProvisioningSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandResizingSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandresizingspecification.html)
@@ -461,11 +461,11 @@ impl OnDemandResizingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandresizingspecification.html#cfn-emr-cluster-ondemandresizingspecification-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value)) }
     /// `CapacityReservationOptions`: `OnDemandCapacityReservationOptions`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandresizingspecification.html#cfn-emr-cluster-ondemandresizingspecification-capacityreservationoptions)
-    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value.into_expr())) }
+    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value)) }
     /// `TimeoutDurationMinutes`: integer. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandresizingspecification.html#cfn-emr-cluster-ondemandresizingspecification-timeoutdurationminutes)
-    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value.into_expr())) }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value)) }
 }
 impl Done for OnDemandResizingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementGroupConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-placementgroupconfig.html)
@@ -476,9 +476,9 @@ impl PlacementGroupConfig {
 }
 impl<R0> PlacementGroupConfig<R0> {
     /// `InstanceRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-placementgroupconfig.html#cfn-emr-cluster-placementgroupconfig-instancerole)
-    pub fn instance_role(self, value: impl Arg<str>) -> PlacementGroupConfig<Set> { PlacementGroupConfig(put(self.0, "InstanceRole", value.into_expr()), Phase) }
+    pub fn instance_role(self, value: impl Arg<str>) -> PlacementGroupConfig<Set> { PlacementGroupConfig(put(self.0, "InstanceRole", value), Phase) }
     /// `PlacementStrategy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-placementgroupconfig.html#cfn-emr-cluster-placementgroupconfig-placementstrategy)
-    pub fn placement_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementStrategy", value.into_expr()), Phase) }
+    pub fn placement_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementStrategy", value), Phase) }
 }
 impl Done for PlacementGroupConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementType` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-placementtype.html)
@@ -489,7 +489,7 @@ impl PlacementType {
 }
 impl<R0> PlacementType<R0> {
     /// `AvailabilityZone`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-placementtype.html#cfn-emr-cluster-placementtype-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> PlacementType<Set> { PlacementType(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> PlacementType<Set> { PlacementType(put(self.0, "AvailabilityZone", value), Phase) }
 }
 impl Done for PlacementType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingAction` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingaction.html)
@@ -500,9 +500,9 @@ impl ScalingAction {
 }
 impl<R0> ScalingAction<R0> {
     /// `Market`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingaction.html#cfn-emr-cluster-scalingaction-market)
-    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value.into_expr()), Phase) }
+    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value), Phase) }
     /// `SimpleScalingPolicyConfiguration`: `SimpleScalingPolicyConfiguration`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingaction.html#cfn-emr-cluster-scalingaction-simplescalingpolicyconfiguration)
-    pub fn simple_scaling_policy_configuration(self, value: impl Arg<SimpleScalingPolicyConfiguration>) -> ScalingAction<Set> { ScalingAction(put(self.0, "SimpleScalingPolicyConfiguration", value.into_expr()), Phase) }
+    pub fn simple_scaling_policy_configuration(self, value: impl Arg<SimpleScalingPolicyConfiguration>) -> ScalingAction<Set> { ScalingAction(put(self.0, "SimpleScalingPolicyConfiguration", value), Phase) }
 }
 impl Done for ScalingAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConstraints` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingconstraints.html)
@@ -513,9 +513,9 @@ impl ScalingConstraints {
 }
 impl<R0, R1> ScalingConstraints<R0, R1> {
     /// `MaxCapacity`: integer, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingconstraints.html#cfn-emr-cluster-scalingconstraints-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<Set, R1> { ScalingConstraints(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<Set, R1> { ScalingConstraints(put(self.0, "MaxCapacity", value), Phase) }
     /// `MinCapacity`: integer, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingconstraints.html#cfn-emr-cluster-scalingconstraints-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<R0, Set> { ScalingConstraints(put(self.0, "MinCapacity", value.into_expr()), Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<R0, Set> { ScalingConstraints(put(self.0, "MinCapacity", value), Phase) }
 }
 impl Done for ScalingConstraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingRule` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingrule.html)
@@ -526,13 +526,13 @@ impl ScalingRule {
 }
 impl<R0, R1, R2> ScalingRule<R0, R1, R2> {
     /// `Action`: `ScalingAction`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingrule.html#cfn-emr-cluster-scalingrule-action)
-    pub fn action(self, value: impl Arg<ScalingAction>) -> ScalingRule<Set, R1, R2> { ScalingRule(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<ScalingAction>) -> ScalingRule<Set, R1, R2> { ScalingRule(put(self.0, "Action", value), Phase) }
     /// `Description`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingrule.html#cfn-emr-cluster-scalingrule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingrule.html#cfn-emr-cluster-scalingrule-name)
-    pub fn name(self, value: impl Arg<str>) -> ScalingRule<R0, Set, R2> { ScalingRule(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScalingRule<R0, Set, R2> { ScalingRule(put(self.0, "Name", value), Phase) }
     /// `Trigger`: `ScalingTrigger`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingrule.html#cfn-emr-cluster-scalingrule-trigger)
-    pub fn trigger(self, value: impl Arg<ScalingTrigger>) -> ScalingRule<R0, R1, Set> { ScalingRule(put(self.0, "Trigger", value.into_expr()), Phase) }
+    pub fn trigger(self, value: impl Arg<ScalingTrigger>) -> ScalingRule<R0, R1, Set> { ScalingRule(put(self.0, "Trigger", value), Phase) }
 }
 impl Done for ScalingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingTrigger` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingtrigger.html)
@@ -543,7 +543,7 @@ impl ScalingTrigger {
 }
 impl<R0> ScalingTrigger<R0> {
     /// `CloudWatchAlarmDefinition`: `CloudWatchAlarmDefinition`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingtrigger.html#cfn-emr-cluster-scalingtrigger-cloudwatchalarmdefinition)
-    pub fn cloud_watch_alarm_definition(self, value: impl Arg<CloudWatchAlarmDefinition>) -> ScalingTrigger<Set> { ScalingTrigger(put(self.0, "CloudWatchAlarmDefinition", value.into_expr()), Phase) }
+    pub fn cloud_watch_alarm_definition(self, value: impl Arg<CloudWatchAlarmDefinition>) -> ScalingTrigger<Set> { ScalingTrigger(put(self.0, "CloudWatchAlarmDefinition", value), Phase) }
 }
 impl Done for ScalingTrigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScriptBootstrapActionConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scriptbootstrapactionconfig.html)
@@ -554,9 +554,9 @@ impl ScriptBootstrapActionConfig {
 }
 impl<R0> ScriptBootstrapActionConfig<R0> {
     /// `Args`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scriptbootstrapactionconfig.html#cfn-emr-cluster-scriptbootstrapactionconfig-args)
-    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr()), Phase) }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value), Phase) }
     /// `Path`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scriptbootstrapactionconfig.html#cfn-emr-cluster-scriptbootstrapactionconfig-path)
-    pub fn path(self, value: impl Arg<str>) -> ScriptBootstrapActionConfig<Set> { ScriptBootstrapActionConfig(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ScriptBootstrapActionConfig<Set> { ScriptBootstrapActionConfig(put(self.0, "Path", value), Phase) }
 }
 impl Done for ScriptBootstrapActionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SimpleScalingPolicyConfiguration` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-simplescalingpolicyconfiguration.html)
@@ -567,11 +567,11 @@ impl SimpleScalingPolicyConfiguration {
 }
 impl<R0> SimpleScalingPolicyConfiguration<R0> {
     /// `AdjustmentType`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-simplescalingpolicyconfiguration.html#cfn-emr-cluster-simplescalingpolicyconfiguration-adjustmenttype)
-    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr()), Phase) }
+    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value), Phase) }
     /// `CoolDown`: integer. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-simplescalingpolicyconfiguration.html#cfn-emr-cluster-simplescalingpolicyconfiguration-cooldown)
-    pub fn cool_down(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolDown", value.into_expr()), Phase) }
+    pub fn cool_down(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolDown", value), Phase) }
     /// `ScalingAdjustment`: integer, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-simplescalingpolicyconfiguration.html#cfn-emr-cluster-simplescalingpolicyconfiguration-scalingadjustment)
-    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> SimpleScalingPolicyConfiguration<Set> { SimpleScalingPolicyConfiguration(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> SimpleScalingPolicyConfiguration<Set> { SimpleScalingPolicyConfiguration(put(self.0, "ScalingAdjustment", value), Phase) }
 }
 impl Done for SimpleScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotProvisioningSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotprovisioningspecification.html)
@@ -582,13 +582,13 @@ impl SpotProvisioningSpecification {
 }
 impl<R0, R1> SpotProvisioningSpecification<R0, R1> {
     /// `AllocationStrategy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotprovisioningspecification.html#cfn-emr-cluster-spotprovisioningspecification-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value), Phase) }
     /// `BlockDurationMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotprovisioningspecification.html#cfn-emr-cluster-spotprovisioningspecification-blockdurationminutes)
-    pub fn block_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockDurationMinutes", value.into_expr()), Phase) }
+    pub fn block_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockDurationMinutes", value), Phase) }
     /// `TimeoutAction`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotprovisioningspecification.html#cfn-emr-cluster-spotprovisioningspecification-timeoutaction)
-    pub fn timeout_action(self, value: impl Arg<str>) -> SpotProvisioningSpecification<Set, R1> { SpotProvisioningSpecification(put(self.0, "TimeoutAction", value.into_expr()), Phase) }
+    pub fn timeout_action(self, value: impl Arg<str>) -> SpotProvisioningSpecification<Set, R1> { SpotProvisioningSpecification(put(self.0, "TimeoutAction", value), Phase) }
     /// `TimeoutDurationMinutes`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotprovisioningspecification.html#cfn-emr-cluster-spotprovisioningspecification-timeoutdurationminutes)
-    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> SpotProvisioningSpecification<R0, Set> { SpotProvisioningSpecification(put(self.0, "TimeoutDurationMinutes", value.into_expr()), Phase) }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> SpotProvisioningSpecification<R0, Set> { SpotProvisioningSpecification(put(self.0, "TimeoutDurationMinutes", value), Phase) }
 }
 impl Done for SpotProvisioningSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotResizingSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotresizingspecification.html)
@@ -597,9 +597,9 @@ impl SpotResizingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotresizingspecification.html#cfn-emr-cluster-spotresizingspecification-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value)) }
     /// `TimeoutDurationMinutes`: integer. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotresizingspecification.html#cfn-emr-cluster-spotresizingspecification-timeoutdurationminutes)
-    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value.into_expr())) }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value)) }
 }
 impl Done for SpotResizingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-stepconfig.html)
@@ -610,11 +610,11 @@ impl StepConfig {
 }
 impl<R0, R1> StepConfig<R0, R1> {
     /// `ActionOnFailure`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-stepconfig.html#cfn-emr-cluster-stepconfig-actiononfailure)
-    pub fn action_on_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionOnFailure", value.into_expr()), Phase) }
+    pub fn action_on_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionOnFailure", value), Phase) }
     /// `HadoopJarStep`: `HadoopJarStepConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-stepconfig.html#cfn-emr-cluster-stepconfig-hadoopjarstep)
-    pub fn hadoop_jar_step(self, value: impl Arg<HadoopJarStepConfig>) -> StepConfig<Set, R1> { StepConfig(put(self.0, "HadoopJarStep", value.into_expr()), Phase) }
+    pub fn hadoop_jar_step(self, value: impl Arg<HadoopJarStepConfig>) -> StepConfig<Set, R1> { StepConfig(put(self.0, "HadoopJarStep", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-stepconfig.html#cfn-emr-cluster-stepconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> StepConfig<R0, Set> { StepConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> StepConfig<R0, Set> { StepConfig(put(self.0, "Name", value), Phase) }
 }
 impl Done for StepConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-volumespecification.html)
@@ -625,13 +625,13 @@ impl VolumeSpecification {
 }
 impl<R0, R1> VolumeSpecification<R0, R1> {
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-volumespecification.html#cfn-emr-cluster-volumespecification-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value), Phase) }
     /// `SizeInGB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-volumespecification.html#cfn-emr-cluster-volumespecification-sizeingb)
-    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value.into_expr()), Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value), Phase) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-volumespecification.html#cfn-emr-cluster-volumespecification-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value), Phase) }
     /// `VolumeType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-volumespecification.html#cfn-emr-cluster-volumespecification-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value.into_expr()), Phase) }
+    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value), Phase) }
 }
 impl Done for VolumeSpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -656,21 +656,21 @@ impl CfnInstanceFleetConfigProps {
 }
 impl<R0, R1> CfnInstanceFleetConfigProps<R0, R1> {
     /// `ClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html#cfn-emr-instancefleetconfig-clusterid)
-    pub fn cluster_id(self, value: impl Arg<str>) -> CfnInstanceFleetConfigProps<Set, R1> { CfnInstanceFleetConfigProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> CfnInstanceFleetConfigProps<Set, R1> { CfnInstanceFleetConfigProps(put(self.0, "ClusterId", value), Phase) }
     /// `InstanceFleetType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html#cfn-emr-instancefleetconfig-instancefleettype)
-    pub fn instance_fleet_type(self, value: impl Arg<str>) -> CfnInstanceFleetConfigProps<R0, Set> { CfnInstanceFleetConfigProps(put(self.0, "InstanceFleetType", value.into_expr()), Phase) }
+    pub fn instance_fleet_type(self, value: impl Arg<str>) -> CfnInstanceFleetConfigProps<R0, Set> { CfnInstanceFleetConfigProps(put(self.0, "InstanceFleetType", value), Phase) }
     /// `InstanceTypeConfigs`: list of `InstanceTypeConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html#cfn-emr-instancefleetconfig-instancetypeconfigs)
-    pub fn instance_type_configs(self, value: impl Arg<Arr<instance_fleet_config::InstanceTypeConfig>>) -> Self { Self(put(self.0, "InstanceTypeConfigs", value.into_expr()), Phase) }
+    pub fn instance_type_configs(self, value: impl Arg<Arr<instance_fleet_config::InstanceTypeConfig>>) -> Self { Self(put(self.0, "InstanceTypeConfigs", value), Phase) }
     /// `LaunchSpecifications`: `InstanceFleetProvisioningSpecifications`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html#cfn-emr-instancefleetconfig-launchspecifications)
-    pub fn launch_specifications(self, value: impl Arg<instance_fleet_config::InstanceFleetProvisioningSpecifications>) -> Self { Self(put(self.0, "LaunchSpecifications", value.into_expr()), Phase) }
+    pub fn launch_specifications(self, value: impl Arg<instance_fleet_config::InstanceFleetProvisioningSpecifications>) -> Self { Self(put(self.0, "LaunchSpecifications", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html#cfn-emr-instancefleetconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `ResizeSpecifications`: `InstanceFleetResizingSpecifications`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html#cfn-emr-instancefleetconfig-resizespecifications)
-    pub fn resize_specifications(self, value: impl Arg<instance_fleet_config::InstanceFleetResizingSpecifications>) -> Self { Self(put(self.0, "ResizeSpecifications", value.into_expr()), Phase) }
+    pub fn resize_specifications(self, value: impl Arg<instance_fleet_config::InstanceFleetResizingSpecifications>) -> Self { Self(put(self.0, "ResizeSpecifications", value), Phase) }
     /// `TargetOnDemandCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html#cfn-emr-instancefleetconfig-targetondemandcapacity)
-    pub fn target_on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetOnDemandCapacity", value.into_expr()), Phase) }
+    pub fn target_on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetOnDemandCapacity", value), Phase) }
     /// `TargetSpotCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html#cfn-emr-instancefleetconfig-targetspotcapacity)
-    pub fn target_spot_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSpotCapacity", value.into_expr()), Phase) }
+    pub fn target_spot_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSpotCapacity", value), Phase) }
 }
 impl Done for CfnInstanceFleetConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::InstanceFleetConfig`.
@@ -682,11 +682,11 @@ impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-configuration.html#cfn-emr-instancefleetconfig-configuration-classification)
-    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value)) }
     /// `ConfigurationProperties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-configuration.html#cfn-emr-instancefleetconfig-configuration-configurationproperties)
-    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr())) }
+    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value)) }
     /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-configuration.html#cfn-emr-instancefleetconfig-configuration-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value)) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDeviceConfig` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ebsblockdeviceconfig.html)
@@ -697,9 +697,9 @@ impl EbsBlockDeviceConfig {
 }
 impl<R0> EbsBlockDeviceConfig<R0> {
     /// `VolumeSpecification`: `VolumeSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ebsblockdeviceconfig.html#cfn-emr-instancefleetconfig-ebsblockdeviceconfig-volumespecification)
-    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value.into_expr()), Phase) }
+    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value), Phase) }
     /// `VolumesPerInstance`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ebsblockdeviceconfig.html#cfn-emr-instancefleetconfig-ebsblockdeviceconfig-volumesperinstance)
-    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value.into_expr()), Phase) }
+    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value), Phase) }
 }
 impl Done for EbsBlockDeviceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsConfiguration` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ebsconfiguration.html)
@@ -708,9 +708,9 @@ impl EbsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsBlockDeviceConfigs`: list of `EbsBlockDeviceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ebsconfiguration.html#cfn-emr-instancefleetconfig-ebsconfiguration-ebsblockdeviceconfigs)
-    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value.into_expr())) }
+    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value)) }
     /// `EbsOptimized`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ebsconfiguration.html#cfn-emr-instancefleetconfig-ebsconfiguration-ebsoptimized)
-    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr())) }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value)) }
 }
 impl Done for EbsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetProvisioningSpecifications` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancefleetprovisioningspecifications.html)
@@ -719,9 +719,9 @@ impl InstanceFleetProvisioningSpecifications {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnDemandSpecification`: `OnDemandProvisioningSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancefleetprovisioningspecifications.html#cfn-emr-instancefleetconfig-instancefleetprovisioningspecifications-ondemandspecification)
-    pub fn on_demand_specification(self, value: impl Arg<OnDemandProvisioningSpecification>) -> Self { Self(put(self.0, "OnDemandSpecification", value.into_expr())) }
+    pub fn on_demand_specification(self, value: impl Arg<OnDemandProvisioningSpecification>) -> Self { Self(put(self.0, "OnDemandSpecification", value)) }
     /// `SpotSpecification`: `SpotProvisioningSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancefleetprovisioningspecifications.html#cfn-emr-instancefleetconfig-instancefleetprovisioningspecifications-spotspecification)
-    pub fn spot_specification(self, value: impl Arg<SpotProvisioningSpecification>) -> Self { Self(put(self.0, "SpotSpecification", value.into_expr())) }
+    pub fn spot_specification(self, value: impl Arg<SpotProvisioningSpecification>) -> Self { Self(put(self.0, "SpotSpecification", value)) }
 }
 impl Done for InstanceFleetProvisioningSpecifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetResizingSpecifications` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancefleetresizingspecifications.html)
@@ -730,9 +730,9 @@ impl InstanceFleetResizingSpecifications {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnDemandResizeSpecification`: `OnDemandResizingSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancefleetresizingspecifications.html#cfn-emr-instancefleetconfig-instancefleetresizingspecifications-ondemandresizespecification)
-    pub fn on_demand_resize_specification(self, value: impl Arg<OnDemandResizingSpecification>) -> Self { Self(put(self.0, "OnDemandResizeSpecification", value.into_expr())) }
+    pub fn on_demand_resize_specification(self, value: impl Arg<OnDemandResizingSpecification>) -> Self { Self(put(self.0, "OnDemandResizeSpecification", value)) }
     /// `SpotResizeSpecification`: `SpotResizingSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancefleetresizingspecifications.html#cfn-emr-instancefleetconfig-instancefleetresizingspecifications-spotresizespecification)
-    pub fn spot_resize_specification(self, value: impl Arg<SpotResizingSpecification>) -> Self { Self(put(self.0, "SpotResizeSpecification", value.into_expr())) }
+    pub fn spot_resize_specification(self, value: impl Arg<SpotResizingSpecification>) -> Self { Self(put(self.0, "SpotResizeSpecification", value)) }
 }
 impl Done for InstanceFleetResizingSpecifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceTypeConfig` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html)
@@ -743,21 +743,21 @@ impl InstanceTypeConfig {
 }
 impl<R0> InstanceTypeConfig<R0> {
     /// `BidPrice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html#cfn-emr-instancefleetconfig-instancetypeconfig-bidprice)
-    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value.into_expr()), Phase) }
+    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value), Phase) }
     /// `BidPriceAsPercentageOfOnDemandPrice`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html#cfn-emr-instancefleetconfig-instancetypeconfig-bidpriceaspercentageofondemandprice)
-    pub fn bid_price_as_percentage_of_on_demand_price(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BidPriceAsPercentageOfOnDemandPrice", value.into_expr()), Phase) }
+    pub fn bid_price_as_percentage_of_on_demand_price(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BidPriceAsPercentageOfOnDemandPrice", value), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html#cfn-emr-instancefleetconfig-instancetypeconfig-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `CustomAmiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html#cfn-emr-instancefleetconfig-instancetypeconfig-customamiid)
-    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value), Phase) }
     /// `EbsConfiguration`: `EbsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html#cfn-emr-instancefleetconfig-instancetypeconfig-ebsconfiguration)
-    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
+    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value), Phase) }
     /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html#cfn-emr-instancefleetconfig-instancetypeconfig-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> InstanceTypeConfig<Set> { InstanceTypeConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> InstanceTypeConfig<Set> { InstanceTypeConfig(put(self.0, "InstanceType", value), Phase) }
     /// `Priority`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html#cfn-emr-instancefleetconfig-instancetypeconfig-priority)
-    pub fn priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `WeightedCapacity`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html#cfn-emr-instancefleetconfig-instancetypeconfig-weightedcapacity)
-    pub fn weighted_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr()), Phase) }
+    pub fn weighted_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WeightedCapacity", value), Phase) }
 }
 impl Done for InstanceTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandCapacityReservationOptions` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandcapacityreservationoptions.html)
@@ -766,11 +766,11 @@ impl OnDemandCapacityReservationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationPreference`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandcapacityreservationoptions.html#cfn-emr-instancefleetconfig-ondemandcapacityreservationoptions-capacityreservationpreference)
-    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
+    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationPreference", value)) }
     /// `CapacityReservationResourceGroupArn`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandcapacityreservationoptions.html#cfn-emr-instancefleetconfig-ondemandcapacityreservationoptions-capacityreservationresourcegrouparn)
-    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
+    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value)) }
     /// `UsageStrategy`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandcapacityreservationoptions.html#cfn-emr-instancefleetconfig-ondemandcapacityreservationoptions-usagestrategy)
-    pub fn usage_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageStrategy", value.into_expr())) }
+    pub fn usage_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageStrategy", value)) }
 }
 impl Done for OnDemandCapacityReservationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandProvisioningSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandprovisioningspecification.html)
@@ -781,9 +781,9 @@ impl OnDemandProvisioningSpecification {
 }
 impl<R0> OnDemandProvisioningSpecification<R0> {
     /// `AllocationStrategy`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandprovisioningspecification.html#cfn-emr-instancefleetconfig-ondemandprovisioningspecification-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> OnDemandProvisioningSpecification<Set> { OnDemandProvisioningSpecification(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> OnDemandProvisioningSpecification<Set> { OnDemandProvisioningSpecification(put(self.0, "AllocationStrategy", value), Phase) }
     /// `CapacityReservationOptions`: `OnDemandCapacityReservationOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandprovisioningspecification.html#cfn-emr-instancefleetconfig-ondemandprovisioningspecification-capacityreservationoptions)
-    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value.into_expr()), Phase) }
+    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value), Phase) }
 }
 impl Done for OnDemandProvisioningSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandResizingSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandresizingspecification.html)
@@ -792,11 +792,11 @@ impl OnDemandResizingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandresizingspecification.html#cfn-emr-instancefleetconfig-ondemandresizingspecification-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value)) }
     /// `CapacityReservationOptions`: `OnDemandCapacityReservationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandresizingspecification.html#cfn-emr-instancefleetconfig-ondemandresizingspecification-capacityreservationoptions)
-    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value.into_expr())) }
+    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value)) }
     /// `TimeoutDurationMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandresizingspecification.html#cfn-emr-instancefleetconfig-ondemandresizingspecification-timeoutdurationminutes)
-    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value.into_expr())) }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value)) }
 }
 impl Done for OnDemandResizingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotProvisioningSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotprovisioningspecification.html)
@@ -807,13 +807,13 @@ impl SpotProvisioningSpecification {
 }
 impl<R0, R1> SpotProvisioningSpecification<R0, R1> {
     /// `AllocationStrategy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotprovisioningspecification.html#cfn-emr-instancefleetconfig-spotprovisioningspecification-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value), Phase) }
     /// `BlockDurationMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotprovisioningspecification.html#cfn-emr-instancefleetconfig-spotprovisioningspecification-blockdurationminutes)
-    pub fn block_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockDurationMinutes", value.into_expr()), Phase) }
+    pub fn block_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockDurationMinutes", value), Phase) }
     /// `TimeoutAction`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotprovisioningspecification.html#cfn-emr-instancefleetconfig-spotprovisioningspecification-timeoutaction)
-    pub fn timeout_action(self, value: impl Arg<str>) -> SpotProvisioningSpecification<Set, R1> { SpotProvisioningSpecification(put(self.0, "TimeoutAction", value.into_expr()), Phase) }
+    pub fn timeout_action(self, value: impl Arg<str>) -> SpotProvisioningSpecification<Set, R1> { SpotProvisioningSpecification(put(self.0, "TimeoutAction", value), Phase) }
     /// `TimeoutDurationMinutes`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotprovisioningspecification.html#cfn-emr-instancefleetconfig-spotprovisioningspecification-timeoutdurationminutes)
-    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> SpotProvisioningSpecification<R0, Set> { SpotProvisioningSpecification(put(self.0, "TimeoutDurationMinutes", value.into_expr()), Phase) }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> SpotProvisioningSpecification<R0, Set> { SpotProvisioningSpecification(put(self.0, "TimeoutDurationMinutes", value), Phase) }
 }
 impl Done for SpotProvisioningSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotResizingSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotresizingspecification.html)
@@ -822,9 +822,9 @@ impl SpotResizingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotresizingspecification.html#cfn-emr-instancefleetconfig-spotresizingspecification-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value)) }
     /// `TimeoutDurationMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotresizingspecification.html#cfn-emr-instancefleetconfig-spotresizingspecification-timeoutdurationminutes)
-    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value.into_expr())) }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value)) }
 }
 impl Done for SpotResizingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-volumespecification.html)
@@ -835,13 +835,13 @@ impl VolumeSpecification {
 }
 impl<R0, R1> VolumeSpecification<R0, R1> {
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-volumespecification.html#cfn-emr-instancefleetconfig-volumespecification-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value), Phase) }
     /// `SizeInGB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-volumespecification.html#cfn-emr-instancefleetconfig-volumespecification-sizeingb)
-    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value.into_expr()), Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value), Phase) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-volumespecification.html#cfn-emr-instancefleetconfig-volumespecification-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value), Phase) }
     /// `VolumeType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-volumespecification.html#cfn-emr-instancefleetconfig-volumespecification-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value.into_expr()), Phase) }
+    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value), Phase) }
 }
 impl Done for VolumeSpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -866,27 +866,27 @@ impl CfnInstanceGroupConfigProps {
 }
 impl<R0, R1, R2, R3> CfnInstanceGroupConfigProps<R0, R1, R2, R3> {
     /// `AutoScalingPolicy`: `AutoScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-autoscalingpolicy)
-    pub fn auto_scaling_policy(self, value: impl Arg<instance_group_config::AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value.into_expr()), Phase) }
+    pub fn auto_scaling_policy(self, value: impl Arg<instance_group_config::AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value), Phase) }
     /// `BidPrice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-bidprice)
-    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value.into_expr()), Phase) }
+    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value), Phase) }
     /// `Configurations`: list of `AppConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<instance_group_config::AppConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<instance_group_config::AppConfiguration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `CustomAmiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-customamiid)
-    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value), Phase) }
     /// `EbsConfiguration`: `EbsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-ebsconfiguration)
-    pub fn ebs_configuration(self, value: impl Arg<instance_group_config::EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
+    pub fn ebs_configuration(self, value: impl Arg<instance_group_config::EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value), Phase) }
     /// `InstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-instancecount)
-    pub fn instance_count(self, value: impl Arg<i64>) -> CfnInstanceGroupConfigProps<Set, R1, R2, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceCount", value.into_expr()), Phase) }
+    pub fn instance_count(self, value: impl Arg<i64>) -> CfnInstanceGroupConfigProps<Set, R1, R2, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceCount", value), Phase) }
     /// `InstanceRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-instancerole)
-    pub fn instance_role(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, Set, R2, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceRole", value.into_expr()), Phase) }
+    pub fn instance_role(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, Set, R2, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceRole", value), Phase) }
     /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, R1, Set, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, R1, Set, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceType", value), Phase) }
     /// `JobFlowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-jobflowid)
-    pub fn job_flow_id(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, R1, R2, Set> { CfnInstanceGroupConfigProps(put(self.0, "JobFlowId", value.into_expr()), Phase) }
+    pub fn job_flow_id(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, R1, R2, Set> { CfnInstanceGroupConfigProps(put(self.0, "JobFlowId", value), Phase) }
     /// `Market`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-market)
-    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value.into_expr()), Phase) }
+    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html#cfn-emr-instancegroupconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnInstanceGroupConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::InstanceGroupConfig`.
@@ -898,11 +898,11 @@ impl AppConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-appconfiguration.html#cfn-emr-instancegroupconfig-appconfiguration-classification)
-    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value)) }
     /// `ConfigurationProperties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-appconfiguration.html#cfn-emr-instancegroupconfig-appconfiguration-configurationproperties)
-    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr())) }
+    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value)) }
     /// `Configurations`: list of `AppConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-appconfiguration.html#cfn-emr-instancegroupconfig-appconfiguration-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<AppConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
+    pub fn configurations(self, value: impl Arg<Arr<AppConfiguration>>) -> Self { Self(put(self.0, "Configurations", value)) }
 }
 impl Done for AppConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScalingPolicy` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-autoscalingpolicy.html)
@@ -913,9 +913,9 @@ impl AutoScalingPolicy {
 }
 impl<R0, R1> AutoScalingPolicy<R0, R1> {
     /// `Constraints`: `ScalingConstraints`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-autoscalingpolicy.html#cfn-emr-instancegroupconfig-autoscalingpolicy-constraints)
-    pub fn constraints(self, value: impl Arg<ScalingConstraints>) -> AutoScalingPolicy<Set, R1> { AutoScalingPolicy(put(self.0, "Constraints", value.into_expr()), Phase) }
+    pub fn constraints(self, value: impl Arg<ScalingConstraints>) -> AutoScalingPolicy<Set, R1> { AutoScalingPolicy(put(self.0, "Constraints", value), Phase) }
     /// `Rules`: list of `ScalingRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-autoscalingpolicy.html#cfn-emr-instancegroupconfig-autoscalingpolicy-rules)
-    pub fn rules(self, value: impl Arg<Arr<ScalingRule>>) -> AutoScalingPolicy<R0, Set> { AutoScalingPolicy(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ScalingRule>>) -> AutoScalingPolicy<R0, Set> { AutoScalingPolicy(put(self.0, "Rules", value), Phase) }
 }
 impl Done for AutoScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchAlarmDefinition` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html)
@@ -926,23 +926,23 @@ impl CloudWatchAlarmDefinition {
 }
 impl<R0, R1, R2, R3> CloudWatchAlarmDefinition<R0, R1, R2, R3> {
     /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<Set, R1, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<Set, R1, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "ComparisonOperator", value), Phase) }
     /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value), Phase) }
     /// `EvaluationPeriods`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-evaluationperiods)
-    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<R0, Set, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<R0, Set, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "MetricName", value), Phase) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value), Phase) }
     /// `Period`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-period)
-    pub fn period(self, value: impl Arg<i64>) -> CloudWatchAlarmDefinition<R0, R1, Set, R3> { CloudWatchAlarmDefinition(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> CloudWatchAlarmDefinition<R0, R1, Set, R3> { CloudWatchAlarmDefinition(put(self.0, "Period", value), Phase) }
     /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-statistic)
-    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr()), Phase) }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value), Phase) }
     /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> CloudWatchAlarmDefinition<R0, R1, R2, Set> { CloudWatchAlarmDefinition(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CloudWatchAlarmDefinition<R0, R1, R2, Set> { CloudWatchAlarmDefinition(put(self.0, "Threshold", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html#cfn-emr-instancegroupconfig-cloudwatchalarmdefinition-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for CloudWatchAlarmDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Configuration` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-configuration.html)
@@ -951,11 +951,11 @@ impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-configuration.html#cfn-emr-instancegroupconfig-configuration-classification)
-    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value)) }
     /// `ConfigurationProperties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-configuration.html#cfn-emr-instancegroupconfig-configuration-configurationproperties)
-    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr())) }
+    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value)) }
     /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-configuration.html#cfn-emr-instancegroupconfig-configuration-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value)) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDeviceConfig` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-ebsblockdeviceconfig.html)
@@ -966,9 +966,9 @@ impl EbsBlockDeviceConfig {
 }
 impl<R0> EbsBlockDeviceConfig<R0> {
     /// `VolumeSpecification`: `VolumeSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-ebsblockdeviceconfig.html#cfn-emr-instancegroupconfig-ebsblockdeviceconfig-volumespecification)
-    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value.into_expr()), Phase) }
+    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value), Phase) }
     /// `VolumesPerInstance`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-ebsblockdeviceconfig.html#cfn-emr-instancegroupconfig-ebsblockdeviceconfig-volumesperinstance)
-    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value.into_expr()), Phase) }
+    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value), Phase) }
 }
 impl Done for EbsBlockDeviceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsConfiguration` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-ebsconfiguration.html)
@@ -977,9 +977,9 @@ impl EbsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsBlockDeviceConfigs`: list of `EbsBlockDeviceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-ebsconfiguration.html#cfn-emr-instancegroupconfig-ebsconfiguration-ebsblockdeviceconfigs)
-    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value.into_expr())) }
+    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value)) }
     /// `EbsOptimized`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-ebsconfiguration.html#cfn-emr-instancegroupconfig-ebsconfiguration-ebsoptimized)
-    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr())) }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value)) }
 }
 impl Done for EbsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-metricdimension.html)
@@ -990,9 +990,9 @@ impl MetricDimension {
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-metricdimension.html#cfn-emr-instancegroupconfig-metricdimension-key)
-    pub fn key(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-metricdimension.html#cfn-emr-instancegroupconfig-metricdimension-value)
-    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingAction` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingaction.html)
@@ -1003,9 +1003,9 @@ impl ScalingAction {
 }
 impl<R0> ScalingAction<R0> {
     /// `Market`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingaction.html#cfn-emr-instancegroupconfig-scalingaction-market)
-    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value.into_expr()), Phase) }
+    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value), Phase) }
     /// `SimpleScalingPolicyConfiguration`: `SimpleScalingPolicyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingaction.html#cfn-emr-instancegroupconfig-scalingaction-simplescalingpolicyconfiguration)
-    pub fn simple_scaling_policy_configuration(self, value: impl Arg<SimpleScalingPolicyConfiguration>) -> ScalingAction<Set> { ScalingAction(put(self.0, "SimpleScalingPolicyConfiguration", value.into_expr()), Phase) }
+    pub fn simple_scaling_policy_configuration(self, value: impl Arg<SimpleScalingPolicyConfiguration>) -> ScalingAction<Set> { ScalingAction(put(self.0, "SimpleScalingPolicyConfiguration", value), Phase) }
 }
 impl Done for ScalingAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConstraints` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingconstraints.html)
@@ -1016,9 +1016,9 @@ impl ScalingConstraints {
 }
 impl<R0, R1> ScalingConstraints<R0, R1> {
     /// `MaxCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingconstraints.html#cfn-emr-instancegroupconfig-scalingconstraints-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<Set, R1> { ScalingConstraints(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<Set, R1> { ScalingConstraints(put(self.0, "MaxCapacity", value), Phase) }
     /// `MinCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingconstraints.html#cfn-emr-instancegroupconfig-scalingconstraints-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<R0, Set> { ScalingConstraints(put(self.0, "MinCapacity", value.into_expr()), Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<R0, Set> { ScalingConstraints(put(self.0, "MinCapacity", value), Phase) }
 }
 impl Done for ScalingConstraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingRule` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingrule.html)
@@ -1029,13 +1029,13 @@ impl ScalingRule {
 }
 impl<R0, R1, R2> ScalingRule<R0, R1, R2> {
     /// `Action`: `ScalingAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingrule.html#cfn-emr-instancegroupconfig-scalingrule-action)
-    pub fn action(self, value: impl Arg<ScalingAction>) -> ScalingRule<Set, R1, R2> { ScalingRule(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<ScalingAction>) -> ScalingRule<Set, R1, R2> { ScalingRule(put(self.0, "Action", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingrule.html#cfn-emr-instancegroupconfig-scalingrule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingrule.html#cfn-emr-instancegroupconfig-scalingrule-name)
-    pub fn name(self, value: impl Arg<str>) -> ScalingRule<R0, Set, R2> { ScalingRule(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScalingRule<R0, Set, R2> { ScalingRule(put(self.0, "Name", value), Phase) }
     /// `Trigger`: `ScalingTrigger`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingrule.html#cfn-emr-instancegroupconfig-scalingrule-trigger)
-    pub fn trigger(self, value: impl Arg<ScalingTrigger>) -> ScalingRule<R0, R1, Set> { ScalingRule(put(self.0, "Trigger", value.into_expr()), Phase) }
+    pub fn trigger(self, value: impl Arg<ScalingTrigger>) -> ScalingRule<R0, R1, Set> { ScalingRule(put(self.0, "Trigger", value), Phase) }
 }
 impl Done for ScalingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingTrigger` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingtrigger.html)
@@ -1046,7 +1046,7 @@ impl ScalingTrigger {
 }
 impl<R0> ScalingTrigger<R0> {
     /// `CloudWatchAlarmDefinition`: `CloudWatchAlarmDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingtrigger.html#cfn-emr-instancegroupconfig-scalingtrigger-cloudwatchalarmdefinition)
-    pub fn cloud_watch_alarm_definition(self, value: impl Arg<CloudWatchAlarmDefinition>) -> ScalingTrigger<Set> { ScalingTrigger(put(self.0, "CloudWatchAlarmDefinition", value.into_expr()), Phase) }
+    pub fn cloud_watch_alarm_definition(self, value: impl Arg<CloudWatchAlarmDefinition>) -> ScalingTrigger<Set> { ScalingTrigger(put(self.0, "CloudWatchAlarmDefinition", value), Phase) }
 }
 impl Done for ScalingTrigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SimpleScalingPolicyConfiguration` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-simplescalingpolicyconfiguration.html)
@@ -1057,11 +1057,11 @@ impl SimpleScalingPolicyConfiguration {
 }
 impl<R0> SimpleScalingPolicyConfiguration<R0> {
     /// `AdjustmentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-simplescalingpolicyconfiguration.html#cfn-emr-instancegroupconfig-simplescalingpolicyconfiguration-adjustmenttype)
-    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr()), Phase) }
+    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value), Phase) }
     /// `CoolDown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-simplescalingpolicyconfiguration.html#cfn-emr-instancegroupconfig-simplescalingpolicyconfiguration-cooldown)
-    pub fn cool_down(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolDown", value.into_expr()), Phase) }
+    pub fn cool_down(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolDown", value), Phase) }
     /// `ScalingAdjustment`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-simplescalingpolicyconfiguration.html#cfn-emr-instancegroupconfig-simplescalingpolicyconfiguration-scalingadjustment)
-    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> SimpleScalingPolicyConfiguration<Set> { SimpleScalingPolicyConfiguration(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> SimpleScalingPolicyConfiguration<Set> { SimpleScalingPolicyConfiguration(put(self.0, "ScalingAdjustment", value), Phase) }
 }
 impl Done for SimpleScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeSpecification` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-volumespecification.html)
@@ -1072,13 +1072,13 @@ impl VolumeSpecification {
 }
 impl<R0, R1> VolumeSpecification<R0, R1> {
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-volumespecification.html#cfn-emr-instancegroupconfig-volumespecification-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value), Phase) }
     /// `SizeInGB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-volumespecification.html#cfn-emr-instancegroupconfig-volumespecification-sizeingb)
-    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value.into_expr()), Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value), Phase) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-volumespecification.html#cfn-emr-instancegroupconfig-volumespecification-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value), Phase) }
     /// `VolumeType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-volumespecification.html#cfn-emr-instancegroupconfig-volumespecification-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value.into_expr()), Phase) }
+    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value), Phase) }
 }
 impl Done for VolumeSpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1101,9 +1101,9 @@ impl CfnSecurityConfigurationProps {
 }
 impl<R0> CfnSecurityConfigurationProps<R0> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-securityconfiguration.html#cfn-emr-securityconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `SecurityConfiguration`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-securityconfiguration.html#cfn-emr-securityconfiguration-securityconfiguration)
-    pub fn security_configuration(self, value: impl Arg<Any>) -> CfnSecurityConfigurationProps<Set> { CfnSecurityConfigurationProps(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
+    pub fn security_configuration(self, value: impl Arg<Any>) -> CfnSecurityConfigurationProps<Set> { CfnSecurityConfigurationProps(put(self.0, "SecurityConfiguration", value), Phase) }
 }
 impl Done for CfnSecurityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::EMR::Step`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html)
@@ -1127,17 +1127,17 @@ impl CfnStepProps {
 }
 impl<R0, R1, R2, R3> CfnStepProps<R0, R1, R2, R3> {
     /// `ActionOnFailure`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html#cfn-emr-step-actiononfailure)
-    pub fn action_on_failure(self, value: impl Arg<str>) -> CfnStepProps<Set, R1, R2, R3> { CfnStepProps(put(self.0, "ActionOnFailure", value.into_expr()), Phase) }
+    pub fn action_on_failure(self, value: impl Arg<str>) -> CfnStepProps<Set, R1, R2, R3> { CfnStepProps(put(self.0, "ActionOnFailure", value), Phase) }
     /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html#cfn-emr-step-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value), Phase) }
     /// `HadoopJarStep`: `HadoopJarStepConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html#cfn-emr-step-hadoopjarstep)
-    pub fn hadoop_jar_step(self, value: impl Arg<step::HadoopJarStepConfig>) -> CfnStepProps<R0, Set, R2, R3> { CfnStepProps(put(self.0, "HadoopJarStep", value.into_expr()), Phase) }
+    pub fn hadoop_jar_step(self, value: impl Arg<step::HadoopJarStepConfig>) -> CfnStepProps<R0, Set, R2, R3> { CfnStepProps(put(self.0, "HadoopJarStep", value), Phase) }
     /// `JobFlowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html#cfn-emr-step-jobflowid)
-    pub fn job_flow_id(self, value: impl Arg<str>) -> CfnStepProps<R0, R1, Set, R3> { CfnStepProps(put(self.0, "JobFlowId", value.into_expr()), Phase) }
+    pub fn job_flow_id(self, value: impl Arg<str>) -> CfnStepProps<R0, R1, Set, R3> { CfnStepProps(put(self.0, "JobFlowId", value), Phase) }
     /// `LogUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html#cfn-emr-step-loguri)
-    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr()), Phase) }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html#cfn-emr-step-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnStepProps<R0, R1, R2, Set> { CfnStepProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStepProps<R0, R1, R2, Set> { CfnStepProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnStepProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::Step`.
@@ -1151,13 +1151,13 @@ impl HadoopJarStepConfig {
 }
 impl<R0> HadoopJarStepConfig<R0> {
     /// `Args`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-hadoopjarstepconfig.html#cfn-emr-step-hadoopjarstepconfig-args)
-    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr()), Phase) }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value), Phase) }
     /// `Jar`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-hadoopjarstepconfig.html#cfn-emr-step-hadoopjarstepconfig-jar)
-    pub fn jar(self, value: impl Arg<str>) -> HadoopJarStepConfig<Set> { HadoopJarStepConfig(put(self.0, "Jar", value.into_expr()), Phase) }
+    pub fn jar(self, value: impl Arg<str>) -> HadoopJarStepConfig<Set> { HadoopJarStepConfig(put(self.0, "Jar", value), Phase) }
     /// `MainClass`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-hadoopjarstepconfig.html#cfn-emr-step-hadoopjarstepconfig-mainclass)
-    pub fn main_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MainClass", value.into_expr()), Phase) }
+    pub fn main_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MainClass", value), Phase) }
     /// `StepProperties`: list of `KeyValue`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-hadoopjarstepconfig.html#cfn-emr-step-hadoopjarstepconfig-stepproperties)
-    pub fn step_properties(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StepProperties", value.into_expr()), Phase) }
+    pub fn step_properties(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StepProperties", value), Phase) }
 }
 impl Done for HadoopJarStepConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValue` of `AWS::EMR::Step`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-keyvalue.html)
@@ -1166,9 +1166,9 @@ impl KeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-keyvalue.html#cfn-emr-step-keyvalue-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-keyvalue.html#cfn-emr-step-keyvalue-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for KeyValue { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1197,39 +1197,39 @@ impl CfnStudioProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnStudioProps<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `AuthMode`: `AuthMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-authmode)
-    pub fn auth_mode(self, value: impl Arg<studio::AuthMode>) -> CfnStudioProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "AuthMode", value.into_expr()), Phase) }
+    pub fn auth_mode(self, value: impl Arg<studio::AuthMode>) -> CfnStudioProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "AuthMode", value), Phase) }
     /// `DefaultS3Location`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-defaults3location)
-    pub fn default_s3_location(self, value: impl Arg<kind::S3BucketName>) -> CfnStudioProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "DefaultS3Location", value.into_expr()), Phase) }
+    pub fn default_s3_location(self, value: impl Arg<kind::S3BucketName>) -> CfnStudioProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "DefaultS3Location", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    pub fn encryption_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "EncryptionKeyArn", value), Phase) }
     /// `EngineSecurityGroupId`: `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-enginesecuritygroupid)
-    pub fn engine_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnStudioProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "EngineSecurityGroupId", value.into_expr()), Phase) }
+    pub fn engine_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnStudioProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "EngineSecurityGroupId", value), Phase) }
     /// `IdcInstanceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-idcinstancearn)
-    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value), Phase) }
     /// `IdcUserAssignment`: `IdcUserAssignment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-idcuserassignment)
-    pub fn idc_user_assignment(self, value: impl Arg<studio::IdcUserAssignment>) -> Self { Self(put(self.0, "IdcUserAssignment", value.into_expr()), Phase) }
+    pub fn idc_user_assignment(self, value: impl Arg<studio::IdcUserAssignment>) -> Self { Self(put(self.0, "IdcUserAssignment", value), Phase) }
     /// `IdpAuthUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-idpauthurl)
-    pub fn idp_auth_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpAuthUrl", value.into_expr()), Phase) }
+    pub fn idp_auth_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpAuthUrl", value), Phase) }
     /// `IdpRelayStateParameterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-idprelaystateparametername)
-    pub fn idp_relay_state_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpRelayStateParameterName", value.into_expr()), Phase) }
+    pub fn idp_relay_state_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpRelayStateParameterName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "Name", value), Phase) }
     /// `ServiceRole`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-servicerole)
-    pub fn service_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnStudioProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
+    pub fn service_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnStudioProps(put(self.0, "ServiceRole", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnStudioProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnStudioProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnStudioProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnStudioProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrustedIdentityPropagationEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-trustedidentitypropagationenabled)
-    pub fn trusted_identity_propagation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrustedIdentityPropagationEnabled", value.into_expr()), Phase) }
+    pub fn trusted_identity_propagation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrustedIdentityPropagationEnabled", value), Phase) }
     /// `UserRole`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-userrole)
-    pub fn user_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "UserRole", value.into_expr()), Phase) }
+    pub fn user_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "UserRole", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnStudioProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnStudioProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnStudioProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnStudioProps(put(self.0, "VpcId", value), Phase) }
     /// `WorkspaceSecurityGroupId`: `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html#cfn-emr-studio-workspacesecuritygroupid)
-    pub fn workspace_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnStudioProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnStudioProps(put(self.0, "WorkspaceSecurityGroupId", value.into_expr()), Phase) }
+    pub fn workspace_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnStudioProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnStudioProps(put(self.0, "WorkspaceSecurityGroupId", value), Phase) }
 }
 impl Done for CfnStudioProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::Studio`.
@@ -1259,13 +1259,13 @@ impl CfnStudioSessionMappingProps {
 }
 impl<R0, R1, R2, R3> CfnStudioSessionMappingProps<R0, R1, R2, R3> {
     /// `IdentityName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studiosessionmapping.html#cfn-emr-studiosessionmapping-identityname)
-    pub fn identity_name(self, value: impl Arg<str>) -> CfnStudioSessionMappingProps<Set, R1, R2, R3> { CfnStudioSessionMappingProps(put(self.0, "IdentityName", value.into_expr()), Phase) }
+    pub fn identity_name(self, value: impl Arg<str>) -> CfnStudioSessionMappingProps<Set, R1, R2, R3> { CfnStudioSessionMappingProps(put(self.0, "IdentityName", value), Phase) }
     /// `IdentityType`: `IdentityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studiosessionmapping.html#cfn-emr-studiosessionmapping-identitytype)
-    pub fn identity_type(self, value: impl Arg<studio_session_mapping::IdentityType>) -> CfnStudioSessionMappingProps<R0, Set, R2, R3> { CfnStudioSessionMappingProps(put(self.0, "IdentityType", value.into_expr()), Phase) }
+    pub fn identity_type(self, value: impl Arg<studio_session_mapping::IdentityType>) -> CfnStudioSessionMappingProps<R0, Set, R2, R3> { CfnStudioSessionMappingProps(put(self.0, "IdentityType", value), Phase) }
     /// `SessionPolicyArn`: `IamManagedPolicyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studiosessionmapping.html#cfn-emr-studiosessionmapping-sessionpolicyarn)
-    pub fn session_policy_arn(self, value: impl Arg<kind::IamManagedPolicyArn>) -> CfnStudioSessionMappingProps<R0, R1, Set, R3> { CfnStudioSessionMappingProps(put(self.0, "SessionPolicyArn", value.into_expr()), Phase) }
+    pub fn session_policy_arn(self, value: impl Arg<kind::IamManagedPolicyArn>) -> CfnStudioSessionMappingProps<R0, R1, Set, R3> { CfnStudioSessionMappingProps(put(self.0, "SessionPolicyArn", value), Phase) }
     /// `StudioId`: `EmrStudioId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studiosessionmapping.html#cfn-emr-studiosessionmapping-studioid)
-    pub fn studio_id(self, value: impl Arg<kind::EmrStudioId>) -> CfnStudioSessionMappingProps<R0, R1, R2, Set> { CfnStudioSessionMappingProps(put(self.0, "StudioId", value.into_expr()), Phase) }
+    pub fn studio_id(self, value: impl Arg<kind::EmrStudioId>) -> CfnStudioSessionMappingProps<R0, R1, R2, Set> { CfnStudioSessionMappingProps(put(self.0, "StudioId", value), Phase) }
 }
 impl Done for CfnStudioSessionMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::StudioSessionMapping`.
@@ -1291,9 +1291,9 @@ impl CfnWALWorkspaceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-walworkspace.html#cfn-emr-walworkspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `WALWorkspaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-walworkspace.html#cfn-emr-walworkspace-walworkspacename)
-    pub fn wal_workspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WALWorkspaceName", value.into_expr())) }
+    pub fn wal_workspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WALWorkspaceName", value)) }
 }
 impl Done for CfnWALWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -43,21 +43,21 @@ impl CfnEndpointProps {
 }
 impl<R0, R1, R2, R3> CfnEndpointProps<R0, R1, R2, R3> {
     /// `ConfigurationOverrides`: `ConfigurationOverrides`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-configurationoverrides)
-    pub fn configuration_overrides(self, value: impl Arg<endpoint::ConfigurationOverrides>) -> Self { Self(put(self.0, "ConfigurationOverrides", value.into_expr()), Phase) }
+    pub fn configuration_overrides(self, value: impl Arg<endpoint::ConfigurationOverrides>) -> Self { Self(put(self.0, "ConfigurationOverrides", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEndpointProps<Set, R1, R2, R3> { CfnEndpointProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEndpointProps<Set, R1, R2, R3> { CfnEndpointProps(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `ReleaseLabel`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-releaselabel)
-    pub fn release_label(self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set, R2, R3> { CfnEndpointProps(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
+    pub fn release_label(self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set, R2, R3> { CfnEndpointProps(put(self.0, "ReleaseLabel", value), Phase) }
     /// `SessionIdleTimeoutInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-sessionidletimeoutinminutes)
-    pub fn session_idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionIdleTimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn session_idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionIdleTimeoutInMinutes", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, Set, R3> { CfnEndpointProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, Set, R3> { CfnEndpointProps(put(self.0, "Type", value), Phase) }
     /// `VirtualClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-virtualclusterid)
-    pub fn virtual_cluster_id(self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, R2, Set> { CfnEndpointProps(put(self.0, "VirtualClusterId", value.into_expr()), Phase) }
+    pub fn virtual_cluster_id(self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, R2, Set> { CfnEndpointProps(put(self.0, "VirtualClusterId", value), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRContainers::Endpoint`.
@@ -69,9 +69,9 @@ impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-certificate.html#cfn-emrcontainers-endpoint-certificate-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `CertificateData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-certificate.html#cfn-emrcontainers-endpoint-certificate-certificatedata)
-    pub fn certificate_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateData", value.into_expr())) }
+    pub fn certificate_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateData", value)) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchMonitoringConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-cloudwatchmonitoringconfiguration.html)
@@ -82,9 +82,9 @@ impl CloudWatchMonitoringConfiguration {
 }
 impl<R0> CloudWatchMonitoringConfiguration<R0> {
     /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-cloudwatchmonitoringconfiguration.html#cfn-emrcontainers-endpoint-cloudwatchmonitoringconfiguration-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchMonitoringConfiguration<Set> { CloudWatchMonitoringConfiguration(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchMonitoringConfiguration<Set> { CloudWatchMonitoringConfiguration(put(self.0, "LogGroupName", value), Phase) }
     /// `LogStreamNamePrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-cloudwatchmonitoringconfiguration.html#cfn-emrcontainers-endpoint-cloudwatchmonitoringconfiguration-logstreamnameprefix)
-    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr()), Phase) }
+    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value), Phase) }
 }
 impl Done for CloudWatchMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationOverrides` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-configurationoverrides.html)
@@ -93,9 +93,9 @@ impl ConfigurationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationConfiguration`: list of `EMREKSConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-configurationoverrides.html#cfn-emrcontainers-endpoint-configurationoverrides-applicationconfiguration)
-    pub fn application_configuration(self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr())) }
+    pub fn application_configuration(self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { Self(put(self.0, "ApplicationConfiguration", value)) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-configurationoverrides.html#cfn-emrcontainers-endpoint-configurationoverrides-monitoringconfiguration)
-    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
+    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value)) }
 }
 impl Done for ConfigurationOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerLogRotationConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-containerlogrotationconfiguration.html)
@@ -106,9 +106,9 @@ impl ContainerLogRotationConfiguration {
 }
 impl<R0, R1> ContainerLogRotationConfiguration<R0, R1> {
     /// `MaxFilesToKeep`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-containerlogrotationconfiguration.html#cfn-emrcontainers-endpoint-containerlogrotationconfiguration-maxfilestokeep)
-    pub fn max_files_to_keep(self, value: impl Arg<i64>) -> ContainerLogRotationConfiguration<Set, R1> { ContainerLogRotationConfiguration(put(self.0, "MaxFilesToKeep", value.into_expr()), Phase) }
+    pub fn max_files_to_keep(self, value: impl Arg<i64>) -> ContainerLogRotationConfiguration<Set, R1> { ContainerLogRotationConfiguration(put(self.0, "MaxFilesToKeep", value), Phase) }
     /// `RotationSize`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-containerlogrotationconfiguration.html#cfn-emrcontainers-endpoint-containerlogrotationconfiguration-rotationsize)
-    pub fn rotation_size(self, value: impl Arg<str>) -> ContainerLogRotationConfiguration<R0, Set> { ContainerLogRotationConfiguration(put(self.0, "RotationSize", value.into_expr()), Phase) }
+    pub fn rotation_size(self, value: impl Arg<str>) -> ContainerLogRotationConfiguration<R0, Set> { ContainerLogRotationConfiguration(put(self.0, "RotationSize", value), Phase) }
 }
 impl Done for ContainerLogRotationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EMREKSConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-emreksconfiguration.html)
@@ -119,11 +119,11 @@ impl EMREKSConfiguration {
 }
 impl<R0> EMREKSConfiguration<R0> {
     /// `Classification`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-emreksconfiguration.html#cfn-emrcontainers-endpoint-emreksconfiguration-classification)
-    pub fn classification(self, value: impl Arg<str>) -> EMREKSConfiguration<Set> { EMREKSConfiguration(put(self.0, "Classification", value.into_expr()), Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> EMREKSConfiguration<Set> { EMREKSConfiguration(put(self.0, "Classification", value), Phase) }
     /// `Configurations`: list of `EMREKSConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-emreksconfiguration.html#cfn-emrcontainers-endpoint-emreksconfiguration-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `Properties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-emreksconfiguration.html#cfn-emrcontainers-endpoint-emreksconfiguration-properties)
-    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value), Phase) }
 }
 impl Done for EMREKSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html)
@@ -132,13 +132,13 @@ impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchMonitoringConfiguration`: `CloudWatchMonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html#cfn-emrcontainers-endpoint-monitoringconfiguration-cloudwatchmonitoringconfiguration)
-    pub fn cloud_watch_monitoring_configuration(self, value: impl Arg<CloudWatchMonitoringConfiguration>) -> Self { Self(put(self.0, "CloudWatchMonitoringConfiguration", value.into_expr())) }
+    pub fn cloud_watch_monitoring_configuration(self, value: impl Arg<CloudWatchMonitoringConfiguration>) -> Self { Self(put(self.0, "CloudWatchMonitoringConfiguration", value)) }
     /// `ContainerLogRotationConfiguration`: `ContainerLogRotationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html#cfn-emrcontainers-endpoint-monitoringconfiguration-containerlogrotationconfiguration)
-    pub fn container_log_rotation_configuration(self, value: impl Arg<ContainerLogRotationConfiguration>) -> Self { Self(put(self.0, "ContainerLogRotationConfiguration", value.into_expr())) }
+    pub fn container_log_rotation_configuration(self, value: impl Arg<ContainerLogRotationConfiguration>) -> Self { Self(put(self.0, "ContainerLogRotationConfiguration", value)) }
     /// `PersistentAppUI`: `PersistentAppUI`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html#cfn-emrcontainers-endpoint-monitoringconfiguration-persistentappui)
-    pub fn persistent_app_ui(self, value: impl Arg<PersistentAppUI>) -> Self { Self(put(self.0, "PersistentAppUI", value.into_expr())) }
+    pub fn persistent_app_ui(self, value: impl Arg<PersistentAppUI>) -> Self { Self(put(self.0, "PersistentAppUI", value)) }
     /// `S3MonitoringConfiguration`: `S3MonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html#cfn-emrcontainers-endpoint-monitoringconfiguration-s3monitoringconfiguration)
-    pub fn s3_monitoring_configuration(self, value: impl Arg<S3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
+    pub fn s3_monitoring_configuration(self, value: impl Arg<S3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value)) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3MonitoringConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-s3monitoringconfiguration.html)
@@ -149,7 +149,7 @@ impl S3MonitoringConfiguration {
 }
 impl<R0> S3MonitoringConfiguration<R0> {
     /// `LogUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-s3monitoringconfiguration.html#cfn-emrcontainers-endpoint-s3monitoringconfiguration-loguri)
-    pub fn log_uri(self, value: impl Arg<str>) -> S3MonitoringConfiguration<Set> { S3MonitoringConfiguration(put(self.0, "LogUri", value.into_expr()), Phase) }
+    pub fn log_uri(self, value: impl Arg<str>) -> S3MonitoringConfiguration<Set> { S3MonitoringConfiguration(put(self.0, "LogUri", value), Phase) }
 }
 impl Done for S3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PersistentAppUI` allows.
@@ -182,11 +182,11 @@ impl CfnJobTemplateProps {
 }
 impl<R0, R1> CfnJobTemplateProps<R0, R1> {
     /// `JobTemplateData`: `JobTemplateData`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#cfn-emrcontainers-jobtemplate-jobtemplatedata)
-    pub fn job_template_data(self, value: impl Arg<job_template::JobTemplateData>) -> CfnJobTemplateProps<Set, R1> { CfnJobTemplateProps(put(self.0, "JobTemplateData", value.into_expr()), Phase) }
+    pub fn job_template_data(self, value: impl Arg<job_template::JobTemplateData>) -> CfnJobTemplateProps<Set, R1> { CfnJobTemplateProps(put(self.0, "JobTemplateData", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#cfn-emrcontainers-jobtemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { CfnJobTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { CfnJobTemplateProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#cfn-emrcontainers-jobtemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRContainers::JobTemplate`.
@@ -200,11 +200,11 @@ impl Configuration {
 }
 impl<R0> Configuration<R0> {
     /// `Classification`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-configuration.html#cfn-emrcontainers-jobtemplate-configuration-classification)
-    pub fn classification(self, value: impl Arg<str>) -> Configuration<Set> { Configuration(put(self.0, "Classification", value.into_expr()), Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> Configuration<Set> { Configuration(put(self.0, "Classification", value), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-configuration.html#cfn-emrcontainers-jobtemplate-configuration-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `Properties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-configuration.html#cfn-emrcontainers-jobtemplate-configuration-properties)
-    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value), Phase) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobDriver` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobdriver.html)
@@ -213,9 +213,9 @@ impl JobDriver {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SparkSqlJobDriver`: `SparkSqlJobDriver`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobdriver.html#cfn-emrcontainers-jobtemplate-jobdriver-sparksqljobdriver)
-    pub fn spark_sql_job_driver(self, value: impl Arg<SparkSqlJobDriver>) -> Self { Self(put(self.0, "SparkSqlJobDriver", value.into_expr())) }
+    pub fn spark_sql_job_driver(self, value: impl Arg<SparkSqlJobDriver>) -> Self { Self(put(self.0, "SparkSqlJobDriver", value)) }
     /// `SparkSubmitJobDriver`: `SparkSubmitJobDriver`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobdriver.html#cfn-emrcontainers-jobtemplate-jobdriver-sparksubmitjobdriver)
-    pub fn spark_submit_job_driver(self, value: impl Arg<SparkSubmitJobDriver>) -> Self { Self(put(self.0, "SparkSubmitJobDriver", value.into_expr())) }
+    pub fn spark_submit_job_driver(self, value: impl Arg<SparkSubmitJobDriver>) -> Self { Self(put(self.0, "SparkSubmitJobDriver", value)) }
 }
 impl Done for JobDriver { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobTemplateData` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html)
@@ -226,17 +226,17 @@ impl JobTemplateData {
 }
 impl<R0, R1, R2> JobTemplateData<R0, R1, R2> {
     /// `ConfigurationOverrides`: `ParametricConfigurationOverrides`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-configurationoverrides)
-    pub fn configuration_overrides(self, value: impl Arg<ParametricConfigurationOverrides>) -> Self { Self(put(self.0, "ConfigurationOverrides", value.into_expr()), Phase) }
+    pub fn configuration_overrides(self, value: impl Arg<ParametricConfigurationOverrides>) -> Self { Self(put(self.0, "ConfigurationOverrides", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> JobTemplateData<Set, R1, R2> { JobTemplateData(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> JobTemplateData<Set, R1, R2> { JobTemplateData(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `JobDriver`: `JobDriver`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-jobdriver)
-    pub fn job_driver(self, value: impl Arg<JobDriver>) -> JobTemplateData<R0, Set, R2> { JobTemplateData(put(self.0, "JobDriver", value.into_expr()), Phase) }
+    pub fn job_driver(self, value: impl Arg<JobDriver>) -> JobTemplateData<R0, Set, R2> { JobTemplateData(put(self.0, "JobDriver", value), Phase) }
     /// `JobTags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-jobtags)
-    pub fn job_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "JobTags", value.into_expr()), Phase) }
+    pub fn job_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "JobTags", value), Phase) }
     /// `ParameterConfiguration`: map of `TemplateParameterConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-parameterconfiguration)
-    pub fn parameter_configuration(self, value: impl Arg<Dict<TemplateParameterConfiguration>>) -> Self { Self(put(self.0, "ParameterConfiguration", value.into_expr()), Phase) }
+    pub fn parameter_configuration(self, value: impl Arg<Dict<TemplateParameterConfiguration>>) -> Self { Self(put(self.0, "ParameterConfiguration", value), Phase) }
     /// `ReleaseLabel`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-releaselabel)
-    pub fn release_label(self, value: impl Arg<str>) -> JobTemplateData<R0, R1, Set> { JobTemplateData(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
+    pub fn release_label(self, value: impl Arg<str>) -> JobTemplateData<R0, R1, Set> { JobTemplateData(put(self.0, "ReleaseLabel", value), Phase) }
 }
 impl Done for JobTemplateData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametricCloudWatchMonitoringConfiguration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration.html)
@@ -245,9 +245,9 @@ impl ParametricCloudWatchMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
     /// `LogStreamNamePrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration-logstreamnameprefix)
-    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
+    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value)) }
 }
 impl Done for ParametricCloudWatchMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametricConfigurationOverrides` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricconfigurationoverrides.html)
@@ -256,9 +256,9 @@ impl ParametricConfigurationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationConfiguration`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricconfigurationoverrides.html#cfn-emrcontainers-jobtemplate-parametricconfigurationoverrides-applicationconfiguration)
-    pub fn application_configuration(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr())) }
+    pub fn application_configuration(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "ApplicationConfiguration", value)) }
     /// `MonitoringConfiguration`: `ParametricMonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricconfigurationoverrides.html#cfn-emrcontainers-jobtemplate-parametricconfigurationoverrides-monitoringconfiguration)
-    pub fn monitoring_configuration(self, value: impl Arg<ParametricMonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
+    pub fn monitoring_configuration(self, value: impl Arg<ParametricMonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value)) }
 }
 impl Done for ParametricConfigurationOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametricMonitoringConfiguration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricmonitoringconfiguration.html)
@@ -267,11 +267,11 @@ impl ParametricMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchMonitoringConfiguration`: `ParametricCloudWatchMonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametricmonitoringconfiguration-cloudwatchmonitoringconfiguration)
-    pub fn cloud_watch_monitoring_configuration(self, value: impl Arg<ParametricCloudWatchMonitoringConfiguration>) -> Self { Self(put(self.0, "CloudWatchMonitoringConfiguration", value.into_expr())) }
+    pub fn cloud_watch_monitoring_configuration(self, value: impl Arg<ParametricCloudWatchMonitoringConfiguration>) -> Self { Self(put(self.0, "CloudWatchMonitoringConfiguration", value)) }
     /// `PersistentAppUI`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametricmonitoringconfiguration-persistentappui)
-    pub fn persistent_app_ui(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PersistentAppUI", value.into_expr())) }
+    pub fn persistent_app_ui(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PersistentAppUI", value)) }
     /// `S3MonitoringConfiguration`: `ParametricS3MonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametricmonitoringconfiguration-s3monitoringconfiguration)
-    pub fn s3_monitoring_configuration(self, value: impl Arg<ParametricS3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
+    pub fn s3_monitoring_configuration(self, value: impl Arg<ParametricS3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value)) }
 }
 impl Done for ParametricMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametricS3MonitoringConfiguration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametrics3monitoringconfiguration.html)
@@ -280,7 +280,7 @@ impl ParametricS3MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametrics3monitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametrics3monitoringconfiguration-loguri)
-    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value)) }
 }
 impl Done for ParametricS3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkSqlJobDriver` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksqljobdriver.html)
@@ -289,9 +289,9 @@ impl SparkSqlJobDriver {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntryPoint`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksqljobdriver.html#cfn-emrcontainers-jobtemplate-sparksqljobdriver-entrypoint)
-    pub fn entry_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
+    pub fn entry_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryPoint", value)) }
     /// `SparkSqlParameters`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksqljobdriver.html#cfn-emrcontainers-jobtemplate-sparksqljobdriver-sparksqlparameters)
-    pub fn spark_sql_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparkSqlParameters", value.into_expr())) }
+    pub fn spark_sql_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparkSqlParameters", value)) }
 }
 impl Done for SparkSqlJobDriver { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkSubmitJobDriver` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksubmitjobdriver.html)
@@ -302,11 +302,11 @@ impl SparkSubmitJobDriver {
 }
 impl<R0> SparkSubmitJobDriver<R0> {
     /// `EntryPoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksubmitjobdriver.html#cfn-emrcontainers-jobtemplate-sparksubmitjobdriver-entrypoint)
-    pub fn entry_point(self, value: impl Arg<str>) -> SparkSubmitJobDriver<Set> { SparkSubmitJobDriver(put(self.0, "EntryPoint", value.into_expr()), Phase) }
+    pub fn entry_point(self, value: impl Arg<str>) -> SparkSubmitJobDriver<Set> { SparkSubmitJobDriver(put(self.0, "EntryPoint", value), Phase) }
     /// `EntryPointArguments`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksubmitjobdriver.html#cfn-emrcontainers-jobtemplate-sparksubmitjobdriver-entrypointarguments)
-    pub fn entry_point_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPointArguments", value.into_expr()), Phase) }
+    pub fn entry_point_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPointArguments", value), Phase) }
     /// `SparkSubmitParameters`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksubmitjobdriver.html#cfn-emrcontainers-jobtemplate-sparksubmitjobdriver-sparksubmitparameters)
-    pub fn spark_submit_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparkSubmitParameters", value.into_expr()), Phase) }
+    pub fn spark_submit_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparkSubmitParameters", value), Phase) }
 }
 impl Done for SparkSubmitJobDriver { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateParameterConfiguration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-templateparameterconfiguration.html)
@@ -315,9 +315,9 @@ impl TemplateParameterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-templateparameterconfiguration.html#cfn-emrcontainers-jobtemplate-templateparameterconfiguration-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-templateparameterconfiguration.html#cfn-emrcontainers-jobtemplate-templateparameterconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for TemplateParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -346,13 +346,13 @@ impl CfnSecurityConfigurationProps {
 }
 impl<R0> CfnSecurityConfigurationProps<R0> {
     /// `ContainerProvider`: `ContainerProvider`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#cfn-emrcontainers-securityconfiguration-containerprovider)
-    pub fn container_provider(self, value: impl Arg<security_configuration::ContainerProvider>) -> Self { Self(put(self.0, "ContainerProvider", value.into_expr()), Phase) }
+    pub fn container_provider(self, value: impl Arg<security_configuration::ContainerProvider>) -> Self { Self(put(self.0, "ContainerProvider", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#cfn-emrcontainers-securityconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `SecurityConfigurationData`: `SecurityConfigurationData`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#cfn-emrcontainers-securityconfiguration-securityconfigurationdata)
-    pub fn security_configuration_data(self, value: impl Arg<security_configuration::SecurityConfigurationData>) -> CfnSecurityConfigurationProps<Set> { CfnSecurityConfigurationProps(put(self.0, "SecurityConfigurationData", value.into_expr()), Phase) }
+    pub fn security_configuration_data(self, value: impl Arg<security_configuration::SecurityConfigurationData>) -> CfnSecurityConfigurationProps<Set> { CfnSecurityConfigurationProps(put(self.0, "SecurityConfigurationData", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#cfn-emrcontainers-securityconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSecurityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRContainers::SecurityConfiguration`.
@@ -364,9 +364,9 @@ impl AtRestEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocalDiskEncryptionConfiguration`: `LocalDiskEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-atrestencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-atrestencryptionconfiguration-localdiskencryptionconfiguration)
-    pub fn local_disk_encryption_configuration(self, value: impl Arg<LocalDiskEncryptionConfiguration>) -> Self { Self(put(self.0, "LocalDiskEncryptionConfiguration", value.into_expr())) }
+    pub fn local_disk_encryption_configuration(self, value: impl Arg<LocalDiskEncryptionConfiguration>) -> Self { Self(put(self.0, "LocalDiskEncryptionConfiguration", value)) }
     /// `S3EncryptionConfiguration`: `S3EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-atrestencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-atrestencryptionconfiguration-s3encryptionconfiguration)
-    pub fn s3_encryption_configuration(self, value: impl Arg<S3EncryptionConfiguration>) -> Self { Self(put(self.0, "S3EncryptionConfiguration", value.into_expr())) }
+    pub fn s3_encryption_configuration(self, value: impl Arg<S3EncryptionConfiguration>) -> Self { Self(put(self.0, "S3EncryptionConfiguration", value)) }
 }
 impl Done for AtRestEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticationConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authenticationconfiguration.html)
@@ -375,9 +375,9 @@ impl AuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IAMConfiguration`: `IAMConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authenticationconfiguration.html#cfn-emrcontainers-securityconfiguration-authenticationconfiguration-iamconfiguration)
-    pub fn iam_configuration(self, value: impl Arg<IAMConfiguration>) -> Self { Self(put(self.0, "IAMConfiguration", value.into_expr())) }
+    pub fn iam_configuration(self, value: impl Arg<IAMConfiguration>) -> Self { Self(put(self.0, "IAMConfiguration", value)) }
     /// `IdentityCenterConfiguration`: `IdentityCenterConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authenticationconfiguration.html#cfn-emrcontainers-securityconfiguration-authenticationconfiguration-identitycenterconfiguration)
-    pub fn identity_center_configuration(self, value: impl Arg<IdentityCenterConfiguration>) -> Self { Self(put(self.0, "IdentityCenterConfiguration", value.into_expr())) }
+    pub fn identity_center_configuration(self, value: impl Arg<IdentityCenterConfiguration>) -> Self { Self(put(self.0, "IdentityCenterConfiguration", value)) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizationConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authorizationconfiguration.html)
@@ -386,7 +386,7 @@ impl AuthorizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authorizationconfiguration.html#cfn-emrcontainers-securityconfiguration-authorizationconfiguration-lakeformationconfiguration)
-    pub fn lake_formation_configuration(self, value: impl Arg<LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr())) }
+    pub fn lake_formation_configuration(self, value: impl Arg<LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value)) }
 }
 impl Done for AuthorizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerInfo` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerinfo.html)
@@ -395,7 +395,7 @@ impl ContainerInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EksInfo`: `EksInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerinfo.html#cfn-emrcontainers-securityconfiguration-containerinfo-eksinfo)
-    pub fn eks_info(self, value: impl Arg<EksInfo>) -> Self { Self(put(self.0, "EksInfo", value.into_expr())) }
+    pub fn eks_info(self, value: impl Arg<EksInfo>) -> Self { Self(put(self.0, "EksInfo", value)) }
 }
 impl Done for ContainerInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerProvider` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerprovider.html)
@@ -406,11 +406,11 @@ impl ContainerProvider {
 }
 impl<R0, R1> ContainerProvider<R0, R1> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerprovider.html#cfn-emrcontainers-securityconfiguration-containerprovider-id)
-    pub fn id(self, value: impl Arg<str>) -> ContainerProvider<Set, R1> { ContainerProvider(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ContainerProvider<Set, R1> { ContainerProvider(put(self.0, "Id", value), Phase) }
     /// `Info`: `ContainerInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerprovider.html#cfn-emrcontainers-securityconfiguration-containerprovider-info)
-    pub fn info(self, value: impl Arg<ContainerInfo>) -> Self { Self(put(self.0, "Info", value.into_expr()), Phase) }
+    pub fn info(self, value: impl Arg<ContainerInfo>) -> Self { Self(put(self.0, "Info", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerprovider.html#cfn-emrcontainers-securityconfiguration-containerprovider-type)
-    pub fn type_(self, value: impl Arg<Type>) -> ContainerProvider<R0, Set> { ContainerProvider(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ContainerProvider<R0, Set> { ContainerProvider(put(self.0, "Type", value), Phase) }
 }
 impl Done for ContainerProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksInfo` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-eksinfo.html)
@@ -419,7 +419,7 @@ impl EksInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-eksinfo.html#cfn-emrcontainers-securityconfiguration-eksinfo-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
 }
 impl Done for EksInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-encryptionconfiguration.html)
@@ -428,9 +428,9 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AtRestEncryptionConfiguration`: `AtRestEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-encryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-encryptionconfiguration-atrestencryptionconfiguration)
-    pub fn at_rest_encryption_configuration(self, value: impl Arg<AtRestEncryptionConfiguration>) -> Self { Self(put(self.0, "AtRestEncryptionConfiguration", value.into_expr())) }
+    pub fn at_rest_encryption_configuration(self, value: impl Arg<AtRestEncryptionConfiguration>) -> Self { Self(put(self.0, "AtRestEncryptionConfiguration", value)) }
     /// `InTransitEncryptionConfiguration`: `InTransitEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-encryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-encryptionconfiguration-intransitencryptionconfiguration)
-    pub fn in_transit_encryption_configuration(self, value: impl Arg<InTransitEncryptionConfiguration>) -> Self { Self(put(self.0, "InTransitEncryptionConfiguration", value.into_expr())) }
+    pub fn in_transit_encryption_configuration(self, value: impl Arg<InTransitEncryptionConfiguration>) -> Self { Self(put(self.0, "InTransitEncryptionConfiguration", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IAMConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-iamconfiguration.html)
@@ -439,7 +439,7 @@ impl IAMConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SystemRole`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-iamconfiguration.html#cfn-emrcontainers-securityconfiguration-iamconfiguration-systemrole)
-    pub fn system_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SystemRole", value.into_expr())) }
+    pub fn system_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SystemRole", value)) }
 }
 impl Done for IAMConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityCenterConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-identitycenterconfiguration.html)
@@ -448,11 +448,11 @@ impl IdentityCenterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableIdentityCenter`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-identitycenterconfiguration.html#cfn-emrcontainers-securityconfiguration-identitycenterconfiguration-enableidentitycenter)
-    pub fn enable_identity_center(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIdentityCenter", value.into_expr())) }
+    pub fn enable_identity_center(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIdentityCenter", value)) }
     /// `IdentityCenterApplicationAssignmentRequired`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-identitycenterconfiguration.html#cfn-emrcontainers-securityconfiguration-identitycenterconfiguration-identitycenterapplicationassignmentrequired)
-    pub fn identity_center_application_assignment_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentityCenterApplicationAssignmentRequired", value.into_expr())) }
+    pub fn identity_center_application_assignment_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentityCenterApplicationAssignmentRequired", value)) }
     /// `IdentityCenterInstanceARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-identitycenterconfiguration.html#cfn-emrcontainers-securityconfiguration-identitycenterconfiguration-identitycenterinstancearn)
-    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceARN", value.into_expr())) }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceARN", value)) }
 }
 impl Done for IdentityCenterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InTransitEncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-intransitencryptionconfiguration.html)
@@ -461,7 +461,7 @@ impl InTransitEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TLSCertificateConfiguration`: `TLSCertificateConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-intransitencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-intransitencryptionconfiguration-tlscertificateconfiguration)
-    pub fn tls_certificate_configuration(self, value: impl Arg<TLSCertificateConfiguration>) -> Self { Self(put(self.0, "TLSCertificateConfiguration", value.into_expr())) }
+    pub fn tls_certificate_configuration(self, value: impl Arg<TLSCertificateConfiguration>) -> Self { Self(put(self.0, "TLSCertificateConfiguration", value)) }
 }
 impl Done for InTransitEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LakeFormationConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html)
@@ -470,13 +470,13 @@ impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizedSessionTagValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html#cfn-emrcontainers-securityconfiguration-lakeformationconfiguration-authorizedsessiontagvalue)
-    pub fn authorized_session_tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizedSessionTagValue", value.into_expr())) }
+    pub fn authorized_session_tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizedSessionTagValue", value)) }
     /// `QueryAccessControlEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html#cfn-emrcontainers-securityconfiguration-lakeformationconfiguration-queryaccesscontrolenabled)
-    pub fn query_access_control_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QueryAccessControlEnabled", value.into_expr())) }
+    pub fn query_access_control_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QueryAccessControlEnabled", value)) }
     /// `QueryEngineRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html#cfn-emrcontainers-securityconfiguration-lakeformationconfiguration-queryenginerolearn)
-    pub fn query_engine_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "QueryEngineRoleArn", value.into_expr())) }
+    pub fn query_engine_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "QueryEngineRoleArn", value)) }
     /// `SecureNamespaceInfo`: `SecureNamespaceInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html#cfn-emrcontainers-securityconfiguration-lakeformationconfiguration-securenamespaceinfo)
-    pub fn secure_namespace_info(self, value: impl Arg<SecureNamespaceInfo>) -> Self { Self(put(self.0, "SecureNamespaceInfo", value.into_expr())) }
+    pub fn secure_namespace_info(self, value: impl Arg<SecureNamespaceInfo>) -> Self { Self(put(self.0, "SecureNamespaceInfo", value)) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalDiskEncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-localdiskencryptionconfiguration.html)
@@ -485,9 +485,9 @@ impl LocalDiskEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-localdiskencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-localdiskencryptionconfiguration-awskmskeyid)
-    pub fn aws_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsKmsKeyId", value.into_expr())) }
+    pub fn aws_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsKmsKeyId", value)) }
     /// `EncryptionKeyProviderType`: `EncryptionKeyProviderType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-localdiskencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-localdiskencryptionconfiguration-encryptionkeyprovidertype)
-    pub fn encryption_key_provider_type(self, value: impl Arg<EncryptionKeyProviderType>) -> Self { Self(put(self.0, "EncryptionKeyProviderType", value.into_expr())) }
+    pub fn encryption_key_provider_type(self, value: impl Arg<EncryptionKeyProviderType>) -> Self { Self(put(self.0, "EncryptionKeyProviderType", value)) }
 }
 impl Done for LocalDiskEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3EncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-s3encryptionconfiguration.html)
@@ -496,9 +496,9 @@ impl S3EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionOption`: `EncryptionOption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-s3encryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-s3encryptionconfiguration-encryptionoption)
-    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> Self { Self(put(self.0, "EncryptionOption", value.into_expr())) }
+    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> Self { Self(put(self.0, "EncryptionOption", value)) }
     /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-s3encryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-s3encryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value)) }
 }
 impl Done for S3EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecureNamespaceInfo` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securenamespaceinfo.html)
@@ -507,9 +507,9 @@ impl SecureNamespaceInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securenamespaceinfo.html#cfn-emrcontainers-securityconfiguration-securenamespaceinfo-clusterid)
-    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value)) }
     /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securenamespaceinfo.html#cfn-emrcontainers-securityconfiguration-securenamespaceinfo-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value)) }
 }
 impl Done for SecureNamespaceInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityConfigurationData` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securityconfigurationdata.html)
@@ -518,11 +518,11 @@ impl SecurityConfigurationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securityconfigurationdata.html#cfn-emrcontainers-securityconfiguration-securityconfigurationdata-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value)) }
     /// `AuthorizationConfiguration`: `AuthorizationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securityconfigurationdata.html#cfn-emrcontainers-securityconfiguration-securityconfigurationdata-authorizationconfiguration)
-    pub fn authorization_configuration(self, value: impl Arg<AuthorizationConfiguration>) -> Self { Self(put(self.0, "AuthorizationConfiguration", value.into_expr())) }
+    pub fn authorization_configuration(self, value: impl Arg<AuthorizationConfiguration>) -> Self { Self(put(self.0, "AuthorizationConfiguration", value)) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securityconfigurationdata.html#cfn-emrcontainers-securityconfiguration-securityconfigurationdata-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value)) }
 }
 impl Done for SecurityConfigurationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TLSCertificateConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-tlscertificateconfiguration.html)
@@ -531,11 +531,11 @@ impl TLSCertificateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateProviderType`: `CertificateProviderType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-tlscertificateconfiguration.html#cfn-emrcontainers-securityconfiguration-tlscertificateconfiguration-certificateprovidertype)
-    pub fn certificate_provider_type(self, value: impl Arg<CertificateProviderType>) -> Self { Self(put(self.0, "CertificateProviderType", value.into_expr())) }
+    pub fn certificate_provider_type(self, value: impl Arg<CertificateProviderType>) -> Self { Self(put(self.0, "CertificateProviderType", value)) }
     /// `PrivateKeySecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-tlscertificateconfiguration.html#cfn-emrcontainers-securityconfiguration-tlscertificateconfiguration-privatekeysecretarn)
-    pub fn private_key_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKeySecretArn", value.into_expr())) }
+    pub fn private_key_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKeySecretArn", value)) }
     /// `PublicKeySecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-tlscertificateconfiguration.html#cfn-emrcontainers-securityconfiguration-tlscertificateconfiguration-publickeysecretarn)
-    pub fn public_key_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeySecretArn", value.into_expr())) }
+    pub fn public_key_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeySecretArn", value)) }
 }
 impl Done for TLSCertificateConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CertificateProviderType` allows.
@@ -570,15 +570,15 @@ impl CfnVirtualClusterProps {
 }
 impl<R0, R1> CfnVirtualClusterProps<R0, R1> {
     /// `ContainerProvider`: `ContainerProvider`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-containerprovider)
-    pub fn container_provider(self, value: impl Arg<virtual_cluster::ContainerProvider>) -> CfnVirtualClusterProps<Set, R1> { CfnVirtualClusterProps(put(self.0, "ContainerProvider", value.into_expr()), Phase) }
+    pub fn container_provider(self, value: impl Arg<virtual_cluster::ContainerProvider>) -> CfnVirtualClusterProps<Set, R1> { CfnVirtualClusterProps(put(self.0, "ContainerProvider", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVirtualClusterProps<R0, Set> { CfnVirtualClusterProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVirtualClusterProps<R0, Set> { CfnVirtualClusterProps(put(self.0, "Name", value), Phase) }
     /// `SecurityConfigurationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-securityconfigurationid)
-    pub fn security_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfigurationId", value.into_expr()), Phase) }
+    pub fn security_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfigurationId", value), Phase) }
     /// `SessionEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-sessionenabled)
-    pub fn session_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionEnabled", value.into_expr()), Phase) }
+    pub fn session_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionEnabled", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnVirtualClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRContainers::VirtualCluster`.
@@ -592,7 +592,7 @@ impl ContainerInfo {
 }
 impl<R0> ContainerInfo<R0> {
     /// `EksInfo`: `EksInfo`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerinfo.html#cfn-emrcontainers-virtualcluster-containerinfo-eksinfo)
-    pub fn eks_info(self, value: impl Arg<EksInfo>) -> ContainerInfo<Set> { ContainerInfo(put(self.0, "EksInfo", value.into_expr()), Phase) }
+    pub fn eks_info(self, value: impl Arg<EksInfo>) -> ContainerInfo<Set> { ContainerInfo(put(self.0, "EksInfo", value), Phase) }
 }
 impl Done for ContainerInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerProvider` of `AWS::EMRContainers::VirtualCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerprovider.html)
@@ -603,11 +603,11 @@ impl ContainerProvider {
 }
 impl<R0, R1, R2> ContainerProvider<R0, R1, R2> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerprovider.html#cfn-emrcontainers-virtualcluster-containerprovider-id)
-    pub fn id(self, value: impl Arg<str>) -> ContainerProvider<Set, R1, R2> { ContainerProvider(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ContainerProvider<Set, R1, R2> { ContainerProvider(put(self.0, "Id", value), Phase) }
     /// `Info`: `ContainerInfo`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerprovider.html#cfn-emrcontainers-virtualcluster-containerprovider-info)
-    pub fn info(self, value: impl Arg<ContainerInfo>) -> ContainerProvider<R0, Set, R2> { ContainerProvider(put(self.0, "Info", value.into_expr()), Phase) }
+    pub fn info(self, value: impl Arg<ContainerInfo>) -> ContainerProvider<R0, Set, R2> { ContainerProvider(put(self.0, "Info", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerprovider.html#cfn-emrcontainers-virtualcluster-containerprovider-type)
-    pub fn type_(self, value: impl Arg<str>) -> ContainerProvider<R0, R1, Set> { ContainerProvider(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ContainerProvider<R0, R1, Set> { ContainerProvider(put(self.0, "Type", value), Phase) }
 }
 impl Done for ContainerProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksInfo` of `AWS::EMRContainers::VirtualCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-eksinfo.html)
@@ -618,7 +618,7 @@ impl EksInfo {
 }
 impl<R0> EksInfo<R0> {
     /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-eksinfo.html#cfn-emrcontainers-virtualcluster-eksinfo-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> EksInfo<Set> { EksInfo(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> EksInfo<Set> { EksInfo(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for EksInfo { fn into_props(self) -> Bag { self.0 } }
 }

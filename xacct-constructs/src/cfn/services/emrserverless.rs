@@ -27,39 +27,39 @@ impl CfnApplicationProps {
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `Architecture`: `Architecture`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-architecture)
-    pub fn architecture(self, value: impl Arg<application::Architecture>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
+    pub fn architecture(self, value: impl Arg<application::Architecture>) -> Self { Self(put(self.0, "Architecture", value), Phase) }
     /// `AutoStartConfiguration`: `AutoStartConfiguration`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-autostartconfiguration)
-    pub fn auto_start_configuration(self, value: impl Arg<application::AutoStartConfiguration>) -> Self { Self(put(self.0, "AutoStartConfiguration", value.into_expr()), Phase) }
+    pub fn auto_start_configuration(self, value: impl Arg<application::AutoStartConfiguration>) -> Self { Self(put(self.0, "AutoStartConfiguration", value), Phase) }
     /// `AutoStopConfiguration`: `AutoStopConfiguration`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-autostopconfiguration)
-    pub fn auto_stop_configuration(self, value: impl Arg<application::AutoStopConfiguration>) -> Self { Self(put(self.0, "AutoStopConfiguration", value.into_expr()), Phase) }
+    pub fn auto_stop_configuration(self, value: impl Arg<application::AutoStopConfiguration>) -> Self { Self(put(self.0, "AutoStopConfiguration", value), Phase) }
     /// `IdentityCenterConfiguration`: `IdentityCenterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-identitycenterconfiguration)
-    pub fn identity_center_configuration(self, value: impl Arg<application::IdentityCenterConfiguration>) -> Self { Self(put(self.0, "IdentityCenterConfiguration", value.into_expr()), Phase) }
+    pub fn identity_center_configuration(self, value: impl Arg<application::IdentityCenterConfiguration>) -> Self { Self(put(self.0, "IdentityCenterConfiguration", value), Phase) }
     /// `ImageConfiguration`: `ImageConfigurationInput`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-imageconfiguration)
-    pub fn image_configuration(self, value: impl Arg<application::ImageConfigurationInput>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
+    pub fn image_configuration(self, value: impl Arg<application::ImageConfigurationInput>) -> Self { Self(put(self.0, "ImageConfiguration", value), Phase) }
     /// `InitialCapacity`: list of `InitialCapacityConfigKeyValuePair`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-initialcapacity)
-    pub fn initial_capacity(self, value: impl Arg<Arr<application::InitialCapacityConfigKeyValuePair>>) -> Self { Self(put(self.0, "InitialCapacity", value.into_expr()), Phase) }
+    pub fn initial_capacity(self, value: impl Arg<Arr<application::InitialCapacityConfigKeyValuePair>>) -> Self { Self(put(self.0, "InitialCapacity", value), Phase) }
     /// `InteractiveConfiguration`: `InteractiveConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-interactiveconfiguration)
-    pub fn interactive_configuration(self, value: impl Arg<application::InteractiveConfiguration>) -> Self { Self(put(self.0, "InteractiveConfiguration", value.into_expr()), Phase) }
+    pub fn interactive_configuration(self, value: impl Arg<application::InteractiveConfiguration>) -> Self { Self(put(self.0, "InteractiveConfiguration", value), Phase) }
     /// `MaximumCapacity`: `MaximumAllowedResources`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-maximumcapacity)
-    pub fn maximum_capacity(self, value: impl Arg<application::MaximumAllowedResources>) -> Self { Self(put(self.0, "MaximumCapacity", value.into_expr()), Phase) }
+    pub fn maximum_capacity(self, value: impl Arg<application::MaximumAllowedResources>) -> Self { Self(put(self.0, "MaximumCapacity", value), Phase) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-monitoringconfiguration)
-    pub fn monitoring_configuration(self, value: impl Arg<application::MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr()), Phase) }
+    pub fn monitoring_configuration(self, value: impl Arg<application::MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<application::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<application::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `ReleaseLabel`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-releaselabel)
-    pub fn release_label(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
+    pub fn release_label(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "ReleaseLabel", value), Phase) }
     /// `RuntimeConfiguration`: list of `ConfigurationObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-runtimeconfiguration)
-    pub fn runtime_configuration(self, value: impl Arg<Arr<application::ConfigurationObject>>) -> Self { Self(put(self.0, "RuntimeConfiguration", value.into_expr()), Phase) }
+    pub fn runtime_configuration(self, value: impl Arg<Arr<application::ConfigurationObject>>) -> Self { Self(put(self.0, "RuntimeConfiguration", value), Phase) }
     /// `SchedulerConfiguration`: `SchedulerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-schedulerconfiguration)
-    pub fn scheduler_configuration(self, value: impl Arg<application::SchedulerConfiguration>) -> Self { Self(put(self.0, "SchedulerConfiguration", value.into_expr()), Phase) }
+    pub fn scheduler_configuration(self, value: impl Arg<application::SchedulerConfiguration>) -> Self { Self(put(self.0, "SchedulerConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "Type", value), Phase) }
     /// `WorkerTypeSpecifications`: map of `WorkerTypeSpecificationInput`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-workertypespecifications)
-    pub fn worker_type_specifications(self, value: impl Arg<Dict<application::WorkerTypeSpecificationInput>>) -> Self { Self(put(self.0, "WorkerTypeSpecifications", value.into_expr()), Phase) }
+    pub fn worker_type_specifications(self, value: impl Arg<Dict<application::WorkerTypeSpecificationInput>>) -> Self { Self(put(self.0, "WorkerTypeSpecifications", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRServerless::Application`.
@@ -71,7 +71,7 @@ impl AutoStartConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostartconfiguration.html#cfn-emrserverless-application-autostartconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for AutoStartConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoStopConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostopconfiguration.html)
@@ -80,9 +80,9 @@ impl AutoStopConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostopconfiguration.html#cfn-emrserverless-application-autostopconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `IdleTimeoutMinutes`: integer. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostopconfiguration.html#cfn-emrserverless-application-autostopconfiguration-idletimeoutminutes)
-    pub fn idle_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutMinutes", value.into_expr())) }
+    pub fn idle_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutMinutes", value)) }
 }
 impl Done for AutoStopConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLoggingConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html)
@@ -91,15 +91,15 @@ impl CloudWatchLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value)) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
     /// `LogStreamNamePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-logstreamnameprefix)
-    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
+    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value)) }
     /// `LogTypeMap`: list of `LogTypeMapKeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-logtypemap)
-    pub fn log_type_map(self, value: impl Arg<Arr<LogTypeMapKeyValuePair>>) -> Self { Self(put(self.0, "LogTypeMap", value.into_expr())) }
+    pub fn log_type_map(self, value: impl Arg<Arr<LogTypeMapKeyValuePair>>) -> Self { Self(put(self.0, "LogTypeMap", value)) }
 }
 impl Done for CloudWatchLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationObject` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-configurationobject.html)
@@ -110,11 +110,11 @@ impl ConfigurationObject {
 }
 impl<R0> ConfigurationObject<R0> {
     /// `Classification`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-configurationobject.html#cfn-emrserverless-application-configurationobject-classification)
-    pub fn classification(self, value: impl Arg<str>) -> ConfigurationObject<Set> { ConfigurationObject(put(self.0, "Classification", value.into_expr()), Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> ConfigurationObject<Set> { ConfigurationObject(put(self.0, "Classification", value), Phase) }
     /// `Configurations`: list of `ConfigurationObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-configurationobject.html#cfn-emrserverless-application-configurationobject-configurations)
-    pub fn configurations(self, value: impl Arg<Arr<ConfigurationObject>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
+    pub fn configurations(self, value: impl Arg<Arr<ConfigurationObject>>) -> Self { Self(put(self.0, "Configurations", value), Phase) }
     /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-configurationobject.html#cfn-emrserverless-application-configurationobject-properties)
-    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value), Phase) }
 }
 impl Done for ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityCenterConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-identitycenterconfiguration.html)
@@ -123,7 +123,7 @@ impl IdentityCenterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdentityCenterInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-identitycenterconfiguration.html#cfn-emrserverless-application-identitycenterconfiguration-identitycenterinstancearn)
-    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceArn", value.into_expr())) }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceArn", value)) }
 }
 impl Done for IdentityCenterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfigurationInput` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-imageconfigurationinput.html)
@@ -132,7 +132,7 @@ impl ImageConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageUri`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-imageconfigurationinput.html#cfn-emrserverless-application-imageconfigurationinput-imageuri)
-    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
+    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value)) }
 }
 impl Done for ImageConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialCapacityConfig` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfig.html)
@@ -143,9 +143,9 @@ impl InitialCapacityConfig {
 }
 impl<R0, R1> InitialCapacityConfig<R0, R1> {
     /// `WorkerConfiguration`: `WorkerConfiguration`, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfig.html#cfn-emrserverless-application-initialcapacityconfig-workerconfiguration)
-    pub fn worker_configuration(self, value: impl Arg<WorkerConfiguration>) -> InitialCapacityConfig<Set, R1> { InitialCapacityConfig(put(self.0, "WorkerConfiguration", value.into_expr()), Phase) }
+    pub fn worker_configuration(self, value: impl Arg<WorkerConfiguration>) -> InitialCapacityConfig<Set, R1> { InitialCapacityConfig(put(self.0, "WorkerConfiguration", value), Phase) }
     /// `WorkerCount`: integer, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfig.html#cfn-emrserverless-application-initialcapacityconfig-workercount)
-    pub fn worker_count(self, value: impl Arg<i64>) -> InitialCapacityConfig<R0, Set> { InitialCapacityConfig(put(self.0, "WorkerCount", value.into_expr()), Phase) }
+    pub fn worker_count(self, value: impl Arg<i64>) -> InitialCapacityConfig<R0, Set> { InitialCapacityConfig(put(self.0, "WorkerCount", value), Phase) }
 }
 impl Done for InitialCapacityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialCapacityConfigKeyValuePair` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfigkeyvaluepair.html)
@@ -156,9 +156,9 @@ impl InitialCapacityConfigKeyValuePair {
 }
 impl<R0, R1> InitialCapacityConfigKeyValuePair<R0, R1> {
     /// `Key`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfigkeyvaluepair.html#cfn-emrserverless-application-initialcapacityconfigkeyvaluepair-key)
-    pub fn key(self, value: impl Arg<str>) -> InitialCapacityConfigKeyValuePair<Set, R1> { InitialCapacityConfigKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> InitialCapacityConfigKeyValuePair<Set, R1> { InitialCapacityConfigKeyValuePair(put(self.0, "Key", value), Phase) }
     /// `Value`: `InitialCapacityConfig`, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfigkeyvaluepair.html#cfn-emrserverless-application-initialcapacityconfigkeyvaluepair-value)
-    pub fn value(self, value: impl Arg<InitialCapacityConfig>) -> InitialCapacityConfigKeyValuePair<R0, Set> { InitialCapacityConfigKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<InitialCapacityConfig>) -> InitialCapacityConfigKeyValuePair<R0, Set> { InitialCapacityConfigKeyValuePair(put(self.0, "Value", value), Phase) }
 }
 impl Done for InitialCapacityConfigKeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InteractiveConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-interactiveconfiguration.html)
@@ -167,11 +167,11 @@ impl InteractiveConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LivyEndpointEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-interactiveconfiguration.html#cfn-emrserverless-application-interactiveconfiguration-livyendpointenabled)
-    pub fn livy_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "LivyEndpointEnabled", value.into_expr())) }
+    pub fn livy_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "LivyEndpointEnabled", value)) }
     /// `SessionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-interactiveconfiguration.html#cfn-emrserverless-application-interactiveconfiguration-sessionenabled)
-    pub fn session_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionEnabled", value.into_expr())) }
+    pub fn session_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionEnabled", value)) }
     /// `StudioEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-interactiveconfiguration.html#cfn-emrserverless-application-interactiveconfiguration-studioenabled)
-    pub fn studio_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StudioEnabled", value.into_expr())) }
+    pub fn studio_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StudioEnabled", value)) }
 }
 impl Done for InteractiveConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogTypeMapKeyValuePair` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-logtypemapkeyvaluepair.html)
@@ -182,9 +182,9 @@ impl LogTypeMapKeyValuePair {
 }
 impl<R0, R1> LogTypeMapKeyValuePair<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-logtypemapkeyvaluepair.html#cfn-emrserverless-application-logtypemapkeyvaluepair-key)
-    pub fn key(self, value: impl Arg<str>) -> LogTypeMapKeyValuePair<Set, R1> { LogTypeMapKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> LogTypeMapKeyValuePair<Set, R1> { LogTypeMapKeyValuePair(put(self.0, "Key", value), Phase) }
     /// `Value`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-logtypemapkeyvaluepair.html#cfn-emrserverless-application-logtypemapkeyvaluepair-value)
-    pub fn value(self, value: impl Arg<Arr<str>>) -> LogTypeMapKeyValuePair<R0, Set> { LogTypeMapKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> LogTypeMapKeyValuePair<R0, Set> { LogTypeMapKeyValuePair(put(self.0, "Value", value), Phase) }
 }
 impl Done for LogTypeMapKeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedPersistenceMonitoringConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-managedpersistencemonitoringconfiguration.html)
@@ -193,9 +193,9 @@ impl ManagedPersistenceMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-managedpersistencemonitoringconfiguration.html#cfn-emrserverless-application-managedpersistencemonitoringconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-managedpersistencemonitoringconfiguration.html#cfn-emrserverless-application-managedpersistencemonitoringconfiguration-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value)) }
 }
 impl Done for ManagedPersistenceMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaximumAllowedResources` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-maximumallowedresources.html)
@@ -206,11 +206,11 @@ impl MaximumAllowedResources {
 }
 impl<R0, R1> MaximumAllowedResources<R0, R1> {
     /// `Cpu`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-maximumallowedresources.html#cfn-emrserverless-application-maximumallowedresources-cpu)
-    pub fn cpu(self, value: impl Arg<str>) -> MaximumAllowedResources<Set, R1> { MaximumAllowedResources(put(self.0, "Cpu", value.into_expr()), Phase) }
+    pub fn cpu(self, value: impl Arg<str>) -> MaximumAllowedResources<Set, R1> { MaximumAllowedResources(put(self.0, "Cpu", value), Phase) }
     /// `Disk`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-maximumallowedresources.html#cfn-emrserverless-application-maximumallowedresources-disk)
-    pub fn disk(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Disk", value.into_expr()), Phase) }
+    pub fn disk(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Disk", value), Phase) }
     /// `Memory`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-maximumallowedresources.html#cfn-emrserverless-application-maximumallowedresources-memory)
-    pub fn memory(self, value: impl Arg<str>) -> MaximumAllowedResources<R0, Set> { MaximumAllowedResources(put(self.0, "Memory", value.into_expr()), Phase) }
+    pub fn memory(self, value: impl Arg<str>) -> MaximumAllowedResources<R0, Set> { MaximumAllowedResources(put(self.0, "Memory", value), Phase) }
 }
 impl Done for MaximumAllowedResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html)
@@ -219,13 +219,13 @@ impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLoggingConfiguration`: `CloudWatchLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html#cfn-emrserverless-application-monitoringconfiguration-cloudwatchloggingconfiguration)
-    pub fn cloud_watch_logging_configuration(self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { Self(put(self.0, "CloudWatchLoggingConfiguration", value.into_expr())) }
+    pub fn cloud_watch_logging_configuration(self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { Self(put(self.0, "CloudWatchLoggingConfiguration", value)) }
     /// `ManagedPersistenceMonitoringConfiguration`: `ManagedPersistenceMonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html#cfn-emrserverless-application-monitoringconfiguration-managedpersistencemonitoringconfiguration)
-    pub fn managed_persistence_monitoring_configuration(self, value: impl Arg<ManagedPersistenceMonitoringConfiguration>) -> Self { Self(put(self.0, "ManagedPersistenceMonitoringConfiguration", value.into_expr())) }
+    pub fn managed_persistence_monitoring_configuration(self, value: impl Arg<ManagedPersistenceMonitoringConfiguration>) -> Self { Self(put(self.0, "ManagedPersistenceMonitoringConfiguration", value)) }
     /// `PrometheusMonitoringConfiguration`: `PrometheusMonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html#cfn-emrserverless-application-monitoringconfiguration-prometheusmonitoringconfiguration)
-    pub fn prometheus_monitoring_configuration(self, value: impl Arg<PrometheusMonitoringConfiguration>) -> Self { Self(put(self.0, "PrometheusMonitoringConfiguration", value.into_expr())) }
+    pub fn prometheus_monitoring_configuration(self, value: impl Arg<PrometheusMonitoringConfiguration>) -> Self { Self(put(self.0, "PrometheusMonitoringConfiguration", value)) }
     /// `S3MonitoringConfiguration`: `S3MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html#cfn-emrserverless-application-monitoringconfiguration-s3monitoringconfiguration)
-    pub fn s3_monitoring_configuration(self, value: impl Arg<S3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
+    pub fn s3_monitoring_configuration(self, value: impl Arg<S3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value)) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-networkconfiguration.html)
@@ -234,9 +234,9 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-networkconfiguration.html#cfn-emrserverless-application-networkconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-networkconfiguration.html#cfn-emrserverless-application-networkconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrometheusMonitoringConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-prometheusmonitoringconfiguration.html)
@@ -245,7 +245,7 @@ impl PrometheusMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RemoteWriteUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-prometheusmonitoringconfiguration.html#cfn-emrserverless-application-prometheusmonitoringconfiguration-remotewriteurl)
-    pub fn remote_write_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteWriteUrl", value.into_expr())) }
+    pub fn remote_write_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteWriteUrl", value)) }
 }
 impl Done for PrometheusMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3MonitoringConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-s3monitoringconfiguration.html)
@@ -254,9 +254,9 @@ impl S3MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-s3monitoringconfiguration.html#cfn-emrserverless-application-s3monitoringconfiguration-encryptionkeyarn)
-    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value)) }
     /// `LogUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-s3monitoringconfiguration.html#cfn-emrserverless-application-s3monitoringconfiguration-loguri)
-    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value)) }
 }
 impl Done for S3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulerConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-schedulerconfiguration.html)
@@ -265,9 +265,9 @@ impl SchedulerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxConcurrentRuns`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-schedulerconfiguration.html#cfn-emrserverless-application-schedulerconfiguration-maxconcurrentruns)
-    pub fn max_concurrent_runs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
+    pub fn max_concurrent_runs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value)) }
     /// `QueueTimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-schedulerconfiguration.html#cfn-emrserverless-application-schedulerconfiguration-queuetimeoutminutes)
-    pub fn queue_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueueTimeoutMinutes", value.into_expr())) }
+    pub fn queue_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueueTimeoutMinutes", value)) }
 }
 impl Done for SchedulerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkerConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html)
@@ -278,13 +278,13 @@ impl WorkerConfiguration {
 }
 impl<R0, R1> WorkerConfiguration<R0, R1> {
     /// `Cpu`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html#cfn-emrserverless-application-workerconfiguration-cpu)
-    pub fn cpu(self, value: impl Arg<str>) -> WorkerConfiguration<Set, R1> { WorkerConfiguration(put(self.0, "Cpu", value.into_expr()), Phase) }
+    pub fn cpu(self, value: impl Arg<str>) -> WorkerConfiguration<Set, R1> { WorkerConfiguration(put(self.0, "Cpu", value), Phase) }
     /// `Disk`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html#cfn-emrserverless-application-workerconfiguration-disk)
-    pub fn disk(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Disk", value.into_expr()), Phase) }
+    pub fn disk(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Disk", value), Phase) }
     /// `DiskType`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html#cfn-emrserverless-application-workerconfiguration-disktype)
-    pub fn disk_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiskType", value.into_expr()), Phase) }
+    pub fn disk_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiskType", value), Phase) }
     /// `Memory`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html#cfn-emrserverless-application-workerconfiguration-memory)
-    pub fn memory(self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { WorkerConfiguration(put(self.0, "Memory", value.into_expr()), Phase) }
+    pub fn memory(self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { WorkerConfiguration(put(self.0, "Memory", value), Phase) }
 }
 impl Done for WorkerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkerTypeSpecificationInput` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workertypespecificationinput.html)
@@ -293,7 +293,7 @@ impl WorkerTypeSpecificationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageConfiguration`: `ImageConfigurationInput`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workertypespecificationinput.html#cfn-emrserverless-application-workertypespecificationinput-imageconfiguration)
-    pub fn image_configuration(self, value: impl Arg<ImageConfigurationInput>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr())) }
+    pub fn image_configuration(self, value: impl Arg<ImageConfigurationInput>) -> Self { Self(put(self.0, "ImageConfiguration", value)) }
 }
 impl Done for WorkerTypeSpecificationInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architecture` allows.

@@ -29,21 +29,21 @@ impl CfnIdMappingWorkflowProps {
 }
 impl<R0, R1, R2, R3> CfnIdMappingWorkflowProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IdMappingIncrementalRunConfig`: `IdMappingIncrementalRunConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-idmappingincrementalrunconfig)
-    pub fn id_mapping_incremental_run_config(self, value: impl Arg<id_mapping_workflow::IdMappingIncrementalRunConfig>) -> Self { Self(put(self.0, "IdMappingIncrementalRunConfig", value.into_expr()), Phase) }
+    pub fn id_mapping_incremental_run_config(self, value: impl Arg<id_mapping_workflow::IdMappingIncrementalRunConfig>) -> Self { Self(put(self.0, "IdMappingIncrementalRunConfig", value), Phase) }
     /// `IdMappingTechniques`: `IdMappingTechniques`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques)
-    pub fn id_mapping_techniques(self, value: impl Arg<id_mapping_workflow::IdMappingTechniques>) -> CfnIdMappingWorkflowProps<Set, R1, R2, R3> { CfnIdMappingWorkflowProps(put(self.0, "IdMappingTechniques", value.into_expr()), Phase) }
+    pub fn id_mapping_techniques(self, value: impl Arg<id_mapping_workflow::IdMappingTechniques>) -> CfnIdMappingWorkflowProps<Set, R1, R2, R3> { CfnIdMappingWorkflowProps(put(self.0, "IdMappingTechniques", value), Phase) }
     /// `InputSourceConfig`: list of `IdMappingWorkflowInputSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-inputsourceconfig)
-    pub fn input_source_config(self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowInputSource>>) -> CfnIdMappingWorkflowProps<R0, Set, R2, R3> { CfnIdMappingWorkflowProps(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
+    pub fn input_source_config(self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowInputSource>>) -> CfnIdMappingWorkflowProps<R0, Set, R2, R3> { CfnIdMappingWorkflowProps(put(self.0, "InputSourceConfig", value), Phase) }
     /// `OutputSourceConfig`: list of `IdMappingWorkflowOutputSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-outputsourceconfig)
-    pub fn output_source_config(self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowOutputSource>>) -> Self { Self(put(self.0, "OutputSourceConfig", value.into_expr()), Phase) }
+    pub fn output_source_config(self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowOutputSource>>) -> Self { Self(put(self.0, "OutputSourceConfig", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnIdMappingWorkflowProps<R0, R1, Set, R3> { CfnIdMappingWorkflowProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnIdMappingWorkflowProps<R0, R1, Set, R3> { CfnIdMappingWorkflowProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkflowName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-workflowname)
-    pub fn workflow_name(self, value: impl Arg<str>) -> CfnIdMappingWorkflowProps<R0, R1, R2, Set> { CfnIdMappingWorkflowProps(put(self.0, "WorkflowName", value.into_expr()), Phase) }
+    pub fn workflow_name(self, value: impl Arg<str>) -> CfnIdMappingWorkflowProps<R0, R1, R2, Set> { CfnIdMappingWorkflowProps(put(self.0, "WorkflowName", value), Phase) }
 }
 impl Done for CfnIdMappingWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::IdMappingWorkflow`.
@@ -57,7 +57,7 @@ impl IdMappingIncrementalRunConfig {
 }
 impl<R0> IdMappingIncrementalRunConfig<R0> {
     /// `IncrementalRunType`: `IncrementalRunType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingincrementalrunconfig.html#cfn-entityresolution-idmappingworkflow-idmappingincrementalrunconfig-incrementalruntype)
-    pub fn incremental_run_type(self, value: impl Arg<IncrementalRunType>) -> IdMappingIncrementalRunConfig<Set> { IdMappingIncrementalRunConfig(put(self.0, "IncrementalRunType", value.into_expr()), Phase) }
+    pub fn incremental_run_type(self, value: impl Arg<IncrementalRunType>) -> IdMappingIncrementalRunConfig<Set> { IdMappingIncrementalRunConfig(put(self.0, "IncrementalRunType", value), Phase) }
 }
 impl Done for IdMappingIncrementalRunConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingRuleBasedProperties` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html)
@@ -68,13 +68,13 @@ impl IdMappingRuleBasedProperties {
 }
 impl<R0, R1> IdMappingRuleBasedProperties<R0, R1> {
     /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html#cfn-entityresolution-idmappingworkflow-idmappingrulebasedproperties-attributematchingmodel)
-    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> IdMappingRuleBasedProperties<Set, R1> { IdMappingRuleBasedProperties(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
+    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> IdMappingRuleBasedProperties<Set, R1> { IdMappingRuleBasedProperties(put(self.0, "AttributeMatchingModel", value), Phase) }
     /// `RecordMatchingModel`: `RecordMatchingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html#cfn-entityresolution-idmappingworkflow-idmappingrulebasedproperties-recordmatchingmodel)
-    pub fn record_matching_model(self, value: impl Arg<RecordMatchingModel>) -> IdMappingRuleBasedProperties<R0, Set> { IdMappingRuleBasedProperties(put(self.0, "RecordMatchingModel", value.into_expr()), Phase) }
+    pub fn record_matching_model(self, value: impl Arg<RecordMatchingModel>) -> IdMappingRuleBasedProperties<R0, Set> { IdMappingRuleBasedProperties(put(self.0, "RecordMatchingModel", value), Phase) }
     /// `RuleDefinitionType`: `RuleDefinitionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html#cfn-entityresolution-idmappingworkflow-idmappingrulebasedproperties-ruledefinitiontype)
-    pub fn rule_definition_type(self, value: impl Arg<RuleDefinitionType>) -> Self { Self(put(self.0, "RuleDefinitionType", value.into_expr()), Phase) }
+    pub fn rule_definition_type(self, value: impl Arg<RuleDefinitionType>) -> Self { Self(put(self.0, "RuleDefinitionType", value), Phase) }
     /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html#cfn-entityresolution-idmappingworkflow-idmappingrulebasedproperties-rules)
-    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "Rules", value), Phase) }
 }
 impl Done for IdMappingRuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingTechniques` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html)
@@ -83,13 +83,13 @@ impl IdMappingTechniques {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdMappingType`: `IdMappingType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques-idmappingtype)
-    pub fn id_mapping_type(self, value: impl Arg<IdMappingType>) -> Self { Self(put(self.0, "IdMappingType", value.into_expr())) }
+    pub fn id_mapping_type(self, value: impl Arg<IdMappingType>) -> Self { Self(put(self.0, "IdMappingType", value)) }
     /// `NormalizationVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques-normalizationversion)
-    pub fn normalization_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NormalizationVersion", value.into_expr())) }
+    pub fn normalization_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NormalizationVersion", value)) }
     /// `ProviderProperties`: `ProviderProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques-providerproperties)
-    pub fn provider_properties(self, value: impl Arg<ProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr())) }
+    pub fn provider_properties(self, value: impl Arg<ProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value)) }
     /// `RuleBasedProperties`: `IdMappingRuleBasedProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques-rulebasedproperties)
-    pub fn rule_based_properties(self, value: impl Arg<IdMappingRuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr())) }
+    pub fn rule_based_properties(self, value: impl Arg<IdMappingRuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value)) }
 }
 impl Done for IdMappingTechniques { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingWorkflowInputSource` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowinputsource.html)
@@ -100,11 +100,11 @@ impl IdMappingWorkflowInputSource {
 }
 impl<R0> IdMappingWorkflowInputSource<R0> {
     /// `InputSourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowinputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowinputsource-inputsourcearn)
-    pub fn input_source_arn(self, value: impl Arg<str>) -> IdMappingWorkflowInputSource<Set> { IdMappingWorkflowInputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
+    pub fn input_source_arn(self, value: impl Arg<str>) -> IdMappingWorkflowInputSource<Set> { IdMappingWorkflowInputSource(put(self.0, "InputSourceARN", value), Phase) }
     /// `SchemaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowinputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowinputsource-schemaarn)
-    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr()), Phase) }
+    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowinputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowinputsource-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for IdMappingWorkflowInputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingWorkflowOutputSource` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowoutputsource.html)
@@ -115,9 +115,9 @@ impl IdMappingWorkflowOutputSource {
 }
 impl<R0> IdMappingWorkflowOutputSource<R0> {
     /// `KMSArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowoutputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowoutputsource-kmsarn)
-    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value), Phase) }
     /// `OutputS3Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowoutputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowoutputsource-outputs3path)
-    pub fn output_s3_path(self, value: impl Arg<str>) -> IdMappingWorkflowOutputSource<Set> { IdMappingWorkflowOutputSource(put(self.0, "OutputS3Path", value.into_expr()), Phase) }
+    pub fn output_s3_path(self, value: impl Arg<str>) -> IdMappingWorkflowOutputSource<Set> { IdMappingWorkflowOutputSource(put(self.0, "OutputS3Path", value), Phase) }
 }
 impl Done for IdMappingWorkflowOutputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateSourceConfiguration` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-intermediatesourceconfiguration.html)
@@ -128,7 +128,7 @@ impl IntermediateSourceConfiguration {
 }
 impl<R0> IntermediateSourceConfiguration<R0> {
     /// `IntermediateS3Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-intermediatesourceconfiguration.html#cfn-entityresolution-idmappingworkflow-intermediatesourceconfiguration-intermediates3path)
-    pub fn intermediate_s3_path(self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { IntermediateSourceConfiguration(put(self.0, "IntermediateS3Path", value.into_expr()), Phase) }
+    pub fn intermediate_s3_path(self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { IntermediateSourceConfiguration(put(self.0, "IntermediateS3Path", value), Phase) }
 }
 impl Done for IntermediateSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProviderProperties` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-providerproperties.html)
@@ -139,11 +139,11 @@ impl ProviderProperties {
 }
 impl<R0> ProviderProperties<R0> {
     /// `IntermediateSourceConfiguration`: `IntermediateSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-providerproperties.html#cfn-entityresolution-idmappingworkflow-providerproperties-intermediatesourceconfiguration)
-    pub fn intermediate_source_configuration(self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { Self(put(self.0, "IntermediateSourceConfiguration", value.into_expr()), Phase) }
+    pub fn intermediate_source_configuration(self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { Self(put(self.0, "IntermediateSourceConfiguration", value), Phase) }
     /// `ProviderConfiguration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-providerproperties.html#cfn-entityresolution-idmappingworkflow-providerproperties-providerconfiguration)
-    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
+    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value), Phase) }
     /// `ProviderServiceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-providerproperties.html#cfn-entityresolution-idmappingworkflow-providerproperties-providerservicearn)
-    pub fn provider_service_arn(self, value: impl Arg<str>) -> ProviderProperties<Set> { ProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
+    pub fn provider_service_arn(self, value: impl Arg<str>) -> ProviderProperties<Set> { ProviderProperties(put(self.0, "ProviderServiceArn", value), Phase) }
 }
 impl Done for ProviderProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-rule.html)
@@ -154,9 +154,9 @@ impl Rule {
 }
 impl<R0, R1> Rule<R0, R1> {
     /// `MatchingKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-rule.html#cfn-entityresolution-idmappingworkflow-rule-matchingkeys)
-    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
+    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value), Phase) }
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-rule.html#cfn-entityresolution-idmappingworkflow-rule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeMatchingModel` allows.
@@ -197,19 +197,19 @@ impl CfnIdNamespaceProps {
 }
 impl<R0, R1> CfnIdNamespaceProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IdMappingWorkflowProperties`: list of `IdNamespaceIdMappingWorkflowProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-idmappingworkflowproperties)
-    pub fn id_mapping_workflow_properties(self, value: impl Arg<Arr<id_namespace::IdNamespaceIdMappingWorkflowProperties>>) -> Self { Self(put(self.0, "IdMappingWorkflowProperties", value.into_expr()), Phase) }
+    pub fn id_mapping_workflow_properties(self, value: impl Arg<Arr<id_namespace::IdNamespaceIdMappingWorkflowProperties>>) -> Self { Self(put(self.0, "IdMappingWorkflowProperties", value), Phase) }
     /// `IdNamespaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-idnamespacename)
-    pub fn id_namespace_name(self, value: impl Arg<str>) -> CfnIdNamespaceProps<Set, R1> { CfnIdNamespaceProps(put(self.0, "IdNamespaceName", value.into_expr()), Phase) }
+    pub fn id_namespace_name(self, value: impl Arg<str>) -> CfnIdNamespaceProps<Set, R1> { CfnIdNamespaceProps(put(self.0, "IdNamespaceName", value), Phase) }
     /// `InputSourceConfig`: list of `IdNamespaceInputSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-inputsourceconfig)
-    pub fn input_source_config(self, value: impl Arg<Arr<id_namespace::IdNamespaceInputSource>>) -> Self { Self(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
+    pub fn input_source_config(self, value: impl Arg<Arr<id_namespace::IdNamespaceInputSource>>) -> Self { Self(put(self.0, "InputSourceConfig", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-type)
-    pub fn type_(self, value: impl Arg<id_namespace::Type>) -> CfnIdNamespaceProps<R0, Set> { CfnIdNamespaceProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<id_namespace::Type>) -> CfnIdNamespaceProps<R0, Set> { CfnIdNamespaceProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnIdNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::IdNamespace`.
@@ -223,11 +223,11 @@ impl IdNamespaceIdMappingWorkflowProperties {
 }
 impl<R0> IdNamespaceIdMappingWorkflowProperties<R0> {
     /// `IdMappingType`: `IdMappingType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties.html#cfn-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties-idmappingtype)
-    pub fn id_mapping_type(self, value: impl Arg<IdMappingType>) -> IdNamespaceIdMappingWorkflowProperties<Set> { IdNamespaceIdMappingWorkflowProperties(put(self.0, "IdMappingType", value.into_expr()), Phase) }
+    pub fn id_mapping_type(self, value: impl Arg<IdMappingType>) -> IdNamespaceIdMappingWorkflowProperties<Set> { IdNamespaceIdMappingWorkflowProperties(put(self.0, "IdMappingType", value), Phase) }
     /// `ProviderProperties`: `NamespaceProviderProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties.html#cfn-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties-providerproperties)
-    pub fn provider_properties(self, value: impl Arg<NamespaceProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr()), Phase) }
+    pub fn provider_properties(self, value: impl Arg<NamespaceProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value), Phase) }
     /// `RuleBasedProperties`: `NamespaceRuleBasedProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties.html#cfn-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties-rulebasedproperties)
-    pub fn rule_based_properties(self, value: impl Arg<NamespaceRuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr()), Phase) }
+    pub fn rule_based_properties(self, value: impl Arg<NamespaceRuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value), Phase) }
 }
 impl Done for IdNamespaceIdMappingWorkflowProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdNamespaceInputSource` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceinputsource.html)
@@ -238,9 +238,9 @@ impl IdNamespaceInputSource {
 }
 impl<R0> IdNamespaceInputSource<R0> {
     /// `InputSourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceinputsource.html#cfn-entityresolution-idnamespace-idnamespaceinputsource-inputsourcearn)
-    pub fn input_source_arn(self, value: impl Arg<str>) -> IdNamespaceInputSource<Set> { IdNamespaceInputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
+    pub fn input_source_arn(self, value: impl Arg<str>) -> IdNamespaceInputSource<Set> { IdNamespaceInputSource(put(self.0, "InputSourceARN", value), Phase) }
     /// `SchemaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceinputsource.html#cfn-entityresolution-idnamespace-idnamespaceinputsource-schemaname)
-    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value), Phase) }
 }
 impl Done for IdNamespaceInputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NamespaceProviderProperties` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespaceproviderproperties.html)
@@ -251,9 +251,9 @@ impl NamespaceProviderProperties {
 }
 impl<R0> NamespaceProviderProperties<R0> {
     /// `ProviderConfiguration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespaceproviderproperties.html#cfn-entityresolution-idnamespace-namespaceproviderproperties-providerconfiguration)
-    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
+    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value), Phase) }
     /// `ProviderServiceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespaceproviderproperties.html#cfn-entityresolution-idnamespace-namespaceproviderproperties-providerservicearn)
-    pub fn provider_service_arn(self, value: impl Arg<str>) -> NamespaceProviderProperties<Set> { NamespaceProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
+    pub fn provider_service_arn(self, value: impl Arg<str>) -> NamespaceProviderProperties<Set> { NamespaceProviderProperties(put(self.0, "ProviderServiceArn", value), Phase) }
 }
 impl Done for NamespaceProviderProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NamespaceRuleBasedProperties` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html)
@@ -262,13 +262,13 @@ impl NamespaceRuleBasedProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeMatchingModel`: `AttributeMatchingModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html#cfn-entityresolution-idnamespace-namespacerulebasedproperties-attributematchingmodel)
-    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> Self { Self(put(self.0, "AttributeMatchingModel", value.into_expr())) }
+    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> Self { Self(put(self.0, "AttributeMatchingModel", value)) }
     /// `RecordMatchingModels`: list of `RecordMatchingModels`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html#cfn-entityresolution-idnamespace-namespacerulebasedproperties-recordmatchingmodels)
-    pub fn record_matching_models(self, value: impl Arg<Arr<RecordMatchingModels>>) -> Self { Self(put(self.0, "RecordMatchingModels", value.into_expr())) }
+    pub fn record_matching_models(self, value: impl Arg<Arr<RecordMatchingModels>>) -> Self { Self(put(self.0, "RecordMatchingModels", value)) }
     /// `RuleDefinitionTypes`: list of `RuleDefinitionTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html#cfn-entityresolution-idnamespace-namespacerulebasedproperties-ruledefinitiontypes)
-    pub fn rule_definition_types(self, value: impl Arg<Arr<RuleDefinitionTypes>>) -> Self { Self(put(self.0, "RuleDefinitionTypes", value.into_expr())) }
+    pub fn rule_definition_types(self, value: impl Arg<Arr<RuleDefinitionTypes>>) -> Self { Self(put(self.0, "RuleDefinitionTypes", value)) }
     /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html#cfn-entityresolution-idnamespace-namespacerulebasedproperties-rules)
-    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "Rules", value)) }
 }
 impl Done for NamespaceRuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-rule.html)
@@ -279,9 +279,9 @@ impl Rule {
 }
 impl<R0, R1> Rule<R0, R1> {
     /// `MatchingKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-rule.html#cfn-entityresolution-idnamespace-rule-matchingkeys)
-    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
+    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value), Phase) }
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-rule.html#cfn-entityresolution-idnamespace-rule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeMatchingModel` allows.
@@ -320,21 +320,21 @@ impl CfnMatchingWorkflowProps {
 }
 impl<R0, R1, R2, R3, R4> CfnMatchingWorkflowProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IncrementalRunConfig`: `IncrementalRunConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-incrementalrunconfig)
-    pub fn incremental_run_config(self, value: impl Arg<matching_workflow::IncrementalRunConfig>) -> Self { Self(put(self.0, "IncrementalRunConfig", value.into_expr()), Phase) }
+    pub fn incremental_run_config(self, value: impl Arg<matching_workflow::IncrementalRunConfig>) -> Self { Self(put(self.0, "IncrementalRunConfig", value), Phase) }
     /// `InputSourceConfig`: list of `InputSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-inputsourceconfig)
-    pub fn input_source_config(self, value: impl Arg<Arr<matching_workflow::InputSource>>) -> CfnMatchingWorkflowProps<Set, R1, R2, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
+    pub fn input_source_config(self, value: impl Arg<Arr<matching_workflow::InputSource>>) -> CfnMatchingWorkflowProps<Set, R1, R2, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "InputSourceConfig", value), Phase) }
     /// `OutputSourceConfig`: list of `OutputSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-outputsourceconfig)
-    pub fn output_source_config(self, value: impl Arg<Arr<matching_workflow::OutputSource>>) -> CfnMatchingWorkflowProps<R0, Set, R2, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "OutputSourceConfig", value.into_expr()), Phase) }
+    pub fn output_source_config(self, value: impl Arg<Arr<matching_workflow::OutputSource>>) -> CfnMatchingWorkflowProps<R0, Set, R2, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "OutputSourceConfig", value), Phase) }
     /// `ResolutionTechniques`: `ResolutionTechniques`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-resolutiontechniques)
-    pub fn resolution_techniques(self, value: impl Arg<matching_workflow::ResolutionTechniques>) -> CfnMatchingWorkflowProps<R0, R1, Set, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "ResolutionTechniques", value.into_expr()), Phase) }
+    pub fn resolution_techniques(self, value: impl Arg<matching_workflow::ResolutionTechniques>) -> CfnMatchingWorkflowProps<R0, R1, Set, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "ResolutionTechniques", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMatchingWorkflowProps<R0, R1, R2, Set, R4> { CfnMatchingWorkflowProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMatchingWorkflowProps<R0, R1, R2, Set, R4> { CfnMatchingWorkflowProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkflowName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-workflowname)
-    pub fn workflow_name(self, value: impl Arg<str>) -> CfnMatchingWorkflowProps<R0, R1, R2, R3, Set> { CfnMatchingWorkflowProps(put(self.0, "WorkflowName", value.into_expr()), Phase) }
+    pub fn workflow_name(self, value: impl Arg<str>) -> CfnMatchingWorkflowProps<R0, R1, R2, R3, Set> { CfnMatchingWorkflowProps(put(self.0, "WorkflowName", value), Phase) }
 }
 impl Done for CfnMatchingWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::MatchingWorkflow`.
@@ -348,9 +348,9 @@ impl CustomerProfilesIntegrationConfig {
 }
 impl<R0, R1> CustomerProfilesIntegrationConfig<R0, R1> {
     /// `DomainArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-customerprofilesintegrationconfig.html#cfn-entityresolution-matchingworkflow-customerprofilesintegrationconfig-domainarn)
-    pub fn domain_arn(self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<Set, R1> { CustomerProfilesIntegrationConfig(put(self.0, "DomainArn", value.into_expr()), Phase) }
+    pub fn domain_arn(self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<Set, R1> { CustomerProfilesIntegrationConfig(put(self.0, "DomainArn", value), Phase) }
     /// `ObjectTypeArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-customerprofilesintegrationconfig.html#cfn-entityresolution-matchingworkflow-customerprofilesintegrationconfig-objecttypearn)
-    pub fn object_type_arn(self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<R0, Set> { CustomerProfilesIntegrationConfig(put(self.0, "ObjectTypeArn", value.into_expr()), Phase) }
+    pub fn object_type_arn(self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<R0, Set> { CustomerProfilesIntegrationConfig(put(self.0, "ObjectTypeArn", value), Phase) }
 }
 impl Done for CustomerProfilesIntegrationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncrementalRunConfig` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-incrementalrunconfig.html)
@@ -361,7 +361,7 @@ impl IncrementalRunConfig {
 }
 impl<R0> IncrementalRunConfig<R0> {
     /// `IncrementalRunType`: `IncrementalRunType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-incrementalrunconfig.html#cfn-entityresolution-matchingworkflow-incrementalrunconfig-incrementalruntype)
-    pub fn incremental_run_type(self, value: impl Arg<IncrementalRunType>) -> IncrementalRunConfig<Set> { IncrementalRunConfig(put(self.0, "IncrementalRunType", value.into_expr()), Phase) }
+    pub fn incremental_run_type(self, value: impl Arg<IncrementalRunType>) -> IncrementalRunConfig<Set> { IncrementalRunConfig(put(self.0, "IncrementalRunType", value), Phase) }
 }
 impl Done for IncrementalRunConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSource` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-inputsource.html)
@@ -372,11 +372,11 @@ impl InputSource {
 }
 impl<R0, R1> InputSource<R0, R1> {
     /// `ApplyNormalization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-inputsource.html#cfn-entityresolution-matchingworkflow-inputsource-applynormalization)
-    pub fn apply_normalization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyNormalization", value.into_expr()), Phase) }
+    pub fn apply_normalization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyNormalization", value), Phase) }
     /// `InputSourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-inputsource.html#cfn-entityresolution-matchingworkflow-inputsource-inputsourcearn)
-    pub fn input_source_arn(self, value: impl Arg<str>) -> InputSource<Set, R1> { InputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
+    pub fn input_source_arn(self, value: impl Arg<str>) -> InputSource<Set, R1> { InputSource(put(self.0, "InputSourceARN", value), Phase) }
     /// `SchemaArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-inputsource.html#cfn-entityresolution-matchingworkflow-inputsource-schemaarn)
-    pub fn schema_arn(self, value: impl Arg<str>) -> InputSource<R0, Set> { InputSource(put(self.0, "SchemaArn", value.into_expr()), Phase) }
+    pub fn schema_arn(self, value: impl Arg<str>) -> InputSource<R0, Set> { InputSource(put(self.0, "SchemaArn", value), Phase) }
 }
 impl Done for InputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateSourceConfiguration` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-intermediatesourceconfiguration.html)
@@ -387,7 +387,7 @@ impl IntermediateSourceConfiguration {
 }
 impl<R0> IntermediateSourceConfiguration<R0> {
     /// `IntermediateS3Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-intermediatesourceconfiguration.html#cfn-entityresolution-matchingworkflow-intermediatesourceconfiguration-intermediates3path)
-    pub fn intermediate_s3_path(self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { IntermediateSourceConfiguration(put(self.0, "IntermediateS3Path", value.into_expr()), Phase) }
+    pub fn intermediate_s3_path(self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { IntermediateSourceConfiguration(put(self.0, "IntermediateS3Path", value), Phase) }
 }
 impl Done for IntermediateSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchingConfig` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-matchingconfig.html)
@@ -396,7 +396,7 @@ impl MatchingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableTransitiveMatching`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-matchingconfig.html#cfn-entityresolution-matchingworkflow-matchingconfig-enabletransitivematching)
-    pub fn enable_transitive_matching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTransitiveMatching", value.into_expr())) }
+    pub fn enable_transitive_matching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTransitiveMatching", value)) }
 }
 impl Done for MatchingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputAttribute` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputattribute.html)
@@ -407,9 +407,9 @@ impl OutputAttribute {
 }
 impl<R0> OutputAttribute<R0> {
     /// `Hashed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputattribute.html#cfn-entityresolution-matchingworkflow-outputattribute-hashed)
-    pub fn hashed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Hashed", value.into_expr()), Phase) }
+    pub fn hashed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Hashed", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputattribute.html#cfn-entityresolution-matchingworkflow-outputattribute-name)
-    pub fn name(self, value: impl Arg<str>) -> OutputAttribute<Set> { OutputAttribute(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OutputAttribute<Set> { OutputAttribute(put(self.0, "Name", value), Phase) }
 }
 impl Done for OutputAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputSource` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html)
@@ -420,15 +420,15 @@ impl OutputSource {
 }
 impl<R0> OutputSource<R0> {
     /// `ApplyNormalization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-applynormalization)
-    pub fn apply_normalization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyNormalization", value.into_expr()), Phase) }
+    pub fn apply_normalization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyNormalization", value), Phase) }
     /// `CustomerProfilesIntegrationConfig`: `CustomerProfilesIntegrationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-customerprofilesintegrationconfig)
-    pub fn customer_profiles_integration_config(self, value: impl Arg<CustomerProfilesIntegrationConfig>) -> Self { Self(put(self.0, "CustomerProfilesIntegrationConfig", value.into_expr()), Phase) }
+    pub fn customer_profiles_integration_config(self, value: impl Arg<CustomerProfilesIntegrationConfig>) -> Self { Self(put(self.0, "CustomerProfilesIntegrationConfig", value), Phase) }
     /// `KMSArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-kmsarn)
-    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value), Phase) }
     /// `Output`: list of `OutputAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-output)
-    pub fn output(self, value: impl Arg<Arr<OutputAttribute>>) -> OutputSource<Set> { OutputSource(put(self.0, "Output", value.into_expr()), Phase) }
+    pub fn output(self, value: impl Arg<Arr<OutputAttribute>>) -> OutputSource<Set> { OutputSource(put(self.0, "Output", value), Phase) }
     /// `OutputS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-outputs3path)
-    pub fn output_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3Path", value.into_expr()), Phase) }
+    pub fn output_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3Path", value), Phase) }
 }
 impl Done for OutputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProviderProperties` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-providerproperties.html)
@@ -439,11 +439,11 @@ impl ProviderProperties {
 }
 impl<R0> ProviderProperties<R0> {
     /// `IntermediateSourceConfiguration`: `IntermediateSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-providerproperties.html#cfn-entityresolution-matchingworkflow-providerproperties-intermediatesourceconfiguration)
-    pub fn intermediate_source_configuration(self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { Self(put(self.0, "IntermediateSourceConfiguration", value.into_expr()), Phase) }
+    pub fn intermediate_source_configuration(self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { Self(put(self.0, "IntermediateSourceConfiguration", value), Phase) }
     /// `ProviderConfiguration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-providerproperties.html#cfn-entityresolution-matchingworkflow-providerproperties-providerconfiguration)
-    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
+    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value), Phase) }
     /// `ProviderServiceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-providerproperties.html#cfn-entityresolution-matchingworkflow-providerproperties-providerservicearn)
-    pub fn provider_service_arn(self, value: impl Arg<str>) -> ProviderProperties<Set> { ProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
+    pub fn provider_service_arn(self, value: impl Arg<str>) -> ProviderProperties<Set> { ProviderProperties(put(self.0, "ProviderServiceArn", value), Phase) }
 }
 impl Done for ProviderProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResolutionTechniques` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html)
@@ -452,15 +452,15 @@ impl ResolutionTechniques {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableRealTimeMatching`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-enablerealtimematching)
-    pub fn enable_real_time_matching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRealTimeMatching", value.into_expr())) }
+    pub fn enable_real_time_matching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRealTimeMatching", value)) }
     /// `ProviderProperties`: `ProviderProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-providerproperties)
-    pub fn provider_properties(self, value: impl Arg<ProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr())) }
+    pub fn provider_properties(self, value: impl Arg<ProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value)) }
     /// `ResolutionType`: `ResolutionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-resolutiontype)
-    pub fn resolution_type(self, value: impl Arg<ResolutionType>) -> Self { Self(put(self.0, "ResolutionType", value.into_expr())) }
+    pub fn resolution_type(self, value: impl Arg<ResolutionType>) -> Self { Self(put(self.0, "ResolutionType", value)) }
     /// `RuleBasedProperties`: `RuleBasedProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-rulebasedproperties)
-    pub fn rule_based_properties(self, value: impl Arg<RuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr())) }
+    pub fn rule_based_properties(self, value: impl Arg<RuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value)) }
     /// `RuleConditionProperties`: `RuleConditionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-ruleconditionproperties)
-    pub fn rule_condition_properties(self, value: impl Arg<RuleConditionProperties>) -> Self { Self(put(self.0, "RuleConditionProperties", value.into_expr())) }
+    pub fn rule_condition_properties(self, value: impl Arg<RuleConditionProperties>) -> Self { Self(put(self.0, "RuleConditionProperties", value)) }
 }
 impl Done for ResolutionTechniques { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rule.html)
@@ -471,9 +471,9 @@ impl Rule {
 }
 impl<R0, R1> Rule<R0, R1> {
     /// `MatchingKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rule.html#cfn-entityresolution-matchingworkflow-rule-matchingkeys)
-    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
+    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value), Phase) }
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rule.html#cfn-entityresolution-matchingworkflow-rule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleBasedProperties` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulebasedproperties.html)
@@ -484,11 +484,11 @@ impl RuleBasedProperties {
 }
 impl<R0, R1> RuleBasedProperties<R0, R1> {
     /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulebasedproperties.html#cfn-entityresolution-matchingworkflow-rulebasedproperties-attributematchingmodel)
-    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> RuleBasedProperties<Set, R1> { RuleBasedProperties(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
+    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> RuleBasedProperties<Set, R1> { RuleBasedProperties(put(self.0, "AttributeMatchingModel", value), Phase) }
     /// `MatchPurpose`: `MatchPurpose`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulebasedproperties.html#cfn-entityresolution-matchingworkflow-rulebasedproperties-matchpurpose)
-    pub fn match_purpose(self, value: impl Arg<MatchPurpose>) -> Self { Self(put(self.0, "MatchPurpose", value.into_expr()), Phase) }
+    pub fn match_purpose(self, value: impl Arg<MatchPurpose>) -> Self { Self(put(self.0, "MatchPurpose", value), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulebasedproperties.html#cfn-entityresolution-matchingworkflow-rulebasedproperties-rules)
-    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> RuleBasedProperties<R0, Set> { RuleBasedProperties(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> RuleBasedProperties<R0, Set> { RuleBasedProperties(put(self.0, "Rules", value), Phase) }
 }
 impl Done for RuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleCondition` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulecondition.html)
@@ -497,9 +497,9 @@ impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulecondition.html#cfn-entityresolution-matchingworkflow-rulecondition-condition)
-    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value)) }
     /// `RuleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulecondition.html#cfn-entityresolution-matchingworkflow-rulecondition-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value)) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleConditionProperties` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-ruleconditionproperties.html)
@@ -510,9 +510,9 @@ impl RuleConditionProperties {
 }
 impl<R0> RuleConditionProperties<R0> {
     /// `MatchingConfig`: `MatchingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-ruleconditionproperties.html#cfn-entityresolution-matchingworkflow-ruleconditionproperties-matchingconfig)
-    pub fn matching_config(self, value: impl Arg<MatchingConfig>) -> Self { Self(put(self.0, "MatchingConfig", value.into_expr()), Phase) }
+    pub fn matching_config(self, value: impl Arg<MatchingConfig>) -> Self { Self(put(self.0, "MatchingConfig", value), Phase) }
     /// `Rules`: list of `RuleCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-ruleconditionproperties.html#cfn-entityresolution-matchingworkflow-ruleconditionproperties-rules)
-    pub fn rules(self, value: impl Arg<Arr<RuleCondition>>) -> RuleConditionProperties<Set> { RuleConditionProperties(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<RuleCondition>>) -> RuleConditionProperties<Set> { RuleConditionProperties(put(self.0, "Rules", value), Phase) }
 }
 impl Done for RuleConditionProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeMatchingModel` allows.
@@ -543,17 +543,17 @@ impl CfnPolicyStatementProps {
 }
 impl<R0, R1> CfnPolicyStatementProps<R0, R1> {
     /// `Action`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-action)
-    pub fn action(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-arn)
-    pub fn arn(self, value: impl Arg<str>) -> CfnPolicyStatementProps<Set, R1> { CfnPolicyStatementProps(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> CfnPolicyStatementProps<Set, R1> { CfnPolicyStatementProps(put(self.0, "Arn", value), Phase) }
     /// `Condition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-condition)
-    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value), Phase) }
     /// `Effect`: `Effect`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-effect)
-    pub fn effect(self, value: impl Arg<policy_statement::Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr()), Phase) }
+    pub fn effect(self, value: impl Arg<policy_statement::Effect>) -> Self { Self(put(self.0, "Effect", value), Phase) }
     /// `Principal`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-principal)
-    pub fn principal(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principal", value), Phase) }
     /// `StatementId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-statementid)
-    pub fn statement_id(self, value: impl Arg<str>) -> CfnPolicyStatementProps<R0, Set> { CfnPolicyStatementProps(put(self.0, "StatementId", value.into_expr()), Phase) }
+    pub fn statement_id(self, value: impl Arg<str>) -> CfnPolicyStatementProps<R0, Set> { CfnPolicyStatementProps(put(self.0, "StatementId", value), Phase) }
 }
 impl Done for CfnPolicyStatementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::PolicyStatement`.
@@ -589,13 +589,13 @@ impl CfnSchemaMappingProps {
 }
 impl<R0, R1> CfnSchemaMappingProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#cfn-entityresolution-schemamapping-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MappedInputFields`: list of `SchemaInputAttribute`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#cfn-entityresolution-schemamapping-mappedinputfields)
-    pub fn mapped_input_fields(self, value: impl Arg<Arr<schema_mapping::SchemaInputAttribute>>) -> CfnSchemaMappingProps<Set, R1> { CfnSchemaMappingProps(put(self.0, "MappedInputFields", value.into_expr()), Phase) }
+    pub fn mapped_input_fields(self, value: impl Arg<Arr<schema_mapping::SchemaInputAttribute>>) -> CfnSchemaMappingProps<Set, R1> { CfnSchemaMappingProps(put(self.0, "MappedInputFields", value), Phase) }
     /// `SchemaName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#cfn-entityresolution-schemamapping-schemaname)
-    pub fn schema_name(self, value: impl Arg<str>) -> CfnSchemaMappingProps<R0, Set> { CfnSchemaMappingProps(put(self.0, "SchemaName", value.into_expr()), Phase) }
+    pub fn schema_name(self, value: impl Arg<str>) -> CfnSchemaMappingProps<R0, Set> { CfnSchemaMappingProps(put(self.0, "SchemaName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#cfn-entityresolution-schemamapping-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSchemaMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::SchemaMapping`.
@@ -609,17 +609,17 @@ impl SchemaInputAttribute {
 }
 impl<R0, R1> SchemaInputAttribute<R0, R1> {
     /// `FieldName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-fieldname)
-    pub fn field_name(self, value: impl Arg<str>) -> SchemaInputAttribute<Set, R1> { SchemaInputAttribute(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> SchemaInputAttribute<Set, R1> { SchemaInputAttribute(put(self.0, "FieldName", value), Phase) }
     /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value), Phase) }
     /// `Hashed`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-hashed)
-    pub fn hashed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Hashed", value.into_expr()), Phase) }
+    pub fn hashed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Hashed", value), Phase) }
     /// `MatchKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-matchkey)
-    pub fn match_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchKey", value.into_expr()), Phase) }
+    pub fn match_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchKey", value), Phase) }
     /// `SubType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-subtype)
-    pub fn sub_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubType", value.into_expr()), Phase) }
+    pub fn sub_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubType", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SchemaInputAttribute<R0, Set> { SchemaInputAttribute(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SchemaInputAttribute<R0, Set> { SchemaInputAttribute(put(self.0, "Type", value), Phase) }
 }
 impl Done for SchemaInputAttribute { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.

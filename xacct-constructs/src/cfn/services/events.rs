@@ -27,17 +27,17 @@ impl CfnApiDestinationProps {
 }
 impl<R0, R1, R2> CfnApiDestinationProps<R0, R1, R2> {
     /// `ConnectionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> CfnApiDestinationProps<Set, R1, R2> { CfnApiDestinationProps(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> CfnApiDestinationProps<Set, R1, R2> { CfnApiDestinationProps(put(self.0, "ConnectionArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `HttpMethod`: `HttpMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-httpmethod)
-    pub fn http_method(self, value: impl Arg<api_destination::HttpMethod>) -> CfnApiDestinationProps<R0, Set, R2> { CfnApiDestinationProps(put(self.0, "HttpMethod", value.into_expr()), Phase) }
+    pub fn http_method(self, value: impl Arg<api_destination::HttpMethod>) -> CfnApiDestinationProps<R0, Set, R2> { CfnApiDestinationProps(put(self.0, "HttpMethod", value), Phase) }
     /// `InvocationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-invocationendpoint)
-    pub fn invocation_endpoint(self, value: impl Arg<str>) -> CfnApiDestinationProps<R0, R1, Set> { CfnApiDestinationProps(put(self.0, "InvocationEndpoint", value.into_expr()), Phase) }
+    pub fn invocation_endpoint(self, value: impl Arg<str>) -> CfnApiDestinationProps<R0, R1, Set> { CfnApiDestinationProps(put(self.0, "InvocationEndpoint", value), Phase) }
     /// `InvocationRateLimitPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-invocationratelimitpersecond)
-    pub fn invocation_rate_limit_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InvocationRateLimitPerSecond", value.into_expr()), Phase) }
+    pub fn invocation_rate_limit_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InvocationRateLimitPerSecond", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnApiDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::ApiDestination`.
@@ -67,17 +67,17 @@ impl CfnArchiveProps {
 }
 impl<R0> CfnArchiveProps<R0> {
     /// `ArchiveName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-archivename)
-    pub fn archive_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveName", value.into_expr()), Phase) }
+    pub fn archive_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventPattern`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-eventpattern)
-    pub fn event_pattern(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
+    pub fn event_pattern(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EventPattern", value), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value), Phase) }
     /// `RetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-retentiondays)
-    pub fn retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionDays", value.into_expr()), Phase) }
+    pub fn retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionDays", value), Phase) }
     /// `SourceArn`: `EventsEventBusArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-sourcearn)
-    pub fn source_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> CfnArchiveProps<Set> { CfnArchiveProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> CfnArchiveProps<Set> { CfnArchiveProps(put(self.0, "SourceArn", value), Phase) }
 }
 impl Done for CfnArchiveProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html)
@@ -107,17 +107,17 @@ impl CfnConnectionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthParameters`: `AuthParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-authparameters)
-    pub fn auth_parameters(self, value: impl Arg<connection::AuthParameters>) -> Self { Self(put(self.0, "AuthParameters", value.into_expr())) }
+    pub fn auth_parameters(self, value: impl Arg<connection::AuthParameters>) -> Self { Self(put(self.0, "AuthParameters", value)) }
     /// `AuthorizationType`: `AuthorizationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-authorizationtype)
-    pub fn authorization_type(self, value: impl Arg<connection::AuthorizationType>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr())) }
+    pub fn authorization_type(self, value: impl Arg<connection::AuthorizationType>) -> Self { Self(put(self.0, "AuthorizationType", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `InvocationConnectivityParameters`: `InvocationConnectivityParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-invocationconnectivityparameters)
-    pub fn invocation_connectivity_parameters(self, value: impl Arg<connection::InvocationConnectivityParameters>) -> Self { Self(put(self.0, "InvocationConnectivityParameters", value.into_expr())) }
+    pub fn invocation_connectivity_parameters(self, value: impl Arg<connection::InvocationConnectivityParameters>) -> Self { Self(put(self.0, "InvocationConnectivityParameters", value)) }
     /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr())) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::Connection`.
@@ -131,9 +131,9 @@ impl ApiKeyAuthParameters {
 }
 impl<R0, R1> ApiKeyAuthParameters<R0, R1> {
     /// `ApiKeyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-apikeyauthparameters.html#cfn-events-connection-apikeyauthparameters-apikeyname)
-    pub fn api_key_name(self, value: impl Arg<str>) -> ApiKeyAuthParameters<Set, R1> { ApiKeyAuthParameters(put(self.0, "ApiKeyName", value.into_expr()), Phase) }
+    pub fn api_key_name(self, value: impl Arg<str>) -> ApiKeyAuthParameters<Set, R1> { ApiKeyAuthParameters(put(self.0, "ApiKeyName", value), Phase) }
     /// `ApiKeyValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-apikeyauthparameters.html#cfn-events-connection-apikeyauthparameters-apikeyvalue)
-    pub fn api_key_value(self, value: impl Arg<str>) -> ApiKeyAuthParameters<R0, Set> { ApiKeyAuthParameters(put(self.0, "ApiKeyValue", value.into_expr()), Phase) }
+    pub fn api_key_value(self, value: impl Arg<str>) -> ApiKeyAuthParameters<R0, Set> { ApiKeyAuthParameters(put(self.0, "ApiKeyValue", value), Phase) }
 }
 impl Done for ApiKeyAuthParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html)
@@ -142,15 +142,15 @@ impl AuthParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeyAuthParameters`: `ApiKeyAuthParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-apikeyauthparameters)
-    pub fn api_key_auth_parameters(self, value: impl Arg<ApiKeyAuthParameters>) -> Self { Self(put(self.0, "ApiKeyAuthParameters", value.into_expr())) }
+    pub fn api_key_auth_parameters(self, value: impl Arg<ApiKeyAuthParameters>) -> Self { Self(put(self.0, "ApiKeyAuthParameters", value)) }
     /// `BasicAuthParameters`: `BasicAuthParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-basicauthparameters)
-    pub fn basic_auth_parameters(self, value: impl Arg<BasicAuthParameters>) -> Self { Self(put(self.0, "BasicAuthParameters", value.into_expr())) }
+    pub fn basic_auth_parameters(self, value: impl Arg<BasicAuthParameters>) -> Self { Self(put(self.0, "BasicAuthParameters", value)) }
     /// `ConnectivityParameters`: `ConnectivityParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-connectivityparameters)
-    pub fn connectivity_parameters(self, value: impl Arg<ConnectivityParameters>) -> Self { Self(put(self.0, "ConnectivityParameters", value.into_expr())) }
+    pub fn connectivity_parameters(self, value: impl Arg<ConnectivityParameters>) -> Self { Self(put(self.0, "ConnectivityParameters", value)) }
     /// `InvocationHttpParameters`: `ConnectionHttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-invocationhttpparameters)
-    pub fn invocation_http_parameters(self, value: impl Arg<ConnectionHttpParameters>) -> Self { Self(put(self.0, "InvocationHttpParameters", value.into_expr())) }
+    pub fn invocation_http_parameters(self, value: impl Arg<ConnectionHttpParameters>) -> Self { Self(put(self.0, "InvocationHttpParameters", value)) }
     /// `OAuthParameters`: `OAuthParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-oauthparameters)
-    pub fn oauth_parameters(self, value: impl Arg<OAuthParameters>) -> Self { Self(put(self.0, "OAuthParameters", value.into_expr())) }
+    pub fn oauth_parameters(self, value: impl Arg<OAuthParameters>) -> Self { Self(put(self.0, "OAuthParameters", value)) }
 }
 impl Done for AuthParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-basicauthparameters.html)
@@ -161,9 +161,9 @@ impl BasicAuthParameters {
 }
 impl<R0, R1> BasicAuthParameters<R0, R1> {
     /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-basicauthparameters.html#cfn-events-connection-basicauthparameters-password)
-    pub fn password(self, value: impl Arg<str>) -> BasicAuthParameters<Set, R1> { BasicAuthParameters(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> BasicAuthParameters<Set, R1> { BasicAuthParameters(put(self.0, "Password", value), Phase) }
     /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-basicauthparameters.html#cfn-events-connection-basicauthparameters-username)
-    pub fn username(self, value: impl Arg<str>) -> BasicAuthParameters<R0, Set> { BasicAuthParameters(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> BasicAuthParameters<R0, Set> { BasicAuthParameters(put(self.0, "Username", value), Phase) }
 }
 impl Done for BasicAuthParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-clientparameters.html)
@@ -174,9 +174,9 @@ impl ClientParameters {
 }
 impl<R0, R1> ClientParameters<R0, R1> {
     /// `ClientID`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-clientparameters.html#cfn-events-connection-clientparameters-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> ClientParameters<Set, R1> { ClientParameters(put(self.0, "ClientID", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> ClientParameters<Set, R1> { ClientParameters(put(self.0, "ClientID", value), Phase) }
     /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-clientparameters.html#cfn-events-connection-clientparameters-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> ClientParameters<R0, Set> { ClientParameters(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> ClientParameters<R0, Set> { ClientParameters(put(self.0, "ClientSecret", value), Phase) }
 }
 impl Done for ClientParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionHttpParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectionhttpparameters.html)
@@ -185,11 +185,11 @@ impl ConnectionHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BodyParameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectionhttpparameters.html#cfn-events-connection-connectionhttpparameters-bodyparameters)
-    pub fn body_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "BodyParameters", value.into_expr())) }
+    pub fn body_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "BodyParameters", value)) }
     /// `HeaderParameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectionhttpparameters.html#cfn-events-connection-connectionhttpparameters-headerparameters)
-    pub fn header_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
+    pub fn header_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "HeaderParameters", value)) }
     /// `QueryStringParameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectionhttpparameters.html#cfn-events-connection-connectionhttpparameters-querystringparameters)
-    pub fn query_string_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
+    pub fn query_string_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "QueryStringParameters", value)) }
 }
 impl Done for ConnectionHttpParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectivityParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectivityparameters.html)
@@ -200,7 +200,7 @@ impl ConnectivityParameters {
 }
 impl<R0> ConnectivityParameters<R0> {
     /// `ResourceParameters`: `ResourceParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectivityparameters.html#cfn-events-connection-connectivityparameters-resourceparameters)
-    pub fn resource_parameters(self, value: impl Arg<ResourceParameters>) -> ConnectivityParameters<Set> { ConnectivityParameters(put(self.0, "ResourceParameters", value.into_expr()), Phase) }
+    pub fn resource_parameters(self, value: impl Arg<ResourceParameters>) -> ConnectivityParameters<Set> { ConnectivityParameters(put(self.0, "ResourceParameters", value), Phase) }
 }
 impl Done for ConnectivityParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvocationConnectivityParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-invocationconnectivityparameters.html)
@@ -211,7 +211,7 @@ impl InvocationConnectivityParameters {
 }
 impl<R0> InvocationConnectivityParameters<R0> {
     /// `ResourceParameters`: `ResourceParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-invocationconnectivityparameters.html#cfn-events-connection-invocationconnectivityparameters-resourceparameters)
-    pub fn resource_parameters(self, value: impl Arg<ResourceParameters>) -> InvocationConnectivityParameters<Set> { InvocationConnectivityParameters(put(self.0, "ResourceParameters", value.into_expr()), Phase) }
+    pub fn resource_parameters(self, value: impl Arg<ResourceParameters>) -> InvocationConnectivityParameters<Set> { InvocationConnectivityParameters(put(self.0, "ResourceParameters", value), Phase) }
 }
 impl Done for InvocationConnectivityParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html)
@@ -222,13 +222,13 @@ impl OAuthParameters {
 }
 impl<R0, R1, R2> OAuthParameters<R0, R1, R2> {
     /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html#cfn-events-connection-oauthparameters-authorizationendpoint)
-    pub fn authorization_endpoint(self, value: impl Arg<str>) -> OAuthParameters<Set, R1, R2> { OAuthParameters(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> OAuthParameters<Set, R1, R2> { OAuthParameters(put(self.0, "AuthorizationEndpoint", value), Phase) }
     /// `ClientParameters`: `ClientParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html#cfn-events-connection-oauthparameters-clientparameters)
-    pub fn client_parameters(self, value: impl Arg<ClientParameters>) -> OAuthParameters<R0, Set, R2> { OAuthParameters(put(self.0, "ClientParameters", value.into_expr()), Phase) }
+    pub fn client_parameters(self, value: impl Arg<ClientParameters>) -> OAuthParameters<R0, Set, R2> { OAuthParameters(put(self.0, "ClientParameters", value), Phase) }
     /// `HttpMethod`: `HttpMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html#cfn-events-connection-oauthparameters-httpmethod)
-    pub fn http_method(self, value: impl Arg<HttpMethod>) -> OAuthParameters<R0, R1, Set> { OAuthParameters(put(self.0, "HttpMethod", value.into_expr()), Phase) }
+    pub fn http_method(self, value: impl Arg<HttpMethod>) -> OAuthParameters<R0, R1, Set> { OAuthParameters(put(self.0, "HttpMethod", value), Phase) }
     /// `OAuthHttpParameters`: `ConnectionHttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html#cfn-events-connection-oauthparameters-oauthhttpparameters)
-    pub fn oauth_http_parameters(self, value: impl Arg<ConnectionHttpParameters>) -> Self { Self(put(self.0, "OAuthHttpParameters", value.into_expr()), Phase) }
+    pub fn oauth_http_parameters(self, value: impl Arg<ConnectionHttpParameters>) -> Self { Self(put(self.0, "OAuthHttpParameters", value), Phase) }
 }
 impl Done for OAuthParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameter` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-parameter.html)
@@ -239,11 +239,11 @@ impl Parameter {
 }
 impl<R0, R1> Parameter<R0, R1> {
     /// `IsValueSecret`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-parameter.html#cfn-events-connection-parameter-isvaluesecret)
-    pub fn is_value_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsValueSecret", value.into_expr()), Phase) }
+    pub fn is_value_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsValueSecret", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-parameter.html#cfn-events-connection-parameter-key)
-    pub fn key(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-parameter.html#cfn-events-connection-parameter-value)
-    pub fn value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-resourceparameters.html)
@@ -254,9 +254,9 @@ impl ResourceParameters {
 }
 impl<R0> ResourceParameters<R0> {
     /// `ResourceAssociationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-resourceparameters.html#cfn-events-connection-resourceparameters-resourceassociationarn)
-    pub fn resource_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAssociationArn", value.into_expr()), Phase) }
+    pub fn resource_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAssociationArn", value), Phase) }
     /// `ResourceConfigurationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-resourceparameters.html#cfn-events-connection-resourceparameters-resourceconfigurationarn)
-    pub fn resource_configuration_arn(self, value: impl Arg<str>) -> ResourceParameters<Set> { ResourceParameters(put(self.0, "ResourceConfigurationArn", value.into_expr()), Phase) }
+    pub fn resource_configuration_arn(self, value: impl Arg<str>) -> ResourceParameters<Set> { ResourceParameters(put(self.0, "ResourceConfigurationArn", value), Phase) }
 }
 impl Done for ResourceParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizationType` allows.
@@ -293,17 +293,17 @@ impl CfnEndpointProps {
 }
 impl<R0, R1> CfnEndpointProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventBuses`: list of `EndpointEventBus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-eventbuses)
-    pub fn event_buses(self, value: impl Arg<Arr<endpoint::EndpointEventBus>>) -> CfnEndpointProps<Set, R1> { CfnEndpointProps(put(self.0, "EventBuses", value.into_expr()), Phase) }
+    pub fn event_buses(self, value: impl Arg<Arr<endpoint::EndpointEventBus>>) -> CfnEndpointProps<Set, R1> { CfnEndpointProps(put(self.0, "EventBuses", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `ReplicationConfig`: `ReplicationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-replicationconfig)
-    pub fn replication_config(self, value: impl Arg<endpoint::ReplicationConfig>) -> Self { Self(put(self.0, "ReplicationConfig", value.into_expr()), Phase) }
+    pub fn replication_config(self, value: impl Arg<endpoint::ReplicationConfig>) -> Self { Self(put(self.0, "ReplicationConfig", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `RoutingConfig`: `RoutingConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-routingconfig)
-    pub fn routing_config(self, value: impl Arg<endpoint::RoutingConfig>) -> CfnEndpointProps<R0, Set> { CfnEndpointProps(put(self.0, "RoutingConfig", value.into_expr()), Phase) }
+    pub fn routing_config(self, value: impl Arg<endpoint::RoutingConfig>) -> CfnEndpointProps<R0, Set> { CfnEndpointProps(put(self.0, "RoutingConfig", value), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::Endpoint`.
@@ -317,7 +317,7 @@ impl EndpointEventBus {
 }
 impl<R0> EndpointEventBus<R0> {
     /// `EventBusArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-endpointeventbus.html#cfn-events-endpoint-endpointeventbus-eventbusarn)
-    pub fn event_bus_arn(self, value: impl Arg<str>) -> EndpointEventBus<Set> { EndpointEventBus(put(self.0, "EventBusArn", value.into_expr()), Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> EndpointEventBus<Set> { EndpointEventBus(put(self.0, "EventBusArn", value), Phase) }
 }
 impl Done for EndpointEventBus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverConfig` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-failoverconfig.html)
@@ -328,9 +328,9 @@ impl FailoverConfig {
 }
 impl<R0, R1> FailoverConfig<R0, R1> {
     /// `Primary`: `Primary`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-failoverconfig.html#cfn-events-endpoint-failoverconfig-primary)
-    pub fn primary(self, value: impl Arg<Primary>) -> FailoverConfig<Set, R1> { FailoverConfig(put(self.0, "Primary", value.into_expr()), Phase) }
+    pub fn primary(self, value: impl Arg<Primary>) -> FailoverConfig<Set, R1> { FailoverConfig(put(self.0, "Primary", value), Phase) }
     /// `Secondary`: `Secondary`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-failoverconfig.html#cfn-events-endpoint-failoverconfig-secondary)
-    pub fn secondary(self, value: impl Arg<Secondary>) -> FailoverConfig<R0, Set> { FailoverConfig(put(self.0, "Secondary", value.into_expr()), Phase) }
+    pub fn secondary(self, value: impl Arg<Secondary>) -> FailoverConfig<R0, Set> { FailoverConfig(put(self.0, "Secondary", value), Phase) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Primary` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-primary.html)
@@ -341,7 +341,7 @@ impl Primary {
 }
 impl<R0> Primary<R0> {
     /// `HealthCheck`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-primary.html#cfn-events-endpoint-primary-healthcheck)
-    pub fn health_check(self, value: impl Arg<str>) -> Primary<Set> { Primary(put(self.0, "HealthCheck", value.into_expr()), Phase) }
+    pub fn health_check(self, value: impl Arg<str>) -> Primary<Set> { Primary(put(self.0, "HealthCheck", value), Phase) }
 }
 impl Done for Primary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfig` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-replicationconfig.html)
@@ -352,7 +352,7 @@ impl ReplicationConfig {
 }
 impl<R0> ReplicationConfig<R0> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-replicationconfig.html#cfn-events-endpoint-replicationconfig-state)
-    pub fn state(self, value: impl Arg<State>) -> ReplicationConfig<Set> { ReplicationConfig(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ReplicationConfig<Set> { ReplicationConfig(put(self.0, "State", value), Phase) }
 }
 impl Done for ReplicationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingConfig` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-routingconfig.html)
@@ -363,7 +363,7 @@ impl RoutingConfig {
 }
 impl<R0> RoutingConfig<R0> {
     /// `FailoverConfig`: `FailoverConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-routingconfig.html#cfn-events-endpoint-routingconfig-failoverconfig)
-    pub fn failover_config(self, value: impl Arg<FailoverConfig>) -> RoutingConfig<Set> { RoutingConfig(put(self.0, "FailoverConfig", value.into_expr()), Phase) }
+    pub fn failover_config(self, value: impl Arg<FailoverConfig>) -> RoutingConfig<Set> { RoutingConfig(put(self.0, "FailoverConfig", value), Phase) }
 }
 impl Done for RoutingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secondary` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-secondary.html)
@@ -374,7 +374,7 @@ impl Secondary {
 }
 impl<R0> Secondary<R0> {
     /// `Route`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-secondary.html#cfn-events-endpoint-secondary-route)
-    pub fn route(self, value: impl Arg<str>) -> Secondary<Set> { Secondary(put(self.0, "Route", value.into_expr()), Phase) }
+    pub fn route(self, value: impl Arg<str>) -> Secondary<Set> { Secondary(put(self.0, "Route", value), Phase) }
 }
 impl Done for Secondary { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `State` allows.
@@ -405,21 +405,21 @@ impl CfnEventBusProps {
 }
 impl<R0> CfnEventBusProps<R0> {
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-deadletterconfig)
-    pub fn dead_letter_config(self, value: impl Arg<event_bus::DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
+    pub fn dead_letter_config(self, value: impl Arg<event_bus::DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventSourceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-eventsourcename)
-    pub fn event_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceName", value.into_expr()), Phase) }
+    pub fn event_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceName", value), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value), Phase) }
     /// `LogConfig`: `LogConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-logconfig)
-    pub fn log_config(self, value: impl Arg<event_bus::LogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
+    pub fn log_config(self, value: impl Arg<event_bus::LogConfig>) -> Self { Self(put(self.0, "LogConfig", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEventBusProps<Set> { CfnEventBusProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventBusProps<Set> { CfnEventBusProps(put(self.0, "Name", value), Phase) }
     /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventBusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::EventBus`.
@@ -431,7 +431,7 @@ impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-deadletterconfig.html#cfn-events-eventbus-deadletterconfig-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfig` of `AWS::Events::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-logconfig.html)
@@ -440,9 +440,9 @@ impl LogConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeDetail`: `IncludeDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-logconfig.html#cfn-events-eventbus-logconfig-includedetail)
-    pub fn include_detail(self, value: impl Arg<IncludeDetail>) -> Self { Self(put(self.0, "IncludeDetail", value.into_expr())) }
+    pub fn include_detail(self, value: impl Arg<IncludeDetail>) -> Self { Self(put(self.0, "IncludeDetail", value)) }
     /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-logconfig.html#cfn-events-eventbus-logconfig-level)
-    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value)) }
 }
 impl Done for LogConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagEntry` of `AWS::Events::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-tagentry.html)
@@ -453,9 +453,9 @@ impl TagEntry {
 }
 impl<R0, R1> TagEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-tagentry.html#cfn-events-eventbus-tagentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TagEntry<Set, R1> { TagEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagEntry<Set, R1> { TagEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-tagentry.html#cfn-events-eventbus-tagentry-value)
-    pub fn value(self, value: impl Arg<str>) -> TagEntry<R0, Set> { TagEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagEntry<R0, Set> { TagEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagEntry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IncludeDetail` allows.
@@ -482,17 +482,17 @@ impl CfnEventBusPolicyProps {
 }
 impl<R0> CfnEventBusPolicyProps<R0> {
     /// `Action`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `Condition`: `Condition`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-condition)
-    pub fn condition(self, value: impl Arg<event_bus_policy::Condition>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<event_bus_policy::Condition>) -> Self { Self(put(self.0, "Condition", value), Phase) }
     /// `EventBusName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-eventbusname)
-    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
+    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value), Phase) }
     /// `Principal`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-principal)
-    pub fn principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Principal", value), Phase) }
     /// `Statement`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-statement)
-    pub fn statement(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Statement", value), Phase) }
     /// `StatementId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-statementid)
-    pub fn statement_id(self, value: impl Arg<str>) -> CfnEventBusPolicyProps<Set> { CfnEventBusPolicyProps(put(self.0, "StatementId", value.into_expr()), Phase) }
+    pub fn statement_id(self, value: impl Arg<str>) -> CfnEventBusPolicyProps<Set> { CfnEventBusPolicyProps(put(self.0, "StatementId", value), Phase) }
 }
 impl Done for CfnEventBusPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::EventBusPolicy`.
@@ -504,11 +504,11 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbuspolicy-condition.html#cfn-events-eventbuspolicy-condition-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbuspolicy-condition.html#cfn-events-eventbuspolicy-condition-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbuspolicy-condition.html#cfn-events-eventbuspolicy-condition-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -533,23 +533,23 @@ impl CfnRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `EventBusName`: `EventsEventBusArnOrEventBusName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-eventbusname)
-    pub fn event_bus_name(self, value: impl Arg<kind::EventsEventBusArnOrEventBusName>) -> Self { Self(put(self.0, "EventBusName", value.into_expr())) }
+    pub fn event_bus_name(self, value: impl Arg<kind::EventsEventBusArnOrEventBusName>) -> Self { Self(put(self.0, "EventBusName", value)) }
     /// `EventPattern`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-eventpattern)
-    pub fn event_pattern(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EventPattern", value.into_expr())) }
+    pub fn event_pattern(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EventPattern", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value)) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-state)
-    pub fn state(self, value: impl Arg<rule::State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<rule::State>) -> Self { Self(put(self.0, "State", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Targets`: list of `Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-targets)
-    pub fn targets(self, value: impl Arg<Arr<rule::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
+    pub fn targets(self, value: impl Arg<Arr<rule::Target>>) -> Self { Self(put(self.0, "Targets", value)) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::Rule`.
@@ -563,7 +563,7 @@ impl AppSyncParameters {
 }
 impl<R0> AppSyncParameters<R0> {
     /// `GraphQLOperation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-appsyncparameters.html#cfn-events-rule-appsyncparameters-graphqloperation)
-    pub fn graph_ql_operation(self, value: impl Arg<str>) -> AppSyncParameters<Set> { AppSyncParameters(put(self.0, "GraphQLOperation", value.into_expr()), Phase) }
+    pub fn graph_ql_operation(self, value: impl Arg<str>) -> AppSyncParameters<Set> { AppSyncParameters(put(self.0, "GraphQLOperation", value), Phase) }
 }
 impl Done for AppSyncParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsVpcConfiguration` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-awsvpcconfiguration.html)
@@ -574,11 +574,11 @@ impl AwsVpcConfiguration {
 }
 impl<R0> AwsVpcConfiguration<R0> {
     /// `AssignPublicIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-awsvpcconfiguration.html#cfn-events-rule-awsvpcconfiguration-assignpublicip)
-    pub fn assign_public_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
+    pub fn assign_public_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignPublicIp", value), Phase) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-awsvpcconfiguration.html#cfn-events-rule-awsvpcconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-awsvpcconfiguration.html#cfn-events-rule-awsvpcconfiguration-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchArrayProperties` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batcharrayproperties.html)
@@ -587,7 +587,7 @@ impl BatchArrayProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Size`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batcharrayproperties.html#cfn-events-rule-batcharrayproperties-size)
-    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value)) }
 }
 impl Done for BatchArrayProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html)
@@ -598,13 +598,13 @@ impl BatchParameters {
 }
 impl<R0, R1> BatchParameters<R0, R1> {
     /// `ArrayProperties`: `BatchArrayProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html#cfn-events-rule-batchparameters-arrayproperties)
-    pub fn array_properties(self, value: impl Arg<BatchArrayProperties>) -> Self { Self(put(self.0, "ArrayProperties", value.into_expr()), Phase) }
+    pub fn array_properties(self, value: impl Arg<BatchArrayProperties>) -> Self { Self(put(self.0, "ArrayProperties", value), Phase) }
     /// `JobDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html#cfn-events-rule-batchparameters-jobdefinition)
-    pub fn job_definition(self, value: impl Arg<str>) -> BatchParameters<Set, R1> { BatchParameters(put(self.0, "JobDefinition", value.into_expr()), Phase) }
+    pub fn job_definition(self, value: impl Arg<str>) -> BatchParameters<Set, R1> { BatchParameters(put(self.0, "JobDefinition", value), Phase) }
     /// `JobName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html#cfn-events-rule-batchparameters-jobname)
-    pub fn job_name(self, value: impl Arg<str>) -> BatchParameters<R0, Set> { BatchParameters(put(self.0, "JobName", value.into_expr()), Phase) }
+    pub fn job_name(self, value: impl Arg<str>) -> BatchParameters<R0, Set> { BatchParameters(put(self.0, "JobName", value), Phase) }
     /// `RetryStrategy`: `BatchRetryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html#cfn-events-rule-batchparameters-retrystrategy)
-    pub fn retry_strategy(self, value: impl Arg<BatchRetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr()), Phase) }
+    pub fn retry_strategy(self, value: impl Arg<BatchRetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value), Phase) }
 }
 impl Done for BatchParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchRetryStrategy` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchretrystrategy.html)
@@ -613,7 +613,7 @@ impl BatchRetryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchretrystrategy.html#cfn-events-rule-batchretrystrategy-attempts)
-    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value.into_expr())) }
+    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value)) }
 }
 impl Done for BatchRetryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-capacityproviderstrategyitem.html)
@@ -624,11 +624,11 @@ impl CapacityProviderStrategyItem {
 }
 impl<R0> CapacityProviderStrategyItem<R0> {
     /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-capacityproviderstrategyitem.html#cfn-events-rule-capacityproviderstrategyitem-base)
-    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value), Phase) }
     /// `CapacityProvider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-capacityproviderstrategyitem.html#cfn-events-rule-capacityproviderstrategyitem-capacityprovider)
-    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-capacityproviderstrategyitem.html#cfn-events-rule-capacityproviderstrategyitem-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterConfig` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-deadletterconfig.html)
@@ -637,7 +637,7 @@ impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: `SqsQueueArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-deadletterconfig.html#cfn-events-rule-deadletterconfig-arn)
-    pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html)
@@ -648,33 +648,33 @@ impl EcsParameters {
 }
 impl<R0> EcsParameters<R0> {
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-capacityproviderstrategy)
-    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value), Phase) }
     /// `EnableECSManagedTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-enableecsmanagedtags)
-    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr()), Phase) }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-enableexecutecommand)
-    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value), Phase) }
     /// `Group`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-group)
-    pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value.into_expr()), Phase) }
+    pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value), Phase) }
     /// `LaunchType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-launchtype)
-    pub fn launch_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
+    pub fn launch_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchType", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-placementconstraints)
-    pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr()), Phase) }
+    pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value), Phase) }
     /// `PlacementStrategies`: list of `PlacementStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-placementstrategies)
-    pub fn placement_strategies(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategies", value.into_expr()), Phase) }
+    pub fn placement_strategies(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategies", value), Phase) }
     /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-platformversion)
-    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value), Phase) }
     /// `PropagateTags`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
+    pub fn propagate_tags(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropagateTags", value), Phase) }
     /// `ReferenceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-referenceid)
-    pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value.into_expr()), Phase) }
+    pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value), Phase) }
     /// `TagList`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-taglist)
-    pub fn tag_list(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TagList", value.into_expr()), Phase) }
+    pub fn tag_list(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TagList", value), Phase) }
     /// `TaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-taskcount)
-    pub fn task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TaskCount", value.into_expr()), Phase) }
+    pub fn task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TaskCount", value), Phase) }
     /// `TaskDefinitionArn`: `EcsTaskDefinitionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-taskdefinitionarn)
-    pub fn task_definition_arn(self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> EcsParameters<Set> { EcsParameters(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
+    pub fn task_definition_arn(self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> EcsParameters<Set> { EcsParameters(put(self.0, "TaskDefinitionArn", value), Phase) }
 }
 impl Done for EcsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-httpparameters.html)
@@ -683,11 +683,11 @@ impl HttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-httpparameters.html#cfn-events-rule-httpparameters-headerparameters)
-    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
+    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value)) }
     /// `PathParameterValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-httpparameters.html#cfn-events-rule-httpparameters-pathparametervalues)
-    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
+    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value)) }
     /// `QueryStringParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-httpparameters.html#cfn-events-rule-httpparameters-querystringparameters)
-    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
+    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value)) }
 }
 impl Done for HttpParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputTransformer` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-inputtransformer.html)
@@ -698,9 +698,9 @@ impl InputTransformer {
 }
 impl<R0> InputTransformer<R0> {
     /// `InputPathsMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-inputtransformer.html#cfn-events-rule-inputtransformer-inputpathsmap)
-    pub fn input_paths_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "InputPathsMap", value.into_expr()), Phase) }
+    pub fn input_paths_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "InputPathsMap", value), Phase) }
     /// `InputTemplate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-inputtransformer.html#cfn-events-rule-inputtransformer-inputtemplate)
-    pub fn input_template(self, value: impl Arg<str>) -> InputTransformer<Set> { InputTransformer(put(self.0, "InputTemplate", value.into_expr()), Phase) }
+    pub fn input_template(self, value: impl Arg<str>) -> InputTransformer<Set> { InputTransformer(put(self.0, "InputTemplate", value), Phase) }
 }
 impl Done for InputTransformer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-kinesisparameters.html)
@@ -711,7 +711,7 @@ impl KinesisParameters {
 }
 impl<R0> KinesisParameters<R0> {
     /// `PartitionKeyPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-kinesisparameters.html#cfn-events-rule-kinesisparameters-partitionkeypath)
-    pub fn partition_key_path(self, value: impl Arg<str>) -> KinesisParameters<Set> { KinesisParameters(put(self.0, "PartitionKeyPath", value.into_expr()), Phase) }
+    pub fn partition_key_path(self, value: impl Arg<str>) -> KinesisParameters<Set> { KinesisParameters(put(self.0, "PartitionKeyPath", value), Phase) }
 }
 impl Done for KinesisParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-networkconfiguration.html)
@@ -720,7 +720,7 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsVpcConfiguration`: `AwsVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-networkconfiguration.html#cfn-events-rule-networkconfiguration-awsvpcconfiguration)
-    pub fn aws_vpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsVpcConfiguration", value.into_expr())) }
+    pub fn aws_vpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsVpcConfiguration", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementConstraint` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementconstraint.html)
@@ -729,9 +729,9 @@ impl PlacementConstraint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementconstraint.html#cfn-events-rule-placementconstraint-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementconstraint.html#cfn-events-rule-placementconstraint-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementStrategy` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementstrategy.html)
@@ -740,9 +740,9 @@ impl PlacementStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementstrategy.html#cfn-events-rule-placementstrategy-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementstrategy.html#cfn-events-rule-placementstrategy-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftDataParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html)
@@ -753,19 +753,19 @@ impl RedshiftDataParameters {
 }
 impl<R0> RedshiftDataParameters<R0> {
     /// `Database`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-database)
-    pub fn database(self, value: impl Arg<str>) -> RedshiftDataParameters<Set> { RedshiftDataParameters(put(self.0, "Database", value.into_expr()), Phase) }
+    pub fn database(self, value: impl Arg<str>) -> RedshiftDataParameters<Set> { RedshiftDataParameters(put(self.0, "Database", value), Phase) }
     /// `DbUser`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-dbuser)
-    pub fn db_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbUser", value.into_expr()), Phase) }
+    pub fn db_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbUser", value), Phase) }
     /// `SecretManagerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-secretmanagerarn)
-    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
+    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value), Phase) }
     /// `Sql`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-sql)
-    pub fn sql(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sql", value.into_expr()), Phase) }
+    pub fn sql(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sql", value), Phase) }
     /// `Sqls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-sqls)
-    pub fn sqls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sqls", value.into_expr()), Phase) }
+    pub fn sqls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sqls", value), Phase) }
     /// `StatementName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-statementname)
-    pub fn statement_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatementName", value.into_expr()), Phase) }
+    pub fn statement_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatementName", value), Phase) }
     /// `WithEvent`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-withevent)
-    pub fn with_event(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithEvent", value.into_expr()), Phase) }
+    pub fn with_event(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithEvent", value), Phase) }
 }
 impl Done for RedshiftDataParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryPolicy` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-retrypolicy.html)
@@ -774,9 +774,9 @@ impl RetryPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumEventAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-retrypolicy.html#cfn-events-rule-retrypolicy-maximumeventageinseconds)
-    pub fn maximum_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr())) }
+    pub fn maximum_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value)) }
     /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-retrypolicy.html#cfn-events-rule-retrypolicy-maximumretryattempts)
-    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr())) }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value)) }
 }
 impl Done for RetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunCommandParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandparameters.html)
@@ -787,7 +787,7 @@ impl RunCommandParameters {
 }
 impl<R0> RunCommandParameters<R0> {
     /// `RunCommandTargets`: list of `RunCommandTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandparameters.html#cfn-events-rule-runcommandparameters-runcommandtargets)
-    pub fn run_command_targets(self, value: impl Arg<Arr<RunCommandTarget>>) -> RunCommandParameters<Set> { RunCommandParameters(put(self.0, "RunCommandTargets", value.into_expr()), Phase) }
+    pub fn run_command_targets(self, value: impl Arg<Arr<RunCommandTarget>>) -> RunCommandParameters<Set> { RunCommandParameters(put(self.0, "RunCommandTargets", value), Phase) }
 }
 impl Done for RunCommandParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunCommandTarget` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandtarget.html)
@@ -798,9 +798,9 @@ impl RunCommandTarget {
 }
 impl<R0, R1> RunCommandTarget<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandtarget.html#cfn-events-rule-runcommandtarget-key)
-    pub fn key(self, value: impl Arg<str>) -> RunCommandTarget<Set, R1> { RunCommandTarget(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> RunCommandTarget<Set, R1> { RunCommandTarget(put(self.0, "Key", value), Phase) }
     /// `Values`: list of `Ec2InstanceId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandtarget.html#cfn-events-rule-runcommandtarget-values)
-    pub fn values(self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> RunCommandTarget<R0, Set> { RunCommandTarget(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> RunCommandTarget<R0, Set> { RunCommandTarget(put(self.0, "Values", value), Phase) }
 }
 impl Done for RunCommandTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerPipelineParameter` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameter.html)
@@ -811,9 +811,9 @@ impl SageMakerPipelineParameter {
 }
 impl<R0, R1> SageMakerPipelineParameter<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameter.html#cfn-events-rule-sagemakerpipelineparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameter.html#cfn-events-rule-sagemakerpipelineparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerPipelineParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameters.html)
@@ -822,7 +822,7 @@ impl SageMakerPipelineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameters.html#cfn-events-rule-sagemakerpipelineparameters-pipelineparameterlist)
-    pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value.into_expr())) }
+    pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value)) }
 }
 impl Done for SageMakerPipelineParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqsParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sqsparameters.html)
@@ -833,7 +833,7 @@ impl SqsParameters {
 }
 impl<R0> SqsParameters<R0> {
     /// `MessageGroupId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sqsparameters.html#cfn-events-rule-sqsparameters-messagegroupid)
-    pub fn message_group_id(self, value: impl Arg<str>) -> SqsParameters<Set> { SqsParameters(put(self.0, "MessageGroupId", value.into_expr()), Phase) }
+    pub fn message_group_id(self, value: impl Arg<str>) -> SqsParameters<Set> { SqsParameters(put(self.0, "MessageGroupId", value), Phase) }
 }
 impl Done for SqsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tag` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-tag.html)
@@ -842,9 +842,9 @@ impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-tag.html#cfn-events-rule-tag-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-tag.html#cfn-events-rule-tag-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html)
@@ -855,39 +855,39 @@ impl Target {
 }
 impl<R0, R1> Target<R0, R1> {
     /// `AppSyncParameters`: `AppSyncParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-appsyncparameters)
-    pub fn app_sync_parameters(self, value: impl Arg<AppSyncParameters>) -> Self { Self(put(self.0, "AppSyncParameters", value.into_expr()), Phase) }
+    pub fn app_sync_parameters(self, value: impl Arg<AppSyncParameters>) -> Self { Self(put(self.0, "AppSyncParameters", value), Phase) }
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Arn", value), Phase) }
     /// `BatchParameters`: `BatchParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-batchparameters)
-    pub fn batch_parameters(self, value: impl Arg<BatchParameters>) -> Self { Self(put(self.0, "BatchParameters", value.into_expr()), Phase) }
+    pub fn batch_parameters(self, value: impl Arg<BatchParameters>) -> Self { Self(put(self.0, "BatchParameters", value), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-deadletterconfig)
-    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
+    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value), Phase) }
     /// `EcsParameters`: `EcsParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-ecsparameters)
-    pub fn ecs_parameters(self, value: impl Arg<EcsParameters>) -> Self { Self(put(self.0, "EcsParameters", value.into_expr()), Phase) }
+    pub fn ecs_parameters(self, value: impl Arg<EcsParameters>) -> Self { Self(put(self.0, "EcsParameters", value), Phase) }
     /// `HttpParameters`: `HttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-httpparameters)
-    pub fn http_parameters(self, value: impl Arg<HttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr()), Phase) }
+    pub fn http_parameters(self, value: impl Arg<HttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-id)
-    pub fn id(self, value: impl Arg<str>) -> Target<R0, Set> { Target(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Target<R0, Set> { Target(put(self.0, "Id", value), Phase) }
     /// `Input`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value), Phase) }
     /// `InputPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-inputpath)
-    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value), Phase) }
     /// `InputTransformer`: `InputTransformer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-inputtransformer)
-    pub fn input_transformer(self, value: impl Arg<InputTransformer>) -> Self { Self(put(self.0, "InputTransformer", value.into_expr()), Phase) }
+    pub fn input_transformer(self, value: impl Arg<InputTransformer>) -> Self { Self(put(self.0, "InputTransformer", value), Phase) }
     /// `KinesisParameters`: `KinesisParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-kinesisparameters)
-    pub fn kinesis_parameters(self, value: impl Arg<KinesisParameters>) -> Self { Self(put(self.0, "KinesisParameters", value.into_expr()), Phase) }
+    pub fn kinesis_parameters(self, value: impl Arg<KinesisParameters>) -> Self { Self(put(self.0, "KinesisParameters", value), Phase) }
     /// `RedshiftDataParameters`: `RedshiftDataParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-redshiftdataparameters)
-    pub fn redshift_data_parameters(self, value: impl Arg<RedshiftDataParameters>) -> Self { Self(put(self.0, "RedshiftDataParameters", value.into_expr()), Phase) }
+    pub fn redshift_data_parameters(self, value: impl Arg<RedshiftDataParameters>) -> Self { Self(put(self.0, "RedshiftDataParameters", value), Phase) }
     /// `RetryPolicy`: `RetryPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-retrypolicy)
-    pub fn retry_policy(self, value: impl Arg<RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
+    pub fn retry_policy(self, value: impl Arg<RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `RunCommandParameters`: `RunCommandParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-runcommandparameters)
-    pub fn run_command_parameters(self, value: impl Arg<RunCommandParameters>) -> Self { Self(put(self.0, "RunCommandParameters", value.into_expr()), Phase) }
+    pub fn run_command_parameters(self, value: impl Arg<RunCommandParameters>) -> Self { Self(put(self.0, "RunCommandParameters", value), Phase) }
     /// `SageMakerPipelineParameters`: `SageMakerPipelineParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-sagemakerpipelineparameters)
-    pub fn sage_maker_pipeline_parameters(self, value: impl Arg<SageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value.into_expr()), Phase) }
+    pub fn sage_maker_pipeline_parameters(self, value: impl Arg<SageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value), Phase) }
     /// `SqsParameters`: `SqsParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-sqsparameters)
-    pub fn sqs_parameters(self, value: impl Arg<SqsParameters>) -> Self { Self(put(self.0, "SqsParameters", value.into_expr()), Phase) }
+    pub fn sqs_parameters(self, value: impl Arg<SqsParameters>) -> Self { Self(put(self.0, "SqsParameters", value), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `State` allows.

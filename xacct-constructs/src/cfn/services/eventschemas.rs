@@ -31,13 +31,13 @@ impl CfnDiscovererProps {
 }
 impl<R0> CfnDiscovererProps<R0> {
     /// `CrossAccount`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#cfn-eventschemas-discoverer-crossaccount)
-    pub fn cross_account(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrossAccount", value.into_expr()), Phase) }
+    pub fn cross_account(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrossAccount", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#cfn-eventschemas-discoverer-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `SourceArn`: `EventsEventBusArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#cfn-eventschemas-discoverer-sourcearn)
-    pub fn source_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> CfnDiscovererProps<Set> { CfnDiscovererProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> CfnDiscovererProps<Set> { CfnDiscovererProps(put(self.0, "SourceArn", value), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#cfn-eventschemas-discoverer-tags)
-    pub fn tags(self, value: impl Arg<Arr<discoverer::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<discoverer::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDiscovererProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventSchemas::Discoverer`.
@@ -51,9 +51,9 @@ impl TagsEntry {
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-discoverer-tagsentry.html#cfn-eventschemas-discoverer-tagsentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-discoverer-tagsentry.html#cfn-eventschemas-discoverer-tagsentry-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 }
@@ -78,11 +78,11 @@ impl CfnRegistryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html#cfn-eventschemas-registry-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `RegistryName`: `EventSchemasRegistryPolicyRegistryName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html#cfn-eventschemas-registry-registryname)
-    pub fn registry_name(self, value: impl Arg<kind::EventSchemasRegistryPolicyRegistryName>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
+    pub fn registry_name(self, value: impl Arg<kind::EventSchemasRegistryPolicyRegistryName>) -> Self { Self(put(self.0, "RegistryName", value)) }
     /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html#cfn-eventschemas-registry-tags)
-    pub fn tags(self, value: impl Arg<Arr<registry::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<registry::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventSchemas::Registry`.
@@ -96,9 +96,9 @@ impl TagsEntry {
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-registry-tagsentry.html#cfn-eventschemas-registry-tagsentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-registry-tagsentry.html#cfn-eventschemas-registry-tagsentry-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 }
@@ -123,11 +123,11 @@ impl CfnRegistryPolicyProps {
 }
 impl<R0, R1> CfnRegistryPolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registrypolicy.html#cfn-eventschemas-registrypolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set, R1> { CfnRegistryPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set, R1> { CfnRegistryPolicyProps(put(self.0, "Policy", value), Phase) }
     /// `RegistryName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registrypolicy.html#cfn-eventschemas-registrypolicy-registryname)
-    pub fn registry_name(self, value: impl Arg<str>) -> CfnRegistryPolicyProps<R0, Set> { CfnRegistryPolicyProps(put(self.0, "RegistryName", value.into_expr()), Phase) }
+    pub fn registry_name(self, value: impl Arg<str>) -> CfnRegistryPolicyProps<R0, Set> { CfnRegistryPolicyProps(put(self.0, "RegistryName", value), Phase) }
     /// `RevisionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registrypolicy.html#cfn-eventschemas-registrypolicy-revisionid)
-    pub fn revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionId", value.into_expr()), Phase) }
+    pub fn revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionId", value), Phase) }
 }
 impl Done for CfnRegistryPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::EventSchemas::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html)
@@ -159,17 +159,17 @@ impl CfnSchemaProps {
 }
 impl<R0, R1, R2> CfnSchemaProps<R0, R1, R2> {
     /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-content)
-    pub fn content(self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1, R2> { CfnSchemaProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1, R2> { CfnSchemaProps(put(self.0, "Content", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `RegistryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-registryname)
-    pub fn registry_name(self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set, R2> { CfnSchemaProps(put(self.0, "RegistryName", value.into_expr()), Phase) }
+    pub fn registry_name(self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set, R2> { CfnSchemaProps(put(self.0, "RegistryName", value), Phase) }
     /// `SchemaName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-schemaname)
-    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-tags)
-    pub fn tags(self, value: impl Arg<Arr<schema::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<schema::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { CfnSchemaProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { CfnSchemaProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventSchemas::Schema`.
@@ -183,9 +183,9 @@ impl TagsEntry {
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-schema-tagsentry.html#cfn-eventschemas-schema-tagsentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-schema-tagsentry.html#cfn-eventschemas-schema-tagsentry-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 }

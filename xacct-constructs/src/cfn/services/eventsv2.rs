@@ -31,15 +31,15 @@ impl CfnEventBusProps {
 }
 impl<R0> CfnEventBusProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<event_bus::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<event_bus::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEventBusProps<Set> { CfnEventBusProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventBusProps<Set> { CfnEventBusProps(put(self.0, "Name", value), Phase) }
     /// `StorageConfiguration`: `StorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-storageconfiguration)
-    pub fn storage_configuration(self, value: impl Arg<event_bus::StorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
+    pub fn storage_configuration(self, value: impl Arg<event_bus::StorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventBusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventsV2::EventBus`.
@@ -51,7 +51,7 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventbus-encryptionconfiguration.html#cfn-eventsv2-eventbus-encryptionconfiguration-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr())) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConfiguration` of `AWS::EventsV2::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventbus-storageconfiguration.html)
@@ -60,7 +60,7 @@ impl StorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventbus-storageconfiguration.html#cfn-eventsv2-eventbus-storageconfiguration-retentionperiodindays)
-    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr())) }
+    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value)) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -93,15 +93,15 @@ impl CfnEventSourceProps {
 }
 impl<R0, R1, R2> CfnEventSourceProps<R0, R1, R2> {
     /// `Configuration`: `EventSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-configuration)
-    pub fn configuration(self, value: impl Arg<event_source::EventSourceConfiguration>) -> CfnEventSourceProps<Set, R1, R2> { CfnEventSourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<event_source::EventSourceConfiguration>) -> CfnEventSourceProps<Set, R1, R2> { CfnEventSourceProps(put(self.0, "Configuration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventBusArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-eventbusarn)
-    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnEventSourceProps<R0, Set, R2> { CfnEventSourceProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnEventSourceProps<R0, Set, R2> { CfnEventSourceProps(put(self.0, "EventBusArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEventSourceProps<R0, R1, Set> { CfnEventSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventSourceProps<R0, R1, Set> { CfnEventSourceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventsV2::EventSource`.
@@ -115,11 +115,11 @@ impl AwsServiceEventsConfiguration {
 }
 impl<R0> AwsServiceEventsConfiguration<R0> {
     /// `AwsService`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-awsserviceeventsconfiguration.html#cfn-eventsv2-eventsource-awsserviceeventsconfiguration-awsservice)
-    pub fn aws_service(self, value: impl Arg<str>) -> AwsServiceEventsConfiguration<Set> { AwsServiceEventsConfiguration(put(self.0, "AwsService", value.into_expr()), Phase) }
+    pub fn aws_service(self, value: impl Arg<str>) -> AwsServiceEventsConfiguration<Set> { AwsServiceEventsConfiguration(put(self.0, "AwsService", value), Phase) }
     /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-awsserviceeventsconfiguration.html#cfn-eventsv2-eventsource-awsserviceeventsconfiguration-onfailureconfiguration)
-    pub fn on_failure_configuration(self, value: impl Arg<OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
+    pub fn on_failure_configuration(self, value: impl Arg<OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value), Phase) }
     /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-awsserviceeventsconfiguration.html#cfn-eventsv2-eventsource-awsserviceeventsconfiguration-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for AwsServiceEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSourceConfiguration` of `AWS::EventsV2::EventSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-eventsourceconfiguration.html)
@@ -128,9 +128,9 @@ impl EventSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsServiceEventsConfiguration`: `AwsServiceEventsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-eventsourceconfiguration.html#cfn-eventsv2-eventsource-eventsourceconfiguration-awsserviceeventsconfiguration)
-    pub fn aws_service_events_configuration(self, value: impl Arg<AwsServiceEventsConfiguration>) -> Self { Self(put(self.0, "AwsServiceEventsConfiguration", value.into_expr())) }
+    pub fn aws_service_events_configuration(self, value: impl Arg<AwsServiceEventsConfiguration>) -> Self { Self(put(self.0, "AwsServiceEventsConfiguration", value)) }
     /// `PartnerEventsConfiguration`: `PartnerEventsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-eventsourceconfiguration.html#cfn-eventsv2-eventsource-eventsourceconfiguration-partnereventsconfiguration)
-    pub fn partner_events_configuration(self, value: impl Arg<PartnerEventsConfiguration>) -> Self { Self(put(self.0, "PartnerEventsConfiguration", value.into_expr())) }
+    pub fn partner_events_configuration(self, value: impl Arg<PartnerEventsConfiguration>) -> Self { Self(put(self.0, "PartnerEventsConfiguration", value)) }
 }
 impl Done for EventSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnFailureConfiguration` of `AWS::EventsV2::EventSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-onfailureconfiguration.html)
@@ -139,7 +139,7 @@ impl OnFailureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-onfailureconfiguration.html#cfn-eventsv2-eventsource-onfailureconfiguration-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for OnFailureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartnerEventsConfiguration` of `AWS::EventsV2::EventSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html)
@@ -150,13 +150,13 @@ impl PartnerEventsConfiguration {
 }
 impl<R0> PartnerEventsConfiguration<R0> {
     /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html#cfn-eventsv2-eventsource-partnereventsconfiguration-onfailureconfiguration)
-    pub fn on_failure_configuration(self, value: impl Arg<OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
+    pub fn on_failure_configuration(self, value: impl Arg<OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value), Phase) }
     /// `PartnerBusKmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html#cfn-eventsv2-eventsource-partnereventsconfiguration-partnerbuskmskeyidentifier)
-    pub fn partner_bus_kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerBusKmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn partner_bus_kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerBusKmsKeyIdentifier", value), Phase) }
     /// `PartnerEventSourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html#cfn-eventsv2-eventsource-partnereventsconfiguration-partnereventsourcearn)
-    pub fn partner_event_source_arn(self, value: impl Arg<str>) -> PartnerEventsConfiguration<Set> { PartnerEventsConfiguration(put(self.0, "PartnerEventSourceArn", value.into_expr()), Phase) }
+    pub fn partner_event_source_arn(self, value: impl Arg<str>) -> PartnerEventsConfiguration<Set> { PartnerEventsConfiguration(put(self.0, "PartnerEventSourceArn", value), Phase) }
     /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html#cfn-eventsv2-eventsource-partnereventsconfiguration-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for PartnerEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -181,9 +181,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `EventBusArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-resourcepolicy.html#cfn-eventsv2-resourcepolicy-eventbusarn)
-    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "EventBusArn", value), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-resourcepolicy.html#cfn-eventsv2-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html)
@@ -213,35 +213,35 @@ impl CfnSubscriberProps {
 }
 impl<R0, R1> CfnSubscriberProps<R0, R1> {
     /// `BatchConfiguration`: `BatchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-batchconfiguration)
-    pub fn batch_configuration(self, value: impl Arg<subscriber::BatchConfiguration>) -> Self { Self(put(self.0, "BatchConfiguration", value.into_expr()), Phase) }
+    pub fn batch_configuration(self, value: impl Arg<subscriber::BatchConfiguration>) -> Self { Self(put(self.0, "BatchConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventBusArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-eventbusarn)
-    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnSubscriberProps<Set, R1> { CfnSubscriberProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnSubscriberProps<Set, R1> { CfnSubscriberProps(put(self.0, "EventBusArn", value), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<subscriber::FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
+    pub fn filter_configuration(self, value: impl Arg<subscriber::FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<subscriber::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<subscriber::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set> { CfnSubscriberProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set> { CfnSubscriberProps(put(self.0, "Name", value), Phase) }
     /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-onfailureconfiguration)
-    pub fn on_failure_configuration(self, value: impl Arg<subscriber::OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
+    pub fn on_failure_configuration(self, value: impl Arg<subscriber::OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value), Phase) }
     /// `PointInTimeConfiguration`: `PointInTimeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-pointintimeconfiguration)
-    pub fn point_in_time_configuration(self, value: impl Arg<subscriber::PointInTimeConfiguration>) -> Self { Self(put(self.0, "PointInTimeConfiguration", value.into_expr()), Phase) }
+    pub fn point_in_time_configuration(self, value: impl Arg<subscriber::PointInTimeConfiguration>) -> Self { Self(put(self.0, "PointInTimeConfiguration", value), Phase) }
     /// `ResumePosition`: `ResumePosition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-resumeposition)
-    pub fn resume_position(self, value: impl Arg<subscriber::ResumePosition>) -> Self { Self(put(self.0, "ResumePosition", value.into_expr()), Phase) }
+    pub fn resume_position(self, value: impl Arg<subscriber::ResumePosition>) -> Self { Self(put(self.0, "ResumePosition", value), Phase) }
     /// `RetryPolicy`: `RetryPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-retrypolicy)
-    pub fn retry_policy(self, value: impl Arg<subscriber::RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
+    pub fn retry_policy(self, value: impl Arg<subscriber::RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value), Phase) }
     /// `StartingPosition`: `StartingPosition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-startingposition)
-    pub fn starting_position(self, value: impl Arg<subscriber::StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<subscriber::StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-state)
-    pub fn state(self, value: impl Arg<subscriber::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<subscriber::State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Transformer`: `Transformer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-transformer)
-    pub fn transformer(self, value: impl Arg<subscriber::Transformer>) -> Self { Self(put(self.0, "Transformer", value.into_expr()), Phase) }
+    pub fn transformer(self, value: impl Arg<subscriber::Transformer>) -> Self { Self(put(self.0, "Transformer", value), Phase) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-type)
-    pub fn type_(self, value: impl Arg<subscriber::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<subscriber::Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnSubscriberProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventsV2::Subscriber`.
@@ -253,9 +253,9 @@ impl BatchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-batchconfiguration.html#cfn-eventsv2-subscriber-batchconfiguration-maxbatchsize)
-    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value)) }
     /// `MaxBatchWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-batchconfiguration.html#cfn-eventsv2-subscriber-batchconfiguration-maxbatchwindowinseconds)
-    pub fn max_batch_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchWindowInSeconds", value.into_expr())) }
+    pub fn max_batch_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchWindowInSeconds", value)) }
 }
 impl Done for BatchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filter.html)
@@ -266,9 +266,9 @@ impl Filter {
 }
 impl<R0, R1> Filter<R0, R1> {
     /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filter.html#cfn-eventsv2-subscriber-filter-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Filter<Set, R1> { Filter(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> Filter<Set, R1> { Filter(put(self.0, "Pattern", value), Phase) }
     /// `Scope`: `Scope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filter.html#cfn-eventsv2-subscriber-filter-scope)
-    pub fn scope(self, value: impl Arg<Scope>) -> Filter<R0, Set> { Filter(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<Scope>) -> Filter<R0, Set> { Filter(put(self.0, "Scope", value), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filterconfiguration.html)
@@ -279,9 +279,9 @@ impl FilterConfiguration {
 }
 impl<R0> FilterConfiguration<R0> {
     /// `Filters`: list of `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filterconfiguration.html#cfn-eventsv2-subscriber-filterconfiguration-filters)
-    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> FilterConfiguration<Set> { FilterConfiguration(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> FilterConfiguration<Set> { FilterConfiguration(put(self.0, "Filters", value), Phase) }
     /// `Language`: `Language`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filterconfiguration.html#cfn-eventsv2-subscriber-filterconfiguration-language)
-    pub fn language(self, value: impl Arg<Language>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
+    pub fn language(self, value: impl Arg<Language>) -> Self { Self(put(self.0, "Language", value), Phase) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonataConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-jsonataconfiguration.html)
@@ -292,7 +292,7 @@ impl JsonataConfiguration {
 }
 impl<R0> JsonataConfiguration<R0> {
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-jsonataconfiguration.html#cfn-eventsv2-subscriber-jsonataconfiguration-expression)
-    pub fn expression(self, value: impl Arg<str>) -> JsonataConfiguration<Set> { JsonataConfiguration(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> JsonataConfiguration<Set> { JsonataConfiguration(put(self.0, "Expression", value), Phase) }
 }
 impl Done for JsonataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-logconfiguration.html)
@@ -301,9 +301,9 @@ impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludePayload`: `IncludePayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-logconfiguration.html#cfn-eventsv2-subscriber-logconfiguration-includepayload)
-    pub fn include_payload(self, value: impl Arg<IncludePayload>) -> Self { Self(put(self.0, "IncludePayload", value.into_expr())) }
+    pub fn include_payload(self, value: impl Arg<IncludePayload>) -> Self { Self(put(self.0, "IncludePayload", value)) }
     /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-logconfiguration.html#cfn-eventsv2-subscriber-logconfiguration-level)
-    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value)) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnFailureConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-onfailureconfiguration.html)
@@ -312,7 +312,7 @@ impl OnFailureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-onfailureconfiguration.html#cfn-eventsv2-subscriber-onfailureconfiguration-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for OnFailureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PointInTimeConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-pointintimeconfiguration.html)
@@ -323,11 +323,11 @@ impl PointInTimeConfiguration {
 }
 impl<R0> PointInTimeConfiguration<R0> {
     /// `EndPoint`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-pointintimeconfiguration.html#cfn-eventsv2-subscriber-pointintimeconfiguration-endpoint)
-    pub fn end_point(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndPoint", value.into_expr()), Phase) }
+    pub fn end_point(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndPoint", value), Phase) }
     /// `PointType`: `PointType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-pointintimeconfiguration.html#cfn-eventsv2-subscriber-pointintimeconfiguration-pointtype)
-    pub fn point_type(self, value: impl Arg<PointType>) -> PointInTimeConfiguration<Set> { PointInTimeConfiguration(put(self.0, "PointType", value.into_expr()), Phase) }
+    pub fn point_type(self, value: impl Arg<PointType>) -> PointInTimeConfiguration<Set> { PointInTimeConfiguration(put(self.0, "PointType", value), Phase) }
     /// `StartingPoint`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-pointintimeconfiguration.html#cfn-eventsv2-subscriber-pointintimeconfiguration-startingpoint)
-    pub fn starting_point(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartingPoint", value.into_expr()), Phase) }
+    pub fn starting_point(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartingPoint", value), Phase) }
 }
 impl Done for PointInTimeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryPolicy` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-retrypolicy.html)
@@ -336,11 +336,11 @@ impl RetryPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxEventAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-retrypolicy.html#cfn-eventsv2-subscriber-retrypolicy-maxeventageinseconds)
-    pub fn max_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxEventAgeInSeconds", value.into_expr())) }
+    pub fn max_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxEventAgeInSeconds", value)) }
     /// `MaxRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-retrypolicy.html#cfn-eventsv2-subscriber-retrypolicy-maxretryattempts)
-    pub fn max_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetryAttempts", value.into_expr())) }
+    pub fn max_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetryAttempts", value)) }
     /// `RetryStrategy`: `RetryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-retrypolicy.html#cfn-eventsv2-subscriber-retrypolicy-retrystrategy)
-    pub fn retry_strategy(self, value: impl Arg<RetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr())) }
+    pub fn retry_strategy(self, value: impl Arg<RetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value)) }
 }
 impl Done for RetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transformer` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-transformer.html)
@@ -349,9 +349,9 @@ impl Transformer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JsonataConfiguration`: `JsonataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-transformer.html#cfn-eventsv2-subscriber-transformer-jsonataconfiguration)
-    pub fn jsonata_configuration(self, value: impl Arg<JsonataConfiguration>) -> Self { Self(put(self.0, "JsonataConfiguration", value.into_expr())) }
+    pub fn jsonata_configuration(self, value: impl Arg<JsonataConfiguration>) -> Self { Self(put(self.0, "JsonataConfiguration", value)) }
     /// `Type`: `TransformerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-transformer.html#cfn-eventsv2-subscriber-transformer-type)
-    pub fn type_(self, value: impl Arg<TransformerType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<TransformerType>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for Transformer { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IncludePayload` allows.

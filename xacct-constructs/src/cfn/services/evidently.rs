@@ -25,29 +25,29 @@ impl CfnExperimentProps {
 }
 impl<R0, R1, R2, R3, R4> CfnExperimentProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MetricGoals`: list of `MetricGoalObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-metricgoals)
-    pub fn metric_goals(self, value: impl Arg<Arr<experiment::MetricGoalObject>>) -> CfnExperimentProps<Set, R1, R2, R3, R4> { CfnExperimentProps(put(self.0, "MetricGoals", value.into_expr()), Phase) }
+    pub fn metric_goals(self, value: impl Arg<Arr<experiment::MetricGoalObject>>) -> CfnExperimentProps<Set, R1, R2, R3, R4> { CfnExperimentProps(put(self.0, "MetricGoals", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnExperimentProps<R0, Set, R2, R3, R4> { CfnExperimentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnExperimentProps<R0, Set, R2, R3, R4> { CfnExperimentProps(put(self.0, "Name", value), Phase) }
     /// `OnlineAbConfig`: `OnlineAbConfigObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-onlineabconfig)
-    pub fn online_ab_config(self, value: impl Arg<experiment::OnlineAbConfigObject>) -> CfnExperimentProps<R0, R1, Set, R3, R4> { CfnExperimentProps(put(self.0, "OnlineAbConfig", value.into_expr()), Phase) }
+    pub fn online_ab_config(self, value: impl Arg<experiment::OnlineAbConfigObject>) -> CfnExperimentProps<R0, R1, Set, R3, R4> { CfnExperimentProps(put(self.0, "OnlineAbConfig", value), Phase) }
     /// `Project`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-project)
-    pub fn project(self, value: impl Arg<str>) -> CfnExperimentProps<R0, R1, R2, Set, R4> { CfnExperimentProps(put(self.0, "Project", value.into_expr()), Phase) }
+    pub fn project(self, value: impl Arg<str>) -> CfnExperimentProps<R0, R1, R2, Set, R4> { CfnExperimentProps(put(self.0, "Project", value), Phase) }
     /// `RandomizationSalt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-randomizationsalt)
-    pub fn randomization_salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RandomizationSalt", value.into_expr()), Phase) }
+    pub fn randomization_salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RandomizationSalt", value), Phase) }
     /// `RemoveSegment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-removesegment)
-    pub fn remove_segment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveSegment", value.into_expr()), Phase) }
+    pub fn remove_segment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveSegment", value), Phase) }
     /// `RunningStatus`: `RunningStatusObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-runningstatus)
-    pub fn running_status(self, value: impl Arg<experiment::RunningStatusObject>) -> Self { Self(put(self.0, "RunningStatus", value.into_expr()), Phase) }
+    pub fn running_status(self, value: impl Arg<experiment::RunningStatusObject>) -> Self { Self(put(self.0, "RunningStatus", value), Phase) }
     /// `SamplingRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-samplingrate)
-    pub fn sampling_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SamplingRate", value.into_expr()), Phase) }
+    pub fn sampling_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SamplingRate", value), Phase) }
     /// `Segment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-segment)
-    pub fn segment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Segment", value.into_expr()), Phase) }
+    pub fn segment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Segment", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Treatments`: list of `TreatmentObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-treatments)
-    pub fn treatments(self, value: impl Arg<Arr<experiment::TreatmentObject>>) -> CfnExperimentProps<R0, R1, R2, R3, Set> { CfnExperimentProps(put(self.0, "Treatments", value.into_expr()), Phase) }
+    pub fn treatments(self, value: impl Arg<Arr<experiment::TreatmentObject>>) -> CfnExperimentProps<R0, R1, R2, R3, Set> { CfnExperimentProps(put(self.0, "Treatments", value), Phase) }
 }
 impl Done for CfnExperimentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Evidently::Experiment`.
@@ -61,17 +61,17 @@ impl MetricGoalObject {
 }
 impl<R0, R1, R2, R3> MetricGoalObject<R0, R1, R2, R3> {
     /// `DesiredChange`: `DesiredChange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-desiredchange)
-    pub fn desired_change(self, value: impl Arg<DesiredChange>) -> MetricGoalObject<Set, R1, R2, R3> { MetricGoalObject(put(self.0, "DesiredChange", value.into_expr()), Phase) }
+    pub fn desired_change(self, value: impl Arg<DesiredChange>) -> MetricGoalObject<Set, R1, R2, R3> { MetricGoalObject(put(self.0, "DesiredChange", value), Phase) }
     /// `EntityIdKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-entityidkey)
-    pub fn entity_id_key(self, value: impl Arg<str>) -> MetricGoalObject<R0, Set, R2, R3> { MetricGoalObject(put(self.0, "EntityIdKey", value.into_expr()), Phase) }
+    pub fn entity_id_key(self, value: impl Arg<str>) -> MetricGoalObject<R0, Set, R2, R3> { MetricGoalObject(put(self.0, "EntityIdKey", value), Phase) }
     /// `EventPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-eventpattern)
-    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
+    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, Set, R3> { MetricGoalObject(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, Set, R3> { MetricGoalObject(put(self.0, "MetricName", value), Phase) }
     /// `UnitLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-unitlabel)
-    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value.into_expr()), Phase) }
+    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value), Phase) }
     /// `ValueKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-valuekey)
-    pub fn value_key(self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, R2, Set> { MetricGoalObject(put(self.0, "ValueKey", value.into_expr()), Phase) }
+    pub fn value_key(self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, R2, Set> { MetricGoalObject(put(self.0, "ValueKey", value), Phase) }
 }
 impl Done for MetricGoalObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnlineAbConfigObject` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-onlineabconfigobject.html)
@@ -80,9 +80,9 @@ impl OnlineAbConfigObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ControlTreatmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-onlineabconfigobject.html#cfn-evidently-experiment-onlineabconfigobject-controltreatmentname)
-    pub fn control_treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlTreatmentName", value.into_expr())) }
+    pub fn control_treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlTreatmentName", value)) }
     /// `TreatmentWeights`: list of `TreatmentToWeight`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-onlineabconfigobject.html#cfn-evidently-experiment-onlineabconfigobject-treatmentweights)
-    pub fn treatment_weights(self, value: impl Arg<Arr<TreatmentToWeight>>) -> Self { Self(put(self.0, "TreatmentWeights", value.into_expr())) }
+    pub fn treatment_weights(self, value: impl Arg<Arr<TreatmentToWeight>>) -> Self { Self(put(self.0, "TreatmentWeights", value)) }
 }
 impl Done for OnlineAbConfigObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunningStatusObject` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html)
@@ -91,13 +91,13 @@ impl RunningStatusObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnalysisCompleteTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html#cfn-evidently-experiment-runningstatusobject-analysiscompletetime)
-    pub fn analysis_complete_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalysisCompleteTime", value.into_expr())) }
+    pub fn analysis_complete_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalysisCompleteTime", value)) }
     /// `DesiredState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html#cfn-evidently-experiment-runningstatusobject-desiredstate)
-    pub fn desired_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredState", value.into_expr())) }
+    pub fn desired_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredState", value)) }
     /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html#cfn-evidently-experiment-runningstatusobject-reason)
-    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr())) }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html#cfn-evidently-experiment-runningstatusobject-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for RunningStatusObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TreatmentObject` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html)
@@ -108,13 +108,13 @@ impl TreatmentObject {
 }
 impl<R0, R1, R2> TreatmentObject<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html#cfn-evidently-experiment-treatmentobject-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Feature`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html#cfn-evidently-experiment-treatmentobject-feature)
-    pub fn feature(self, value: impl Arg<str>) -> TreatmentObject<Set, R1, R2> { TreatmentObject(put(self.0, "Feature", value.into_expr()), Phase) }
+    pub fn feature(self, value: impl Arg<str>) -> TreatmentObject<Set, R1, R2> { TreatmentObject(put(self.0, "Feature", value), Phase) }
     /// `TreatmentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html#cfn-evidently-experiment-treatmentobject-treatmentname)
-    pub fn treatment_name(self, value: impl Arg<str>) -> TreatmentObject<R0, Set, R2> { TreatmentObject(put(self.0, "TreatmentName", value.into_expr()), Phase) }
+    pub fn treatment_name(self, value: impl Arg<str>) -> TreatmentObject<R0, Set, R2> { TreatmentObject(put(self.0, "TreatmentName", value), Phase) }
     /// `Variation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html#cfn-evidently-experiment-treatmentobject-variation)
-    pub fn variation(self, value: impl Arg<str>) -> TreatmentObject<R0, R1, Set> { TreatmentObject(put(self.0, "Variation", value.into_expr()), Phase) }
+    pub fn variation(self, value: impl Arg<str>) -> TreatmentObject<R0, R1, Set> { TreatmentObject(put(self.0, "Variation", value), Phase) }
 }
 impl Done for TreatmentObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TreatmentToWeight` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmenttoweight.html)
@@ -125,9 +125,9 @@ impl TreatmentToWeight {
 }
 impl<R0, R1> TreatmentToWeight<R0, R1> {
     /// `SplitWeight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmenttoweight.html#cfn-evidently-experiment-treatmenttoweight-splitweight)
-    pub fn split_weight(self, value: impl Arg<i64>) -> TreatmentToWeight<Set, R1> { TreatmentToWeight(put(self.0, "SplitWeight", value.into_expr()), Phase) }
+    pub fn split_weight(self, value: impl Arg<i64>) -> TreatmentToWeight<Set, R1> { TreatmentToWeight(put(self.0, "SplitWeight", value), Phase) }
     /// `Treatment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmenttoweight.html#cfn-evidently-experiment-treatmenttoweight-treatment)
-    pub fn treatment(self, value: impl Arg<str>) -> TreatmentToWeight<R0, Set> { TreatmentToWeight(put(self.0, "Treatment", value.into_expr()), Phase) }
+    pub fn treatment(self, value: impl Arg<str>) -> TreatmentToWeight<R0, Set> { TreatmentToWeight(put(self.0, "Treatment", value), Phase) }
 }
 impl Done for TreatmentToWeight { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DesiredChange` allows.
@@ -154,21 +154,21 @@ impl CfnFeatureProps {
 }
 impl<R0, R1, R2> CfnFeatureProps<R0, R1, R2> {
     /// `DefaultVariation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-defaultvariation)
-    pub fn default_variation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultVariation", value.into_expr()), Phase) }
+    pub fn default_variation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultVariation", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EntityOverrides`: list of `EntityOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-entityoverrides)
-    pub fn entity_overrides(self, value: impl Arg<Arr<feature::EntityOverride>>) -> Self { Self(put(self.0, "EntityOverrides", value.into_expr()), Phase) }
+    pub fn entity_overrides(self, value: impl Arg<Arr<feature::EntityOverride>>) -> Self { Self(put(self.0, "EntityOverrides", value), Phase) }
     /// `EvaluationStrategy`: `EvaluationStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-evaluationstrategy)
-    pub fn evaluation_strategy(self, value: impl Arg<feature::EvaluationStrategy>) -> Self { Self(put(self.0, "EvaluationStrategy", value.into_expr()), Phase) }
+    pub fn evaluation_strategy(self, value: impl Arg<feature::EvaluationStrategy>) -> Self { Self(put(self.0, "EvaluationStrategy", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFeatureProps<Set, R1, R2> { CfnFeatureProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFeatureProps<Set, R1, R2> { CfnFeatureProps(put(self.0, "Name", value), Phase) }
     /// `Project`: `EvidentlyProjectArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-project)
-    pub fn project(self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnFeatureProps<R0, Set, R2> { CfnFeatureProps(put(self.0, "Project", value.into_expr()), Phase) }
+    pub fn project(self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnFeatureProps<R0, Set, R2> { CfnFeatureProps(put(self.0, "Project", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Variations`: list of `VariationObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-variations)
-    pub fn variations(self, value: impl Arg<Arr<feature::VariationObject>>) -> CfnFeatureProps<R0, R1, Set> { CfnFeatureProps(put(self.0, "Variations", value.into_expr()), Phase) }
+    pub fn variations(self, value: impl Arg<Arr<feature::VariationObject>>) -> CfnFeatureProps<R0, R1, Set> { CfnFeatureProps(put(self.0, "Variations", value), Phase) }
 }
 impl Done for CfnFeatureProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Evidently::Feature`.
@@ -180,9 +180,9 @@ impl EntityOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-entityoverride.html#cfn-evidently-feature-entityoverride-entityid)
-    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr())) }
+    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value)) }
     /// `Variation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-entityoverride.html#cfn-evidently-feature-entityoverride-variation)
-    pub fn variation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Variation", value.into_expr())) }
+    pub fn variation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Variation", value)) }
 }
 impl Done for EntityOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VariationObject` of `AWS::Evidently::Feature`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html)
@@ -191,15 +191,15 @@ impl VariationObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-doublevalue)
-    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-longvalue)
-    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
     /// `VariationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-variationname)
-    pub fn variation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariationName", value.into_expr())) }
+    pub fn variation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariationName", value)) }
 }
 impl Done for VariationObject { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EvaluationStrategy` allows.
@@ -226,23 +226,23 @@ impl CfnLaunchProps {
 }
 impl<R0, R1, R2, R3> CfnLaunchProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExecutionStatus`: `ExecutionStatusObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-executionstatus)
-    pub fn execution_status(self, value: impl Arg<launch::ExecutionStatusObject>) -> Self { Self(put(self.0, "ExecutionStatus", value.into_expr()), Phase) }
+    pub fn execution_status(self, value: impl Arg<launch::ExecutionStatusObject>) -> Self { Self(put(self.0, "ExecutionStatus", value), Phase) }
     /// `Groups`: list of `LaunchGroupObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-groups)
-    pub fn groups(self, value: impl Arg<Arr<launch::LaunchGroupObject>>) -> CfnLaunchProps<Set, R1, R2, R3> { CfnLaunchProps(put(self.0, "Groups", value.into_expr()), Phase) }
+    pub fn groups(self, value: impl Arg<Arr<launch::LaunchGroupObject>>) -> CfnLaunchProps<Set, R1, R2, R3> { CfnLaunchProps(put(self.0, "Groups", value), Phase) }
     /// `MetricMonitors`: list of `MetricDefinitionObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-metricmonitors)
-    pub fn metric_monitors(self, value: impl Arg<Arr<launch::MetricDefinitionObject>>) -> Self { Self(put(self.0, "MetricMonitors", value.into_expr()), Phase) }
+    pub fn metric_monitors(self, value: impl Arg<Arr<launch::MetricDefinitionObject>>) -> Self { Self(put(self.0, "MetricMonitors", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLaunchProps<R0, Set, R2, R3> { CfnLaunchProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLaunchProps<R0, Set, R2, R3> { CfnLaunchProps(put(self.0, "Name", value), Phase) }
     /// `Project`: `EvidentlyProjectArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-project)
-    pub fn project(self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnLaunchProps<R0, R1, Set, R3> { CfnLaunchProps(put(self.0, "Project", value.into_expr()), Phase) }
+    pub fn project(self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnLaunchProps<R0, R1, Set, R3> { CfnLaunchProps(put(self.0, "Project", value), Phase) }
     /// `RandomizationSalt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-randomizationsalt)
-    pub fn randomization_salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RandomizationSalt", value.into_expr()), Phase) }
+    pub fn randomization_salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RandomizationSalt", value), Phase) }
     /// `ScheduledSplitsConfig`: list of `StepConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-scheduledsplitsconfig)
-    pub fn scheduled_splits_config(self, value: impl Arg<Arr<launch::StepConfig>>) -> CfnLaunchProps<R0, R1, R2, Set> { CfnLaunchProps(put(self.0, "ScheduledSplitsConfig", value.into_expr()), Phase) }
+    pub fn scheduled_splits_config(self, value: impl Arg<Arr<launch::StepConfig>>) -> CfnLaunchProps<R0, R1, R2, Set> { CfnLaunchProps(put(self.0, "ScheduledSplitsConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLaunchProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Evidently::Launch`.
@@ -256,11 +256,11 @@ impl ExecutionStatusObject {
 }
 impl<R0> ExecutionStatusObject<R0> {
     /// `DesiredState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-executionstatusobject.html#cfn-evidently-launch-executionstatusobject-desiredstate)
-    pub fn desired_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredState", value.into_expr()), Phase) }
+    pub fn desired_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredState", value), Phase) }
     /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-executionstatusobject.html#cfn-evidently-launch-executionstatusobject-reason)
-    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value), Phase) }
     /// `Status`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-executionstatusobject.html#cfn-evidently-launch-executionstatusobject-status)
-    pub fn status(self, value: impl Arg<str>) -> ExecutionStatusObject<Set> { ExecutionStatusObject(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> ExecutionStatusObject<Set> { ExecutionStatusObject(put(self.0, "Status", value), Phase) }
 }
 impl Done for ExecutionStatusObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GroupToWeight` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-grouptoweight.html)
@@ -271,9 +271,9 @@ impl GroupToWeight {
 }
 impl<R0, R1> GroupToWeight<R0, R1> {
     /// `GroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-grouptoweight.html#cfn-evidently-launch-grouptoweight-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> GroupToWeight<Set, R1> { GroupToWeight(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> GroupToWeight<Set, R1> { GroupToWeight(put(self.0, "GroupName", value), Phase) }
     /// `SplitWeight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-grouptoweight.html#cfn-evidently-launch-grouptoweight-splitweight)
-    pub fn split_weight(self, value: impl Arg<i64>) -> GroupToWeight<R0, Set> { GroupToWeight(put(self.0, "SplitWeight", value.into_expr()), Phase) }
+    pub fn split_weight(self, value: impl Arg<i64>) -> GroupToWeight<R0, Set> { GroupToWeight(put(self.0, "SplitWeight", value), Phase) }
 }
 impl Done for GroupToWeight { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchGroupObject` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html)
@@ -284,13 +284,13 @@ impl LaunchGroupObject {
 }
 impl<R0, R1, R2> LaunchGroupObject<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html#cfn-evidently-launch-launchgroupobject-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Feature`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html#cfn-evidently-launch-launchgroupobject-feature)
-    pub fn feature(self, value: impl Arg<str>) -> LaunchGroupObject<Set, R1, R2> { LaunchGroupObject(put(self.0, "Feature", value.into_expr()), Phase) }
+    pub fn feature(self, value: impl Arg<str>) -> LaunchGroupObject<Set, R1, R2> { LaunchGroupObject(put(self.0, "Feature", value), Phase) }
     /// `GroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html#cfn-evidently-launch-launchgroupobject-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> LaunchGroupObject<R0, Set, R2> { LaunchGroupObject(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> LaunchGroupObject<R0, Set, R2> { LaunchGroupObject(put(self.0, "GroupName", value), Phase) }
     /// `Variation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html#cfn-evidently-launch-launchgroupobject-variation)
-    pub fn variation(self, value: impl Arg<str>) -> LaunchGroupObject<R0, R1, Set> { LaunchGroupObject(put(self.0, "Variation", value.into_expr()), Phase) }
+    pub fn variation(self, value: impl Arg<str>) -> LaunchGroupObject<R0, R1, Set> { LaunchGroupObject(put(self.0, "Variation", value), Phase) }
 }
 impl Done for LaunchGroupObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDefinitionObject` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html)
@@ -301,15 +301,15 @@ impl MetricDefinitionObject {
 }
 impl<R0, R1, R2> MetricDefinitionObject<R0, R1, R2> {
     /// `EntityIdKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-entityidkey)
-    pub fn entity_id_key(self, value: impl Arg<str>) -> MetricDefinitionObject<Set, R1, R2> { MetricDefinitionObject(put(self.0, "EntityIdKey", value.into_expr()), Phase) }
+    pub fn entity_id_key(self, value: impl Arg<str>) -> MetricDefinitionObject<Set, R1, R2> { MetricDefinitionObject(put(self.0, "EntityIdKey", value), Phase) }
     /// `EventPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-eventpattern)
-    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
+    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> MetricDefinitionObject<R0, Set, R2> { MetricDefinitionObject(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricDefinitionObject<R0, Set, R2> { MetricDefinitionObject(put(self.0, "MetricName", value), Phase) }
     /// `UnitLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-unitlabel)
-    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value.into_expr()), Phase) }
+    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value), Phase) }
     /// `ValueKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-valuekey)
-    pub fn value_key(self, value: impl Arg<str>) -> MetricDefinitionObject<R0, R1, Set> { MetricDefinitionObject(put(self.0, "ValueKey", value.into_expr()), Phase) }
+    pub fn value_key(self, value: impl Arg<str>) -> MetricDefinitionObject<R0, R1, Set> { MetricDefinitionObject(put(self.0, "ValueKey", value), Phase) }
 }
 impl Done for MetricDefinitionObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentOverride` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-segmentoverride.html)
@@ -320,11 +320,11 @@ impl SegmentOverride {
 }
 impl<R0, R1, R2> SegmentOverride<R0, R1, R2> {
     /// `EvaluationOrder`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-segmentoverride.html#cfn-evidently-launch-segmentoverride-evaluationorder)
-    pub fn evaluation_order(self, value: impl Arg<i64>) -> SegmentOverride<Set, R1, R2> { SegmentOverride(put(self.0, "EvaluationOrder", value.into_expr()), Phase) }
+    pub fn evaluation_order(self, value: impl Arg<i64>) -> SegmentOverride<Set, R1, R2> { SegmentOverride(put(self.0, "EvaluationOrder", value), Phase) }
     /// `Segment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-segmentoverride.html#cfn-evidently-launch-segmentoverride-segment)
-    pub fn segment(self, value: impl Arg<str>) -> SegmentOverride<R0, Set, R2> { SegmentOverride(put(self.0, "Segment", value.into_expr()), Phase) }
+    pub fn segment(self, value: impl Arg<str>) -> SegmentOverride<R0, Set, R2> { SegmentOverride(put(self.0, "Segment", value), Phase) }
     /// `Weights`: list of `GroupToWeight`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-segmentoverride.html#cfn-evidently-launch-segmentoverride-weights)
-    pub fn weights(self, value: impl Arg<Arr<GroupToWeight>>) -> SegmentOverride<R0, R1, Set> { SegmentOverride(put(self.0, "Weights", value.into_expr()), Phase) }
+    pub fn weights(self, value: impl Arg<Arr<GroupToWeight>>) -> SegmentOverride<R0, R1, Set> { SegmentOverride(put(self.0, "Weights", value), Phase) }
 }
 impl Done for SegmentOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepConfig` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-stepconfig.html)
@@ -335,11 +335,11 @@ impl StepConfig {
 }
 impl<R0, R1> StepConfig<R0, R1> {
     /// `GroupWeights`: list of `GroupToWeight`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-stepconfig.html#cfn-evidently-launch-stepconfig-groupweights)
-    pub fn group_weights(self, value: impl Arg<Arr<GroupToWeight>>) -> StepConfig<Set, R1> { StepConfig(put(self.0, "GroupWeights", value.into_expr()), Phase) }
+    pub fn group_weights(self, value: impl Arg<Arr<GroupToWeight>>) -> StepConfig<Set, R1> { StepConfig(put(self.0, "GroupWeights", value), Phase) }
     /// `SegmentOverrides`: list of `SegmentOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-stepconfig.html#cfn-evidently-launch-stepconfig-segmentoverrides)
-    pub fn segment_overrides(self, value: impl Arg<Arr<SegmentOverride>>) -> Self { Self(put(self.0, "SegmentOverrides", value.into_expr()), Phase) }
+    pub fn segment_overrides(self, value: impl Arg<Arr<SegmentOverride>>) -> Self { Self(put(self.0, "SegmentOverrides", value), Phase) }
     /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-stepconfig.html#cfn-evidently-launch-stepconfig-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> StepConfig<R0, Set> { StepConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> StepConfig<R0, Set> { StepConfig(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for StepConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -364,15 +364,15 @@ impl CfnProjectProps {
 }
 impl<R0> CfnProjectProps<R0> {
     /// `AppConfigResource`: `AppConfigResourceObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-appconfigresource)
-    pub fn app_config_resource(self, value: impl Arg<project::AppConfigResourceObject>) -> Self { Self(put(self.0, "AppConfigResource", value.into_expr()), Phase) }
+    pub fn app_config_resource(self, value: impl Arg<project::AppConfigResourceObject>) -> Self { Self(put(self.0, "AppConfigResource", value), Phase) }
     /// `DataDelivery`: `DataDeliveryObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-datadelivery)
-    pub fn data_delivery(self, value: impl Arg<project::DataDeliveryObject>) -> Self { Self(put(self.0, "DataDelivery", value.into_expr()), Phase) }
+    pub fn data_delivery(self, value: impl Arg<project::DataDeliveryObject>) -> Self { Self(put(self.0, "DataDelivery", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Evidently::Project`.
@@ -386,9 +386,9 @@ impl AppConfigResourceObject {
 }
 impl<R0, R1> AppConfigResourceObject<R0, R1> {
     /// `ApplicationId`: `AppConfigApplicationId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-appconfigresourceobject.html#cfn-evidently-project-appconfigresourceobject-applicationid)
-    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> AppConfigResourceObject<Set, R1> { AppConfigResourceObject(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> AppConfigResourceObject<Set, R1> { AppConfigResourceObject(put(self.0, "ApplicationId", value), Phase) }
     /// `EnvironmentId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-appconfigresourceobject.html#cfn-evidently-project-appconfigresourceobject-environmentid)
-    pub fn environment_id(self, value: impl Arg<str>) -> AppConfigResourceObject<R0, Set> { AppConfigResourceObject(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
+    pub fn environment_id(self, value: impl Arg<str>) -> AppConfigResourceObject<R0, Set> { AppConfigResourceObject(put(self.0, "EnvironmentId", value), Phase) }
 }
 impl Done for AppConfigResourceObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataDeliveryObject` of `AWS::Evidently::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-datadeliveryobject.html)
@@ -397,9 +397,9 @@ impl DataDeliveryObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroup`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-datadeliveryobject.html#cfn-evidently-project-datadeliveryobject-loggroup)
-    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
+    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value)) }
     /// `S3`: `S3Destination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-datadeliveryobject.html#cfn-evidently-project-datadeliveryobject-s3)
-    pub fn s3(self, value: impl Arg<S3Destination>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3Destination>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for DataDeliveryObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Destination` of `AWS::Evidently::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-s3destination.html)
@@ -410,9 +410,9 @@ impl S3Destination {
 }
 impl<R0> S3Destination<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-s3destination.html#cfn-evidently-project-s3destination-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { S3Destination(put(self.0, "BucketName", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-s3destination.html#cfn-evidently-project-s3destination-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -437,13 +437,13 @@ impl CfnSegmentProps {
 }
 impl<R0> CfnSegmentProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#cfn-evidently-segment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#cfn-evidently-segment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSegmentProps<Set> { CfnSegmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSegmentProps<Set> { CfnSegmentProps(put(self.0, "Name", value), Phase) }
     /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#cfn-evidently-segment-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#cfn-evidently-segment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSegmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -39,33 +39,33 @@ impl CfnEnvironmentProps {
 }
 impl<R0, R1, R2, R3> CfnEnvironmentProps<R0, R1, R2, R3> {
     /// `ConnectivityInfo`: `ConnectivityInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-connectivityinfo)
-    pub fn connectivity_info(self, value: impl Arg<environment::ConnectivityInfo>) -> Self { Self(put(self.0, "ConnectivityInfo", value.into_expr()), Phase) }
+    pub fn connectivity_info(self, value: impl Arg<environment::ConnectivityInfo>) -> Self { Self(put(self.0, "ConnectivityInfo", value), Phase) }
     /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-environmentname)
-    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr()), Phase) }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value), Phase) }
     /// `Hosts`: list of `HostInfoForCreate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-hosts)
-    pub fn hosts(self, value: impl Arg<Arr<environment::HostInfoForCreate>>) -> Self { Self(put(self.0, "Hosts", value.into_expr()), Phase) }
+    pub fn hosts(self, value: impl Arg<Arr<environment::HostInfoForCreate>>) -> Self { Self(put(self.0, "Hosts", value), Phase) }
     /// `InitialVlans`: `InitialVlans`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-initialvlans)
-    pub fn initial_vlans(self, value: impl Arg<environment::InitialVlans>) -> Self { Self(put(self.0, "InitialVlans", value.into_expr()), Phase) }
+    pub fn initial_vlans(self, value: impl Arg<environment::InitialVlans>) -> Self { Self(put(self.0, "InitialVlans", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `LicenseInfo`: `LicenseInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-licenseinfo)
-    pub fn license_info(self, value: impl Arg<environment::LicenseInfo>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr()), Phase) }
+    pub fn license_info(self, value: impl Arg<environment::LicenseInfo>) -> Self { Self(put(self.0, "LicenseInfo", value), Phase) }
     /// `ServiceAccessSecurityGroups`: `ServiceAccessSecurityGroups`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-serviceaccesssecuritygroups)
-    pub fn service_access_security_groups(self, value: impl Arg<environment::ServiceAccessSecurityGroups>) -> Self { Self(put(self.0, "ServiceAccessSecurityGroups", value.into_expr()), Phase) }
+    pub fn service_access_security_groups(self, value: impl Arg<environment::ServiceAccessSecurityGroups>) -> Self { Self(put(self.0, "ServiceAccessSecurityGroups", value), Phase) }
     /// `ServiceAccessSubnetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-serviceaccesssubnetid)
-    pub fn service_access_subnet_id(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2, R3> { CfnEnvironmentProps(put(self.0, "ServiceAccessSubnetId", value.into_expr()), Phase) }
+    pub fn service_access_subnet_id(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2, R3> { CfnEnvironmentProps(put(self.0, "ServiceAccessSubnetId", value), Phase) }
     /// `SiteId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-siteid)
-    pub fn site_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SiteId", value.into_expr()), Phase) }
+    pub fn site_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SiteId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TermsAccepted`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-termsaccepted)
-    pub fn terms_accepted(self, value: impl Arg<bool>) -> CfnEnvironmentProps<R0, Set, R2, R3> { CfnEnvironmentProps(put(self.0, "TermsAccepted", value.into_expr()), Phase) }
+    pub fn terms_accepted(self, value: impl Arg<bool>) -> CfnEnvironmentProps<R0, Set, R2, R3> { CfnEnvironmentProps(put(self.0, "TermsAccepted", value), Phase) }
     /// `VcfHostnames`: `VcfHostnames`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-vcfhostnames)
-    pub fn vcf_hostnames(self, value: impl Arg<environment::VcfHostnames>) -> Self { Self(put(self.0, "VcfHostnames", value.into_expr()), Phase) }
+    pub fn vcf_hostnames(self, value: impl Arg<environment::VcfHostnames>) -> Self { Self(put(self.0, "VcfHostnames", value), Phase) }
     /// `VcfVersion`: `VcfVersion`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-vcfversion)
-    pub fn vcf_version(self, value: impl Arg<environment::VcfVersion>) -> CfnEnvironmentProps<R0, R1, Set, R3> { CfnEnvironmentProps(put(self.0, "VcfVersion", value.into_expr()), Phase) }
+    pub fn vcf_version(self, value: impl Arg<environment::VcfVersion>) -> CfnEnvironmentProps<R0, R1, Set, R3> { CfnEnvironmentProps(put(self.0, "VcfVersion", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnEnvironmentProps<R0, R1, R2, Set> { CfnEnvironmentProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnEnvironmentProps<R0, R1, R2, Set> { CfnEnvironmentProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EVS::Environment`.
@@ -79,11 +79,11 @@ impl Check {
 }
 impl<R0, R1> Check<R0, R1> {
     /// `ImpairedSince`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-check.html#cfn-evs-environment-check-impairedsince)
-    pub fn impaired_since(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImpairedSince", value.into_expr()), Phase) }
+    pub fn impaired_since(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImpairedSince", value), Phase) }
     /// `Result`: `Result`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-check.html#cfn-evs-environment-check-result)
-    pub fn result(self, value: impl Arg<Result>) -> Check<Set, R1> { Check(put(self.0, "Result", value.into_expr()), Phase) }
+    pub fn result(self, value: impl Arg<Result>) -> Check<Set, R1> { Check(put(self.0, "Result", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-check.html#cfn-evs-environment-check-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Check<R0, Set> { Check(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Check<R0, Set> { Check(put(self.0, "Type", value), Phase) }
 }
 impl Done for Check { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectivityInfo` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-connectivityinfo.html)
@@ -94,7 +94,7 @@ impl ConnectivityInfo {
 }
 impl<R0> ConnectivityInfo<R0> {
     /// `PrivateRouteServerPeerings`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-connectivityinfo.html#cfn-evs-environment-connectivityinfo-privaterouteserverpeerings)
-    pub fn private_route_server_peerings(self, value: impl Arg<Arr<str>>) -> ConnectivityInfo<Set> { ConnectivityInfo(put(self.0, "PrivateRouteServerPeerings", value.into_expr()), Phase) }
+    pub fn private_route_server_peerings(self, value: impl Arg<Arr<str>>) -> ConnectivityInfo<Set> { ConnectivityInfo(put(self.0, "PrivateRouteServerPeerings", value), Phase) }
 }
 impl Done for ConnectivityInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostInfoForCreate` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html)
@@ -105,15 +105,15 @@ impl HostInfoForCreate {
 }
 impl<R0, R1, R2> HostInfoForCreate<R0, R1, R2> {
     /// `DedicatedHostId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-dedicatedhostid)
-    pub fn dedicated_host_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedHostId", value.into_expr()), Phase) }
+    pub fn dedicated_host_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedHostId", value), Phase) }
     /// `HostName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-hostname)
-    pub fn host_name(self, value: impl Arg<str>) -> HostInfoForCreate<Set, R1, R2> { HostInfoForCreate(put(self.0, "HostName", value.into_expr()), Phase) }
+    pub fn host_name(self, value: impl Arg<str>) -> HostInfoForCreate<Set, R1, R2> { HostInfoForCreate(put(self.0, "HostName", value), Phase) }
     /// `InstanceType`: `InstanceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-instancetype)
-    pub fn instance_type(self, value: impl Arg<InstanceType>) -> HostInfoForCreate<R0, Set, R2> { HostInfoForCreate(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<InstanceType>) -> HostInfoForCreate<R0, Set, R2> { HostInfoForCreate(put(self.0, "InstanceType", value), Phase) }
     /// `KeyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-keyname)
-    pub fn key_name(self, value: impl Arg<str>) -> HostInfoForCreate<R0, R1, Set> { HostInfoForCreate(put(self.0, "KeyName", value.into_expr()), Phase) }
+    pub fn key_name(self, value: impl Arg<str>) -> HostInfoForCreate<R0, R1, Set> { HostInfoForCreate(put(self.0, "KeyName", value), Phase) }
     /// `PlacementGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-placementgroupid)
-    pub fn placement_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementGroupId", value.into_expr()), Phase) }
+    pub fn placement_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementGroupId", value), Phase) }
 }
 impl Done for HostInfoForCreate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialVlanInfo` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlaninfo.html)
@@ -124,7 +124,7 @@ impl InitialVlanInfo {
 }
 impl<R0> InitialVlanInfo<R0> {
     /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlaninfo.html#cfn-evs-environment-initialvlaninfo-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> InitialVlanInfo<Set> { InitialVlanInfo(put(self.0, "Cidr", value.into_expr()), Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> InitialVlanInfo<Set> { InitialVlanInfo(put(self.0, "Cidr", value), Phase) }
 }
 impl Done for InitialVlanInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialVlans` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html)
@@ -135,29 +135,29 @@ impl InitialVlans {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9> {
     /// `EdgeVTep`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-edgevtep)
-    pub fn edge_v_tep(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "EdgeVTep", value.into_expr()), Phase) }
+    pub fn edge_v_tep(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "EdgeVTep", value), Phase) }
     /// `ExpansionVlan1`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-expansionvlan1)
-    pub fn expansion_vlan1(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "ExpansionVlan1", value.into_expr()), Phase) }
+    pub fn expansion_vlan1(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "ExpansionVlan1", value), Phase) }
     /// `ExpansionVlan2`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-expansionvlan2)
-    pub fn expansion_vlan2(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "ExpansionVlan2", value.into_expr()), Phase) }
+    pub fn expansion_vlan2(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "ExpansionVlan2", value), Phase) }
     /// `Hcx`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-hcx)
-    pub fn hcx(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "Hcx", value.into_expr()), Phase) }
+    pub fn hcx(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "Hcx", value), Phase) }
     /// `HcxNetworkAclId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-hcxnetworkaclid)
-    pub fn hcx_network_acl_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HcxNetworkAclId", value.into_expr()), Phase) }
+    pub fn hcx_network_acl_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HcxNetworkAclId", value), Phase) }
     /// `IsHcxPublic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-ishcxpublic)
-    pub fn is_hcx_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsHcxPublic", value.into_expr()), Phase) }
+    pub fn is_hcx_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsHcxPublic", value), Phase) }
     /// `NsxUpLink`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-nsxuplink)
-    pub fn nsx_up_link(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "NsxUpLink", value.into_expr()), Phase) }
+    pub fn nsx_up_link(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "NsxUpLink", value), Phase) }
     /// `VMotion`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vmotion)
-    pub fn v_motion(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9> { InitialVlans(put(self.0, "VMotion", value.into_expr()), Phase) }
+    pub fn v_motion(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9> { InitialVlans(put(self.0, "VMotion", value), Phase) }
     /// `VSan`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vsan)
-    pub fn v_san(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9> { InitialVlans(put(self.0, "VSan", value.into_expr()), Phase) }
+    pub fn v_san(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9> { InitialVlans(put(self.0, "VSan", value), Phase) }
     /// `VTep`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vtep)
-    pub fn v_tep(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9> { InitialVlans(put(self.0, "VTep", value.into_expr()), Phase) }
+    pub fn v_tep(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9> { InitialVlans(put(self.0, "VTep", value), Phase) }
     /// `VmManagement`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vmmanagement)
-    pub fn vm_management(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9> { InitialVlans(put(self.0, "VmManagement", value.into_expr()), Phase) }
+    pub fn vm_management(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9> { InitialVlans(put(self.0, "VmManagement", value), Phase) }
     /// `VmkManagement`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vmkmanagement)
-    pub fn vmk_management(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set> { InitialVlans(put(self.0, "VmkManagement", value.into_expr()), Phase) }
+    pub fn vmk_management(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set> { InitialVlans(put(self.0, "VmkManagement", value), Phase) }
 }
 impl Done for InitialVlans { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseInfo` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-licenseinfo.html)
@@ -168,9 +168,9 @@ impl LicenseInfo {
 }
 impl<R0, R1> LicenseInfo<R0, R1> {
     /// `SolutionKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-licenseinfo.html#cfn-evs-environment-licenseinfo-solutionkey)
-    pub fn solution_key(self, value: impl Arg<str>) -> LicenseInfo<Set, R1> { LicenseInfo(put(self.0, "SolutionKey", value.into_expr()), Phase) }
+    pub fn solution_key(self, value: impl Arg<str>) -> LicenseInfo<Set, R1> { LicenseInfo(put(self.0, "SolutionKey", value), Phase) }
     /// `VsanKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-licenseinfo.html#cfn-evs-environment-licenseinfo-vsankey)
-    pub fn vsan_key(self, value: impl Arg<str>) -> LicenseInfo<R0, Set> { LicenseInfo(put(self.0, "VsanKey", value.into_expr()), Phase) }
+    pub fn vsan_key(self, value: impl Arg<str>) -> LicenseInfo<R0, Set> { LicenseInfo(put(self.0, "VsanKey", value), Phase) }
 }
 impl Done for LicenseInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-secret.html)
@@ -179,7 +179,7 @@ impl Secret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-secret.html#cfn-evs-environment-secret-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceAccessSecurityGroups` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-serviceaccesssecuritygroups.html)
@@ -188,7 +188,7 @@ impl ServiceAccessSecurityGroups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-serviceaccesssecuritygroups.html#cfn-evs-environment-serviceaccesssecuritygroups-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value)) }
 }
 impl Done for ServiceAccessSecurityGroups { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VcfHostnames` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html)
@@ -199,23 +199,23 @@ impl VcfHostnames {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `CloudBuilder`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-cloudbuilder)
-    pub fn cloud_builder(self, value: impl Arg<str>) -> VcfHostnames<Set, R1, R2, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "CloudBuilder", value.into_expr()), Phase) }
+    pub fn cloud_builder(self, value: impl Arg<str>) -> VcfHostnames<Set, R1, R2, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "CloudBuilder", value), Phase) }
     /// `Nsx`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsx)
-    pub fn nsx(self, value: impl Arg<str>) -> VcfHostnames<R0, Set, R2, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "Nsx", value.into_expr()), Phase) }
+    pub fn nsx(self, value: impl Arg<str>) -> VcfHostnames<R0, Set, R2, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "Nsx", value), Phase) }
     /// `NsxEdge1`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxedge1)
-    pub fn nsx_edge1(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, Set, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxEdge1", value.into_expr()), Phase) }
+    pub fn nsx_edge1(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, Set, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxEdge1", value), Phase) }
     /// `NsxEdge2`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxedge2)
-    pub fn nsx_edge2(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, Set, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxEdge2", value.into_expr()), Phase) }
+    pub fn nsx_edge2(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, Set, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxEdge2", value), Phase) }
     /// `NsxManager1`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxmanager1)
-    pub fn nsx_manager1(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, Set, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxManager1", value.into_expr()), Phase) }
+    pub fn nsx_manager1(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, Set, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxManager1", value), Phase) }
     /// `NsxManager2`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxmanager2)
-    pub fn nsx_manager2(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, Set, R6, R7, R8> { VcfHostnames(put(self.0, "NsxManager2", value.into_expr()), Phase) }
+    pub fn nsx_manager2(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, Set, R6, R7, R8> { VcfHostnames(put(self.0, "NsxManager2", value), Phase) }
     /// `NsxManager3`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxmanager3)
-    pub fn nsx_manager3(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, Set, R7, R8> { VcfHostnames(put(self.0, "NsxManager3", value.into_expr()), Phase) }
+    pub fn nsx_manager3(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, Set, R7, R8> { VcfHostnames(put(self.0, "NsxManager3", value), Phase) }
     /// `SddcManager`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-sddcmanager)
-    pub fn sddc_manager(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, Set, R8> { VcfHostnames(put(self.0, "SddcManager", value.into_expr()), Phase) }
+    pub fn sddc_manager(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, Set, R8> { VcfHostnames(put(self.0, "SddcManager", value), Phase) }
     /// `VCenter`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-vcenter)
-    pub fn v_center(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, R7, Set> { VcfHostnames(put(self.0, "VCenter", value.into_expr()), Phase) }
+    pub fn v_center(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, R7, Set> { VcfHostnames(put(self.0, "VCenter", value), Phase) }
 }
 impl Done for VcfHostnames { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InstanceType` allows.

@@ -37,21 +37,21 @@ impl CfnEnvironmentProps {
 }
 impl<R0> CfnEnvironmentProps<R0> {
     /// `DataBundles`: list of text. Update: replacement. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-databundles)
-    pub fn data_bundles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataBundles", value.into_expr()), Phase) }
+    pub fn data_bundles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataBundles", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FederationMode`: `FederationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-federationmode)
-    pub fn federation_mode(self, value: impl Arg<environment::FederationMode>) -> Self { Self(put(self.0, "FederationMode", value.into_expr()), Phase) }
+    pub fn federation_mode(self, value: impl Arg<environment::FederationMode>) -> Self { Self(put(self.0, "FederationMode", value), Phase) }
     /// `FederationParameters`: `FederationParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-federationparameters)
-    pub fn federation_parameters(self, value: impl Arg<environment::FederationParameters>) -> Self { Self(put(self.0, "FederationParameters", value.into_expr()), Phase) }
+    pub fn federation_parameters(self, value: impl Arg<environment::FederationParameters>) -> Self { Self(put(self.0, "FederationParameters", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "Name", value), Phase) }
     /// `SuperuserParameters`: `SuperuserParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-superuserparameters)
-    pub fn superuser_parameters(self, value: impl Arg<environment::SuperuserParameters>) -> Self { Self(put(self.0, "SuperuserParameters", value.into_expr()), Phase) }
+    pub fn superuser_parameters(self, value: impl Arg<environment::SuperuserParameters>) -> Self { Self(put(self.0, "SuperuserParameters", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FinSpace::Environment`.
@@ -63,9 +63,9 @@ impl AttributeMapItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-attributemapitems.html#cfn-finspace-environment-attributemapitems-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-attributemapitems.html#cfn-finspace-environment-attributemapitems-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for AttributeMapItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FederationParameters` of `AWS::FinSpace::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html)
@@ -74,17 +74,17 @@ impl FederationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationCallBackURL`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-applicationcallbackurl)
-    pub fn application_call_back_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationCallBackURL", value.into_expr())) }
+    pub fn application_call_back_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationCallBackURL", value)) }
     /// `AttributeMap`: list of `AttributeMapItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-attributemap)
-    pub fn attribute_map(self, value: impl Arg<Arr<AttributeMapItems>>) -> Self { Self(put(self.0, "AttributeMap", value.into_expr())) }
+    pub fn attribute_map(self, value: impl Arg<Arr<AttributeMapItems>>) -> Self { Self(put(self.0, "AttributeMap", value)) }
     /// `FederationProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-federationprovidername)
-    pub fn federation_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FederationProviderName", value.into_expr())) }
+    pub fn federation_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FederationProviderName", value)) }
     /// `FederationURN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-federationurn)
-    pub fn federation_urn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FederationURN", value.into_expr())) }
+    pub fn federation_urn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FederationURN", value)) }
     /// `SamlMetadataDocument`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-samlmetadatadocument)
-    pub fn saml_metadata_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataDocument", value.into_expr())) }
+    pub fn saml_metadata_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataDocument", value)) }
     /// `SamlMetadataURL`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-samlmetadataurl)
-    pub fn saml_metadata_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataURL", value.into_expr())) }
+    pub fn saml_metadata_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataURL", value)) }
 }
 impl Done for FederationParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuperuserParameters` of `AWS::FinSpace::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-superuserparameters.html)
@@ -93,11 +93,11 @@ impl SuperuserParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-superuserparameters.html#cfn-finspace-environment-superuserparameters-emailaddress)
-    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
+    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value)) }
     /// `FirstName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-superuserparameters.html#cfn-finspace-environment-superuserparameters-firstname)
-    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value)) }
     /// `LastName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-superuserparameters.html#cfn-finspace-environment-superuserparameters-lastname)
-    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value)) }
 }
 impl Done for SuperuserParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FederationMode` allows.

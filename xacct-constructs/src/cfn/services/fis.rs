@@ -25,23 +25,23 @@ impl CfnExperimentTemplateProps {
 }
 impl<R0, R1, R2, R3> CfnExperimentTemplateProps<R0, R1, R2, R3> {
     /// `Actions`: map of `ExperimentTemplateAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-actions)
-    pub fn actions(self, value: impl Arg<Dict<experiment_template::ExperimentTemplateAction>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Dict<experiment_template::ExperimentTemplateAction>>) -> Self { Self(put(self.0, "Actions", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnExperimentTemplateProps<Set, R1, R2, R3> { CfnExperimentTemplateProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnExperimentTemplateProps<Set, R1, R2, R3> { CfnExperimentTemplateProps(put(self.0, "Description", value), Phase) }
     /// `ExperimentOptions`: `ExperimentTemplateExperimentOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-experimentoptions)
-    pub fn experiment_options(self, value: impl Arg<experiment_template::ExperimentTemplateExperimentOptions>) -> Self { Self(put(self.0, "ExperimentOptions", value.into_expr()), Phase) }
+    pub fn experiment_options(self, value: impl Arg<experiment_template::ExperimentTemplateExperimentOptions>) -> Self { Self(put(self.0, "ExperimentOptions", value), Phase) }
     /// `ExperimentReportConfiguration`: `ExperimentTemplateExperimentReportConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-experimentreportconfiguration)
-    pub fn experiment_report_configuration(self, value: impl Arg<experiment_template::ExperimentTemplateExperimentReportConfiguration>) -> Self { Self(put(self.0, "ExperimentReportConfiguration", value.into_expr()), Phase) }
+    pub fn experiment_report_configuration(self, value: impl Arg<experiment_template::ExperimentTemplateExperimentReportConfiguration>) -> Self { Self(put(self.0, "ExperimentReportConfiguration", value), Phase) }
     /// `LogConfiguration`: `ExperimentTemplateLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<experiment_template::ExperimentTemplateLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<experiment_template::ExperimentTemplateLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnExperimentTemplateProps<R0, Set, R2, R3> { CfnExperimentTemplateProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnExperimentTemplateProps<R0, Set, R2, R3> { CfnExperimentTemplateProps(put(self.0, "RoleArn", value), Phase) }
     /// `StopConditions`: list of `ExperimentTemplateStopCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-stopconditions)
-    pub fn stop_conditions(self, value: impl Arg<Arr<experiment_template::ExperimentTemplateStopCondition>>) -> CfnExperimentTemplateProps<R0, R1, Set, R3> { CfnExperimentTemplateProps(put(self.0, "StopConditions", value.into_expr()), Phase) }
+    pub fn stop_conditions(self, value: impl Arg<Arr<experiment_template::ExperimentTemplateStopCondition>>) -> CfnExperimentTemplateProps<R0, R1, Set, R3> { CfnExperimentTemplateProps(put(self.0, "StopConditions", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Targets`: map of `ExperimentTemplateTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html#cfn-fis-experimenttemplate-targets)
-    pub fn targets(self, value: impl Arg<Dict<experiment_template::ExperimentTemplateTarget>>) -> CfnExperimentTemplateProps<R0, R1, R2, Set> { CfnExperimentTemplateProps(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Dict<experiment_template::ExperimentTemplateTarget>>) -> CfnExperimentTemplateProps<R0, R1, R2, Set> { CfnExperimentTemplateProps(put(self.0, "Targets", value), Phase) }
 }
 impl Done for CfnExperimentTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FIS::ExperimentTemplate`.
@@ -55,7 +55,7 @@ impl CloudWatchDashboard {
 }
 impl<R0> CloudWatchDashboard<R0> {
     /// `DashboardIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-cloudwatchdashboard.html#cfn-fis-experimenttemplate-cloudwatchdashboard-dashboardidentifier)
-    pub fn dashboard_identifier(self, value: impl Arg<str>) -> CloudWatchDashboard<Set> { CloudWatchDashboard(put(self.0, "DashboardIdentifier", value.into_expr()), Phase) }
+    pub fn dashboard_identifier(self, value: impl Arg<str>) -> CloudWatchDashboard<Set> { CloudWatchDashboard(put(self.0, "DashboardIdentifier", value), Phase) }
 }
 impl Done for CloudWatchDashboard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsConfiguration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-cloudwatchlogsconfiguration.html)
@@ -66,7 +66,7 @@ impl CloudWatchLogsConfiguration {
 }
 impl<R0> CloudWatchLogsConfiguration<R0> {
     /// `LogGroupArn`: `LogsLogGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-cloudwatchlogsconfiguration.html#cfn-fis-experimenttemplate-cloudwatchlogsconfiguration-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogsConfiguration<Set> { CloudWatchLogsConfiguration(put(self.0, "LogGroupArn", value.into_expr()), Phase) }
+    pub fn log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogsConfiguration<Set> { CloudWatchLogsConfiguration(put(self.0, "LogGroupArn", value), Phase) }
 }
 impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSources` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-datasources.html)
@@ -75,7 +75,7 @@ impl DataSources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchDashboards`: list of `CloudWatchDashboard`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-datasources.html#cfn-fis-experimenttemplate-datasources-cloudwatchdashboards)
-    pub fn cloud_watch_dashboards(self, value: impl Arg<Arr<CloudWatchDashboard>>) -> Self { Self(put(self.0, "CloudWatchDashboards", value.into_expr())) }
+    pub fn cloud_watch_dashboards(self, value: impl Arg<Arr<CloudWatchDashboard>>) -> Self { Self(put(self.0, "CloudWatchDashboards", value)) }
 }
 impl Done for DataSources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentReportS3Configuration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimentreports3configuration.html)
@@ -86,9 +86,9 @@ impl ExperimentReportS3Configuration {
 }
 impl<R0> ExperimentReportS3Configuration<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimentreports3configuration.html#cfn-fis-experimenttemplate-experimentreports3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> ExperimentReportS3Configuration<Set> { ExperimentReportS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> ExperimentReportS3Configuration<Set> { ExperimentReportS3Configuration(put(self.0, "BucketName", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimentreports3configuration.html#cfn-fis-experimenttemplate-experimentreports3configuration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for ExperimentReportS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateAction` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateaction.html)
@@ -99,15 +99,15 @@ impl ExperimentTemplateAction {
 }
 impl<R0> ExperimentTemplateAction<R0> {
     /// `ActionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateaction.html#cfn-fis-experimenttemplate-experimenttemplateaction-actionid)
-    pub fn action_id(self, value: impl Arg<str>) -> ExperimentTemplateAction<Set> { ExperimentTemplateAction(put(self.0, "ActionId", value.into_expr()), Phase) }
+    pub fn action_id(self, value: impl Arg<str>) -> ExperimentTemplateAction<Set> { ExperimentTemplateAction(put(self.0, "ActionId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateaction.html#cfn-fis-experimenttemplate-experimenttemplateaction-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateaction.html#cfn-fis-experimenttemplate-experimenttemplateaction-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `StartAfter`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateaction.html#cfn-fis-experimenttemplate-experimenttemplateaction-startafter)
-    pub fn start_after(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartAfter", value.into_expr()), Phase) }
+    pub fn start_after(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartAfter", value), Phase) }
     /// `Targets`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateaction.html#cfn-fis-experimenttemplate-experimenttemplateaction-targets)
-    pub fn targets(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Targets", value), Phase) }
 }
 impl Done for ExperimentTemplateAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateExperimentOptions` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentoptions.html)
@@ -116,9 +116,9 @@ impl ExperimentTemplateExperimentOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountTargeting`: `AccountTargeting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentoptions.html#cfn-fis-experimenttemplate-experimenttemplateexperimentoptions-accounttargeting)
-    pub fn account_targeting(self, value: impl Arg<AccountTargeting>) -> Self { Self(put(self.0, "AccountTargeting", value.into_expr())) }
+    pub fn account_targeting(self, value: impl Arg<AccountTargeting>) -> Self { Self(put(self.0, "AccountTargeting", value)) }
     /// `EmptyTargetResolutionMode`: `EmptyTargetResolutionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentoptions.html#cfn-fis-experimenttemplate-experimenttemplateexperimentoptions-emptytargetresolutionmode)
-    pub fn empty_target_resolution_mode(self, value: impl Arg<EmptyTargetResolutionMode>) -> Self { Self(put(self.0, "EmptyTargetResolutionMode", value.into_expr())) }
+    pub fn empty_target_resolution_mode(self, value: impl Arg<EmptyTargetResolutionMode>) -> Self { Self(put(self.0, "EmptyTargetResolutionMode", value)) }
 }
 impl Done for ExperimentTemplateExperimentOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateExperimentReportConfiguration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration.html)
@@ -129,13 +129,13 @@ impl ExperimentTemplateExperimentReportConfiguration {
 }
 impl<R0> ExperimentTemplateExperimentReportConfiguration<R0> {
     /// `DataSources`: `DataSources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration.html#cfn-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration-datasources)
-    pub fn data_sources(self, value: impl Arg<DataSources>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
+    pub fn data_sources(self, value: impl Arg<DataSources>) -> Self { Self(put(self.0, "DataSources", value), Phase) }
     /// `Outputs`: `Outputs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration.html#cfn-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration-outputs)
-    pub fn outputs(self, value: impl Arg<Outputs>) -> ExperimentTemplateExperimentReportConfiguration<Set> { ExperimentTemplateExperimentReportConfiguration(put(self.0, "Outputs", value.into_expr()), Phase) }
+    pub fn outputs(self, value: impl Arg<Outputs>) -> ExperimentTemplateExperimentReportConfiguration<Set> { ExperimentTemplateExperimentReportConfiguration(put(self.0, "Outputs", value), Phase) }
     /// `PostExperimentDuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration.html#cfn-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration-postexperimentduration)
-    pub fn post_experiment_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostExperimentDuration", value.into_expr()), Phase) }
+    pub fn post_experiment_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostExperimentDuration", value), Phase) }
     /// `PreExperimentDuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration.html#cfn-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration-preexperimentduration)
-    pub fn pre_experiment_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreExperimentDuration", value.into_expr()), Phase) }
+    pub fn pre_experiment_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreExperimentDuration", value), Phase) }
 }
 impl Done for ExperimentTemplateExperimentReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateLogConfiguration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatelogconfiguration.html)
@@ -146,11 +146,11 @@ impl ExperimentTemplateLogConfiguration {
 }
 impl<R0> ExperimentTemplateLogConfiguration<R0> {
     /// `CloudWatchLogsConfiguration`: `CloudWatchLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatelogconfiguration.html#cfn-fis-experimenttemplate-experimenttemplatelogconfiguration-cloudwatchlogsconfiguration)
-    pub fn cloud_watch_logs_configuration(self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogsConfiguration", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs_configuration(self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogsConfiguration", value), Phase) }
     /// `LogSchemaVersion`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatelogconfiguration.html#cfn-fis-experimenttemplate-experimenttemplatelogconfiguration-logschemaversion)
-    pub fn log_schema_version(self, value: impl Arg<i64>) -> ExperimentTemplateLogConfiguration<Set> { ExperimentTemplateLogConfiguration(put(self.0, "LogSchemaVersion", value.into_expr()), Phase) }
+    pub fn log_schema_version(self, value: impl Arg<i64>) -> ExperimentTemplateLogConfiguration<Set> { ExperimentTemplateLogConfiguration(put(self.0, "LogSchemaVersion", value), Phase) }
     /// `S3Configuration`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatelogconfiguration.html#cfn-fis-experimenttemplate-experimenttemplatelogconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value), Phase) }
 }
 impl Done for ExperimentTemplateLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateStopCondition` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatestopcondition.html)
@@ -161,9 +161,9 @@ impl ExperimentTemplateStopCondition {
 }
 impl<R0> ExperimentTemplateStopCondition<R0> {
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatestopcondition.html#cfn-fis-experimenttemplate-experimenttemplatestopcondition-source)
-    pub fn source(self, value: impl Arg<str>) -> ExperimentTemplateStopCondition<Set> { ExperimentTemplateStopCondition(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> ExperimentTemplateStopCondition<Set> { ExperimentTemplateStopCondition(put(self.0, "Source", value), Phase) }
     /// `Value`: `CloudWatchCompositeAlarmArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatestopcondition.html#cfn-fis-experimenttemplate-experimenttemplatestopcondition-value)
-    pub fn value(self, value: impl Arg<kind::CloudWatchCompositeAlarmArn>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<kind::CloudWatchCompositeAlarmArn>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for ExperimentTemplateStopCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateTarget` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetarget.html)
@@ -174,17 +174,17 @@ impl ExperimentTemplateTarget {
 }
 impl<R0, R1> ExperimentTemplateTarget<R0, R1> {
     /// `Filters`: list of `ExperimentTemplateTargetFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetarget.html#cfn-fis-experimenttemplate-experimenttemplatetarget-filters)
-    pub fn filters(self, value: impl Arg<Arr<ExperimentTemplateTargetFilter>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<Arr<ExperimentTemplateTargetFilter>>) -> Self { Self(put(self.0, "Filters", value), Phase) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetarget.html#cfn-fis-experimenttemplate-experimenttemplatetarget-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `ResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetarget.html#cfn-fis-experimenttemplate-experimenttemplatetarget-resourcearns)
-    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr()), Phase) }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value), Phase) }
     /// `ResourceTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetarget.html#cfn-fis-experimenttemplate-experimenttemplatetarget-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
     /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetarget.html#cfn-fis-experimenttemplate-experimenttemplatetarget-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> ExperimentTemplateTarget<Set, R1> { ExperimentTemplateTarget(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> ExperimentTemplateTarget<Set, R1> { ExperimentTemplateTarget(put(self.0, "ResourceType", value), Phase) }
     /// `SelectionMode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetarget.html#cfn-fis-experimenttemplate-experimenttemplatetarget-selectionmode)
-    pub fn selection_mode(self, value: impl Arg<str>) -> ExperimentTemplateTarget<R0, Set> { ExperimentTemplateTarget(put(self.0, "SelectionMode", value.into_expr()), Phase) }
+    pub fn selection_mode(self, value: impl Arg<str>) -> ExperimentTemplateTarget<R0, Set> { ExperimentTemplateTarget(put(self.0, "SelectionMode", value), Phase) }
 }
 impl Done for ExperimentTemplateTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateTargetFilter` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetargetfilter.html)
@@ -195,9 +195,9 @@ impl ExperimentTemplateTargetFilter {
 }
 impl<R0, R1> ExperimentTemplateTargetFilter<R0, R1> {
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetargetfilter.html#cfn-fis-experimenttemplate-experimenttemplatetargetfilter-path)
-    pub fn path(self, value: impl Arg<str>) -> ExperimentTemplateTargetFilter<Set, R1> { ExperimentTemplateTargetFilter(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ExperimentTemplateTargetFilter<Set, R1> { ExperimentTemplateTargetFilter(put(self.0, "Path", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetargetfilter.html#cfn-fis-experimenttemplate-experimenttemplatetargetfilter-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> ExperimentTemplateTargetFilter<R0, Set> { ExperimentTemplateTargetFilter(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ExperimentTemplateTargetFilter<R0, Set> { ExperimentTemplateTargetFilter(put(self.0, "Values", value), Phase) }
 }
 impl Done for ExperimentTemplateTargetFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Outputs` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-outputs.html)
@@ -208,7 +208,7 @@ impl Outputs {
 }
 impl<R0> Outputs<R0> {
     /// `ExperimentReportS3Configuration`: `ExperimentReportS3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-outputs.html#cfn-fis-experimenttemplate-outputs-experimentreports3configuration)
-    pub fn experiment_report_s3_configuration(self, value: impl Arg<ExperimentReportS3Configuration>) -> Outputs<Set> { Outputs(put(self.0, "ExperimentReportS3Configuration", value.into_expr()), Phase) }
+    pub fn experiment_report_s3_configuration(self, value: impl Arg<ExperimentReportS3Configuration>) -> Outputs<Set> { Outputs(put(self.0, "ExperimentReportS3Configuration", value), Phase) }
 }
 impl Done for Outputs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-s3configuration.html)
@@ -219,9 +219,9 @@ impl S3Configuration {
 }
 impl<R0> S3Configuration<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-s3configuration.html#cfn-fis-experimenttemplate-s3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { S3Configuration(put(self.0, "BucketName", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-s3configuration.html#cfn-fis-experimenttemplate-s3configuration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccountTargeting` allows.
@@ -248,13 +248,13 @@ impl CfnTargetAccountConfigurationProps {
 }
 impl<R0, R1, R2> CfnTargetAccountConfigurationProps<R0, R1, R2> {
     /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-targetaccountconfiguration.html#cfn-fis-targetaccountconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> CfnTargetAccountConfigurationProps<Set, R1, R2> { CfnTargetAccountConfigurationProps(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnTargetAccountConfigurationProps<Set, R1, R2> { CfnTargetAccountConfigurationProps(put(self.0, "AccountId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-targetaccountconfiguration.html#cfn-fis-targetaccountconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExperimentTemplateId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-targetaccountconfiguration.html#cfn-fis-targetaccountconfiguration-experimenttemplateid)
-    pub fn experiment_template_id(self, value: impl Arg<str>) -> CfnTargetAccountConfigurationProps<R0, Set, R2> { CfnTargetAccountConfigurationProps(put(self.0, "ExperimentTemplateId", value.into_expr()), Phase) }
+    pub fn experiment_template_id(self, value: impl Arg<str>) -> CfnTargetAccountConfigurationProps<R0, Set, R2> { CfnTargetAccountConfigurationProps(put(self.0, "ExperimentTemplateId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-targetaccountconfiguration.html#cfn-fis-targetaccountconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTargetAccountConfigurationProps<R0, R1, Set> { CfnTargetAccountConfigurationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTargetAccountConfigurationProps<R0, R1, Set> { CfnTargetAccountConfigurationProps(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CfnTargetAccountConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

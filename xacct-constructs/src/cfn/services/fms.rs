@@ -31,11 +31,11 @@ impl CfnApplicationsListProps {
 }
 impl<R0, R1> CfnApplicationsListProps<R0, R1> {
     /// `AppsList`: list of `App`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#cfn-fms-applicationslist-appslist)
-    pub fn apps_list(self, value: impl Arg<Arr<applications_list::App>>) -> CfnApplicationsListProps<Set, R1> { CfnApplicationsListProps(put(self.0, "AppsList", value.into_expr()), Phase) }
+    pub fn apps_list(self, value: impl Arg<Arr<applications_list::App>>) -> CfnApplicationsListProps<Set, R1> { CfnApplicationsListProps(put(self.0, "AppsList", value), Phase) }
     /// `ListName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#cfn-fms-applicationslist-listname)
-    pub fn list_name(self, value: impl Arg<str>) -> CfnApplicationsListProps<R0, Set> { CfnApplicationsListProps(put(self.0, "ListName", value.into_expr()), Phase) }
+    pub fn list_name(self, value: impl Arg<str>) -> CfnApplicationsListProps<R0, Set> { CfnApplicationsListProps(put(self.0, "ListName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#cfn-fms-applicationslist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationsListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FMS::ApplicationsList`.
@@ -49,11 +49,11 @@ impl App {
 }
 impl<R0, R1, R2> App<R0, R1, R2> {
     /// `AppName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-applicationslist-app.html#cfn-fms-applicationslist-app-appname)
-    pub fn app_name(self, value: impl Arg<str>) -> App<Set, R1, R2> { App(put(self.0, "AppName", value.into_expr()), Phase) }
+    pub fn app_name(self, value: impl Arg<str>) -> App<Set, R1, R2> { App(put(self.0, "AppName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-applicationslist-app.html#cfn-fms-applicationslist-app-port)
-    pub fn port(self, value: impl Arg<i64>) -> App<R0, Set, R2> { App(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> App<R0, Set, R2> { App(put(self.0, "Port", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-applicationslist-app.html#cfn-fms-applicationslist-app-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> App<R0, R1, Set> { App(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> App<R0, R1, Set> { App(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for App { fn into_props(self) -> Bag { self.0 } }
 }
@@ -76,9 +76,9 @@ impl CfnNotificationChannelProps {
 }
 impl<R0, R1> CfnNotificationChannelProps<R0, R1> {
     /// `SnsRoleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-notificationchannel.html#cfn-fms-notificationchannel-snsrolename)
-    pub fn sns_role_name(self, value: impl Arg<str>) -> CfnNotificationChannelProps<Set, R1> { CfnNotificationChannelProps(put(self.0, "SnsRoleName", value.into_expr()), Phase) }
+    pub fn sns_role_name(self, value: impl Arg<str>) -> CfnNotificationChannelProps<Set, R1> { CfnNotificationChannelProps(put(self.0, "SnsRoleName", value), Phase) }
     /// `SnsTopicArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-notificationchannel.html#cfn-fms-notificationchannel-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<str>) -> CfnNotificationChannelProps<R0, Set> { CfnNotificationChannelProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<str>) -> CfnNotificationChannelProps<R0, Set> { CfnNotificationChannelProps(put(self.0, "SnsTopicArn", value), Phase) }
 }
 impl Done for CfnNotificationChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html)
@@ -104,35 +104,35 @@ impl CfnPolicyProps {
 }
 impl<R0, R1, R2, R3> CfnPolicyProps<R0, R1, R2, R3> {
     /// `DeleteAllPolicyResources`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-deleteallpolicyresources)
-    pub fn delete_all_policy_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAllPolicyResources", value.into_expr()), Phase) }
+    pub fn delete_all_policy_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAllPolicyResources", value), Phase) }
     /// `ExcludeMap`: `IEMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-excludemap)
-    pub fn exclude_map(self, value: impl Arg<policy::IEMap>) -> Self { Self(put(self.0, "ExcludeMap", value.into_expr()), Phase) }
+    pub fn exclude_map(self, value: impl Arg<policy::IEMap>) -> Self { Self(put(self.0, "ExcludeMap", value), Phase) }
     /// `ExcludeResourceTags`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-excluderesourcetags)
-    pub fn exclude_resource_tags(self, value: impl Arg<bool>) -> CfnPolicyProps<Set, R1, R2, R3> { CfnPolicyProps(put(self.0, "ExcludeResourceTags", value.into_expr()), Phase) }
+    pub fn exclude_resource_tags(self, value: impl Arg<bool>) -> CfnPolicyProps<Set, R1, R2, R3> { CfnPolicyProps(put(self.0, "ExcludeResourceTags", value), Phase) }
     /// `IncludeMap`: `IEMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-includemap)
-    pub fn include_map(self, value: impl Arg<policy::IEMap>) -> Self { Self(put(self.0, "IncludeMap", value.into_expr()), Phase) }
+    pub fn include_map(self, value: impl Arg<policy::IEMap>) -> Self { Self(put(self.0, "IncludeMap", value), Phase) }
     /// `PolicyDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-policydescription)
-    pub fn policy_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDescription", value.into_expr()), Phase) }
+    pub fn policy_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDescription", value), Phase) }
     /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2, R3> { CfnPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2, R3> { CfnPolicyProps(put(self.0, "PolicyName", value), Phase) }
     /// `RemediationEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-remediationenabled)
-    pub fn remediation_enabled(self, value: impl Arg<bool>) -> CfnPolicyProps<R0, R1, Set, R3> { CfnPolicyProps(put(self.0, "RemediationEnabled", value.into_expr()), Phase) }
+    pub fn remediation_enabled(self, value: impl Arg<bool>) -> CfnPolicyProps<R0, R1, Set, R3> { CfnPolicyProps(put(self.0, "RemediationEnabled", value), Phase) }
     /// `ResourceSetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcesetids)
-    pub fn resource_set_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceSetIds", value.into_expr()), Phase) }
+    pub fn resource_set_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceSetIds", value), Phase) }
     /// `ResourceTagLogicalOperator`: `ResourceTagLogicalOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcetaglogicaloperator)
-    pub fn resource_tag_logical_operator(self, value: impl Arg<policy::ResourceTagLogicalOperator>) -> Self { Self(put(self.0, "ResourceTagLogicalOperator", value.into_expr()), Phase) }
+    pub fn resource_tag_logical_operator(self, value: impl Arg<policy::ResourceTagLogicalOperator>) -> Self { Self(put(self.0, "ResourceTagLogicalOperator", value), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<policy::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<policy::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
     /// `ResourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value), Phase) }
     /// `ResourceTypeList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcetypelist)
-    pub fn resource_type_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypeList", value.into_expr()), Phase) }
+    pub fn resource_type_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypeList", value), Phase) }
     /// `ResourcesCleanUp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcescleanup)
-    pub fn resources_clean_up(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResourcesCleanUp", value.into_expr()), Phase) }
+    pub fn resources_clean_up(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResourcesCleanUp", value), Phase) }
     /// `SecurityServicePolicyData`: `SecurityServicePolicyData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-securityservicepolicydata)
-    pub fn security_service_policy_data(self, value: impl Arg<policy::SecurityServicePolicyData>) -> CfnPolicyProps<R0, R1, R2, Set> { CfnPolicyProps(put(self.0, "SecurityServicePolicyData", value.into_expr()), Phase) }
+    pub fn security_service_policy_data(self, value: impl Arg<policy::SecurityServicePolicyData>) -> CfnPolicyProps<R0, R1, R2, Set> { CfnPolicyProps(put(self.0, "SecurityServicePolicyData", value), Phase) }
     /// `Tags`: list of `PolicyTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-tags)
-    pub fn tags(self, value: impl Arg<Arr<policy::PolicyTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<policy::PolicyTag>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FMS::Policy`.
@@ -144,9 +144,9 @@ impl IEMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACCOUNT`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-iemap.html#cfn-fms-policy-iemap-account)
-    pub fn account(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ACCOUNT", value.into_expr())) }
+    pub fn account(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ACCOUNT", value)) }
     /// `ORGUNIT`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-iemap.html#cfn-fms-policy-iemap-orgunit)
-    pub fn orgunit(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ORGUNIT", value.into_expr())) }
+    pub fn orgunit(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ORGUNIT", value)) }
 }
 impl Done for IEMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcmpTypeCode` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-icmptypecode.html)
@@ -157,9 +157,9 @@ impl IcmpTypeCode {
 }
 impl<R0, R1> IcmpTypeCode<R0, R1> {
     /// `Code`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-icmptypecode.html#cfn-fms-policy-icmptypecode-code)
-    pub fn code(self, value: impl Arg<i64>) -> IcmpTypeCode<Set, R1> { IcmpTypeCode(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<i64>) -> IcmpTypeCode<Set, R1> { IcmpTypeCode(put(self.0, "Code", value), Phase) }
     /// `Type`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-icmptypecode.html#cfn-fms-policy-icmptypecode-type)
-    pub fn type_(self, value: impl Arg<i64>) -> IcmpTypeCode<R0, Set> { IcmpTypeCode(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<i64>) -> IcmpTypeCode<R0, Set> { IcmpTypeCode(put(self.0, "Type", value), Phase) }
 }
 impl Done for IcmpTypeCode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAclCommonPolicy` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclcommonpolicy.html)
@@ -170,7 +170,7 @@ impl NetworkAclCommonPolicy {
 }
 impl<R0> NetworkAclCommonPolicy<R0> {
     /// `NetworkAclEntrySet`: `NetworkAclEntrySet`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclcommonpolicy.html#cfn-fms-policy-networkaclcommonpolicy-networkaclentryset)
-    pub fn network_acl_entry_set(self, value: impl Arg<NetworkAclEntrySet>) -> NetworkAclCommonPolicy<Set> { NetworkAclCommonPolicy(put(self.0, "NetworkAclEntrySet", value.into_expr()), Phase) }
+    pub fn network_acl_entry_set(self, value: impl Arg<NetworkAclEntrySet>) -> NetworkAclCommonPolicy<Set> { NetworkAclCommonPolicy(put(self.0, "NetworkAclEntrySet", value), Phase) }
 }
 impl Done for NetworkAclCommonPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAclEntry` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html)
@@ -181,19 +181,19 @@ impl NetworkAclEntry {
 }
 impl<R0, R1, R2> NetworkAclEntry<R0, R1, R2> {
     /// `CidrBlock`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-cidrblock)
-    pub fn cidr_block(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CidrBlock", value.into_expr()), Phase) }
+    pub fn cidr_block(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CidrBlock", value), Phase) }
     /// `Egress`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-egress)
-    pub fn egress(self, value: impl Arg<bool>) -> NetworkAclEntry<Set, R1, R2> { NetworkAclEntry(put(self.0, "Egress", value.into_expr()), Phase) }
+    pub fn egress(self, value: impl Arg<bool>) -> NetworkAclEntry<Set, R1, R2> { NetworkAclEntry(put(self.0, "Egress", value), Phase) }
     /// `IcmpTypeCode`: `IcmpTypeCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-icmptypecode)
-    pub fn icmp_type_code(self, value: impl Arg<IcmpTypeCode>) -> Self { Self(put(self.0, "IcmpTypeCode", value.into_expr()), Phase) }
+    pub fn icmp_type_code(self, value: impl Arg<IcmpTypeCode>) -> Self { Self(put(self.0, "IcmpTypeCode", value), Phase) }
     /// `Ipv6CidrBlock`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-ipv6cidrblock)
-    pub fn ipv6_cidr_block(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6CidrBlock", value.into_expr()), Phase) }
+    pub fn ipv6_cidr_block(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6CidrBlock", value), Phase) }
     /// `PortRange`: `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-portrange)
-    pub fn port_range(self, value: impl Arg<PortRange>) -> Self { Self(put(self.0, "PortRange", value.into_expr()), Phase) }
+    pub fn port_range(self, value: impl Arg<PortRange>) -> Self { Self(put(self.0, "PortRange", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> NetworkAclEntry<R0, Set, R2> { NetworkAclEntry(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> NetworkAclEntry<R0, Set, R2> { NetworkAclEntry(put(self.0, "Protocol", value), Phase) }
     /// `RuleAction`: `RuleAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-ruleaction)
-    pub fn rule_action(self, value: impl Arg<RuleAction>) -> NetworkAclEntry<R0, R1, Set> { NetworkAclEntry(put(self.0, "RuleAction", value.into_expr()), Phase) }
+    pub fn rule_action(self, value: impl Arg<RuleAction>) -> NetworkAclEntry<R0, R1, Set> { NetworkAclEntry(put(self.0, "RuleAction", value), Phase) }
 }
 impl Done for NetworkAclEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAclEntrySet` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html)
@@ -204,13 +204,13 @@ impl NetworkAclEntrySet {
 }
 impl<R0, R1> NetworkAclEntrySet<R0, R1> {
     /// `FirstEntries`: list of `NetworkAclEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html#cfn-fms-policy-networkaclentryset-firstentries)
-    pub fn first_entries(self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { Self(put(self.0, "FirstEntries", value.into_expr()), Phase) }
+    pub fn first_entries(self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { Self(put(self.0, "FirstEntries", value), Phase) }
     /// `ForceRemediateForFirstEntries`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html#cfn-fms-policy-networkaclentryset-forceremediateforfirstentries)
-    pub fn force_remediate_for_first_entries(self, value: impl Arg<bool>) -> NetworkAclEntrySet<Set, R1> { NetworkAclEntrySet(put(self.0, "ForceRemediateForFirstEntries", value.into_expr()), Phase) }
+    pub fn force_remediate_for_first_entries(self, value: impl Arg<bool>) -> NetworkAclEntrySet<Set, R1> { NetworkAclEntrySet(put(self.0, "ForceRemediateForFirstEntries", value), Phase) }
     /// `ForceRemediateForLastEntries`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html#cfn-fms-policy-networkaclentryset-forceremediateforlastentries)
-    pub fn force_remediate_for_last_entries(self, value: impl Arg<bool>) -> NetworkAclEntrySet<R0, Set> { NetworkAclEntrySet(put(self.0, "ForceRemediateForLastEntries", value.into_expr()), Phase) }
+    pub fn force_remediate_for_last_entries(self, value: impl Arg<bool>) -> NetworkAclEntrySet<R0, Set> { NetworkAclEntrySet(put(self.0, "ForceRemediateForLastEntries", value), Phase) }
     /// `LastEntries`: list of `NetworkAclEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html#cfn-fms-policy-networkaclentryset-lastentries)
-    pub fn last_entries(self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { Self(put(self.0, "LastEntries", value.into_expr()), Phase) }
+    pub fn last_entries(self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { Self(put(self.0, "LastEntries", value), Phase) }
 }
 impl Done for NetworkAclEntrySet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkFirewallPolicy` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkfirewallpolicy.html)
@@ -221,7 +221,7 @@ impl NetworkFirewallPolicy {
 }
 impl<R0> NetworkFirewallPolicy<R0> {
     /// `FirewallDeploymentModel`: `FirewallDeploymentModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkfirewallpolicy.html#cfn-fms-policy-networkfirewallpolicy-firewalldeploymentmodel)
-    pub fn firewall_deployment_model(self, value: impl Arg<FirewallDeploymentModel>) -> NetworkFirewallPolicy<Set> { NetworkFirewallPolicy(put(self.0, "FirewallDeploymentModel", value.into_expr()), Phase) }
+    pub fn firewall_deployment_model(self, value: impl Arg<FirewallDeploymentModel>) -> NetworkFirewallPolicy<Set> { NetworkFirewallPolicy(put(self.0, "FirewallDeploymentModel", value), Phase) }
 }
 impl Done for NetworkFirewallPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyOption` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policyoption.html)
@@ -230,11 +230,11 @@ impl PolicyOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkAclCommonPolicy`: `NetworkAclCommonPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policyoption.html#cfn-fms-policy-policyoption-networkaclcommonpolicy)
-    pub fn network_acl_common_policy(self, value: impl Arg<NetworkAclCommonPolicy>) -> Self { Self(put(self.0, "NetworkAclCommonPolicy", value.into_expr())) }
+    pub fn network_acl_common_policy(self, value: impl Arg<NetworkAclCommonPolicy>) -> Self { Self(put(self.0, "NetworkAclCommonPolicy", value)) }
     /// `NetworkFirewallPolicy`: `NetworkFirewallPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policyoption.html#cfn-fms-policy-policyoption-networkfirewallpolicy)
-    pub fn network_firewall_policy(self, value: impl Arg<NetworkFirewallPolicy>) -> Self { Self(put(self.0, "NetworkFirewallPolicy", value.into_expr())) }
+    pub fn network_firewall_policy(self, value: impl Arg<NetworkFirewallPolicy>) -> Self { Self(put(self.0, "NetworkFirewallPolicy", value)) }
     /// `ThirdPartyFirewallPolicy`: `ThirdPartyFirewallPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policyoption.html#cfn-fms-policy-policyoption-thirdpartyfirewallpolicy)
-    pub fn third_party_firewall_policy(self, value: impl Arg<ThirdPartyFirewallPolicy>) -> Self { Self(put(self.0, "ThirdPartyFirewallPolicy", value.into_expr())) }
+    pub fn third_party_firewall_policy(self, value: impl Arg<ThirdPartyFirewallPolicy>) -> Self { Self(put(self.0, "ThirdPartyFirewallPolicy", value)) }
 }
 impl Done for PolicyOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyTag` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policytag.html)
@@ -245,9 +245,9 @@ impl PolicyTag {
 }
 impl<R0, R1> PolicyTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policytag.html#cfn-fms-policy-policytag-key)
-    pub fn key(self, value: impl Arg<str>) -> PolicyTag<Set, R1> { PolicyTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> PolicyTag<Set, R1> { PolicyTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policytag.html#cfn-fms-policy-policytag-value)
-    pub fn value(self, value: impl Arg<str>) -> PolicyTag<R0, Set> { PolicyTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PolicyTag<R0, Set> { PolicyTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for PolicyTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortRange` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-portrange.html)
@@ -258,9 +258,9 @@ impl PortRange {
 }
 impl<R0, R1> PortRange<R0, R1> {
     /// `From`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-portrange.html#cfn-fms-policy-portrange-from)
-    pub fn from(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "From", value.into_expr()), Phase) }
+    pub fn from(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "From", value), Phase) }
     /// `To`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-portrange.html#cfn-fms-policy-portrange-to)
-    pub fn to(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "To", value.into_expr()), Phase) }
+    pub fn to(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "To", value), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-resourcetag.html)
@@ -271,9 +271,9 @@ impl ResourceTag {
 }
 impl<R0> ResourceTag<R0> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-resourcetag.html#cfn-fms-policy-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-resourcetag.html#cfn-fms-policy-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityServicePolicyData` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-securityservicepolicydata.html)
@@ -284,11 +284,11 @@ impl SecurityServicePolicyData {
 }
 impl<R0> SecurityServicePolicyData<R0> {
     /// `ManagedServiceData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-securityservicepolicydata.html#cfn-fms-policy-securityservicepolicydata-managedservicedata)
-    pub fn managed_service_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedServiceData", value.into_expr()), Phase) }
+    pub fn managed_service_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedServiceData", value), Phase) }
     /// `PolicyOption`: `PolicyOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-securityservicepolicydata.html#cfn-fms-policy-securityservicepolicydata-policyoption)
-    pub fn policy_option(self, value: impl Arg<PolicyOption>) -> Self { Self(put(self.0, "PolicyOption", value.into_expr()), Phase) }
+    pub fn policy_option(self, value: impl Arg<PolicyOption>) -> Self { Self(put(self.0, "PolicyOption", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-securityservicepolicydata.html#cfn-fms-policy-securityservicepolicydata-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SecurityServicePolicyData<Set> { SecurityServicePolicyData(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SecurityServicePolicyData<Set> { SecurityServicePolicyData(put(self.0, "Type", value), Phase) }
 }
 impl Done for SecurityServicePolicyData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThirdPartyFirewallPolicy` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-thirdpartyfirewallpolicy.html)
@@ -299,7 +299,7 @@ impl ThirdPartyFirewallPolicy {
 }
 impl<R0> ThirdPartyFirewallPolicy<R0> {
     /// `FirewallDeploymentModel`: `FirewallDeploymentModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-thirdpartyfirewallpolicy.html#cfn-fms-policy-thirdpartyfirewallpolicy-firewalldeploymentmodel)
-    pub fn firewall_deployment_model(self, value: impl Arg<FirewallDeploymentModel>) -> ThirdPartyFirewallPolicy<Set> { ThirdPartyFirewallPolicy(put(self.0, "FirewallDeploymentModel", value.into_expr()), Phase) }
+    pub fn firewall_deployment_model(self, value: impl Arg<FirewallDeploymentModel>) -> ThirdPartyFirewallPolicy<Set> { ThirdPartyFirewallPolicy(put(self.0, "FirewallDeploymentModel", value), Phase) }
 }
 impl Done for ThirdPartyFirewallPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FirewallDeploymentModel` allows.
@@ -338,11 +338,11 @@ impl CfnProtocolsListProps {
 }
 impl<R0, R1> CfnProtocolsListProps<R0, R1> {
     /// `ListName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#cfn-fms-protocolslist-listname)
-    pub fn list_name(self, value: impl Arg<str>) -> CfnProtocolsListProps<Set, R1> { CfnProtocolsListProps(put(self.0, "ListName", value.into_expr()), Phase) }
+    pub fn list_name(self, value: impl Arg<str>) -> CfnProtocolsListProps<Set, R1> { CfnProtocolsListProps(put(self.0, "ListName", value), Phase) }
     /// `ProtocolsList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#cfn-fms-protocolslist-protocolslist)
-    pub fn protocols_list(self, value: impl Arg<Arr<str>>) -> CfnProtocolsListProps<R0, Set> { CfnProtocolsListProps(put(self.0, "ProtocolsList", value.into_expr()), Phase) }
+    pub fn protocols_list(self, value: impl Arg<Arr<str>>) -> CfnProtocolsListProps<R0, Set> { CfnProtocolsListProps(put(self.0, "ProtocolsList", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#cfn-fms-protocolslist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProtocolsListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FMS::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html)
@@ -366,15 +366,15 @@ impl CfnResourceSetProps {
 }
 impl<R0, R1> CfnResourceSetProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { CfnResourceSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { CfnResourceSetProps(put(self.0, "Name", value), Phase) }
     /// `ResourceTypeList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-resourcetypelist)
-    pub fn resource_type_list(self, value: impl Arg<Arr<str>>) -> CfnResourceSetProps<R0, Set> { CfnResourceSetProps(put(self.0, "ResourceTypeList", value.into_expr()), Phase) }
+    pub fn resource_type_list(self, value: impl Arg<Arr<str>>) -> CfnResourceSetProps<R0, Set> { CfnResourceSetProps(put(self.0, "ResourceTypeList", value), Phase) }
     /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnResourceSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,19 +25,19 @@ impl CfnDatasetProps {
 }
 impl<R0, R1, R2, R3> CfnDatasetProps<R0, R1, R2, R3> {
     /// `DataFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-datafrequency)
-    pub fn data_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFrequency", value.into_expr()), Phase) }
+    pub fn data_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFrequency", value), Phase) }
     /// `DatasetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-datasetname)
-    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { CfnDatasetProps(put(self.0, "DatasetName", value), Phase) }
     /// `DatasetType`: `DatasetType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-datasettype)
-    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
+    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { CfnDatasetProps(put(self.0, "DatasetType", value), Phase) }
     /// `Domain`: `Domain`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-domain)
-    pub fn domain(self, value: impl Arg<dataset::Domain>) -> CfnDatasetProps<R0, R1, Set, R3> { CfnDatasetProps(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<dataset::Domain>) -> CfnDatasetProps<R0, R1, Set, R3> { CfnDatasetProps(put(self.0, "Domain", value), Phase) }
     /// `EncryptionConfig`: `EncryptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-encryptionconfig)
-    pub fn encryption_config(self, value: impl Arg<dataset::EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
+    pub fn encryption_config(self, value: impl Arg<dataset::EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value), Phase) }
     /// `Schema`: `Schema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-schema)
-    pub fn schema(self, value: impl Arg<dataset::Schema>) -> CfnDatasetProps<R0, R1, R2, Set> { CfnDatasetProps(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<dataset::Schema>) -> CfnDatasetProps<R0, R1, R2, Set> { CfnDatasetProps(put(self.0, "Schema", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<dataset::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<dataset::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Forecast::Dataset`.
@@ -49,9 +49,9 @@ impl AttributesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-attributesitems.html#cfn-forecast-dataset-attributesitems-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr())) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value)) }
     /// `AttributeType`: `AttributeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-attributesitems.html#cfn-forecast-dataset-attributesitems-attributetype)
-    pub fn attribute_type(self, value: impl Arg<AttributeType>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
+    pub fn attribute_type(self, value: impl Arg<AttributeType>) -> Self { Self(put(self.0, "AttributeType", value)) }
 }
 impl Done for AttributesItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfig` of `AWS::Forecast::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-encryptionconfig.html)
@@ -60,9 +60,9 @@ impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-encryptionconfig.html#cfn-forecast-dataset-encryptionconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-encryptionconfig.html#cfn-forecast-dataset-encryptionconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schema` of `AWS::Forecast::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-schema.html)
@@ -71,7 +71,7 @@ impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: list of `AttributesItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-schema.html#cfn-forecast-dataset-schema-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<AttributesItems>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Arr<AttributesItems>>) -> Self { Self(put(self.0, "Attributes", value)) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Forecast::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-tagsitems.html)
@@ -82,9 +82,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-tagsitems.html#cfn-forecast-dataset-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-tagsitems.html#cfn-forecast-dataset-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeType` allows.
@@ -115,13 +115,13 @@ impl CfnDatasetGroupProps {
 }
 impl<R0, R1> CfnDatasetGroupProps<R0, R1> {
     /// `DatasetArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#cfn-forecast-datasetgroup-datasetarns)
-    pub fn dataset_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DatasetArns", value.into_expr()), Phase) }
+    pub fn dataset_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DatasetArns", value), Phase) }
     /// `DatasetGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#cfn-forecast-datasetgroup-datasetgroupname)
-    pub fn dataset_group_name(self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set, R1> { CfnDatasetGroupProps(put(self.0, "DatasetGroupName", value.into_expr()), Phase) }
+    pub fn dataset_group_name(self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set, R1> { CfnDatasetGroupProps(put(self.0, "DatasetGroupName", value), Phase) }
     /// `Domain`: `Domain`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#cfn-forecast-datasetgroup-domain)
-    pub fn domain(self, value: impl Arg<dataset_group::Domain>) -> CfnDatasetGroupProps<R0, Set> { CfnDatasetGroupProps(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<dataset_group::Domain>) -> CfnDatasetGroupProps<R0, Set> { CfnDatasetGroupProps(put(self.0, "Domain", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#cfn-forecast-datasetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatasetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Forecast::DatasetGroup`.

@@ -37,21 +37,21 @@ impl CfnDetectorProps {
 }
 impl<R0, R1, R2> CfnDetectorProps<R0, R1, R2> {
     /// `AssociatedModels`: list of `Model`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html#cfn-frauddetector-detector-associatedmodels)
-    pub fn associated_models(self, value: impl Arg<Arr<detector::Model>>) -> Self { Self(put(self.0, "AssociatedModels", value.into_expr()), Phase) }
+    pub fn associated_models(self, value: impl Arg<Arr<detector::Model>>) -> Self { Self(put(self.0, "AssociatedModels", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html#cfn-frauddetector-detector-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DetectorId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html#cfn-frauddetector-detector-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> CfnDetectorProps<Set, R1, R2> { CfnDetectorProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> CfnDetectorProps<Set, R1, R2> { CfnDetectorProps(put(self.0, "DetectorId", value), Phase) }
     /// `DetectorVersionStatus`: `DetectorVersionStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html#cfn-frauddetector-detector-detectorversionstatus)
-    pub fn detector_version_status(self, value: impl Arg<detector::DetectorVersionStatus>) -> Self { Self(put(self.0, "DetectorVersionStatus", value.into_expr()), Phase) }
+    pub fn detector_version_status(self, value: impl Arg<detector::DetectorVersionStatus>) -> Self { Self(put(self.0, "DetectorVersionStatus", value), Phase) }
     /// `EventType`: `EventType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html#cfn-frauddetector-detector-eventtype)
-    pub fn event_type(self, value: impl Arg<detector::EventType>) -> CfnDetectorProps<R0, Set, R2> { CfnDetectorProps(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<detector::EventType>) -> CfnDetectorProps<R0, Set, R2> { CfnDetectorProps(put(self.0, "EventType", value), Phase) }
     /// `RuleExecutionMode`: `RuleExecutionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html#cfn-frauddetector-detector-ruleexecutionmode)
-    pub fn rule_execution_mode(self, value: impl Arg<detector::RuleExecutionMode>) -> Self { Self(put(self.0, "RuleExecutionMode", value.into_expr()), Phase) }
+    pub fn rule_execution_mode(self, value: impl Arg<detector::RuleExecutionMode>) -> Self { Self(put(self.0, "RuleExecutionMode", value), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html#cfn-frauddetector-detector-rules)
-    pub fn rules(self, value: impl Arg<Arr<detector::Rule>>) -> CfnDetectorProps<R0, R1, Set> { CfnDetectorProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<detector::Rule>>) -> CfnDetectorProps<R0, R1, Set> { CfnDetectorProps(put(self.0, "Rules", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html#cfn-frauddetector-detector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FraudDetector::Detector`.
@@ -63,19 +63,19 @@ impl EntityType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-entitytype.html#cfn-frauddetector-detector-entitytype-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-entitytype.html#cfn-frauddetector-detector-entitytype-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-entitytype.html#cfn-frauddetector-detector-entitytype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Inline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-entitytype.html#cfn-frauddetector-detector-entitytype-inline)
-    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-entitytype.html#cfn-frauddetector-detector-entitytype-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-entitytype.html#cfn-frauddetector-detector-entitytype-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-entitytype.html#cfn-frauddetector-detector-entitytype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for EntityType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventType` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html)
@@ -84,25 +84,25 @@ impl EventType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `EntityTypes`: list of `EntityType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-entitytypes)
-    pub fn entity_types(self, value: impl Arg<Arr<EntityType>>) -> Self { Self(put(self.0, "EntityTypes", value.into_expr())) }
+    pub fn entity_types(self, value: impl Arg<Arr<EntityType>>) -> Self { Self(put(self.0, "EntityTypes", value)) }
     /// `EventVariables`: list of `EventVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-eventvariables)
-    pub fn event_variables(self, value: impl Arg<Arr<EventVariable>>) -> Self { Self(put(self.0, "EventVariables", value.into_expr())) }
+    pub fn event_variables(self, value: impl Arg<Arr<EventVariable>>) -> Self { Self(put(self.0, "EventVariables", value)) }
     /// `Inline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-inline)
-    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `Labels`: list of `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-labels)
-    pub fn labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
+    pub fn labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "Labels", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html#cfn-frauddetector-detector-eventtype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for EventType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventVariable` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html)
@@ -111,27 +111,27 @@ impl EventVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `DataSource`: `DataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-datasource)
-    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value.into_expr())) }
+    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value)) }
     /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value)) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Inline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-inline)
-    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VariableType`: `VariableType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html#cfn-frauddetector-detector-eventvariable-variabletype)
-    pub fn variable_type(self, value: impl Arg<VariableType>) -> Self { Self(put(self.0, "VariableType", value.into_expr())) }
+    pub fn variable_type(self, value: impl Arg<VariableType>) -> Self { Self(put(self.0, "VariableType", value)) }
 }
 impl Done for EventVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html)
@@ -140,19 +140,19 @@ impl Label {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html#cfn-frauddetector-detector-label-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html#cfn-frauddetector-detector-label-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html#cfn-frauddetector-detector-label-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Inline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html#cfn-frauddetector-detector-label-inline)
-    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html#cfn-frauddetector-detector-label-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html#cfn-frauddetector-detector-label-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html#cfn-frauddetector-detector-label-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Model` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-model.html)
@@ -161,7 +161,7 @@ impl Model {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-model.html#cfn-frauddetector-detector-model-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for Model { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Outcome` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html)
@@ -170,19 +170,19 @@ impl Outcome {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html#cfn-frauddetector-detector-outcome-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html#cfn-frauddetector-detector-outcome-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html#cfn-frauddetector-detector-outcome-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Inline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html#cfn-frauddetector-detector-outcome-inline)
-    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html#cfn-frauddetector-detector-outcome-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html#cfn-frauddetector-detector-outcome-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html#cfn-frauddetector-detector-outcome-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for Outcome { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html)
@@ -191,27 +191,27 @@ impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DetectorId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr())) }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value)) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value)) }
     /// `Language`: `Language`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-language)
-    pub fn language(self, value: impl Arg<Language>) -> Self { Self(put(self.0, "Language", value.into_expr())) }
+    pub fn language(self, value: impl Arg<Language>) -> Self { Self(put(self.0, "Language", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Outcomes`: list of `Outcome`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-outcomes)
-    pub fn outcomes(self, value: impl Arg<Arr<Outcome>>) -> Self { Self(put(self.0, "Outcomes", value.into_expr())) }
+    pub fn outcomes(self, value: impl Arg<Arr<Outcome>>) -> Self { Self(put(self.0, "Outcomes", value)) }
     /// `RuleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-ruleid)
-    pub fn rule_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleId", value.into_expr())) }
+    pub fn rule_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleId", value)) }
     /// `RuleVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-ruleversion)
-    pub fn rule_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleVersion", value.into_expr())) }
+    pub fn rule_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleVersion", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html#cfn-frauddetector-detector-rule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataSource` allows.
@@ -252,11 +252,11 @@ impl CfnEntityTypeProps {
 }
 impl<R0> CfnEntityTypeProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-entitytype.html#cfn-frauddetector-entitytype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-entitytype.html#cfn-frauddetector-entitytype-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEntityTypeProps<Set> { CfnEntityTypeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEntityTypeProps<Set> { CfnEntityTypeProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-entitytype.html#cfn-frauddetector-entitytype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEntityTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FraudDetector::EventType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html)
@@ -284,17 +284,17 @@ impl CfnEventTypeProps {
 }
 impl<R0, R1, R2, R3> CfnEventTypeProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html#cfn-frauddetector-eventtype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EntityTypes`: list of `EntityType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html#cfn-frauddetector-eventtype-entitytypes)
-    pub fn entity_types(self, value: impl Arg<Arr<event_type::EntityType>>) -> CfnEventTypeProps<Set, R1, R2, R3> { CfnEventTypeProps(put(self.0, "EntityTypes", value.into_expr()), Phase) }
+    pub fn entity_types(self, value: impl Arg<Arr<event_type::EntityType>>) -> CfnEventTypeProps<Set, R1, R2, R3> { CfnEventTypeProps(put(self.0, "EntityTypes", value), Phase) }
     /// `EventVariables`: list of `EventVariable`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html#cfn-frauddetector-eventtype-eventvariables)
-    pub fn event_variables(self, value: impl Arg<Arr<event_type::EventVariable>>) -> CfnEventTypeProps<R0, Set, R2, R3> { CfnEventTypeProps(put(self.0, "EventVariables", value.into_expr()), Phase) }
+    pub fn event_variables(self, value: impl Arg<Arr<event_type::EventVariable>>) -> CfnEventTypeProps<R0, Set, R2, R3> { CfnEventTypeProps(put(self.0, "EventVariables", value), Phase) }
     /// `Labels`: list of `Label`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html#cfn-frauddetector-eventtype-labels)
-    pub fn labels(self, value: impl Arg<Arr<event_type::Label>>) -> CfnEventTypeProps<R0, R1, Set, R3> { CfnEventTypeProps(put(self.0, "Labels", value.into_expr()), Phase) }
+    pub fn labels(self, value: impl Arg<Arr<event_type::Label>>) -> CfnEventTypeProps<R0, R1, Set, R3> { CfnEventTypeProps(put(self.0, "Labels", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html#cfn-frauddetector-eventtype-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEventTypeProps<R0, R1, R2, Set> { CfnEventTypeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventTypeProps<R0, R1, R2, Set> { CfnEventTypeProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html#cfn-frauddetector-eventtype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FraudDetector::EventType`.
@@ -306,19 +306,19 @@ impl EntityType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-entitytype.html#cfn-frauddetector-eventtype-entitytype-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-entitytype.html#cfn-frauddetector-eventtype-entitytype-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-entitytype.html#cfn-frauddetector-eventtype-entitytype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Inline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-entitytype.html#cfn-frauddetector-eventtype-entitytype-inline)
-    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-entitytype.html#cfn-frauddetector-eventtype-entitytype-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-entitytype.html#cfn-frauddetector-eventtype-entitytype-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-entitytype.html#cfn-frauddetector-eventtype-entitytype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for EntityType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventVariable` of `AWS::FraudDetector::EventType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html)
@@ -327,27 +327,27 @@ impl EventVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `DataSource`: `DataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-datasource)
-    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value.into_expr())) }
+    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value)) }
     /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value)) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Inline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-inline)
-    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VariableType`: `VariableType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html#cfn-frauddetector-eventtype-eventvariable-variabletype)
-    pub fn variable_type(self, value: impl Arg<VariableType>) -> Self { Self(put(self.0, "VariableType", value.into_expr())) }
+    pub fn variable_type(self, value: impl Arg<VariableType>) -> Self { Self(put(self.0, "VariableType", value)) }
 }
 impl Done for EventVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::FraudDetector::EventType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html)
@@ -356,19 +356,19 @@ impl Label {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html#cfn-frauddetector-eventtype-label-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `CreatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html#cfn-frauddetector-eventtype-label-createdtime)
-    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html#cfn-frauddetector-eventtype-label-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Inline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html#cfn-frauddetector-eventtype-label-inline)
-    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value)) }
     /// `LastUpdatedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html#cfn-frauddetector-eventtype-label-lastupdatedtime)
-    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html#cfn-frauddetector-eventtype-label-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html#cfn-frauddetector-eventtype-label-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataSource` allows.
@@ -403,11 +403,11 @@ impl CfnLabelProps {
 }
 impl<R0> CfnLabelProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-label.html#cfn-frauddetector-label-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-label.html#cfn-frauddetector-label-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLabelProps<Set> { CfnLabelProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLabelProps<Set> { CfnLabelProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-label.html#cfn-frauddetector-label-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLabelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FraudDetector::List`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-list.html)
@@ -435,15 +435,15 @@ impl CfnListProps {
 }
 impl<R0> CfnListProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-list.html#cfn-frauddetector-list-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Elements`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-list.html#cfn-frauddetector-list-elements)
-    pub fn elements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Elements", value.into_expr()), Phase) }
+    pub fn elements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Elements", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-list.html#cfn-frauddetector-list-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnListProps<Set> { CfnListProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnListProps<Set> { CfnListProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-list.html#cfn-frauddetector-list-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VariableType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-list.html#cfn-frauddetector-list-variabletype)
-    pub fn variable_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariableType", value.into_expr()), Phase) }
+    pub fn variable_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariableType", value), Phase) }
 }
 impl Done for CfnListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FraudDetector::Outcome`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-outcome.html)
@@ -471,11 +471,11 @@ impl CfnOutcomeProps {
 }
 impl<R0> CfnOutcomeProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-outcome.html#cfn-frauddetector-outcome-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-outcome.html#cfn-frauddetector-outcome-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnOutcomeProps<Set> { CfnOutcomeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOutcomeProps<Set> { CfnOutcomeProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-outcome.html#cfn-frauddetector-outcome-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOutcomeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FraudDetector::Variable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html)
@@ -503,19 +503,19 @@ impl CfnVariableProps {
 }
 impl<R0, R1, R2, R3> CfnVariableProps<R0, R1, R2, R3> {
     /// `DataSource`: `DataSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html#cfn-frauddetector-variable-datasource)
-    pub fn data_source(self, value: impl Arg<variable::DataSource>) -> CfnVariableProps<Set, R1, R2, R3> { CfnVariableProps(put(self.0, "DataSource", value.into_expr()), Phase) }
+    pub fn data_source(self, value: impl Arg<variable::DataSource>) -> CfnVariableProps<Set, R1, R2, R3> { CfnVariableProps(put(self.0, "DataSource", value), Phase) }
     /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html#cfn-frauddetector-variable-datatype)
-    pub fn data_type(self, value: impl Arg<variable::DataType>) -> CfnVariableProps<R0, Set, R2, R3> { CfnVariableProps(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<variable::DataType>) -> CfnVariableProps<R0, Set, R2, R3> { CfnVariableProps(put(self.0, "DataType", value), Phase) }
     /// `DefaultValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html#cfn-frauddetector-variable-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> CfnVariableProps<R0, R1, Set, R3> { CfnVariableProps(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> CfnVariableProps<R0, R1, Set, R3> { CfnVariableProps(put(self.0, "DefaultValue", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html#cfn-frauddetector-variable-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html#cfn-frauddetector-variable-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVariableProps<R0, R1, R2, Set> { CfnVariableProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVariableProps<R0, R1, R2, Set> { CfnVariableProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html#cfn-frauddetector-variable-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VariableType`: `VariableType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html#cfn-frauddetector-variable-variabletype)
-    pub fn variable_type(self, value: impl Arg<variable::VariableType>) -> Self { Self(put(self.0, "VariableType", value.into_expr()), Phase) }
+    pub fn variable_type(self, value: impl Arg<variable::VariableType>) -> Self { Self(put(self.0, "VariableType", value), Phase) }
 }
 impl Done for CfnVariableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FraudDetector::Variable`.

@@ -33,9 +33,9 @@ impl CfnBackupProps {
 }
 impl<R0> CfnBackupProps<R0> {
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#cfn-fsx-backup-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> CfnBackupProps<Set> { CfnBackupProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnBackupProps<Set> { CfnBackupProps(put(self.0, "FileSystemId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#cfn-fsx-backup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBackupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FSx::DataRepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html)
@@ -61,19 +61,19 @@ impl CfnDataRepositoryAssociationProps {
 }
 impl<R0, R1, R2> CfnDataRepositoryAssociationProps<R0, R1, R2> {
     /// `BatchImportMetaDataOnCreate`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-batchimportmetadataoncreate)
-    pub fn batch_import_meta_data_on_create(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchImportMetaDataOnCreate", value.into_expr()), Phase) }
+    pub fn batch_import_meta_data_on_create(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchImportMetaDataOnCreate", value), Phase) }
     /// `DataRepositoryPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-datarepositorypath)
-    pub fn data_repository_path(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<Set, R1, R2> { CfnDataRepositoryAssociationProps(put(self.0, "DataRepositoryPath", value.into_expr()), Phase) }
+    pub fn data_repository_path(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<Set, R1, R2> { CfnDataRepositoryAssociationProps(put(self.0, "DataRepositoryPath", value), Phase) }
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, Set, R2> { CfnDataRepositoryAssociationProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, Set, R2> { CfnDataRepositoryAssociationProps(put(self.0, "FileSystemId", value), Phase) }
     /// `FileSystemPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-filesystempath)
-    pub fn file_system_path(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, R1, Set> { CfnDataRepositoryAssociationProps(put(self.0, "FileSystemPath", value.into_expr()), Phase) }
+    pub fn file_system_path(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, R1, Set> { CfnDataRepositoryAssociationProps(put(self.0, "FileSystemPath", value), Phase) }
     /// `ImportedFileChunkSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-importedfilechunksize)
-    pub fn imported_file_chunk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImportedFileChunkSize", value.into_expr()), Phase) }
+    pub fn imported_file_chunk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImportedFileChunkSize", value), Phase) }
     /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-s3)
-    pub fn s3(self, value: impl Arg<data_repository_association::S3>) -> Self { Self(put(self.0, "S3", value.into_expr()), Phase) }
+    pub fn s3(self, value: impl Arg<data_repository_association::S3>) -> Self { Self(put(self.0, "S3", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataRepositoryAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::DataRepositoryAssociation`.
@@ -87,7 +87,7 @@ impl AutoExportPolicy {
 }
 impl<R0> AutoExportPolicy<R0> {
     /// `Events`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-autoexportpolicy.html#cfn-fsx-datarepositoryassociation-autoexportpolicy-events)
-    pub fn events(self, value: impl Arg<Arr<str>>) -> AutoExportPolicy<Set> { AutoExportPolicy(put(self.0, "Events", value.into_expr()), Phase) }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> AutoExportPolicy<Set> { AutoExportPolicy(put(self.0, "Events", value), Phase) }
 }
 impl Done for AutoExportPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoImportPolicy` of `AWS::FSx::DataRepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-autoimportpolicy.html)
@@ -98,7 +98,7 @@ impl AutoImportPolicy {
 }
 impl<R0> AutoImportPolicy<R0> {
     /// `Events`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-autoimportpolicy.html#cfn-fsx-datarepositoryassociation-autoimportpolicy-events)
-    pub fn events(self, value: impl Arg<Arr<str>>) -> AutoImportPolicy<Set> { AutoImportPolicy(put(self.0, "Events", value.into_expr()), Phase) }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> AutoImportPolicy<Set> { AutoImportPolicy(put(self.0, "Events", value), Phase) }
 }
 impl Done for AutoImportPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::FSx::DataRepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-s3.html)
@@ -107,9 +107,9 @@ impl S3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoExportPolicy`: `AutoExportPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-s3.html#cfn-fsx-datarepositoryassociation-s3-autoexportpolicy)
-    pub fn auto_export_policy(self, value: impl Arg<AutoExportPolicy>) -> Self { Self(put(self.0, "AutoExportPolicy", value.into_expr())) }
+    pub fn auto_export_policy(self, value: impl Arg<AutoExportPolicy>) -> Self { Self(put(self.0, "AutoExportPolicy", value)) }
     /// `AutoImportPolicy`: `AutoImportPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-s3.html#cfn-fsx-datarepositoryassociation-s3-autoimportpolicy)
-    pub fn auto_import_policy(self, value: impl Arg<AutoImportPolicy>) -> Self { Self(put(self.0, "AutoImportPolicy", value.into_expr())) }
+    pub fn auto_import_policy(self, value: impl Arg<AutoImportPolicy>) -> Self { Self(put(self.0, "AutoImportPolicy", value)) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 }
@@ -154,25 +154,25 @@ impl CfnFileCacheProps {
 }
 impl<R0, R1, R2, R3> CfnFileCacheProps<R0, R1, R2, R3> {
     /// `CopyTagsToDataRepositoryAssociations`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-copytagstodatarepositoryassociations)
-    pub fn copy_tags_to_data_repository_associations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToDataRepositoryAssociations", value.into_expr()), Phase) }
+    pub fn copy_tags_to_data_repository_associations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToDataRepositoryAssociations", value), Phase) }
     /// `DataRepositoryAssociations`: list of `DataRepositoryAssociation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-datarepositoryassociations)
-    pub fn data_repository_associations(self, value: impl Arg<Arr<file_cache::DataRepositoryAssociation>>) -> Self { Self(put(self.0, "DataRepositoryAssociations", value.into_expr()), Phase) }
+    pub fn data_repository_associations(self, value: impl Arg<Arr<file_cache::DataRepositoryAssociation>>) -> Self { Self(put(self.0, "DataRepositoryAssociations", value), Phase) }
     /// `FileCacheType`: `FileCacheType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-filecachetype)
-    pub fn file_cache_type(self, value: impl Arg<file_cache::FileCacheType>) -> CfnFileCacheProps<Set, R1, R2, R3> { CfnFileCacheProps(put(self.0, "FileCacheType", value.into_expr()), Phase) }
+    pub fn file_cache_type(self, value: impl Arg<file_cache::FileCacheType>) -> CfnFileCacheProps<Set, R1, R2, R3> { CfnFileCacheProps(put(self.0, "FileCacheType", value), Phase) }
     /// `FileCacheTypeVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-filecachetypeversion)
-    pub fn file_cache_type_version(self, value: impl Arg<str>) -> CfnFileCacheProps<R0, Set, R2, R3> { CfnFileCacheProps(put(self.0, "FileCacheTypeVersion", value.into_expr()), Phase) }
+    pub fn file_cache_type_version(self, value: impl Arg<str>) -> CfnFileCacheProps<R0, Set, R2, R3> { CfnFileCacheProps(put(self.0, "FileCacheTypeVersion", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `LustreConfiguration`: `LustreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-lustreconfiguration)
-    pub fn lustre_configuration(self, value: impl Arg<file_cache::LustreConfiguration>) -> Self { Self(put(self.0, "LustreConfiguration", value.into_expr()), Phase) }
+    pub fn lustre_configuration(self, value: impl Arg<file_cache::LustreConfiguration>) -> Self { Self(put(self.0, "LustreConfiguration", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `StorageCapacity`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-storagecapacity)
-    pub fn storage_capacity(self, value: impl Arg<i64>) -> CfnFileCacheProps<R0, R1, Set, R3> { CfnFileCacheProps(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
+    pub fn storage_capacity(self, value: impl Arg<i64>) -> CfnFileCacheProps<R0, R1, Set, R3> { CfnFileCacheProps(put(self.0, "StorageCapacity", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnFileCacheProps<R0, R1, R2, Set> { CfnFileCacheProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnFileCacheProps<R0, R1, R2, Set> { CfnFileCacheProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFileCacheProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::FileCache`.
@@ -186,9 +186,9 @@ impl DataRepositoryAssociation {
 }
 impl<R0, R1> DataRepositoryAssociation<R0, R1> {
     /// `DataRepositoryPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-datarepositoryassociation.html#cfn-fsx-filecache-datarepositoryassociation-datarepositorypath)
-    pub fn data_repository_path(self, value: impl Arg<str>) -> DataRepositoryAssociation<Set, R1> { DataRepositoryAssociation(put(self.0, "DataRepositoryPath", value.into_expr()), Phase) }
+    pub fn data_repository_path(self, value: impl Arg<str>) -> DataRepositoryAssociation<Set, R1> { DataRepositoryAssociation(put(self.0, "DataRepositoryPath", value), Phase) }
     /// `FileCachePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-datarepositoryassociation.html#cfn-fsx-filecache-datarepositoryassociation-filecachepath)
-    pub fn file_cache_path(self, value: impl Arg<str>) -> DataRepositoryAssociation<R0, Set> { DataRepositoryAssociation(put(self.0, "FileCachePath", value.into_expr()), Phase) }
+    pub fn file_cache_path(self, value: impl Arg<str>) -> DataRepositoryAssociation<R0, Set> { DataRepositoryAssociation(put(self.0, "FileCachePath", value), Phase) }
 }
 impl Done for DataRepositoryAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::FSx::FileCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-logconfiguration.html)
@@ -199,9 +199,9 @@ impl LogConfiguration {
 }
 impl<R0> LogConfiguration<R0> {
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-logconfiguration.html#cfn-fsx-filecache-logconfiguration-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value), Phase) }
     /// `Level`: `Level`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-logconfiguration.html#cfn-fsx-filecache-logconfiguration-level)
-    pub fn level(self, value: impl Arg<Level>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "Level", value.into_expr()), Phase) }
+    pub fn level(self, value: impl Arg<Level>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "Level", value), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LustreConfiguration` of `AWS::FSx::FileCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html)
@@ -212,17 +212,17 @@ impl LustreConfiguration {
 }
 impl<R0, R1, R2> LustreConfiguration<R0, R1, R2> {
     /// `DeploymentType`: `DeploymentType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-deploymenttype)
-    pub fn deployment_type(self, value: impl Arg<DeploymentType>) -> LustreConfiguration<Set, R1, R2> { LustreConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
+    pub fn deployment_type(self, value: impl Arg<DeploymentType>) -> LustreConfiguration<Set, R1, R2> { LustreConfiguration(put(self.0, "DeploymentType", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `MetadataConfiguration`: `MetadataConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-metadataconfiguration)
-    pub fn metadata_configuration(self, value: impl Arg<MetadataConfiguration>) -> LustreConfiguration<R0, Set, R2> { LustreConfiguration(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
+    pub fn metadata_configuration(self, value: impl Arg<MetadataConfiguration>) -> LustreConfiguration<R0, Set, R2> { LustreConfiguration(put(self.0, "MetadataConfiguration", value), Phase) }
     /// `MountName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-mountname)
-    pub fn mount_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountName", value.into_expr()), Phase) }
+    pub fn mount_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountName", value), Phase) }
     /// `PerUnitStorageThroughput`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-perunitstoragethroughput)
-    pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> LustreConfiguration<R0, R1, Set> { LustreConfiguration(put(self.0, "PerUnitStorageThroughput", value.into_expr()), Phase) }
+    pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> LustreConfiguration<R0, R1, Set> { LustreConfiguration(put(self.0, "PerUnitStorageThroughput", value), Phase) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-weeklymaintenancestarttime)
-    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value), Phase) }
 }
 impl Done for LustreConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::FSx::FileCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-metadataconfiguration.html)
@@ -233,7 +233,7 @@ impl MetadataConfiguration {
 }
 impl<R0> MetadataConfiguration<R0> {
     /// `StorageCapacity`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-metadataconfiguration.html#cfn-fsx-filecache-metadataconfiguration-storagecapacity)
-    pub fn storage_capacity(self, value: impl Arg<i64>) -> MetadataConfiguration<Set> { MetadataConfiguration(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
+    pub fn storage_capacity(self, value: impl Arg<i64>) -> MetadataConfiguration<Set> { MetadataConfiguration(put(self.0, "StorageCapacity", value), Phase) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeploymentType` allows.
@@ -272,33 +272,33 @@ impl CfnFileSystemProps {
 }
 impl<R0, R1> CfnFileSystemProps<R0, R1> {
     /// `BackupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-backupid)
-    pub fn backup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupId", value.into_expr()), Phase) }
+    pub fn backup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupId", value), Phase) }
     /// `FileSystemType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-filesystemtype)
-    pub fn file_system_type(self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { CfnFileSystemProps(put(self.0, "FileSystemType", value.into_expr()), Phase) }
+    pub fn file_system_type(self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { CfnFileSystemProps(put(self.0, "FileSystemType", value), Phase) }
     /// `FileSystemTypeVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-filesystemtypeversion)
-    pub fn file_system_type_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemTypeVersion", value.into_expr()), Phase) }
+    pub fn file_system_type_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemTypeVersion", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `LustreConfiguration`: `LustreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-lustreconfiguration)
-    pub fn lustre_configuration(self, value: impl Arg<file_system::LustreConfiguration>) -> Self { Self(put(self.0, "LustreConfiguration", value.into_expr()), Phase) }
+    pub fn lustre_configuration(self, value: impl Arg<file_system::LustreConfiguration>) -> Self { Self(put(self.0, "LustreConfiguration", value), Phase) }
     /// `NetworkType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-networktype)
-    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `OntapConfiguration`: `OntapConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-ontapconfiguration)
-    pub fn ontap_configuration(self, value: impl Arg<file_system::OntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
+    pub fn ontap_configuration(self, value: impl Arg<file_system::OntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value), Phase) }
     /// `OpenZFSConfiguration`: `OpenZFSConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-openzfsconfiguration)
-    pub fn open_zfs_configuration(self, value: impl Arg<file_system::OpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
+    pub fn open_zfs_configuration(self, value: impl Arg<file_system::OpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `StorageCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-storagecapacity)
-    pub fn storage_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
+    pub fn storage_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacity", value), Phase) }
     /// `StorageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-storagetype)
-    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnFileSystemProps<R0, Set> { CfnFileSystemProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnFileSystemProps<R0, Set> { CfnFileSystemProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WindowsConfiguration`: `WindowsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-windowsconfiguration)
-    pub fn windows_configuration(self, value: impl Arg<file_system::WindowsConfiguration>) -> Self { Self(put(self.0, "WindowsConfiguration", value.into_expr()), Phase) }
+    pub fn windows_configuration(self, value: impl Arg<file_system::WindowsConfiguration>) -> Self { Self(put(self.0, "WindowsConfiguration", value), Phase) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::FileSystem`.
@@ -312,11 +312,11 @@ impl AuditLogConfiguration {
 }
 impl<R0, R1> AuditLogConfiguration<R0, R1> {
     /// `AuditLogDestination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-auditlogconfiguration.html#cfn-fsx-filesystem-auditlogconfiguration-auditlogdestination)
-    pub fn audit_log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuditLogDestination", value.into_expr()), Phase) }
+    pub fn audit_log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuditLogDestination", value), Phase) }
     /// `FileAccessAuditLogLevel`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-auditlogconfiguration.html#cfn-fsx-filesystem-auditlogconfiguration-fileaccessauditloglevel)
-    pub fn file_access_audit_log_level(self, value: impl Arg<str>) -> AuditLogConfiguration<Set, R1> { AuditLogConfiguration(put(self.0, "FileAccessAuditLogLevel", value.into_expr()), Phase) }
+    pub fn file_access_audit_log_level(self, value: impl Arg<str>) -> AuditLogConfiguration<Set, R1> { AuditLogConfiguration(put(self.0, "FileAccessAuditLogLevel", value), Phase) }
     /// `FileShareAccessAuditLogLevel`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-auditlogconfiguration.html#cfn-fsx-filesystem-auditlogconfiguration-fileshareaccessauditloglevel)
-    pub fn file_share_access_audit_log_level(self, value: impl Arg<str>) -> AuditLogConfiguration<R0, Set> { AuditLogConfiguration(put(self.0, "FileShareAccessAuditLogLevel", value.into_expr()), Phase) }
+    pub fn file_share_access_audit_log_level(self, value: impl Arg<str>) -> AuditLogConfiguration<R0, Set> { AuditLogConfiguration(put(self.0, "FileShareAccessAuditLogLevel", value), Phase) }
 }
 impl Done for AuditLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientConfigurations` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-clientconfigurations.html)
@@ -325,9 +325,9 @@ impl ClientConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Clients`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-clientconfigurations.html#cfn-fsx-filesystem-clientconfigurations-clients)
-    pub fn clients(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Clients", value.into_expr())) }
+    pub fn clients(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Clients", value)) }
     /// `Options`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-clientconfigurations.html#cfn-fsx-filesystem-clientconfigurations-options)
-    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
+    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value)) }
 }
 impl Done for ClientConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataReadCacheConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-datareadcacheconfiguration.html)
@@ -336,9 +336,9 @@ impl DataReadCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-datareadcacheconfiguration.html#cfn-fsx-filesystem-datareadcacheconfiguration-sizegib)
-    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value)) }
     /// `SizingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-datareadcacheconfiguration.html#cfn-fsx-filesystem-datareadcacheconfiguration-sizingmode)
-    pub fn sizing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizingMode", value.into_expr())) }
+    pub fn sizing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizingMode", value)) }
 }
 impl Done for DataReadCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DiskIopsConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-diskiopsconfiguration.html)
@@ -347,9 +347,9 @@ impl DiskIopsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-diskiopsconfiguration.html#cfn-fsx-filesystem-diskiopsconfiguration-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-diskiopsconfiguration.html#cfn-fsx-filesystem-diskiopsconfiguration-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value)) }
 }
 impl Done for DiskIopsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FsrmConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-fsrmconfiguration.html)
@@ -360,9 +360,9 @@ impl FsrmConfiguration {
 }
 impl<R0> FsrmConfiguration<R0> {
     /// `EventLogDestination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-fsrmconfiguration.html#cfn-fsx-filesystem-fsrmconfiguration-eventlogdestination)
-    pub fn event_log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventLogDestination", value.into_expr()), Phase) }
+    pub fn event_log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventLogDestination", value), Phase) }
     /// `FsrmServiceEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-fsrmconfiguration.html#cfn-fsx-filesystem-fsrmconfiguration-fsrmserviceenabled)
-    pub fn fsrm_service_enabled(self, value: impl Arg<bool>) -> FsrmConfiguration<Set> { FsrmConfiguration(put(self.0, "FsrmServiceEnabled", value.into_expr()), Phase) }
+    pub fn fsrm_service_enabled(self, value: impl Arg<bool>) -> FsrmConfiguration<Set> { FsrmConfiguration(put(self.0, "FsrmServiceEnabled", value), Phase) }
 }
 impl Done for FsrmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-logconfiguration.html)
@@ -373,9 +373,9 @@ impl LogConfiguration {
 }
 impl<R0> LogConfiguration<R0> {
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-logconfiguration.html#cfn-fsx-filesystem-logconfiguration-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value), Phase) }
     /// `Level`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-logconfiguration.html#cfn-fsx-filesystem-logconfiguration-level)
-    pub fn level(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "Level", value.into_expr()), Phase) }
+    pub fn level(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "Level", value), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LustreConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html)
@@ -384,39 +384,39 @@ impl LustreConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoImportPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-autoimportpolicy)
-    pub fn auto_import_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoImportPolicy", value.into_expr())) }
+    pub fn auto_import_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoImportPolicy", value)) }
     /// `AutomaticBackupRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-automaticbackupretentiondays)
-    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr())) }
+    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value)) }
     /// `CopyTagsToBackups`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-copytagstobackups)
-    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr())) }
+    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value)) }
     /// `DailyAutomaticBackupStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-dailyautomaticbackupstarttime)
-    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr())) }
+    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value)) }
     /// `DataCompressionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-datacompressiontype)
-    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr())) }
+    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value)) }
     /// `DataReadCacheConfiguration`: `DataReadCacheConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-datareadcacheconfiguration)
-    pub fn data_read_cache_configuration(self, value: impl Arg<DataReadCacheConfiguration>) -> Self { Self(put(self.0, "DataReadCacheConfiguration", value.into_expr())) }
+    pub fn data_read_cache_configuration(self, value: impl Arg<DataReadCacheConfiguration>) -> Self { Self(put(self.0, "DataReadCacheConfiguration", value)) }
     /// `DeploymentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-deploymenttype)
-    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
+    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value)) }
     /// `DriveCacheType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-drivecachetype)
-    pub fn drive_cache_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DriveCacheType", value.into_expr())) }
+    pub fn drive_cache_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DriveCacheType", value)) }
     /// `EfaEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-efaenabled)
-    pub fn efa_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EfaEnabled", value.into_expr())) }
+    pub fn efa_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EfaEnabled", value)) }
     /// `ExportPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-exportpath)
-    pub fn export_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportPath", value.into_expr())) }
+    pub fn export_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportPath", value)) }
     /// `ImportPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-importpath)
-    pub fn import_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportPath", value.into_expr())) }
+    pub fn import_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportPath", value)) }
     /// `ImportedFileChunkSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-importedfilechunksize)
-    pub fn imported_file_chunk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImportedFileChunkSize", value.into_expr())) }
+    pub fn imported_file_chunk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImportedFileChunkSize", value)) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr())) }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value)) }
     /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-metadataconfiguration)
-    pub fn metadata_configuration(self, value: impl Arg<MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr())) }
+    pub fn metadata_configuration(self, value: impl Arg<MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value)) }
     /// `PerUnitStorageThroughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-perunitstoragethroughput)
-    pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerUnitStorageThroughput", value.into_expr())) }
+    pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerUnitStorageThroughput", value)) }
     /// `ThroughputCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-throughputcapacity)
-    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr())) }
+    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value)) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-weeklymaintenancestarttime)
-    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr())) }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value)) }
 }
 impl Done for LustreConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-metadataconfiguration.html)
@@ -425,9 +425,9 @@ impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-metadataconfiguration.html#cfn-fsx-filesystem-metadataconfiguration-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-metadataconfiguration.html#cfn-fsx-filesystem-metadataconfiguration-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value)) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NfsExports` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-nfsexports.html)
@@ -436,7 +436,7 @@ impl NfsExports {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientConfigurations`: list of `ClientConfigurations`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-nfsexports.html#cfn-fsx-filesystem-nfsexports-clientconfigurations)
-    pub fn client_configurations(self, value: impl Arg<Arr<ClientConfigurations>>) -> Self { Self(put(self.0, "ClientConfigurations", value.into_expr())) }
+    pub fn client_configurations(self, value: impl Arg<Arr<ClientConfigurations>>) -> Self { Self(put(self.0, "ClientConfigurations", value)) }
 }
 impl Done for NfsExports { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html)
@@ -447,31 +447,31 @@ impl OntapConfiguration {
 }
 impl<R0> OntapConfiguration<R0> {
     /// `AutomaticBackupRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-automaticbackupretentiondays)
-    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
+    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value), Phase) }
     /// `DailyAutomaticBackupStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-dailyautomaticbackupstarttime)
-    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
+    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value), Phase) }
     /// `DeploymentType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-deploymenttype)
-    pub fn deployment_type(self, value: impl Arg<str>) -> OntapConfiguration<Set> { OntapConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
+    pub fn deployment_type(self, value: impl Arg<str>) -> OntapConfiguration<Set> { OntapConfiguration(put(self.0, "DeploymentType", value), Phase) }
     /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-diskiopsconfiguration)
-    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
+    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value), Phase) }
     /// `EndpointIpAddressRange`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-endpointipaddressrange)
-    pub fn endpoint_ip_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpAddressRange", value.into_expr()), Phase) }
+    pub fn endpoint_ip_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpAddressRange", value), Phase) }
     /// `EndpointIpv6AddressRange`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-endpointipv6addressrange)
-    pub fn endpoint_ipv6_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpv6AddressRange", value.into_expr()), Phase) }
+    pub fn endpoint_ipv6_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpv6AddressRange", value), Phase) }
     /// `FsxAdminPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-fsxadminpassword)
-    pub fn fsx_admin_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxAdminPassword", value.into_expr()), Phase) }
+    pub fn fsx_admin_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxAdminPassword", value), Phase) }
     /// `HAPairs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-hapairs)
-    pub fn ha_pairs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HAPairs", value.into_expr()), Phase) }
+    pub fn ha_pairs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HAPairs", value), Phase) }
     /// `PreferredSubnetId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-preferredsubnetid)
-    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
+    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value), Phase) }
     /// `RouteTableIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-routetableids)
-    pub fn route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteTableIds", value.into_expr()), Phase) }
+    pub fn route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteTableIds", value), Phase) }
     /// `ThroughputCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-throughputcapacity)
-    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
+    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value), Phase) }
     /// `ThroughputCapacityPerHAPair`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-throughputcapacityperhapair)
-    pub fn throughput_capacity_per_ha_pair(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacityPerHAPair", value.into_expr()), Phase) }
+    pub fn throughput_capacity_per_ha_pair(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacityPerHAPair", value), Phase) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-weeklymaintenancestarttime)
-    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value), Phase) }
 }
 impl Done for OntapConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenZFSConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html)
@@ -482,35 +482,35 @@ impl OpenZFSConfiguration {
 }
 impl<R0> OpenZFSConfiguration<R0> {
     /// `AutomaticBackupRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-automaticbackupretentiondays)
-    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
+    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value), Phase) }
     /// `CopyTagsToBackups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-copytagstobackups)
-    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
+    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value), Phase) }
     /// `CopyTagsToVolumes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-copytagstovolumes)
-    pub fn copy_tags_to_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToVolumes", value.into_expr()), Phase) }
+    pub fn copy_tags_to_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToVolumes", value), Phase) }
     /// `DailyAutomaticBackupStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-dailyautomaticbackupstarttime)
-    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
+    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value), Phase) }
     /// `DeploymentType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-deploymenttype)
-    pub fn deployment_type(self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { OpenZFSConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
+    pub fn deployment_type(self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { OpenZFSConfiguration(put(self.0, "DeploymentType", value), Phase) }
     /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-diskiopsconfiguration)
-    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
+    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value), Phase) }
     /// `EndpointIpAddressRange`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-endpointipaddressrange)
-    pub fn endpoint_ip_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpAddressRange", value.into_expr()), Phase) }
+    pub fn endpoint_ip_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpAddressRange", value), Phase) }
     /// `EndpointIpv6AddressRange`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-endpointipv6addressrange)
-    pub fn endpoint_ipv6_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpv6AddressRange", value.into_expr()), Phase) }
+    pub fn endpoint_ipv6_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpv6AddressRange", value), Phase) }
     /// `Options`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-options)
-    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `PreferredSubnetId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-preferredsubnetid)
-    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
+    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value), Phase) }
     /// `ReadCacheConfiguration`: `ReadCacheConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-readcacheconfiguration)
-    pub fn read_cache_configuration(self, value: impl Arg<ReadCacheConfiguration>) -> Self { Self(put(self.0, "ReadCacheConfiguration", value.into_expr()), Phase) }
+    pub fn read_cache_configuration(self, value: impl Arg<ReadCacheConfiguration>) -> Self { Self(put(self.0, "ReadCacheConfiguration", value), Phase) }
     /// `RootVolumeConfiguration`: `RootVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-rootvolumeconfiguration)
-    pub fn root_volume_configuration(self, value: impl Arg<RootVolumeConfiguration>) -> Self { Self(put(self.0, "RootVolumeConfiguration", value.into_expr()), Phase) }
+    pub fn root_volume_configuration(self, value: impl Arg<RootVolumeConfiguration>) -> Self { Self(put(self.0, "RootVolumeConfiguration", value), Phase) }
     /// `RouteTableIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-routetableids)
-    pub fn route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteTableIds", value.into_expr()), Phase) }
+    pub fn route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteTableIds", value), Phase) }
     /// `ThroughputCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-throughputcapacity)
-    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
+    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value), Phase) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-weeklymaintenancestarttime)
-    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value), Phase) }
 }
 impl Done for OpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadCacheConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-readcacheconfiguration.html)
@@ -519,9 +519,9 @@ impl ReadCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-readcacheconfiguration.html#cfn-fsx-filesystem-readcacheconfiguration-sizegib)
-    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value)) }
     /// `SizingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-readcacheconfiguration.html#cfn-fsx-filesystem-readcacheconfiguration-sizingmode)
-    pub fn sizing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizingMode", value.into_expr())) }
+    pub fn sizing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizingMode", value)) }
 }
 impl Done for ReadCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RootVolumeConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html)
@@ -530,17 +530,17 @@ impl RootVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyTagsToSnapshots`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-copytagstosnapshots)
-    pub fn copy_tags_to_snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshots", value.into_expr())) }
+    pub fn copy_tags_to_snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshots", value)) }
     /// `DataCompressionType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-datacompressiontype)
-    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr())) }
+    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value)) }
     /// `NfsExports`: list of `NfsExports`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-nfsexports)
-    pub fn nfs_exports(self, value: impl Arg<Arr<NfsExports>>) -> Self { Self(put(self.0, "NfsExports", value.into_expr())) }
+    pub fn nfs_exports(self, value: impl Arg<Arr<NfsExports>>) -> Self { Self(put(self.0, "NfsExports", value)) }
     /// `ReadOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value)) }
     /// `RecordSizeKiB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-recordsizekib)
-    pub fn record_size_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordSizeKiB", value.into_expr())) }
+    pub fn record_size_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordSizeKiB", value)) }
     /// `UserAndGroupQuotas`: list of `UserAndGroupQuotas`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-userandgroupquotas)
-    pub fn user_and_group_quotas(self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { Self(put(self.0, "UserAndGroupQuotas", value.into_expr())) }
+    pub fn user_and_group_quotas(self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { Self(put(self.0, "UserAndGroupQuotas", value)) }
 }
 impl Done for RootVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedActiveDirectoryConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html)
@@ -549,19 +549,19 @@ impl SelfManagedActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsIps`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-dnsips)
-    pub fn dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIps", value.into_expr())) }
+    pub fn dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIps", value)) }
     /// `DomainJoinServiceAccountSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-domainjoinserviceaccountsecret)
-    pub fn domain_join_service_account_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainJoinServiceAccountSecret", value.into_expr())) }
+    pub fn domain_join_service_account_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainJoinServiceAccountSecret", value)) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `FileSystemAdministratorsGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-filesystemadministratorsgroup)
-    pub fn file_system_administrators_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemAdministratorsGroup", value.into_expr())) }
+    pub fn file_system_administrators_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemAdministratorsGroup", value)) }
     /// `OrganizationalUnitDistinguishedName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-organizationalunitdistinguishedname)
-    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
+    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value)) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `UserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-username)
-    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value)) }
 }
 impl Done for SelfManagedActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserAndGroupQuotas` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-userandgroupquotas.html)
@@ -570,11 +570,11 @@ impl UserAndGroupQuotas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-userandgroupquotas.html#cfn-fsx-filesystem-userandgroupquotas-id)
-    pub fn id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Id", value)) }
     /// `StorageCapacityQuotaGiB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-userandgroupquotas.html#cfn-fsx-filesystem-userandgroupquotas-storagecapacityquotagib)
-    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityQuotaGiB", value.into_expr())) }
+    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityQuotaGiB", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-userandgroupquotas.html#cfn-fsx-filesystem-userandgroupquotas-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for UserAndGroupQuotas { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WindowsConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html)
@@ -585,31 +585,31 @@ impl WindowsConfiguration {
 }
 impl<R0> WindowsConfiguration<R0> {
     /// `ActiveDirectoryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-activedirectoryid)
-    pub fn active_directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveDirectoryId", value.into_expr()), Phase) }
+    pub fn active_directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveDirectoryId", value), Phase) }
     /// `Aliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-aliases)
-    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
+    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value), Phase) }
     /// `AuditLogConfiguration`: `AuditLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-auditlogconfiguration)
-    pub fn audit_log_configuration(self, value: impl Arg<AuditLogConfiguration>) -> Self { Self(put(self.0, "AuditLogConfiguration", value.into_expr()), Phase) }
+    pub fn audit_log_configuration(self, value: impl Arg<AuditLogConfiguration>) -> Self { Self(put(self.0, "AuditLogConfiguration", value), Phase) }
     /// `AutomaticBackupRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-automaticbackupretentiondays)
-    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
+    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value), Phase) }
     /// `CopyTagsToBackups`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-copytagstobackups)
-    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
+    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value), Phase) }
     /// `DailyAutomaticBackupStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-dailyautomaticbackupstarttime)
-    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
+    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value), Phase) }
     /// `DeploymentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-deploymenttype)
-    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr()), Phase) }
+    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value), Phase) }
     /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-diskiopsconfiguration)
-    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
+    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value), Phase) }
     /// `FsrmConfiguration`: `FsrmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-fsrmconfiguration)
-    pub fn fsrm_configuration(self, value: impl Arg<FsrmConfiguration>) -> Self { Self(put(self.0, "FsrmConfiguration", value.into_expr()), Phase) }
+    pub fn fsrm_configuration(self, value: impl Arg<FsrmConfiguration>) -> Self { Self(put(self.0, "FsrmConfiguration", value), Phase) }
     /// `PreferredSubnetId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-preferredsubnetid)
-    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
+    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value), Phase) }
     /// `SelfManagedActiveDirectoryConfiguration`: `SelfManagedActiveDirectoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-selfmanagedactivedirectoryconfiguration)
-    pub fn self_managed_active_directory_configuration(self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "SelfManagedActiveDirectoryConfiguration", value.into_expr()), Phase) }
+    pub fn self_managed_active_directory_configuration(self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "SelfManagedActiveDirectoryConfiguration", value), Phase) }
     /// `ThroughputCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-throughputcapacity)
-    pub fn throughput_capacity(self, value: impl Arg<i64>) -> WindowsConfiguration<Set> { WindowsConfiguration(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
+    pub fn throughput_capacity(self, value: impl Arg<i64>) -> WindowsConfiguration<Set> { WindowsConfiguration(put(self.0, "ThroughputCapacity", value), Phase) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-weeklymaintenancestarttime)
-    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value), Phase) }
 }
 impl Done for WindowsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -638,15 +638,15 @@ impl CfnS3AccessPointAttachmentProps {
 }
 impl<R0, R1> CfnS3AccessPointAttachmentProps<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnS3AccessPointAttachmentProps<Set, R1> { CfnS3AccessPointAttachmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnS3AccessPointAttachmentProps<Set, R1> { CfnS3AccessPointAttachmentProps(put(self.0, "Name", value), Phase) }
     /// `OntapConfiguration`: `S3AccessPointOntapConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-ontapconfiguration)
-    pub fn ontap_configuration(self, value: impl Arg<s3_access_point_attachment::S3AccessPointOntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
+    pub fn ontap_configuration(self, value: impl Arg<s3_access_point_attachment::S3AccessPointOntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value), Phase) }
     /// `OpenZFSConfiguration`: `S3AccessPointOpenZFSConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-openzfsconfiguration)
-    pub fn open_zfs_configuration(self, value: impl Arg<s3_access_point_attachment::S3AccessPointOpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
+    pub fn open_zfs_configuration(self, value: impl Arg<s3_access_point_attachment::S3AccessPointOpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value), Phase) }
     /// `S3AccessPoint`: `S3AccessPoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-s3accesspoint)
-    pub fn s3_access_point(self, value: impl Arg<s3_access_point_attachment::S3AccessPoint>) -> Self { Self(put(self.0, "S3AccessPoint", value.into_expr()), Phase) }
+    pub fn s3_access_point(self, value: impl Arg<s3_access_point_attachment::S3AccessPoint>) -> Self { Self(put(self.0, "S3AccessPoint", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-type)
-    pub fn type_(self, value: impl Arg<s3_access_point_attachment::Type>) -> CfnS3AccessPointAttachmentProps<R0, Set> { CfnS3AccessPointAttachmentProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<s3_access_point_attachment::Type>) -> CfnS3AccessPointAttachmentProps<R0, Set> { CfnS3AccessPointAttachmentProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnS3AccessPointAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::S3AccessPointAttachment`.
@@ -660,7 +660,7 @@ impl FileSystemGID {
 }
 impl<R0> FileSystemGID<R0> {
     /// `Gid`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-filesystemgid.html#cfn-fsx-s3accesspointattachment-filesystemgid-gid)
-    pub fn gid(self, value: impl Arg<f64>) -> FileSystemGID<Set> { FileSystemGID(put(self.0, "Gid", value.into_expr()), Phase) }
+    pub fn gid(self, value: impl Arg<f64>) -> FileSystemGID<Set> { FileSystemGID(put(self.0, "Gid", value), Phase) }
 }
 impl Done for FileSystemGID { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapFileSystemIdentity` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapfilesystemidentity.html)
@@ -671,11 +671,11 @@ impl OntapFileSystemIdentity {
 }
 impl<R0> OntapFileSystemIdentity<R0> {
     /// `Type`: `OntapFileSystemIdentityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapfilesystemidentity.html#cfn-fsx-s3accesspointattachment-ontapfilesystemidentity-type)
-    pub fn type_(self, value: impl Arg<OntapFileSystemIdentityType>) -> OntapFileSystemIdentity<Set> { OntapFileSystemIdentity(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<OntapFileSystemIdentityType>) -> OntapFileSystemIdentity<Set> { OntapFileSystemIdentity(put(self.0, "Type", value), Phase) }
     /// `UnixUser`: `OntapUnixFileSystemUser`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapfilesystemidentity.html#cfn-fsx-s3accesspointattachment-ontapfilesystemidentity-unixuser)
-    pub fn unix_user(self, value: impl Arg<OntapUnixFileSystemUser>) -> Self { Self(put(self.0, "UnixUser", value.into_expr()), Phase) }
+    pub fn unix_user(self, value: impl Arg<OntapUnixFileSystemUser>) -> Self { Self(put(self.0, "UnixUser", value), Phase) }
     /// `WindowsUser`: `OntapWindowsFileSystemUser`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapfilesystemidentity.html#cfn-fsx-s3accesspointattachment-ontapfilesystemidentity-windowsuser)
-    pub fn windows_user(self, value: impl Arg<OntapWindowsFileSystemUser>) -> Self { Self(put(self.0, "WindowsUser", value.into_expr()), Phase) }
+    pub fn windows_user(self, value: impl Arg<OntapWindowsFileSystemUser>) -> Self { Self(put(self.0, "WindowsUser", value), Phase) }
 }
 impl Done for OntapFileSystemIdentity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapUnixFileSystemUser` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapunixfilesystemuser.html)
@@ -686,7 +686,7 @@ impl OntapUnixFileSystemUser {
 }
 impl<R0> OntapUnixFileSystemUser<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapunixfilesystemuser.html#cfn-fsx-s3accesspointattachment-ontapunixfilesystemuser-name)
-    pub fn name(self, value: impl Arg<str>) -> OntapUnixFileSystemUser<Set> { OntapUnixFileSystemUser(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OntapUnixFileSystemUser<Set> { OntapUnixFileSystemUser(put(self.0, "Name", value), Phase) }
 }
 impl Done for OntapUnixFileSystemUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapWindowsFileSystemUser` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapwindowsfilesystemuser.html)
@@ -697,7 +697,7 @@ impl OntapWindowsFileSystemUser {
 }
 impl<R0> OntapWindowsFileSystemUser<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapwindowsfilesystemuser.html#cfn-fsx-s3accesspointattachment-ontapwindowsfilesystemuser-name)
-    pub fn name(self, value: impl Arg<str>) -> OntapWindowsFileSystemUser<Set> { OntapWindowsFileSystemUser(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OntapWindowsFileSystemUser<Set> { OntapWindowsFileSystemUser(put(self.0, "Name", value), Phase) }
 }
 impl Done for OntapWindowsFileSystemUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenZFSFileSystemIdentity` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsfilesystemidentity.html)
@@ -708,9 +708,9 @@ impl OpenZFSFileSystemIdentity {
 }
 impl<R0, R1> OpenZFSFileSystemIdentity<R0, R1> {
     /// `PosixUser`: `OpenZFSPosixFileSystemUser`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsfilesystemidentity.html#cfn-fsx-s3accesspointattachment-openzfsfilesystemidentity-posixuser)
-    pub fn posix_user(self, value: impl Arg<OpenZFSPosixFileSystemUser>) -> OpenZFSFileSystemIdentity<Set, R1> { OpenZFSFileSystemIdentity(put(self.0, "PosixUser", value.into_expr()), Phase) }
+    pub fn posix_user(self, value: impl Arg<OpenZFSPosixFileSystemUser>) -> OpenZFSFileSystemIdentity<Set, R1> { OpenZFSFileSystemIdentity(put(self.0, "PosixUser", value), Phase) }
     /// `Type`: `OpenZFSFileSystemIdentityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsfilesystemidentity.html#cfn-fsx-s3accesspointattachment-openzfsfilesystemidentity-type)
-    pub fn type_(self, value: impl Arg<OpenZFSFileSystemIdentityType>) -> OpenZFSFileSystemIdentity<R0, Set> { OpenZFSFileSystemIdentity(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<OpenZFSFileSystemIdentityType>) -> OpenZFSFileSystemIdentity<R0, Set> { OpenZFSFileSystemIdentity(put(self.0, "Type", value), Phase) }
 }
 impl Done for OpenZFSFileSystemIdentity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenZFSPosixFileSystemUser` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsposixfilesystemuser.html)
@@ -721,11 +721,11 @@ impl OpenZFSPosixFileSystemUser {
 }
 impl<R0, R1> OpenZFSPosixFileSystemUser<R0, R1> {
     /// `Gid`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsposixfilesystemuser.html#cfn-fsx-s3accesspointattachment-openzfsposixfilesystemuser-gid)
-    pub fn gid(self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<Set, R1> { OpenZFSPosixFileSystemUser(put(self.0, "Gid", value.into_expr()), Phase) }
+    pub fn gid(self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<Set, R1> { OpenZFSPosixFileSystemUser(put(self.0, "Gid", value), Phase) }
     /// `SecondaryGids`: list of `FileSystemGID`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsposixfilesystemuser.html#cfn-fsx-s3accesspointattachment-openzfsposixfilesystemuser-secondarygids)
-    pub fn secondary_gids(self, value: impl Arg<Arr<FileSystemGID>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
+    pub fn secondary_gids(self, value: impl Arg<Arr<FileSystemGID>>) -> Self { Self(put(self.0, "SecondaryGids", value), Phase) }
     /// `Uid`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsposixfilesystemuser.html#cfn-fsx-s3accesspointattachment-openzfsposixfilesystemuser-uid)
-    pub fn uid(self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<R0, Set> { OpenZFSPosixFileSystemUser(put(self.0, "Uid", value.into_expr()), Phase) }
+    pub fn uid(self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<R0, Set> { OpenZFSPosixFileSystemUser(put(self.0, "Uid", value), Phase) }
 }
 impl Done for OpenZFSPosixFileSystemUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPoint` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html)
@@ -734,13 +734,13 @@ impl S3AccessPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alias`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html#cfn-fsx-s3accesspointattachment-s3accesspoint-alias)
-    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value)) }
     /// `Policy`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html#cfn-fsx-s3accesspointattachment-s3accesspoint-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value)) }
     /// `ResourceARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html#cfn-fsx-s3accesspointattachment-s3accesspoint-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceARN", value.into_expr())) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceARN", value)) }
     /// `VpcConfiguration`: `S3AccessPointVpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html#cfn-fsx-s3accesspointattachment-s3accesspoint-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<S3AccessPointVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr())) }
+    pub fn vpc_configuration(self, value: impl Arg<S3AccessPointVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value)) }
 }
 impl Done for S3AccessPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPointOntapConfiguration` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointontapconfiguration.html)
@@ -751,9 +751,9 @@ impl S3AccessPointOntapConfiguration {
 }
 impl<R0, R1> S3AccessPointOntapConfiguration<R0, R1> {
     /// `FileSystemIdentity`: `OntapFileSystemIdentity`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointontapconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointontapconfiguration-filesystemidentity)
-    pub fn file_system_identity(self, value: impl Arg<OntapFileSystemIdentity>) -> S3AccessPointOntapConfiguration<Set, R1> { S3AccessPointOntapConfiguration(put(self.0, "FileSystemIdentity", value.into_expr()), Phase) }
+    pub fn file_system_identity(self, value: impl Arg<OntapFileSystemIdentity>) -> S3AccessPointOntapConfiguration<Set, R1> { S3AccessPointOntapConfiguration(put(self.0, "FileSystemIdentity", value), Phase) }
     /// `VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointontapconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointontapconfiguration-volumeid)
-    pub fn volume_id(self, value: impl Arg<str>) -> S3AccessPointOntapConfiguration<R0, Set> { S3AccessPointOntapConfiguration(put(self.0, "VolumeId", value.into_expr()), Phase) }
+    pub fn volume_id(self, value: impl Arg<str>) -> S3AccessPointOntapConfiguration<R0, Set> { S3AccessPointOntapConfiguration(put(self.0, "VolumeId", value), Phase) }
 }
 impl Done for S3AccessPointOntapConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPointOpenZFSConfiguration` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration.html)
@@ -764,9 +764,9 @@ impl S3AccessPointOpenZFSConfiguration {
 }
 impl<R0, R1> S3AccessPointOpenZFSConfiguration<R0, R1> {
     /// `FileSystemIdentity`: `OpenZFSFileSystemIdentity`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration-filesystemidentity)
-    pub fn file_system_identity(self, value: impl Arg<OpenZFSFileSystemIdentity>) -> S3AccessPointOpenZFSConfiguration<Set, R1> { S3AccessPointOpenZFSConfiguration(put(self.0, "FileSystemIdentity", value.into_expr()), Phase) }
+    pub fn file_system_identity(self, value: impl Arg<OpenZFSFileSystemIdentity>) -> S3AccessPointOpenZFSConfiguration<Set, R1> { S3AccessPointOpenZFSConfiguration(put(self.0, "FileSystemIdentity", value), Phase) }
     /// `VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration-volumeid)
-    pub fn volume_id(self, value: impl Arg<str>) -> S3AccessPointOpenZFSConfiguration<R0, Set> { S3AccessPointOpenZFSConfiguration(put(self.0, "VolumeId", value.into_expr()), Phase) }
+    pub fn volume_id(self, value: impl Arg<str>) -> S3AccessPointOpenZFSConfiguration<R0, Set> { S3AccessPointOpenZFSConfiguration(put(self.0, "VolumeId", value), Phase) }
 }
 impl Done for S3AccessPointOpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPointVpcConfiguration` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointvpcconfiguration.html)
@@ -777,7 +777,7 @@ impl S3AccessPointVpcConfiguration {
 }
 impl<R0> S3AccessPointVpcConfiguration<R0> {
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointvpcconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointvpcconfiguration-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> S3AccessPointVpcConfiguration<Set> { S3AccessPointVpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> S3AccessPointVpcConfiguration<Set> { S3AccessPointVpcConfiguration(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for S3AccessPointVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -810,11 +810,11 @@ impl CfnSnapshotProps {
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html#cfn-fsx-snapshot-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html#cfn-fsx-snapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html#cfn-fsx-snapshot-volumeid)
-    pub fn volume_id(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "VolumeId", value.into_expr()), Phase) }
+    pub fn volume_id(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "VolumeId", value), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FSx::StorageVirtualMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html)
@@ -842,17 +842,17 @@ impl CfnStorageVirtualMachineProps {
 }
 impl<R0, R1> CfnStorageVirtualMachineProps<R0, R1> {
     /// `ActiveDirectoryConfiguration`: `ActiveDirectoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-activedirectoryconfiguration)
-    pub fn active_directory_configuration(self, value: impl Arg<storage_virtual_machine::ActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "ActiveDirectoryConfiguration", value.into_expr()), Phase) }
+    pub fn active_directory_configuration(self, value: impl Arg<storage_virtual_machine::ActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "ActiveDirectoryConfiguration", value), Phase) }
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<Set, R1> { CfnStorageVirtualMachineProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<Set, R1> { CfnStorageVirtualMachineProps(put(self.0, "FileSystemId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<R0, Set> { CfnStorageVirtualMachineProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<R0, Set> { CfnStorageVirtualMachineProps(put(self.0, "Name", value), Phase) }
     /// `RootVolumeSecurityStyle`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-rootvolumesecuritystyle)
-    pub fn root_volume_security_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootVolumeSecurityStyle", value.into_expr()), Phase) }
+    pub fn root_volume_security_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootVolumeSecurityStyle", value), Phase) }
     /// `SvmAdminPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-svmadminpassword)
-    pub fn svm_admin_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SvmAdminPassword", value.into_expr()), Phase) }
+    pub fn svm_admin_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SvmAdminPassword", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStorageVirtualMachineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::StorageVirtualMachine`.
@@ -864,9 +864,9 @@ impl ActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetBiosName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-activedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-activedirectoryconfiguration-netbiosname)
-    pub fn net_bios_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetBiosName", value.into_expr())) }
+    pub fn net_bios_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetBiosName", value)) }
     /// `SelfManagedActiveDirectoryConfiguration`: `SelfManagedActiveDirectoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-activedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-activedirectoryconfiguration-selfmanagedactivedirectoryconfiguration)
-    pub fn self_managed_active_directory_configuration(self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "SelfManagedActiveDirectoryConfiguration", value.into_expr())) }
+    pub fn self_managed_active_directory_configuration(self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "SelfManagedActiveDirectoryConfiguration", value)) }
 }
 impl Done for ActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedActiveDirectoryConfiguration` of `AWS::FSx::StorageVirtualMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html)
@@ -875,19 +875,19 @@ impl SelfManagedActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsIps`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-dnsips)
-    pub fn dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIps", value.into_expr())) }
+    pub fn dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIps", value)) }
     /// `DomainJoinServiceAccountSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-domainjoinserviceaccountsecret)
-    pub fn domain_join_service_account_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainJoinServiceAccountSecret", value.into_expr())) }
+    pub fn domain_join_service_account_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainJoinServiceAccountSecret", value)) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `FileSystemAdministratorsGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-filesystemadministratorsgroup)
-    pub fn file_system_administrators_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemAdministratorsGroup", value.into_expr())) }
+    pub fn file_system_administrators_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemAdministratorsGroup", value)) }
     /// `OrganizationalUnitDistinguishedName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-organizationalunitdistinguishedname)
-    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
+    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value)) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `UserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-username)
-    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value)) }
 }
 impl Done for SelfManagedActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -916,17 +916,17 @@ impl CfnVolumeProps {
 }
 impl<R0> CfnVolumeProps<R0> {
     /// `BackupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-backupid)
-    pub fn backup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupId", value.into_expr()), Phase) }
+    pub fn backup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVolumeProps<Set> { CfnVolumeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVolumeProps<Set> { CfnVolumeProps(put(self.0, "Name", value), Phase) }
     /// `OntapConfiguration`: `OntapConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-ontapconfiguration)
-    pub fn ontap_configuration(self, value: impl Arg<volume::OntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
+    pub fn ontap_configuration(self, value: impl Arg<volume::OntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value), Phase) }
     /// `OpenZFSConfiguration`: `OpenZFSConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-openzfsconfiguration)
-    pub fn open_zfs_configuration(self, value: impl Arg<volume::OpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
+    pub fn open_zfs_configuration(self, value: impl Arg<volume::OpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VolumeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::Volume`.
@@ -938,9 +938,9 @@ impl AggregateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Aggregates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-aggregateconfiguration.html#cfn-fsx-volume-aggregateconfiguration-aggregates)
-    pub fn aggregates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aggregates", value.into_expr())) }
+    pub fn aggregates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aggregates", value)) }
     /// `ConstituentsPerAggregate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-aggregateconfiguration.html#cfn-fsx-volume-aggregateconfiguration-constituentsperaggregate)
-    pub fn constituents_per_aggregate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConstituentsPerAggregate", value.into_expr())) }
+    pub fn constituents_per_aggregate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConstituentsPerAggregate", value)) }
 }
 impl Done for AggregateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutocommitPeriod` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-autocommitperiod.html)
@@ -951,9 +951,9 @@ impl AutocommitPeriod {
 }
 impl<R0> AutocommitPeriod<R0> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-autocommitperiod.html#cfn-fsx-volume-autocommitperiod-type)
-    pub fn type_(self, value: impl Arg<str>) -> AutocommitPeriod<Set> { AutocommitPeriod(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> AutocommitPeriod<Set> { AutocommitPeriod(put(self.0, "Type", value), Phase) }
     /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-autocommitperiod.html#cfn-fsx-volume-autocommitperiod-value)
-    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for AutocommitPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientConfigurations` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-clientconfigurations.html)
@@ -964,9 +964,9 @@ impl ClientConfigurations {
 }
 impl<R0, R1> ClientConfigurations<R0, R1> {
     /// `Clients`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-clientconfigurations.html#cfn-fsx-volume-clientconfigurations-clients)
-    pub fn clients(self, value: impl Arg<str>) -> ClientConfigurations<Set, R1> { ClientConfigurations(put(self.0, "Clients", value.into_expr()), Phase) }
+    pub fn clients(self, value: impl Arg<str>) -> ClientConfigurations<Set, R1> { ClientConfigurations(put(self.0, "Clients", value), Phase) }
     /// `Options`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-clientconfigurations.html#cfn-fsx-volume-clientconfigurations-options)
-    pub fn options(self, value: impl Arg<Arr<str>>) -> ClientConfigurations<R0, Set> { ClientConfigurations(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Arr<str>>) -> ClientConfigurations<R0, Set> { ClientConfigurations(put(self.0, "Options", value), Phase) }
 }
 impl Done for ClientConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NfsExports` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-nfsexports.html)
@@ -977,7 +977,7 @@ impl NfsExports {
 }
 impl<R0> NfsExports<R0> {
     /// `ClientConfigurations`: list of `ClientConfigurations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-nfsexports.html#cfn-fsx-volume-nfsexports-clientconfigurations)
-    pub fn client_configurations(self, value: impl Arg<Arr<ClientConfigurations>>) -> NfsExports<Set> { NfsExports(put(self.0, "ClientConfigurations", value.into_expr()), Phase) }
+    pub fn client_configurations(self, value: impl Arg<Arr<ClientConfigurations>>) -> NfsExports<Set> { NfsExports(put(self.0, "ClientConfigurations", value), Phase) }
 }
 impl Done for NfsExports { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapConfiguration` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html)
@@ -988,31 +988,31 @@ impl OntapConfiguration {
 }
 impl<R0> OntapConfiguration<R0> {
     /// `AggregateConfiguration`: `AggregateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-aggregateconfiguration)
-    pub fn aggregate_configuration(self, value: impl Arg<AggregateConfiguration>) -> Self { Self(put(self.0, "AggregateConfiguration", value.into_expr()), Phase) }
+    pub fn aggregate_configuration(self, value: impl Arg<AggregateConfiguration>) -> Self { Self(put(self.0, "AggregateConfiguration", value), Phase) }
     /// `CopyTagsToBackups`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-copytagstobackups)
-    pub fn copy_tags_to_backups(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
+    pub fn copy_tags_to_backups(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyTagsToBackups", value), Phase) }
     /// `JunctionPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-junctionpath)
-    pub fn junction_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JunctionPath", value.into_expr()), Phase) }
+    pub fn junction_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JunctionPath", value), Phase) }
     /// `OntapVolumeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-ontapvolumetype)
-    pub fn ontap_volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OntapVolumeType", value.into_expr()), Phase) }
+    pub fn ontap_volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OntapVolumeType", value), Phase) }
     /// `SecurityStyle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-securitystyle)
-    pub fn security_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityStyle", value.into_expr()), Phase) }
+    pub fn security_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityStyle", value), Phase) }
     /// `SizeInBytes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-sizeinbytes)
-    pub fn size_in_bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInBytes", value.into_expr()), Phase) }
+    pub fn size_in_bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInBytes", value), Phase) }
     /// `SizeInMegabytes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-sizeinmegabytes)
-    pub fn size_in_megabytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInMegabytes", value.into_expr()), Phase) }
+    pub fn size_in_megabytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInMegabytes", value), Phase) }
     /// `SnaplockConfiguration`: `SnaplockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-snaplockconfiguration)
-    pub fn snaplock_configuration(self, value: impl Arg<SnaplockConfiguration>) -> Self { Self(put(self.0, "SnaplockConfiguration", value.into_expr()), Phase) }
+    pub fn snaplock_configuration(self, value: impl Arg<SnaplockConfiguration>) -> Self { Self(put(self.0, "SnaplockConfiguration", value), Phase) }
     /// `SnapshotPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-snapshotpolicy)
-    pub fn snapshot_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotPolicy", value.into_expr()), Phase) }
+    pub fn snapshot_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotPolicy", value), Phase) }
     /// `StorageEfficiencyEnabled`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-storageefficiencyenabled)
-    pub fn storage_efficiency_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageEfficiencyEnabled", value.into_expr()), Phase) }
+    pub fn storage_efficiency_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageEfficiencyEnabled", value), Phase) }
     /// `StorageVirtualMachineId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-storagevirtualmachineid)
-    pub fn storage_virtual_machine_id(self, value: impl Arg<str>) -> OntapConfiguration<Set> { OntapConfiguration(put(self.0, "StorageVirtualMachineId", value.into_expr()), Phase) }
+    pub fn storage_virtual_machine_id(self, value: impl Arg<str>) -> OntapConfiguration<Set> { OntapConfiguration(put(self.0, "StorageVirtualMachineId", value), Phase) }
     /// `TieringPolicy`: `TieringPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-tieringpolicy)
-    pub fn tiering_policy(self, value: impl Arg<TieringPolicy>) -> Self { Self(put(self.0, "TieringPolicy", value.into_expr()), Phase) }
+    pub fn tiering_policy(self, value: impl Arg<TieringPolicy>) -> Self { Self(put(self.0, "TieringPolicy", value), Phase) }
     /// `VolumeStyle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-volumestyle)
-    pub fn volume_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeStyle", value.into_expr()), Phase) }
+    pub fn volume_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeStyle", value), Phase) }
 }
 impl Done for OntapConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenZFSConfiguration` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html)
@@ -1023,27 +1023,27 @@ impl OpenZFSConfiguration {
 }
 impl<R0> OpenZFSConfiguration<R0> {
     /// `CopyTagsToSnapshots`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-copytagstosnapshots)
-    pub fn copy_tags_to_snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshots", value.into_expr()), Phase) }
+    pub fn copy_tags_to_snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshots", value), Phase) }
     /// `DataCompressionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-datacompressiontype)
-    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr()), Phase) }
+    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value), Phase) }
     /// `NfsExports`: list of `NfsExports`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-nfsexports)
-    pub fn nfs_exports(self, value: impl Arg<Arr<NfsExports>>) -> Self { Self(put(self.0, "NfsExports", value.into_expr()), Phase) }
+    pub fn nfs_exports(self, value: impl Arg<Arr<NfsExports>>) -> Self { Self(put(self.0, "NfsExports", value), Phase) }
     /// `Options`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-options)
-    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `OriginSnapshot`: `OriginSnapshot`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-originsnapshot)
-    pub fn origin_snapshot(self, value: impl Arg<OriginSnapshot>) -> Self { Self(put(self.0, "OriginSnapshot", value.into_expr()), Phase) }
+    pub fn origin_snapshot(self, value: impl Arg<OriginSnapshot>) -> Self { Self(put(self.0, "OriginSnapshot", value), Phase) }
     /// `ParentVolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-parentvolumeid)
-    pub fn parent_volume_id(self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { OpenZFSConfiguration(put(self.0, "ParentVolumeId", value.into_expr()), Phase) }
+    pub fn parent_volume_id(self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { OpenZFSConfiguration(put(self.0, "ParentVolumeId", value), Phase) }
     /// `ReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-readonly)
-    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr()), Phase) }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value), Phase) }
     /// `RecordSizeKiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-recordsizekib)
-    pub fn record_size_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordSizeKiB", value.into_expr()), Phase) }
+    pub fn record_size_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordSizeKiB", value), Phase) }
     /// `StorageCapacityQuotaGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-storagecapacityquotagib)
-    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityQuotaGiB", value.into_expr()), Phase) }
+    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityQuotaGiB", value), Phase) }
     /// `StorageCapacityReservationGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-storagecapacityreservationgib)
-    pub fn storage_capacity_reservation_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityReservationGiB", value.into_expr()), Phase) }
+    pub fn storage_capacity_reservation_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityReservationGiB", value), Phase) }
     /// `UserAndGroupQuotas`: list of `UserAndGroupQuotas`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-userandgroupquotas)
-    pub fn user_and_group_quotas(self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { Self(put(self.0, "UserAndGroupQuotas", value.into_expr()), Phase) }
+    pub fn user_and_group_quotas(self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { Self(put(self.0, "UserAndGroupQuotas", value), Phase) }
 }
 impl Done for OpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginSnapshot` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-originsnapshot.html)
@@ -1054,9 +1054,9 @@ impl OriginSnapshot {
 }
 impl<R0, R1> OriginSnapshot<R0, R1> {
     /// `CopyStrategy`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-originsnapshot.html#cfn-fsx-volume-originsnapshot-copystrategy)
-    pub fn copy_strategy(self, value: impl Arg<str>) -> OriginSnapshot<Set, R1> { OriginSnapshot(put(self.0, "CopyStrategy", value.into_expr()), Phase) }
+    pub fn copy_strategy(self, value: impl Arg<str>) -> OriginSnapshot<Set, R1> { OriginSnapshot(put(self.0, "CopyStrategy", value), Phase) }
     /// `SnapshotARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-originsnapshot.html#cfn-fsx-volume-originsnapshot-snapshotarn)
-    pub fn snapshot_arn(self, value: impl Arg<str>) -> OriginSnapshot<R0, Set> { OriginSnapshot(put(self.0, "SnapshotARN", value.into_expr()), Phase) }
+    pub fn snapshot_arn(self, value: impl Arg<str>) -> OriginSnapshot<R0, Set> { OriginSnapshot(put(self.0, "SnapshotARN", value), Phase) }
 }
 impl Done for OriginSnapshot { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-retentionperiod.html)
@@ -1067,9 +1067,9 @@ impl RetentionPeriod {
 }
 impl<R0> RetentionPeriod<R0> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-retentionperiod.html#cfn-fsx-volume-retentionperiod-type)
-    pub fn type_(self, value: impl Arg<str>) -> RetentionPeriod<Set> { RetentionPeriod(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> RetentionPeriod<Set> { RetentionPeriod(put(self.0, "Type", value), Phase) }
     /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-retentionperiod.html#cfn-fsx-volume-retentionperiod-value)
-    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnaplockConfiguration` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html)
@@ -1080,17 +1080,17 @@ impl SnaplockConfiguration {
 }
 impl<R0> SnaplockConfiguration<R0> {
     /// `AuditLogVolume`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-auditlogvolume)
-    pub fn audit_log_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuditLogVolume", value.into_expr()), Phase) }
+    pub fn audit_log_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuditLogVolume", value), Phase) }
     /// `AutocommitPeriod`: `AutocommitPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-autocommitperiod)
-    pub fn autocommit_period(self, value: impl Arg<AutocommitPeriod>) -> Self { Self(put(self.0, "AutocommitPeriod", value.into_expr()), Phase) }
+    pub fn autocommit_period(self, value: impl Arg<AutocommitPeriod>) -> Self { Self(put(self.0, "AutocommitPeriod", value), Phase) }
     /// `PrivilegedDelete`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-privilegeddelete)
-    pub fn privileged_delete(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivilegedDelete", value.into_expr()), Phase) }
+    pub fn privileged_delete(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivilegedDelete", value), Phase) }
     /// `RetentionPeriod`: `SnaplockRetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<SnaplockRetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
+    pub fn retention_period(self, value: impl Arg<SnaplockRetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value), Phase) }
     /// `SnaplockType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-snaplocktype)
-    pub fn snaplock_type(self, value: impl Arg<str>) -> SnaplockConfiguration<Set> { SnaplockConfiguration(put(self.0, "SnaplockType", value.into_expr()), Phase) }
+    pub fn snaplock_type(self, value: impl Arg<str>) -> SnaplockConfiguration<Set> { SnaplockConfiguration(put(self.0, "SnaplockType", value), Phase) }
     /// `VolumeAppendModeEnabled`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-volumeappendmodeenabled)
-    pub fn volume_append_mode_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeAppendModeEnabled", value.into_expr()), Phase) }
+    pub fn volume_append_mode_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeAppendModeEnabled", value), Phase) }
 }
 impl Done for SnaplockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnaplockRetentionPeriod` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockretentionperiod.html)
@@ -1101,11 +1101,11 @@ impl SnaplockRetentionPeriod {
 }
 impl<R0, R1, R2> SnaplockRetentionPeriod<R0, R1, R2> {
     /// `DefaultRetention`: `RetentionPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockretentionperiod.html#cfn-fsx-volume-snaplockretentionperiod-defaultretention)
-    pub fn default_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<Set, R1, R2> { SnaplockRetentionPeriod(put(self.0, "DefaultRetention", value.into_expr()), Phase) }
+    pub fn default_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<Set, R1, R2> { SnaplockRetentionPeriod(put(self.0, "DefaultRetention", value), Phase) }
     /// `MaximumRetention`: `RetentionPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockretentionperiod.html#cfn-fsx-volume-snaplockretentionperiod-maximumretention)
-    pub fn maximum_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, Set, R2> { SnaplockRetentionPeriod(put(self.0, "MaximumRetention", value.into_expr()), Phase) }
+    pub fn maximum_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, Set, R2> { SnaplockRetentionPeriod(put(self.0, "MaximumRetention", value), Phase) }
     /// `MinimumRetention`: `RetentionPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockretentionperiod.html#cfn-fsx-volume-snaplockretentionperiod-minimumretention)
-    pub fn minimum_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, R1, Set> { SnaplockRetentionPeriod(put(self.0, "MinimumRetention", value.into_expr()), Phase) }
+    pub fn minimum_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, R1, Set> { SnaplockRetentionPeriod(put(self.0, "MinimumRetention", value), Phase) }
 }
 impl Done for SnaplockRetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TieringPolicy` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-tieringpolicy.html)
@@ -1114,9 +1114,9 @@ impl TieringPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoolingPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-tieringpolicy.html#cfn-fsx-volume-tieringpolicy-coolingperiod)
-    pub fn cooling_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolingPeriod", value.into_expr())) }
+    pub fn cooling_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolingPeriod", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-tieringpolicy.html#cfn-fsx-volume-tieringpolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for TieringPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserAndGroupQuotas` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-userandgroupquotas.html)
@@ -1127,11 +1127,11 @@ impl UserAndGroupQuotas {
 }
 impl<R0, R1, R2> UserAndGroupQuotas<R0, R1, R2> {
     /// `Id`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-userandgroupquotas.html#cfn-fsx-volume-userandgroupquotas-id)
-    pub fn id(self, value: impl Arg<i64>) -> UserAndGroupQuotas<Set, R1, R2> { UserAndGroupQuotas(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<i64>) -> UserAndGroupQuotas<Set, R1, R2> { UserAndGroupQuotas(put(self.0, "Id", value), Phase) }
     /// `StorageCapacityQuotaGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-userandgroupquotas.html#cfn-fsx-volume-userandgroupquotas-storagecapacityquotagib)
-    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> UserAndGroupQuotas<R0, Set, R2> { UserAndGroupQuotas(put(self.0, "StorageCapacityQuotaGiB", value.into_expr()), Phase) }
+    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> UserAndGroupQuotas<R0, Set, R2> { UserAndGroupQuotas(put(self.0, "StorageCapacityQuotaGiB", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-userandgroupquotas.html#cfn-fsx-volume-userandgroupquotas-type)
-    pub fn type_(self, value: impl Arg<str>) -> UserAndGroupQuotas<R0, R1, Set> { UserAndGroupQuotas(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> UserAndGroupQuotas<R0, R1, Set> { UserAndGroupQuotas(put(self.0, "Type", value), Phase) }
 }
 impl Done for UserAndGroupQuotas { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,13 +27,13 @@ impl CfnAliasProps {
 }
 impl<R0, R1> CfnAliasProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-alias.html#cfn-gamelift-alias-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-alias.html#cfn-gamelift-alias-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAliasProps<Set, R1> { CfnAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAliasProps<Set, R1> { CfnAliasProps(put(self.0, "Name", value), Phase) }
     /// `RoutingStrategy`: `RoutingStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-alias.html#cfn-gamelift-alias-routingstrategy)
-    pub fn routing_strategy(self, value: impl Arg<alias::RoutingStrategy>) -> CfnAliasProps<R0, Set> { CfnAliasProps(put(self.0, "RoutingStrategy", value.into_expr()), Phase) }
+    pub fn routing_strategy(self, value: impl Arg<alias::RoutingStrategy>) -> CfnAliasProps<R0, Set> { CfnAliasProps(put(self.0, "RoutingStrategy", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-alias.html#cfn-gamelift-alias-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::Alias`.
@@ -47,11 +47,11 @@ impl RoutingStrategy {
 }
 impl<R0> RoutingStrategy<R0> {
     /// `FleetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-alias-routingstrategy.html#cfn-gamelift-alias-routingstrategy-fleetid)
-    pub fn fleet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetId", value.into_expr()), Phase) }
+    pub fn fleet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetId", value), Phase) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-alias-routingstrategy.html#cfn-gamelift-alias-routingstrategy-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-alias-routingstrategy.html#cfn-gamelift-alias-routingstrategy-type)
-    pub fn type_(self, value: impl Arg<Type>) -> RoutingStrategy<Set> { RoutingStrategy(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> RoutingStrategy<Set> { RoutingStrategy(put(self.0, "Type", value), Phase) }
 }
 impl Done for RoutingStrategy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -78,17 +78,17 @@ impl CfnBuildProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-build.html#cfn-gamelift-build-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `OperatingSystem`: `OperatingSystem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-build.html#cfn-gamelift-build-operatingsystem)
-    pub fn operating_system(self, value: impl Arg<build::OperatingSystem>) -> Self { Self(put(self.0, "OperatingSystem", value.into_expr())) }
+    pub fn operating_system(self, value: impl Arg<build::OperatingSystem>) -> Self { Self(put(self.0, "OperatingSystem", value)) }
     /// `ServerSdkVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-build.html#cfn-gamelift-build-serversdkversion)
-    pub fn server_sdk_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSdkVersion", value.into_expr())) }
+    pub fn server_sdk_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSdkVersion", value)) }
     /// `StorageLocation`: `StorageLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-build.html#cfn-gamelift-build-storagelocation)
-    pub fn storage_location(self, value: impl Arg<build::StorageLocation>) -> Self { Self(put(self.0, "StorageLocation", value.into_expr())) }
+    pub fn storage_location(self, value: impl Arg<build::StorageLocation>) -> Self { Self(put(self.0, "StorageLocation", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-build.html#cfn-gamelift-build-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-build.html#cfn-gamelift-build-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for CfnBuildProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::Build`.
@@ -102,13 +102,13 @@ impl StorageLocation {
 }
 impl<R0, R1, R2> StorageLocation<R0, R1, R2> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-build-storagelocation.html#cfn-gamelift-build-storagelocation-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> StorageLocation<Set, R1, R2> { StorageLocation(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> StorageLocation<Set, R1, R2> { StorageLocation(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-build-storagelocation.html#cfn-gamelift-build-storagelocation-key)
-    pub fn key(self, value: impl Arg<str>) -> StorageLocation<R0, Set, R2> { StorageLocation(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> StorageLocation<R0, Set, R2> { StorageLocation(put(self.0, "Key", value), Phase) }
     /// `ObjectVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-build-storagelocation.html#cfn-gamelift-build-storagelocation-objectversion)
-    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-build-storagelocation.html#cfn-gamelift-build-storagelocation-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> StorageLocation<R0, R1, Set> { StorageLocation(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> StorageLocation<R0, R1, Set> { StorageLocation(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for StorageLocation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OperatingSystem` allows.
@@ -149,41 +149,41 @@ impl CfnContainerFleetProps {
 }
 impl<R0> CfnContainerFleetProps<R0> {
     /// `BillingType`: `BillingType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-billingtype)
-    pub fn billing_type(self, value: impl Arg<container_fleet::BillingType>) -> Self { Self(put(self.0, "BillingType", value.into_expr()), Phase) }
+    pub fn billing_type(self, value: impl Arg<container_fleet::BillingType>) -> Self { Self(put(self.0, "BillingType", value), Phase) }
     /// `DeploymentConfiguration`: `DeploymentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-deploymentconfiguration)
-    pub fn deployment_configuration(self, value: impl Arg<container_fleet::DeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value.into_expr()), Phase) }
+    pub fn deployment_configuration(self, value: impl Arg<container_fleet::DeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FleetRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-fleetrolearn)
-    pub fn fleet_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnContainerFleetProps<Set> { CfnContainerFleetProps(put(self.0, "FleetRoleArn", value.into_expr()), Phase) }
+    pub fn fleet_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnContainerFleetProps<Set> { CfnContainerFleetProps(put(self.0, "FleetRoleArn", value), Phase) }
     /// `GameServerContainerGroupDefinitionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-gameservercontainergroupdefinitionname)
-    pub fn game_server_container_group_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GameServerContainerGroupDefinitionName", value.into_expr()), Phase) }
+    pub fn game_server_container_group_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GameServerContainerGroupDefinitionName", value), Phase) }
     /// `GameServerContainerGroupsPerInstance`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-gameservercontainergroupsperinstance)
-    pub fn game_server_container_groups_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GameServerContainerGroupsPerInstance", value.into_expr()), Phase) }
+    pub fn game_server_container_groups_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GameServerContainerGroupsPerInstance", value), Phase) }
     /// `GameSessionCreationLimitPolicy`: `GameSessionCreationLimitPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-gamesessioncreationlimitpolicy)
-    pub fn game_session_creation_limit_policy(self, value: impl Arg<container_fleet::GameSessionCreationLimitPolicy>) -> Self { Self(put(self.0, "GameSessionCreationLimitPolicy", value.into_expr()), Phase) }
+    pub fn game_session_creation_limit_policy(self, value: impl Arg<container_fleet::GameSessionCreationLimitPolicy>) -> Self { Self(put(self.0, "GameSessionCreationLimitPolicy", value), Phase) }
     /// `InstanceConnectionPortRange`: `ConnectionPortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-instanceconnectionportrange)
-    pub fn instance_connection_port_range(self, value: impl Arg<container_fleet::ConnectionPortRange>) -> Self { Self(put(self.0, "InstanceConnectionPortRange", value.into_expr()), Phase) }
+    pub fn instance_connection_port_range(self, value: impl Arg<container_fleet::ConnectionPortRange>) -> Self { Self(put(self.0, "InstanceConnectionPortRange", value), Phase) }
     /// `InstanceInboundPermissions`: list of `IpPermission`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-instanceinboundpermissions)
-    pub fn instance_inbound_permissions(self, value: impl Arg<Arr<container_fleet::IpPermission>>) -> Self { Self(put(self.0, "InstanceInboundPermissions", value.into_expr()), Phase) }
+    pub fn instance_inbound_permissions(self, value: impl Arg<Arr<container_fleet::IpPermission>>) -> Self { Self(put(self.0, "InstanceInboundPermissions", value), Phase) }
     /// `InstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value), Phase) }
     /// `Locations`: list of `LocationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-locations)
-    pub fn locations(self, value: impl Arg<Arr<container_fleet::LocationConfiguration>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
+    pub fn locations(self, value: impl Arg<Arr<container_fleet::LocationConfiguration>>) -> Self { Self(put(self.0, "Locations", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<container_fleet::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<container_fleet::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `MetricGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-metricgroups)
-    pub fn metric_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricGroups", value.into_expr()), Phase) }
+    pub fn metric_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricGroups", value), Phase) }
     /// `NewGameSessionProtectionPolicy`: `NewGameSessionProtectionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-newgamesessionprotectionpolicy)
-    pub fn new_game_session_protection_policy(self, value: impl Arg<container_fleet::NewGameSessionProtectionPolicy>) -> Self { Self(put(self.0, "NewGameSessionProtectionPolicy", value.into_expr()), Phase) }
+    pub fn new_game_session_protection_policy(self, value: impl Arg<container_fleet::NewGameSessionProtectionPolicy>) -> Self { Self(put(self.0, "NewGameSessionProtectionPolicy", value), Phase) }
     /// `PerInstanceContainerGroupDefinitionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-perinstancecontainergroupdefinitionname)
-    pub fn per_instance_container_group_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerInstanceContainerGroupDefinitionName", value.into_expr()), Phase) }
+    pub fn per_instance_container_group_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerInstanceContainerGroupDefinitionName", value), Phase) }
     /// `PlayerGatewayMode`: `PlayerGatewayMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-playergatewaymode)
-    pub fn player_gateway_mode(self, value: impl Arg<container_fleet::PlayerGatewayMode>) -> Self { Self(put(self.0, "PlayerGatewayMode", value.into_expr()), Phase) }
+    pub fn player_gateway_mode(self, value: impl Arg<container_fleet::PlayerGatewayMode>) -> Self { Self(put(self.0, "PlayerGatewayMode", value), Phase) }
     /// `ScalingPolicies`: list of `ScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-scalingpolicies)
-    pub fn scaling_policies(self, value: impl Arg<Arr<container_fleet::ScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value.into_expr()), Phase) }
+    pub fn scaling_policies(self, value: impl Arg<Arr<container_fleet::ScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html#cfn-gamelift-containerfleet-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnContainerFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::ContainerFleet`.
@@ -197,9 +197,9 @@ impl ConnectionPortRange {
 }
 impl<R0, R1> ConnectionPortRange<R0, R1> {
     /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-connectionportrange.html#cfn-gamelift-containerfleet-connectionportrange-fromport)
-    pub fn from_port(self, value: impl Arg<i64>) -> ConnectionPortRange<Set, R1> { ConnectionPortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> ConnectionPortRange<Set, R1> { ConnectionPortRange(put(self.0, "FromPort", value), Phase) }
     /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-connectionportrange.html#cfn-gamelift-containerfleet-connectionportrange-toport)
-    pub fn to_port(self, value: impl Arg<i64>) -> ConnectionPortRange<R0, Set> { ConnectionPortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> ConnectionPortRange<R0, Set> { ConnectionPortRange(put(self.0, "ToPort", value), Phase) }
 }
 impl Done for ConnectionPortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-deploymentconfiguration.html)
@@ -208,11 +208,11 @@ impl DeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImpairmentStrategy`: `ImpairmentStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-deploymentconfiguration.html#cfn-gamelift-containerfleet-deploymentconfiguration-impairmentstrategy)
-    pub fn impairment_strategy(self, value: impl Arg<ImpairmentStrategy>) -> Self { Self(put(self.0, "ImpairmentStrategy", value.into_expr())) }
+    pub fn impairment_strategy(self, value: impl Arg<ImpairmentStrategy>) -> Self { Self(put(self.0, "ImpairmentStrategy", value)) }
     /// `MinimumHealthyPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-deploymentconfiguration.html#cfn-gamelift-containerfleet-deploymentconfiguration-minimumhealthypercentage)
-    pub fn minimum_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumHealthyPercentage", value.into_expr())) }
+    pub fn minimum_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumHealthyPercentage", value)) }
     /// `ProtectionStrategy`: `ProtectionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-deploymentconfiguration.html#cfn-gamelift-containerfleet-deploymentconfiguration-protectionstrategy)
-    pub fn protection_strategy(self, value: impl Arg<ProtectionStrategy>) -> Self { Self(put(self.0, "ProtectionStrategy", value.into_expr())) }
+    pub fn protection_strategy(self, value: impl Arg<ProtectionStrategy>) -> Self { Self(put(self.0, "ProtectionStrategy", value)) }
 }
 impl Done for DeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentDetails` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-deploymentdetails.html)
@@ -221,7 +221,7 @@ impl DeploymentDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LatestDeploymentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-deploymentdetails.html#cfn-gamelift-containerfleet-deploymentdetails-latestdeploymentid)
-    pub fn latest_deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LatestDeploymentId", value.into_expr())) }
+    pub fn latest_deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LatestDeploymentId", value)) }
 }
 impl Done for DeploymentDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GameSessionCreationLimitPolicy` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-gamesessioncreationlimitpolicy.html)
@@ -230,9 +230,9 @@ impl GameSessionCreationLimitPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NewGameSessionsPerCreator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-gamesessioncreationlimitpolicy.html#cfn-gamelift-containerfleet-gamesessioncreationlimitpolicy-newgamesessionspercreator)
-    pub fn new_game_sessions_per_creator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewGameSessionsPerCreator", value.into_expr())) }
+    pub fn new_game_sessions_per_creator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewGameSessionsPerCreator", value)) }
     /// `PolicyPeriodInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-gamesessioncreationlimitpolicy.html#cfn-gamelift-containerfleet-gamesessioncreationlimitpolicy-policyperiodinminutes)
-    pub fn policy_period_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyPeriodInMinutes", value.into_expr())) }
+    pub fn policy_period_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyPeriodInMinutes", value)) }
 }
 impl Done for GameSessionCreationLimitPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpPermission` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-ippermission.html)
@@ -243,13 +243,13 @@ impl IpPermission {
 }
 impl<R0, R1, R2, R3> IpPermission<R0, R1, R2, R3> {
     /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-ippermission.html#cfn-gamelift-containerfleet-ippermission-fromport)
-    pub fn from_port(self, value: impl Arg<i64>) -> IpPermission<Set, R1, R2, R3> { IpPermission(put(self.0, "FromPort", value.into_expr()), Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> IpPermission<Set, R1, R2, R3> { IpPermission(put(self.0, "FromPort", value), Phase) }
     /// `IpRange`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-ippermission.html#cfn-gamelift-containerfleet-ippermission-iprange)
-    pub fn ip_range(self, value: impl Arg<str>) -> IpPermission<R0, Set, R2, R3> { IpPermission(put(self.0, "IpRange", value.into_expr()), Phase) }
+    pub fn ip_range(self, value: impl Arg<str>) -> IpPermission<R0, Set, R2, R3> { IpPermission(put(self.0, "IpRange", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-ippermission.html#cfn-gamelift-containerfleet-ippermission-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> IpPermission<R0, R1, Set, R3> { IpPermission(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> IpPermission<R0, R1, Set, R3> { IpPermission(put(self.0, "Protocol", value), Phase) }
     /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-ippermission.html#cfn-gamelift-containerfleet-ippermission-toport)
-    pub fn to_port(self, value: impl Arg<i64>) -> IpPermission<R0, R1, R2, Set> { IpPermission(put(self.0, "ToPort", value.into_expr()), Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> IpPermission<R0, R1, R2, Set> { IpPermission(put(self.0, "ToPort", value), Phase) }
 }
 impl Done for IpPermission { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationCapacity` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationcapacity.html)
@@ -260,13 +260,13 @@ impl LocationCapacity {
 }
 impl<R0> LocationCapacity<R0> {
     /// `DesiredEC2Instances`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationcapacity.html#cfn-gamelift-containerfleet-locationcapacity-desiredec2instances)
-    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value.into_expr()), Phase) }
+    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value), Phase) }
     /// `ManagedCapacityConfiguration`: `ManagedCapacityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationcapacity.html#cfn-gamelift-containerfleet-locationcapacity-managedcapacityconfiguration)
-    pub fn managed_capacity_configuration(self, value: impl Arg<ManagedCapacityConfiguration>) -> Self { Self(put(self.0, "ManagedCapacityConfiguration", value.into_expr()), Phase) }
+    pub fn managed_capacity_configuration(self, value: impl Arg<ManagedCapacityConfiguration>) -> Self { Self(put(self.0, "ManagedCapacityConfiguration", value), Phase) }
     /// `MaxSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationcapacity.html#cfn-gamelift-containerfleet-locationcapacity-maxsize)
-    pub fn max_size(self, value: impl Arg<i64>) -> LocationCapacity<Set> { LocationCapacity(put(self.0, "MaxSize", value.into_expr()), Phase) }
+    pub fn max_size(self, value: impl Arg<i64>) -> LocationCapacity<Set> { LocationCapacity(put(self.0, "MaxSize", value), Phase) }
     /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationcapacity.html#cfn-gamelift-containerfleet-locationcapacity-minsize)
-    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value), Phase) }
 }
 impl Done for LocationCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationconfiguration.html)
@@ -277,13 +277,13 @@ impl LocationConfiguration {
 }
 impl<R0> LocationConfiguration<R0> {
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationconfiguration.html#cfn-gamelift-containerfleet-locationconfiguration-location)
-    pub fn location(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "Location", value), Phase) }
     /// `LocationCapacity`: `LocationCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationconfiguration.html#cfn-gamelift-containerfleet-locationconfiguration-locationcapacity)
-    pub fn location_capacity(self, value: impl Arg<LocationCapacity>) -> Self { Self(put(self.0, "LocationCapacity", value.into_expr()), Phase) }
+    pub fn location_capacity(self, value: impl Arg<LocationCapacity>) -> Self { Self(put(self.0, "LocationCapacity", value), Phase) }
     /// `PlayerGatewayStatus`: `PlayerGatewayStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationconfiguration.html#cfn-gamelift-containerfleet-locationconfiguration-playergatewaystatus)
-    pub fn player_gateway_status(self, value: impl Arg<PlayerGatewayStatus>) -> Self { Self(put(self.0, "PlayerGatewayStatus", value.into_expr()), Phase) }
+    pub fn player_gateway_status(self, value: impl Arg<PlayerGatewayStatus>) -> Self { Self(put(self.0, "PlayerGatewayStatus", value), Phase) }
     /// `StoppedActions`: list of `StoppedActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationconfiguration.html#cfn-gamelift-containerfleet-locationconfiguration-stoppedactions)
-    pub fn stopped_actions(self, value: impl Arg<Arr<StoppedActions>>) -> Self { Self(put(self.0, "StoppedActions", value.into_expr()), Phase) }
+    pub fn stopped_actions(self, value: impl Arg<Arr<StoppedActions>>) -> Self { Self(put(self.0, "StoppedActions", value), Phase) }
 }
 impl Done for LocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-logconfiguration.html)
@@ -292,11 +292,11 @@ impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogDestination`: `LogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-logconfiguration.html#cfn-gamelift-containerfleet-logconfiguration-logdestination)
-    pub fn log_destination(self, value: impl Arg<LogDestination>) -> Self { Self(put(self.0, "LogDestination", value.into_expr())) }
+    pub fn log_destination(self, value: impl Arg<LogDestination>) -> Self { Self(put(self.0, "LogDestination", value)) }
     /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-logconfiguration.html#cfn-gamelift-containerfleet-logconfiguration-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value)) }
     /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-logconfiguration.html#cfn-gamelift-containerfleet-logconfiguration-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value)) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedCapacityConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-managedcapacityconfiguration.html)
@@ -307,9 +307,9 @@ impl ManagedCapacityConfiguration {
 }
 impl<R0> ManagedCapacityConfiguration<R0> {
     /// `ScaleInAfterInactivityMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-managedcapacityconfiguration.html#cfn-gamelift-containerfleet-managedcapacityconfiguration-scaleinafterinactivityminutes)
-    pub fn scale_in_after_inactivity_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfterInactivityMinutes", value.into_expr()), Phase) }
+    pub fn scale_in_after_inactivity_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfterInactivityMinutes", value), Phase) }
     /// `ZeroCapacityStrategy`: `ZeroCapacityStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-managedcapacityconfiguration.html#cfn-gamelift-containerfleet-managedcapacityconfiguration-zerocapacitystrategy)
-    pub fn zero_capacity_strategy(self, value: impl Arg<ZeroCapacityStrategy>) -> ManagedCapacityConfiguration<Set> { ManagedCapacityConfiguration(put(self.0, "ZeroCapacityStrategy", value.into_expr()), Phase) }
+    pub fn zero_capacity_strategy(self, value: impl Arg<ZeroCapacityStrategy>) -> ManagedCapacityConfiguration<Set> { ManagedCapacityConfiguration(put(self.0, "ZeroCapacityStrategy", value), Phase) }
 }
 impl Done for ManagedCapacityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingPolicy` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html)
@@ -320,23 +320,23 @@ impl ScalingPolicy {
 }
 impl<R0> ScalingPolicy<R0> {
     /// `ComparisonOperator`: `ComparisonOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value), Phase) }
     /// `EvaluationPeriods`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-evaluationperiods)
-    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value), Phase) }
     /// `MetricName`: `MetricName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-metricname)
-    pub fn metric_name(self, value: impl Arg<MetricName>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<MetricName>) -> Self { Self(put(self.0, "MetricName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> ScalingPolicy<Set> { ScalingPolicy(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScalingPolicy<Set> { ScalingPolicy(put(self.0, "Name", value), Phase) }
     /// `PolicyType`: `PolicyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-policytype)
-    pub fn policy_type(self, value: impl Arg<PolicyType>) -> Self { Self(put(self.0, "PolicyType", value.into_expr()), Phase) }
+    pub fn policy_type(self, value: impl Arg<PolicyType>) -> Self { Self(put(self.0, "PolicyType", value), Phase) }
     /// `ScalingAdjustment`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-scalingadjustment)
-    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value), Phase) }
     /// `ScalingAdjustmentType`: `ScalingAdjustmentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-scalingadjustmenttype)
-    pub fn scaling_adjustment_type(self, value: impl Arg<ScalingAdjustmentType>) -> Self { Self(put(self.0, "ScalingAdjustmentType", value.into_expr()), Phase) }
+    pub fn scaling_adjustment_type(self, value: impl Arg<ScalingAdjustmentType>) -> Self { Self(put(self.0, "ScalingAdjustmentType", value), Phase) }
     /// `TargetConfiguration`: `TargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-targetconfiguration)
-    pub fn target_configuration(self, value: impl Arg<TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
+    pub fn target_configuration(self, value: impl Arg<TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value), Phase) }
     /// `Threshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html#cfn-gamelift-containerfleet-scalingpolicy-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value), Phase) }
 }
 impl Done for ScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-targetconfiguration.html)
@@ -347,7 +347,7 @@ impl TargetConfiguration {
 }
 impl<R0> TargetConfiguration<R0> {
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-targetconfiguration.html#cfn-gamelift-containerfleet-targetconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BillingType` allows.
@@ -408,25 +408,25 @@ impl CfnContainerGroupDefinitionProps {
 }
 impl<R0, R1, R2> CfnContainerGroupDefinitionProps<R0, R1, R2> {
     /// `ContainerGroupType`: `ContainerGroupType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-containergrouptype)
-    pub fn container_group_type(self, value: impl Arg<container_group_definition::ContainerGroupType>) -> Self { Self(put(self.0, "ContainerGroupType", value.into_expr()), Phase) }
+    pub fn container_group_type(self, value: impl Arg<container_group_definition::ContainerGroupType>) -> Self { Self(put(self.0, "ContainerGroupType", value), Phase) }
     /// `GameServerContainerDefinition`: `GameServerContainerDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition)
-    pub fn game_server_container_definition(self, value: impl Arg<container_group_definition::GameServerContainerDefinition>) -> Self { Self(put(self.0, "GameServerContainerDefinition", value.into_expr()), Phase) }
+    pub fn game_server_container_definition(self, value: impl Arg<container_group_definition::GameServerContainerDefinition>) -> Self { Self(put(self.0, "GameServerContainerDefinition", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnContainerGroupDefinitionProps<Set, R1, R2> { CfnContainerGroupDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnContainerGroupDefinitionProps<Set, R1, R2> { CfnContainerGroupDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `OperatingSystem`: `OperatingSystem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-operatingsystem)
-    pub fn operating_system(self, value: impl Arg<container_group_definition::OperatingSystem>) -> CfnContainerGroupDefinitionProps<R0, Set, R2> { CfnContainerGroupDefinitionProps(put(self.0, "OperatingSystem", value.into_expr()), Phase) }
+    pub fn operating_system(self, value: impl Arg<container_group_definition::OperatingSystem>) -> CfnContainerGroupDefinitionProps<R0, Set, R2> { CfnContainerGroupDefinitionProps(put(self.0, "OperatingSystem", value), Phase) }
     /// `SourceVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-sourceversionnumber)
-    pub fn source_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceVersionNumber", value.into_expr()), Phase) }
+    pub fn source_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceVersionNumber", value), Phase) }
     /// `SupportContainerDefinitions`: list of `SupportContainerDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinitions)
-    pub fn support_container_definitions(self, value: impl Arg<Arr<container_group_definition::SupportContainerDefinition>>) -> Self { Self(put(self.0, "SupportContainerDefinitions", value.into_expr()), Phase) }
+    pub fn support_container_definitions(self, value: impl Arg<Arr<container_group_definition::SupportContainerDefinition>>) -> Self { Self(put(self.0, "SupportContainerDefinitions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TotalMemoryLimitMebibytes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-totalmemorylimitmebibytes)
-    pub fn total_memory_limit_mebibytes(self, value: impl Arg<i64>) -> CfnContainerGroupDefinitionProps<R0, R1, Set> { CfnContainerGroupDefinitionProps(put(self.0, "TotalMemoryLimitMebibytes", value.into_expr()), Phase) }
+    pub fn total_memory_limit_mebibytes(self, value: impl Arg<i64>) -> CfnContainerGroupDefinitionProps<R0, R1, Set> { CfnContainerGroupDefinitionProps(put(self.0, "TotalMemoryLimitMebibytes", value), Phase) }
     /// `TotalVcpuLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-totalvcpulimit)
-    pub fn total_vcpu_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalVcpuLimit", value.into_expr()), Phase) }
+    pub fn total_vcpu_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalVcpuLimit", value), Phase) }
     /// `VersionDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html#cfn-gamelift-containergroupdefinition-versiondescription)
-    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value.into_expr()), Phase) }
+    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value), Phase) }
 }
 impl Done for CfnContainerGroupDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::ContainerGroupDefinition`.
@@ -440,9 +440,9 @@ impl ContainerDependency {
 }
 impl<R0, R1> ContainerDependency<R0, R1> {
     /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerdependency.html#cfn-gamelift-containergroupdefinition-containerdependency-condition)
-    pub fn condition(self, value: impl Arg<Condition>) -> ContainerDependency<Set, R1> { ContainerDependency(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> ContainerDependency<Set, R1> { ContainerDependency(put(self.0, "Condition", value), Phase) }
     /// `ContainerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerdependency.html#cfn-gamelift-containergroupdefinition-containerdependency-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> ContainerDependency<R0, Set> { ContainerDependency(put(self.0, "ContainerName", value.into_expr()), Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> ContainerDependency<R0, Set> { ContainerDependency(put(self.0, "ContainerName", value), Phase) }
 }
 impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerEnvironment` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerenvironment.html)
@@ -453,9 +453,9 @@ impl ContainerEnvironment {
 }
 impl<R0, R1> ContainerEnvironment<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerenvironment.html#cfn-gamelift-containergroupdefinition-containerenvironment-name)
-    pub fn name(self, value: impl Arg<str>) -> ContainerEnvironment<Set, R1> { ContainerEnvironment(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ContainerEnvironment<Set, R1> { ContainerEnvironment(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerenvironment.html#cfn-gamelift-containergroupdefinition-containerenvironment-value)
-    pub fn value(self, value: impl Arg<str>) -> ContainerEnvironment<R0, Set> { ContainerEnvironment(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ContainerEnvironment<R0, Set> { ContainerEnvironment(put(self.0, "Value", value), Phase) }
 }
 impl Done for ContainerEnvironment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerHealthCheck` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerhealthcheck.html)
@@ -466,15 +466,15 @@ impl ContainerHealthCheck {
 }
 impl<R0> ContainerHealthCheck<R0> {
     /// `Command`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerhealthcheck.html#cfn-gamelift-containergroupdefinition-containerhealthcheck-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> ContainerHealthCheck<Set> { ContainerHealthCheck(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> ContainerHealthCheck<Set> { ContainerHealthCheck(put(self.0, "Command", value), Phase) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerhealthcheck.html#cfn-gamelift-containergroupdefinition-containerhealthcheck-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr()), Phase) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value), Phase) }
     /// `Retries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerhealthcheck.html#cfn-gamelift-containergroupdefinition-containerhealthcheck-retries)
-    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr()), Phase) }
+    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value), Phase) }
     /// `StartPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerhealthcheck.html#cfn-gamelift-containergroupdefinition-containerhealthcheck-startperiod)
-    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value.into_expr()), Phase) }
+    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value), Phase) }
     /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerhealthcheck.html#cfn-gamelift-containergroupdefinition-containerhealthcheck-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
 }
 impl Done for ContainerHealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerMountPoint` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containermountpoint.html)
@@ -485,11 +485,11 @@ impl ContainerMountPoint {
 }
 impl<R0> ContainerMountPoint<R0> {
     /// `AccessLevel`: `AccessLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containermountpoint.html#cfn-gamelift-containergroupdefinition-containermountpoint-accesslevel)
-    pub fn access_level(self, value: impl Arg<AccessLevel>) -> Self { Self(put(self.0, "AccessLevel", value.into_expr()), Phase) }
+    pub fn access_level(self, value: impl Arg<AccessLevel>) -> Self { Self(put(self.0, "AccessLevel", value), Phase) }
     /// `ContainerPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containermountpoint.html#cfn-gamelift-containergroupdefinition-containermountpoint-containerpath)
-    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr()), Phase) }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value), Phase) }
     /// `InstancePath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containermountpoint.html#cfn-gamelift-containergroupdefinition-containermountpoint-instancepath)
-    pub fn instance_path(self, value: impl Arg<str>) -> ContainerMountPoint<Set> { ContainerMountPoint(put(self.0, "InstancePath", value.into_expr()), Phase) }
+    pub fn instance_path(self, value: impl Arg<str>) -> ContainerMountPoint<Set> { ContainerMountPoint(put(self.0, "InstancePath", value), Phase) }
 }
 impl Done for ContainerMountPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerPortRange` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerportrange.html)
@@ -500,11 +500,11 @@ impl ContainerPortRange {
 }
 impl<R0, R1, R2> ContainerPortRange<R0, R1, R2> {
     /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerportrange.html#cfn-gamelift-containergroupdefinition-containerportrange-fromport)
-    pub fn from_port(self, value: impl Arg<i64>) -> ContainerPortRange<Set, R1, R2> { ContainerPortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> ContainerPortRange<Set, R1, R2> { ContainerPortRange(put(self.0, "FromPort", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerportrange.html#cfn-gamelift-containergroupdefinition-containerportrange-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> ContainerPortRange<R0, Set, R2> { ContainerPortRange(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> ContainerPortRange<R0, Set, R2> { ContainerPortRange(put(self.0, "Protocol", value), Phase) }
     /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerportrange.html#cfn-gamelift-containergroupdefinition-containerportrange-toport)
-    pub fn to_port(self, value: impl Arg<i64>) -> ContainerPortRange<R0, R1, Set> { ContainerPortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> ContainerPortRange<R0, R1, Set> { ContainerPortRange(put(self.0, "ToPort", value), Phase) }
 }
 impl Done for ContainerPortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GameServerContainerDefinition` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html)
@@ -515,23 +515,23 @@ impl GameServerContainerDefinition {
 }
 impl<R0, R1, R2> GameServerContainerDefinition<R0, R1, R2> {
     /// `ContainerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> GameServerContainerDefinition<Set, R1, R2> { GameServerContainerDefinition(put(self.0, "ContainerName", value.into_expr()), Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> GameServerContainerDefinition<Set, R1, R2> { GameServerContainerDefinition(put(self.0, "ContainerName", value), Phase) }
     /// `DependsOn`: list of `ContainerDependency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
+    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value), Phase) }
     /// `EnvironmentOverride`: list of `ContainerEnvironment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-environmentoverride)
-    pub fn environment_override(self, value: impl Arg<Arr<ContainerEnvironment>>) -> Self { Self(put(self.0, "EnvironmentOverride", value.into_expr()), Phase) }
+    pub fn environment_override(self, value: impl Arg<Arr<ContainerEnvironment>>) -> Self { Self(put(self.0, "EnvironmentOverride", value), Phase) }
     /// `ImageUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-imageuri)
-    pub fn image_uri(self, value: impl Arg<str>) -> GameServerContainerDefinition<R0, Set, R2> { GameServerContainerDefinition(put(self.0, "ImageUri", value.into_expr()), Phase) }
+    pub fn image_uri(self, value: impl Arg<str>) -> GameServerContainerDefinition<R0, Set, R2> { GameServerContainerDefinition(put(self.0, "ImageUri", value), Phase) }
     /// `LinuxCapabilities`: `LinuxCapabilities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-linuxcapabilities)
-    pub fn linux_capabilities(self, value: impl Arg<LinuxCapabilities>) -> Self { Self(put(self.0, "LinuxCapabilities", value.into_expr()), Phase) }
+    pub fn linux_capabilities(self, value: impl Arg<LinuxCapabilities>) -> Self { Self(put(self.0, "LinuxCapabilities", value), Phase) }
     /// `MountPoints`: list of `ContainerMountPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-mountpoints)
-    pub fn mount_points(self, value: impl Arg<Arr<ContainerMountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
+    pub fn mount_points(self, value: impl Arg<Arr<ContainerMountPoint>>) -> Self { Self(put(self.0, "MountPoints", value), Phase) }
     /// `PortConfiguration`: `PortConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-portconfiguration)
-    pub fn port_configuration(self, value: impl Arg<PortConfiguration>) -> Self { Self(put(self.0, "PortConfiguration", value.into_expr()), Phase) }
+    pub fn port_configuration(self, value: impl Arg<PortConfiguration>) -> Self { Self(put(self.0, "PortConfiguration", value), Phase) }
     /// `ResolvedImageDigest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-resolvedimagedigest)
-    pub fn resolved_image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolvedImageDigest", value.into_expr()), Phase) }
+    pub fn resolved_image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolvedImageDigest", value), Phase) }
     /// `ServerSdkVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html#cfn-gamelift-containergroupdefinition-gameservercontainerdefinition-serversdkversion)
-    pub fn server_sdk_version(self, value: impl Arg<str>) -> GameServerContainerDefinition<R0, R1, Set> { GameServerContainerDefinition(put(self.0, "ServerSdkVersion", value.into_expr()), Phase) }
+    pub fn server_sdk_version(self, value: impl Arg<str>) -> GameServerContainerDefinition<R0, R1, Set> { GameServerContainerDefinition(put(self.0, "ServerSdkVersion", value), Phase) }
 }
 impl Done for GameServerContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinuxCapabilities` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-linuxcapabilities.html)
@@ -540,7 +540,7 @@ impl LinuxCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Include`: list of `Include`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-linuxcapabilities.html#cfn-gamelift-containergroupdefinition-linuxcapabilities-include)
-    pub fn include(self, value: impl Arg<Arr<Include>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<Include>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for LinuxCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortConfiguration` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-portconfiguration.html)
@@ -551,7 +551,7 @@ impl PortConfiguration {
 }
 impl<R0> PortConfiguration<R0> {
     /// `ContainerPortRanges`: list of `ContainerPortRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-portconfiguration.html#cfn-gamelift-containergroupdefinition-portconfiguration-containerportranges)
-    pub fn container_port_ranges(self, value: impl Arg<Arr<ContainerPortRange>>) -> PortConfiguration<Set> { PortConfiguration(put(self.0, "ContainerPortRanges", value.into_expr()), Phase) }
+    pub fn container_port_ranges(self, value: impl Arg<Arr<ContainerPortRange>>) -> PortConfiguration<Set> { PortConfiguration(put(self.0, "ContainerPortRanges", value), Phase) }
 }
 impl Done for PortConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SupportContainerDefinition` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html)
@@ -562,29 +562,29 @@ impl SupportContainerDefinition {
 }
 impl<R0, R1> SupportContainerDefinition<R0, R1> {
     /// `ContainerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> SupportContainerDefinition<Set, R1> { SupportContainerDefinition(put(self.0, "ContainerName", value.into_expr()), Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> SupportContainerDefinition<Set, R1> { SupportContainerDefinition(put(self.0, "ContainerName", value), Phase) }
     /// `DependsOn`: list of `ContainerDependency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
+    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value), Phase) }
     /// `EnvironmentOverride`: list of `ContainerEnvironment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-environmentoverride)
-    pub fn environment_override(self, value: impl Arg<Arr<ContainerEnvironment>>) -> Self { Self(put(self.0, "EnvironmentOverride", value.into_expr()), Phase) }
+    pub fn environment_override(self, value: impl Arg<Arr<ContainerEnvironment>>) -> Self { Self(put(self.0, "EnvironmentOverride", value), Phase) }
     /// `Essential`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-essential)
-    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
+    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value), Phase) }
     /// `HealthCheck`: `ContainerHealthCheck`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-healthcheck)
-    pub fn health_check(self, value: impl Arg<ContainerHealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
+    pub fn health_check(self, value: impl Arg<ContainerHealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value), Phase) }
     /// `ImageUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-imageuri)
-    pub fn image_uri(self, value: impl Arg<str>) -> SupportContainerDefinition<R0, Set> { SupportContainerDefinition(put(self.0, "ImageUri", value.into_expr()), Phase) }
+    pub fn image_uri(self, value: impl Arg<str>) -> SupportContainerDefinition<R0, Set> { SupportContainerDefinition(put(self.0, "ImageUri", value), Phase) }
     /// `LinuxCapabilities`: `LinuxCapabilities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-linuxcapabilities)
-    pub fn linux_capabilities(self, value: impl Arg<LinuxCapabilities>) -> Self { Self(put(self.0, "LinuxCapabilities", value.into_expr()), Phase) }
+    pub fn linux_capabilities(self, value: impl Arg<LinuxCapabilities>) -> Self { Self(put(self.0, "LinuxCapabilities", value), Phase) }
     /// `MemoryHardLimitMebibytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-memoryhardlimitmebibytes)
-    pub fn memory_hard_limit_mebibytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryHardLimitMebibytes", value.into_expr()), Phase) }
+    pub fn memory_hard_limit_mebibytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryHardLimitMebibytes", value), Phase) }
     /// `MountPoints`: list of `ContainerMountPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-mountpoints)
-    pub fn mount_points(self, value: impl Arg<Arr<ContainerMountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
+    pub fn mount_points(self, value: impl Arg<Arr<ContainerMountPoint>>) -> Self { Self(put(self.0, "MountPoints", value), Phase) }
     /// `PortConfiguration`: `PortConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-portconfiguration)
-    pub fn port_configuration(self, value: impl Arg<PortConfiguration>) -> Self { Self(put(self.0, "PortConfiguration", value.into_expr()), Phase) }
+    pub fn port_configuration(self, value: impl Arg<PortConfiguration>) -> Self { Self(put(self.0, "PortConfiguration", value), Phase) }
     /// `ResolvedImageDigest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-resolvedimagedigest)
-    pub fn resolved_image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolvedImageDigest", value.into_expr()), Phase) }
+    pub fn resolved_image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolvedImageDigest", value), Phase) }
     /// `Vcpu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html#cfn-gamelift-containergroupdefinition-supportcontainerdefinition-vcpu)
-    pub fn vcpu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Vcpu", value.into_expr()), Phase) }
+    pub fn vcpu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Vcpu", value), Phase) }
 }
 impl Done for SupportContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessLevel` allows.
@@ -623,65 +623,65 @@ impl CfnFleetProps {
 }
 impl<R0> CfnFleetProps<R0> {
     /// `AnywhereConfiguration`: `AnywhereConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-anywhereconfiguration)
-    pub fn anywhere_configuration(self, value: impl Arg<fleet::AnywhereConfiguration>) -> Self { Self(put(self.0, "AnywhereConfiguration", value.into_expr()), Phase) }
+    pub fn anywhere_configuration(self, value: impl Arg<fleet::AnywhereConfiguration>) -> Self { Self(put(self.0, "AnywhereConfiguration", value), Phase) }
     /// `ApplyCapacity`: `ApplyCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-applycapacity)
-    pub fn apply_capacity(self, value: impl Arg<fleet::ApplyCapacity>) -> Self { Self(put(self.0, "ApplyCapacity", value.into_expr()), Phase) }
+    pub fn apply_capacity(self, value: impl Arg<fleet::ApplyCapacity>) -> Self { Self(put(self.0, "ApplyCapacity", value), Phase) }
     /// `BuildId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-buildid)
-    pub fn build_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildId", value.into_expr()), Phase) }
+    pub fn build_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildId", value), Phase) }
     /// `CertificateConfiguration`: `CertificateConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-certificateconfiguration)
-    pub fn certificate_configuration(self, value: impl Arg<fleet::CertificateConfiguration>) -> Self { Self(put(self.0, "CertificateConfiguration", value.into_expr()), Phase) }
+    pub fn certificate_configuration(self, value: impl Arg<fleet::CertificateConfiguration>) -> Self { Self(put(self.0, "CertificateConfiguration", value), Phase) }
     /// `ComputeType`: `ComputeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-computetype)
-    pub fn compute_type(self, value: impl Arg<fleet::ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr()), Phase) }
+    pub fn compute_type(self, value: impl Arg<fleet::ComputeType>) -> Self { Self(put(self.0, "ComputeType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DesiredEC2Instances`: integer. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-desiredec2instances)
-    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value.into_expr()), Phase) }
+    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value), Phase) }
     /// `EC2InboundPermissions`: list of `IpPermission`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-ec2inboundpermissions)
-    pub fn ec2_inbound_permissions(self, value: impl Arg<Arr<fleet::IpPermission>>) -> Self { Self(put(self.0, "EC2InboundPermissions", value.into_expr()), Phase) }
+    pub fn ec2_inbound_permissions(self, value: impl Arg<Arr<fleet::IpPermission>>) -> Self { Self(put(self.0, "EC2InboundPermissions", value), Phase) }
     /// `EC2InstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-ec2instancetype)
-    pub fn ec2_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2InstanceType", value.into_expr()), Phase) }
+    pub fn ec2_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2InstanceType", value), Phase) }
     /// `FleetType`: `FleetType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-fleettype)
-    pub fn fleet_type(self, value: impl Arg<fleet::FleetType>) -> Self { Self(put(self.0, "FleetType", value.into_expr()), Phase) }
+    pub fn fleet_type(self, value: impl Arg<fleet::FleetType>) -> Self { Self(put(self.0, "FleetType", value), Phase) }
     /// `InstanceRoleARN`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-instancerolearn)
-    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleARN", value.into_expr()), Phase) }
+    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleARN", value), Phase) }
     /// `InstanceRoleCredentialsProvider`: `InstanceRoleCredentialsProvider`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-instancerolecredentialsprovider)
-    pub fn instance_role_credentials_provider(self, value: impl Arg<fleet::InstanceRoleCredentialsProvider>) -> Self { Self(put(self.0, "InstanceRoleCredentialsProvider", value.into_expr()), Phase) }
+    pub fn instance_role_credentials_provider(self, value: impl Arg<fleet::InstanceRoleCredentialsProvider>) -> Self { Self(put(self.0, "InstanceRoleCredentialsProvider", value), Phase) }
     /// `Locations`: list of `LocationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-locations)
-    pub fn locations(self, value: impl Arg<Arr<fleet::LocationConfiguration>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
+    pub fn locations(self, value: impl Arg<Arr<fleet::LocationConfiguration>>) -> Self { Self(put(self.0, "Locations", value), Phase) }
     /// `LogPaths`: list of text. Update: replacement. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-logpaths)
-    pub fn log_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogPaths", value.into_expr()), Phase) }
+    pub fn log_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogPaths", value), Phase) }
     /// `MaxSize`: integer. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-maxsize)
-    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
+    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value), Phase) }
     /// `MetricGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-metricgroups)
-    pub fn metric_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricGroups", value.into_expr()), Phase) }
+    pub fn metric_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricGroups", value), Phase) }
     /// `MinSize`: integer. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-minsize)
-    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFleetProps<Set> { CfnFleetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFleetProps<Set> { CfnFleetProps(put(self.0, "Name", value), Phase) }
     /// `NewGameSessionProtectionPolicy`: `NewGameSessionProtectionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-newgamesessionprotectionpolicy)
-    pub fn new_game_session_protection_policy(self, value: impl Arg<fleet::NewGameSessionProtectionPolicy>) -> Self { Self(put(self.0, "NewGameSessionProtectionPolicy", value.into_expr()), Phase) }
+    pub fn new_game_session_protection_policy(self, value: impl Arg<fleet::NewGameSessionProtectionPolicy>) -> Self { Self(put(self.0, "NewGameSessionProtectionPolicy", value), Phase) }
     /// `PeerVpcAwsAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-peervpcawsaccountid)
-    pub fn peer_vpc_aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerVpcAwsAccountId", value.into_expr()), Phase) }
+    pub fn peer_vpc_aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerVpcAwsAccountId", value), Phase) }
     /// `PeerVpcId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-peervpcid)
-    pub fn peer_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerVpcId", value.into_expr()), Phase) }
+    pub fn peer_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerVpcId", value), Phase) }
     /// `PlayerGatewayConfiguration`: `PlayerGatewayConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-playergatewayconfiguration)
-    pub fn player_gateway_configuration(self, value: impl Arg<fleet::PlayerGatewayConfiguration>) -> Self { Self(put(self.0, "PlayerGatewayConfiguration", value.into_expr()), Phase) }
+    pub fn player_gateway_configuration(self, value: impl Arg<fleet::PlayerGatewayConfiguration>) -> Self { Self(put(self.0, "PlayerGatewayConfiguration", value), Phase) }
     /// `PlayerGatewayMode`: `PlayerGatewayMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-playergatewaymode)
-    pub fn player_gateway_mode(self, value: impl Arg<fleet::PlayerGatewayMode>) -> Self { Self(put(self.0, "PlayerGatewayMode", value.into_expr()), Phase) }
+    pub fn player_gateway_mode(self, value: impl Arg<fleet::PlayerGatewayMode>) -> Self { Self(put(self.0, "PlayerGatewayMode", value), Phase) }
     /// `ResourceCreationLimitPolicy`: `ResourceCreationLimitPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-resourcecreationlimitpolicy)
-    pub fn resource_creation_limit_policy(self, value: impl Arg<fleet::ResourceCreationLimitPolicy>) -> Self { Self(put(self.0, "ResourceCreationLimitPolicy", value.into_expr()), Phase) }
+    pub fn resource_creation_limit_policy(self, value: impl Arg<fleet::ResourceCreationLimitPolicy>) -> Self { Self(put(self.0, "ResourceCreationLimitPolicy", value), Phase) }
     /// `RuntimeConfiguration`: `RuntimeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-runtimeconfiguration)
-    pub fn runtime_configuration(self, value: impl Arg<fleet::RuntimeConfiguration>) -> Self { Self(put(self.0, "RuntimeConfiguration", value.into_expr()), Phase) }
+    pub fn runtime_configuration(self, value: impl Arg<fleet::RuntimeConfiguration>) -> Self { Self(put(self.0, "RuntimeConfiguration", value), Phase) }
     /// `ScalingPolicies`: list of `ScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-scalingpolicies)
-    pub fn scaling_policies(self, value: impl Arg<Arr<fleet::ScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value.into_expr()), Phase) }
+    pub fn scaling_policies(self, value: impl Arg<Arr<fleet::ScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value), Phase) }
     /// `ScriptId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-scriptid)
-    pub fn script_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScriptId", value.into_expr()), Phase) }
+    pub fn script_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScriptId", value), Phase) }
     /// `ServerLaunchParameters`: text. Update: replacement. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-serverlaunchparameters)
-    pub fn server_launch_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerLaunchParameters", value.into_expr()), Phase) }
+    pub fn server_launch_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerLaunchParameters", value), Phase) }
     /// `ServerLaunchPath`: text. Update: replacement. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-serverlaunchpath)
-    pub fn server_launch_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerLaunchPath", value.into_expr()), Phase) }
+    pub fn server_launch_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerLaunchPath", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html#cfn-gamelift-fleet-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::Fleet`.
@@ -695,7 +695,7 @@ impl AnywhereConfiguration {
 }
 impl<R0> AnywhereConfiguration<R0> {
     /// `Cost`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-anywhereconfiguration.html#cfn-gamelift-fleet-anywhereconfiguration-cost)
-    pub fn cost(self, value: impl Arg<str>) -> AnywhereConfiguration<Set> { AnywhereConfiguration(put(self.0, "Cost", value.into_expr()), Phase) }
+    pub fn cost(self, value: impl Arg<str>) -> AnywhereConfiguration<Set> { AnywhereConfiguration(put(self.0, "Cost", value), Phase) }
 }
 impl Done for AnywhereConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-certificateconfiguration.html)
@@ -706,7 +706,7 @@ impl CertificateConfiguration {
 }
 impl<R0> CertificateConfiguration<R0> {
     /// `CertificateType`: `CertificateType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-certificateconfiguration.html#cfn-gamelift-fleet-certificateconfiguration-certificatetype)
-    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> CertificateConfiguration<Set> { CertificateConfiguration(put(self.0, "CertificateType", value.into_expr()), Phase) }
+    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> CertificateConfiguration<Set> { CertificateConfiguration(put(self.0, "CertificateType", value), Phase) }
 }
 impl Done for CertificateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpPermission` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-ippermission.html)
@@ -717,13 +717,13 @@ impl IpPermission {
 }
 impl<R0, R1, R2, R3> IpPermission<R0, R1, R2, R3> {
     /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-ippermission.html#cfn-gamelift-fleet-ippermission-fromport)
-    pub fn from_port(self, value: impl Arg<i64>) -> IpPermission<Set, R1, R2, R3> { IpPermission(put(self.0, "FromPort", value.into_expr()), Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> IpPermission<Set, R1, R2, R3> { IpPermission(put(self.0, "FromPort", value), Phase) }
     /// `IpRange`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-ippermission.html#cfn-gamelift-fleet-ippermission-iprange)
-    pub fn ip_range(self, value: impl Arg<str>) -> IpPermission<R0, Set, R2, R3> { IpPermission(put(self.0, "IpRange", value.into_expr()), Phase) }
+    pub fn ip_range(self, value: impl Arg<str>) -> IpPermission<R0, Set, R2, R3> { IpPermission(put(self.0, "IpRange", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-ippermission.html#cfn-gamelift-fleet-ippermission-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> IpPermission<R0, R1, Set, R3> { IpPermission(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> IpPermission<R0, R1, Set, R3> { IpPermission(put(self.0, "Protocol", value), Phase) }
     /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-ippermission.html#cfn-gamelift-fleet-ippermission-toport)
-    pub fn to_port(self, value: impl Arg<i64>) -> IpPermission<R0, R1, R2, Set> { IpPermission(put(self.0, "ToPort", value.into_expr()), Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> IpPermission<R0, R1, R2, Set> { IpPermission(put(self.0, "ToPort", value), Phase) }
 }
 impl Done for IpPermission { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationCapacity` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationcapacity.html)
@@ -734,13 +734,13 @@ impl LocationCapacity {
 }
 impl<R0> LocationCapacity<R0> {
     /// `DesiredEC2Instances`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationcapacity.html#cfn-gamelift-fleet-locationcapacity-desiredec2instances)
-    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value.into_expr()), Phase) }
+    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value), Phase) }
     /// `ManagedCapacityConfiguration`: `ManagedCapacityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationcapacity.html#cfn-gamelift-fleet-locationcapacity-managedcapacityconfiguration)
-    pub fn managed_capacity_configuration(self, value: impl Arg<ManagedCapacityConfiguration>) -> Self { Self(put(self.0, "ManagedCapacityConfiguration", value.into_expr()), Phase) }
+    pub fn managed_capacity_configuration(self, value: impl Arg<ManagedCapacityConfiguration>) -> Self { Self(put(self.0, "ManagedCapacityConfiguration", value), Phase) }
     /// `MaxSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationcapacity.html#cfn-gamelift-fleet-locationcapacity-maxsize)
-    pub fn max_size(self, value: impl Arg<i64>) -> LocationCapacity<Set> { LocationCapacity(put(self.0, "MaxSize", value.into_expr()), Phase) }
+    pub fn max_size(self, value: impl Arg<i64>) -> LocationCapacity<Set> { LocationCapacity(put(self.0, "MaxSize", value), Phase) }
     /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationcapacity.html#cfn-gamelift-fleet-locationcapacity-minsize)
-    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value), Phase) }
 }
 impl Done for LocationCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationconfiguration.html)
@@ -751,11 +751,11 @@ impl LocationConfiguration {
 }
 impl<R0> LocationConfiguration<R0> {
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationconfiguration.html#cfn-gamelift-fleet-locationconfiguration-location)
-    pub fn location(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "Location", value), Phase) }
     /// `LocationCapacity`: `LocationCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationconfiguration.html#cfn-gamelift-fleet-locationconfiguration-locationcapacity)
-    pub fn location_capacity(self, value: impl Arg<LocationCapacity>) -> Self { Self(put(self.0, "LocationCapacity", value.into_expr()), Phase) }
+    pub fn location_capacity(self, value: impl Arg<LocationCapacity>) -> Self { Self(put(self.0, "LocationCapacity", value), Phase) }
     /// `PlayerGatewayStatus`: `PlayerGatewayStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationconfiguration.html#cfn-gamelift-fleet-locationconfiguration-playergatewaystatus)
-    pub fn player_gateway_status(self, value: impl Arg<PlayerGatewayStatus>) -> Self { Self(put(self.0, "PlayerGatewayStatus", value.into_expr()), Phase) }
+    pub fn player_gateway_status(self, value: impl Arg<PlayerGatewayStatus>) -> Self { Self(put(self.0, "PlayerGatewayStatus", value), Phase) }
 }
 impl Done for LocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedCapacityConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-managedcapacityconfiguration.html)
@@ -766,9 +766,9 @@ impl ManagedCapacityConfiguration {
 }
 impl<R0> ManagedCapacityConfiguration<R0> {
     /// `ScaleInAfterInactivityMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-managedcapacityconfiguration.html#cfn-gamelift-fleet-managedcapacityconfiguration-scaleinafterinactivityminutes)
-    pub fn scale_in_after_inactivity_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfterInactivityMinutes", value.into_expr()), Phase) }
+    pub fn scale_in_after_inactivity_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfterInactivityMinutes", value), Phase) }
     /// `ZeroCapacityStrategy`: `ZeroCapacityStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-managedcapacityconfiguration.html#cfn-gamelift-fleet-managedcapacityconfiguration-zerocapacitystrategy)
-    pub fn zero_capacity_strategy(self, value: impl Arg<ZeroCapacityStrategy>) -> ManagedCapacityConfiguration<Set> { ManagedCapacityConfiguration(put(self.0, "ZeroCapacityStrategy", value.into_expr()), Phase) }
+    pub fn zero_capacity_strategy(self, value: impl Arg<ZeroCapacityStrategy>) -> ManagedCapacityConfiguration<Set> { ManagedCapacityConfiguration(put(self.0, "ZeroCapacityStrategy", value), Phase) }
 }
 impl Done for ManagedCapacityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlayerGatewayConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-playergatewayconfiguration.html)
@@ -777,7 +777,7 @@ impl PlayerGatewayConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GameServerIpProtocolSupported`: `GameServerIpProtocolSupported`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-playergatewayconfiguration.html#cfn-gamelift-fleet-playergatewayconfiguration-gameserveripprotocolsupported)
-    pub fn game_server_ip_protocol_supported(self, value: impl Arg<GameServerIpProtocolSupported>) -> Self { Self(put(self.0, "GameServerIpProtocolSupported", value.into_expr())) }
+    pub fn game_server_ip_protocol_supported(self, value: impl Arg<GameServerIpProtocolSupported>) -> Self { Self(put(self.0, "GameServerIpProtocolSupported", value)) }
 }
 impl Done for PlayerGatewayConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceCreationLimitPolicy` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-resourcecreationlimitpolicy.html)
@@ -786,9 +786,9 @@ impl ResourceCreationLimitPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NewGameSessionsPerCreator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-resourcecreationlimitpolicy.html#cfn-gamelift-fleet-resourcecreationlimitpolicy-newgamesessionspercreator)
-    pub fn new_game_sessions_per_creator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewGameSessionsPerCreator", value.into_expr())) }
+    pub fn new_game_sessions_per_creator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewGameSessionsPerCreator", value)) }
     /// `PolicyPeriodInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-resourcecreationlimitpolicy.html#cfn-gamelift-fleet-resourcecreationlimitpolicy-policyperiodinminutes)
-    pub fn policy_period_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyPeriodInMinutes", value.into_expr())) }
+    pub fn policy_period_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyPeriodInMinutes", value)) }
 }
 impl Done for ResourceCreationLimitPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimeConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-runtimeconfiguration.html)
@@ -797,11 +797,11 @@ impl RuntimeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GameSessionActivationTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-runtimeconfiguration.html#cfn-gamelift-fleet-runtimeconfiguration-gamesessionactivationtimeoutseconds)
-    pub fn game_session_activation_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GameSessionActivationTimeoutSeconds", value.into_expr())) }
+    pub fn game_session_activation_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GameSessionActivationTimeoutSeconds", value)) }
     /// `MaxConcurrentGameSessionActivations`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-runtimeconfiguration.html#cfn-gamelift-fleet-runtimeconfiguration-maxconcurrentgamesessionactivations)
-    pub fn max_concurrent_game_session_activations(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentGameSessionActivations", value.into_expr())) }
+    pub fn max_concurrent_game_session_activations(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentGameSessionActivations", value)) }
     /// `ServerProcesses`: list of `ServerProcess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-runtimeconfiguration.html#cfn-gamelift-fleet-runtimeconfiguration-serverprocesses)
-    pub fn server_processes(self, value: impl Arg<Arr<ServerProcess>>) -> Self { Self(put(self.0, "ServerProcesses", value.into_expr())) }
+    pub fn server_processes(self, value: impl Arg<Arr<ServerProcess>>) -> Self { Self(put(self.0, "ServerProcesses", value)) }
 }
 impl Done for RuntimeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingPolicy` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html)
@@ -812,29 +812,29 @@ impl ScalingPolicy {
 }
 impl<R0> ScalingPolicy<R0> {
     /// `ComparisonOperator`: `ComparisonOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value), Phase) }
     /// `EvaluationPeriods`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-evaluationperiods)
-    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value), Phase) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `MetricName`: `MetricName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-metricname)
-    pub fn metric_name(self, value: impl Arg<MetricName>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<MetricName>) -> Self { Self(put(self.0, "MetricName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> ScalingPolicy<Set> { ScalingPolicy(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScalingPolicy<Set> { ScalingPolicy(put(self.0, "Name", value), Phase) }
     /// `PolicyType`: `PolicyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-policytype)
-    pub fn policy_type(self, value: impl Arg<PolicyType>) -> Self { Self(put(self.0, "PolicyType", value.into_expr()), Phase) }
+    pub fn policy_type(self, value: impl Arg<PolicyType>) -> Self { Self(put(self.0, "PolicyType", value), Phase) }
     /// `ScalingAdjustment`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-scalingadjustment)
-    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value), Phase) }
     /// `ScalingAdjustmentType`: `ScalingAdjustmentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-scalingadjustmenttype)
-    pub fn scaling_adjustment_type(self, value: impl Arg<ScalingAdjustmentType>) -> Self { Self(put(self.0, "ScalingAdjustmentType", value.into_expr()), Phase) }
+    pub fn scaling_adjustment_type(self, value: impl Arg<ScalingAdjustmentType>) -> Self { Self(put(self.0, "ScalingAdjustmentType", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `TargetConfiguration`: `TargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-targetconfiguration)
-    pub fn target_configuration(self, value: impl Arg<TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
+    pub fn target_configuration(self, value: impl Arg<TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value), Phase) }
     /// `Threshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value), Phase) }
     /// `UpdateStatus`: `UpdateStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html#cfn-gamelift-fleet-scalingpolicy-updatestatus)
-    pub fn update_status(self, value: impl Arg<UpdateStatus>) -> Self { Self(put(self.0, "UpdateStatus", value.into_expr()), Phase) }
+    pub fn update_status(self, value: impl Arg<UpdateStatus>) -> Self { Self(put(self.0, "UpdateStatus", value), Phase) }
 }
 impl Done for ScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerProcess` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-serverprocess.html)
@@ -845,11 +845,11 @@ impl ServerProcess {
 }
 impl<R0, R1> ServerProcess<R0, R1> {
     /// `ConcurrentExecutions`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-serverprocess.html#cfn-gamelift-fleet-serverprocess-concurrentexecutions)
-    pub fn concurrent_executions(self, value: impl Arg<i64>) -> ServerProcess<Set, R1> { ServerProcess(put(self.0, "ConcurrentExecutions", value.into_expr()), Phase) }
+    pub fn concurrent_executions(self, value: impl Arg<i64>) -> ServerProcess<Set, R1> { ServerProcess(put(self.0, "ConcurrentExecutions", value), Phase) }
     /// `LaunchPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-serverprocess.html#cfn-gamelift-fleet-serverprocess-launchpath)
-    pub fn launch_path(self, value: impl Arg<str>) -> ServerProcess<R0, Set> { ServerProcess(put(self.0, "LaunchPath", value.into_expr()), Phase) }
+    pub fn launch_path(self, value: impl Arg<str>) -> ServerProcess<R0, Set> { ServerProcess(put(self.0, "LaunchPath", value), Phase) }
     /// `Parameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-serverprocess.html#cfn-gamelift-fleet-serverprocess-parameters)
-    pub fn parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
 }
 impl Done for ServerProcess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-targetconfiguration.html)
@@ -860,7 +860,7 @@ impl TargetConfiguration {
 }
 impl<R0> TargetConfiguration<R0> {
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-targetconfiguration.html#cfn-gamelift-fleet-targetconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplyCapacity` allows.
@@ -921,29 +921,29 @@ impl CfnGameServerGroupProps {
 }
 impl<R0, R1, R2> CfnGameServerGroupProps<R0, R1, R2> {
     /// `AutoScalingPolicy`: `AutoScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-autoscalingpolicy)
-    pub fn auto_scaling_policy(self, value: impl Arg<game_server_group::AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value.into_expr()), Phase) }
+    pub fn auto_scaling_policy(self, value: impl Arg<game_server_group::AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value), Phase) }
     /// `BalancingStrategy`: `BalancingStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-balancingstrategy)
-    pub fn balancing_strategy(self, value: impl Arg<game_server_group::BalancingStrategy>) -> Self { Self(put(self.0, "BalancingStrategy", value.into_expr()), Phase) }
+    pub fn balancing_strategy(self, value: impl Arg<game_server_group::BalancingStrategy>) -> Self { Self(put(self.0, "BalancingStrategy", value), Phase) }
     /// `DeleteOption`: `DeleteOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-deleteoption)
-    pub fn delete_option(self, value: impl Arg<game_server_group::DeleteOption>) -> Self { Self(put(self.0, "DeleteOption", value.into_expr()), Phase) }
+    pub fn delete_option(self, value: impl Arg<game_server_group::DeleteOption>) -> Self { Self(put(self.0, "DeleteOption", value), Phase) }
     /// `GameServerGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-gameservergroupname)
-    pub fn game_server_group_name(self, value: impl Arg<str>) -> CfnGameServerGroupProps<Set, R1, R2> { CfnGameServerGroupProps(put(self.0, "GameServerGroupName", value.into_expr()), Phase) }
+    pub fn game_server_group_name(self, value: impl Arg<str>) -> CfnGameServerGroupProps<Set, R1, R2> { CfnGameServerGroupProps(put(self.0, "GameServerGroupName", value), Phase) }
     /// `GameServerProtectionPolicy`: `GameServerProtectionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-gameserverprotectionpolicy)
-    pub fn game_server_protection_policy(self, value: impl Arg<game_server_group::GameServerProtectionPolicy>) -> Self { Self(put(self.0, "GameServerProtectionPolicy", value.into_expr()), Phase) }
+    pub fn game_server_protection_policy(self, value: impl Arg<game_server_group::GameServerProtectionPolicy>) -> Self { Self(put(self.0, "GameServerProtectionPolicy", value), Phase) }
     /// `InstanceDefinitions`: list of `InstanceDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-instancedefinitions)
-    pub fn instance_definitions(self, value: impl Arg<Arr<game_server_group::InstanceDefinition>>) -> CfnGameServerGroupProps<R0, Set, R2> { CfnGameServerGroupProps(put(self.0, "InstanceDefinitions", value.into_expr()), Phase) }
+    pub fn instance_definitions(self, value: impl Arg<Arr<game_server_group::InstanceDefinition>>) -> CfnGameServerGroupProps<R0, Set, R2> { CfnGameServerGroupProps(put(self.0, "InstanceDefinitions", value), Phase) }
     /// `LaunchTemplate`: `LaunchTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-launchtemplate)
-    pub fn launch_template(self, value: impl Arg<game_server_group::LaunchTemplate>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
+    pub fn launch_template(self, value: impl Arg<game_server_group::LaunchTemplate>) -> Self { Self(put(self.0, "LaunchTemplate", value), Phase) }
     /// `MaxSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-maxsize)
-    pub fn max_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
+    pub fn max_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSize", value), Phase) }
     /// `MinSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-minsize)
-    pub fn min_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
+    pub fn min_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinSize", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnGameServerGroupProps<R0, R1, Set> { CfnGameServerGroupProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnGameServerGroupProps<R0, R1, Set> { CfnGameServerGroupProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcSubnets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html#cfn-gamelift-gameservergroup-vpcsubnets)
-    pub fn vpc_subnets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnets", value.into_expr()), Phase) }
+    pub fn vpc_subnets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnets", value), Phase) }
 }
 impl Done for CfnGameServerGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::GameServerGroup`.
@@ -957,9 +957,9 @@ impl AutoScalingPolicy {
 }
 impl<R0> AutoScalingPolicy<R0> {
     /// `EstimatedInstanceWarmup`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-autoscalingpolicy.html#cfn-gamelift-gameservergroup-autoscalingpolicy-estimatedinstancewarmup)
-    pub fn estimated_instance_warmup(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value.into_expr()), Phase) }
+    pub fn estimated_instance_warmup(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value), Phase) }
     /// `TargetTrackingConfiguration`: `TargetTrackingConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-autoscalingpolicy.html#cfn-gamelift-gameservergroup-autoscalingpolicy-targettrackingconfiguration)
-    pub fn target_tracking_configuration(self, value: impl Arg<TargetTrackingConfiguration>) -> AutoScalingPolicy<Set> { AutoScalingPolicy(put(self.0, "TargetTrackingConfiguration", value.into_expr()), Phase) }
+    pub fn target_tracking_configuration(self, value: impl Arg<TargetTrackingConfiguration>) -> AutoScalingPolicy<Set> { AutoScalingPolicy(put(self.0, "TargetTrackingConfiguration", value), Phase) }
 }
 impl Done for AutoScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceDefinition` of `AWS::GameLift::GameServerGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-instancedefinition.html)
@@ -970,9 +970,9 @@ impl InstanceDefinition {
 }
 impl<R0> InstanceDefinition<R0> {
     /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-instancedefinition.html#cfn-gamelift-gameservergroup-instancedefinition-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> InstanceDefinition<Set> { InstanceDefinition(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> InstanceDefinition<Set> { InstanceDefinition(put(self.0, "InstanceType", value), Phase) }
     /// `WeightedCapacity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-instancedefinition.html#cfn-gamelift-gameservergroup-instancedefinition-weightedcapacity)
-    pub fn weighted_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr()), Phase) }
+    pub fn weighted_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeightedCapacity", value), Phase) }
 }
 impl Done for InstanceDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplate` of `AWS::GameLift::GameServerGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-launchtemplate.html)
@@ -981,11 +981,11 @@ impl LaunchTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LaunchTemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-launchtemplate.html#cfn-gamelift-gameservergroup-launchtemplate-launchtemplateid)
-    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
+    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value)) }
     /// `LaunchTemplateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-launchtemplate.html#cfn-gamelift-gameservergroup-launchtemplate-launchtemplatename)
-    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-launchtemplate.html#cfn-gamelift-gameservergroup-launchtemplate-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for LaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingConfiguration` of `AWS::GameLift::GameServerGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-targettrackingconfiguration.html)
@@ -996,7 +996,7 @@ impl TargetTrackingConfiguration {
 }
 impl<R0> TargetTrackingConfiguration<R0> {
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-targettrackingconfiguration.html#cfn-gamelift-gameservergroup-targettrackingconfiguration-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetTrackingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BalancingStrategy` allows.
@@ -1029,23 +1029,23 @@ impl CfnGameSessionQueueProps {
 }
 impl<R0> CfnGameSessionQueueProps<R0> {
     /// `CustomEventData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-customeventdata)
-    pub fn custom_event_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEventData", value.into_expr()), Phase) }
+    pub fn custom_event_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEventData", value), Phase) }
     /// `Destinations`: list of `GameSessionQueueDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<game_session_queue::GameSessionQueueDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr()), Phase) }
+    pub fn destinations(self, value: impl Arg<Arr<game_session_queue::GameSessionQueueDestination>>) -> Self { Self(put(self.0, "Destinations", value), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<game_session_queue::FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
+    pub fn filter_configuration(self, value: impl Arg<game_session_queue::FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGameSessionQueueProps<Set> { CfnGameSessionQueueProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGameSessionQueueProps<Set> { CfnGameSessionQueueProps(put(self.0, "Name", value), Phase) }
     /// `NotificationTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-notificationtarget)
-    pub fn notification_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTarget", value.into_expr()), Phase) }
+    pub fn notification_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTarget", value), Phase) }
     /// `PlayerLatencyPolicies`: list of `PlayerLatencyPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-playerlatencypolicies)
-    pub fn player_latency_policies(self, value: impl Arg<Arr<game_session_queue::PlayerLatencyPolicy>>) -> Self { Self(put(self.0, "PlayerLatencyPolicies", value.into_expr()), Phase) }
+    pub fn player_latency_policies(self, value: impl Arg<Arr<game_session_queue::PlayerLatencyPolicy>>) -> Self { Self(put(self.0, "PlayerLatencyPolicies", value), Phase) }
     /// `PriorityConfiguration`: `PriorityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-priorityconfiguration)
-    pub fn priority_configuration(self, value: impl Arg<game_session_queue::PriorityConfiguration>) -> Self { Self(put(self.0, "PriorityConfiguration", value.into_expr()), Phase) }
+    pub fn priority_configuration(self, value: impl Arg<game_session_queue::PriorityConfiguration>) -> Self { Self(put(self.0, "PriorityConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html#cfn-gamelift-gamesessionqueue-timeoutinseconds)
-    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value), Phase) }
 }
 impl Done for CfnGameSessionQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::GameSessionQueue`.
@@ -1057,7 +1057,7 @@ impl Destination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-destination.html#cfn-gamelift-gamesessionqueue-destination-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterConfiguration` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-filterconfiguration.html)
@@ -1066,7 +1066,7 @@ impl FilterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedLocations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-filterconfiguration.html#cfn-gamelift-gamesessionqueue-filterconfiguration-allowedlocations)
-    pub fn allowed_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedLocations", value.into_expr())) }
+    pub fn allowed_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedLocations", value)) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GameSessionQueueDestination` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-gamesessionqueuedestination.html)
@@ -1075,7 +1075,7 @@ impl GameSessionQueueDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-gamesessionqueuedestination.html#cfn-gamelift-gamesessionqueue-gamesessionqueuedestination-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
 }
 impl Done for GameSessionQueueDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlayerLatencyPolicy` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-playerlatencypolicy.html)
@@ -1084,9 +1084,9 @@ impl PlayerLatencyPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumIndividualPlayerLatencyMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-playerlatencypolicy.html#cfn-gamelift-gamesessionqueue-playerlatencypolicy-maximumindividualplayerlatencymilliseconds)
-    pub fn maximum_individual_player_latency_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumIndividualPlayerLatencyMilliseconds", value.into_expr())) }
+    pub fn maximum_individual_player_latency_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumIndividualPlayerLatencyMilliseconds", value)) }
     /// `PolicyDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-playerlatencypolicy.html#cfn-gamelift-gamesessionqueue-playerlatencypolicy-policydurationseconds)
-    pub fn policy_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyDurationSeconds", value.into_expr())) }
+    pub fn policy_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyDurationSeconds", value)) }
 }
 impl Done for PlayerLatencyPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PriorityConfiguration` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-priorityconfiguration.html)
@@ -1095,9 +1095,9 @@ impl PriorityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocationOrder`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-priorityconfiguration.html#cfn-gamelift-gamesessionqueue-priorityconfiguration-locationorder)
-    pub fn location_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocationOrder", value.into_expr())) }
+    pub fn location_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocationOrder", value)) }
     /// `PriorityOrder`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-priorityconfiguration.html#cfn-gamelift-gamesessionqueue-priorityconfiguration-priorityorder)
-    pub fn priority_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PriorityOrder", value.into_expr())) }
+    pub fn priority_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PriorityOrder", value)) }
 }
 impl Done for PriorityConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1122,9 +1122,9 @@ impl CfnLocationProps {
 }
 impl<R0> CfnLocationProps<R0> {
     /// `LocationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-location.html#cfn-gamelift-location-locationname)
-    pub fn location_name(self, value: impl Arg<str>) -> CfnLocationProps<Set> { CfnLocationProps(put(self.0, "LocationName", value.into_expr()), Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> CfnLocationProps<Set> { CfnLocationProps(put(self.0, "LocationName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-location.html#cfn-gamelift-location-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLocationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::GameLift::MatchmakingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html)
@@ -1150,39 +1150,39 @@ impl CfnMatchmakingConfigurationProps {
 }
 impl<R0, R1, R2, R3> CfnMatchmakingConfigurationProps<R0, R1, R2, R3> {
     /// `AcceptanceRequired`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-acceptancerequired)
-    pub fn acceptance_required(self, value: impl Arg<bool>) -> CfnMatchmakingConfigurationProps<Set, R1, R2, R3> { CfnMatchmakingConfigurationProps(put(self.0, "AcceptanceRequired", value.into_expr()), Phase) }
+    pub fn acceptance_required(self, value: impl Arg<bool>) -> CfnMatchmakingConfigurationProps<Set, R1, R2, R3> { CfnMatchmakingConfigurationProps(put(self.0, "AcceptanceRequired", value), Phase) }
     /// `AcceptanceTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-acceptancetimeoutseconds)
-    pub fn acceptance_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AcceptanceTimeoutSeconds", value.into_expr()), Phase) }
+    pub fn acceptance_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AcceptanceTimeoutSeconds", value), Phase) }
     /// `AdditionalPlayerCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-additionalplayercount)
-    pub fn additional_player_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdditionalPlayerCount", value.into_expr()), Phase) }
+    pub fn additional_player_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdditionalPlayerCount", value), Phase) }
     /// `BackfillMode`: `BackfillMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-backfillmode)
-    pub fn backfill_mode(self, value: impl Arg<matchmaking_configuration::BackfillMode>) -> Self { Self(put(self.0, "BackfillMode", value.into_expr()), Phase) }
+    pub fn backfill_mode(self, value: impl Arg<matchmaking_configuration::BackfillMode>) -> Self { Self(put(self.0, "BackfillMode", value), Phase) }
     /// `CreationTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-creationtime)
-    pub fn creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationTime", value.into_expr()), Phase) }
+    pub fn creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationTime", value), Phase) }
     /// `CustomEventData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-customeventdata)
-    pub fn custom_event_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEventData", value.into_expr()), Phase) }
+    pub fn custom_event_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEventData", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FlexMatchMode`: `FlexMatchMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-flexmatchmode)
-    pub fn flex_match_mode(self, value: impl Arg<matchmaking_configuration::FlexMatchMode>) -> Self { Self(put(self.0, "FlexMatchMode", value.into_expr()), Phase) }
+    pub fn flex_match_mode(self, value: impl Arg<matchmaking_configuration::FlexMatchMode>) -> Self { Self(put(self.0, "FlexMatchMode", value), Phase) }
     /// `GameProperties`: list of `GameProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-gameproperties)
-    pub fn game_properties(self, value: impl Arg<Arr<matchmaking_configuration::GameProperty>>) -> Self { Self(put(self.0, "GameProperties", value.into_expr()), Phase) }
+    pub fn game_properties(self, value: impl Arg<Arr<matchmaking_configuration::GameProperty>>) -> Self { Self(put(self.0, "GameProperties", value), Phase) }
     /// `GameSessionData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-gamesessiondata)
-    pub fn game_session_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GameSessionData", value.into_expr()), Phase) }
+    pub fn game_session_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GameSessionData", value), Phase) }
     /// `GameSessionQueueArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-gamesessionqueuearns)
-    pub fn game_session_queue_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GameSessionQueueArns", value.into_expr()), Phase) }
+    pub fn game_session_queue_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GameSessionQueueArns", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMatchmakingConfigurationProps<R0, Set, R2, R3> { CfnMatchmakingConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMatchmakingConfigurationProps<R0, Set, R2, R3> { CfnMatchmakingConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `NotificationTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-notificationtarget)
-    pub fn notification_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTarget", value.into_expr()), Phase) }
+    pub fn notification_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTarget", value), Phase) }
     /// `RequestTimeoutSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-requesttimeoutseconds)
-    pub fn request_timeout_seconds(self, value: impl Arg<i64>) -> CfnMatchmakingConfigurationProps<R0, R1, Set, R3> { CfnMatchmakingConfigurationProps(put(self.0, "RequestTimeoutSeconds", value.into_expr()), Phase) }
+    pub fn request_timeout_seconds(self, value: impl Arg<i64>) -> CfnMatchmakingConfigurationProps<R0, R1, Set, R3> { CfnMatchmakingConfigurationProps(put(self.0, "RequestTimeoutSeconds", value), Phase) }
     /// `RuleSetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-rulesetarn)
-    pub fn rule_set_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetArn", value.into_expr()), Phase) }
+    pub fn rule_set_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetArn", value), Phase) }
     /// `RuleSetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-rulesetname)
-    pub fn rule_set_name(self, value: impl Arg<str>) -> CfnMatchmakingConfigurationProps<R0, R1, R2, Set> { CfnMatchmakingConfigurationProps(put(self.0, "RuleSetName", value.into_expr()), Phase) }
+    pub fn rule_set_name(self, value: impl Arg<str>) -> CfnMatchmakingConfigurationProps<R0, R1, R2, Set> { CfnMatchmakingConfigurationProps(put(self.0, "RuleSetName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html#cfn-gamelift-matchmakingconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMatchmakingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::MatchmakingConfiguration`.
@@ -1196,9 +1196,9 @@ impl GameProperty {
 }
 impl<R0, R1> GameProperty<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-matchmakingconfiguration-gameproperty.html#cfn-gamelift-matchmakingconfiguration-gameproperty-key)
-    pub fn key(self, value: impl Arg<str>) -> GameProperty<Set, R1> { GameProperty(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> GameProperty<Set, R1> { GameProperty(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-matchmakingconfiguration-gameproperty.html#cfn-gamelift-matchmakingconfiguration-gameproperty-value)
-    pub fn value(self, value: impl Arg<str>) -> GameProperty<R0, Set> { GameProperty(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> GameProperty<R0, Set> { GameProperty(put(self.0, "Value", value), Phase) }
 }
 impl Done for GameProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BackfillMode` allows.
@@ -1231,11 +1231,11 @@ impl CfnMatchmakingRuleSetProps {
 }
 impl<R0, R1> CfnMatchmakingRuleSetProps<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingruleset.html#cfn-gamelift-matchmakingruleset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMatchmakingRuleSetProps<Set, R1> { CfnMatchmakingRuleSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMatchmakingRuleSetProps<Set, R1> { CfnMatchmakingRuleSetProps(put(self.0, "Name", value), Phase) }
     /// `RuleSetBody`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingruleset.html#cfn-gamelift-matchmakingruleset-rulesetbody)
-    pub fn rule_set_body(self, value: impl Arg<str>) -> CfnMatchmakingRuleSetProps<R0, Set> { CfnMatchmakingRuleSetProps(put(self.0, "RuleSetBody", value.into_expr()), Phase) }
+    pub fn rule_set_body(self, value: impl Arg<str>) -> CfnMatchmakingRuleSetProps<R0, Set> { CfnMatchmakingRuleSetProps(put(self.0, "RuleSetBody", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingruleset.html#cfn-gamelift-matchmakingruleset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMatchmakingRuleSetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::GameLift::Script`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-script.html)
@@ -1265,15 +1265,15 @@ impl CfnScriptProps {
 }
 impl<R0> CfnScriptProps<R0> {
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-script.html#cfn-gamelift-script-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NodeJsVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-script.html#cfn-gamelift-script-nodejsversion)
-    pub fn node_js_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeJsVersion", value.into_expr()), Phase) }
+    pub fn node_js_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeJsVersion", value), Phase) }
     /// `StorageLocation`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-script.html#cfn-gamelift-script-storagelocation)
-    pub fn storage_location(self, value: impl Arg<script::S3Location>) -> CfnScriptProps<Set> { CfnScriptProps(put(self.0, "StorageLocation", value.into_expr()), Phase) }
+    pub fn storage_location(self, value: impl Arg<script::S3Location>) -> CfnScriptProps<Set> { CfnScriptProps(put(self.0, "StorageLocation", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-script.html#cfn-gamelift-script-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-script.html#cfn-gamelift-script-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for CfnScriptProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::Script`.
@@ -1287,13 +1287,13 @@ impl S3Location {
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-script-s3location.html#cfn-gamelift-script-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-script-s3location.html#cfn-gamelift-script-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value), Phase) }
     /// `ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-script-s3location.html#cfn-gamelift-script-s3location-objectversion)
-    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-script-s3location.html#cfn-gamelift-script-s3location-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 }

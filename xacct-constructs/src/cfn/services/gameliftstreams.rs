@@ -27,19 +27,19 @@ impl CfnApplicationProps {
 }
 impl<R0, R1, R2, R3> CfnApplicationProps<R0, R1, R2, R3> {
     /// `ApplicationLogOutputUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-applicationlogoutputuri)
-    pub fn application_log_output_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationLogOutputUri", value.into_expr()), Phase) }
+    pub fn application_log_output_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationLogOutputUri", value), Phase) }
     /// `ApplicationLogPaths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-applicationlogpaths)
-    pub fn application_log_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationLogPaths", value.into_expr()), Phase) }
+    pub fn application_log_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationLogPaths", value), Phase) }
     /// `ApplicationSourceUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-applicationsourceuri)
-    pub fn application_source_uri(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3> { CfnApplicationProps(put(self.0, "ApplicationSourceUri", value.into_expr()), Phase) }
+    pub fn application_source_uri(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3> { CfnApplicationProps(put(self.0, "ApplicationSourceUri", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { CfnApplicationProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { CfnApplicationProps(put(self.0, "Description", value), Phase) }
     /// `ExecutablePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-executablepath)
-    pub fn executable_path(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set, R3> { CfnApplicationProps(put(self.0, "ExecutablePath", value.into_expr()), Phase) }
+    pub fn executable_path(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set, R3> { CfnApplicationProps(put(self.0, "ExecutablePath", value), Phase) }
     /// `RuntimeEnvironment`: `RuntimeEnvironment`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-runtimeenvironment)
-    pub fn runtime_environment(self, value: impl Arg<application::RuntimeEnvironment>) -> CfnApplicationProps<R0, R1, R2, Set> { CfnApplicationProps(put(self.0, "RuntimeEnvironment", value.into_expr()), Phase) }
+    pub fn runtime_environment(self, value: impl Arg<application::RuntimeEnvironment>) -> CfnApplicationProps<R0, R1, R2, Set> { CfnApplicationProps(put(self.0, "RuntimeEnvironment", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLiftStreams::Application`.
@@ -53,9 +53,9 @@ impl RuntimeEnvironment {
 }
 impl<R0, R1> RuntimeEnvironment<R0, R1> {
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-application-runtimeenvironment.html#cfn-gameliftstreams-application-runtimeenvironment-type)
-    pub fn type_(self, value: impl Arg<str>) -> RuntimeEnvironment<Set, R1> { RuntimeEnvironment(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> RuntimeEnvironment<Set, R1> { RuntimeEnvironment(put(self.0, "Type", value), Phase) }
     /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-application-runtimeenvironment.html#cfn-gameliftstreams-application-runtimeenvironment-version)
-    pub fn version(self, value: impl Arg<str>) -> RuntimeEnvironment<R0, Set> { RuntimeEnvironment(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> RuntimeEnvironment<R0, Set> { RuntimeEnvironment(put(self.0, "Version", value), Phase) }
 }
 impl Done for RuntimeEnvironment { fn into_props(self) -> Bag { self.0 } }
 }
@@ -82,15 +82,15 @@ impl CfnStreamGroupProps {
 }
 impl<R0, R1, R2> CfnStreamGroupProps<R0, R1, R2> {
     /// `DefaultApplication`: `DefaultApplication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-defaultapplication)
-    pub fn default_application(self, value: impl Arg<stream_group::DefaultApplication>) -> Self { Self(put(self.0, "DefaultApplication", value.into_expr()), Phase) }
+    pub fn default_application(self, value: impl Arg<stream_group::DefaultApplication>) -> Self { Self(put(self.0, "DefaultApplication", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnStreamGroupProps<Set, R1, R2> { CfnStreamGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnStreamGroupProps<Set, R1, R2> { CfnStreamGroupProps(put(self.0, "Description", value), Phase) }
     /// `LocationConfigurations`: list of `LocationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-locationconfigurations)
-    pub fn location_configurations(self, value: impl Arg<Arr<stream_group::LocationConfiguration>>) -> CfnStreamGroupProps<R0, Set, R2> { CfnStreamGroupProps(put(self.0, "LocationConfigurations", value.into_expr()), Phase) }
+    pub fn location_configurations(self, value: impl Arg<Arr<stream_group::LocationConfiguration>>) -> CfnStreamGroupProps<R0, Set, R2> { CfnStreamGroupProps(put(self.0, "LocationConfigurations", value), Phase) }
     /// `StreamClass`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-streamclass)
-    pub fn stream_class(self, value: impl Arg<str>) -> CfnStreamGroupProps<R0, R1, Set> { CfnStreamGroupProps(put(self.0, "StreamClass", value.into_expr()), Phase) }
+    pub fn stream_class(self, value: impl Arg<str>) -> CfnStreamGroupProps<R0, R1, Set> { CfnStreamGroupProps(put(self.0, "StreamClass", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStreamGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLiftStreams::StreamGroup`.
@@ -102,9 +102,9 @@ impl DefaultApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-defaultapplication.html#cfn-gameliftstreams-streamgroup-defaultapplication-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Id`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-defaultapplication.html#cfn-gameliftstreams-streamgroup-defaultapplication-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
 }
 impl Done for DefaultApplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationConfiguration` of `AWS::GameLiftStreams::StreamGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html)
@@ -115,17 +115,17 @@ impl LocationConfiguration {
 }
 impl<R0> LocationConfiguration<R0> {
     /// `AlwaysOnCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-alwaysoncapacity)
-    pub fn always_on_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AlwaysOnCapacity", value.into_expr()), Phase) }
+    pub fn always_on_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AlwaysOnCapacity", value), Phase) }
     /// `LocationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-locationname)
-    pub fn location_name(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "LocationName", value.into_expr()), Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "LocationName", value), Phase) }
     /// `MaximumCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-maximumcapacity)
-    pub fn maximum_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumCapacity", value.into_expr()), Phase) }
+    pub fn maximum_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumCapacity", value), Phase) }
     /// `OnDemandCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-ondemandcapacity)
-    pub fn on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandCapacity", value.into_expr()), Phase) }
+    pub fn on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandCapacity", value), Phase) }
     /// `TargetIdleCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-targetidlecapacity)
-    pub fn target_idle_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIdleCapacity", value.into_expr()), Phase) }
+    pub fn target_idle_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIdleCapacity", value), Phase) }
     /// `VpcTransitConfiguration`: `VpcTransitConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-vpctransitconfiguration)
-    pub fn vpc_transit_configuration(self, value: impl Arg<VpcTransitConfiguration>) -> Self { Self(put(self.0, "VpcTransitConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_transit_configuration(self, value: impl Arg<VpcTransitConfiguration>) -> Self { Self(put(self.0, "VpcTransitConfiguration", value), Phase) }
 }
 impl Done for LocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcTransitConfiguration` of `AWS::GameLiftStreams::StreamGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-vpctransitconfiguration.html)
@@ -136,9 +136,9 @@ impl VpcTransitConfiguration {
 }
 impl<R0, R1> VpcTransitConfiguration<R0, R1> {
     /// `Ipv4CidrBlocks`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-vpctransitconfiguration.html#cfn-gameliftstreams-streamgroup-vpctransitconfiguration-ipv4cidrblocks)
-    pub fn ipv4_cidr_blocks(self, value: impl Arg<Arr<str>>) -> VpcTransitConfiguration<Set, R1> { VpcTransitConfiguration(put(self.0, "Ipv4CidrBlocks", value.into_expr()), Phase) }
+    pub fn ipv4_cidr_blocks(self, value: impl Arg<Arr<str>>) -> VpcTransitConfiguration<Set, R1> { VpcTransitConfiguration(put(self.0, "Ipv4CidrBlocks", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-vpctransitconfiguration.html#cfn-gameliftstreams-streamgroup-vpctransitconfiguration-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcTransitConfiguration<R0, Set> { VpcTransitConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcTransitConfiguration<R0, Set> { VpcTransitConfiguration(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for VpcTransitConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

@@ -33,21 +33,21 @@ impl CfnAcceleratorProps {
 }
 impl<R0> CfnAcceleratorProps<R0> {
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `FlowLogsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-flowlogsenabled)
-    pub fn flow_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FlowLogsEnabled", value.into_expr()), Phase) }
+    pub fn flow_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FlowLogsEnabled", value), Phase) }
     /// `FlowLogsS3Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-flowlogss3bucket)
-    pub fn flow_logs_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowLogsS3Bucket", value.into_expr()), Phase) }
+    pub fn flow_logs_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowLogsS3Bucket", value), Phase) }
     /// `FlowLogsS3Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-flowlogss3prefix)
-    pub fn flow_logs_s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowLogsS3Prefix", value.into_expr()), Phase) }
+    pub fn flow_logs_s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowLogsS3Prefix", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<accelerator::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<accelerator::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `IpAddresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-ipaddresses)
-    pub fn ip_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpAddresses", value.into_expr()), Phase) }
+    pub fn ip_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpAddresses", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAcceleratorProps<Set> { CfnAcceleratorProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAcceleratorProps<Set> { CfnAcceleratorProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAcceleratorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GlobalAccelerator::Accelerator`.
@@ -77,13 +77,13 @@ impl CfnCrossAccountAttachmentProps {
 }
 impl<R0> CfnCrossAccountAttachmentProps<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#cfn-globalaccelerator-crossaccountattachment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCrossAccountAttachmentProps<Set> { CfnCrossAccountAttachmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCrossAccountAttachmentProps<Set> { CfnCrossAccountAttachmentProps(put(self.0, "Name", value), Phase) }
     /// `Principals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#cfn-globalaccelerator-crossaccountattachment-principals)
-    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr()), Phase) }
+    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value), Phase) }
     /// `Resources`: list of `Resource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#cfn-globalaccelerator-crossaccountattachment-resources)
-    pub fn resources(self, value: impl Arg<Arr<cross_account_attachment::Resource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<cross_account_attachment::Resource>>) -> Self { Self(put(self.0, "Resources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#cfn-globalaccelerator-crossaccountattachment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCrossAccountAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GlobalAccelerator::CrossAccountAttachment`.
@@ -95,11 +95,11 @@ impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-crossaccountattachment-resource.html#cfn-globalaccelerator-crossaccountattachment-resource-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value)) }
     /// `EndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-crossaccountattachment-resource.html#cfn-globalaccelerator-crossaccountattachment-resource-endpointid)
-    pub fn endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointId", value.into_expr())) }
+    pub fn endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointId", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-crossaccountattachment-resource.html#cfn-globalaccelerator-crossaccountattachment-resource-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -124,25 +124,25 @@ impl CfnEndpointGroupProps {
 }
 impl<R0, R1> CfnEndpointGroupProps<R0, R1> {
     /// `EndpointConfigurations`: list of `EndpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-endpointconfigurations)
-    pub fn endpoint_configurations(self, value: impl Arg<Arr<endpoint_group::EndpointConfiguration>>) -> Self { Self(put(self.0, "EndpointConfigurations", value.into_expr()), Phase) }
+    pub fn endpoint_configurations(self, value: impl Arg<Arr<endpoint_group::EndpointConfiguration>>) -> Self { Self(put(self.0, "EndpointConfigurations", value), Phase) }
     /// `EndpointGroupRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-endpointgroupregion)
-    pub fn endpoint_group_region(self, value: impl Arg<str>) -> CfnEndpointGroupProps<Set, R1> { CfnEndpointGroupProps(put(self.0, "EndpointGroupRegion", value.into_expr()), Phase) }
+    pub fn endpoint_group_region(self, value: impl Arg<str>) -> CfnEndpointGroupProps<Set, R1> { CfnEndpointGroupProps(put(self.0, "EndpointGroupRegion", value), Phase) }
     /// `HealthCheckIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-healthcheckintervalseconds)
-    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr()), Phase) }
+    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value), Phase) }
     /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-healthcheckpath)
-    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value), Phase) }
     /// `HealthCheckPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-healthcheckport)
-    pub fn health_check_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckPort", value.into_expr()), Phase) }
+    pub fn health_check_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckPort", value), Phase) }
     /// `HealthCheckProtocol`: `HealthCheckProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-healthcheckprotocol)
-    pub fn health_check_protocol(self, value: impl Arg<endpoint_group::HealthCheckProtocol>) -> Self { Self(put(self.0, "HealthCheckProtocol", value.into_expr()), Phase) }
+    pub fn health_check_protocol(self, value: impl Arg<endpoint_group::HealthCheckProtocol>) -> Self { Self(put(self.0, "HealthCheckProtocol", value), Phase) }
     /// `ListenerArn`: `GlobalAcceleratorListenerArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-listenerarn)
-    pub fn listener_arn(self, value: impl Arg<kind::GlobalAcceleratorListenerArn>) -> CfnEndpointGroupProps<R0, Set> { CfnEndpointGroupProps(put(self.0, "ListenerArn", value.into_expr()), Phase) }
+    pub fn listener_arn(self, value: impl Arg<kind::GlobalAcceleratorListenerArn>) -> CfnEndpointGroupProps<R0, Set> { CfnEndpointGroupProps(put(self.0, "ListenerArn", value), Phase) }
     /// `PortOverrides`: list of `PortOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-portoverrides)
-    pub fn port_overrides(self, value: impl Arg<Arr<endpoint_group::PortOverride>>) -> Self { Self(put(self.0, "PortOverrides", value.into_expr()), Phase) }
+    pub fn port_overrides(self, value: impl Arg<Arr<endpoint_group::PortOverride>>) -> Self { Self(put(self.0, "PortOverrides", value), Phase) }
     /// `ThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-thresholdcount)
-    pub fn threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdCount", value.into_expr()), Phase) }
+    pub fn threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdCount", value), Phase) }
     /// `TrafficDialPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-trafficdialpercentage)
-    pub fn traffic_dial_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TrafficDialPercentage", value.into_expr()), Phase) }
+    pub fn traffic_dial_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TrafficDialPercentage", value), Phase) }
 }
 impl Done for CfnEndpointGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GlobalAccelerator::EndpointGroup`.
@@ -156,13 +156,13 @@ impl EndpointConfiguration {
 }
 impl<R0> EndpointConfiguration<R0> {
     /// `AttachmentArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html#cfn-globalaccelerator-endpointgroup-endpointconfiguration-attachmentarn)
-    pub fn attachment_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentArn", value.into_expr()), Phase) }
+    pub fn attachment_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentArn", value), Phase) }
     /// `ClientIPPreservationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html#cfn-globalaccelerator-endpointgroup-endpointconfiguration-clientippreservationenabled)
-    pub fn client_ip_preservation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientIPPreservationEnabled", value.into_expr()), Phase) }
+    pub fn client_ip_preservation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientIPPreservationEnabled", value), Phase) }
     /// `EndpointId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html#cfn-globalaccelerator-endpointgroup-endpointconfiguration-endpointid)
-    pub fn endpoint_id(self, value: impl Arg<str>) -> EndpointConfiguration<Set> { EndpointConfiguration(put(self.0, "EndpointId", value.into_expr()), Phase) }
+    pub fn endpoint_id(self, value: impl Arg<str>) -> EndpointConfiguration<Set> { EndpointConfiguration(put(self.0, "EndpointId", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html#cfn-globalaccelerator-endpointgroup-endpointconfiguration-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortOverride` of `AWS::GlobalAccelerator::EndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-portoverride.html)
@@ -173,9 +173,9 @@ impl PortOverride {
 }
 impl<R0, R1> PortOverride<R0, R1> {
     /// `EndpointPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-portoverride.html#cfn-globalaccelerator-endpointgroup-portoverride-endpointport)
-    pub fn endpoint_port(self, value: impl Arg<i64>) -> PortOverride<Set, R1> { PortOverride(put(self.0, "EndpointPort", value.into_expr()), Phase) }
+    pub fn endpoint_port(self, value: impl Arg<i64>) -> PortOverride<Set, R1> { PortOverride(put(self.0, "EndpointPort", value), Phase) }
     /// `ListenerPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-portoverride.html#cfn-globalaccelerator-endpointgroup-portoverride-listenerport)
-    pub fn listener_port(self, value: impl Arg<i64>) -> PortOverride<R0, Set> { PortOverride(put(self.0, "ListenerPort", value.into_expr()), Phase) }
+    pub fn listener_port(self, value: impl Arg<i64>) -> PortOverride<R0, Set> { PortOverride(put(self.0, "ListenerPort", value), Phase) }
 }
 impl Done for PortOverride { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `HealthCheckProtocol` allows.
@@ -202,13 +202,13 @@ impl CfnListenerProps {
 }
 impl<R0, R1, R2> CfnListenerProps<R0, R1, R2> {
     /// `AcceleratorArn`: `GlobalAcceleratorAcceleratorArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#cfn-globalaccelerator-listener-acceleratorarn)
-    pub fn accelerator_arn(self, value: impl Arg<kind::GlobalAcceleratorAcceleratorArn>) -> CfnListenerProps<Set, R1, R2> { CfnListenerProps(put(self.0, "AcceleratorArn", value.into_expr()), Phase) }
+    pub fn accelerator_arn(self, value: impl Arg<kind::GlobalAcceleratorAcceleratorArn>) -> CfnListenerProps<Set, R1, R2> { CfnListenerProps(put(self.0, "AcceleratorArn", value), Phase) }
     /// `ClientAffinity`: `ClientAffinity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#cfn-globalaccelerator-listener-clientaffinity)
-    pub fn client_affinity(self, value: impl Arg<listener::ClientAffinity>) -> Self { Self(put(self.0, "ClientAffinity", value.into_expr()), Phase) }
+    pub fn client_affinity(self, value: impl Arg<listener::ClientAffinity>) -> Self { Self(put(self.0, "ClientAffinity", value), Phase) }
     /// `PortRanges`: list of `PortRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#cfn-globalaccelerator-listener-portranges)
-    pub fn port_ranges(self, value: impl Arg<Arr<listener::PortRange>>) -> CfnListenerProps<R0, Set, R2> { CfnListenerProps(put(self.0, "PortRanges", value.into_expr()), Phase) }
+    pub fn port_ranges(self, value: impl Arg<Arr<listener::PortRange>>) -> CfnListenerProps<R0, Set, R2> { CfnListenerProps(put(self.0, "PortRanges", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#cfn-globalaccelerator-listener-protocol)
-    pub fn protocol(self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, R1, Set> { CfnListenerProps(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, R1, Set> { CfnListenerProps(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GlobalAccelerator::Listener`.
@@ -222,9 +222,9 @@ impl PortRange {
 }
 impl<R0, R1> PortRange<R0, R1> {
     /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-listener-portrange.html#cfn-globalaccelerator-listener-portrange-fromport)
-    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value), Phase) }
     /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-listener-portrange.html#cfn-globalaccelerator-listener-portrange-toport)
-    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ClientAffinity` allows.

@@ -33,13 +33,13 @@ impl CfnBlueprintProps {
 }
 impl<R0, R1> CfnBlueprintProps<R0, R1> {
     /// `BlueprintLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#cfn-glue-blueprint-blueprintlocation)
-    pub fn blueprint_location(self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1> { CfnBlueprintProps(put(self.0, "BlueprintLocation", value.into_expr()), Phase) }
+    pub fn blueprint_location(self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1> { CfnBlueprintProps(put(self.0, "BlueprintLocation", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#cfn-glue-blueprint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#cfn-glue-blueprint-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBlueprintProps<R0, Set> { CfnBlueprintProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBlueprintProps<R0, Set> { CfnBlueprintProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#cfn-glue-blueprint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBlueprintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html)
@@ -77,27 +77,27 @@ impl CfnCatalogProps {
 }
 impl<R0> CfnCatalogProps<R0> {
     /// `AllowFullTableExternalDataAccess`: `AllowFullTableExternalDataAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-allowfulltableexternaldataaccess)
-    pub fn allow_full_table_external_data_access(self, value: impl Arg<catalog::AllowFullTableExternalDataAccess>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr()), Phase) }
+    pub fn allow_full_table_external_data_access(self, value: impl Arg<catalog::AllowFullTableExternalDataAccess>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value), Phase) }
     /// `CatalogProperties`: `CatalogProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-catalogproperties)
-    pub fn catalog_properties(self, value: impl Arg<catalog::CatalogProperties>) -> Self { Self(put(self.0, "CatalogProperties", value.into_expr()), Phase) }
+    pub fn catalog_properties(self, value: impl Arg<catalog::CatalogProperties>) -> Self { Self(put(self.0, "CatalogProperties", value), Phase) }
     /// `CreateDatabaseDefaultPermissions`: list of `PrincipalPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-createdatabasedefaultpermissions)
-    pub fn create_database_default_permissions(self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateDatabaseDefaultPermissions", value.into_expr()), Phase) }
+    pub fn create_database_default_permissions(self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateDatabaseDefaultPermissions", value), Phase) }
     /// `CreateTableDefaultPermissions`: list of `PrincipalPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-createtabledefaultpermissions)
-    pub fn create_table_default_permissions(self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr()), Phase) }
+    pub fn create_table_default_permissions(self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FederatedCatalog`: `FederatedCatalog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-federatedcatalog)
-    pub fn federated_catalog(self, value: impl Arg<catalog::FederatedCatalog>) -> Self { Self(put(self.0, "FederatedCatalog", value.into_expr()), Phase) }
+    pub fn federated_catalog(self, value: impl Arg<catalog::FederatedCatalog>) -> Self { Self(put(self.0, "FederatedCatalog", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCatalogProps<Set> { CfnCatalogProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCatalogProps<Set> { CfnCatalogProps(put(self.0, "Name", value), Phase) }
     /// `OverwriteChildResourcePermissionsWithDefault`: `OverwriteChildResourcePermissionsWithDefault`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-overwritechildresourcepermissionswithdefault)
-    pub fn overwrite_child_resource_permissions_with_default(self, value: impl Arg<catalog::OverwriteChildResourcePermissionsWithDefault>) -> Self { Self(put(self.0, "OverwriteChildResourcePermissionsWithDefault", value.into_expr()), Phase) }
+    pub fn overwrite_child_resource_permissions_with_default(self, value: impl Arg<catalog::OverwriteChildResourcePermissionsWithDefault>) -> Self { Self(put(self.0, "OverwriteChildResourcePermissionsWithDefault", value), Phase) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetRedshiftCatalog`: `TargetRedshiftCatalog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-targetredshiftcatalog)
-    pub fn target_redshift_catalog(self, value: impl Arg<catalog::TargetRedshiftCatalog>) -> Self { Self(put(self.0, "TargetRedshiftCatalog", value.into_expr()), Phase) }
+    pub fn target_redshift_catalog(self, value: impl Arg<catalog::TargetRedshiftCatalog>) -> Self { Self(put(self.0, "TargetRedshiftCatalog", value), Phase) }
 }
 impl Done for CfnCatalogProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Catalog`.
@@ -109,9 +109,9 @@ impl CatalogProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-catalogproperties.html#cfn-glue-catalog-catalogproperties-customproperties)
-    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr())) }
+    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value)) }
     /// `DataLakeAccessProperties`: `DataLakeAccessProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-catalogproperties.html#cfn-glue-catalog-catalogproperties-datalakeaccessproperties)
-    pub fn data_lake_access_properties(self, value: impl Arg<DataLakeAccessProperties>) -> Self { Self(put(self.0, "DataLakeAccessProperties", value.into_expr())) }
+    pub fn data_lake_access_properties(self, value: impl Arg<DataLakeAccessProperties>) -> Self { Self(put(self.0, "DataLakeAccessProperties", value)) }
 }
 impl Done for CatalogProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakeAccessProperties` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html)
@@ -120,21 +120,21 @@ impl DataLakeAccessProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowFullTableExternalDataAccess`: `AllowFullTableExternalDataAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-allowfulltableexternaldataaccess)
-    pub fn allow_full_table_external_data_access(self, value: impl Arg<AllowFullTableExternalDataAccess>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr())) }
+    pub fn allow_full_table_external_data_access(self, value: impl Arg<AllowFullTableExternalDataAccess>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value)) }
     /// `CatalogType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-catalogtype)
-    pub fn catalog_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogType", value.into_expr())) }
+    pub fn catalog_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogType", value)) }
     /// `DataLakeAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-datalakeaccess)
-    pub fn data_lake_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataLakeAccess", value.into_expr())) }
+    pub fn data_lake_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataLakeAccess", value)) }
     /// `DataTransferRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-datatransferrole)
-    pub fn data_transfer_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTransferRole", value.into_expr())) }
+    pub fn data_transfer_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTransferRole", value)) }
     /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value)) }
     /// `ManagedWorkgroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-managedworkgroupname)
-    pub fn managed_workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedWorkgroupName", value.into_expr())) }
+    pub fn managed_workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedWorkgroupName", value)) }
     /// `ManagedWorkgroupStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-managedworkgroupstatus)
-    pub fn managed_workgroup_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedWorkgroupStatus", value.into_expr())) }
+    pub fn managed_workgroup_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedWorkgroupStatus", value)) }
     /// `RedshiftDatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-redshiftdatabasename)
-    pub fn redshift_database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedshiftDatabaseName", value.into_expr())) }
+    pub fn redshift_database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedshiftDatabaseName", value)) }
 }
 impl Done for DataLakeAccessProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakePrincipal` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeprincipal.html)
@@ -143,7 +143,7 @@ impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakePrincipalIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeprincipal.html#cfn-glue-catalog-datalakeprincipal-datalakeprincipalidentifier)
-    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value)) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FederatedCatalog` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-federatedcatalog.html)
@@ -152,9 +152,9 @@ impl FederatedCatalog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-federatedcatalog.html#cfn-glue-catalog-federatedcatalog-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-federatedcatalog.html#cfn-glue-catalog-federatedcatalog-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value)) }
 }
 impl Done for FederatedCatalog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrincipalPermissions` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-principalpermissions.html)
@@ -163,9 +163,9 @@ impl PrincipalPermissions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Permissions`: list of `Permissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-principalpermissions.html#cfn-glue-catalog-principalpermissions-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<Permissions>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
+    pub fn permissions(self, value: impl Arg<Arr<Permissions>>) -> Self { Self(put(self.0, "Permissions", value)) }
     /// `Principal`: `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-principalpermissions.html#cfn-glue-catalog-principalpermissions-principal)
-    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr())) }
+    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> Self { Self(put(self.0, "Principal", value)) }
 }
 impl Done for PrincipalPermissions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetRedshiftCatalog` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-targetredshiftcatalog.html)
@@ -176,7 +176,7 @@ impl TargetRedshiftCatalog {
 }
 impl<R0> TargetRedshiftCatalog<R0> {
     /// `CatalogArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-targetredshiftcatalog.html#cfn-glue-catalog-targetredshiftcatalog-catalogarn)
-    pub fn catalog_arn(self, value: impl Arg<str>) -> TargetRedshiftCatalog<Set> { TargetRedshiftCatalog(put(self.0, "CatalogArn", value.into_expr()), Phase) }
+    pub fn catalog_arn(self, value: impl Arg<str>) -> TargetRedshiftCatalog<Set> { TargetRedshiftCatalog(put(self.0, "CatalogArn", value), Phase) }
 }
 impl Done for TargetRedshiftCatalog { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AllowFullTableExternalDataAccess` allows.
@@ -205,13 +205,13 @@ impl CfnClassifierProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CsvClassifier`: `CsvClassifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#cfn-glue-classifier-csvclassifier)
-    pub fn csv_classifier(self, value: impl Arg<classifier::CsvClassifier>) -> Self { Self(put(self.0, "CsvClassifier", value.into_expr())) }
+    pub fn csv_classifier(self, value: impl Arg<classifier::CsvClassifier>) -> Self { Self(put(self.0, "CsvClassifier", value)) }
     /// `GrokClassifier`: `GrokClassifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#cfn-glue-classifier-grokclassifier)
-    pub fn grok_classifier(self, value: impl Arg<classifier::GrokClassifier>) -> Self { Self(put(self.0, "GrokClassifier", value.into_expr())) }
+    pub fn grok_classifier(self, value: impl Arg<classifier::GrokClassifier>) -> Self { Self(put(self.0, "GrokClassifier", value)) }
     /// `JsonClassifier`: `JsonClassifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#cfn-glue-classifier-jsonclassifier)
-    pub fn json_classifier(self, value: impl Arg<classifier::JsonClassifier>) -> Self { Self(put(self.0, "JsonClassifier", value.into_expr())) }
+    pub fn json_classifier(self, value: impl Arg<classifier::JsonClassifier>) -> Self { Self(put(self.0, "JsonClassifier", value)) }
     /// `XMLClassifier`: `XMLClassifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#cfn-glue-classifier-xmlclassifier)
-    pub fn xml_classifier(self, value: impl Arg<classifier::XMLClassifier>) -> Self { Self(put(self.0, "XMLClassifier", value.into_expr())) }
+    pub fn xml_classifier(self, value: impl Arg<classifier::XMLClassifier>) -> Self { Self(put(self.0, "XMLClassifier", value)) }
 }
 impl Done for CfnClassifierProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Classifier`.
@@ -223,23 +223,23 @@ impl CsvClassifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowSingleColumn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-allowsinglecolumn)
-    pub fn allow_single_column(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSingleColumn", value.into_expr())) }
+    pub fn allow_single_column(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSingleColumn", value)) }
     /// `ContainsCustomDatatype`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-containscustomdatatype)
-    pub fn contains_custom_datatype(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainsCustomDatatype", value.into_expr())) }
+    pub fn contains_custom_datatype(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainsCustomDatatype", value)) }
     /// `ContainsHeader`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-containsheader)
-    pub fn contains_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainsHeader", value.into_expr())) }
+    pub fn contains_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainsHeader", value)) }
     /// `CustomDatatypeConfigured`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-customdatatypeconfigured)
-    pub fn custom_datatype_configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomDatatypeConfigured", value.into_expr())) }
+    pub fn custom_datatype_configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomDatatypeConfigured", value)) }
     /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-delimiter)
-    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value)) }
     /// `DisableValueTrimming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-disablevaluetrimming)
-    pub fn disable_value_trimming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableValueTrimming", value.into_expr())) }
+    pub fn disable_value_trimming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableValueTrimming", value)) }
     /// `Header`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-header)
-    pub fn header(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
+    pub fn header(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Header", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `QuoteSymbol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-quotesymbol)
-    pub fn quote_symbol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteSymbol", value.into_expr())) }
+    pub fn quote_symbol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteSymbol", value)) }
 }
 impl Done for CsvClassifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrokClassifier` of `AWS::Glue::Classifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html)
@@ -250,13 +250,13 @@ impl GrokClassifier {
 }
 impl<R0, R1> GrokClassifier<R0, R1> {
     /// `Classification`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html#cfn-glue-classifier-grokclassifier-classification)
-    pub fn classification(self, value: impl Arg<str>) -> GrokClassifier<Set, R1> { GrokClassifier(put(self.0, "Classification", value.into_expr()), Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> GrokClassifier<Set, R1> { GrokClassifier(put(self.0, "Classification", value), Phase) }
     /// `CustomPatterns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html#cfn-glue-classifier-grokclassifier-custompatterns)
-    pub fn custom_patterns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomPatterns", value.into_expr()), Phase) }
+    pub fn custom_patterns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomPatterns", value), Phase) }
     /// `GrokPattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html#cfn-glue-classifier-grokclassifier-grokpattern)
-    pub fn grok_pattern(self, value: impl Arg<str>) -> GrokClassifier<R0, Set> { GrokClassifier(put(self.0, "GrokPattern", value.into_expr()), Phase) }
+    pub fn grok_pattern(self, value: impl Arg<str>) -> GrokClassifier<R0, Set> { GrokClassifier(put(self.0, "GrokPattern", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html#cfn-glue-classifier-grokclassifier-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for GrokClassifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonClassifier` of `AWS::Glue::Classifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-jsonclassifier.html)
@@ -267,9 +267,9 @@ impl JsonClassifier {
 }
 impl<R0> JsonClassifier<R0> {
     /// `JsonPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-jsonclassifier.html#cfn-glue-classifier-jsonclassifier-jsonpath)
-    pub fn json_path(self, value: impl Arg<str>) -> JsonClassifier<Set> { JsonClassifier(put(self.0, "JsonPath", value.into_expr()), Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> JsonClassifier<Set> { JsonClassifier(put(self.0, "JsonPath", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-jsonclassifier.html#cfn-glue-classifier-jsonclassifier-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for JsonClassifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XMLClassifier` of `AWS::Glue::Classifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-xmlclassifier.html)
@@ -280,11 +280,11 @@ impl XMLClassifier {
 }
 impl<R0, R1> XMLClassifier<R0, R1> {
     /// `Classification`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-xmlclassifier.html#cfn-glue-classifier-xmlclassifier-classification)
-    pub fn classification(self, value: impl Arg<str>) -> XMLClassifier<Set, R1> { XMLClassifier(put(self.0, "Classification", value.into_expr()), Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> XMLClassifier<Set, R1> { XMLClassifier(put(self.0, "Classification", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-xmlclassifier.html#cfn-glue-classifier-xmlclassifier-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RowTag`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-xmlclassifier.html#cfn-glue-classifier-xmlclassifier-rowtag)
-    pub fn row_tag(self, value: impl Arg<str>) -> XMLClassifier<R0, Set> { XMLClassifier(put(self.0, "RowTag", value.into_expr()), Phase) }
+    pub fn row_tag(self, value: impl Arg<str>) -> XMLClassifier<R0, Set> { XMLClassifier(put(self.0, "RowTag", value), Phase) }
 }
 impl Done for XMLClassifier { fn into_props(self) -> Bag { self.0 } }
 }
@@ -309,11 +309,11 @@ impl CfnConnectionProps {
 }
 impl<R0, R1> CfnConnectionProps<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connection.html#cfn-glue-connection-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { CfnConnectionProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { CfnConnectionProps(put(self.0, "CatalogId", value), Phase) }
     /// `ConnectionInput`: `ConnectionInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connection.html#cfn-glue-connection-connectioninput)
-    pub fn connection_input(self, value: impl Arg<connection::ConnectionInput>) -> CfnConnectionProps<R0, Set> { CfnConnectionProps(put(self.0, "ConnectionInput", value.into_expr()), Phase) }
+    pub fn connection_input(self, value: impl Arg<connection::ConnectionInput>) -> CfnConnectionProps<R0, Set> { CfnConnectionProps(put(self.0, "ConnectionInput", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connection.html#cfn-glue-connection-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Connection`.
@@ -327,17 +327,17 @@ impl AuthenticationConfiguration {
 }
 impl<R0> AuthenticationConfiguration<R0> {
     /// `AuthenticationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<str>) -> AuthenticationConfiguration<Set> { AuthenticationConfiguration(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> AuthenticationConfiguration<Set> { AuthenticationConfiguration(put(self.0, "AuthenticationType", value), Phase) }
     /// `BasicAuthenticationCredentials`: `BasicAuthenticationCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-basicauthenticationcredentials)
-    pub fn basic_authentication_credentials(self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { Self(put(self.0, "BasicAuthenticationCredentials", value.into_expr()), Phase) }
+    pub fn basic_authentication_credentials(self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { Self(put(self.0, "BasicAuthenticationCredentials", value), Phase) }
     /// `CustomAuthenticationCredentials`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-customauthenticationcredentials)
-    pub fn custom_authentication_credentials(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomAuthenticationCredentials", value.into_expr()), Phase) }
+    pub fn custom_authentication_credentials(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomAuthenticationCredentials", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `OAuth2Properties`: `OAuth2Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-oauth2properties)
-    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr()), Phase) }
+    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value), Phase) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizationCodeProperties` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authorizationcodeproperties.html)
@@ -346,9 +346,9 @@ impl AuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authorizationcodeproperties.html#cfn-glue-connection-authorizationcodeproperties-authorizationcode)
-    pub fn authorization_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
+    pub fn authorization_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationCode", value)) }
     /// `RedirectUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authorizationcodeproperties.html#cfn-glue-connection-authorizationcodeproperties-redirecturi)
-    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
+    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value)) }
 }
 impl Done for AuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthenticationCredentials` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-basicauthenticationcredentials.html)
@@ -357,9 +357,9 @@ impl BasicAuthenticationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-basicauthenticationcredentials.html#cfn-glue-connection-basicauthenticationcredentials-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-basicauthenticationcredentials.html#cfn-glue-connection-basicauthenticationcredentials-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for BasicAuthenticationCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionInput` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html)
@@ -370,29 +370,29 @@ impl ConnectionInput {
 }
 impl<R0> ConnectionInput<R0> {
     /// `AthenaProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-athenaproperties)
-    pub fn athena_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr()), Phase) }
+    pub fn athena_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AthenaProperties", value), Phase) }
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value), Phase) }
     /// `ConnectionProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-connectionproperties)
-    pub fn connection_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr()), Phase) }
+    pub fn connection_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ConnectionProperties", value), Phase) }
     /// `ConnectionType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-connectiontype)
-    pub fn connection_type(self, value: impl Arg<str>) -> ConnectionInput<Set> { ConnectionInput(put(self.0, "ConnectionType", value.into_expr()), Phase) }
+    pub fn connection_type(self, value: impl Arg<str>) -> ConnectionInput<Set> { ConnectionInput(put(self.0, "ConnectionType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MatchCriteria`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-matchcriteria)
-    pub fn match_criteria(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchCriteria", value.into_expr()), Phase) }
+    pub fn match_criteria(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchCriteria", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `PhysicalConnectionRequirements`: `PhysicalConnectionRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-physicalconnectionrequirements)
-    pub fn physical_connection_requirements(self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { Self(put(self.0, "PhysicalConnectionRequirements", value.into_expr()), Phase) }
+    pub fn physical_connection_requirements(self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { Self(put(self.0, "PhysicalConnectionRequirements", value), Phase) }
     /// `PythonProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-pythonproperties)
-    pub fn python_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PythonProperties", value.into_expr()), Phase) }
+    pub fn python_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PythonProperties", value), Phase) }
     /// `SparkProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-sparkproperties)
-    pub fn spark_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr()), Phase) }
+    pub fn spark_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SparkProperties", value), Phase) }
     /// `ValidateCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-validatecredentials)
-    pub fn validate_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateCredentials", value.into_expr()), Phase) }
+    pub fn validate_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateCredentials", value), Phase) }
     /// `ValidateForComputeEnvironments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-validateforcomputeenvironments)
-    pub fn validate_for_compute_environments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ValidateForComputeEnvironments", value.into_expr()), Phase) }
+    pub fn validate_for_compute_environments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ValidateForComputeEnvironments", value), Phase) }
 }
 impl Done for ConnectionInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2ClientApplication` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2clientapplication.html)
@@ -401,9 +401,9 @@ impl OAuth2ClientApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSManagedClientApplicationReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2clientapplication.html#cfn-glue-connection-oauth2clientapplication-awsmanagedclientapplicationreference)
-    pub fn aws_managed_client_application_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSManagedClientApplicationReference", value.into_expr())) }
+    pub fn aws_managed_client_application_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSManagedClientApplicationReference", value)) }
     /// `UserManagedClientApplicationClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2clientapplication.html#cfn-glue-connection-oauth2clientapplication-usermanagedclientapplicationclientid)
-    pub fn user_managed_client_application_client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientId", value.into_expr())) }
+    pub fn user_managed_client_application_client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientId", value)) }
 }
 impl Done for OAuth2ClientApplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Credentials` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html)
@@ -412,13 +412,13 @@ impl OAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html#cfn-glue-connection-oauth2credentials-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value)) }
     /// `JwtToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html#cfn-glue-connection-oauth2credentials-jwttoken)
-    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
+    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value)) }
     /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html#cfn-glue-connection-oauth2credentials-refreshtoken)
-    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value)) }
     /// `UserManagedClientApplicationClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html#cfn-glue-connection-oauth2credentials-usermanagedclientapplicationclientsecret)
-    pub fn user_managed_client_application_client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientSecret", value.into_expr())) }
+    pub fn user_managed_client_application_client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientSecret", value)) }
 }
 impl Done for OAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Properties` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html)
@@ -427,17 +427,17 @@ impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCodeProperties`: `AuthorizationCodeProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-authorizationcodeproperties)
-    pub fn authorization_code_properties(self, value: impl Arg<AuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr())) }
+    pub fn authorization_code_properties(self, value: impl Arg<AuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value)) }
     /// `OAuth2ClientApplication`: `OAuth2ClientApplication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-oauth2clientapplication)
-    pub fn oauth2_client_application(self, value: impl Arg<OAuth2ClientApplication>) -> Self { Self(put(self.0, "OAuth2ClientApplication", value.into_expr())) }
+    pub fn oauth2_client_application(self, value: impl Arg<OAuth2ClientApplication>) -> Self { Self(put(self.0, "OAuth2ClientApplication", value)) }
     /// `OAuth2Credentials`: `OAuth2Credentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-oauth2credentials)
-    pub fn oauth2_credentials(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
+    pub fn oauth2_credentials(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value)) }
     /// `OAuth2GrantType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-oauth2granttype)
-    pub fn oauth2_grant_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
+    pub fn oauth2_grant_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OAuth2GrantType", value)) }
     /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-tokenurl)
-    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value)) }
     /// `TokenUrlParametersMap`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-tokenurlparametersmap)
-    pub fn token_url_parameters_map(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TokenUrlParametersMap", value.into_expr())) }
+    pub fn token_url_parameters_map(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TokenUrlParametersMap", value)) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhysicalConnectionRequirements` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-physicalconnectionrequirements.html)
@@ -446,11 +446,11 @@ impl PhysicalConnectionRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-physicalconnectionrequirements.html#cfn-glue-connection-physicalconnectionrequirements-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `SecurityGroupIdList`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-physicalconnectionrequirements.html#cfn-glue-connection-physicalconnectionrequirements-securitygroupidlist)
-    pub fn security_group_id_list(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIdList", value.into_expr())) }
+    pub fn security_group_id_list(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIdList", value)) }
     /// `SubnetId`: `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-physicalconnectionrequirements.html#cfn-glue-connection-physicalconnectionrequirements-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value)) }
 }
 impl Done for PhysicalConnectionRequirements { fn into_props(self) -> Bag { self.0 } }
 }
@@ -475,19 +475,19 @@ impl CfnConnectionTypeProps {
 }
 impl<R0, R1> CfnConnectionTypeProps<R0, R1> {
     /// `ConnectionProperties`: `ConnectionPropertiesConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-connectionproperties)
-    pub fn connection_properties(self, value: impl Arg<connection_type::ConnectionPropertiesConfiguration>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr()), Phase) }
+    pub fn connection_properties(self, value: impl Arg<connection_type::ConnectionPropertiesConfiguration>) -> Self { Self(put(self.0, "ConnectionProperties", value), Phase) }
     /// `ConnectionType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-connectiontype)
-    pub fn connection_type(self, value: impl Arg<str>) -> CfnConnectionTypeProps<Set, R1> { CfnConnectionTypeProps(put(self.0, "ConnectionType", value.into_expr()), Phase) }
+    pub fn connection_type(self, value: impl Arg<str>) -> CfnConnectionTypeProps<Set, R1> { CfnConnectionTypeProps(put(self.0, "ConnectionType", value), Phase) }
     /// `ConnectorAuthenticationConfiguration`: `ConnectorAuthenticationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-connectorauthenticationconfiguration)
-    pub fn connector_authentication_configuration(self, value: impl Arg<connection_type::ConnectorAuthenticationConfiguration>) -> Self { Self(put(self.0, "ConnectorAuthenticationConfiguration", value.into_expr()), Phase) }
+    pub fn connector_authentication_configuration(self, value: impl Arg<connection_type::ConnectorAuthenticationConfiguration>) -> Self { Self(put(self.0, "ConnectorAuthenticationConfiguration", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IntegrationType`: `IntegrationType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-integrationtype)
-    pub fn integration_type(self, value: impl Arg<connection_type::IntegrationType>) -> Self { Self(put(self.0, "IntegrationType", value.into_expr()), Phase) }
+    pub fn integration_type(self, value: impl Arg<connection_type::IntegrationType>) -> Self { Self(put(self.0, "IntegrationType", value), Phase) }
     /// `RestConfiguration`: `RestConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-restconfiguration)
-    pub fn rest_configuration(self, value: impl Arg<connection_type::RestConfiguration>) -> CfnConnectionTypeProps<R0, Set> { CfnConnectionTypeProps(put(self.0, "RestConfiguration", value.into_expr()), Phase) }
+    pub fn rest_configuration(self, value: impl Arg<connection_type::RestConfiguration>) -> CfnConnectionTypeProps<R0, Set> { CfnConnectionTypeProps(put(self.0, "RestConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::ConnectionType`.
@@ -499,9 +499,9 @@ impl BasicAuthenticationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-basicauthenticationproperties.html#cfn-glue-connectiontype-basicauthenticationproperties-password)
-    pub fn password(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Username`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-basicauthenticationproperties.html#cfn-glue-connectiontype-basicauthenticationproperties-username)
-    pub fn username(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for BasicAuthenticationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BetweenConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-betweenconfiguration.html)
@@ -510,11 +510,11 @@ impl BetweenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HighBoundKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-betweenconfiguration.html#cfn-glue-connectiontype-betweenconfiguration-highboundkey)
-    pub fn high_bound_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HighBoundKey", value.into_expr())) }
+    pub fn high_bound_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HighBoundKey", value)) }
     /// `LowBoundKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-betweenconfiguration.html#cfn-glue-connectiontype-betweenconfiguration-lowboundkey)
-    pub fn low_bound_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LowBoundKey", value.into_expr())) }
+    pub fn low_bound_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LowBoundKey", value)) }
     /// `Template`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-betweenconfiguration.html#cfn-glue-connectiontype-betweenconfiguration-template)
-    pub fn template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Template", value.into_expr())) }
+    pub fn template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Template", value)) }
 }
 impl Done for BetweenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientCredentialsProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html)
@@ -523,19 +523,19 @@ impl ClientCredentialsProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientId`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-clientid)
-    pub fn client_id(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
+    pub fn client_id(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientId", value)) }
     /// `ClientSecret`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-clientsecret)
-    pub fn client_secret(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
+    pub fn client_secret(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientSecret", value)) }
     /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value)) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-requestmethod)
-    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value)) }
     /// `Scope`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-scope)
-    pub fn scope(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
+    pub fn scope(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Scope", value)) }
     /// `TokenUrl`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-tokenurl)
-    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
+    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value)) }
     /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-tokenurlparameters)
-    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
+    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value)) }
 }
 impl Done for ClientCredentialsProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionPropertiesConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectionpropertiesconfiguration.html)
@@ -544,9 +544,9 @@ impl ConnectionPropertiesConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalRequestParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectionpropertiesconfiguration.html#cfn-glue-connectiontype-connectionpropertiesconfiguration-additionalrequestparameters)
-    pub fn additional_request_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "AdditionalRequestParameters", value.into_expr())) }
+    pub fn additional_request_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "AdditionalRequestParameters", value)) }
     /// `Url`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectionpropertiesconfiguration.html#cfn-glue-connectiontype-connectionpropertiesconfiguration-url)
-    pub fn url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for ConnectionPropertiesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorAuthenticationConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html)
@@ -557,13 +557,13 @@ impl ConnectorAuthenticationConfiguration {
 }
 impl<R0> ConnectorAuthenticationConfiguration<R0> {
     /// `AuthenticationTypes`: list of `AuthenticationTypes`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html#cfn-glue-connectiontype-connectorauthenticationconfiguration-authenticationtypes)
-    pub fn authentication_types(self, value: impl Arg<Arr<AuthenticationTypes>>) -> ConnectorAuthenticationConfiguration<Set> { ConnectorAuthenticationConfiguration(put(self.0, "AuthenticationTypes", value.into_expr()), Phase) }
+    pub fn authentication_types(self, value: impl Arg<Arr<AuthenticationTypes>>) -> ConnectorAuthenticationConfiguration<Set> { ConnectorAuthenticationConfiguration(put(self.0, "AuthenticationTypes", value), Phase) }
     /// `BasicAuthenticationProperties`: `BasicAuthenticationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html#cfn-glue-connectiontype-connectorauthenticationconfiguration-basicauthenticationproperties)
-    pub fn basic_authentication_properties(self, value: impl Arg<BasicAuthenticationProperties>) -> Self { Self(put(self.0, "BasicAuthenticationProperties", value.into_expr()), Phase) }
+    pub fn basic_authentication_properties(self, value: impl Arg<BasicAuthenticationProperties>) -> Self { Self(put(self.0, "BasicAuthenticationProperties", value), Phase) }
     /// `CustomAuthenticationProperties`: `CustomAuthenticationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html#cfn-glue-connectiontype-connectorauthenticationconfiguration-customauthenticationproperties)
-    pub fn custom_authentication_properties(self, value: impl Arg<CustomAuthenticationProperties>) -> Self { Self(put(self.0, "CustomAuthenticationProperties", value.into_expr()), Phase) }
+    pub fn custom_authentication_properties(self, value: impl Arg<CustomAuthenticationProperties>) -> Self { Self(put(self.0, "CustomAuthenticationProperties", value), Phase) }
     /// `OAuth2Properties`: `ConnectorOAuth2Properties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html#cfn-glue-connectiontype-connectorauthenticationconfiguration-oauth2properties)
-    pub fn oauth2_properties(self, value: impl Arg<ConnectorOAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr()), Phase) }
+    pub fn oauth2_properties(self, value: impl Arg<ConnectorOAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value), Phase) }
 }
 impl Done for ConnectorAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorAuthorizationCodeProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html)
@@ -572,27 +572,27 @@ impl ConnectorAuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCode`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-authorizationcode)
-    pub fn authorization_code(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
+    pub fn authorization_code(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "AuthorizationCode", value)) }
     /// `AuthorizationCodeUrl`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-authorizationcodeurl)
-    pub fn authorization_code_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "AuthorizationCodeUrl", value.into_expr())) }
+    pub fn authorization_code_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "AuthorizationCodeUrl", value)) }
     /// `ClientId`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-clientid)
-    pub fn client_id(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
+    pub fn client_id(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientId", value)) }
     /// `ClientSecret`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-clientsecret)
-    pub fn client_secret(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
+    pub fn client_secret(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientSecret", value)) }
     /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value)) }
     /// `Prompt`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-prompt)
-    pub fn prompt(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
+    pub fn prompt(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Prompt", value)) }
     /// `RedirectUri`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-redirecturi)
-    pub fn redirect_uri(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
+    pub fn redirect_uri(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "RedirectUri", value)) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-requestmethod)
-    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value)) }
     /// `Scope`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-scope)
-    pub fn scope(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
+    pub fn scope(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Scope", value)) }
     /// `TokenUrl`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-tokenurl)
-    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
+    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value)) }
     /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-tokenurlparameters)
-    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
+    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value)) }
 }
 impl Done for ConnectorAuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorOAuth2Properties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html)
@@ -603,13 +603,13 @@ impl ConnectorOAuth2Properties {
 }
 impl<R0> ConnectorOAuth2Properties<R0> {
     /// `AuthorizationCodeProperties`: `ConnectorAuthorizationCodeProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html#cfn-glue-connectiontype-connectoroauth2properties-authorizationcodeproperties)
-    pub fn authorization_code_properties(self, value: impl Arg<ConnectorAuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr()), Phase) }
+    pub fn authorization_code_properties(self, value: impl Arg<ConnectorAuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value), Phase) }
     /// `ClientCredentialsProperties`: `ClientCredentialsProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html#cfn-glue-connectiontype-connectoroauth2properties-clientcredentialsproperties)
-    pub fn client_credentials_properties(self, value: impl Arg<ClientCredentialsProperties>) -> Self { Self(put(self.0, "ClientCredentialsProperties", value.into_expr()), Phase) }
+    pub fn client_credentials_properties(self, value: impl Arg<ClientCredentialsProperties>) -> Self { Self(put(self.0, "ClientCredentialsProperties", value), Phase) }
     /// `JWTBearerProperties`: `JWTBearerProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html#cfn-glue-connectiontype-connectoroauth2properties-jwtbearerproperties)
-    pub fn jwt_bearer_properties(self, value: impl Arg<JWTBearerProperties>) -> Self { Self(put(self.0, "JWTBearerProperties", value.into_expr()), Phase) }
+    pub fn jwt_bearer_properties(self, value: impl Arg<JWTBearerProperties>) -> Self { Self(put(self.0, "JWTBearerProperties", value), Phase) }
     /// `OAuth2GrantType`: `OAuth2GrantType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html#cfn-glue-connectiontype-connectoroauth2properties-oauth2granttype)
-    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> ConnectorOAuth2Properties<Set> { ConnectorOAuth2Properties(put(self.0, "OAuth2GrantType", value.into_expr()), Phase) }
+    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> ConnectorOAuth2Properties<Set> { ConnectorOAuth2Properties(put(self.0, "OAuth2GrantType", value), Phase) }
 }
 impl Done for ConnectorOAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorProperty` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html)
@@ -620,19 +620,19 @@ impl ConnectorProperty {
 }
 impl<R0, R1, R2> ConnectorProperty<R0, R1, R2> {
     /// `AllowedValues`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value), Phase) }
     /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `KeyOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-keyoverride)
-    pub fn key_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyOverride", value.into_expr()), Phase) }
+    pub fn key_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyOverride", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-name)
-    pub fn name(self, value: impl Arg<str>) -> ConnectorProperty<Set, R1, R2> { ConnectorProperty(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ConnectorProperty<Set, R1, R2> { ConnectorProperty(put(self.0, "Name", value), Phase) }
     /// `PropertyLocation`: `PropertyLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-propertylocation)
-    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr()), Phase) }
+    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value), Phase) }
     /// `PropertyType`: `PropertyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-propertytype)
-    pub fn property_type(self, value: impl Arg<PropertyType>) -> ConnectorProperty<R0, Set, R2> { ConnectorProperty(put(self.0, "PropertyType", value.into_expr()), Phase) }
+    pub fn property_type(self, value: impl Arg<PropertyType>) -> ConnectorProperty<R0, Set, R2> { ConnectorProperty(put(self.0, "PropertyType", value), Phase) }
     /// `Required`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-required)
-    pub fn required(self, value: impl Arg<bool>) -> ConnectorProperty<R0, R1, Set> { ConnectorProperty(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> ConnectorProperty<R0, R1, Set> { ConnectorProperty(put(self.0, "Required", value), Phase) }
 }
 impl Done for ConnectorProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CursorConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-cursorconfiguration.html)
@@ -643,9 +643,9 @@ impl CursorConfiguration {
 }
 impl<R0> CursorConfiguration<R0> {
     /// `LimitParameter`: `ExtractedParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-cursorconfiguration.html#cfn-glue-connectiontype-cursorconfiguration-limitparameter)
-    pub fn limit_parameter(self, value: impl Arg<ExtractedParameter>) -> Self { Self(put(self.0, "LimitParameter", value.into_expr()), Phase) }
+    pub fn limit_parameter(self, value: impl Arg<ExtractedParameter>) -> Self { Self(put(self.0, "LimitParameter", value), Phase) }
     /// `NextPage`: `ExtractedParameter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-cursorconfiguration.html#cfn-glue-connectiontype-cursorconfiguration-nextpage)
-    pub fn next_page(self, value: impl Arg<ExtractedParameter>) -> CursorConfiguration<Set> { CursorConfiguration(put(self.0, "NextPage", value.into_expr()), Phase) }
+    pub fn next_page(self, value: impl Arg<ExtractedParameter>) -> CursorConfiguration<Set> { CursorConfiguration(put(self.0, "NextPage", value), Phase) }
 }
 impl Done for CursorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAuthenticationProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-customauthenticationproperties.html)
@@ -656,7 +656,7 @@ impl CustomAuthenticationProperties {
 }
 impl<R0> CustomAuthenticationProperties<R0> {
     /// `AuthenticationParameters`: list of `SecretConnectorProperty`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-customauthenticationproperties.html#cfn-glue-connectiontype-customauthenticationproperties-authenticationparameters)
-    pub fn authentication_parameters(self, value: impl Arg<Arr<SecretConnectorProperty>>) -> CustomAuthenticationProperties<Set> { CustomAuthenticationProperties(put(self.0, "AuthenticationParameters", value.into_expr()), Phase) }
+    pub fn authentication_parameters(self, value: impl Arg<Arr<SecretConnectorProperty>>) -> CustomAuthenticationProperties<Set> { CustomAuthenticationProperties(put(self.0, "AuthenticationParameters", value), Phase) }
 }
 impl Done for CustomAuthenticationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-entityconfiguration.html)
@@ -665,9 +665,9 @@ impl EntityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Schema`: map of `FieldDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-entityconfiguration.html#cfn-glue-connectiontype-entityconfiguration-schema)
-    pub fn schema(self, value: impl Arg<Dict<FieldDefinition>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
+    pub fn schema(self, value: impl Arg<Dict<FieldDefinition>>) -> Self { Self(put(self.0, "Schema", value)) }
     /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-entityconfiguration.html#cfn-glue-connectiontype-entityconfiguration-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr())) }
+    pub fn source_configuration(self, value: impl Arg<SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value)) }
 }
 impl Done for EntityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtractedParameter` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html)
@@ -676,13 +676,13 @@ impl ExtractedParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html#cfn-glue-connectiontype-extractedparameter-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html#cfn-glue-connectiontype-extractedparameter-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `PropertyLocation`: `PropertyLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html#cfn-glue-connectiontype-extractedparameter-propertylocation)
-    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr())) }
+    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value)) }
     /// `Value`: `ResponseExtractionMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html#cfn-glue-connectiontype-extractedparameter-value)
-    pub fn value(self, value: impl Arg<ResponseExtractionMapping>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<ResponseExtractionMapping>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ExtractedParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldDefinition` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html)
@@ -693,21 +693,21 @@ impl FieldDefinition {
 }
 impl<R0, R1> FieldDefinition<R0, R1> {
     /// `FieldDataType`: `FieldDataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-fielddatatype)
-    pub fn field_data_type(self, value: impl Arg<FieldDataType>) -> FieldDefinition<Set, R1> { FieldDefinition(put(self.0, "FieldDataType", value.into_expr()), Phase) }
+    pub fn field_data_type(self, value: impl Arg<FieldDataType>) -> FieldDefinition<Set, R1> { FieldDefinition(put(self.0, "FieldDataType", value), Phase) }
     /// `FilterOverrides`: `FilterOverrides`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-filteroverrides)
-    pub fn filter_overrides(self, value: impl Arg<FilterOverrides>) -> Self { Self(put(self.0, "FilterOverrides", value.into_expr()), Phase) }
+    pub fn filter_overrides(self, value: impl Arg<FilterOverrides>) -> Self { Self(put(self.0, "FilterOverrides", value), Phase) }
     /// `IsNullable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-isnullable)
-    pub fn is_nullable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsNullable", value.into_expr()), Phase) }
+    pub fn is_nullable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsNullable", value), Phase) }
     /// `IsOrderable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-isorderable)
-    pub fn is_orderable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsOrderable", value.into_expr()), Phase) }
+    pub fn is_orderable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsOrderable", value), Phase) }
     /// `IsPartitionable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-ispartitionable)
-    pub fn is_partitionable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPartitionable", value.into_expr()), Phase) }
+    pub fn is_partitionable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPartitionable", value), Phase) }
     /// `IsQueryable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-isqueryable)
-    pub fn is_queryable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsQueryable", value.into_expr()), Phase) }
+    pub fn is_queryable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsQueryable", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> FieldDefinition<R0, Set> { FieldDefinition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FieldDefinition<R0, Set> { FieldDefinition(put(self.0, "Name", value), Phase) }
     /// `ResponseDateFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-responsedateformat)
-    pub fn response_date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseDateFormat", value.into_expr()), Phase) }
+    pub fn response_date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseDateFormat", value), Phase) }
 }
 impl Done for FieldDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html)
@@ -718,17 +718,17 @@ impl FilterConfiguration {
 }
 impl<R0> FilterConfiguration<R0> {
     /// `BetweenConfiguration`: `BetweenConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-betweenconfiguration)
-    pub fn between_configuration(self, value: impl Arg<BetweenConfiguration>) -> Self { Self(put(self.0, "BetweenConfiguration", value.into_expr()), Phase) }
+    pub fn between_configuration(self, value: impl Arg<BetweenConfiguration>) -> Self { Self(put(self.0, "BetweenConfiguration", value), Phase) }
     /// `DateTimeFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-datetimeformat)
-    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value.into_expr()), Phase) }
+    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value), Phase) }
     /// `FilterMode`: `FilterMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-filtermode)
-    pub fn filter_mode(self, value: impl Arg<FilterMode>) -> FilterConfiguration<Set> { FilterConfiguration(put(self.0, "FilterMode", value.into_expr()), Phase) }
+    pub fn filter_mode(self, value: impl Arg<FilterMode>) -> FilterConfiguration<Set> { FilterConfiguration(put(self.0, "FilterMode", value), Phase) }
     /// `FilterStringConfiguration`: `FilterStringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-filterstringconfiguration)
-    pub fn filter_string_configuration(self, value: impl Arg<FilterStringConfiguration>) -> Self { Self(put(self.0, "FilterStringConfiguration", value.into_expr()), Phase) }
+    pub fn filter_string_configuration(self, value: impl Arg<FilterStringConfiguration>) -> Self { Self(put(self.0, "FilterStringConfiguration", value), Phase) }
     /// `OperatorMappings`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-operatormappings)
-    pub fn operator_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "OperatorMappings", value.into_expr()), Phase) }
+    pub fn operator_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "OperatorMappings", value), Phase) }
     /// `StripQuotes`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-stripquotes)
-    pub fn strip_quotes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StripQuotes", value.into_expr()), Phase) }
+    pub fn strip_quotes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StripQuotes", value), Phase) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterOverrides` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html)
@@ -737,13 +737,13 @@ impl FilterOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BetweenConfiguration`: `BetweenConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html#cfn-glue-connectiontype-filteroverrides-betweenconfiguration)
-    pub fn between_configuration(self, value: impl Arg<BetweenConfiguration>) -> Self { Self(put(self.0, "BetweenConfiguration", value.into_expr())) }
+    pub fn between_configuration(self, value: impl Arg<BetweenConfiguration>) -> Self { Self(put(self.0, "BetweenConfiguration", value)) }
     /// `DateTimeFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html#cfn-glue-connectiontype-filteroverrides-datetimeformat)
-    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value.into_expr())) }
+    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value)) }
     /// `FieldName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html#cfn-glue-connectiontype-filteroverrides-fieldname)
-    pub fn field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldName", value.into_expr())) }
+    pub fn field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldName", value)) }
     /// `OperatorMappings`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html#cfn-glue-connectiontype-filteroverrides-operatormappings)
-    pub fn operator_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "OperatorMappings", value.into_expr())) }
+    pub fn operator_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "OperatorMappings", value)) }
 }
 impl Done for FilterOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterStringConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterstringconfiguration.html)
@@ -754,11 +754,11 @@ impl FilterStringConfiguration {
 }
 impl<R0> FilterStringConfiguration<R0> {
     /// `QueryParameterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterstringconfiguration.html#cfn-glue-connectiontype-filterstringconfiguration-queryparametername)
-    pub fn query_parameter_name(self, value: impl Arg<str>) -> FilterStringConfiguration<Set> { FilterStringConfiguration(put(self.0, "QueryParameterName", value.into_expr()), Phase) }
+    pub fn query_parameter_name(self, value: impl Arg<str>) -> FilterStringConfiguration<Set> { FilterStringConfiguration(put(self.0, "QueryParameterName", value), Phase) }
     /// `QuoteCharacter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterstringconfiguration.html#cfn-glue-connectiontype-filterstringconfiguration-quotecharacter)
-    pub fn quote_character(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteCharacter", value.into_expr()), Phase) }
+    pub fn quote_character(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteCharacter", value), Phase) }
     /// `QuoteStringValues`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterstringconfiguration.html#cfn-glue-connectiontype-filterstringconfiguration-quotestringvalues)
-    pub fn quote_string_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QuoteStringValues", value.into_expr()), Phase) }
+    pub fn quote_string_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QuoteStringValues", value), Phase) }
 }
 impl Done for FilterStringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JWTBearerProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html)
@@ -767,15 +767,15 @@ impl JWTBearerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value)) }
     /// `JwtToken`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-jwttoken)
-    pub fn jwt_token(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
+    pub fn jwt_token(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "JwtToken", value)) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-requestmethod)
-    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value)) }
     /// `TokenUrl`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-tokenurl)
-    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
+    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value)) }
     /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-tokenurlparameters)
-    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
+    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value)) }
 }
 impl Done for JWTBearerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OffsetConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-offsetconfiguration.html)
@@ -786,9 +786,9 @@ impl OffsetConfiguration {
 }
 impl<R0, R1> OffsetConfiguration<R0, R1> {
     /// `LimitParameter`: `ExtractedParameter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-offsetconfiguration.html#cfn-glue-connectiontype-offsetconfiguration-limitparameter)
-    pub fn limit_parameter(self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<Set, R1> { OffsetConfiguration(put(self.0, "LimitParameter", value.into_expr()), Phase) }
+    pub fn limit_parameter(self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<Set, R1> { OffsetConfiguration(put(self.0, "LimitParameter", value), Phase) }
     /// `OffsetParameter`: `ExtractedParameter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-offsetconfiguration.html#cfn-glue-connectiontype-offsetconfiguration-offsetparameter)
-    pub fn offset_parameter(self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<R0, Set> { OffsetConfiguration(put(self.0, "OffsetParameter", value.into_expr()), Phase) }
+    pub fn offset_parameter(self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<R0, Set> { OffsetConfiguration(put(self.0, "OffsetParameter", value), Phase) }
 }
 impl Done for OffsetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaginationConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-paginationconfiguration.html)
@@ -797,9 +797,9 @@ impl PaginationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CursorConfiguration`: `CursorConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-paginationconfiguration.html#cfn-glue-connectiontype-paginationconfiguration-cursorconfiguration)
-    pub fn cursor_configuration(self, value: impl Arg<CursorConfiguration>) -> Self { Self(put(self.0, "CursorConfiguration", value.into_expr())) }
+    pub fn cursor_configuration(self, value: impl Arg<CursorConfiguration>) -> Self { Self(put(self.0, "CursorConfiguration", value)) }
     /// `OffsetConfiguration`: `OffsetConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-paginationconfiguration.html#cfn-glue-connectiontype-paginationconfiguration-offsetconfiguration)
-    pub fn offset_configuration(self, value: impl Arg<OffsetConfiguration>) -> Self { Self(put(self.0, "OffsetConfiguration", value.into_expr())) }
+    pub fn offset_configuration(self, value: impl Arg<OffsetConfiguration>) -> Self { Self(put(self.0, "OffsetConfiguration", value)) }
 }
 impl Done for PaginationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseconfiguration.html)
@@ -810,9 +810,9 @@ impl ResponseConfiguration {
 }
 impl<R0> ResponseConfiguration<R0> {
     /// `ErrorPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseconfiguration.html#cfn-glue-connectiontype-responseconfiguration-errorpath)
-    pub fn error_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorPath", value.into_expr()), Phase) }
+    pub fn error_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorPath", value), Phase) }
     /// `ResultPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseconfiguration.html#cfn-glue-connectiontype-responseconfiguration-resultpath)
-    pub fn result_path(self, value: impl Arg<str>) -> ResponseConfiguration<Set> { ResponseConfiguration(put(self.0, "ResultPath", value.into_expr()), Phase) }
+    pub fn result_path(self, value: impl Arg<str>) -> ResponseConfiguration<Set> { ResponseConfiguration(put(self.0, "ResultPath", value), Phase) }
 }
 impl Done for ResponseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseExtractionMapping` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseextractionmapping.html)
@@ -821,9 +821,9 @@ impl ResponseExtractionMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseextractionmapping.html#cfn-glue-connectiontype-responseextractionmapping-contentpath)
-    pub fn content_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentPath", value.into_expr())) }
+    pub fn content_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentPath", value)) }
     /// `HeaderKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseextractionmapping.html#cfn-glue-connectiontype-responseextractionmapping-headerkey)
-    pub fn header_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeaderKey", value.into_expr())) }
+    pub fn header_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeaderKey", value)) }
 }
 impl Done for ResponseExtractionMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-restconfiguration.html)
@@ -832,11 +832,11 @@ impl RestConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntityConfigurations`: map of `EntityConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-restconfiguration.html#cfn-glue-connectiontype-restconfiguration-entityconfigurations)
-    pub fn entity_configurations(self, value: impl Arg<Dict<EntityConfiguration>>) -> Self { Self(put(self.0, "EntityConfigurations", value.into_expr())) }
+    pub fn entity_configurations(self, value: impl Arg<Dict<EntityConfiguration>>) -> Self { Self(put(self.0, "EntityConfigurations", value)) }
     /// `GlobalSourceConfiguration`: `SourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-restconfiguration.html#cfn-glue-connectiontype-restconfiguration-globalsourceconfiguration)
-    pub fn global_source_configuration(self, value: impl Arg<SourceConfiguration>) -> Self { Self(put(self.0, "GlobalSourceConfiguration", value.into_expr())) }
+    pub fn global_source_configuration(self, value: impl Arg<SourceConfiguration>) -> Self { Self(put(self.0, "GlobalSourceConfiguration", value)) }
     /// `ValidationEndpointConfiguration`: `ValidationEndpointConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-restconfiguration.html#cfn-glue-connectiontype-restconfiguration-validationendpointconfiguration)
-    pub fn validation_endpoint_configuration(self, value: impl Arg<ValidationEndpointConfiguration>) -> Self { Self(put(self.0, "ValidationEndpointConfiguration", value.into_expr())) }
+    pub fn validation_endpoint_configuration(self, value: impl Arg<ValidationEndpointConfiguration>) -> Self { Self(put(self.0, "ValidationEndpointConfiguration", value)) }
 }
 impl Done for RestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretConnectorProperty` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html)
@@ -847,15 +847,15 @@ impl SecretConnectorProperty {
 }
 impl<R0, R1, R2> SecretConnectorProperty<R0, R1, R2> {
     /// `KeyOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-keyoverride)
-    pub fn key_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyOverride", value.into_expr()), Phase) }
+    pub fn key_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyOverride", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-name)
-    pub fn name(self, value: impl Arg<str>) -> SecretConnectorProperty<Set, R1, R2> { SecretConnectorProperty(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SecretConnectorProperty<Set, R1, R2> { SecretConnectorProperty(put(self.0, "Name", value), Phase) }
     /// `PropertyLocation`: `PropertyLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-propertylocation)
-    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr()), Phase) }
+    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value), Phase) }
     /// `PropertyType`: `SecretConnectorPropertyPropertyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-propertytype)
-    pub fn property_type(self, value: impl Arg<SecretConnectorPropertyPropertyType>) -> SecretConnectorProperty<R0, Set, R2> { SecretConnectorProperty(put(self.0, "PropertyType", value.into_expr()), Phase) }
+    pub fn property_type(self, value: impl Arg<SecretConnectorPropertyPropertyType>) -> SecretConnectorProperty<R0, Set, R2> { SecretConnectorProperty(put(self.0, "PropertyType", value), Phase) }
     /// `Required`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-required)
-    pub fn required(self, value: impl Arg<bool>) -> SecretConnectorProperty<R0, R1, Set> { SecretConnectorProperty(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> SecretConnectorProperty<R0, R1, Set> { SecretConnectorProperty(put(self.0, "Required", value), Phase) }
 }
 impl Done for SecretConnectorProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html)
@@ -864,17 +864,17 @@ impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value)) }
     /// `PaginationConfiguration`: `PaginationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-paginationconfiguration)
-    pub fn pagination_configuration(self, value: impl Arg<PaginationConfiguration>) -> Self { Self(put(self.0, "PaginationConfiguration", value.into_expr())) }
+    pub fn pagination_configuration(self, value: impl Arg<PaginationConfiguration>) -> Self { Self(put(self.0, "PaginationConfiguration", value)) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-requestmethod)
-    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value)) }
     /// `RequestParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-requestparameters)
-    pub fn request_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr())) }
+    pub fn request_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "RequestParameters", value)) }
     /// `RequestPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-requestpath)
-    pub fn request_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestPath", value.into_expr())) }
+    pub fn request_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestPath", value)) }
     /// `ResponseConfiguration`: `ResponseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-responseconfiguration)
-    pub fn response_configuration(self, value: impl Arg<ResponseConfiguration>) -> Self { Self(put(self.0, "ResponseConfiguration", value.into_expr())) }
+    pub fn response_configuration(self, value: impl Arg<ResponseConfiguration>) -> Self { Self(put(self.0, "ResponseConfiguration", value)) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidationEndpointConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-validationendpointconfiguration.html)
@@ -883,9 +883,9 @@ impl ValidationEndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-validationendpointconfiguration.html#cfn-glue-connectiontype-validationendpointconfiguration-requestmethod)
-    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value)) }
     /// `RequestPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-validationendpointconfiguration.html#cfn-glue-connectiontype-validationendpointconfiguration-requestpath)
-    pub fn request_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestPath", value.into_expr())) }
+    pub fn request_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestPath", value)) }
 }
 impl Done for ValidationEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationTypes` allows.
@@ -928,33 +928,33 @@ impl CfnCrawlerProps {
 }
 impl<R0, R1> CfnCrawlerProps<R0, R1> {
     /// `Classifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-classifiers)
-    pub fn classifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Classifiers", value.into_expr()), Phase) }
+    pub fn classifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Classifiers", value), Phase) }
     /// `Configuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-configuration)
-    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `CrawlerSecurityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-crawlersecurityconfiguration)
-    pub fn crawler_security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrawlerSecurityConfiguration", value.into_expr()), Phase) }
+    pub fn crawler_security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrawlerSecurityConfiguration", value), Phase) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-lakeformationconfiguration)
-    pub fn lake_formation_configuration(self, value: impl Arg<crawler::LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr()), Phase) }
+    pub fn lake_formation_configuration(self, value: impl Arg<crawler::LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RecrawlPolicy`: `RecrawlPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-recrawlpolicy)
-    pub fn recrawl_policy(self, value: impl Arg<crawler::RecrawlPolicy>) -> Self { Self(put(self.0, "RecrawlPolicy", value.into_expr()), Phase) }
+    pub fn recrawl_policy(self, value: impl Arg<crawler::RecrawlPolicy>) -> Self { Self(put(self.0, "RecrawlPolicy", value), Phase) }
     /// `Role`: `IamRoleArnOrRoleName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-role)
-    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnCrawlerProps<Set, R1> { CfnCrawlerProps(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnCrawlerProps<Set, R1> { CfnCrawlerProps(put(self.0, "Role", value), Phase) }
     /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-schedule)
-    pub fn schedule(self, value: impl Arg<crawler::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<crawler::Schedule>) -> Self { Self(put(self.0, "Schedule", value), Phase) }
     /// `SchemaChangePolicy`: `SchemaChangePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-schemachangepolicy)
-    pub fn schema_change_policy(self, value: impl Arg<crawler::SchemaChangePolicy>) -> Self { Self(put(self.0, "SchemaChangePolicy", value.into_expr()), Phase) }
+    pub fn schema_change_policy(self, value: impl Arg<crawler::SchemaChangePolicy>) -> Self { Self(put(self.0, "SchemaChangePolicy", value), Phase) }
     /// `TablePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-tableprefix)
-    pub fn table_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TablePrefix", value.into_expr()), Phase) }
+    pub fn table_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TablePrefix", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Targets`: `Targets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-targets)
-    pub fn targets(self, value: impl Arg<crawler::Targets>) -> CfnCrawlerProps<R0, Set> { CfnCrawlerProps(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<crawler::Targets>) -> CfnCrawlerProps<R0, Set> { CfnCrawlerProps(put(self.0, "Targets", value), Phase) }
 }
 impl Done for CfnCrawlerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Crawler`.
@@ -966,15 +966,15 @@ impl CatalogTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `DatabaseName`: `GlueDatabaseName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-databasename)
-    pub fn database_name(self, value: impl Arg<kind::GlueDatabaseName>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<kind::GlueDatabaseName>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `DlqEventQueueArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-dlqeventqueuearn)
-    pub fn dlq_event_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DlqEventQueueArn", value.into_expr())) }
+    pub fn dlq_event_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DlqEventQueueArn", value)) }
     /// `EventQueueArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-eventqueuearn)
-    pub fn event_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventQueueArn", value.into_expr())) }
+    pub fn event_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventQueueArn", value)) }
     /// `Tables`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-tables)
-    pub fn tables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Tables", value.into_expr())) }
+    pub fn tables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Tables", value)) }
 }
 impl Done for CatalogTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeltaTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html)
@@ -983,13 +983,13 @@ impl DeltaTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html#cfn-glue-crawler-deltatarget-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `CreateNativeDeltaTable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html#cfn-glue-crawler-deltatarget-createnativedeltatable)
-    pub fn create_native_delta_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateNativeDeltaTable", value.into_expr())) }
+    pub fn create_native_delta_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateNativeDeltaTable", value)) }
     /// `DeltaTables`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html#cfn-glue-crawler-deltatarget-deltatables)
-    pub fn delta_tables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeltaTables", value.into_expr())) }
+    pub fn delta_tables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeltaTables", value)) }
     /// `WriteManifest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html#cfn-glue-crawler-deltatarget-writemanifest)
-    pub fn write_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WriteManifest", value.into_expr())) }
+    pub fn write_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WriteManifest", value)) }
 }
 impl Done for DeltaTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-dynamodbtarget.html)
@@ -998,11 +998,11 @@ impl DynamoDBTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Path`: `DynamoDBTableName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-dynamodbtarget.html#cfn-glue-crawler-dynamodbtarget-path)
-    pub fn path(self, value: impl Arg<kind::DynamoDBTableName>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<kind::DynamoDBTableName>) -> Self { Self(put(self.0, "Path", value)) }
     /// `ScanAll`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-dynamodbtarget.html#cfn-glue-crawler-dynamodbtarget-scanall)
-    pub fn scan_all(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanAll", value.into_expr())) }
+    pub fn scan_all(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanAll", value)) }
     /// `ScanRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-dynamodbtarget.html#cfn-glue-crawler-dynamodbtarget-scanrate)
-    pub fn scan_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScanRate", value.into_expr())) }
+    pub fn scan_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScanRate", value)) }
 }
 impl Done for DynamoDBTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HudiTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html)
@@ -1011,13 +1011,13 @@ impl HudiTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html#cfn-glue-crawler-huditarget-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `Exclusions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html#cfn-glue-crawler-huditarget-exclusions)
-    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value)) }
     /// `MaximumTraversalDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html#cfn-glue-crawler-huditarget-maximumtraversaldepth)
-    pub fn maximum_traversal_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTraversalDepth", value.into_expr())) }
+    pub fn maximum_traversal_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTraversalDepth", value)) }
     /// `Paths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html#cfn-glue-crawler-huditarget-paths)
-    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
+    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value)) }
 }
 impl Done for HudiTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html)
@@ -1026,13 +1026,13 @@ impl IcebergTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html#cfn-glue-crawler-icebergtarget-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `Exclusions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html#cfn-glue-crawler-icebergtarget-exclusions)
-    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value)) }
     /// `MaximumTraversalDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html#cfn-glue-crawler-icebergtarget-maximumtraversaldepth)
-    pub fn maximum_traversal_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTraversalDepth", value.into_expr())) }
+    pub fn maximum_traversal_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTraversalDepth", value)) }
     /// `Paths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html#cfn-glue-crawler-icebergtarget-paths)
-    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
+    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value)) }
 }
 impl Done for IcebergTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JdbcTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html)
@@ -1041,13 +1041,13 @@ impl JdbcTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html#cfn-glue-crawler-jdbctarget-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `EnableAdditionalMetadata`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html#cfn-glue-crawler-jdbctarget-enableadditionalmetadata)
-    pub fn enable_additional_metadata(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableAdditionalMetadata", value.into_expr())) }
+    pub fn enable_additional_metadata(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableAdditionalMetadata", value)) }
     /// `Exclusions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html#cfn-glue-crawler-jdbctarget-exclusions)
-    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html#cfn-glue-crawler-jdbctarget-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
 }
 impl Done for JdbcTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LakeFormationConfiguration` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-lakeformationconfiguration.html)
@@ -1056,9 +1056,9 @@ impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-lakeformationconfiguration.html#cfn-glue-crawler-lakeformationconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value)) }
     /// `UseLakeFormationCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-lakeformationconfiguration.html#cfn-glue-crawler-lakeformationconfiguration-uselakeformationcredentials)
-    pub fn use_lake_formation_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLakeFormationCredentials", value.into_expr())) }
+    pub fn use_lake_formation_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLakeFormationCredentials", value)) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDBTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-mongodbtarget.html)
@@ -1067,9 +1067,9 @@ impl MongoDBTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-mongodbtarget.html#cfn-glue-crawler-mongodbtarget-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-mongodbtarget.html#cfn-glue-crawler-mongodbtarget-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
 }
 impl Done for MongoDBTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecrawlPolicy` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-recrawlpolicy.html)
@@ -1078,7 +1078,7 @@ impl RecrawlPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecrawlBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-recrawlpolicy.html#cfn-glue-crawler-recrawlpolicy-recrawlbehavior)
-    pub fn recrawl_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecrawlBehavior", value.into_expr())) }
+    pub fn recrawl_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecrawlBehavior", value)) }
 }
 impl Done for RecrawlPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Target` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html)
@@ -1087,17 +1087,17 @@ impl S3Target {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `DlqEventQueueArn`: `SqsQueueArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-dlqeventqueuearn)
-    pub fn dlq_event_queue_arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "DlqEventQueueArn", value.into_expr())) }
+    pub fn dlq_event_queue_arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "DlqEventQueueArn", value)) }
     /// `EventQueueArn`: `SqsQueueArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-eventqueuearn)
-    pub fn event_queue_arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "EventQueueArn", value.into_expr())) }
+    pub fn event_queue_arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "EventQueueArn", value)) }
     /// `Exclusions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-exclusions)
-    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value)) }
     /// `Path`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-path)
-    pub fn path(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Path", value)) }
     /// `SampleSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-samplesize)
-    pub fn sample_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SampleSize", value.into_expr())) }
+    pub fn sample_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SampleSize", value)) }
 }
 impl Done for S3Target { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schedule.html)
@@ -1106,7 +1106,7 @@ impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schedule.html#cfn-glue-crawler-schedule-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value)) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaChangePolicy` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schemachangepolicy.html)
@@ -1115,9 +1115,9 @@ impl SchemaChangePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schemachangepolicy.html#cfn-glue-crawler-schemachangepolicy-deletebehavior)
-    pub fn delete_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeleteBehavior", value.into_expr())) }
+    pub fn delete_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeleteBehavior", value)) }
     /// `UpdateBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schemachangepolicy.html#cfn-glue-crawler-schemachangepolicy-updatebehavior)
-    pub fn update_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateBehavior", value.into_expr())) }
+    pub fn update_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateBehavior", value)) }
 }
 impl Done for SchemaChangePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Targets` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html)
@@ -1126,21 +1126,21 @@ impl Targets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogTargets`: list of `CatalogTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-catalogtargets)
-    pub fn catalog_targets(self, value: impl Arg<Arr<CatalogTarget>>) -> Self { Self(put(self.0, "CatalogTargets", value.into_expr())) }
+    pub fn catalog_targets(self, value: impl Arg<Arr<CatalogTarget>>) -> Self { Self(put(self.0, "CatalogTargets", value)) }
     /// `DeltaTargets`: list of `DeltaTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-deltatargets)
-    pub fn delta_targets(self, value: impl Arg<Arr<DeltaTarget>>) -> Self { Self(put(self.0, "DeltaTargets", value.into_expr())) }
+    pub fn delta_targets(self, value: impl Arg<Arr<DeltaTarget>>) -> Self { Self(put(self.0, "DeltaTargets", value)) }
     /// `DynamoDBTargets`: list of `DynamoDBTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-dynamodbtargets)
-    pub fn dynamo_db_targets(self, value: impl Arg<Arr<DynamoDBTarget>>) -> Self { Self(put(self.0, "DynamoDBTargets", value.into_expr())) }
+    pub fn dynamo_db_targets(self, value: impl Arg<Arr<DynamoDBTarget>>) -> Self { Self(put(self.0, "DynamoDBTargets", value)) }
     /// `HudiTargets`: list of `HudiTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-huditargets)
-    pub fn hudi_targets(self, value: impl Arg<Arr<HudiTarget>>) -> Self { Self(put(self.0, "HudiTargets", value.into_expr())) }
+    pub fn hudi_targets(self, value: impl Arg<Arr<HudiTarget>>) -> Self { Self(put(self.0, "HudiTargets", value)) }
     /// `IcebergTargets`: list of `IcebergTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-icebergtargets)
-    pub fn iceberg_targets(self, value: impl Arg<Arr<IcebergTarget>>) -> Self { Self(put(self.0, "IcebergTargets", value.into_expr())) }
+    pub fn iceberg_targets(self, value: impl Arg<Arr<IcebergTarget>>) -> Self { Self(put(self.0, "IcebergTargets", value)) }
     /// `JdbcTargets`: list of `JdbcTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-jdbctargets)
-    pub fn jdbc_targets(self, value: impl Arg<Arr<JdbcTarget>>) -> Self { Self(put(self.0, "JdbcTargets", value.into_expr())) }
+    pub fn jdbc_targets(self, value: impl Arg<Arr<JdbcTarget>>) -> Self { Self(put(self.0, "JdbcTargets", value)) }
     /// `MongoDBTargets`: list of `MongoDBTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-mongodbtargets)
-    pub fn mongo_db_targets(self, value: impl Arg<Arr<MongoDBTarget>>) -> Self { Self(put(self.0, "MongoDBTargets", value.into_expr())) }
+    pub fn mongo_db_targets(self, value: impl Arg<Arr<MongoDBTarget>>) -> Self { Self(put(self.0, "MongoDBTargets", value)) }
     /// `S3Targets`: list of `S3Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-s3targets)
-    pub fn s3_targets(self, value: impl Arg<Arr<S3Target>>) -> Self { Self(put(self.0, "S3Targets", value.into_expr())) }
+    pub fn s3_targets(self, value: impl Arg<Arr<S3Target>>) -> Self { Self(put(self.0, "S3Targets", value)) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1161,13 +1161,13 @@ impl CfnCustomEntityTypeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContextWords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html#cfn-glue-customentitytype-contextwords)
-    pub fn context_words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContextWords", value.into_expr())) }
+    pub fn context_words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContextWords", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html#cfn-glue-customentitytype-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RegexString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html#cfn-glue-customentitytype-regexstring)
-    pub fn regex_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexString", value.into_expr())) }
+    pub fn regex_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexString", value)) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html#cfn-glue-customentitytype-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnCustomEntityTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::DataCatalogEncryptionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-datacatalogencryptionsettings.html)
@@ -1189,9 +1189,9 @@ impl CfnDataCatalogEncryptionSettingsProps {
 }
 impl<R0, R1> CfnDataCatalogEncryptionSettingsProps<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-datacatalogencryptionsettings.html#cfn-glue-datacatalogencryptionsettings-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> CfnDataCatalogEncryptionSettingsProps<Set, R1> { CfnDataCatalogEncryptionSettingsProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnDataCatalogEncryptionSettingsProps<Set, R1> { CfnDataCatalogEncryptionSettingsProps(put(self.0, "CatalogId", value), Phase) }
     /// `DataCatalogEncryptionSettings`: `DataCatalogEncryptionSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-datacatalogencryptionsettings.html#cfn-glue-datacatalogencryptionsettings-datacatalogencryptionsettings)
-    pub fn data_catalog_encryption_settings(self, value: impl Arg<data_catalog_encryption_settings::DataCatalogEncryptionSettings>) -> CfnDataCatalogEncryptionSettingsProps<R0, Set> { CfnDataCatalogEncryptionSettingsProps(put(self.0, "DataCatalogEncryptionSettings", value.into_expr()), Phase) }
+    pub fn data_catalog_encryption_settings(self, value: impl Arg<data_catalog_encryption_settings::DataCatalogEncryptionSettings>) -> CfnDataCatalogEncryptionSettingsProps<R0, Set> { CfnDataCatalogEncryptionSettingsProps(put(self.0, "DataCatalogEncryptionSettings", value), Phase) }
 }
 impl Done for CfnDataCatalogEncryptionSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::DataCatalogEncryptionSettings`.
@@ -1203,9 +1203,9 @@ impl ConnectionPasswordEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-connectionpasswordencryption.html#cfn-glue-datacatalogencryptionsettings-connectionpasswordencryption-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `ReturnConnectionPasswordEncrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-connectionpasswordencryption.html#cfn-glue-datacatalogencryptionsettings-connectionpasswordencryption-returnconnectionpasswordencrypted)
-    pub fn return_connection_password_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnConnectionPasswordEncrypted", value.into_expr())) }
+    pub fn return_connection_password_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnConnectionPasswordEncrypted", value)) }
 }
 impl Done for ConnectionPasswordEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCatalogEncryptionSettings` of `AWS::Glue::DataCatalogEncryptionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-datacatalogencryptionsettings.html)
@@ -1214,9 +1214,9 @@ impl DataCatalogEncryptionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionPasswordEncryption`: `ConnectionPasswordEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-datacatalogencryptionsettings.html#cfn-glue-datacatalogencryptionsettings-datacatalogencryptionsettings-connectionpasswordencryption)
-    pub fn connection_password_encryption(self, value: impl Arg<ConnectionPasswordEncryption>) -> Self { Self(put(self.0, "ConnectionPasswordEncryption", value.into_expr())) }
+    pub fn connection_password_encryption(self, value: impl Arg<ConnectionPasswordEncryption>) -> Self { Self(put(self.0, "ConnectionPasswordEncryption", value)) }
     /// `EncryptionAtRest`: `EncryptionAtRest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-datacatalogencryptionsettings.html#cfn-glue-datacatalogencryptionsettings-datacatalogencryptionsettings-encryptionatrest)
-    pub fn encryption_at_rest(self, value: impl Arg<EncryptionAtRest>) -> Self { Self(put(self.0, "EncryptionAtRest", value.into_expr())) }
+    pub fn encryption_at_rest(self, value: impl Arg<EncryptionAtRest>) -> Self { Self(put(self.0, "EncryptionAtRest", value)) }
 }
 impl Done for DataCatalogEncryptionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRest` of `AWS::Glue::DataCatalogEncryptionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-encryptionatrest.html)
@@ -1225,11 +1225,11 @@ impl EncryptionAtRest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogEncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-encryptionatrest.html#cfn-glue-datacatalogencryptionsettings-encryptionatrest-catalogencryptionmode)
-    pub fn catalog_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogEncryptionMode", value.into_expr())) }
+    pub fn catalog_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogEncryptionMode", value)) }
     /// `CatalogEncryptionServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-encryptionatrest.html#cfn-glue-datacatalogencryptionsettings-encryptionatrest-catalogencryptionservicerole)
-    pub fn catalog_encryption_service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogEncryptionServiceRole", value.into_expr())) }
+    pub fn catalog_encryption_service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogEncryptionServiceRole", value)) }
     /// `SseAwsKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-encryptionatrest.html#cfn-glue-datacatalogencryptionsettings-encryptionatrest-sseawskmskeyid)
-    pub fn sse_aws_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SseAwsKmsKeyId", value.into_expr())) }
+    pub fn sse_aws_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SseAwsKmsKeyId", value)) }
 }
 impl Done for EncryptionAtRest { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1252,17 +1252,17 @@ impl CfnDataQualityRulesetProps {
 }
 impl<R0> CfnDataQualityRulesetProps<R0> {
     /// `ClientToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataQualityRulesetProps<Set> { CfnDataQualityRulesetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataQualityRulesetProps<Set> { CfnDataQualityRulesetProps(put(self.0, "Name", value), Phase) }
     /// `Ruleset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-ruleset)
-    pub fn ruleset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ruleset", value.into_expr()), Phase) }
+    pub fn ruleset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ruleset", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetTable`: `DataQualityTargetTable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-targettable)
-    pub fn target_table(self, value: impl Arg<data_quality_ruleset::DataQualityTargetTable>) -> Self { Self(put(self.0, "TargetTable", value.into_expr()), Phase) }
+    pub fn target_table(self, value: impl Arg<data_quality_ruleset::DataQualityTargetTable>) -> Self { Self(put(self.0, "TargetTable", value), Phase) }
 }
 impl Done for CfnDataQualityRulesetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::DataQualityRuleset`.
@@ -1276,9 +1276,9 @@ impl DataQualityTargetTable {
 }
 impl<R0, R1> DataQualityTargetTable<R0, R1> {
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-dataqualityruleset-dataqualitytargettable.html#cfn-glue-dataqualityruleset-dataqualitytargettable-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> DataQualityTargetTable<Set, R1> { DataQualityTargetTable(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> DataQualityTargetTable<Set, R1> { DataQualityTargetTable(put(self.0, "DatabaseName", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-dataqualityruleset-dataqualitytargettable.html#cfn-glue-dataqualityruleset-dataqualitytargettable-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DataQualityTargetTable<R0, Set> { DataQualityTargetTable(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DataQualityTargetTable<R0, Set> { DataQualityTargetTable(put(self.0, "TableName", value), Phase) }
 }
 impl Done for DataQualityTargetTable { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1301,11 +1301,11 @@ impl CfnDatabaseProps {
 }
 impl<R0, R1> CfnDatabaseProps<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-database.html#cfn-glue-database-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1> { CfnDatabaseProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1> { CfnDatabaseProps(put(self.0, "CatalogId", value), Phase) }
     /// `DatabaseInput`: `DatabaseInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-database.html#cfn-glue-database-databaseinput)
-    pub fn database_input(self, value: impl Arg<database::DatabaseInput>) -> CfnDatabaseProps<R0, Set> { CfnDatabaseProps(put(self.0, "DatabaseInput", value.into_expr()), Phase) }
+    pub fn database_input(self, value: impl Arg<database::DatabaseInput>) -> CfnDatabaseProps<R0, Set> { CfnDatabaseProps(put(self.0, "DatabaseInput", value), Phase) }
     /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-database.html#cfn-glue-database-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value), Phase) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Database`.
@@ -1317,7 +1317,7 @@ impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakePrincipalIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-datalakeprincipal.html#cfn-glue-database-datalakeprincipal-datalakeprincipalidentifier)
-    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value)) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseIdentifier` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseidentifier.html)
@@ -1326,11 +1326,11 @@ impl DatabaseIdentifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseidentifier.html#cfn-glue-database-databaseidentifier-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseidentifier.html#cfn-glue-database-databaseidentifier-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseidentifier.html#cfn-glue-database-databaseidentifier-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
 }
 impl Done for DatabaseIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseInput` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html)
@@ -1339,19 +1339,19 @@ impl DatabaseInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreateTableDefaultPermissions`: list of `PrincipalPrivileges`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-createtabledefaultpermissions)
-    pub fn create_table_default_permissions(self, value: impl Arg<Arr<PrincipalPrivileges>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr())) }
+    pub fn create_table_default_permissions(self, value: impl Arg<Arr<PrincipalPrivileges>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `FederatedDatabase`: `FederatedDatabase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-federateddatabase)
-    pub fn federated_database(self, value: impl Arg<FederatedDatabase>) -> Self { Self(put(self.0, "FederatedDatabase", value.into_expr())) }
+    pub fn federated_database(self, value: impl Arg<FederatedDatabase>) -> Self { Self(put(self.0, "FederatedDatabase", value)) }
     /// `LocationUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-locationuri)
-    pub fn location_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocationUri", value.into_expr())) }
+    pub fn location_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocationUri", value)) }
     /// `Name`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-name)
-    pub fn name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `TargetDatabase`: `DatabaseIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-targetdatabase)
-    pub fn target_database(self, value: impl Arg<DatabaseIdentifier>) -> Self { Self(put(self.0, "TargetDatabase", value.into_expr())) }
+    pub fn target_database(self, value: impl Arg<DatabaseIdentifier>) -> Self { Self(put(self.0, "TargetDatabase", value)) }
 }
 impl Done for DatabaseInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FederatedDatabase` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-federateddatabase.html)
@@ -1360,9 +1360,9 @@ impl FederatedDatabase {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-federateddatabase.html#cfn-glue-database-federateddatabase-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value)) }
     /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-federateddatabase.html#cfn-glue-database-federateddatabase-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value)) }
 }
 impl Done for FederatedDatabase { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrincipalPrivileges` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-principalprivileges.html)
@@ -1371,9 +1371,9 @@ impl PrincipalPrivileges {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-principalprivileges.html#cfn-glue-database-principalprivileges-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value)) }
     /// `Principal`: `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-principalprivileges.html#cfn-glue-database-principalprivileges-principal)
-    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr())) }
+    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> Self { Self(put(self.0, "Principal", value)) }
 }
 impl Done for PrincipalPrivileges { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1398,35 +1398,35 @@ impl CfnDevEndpointProps {
 }
 impl<R0> CfnDevEndpointProps<R0> {
     /// `Arguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-arguments)
-    pub fn arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
+    pub fn arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Arguments", value), Phase) }
     /// `EndpointName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-endpointname)
-    pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value), Phase) }
     /// `ExtraJarsS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-extrajarss3path)
-    pub fn extra_jars_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraJarsS3Path", value.into_expr()), Phase) }
+    pub fn extra_jars_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraJarsS3Path", value), Phase) }
     /// `ExtraPythonLibsS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-extrapythonlibss3path)
-    pub fn extra_python_libs_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraPythonLibsS3Path", value.into_expr()), Phase) }
+    pub fn extra_python_libs_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraPythonLibsS3Path", value), Phase) }
     /// `GlueVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-glueversion)
-    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value), Phase) }
     /// `NumberOfNodes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-numberofnodes)
-    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
+    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value), Phase) }
     /// `NumberOfWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-numberofworkers)
-    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
+    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value), Phase) }
     /// `PublicKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-publickey)
-    pub fn public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKey", value.into_expr()), Phase) }
+    pub fn public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKey", value), Phase) }
     /// `PublicKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-publickeys)
-    pub fn public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicKeys", value.into_expr()), Phase) }
+    pub fn public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicKeys", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDevEndpointProps<Set> { CfnDevEndpointProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDevEndpointProps<Set> { CfnDevEndpointProps(put(self.0, "RoleArn", value), Phase) }
     /// `SecurityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-securityconfiguration)
-    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkerType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-workertype)
-    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
+    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value), Phase) }
 }
 impl Done for CfnDevEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::IdentityCenterConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html)
@@ -1452,11 +1452,11 @@ impl CfnIdentityCenterConfigurationProps {
 }
 impl<R0> CfnIdentityCenterConfigurationProps<R0> {
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html#cfn-glue-identitycenterconfiguration-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnIdentityCenterConfigurationProps<Set> { CfnIdentityCenterConfigurationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnIdentityCenterConfigurationProps<Set> { CfnIdentityCenterConfigurationProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Scopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html#cfn-glue-identitycenterconfiguration-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value), Phase) }
     /// `UserBackgroundSessionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html#cfn-glue-identitycenterconfiguration-userbackgroundsessionsenabled)
-    pub fn user_background_sessions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserBackgroundSessionsEnabled", value.into_expr()), Phase) }
+    pub fn user_background_sessions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserBackgroundSessionsEnabled", value), Phase) }
 }
 impl Done for CfnIdentityCenterConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html)
@@ -1484,23 +1484,23 @@ impl CfnIntegrationProps {
 }
 impl<R0, R1, R2> CfnIntegrationProps<R0, R1, R2> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value), Phase) }
     /// `DataFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-datafilter)
-    pub fn data_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFilter", value.into_expr()), Phase) }
+    pub fn data_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFilter", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IntegrationConfig`: `IntegrationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-integrationconfig)
-    pub fn integration_config(self, value: impl Arg<integration::IntegrationConfig>) -> Self { Self(put(self.0, "IntegrationConfig", value.into_expr()), Phase) }
+    pub fn integration_config(self, value: impl Arg<integration::IntegrationConfig>) -> Self { Self(put(self.0, "IntegrationConfig", value), Phase) }
     /// `IntegrationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-integrationname)
-    pub fn integration_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { CfnIntegrationProps(put(self.0, "IntegrationName", value.into_expr()), Phase) }
+    pub fn integration_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { CfnIntegrationProps(put(self.0, "IntegrationName", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `SourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set, R2> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set, R2> { CfnIntegrationProps(put(self.0, "SourceArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, R1, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, R1, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Integration`.
@@ -1512,11 +1512,11 @@ impl IntegrationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContinuousSync`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integration-integrationconfig.html#cfn-glue-integration-integrationconfig-continuoussync)
-    pub fn continuous_sync(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContinuousSync", value.into_expr())) }
+    pub fn continuous_sync(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContinuousSync", value)) }
     /// `RefreshInterval`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integration-integrationconfig.html#cfn-glue-integration-integrationconfig-refreshinterval)
-    pub fn refresh_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshInterval", value.into_expr())) }
+    pub fn refresh_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshInterval", value)) }
     /// `SourceProperties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integration-integrationconfig.html#cfn-glue-integration-integrationconfig-sourceproperties)
-    pub fn source_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SourceProperties", value.into_expr())) }
+    pub fn source_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SourceProperties", value)) }
 }
 impl Done for IntegrationConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1541,13 +1541,13 @@ impl CfnIntegrationResourcePropertyProps {
 }
 impl<R0> CfnIntegrationResourcePropertyProps<R0> {
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#cfn-glue-integrationresourceproperty-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnIntegrationResourcePropertyProps<Set> { CfnIntegrationResourcePropertyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnIntegrationResourcePropertyProps<Set> { CfnIntegrationResourcePropertyProps(put(self.0, "ResourceArn", value), Phase) }
     /// `SourceProcessingProperties`: `SourceProcessingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#cfn-glue-integrationresourceproperty-sourceprocessingproperties)
-    pub fn source_processing_properties(self, value: impl Arg<integration_resource_property::SourceProcessingProperties>) -> Self { Self(put(self.0, "SourceProcessingProperties", value.into_expr()), Phase) }
+    pub fn source_processing_properties(self, value: impl Arg<integration_resource_property::SourceProcessingProperties>) -> Self { Self(put(self.0, "SourceProcessingProperties", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#cfn-glue-integrationresourceproperty-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetProcessingProperties`: `TargetProcessingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#cfn-glue-integrationresourceproperty-targetprocessingproperties)
-    pub fn target_processing_properties(self, value: impl Arg<integration_resource_property::TargetProcessingProperties>) -> Self { Self(put(self.0, "TargetProcessingProperties", value.into_expr()), Phase) }
+    pub fn target_processing_properties(self, value: impl Arg<integration_resource_property::TargetProcessingProperties>) -> Self { Self(put(self.0, "TargetProcessingProperties", value), Phase) }
 }
 impl Done for CfnIntegrationResourcePropertyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::IntegrationResourceProperty`.
@@ -1561,7 +1561,7 @@ impl SourceProcessingProperties {
 }
 impl<R0> SourceProcessingProperties<R0> {
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-sourceprocessingproperties.html#cfn-glue-integrationresourceproperty-sourceprocessingproperties-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SourceProcessingProperties<Set> { SourceProcessingProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SourceProcessingProperties<Set> { SourceProcessingProperties(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for SourceProcessingProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetProcessingProperties` of `AWS::Glue::IntegrationResourceProperty`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html)
@@ -1572,13 +1572,13 @@ impl TargetProcessingProperties {
 }
 impl<R0> TargetProcessingProperties<R0> {
     /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html#cfn-glue-integrationresourceproperty-targetprocessingproperties-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr()), Phase) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value), Phase) }
     /// `EventBusArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html#cfn-glue-integrationresourceproperty-targetprocessingproperties-eventbusarn)
-    pub fn event_bus_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusArn", value.into_expr()), Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusArn", value), Phase) }
     /// `KmsArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html#cfn-glue-integrationresourceproperty-targetprocessingproperties-kmsarn)
-    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsArn", value.into_expr()), Phase) }
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsArn", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html#cfn-glue-integrationresourceproperty-targetprocessingproperties-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TargetProcessingProperties<Set> { TargetProcessingProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TargetProcessingProperties<Set> { TargetProcessingProperties(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for TargetProcessingProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1601,51 +1601,51 @@ impl CfnJobProps {
 }
 impl<R0, R1> CfnJobProps<R0, R1> {
     /// `AllocatedCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-allocatedcapacity)
-    pub fn allocated_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AllocatedCapacity", value.into_expr()), Phase) }
+    pub fn allocated_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AllocatedCapacity", value), Phase) }
     /// `Command`: `JobCommand`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-command)
-    pub fn command(self, value: impl Arg<job::JobCommand>) -> CfnJobProps<Set, R1> { CfnJobProps(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<job::JobCommand>) -> CfnJobProps<Set, R1> { CfnJobProps(put(self.0, "Command", value), Phase) }
     /// `Connections`: `ConnectionsList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-connections)
-    pub fn connections(self, value: impl Arg<job::ConnectionsList>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
+    pub fn connections(self, value: impl Arg<job::ConnectionsList>) -> Self { Self(put(self.0, "Connections", value), Phase) }
     /// `DefaultArguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-defaultarguments)
-    pub fn default_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefaultArguments", value.into_expr()), Phase) }
+    pub fn default_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefaultArguments", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExecutionClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-executionclass)
-    pub fn execution_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionClass", value.into_expr()), Phase) }
+    pub fn execution_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionClass", value), Phase) }
     /// `ExecutionProperty`: `ExecutionProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-executionproperty)
-    pub fn execution_property(self, value: impl Arg<job::ExecutionProperty>) -> Self { Self(put(self.0, "ExecutionProperty", value.into_expr()), Phase) }
+    pub fn execution_property(self, value: impl Arg<job::ExecutionProperty>) -> Self { Self(put(self.0, "ExecutionProperty", value), Phase) }
     /// `GlueVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-glueversion)
-    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value), Phase) }
     /// `JobMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-jobmode)
-    pub fn job_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobMode", value.into_expr()), Phase) }
+    pub fn job_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobMode", value), Phase) }
     /// `JobRunQueuingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-jobrunqueuingenabled)
-    pub fn job_run_queuing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "JobRunQueuingEnabled", value.into_expr()), Phase) }
+    pub fn job_run_queuing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "JobRunQueuingEnabled", value), Phase) }
     /// `LogUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-loguri)
-    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr()), Phase) }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value), Phase) }
     /// `MaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-maintenancewindow)
-    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
+    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value), Phase) }
     /// `MaxCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value), Phase) }
     /// `MaxRetries`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-maxretries)
-    pub fn max_retries(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRetries", value.into_expr()), Phase) }
+    pub fn max_retries(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRetries", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NonOverridableArguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-nonoverridablearguments)
-    pub fn non_overridable_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NonOverridableArguments", value.into_expr()), Phase) }
+    pub fn non_overridable_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NonOverridableArguments", value), Phase) }
     /// `NotificationProperty`: `NotificationProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-notificationproperty)
-    pub fn notification_property(self, value: impl Arg<job::NotificationProperty>) -> Self { Self(put(self.0, "NotificationProperty", value.into_expr()), Phase) }
+    pub fn notification_property(self, value: impl Arg<job::NotificationProperty>) -> Self { Self(put(self.0, "NotificationProperty", value), Phase) }
     /// `NumberOfWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-numberofworkers)
-    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
+    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value), Phase) }
     /// `Role`: `IamRoleArnOrRoleName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-role)
-    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnJobProps<R0, Set> { CfnJobProps(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnJobProps<R0, Set> { CfnJobProps(put(self.0, "Role", value), Phase) }
     /// `SecurityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-securityconfiguration)
-    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
     /// `WorkerType`: `WorkerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-workertype)
-    pub fn worker_type(self, value: impl Arg<job::WorkerType>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
+    pub fn worker_type(self, value: impl Arg<job::WorkerType>) -> Self { Self(put(self.0, "WorkerType", value), Phase) }
 }
 impl Done for CfnJobProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Job`.
@@ -1657,7 +1657,7 @@ impl ConnectionsList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connections`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-connectionslist.html#cfn-glue-job-connectionslist-connections)
-    pub fn connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
+    pub fn connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Connections", value)) }
 }
 impl Done for ConnectionsList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecutionProperty` of `AWS::Glue::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-executionproperty.html)
@@ -1666,7 +1666,7 @@ impl ExecutionProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxConcurrentRuns`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-executionproperty.html#cfn-glue-job-executionproperty-maxconcurrentruns)
-    pub fn max_concurrent_runs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
+    pub fn max_concurrent_runs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value)) }
 }
 impl Done for ExecutionProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobCommand` of `AWS::Glue::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html)
@@ -1675,13 +1675,13 @@ impl JobCommand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html#cfn-glue-job-jobcommand-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PythonVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html#cfn-glue-job-jobcommand-pythonversion)
-    pub fn python_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVersion", value.into_expr())) }
+    pub fn python_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVersion", value)) }
     /// `Runtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html#cfn-glue-job-jobcommand-runtime)
-    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr())) }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value)) }
     /// `ScriptLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html#cfn-glue-job-jobcommand-scriptlocation)
-    pub fn script_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScriptLocation", value.into_expr())) }
+    pub fn script_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScriptLocation", value)) }
 }
 impl Done for JobCommand { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationProperty` of `AWS::Glue::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-notificationproperty.html)
@@ -1690,7 +1690,7 @@ impl NotificationProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NotifyDelayAfter`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-notificationproperty.html#cfn-glue-job-notificationproperty-notifydelayafter)
-    pub fn notify_delay_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NotifyDelayAfter", value.into_expr())) }
+    pub fn notify_delay_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NotifyDelayAfter", value)) }
 }
 impl Done for NotificationProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `WorkerType` allows.
@@ -1717,31 +1717,31 @@ impl CfnMLTransformProps {
 }
 impl<R0, R1, R2> CfnMLTransformProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GlueVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-glueversion)
-    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value), Phase) }
     /// `InputRecordTables`: `InputRecordTables`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-inputrecordtables)
-    pub fn input_record_tables(self, value: impl Arg<ml_transform::InputRecordTables>) -> CfnMLTransformProps<Set, R1, R2> { CfnMLTransformProps(put(self.0, "InputRecordTables", value.into_expr()), Phase) }
+    pub fn input_record_tables(self, value: impl Arg<ml_transform::InputRecordTables>) -> CfnMLTransformProps<Set, R1, R2> { CfnMLTransformProps(put(self.0, "InputRecordTables", value), Phase) }
     /// `MaxCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value), Phase) }
     /// `MaxRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-maxretries)
-    pub fn max_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetries", value.into_expr()), Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetries", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NumberOfWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-numberofworkers)
-    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
+    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value), Phase) }
     /// `Role`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-role)
-    pub fn role(self, value: impl Arg<str>) -> CfnMLTransformProps<R0, Set, R2> { CfnMLTransformProps(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<str>) -> CfnMLTransformProps<R0, Set, R2> { CfnMLTransformProps(put(self.0, "Role", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
     /// `TransformEncryption`: `TransformEncryption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-transformencryption)
-    pub fn transform_encryption(self, value: impl Arg<ml_transform::TransformEncryption>) -> Self { Self(put(self.0, "TransformEncryption", value.into_expr()), Phase) }
+    pub fn transform_encryption(self, value: impl Arg<ml_transform::TransformEncryption>) -> Self { Self(put(self.0, "TransformEncryption", value), Phase) }
     /// `TransformParameters`: `TransformParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-transformparameters)
-    pub fn transform_parameters(self, value: impl Arg<ml_transform::TransformParameters>) -> CfnMLTransformProps<R0, R1, Set> { CfnMLTransformProps(put(self.0, "TransformParameters", value.into_expr()), Phase) }
+    pub fn transform_parameters(self, value: impl Arg<ml_transform::TransformParameters>) -> CfnMLTransformProps<R0, R1, Set> { CfnMLTransformProps(put(self.0, "TransformParameters", value), Phase) }
     /// `WorkerType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-workertype)
-    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
+    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value), Phase) }
 }
 impl Done for CfnMLTransformProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::MLTransform`.
@@ -1755,13 +1755,13 @@ impl FindMatchesParameters {
 }
 impl<R0> FindMatchesParameters<R0> {
     /// `AccuracyCostTradeoff`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html#cfn-glue-mltransform-findmatchesparameters-accuracycosttradeoff)
-    pub fn accuracy_cost_tradeoff(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AccuracyCostTradeoff", value.into_expr()), Phase) }
+    pub fn accuracy_cost_tradeoff(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AccuracyCostTradeoff", value), Phase) }
     /// `EnforceProvidedLabels`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html#cfn-glue-mltransform-findmatchesparameters-enforceprovidedlabels)
-    pub fn enforce_provided_labels(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceProvidedLabels", value.into_expr()), Phase) }
+    pub fn enforce_provided_labels(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceProvidedLabels", value), Phase) }
     /// `PrecisionRecallTradeoff`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html#cfn-glue-mltransform-findmatchesparameters-precisionrecalltradeoff)
-    pub fn precision_recall_tradeoff(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PrecisionRecallTradeoff", value.into_expr()), Phase) }
+    pub fn precision_recall_tradeoff(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PrecisionRecallTradeoff", value), Phase) }
     /// `PrimaryKeyColumnName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html#cfn-glue-mltransform-findmatchesparameters-primarykeycolumnname)
-    pub fn primary_key_column_name(self, value: impl Arg<str>) -> FindMatchesParameters<Set> { FindMatchesParameters(put(self.0, "PrimaryKeyColumnName", value.into_expr()), Phase) }
+    pub fn primary_key_column_name(self, value: impl Arg<str>) -> FindMatchesParameters<Set> { FindMatchesParameters(put(self.0, "PrimaryKeyColumnName", value), Phase) }
 }
 impl Done for FindMatchesParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueTables` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html)
@@ -1772,13 +1772,13 @@ impl GlueTables {
 }
 impl<R0, R1> GlueTables<R0, R1> {
     /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html#cfn-glue-mltransform-gluetables-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value), Phase) }
     /// `ConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html#cfn-glue-mltransform-gluetables-connectionname)
-    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr()), Phase) }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html#cfn-glue-mltransform-gluetables-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> GlueTables<Set, R1> { GlueTables(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueTables<Set, R1> { GlueTables(put(self.0, "DatabaseName", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html#cfn-glue-mltransform-gluetables-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> GlueTables<R0, Set> { GlueTables(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> GlueTables<R0, Set> { GlueTables(put(self.0, "TableName", value), Phase) }
 }
 impl Done for GlueTables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputRecordTables` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-inputrecordtables.html)
@@ -1787,7 +1787,7 @@ impl InputRecordTables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueTables`: list of `GlueTables`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-inputrecordtables.html#cfn-glue-mltransform-inputrecordtables-gluetables)
-    pub fn glue_tables(self, value: impl Arg<Arr<GlueTables>>) -> Self { Self(put(self.0, "GlueTables", value.into_expr())) }
+    pub fn glue_tables(self, value: impl Arg<Arr<GlueTables>>) -> Self { Self(put(self.0, "GlueTables", value)) }
 }
 impl Done for InputRecordTables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MLUserDataEncryption` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-mluserdataencryption.html)
@@ -1798,9 +1798,9 @@ impl MLUserDataEncryption {
 }
 impl<R0> MLUserDataEncryption<R0> {
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-mluserdataencryption.html#cfn-glue-mltransform-mluserdataencryption-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `MLUserDataEncryptionMode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-mluserdataencryption.html#cfn-glue-mltransform-mluserdataencryption-mluserdataencryptionmode)
-    pub fn ml_user_data_encryption_mode(self, value: impl Arg<str>) -> MLUserDataEncryption<Set> { MLUserDataEncryption(put(self.0, "MLUserDataEncryptionMode", value.into_expr()), Phase) }
+    pub fn ml_user_data_encryption_mode(self, value: impl Arg<str>) -> MLUserDataEncryption<Set> { MLUserDataEncryption(put(self.0, "MLUserDataEncryptionMode", value), Phase) }
 }
 impl Done for MLUserDataEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformEncryption` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformencryption.html)
@@ -1809,9 +1809,9 @@ impl TransformEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MLUserDataEncryption`: `MLUserDataEncryption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformencryption.html#cfn-glue-mltransform-transformencryption-mluserdataencryption)
-    pub fn ml_user_data_encryption(self, value: impl Arg<MLUserDataEncryption>) -> Self { Self(put(self.0, "MLUserDataEncryption", value.into_expr())) }
+    pub fn ml_user_data_encryption(self, value: impl Arg<MLUserDataEncryption>) -> Self { Self(put(self.0, "MLUserDataEncryption", value)) }
     /// `TaskRunSecurityConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformencryption.html#cfn-glue-mltransform-transformencryption-taskrunsecurityconfigurationname)
-    pub fn task_run_security_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskRunSecurityConfigurationName", value.into_expr())) }
+    pub fn task_run_security_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskRunSecurityConfigurationName", value)) }
 }
 impl Done for TransformEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformParameters` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformparameters.html)
@@ -1822,9 +1822,9 @@ impl TransformParameters {
 }
 impl<R0> TransformParameters<R0> {
     /// `FindMatchesParameters`: `FindMatchesParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformparameters.html#cfn-glue-mltransform-transformparameters-findmatchesparameters)
-    pub fn find_matches_parameters(self, value: impl Arg<FindMatchesParameters>) -> Self { Self(put(self.0, "FindMatchesParameters", value.into_expr()), Phase) }
+    pub fn find_matches_parameters(self, value: impl Arg<FindMatchesParameters>) -> Self { Self(put(self.0, "FindMatchesParameters", value), Phase) }
     /// `TransformType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformparameters.html#cfn-glue-mltransform-transformparameters-transformtype)
-    pub fn transform_type(self, value: impl Arg<str>) -> TransformParameters<Set> { TransformParameters(put(self.0, "TransformType", value.into_expr()), Phase) }
+    pub fn transform_type(self, value: impl Arg<str>) -> TransformParameters<Set> { TransformParameters(put(self.0, "TransformType", value), Phase) }
 }
 impl Done for TransformParameters { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1849,13 +1849,13 @@ impl CfnPartitionProps {
 }
 impl<R0, R1, R2, R3> CfnPartitionProps<R0, R1, R2, R3> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#cfn-glue-partition-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> CfnPartitionProps<Set, R1, R2, R3> { CfnPartitionProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnPartitionProps<Set, R1, R2, R3> { CfnPartitionProps(put(self.0, "CatalogId", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#cfn-glue-partition-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> CfnPartitionProps<R0, Set, R2, R3> { CfnPartitionProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnPartitionProps<R0, Set, R2, R3> { CfnPartitionProps(put(self.0, "DatabaseName", value), Phase) }
     /// `PartitionInput`: `PartitionInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#cfn-glue-partition-partitioninput)
-    pub fn partition_input(self, value: impl Arg<partition::PartitionInput>) -> CfnPartitionProps<R0, R1, Set, R3> { CfnPartitionProps(put(self.0, "PartitionInput", value.into_expr()), Phase) }
+    pub fn partition_input(self, value: impl Arg<partition::PartitionInput>) -> CfnPartitionProps<R0, R1, Set, R3> { CfnPartitionProps(put(self.0, "PartitionInput", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#cfn-glue-partition-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> CfnPartitionProps<R0, R1, R2, Set> { CfnPartitionProps(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> CfnPartitionProps<R0, R1, R2, Set> { CfnPartitionProps(put(self.0, "TableName", value), Phase) }
 }
 impl Done for CfnPartitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Partition`.
@@ -1869,11 +1869,11 @@ impl Column {
 }
 impl<R0> Column<R0> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-column.html#cfn-glue-partition-column-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-column.html#cfn-glue-partition-column-name)
-    pub fn name(self, value: impl Arg<str>) -> Column<Set> { Column(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Column<Set> { Column(put(self.0, "Name", value), Phase) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-column.html#cfn-glue-partition-column-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Order` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-order.html)
@@ -1884,9 +1884,9 @@ impl Order {
 }
 impl<R0> Order<R0> {
     /// `Column`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-order.html#cfn-glue-partition-order-column)
-    pub fn column(self, value: impl Arg<str>) -> Order<Set> { Order(put(self.0, "Column", value.into_expr()), Phase) }
+    pub fn column(self, value: impl Arg<str>) -> Order<Set> { Order(put(self.0, "Column", value), Phase) }
     /// `SortOrder`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-order.html#cfn-glue-partition-order-sortorder)
-    pub fn sort_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SortOrder", value.into_expr()), Phase) }
+    pub fn sort_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SortOrder", value), Phase) }
 }
 impl Done for Order { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionInput` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-partitioninput.html)
@@ -1897,11 +1897,11 @@ impl PartitionInput {
 }
 impl<R0> PartitionInput<R0> {
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-partitioninput.html#cfn-glue-partition-partitioninput-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `StorageDescriptor`: `StorageDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-partitioninput.html#cfn-glue-partition-partitioninput-storagedescriptor)
-    pub fn storage_descriptor(self, value: impl Arg<StorageDescriptor>) -> Self { Self(put(self.0, "StorageDescriptor", value.into_expr()), Phase) }
+    pub fn storage_descriptor(self, value: impl Arg<StorageDescriptor>) -> Self { Self(put(self.0, "StorageDescriptor", value), Phase) }
     /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-partitioninput.html#cfn-glue-partition-partitioninput-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> PartitionInput<Set> { PartitionInput(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> PartitionInput<Set> { PartitionInput(put(self.0, "Values", value), Phase) }
 }
 impl Done for PartitionInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaId` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemaid.html)
@@ -1910,11 +1910,11 @@ impl SchemaId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegistryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemaid.html#cfn-glue-partition-schemaid-registryname)
-    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
+    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value)) }
     /// `SchemaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemaid.html#cfn-glue-partition-schemaid-schemaarn)
-    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
+    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value)) }
     /// `SchemaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemaid.html#cfn-glue-partition-schemaid-schemaname)
-    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value)) }
 }
 impl Done for SchemaId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaReference` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemareference.html)
@@ -1923,11 +1923,11 @@ impl SchemaReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SchemaId`: `SchemaId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemareference.html#cfn-glue-partition-schemareference-schemaid)
-    pub fn schema_id(self, value: impl Arg<SchemaId>) -> Self { Self(put(self.0, "SchemaId", value.into_expr())) }
+    pub fn schema_id(self, value: impl Arg<SchemaId>) -> Self { Self(put(self.0, "SchemaId", value)) }
     /// `SchemaVersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemareference.html#cfn-glue-partition-schemareference-schemaversionid)
-    pub fn schema_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersionId", value.into_expr())) }
+    pub fn schema_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersionId", value)) }
     /// `SchemaVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemareference.html#cfn-glue-partition-schemareference-schemaversionnumber)
-    pub fn schema_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaVersionNumber", value.into_expr())) }
+    pub fn schema_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaVersionNumber", value)) }
 }
 impl Done for SchemaReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SerdeInfo` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-serdeinfo.html)
@@ -1936,11 +1936,11 @@ impl SerdeInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-serdeinfo.html#cfn-glue-partition-serdeinfo-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-serdeinfo.html#cfn-glue-partition-serdeinfo-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `SerializationLibrary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-serdeinfo.html#cfn-glue-partition-serdeinfo-serializationlibrary)
-    pub fn serialization_library(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerializationLibrary", value.into_expr())) }
+    pub fn serialization_library(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerializationLibrary", value)) }
 }
 impl Done for SerdeInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkewedInfo` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-skewedinfo.html)
@@ -1949,11 +1949,11 @@ impl SkewedInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SkewedColumnNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-skewedinfo.html#cfn-glue-partition-skewedinfo-skewedcolumnnames)
-    pub fn skewed_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnNames", value.into_expr())) }
+    pub fn skewed_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnNames", value)) }
     /// `SkewedColumnValueLocationMaps`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-skewedinfo.html#cfn-glue-partition-skewedinfo-skewedcolumnvaluelocationmaps)
-    pub fn skewed_column_value_location_maps(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SkewedColumnValueLocationMaps", value.into_expr())) }
+    pub fn skewed_column_value_location_maps(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SkewedColumnValueLocationMaps", value)) }
     /// `SkewedColumnValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-skewedinfo.html#cfn-glue-partition-skewedinfo-skewedcolumnvalues)
-    pub fn skewed_column_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnValues", value.into_expr())) }
+    pub fn skewed_column_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnValues", value)) }
 }
 impl Done for SkewedInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageDescriptor` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html)
@@ -1962,31 +1962,31 @@ impl StorageDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-bucketcolumns)
-    pub fn bucket_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BucketColumns", value.into_expr())) }
+    pub fn bucket_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BucketColumns", value)) }
     /// `Columns`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-columns)
-    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
+    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value)) }
     /// `Compressed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-compressed)
-    pub fn compressed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compressed", value.into_expr())) }
+    pub fn compressed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compressed", value)) }
     /// `InputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-inputformat)
-    pub fn input_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFormat", value.into_expr())) }
+    pub fn input_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFormat", value)) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value)) }
     /// `NumberOfBuckets`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-numberofbuckets)
-    pub fn number_of_buckets(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfBuckets", value.into_expr())) }
+    pub fn number_of_buckets(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfBuckets", value)) }
     /// `OutputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-outputformat)
-    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
+    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `SchemaReference`: `SchemaReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-schemareference)
-    pub fn schema_reference(self, value: impl Arg<SchemaReference>) -> Self { Self(put(self.0, "SchemaReference", value.into_expr())) }
+    pub fn schema_reference(self, value: impl Arg<SchemaReference>) -> Self { Self(put(self.0, "SchemaReference", value)) }
     /// `SerdeInfo`: `SerdeInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-serdeinfo)
-    pub fn serde_info(self, value: impl Arg<SerdeInfo>) -> Self { Self(put(self.0, "SerdeInfo", value.into_expr())) }
+    pub fn serde_info(self, value: impl Arg<SerdeInfo>) -> Self { Self(put(self.0, "SerdeInfo", value)) }
     /// `SkewedInfo`: `SkewedInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-skewedinfo)
-    pub fn skewed_info(self, value: impl Arg<SkewedInfo>) -> Self { Self(put(self.0, "SkewedInfo", value.into_expr())) }
+    pub fn skewed_info(self, value: impl Arg<SkewedInfo>) -> Self { Self(put(self.0, "SkewedInfo", value)) }
     /// `SortColumns`: list of `Order`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-sortcolumns)
-    pub fn sort_columns(self, value: impl Arg<Arr<Order>>) -> Self { Self(put(self.0, "SortColumns", value.into_expr())) }
+    pub fn sort_columns(self, value: impl Arg<Arr<Order>>) -> Self { Self(put(self.0, "SortColumns", value)) }
     /// `StoredAsSubDirectories`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-storedassubdirectories)
-    pub fn stored_as_sub_directories(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StoredAsSubDirectories", value.into_expr())) }
+    pub fn stored_as_sub_directories(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StoredAsSubDirectories", value)) }
 }
 impl Done for StorageDescriptor { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2011,11 +2011,11 @@ impl CfnRegistryProps {
 }
 impl<R0> CfnRegistryProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-registry.html#cfn-glue-registry-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-registry.html#cfn-glue-registry-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRegistryProps<Set> { CfnRegistryProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRegistryProps<Set> { CfnRegistryProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-registry.html#cfn-glue-registry-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html)
@@ -2041,21 +2041,21 @@ impl CfnSchemaProps {
 }
 impl<R0, R1, R2> CfnSchemaProps<R0, R1, R2> {
     /// `CheckpointVersion`: `SchemaVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-checkpointversion)
-    pub fn checkpoint_version(self, value: impl Arg<schema::SchemaVersion>) -> Self { Self(put(self.0, "CheckpointVersion", value.into_expr()), Phase) }
+    pub fn checkpoint_version(self, value: impl Arg<schema::SchemaVersion>) -> Self { Self(put(self.0, "CheckpointVersion", value), Phase) }
     /// `Compatibility`: `Compatibility`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-compatibility)
-    pub fn compatibility(self, value: impl Arg<schema::Compatibility>) -> CfnSchemaProps<Set, R1, R2> { CfnSchemaProps(put(self.0, "Compatibility", value.into_expr()), Phase) }
+    pub fn compatibility(self, value: impl Arg<schema::Compatibility>) -> CfnSchemaProps<Set, R1, R2> { CfnSchemaProps(put(self.0, "Compatibility", value), Phase) }
     /// `DataFormat`: `DataFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-dataformat)
-    pub fn data_format(self, value: impl Arg<schema::DataFormat>) -> CfnSchemaProps<R0, Set, R2> { CfnSchemaProps(put(self.0, "DataFormat", value.into_expr()), Phase) }
+    pub fn data_format(self, value: impl Arg<schema::DataFormat>) -> CfnSchemaProps<R0, Set, R2> { CfnSchemaProps(put(self.0, "DataFormat", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { CfnSchemaProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { CfnSchemaProps(put(self.0, "Name", value), Phase) }
     /// `Registry`: `Registry`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-registry)
-    pub fn registry(self, value: impl Arg<schema::Registry>) -> Self { Self(put(self.0, "Registry", value.into_expr()), Phase) }
+    pub fn registry(self, value: impl Arg<schema::Registry>) -> Self { Self(put(self.0, "Registry", value), Phase) }
     /// `SchemaDefinition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-schemadefinition)
-    pub fn schema_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaDefinition", value.into_expr()), Phase) }
+    pub fn schema_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaDefinition", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Schema`.
@@ -2067,9 +2067,9 @@ impl Registry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: `GlueRegistryArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-registry.html#cfn-glue-schema-registry-arn)
-    pub fn arn(self, value: impl Arg<kind::GlueRegistryArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<kind::GlueRegistryArn>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-registry.html#cfn-glue-schema-registry-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for Registry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaVersion` of `AWS::Glue::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-schemaversion.html)
@@ -2078,9 +2078,9 @@ impl SchemaVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsLatest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-schemaversion.html#cfn-glue-schema-schemaversion-islatest)
-    pub fn is_latest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLatest", value.into_expr())) }
+    pub fn is_latest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLatest", value)) }
     /// `VersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-schemaversion.html#cfn-glue-schema-schemaversion-versionnumber)
-    pub fn version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VersionNumber", value.into_expr())) }
+    pub fn version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VersionNumber", value)) }
 }
 impl Done for SchemaVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Compatibility` allows.
@@ -2109,9 +2109,9 @@ impl CfnSchemaVersionProps {
 }
 impl<R0, R1> CfnSchemaVersionProps<R0, R1> {
     /// `Schema`: `Schema`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversion.html#cfn-glue-schemaversion-schema)
-    pub fn schema(self, value: impl Arg<schema_version::Schema>) -> CfnSchemaVersionProps<Set, R1> { CfnSchemaVersionProps(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<schema_version::Schema>) -> CfnSchemaVersionProps<Set, R1> { CfnSchemaVersionProps(put(self.0, "Schema", value), Phase) }
     /// `SchemaDefinition`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversion.html#cfn-glue-schemaversion-schemadefinition)
-    pub fn schema_definition(self, value: impl Arg<str>) -> CfnSchemaVersionProps<R0, Set> { CfnSchemaVersionProps(put(self.0, "SchemaDefinition", value.into_expr()), Phase) }
+    pub fn schema_definition(self, value: impl Arg<str>) -> CfnSchemaVersionProps<R0, Set> { CfnSchemaVersionProps(put(self.0, "SchemaDefinition", value), Phase) }
 }
 impl Done for CfnSchemaVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::SchemaVersion`.
@@ -2123,11 +2123,11 @@ impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegistryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schemaversion-schema.html#cfn-glue-schemaversion-schema-registryname)
-    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
+    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value)) }
     /// `SchemaArn`: `GlueSchemaArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schemaversion-schema.html#cfn-glue-schemaversion-schema-schemaarn)
-    pub fn schema_arn(self, value: impl Arg<kind::GlueSchemaArn>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
+    pub fn schema_arn(self, value: impl Arg<kind::GlueSchemaArn>) -> Self { Self(put(self.0, "SchemaArn", value)) }
     /// `SchemaName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schemaversion-schema.html#cfn-glue-schemaversion-schema-schemaname)
-    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value)) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2150,11 +2150,11 @@ impl CfnSchemaVersionMetadataProps {
 }
 impl<R0, R1, R2> CfnSchemaVersionMetadataProps<R0, R1, R2> {
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversionmetadata.html#cfn-glue-schemaversionmetadata-key)
-    pub fn key(self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<Set, R1, R2> { CfnSchemaVersionMetadataProps(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<Set, R1, R2> { CfnSchemaVersionMetadataProps(put(self.0, "Key", value), Phase) }
     /// `SchemaVersionId`: `GlueSchemaVersionId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversionmetadata.html#cfn-glue-schemaversionmetadata-schemaversionid)
-    pub fn schema_version_id(self, value: impl Arg<kind::GlueSchemaVersionId>) -> CfnSchemaVersionMetadataProps<R0, Set, R2> { CfnSchemaVersionMetadataProps(put(self.0, "SchemaVersionId", value.into_expr()), Phase) }
+    pub fn schema_version_id(self, value: impl Arg<kind::GlueSchemaVersionId>) -> CfnSchemaVersionMetadataProps<R0, Set, R2> { CfnSchemaVersionMetadataProps(put(self.0, "SchemaVersionId", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversionmetadata.html#cfn-glue-schemaversionmetadata-value)
-    pub fn value(self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<R0, R1, Set> { CfnSchemaVersionMetadataProps(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<R0, R1, Set> { CfnSchemaVersionMetadataProps(put(self.0, "Value", value), Phase) }
 }
 impl Done for CfnSchemaVersionMetadataProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-securityconfiguration.html)
@@ -2176,9 +2176,9 @@ impl CfnSecurityConfigurationProps {
 }
 impl<R0, R1> CfnSecurityConfigurationProps<R0, R1> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-securityconfiguration.html#cfn-glue-securityconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<security_configuration::EncryptionConfiguration>) -> CfnSecurityConfigurationProps<Set, R1> { CfnSecurityConfigurationProps(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<security_configuration::EncryptionConfiguration>) -> CfnSecurityConfigurationProps<Set, R1> { CfnSecurityConfigurationProps(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-securityconfiguration.html#cfn-glue-securityconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSecurityConfigurationProps<R0, Set> { CfnSecurityConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSecurityConfigurationProps<R0, Set> { CfnSecurityConfigurationProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnSecurityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::SecurityConfiguration`.
@@ -2190,9 +2190,9 @@ impl CloudWatchEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchEncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-cloudwatchencryption.html#cfn-glue-securityconfiguration-cloudwatchencryption-cloudwatchencryptionmode)
-    pub fn cloud_watch_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchEncryptionMode", value.into_expr())) }
+    pub fn cloud_watch_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchEncryptionMode", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-cloudwatchencryption.html#cfn-glue-securityconfiguration-cloudwatchencryption-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for CloudWatchEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-encryptionconfiguration.html)
@@ -2201,11 +2201,11 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchEncryption`: `CloudWatchEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-encryptionconfiguration.html#cfn-glue-securityconfiguration-encryptionconfiguration-cloudwatchencryption)
-    pub fn cloud_watch_encryption(self, value: impl Arg<CloudWatchEncryption>) -> Self { Self(put(self.0, "CloudWatchEncryption", value.into_expr())) }
+    pub fn cloud_watch_encryption(self, value: impl Arg<CloudWatchEncryption>) -> Self { Self(put(self.0, "CloudWatchEncryption", value)) }
     /// `JobBookmarksEncryption`: `JobBookmarksEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-encryptionconfiguration.html#cfn-glue-securityconfiguration-encryptionconfiguration-jobbookmarksencryption)
-    pub fn job_bookmarks_encryption(self, value: impl Arg<JobBookmarksEncryption>) -> Self { Self(put(self.0, "JobBookmarksEncryption", value.into_expr())) }
+    pub fn job_bookmarks_encryption(self, value: impl Arg<JobBookmarksEncryption>) -> Self { Self(put(self.0, "JobBookmarksEncryption", value)) }
     /// `S3Encryptions`: list of `S3Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-encryptionconfiguration.html#cfn-glue-securityconfiguration-encryptionconfiguration-s3encryptions)
-    pub fn s3_encryptions(self, value: impl Arg<Arr<S3Encryption>>) -> Self { Self(put(self.0, "S3Encryptions", value.into_expr())) }
+    pub fn s3_encryptions(self, value: impl Arg<Arr<S3Encryption>>) -> Self { Self(put(self.0, "S3Encryptions", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobBookmarksEncryption` of `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-jobbookmarksencryption.html)
@@ -2214,9 +2214,9 @@ impl JobBookmarksEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JobBookmarksEncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-jobbookmarksencryption.html#cfn-glue-securityconfiguration-jobbookmarksencryption-jobbookmarksencryptionmode)
-    pub fn job_bookmarks_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobBookmarksEncryptionMode", value.into_expr())) }
+    pub fn job_bookmarks_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobBookmarksEncryptionMode", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-jobbookmarksencryption.html#cfn-glue-securityconfiguration-jobbookmarksencryption-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for JobBookmarksEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Encryption` of `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-s3encryption.html)
@@ -2225,9 +2225,9 @@ impl S3Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-s3encryption.html#cfn-glue-securityconfiguration-s3encryption-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `S3EncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-s3encryption.html#cfn-glue-securityconfiguration-s3encryption-s3encryptionmode)
-    pub fn s3_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3EncryptionMode", value.into_expr())) }
+    pub fn s3_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3EncryptionMode", value)) }
 }
 impl Done for S3Encryption { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2258,35 +2258,35 @@ impl CfnSessionProps {
 }
 impl<R0, R1, R2> CfnSessionProps<R0, R1, R2> {
     /// `Command`: `SessionCommand`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-command)
-    pub fn command(self, value: impl Arg<session::SessionCommand>) -> CfnSessionProps<Set, R1, R2> { CfnSessionProps(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<session::SessionCommand>) -> CfnSessionProps<Set, R1, R2> { CfnSessionProps(put(self.0, "Command", value), Phase) }
     /// `Connections`: `ConnectionsList`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-connections)
-    pub fn connections(self, value: impl Arg<session::ConnectionsList>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
+    pub fn connections(self, value: impl Arg<session::ConnectionsList>) -> Self { Self(put(self.0, "Connections", value), Phase) }
     /// `DefaultArguments`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-defaultarguments)
-    pub fn default_arguments(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DefaultArguments", value.into_expr()), Phase) }
+    pub fn default_arguments(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DefaultArguments", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GlueVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-glueversion)
-    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-id)
-    pub fn id(self, value: impl Arg<str>) -> CfnSessionProps<R0, Set, R2> { CfnSessionProps(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnSessionProps<R0, Set, R2> { CfnSessionProps(put(self.0, "Id", value), Phase) }
     /// `IdleTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-idletimeout)
-    pub fn idle_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeout", value.into_expr()), Phase) }
+    pub fn idle_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeout", value), Phase) }
     /// `MaxCapacity`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value), Phase) }
     /// `NumberOfWorkers`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-numberofworkers)
-    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
+    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value), Phase) }
     /// `RequestOrigin`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-requestorigin)
-    pub fn request_origin(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestOrigin", value.into_expr()), Phase) }
+    pub fn request_origin(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestOrigin", value), Phase) }
     /// `Role`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-role)
-    pub fn role(self, value: impl Arg<str>) -> CfnSessionProps<R0, R1, Set> { CfnSessionProps(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<str>) -> CfnSessionProps<R0, R1, Set> { CfnSessionProps(put(self.0, "Role", value), Phase) }
     /// `SecurityConfiguration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-securityconfiguration)
-    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
     /// `WorkerType`: `WorkerType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-workertype)
-    pub fn worker_type(self, value: impl Arg<session::WorkerType>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
+    pub fn worker_type(self, value: impl Arg<session::WorkerType>) -> Self { Self(put(self.0, "WorkerType", value), Phase) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Session`.
@@ -2298,7 +2298,7 @@ impl ConnectionsList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connections`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-connectionslist.html#cfn-glue-session-connectionslist-connections)
-    pub fn connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
+    pub fn connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Connections", value)) }
 }
 impl Done for ConnectionsList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionCommand` of `AWS::Glue::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-sessioncommand.html)
@@ -2307,9 +2307,9 @@ impl SessionCommand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-sessioncommand.html#cfn-glue-session-sessioncommand-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PythonVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-sessioncommand.html#cfn-glue-session-sessioncommand-pythonversion)
-    pub fn python_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVersion", value.into_expr())) }
+    pub fn python_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVersion", value)) }
 }
 impl Done for SessionCommand { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `WorkerType` allows.
@@ -2336,15 +2336,15 @@ impl CfnTableProps {
 }
 impl<R0, R1> CfnTableProps<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { CfnTableProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { CfnTableProps(put(self.0, "CatalogId", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> CfnTableProps<R0, Set> { CfnTableProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnTableProps<R0, Set> { CfnTableProps(put(self.0, "DatabaseName", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `OpenTableFormatInput`: `OpenTableFormatInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-opentableformatinput)
-    pub fn open_table_format_input(self, value: impl Arg<table::OpenTableFormatInput>) -> Self { Self(put(self.0, "OpenTableFormatInput", value.into_expr()), Phase) }
+    pub fn open_table_format_input(self, value: impl Arg<table::OpenTableFormatInput>) -> Self { Self(put(self.0, "OpenTableFormatInput", value), Phase) }
     /// `TableInput`: `TableInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-tableinput)
-    pub fn table_input(self, value: impl Arg<table::TableInput>) -> Self { Self(put(self.0, "TableInput", value.into_expr()), Phase) }
+    pub fn table_input(self, value: impl Arg<table::TableInput>) -> Self { Self(put(self.0, "TableInput", value), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Table`.
@@ -2358,11 +2358,11 @@ impl Column {
 }
 impl<R0> Column<R0> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-column.html#cfn-glue-table-column-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-column.html#cfn-glue-table-column-name)
-    pub fn name(self, value: impl Arg<str>) -> Column<Set> { Column(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Column<Set> { Column(put(self.0, "Name", value), Phase) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-column.html#cfn-glue-table-column-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergInput` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-iceberginput.html)
@@ -2371,11 +2371,11 @@ impl IcebergInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergTableInput`: `IcebergTableInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-iceberginput.html#cfn-glue-table-iceberginput-icebergtableinput)
-    pub fn iceberg_table_input(self, value: impl Arg<IcebergTableInput>) -> Self { Self(put(self.0, "IcebergTableInput", value.into_expr())) }
+    pub fn iceberg_table_input(self, value: impl Arg<IcebergTableInput>) -> Self { Self(put(self.0, "IcebergTableInput", value)) }
     /// `MetadataOperation`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-iceberginput.html#cfn-glue-table-iceberginput-metadataoperation)
-    pub fn metadata_operation(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "MetadataOperation", value.into_expr())) }
+    pub fn metadata_operation(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "MetadataOperation", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-iceberginput.html#cfn-glue-table-iceberginput-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for IcebergInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergPartitionField` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html)
@@ -2386,13 +2386,13 @@ impl IcebergPartitionField {
 }
 impl<R0, R1, R2> IcebergPartitionField<R0, R1, R2> {
     /// `FieldId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html#cfn-glue-table-icebergpartitionfield-fieldid)
-    pub fn field_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
+    pub fn field_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FieldId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html#cfn-glue-table-icebergpartitionfield-name)
-    pub fn name(self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { IcebergPartitionField(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { IcebergPartitionField(put(self.0, "Name", value), Phase) }
     /// `SourceId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html#cfn-glue-table-icebergpartitionfield-sourceid)
-    pub fn source_id(self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { IcebergPartitionField(put(self.0, "SourceId", value.into_expr()), Phase) }
+    pub fn source_id(self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { IcebergPartitionField(put(self.0, "SourceId", value), Phase) }
     /// `Transform`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html#cfn-glue-table-icebergpartitionfield-transform)
-    pub fn transform(self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { IcebergPartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
+    pub fn transform(self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { IcebergPartitionField(put(self.0, "Transform", value), Phase) }
 }
 impl Done for IcebergPartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergPartitionSpec` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionspec.html)
@@ -2403,9 +2403,9 @@ impl IcebergPartitionSpec {
 }
 impl<R0> IcebergPartitionSpec<R0> {
     /// `Fields`: list of `IcebergPartitionField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionspec.html#cfn-glue-table-icebergpartitionspec-fields)
-    pub fn fields(self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { IcebergPartitionSpec(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { IcebergPartitionSpec(put(self.0, "Fields", value), Phase) }
     /// `SpecId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionspec.html#cfn-glue-table-icebergpartitionspec-specid)
-    pub fn spec_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpecId", value.into_expr()), Phase) }
+    pub fn spec_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpecId", value), Phase) }
 }
 impl Done for IcebergPartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSchema` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html)
@@ -2416,13 +2416,13 @@ impl IcebergSchema {
 }
 impl<R0> IcebergSchema<R0> {
     /// `Fields`: list of `IcebergStructField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html#cfn-glue-table-icebergschema-fields)
-    pub fn fields(self, value: impl Arg<Arr<IcebergStructField>>) -> IcebergSchema<Set> { IcebergSchema(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergStructField>>) -> IcebergSchema<Set> { IcebergSchema(put(self.0, "Fields", value), Phase) }
     /// `IdentifierFieldIds`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html#cfn-glue-table-icebergschema-identifierfieldids)
-    pub fn identifier_field_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IdentifierFieldIds", value.into_expr()), Phase) }
+    pub fn identifier_field_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IdentifierFieldIds", value), Phase) }
     /// `SchemaId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html#cfn-glue-table-icebergschema-schemaid)
-    pub fn schema_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaId", value.into_expr()), Phase) }
+    pub fn schema_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaId", value), Phase) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html#cfn-glue-table-icebergschema-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for IcebergSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSortField` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html)
@@ -2433,13 +2433,13 @@ impl IcebergSortField {
 }
 impl<R0, R1, R2, R3> IcebergSortField<R0, R1, R2, R3> {
     /// `Direction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html#cfn-glue-table-icebergsortfield-direction)
-    pub fn direction(self, value: impl Arg<str>) -> IcebergSortField<Set, R1, R2, R3> { IcebergSortField(put(self.0, "Direction", value.into_expr()), Phase) }
+    pub fn direction(self, value: impl Arg<str>) -> IcebergSortField<Set, R1, R2, R3> { IcebergSortField(put(self.0, "Direction", value), Phase) }
     /// `NullOrder`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html#cfn-glue-table-icebergsortfield-nullorder)
-    pub fn null_order(self, value: impl Arg<str>) -> IcebergSortField<R0, Set, R2, R3> { IcebergSortField(put(self.0, "NullOrder", value.into_expr()), Phase) }
+    pub fn null_order(self, value: impl Arg<str>) -> IcebergSortField<R0, Set, R2, R3> { IcebergSortField(put(self.0, "NullOrder", value), Phase) }
     /// `SourceId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html#cfn-glue-table-icebergsortfield-sourceid)
-    pub fn source_id(self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { IcebergSortField(put(self.0, "SourceId", value.into_expr()), Phase) }
+    pub fn source_id(self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { IcebergSortField(put(self.0, "SourceId", value), Phase) }
     /// `Transform`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html#cfn-glue-table-icebergsortfield-transform)
-    pub fn transform(self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { IcebergSortField(put(self.0, "Transform", value.into_expr()), Phase) }
+    pub fn transform(self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { IcebergSortField(put(self.0, "Transform", value), Phase) }
 }
 impl Done for IcebergSortField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSortOrder` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortorder.html)
@@ -2450,9 +2450,9 @@ impl IcebergSortOrder {
 }
 impl<R0, R1> IcebergSortOrder<R0, R1> {
     /// `Fields`: list of `IcebergSortField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortorder.html#cfn-glue-table-icebergsortorder-fields)
-    pub fn fields(self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set, R1> { IcebergSortOrder(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set, R1> { IcebergSortOrder(put(self.0, "Fields", value), Phase) }
     /// `OrderId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortorder.html#cfn-glue-table-icebergsortorder-orderid)
-    pub fn order_id(self, value: impl Arg<i64>) -> IcebergSortOrder<R0, Set> { IcebergSortOrder(put(self.0, "OrderId", value.into_expr()), Phase) }
+    pub fn order_id(self, value: impl Arg<i64>) -> IcebergSortOrder<R0, Set> { IcebergSortOrder(put(self.0, "OrderId", value), Phase) }
 }
 impl Done for IcebergSortOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergStructField` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html)
@@ -2463,15 +2463,15 @@ impl IcebergStructField {
 }
 impl<R0, R1, R2, R3> IcebergStructField<R0, R1, R2, R3> {
     /// `Doc`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-doc)
-    pub fn doc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Doc", value.into_expr()), Phase) }
+    pub fn doc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Doc", value), Phase) }
     /// `Id`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-id)
-    pub fn id(self, value: impl Arg<i64>) -> IcebergStructField<Set, R1, R2, R3> { IcebergStructField(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<i64>) -> IcebergStructField<Set, R1, R2, R3> { IcebergStructField(put(self.0, "Id", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-name)
-    pub fn name(self, value: impl Arg<str>) -> IcebergStructField<R0, Set, R2, R3> { IcebergStructField(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IcebergStructField<R0, Set, R2, R3> { IcebergStructField(put(self.0, "Name", value), Phase) }
     /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-required)
-    pub fn required(self, value: impl Arg<bool>) -> IcebergStructField<R0, R1, Set, R3> { IcebergStructField(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> IcebergStructField<R0, R1, Set, R3> { IcebergStructField(put(self.0, "Required", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-type)
-    pub fn type_(self, value: impl Arg<str>) -> IcebergStructField<R0, R1, R2, Set> { IcebergStructField(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> IcebergStructField<R0, R1, R2, Set> { IcebergStructField(put(self.0, "Type", value), Phase) }
 }
 impl Done for IcebergStructField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergTableInput` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html)
@@ -2482,15 +2482,15 @@ impl IcebergTableInput {
 }
 impl<R0, R1> IcebergTableInput<R0, R1> {
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-location)
-    pub fn location(self, value: impl Arg<str>) -> IcebergTableInput<Set, R1> { IcebergTableInput(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> IcebergTableInput<Set, R1> { IcebergTableInput(put(self.0, "Location", value), Phase) }
     /// `PartitionSpec`: `IcebergPartitionSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-partitionspec)
-    pub fn partition_spec(self, value: impl Arg<IcebergPartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
+    pub fn partition_spec(self, value: impl Arg<IcebergPartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value), Phase) }
     /// `Properties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-properties)
-    pub fn properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `Schema`: `IcebergSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-schema)
-    pub fn schema(self, value: impl Arg<IcebergSchema>) -> IcebergTableInput<R0, Set> { IcebergTableInput(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<IcebergSchema>) -> IcebergTableInput<R0, Set> { IcebergTableInput(put(self.0, "Schema", value), Phase) }
     /// `WriteOrder`: `IcebergSortOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-writeorder)
-    pub fn write_order(self, value: impl Arg<IcebergSortOrder>) -> Self { Self(put(self.0, "WriteOrder", value.into_expr()), Phase) }
+    pub fn write_order(self, value: impl Arg<IcebergSortOrder>) -> Self { Self(put(self.0, "WriteOrder", value), Phase) }
 }
 impl Done for IcebergTableInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenTableFormatInput` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-opentableformatinput.html)
@@ -2499,7 +2499,7 @@ impl OpenTableFormatInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergInput`: `IcebergInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-opentableformatinput.html#cfn-glue-table-opentableformatinput-iceberginput)
-    pub fn iceberg_input(self, value: impl Arg<IcebergInput>) -> Self { Self(put(self.0, "IcebergInput", value.into_expr())) }
+    pub fn iceberg_input(self, value: impl Arg<IcebergInput>) -> Self { Self(put(self.0, "IcebergInput", value)) }
 }
 impl Done for OpenTableFormatInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Order` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-order.html)
@@ -2510,9 +2510,9 @@ impl Order {
 }
 impl<R0, R1> Order<R0, R1> {
     /// `Column`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-order.html#cfn-glue-table-order-column)
-    pub fn column(self, value: impl Arg<str>) -> Order<Set, R1> { Order(put(self.0, "Column", value.into_expr()), Phase) }
+    pub fn column(self, value: impl Arg<str>) -> Order<Set, R1> { Order(put(self.0, "Column", value), Phase) }
     /// `SortOrder`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-order.html#cfn-glue-table-order-sortorder)
-    pub fn sort_order(self, value: impl Arg<i64>) -> Order<R0, Set> { Order(put(self.0, "SortOrder", value.into_expr()), Phase) }
+    pub fn sort_order(self, value: impl Arg<i64>) -> Order<R0, Set> { Order(put(self.0, "SortOrder", value), Phase) }
 }
 impl Done for Order { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaId` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemaid.html)
@@ -2521,11 +2521,11 @@ impl SchemaId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegistryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemaid.html#cfn-glue-table-schemaid-registryname)
-    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
+    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value)) }
     /// `SchemaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemaid.html#cfn-glue-table-schemaid-schemaarn)
-    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
+    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value)) }
     /// `SchemaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemaid.html#cfn-glue-table-schemaid-schemaname)
-    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value)) }
 }
 impl Done for SchemaId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaReference` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemareference.html)
@@ -2534,11 +2534,11 @@ impl SchemaReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SchemaId`: `SchemaId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemareference.html#cfn-glue-table-schemareference-schemaid)
-    pub fn schema_id(self, value: impl Arg<SchemaId>) -> Self { Self(put(self.0, "SchemaId", value.into_expr())) }
+    pub fn schema_id(self, value: impl Arg<SchemaId>) -> Self { Self(put(self.0, "SchemaId", value)) }
     /// `SchemaVersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemareference.html#cfn-glue-table-schemareference-schemaversionid)
-    pub fn schema_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersionId", value.into_expr())) }
+    pub fn schema_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersionId", value)) }
     /// `SchemaVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemareference.html#cfn-glue-table-schemareference-schemaversionnumber)
-    pub fn schema_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaVersionNumber", value.into_expr())) }
+    pub fn schema_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaVersionNumber", value)) }
 }
 impl Done for SchemaReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SerdeInfo` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-serdeinfo.html)
@@ -2547,11 +2547,11 @@ impl SerdeInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-serdeinfo.html#cfn-glue-table-serdeinfo-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-serdeinfo.html#cfn-glue-table-serdeinfo-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `SerializationLibrary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-serdeinfo.html#cfn-glue-table-serdeinfo-serializationlibrary)
-    pub fn serialization_library(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerializationLibrary", value.into_expr())) }
+    pub fn serialization_library(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerializationLibrary", value)) }
 }
 impl Done for SerdeInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkewedInfo` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-skewedinfo.html)
@@ -2560,11 +2560,11 @@ impl SkewedInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SkewedColumnNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-skewedinfo.html#cfn-glue-table-skewedinfo-skewedcolumnnames)
-    pub fn skewed_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnNames", value.into_expr())) }
+    pub fn skewed_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnNames", value)) }
     /// `SkewedColumnValueLocationMaps`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-skewedinfo.html#cfn-glue-table-skewedinfo-skewedcolumnvaluelocationmaps)
-    pub fn skewed_column_value_location_maps(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SkewedColumnValueLocationMaps", value.into_expr())) }
+    pub fn skewed_column_value_location_maps(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SkewedColumnValueLocationMaps", value)) }
     /// `SkewedColumnValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-skewedinfo.html#cfn-glue-table-skewedinfo-skewedcolumnvalues)
-    pub fn skewed_column_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnValues", value.into_expr())) }
+    pub fn skewed_column_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnValues", value)) }
 }
 impl Done for SkewedInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageDescriptor` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html)
@@ -2573,31 +2573,31 @@ impl StorageDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-bucketcolumns)
-    pub fn bucket_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BucketColumns", value.into_expr())) }
+    pub fn bucket_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BucketColumns", value)) }
     /// `Columns`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-columns)
-    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
+    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value)) }
     /// `Compressed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-compressed)
-    pub fn compressed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compressed", value.into_expr())) }
+    pub fn compressed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compressed", value)) }
     /// `InputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-inputformat)
-    pub fn input_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFormat", value.into_expr())) }
+    pub fn input_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFormat", value)) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value)) }
     /// `NumberOfBuckets`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-numberofbuckets)
-    pub fn number_of_buckets(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfBuckets", value.into_expr())) }
+    pub fn number_of_buckets(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfBuckets", value)) }
     /// `OutputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-outputformat)
-    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
+    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `SchemaReference`: `SchemaReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-schemareference)
-    pub fn schema_reference(self, value: impl Arg<SchemaReference>) -> Self { Self(put(self.0, "SchemaReference", value.into_expr())) }
+    pub fn schema_reference(self, value: impl Arg<SchemaReference>) -> Self { Self(put(self.0, "SchemaReference", value)) }
     /// `SerdeInfo`: `SerdeInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-serdeinfo)
-    pub fn serde_info(self, value: impl Arg<SerdeInfo>) -> Self { Self(put(self.0, "SerdeInfo", value.into_expr())) }
+    pub fn serde_info(self, value: impl Arg<SerdeInfo>) -> Self { Self(put(self.0, "SerdeInfo", value)) }
     /// `SkewedInfo`: `SkewedInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-skewedinfo)
-    pub fn skewed_info(self, value: impl Arg<SkewedInfo>) -> Self { Self(put(self.0, "SkewedInfo", value.into_expr())) }
+    pub fn skewed_info(self, value: impl Arg<SkewedInfo>) -> Self { Self(put(self.0, "SkewedInfo", value)) }
     /// `SortColumns`: list of `Order`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-sortcolumns)
-    pub fn sort_columns(self, value: impl Arg<Arr<Order>>) -> Self { Self(put(self.0, "SortColumns", value.into_expr())) }
+    pub fn sort_columns(self, value: impl Arg<Arr<Order>>) -> Self { Self(put(self.0, "SortColumns", value)) }
     /// `StoredAsSubDirectories`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-storedassubdirectories)
-    pub fn stored_as_sub_directories(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StoredAsSubDirectories", value.into_expr())) }
+    pub fn stored_as_sub_directories(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StoredAsSubDirectories", value)) }
 }
 impl Done for StorageDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableIdentifier` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html)
@@ -2606,13 +2606,13 @@ impl TableIdentifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html#cfn-glue-table-tableidentifier-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html#cfn-glue-table-tableidentifier-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html#cfn-glue-table-tableidentifier-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html#cfn-glue-table-tableidentifier-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
 }
 impl Done for TableIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableInput` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html)
@@ -2621,29 +2621,29 @@ impl TableInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Owner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-owner)
-    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value.into_expr())) }
+    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `PartitionKeys`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-partitionkeys)
-    pub fn partition_keys(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "PartitionKeys", value.into_expr())) }
+    pub fn partition_keys(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "PartitionKeys", value)) }
     /// `Retention`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-retention)
-    pub fn retention(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retention", value.into_expr())) }
+    pub fn retention(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retention", value)) }
     /// `StorageDescriptor`: `StorageDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-storagedescriptor)
-    pub fn storage_descriptor(self, value: impl Arg<StorageDescriptor>) -> Self { Self(put(self.0, "StorageDescriptor", value.into_expr())) }
+    pub fn storage_descriptor(self, value: impl Arg<StorageDescriptor>) -> Self { Self(put(self.0, "StorageDescriptor", value)) }
     /// `TableType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-tabletype)
-    pub fn table_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableType", value.into_expr())) }
+    pub fn table_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableType", value)) }
     /// `TargetTable`: `TableIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-targettable)
-    pub fn target_table(self, value: impl Arg<TableIdentifier>) -> Self { Self(put(self.0, "TargetTable", value.into_expr())) }
+    pub fn target_table(self, value: impl Arg<TableIdentifier>) -> Self { Self(put(self.0, "TargetTable", value)) }
     /// `ViewDefinition`: `ViewDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-viewdefinition)
-    pub fn view_definition(self, value: impl Arg<ViewDefinition>) -> Self { Self(put(self.0, "ViewDefinition", value.into_expr())) }
+    pub fn view_definition(self, value: impl Arg<ViewDefinition>) -> Self { Self(put(self.0, "ViewDefinition", value)) }
     /// `ViewExpandedText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-viewexpandedtext)
-    pub fn view_expanded_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewExpandedText", value.into_expr())) }
+    pub fn view_expanded_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewExpandedText", value)) }
     /// `ViewOriginalText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-vieworiginaltext)
-    pub fn view_original_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewOriginalText", value.into_expr())) }
+    pub fn view_original_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewOriginalText", value)) }
 }
 impl Done for TableInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ViewDefinition` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html)
@@ -2652,13 +2652,13 @@ impl ViewDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html#cfn-glue-table-viewdefinition-definer)
-    pub fn definer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Definer", value.into_expr())) }
+    pub fn definer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Definer", value)) }
     /// `IsProtected`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html#cfn-glue-table-viewdefinition-isprotected)
-    pub fn is_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsProtected", value.into_expr())) }
+    pub fn is_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsProtected", value)) }
     /// `Representations`: list of `ViewRepresentation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html#cfn-glue-table-viewdefinition-representations)
-    pub fn representations(self, value: impl Arg<Arr<ViewRepresentation>>) -> Self { Self(put(self.0, "Representations", value.into_expr())) }
+    pub fn representations(self, value: impl Arg<Arr<ViewRepresentation>>) -> Self { Self(put(self.0, "Representations", value)) }
     /// `SubObjects`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html#cfn-glue-table-viewdefinition-subobjects)
-    pub fn sub_objects(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubObjects", value.into_expr())) }
+    pub fn sub_objects(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubObjects", value)) }
 }
 impl Done for ViewDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ViewRepresentation` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html)
@@ -2667,15 +2667,15 @@ impl ViewRepresentation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dialect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-dialect)
-    pub fn dialect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Dialect", value.into_expr())) }
+    pub fn dialect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Dialect", value)) }
     /// `DialectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-dialectversion)
-    pub fn dialect_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DialectVersion", value.into_expr())) }
+    pub fn dialect_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DialectVersion", value)) }
     /// `ValidationConnection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-validationconnection)
-    pub fn validation_connection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationConnection", value.into_expr())) }
+    pub fn validation_connection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationConnection", value)) }
     /// `ViewExpandedText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-viewexpandedtext)
-    pub fn view_expanded_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewExpandedText", value.into_expr())) }
+    pub fn view_expanded_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewExpandedText", value)) }
     /// `ViewOriginalText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-vieworiginaltext)
-    pub fn view_original_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewOriginalText", value.into_expr())) }
+    pub fn view_original_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewOriginalText", value)) }
 }
 impl Done for ViewRepresentation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2698,15 +2698,15 @@ impl CfnTableOptimizerProps {
 }
 impl<R0, R1, R2, R3, R4> CfnTableOptimizerProps<R0, R1, R2, R3, R4> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> CfnTableOptimizerProps<Set, R1, R2, R3, R4> { CfnTableOptimizerProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnTableOptimizerProps<Set, R1, R2, R3, R4> { CfnTableOptimizerProps(put(self.0, "CatalogId", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, Set, R2, R3, R4> { CfnTableOptimizerProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, Set, R2, R3, R4> { CfnTableOptimizerProps(put(self.0, "DatabaseName", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, Set, R3, R4> { CfnTableOptimizerProps(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, Set, R3, R4> { CfnTableOptimizerProps(put(self.0, "TableName", value), Phase) }
     /// `TableOptimizerConfiguration`: `TableOptimizerConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration)
-    pub fn table_optimizer_configuration(self, value: impl Arg<table_optimizer::TableOptimizerConfiguration>) -> CfnTableOptimizerProps<R0, R1, R2, Set, R4> { CfnTableOptimizerProps(put(self.0, "TableOptimizerConfiguration", value.into_expr()), Phase) }
+    pub fn table_optimizer_configuration(self, value: impl Arg<table_optimizer::TableOptimizerConfiguration>) -> CfnTableOptimizerProps<R0, R1, R2, Set, R4> { CfnTableOptimizerProps(put(self.0, "TableOptimizerConfiguration", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, R2, R3, Set> { CfnTableOptimizerProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, R2, R3, Set> { CfnTableOptimizerProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnTableOptimizerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::TableOptimizer`.
@@ -2718,7 +2718,7 @@ impl CompactionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergConfiguration`: `IcebergCompactionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-compactionconfiguration.html#cfn-glue-tableoptimizer-compactionconfiguration-icebergconfiguration)
-    pub fn iceberg_configuration(self, value: impl Arg<IcebergCompactionConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
+    pub fn iceberg_configuration(self, value: impl Arg<IcebergCompactionConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value)) }
 }
 impl Done for CompactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergCompactionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergcompactionconfiguration.html)
@@ -2727,11 +2727,11 @@ impl IcebergCompactionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteFileThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergcompactionconfiguration.html#cfn-glue-tableoptimizer-icebergcompactionconfiguration-deletefilethreshold)
-    pub fn delete_file_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeleteFileThreshold", value.into_expr())) }
+    pub fn delete_file_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeleteFileThreshold", value)) }
     /// `MinInputFiles`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergcompactionconfiguration.html#cfn-glue-tableoptimizer-icebergcompactionconfiguration-mininputfiles)
-    pub fn min_input_files(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinInputFiles", value.into_expr())) }
+    pub fn min_input_files(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinInputFiles", value)) }
     /// `Strategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergcompactionconfiguration.html#cfn-glue-tableoptimizer-icebergcompactionconfiguration-strategy)
-    pub fn strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strategy", value.into_expr())) }
+    pub fn strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strategy", value)) }
 }
 impl Done for IcebergCompactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergconfiguration.html)
@@ -2740,9 +2740,9 @@ impl IcebergConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergconfiguration.html#cfn-glue-tableoptimizer-icebergconfiguration-location)
-    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value)) }
     /// `OrphanFileRetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergconfiguration.html#cfn-glue-tableoptimizer-icebergconfiguration-orphanfileretentionperiodindays)
-    pub fn orphan_file_retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OrphanFileRetentionPeriodInDays", value.into_expr())) }
+    pub fn orphan_file_retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OrphanFileRetentionPeriodInDays", value)) }
 }
 impl Done for IcebergConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergRetentionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergretentionconfiguration.html)
@@ -2751,11 +2751,11 @@ impl IcebergRetentionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CleanExpiredFiles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergretentionconfiguration.html#cfn-glue-tableoptimizer-icebergretentionconfiguration-cleanexpiredfiles)
-    pub fn clean_expired_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanExpiredFiles", value.into_expr())) }
+    pub fn clean_expired_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanExpiredFiles", value)) }
     /// `NumberOfSnapshotsToRetain`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergretentionconfiguration.html#cfn-glue-tableoptimizer-icebergretentionconfiguration-numberofsnapshotstoretain)
-    pub fn number_of_snapshots_to_retain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSnapshotsToRetain", value.into_expr())) }
+    pub fn number_of_snapshots_to_retain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSnapshotsToRetain", value)) }
     /// `SnapshotRetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergretentionconfiguration.html#cfn-glue-tableoptimizer-icebergretentionconfiguration-snapshotretentionperiodindays)
-    pub fn snapshot_retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionPeriodInDays", value.into_expr())) }
+    pub fn snapshot_retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionPeriodInDays", value)) }
 }
 impl Done for IcebergRetentionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrphanFileDeletionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-orphanfiledeletionconfiguration.html)
@@ -2764,7 +2764,7 @@ impl OrphanFileDeletionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergConfiguration`: `IcebergConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-orphanfiledeletionconfiguration.html#cfn-glue-tableoptimizer-orphanfiledeletionconfiguration-icebergconfiguration)
-    pub fn iceberg_configuration(self, value: impl Arg<IcebergConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
+    pub fn iceberg_configuration(self, value: impl Arg<IcebergConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value)) }
 }
 impl Done for OrphanFileDeletionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-retentionconfiguration.html)
@@ -2773,7 +2773,7 @@ impl RetentionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergConfiguration`: `IcebergRetentionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-retentionconfiguration.html#cfn-glue-tableoptimizer-retentionconfiguration-icebergconfiguration)
-    pub fn iceberg_configuration(self, value: impl Arg<IcebergRetentionConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
+    pub fn iceberg_configuration(self, value: impl Arg<IcebergRetentionConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value)) }
 }
 impl Done for RetentionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableOptimizerConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html)
@@ -2784,17 +2784,17 @@ impl TableOptimizerConfiguration {
 }
 impl<R0, R1> TableOptimizerConfiguration<R0, R1> {
     /// `CompactionConfiguration`: `CompactionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-compactionconfiguration)
-    pub fn compaction_configuration(self, value: impl Arg<CompactionConfiguration>) -> Self { Self(put(self.0, "CompactionConfiguration", value.into_expr()), Phase) }
+    pub fn compaction_configuration(self, value: impl Arg<CompactionConfiguration>) -> Self { Self(put(self.0, "CompactionConfiguration", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> TableOptimizerConfiguration<Set, R1> { TableOptimizerConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TableOptimizerConfiguration<Set, R1> { TableOptimizerConfiguration(put(self.0, "Enabled", value), Phase) }
     /// `OrphanFileDeletionConfiguration`: `OrphanFileDeletionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-orphanfiledeletionconfiguration)
-    pub fn orphan_file_deletion_configuration(self, value: impl Arg<OrphanFileDeletionConfiguration>) -> Self { Self(put(self.0, "OrphanFileDeletionConfiguration", value.into_expr()), Phase) }
+    pub fn orphan_file_deletion_configuration(self, value: impl Arg<OrphanFileDeletionConfiguration>) -> Self { Self(put(self.0, "OrphanFileDeletionConfiguration", value), Phase) }
     /// `RetentionConfiguration`: `RetentionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-retentionconfiguration)
-    pub fn retention_configuration(self, value: impl Arg<RetentionConfiguration>) -> Self { Self(put(self.0, "RetentionConfiguration", value.into_expr()), Phase) }
+    pub fn retention_configuration(self, value: impl Arg<RetentionConfiguration>) -> Self { Self(put(self.0, "RetentionConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TableOptimizerConfiguration<R0, Set> { TableOptimizerConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TableOptimizerConfiguration<R0, Set> { TableOptimizerConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for TableOptimizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-vpcconfiguration.html)
@@ -2803,7 +2803,7 @@ impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-vpcconfiguration.html#cfn-glue-tableoptimizer-vpcconfiguration-glueconnectionname)
-    pub fn glue_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueConnectionName", value.into_expr())) }
+    pub fn glue_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueConnectionName", value)) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2826,25 +2826,25 @@ impl CfnTriggerProps {
 }
 impl<R0, R1> CfnTriggerProps<R0, R1> {
     /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-actions)
-    pub fn actions(self, value: impl Arg<Arr<trigger::Action>>) -> CfnTriggerProps<Set, R1> { CfnTriggerProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<trigger::Action>>) -> CfnTriggerProps<Set, R1> { CfnTriggerProps(put(self.0, "Actions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventBatchingCondition`: `EventBatchingCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-eventbatchingcondition)
-    pub fn event_batching_condition(self, value: impl Arg<trigger::EventBatchingCondition>) -> Self { Self(put(self.0, "EventBatchingCondition", value.into_expr()), Phase) }
+    pub fn event_batching_condition(self, value: impl Arg<trigger::EventBatchingCondition>) -> Self { Self(put(self.0, "EventBatchingCondition", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Predicate`: `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-predicate)
-    pub fn predicate(self, value: impl Arg<trigger::Predicate>) -> Self { Self(put(self.0, "Predicate", value.into_expr()), Phase) }
+    pub fn predicate(self, value: impl Arg<trigger::Predicate>) -> Self { Self(put(self.0, "Predicate", value), Phase) }
     /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value), Phase) }
     /// `StartOnCreation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-startoncreation)
-    pub fn start_on_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartOnCreation", value.into_expr()), Phase) }
+    pub fn start_on_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartOnCreation", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set> { CfnTriggerProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set> { CfnTriggerProps(put(self.0, "Type", value), Phase) }
     /// `WorkflowName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-workflowname)
-    pub fn workflow_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowName", value.into_expr()), Phase) }
+    pub fn workflow_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowName", value), Phase) }
 }
 impl Done for CfnTriggerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Trigger`.
@@ -2856,17 +2856,17 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-arguments)
-    pub fn arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Arguments", value.into_expr())) }
+    pub fn arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Arguments", value)) }
     /// `CrawlerName`: `GlueCrawlerName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-crawlername)
-    pub fn crawler_name(self, value: impl Arg<kind::GlueCrawlerName>) -> Self { Self(put(self.0, "CrawlerName", value.into_expr())) }
+    pub fn crawler_name(self, value: impl Arg<kind::GlueCrawlerName>) -> Self { Self(put(self.0, "CrawlerName", value)) }
     /// `JobName`: `GlueJobName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-jobname)
-    pub fn job_name(self, value: impl Arg<kind::GlueJobName>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
+    pub fn job_name(self, value: impl Arg<kind::GlueJobName>) -> Self { Self(put(self.0, "JobName", value)) }
     /// `NotificationProperty`: `NotificationProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-notificationproperty)
-    pub fn notification_property(self, value: impl Arg<NotificationProperty>) -> Self { Self(put(self.0, "NotificationProperty", value.into_expr())) }
+    pub fn notification_property(self, value: impl Arg<NotificationProperty>) -> Self { Self(put(self.0, "NotificationProperty", value)) }
     /// `SecurityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-securityconfiguration)
-    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr())) }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value)) }
     /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html)
@@ -2875,15 +2875,15 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrawlState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-crawlstate)
-    pub fn crawl_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrawlState", value.into_expr())) }
+    pub fn crawl_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrawlState", value)) }
     /// `CrawlerName`: `GlueCrawlerName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-crawlername)
-    pub fn crawler_name(self, value: impl Arg<kind::GlueCrawlerName>) -> Self { Self(put(self.0, "CrawlerName", value.into_expr())) }
+    pub fn crawler_name(self, value: impl Arg<kind::GlueCrawlerName>) -> Self { Self(put(self.0, "CrawlerName", value)) }
     /// `JobName`: `GlueJobName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-jobname)
-    pub fn job_name(self, value: impl Arg<kind::GlueJobName>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
+    pub fn job_name(self, value: impl Arg<kind::GlueJobName>) -> Self { Self(put(self.0, "JobName", value)) }
     /// `LogicalOperator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-logicaloperator)
-    pub fn logical_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalOperator", value.into_expr())) }
+    pub fn logical_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalOperator", value)) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBatchingCondition` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-eventbatchingcondition.html)
@@ -2894,9 +2894,9 @@ impl EventBatchingCondition {
 }
 impl<R0> EventBatchingCondition<R0> {
     /// `BatchSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-eventbatchingcondition.html#cfn-glue-trigger-eventbatchingcondition-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> EventBatchingCondition<Set> { EventBatchingCondition(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> EventBatchingCondition<Set> { EventBatchingCondition(put(self.0, "BatchSize", value), Phase) }
     /// `BatchWindow`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-eventbatchingcondition.html#cfn-glue-trigger-eventbatchingcondition-batchwindow)
-    pub fn batch_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchWindow", value.into_expr()), Phase) }
+    pub fn batch_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchWindow", value), Phase) }
 }
 impl Done for EventBatchingCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationProperty` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-notificationproperty.html)
@@ -2905,7 +2905,7 @@ impl NotificationProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NotifyDelayAfter`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-notificationproperty.html#cfn-glue-trigger-notificationproperty-notifydelayafter)
-    pub fn notify_delay_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NotifyDelayAfter", value.into_expr())) }
+    pub fn notify_delay_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NotifyDelayAfter", value)) }
 }
 impl Done for NotificationProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Predicate` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-predicate.html)
@@ -2914,9 +2914,9 @@ impl Predicate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-predicate.html#cfn-glue-trigger-predicate-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value)) }
     /// `Logical`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-predicate.html#cfn-glue-trigger-predicate-logical)
-    pub fn logical(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logical", value.into_expr())) }
+    pub fn logical(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logical", value)) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2941,13 +2941,13 @@ impl CfnUsageProfileProps {
 }
 impl<R0> CfnUsageProfileProps<R0> {
     /// `Configuration`: `ProfileConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#cfn-glue-usageprofile-configuration)
-    pub fn configuration(self, value: impl Arg<usage_profile::ProfileConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<usage_profile::ProfileConfiguration>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#cfn-glue-usageprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#cfn-glue-usageprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnUsageProfileProps<Set> { CfnUsageProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUsageProfileProps<Set> { CfnUsageProfileProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#cfn-glue-usageprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnUsageProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::UsageProfile`.
@@ -2959,13 +2959,13 @@ impl ConfigurationObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html#cfn-glue-usageprofile-configurationobject-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value)) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html#cfn-glue-usageprofile-configurationobject-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `MaxValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html#cfn-glue-usageprofile-configurationobject-maxvalue)
-    pub fn max_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
+    pub fn max_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxValue", value)) }
     /// `MinValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html#cfn-glue-usageprofile-configurationobject-minvalue)
-    pub fn min_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
+    pub fn min_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinValue", value)) }
 }
 impl Done for ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileConfiguration` of `AWS::Glue::UsageProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-profileconfiguration.html)
@@ -2974,9 +2974,9 @@ impl ProfileConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JobConfiguration`: map of `ConfigurationObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-profileconfiguration.html#cfn-glue-usageprofile-profileconfiguration-jobconfiguration)
-    pub fn job_configuration(self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { Self(put(self.0, "JobConfiguration", value.into_expr())) }
+    pub fn job_configuration(self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { Self(put(self.0, "JobConfiguration", value)) }
     /// `SessionConfiguration`: map of `ConfigurationObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-profileconfiguration.html#cfn-glue-usageprofile-profileconfiguration-sessionconfiguration)
-    pub fn session_configuration(self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { Self(put(self.0, "SessionConfiguration", value.into_expr())) }
+    pub fn session_configuration(self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { Self(put(self.0, "SessionConfiguration", value)) }
 }
 impl Done for ProfileConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3001,19 +3001,19 @@ impl CfnUserDefinedFunctionProps {
 }
 impl<R0, R1> CfnUserDefinedFunctionProps<R0, R1> {
     /// `ClassName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-classname)
-    pub fn class_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClassName", value.into_expr()), Phase) }
+    pub fn class_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClassName", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<Set, R1> { CfnUserDefinedFunctionProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<Set, R1> { CfnUserDefinedFunctionProps(put(self.0, "DatabaseName", value), Phase) }
     /// `FunctionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-functionname)
-    pub fn function_name(self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<R0, Set> { CfnUserDefinedFunctionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<R0, Set> { CfnUserDefinedFunctionProps(put(self.0, "FunctionName", value), Phase) }
     /// `FunctionType`: `FunctionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-functiontype)
-    pub fn function_type(self, value: impl Arg<user_defined_function::FunctionType>) -> Self { Self(put(self.0, "FunctionType", value.into_expr()), Phase) }
+    pub fn function_type(self, value: impl Arg<user_defined_function::FunctionType>) -> Self { Self(put(self.0, "FunctionType", value), Phase) }
     /// `OwnerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-ownername)
-    pub fn owner_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerName", value.into_expr()), Phase) }
+    pub fn owner_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerName", value), Phase) }
     /// `OwnerType`: `OwnerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-ownertype)
-    pub fn owner_type(self, value: impl Arg<user_defined_function::OwnerType>) -> Self { Self(put(self.0, "OwnerType", value.into_expr()), Phase) }
+    pub fn owner_type(self, value: impl Arg<user_defined_function::OwnerType>) -> Self { Self(put(self.0, "OwnerType", value), Phase) }
     /// `ResourceUris`: list of `ResourceUri`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-resourceuris)
-    pub fn resource_uris(self, value: impl Arg<Arr<user_defined_function::ResourceUri>>) -> Self { Self(put(self.0, "ResourceUris", value.into_expr()), Phase) }
+    pub fn resource_uris(self, value: impl Arg<Arr<user_defined_function::ResourceUri>>) -> Self { Self(put(self.0, "ResourceUris", value), Phase) }
 }
 impl Done for CfnUserDefinedFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::UserDefinedFunction`.
@@ -3025,9 +3025,9 @@ impl ResourceUri {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceType`: `ResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-userdefinedfunction-resourceuri.html#cfn-glue-userdefinedfunction-resourceuri-resourcetype)
-    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value)) }
     /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-userdefinedfunction-resourceuri.html#cfn-glue-userdefinedfunction-resourceuri-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value)) }
 }
 impl Done for ResourceUri { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FunctionType` allows.
@@ -3054,15 +3054,15 @@ impl CfnWorkflowProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultRunProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-defaultrunproperties)
-    pub fn default_run_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefaultRunProperties", value.into_expr())) }
+    pub fn default_run_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefaultRunProperties", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `MaxConcurrentRuns`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-maxconcurrentruns)
-    pub fn max_concurrent_runs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
+    pub fn max_concurrent_runs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

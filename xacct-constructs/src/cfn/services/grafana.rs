@@ -39,41 +39,41 @@ impl CfnWorkspaceProps {
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
     /// `AccountAccessType`: `AccountAccessType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-accountaccesstype)
-    pub fn account_access_type(self, value: impl Arg<workspace::AccountAccessType>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "AccountAccessType", value.into_expr()), Phase) }
+    pub fn account_access_type(self, value: impl Arg<workspace::AccountAccessType>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "AccountAccessType", value), Phase) }
     /// `AuthenticationProviders`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-authenticationproviders)
-    pub fn authentication_providers(self, value: impl Arg<Arr<str>>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "AuthenticationProviders", value.into_expr()), Phase) }
+    pub fn authentication_providers(self, value: impl Arg<Arr<str>>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "AuthenticationProviders", value), Phase) }
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `DataSources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-datasources)
-    pub fn data_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
+    pub fn data_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataSources", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GrafanaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-grafanaversion)
-    pub fn grafana_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrafanaVersion", value.into_expr()), Phase) }
+    pub fn grafana_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrafanaVersion", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NetworkAccessControl`: `NetworkAccessControl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-networkaccesscontrol)
-    pub fn network_access_control(self, value: impl Arg<workspace::NetworkAccessControl>) -> Self { Self(put(self.0, "NetworkAccessControl", value.into_expr()), Phase) }
+    pub fn network_access_control(self, value: impl Arg<workspace::NetworkAccessControl>) -> Self { Self(put(self.0, "NetworkAccessControl", value), Phase) }
     /// `NotificationDestinations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-notificationdestinations)
-    pub fn notification_destinations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationDestinations", value.into_expr()), Phase) }
+    pub fn notification_destinations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationDestinations", value), Phase) }
     /// `OrganizationRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-organizationrolename)
-    pub fn organization_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationRoleName", value.into_expr()), Phase) }
+    pub fn organization_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationRoleName", value), Phase) }
     /// `OrganizationalUnits`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-organizationalunits)
-    pub fn organizational_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnits", value.into_expr()), Phase) }
+    pub fn organizational_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnits", value), Phase) }
     /// `PermissionType`: `PermissionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-permissiontype)
-    pub fn permission_type(self, value: impl Arg<workspace::PermissionType>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "PermissionType", value.into_expr()), Phase) }
+    pub fn permission_type(self, value: impl Arg<workspace::PermissionType>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "PermissionType", value), Phase) }
     /// `PluginAdminEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-pluginadminenabled)
-    pub fn plugin_admin_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PluginAdminEnabled", value.into_expr()), Phase) }
+    pub fn plugin_admin_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PluginAdminEnabled", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `SamlConfiguration`: `SamlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-samlconfiguration)
-    pub fn saml_configuration(self, value: impl Arg<workspace::SamlConfiguration>) -> Self { Self(put(self.0, "SamlConfiguration", value.into_expr()), Phase) }
+    pub fn saml_configuration(self, value: impl Arg<workspace::SamlConfiguration>) -> Self { Self(put(self.0, "SamlConfiguration", value), Phase) }
     /// `StackSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-stacksetname)
-    pub fn stack_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackSetName", value.into_expr()), Phase) }
+    pub fn stack_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackSetName", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<workspace::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<workspace::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<workspace::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<workspace::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Grafana::Workspace`.
@@ -85,17 +85,17 @@ impl AssertionAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-email)
-    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value)) }
     /// `Groups`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-groups)
-    pub fn groups(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
+    pub fn groups(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Groups", value)) }
     /// `Login`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-login)
-    pub fn login(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Login", value.into_expr())) }
+    pub fn login(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Login", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Org`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-org)
-    pub fn org(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Org", value.into_expr())) }
+    pub fn org(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Org", value)) }
     /// `Role`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-role)
-    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value)) }
 }
 impl Done for AssertionAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdpMetadata` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-idpmetadata.html)
@@ -104,9 +104,9 @@ impl IdpMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-idpmetadata.html#cfn-grafana-workspace-idpmetadata-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
     /// `Xml`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-idpmetadata.html#cfn-grafana-workspace-idpmetadata-xml)
-    pub fn xml(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Xml", value.into_expr())) }
+    pub fn xml(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Xml", value)) }
 }
 impl Done for IdpMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAccessControl` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-networkaccesscontrol.html)
@@ -115,9 +115,9 @@ impl NetworkAccessControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrefixListIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-networkaccesscontrol.html#cfn-grafana-workspace-networkaccesscontrol-prefixlistids)
-    pub fn prefix_list_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PrefixListIds", value.into_expr())) }
+    pub fn prefix_list_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PrefixListIds", value)) }
     /// `VpceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-networkaccesscontrol.html#cfn-grafana-workspace-networkaccesscontrol-vpceids)
-    pub fn vpce_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpceIds", value.into_expr())) }
+    pub fn vpce_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpceIds", value)) }
 }
 impl Done for NetworkAccessControl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoleValues` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-rolevalues.html)
@@ -126,9 +126,9 @@ impl RoleValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Admin`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-rolevalues.html#cfn-grafana-workspace-rolevalues-admin)
-    pub fn admin(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Admin", value.into_expr())) }
+    pub fn admin(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Admin", value)) }
     /// `Editor`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-rolevalues.html#cfn-grafana-workspace-rolevalues-editor)
-    pub fn editor(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Editor", value.into_expr())) }
+    pub fn editor(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Editor", value)) }
 }
 impl Done for RoleValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamlConfiguration` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html)
@@ -139,15 +139,15 @@ impl SamlConfiguration {
 }
 impl<R0> SamlConfiguration<R0> {
     /// `AllowedOrganizations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-allowedorganizations)
-    pub fn allowed_organizations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrganizations", value.into_expr()), Phase) }
+    pub fn allowed_organizations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrganizations", value), Phase) }
     /// `AssertionAttributes`: `AssertionAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-assertionattributes)
-    pub fn assertion_attributes(self, value: impl Arg<AssertionAttributes>) -> Self { Self(put(self.0, "AssertionAttributes", value.into_expr()), Phase) }
+    pub fn assertion_attributes(self, value: impl Arg<AssertionAttributes>) -> Self { Self(put(self.0, "AssertionAttributes", value), Phase) }
     /// `IdpMetadata`: `IdpMetadata`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-idpmetadata)
-    pub fn idp_metadata(self, value: impl Arg<IdpMetadata>) -> SamlConfiguration<Set> { SamlConfiguration(put(self.0, "IdpMetadata", value.into_expr()), Phase) }
+    pub fn idp_metadata(self, value: impl Arg<IdpMetadata>) -> SamlConfiguration<Set> { SamlConfiguration(put(self.0, "IdpMetadata", value), Phase) }
     /// `LoginValidityDuration`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-loginvalidityduration)
-    pub fn login_validity_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoginValidityDuration", value.into_expr()), Phase) }
+    pub fn login_validity_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoginValidityDuration", value), Phase) }
     /// `RoleValues`: `RoleValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-rolevalues)
-    pub fn role_values(self, value: impl Arg<RoleValues>) -> Self { Self(put(self.0, "RoleValues", value.into_expr()), Phase) }
+    pub fn role_values(self, value: impl Arg<RoleValues>) -> Self { Self(put(self.0, "RoleValues", value), Phase) }
 }
 impl Done for SamlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-tagsitems.html)
@@ -158,9 +158,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-tagsitems.html#cfn-grafana-workspace-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-tagsitems.html#cfn-grafana-workspace-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-vpcconfiguration.html)
@@ -171,9 +171,9 @@ impl VpcConfiguration {
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-vpcconfiguration.html#cfn-grafana-workspace-vpcconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-vpcconfiguration.html#cfn-grafana-workspace-vpcconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccountAccessType` allows.

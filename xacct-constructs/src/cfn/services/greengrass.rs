@@ -31,11 +31,11 @@ impl CfnConnectorDefinitionProps {
 }
 impl<R0> CfnConnectorDefinitionProps<R0> {
     /// `InitialVersion`: `ConnectorDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#cfn-greengrass-connectordefinition-initialversion)
-    pub fn initial_version(self, value: impl Arg<connector_definition::ConnectorDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
+    pub fn initial_version(self, value: impl Arg<connector_definition::ConnectorDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#cfn-greengrass-connectordefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConnectorDefinitionProps<Set> { CfnConnectorDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorDefinitionProps<Set> { CfnConnectorDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#cfn-greengrass-connectordefinition-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectorDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::ConnectorDefinition`.
@@ -49,11 +49,11 @@ impl Connector {
 }
 impl<R0, R1> Connector<R0, R1> {
     /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connector.html#cfn-greengrass-connectordefinition-connector-connectorarn)
-    pub fn connector_arn(self, value: impl Arg<str>) -> Connector<Set, R1> { Connector(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> Connector<Set, R1> { Connector(put(self.0, "ConnectorArn", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connector.html#cfn-greengrass-connectordefinition-connector-id)
-    pub fn id(self, value: impl Arg<str>) -> Connector<R0, Set> { Connector(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Connector<R0, Set> { Connector(put(self.0, "Id", value), Phase) }
     /// `Parameters`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connector.html#cfn-greengrass-connectordefinition-connector-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
 }
 impl Done for Connector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorDefinitionVersion` of `AWS::Greengrass::ConnectorDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connectordefinitionversion.html)
@@ -64,7 +64,7 @@ impl ConnectorDefinitionVersion {
 }
 impl<R0> ConnectorDefinitionVersion<R0> {
     /// `Connectors`: list of `Connector`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connectordefinitionversion.html#cfn-greengrass-connectordefinition-connectordefinitionversion-connectors)
-    pub fn connectors(self, value: impl Arg<Arr<Connector>>) -> ConnectorDefinitionVersion<Set> { ConnectorDefinitionVersion(put(self.0, "Connectors", value.into_expr()), Phase) }
+    pub fn connectors(self, value: impl Arg<Arr<Connector>>) -> ConnectorDefinitionVersion<Set> { ConnectorDefinitionVersion(put(self.0, "Connectors", value), Phase) }
 }
 impl Done for ConnectorDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -89,9 +89,9 @@ impl CfnConnectorDefinitionVersionProps {
 }
 impl<R0, R1> CfnConnectorDefinitionVersionProps<R0, R1> {
     /// `ConnectorDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinitionversion.html#cfn-greengrass-connectordefinitionversion-connectordefinitionid)
-    pub fn connector_definition_id(self, value: impl Arg<str>) -> CfnConnectorDefinitionVersionProps<Set, R1> { CfnConnectorDefinitionVersionProps(put(self.0, "ConnectorDefinitionId", value.into_expr()), Phase) }
+    pub fn connector_definition_id(self, value: impl Arg<str>) -> CfnConnectorDefinitionVersionProps<Set, R1> { CfnConnectorDefinitionVersionProps(put(self.0, "ConnectorDefinitionId", value), Phase) }
     /// `Connectors`: list of `Connector`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinitionversion.html#cfn-greengrass-connectordefinitionversion-connectors)
-    pub fn connectors(self, value: impl Arg<Arr<connector_definition_version::Connector>>) -> CfnConnectorDefinitionVersionProps<R0, Set> { CfnConnectorDefinitionVersionProps(put(self.0, "Connectors", value.into_expr()), Phase) }
+    pub fn connectors(self, value: impl Arg<Arr<connector_definition_version::Connector>>) -> CfnConnectorDefinitionVersionProps<R0, Set> { CfnConnectorDefinitionVersionProps(put(self.0, "Connectors", value), Phase) }
 }
 impl Done for CfnConnectorDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::ConnectorDefinitionVersion`.
@@ -105,11 +105,11 @@ impl Connector {
 }
 impl<R0, R1> Connector<R0, R1> {
     /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinitionversion-connector.html#cfn-greengrass-connectordefinitionversion-connector-connectorarn)
-    pub fn connector_arn(self, value: impl Arg<str>) -> Connector<Set, R1> { Connector(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> Connector<Set, R1> { Connector(put(self.0, "ConnectorArn", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinitionversion-connector.html#cfn-greengrass-connectordefinitionversion-connector-id)
-    pub fn id(self, value: impl Arg<str>) -> Connector<R0, Set> { Connector(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Connector<R0, Set> { Connector(put(self.0, "Id", value), Phase) }
     /// `Parameters`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinitionversion-connector.html#cfn-greengrass-connectordefinitionversion-connector-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
 }
 impl Done for Connector { fn into_props(self) -> Bag { self.0 } }
 }
@@ -140,11 +140,11 @@ impl CfnCoreDefinitionProps {
 }
 impl<R0> CfnCoreDefinitionProps<R0> {
     /// `InitialVersion`: `CoreDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#cfn-greengrass-coredefinition-initialversion)
-    pub fn initial_version(self, value: impl Arg<core_definition::CoreDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
+    pub fn initial_version(self, value: impl Arg<core_definition::CoreDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#cfn-greengrass-coredefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCoreDefinitionProps<Set> { CfnCoreDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCoreDefinitionProps<Set> { CfnCoreDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#cfn-greengrass-coredefinition-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCoreDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::CoreDefinition`.
@@ -158,13 +158,13 @@ impl Core {
 }
 impl<R0, R1, R2> Core<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html#cfn-greengrass-coredefinition-core-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Core<Set, R1, R2> { Core(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Core<Set, R1, R2> { Core(put(self.0, "CertificateArn", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html#cfn-greengrass-coredefinition-core-id)
-    pub fn id(self, value: impl Arg<str>) -> Core<R0, Set, R2> { Core(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Core<R0, Set, R2> { Core(put(self.0, "Id", value), Phase) }
     /// `SyncShadow`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html#cfn-greengrass-coredefinition-core-syncshadow)
-    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
+    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value), Phase) }
     /// `ThingArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html#cfn-greengrass-coredefinition-core-thingarn)
-    pub fn thing_arn(self, value: impl Arg<str>) -> Core<R0, R1, Set> { Core(put(self.0, "ThingArn", value.into_expr()), Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Core<R0, R1, Set> { Core(put(self.0, "ThingArn", value), Phase) }
 }
 impl Done for Core { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CoreDefinitionVersion` of `AWS::Greengrass::CoreDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-coredefinitionversion.html)
@@ -175,7 +175,7 @@ impl CoreDefinitionVersion {
 }
 impl<R0> CoreDefinitionVersion<R0> {
     /// `Cores`: list of `Core`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-coredefinitionversion.html#cfn-greengrass-coredefinition-coredefinitionversion-cores)
-    pub fn cores(self, value: impl Arg<Arr<Core>>) -> CoreDefinitionVersion<Set> { CoreDefinitionVersion(put(self.0, "Cores", value.into_expr()), Phase) }
+    pub fn cores(self, value: impl Arg<Arr<Core>>) -> CoreDefinitionVersion<Set> { CoreDefinitionVersion(put(self.0, "Cores", value), Phase) }
 }
 impl Done for CoreDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -200,9 +200,9 @@ impl CfnCoreDefinitionVersionProps {
 }
 impl<R0, R1> CfnCoreDefinitionVersionProps<R0, R1> {
     /// `CoreDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinitionversion.html#cfn-greengrass-coredefinitionversion-coredefinitionid)
-    pub fn core_definition_id(self, value: impl Arg<str>) -> CfnCoreDefinitionVersionProps<Set, R1> { CfnCoreDefinitionVersionProps(put(self.0, "CoreDefinitionId", value.into_expr()), Phase) }
+    pub fn core_definition_id(self, value: impl Arg<str>) -> CfnCoreDefinitionVersionProps<Set, R1> { CfnCoreDefinitionVersionProps(put(self.0, "CoreDefinitionId", value), Phase) }
     /// `Cores`: list of `Core`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinitionversion.html#cfn-greengrass-coredefinitionversion-cores)
-    pub fn cores(self, value: impl Arg<Arr<core_definition_version::Core>>) -> CfnCoreDefinitionVersionProps<R0, Set> { CfnCoreDefinitionVersionProps(put(self.0, "Cores", value.into_expr()), Phase) }
+    pub fn cores(self, value: impl Arg<Arr<core_definition_version::Core>>) -> CfnCoreDefinitionVersionProps<R0, Set> { CfnCoreDefinitionVersionProps(put(self.0, "Cores", value), Phase) }
 }
 impl Done for CfnCoreDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::CoreDefinitionVersion`.
@@ -216,13 +216,13 @@ impl Core {
 }
 impl<R0, R1, R2> Core<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html#cfn-greengrass-coredefinitionversion-core-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Core<Set, R1, R2> { Core(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Core<Set, R1, R2> { Core(put(self.0, "CertificateArn", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html#cfn-greengrass-coredefinitionversion-core-id)
-    pub fn id(self, value: impl Arg<str>) -> Core<R0, Set, R2> { Core(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Core<R0, Set, R2> { Core(put(self.0, "Id", value), Phase) }
     /// `SyncShadow`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html#cfn-greengrass-coredefinitionversion-core-syncshadow)
-    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
+    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value), Phase) }
     /// `ThingArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html#cfn-greengrass-coredefinitionversion-core-thingarn)
-    pub fn thing_arn(self, value: impl Arg<str>) -> Core<R0, R1, Set> { Core(put(self.0, "ThingArn", value.into_expr()), Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Core<R0, R1, Set> { Core(put(self.0, "ThingArn", value), Phase) }
 }
 impl Done for Core { fn into_props(self) -> Bag { self.0 } }
 }
@@ -253,11 +253,11 @@ impl CfnDeviceDefinitionProps {
 }
 impl<R0> CfnDeviceDefinitionProps<R0> {
     /// `InitialVersion`: `DeviceDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#cfn-greengrass-devicedefinition-initialversion)
-    pub fn initial_version(self, value: impl Arg<device_definition::DeviceDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
+    pub fn initial_version(self, value: impl Arg<device_definition::DeviceDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#cfn-greengrass-devicedefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDeviceDefinitionProps<Set> { CfnDeviceDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeviceDefinitionProps<Set> { CfnDeviceDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#cfn-greengrass-devicedefinition-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDeviceDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::DeviceDefinition`.
@@ -271,13 +271,13 @@ impl Device {
 }
 impl<R0, R1, R2> Device<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html#cfn-greengrass-devicedefinition-device-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Device<Set, R1, R2> { Device(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Device<Set, R1, R2> { Device(put(self.0, "CertificateArn", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html#cfn-greengrass-devicedefinition-device-id)
-    pub fn id(self, value: impl Arg<str>) -> Device<R0, Set, R2> { Device(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Device<R0, Set, R2> { Device(put(self.0, "Id", value), Phase) }
     /// `SyncShadow`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html#cfn-greengrass-devicedefinition-device-syncshadow)
-    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
+    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value), Phase) }
     /// `ThingArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html#cfn-greengrass-devicedefinition-device-thingarn)
-    pub fn thing_arn(self, value: impl Arg<str>) -> Device<R0, R1, Set> { Device(put(self.0, "ThingArn", value.into_expr()), Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Device<R0, R1, Set> { Device(put(self.0, "ThingArn", value), Phase) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceDefinitionVersion` of `AWS::Greengrass::DeviceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-devicedefinitionversion.html)
@@ -288,7 +288,7 @@ impl DeviceDefinitionVersion {
 }
 impl<R0> DeviceDefinitionVersion<R0> {
     /// `Devices`: list of `Device`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-devicedefinitionversion.html#cfn-greengrass-devicedefinition-devicedefinitionversion-devices)
-    pub fn devices(self, value: impl Arg<Arr<Device>>) -> DeviceDefinitionVersion<Set> { DeviceDefinitionVersion(put(self.0, "Devices", value.into_expr()), Phase) }
+    pub fn devices(self, value: impl Arg<Arr<Device>>) -> DeviceDefinitionVersion<Set> { DeviceDefinitionVersion(put(self.0, "Devices", value), Phase) }
 }
 impl Done for DeviceDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -313,9 +313,9 @@ impl CfnDeviceDefinitionVersionProps {
 }
 impl<R0, R1> CfnDeviceDefinitionVersionProps<R0, R1> {
     /// `DeviceDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinitionversion.html#cfn-greengrass-devicedefinitionversion-devicedefinitionid)
-    pub fn device_definition_id(self, value: impl Arg<str>) -> CfnDeviceDefinitionVersionProps<Set, R1> { CfnDeviceDefinitionVersionProps(put(self.0, "DeviceDefinitionId", value.into_expr()), Phase) }
+    pub fn device_definition_id(self, value: impl Arg<str>) -> CfnDeviceDefinitionVersionProps<Set, R1> { CfnDeviceDefinitionVersionProps(put(self.0, "DeviceDefinitionId", value), Phase) }
     /// `Devices`: list of `Device`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinitionversion.html#cfn-greengrass-devicedefinitionversion-devices)
-    pub fn devices(self, value: impl Arg<Arr<device_definition_version::Device>>) -> CfnDeviceDefinitionVersionProps<R0, Set> { CfnDeviceDefinitionVersionProps(put(self.0, "Devices", value.into_expr()), Phase) }
+    pub fn devices(self, value: impl Arg<Arr<device_definition_version::Device>>) -> CfnDeviceDefinitionVersionProps<R0, Set> { CfnDeviceDefinitionVersionProps(put(self.0, "Devices", value), Phase) }
 }
 impl Done for CfnDeviceDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::DeviceDefinitionVersion`.
@@ -329,13 +329,13 @@ impl Device {
 }
 impl<R0, R1, R2> Device<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html#cfn-greengrass-devicedefinitionversion-device-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Device<Set, R1, R2> { Device(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Device<Set, R1, R2> { Device(put(self.0, "CertificateArn", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html#cfn-greengrass-devicedefinitionversion-device-id)
-    pub fn id(self, value: impl Arg<str>) -> Device<R0, Set, R2> { Device(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Device<R0, Set, R2> { Device(put(self.0, "Id", value), Phase) }
     /// `SyncShadow`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html#cfn-greengrass-devicedefinitionversion-device-syncshadow)
-    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
+    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value), Phase) }
     /// `ThingArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html#cfn-greengrass-devicedefinitionversion-device-thingarn)
-    pub fn thing_arn(self, value: impl Arg<str>) -> Device<R0, R1, Set> { Device(put(self.0, "ThingArn", value.into_expr()), Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Device<R0, R1, Set> { Device(put(self.0, "ThingArn", value), Phase) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 }
@@ -366,11 +366,11 @@ impl CfnFunctionDefinitionProps {
 }
 impl<R0> CfnFunctionDefinitionProps<R0> {
     /// `InitialVersion`: `FunctionDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#cfn-greengrass-functiondefinition-initialversion)
-    pub fn initial_version(self, value: impl Arg<function_definition::FunctionDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
+    pub fn initial_version(self, value: impl Arg<function_definition::FunctionDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#cfn-greengrass-functiondefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFunctionDefinitionProps<Set> { CfnFunctionDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFunctionDefinitionProps<Set> { CfnFunctionDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#cfn-greengrass-functiondefinition-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFunctionDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::FunctionDefinition`.
@@ -384,7 +384,7 @@ impl DefaultConfig {
 }
 impl<R0> DefaultConfig<R0> {
     /// `Execution`: `Execution`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-defaultconfig.html#cfn-greengrass-functiondefinition-defaultconfig-execution)
-    pub fn execution(self, value: impl Arg<Execution>) -> DefaultConfig<Set> { DefaultConfig(put(self.0, "Execution", value.into_expr()), Phase) }
+    pub fn execution(self, value: impl Arg<Execution>) -> DefaultConfig<Set> { DefaultConfig(put(self.0, "Execution", value), Phase) }
 }
 impl Done for DefaultConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html)
@@ -393,13 +393,13 @@ impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessSysfs`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html#cfn-greengrass-functiondefinition-environment-accesssysfs)
-    pub fn access_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessSysfs", value.into_expr())) }
+    pub fn access_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessSysfs", value)) }
     /// `Execution`: `Execution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html#cfn-greengrass-functiondefinition-environment-execution)
-    pub fn execution(self, value: impl Arg<Execution>) -> Self { Self(put(self.0, "Execution", value.into_expr())) }
+    pub fn execution(self, value: impl Arg<Execution>) -> Self { Self(put(self.0, "Execution", value)) }
     /// `ResourceAccessPolicies`: list of `ResourceAccessPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html#cfn-greengrass-functiondefinition-environment-resourceaccesspolicies)
-    pub fn resource_access_policies(self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { Self(put(self.0, "ResourceAccessPolicies", value.into_expr())) }
+    pub fn resource_access_policies(self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { Self(put(self.0, "ResourceAccessPolicies", value)) }
     /// `Variables`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html#cfn-greengrass-functiondefinition-environment-variables)
-    pub fn variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
+    pub fn variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Variables", value)) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Execution` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-execution.html)
@@ -408,9 +408,9 @@ impl Execution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsolationMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-execution.html#cfn-greengrass-functiondefinition-execution-isolationmode)
-    pub fn isolation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
+    pub fn isolation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsolationMode", value)) }
     /// `RunAs`: `RunAs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-execution.html#cfn-greengrass-functiondefinition-execution-runas)
-    pub fn run_as(self, value: impl Arg<RunAs>) -> Self { Self(put(self.0, "RunAs", value.into_expr())) }
+    pub fn run_as(self, value: impl Arg<RunAs>) -> Self { Self(put(self.0, "RunAs", value)) }
 }
 impl Done for Execution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Function` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-function.html)
@@ -421,11 +421,11 @@ impl Function {
 }
 impl<R0, R1, R2> Function<R0, R1, R2> {
     /// `FunctionArn`: `LambdaFunctionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-function.html#cfn-greengrass-functiondefinition-function-functionarn)
-    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { Function(put(self.0, "FunctionArn", value.into_expr()), Phase) }
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { Function(put(self.0, "FunctionArn", value), Phase) }
     /// `FunctionConfiguration`: `FunctionConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-function.html#cfn-greengrass-functiondefinition-function-functionconfiguration)
-    pub fn function_configuration(self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { Function(put(self.0, "FunctionConfiguration", value.into_expr()), Phase) }
+    pub fn function_configuration(self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { Function(put(self.0, "FunctionConfiguration", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-function.html#cfn-greengrass-functiondefinition-function-id)
-    pub fn id(self, value: impl Arg<str>) -> Function<R0, R1, Set> { Function(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Function<R0, R1, Set> { Function(put(self.0, "Id", value), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionConfiguration` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html)
@@ -434,19 +434,19 @@ impl FunctionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncodingType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-encodingtype)
-    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value.into_expr())) }
+    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value)) }
     /// `Environment`: `Environment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-environment)
-    pub fn environment(self, value: impl Arg<Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
+    pub fn environment(self, value: impl Arg<Environment>) -> Self { Self(put(self.0, "Environment", value)) }
     /// `ExecArgs`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-execargs)
-    pub fn exec_args(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
+    pub fn exec_args(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecArgs", value)) }
     /// `Executable`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-executable)
-    pub fn executable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Executable", value.into_expr())) }
+    pub fn executable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Executable", value)) }
     /// `MemorySize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-memorysize)
-    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
+    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value)) }
     /// `Pinned`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-pinned)
-    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
+    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value)) }
     /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value)) }
 }
 impl Done for FunctionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionDefinitionVersion` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functiondefinitionversion.html)
@@ -457,9 +457,9 @@ impl FunctionDefinitionVersion {
 }
 impl<R0> FunctionDefinitionVersion<R0> {
     /// `DefaultConfig`: `DefaultConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functiondefinitionversion.html#cfn-greengrass-functiondefinition-functiondefinitionversion-defaultconfig)
-    pub fn default_config(self, value: impl Arg<DefaultConfig>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr()), Phase) }
+    pub fn default_config(self, value: impl Arg<DefaultConfig>) -> Self { Self(put(self.0, "DefaultConfig", value), Phase) }
     /// `Functions`: list of `Function`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functiondefinitionversion.html#cfn-greengrass-functiondefinition-functiondefinitionversion-functions)
-    pub fn functions(self, value: impl Arg<Arr<Function>>) -> FunctionDefinitionVersion<Set> { FunctionDefinitionVersion(put(self.0, "Functions", value.into_expr()), Phase) }
+    pub fn functions(self, value: impl Arg<Arr<Function>>) -> FunctionDefinitionVersion<Set> { FunctionDefinitionVersion(put(self.0, "Functions", value), Phase) }
 }
 impl Done for FunctionDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceAccessPolicy` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-resourceaccesspolicy.html)
@@ -470,9 +470,9 @@ impl ResourceAccessPolicy {
 }
 impl<R0> ResourceAccessPolicy<R0> {
     /// `Permission`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-resourceaccesspolicy.html#cfn-greengrass-functiondefinition-resourceaccesspolicy-permission)
-    pub fn permission(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Permission", value.into_expr()), Phase) }
+    pub fn permission(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Permission", value), Phase) }
     /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-resourceaccesspolicy.html#cfn-greengrass-functiondefinition-resourceaccesspolicy-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { ResourceAccessPolicy(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { ResourceAccessPolicy(put(self.0, "ResourceId", value), Phase) }
 }
 impl Done for ResourceAccessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunAs` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-runas.html)
@@ -481,9 +481,9 @@ impl RunAs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Gid`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-runas.html#cfn-greengrass-functiondefinition-runas-gid)
-    pub fn gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
+    pub fn gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gid", value)) }
     /// `Uid`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-runas.html#cfn-greengrass-functiondefinition-runas-uid)
-    pub fn uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
+    pub fn uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Uid", value)) }
 }
 impl Done for RunAs { fn into_props(self) -> Bag { self.0 } }
 }
@@ -508,11 +508,11 @@ impl CfnFunctionDefinitionVersionProps {
 }
 impl<R0, R1> CfnFunctionDefinitionVersionProps<R0, R1> {
     /// `DefaultConfig`: `DefaultConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinitionversion.html#cfn-greengrass-functiondefinitionversion-defaultconfig)
-    pub fn default_config(self, value: impl Arg<function_definition_version::DefaultConfig>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr()), Phase) }
+    pub fn default_config(self, value: impl Arg<function_definition_version::DefaultConfig>) -> Self { Self(put(self.0, "DefaultConfig", value), Phase) }
     /// `FunctionDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinitionversion.html#cfn-greengrass-functiondefinitionversion-functiondefinitionid)
-    pub fn function_definition_id(self, value: impl Arg<str>) -> CfnFunctionDefinitionVersionProps<Set, R1> { CfnFunctionDefinitionVersionProps(put(self.0, "FunctionDefinitionId", value.into_expr()), Phase) }
+    pub fn function_definition_id(self, value: impl Arg<str>) -> CfnFunctionDefinitionVersionProps<Set, R1> { CfnFunctionDefinitionVersionProps(put(self.0, "FunctionDefinitionId", value), Phase) }
     /// `Functions`: list of `Function`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinitionversion.html#cfn-greengrass-functiondefinitionversion-functions)
-    pub fn functions(self, value: impl Arg<Arr<function_definition_version::Function>>) -> CfnFunctionDefinitionVersionProps<R0, Set> { CfnFunctionDefinitionVersionProps(put(self.0, "Functions", value.into_expr()), Phase) }
+    pub fn functions(self, value: impl Arg<Arr<function_definition_version::Function>>) -> CfnFunctionDefinitionVersionProps<R0, Set> { CfnFunctionDefinitionVersionProps(put(self.0, "Functions", value), Phase) }
 }
 impl Done for CfnFunctionDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::FunctionDefinitionVersion`.
@@ -526,7 +526,7 @@ impl DefaultConfig {
 }
 impl<R0> DefaultConfig<R0> {
     /// `Execution`: `Execution`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-defaultconfig.html#cfn-greengrass-functiondefinitionversion-defaultconfig-execution)
-    pub fn execution(self, value: impl Arg<Execution>) -> DefaultConfig<Set> { DefaultConfig(put(self.0, "Execution", value.into_expr()), Phase) }
+    pub fn execution(self, value: impl Arg<Execution>) -> DefaultConfig<Set> { DefaultConfig(put(self.0, "Execution", value), Phase) }
 }
 impl Done for DefaultConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html)
@@ -535,13 +535,13 @@ impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessSysfs`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html#cfn-greengrass-functiondefinitionversion-environment-accesssysfs)
-    pub fn access_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessSysfs", value.into_expr())) }
+    pub fn access_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessSysfs", value)) }
     /// `Execution`: `Execution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html#cfn-greengrass-functiondefinitionversion-environment-execution)
-    pub fn execution(self, value: impl Arg<Execution>) -> Self { Self(put(self.0, "Execution", value.into_expr())) }
+    pub fn execution(self, value: impl Arg<Execution>) -> Self { Self(put(self.0, "Execution", value)) }
     /// `ResourceAccessPolicies`: list of `ResourceAccessPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html#cfn-greengrass-functiondefinitionversion-environment-resourceaccesspolicies)
-    pub fn resource_access_policies(self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { Self(put(self.0, "ResourceAccessPolicies", value.into_expr())) }
+    pub fn resource_access_policies(self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { Self(put(self.0, "ResourceAccessPolicies", value)) }
     /// `Variables`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html#cfn-greengrass-functiondefinitionversion-environment-variables)
-    pub fn variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
+    pub fn variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Variables", value)) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Execution` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-execution.html)
@@ -550,9 +550,9 @@ impl Execution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsolationMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-execution.html#cfn-greengrass-functiondefinitionversion-execution-isolationmode)
-    pub fn isolation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
+    pub fn isolation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsolationMode", value)) }
     /// `RunAs`: `RunAs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-execution.html#cfn-greengrass-functiondefinitionversion-execution-runas)
-    pub fn run_as(self, value: impl Arg<RunAs>) -> Self { Self(put(self.0, "RunAs", value.into_expr())) }
+    pub fn run_as(self, value: impl Arg<RunAs>) -> Self { Self(put(self.0, "RunAs", value)) }
 }
 impl Done for Execution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Function` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-function.html)
@@ -563,11 +563,11 @@ impl Function {
 }
 impl<R0, R1, R2> Function<R0, R1, R2> {
     /// `FunctionArn`: `LambdaFunctionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-function.html#cfn-greengrass-functiondefinitionversion-function-functionarn)
-    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { Function(put(self.0, "FunctionArn", value.into_expr()), Phase) }
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { Function(put(self.0, "FunctionArn", value), Phase) }
     /// `FunctionConfiguration`: `FunctionConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-function.html#cfn-greengrass-functiondefinitionversion-function-functionconfiguration)
-    pub fn function_configuration(self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { Function(put(self.0, "FunctionConfiguration", value.into_expr()), Phase) }
+    pub fn function_configuration(self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { Function(put(self.0, "FunctionConfiguration", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-function.html#cfn-greengrass-functiondefinitionversion-function-id)
-    pub fn id(self, value: impl Arg<str>) -> Function<R0, R1, Set> { Function(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Function<R0, R1, Set> { Function(put(self.0, "Id", value), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionConfiguration` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html)
@@ -576,19 +576,19 @@ impl FunctionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncodingType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-encodingtype)
-    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value.into_expr())) }
+    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value)) }
     /// `Environment`: `Environment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-environment)
-    pub fn environment(self, value: impl Arg<Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
+    pub fn environment(self, value: impl Arg<Environment>) -> Self { Self(put(self.0, "Environment", value)) }
     /// `ExecArgs`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-execargs)
-    pub fn exec_args(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
+    pub fn exec_args(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecArgs", value)) }
     /// `Executable`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-executable)
-    pub fn executable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Executable", value.into_expr())) }
+    pub fn executable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Executable", value)) }
     /// `MemorySize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-memorysize)
-    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
+    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value)) }
     /// `Pinned`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-pinned)
-    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
+    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value)) }
     /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value)) }
 }
 impl Done for FunctionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceAccessPolicy` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-resourceaccesspolicy.html)
@@ -599,9 +599,9 @@ impl ResourceAccessPolicy {
 }
 impl<R0> ResourceAccessPolicy<R0> {
     /// `Permission`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-resourceaccesspolicy.html#cfn-greengrass-functiondefinitionversion-resourceaccesspolicy-permission)
-    pub fn permission(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Permission", value.into_expr()), Phase) }
+    pub fn permission(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Permission", value), Phase) }
     /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-resourceaccesspolicy.html#cfn-greengrass-functiondefinitionversion-resourceaccesspolicy-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { ResourceAccessPolicy(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { ResourceAccessPolicy(put(self.0, "ResourceId", value), Phase) }
 }
 impl Done for ResourceAccessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunAs` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-runas.html)
@@ -610,9 +610,9 @@ impl RunAs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Gid`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-runas.html#cfn-greengrass-functiondefinitionversion-runas-gid)
-    pub fn gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
+    pub fn gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gid", value)) }
     /// `Uid`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-runas.html#cfn-greengrass-functiondefinitionversion-runas-uid)
-    pub fn uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
+    pub fn uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Uid", value)) }
 }
 impl Done for RunAs { fn into_props(self) -> Bag { self.0 } }
 }
@@ -647,13 +647,13 @@ impl CfnGroupProps {
 }
 impl<R0> CfnGroupProps<R0> {
     /// `InitialVersion`: `GroupVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#cfn-greengrass-group-initialversion)
-    pub fn initial_version(self, value: impl Arg<group::GroupVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
+    pub fn initial_version(self, value: impl Arg<group::GroupVersion>) -> Self { Self(put(self.0, "InitialVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#cfn-greengrass-group-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#cfn-greengrass-group-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#cfn-greengrass-group-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::Group`.
@@ -665,19 +665,19 @@ impl GroupVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-connectordefinitionversionarn)
-    pub fn connector_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDefinitionVersionArn", value.into_expr())) }
+    pub fn connector_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDefinitionVersionArn", value)) }
     /// `CoreDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-coredefinitionversionarn)
-    pub fn core_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreDefinitionVersionArn", value.into_expr())) }
+    pub fn core_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreDefinitionVersionArn", value)) }
     /// `DeviceDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-devicedefinitionversionarn)
-    pub fn device_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceDefinitionVersionArn", value.into_expr())) }
+    pub fn device_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceDefinitionVersionArn", value)) }
     /// `FunctionDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-functiondefinitionversionarn)
-    pub fn function_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionDefinitionVersionArn", value.into_expr())) }
+    pub fn function_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionDefinitionVersionArn", value)) }
     /// `LoggerDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-loggerdefinitionversionarn)
-    pub fn logger_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggerDefinitionVersionArn", value.into_expr())) }
+    pub fn logger_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggerDefinitionVersionArn", value)) }
     /// `ResourceDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-resourcedefinitionversionarn)
-    pub fn resource_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceDefinitionVersionArn", value.into_expr())) }
+    pub fn resource_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceDefinitionVersionArn", value)) }
     /// `SubscriptionDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-subscriptiondefinitionversionarn)
-    pub fn subscription_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionDefinitionVersionArn", value.into_expr())) }
+    pub fn subscription_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionDefinitionVersionArn", value)) }
 }
 impl Done for GroupVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -702,21 +702,21 @@ impl CfnGroupVersionProps {
 }
 impl<R0> CfnGroupVersionProps<R0> {
     /// `ConnectorDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-connectordefinitionversionarn)
-    pub fn connector_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDefinitionVersionArn", value.into_expr()), Phase) }
+    pub fn connector_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDefinitionVersionArn", value), Phase) }
     /// `CoreDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-coredefinitionversionarn)
-    pub fn core_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreDefinitionVersionArn", value.into_expr()), Phase) }
+    pub fn core_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreDefinitionVersionArn", value), Phase) }
     /// `DeviceDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-devicedefinitionversionarn)
-    pub fn device_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceDefinitionVersionArn", value.into_expr()), Phase) }
+    pub fn device_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceDefinitionVersionArn", value), Phase) }
     /// `FunctionDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-functiondefinitionversionarn)
-    pub fn function_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionDefinitionVersionArn", value.into_expr()), Phase) }
+    pub fn function_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionDefinitionVersionArn", value), Phase) }
     /// `GroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-groupid)
-    pub fn group_id(self, value: impl Arg<str>) -> CfnGroupVersionProps<Set> { CfnGroupVersionProps(put(self.0, "GroupId", value.into_expr()), Phase) }
+    pub fn group_id(self, value: impl Arg<str>) -> CfnGroupVersionProps<Set> { CfnGroupVersionProps(put(self.0, "GroupId", value), Phase) }
     /// `LoggerDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-loggerdefinitionversionarn)
-    pub fn logger_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggerDefinitionVersionArn", value.into_expr()), Phase) }
+    pub fn logger_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggerDefinitionVersionArn", value), Phase) }
     /// `ResourceDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-resourcedefinitionversionarn)
-    pub fn resource_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceDefinitionVersionArn", value.into_expr()), Phase) }
+    pub fn resource_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceDefinitionVersionArn", value), Phase) }
     /// `SubscriptionDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-subscriptiondefinitionversionarn)
-    pub fn subscription_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionDefinitionVersionArn", value.into_expr()), Phase) }
+    pub fn subscription_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionDefinitionVersionArn", value), Phase) }
 }
 impl Done for CfnGroupVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Greengrass::LoggerDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html)
@@ -746,11 +746,11 @@ impl CfnLoggerDefinitionProps {
 }
 impl<R0> CfnLoggerDefinitionProps<R0> {
     /// `InitialVersion`: `LoggerDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#cfn-greengrass-loggerdefinition-initialversion)
-    pub fn initial_version(self, value: impl Arg<logger_definition::LoggerDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
+    pub fn initial_version(self, value: impl Arg<logger_definition::LoggerDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#cfn-greengrass-loggerdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLoggerDefinitionProps<Set> { CfnLoggerDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLoggerDefinitionProps<Set> { CfnLoggerDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#cfn-greengrass-loggerdefinition-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLoggerDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::LoggerDefinition`.
@@ -764,15 +764,15 @@ impl Logger {
 }
 impl<R0, R1, R2, R3> Logger<R0, R1, R2, R3> {
     /// `Component`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-component)
-    pub fn component(self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { Logger(put(self.0, "Component", value.into_expr()), Phase) }
+    pub fn component(self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { Logger(put(self.0, "Component", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-id)
-    pub fn id(self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { Logger(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { Logger(put(self.0, "Id", value), Phase) }
     /// `Level`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-level)
-    pub fn level(self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { Logger(put(self.0, "Level", value.into_expr()), Phase) }
+    pub fn level(self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { Logger(put(self.0, "Level", value), Phase) }
     /// `Space`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-space)
-    pub fn space(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Space", value.into_expr()), Phase) }
+    pub fn space(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Space", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-type)
-    pub fn type_(self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { Logger(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { Logger(put(self.0, "Type", value), Phase) }
 }
 impl Done for Logger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggerDefinitionVersion` of `AWS::Greengrass::LoggerDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-loggerdefinitionversion.html)
@@ -783,7 +783,7 @@ impl LoggerDefinitionVersion {
 }
 impl<R0> LoggerDefinitionVersion<R0> {
     /// `Loggers`: list of `Logger`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-loggerdefinitionversion.html#cfn-greengrass-loggerdefinition-loggerdefinitionversion-loggers)
-    pub fn loggers(self, value: impl Arg<Arr<Logger>>) -> LoggerDefinitionVersion<Set> { LoggerDefinitionVersion(put(self.0, "Loggers", value.into_expr()), Phase) }
+    pub fn loggers(self, value: impl Arg<Arr<Logger>>) -> LoggerDefinitionVersion<Set> { LoggerDefinitionVersion(put(self.0, "Loggers", value), Phase) }
 }
 impl Done for LoggerDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -808,9 +808,9 @@ impl CfnLoggerDefinitionVersionProps {
 }
 impl<R0, R1> CfnLoggerDefinitionVersionProps<R0, R1> {
     /// `LoggerDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinitionversion.html#cfn-greengrass-loggerdefinitionversion-loggerdefinitionid)
-    pub fn logger_definition_id(self, value: impl Arg<str>) -> CfnLoggerDefinitionVersionProps<Set, R1> { CfnLoggerDefinitionVersionProps(put(self.0, "LoggerDefinitionId", value.into_expr()), Phase) }
+    pub fn logger_definition_id(self, value: impl Arg<str>) -> CfnLoggerDefinitionVersionProps<Set, R1> { CfnLoggerDefinitionVersionProps(put(self.0, "LoggerDefinitionId", value), Phase) }
     /// `Loggers`: list of `Logger`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinitionversion.html#cfn-greengrass-loggerdefinitionversion-loggers)
-    pub fn loggers(self, value: impl Arg<Arr<logger_definition_version::Logger>>) -> CfnLoggerDefinitionVersionProps<R0, Set> { CfnLoggerDefinitionVersionProps(put(self.0, "Loggers", value.into_expr()), Phase) }
+    pub fn loggers(self, value: impl Arg<Arr<logger_definition_version::Logger>>) -> CfnLoggerDefinitionVersionProps<R0, Set> { CfnLoggerDefinitionVersionProps(put(self.0, "Loggers", value), Phase) }
 }
 impl Done for CfnLoggerDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::LoggerDefinitionVersion`.
@@ -824,15 +824,15 @@ impl Logger {
 }
 impl<R0, R1, R2, R3> Logger<R0, R1, R2, R3> {
     /// `Component`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-component)
-    pub fn component(self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { Logger(put(self.0, "Component", value.into_expr()), Phase) }
+    pub fn component(self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { Logger(put(self.0, "Component", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-id)
-    pub fn id(self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { Logger(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { Logger(put(self.0, "Id", value), Phase) }
     /// `Level`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-level)
-    pub fn level(self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { Logger(put(self.0, "Level", value.into_expr()), Phase) }
+    pub fn level(self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { Logger(put(self.0, "Level", value), Phase) }
     /// `Space`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-space)
-    pub fn space(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Space", value.into_expr()), Phase) }
+    pub fn space(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Space", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-type)
-    pub fn type_(self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { Logger(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { Logger(put(self.0, "Type", value), Phase) }
 }
 impl Done for Logger { fn into_props(self) -> Bag { self.0 } }
 }
@@ -863,11 +863,11 @@ impl CfnResourceDefinitionProps {
 }
 impl<R0> CfnResourceDefinitionProps<R0> {
     /// `InitialVersion`: `ResourceDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#cfn-greengrass-resourcedefinition-initialversion)
-    pub fn initial_version(self, value: impl Arg<resource_definition::ResourceDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
+    pub fn initial_version(self, value: impl Arg<resource_definition::ResourceDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#cfn-greengrass-resourcedefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnResourceDefinitionProps<Set> { CfnResourceDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceDefinitionProps<Set> { CfnResourceDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#cfn-greengrass-resourcedefinition-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnResourceDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::ResourceDefinition`.
@@ -881,9 +881,9 @@ impl GroupOwnerSetting {
 }
 impl<R0> GroupOwnerSetting<R0> {
     /// `AutoAddGroupOwner`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-groupownersetting.html#cfn-greengrass-resourcedefinition-groupownersetting-autoaddgroupowner)
-    pub fn auto_add_group_owner(self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { GroupOwnerSetting(put(self.0, "AutoAddGroupOwner", value.into_expr()), Phase) }
+    pub fn auto_add_group_owner(self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { GroupOwnerSetting(put(self.0, "AutoAddGroupOwner", value), Phase) }
     /// `GroupOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-groupownersetting.html#cfn-greengrass-resourcedefinition-groupownersetting-groupowner)
-    pub fn group_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupOwner", value.into_expr()), Phase) }
+    pub fn group_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupOwner", value), Phase) }
 }
 impl Done for GroupOwnerSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalDeviceResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localdeviceresourcedata.html)
@@ -894,9 +894,9 @@ impl LocalDeviceResourceData {
 }
 impl<R0> LocalDeviceResourceData<R0> {
     /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localdeviceresourcedata.html#cfn-greengrass-resourcedefinition-localdeviceresourcedata-groupownersetting)
-    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
+    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value), Phase) }
     /// `SourcePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localdeviceresourcedata.html#cfn-greengrass-resourcedefinition-localdeviceresourcedata-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { LocalDeviceResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { LocalDeviceResourceData(put(self.0, "SourcePath", value), Phase) }
 }
 impl Done for LocalDeviceResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalVolumeResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localvolumeresourcedata.html)
@@ -907,11 +907,11 @@ impl LocalVolumeResourceData {
 }
 impl<R0, R1> LocalVolumeResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localvolumeresourcedata.html#cfn-greengrass-resourcedefinition-localvolumeresourcedata-destinationpath)
-    pub fn destination_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { LocalVolumeResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { LocalVolumeResourceData(put(self.0, "DestinationPath", value), Phase) }
     /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localvolumeresourcedata.html#cfn-greengrass-resourcedefinition-localvolumeresourcedata-groupownersetting)
-    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
+    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value), Phase) }
     /// `SourcePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localvolumeresourcedata.html#cfn-greengrass-resourcedefinition-localvolumeresourcedata-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { LocalVolumeResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { LocalVolumeResourceData(put(self.0, "SourcePath", value), Phase) }
 }
 impl Done for LocalVolumeResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDataContainer` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html)
@@ -920,15 +920,15 @@ impl ResourceDataContainer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocalDeviceResourceData`: `LocalDeviceResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-localdeviceresourcedata)
-    pub fn local_device_resource_data(self, value: impl Arg<LocalDeviceResourceData>) -> Self { Self(put(self.0, "LocalDeviceResourceData", value.into_expr())) }
+    pub fn local_device_resource_data(self, value: impl Arg<LocalDeviceResourceData>) -> Self { Self(put(self.0, "LocalDeviceResourceData", value)) }
     /// `LocalVolumeResourceData`: `LocalVolumeResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-localvolumeresourcedata)
-    pub fn local_volume_resource_data(self, value: impl Arg<LocalVolumeResourceData>) -> Self { Self(put(self.0, "LocalVolumeResourceData", value.into_expr())) }
+    pub fn local_volume_resource_data(self, value: impl Arg<LocalVolumeResourceData>) -> Self { Self(put(self.0, "LocalVolumeResourceData", value)) }
     /// `S3MachineLearningModelResourceData`: `S3MachineLearningModelResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-s3machinelearningmodelresourcedata)
-    pub fn s3_machine_learning_model_resource_data(self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { Self(put(self.0, "S3MachineLearningModelResourceData", value.into_expr())) }
+    pub fn s3_machine_learning_model_resource_data(self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { Self(put(self.0, "S3MachineLearningModelResourceData", value)) }
     /// `SageMakerMachineLearningModelResourceData`: `SageMakerMachineLearningModelResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-sagemakermachinelearningmodelresourcedata)
-    pub fn sage_maker_machine_learning_model_resource_data(self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { Self(put(self.0, "SageMakerMachineLearningModelResourceData", value.into_expr())) }
+    pub fn sage_maker_machine_learning_model_resource_data(self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { Self(put(self.0, "SageMakerMachineLearningModelResourceData", value)) }
     /// `SecretsManagerSecretResourceData`: `SecretsManagerSecretResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-secretsmanagersecretresourcedata)
-    pub fn secrets_manager_secret_resource_data(self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { Self(put(self.0, "SecretsManagerSecretResourceData", value.into_expr())) }
+    pub fn secrets_manager_secret_resource_data(self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { Self(put(self.0, "SecretsManagerSecretResourceData", value)) }
 }
 impl Done for ResourceDataContainer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDefinitionVersion` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedefinitionversion.html)
@@ -939,7 +939,7 @@ impl ResourceDefinitionVersion {
 }
 impl<R0> ResourceDefinitionVersion<R0> {
     /// `Resources`: list of `ResourceInstance`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedefinitionversion.html#cfn-greengrass-resourcedefinition-resourcedefinitionversion-resources)
-    pub fn resources(self, value: impl Arg<Arr<ResourceInstance>>) -> ResourceDefinitionVersion<Set> { ResourceDefinitionVersion(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<ResourceInstance>>) -> ResourceDefinitionVersion<Set> { ResourceDefinitionVersion(put(self.0, "Resources", value), Phase) }
 }
 impl Done for ResourceDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDownloadOwnerSetting` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedownloadownersetting.html)
@@ -950,9 +950,9 @@ impl ResourceDownloadOwnerSetting {
 }
 impl<R0, R1> ResourceDownloadOwnerSetting<R0, R1> {
     /// `GroupOwner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedownloadownersetting.html#cfn-greengrass-resourcedefinition-resourcedownloadownersetting-groupowner)
-    pub fn group_owner(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { ResourceDownloadOwnerSetting(put(self.0, "GroupOwner", value.into_expr()), Phase) }
+    pub fn group_owner(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { ResourceDownloadOwnerSetting(put(self.0, "GroupOwner", value), Phase) }
     /// `GroupPermission`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedownloadownersetting.html#cfn-greengrass-resourcedefinition-resourcedownloadownersetting-grouppermission)
-    pub fn group_permission(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { ResourceDownloadOwnerSetting(put(self.0, "GroupPermission", value.into_expr()), Phase) }
+    pub fn group_permission(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { ResourceDownloadOwnerSetting(put(self.0, "GroupPermission", value), Phase) }
 }
 impl Done for ResourceDownloadOwnerSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceInstance` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourceinstance.html)
@@ -963,11 +963,11 @@ impl ResourceInstance {
 }
 impl<R0, R1, R2> ResourceInstance<R0, R1, R2> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourceinstance.html#cfn-greengrass-resourcedefinition-resourceinstance-id)
-    pub fn id(self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { ResourceInstance(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { ResourceInstance(put(self.0, "Id", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourceinstance.html#cfn-greengrass-resourcedefinition-resourceinstance-name)
-    pub fn name(self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { ResourceInstance(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { ResourceInstance(put(self.0, "Name", value), Phase) }
     /// `ResourceDataContainer`: `ResourceDataContainer`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourceinstance.html#cfn-greengrass-resourcedefinition-resourceinstance-resourcedatacontainer)
-    pub fn resource_data_container(self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { ResourceInstance(put(self.0, "ResourceDataContainer", value.into_expr()), Phase) }
+    pub fn resource_data_container(self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { ResourceInstance(put(self.0, "ResourceDataContainer", value), Phase) }
 }
 impl Done for ResourceInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3MachineLearningModelResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-s3machinelearningmodelresourcedata.html)
@@ -978,11 +978,11 @@ impl S3MachineLearningModelResourceData {
 }
 impl<R0, R1> S3MachineLearningModelResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-s3machinelearningmodelresourcedata-destinationpath)
-    pub fn destination_path(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { S3MachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { S3MachineLearningModelResourceData(put(self.0, "DestinationPath", value), Phase) }
     /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-s3machinelearningmodelresourcedata-ownersetting)
-    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
+    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value), Phase) }
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-s3machinelearningmodelresourcedata-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { S3MachineLearningModelResourceData(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { S3MachineLearningModelResourceData(put(self.0, "S3Uri", value), Phase) }
 }
 impl Done for S3MachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerMachineLearningModelResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata.html)
@@ -993,11 +993,11 @@ impl SageMakerMachineLearningModelResourceData {
 }
 impl<R0, R1> SageMakerMachineLearningModelResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata-destinationpath)
-    pub fn destination_path(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { SageMakerMachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { SageMakerMachineLearningModelResourceData(put(self.0, "DestinationPath", value), Phase) }
     /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata-ownersetting)
-    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
+    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value), Phase) }
     /// `SageMakerJobArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata-sagemakerjobarn)
-    pub fn sage_maker_job_arn(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { SageMakerMachineLearningModelResourceData(put(self.0, "SageMakerJobArn", value.into_expr()), Phase) }
+    pub fn sage_maker_job_arn(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { SageMakerMachineLearningModelResourceData(put(self.0, "SageMakerJobArn", value), Phase) }
 }
 impl Done for SageMakerMachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerSecretResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-secretsmanagersecretresourcedata.html)
@@ -1008,9 +1008,9 @@ impl SecretsManagerSecretResourceData {
 }
 impl<R0> SecretsManagerSecretResourceData<R0> {
     /// `AdditionalStagingLabelsToDownload`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-secretsmanagersecretresourcedata.html#cfn-greengrass-resourcedefinition-secretsmanagersecretresourcedata-additionalstaginglabelstodownload)
-    pub fn additional_staging_labels_to_download(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalStagingLabelsToDownload", value.into_expr()), Phase) }
+    pub fn additional_staging_labels_to_download(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalStagingLabelsToDownload", value), Phase) }
     /// `ARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-secretsmanagersecretresourcedata.html#cfn-greengrass-resourcedefinition-secretsmanagersecretresourcedata-arn)
-    pub fn arn(self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { SecretsManagerSecretResourceData(put(self.0, "ARN", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { SecretsManagerSecretResourceData(put(self.0, "ARN", value), Phase) }
 }
 impl Done for SecretsManagerSecretResourceData { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1035,9 +1035,9 @@ impl CfnResourceDefinitionVersionProps {
 }
 impl<R0, R1> CfnResourceDefinitionVersionProps<R0, R1> {
     /// `ResourceDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinitionversion.html#cfn-greengrass-resourcedefinitionversion-resourcedefinitionid)
-    pub fn resource_definition_id(self, value: impl Arg<str>) -> CfnResourceDefinitionVersionProps<Set, R1> { CfnResourceDefinitionVersionProps(put(self.0, "ResourceDefinitionId", value.into_expr()), Phase) }
+    pub fn resource_definition_id(self, value: impl Arg<str>) -> CfnResourceDefinitionVersionProps<Set, R1> { CfnResourceDefinitionVersionProps(put(self.0, "ResourceDefinitionId", value), Phase) }
     /// `Resources`: list of `ResourceInstance`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinitionversion.html#cfn-greengrass-resourcedefinitionversion-resources)
-    pub fn resources(self, value: impl Arg<Arr<resource_definition_version::ResourceInstance>>) -> CfnResourceDefinitionVersionProps<R0, Set> { CfnResourceDefinitionVersionProps(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<resource_definition_version::ResourceInstance>>) -> CfnResourceDefinitionVersionProps<R0, Set> { CfnResourceDefinitionVersionProps(put(self.0, "Resources", value), Phase) }
 }
 impl Done for CfnResourceDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::ResourceDefinitionVersion`.
@@ -1051,9 +1051,9 @@ impl GroupOwnerSetting {
 }
 impl<R0> GroupOwnerSetting<R0> {
     /// `AutoAddGroupOwner`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-groupownersetting.html#cfn-greengrass-resourcedefinitionversion-groupownersetting-autoaddgroupowner)
-    pub fn auto_add_group_owner(self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { GroupOwnerSetting(put(self.0, "AutoAddGroupOwner", value.into_expr()), Phase) }
+    pub fn auto_add_group_owner(self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { GroupOwnerSetting(put(self.0, "AutoAddGroupOwner", value), Phase) }
     /// `GroupOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-groupownersetting.html#cfn-greengrass-resourcedefinitionversion-groupownersetting-groupowner)
-    pub fn group_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupOwner", value.into_expr()), Phase) }
+    pub fn group_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupOwner", value), Phase) }
 }
 impl Done for GroupOwnerSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalDeviceResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localdeviceresourcedata.html)
@@ -1064,9 +1064,9 @@ impl LocalDeviceResourceData {
 }
 impl<R0> LocalDeviceResourceData<R0> {
     /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localdeviceresourcedata.html#cfn-greengrass-resourcedefinitionversion-localdeviceresourcedata-groupownersetting)
-    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
+    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value), Phase) }
     /// `SourcePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localdeviceresourcedata.html#cfn-greengrass-resourcedefinitionversion-localdeviceresourcedata-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { LocalDeviceResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { LocalDeviceResourceData(put(self.0, "SourcePath", value), Phase) }
 }
 impl Done for LocalDeviceResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalVolumeResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localvolumeresourcedata.html)
@@ -1077,11 +1077,11 @@ impl LocalVolumeResourceData {
 }
 impl<R0, R1> LocalVolumeResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localvolumeresourcedata.html#cfn-greengrass-resourcedefinitionversion-localvolumeresourcedata-destinationpath)
-    pub fn destination_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { LocalVolumeResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { LocalVolumeResourceData(put(self.0, "DestinationPath", value), Phase) }
     /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localvolumeresourcedata.html#cfn-greengrass-resourcedefinitionversion-localvolumeresourcedata-groupownersetting)
-    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
+    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value), Phase) }
     /// `SourcePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localvolumeresourcedata.html#cfn-greengrass-resourcedefinitionversion-localvolumeresourcedata-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { LocalVolumeResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { LocalVolumeResourceData(put(self.0, "SourcePath", value), Phase) }
 }
 impl Done for LocalVolumeResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDataContainer` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html)
@@ -1090,15 +1090,15 @@ impl ResourceDataContainer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocalDeviceResourceData`: `LocalDeviceResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-localdeviceresourcedata)
-    pub fn local_device_resource_data(self, value: impl Arg<LocalDeviceResourceData>) -> Self { Self(put(self.0, "LocalDeviceResourceData", value.into_expr())) }
+    pub fn local_device_resource_data(self, value: impl Arg<LocalDeviceResourceData>) -> Self { Self(put(self.0, "LocalDeviceResourceData", value)) }
     /// `LocalVolumeResourceData`: `LocalVolumeResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-localvolumeresourcedata)
-    pub fn local_volume_resource_data(self, value: impl Arg<LocalVolumeResourceData>) -> Self { Self(put(self.0, "LocalVolumeResourceData", value.into_expr())) }
+    pub fn local_volume_resource_data(self, value: impl Arg<LocalVolumeResourceData>) -> Self { Self(put(self.0, "LocalVolumeResourceData", value)) }
     /// `S3MachineLearningModelResourceData`: `S3MachineLearningModelResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-s3machinelearningmodelresourcedata)
-    pub fn s3_machine_learning_model_resource_data(self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { Self(put(self.0, "S3MachineLearningModelResourceData", value.into_expr())) }
+    pub fn s3_machine_learning_model_resource_data(self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { Self(put(self.0, "S3MachineLearningModelResourceData", value)) }
     /// `SageMakerMachineLearningModelResourceData`: `SageMakerMachineLearningModelResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-sagemakermachinelearningmodelresourcedata)
-    pub fn sage_maker_machine_learning_model_resource_data(self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { Self(put(self.0, "SageMakerMachineLearningModelResourceData", value.into_expr())) }
+    pub fn sage_maker_machine_learning_model_resource_data(self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { Self(put(self.0, "SageMakerMachineLearningModelResourceData", value)) }
     /// `SecretsManagerSecretResourceData`: `SecretsManagerSecretResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-secretsmanagersecretresourcedata)
-    pub fn secrets_manager_secret_resource_data(self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { Self(put(self.0, "SecretsManagerSecretResourceData", value.into_expr())) }
+    pub fn secrets_manager_secret_resource_data(self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { Self(put(self.0, "SecretsManagerSecretResourceData", value)) }
 }
 impl Done for ResourceDataContainer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDownloadOwnerSetting` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedownloadownersetting.html)
@@ -1109,9 +1109,9 @@ impl ResourceDownloadOwnerSetting {
 }
 impl<R0, R1> ResourceDownloadOwnerSetting<R0, R1> {
     /// `GroupOwner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedownloadownersetting.html#cfn-greengrass-resourcedefinitionversion-resourcedownloadownersetting-groupowner)
-    pub fn group_owner(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { ResourceDownloadOwnerSetting(put(self.0, "GroupOwner", value.into_expr()), Phase) }
+    pub fn group_owner(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { ResourceDownloadOwnerSetting(put(self.0, "GroupOwner", value), Phase) }
     /// `GroupPermission`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedownloadownersetting.html#cfn-greengrass-resourcedefinitionversion-resourcedownloadownersetting-grouppermission)
-    pub fn group_permission(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { ResourceDownloadOwnerSetting(put(self.0, "GroupPermission", value.into_expr()), Phase) }
+    pub fn group_permission(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { ResourceDownloadOwnerSetting(put(self.0, "GroupPermission", value), Phase) }
 }
 impl Done for ResourceDownloadOwnerSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceInstance` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourceinstance.html)
@@ -1122,11 +1122,11 @@ impl ResourceInstance {
 }
 impl<R0, R1, R2> ResourceInstance<R0, R1, R2> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourceinstance.html#cfn-greengrass-resourcedefinitionversion-resourceinstance-id)
-    pub fn id(self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { ResourceInstance(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { ResourceInstance(put(self.0, "Id", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourceinstance.html#cfn-greengrass-resourcedefinitionversion-resourceinstance-name)
-    pub fn name(self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { ResourceInstance(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { ResourceInstance(put(self.0, "Name", value), Phase) }
     /// `ResourceDataContainer`: `ResourceDataContainer`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourceinstance.html#cfn-greengrass-resourcedefinitionversion-resourceinstance-resourcedatacontainer)
-    pub fn resource_data_container(self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { ResourceInstance(put(self.0, "ResourceDataContainer", value.into_expr()), Phase) }
+    pub fn resource_data_container(self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { ResourceInstance(put(self.0, "ResourceDataContainer", value), Phase) }
 }
 impl Done for ResourceInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3MachineLearningModelResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata.html)
@@ -1137,11 +1137,11 @@ impl S3MachineLearningModelResourceData {
 }
 impl<R0, R1> S3MachineLearningModelResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata-destinationpath)
-    pub fn destination_path(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { S3MachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { S3MachineLearningModelResourceData(put(self.0, "DestinationPath", value), Phase) }
     /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata-ownersetting)
-    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
+    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value), Phase) }
     /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { S3MachineLearningModelResourceData(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { S3MachineLearningModelResourceData(put(self.0, "S3Uri", value), Phase) }
 }
 impl Done for S3MachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerMachineLearningModelResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata.html)
@@ -1152,11 +1152,11 @@ impl SageMakerMachineLearningModelResourceData {
 }
 impl<R0, R1> SageMakerMachineLearningModelResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata-destinationpath)
-    pub fn destination_path(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { SageMakerMachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { SageMakerMachineLearningModelResourceData(put(self.0, "DestinationPath", value), Phase) }
     /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata-ownersetting)
-    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
+    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value), Phase) }
     /// `SageMakerJobArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata-sagemakerjobarn)
-    pub fn sage_maker_job_arn(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { SageMakerMachineLearningModelResourceData(put(self.0, "SageMakerJobArn", value.into_expr()), Phase) }
+    pub fn sage_maker_job_arn(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { SageMakerMachineLearningModelResourceData(put(self.0, "SageMakerJobArn", value), Phase) }
 }
 impl Done for SageMakerMachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerSecretResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata.html)
@@ -1167,9 +1167,9 @@ impl SecretsManagerSecretResourceData {
 }
 impl<R0> SecretsManagerSecretResourceData<R0> {
     /// `AdditionalStagingLabelsToDownload`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata.html#cfn-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata-additionalstaginglabelstodownload)
-    pub fn additional_staging_labels_to_download(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalStagingLabelsToDownload", value.into_expr()), Phase) }
+    pub fn additional_staging_labels_to_download(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalStagingLabelsToDownload", value), Phase) }
     /// `ARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata.html#cfn-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata-arn)
-    pub fn arn(self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { SecretsManagerSecretResourceData(put(self.0, "ARN", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { SecretsManagerSecretResourceData(put(self.0, "ARN", value), Phase) }
 }
 impl Done for SecretsManagerSecretResourceData { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1200,11 +1200,11 @@ impl CfnSubscriptionDefinitionProps {
 }
 impl<R0> CfnSubscriptionDefinitionProps<R0> {
     /// `InitialVersion`: `SubscriptionDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#cfn-greengrass-subscriptiondefinition-initialversion)
-    pub fn initial_version(self, value: impl Arg<subscription_definition::SubscriptionDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
+    pub fn initial_version(self, value: impl Arg<subscription_definition::SubscriptionDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#cfn-greengrass-subscriptiondefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSubscriptionDefinitionProps<Set> { CfnSubscriptionDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSubscriptionDefinitionProps<Set> { CfnSubscriptionDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#cfn-greengrass-subscriptiondefinition-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSubscriptionDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::SubscriptionDefinition`.
@@ -1218,13 +1218,13 @@ impl Subscription {
 }
 impl<R0, R1, R2, R3> Subscription<R0, R1, R2, R3> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html#cfn-greengrass-subscriptiondefinition-subscription-id)
-    pub fn id(self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { Subscription(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { Subscription(put(self.0, "Id", value), Phase) }
     /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html#cfn-greengrass-subscriptiondefinition-subscription-source)
-    pub fn source(self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { Subscription(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { Subscription(put(self.0, "Source", value), Phase) }
     /// `Subject`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html#cfn-greengrass-subscriptiondefinition-subscription-subject)
-    pub fn subject(self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { Subscription(put(self.0, "Subject", value.into_expr()), Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { Subscription(put(self.0, "Subject", value), Phase) }
     /// `Target`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html#cfn-greengrass-subscriptiondefinition-subscription-target)
-    pub fn target(self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { Subscription(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { Subscription(put(self.0, "Target", value), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubscriptionDefinitionVersion` of `AWS::Greengrass::SubscriptionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscriptiondefinitionversion.html)
@@ -1235,7 +1235,7 @@ impl SubscriptionDefinitionVersion {
 }
 impl<R0> SubscriptionDefinitionVersion<R0> {
     /// `Subscriptions`: list of `Subscription`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscriptiondefinitionversion.html#cfn-greengrass-subscriptiondefinition-subscriptiondefinitionversion-subscriptions)
-    pub fn subscriptions(self, value: impl Arg<Arr<Subscription>>) -> SubscriptionDefinitionVersion<Set> { SubscriptionDefinitionVersion(put(self.0, "Subscriptions", value.into_expr()), Phase) }
+    pub fn subscriptions(self, value: impl Arg<Arr<Subscription>>) -> SubscriptionDefinitionVersion<Set> { SubscriptionDefinitionVersion(put(self.0, "Subscriptions", value), Phase) }
 }
 impl Done for SubscriptionDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1260,9 +1260,9 @@ impl CfnSubscriptionDefinitionVersionProps {
 }
 impl<R0, R1> CfnSubscriptionDefinitionVersionProps<R0, R1> {
     /// `SubscriptionDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinitionversion.html#cfn-greengrass-subscriptiondefinitionversion-subscriptiondefinitionid)
-    pub fn subscription_definition_id(self, value: impl Arg<str>) -> CfnSubscriptionDefinitionVersionProps<Set, R1> { CfnSubscriptionDefinitionVersionProps(put(self.0, "SubscriptionDefinitionId", value.into_expr()), Phase) }
+    pub fn subscription_definition_id(self, value: impl Arg<str>) -> CfnSubscriptionDefinitionVersionProps<Set, R1> { CfnSubscriptionDefinitionVersionProps(put(self.0, "SubscriptionDefinitionId", value), Phase) }
     /// `Subscriptions`: list of `Subscription`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinitionversion.html#cfn-greengrass-subscriptiondefinitionversion-subscriptions)
-    pub fn subscriptions(self, value: impl Arg<Arr<subscription_definition_version::Subscription>>) -> CfnSubscriptionDefinitionVersionProps<R0, Set> { CfnSubscriptionDefinitionVersionProps(put(self.0, "Subscriptions", value.into_expr()), Phase) }
+    pub fn subscriptions(self, value: impl Arg<Arr<subscription_definition_version::Subscription>>) -> CfnSubscriptionDefinitionVersionProps<R0, Set> { CfnSubscriptionDefinitionVersionProps(put(self.0, "Subscriptions", value), Phase) }
 }
 impl Done for CfnSubscriptionDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::SubscriptionDefinitionVersion`.
@@ -1276,13 +1276,13 @@ impl Subscription {
 }
 impl<R0, R1, R2, R3> Subscription<R0, R1, R2, R3> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html#cfn-greengrass-subscriptiondefinitionversion-subscription-id)
-    pub fn id(self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { Subscription(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { Subscription(put(self.0, "Id", value), Phase) }
     /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html#cfn-greengrass-subscriptiondefinitionversion-subscription-source)
-    pub fn source(self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { Subscription(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { Subscription(put(self.0, "Source", value), Phase) }
     /// `Subject`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html#cfn-greengrass-subscriptiondefinitionversion-subscription-subject)
-    pub fn subject(self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { Subscription(put(self.0, "Subject", value.into_expr()), Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { Subscription(put(self.0, "Subject", value), Phase) }
     /// `Target`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html#cfn-greengrass-subscriptiondefinitionversion-subscription-target)
-    pub fn target(self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { Subscription(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { Subscription(put(self.0, "Target", value), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,11 +27,11 @@ impl CfnComponentVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlineRecipe`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#cfn-greengrassv2-componentversion-inlinerecipe)
-    pub fn inline_recipe(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlineRecipe", value.into_expr())) }
+    pub fn inline_recipe(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlineRecipe", value)) }
     /// `LambdaFunction`: `LambdaFunctionRecipeSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#cfn-greengrassv2-componentversion-lambdafunction)
-    pub fn lambda_function(self, value: impl Arg<component_version::LambdaFunctionRecipeSource>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
+    pub fn lambda_function(self, value: impl Arg<component_version::LambdaFunctionRecipeSource>) -> Self { Self(put(self.0, "LambdaFunction", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#cfn-greengrassv2-componentversion-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnComponentVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GreengrassV2::ComponentVersion`.
@@ -43,9 +43,9 @@ impl ComponentDependencyRequirement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DependencyType`: `DependencyType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentdependencyrequirement.html#cfn-greengrassv2-componentversion-componentdependencyrequirement-dependencytype)
-    pub fn dependency_type(self, value: impl Arg<DependencyType>) -> Self { Self(put(self.0, "DependencyType", value.into_expr())) }
+    pub fn dependency_type(self, value: impl Arg<DependencyType>) -> Self { Self(put(self.0, "DependencyType", value)) }
     /// `VersionRequirement`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentdependencyrequirement.html#cfn-greengrassv2-componentversion-componentdependencyrequirement-versionrequirement)
-    pub fn version_requirement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionRequirement", value.into_expr())) }
+    pub fn version_requirement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionRequirement", value)) }
 }
 impl Done for ComponentDependencyRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentPlatform` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentplatform.html)
@@ -54,9 +54,9 @@ impl ComponentPlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentplatform.html#cfn-greengrassv2-componentversion-componentplatform-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentplatform.html#cfn-greengrassv2-componentversion-componentplatform-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for ComponentPlatform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaContainerParams` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html)
@@ -65,13 +65,13 @@ impl LambdaContainerParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Devices`: list of `LambdaDeviceMount`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html#cfn-greengrassv2-componentversion-lambdacontainerparams-devices)
-    pub fn devices(self, value: impl Arg<Arr<LambdaDeviceMount>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
+    pub fn devices(self, value: impl Arg<Arr<LambdaDeviceMount>>) -> Self { Self(put(self.0, "Devices", value)) }
     /// `MemorySizeInKB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html#cfn-greengrassv2-componentversion-lambdacontainerparams-memorysizeinkb)
-    pub fn memory_size_in_kb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInKB", value.into_expr())) }
+    pub fn memory_size_in_kb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInKB", value)) }
     /// `MountROSysfs`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html#cfn-greengrassv2-componentversion-lambdacontainerparams-mountrosysfs)
-    pub fn mount_ro_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MountROSysfs", value.into_expr())) }
+    pub fn mount_ro_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MountROSysfs", value)) }
     /// `Volumes`: list of `LambdaVolumeMount`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html#cfn-greengrassv2-componentversion-lambdacontainerparams-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<LambdaVolumeMount>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
+    pub fn volumes(self, value: impl Arg<Arr<LambdaVolumeMount>>) -> Self { Self(put(self.0, "Volumes", value)) }
 }
 impl Done for LambdaContainerParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaDeviceMount` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdadevicemount.html)
@@ -80,11 +80,11 @@ impl LambdaDeviceMount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddGroupOwner`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdadevicemount.html#cfn-greengrassv2-componentversion-lambdadevicemount-addgroupowner)
-    pub fn add_group_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGroupOwner", value.into_expr())) }
+    pub fn add_group_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGroupOwner", value)) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdadevicemount.html#cfn-greengrassv2-componentversion-lambdadevicemount-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `Permission`: `Permission`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdadevicemount.html#cfn-greengrassv2-componentversion-lambdadevicemount-permission)
-    pub fn permission(self, value: impl Arg<Permission>) -> Self { Self(put(self.0, "Permission", value.into_expr())) }
+    pub fn permission(self, value: impl Arg<Permission>) -> Self { Self(put(self.0, "Permission", value)) }
 }
 impl Done for LambdaDeviceMount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaEventSource` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaeventsource.html)
@@ -93,9 +93,9 @@ impl LambdaEventSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Topic`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaeventsource.html#cfn-greengrassv2-componentversion-lambdaeventsource-topic)
-    pub fn topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Topic", value.into_expr())) }
+    pub fn topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Topic", value)) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaeventsource.html#cfn-greengrassv2-componentversion-lambdaeventsource-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for LambdaEventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaExecutionParameters` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html)
@@ -104,27 +104,27 @@ impl LambdaExecutionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnvironmentVariables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value)) }
     /// `EventSources`: list of `LambdaEventSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-eventsources)
-    pub fn event_sources(self, value: impl Arg<Arr<LambdaEventSource>>) -> Self { Self(put(self.0, "EventSources", value.into_expr())) }
+    pub fn event_sources(self, value: impl Arg<Arr<LambdaEventSource>>) -> Self { Self(put(self.0, "EventSources", value)) }
     /// `ExecArgs`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-execargs)
-    pub fn exec_args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
+    pub fn exec_args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExecArgs", value)) }
     /// `InputPayloadEncodingType`: `InputPayloadEncodingType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-inputpayloadencodingtype)
-    pub fn input_payload_encoding_type(self, value: impl Arg<InputPayloadEncodingType>) -> Self { Self(put(self.0, "InputPayloadEncodingType", value.into_expr())) }
+    pub fn input_payload_encoding_type(self, value: impl Arg<InputPayloadEncodingType>) -> Self { Self(put(self.0, "InputPayloadEncodingType", value)) }
     /// `LinuxProcessParams`: `LambdaLinuxProcessParams`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-linuxprocessparams)
-    pub fn linux_process_params(self, value: impl Arg<LambdaLinuxProcessParams>) -> Self { Self(put(self.0, "LinuxProcessParams", value.into_expr())) }
+    pub fn linux_process_params(self, value: impl Arg<LambdaLinuxProcessParams>) -> Self { Self(put(self.0, "LinuxProcessParams", value)) }
     /// `MaxIdleTimeInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-maxidletimeinseconds)
-    pub fn max_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleTimeInSeconds", value.into_expr())) }
+    pub fn max_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleTimeInSeconds", value)) }
     /// `MaxInstancesCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-maxinstancescount)
-    pub fn max_instances_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstancesCount", value.into_expr())) }
+    pub fn max_instances_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstancesCount", value)) }
     /// `MaxQueueSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-maxqueuesize)
-    pub fn max_queue_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxQueueSize", value.into_expr())) }
+    pub fn max_queue_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxQueueSize", value)) }
     /// `Pinned`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-pinned)
-    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
+    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value)) }
     /// `StatusTimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-statustimeoutinseconds)
-    pub fn status_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StatusTimeoutInSeconds", value.into_expr())) }
+    pub fn status_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StatusTimeoutInSeconds", value)) }
     /// `TimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-timeoutinseconds)
-    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value)) }
 }
 impl Done for LambdaExecutionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunctionRecipeSource` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html)
@@ -133,17 +133,17 @@ impl LambdaFunctionRecipeSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentDependencies`: map of `ComponentDependencyRequirement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentdependencies)
-    pub fn component_dependencies(self, value: impl Arg<Dict<ComponentDependencyRequirement>>) -> Self { Self(put(self.0, "ComponentDependencies", value.into_expr())) }
+    pub fn component_dependencies(self, value: impl Arg<Dict<ComponentDependencyRequirement>>) -> Self { Self(put(self.0, "ComponentDependencies", value)) }
     /// `ComponentLambdaParameters`: `LambdaExecutionParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentlambdaparameters)
-    pub fn component_lambda_parameters(self, value: impl Arg<LambdaExecutionParameters>) -> Self { Self(put(self.0, "ComponentLambdaParameters", value.into_expr())) }
+    pub fn component_lambda_parameters(self, value: impl Arg<LambdaExecutionParameters>) -> Self { Self(put(self.0, "ComponentLambdaParameters", value)) }
     /// `ComponentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentname)
-    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value)) }
     /// `ComponentPlatforms`: list of `ComponentPlatform`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentplatforms)
-    pub fn component_platforms(self, value: impl Arg<Arr<ComponentPlatform>>) -> Self { Self(put(self.0, "ComponentPlatforms", value.into_expr())) }
+    pub fn component_platforms(self, value: impl Arg<Arr<ComponentPlatform>>) -> Self { Self(put(self.0, "ComponentPlatforms", value)) }
     /// `ComponentVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentversion)
-    pub fn component_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentVersion", value.into_expr())) }
+    pub fn component_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentVersion", value)) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
 }
 impl Done for LambdaFunctionRecipeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaLinuxProcessParams` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdalinuxprocessparams.html)
@@ -152,9 +152,9 @@ impl LambdaLinuxProcessParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerParams`: `LambdaContainerParams`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdalinuxprocessparams.html#cfn-greengrassv2-componentversion-lambdalinuxprocessparams-containerparams)
-    pub fn container_params(self, value: impl Arg<LambdaContainerParams>) -> Self { Self(put(self.0, "ContainerParams", value.into_expr())) }
+    pub fn container_params(self, value: impl Arg<LambdaContainerParams>) -> Self { Self(put(self.0, "ContainerParams", value)) }
     /// `IsolationMode`: `IsolationMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdalinuxprocessparams.html#cfn-greengrassv2-componentversion-lambdalinuxprocessparams-isolationmode)
-    pub fn isolation_mode(self, value: impl Arg<IsolationMode>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
+    pub fn isolation_mode(self, value: impl Arg<IsolationMode>) -> Self { Self(put(self.0, "IsolationMode", value)) }
 }
 impl Done for LambdaLinuxProcessParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaVolumeMount` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html)
@@ -163,13 +163,13 @@ impl LambdaVolumeMount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddGroupOwner`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html#cfn-greengrassv2-componentversion-lambdavolumemount-addgroupowner)
-    pub fn add_group_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGroupOwner", value.into_expr())) }
+    pub fn add_group_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGroupOwner", value)) }
     /// `DestinationPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html#cfn-greengrassv2-componentversion-lambdavolumemount-destinationpath)
-    pub fn destination_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPath", value.into_expr())) }
+    pub fn destination_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPath", value)) }
     /// `Permission`: `Permission`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html#cfn-greengrassv2-componentversion-lambdavolumemount-permission)
-    pub fn permission(self, value: impl Arg<Permission>) -> Self { Self(put(self.0, "Permission", value.into_expr())) }
+    pub fn permission(self, value: impl Arg<Permission>) -> Self { Self(put(self.0, "Permission", value)) }
     /// `SourcePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html#cfn-greengrassv2-componentversion-lambdavolumemount-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value)) }
 }
 impl Done for LambdaVolumeMount { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DependencyType` allows.
@@ -204,19 +204,19 @@ impl CfnDeploymentProps {
 }
 impl<R0> CfnDeploymentProps<R0> {
     /// `Components`: map of `ComponentDeploymentSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-components)
-    pub fn components(self, value: impl Arg<Dict<deployment::ComponentDeploymentSpecification>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
+    pub fn components(self, value: impl Arg<Dict<deployment::ComponentDeploymentSpecification>>) -> Self { Self(put(self.0, "Components", value), Phase) }
     /// `DeploymentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-deploymentname)
-    pub fn deployment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentName", value.into_expr()), Phase) }
+    pub fn deployment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentName", value), Phase) }
     /// `DeploymentPolicies`: `DeploymentPolicies`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-deploymentpolicies)
-    pub fn deployment_policies(self, value: impl Arg<deployment::DeploymentPolicies>) -> Self { Self(put(self.0, "DeploymentPolicies", value.into_expr()), Phase) }
+    pub fn deployment_policies(self, value: impl Arg<deployment::DeploymentPolicies>) -> Self { Self(put(self.0, "DeploymentPolicies", value), Phase) }
     /// `IotJobConfiguration`: `DeploymentIoTJobConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-iotjobconfiguration)
-    pub fn iot_job_configuration(self, value: impl Arg<deployment::DeploymentIoTJobConfiguration>) -> Self { Self(put(self.0, "IotJobConfiguration", value.into_expr()), Phase) }
+    pub fn iot_job_configuration(self, value: impl Arg<deployment::DeploymentIoTJobConfiguration>) -> Self { Self(put(self.0, "IotJobConfiguration", value), Phase) }
     /// `ParentTargetArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-parenttargetarn)
-    pub fn parent_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentTargetArn", value.into_expr()), Phase) }
+    pub fn parent_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentTargetArn", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GreengrassV2::Deployment`.
@@ -228,9 +228,9 @@ impl ComponentConfigurationUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Merge`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentconfigurationupdate.html#cfn-greengrassv2-deployment-componentconfigurationupdate-merge)
-    pub fn merge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Merge", value.into_expr())) }
+    pub fn merge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Merge", value)) }
     /// `Reset`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentconfigurationupdate.html#cfn-greengrassv2-deployment-componentconfigurationupdate-reset)
-    pub fn reset(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Reset", value.into_expr())) }
+    pub fn reset(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Reset", value)) }
 }
 impl Done for ComponentConfigurationUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentDeploymentSpecification` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentdeploymentspecification.html)
@@ -239,11 +239,11 @@ impl ComponentDeploymentSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentdeploymentspecification.html#cfn-greengrassv2-deployment-componentdeploymentspecification-componentversion)
-    pub fn component_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentVersion", value.into_expr())) }
+    pub fn component_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentVersion", value)) }
     /// `ConfigurationUpdate`: `ComponentConfigurationUpdate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentdeploymentspecification.html#cfn-greengrassv2-deployment-componentdeploymentspecification-configurationupdate)
-    pub fn configuration_update(self, value: impl Arg<ComponentConfigurationUpdate>) -> Self { Self(put(self.0, "ConfigurationUpdate", value.into_expr())) }
+    pub fn configuration_update(self, value: impl Arg<ComponentConfigurationUpdate>) -> Self { Self(put(self.0, "ConfigurationUpdate", value)) }
     /// `RunWith`: `ComponentRunWith`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentdeploymentspecification.html#cfn-greengrassv2-deployment-componentdeploymentspecification-runwith)
-    pub fn run_with(self, value: impl Arg<ComponentRunWith>) -> Self { Self(put(self.0, "RunWith", value.into_expr())) }
+    pub fn run_with(self, value: impl Arg<ComponentRunWith>) -> Self { Self(put(self.0, "RunWith", value)) }
 }
 impl Done for ComponentDeploymentSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentRunWith` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentrunwith.html)
@@ -252,11 +252,11 @@ impl ComponentRunWith {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PosixUser`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentrunwith.html#cfn-greengrassv2-deployment-componentrunwith-posixuser)
-    pub fn posix_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PosixUser", value.into_expr())) }
+    pub fn posix_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PosixUser", value)) }
     /// `SystemResourceLimits`: `SystemResourceLimits`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentrunwith.html#cfn-greengrassv2-deployment-componentrunwith-systemresourcelimits)
-    pub fn system_resource_limits(self, value: impl Arg<SystemResourceLimits>) -> Self { Self(put(self.0, "SystemResourceLimits", value.into_expr())) }
+    pub fn system_resource_limits(self, value: impl Arg<SystemResourceLimits>) -> Self { Self(put(self.0, "SystemResourceLimits", value)) }
     /// `WindowsUser`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentrunwith.html#cfn-greengrassv2-deployment-componentrunwith-windowsuser)
-    pub fn windows_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WindowsUser", value.into_expr())) }
+    pub fn windows_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WindowsUser", value)) }
 }
 impl Done for ComponentRunWith { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentComponentUpdatePolicy` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentcomponentupdatepolicy.html)
@@ -265,9 +265,9 @@ impl DeploymentComponentUpdatePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `DeploymentComponentUpdatePolicyAction`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentcomponentupdatepolicy.html#cfn-greengrassv2-deployment-deploymentcomponentupdatepolicy-action)
-    pub fn action(self, value: impl Arg<DeploymentComponentUpdatePolicyAction>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<DeploymentComponentUpdatePolicyAction>) -> Self { Self(put(self.0, "Action", value)) }
     /// `TimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentcomponentupdatepolicy.html#cfn-greengrassv2-deployment-deploymentcomponentupdatepolicy-timeoutinseconds)
-    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value)) }
 }
 impl Done for DeploymentComponentUpdatePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentConfigurationValidationPolicy` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentconfigurationvalidationpolicy.html)
@@ -276,7 +276,7 @@ impl DeploymentConfigurationValidationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentconfigurationvalidationpolicy.html#cfn-greengrassv2-deployment-deploymentconfigurationvalidationpolicy-timeoutinseconds)
-    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value)) }
 }
 impl Done for DeploymentConfigurationValidationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentIoTJobConfiguration` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentiotjobconfiguration.html)
@@ -285,11 +285,11 @@ impl DeploymentIoTJobConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbortConfig`: `IoTJobAbortConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentiotjobconfiguration.html#cfn-greengrassv2-deployment-deploymentiotjobconfiguration-abortconfig)
-    pub fn abort_config(self, value: impl Arg<IoTJobAbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr())) }
+    pub fn abort_config(self, value: impl Arg<IoTJobAbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value)) }
     /// `JobExecutionsRolloutConfig`: `IoTJobExecutionsRolloutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentiotjobconfiguration.html#cfn-greengrassv2-deployment-deploymentiotjobconfiguration-jobexecutionsrolloutconfig)
-    pub fn job_executions_rollout_config(self, value: impl Arg<IoTJobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr())) }
+    pub fn job_executions_rollout_config(self, value: impl Arg<IoTJobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value)) }
     /// `TimeoutConfig`: `IoTJobTimeoutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentiotjobconfiguration.html#cfn-greengrassv2-deployment-deploymentiotjobconfiguration-timeoutconfig)
-    pub fn timeout_config(self, value: impl Arg<IoTJobTimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr())) }
+    pub fn timeout_config(self, value: impl Arg<IoTJobTimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value)) }
 }
 impl Done for DeploymentIoTJobConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentPolicies` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentpolicies.html)
@@ -298,11 +298,11 @@ impl DeploymentPolicies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentUpdatePolicy`: `DeploymentComponentUpdatePolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentpolicies.html#cfn-greengrassv2-deployment-deploymentpolicies-componentupdatepolicy)
-    pub fn component_update_policy(self, value: impl Arg<DeploymentComponentUpdatePolicy>) -> Self { Self(put(self.0, "ComponentUpdatePolicy", value.into_expr())) }
+    pub fn component_update_policy(self, value: impl Arg<DeploymentComponentUpdatePolicy>) -> Self { Self(put(self.0, "ComponentUpdatePolicy", value)) }
     /// `ConfigurationValidationPolicy`: `DeploymentConfigurationValidationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentpolicies.html#cfn-greengrassv2-deployment-deploymentpolicies-configurationvalidationpolicy)
-    pub fn configuration_validation_policy(self, value: impl Arg<DeploymentConfigurationValidationPolicy>) -> Self { Self(put(self.0, "ConfigurationValidationPolicy", value.into_expr())) }
+    pub fn configuration_validation_policy(self, value: impl Arg<DeploymentConfigurationValidationPolicy>) -> Self { Self(put(self.0, "ConfigurationValidationPolicy", value)) }
     /// `FailureHandlingPolicy`: `FailureHandlingPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentpolicies.html#cfn-greengrassv2-deployment-deploymentpolicies-failurehandlingpolicy)
-    pub fn failure_handling_policy(self, value: impl Arg<FailureHandlingPolicy>) -> Self { Self(put(self.0, "FailureHandlingPolicy", value.into_expr())) }
+    pub fn failure_handling_policy(self, value: impl Arg<FailureHandlingPolicy>) -> Self { Self(put(self.0, "FailureHandlingPolicy", value)) }
 }
 impl Done for DeploymentPolicies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobAbortConfig` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortconfig.html)
@@ -313,7 +313,7 @@ impl IoTJobAbortConfig {
 }
 impl<R0> IoTJobAbortConfig<R0> {
     /// `CriteriaList`: list of `IoTJobAbortCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortconfig.html#cfn-greengrassv2-deployment-iotjobabortconfig-criterialist)
-    pub fn criteria_list(self, value: impl Arg<Arr<IoTJobAbortCriteria>>) -> IoTJobAbortConfig<Set> { IoTJobAbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
+    pub fn criteria_list(self, value: impl Arg<Arr<IoTJobAbortCriteria>>) -> IoTJobAbortConfig<Set> { IoTJobAbortConfig(put(self.0, "CriteriaList", value), Phase) }
 }
 impl Done for IoTJobAbortConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobAbortCriteria` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html)
@@ -324,13 +324,13 @@ impl IoTJobAbortCriteria {
 }
 impl<R0, R1, R2, R3> IoTJobAbortCriteria<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html#cfn-greengrassv2-deployment-iotjobabortcriteria-action)
-    pub fn action(self, value: impl Arg<Action>) -> IoTJobAbortCriteria<Set, R1, R2, R3> { IoTJobAbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> IoTJobAbortCriteria<Set, R1, R2, R3> { IoTJobAbortCriteria(put(self.0, "Action", value), Phase) }
     /// `FailureType`: `FailureType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html#cfn-greengrassv2-deployment-iotjobabortcriteria-failuretype)
-    pub fn failure_type(self, value: impl Arg<FailureType>) -> IoTJobAbortCriteria<R0, Set, R2, R3> { IoTJobAbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
+    pub fn failure_type(self, value: impl Arg<FailureType>) -> IoTJobAbortCriteria<R0, Set, R2, R3> { IoTJobAbortCriteria(put(self.0, "FailureType", value), Phase) }
     /// `MinNumberOfExecutedThings`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html#cfn-greengrassv2-deployment-iotjobabortcriteria-minnumberofexecutedthings)
-    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> IoTJobAbortCriteria<R0, R1, Set, R3> { IoTJobAbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
+    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> IoTJobAbortCriteria<R0, R1, Set, R3> { IoTJobAbortCriteria(put(self.0, "MinNumberOfExecutedThings", value), Phase) }
     /// `ThresholdPercentage`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html#cfn-greengrassv2-deployment-iotjobabortcriteria-thresholdpercentage)
-    pub fn threshold_percentage(self, value: impl Arg<f64>) -> IoTJobAbortCriteria<R0, R1, R2, Set> { IoTJobAbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
+    pub fn threshold_percentage(self, value: impl Arg<f64>) -> IoTJobAbortCriteria<R0, R1, R2, Set> { IoTJobAbortCriteria(put(self.0, "ThresholdPercentage", value), Phase) }
 }
 impl Done for IoTJobAbortCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobExecutionsRolloutConfig` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexecutionsrolloutconfig.html)
@@ -339,9 +339,9 @@ impl IoTJobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExponentialRate`: `IoTJobExponentialRolloutRate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexecutionsrolloutconfig.html#cfn-greengrassv2-deployment-iotjobexecutionsrolloutconfig-exponentialrate)
-    pub fn exponential_rate(self, value: impl Arg<IoTJobExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRate", value.into_expr())) }
+    pub fn exponential_rate(self, value: impl Arg<IoTJobExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRate", value)) }
     /// `MaximumPerMinute`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexecutionsrolloutconfig.html#cfn-greengrassv2-deployment-iotjobexecutionsrolloutconfig-maximumperminute)
-    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
+    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value)) }
 }
 impl Done for IoTJobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobExponentialRolloutRate` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexponentialrolloutrate.html)
@@ -352,11 +352,11 @@ impl IoTJobExponentialRolloutRate {
 }
 impl<R0, R1, R2> IoTJobExponentialRolloutRate<R0, R1, R2> {
     /// `BaseRatePerMinute`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexponentialrolloutrate.html#cfn-greengrassv2-deployment-iotjobexponentialrolloutrate-baserateperminute)
-    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> IoTJobExponentialRolloutRate<Set, R1, R2> { IoTJobExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
+    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> IoTJobExponentialRolloutRate<Set, R1, R2> { IoTJobExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value), Phase) }
     /// `IncrementFactor`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexponentialrolloutrate.html#cfn-greengrassv2-deployment-iotjobexponentialrolloutrate-incrementfactor)
-    pub fn increment_factor(self, value: impl Arg<f64>) -> IoTJobExponentialRolloutRate<R0, Set, R2> { IoTJobExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
+    pub fn increment_factor(self, value: impl Arg<f64>) -> IoTJobExponentialRolloutRate<R0, Set, R2> { IoTJobExponentialRolloutRate(put(self.0, "IncrementFactor", value), Phase) }
     /// `RateIncreaseCriteria`: `IoTJobRateIncreaseCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexponentialrolloutrate.html#cfn-greengrassv2-deployment-iotjobexponentialrolloutrate-rateincreasecriteria)
-    pub fn rate_increase_criteria(self, value: impl Arg<IoTJobRateIncreaseCriteria>) -> IoTJobExponentialRolloutRate<R0, R1, Set> { IoTJobExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
+    pub fn rate_increase_criteria(self, value: impl Arg<IoTJobRateIncreaseCriteria>) -> IoTJobExponentialRolloutRate<R0, R1, Set> { IoTJobExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value), Phase) }
 }
 impl Done for IoTJobExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobRateIncreaseCriteria` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobrateincreasecriteria.html)
@@ -365,9 +365,9 @@ impl IoTJobRateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfNotifiedThings`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobrateincreasecriteria.html#cfn-greengrassv2-deployment-iotjobrateincreasecriteria-numberofnotifiedthings)
-    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
+    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value)) }
     /// `NumberOfSucceededThings`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobrateincreasecriteria.html#cfn-greengrassv2-deployment-iotjobrateincreasecriteria-numberofsucceededthings)
-    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
+    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value)) }
 }
 impl Done for IoTJobRateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobTimeoutConfig` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobtimeoutconfig.html)
@@ -376,7 +376,7 @@ impl IoTJobTimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InProgressTimeoutInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobtimeoutconfig.html#cfn-greengrassv2-deployment-iotjobtimeoutconfig-inprogresstimeoutinminutes)
-    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InProgressTimeoutInMinutes", value.into_expr())) }
+    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InProgressTimeoutInMinutes", value)) }
 }
 impl Done for IoTJobTimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemResourceLimits` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-systemresourcelimits.html)
@@ -385,9 +385,9 @@ impl SystemResourceLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cpus`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-systemresourcelimits.html#cfn-greengrassv2-deployment-systemresourcelimits-cpus)
-    pub fn cpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Cpus", value.into_expr())) }
+    pub fn cpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Cpus", value)) }
     /// `Memory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-systemresourcelimits.html#cfn-greengrassv2-deployment-systemresourcelimits-memory)
-    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value)) }
 }
 impl Done for SystemResourceLimits { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.

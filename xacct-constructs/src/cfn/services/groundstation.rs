@@ -29,11 +29,11 @@ impl CfnConfigProps {
 }
 impl<R0, R1> CfnConfigProps<R0, R1> {
     /// `ConfigData`: `ConfigData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#cfn-groundstation-config-configdata)
-    pub fn config_data(self, value: impl Arg<config::ConfigData>) -> CfnConfigProps<Set, R1> { CfnConfigProps(put(self.0, "ConfigData", value.into_expr()), Phase) }
+    pub fn config_data(self, value: impl Arg<config::ConfigData>) -> CfnConfigProps<Set, R1> { CfnConfigProps(put(self.0, "ConfigData", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#cfn-groundstation-config-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfigProps<R0, Set> { CfnConfigProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigProps<R0, Set> { CfnConfigProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#cfn-groundstation-config-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GroundStation::Config`.
@@ -45,7 +45,7 @@ impl AntennaDownlinkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SpectrumConfig`: `SpectrumConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkconfig.html#cfn-groundstation-config-antennadownlinkconfig-spectrumconfig)
-    pub fn spectrum_config(self, value: impl Arg<SpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
+    pub fn spectrum_config(self, value: impl Arg<SpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value)) }
 }
 impl Done for AntennaDownlinkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AntennaDownlinkDemodDecodeConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkdemoddecodeconfig.html)
@@ -54,11 +54,11 @@ impl AntennaDownlinkDemodDecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DecodeConfig`: `DecodeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkdemoddecodeconfig.html#cfn-groundstation-config-antennadownlinkdemoddecodeconfig-decodeconfig)
-    pub fn decode_config(self, value: impl Arg<DecodeConfig>) -> Self { Self(put(self.0, "DecodeConfig", value.into_expr())) }
+    pub fn decode_config(self, value: impl Arg<DecodeConfig>) -> Self { Self(put(self.0, "DecodeConfig", value)) }
     /// `DemodulationConfig`: `DemodulationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkdemoddecodeconfig.html#cfn-groundstation-config-antennadownlinkdemoddecodeconfig-demodulationconfig)
-    pub fn demodulation_config(self, value: impl Arg<DemodulationConfig>) -> Self { Self(put(self.0, "DemodulationConfig", value.into_expr())) }
+    pub fn demodulation_config(self, value: impl Arg<DemodulationConfig>) -> Self { Self(put(self.0, "DemodulationConfig", value)) }
     /// `SpectrumConfig`: `SpectrumConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkdemoddecodeconfig.html#cfn-groundstation-config-antennadownlinkdemoddecodeconfig-spectrumconfig)
-    pub fn spectrum_config(self, value: impl Arg<SpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
+    pub fn spectrum_config(self, value: impl Arg<SpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value)) }
 }
 impl Done for AntennaDownlinkDemodDecodeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AntennaUplinkConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennauplinkconfig.html)
@@ -67,11 +67,11 @@ impl AntennaUplinkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SpectrumConfig`: `UplinkSpectrumConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennauplinkconfig.html#cfn-groundstation-config-antennauplinkconfig-spectrumconfig)
-    pub fn spectrum_config(self, value: impl Arg<UplinkSpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
+    pub fn spectrum_config(self, value: impl Arg<UplinkSpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value)) }
     /// `TargetEirp`: `Eirp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennauplinkconfig.html#cfn-groundstation-config-antennauplinkconfig-targeteirp)
-    pub fn target_eirp(self, value: impl Arg<Eirp>) -> Self { Self(put(self.0, "TargetEirp", value.into_expr())) }
+    pub fn target_eirp(self, value: impl Arg<Eirp>) -> Self { Self(put(self.0, "TargetEirp", value)) }
     /// `TransmitDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennauplinkconfig.html#cfn-groundstation-config-antennauplinkconfig-transmitdisabled)
-    pub fn transmit_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransmitDisabled", value.into_expr())) }
+    pub fn transmit_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransmitDisabled", value)) }
 }
 impl Done for AntennaUplinkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigData` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html)
@@ -80,21 +80,21 @@ impl ConfigData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AntennaDownlinkConfig`: `AntennaDownlinkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-antennadownlinkconfig)
-    pub fn antenna_downlink_config(self, value: impl Arg<AntennaDownlinkConfig>) -> Self { Self(put(self.0, "AntennaDownlinkConfig", value.into_expr())) }
+    pub fn antenna_downlink_config(self, value: impl Arg<AntennaDownlinkConfig>) -> Self { Self(put(self.0, "AntennaDownlinkConfig", value)) }
     /// `AntennaDownlinkDemodDecodeConfig`: `AntennaDownlinkDemodDecodeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-antennadownlinkdemoddecodeconfig)
-    pub fn antenna_downlink_demod_decode_config(self, value: impl Arg<AntennaDownlinkDemodDecodeConfig>) -> Self { Self(put(self.0, "AntennaDownlinkDemodDecodeConfig", value.into_expr())) }
+    pub fn antenna_downlink_demod_decode_config(self, value: impl Arg<AntennaDownlinkDemodDecodeConfig>) -> Self { Self(put(self.0, "AntennaDownlinkDemodDecodeConfig", value)) }
     /// `AntennaUplinkConfig`: `AntennaUplinkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-antennauplinkconfig)
-    pub fn antenna_uplink_config(self, value: impl Arg<AntennaUplinkConfig>) -> Self { Self(put(self.0, "AntennaUplinkConfig", value.into_expr())) }
+    pub fn antenna_uplink_config(self, value: impl Arg<AntennaUplinkConfig>) -> Self { Self(put(self.0, "AntennaUplinkConfig", value)) }
     /// `DataflowEndpointConfig`: `DataflowEndpointConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-dataflowendpointconfig)
-    pub fn dataflow_endpoint_config(self, value: impl Arg<DataflowEndpointConfig>) -> Self { Self(put(self.0, "DataflowEndpointConfig", value.into_expr())) }
+    pub fn dataflow_endpoint_config(self, value: impl Arg<DataflowEndpointConfig>) -> Self { Self(put(self.0, "DataflowEndpointConfig", value)) }
     /// `S3RecordingConfig`: `S3RecordingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-s3recordingconfig)
-    pub fn s3_recording_config(self, value: impl Arg<S3RecordingConfig>) -> Self { Self(put(self.0, "S3RecordingConfig", value.into_expr())) }
+    pub fn s3_recording_config(self, value: impl Arg<S3RecordingConfig>) -> Self { Self(put(self.0, "S3RecordingConfig", value)) }
     /// `TelemetrySinkConfig`: `TelemetrySinkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-telemetrysinkconfig)
-    pub fn telemetry_sink_config(self, value: impl Arg<TelemetrySinkConfig>) -> Self { Self(put(self.0, "TelemetrySinkConfig", value.into_expr())) }
+    pub fn telemetry_sink_config(self, value: impl Arg<TelemetrySinkConfig>) -> Self { Self(put(self.0, "TelemetrySinkConfig", value)) }
     /// `TrackingConfig`: `TrackingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-trackingconfig)
-    pub fn tracking_config(self, value: impl Arg<TrackingConfig>) -> Self { Self(put(self.0, "TrackingConfig", value.into_expr())) }
+    pub fn tracking_config(self, value: impl Arg<TrackingConfig>) -> Self { Self(put(self.0, "TrackingConfig", value)) }
     /// `UplinkEchoConfig`: `UplinkEchoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-uplinkechoconfig)
-    pub fn uplink_echo_config(self, value: impl Arg<UplinkEchoConfig>) -> Self { Self(put(self.0, "UplinkEchoConfig", value.into_expr())) }
+    pub fn uplink_echo_config(self, value: impl Arg<UplinkEchoConfig>) -> Self { Self(put(self.0, "UplinkEchoConfig", value)) }
 }
 impl Done for ConfigData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataflowEndpointConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-dataflowendpointconfig.html)
@@ -103,9 +103,9 @@ impl DataflowEndpointConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataflowEndpointName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-dataflowendpointconfig.html#cfn-groundstation-config-dataflowendpointconfig-dataflowendpointname)
-    pub fn dataflow_endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataflowEndpointName", value.into_expr())) }
+    pub fn dataflow_endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataflowEndpointName", value)) }
     /// `DataflowEndpointRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-dataflowendpointconfig.html#cfn-groundstation-config-dataflowendpointconfig-dataflowendpointregion)
-    pub fn dataflow_endpoint_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataflowEndpointRegion", value.into_expr())) }
+    pub fn dataflow_endpoint_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataflowEndpointRegion", value)) }
 }
 impl Done for DataflowEndpointConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DecodeConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-decodeconfig.html)
@@ -114,7 +114,7 @@ impl DecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UnvalidatedJSON`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-decodeconfig.html#cfn-groundstation-config-decodeconfig-unvalidatedjson)
-    pub fn unvalidated_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnvalidatedJSON", value.into_expr())) }
+    pub fn unvalidated_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnvalidatedJSON", value)) }
 }
 impl Done for DecodeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DemodulationConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-demodulationconfig.html)
@@ -123,7 +123,7 @@ impl DemodulationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UnvalidatedJSON`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-demodulationconfig.html#cfn-groundstation-config-demodulationconfig-unvalidatedjson)
-    pub fn unvalidated_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnvalidatedJSON", value.into_expr())) }
+    pub fn unvalidated_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnvalidatedJSON", value)) }
 }
 impl Done for DemodulationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Eirp` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-eirp.html)
@@ -132,9 +132,9 @@ impl Eirp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Units`: `EirpUnits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-eirp.html#cfn-groundstation-config-eirp-units)
-    pub fn units(self, value: impl Arg<EirpUnits>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
+    pub fn units(self, value: impl Arg<EirpUnits>) -> Self { Self(put(self.0, "Units", value)) }
     /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-eirp.html#cfn-groundstation-config-eirp-value)
-    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Eirp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Frequency` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequency.html)
@@ -143,9 +143,9 @@ impl Frequency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Units`: `Units`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequency.html#cfn-groundstation-config-frequency-units)
-    pub fn units(self, value: impl Arg<Units>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
+    pub fn units(self, value: impl Arg<Units>) -> Self { Self(put(self.0, "Units", value)) }
     /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequency.html#cfn-groundstation-config-frequency-value)
-    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Frequency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrequencyBandwidth` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequencybandwidth.html)
@@ -154,9 +154,9 @@ impl FrequencyBandwidth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Units`: `Units`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequencybandwidth.html#cfn-groundstation-config-frequencybandwidth-units)
-    pub fn units(self, value: impl Arg<Units>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
+    pub fn units(self, value: impl Arg<Units>) -> Self { Self(put(self.0, "Units", value)) }
     /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequencybandwidth.html#cfn-groundstation-config-frequencybandwidth-value)
-    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for FrequencyBandwidth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisDataStreamData` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-kinesisdatastreamdata.html)
@@ -167,9 +167,9 @@ impl KinesisDataStreamData {
 }
 impl<R0, R1> KinesisDataStreamData<R0, R1> {
     /// `KinesisDataStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-kinesisdatastreamdata.html#cfn-groundstation-config-kinesisdatastreamdata-kinesisdatastreamarn)
-    pub fn kinesis_data_stream_arn(self, value: impl Arg<str>) -> KinesisDataStreamData<Set, R1> { KinesisDataStreamData(put(self.0, "KinesisDataStreamArn", value.into_expr()), Phase) }
+    pub fn kinesis_data_stream_arn(self, value: impl Arg<str>) -> KinesisDataStreamData<Set, R1> { KinesisDataStreamData(put(self.0, "KinesisDataStreamArn", value), Phase) }
     /// `KinesisRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-kinesisdatastreamdata.html#cfn-groundstation-config-kinesisdatastreamdata-kinesisrolearn)
-    pub fn kinesis_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisDataStreamData<R0, Set> { KinesisDataStreamData(put(self.0, "KinesisRoleArn", value.into_expr()), Phase) }
+    pub fn kinesis_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisDataStreamData<R0, Set> { KinesisDataStreamData(put(self.0, "KinesisRoleArn", value), Phase) }
 }
 impl Done for KinesisDataStreamData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3RecordingConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-s3recordingconfig.html)
@@ -178,11 +178,11 @@ impl S3RecordingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketArn`: `S3BucketArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-s3recordingconfig.html#cfn-groundstation-config-s3recordingconfig-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "BucketArn", value.into_expr())) }
+    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "BucketArn", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-s3recordingconfig.html#cfn-groundstation-config-s3recordingconfig-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-s3recordingconfig.html#cfn-groundstation-config-s3recordingconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for S3RecordingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpectrumConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-spectrumconfig.html)
@@ -191,11 +191,11 @@ impl SpectrumConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bandwidth`: `FrequencyBandwidth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-spectrumconfig.html#cfn-groundstation-config-spectrumconfig-bandwidth)
-    pub fn bandwidth(self, value: impl Arg<FrequencyBandwidth>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr())) }
+    pub fn bandwidth(self, value: impl Arg<FrequencyBandwidth>) -> Self { Self(put(self.0, "Bandwidth", value)) }
     /// `CenterFrequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-spectrumconfig.html#cfn-groundstation-config-spectrumconfig-centerfrequency)
-    pub fn center_frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "CenterFrequency", value.into_expr())) }
+    pub fn center_frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "CenterFrequency", value)) }
     /// `Polarization`: `Polarization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-spectrumconfig.html#cfn-groundstation-config-spectrumconfig-polarization)
-    pub fn polarization(self, value: impl Arg<Polarization>) -> Self { Self(put(self.0, "Polarization", value.into_expr())) }
+    pub fn polarization(self, value: impl Arg<Polarization>) -> Self { Self(put(self.0, "Polarization", value)) }
 }
 impl Done for SpectrumConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetrySinkConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkconfig.html)
@@ -206,9 +206,9 @@ impl TelemetrySinkConfig {
 }
 impl<R0, R1> TelemetrySinkConfig<R0, R1> {
     /// `TelemetrySinkData`: `TelemetrySinkData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkconfig.html#cfn-groundstation-config-telemetrysinkconfig-telemetrysinkdata)
-    pub fn telemetry_sink_data(self, value: impl Arg<TelemetrySinkData>) -> TelemetrySinkConfig<Set, R1> { TelemetrySinkConfig(put(self.0, "TelemetrySinkData", value.into_expr()), Phase) }
+    pub fn telemetry_sink_data(self, value: impl Arg<TelemetrySinkData>) -> TelemetrySinkConfig<Set, R1> { TelemetrySinkConfig(put(self.0, "TelemetrySinkData", value), Phase) }
     /// `TelemetrySinkType`: `TelemetrySinkType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkconfig.html#cfn-groundstation-config-telemetrysinkconfig-telemetrysinktype)
-    pub fn telemetry_sink_type(self, value: impl Arg<TelemetrySinkType>) -> TelemetrySinkConfig<R0, Set> { TelemetrySinkConfig(put(self.0, "TelemetrySinkType", value.into_expr()), Phase) }
+    pub fn telemetry_sink_type(self, value: impl Arg<TelemetrySinkType>) -> TelemetrySinkConfig<R0, Set> { TelemetrySinkConfig(put(self.0, "TelemetrySinkType", value), Phase) }
 }
 impl Done for TelemetrySinkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetrySinkData` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkdata.html)
@@ -217,7 +217,7 @@ impl TelemetrySinkData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KinesisDataStreamData`: `KinesisDataStreamData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkdata.html#cfn-groundstation-config-telemetrysinkdata-kinesisdatastreamdata)
-    pub fn kinesis_data_stream_data(self, value: impl Arg<KinesisDataStreamData>) -> Self { Self(put(self.0, "KinesisDataStreamData", value.into_expr())) }
+    pub fn kinesis_data_stream_data(self, value: impl Arg<KinesisDataStreamData>) -> Self { Self(put(self.0, "KinesisDataStreamData", value)) }
 }
 impl Done for TelemetrySinkData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrackingConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-trackingconfig.html)
@@ -226,7 +226,7 @@ impl TrackingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Autotrack`: `Autotrack`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-trackingconfig.html#cfn-groundstation-config-trackingconfig-autotrack)
-    pub fn autotrack(self, value: impl Arg<Autotrack>) -> Self { Self(put(self.0, "Autotrack", value.into_expr())) }
+    pub fn autotrack(self, value: impl Arg<Autotrack>) -> Self { Self(put(self.0, "Autotrack", value)) }
 }
 impl Done for TrackingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkEchoConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkechoconfig.html)
@@ -235,9 +235,9 @@ impl UplinkEchoConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AntennaUplinkConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkechoconfig.html#cfn-groundstation-config-uplinkechoconfig-antennauplinkconfigarn)
-    pub fn antenna_uplink_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AntennaUplinkConfigArn", value.into_expr())) }
+    pub fn antenna_uplink_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AntennaUplinkConfigArn", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkechoconfig.html#cfn-groundstation-config-uplinkechoconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for UplinkEchoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkSpectrumConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkspectrumconfig.html)
@@ -246,9 +246,9 @@ impl UplinkSpectrumConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CenterFrequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkspectrumconfig.html#cfn-groundstation-config-uplinkspectrumconfig-centerfrequency)
-    pub fn center_frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "CenterFrequency", value.into_expr())) }
+    pub fn center_frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "CenterFrequency", value)) }
     /// `Polarization`: `Polarization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkspectrumconfig.html#cfn-groundstation-config-uplinkspectrumconfig-polarization)
-    pub fn polarization(self, value: impl Arg<Polarization>) -> Self { Self(put(self.0, "Polarization", value.into_expr())) }
+    pub fn polarization(self, value: impl Arg<Polarization>) -> Self { Self(put(self.0, "Polarization", value)) }
 }
 impl Done for UplinkSpectrumConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Autotrack` allows.
@@ -285,13 +285,13 @@ impl CfnDataflowEndpointGroupProps {
 }
 impl<R0> CfnDataflowEndpointGroupProps<R0> {
     /// `ContactPostPassDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#cfn-groundstation-dataflowendpointgroup-contactpostpassdurationseconds)
-    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr()), Phase) }
+    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value), Phase) }
     /// `ContactPrePassDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#cfn-groundstation-dataflowendpointgroup-contactprepassdurationseconds)
-    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr()), Phase) }
+    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value), Phase) }
     /// `EndpointDetails`: list of `EndpointDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#cfn-groundstation-dataflowendpointgroup-endpointdetails)
-    pub fn endpoint_details(self, value: impl Arg<Arr<dataflow_endpoint_group::EndpointDetails>>) -> CfnDataflowEndpointGroupProps<Set> { CfnDataflowEndpointGroupProps(put(self.0, "EndpointDetails", value.into_expr()), Phase) }
+    pub fn endpoint_details(self, value: impl Arg<Arr<dataflow_endpoint_group::EndpointDetails>>) -> CfnDataflowEndpointGroupProps<Set> { CfnDataflowEndpointGroupProps(put(self.0, "EndpointDetails", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#cfn-groundstation-dataflowendpointgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataflowEndpointGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GroundStation::DataflowEndpointGroup`.
@@ -303,15 +303,15 @@ impl AwsGroundStationAgentEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentStatus`: `AgentStatus`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-agentstatus)
-    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr())) }
+    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value)) }
     /// `AuditResults`: `AuditResults`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-auditresults)
-    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr())) }
+    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value)) }
     /// `EgressAddress`: `ConnectionDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-egressaddress)
-    pub fn egress_address(self, value: impl Arg<ConnectionDetails>) -> Self { Self(put(self.0, "EgressAddress", value.into_expr())) }
+    pub fn egress_address(self, value: impl Arg<ConnectionDetails>) -> Self { Self(put(self.0, "EgressAddress", value)) }
     /// `IngressAddress`: `RangedConnectionDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-ingressaddress)
-    pub fn ingress_address(self, value: impl Arg<RangedConnectionDetails>) -> Self { Self(put(self.0, "IngressAddress", value.into_expr())) }
+    pub fn ingress_address(self, value: impl Arg<RangedConnectionDetails>) -> Self { Self(put(self.0, "IngressAddress", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for AwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-connectiondetails.html)
@@ -320,9 +320,9 @@ impl ConnectionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-connectiondetails.html#cfn-groundstation-dataflowendpointgroup-connectiondetails-mtu)
-    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value)) }
     /// `SocketAddress`: `SocketAddress`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-connectiondetails.html#cfn-groundstation-dataflowendpointgroup-connectiondetails-socketaddress)
-    pub fn socket_address(self, value: impl Arg<SocketAddress>) -> Self { Self(put(self.0, "SocketAddress", value.into_expr())) }
+    pub fn socket_address(self, value: impl Arg<SocketAddress>) -> Self { Self(put(self.0, "SocketAddress", value)) }
 }
 impl Done for ConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataflowEndpoint` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-dataflowendpoint.html)
@@ -331,11 +331,11 @@ impl DataflowEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: `SocketAddress`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-dataflowendpoint.html#cfn-groundstation-dataflowendpointgroup-dataflowendpoint-address)
-    pub fn address(self, value: impl Arg<SocketAddress>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<SocketAddress>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-dataflowendpoint.html#cfn-groundstation-dataflowendpointgroup-dataflowendpoint-mtu)
-    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-dataflowendpoint.html#cfn-groundstation-dataflowendpointgroup-dataflowendpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for DataflowEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EndpointDetails` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-endpointdetails.html)
@@ -344,11 +344,11 @@ impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsGroundStationAgentEndpoint`: `AwsGroundStationAgentEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-endpointdetails.html#cfn-groundstation-dataflowendpointgroup-endpointdetails-awsgroundstationagentendpoint)
-    pub fn aws_ground_station_agent_endpoint(self, value: impl Arg<AwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "AwsGroundStationAgentEndpoint", value.into_expr())) }
+    pub fn aws_ground_station_agent_endpoint(self, value: impl Arg<AwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "AwsGroundStationAgentEndpoint", value)) }
     /// `Endpoint`: `DataflowEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-endpointdetails.html#cfn-groundstation-dataflowendpointgroup-endpointdetails-endpoint)
-    pub fn endpoint(self, value: impl Arg<DataflowEndpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
+    pub fn endpoint(self, value: impl Arg<DataflowEndpoint>) -> Self { Self(put(self.0, "Endpoint", value)) }
     /// `SecurityDetails`: `SecurityDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-endpointdetails.html#cfn-groundstation-dataflowendpointgroup-endpointdetails-securitydetails)
-    pub fn security_details(self, value: impl Arg<SecurityDetails>) -> Self { Self(put(self.0, "SecurityDetails", value.into_expr())) }
+    pub fn security_details(self, value: impl Arg<SecurityDetails>) -> Self { Self(put(self.0, "SecurityDetails", value)) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegerRange` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-integerrange.html)
@@ -357,9 +357,9 @@ impl IntegerRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Maximum`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-integerrange.html#cfn-groundstation-dataflowendpointgroup-integerrange-maximum)
-    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
+    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value)) }
     /// `Minimum`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-integerrange.html#cfn-groundstation-dataflowendpointgroup-integerrange-minimum)
-    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
+    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value)) }
 }
 impl Done for IntegerRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangedConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedconnectiondetails.html)
@@ -368,9 +368,9 @@ impl RangedConnectionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedconnectiondetails.html#cfn-groundstation-dataflowendpointgroup-rangedconnectiondetails-mtu)
-    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value)) }
     /// `SocketAddress`: `RangedSocketAddress`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedconnectiondetails.html#cfn-groundstation-dataflowendpointgroup-rangedconnectiondetails-socketaddress)
-    pub fn socket_address(self, value: impl Arg<RangedSocketAddress>) -> Self { Self(put(self.0, "SocketAddress", value.into_expr())) }
+    pub fn socket_address(self, value: impl Arg<RangedSocketAddress>) -> Self { Self(put(self.0, "SocketAddress", value)) }
 }
 impl Done for RangedConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangedSocketAddress` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedsocketaddress.html)
@@ -379,9 +379,9 @@ impl RangedSocketAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedsocketaddress.html#cfn-groundstation-dataflowendpointgroup-rangedsocketaddress-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PortRange`: `IntegerRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedsocketaddress.html#cfn-groundstation-dataflowendpointgroup-rangedsocketaddress-portrange)
-    pub fn port_range(self, value: impl Arg<IntegerRange>) -> Self { Self(put(self.0, "PortRange", value.into_expr())) }
+    pub fn port_range(self, value: impl Arg<IntegerRange>) -> Self { Self(put(self.0, "PortRange", value)) }
 }
 impl Done for RangedSocketAddress { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityDetails` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-securitydetails.html)
@@ -390,11 +390,11 @@ impl SecurityDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-securitydetails.html#cfn-groundstation-dataflowendpointgroup-securitydetails-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-securitydetails.html#cfn-groundstation-dataflowendpointgroup-securitydetails-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-securitydetails.html#cfn-groundstation-dataflowendpointgroup-securitydetails-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for SecurityDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SocketAddress` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-socketaddress.html)
@@ -403,9 +403,9 @@ impl SocketAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-socketaddress.html#cfn-groundstation-dataflowendpointgroup-socketaddress-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-socketaddress.html#cfn-groundstation-dataflowendpointgroup-socketaddress-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for SocketAddress { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AgentStatus` allows.
@@ -436,13 +436,13 @@ impl CfnDataflowEndpointGroupV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContactPostPassDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#cfn-groundstation-dataflowendpointgroupv2-contactpostpassdurationseconds)
-    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr())) }
+    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value)) }
     /// `ContactPrePassDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#cfn-groundstation-dataflowendpointgroupv2-contactprepassdurationseconds)
-    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr())) }
+    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value)) }
     /// `Endpoints`: list of `CreateEndpointDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#cfn-groundstation-dataflowendpointgroupv2-endpoints)
-    pub fn endpoints(self, value: impl Arg<Arr<dataflow_endpoint_group_v2::CreateEndpointDetails>>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
+    pub fn endpoints(self, value: impl Arg<Arr<dataflow_endpoint_group_v2::CreateEndpointDetails>>) -> Self { Self(put(self.0, "Endpoints", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#cfn-groundstation-dataflowendpointgroupv2-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDataflowEndpointGroupV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GroundStation::DataflowEndpointGroupV2`.
@@ -456,9 +456,9 @@ impl ConnectionDetails {
 }
 impl<R0> ConnectionDetails<R0> {
     /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-connectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-connectiondetails-mtu)
-    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value), Phase) }
     /// `SocketAddress`: `SocketAddress`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-connectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-connectiondetails-socketaddress)
-    pub fn socket_address(self, value: impl Arg<SocketAddress>) -> ConnectionDetails<Set> { ConnectionDetails(put(self.0, "SocketAddress", value.into_expr()), Phase) }
+    pub fn socket_address(self, value: impl Arg<SocketAddress>) -> ConnectionDetails<Set> { ConnectionDetails(put(self.0, "SocketAddress", value), Phase) }
 }
 impl Done for ConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateEndpointDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-createendpointdetails.html)
@@ -467,9 +467,9 @@ impl CreateEndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DownlinkAwsGroundStationAgentEndpoint`: `DownlinkAwsGroundStationAgentEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-createendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-createendpointdetails-downlinkawsgroundstationagentendpoint)
-    pub fn downlink_aws_ground_station_agent_endpoint(self, value: impl Arg<DownlinkAwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "DownlinkAwsGroundStationAgentEndpoint", value.into_expr())) }
+    pub fn downlink_aws_ground_station_agent_endpoint(self, value: impl Arg<DownlinkAwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "DownlinkAwsGroundStationAgentEndpoint", value)) }
     /// `UplinkAwsGroundStationAgentEndpoint`: `UplinkAwsGroundStationAgentEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-createendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-createendpointdetails-uplinkawsgroundstationagentendpoint)
-    pub fn uplink_aws_ground_station_agent_endpoint(self, value: impl Arg<UplinkAwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "UplinkAwsGroundStationAgentEndpoint", value.into_expr())) }
+    pub fn uplink_aws_ground_station_agent_endpoint(self, value: impl Arg<UplinkAwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "UplinkAwsGroundStationAgentEndpoint", value)) }
 }
 impl Done for CreateEndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DownlinkAwsGroundStationAgentEndpoint` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint.html)
@@ -480,9 +480,9 @@ impl DownlinkAwsGroundStationAgentEndpoint {
 }
 impl<R0, R1> DownlinkAwsGroundStationAgentEndpoint<R0, R1> {
     /// `DataflowDetails`: `DownlinkDataflowDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint-dataflowdetails)
-    pub fn dataflow_details(self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpoint<Set, R1> { DownlinkAwsGroundStationAgentEndpoint(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
+    pub fn dataflow_details(self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpoint<Set, R1> { DownlinkAwsGroundStationAgentEndpoint(put(self.0, "DataflowDetails", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpoint<R0, Set> { DownlinkAwsGroundStationAgentEndpoint(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpoint<R0, Set> { DownlinkAwsGroundStationAgentEndpoint(put(self.0, "Name", value), Phase) }
 }
 impl Done for DownlinkAwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DownlinkAwsGroundStationAgentEndpointDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html)
@@ -493,13 +493,13 @@ impl DownlinkAwsGroundStationAgentEndpointDetails {
 }
 impl<R0, R1> DownlinkAwsGroundStationAgentEndpointDetails<R0, R1> {
     /// `AgentStatus`: `AgentStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails-agentstatus)
-    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr()), Phase) }
+    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value), Phase) }
     /// `AuditResults`: `AuditResults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails-auditresults)
-    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr()), Phase) }
+    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value), Phase) }
     /// `DataflowDetails`: `DownlinkDataflowDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails-dataflowdetails)
-    pub fn dataflow_details(self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpointDetails<Set, R1> { DownlinkAwsGroundStationAgentEndpointDetails(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
+    pub fn dataflow_details(self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpointDetails<Set, R1> { DownlinkAwsGroundStationAgentEndpointDetails(put(self.0, "DataflowDetails", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpointDetails<R0, Set> { DownlinkAwsGroundStationAgentEndpointDetails(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpointDetails<R0, Set> { DownlinkAwsGroundStationAgentEndpointDetails(put(self.0, "Name", value), Phase) }
 }
 impl Done for DownlinkAwsGroundStationAgentEndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DownlinkConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails.html)
@@ -510,9 +510,9 @@ impl DownlinkConnectionDetails {
 }
 impl<R0, R1> DownlinkConnectionDetails<R0, R1> {
     /// `AgentIpAndPortAddress`: `RangedConnectionDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails-agentipandportaddress)
-    pub fn agent_ip_and_port_address(self, value: impl Arg<RangedConnectionDetails>) -> DownlinkConnectionDetails<Set, R1> { DownlinkConnectionDetails(put(self.0, "AgentIpAndPortAddress", value.into_expr()), Phase) }
+    pub fn agent_ip_and_port_address(self, value: impl Arg<RangedConnectionDetails>) -> DownlinkConnectionDetails<Set, R1> { DownlinkConnectionDetails(put(self.0, "AgentIpAndPortAddress", value), Phase) }
     /// `EgressAddressAndPort`: `ConnectionDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails-egressaddressandport)
-    pub fn egress_address_and_port(self, value: impl Arg<ConnectionDetails>) -> DownlinkConnectionDetails<R0, Set> { DownlinkConnectionDetails(put(self.0, "EgressAddressAndPort", value.into_expr()), Phase) }
+    pub fn egress_address_and_port(self, value: impl Arg<ConnectionDetails>) -> DownlinkConnectionDetails<R0, Set> { DownlinkConnectionDetails(put(self.0, "EgressAddressAndPort", value), Phase) }
 }
 impl Done for DownlinkConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DownlinkDataflowDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkdataflowdetails.html)
@@ -521,7 +521,7 @@ impl DownlinkDataflowDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentConnectionDetails`: `DownlinkConnectionDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkdataflowdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkdataflowdetails-agentconnectiondetails)
-    pub fn agent_connection_details(self, value: impl Arg<DownlinkConnectionDetails>) -> Self { Self(put(self.0, "AgentConnectionDetails", value.into_expr())) }
+    pub fn agent_connection_details(self, value: impl Arg<DownlinkConnectionDetails>) -> Self { Self(put(self.0, "AgentConnectionDetails", value)) }
 }
 impl Done for DownlinkDataflowDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EndpointDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-endpointdetails.html)
@@ -530,9 +530,9 @@ impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DownlinkAwsGroundStationAgentEndpoint`: `DownlinkAwsGroundStationAgentEndpointDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-endpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-endpointdetails-downlinkawsgroundstationagentendpoint)
-    pub fn downlink_aws_ground_station_agent_endpoint(self, value: impl Arg<DownlinkAwsGroundStationAgentEndpointDetails>) -> Self { Self(put(self.0, "DownlinkAwsGroundStationAgentEndpoint", value.into_expr())) }
+    pub fn downlink_aws_ground_station_agent_endpoint(self, value: impl Arg<DownlinkAwsGroundStationAgentEndpointDetails>) -> Self { Self(put(self.0, "DownlinkAwsGroundStationAgentEndpoint", value)) }
     /// `UplinkAwsGroundStationAgentEndpoint`: `UplinkAwsGroundStationAgentEndpointDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-endpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-endpointdetails-uplinkawsgroundstationagentendpoint)
-    pub fn uplink_aws_ground_station_agent_endpoint(self, value: impl Arg<UplinkAwsGroundStationAgentEndpointDetails>) -> Self { Self(put(self.0, "UplinkAwsGroundStationAgentEndpoint", value.into_expr())) }
+    pub fn uplink_aws_ground_station_agent_endpoint(self, value: impl Arg<UplinkAwsGroundStationAgentEndpointDetails>) -> Self { Self(put(self.0, "UplinkAwsGroundStationAgentEndpoint", value)) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegerRange` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-integerrange.html)
@@ -543,9 +543,9 @@ impl IntegerRange {
 }
 impl<R0, R1> IntegerRange<R0, R1> {
     /// `Maximum`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-integerrange.html#cfn-groundstation-dataflowendpointgroupv2-integerrange-maximum)
-    pub fn maximum(self, value: impl Arg<i64>) -> IntegerRange<Set, R1> { IntegerRange(put(self.0, "Maximum", value.into_expr()), Phase) }
+    pub fn maximum(self, value: impl Arg<i64>) -> IntegerRange<Set, R1> { IntegerRange(put(self.0, "Maximum", value), Phase) }
     /// `Minimum`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-integerrange.html#cfn-groundstation-dataflowendpointgroupv2-integerrange-minimum)
-    pub fn minimum(self, value: impl Arg<i64>) -> IntegerRange<R0, Set> { IntegerRange(put(self.0, "Minimum", value.into_expr()), Phase) }
+    pub fn minimum(self, value: impl Arg<i64>) -> IntegerRange<R0, Set> { IntegerRange(put(self.0, "Minimum", value), Phase) }
 }
 impl Done for IntegerRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangedConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedconnectiondetails.html)
@@ -556,9 +556,9 @@ impl RangedConnectionDetails {
 }
 impl<R0> RangedConnectionDetails<R0> {
     /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-rangedconnectiondetails-mtu)
-    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value), Phase) }
     /// `SocketAddress`: `RangedSocketAddress`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-rangedconnectiondetails-socketaddress)
-    pub fn socket_address(self, value: impl Arg<RangedSocketAddress>) -> RangedConnectionDetails<Set> { RangedConnectionDetails(put(self.0, "SocketAddress", value.into_expr()), Phase) }
+    pub fn socket_address(self, value: impl Arg<RangedSocketAddress>) -> RangedConnectionDetails<Set> { RangedConnectionDetails(put(self.0, "SocketAddress", value), Phase) }
 }
 impl Done for RangedConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangedSocketAddress` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedsocketaddress.html)
@@ -569,9 +569,9 @@ impl RangedSocketAddress {
 }
 impl<R0, R1> RangedSocketAddress<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedsocketaddress.html#cfn-groundstation-dataflowendpointgroupv2-rangedsocketaddress-name)
-    pub fn name(self, value: impl Arg<str>) -> RangedSocketAddress<Set, R1> { RangedSocketAddress(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RangedSocketAddress<Set, R1> { RangedSocketAddress(put(self.0, "Name", value), Phase) }
     /// `PortRange`: `IntegerRange`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedsocketaddress.html#cfn-groundstation-dataflowendpointgroupv2-rangedsocketaddress-portrange)
-    pub fn port_range(self, value: impl Arg<IntegerRange>) -> RangedSocketAddress<R0, Set> { RangedSocketAddress(put(self.0, "PortRange", value.into_expr()), Phase) }
+    pub fn port_range(self, value: impl Arg<IntegerRange>) -> RangedSocketAddress<R0, Set> { RangedSocketAddress(put(self.0, "PortRange", value), Phase) }
 }
 impl Done for RangedSocketAddress { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SocketAddress` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-socketaddress.html)
@@ -582,9 +582,9 @@ impl SocketAddress {
 }
 impl<R0, R1> SocketAddress<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-socketaddress.html#cfn-groundstation-dataflowendpointgroupv2-socketaddress-name)
-    pub fn name(self, value: impl Arg<str>) -> SocketAddress<Set, R1> { SocketAddress(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SocketAddress<Set, R1> { SocketAddress(put(self.0, "Name", value), Phase) }
     /// `Port`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-socketaddress.html#cfn-groundstation-dataflowendpointgroupv2-socketaddress-port)
-    pub fn port(self, value: impl Arg<i64>) -> SocketAddress<R0, Set> { SocketAddress(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> SocketAddress<R0, Set> { SocketAddress(put(self.0, "Port", value), Phase) }
 }
 impl Done for SocketAddress { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkAwsGroundStationAgentEndpoint` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint.html)
@@ -595,9 +595,9 @@ impl UplinkAwsGroundStationAgentEndpoint {
 }
 impl<R0, R1> UplinkAwsGroundStationAgentEndpoint<R0, R1> {
     /// `DataflowDetails`: `UplinkDataflowDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint-dataflowdetails)
-    pub fn dataflow_details(self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpoint<Set, R1> { UplinkAwsGroundStationAgentEndpoint(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
+    pub fn dataflow_details(self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpoint<Set, R1> { UplinkAwsGroundStationAgentEndpoint(put(self.0, "DataflowDetails", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpoint<R0, Set> { UplinkAwsGroundStationAgentEndpoint(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpoint<R0, Set> { UplinkAwsGroundStationAgentEndpoint(put(self.0, "Name", value), Phase) }
 }
 impl Done for UplinkAwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkAwsGroundStationAgentEndpointDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html)
@@ -608,13 +608,13 @@ impl UplinkAwsGroundStationAgentEndpointDetails {
 }
 impl<R0, R1> UplinkAwsGroundStationAgentEndpointDetails<R0, R1> {
     /// `AgentStatus`: `AgentStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails-agentstatus)
-    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr()), Phase) }
+    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value), Phase) }
     /// `AuditResults`: `AuditResults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails-auditresults)
-    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr()), Phase) }
+    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value), Phase) }
     /// `DataflowDetails`: `UplinkDataflowDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails-dataflowdetails)
-    pub fn dataflow_details(self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpointDetails<Set, R1> { UplinkAwsGroundStationAgentEndpointDetails(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
+    pub fn dataflow_details(self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpointDetails<Set, R1> { UplinkAwsGroundStationAgentEndpointDetails(put(self.0, "DataflowDetails", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpointDetails<R0, Set> { UplinkAwsGroundStationAgentEndpointDetails(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpointDetails<R0, Set> { UplinkAwsGroundStationAgentEndpointDetails(put(self.0, "Name", value), Phase) }
 }
 impl Done for UplinkAwsGroundStationAgentEndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails.html)
@@ -625,9 +625,9 @@ impl UplinkConnectionDetails {
 }
 impl<R0, R1> UplinkConnectionDetails<R0, R1> {
     /// `AgentIpAndPortAddress`: `RangedConnectionDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails-agentipandportaddress)
-    pub fn agent_ip_and_port_address(self, value: impl Arg<RangedConnectionDetails>) -> UplinkConnectionDetails<Set, R1> { UplinkConnectionDetails(put(self.0, "AgentIpAndPortAddress", value.into_expr()), Phase) }
+    pub fn agent_ip_and_port_address(self, value: impl Arg<RangedConnectionDetails>) -> UplinkConnectionDetails<Set, R1> { UplinkConnectionDetails(put(self.0, "AgentIpAndPortAddress", value), Phase) }
     /// `IngressAddressAndPort`: `ConnectionDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails-ingressaddressandport)
-    pub fn ingress_address_and_port(self, value: impl Arg<ConnectionDetails>) -> UplinkConnectionDetails<R0, Set> { UplinkConnectionDetails(put(self.0, "IngressAddressAndPort", value.into_expr()), Phase) }
+    pub fn ingress_address_and_port(self, value: impl Arg<ConnectionDetails>) -> UplinkConnectionDetails<R0, Set> { UplinkConnectionDetails(put(self.0, "IngressAddressAndPort", value), Phase) }
 }
 impl Done for UplinkConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkDataflowDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkdataflowdetails.html)
@@ -636,7 +636,7 @@ impl UplinkDataflowDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentConnectionDetails`: `UplinkConnectionDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkdataflowdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkdataflowdetails-agentconnectiondetails)
-    pub fn agent_connection_details(self, value: impl Arg<UplinkConnectionDetails>) -> Self { Self(put(self.0, "AgentConnectionDetails", value.into_expr())) }
+    pub fn agent_connection_details(self, value: impl Arg<UplinkConnectionDetails>) -> Self { Self(put(self.0, "AgentConnectionDetails", value)) }
 }
 impl Done for UplinkDataflowDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AgentStatus` allows.
@@ -669,25 +669,25 @@ impl CfnMissionProfileProps {
 }
 impl<R0, R1, R2, R3> CfnMissionProfileProps<R0, R1, R2, R3> {
     /// `ContactPostPassDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-contactpostpassdurationseconds)
-    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr()), Phase) }
+    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value), Phase) }
     /// `ContactPrePassDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-contactprepassdurationseconds)
-    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr()), Phase) }
+    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value), Phase) }
     /// `DataflowEdges`: list of `DataflowEdge`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-dataflowedges)
-    pub fn dataflow_edges(self, value: impl Arg<Arr<mission_profile::DataflowEdge>>) -> CfnMissionProfileProps<Set, R1, R2, R3> { CfnMissionProfileProps(put(self.0, "DataflowEdges", value.into_expr()), Phase) }
+    pub fn dataflow_edges(self, value: impl Arg<Arr<mission_profile::DataflowEdge>>) -> CfnMissionProfileProps<Set, R1, R2, R3> { CfnMissionProfileProps(put(self.0, "DataflowEdges", value), Phase) }
     /// `MinimumViableContactDurationSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-minimumviablecontactdurationseconds)
-    pub fn minimum_viable_contact_duration_seconds(self, value: impl Arg<i64>) -> CfnMissionProfileProps<R0, Set, R2, R3> { CfnMissionProfileProps(put(self.0, "MinimumViableContactDurationSeconds", value.into_expr()), Phase) }
+    pub fn minimum_viable_contact_duration_seconds(self, value: impl Arg<i64>) -> CfnMissionProfileProps<R0, Set, R2, R3> { CfnMissionProfileProps(put(self.0, "MinimumViableContactDurationSeconds", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMissionProfileProps<R0, R1, Set, R3> { CfnMissionProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMissionProfileProps<R0, R1, Set, R3> { CfnMissionProfileProps(put(self.0, "Name", value), Phase) }
     /// `StreamsKmsKey`: `StreamsKmsKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-streamskmskey)
-    pub fn streams_kms_key(self, value: impl Arg<mission_profile::StreamsKmsKey>) -> Self { Self(put(self.0, "StreamsKmsKey", value.into_expr()), Phase) }
+    pub fn streams_kms_key(self, value: impl Arg<mission_profile::StreamsKmsKey>) -> Self { Self(put(self.0, "StreamsKmsKey", value), Phase) }
     /// `StreamsKmsRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-streamskmsrole)
-    pub fn streams_kms_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamsKmsRole", value.into_expr()), Phase) }
+    pub fn streams_kms_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamsKmsRole", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TelemetrySinkConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-telemetrysinkconfigarn)
-    pub fn telemetry_sink_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TelemetrySinkConfigArn", value.into_expr()), Phase) }
+    pub fn telemetry_sink_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TelemetrySinkConfigArn", value), Phase) }
     /// `TrackingConfigArn`: `GroundStationConfigArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-trackingconfigarn)
-    pub fn tracking_config_arn(self, value: impl Arg<kind::GroundStationConfigArn>) -> CfnMissionProfileProps<R0, R1, R2, Set> { CfnMissionProfileProps(put(self.0, "TrackingConfigArn", value.into_expr()), Phase) }
+    pub fn tracking_config_arn(self, value: impl Arg<kind::GroundStationConfigArn>) -> CfnMissionProfileProps<R0, R1, R2, Set> { CfnMissionProfileProps(put(self.0, "TrackingConfigArn", value), Phase) }
 }
 impl Done for CfnMissionProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GroundStation::MissionProfile`.
@@ -699,9 +699,9 @@ impl DataflowEdge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: `GroundStationConfigArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-dataflowedge.html#cfn-groundstation-missionprofile-dataflowedge-destination)
-    pub fn destination(self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `Source`: `GroundStationConfigArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-dataflowedge.html#cfn-groundstation-missionprofile-dataflowedge-source)
-    pub fn source(self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for DataflowEdge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamsKmsKey` of `AWS::GroundStation::MissionProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-streamskmskey.html)
@@ -710,11 +710,11 @@ impl StreamsKmsKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsAliasArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-streamskmskey.html#cfn-groundstation-missionprofile-streamskmskey-kmsaliasarn)
-    pub fn kms_alias_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsAliasArn", value.into_expr())) }
+    pub fn kms_alias_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsAliasArn", value)) }
     /// `KmsAliasName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-streamskmskey.html#cfn-groundstation-missionprofile-streamskmskey-kmsaliasname)
-    pub fn kms_alias_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsAliasName", value.into_expr())) }
+    pub fn kms_alias_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsAliasName", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-streamskmskey.html#cfn-groundstation-missionprofile-streamskmskey-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for StreamsKmsKey { fn into_props(self) -> Bag { self.0 } }
 }

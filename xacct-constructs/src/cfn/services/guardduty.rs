@@ -33,11 +33,11 @@ impl CfnCustomDetectionRuleAssociationProps {
 }
 impl<R0, R1> CfnCustomDetectionRuleAssociationProps<R0, R1> {
     /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#cfn-guardduty-customdetectionruleassociation-mode)
-    pub fn mode(self, value: impl Arg<custom_detection_rule_association::Mode>) -> CfnCustomDetectionRuleAssociationProps<Set, R1> { CfnCustomDetectionRuleAssociationProps(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<custom_detection_rule_association::Mode>) -> CfnCustomDetectionRuleAssociationProps<Set, R1> { CfnCustomDetectionRuleAssociationProps(put(self.0, "Mode", value), Phase) }
     /// `RuleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#cfn-guardduty-customdetectionruleassociation-ruleid)
-    pub fn rule_id(self, value: impl Arg<str>) -> CfnCustomDetectionRuleAssociationProps<R0, Set> { CfnCustomDetectionRuleAssociationProps(put(self.0, "RuleId", value.into_expr()), Phase) }
+    pub fn rule_id(self, value: impl Arg<str>) -> CfnCustomDetectionRuleAssociationProps<R0, Set> { CfnCustomDetectionRuleAssociationProps(put(self.0, "RuleId", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#cfn-guardduty-customdetectionruleassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<custom_detection_rule_association::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<custom_detection_rule_association::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCustomDetectionRuleAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::CustomDetectionRuleAssociation`.
@@ -51,9 +51,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-customdetectionruleassociation-tagitem.html#cfn-guardduty-customdetectionruleassociation-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-customdetectionruleassociation-tagitem.html#cfn-guardduty-customdetectionruleassociation-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Mode` allows.
@@ -80,15 +80,15 @@ impl CfnDetectorProps {
 }
 impl<R0> CfnDetectorProps<R0> {
     /// `DataSources`: `CFNDataSourceConfigurations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-datasources)
-    pub fn data_sources(self, value: impl Arg<detector::CFNDataSourceConfigurations>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
+    pub fn data_sources(self, value: impl Arg<detector::CFNDataSourceConfigurations>) -> Self { Self(put(self.0, "DataSources", value), Phase) }
     /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> CfnDetectorProps<Set> { CfnDetectorProps(put(self.0, "Enable", value.into_expr()), Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> CfnDetectorProps<Set> { CfnDetectorProps(put(self.0, "Enable", value), Phase) }
     /// `Features`: list of `CFNFeatureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-features)
-    pub fn features(self, value: impl Arg<Arr<detector::CFNFeatureConfiguration>>) -> Self { Self(put(self.0, "Features", value.into_expr()), Phase) }
+    pub fn features(self, value: impl Arg<Arr<detector::CFNFeatureConfiguration>>) -> Self { Self(put(self.0, "Features", value), Phase) }
     /// `FindingPublishingFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-findingpublishingfrequency)
-    pub fn finding_publishing_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FindingPublishingFrequency", value.into_expr()), Phase) }
+    pub fn finding_publishing_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FindingPublishingFrequency", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-tags)
-    pub fn tags(self, value: impl Arg<Arr<detector::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<detector::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::Detector`.
@@ -100,11 +100,11 @@ impl CFNDataSourceConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Kubernetes`: `CFNKubernetesConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfndatasourceconfigurations.html#cfn-guardduty-detector-cfndatasourceconfigurations-kubernetes)
-    pub fn kubernetes(self, value: impl Arg<CFNKubernetesConfiguration>) -> Self { Self(put(self.0, "Kubernetes", value.into_expr())) }
+    pub fn kubernetes(self, value: impl Arg<CFNKubernetesConfiguration>) -> Self { Self(put(self.0, "Kubernetes", value)) }
     /// `MalwareProtection`: `CFNMalwareProtectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfndatasourceconfigurations.html#cfn-guardduty-detector-cfndatasourceconfigurations-malwareprotection)
-    pub fn malware_protection(self, value: impl Arg<CFNMalwareProtectionConfiguration>) -> Self { Self(put(self.0, "MalwareProtection", value.into_expr())) }
+    pub fn malware_protection(self, value: impl Arg<CFNMalwareProtectionConfiguration>) -> Self { Self(put(self.0, "MalwareProtection", value)) }
     /// `S3Logs`: `CFNS3LogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfndatasourceconfigurations.html#cfn-guardduty-detector-cfndatasourceconfigurations-s3logs)
-    pub fn s3_logs(self, value: impl Arg<CFNS3LogsConfiguration>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
+    pub fn s3_logs(self, value: impl Arg<CFNS3LogsConfiguration>) -> Self { Self(put(self.0, "S3Logs", value)) }
 }
 impl Done for CFNDataSourceConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNFeatureAdditionalConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureadditionalconfiguration.html)
@@ -113,9 +113,9 @@ impl CFNFeatureAdditionalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureadditionalconfiguration.html#cfn-guardduty-detector-cfnfeatureadditionalconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureadditionalconfiguration.html#cfn-guardduty-detector-cfnfeatureadditionalconfiguration-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for CFNFeatureAdditionalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNFeatureConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureconfiguration.html)
@@ -126,11 +126,11 @@ impl CFNFeatureConfiguration {
 }
 impl<R0, R1> CFNFeatureConfiguration<R0, R1> {
     /// `AdditionalConfiguration`: list of `CFNFeatureAdditionalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureconfiguration.html#cfn-guardduty-detector-cfnfeatureconfiguration-additionalconfiguration)
-    pub fn additional_configuration(self, value: impl Arg<Arr<CFNFeatureAdditionalConfiguration>>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr()), Phase) }
+    pub fn additional_configuration(self, value: impl Arg<Arr<CFNFeatureAdditionalConfiguration>>) -> Self { Self(put(self.0, "AdditionalConfiguration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureconfiguration.html#cfn-guardduty-detector-cfnfeatureconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CFNFeatureConfiguration<Set, R1> { CFNFeatureConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CFNFeatureConfiguration<Set, R1> { CFNFeatureConfiguration(put(self.0, "Name", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureconfiguration.html#cfn-guardduty-detector-cfnfeatureconfiguration-status)
-    pub fn status(self, value: impl Arg<Status>) -> CFNFeatureConfiguration<R0, Set> { CFNFeatureConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> CFNFeatureConfiguration<R0, Set> { CFNFeatureConfiguration(put(self.0, "Status", value), Phase) }
 }
 impl Done for CFNFeatureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNKubernetesAuditLogsConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnkubernetesauditlogsconfiguration.html)
@@ -141,7 +141,7 @@ impl CFNKubernetesAuditLogsConfiguration {
 }
 impl<R0> CFNKubernetesAuditLogsConfiguration<R0> {
     /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnkubernetesauditlogsconfiguration.html#cfn-guardduty-detector-cfnkubernetesauditlogsconfiguration-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> CFNKubernetesAuditLogsConfiguration<Set> { CFNKubernetesAuditLogsConfiguration(put(self.0, "Enable", value.into_expr()), Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> CFNKubernetesAuditLogsConfiguration<Set> { CFNKubernetesAuditLogsConfiguration(put(self.0, "Enable", value), Phase) }
 }
 impl Done for CFNKubernetesAuditLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNKubernetesConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnkubernetesconfiguration.html)
@@ -152,7 +152,7 @@ impl CFNKubernetesConfiguration {
 }
 impl<R0> CFNKubernetesConfiguration<R0> {
     /// `AuditLogs`: `CFNKubernetesAuditLogsConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnkubernetesconfiguration.html#cfn-guardduty-detector-cfnkubernetesconfiguration-auditlogs)
-    pub fn audit_logs(self, value: impl Arg<CFNKubernetesAuditLogsConfiguration>) -> CFNKubernetesConfiguration<Set> { CFNKubernetesConfiguration(put(self.0, "AuditLogs", value.into_expr()), Phase) }
+    pub fn audit_logs(self, value: impl Arg<CFNKubernetesAuditLogsConfiguration>) -> CFNKubernetesConfiguration<Set> { CFNKubernetesConfiguration(put(self.0, "AuditLogs", value), Phase) }
 }
 impl Done for CFNKubernetesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNMalwareProtectionConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnmalwareprotectionconfiguration.html)
@@ -161,7 +161,7 @@ impl CFNMalwareProtectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScanEc2InstanceWithFindings`: `CFNScanEc2InstanceWithFindingsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnmalwareprotectionconfiguration.html#cfn-guardduty-detector-cfnmalwareprotectionconfiguration-scanec2instancewithfindings)
-    pub fn scan_ec2_instance_with_findings(self, value: impl Arg<CFNScanEc2InstanceWithFindingsConfiguration>) -> Self { Self(put(self.0, "ScanEc2InstanceWithFindings", value.into_expr())) }
+    pub fn scan_ec2_instance_with_findings(self, value: impl Arg<CFNScanEc2InstanceWithFindingsConfiguration>) -> Self { Self(put(self.0, "ScanEc2InstanceWithFindings", value)) }
 }
 impl Done for CFNMalwareProtectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNS3LogsConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfns3logsconfiguration.html)
@@ -172,7 +172,7 @@ impl CFNS3LogsConfiguration {
 }
 impl<R0> CFNS3LogsConfiguration<R0> {
     /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfns3logsconfiguration.html#cfn-guardduty-detector-cfns3logsconfiguration-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> CFNS3LogsConfiguration<Set> { CFNS3LogsConfiguration(put(self.0, "Enable", value.into_expr()), Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> CFNS3LogsConfiguration<Set> { CFNS3LogsConfiguration(put(self.0, "Enable", value), Phase) }
 }
 impl Done for CFNS3LogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNScanEc2InstanceWithFindingsConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnscanec2instancewithfindingsconfiguration.html)
@@ -181,7 +181,7 @@ impl CFNScanEc2InstanceWithFindingsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsVolumes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnscanec2instancewithfindingsconfiguration.html#cfn-guardduty-detector-cfnscanec2instancewithfindingsconfiguration-ebsvolumes)
-    pub fn ebs_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsVolumes", value.into_expr())) }
+    pub fn ebs_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsVolumes", value)) }
 }
 impl Done for CFNScanEc2InstanceWithFindingsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagItem` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-tagitem.html)
@@ -192,9 +192,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-tagitem.html#cfn-guardduty-detector-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-tagitem.html#cfn-guardduty-detector-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -219,19 +219,19 @@ impl CfnFilterProps {
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
     /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DetectorId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "DetectorId", value), Phase) }
     /// `FindingCriteria`: `FindingCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-findingcriteria)
-    pub fn finding_criteria(self, value: impl Arg<filter::FindingCriteria>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FindingCriteria", value.into_expr()), Phase) }
+    pub fn finding_criteria(self, value: impl Arg<filter::FindingCriteria>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FindingCriteria", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value), Phase) }
     /// `Rank`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-rank)
-    pub fn rank(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Rank", value.into_expr()), Phase) }
+    pub fn rank(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Rank", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-tags)
-    pub fn tags(self, value: impl Arg<Arr<filter::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<filter::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::Filter`.
@@ -243,33 +243,33 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Eq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-eq)
-    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
+    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value)) }
     /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-equals)
-    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value)) }
     /// `GreaterThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-greaterthan)
-    pub fn greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GreaterThan", value.into_expr())) }
+    pub fn greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GreaterThan", value)) }
     /// `GreaterThanOrEqual`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-greaterthanorequal)
-    pub fn greater_than_or_equal(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GreaterThanOrEqual", value.into_expr())) }
+    pub fn greater_than_or_equal(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GreaterThanOrEqual", value)) }
     /// `Gt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-gt)
-    pub fn gt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gt", value.into_expr())) }
+    pub fn gt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gt", value)) }
     /// `Gte`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-gte)
-    pub fn gte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
+    pub fn gte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gte", value)) }
     /// `LessThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-lessthan)
-    pub fn less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LessThan", value.into_expr())) }
+    pub fn less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LessThan", value)) }
     /// `LessThanOrEqual`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-lessthanorequal)
-    pub fn less_than_or_equal(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LessThanOrEqual", value.into_expr())) }
+    pub fn less_than_or_equal(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LessThanOrEqual", value)) }
     /// `Lt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-lt)
-    pub fn lt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Lt", value.into_expr())) }
+    pub fn lt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Lt", value)) }
     /// `Lte`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-lte)
-    pub fn lte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
+    pub fn lte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Lte", value)) }
     /// `Matches`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-matches)
-    pub fn matches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Matches", value.into_expr())) }
+    pub fn matches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Matches", value)) }
     /// `Neq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-neq)
-    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr())) }
+    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value)) }
     /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-notequals)
-    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value)) }
     /// `NotMatches`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-notmatches)
-    pub fn not_matches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotMatches", value.into_expr())) }
+    pub fn not_matches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotMatches", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FindingCriteria` of `AWS::GuardDuty::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-findingcriteria.html)
@@ -278,9 +278,9 @@ impl FindingCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Criterion`: map of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-findingcriteria.html#cfn-guardduty-filter-findingcriteria-criterion)
-    pub fn criterion(self, value: impl Arg<Dict<Condition>>) -> Self { Self(put(self.0, "Criterion", value.into_expr())) }
+    pub fn criterion(self, value: impl Arg<Dict<Condition>>) -> Self { Self(put(self.0, "Criterion", value)) }
     /// `ItemType`: `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-findingcriteria.html#cfn-guardduty-filter-findingcriteria-itemtype)
-    pub fn item_type(self, value: impl Arg<Condition>) -> Self { Self(put(self.0, "ItemType", value.into_expr())) }
+    pub fn item_type(self, value: impl Arg<Condition>) -> Self { Self(put(self.0, "ItemType", value)) }
 }
 impl Done for FindingCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagItem` of `AWS::GuardDuty::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-tagitem.html)
@@ -291,9 +291,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-tagitem.html#cfn-guardduty-filter-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-tagitem.html#cfn-guardduty-filter-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -318,19 +318,19 @@ impl CfnIPSetProps {
 }
 impl<R0, R1> CfnIPSetProps<R0, R1> {
     /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-activate)
-    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value), Phase) }
     /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value), Phase) }
     /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value), Phase) }
     /// `Format`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-format)
-    pub fn format(self, value: impl Arg<str>) -> CfnIPSetProps<Set, R1> { CfnIPSetProps(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<str>) -> CfnIPSetProps<Set, R1> { CfnIPSetProps(put(self.0, "Format", value), Phase) }
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-location)
-    pub fn location(self, value: impl Arg<str>) -> CfnIPSetProps<R0, Set> { CfnIPSetProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnIPSetProps<R0, Set> { CfnIPSetProps(put(self.0, "Location", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-tags)
-    pub fn tags(self, value: impl Arg<Arr<ip_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<ip_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::IPSet`.
@@ -344,9 +344,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-ipset-tagitem.html#cfn-guardduty-ipset-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-ipset-tagitem.html#cfn-guardduty-ipset-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -379,13 +379,13 @@ impl CfnMalwareProtectionPlanProps {
 }
 impl<R0, R1> CfnMalwareProtectionPlanProps<R0, R1> {
     /// `Actions`: `CFNActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#cfn-guardduty-malwareprotectionplan-actions)
-    pub fn actions(self, value: impl Arg<malware_protection_plan::CFNActions>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<malware_protection_plan::CFNActions>) -> Self { Self(put(self.0, "Actions", value), Phase) }
     /// `ProtectedResource`: `CFNProtectedResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#cfn-guardduty-malwareprotectionplan-protectedresource)
-    pub fn protected_resource(self, value: impl Arg<malware_protection_plan::CFNProtectedResource>) -> CfnMalwareProtectionPlanProps<Set, R1> { CfnMalwareProtectionPlanProps(put(self.0, "ProtectedResource", value.into_expr()), Phase) }
+    pub fn protected_resource(self, value: impl Arg<malware_protection_plan::CFNProtectedResource>) -> CfnMalwareProtectionPlanProps<Set, R1> { CfnMalwareProtectionPlanProps(put(self.0, "ProtectedResource", value), Phase) }
     /// `Role`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#cfn-guardduty-malwareprotectionplan-role)
-    pub fn role(self, value: impl Arg<str>) -> CfnMalwareProtectionPlanProps<R0, Set> { CfnMalwareProtectionPlanProps(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<str>) -> CfnMalwareProtectionPlanProps<R0, Set> { CfnMalwareProtectionPlanProps(put(self.0, "Role", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#cfn-guardduty-malwareprotectionplan-tags)
-    pub fn tags(self, value: impl Arg<Arr<malware_protection_plan::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<malware_protection_plan::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMalwareProtectionPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::MalwareProtectionPlan`.
@@ -397,7 +397,7 @@ impl CFNActions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tagging`: `CFNTagging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnactions.html#cfn-guardduty-malwareprotectionplan-cfnactions-tagging)
-    pub fn tagging(self, value: impl Arg<CFNTagging>) -> Self { Self(put(self.0, "Tagging", value.into_expr())) }
+    pub fn tagging(self, value: impl Arg<CFNTagging>) -> Self { Self(put(self.0, "Tagging", value)) }
 }
 impl Done for CFNActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNProtectedResource` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnprotectedresource.html)
@@ -408,7 +408,7 @@ impl CFNProtectedResource {
 }
 impl<R0> CFNProtectedResource<R0> {
     /// `S3Bucket`: `S3Bucket`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnprotectedresource.html#cfn-guardduty-malwareprotectionplan-cfnprotectedresource-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<S3Bucket>) -> CFNProtectedResource<Set> { CFNProtectedResource(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<S3Bucket>) -> CFNProtectedResource<Set> { CFNProtectedResource(put(self.0, "S3Bucket", value), Phase) }
 }
 impl Done for CFNProtectedResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNStatusReasons` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnstatusreasons.html)
@@ -417,9 +417,9 @@ impl CFNStatusReasons {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnstatusreasons.html#cfn-guardduty-malwareprotectionplan-cfnstatusreasons-code)
-    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnstatusreasons.html#cfn-guardduty-malwareprotectionplan-cfnstatusreasons-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for CFNStatusReasons { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNTagging` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfntagging.html)
@@ -428,7 +428,7 @@ impl CFNTagging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfntagging.html#cfn-guardduty-malwareprotectionplan-cfntagging-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for CFNTagging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Bucket` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-s3bucket.html)
@@ -437,9 +437,9 @@ impl S3Bucket {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-s3bucket.html#cfn-guardduty-malwareprotectionplan-s3bucket-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `ObjectPrefixes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-s3bucket.html#cfn-guardduty-malwareprotectionplan-s3bucket-objectprefixes)
-    pub fn object_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ObjectPrefixes", value.into_expr())) }
+    pub fn object_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ObjectPrefixes", value)) }
 }
 impl Done for S3Bucket { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagItem` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-tagitem.html)
@@ -450,9 +450,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-tagitem.html#cfn-guardduty-malwareprotectionplan-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-tagitem.html#cfn-guardduty-malwareprotectionplan-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -475,11 +475,11 @@ impl CfnMasterProps {
 }
 impl<R0, R1> CfnMasterProps<R0, R1> {
     /// `DetectorId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-master.html#cfn-guardduty-master-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> CfnMasterProps<Set, R1> { CfnMasterProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> CfnMasterProps<Set, R1> { CfnMasterProps(put(self.0, "DetectorId", value), Phase) }
     /// `InvitationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-master.html#cfn-guardduty-master-invitationid)
-    pub fn invitation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvitationId", value.into_expr()), Phase) }
+    pub fn invitation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvitationId", value), Phase) }
     /// `MasterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-master.html#cfn-guardduty-master-masterid)
-    pub fn master_id(self, value: impl Arg<str>) -> CfnMasterProps<R0, Set> { CfnMasterProps(put(self.0, "MasterId", value.into_expr()), Phase) }
+    pub fn master_id(self, value: impl Arg<str>) -> CfnMasterProps<R0, Set> { CfnMasterProps(put(self.0, "MasterId", value), Phase) }
 }
 impl Done for CfnMasterProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::GuardDuty::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html)
@@ -501,17 +501,17 @@ impl CfnMemberProps {
 }
 impl<R0> CfnMemberProps<R0> {
     /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value), Phase) }
     /// `DisableEmailNotification`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-disableemailnotification)
-    pub fn disable_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableEmailNotification", value.into_expr()), Phase) }
+    pub fn disable_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableEmailNotification", value), Phase) }
     /// `Email`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-email)
-    pub fn email(self, value: impl Arg<str>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "Email", value.into_expr()), Phase) }
+    pub fn email(self, value: impl Arg<str>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "Email", value), Phase) }
     /// `MemberId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-memberid)
-    pub fn member_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemberId", value.into_expr()), Phase) }
+    pub fn member_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemberId", value), Phase) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value), Phase) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::GuardDuty::PublishingDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html)
@@ -539,13 +539,13 @@ impl CfnPublishingDestinationProps {
 }
 impl<R0, R1, R2> CfnPublishingDestinationProps<R0, R1, R2> {
     /// `DestinationProperties`: `CFNDestinationProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#cfn-guardduty-publishingdestination-destinationproperties)
-    pub fn destination_properties(self, value: impl Arg<publishing_destination::CFNDestinationProperties>) -> CfnPublishingDestinationProps<Set, R1, R2> { CfnPublishingDestinationProps(put(self.0, "DestinationProperties", value.into_expr()), Phase) }
+    pub fn destination_properties(self, value: impl Arg<publishing_destination::CFNDestinationProperties>) -> CfnPublishingDestinationProps<Set, R1, R2> { CfnPublishingDestinationProps(put(self.0, "DestinationProperties", value), Phase) }
     /// `DestinationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#cfn-guardduty-publishingdestination-destinationtype)
-    pub fn destination_type(self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, Set, R2> { CfnPublishingDestinationProps(put(self.0, "DestinationType", value.into_expr()), Phase) }
+    pub fn destination_type(self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, Set, R2> { CfnPublishingDestinationProps(put(self.0, "DestinationType", value), Phase) }
     /// `DetectorId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#cfn-guardduty-publishingdestination-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, R1, Set> { CfnPublishingDestinationProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, R1, Set> { CfnPublishingDestinationProps(put(self.0, "DetectorId", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#cfn-guardduty-publishingdestination-tags)
-    pub fn tags(self, value: impl Arg<Arr<publishing_destination::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<publishing_destination::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPublishingDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::PublishingDestination`.
@@ -557,9 +557,9 @@ impl CFNDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-cfndestinationproperties.html#cfn-guardduty-publishingdestination-cfndestinationproperties-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-cfndestinationproperties.html#cfn-guardduty-publishingdestination-cfndestinationproperties-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for CFNDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagItem` of `AWS::GuardDuty::PublishingDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-tagitem.html)
@@ -570,9 +570,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-tagitem.html#cfn-guardduty-publishingdestination-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-tagitem.html#cfn-guardduty-publishingdestination-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -605,19 +605,19 @@ impl CfnThreatEntitySetProps {
 }
 impl<R0, R1> CfnThreatEntitySetProps<R0, R1> {
     /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-activate)
-    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value), Phase) }
     /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value), Phase) }
     /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value), Phase) }
     /// `Format`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-format)
-    pub fn format(self, value: impl Arg<str>) -> CfnThreatEntitySetProps<Set, R1> { CfnThreatEntitySetProps(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<str>) -> CfnThreatEntitySetProps<Set, R1> { CfnThreatEntitySetProps(put(self.0, "Format", value), Phase) }
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-location)
-    pub fn location(self, value: impl Arg<str>) -> CfnThreatEntitySetProps<R0, Set> { CfnThreatEntitySetProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnThreatEntitySetProps<R0, Set> { CfnThreatEntitySetProps(put(self.0, "Location", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-tags)
-    pub fn tags(self, value: impl Arg<Arr<threat_entity_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<threat_entity_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnThreatEntitySetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::ThreatEntitySet`.
@@ -631,9 +631,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatentityset-tagitem.html#cfn-guardduty-threatentityset-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatentityset-tagitem.html#cfn-guardduty-threatentityset-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -658,19 +658,19 @@ impl CfnThreatIntelSetProps {
 }
 impl<R0, R1> CfnThreatIntelSetProps<R0, R1> {
     /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-activate)
-    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value), Phase) }
     /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value), Phase) }
     /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value), Phase) }
     /// `Format`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-format)
-    pub fn format(self, value: impl Arg<str>) -> CfnThreatIntelSetProps<Set, R1> { CfnThreatIntelSetProps(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<str>) -> CfnThreatIntelSetProps<Set, R1> { CfnThreatIntelSetProps(put(self.0, "Format", value), Phase) }
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-location)
-    pub fn location(self, value: impl Arg<str>) -> CfnThreatIntelSetProps<R0, Set> { CfnThreatIntelSetProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnThreatIntelSetProps<R0, Set> { CfnThreatIntelSetProps(put(self.0, "Location", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-tags)
-    pub fn tags(self, value: impl Arg<Arr<threat_intel_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<threat_intel_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnThreatIntelSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::ThreatIntelSet`.
@@ -684,9 +684,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatintelset-tagitem.html#cfn-guardduty-threatintelset-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatintelset-tagitem.html#cfn-guardduty-threatintelset-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -719,19 +719,19 @@ impl CfnTrustedEntitySetProps {
 }
 impl<R0, R1> CfnTrustedEntitySetProps<R0, R1> {
     /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-activate)
-    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value), Phase) }
     /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-detectorid)
-    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value), Phase) }
     /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value), Phase) }
     /// `Format`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-format)
-    pub fn format(self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<Set, R1> { CfnTrustedEntitySetProps(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<Set, R1> { CfnTrustedEntitySetProps(put(self.0, "Format", value), Phase) }
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-location)
-    pub fn location(self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<R0, Set> { CfnTrustedEntitySetProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<R0, Set> { CfnTrustedEntitySetProps(put(self.0, "Location", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-tags)
-    pub fn tags(self, value: impl Arg<Arr<trusted_entity_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<trusted_entity_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTrustedEntitySetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::TrustedEntitySet`.
@@ -745,9 +745,9 @@ impl TagItem {
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-trustedentityset-tagitem.html#cfn-guardduty-trustedentityset-tagitem-key)
-    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-trustedentityset-tagitem.html#cfn-guardduty-trustedentityset-tagitem-value)
-    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }

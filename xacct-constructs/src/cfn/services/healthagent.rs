@@ -33,9 +33,9 @@ impl CfnDomainProps {
 }
 impl<R0> CfnDomainProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#cfn-healthagent-domain-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#cfn-healthagent-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<domain::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<domain::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::HealthAgent::Domain`.
@@ -49,7 +49,7 @@ impl EncryptionContext {
 }
 impl<R0> EncryptionContext<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-encryptioncontext.html#cfn-healthagent-domain-encryptioncontext-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionContext<Set> { EncryptionContext(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionContext<Set> { EncryptionContext(put(self.0, "EncryptionType", value), Phase) }
 }
 impl Done for EncryptionContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::HealthAgent::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-tagsitems.html)
@@ -60,9 +60,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-tagsitems.html#cfn-healthagent-domain-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-tagsitems.html#cfn-healthagent-domain-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.

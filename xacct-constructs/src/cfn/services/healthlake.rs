@@ -29,17 +29,17 @@ impl CfnDataTransformationProfileProps {
 }
 impl<R0, R1> CfnDataTransformationProfileProps<R0, R1> {
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `ProfileDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-profiledescription)
-    pub fn profile_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileDescription", value.into_expr()), Phase) }
+    pub fn profile_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileDescription", value), Phase) }
     /// `ProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-profilename)
-    pub fn profile_name(self, value: impl Arg<str>) -> CfnDataTransformationProfileProps<Set, R1> { CfnDataTransformationProfileProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
+    pub fn profile_name(self, value: impl Arg<str>) -> CfnDataTransformationProfileProps<Set, R1> { CfnDataTransformationProfileProps(put(self.0, "ProfileName", value), Phase) }
     /// `Source`: `Source`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-source)
-    pub fn source(self, value: impl Arg<data_transformation_profile::Source>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<data_transformation_profile::Source>) -> Self { Self(put(self.0, "Source", value), Phase) }
     /// `SourceFormat`: `SourceFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-sourceformat)
-    pub fn source_format(self, value: impl Arg<data_transformation_profile::SourceFormat>) -> CfnDataTransformationProfileProps<R0, Set> { CfnDataTransformationProfileProps(put(self.0, "SourceFormat", value.into_expr()), Phase) }
+    pub fn source_format(self, value: impl Arg<data_transformation_profile::SourceFormat>) -> CfnDataTransformationProfileProps<R0, Set> { CfnDataTransformationProfileProps(put(self.0, "SourceFormat", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataTransformationProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::HealthLake::DataTransformationProfile`.
@@ -53,9 +53,9 @@ impl ExistingVersionedProfileSource {
 }
 impl<R0, R1> ExistingVersionedProfileSource<R0, R1> {
     /// `ProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-existingversionedprofilesource.html#cfn-healthlake-datatransformationprofile-existingversionedprofilesource-profileid)
-    pub fn profile_id(self, value: impl Arg<str>) -> ExistingVersionedProfileSource<Set, R1> { ExistingVersionedProfileSource(put(self.0, "ProfileId", value.into_expr()), Phase) }
+    pub fn profile_id(self, value: impl Arg<str>) -> ExistingVersionedProfileSource<Set, R1> { ExistingVersionedProfileSource(put(self.0, "ProfileId", value), Phase) }
     /// `Version`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-existingversionedprofilesource.html#cfn-healthlake-datatransformationprofile-existingversionedprofilesource-version)
-    pub fn version(self, value: impl Arg<i64>) -> ExistingVersionedProfileSource<R0, Set> { ExistingVersionedProfileSource(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<i64>) -> ExistingVersionedProfileSource<R0, Set> { ExistingVersionedProfileSource(put(self.0, "Version", value), Phase) }
 }
 impl Done for ExistingVersionedProfileSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileMappingSource` of `AWS::HealthLake::DataTransformationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-profilemappingsource.html)
@@ -66,7 +66,7 @@ impl ProfileMappingSource {
 }
 impl<R0> ProfileMappingSource<R0> {
     /// `ProfileMapping`: map of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-profilemappingsource.html#cfn-healthlake-datatransformationprofile-profilemappingsource-profilemapping)
-    pub fn profile_mapping(self, value: impl Arg<Dict<str>>) -> ProfileMappingSource<Set> { ProfileMappingSource(put(self.0, "ProfileMapping", value.into_expr()), Phase) }
+    pub fn profile_mapping(self, value: impl Arg<Dict<str>>) -> ProfileMappingSource<Set> { ProfileMappingSource(put(self.0, "ProfileMapping", value), Phase) }
 }
 impl Done for ProfileMappingSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::HealthLake::DataTransformationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-source.html)
@@ -75,11 +75,11 @@ impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExistingVersionedProfileId`: `ExistingVersionedProfileSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-source.html#cfn-healthlake-datatransformationprofile-source-existingversionedprofileid)
-    pub fn existing_versioned_profile_id(self, value: impl Arg<ExistingVersionedProfileSource>) -> Self { Self(put(self.0, "ExistingVersionedProfileId", value.into_expr())) }
+    pub fn existing_versioned_profile_id(self, value: impl Arg<ExistingVersionedProfileSource>) -> Self { Self(put(self.0, "ExistingVersionedProfileId", value)) }
     /// `ProfileMapping`: `ProfileMappingSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-source.html#cfn-healthlake-datatransformationprofile-source-profilemapping)
-    pub fn profile_mapping(self, value: impl Arg<ProfileMappingSource>) -> Self { Self(put(self.0, "ProfileMapping", value.into_expr())) }
+    pub fn profile_mapping(self, value: impl Arg<ProfileMappingSource>) -> Self { Self(put(self.0, "ProfileMapping", value)) }
     /// `StarterProfile`: `StarterProfileSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-source.html#cfn-healthlake-datatransformationprofile-source-starterprofile)
-    pub fn starter_profile(self, value: impl Arg<StarterProfileSource>) -> Self { Self(put(self.0, "StarterProfile", value.into_expr())) }
+    pub fn starter_profile(self, value: impl Arg<StarterProfileSource>) -> Self { Self(put(self.0, "StarterProfile", value)) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StarterProfileSource` of `AWS::HealthLake::DataTransformationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-starterprofilesource.html)
@@ -90,7 +90,7 @@ impl StarterProfileSource {
 }
 impl<R0> StarterProfileSource<R0> {
     /// `StarterProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-starterprofilesource.html#cfn-healthlake-datatransformationprofile-starterprofilesource-starterprofilename)
-    pub fn starter_profile_name(self, value: impl Arg<str>) -> StarterProfileSource<Set> { StarterProfileSource(put(self.0, "StarterProfileName", value.into_expr()), Phase) }
+    pub fn starter_profile_name(self, value: impl Arg<str>) -> StarterProfileSource<Set> { StarterProfileSource(put(self.0, "StarterProfileName", value), Phase) }
 }
 impl Done for StarterProfileSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SourceFormat` allows.
@@ -129,17 +129,17 @@ impl CfnFHIRDatastoreProps {
 }
 impl<R0> CfnFHIRDatastoreProps<R0> {
     /// `DatastoreName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-datastorename)
-    pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value.into_expr()), Phase) }
+    pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value), Phase) }
     /// `DatastoreTypeVersion`: `DatastoreTypeVersion`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-datastoretypeversion)
-    pub fn datastore_type_version(self, value: impl Arg<fhir_datastore::DatastoreTypeVersion>) -> CfnFHIRDatastoreProps<Set> { CfnFHIRDatastoreProps(put(self.0, "DatastoreTypeVersion", value.into_expr()), Phase) }
+    pub fn datastore_type_version(self, value: impl Arg<fhir_datastore::DatastoreTypeVersion>) -> CfnFHIRDatastoreProps<Set> { CfnFHIRDatastoreProps(put(self.0, "DatastoreTypeVersion", value), Phase) }
     /// `IdentityProviderConfiguration`: `IdentityProviderConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration)
-    pub fn identity_provider_configuration(self, value: impl Arg<fhir_datastore::IdentityProviderConfiguration>) -> Self { Self(put(self.0, "IdentityProviderConfiguration", value.into_expr()), Phase) }
+    pub fn identity_provider_configuration(self, value: impl Arg<fhir_datastore::IdentityProviderConfiguration>) -> Self { Self(put(self.0, "IdentityProviderConfiguration", value), Phase) }
     /// `PreloadDataConfig`: `PreloadDataConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-preloaddataconfig)
-    pub fn preload_data_config(self, value: impl Arg<fhir_datastore::PreloadDataConfig>) -> Self { Self(put(self.0, "PreloadDataConfig", value.into_expr()), Phase) }
+    pub fn preload_data_config(self, value: impl Arg<fhir_datastore::PreloadDataConfig>) -> Self { Self(put(self.0, "PreloadDataConfig", value), Phase) }
     /// `SseConfiguration`: `SseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-sseconfiguration)
-    pub fn sse_configuration(self, value: impl Arg<fhir_datastore::SseConfiguration>) -> Self { Self(put(self.0, "SseConfiguration", value.into_expr()), Phase) }
+    pub fn sse_configuration(self, value: impl Arg<fhir_datastore::SseConfiguration>) -> Self { Self(put(self.0, "SseConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFHIRDatastoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::HealthLake::FHIRDatastore`.
@@ -153,9 +153,9 @@ impl CreatedAt {
 }
 impl<R0, R1> CreatedAt<R0, R1> {
     /// `Nanos`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-createdat.html#cfn-healthlake-fhirdatastore-createdat-nanos)
-    pub fn nanos(self, value: impl Arg<i64>) -> CreatedAt<Set, R1> { CreatedAt(put(self.0, "Nanos", value.into_expr()), Phase) }
+    pub fn nanos(self, value: impl Arg<i64>) -> CreatedAt<Set, R1> { CreatedAt(put(self.0, "Nanos", value), Phase) }
     /// `Seconds`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-createdat.html#cfn-healthlake-fhirdatastore-createdat-seconds)
-    pub fn seconds(self, value: impl Arg<str>) -> CreatedAt<R0, Set> { CreatedAt(put(self.0, "Seconds", value.into_expr()), Phase) }
+    pub fn seconds(self, value: impl Arg<str>) -> CreatedAt<R0, Set> { CreatedAt(put(self.0, "Seconds", value), Phase) }
 }
 impl Done for CreatedAt { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityProviderConfiguration` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html)
@@ -166,13 +166,13 @@ impl IdentityProviderConfiguration {
 }
 impl<R0> IdentityProviderConfiguration<R0> {
     /// `AuthorizationStrategy`: `AuthorizationStrategy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration-authorizationstrategy)
-    pub fn authorization_strategy(self, value: impl Arg<AuthorizationStrategy>) -> IdentityProviderConfiguration<Set> { IdentityProviderConfiguration(put(self.0, "AuthorizationStrategy", value.into_expr()), Phase) }
+    pub fn authorization_strategy(self, value: impl Arg<AuthorizationStrategy>) -> IdentityProviderConfiguration<Set> { IdentityProviderConfiguration(put(self.0, "AuthorizationStrategy", value), Phase) }
     /// `FineGrainedAuthorizationEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration-finegrainedauthorizationenabled)
-    pub fn fine_grained_authorization_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FineGrainedAuthorizationEnabled", value.into_expr()), Phase) }
+    pub fn fine_grained_authorization_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FineGrainedAuthorizationEnabled", value), Phase) }
     /// `IdpLambdaArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration-idplambdaarn)
-    pub fn idp_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpLambdaArn", value.into_expr()), Phase) }
+    pub fn idp_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpLambdaArn", value), Phase) }
     /// `Metadata`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration-metadata)
-    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value), Phase) }
 }
 impl Done for IdentityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsEncryptionConfig` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-kmsencryptionconfig.html)
@@ -183,9 +183,9 @@ impl KmsEncryptionConfig {
 }
 impl<R0> KmsEncryptionConfig<R0> {
     /// `CmkType`: `CmkType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-kmsencryptionconfig.html#cfn-healthlake-fhirdatastore-kmsencryptionconfig-cmktype)
-    pub fn cmk_type(self, value: impl Arg<CmkType>) -> KmsEncryptionConfig<Set> { KmsEncryptionConfig(put(self.0, "CmkType", value.into_expr()), Phase) }
+    pub fn cmk_type(self, value: impl Arg<CmkType>) -> KmsEncryptionConfig<Set> { KmsEncryptionConfig(put(self.0, "CmkType", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-kmsencryptionconfig.html#cfn-healthlake-fhirdatastore-kmsencryptionconfig-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
 }
 impl Done for KmsEncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreloadDataConfig` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-preloaddataconfig.html)
@@ -196,7 +196,7 @@ impl PreloadDataConfig {
 }
 impl<R0> PreloadDataConfig<R0> {
     /// `PreloadDataType`: `PreloadDataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-preloaddataconfig.html#cfn-healthlake-fhirdatastore-preloaddataconfig-preloaddatatype)
-    pub fn preload_data_type(self, value: impl Arg<PreloadDataType>) -> PreloadDataConfig<Set> { PreloadDataConfig(put(self.0, "PreloadDataType", value.into_expr()), Phase) }
+    pub fn preload_data_type(self, value: impl Arg<PreloadDataType>) -> PreloadDataConfig<Set> { PreloadDataConfig(put(self.0, "PreloadDataType", value), Phase) }
 }
 impl Done for PreloadDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SseConfiguration` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-sseconfiguration.html)
@@ -207,7 +207,7 @@ impl SseConfiguration {
 }
 impl<R0> SseConfiguration<R0> {
     /// `KmsEncryptionConfig`: `KmsEncryptionConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-sseconfiguration.html#cfn-healthlake-fhirdatastore-sseconfiguration-kmsencryptionconfig)
-    pub fn kms_encryption_config(self, value: impl Arg<KmsEncryptionConfig>) -> SseConfiguration<Set> { SseConfiguration(put(self.0, "KmsEncryptionConfig", value.into_expr()), Phase) }
+    pub fn kms_encryption_config(self, value: impl Arg<KmsEncryptionConfig>) -> SseConfiguration<Set> { SseConfiguration(put(self.0, "KmsEncryptionConfig", value), Phase) }
 }
 impl Done for SseConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizationStrategy` allows.

@@ -27,11 +27,11 @@ impl CfnAccessKeyProps {
 }
 impl<R0> CfnAccessKeyProps<R0> {
     /// `Serial`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html#cfn-iam-accesskey-serial)
-    pub fn serial(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Serial", value.into_expr()), Phase) }
+    pub fn serial(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Serial", value), Phase) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html#cfn-iam-accesskey-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html#cfn-iam-accesskey-username)
-    pub fn user_name(self, value: impl Arg<str>) -> CfnAccessKeyProps<Set> { CfnAccessKeyProps(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnAccessKeyProps<Set> { CfnAccessKeyProps(put(self.0, "UserName", value), Phase) }
 }
 impl Done for CfnAccessKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html)
@@ -53,13 +53,13 @@ impl CfnGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#cfn-iam-group-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value)) }
     /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#cfn-iam-group-managedpolicyarns)
-    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr())) }
+    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#cfn-iam-group-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `Policies`: list of `Policy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#cfn-iam-group-policies)
-    pub fn policies(self, value: impl Arg<Arr<group::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
+    pub fn policies(self, value: impl Arg<Arr<group::Policy>>) -> Self { Self(put(self.0, "Policies", value)) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IAM::Group`.
@@ -73,9 +73,9 @@ impl Policy {
 }
 impl<R0, R1> Policy<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-group-policy.html#cfn-iam-group-policy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-group-policy.html#cfn-iam-group-policy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -98,11 +98,11 @@ impl CfnGroupPolicyProps {
 }
 impl<R0, R1> CfnGroupPolicyProps<R0, R1> {
     /// `GroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-grouppolicy.html#cfn-iam-grouppolicy-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> CfnGroupPolicyProps<Set, R1> { CfnGroupPolicyProps(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> CfnGroupPolicyProps<Set, R1> { CfnGroupPolicyProps(put(self.0, "GroupName", value), Phase) }
     /// `PolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-grouppolicy.html#cfn-iam-grouppolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-grouppolicy.html#cfn-iam-grouppolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnGroupPolicyProps<R0, Set> { CfnGroupPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnGroupPolicyProps<R0, Set> { CfnGroupPolicyProps(put(self.0, "PolicyName", value), Phase) }
 }
 impl Done for CfnGroupPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::InstanceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html)
@@ -126,11 +126,11 @@ impl CfnInstanceProfileProps {
 }
 impl<R0> CfnInstanceProfileProps<R0> {
     /// `InstanceProfileName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html#cfn-iam-instanceprofile-instanceprofilename)
-    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value.into_expr()), Phase) }
+    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value), Phase) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html#cfn-iam-instanceprofile-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Roles`: list of `IamRoleName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html#cfn-iam-instanceprofile-roles)
-    pub fn roles(self, value: impl Arg<Arr<kind::IamRoleName>>) -> CfnInstanceProfileProps<Set> { CfnInstanceProfileProps(put(self.0, "Roles", value.into_expr()), Phase) }
+    pub fn roles(self, value: impl Arg<Arr<kind::IamRoleName>>) -> CfnInstanceProfileProps<Set> { CfnInstanceProfileProps(put(self.0, "Roles", value), Phase) }
 }
 impl Done for CfnInstanceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::ManagedPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html)
@@ -168,19 +168,19 @@ impl CfnManagedPolicyProps {
 }
 impl<R0> CfnManagedPolicyProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Groups`: list of `IamGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-groups)
-    pub fn groups(self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
+    pub fn groups(self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { Self(put(self.0, "Groups", value), Phase) }
     /// `ManagedPolicyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-managedpolicyname)
-    pub fn managed_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedPolicyName", value.into_expr()), Phase) }
+    pub fn managed_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedPolicyName", value), Phase) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnManagedPolicyProps<Set> { CfnManagedPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnManagedPolicyProps<Set> { CfnManagedPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `Roles`: list of `IamRoleName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-roles)
-    pub fn roles(self, value: impl Arg<Arr<kind::IamRoleName>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
+    pub fn roles(self, value: impl Arg<Arr<kind::IamRoleName>>) -> Self { Self(put(self.0, "Roles", value), Phase) }
     /// `Users`: list of `IamUserName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-users)
-    pub fn users(self, value: impl Arg<Arr<kind::IamUserName>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
+    pub fn users(self, value: impl Arg<Arr<kind::IamUserName>>) -> Self { Self(put(self.0, "Users", value), Phase) }
 }
 impl Done for CfnManagedPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::OIDCProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html)
@@ -202,13 +202,13 @@ impl CfnOIDCProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientIdList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#cfn-iam-oidcprovider-clientidlist)
-    pub fn client_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIdList", value.into_expr())) }
+    pub fn client_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIdList", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#cfn-iam-oidcprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `ThumbprintList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#cfn-iam-oidcprovider-thumbprintlist)
-    pub fn thumbprint_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ThumbprintList", value.into_expr())) }
+    pub fn thumbprint_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ThumbprintList", value)) }
     /// `Url`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#cfn-iam-oidcprovider-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for CfnOIDCProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html)
@@ -232,15 +232,15 @@ impl CfnPolicyProps {
 }
 impl<R0, R1> CfnPolicyProps<R0, R1> {
     /// `Groups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-groups)
-    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
+    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1> { CfnPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1> { CfnPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { CfnPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { CfnPolicyProps(put(self.0, "PolicyName", value), Phase) }
     /// `Roles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-roles)
-    pub fn roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
+    pub fn roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Roles", value), Phase) }
     /// `Users`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-users)
-    pub fn users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
+    pub fn users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Users", value), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::Role`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html)
@@ -266,23 +266,23 @@ impl CfnRoleProps {
 }
 impl<R0> CfnRoleProps<R0> {
     /// `AssumeRolePolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-assumerolepolicydocument)
-    pub fn assume_role_policy_document(self, value: impl Arg<Any>) -> CfnRoleProps<Set> { CfnRoleProps(put(self.0, "AssumeRolePolicyDocument", value.into_expr()), Phase) }
+    pub fn assume_role_policy_document(self, value: impl Arg<Any>) -> CfnRoleProps<Set> { CfnRoleProps(put(self.0, "AssumeRolePolicyDocument", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-managedpolicyarns)
-    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr()), Phase) }
+    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value), Phase) }
     /// `MaxSessionDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-maxsessionduration)
-    pub fn max_session_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSessionDuration", value.into_expr()), Phase) }
+    pub fn max_session_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSessionDuration", value), Phase) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `PermissionsBoundary`: `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-permissionsboundary)
-    pub fn permissions_boundary(self, value: impl Arg<kind::IamManagedPolicyArn>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr()), Phase) }
+    pub fn permissions_boundary(self, value: impl Arg<kind::IamManagedPolicyArn>) -> Self { Self(put(self.0, "PermissionsBoundary", value), Phase) }
     /// `Policies`: list of `Policy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-policies)
-    pub fn policies(self, value: impl Arg<Arr<role::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr()), Phase) }
+    pub fn policies(self, value: impl Arg<Arr<role::Policy>>) -> Self { Self(put(self.0, "Policies", value), Phase) }
     /// `RoleName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-rolename)
-    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
+    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRoleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IAM::Role`.
@@ -296,9 +296,9 @@ impl Policy {
 }
 impl<R0, R1> Policy<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-role-policy.html#cfn-iam-role-policy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-role-policy.html#cfn-iam-role-policy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -321,11 +321,11 @@ impl CfnRolePolicyProps {
 }
 impl<R0, R1> CfnRolePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-rolepolicy.html#cfn-iam-rolepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-rolepolicy.html#cfn-iam-rolepolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnRolePolicyProps<Set, R1> { CfnRolePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnRolePolicyProps<Set, R1> { CfnRolePolicyProps(put(self.0, "PolicyName", value), Phase) }
     /// `RoleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-rolepolicy.html#cfn-iam-rolepolicy-rolename)
-    pub fn role_name(self, value: impl Arg<str>) -> CfnRolePolicyProps<R0, Set> { CfnRolePolicyProps(put(self.0, "RoleName", value.into_expr()), Phase) }
+    pub fn role_name(self, value: impl Arg<str>) -> CfnRolePolicyProps<R0, Set> { CfnRolePolicyProps(put(self.0, "RoleName", value), Phase) }
 }
 impl Done for CfnRolePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::SAMLProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html)
@@ -349,19 +349,19 @@ impl CfnSAMLProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddPrivateKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-addprivatekey)
-    pub fn add_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddPrivateKey", value.into_expr())) }
+    pub fn add_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddPrivateKey", value)) }
     /// `AssertionEncryptionMode`: `AssertionEncryptionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-assertionencryptionmode)
-    pub fn assertion_encryption_mode(self, value: impl Arg<saml_provider::AssertionEncryptionMode>) -> Self { Self(put(self.0, "AssertionEncryptionMode", value.into_expr())) }
+    pub fn assertion_encryption_mode(self, value: impl Arg<saml_provider::AssertionEncryptionMode>) -> Self { Self(put(self.0, "AssertionEncryptionMode", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PrivateKeyList`: list of `SAMLPrivateKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-privatekeylist)
-    pub fn private_key_list(self, value: impl Arg<Arr<saml_provider::SAMLPrivateKey>>) -> Self { Self(put(self.0, "PrivateKeyList", value.into_expr())) }
+    pub fn private_key_list(self, value: impl Arg<Arr<saml_provider::SAMLPrivateKey>>) -> Self { Self(put(self.0, "PrivateKeyList", value)) }
     /// `RemovePrivateKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-removeprivatekey)
-    pub fn remove_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemovePrivateKey", value.into_expr())) }
+    pub fn remove_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemovePrivateKey", value)) }
     /// `SamlMetadataDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-samlmetadatadocument)
-    pub fn saml_metadata_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataDocument", value.into_expr())) }
+    pub fn saml_metadata_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataDocument", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnSAMLProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IAM::SAMLProvider`.
@@ -375,9 +375,9 @@ impl SAMLPrivateKey {
 }
 impl<R0, R1> SAMLPrivateKey<R0, R1> {
     /// `KeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-samlprovider-samlprivatekey.html#cfn-iam-samlprovider-samlprivatekey-keyid)
-    pub fn key_id(self, value: impl Arg<str>) -> SAMLPrivateKey<Set, R1> { SAMLPrivateKey(put(self.0, "KeyId", value.into_expr()), Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> SAMLPrivateKey<Set, R1> { SAMLPrivateKey(put(self.0, "KeyId", value), Phase) }
     /// `Timestamp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-samlprovider-samlprivatekey.html#cfn-iam-samlprovider-samlprivatekey-timestamp)
-    pub fn timestamp(self, value: impl Arg<str>) -> SAMLPrivateKey<R0, Set> { SAMLPrivateKey(put(self.0, "Timestamp", value.into_expr()), Phase) }
+    pub fn timestamp(self, value: impl Arg<str>) -> SAMLPrivateKey<R0, Set> { SAMLPrivateKey(put(self.0, "Timestamp", value), Phase) }
 }
 impl Done for SAMLPrivateKey { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssertionEncryptionMode` allows.
@@ -402,17 +402,17 @@ impl CfnServerCertificateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-certificatebody)
-    pub fn certificate_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateBody", value.into_expr())) }
+    pub fn certificate_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateBody", value)) }
     /// `CertificateChain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-certificatechain)
-    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value.into_expr())) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `PrivateKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr())) }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value)) }
     /// `ServerCertificateName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-servercertificatename)
-    pub fn server_certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateName", value.into_expr())) }
+    pub fn server_certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnServerCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::ServiceLinkedRole`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html)
@@ -434,11 +434,11 @@ impl CfnServiceLinkedRoleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html#cfn-iam-servicelinkedrole-awsservicename)
-    pub fn aws_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSServiceName", value.into_expr())) }
+    pub fn aws_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSServiceName", value)) }
     /// `CustomSuffix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html#cfn-iam-servicelinkedrole-customsuffix)
-    pub fn custom_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomSuffix", value.into_expr())) }
+    pub fn custom_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomSuffix", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html#cfn-iam-servicelinkedrole-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
 }
 impl Done for CfnServiceLinkedRoleProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html)
@@ -460,21 +460,21 @@ impl CfnUserProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Groups`: list of `IamGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-groups)
-    pub fn groups(self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
+    pub fn groups(self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { Self(put(self.0, "Groups", value)) }
     /// `LoginProfile`: `LoginProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-loginprofile)
-    pub fn login_profile(self, value: impl Arg<user::LoginProfile>) -> Self { Self(put(self.0, "LoginProfile", value.into_expr())) }
+    pub fn login_profile(self, value: impl Arg<user::LoginProfile>) -> Self { Self(put(self.0, "LoginProfile", value)) }
     /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-managedpolicyarns)
-    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr())) }
+    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `PermissionsBoundary`: `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-permissionsboundary)
-    pub fn permissions_boundary(self, value: impl Arg<kind::IamManagedPolicyArn>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr())) }
+    pub fn permissions_boundary(self, value: impl Arg<kind::IamManagedPolicyArn>) -> Self { Self(put(self.0, "PermissionsBoundary", value)) }
     /// `Policies`: list of `Policy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-policies)
-    pub fn policies(self, value: impl Arg<Arr<user::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
+    pub fn policies(self, value: impl Arg<Arr<user::Policy>>) -> Self { Self(put(self.0, "Policies", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `UserName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-username)
-    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value)) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IAM::User`.
@@ -488,9 +488,9 @@ impl LoginProfile {
 }
 impl<R0> LoginProfile<R0> {
     /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-loginprofile.html#cfn-iam-user-loginprofile-password)
-    pub fn password(self, value: impl Arg<str>) -> LoginProfile<Set> { LoginProfile(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> LoginProfile<Set> { LoginProfile(put(self.0, "Password", value), Phase) }
     /// `PasswordResetRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-loginprofile.html#cfn-iam-user-loginprofile-passwordresetrequired)
-    pub fn password_reset_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PasswordResetRequired", value.into_expr()), Phase) }
+    pub fn password_reset_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PasswordResetRequired", value), Phase) }
 }
 impl Done for LoginProfile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policy` of `AWS::IAM::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-policy.html)
@@ -501,9 +501,9 @@ impl Policy {
 }
 impl<R0, R1> Policy<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-policy.html#cfn-iam-user-policy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-policy.html#cfn-iam-user-policy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -526,11 +526,11 @@ impl CfnUserPolicyProps {
 }
 impl<R0, R1> CfnUserPolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-userpolicy.html#cfn-iam-userpolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-userpolicy.html#cfn-iam-userpolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnUserPolicyProps<Set, R1> { CfnUserPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnUserPolicyProps<Set, R1> { CfnUserPolicyProps(put(self.0, "PolicyName", value), Phase) }
     /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-userpolicy.html#cfn-iam-userpolicy-username)
-    pub fn user_name(self, value: impl Arg<str>) -> CfnUserPolicyProps<R0, Set> { CfnUserPolicyProps(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserPolicyProps<R0, Set> { CfnUserPolicyProps(put(self.0, "UserName", value), Phase) }
 }
 impl Done for CfnUserPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::UserToGroupAddition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-usertogroupaddition.html)
@@ -554,9 +554,9 @@ impl CfnUserToGroupAdditionProps {
 }
 impl<R0, R1> CfnUserToGroupAdditionProps<R0, R1> {
     /// `GroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-usertogroupaddition.html#cfn-iam-usertogroupaddition-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> CfnUserToGroupAdditionProps<Set, R1> { CfnUserToGroupAdditionProps(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> CfnUserToGroupAdditionProps<Set, R1> { CfnUserToGroupAdditionProps(put(self.0, "GroupName", value), Phase) }
     /// `Users`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-usertogroupaddition.html#cfn-iam-usertogroupaddition-users)
-    pub fn users(self, value: impl Arg<Arr<str>>) -> CfnUserToGroupAdditionProps<R0, Set> { CfnUserToGroupAdditionProps(put(self.0, "Users", value.into_expr()), Phase) }
+    pub fn users(self, value: impl Arg<Arr<str>>) -> CfnUserToGroupAdditionProps<R0, Set> { CfnUserToGroupAdditionProps(put(self.0, "Users", value), Phase) }
 }
 impl Done for CfnUserToGroupAdditionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::VirtualMFADevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html)
@@ -580,13 +580,13 @@ impl CfnVirtualMFADeviceProps {
 }
 impl<R0> CfnVirtualMFADeviceProps<R0> {
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#cfn-iam-virtualmfadevice-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#cfn-iam-virtualmfadevice-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Users`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#cfn-iam-virtualmfadevice-users)
-    pub fn users(self, value: impl Arg<Arr<str>>) -> CfnVirtualMFADeviceProps<Set> { CfnVirtualMFADeviceProps(put(self.0, "Users", value.into_expr()), Phase) }
+    pub fn users(self, value: impl Arg<Arr<str>>) -> CfnVirtualMFADeviceProps<Set> { CfnVirtualMFADeviceProps(put(self.0, "Users", value), Phase) }
     /// `VirtualMfaDeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#cfn-iam-virtualmfadevice-virtualmfadevicename)
-    pub fn virtual_mfa_device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualMfaDeviceName", value.into_expr()), Phase) }
+    pub fn virtual_mfa_device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualMfaDeviceName", value), Phase) }
 }
 impl Done for CfnVirtualMFADeviceProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

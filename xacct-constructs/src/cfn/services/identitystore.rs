@@ -25,11 +25,11 @@ impl CfnGroupProps {
 }
 impl<R0, R1> CfnGroupProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-group.html#cfn-identitystore-group-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-group.html#cfn-identitystore-group-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnGroupProps<Set, R1> { CfnGroupProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnGroupProps<Set, R1> { CfnGroupProps(put(self.0, "DisplayName", value), Phase) }
     /// `IdentityStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-group.html#cfn-identitystore-group-identitystoreid)
-    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnGroupProps<R0, Set> { CfnGroupProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
+    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnGroupProps<R0, Set> { CfnGroupProps(put(self.0, "IdentityStoreId", value), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IdentityStore::GroupMembership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html)
@@ -53,11 +53,11 @@ impl CfnGroupMembershipProps {
 }
 impl<R0, R1, R2> CfnGroupMembershipProps<R0, R1, R2> {
     /// `GroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html#cfn-identitystore-groupmembership-groupid)
-    pub fn group_id(self, value: impl Arg<str>) -> CfnGroupMembershipProps<Set, R1, R2> { CfnGroupMembershipProps(put(self.0, "GroupId", value.into_expr()), Phase) }
+    pub fn group_id(self, value: impl Arg<str>) -> CfnGroupMembershipProps<Set, R1, R2> { CfnGroupMembershipProps(put(self.0, "GroupId", value), Phase) }
     /// `IdentityStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html#cfn-identitystore-groupmembership-identitystoreid)
-    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnGroupMembershipProps<R0, Set, R2> { CfnGroupMembershipProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
+    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnGroupMembershipProps<R0, Set, R2> { CfnGroupMembershipProps(put(self.0, "IdentityStoreId", value), Phase) }
     /// `MemberId`: `MemberId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html#cfn-identitystore-groupmembership-memberid)
-    pub fn member_id(self, value: impl Arg<group_membership::MemberId>) -> CfnGroupMembershipProps<R0, R1, Set> { CfnGroupMembershipProps(put(self.0, "MemberId", value.into_expr()), Phase) }
+    pub fn member_id(self, value: impl Arg<group_membership::MemberId>) -> CfnGroupMembershipProps<R0, R1, Set> { CfnGroupMembershipProps(put(self.0, "MemberId", value), Phase) }
 }
 impl Done for CfnGroupMembershipProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IdentityStore::GroupMembership`.
@@ -71,7 +71,7 @@ impl MemberId {
 }
 impl<R0> MemberId<R0> {
     /// `UserId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-groupmembership-memberid.html#cfn-identitystore-groupmembership-memberid-userid)
-    pub fn user_id(self, value: impl Arg<str>) -> MemberId<Set> { MemberId(put(self.0, "UserId", value.into_expr()), Phase) }
+    pub fn user_id(self, value: impl Arg<str>) -> MemberId<Set> { MemberId(put(self.0, "UserId", value), Phase) }
 }
 impl Done for MemberId { fn into_props(self) -> Bag { self.0 } }
 }
@@ -108,41 +108,41 @@ impl CfnUserProps {
 }
 impl<R0> CfnUserProps<R0> {
     /// `Addresses`: list of `AddressesItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-addresses)
-    pub fn addresses(self, value: impl Arg<Arr<user::AddressesItems>>) -> Self { Self(put(self.0, "Addresses", value.into_expr()), Phase) }
+    pub fn addresses(self, value: impl Arg<Arr<user::AddressesItems>>) -> Self { Self(put(self.0, "Addresses", value), Phase) }
     /// `Birthdate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-birthdate)
-    pub fn birthdate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Birthdate", value.into_expr()), Phase) }
+    pub fn birthdate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Birthdate", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `Emails`: list of `EmailsItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-emails)
-    pub fn emails(self, value: impl Arg<Arr<user::EmailsItems>>) -> Self { Self(put(self.0, "Emails", value.into_expr()), Phase) }
+    pub fn emails(self, value: impl Arg<Arr<user::EmailsItems>>) -> Self { Self(put(self.0, "Emails", value), Phase) }
     /// `IdentityStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-identitystoreid)
-    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnUserProps<Set> { CfnUserProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
+    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnUserProps<Set> { CfnUserProps(put(self.0, "IdentityStoreId", value), Phase) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value), Phase) }
     /// `Name`: `Name`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-name)
-    pub fn name(self, value: impl Arg<user::Name>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<user::Name>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NickName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-nickname)
-    pub fn nick_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NickName", value.into_expr()), Phase) }
+    pub fn nick_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NickName", value), Phase) }
     /// `PhoneNumbers`: list of `PhoneNumbersItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-phonenumbers)
-    pub fn phone_numbers(self, value: impl Arg<Arr<user::PhoneNumbersItems>>) -> Self { Self(put(self.0, "PhoneNumbers", value.into_expr()), Phase) }
+    pub fn phone_numbers(self, value: impl Arg<Arr<user::PhoneNumbersItems>>) -> Self { Self(put(self.0, "PhoneNumbers", value), Phase) }
     /// `Photos`: list of `PhotosItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-photos)
-    pub fn photos(self, value: impl Arg<Arr<user::PhotosItems>>) -> Self { Self(put(self.0, "Photos", value.into_expr()), Phase) }
+    pub fn photos(self, value: impl Arg<Arr<user::PhotosItems>>) -> Self { Self(put(self.0, "Photos", value), Phase) }
     /// `PreferredLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-preferredlanguage)
-    pub fn preferred_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredLanguage", value.into_expr()), Phase) }
+    pub fn preferred_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredLanguage", value), Phase) }
     /// `ProfileUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-profileurl)
-    pub fn profile_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileUrl", value.into_expr()), Phase) }
+    pub fn profile_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileUrl", value), Phase) }
     /// `Roles`: list of `RolesItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-roles)
-    pub fn roles(self, value: impl Arg<Arr<user::RolesItems>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
+    pub fn roles(self, value: impl Arg<Arr<user::RolesItems>>) -> Self { Self(put(self.0, "Roles", value), Phase) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value), Phase) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value), Phase) }
     /// `UserName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-username)
-    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value), Phase) }
     /// `UserType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-usertype)
-    pub fn user_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserType", value.into_expr()), Phase) }
+    pub fn user_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserType", value), Phase) }
     /// `Website`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-website)
-    pub fn website(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Website", value.into_expr()), Phase) }
+    pub fn website(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Website", value), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IdentityStore::User`.
@@ -154,21 +154,21 @@ impl AddressesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Country`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-country)
-    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
+    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value)) }
     /// `Formatted`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-formatted)
-    pub fn formatted(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Formatted", value.into_expr())) }
+    pub fn formatted(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Formatted", value)) }
     /// `Locality`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-locality)
-    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value.into_expr())) }
+    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value)) }
     /// `PostalCode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-postalcode)
-    pub fn postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
+    pub fn postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostalCode", value)) }
     /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-primary)
-    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value)) }
     /// `Region`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
     /// `StreetAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-streetaddress)
-    pub fn street_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreetAddress", value.into_expr())) }
+    pub fn street_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreetAddress", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for AddressesItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailsItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-emailsitems.html)
@@ -177,11 +177,11 @@ impl EmailsItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-emailsitems.html#cfn-identitystore-user-emailsitems-primary)
-    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-emailsitems.html#cfn-identitystore-user-emailsitems-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-emailsitems.html#cfn-identitystore-user-emailsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EmailsItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Name` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html)
@@ -190,17 +190,17 @@ impl Name {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FamilyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-familyname)
-    pub fn family_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FamilyName", value.into_expr())) }
+    pub fn family_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FamilyName", value)) }
     /// `Formatted`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-formatted)
-    pub fn formatted(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Formatted", value.into_expr())) }
+    pub fn formatted(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Formatted", value)) }
     /// `GivenName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-givenname)
-    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value.into_expr())) }
+    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value)) }
     /// `HonorificPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-honorificprefix)
-    pub fn honorific_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HonorificPrefix", value.into_expr())) }
+    pub fn honorific_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HonorificPrefix", value)) }
     /// `HonorificSuffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-honorificsuffix)
-    pub fn honorific_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HonorificSuffix", value.into_expr())) }
+    pub fn honorific_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HonorificSuffix", value)) }
     /// `MiddleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-middlename)
-    pub fn middle_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
+    pub fn middle_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MiddleName", value)) }
 }
 impl Done for Name { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhoneNumbersItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-phonenumbersitems.html)
@@ -209,11 +209,11 @@ impl PhoneNumbersItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-phonenumbersitems.html#cfn-identitystore-user-phonenumbersitems-primary)
-    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-phonenumbersitems.html#cfn-identitystore-user-phonenumbersitems-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-phonenumbersitems.html#cfn-identitystore-user-phonenumbersitems-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for PhoneNumbersItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhotosItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html)
@@ -224,13 +224,13 @@ impl PhotosItems {
 }
 impl<R0> PhotosItems<R0> {
     /// `Display`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html#cfn-identitystore-user-photositems-display)
-    pub fn display(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Display", value.into_expr()), Phase) }
+    pub fn display(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Display", value), Phase) }
     /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html#cfn-identitystore-user-photositems-primary)
-    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr()), Phase) }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value), Phase) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html#cfn-identitystore-user-photositems-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html#cfn-identitystore-user-photositems-value)
-    pub fn value(self, value: impl Arg<str>) -> PhotosItems<Set> { PhotosItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PhotosItems<Set> { PhotosItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for PhotosItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RolesItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-rolesitems.html)
@@ -239,11 +239,11 @@ impl RolesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-rolesitems.html#cfn-identitystore-user-rolesitems-primary)
-    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-rolesitems.html#cfn-identitystore-user-rolesitems-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-rolesitems.html#cfn-identitystore-user-rolesitems-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for RolesItems { fn into_props(self) -> Bag { self.0 } }
 }

@@ -41,25 +41,25 @@ impl CfnComponentProps {
 }
 impl<R0, R1, R2> CfnComponentProps<R0, R1, R2> {
     /// `ChangeDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-changedescription)
-    pub fn change_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChangeDescription", value.into_expr()), Phase) }
+    pub fn change_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChangeDescription", value), Phase) }
     /// `Data`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnComponentProps<Set, R1, R2> { CfnComponentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnComponentProps<Set, R1, R2> { CfnComponentProps(put(self.0, "Name", value), Phase) }
     /// `Platform`: `Platform`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-platform)
-    pub fn platform(self, value: impl Arg<component::Platform>) -> CfnComponentProps<R0, Set, R2> { CfnComponentProps(put(self.0, "Platform", value.into_expr()), Phase) }
+    pub fn platform(self, value: impl Arg<component::Platform>) -> CfnComponentProps<R0, Set, R2> { CfnComponentProps(put(self.0, "Platform", value), Phase) }
     /// `SupportedOsVersions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-supportedosversions)
-    pub fn supported_os_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedOsVersions", value.into_expr()), Phase) }
+    pub fn supported_os_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedOsVersions", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value), Phase) }
     /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-version)
-    pub fn version(self, value: impl Arg<str>) -> CfnComponentProps<R0, R1, Set> { CfnComponentProps(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnComponentProps<R0, R1, Set> { CfnComponentProps(put(self.0, "Version", value), Phase) }
 }
 impl Done for CfnComponentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::Component`.
@@ -71,13 +71,13 @@ impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html#cfn-imagebuilder-component-latestversion-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html#cfn-imagebuilder-component-latestversion-major)
-    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value)) }
     /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html#cfn-imagebuilder-component-latestversion-minor)
-    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value)) }
     /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html#cfn-imagebuilder-component-latestversion-patch)
-    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value)) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Platform` allows.
@@ -114,35 +114,35 @@ impl CfnContainerRecipeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Components`: list of `ComponentConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-components)
-    pub fn components(self, value: impl Arg<Arr<container_recipe::ComponentConfiguration>>) -> Self { Self(put(self.0, "Components", value.into_expr())) }
+    pub fn components(self, value: impl Arg<Arr<container_recipe::ComponentConfiguration>>) -> Self { Self(put(self.0, "Components", value)) }
     /// `ContainerType`: `ContainerType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-containertype)
-    pub fn container_type(self, value: impl Arg<container_recipe::ContainerType>) -> Self { Self(put(self.0, "ContainerType", value.into_expr())) }
+    pub fn container_type(self, value: impl Arg<container_recipe::ContainerType>) -> Self { Self(put(self.0, "ContainerType", value)) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DockerfileTemplateData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-dockerfiletemplatedata)
-    pub fn dockerfile_template_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileTemplateData", value.into_expr())) }
+    pub fn dockerfile_template_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileTemplateData", value)) }
     /// `DockerfileTemplateUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-dockerfiletemplateuri)
-    pub fn dockerfile_template_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileTemplateUri", value.into_expr())) }
+    pub fn dockerfile_template_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileTemplateUri", value)) }
     /// `ImageOsVersionOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-imageosversionoverride)
-    pub fn image_os_version_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageOsVersionOverride", value.into_expr())) }
+    pub fn image_os_version_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageOsVersionOverride", value)) }
     /// `InstanceConfiguration`: `InstanceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-instanceconfiguration)
-    pub fn instance_configuration(self, value: impl Arg<container_recipe::InstanceConfiguration>) -> Self { Self(put(self.0, "InstanceConfiguration", value.into_expr())) }
+    pub fn instance_configuration(self, value: impl Arg<container_recipe::InstanceConfiguration>) -> Self { Self(put(self.0, "InstanceConfiguration", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ParentImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-parentimage)
-    pub fn parent_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentImage", value.into_expr())) }
+    pub fn parent_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentImage", value)) }
     /// `PlatformOverride`: `PlatformOverride`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-platformoverride)
-    pub fn platform_override(self, value: impl Arg<container_recipe::PlatformOverride>) -> Self { Self(put(self.0, "PlatformOverride", value.into_expr())) }
+    pub fn platform_override(self, value: impl Arg<container_recipe::PlatformOverride>) -> Self { Self(put(self.0, "PlatformOverride", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TargetRepository`: `TargetContainerRepository`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-targetrepository)
-    pub fn target_repository(self, value: impl Arg<container_recipe::TargetContainerRepository>) -> Self { Self(put(self.0, "TargetRepository", value.into_expr())) }
+    pub fn target_repository(self, value: impl Arg<container_recipe::TargetContainerRepository>) -> Self { Self(put(self.0, "TargetRepository", value)) }
     /// `Version`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
     /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-workingdirectory)
-    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value)) }
 }
 impl Done for CfnContainerRecipeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::ContainerRecipe`.
@@ -154,9 +154,9 @@ impl ComponentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentconfiguration.html#cfn-imagebuilder-containerrecipe-componentconfiguration-componentarn)
-    pub fn component_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentArn", value.into_expr())) }
+    pub fn component_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentArn", value)) }
     /// `Parameters`: list of `ComponentParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentconfiguration.html#cfn-imagebuilder-containerrecipe-componentconfiguration-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<ComponentParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Arr<ComponentParameter>>) -> Self { Self(put(self.0, "Parameters", value)) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentParameter` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentparameter.html)
@@ -167,9 +167,9 @@ impl ComponentParameter {
 }
 impl<R0, R1> ComponentParameter<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentparameter.html#cfn-imagebuilder-containerrecipe-componentparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { ComponentParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { ComponentParameter(put(self.0, "Name", value), Phase) }
     /// `Value`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentparameter.html#cfn-imagebuilder-containerrecipe-componentparameter-value)
-    pub fn value(self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { ComponentParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { ComponentParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for ComponentParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsInstanceBlockDeviceSpecification` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html)
@@ -178,21 +178,21 @@ impl EbsInstanceBlockDeviceSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteOnTermination`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-deleteontermination)
-    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
+    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value)) }
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value)) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value)) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value)) }
     /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
     /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-volumetype)
-    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for EbsInstanceBlockDeviceSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceBlockDeviceMapping` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html)
@@ -201,13 +201,13 @@ impl InstanceBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html#cfn-imagebuilder-containerrecipe-instanceblockdevicemapping-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value)) }
     /// `Ebs`: `EbsInstanceBlockDeviceSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html#cfn-imagebuilder-containerrecipe-instanceblockdevicemapping-ebs)
-    pub fn ebs(self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
+    pub fn ebs(self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { Self(put(self.0, "Ebs", value)) }
     /// `NoDevice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html#cfn-imagebuilder-containerrecipe-instanceblockdevicemapping-nodevice)
-    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
+    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value)) }
     /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html#cfn-imagebuilder-containerrecipe-instanceblockdevicemapping-virtualname)
-    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value)) }
 }
 impl Done for InstanceBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceConfiguration` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceconfiguration.html)
@@ -216,9 +216,9 @@ impl InstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockDeviceMappings`: list of `InstanceBlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceconfiguration.html#cfn-imagebuilder-containerrecipe-instanceconfiguration-blockdevicemappings)
-    pub fn block_device_mappings(self, value: impl Arg<Arr<InstanceBlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr())) }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<InstanceBlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value)) }
     /// `Image`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceconfiguration.html#cfn-imagebuilder-containerrecipe-instanceconfiguration-image)
-    pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
+    pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value)) }
 }
 impl Done for InstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LatestVersion` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html)
@@ -227,13 +227,13 @@ impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html#cfn-imagebuilder-containerrecipe-latestversion-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html#cfn-imagebuilder-containerrecipe-latestversion-major)
-    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value)) }
     /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html#cfn-imagebuilder-containerrecipe-latestversion-minor)
-    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value)) }
     /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html#cfn-imagebuilder-containerrecipe-latestversion-patch)
-    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value)) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetContainerRepository` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-targetcontainerrepository.html)
@@ -242,9 +242,9 @@ impl TargetContainerRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RepositoryName`: `EcrRepositoryName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-targetcontainerrepository.html#cfn-imagebuilder-containerrecipe-targetcontainerrepository-repositoryname)
-    pub fn repository_name(self, value: impl Arg<kind::EcrRepositoryName>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
+    pub fn repository_name(self, value: impl Arg<kind::EcrRepositoryName>) -> Self { Self(put(self.0, "RepositoryName", value)) }
     /// `Service`: `Service`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-targetcontainerrepository.html#cfn-imagebuilder-containerrecipe-targetcontainerrepository-service)
-    pub fn service(self, value: impl Arg<Service>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
+    pub fn service(self, value: impl Arg<Service>) -> Self { Self(put(self.0, "Service", value)) }
 }
 impl Done for TargetContainerRepository { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContainerType` allows.
@@ -279,13 +279,13 @@ impl CfnDistributionConfigurationProps {
 }
 impl<R0, R1> CfnDistributionConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Distributions`: list of `Distribution`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-distributions)
-    pub fn distributions(self, value: impl Arg<Arr<distribution_configuration::Distribution>>) -> CfnDistributionConfigurationProps<Set, R1> { CfnDistributionConfigurationProps(put(self.0, "Distributions", value.into_expr()), Phase) }
+    pub fn distributions(self, value: impl Arg<Arr<distribution_configuration::Distribution>>) -> CfnDistributionConfigurationProps<Set, R1> { CfnDistributionConfigurationProps(put(self.0, "Distributions", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDistributionConfigurationProps<R0, Set> { CfnDistributionConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDistributionConfigurationProps<R0, Set> { CfnDistributionConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDistributionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::DistributionConfiguration`.
@@ -297,17 +297,17 @@ impl AmiDistributionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmiTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-amitags)
-    pub fn ami_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AmiTags", value.into_expr())) }
+    pub fn ami_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AmiTags", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `LaunchPermissionConfiguration`: `LaunchPermissionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-launchpermissionconfiguration)
-    pub fn launch_permission_configuration(self, value: impl Arg<LaunchPermissionConfiguration>) -> Self { Self(put(self.0, "LaunchPermissionConfiguration", value.into_expr())) }
+    pub fn launch_permission_configuration(self, value: impl Arg<LaunchPermissionConfiguration>) -> Self { Self(put(self.0, "LaunchPermissionConfiguration", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `TargetAccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-targetaccountids)
-    pub fn target_account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetAccountIds", value.into_expr())) }
+    pub fn target_account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetAccountIds", value)) }
 }
 impl Done for AmiDistributionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerDistributionConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-containerdistributionconfiguration.html)
@@ -316,11 +316,11 @@ impl ContainerDistributionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerTags`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-containerdistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-containerdistributionconfiguration-containertags)
-    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
+    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-containerdistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-containerdistributionconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `TargetRepository`: `TargetContainerRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-containerdistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-containerdistributionconfiguration-targetrepository)
-    pub fn target_repository(self, value: impl Arg<TargetContainerRepository>) -> Self { Self(put(self.0, "TargetRepository", value.into_expr())) }
+    pub fn target_repository(self, value: impl Arg<TargetContainerRepository>) -> Self { Self(put(self.0, "TargetRepository", value)) }
 }
 impl Done for ContainerDistributionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Distribution` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html)
@@ -331,19 +331,19 @@ impl Distribution {
 }
 impl<R0> Distribution<R0> {
     /// `AmiDistributionConfiguration`: `AmiDistributionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-amidistributionconfiguration)
-    pub fn ami_distribution_configuration(self, value: impl Arg<AmiDistributionConfiguration>) -> Self { Self(put(self.0, "AmiDistributionConfiguration", value.into_expr()), Phase) }
+    pub fn ami_distribution_configuration(self, value: impl Arg<AmiDistributionConfiguration>) -> Self { Self(put(self.0, "AmiDistributionConfiguration", value), Phase) }
     /// `ContainerDistributionConfiguration`: `ContainerDistributionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-containerdistributionconfiguration)
-    pub fn container_distribution_configuration(self, value: impl Arg<ContainerDistributionConfiguration>) -> Self { Self(put(self.0, "ContainerDistributionConfiguration", value.into_expr()), Phase) }
+    pub fn container_distribution_configuration(self, value: impl Arg<ContainerDistributionConfiguration>) -> Self { Self(put(self.0, "ContainerDistributionConfiguration", value), Phase) }
     /// `FastLaunchConfigurations`: list of `FastLaunchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-fastlaunchconfigurations)
-    pub fn fast_launch_configurations(self, value: impl Arg<Arr<FastLaunchConfiguration>>) -> Self { Self(put(self.0, "FastLaunchConfigurations", value.into_expr()), Phase) }
+    pub fn fast_launch_configurations(self, value: impl Arg<Arr<FastLaunchConfiguration>>) -> Self { Self(put(self.0, "FastLaunchConfigurations", value), Phase) }
     /// `LaunchTemplateConfigurations`: list of `LaunchTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-launchtemplateconfigurations)
-    pub fn launch_template_configurations(self, value: impl Arg<Arr<LaunchTemplateConfiguration>>) -> Self { Self(put(self.0, "LaunchTemplateConfigurations", value.into_expr()), Phase) }
+    pub fn launch_template_configurations(self, value: impl Arg<Arr<LaunchTemplateConfiguration>>) -> Self { Self(put(self.0, "LaunchTemplateConfigurations", value), Phase) }
     /// `LicenseConfigurationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-licenseconfigurationarns)
-    pub fn license_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LicenseConfigurationArns", value.into_expr()), Phase) }
+    pub fn license_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LicenseConfigurationArns", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-region)
-    pub fn region(self, value: impl Arg<str>) -> Distribution<Set> { Distribution(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Distribution<Set> { Distribution(put(self.0, "Region", value), Phase) }
     /// `SsmParameterConfigurations`: list of `SsmParameterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-ssmparameterconfigurations)
-    pub fn ssm_parameter_configurations(self, value: impl Arg<Arr<SsmParameterConfiguration>>) -> Self { Self(put(self.0, "SsmParameterConfigurations", value.into_expr()), Phase) }
+    pub fn ssm_parameter_configurations(self, value: impl Arg<Arr<SsmParameterConfiguration>>) -> Self { Self(put(self.0, "SsmParameterConfigurations", value), Phase) }
 }
 impl Done for Distribution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FastLaunchConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html)
@@ -352,15 +352,15 @@ impl FastLaunchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `LaunchTemplate`: `FastLaunchLaunchTemplateSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-launchtemplate)
-    pub fn launch_template(self, value: impl Arg<FastLaunchLaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr())) }
+    pub fn launch_template(self, value: impl Arg<FastLaunchLaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value)) }
     /// `MaxParallelLaunches`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-maxparallellaunches)
-    pub fn max_parallel_launches(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelLaunches", value.into_expr())) }
+    pub fn max_parallel_launches(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelLaunches", value)) }
     /// `SnapshotConfiguration`: `FastLaunchSnapshotConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-snapshotconfiguration)
-    pub fn snapshot_configuration(self, value: impl Arg<FastLaunchSnapshotConfiguration>) -> Self { Self(put(self.0, "SnapshotConfiguration", value.into_expr())) }
+    pub fn snapshot_configuration(self, value: impl Arg<FastLaunchSnapshotConfiguration>) -> Self { Self(put(self.0, "SnapshotConfiguration", value)) }
 }
 impl Done for FastLaunchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FastLaunchLaunchTemplateSpecification` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification.html)
@@ -369,11 +369,11 @@ impl FastLaunchLaunchTemplateSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LaunchTemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification.html#cfn-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification-launchtemplateid)
-    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
+    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value)) }
     /// `LaunchTemplateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification.html#cfn-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification-launchtemplatename)
-    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value)) }
     /// `LaunchTemplateVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification.html#cfn-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification-launchtemplateversion)
-    pub fn launch_template_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateVersion", value.into_expr())) }
+    pub fn launch_template_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateVersion", value)) }
 }
 impl Done for FastLaunchLaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FastLaunchSnapshotConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchsnapshotconfiguration.html)
@@ -382,7 +382,7 @@ impl FastLaunchSnapshotConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetResourceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchsnapshotconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchsnapshotconfiguration-targetresourcecount)
-    pub fn target_resource_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetResourceCount", value.into_expr())) }
+    pub fn target_resource_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetResourceCount", value)) }
 }
 impl Done for FastLaunchSnapshotConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchPermissionConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html)
@@ -391,13 +391,13 @@ impl LaunchPermissionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OrganizationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchpermissionconfiguration-organizationarns)
-    pub fn organization_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationArns", value.into_expr())) }
+    pub fn organization_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationArns", value)) }
     /// `OrganizationalUnitArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchpermissionconfiguration-organizationalunitarns)
-    pub fn organizational_unit_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnitArns", value.into_expr())) }
+    pub fn organizational_unit_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnitArns", value)) }
     /// `UserGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchpermissionconfiguration-usergroups)
-    pub fn user_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserGroups", value.into_expr())) }
+    pub fn user_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserGroups", value)) }
     /// `UserIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchpermissionconfiguration-userids)
-    pub fn user_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserIds", value.into_expr())) }
+    pub fn user_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserIds", value)) }
 }
 impl Done for LaunchPermissionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchtemplateconfiguration.html)
@@ -406,11 +406,11 @@ impl LaunchTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchtemplateconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchtemplateconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value)) }
     /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchtemplateconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchtemplateconfiguration-launchtemplateid)
-    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
+    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value)) }
     /// `SetDefaultVersion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchtemplateconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchtemplateconfiguration-setdefaultversion)
-    pub fn set_default_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SetDefaultVersion", value.into_expr())) }
+    pub fn set_default_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SetDefaultVersion", value)) }
 }
 impl Done for LaunchTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmParameterConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-ssmparameterconfiguration.html)
@@ -421,11 +421,11 @@ impl SsmParameterConfiguration {
 }
 impl<R0> SsmParameterConfiguration<R0> {
     /// `AmiAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-ssmparameterconfiguration.html#cfn-imagebuilder-distributionconfiguration-ssmparameterconfiguration-amiaccountid)
-    pub fn ami_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiAccountId", value.into_expr()), Phase) }
+    pub fn ami_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiAccountId", value), Phase) }
     /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-ssmparameterconfiguration.html#cfn-imagebuilder-distributionconfiguration-ssmparameterconfiguration-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value), Phase) }
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-ssmparameterconfiguration.html#cfn-imagebuilder-distributionconfiguration-ssmparameterconfiguration-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> SsmParameterConfiguration<Set> { SsmParameterConfiguration(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SsmParameterConfiguration<Set> { SsmParameterConfiguration(put(self.0, "ParameterName", value), Phase) }
 }
 impl Done for SsmParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetContainerRepository` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-targetcontainerrepository.html)
@@ -434,9 +434,9 @@ impl TargetContainerRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RepositoryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-targetcontainerrepository.html#cfn-imagebuilder-distributionconfiguration-targetcontainerrepository-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value)) }
     /// `Service`: `Service`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-targetcontainerrepository.html#cfn-imagebuilder-distributionconfiguration-targetcontainerrepository-service)
-    pub fn service(self, value: impl Arg<Service>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
+    pub fn service(self, value: impl Arg<Service>) -> Self { Self(put(self.0, "Service", value)) }
 }
 impl Done for TargetContainerRepository { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataType` allows.
@@ -479,31 +479,31 @@ impl CfnImageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerRecipeArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-containerrecipearn)
-    pub fn container_recipe_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRecipeArn", value.into_expr())) }
+    pub fn container_recipe_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRecipeArn", value)) }
     /// `DeletionSettings`: `DeletionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-deletionsettings)
-    pub fn deletion_settings(self, value: impl Arg<image::DeletionSettings>) -> Self { Self(put(self.0, "DeletionSettings", value.into_expr())) }
+    pub fn deletion_settings(self, value: impl Arg<image::DeletionSettings>) -> Self { Self(put(self.0, "DeletionSettings", value)) }
     /// `DistributionConfigurationArn`: `ImageBuilderDistributionConfigurationArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-distributionconfigurationarn)
-    pub fn distribution_configuration_arn(self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { Self(put(self.0, "DistributionConfigurationArn", value.into_expr())) }
+    pub fn distribution_configuration_arn(self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { Self(put(self.0, "DistributionConfigurationArn", value)) }
     /// `EnhancedImageMetadataEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-enhancedimagemetadataenabled)
-    pub fn enhanced_image_metadata_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedImageMetadataEnabled", value.into_expr())) }
+    pub fn enhanced_image_metadata_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedImageMetadataEnabled", value)) }
     /// `ExecutionRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
+    pub fn execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRole", value)) }
     /// `ImagePipelineExecutionSettings`: `ImagePipelineExecutionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-imagepipelineexecutionsettings)
-    pub fn image_pipeline_execution_settings(self, value: impl Arg<image::ImagePipelineExecutionSettings>) -> Self { Self(put(self.0, "ImagePipelineExecutionSettings", value.into_expr())) }
+    pub fn image_pipeline_execution_settings(self, value: impl Arg<image::ImagePipelineExecutionSettings>) -> Self { Self(put(self.0, "ImagePipelineExecutionSettings", value)) }
     /// `ImageRecipeArn`: `ImageBuilderImageRecipeArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-imagerecipearn)
-    pub fn image_recipe_arn(self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { Self(put(self.0, "ImageRecipeArn", value.into_expr())) }
+    pub fn image_recipe_arn(self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { Self(put(self.0, "ImageRecipeArn", value)) }
     /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-imagescanningconfiguration)
-    pub fn image_scanning_configuration(self, value: impl Arg<image::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
+    pub fn image_scanning_configuration(self, value: impl Arg<image::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value)) }
     /// `ImageTestsConfiguration`: `ImageTestsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-imagetestsconfiguration)
-    pub fn image_tests_configuration(self, value: impl Arg<image::ImageTestsConfiguration>) -> Self { Self(put(self.0, "ImageTestsConfiguration", value.into_expr())) }
+    pub fn image_tests_configuration(self, value: impl Arg<image::ImageTestsConfiguration>) -> Self { Self(put(self.0, "ImageTestsConfiguration", value)) }
     /// `InfrastructureConfigurationArn`: `ImageBuilderInfrastructureConfigurationArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-infrastructureconfigurationarn)
-    pub fn infrastructure_configuration_arn(self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { Self(put(self.0, "InfrastructureConfigurationArn", value.into_expr())) }
+    pub fn infrastructure_configuration_arn(self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { Self(put(self.0, "InfrastructureConfigurationArn", value)) }
     /// `LoggingConfiguration`: `ImageLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-loggingconfiguration)
-    pub fn logging_configuration(self, value: impl Arg<image::ImageLoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
+    pub fn logging_configuration(self, value: impl Arg<image::ImageLoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Workflows`: list of `WorkflowConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-workflows)
-    pub fn workflows(self, value: impl Arg<Arr<image::WorkflowConfiguration>>) -> Self { Self(put(self.0, "Workflows", value.into_expr())) }
+    pub fn workflows(self, value: impl Arg<Arr<image::WorkflowConfiguration>>) -> Self { Self(put(self.0, "Workflows", value)) }
 }
 impl Done for CfnImageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::Image`.
@@ -517,7 +517,7 @@ impl DeletionSettings {
 }
 impl<R0> DeletionSettings<R0> {
     /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-deletionsettings.html#cfn-imagebuilder-image-deletionsettings-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> DeletionSettings<Set> { DeletionSettings(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> DeletionSettings<Set> { DeletionSettings(put(self.0, "ExecutionRole", value), Phase) }
 }
 impl Done for DeletionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcrConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-ecrconfiguration.html)
@@ -526,9 +526,9 @@ impl EcrConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerTags`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-ecrconfiguration.html#cfn-imagebuilder-image-ecrconfiguration-containertags)
-    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
+    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value)) }
     /// `RepositoryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-ecrconfiguration.html#cfn-imagebuilder-image-ecrconfiguration-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value)) }
 }
 impl Done for EcrConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageLoggingConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imageloggingconfiguration.html)
@@ -537,7 +537,7 @@ impl ImageLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imageloggingconfiguration.html#cfn-imagebuilder-image-imageloggingconfiguration-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
 }
 impl Done for ImageLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImagePipelineExecutionSettings` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagepipelineexecutionsettings.html)
@@ -546,9 +546,9 @@ impl ImagePipelineExecutionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagepipelineexecutionsettings.html#cfn-imagebuilder-image-imagepipelineexecutionsettings-deploymentid)
-    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
+    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value)) }
     /// `OnUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagepipelineexecutionsettings.html#cfn-imagebuilder-image-imagepipelineexecutionsettings-onupdate)
-    pub fn on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnUpdate", value.into_expr())) }
+    pub fn on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnUpdate", value)) }
 }
 impl Done for ImagePipelineExecutionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageScanningConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagescanningconfiguration.html)
@@ -557,9 +557,9 @@ impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrConfiguration`: `EcrConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagescanningconfiguration.html#cfn-imagebuilder-image-imagescanningconfiguration-ecrconfiguration)
-    pub fn ecr_configuration(self, value: impl Arg<EcrConfiguration>) -> Self { Self(put(self.0, "EcrConfiguration", value.into_expr())) }
+    pub fn ecr_configuration(self, value: impl Arg<EcrConfiguration>) -> Self { Self(put(self.0, "EcrConfiguration", value)) }
     /// `ImageScanningEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagescanningconfiguration.html#cfn-imagebuilder-image-imagescanningconfiguration-imagescanningenabled)
-    pub fn image_scanning_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageScanningEnabled", value.into_expr())) }
+    pub fn image_scanning_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageScanningEnabled", value)) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageTestsConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagetestsconfiguration.html)
@@ -568,9 +568,9 @@ impl ImageTestsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageTestsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagetestsconfiguration.html#cfn-imagebuilder-image-imagetestsconfiguration-imagetestsenabled)
-    pub fn image_tests_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageTestsEnabled", value.into_expr())) }
+    pub fn image_tests_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageTestsEnabled", value)) }
     /// `TimeoutMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagetestsconfiguration.html#cfn-imagebuilder-image-imagetestsconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
+    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value)) }
 }
 impl Done for ImageTestsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LatestVersion` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html)
@@ -579,13 +579,13 @@ impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html#cfn-imagebuilder-image-latestversion-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html#cfn-imagebuilder-image-latestversion-major)
-    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value)) }
     /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html#cfn-imagebuilder-image-latestversion-minor)
-    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value)) }
     /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html#cfn-imagebuilder-image-latestversion-patch)
-    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value)) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html)
@@ -594,13 +594,13 @@ impl WorkflowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnFailure`: `OnFailure`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html#cfn-imagebuilder-image-workflowconfiguration-onfailure)
-    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
+    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value)) }
     /// `ParallelGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html#cfn-imagebuilder-image-workflowconfiguration-parallelgroup)
-    pub fn parallel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParallelGroup", value.into_expr())) }
+    pub fn parallel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParallelGroup", value)) }
     /// `Parameters`: list of `WorkflowParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html#cfn-imagebuilder-image-workflowconfiguration-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `WorkflowArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html#cfn-imagebuilder-image-workflowconfiguration-workflowarn)
-    pub fn workflow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowArn", value.into_expr())) }
+    pub fn workflow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowArn", value)) }
 }
 impl Done for WorkflowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowParameter` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowparameter.html)
@@ -609,9 +609,9 @@ impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowparameter.html#cfn-imagebuilder-image-workflowparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowparameter.html#cfn-imagebuilder-image-workflowparameter-value)
-    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OnFailure` allows.
@@ -640,37 +640,37 @@ impl CfnImagePipelineProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerRecipeArn`: `ImageBuilderContainerRecipeArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-containerrecipearn)
-    pub fn container_recipe_arn(self, value: impl Arg<kind::ImageBuilderContainerRecipeArn>) -> Self { Self(put(self.0, "ContainerRecipeArn", value.into_expr())) }
+    pub fn container_recipe_arn(self, value: impl Arg<kind::ImageBuilderContainerRecipeArn>) -> Self { Self(put(self.0, "ContainerRecipeArn", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DistributionConfigurationArn`: `ImageBuilderDistributionConfigurationArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-distributionconfigurationarn)
-    pub fn distribution_configuration_arn(self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { Self(put(self.0, "DistributionConfigurationArn", value.into_expr())) }
+    pub fn distribution_configuration_arn(self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { Self(put(self.0, "DistributionConfigurationArn", value)) }
     /// `EnhancedImageMetadataEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-enhancedimagemetadataenabled)
-    pub fn enhanced_image_metadata_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedImageMetadataEnabled", value.into_expr())) }
+    pub fn enhanced_image_metadata_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedImageMetadataEnabled", value)) }
     /// `ExecutionRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
+    pub fn execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRole", value)) }
     /// `ImageRecipeArn`: `ImageBuilderImageRecipeArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-imagerecipearn)
-    pub fn image_recipe_arn(self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { Self(put(self.0, "ImageRecipeArn", value.into_expr())) }
+    pub fn image_recipe_arn(self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { Self(put(self.0, "ImageRecipeArn", value)) }
     /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-imagescanningconfiguration)
-    pub fn image_scanning_configuration(self, value: impl Arg<image_pipeline::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
+    pub fn image_scanning_configuration(self, value: impl Arg<image_pipeline::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value)) }
     /// `ImageTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-imagetags)
-    pub fn image_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ImageTags", value.into_expr())) }
+    pub fn image_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ImageTags", value)) }
     /// `ImageTestsConfiguration`: `ImageTestsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-imagetestsconfiguration)
-    pub fn image_tests_configuration(self, value: impl Arg<image_pipeline::ImageTestsConfiguration>) -> Self { Self(put(self.0, "ImageTestsConfiguration", value.into_expr())) }
+    pub fn image_tests_configuration(self, value: impl Arg<image_pipeline::ImageTestsConfiguration>) -> Self { Self(put(self.0, "ImageTestsConfiguration", value)) }
     /// `InfrastructureConfigurationArn`: `ImageBuilderInfrastructureConfigurationArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-infrastructureconfigurationarn)
-    pub fn infrastructure_configuration_arn(self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { Self(put(self.0, "InfrastructureConfigurationArn", value.into_expr())) }
+    pub fn infrastructure_configuration_arn(self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { Self(put(self.0, "InfrastructureConfigurationArn", value)) }
     /// `LoggingConfiguration`: `PipelineLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-loggingconfiguration)
-    pub fn logging_configuration(self, value: impl Arg<image_pipeline::PipelineLoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
+    pub fn logging_configuration(self, value: impl Arg<image_pipeline::PipelineLoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-schedule)
-    pub fn schedule(self, value: impl Arg<image_pipeline::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
+    pub fn schedule(self, value: impl Arg<image_pipeline::Schedule>) -> Self { Self(put(self.0, "Schedule", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-status)
-    pub fn status(self, value: impl Arg<image_pipeline::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<image_pipeline::Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Workflows`: list of `WorkflowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-workflows)
-    pub fn workflows(self, value: impl Arg<Arr<image_pipeline::WorkflowConfiguration>>) -> Self { Self(put(self.0, "Workflows", value.into_expr())) }
+    pub fn workflows(self, value: impl Arg<Arr<image_pipeline::WorkflowConfiguration>>) -> Self { Self(put(self.0, "Workflows", value)) }
 }
 impl Done for CfnImagePipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::ImagePipeline`.
@@ -684,7 +684,7 @@ impl AutoDisablePolicy {
 }
 impl<R0> AutoDisablePolicy<R0> {
     /// `FailureCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-autodisablepolicy.html#cfn-imagebuilder-imagepipeline-autodisablepolicy-failurecount)
-    pub fn failure_count(self, value: impl Arg<i64>) -> AutoDisablePolicy<Set> { AutoDisablePolicy(put(self.0, "FailureCount", value.into_expr()), Phase) }
+    pub fn failure_count(self, value: impl Arg<i64>) -> AutoDisablePolicy<Set> { AutoDisablePolicy(put(self.0, "FailureCount", value), Phase) }
 }
 impl Done for AutoDisablePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcrConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-ecrconfiguration.html)
@@ -693,9 +693,9 @@ impl EcrConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerTags`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-ecrconfiguration.html#cfn-imagebuilder-imagepipeline-ecrconfiguration-containertags)
-    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
+    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value)) }
     /// `RepositoryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-ecrconfiguration.html#cfn-imagebuilder-imagepipeline-ecrconfiguration-repositoryname)
-    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value)) }
 }
 impl Done for EcrConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageScanningConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagescanningconfiguration.html)
@@ -704,9 +704,9 @@ impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrConfiguration`: `EcrConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagescanningconfiguration.html#cfn-imagebuilder-imagepipeline-imagescanningconfiguration-ecrconfiguration)
-    pub fn ecr_configuration(self, value: impl Arg<EcrConfiguration>) -> Self { Self(put(self.0, "EcrConfiguration", value.into_expr())) }
+    pub fn ecr_configuration(self, value: impl Arg<EcrConfiguration>) -> Self { Self(put(self.0, "EcrConfiguration", value)) }
     /// `ImageScanningEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagescanningconfiguration.html#cfn-imagebuilder-imagepipeline-imagescanningconfiguration-imagescanningenabled)
-    pub fn image_scanning_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageScanningEnabled", value.into_expr())) }
+    pub fn image_scanning_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageScanningEnabled", value)) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageTestsConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagetestsconfiguration.html)
@@ -715,9 +715,9 @@ impl ImageTestsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageTestsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagetestsconfiguration.html#cfn-imagebuilder-imagepipeline-imagetestsconfiguration-imagetestsenabled)
-    pub fn image_tests_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageTestsEnabled", value.into_expr())) }
+    pub fn image_tests_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageTestsEnabled", value)) }
     /// `TimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagetestsconfiguration.html#cfn-imagebuilder-imagepipeline-imagetestsconfiguration-timeoutminutes)
-    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
+    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value)) }
 }
 impl Done for ImageTestsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineLoggingConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-pipelineloggingconfiguration.html)
@@ -726,9 +726,9 @@ impl PipelineLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-pipelineloggingconfiguration.html#cfn-imagebuilder-imagepipeline-pipelineloggingconfiguration-imageloggroupname)
-    pub fn image_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageLogGroupName", value.into_expr())) }
+    pub fn image_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageLogGroupName", value)) }
     /// `PipelineLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-pipelineloggingconfiguration.html#cfn-imagebuilder-imagepipeline-pipelineloggingconfiguration-pipelineloggroupname)
-    pub fn pipeline_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineLogGroupName", value.into_expr())) }
+    pub fn pipeline_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineLogGroupName", value)) }
 }
 impl Done for PipelineLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html)
@@ -737,13 +737,13 @@ impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoDisablePolicy`: `AutoDisablePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html#cfn-imagebuilder-imagepipeline-schedule-autodisablepolicy)
-    pub fn auto_disable_policy(self, value: impl Arg<AutoDisablePolicy>) -> Self { Self(put(self.0, "AutoDisablePolicy", value.into_expr())) }
+    pub fn auto_disable_policy(self, value: impl Arg<AutoDisablePolicy>) -> Self { Self(put(self.0, "AutoDisablePolicy", value)) }
     /// `PipelineExecutionStartCondition`: `PipelineExecutionStartCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html#cfn-imagebuilder-imagepipeline-schedule-pipelineexecutionstartcondition)
-    pub fn pipeline_execution_start_condition(self, value: impl Arg<PipelineExecutionStartCondition>) -> Self { Self(put(self.0, "PipelineExecutionStartCondition", value.into_expr())) }
+    pub fn pipeline_execution_start_condition(self, value: impl Arg<PipelineExecutionStartCondition>) -> Self { Self(put(self.0, "PipelineExecutionStartCondition", value)) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html#cfn-imagebuilder-imagepipeline-schedule-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value)) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html#cfn-imagebuilder-imagepipeline-schedule-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value)) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html)
@@ -752,13 +752,13 @@ impl WorkflowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnFailure`: `OnFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html#cfn-imagebuilder-imagepipeline-workflowconfiguration-onfailure)
-    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
+    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value)) }
     /// `ParallelGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html#cfn-imagebuilder-imagepipeline-workflowconfiguration-parallelgroup)
-    pub fn parallel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParallelGroup", value.into_expr())) }
+    pub fn parallel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParallelGroup", value)) }
     /// `Parameters`: list of `WorkflowParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html#cfn-imagebuilder-imagepipeline-workflowconfiguration-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `WorkflowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html#cfn-imagebuilder-imagepipeline-workflowconfiguration-workflowarn)
-    pub fn workflow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowArn", value.into_expr())) }
+    pub fn workflow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowArn", value)) }
 }
 impl Done for WorkflowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowParameter` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowparameter.html)
@@ -767,9 +767,9 @@ impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowparameter.html#cfn-imagebuilder-imagepipeline-workflowparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowparameter.html#cfn-imagebuilder-imagepipeline-workflowparameter-value)
-    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OnFailure` allows.
@@ -812,27 +812,27 @@ impl CfnImageRecipeProps {
 }
 impl<R0, R1, R2> CfnImageRecipeProps<R0, R1, R2> {
     /// `AdditionalInstanceConfiguration`: `AdditionalInstanceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-additionalinstanceconfiguration)
-    pub fn additional_instance_configuration(self, value: impl Arg<image_recipe::AdditionalInstanceConfiguration>) -> Self { Self(put(self.0, "AdditionalInstanceConfiguration", value.into_expr()), Phase) }
+    pub fn additional_instance_configuration(self, value: impl Arg<image_recipe::AdditionalInstanceConfiguration>) -> Self { Self(put(self.0, "AdditionalInstanceConfiguration", value), Phase) }
     /// `AmiTags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-amitags)
-    pub fn ami_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AmiTags", value.into_expr()), Phase) }
+    pub fn ami_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AmiTags", value), Phase) }
     /// `AmiWatermarks`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-amiwatermarks)
-    pub fn ami_watermarks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AmiWatermarks", value.into_expr()), Phase) }
+    pub fn ami_watermarks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AmiWatermarks", value), Phase) }
     /// `BlockDeviceMappings`: list of `InstanceBlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-blockdevicemappings)
-    pub fn block_device_mappings(self, value: impl Arg<Arr<image_recipe::InstanceBlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<image_recipe::InstanceBlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value), Phase) }
     /// `Components`: list of `ComponentConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-components)
-    pub fn components(self, value: impl Arg<Arr<image_recipe::ComponentConfiguration>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
+    pub fn components(self, value: impl Arg<Arr<image_recipe::ComponentConfiguration>>) -> Self { Self(put(self.0, "Components", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnImageRecipeProps<Set, R1, R2> { CfnImageRecipeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnImageRecipeProps<Set, R1, R2> { CfnImageRecipeProps(put(self.0, "Name", value), Phase) }
     /// `ParentImage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-parentimage)
-    pub fn parent_image(self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, Set, R2> { CfnImageRecipeProps(put(self.0, "ParentImage", value.into_expr()), Phase) }
+    pub fn parent_image(self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, Set, R2> { CfnImageRecipeProps(put(self.0, "ParentImage", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-version)
-    pub fn version(self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, R1, Set> { CfnImageRecipeProps(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, R1, Set> { CfnImageRecipeProps(put(self.0, "Version", value), Phase) }
     /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-workingdirectory)
-    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value), Phase) }
 }
 impl Done for CfnImageRecipeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::ImageRecipe`.
@@ -844,9 +844,9 @@ impl AdditionalInstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SystemsManagerAgent`: `SystemsManagerAgent`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-additionalinstanceconfiguration.html#cfn-imagebuilder-imagerecipe-additionalinstanceconfiguration-systemsmanageragent)
-    pub fn systems_manager_agent(self, value: impl Arg<SystemsManagerAgent>) -> Self { Self(put(self.0, "SystemsManagerAgent", value.into_expr())) }
+    pub fn systems_manager_agent(self, value: impl Arg<SystemsManagerAgent>) -> Self { Self(put(self.0, "SystemsManagerAgent", value)) }
     /// `UserDataOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-additionalinstanceconfiguration.html#cfn-imagebuilder-imagerecipe-additionalinstanceconfiguration-userdataoverride)
-    pub fn user_data_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserDataOverride", value.into_expr())) }
+    pub fn user_data_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserDataOverride", value)) }
 }
 impl Done for AdditionalInstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentConfiguration` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentconfiguration.html)
@@ -855,9 +855,9 @@ impl ComponentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentArn`: `ImageBuilderComponentArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentconfiguration.html#cfn-imagebuilder-imagerecipe-componentconfiguration-componentarn)
-    pub fn component_arn(self, value: impl Arg<kind::ImageBuilderComponentArn>) -> Self { Self(put(self.0, "ComponentArn", value.into_expr())) }
+    pub fn component_arn(self, value: impl Arg<kind::ImageBuilderComponentArn>) -> Self { Self(put(self.0, "ComponentArn", value)) }
     /// `Parameters`: list of `ComponentParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentconfiguration.html#cfn-imagebuilder-imagerecipe-componentconfiguration-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<ComponentParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Arr<ComponentParameter>>) -> Self { Self(put(self.0, "Parameters", value)) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentParameter` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentparameter.html)
@@ -868,9 +868,9 @@ impl ComponentParameter {
 }
 impl<R0, R1> ComponentParameter<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentparameter.html#cfn-imagebuilder-imagerecipe-componentparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { ComponentParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { ComponentParameter(put(self.0, "Name", value), Phase) }
     /// `Value`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentparameter.html#cfn-imagebuilder-imagerecipe-componentparameter-value)
-    pub fn value(self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { ComponentParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { ComponentParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for ComponentParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsInstanceBlockDeviceSpecification` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html)
@@ -879,21 +879,21 @@ impl EbsInstanceBlockDeviceSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteOnTermination`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-deleteontermination)
-    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
+    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value)) }
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value)) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value)) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value)) }
     /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
     /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-volumetype)
-    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for EbsInstanceBlockDeviceSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceBlockDeviceMapping` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html)
@@ -902,13 +902,13 @@ impl InstanceBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html#cfn-imagebuilder-imagerecipe-instanceblockdevicemapping-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value)) }
     /// `Ebs`: `EbsInstanceBlockDeviceSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html#cfn-imagebuilder-imagerecipe-instanceblockdevicemapping-ebs)
-    pub fn ebs(self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
+    pub fn ebs(self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { Self(put(self.0, "Ebs", value)) }
     /// `NoDevice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html#cfn-imagebuilder-imagerecipe-instanceblockdevicemapping-nodevice)
-    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
+    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value)) }
     /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html#cfn-imagebuilder-imagerecipe-instanceblockdevicemapping-virtualname)
-    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value)) }
 }
 impl Done for InstanceBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LatestVersion` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html)
@@ -917,13 +917,13 @@ impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html#cfn-imagebuilder-imagerecipe-latestversion-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html#cfn-imagebuilder-imagerecipe-latestversion-major)
-    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value)) }
     /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html#cfn-imagebuilder-imagerecipe-latestversion-minor)
-    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value)) }
     /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html#cfn-imagebuilder-imagerecipe-latestversion-patch)
-    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value)) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemsManagerAgent` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-systemsmanageragent.html)
@@ -932,7 +932,7 @@ impl SystemsManagerAgent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UninstallAfterBuild`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-systemsmanageragent.html#cfn-imagebuilder-imagerecipe-systemsmanageragent-uninstallafterbuild)
-    pub fn uninstall_after_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UninstallAfterBuild", value.into_expr())) }
+    pub fn uninstall_after_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UninstallAfterBuild", value)) }
 }
 impl Done for SystemsManagerAgent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `VolumeType` allows.
@@ -961,33 +961,33 @@ impl CfnInfrastructureConfigurationProps {
 }
 impl<R0, R1> CfnInfrastructureConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceMetadataOptions`: `InstanceMetadataOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-instancemetadataoptions)
-    pub fn instance_metadata_options(self, value: impl Arg<infrastructure_configuration::InstanceMetadataOptions>) -> Self { Self(put(self.0, "InstanceMetadataOptions", value.into_expr()), Phase) }
+    pub fn instance_metadata_options(self, value: impl Arg<infrastructure_configuration::InstanceMetadataOptions>) -> Self { Self(put(self.0, "InstanceMetadataOptions", value), Phase) }
     /// `InstanceProfileName`: `IamInstanceProfileName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-instanceprofilename)
-    pub fn instance_profile_name(self, value: impl Arg<kind::IamInstanceProfileName>) -> CfnInfrastructureConfigurationProps<Set, R1> { CfnInfrastructureConfigurationProps(put(self.0, "InstanceProfileName", value.into_expr()), Phase) }
+    pub fn instance_profile_name(self, value: impl Arg<kind::IamInstanceProfileName>) -> CfnInfrastructureConfigurationProps<Set, R1> { CfnInfrastructureConfigurationProps(put(self.0, "InstanceProfileName", value), Phase) }
     /// `InstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-instancetypes)
-    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
+    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value), Phase) }
     /// `KeyPair`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-keypair)
-    pub fn key_pair(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPair", value.into_expr()), Phase) }
+    pub fn key_pair(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPair", value), Phase) }
     /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-logging)
-    pub fn logging(self, value: impl Arg<infrastructure_configuration::Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
+    pub fn logging(self, value: impl Arg<infrastructure_configuration::Logging>) -> Self { Self(put(self.0, "Logging", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnInfrastructureConfigurationProps<R0, Set> { CfnInfrastructureConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInfrastructureConfigurationProps<R0, Set> { CfnInfrastructureConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `Placement`: `Placement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-placement)
-    pub fn placement(self, value: impl Arg<infrastructure_configuration::Placement>) -> Self { Self(put(self.0, "Placement", value.into_expr()), Phase) }
+    pub fn placement(self, value: impl Arg<infrastructure_configuration::Placement>) -> Self { Self(put(self.0, "Placement", value), Phase) }
     /// `ResourceTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TerminateInstanceOnFailure`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-terminateinstanceonfailure)
-    pub fn terminate_instance_on_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminateInstanceOnFailure", value.into_expr()), Phase) }
+    pub fn terminate_instance_on_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminateInstanceOnFailure", value), Phase) }
 }
 impl Done for CfnInfrastructureConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::InfrastructureConfiguration`.
@@ -999,9 +999,9 @@ impl InstanceMetadataOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpPutResponseHopLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-instancemetadataoptions.html#cfn-imagebuilder-infrastructureconfiguration-instancemetadataoptions-httpputresponsehoplimit)
-    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value.into_expr())) }
+    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value)) }
     /// `HttpTokens`: `HttpTokens`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-instancemetadataoptions.html#cfn-imagebuilder-infrastructureconfiguration-instancemetadataoptions-httptokens)
-    pub fn http_tokens(self, value: impl Arg<HttpTokens>) -> Self { Self(put(self.0, "HttpTokens", value.into_expr())) }
+    pub fn http_tokens(self, value: impl Arg<HttpTokens>) -> Self { Self(put(self.0, "HttpTokens", value)) }
 }
 impl Done for InstanceMetadataOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::ImageBuilder::InfrastructureConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-logging.html)
@@ -1010,7 +1010,7 @@ impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Logs`: `S3Logs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-logging.html#cfn-imagebuilder-infrastructureconfiguration-logging-s3logs)
-    pub fn s3_logs(self, value: impl Arg<S3Logs>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
+    pub fn s3_logs(self, value: impl Arg<S3Logs>) -> Self { Self(put(self.0, "S3Logs", value)) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Placement` of `AWS::ImageBuilder::InfrastructureConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html)
@@ -1019,13 +1019,13 @@ impl Placement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html#cfn-imagebuilder-infrastructureconfiguration-placement-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `HostId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html#cfn-imagebuilder-infrastructureconfiguration-placement-hostid)
-    pub fn host_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostId", value.into_expr())) }
+    pub fn host_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostId", value)) }
     /// `HostResourceGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html#cfn-imagebuilder-infrastructureconfiguration-placement-hostresourcegrouparn)
-    pub fn host_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostResourceGroupArn", value.into_expr())) }
+    pub fn host_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostResourceGroupArn", value)) }
     /// `Tenancy`: `Tenancy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html#cfn-imagebuilder-infrastructureconfiguration-placement-tenancy)
-    pub fn tenancy(self, value: impl Arg<Tenancy>) -> Self { Self(put(self.0, "Tenancy", value.into_expr())) }
+    pub fn tenancy(self, value: impl Arg<Tenancy>) -> Self { Self(put(self.0, "Tenancy", value)) }
 }
 impl Done for Placement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Logs` of `AWS::ImageBuilder::InfrastructureConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-s3logs.html)
@@ -1034,9 +1034,9 @@ impl S3Logs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-s3logs.html#cfn-imagebuilder-infrastructureconfiguration-s3logs-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value)) }
     /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-s3logs.html#cfn-imagebuilder-infrastructureconfiguration-s3logs-s3keyprefix)
-    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value)) }
 }
 impl Done for S3Logs { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `HttpTokens` allows.
@@ -1065,21 +1065,21 @@ impl CfnLifecyclePolicyProps {
 }
 impl<R0, R1, R2, R3, R4> CfnLifecyclePolicyProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "ExecutionRole", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "Name", value), Phase) }
     /// `PolicyDetails`: list of `PolicyDetail`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-policydetails)
-    pub fn policy_details(self, value: impl Arg<Arr<lifecycle_policy::PolicyDetail>>) -> CfnLifecyclePolicyProps<R0, R1, Set, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "PolicyDetails", value.into_expr()), Phase) }
+    pub fn policy_details(self, value: impl Arg<Arr<lifecycle_policy::PolicyDetail>>) -> CfnLifecyclePolicyProps<R0, R1, Set, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "PolicyDetails", value), Phase) }
     /// `ResourceSelection`: `ResourceSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-resourceselection)
-    pub fn resource_selection(self, value: impl Arg<lifecycle_policy::ResourceSelection>) -> CfnLifecyclePolicyProps<R0, R1, R2, Set, R4> { CfnLifecyclePolicyProps(put(self.0, "ResourceSelection", value.into_expr()), Phase) }
+    pub fn resource_selection(self, value: impl Arg<lifecycle_policy::ResourceSelection>) -> CfnLifecyclePolicyProps<R0, R1, R2, Set, R4> { CfnLifecyclePolicyProps(put(self.0, "ResourceSelection", value), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-resourcetype)
-    pub fn resource_type(self, value: impl Arg<lifecycle_policy::ResourceType>) -> CfnLifecyclePolicyProps<R0, R1, R2, R3, Set> { CfnLifecyclePolicyProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<lifecycle_policy::ResourceType>) -> CfnLifecyclePolicyProps<R0, R1, R2, R3, Set> { CfnLifecyclePolicyProps(put(self.0, "ResourceType", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-status)
-    pub fn status(self, value: impl Arg<lifecycle_policy::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<lifecycle_policy::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::LifecyclePolicy`.
@@ -1093,9 +1093,9 @@ impl Action {
 }
 impl<R0> Action<R0> {
     /// `IncludeResources`: `IncludeResources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-action.html#cfn-imagebuilder-lifecyclepolicy-action-includeresources)
-    pub fn include_resources(self, value: impl Arg<IncludeResources>) -> Self { Self(put(self.0, "IncludeResources", value.into_expr()), Phase) }
+    pub fn include_resources(self, value: impl Arg<IncludeResources>) -> Self { Self(put(self.0, "IncludeResources", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-action.html#cfn-imagebuilder-lifecyclepolicy-action-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Action<Set> { Action(put(self.0, "Type", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmiExclusionRules` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html)
@@ -1104,15 +1104,15 @@ impl AmiExclusionRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsPublic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-ispublic)
-    pub fn is_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPublic", value.into_expr())) }
+    pub fn is_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPublic", value)) }
     /// `LastLaunched`: `LastLaunched`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-lastlaunched)
-    pub fn last_launched(self, value: impl Arg<LastLaunched>) -> Self { Self(put(self.0, "LastLaunched", value.into_expr())) }
+    pub fn last_launched(self, value: impl Arg<LastLaunched>) -> Self { Self(put(self.0, "LastLaunched", value)) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value)) }
     /// `SharedAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-sharedaccounts)
-    pub fn shared_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SharedAccounts", value.into_expr())) }
+    pub fn shared_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SharedAccounts", value)) }
     /// `TagMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-tagmap)
-    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
+    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value)) }
 }
 impl Done for AmiExclusionRules { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExclusionRules` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-exclusionrules.html)
@@ -1121,9 +1121,9 @@ impl ExclusionRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amis`: `AmiExclusionRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-exclusionrules.html#cfn-imagebuilder-lifecyclepolicy-exclusionrules-amis)
-    pub fn amis(self, value: impl Arg<AmiExclusionRules>) -> Self { Self(put(self.0, "Amis", value.into_expr())) }
+    pub fn amis(self, value: impl Arg<AmiExclusionRules>) -> Self { Self(put(self.0, "Amis", value)) }
     /// `TagMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-exclusionrules.html#cfn-imagebuilder-lifecyclepolicy-exclusionrules-tagmap)
-    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
+    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value)) }
 }
 impl Done for ExclusionRules { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html)
@@ -1134,13 +1134,13 @@ impl Filter {
 }
 impl<R0, R1> Filter<R0, R1> {
     /// `RetainAtLeast`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html#cfn-imagebuilder-lifecyclepolicy-filter-retainatleast)
-    pub fn retain_at_least(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainAtLeast", value.into_expr()), Phase) }
+    pub fn retain_at_least(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainAtLeast", value), Phase) }
     /// `Type`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html#cfn-imagebuilder-lifecyclepolicy-filter-type)
-    pub fn type_(self, value: impl Arg<FilterType>) -> Filter<Set, R1> { Filter(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<FilterType>) -> Filter<Set, R1> { Filter(put(self.0, "Type", value), Phase) }
     /// `Unit`: `Unit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html#cfn-imagebuilder-lifecyclepolicy-filter-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value), Phase) }
     /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html#cfn-imagebuilder-lifecyclepolicy-filter-value)
-    pub fn value(self, value: impl Arg<i64>) -> Filter<R0, Set> { Filter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Filter<R0, Set> { Filter(put(self.0, "Value", value), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncludeResources` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-includeresources.html)
@@ -1149,11 +1149,11 @@ impl IncludeResources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amis`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-includeresources.html#cfn-imagebuilder-lifecyclepolicy-includeresources-amis)
-    pub fn amis(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Amis", value.into_expr())) }
+    pub fn amis(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Amis", value)) }
     /// `Containers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-includeresources.html#cfn-imagebuilder-lifecyclepolicy-includeresources-containers)
-    pub fn containers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
+    pub fn containers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Containers", value)) }
     /// `Snapshots`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-includeresources.html#cfn-imagebuilder-lifecyclepolicy-includeresources-snapshots)
-    pub fn snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Snapshots", value.into_expr())) }
+    pub fn snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Snapshots", value)) }
 }
 impl Done for IncludeResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LastLaunched` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-lastlaunched.html)
@@ -1164,9 +1164,9 @@ impl LastLaunched {
 }
 impl<R0, R1> LastLaunched<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-lastlaunched.html#cfn-imagebuilder-lifecyclepolicy-lastlaunched-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> LastLaunched<Set, R1> { LastLaunched(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> LastLaunched<Set, R1> { LastLaunched(put(self.0, "Unit", value), Phase) }
     /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-lastlaunched.html#cfn-imagebuilder-lifecyclepolicy-lastlaunched-value)
-    pub fn value(self, value: impl Arg<i64>) -> LastLaunched<R0, Set> { LastLaunched(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> LastLaunched<R0, Set> { LastLaunched(put(self.0, "Value", value), Phase) }
 }
 impl Done for LastLaunched { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDetail` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-policydetail.html)
@@ -1177,11 +1177,11 @@ impl PolicyDetail {
 }
 impl<R0, R1> PolicyDetail<R0, R1> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-policydetail.html#cfn-imagebuilder-lifecyclepolicy-policydetail-action)
-    pub fn action(self, value: impl Arg<Action>) -> PolicyDetail<Set, R1> { PolicyDetail(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> PolicyDetail<Set, R1> { PolicyDetail(put(self.0, "Action", value), Phase) }
     /// `ExclusionRules`: `ExclusionRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-policydetail.html#cfn-imagebuilder-lifecyclepolicy-policydetail-exclusionrules)
-    pub fn exclusion_rules(self, value: impl Arg<ExclusionRules>) -> Self { Self(put(self.0, "ExclusionRules", value.into_expr()), Phase) }
+    pub fn exclusion_rules(self, value: impl Arg<ExclusionRules>) -> Self { Self(put(self.0, "ExclusionRules", value), Phase) }
     /// `Filter`: `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-policydetail.html#cfn-imagebuilder-lifecyclepolicy-policydetail-filter)
-    pub fn filter(self, value: impl Arg<Filter>) -> PolicyDetail<R0, Set> { PolicyDetail(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<Filter>) -> PolicyDetail<R0, Set> { PolicyDetail(put(self.0, "Filter", value), Phase) }
 }
 impl Done for PolicyDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecipeSelection` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-recipeselection.html)
@@ -1192,9 +1192,9 @@ impl RecipeSelection {
 }
 impl<R0, R1> RecipeSelection<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-recipeselection.html#cfn-imagebuilder-lifecyclepolicy-recipeselection-name)
-    pub fn name(self, value: impl Arg<str>) -> RecipeSelection<Set, R1> { RecipeSelection(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecipeSelection<Set, R1> { RecipeSelection(put(self.0, "Name", value), Phase) }
     /// `SemanticVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-recipeselection.html#cfn-imagebuilder-lifecyclepolicy-recipeselection-semanticversion)
-    pub fn semantic_version(self, value: impl Arg<str>) -> RecipeSelection<R0, Set> { RecipeSelection(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
+    pub fn semantic_version(self, value: impl Arg<str>) -> RecipeSelection<R0, Set> { RecipeSelection(put(self.0, "SemanticVersion", value), Phase) }
 }
 impl Done for RecipeSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceSelection` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-resourceselection.html)
@@ -1203,9 +1203,9 @@ impl ResourceSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Recipes`: list of `RecipeSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-resourceselection.html#cfn-imagebuilder-lifecyclepolicy-resourceselection-recipes)
-    pub fn recipes(self, value: impl Arg<Arr<RecipeSelection>>) -> Self { Self(put(self.0, "Recipes", value.into_expr())) }
+    pub fn recipes(self, value: impl Arg<Arr<RecipeSelection>>) -> Self { Self(put(self.0, "Recipes", value)) }
     /// `TagMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-resourceselection.html#cfn-imagebuilder-lifecyclepolicy-resourceselection-tagmap)
-    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
+    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value)) }
 }
 impl Done for ResourceSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -1250,23 +1250,23 @@ impl CfnWorkflowProps {
 }
 impl<R0, R1, R2> CfnWorkflowProps<R0, R1, R2> {
     /// `ChangeDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-changedescription)
-    pub fn change_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChangeDescription", value.into_expr()), Phase) }
+    pub fn change_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChangeDescription", value), Phase) }
     /// `Data`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWorkflowProps<Set, R1, R2> { CfnWorkflowProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkflowProps<Set, R1, R2> { CfnWorkflowProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-type)
-    pub fn type_(self, value: impl Arg<workflow::Type>) -> CfnWorkflowProps<R0, Set, R2> { CfnWorkflowProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<workflow::Type>) -> CfnWorkflowProps<R0, Set, R2> { CfnWorkflowProps(put(self.0, "Type", value), Phase) }
     /// `Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value), Phase) }
     /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-version)
-    pub fn version(self, value: impl Arg<str>) -> CfnWorkflowProps<R0, R1, Set> { CfnWorkflowProps(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnWorkflowProps<R0, R1, Set> { CfnWorkflowProps(put(self.0, "Version", value), Phase) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::Workflow`.
@@ -1278,13 +1278,13 @@ impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html#cfn-imagebuilder-workflow-latestversion-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html#cfn-imagebuilder-workflow-latestversion-major)
-    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value)) }
     /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html#cfn-imagebuilder-workflow-latestversion-minor)
-    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value)) }
     /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html#cfn-imagebuilder-workflow-latestversion-patch)
-    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value)) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.

@@ -23,9 +23,9 @@ impl CfnAssessmentTargetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssessmentTargetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttarget.html#cfn-inspector-assessmenttarget-assessmenttargetname)
-    pub fn assessment_target_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentTargetName", value.into_expr())) }
+    pub fn assessment_target_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentTargetName", value)) }
     /// `ResourceGroupArn`: `InspectorResourceGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttarget.html#cfn-inspector-assessmenttarget-resourcegrouparn)
-    pub fn resource_group_arn(self, value: impl Arg<kind::InspectorResourceGroupArn>) -> Self { Self(put(self.0, "ResourceGroupArn", value.into_expr())) }
+    pub fn resource_group_arn(self, value: impl Arg<kind::InspectorResourceGroupArn>) -> Self { Self(put(self.0, "ResourceGroupArn", value)) }
 }
 impl Done for CfnAssessmentTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Inspector::AssessmentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html)
@@ -49,15 +49,15 @@ impl CfnAssessmentTemplateProps {
 }
 impl<R0, R1, R2> CfnAssessmentTemplateProps<R0, R1, R2> {
     /// `AssessmentTargetArn`: `InspectorAssessmentTargetArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-assessmenttargetarn)
-    pub fn assessment_target_arn(self, value: impl Arg<kind::InspectorAssessmentTargetArn>) -> CfnAssessmentTemplateProps<Set, R1, R2> { CfnAssessmentTemplateProps(put(self.0, "AssessmentTargetArn", value.into_expr()), Phase) }
+    pub fn assessment_target_arn(self, value: impl Arg<kind::InspectorAssessmentTargetArn>) -> CfnAssessmentTemplateProps<Set, R1, R2> { CfnAssessmentTemplateProps(put(self.0, "AssessmentTargetArn", value), Phase) }
     /// `AssessmentTemplateName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-assessmenttemplatename)
-    pub fn assessment_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentTemplateName", value.into_expr()), Phase) }
+    pub fn assessment_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentTemplateName", value), Phase) }
     /// `DurationInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> CfnAssessmentTemplateProps<R0, Set, R2> { CfnAssessmentTemplateProps(put(self.0, "DurationInSeconds", value.into_expr()), Phase) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> CfnAssessmentTemplateProps<R0, Set, R2> { CfnAssessmentTemplateProps(put(self.0, "DurationInSeconds", value), Phase) }
     /// `RulesPackageArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-rulespackagearns)
-    pub fn rules_package_arns(self, value: impl Arg<Arr<str>>) -> CfnAssessmentTemplateProps<R0, R1, Set> { CfnAssessmentTemplateProps(put(self.0, "RulesPackageArns", value.into_expr()), Phase) }
+    pub fn rules_package_arns(self, value: impl Arg<Arr<str>>) -> CfnAssessmentTemplateProps<R0, R1, Set> { CfnAssessmentTemplateProps(put(self.0, "RulesPackageArns", value), Phase) }
     /// `UserAttributesForFindings`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-userattributesforfindings)
-    pub fn user_attributes_for_findings(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "UserAttributesForFindings", value.into_expr()), Phase) }
+    pub fn user_attributes_for_findings(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "UserAttributesForFindings", value), Phase) }
 }
 impl Done for CfnAssessmentTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Inspector::ResourceGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-resourcegroup.html)
@@ -81,7 +81,7 @@ impl CfnResourceGroupProps {
 }
 impl<R0> CfnResourceGroupProps<R0> {
     /// `ResourceGroupTags`: list of tag, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-resourcegroup.html#cfn-inspector-resourcegroup-resourcegrouptags)
-    pub fn resource_group_tags(self, value: impl Arg<Arr<Pair>>) -> CfnResourceGroupProps<Set> { CfnResourceGroupProps(put(self.0, "ResourceGroupTags", value.into_expr()), Phase) }
+    pub fn resource_group_tags(self, value: impl Arg<Arr<Pair>>) -> CfnResourceGroupProps<Set> { CfnResourceGroupProps(put(self.0, "ResourceGroupTags", value), Phase) }
 }
 impl Done for CfnResourceGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

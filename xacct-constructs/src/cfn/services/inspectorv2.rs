@@ -25,15 +25,15 @@ impl CfnCisScanConfigurationProps {
 }
 impl<R0, R1, R2, R3> CfnCisScanConfigurationProps<R0, R1, R2, R3> {
     /// `ScanName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-scanname)
-    pub fn scan_name(self, value: impl Arg<str>) -> CfnCisScanConfigurationProps<Set, R1, R2, R3> { CfnCisScanConfigurationProps(put(self.0, "ScanName", value.into_expr()), Phase) }
+    pub fn scan_name(self, value: impl Arg<str>) -> CfnCisScanConfigurationProps<Set, R1, R2, R3> { CfnCisScanConfigurationProps(put(self.0, "ScanName", value), Phase) }
     /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-schedule)
-    pub fn schedule(self, value: impl Arg<cis_scan_configuration::Schedule>) -> CfnCisScanConfigurationProps<R0, Set, R2, R3> { CfnCisScanConfigurationProps(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<cis_scan_configuration::Schedule>) -> CfnCisScanConfigurationProps<R0, Set, R2, R3> { CfnCisScanConfigurationProps(put(self.0, "Schedule", value), Phase) }
     /// `SecurityLevel`: `SecurityLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-securitylevel)
-    pub fn security_level(self, value: impl Arg<cis_scan_configuration::SecurityLevel>) -> CfnCisScanConfigurationProps<R0, R1, Set, R3> { CfnCisScanConfigurationProps(put(self.0, "SecurityLevel", value.into_expr()), Phase) }
+    pub fn security_level(self, value: impl Arg<cis_scan_configuration::SecurityLevel>) -> CfnCisScanConfigurationProps<R0, R1, Set, R3> { CfnCisScanConfigurationProps(put(self.0, "SecurityLevel", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Targets`: `CisTargets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-targets)
-    pub fn targets(self, value: impl Arg<cis_scan_configuration::CisTargets>) -> CfnCisScanConfigurationProps<R0, R1, R2, Set> { CfnCisScanConfigurationProps(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<cis_scan_configuration::CisTargets>) -> CfnCisScanConfigurationProps<R0, R1, R2, Set> { CfnCisScanConfigurationProps(put(self.0, "Targets", value), Phase) }
 }
 impl Done for CfnCisScanConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::CisScanConfiguration`.
@@ -47,9 +47,9 @@ impl CisTargets {
 }
 impl<R0, R1> CisTargets<R0, R1> {
     /// `AccountIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-cistargets.html#cfn-inspectorv2-cisscanconfiguration-cistargets-accountids)
-    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> CisTargets<Set, R1> { CisTargets(put(self.0, "AccountIds", value.into_expr()), Phase) }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> CisTargets<Set, R1> { CisTargets(put(self.0, "AccountIds", value), Phase) }
     /// `TargetResourceTags`: map of list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-cistargets.html#cfn-inspectorv2-cisscanconfiguration-cistargets-targetresourcetags)
-    pub fn target_resource_tags(self, value: impl Arg<Dict<Arr<str>>>) -> CisTargets<R0, Set> { CisTargets(put(self.0, "TargetResourceTags", value.into_expr()), Phase) }
+    pub fn target_resource_tags(self, value: impl Arg<Dict<Arr<str>>>) -> CisTargets<R0, Set> { CisTargets(put(self.0, "TargetResourceTags", value), Phase) }
 }
 impl Done for CisTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DailySchedule` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-dailyschedule.html)
@@ -60,7 +60,7 @@ impl DailySchedule {
 }
 impl<R0> DailySchedule<R0> {
     /// `StartTime`: `Time`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-dailyschedule.html#cfn-inspectorv2-cisscanconfiguration-dailyschedule-starttime)
-    pub fn start_time(self, value: impl Arg<Time>) -> DailySchedule<Set> { DailySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<Time>) -> DailySchedule<Set> { DailySchedule(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for DailySchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonthlySchedule` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-monthlyschedule.html)
@@ -71,9 +71,9 @@ impl MonthlySchedule {
 }
 impl<R0, R1> MonthlySchedule<R0, R1> {
     /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-monthlyschedule.html#cfn-inspectorv2-cisscanconfiguration-monthlyschedule-day)
-    pub fn day(self, value: impl Arg<Day>) -> MonthlySchedule<Set, R1> { MonthlySchedule(put(self.0, "Day", value.into_expr()), Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> MonthlySchedule<Set, R1> { MonthlySchedule(put(self.0, "Day", value), Phase) }
     /// `StartTime`: `Time`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-monthlyschedule.html#cfn-inspectorv2-cisscanconfiguration-monthlyschedule-starttime)
-    pub fn start_time(self, value: impl Arg<Time>) -> MonthlySchedule<R0, Set> { MonthlySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<Time>) -> MonthlySchedule<R0, Set> { MonthlySchedule(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for MonthlySchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html)
@@ -82,13 +82,13 @@ impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Daily`: `DailySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html#cfn-inspectorv2-cisscanconfiguration-schedule-daily)
-    pub fn daily(self, value: impl Arg<DailySchedule>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
+    pub fn daily(self, value: impl Arg<DailySchedule>) -> Self { Self(put(self.0, "Daily", value)) }
     /// `Monthly`: `MonthlySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html#cfn-inspectorv2-cisscanconfiguration-schedule-monthly)
-    pub fn monthly(self, value: impl Arg<MonthlySchedule>) -> Self { Self(put(self.0, "Monthly", value.into_expr())) }
+    pub fn monthly(self, value: impl Arg<MonthlySchedule>) -> Self { Self(put(self.0, "Monthly", value)) }
     /// `OneTime`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html#cfn-inspectorv2-cisscanconfiguration-schedule-onetime)
-    pub fn one_time(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OneTime", value.into_expr())) }
+    pub fn one_time(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OneTime", value)) }
     /// `Weekly`: `WeeklySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html#cfn-inspectorv2-cisscanconfiguration-schedule-weekly)
-    pub fn weekly(self, value: impl Arg<WeeklySchedule>) -> Self { Self(put(self.0, "Weekly", value.into_expr())) }
+    pub fn weekly(self, value: impl Arg<WeeklySchedule>) -> Self { Self(put(self.0, "Weekly", value)) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Time` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-time.html)
@@ -99,9 +99,9 @@ impl Time {
 }
 impl<R0, R1> Time<R0, R1> {
     /// `TimeOfDay`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-time.html#cfn-inspectorv2-cisscanconfiguration-time-timeofday)
-    pub fn time_of_day(self, value: impl Arg<str>) -> Time<Set, R1> { Time(put(self.0, "TimeOfDay", value.into_expr()), Phase) }
+    pub fn time_of_day(self, value: impl Arg<str>) -> Time<Set, R1> { Time(put(self.0, "TimeOfDay", value), Phase) }
     /// `TimeZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-time.html#cfn-inspectorv2-cisscanconfiguration-time-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> Time<R0, Set> { Time(put(self.0, "TimeZone", value.into_expr()), Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> Time<R0, Set> { Time(put(self.0, "TimeZone", value), Phase) }
 }
 impl Done for Time { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeeklySchedule` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-weeklyschedule.html)
@@ -112,9 +112,9 @@ impl WeeklySchedule {
 }
 impl<R0, R1> WeeklySchedule<R0, R1> {
     /// `Days`: list of `Days`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-weeklyschedule.html#cfn-inspectorv2-cisscanconfiguration-weeklyschedule-days)
-    pub fn days(self, value: impl Arg<Arr<Days>>) -> WeeklySchedule<Set, R1> { WeeklySchedule(put(self.0, "Days", value.into_expr()), Phase) }
+    pub fn days(self, value: impl Arg<Arr<Days>>) -> WeeklySchedule<Set, R1> { WeeklySchedule(put(self.0, "Days", value), Phase) }
     /// `StartTime`: `Time`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-weeklyschedule.html#cfn-inspectorv2-cisscanconfiguration-weeklyschedule-starttime)
-    pub fn start_time(self, value: impl Arg<Time>) -> WeeklySchedule<R0, Set> { WeeklySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<Time>) -> WeeklySchedule<R0, Set> { WeeklySchedule(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for WeeklySchedule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Day` allows.
@@ -153,15 +153,15 @@ impl CfnCodeSecurityIntegrationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreateIntegrationDetails`: `CreateDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-createintegrationdetails)
-    pub fn create_integration_details(self, value: impl Arg<code_security_integration::CreateDetails>) -> Self { Self(put(self.0, "CreateIntegrationDetails", value.into_expr())) }
+    pub fn create_integration_details(self, value: impl Arg<code_security_integration::CreateDetails>) -> Self { Self(put(self.0, "CreateIntegrationDetails", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-type)
-    pub fn type_(self, value: impl Arg<code_security_integration::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<code_security_integration::Type>) -> Self { Self(put(self.0, "Type", value)) }
     /// `UpdateIntegrationDetails`: `UpdateDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-updateintegrationdetails)
-    pub fn update_integration_details(self, value: impl Arg<code_security_integration::UpdateDetails>) -> Self { Self(put(self.0, "UpdateIntegrationDetails", value.into_expr())) }
+    pub fn update_integration_details(self, value: impl Arg<code_security_integration::UpdateDetails>) -> Self { Self(put(self.0, "UpdateIntegrationDetails", value)) }
 }
 impl Done for CfnCodeSecurityIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::CodeSecurityIntegration`.
@@ -175,7 +175,7 @@ impl CreateDetails {
 }
 impl<R0> CreateDetails<R0> {
     /// `gitlabSelfManaged`: `CreateGitLabSelfManagedIntegrationDetail`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-createdetails.html#cfn-inspectorv2-codesecurityintegration-createdetails-gitlabselfmanaged)
-    pub fn gitlab_self_managed(self, value: impl Arg<CreateGitLabSelfManagedIntegrationDetail>) -> CreateDetails<Set> { CreateDetails(put(self.0, "gitlabSelfManaged", value.into_expr()), Phase) }
+    pub fn gitlab_self_managed(self, value: impl Arg<CreateGitLabSelfManagedIntegrationDetail>) -> CreateDetails<Set> { CreateDetails(put(self.0, "gitlabSelfManaged", value), Phase) }
 }
 impl Done for CreateDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateGitLabSelfManagedIntegrationDetail` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail.html)
@@ -186,9 +186,9 @@ impl CreateGitLabSelfManagedIntegrationDetail {
 }
 impl<R0, R1> CreateGitLabSelfManagedIntegrationDetail<R0, R1> {
     /// `accessToken`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail-accesstoken)
-    pub fn access_token(self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<Set, R1> { CreateGitLabSelfManagedIntegrationDetail(put(self.0, "accessToken", value.into_expr()), Phase) }
+    pub fn access_token(self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<Set, R1> { CreateGitLabSelfManagedIntegrationDetail(put(self.0, "accessToken", value), Phase) }
     /// `instanceUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail-instanceurl)
-    pub fn instance_url(self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<R0, Set> { CreateGitLabSelfManagedIntegrationDetail(put(self.0, "instanceUrl", value.into_expr()), Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<R0, Set> { CreateGitLabSelfManagedIntegrationDetail(put(self.0, "instanceUrl", value), Phase) }
 }
 impl Done for CreateGitLabSelfManagedIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateDetails` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updatedetails.html)
@@ -197,9 +197,9 @@ impl UpdateDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `github`: `UpdateGitHubIntegrationDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updatedetails.html#cfn-inspectorv2-codesecurityintegration-updatedetails-github)
-    pub fn github(self, value: impl Arg<UpdateGitHubIntegrationDetail>) -> Self { Self(put(self.0, "github", value.into_expr())) }
+    pub fn github(self, value: impl Arg<UpdateGitHubIntegrationDetail>) -> Self { Self(put(self.0, "github", value)) }
     /// `gitlabSelfManaged`: `UpdateGitLabSelfManagedIntegrationDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updatedetails.html#cfn-inspectorv2-codesecurityintegration-updatedetails-gitlabselfmanaged)
-    pub fn gitlab_self_managed(self, value: impl Arg<UpdateGitLabSelfManagedIntegrationDetail>) -> Self { Self(put(self.0, "gitlabSelfManaged", value.into_expr())) }
+    pub fn gitlab_self_managed(self, value: impl Arg<UpdateGitLabSelfManagedIntegrationDetail>) -> Self { Self(put(self.0, "gitlabSelfManaged", value)) }
 }
 impl Done for UpdateDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateGitHubIntegrationDetail` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategithubintegrationdetail.html)
@@ -210,9 +210,9 @@ impl UpdateGitHubIntegrationDetail {
 }
 impl<R0, R1> UpdateGitHubIntegrationDetail<R0, R1> {
     /// `code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategithubintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-updategithubintegrationdetail-code)
-    pub fn code(self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<Set, R1> { UpdateGitHubIntegrationDetail(put(self.0, "code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<Set, R1> { UpdateGitHubIntegrationDetail(put(self.0, "code", value), Phase) }
     /// `installationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategithubintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-updategithubintegrationdetail-installationid)
-    pub fn installation_id(self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<R0, Set> { UpdateGitHubIntegrationDetail(put(self.0, "installationId", value.into_expr()), Phase) }
+    pub fn installation_id(self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<R0, Set> { UpdateGitHubIntegrationDetail(put(self.0, "installationId", value), Phase) }
 }
 impl Done for UpdateGitHubIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateGitLabSelfManagedIntegrationDetail` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategitlabselfmanagedintegrationdetail.html)
@@ -223,7 +223,7 @@ impl UpdateGitLabSelfManagedIntegrationDetail {
 }
 impl<R0> UpdateGitLabSelfManagedIntegrationDetail<R0> {
     /// `authCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategitlabselfmanagedintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-updategitlabselfmanagedintegrationdetail-authcode)
-    pub fn auth_code(self, value: impl Arg<str>) -> UpdateGitLabSelfManagedIntegrationDetail<Set> { UpdateGitLabSelfManagedIntegrationDetail(put(self.0, "authCode", value.into_expr()), Phase) }
+    pub fn auth_code(self, value: impl Arg<str>) -> UpdateGitLabSelfManagedIntegrationDetail<Set> { UpdateGitLabSelfManagedIntegrationDetail(put(self.0, "authCode", value), Phase) }
 }
 impl Done for UpdateGitLabSelfManagedIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -248,15 +248,15 @@ impl CfnCodeSecurityScanConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: `CodeSecurityScanConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-configuration)
-    pub fn configuration(self, value: impl Arg<code_security_scan_configuration::CodeSecurityScanConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<code_security_scan_configuration::CodeSecurityScanConfiguration>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `Level`: `Level`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-level)
-    pub fn level(self, value: impl Arg<code_security_scan_configuration::Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<code_security_scan_configuration::Level>) -> Self { Self(put(self.0, "Level", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ScopeSettings`: `ScopeSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-scopesettings)
-    pub fn scope_settings(self, value: impl Arg<code_security_scan_configuration::ScopeSettings>) -> Self { Self(put(self.0, "ScopeSettings", value.into_expr())) }
+    pub fn scope_settings(self, value: impl Arg<code_security_scan_configuration::ScopeSettings>) -> Self { Self(put(self.0, "ScopeSettings", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnCodeSecurityScanConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::CodeSecurityScanConfiguration`.
@@ -270,11 +270,11 @@ impl CodeSecurityScanConfiguration {
 }
 impl<R0> CodeSecurityScanConfiguration<R0> {
     /// `continuousIntegrationScanConfiguration`: `ContinuousIntegrationScanConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration-continuousintegrationscanconfiguration)
-    pub fn continuous_integration_scan_configuration(self, value: impl Arg<ContinuousIntegrationScanConfiguration>) -> Self { Self(put(self.0, "continuousIntegrationScanConfiguration", value.into_expr()), Phase) }
+    pub fn continuous_integration_scan_configuration(self, value: impl Arg<ContinuousIntegrationScanConfiguration>) -> Self { Self(put(self.0, "continuousIntegrationScanConfiguration", value), Phase) }
     /// `periodicScanConfiguration`: `PeriodicScanConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration-periodicscanconfiguration)
-    pub fn periodic_scan_configuration(self, value: impl Arg<PeriodicScanConfiguration>) -> Self { Self(put(self.0, "periodicScanConfiguration", value.into_expr()), Phase) }
+    pub fn periodic_scan_configuration(self, value: impl Arg<PeriodicScanConfiguration>) -> Self { Self(put(self.0, "periodicScanConfiguration", value), Phase) }
     /// `ruleSetCategories`: list of `RuleSetCategories`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration-rulesetcategories)
-    pub fn rule_set_categories(self, value: impl Arg<Arr<RuleSetCategories>>) -> CodeSecurityScanConfiguration<Set> { CodeSecurityScanConfiguration(put(self.0, "ruleSetCategories", value.into_expr()), Phase) }
+    pub fn rule_set_categories(self, value: impl Arg<Arr<RuleSetCategories>>) -> CodeSecurityScanConfiguration<Set> { CodeSecurityScanConfiguration(put(self.0, "ruleSetCategories", value), Phase) }
 }
 impl Done for CodeSecurityScanConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContinuousIntegrationScanConfiguration` of `AWS::InspectorV2::CodeSecurityScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-continuousintegrationscanconfiguration.html)
@@ -285,7 +285,7 @@ impl ContinuousIntegrationScanConfiguration {
 }
 impl<R0> ContinuousIntegrationScanConfiguration<R0> {
     /// `supportedEvents`: list of `SupportedEvents`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-continuousintegrationscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-continuousintegrationscanconfiguration-supportedevents)
-    pub fn supported_events(self, value: impl Arg<Arr<SupportedEvents>>) -> ContinuousIntegrationScanConfiguration<Set> { ContinuousIntegrationScanConfiguration(put(self.0, "supportedEvents", value.into_expr()), Phase) }
+    pub fn supported_events(self, value: impl Arg<Arr<SupportedEvents>>) -> ContinuousIntegrationScanConfiguration<Set> { ContinuousIntegrationScanConfiguration(put(self.0, "supportedEvents", value), Phase) }
 }
 impl Done for ContinuousIntegrationScanConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PeriodicScanConfiguration` of `AWS::InspectorV2::CodeSecurityScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration.html)
@@ -294,9 +294,9 @@ impl PeriodicScanConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `frequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration-frequency)
-    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "frequency", value.into_expr())) }
+    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "frequency", value)) }
     /// `frequencyExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration-frequencyexpression)
-    pub fn frequency_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "frequencyExpression", value.into_expr())) }
+    pub fn frequency_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "frequencyExpression", value)) }
 }
 impl Done for PeriodicScanConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScopeSettings` of `AWS::InspectorV2::CodeSecurityScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-scopesettings.html)
@@ -305,7 +305,7 @@ impl ScopeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `projectSelectionScope`: `ProjectSelectionScope`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-scopesettings.html#cfn-inspectorv2-codesecurityscanconfiguration-scopesettings-projectselectionscope)
-    pub fn project_selection_scope(self, value: impl Arg<ProjectSelectionScope>) -> Self { Self(put(self.0, "projectSelectionScope", value.into_expr())) }
+    pub fn project_selection_scope(self, value: impl Arg<ProjectSelectionScope>) -> Self { Self(put(self.0, "projectSelectionScope", value)) }
 }
 impl Done for ScopeSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `frequency` allows.
@@ -362,15 +362,15 @@ impl CfnConnectorProps {
 }
 impl<R0, R1, R2> CfnConnectorProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { CfnConnectorProps(put(self.0, "Name", value), Phase) }
     /// `Provider`: `Provider`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-provider)
-    pub fn provider(self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set, R2> { CfnConnectorProps(put(self.0, "Provider", value.into_expr()), Phase) }
+    pub fn provider(self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set, R2> { CfnConnectorProps(put(self.0, "Provider", value), Phase) }
     /// `ProviderConfiguration`: `ProviderConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-providerconfiguration)
-    pub fn provider_configuration(self, value: impl Arg<connector::ProviderConfiguration>) -> CfnConnectorProps<R0, R1, Set> { CfnConnectorProps(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
+    pub fn provider_configuration(self, value: impl Arg<connector::ProviderConfiguration>) -> CfnConnectorProps<R0, R1, Set> { CfnConnectorProps(put(self.0, "ProviderConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::Connector`.
@@ -384,13 +384,13 @@ impl AzureProviderConfiguration {
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
     /// `AutoInstallVMScanner`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html#cfn-inspectorv2-connector-azureproviderconfiguration-autoinstallvmscanner)
-    pub fn auto_install_vm_scanner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoInstallVMScanner", value.into_expr()), Phase) }
+    pub fn auto_install_vm_scanner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoInstallVMScanner", value), Phase) }
     /// `AwsConfigConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html#cfn-inspectorv2-connector-azureproviderconfiguration-awsconfigconnectorarn)
-    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AwsConfigConnectorArn", value.into_expr()), Phase) }
+    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AwsConfigConnectorArn", value), Phase) }
     /// `AzureRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html#cfn-inspectorv2-connector-azureproviderconfiguration-azureregions)
-    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
+    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value), Phase) }
     /// `ScopeConfiguration`: `AzureScopeConfigurationMap`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html#cfn-inspectorv2-connector-azureproviderconfiguration-scopeconfiguration)
-    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfigurationMap>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
+    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfigurationMap>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureScopeConfigurationMap` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azurescopeconfigurationmap.html)
@@ -399,11 +399,11 @@ impl AzureScopeConfigurationMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerImageScanning`: `ScopeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azurescopeconfigurationmap.html#cfn-inspectorv2-connector-azurescopeconfigurationmap-containerimagescanning)
-    pub fn container_image_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ContainerImageScanning", value.into_expr())) }
+    pub fn container_image_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ContainerImageScanning", value)) }
     /// `ServerlessScanning`: `ScopeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azurescopeconfigurationmap.html#cfn-inspectorv2-connector-azurescopeconfigurationmap-serverlessscanning)
-    pub fn serverless_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ServerlessScanning", value.into_expr())) }
+    pub fn serverless_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ServerlessScanning", value)) }
     /// `VmScanning`: `ScopeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azurescopeconfigurationmap.html#cfn-inspectorv2-connector-azurescopeconfigurationmap-vmscanning)
-    pub fn vm_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "VmScanning", value.into_expr())) }
+    pub fn vm_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "VmScanning", value)) }
 }
 impl Done for AzureScopeConfigurationMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorHealth` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-connectorhealth.html)
@@ -412,11 +412,11 @@ impl ConnectorHealth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorStatus`: `ConnectorStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-connectorhealth.html#cfn-inspectorv2-connector-connectorhealth-connectorstatus)
-    pub fn connector_status(self, value: impl Arg<ConnectorStatus>) -> Self { Self(put(self.0, "ConnectorStatus", value.into_expr())) }
+    pub fn connector_status(self, value: impl Arg<ConnectorStatus>) -> Self { Self(put(self.0, "ConnectorStatus", value)) }
     /// `LastCheckedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-connectorhealth.html#cfn-inspectorv2-connector-connectorhealth-lastcheckedat)
-    pub fn last_checked_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastCheckedAt", value.into_expr())) }
+    pub fn last_checked_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastCheckedAt", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-connectorhealth.html#cfn-inspectorv2-connector-connectorhealth-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for ConnectorHealth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProviderConfiguration` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-providerconfiguration.html)
@@ -427,7 +427,7 @@ impl ProviderConfiguration {
 }
 impl<R0> ProviderConfiguration<R0> {
     /// `Azure`: `AzureProviderConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-providerconfiguration.html#cfn-inspectorv2-connector-providerconfiguration-azure)
-    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> ProviderConfiguration<Set> { ProviderConfiguration(put(self.0, "Azure", value.into_expr()), Phase) }
+    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> ProviderConfiguration<Set> { ProviderConfiguration(put(self.0, "Azure", value), Phase) }
 }
 impl Done for ProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScopeConfiguration` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html)
@@ -438,13 +438,13 @@ impl ScopeConfiguration {
 }
 impl<R0> ScopeConfiguration<R0> {
     /// `ScopeType`: `ScopeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html#cfn-inspectorv2-connector-scopeconfiguration-scopetype)
-    pub fn scope_type(self, value: impl Arg<ScopeType>) -> ScopeConfiguration<Set> { ScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
+    pub fn scope_type(self, value: impl Arg<ScopeType>) -> ScopeConfiguration<Set> { ScopeConfiguration(put(self.0, "ScopeType", value), Phase) }
     /// `ScopeValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html#cfn-inspectorv2-connector-scopeconfiguration-scopevalues)
-    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
+    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html#cfn-inspectorv2-connector-scopeconfiguration-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `StateReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html#cfn-inspectorv2-connector-scopeconfiguration-statereason)
-    pub fn state_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateReason", value.into_expr()), Phase) }
+    pub fn state_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateReason", value), Phase) }
 }
 impl Done for ScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectorStatus` allows.
@@ -477,15 +477,15 @@ impl CfnFilterProps {
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FilterAction`: `FilterAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-filteraction)
-    pub fn filter_action(self, value: impl Arg<filter::FilterAction>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "FilterAction", value.into_expr()), Phase) }
+    pub fn filter_action(self, value: impl Arg<filter::FilterAction>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "FilterAction", value), Phase) }
     /// `FilterCriteria`: `FilterCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-filtercriteria)
-    pub fn filter_criteria(self, value: impl Arg<filter::FilterCriteria>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FilterCriteria", value.into_expr()), Phase) }
+    pub fn filter_criteria(self, value: impl Arg<filter::FilterCriteria>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FilterCriteria", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::Filter`.
@@ -497,9 +497,9 @@ impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndInclusive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-datefilter.html#cfn-inspectorv2-filter-datefilter-endinclusive)
-    pub fn end_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndInclusive", value.into_expr())) }
+    pub fn end_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndInclusive", value)) }
     /// `StartInclusive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-datefilter.html#cfn-inspectorv2-filter-datefilter-startinclusive)
-    pub fn start_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartInclusive", value.into_expr())) }
+    pub fn start_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartInclusive", value)) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterCriteria` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html)
@@ -508,89 +508,89 @@ impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccountId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-awsaccountid)
-    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
+    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value)) }
     /// `CodeVulnerabilityDetectorName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-codevulnerabilitydetectorname)
-    pub fn code_vulnerability_detector_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityDetectorName", value.into_expr())) }
+    pub fn code_vulnerability_detector_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityDetectorName", value)) }
     /// `CodeVulnerabilityDetectorTags`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-codevulnerabilitydetectortags)
-    pub fn code_vulnerability_detector_tags(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityDetectorTags", value.into_expr())) }
+    pub fn code_vulnerability_detector_tags(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityDetectorTags", value)) }
     /// `CodeVulnerabilityFilePath`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-codevulnerabilityfilepath)
-    pub fn code_vulnerability_file_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityFilePath", value.into_expr())) }
+    pub fn code_vulnerability_file_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityFilePath", value)) }
     /// `ComponentId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-componentid)
-    pub fn component_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComponentId", value.into_expr())) }
+    pub fn component_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComponentId", value)) }
     /// `ComponentType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-componenttype)
-    pub fn component_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
+    pub fn component_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComponentType", value)) }
     /// `Ec2InstanceImageId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ec2instanceimageid)
-    pub fn ec2_instance_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceImageId", value.into_expr())) }
+    pub fn ec2_instance_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceImageId", value)) }
     /// `Ec2InstanceSubnetId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ec2instancesubnetid)
-    pub fn ec2_instance_subnet_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceSubnetId", value.into_expr())) }
+    pub fn ec2_instance_subnet_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceSubnetId", value)) }
     /// `Ec2InstanceVpcId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ec2instancevpcid)
-    pub fn ec2_instance_vpc_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceVpcId", value.into_expr())) }
+    pub fn ec2_instance_vpc_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceVpcId", value)) }
     /// `EcrImageArchitecture`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagearchitecture)
-    pub fn ecr_image_architecture(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageArchitecture", value.into_expr())) }
+    pub fn ecr_image_architecture(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageArchitecture", value)) }
     /// `EcrImageHash`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagehash)
-    pub fn ecr_image_hash(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageHash", value.into_expr())) }
+    pub fn ecr_image_hash(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageHash", value)) }
     /// `EcrImagePushedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagepushedat)
-    pub fn ecr_image_pushed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "EcrImagePushedAt", value.into_expr())) }
+    pub fn ecr_image_pushed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "EcrImagePushedAt", value)) }
     /// `EcrImageRegistry`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimageregistry)
-    pub fn ecr_image_registry(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageRegistry", value.into_expr())) }
+    pub fn ecr_image_registry(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageRegistry", value)) }
     /// `EcrImageRepositoryName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagerepositoryname)
-    pub fn ecr_image_repository_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageRepositoryName", value.into_expr())) }
+    pub fn ecr_image_repository_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageRepositoryName", value)) }
     /// `EcrImageTags`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagetags)
-    pub fn ecr_image_tags(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageTags", value.into_expr())) }
+    pub fn ecr_image_tags(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageTags", value)) }
     /// `EpssScore`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-epssscore)
-    pub fn epss_score(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "EpssScore", value.into_expr())) }
+    pub fn epss_score(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "EpssScore", value)) }
     /// `ExploitAvailable`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-exploitavailable)
-    pub fn exploit_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ExploitAvailable", value.into_expr())) }
+    pub fn exploit_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ExploitAvailable", value)) }
     /// `FindingArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-findingarn)
-    pub fn finding_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingArn", value.into_expr())) }
+    pub fn finding_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingArn", value)) }
     /// `FindingStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-findingstatus)
-    pub fn finding_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingStatus", value.into_expr())) }
+    pub fn finding_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingStatus", value)) }
     /// `FindingType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-findingtype)
-    pub fn finding_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingType", value.into_expr())) }
+    pub fn finding_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingType", value)) }
     /// `FirstObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-firstobservedat)
-    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
+    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value)) }
     /// `FixAvailable`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-fixavailable)
-    pub fn fix_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FixAvailable", value.into_expr())) }
+    pub fn fix_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FixAvailable", value)) }
     /// `InspectorScore`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-inspectorscore)
-    pub fn inspector_score(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "InspectorScore", value.into_expr())) }
+    pub fn inspector_score(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "InspectorScore", value)) }
     /// `LambdaFunctionExecutionRoleArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionexecutionrolearn)
-    pub fn lambda_function_execution_role_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionExecutionRoleArn", value.into_expr())) }
+    pub fn lambda_function_execution_role_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionExecutionRoleArn", value)) }
     /// `LambdaFunctionLastModifiedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionlastmodifiedat)
-    pub fn lambda_function_last_modified_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LambdaFunctionLastModifiedAt", value.into_expr())) }
+    pub fn lambda_function_last_modified_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LambdaFunctionLastModifiedAt", value)) }
     /// `LambdaFunctionLayers`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionlayers)
-    pub fn lambda_function_layers(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionLayers", value.into_expr())) }
+    pub fn lambda_function_layers(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionLayers", value)) }
     /// `LambdaFunctionName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionname)
-    pub fn lambda_function_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
+    pub fn lambda_function_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionName", value)) }
     /// `LambdaFunctionRuntime`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionruntime)
-    pub fn lambda_function_runtime(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionRuntime", value.into_expr())) }
+    pub fn lambda_function_runtime(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionRuntime", value)) }
     /// `LastObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lastobservedat)
-    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
+    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value)) }
     /// `NetworkProtocol`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-networkprotocol)
-    pub fn network_protocol(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr())) }
+    pub fn network_protocol(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkProtocol", value)) }
     /// `PortRange`: list of `PortRangeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-portrange)
-    pub fn port_range(self, value: impl Arg<Arr<PortRangeFilter>>) -> Self { Self(put(self.0, "PortRange", value.into_expr())) }
+    pub fn port_range(self, value: impl Arg<Arr<PortRangeFilter>>) -> Self { Self(put(self.0, "PortRange", value)) }
     /// `RelatedVulnerabilities`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-relatedvulnerabilities)
-    pub fn related_vulnerabilities(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedVulnerabilities", value.into_expr())) }
+    pub fn related_vulnerabilities(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedVulnerabilities", value)) }
     /// `ResourceId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-resourceid)
-    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
+    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value)) }
     /// `ResourceTags`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
+    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value)) }
     /// `ResourceType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-resourcetype)
-    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
+    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value)) }
     /// `Severity`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-severity)
-    pub fn severity(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Severity", value.into_expr())) }
+    pub fn severity(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Severity", value)) }
     /// `Title`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-title)
-    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value)) }
     /// `UpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-updatedat)
-    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
+    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value)) }
     /// `VendorSeverity`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-vendorseverity)
-    pub fn vendor_severity(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VendorSeverity", value.into_expr())) }
+    pub fn vendor_severity(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VendorSeverity", value)) }
     /// `VulnerabilityId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-vulnerabilityid)
-    pub fn vulnerability_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilityId", value.into_expr())) }
+    pub fn vulnerability_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilityId", value)) }
     /// `VulnerabilitySource`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-vulnerabilitysource)
-    pub fn vulnerability_source(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitySource", value.into_expr())) }
+    pub fn vulnerability_source(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitySource", value)) }
     /// `VulnerablePackages`: list of `PackageFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-vulnerablepackages)
-    pub fn vulnerable_packages(self, value: impl Arg<Arr<PackageFilter>>) -> Self { Self(put(self.0, "VulnerablePackages", value.into_expr())) }
+    pub fn vulnerable_packages(self, value: impl Arg<Arr<PackageFilter>>) -> Self { Self(put(self.0, "VulnerablePackages", value)) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MapFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-mapfilter.html)
@@ -601,11 +601,11 @@ impl MapFilter {
 }
 impl<R0> MapFilter<R0> {
     /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-mapfilter.html#cfn-inspectorv2-filter-mapfilter-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> MapFilter<Set> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> MapFilter<Set> { MapFilter(put(self.0, "Comparison", value), Phase) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-mapfilter.html#cfn-inspectorv2-filter-mapfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-mapfilter.html#cfn-inspectorv2-filter-mapfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-numberfilter.html)
@@ -614,9 +614,9 @@ impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LowerInclusive`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-numberfilter.html#cfn-inspectorv2-filter-numberfilter-lowerinclusive)
-    pub fn lower_inclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LowerInclusive", value.into_expr())) }
+    pub fn lower_inclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LowerInclusive", value)) }
     /// `UpperInclusive`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-numberfilter.html#cfn-inspectorv2-filter-numberfilter-upperinclusive)
-    pub fn upper_inclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "UpperInclusive", value.into_expr())) }
+    pub fn upper_inclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "UpperInclusive", value)) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PackageFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html)
@@ -625,21 +625,21 @@ impl PackageFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Architecture`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-architecture)
-    pub fn architecture(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Architecture", value.into_expr())) }
+    pub fn architecture(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Architecture", value)) }
     /// `Epoch`: `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-epoch)
-    pub fn epoch(self, value: impl Arg<NumberFilter>) -> Self { Self(put(self.0, "Epoch", value.into_expr())) }
+    pub fn epoch(self, value: impl Arg<NumberFilter>) -> Self { Self(put(self.0, "Epoch", value)) }
     /// `FilePath`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-filepath)
-    pub fn file_path(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "FilePath", value.into_expr())) }
+    pub fn file_path(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "FilePath", value)) }
     /// `Name`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-name)
-    pub fn name(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Release`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-release)
-    pub fn release(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Release", value.into_expr())) }
+    pub fn release(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Release", value)) }
     /// `SourceLambdaLayerArn`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-sourcelambdalayerarn)
-    pub fn source_lambda_layer_arn(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "SourceLambdaLayerArn", value.into_expr())) }
+    pub fn source_lambda_layer_arn(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "SourceLambdaLayerArn", value)) }
     /// `SourceLayerHash`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-sourcelayerhash)
-    pub fn source_layer_hash(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "SourceLayerHash", value.into_expr())) }
+    pub fn source_layer_hash(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "SourceLayerHash", value)) }
     /// `Version`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-version)
-    pub fn version(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for PackageFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortRangeFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-portrangefilter.html)
@@ -648,9 +648,9 @@ impl PortRangeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BeginInclusive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-portrangefilter.html#cfn-inspectorv2-filter-portrangefilter-begininclusive)
-    pub fn begin_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BeginInclusive", value.into_expr())) }
+    pub fn begin_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BeginInclusive", value)) }
     /// `EndInclusive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-portrangefilter.html#cfn-inspectorv2-filter-portrangefilter-endinclusive)
-    pub fn end_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndInclusive", value.into_expr())) }
+    pub fn end_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndInclusive", value)) }
 }
 impl Done for PortRangeFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-stringfilter.html)
@@ -661,9 +661,9 @@ impl StringFilter {
 }
 impl<R0, R1> StringFilter<R0, R1> {
     /// `Comparison`: `StringFilterComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-stringfilter.html#cfn-inspectorv2-filter-stringfilter-comparison)
-    pub fn comparison(self, value: impl Arg<StringFilterComparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<StringFilterComparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-stringfilter.html#cfn-inspectorv2-filter-stringfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.

@@ -39,21 +39,21 @@ impl CfnConnectionProps {
 }
 impl<R0> CfnConnectionProps<R0> {
     /// `ActivationKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-activationkey)
-    pub fn activation_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivationKey", value.into_expr()), Phase) }
+    pub fn activation_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivationKey", value), Phase) }
     /// `AttachPoint`: `AttachPoint`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-attachpoint)
-    pub fn attach_point(self, value: impl Arg<connection::AttachPoint>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "AttachPoint", value.into_expr()), Phase) }
+    pub fn attach_point(self, value: impl Arg<connection::AttachPoint>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "AttachPoint", value), Phase) }
     /// `Bandwidth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-bandwidth)
-    pub fn bandwidth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr()), Phase) }
+    pub fn bandwidth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bandwidth", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnvironmentId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-environmentid)
-    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
+    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value), Phase) }
     /// `RemoteAccount`: `RemoteAccount`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-remoteaccount)
-    pub fn remote_account(self, value: impl Arg<connection::RemoteAccount>) -> Self { Self(put(self.0, "RemoteAccount", value.into_expr()), Phase) }
+    pub fn remote_account(self, value: impl Arg<connection::RemoteAccount>) -> Self { Self(put(self.0, "RemoteAccount", value), Phase) }
     /// `RemoteOwnerAccount`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-remoteowneraccount)
-    pub fn remote_owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteOwnerAccount", value.into_expr()), Phase) }
+    pub fn remote_owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteOwnerAccount", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Interconnect::Connection`.
@@ -65,9 +65,9 @@ impl AttachPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-attachpoint.html#cfn-interconnect-connection-attachpoint-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `DirectConnectGateway`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-attachpoint.html#cfn-interconnect-connection-attachpoint-directconnectgateway)
-    pub fn direct_connect_gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectConnectGateway", value.into_expr())) }
+    pub fn direct_connect_gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectConnectGateway", value)) }
 }
 impl Done for AttachPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Provider` of `AWS::Interconnect::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-provider.html)
@@ -76,9 +76,9 @@ impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudServiceProvider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-provider.html#cfn-interconnect-connection-provider-cloudserviceprovider)
-    pub fn cloud_service_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudServiceProvider", value.into_expr())) }
+    pub fn cloud_service_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudServiceProvider", value)) }
     /// `LastMileProvider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-provider.html#cfn-interconnect-connection-provider-lastmileprovider)
-    pub fn last_mile_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastMileProvider", value.into_expr())) }
+    pub fn last_mile_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastMileProvider", value)) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoteAccount` of `AWS::Interconnect::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-remoteaccount.html)
@@ -89,7 +89,7 @@ impl RemoteAccount {
 }
 impl<R0> RemoteAccount<R0> {
     /// `Identifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-remoteaccount.html#cfn-interconnect-connection-remoteaccount-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> RemoteAccount<Set> { RemoteAccount(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> RemoteAccount<Set> { RemoteAccount(put(self.0, "Identifier", value), Phase) }
 }
 impl Done for RemoteAccount { fn into_props(self) -> Bag { self.0 } }
 }

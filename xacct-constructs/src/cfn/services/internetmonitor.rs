@@ -33,29 +33,29 @@ impl CfnMonitorProps {
 }
 impl<R0> CfnMonitorProps<R0> {
     /// `HealthEventsConfig`: `HealthEventsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-healtheventsconfig)
-    pub fn health_events_config(self, value: impl Arg<monitor::HealthEventsConfig>) -> Self { Self(put(self.0, "HealthEventsConfig", value.into_expr()), Phase) }
+    pub fn health_events_config(self, value: impl Arg<monitor::HealthEventsConfig>) -> Self { Self(put(self.0, "HealthEventsConfig", value), Phase) }
     /// `IncludeLinkedAccounts`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-includelinkedaccounts)
-    pub fn include_linked_accounts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeLinkedAccounts", value.into_expr()), Phase) }
+    pub fn include_linked_accounts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeLinkedAccounts", value), Phase) }
     /// `InternetMeasurementsLogDelivery`: `InternetMeasurementsLogDelivery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-internetmeasurementslogdelivery)
-    pub fn internet_measurements_log_delivery(self, value: impl Arg<monitor::InternetMeasurementsLogDelivery>) -> Self { Self(put(self.0, "InternetMeasurementsLogDelivery", value.into_expr()), Phase) }
+    pub fn internet_measurements_log_delivery(self, value: impl Arg<monitor::InternetMeasurementsLogDelivery>) -> Self { Self(put(self.0, "InternetMeasurementsLogDelivery", value), Phase) }
     /// `LinkedAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-linkedaccountid)
-    pub fn linked_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedAccountId", value.into_expr()), Phase) }
+    pub fn linked_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedAccountId", value), Phase) }
     /// `MaxCityNetworksToMonitor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-maxcitynetworkstomonitor)
-    pub fn max_city_networks_to_monitor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCityNetworksToMonitor", value.into_expr()), Phase) }
+    pub fn max_city_networks_to_monitor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCityNetworksToMonitor", value), Phase) }
     /// `MonitorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-monitorname)
-    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set> { CfnMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
+    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set> { CfnMonitorProps(put(self.0, "MonitorName", value), Phase) }
     /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value), Phase) }
     /// `ResourcesToAdd`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-resourcestoadd)
-    pub fn resources_to_add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesToAdd", value.into_expr()), Phase) }
+    pub fn resources_to_add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesToAdd", value), Phase) }
     /// `ResourcesToRemove`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-resourcestoremove)
-    pub fn resources_to_remove(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesToRemove", value.into_expr()), Phase) }
+    pub fn resources_to_remove(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesToRemove", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-status)
-    pub fn status(self, value: impl Arg<monitor::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<monitor::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrafficPercentageToMonitor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-trafficpercentagetomonitor)
-    pub fn traffic_percentage_to_monitor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TrafficPercentageToMonitor", value.into_expr()), Phase) }
+    pub fn traffic_percentage_to_monitor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TrafficPercentageToMonitor", value), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InternetMonitor::Monitor`.
@@ -67,13 +67,13 @@ impl HealthEventsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityLocalHealthEventsConfig`: `LocalHealthEventsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html#cfn-internetmonitor-monitor-healtheventsconfig-availabilitylocalhealtheventsconfig)
-    pub fn availability_local_health_events_config(self, value: impl Arg<LocalHealthEventsConfig>) -> Self { Self(put(self.0, "AvailabilityLocalHealthEventsConfig", value.into_expr())) }
+    pub fn availability_local_health_events_config(self, value: impl Arg<LocalHealthEventsConfig>) -> Self { Self(put(self.0, "AvailabilityLocalHealthEventsConfig", value)) }
     /// `AvailabilityScoreThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html#cfn-internetmonitor-monitor-healtheventsconfig-availabilityscorethreshold)
-    pub fn availability_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AvailabilityScoreThreshold", value.into_expr())) }
+    pub fn availability_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AvailabilityScoreThreshold", value)) }
     /// `PerformanceLocalHealthEventsConfig`: `LocalHealthEventsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html#cfn-internetmonitor-monitor-healtheventsconfig-performancelocalhealtheventsconfig)
-    pub fn performance_local_health_events_config(self, value: impl Arg<LocalHealthEventsConfig>) -> Self { Self(put(self.0, "PerformanceLocalHealthEventsConfig", value.into_expr())) }
+    pub fn performance_local_health_events_config(self, value: impl Arg<LocalHealthEventsConfig>) -> Self { Self(put(self.0, "PerformanceLocalHealthEventsConfig", value)) }
     /// `PerformanceScoreThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html#cfn-internetmonitor-monitor-healtheventsconfig-performancescorethreshold)
-    pub fn performance_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PerformanceScoreThreshold", value.into_expr())) }
+    pub fn performance_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PerformanceScoreThreshold", value)) }
 }
 impl Done for HealthEventsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InternetMeasurementsLogDelivery` of `AWS::InternetMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-internetmeasurementslogdelivery.html)
@@ -82,7 +82,7 @@ impl InternetMeasurementsLogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Config`: `S3Config`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-internetmeasurementslogdelivery.html#cfn-internetmonitor-monitor-internetmeasurementslogdelivery-s3config)
-    pub fn s3_config(self, value: impl Arg<S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr())) }
+    pub fn s3_config(self, value: impl Arg<S3Config>) -> Self { Self(put(self.0, "S3Config", value)) }
 }
 impl Done for InternetMeasurementsLogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalHealthEventsConfig` of `AWS::InternetMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-localhealtheventsconfig.html)
@@ -91,11 +91,11 @@ impl LocalHealthEventsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthScoreThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-localhealtheventsconfig.html#cfn-internetmonitor-monitor-localhealtheventsconfig-healthscorethreshold)
-    pub fn health_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "HealthScoreThreshold", value.into_expr())) }
+    pub fn health_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "HealthScoreThreshold", value)) }
     /// `MinTrafficImpact`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-localhealtheventsconfig.html#cfn-internetmonitor-monitor-localhealtheventsconfig-mintrafficimpact)
-    pub fn min_traffic_impact(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTrafficImpact", value.into_expr())) }
+    pub fn min_traffic_impact(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTrafficImpact", value)) }
     /// `Status`: `LocalHealthEventsConfigStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-localhealtheventsconfig.html#cfn-internetmonitor-monitor-localhealtheventsconfig-status)
-    pub fn status(self, value: impl Arg<LocalHealthEventsConfigStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<LocalHealthEventsConfigStatus>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for LocalHealthEventsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Config` of `AWS::InternetMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-s3config.html)
@@ -104,11 +104,11 @@ impl S3Config {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-s3config.html#cfn-internetmonitor-monitor-s3config-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-s3config.html#cfn-internetmonitor-monitor-s3config-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value)) }
     /// `LogDeliveryStatus`: `LogDeliveryStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-s3config.html#cfn-internetmonitor-monitor-s3config-logdeliverystatus)
-    pub fn log_delivery_status(self, value: impl Arg<LogDeliveryStatus>) -> Self { Self(put(self.0, "LogDeliveryStatus", value.into_expr())) }
+    pub fn log_delivery_status(self, value: impl Arg<LogDeliveryStatus>) -> Self { Self(put(self.0, "LogDeliveryStatus", value)) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.

@@ -27,17 +27,17 @@ impl CfnInvoiceUnitProps {
 }
 impl<R0, R1, R2> CfnInvoiceUnitProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InvoiceReceiver`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-invoicereceiver)
-    pub fn invoice_receiver(self, value: impl Arg<str>) -> CfnInvoiceUnitProps<Set, R1, R2> { CfnInvoiceUnitProps(put(self.0, "InvoiceReceiver", value.into_expr()), Phase) }
+    pub fn invoice_receiver(self, value: impl Arg<str>) -> CfnInvoiceUnitProps<Set, R1, R2> { CfnInvoiceUnitProps(put(self.0, "InvoiceReceiver", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnInvoiceUnitProps<R0, Set, R2> { CfnInvoiceUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInvoiceUnitProps<R0, Set, R2> { CfnInvoiceUnitProps(put(self.0, "Name", value), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<invoice_unit::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<invoice_unit::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
     /// `Rule`: `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-rule)
-    pub fn rule(self, value: impl Arg<invoice_unit::Rule>) -> CfnInvoiceUnitProps<R0, R1, Set> { CfnInvoiceUnitProps(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<invoice_unit::Rule>) -> CfnInvoiceUnitProps<R0, R1, Set> { CfnInvoiceUnitProps(put(self.0, "Rule", value), Phase) }
     /// `TaxInheritanceDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-taxinheritancedisabled)
-    pub fn tax_inheritance_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TaxInheritanceDisabled", value.into_expr()), Phase) }
+    pub fn tax_inheritance_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TaxInheritanceDisabled", value), Phase) }
 }
 impl Done for CfnInvoiceUnitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Invoicing::InvoiceUnit`.
@@ -51,9 +51,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-resourcetag.html#cfn-invoicing-invoiceunit-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-resourcetag.html#cfn-invoicing-invoiceunit-resourcetag-value)
-    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::Invoicing::InvoiceUnit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-rule.html)
@@ -64,7 +64,7 @@ impl Rule {
 }
 impl<R0> Rule<R0> {
     /// `LinkedAccounts`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-rule.html#cfn-invoicing-invoiceunit-rule-linkedaccounts)
-    pub fn linked_accounts(self, value: impl Arg<Arr<str>>) -> Rule<Set> { Rule(put(self.0, "LinkedAccounts", value.into_expr()), Phase) }
+    pub fn linked_accounts(self, value: impl Arg<Arr<str>>) -> Rule<Set> { Rule(put(self.0, "LinkedAccounts", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -103,33 +103,33 @@ impl CfnProcurementPortalPreferenceProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `BuyerDomain`: `BuyerDomain`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-buyerdomain)
-    pub fn buyer_domain(self, value: impl Arg<procurement_portal_preference::BuyerDomain>) -> CfnProcurementPortalPreferenceProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "BuyerDomain", value.into_expr()), Phase) }
+    pub fn buyer_domain(self, value: impl Arg<procurement_portal_preference::BuyerDomain>) -> CfnProcurementPortalPreferenceProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "BuyerDomain", value), Phase) }
     /// `BuyerIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-buyeridentifier)
-    pub fn buyer_identifier(self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "BuyerIdentifier", value.into_expr()), Phase) }
+    pub fn buyer_identifier(self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "BuyerIdentifier", value), Phase) }
     /// `Contacts`: list of `Contact`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-contacts)
-    pub fn contacts(self, value: impl Arg<Arr<procurement_portal_preference::Contact>>) -> CfnProcurementPortalPreferenceProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "Contacts", value.into_expr()), Phase) }
+    pub fn contacts(self, value: impl Arg<Arr<procurement_portal_preference::Contact>>) -> CfnProcurementPortalPreferenceProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "Contacts", value), Phase) }
     /// `EinvoiceDeliveryEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliveryenabled)
-    pub fn einvoice_delivery_enabled(self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "EinvoiceDeliveryEnabled", value.into_expr()), Phase) }
+    pub fn einvoice_delivery_enabled(self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "EinvoiceDeliveryEnabled", value), Phase) }
     /// `EinvoiceDeliveryPreference`: `EinvoiceDeliveryPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference)
-    pub fn einvoice_delivery_preference(self, value: impl Arg<procurement_portal_preference::EinvoiceDeliveryPreference>) -> Self { Self(put(self.0, "EinvoiceDeliveryPreference", value.into_expr()), Phase) }
+    pub fn einvoice_delivery_preference(self, value: impl Arg<procurement_portal_preference::EinvoiceDeliveryPreference>) -> Self { Self(put(self.0, "EinvoiceDeliveryPreference", value), Phase) }
     /// `ProcurementPortalInstanceEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-procurementportalinstanceendpoint)
-    pub fn procurement_portal_instance_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalInstanceEndpoint", value.into_expr()), Phase) }
+    pub fn procurement_portal_instance_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalInstanceEndpoint", value), Phase) }
     /// `ProcurementPortalName`: `ProcurementPortalName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-procurementportalname)
-    pub fn procurement_portal_name(self, value: impl Arg<procurement_portal_preference::ProcurementPortalName>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "ProcurementPortalName", value.into_expr()), Phase) }
+    pub fn procurement_portal_name(self, value: impl Arg<procurement_portal_preference::ProcurementPortalName>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "ProcurementPortalName", value), Phase) }
     /// `ProcurementPortalSharedSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-procurementportalsharedsecret)
-    pub fn procurement_portal_shared_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalSharedSecret", value.into_expr()), Phase) }
+    pub fn procurement_portal_shared_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalSharedSecret", value), Phase) }
     /// `PurchaseOrderRetrievalEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-purchaseorderretrievalenabled)
-    pub fn purchase_order_retrieval_enabled(self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "PurchaseOrderRetrievalEnabled", value.into_expr()), Phase) }
+    pub fn purchase_order_retrieval_enabled(self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "PurchaseOrderRetrievalEnabled", value), Phase) }
     /// `Selector`: `ProcurementPortalPreferenceSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-selector)
-    pub fn selector(self, value: impl Arg<procurement_portal_preference::ProcurementPortalPreferenceSelector>) -> Self { Self(put(self.0, "Selector", value.into_expr()), Phase) }
+    pub fn selector(self, value: impl Arg<procurement_portal_preference::ProcurementPortalPreferenceSelector>) -> Self { Self(put(self.0, "Selector", value), Phase) }
     /// `SupplierDomain`: `SupplierDomain`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-supplierdomain)
-    pub fn supplier_domain(self, value: impl Arg<procurement_portal_preference::SupplierDomain>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "SupplierDomain", value.into_expr()), Phase) }
+    pub fn supplier_domain(self, value: impl Arg<procurement_portal_preference::SupplierDomain>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "SupplierDomain", value), Phase) }
     /// `SupplierIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-supplieridentifier)
-    pub fn supplier_identifier(self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnProcurementPortalPreferenceProps(put(self.0, "SupplierIdentifier", value.into_expr()), Phase) }
+    pub fn supplier_identifier(self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnProcurementPortalPreferenceProps(put(self.0, "SupplierIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TestEnvPreference`: `TestEnvPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference)
-    pub fn test_env_preference(self, value: impl Arg<procurement_portal_preference::TestEnvPreference>) -> Self { Self(put(self.0, "TestEnvPreference", value.into_expr()), Phase) }
+    pub fn test_env_preference(self, value: impl Arg<procurement_portal_preference::TestEnvPreference>) -> Self { Self(put(self.0, "TestEnvPreference", value), Phase) }
 }
 impl Done for CfnProcurementPortalPreferenceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Invoicing::ProcurementPortalPreference`.
@@ -141,9 +141,9 @@ impl Contact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-contact.html#cfn-invoicing-procurementportalpreference-contact-email)
-    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-contact.html#cfn-invoicing-procurementportalpreference-contact-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for Contact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EinvoiceDeliveryPreference` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html)
@@ -152,17 +152,17 @@ impl EinvoiceDeliveryPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionTestingMethod`: `ConnectionTestingMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-connectiontestingmethod)
-    pub fn connection_testing_method(self, value: impl Arg<ConnectionTestingMethod>) -> Self { Self(put(self.0, "ConnectionTestingMethod", value.into_expr())) }
+    pub fn connection_testing_method(self, value: impl Arg<ConnectionTestingMethod>) -> Self { Self(put(self.0, "ConnectionTestingMethod", value)) }
     /// `EinvoiceDeliveryActivationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-einvoicedeliveryactivationdate)
-    pub fn einvoice_delivery_activation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EinvoiceDeliveryActivationDate", value.into_expr())) }
+    pub fn einvoice_delivery_activation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EinvoiceDeliveryActivationDate", value)) }
     /// `EinvoiceDeliveryAttachmentTypes`: list of `EinvoiceDeliveryAttachmentTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-einvoicedeliveryattachmenttypes)
-    pub fn einvoice_delivery_attachment_types(self, value: impl Arg<Arr<EinvoiceDeliveryAttachmentTypes>>) -> Self { Self(put(self.0, "EinvoiceDeliveryAttachmentTypes", value.into_expr())) }
+    pub fn einvoice_delivery_attachment_types(self, value: impl Arg<Arr<EinvoiceDeliveryAttachmentTypes>>) -> Self { Self(put(self.0, "EinvoiceDeliveryAttachmentTypes", value)) }
     /// `EinvoiceDeliveryDocumentTypes`: list of `EinvoiceDeliveryDocumentTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-einvoicedeliverydocumenttypes)
-    pub fn einvoice_delivery_document_types(self, value: impl Arg<Arr<EinvoiceDeliveryDocumentTypes>>) -> Self { Self(put(self.0, "EinvoiceDeliveryDocumentTypes", value.into_expr())) }
+    pub fn einvoice_delivery_document_types(self, value: impl Arg<Arr<EinvoiceDeliveryDocumentTypes>>) -> Self { Self(put(self.0, "EinvoiceDeliveryDocumentTypes", value)) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `PurchaseOrderDataSources`: list of `PurchaseOrderDataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-purchaseorderdatasources)
-    pub fn purchase_order_data_sources(self, value: impl Arg<Arr<PurchaseOrderDataSource>>) -> Self { Self(put(self.0, "PurchaseOrderDataSources", value.into_expr())) }
+    pub fn purchase_order_data_sources(self, value: impl Arg<Arr<PurchaseOrderDataSource>>) -> Self { Self(put(self.0, "PurchaseOrderDataSources", value)) }
 }
 impl Done for EinvoiceDeliveryPreference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcurementPortalPreferenceSelector` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-procurementportalpreferenceselector.html)
@@ -171,7 +171,7 @@ impl ProcurementPortalPreferenceSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvoiceUnitArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-procurementportalpreferenceselector.html#cfn-invoicing-procurementportalpreference-procurementportalpreferenceselector-invoiceunitarns)
-    pub fn invoice_unit_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InvoiceUnitArns", value.into_expr())) }
+    pub fn invoice_unit_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InvoiceUnitArns", value)) }
 }
 impl Done for ProcurementPortalPreferenceSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PurchaseOrderDataSource` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-purchaseorderdatasource.html)
@@ -180,9 +180,9 @@ impl PurchaseOrderDataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EinvoiceDeliveryDocumentType`: `EinvoiceDeliveryDocumentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-purchaseorderdatasource.html#cfn-invoicing-procurementportalpreference-purchaseorderdatasource-einvoicedeliverydocumenttype)
-    pub fn einvoice_delivery_document_type(self, value: impl Arg<EinvoiceDeliveryDocumentType>) -> Self { Self(put(self.0, "EinvoiceDeliveryDocumentType", value.into_expr())) }
+    pub fn einvoice_delivery_document_type(self, value: impl Arg<EinvoiceDeliveryDocumentType>) -> Self { Self(put(self.0, "EinvoiceDeliveryDocumentType", value)) }
     /// `PurchaseOrderDataSourceType`: `PurchaseOrderDataSourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-purchaseorderdatasource.html#cfn-invoicing-procurementportalpreference-purchaseorderdatasource-purchaseorderdatasourcetype)
-    pub fn purchase_order_data_source_type(self, value: impl Arg<PurchaseOrderDataSourceType>) -> Self { Self(put(self.0, "PurchaseOrderDataSourceType", value.into_expr())) }
+    pub fn purchase_order_data_source_type(self, value: impl Arg<PurchaseOrderDataSourceType>) -> Self { Self(put(self.0, "PurchaseOrderDataSourceType", value)) }
 }
 impl Done for PurchaseOrderDataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TestEnvPreference` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html)
@@ -191,17 +191,17 @@ impl TestEnvPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BuyerDomain`: `BuyerDomain`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-buyerdomain)
-    pub fn buyer_domain(self, value: impl Arg<BuyerDomain>) -> Self { Self(put(self.0, "BuyerDomain", value.into_expr())) }
+    pub fn buyer_domain(self, value: impl Arg<BuyerDomain>) -> Self { Self(put(self.0, "BuyerDomain", value)) }
     /// `BuyerIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-buyeridentifier)
-    pub fn buyer_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuyerIdentifier", value.into_expr())) }
+    pub fn buyer_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuyerIdentifier", value)) }
     /// `ProcurementPortalInstanceEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-procurementportalinstanceendpoint)
-    pub fn procurement_portal_instance_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalInstanceEndpoint", value.into_expr())) }
+    pub fn procurement_portal_instance_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalInstanceEndpoint", value)) }
     /// `ProcurementPortalSharedSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-procurementportalsharedsecret)
-    pub fn procurement_portal_shared_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalSharedSecret", value.into_expr())) }
+    pub fn procurement_portal_shared_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalSharedSecret", value)) }
     /// `SupplierDomain`: `SupplierDomain`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-supplierdomain)
-    pub fn supplier_domain(self, value: impl Arg<SupplierDomain>) -> Self { Self(put(self.0, "SupplierDomain", value.into_expr())) }
+    pub fn supplier_domain(self, value: impl Arg<SupplierDomain>) -> Self { Self(put(self.0, "SupplierDomain", value)) }
     /// `SupplierIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-supplieridentifier)
-    pub fn supplier_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupplierIdentifier", value.into_expr())) }
+    pub fn supplier_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupplierIdentifier", value)) }
 }
 impl Done for TestEnvPreference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BuyerDomain` allows.

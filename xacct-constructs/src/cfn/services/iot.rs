@@ -23,13 +23,13 @@ impl CfnAccountAuditConfigurationProps {
 }
 impl<R0, R1, R2> CfnAccountAuditConfigurationProps<R0, R1, R2> {
     /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html#cfn-iot-accountauditconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> CfnAccountAuditConfigurationProps<Set, R1, R2> { CfnAccountAuditConfigurationProps(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnAccountAuditConfigurationProps<Set, R1, R2> { CfnAccountAuditConfigurationProps(put(self.0, "AccountId", value), Phase) }
     /// `AuditCheckConfigurations`: `AuditCheckConfigurations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations)
-    pub fn audit_check_configurations(self, value: impl Arg<account_audit_configuration::AuditCheckConfigurations>) -> CfnAccountAuditConfigurationProps<R0, Set, R2> { CfnAccountAuditConfigurationProps(put(self.0, "AuditCheckConfigurations", value.into_expr()), Phase) }
+    pub fn audit_check_configurations(self, value: impl Arg<account_audit_configuration::AuditCheckConfigurations>) -> CfnAccountAuditConfigurationProps<R0, Set, R2> { CfnAccountAuditConfigurationProps(put(self.0, "AuditCheckConfigurations", value), Phase) }
     /// `AuditNotificationTargetConfigurations`: `AuditNotificationTargetConfigurations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html#cfn-iot-accountauditconfiguration-auditnotificationtargetconfigurations)
-    pub fn audit_notification_target_configurations(self, value: impl Arg<account_audit_configuration::AuditNotificationTargetConfigurations>) -> Self { Self(put(self.0, "AuditNotificationTargetConfigurations", value.into_expr()), Phase) }
+    pub fn audit_notification_target_configurations(self, value: impl Arg<account_audit_configuration::AuditNotificationTargetConfigurations>) -> Self { Self(put(self.0, "AuditNotificationTargetConfigurations", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html#cfn-iot-accountauditconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAccountAuditConfigurationProps<R0, R1, Set> { CfnAccountAuditConfigurationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAccountAuditConfigurationProps<R0, R1, Set> { CfnAccountAuditConfigurationProps(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CfnAccountAuditConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::AccountAuditConfiguration`.
@@ -41,7 +41,7 @@ impl AuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfiguration.html#cfn-iot-accountauditconfiguration-auditcheckconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for AuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuditCheckConfigurations` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html)
@@ -50,39 +50,39 @@ impl AuditCheckConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticatedCognitoRoleOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-authenticatedcognitoroleoverlypermissivecheck)
-    pub fn authenticated_cognito_role_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "AuthenticatedCognitoRoleOverlyPermissiveCheck", value.into_expr())) }
+    pub fn authenticated_cognito_role_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "AuthenticatedCognitoRoleOverlyPermissiveCheck", value)) }
     /// `CaCertificateExpiringCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-cacertificateexpiringcheck)
-    pub fn ca_certificate_expiring_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "CaCertificateExpiringCheck", value.into_expr())) }
+    pub fn ca_certificate_expiring_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "CaCertificateExpiringCheck", value)) }
     /// `CaCertificateKeyQualityCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-cacertificatekeyqualitycheck)
-    pub fn ca_certificate_key_quality_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "CaCertificateKeyQualityCheck", value.into_expr())) }
+    pub fn ca_certificate_key_quality_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "CaCertificateKeyQualityCheck", value)) }
     /// `ConflictingClientIdsCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-conflictingclientidscheck)
-    pub fn conflicting_client_ids_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "ConflictingClientIdsCheck", value.into_expr())) }
+    pub fn conflicting_client_ids_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "ConflictingClientIdsCheck", value)) }
     /// `DeviceCertificateAgeCheck`: `DeviceCertAgeAuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-devicecertificateagecheck)
-    pub fn device_certificate_age_check(self, value: impl Arg<DeviceCertAgeAuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateAgeCheck", value.into_expr())) }
+    pub fn device_certificate_age_check(self, value: impl Arg<DeviceCertAgeAuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateAgeCheck", value)) }
     /// `DeviceCertificateExpiringCheck`: `DeviceCertExpirationAuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-devicecertificateexpiringcheck)
-    pub fn device_certificate_expiring_check(self, value: impl Arg<DeviceCertExpirationAuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateExpiringCheck", value.into_expr())) }
+    pub fn device_certificate_expiring_check(self, value: impl Arg<DeviceCertExpirationAuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateExpiringCheck", value)) }
     /// `DeviceCertificateKeyQualityCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-devicecertificatekeyqualitycheck)
-    pub fn device_certificate_key_quality_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateKeyQualityCheck", value.into_expr())) }
+    pub fn device_certificate_key_quality_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateKeyQualityCheck", value)) }
     /// `DeviceCertificateSharedCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-devicecertificatesharedcheck)
-    pub fn device_certificate_shared_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateSharedCheck", value.into_expr())) }
+    pub fn device_certificate_shared_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateSharedCheck", value)) }
     /// `IntermediateCaRevokedForActiveDeviceCertificatesCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-intermediatecarevokedforactivedevicecertificatescheck)
-    pub fn intermediate_ca_revoked_for_active_device_certificates_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IntermediateCaRevokedForActiveDeviceCertificatesCheck", value.into_expr())) }
+    pub fn intermediate_ca_revoked_for_active_device_certificates_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IntermediateCaRevokedForActiveDeviceCertificatesCheck", value)) }
     /// `IotPolicyOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-iotpolicyoverlypermissivecheck)
-    pub fn iot_policy_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotPolicyOverlyPermissiveCheck", value.into_expr())) }
+    pub fn iot_policy_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotPolicyOverlyPermissiveCheck", value)) }
     /// `IoTPolicyPotentialMisConfigurationCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-iotpolicypotentialmisconfigurationcheck)
-    pub fn iot_policy_potential_mis_configuration_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IoTPolicyPotentialMisConfigurationCheck", value.into_expr())) }
+    pub fn iot_policy_potential_mis_configuration_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IoTPolicyPotentialMisConfigurationCheck", value)) }
     /// `IotRoleAliasAllowsAccessToUnusedServicesCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-iotrolealiasallowsaccesstounusedservicescheck)
-    pub fn iot_role_alias_allows_access_to_unused_services_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotRoleAliasAllowsAccessToUnusedServicesCheck", value.into_expr())) }
+    pub fn iot_role_alias_allows_access_to_unused_services_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotRoleAliasAllowsAccessToUnusedServicesCheck", value)) }
     /// `IotRoleAliasOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-iotrolealiasoverlypermissivecheck)
-    pub fn iot_role_alias_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotRoleAliasOverlyPermissiveCheck", value.into_expr())) }
+    pub fn iot_role_alias_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotRoleAliasOverlyPermissiveCheck", value)) }
     /// `LoggingDisabledCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-loggingdisabledcheck)
-    pub fn logging_disabled_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "LoggingDisabledCheck", value.into_expr())) }
+    pub fn logging_disabled_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "LoggingDisabledCheck", value)) }
     /// `RevokedCaCertificateStillActiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-revokedcacertificatestillactivecheck)
-    pub fn revoked_ca_certificate_still_active_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "RevokedCaCertificateStillActiveCheck", value.into_expr())) }
+    pub fn revoked_ca_certificate_still_active_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "RevokedCaCertificateStillActiveCheck", value)) }
     /// `RevokedDeviceCertificateStillActiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-revokeddevicecertificatestillactivecheck)
-    pub fn revoked_device_certificate_still_active_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "RevokedDeviceCertificateStillActiveCheck", value.into_expr())) }
+    pub fn revoked_device_certificate_still_active_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "RevokedDeviceCertificateStillActiveCheck", value)) }
     /// `UnauthenticatedCognitoRoleOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-unauthenticatedcognitoroleoverlypermissivecheck)
-    pub fn unauthenticated_cognito_role_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "UnauthenticatedCognitoRoleOverlyPermissiveCheck", value.into_expr())) }
+    pub fn unauthenticated_cognito_role_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "UnauthenticatedCognitoRoleOverlyPermissiveCheck", value)) }
 }
 impl Done for AuditCheckConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuditNotificationTarget` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtarget.html)
@@ -91,11 +91,11 @@ impl AuditNotificationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtarget.html#cfn-iot-accountauditconfiguration-auditnotificationtarget-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtarget.html#cfn-iot-accountauditconfiguration-auditnotificationtarget-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `TargetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtarget.html#cfn-iot-accountauditconfiguration-auditnotificationtarget-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
+    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value)) }
 }
 impl Done for AuditNotificationTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuditNotificationTargetConfigurations` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtargetconfigurations.html)
@@ -104,7 +104,7 @@ impl AuditNotificationTargetConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sns`: `AuditNotificationTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtargetconfigurations.html#cfn-iot-accountauditconfiguration-auditnotificationtargetconfigurations-sns)
-    pub fn sns(self, value: impl Arg<AuditNotificationTarget>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
+    pub fn sns(self, value: impl Arg<AuditNotificationTarget>) -> Self { Self(put(self.0, "Sns", value)) }
 }
 impl Done for AuditNotificationTargetConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertAgeCheckCustomConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-certagecheckcustomconfiguration.html)
@@ -113,7 +113,7 @@ impl CertAgeCheckCustomConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertAgeThresholdInDays`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-certagecheckcustomconfiguration.html#cfn-iot-accountauditconfiguration-certagecheckcustomconfiguration-certagethresholdindays)
-    pub fn cert_age_threshold_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertAgeThresholdInDays", value.into_expr())) }
+    pub fn cert_age_threshold_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertAgeThresholdInDays", value)) }
 }
 impl Done for CertAgeCheckCustomConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertExpirationCheckCustomConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-certexpirationcheckcustomconfiguration.html)
@@ -122,7 +122,7 @@ impl CertExpirationCheckCustomConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertExpirationThresholdInDays`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-certexpirationcheckcustomconfiguration.html#cfn-iot-accountauditconfiguration-certexpirationcheckcustomconfiguration-certexpirationthresholdindays)
-    pub fn cert_expiration_threshold_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertExpirationThresholdInDays", value.into_expr())) }
+    pub fn cert_expiration_threshold_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertExpirationThresholdInDays", value)) }
 }
 impl Done for CertExpirationCheckCustomConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceCertAgeAuditCheckConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertageauditcheckconfiguration.html)
@@ -131,9 +131,9 @@ impl DeviceCertAgeAuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: `CertAgeCheckCustomConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertageauditcheckconfiguration.html#cfn-iot-accountauditconfiguration-devicecertageauditcheckconfiguration-configuration)
-    pub fn configuration(self, value: impl Arg<CertAgeCheckCustomConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<CertAgeCheckCustomConfiguration>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertageauditcheckconfiguration.html#cfn-iot-accountauditconfiguration-devicecertageauditcheckconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for DeviceCertAgeAuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceCertExpirationAuditCheckConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration.html)
@@ -142,9 +142,9 @@ impl DeviceCertExpirationAuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: `CertExpirationCheckCustomConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration.html#cfn-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration-configuration)
-    pub fn configuration(self, value: impl Arg<CertExpirationCheckCustomConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<CertExpirationCheckCustomConfiguration>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration.html#cfn-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for DeviceCertExpirationAuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -169,21 +169,21 @@ impl CfnAuthorizerProps {
 }
 impl<R0> CfnAuthorizerProps<R0> {
     /// `AuthorizerFunctionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-authorizerfunctionarn)
-    pub fn authorizer_function_arn(self, value: impl Arg<str>) -> CfnAuthorizerProps<Set> { CfnAuthorizerProps(put(self.0, "AuthorizerFunctionArn", value.into_expr()), Phase) }
+    pub fn authorizer_function_arn(self, value: impl Arg<str>) -> CfnAuthorizerProps<Set> { CfnAuthorizerProps(put(self.0, "AuthorizerFunctionArn", value), Phase) }
     /// `AuthorizerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-authorizername)
-    pub fn authorizer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerName", value.into_expr()), Phase) }
+    pub fn authorizer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerName", value), Phase) }
     /// `EnableCachingForHttp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-enablecachingforhttp)
-    pub fn enable_caching_for_http(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCachingForHttp", value.into_expr()), Phase) }
+    pub fn enable_caching_for_http(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCachingForHttp", value), Phase) }
     /// `SigningDisabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-signingdisabled)
-    pub fn signing_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SigningDisabled", value.into_expr()), Phase) }
+    pub fn signing_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SigningDisabled", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-status)
-    pub fn status(self, value: impl Arg<authorizer::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<authorizer::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TokenKeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-tokenkeyname)
-    pub fn token_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyName", value.into_expr()), Phase) }
+    pub fn token_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyName", value), Phase) }
     /// `TokenSigningPublicKeys`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-tokensigningpublickeys)
-    pub fn token_signing_public_keys(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenSigningPublicKeys", value.into_expr()), Phase) }
+    pub fn token_signing_public_keys(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenSigningPublicKeys", value), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Authorizer`.
@@ -213,11 +213,11 @@ impl CfnBillingGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BillingGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html#cfn-iot-billinggroup-billinggroupname)
-    pub fn billing_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingGroupName", value.into_expr())) }
+    pub fn billing_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingGroupName", value)) }
     /// `BillingGroupProperties`: `BillingGroupProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html#cfn-iot-billinggroup-billinggroupproperties)
-    pub fn billing_group_properties(self, value: impl Arg<billing_group::BillingGroupProperties>) -> Self { Self(put(self.0, "BillingGroupProperties", value.into_expr())) }
+    pub fn billing_group_properties(self, value: impl Arg<billing_group::BillingGroupProperties>) -> Self { Self(put(self.0, "BillingGroupProperties", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html#cfn-iot-billinggroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnBillingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::BillingGroup`.
@@ -229,7 +229,7 @@ impl BillingGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BillingGroupDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-billinggroup-billinggroupproperties.html#cfn-iot-billinggroup-billinggroupproperties-billinggroupdescription)
-    pub fn billing_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingGroupDescription", value.into_expr())) }
+    pub fn billing_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingGroupDescription", value)) }
 }
 impl Done for BillingGroupProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -256,21 +256,21 @@ impl CfnCACertificateProps {
 }
 impl<R0, R1> CfnCACertificateProps<R0, R1> {
     /// `AutoRegistrationStatus`: `AutoRegistrationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-autoregistrationstatus)
-    pub fn auto_registration_status(self, value: impl Arg<ca_certificate::AutoRegistrationStatus>) -> Self { Self(put(self.0, "AutoRegistrationStatus", value.into_expr()), Phase) }
+    pub fn auto_registration_status(self, value: impl Arg<ca_certificate::AutoRegistrationStatus>) -> Self { Self(put(self.0, "AutoRegistrationStatus", value), Phase) }
     /// `CACertificatePem`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-cacertificatepem)
-    pub fn ca_certificate_pem(self, value: impl Arg<str>) -> CfnCACertificateProps<Set, R1> { CfnCACertificateProps(put(self.0, "CACertificatePem", value.into_expr()), Phase) }
+    pub fn ca_certificate_pem(self, value: impl Arg<str>) -> CfnCACertificateProps<Set, R1> { CfnCACertificateProps(put(self.0, "CACertificatePem", value), Phase) }
     /// `CertificateMode`: `CertificateMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-certificatemode)
-    pub fn certificate_mode(self, value: impl Arg<ca_certificate::CertificateMode>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr()), Phase) }
+    pub fn certificate_mode(self, value: impl Arg<ca_certificate::CertificateMode>) -> Self { Self(put(self.0, "CertificateMode", value), Phase) }
     /// `RegistrationConfig`: `RegistrationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-registrationconfig)
-    pub fn registration_config(self, value: impl Arg<ca_certificate::RegistrationConfig>) -> Self { Self(put(self.0, "RegistrationConfig", value.into_expr()), Phase) }
+    pub fn registration_config(self, value: impl Arg<ca_certificate::RegistrationConfig>) -> Self { Self(put(self.0, "RegistrationConfig", value), Phase) }
     /// `RemoveAutoRegistration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-removeautoregistration)
-    pub fn remove_auto_registration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveAutoRegistration", value.into_expr()), Phase) }
+    pub fn remove_auto_registration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveAutoRegistration", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-status)
-    pub fn status(self, value: impl Arg<ca_certificate::Status>) -> CfnCACertificateProps<R0, Set> { CfnCACertificateProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<ca_certificate::Status>) -> CfnCACertificateProps<R0, Set> { CfnCACertificateProps(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VerificationCertificatePem`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-verificationcertificatepem)
-    pub fn verification_certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VerificationCertificatePem", value.into_expr()), Phase) }
+    pub fn verification_certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VerificationCertificatePem", value), Phase) }
 }
 impl Done for CfnCACertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::CACertificate`.
@@ -282,11 +282,11 @@ impl RegistrationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-cacertificate-registrationconfig.html#cfn-iot-cacertificate-registrationconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `TemplateBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-cacertificate-registrationconfig.html#cfn-iot-cacertificate-registrationconfig-templatebody)
-    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr())) }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value)) }
     /// `TemplateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-cacertificate-registrationconfig.html#cfn-iot-cacertificate-registrationconfig-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr())) }
+    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value)) }
 }
 impl Done for RegistrationConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AutoRegistrationStatus` allows.
@@ -319,15 +319,15 @@ impl CfnCertificateProps {
 }
 impl<R0> CfnCertificateProps<R0> {
     /// `CACertificatePem`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-cacertificatepem)
-    pub fn ca_certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificatePem", value.into_expr()), Phase) }
+    pub fn ca_certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificatePem", value), Phase) }
     /// `CertificateMode`: `CertificateMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-certificatemode)
-    pub fn certificate_mode(self, value: impl Arg<certificate::CertificateMode>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr()), Phase) }
+    pub fn certificate_mode(self, value: impl Arg<certificate::CertificateMode>) -> Self { Self(put(self.0, "CertificateMode", value), Phase) }
     /// `CertificatePem`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-certificatepem)
-    pub fn certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificatePem", value.into_expr()), Phase) }
+    pub fn certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificatePem", value), Phase) }
     /// `CertificateSigningRequest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-certificatesigningrequest)
-    pub fn certificate_signing_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateSigningRequest", value.into_expr()), Phase) }
+    pub fn certificate_signing_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateSigningRequest", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-status)
-    pub fn status(self, value: impl Arg<certificate::Status>) -> CfnCertificateProps<Set> { CfnCertificateProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<certificate::Status>) -> CfnCertificateProps<Set> { CfnCertificateProps(put(self.0, "Status", value), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Certificate`.
@@ -359,13 +359,13 @@ impl CfnCertificateProviderProps {
 }
 impl<R0, R1> CfnCertificateProviderProps<R0, R1> {
     /// `AccountDefaultForOperations`: list of `AccountDefaultForOperations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#cfn-iot-certificateprovider-accountdefaultforoperations)
-    pub fn account_default_for_operations(self, value: impl Arg<Arr<certificate_provider::AccountDefaultForOperations>>) -> CfnCertificateProviderProps<Set, R1> { CfnCertificateProviderProps(put(self.0, "AccountDefaultForOperations", value.into_expr()), Phase) }
+    pub fn account_default_for_operations(self, value: impl Arg<Arr<certificate_provider::AccountDefaultForOperations>>) -> CfnCertificateProviderProps<Set, R1> { CfnCertificateProviderProps(put(self.0, "AccountDefaultForOperations", value), Phase) }
     /// `CertificateProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#cfn-iot-certificateprovider-certificateprovidername)
-    pub fn certificate_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateProviderName", value.into_expr()), Phase) }
+    pub fn certificate_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateProviderName", value), Phase) }
     /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#cfn-iot-certificateprovider-lambdafunctionarn)
-    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnCertificateProviderProps<R0, Set> { CfnCertificateProviderProps(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
+    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnCertificateProviderProps<R0, Set> { CfnCertificateProviderProps(put(self.0, "LambdaFunctionArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#cfn-iot-certificateprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCertificateProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::CertificateProvider`.
@@ -395,33 +395,33 @@ impl CfnCommandProps {
 }
 impl<R0> CfnCommandProps<R0> {
     /// `CommandId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-commandid)
-    pub fn command_id(self, value: impl Arg<str>) -> CfnCommandProps<Set> { CfnCommandProps(put(self.0, "CommandId", value.into_expr()), Phase) }
+    pub fn command_id(self, value: impl Arg<str>) -> CfnCommandProps<Set> { CfnCommandProps(put(self.0, "CommandId", value), Phase) }
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value), Phase) }
     /// `Deprecated`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-deprecated)
-    pub fn deprecated(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Deprecated", value.into_expr()), Phase) }
+    pub fn deprecated(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Deprecated", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `LastUpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-lastupdatedat)
-    pub fn last_updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedAt", value.into_expr()), Phase) }
+    pub fn last_updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedAt", value), Phase) }
     /// `MandatoryParameters`: list of `CommandParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-mandatoryparameters)
-    pub fn mandatory_parameters(self, value: impl Arg<Arr<command::CommandParameter>>) -> Self { Self(put(self.0, "MandatoryParameters", value.into_expr()), Phase) }
+    pub fn mandatory_parameters(self, value: impl Arg<Arr<command::CommandParameter>>) -> Self { Self(put(self.0, "MandatoryParameters", value), Phase) }
     /// `Namespace`: `Namespace`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-namespace)
-    pub fn namespace(self, value: impl Arg<command::Namespace>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<command::Namespace>) -> Self { Self(put(self.0, "Namespace", value), Phase) }
     /// `Payload`: `CommandPayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-payload)
-    pub fn payload(self, value: impl Arg<command::CommandPayload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<command::CommandPayload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `PayloadTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-payloadtemplate)
-    pub fn payload_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadTemplate", value.into_expr()), Phase) }
+    pub fn payload_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadTemplate", value), Phase) }
     /// `PendingDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-pendingdeletion)
-    pub fn pending_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PendingDeletion", value.into_expr()), Phase) }
+    pub fn pending_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PendingDeletion", value), Phase) }
     /// `Preprocessor`: `CommandPreprocessor`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-preprocessor)
-    pub fn preprocessor(self, value: impl Arg<command::CommandPreprocessor>) -> Self { Self(put(self.0, "Preprocessor", value.into_expr()), Phase) }
+    pub fn preprocessor(self, value: impl Arg<command::CommandPreprocessor>) -> Self { Self(put(self.0, "Preprocessor", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCommandProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Command`.
@@ -435,7 +435,7 @@ impl AwsJsonSubstitutionCommandPreprocessorConfig {
 }
 impl<R0> AwsJsonSubstitutionCommandPreprocessorConfig<R0> {
     /// `OutputFormat`: `OutputFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-awsjsonsubstitutioncommandpreprocessorconfig.html#cfn-iot-command-awsjsonsubstitutioncommandpreprocessorconfig-outputformat)
-    pub fn output_format(self, value: impl Arg<OutputFormat>) -> AwsJsonSubstitutionCommandPreprocessorConfig<Set> { AwsJsonSubstitutionCommandPreprocessorConfig(put(self.0, "OutputFormat", value.into_expr()), Phase) }
+    pub fn output_format(self, value: impl Arg<OutputFormat>) -> AwsJsonSubstitutionCommandPreprocessorConfig<Set> { AwsJsonSubstitutionCommandPreprocessorConfig(put(self.0, "OutputFormat", value), Phase) }
 }
 impl Done for AwsJsonSubstitutionCommandPreprocessorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameter` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html)
@@ -446,17 +446,17 @@ impl CommandParameter {
 }
 impl<R0> CommandParameter<R0> {
     /// `DefaultValue`: `CommandParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-defaultvalue)
-    pub fn default_value(self, value: impl Arg<CommandParameterValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<CommandParameterValue>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> CommandParameter<Set> { CommandParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CommandParameter<Set> { CommandParameter(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `Value`: `CommandParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-value)
-    pub fn value(self, value: impl Arg<CommandParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<CommandParameterValue>) -> Self { Self(put(self.0, "Value", value), Phase) }
     /// `ValueConditions`: list of `CommandParameterValueCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-valueconditions)
-    pub fn value_conditions(self, value: impl Arg<Arr<CommandParameterValueCondition>>) -> Self { Self(put(self.0, "ValueConditions", value.into_expr()), Phase) }
+    pub fn value_conditions(self, value: impl Arg<Arr<CommandParameterValueCondition>>) -> Self { Self(put(self.0, "ValueConditions", value), Phase) }
 }
 impl Done for CommandParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameterValue` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html)
@@ -465,19 +465,19 @@ impl CommandParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `B`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-b)
-    pub fn b(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "B", value.into_expr())) }
+    pub fn b(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "B", value)) }
     /// `BIN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-bin)
-    pub fn bin(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BIN", value.into_expr())) }
+    pub fn bin(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BIN", value)) }
     /// `D`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-d)
-    pub fn d(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "D", value.into_expr())) }
+    pub fn d(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "D", value)) }
     /// `I`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-i)
-    pub fn i(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "I", value.into_expr())) }
+    pub fn i(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "I", value)) }
     /// `L`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-l)
-    pub fn l(self, value: impl Arg<str>) -> Self { Self(put(self.0, "L", value.into_expr())) }
+    pub fn l(self, value: impl Arg<str>) -> Self { Self(put(self.0, "L", value)) }
     /// `S`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-s)
-    pub fn s(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S", value.into_expr())) }
+    pub fn s(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S", value)) }
     /// `UL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-ul)
-    pub fn ul(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UL", value.into_expr())) }
+    pub fn ul(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UL", value)) }
 }
 impl Done for CommandParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameterValueComparisonOperand` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html)
@@ -486,15 +486,15 @@ impl CommandParameterValueComparisonOperand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Number`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-number)
-    pub fn number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Number", value.into_expr())) }
+    pub fn number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Number", value)) }
     /// `NumberRange`: `CommandParameterValueNumberRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-numberrange)
-    pub fn number_range(self, value: impl Arg<CommandParameterValueNumberRange>) -> Self { Self(put(self.0, "NumberRange", value.into_expr())) }
+    pub fn number_range(self, value: impl Arg<CommandParameterValueNumberRange>) -> Self { Self(put(self.0, "NumberRange", value)) }
     /// `Numbers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-numbers)
-    pub fn numbers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Numbers", value.into_expr())) }
+    pub fn numbers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Numbers", value)) }
     /// `String`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-string)
-    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
+    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value)) }
     /// `Strings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-strings)
-    pub fn strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Strings", value.into_expr())) }
+    pub fn strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Strings", value)) }
 }
 impl Done for CommandParameterValueComparisonOperand { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameterValueCondition` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecondition.html)
@@ -505,9 +505,9 @@ impl CommandParameterValueCondition {
 }
 impl<R0, R1> CommandParameterValueCondition<R0, R1> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecondition.html#cfn-iot-command-commandparametervaluecondition-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> CommandParameterValueCondition<Set, R1> { CommandParameterValueCondition(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> CommandParameterValueCondition<Set, R1> { CommandParameterValueCondition(put(self.0, "ComparisonOperator", value), Phase) }
     /// `Operand`: `CommandParameterValueComparisonOperand`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecondition.html#cfn-iot-command-commandparametervaluecondition-operand)
-    pub fn operand(self, value: impl Arg<CommandParameterValueComparisonOperand>) -> CommandParameterValueCondition<R0, Set> { CommandParameterValueCondition(put(self.0, "Operand", value.into_expr()), Phase) }
+    pub fn operand(self, value: impl Arg<CommandParameterValueComparisonOperand>) -> CommandParameterValueCondition<R0, Set> { CommandParameterValueCondition(put(self.0, "Operand", value), Phase) }
 }
 impl Done for CommandParameterValueCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameterValueNumberRange` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluenumberrange.html)
@@ -518,9 +518,9 @@ impl CommandParameterValueNumberRange {
 }
 impl<R0, R1> CommandParameterValueNumberRange<R0, R1> {
     /// `Max`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluenumberrange.html#cfn-iot-command-commandparametervaluenumberrange-max)
-    pub fn max(self, value: impl Arg<str>) -> CommandParameterValueNumberRange<Set, R1> { CommandParameterValueNumberRange(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<str>) -> CommandParameterValueNumberRange<Set, R1> { CommandParameterValueNumberRange(put(self.0, "Max", value), Phase) }
     /// `Min`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluenumberrange.html#cfn-iot-command-commandparametervaluenumberrange-min)
-    pub fn min(self, value: impl Arg<str>) -> CommandParameterValueNumberRange<R0, Set> { CommandParameterValueNumberRange(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<str>) -> CommandParameterValueNumberRange<R0, Set> { CommandParameterValueNumberRange(put(self.0, "Min", value), Phase) }
 }
 impl Done for CommandParameterValueNumberRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandPayload` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpayload.html)
@@ -529,9 +529,9 @@ impl CommandPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpayload.html#cfn-iot-command-commandpayload-content)
-    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value)) }
     /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpayload.html#cfn-iot-command-commandpayload-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value)) }
 }
 impl Done for CommandPayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandPreprocessor` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpreprocessor.html)
@@ -540,7 +540,7 @@ impl CommandPreprocessor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsJsonSubstitution`: `AwsJsonSubstitutionCommandPreprocessorConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpreprocessor.html#cfn-iot-command-commandpreprocessor-awsjsonsubstitution)
-    pub fn aws_json_substitution(self, value: impl Arg<AwsJsonSubstitutionCommandPreprocessorConfig>) -> Self { Self(put(self.0, "AwsJsonSubstitution", value.into_expr())) }
+    pub fn aws_json_substitution(self, value: impl Arg<AwsJsonSubstitutionCommandPreprocessorConfig>) -> Self { Self(put(self.0, "AwsJsonSubstitution", value)) }
 }
 impl Done for CommandPreprocessor { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -573,13 +573,13 @@ impl CfnCustomMetricProps {
 }
 impl<R0> CfnCustomMetricProps<R0> {
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#cfn-iot-custommetric-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#cfn-iot-custommetric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value), Phase) }
     /// `MetricType`: `MetricType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#cfn-iot-custommetric-metrictype)
-    pub fn metric_type(self, value: impl Arg<custom_metric::MetricType>) -> CfnCustomMetricProps<Set> { CfnCustomMetricProps(put(self.0, "MetricType", value.into_expr()), Phase) }
+    pub fn metric_type(self, value: impl Arg<custom_metric::MetricType>) -> CfnCustomMetricProps<Set> { CfnCustomMetricProps(put(self.0, "MetricType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#cfn-iot-custommetric-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCustomMetricProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::CustomMetric`.
@@ -609,13 +609,13 @@ impl CfnDimensionProps {
 }
 impl<R0, R1> CfnDimensionProps<R0, R1> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#cfn-iot-dimension-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `StringValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#cfn-iot-dimension-stringvalues)
-    pub fn string_values(self, value: impl Arg<Arr<str>>) -> CfnDimensionProps<Set, R1> { CfnDimensionProps(put(self.0, "StringValues", value.into_expr()), Phase) }
+    pub fn string_values(self, value: impl Arg<Arr<str>>) -> CfnDimensionProps<Set, R1> { CfnDimensionProps(put(self.0, "StringValues", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#cfn-iot-dimension-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#cfn-iot-dimension-type)
-    pub fn type_(self, value: impl Arg<dimension::Type>) -> CfnDimensionProps<R0, Set> { CfnDimensionProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<dimension::Type>) -> CfnDimensionProps<R0, Set> { CfnDimensionProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnDimensionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Dimension`.
@@ -647,31 +647,31 @@ impl CfnDomainConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationProtocol`: `ApplicationProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-applicationprotocol)
-    pub fn application_protocol(self, value: impl Arg<domain_configuration::ApplicationProtocol>) -> Self { Self(put(self.0, "ApplicationProtocol", value.into_expr())) }
+    pub fn application_protocol(self, value: impl Arg<domain_configuration::ApplicationProtocol>) -> Self { Self(put(self.0, "ApplicationProtocol", value)) }
     /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<domain_configuration::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
+    pub fn authentication_type(self, value: impl Arg<domain_configuration::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value)) }
     /// `AuthorizerConfig`: `AuthorizerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-authorizerconfig)
-    pub fn authorizer_config(self, value: impl Arg<domain_configuration::AuthorizerConfig>) -> Self { Self(put(self.0, "AuthorizerConfig", value.into_expr())) }
+    pub fn authorizer_config(self, value: impl Arg<domain_configuration::AuthorizerConfig>) -> Self { Self(put(self.0, "AuthorizerConfig", value)) }
     /// `ClientCertificateConfig`: `ClientCertificateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-clientcertificateconfig)
-    pub fn client_certificate_config(self, value: impl Arg<domain_configuration::ClientCertificateConfig>) -> Self { Self(put(self.0, "ClientCertificateConfig", value.into_expr())) }
+    pub fn client_certificate_config(self, value: impl Arg<domain_configuration::ClientCertificateConfig>) -> Self { Self(put(self.0, "ClientCertificateConfig", value)) }
     /// `DomainConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-domainconfigurationname)
-    pub fn domain_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainConfigurationName", value.into_expr())) }
+    pub fn domain_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainConfigurationName", value)) }
     /// `DomainConfigurationStatus`: `DomainConfigurationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-domainconfigurationstatus)
-    pub fn domain_configuration_status(self, value: impl Arg<domain_configuration::DomainConfigurationStatus>) -> Self { Self(put(self.0, "DomainConfigurationStatus", value.into_expr())) }
+    pub fn domain_configuration_status(self, value: impl Arg<domain_configuration::DomainConfigurationStatus>) -> Self { Self(put(self.0, "DomainConfigurationStatus", value)) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `ServerCertificateArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-servercertificatearns)
-    pub fn server_certificate_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ServerCertificateArns", value.into_expr())) }
+    pub fn server_certificate_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ServerCertificateArns", value)) }
     /// `ServerCertificateConfig`: `ServerCertificateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-servercertificateconfig)
-    pub fn server_certificate_config(self, value: impl Arg<domain_configuration::ServerCertificateConfig>) -> Self { Self(put(self.0, "ServerCertificateConfig", value.into_expr())) }
+    pub fn server_certificate_config(self, value: impl Arg<domain_configuration::ServerCertificateConfig>) -> Self { Self(put(self.0, "ServerCertificateConfig", value)) }
     /// `ServiceType`: `ServiceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-servicetype)
-    pub fn service_type(self, value: impl Arg<domain_configuration::ServiceType>) -> Self { Self(put(self.0, "ServiceType", value.into_expr())) }
+    pub fn service_type(self, value: impl Arg<domain_configuration::ServiceType>) -> Self { Self(put(self.0, "ServiceType", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TlsConfig`: `TlsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-tlsconfig)
-    pub fn tls_config(self, value: impl Arg<domain_configuration::TlsConfig>) -> Self { Self(put(self.0, "TlsConfig", value.into_expr())) }
+    pub fn tls_config(self, value: impl Arg<domain_configuration::TlsConfig>) -> Self { Self(put(self.0, "TlsConfig", value)) }
     /// `ValidationCertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-validationcertificatearn)
-    pub fn validation_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationCertificateArn", value.into_expr())) }
+    pub fn validation_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationCertificateArn", value)) }
 }
 impl Done for CfnDomainConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::DomainConfiguration`.
@@ -683,9 +683,9 @@ impl AuthorizerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowAuthorizerOverride`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-authorizerconfig.html#cfn-iot-domainconfiguration-authorizerconfig-allowauthorizeroverride)
-    pub fn allow_authorizer_override(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAuthorizerOverride", value.into_expr())) }
+    pub fn allow_authorizer_override(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAuthorizerOverride", value)) }
     /// `DefaultAuthorizerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-authorizerconfig.html#cfn-iot-domainconfiguration-authorizerconfig-defaultauthorizername)
-    pub fn default_authorizer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizerName", value.into_expr())) }
+    pub fn default_authorizer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizerName", value)) }
 }
 impl Done for AuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientCertificateConfig` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-clientcertificateconfig.html)
@@ -694,7 +694,7 @@ impl ClientCertificateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientCertificateCallbackArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-clientcertificateconfig.html#cfn-iot-domainconfiguration-clientcertificateconfig-clientcertificatecallbackarn)
-    pub fn client_certificate_callback_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateCallbackArn", value.into_expr())) }
+    pub fn client_certificate_callback_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateCallbackArn", value)) }
 }
 impl Done for ClientCertificateConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificateConfig` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificateconfig.html)
@@ -703,11 +703,11 @@ impl ServerCertificateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableOCSPCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificateconfig.html#cfn-iot-domainconfiguration-servercertificateconfig-enableocspcheck)
-    pub fn enable_ocsp_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableOCSPCheck", value.into_expr())) }
+    pub fn enable_ocsp_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableOCSPCheck", value)) }
     /// `OcspAuthorizedResponderArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificateconfig.html#cfn-iot-domainconfiguration-servercertificateconfig-ocspauthorizedresponderarn)
-    pub fn ocsp_authorized_responder_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspAuthorizedResponderArn", value.into_expr())) }
+    pub fn ocsp_authorized_responder_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspAuthorizedResponderArn", value)) }
     /// `OcspLambdaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificateconfig.html#cfn-iot-domainconfiguration-servercertificateconfig-ocsplambdaarn)
-    pub fn ocsp_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspLambdaArn", value.into_expr())) }
+    pub fn ocsp_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspLambdaArn", value)) }
 }
 impl Done for ServerCertificateConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificateSummary` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificatesummary.html)
@@ -716,11 +716,11 @@ impl ServerCertificateSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServerCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificatesummary.html#cfn-iot-domainconfiguration-servercertificatesummary-servercertificatearn)
-    pub fn server_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateArn", value.into_expr())) }
+    pub fn server_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateArn", value)) }
     /// `ServerCertificateStatus`: `ServerCertificateStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificatesummary.html#cfn-iot-domainconfiguration-servercertificatesummary-servercertificatestatus)
-    pub fn server_certificate_status(self, value: impl Arg<ServerCertificateStatus>) -> Self { Self(put(self.0, "ServerCertificateStatus", value.into_expr())) }
+    pub fn server_certificate_status(self, value: impl Arg<ServerCertificateStatus>) -> Self { Self(put(self.0, "ServerCertificateStatus", value)) }
     /// `ServerCertificateStatusDetail`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificatesummary.html#cfn-iot-domainconfiguration-servercertificatesummary-servercertificatestatusdetail)
-    pub fn server_certificate_status_detail(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateStatusDetail", value.into_expr())) }
+    pub fn server_certificate_status_detail(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateStatusDetail", value)) }
 }
 impl Done for ServerCertificateSummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsConfig` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-tlsconfig.html)
@@ -729,7 +729,7 @@ impl TlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-tlsconfig.html#cfn-iot-domainconfiguration-tlsconfig-securitypolicy)
-    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value)) }
 }
 impl Done for TlsConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationProtocol` allows.
@@ -768,11 +768,11 @@ impl CfnEncryptionConfigurationProps {
 }
 impl<R0> CfnEncryptionConfigurationProps<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#cfn-iot-encryptionconfiguration-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<encryption_configuration::EncryptionType>) -> CfnEncryptionConfigurationProps<Set> { CfnEncryptionConfigurationProps(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<encryption_configuration::EncryptionType>) -> CfnEncryptionConfigurationProps<Set> { CfnEncryptionConfigurationProps(put(self.0, "EncryptionType", value), Phase) }
     /// `KmsAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#cfn-iot-encryptionconfiguration-kmsaccessrolearn)
-    pub fn kms_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "KmsAccessRoleArn", value.into_expr()), Phase) }
+    pub fn kms_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "KmsAccessRoleArn", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#cfn-iot-encryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
 }
 impl Done for CfnEncryptionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::EncryptionConfiguration`.
@@ -784,11 +784,11 @@ impl ConfigurationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationStatus`: `ConfigurationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-encryptionconfiguration-configurationdetails.html#cfn-iot-encryptionconfiguration-configurationdetails-configurationstatus)
-    pub fn configuration_status(self, value: impl Arg<ConfigurationStatus>) -> Self { Self(put(self.0, "ConfigurationStatus", value.into_expr())) }
+    pub fn configuration_status(self, value: impl Arg<ConfigurationStatus>) -> Self { Self(put(self.0, "ConfigurationStatus", value)) }
     /// `ErrorCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-encryptionconfiguration-configurationdetails.html#cfn-iot-encryptionconfiguration-configurationdetails-errorcode)
-    pub fn error_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorCode", value.into_expr())) }
+    pub fn error_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorCode", value)) }
     /// `ErrorMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-encryptionconfiguration-configurationdetails.html#cfn-iot-encryptionconfiguration-configurationdetails-errormessage)
-    pub fn error_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorMessage", value.into_expr())) }
+    pub fn error_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorMessage", value)) }
 }
 impl Done for ConfigurationDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConfigurationStatus` allows.
@@ -823,25 +823,25 @@ impl CfnFleetMetricProps {
 }
 impl<R0> CfnFleetMetricProps<R0> {
     /// `AggregationField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-aggregationfield)
-    pub fn aggregation_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AggregationField", value.into_expr()), Phase) }
+    pub fn aggregation_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AggregationField", value), Phase) }
     /// `AggregationType`: `AggregationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-aggregationtype)
-    pub fn aggregation_type(self, value: impl Arg<fleet_metric::AggregationType>) -> Self { Self(put(self.0, "AggregationType", value.into_expr()), Phase) }
+    pub fn aggregation_type(self, value: impl Arg<fleet_metric::AggregationType>) -> Self { Self(put(self.0, "AggregationType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IndexName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value), Phase) }
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CfnFleetMetricProps<Set> { CfnFleetMetricProps(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnFleetMetricProps<Set> { CfnFleetMetricProps(put(self.0, "MetricName", value), Phase) }
     /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-period)
-    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value), Phase) }
     /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr()), Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value), Phase) }
     /// `QueryVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-queryversion)
-    pub fn query_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryVersion", value.into_expr()), Phase) }
+    pub fn query_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryVersion", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for CfnFleetMetricProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::FleetMetric`.
@@ -855,9 +855,9 @@ impl AggregationType {
 }
 impl<R0, R1> AggregationType<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-fleetmetric-aggregationtype.html#cfn-iot-fleetmetric-aggregationtype-name)
-    pub fn name(self, value: impl Arg<str>) -> AggregationType<Set, R1> { AggregationType(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AggregationType<Set, R1> { AggregationType(put(self.0, "Name", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-fleetmetric-aggregationtype.html#cfn-iot-fleetmetric-aggregationtype-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> AggregationType<R0, Set> { AggregationType(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> AggregationType<R0, Set> { AggregationType(put(self.0, "Values", value), Phase) }
 }
 impl Done for AggregationType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -884,37 +884,37 @@ impl CfnJobProps {
 }
 impl<R0, R1> CfnJobProps<R0, R1> {
     /// `AbortConfig`: `AbortConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-abortconfig)
-    pub fn abort_config(self, value: impl Arg<job::AbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr()), Phase) }
+    pub fn abort_config(self, value: impl Arg<job::AbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DestinationPackageVersions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-destinationpackageversions)
-    pub fn destination_package_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DestinationPackageVersions", value.into_expr()), Phase) }
+    pub fn destination_package_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DestinationPackageVersions", value), Phase) }
     /// `Document`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-document)
-    pub fn document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Document", value.into_expr()), Phase) }
+    pub fn document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Document", value), Phase) }
     /// `DocumentParameters`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-documentparameters)
-    pub fn document_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DocumentParameters", value.into_expr()), Phase) }
+    pub fn document_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DocumentParameters", value), Phase) }
     /// `DocumentSource`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-documentsource)
-    pub fn document_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentSource", value.into_expr()), Phase) }
+    pub fn document_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentSource", value), Phase) }
     /// `JobExecutionsRetryConfig`: `JobExecutionsRetryConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-jobexecutionsretryconfig)
-    pub fn job_executions_retry_config(self, value: impl Arg<job::JobExecutionsRetryConfig>) -> Self { Self(put(self.0, "JobExecutionsRetryConfig", value.into_expr()), Phase) }
+    pub fn job_executions_retry_config(self, value: impl Arg<job::JobExecutionsRetryConfig>) -> Self { Self(put(self.0, "JobExecutionsRetryConfig", value), Phase) }
     /// `JobExecutionsRolloutConfig`: `JobExecutionsRolloutConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-jobexecutionsrolloutconfig)
-    pub fn job_executions_rollout_config(self, value: impl Arg<job::JobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr()), Phase) }
+    pub fn job_executions_rollout_config(self, value: impl Arg<job::JobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value), Phase) }
     /// `JobId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-jobid)
-    pub fn job_id(self, value: impl Arg<str>) -> CfnJobProps<Set, R1> { CfnJobProps(put(self.0, "JobId", value.into_expr()), Phase) }
+    pub fn job_id(self, value: impl Arg<str>) -> CfnJobProps<Set, R1> { CfnJobProps(put(self.0, "JobId", value), Phase) }
     /// `JobTemplateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-jobtemplatearn)
-    pub fn job_template_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobTemplateArn", value.into_expr()), Phase) }
+    pub fn job_template_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobTemplateArn", value), Phase) }
     /// `PresignedUrlConfig`: `PresignedUrlConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-presignedurlconfig)
-    pub fn presigned_url_config(self, value: impl Arg<job::PresignedUrlConfig>) -> Self { Self(put(self.0, "PresignedUrlConfig", value.into_expr()), Phase) }
+    pub fn presigned_url_config(self, value: impl Arg<job::PresignedUrlConfig>) -> Self { Self(put(self.0, "PresignedUrlConfig", value), Phase) }
     /// `SchedulingConfig`: `SchedulingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-schedulingconfig)
-    pub fn scheduling_config(self, value: impl Arg<job::SchedulingConfig>) -> Self { Self(put(self.0, "SchedulingConfig", value.into_expr()), Phase) }
+    pub fn scheduling_config(self, value: impl Arg<job::SchedulingConfig>) -> Self { Self(put(self.0, "SchedulingConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetSelection`: `TargetSelection`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-targetselection)
-    pub fn target_selection(self, value: impl Arg<job::TargetSelection>) -> Self { Self(put(self.0, "TargetSelection", value.into_expr()), Phase) }
+    pub fn target_selection(self, value: impl Arg<job::TargetSelection>) -> Self { Self(put(self.0, "TargetSelection", value), Phase) }
     /// `Targets`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-targets)
-    pub fn targets(self, value: impl Arg<Arr<str>>) -> CfnJobProps<R0, Set> { CfnJobProps(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<str>>) -> CfnJobProps<R0, Set> { CfnJobProps(put(self.0, "Targets", value), Phase) }
     /// `TimeoutConfig`: `TimeoutConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-timeoutconfig)
-    pub fn timeout_config(self, value: impl Arg<job::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
+    pub fn timeout_config(self, value: impl Arg<job::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value), Phase) }
 }
 impl Done for CfnJobProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Job`.
@@ -928,7 +928,7 @@ impl AbortConfig {
 }
 impl<R0> AbortConfig<R0> {
     /// `CriteriaList`: list of `AbortCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortconfig.html#cfn-iot-job-abortconfig-criterialist)
-    pub fn criteria_list(self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { AbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
+    pub fn criteria_list(self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { AbortConfig(put(self.0, "CriteriaList", value), Phase) }
 }
 impl Done for AbortConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AbortCriteria` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html)
@@ -939,13 +939,13 @@ impl AbortCriteria {
 }
 impl<R0, R1, R2, R3> AbortCriteria<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html#cfn-iot-job-abortcriteria-action)
-    pub fn action(self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { AbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { AbortCriteria(put(self.0, "Action", value), Phase) }
     /// `FailureType`: `FailureType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html#cfn-iot-job-abortcriteria-failuretype)
-    pub fn failure_type(self, value: impl Arg<FailureType>) -> AbortCriteria<R0, Set, R2, R3> { AbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
+    pub fn failure_type(self, value: impl Arg<FailureType>) -> AbortCriteria<R0, Set, R2, R3> { AbortCriteria(put(self.0, "FailureType", value), Phase) }
     /// `MinNumberOfExecutedThings`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html#cfn-iot-job-abortcriteria-minnumberofexecutedthings)
-    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { AbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
+    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { AbortCriteria(put(self.0, "MinNumberOfExecutedThings", value), Phase) }
     /// `ThresholdPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html#cfn-iot-job-abortcriteria-thresholdpercentage)
-    pub fn threshold_percentage(self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { AbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
+    pub fn threshold_percentage(self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { AbortCriteria(put(self.0, "ThresholdPercentage", value), Phase) }
 }
 impl Done for AbortCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExponentialRolloutRate` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-exponentialrolloutrate.html)
@@ -956,11 +956,11 @@ impl ExponentialRolloutRate {
 }
 impl<R0, R1, R2> ExponentialRolloutRate<R0, R1, R2> {
     /// `BaseRatePerMinute`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-exponentialrolloutrate.html#cfn-iot-job-exponentialrolloutrate-baserateperminute)
-    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { ExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
+    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { ExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value), Phase) }
     /// `IncrementFactor`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-exponentialrolloutrate.html#cfn-iot-job-exponentialrolloutrate-incrementfactor)
-    pub fn increment_factor(self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { ExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
+    pub fn increment_factor(self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { ExponentialRolloutRate(put(self.0, "IncrementFactor", value), Phase) }
     /// `RateIncreaseCriteria`: `RateIncreaseCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-exponentialrolloutrate.html#cfn-iot-job-exponentialrolloutrate-rateincreasecriteria)
-    pub fn rate_increase_criteria(self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { ExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
+    pub fn rate_increase_criteria(self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { ExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value), Phase) }
 }
 impl Done for ExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobExecutionsRetryConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsretryconfig.html)
@@ -971,7 +971,7 @@ impl JobExecutionsRetryConfig {
 }
 impl<R0> JobExecutionsRetryConfig<R0> {
     /// `CriteriaList`: list of `RetryCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsretryconfig.html#cfn-iot-job-jobexecutionsretryconfig-criterialist)
-    pub fn criteria_list(self, value: impl Arg<Arr<RetryCriteria>>) -> JobExecutionsRetryConfig<Set> { JobExecutionsRetryConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
+    pub fn criteria_list(self, value: impl Arg<Arr<RetryCriteria>>) -> JobExecutionsRetryConfig<Set> { JobExecutionsRetryConfig(put(self.0, "CriteriaList", value), Phase) }
 }
 impl Done for JobExecutionsRetryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobExecutionsRolloutConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsrolloutconfig.html)
@@ -980,9 +980,9 @@ impl JobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExponentialRate`: `ExponentialRolloutRate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsrolloutconfig.html#cfn-iot-job-jobexecutionsrolloutconfig-exponentialrate)
-    pub fn exponential_rate(self, value: impl Arg<ExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRate", value.into_expr())) }
+    pub fn exponential_rate(self, value: impl Arg<ExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRate", value)) }
     /// `MaximumPerMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsrolloutconfig.html#cfn-iot-job-jobexecutionsrolloutconfig-maximumperminute)
-    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
+    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value)) }
 }
 impl Done for JobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-maintenancewindow.html)
@@ -993,9 +993,9 @@ impl MaintenanceWindow {
 }
 impl<R0, R1> MaintenanceWindow<R0, R1> {
     /// `DurationInMinutes`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-maintenancewindow.html#cfn-iot-job-maintenancewindow-durationinminutes)
-    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> MaintenanceWindow<Set, R1> { MaintenanceWindow(put(self.0, "DurationInMinutes", value.into_expr()), Phase) }
+    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> MaintenanceWindow<Set, R1> { MaintenanceWindow(put(self.0, "DurationInMinutes", value), Phase) }
     /// `StartTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-maintenancewindow.html#cfn-iot-job-maintenancewindow-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set> { MaintenanceWindow(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set> { MaintenanceWindow(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PresignedUrlConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-presignedurlconfig.html)
@@ -1004,9 +1004,9 @@ impl PresignedUrlConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExpiresInSec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-presignedurlconfig.html#cfn-iot-job-presignedurlconfig-expiresinsec)
-    pub fn expires_in_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpiresInSec", value.into_expr())) }
+    pub fn expires_in_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpiresInSec", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-presignedurlconfig.html#cfn-iot-job-presignedurlconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for PresignedUrlConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateIncreaseCriteria` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-rateincreasecriteria.html)
@@ -1015,9 +1015,9 @@ impl RateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfNotifiedThings`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-rateincreasecriteria.html#cfn-iot-job-rateincreasecriteria-numberofnotifiedthings)
-    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
+    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value)) }
     /// `NumberOfSucceededThings`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-rateincreasecriteria.html#cfn-iot-job-rateincreasecriteria-numberofsucceededthings)
-    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
+    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value)) }
 }
 impl Done for RateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryCriteria` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-retrycriteria.html)
@@ -1028,9 +1028,9 @@ impl RetryCriteria {
 }
 impl<R0, R1> RetryCriteria<R0, R1> {
     /// `FailureType`: `RetryCriteriaFailureType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-retrycriteria.html#cfn-iot-job-retrycriteria-failuretype)
-    pub fn failure_type(self, value: impl Arg<RetryCriteriaFailureType>) -> RetryCriteria<Set, R1> { RetryCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
+    pub fn failure_type(self, value: impl Arg<RetryCriteriaFailureType>) -> RetryCriteria<Set, R1> { RetryCriteria(put(self.0, "FailureType", value), Phase) }
     /// `NumberOfRetries`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-retrycriteria.html#cfn-iot-job-retrycriteria-numberofretries)
-    pub fn number_of_retries(self, value: impl Arg<i64>) -> RetryCriteria<R0, Set> { RetryCriteria(put(self.0, "NumberOfRetries", value.into_expr()), Phase) }
+    pub fn number_of_retries(self, value: impl Arg<i64>) -> RetryCriteria<R0, Set> { RetryCriteria(put(self.0, "NumberOfRetries", value), Phase) }
 }
 impl Done for RetryCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulingConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html)
@@ -1039,13 +1039,13 @@ impl SchedulingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndBehavior`: `EndBehavior`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html#cfn-iot-job-schedulingconfig-endbehavior)
-    pub fn end_behavior(self, value: impl Arg<EndBehavior>) -> Self { Self(put(self.0, "EndBehavior", value.into_expr())) }
+    pub fn end_behavior(self, value: impl Arg<EndBehavior>) -> Self { Self(put(self.0, "EndBehavior", value)) }
     /// `EndTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html#cfn-iot-job-schedulingconfig-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value)) }
     /// `MaintenanceWindows`: list of `MaintenanceWindow`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html#cfn-iot-job-schedulingconfig-maintenancewindows)
-    pub fn maintenance_windows(self, value: impl Arg<Arr<MaintenanceWindow>>) -> Self { Self(put(self.0, "MaintenanceWindows", value.into_expr())) }
+    pub fn maintenance_windows(self, value: impl Arg<Arr<MaintenanceWindow>>) -> Self { Self(put(self.0, "MaintenanceWindows", value)) }
     /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html#cfn-iot-job-schedulingconfig-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value)) }
 }
 impl Done for SchedulingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-timeoutconfig.html)
@@ -1054,7 +1054,7 @@ impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InProgressTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-timeoutconfig.html#cfn-iot-job-timeoutconfig-inprogresstimeoutinminutes)
-    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InProgressTimeoutInMinutes", value.into_expr())) }
+    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InProgressTimeoutInMinutes", value)) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1089,31 +1089,31 @@ impl CfnJobTemplateProps {
 }
 impl<R0, R1> CfnJobTemplateProps<R0, R1> {
     /// `AbortConfig`: `AbortConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-abortconfig)
-    pub fn abort_config(self, value: impl Arg<job_template::AbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr()), Phase) }
+    pub fn abort_config(self, value: impl Arg<job_template::AbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value), Phase) }
     /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnJobTemplateProps<Set, R1> { CfnJobTemplateProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnJobTemplateProps<Set, R1> { CfnJobTemplateProps(put(self.0, "Description", value), Phase) }
     /// `DestinationPackageVersions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-destinationpackageversions)
-    pub fn destination_package_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DestinationPackageVersions", value.into_expr()), Phase) }
+    pub fn destination_package_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DestinationPackageVersions", value), Phase) }
     /// `Document`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-document)
-    pub fn document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Document", value.into_expr()), Phase) }
+    pub fn document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Document", value), Phase) }
     /// `DocumentSource`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-documentsource)
-    pub fn document_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentSource", value.into_expr()), Phase) }
+    pub fn document_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentSource", value), Phase) }
     /// `JobArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-jobarn)
-    pub fn job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobArn", value.into_expr()), Phase) }
+    pub fn job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobArn", value), Phase) }
     /// `JobExecutionsRetryConfig`: `JobExecutionsRetryConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-jobexecutionsretryconfig)
-    pub fn job_executions_retry_config(self, value: impl Arg<job_template::JobExecutionsRetryConfig>) -> Self { Self(put(self.0, "JobExecutionsRetryConfig", value.into_expr()), Phase) }
+    pub fn job_executions_retry_config(self, value: impl Arg<job_template::JobExecutionsRetryConfig>) -> Self { Self(put(self.0, "JobExecutionsRetryConfig", value), Phase) }
     /// `JobExecutionsRolloutConfig`: `JobExecutionsRolloutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-jobexecutionsrolloutconfig)
-    pub fn job_executions_rollout_config(self, value: impl Arg<job_template::JobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr()), Phase) }
+    pub fn job_executions_rollout_config(self, value: impl Arg<job_template::JobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value), Phase) }
     /// `JobTemplateId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-jobtemplateid)
-    pub fn job_template_id(self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { CfnJobTemplateProps(put(self.0, "JobTemplateId", value.into_expr()), Phase) }
+    pub fn job_template_id(self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { CfnJobTemplateProps(put(self.0, "JobTemplateId", value), Phase) }
     /// `MaintenanceWindows`: list of `MaintenanceWindow`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-maintenancewindows)
-    pub fn maintenance_windows(self, value: impl Arg<Arr<job_template::MaintenanceWindow>>) -> Self { Self(put(self.0, "MaintenanceWindows", value.into_expr()), Phase) }
+    pub fn maintenance_windows(self, value: impl Arg<Arr<job_template::MaintenanceWindow>>) -> Self { Self(put(self.0, "MaintenanceWindows", value), Phase) }
     /// `PresignedUrlConfig`: `PresignedUrlConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-presignedurlconfig)
-    pub fn presigned_url_config(self, value: impl Arg<job_template::PresignedUrlConfig>) -> Self { Self(put(self.0, "PresignedUrlConfig", value.into_expr()), Phase) }
+    pub fn presigned_url_config(self, value: impl Arg<job_template::PresignedUrlConfig>) -> Self { Self(put(self.0, "PresignedUrlConfig", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeoutConfig`: `TimeoutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-timeoutconfig)
-    pub fn timeout_config(self, value: impl Arg<job_template::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
+    pub fn timeout_config(self, value: impl Arg<job_template::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::JobTemplate`.
@@ -1127,7 +1127,7 @@ impl AbortConfig {
 }
 impl<R0> AbortConfig<R0> {
     /// `CriteriaList`: list of `AbortCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortconfig.html#cfn-iot-jobtemplate-abortconfig-criterialist)
-    pub fn criteria_list(self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { AbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
+    pub fn criteria_list(self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { AbortConfig(put(self.0, "CriteriaList", value), Phase) }
 }
 impl Done for AbortConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AbortCriteria` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html)
@@ -1138,13 +1138,13 @@ impl AbortCriteria {
 }
 impl<R0, R1, R2, R3> AbortCriteria<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html#cfn-iot-jobtemplate-abortcriteria-action)
-    pub fn action(self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { AbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { AbortCriteria(put(self.0, "Action", value), Phase) }
     /// `FailureType`: `AbortCriteriaFailureType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html#cfn-iot-jobtemplate-abortcriteria-failuretype)
-    pub fn failure_type(self, value: impl Arg<AbortCriteriaFailureType>) -> AbortCriteria<R0, Set, R2, R3> { AbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
+    pub fn failure_type(self, value: impl Arg<AbortCriteriaFailureType>) -> AbortCriteria<R0, Set, R2, R3> { AbortCriteria(put(self.0, "FailureType", value), Phase) }
     /// `MinNumberOfExecutedThings`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html#cfn-iot-jobtemplate-abortcriteria-minnumberofexecutedthings)
-    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { AbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
+    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { AbortCriteria(put(self.0, "MinNumberOfExecutedThings", value), Phase) }
     /// `ThresholdPercentage`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html#cfn-iot-jobtemplate-abortcriteria-thresholdpercentage)
-    pub fn threshold_percentage(self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { AbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
+    pub fn threshold_percentage(self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { AbortCriteria(put(self.0, "ThresholdPercentage", value), Phase) }
 }
 impl Done for AbortCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExponentialRolloutRate` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-exponentialrolloutrate.html)
@@ -1155,11 +1155,11 @@ impl ExponentialRolloutRate {
 }
 impl<R0, R1, R2> ExponentialRolloutRate<R0, R1, R2> {
     /// `BaseRatePerMinute`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-exponentialrolloutrate.html#cfn-iot-jobtemplate-exponentialrolloutrate-baserateperminute)
-    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { ExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
+    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { ExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value), Phase) }
     /// `IncrementFactor`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-exponentialrolloutrate.html#cfn-iot-jobtemplate-exponentialrolloutrate-incrementfactor)
-    pub fn increment_factor(self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { ExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
+    pub fn increment_factor(self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { ExponentialRolloutRate(put(self.0, "IncrementFactor", value), Phase) }
     /// `RateIncreaseCriteria`: `RateIncreaseCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-exponentialrolloutrate.html#cfn-iot-jobtemplate-exponentialrolloutrate-rateincreasecriteria)
-    pub fn rate_increase_criteria(self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { ExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
+    pub fn rate_increase_criteria(self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { ExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value), Phase) }
 }
 impl Done for ExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobExecutionsRetryConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsretryconfig.html)
@@ -1168,7 +1168,7 @@ impl JobExecutionsRetryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetryCriteriaList`: list of `RetryCriteria`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsretryconfig.html#cfn-iot-jobtemplate-jobexecutionsretryconfig-retrycriterialist)
-    pub fn retry_criteria_list(self, value: impl Arg<Arr<RetryCriteria>>) -> Self { Self(put(self.0, "RetryCriteriaList", value.into_expr())) }
+    pub fn retry_criteria_list(self, value: impl Arg<Arr<RetryCriteria>>) -> Self { Self(put(self.0, "RetryCriteriaList", value)) }
 }
 impl Done for JobExecutionsRetryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobExecutionsRolloutConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsrolloutconfig.html)
@@ -1177,9 +1177,9 @@ impl JobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExponentialRolloutRate`: `ExponentialRolloutRate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsrolloutconfig.html#cfn-iot-jobtemplate-jobexecutionsrolloutconfig-exponentialrolloutrate)
-    pub fn exponential_rollout_rate(self, value: impl Arg<ExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRolloutRate", value.into_expr())) }
+    pub fn exponential_rollout_rate(self, value: impl Arg<ExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRolloutRate", value)) }
     /// `MaximumPerMinute`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsrolloutconfig.html#cfn-iot-jobtemplate-jobexecutionsrolloutconfig-maximumperminute)
-    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
+    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value)) }
 }
 impl Done for JobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-maintenancewindow.html)
@@ -1188,9 +1188,9 @@ impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-maintenancewindow.html#cfn-iot-jobtemplate-maintenancewindow-durationinminutes)
-    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInMinutes", value.into_expr())) }
+    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInMinutes", value)) }
     /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-maintenancewindow.html#cfn-iot-jobtemplate-maintenancewindow-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value)) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PresignedUrlConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-presignedurlconfig.html)
@@ -1201,9 +1201,9 @@ impl PresignedUrlConfig {
 }
 impl<R0> PresignedUrlConfig<R0> {
     /// `ExpiresInSec`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-presignedurlconfig.html#cfn-iot-jobtemplate-presignedurlconfig-expiresinsec)
-    pub fn expires_in_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpiresInSec", value.into_expr()), Phase) }
+    pub fn expires_in_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpiresInSec", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-presignedurlconfig.html#cfn-iot-jobtemplate-presignedurlconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PresignedUrlConfig<Set> { PresignedUrlConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PresignedUrlConfig<Set> { PresignedUrlConfig(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for PresignedUrlConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateIncreaseCriteria` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-rateincreasecriteria.html)
@@ -1212,9 +1212,9 @@ impl RateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfNotifiedThings`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-rateincreasecriteria.html#cfn-iot-jobtemplate-rateincreasecriteria-numberofnotifiedthings)
-    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
+    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value)) }
     /// `NumberOfSucceededThings`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-rateincreasecriteria.html#cfn-iot-jobtemplate-rateincreasecriteria-numberofsucceededthings)
-    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
+    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value)) }
 }
 impl Done for RateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryCriteria` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-retrycriteria.html)
@@ -1223,9 +1223,9 @@ impl RetryCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureType`: `FailureType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-retrycriteria.html#cfn-iot-jobtemplate-retrycriteria-failuretype)
-    pub fn failure_type(self, value: impl Arg<FailureType>) -> Self { Self(put(self.0, "FailureType", value.into_expr())) }
+    pub fn failure_type(self, value: impl Arg<FailureType>) -> Self { Self(put(self.0, "FailureType", value)) }
     /// `NumberOfRetries`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-retrycriteria.html#cfn-iot-jobtemplate-retrycriteria-numberofretries)
-    pub fn number_of_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfRetries", value.into_expr())) }
+    pub fn number_of_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfRetries", value)) }
 }
 impl Done for RetryCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-timeoutconfig.html)
@@ -1236,7 +1236,7 @@ impl TimeoutConfig {
 }
 impl<R0> TimeoutConfig<R0> {
     /// `InProgressTimeoutInMinutes`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-timeoutconfig.html#cfn-iot-jobtemplate-timeoutconfig-inprogresstimeoutinminutes)
-    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> TimeoutConfig<Set> { TimeoutConfig(put(self.0, "InProgressTimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> TimeoutConfig<Set> { TimeoutConfig(put(self.0, "InProgressTimeoutInMinutes", value), Phase) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FailureType` allows.
@@ -1265,13 +1265,13 @@ impl CfnLoggingProps {
 }
 impl<R0, R1, R2> CfnLoggingProps<R0, R1, R2> {
     /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html#cfn-iot-logging-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> CfnLoggingProps<Set, R1, R2> { CfnLoggingProps(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnLoggingProps<Set, R1, R2> { CfnLoggingProps(put(self.0, "AccountId", value), Phase) }
     /// `DefaultLogLevel`: `DefaultLogLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html#cfn-iot-logging-defaultloglevel)
-    pub fn default_log_level(self, value: impl Arg<logging::DefaultLogLevel>) -> CfnLoggingProps<R0, Set, R2> { CfnLoggingProps(put(self.0, "DefaultLogLevel", value.into_expr()), Phase) }
+    pub fn default_log_level(self, value: impl Arg<logging::DefaultLogLevel>) -> CfnLoggingProps<R0, Set, R2> { CfnLoggingProps(put(self.0, "DefaultLogLevel", value), Phase) }
     /// `EventConfigurations`: list of `EventConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html#cfn-iot-logging-eventconfigurations)
-    pub fn event_configurations(self, value: impl Arg<Arr<logging::EventConfiguration>>) -> Self { Self(put(self.0, "EventConfigurations", value.into_expr()), Phase) }
+    pub fn event_configurations(self, value: impl Arg<Arr<logging::EventConfiguration>>) -> Self { Self(put(self.0, "EventConfigurations", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html#cfn-iot-logging-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnLoggingProps<R0, R1, Set> { CfnLoggingProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnLoggingProps<R0, R1, Set> { CfnLoggingProps(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CfnLoggingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Logging`.
@@ -1285,11 +1285,11 @@ impl EventConfiguration {
 }
 impl<R0> EventConfiguration<R0> {
     /// `EventType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-logging-eventconfiguration.html#cfn-iot-logging-eventconfiguration-eventtype)
-    pub fn event_type(self, value: impl Arg<str>) -> EventConfiguration<Set> { EventConfiguration(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> EventConfiguration<Set> { EventConfiguration(put(self.0, "EventType", value), Phase) }
     /// `LogDestination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-logging-eventconfiguration.html#cfn-iot-logging-eventconfiguration-logdestination)
-    pub fn log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDestination", value.into_expr()), Phase) }
+    pub fn log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDestination", value), Phase) }
     /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-logging-eventconfiguration.html#cfn-iot-logging-eventconfiguration-loglevel)
-    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr()), Phase) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value), Phase) }
 }
 impl Done for EventConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DefaultLogLevel` allows.
@@ -1320,13 +1320,13 @@ impl CfnMitigationActionProps {
 }
 impl<R0, R1> CfnMitigationActionProps<R0, R1> {
     /// `ActionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#cfn-iot-mitigationaction-actionname)
-    pub fn action_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionName", value.into_expr()), Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionName", value), Phase) }
     /// `ActionParams`: `ActionParams`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#cfn-iot-mitigationaction-actionparams)
-    pub fn action_params(self, value: impl Arg<mitigation_action::ActionParams>) -> CfnMitigationActionProps<Set, R1> { CfnMitigationActionProps(put(self.0, "ActionParams", value.into_expr()), Phase) }
+    pub fn action_params(self, value: impl Arg<mitigation_action::ActionParams>) -> CfnMitigationActionProps<Set, R1> { CfnMitigationActionProps(put(self.0, "ActionParams", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#cfn-iot-mitigationaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMitigationActionProps<R0, Set> { CfnMitigationActionProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMitigationActionProps<R0, Set> { CfnMitigationActionProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#cfn-iot-mitigationaction-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMitigationActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::MitigationAction`.
@@ -1338,17 +1338,17 @@ impl ActionParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddThingsToThingGroupParams`: `AddThingsToThingGroupParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-addthingstothinggroupparams)
-    pub fn add_things_to_thing_group_params(self, value: impl Arg<AddThingsToThingGroupParams>) -> Self { Self(put(self.0, "AddThingsToThingGroupParams", value.into_expr())) }
+    pub fn add_things_to_thing_group_params(self, value: impl Arg<AddThingsToThingGroupParams>) -> Self { Self(put(self.0, "AddThingsToThingGroupParams", value)) }
     /// `EnableIoTLoggingParams`: `EnableIoTLoggingParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-enableiotloggingparams)
-    pub fn enable_iot_logging_params(self, value: impl Arg<EnableIoTLoggingParams>) -> Self { Self(put(self.0, "EnableIoTLoggingParams", value.into_expr())) }
+    pub fn enable_iot_logging_params(self, value: impl Arg<EnableIoTLoggingParams>) -> Self { Self(put(self.0, "EnableIoTLoggingParams", value)) }
     /// `PublishFindingToSnsParams`: `PublishFindingToSnsParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-publishfindingtosnsparams)
-    pub fn publish_finding_to_sns_params(self, value: impl Arg<PublishFindingToSnsParams>) -> Self { Self(put(self.0, "PublishFindingToSnsParams", value.into_expr())) }
+    pub fn publish_finding_to_sns_params(self, value: impl Arg<PublishFindingToSnsParams>) -> Self { Self(put(self.0, "PublishFindingToSnsParams", value)) }
     /// `ReplaceDefaultPolicyVersionParams`: `ReplaceDefaultPolicyVersionParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-replacedefaultpolicyversionparams)
-    pub fn replace_default_policy_version_params(self, value: impl Arg<ReplaceDefaultPolicyVersionParams>) -> Self { Self(put(self.0, "ReplaceDefaultPolicyVersionParams", value.into_expr())) }
+    pub fn replace_default_policy_version_params(self, value: impl Arg<ReplaceDefaultPolicyVersionParams>) -> Self { Self(put(self.0, "ReplaceDefaultPolicyVersionParams", value)) }
     /// `UpdateCACertificateParams`: `UpdateCACertificateParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-updatecacertificateparams)
-    pub fn update_ca_certificate_params(self, value: impl Arg<UpdateCACertificateParams>) -> Self { Self(put(self.0, "UpdateCACertificateParams", value.into_expr())) }
+    pub fn update_ca_certificate_params(self, value: impl Arg<UpdateCACertificateParams>) -> Self { Self(put(self.0, "UpdateCACertificateParams", value)) }
     /// `UpdateDeviceCertificateParams`: `UpdateDeviceCertificateParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-updatedevicecertificateparams)
-    pub fn update_device_certificate_params(self, value: impl Arg<UpdateDeviceCertificateParams>) -> Self { Self(put(self.0, "UpdateDeviceCertificateParams", value.into_expr())) }
+    pub fn update_device_certificate_params(self, value: impl Arg<UpdateDeviceCertificateParams>) -> Self { Self(put(self.0, "UpdateDeviceCertificateParams", value)) }
 }
 impl Done for ActionParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AddThingsToThingGroupParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-addthingstothinggroupparams.html)
@@ -1359,9 +1359,9 @@ impl AddThingsToThingGroupParams {
 }
 impl<R0> AddThingsToThingGroupParams<R0> {
     /// `OverrideDynamicGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-addthingstothinggroupparams.html#cfn-iot-mitigationaction-addthingstothinggroupparams-overridedynamicgroups)
-    pub fn override_dynamic_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverrideDynamicGroups", value.into_expr()), Phase) }
+    pub fn override_dynamic_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverrideDynamicGroups", value), Phase) }
     /// `ThingGroupNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-addthingstothinggroupparams.html#cfn-iot-mitigationaction-addthingstothinggroupparams-thinggroupnames)
-    pub fn thing_group_names(self, value: impl Arg<Arr<str>>) -> AddThingsToThingGroupParams<Set> { AddThingsToThingGroupParams(put(self.0, "ThingGroupNames", value.into_expr()), Phase) }
+    pub fn thing_group_names(self, value: impl Arg<Arr<str>>) -> AddThingsToThingGroupParams<Set> { AddThingsToThingGroupParams(put(self.0, "ThingGroupNames", value), Phase) }
 }
 impl Done for AddThingsToThingGroupParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnableIoTLoggingParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-enableiotloggingparams.html)
@@ -1372,9 +1372,9 @@ impl EnableIoTLoggingParams {
 }
 impl<R0, R1> EnableIoTLoggingParams<R0, R1> {
     /// `LogLevel`: `LogLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-enableiotloggingparams.html#cfn-iot-mitigationaction-enableiotloggingparams-loglevel)
-    pub fn log_level(self, value: impl Arg<LogLevel>) -> EnableIoTLoggingParams<Set, R1> { EnableIoTLoggingParams(put(self.0, "LogLevel", value.into_expr()), Phase) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> EnableIoTLoggingParams<Set, R1> { EnableIoTLoggingParams(put(self.0, "LogLevel", value), Phase) }
     /// `RoleArnForLogging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-enableiotloggingparams.html#cfn-iot-mitigationaction-enableiotloggingparams-rolearnforlogging)
-    pub fn role_arn_for_logging(self, value: impl Arg<str>) -> EnableIoTLoggingParams<R0, Set> { EnableIoTLoggingParams(put(self.0, "RoleArnForLogging", value.into_expr()), Phase) }
+    pub fn role_arn_for_logging(self, value: impl Arg<str>) -> EnableIoTLoggingParams<R0, Set> { EnableIoTLoggingParams(put(self.0, "RoleArnForLogging", value), Phase) }
 }
 impl Done for EnableIoTLoggingParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublishFindingToSnsParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-publishfindingtosnsparams.html)
@@ -1385,7 +1385,7 @@ impl PublishFindingToSnsParams {
 }
 impl<R0> PublishFindingToSnsParams<R0> {
     /// `TopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-publishfindingtosnsparams.html#cfn-iot-mitigationaction-publishfindingtosnsparams-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> PublishFindingToSnsParams<Set> { PublishFindingToSnsParams(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> PublishFindingToSnsParams<Set> { PublishFindingToSnsParams(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for PublishFindingToSnsParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplaceDefaultPolicyVersionParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-replacedefaultpolicyversionparams.html)
@@ -1396,7 +1396,7 @@ impl ReplaceDefaultPolicyVersionParams {
 }
 impl<R0> ReplaceDefaultPolicyVersionParams<R0> {
     /// `TemplateName`: `TemplateName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-replacedefaultpolicyversionparams.html#cfn-iot-mitigationaction-replacedefaultpolicyversionparams-templatename)
-    pub fn template_name(self, value: impl Arg<TemplateName>) -> ReplaceDefaultPolicyVersionParams<Set> { ReplaceDefaultPolicyVersionParams(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<TemplateName>) -> ReplaceDefaultPolicyVersionParams<Set> { ReplaceDefaultPolicyVersionParams(put(self.0, "TemplateName", value), Phase) }
 }
 impl Done for ReplaceDefaultPolicyVersionParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateCACertificateParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-updatecacertificateparams.html)
@@ -1407,7 +1407,7 @@ impl UpdateCACertificateParams {
 }
 impl<R0> UpdateCACertificateParams<R0> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-updatecacertificateparams.html#cfn-iot-mitigationaction-updatecacertificateparams-action)
-    pub fn action(self, value: impl Arg<Action>) -> UpdateCACertificateParams<Set> { UpdateCACertificateParams(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> UpdateCACertificateParams<Set> { UpdateCACertificateParams(put(self.0, "Action", value), Phase) }
 }
 impl Done for UpdateCACertificateParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateDeviceCertificateParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-updatedevicecertificateparams.html)
@@ -1418,7 +1418,7 @@ impl UpdateDeviceCertificateParams {
 }
 impl<R0> UpdateDeviceCertificateParams<R0> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-updatedevicecertificateparams.html#cfn-iot-mitigationaction-updatedevicecertificateparams-action)
-    pub fn action(self, value: impl Arg<Action>) -> UpdateDeviceCertificateParams<Set> { UpdateDeviceCertificateParams(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> UpdateDeviceCertificateParams<Set> { UpdateDeviceCertificateParams(put(self.0, "Action", value), Phase) }
 }
 impl Done for UpdateDeviceCertificateParams { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1451,11 +1451,11 @@ impl CfnPolicyProps {
 }
 impl<R0> CfnPolicyProps<R0> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html#cfn-iot-policy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnPolicyProps<Set> { CfnPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnPolicyProps<Set> { CfnPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html#cfn-iot-policy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html#cfn-iot-policy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::PolicyPrincipalAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policyprincipalattachment.html)
@@ -1479,9 +1479,9 @@ impl CfnPolicyPrincipalAttachmentProps {
 }
 impl<R0, R1> CfnPolicyPrincipalAttachmentProps<R0, R1> {
     /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policyprincipalattachment.html#cfn-iot-policyprincipalattachment-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<Set, R1> { CfnPolicyPrincipalAttachmentProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<Set, R1> { CfnPolicyPrincipalAttachmentProps(put(self.0, "PolicyName", value), Phase) }
     /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policyprincipalattachment.html#cfn-iot-policyprincipalattachment-principal)
-    pub fn principal(self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<R0, Set> { CfnPolicyPrincipalAttachmentProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<R0, Set> { CfnPolicyPrincipalAttachmentProps(put(self.0, "Principal", value), Phase) }
 }
 impl Done for CfnPolicyPrincipalAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::ProvisioningTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html)
@@ -1505,21 +1505,21 @@ impl CfnProvisioningTemplateProps {
 }
 impl<R0, R1> CfnProvisioningTemplateProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `PreProvisioningHook`: `ProvisioningHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-preprovisioninghook)
-    pub fn pre_provisioning_hook(self, value: impl Arg<provisioning_template::ProvisioningHook>) -> Self { Self(put(self.0, "PreProvisioningHook", value.into_expr()), Phase) }
+    pub fn pre_provisioning_hook(self, value: impl Arg<provisioning_template::ProvisioningHook>) -> Self { Self(put(self.0, "PreProvisioningHook", value), Phase) }
     /// `ProvisioningRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-provisioningrolearn)
-    pub fn provisioning_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnProvisioningTemplateProps<Set, R1> { CfnProvisioningTemplateProps(put(self.0, "ProvisioningRoleArn", value.into_expr()), Phase) }
+    pub fn provisioning_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnProvisioningTemplateProps<Set, R1> { CfnProvisioningTemplateProps(put(self.0, "ProvisioningRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-templatebody)
-    pub fn template_body(self, value: impl Arg<str>) -> CfnProvisioningTemplateProps<R0, Set> { CfnProvisioningTemplateProps(put(self.0, "TemplateBody", value.into_expr()), Phase) }
+    pub fn template_body(self, value: impl Arg<str>) -> CfnProvisioningTemplateProps<R0, Set> { CfnProvisioningTemplateProps(put(self.0, "TemplateBody", value), Phase) }
     /// `TemplateName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value), Phase) }
     /// `TemplateType`: `TemplateType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-templatetype)
-    pub fn template_type(self, value: impl Arg<provisioning_template::TemplateType>) -> Self { Self(put(self.0, "TemplateType", value.into_expr()), Phase) }
+    pub fn template_type(self, value: impl Arg<provisioning_template::TemplateType>) -> Self { Self(put(self.0, "TemplateType", value), Phase) }
 }
 impl Done for CfnProvisioningTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ProvisioningTemplate`.
@@ -1531,9 +1531,9 @@ impl ProvisioningHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PayloadVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-provisioningtemplate-provisioninghook.html#cfn-iot-provisioningtemplate-provisioninghook-payloadversion)
-    pub fn payload_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadVersion", value.into_expr())) }
+    pub fn payload_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadVersion", value)) }
     /// `TargetArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-provisioningtemplate-provisioninghook.html#cfn-iot-provisioningtemplate-provisioninghook-targetarn)
-    pub fn target_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
+    pub fn target_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "TargetArn", value)) }
 }
 impl Done for ProvisioningHook { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TemplateType` allows.
@@ -1560,11 +1560,11 @@ impl CfnResourceSpecificLoggingProps {
 }
 impl<R0, R1, R2> CfnResourceSpecificLoggingProps<R0, R1, R2> {
     /// `LogLevel`: `LogLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-resourcespecificlogging.html#cfn-iot-resourcespecificlogging-loglevel)
-    pub fn log_level(self, value: impl Arg<resource_specific_logging::LogLevel>) -> CfnResourceSpecificLoggingProps<Set, R1, R2> { CfnResourceSpecificLoggingProps(put(self.0, "LogLevel", value.into_expr()), Phase) }
+    pub fn log_level(self, value: impl Arg<resource_specific_logging::LogLevel>) -> CfnResourceSpecificLoggingProps<Set, R1, R2> { CfnResourceSpecificLoggingProps(put(self.0, "LogLevel", value), Phase) }
     /// `TargetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-resourcespecificlogging.html#cfn-iot-resourcespecificlogging-targetname)
-    pub fn target_name(self, value: impl Arg<str>) -> CfnResourceSpecificLoggingProps<R0, Set, R2> { CfnResourceSpecificLoggingProps(put(self.0, "TargetName", value.into_expr()), Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> CfnResourceSpecificLoggingProps<R0, Set, R2> { CfnResourceSpecificLoggingProps(put(self.0, "TargetName", value), Phase) }
     /// `TargetType`: `TargetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-resourcespecificlogging.html#cfn-iot-resourcespecificlogging-targettype)
-    pub fn target_type(self, value: impl Arg<resource_specific_logging::TargetType>) -> CfnResourceSpecificLoggingProps<R0, R1, Set> { CfnResourceSpecificLoggingProps(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<resource_specific_logging::TargetType>) -> CfnResourceSpecificLoggingProps<R0, R1, Set> { CfnResourceSpecificLoggingProps(put(self.0, "TargetType", value), Phase) }
 }
 impl Done for CfnResourceSpecificLoggingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ResourceSpecificLogging`.
@@ -1596,13 +1596,13 @@ impl CfnRoleAliasProps {
 }
 impl<R0> CfnRoleAliasProps<R0> {
     /// `CredentialDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#cfn-iot-rolealias-credentialdurationseconds)
-    pub fn credential_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CredentialDurationSeconds", value.into_expr()), Phase) }
+    pub fn credential_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CredentialDurationSeconds", value), Phase) }
     /// `RoleAlias`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#cfn-iot-rolealias-rolealias)
-    pub fn role_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleAlias", value.into_expr()), Phase) }
+    pub fn role_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleAlias", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#cfn-iot-rolealias-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRoleAliasProps<Set> { CfnRoleAliasProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRoleAliasProps<Set> { CfnRoleAliasProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#cfn-iot-rolealias-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRoleAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::ScheduledAudit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html)
@@ -1626,17 +1626,17 @@ impl CfnScheduledAuditProps {
 }
 impl<R0, R1> CfnScheduledAuditProps<R0, R1> {
     /// `DayOfMonth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-dayofmonth)
-    pub fn day_of_month(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DayOfMonth", value.into_expr()), Phase) }
+    pub fn day_of_month(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DayOfMonth", value), Phase) }
     /// `DayOfWeek`: `DayOfWeek`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-dayofweek)
-    pub fn day_of_week(self, value: impl Arg<scheduled_audit::DayOfWeek>) -> Self { Self(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
+    pub fn day_of_week(self, value: impl Arg<scheduled_audit::DayOfWeek>) -> Self { Self(put(self.0, "DayOfWeek", value), Phase) }
     /// `Frequency`: `Frequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-frequency)
-    pub fn frequency(self, value: impl Arg<scheduled_audit::Frequency>) -> CfnScheduledAuditProps<Set, R1> { CfnScheduledAuditProps(put(self.0, "Frequency", value.into_expr()), Phase) }
+    pub fn frequency(self, value: impl Arg<scheduled_audit::Frequency>) -> CfnScheduledAuditProps<Set, R1> { CfnScheduledAuditProps(put(self.0, "Frequency", value), Phase) }
     /// `ScheduledAuditName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-scheduledauditname)
-    pub fn scheduled_audit_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledAuditName", value.into_expr()), Phase) }
+    pub fn scheduled_audit_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledAuditName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetCheckNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-targetchecknames)
-    pub fn target_check_names(self, value: impl Arg<Arr<str>>) -> CfnScheduledAuditProps<R0, Set> { CfnScheduledAuditProps(put(self.0, "TargetCheckNames", value.into_expr()), Phase) }
+    pub fn target_check_names(self, value: impl Arg<Arr<str>>) -> CfnScheduledAuditProps<R0, Set> { CfnScheduledAuditProps(put(self.0, "TargetCheckNames", value), Phase) }
 }
 impl Done for CfnScheduledAuditProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ScheduledAudit`.
@@ -1666,21 +1666,21 @@ impl CfnSecurityProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalMetricsToRetainV2`: list of `MetricToRetain`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-additionalmetricstoretainv2)
-    pub fn additional_metrics_to_retain_v2(self, value: impl Arg<Arr<security_profile::MetricToRetain>>) -> Self { Self(put(self.0, "AdditionalMetricsToRetainV2", value.into_expr())) }
+    pub fn additional_metrics_to_retain_v2(self, value: impl Arg<Arr<security_profile::MetricToRetain>>) -> Self { Self(put(self.0, "AdditionalMetricsToRetainV2", value)) }
     /// `AlertTargets`: map of `AlertTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-alerttargets)
-    pub fn alert_targets(self, value: impl Arg<Dict<security_profile::AlertTarget>>) -> Self { Self(put(self.0, "AlertTargets", value.into_expr())) }
+    pub fn alert_targets(self, value: impl Arg<Dict<security_profile::AlertTarget>>) -> Self { Self(put(self.0, "AlertTargets", value)) }
     /// `Behaviors`: list of `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-behaviors)
-    pub fn behaviors(self, value: impl Arg<Arr<security_profile::Behavior>>) -> Self { Self(put(self.0, "Behaviors", value.into_expr())) }
+    pub fn behaviors(self, value: impl Arg<Arr<security_profile::Behavior>>) -> Self { Self(put(self.0, "Behaviors", value)) }
     /// `MetricsExportConfig`: `MetricsExportConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-metricsexportconfig)
-    pub fn metrics_export_config(self, value: impl Arg<security_profile::MetricsExportConfig>) -> Self { Self(put(self.0, "MetricsExportConfig", value.into_expr())) }
+    pub fn metrics_export_config(self, value: impl Arg<security_profile::MetricsExportConfig>) -> Self { Self(put(self.0, "MetricsExportConfig", value)) }
     /// `SecurityProfileDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-securityprofiledescription)
-    pub fn security_profile_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProfileDescription", value.into_expr())) }
+    pub fn security_profile_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProfileDescription", value)) }
     /// `SecurityProfileName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-securityprofilename)
-    pub fn security_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProfileName", value.into_expr())) }
+    pub fn security_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProfileName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TargetArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-targetarns)
-    pub fn target_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetArns", value.into_expr())) }
+    pub fn target_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetArns", value)) }
 }
 impl Done for CfnSecurityProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::SecurityProfile`.
@@ -1694,9 +1694,9 @@ impl AlertTarget {
 }
 impl<R0, R1> AlertTarget<R0, R1> {
     /// `AlertTargetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-alerttarget.html#cfn-iot-securityprofile-alerttarget-alerttargetarn)
-    pub fn alert_target_arn(self, value: impl Arg<str>) -> AlertTarget<Set, R1> { AlertTarget(put(self.0, "AlertTargetArn", value.into_expr()), Phase) }
+    pub fn alert_target_arn(self, value: impl Arg<str>) -> AlertTarget<Set, R1> { AlertTarget(put(self.0, "AlertTargetArn", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-alerttarget.html#cfn-iot-securityprofile-alerttarget-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AlertTarget<R0, Set> { AlertTarget(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AlertTarget<R0, Set> { AlertTarget(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for AlertTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Behavior` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html)
@@ -1707,17 +1707,17 @@ impl Behavior {
 }
 impl<R0> Behavior<R0> {
     /// `Criteria`: `BehaviorCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-criteria)
-    pub fn criteria(self, value: impl Arg<BehaviorCriteria>) -> Self { Self(put(self.0, "Criteria", value.into_expr()), Phase) }
+    pub fn criteria(self, value: impl Arg<BehaviorCriteria>) -> Self { Self(put(self.0, "Criteria", value), Phase) }
     /// `ExportMetric`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-exportmetric)
-    pub fn export_metric(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportMetric", value.into_expr()), Phase) }
+    pub fn export_metric(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportMetric", value), Phase) }
     /// `Metric`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-metric)
-    pub fn metric(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metric", value.into_expr()), Phase) }
+    pub fn metric(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metric", value), Phase) }
     /// `MetricDimension`: `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-metricdimension)
-    pub fn metric_dimension(self, value: impl Arg<MetricDimension>) -> Self { Self(put(self.0, "MetricDimension", value.into_expr()), Phase) }
+    pub fn metric_dimension(self, value: impl Arg<MetricDimension>) -> Self { Self(put(self.0, "MetricDimension", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-name)
-    pub fn name(self, value: impl Arg<str>) -> Behavior<Set> { Behavior(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Behavior<Set> { Behavior(put(self.0, "Name", value), Phase) }
     /// `SuppressAlerts`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-suppressalerts)
-    pub fn suppress_alerts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SuppressAlerts", value.into_expr()), Phase) }
+    pub fn suppress_alerts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SuppressAlerts", value), Phase) }
 }
 impl Done for Behavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BehaviorCriteria` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html)
@@ -1726,19 +1726,19 @@ impl BehaviorCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComparisonOperator`: `ComparisonOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value)) }
     /// `ConsecutiveDatapointsToAlarm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-consecutivedatapointstoalarm)
-    pub fn consecutive_datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConsecutiveDatapointsToAlarm", value.into_expr())) }
+    pub fn consecutive_datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConsecutiveDatapointsToAlarm", value)) }
     /// `ConsecutiveDatapointsToClear`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-consecutivedatapointstoclear)
-    pub fn consecutive_datapoints_to_clear(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConsecutiveDatapointsToClear", value.into_expr())) }
+    pub fn consecutive_datapoints_to_clear(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConsecutiveDatapointsToClear", value)) }
     /// `DurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-durationseconds)
-    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
+    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value)) }
     /// `MlDetectionConfig`: `MachineLearningDetectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-mldetectionconfig)
-    pub fn ml_detection_config(self, value: impl Arg<MachineLearningDetectionConfig>) -> Self { Self(put(self.0, "MlDetectionConfig", value.into_expr())) }
+    pub fn ml_detection_config(self, value: impl Arg<MachineLearningDetectionConfig>) -> Self { Self(put(self.0, "MlDetectionConfig", value)) }
     /// `StatisticalThreshold`: `StatisticalThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-statisticalthreshold)
-    pub fn statistical_threshold(self, value: impl Arg<StatisticalThreshold>) -> Self { Self(put(self.0, "StatisticalThreshold", value.into_expr())) }
+    pub fn statistical_threshold(self, value: impl Arg<StatisticalThreshold>) -> Self { Self(put(self.0, "StatisticalThreshold", value)) }
     /// `Value`: `MetricValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-value)
-    pub fn value(self, value: impl Arg<MetricValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<MetricValue>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for BehaviorCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MachineLearningDetectionConfig` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-machinelearningdetectionconfig.html)
@@ -1747,7 +1747,7 @@ impl MachineLearningDetectionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfidenceLevel`: `ConfidenceLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-machinelearningdetectionconfig.html#cfn-iot-securityprofile-machinelearningdetectionconfig-confidencelevel)
-    pub fn confidence_level(self, value: impl Arg<ConfidenceLevel>) -> Self { Self(put(self.0, "ConfidenceLevel", value.into_expr())) }
+    pub fn confidence_level(self, value: impl Arg<ConfidenceLevel>) -> Self { Self(put(self.0, "ConfidenceLevel", value)) }
 }
 impl Done for MachineLearningDetectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricdimension.html)
@@ -1758,9 +1758,9 @@ impl MetricDimension {
 }
 impl<R0> MetricDimension<R0> {
     /// `DimensionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricdimension.html#cfn-iot-securityprofile-metricdimension-dimensionname)
-    pub fn dimension_name(self, value: impl Arg<str>) -> MetricDimension<Set> { MetricDimension(put(self.0, "DimensionName", value.into_expr()), Phase) }
+    pub fn dimension_name(self, value: impl Arg<str>) -> MetricDimension<Set> { MetricDimension(put(self.0, "DimensionName", value), Phase) }
     /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricdimension.html#cfn-iot-securityprofile-metricdimension-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricToRetain` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metrictoretain.html)
@@ -1771,11 +1771,11 @@ impl MetricToRetain {
 }
 impl<R0> MetricToRetain<R0> {
     /// `ExportMetric`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metrictoretain.html#cfn-iot-securityprofile-metrictoretain-exportmetric)
-    pub fn export_metric(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportMetric", value.into_expr()), Phase) }
+    pub fn export_metric(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportMetric", value), Phase) }
     /// `Metric`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metrictoretain.html#cfn-iot-securityprofile-metrictoretain-metric)
-    pub fn metric(self, value: impl Arg<str>) -> MetricToRetain<Set> { MetricToRetain(put(self.0, "Metric", value.into_expr()), Phase) }
+    pub fn metric(self, value: impl Arg<str>) -> MetricToRetain<Set> { MetricToRetain(put(self.0, "Metric", value), Phase) }
     /// `MetricDimension`: `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metrictoretain.html#cfn-iot-securityprofile-metrictoretain-metricdimension)
-    pub fn metric_dimension(self, value: impl Arg<MetricDimension>) -> Self { Self(put(self.0, "MetricDimension", value.into_expr()), Phase) }
+    pub fn metric_dimension(self, value: impl Arg<MetricDimension>) -> Self { Self(put(self.0, "MetricDimension", value), Phase) }
 }
 impl Done for MetricToRetain { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricValue` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html)
@@ -1784,17 +1784,17 @@ impl MetricValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-cidrs)
-    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cidrs", value.into_expr())) }
+    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cidrs", value)) }
     /// `Count`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-count)
-    pub fn count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Number`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-number)
-    pub fn number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Number", value.into_expr())) }
+    pub fn number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Number", value)) }
     /// `Numbers`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-numbers)
-    pub fn numbers(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "Numbers", value.into_expr())) }
+    pub fn numbers(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "Numbers", value)) }
     /// `Ports`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-ports)
-    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
+    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value)) }
     /// `Strings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-strings)
-    pub fn strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Strings", value.into_expr())) }
+    pub fn strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Strings", value)) }
 }
 impl Done for MetricValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsExportConfig` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricsexportconfig.html)
@@ -1805,9 +1805,9 @@ impl MetricsExportConfig {
 }
 impl<R0, R1> MetricsExportConfig<R0, R1> {
     /// `MqttTopic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricsexportconfig.html#cfn-iot-securityprofile-metricsexportconfig-mqtttopic)
-    pub fn mqtt_topic(self, value: impl Arg<str>) -> MetricsExportConfig<Set, R1> { MetricsExportConfig(put(self.0, "MqttTopic", value.into_expr()), Phase) }
+    pub fn mqtt_topic(self, value: impl Arg<str>) -> MetricsExportConfig<Set, R1> { MetricsExportConfig(put(self.0, "MqttTopic", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricsexportconfig.html#cfn-iot-securityprofile-metricsexportconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MetricsExportConfig<R0, Set> { MetricsExportConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MetricsExportConfig<R0, Set> { MetricsExportConfig(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for MetricsExportConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatisticalThreshold` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-statisticalthreshold.html)
@@ -1816,7 +1816,7 @@ impl StatisticalThreshold {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Statistic`: `Statistic`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-statisticalthreshold.html#cfn-iot-securityprofile-statisticalthreshold-statistic)
-    pub fn statistic(self, value: impl Arg<Statistic>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
+    pub fn statistic(self, value: impl Arg<Statistic>) -> Self { Self(put(self.0, "Statistic", value)) }
 }
 impl Done for StatisticalThreshold { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -1847,11 +1847,11 @@ impl CfnSoftwarePackageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackage.html#cfn-iot-softwarepackage-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `PackageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackage.html#cfn-iot-softwarepackage-packagename)
-    pub fn package_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageName", value.into_expr())) }
+    pub fn package_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackage.html#cfn-iot-softwarepackage-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnSoftwarePackageProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::SoftwarePackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html)
@@ -1881,21 +1881,21 @@ impl CfnSoftwarePackageVersionProps {
 }
 impl<R0> CfnSoftwarePackageVersionProps<R0> {
     /// `Artifact`: `PackageVersionArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-artifact)
-    pub fn artifact(self, value: impl Arg<software_package_version::PackageVersionArtifact>) -> Self { Self(put(self.0, "Artifact", value.into_expr()), Phase) }
+    pub fn artifact(self, value: impl Arg<software_package_version::PackageVersionArtifact>) -> Self { Self(put(self.0, "Artifact", value), Phase) }
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `PackageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-packagename)
-    pub fn package_name(self, value: impl Arg<str>) -> CfnSoftwarePackageVersionProps<Set> { CfnSoftwarePackageVersionProps(put(self.0, "PackageName", value.into_expr()), Phase) }
+    pub fn package_name(self, value: impl Arg<str>) -> CfnSoftwarePackageVersionProps<Set> { CfnSoftwarePackageVersionProps(put(self.0, "PackageName", value), Phase) }
     /// `Recipe`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-recipe)
-    pub fn recipe(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Recipe", value.into_expr()), Phase) }
+    pub fn recipe(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Recipe", value), Phase) }
     /// `Sbom`: `Sbom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-sbom)
-    pub fn sbom(self, value: impl Arg<software_package_version::Sbom>) -> Self { Self(put(self.0, "Sbom", value.into_expr()), Phase) }
+    pub fn sbom(self, value: impl Arg<software_package_version::Sbom>) -> Self { Self(put(self.0, "Sbom", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VersionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-versionname)
-    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
+    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value), Phase) }
 }
 impl Done for CfnSoftwarePackageVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::SoftwarePackageVersion`.
@@ -1909,7 +1909,7 @@ impl PackageVersionArtifact {
 }
 impl<R0> PackageVersionArtifact<R0> {
     /// `S3Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-packageversionartifact.html#cfn-iot-softwarepackageversion-packageversionartifact-s3location)
-    pub fn s3_location(self, value: impl Arg<S3Location>) -> PackageVersionArtifact<Set> { PackageVersionArtifact(put(self.0, "S3Location", value.into_expr()), Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> PackageVersionArtifact<Set> { PackageVersionArtifact(put(self.0, "S3Location", value), Phase) }
 }
 impl Done for PackageVersionArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::IoT::SoftwarePackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-s3location.html)
@@ -1920,11 +1920,11 @@ impl S3Location {
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-s3location.html#cfn-iot-softwarepackageversion-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-s3location.html#cfn-iot-softwarepackageversion-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-s3location.html#cfn-iot-softwarepackageversion-s3location-version)
-    pub fn version(self, value: impl Arg<str>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sbom` of `AWS::IoT::SoftwarePackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-sbom.html)
@@ -1935,7 +1935,7 @@ impl Sbom {
 }
 impl<R0> Sbom<R0> {
     /// `S3Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-sbom.html#cfn-iot-softwarepackageversion-sbom-s3location)
-    pub fn s3_location(self, value: impl Arg<S3Location>) -> Sbom<Set> { Sbom(put(self.0, "S3Location", value.into_expr()), Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Sbom<Set> { Sbom(put(self.0, "S3Location", value), Phase) }
 }
 impl Done for Sbom { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1966,15 +1966,15 @@ impl CfnStreamProps {
 }
 impl<R0, R1, R2> CfnStreamProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Files`: list of `StreamFile`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-files)
-    pub fn files(self, value: impl Arg<Arr<stream::StreamFile>>) -> CfnStreamProps<Set, R1, R2> { CfnStreamProps(put(self.0, "Files", value.into_expr()), Phase) }
+    pub fn files(self, value: impl Arg<Arr<stream::StreamFile>>) -> CfnStreamProps<Set, R1, R2> { CfnStreamProps(put(self.0, "Files", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, Set, R2> { CfnStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, Set, R2> { CfnStreamProps(put(self.0, "RoleArn", value), Phase) }
     /// `StreamId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set> { CfnStreamProps(put(self.0, "StreamId", value.into_expr()), Phase) }
+    pub fn stream_id(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set> { CfnStreamProps(put(self.0, "StreamId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Stream`.
@@ -1986,11 +1986,11 @@ impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-s3location.html#cfn-iot-stream-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-s3location.html#cfn-iot-stream-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-s3location.html#cfn-iot-stream-s3location-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamFile` of `AWS::IoT::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-streamfile.html)
@@ -1999,9 +1999,9 @@ impl StreamFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-streamfile.html#cfn-iot-stream-streamfile-fileid)
-    pub fn file_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileId", value.into_expr())) }
+    pub fn file_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileId", value)) }
     /// `S3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-streamfile.html#cfn-iot-stream-streamfile-s3location)
-    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value)) }
 }
 impl Done for StreamFile { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2026,9 +2026,9 @@ impl CfnThingProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributePayload`: `AttributePayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thing.html#cfn-iot-thing-attributepayload)
-    pub fn attribute_payload(self, value: impl Arg<thing::AttributePayload>) -> Self { Self(put(self.0, "AttributePayload", value.into_expr())) }
+    pub fn attribute_payload(self, value: impl Arg<thing::AttributePayload>) -> Self { Self(put(self.0, "AttributePayload", value)) }
     /// `ThingName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thing.html#cfn-iot-thing-thingname)
-    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr())) }
+    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value)) }
 }
 impl Done for CfnThingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Thing`.
@@ -2040,7 +2040,7 @@ impl AttributePayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thing-attributepayload.html#cfn-iot-thing-attributepayload-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value)) }
 }
 impl Done for AttributePayload { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2065,15 +2065,15 @@ impl CfnThingGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParentGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-parentgroupname)
-    pub fn parent_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentGroupName", value.into_expr())) }
+    pub fn parent_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentGroupName", value)) }
     /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `ThingGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-thinggroupname)
-    pub fn thing_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingGroupName", value.into_expr())) }
+    pub fn thing_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingGroupName", value)) }
     /// `ThingGroupProperties`: `ThingGroupProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-thinggroupproperties)
-    pub fn thing_group_properties(self, value: impl Arg<thing_group::ThingGroupProperties>) -> Self { Self(put(self.0, "ThingGroupProperties", value.into_expr())) }
+    pub fn thing_group_properties(self, value: impl Arg<thing_group::ThingGroupProperties>) -> Self { Self(put(self.0, "ThingGroupProperties", value)) }
 }
 impl Done for CfnThingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ThingGroup`.
@@ -2085,7 +2085,7 @@ impl AttributePayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-attributepayload.html#cfn-iot-thinggroup-attributepayload-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value)) }
 }
 impl Done for AttributePayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThingGroupProperties` of `AWS::IoT::ThingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-thinggroupproperties.html)
@@ -2094,9 +2094,9 @@ impl ThingGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributePayload`: `AttributePayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-thinggroupproperties.html#cfn-iot-thinggroup-thinggroupproperties-attributepayload)
-    pub fn attribute_payload(self, value: impl Arg<AttributePayload>) -> Self { Self(put(self.0, "AttributePayload", value.into_expr())) }
+    pub fn attribute_payload(self, value: impl Arg<AttributePayload>) -> Self { Self(put(self.0, "AttributePayload", value)) }
     /// `ThingGroupDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-thinggroupproperties.html#cfn-iot-thinggroup-thinggroupproperties-thinggroupdescription)
-    pub fn thing_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingGroupDescription", value.into_expr())) }
+    pub fn thing_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingGroupDescription", value)) }
 }
 impl Done for ThingGroupProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2119,11 +2119,11 @@ impl CfnThingPrincipalAttachmentProps {
 }
 impl<R0, R1> CfnThingPrincipalAttachmentProps<R0, R1> {
     /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingprincipalattachment.html#cfn-iot-thingprincipalattachment-principal)
-    pub fn principal(self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<Set, R1> { CfnThingPrincipalAttachmentProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<Set, R1> { CfnThingPrincipalAttachmentProps(put(self.0, "Principal", value), Phase) }
     /// `ThingName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingprincipalattachment.html#cfn-iot-thingprincipalattachment-thingname)
-    pub fn thing_name(self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<R0, Set> { CfnThingPrincipalAttachmentProps(put(self.0, "ThingName", value.into_expr()), Phase) }
+    pub fn thing_name(self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<R0, Set> { CfnThingPrincipalAttachmentProps(put(self.0, "ThingName", value), Phase) }
     /// `ThingPrincipalType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingprincipalattachment.html#cfn-iot-thingprincipalattachment-thingprincipaltype)
-    pub fn thing_principal_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingPrincipalType", value.into_expr()), Phase) }
+    pub fn thing_principal_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingPrincipalType", value), Phase) }
 }
 impl Done for CfnThingPrincipalAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::ThingType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html)
@@ -2147,13 +2147,13 @@ impl CfnThingTypeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeprecateThingType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#cfn-iot-thingtype-deprecatethingtype)
-    pub fn deprecate_thing_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeprecateThingType", value.into_expr())) }
+    pub fn deprecate_thing_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeprecateThingType", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#cfn-iot-thingtype-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `ThingTypeName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#cfn-iot-thingtype-thingtypename)
-    pub fn thing_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingTypeName", value.into_expr())) }
+    pub fn thing_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingTypeName", value)) }
     /// `ThingTypeProperties`: `ThingTypeProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#cfn-iot-thingtype-thingtypeproperties)
-    pub fn thing_type_properties(self, value: impl Arg<thing_type::ThingTypeProperties>) -> Self { Self(put(self.0, "ThingTypeProperties", value.into_expr())) }
+    pub fn thing_type_properties(self, value: impl Arg<thing_type::ThingTypeProperties>) -> Self { Self(put(self.0, "ThingTypeProperties", value)) }
 }
 impl Done for CfnThingTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ThingType`.
@@ -2165,7 +2165,7 @@ impl Mqtt5Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PropagatingAttributes`: list of `PropagatingAttribute`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-mqtt5configuration.html#cfn-iot-thingtype-mqtt5configuration-propagatingattributes)
-    pub fn propagating_attributes(self, value: impl Arg<Arr<PropagatingAttribute>>) -> Self { Self(put(self.0, "PropagatingAttributes", value.into_expr())) }
+    pub fn propagating_attributes(self, value: impl Arg<Arr<PropagatingAttribute>>) -> Self { Self(put(self.0, "PropagatingAttributes", value)) }
 }
 impl Done for Mqtt5Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropagatingAttribute` of `AWS::IoT::ThingType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-propagatingattribute.html)
@@ -2176,11 +2176,11 @@ impl PropagatingAttribute {
 }
 impl<R0> PropagatingAttribute<R0> {
     /// `ConnectionAttribute`: `ConnectionAttribute`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-propagatingattribute.html#cfn-iot-thingtype-propagatingattribute-connectionattribute)
-    pub fn connection_attribute(self, value: impl Arg<ConnectionAttribute>) -> Self { Self(put(self.0, "ConnectionAttribute", value.into_expr()), Phase) }
+    pub fn connection_attribute(self, value: impl Arg<ConnectionAttribute>) -> Self { Self(put(self.0, "ConnectionAttribute", value), Phase) }
     /// `ThingAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-propagatingattribute.html#cfn-iot-thingtype-propagatingattribute-thingattribute)
-    pub fn thing_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingAttribute", value.into_expr()), Phase) }
+    pub fn thing_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingAttribute", value), Phase) }
     /// `UserPropertyKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-propagatingattribute.html#cfn-iot-thingtype-propagatingattribute-userpropertykey)
-    pub fn user_property_key(self, value: impl Arg<str>) -> PropagatingAttribute<Set> { PropagatingAttribute(put(self.0, "UserPropertyKey", value.into_expr()), Phase) }
+    pub fn user_property_key(self, value: impl Arg<str>) -> PropagatingAttribute<Set> { PropagatingAttribute(put(self.0, "UserPropertyKey", value), Phase) }
 }
 impl Done for PropagatingAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThingTypeProperties` of `AWS::IoT::ThingType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-thingtypeproperties.html)
@@ -2189,11 +2189,11 @@ impl ThingTypeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mqtt5Configuration`: `Mqtt5Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-thingtypeproperties.html#cfn-iot-thingtype-thingtypeproperties-mqtt5configuration)
-    pub fn mqtt5_configuration(self, value: impl Arg<Mqtt5Configuration>) -> Self { Self(put(self.0, "Mqtt5Configuration", value.into_expr())) }
+    pub fn mqtt5_configuration(self, value: impl Arg<Mqtt5Configuration>) -> Self { Self(put(self.0, "Mqtt5Configuration", value)) }
     /// `SearchableAttributes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-thingtypeproperties.html#cfn-iot-thingtype-thingtypeproperties-searchableattributes)
-    pub fn searchable_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SearchableAttributes", value.into_expr())) }
+    pub fn searchable_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SearchableAttributes", value)) }
     /// `ThingTypeDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-thingtypeproperties.html#cfn-iot-thingtype-thingtypeproperties-thingtypedescription)
-    pub fn thing_type_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingTypeDescription", value.into_expr())) }
+    pub fn thing_type_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingTypeDescription", value)) }
 }
 impl Done for ThingTypeProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectionAttribute` allows.
@@ -2220,11 +2220,11 @@ impl CfnTopicRuleProps {
 }
 impl<R0> CfnTopicRuleProps<R0> {
     /// `RuleName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html#cfn-iot-topicrule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html#cfn-iot-topicrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TopicRulePayload`: `TopicRulePayload`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html#cfn-iot-topicrule-topicrulepayload)
-    pub fn topic_rule_payload(self, value: impl Arg<topic_rule::TopicRulePayload>) -> CfnTopicRuleProps<Set> { CfnTopicRuleProps(put(self.0, "TopicRulePayload", value.into_expr()), Phase) }
+    pub fn topic_rule_payload(self, value: impl Arg<topic_rule::TopicRulePayload>) -> CfnTopicRuleProps<Set> { CfnTopicRuleProps(put(self.0, "TopicRulePayload", value), Phase) }
 }
 impl Done for CfnTopicRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::TopicRule`.
@@ -2236,51 +2236,51 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudwatchAlarm`: `CloudwatchAlarmAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-cloudwatchalarm)
-    pub fn cloudwatch_alarm(self, value: impl Arg<CloudwatchAlarmAction>) -> Self { Self(put(self.0, "CloudwatchAlarm", value.into_expr())) }
+    pub fn cloudwatch_alarm(self, value: impl Arg<CloudwatchAlarmAction>) -> Self { Self(put(self.0, "CloudwatchAlarm", value)) }
     /// `CloudwatchLogs`: `CloudwatchLogsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-cloudwatchlogs)
-    pub fn cloudwatch_logs(self, value: impl Arg<CloudwatchLogsAction>) -> Self { Self(put(self.0, "CloudwatchLogs", value.into_expr())) }
+    pub fn cloudwatch_logs(self, value: impl Arg<CloudwatchLogsAction>) -> Self { Self(put(self.0, "CloudwatchLogs", value)) }
     /// `CloudwatchMetric`: `CloudwatchMetricAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-cloudwatchmetric)
-    pub fn cloudwatch_metric(self, value: impl Arg<CloudwatchMetricAction>) -> Self { Self(put(self.0, "CloudwatchMetric", value.into_expr())) }
+    pub fn cloudwatch_metric(self, value: impl Arg<CloudwatchMetricAction>) -> Self { Self(put(self.0, "CloudwatchMetric", value)) }
     /// `DynamoDB`: `DynamoDBAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-dynamodb)
-    pub fn dynamo_db(self, value: impl Arg<DynamoDBAction>) -> Self { Self(put(self.0, "DynamoDB", value.into_expr())) }
+    pub fn dynamo_db(self, value: impl Arg<DynamoDBAction>) -> Self { Self(put(self.0, "DynamoDB", value)) }
     /// `DynamoDBv2`: `DynamoDBv2Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-dynamodbv2)
-    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2Action>) -> Self { Self(put(self.0, "DynamoDBv2", value.into_expr())) }
+    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2Action>) -> Self { Self(put(self.0, "DynamoDBv2", value)) }
     /// `Elasticsearch`: `ElasticsearchAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-elasticsearch)
-    pub fn elasticsearch(self, value: impl Arg<ElasticsearchAction>) -> Self { Self(put(self.0, "Elasticsearch", value.into_expr())) }
+    pub fn elasticsearch(self, value: impl Arg<ElasticsearchAction>) -> Self { Self(put(self.0, "Elasticsearch", value)) }
     /// `Firehose`: `FirehoseAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-firehose)
-    pub fn firehose(self, value: impl Arg<FirehoseAction>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<FirehoseAction>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `Http`: `HttpAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-http)
-    pub fn http(self, value: impl Arg<HttpAction>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
+    pub fn http(self, value: impl Arg<HttpAction>) -> Self { Self(put(self.0, "Http", value)) }
     /// `InfluxDB`: `InfluxDBAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-influxdb)
-    pub fn influx_db(self, value: impl Arg<InfluxDBAction>) -> Self { Self(put(self.0, "InfluxDB", value.into_expr())) }
+    pub fn influx_db(self, value: impl Arg<InfluxDBAction>) -> Self { Self(put(self.0, "InfluxDB", value)) }
     /// `IotAnalytics`: `IotAnalyticsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-iotanalytics)
-    pub fn iot_analytics(self, value: impl Arg<IotAnalyticsAction>) -> Self { Self(put(self.0, "IotAnalytics", value.into_expr())) }
+    pub fn iot_analytics(self, value: impl Arg<IotAnalyticsAction>) -> Self { Self(put(self.0, "IotAnalytics", value)) }
     /// `IotEvents`: `IotEventsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-iotevents)
-    pub fn iot_events(self, value: impl Arg<IotEventsAction>) -> Self { Self(put(self.0, "IotEvents", value.into_expr())) }
+    pub fn iot_events(self, value: impl Arg<IotEventsAction>) -> Self { Self(put(self.0, "IotEvents", value)) }
     /// `IotSiteWise`: `IotSiteWiseAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-iotsitewise)
-    pub fn iot_site_wise(self, value: impl Arg<IotSiteWiseAction>) -> Self { Self(put(self.0, "IotSiteWise", value.into_expr())) }
+    pub fn iot_site_wise(self, value: impl Arg<IotSiteWiseAction>) -> Self { Self(put(self.0, "IotSiteWise", value)) }
     /// `Kafka`: `KafkaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-kafka)
-    pub fn kafka(self, value: impl Arg<KafkaAction>) -> Self { Self(put(self.0, "Kafka", value.into_expr())) }
+    pub fn kafka(self, value: impl Arg<KafkaAction>) -> Self { Self(put(self.0, "Kafka", value)) }
     /// `Kinesis`: `KinesisAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-kinesis)
-    pub fn kinesis(self, value: impl Arg<KinesisAction>) -> Self { Self(put(self.0, "Kinesis", value.into_expr())) }
+    pub fn kinesis(self, value: impl Arg<KinesisAction>) -> Self { Self(put(self.0, "Kinesis", value)) }
     /// `Lambda`: `LambdaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-lambda)
-    pub fn lambda(self, value: impl Arg<LambdaAction>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<LambdaAction>) -> Self { Self(put(self.0, "Lambda", value)) }
     /// `Location`: `LocationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-location)
-    pub fn location(self, value: impl Arg<LocationAction>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
+    pub fn location(self, value: impl Arg<LocationAction>) -> Self { Self(put(self.0, "Location", value)) }
     /// `OpenSearch`: `OpenSearchAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-opensearch)
-    pub fn open_search(self, value: impl Arg<OpenSearchAction>) -> Self { Self(put(self.0, "OpenSearch", value.into_expr())) }
+    pub fn open_search(self, value: impl Arg<OpenSearchAction>) -> Self { Self(put(self.0, "OpenSearch", value)) }
     /// `Republish`: `RepublishAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-republish)
-    pub fn republish(self, value: impl Arg<RepublishAction>) -> Self { Self(put(self.0, "Republish", value.into_expr())) }
+    pub fn republish(self, value: impl Arg<RepublishAction>) -> Self { Self(put(self.0, "Republish", value)) }
     /// `S3`: `S3Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-s3)
-    pub fn s3(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "S3", value)) }
     /// `Sns`: `SnsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-sns)
-    pub fn sns(self, value: impl Arg<SnsAction>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
+    pub fn sns(self, value: impl Arg<SnsAction>) -> Self { Self(put(self.0, "Sns", value)) }
     /// `Sqs`: `SqsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-sqs)
-    pub fn sqs(self, value: impl Arg<SqsAction>) -> Self { Self(put(self.0, "Sqs", value.into_expr())) }
+    pub fn sqs(self, value: impl Arg<SqsAction>) -> Self { Self(put(self.0, "Sqs", value)) }
     /// `StepFunctions`: `StepFunctionsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-stepfunctions)
-    pub fn step_functions(self, value: impl Arg<StepFunctionsAction>) -> Self { Self(put(self.0, "StepFunctions", value.into_expr())) }
+    pub fn step_functions(self, value: impl Arg<StepFunctionsAction>) -> Self { Self(put(self.0, "StepFunctions", value)) }
     /// `Timestream`: `TimestreamAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-timestream)
-    pub fn timestream(self, value: impl Arg<TimestreamAction>) -> Self { Self(put(self.0, "Timestream", value.into_expr())) }
+    pub fn timestream(self, value: impl Arg<TimestreamAction>) -> Self { Self(put(self.0, "Timestream", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyTimestamp` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertytimestamp.html)
@@ -2291,9 +2291,9 @@ impl AssetPropertyTimestamp {
 }
 impl<R0> AssetPropertyTimestamp<R0> {
     /// `OffsetInNanos`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertytimestamp.html#cfn-iot-topicrule-assetpropertytimestamp-offsetinnanos)
-    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value.into_expr()), Phase) }
+    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value), Phase) }
     /// `TimeInSeconds`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertytimestamp.html#cfn-iot-topicrule-assetpropertytimestamp-timeinseconds)
-    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value.into_expr()), Phase) }
+    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value), Phase) }
 }
 impl Done for AssetPropertyTimestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyValue` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvalue.html)
@@ -2304,11 +2304,11 @@ impl AssetPropertyValue {
 }
 impl<R0, R1> AssetPropertyValue<R0, R1> {
     /// `Quality`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvalue.html#cfn-iot-topicrule-assetpropertyvalue-quality)
-    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value.into_expr()), Phase) }
+    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value), Phase) }
     /// `Timestamp`: `AssetPropertyTimestamp`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvalue.html#cfn-iot-topicrule-assetpropertyvalue-timestamp)
-    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> AssetPropertyValue<Set, R1> { AssetPropertyValue(put(self.0, "Timestamp", value.into_expr()), Phase) }
+    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> AssetPropertyValue<Set, R1> { AssetPropertyValue(put(self.0, "Timestamp", value), Phase) }
     /// `Value`: `AssetPropertyVariant`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvalue.html#cfn-iot-topicrule-assetpropertyvalue-value)
-    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<R0, Set> { AssetPropertyValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<R0, Set> { AssetPropertyValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for AssetPropertyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyVariant` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html)
@@ -2317,13 +2317,13 @@ impl AssetPropertyVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html#cfn-iot-topicrule-assetpropertyvariant-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html#cfn-iot-topicrule-assetpropertyvariant-doublevalue)
-    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `IntegerValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html#cfn-iot-topicrule-assetpropertyvariant-integervalue)
-    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
+    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html#cfn-iot-topicrule-assetpropertyvariant-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for AssetPropertyVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchConfig` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html)
@@ -2332,13 +2332,13 @@ impl BatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchAcrossTopics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html#cfn-iot-topicrule-batchconfig-batchacrosstopics)
-    pub fn batch_across_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchAcrossTopics", value.into_expr())) }
+    pub fn batch_across_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchAcrossTopics", value)) }
     /// `MaxBatchOpenMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html#cfn-iot-topicrule-batchconfig-maxbatchopenms)
-    pub fn max_batch_open_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchOpenMs", value.into_expr())) }
+    pub fn max_batch_open_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchOpenMs", value)) }
     /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html#cfn-iot-topicrule-batchconfig-maxbatchsize)
-    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value)) }
     /// `MaxBatchSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html#cfn-iot-topicrule-batchconfig-maxbatchsizebytes)
-    pub fn max_batch_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSizeBytes", value.into_expr())) }
+    pub fn max_batch_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSizeBytes", value)) }
 }
 impl Done for BatchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudwatchAlarmAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html)
@@ -2349,13 +2349,13 @@ impl CloudwatchAlarmAction {
 }
 impl<R0, R1, R2, R3> CloudwatchAlarmAction<R0, R1, R2, R3> {
     /// `AlarmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html#cfn-iot-topicrule-cloudwatchalarmaction-alarmname)
-    pub fn alarm_name(self, value: impl Arg<str>) -> CloudwatchAlarmAction<Set, R1, R2, R3> { CloudwatchAlarmAction(put(self.0, "AlarmName", value.into_expr()), Phase) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> CloudwatchAlarmAction<Set, R1, R2, R3> { CloudwatchAlarmAction(put(self.0, "AlarmName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html#cfn-iot-topicrule-cloudwatchalarmaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchAlarmAction<R0, Set, R2, R3> { CloudwatchAlarmAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchAlarmAction<R0, Set, R2, R3> { CloudwatchAlarmAction(put(self.0, "RoleArn", value), Phase) }
     /// `StateReason`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html#cfn-iot-topicrule-cloudwatchalarmaction-statereason)
-    pub fn state_reason(self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, Set, R3> { CloudwatchAlarmAction(put(self.0, "StateReason", value.into_expr()), Phase) }
+    pub fn state_reason(self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, Set, R3> { CloudwatchAlarmAction(put(self.0, "StateReason", value), Phase) }
     /// `StateValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html#cfn-iot-topicrule-cloudwatchalarmaction-statevalue)
-    pub fn state_value(self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, R2, Set> { CloudwatchAlarmAction(put(self.0, "StateValue", value.into_expr()), Phase) }
+    pub fn state_value(self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, R2, Set> { CloudwatchAlarmAction(put(self.0, "StateValue", value), Phase) }
 }
 impl Done for CloudwatchAlarmAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudwatchLogsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchlogsaction.html)
@@ -2366,11 +2366,11 @@ impl CloudwatchLogsAction {
 }
 impl<R0, R1> CloudwatchLogsAction<R0, R1> {
     /// `BatchMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchlogsaction.html#cfn-iot-topicrule-cloudwatchlogsaction-batchmode)
-    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
+    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value), Phase) }
     /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchlogsaction.html#cfn-iot-topicrule-cloudwatchlogsaction-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudwatchLogsAction<Set, R1> { CloudwatchLogsAction(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudwatchLogsAction<Set, R1> { CloudwatchLogsAction(put(self.0, "LogGroupName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchlogsaction.html#cfn-iot-topicrule-cloudwatchlogsaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchLogsAction<R0, Set> { CloudwatchLogsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchLogsAction<R0, Set> { CloudwatchLogsAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CloudwatchLogsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudwatchMetricAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html)
@@ -2381,17 +2381,17 @@ impl CloudwatchMetricAction {
 }
 impl<R0, R1, R2, R3, R4> CloudwatchMetricAction<R0, R1, R2, R3, R4> {
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CloudwatchMetricAction<Set, R1, R2, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CloudwatchMetricAction<Set, R1, R2, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricName", value), Phase) }
     /// `MetricNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metricnamespace)
-    pub fn metric_namespace(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, Set, R2, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricNamespace", value.into_expr()), Phase) }
+    pub fn metric_namespace(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, Set, R2, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricNamespace", value), Phase) }
     /// `MetricTimestamp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metrictimestamp)
-    pub fn metric_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricTimestamp", value.into_expr()), Phase) }
+    pub fn metric_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricTimestamp", value), Phase) }
     /// `MetricUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metricunit)
-    pub fn metric_unit(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, Set, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricUnit", value.into_expr()), Phase) }
+    pub fn metric_unit(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, Set, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricUnit", value), Phase) }
     /// `MetricValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metricvalue)
-    pub fn metric_value(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, R2, Set, R4> { CloudwatchMetricAction(put(self.0, "MetricValue", value.into_expr()), Phase) }
+    pub fn metric_value(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, R2, Set, R4> { CloudwatchMetricAction(put(self.0, "MetricValue", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchMetricAction<R0, R1, R2, R3, Set> { CloudwatchMetricAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchMetricAction<R0, R1, R2, R3, Set> { CloudwatchMetricAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CloudwatchMetricAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html)
@@ -2402,23 +2402,23 @@ impl DynamoDBAction {
 }
 impl<R0, R1, R2, R3> DynamoDBAction<R0, R1, R2, R3> {
     /// `HashKeyField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-hashkeyfield)
-    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDBAction<Set, R1, R2, R3> { DynamoDBAction(put(self.0, "HashKeyField", value.into_expr()), Phase) }
+    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDBAction<Set, R1, R2, R3> { DynamoDBAction(put(self.0, "HashKeyField", value), Phase) }
     /// `HashKeyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-hashkeytype)
-    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value.into_expr()), Phase) }
+    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value), Phase) }
     /// `HashKeyValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-hashkeyvalue)
-    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDBAction<R0, Set, R2, R3> { DynamoDBAction(put(self.0, "HashKeyValue", value.into_expr()), Phase) }
+    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDBAction<R0, Set, R2, R3> { DynamoDBAction(put(self.0, "HashKeyValue", value), Phase) }
     /// `PayloadField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-payloadfield)
-    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value.into_expr()), Phase) }
+    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value), Phase) }
     /// `RangeKeyField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-rangekeyfield)
-    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value.into_expr()), Phase) }
+    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value), Phase) }
     /// `RangeKeyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-rangekeytype)
-    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value.into_expr()), Phase) }
+    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value), Phase) }
     /// `RangeKeyValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-rangekeyvalue)
-    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value.into_expr()), Phase) }
+    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DynamoDBAction<R0, R1, Set, R3> { DynamoDBAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DynamoDBAction<R0, R1, Set, R3> { DynamoDBAction(put(self.0, "RoleArn", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBAction<R0, R1, R2, Set> { DynamoDBAction(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBAction<R0, R1, R2, Set> { DynamoDBAction(put(self.0, "TableName", value), Phase) }
 }
 impl Done for DynamoDBAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBv2Action` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbv2action.html)
@@ -2427,9 +2427,9 @@ impl DynamoDBv2Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PutItem`: `PutItemInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbv2action.html#cfn-iot-topicrule-dynamodbv2action-putitem)
-    pub fn put_item(self, value: impl Arg<PutItemInput>) -> Self { Self(put(self.0, "PutItem", value.into_expr())) }
+    pub fn put_item(self, value: impl Arg<PutItemInput>) -> Self { Self(put(self.0, "PutItem", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbv2action.html#cfn-iot-topicrule-dynamodbv2action-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for DynamoDBv2Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html)
@@ -2440,15 +2440,15 @@ impl ElasticsearchAction {
 }
 impl<R0, R1, R2, R3, R4> ElasticsearchAction<R0, R1, R2, R3, R4> {
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> ElasticsearchAction<Set, R1, R2, R3, R4> { ElasticsearchAction(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> ElasticsearchAction<Set, R1, R2, R3, R4> { ElasticsearchAction(put(self.0, "Endpoint", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-id)
-    pub fn id(self, value: impl Arg<str>) -> ElasticsearchAction<R0, Set, R2, R3, R4> { ElasticsearchAction(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ElasticsearchAction<R0, Set, R2, R3, R4> { ElasticsearchAction(put(self.0, "Id", value), Phase) }
     /// `Index`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-index)
-    pub fn index(self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, Set, R3, R4> { ElasticsearchAction(put(self.0, "Index", value.into_expr()), Phase) }
+    pub fn index(self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, Set, R3, R4> { ElasticsearchAction(put(self.0, "Index", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchAction<R0, R1, R2, Set, R4> { ElasticsearchAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchAction<R0, R1, R2, Set, R4> { ElasticsearchAction(put(self.0, "RoleArn", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-type)
-    pub fn type_(self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, R2, R3, Set> { ElasticsearchAction(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, R2, R3, Set> { ElasticsearchAction(put(self.0, "Type", value), Phase) }
 }
 impl Done for ElasticsearchAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html)
@@ -2459,13 +2459,13 @@ impl FirehoseAction {
 }
 impl<R0, R1> FirehoseAction<R0, R1> {
     /// `BatchMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html#cfn-iot-topicrule-firehoseaction-batchmode)
-    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
+    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value), Phase) }
     /// `DeliveryStreamName`: `KinesisFirehoseDeliveryStreamName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html#cfn-iot-topicrule-firehoseaction-deliverystreamname)
-    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseAction<Set, R1> { FirehoseAction(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
+    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseAction<Set, R1> { FirehoseAction(put(self.0, "DeliveryStreamName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html#cfn-iot-topicrule-firehoseaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> FirehoseAction<R0, Set> { FirehoseAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> FirehoseAction<R0, Set> { FirehoseAction(put(self.0, "RoleArn", value), Phase) }
     /// `Separator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html#cfn-iot-topicrule-firehoseaction-separator)
-    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr()), Phase) }
+    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value), Phase) }
 }
 impl Done for FirehoseAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html)
@@ -2476,17 +2476,17 @@ impl HttpAction {
 }
 impl<R0> HttpAction<R0> {
     /// `Auth`: `HttpAuthorization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-auth)
-    pub fn auth(self, value: impl Arg<HttpAuthorization>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
+    pub fn auth(self, value: impl Arg<HttpAuthorization>) -> Self { Self(put(self.0, "Auth", value), Phase) }
     /// `BatchConfig`: `BatchConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-batchconfig)
-    pub fn batch_config(self, value: impl Arg<BatchConfig>) -> Self { Self(put(self.0, "BatchConfig", value.into_expr()), Phase) }
+    pub fn batch_config(self, value: impl Arg<BatchConfig>) -> Self { Self(put(self.0, "BatchConfig", value), Phase) }
     /// `ConfirmationUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-confirmationurl)
-    pub fn confirmation_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfirmationUrl", value.into_expr()), Phase) }
+    pub fn confirmation_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfirmationUrl", value), Phase) }
     /// `EnableBatching`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-enablebatching)
-    pub fn enable_batching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBatching", value.into_expr()), Phase) }
+    pub fn enable_batching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBatching", value), Phase) }
     /// `Headers`: list of `HttpActionHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-headers)
-    pub fn headers(self, value: impl Arg<Arr<HttpActionHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<Arr<HttpActionHeader>>) -> Self { Self(put(self.0, "Headers", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-url)
-    pub fn url(self, value: impl Arg<str>) -> HttpAction<Set> { HttpAction(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HttpAction<Set> { HttpAction(put(self.0, "Url", value), Phase) }
 }
 impl Done for HttpAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpActionHeader` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpactionheader.html)
@@ -2497,9 +2497,9 @@ impl HttpActionHeader {
 }
 impl<R0, R1> HttpActionHeader<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpactionheader.html#cfn-iot-topicrule-httpactionheader-key)
-    pub fn key(self, value: impl Arg<str>) -> HttpActionHeader<Set, R1> { HttpActionHeader(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> HttpActionHeader<Set, R1> { HttpActionHeader(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpactionheader.html#cfn-iot-topicrule-httpactionheader-value)
-    pub fn value(self, value: impl Arg<str>) -> HttpActionHeader<R0, Set> { HttpActionHeader(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> HttpActionHeader<R0, Set> { HttpActionHeader(put(self.0, "Value", value), Phase) }
 }
 impl Done for HttpActionHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpAuthorization` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpauthorization.html)
@@ -2508,7 +2508,7 @@ impl HttpAuthorization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sigv4`: `SigV4Authorization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpauthorization.html#cfn-iot-topicrule-httpauthorization-sigv4)
-    pub fn sigv4(self, value: impl Arg<SigV4Authorization>) -> Self { Self(put(self.0, "Sigv4", value.into_expr())) }
+    pub fn sigv4(self, value: impl Arg<SigV4Authorization>) -> Self { Self(put(self.0, "Sigv4", value)) }
 }
 impl Done for HttpAuthorization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfluxDBAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html)
@@ -2519,21 +2519,21 @@ impl InfluxDBAction {
 }
 impl<R0, R1, R2, R3> InfluxDBAction<R0, R1, R2, R3> {
     /// `BatchConfig`: `InfluxDBBatchConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-batchconfig)
-    pub fn batch_config(self, value: impl Arg<InfluxDBBatchConfig>) -> Self { Self(put(self.0, "BatchConfig", value.into_expr()), Phase) }
+    pub fn batch_config(self, value: impl Arg<InfluxDBBatchConfig>) -> Self { Self(put(self.0, "BatchConfig", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> InfluxDBAction<Set, R1, R2, R3> { InfluxDBAction(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> InfluxDBAction<Set, R1, R2, R3> { InfluxDBAction(put(self.0, "DatabaseName", value), Phase) }
     /// `DestinationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> InfluxDBAction<R0, Set, R2, R3> { InfluxDBAction(put(self.0, "DestinationArn", value.into_expr()), Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> InfluxDBAction<R0, Set, R2, R3> { InfluxDBAction(put(self.0, "DestinationArn", value), Phase) }
     /// `Organization`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-organization)
-    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr()), Phase) }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> InfluxDBAction<R0, R1, Set, R3> { InfluxDBAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> InfluxDBAction<R0, R1, Set, R3> { InfluxDBAction(put(self.0, "RoleArn", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> InfluxDBAction<R0, R1, R2, Set> { InfluxDBAction(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> InfluxDBAction<R0, R1, R2, Set> { InfluxDBAction(put(self.0, "TableName", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimestampUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-timestampunit)
-    pub fn timestamp_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampUnit", value.into_expr()), Phase) }
+    pub fn timestamp_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampUnit", value), Phase) }
 }
 impl Done for InfluxDBAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfluxDBBatchConfig` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html)
@@ -2542,13 +2542,13 @@ impl InfluxDBBatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchAcrossTopics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html#cfn-iot-topicrule-influxdbbatchconfig-batchacrosstopics)
-    pub fn batch_across_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchAcrossTopics", value.into_expr())) }
+    pub fn batch_across_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchAcrossTopics", value)) }
     /// `MaxBatchOpenMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html#cfn-iot-topicrule-influxdbbatchconfig-maxbatchopenms)
-    pub fn max_batch_open_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchOpenMs", value.into_expr())) }
+    pub fn max_batch_open_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchOpenMs", value)) }
     /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html#cfn-iot-topicrule-influxdbbatchconfig-maxbatchsize)
-    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value)) }
     /// `MaxBatchSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html#cfn-iot-topicrule-influxdbbatchconfig-maxbatchsizebytes)
-    pub fn max_batch_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSizeBytes", value.into_expr())) }
+    pub fn max_batch_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSizeBytes", value)) }
 }
 impl Done for InfluxDBBatchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotAnalyticsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotanalyticsaction.html)
@@ -2559,11 +2559,11 @@ impl IotAnalyticsAction {
 }
 impl<R0, R1> IotAnalyticsAction<R0, R1> {
     /// `BatchMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotanalyticsaction.html#cfn-iot-topicrule-iotanalyticsaction-batchmode)
-    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
+    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value), Phase) }
     /// `ChannelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotanalyticsaction.html#cfn-iot-topicrule-iotanalyticsaction-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> IotAnalyticsAction<Set, R1> { IotAnalyticsAction(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> IotAnalyticsAction<Set, R1> { IotAnalyticsAction(put(self.0, "ChannelName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotanalyticsaction.html#cfn-iot-topicrule-iotanalyticsaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotAnalyticsAction<R0, Set> { IotAnalyticsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotAnalyticsAction<R0, Set> { IotAnalyticsAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for IotAnalyticsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotEventsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html)
@@ -2574,13 +2574,13 @@ impl IotEventsAction {
 }
 impl<R0, R1> IotEventsAction<R0, R1> {
     /// `BatchMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html#cfn-iot-topicrule-ioteventsaction-batchmode)
-    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
+    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value), Phase) }
     /// `InputName`: `IoTEventsInputName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html#cfn-iot-topicrule-ioteventsaction-inputname)
-    pub fn input_name(self, value: impl Arg<kind::IoTEventsInputName>) -> IotEventsAction<Set, R1> { IotEventsAction(put(self.0, "InputName", value.into_expr()), Phase) }
+    pub fn input_name(self, value: impl Arg<kind::IoTEventsInputName>) -> IotEventsAction<Set, R1> { IotEventsAction(put(self.0, "InputName", value), Phase) }
     /// `MessageId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html#cfn-iot-topicrule-ioteventsaction-messageid)
-    pub fn message_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageId", value.into_expr()), Phase) }
+    pub fn message_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html#cfn-iot-topicrule-ioteventsaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotEventsAction<R0, Set> { IotEventsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotEventsAction<R0, Set> { IotEventsAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for IotEventsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotSiteWiseAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotsitewiseaction.html)
@@ -2591,9 +2591,9 @@ impl IotSiteWiseAction {
 }
 impl<R0, R1> IotSiteWiseAction<R0, R1> {
     /// `PutAssetPropertyValueEntries`: list of `PutAssetPropertyValueEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotsitewiseaction.html#cfn-iot-topicrule-iotsitewiseaction-putassetpropertyvalueentries)
-    pub fn put_asset_property_value_entries(self, value: impl Arg<Arr<PutAssetPropertyValueEntry>>) -> IotSiteWiseAction<Set, R1> { IotSiteWiseAction(put(self.0, "PutAssetPropertyValueEntries", value.into_expr()), Phase) }
+    pub fn put_asset_property_value_entries(self, value: impl Arg<Arr<PutAssetPropertyValueEntry>>) -> IotSiteWiseAction<Set, R1> { IotSiteWiseAction(put(self.0, "PutAssetPropertyValueEntries", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotsitewiseaction.html#cfn-iot-topicrule-iotsitewiseaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotSiteWiseAction<R0, Set> { IotSiteWiseAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotSiteWiseAction<R0, Set> { IotSiteWiseAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for IotSiteWiseAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html)
@@ -2604,17 +2604,17 @@ impl KafkaAction {
 }
 impl<R0, R1, R2> KafkaAction<R0, R1, R2> {
     /// `ClientProperties`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-clientproperties)
-    pub fn client_properties(self, value: impl Arg<Dict<str>>) -> KafkaAction<Set, R1, R2> { KafkaAction(put(self.0, "ClientProperties", value.into_expr()), Phase) }
+    pub fn client_properties(self, value: impl Arg<Dict<str>>) -> KafkaAction<Set, R1, R2> { KafkaAction(put(self.0, "ClientProperties", value), Phase) }
     /// `DestinationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> KafkaAction<R0, Set, R2> { KafkaAction(put(self.0, "DestinationArn", value.into_expr()), Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> KafkaAction<R0, Set, R2> { KafkaAction(put(self.0, "DestinationArn", value), Phase) }
     /// `Headers`: list of `KafkaActionHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-headers)
-    pub fn headers(self, value: impl Arg<Arr<KafkaActionHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<Arr<KafkaActionHeader>>) -> Self { Self(put(self.0, "Headers", value), Phase) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
     /// `Partition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-partition)
-    pub fn partition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Partition", value.into_expr()), Phase) }
+    pub fn partition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Partition", value), Phase) }
     /// `Topic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-topic)
-    pub fn topic(self, value: impl Arg<str>) -> KafkaAction<R0, R1, Set> { KafkaAction(put(self.0, "Topic", value.into_expr()), Phase) }
+    pub fn topic(self, value: impl Arg<str>) -> KafkaAction<R0, R1, Set> { KafkaAction(put(self.0, "Topic", value), Phase) }
 }
 impl Done for KafkaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaActionHeader` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaactionheader.html)
@@ -2625,9 +2625,9 @@ impl KafkaActionHeader {
 }
 impl<R0, R1> KafkaActionHeader<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaactionheader.html#cfn-iot-topicrule-kafkaactionheader-key)
-    pub fn key(self, value: impl Arg<str>) -> KafkaActionHeader<Set, R1> { KafkaActionHeader(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KafkaActionHeader<Set, R1> { KafkaActionHeader(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaactionheader.html#cfn-iot-topicrule-kafkaactionheader-value)
-    pub fn value(self, value: impl Arg<str>) -> KafkaActionHeader<R0, Set> { KafkaActionHeader(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KafkaActionHeader<R0, Set> { KafkaActionHeader(put(self.0, "Value", value), Phase) }
 }
 impl Done for KafkaActionHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kinesisaction.html)
@@ -2638,11 +2638,11 @@ impl KinesisAction {
 }
 impl<R0, R1> KinesisAction<R0, R1> {
     /// `PartitionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kinesisaction.html#cfn-iot-topicrule-kinesisaction-partitionkey)
-    pub fn partition_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartitionKey", value.into_expr()), Phase) }
+    pub fn partition_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartitionKey", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kinesisaction.html#cfn-iot-topicrule-kinesisaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisAction<Set, R1> { KinesisAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisAction<Set, R1> { KinesisAction(put(self.0, "RoleArn", value), Phase) }
     /// `StreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kinesisaction.html#cfn-iot-topicrule-kinesisaction-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> KinesisAction<R0, Set> { KinesisAction(put(self.0, "StreamName", value.into_expr()), Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> KinesisAction<R0, Set> { KinesisAction(put(self.0, "StreamName", value), Phase) }
 }
 impl Done for KinesisAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-lambdaaction.html)
@@ -2651,7 +2651,7 @@ impl LambdaAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FunctionArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-lambdaaction.html#cfn-iot-topicrule-lambdaaction-functionarn)
-    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "FunctionArn", value.into_expr())) }
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "FunctionArn", value)) }
 }
 impl Done for LambdaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html)
@@ -2662,17 +2662,17 @@ impl LocationAction {
 }
 impl<R0, R1, R2, R3, R4> LocationAction<R0, R1, R2, R3, R4> {
     /// `DeviceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-deviceid)
-    pub fn device_id(self, value: impl Arg<str>) -> LocationAction<Set, R1, R2, R3, R4> { LocationAction(put(self.0, "DeviceId", value.into_expr()), Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> LocationAction<Set, R1, R2, R3, R4> { LocationAction(put(self.0, "DeviceId", value), Phase) }
     /// `Latitude`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-latitude)
-    pub fn latitude(self, value: impl Arg<str>) -> LocationAction<R0, Set, R2, R3, R4> { LocationAction(put(self.0, "Latitude", value.into_expr()), Phase) }
+    pub fn latitude(self, value: impl Arg<str>) -> LocationAction<R0, Set, R2, R3, R4> { LocationAction(put(self.0, "Latitude", value), Phase) }
     /// `Longitude`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-longitude)
-    pub fn longitude(self, value: impl Arg<str>) -> LocationAction<R0, R1, Set, R3, R4> { LocationAction(put(self.0, "Longitude", value.into_expr()), Phase) }
+    pub fn longitude(self, value: impl Arg<str>) -> LocationAction<R0, R1, Set, R3, R4> { LocationAction(put(self.0, "Longitude", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LocationAction<R0, R1, R2, Set, R4> { LocationAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LocationAction<R0, R1, R2, Set, R4> { LocationAction(put(self.0, "RoleArn", value), Phase) }
     /// `Timestamp`: `Timestamp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-timestamp)
-    pub fn timestamp(self, value: impl Arg<Timestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
+    pub fn timestamp(self, value: impl Arg<Timestamp>) -> Self { Self(put(self.0, "Timestamp", value), Phase) }
     /// `TrackerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-trackername)
-    pub fn tracker_name(self, value: impl Arg<str>) -> LocationAction<R0, R1, R2, R3, Set> { LocationAction(put(self.0, "TrackerName", value.into_expr()), Phase) }
+    pub fn tracker_name(self, value: impl Arg<str>) -> LocationAction<R0, R1, R2, R3, Set> { LocationAction(put(self.0, "TrackerName", value), Phase) }
 }
 impl Done for LocationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html)
@@ -2683,15 +2683,15 @@ impl OpenSearchAction {
 }
 impl<R0, R1, R2, R3, R4> OpenSearchAction<R0, R1, R2, R3, R4> {
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> OpenSearchAction<Set, R1, R2, R3, R4> { OpenSearchAction(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> OpenSearchAction<Set, R1, R2, R3, R4> { OpenSearchAction(put(self.0, "Endpoint", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-id)
-    pub fn id(self, value: impl Arg<str>) -> OpenSearchAction<R0, Set, R2, R3, R4> { OpenSearchAction(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> OpenSearchAction<R0, Set, R2, R3, R4> { OpenSearchAction(put(self.0, "Id", value), Phase) }
     /// `Index`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-index)
-    pub fn index(self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, Set, R3, R4> { OpenSearchAction(put(self.0, "Index", value.into_expr()), Phase) }
+    pub fn index(self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, Set, R3, R4> { OpenSearchAction(put(self.0, "Index", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> OpenSearchAction<R0, R1, R2, Set, R4> { OpenSearchAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> OpenSearchAction<R0, R1, R2, Set, R4> { OpenSearchAction(put(self.0, "RoleArn", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-type)
-    pub fn type_(self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, R2, R3, Set> { OpenSearchAction(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, R2, R3, Set> { OpenSearchAction(put(self.0, "Type", value), Phase) }
 }
 impl Done for OpenSearchAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PutAssetPropertyValueEntry` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html)
@@ -2702,15 +2702,15 @@ impl PutAssetPropertyValueEntry {
 }
 impl<R0> PutAssetPropertyValueEntry<R0> {
     /// `AssetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-assetid)
-    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value.into_expr()), Phase) }
+    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value), Phase) }
     /// `EntryId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-entryid)
-    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value.into_expr()), Phase) }
+    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value), Phase) }
     /// `PropertyAlias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-propertyalias)
-    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value.into_expr()), Phase) }
+    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value), Phase) }
     /// `PropertyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-propertyid)
-    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr()), Phase) }
+    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value), Phase) }
     /// `PropertyValues`: list of `AssetPropertyValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-propertyvalues)
-    pub fn property_values(self, value: impl Arg<Arr<AssetPropertyValue>>) -> PutAssetPropertyValueEntry<Set> { PutAssetPropertyValueEntry(put(self.0, "PropertyValues", value.into_expr()), Phase) }
+    pub fn property_values(self, value: impl Arg<Arr<AssetPropertyValue>>) -> PutAssetPropertyValueEntry<Set> { PutAssetPropertyValueEntry(put(self.0, "PropertyValues", value), Phase) }
 }
 impl Done for PutAssetPropertyValueEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PutItemInput` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putiteminput.html)
@@ -2721,7 +2721,7 @@ impl PutItemInput {
 }
 impl<R0> PutItemInput<R0> {
     /// `TableName`: `DynamoDBTableName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putiteminput.html#cfn-iot-topicrule-putiteminput-tablename)
-    pub fn table_name(self, value: impl Arg<kind::DynamoDBTableName>) -> PutItemInput<Set> { PutItemInput(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<kind::DynamoDBTableName>) -> PutItemInput<Set> { PutItemInput(put(self.0, "TableName", value), Phase) }
 }
 impl Done for PutItemInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepublishAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html)
@@ -2732,13 +2732,13 @@ impl RepublishAction {
 }
 impl<R0, R1> RepublishAction<R0, R1> {
     /// `Headers`: `RepublishActionHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html#cfn-iot-topicrule-republishaction-headers)
-    pub fn headers(self, value: impl Arg<RepublishActionHeaders>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<RepublishActionHeaders>) -> Self { Self(put(self.0, "Headers", value), Phase) }
     /// `Qos`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html#cfn-iot-topicrule-republishaction-qos)
-    pub fn qos(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Qos", value.into_expr()), Phase) }
+    pub fn qos(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Qos", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html#cfn-iot-topicrule-republishaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RepublishAction<Set, R1> { RepublishAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RepublishAction<Set, R1> { RepublishAction(put(self.0, "RoleArn", value), Phase) }
     /// `Topic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html#cfn-iot-topicrule-republishaction-topic)
-    pub fn topic(self, value: impl Arg<str>) -> RepublishAction<R0, Set> { RepublishAction(put(self.0, "Topic", value.into_expr()), Phase) }
+    pub fn topic(self, value: impl Arg<str>) -> RepublishAction<R0, Set> { RepublishAction(put(self.0, "Topic", value), Phase) }
 }
 impl Done for RepublishAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepublishActionHeaders` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html)
@@ -2747,17 +2747,17 @@ impl RepublishActionHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value)) }
     /// `CorrelationData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-correlationdata)
-    pub fn correlation_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CorrelationData", value.into_expr())) }
+    pub fn correlation_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CorrelationData", value)) }
     /// `MessageExpiry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-messageexpiry)
-    pub fn message_expiry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageExpiry", value.into_expr())) }
+    pub fn message_expiry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageExpiry", value)) }
     /// `PayloadFormatIndicator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-payloadformatindicator)
-    pub fn payload_format_indicator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatIndicator", value.into_expr())) }
+    pub fn payload_format_indicator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatIndicator", value)) }
     /// `ResponseTopic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-responsetopic)
-    pub fn response_topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseTopic", value.into_expr())) }
+    pub fn response_topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseTopic", value)) }
     /// `UserProperties`: list of `UserProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-userproperties)
-    pub fn user_properties(self, value: impl Arg<Arr<UserProperty>>) -> Self { Self(put(self.0, "UserProperties", value.into_expr())) }
+    pub fn user_properties(self, value: impl Arg<Arr<UserProperty>>) -> Self { Self(put(self.0, "UserProperties", value)) }
 }
 impl Done for RepublishActionHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Action` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html)
@@ -2768,13 +2768,13 @@ impl S3Action {
 }
 impl<R0, R1, R2> S3Action<R0, R1, R2> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html#cfn-iot-topicrule-s3action-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set, R1, R2> { S3Action(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set, R1, R2> { S3Action(put(self.0, "BucketName", value), Phase) }
     /// `CannedAcl`: `CannedAcl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html#cfn-iot-topicrule-s3action-cannedacl)
-    pub fn canned_acl(self, value: impl Arg<CannedAcl>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr()), Phase) }
+    pub fn canned_acl(self, value: impl Arg<CannedAcl>) -> Self { Self(put(self.0, "CannedAcl", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html#cfn-iot-topicrule-s3action-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Action<R0, Set, R2> { S3Action(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Action<R0, Set, R2> { S3Action(put(self.0, "Key", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html#cfn-iot-topicrule-s3action-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Action<R0, R1, Set> { S3Action(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Action<R0, R1, Set> { S3Action(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SigV4Authorization` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sigv4authorization.html)
@@ -2785,11 +2785,11 @@ impl SigV4Authorization {
 }
 impl<R0, R1, R2> SigV4Authorization<R0, R1, R2> {
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sigv4authorization.html#cfn-iot-topicrule-sigv4authorization-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SigV4Authorization<Set, R1, R2> { SigV4Authorization(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SigV4Authorization<Set, R1, R2> { SigV4Authorization(put(self.0, "RoleArn", value), Phase) }
     /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sigv4authorization.html#cfn-iot-topicrule-sigv4authorization-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> SigV4Authorization<R0, Set, R2> { SigV4Authorization(put(self.0, "ServiceName", value.into_expr()), Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> SigV4Authorization<R0, Set, R2> { SigV4Authorization(put(self.0, "ServiceName", value), Phase) }
     /// `SigningRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sigv4authorization.html#cfn-iot-topicrule-sigv4authorization-signingregion)
-    pub fn signing_region(self, value: impl Arg<str>) -> SigV4Authorization<R0, R1, Set> { SigV4Authorization(put(self.0, "SigningRegion", value.into_expr()), Phase) }
+    pub fn signing_region(self, value: impl Arg<str>) -> SigV4Authorization<R0, R1, Set> { SigV4Authorization(put(self.0, "SigningRegion", value), Phase) }
 }
 impl Done for SigV4Authorization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-snsaction.html)
@@ -2800,11 +2800,11 @@ impl SnsAction {
 }
 impl<R0, R1> SnsAction<R0, R1> {
     /// `MessageFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-snsaction.html#cfn-iot-topicrule-snsaction-messageformat)
-    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value.into_expr()), Phase) }
+    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-snsaction.html#cfn-iot-topicrule-snsaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SnsAction<Set, R1> { SnsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SnsAction<Set, R1> { SnsAction(put(self.0, "RoleArn", value), Phase) }
     /// `TargetArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-snsaction.html#cfn-iot-topicrule-snsaction-targetarn)
-    pub fn target_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsAction<R0, Set> { SnsAction(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsAction<R0, Set> { SnsAction(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for SnsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sqsaction.html)
@@ -2815,11 +2815,11 @@ impl SqsAction {
 }
 impl<R0, R1> SqsAction<R0, R1> {
     /// `QueueUrl`: `SqsQueueUrl`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sqsaction.html#cfn-iot-topicrule-sqsaction-queueurl)
-    pub fn queue_url(self, value: impl Arg<kind::SqsQueueUrl>) -> SqsAction<Set, R1> { SqsAction(put(self.0, "QueueUrl", value.into_expr()), Phase) }
+    pub fn queue_url(self, value: impl Arg<kind::SqsQueueUrl>) -> SqsAction<Set, R1> { SqsAction(put(self.0, "QueueUrl", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sqsaction.html#cfn-iot-topicrule-sqsaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SqsAction<R0, Set> { SqsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SqsAction<R0, Set> { SqsAction(put(self.0, "RoleArn", value), Phase) }
     /// `UseBase64`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sqsaction.html#cfn-iot-topicrule-sqsaction-usebase64)
-    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value.into_expr()), Phase) }
+    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value), Phase) }
 }
 impl Done for SqsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepFunctionsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-stepfunctionsaction.html)
@@ -2830,11 +2830,11 @@ impl StepFunctionsAction {
 }
 impl<R0, R1> StepFunctionsAction<R0, R1> {
     /// `ExecutionNamePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-stepfunctionsaction.html#cfn-iot-topicrule-stepfunctionsaction-executionnameprefix)
-    pub fn execution_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionNamePrefix", value.into_expr()), Phase) }
+    pub fn execution_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionNamePrefix", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-stepfunctionsaction.html#cfn-iot-topicrule-stepfunctionsaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> StepFunctionsAction<Set, R1> { StepFunctionsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> StepFunctionsAction<Set, R1> { StepFunctionsAction(put(self.0, "RoleArn", value), Phase) }
     /// `StateMachineName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-stepfunctionsaction.html#cfn-iot-topicrule-stepfunctionsaction-statemachinename)
-    pub fn state_machine_name(self, value: impl Arg<str>) -> StepFunctionsAction<R0, Set> { StepFunctionsAction(put(self.0, "StateMachineName", value.into_expr()), Phase) }
+    pub fn state_machine_name(self, value: impl Arg<str>) -> StepFunctionsAction<R0, Set> { StepFunctionsAction(put(self.0, "StateMachineName", value), Phase) }
 }
 impl Done for StepFunctionsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Timestamp` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestamp.html)
@@ -2845,9 +2845,9 @@ impl Timestamp {
 }
 impl<R0> Timestamp<R0> {
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestamp.html#cfn-iot-topicrule-timestamp-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestamp.html#cfn-iot-topicrule-timestamp-value)
-    pub fn value(self, value: impl Arg<str>) -> Timestamp<Set> { Timestamp(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Timestamp<Set> { Timestamp(put(self.0, "Value", value), Phase) }
 }
 impl Done for Timestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html)
@@ -2858,15 +2858,15 @@ impl TimestreamAction {
 }
 impl<R0, R1, R2, R3> TimestreamAction<R0, R1, R2, R3> {
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> TimestreamAction<Set, R1, R2, R3> { TimestreamAction(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TimestreamAction<Set, R1, R2, R3> { TimestreamAction(put(self.0, "DatabaseName", value), Phase) }
     /// `Dimensions`: list of `TimestreamDimension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<TimestreamDimension>>) -> TimestreamAction<R0, Set, R2, R3> { TimestreamAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<TimestreamDimension>>) -> TimestreamAction<R0, Set, R2, R3> { TimestreamAction(put(self.0, "Dimensions", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TimestreamAction<R0, R1, Set, R3> { TimestreamAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TimestreamAction<R0, R1, Set, R3> { TimestreamAction(put(self.0, "RoleArn", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> TimestreamAction<R0, R1, R2, Set> { TimestreamAction(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> TimestreamAction<R0, R1, R2, Set> { TimestreamAction(put(self.0, "TableName", value), Phase) }
     /// `Timestamp`: `TimestreamTimestamp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-timestamp)
-    pub fn timestamp(self, value: impl Arg<TimestreamTimestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
+    pub fn timestamp(self, value: impl Arg<TimestreamTimestamp>) -> Self { Self(put(self.0, "Timestamp", value), Phase) }
 }
 impl Done for TimestreamAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamDimension` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamdimension.html)
@@ -2877,9 +2877,9 @@ impl TimestreamDimension {
 }
 impl<R0, R1> TimestreamDimension<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamdimension.html#cfn-iot-topicrule-timestreamdimension-name)
-    pub fn name(self, value: impl Arg<str>) -> TimestreamDimension<Set, R1> { TimestreamDimension(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TimestreamDimension<Set, R1> { TimestreamDimension(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamdimension.html#cfn-iot-topicrule-timestreamdimension-value)
-    pub fn value(self, value: impl Arg<str>) -> TimestreamDimension<R0, Set> { TimestreamDimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TimestreamDimension<R0, Set> { TimestreamDimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for TimestreamDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamTimestamp` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamtimestamp.html)
@@ -2890,9 +2890,9 @@ impl TimestreamTimestamp {
 }
 impl<R0, R1> TimestreamTimestamp<R0, R1> {
     /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamtimestamp.html#cfn-iot-topicrule-timestreamtimestamp-unit)
-    pub fn unit(self, value: impl Arg<str>) -> TimestreamTimestamp<Set, R1> { TimestreamTimestamp(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> TimestreamTimestamp<Set, R1> { TimestreamTimestamp(put(self.0, "Unit", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamtimestamp.html#cfn-iot-topicrule-timestreamtimestamp-value)
-    pub fn value(self, value: impl Arg<str>) -> TimestreamTimestamp<R0, Set> { TimestreamTimestamp(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TimestreamTimestamp<R0, Set> { TimestreamTimestamp(put(self.0, "Value", value), Phase) }
 }
 impl Done for TimestreamTimestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicRulePayload` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html)
@@ -2903,17 +2903,17 @@ impl TopicRulePayload {
 }
 impl<R0, R1> TopicRulePayload<R0, R1> {
     /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-actions)
-    pub fn actions(self, value: impl Arg<Arr<Action>>) -> TopicRulePayload<Set, R1> { TopicRulePayload(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> TopicRulePayload<Set, R1> { TopicRulePayload(put(self.0, "Actions", value), Phase) }
     /// `AwsIotSqlVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-awsiotsqlversion)
-    pub fn aws_iot_sql_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIotSqlVersion", value.into_expr()), Phase) }
+    pub fn aws_iot_sql_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIotSqlVersion", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ErrorAction`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-erroraction)
-    pub fn error_action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "ErrorAction", value.into_expr()), Phase) }
+    pub fn error_action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "ErrorAction", value), Phase) }
     /// `RuleDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-ruledisabled)
-    pub fn rule_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RuleDisabled", value.into_expr()), Phase) }
+    pub fn rule_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RuleDisabled", value), Phase) }
     /// `Sql`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-sql)
-    pub fn sql(self, value: impl Arg<str>) -> TopicRulePayload<R0, Set> { TopicRulePayload(put(self.0, "Sql", value.into_expr()), Phase) }
+    pub fn sql(self, value: impl Arg<str>) -> TopicRulePayload<R0, Set> { TopicRulePayload(put(self.0, "Sql", value), Phase) }
 }
 impl Done for TopicRulePayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserProperty` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-userproperty.html)
@@ -2924,9 +2924,9 @@ impl UserProperty {
 }
 impl<R0, R1> UserProperty<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-userproperty.html#cfn-iot-topicrule-userproperty-key)
-    pub fn key(self, value: impl Arg<str>) -> UserProperty<Set, R1> { UserProperty(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> UserProperty<Set, R1> { UserProperty(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-userproperty.html#cfn-iot-topicrule-userproperty-value)
-    pub fn value(self, value: impl Arg<str>) -> UserProperty<R0, Set> { UserProperty(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> UserProperty<R0, Set> { UserProperty(put(self.0, "Value", value), Phase) }
 }
 impl Done for UserProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CannedAcl` allows.
@@ -2953,13 +2953,13 @@ impl CfnTopicRuleDestinationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpUrlProperties`: `HttpUrlDestinationSummary`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#cfn-iot-topicruledestination-httpurlproperties)
-    pub fn http_url_properties(self, value: impl Arg<topic_rule_destination::HttpUrlDestinationSummary>) -> Self { Self(put(self.0, "HttpUrlProperties", value.into_expr())) }
+    pub fn http_url_properties(self, value: impl Arg<topic_rule_destination::HttpUrlDestinationSummary>) -> Self { Self(put(self.0, "HttpUrlProperties", value)) }
     /// `InfluxDBProperties`: `InfluxDBDestinationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#cfn-iot-topicruledestination-influxdbproperties)
-    pub fn influx_db_properties(self, value: impl Arg<topic_rule_destination::InfluxDBDestinationProperties>) -> Self { Self(put(self.0, "InfluxDBProperties", value.into_expr())) }
+    pub fn influx_db_properties(self, value: impl Arg<topic_rule_destination::InfluxDBDestinationProperties>) -> Self { Self(put(self.0, "InfluxDBProperties", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#cfn-iot-topicruledestination-status)
-    pub fn status(self, value: impl Arg<topic_rule_destination::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<topic_rule_destination::Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `VpcProperties`: `VpcDestinationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#cfn-iot-topicruledestination-vpcproperties)
-    pub fn vpc_properties(self, value: impl Arg<topic_rule_destination::VpcDestinationProperties>) -> Self { Self(put(self.0, "VpcProperties", value.into_expr())) }
+    pub fn vpc_properties(self, value: impl Arg<topic_rule_destination::VpcDestinationProperties>) -> Self { Self(put(self.0, "VpcProperties", value)) }
 }
 impl Done for CfnTopicRuleDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::TopicRuleDestination`.
@@ -2971,7 +2971,7 @@ impl HttpUrlDestinationSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfirmationUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-httpurldestinationsummary.html#cfn-iot-topicruledestination-httpurldestinationsummary-confirmationurl)
-    pub fn confirmation_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfirmationUrl", value.into_expr())) }
+    pub fn confirmation_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfirmationUrl", value)) }
 }
 impl Done for HttpUrlDestinationSummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfluxDBDestinationProperties` of `AWS::IoT::TopicRuleDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html)
@@ -2982,15 +2982,15 @@ impl InfluxDBDestinationProperties {
 }
 impl<R0, R1, R2> InfluxDBDestinationProperties<R0, R1, R2> {
     /// `Endpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<Set, R1, R2> { InfluxDBDestinationProperties(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<Set, R1, R2> { InfluxDBDestinationProperties(put(self.0, "Endpoint", value), Phase) }
     /// `InfluxDBVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-influxdbversion)
-    pub fn influx_db_version(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, Set, R2> { InfluxDBDestinationProperties(put(self.0, "InfluxDBVersion", value.into_expr()), Phase) }
+    pub fn influx_db_version(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, Set, R2> { InfluxDBDestinationProperties(put(self.0, "InfluxDBVersion", value), Phase) }
     /// `SecretId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-secretid)
-    pub fn secret_id(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, R1, Set> { InfluxDBDestinationProperties(put(self.0, "SecretId", value.into_expr()), Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, R1, Set> { InfluxDBDestinationProperties(put(self.0, "SecretId", value), Phase) }
     /// `SecretKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-secretkey)
-    pub fn secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretKey", value.into_expr()), Phase) }
+    pub fn secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretKey", value), Phase) }
     /// `SecretType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-secrettype)
-    pub fn secret_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretType", value.into_expr()), Phase) }
+    pub fn secret_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretType", value), Phase) }
 }
 impl Done for InfluxDBDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcDestinationProperties` of `AWS::IoT::TopicRuleDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html)
@@ -2999,13 +2999,13 @@ impl VpcDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html#cfn-iot-topicruledestination-vpcdestinationproperties-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html#cfn-iot-topicruledestination-vpcdestinationproperties-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value)) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html#cfn-iot-topicruledestination-vpcdestinationproperties-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html#cfn-iot-topicruledestination-vpcdestinationproperties-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for VpcDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.

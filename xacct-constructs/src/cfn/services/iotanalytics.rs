@@ -23,13 +23,13 @@ impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#cfn-iotanalytics-channel-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr())) }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value)) }
     /// `ChannelStorage`: `ChannelStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#cfn-iotanalytics-channel-channelstorage)
-    pub fn channel_storage(self, value: impl Arg<channel::ChannelStorage>) -> Self { Self(put(self.0, "ChannelStorage", value.into_expr())) }
+    pub fn channel_storage(self, value: impl Arg<channel::ChannelStorage>) -> Self { Self(put(self.0, "ChannelStorage", value)) }
     /// `RetentionPeriod`: `RetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#cfn-iotanalytics-channel-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<channel::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
+    pub fn retention_period(self, value: impl Arg<channel::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#cfn-iotanalytics-channel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTAnalytics::Channel`.
@@ -41,9 +41,9 @@ impl ChannelStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManagedS3`: `CustomerManagedS3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-channelstorage.html#cfn-iotanalytics-channel-channelstorage-customermanageds3)
-    pub fn customer_managed_s3(self, value: impl Arg<CustomerManagedS3>) -> Self { Self(put(self.0, "CustomerManagedS3", value.into_expr())) }
+    pub fn customer_managed_s3(self, value: impl Arg<CustomerManagedS3>) -> Self { Self(put(self.0, "CustomerManagedS3", value)) }
     /// `ServiceManagedS3`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-channelstorage.html#cfn-iotanalytics-channel-channelstorage-servicemanageds3)
-    pub fn service_managed_s3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ServiceManagedS3", value.into_expr())) }
+    pub fn service_managed_s3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ServiceManagedS3", value)) }
 }
 impl Done for ChannelStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedS3` of `AWS::IoTAnalytics::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-customermanageds3.html)
@@ -54,11 +54,11 @@ impl CustomerManagedS3 {
 }
 impl<R0, R1> CustomerManagedS3<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-customermanageds3.html#cfn-iotanalytics-channel-customermanageds3-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { CustomerManagedS3(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { CustomerManagedS3(put(self.0, "Bucket", value), Phase) }
     /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-customermanageds3.html#cfn-iotanalytics-channel-customermanageds3-keyprefix)
-    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-customermanageds3.html#cfn-iotanalytics-channel-customermanageds3-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { CustomerManagedS3(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { CustomerManagedS3(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CustomerManagedS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::IoTAnalytics::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-retentionperiod.html)
@@ -67,9 +67,9 @@ impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-retentionperiod.html#cfn-iotanalytics-channel-retentionperiod-numberofdays)
-    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
+    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value)) }
     /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-retentionperiod.html#cfn-iotanalytics-channel-retentionperiod-unlimited)
-    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value)) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 }
@@ -94,21 +94,21 @@ impl CfnDatasetProps {
 }
 impl<R0> CfnDatasetProps<R0> {
     /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-actions)
-    pub fn actions(self, value: impl Arg<Arr<dataset::Action>>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<dataset::Action>>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "Actions", value), Phase) }
     /// `ContentDeliveryRules`: list of `DatasetContentDeliveryRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-contentdeliveryrules)
-    pub fn content_delivery_rules(self, value: impl Arg<Arr<dataset::DatasetContentDeliveryRule>>) -> Self { Self(put(self.0, "ContentDeliveryRules", value.into_expr()), Phase) }
+    pub fn content_delivery_rules(self, value: impl Arg<Arr<dataset::DatasetContentDeliveryRule>>) -> Self { Self(put(self.0, "ContentDeliveryRules", value), Phase) }
     /// `DatasetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-datasetname)
-    pub fn dataset_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetName", value.into_expr()), Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetName", value), Phase) }
     /// `LateDataRules`: list of `LateDataRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-latedatarules)
-    pub fn late_data_rules(self, value: impl Arg<Arr<dataset::LateDataRule>>) -> Self { Self(put(self.0, "LateDataRules", value.into_expr()), Phase) }
+    pub fn late_data_rules(self, value: impl Arg<Arr<dataset::LateDataRule>>) -> Self { Self(put(self.0, "LateDataRules", value), Phase) }
     /// `RetentionPeriod`: `RetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<dataset::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
+    pub fn retention_period(self, value: impl Arg<dataset::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Triggers`: list of `Trigger`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-triggers)
-    pub fn triggers(self, value: impl Arg<Arr<dataset::Trigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
+    pub fn triggers(self, value: impl Arg<Arr<dataset::Trigger>>) -> Self { Self(put(self.0, "Triggers", value), Phase) }
     /// `VersioningConfiguration`: `VersioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-versioningconfiguration)
-    pub fn versioning_configuration(self, value: impl Arg<dataset::VersioningConfiguration>) -> Self { Self(put(self.0, "VersioningConfiguration", value.into_expr()), Phase) }
+    pub fn versioning_configuration(self, value: impl Arg<dataset::VersioningConfiguration>) -> Self { Self(put(self.0, "VersioningConfiguration", value), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTAnalytics::Dataset`.
@@ -122,11 +122,11 @@ impl Action {
 }
 impl<R0> Action<R0> {
     /// `ActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-action.html#cfn-iotanalytics-dataset-action-actionname)
-    pub fn action_name(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "ActionName", value.into_expr()), Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "ActionName", value), Phase) }
     /// `ContainerAction`: `ContainerAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-action.html#cfn-iotanalytics-dataset-action-containeraction)
-    pub fn container_action(self, value: impl Arg<ContainerAction>) -> Self { Self(put(self.0, "ContainerAction", value.into_expr()), Phase) }
+    pub fn container_action(self, value: impl Arg<ContainerAction>) -> Self { Self(put(self.0, "ContainerAction", value), Phase) }
     /// `QueryAction`: `QueryAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-action.html#cfn-iotanalytics-dataset-action-queryaction)
-    pub fn query_action(self, value: impl Arg<QueryAction>) -> Self { Self(put(self.0, "QueryAction", value.into_expr()), Phase) }
+    pub fn query_action(self, value: impl Arg<QueryAction>) -> Self { Self(put(self.0, "QueryAction", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerAction` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html)
@@ -137,13 +137,13 @@ impl ContainerAction {
 }
 impl<R0, R1, R2> ContainerAction<R0, R1, R2> {
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html#cfn-iotanalytics-dataset-containeraction-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ContainerAction<Set, R1, R2> { ContainerAction(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ContainerAction<Set, R1, R2> { ContainerAction(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html#cfn-iotanalytics-dataset-containeraction-image)
-    pub fn image(self, value: impl Arg<str>) -> ContainerAction<R0, Set, R2> { ContainerAction(put(self.0, "Image", value.into_expr()), Phase) }
+    pub fn image(self, value: impl Arg<str>) -> ContainerAction<R0, Set, R2> { ContainerAction(put(self.0, "Image", value), Phase) }
     /// `ResourceConfiguration`: `ResourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html#cfn-iotanalytics-dataset-containeraction-resourceconfiguration)
-    pub fn resource_configuration(self, value: impl Arg<ResourceConfiguration>) -> ContainerAction<R0, R1, Set> { ContainerAction(put(self.0, "ResourceConfiguration", value.into_expr()), Phase) }
+    pub fn resource_configuration(self, value: impl Arg<ResourceConfiguration>) -> ContainerAction<R0, R1, Set> { ContainerAction(put(self.0, "ResourceConfiguration", value), Phase) }
     /// `Variables`: list of `Variable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html#cfn-iotanalytics-dataset-containeraction-variables)
-    pub fn variables(self, value: impl Arg<Arr<Variable>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
+    pub fn variables(self, value: impl Arg<Arr<Variable>>) -> Self { Self(put(self.0, "Variables", value), Phase) }
 }
 impl Done for ContainerAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetContentDeliveryRule` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryrule.html)
@@ -154,9 +154,9 @@ impl DatasetContentDeliveryRule {
 }
 impl<R0> DatasetContentDeliveryRule<R0> {
     /// `Destination`: `DatasetContentDeliveryRuleDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryrule.html#cfn-iotanalytics-dataset-datasetcontentdeliveryrule-destination)
-    pub fn destination(self, value: impl Arg<DatasetContentDeliveryRuleDestination>) -> DatasetContentDeliveryRule<Set> { DatasetContentDeliveryRule(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<DatasetContentDeliveryRuleDestination>) -> DatasetContentDeliveryRule<Set> { DatasetContentDeliveryRule(put(self.0, "Destination", value), Phase) }
     /// `EntryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryrule.html#cfn-iotanalytics-dataset-datasetcontentdeliveryrule-entryname)
-    pub fn entry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryName", value.into_expr()), Phase) }
+    pub fn entry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryName", value), Phase) }
 }
 impl Done for DatasetContentDeliveryRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetContentDeliveryRuleDestination` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryruledestination.html)
@@ -165,9 +165,9 @@ impl DatasetContentDeliveryRuleDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IotEventsDestinationConfiguration`: `IotEventsDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryruledestination.html#cfn-iotanalytics-dataset-datasetcontentdeliveryruledestination-ioteventsdestinationconfiguration)
-    pub fn iot_events_destination_configuration(self, value: impl Arg<IotEventsDestinationConfiguration>) -> Self { Self(put(self.0, "IotEventsDestinationConfiguration", value.into_expr())) }
+    pub fn iot_events_destination_configuration(self, value: impl Arg<IotEventsDestinationConfiguration>) -> Self { Self(put(self.0, "IotEventsDestinationConfiguration", value)) }
     /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryruledestination.html#cfn-iotanalytics-dataset-datasetcontentdeliveryruledestination-s3destinationconfiguration)
-    pub fn s3_destination_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr())) }
+    pub fn s3_destination_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value)) }
 }
 impl Done for DatasetContentDeliveryRuleDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetContentVersionValue` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentversionvalue.html)
@@ -178,7 +178,7 @@ impl DatasetContentVersionValue {
 }
 impl<R0> DatasetContentVersionValue<R0> {
     /// `DatasetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentversionvalue.html#cfn-iotanalytics-dataset-datasetcontentversionvalue-datasetname)
-    pub fn dataset_name(self, value: impl Arg<str>) -> DatasetContentVersionValue<Set> { DatasetContentVersionValue(put(self.0, "DatasetName", value.into_expr()), Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> DatasetContentVersionValue<Set> { DatasetContentVersionValue(put(self.0, "DatasetName", value), Phase) }
 }
 impl Done for DatasetContentVersionValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeltaTime` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatime.html)
@@ -189,9 +189,9 @@ impl DeltaTime {
 }
 impl<R0, R1> DeltaTime<R0, R1> {
     /// `OffsetSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatime.html#cfn-iotanalytics-dataset-deltatime-offsetseconds)
-    pub fn offset_seconds(self, value: impl Arg<i64>) -> DeltaTime<Set, R1> { DeltaTime(put(self.0, "OffsetSeconds", value.into_expr()), Phase) }
+    pub fn offset_seconds(self, value: impl Arg<i64>) -> DeltaTime<Set, R1> { DeltaTime(put(self.0, "OffsetSeconds", value), Phase) }
     /// `TimeExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatime.html#cfn-iotanalytics-dataset-deltatime-timeexpression)
-    pub fn time_expression(self, value: impl Arg<str>) -> DeltaTime<R0, Set> { DeltaTime(put(self.0, "TimeExpression", value.into_expr()), Phase) }
+    pub fn time_expression(self, value: impl Arg<str>) -> DeltaTime<R0, Set> { DeltaTime(put(self.0, "TimeExpression", value), Phase) }
 }
 impl Done for DeltaTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeltaTimeSessionWindowConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatimesessionwindowconfiguration.html)
@@ -202,7 +202,7 @@ impl DeltaTimeSessionWindowConfiguration {
 }
 impl<R0> DeltaTimeSessionWindowConfiguration<R0> {
     /// `TimeoutInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatimesessionwindowconfiguration.html#cfn-iotanalytics-dataset-deltatimesessionwindowconfiguration-timeoutinminutes)
-    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> DeltaTimeSessionWindowConfiguration<Set> { DeltaTimeSessionWindowConfiguration(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> DeltaTimeSessionWindowConfiguration<Set> { DeltaTimeSessionWindowConfiguration(put(self.0, "TimeoutInMinutes", value), Phase) }
 }
 impl Done for DeltaTimeSessionWindowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-filter.html)
@@ -211,7 +211,7 @@ impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeltaTime`: `DeltaTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-filter.html#cfn-iotanalytics-dataset-filter-deltatime)
-    pub fn delta_time(self, value: impl Arg<DeltaTime>) -> Self { Self(put(self.0, "DeltaTime", value.into_expr())) }
+    pub fn delta_time(self, value: impl Arg<DeltaTime>) -> Self { Self(put(self.0, "DeltaTime", value)) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-glueconfiguration.html)
@@ -222,9 +222,9 @@ impl GlueConfiguration {
 }
 impl<R0, R1> GlueConfiguration<R0, R1> {
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-glueconfiguration.html#cfn-iotanalytics-dataset-glueconfiguration-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> GlueConfiguration<Set, R1> { GlueConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueConfiguration<Set, R1> { GlueConfiguration(put(self.0, "DatabaseName", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-glueconfiguration.html#cfn-iotanalytics-dataset-glueconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> GlueConfiguration<R0, Set> { GlueConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> GlueConfiguration<R0, Set> { GlueConfiguration(put(self.0, "TableName", value), Phase) }
 }
 impl Done for GlueConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotEventsDestinationConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-ioteventsdestinationconfiguration.html)
@@ -235,9 +235,9 @@ impl IotEventsDestinationConfiguration {
 }
 impl<R0, R1> IotEventsDestinationConfiguration<R0, R1> {
     /// `InputName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-ioteventsdestinationconfiguration.html#cfn-iotanalytics-dataset-ioteventsdestinationconfiguration-inputname)
-    pub fn input_name(self, value: impl Arg<str>) -> IotEventsDestinationConfiguration<Set, R1> { IotEventsDestinationConfiguration(put(self.0, "InputName", value.into_expr()), Phase) }
+    pub fn input_name(self, value: impl Arg<str>) -> IotEventsDestinationConfiguration<Set, R1> { IotEventsDestinationConfiguration(put(self.0, "InputName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-ioteventsdestinationconfiguration.html#cfn-iotanalytics-dataset-ioteventsdestinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotEventsDestinationConfiguration<R0, Set> { IotEventsDestinationConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotEventsDestinationConfiguration<R0, Set> { IotEventsDestinationConfiguration(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for IotEventsDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LateDataRule` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedatarule.html)
@@ -248,9 +248,9 @@ impl LateDataRule {
 }
 impl<R0> LateDataRule<R0> {
     /// `RuleConfiguration`: `LateDataRuleConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedatarule.html#cfn-iotanalytics-dataset-latedatarule-ruleconfiguration)
-    pub fn rule_configuration(self, value: impl Arg<LateDataRuleConfiguration>) -> LateDataRule<Set> { LateDataRule(put(self.0, "RuleConfiguration", value.into_expr()), Phase) }
+    pub fn rule_configuration(self, value: impl Arg<LateDataRuleConfiguration>) -> LateDataRule<Set> { LateDataRule(put(self.0, "RuleConfiguration", value), Phase) }
     /// `RuleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedatarule.html#cfn-iotanalytics-dataset-latedatarule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value), Phase) }
 }
 impl Done for LateDataRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LateDataRuleConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedataruleconfiguration.html)
@@ -259,7 +259,7 @@ impl LateDataRuleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeltaTimeSessionWindowConfiguration`: `DeltaTimeSessionWindowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedataruleconfiguration.html#cfn-iotanalytics-dataset-latedataruleconfiguration-deltatimesessionwindowconfiguration)
-    pub fn delta_time_session_window_configuration(self, value: impl Arg<DeltaTimeSessionWindowConfiguration>) -> Self { Self(put(self.0, "DeltaTimeSessionWindowConfiguration", value.into_expr())) }
+    pub fn delta_time_session_window_configuration(self, value: impl Arg<DeltaTimeSessionWindowConfiguration>) -> Self { Self(put(self.0, "DeltaTimeSessionWindowConfiguration", value)) }
 }
 impl Done for LateDataRuleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputFileUriValue` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-outputfileurivalue.html)
@@ -270,7 +270,7 @@ impl OutputFileUriValue {
 }
 impl<R0> OutputFileUriValue<R0> {
     /// `FileName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-outputfileurivalue.html#cfn-iotanalytics-dataset-outputfileurivalue-filename)
-    pub fn file_name(self, value: impl Arg<str>) -> OutputFileUriValue<Set> { OutputFileUriValue(put(self.0, "FileName", value.into_expr()), Phase) }
+    pub fn file_name(self, value: impl Arg<str>) -> OutputFileUriValue<Set> { OutputFileUriValue(put(self.0, "FileName", value), Phase) }
 }
 impl Done for OutputFileUriValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryAction` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-queryaction.html)
@@ -281,9 +281,9 @@ impl QueryAction {
 }
 impl<R0> QueryAction<R0> {
     /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-queryaction.html#cfn-iotanalytics-dataset-queryaction-filters)
-    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value), Phase) }
     /// `SqlQuery`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-queryaction.html#cfn-iotanalytics-dataset-queryaction-sqlquery)
-    pub fn sql_query(self, value: impl Arg<str>) -> QueryAction<Set> { QueryAction(put(self.0, "SqlQuery", value.into_expr()), Phase) }
+    pub fn sql_query(self, value: impl Arg<str>) -> QueryAction<Set> { QueryAction(put(self.0, "SqlQuery", value), Phase) }
 }
 impl Done for QueryAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-resourceconfiguration.html)
@@ -294,9 +294,9 @@ impl ResourceConfiguration {
 }
 impl<R0, R1> ResourceConfiguration<R0, R1> {
     /// `ComputeType`: `ComputeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-resourceconfiguration.html#cfn-iotanalytics-dataset-resourceconfiguration-computetype)
-    pub fn compute_type(self, value: impl Arg<ComputeType>) -> ResourceConfiguration<Set, R1> { ResourceConfiguration(put(self.0, "ComputeType", value.into_expr()), Phase) }
+    pub fn compute_type(self, value: impl Arg<ComputeType>) -> ResourceConfiguration<Set, R1> { ResourceConfiguration(put(self.0, "ComputeType", value), Phase) }
     /// `VolumeSizeInGB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-resourceconfiguration.html#cfn-iotanalytics-dataset-resourceconfiguration-volumesizeingb)
-    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ResourceConfiguration<R0, Set> { ResourceConfiguration(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
+    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ResourceConfiguration<R0, Set> { ResourceConfiguration(put(self.0, "VolumeSizeInGB", value), Phase) }
 }
 impl Done for ResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-retentionperiod.html)
@@ -305,9 +305,9 @@ impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-retentionperiod.html#cfn-iotanalytics-dataset-retentionperiod-numberofdays)
-    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
+    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value)) }
     /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-retentionperiod.html#cfn-iotanalytics-dataset-retentionperiod-unlimited)
-    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value)) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html)
@@ -318,13 +318,13 @@ impl S3DestinationConfiguration {
 }
 impl<R0, R1, R2> S3DestinationConfiguration<R0, R1, R2> {
     /// `Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html#cfn-iotanalytics-dataset-s3destinationconfiguration-bucket)
-    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set, R1, R2> { S3DestinationConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set, R1, R2> { S3DestinationConfiguration(put(self.0, "Bucket", value), Phase) }
     /// `GlueConfiguration`: `GlueConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html#cfn-iotanalytics-dataset-s3destinationconfiguration-glueconfiguration)
-    pub fn glue_configuration(self, value: impl Arg<GlueConfiguration>) -> Self { Self(put(self.0, "GlueConfiguration", value.into_expr()), Phase) }
+    pub fn glue_configuration(self, value: impl Arg<GlueConfiguration>) -> Self { Self(put(self.0, "GlueConfiguration", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html#cfn-iotanalytics-dataset-s3destinationconfiguration-key)
-    pub fn key(self, value: impl Arg<str>) -> S3DestinationConfiguration<R0, Set, R2> { S3DestinationConfiguration(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3DestinationConfiguration<R0, Set, R2> { S3DestinationConfiguration(put(self.0, "Key", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html#cfn-iotanalytics-dataset-s3destinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, R1, Set> { S3DestinationConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, R1, Set> { S3DestinationConfiguration(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-schedule.html)
@@ -335,7 +335,7 @@ impl Schedule {
 }
 impl<R0> Schedule<R0> {
     /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-schedule.html#cfn-iotanalytics-dataset-schedule-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "ScheduleExpression", value), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Trigger` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-trigger.html)
@@ -344,9 +344,9 @@ impl Trigger {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-trigger.html#cfn-iotanalytics-dataset-trigger-schedule)
-    pub fn schedule(self, value: impl Arg<Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
+    pub fn schedule(self, value: impl Arg<Schedule>) -> Self { Self(put(self.0, "Schedule", value)) }
     /// `TriggeringDataset`: `TriggeringDataset`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-trigger.html#cfn-iotanalytics-dataset-trigger-triggeringdataset)
-    pub fn triggering_dataset(self, value: impl Arg<TriggeringDataset>) -> Self { Self(put(self.0, "TriggeringDataset", value.into_expr())) }
+    pub fn triggering_dataset(self, value: impl Arg<TriggeringDataset>) -> Self { Self(put(self.0, "TriggeringDataset", value)) }
 }
 impl Done for Trigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggeringDataset` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-triggeringdataset.html)
@@ -357,7 +357,7 @@ impl TriggeringDataset {
 }
 impl<R0> TriggeringDataset<R0> {
     /// `DatasetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-triggeringdataset.html#cfn-iotanalytics-dataset-triggeringdataset-datasetname)
-    pub fn dataset_name(self, value: impl Arg<str>) -> TriggeringDataset<Set> { TriggeringDataset(put(self.0, "DatasetName", value.into_expr()), Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> TriggeringDataset<Set> { TriggeringDataset(put(self.0, "DatasetName", value), Phase) }
 }
 impl Done for TriggeringDataset { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Variable` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html)
@@ -368,15 +368,15 @@ impl Variable {
 }
 impl<R0> Variable<R0> {
     /// `DatasetContentVersionValue`: `DatasetContentVersionValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-datasetcontentversionvalue)
-    pub fn dataset_content_version_value(self, value: impl Arg<DatasetContentVersionValue>) -> Self { Self(put(self.0, "DatasetContentVersionValue", value.into_expr()), Phase) }
+    pub fn dataset_content_version_value(self, value: impl Arg<DatasetContentVersionValue>) -> Self { Self(put(self.0, "DatasetContentVersionValue", value), Phase) }
     /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-doublevalue)
-    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr()), Phase) }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value), Phase) }
     /// `OutputFileUriValue`: `OutputFileUriValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-outputfileurivalue)
-    pub fn output_file_uri_value(self, value: impl Arg<OutputFileUriValue>) -> Self { Self(put(self.0, "OutputFileUriValue", value.into_expr()), Phase) }
+    pub fn output_file_uri_value(self, value: impl Arg<OutputFileUriValue>) -> Self { Self(put(self.0, "OutputFileUriValue", value), Phase) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr()), Phase) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value), Phase) }
     /// `VariableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-variablename)
-    pub fn variable_name(self, value: impl Arg<str>) -> Variable<Set> { Variable(put(self.0, "VariableName", value.into_expr()), Phase) }
+    pub fn variable_name(self, value: impl Arg<str>) -> Variable<Set> { Variable(put(self.0, "VariableName", value), Phase) }
 }
 impl Done for Variable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersioningConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-versioningconfiguration.html)
@@ -385,9 +385,9 @@ impl VersioningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxVersions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-versioningconfiguration.html#cfn-iotanalytics-dataset-versioningconfiguration-maxversions)
-    pub fn max_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVersions", value.into_expr())) }
+    pub fn max_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVersions", value)) }
     /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-versioningconfiguration.html#cfn-iotanalytics-dataset-versioningconfiguration-unlimited)
-    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value)) }
 }
 impl Done for VersioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComputeType` allows.
@@ -412,17 +412,17 @@ impl CfnDatastoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatastoreName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-datastorename)
-    pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value.into_expr())) }
+    pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value)) }
     /// `DatastorePartitions`: `DatastorePartitions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-datastorepartitions)
-    pub fn datastore_partitions(self, value: impl Arg<datastore::DatastorePartitions>) -> Self { Self(put(self.0, "DatastorePartitions", value.into_expr())) }
+    pub fn datastore_partitions(self, value: impl Arg<datastore::DatastorePartitions>) -> Self { Self(put(self.0, "DatastorePartitions", value)) }
     /// `DatastoreStorage`: `DatastoreStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-datastorestorage)
-    pub fn datastore_storage(self, value: impl Arg<datastore::DatastoreStorage>) -> Self { Self(put(self.0, "DatastoreStorage", value.into_expr())) }
+    pub fn datastore_storage(self, value: impl Arg<datastore::DatastoreStorage>) -> Self { Self(put(self.0, "DatastoreStorage", value)) }
     /// `FileFormatConfiguration`: `FileFormatConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-fileformatconfiguration)
-    pub fn file_format_configuration(self, value: impl Arg<datastore::FileFormatConfiguration>) -> Self { Self(put(self.0, "FileFormatConfiguration", value.into_expr())) }
+    pub fn file_format_configuration(self, value: impl Arg<datastore::FileFormatConfiguration>) -> Self { Self(put(self.0, "FileFormatConfiguration", value)) }
     /// `RetentionPeriod`: `RetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<datastore::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
+    pub fn retention_period(self, value: impl Arg<datastore::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDatastoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTAnalytics::Datastore`.
@@ -436,9 +436,9 @@ impl Column {
 }
 impl<R0, R1> Column<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-column.html#cfn-iotanalytics-datastore-column-name)
-    pub fn name(self, value: impl Arg<str>) -> Column<Set, R1> { Column(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Column<Set, R1> { Column(put(self.0, "Name", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-column.html#cfn-iotanalytics-datastore-column-type)
-    pub fn type_(self, value: impl Arg<str>) -> Column<R0, Set> { Column(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Column<R0, Set> { Column(put(self.0, "Type", value), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedS3` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3.html)
@@ -449,11 +449,11 @@ impl CustomerManagedS3 {
 }
 impl<R0, R1> CustomerManagedS3<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3.html#cfn-iotanalytics-datastore-customermanageds3-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { CustomerManagedS3(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { CustomerManagedS3(put(self.0, "Bucket", value), Phase) }
     /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3.html#cfn-iotanalytics-datastore-customermanageds3-keyprefix)
-    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3.html#cfn-iotanalytics-datastore-customermanageds3-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { CustomerManagedS3(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { CustomerManagedS3(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CustomerManagedS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedS3Storage` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3storage.html)
@@ -464,9 +464,9 @@ impl CustomerManagedS3Storage {
 }
 impl<R0> CustomerManagedS3Storage<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3storage.html#cfn-iotanalytics-datastore-customermanageds3storage-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3Storage<Set> { CustomerManagedS3Storage(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3Storage<Set> { CustomerManagedS3Storage(put(self.0, "Bucket", value), Phase) }
     /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3storage.html#cfn-iotanalytics-datastore-customermanageds3storage-keyprefix)
-    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value), Phase) }
 }
 impl Done for CustomerManagedS3Storage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatastorePartition` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartition.html)
@@ -475,9 +475,9 @@ impl DatastorePartition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Partition`: `Partition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartition.html#cfn-iotanalytics-datastore-datastorepartition-partition)
-    pub fn partition(self, value: impl Arg<Partition>) -> Self { Self(put(self.0, "Partition", value.into_expr())) }
+    pub fn partition(self, value: impl Arg<Partition>) -> Self { Self(put(self.0, "Partition", value)) }
     /// `TimestampPartition`: `TimestampPartition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartition.html#cfn-iotanalytics-datastore-datastorepartition-timestamppartition)
-    pub fn timestamp_partition(self, value: impl Arg<TimestampPartition>) -> Self { Self(put(self.0, "TimestampPartition", value.into_expr())) }
+    pub fn timestamp_partition(self, value: impl Arg<TimestampPartition>) -> Self { Self(put(self.0, "TimestampPartition", value)) }
 }
 impl Done for DatastorePartition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatastorePartitions` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartitions.html)
@@ -486,7 +486,7 @@ impl DatastorePartitions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Partitions`: list of `DatastorePartition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartitions.html#cfn-iotanalytics-datastore-datastorepartitions-partitions)
-    pub fn partitions(self, value: impl Arg<Arr<DatastorePartition>>) -> Self { Self(put(self.0, "Partitions", value.into_expr())) }
+    pub fn partitions(self, value: impl Arg<Arr<DatastorePartition>>) -> Self { Self(put(self.0, "Partitions", value)) }
 }
 impl Done for DatastorePartitions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatastoreStorage` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorestorage.html)
@@ -495,11 +495,11 @@ impl DatastoreStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManagedS3`: `CustomerManagedS3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorestorage.html#cfn-iotanalytics-datastore-datastorestorage-customermanageds3)
-    pub fn customer_managed_s3(self, value: impl Arg<CustomerManagedS3>) -> Self { Self(put(self.0, "CustomerManagedS3", value.into_expr())) }
+    pub fn customer_managed_s3(self, value: impl Arg<CustomerManagedS3>) -> Self { Self(put(self.0, "CustomerManagedS3", value)) }
     /// `IotSiteWiseMultiLayerStorage`: `IotSiteWiseMultiLayerStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorestorage.html#cfn-iotanalytics-datastore-datastorestorage-iotsitewisemultilayerstorage)
-    pub fn iot_site_wise_multi_layer_storage(self, value: impl Arg<IotSiteWiseMultiLayerStorage>) -> Self { Self(put(self.0, "IotSiteWiseMultiLayerStorage", value.into_expr())) }
+    pub fn iot_site_wise_multi_layer_storage(self, value: impl Arg<IotSiteWiseMultiLayerStorage>) -> Self { Self(put(self.0, "IotSiteWiseMultiLayerStorage", value)) }
     /// `ServiceManagedS3`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorestorage.html#cfn-iotanalytics-datastore-datastorestorage-servicemanageds3)
-    pub fn service_managed_s3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ServiceManagedS3", value.into_expr())) }
+    pub fn service_managed_s3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ServiceManagedS3", value)) }
 }
 impl Done for DatastoreStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileFormatConfiguration` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-fileformatconfiguration.html)
@@ -508,9 +508,9 @@ impl FileFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JsonConfiguration`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-fileformatconfiguration.html#cfn-iotanalytics-datastore-fileformatconfiguration-jsonconfiguration)
-    pub fn json_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "JsonConfiguration", value.into_expr())) }
+    pub fn json_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "JsonConfiguration", value)) }
     /// `ParquetConfiguration`: `ParquetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-fileformatconfiguration.html#cfn-iotanalytics-datastore-fileformatconfiguration-parquetconfiguration)
-    pub fn parquet_configuration(self, value: impl Arg<ParquetConfiguration>) -> Self { Self(put(self.0, "ParquetConfiguration", value.into_expr())) }
+    pub fn parquet_configuration(self, value: impl Arg<ParquetConfiguration>) -> Self { Self(put(self.0, "ParquetConfiguration", value)) }
 }
 impl Done for FileFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotSiteWiseMultiLayerStorage` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-iotsitewisemultilayerstorage.html)
@@ -519,7 +519,7 @@ impl IotSiteWiseMultiLayerStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManagedS3Storage`: `CustomerManagedS3Storage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-iotsitewisemultilayerstorage.html#cfn-iotanalytics-datastore-iotsitewisemultilayerstorage-customermanageds3storage)
-    pub fn customer_managed_s3_storage(self, value: impl Arg<CustomerManagedS3Storage>) -> Self { Self(put(self.0, "CustomerManagedS3Storage", value.into_expr())) }
+    pub fn customer_managed_s3_storage(self, value: impl Arg<CustomerManagedS3Storage>) -> Self { Self(put(self.0, "CustomerManagedS3Storage", value)) }
 }
 impl Done for IotSiteWiseMultiLayerStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParquetConfiguration` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-parquetconfiguration.html)
@@ -528,7 +528,7 @@ impl ParquetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SchemaDefinition`: `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-parquetconfiguration.html#cfn-iotanalytics-datastore-parquetconfiguration-schemadefinition)
-    pub fn schema_definition(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "SchemaDefinition", value.into_expr())) }
+    pub fn schema_definition(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "SchemaDefinition", value)) }
 }
 impl Done for ParquetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Partition` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-partition.html)
@@ -539,7 +539,7 @@ impl Partition {
 }
 impl<R0> Partition<R0> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-partition.html#cfn-iotanalytics-datastore-partition-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> Partition<Set> { Partition(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Partition<Set> { Partition(put(self.0, "AttributeName", value), Phase) }
 }
 impl Done for Partition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-retentionperiod.html)
@@ -548,9 +548,9 @@ impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-retentionperiod.html#cfn-iotanalytics-datastore-retentionperiod-numberofdays)
-    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
+    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value)) }
     /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-retentionperiod.html#cfn-iotanalytics-datastore-retentionperiod-unlimited)
-    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value)) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaDefinition` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-schemadefinition.html)
@@ -559,7 +559,7 @@ impl SchemaDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Columns`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-schemadefinition.html#cfn-iotanalytics-datastore-schemadefinition-columns)
-    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
+    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value)) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestampPartition` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-timestamppartition.html)
@@ -570,9 +570,9 @@ impl TimestampPartition {
 }
 impl<R0> TimestampPartition<R0> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-timestamppartition.html#cfn-iotanalytics-datastore-timestamppartition-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> TimestampPartition<Set> { TimestampPartition(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> TimestampPartition<Set> { TimestampPartition(put(self.0, "AttributeName", value), Phase) }
     /// `TimestampFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-timestamppartition.html#cfn-iotanalytics-datastore-timestamppartition-timestampformat)
-    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
+    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value), Phase) }
 }
 impl Done for TimestampPartition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -597,11 +597,11 @@ impl CfnPipelineProps {
 }
 impl<R0> CfnPipelineProps<R0> {
     /// `PipelineActivities`: list of `Activity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-pipeline.html#cfn-iotanalytics-pipeline-pipelineactivities)
-    pub fn pipeline_activities(self, value: impl Arg<Arr<pipeline::Activity>>) -> CfnPipelineProps<Set> { CfnPipelineProps(put(self.0, "PipelineActivities", value.into_expr()), Phase) }
+    pub fn pipeline_activities(self, value: impl Arg<Arr<pipeline::Activity>>) -> CfnPipelineProps<Set> { CfnPipelineProps(put(self.0, "PipelineActivities", value), Phase) }
     /// `PipelineName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-pipeline.html#cfn-iotanalytics-pipeline-pipelinename)
-    pub fn pipeline_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineName", value.into_expr()), Phase) }
+    pub fn pipeline_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-pipeline.html#cfn-iotanalytics-pipeline-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTAnalytics::Pipeline`.
@@ -613,25 +613,25 @@ impl Activity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddAttributes`: `AddAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-addattributes)
-    pub fn add_attributes(self, value: impl Arg<AddAttributes>) -> Self { Self(put(self.0, "AddAttributes", value.into_expr())) }
+    pub fn add_attributes(self, value: impl Arg<AddAttributes>) -> Self { Self(put(self.0, "AddAttributes", value)) }
     /// `Channel`: `Channel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> Self { Self(put(self.0, "Channel", value.into_expr())) }
+    pub fn channel(self, value: impl Arg<Channel>) -> Self { Self(put(self.0, "Channel", value)) }
     /// `Datastore`: `Datastore`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-datastore)
-    pub fn datastore(self, value: impl Arg<Datastore>) -> Self { Self(put(self.0, "Datastore", value.into_expr())) }
+    pub fn datastore(self, value: impl Arg<Datastore>) -> Self { Self(put(self.0, "Datastore", value)) }
     /// `DeviceRegistryEnrich`: `DeviceRegistryEnrich`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-deviceregistryenrich)
-    pub fn device_registry_enrich(self, value: impl Arg<DeviceRegistryEnrich>) -> Self { Self(put(self.0, "DeviceRegistryEnrich", value.into_expr())) }
+    pub fn device_registry_enrich(self, value: impl Arg<DeviceRegistryEnrich>) -> Self { Self(put(self.0, "DeviceRegistryEnrich", value)) }
     /// `DeviceShadowEnrich`: `DeviceShadowEnrich`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-deviceshadowenrich)
-    pub fn device_shadow_enrich(self, value: impl Arg<DeviceShadowEnrich>) -> Self { Self(put(self.0, "DeviceShadowEnrich", value.into_expr())) }
+    pub fn device_shadow_enrich(self, value: impl Arg<DeviceShadowEnrich>) -> Self { Self(put(self.0, "DeviceShadowEnrich", value)) }
     /// `Filter`: `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-filter)
-    pub fn filter(self, value: impl Arg<Filter>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
+    pub fn filter(self, value: impl Arg<Filter>) -> Self { Self(put(self.0, "Filter", value)) }
     /// `Lambda`: `Lambda`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-lambda)
-    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value)) }
     /// `Math`: `Math`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-math)
-    pub fn math(self, value: impl Arg<Math>) -> Self { Self(put(self.0, "Math", value.into_expr())) }
+    pub fn math(self, value: impl Arg<Math>) -> Self { Self(put(self.0, "Math", value)) }
     /// `RemoveAttributes`: `RemoveAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-removeattributes)
-    pub fn remove_attributes(self, value: impl Arg<RemoveAttributes>) -> Self { Self(put(self.0, "RemoveAttributes", value.into_expr())) }
+    pub fn remove_attributes(self, value: impl Arg<RemoveAttributes>) -> Self { Self(put(self.0, "RemoveAttributes", value)) }
     /// `SelectAttributes`: `SelectAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-selectattributes)
-    pub fn select_attributes(self, value: impl Arg<SelectAttributes>) -> Self { Self(put(self.0, "SelectAttributes", value.into_expr())) }
+    pub fn select_attributes(self, value: impl Arg<SelectAttributes>) -> Self { Self(put(self.0, "SelectAttributes", value)) }
 }
 impl Done for Activity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AddAttributes` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-addattributes.html)
@@ -642,11 +642,11 @@ impl AddAttributes {
 }
 impl<R0, R1> AddAttributes<R0, R1> {
     /// `Attributes`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-addattributes.html#cfn-iotanalytics-pipeline-addattributes-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> AddAttributes<Set, R1> { AddAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> AddAttributes<Set, R1> { AddAttributes(put(self.0, "Attributes", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-addattributes.html#cfn-iotanalytics-pipeline-addattributes-name)
-    pub fn name(self, value: impl Arg<str>) -> AddAttributes<R0, Set> { AddAttributes(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AddAttributes<R0, Set> { AddAttributes(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-addattributes.html#cfn-iotanalytics-pipeline-addattributes-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
 }
 impl Done for AddAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Channel` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-channel.html)
@@ -657,11 +657,11 @@ impl Channel {
 }
 impl<R0, R1> Channel<R0, R1> {
     /// `ChannelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-channel.html#cfn-iotanalytics-pipeline-channel-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> Channel<Set, R1> { Channel(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> Channel<Set, R1> { Channel(put(self.0, "ChannelName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-channel.html#cfn-iotanalytics-pipeline-channel-name)
-    pub fn name(self, value: impl Arg<str>) -> Channel<R0, Set> { Channel(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Channel<R0, Set> { Channel(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-channel.html#cfn-iotanalytics-pipeline-channel-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
 }
 impl Done for Channel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Datastore` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-datastore.html)
@@ -672,9 +672,9 @@ impl Datastore {
 }
 impl<R0, R1> Datastore<R0, R1> {
     /// `DatastoreName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-datastore.html#cfn-iotanalytics-pipeline-datastore-datastorename)
-    pub fn datastore_name(self, value: impl Arg<str>) -> Datastore<Set, R1> { Datastore(put(self.0, "DatastoreName", value.into_expr()), Phase) }
+    pub fn datastore_name(self, value: impl Arg<str>) -> Datastore<Set, R1> { Datastore(put(self.0, "DatastoreName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-datastore.html#cfn-iotanalytics-pipeline-datastore-name)
-    pub fn name(self, value: impl Arg<str>) -> Datastore<R0, Set> { Datastore(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Datastore<R0, Set> { Datastore(put(self.0, "Name", value), Phase) }
 }
 impl Done for Datastore { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceRegistryEnrich` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html)
@@ -685,15 +685,15 @@ impl DeviceRegistryEnrich {
 }
 impl<R0, R1, R2, R3> DeviceRegistryEnrich<R0, R1, R2, R3> {
     /// `Attribute`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-attribute)
-    pub fn attribute(self, value: impl Arg<str>) -> DeviceRegistryEnrich<Set, R1, R2, R3> { DeviceRegistryEnrich(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<str>) -> DeviceRegistryEnrich<Set, R1, R2, R3> { DeviceRegistryEnrich(put(self.0, "Attribute", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-name)
-    pub fn name(self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, Set, R2, R3> { DeviceRegistryEnrich(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, Set, R2, R3> { DeviceRegistryEnrich(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DeviceRegistryEnrich<R0, R1, Set, R3> { DeviceRegistryEnrich(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DeviceRegistryEnrich<R0, R1, Set, R3> { DeviceRegistryEnrich(put(self.0, "RoleArn", value), Phase) }
     /// `ThingName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-thingname)
-    pub fn thing_name(self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, R1, R2, Set> { DeviceRegistryEnrich(put(self.0, "ThingName", value.into_expr()), Phase) }
+    pub fn thing_name(self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, R1, R2, Set> { DeviceRegistryEnrich(put(self.0, "ThingName", value), Phase) }
 }
 impl Done for DeviceRegistryEnrich { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceShadowEnrich` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html)
@@ -704,15 +704,15 @@ impl DeviceShadowEnrich {
 }
 impl<R0, R1, R2, R3> DeviceShadowEnrich<R0, R1, R2, R3> {
     /// `Attribute`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-attribute)
-    pub fn attribute(self, value: impl Arg<str>) -> DeviceShadowEnrich<Set, R1, R2, R3> { DeviceShadowEnrich(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<str>) -> DeviceShadowEnrich<Set, R1, R2, R3> { DeviceShadowEnrich(put(self.0, "Attribute", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-name)
-    pub fn name(self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, Set, R2, R3> { DeviceShadowEnrich(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, Set, R2, R3> { DeviceShadowEnrich(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DeviceShadowEnrich<R0, R1, Set, R3> { DeviceShadowEnrich(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DeviceShadowEnrich<R0, R1, Set, R3> { DeviceShadowEnrich(put(self.0, "RoleArn", value), Phase) }
     /// `ThingName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-thingname)
-    pub fn thing_name(self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, R1, R2, Set> { DeviceShadowEnrich(put(self.0, "ThingName", value.into_expr()), Phase) }
+    pub fn thing_name(self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, R1, R2, Set> { DeviceShadowEnrich(put(self.0, "ThingName", value), Phase) }
 }
 impl Done for DeviceShadowEnrich { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-filter.html)
@@ -723,11 +723,11 @@ impl Filter {
 }
 impl<R0, R1> Filter<R0, R1> {
     /// `Filter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-filter.html#cfn-iotanalytics-pipeline-filter-filter)
-    pub fn filter(self, value: impl Arg<str>) -> Filter<Set, R1> { Filter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<str>) -> Filter<Set, R1> { Filter(put(self.0, "Filter", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-filter.html#cfn-iotanalytics-pipeline-filter-name)
-    pub fn name(self, value: impl Arg<str>) -> Filter<R0, Set> { Filter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Filter<R0, Set> { Filter(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-filter.html#cfn-iotanalytics-pipeline-filter-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Lambda` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html)
@@ -738,13 +738,13 @@ impl Lambda {
 }
 impl<R0, R1, R2> Lambda<R0, R1, R2> {
     /// `BatchSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html#cfn-iotanalytics-pipeline-lambda-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Lambda<Set, R1, R2> { Lambda(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Lambda<Set, R1, R2> { Lambda(put(self.0, "BatchSize", value), Phase) }
     /// `LambdaName`: `LambdaFunctionName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html#cfn-iotanalytics-pipeline-lambda-lambdaname)
-    pub fn lambda_name(self, value: impl Arg<kind::LambdaFunctionName>) -> Lambda<R0, Set, R2> { Lambda(put(self.0, "LambdaName", value.into_expr()), Phase) }
+    pub fn lambda_name(self, value: impl Arg<kind::LambdaFunctionName>) -> Lambda<R0, Set, R2> { Lambda(put(self.0, "LambdaName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html#cfn-iotanalytics-pipeline-lambda-name)
-    pub fn name(self, value: impl Arg<str>) -> Lambda<R0, R1, Set> { Lambda(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Lambda<R0, R1, Set> { Lambda(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html#cfn-iotanalytics-pipeline-lambda-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
 }
 impl Done for Lambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Math` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html)
@@ -755,13 +755,13 @@ impl Math {
 }
 impl<R0, R1, R2> Math<R0, R1, R2> {
     /// `Attribute`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html#cfn-iotanalytics-pipeline-math-attribute)
-    pub fn attribute(self, value: impl Arg<str>) -> Math<Set, R1, R2> { Math(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<str>) -> Math<Set, R1, R2> { Math(put(self.0, "Attribute", value), Phase) }
     /// `Math`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html#cfn-iotanalytics-pipeline-math-math)
-    pub fn math(self, value: impl Arg<str>) -> Math<R0, Set, R2> { Math(put(self.0, "Math", value.into_expr()), Phase) }
+    pub fn math(self, value: impl Arg<str>) -> Math<R0, Set, R2> { Math(put(self.0, "Math", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html#cfn-iotanalytics-pipeline-math-name)
-    pub fn name(self, value: impl Arg<str>) -> Math<R0, R1, Set> { Math(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Math<R0, R1, Set> { Math(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html#cfn-iotanalytics-pipeline-math-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
 }
 impl Done for Math { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoveAttributes` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-removeattributes.html)
@@ -772,11 +772,11 @@ impl RemoveAttributes {
 }
 impl<R0, R1> RemoveAttributes<R0, R1> {
     /// `Attributes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-removeattributes.html#cfn-iotanalytics-pipeline-removeattributes-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<str>>) -> RemoveAttributes<Set, R1> { RemoveAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<str>>) -> RemoveAttributes<Set, R1> { RemoveAttributes(put(self.0, "Attributes", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-removeattributes.html#cfn-iotanalytics-pipeline-removeattributes-name)
-    pub fn name(self, value: impl Arg<str>) -> RemoveAttributes<R0, Set> { RemoveAttributes(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RemoveAttributes<R0, Set> { RemoveAttributes(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-removeattributes.html#cfn-iotanalytics-pipeline-removeattributes-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
 }
 impl Done for RemoveAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelectAttributes` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-selectattributes.html)
@@ -787,11 +787,11 @@ impl SelectAttributes {
 }
 impl<R0, R1> SelectAttributes<R0, R1> {
     /// `Attributes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-selectattributes.html#cfn-iotanalytics-pipeline-selectattributes-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<str>>) -> SelectAttributes<Set, R1> { SelectAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<str>>) -> SelectAttributes<Set, R1> { SelectAttributes(put(self.0, "Attributes", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-selectattributes.html#cfn-iotanalytics-pipeline-selectattributes-name)
-    pub fn name(self, value: impl Arg<str>) -> SelectAttributes<R0, Set> { SelectAttributes(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SelectAttributes<R0, Set> { SelectAttributes(put(self.0, "Name", value), Phase) }
     /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-selectattributes.html#cfn-iotanalytics-pipeline-selectattributes-next)
-    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value), Phase) }
 }
 impl Done for SelectAttributes { fn into_props(self) -> Bag { self.0 } }
 }

@@ -29,9 +29,9 @@ impl CfnSuiteDefinitionProps {
 }
 impl<R0> CfnSuiteDefinitionProps<R0> {
     /// `SuiteDefinitionConfiguration`: `SuiteDefinitionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotcoredeviceadvisor-suitedefinition.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration)
-    pub fn suite_definition_configuration(self, value: impl Arg<suite_definition::SuiteDefinitionConfiguration>) -> CfnSuiteDefinitionProps<Set> { CfnSuiteDefinitionProps(put(self.0, "SuiteDefinitionConfiguration", value.into_expr()), Phase) }
+    pub fn suite_definition_configuration(self, value: impl Arg<suite_definition::SuiteDefinitionConfiguration>) -> CfnSuiteDefinitionProps<Set> { CfnSuiteDefinitionProps(put(self.0, "SuiteDefinitionConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotcoredeviceadvisor-suitedefinition.html#cfn-iotcoredeviceadvisor-suitedefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSuiteDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTCoreDeviceAdvisor::SuiteDefinition`.
@@ -43,9 +43,9 @@ impl DeviceUnderTest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-deviceundertest.html#cfn-iotcoredeviceadvisor-suitedefinition-deviceundertest-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `ThingArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-deviceundertest.html#cfn-iotcoredeviceadvisor-suitedefinition-deviceundertest-thingarn)
-    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr())) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value)) }
 }
 impl Done for DeviceUnderTest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuiteDefinitionConfiguration` of `AWS::IoTCoreDeviceAdvisor::SuiteDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html)
@@ -56,15 +56,15 @@ impl SuiteDefinitionConfiguration {
 }
 impl<R0, R1> SuiteDefinitionConfiguration<R0, R1> {
     /// `DevicePermissionRoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-devicepermissionrolearn)
-    pub fn device_permission_role_arn(self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<Set, R1> { SuiteDefinitionConfiguration(put(self.0, "DevicePermissionRoleArn", value.into_expr()), Phase) }
+    pub fn device_permission_role_arn(self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<Set, R1> { SuiteDefinitionConfiguration(put(self.0, "DevicePermissionRoleArn", value), Phase) }
     /// `Devices`: list of `DeviceUnderTest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-devices)
-    pub fn devices(self, value: impl Arg<Arr<DeviceUnderTest>>) -> Self { Self(put(self.0, "Devices", value.into_expr()), Phase) }
+    pub fn devices(self, value: impl Arg<Arr<DeviceUnderTest>>) -> Self { Self(put(self.0, "Devices", value), Phase) }
     /// `IntendedForQualification`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-intendedforqualification)
-    pub fn intended_for_qualification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IntendedForQualification", value.into_expr()), Phase) }
+    pub fn intended_for_qualification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IntendedForQualification", value), Phase) }
     /// `RootGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-rootgroup)
-    pub fn root_group(self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<R0, Set> { SuiteDefinitionConfiguration(put(self.0, "RootGroup", value.into_expr()), Phase) }
+    pub fn root_group(self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<R0, Set> { SuiteDefinitionConfiguration(put(self.0, "RootGroup", value), Phase) }
     /// `SuiteDefinitionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-suitedefinitionname)
-    pub fn suite_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuiteDefinitionName", value.into_expr()), Phase) }
+    pub fn suite_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuiteDefinitionName", value), Phase) }
 }
 impl Done for SuiteDefinitionConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

@@ -23,23 +23,23 @@ impl CfnAlarmModelProps {
 }
 impl<R0, R1> CfnAlarmModelProps<R0, R1> {
     /// `AlarmCapabilities`: `AlarmCapabilities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-alarmcapabilities)
-    pub fn alarm_capabilities(self, value: impl Arg<alarm_model::AlarmCapabilities>) -> Self { Self(put(self.0, "AlarmCapabilities", value.into_expr()), Phase) }
+    pub fn alarm_capabilities(self, value: impl Arg<alarm_model::AlarmCapabilities>) -> Self { Self(put(self.0, "AlarmCapabilities", value), Phase) }
     /// `AlarmEventActions`: `AlarmEventActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-alarmeventactions)
-    pub fn alarm_event_actions(self, value: impl Arg<alarm_model::AlarmEventActions>) -> Self { Self(put(self.0, "AlarmEventActions", value.into_expr()), Phase) }
+    pub fn alarm_event_actions(self, value: impl Arg<alarm_model::AlarmEventActions>) -> Self { Self(put(self.0, "AlarmEventActions", value), Phase) }
     /// `AlarmModelDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-alarmmodeldescription)
-    pub fn alarm_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmModelDescription", value.into_expr()), Phase) }
+    pub fn alarm_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmModelDescription", value), Phase) }
     /// `AlarmModelName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-alarmmodelname)
-    pub fn alarm_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmModelName", value.into_expr()), Phase) }
+    pub fn alarm_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmModelName", value), Phase) }
     /// `AlarmRule`: `AlarmRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-alarmrule)
-    pub fn alarm_rule(self, value: impl Arg<alarm_model::AlarmRule>) -> CfnAlarmModelProps<Set, R1> { CfnAlarmModelProps(put(self.0, "AlarmRule", value.into_expr()), Phase) }
+    pub fn alarm_rule(self, value: impl Arg<alarm_model::AlarmRule>) -> CfnAlarmModelProps<Set, R1> { CfnAlarmModelProps(put(self.0, "AlarmRule", value), Phase) }
     /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAlarmModelProps<R0, Set> { CfnAlarmModelProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAlarmModelProps<R0, Set> { CfnAlarmModelProps(put(self.0, "RoleArn", value), Phase) }
     /// `Severity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-severity)
-    pub fn severity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
+    pub fn severity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Severity", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html#cfn-iotevents-alarmmodel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAlarmModelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTEvents::AlarmModel`.
@@ -51,7 +51,7 @@ impl AcknowledgeFlow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-acknowledgeflow.html#cfn-iotevents-alarmmodel-acknowledgeflow-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for AcknowledgeFlow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmAction` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html)
@@ -60,23 +60,23 @@ impl AlarmAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DynamoDB`: `DynamoDB`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-dynamodb)
-    pub fn dynamo_db(self, value: impl Arg<DynamoDB>) -> Self { Self(put(self.0, "DynamoDB", value.into_expr())) }
+    pub fn dynamo_db(self, value: impl Arg<DynamoDB>) -> Self { Self(put(self.0, "DynamoDB", value)) }
     /// `DynamoDBv2`: `DynamoDBv2`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-dynamodbv2)
-    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2>) -> Self { Self(put(self.0, "DynamoDBv2", value.into_expr())) }
+    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2>) -> Self { Self(put(self.0, "DynamoDBv2", value)) }
     /// `Firehose`: `Firehose`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-firehose)
-    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `IotEvents`: `IotEvents`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-iotevents)
-    pub fn iot_events(self, value: impl Arg<IotEvents>) -> Self { Self(put(self.0, "IotEvents", value.into_expr())) }
+    pub fn iot_events(self, value: impl Arg<IotEvents>) -> Self { Self(put(self.0, "IotEvents", value)) }
     /// `IotSiteWise`: `IotSiteWise`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-iotsitewise)
-    pub fn iot_site_wise(self, value: impl Arg<IotSiteWise>) -> Self { Self(put(self.0, "IotSiteWise", value.into_expr())) }
+    pub fn iot_site_wise(self, value: impl Arg<IotSiteWise>) -> Self { Self(put(self.0, "IotSiteWise", value)) }
     /// `IotTopicPublish`: `IotTopicPublish`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-iottopicpublish)
-    pub fn iot_topic_publish(self, value: impl Arg<IotTopicPublish>) -> Self { Self(put(self.0, "IotTopicPublish", value.into_expr())) }
+    pub fn iot_topic_publish(self, value: impl Arg<IotTopicPublish>) -> Self { Self(put(self.0, "IotTopicPublish", value)) }
     /// `Lambda`: `Lambda`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-lambda)
-    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value)) }
     /// `Sns`: `Sns`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-sns)
-    pub fn sns(self, value: impl Arg<Sns>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
+    pub fn sns(self, value: impl Arg<Sns>) -> Self { Self(put(self.0, "Sns", value)) }
     /// `Sqs`: `Sqs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html#cfn-iotevents-alarmmodel-alarmaction-sqs)
-    pub fn sqs(self, value: impl Arg<Sqs>) -> Self { Self(put(self.0, "Sqs", value.into_expr())) }
+    pub fn sqs(self, value: impl Arg<Sqs>) -> Self { Self(put(self.0, "Sqs", value)) }
 }
 impl Done for AlarmAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmCapabilities` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmcapabilities.html)
@@ -85,9 +85,9 @@ impl AlarmCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcknowledgeFlow`: `AcknowledgeFlow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmcapabilities.html#cfn-iotevents-alarmmodel-alarmcapabilities-acknowledgeflow)
-    pub fn acknowledge_flow(self, value: impl Arg<AcknowledgeFlow>) -> Self { Self(put(self.0, "AcknowledgeFlow", value.into_expr())) }
+    pub fn acknowledge_flow(self, value: impl Arg<AcknowledgeFlow>) -> Self { Self(put(self.0, "AcknowledgeFlow", value)) }
     /// `InitializationConfiguration`: `InitializationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmcapabilities.html#cfn-iotevents-alarmmodel-alarmcapabilities-initializationconfiguration)
-    pub fn initialization_configuration(self, value: impl Arg<InitializationConfiguration>) -> Self { Self(put(self.0, "InitializationConfiguration", value.into_expr())) }
+    pub fn initialization_configuration(self, value: impl Arg<InitializationConfiguration>) -> Self { Self(put(self.0, "InitializationConfiguration", value)) }
 }
 impl Done for AlarmCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmEventActions` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmeventactions.html)
@@ -96,7 +96,7 @@ impl AlarmEventActions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmActions`: list of `AlarmAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmeventactions.html#cfn-iotevents-alarmmodel-alarmeventactions-alarmactions)
-    pub fn alarm_actions(self, value: impl Arg<Arr<AlarmAction>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr())) }
+    pub fn alarm_actions(self, value: impl Arg<Arr<AlarmAction>>) -> Self { Self(put(self.0, "AlarmActions", value)) }
 }
 impl Done for AlarmEventActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmRule` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmrule.html)
@@ -105,7 +105,7 @@ impl AlarmRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SimpleRule`: `SimpleRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmrule.html#cfn-iotevents-alarmmodel-alarmrule-simplerule)
-    pub fn simple_rule(self, value: impl Arg<SimpleRule>) -> Self { Self(put(self.0, "SimpleRule", value.into_expr())) }
+    pub fn simple_rule(self, value: impl Arg<SimpleRule>) -> Self { Self(put(self.0, "SimpleRule", value)) }
 }
 impl Done for AlarmRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyTimestamp` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertytimestamp.html)
@@ -116,9 +116,9 @@ impl AssetPropertyTimestamp {
 }
 impl<R0> AssetPropertyTimestamp<R0> {
     /// `OffsetInNanos`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertytimestamp.html#cfn-iotevents-alarmmodel-assetpropertytimestamp-offsetinnanos)
-    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value.into_expr()), Phase) }
+    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value), Phase) }
     /// `TimeInSeconds`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertytimestamp.html#cfn-iotevents-alarmmodel-assetpropertytimestamp-timeinseconds)
-    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value.into_expr()), Phase) }
+    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value), Phase) }
 }
 impl Done for AssetPropertyTimestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyValue` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvalue.html)
@@ -129,11 +129,11 @@ impl AssetPropertyValue {
 }
 impl<R0> AssetPropertyValue<R0> {
     /// `Quality`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvalue.html#cfn-iotevents-alarmmodel-assetpropertyvalue-quality)
-    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value.into_expr()), Phase) }
+    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value), Phase) }
     /// `Timestamp`: `AssetPropertyTimestamp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvalue.html#cfn-iotevents-alarmmodel-assetpropertyvalue-timestamp)
-    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
+    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> Self { Self(put(self.0, "Timestamp", value), Phase) }
     /// `Value`: `AssetPropertyVariant`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvalue.html#cfn-iotevents-alarmmodel-assetpropertyvalue-value)
-    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<Set> { AssetPropertyValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<Set> { AssetPropertyValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for AssetPropertyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyVariant` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvariant.html)
@@ -142,13 +142,13 @@ impl AssetPropertyVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvariant.html#cfn-iotevents-alarmmodel-assetpropertyvariant-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvariant.html#cfn-iotevents-alarmmodel-assetpropertyvariant-doublevalue)
-    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `IntegerValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvariant.html#cfn-iotevents-alarmmodel-assetpropertyvariant-integervalue)
-    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
+    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvariant.html#cfn-iotevents-alarmmodel-assetpropertyvariant-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for AssetPropertyVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDB` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html)
@@ -159,25 +159,25 @@ impl DynamoDB {
 }
 impl<R0, R1, R2> DynamoDB<R0, R1, R2> {
     /// `HashKeyField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-hashkeyfield)
-    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDB<Set, R1, R2> { DynamoDB(put(self.0, "HashKeyField", value.into_expr()), Phase) }
+    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDB<Set, R1, R2> { DynamoDB(put(self.0, "HashKeyField", value), Phase) }
     /// `HashKeyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-hashkeytype)
-    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value.into_expr()), Phase) }
+    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value), Phase) }
     /// `HashKeyValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-hashkeyvalue)
-    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDB<R0, Set, R2> { DynamoDB(put(self.0, "HashKeyValue", value.into_expr()), Phase) }
+    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDB<R0, Set, R2> { DynamoDB(put(self.0, "HashKeyValue", value), Phase) }
     /// `Operation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-operation)
-    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value.into_expr()), Phase) }
+    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `PayloadField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-payloadfield)
-    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value.into_expr()), Phase) }
+    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value), Phase) }
     /// `RangeKeyField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-rangekeyfield)
-    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value.into_expr()), Phase) }
+    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value), Phase) }
     /// `RangeKeyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-rangekeytype)
-    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value.into_expr()), Phase) }
+    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value), Phase) }
     /// `RangeKeyValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-rangekeyvalue)
-    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value.into_expr()), Phase) }
+    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html#cfn-iotevents-alarmmodel-dynamodb-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DynamoDB<R0, R1, Set> { DynamoDB(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDB<R0, R1, Set> { DynamoDB(put(self.0, "TableName", value), Phase) }
 }
 impl Done for DynamoDB { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBv2` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodbv2.html)
@@ -188,9 +188,9 @@ impl DynamoDBv2 {
 }
 impl<R0> DynamoDBv2<R0> {
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodbv2.html#cfn-iotevents-alarmmodel-dynamodbv2-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodbv2.html#cfn-iotevents-alarmmodel-dynamodbv2-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBv2<Set> { DynamoDBv2(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBv2<Set> { DynamoDBv2(put(self.0, "TableName", value), Phase) }
 }
 impl Done for DynamoDBv2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Firehose` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-firehose.html)
@@ -201,11 +201,11 @@ impl Firehose {
 }
 impl<R0> Firehose<R0> {
     /// `DeliveryStreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-firehose.html#cfn-iotevents-alarmmodel-firehose-deliverystreamname)
-    pub fn delivery_stream_name(self, value: impl Arg<str>) -> Firehose<Set> { Firehose(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
+    pub fn delivery_stream_name(self, value: impl Arg<str>) -> Firehose<Set> { Firehose(put(self.0, "DeliveryStreamName", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-firehose.html#cfn-iotevents-alarmmodel-firehose-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `Separator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-firehose.html#cfn-iotevents-alarmmodel-firehose-separator)
-    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr()), Phase) }
+    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value), Phase) }
 }
 impl Done for Firehose { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitializationConfiguration` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-initializationconfiguration.html)
@@ -216,7 +216,7 @@ impl InitializationConfiguration {
 }
 impl<R0> InitializationConfiguration<R0> {
     /// `DisabledOnInitialization`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-initializationconfiguration.html#cfn-iotevents-alarmmodel-initializationconfiguration-disabledoninitialization)
-    pub fn disabled_on_initialization(self, value: impl Arg<bool>) -> InitializationConfiguration<Set> { InitializationConfiguration(put(self.0, "DisabledOnInitialization", value.into_expr()), Phase) }
+    pub fn disabled_on_initialization(self, value: impl Arg<bool>) -> InitializationConfiguration<Set> { InitializationConfiguration(put(self.0, "DisabledOnInitialization", value), Phase) }
 }
 impl Done for InitializationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotEvents` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotevents.html)
@@ -227,9 +227,9 @@ impl IotEvents {
 }
 impl<R0> IotEvents<R0> {
     /// `InputName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotevents.html#cfn-iotevents-alarmmodel-iotevents-inputname)
-    pub fn input_name(self, value: impl Arg<str>) -> IotEvents<Set> { IotEvents(put(self.0, "InputName", value.into_expr()), Phase) }
+    pub fn input_name(self, value: impl Arg<str>) -> IotEvents<Set> { IotEvents(put(self.0, "InputName", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotevents.html#cfn-iotevents-alarmmodel-iotevents-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
 }
 impl Done for IotEvents { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotSiteWise` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotsitewise.html)
@@ -238,15 +238,15 @@ impl IotSiteWise {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotsitewise.html#cfn-iotevents-alarmmodel-iotsitewise-assetid)
-    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value.into_expr())) }
+    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value)) }
     /// `EntryId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotsitewise.html#cfn-iotevents-alarmmodel-iotsitewise-entryid)
-    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value.into_expr())) }
+    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value)) }
     /// `PropertyAlias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotsitewise.html#cfn-iotevents-alarmmodel-iotsitewise-propertyalias)
-    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value.into_expr())) }
+    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value)) }
     /// `PropertyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotsitewise.html#cfn-iotevents-alarmmodel-iotsitewise-propertyid)
-    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr())) }
+    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value)) }
     /// `PropertyValue`: `AssetPropertyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotsitewise.html#cfn-iotevents-alarmmodel-iotsitewise-propertyvalue)
-    pub fn property_value(self, value: impl Arg<AssetPropertyValue>) -> Self { Self(put(self.0, "PropertyValue", value.into_expr())) }
+    pub fn property_value(self, value: impl Arg<AssetPropertyValue>) -> Self { Self(put(self.0, "PropertyValue", value)) }
 }
 impl Done for IotSiteWise { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotTopicPublish` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iottopicpublish.html)
@@ -257,9 +257,9 @@ impl IotTopicPublish {
 }
 impl<R0> IotTopicPublish<R0> {
     /// `MqttTopic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iottopicpublish.html#cfn-iotevents-alarmmodel-iottopicpublish-mqtttopic)
-    pub fn mqtt_topic(self, value: impl Arg<str>) -> IotTopicPublish<Set> { IotTopicPublish(put(self.0, "MqttTopic", value.into_expr()), Phase) }
+    pub fn mqtt_topic(self, value: impl Arg<str>) -> IotTopicPublish<Set> { IotTopicPublish(put(self.0, "MqttTopic", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iottopicpublish.html#cfn-iotevents-alarmmodel-iottopicpublish-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
 }
 impl Done for IotTopicPublish { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Lambda` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-lambda.html)
@@ -270,9 +270,9 @@ impl Lambda {
 }
 impl<R0> Lambda<R0> {
     /// `FunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-lambda.html#cfn-iotevents-alarmmodel-lambda-functionarn)
-    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Lambda<Set> { Lambda(put(self.0, "FunctionArn", value.into_expr()), Phase) }
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Lambda<Set> { Lambda(put(self.0, "FunctionArn", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-lambda.html#cfn-iotevents-alarmmodel-lambda-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
 }
 impl Done for Lambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Payload` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-payload.html)
@@ -283,9 +283,9 @@ impl Payload {
 }
 impl<R0, R1> Payload<R0, R1> {
     /// `ContentExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-payload.html#cfn-iotevents-alarmmodel-payload-contentexpression)
-    pub fn content_expression(self, value: impl Arg<str>) -> Payload<Set, R1> { Payload(put(self.0, "ContentExpression", value.into_expr()), Phase) }
+    pub fn content_expression(self, value: impl Arg<str>) -> Payload<Set, R1> { Payload(put(self.0, "ContentExpression", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-payload.html#cfn-iotevents-alarmmodel-payload-type)
-    pub fn type_(self, value: impl Arg<str>) -> Payload<R0, Set> { Payload(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Payload<R0, Set> { Payload(put(self.0, "Type", value), Phase) }
 }
 impl Done for Payload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SimpleRule` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-simplerule.html)
@@ -296,11 +296,11 @@ impl SimpleRule {
 }
 impl<R0, R1, R2> SimpleRule<R0, R1, R2> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-simplerule.html#cfn-iotevents-alarmmodel-simplerule-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SimpleRule<Set, R1, R2> { SimpleRule(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SimpleRule<Set, R1, R2> { SimpleRule(put(self.0, "ComparisonOperator", value), Phase) }
     /// `InputProperty`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-simplerule.html#cfn-iotevents-alarmmodel-simplerule-inputproperty)
-    pub fn input_property(self, value: impl Arg<str>) -> SimpleRule<R0, Set, R2> { SimpleRule(put(self.0, "InputProperty", value.into_expr()), Phase) }
+    pub fn input_property(self, value: impl Arg<str>) -> SimpleRule<R0, Set, R2> { SimpleRule(put(self.0, "InputProperty", value), Phase) }
     /// `Threshold`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-simplerule.html#cfn-iotevents-alarmmodel-simplerule-threshold)
-    pub fn threshold(self, value: impl Arg<str>) -> SimpleRule<R0, R1, Set> { SimpleRule(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<str>) -> SimpleRule<R0, R1, Set> { SimpleRule(put(self.0, "Threshold", value), Phase) }
 }
 impl Done for SimpleRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sns` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sns.html)
@@ -311,9 +311,9 @@ impl Sns {
 }
 impl<R0> Sns<R0> {
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sns.html#cfn-iotevents-alarmmodel-sns-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `TargetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sns.html#cfn-iotevents-alarmmodel-sns-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> Sns<Set> { Sns(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> Sns<Set> { Sns(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for Sns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sqs` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sqs.html)
@@ -324,11 +324,11 @@ impl Sqs {
 }
 impl<R0> Sqs<R0> {
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sqs.html#cfn-iotevents-alarmmodel-sqs-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `QueueUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sqs.html#cfn-iotevents-alarmmodel-sqs-queueurl)
-    pub fn queue_url(self, value: impl Arg<str>) -> Sqs<Set> { Sqs(put(self.0, "QueueUrl", value.into_expr()), Phase) }
+    pub fn queue_url(self, value: impl Arg<str>) -> Sqs<Set> { Sqs(put(self.0, "QueueUrl", value), Phase) }
     /// `UseBase64`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sqs.html#cfn-iotevents-alarmmodel-sqs-usebase64)
-    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value.into_expr()), Phase) }
+    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value), Phase) }
 }
 impl Done for Sqs { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -353,19 +353,19 @@ impl CfnDetectorModelProps {
 }
 impl<R0, R1> CfnDetectorModelProps<R0, R1> {
     /// `DetectorModelDefinition`: `DetectorModelDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-detectormodel.html#cfn-iotevents-detectormodel-detectormodeldefinition)
-    pub fn detector_model_definition(self, value: impl Arg<detector_model::DetectorModelDefinition>) -> CfnDetectorModelProps<Set, R1> { CfnDetectorModelProps(put(self.0, "DetectorModelDefinition", value.into_expr()), Phase) }
+    pub fn detector_model_definition(self, value: impl Arg<detector_model::DetectorModelDefinition>) -> CfnDetectorModelProps<Set, R1> { CfnDetectorModelProps(put(self.0, "DetectorModelDefinition", value), Phase) }
     /// `DetectorModelDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-detectormodel.html#cfn-iotevents-detectormodel-detectormodeldescription)
-    pub fn detector_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorModelDescription", value.into_expr()), Phase) }
+    pub fn detector_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorModelDescription", value), Phase) }
     /// `DetectorModelName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-detectormodel.html#cfn-iotevents-detectormodel-detectormodelname)
-    pub fn detector_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorModelName", value.into_expr()), Phase) }
+    pub fn detector_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorModelName", value), Phase) }
     /// `EvaluationMethod`: `EvaluationMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-detectormodel.html#cfn-iotevents-detectormodel-evaluationmethod)
-    pub fn evaluation_method(self, value: impl Arg<detector_model::EvaluationMethod>) -> Self { Self(put(self.0, "EvaluationMethod", value.into_expr()), Phase) }
+    pub fn evaluation_method(self, value: impl Arg<detector_model::EvaluationMethod>) -> Self { Self(put(self.0, "EvaluationMethod", value), Phase) }
     /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-detectormodel.html#cfn-iotevents-detectormodel-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-detectormodel.html#cfn-iotevents-detectormodel-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDetectorModelProps<R0, Set> { CfnDetectorModelProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDetectorModelProps<R0, Set> { CfnDetectorModelProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-detectormodel.html#cfn-iotevents-detectormodel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDetectorModelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTEvents::DetectorModel`.
@@ -377,31 +377,31 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClearTimer`: `ClearTimer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-cleartimer)
-    pub fn clear_timer(self, value: impl Arg<ClearTimer>) -> Self { Self(put(self.0, "ClearTimer", value.into_expr())) }
+    pub fn clear_timer(self, value: impl Arg<ClearTimer>) -> Self { Self(put(self.0, "ClearTimer", value)) }
     /// `DynamoDB`: `DynamoDB`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-dynamodb)
-    pub fn dynamo_db(self, value: impl Arg<DynamoDB>) -> Self { Self(put(self.0, "DynamoDB", value.into_expr())) }
+    pub fn dynamo_db(self, value: impl Arg<DynamoDB>) -> Self { Self(put(self.0, "DynamoDB", value)) }
     /// `DynamoDBv2`: `DynamoDBv2`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-dynamodbv2)
-    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2>) -> Self { Self(put(self.0, "DynamoDBv2", value.into_expr())) }
+    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2>) -> Self { Self(put(self.0, "DynamoDBv2", value)) }
     /// `Firehose`: `Firehose`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-firehose)
-    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `IotEvents`: `IotEvents`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-iotevents)
-    pub fn iot_events(self, value: impl Arg<IotEvents>) -> Self { Self(put(self.0, "IotEvents", value.into_expr())) }
+    pub fn iot_events(self, value: impl Arg<IotEvents>) -> Self { Self(put(self.0, "IotEvents", value)) }
     /// `IotSiteWise`: `IotSiteWise`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-iotsitewise)
-    pub fn iot_site_wise(self, value: impl Arg<IotSiteWise>) -> Self { Self(put(self.0, "IotSiteWise", value.into_expr())) }
+    pub fn iot_site_wise(self, value: impl Arg<IotSiteWise>) -> Self { Self(put(self.0, "IotSiteWise", value)) }
     /// `IotTopicPublish`: `IotTopicPublish`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-iottopicpublish)
-    pub fn iot_topic_publish(self, value: impl Arg<IotTopicPublish>) -> Self { Self(put(self.0, "IotTopicPublish", value.into_expr())) }
+    pub fn iot_topic_publish(self, value: impl Arg<IotTopicPublish>) -> Self { Self(put(self.0, "IotTopicPublish", value)) }
     /// `Lambda`: `Lambda`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-lambda)
-    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value)) }
     /// `ResetTimer`: `ResetTimer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-resettimer)
-    pub fn reset_timer(self, value: impl Arg<ResetTimer>) -> Self { Self(put(self.0, "ResetTimer", value.into_expr())) }
+    pub fn reset_timer(self, value: impl Arg<ResetTimer>) -> Self { Self(put(self.0, "ResetTimer", value)) }
     /// `SetTimer`: `SetTimer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-settimer)
-    pub fn set_timer(self, value: impl Arg<SetTimer>) -> Self { Self(put(self.0, "SetTimer", value.into_expr())) }
+    pub fn set_timer(self, value: impl Arg<SetTimer>) -> Self { Self(put(self.0, "SetTimer", value)) }
     /// `SetVariable`: `SetVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-setvariable)
-    pub fn set_variable(self, value: impl Arg<SetVariable>) -> Self { Self(put(self.0, "SetVariable", value.into_expr())) }
+    pub fn set_variable(self, value: impl Arg<SetVariable>) -> Self { Self(put(self.0, "SetVariable", value)) }
     /// `Sns`: `Sns`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-sns)
-    pub fn sns(self, value: impl Arg<Sns>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
+    pub fn sns(self, value: impl Arg<Sns>) -> Self { Self(put(self.0, "Sns", value)) }
     /// `Sqs`: `Sqs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html#cfn-iotevents-detectormodel-action-sqs)
-    pub fn sqs(self, value: impl Arg<Sqs>) -> Self { Self(put(self.0, "Sqs", value.into_expr())) }
+    pub fn sqs(self, value: impl Arg<Sqs>) -> Self { Self(put(self.0, "Sqs", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyTimestamp` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertytimestamp.html)
@@ -412,9 +412,9 @@ impl AssetPropertyTimestamp {
 }
 impl<R0> AssetPropertyTimestamp<R0> {
     /// `OffsetInNanos`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertytimestamp.html#cfn-iotevents-detectormodel-assetpropertytimestamp-offsetinnanos)
-    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value.into_expr()), Phase) }
+    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value), Phase) }
     /// `TimeInSeconds`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertytimestamp.html#cfn-iotevents-detectormodel-assetpropertytimestamp-timeinseconds)
-    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value.into_expr()), Phase) }
+    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value), Phase) }
 }
 impl Done for AssetPropertyTimestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyValue` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvalue.html)
@@ -425,11 +425,11 @@ impl AssetPropertyValue {
 }
 impl<R0> AssetPropertyValue<R0> {
     /// `Quality`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvalue.html#cfn-iotevents-detectormodel-assetpropertyvalue-quality)
-    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value.into_expr()), Phase) }
+    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value), Phase) }
     /// `Timestamp`: `AssetPropertyTimestamp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvalue.html#cfn-iotevents-detectormodel-assetpropertyvalue-timestamp)
-    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
+    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> Self { Self(put(self.0, "Timestamp", value), Phase) }
     /// `Value`: `AssetPropertyVariant`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvalue.html#cfn-iotevents-detectormodel-assetpropertyvalue-value)
-    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<Set> { AssetPropertyValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<Set> { AssetPropertyValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for AssetPropertyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyVariant` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvariant.html)
@@ -438,13 +438,13 @@ impl AssetPropertyVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvariant.html#cfn-iotevents-detectormodel-assetpropertyvariant-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvariant.html#cfn-iotevents-detectormodel-assetpropertyvariant-doublevalue)
-    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `IntegerValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvariant.html#cfn-iotevents-detectormodel-assetpropertyvariant-integervalue)
-    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
+    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvariant.html#cfn-iotevents-detectormodel-assetpropertyvariant-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for AssetPropertyVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClearTimer` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-cleartimer.html)
@@ -455,7 +455,7 @@ impl ClearTimer {
 }
 impl<R0> ClearTimer<R0> {
     /// `TimerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-cleartimer.html#cfn-iotevents-detectormodel-cleartimer-timername)
-    pub fn timer_name(self, value: impl Arg<str>) -> ClearTimer<Set> { ClearTimer(put(self.0, "TimerName", value.into_expr()), Phase) }
+    pub fn timer_name(self, value: impl Arg<str>) -> ClearTimer<Set> { ClearTimer(put(self.0, "TimerName", value), Phase) }
 }
 impl Done for ClearTimer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DetectorModelDefinition` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-detectormodeldefinition.html)
@@ -466,9 +466,9 @@ impl DetectorModelDefinition {
 }
 impl<R0, R1> DetectorModelDefinition<R0, R1> {
     /// `InitialStateName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-detectormodeldefinition.html#cfn-iotevents-detectormodel-detectormodeldefinition-initialstatename)
-    pub fn initial_state_name(self, value: impl Arg<str>) -> DetectorModelDefinition<Set, R1> { DetectorModelDefinition(put(self.0, "InitialStateName", value.into_expr()), Phase) }
+    pub fn initial_state_name(self, value: impl Arg<str>) -> DetectorModelDefinition<Set, R1> { DetectorModelDefinition(put(self.0, "InitialStateName", value), Phase) }
     /// `States`: list of `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-detectormodeldefinition.html#cfn-iotevents-detectormodel-detectormodeldefinition-states)
-    pub fn states(self, value: impl Arg<Arr<State>>) -> DetectorModelDefinition<R0, Set> { DetectorModelDefinition(put(self.0, "States", value.into_expr()), Phase) }
+    pub fn states(self, value: impl Arg<Arr<State>>) -> DetectorModelDefinition<R0, Set> { DetectorModelDefinition(put(self.0, "States", value), Phase) }
 }
 impl Done for DetectorModelDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDB` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html)
@@ -479,25 +479,25 @@ impl DynamoDB {
 }
 impl<R0, R1, R2> DynamoDB<R0, R1, R2> {
     /// `HashKeyField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-hashkeyfield)
-    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDB<Set, R1, R2> { DynamoDB(put(self.0, "HashKeyField", value.into_expr()), Phase) }
+    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDB<Set, R1, R2> { DynamoDB(put(self.0, "HashKeyField", value), Phase) }
     /// `HashKeyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-hashkeytype)
-    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value.into_expr()), Phase) }
+    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value), Phase) }
     /// `HashKeyValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-hashkeyvalue)
-    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDB<R0, Set, R2> { DynamoDB(put(self.0, "HashKeyValue", value.into_expr()), Phase) }
+    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDB<R0, Set, R2> { DynamoDB(put(self.0, "HashKeyValue", value), Phase) }
     /// `Operation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-operation)
-    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value.into_expr()), Phase) }
+    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `PayloadField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-payloadfield)
-    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value.into_expr()), Phase) }
+    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value), Phase) }
     /// `RangeKeyField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-rangekeyfield)
-    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value.into_expr()), Phase) }
+    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value), Phase) }
     /// `RangeKeyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-rangekeytype)
-    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value.into_expr()), Phase) }
+    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value), Phase) }
     /// `RangeKeyValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-rangekeyvalue)
-    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value.into_expr()), Phase) }
+    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html#cfn-iotevents-detectormodel-dynamodb-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DynamoDB<R0, R1, Set> { DynamoDB(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDB<R0, R1, Set> { DynamoDB(put(self.0, "TableName", value), Phase) }
 }
 impl Done for DynamoDB { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBv2` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodbv2.html)
@@ -508,9 +508,9 @@ impl DynamoDBv2 {
 }
 impl<R0> DynamoDBv2<R0> {
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodbv2.html#cfn-iotevents-detectormodel-dynamodbv2-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodbv2.html#cfn-iotevents-detectormodel-dynamodbv2-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBv2<Set> { DynamoDBv2(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBv2<Set> { DynamoDBv2(put(self.0, "TableName", value), Phase) }
 }
 impl Done for DynamoDBv2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Event` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-event.html)
@@ -521,11 +521,11 @@ impl Event {
 }
 impl<R0> Event<R0> {
     /// `Actions`: list of `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-event.html#cfn-iotevents-detectormodel-event-actions)
-    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value), Phase) }
     /// `Condition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-event.html#cfn-iotevents-detectormodel-event-condition)
-    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value), Phase) }
     /// `EventName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-event.html#cfn-iotevents-detectormodel-event-eventname)
-    pub fn event_name(self, value: impl Arg<str>) -> Event<Set> { Event(put(self.0, "EventName", value.into_expr()), Phase) }
+    pub fn event_name(self, value: impl Arg<str>) -> Event<Set> { Event(put(self.0, "EventName", value), Phase) }
 }
 impl Done for Event { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Firehose` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-firehose.html)
@@ -536,11 +536,11 @@ impl Firehose {
 }
 impl<R0> Firehose<R0> {
     /// `DeliveryStreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-firehose.html#cfn-iotevents-detectormodel-firehose-deliverystreamname)
-    pub fn delivery_stream_name(self, value: impl Arg<str>) -> Firehose<Set> { Firehose(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
+    pub fn delivery_stream_name(self, value: impl Arg<str>) -> Firehose<Set> { Firehose(put(self.0, "DeliveryStreamName", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-firehose.html#cfn-iotevents-detectormodel-firehose-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `Separator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-firehose.html#cfn-iotevents-detectormodel-firehose-separator)
-    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr()), Phase) }
+    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value), Phase) }
 }
 impl Done for Firehose { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotEvents` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotevents.html)
@@ -551,9 +551,9 @@ impl IotEvents {
 }
 impl<R0> IotEvents<R0> {
     /// `InputName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotevents.html#cfn-iotevents-detectormodel-iotevents-inputname)
-    pub fn input_name(self, value: impl Arg<str>) -> IotEvents<Set> { IotEvents(put(self.0, "InputName", value.into_expr()), Phase) }
+    pub fn input_name(self, value: impl Arg<str>) -> IotEvents<Set> { IotEvents(put(self.0, "InputName", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotevents.html#cfn-iotevents-detectormodel-iotevents-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
 }
 impl Done for IotEvents { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotSiteWise` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotsitewise.html)
@@ -564,15 +564,15 @@ impl IotSiteWise {
 }
 impl<R0> IotSiteWise<R0> {
     /// `AssetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotsitewise.html#cfn-iotevents-detectormodel-iotsitewise-assetid)
-    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value.into_expr()), Phase) }
+    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value), Phase) }
     /// `EntryId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotsitewise.html#cfn-iotevents-detectormodel-iotsitewise-entryid)
-    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value.into_expr()), Phase) }
+    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value), Phase) }
     /// `PropertyAlias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotsitewise.html#cfn-iotevents-detectormodel-iotsitewise-propertyalias)
-    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value.into_expr()), Phase) }
+    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value), Phase) }
     /// `PropertyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotsitewise.html#cfn-iotevents-detectormodel-iotsitewise-propertyid)
-    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr()), Phase) }
+    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value), Phase) }
     /// `PropertyValue`: `AssetPropertyValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotsitewise.html#cfn-iotevents-detectormodel-iotsitewise-propertyvalue)
-    pub fn property_value(self, value: impl Arg<AssetPropertyValue>) -> IotSiteWise<Set> { IotSiteWise(put(self.0, "PropertyValue", value.into_expr()), Phase) }
+    pub fn property_value(self, value: impl Arg<AssetPropertyValue>) -> IotSiteWise<Set> { IotSiteWise(put(self.0, "PropertyValue", value), Phase) }
 }
 impl Done for IotSiteWise { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotTopicPublish` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iottopicpublish.html)
@@ -583,9 +583,9 @@ impl IotTopicPublish {
 }
 impl<R0> IotTopicPublish<R0> {
     /// `MqttTopic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iottopicpublish.html#cfn-iotevents-detectormodel-iottopicpublish-mqtttopic)
-    pub fn mqtt_topic(self, value: impl Arg<str>) -> IotTopicPublish<Set> { IotTopicPublish(put(self.0, "MqttTopic", value.into_expr()), Phase) }
+    pub fn mqtt_topic(self, value: impl Arg<str>) -> IotTopicPublish<Set> { IotTopicPublish(put(self.0, "MqttTopic", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iottopicpublish.html#cfn-iotevents-detectormodel-iottopicpublish-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
 }
 impl Done for IotTopicPublish { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Lambda` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-lambda.html)
@@ -596,9 +596,9 @@ impl Lambda {
 }
 impl<R0> Lambda<R0> {
     /// `FunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-lambda.html#cfn-iotevents-detectormodel-lambda-functionarn)
-    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Lambda<Set> { Lambda(put(self.0, "FunctionArn", value.into_expr()), Phase) }
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Lambda<Set> { Lambda(put(self.0, "FunctionArn", value), Phase) }
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-lambda.html#cfn-iotevents-detectormodel-lambda-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
 }
 impl Done for Lambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnEnter` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-onenter.html)
@@ -607,7 +607,7 @@ impl OnEnter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Events`: list of `Event`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-onenter.html#cfn-iotevents-detectormodel-onenter-events)
-    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
+    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value)) }
 }
 impl Done for OnEnter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnExit` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-onexit.html)
@@ -616,7 +616,7 @@ impl OnExit {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Events`: list of `Event`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-onexit.html#cfn-iotevents-detectormodel-onexit-events)
-    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
+    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value)) }
 }
 impl Done for OnExit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnInput` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-oninput.html)
@@ -625,9 +625,9 @@ impl OnInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Events`: list of `Event`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-oninput.html#cfn-iotevents-detectormodel-oninput-events)
-    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
+    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value)) }
     /// `TransitionEvents`: list of `TransitionEvent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-oninput.html#cfn-iotevents-detectormodel-oninput-transitionevents)
-    pub fn transition_events(self, value: impl Arg<Arr<TransitionEvent>>) -> Self { Self(put(self.0, "TransitionEvents", value.into_expr())) }
+    pub fn transition_events(self, value: impl Arg<Arr<TransitionEvent>>) -> Self { Self(put(self.0, "TransitionEvents", value)) }
 }
 impl Done for OnInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Payload` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-payload.html)
@@ -638,9 +638,9 @@ impl Payload {
 }
 impl<R0, R1> Payload<R0, R1> {
     /// `ContentExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-payload.html#cfn-iotevents-detectormodel-payload-contentexpression)
-    pub fn content_expression(self, value: impl Arg<str>) -> Payload<Set, R1> { Payload(put(self.0, "ContentExpression", value.into_expr()), Phase) }
+    pub fn content_expression(self, value: impl Arg<str>) -> Payload<Set, R1> { Payload(put(self.0, "ContentExpression", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-payload.html#cfn-iotevents-detectormodel-payload-type)
-    pub fn type_(self, value: impl Arg<str>) -> Payload<R0, Set> { Payload(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Payload<R0, Set> { Payload(put(self.0, "Type", value), Phase) }
 }
 impl Done for Payload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResetTimer` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-resettimer.html)
@@ -651,7 +651,7 @@ impl ResetTimer {
 }
 impl<R0> ResetTimer<R0> {
     /// `TimerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-resettimer.html#cfn-iotevents-detectormodel-resettimer-timername)
-    pub fn timer_name(self, value: impl Arg<str>) -> ResetTimer<Set> { ResetTimer(put(self.0, "TimerName", value.into_expr()), Phase) }
+    pub fn timer_name(self, value: impl Arg<str>) -> ResetTimer<Set> { ResetTimer(put(self.0, "TimerName", value), Phase) }
 }
 impl Done for ResetTimer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SetTimer` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-settimer.html)
@@ -662,11 +662,11 @@ impl SetTimer {
 }
 impl<R0> SetTimer<R0> {
     /// `DurationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-settimer.html#cfn-iotevents-detectormodel-settimer-durationexpression)
-    pub fn duration_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DurationExpression", value.into_expr()), Phase) }
+    pub fn duration_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DurationExpression", value), Phase) }
     /// `Seconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-settimer.html#cfn-iotevents-detectormodel-settimer-seconds)
-    pub fn seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Seconds", value.into_expr()), Phase) }
+    pub fn seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Seconds", value), Phase) }
     /// `TimerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-settimer.html#cfn-iotevents-detectormodel-settimer-timername)
-    pub fn timer_name(self, value: impl Arg<str>) -> SetTimer<Set> { SetTimer(put(self.0, "TimerName", value.into_expr()), Phase) }
+    pub fn timer_name(self, value: impl Arg<str>) -> SetTimer<Set> { SetTimer(put(self.0, "TimerName", value), Phase) }
 }
 impl Done for SetTimer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SetVariable` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-setvariable.html)
@@ -677,9 +677,9 @@ impl SetVariable {
 }
 impl<R0, R1> SetVariable<R0, R1> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-setvariable.html#cfn-iotevents-detectormodel-setvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> SetVariable<Set, R1> { SetVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SetVariable<Set, R1> { SetVariable(put(self.0, "Value", value), Phase) }
     /// `VariableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-setvariable.html#cfn-iotevents-detectormodel-setvariable-variablename)
-    pub fn variable_name(self, value: impl Arg<str>) -> SetVariable<R0, Set> { SetVariable(put(self.0, "VariableName", value.into_expr()), Phase) }
+    pub fn variable_name(self, value: impl Arg<str>) -> SetVariable<R0, Set> { SetVariable(put(self.0, "VariableName", value), Phase) }
 }
 impl Done for SetVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sns` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sns.html)
@@ -690,9 +690,9 @@ impl Sns {
 }
 impl<R0> Sns<R0> {
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sns.html#cfn-iotevents-detectormodel-sns-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `TargetArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sns.html#cfn-iotevents-detectormodel-sns-targetarn)
-    pub fn target_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Sns<Set> { Sns(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Sns<Set> { Sns(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for Sns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sqs` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sqs.html)
@@ -703,11 +703,11 @@ impl Sqs {
 }
 impl<R0> Sqs<R0> {
     /// `Payload`: `Payload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sqs.html#cfn-iotevents-detectormodel-sqs-payload)
-    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value), Phase) }
     /// `QueueUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sqs.html#cfn-iotevents-detectormodel-sqs-queueurl)
-    pub fn queue_url(self, value: impl Arg<str>) -> Sqs<Set> { Sqs(put(self.0, "QueueUrl", value.into_expr()), Phase) }
+    pub fn queue_url(self, value: impl Arg<str>) -> Sqs<Set> { Sqs(put(self.0, "QueueUrl", value), Phase) }
     /// `UseBase64`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sqs.html#cfn-iotevents-detectormodel-sqs-usebase64)
-    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value.into_expr()), Phase) }
+    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value), Phase) }
 }
 impl Done for Sqs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `State` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-state.html)
@@ -718,13 +718,13 @@ impl State {
 }
 impl<R0> State<R0> {
     /// `OnEnter`: `OnEnter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-state.html#cfn-iotevents-detectormodel-state-onenter)
-    pub fn on_enter(self, value: impl Arg<OnEnter>) -> Self { Self(put(self.0, "OnEnter", value.into_expr()), Phase) }
+    pub fn on_enter(self, value: impl Arg<OnEnter>) -> Self { Self(put(self.0, "OnEnter", value), Phase) }
     /// `OnExit`: `OnExit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-state.html#cfn-iotevents-detectormodel-state-onexit)
-    pub fn on_exit(self, value: impl Arg<OnExit>) -> Self { Self(put(self.0, "OnExit", value.into_expr()), Phase) }
+    pub fn on_exit(self, value: impl Arg<OnExit>) -> Self { Self(put(self.0, "OnExit", value), Phase) }
     /// `OnInput`: `OnInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-state.html#cfn-iotevents-detectormodel-state-oninput)
-    pub fn on_input(self, value: impl Arg<OnInput>) -> Self { Self(put(self.0, "OnInput", value.into_expr()), Phase) }
+    pub fn on_input(self, value: impl Arg<OnInput>) -> Self { Self(put(self.0, "OnInput", value), Phase) }
     /// `StateName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-state.html#cfn-iotevents-detectormodel-state-statename)
-    pub fn state_name(self, value: impl Arg<str>) -> State<Set> { State(put(self.0, "StateName", value.into_expr()), Phase) }
+    pub fn state_name(self, value: impl Arg<str>) -> State<Set> { State(put(self.0, "StateName", value), Phase) }
 }
 impl Done for State { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransitionEvent` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-transitionevent.html)
@@ -735,13 +735,13 @@ impl TransitionEvent {
 }
 impl<R0, R1, R2> TransitionEvent<R0, R1, R2> {
     /// `Actions`: list of `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-transitionevent.html#cfn-iotevents-detectormodel-transitionevent-actions)
-    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value), Phase) }
     /// `Condition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-transitionevent.html#cfn-iotevents-detectormodel-transitionevent-condition)
-    pub fn condition(self, value: impl Arg<str>) -> TransitionEvent<Set, R1, R2> { TransitionEvent(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> TransitionEvent<Set, R1, R2> { TransitionEvent(put(self.0, "Condition", value), Phase) }
     /// `EventName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-transitionevent.html#cfn-iotevents-detectormodel-transitionevent-eventname)
-    pub fn event_name(self, value: impl Arg<str>) -> TransitionEvent<R0, Set, R2> { TransitionEvent(put(self.0, "EventName", value.into_expr()), Phase) }
+    pub fn event_name(self, value: impl Arg<str>) -> TransitionEvent<R0, Set, R2> { TransitionEvent(put(self.0, "EventName", value), Phase) }
     /// `NextState`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-transitionevent.html#cfn-iotevents-detectormodel-transitionevent-nextstate)
-    pub fn next_state(self, value: impl Arg<str>) -> TransitionEvent<R0, R1, Set> { TransitionEvent(put(self.0, "NextState", value.into_expr()), Phase) }
+    pub fn next_state(self, value: impl Arg<str>) -> TransitionEvent<R0, R1, Set> { TransitionEvent(put(self.0, "NextState", value), Phase) }
 }
 impl Done for TransitionEvent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EvaluationMethod` allows.
@@ -766,13 +766,13 @@ impl CfnInputProps {
 }
 impl<R0> CfnInputProps<R0> {
     /// `InputDefinition`: `InputDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-input.html#cfn-iotevents-input-inputdefinition)
-    pub fn input_definition(self, value: impl Arg<input::InputDefinition>) -> CfnInputProps<Set> { CfnInputProps(put(self.0, "InputDefinition", value.into_expr()), Phase) }
+    pub fn input_definition(self, value: impl Arg<input::InputDefinition>) -> CfnInputProps<Set> { CfnInputProps(put(self.0, "InputDefinition", value), Phase) }
     /// `InputDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-input.html#cfn-iotevents-input-inputdescription)
-    pub fn input_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputDescription", value.into_expr()), Phase) }
+    pub fn input_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputDescription", value), Phase) }
     /// `InputName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-input.html#cfn-iotevents-input-inputname)
-    pub fn input_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputName", value.into_expr()), Phase) }
+    pub fn input_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-input.html#cfn-iotevents-input-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnInputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTEvents::Input`.
@@ -786,7 +786,7 @@ impl Attribute {
 }
 impl<R0> Attribute<R0> {
     /// `JsonPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-input-attribute.html#cfn-iotevents-input-attribute-jsonpath)
-    pub fn json_path(self, value: impl Arg<str>) -> Attribute<Set> { Attribute(put(self.0, "JsonPath", value.into_expr()), Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> Attribute<Set> { Attribute(put(self.0, "JsonPath", value), Phase) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputDefinition` of `AWS::IoTEvents::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-input-inputdefinition.html)
@@ -797,7 +797,7 @@ impl InputDefinition {
 }
 impl<R0> InputDefinition<R0> {
     /// `Attributes`: list of `Attribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-input-inputdefinition.html#cfn-iotevents-input-inputdefinition-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<Attribute>>) -> InputDefinition<Set> { InputDefinition(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<Attribute>>) -> InputDefinition<Set> { InputDefinition(put(self.0, "Attributes", value), Phase) }
 }
 impl Done for InputDefinition { fn into_props(self) -> Bag { self.0 } }
 }

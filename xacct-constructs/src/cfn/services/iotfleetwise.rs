@@ -31,43 +31,43 @@ impl CfnCampaignProps {
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-action)
-    pub fn action(self, value: impl Arg<campaign::Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<campaign::Action>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `CollectionScheme`: `CollectionScheme`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-collectionscheme)
-    pub fn collection_scheme(self, value: impl Arg<campaign::CollectionScheme>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "CollectionScheme", value.into_expr()), Phase) }
+    pub fn collection_scheme(self, value: impl Arg<campaign::CollectionScheme>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "CollectionScheme", value), Phase) }
     /// `Compression`: `Compression`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-compression)
-    pub fn compression(self, value: impl Arg<campaign::Compression>) -> Self { Self(put(self.0, "Compression", value.into_expr()), Phase) }
+    pub fn compression(self, value: impl Arg<campaign::Compression>) -> Self { Self(put(self.0, "Compression", value), Phase) }
     /// `DataDestinationConfigs`: list of `DataDestinationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-datadestinationconfigs)
-    pub fn data_destination_configs(self, value: impl Arg<Arr<campaign::DataDestinationConfig>>) -> Self { Self(put(self.0, "DataDestinationConfigs", value.into_expr()), Phase) }
+    pub fn data_destination_configs(self, value: impl Arg<Arr<campaign::DataDestinationConfig>>) -> Self { Self(put(self.0, "DataDestinationConfigs", value), Phase) }
     /// `DataExtraDimensions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-dataextradimensions)
-    pub fn data_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataExtraDimensions", value.into_expr()), Phase) }
+    pub fn data_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataExtraDimensions", value), Phase) }
     /// `DataPartitions`: list of `DataPartition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-datapartitions)
-    pub fn data_partitions(self, value: impl Arg<Arr<campaign::DataPartition>>) -> Self { Self(put(self.0, "DataPartitions", value.into_expr()), Phase) }
+    pub fn data_partitions(self, value: impl Arg<Arr<campaign::DataPartition>>) -> Self { Self(put(self.0, "DataPartitions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DiagnosticsMode`: `DiagnosticsMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-diagnosticsmode)
-    pub fn diagnostics_mode(self, value: impl Arg<campaign::DiagnosticsMode>) -> Self { Self(put(self.0, "DiagnosticsMode", value.into_expr()), Phase) }
+    pub fn diagnostics_mode(self, value: impl Arg<campaign::DiagnosticsMode>) -> Self { Self(put(self.0, "DiagnosticsMode", value), Phase) }
     /// `ExpiryTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-expirytime)
-    pub fn expiry_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiryTime", value.into_expr()), Phase) }
+    pub fn expiry_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiryTime", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "Name", value), Phase) }
     /// `PostTriggerCollectionDuration`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-posttriggercollectionduration)
-    pub fn post_trigger_collection_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PostTriggerCollectionDuration", value.into_expr()), Phase) }
+    pub fn post_trigger_collection_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PostTriggerCollectionDuration", value), Phase) }
     /// `Priority`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `SignalCatalogArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-signalcatalogarn)
-    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
+    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "SignalCatalogArn", value), Phase) }
     /// `SignalsToCollect`: list of `SignalInformation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-signalstocollect)
-    pub fn signals_to_collect(self, value: impl Arg<Arr<campaign::SignalInformation>>) -> Self { Self(put(self.0, "SignalsToCollect", value.into_expr()), Phase) }
+    pub fn signals_to_collect(self, value: impl Arg<Arr<campaign::SignalInformation>>) -> Self { Self(put(self.0, "SignalsToCollect", value), Phase) }
     /// `SignalsToFetch`: list of `SignalFetchInformation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-signalstofetch)
-    pub fn signals_to_fetch(self, value: impl Arg<Arr<campaign::SignalFetchInformation>>) -> Self { Self(put(self.0, "SignalsToFetch", value.into_expr()), Phase) }
+    pub fn signals_to_fetch(self, value: impl Arg<Arr<campaign::SignalFetchInformation>>) -> Self { Self(put(self.0, "SignalsToFetch", value), Phase) }
     /// `SpoolingMode`: `SpoolingMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-spoolingmode)
-    pub fn spooling_mode(self, value: impl Arg<campaign::SpoolingMode>) -> Self { Self(put(self.0, "SpoolingMode", value.into_expr()), Phase) }
+    pub fn spooling_mode(self, value: impl Arg<campaign::SpoolingMode>) -> Self { Self(put(self.0, "SpoolingMode", value), Phase) }
     /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::Campaign`.
@@ -79,9 +79,9 @@ impl CollectionScheme {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConditionBasedCollectionScheme`: `ConditionBasedCollectionScheme`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-collectionscheme.html#cfn-iotfleetwise-campaign-collectionscheme-conditionbasedcollectionscheme)
-    pub fn condition_based_collection_scheme(self, value: impl Arg<ConditionBasedCollectionScheme>) -> Self { Self(put(self.0, "ConditionBasedCollectionScheme", value.into_expr())) }
+    pub fn condition_based_collection_scheme(self, value: impl Arg<ConditionBasedCollectionScheme>) -> Self { Self(put(self.0, "ConditionBasedCollectionScheme", value)) }
     /// `TimeBasedCollectionScheme`: `TimeBasedCollectionScheme`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-collectionscheme.html#cfn-iotfleetwise-campaign-collectionscheme-timebasedcollectionscheme)
-    pub fn time_based_collection_scheme(self, value: impl Arg<TimeBasedCollectionScheme>) -> Self { Self(put(self.0, "TimeBasedCollectionScheme", value.into_expr())) }
+    pub fn time_based_collection_scheme(self, value: impl Arg<TimeBasedCollectionScheme>) -> Self { Self(put(self.0, "TimeBasedCollectionScheme", value)) }
 }
 impl Done for CollectionScheme { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionBasedCollectionScheme` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html)
@@ -92,13 +92,13 @@ impl ConditionBasedCollectionScheme {
 }
 impl<R0> ConditionBasedCollectionScheme<R0> {
     /// `ConditionLanguageVersion`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html#cfn-iotfleetwise-campaign-conditionbasedcollectionscheme-conditionlanguageversion)
-    pub fn condition_language_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
+    pub fn condition_language_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value), Phase) }
     /// `Expression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html#cfn-iotfleetwise-campaign-conditionbasedcollectionscheme-expression)
-    pub fn expression(self, value: impl Arg<str>) -> ConditionBasedCollectionScheme<Set> { ConditionBasedCollectionScheme(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> ConditionBasedCollectionScheme<Set> { ConditionBasedCollectionScheme(put(self.0, "Expression", value), Phase) }
     /// `MinimumTriggerIntervalMs`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html#cfn-iotfleetwise-campaign-conditionbasedcollectionscheme-minimumtriggerintervalms)
-    pub fn minimum_trigger_interval_ms(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumTriggerIntervalMs", value.into_expr()), Phase) }
+    pub fn minimum_trigger_interval_ms(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumTriggerIntervalMs", value), Phase) }
     /// `TriggerMode`: `TriggerMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html#cfn-iotfleetwise-campaign-conditionbasedcollectionscheme-triggermode)
-    pub fn trigger_mode(self, value: impl Arg<TriggerMode>) -> Self { Self(put(self.0, "TriggerMode", value.into_expr()), Phase) }
+    pub fn trigger_mode(self, value: impl Arg<TriggerMode>) -> Self { Self(put(self.0, "TriggerMode", value), Phase) }
 }
 impl Done for ConditionBasedCollectionScheme { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionBasedSignalFetchConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedsignalfetchconfig.html)
@@ -109,9 +109,9 @@ impl ConditionBasedSignalFetchConfig {
 }
 impl<R0, R1> ConditionBasedSignalFetchConfig<R0, R1> {
     /// `ConditionExpression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedsignalfetchconfig.html#cfn-iotfleetwise-campaign-conditionbasedsignalfetchconfig-conditionexpression)
-    pub fn condition_expression(self, value: impl Arg<str>) -> ConditionBasedSignalFetchConfig<Set, R1> { ConditionBasedSignalFetchConfig(put(self.0, "ConditionExpression", value.into_expr()), Phase) }
+    pub fn condition_expression(self, value: impl Arg<str>) -> ConditionBasedSignalFetchConfig<Set, R1> { ConditionBasedSignalFetchConfig(put(self.0, "ConditionExpression", value), Phase) }
     /// `TriggerMode`: `TriggerMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedsignalfetchconfig.html#cfn-iotfleetwise-campaign-conditionbasedsignalfetchconfig-triggermode)
-    pub fn trigger_mode(self, value: impl Arg<TriggerMode>) -> ConditionBasedSignalFetchConfig<R0, Set> { ConditionBasedSignalFetchConfig(put(self.0, "TriggerMode", value.into_expr()), Phase) }
+    pub fn trigger_mode(self, value: impl Arg<TriggerMode>) -> ConditionBasedSignalFetchConfig<R0, Set> { ConditionBasedSignalFetchConfig(put(self.0, "TriggerMode", value), Phase) }
 }
 impl Done for ConditionBasedSignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataDestinationConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datadestinationconfig.html)
@@ -120,11 +120,11 @@ impl DataDestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MqttTopicConfig`: `MqttTopicConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datadestinationconfig.html#cfn-iotfleetwise-campaign-datadestinationconfig-mqtttopicconfig)
-    pub fn mqtt_topic_config(self, value: impl Arg<MqttTopicConfig>) -> Self { Self(put(self.0, "MqttTopicConfig", value.into_expr())) }
+    pub fn mqtt_topic_config(self, value: impl Arg<MqttTopicConfig>) -> Self { Self(put(self.0, "MqttTopicConfig", value)) }
     /// `S3Config`: `S3Config`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datadestinationconfig.html#cfn-iotfleetwise-campaign-datadestinationconfig-s3config)
-    pub fn s3_config(self, value: impl Arg<S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr())) }
+    pub fn s3_config(self, value: impl Arg<S3Config>) -> Self { Self(put(self.0, "S3Config", value)) }
     /// `TimestreamConfig`: `TimestreamConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datadestinationconfig.html#cfn-iotfleetwise-campaign-datadestinationconfig-timestreamconfig)
-    pub fn timestream_config(self, value: impl Arg<TimestreamConfig>) -> Self { Self(put(self.0, "TimestreamConfig", value.into_expr())) }
+    pub fn timestream_config(self, value: impl Arg<TimestreamConfig>) -> Self { Self(put(self.0, "TimestreamConfig", value)) }
 }
 impl Done for DataDestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataPartition` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartition.html)
@@ -135,11 +135,11 @@ impl DataPartition {
 }
 impl<R0, R1> DataPartition<R0, R1> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartition.html#cfn-iotfleetwise-campaign-datapartition-id)
-    pub fn id(self, value: impl Arg<str>) -> DataPartition<Set, R1> { DataPartition(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> DataPartition<Set, R1> { DataPartition(put(self.0, "Id", value), Phase) }
     /// `StorageOptions`: `DataPartitionStorageOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartition.html#cfn-iotfleetwise-campaign-datapartition-storageoptions)
-    pub fn storage_options(self, value: impl Arg<DataPartitionStorageOptions>) -> DataPartition<R0, Set> { DataPartition(put(self.0, "StorageOptions", value.into_expr()), Phase) }
+    pub fn storage_options(self, value: impl Arg<DataPartitionStorageOptions>) -> DataPartition<R0, Set> { DataPartition(put(self.0, "StorageOptions", value), Phase) }
     /// `UploadOptions`: `DataPartitionUploadOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartition.html#cfn-iotfleetwise-campaign-datapartition-uploadoptions)
-    pub fn upload_options(self, value: impl Arg<DataPartitionUploadOptions>) -> Self { Self(put(self.0, "UploadOptions", value.into_expr()), Phase) }
+    pub fn upload_options(self, value: impl Arg<DataPartitionUploadOptions>) -> Self { Self(put(self.0, "UploadOptions", value), Phase) }
 }
 impl Done for DataPartition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataPartitionStorageOptions` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionstorageoptions.html)
@@ -150,11 +150,11 @@ impl DataPartitionStorageOptions {
 }
 impl<R0, R1, R2> DataPartitionStorageOptions<R0, R1, R2> {
     /// `MaximumSize`: `StorageMaximumSize`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionstorageoptions.html#cfn-iotfleetwise-campaign-datapartitionstorageoptions-maximumsize)
-    pub fn maximum_size(self, value: impl Arg<StorageMaximumSize>) -> DataPartitionStorageOptions<Set, R1, R2> { DataPartitionStorageOptions(put(self.0, "MaximumSize", value.into_expr()), Phase) }
+    pub fn maximum_size(self, value: impl Arg<StorageMaximumSize>) -> DataPartitionStorageOptions<Set, R1, R2> { DataPartitionStorageOptions(put(self.0, "MaximumSize", value), Phase) }
     /// `MinimumTimeToLive`: `StorageMinimumTimeToLive`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionstorageoptions.html#cfn-iotfleetwise-campaign-datapartitionstorageoptions-minimumtimetolive)
-    pub fn minimum_time_to_live(self, value: impl Arg<StorageMinimumTimeToLive>) -> DataPartitionStorageOptions<R0, Set, R2> { DataPartitionStorageOptions(put(self.0, "MinimumTimeToLive", value.into_expr()), Phase) }
+    pub fn minimum_time_to_live(self, value: impl Arg<StorageMinimumTimeToLive>) -> DataPartitionStorageOptions<R0, Set, R2> { DataPartitionStorageOptions(put(self.0, "MinimumTimeToLive", value), Phase) }
     /// `StorageLocation`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionstorageoptions.html#cfn-iotfleetwise-campaign-datapartitionstorageoptions-storagelocation)
-    pub fn storage_location(self, value: impl Arg<str>) -> DataPartitionStorageOptions<R0, R1, Set> { DataPartitionStorageOptions(put(self.0, "StorageLocation", value.into_expr()), Phase) }
+    pub fn storage_location(self, value: impl Arg<str>) -> DataPartitionStorageOptions<R0, R1, Set> { DataPartitionStorageOptions(put(self.0, "StorageLocation", value), Phase) }
 }
 impl Done for DataPartitionStorageOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataPartitionUploadOptions` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionuploadoptions.html)
@@ -165,9 +165,9 @@ impl DataPartitionUploadOptions {
 }
 impl<R0> DataPartitionUploadOptions<R0> {
     /// `ConditionLanguageVersion`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionuploadoptions.html#cfn-iotfleetwise-campaign-datapartitionuploadoptions-conditionlanguageversion)
-    pub fn condition_language_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
+    pub fn condition_language_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value), Phase) }
     /// `Expression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionuploadoptions.html#cfn-iotfleetwise-campaign-datapartitionuploadoptions-expression)
-    pub fn expression(self, value: impl Arg<str>) -> DataPartitionUploadOptions<Set> { DataPartitionUploadOptions(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> DataPartitionUploadOptions<Set> { DataPartitionUploadOptions(put(self.0, "Expression", value), Phase) }
 }
 impl Done for DataPartitionUploadOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MqttTopicConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-mqtttopicconfig.html)
@@ -178,9 +178,9 @@ impl MqttTopicConfig {
 }
 impl<R0, R1> MqttTopicConfig<R0, R1> {
     /// `ExecutionRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-mqtttopicconfig.html#cfn-iotfleetwise-campaign-mqtttopicconfig-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<str>) -> MqttTopicConfig<Set, R1> { MqttTopicConfig(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<str>) -> MqttTopicConfig<Set, R1> { MqttTopicConfig(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `MqttTopicArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-mqtttopicconfig.html#cfn-iotfleetwise-campaign-mqtttopicconfig-mqtttopicarn)
-    pub fn mqtt_topic_arn(self, value: impl Arg<str>) -> MqttTopicConfig<R0, Set> { MqttTopicConfig(put(self.0, "MqttTopicArn", value.into_expr()), Phase) }
+    pub fn mqtt_topic_arn(self, value: impl Arg<str>) -> MqttTopicConfig<R0, Set> { MqttTopicConfig(put(self.0, "MqttTopicArn", value), Phase) }
 }
 impl Done for MqttTopicConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Config` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html)
@@ -191,13 +191,13 @@ impl S3Config {
 }
 impl<R0> S3Config<R0> {
     /// `BucketArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html#cfn-iotfleetwise-campaign-s3config-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Config<Set> { S3Config(put(self.0, "BucketArn", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Config<Set> { S3Config(put(self.0, "BucketArn", value), Phase) }
     /// `DataFormat`: `DataFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html#cfn-iotfleetwise-campaign-s3config-dataformat)
-    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr()), Phase) }
+    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value), Phase) }
     /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html#cfn-iotfleetwise-campaign-s3config-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `StorageCompressionFormat`: `StorageCompressionFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html#cfn-iotfleetwise-campaign-s3config-storagecompressionformat)
-    pub fn storage_compression_format(self, value: impl Arg<StorageCompressionFormat>) -> Self { Self(put(self.0, "StorageCompressionFormat", value.into_expr()), Phase) }
+    pub fn storage_compression_format(self, value: impl Arg<StorageCompressionFormat>) -> Self { Self(put(self.0, "StorageCompressionFormat", value), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignalFetchConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchconfig.html)
@@ -206,9 +206,9 @@ impl SignalFetchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConditionBased`: `ConditionBasedSignalFetchConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchconfig.html#cfn-iotfleetwise-campaign-signalfetchconfig-conditionbased)
-    pub fn condition_based(self, value: impl Arg<ConditionBasedSignalFetchConfig>) -> Self { Self(put(self.0, "ConditionBased", value.into_expr())) }
+    pub fn condition_based(self, value: impl Arg<ConditionBasedSignalFetchConfig>) -> Self { Self(put(self.0, "ConditionBased", value)) }
     /// `TimeBased`: `TimeBasedSignalFetchConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchconfig.html#cfn-iotfleetwise-campaign-signalfetchconfig-timebased)
-    pub fn time_based(self, value: impl Arg<TimeBasedSignalFetchConfig>) -> Self { Self(put(self.0, "TimeBased", value.into_expr())) }
+    pub fn time_based(self, value: impl Arg<TimeBasedSignalFetchConfig>) -> Self { Self(put(self.0, "TimeBased", value)) }
 }
 impl Done for SignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignalFetchInformation` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html)
@@ -219,13 +219,13 @@ impl SignalFetchInformation {
 }
 impl<R0, R1, R2> SignalFetchInformation<R0, R1, R2> {
     /// `Actions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html#cfn-iotfleetwise-campaign-signalfetchinformation-actions)
-    pub fn actions(self, value: impl Arg<Arr<str>>) -> SignalFetchInformation<Set, R1, R2> { SignalFetchInformation(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> SignalFetchInformation<Set, R1, R2> { SignalFetchInformation(put(self.0, "Actions", value), Phase) }
     /// `ConditionLanguageVersion`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html#cfn-iotfleetwise-campaign-signalfetchinformation-conditionlanguageversion)
-    pub fn condition_language_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
+    pub fn condition_language_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value), Phase) }
     /// `FullyQualifiedName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html#cfn-iotfleetwise-campaign-signalfetchinformation-fullyqualifiedname)
-    pub fn fully_qualified_name(self, value: impl Arg<str>) -> SignalFetchInformation<R0, Set, R2> { SignalFetchInformation(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> SignalFetchInformation<R0, Set, R2> { SignalFetchInformation(put(self.0, "FullyQualifiedName", value), Phase) }
     /// `SignalFetchConfig`: `SignalFetchConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html#cfn-iotfleetwise-campaign-signalfetchinformation-signalfetchconfig)
-    pub fn signal_fetch_config(self, value: impl Arg<SignalFetchConfig>) -> SignalFetchInformation<R0, R1, Set> { SignalFetchInformation(put(self.0, "SignalFetchConfig", value.into_expr()), Phase) }
+    pub fn signal_fetch_config(self, value: impl Arg<SignalFetchConfig>) -> SignalFetchInformation<R0, R1, Set> { SignalFetchInformation(put(self.0, "SignalFetchConfig", value), Phase) }
 }
 impl Done for SignalFetchInformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignalInformation` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html)
@@ -236,13 +236,13 @@ impl SignalInformation {
 }
 impl<R0> SignalInformation<R0> {
     /// `DataPartitionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html#cfn-iotfleetwise-campaign-signalinformation-datapartitionid)
-    pub fn data_partition_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataPartitionId", value.into_expr()), Phase) }
+    pub fn data_partition_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataPartitionId", value), Phase) }
     /// `MaxSampleCount`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html#cfn-iotfleetwise-campaign-signalinformation-maxsamplecount)
-    pub fn max_sample_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSampleCount", value.into_expr()), Phase) }
+    pub fn max_sample_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSampleCount", value), Phase) }
     /// `MinimumSamplingIntervalMs`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html#cfn-iotfleetwise-campaign-signalinformation-minimumsamplingintervalms)
-    pub fn minimum_sampling_interval_ms(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumSamplingIntervalMs", value.into_expr()), Phase) }
+    pub fn minimum_sampling_interval_ms(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumSamplingIntervalMs", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html#cfn-iotfleetwise-campaign-signalinformation-name)
-    pub fn name(self, value: impl Arg<str>) -> SignalInformation<Set> { SignalInformation(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SignalInformation<Set> { SignalInformation(put(self.0, "Name", value), Phase) }
 }
 impl Done for SignalInformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageMaximumSize` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storagemaximumsize.html)
@@ -253,9 +253,9 @@ impl StorageMaximumSize {
 }
 impl<R0, R1> StorageMaximumSize<R0, R1> {
     /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storagemaximumsize.html#cfn-iotfleetwise-campaign-storagemaximumsize-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> StorageMaximumSize<Set, R1> { StorageMaximumSize(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> StorageMaximumSize<Set, R1> { StorageMaximumSize(put(self.0, "Unit", value), Phase) }
     /// `Value`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storagemaximumsize.html#cfn-iotfleetwise-campaign-storagemaximumsize-value)
-    pub fn value(self, value: impl Arg<i64>) -> StorageMaximumSize<R0, Set> { StorageMaximumSize(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> StorageMaximumSize<R0, Set> { StorageMaximumSize(put(self.0, "Value", value), Phase) }
 }
 impl Done for StorageMaximumSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageMinimumTimeToLive` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storageminimumtimetolive.html)
@@ -266,9 +266,9 @@ impl StorageMinimumTimeToLive {
 }
 impl<R0, R1> StorageMinimumTimeToLive<R0, R1> {
     /// `Unit`: `StorageMinimumTimeToLiveUnit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storageminimumtimetolive.html#cfn-iotfleetwise-campaign-storageminimumtimetolive-unit)
-    pub fn unit(self, value: impl Arg<StorageMinimumTimeToLiveUnit>) -> StorageMinimumTimeToLive<Set, R1> { StorageMinimumTimeToLive(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<StorageMinimumTimeToLiveUnit>) -> StorageMinimumTimeToLive<Set, R1> { StorageMinimumTimeToLive(put(self.0, "Unit", value), Phase) }
     /// `Value`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storageminimumtimetolive.html#cfn-iotfleetwise-campaign-storageminimumtimetolive-value)
-    pub fn value(self, value: impl Arg<i64>) -> StorageMinimumTimeToLive<R0, Set> { StorageMinimumTimeToLive(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> StorageMinimumTimeToLive<R0, Set> { StorageMinimumTimeToLive(put(self.0, "Value", value), Phase) }
 }
 impl Done for StorageMinimumTimeToLive { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedCollectionScheme` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timebasedcollectionscheme.html)
@@ -279,7 +279,7 @@ impl TimeBasedCollectionScheme {
 }
 impl<R0> TimeBasedCollectionScheme<R0> {
     /// `PeriodMs`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timebasedcollectionscheme.html#cfn-iotfleetwise-campaign-timebasedcollectionscheme-periodms)
-    pub fn period_ms(self, value: impl Arg<f64>) -> TimeBasedCollectionScheme<Set> { TimeBasedCollectionScheme(put(self.0, "PeriodMs", value.into_expr()), Phase) }
+    pub fn period_ms(self, value: impl Arg<f64>) -> TimeBasedCollectionScheme<Set> { TimeBasedCollectionScheme(put(self.0, "PeriodMs", value), Phase) }
 }
 impl Done for TimeBasedCollectionScheme { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedSignalFetchConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timebasedsignalfetchconfig.html)
@@ -290,7 +290,7 @@ impl TimeBasedSignalFetchConfig {
 }
 impl<R0> TimeBasedSignalFetchConfig<R0> {
     /// `ExecutionFrequencyMs`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timebasedsignalfetchconfig.html#cfn-iotfleetwise-campaign-timebasedsignalfetchconfig-executionfrequencyms)
-    pub fn execution_frequency_ms(self, value: impl Arg<f64>) -> TimeBasedSignalFetchConfig<Set> { TimeBasedSignalFetchConfig(put(self.0, "ExecutionFrequencyMs", value.into_expr()), Phase) }
+    pub fn execution_frequency_ms(self, value: impl Arg<f64>) -> TimeBasedSignalFetchConfig<Set> { TimeBasedSignalFetchConfig(put(self.0, "ExecutionFrequencyMs", value), Phase) }
 }
 impl Done for TimeBasedSignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timestreamconfig.html)
@@ -301,9 +301,9 @@ impl TimestreamConfig {
 }
 impl<R0, R1> TimestreamConfig<R0, R1> {
     /// `ExecutionRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timestreamconfig.html#cfn-iotfleetwise-campaign-timestreamconfig-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<str>) -> TimestreamConfig<Set, R1> { TimestreamConfig(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<str>) -> TimestreamConfig<Set, R1> { TimestreamConfig(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `TimestreamTableArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timestreamconfig.html#cfn-iotfleetwise-campaign-timestreamconfig-timestreamtablearn)
-    pub fn timestream_table_arn(self, value: impl Arg<str>) -> TimestreamConfig<R0, Set> { TimestreamConfig(put(self.0, "TimestreamTableArn", value.into_expr()), Phase) }
+    pub fn timestream_table_arn(self, value: impl Arg<str>) -> TimestreamConfig<R0, Set> { TimestreamConfig(put(self.0, "TimestreamTableArn", value), Phase) }
 }
 impl Done for TimestreamConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -350,21 +350,21 @@ impl CfnDecoderManifestProps {
 }
 impl<R0, R1> CfnDecoderManifestProps<R0, R1> {
     /// `DefaultForUnmappedSignals`: `DefaultForUnmappedSignals`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-defaultforunmappedsignals)
-    pub fn default_for_unmapped_signals(self, value: impl Arg<decoder_manifest::DefaultForUnmappedSignals>) -> Self { Self(put(self.0, "DefaultForUnmappedSignals", value.into_expr()), Phase) }
+    pub fn default_for_unmapped_signals(self, value: impl Arg<decoder_manifest::DefaultForUnmappedSignals>) -> Self { Self(put(self.0, "DefaultForUnmappedSignals", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ModelManifestArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-modelmanifestarn)
-    pub fn model_manifest_arn(self, value: impl Arg<str>) -> CfnDecoderManifestProps<Set, R1> { CfnDecoderManifestProps(put(self.0, "ModelManifestArn", value.into_expr()), Phase) }
+    pub fn model_manifest_arn(self, value: impl Arg<str>) -> CfnDecoderManifestProps<Set, R1> { CfnDecoderManifestProps(put(self.0, "ModelManifestArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDecoderManifestProps<R0, Set> { CfnDecoderManifestProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDecoderManifestProps<R0, Set> { CfnDecoderManifestProps(put(self.0, "Name", value), Phase) }
     /// `NetworkInterfaces`: list of `NetworkInterfacesChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-networkinterfaces)
-    pub fn network_interfaces(self, value: impl Arg<Arr<decoder_manifest::NetworkInterfacesChoice>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr()), Phase) }
+    pub fn network_interfaces(self, value: impl Arg<Arr<decoder_manifest::NetworkInterfacesChoice>>) -> Self { Self(put(self.0, "NetworkInterfaces", value), Phase) }
     /// `SignalDecoders`: list of `SignalDecodersChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-signaldecoders)
-    pub fn signal_decoders(self, value: impl Arg<Arr<decoder_manifest::SignalDecodersChoice>>) -> Self { Self(put(self.0, "SignalDecoders", value.into_expr()), Phase) }
+    pub fn signal_decoders(self, value: impl Arg<Arr<decoder_manifest::SignalDecodersChoice>>) -> Self { Self(put(self.0, "SignalDecoders", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-status)
-    pub fn status(self, value: impl Arg<decoder_manifest::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<decoder_manifest::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDecoderManifestProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::DecoderManifest`.
@@ -378,11 +378,11 @@ impl CanInterface {
 }
 impl<R0> CanInterface<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-caninterface.html#cfn-iotfleetwise-decodermanifest-caninterface-name)
-    pub fn name(self, value: impl Arg<str>) -> CanInterface<Set> { CanInterface(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CanInterface<Set> { CanInterface(put(self.0, "Name", value), Phase) }
     /// `ProtocolName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-caninterface.html#cfn-iotfleetwise-decodermanifest-caninterface-protocolname)
-    pub fn protocol_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolName", value.into_expr()), Phase) }
+    pub fn protocol_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolName", value), Phase) }
     /// `ProtocolVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-caninterface.html#cfn-iotfleetwise-decodermanifest-caninterface-protocolversion)
-    pub fn protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr()), Phase) }
+    pub fn protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolVersion", value), Phase) }
 }
 impl Done for CanInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanNetworkInterface` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cannetworkinterface.html)
@@ -393,11 +393,11 @@ impl CanNetworkInterface {
 }
 impl<R0, R1, R2> CanNetworkInterface<R0, R1, R2> {
     /// `CanInterface`: `CanInterface`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cannetworkinterface.html#cfn-iotfleetwise-decodermanifest-cannetworkinterface-caninterface)
-    pub fn can_interface(self, value: impl Arg<CanInterface>) -> CanNetworkInterface<Set, R1, R2> { CanNetworkInterface(put(self.0, "CanInterface", value.into_expr()), Phase) }
+    pub fn can_interface(self, value: impl Arg<CanInterface>) -> CanNetworkInterface<Set, R1, R2> { CanNetworkInterface(put(self.0, "CanInterface", value), Phase) }
     /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cannetworkinterface.html#cfn-iotfleetwise-decodermanifest-cannetworkinterface-interfaceid)
-    pub fn interface_id(self, value: impl Arg<str>) -> CanNetworkInterface<R0, Set, R2> { CanNetworkInterface(put(self.0, "InterfaceId", value.into_expr()), Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> CanNetworkInterface<R0, Set, R2> { CanNetworkInterface(put(self.0, "InterfaceId", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cannetworkinterface.html#cfn-iotfleetwise-decodermanifest-cannetworkinterface-type)
-    pub fn type_(self, value: impl Arg<Type>) -> CanNetworkInterface<R0, R1, Set> { CanNetworkInterface(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> CanNetworkInterface<R0, R1, Set> { CanNetworkInterface(put(self.0, "Type", value), Phase) }
 }
 impl Done for CanNetworkInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanSignal` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html)
@@ -408,23 +408,23 @@ impl CanSignal {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CanSignal<R0, R1, R2, R3, R4, R5, R6> {
     /// `Factor`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-factor)
-    pub fn factor(self, value: impl Arg<Scalar>) -> CanSignal<Set, R1, R2, R3, R4, R5, R6> { CanSignal(put(self.0, "Factor", value.into_expr()), Phase) }
+    pub fn factor(self, value: impl Arg<Scalar>) -> CanSignal<Set, R1, R2, R3, R4, R5, R6> { CanSignal(put(self.0, "Factor", value), Phase) }
     /// `IsBigEndian`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-isbigendian)
-    pub fn is_big_endian(self, value: impl Arg<Scalar>) -> CanSignal<R0, Set, R2, R3, R4, R5, R6> { CanSignal(put(self.0, "IsBigEndian", value.into_expr()), Phase) }
+    pub fn is_big_endian(self, value: impl Arg<Scalar>) -> CanSignal<R0, Set, R2, R3, R4, R5, R6> { CanSignal(put(self.0, "IsBigEndian", value), Phase) }
     /// `IsSigned`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-issigned)
-    pub fn is_signed(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, Set, R3, R4, R5, R6> { CanSignal(put(self.0, "IsSigned", value.into_expr()), Phase) }
+    pub fn is_signed(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, Set, R3, R4, R5, R6> { CanSignal(put(self.0, "IsSigned", value), Phase) }
     /// `Length`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-length)
-    pub fn length(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, Set, R4, R5, R6> { CanSignal(put(self.0, "Length", value.into_expr()), Phase) }
+    pub fn length(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, Set, R4, R5, R6> { CanSignal(put(self.0, "Length", value), Phase) }
     /// `MessageId`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-messageid)
-    pub fn message_id(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, Set, R5, R6> { CanSignal(put(self.0, "MessageId", value.into_expr()), Phase) }
+    pub fn message_id(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, Set, R5, R6> { CanSignal(put(self.0, "MessageId", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Offset`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-offset)
-    pub fn offset(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, Set, R6> { CanSignal(put(self.0, "Offset", value.into_expr()), Phase) }
+    pub fn offset(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, Set, R6> { CanSignal(put(self.0, "Offset", value), Phase) }
     /// `SignalValueType`: `SignalValueType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-signalvaluetype)
-    pub fn signal_value_type(self, value: impl Arg<SignalValueType>) -> Self { Self(put(self.0, "SignalValueType", value.into_expr()), Phase) }
+    pub fn signal_value_type(self, value: impl Arg<SignalValueType>) -> Self { Self(put(self.0, "SignalValueType", value), Phase) }
     /// `StartBit`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-startbit)
-    pub fn start_bit(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, R5, Set> { CanSignal(put(self.0, "StartBit", value.into_expr()), Phase) }
+    pub fn start_bit(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, R5, Set> { CanSignal(put(self.0, "StartBit", value), Phase) }
 }
 impl Done for CanSignal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanSignalDecoder` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html)
@@ -435,13 +435,13 @@ impl CanSignalDecoder {
 }
 impl<R0, R1, R2, R3> CanSignalDecoder<R0, R1, R2, R3> {
     /// `CanSignal`: `CanSignal`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html#cfn-iotfleetwise-decodermanifest-cansignaldecoder-cansignal)
-    pub fn can_signal(self, value: impl Arg<CanSignal>) -> CanSignalDecoder<Set, R1, R2, R3> { CanSignalDecoder(put(self.0, "CanSignal", value.into_expr()), Phase) }
+    pub fn can_signal(self, value: impl Arg<CanSignal>) -> CanSignalDecoder<Set, R1, R2, R3> { CanSignalDecoder(put(self.0, "CanSignal", value), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html#cfn-iotfleetwise-decodermanifest-cansignaldecoder-fullyqualifiedname)
-    pub fn fully_qualified_name(self, value: impl Arg<str>) -> CanSignalDecoder<R0, Set, R2, R3> { CanSignalDecoder(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> CanSignalDecoder<R0, Set, R2, R3> { CanSignalDecoder(put(self.0, "FullyQualifiedName", value), Phase) }
     /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html#cfn-iotfleetwise-decodermanifest-cansignaldecoder-interfaceid)
-    pub fn interface_id(self, value: impl Arg<str>) -> CanSignalDecoder<R0, R1, Set, R3> { CanSignalDecoder(put(self.0, "InterfaceId", value.into_expr()), Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> CanSignalDecoder<R0, R1, Set, R3> { CanSignalDecoder(put(self.0, "InterfaceId", value), Phase) }
     /// `Type`: `CanSignalDecoderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html#cfn-iotfleetwise-decodermanifest-cansignaldecoder-type)
-    pub fn type_(self, value: impl Arg<CanSignalDecoderType>) -> CanSignalDecoder<R0, R1, R2, Set> { CanSignalDecoder(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<CanSignalDecoderType>) -> CanSignalDecoder<R0, R1, R2, Set> { CanSignalDecoder(put(self.0, "Type", value), Phase) }
 }
 impl Done for CanSignalDecoder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterfacesItems` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html)
@@ -452,13 +452,13 @@ impl NetworkInterfacesItems {
 }
 impl<R0, R1> NetworkInterfacesItems<R0, R1> {
     /// `CanInterface`: `CanInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html#cfn-iotfleetwise-decodermanifest-networkinterfacesitems-caninterface)
-    pub fn can_interface(self, value: impl Arg<CanInterface>) -> Self { Self(put(self.0, "CanInterface", value.into_expr()), Phase) }
+    pub fn can_interface(self, value: impl Arg<CanInterface>) -> Self { Self(put(self.0, "CanInterface", value), Phase) }
     /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html#cfn-iotfleetwise-decodermanifest-networkinterfacesitems-interfaceid)
-    pub fn interface_id(self, value: impl Arg<str>) -> NetworkInterfacesItems<Set, R1> { NetworkInterfacesItems(put(self.0, "InterfaceId", value.into_expr()), Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> NetworkInterfacesItems<Set, R1> { NetworkInterfacesItems(put(self.0, "InterfaceId", value), Phase) }
     /// `ObdInterface`: `ObdInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html#cfn-iotfleetwise-decodermanifest-networkinterfacesitems-obdinterface)
-    pub fn obd_interface(self, value: impl Arg<ObdInterface>) -> Self { Self(put(self.0, "ObdInterface", value.into_expr()), Phase) }
+    pub fn obd_interface(self, value: impl Arg<ObdInterface>) -> Self { Self(put(self.0, "ObdInterface", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html#cfn-iotfleetwise-decodermanifest-networkinterfacesitems-type)
-    pub fn type_(self, value: impl Arg<str>) -> NetworkInterfacesItems<R0, Set> { NetworkInterfacesItems(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> NetworkInterfacesItems<R0, Set> { NetworkInterfacesItems(put(self.0, "Type", value), Phase) }
 }
 impl Done for NetworkInterfacesItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObdInterface` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html)
@@ -469,19 +469,19 @@ impl ObdInterface {
 }
 impl<R0, R1> ObdInterface<R0, R1> {
     /// `DtcRequestIntervalSeconds`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-dtcrequestintervalseconds)
-    pub fn dtc_request_interval_seconds(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "DtcRequestIntervalSeconds", value.into_expr()), Phase) }
+    pub fn dtc_request_interval_seconds(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "DtcRequestIntervalSeconds", value), Phase) }
     /// `HasTransmissionEcu`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-hastransmissionecu)
-    pub fn has_transmission_ecu(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "HasTransmissionEcu", value.into_expr()), Phase) }
+    pub fn has_transmission_ecu(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "HasTransmissionEcu", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-name)
-    pub fn name(self, value: impl Arg<str>) -> ObdInterface<Set, R1> { ObdInterface(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ObdInterface<Set, R1> { ObdInterface(put(self.0, "Name", value), Phase) }
     /// `ObdStandard`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-obdstandard)
-    pub fn obd_standard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObdStandard", value.into_expr()), Phase) }
+    pub fn obd_standard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObdStandard", value), Phase) }
     /// `PidRequestIntervalSeconds`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-pidrequestintervalseconds)
-    pub fn pid_request_interval_seconds(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "PidRequestIntervalSeconds", value.into_expr()), Phase) }
+    pub fn pid_request_interval_seconds(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "PidRequestIntervalSeconds", value), Phase) }
     /// `RequestMessageId`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-requestmessageid)
-    pub fn request_message_id(self, value: impl Arg<Scalar>) -> ObdInterface<R0, Set> { ObdInterface(put(self.0, "RequestMessageId", value.into_expr()), Phase) }
+    pub fn request_message_id(self, value: impl Arg<Scalar>) -> ObdInterface<R0, Set> { ObdInterface(put(self.0, "RequestMessageId", value), Phase) }
     /// `UseExtendedIds`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-useextendedids)
-    pub fn use_extended_ids(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "UseExtendedIds", value.into_expr()), Phase) }
+    pub fn use_extended_ids(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "UseExtendedIds", value), Phase) }
 }
 impl Done for ObdInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObdNetworkInterface` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdnetworkinterface.html)
@@ -492,11 +492,11 @@ impl ObdNetworkInterface {
 }
 impl<R0, R1, R2> ObdNetworkInterface<R0, R1, R2> {
     /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdnetworkinterface.html#cfn-iotfleetwise-decodermanifest-obdnetworkinterface-interfaceid)
-    pub fn interface_id(self, value: impl Arg<str>) -> ObdNetworkInterface<Set, R1, R2> { ObdNetworkInterface(put(self.0, "InterfaceId", value.into_expr()), Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> ObdNetworkInterface<Set, R1, R2> { ObdNetworkInterface(put(self.0, "InterfaceId", value), Phase) }
     /// `ObdInterface`: `ObdInterface`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdnetworkinterface.html#cfn-iotfleetwise-decodermanifest-obdnetworkinterface-obdinterface)
-    pub fn obd_interface(self, value: impl Arg<ObdInterface>) -> ObdNetworkInterface<R0, Set, R2> { ObdNetworkInterface(put(self.0, "ObdInterface", value.into_expr()), Phase) }
+    pub fn obd_interface(self, value: impl Arg<ObdInterface>) -> ObdNetworkInterface<R0, Set, R2> { ObdNetworkInterface(put(self.0, "ObdInterface", value), Phase) }
     /// `Type`: `ObdNetworkInterfaceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdnetworkinterface.html#cfn-iotfleetwise-decodermanifest-obdnetworkinterface-type)
-    pub fn type_(self, value: impl Arg<ObdNetworkInterfaceType>) -> ObdNetworkInterface<R0, R1, Set> { ObdNetworkInterface(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ObdNetworkInterfaceType>) -> ObdNetworkInterface<R0, R1, Set> { ObdNetworkInterface(put(self.0, "Type", value), Phase) }
 }
 impl Done for ObdNetworkInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObdSignal` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html)
@@ -507,27 +507,27 @@ impl ObdSignal {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> ObdSignal<R0, R1, R2, R3, R4, R5, R6> {
     /// `BitMaskLength`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-bitmasklength)
-    pub fn bit_mask_length(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "BitMaskLength", value.into_expr()), Phase) }
+    pub fn bit_mask_length(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "BitMaskLength", value), Phase) }
     /// `BitRightShift`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-bitrightshift)
-    pub fn bit_right_shift(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "BitRightShift", value.into_expr()), Phase) }
+    pub fn bit_right_shift(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "BitRightShift", value), Phase) }
     /// `ByteLength`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-bytelength)
-    pub fn byte_length(self, value: impl Arg<Scalar>) -> ObdSignal<Set, R1, R2, R3, R4, R5, R6> { ObdSignal(put(self.0, "ByteLength", value.into_expr()), Phase) }
+    pub fn byte_length(self, value: impl Arg<Scalar>) -> ObdSignal<Set, R1, R2, R3, R4, R5, R6> { ObdSignal(put(self.0, "ByteLength", value), Phase) }
     /// `IsSigned`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-issigned)
-    pub fn is_signed(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "IsSigned", value.into_expr()), Phase) }
+    pub fn is_signed(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "IsSigned", value), Phase) }
     /// `Offset`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-offset)
-    pub fn offset(self, value: impl Arg<Scalar>) -> ObdSignal<R0, Set, R2, R3, R4, R5, R6> { ObdSignal(put(self.0, "Offset", value.into_expr()), Phase) }
+    pub fn offset(self, value: impl Arg<Scalar>) -> ObdSignal<R0, Set, R2, R3, R4, R5, R6> { ObdSignal(put(self.0, "Offset", value), Phase) }
     /// `Pid`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-pid)
-    pub fn pid(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, Set, R3, R4, R5, R6> { ObdSignal(put(self.0, "Pid", value.into_expr()), Phase) }
+    pub fn pid(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, Set, R3, R4, R5, R6> { ObdSignal(put(self.0, "Pid", value), Phase) }
     /// `PidResponseLength`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-pidresponselength)
-    pub fn pid_response_length(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, Set, R4, R5, R6> { ObdSignal(put(self.0, "PidResponseLength", value.into_expr()), Phase) }
+    pub fn pid_response_length(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, Set, R4, R5, R6> { ObdSignal(put(self.0, "PidResponseLength", value), Phase) }
     /// `Scaling`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-scaling)
-    pub fn scaling(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, Set, R5, R6> { ObdSignal(put(self.0, "Scaling", value.into_expr()), Phase) }
+    pub fn scaling(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, Set, R5, R6> { ObdSignal(put(self.0, "Scaling", value), Phase) }
     /// `ServiceMode`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-servicemode)
-    pub fn service_mode(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, Set, R6> { ObdSignal(put(self.0, "ServiceMode", value.into_expr()), Phase) }
+    pub fn service_mode(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, Set, R6> { ObdSignal(put(self.0, "ServiceMode", value), Phase) }
     /// `SignalValueType`: `SignalValueType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-signalvaluetype)
-    pub fn signal_value_type(self, value: impl Arg<SignalValueType>) -> Self { Self(put(self.0, "SignalValueType", value.into_expr()), Phase) }
+    pub fn signal_value_type(self, value: impl Arg<SignalValueType>) -> Self { Self(put(self.0, "SignalValueType", value), Phase) }
     /// `StartByte`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-startbyte)
-    pub fn start_byte(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, R5, Set> { ObdSignal(put(self.0, "StartByte", value.into_expr()), Phase) }
+    pub fn start_byte(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, R5, Set> { ObdSignal(put(self.0, "StartByte", value), Phase) }
 }
 impl Done for ObdSignal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObdSignalDecoder` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html)
@@ -538,13 +538,13 @@ impl ObdSignalDecoder {
 }
 impl<R0, R1, R2, R3> ObdSignalDecoder<R0, R1, R2, R3> {
     /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html#cfn-iotfleetwise-decodermanifest-obdsignaldecoder-fullyqualifiedname)
-    pub fn fully_qualified_name(self, value: impl Arg<str>) -> ObdSignalDecoder<Set, R1, R2, R3> { ObdSignalDecoder(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> ObdSignalDecoder<Set, R1, R2, R3> { ObdSignalDecoder(put(self.0, "FullyQualifiedName", value), Phase) }
     /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html#cfn-iotfleetwise-decodermanifest-obdsignaldecoder-interfaceid)
-    pub fn interface_id(self, value: impl Arg<str>) -> ObdSignalDecoder<R0, Set, R2, R3> { ObdSignalDecoder(put(self.0, "InterfaceId", value.into_expr()), Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> ObdSignalDecoder<R0, Set, R2, R3> { ObdSignalDecoder(put(self.0, "InterfaceId", value), Phase) }
     /// `ObdSignal`: `ObdSignal`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html#cfn-iotfleetwise-decodermanifest-obdsignaldecoder-obdsignal)
-    pub fn obd_signal(self, value: impl Arg<ObdSignal>) -> ObdSignalDecoder<R0, R1, Set, R3> { ObdSignalDecoder(put(self.0, "ObdSignal", value.into_expr()), Phase) }
+    pub fn obd_signal(self, value: impl Arg<ObdSignal>) -> ObdSignalDecoder<R0, R1, Set, R3> { ObdSignalDecoder(put(self.0, "ObdSignal", value), Phase) }
     /// `Type`: `ObdSignalDecoderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html#cfn-iotfleetwise-decodermanifest-obdsignaldecoder-type)
-    pub fn type_(self, value: impl Arg<ObdSignalDecoderType>) -> ObdSignalDecoder<R0, R1, R2, Set> { ObdSignalDecoder(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ObdSignalDecoderType>) -> ObdSignalDecoder<R0, R1, R2, Set> { ObdSignalDecoder(put(self.0, "Type", value), Phase) }
 }
 impl Done for ObdSignalDecoder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignalDecodersItems` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html)
@@ -555,15 +555,15 @@ impl SignalDecodersItems {
 }
 impl<R0, R1, R2> SignalDecodersItems<R0, R1, R2> {
     /// `CanSignal`: `CanSignal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-cansignal)
-    pub fn can_signal(self, value: impl Arg<CanSignal>) -> Self { Self(put(self.0, "CanSignal", value.into_expr()), Phase) }
+    pub fn can_signal(self, value: impl Arg<CanSignal>) -> Self { Self(put(self.0, "CanSignal", value), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-fullyqualifiedname)
-    pub fn fully_qualified_name(self, value: impl Arg<str>) -> SignalDecodersItems<Set, R1, R2> { SignalDecodersItems(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> SignalDecodersItems<Set, R1, R2> { SignalDecodersItems(put(self.0, "FullyQualifiedName", value), Phase) }
     /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-interfaceid)
-    pub fn interface_id(self, value: impl Arg<str>) -> SignalDecodersItems<R0, Set, R2> { SignalDecodersItems(put(self.0, "InterfaceId", value.into_expr()), Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> SignalDecodersItems<R0, Set, R2> { SignalDecodersItems(put(self.0, "InterfaceId", value), Phase) }
     /// `ObdSignal`: `ObdSignal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-obdsignal)
-    pub fn obd_signal(self, value: impl Arg<ObdSignal>) -> Self { Self(put(self.0, "ObdSignal", value.into_expr()), Phase) }
+    pub fn obd_signal(self, value: impl Arg<ObdSignal>) -> Self { Self(put(self.0, "ObdSignal", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-type)
-    pub fn type_(self, value: impl Arg<str>) -> SignalDecodersItems<R0, R1, Set> { SignalDecodersItems(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SignalDecodersItems<R0, R1, Set> { SignalDecodersItems(put(self.0, "Type", value), Phase) }
 }
 impl Done for SignalDecodersItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -618,13 +618,13 @@ impl CfnFleetProps {
 }
 impl<R0, R1> CfnFleetProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#cfn-iotfleetwise-fleet-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#cfn-iotfleetwise-fleet-id)
-    pub fn id(self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { CfnFleetProps(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { CfnFleetProps(put(self.0, "Id", value), Phase) }
     /// `SignalCatalogArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#cfn-iotfleetwise-fleet-signalcatalogarn)
-    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { CfnFleetProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
+    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { CfnFleetProps(put(self.0, "SignalCatalogArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#cfn-iotfleetwise-fleet-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTFleetWise::ModelManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html)
@@ -652,17 +652,17 @@ impl CfnModelManifestProps {
 }
 impl<R0, R1> CfnModelManifestProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnModelManifestProps<Set, R1> { CfnModelManifestProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnModelManifestProps<Set, R1> { CfnModelManifestProps(put(self.0, "Name", value), Phase) }
     /// `Nodes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-nodes)
-    pub fn nodes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Nodes", value.into_expr()), Phase) }
+    pub fn nodes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Nodes", value), Phase) }
     /// `SignalCatalogArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-signalcatalogarn)
-    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnModelManifestProps<R0, Set> { CfnModelManifestProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
+    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnModelManifestProps<R0, Set> { CfnModelManifestProps(put(self.0, "SignalCatalogArn", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-status)
-    pub fn status(self, value: impl Arg<model_manifest::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<model_manifest::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnModelManifestProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::ModelManifest`.
@@ -704,15 +704,15 @@ impl CfnSignalCatalogProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NodeCounts`: `NodeCounts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-nodecounts)
-    pub fn node_counts(self, value: impl Arg<signal_catalog::NodeCounts>) -> Self { Self(put(self.0, "NodeCounts", value.into_expr())) }
+    pub fn node_counts(self, value: impl Arg<signal_catalog::NodeCounts>) -> Self { Self(put(self.0, "NodeCounts", value)) }
     /// `Nodes`: list of `Node`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-nodes)
-    pub fn nodes(self, value: impl Arg<Arr<signal_catalog::Node>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
+    pub fn nodes(self, value: impl Arg<Arr<signal_catalog::Node>>) -> Self { Self(put(self.0, "Nodes", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnSignalCatalogProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::SignalCatalog`.
@@ -726,21 +726,21 @@ impl Actuator {
 }
 impl<R0, R1> Actuator<R0, R1> {
     /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value), Phase) }
     /// `AssignedValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-assignedvalue)
-    pub fn assigned_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignedValue", value.into_expr()), Phase) }
+    pub fn assigned_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignedValue", value), Phase) }
     /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Actuator<Set, R1> { Actuator(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Actuator<Set, R1> { Actuator(put(self.0, "DataType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-fullyqualifiedname)
-    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Actuator<R0, Set> { Actuator(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Actuator<R0, Set> { Actuator(put(self.0, "FullyQualifiedName", value), Phase) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for Actuator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Attribute` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html)
@@ -751,23 +751,23 @@ impl Attribute {
 }
 impl<R0, R1> Attribute<R0, R1> {
     /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value), Phase) }
     /// `AssignedValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-assignedvalue)
-    pub fn assigned_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignedValue", value.into_expr()), Phase) }
+    pub fn assigned_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignedValue", value), Phase) }
     /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Attribute<Set, R1> { Attribute(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Attribute<Set, R1> { Attribute(put(self.0, "DataType", value), Phase) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-fullyqualifiedname)
-    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Attribute<R0, Set> { Attribute(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Attribute<R0, Set> { Attribute(put(self.0, "FullyQualifiedName", value), Phase) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Branch` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-branch.html)
@@ -778,9 +778,9 @@ impl Branch {
 }
 impl<R0> Branch<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-branch.html#cfn-iotfleetwise-signalcatalog-branch-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-branch.html#cfn-iotfleetwise-signalcatalog-branch-fullyqualifiedname)
-    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Branch<Set> { Branch(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Branch<Set> { Branch(put(self.0, "FullyQualifiedName", value), Phase) }
 }
 impl Done for Branch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Node` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html)
@@ -789,13 +789,13 @@ impl Node {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actuator`: `Actuator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html#cfn-iotfleetwise-signalcatalog-node-actuator)
-    pub fn actuator(self, value: impl Arg<Actuator>) -> Self { Self(put(self.0, "Actuator", value.into_expr())) }
+    pub fn actuator(self, value: impl Arg<Actuator>) -> Self { Self(put(self.0, "Actuator", value)) }
     /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html#cfn-iotfleetwise-signalcatalog-node-attribute)
-    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value)) }
     /// `Branch`: `Branch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html#cfn-iotfleetwise-signalcatalog-node-branch)
-    pub fn branch(self, value: impl Arg<Branch>) -> Self { Self(put(self.0, "Branch", value.into_expr())) }
+    pub fn branch(self, value: impl Arg<Branch>) -> Self { Self(put(self.0, "Branch", value)) }
     /// `Sensor`: `Sensor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html#cfn-iotfleetwise-signalcatalog-node-sensor)
-    pub fn sensor(self, value: impl Arg<Sensor>) -> Self { Self(put(self.0, "Sensor", value.into_expr())) }
+    pub fn sensor(self, value: impl Arg<Sensor>) -> Self { Self(put(self.0, "Sensor", value)) }
 }
 impl Done for Node { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeCounts` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html)
@@ -804,15 +804,15 @@ impl NodeCounts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TotalActuators`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalactuators)
-    pub fn total_actuators(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalActuators", value.into_expr())) }
+    pub fn total_actuators(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalActuators", value)) }
     /// `TotalAttributes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalattributes)
-    pub fn total_attributes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalAttributes", value.into_expr())) }
+    pub fn total_attributes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalAttributes", value)) }
     /// `TotalBranches`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalbranches)
-    pub fn total_branches(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalBranches", value.into_expr())) }
+    pub fn total_branches(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalBranches", value)) }
     /// `TotalNodes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalnodes)
-    pub fn total_nodes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalNodes", value.into_expr())) }
+    pub fn total_nodes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalNodes", value)) }
     /// `TotalSensors`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalsensors)
-    pub fn total_sensors(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalSensors", value.into_expr())) }
+    pub fn total_sensors(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalSensors", value)) }
 }
 impl Done for NodeCounts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sensor` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html)
@@ -823,19 +823,19 @@ impl Sensor {
 }
 impl<R0, R1> Sensor<R0, R1> {
     /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value), Phase) }
     /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Sensor<Set, R1> { Sensor(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Sensor<Set, R1> { Sensor(put(self.0, "DataType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-fullyqualifiedname)
-    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Sensor<R0, Set> { Sensor(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Sensor<R0, Set> { Sensor(put(self.0, "FullyQualifiedName", value), Phase) }
     /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-max)
-    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value), Phase) }
     /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-min)
-    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for Sensor { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataType` allows.
@@ -868,19 +868,19 @@ impl CfnStateTemplateProps {
 }
 impl<R0, R1, R2> CfnStateTemplateProps<R0, R1, R2> {
     /// `DataExtraDimensions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-dataextradimensions)
-    pub fn data_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataExtraDimensions", value.into_expr()), Phase) }
+    pub fn data_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataExtraDimensions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MetadataExtraDimensions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-metadataextradimensions)
-    pub fn metadata_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetadataExtraDimensions", value.into_expr()), Phase) }
+    pub fn metadata_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetadataExtraDimensions", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnStateTemplateProps<Set, R1, R2> { CfnStateTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStateTemplateProps<Set, R1, R2> { CfnStateTemplateProps(put(self.0, "Name", value), Phase) }
     /// `SignalCatalogArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-signalcatalogarn)
-    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnStateTemplateProps<R0, Set, R2> { CfnStateTemplateProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
+    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnStateTemplateProps<R0, Set, R2> { CfnStateTemplateProps(put(self.0, "SignalCatalogArn", value), Phase) }
     /// `StateTemplateProperties`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-statetemplateproperties)
-    pub fn state_template_properties(self, value: impl Arg<Arr<str>>) -> CfnStateTemplateProps<R0, R1, Set> { CfnStateTemplateProps(put(self.0, "StateTemplateProperties", value.into_expr()), Phase) }
+    pub fn state_template_properties(self, value: impl Arg<Arr<str>>) -> CfnStateTemplateProps<R0, R1, Set> { CfnStateTemplateProps(put(self.0, "StateTemplateProperties", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStateTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html)
@@ -908,19 +908,19 @@ impl CfnVehicleProps {
 }
 impl<R0, R1, R2> CfnVehicleProps<R0, R1, R2> {
     /// `AssociationBehavior`: `AssociationBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-associationbehavior)
-    pub fn association_behavior(self, value: impl Arg<vehicle::AssociationBehavior>) -> Self { Self(put(self.0, "AssociationBehavior", value.into_expr()), Phase) }
+    pub fn association_behavior(self, value: impl Arg<vehicle::AssociationBehavior>) -> Self { Self(put(self.0, "AssociationBehavior", value), Phase) }
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `DecoderManifestArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-decodermanifestarn)
-    pub fn decoder_manifest_arn(self, value: impl Arg<str>) -> CfnVehicleProps<Set, R1, R2> { CfnVehicleProps(put(self.0, "DecoderManifestArn", value.into_expr()), Phase) }
+    pub fn decoder_manifest_arn(self, value: impl Arg<str>) -> CfnVehicleProps<Set, R1, R2> { CfnVehicleProps(put(self.0, "DecoderManifestArn", value), Phase) }
     /// `ModelManifestArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-modelmanifestarn)
-    pub fn model_manifest_arn(self, value: impl Arg<str>) -> CfnVehicleProps<R0, Set, R2> { CfnVehicleProps(put(self.0, "ModelManifestArn", value.into_expr()), Phase) }
+    pub fn model_manifest_arn(self, value: impl Arg<str>) -> CfnVehicleProps<R0, Set, R2> { CfnVehicleProps(put(self.0, "ModelManifestArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVehicleProps<R0, R1, Set> { CfnVehicleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVehicleProps<R0, R1, Set> { CfnVehicleProps(put(self.0, "Name", value), Phase) }
     /// `StateTemplates`: list of `StateTemplateAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-statetemplates)
-    pub fn state_templates(self, value: impl Arg<Arr<vehicle::StateTemplateAssociation>>) -> Self { Self(put(self.0, "StateTemplates", value.into_expr()), Phase) }
+    pub fn state_templates(self, value: impl Arg<Arr<vehicle::StateTemplateAssociation>>) -> Self { Self(put(self.0, "StateTemplates", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnVehicleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::Vehicle`.
@@ -934,7 +934,7 @@ impl PeriodicStateTemplateUpdateStrategy {
 }
 impl<R0> PeriodicStateTemplateUpdateStrategy<R0> {
     /// `StateTemplateUpdateRate`: `TimePeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-periodicstatetemplateupdatestrategy.html#cfn-iotfleetwise-vehicle-periodicstatetemplateupdatestrategy-statetemplateupdaterate)
-    pub fn state_template_update_rate(self, value: impl Arg<TimePeriod>) -> PeriodicStateTemplateUpdateStrategy<Set> { PeriodicStateTemplateUpdateStrategy(put(self.0, "StateTemplateUpdateRate", value.into_expr()), Phase) }
+    pub fn state_template_update_rate(self, value: impl Arg<TimePeriod>) -> PeriodicStateTemplateUpdateStrategy<Set> { PeriodicStateTemplateUpdateStrategy(put(self.0, "StateTemplateUpdateRate", value), Phase) }
 }
 impl Done for PeriodicStateTemplateUpdateStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StateTemplateAssociation` of `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateassociation.html)
@@ -945,9 +945,9 @@ impl StateTemplateAssociation {
 }
 impl<R0, R1> StateTemplateAssociation<R0, R1> {
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateassociation.html#cfn-iotfleetwise-vehicle-statetemplateassociation-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> StateTemplateAssociation<Set, R1> { StateTemplateAssociation(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> StateTemplateAssociation<Set, R1> { StateTemplateAssociation(put(self.0, "Identifier", value), Phase) }
     /// `StateTemplateUpdateStrategy`: `StateTemplateUpdateStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateassociation.html#cfn-iotfleetwise-vehicle-statetemplateassociation-statetemplateupdatestrategy)
-    pub fn state_template_update_strategy(self, value: impl Arg<StateTemplateUpdateStrategy>) -> StateTemplateAssociation<R0, Set> { StateTemplateAssociation(put(self.0, "StateTemplateUpdateStrategy", value.into_expr()), Phase) }
+    pub fn state_template_update_strategy(self, value: impl Arg<StateTemplateUpdateStrategy>) -> StateTemplateAssociation<R0, Set> { StateTemplateAssociation(put(self.0, "StateTemplateUpdateStrategy", value), Phase) }
 }
 impl Done for StateTemplateAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StateTemplateUpdateStrategy` of `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateupdatestrategy.html)
@@ -956,9 +956,9 @@ impl StateTemplateUpdateStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnChange`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateupdatestrategy.html#cfn-iotfleetwise-vehicle-statetemplateupdatestrategy-onchange)
-    pub fn on_change(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OnChange", value.into_expr())) }
+    pub fn on_change(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OnChange", value)) }
     /// `Periodic`: `PeriodicStateTemplateUpdateStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateupdatestrategy.html#cfn-iotfleetwise-vehicle-statetemplateupdatestrategy-periodic)
-    pub fn periodic(self, value: impl Arg<PeriodicStateTemplateUpdateStrategy>) -> Self { Self(put(self.0, "Periodic", value.into_expr())) }
+    pub fn periodic(self, value: impl Arg<PeriodicStateTemplateUpdateStrategy>) -> Self { Self(put(self.0, "Periodic", value)) }
 }
 impl Done for StateTemplateUpdateStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimePeriod` of `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-timeperiod.html)
@@ -969,9 +969,9 @@ impl TimePeriod {
 }
 impl<R0, R1> TimePeriod<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-timeperiod.html#cfn-iotfleetwise-vehicle-timeperiod-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> TimePeriod<Set, R1> { TimePeriod(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> TimePeriod<Set, R1> { TimePeriod(put(self.0, "Unit", value), Phase) }
     /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-timeperiod.html#cfn-iotfleetwise-vehicle-timeperiod-value)
-    pub fn value(self, value: impl Arg<f64>) -> TimePeriod<R0, Set> { TimePeriod(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> TimePeriod<R0, Set> { TimePeriod(put(self.0, "Value", value), Phase) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociationBehavior` allows.

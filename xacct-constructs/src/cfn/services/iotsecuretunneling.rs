@@ -27,13 +27,13 @@ impl CfnTunnelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#cfn-iotsecuretunneling-tunnel-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DestinationConfig`: `DestinationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#cfn-iotsecuretunneling-tunnel-destinationconfig)
-    pub fn destination_config(self, value: impl Arg<tunnel::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr())) }
+    pub fn destination_config(self, value: impl Arg<tunnel::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#cfn-iotsecuretunneling-tunnel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TimeoutConfig`: `TimeoutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#cfn-iotsecuretunneling-tunnel-timeoutconfig)
-    pub fn timeout_config(self, value: impl Arg<tunnel::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr())) }
+    pub fn timeout_config(self, value: impl Arg<tunnel::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value)) }
 }
 impl Done for CfnTunnelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSecureTunneling::Tunnel`.
@@ -47,9 +47,9 @@ impl DestinationConfig {
 }
 impl<R0> DestinationConfig<R0> {
     /// `Services`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-destinationconfig.html#cfn-iotsecuretunneling-tunnel-destinationconfig-services)
-    pub fn services(self, value: impl Arg<Arr<str>>) -> DestinationConfig<Set> { DestinationConfig(put(self.0, "Services", value.into_expr()), Phase) }
+    pub fn services(self, value: impl Arg<Arr<str>>) -> DestinationConfig<Set> { DestinationConfig(put(self.0, "Services", value), Phase) }
     /// `ThingName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-destinationconfig.html#cfn-iotsecuretunneling-tunnel-destinationconfig-thingname)
-    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr()), Phase) }
+    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value), Phase) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfig` of `AWS::IoTSecureTunneling::Tunnel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-timeoutconfig.html)
@@ -58,7 +58,7 @@ impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxLifetimeTimeoutMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-timeoutconfig.html#cfn-iotsecuretunneling-tunnel-timeoutconfig-maxlifetimetimeoutminutes)
-    pub fn max_lifetime_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetimeTimeoutMinutes", value.into_expr())) }
+    pub fn max_lifetime_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetimeTimeoutMinutes", value)) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 }

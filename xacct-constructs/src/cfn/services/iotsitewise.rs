@@ -27,11 +27,11 @@ impl CfnAccessPolicyProps {
 }
 impl<R0, R1, R2> CfnAccessPolicyProps<R0, R1, R2> {
     /// `AccessPolicyIdentity`: `AccessPolicyIdentity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html#cfn-iotsitewise-accesspolicy-accesspolicyidentity)
-    pub fn access_policy_identity(self, value: impl Arg<access_policy::AccessPolicyIdentity>) -> CfnAccessPolicyProps<Set, R1, R2> { CfnAccessPolicyProps(put(self.0, "AccessPolicyIdentity", value.into_expr()), Phase) }
+    pub fn access_policy_identity(self, value: impl Arg<access_policy::AccessPolicyIdentity>) -> CfnAccessPolicyProps<Set, R1, R2> { CfnAccessPolicyProps(put(self.0, "AccessPolicyIdentity", value), Phase) }
     /// `AccessPolicyPermission`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html#cfn-iotsitewise-accesspolicy-accesspolicypermission)
-    pub fn access_policy_permission(self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { CfnAccessPolicyProps(put(self.0, "AccessPolicyPermission", value.into_expr()), Phase) }
+    pub fn access_policy_permission(self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { CfnAccessPolicyProps(put(self.0, "AccessPolicyPermission", value), Phase) }
     /// `AccessPolicyResource`: `AccessPolicyResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html#cfn-iotsitewise-accesspolicy-accesspolicyresource)
-    pub fn access_policy_resource(self, value: impl Arg<access_policy::AccessPolicyResource>) -> CfnAccessPolicyProps<R0, R1, Set> { CfnAccessPolicyProps(put(self.0, "AccessPolicyResource", value.into_expr()), Phase) }
+    pub fn access_policy_resource(self, value: impl Arg<access_policy::AccessPolicyResource>) -> CfnAccessPolicyProps<R0, R1, Set> { CfnAccessPolicyProps(put(self.0, "AccessPolicyResource", value), Phase) }
 }
 impl Done for CfnAccessPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::AccessPolicy`.
@@ -43,11 +43,11 @@ impl AccessPolicyIdentity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IamRole`: `IamRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyidentity.html#cfn-iotsitewise-accesspolicy-accesspolicyidentity-iamrole)
-    pub fn iam_role(self, value: impl Arg<IamRole>) -> Self { Self(put(self.0, "IamRole", value.into_expr())) }
+    pub fn iam_role(self, value: impl Arg<IamRole>) -> Self { Self(put(self.0, "IamRole", value)) }
     /// `IamUser`: `IamUser`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyidentity.html#cfn-iotsitewise-accesspolicy-accesspolicyidentity-iamuser)
-    pub fn iam_user(self, value: impl Arg<IamUser>) -> Self { Self(put(self.0, "IamUser", value.into_expr())) }
+    pub fn iam_user(self, value: impl Arg<IamUser>) -> Self { Self(put(self.0, "IamUser", value)) }
     /// `User`: `User`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyidentity.html#cfn-iotsitewise-accesspolicy-accesspolicyidentity-user)
-    pub fn user(self, value: impl Arg<User>) -> Self { Self(put(self.0, "User", value.into_expr())) }
+    pub fn user(self, value: impl Arg<User>) -> Self { Self(put(self.0, "User", value)) }
 }
 impl Done for AccessPolicyIdentity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessPolicyResource` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyresource.html)
@@ -56,9 +56,9 @@ impl AccessPolicyResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Portal`: `Portal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyresource.html#cfn-iotsitewise-accesspolicy-accesspolicyresource-portal)
-    pub fn portal(self, value: impl Arg<Portal>) -> Self { Self(put(self.0, "Portal", value.into_expr())) }
+    pub fn portal(self, value: impl Arg<Portal>) -> Self { Self(put(self.0, "Portal", value)) }
     /// `Project`: `Project`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyresource.html#cfn-iotsitewise-accesspolicy-accesspolicyresource-project)
-    pub fn project(self, value: impl Arg<Project>) -> Self { Self(put(self.0, "Project", value.into_expr())) }
+    pub fn project(self, value: impl Arg<Project>) -> Self { Self(put(self.0, "Project", value)) }
 }
 impl Done for AccessPolicyResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamRole` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-iamrole.html)
@@ -67,7 +67,7 @@ impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-iamrole.html#cfn-iotsitewise-accesspolicy-iamrole-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "arn", value)) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamUser` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-iamuser.html)
@@ -76,7 +76,7 @@ impl IamUser {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-iamuser.html#cfn-iotsitewise-accesspolicy-iamuser-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "arn", value)) }
 }
 impl Done for IamUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Portal` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-portal.html)
@@ -85,7 +85,7 @@ impl Portal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-portal.html#cfn-iotsitewise-accesspolicy-portal-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value)) }
 }
 impl Done for Portal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Project` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-project.html)
@@ -94,7 +94,7 @@ impl Project {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-project.html#cfn-iotsitewise-accesspolicy-project-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value)) }
 }
 impl Done for Project { fn into_props(self) -> Bag { self.0 } }
 /// The property type `User` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-user.html)
@@ -103,7 +103,7 @@ impl User {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-user.html#cfn-iotsitewise-accesspolicy-user-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value)) }
 }
 impl Done for User { fn into_props(self) -> Bag { self.0 } }
 }
@@ -140,15 +140,15 @@ impl CfnApplicationProps {
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IdcInstanceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-idcinstancearn)
-    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-workspacename)
-    pub fn workspace_name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "WorkspaceName", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTSiteWise::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html)
@@ -174,19 +174,19 @@ impl CfnAssetProps {
 }
 impl<R0, R1> CfnAssetProps<R0, R1> {
     /// `AssetDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetdescription)
-    pub fn asset_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetDescription", value.into_expr()), Phase) }
+    pub fn asset_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetDescription", value), Phase) }
     /// `AssetExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetexternalid)
-    pub fn asset_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetExternalId", value.into_expr()), Phase) }
+    pub fn asset_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetExternalId", value), Phase) }
     /// `AssetHierarchies`: list of `AssetHierarchy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assethierarchies)
-    pub fn asset_hierarchies(self, value: impl Arg<Arr<asset::AssetHierarchy>>) -> Self { Self(put(self.0, "AssetHierarchies", value.into_expr()), Phase) }
+    pub fn asset_hierarchies(self, value: impl Arg<Arr<asset::AssetHierarchy>>) -> Self { Self(put(self.0, "AssetHierarchies", value), Phase) }
     /// `AssetModelId`: `IoTSiteWiseAssetModelId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetmodelid)
-    pub fn asset_model_id(self, value: impl Arg<kind::IoTSiteWiseAssetModelId>) -> CfnAssetProps<Set, R1> { CfnAssetProps(put(self.0, "AssetModelId", value.into_expr()), Phase) }
+    pub fn asset_model_id(self, value: impl Arg<kind::IoTSiteWiseAssetModelId>) -> CfnAssetProps<Set, R1> { CfnAssetProps(put(self.0, "AssetModelId", value), Phase) }
     /// `AssetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetname)
-    pub fn asset_name(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { CfnAssetProps(put(self.0, "AssetName", value.into_expr()), Phase) }
+    pub fn asset_name(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { CfnAssetProps(put(self.0, "AssetName", value), Phase) }
     /// `AssetProperties`: list of `AssetProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetproperties)
-    pub fn asset_properties(self, value: impl Arg<Arr<asset::AssetProperty>>) -> Self { Self(put(self.0, "AssetProperties", value.into_expr()), Phase) }
+    pub fn asset_properties(self, value: impl Arg<Arr<asset::AssetProperty>>) -> Self { Self(put(self.0, "AssetProperties", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Asset`.
@@ -200,13 +200,13 @@ impl AssetHierarchy {
 }
 impl<R0> AssetHierarchy<R0> {
     /// `ChildAssetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html#cfn-iotsitewise-asset-assethierarchy-childassetid)
-    pub fn child_asset_id(self, value: impl Arg<str>) -> AssetHierarchy<Set> { AssetHierarchy(put(self.0, "ChildAssetId", value.into_expr()), Phase) }
+    pub fn child_asset_id(self, value: impl Arg<str>) -> AssetHierarchy<Set> { AssetHierarchy(put(self.0, "ChildAssetId", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html#cfn-iotsitewise-asset-assethierarchy-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html#cfn-iotsitewise-asset-assethierarchy-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `LogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html#cfn-iotsitewise-asset-assethierarchy-logicalid)
-    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
+    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value), Phase) }
 }
 impl Done for AssetHierarchy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetProperty` of `AWS::IoTSiteWise::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html)
@@ -215,17 +215,17 @@ impl AssetProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-alias)
-    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value)) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value)) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `LogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-logicalid)
-    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr())) }
+    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value)) }
     /// `NotificationState`: `NotificationState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-notificationstate)
-    pub fn notification_state(self, value: impl Arg<NotificationState>) -> Self { Self(put(self.0, "NotificationState", value.into_expr())) }
+    pub fn notification_state(self, value: impl Arg<NotificationState>) -> Self { Self(put(self.0, "NotificationState", value)) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value)) }
 }
 impl Done for AssetProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NotificationState` allows.
@@ -254,23 +254,23 @@ impl CfnAssetModelProps {
 }
 impl<R0> CfnAssetModelProps<R0> {
     /// `AssetModelCompositeModels`: list of `AssetModelCompositeModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodels)
-    pub fn asset_model_composite_models(self, value: impl Arg<Arr<asset_model::AssetModelCompositeModel>>) -> Self { Self(put(self.0, "AssetModelCompositeModels", value.into_expr()), Phase) }
+    pub fn asset_model_composite_models(self, value: impl Arg<Arr<asset_model::AssetModelCompositeModel>>) -> Self { Self(put(self.0, "AssetModelCompositeModels", value), Phase) }
     /// `AssetModelDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodeldescription)
-    pub fn asset_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelDescription", value.into_expr()), Phase) }
+    pub fn asset_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelDescription", value), Phase) }
     /// `AssetModelExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelexternalid)
-    pub fn asset_model_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelExternalId", value.into_expr()), Phase) }
+    pub fn asset_model_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelExternalId", value), Phase) }
     /// `AssetModelHierarchies`: list of `AssetModelHierarchy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelhierarchies)
-    pub fn asset_model_hierarchies(self, value: impl Arg<Arr<asset_model::AssetModelHierarchy>>) -> Self { Self(put(self.0, "AssetModelHierarchies", value.into_expr()), Phase) }
+    pub fn asset_model_hierarchies(self, value: impl Arg<Arr<asset_model::AssetModelHierarchy>>) -> Self { Self(put(self.0, "AssetModelHierarchies", value), Phase) }
     /// `AssetModelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelname)
-    pub fn asset_model_name(self, value: impl Arg<str>) -> CfnAssetModelProps<Set> { CfnAssetModelProps(put(self.0, "AssetModelName", value.into_expr()), Phase) }
+    pub fn asset_model_name(self, value: impl Arg<str>) -> CfnAssetModelProps<Set> { CfnAssetModelProps(put(self.0, "AssetModelName", value), Phase) }
     /// `AssetModelProperties`: list of `AssetModelProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelproperties)
-    pub fn asset_model_properties(self, value: impl Arg<Arr<asset_model::AssetModelProperty>>) -> Self { Self(put(self.0, "AssetModelProperties", value.into_expr()), Phase) }
+    pub fn asset_model_properties(self, value: impl Arg<Arr<asset_model::AssetModelProperty>>) -> Self { Self(put(self.0, "AssetModelProperties", value), Phase) }
     /// `AssetModelType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodeltype)
-    pub fn asset_model_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelType", value.into_expr()), Phase) }
+    pub fn asset_model_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelType", value), Phase) }
     /// `EnforcedAssetModelInterfaceRelationships`: list of `EnforcedAssetModelInterfaceRelationship`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationships)
-    pub fn enforced_asset_model_interface_relationships(self, value: impl Arg<Arr<asset_model::EnforcedAssetModelInterfaceRelationship>>) -> Self { Self(put(self.0, "EnforcedAssetModelInterfaceRelationships", value.into_expr()), Phase) }
+    pub fn enforced_asset_model_interface_relationships(self, value: impl Arg<Arr<asset_model::EnforcedAssetModelInterfaceRelationship>>) -> Self { Self(put(self.0, "EnforcedAssetModelInterfaceRelationships", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAssetModelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::AssetModel`.
@@ -284,23 +284,23 @@ impl AssetModelCompositeModel {
 }
 impl<R0, R1> AssetModelCompositeModel<R0, R1> {
     /// `ComposedAssetModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-composedassetmodelid)
-    pub fn composed_asset_model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComposedAssetModelId", value.into_expr()), Phase) }
+    pub fn composed_asset_model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComposedAssetModelId", value), Phase) }
     /// `CompositeModelProperties`: list of `AssetModelProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-compositemodelproperties)
-    pub fn composite_model_properties(self, value: impl Arg<Arr<AssetModelProperty>>) -> Self { Self(put(self.0, "CompositeModelProperties", value.into_expr()), Phase) }
+    pub fn composite_model_properties(self, value: impl Arg<Arr<AssetModelProperty>>) -> Self { Self(put(self.0, "CompositeModelProperties", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-name)
-    pub fn name(self, value: impl Arg<str>) -> AssetModelCompositeModel<Set, R1> { AssetModelCompositeModel(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AssetModelCompositeModel<Set, R1> { AssetModelCompositeModel(put(self.0, "Name", value), Phase) }
     /// `ParentAssetModelCompositeModelExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-parentassetmodelcompositemodelexternalid)
-    pub fn parent_asset_model_composite_model_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentAssetModelCompositeModelExternalId", value.into_expr()), Phase) }
+    pub fn parent_asset_model_composite_model_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentAssetModelCompositeModelExternalId", value), Phase) }
     /// `Path`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-path)
-    pub fn path(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Path", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-type)
-    pub fn type_(self, value: impl Arg<str>) -> AssetModelCompositeModel<R0, Set> { AssetModelCompositeModel(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> AssetModelCompositeModel<R0, Set> { AssetModelCompositeModel(put(self.0, "Type", value), Phase) }
 }
 impl Done for AssetModelCompositeModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetModelHierarchy` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html)
@@ -311,15 +311,15 @@ impl AssetModelHierarchy {
 }
 impl<R0, R1> AssetModelHierarchy<R0, R1> {
     /// `ChildAssetModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-childassetmodelid)
-    pub fn child_asset_model_id(self, value: impl Arg<str>) -> AssetModelHierarchy<Set, R1> { AssetModelHierarchy(put(self.0, "ChildAssetModelId", value.into_expr()), Phase) }
+    pub fn child_asset_model_id(self, value: impl Arg<str>) -> AssetModelHierarchy<Set, R1> { AssetModelHierarchy(put(self.0, "ChildAssetModelId", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `LogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-logicalid)
-    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
+    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-name)
-    pub fn name(self, value: impl Arg<str>) -> AssetModelHierarchy<R0, Set> { AssetModelHierarchy(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AssetModelHierarchy<R0, Set> { AssetModelHierarchy(put(self.0, "Name", value), Phase) }
 }
 impl Done for AssetModelHierarchy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetModelProperty` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html)
@@ -330,21 +330,21 @@ impl AssetModelProperty {
 }
 impl<R0, R1, R2> AssetModelProperty<R0, R1, R2> {
     /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> AssetModelProperty<Set, R1, R2> { AssetModelProperty(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> AssetModelProperty<Set, R1, R2> { AssetModelProperty(put(self.0, "DataType", value), Phase) }
     /// `DataTypeSpec`: `DataTypeSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-datatypespec)
-    pub fn data_type_spec(self, value: impl Arg<DataTypeSpec>) -> Self { Self(put(self.0, "DataTypeSpec", value.into_expr()), Phase) }
+    pub fn data_type_spec(self, value: impl Arg<DataTypeSpec>) -> Self { Self(put(self.0, "DataTypeSpec", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `LogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-logicalid)
-    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
+    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-name)
-    pub fn name(self, value: impl Arg<str>) -> AssetModelProperty<R0, Set, R2> { AssetModelProperty(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AssetModelProperty<R0, Set, R2> { AssetModelProperty(put(self.0, "Name", value), Phase) }
     /// `Type`: `PropertyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-type)
-    pub fn type_(self, value: impl Arg<PropertyType>) -> AssetModelProperty<R0, R1, Set> { AssetModelProperty(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<PropertyType>) -> AssetModelProperty<R0, R1, Set> { AssetModelProperty(put(self.0, "Type", value), Phase) }
     /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for AssetModelProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Attribute` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-attribute.html)
@@ -353,7 +353,7 @@ impl Attribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-attribute.html#cfn-iotsitewise-assetmodel-attribute-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value)) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnforcedAssetModelInterfacePropertyMapping` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping.html)
@@ -364,11 +364,11 @@ impl EnforcedAssetModelInterfacePropertyMapping {
 }
 impl<R0> EnforcedAssetModelInterfacePropertyMapping<R0> {
     /// `AssetModelPropertyExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping-assetmodelpropertyexternalid)
-    pub fn asset_model_property_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelPropertyExternalId", value.into_expr()), Phase) }
+    pub fn asset_model_property_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelPropertyExternalId", value), Phase) }
     /// `AssetModelPropertyLogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping-assetmodelpropertylogicalid)
-    pub fn asset_model_property_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelPropertyLogicalId", value.into_expr()), Phase) }
+    pub fn asset_model_property_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelPropertyLogicalId", value), Phase) }
     /// `InterfaceAssetModelPropertyExternalId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping-interfaceassetmodelpropertyexternalid)
-    pub fn interface_asset_model_property_external_id(self, value: impl Arg<str>) -> EnforcedAssetModelInterfacePropertyMapping<Set> { EnforcedAssetModelInterfacePropertyMapping(put(self.0, "InterfaceAssetModelPropertyExternalId", value.into_expr()), Phase) }
+    pub fn interface_asset_model_property_external_id(self, value: impl Arg<str>) -> EnforcedAssetModelInterfacePropertyMapping<Set> { EnforcedAssetModelInterfacePropertyMapping(put(self.0, "InterfaceAssetModelPropertyExternalId", value), Phase) }
 }
 impl Done for EnforcedAssetModelInterfacePropertyMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnforcedAssetModelInterfaceRelationship` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship.html)
@@ -377,9 +377,9 @@ impl EnforcedAssetModelInterfaceRelationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InterfaceAssetModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship-interfaceassetmodelid)
-    pub fn interface_asset_model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InterfaceAssetModelId", value.into_expr())) }
+    pub fn interface_asset_model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InterfaceAssetModelId", value)) }
     /// `PropertyMappings`: list of `EnforcedAssetModelInterfacePropertyMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship-propertymappings)
-    pub fn property_mappings(self, value: impl Arg<Arr<EnforcedAssetModelInterfacePropertyMapping>>) -> Self { Self(put(self.0, "PropertyMappings", value.into_expr())) }
+    pub fn property_mappings(self, value: impl Arg<Arr<EnforcedAssetModelInterfacePropertyMapping>>) -> Self { Self(put(self.0, "PropertyMappings", value)) }
 }
 impl Done for EnforcedAssetModelInterfaceRelationship { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressionVariable` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-expressionvariable.html)
@@ -390,9 +390,9 @@ impl ExpressionVariable {
 }
 impl<R0, R1> ExpressionVariable<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-expressionvariable.html#cfn-iotsitewise-assetmodel-expressionvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> ExpressionVariable<Set, R1> { ExpressionVariable(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ExpressionVariable<Set, R1> { ExpressionVariable(put(self.0, "Name", value), Phase) }
     /// `Value`: `VariableValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-expressionvariable.html#cfn-iotsitewise-assetmodel-expressionvariable-value)
-    pub fn value(self, value: impl Arg<VariableValue>) -> ExpressionVariable<R0, Set> { ExpressionVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<VariableValue>) -> ExpressionVariable<R0, Set> { ExpressionVariable(put(self.0, "Value", value), Phase) }
 }
 impl Done for ExpressionVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metric.html)
@@ -403,11 +403,11 @@ impl Metric {
 }
 impl<R0, R1, R2> Metric<R0, R1, R2> {
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metric.html#cfn-iotsitewise-assetmodel-metric-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Metric<Set, R1, R2> { Metric(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Metric<Set, R1, R2> { Metric(put(self.0, "Expression", value), Phase) }
     /// `Variables`: list of `ExpressionVariable`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metric.html#cfn-iotsitewise-assetmodel-metric-variables)
-    pub fn variables(self, value: impl Arg<Arr<ExpressionVariable>>) -> Metric<R0, Set, R2> { Metric(put(self.0, "Variables", value.into_expr()), Phase) }
+    pub fn variables(self, value: impl Arg<Arr<ExpressionVariable>>) -> Metric<R0, Set, R2> { Metric(put(self.0, "Variables", value), Phase) }
     /// `Window`: `MetricWindow`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metric.html#cfn-iotsitewise-assetmodel-metric-window)
-    pub fn window(self, value: impl Arg<MetricWindow>) -> Metric<R0, R1, Set> { Metric(put(self.0, "Window", value.into_expr()), Phase) }
+    pub fn window(self, value: impl Arg<MetricWindow>) -> Metric<R0, R1, Set> { Metric(put(self.0, "Window", value), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricWindow` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metricwindow.html)
@@ -416,7 +416,7 @@ impl MetricWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tumbling`: `TumblingWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metricwindow.html#cfn-iotsitewise-assetmodel-metricwindow-tumbling)
-    pub fn tumbling(self, value: impl Arg<TumblingWindow>) -> Self { Self(put(self.0, "Tumbling", value.into_expr())) }
+    pub fn tumbling(self, value: impl Arg<TumblingWindow>) -> Self { Self(put(self.0, "Tumbling", value)) }
 }
 impl Done for MetricWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyPathDefinition` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertypathdefinition.html)
@@ -427,7 +427,7 @@ impl PropertyPathDefinition {
 }
 impl<R0> PropertyPathDefinition<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertypathdefinition.html#cfn-iotsitewise-assetmodel-propertypathdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> PropertyPathDefinition<Set> { PropertyPathDefinition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PropertyPathDefinition<Set> { PropertyPathDefinition(put(self.0, "Name", value), Phase) }
 }
 impl Done for PropertyPathDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyType` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html)
@@ -438,13 +438,13 @@ impl PropertyType {
 }
 impl<R0> PropertyType<R0> {
     /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html#cfn-iotsitewise-assetmodel-propertytype-attribute)
-    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value), Phase) }
     /// `Metric`: `Metric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html#cfn-iotsitewise-assetmodel-propertytype-metric)
-    pub fn metric(self, value: impl Arg<Metric>) -> Self { Self(put(self.0, "Metric", value.into_expr()), Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> Self { Self(put(self.0, "Metric", value), Phase) }
     /// `Transform`: `Transform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html#cfn-iotsitewise-assetmodel-propertytype-transform)
-    pub fn transform(self, value: impl Arg<Transform>) -> Self { Self(put(self.0, "Transform", value.into_expr()), Phase) }
+    pub fn transform(self, value: impl Arg<Transform>) -> Self { Self(put(self.0, "Transform", value), Phase) }
     /// `TypeName`: `TypeName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html#cfn-iotsitewise-assetmodel-propertytype-typename)
-    pub fn type_name(self, value: impl Arg<TypeName>) -> PropertyType<Set> { PropertyType(put(self.0, "TypeName", value.into_expr()), Phase) }
+    pub fn type_name(self, value: impl Arg<TypeName>) -> PropertyType<Set> { PropertyType(put(self.0, "TypeName", value), Phase) }
 }
 impl Done for PropertyType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transform` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-transform.html)
@@ -455,9 +455,9 @@ impl Transform {
 }
 impl<R0, R1> Transform<R0, R1> {
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-transform.html#cfn-iotsitewise-assetmodel-transform-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Transform<Set, R1> { Transform(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Transform<Set, R1> { Transform(put(self.0, "Expression", value), Phase) }
     /// `Variables`: list of `ExpressionVariable`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-transform.html#cfn-iotsitewise-assetmodel-transform-variables)
-    pub fn variables(self, value: impl Arg<Arr<ExpressionVariable>>) -> Transform<R0, Set> { Transform(put(self.0, "Variables", value.into_expr()), Phase) }
+    pub fn variables(self, value: impl Arg<Arr<ExpressionVariable>>) -> Transform<R0, Set> { Transform(put(self.0, "Variables", value), Phase) }
 }
 impl Done for Transform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TumblingWindow` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-tumblingwindow.html)
@@ -468,9 +468,9 @@ impl TumblingWindow {
 }
 impl<R0> TumblingWindow<R0> {
     /// `Interval`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-tumblingwindow.html#cfn-iotsitewise-assetmodel-tumblingwindow-interval)
-    pub fn interval(self, value: impl Arg<str>) -> TumblingWindow<Set> { TumblingWindow(put(self.0, "Interval", value.into_expr()), Phase) }
+    pub fn interval(self, value: impl Arg<str>) -> TumblingWindow<Set> { TumblingWindow(put(self.0, "Interval", value), Phase) }
     /// `Offset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-tumblingwindow.html#cfn-iotsitewise-assetmodel-tumblingwindow-offset)
-    pub fn offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Offset", value.into_expr()), Phase) }
+    pub fn offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Offset", value), Phase) }
 }
 impl Done for TumblingWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VariableValue` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html)
@@ -479,19 +479,19 @@ impl VariableValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HierarchyExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-hierarchyexternalid)
-    pub fn hierarchy_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyExternalId", value.into_expr())) }
+    pub fn hierarchy_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyExternalId", value)) }
     /// `HierarchyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-hierarchyid)
-    pub fn hierarchy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyId", value.into_expr())) }
+    pub fn hierarchy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyId", value)) }
     /// `HierarchyLogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-hierarchylogicalid)
-    pub fn hierarchy_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLogicalId", value.into_expr())) }
+    pub fn hierarchy_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLogicalId", value)) }
     /// `PropertyExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-propertyexternalid)
-    pub fn property_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyExternalId", value.into_expr())) }
+    pub fn property_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyExternalId", value)) }
     /// `PropertyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-propertyid)
-    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr())) }
+    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value)) }
     /// `PropertyLogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-propertylogicalid)
-    pub fn property_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyLogicalId", value.into_expr())) }
+    pub fn property_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyLogicalId", value)) }
     /// `PropertyPath`: list of `PropertyPathDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-propertypath)
-    pub fn property_path(self, value: impl Arg<Arr<PropertyPathDefinition>>) -> Self { Self(put(self.0, "PropertyPath", value.into_expr())) }
+    pub fn property_path(self, value: impl Arg<Arr<PropertyPathDefinition>>) -> Self { Self(put(self.0, "PropertyPath", value)) }
 }
 impl Done for VariableValue { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataType` allows.
@@ -524,15 +524,15 @@ impl CfnComputationModelProps {
 }
 impl<R0, R1, R2> CfnComputationModelProps<R0, R1, R2> {
     /// `ComputationModelConfiguration`: `ComputationModelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-computationmodelconfiguration)
-    pub fn computation_model_configuration(self, value: impl Arg<computation_model::ComputationModelConfiguration>) -> CfnComputationModelProps<Set, R1, R2> { CfnComputationModelProps(put(self.0, "ComputationModelConfiguration", value.into_expr()), Phase) }
+    pub fn computation_model_configuration(self, value: impl Arg<computation_model::ComputationModelConfiguration>) -> CfnComputationModelProps<Set, R1, R2> { CfnComputationModelProps(put(self.0, "ComputationModelConfiguration", value), Phase) }
     /// `ComputationModelDataBinding`: map of `ComputationModelDataBindingValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-computationmodeldatabinding)
-    pub fn computation_model_data_binding(self, value: impl Arg<Dict<computation_model::ComputationModelDataBindingValue>>) -> CfnComputationModelProps<R0, Set, R2> { CfnComputationModelProps(put(self.0, "ComputationModelDataBinding", value.into_expr()), Phase) }
+    pub fn computation_model_data_binding(self, value: impl Arg<Dict<computation_model::ComputationModelDataBindingValue>>) -> CfnComputationModelProps<R0, Set, R2> { CfnComputationModelProps(put(self.0, "ComputationModelDataBinding", value), Phase) }
     /// `ComputationModelDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-computationmodeldescription)
-    pub fn computation_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputationModelDescription", value.into_expr()), Phase) }
+    pub fn computation_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputationModelDescription", value), Phase) }
     /// `ComputationModelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-computationmodelname)
-    pub fn computation_model_name(self, value: impl Arg<str>) -> CfnComputationModelProps<R0, R1, Set> { CfnComputationModelProps(put(self.0, "ComputationModelName", value.into_expr()), Phase) }
+    pub fn computation_model_name(self, value: impl Arg<str>) -> CfnComputationModelProps<R0, R1, Set> { CfnComputationModelProps(put(self.0, "ComputationModelName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnComputationModelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::ComputationModel`.
@@ -546,9 +546,9 @@ impl AnomalyDetectionComputationModelConfiguration {
 }
 impl<R0, R1> AnomalyDetectionComputationModelConfiguration<R0, R1> {
     /// `InputProperties`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration.html#cfn-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration-inputproperties)
-    pub fn input_properties(self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<Set, R1> { AnomalyDetectionComputationModelConfiguration(put(self.0, "InputProperties", value.into_expr()), Phase) }
+    pub fn input_properties(self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<Set, R1> { AnomalyDetectionComputationModelConfiguration(put(self.0, "InputProperties", value), Phase) }
     /// `ResultProperty`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration.html#cfn-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration-resultproperty)
-    pub fn result_property(self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<R0, Set> { AnomalyDetectionComputationModelConfiguration(put(self.0, "ResultProperty", value.into_expr()), Phase) }
+    pub fn result_property(self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<R0, Set> { AnomalyDetectionComputationModelConfiguration(put(self.0, "ResultProperty", value), Phase) }
 }
 impl Done for AnomalyDetectionComputationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetModelPropertyBindingValue` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetmodelpropertybindingvalue.html)
@@ -559,9 +559,9 @@ impl AssetModelPropertyBindingValue {
 }
 impl<R0, R1> AssetModelPropertyBindingValue<R0, R1> {
     /// `AssetModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetmodelpropertybindingvalue.html#cfn-iotsitewise-computationmodel-assetmodelpropertybindingvalue-assetmodelid)
-    pub fn asset_model_id(self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<Set, R1> { AssetModelPropertyBindingValue(put(self.0, "AssetModelId", value.into_expr()), Phase) }
+    pub fn asset_model_id(self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<Set, R1> { AssetModelPropertyBindingValue(put(self.0, "AssetModelId", value), Phase) }
     /// `PropertyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetmodelpropertybindingvalue.html#cfn-iotsitewise-computationmodel-assetmodelpropertybindingvalue-propertyid)
-    pub fn property_id(self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<R0, Set> { AssetModelPropertyBindingValue(put(self.0, "PropertyId", value.into_expr()), Phase) }
+    pub fn property_id(self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<R0, Set> { AssetModelPropertyBindingValue(put(self.0, "PropertyId", value), Phase) }
 }
 impl Done for AssetModelPropertyBindingValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyBindingValue` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetpropertybindingvalue.html)
@@ -572,9 +572,9 @@ impl AssetPropertyBindingValue {
 }
 impl<R0, R1> AssetPropertyBindingValue<R0, R1> {
     /// `AssetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetpropertybindingvalue.html#cfn-iotsitewise-computationmodel-assetpropertybindingvalue-assetid)
-    pub fn asset_id(self, value: impl Arg<str>) -> AssetPropertyBindingValue<Set, R1> { AssetPropertyBindingValue(put(self.0, "AssetId", value.into_expr()), Phase) }
+    pub fn asset_id(self, value: impl Arg<str>) -> AssetPropertyBindingValue<Set, R1> { AssetPropertyBindingValue(put(self.0, "AssetId", value), Phase) }
     /// `PropertyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetpropertybindingvalue.html#cfn-iotsitewise-computationmodel-assetpropertybindingvalue-propertyid)
-    pub fn property_id(self, value: impl Arg<str>) -> AssetPropertyBindingValue<R0, Set> { AssetPropertyBindingValue(put(self.0, "PropertyId", value.into_expr()), Phase) }
+    pub fn property_id(self, value: impl Arg<str>) -> AssetPropertyBindingValue<R0, Set> { AssetPropertyBindingValue(put(self.0, "PropertyId", value), Phase) }
 }
 impl Done for AssetPropertyBindingValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputationModelConfiguration` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodelconfiguration.html)
@@ -583,7 +583,7 @@ impl ComputationModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnomalyDetection`: `AnomalyDetectionComputationModelConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodelconfiguration.html#cfn-iotsitewise-computationmodel-computationmodelconfiguration-anomalydetection)
-    pub fn anomaly_detection(self, value: impl Arg<AnomalyDetectionComputationModelConfiguration>) -> Self { Self(put(self.0, "AnomalyDetection", value.into_expr())) }
+    pub fn anomaly_detection(self, value: impl Arg<AnomalyDetectionComputationModelConfiguration>) -> Self { Self(put(self.0, "AnomalyDetection", value)) }
 }
 impl Done for ComputationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputationModelDataBindingValue` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodeldatabindingvalue.html)
@@ -592,11 +592,11 @@ impl ComputationModelDataBindingValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssetModelProperty`: `AssetModelPropertyBindingValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodeldatabindingvalue.html#cfn-iotsitewise-computationmodel-computationmodeldatabindingvalue-assetmodelproperty)
-    pub fn asset_model_property(self, value: impl Arg<AssetModelPropertyBindingValue>) -> Self { Self(put(self.0, "AssetModelProperty", value.into_expr())) }
+    pub fn asset_model_property(self, value: impl Arg<AssetModelPropertyBindingValue>) -> Self { Self(put(self.0, "AssetModelProperty", value)) }
     /// `AssetProperty`: `AssetPropertyBindingValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodeldatabindingvalue.html#cfn-iotsitewise-computationmodel-computationmodeldatabindingvalue-assetproperty)
-    pub fn asset_property(self, value: impl Arg<AssetPropertyBindingValue>) -> Self { Self(put(self.0, "AssetProperty", value.into_expr())) }
+    pub fn asset_property(self, value: impl Arg<AssetPropertyBindingValue>) -> Self { Self(put(self.0, "AssetProperty", value)) }
     /// `List`: list of `ComputationModelDataBindingValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodeldatabindingvalue.html#cfn-iotsitewise-computationmodel-computationmodeldatabindingvalue-list)
-    pub fn list(self, value: impl Arg<Arr<ComputationModelDataBindingValue>>) -> Self { Self(put(self.0, "List", value.into_expr())) }
+    pub fn list(self, value: impl Arg<Arr<ComputationModelDataBindingValue>>) -> Self { Self(put(self.0, "List", value)) }
 }
 impl Done for ComputationModelDataBindingValue { fn into_props(self) -> Bag { self.0 } }
 }
@@ -623,15 +623,15 @@ impl CfnDashboardProps {
 }
 impl<R0, R1, R2> CfnDashboardProps<R0, R1, R2> {
     /// `DashboardDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-dashboarddefinition)
-    pub fn dashboard_definition(self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1, R2> { CfnDashboardProps(put(self.0, "DashboardDefinition", value.into_expr()), Phase) }
+    pub fn dashboard_definition(self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1, R2> { CfnDashboardProps(put(self.0, "DashboardDefinition", value), Phase) }
     /// `DashboardDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-dashboarddescription)
-    pub fn dashboard_description(self, value: impl Arg<str>) -> CfnDashboardProps<R0, Set, R2> { CfnDashboardProps(put(self.0, "DashboardDescription", value.into_expr()), Phase) }
+    pub fn dashboard_description(self, value: impl Arg<str>) -> CfnDashboardProps<R0, Set, R2> { CfnDashboardProps(put(self.0, "DashboardDescription", value), Phase) }
     /// `DashboardName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-dashboardname)
-    pub fn dashboard_name(self, value: impl Arg<str>) -> CfnDashboardProps<R0, R1, Set> { CfnDashboardProps(put(self.0, "DashboardName", value.into_expr()), Phase) }
+    pub fn dashboard_name(self, value: impl Arg<str>) -> CfnDashboardProps<R0, R1, Set> { CfnDashboardProps(put(self.0, "DashboardName", value), Phase) }
     /// `ProjectId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-projectid)
-    pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr()), Phase) }
+    pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html)
@@ -657,19 +657,19 @@ impl CfnDatasetProps {
 }
 impl<R0> CfnDatasetProps<R0> {
     /// `DatasetConfig`: `DatasetConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasetconfig)
-    pub fn dataset_config(self, value: impl Arg<dataset::DatasetConfig>) -> Self { Self(put(self.0, "DatasetConfig", value.into_expr()), Phase) }
+    pub fn dataset_config(self, value: impl Arg<dataset::DatasetConfig>) -> Self { Self(put(self.0, "DatasetConfig", value), Phase) }
     /// `DatasetDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasetdescription)
-    pub fn dataset_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetDescription", value.into_expr()), Phase) }
+    pub fn dataset_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetDescription", value), Phase) }
     /// `DatasetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasetname)
-    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "DatasetName", value), Phase) }
     /// `DatasetSource`: `DatasetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasetsource)
-    pub fn dataset_source(self, value: impl Arg<dataset::DatasetSource>) -> Self { Self(put(self.0, "DatasetSource", value.into_expr()), Phase) }
+    pub fn dataset_source(self, value: impl Arg<dataset::DatasetSource>) -> Self { Self(put(self.0, "DatasetSource", value), Phase) }
     /// `DatasetType`: `DatasetType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasettype)
-    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> Self { Self(put(self.0, "DatasetType", value.into_expr()), Phase) }
+    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> Self { Self(put(self.0, "DatasetType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-workspacename)
-    pub fn workspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceName", value), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Dataset`.
@@ -681,7 +681,7 @@ impl DatasetConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Session`: `SessionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetconfig.html#cfn-iotsitewise-dataset-datasetconfig-session)
-    pub fn session(self, value: impl Arg<SessionConfig>) -> Self { Self(put(self.0, "Session", value.into_expr())) }
+    pub fn session(self, value: impl Arg<SessionConfig>) -> Self { Self(put(self.0, "Session", value)) }
 }
 impl Done for DatasetConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetSource` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetsource.html)
@@ -692,11 +692,11 @@ impl DatasetSource {
 }
 impl<R0, R1> DatasetSource<R0, R1> {
     /// `SourceDetail`: `SourceDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetsource.html#cfn-iotsitewise-dataset-datasetsource-sourcedetail)
-    pub fn source_detail(self, value: impl Arg<SourceDetail>) -> Self { Self(put(self.0, "SourceDetail", value.into_expr()), Phase) }
+    pub fn source_detail(self, value: impl Arg<SourceDetail>) -> Self { Self(put(self.0, "SourceDetail", value), Phase) }
     /// `SourceFormat`: `SourceFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetsource.html#cfn-iotsitewise-dataset-datasetsource-sourceformat)
-    pub fn source_format(self, value: impl Arg<SourceFormat>) -> DatasetSource<Set, R1> { DatasetSource(put(self.0, "SourceFormat", value.into_expr()), Phase) }
+    pub fn source_format(self, value: impl Arg<SourceFormat>) -> DatasetSource<Set, R1> { DatasetSource(put(self.0, "SourceFormat", value), Phase) }
     /// `SourceType`: `SourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetsource.html#cfn-iotsitewise-dataset-datasetsource-sourcetype)
-    pub fn source_type(self, value: impl Arg<SourceType>) -> DatasetSource<R0, Set> { DatasetSource(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> DatasetSource<R0, Set> { DatasetSource(put(self.0, "SourceType", value), Phase) }
 }
 impl Done for DatasetSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KendraSourceDetail` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-kendrasourcedetail.html)
@@ -707,9 +707,9 @@ impl KendraSourceDetail {
 }
 impl<R0, R1> KendraSourceDetail<R0, R1> {
     /// `KnowledgeBaseArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-kendrasourcedetail.html#cfn-iotsitewise-dataset-kendrasourcedetail-knowledgebasearn)
-    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> KendraSourceDetail<Set, R1> { KendraSourceDetail(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
+    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> KendraSourceDetail<Set, R1> { KendraSourceDetail(put(self.0, "KnowledgeBaseArn", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-kendrasourcedetail.html#cfn-iotsitewise-dataset-kendrasourcedetail-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KendraSourceDetail<R0, Set> { KendraSourceDetail(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KendraSourceDetail<R0, Set> { KendraSourceDetail(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for KendraSourceDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionConfig` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sessionconfig.html)
@@ -720,9 +720,9 @@ impl SessionConfig {
 }
 impl<R0, R1> SessionConfig<R0, R1> {
     /// `SessionEndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sessionconfig.html#cfn-iotsitewise-dataset-sessionconfig-sessionendtime)
-    pub fn session_end_time(self, value: impl Arg<str>) -> SessionConfig<Set, R1> { SessionConfig(put(self.0, "SessionEndTime", value.into_expr()), Phase) }
+    pub fn session_end_time(self, value: impl Arg<str>) -> SessionConfig<Set, R1> { SessionConfig(put(self.0, "SessionEndTime", value), Phase) }
     /// `SessionStartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sessionconfig.html#cfn-iotsitewise-dataset-sessionconfig-sessionstarttime)
-    pub fn session_start_time(self, value: impl Arg<str>) -> SessionConfig<R0, Set> { SessionConfig(put(self.0, "SessionStartTime", value.into_expr()), Phase) }
+    pub fn session_start_time(self, value: impl Arg<str>) -> SessionConfig<R0, Set> { SessionConfig(put(self.0, "SessionStartTime", value), Phase) }
 }
 impl Done for SessionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceDetail` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sourcedetail.html)
@@ -731,7 +731,7 @@ impl SourceDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Kendra`: `KendraSourceDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sourcedetail.html#cfn-iotsitewise-dataset-sourcedetail-kendra)
-    pub fn kendra(self, value: impl Arg<KendraSourceDetail>) -> Self { Self(put(self.0, "Kendra", value.into_expr())) }
+    pub fn kendra(self, value: impl Arg<KendraSourceDetail>) -> Self { Self(put(self.0, "Kendra", value)) }
 }
 impl Done for SourceDetail { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DatasetType` allows.
@@ -762,15 +762,15 @@ impl CfnGatewayProps {
 }
 impl<R0, R1> CfnGatewayProps<R0, R1> {
     /// `GatewayCapabilitySummaries`: list of `GatewayCapabilitySummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-gatewaycapabilitysummaries)
-    pub fn gateway_capability_summaries(self, value: impl Arg<Arr<gateway::GatewayCapabilitySummary>>) -> Self { Self(put(self.0, "GatewayCapabilitySummaries", value.into_expr()), Phase) }
+    pub fn gateway_capability_summaries(self, value: impl Arg<Arr<gateway::GatewayCapabilitySummary>>) -> Self { Self(put(self.0, "GatewayCapabilitySummaries", value), Phase) }
     /// `GatewayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-gatewayname)
-    pub fn gateway_name(self, value: impl Arg<str>) -> CfnGatewayProps<Set, R1> { CfnGatewayProps(put(self.0, "GatewayName", value.into_expr()), Phase) }
+    pub fn gateway_name(self, value: impl Arg<str>) -> CfnGatewayProps<Set, R1> { CfnGatewayProps(put(self.0, "GatewayName", value), Phase) }
     /// `GatewayPlatform`: `GatewayPlatform`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-gatewayplatform)
-    pub fn gateway_platform(self, value: impl Arg<gateway::GatewayPlatform>) -> CfnGatewayProps<R0, Set> { CfnGatewayProps(put(self.0, "GatewayPlatform", value.into_expr()), Phase) }
+    pub fn gateway_platform(self, value: impl Arg<gateway::GatewayPlatform>) -> CfnGatewayProps<R0, Set> { CfnGatewayProps(put(self.0, "GatewayPlatform", value), Phase) }
     /// `GatewayVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-gatewayversion)
-    pub fn gateway_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayVersion", value.into_expr()), Phase) }
+    pub fn gateway_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayVersion", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Gateway`.
@@ -784,9 +784,9 @@ impl GatewayCapabilitySummary {
 }
 impl<R0> GatewayCapabilitySummary<R0> {
     /// `CapabilityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewaycapabilitysummary.html#cfn-iotsitewise-gateway-gatewaycapabilitysummary-capabilityconfiguration)
-    pub fn capability_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapabilityConfiguration", value.into_expr()), Phase) }
+    pub fn capability_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapabilityConfiguration", value), Phase) }
     /// `CapabilityNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewaycapabilitysummary.html#cfn-iotsitewise-gateway-gatewaycapabilitysummary-capabilitynamespace)
-    pub fn capability_namespace(self, value: impl Arg<str>) -> GatewayCapabilitySummary<Set> { GatewayCapabilitySummary(put(self.0, "CapabilityNamespace", value.into_expr()), Phase) }
+    pub fn capability_namespace(self, value: impl Arg<str>) -> GatewayCapabilitySummary<Set> { GatewayCapabilitySummary(put(self.0, "CapabilityNamespace", value), Phase) }
 }
 impl Done for GatewayCapabilitySummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayPlatform` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewayplatform.html)
@@ -795,11 +795,11 @@ impl GatewayPlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Greengrass`: `Greengrass`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewayplatform.html#cfn-iotsitewise-gateway-gatewayplatform-greengrass)
-    pub fn greengrass(self, value: impl Arg<Greengrass>) -> Self { Self(put(self.0, "Greengrass", value.into_expr())) }
+    pub fn greengrass(self, value: impl Arg<Greengrass>) -> Self { Self(put(self.0, "Greengrass", value)) }
     /// `GreengrassV2`: `GreengrassV2`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewayplatform.html#cfn-iotsitewise-gateway-gatewayplatform-greengrassv2)
-    pub fn greengrass_v2(self, value: impl Arg<GreengrassV2>) -> Self { Self(put(self.0, "GreengrassV2", value.into_expr())) }
+    pub fn greengrass_v2(self, value: impl Arg<GreengrassV2>) -> Self { Self(put(self.0, "GreengrassV2", value)) }
     /// `SiemensIE`: `SiemensIE`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewayplatform.html#cfn-iotsitewise-gateway-gatewayplatform-siemensie)
-    pub fn siemens_ie(self, value: impl Arg<SiemensIE>) -> Self { Self(put(self.0, "SiemensIE", value.into_expr())) }
+    pub fn siemens_ie(self, value: impl Arg<SiemensIE>) -> Self { Self(put(self.0, "SiemensIE", value)) }
 }
 impl Done for GatewayPlatform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Greengrass` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrass.html)
@@ -810,7 +810,7 @@ impl Greengrass {
 }
 impl<R0> Greengrass<R0> {
     /// `GroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrass.html#cfn-iotsitewise-gateway-greengrass-grouparn)
-    pub fn group_arn(self, value: impl Arg<str>) -> Greengrass<Set> { Greengrass(put(self.0, "GroupArn", value.into_expr()), Phase) }
+    pub fn group_arn(self, value: impl Arg<str>) -> Greengrass<Set> { Greengrass(put(self.0, "GroupArn", value), Phase) }
 }
 impl Done for Greengrass { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GreengrassV2` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrassv2.html)
@@ -821,9 +821,9 @@ impl GreengrassV2 {
 }
 impl<R0> GreengrassV2<R0> {
     /// `CoreDeviceOperatingSystem`: `CoreDeviceOperatingSystem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrassv2.html#cfn-iotsitewise-gateway-greengrassv2-coredeviceoperatingsystem)
-    pub fn core_device_operating_system(self, value: impl Arg<CoreDeviceOperatingSystem>) -> Self { Self(put(self.0, "CoreDeviceOperatingSystem", value.into_expr()), Phase) }
+    pub fn core_device_operating_system(self, value: impl Arg<CoreDeviceOperatingSystem>) -> Self { Self(put(self.0, "CoreDeviceOperatingSystem", value), Phase) }
     /// `CoreDeviceThingName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrassv2.html#cfn-iotsitewise-gateway-greengrassv2-coredevicethingname)
-    pub fn core_device_thing_name(self, value: impl Arg<str>) -> GreengrassV2<Set> { GreengrassV2(put(self.0, "CoreDeviceThingName", value.into_expr()), Phase) }
+    pub fn core_device_thing_name(self, value: impl Arg<str>) -> GreengrassV2<Set> { GreengrassV2(put(self.0, "CoreDeviceThingName", value), Phase) }
 }
 impl Done for GreengrassV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SiemensIE` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-siemensie.html)
@@ -834,7 +834,7 @@ impl SiemensIE {
 }
 impl<R0> SiemensIE<R0> {
     /// `IotCoreThingName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-siemensie.html#cfn-iotsitewise-gateway-siemensie-iotcorethingname)
-    pub fn iot_core_thing_name(self, value: impl Arg<str>) -> SiemensIE<Set> { SiemensIE(put(self.0, "IotCoreThingName", value.into_expr()), Phase) }
+    pub fn iot_core_thing_name(self, value: impl Arg<str>) -> SiemensIE<Set> { SiemensIE(put(self.0, "IotCoreThingName", value), Phase) }
 }
 impl Done for SiemensIE { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CoreDeviceOperatingSystem` allows.
@@ -863,17 +863,17 @@ impl CfnPipelineProps {
 }
 impl<R0, R1, R2> CfnPipelineProps<R0, R1, R2> {
     /// `Computations`: list of `ComputeNode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-computations)
-    pub fn computations(self, value: impl Arg<Arr<pipeline::ComputeNode>>) -> CfnPipelineProps<Set, R1, R2> { CfnPipelineProps(put(self.0, "Computations", value.into_expr()), Phase) }
+    pub fn computations(self, value: impl Arg<Arr<pipeline::ComputeNode>>) -> CfnPipelineProps<Set, R1, R2> { CfnPipelineProps(put(self.0, "Computations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `PipelineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-pipelinename)
-    pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, Set, R2> { CfnPipelineProps(put(self.0, "PipelineName", value.into_expr()), Phase) }
+    pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, Set, R2> { CfnPipelineProps(put(self.0, "PipelineName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-workspacename)
-    pub fn workspace_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set> { CfnPipelineProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set> { CfnPipelineProps(put(self.0, "WorkspaceName", value), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Pipeline`.
@@ -887,13 +887,13 @@ impl ComputeNode {
 }
 impl<R0, R1> ComputeNode<R0, R1> {
     /// `ComputeNodeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html#cfn-iotsitewise-pipeline-computenode-computenodename)
-    pub fn compute_node_name(self, value: impl Arg<str>) -> ComputeNode<Set, R1> { ComputeNode(put(self.0, "ComputeNodeName", value.into_expr()), Phase) }
+    pub fn compute_node_name(self, value: impl Arg<str>) -> ComputeNode<Set, R1> { ComputeNode(put(self.0, "ComputeNodeName", value), Phase) }
     /// `DependsOn`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html#cfn-iotsitewise-pipeline-computenode-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
+    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html#cfn-iotsitewise-pipeline-computenode-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `TaskName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html#cfn-iotsitewise-pipeline-computenode-taskname)
-    pub fn task_name(self, value: impl Arg<str>) -> ComputeNode<R0, Set> { ComputeNode(put(self.0, "TaskName", value.into_expr()), Phase) }
+    pub fn task_name(self, value: impl Arg<str>) -> ComputeNode<R0, Set> { ComputeNode(put(self.0, "TaskName", value), Phase) }
 }
 impl Done for ComputeNode { fn into_props(self) -> Bag { self.0 } }
 }
@@ -924,25 +924,25 @@ impl CfnPortalProps {
 }
 impl<R0, R1, R2> CfnPortalProps<R0, R1, R2> {
     /// `Alarms`: `Alarms`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-alarms)
-    pub fn alarms(self, value: impl Arg<portal::Alarms>) -> Self { Self(put(self.0, "Alarms", value.into_expr()), Phase) }
+    pub fn alarms(self, value: impl Arg<portal::Alarms>) -> Self { Self(put(self.0, "Alarms", value), Phase) }
     /// `NotificationSenderEmail`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-notificationsenderemail)
-    pub fn notification_sender_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationSenderEmail", value.into_expr()), Phase) }
+    pub fn notification_sender_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationSenderEmail", value), Phase) }
     /// `PortalAuthMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portalauthmode)
-    pub fn portal_auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalAuthMode", value.into_expr()), Phase) }
+    pub fn portal_auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalAuthMode", value), Phase) }
     /// `PortalContactEmail`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portalcontactemail)
-    pub fn portal_contact_email(self, value: impl Arg<str>) -> CfnPortalProps<Set, R1, R2> { CfnPortalProps(put(self.0, "PortalContactEmail", value.into_expr()), Phase) }
+    pub fn portal_contact_email(self, value: impl Arg<str>) -> CfnPortalProps<Set, R1, R2> { CfnPortalProps(put(self.0, "PortalContactEmail", value), Phase) }
     /// `PortalDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portaldescription)
-    pub fn portal_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalDescription", value.into_expr()), Phase) }
+    pub fn portal_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalDescription", value), Phase) }
     /// `PortalName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portalname)
-    pub fn portal_name(self, value: impl Arg<str>) -> CfnPortalProps<R0, Set, R2> { CfnPortalProps(put(self.0, "PortalName", value.into_expr()), Phase) }
+    pub fn portal_name(self, value: impl Arg<str>) -> CfnPortalProps<R0, Set, R2> { CfnPortalProps(put(self.0, "PortalName", value), Phase) }
     /// `PortalType`: `PortalType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portaltype)
-    pub fn portal_type(self, value: impl Arg<portal::PortalType>) -> Self { Self(put(self.0, "PortalType", value.into_expr()), Phase) }
+    pub fn portal_type(self, value: impl Arg<portal::PortalType>) -> Self { Self(put(self.0, "PortalType", value), Phase) }
     /// `PortalTypeConfiguration`: map of `PortalTypeEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portaltypeconfiguration)
-    pub fn portal_type_configuration(self, value: impl Arg<Dict<portal::PortalTypeEntry>>) -> Self { Self(put(self.0, "PortalTypeConfiguration", value.into_expr()), Phase) }
+    pub fn portal_type_configuration(self, value: impl Arg<Dict<portal::PortalTypeEntry>>) -> Self { Self(put(self.0, "PortalTypeConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPortalProps<R0, R1, Set> { CfnPortalProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPortalProps<R0, R1, Set> { CfnPortalProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPortalProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Portal`.
@@ -954,9 +954,9 @@ impl Alarms {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-alarms.html#cfn-iotsitewise-portal-alarms-alarmrolearn)
-    pub fn alarm_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr())) }
+    pub fn alarm_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmRoleArn", value)) }
     /// `NotificationLambdaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-alarms.html#cfn-iotsitewise-portal-alarms-notificationlambdaarn)
-    pub fn notification_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationLambdaArn", value.into_expr())) }
+    pub fn notification_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationLambdaArn", value)) }
 }
 impl Done for Alarms { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortalTypeEntry` of `AWS::IoTSiteWise::Portal`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-portaltypeentry.html)
@@ -967,7 +967,7 @@ impl PortalTypeEntry {
 }
 impl<R0> PortalTypeEntry<R0> {
     /// `PortalTools`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-portaltypeentry.html#cfn-iotsitewise-portal-portaltypeentry-portaltools)
-    pub fn portal_tools(self, value: impl Arg<Arr<str>>) -> PortalTypeEntry<Set> { PortalTypeEntry(put(self.0, "PortalTools", value.into_expr()), Phase) }
+    pub fn portal_tools(self, value: impl Arg<Arr<str>>) -> PortalTypeEntry<Set> { PortalTypeEntry(put(self.0, "PortalTools", value), Phase) }
 }
 impl Done for PortalTypeEntry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PortalType` allows.
@@ -996,15 +996,15 @@ impl CfnProjectProps {
 }
 impl<R0, R1> CfnProjectProps<R0, R1> {
     /// `AssetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-assetids)
-    pub fn asset_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AssetIds", value.into_expr()), Phase) }
+    pub fn asset_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AssetIds", value), Phase) }
     /// `PortalId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-portalid)
-    pub fn portal_id(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { CfnProjectProps(put(self.0, "PortalId", value.into_expr()), Phase) }
+    pub fn portal_id(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { CfnProjectProps(put(self.0, "PortalId", value), Phase) }
     /// `ProjectDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-projectdescription)
-    pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value.into_expr()), Phase) }
+    pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value), Phase) }
     /// `ProjectName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-projectname)
-    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { CfnProjectProps(put(self.0, "ProjectName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html)
@@ -1030,15 +1030,15 @@ impl CfnTaskProps {
 }
 impl<R0, R1, R2> CfnTaskProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TaskConfiguration`: `TaskConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-taskconfiguration)
-    pub fn task_configuration(self, value: impl Arg<task::TaskConfiguration>) -> CfnTaskProps<Set, R1, R2> { CfnTaskProps(put(self.0, "TaskConfiguration", value.into_expr()), Phase) }
+    pub fn task_configuration(self, value: impl Arg<task::TaskConfiguration>) -> CfnTaskProps<Set, R1, R2> { CfnTaskProps(put(self.0, "TaskConfiguration", value), Phase) }
     /// `TaskName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-taskname)
-    pub fn task_name(self, value: impl Arg<str>) -> CfnTaskProps<R0, Set, R2> { CfnTaskProps(put(self.0, "TaskName", value.into_expr()), Phase) }
+    pub fn task_name(self, value: impl Arg<str>) -> CfnTaskProps<R0, Set, R2> { CfnTaskProps(put(self.0, "TaskName", value), Phase) }
     /// `WorkspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-workspacename)
-    pub fn workspace_name(self, value: impl Arg<str>) -> CfnTaskProps<R0, R1, Set> { CfnTaskProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> CfnTaskProps<R0, R1, Set> { CfnTaskProps(put(self.0, "WorkspaceName", value), Phase) }
 }
 impl Done for CfnTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Task`.
@@ -1052,23 +1052,23 @@ impl ContainerTaskConfiguration {
 }
 impl<R0, R1, R2, R3> ContainerTaskConfiguration<R0, R1, R2, R3> {
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value), Phase) }
     /// `EcrUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-ecruri)
-    pub fn ecr_uri(self, value: impl Arg<str>) -> ContainerTaskConfiguration<Set, R1, R2, R3> { ContainerTaskConfiguration(put(self.0, "EcrUri", value.into_expr()), Phase) }
+    pub fn ecr_uri(self, value: impl Arg<str>) -> ContainerTaskConfiguration<Set, R1, R2, R3> { ContainerTaskConfiguration(put(self.0, "EcrUri", value), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `EphemeralStorageConfiguration`: `EphemeralStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-ephemeralstorageconfiguration)
-    pub fn ephemeral_storage_configuration(self, value: impl Arg<EphemeralStorageConfiguration>) -> Self { Self(put(self.0, "EphemeralStorageConfiguration", value.into_expr()), Phase) }
+    pub fn ephemeral_storage_configuration(self, value: impl Arg<EphemeralStorageConfiguration>) -> Self { Self(put(self.0, "EphemeralStorageConfiguration", value), Phase) }
     /// `Mounts`: list of `Mount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-mounts)
-    pub fn mounts(self, value: impl Arg<Arr<Mount>>) -> Self { Self(put(self.0, "Mounts", value.into_expr()), Phase) }
+    pub fn mounts(self, value: impl Arg<Arr<Mount>>) -> Self { Self(put(self.0, "Mounts", value), Phase) }
     /// `ProcessingType`: `ProcessingType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-processingtype)
-    pub fn processing_type(self, value: impl Arg<ProcessingType>) -> ContainerTaskConfiguration<R0, Set, R2, R3> { ContainerTaskConfiguration(put(self.0, "ProcessingType", value.into_expr()), Phase) }
+    pub fn processing_type(self, value: impl Arg<ProcessingType>) -> ContainerTaskConfiguration<R0, Set, R2, R3> { ContainerTaskConfiguration(put(self.0, "ProcessingType", value), Phase) }
     /// `ProcessingUnit`: `ProcessingUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-processingunit)
-    pub fn processing_unit(self, value: impl Arg<ProcessingUnit>) -> ContainerTaskConfiguration<R0, R1, Set, R3> { ContainerTaskConfiguration(put(self.0, "ProcessingUnit", value.into_expr()), Phase) }
+    pub fn processing_unit(self, value: impl Arg<ProcessingUnit>) -> ContainerTaskConfiguration<R0, R1, Set, R3> { ContainerTaskConfiguration(put(self.0, "ProcessingUnit", value), Phase) }
     /// `TaskExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-taskexecutionrole)
-    pub fn task_execution_role(self, value: impl Arg<str>) -> ContainerTaskConfiguration<R0, R1, R2, Set> { ContainerTaskConfiguration(put(self.0, "TaskExecutionRole", value.into_expr()), Phase) }
+    pub fn task_execution_role(self, value: impl Arg<str>) -> ContainerTaskConfiguration<R0, R1, R2, Set> { ContainerTaskConfiguration(put(self.0, "TaskExecutionRole", value), Phase) }
     /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-timeoutseconds)
-    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value), Phase) }
 }
 impl Done for ContainerTaskConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorageConfiguration` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-ephemeralstorageconfiguration.html)
@@ -1079,9 +1079,9 @@ impl EphemeralStorageConfiguration {
 }
 impl<R0, R1> EphemeralStorageConfiguration<R0, R1> {
     /// `StorageClass`: `StorageClass`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-ephemeralstorageconfiguration.html#cfn-iotsitewise-task-ephemeralstorageconfiguration-storageclass)
-    pub fn storage_class(self, value: impl Arg<StorageClass>) -> EphemeralStorageConfiguration<Set, R1> { EphemeralStorageConfiguration(put(self.0, "StorageClass", value.into_expr()), Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> EphemeralStorageConfiguration<Set, R1> { EphemeralStorageConfiguration(put(self.0, "StorageClass", value), Phase) }
     /// `StorageSizeInGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-ephemeralstorageconfiguration.html#cfn-iotsitewise-task-ephemeralstorageconfiguration-storagesizeingib)
-    pub fn storage_size_in_gi_b(self, value: impl Arg<i64>) -> EphemeralStorageConfiguration<R0, Set> { EphemeralStorageConfiguration(put(self.0, "StorageSizeInGiB", value.into_expr()), Phase) }
+    pub fn storage_size_in_gi_b(self, value: impl Arg<i64>) -> EphemeralStorageConfiguration<R0, Set> { EphemeralStorageConfiguration(put(self.0, "StorageSizeInGiB", value), Phase) }
 }
 impl Done for EphemeralStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mount` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html)
@@ -1092,13 +1092,13 @@ impl Mount {
 }
 impl<R0, R1, R2, R3> Mount<R0, R1, R2, R3> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html#cfn-iotsitewise-task-mount-name)
-    pub fn name(self, value: impl Arg<str>) -> Mount<Set, R1, R2, R3> { Mount(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Mount<Set, R1, R2, R3> { Mount(put(self.0, "Name", value), Phase) }
     /// `RelativePath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html#cfn-iotsitewise-task-mount-relativepath)
-    pub fn relative_path(self, value: impl Arg<str>) -> Mount<R0, Set, R2, R3> { Mount(put(self.0, "RelativePath", value.into_expr()), Phase) }
+    pub fn relative_path(self, value: impl Arg<str>) -> Mount<R0, Set, R2, R3> { Mount(put(self.0, "RelativePath", value), Phase) }
     /// `Source`: `MountSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html#cfn-iotsitewise-task-mount-source)
-    pub fn source(self, value: impl Arg<MountSource>) -> Mount<R0, R1, Set, R3> { Mount(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<MountSource>) -> Mount<R0, R1, Set, R3> { Mount(put(self.0, "Source", value), Phase) }
     /// `StorageType`: `StorageType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html#cfn-iotsitewise-task-mount-storagetype)
-    pub fn storage_type(self, value: impl Arg<StorageType>) -> Mount<R0, R1, R2, Set> { Mount(put(self.0, "StorageType", value.into_expr()), Phase) }
+    pub fn storage_type(self, value: impl Arg<StorageType>) -> Mount<R0, R1, R2, Set> { Mount(put(self.0, "StorageType", value), Phase) }
 }
 impl Done for Mount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountSource` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mountsource.html)
@@ -1109,7 +1109,7 @@ impl MountSource {
 }
 impl<R0> MountSource<R0> {
     /// `S3AccessPoint`: `S3AccessPointSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mountsource.html#cfn-iotsitewise-task-mountsource-s3accesspoint)
-    pub fn s3_access_point(self, value: impl Arg<S3AccessPointSource>) -> MountSource<Set> { MountSource(put(self.0, "S3AccessPoint", value.into_expr()), Phase) }
+    pub fn s3_access_point(self, value: impl Arg<S3AccessPointSource>) -> MountSource<Set> { MountSource(put(self.0, "S3AccessPoint", value), Phase) }
 }
 impl Done for MountSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPointSource` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-s3accesspointsource.html)
@@ -1120,9 +1120,9 @@ impl S3AccessPointSource {
 }
 impl<R0> S3AccessPointSource<R0> {
     /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-s3accesspointsource.html#cfn-iotsitewise-task-s3accesspointsource-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> S3AccessPointSource<Set> { S3AccessPointSource(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> S3AccessPointSource<Set> { S3AccessPointSource(put(self.0, "AccessPointArn", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-s3accesspointsource.html#cfn-iotsitewise-task-s3accesspointsource-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3AccessPointSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskConfiguration` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-taskconfiguration.html)
@@ -1133,7 +1133,7 @@ impl TaskConfiguration {
 }
 impl<R0> TaskConfiguration<R0> {
     /// `ContainerTaskConfiguration`: `ContainerTaskConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-taskconfiguration.html#cfn-iotsitewise-task-taskconfiguration-containertaskconfiguration)
-    pub fn container_task_configuration(self, value: impl Arg<ContainerTaskConfiguration>) -> TaskConfiguration<Set> { TaskConfiguration(put(self.0, "ContainerTaskConfiguration", value.into_expr()), Phase) }
+    pub fn container_task_configuration(self, value: impl Arg<ContainerTaskConfiguration>) -> TaskConfiguration<Set> { TaskConfiguration(put(self.0, "ContainerTaskConfiguration", value), Phase) }
 }
 impl Done for TaskConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProcessingType` allows.
@@ -1172,15 +1172,15 @@ impl CfnWorkspaceProps {
 }
 impl<R0, R1> CfnWorkspaceProps<R0, R1> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<workspace::EncryptionConfiguration>) -> CfnWorkspaceProps<Set, R1> { CfnWorkspaceProps(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<workspace::EncryptionConfiguration>) -> CfnWorkspaceProps<Set, R1> { CfnWorkspaceProps(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-workspacedescription)
-    pub fn workspace_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceDescription", value.into_expr()), Phase) }
+    pub fn workspace_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceDescription", value), Phase) }
     /// `WorkspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-workspacename)
-    pub fn workspace_name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { CfnWorkspaceProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { CfnWorkspaceProps(put(self.0, "WorkspaceName", value), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Workspace`.
@@ -1194,7 +1194,7 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-workspace-encryptionconfiguration.html#cfn-iotsitewise-workspace-encryptionconfiguration-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.

@@ -25,9 +25,9 @@ impl CfnFlowTemplateProps {
 }
 impl<R0> CfnFlowTemplateProps<R0> {
     /// `CompatibleNamespaceVersion`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotthingsgraph-flowtemplate.html#cfn-iotthingsgraph-flowtemplate-compatiblenamespaceversion)
-    pub fn compatible_namespace_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CompatibleNamespaceVersion", value.into_expr()), Phase) }
+    pub fn compatible_namespace_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CompatibleNamespaceVersion", value), Phase) }
     /// `Definition`: `DefinitionDocument`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotthingsgraph-flowtemplate.html#cfn-iotthingsgraph-flowtemplate-definition)
-    pub fn definition(self, value: impl Arg<flow_template::DefinitionDocument>) -> CfnFlowTemplateProps<Set> { CfnFlowTemplateProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<flow_template::DefinitionDocument>) -> CfnFlowTemplateProps<Set> { CfnFlowTemplateProps(put(self.0, "Definition", value), Phase) }
 }
 impl Done for CfnFlowTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTThingsGraph::FlowTemplate`.
@@ -41,9 +41,9 @@ impl DefinitionDocument {
 }
 impl<R0, R1> DefinitionDocument<R0, R1> {
     /// `Language`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotthingsgraph-flowtemplate-definitiondocument.html#cfn-iotthingsgraph-flowtemplate-definitiondocument-language)
-    pub fn language(self, value: impl Arg<str>) -> DefinitionDocument<Set, R1> { DefinitionDocument(put(self.0, "Language", value.into_expr()), Phase) }
+    pub fn language(self, value: impl Arg<str>) -> DefinitionDocument<Set, R1> { DefinitionDocument(put(self.0, "Language", value), Phase) }
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotthingsgraph-flowtemplate-definitiondocument.html#cfn-iotthingsgraph-flowtemplate-definitiondocument-text)
-    pub fn text(self, value: impl Arg<str>) -> DefinitionDocument<R0, Set> { DefinitionDocument(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> DefinitionDocument<R0, Set> { DefinitionDocument(put(self.0, "Text", value), Phase) }
 }
 impl Done for DefinitionDocument { fn into_props(self) -> Bag { self.0 } }
 }

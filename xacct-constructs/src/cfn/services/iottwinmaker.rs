@@ -43,25 +43,25 @@ impl CfnComponentTypeProps {
 }
 impl<R0, R1> CfnComponentTypeProps<R0, R1> {
     /// `ComponentTypeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-componenttypeid)
-    pub fn component_type_id(self, value: impl Arg<str>) -> CfnComponentTypeProps<Set, R1> { CfnComponentTypeProps(put(self.0, "ComponentTypeId", value.into_expr()), Phase) }
+    pub fn component_type_id(self, value: impl Arg<str>) -> CfnComponentTypeProps<Set, R1> { CfnComponentTypeProps(put(self.0, "ComponentTypeId", value), Phase) }
     /// `CompositeComponentTypes`: map of `CompositeComponentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-compositecomponenttypes)
-    pub fn composite_component_types(self, value: impl Arg<Dict<component_type::CompositeComponentType>>) -> Self { Self(put(self.0, "CompositeComponentTypes", value.into_expr()), Phase) }
+    pub fn composite_component_types(self, value: impl Arg<Dict<component_type::CompositeComponentType>>) -> Self { Self(put(self.0, "CompositeComponentTypes", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExtendsFrom`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-extendsfrom)
-    pub fn extends_from(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExtendsFrom", value.into_expr()), Phase) }
+    pub fn extends_from(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExtendsFrom", value), Phase) }
     /// `Functions`: map of `Function`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-functions)
-    pub fn functions(self, value: impl Arg<Dict<component_type::Function>>) -> Self { Self(put(self.0, "Functions", value.into_expr()), Phase) }
+    pub fn functions(self, value: impl Arg<Dict<component_type::Function>>) -> Self { Self(put(self.0, "Functions", value), Phase) }
     /// `IsSingleton`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-issingleton)
-    pub fn is_singleton(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSingleton", value.into_expr()), Phase) }
+    pub fn is_singleton(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSingleton", value), Phase) }
     /// `PropertyDefinitions`: map of `PropertyDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-propertydefinitions)
-    pub fn property_definitions(self, value: impl Arg<Dict<component_type::PropertyDefinition>>) -> Self { Self(put(self.0, "PropertyDefinitions", value.into_expr()), Phase) }
+    pub fn property_definitions(self, value: impl Arg<Dict<component_type::PropertyDefinition>>) -> Self { Self(put(self.0, "PropertyDefinitions", value), Phase) }
     /// `PropertyGroups`: map of `PropertyGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-propertygroups)
-    pub fn property_groups(self, value: impl Arg<Dict<component_type::PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr()), Phase) }
+    pub fn property_groups(self, value: impl Arg<Dict<component_type::PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-workspaceid)
-    pub fn workspace_id(self, value: impl Arg<str>) -> CfnComponentTypeProps<R0, Set> { CfnComponentTypeProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnComponentTypeProps<R0, Set> { CfnComponentTypeProps(put(self.0, "WorkspaceId", value), Phase) }
 }
 impl Done for CfnComponentTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTTwinMaker::ComponentType`.
@@ -73,7 +73,7 @@ impl CompositeComponentType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-compositecomponenttype.html#cfn-iottwinmaker-componenttype-compositecomponenttype-componenttypeid)
-    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
+    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value)) }
 }
 impl Done for CompositeComponentType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataConnector` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-dataconnector.html)
@@ -82,9 +82,9 @@ impl DataConnector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsNative`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-dataconnector.html#cfn-iottwinmaker-componenttype-dataconnector-isnative)
-    pub fn is_native(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsNative", value.into_expr())) }
+    pub fn is_native(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsNative", value)) }
     /// `Lambda`: `LambdaFunction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-dataconnector.html#cfn-iottwinmaker-componenttype-dataconnector-lambda)
-    pub fn lambda(self, value: impl Arg<LambdaFunction>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
+    pub fn lambda(self, value: impl Arg<LambdaFunction>) -> Self { Self(put(self.0, "Lambda", value)) }
 }
 impl Done for DataConnector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataType` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html)
@@ -95,15 +95,15 @@ impl DataType {
 }
 impl<R0> DataType<R0> {
     /// `AllowedValues`: list of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
+    pub fn allowed_values(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "AllowedValues", value), Phase) }
     /// `NestedType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-nestedtype)
-    pub fn nested_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "NestedType", value.into_expr()), Phase) }
+    pub fn nested_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "NestedType", value), Phase) }
     /// `Relationship`: `Relationship`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-relationship)
-    pub fn relationship(self, value: impl Arg<Relationship>) -> Self { Self(put(self.0, "Relationship", value.into_expr()), Phase) }
+    pub fn relationship(self, value: impl Arg<Relationship>) -> Self { Self(put(self.0, "Relationship", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DataType<Set> { DataType(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DataType<Set> { DataType(put(self.0, "Type", value), Phase) }
     /// `UnitOfMeasure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-unitofmeasure)
-    pub fn unit_of_measure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitOfMeasure", value.into_expr()), Phase) }
+    pub fn unit_of_measure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitOfMeasure", value), Phase) }
 }
 impl Done for DataType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataValue` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html)
@@ -112,23 +112,23 @@ impl DataValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-doublevalue)
-    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value)) }
     /// `IntegerValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-integervalue)
-    pub fn integer_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
+    pub fn integer_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntegerValue", value)) }
     /// `ListValue`: list of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-listvalue)
-    pub fn list_value(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "ListValue", value.into_expr())) }
+    pub fn list_value(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "ListValue", value)) }
     /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-longvalue)
-    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value)) }
     /// `MapValue`: map of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-mapvalue)
-    pub fn map_value(self, value: impl Arg<Dict<DataValue>>) -> Self { Self(put(self.0, "MapValue", value.into_expr())) }
+    pub fn map_value(self, value: impl Arg<Dict<DataValue>>) -> Self { Self(put(self.0, "MapValue", value)) }
     /// `RelationshipValue`: `RelationshipValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-relationshipvalue)
-    pub fn relationship_value(self, value: impl Arg<RelationshipValue>) -> Self { Self(put(self.0, "RelationshipValue", value.into_expr())) }
+    pub fn relationship_value(self, value: impl Arg<RelationshipValue>) -> Self { Self(put(self.0, "RelationshipValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for DataValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Error` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-error.html)
@@ -137,9 +137,9 @@ impl Error {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: `Code`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-error.html#cfn-iottwinmaker-componenttype-error-code)
-    pub fn code(self, value: impl Arg<Code>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
+    pub fn code(self, value: impl Arg<Code>) -> Self { Self(put(self.0, "Code", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-error.html#cfn-iottwinmaker-componenttype-error-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for Error { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Function` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-function.html)
@@ -148,11 +148,11 @@ impl Function {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImplementedBy`: `DataConnector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-function.html#cfn-iottwinmaker-componenttype-function-implementedby)
-    pub fn implemented_by(self, value: impl Arg<DataConnector>) -> Self { Self(put(self.0, "ImplementedBy", value.into_expr())) }
+    pub fn implemented_by(self, value: impl Arg<DataConnector>) -> Self { Self(put(self.0, "ImplementedBy", value)) }
     /// `RequiredProperties`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-function.html#cfn-iottwinmaker-componenttype-function-requiredproperties)
-    pub fn required_properties(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiredProperties", value.into_expr())) }
+    pub fn required_properties(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiredProperties", value)) }
     /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-function.html#cfn-iottwinmaker-componenttype-function-scope)
-    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
+    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value)) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunction` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-lambdafunction.html)
@@ -163,7 +163,7 @@ impl LambdaFunction {
 }
 impl<R0> LambdaFunction<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-lambdafunction.html#cfn-iottwinmaker-componenttype-lambdafunction-arn)
-    pub fn arn(self, value: impl Arg<str>) -> LambdaFunction<Set> { LambdaFunction(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> LambdaFunction<Set> { LambdaFunction(put(self.0, "Arn", value), Phase) }
 }
 impl Done for LambdaFunction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyDefinition` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html)
@@ -172,19 +172,19 @@ impl PropertyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configurations`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-configurations)
-    pub fn configurations(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
+    pub fn configurations(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Configurations", value)) }
     /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value)) }
     /// `DefaultValue`: `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-defaultvalue)
-    pub fn default_value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `IsExternalId`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-isexternalid)
-    pub fn is_external_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExternalId", value.into_expr())) }
+    pub fn is_external_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExternalId", value)) }
     /// `IsRequiredInEntity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-isrequiredinentity)
-    pub fn is_required_in_entity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequiredInEntity", value.into_expr())) }
+    pub fn is_required_in_entity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequiredInEntity", value)) }
     /// `IsStoredExternally`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-isstoredexternally)
-    pub fn is_stored_externally(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsStoredExternally", value.into_expr())) }
+    pub fn is_stored_externally(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsStoredExternally", value)) }
     /// `IsTimeSeries`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-istimeseries)
-    pub fn is_time_series(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTimeSeries", value.into_expr())) }
+    pub fn is_time_series(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTimeSeries", value)) }
 }
 impl Done for PropertyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyGroup` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertygroup.html)
@@ -193,9 +193,9 @@ impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupType`: `GroupType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertygroup.html#cfn-iottwinmaker-componenttype-propertygroup-grouptype)
-    pub fn group_type(self, value: impl Arg<GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr())) }
+    pub fn group_type(self, value: impl Arg<GroupType>) -> Self { Self(put(self.0, "GroupType", value)) }
     /// `PropertyNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertygroup.html#cfn-iottwinmaker-componenttype-propertygroup-propertynames)
-    pub fn property_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropertyNames", value.into_expr())) }
+    pub fn property_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropertyNames", value)) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Relationship` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationship.html)
@@ -204,9 +204,9 @@ impl Relationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RelationshipType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationship.html#cfn-iottwinmaker-componenttype-relationship-relationshiptype)
-    pub fn relationship_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelationshipType", value.into_expr())) }
+    pub fn relationship_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelationshipType", value)) }
     /// `TargetComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationship.html#cfn-iottwinmaker-componenttype-relationship-targetcomponenttypeid)
-    pub fn target_component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentTypeId", value.into_expr())) }
+    pub fn target_component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentTypeId", value)) }
 }
 impl Done for Relationship { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelationshipValue` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationshipvalue.html)
@@ -215,9 +215,9 @@ impl RelationshipValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationshipvalue.html#cfn-iottwinmaker-componenttype-relationshipvalue-targetcomponentname)
-    pub fn target_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentName", value.into_expr())) }
+    pub fn target_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentName", value)) }
     /// `TargetEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationshipvalue.html#cfn-iottwinmaker-componenttype-relationshipvalue-targetentityid)
-    pub fn target_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetEntityId", value.into_expr())) }
+    pub fn target_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetEntityId", value)) }
 }
 impl Done for RelationshipValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Status` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-status.html)
@@ -226,9 +226,9 @@ impl Status {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Error`: `ErrorChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-status.html#cfn-iottwinmaker-componenttype-status-error)
-    pub fn error(self, value: impl Arg<ErrorChoice>) -> Self { Self(put(self.0, "Error", value.into_expr())) }
+    pub fn error(self, value: impl Arg<ErrorChoice>) -> Self { Self(put(self.0, "Error", value)) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-status.html#cfn-iottwinmaker-componenttype-status-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for Status { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Code` allows.
@@ -286,21 +286,21 @@ impl CfnEntityProps {
 }
 impl<R0, R1> CfnEntityProps<R0, R1> {
     /// `Components`: map of `Component`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-components)
-    pub fn components(self, value: impl Arg<Dict<entity::Component>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
+    pub fn components(self, value: impl Arg<Dict<entity::Component>>) -> Self { Self(put(self.0, "Components", value), Phase) }
     /// `CompositeComponents`: map of `CompositeComponent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-compositecomponents)
-    pub fn composite_components(self, value: impl Arg<Dict<entity::CompositeComponent>>) -> Self { Self(put(self.0, "CompositeComponents", value.into_expr()), Phase) }
+    pub fn composite_components(self, value: impl Arg<Dict<entity::CompositeComponent>>) -> Self { Self(put(self.0, "CompositeComponents", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EntityId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-entityid)
-    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr()), Phase) }
+    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value), Phase) }
     /// `EntityName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-entityname)
-    pub fn entity_name(self, value: impl Arg<str>) -> CfnEntityProps<Set, R1> { CfnEntityProps(put(self.0, "EntityName", value.into_expr()), Phase) }
+    pub fn entity_name(self, value: impl Arg<str>) -> CfnEntityProps<Set, R1> { CfnEntityProps(put(self.0, "EntityName", value), Phase) }
     /// `ParentEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-parententityid)
-    pub fn parent_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentEntityId", value.into_expr()), Phase) }
+    pub fn parent_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentEntityId", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-workspaceid)
-    pub fn workspace_id(self, value: impl Arg<str>) -> CfnEntityProps<R0, Set> { CfnEntityProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnEntityProps<R0, Set> { CfnEntityProps(put(self.0, "WorkspaceId", value), Phase) }
 }
 impl Done for CfnEntityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTTwinMaker::Entity`.
@@ -312,19 +312,19 @@ impl Component {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-componentname)
-    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value)) }
     /// `ComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-componenttypeid)
-    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
+    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value)) }
     /// `DefinedIn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-definedin)
-    pub fn defined_in(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinedIn", value.into_expr())) }
+    pub fn defined_in(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinedIn", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Properties`: map of `Property`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-properties)
-    pub fn properties(self, value: impl Arg<Dict<Property>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
+    pub fn properties(self, value: impl Arg<Dict<Property>>) -> Self { Self(put(self.0, "Properties", value)) }
     /// `PropertyGroups`: map of `PropertyGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-propertygroups)
-    pub fn property_groups(self, value: impl Arg<Dict<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
+    pub fn property_groups(self, value: impl Arg<Dict<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for Component { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeComponent` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html)
@@ -333,19 +333,19 @@ impl CompositeComponent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-componentname)
-    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value)) }
     /// `ComponentPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-componentpath)
-    pub fn component_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentPath", value.into_expr())) }
+    pub fn component_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentPath", value)) }
     /// `ComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-componenttypeid)
-    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
+    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Properties`: map of `Property`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-properties)
-    pub fn properties(self, value: impl Arg<Dict<Property>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
+    pub fn properties(self, value: impl Arg<Dict<Property>>) -> Self { Self(put(self.0, "Properties", value)) }
     /// `PropertyGroups`: map of `PropertyGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-propertygroups)
-    pub fn property_groups(self, value: impl Arg<Dict<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
+    pub fn property_groups(self, value: impl Arg<Dict<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for CompositeComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataType` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html)
@@ -354,15 +354,15 @@ impl DataType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: list of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
+    pub fn allowed_values(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "AllowedValues", value)) }
     /// `NestedType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-nestedtype)
-    pub fn nested_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "NestedType", value.into_expr())) }
+    pub fn nested_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "NestedType", value)) }
     /// `Relationship`: `Relationship`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-relationship)
-    pub fn relationship(self, value: impl Arg<Relationship>) -> Self { Self(put(self.0, "Relationship", value.into_expr())) }
+    pub fn relationship(self, value: impl Arg<Relationship>) -> Self { Self(put(self.0, "Relationship", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
     /// `UnitOfMeasure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-unitofmeasure)
-    pub fn unit_of_measure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitOfMeasure", value.into_expr())) }
+    pub fn unit_of_measure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitOfMeasure", value)) }
 }
 impl Done for DataType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataValue` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html)
@@ -371,23 +371,23 @@ impl DataValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-booleanvalue)
-    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value)) }
     /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-doublevalue)
-    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value)) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value)) }
     /// `IntegerValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-integervalue)
-    pub fn integer_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
+    pub fn integer_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntegerValue", value)) }
     /// `ListValue`: list of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-listvalue)
-    pub fn list_value(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "ListValue", value.into_expr())) }
+    pub fn list_value(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "ListValue", value)) }
     /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-longvalue)
-    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value)) }
     /// `MapValue`: map of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-mapvalue)
-    pub fn map_value(self, value: impl Arg<Dict<DataValue>>) -> Self { Self(put(self.0, "MapValue", value.into_expr())) }
+    pub fn map_value(self, value: impl Arg<Dict<DataValue>>) -> Self { Self(put(self.0, "MapValue", value)) }
     /// `RelationshipValue`: `RelationshipValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-relationshipvalue)
-    pub fn relationship_value(self, value: impl Arg<RelationshipValue>) -> Self { Self(put(self.0, "RelationshipValue", value.into_expr())) }
+    pub fn relationship_value(self, value: impl Arg<RelationshipValue>) -> Self { Self(put(self.0, "RelationshipValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for DataValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Definition` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html)
@@ -396,25 +396,25 @@ impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-configuration)
-    pub fn configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value)) }
     /// `DefaultValue`: `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-defaultvalue)
-    pub fn default_value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
+    pub fn default_value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "DefaultValue", value)) }
     /// `IsExternalId`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isexternalid)
-    pub fn is_external_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExternalId", value.into_expr())) }
+    pub fn is_external_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExternalId", value)) }
     /// `IsFinal`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isfinal)
-    pub fn is_final(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsFinal", value.into_expr())) }
+    pub fn is_final(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsFinal", value)) }
     /// `IsImported`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isimported)
-    pub fn is_imported(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsImported", value.into_expr())) }
+    pub fn is_imported(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsImported", value)) }
     /// `IsInherited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isinherited)
-    pub fn is_inherited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsInherited", value.into_expr())) }
+    pub fn is_inherited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsInherited", value)) }
     /// `IsRequiredInEntity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isrequiredinentity)
-    pub fn is_required_in_entity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequiredInEntity", value.into_expr())) }
+    pub fn is_required_in_entity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequiredInEntity", value)) }
     /// `IsStoredExternally`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isstoredexternally)
-    pub fn is_stored_externally(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsStoredExternally", value.into_expr())) }
+    pub fn is_stored_externally(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsStoredExternally", value)) }
     /// `IsTimeSeries`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-istimeseries)
-    pub fn is_time_series(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTimeSeries", value.into_expr())) }
+    pub fn is_time_series(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTimeSeries", value)) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Error` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-error.html)
@@ -423,9 +423,9 @@ impl Error {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: `Code`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-error.html#cfn-iottwinmaker-entity-error-code)
-    pub fn code(self, value: impl Arg<Code>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
+    pub fn code(self, value: impl Arg<Code>) -> Self { Self(put(self.0, "Code", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-error.html#cfn-iottwinmaker-entity-error-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for Error { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Property` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-property.html)
@@ -434,9 +434,9 @@ impl Property {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: `Definition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-property.html#cfn-iottwinmaker-entity-property-definition)
-    pub fn definition(self, value: impl Arg<Definition>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
+    pub fn definition(self, value: impl Arg<Definition>) -> Self { Self(put(self.0, "Definition", value)) }
     /// `Value`: `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-property.html#cfn-iottwinmaker-entity-property-value)
-    pub fn value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Property { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyGroup` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-propertygroup.html)
@@ -445,9 +445,9 @@ impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupType`: `GroupType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-propertygroup.html#cfn-iottwinmaker-entity-propertygroup-grouptype)
-    pub fn group_type(self, value: impl Arg<GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr())) }
+    pub fn group_type(self, value: impl Arg<GroupType>) -> Self { Self(put(self.0, "GroupType", value)) }
     /// `PropertyNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-propertygroup.html#cfn-iottwinmaker-entity-propertygroup-propertynames)
-    pub fn property_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropertyNames", value.into_expr())) }
+    pub fn property_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropertyNames", value)) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Relationship` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationship.html)
@@ -456,9 +456,9 @@ impl Relationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RelationshipType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationship.html#cfn-iottwinmaker-entity-relationship-relationshiptype)
-    pub fn relationship_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelationshipType", value.into_expr())) }
+    pub fn relationship_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelationshipType", value)) }
     /// `TargetComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationship.html#cfn-iottwinmaker-entity-relationship-targetcomponenttypeid)
-    pub fn target_component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentTypeId", value.into_expr())) }
+    pub fn target_component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentTypeId", value)) }
 }
 impl Done for Relationship { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelationshipValue` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationshipvalue.html)
@@ -467,9 +467,9 @@ impl RelationshipValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationshipvalue.html#cfn-iottwinmaker-entity-relationshipvalue-targetcomponentname)
-    pub fn target_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentName", value.into_expr())) }
+    pub fn target_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentName", value)) }
     /// `TargetEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationshipvalue.html#cfn-iottwinmaker-entity-relationshipvalue-targetentityid)
-    pub fn target_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetEntityId", value.into_expr())) }
+    pub fn target_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetEntityId", value)) }
 }
 impl Done for RelationshipValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Status` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-status.html)
@@ -478,9 +478,9 @@ impl Status {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Error`: `ErrorChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-status.html#cfn-iottwinmaker-entity-status-error)
-    pub fn error(self, value: impl Arg<ErrorChoice>) -> Self { Self(put(self.0, "Error", value.into_expr())) }
+    pub fn error(self, value: impl Arg<ErrorChoice>) -> Self { Self(put(self.0, "Error", value)) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-status.html#cfn-iottwinmaker-entity-status-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for Status { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Code` allows.
@@ -526,19 +526,19 @@ impl CfnSceneProps {
 }
 impl<R0, R1, R2> CfnSceneProps<R0, R1, R2> {
     /// `Capabilities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-capabilities)
-    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
+    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Capabilities", value), Phase) }
     /// `ContentLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-contentlocation)
-    pub fn content_location(self, value: impl Arg<str>) -> CfnSceneProps<Set, R1, R2> { CfnSceneProps(put(self.0, "ContentLocation", value.into_expr()), Phase) }
+    pub fn content_location(self, value: impl Arg<str>) -> CfnSceneProps<Set, R1, R2> { CfnSceneProps(put(self.0, "ContentLocation", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `SceneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-sceneid)
-    pub fn scene_id(self, value: impl Arg<str>) -> CfnSceneProps<R0, Set, R2> { CfnSceneProps(put(self.0, "SceneId", value.into_expr()), Phase) }
+    pub fn scene_id(self, value: impl Arg<str>) -> CfnSceneProps<R0, Set, R2> { CfnSceneProps(put(self.0, "SceneId", value), Phase) }
     /// `SceneMetadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-scenemetadata)
-    pub fn scene_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SceneMetadata", value.into_expr()), Phase) }
+    pub fn scene_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SceneMetadata", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-workspaceid)
-    pub fn workspace_id(self, value: impl Arg<str>) -> CfnSceneProps<R0, R1, Set> { CfnSceneProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnSceneProps<R0, R1, Set> { CfnSceneProps(put(self.0, "WorkspaceId", value), Phase) }
 }
 impl Done for CfnSceneProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTTwinMaker::SyncJob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html)
@@ -568,13 +568,13 @@ impl CfnSyncJobProps {
 }
 impl<R0, R1, R2> CfnSyncJobProps<R0, R1, R2> {
     /// `SyncRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#cfn-iottwinmaker-syncjob-syncrole)
-    pub fn sync_role(self, value: impl Arg<str>) -> CfnSyncJobProps<Set, R1, R2> { CfnSyncJobProps(put(self.0, "SyncRole", value.into_expr()), Phase) }
+    pub fn sync_role(self, value: impl Arg<str>) -> CfnSyncJobProps<Set, R1, R2> { CfnSyncJobProps(put(self.0, "SyncRole", value), Phase) }
     /// `SyncSource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#cfn-iottwinmaker-syncjob-syncsource)
-    pub fn sync_source(self, value: impl Arg<str>) -> CfnSyncJobProps<R0, Set, R2> { CfnSyncJobProps(put(self.0, "SyncSource", value.into_expr()), Phase) }
+    pub fn sync_source(self, value: impl Arg<str>) -> CfnSyncJobProps<R0, Set, R2> { CfnSyncJobProps(put(self.0, "SyncSource", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#cfn-iottwinmaker-syncjob-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#cfn-iottwinmaker-syncjob-workspaceid)
-    pub fn workspace_id(self, value: impl Arg<str>) -> CfnSyncJobProps<R0, R1, Set> { CfnSyncJobProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnSyncJobProps<R0, R1, Set> { CfnSyncJobProps(put(self.0, "WorkspaceId", value), Phase) }
 }
 impl Done for CfnSyncJobProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTTwinMaker::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html)
@@ -602,15 +602,15 @@ impl CfnWorkspaceProps {
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Role`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-role)
-    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "Role", value), Phase) }
     /// `S3Location`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-s3location)
-    pub fn s3_location(self, value: impl Arg<kind::S3BucketArn>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "S3Location", value.into_expr()), Phase) }
+    pub fn s3_location(self, value: impl Arg<kind::S3BucketArn>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "S3Location", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-workspaceid)
-    pub fn workspace_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "WorkspaceId", value), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,17 +25,17 @@ impl CfnDestinationProps {
 }
 impl<R0, R1, R2> CfnDestinationProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-expression)
-    pub fn expression(self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { CfnDestinationProps(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { CfnDestinationProps(put(self.0, "Expression", value), Phase) }
     /// `ExpressionType`: `ExpressionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-expressiontype)
-    pub fn expression_type(self, value: impl Arg<destination::ExpressionType>) -> CfnDestinationProps<R0, Set, R2> { CfnDestinationProps(put(self.0, "ExpressionType", value.into_expr()), Phase) }
+    pub fn expression_type(self, value: impl Arg<destination::ExpressionType>) -> CfnDestinationProps<R0, Set, R2> { CfnDestinationProps(put(self.0, "ExpressionType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { CfnDestinationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { CfnDestinationProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::Destination`.
@@ -65,11 +65,11 @@ impl CfnDeviceProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoRaWAN`: `LoRaWANDeviceProfile`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html#cfn-iotwireless-deviceprofile-lorawan)
-    pub fn lo_ra_wan(self, value: impl Arg<device_profile::LoRaWANDeviceProfile>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
+    pub fn lo_ra_wan(self, value: impl Arg<device_profile::LoRaWANDeviceProfile>) -> Self { Self(put(self.0, "LoRaWAN", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html#cfn-iotwireless-deviceprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html#cfn-iotwireless-deviceprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDeviceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::DeviceProfile`.
@@ -81,43 +81,43 @@ impl LoRaWANDeviceProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClassBTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-classbtimeout)
-    pub fn class_b_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClassBTimeout", value.into_expr())) }
+    pub fn class_b_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClassBTimeout", value)) }
     /// `ClassCTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-classctimeout)
-    pub fn class_c_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClassCTimeout", value.into_expr())) }
+    pub fn class_c_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClassCTimeout", value)) }
     /// `FactoryPresetFreqsList`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-factorypresetfreqslist)
-    pub fn factory_preset_freqs_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "FactoryPresetFreqsList", value.into_expr())) }
+    pub fn factory_preset_freqs_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "FactoryPresetFreqsList", value)) }
     /// `MacVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-macversion)
-    pub fn mac_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MacVersion", value.into_expr())) }
+    pub fn mac_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MacVersion", value)) }
     /// `MaxDutyCycle`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-maxdutycycle)
-    pub fn max_duty_cycle(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDutyCycle", value.into_expr())) }
+    pub fn max_duty_cycle(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDutyCycle", value)) }
     /// `MaxEirp`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-maxeirp)
-    pub fn max_eirp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxEirp", value.into_expr())) }
+    pub fn max_eirp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxEirp", value)) }
     /// `PingSlotDr`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-pingslotdr)
-    pub fn ping_slot_dr(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotDr", value.into_expr())) }
+    pub fn ping_slot_dr(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotDr", value)) }
     /// `PingSlotFreq`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-pingslotfreq)
-    pub fn ping_slot_freq(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotFreq", value.into_expr())) }
+    pub fn ping_slot_freq(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotFreq", value)) }
     /// `PingSlotPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-pingslotperiod)
-    pub fn ping_slot_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotPeriod", value.into_expr())) }
+    pub fn ping_slot_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotPeriod", value)) }
     /// `RegParamsRevision`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-regparamsrevision)
-    pub fn reg_params_revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegParamsRevision", value.into_expr())) }
+    pub fn reg_params_revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegParamsRevision", value)) }
     /// `RfRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rfregion)
-    pub fn rf_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RfRegion", value.into_expr())) }
+    pub fn rf_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RfRegion", value)) }
     /// `RxDataRate2`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rxdatarate2)
-    pub fn rx_data_rate2(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDataRate2", value.into_expr())) }
+    pub fn rx_data_rate2(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDataRate2", value)) }
     /// `RxDelay1`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rxdelay1)
-    pub fn rx_delay1(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDelay1", value.into_expr())) }
+    pub fn rx_delay1(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDelay1", value)) }
     /// `RxDrOffset1`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rxdroffset1)
-    pub fn rx_dr_offset1(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDrOffset1", value.into_expr())) }
+    pub fn rx_dr_offset1(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDrOffset1", value)) }
     /// `RxFreq2`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rxfreq2)
-    pub fn rx_freq2(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxFreq2", value.into_expr())) }
+    pub fn rx_freq2(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxFreq2", value)) }
     /// `Supports32BitFCnt`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-supports32bitfcnt)
-    pub fn supports32_bit_f_cnt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Supports32BitFCnt", value.into_expr())) }
+    pub fn supports32_bit_f_cnt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Supports32BitFCnt", value)) }
     /// `SupportsClassB`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-supportsclassb)
-    pub fn supports_class_b(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsClassB", value.into_expr())) }
+    pub fn supports_class_b(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsClassB", value)) }
     /// `SupportsClassC`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-supportsclassc)
-    pub fn supports_class_c(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsClassC", value.into_expr())) }
+    pub fn supports_class_c(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsClassC", value)) }
     /// `SupportsJoin`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-supportsjoin)
-    pub fn supports_join(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsJoin", value.into_expr())) }
+    pub fn supports_join(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsJoin", value)) }
 }
 impl Done for LoRaWANDeviceProfile { fn into_props(self) -> Bag { self.0 } }
 }
@@ -148,25 +148,25 @@ impl CfnFuotaTaskProps {
 }
 impl<R0, R1, R2> CfnFuotaTaskProps<R0, R1, R2> {
     /// `AssociateMulticastGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-associatemulticastgroup)
-    pub fn associate_multicast_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateMulticastGroup", value.into_expr()), Phase) }
+    pub fn associate_multicast_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateMulticastGroup", value), Phase) }
     /// `AssociateWirelessDevice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-associatewirelessdevice)
-    pub fn associate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateWirelessDevice", value.into_expr()), Phase) }
+    pub fn associate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateWirelessDevice", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisassociateMulticastGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-disassociatemulticastgroup)
-    pub fn disassociate_multicast_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateMulticastGroup", value.into_expr()), Phase) }
+    pub fn disassociate_multicast_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateMulticastGroup", value), Phase) }
     /// `DisassociateWirelessDevice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-disassociatewirelessdevice)
-    pub fn disassociate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateWirelessDevice", value.into_expr()), Phase) }
+    pub fn disassociate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateWirelessDevice", value), Phase) }
     /// `FirmwareUpdateImage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-firmwareupdateimage)
-    pub fn firmware_update_image(self, value: impl Arg<str>) -> CfnFuotaTaskProps<Set, R1, R2> { CfnFuotaTaskProps(put(self.0, "FirmwareUpdateImage", value.into_expr()), Phase) }
+    pub fn firmware_update_image(self, value: impl Arg<str>) -> CfnFuotaTaskProps<Set, R1, R2> { CfnFuotaTaskProps(put(self.0, "FirmwareUpdateImage", value), Phase) }
     /// `FirmwareUpdateRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-firmwareupdaterole)
-    pub fn firmware_update_role(self, value: impl Arg<str>) -> CfnFuotaTaskProps<R0, Set, R2> { CfnFuotaTaskProps(put(self.0, "FirmwareUpdateRole", value.into_expr()), Phase) }
+    pub fn firmware_update_role(self, value: impl Arg<str>) -> CfnFuotaTaskProps<R0, Set, R2> { CfnFuotaTaskProps(put(self.0, "FirmwareUpdateRole", value), Phase) }
     /// `LoRaWAN`: `LoRaWAN`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-lorawan)
-    pub fn lo_ra_wan(self, value: impl Arg<fuota_task::LoRaWAN>) -> CfnFuotaTaskProps<R0, R1, Set> { CfnFuotaTaskProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
+    pub fn lo_ra_wan(self, value: impl Arg<fuota_task::LoRaWAN>) -> CfnFuotaTaskProps<R0, R1, Set> { CfnFuotaTaskProps(put(self.0, "LoRaWAN", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFuotaTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::FuotaTask`.
@@ -180,9 +180,9 @@ impl LoRaWAN {
 }
 impl<R0> LoRaWAN<R0> {
     /// `RfRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-fuotatask-lorawan.html#cfn-iotwireless-fuotatask-lorawan-rfregion)
-    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWAN<Set> { LoRaWAN(put(self.0, "RfRegion", value.into_expr()), Phase) }
+    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWAN<Set> { LoRaWAN(put(self.0, "RfRegion", value), Phase) }
     /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-fuotatask-lorawan.html#cfn-iotwireless-fuotatask-lorawan-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for LoRaWAN { fn into_props(self) -> Bag { self.0 } }
 }
@@ -215,17 +215,17 @@ impl CfnMulticastGroupProps {
 }
 impl<R0> CfnMulticastGroupProps<R0> {
     /// `AssociateWirelessDevice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-associatewirelessdevice)
-    pub fn associate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateWirelessDevice", value.into_expr()), Phase) }
+    pub fn associate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateWirelessDevice", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisassociateWirelessDevice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-disassociatewirelessdevice)
-    pub fn disassociate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateWirelessDevice", value.into_expr()), Phase) }
+    pub fn disassociate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateWirelessDevice", value), Phase) }
     /// `LoRaWAN`: `LoRaWAN`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-lorawan)
-    pub fn lo_ra_wan(self, value: impl Arg<multicast_group::LoRaWAN>) -> CfnMulticastGroupProps<Set> { CfnMulticastGroupProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
+    pub fn lo_ra_wan(self, value: impl Arg<multicast_group::LoRaWAN>) -> CfnMulticastGroupProps<Set> { CfnMulticastGroupProps(put(self.0, "LoRaWAN", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMulticastGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::MulticastGroup`.
@@ -239,13 +239,13 @@ impl LoRaWAN {
 }
 impl<R0, R1> LoRaWAN<R0, R1> {
     /// `DlClass`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html#cfn-iotwireless-multicastgroup-lorawan-dlclass)
-    pub fn dl_class(self, value: impl Arg<str>) -> LoRaWAN<Set, R1> { LoRaWAN(put(self.0, "DlClass", value.into_expr()), Phase) }
+    pub fn dl_class(self, value: impl Arg<str>) -> LoRaWAN<Set, R1> { LoRaWAN(put(self.0, "DlClass", value), Phase) }
     /// `NumberOfDevicesInGroup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html#cfn-iotwireless-multicastgroup-lorawan-numberofdevicesingroup)
-    pub fn number_of_devices_in_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDevicesInGroup", value.into_expr()), Phase) }
+    pub fn number_of_devices_in_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDevicesInGroup", value), Phase) }
     /// `NumberOfDevicesRequested`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html#cfn-iotwireless-multicastgroup-lorawan-numberofdevicesrequested)
-    pub fn number_of_devices_requested(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDevicesRequested", value.into_expr()), Phase) }
+    pub fn number_of_devices_requested(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDevicesRequested", value), Phase) }
     /// `RfRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html#cfn-iotwireless-multicastgroup-lorawan-rfregion)
-    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWAN<R0, Set> { LoRaWAN(put(self.0, "RfRegion", value.into_expr()), Phase) }
+    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWAN<R0, Set> { LoRaWAN(put(self.0, "RfRegion", value), Phase) }
 }
 impl Done for LoRaWAN { fn into_props(self) -> Bag { self.0 } }
 }
@@ -270,17 +270,17 @@ impl CfnNetworkAnalyzerConfigurationProps {
 }
 impl<R0> CfnNetworkAnalyzerConfigurationProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnNetworkAnalyzerConfigurationProps<Set> { CfnNetworkAnalyzerConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNetworkAnalyzerConfigurationProps<Set> { CfnNetworkAnalyzerConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TraceContent`: `TraceContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-tracecontent)
-    pub fn trace_content(self, value: impl Arg<network_analyzer_configuration::TraceContent>) -> Self { Self(put(self.0, "TraceContent", value.into_expr()), Phase) }
+    pub fn trace_content(self, value: impl Arg<network_analyzer_configuration::TraceContent>) -> Self { Self(put(self.0, "TraceContent", value), Phase) }
     /// `WirelessDevices`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-wirelessdevices)
-    pub fn wireless_devices(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WirelessDevices", value.into_expr()), Phase) }
+    pub fn wireless_devices(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WirelessDevices", value), Phase) }
     /// `WirelessGateways`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-wirelessgateways)
-    pub fn wireless_gateways(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WirelessGateways", value.into_expr()), Phase) }
+    pub fn wireless_gateways(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WirelessGateways", value), Phase) }
 }
 impl Done for CfnNetworkAnalyzerConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::NetworkAnalyzerConfiguration`.
@@ -292,9 +292,9 @@ impl TraceContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-networkanalyzerconfiguration-tracecontent.html#cfn-iotwireless-networkanalyzerconfiguration-tracecontent-loglevel)
-    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value)) }
     /// `WirelessDeviceFrameInfo`: `WirelessDeviceFrameInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-networkanalyzerconfiguration-tracecontent.html#cfn-iotwireless-networkanalyzerconfiguration-tracecontent-wirelessdeviceframeinfo)
-    pub fn wireless_device_frame_info(self, value: impl Arg<WirelessDeviceFrameInfo>) -> Self { Self(put(self.0, "WirelessDeviceFrameInfo", value.into_expr())) }
+    pub fn wireless_device_frame_info(self, value: impl Arg<WirelessDeviceFrameInfo>) -> Self { Self(put(self.0, "WirelessDeviceFrameInfo", value)) }
 }
 impl Done for TraceContent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LogLevel` allows.
@@ -323,19 +323,19 @@ impl CfnPartnerAccountProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountLinked`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-accountlinked)
-    pub fn account_linked(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccountLinked", value.into_expr())) }
+    pub fn account_linked(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccountLinked", value)) }
     /// `PartnerAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-partneraccountid)
-    pub fn partner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerAccountId", value.into_expr())) }
+    pub fn partner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerAccountId", value)) }
     /// `PartnerType`: `PartnerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-partnertype)
-    pub fn partner_type(self, value: impl Arg<partner_account::PartnerType>) -> Self { Self(put(self.0, "PartnerType", value.into_expr())) }
+    pub fn partner_type(self, value: impl Arg<partner_account::PartnerType>) -> Self { Self(put(self.0, "PartnerType", value)) }
     /// `Sidewalk`: `SidewalkAccountInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-sidewalk)
-    pub fn sidewalk(self, value: impl Arg<partner_account::SidewalkAccountInfo>) -> Self { Self(put(self.0, "Sidewalk", value.into_expr())) }
+    pub fn sidewalk(self, value: impl Arg<partner_account::SidewalkAccountInfo>) -> Self { Self(put(self.0, "Sidewalk", value)) }
     /// `SidewalkResponse`: `SidewalkAccountInfoWithFingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-sidewalkresponse)
-    pub fn sidewalk_response(self, value: impl Arg<partner_account::SidewalkAccountInfoWithFingerprint>) -> Self { Self(put(self.0, "SidewalkResponse", value.into_expr())) }
+    pub fn sidewalk_response(self, value: impl Arg<partner_account::SidewalkAccountInfoWithFingerprint>) -> Self { Self(put(self.0, "SidewalkResponse", value)) }
     /// `SidewalkUpdate`: `SidewalkUpdateAccount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-sidewalkupdate)
-    pub fn sidewalk_update(self, value: impl Arg<partner_account::SidewalkUpdateAccount>) -> Self { Self(put(self.0, "SidewalkUpdate", value.into_expr())) }
+    pub fn sidewalk_update(self, value: impl Arg<partner_account::SidewalkUpdateAccount>) -> Self { Self(put(self.0, "SidewalkUpdate", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnPartnerAccountProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::PartnerAccount`.
@@ -349,7 +349,7 @@ impl SidewalkAccountInfo {
 }
 impl<R0> SidewalkAccountInfo<R0> {
     /// `AppServerPrivateKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfo.html#cfn-iotwireless-partneraccount-sidewalkaccountinfo-appserverprivatekey)
-    pub fn app_server_private_key(self, value: impl Arg<str>) -> SidewalkAccountInfo<Set> { SidewalkAccountInfo(put(self.0, "AppServerPrivateKey", value.into_expr()), Phase) }
+    pub fn app_server_private_key(self, value: impl Arg<str>) -> SidewalkAccountInfo<Set> { SidewalkAccountInfo(put(self.0, "AppServerPrivateKey", value), Phase) }
 }
 impl Done for SidewalkAccountInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SidewalkAccountInfoWithFingerprint` of `AWS::IoTWireless::PartnerAccount`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint.html)
@@ -358,11 +358,11 @@ impl SidewalkAccountInfoWithFingerprint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmazonId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint.html#cfn-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint-amazonid)
-    pub fn amazon_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonId", value.into_expr())) }
+    pub fn amazon_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonId", value)) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint.html#cfn-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Fingerprint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint.html#cfn-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint-fingerprint)
-    pub fn fingerprint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Fingerprint", value.into_expr())) }
+    pub fn fingerprint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Fingerprint", value)) }
 }
 impl Done for SidewalkAccountInfoWithFingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SidewalkUpdateAccount` of `AWS::IoTWireless::PartnerAccount`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkupdateaccount.html)
@@ -371,7 +371,7 @@ impl SidewalkUpdateAccount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppServerPrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkupdateaccount.html#cfn-iotwireless-partneraccount-sidewalkupdateaccount-appserverprivatekey)
-    pub fn app_server_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppServerPrivateKey", value.into_expr())) }
+    pub fn app_server_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppServerPrivateKey", value)) }
 }
 impl Done for SidewalkUpdateAccount { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PartnerType` allows.
@@ -432,11 +432,11 @@ impl CfnServiceProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoRaWAN`: `LoRaWANServiceProfile`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#cfn-iotwireless-serviceprofile-lorawan)
-    pub fn lo_ra_wan(self, value: impl Arg<service_profile::LoRaWANServiceProfile>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
+    pub fn lo_ra_wan(self, value: impl Arg<service_profile::LoRaWANServiceProfile>) -> Self { Self(put(self.0, "LoRaWAN", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#cfn-iotwireless-serviceprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#cfn-iotwireless-serviceprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnServiceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::ServiceProfile`.
@@ -448,43 +448,43 @@ impl LoRaWANServiceProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddGwMetadata`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-addgwmetadata)
-    pub fn add_gw_metadata(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGwMetadata", value.into_expr())) }
+    pub fn add_gw_metadata(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGwMetadata", value)) }
     /// `ChannelMask`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-channelmask)
-    pub fn channel_mask(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelMask", value.into_expr())) }
+    pub fn channel_mask(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelMask", value)) }
     /// `DevStatusReqFreq`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-devstatusreqfreq)
-    pub fn dev_status_req_freq(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DevStatusReqFreq", value.into_expr())) }
+    pub fn dev_status_req_freq(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DevStatusReqFreq", value)) }
     /// `DlBucketSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-dlbucketsize)
-    pub fn dl_bucket_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DlBucketSize", value.into_expr())) }
+    pub fn dl_bucket_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DlBucketSize", value)) }
     /// `DlRate`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-dlrate)
-    pub fn dl_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DlRate", value.into_expr())) }
+    pub fn dl_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DlRate", value)) }
     /// `DlRatePolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-dlratepolicy)
-    pub fn dl_rate_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DlRatePolicy", value.into_expr())) }
+    pub fn dl_rate_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DlRatePolicy", value)) }
     /// `DrMax`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-drmax)
-    pub fn dr_max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DrMax", value.into_expr())) }
+    pub fn dr_max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DrMax", value)) }
     /// `DrMin`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-drmin)
-    pub fn dr_min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DrMin", value.into_expr())) }
+    pub fn dr_min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DrMin", value)) }
     /// `HrAllowed`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-hrallowed)
-    pub fn hr_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HrAllowed", value.into_expr())) }
+    pub fn hr_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HrAllowed", value)) }
     /// `MinGwDiversity`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-mingwdiversity)
-    pub fn min_gw_diversity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinGwDiversity", value.into_expr())) }
+    pub fn min_gw_diversity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinGwDiversity", value)) }
     /// `NwkGeoLoc`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-nwkgeoloc)
-    pub fn nwk_geo_loc(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NwkGeoLoc", value.into_expr())) }
+    pub fn nwk_geo_loc(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NwkGeoLoc", value)) }
     /// `PrAllowed`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-prallowed)
-    pub fn pr_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrAllowed", value.into_expr())) }
+    pub fn pr_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrAllowed", value)) }
     /// `RaAllowed`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-raallowed)
-    pub fn ra_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RaAllowed", value.into_expr())) }
+    pub fn ra_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RaAllowed", value)) }
     /// `ReportDevStatusBattery`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-reportdevstatusbattery)
-    pub fn report_dev_status_battery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportDevStatusBattery", value.into_expr())) }
+    pub fn report_dev_status_battery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportDevStatusBattery", value)) }
     /// `ReportDevStatusMargin`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-reportdevstatusmargin)
-    pub fn report_dev_status_margin(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportDevStatusMargin", value.into_expr())) }
+    pub fn report_dev_status_margin(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportDevStatusMargin", value)) }
     /// `TargetPer`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-targetper)
-    pub fn target_per(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetPer", value.into_expr())) }
+    pub fn target_per(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetPer", value)) }
     /// `UlBucketSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-ulbucketsize)
-    pub fn ul_bucket_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UlBucketSize", value.into_expr())) }
+    pub fn ul_bucket_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UlBucketSize", value)) }
     /// `UlRate`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-ulrate)
-    pub fn ul_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UlRate", value.into_expr())) }
+    pub fn ul_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UlRate", value)) }
     /// `UlRatePolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-ulratepolicy)
-    pub fn ul_rate_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UlRatePolicy", value.into_expr())) }
+    pub fn ul_rate_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UlRatePolicy", value)) }
 }
 impl Done for LoRaWANServiceProfile { fn into_props(self) -> Bag { self.0 } }
 }
@@ -511,17 +511,17 @@ impl CfnTaskDefinitionProps {
 }
 impl<R0> CfnTaskDefinitionProps<R0> {
     /// `AutoCreateTasks`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-autocreatetasks)
-    pub fn auto_create_tasks(self, value: impl Arg<bool>) -> CfnTaskDefinitionProps<Set> { CfnTaskDefinitionProps(put(self.0, "AutoCreateTasks", value.into_expr()), Phase) }
+    pub fn auto_create_tasks(self, value: impl Arg<bool>) -> CfnTaskDefinitionProps<Set> { CfnTaskDefinitionProps(put(self.0, "AutoCreateTasks", value), Phase) }
     /// `LoRaWANUpdateGatewayTaskEntry`: `LoRaWANUpdateGatewayTaskEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskentry)
-    pub fn lo_ra_wan_update_gateway_task_entry(self, value: impl Arg<task_definition::LoRaWANUpdateGatewayTaskEntry>) -> Self { Self(put(self.0, "LoRaWANUpdateGatewayTaskEntry", value.into_expr()), Phase) }
+    pub fn lo_ra_wan_update_gateway_task_entry(self, value: impl Arg<task_definition::LoRaWANUpdateGatewayTaskEntry>) -> Self { Self(put(self.0, "LoRaWANUpdateGatewayTaskEntry", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TaskDefinitionType`: `TaskDefinitionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-taskdefinitiontype)
-    pub fn task_definition_type(self, value: impl Arg<task_definition::TaskDefinitionType>) -> Self { Self(put(self.0, "TaskDefinitionType", value.into_expr()), Phase) }
+    pub fn task_definition_type(self, value: impl Arg<task_definition::TaskDefinitionType>) -> Self { Self(put(self.0, "TaskDefinitionType", value), Phase) }
     /// `Update`: `UpdateWirelessGatewayTaskCreate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-update)
-    pub fn update(self, value: impl Arg<task_definition::UpdateWirelessGatewayTaskCreate>) -> Self { Self(put(self.0, "Update", value.into_expr()), Phase) }
+    pub fn update(self, value: impl Arg<task_definition::UpdateWirelessGatewayTaskCreate>) -> Self { Self(put(self.0, "Update", value), Phase) }
 }
 impl Done for CfnTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::TaskDefinition`.
@@ -533,11 +533,11 @@ impl LoRaWANGatewayVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawangatewayversion.html#cfn-iotwireless-taskdefinition-lorawangatewayversion-model)
-    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value)) }
     /// `PackageVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawangatewayversion.html#cfn-iotwireless-taskdefinition-lorawangatewayversion-packageversion)
-    pub fn package_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageVersion", value.into_expr())) }
+    pub fn package_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageVersion", value)) }
     /// `Station`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawangatewayversion.html#cfn-iotwireless-taskdefinition-lorawangatewayversion-station)
-    pub fn station(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Station", value.into_expr())) }
+    pub fn station(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Station", value)) }
 }
 impl Done for LoRaWANGatewayVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoRaWANUpdateGatewayTaskCreate` of `AWS::IoTWireless::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html)
@@ -546,13 +546,13 @@ impl LoRaWANUpdateGatewayTaskCreate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CurrentVersion`: `LoRaWANGatewayVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate-currentversion)
-    pub fn current_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
+    pub fn current_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "CurrentVersion", value)) }
     /// `SigKeyCrc`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate-sigkeycrc)
-    pub fn sig_key_crc(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SigKeyCrc", value.into_expr())) }
+    pub fn sig_key_crc(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SigKeyCrc", value)) }
     /// `UpdateSignature`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate-updatesignature)
-    pub fn update_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateSignature", value.into_expr())) }
+    pub fn update_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateSignature", value)) }
     /// `UpdateVersion`: `LoRaWANGatewayVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate-updateversion)
-    pub fn update_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "UpdateVersion", value.into_expr())) }
+    pub fn update_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "UpdateVersion", value)) }
 }
 impl Done for LoRaWANUpdateGatewayTaskCreate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoRaWANUpdateGatewayTaskEntry` of `AWS::IoTWireless::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskentry.html)
@@ -561,9 +561,9 @@ impl LoRaWANUpdateGatewayTaskEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CurrentVersion`: `LoRaWANGatewayVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskentry.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskentry-currentversion)
-    pub fn current_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
+    pub fn current_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "CurrentVersion", value)) }
     /// `UpdateVersion`: `LoRaWANGatewayVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskentry.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskentry-updateversion)
-    pub fn update_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "UpdateVersion", value.into_expr())) }
+    pub fn update_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "UpdateVersion", value)) }
 }
 impl Done for LoRaWANUpdateGatewayTaskEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateWirelessGatewayTaskCreate` of `AWS::IoTWireless::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate.html)
@@ -572,11 +572,11 @@ impl UpdateWirelessGatewayTaskCreate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoRaWAN`: `LoRaWANUpdateGatewayTaskCreate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate.html#cfn-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate-lorawan)
-    pub fn lo_ra_wan(self, value: impl Arg<LoRaWANUpdateGatewayTaskCreate>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
+    pub fn lo_ra_wan(self, value: impl Arg<LoRaWANUpdateGatewayTaskCreate>) -> Self { Self(put(self.0, "LoRaWAN", value)) }
     /// `UpdateDataRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate.html#cfn-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate-updatedatarole)
-    pub fn update_data_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateDataRole", value.into_expr())) }
+    pub fn update_data_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateDataRole", value)) }
     /// `UpdateDataSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate.html#cfn-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate-updatedatasource)
-    pub fn update_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateDataSource", value.into_expr())) }
+    pub fn update_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateDataSource", value)) }
 }
 impl Done for UpdateWirelessGatewayTaskCreate { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TaskDefinitionType` allows.
@@ -607,23 +607,23 @@ impl CfnWirelessDeviceProps {
 }
 impl<R0, R1> CfnWirelessDeviceProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DestinationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-destinationname)
-    pub fn destination_name(self, value: impl Arg<str>) -> CfnWirelessDeviceProps<Set, R1> { CfnWirelessDeviceProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
+    pub fn destination_name(self, value: impl Arg<str>) -> CfnWirelessDeviceProps<Set, R1> { CfnWirelessDeviceProps(put(self.0, "DestinationName", value), Phase) }
     /// `LastUplinkReceivedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-lastuplinkreceivedat)
-    pub fn last_uplink_received_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUplinkReceivedAt", value.into_expr()), Phase) }
+    pub fn last_uplink_received_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUplinkReceivedAt", value), Phase) }
     /// `LoRaWAN`: `LoRaWANDevice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-lorawan)
-    pub fn lo_ra_wan(self, value: impl Arg<wireless_device::LoRaWANDevice>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
+    pub fn lo_ra_wan(self, value: impl Arg<wireless_device::LoRaWANDevice>) -> Self { Self(put(self.0, "LoRaWAN", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Positioning`: `Positioning`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-positioning)
-    pub fn positioning(self, value: impl Arg<wireless_device::Positioning>) -> Self { Self(put(self.0, "Positioning", value.into_expr()), Phase) }
+    pub fn positioning(self, value: impl Arg<wireless_device::Positioning>) -> Self { Self(put(self.0, "Positioning", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ThingArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-thingarn)
-    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr()), Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-type)
-    pub fn type_(self, value: impl Arg<wireless_device::Type>) -> CfnWirelessDeviceProps<R0, Set> { CfnWirelessDeviceProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<wireless_device::Type>) -> CfnWirelessDeviceProps<R0, Set> { CfnWirelessDeviceProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnWirelessDeviceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::WirelessDevice`.
@@ -637,9 +637,9 @@ impl AbpV10x {
 }
 impl<R0, R1> AbpV10x<R0, R1> {
     /// `DevAddr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv10x.html#cfn-iotwireless-wirelessdevice-abpv10x-devaddr)
-    pub fn dev_addr(self, value: impl Arg<str>) -> AbpV10x<Set, R1> { AbpV10x(put(self.0, "DevAddr", value.into_expr()), Phase) }
+    pub fn dev_addr(self, value: impl Arg<str>) -> AbpV10x<Set, R1> { AbpV10x(put(self.0, "DevAddr", value), Phase) }
     /// `SessionKeys`: `SessionKeysAbpV10x`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv10x.html#cfn-iotwireless-wirelessdevice-abpv10x-sessionkeys)
-    pub fn session_keys(self, value: impl Arg<SessionKeysAbpV10x>) -> AbpV10x<R0, Set> { AbpV10x(put(self.0, "SessionKeys", value.into_expr()), Phase) }
+    pub fn session_keys(self, value: impl Arg<SessionKeysAbpV10x>) -> AbpV10x<R0, Set> { AbpV10x(put(self.0, "SessionKeys", value), Phase) }
 }
 impl Done for AbpV10x { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AbpV11` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv11.html)
@@ -650,9 +650,9 @@ impl AbpV11 {
 }
 impl<R0, R1> AbpV11<R0, R1> {
     /// `DevAddr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv11.html#cfn-iotwireless-wirelessdevice-abpv11-devaddr)
-    pub fn dev_addr(self, value: impl Arg<str>) -> AbpV11<Set, R1> { AbpV11(put(self.0, "DevAddr", value.into_expr()), Phase) }
+    pub fn dev_addr(self, value: impl Arg<str>) -> AbpV11<Set, R1> { AbpV11(put(self.0, "DevAddr", value), Phase) }
     /// `SessionKeys`: `SessionKeysAbpV11`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv11.html#cfn-iotwireless-wirelessdevice-abpv11-sessionkeys)
-    pub fn session_keys(self, value: impl Arg<SessionKeysAbpV11>) -> AbpV11<R0, Set> { AbpV11(put(self.0, "SessionKeys", value.into_expr()), Phase) }
+    pub fn session_keys(self, value: impl Arg<SessionKeysAbpV11>) -> AbpV11<R0, Set> { AbpV11(put(self.0, "SessionKeys", value), Phase) }
 }
 impl Done for AbpV11 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Application` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-application.html)
@@ -661,11 +661,11 @@ impl Application {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-application.html#cfn-iotwireless-wirelessdevice-application-destinationname)
-    pub fn destination_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationName", value.into_expr())) }
+    pub fn destination_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationName", value)) }
     /// `FPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-application.html#cfn-iotwireless-wirelessdevice-application-fport)
-    pub fn f_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FPort", value.into_expr())) }
+    pub fn f_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FPort", value)) }
     /// `Type`: `ApplicationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-application.html#cfn-iotwireless-wirelessdevice-application-type)
-    pub fn type_(self, value: impl Arg<ApplicationType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<ApplicationType>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for Application { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FPorts` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-fports.html)
@@ -674,7 +674,7 @@ impl FPorts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Applications`: list of `Application`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-fports.html#cfn-iotwireless-wirelessdevice-fports-applications)
-    pub fn applications(self, value: impl Arg<Arr<Application>>) -> Self { Self(put(self.0, "Applications", value.into_expr())) }
+    pub fn applications(self, value: impl Arg<Arr<Application>>) -> Self { Self(put(self.0, "Applications", value)) }
 }
 impl Done for FPorts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoRaWANDevice` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html)
@@ -683,21 +683,21 @@ impl LoRaWANDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbpV10x`: `AbpV10x`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-abpv10x)
-    pub fn abp_v10x(self, value: impl Arg<AbpV10x>) -> Self { Self(put(self.0, "AbpV10x", value.into_expr())) }
+    pub fn abp_v10x(self, value: impl Arg<AbpV10x>) -> Self { Self(put(self.0, "AbpV10x", value)) }
     /// `AbpV11`: `AbpV11`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-abpv11)
-    pub fn abp_v11(self, value: impl Arg<AbpV11>) -> Self { Self(put(self.0, "AbpV11", value.into_expr())) }
+    pub fn abp_v11(self, value: impl Arg<AbpV11>) -> Self { Self(put(self.0, "AbpV11", value)) }
     /// `DevEui`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-deveui)
-    pub fn dev_eui(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DevEui", value.into_expr())) }
+    pub fn dev_eui(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DevEui", value)) }
     /// `DeviceProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-deviceprofileid)
-    pub fn device_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceProfileId", value.into_expr())) }
+    pub fn device_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceProfileId", value)) }
     /// `FPorts`: `FPorts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-fports)
-    pub fn f_ports(self, value: impl Arg<FPorts>) -> Self { Self(put(self.0, "FPorts", value.into_expr())) }
+    pub fn f_ports(self, value: impl Arg<FPorts>) -> Self { Self(put(self.0, "FPorts", value)) }
     /// `OtaaV10x`: `OtaaV10x`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-otaav10x)
-    pub fn otaa_v10x(self, value: impl Arg<OtaaV10x>) -> Self { Self(put(self.0, "OtaaV10x", value.into_expr())) }
+    pub fn otaa_v10x(self, value: impl Arg<OtaaV10x>) -> Self { Self(put(self.0, "OtaaV10x", value)) }
     /// `OtaaV11`: `OtaaV11`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-otaav11)
-    pub fn otaa_v11(self, value: impl Arg<OtaaV11>) -> Self { Self(put(self.0, "OtaaV11", value.into_expr())) }
+    pub fn otaa_v11(self, value: impl Arg<OtaaV11>) -> Self { Self(put(self.0, "OtaaV11", value)) }
     /// `ServiceProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-serviceprofileid)
-    pub fn service_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceProfileId", value.into_expr())) }
+    pub fn service_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceProfileId", value)) }
 }
 impl Done for LoRaWANDevice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OtaaV10x` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav10x.html)
@@ -708,9 +708,9 @@ impl OtaaV10x {
 }
 impl<R0, R1> OtaaV10x<R0, R1> {
     /// `AppEui`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav10x.html#cfn-iotwireless-wirelessdevice-otaav10x-appeui)
-    pub fn app_eui(self, value: impl Arg<str>) -> OtaaV10x<Set, R1> { OtaaV10x(put(self.0, "AppEui", value.into_expr()), Phase) }
+    pub fn app_eui(self, value: impl Arg<str>) -> OtaaV10x<Set, R1> { OtaaV10x(put(self.0, "AppEui", value), Phase) }
     /// `AppKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav10x.html#cfn-iotwireless-wirelessdevice-otaav10x-appkey)
-    pub fn app_key(self, value: impl Arg<str>) -> OtaaV10x<R0, Set> { OtaaV10x(put(self.0, "AppKey", value.into_expr()), Phase) }
+    pub fn app_key(self, value: impl Arg<str>) -> OtaaV10x<R0, Set> { OtaaV10x(put(self.0, "AppKey", value), Phase) }
 }
 impl Done for OtaaV10x { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OtaaV11` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav11.html)
@@ -721,11 +721,11 @@ impl OtaaV11 {
 }
 impl<R0, R1, R2> OtaaV11<R0, R1, R2> {
     /// `AppKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav11.html#cfn-iotwireless-wirelessdevice-otaav11-appkey)
-    pub fn app_key(self, value: impl Arg<str>) -> OtaaV11<Set, R1, R2> { OtaaV11(put(self.0, "AppKey", value.into_expr()), Phase) }
+    pub fn app_key(self, value: impl Arg<str>) -> OtaaV11<Set, R1, R2> { OtaaV11(put(self.0, "AppKey", value), Phase) }
     /// `JoinEui`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav11.html#cfn-iotwireless-wirelessdevice-otaav11-joineui)
-    pub fn join_eui(self, value: impl Arg<str>) -> OtaaV11<R0, Set, R2> { OtaaV11(put(self.0, "JoinEui", value.into_expr()), Phase) }
+    pub fn join_eui(self, value: impl Arg<str>) -> OtaaV11<R0, Set, R2> { OtaaV11(put(self.0, "JoinEui", value), Phase) }
     /// `NwkKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav11.html#cfn-iotwireless-wirelessdevice-otaav11-nwkkey)
-    pub fn nwk_key(self, value: impl Arg<str>) -> OtaaV11<R0, R1, Set> { OtaaV11(put(self.0, "NwkKey", value.into_expr()), Phase) }
+    pub fn nwk_key(self, value: impl Arg<str>) -> OtaaV11<R0, R1, Set> { OtaaV11(put(self.0, "NwkKey", value), Phase) }
 }
 impl Done for OtaaV11 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionKeysAbpV10x` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv10x.html)
@@ -736,9 +736,9 @@ impl SessionKeysAbpV10x {
 }
 impl<R0, R1> SessionKeysAbpV10x<R0, R1> {
     /// `AppSKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv10x.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv10x-appskey)
-    pub fn app_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV10x<Set, R1> { SessionKeysAbpV10x(put(self.0, "AppSKey", value.into_expr()), Phase) }
+    pub fn app_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV10x<Set, R1> { SessionKeysAbpV10x(put(self.0, "AppSKey", value), Phase) }
     /// `NwkSKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv10x.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv10x-nwkskey)
-    pub fn nwk_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV10x<R0, Set> { SessionKeysAbpV10x(put(self.0, "NwkSKey", value.into_expr()), Phase) }
+    pub fn nwk_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV10x<R0, Set> { SessionKeysAbpV10x(put(self.0, "NwkSKey", value), Phase) }
 }
 impl Done for SessionKeysAbpV10x { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionKeysAbpV11` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html)
@@ -749,13 +749,13 @@ impl SessionKeysAbpV11 {
 }
 impl<R0, R1, R2, R3> SessionKeysAbpV11<R0, R1, R2, R3> {
     /// `AppSKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv11-appskey)
-    pub fn app_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<Set, R1, R2, R3> { SessionKeysAbpV11(put(self.0, "AppSKey", value.into_expr()), Phase) }
+    pub fn app_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<Set, R1, R2, R3> { SessionKeysAbpV11(put(self.0, "AppSKey", value), Phase) }
     /// `FNwkSIntKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv11-fnwksintkey)
-    pub fn f_nwk_s_int_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, Set, R2, R3> { SessionKeysAbpV11(put(self.0, "FNwkSIntKey", value.into_expr()), Phase) }
+    pub fn f_nwk_s_int_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, Set, R2, R3> { SessionKeysAbpV11(put(self.0, "FNwkSIntKey", value), Phase) }
     /// `NwkSEncKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv11-nwksenckey)
-    pub fn nwk_s_enc_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, Set, R3> { SessionKeysAbpV11(put(self.0, "NwkSEncKey", value.into_expr()), Phase) }
+    pub fn nwk_s_enc_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, Set, R3> { SessionKeysAbpV11(put(self.0, "NwkSEncKey", value), Phase) }
     /// `SNwkSIntKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv11-snwksintkey)
-    pub fn s_nwk_s_int_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, R2, Set> { SessionKeysAbpV11(put(self.0, "SNwkSIntKey", value.into_expr()), Phase) }
+    pub fn s_nwk_s_int_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, R2, Set> { SessionKeysAbpV11(put(self.0, "SNwkSIntKey", value), Phase) }
 }
 impl Done for SessionKeysAbpV11 { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -804,11 +804,11 @@ impl CfnWirelessDeviceImportTaskProps {
 }
 impl<R0, R1> CfnWirelessDeviceImportTaskProps<R0, R1> {
     /// `DestinationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#cfn-iotwireless-wirelessdeviceimporttask-destinationname)
-    pub fn destination_name(self, value: impl Arg<str>) -> CfnWirelessDeviceImportTaskProps<Set, R1> { CfnWirelessDeviceImportTaskProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
+    pub fn destination_name(self, value: impl Arg<str>) -> CfnWirelessDeviceImportTaskProps<Set, R1> { CfnWirelessDeviceImportTaskProps(put(self.0, "DestinationName", value), Phase) }
     /// `Sidewalk`: `Sidewalk`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk)
-    pub fn sidewalk(self, value: impl Arg<wireless_device_import_task::Sidewalk>) -> CfnWirelessDeviceImportTaskProps<R0, Set> { CfnWirelessDeviceImportTaskProps(put(self.0, "Sidewalk", value.into_expr()), Phase) }
+    pub fn sidewalk(self, value: impl Arg<wireless_device_import_task::Sidewalk>) -> CfnWirelessDeviceImportTaskProps<R0, Set> { CfnWirelessDeviceImportTaskProps(put(self.0, "Sidewalk", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#cfn-iotwireless-wirelessdeviceimporttask-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnWirelessDeviceImportTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::WirelessDeviceImportTask`.
@@ -820,13 +820,13 @@ impl Sidewalk {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceCreationFile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk-devicecreationfile)
-    pub fn device_creation_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceCreationFile", value.into_expr())) }
+    pub fn device_creation_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceCreationFile", value)) }
     /// `DeviceCreationFileList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk-devicecreationfilelist)
-    pub fn device_creation_file_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeviceCreationFileList", value.into_expr())) }
+    pub fn device_creation_file_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeviceCreationFileList", value)) }
     /// `Role`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk-role)
-    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value)) }
     /// `SidewalkManufacturingSn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk-sidewalkmanufacturingsn)
-    pub fn sidewalk_manufacturing_sn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SidewalkManufacturingSn", value.into_expr())) }
+    pub fn sidewalk_manufacturing_sn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SidewalkManufacturingSn", value)) }
 }
 impl Done for Sidewalk { fn into_props(self) -> Bag { self.0 } }
 }
@@ -853,19 +853,19 @@ impl CfnWirelessGatewayProps {
 }
 impl<R0> CfnWirelessGatewayProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `LastUplinkReceivedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-lastuplinkreceivedat)
-    pub fn last_uplink_received_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUplinkReceivedAt", value.into_expr()), Phase) }
+    pub fn last_uplink_received_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUplinkReceivedAt", value), Phase) }
     /// `LoRaWAN`: `LoRaWANGateway`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-lorawan)
-    pub fn lo_ra_wan(self, value: impl Arg<wireless_gateway::LoRaWANGateway>) -> CfnWirelessGatewayProps<Set> { CfnWirelessGatewayProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
+    pub fn lo_ra_wan(self, value: impl Arg<wireless_gateway::LoRaWANGateway>) -> CfnWirelessGatewayProps<Set> { CfnWirelessGatewayProps(put(self.0, "LoRaWAN", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ThingArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-thingarn)
-    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr()), Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value), Phase) }
     /// `ThingName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-thingname)
-    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr()), Phase) }
+    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value), Phase) }
 }
 impl Done for CfnWirelessGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::WirelessGateway`.
@@ -879,9 +879,9 @@ impl LoRaWANGateway {
 }
 impl<R0, R1> LoRaWANGateway<R0, R1> {
     /// `GatewayEui`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessgateway-lorawangateway.html#cfn-iotwireless-wirelessgateway-lorawangateway-gatewayeui)
-    pub fn gateway_eui(self, value: impl Arg<str>) -> LoRaWANGateway<Set, R1> { LoRaWANGateway(put(self.0, "GatewayEui", value.into_expr()), Phase) }
+    pub fn gateway_eui(self, value: impl Arg<str>) -> LoRaWANGateway<Set, R1> { LoRaWANGateway(put(self.0, "GatewayEui", value), Phase) }
     /// `RfRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessgateway-lorawangateway.html#cfn-iotwireless-wirelessgateway-lorawangateway-rfregion)
-    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWANGateway<R0, Set> { LoRaWANGateway(put(self.0, "RfRegion", value.into_expr()), Phase) }
+    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWANGateway<R0, Set> { LoRaWANGateway(put(self.0, "RfRegion", value), Phase) }
 }
 impl Done for LoRaWANGateway { fn into_props(self) -> Bag { self.0 } }
 }

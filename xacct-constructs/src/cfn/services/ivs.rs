@@ -27,25 +27,25 @@ impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Authorized`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-authorized)
-    pub fn authorized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Authorized", value.into_expr())) }
+    pub fn authorized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Authorized", value)) }
     /// `ContainerFormat`: `ContainerFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-containerformat)
-    pub fn container_format(self, value: impl Arg<channel::ContainerFormat>) -> Self { Self(put(self.0, "ContainerFormat", value.into_expr())) }
+    pub fn container_format(self, value: impl Arg<channel::ContainerFormat>) -> Self { Self(put(self.0, "ContainerFormat", value)) }
     /// `InsecureIngest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-insecureingest)
-    pub fn insecure_ingest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureIngest", value.into_expr())) }
+    pub fn insecure_ingest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureIngest", value)) }
     /// `LatencyMode`: `LatencyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-latencymode)
-    pub fn latency_mode(self, value: impl Arg<channel::LatencyMode>) -> Self { Self(put(self.0, "LatencyMode", value.into_expr())) }
+    pub fn latency_mode(self, value: impl Arg<channel::LatencyMode>) -> Self { Self(put(self.0, "LatencyMode", value)) }
     /// `MultitrackInputConfiguration`: `MultitrackInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-multitrackinputconfiguration)
-    pub fn multitrack_input_configuration(self, value: impl Arg<channel::MultitrackInputConfiguration>) -> Self { Self(put(self.0, "MultitrackInputConfiguration", value.into_expr())) }
+    pub fn multitrack_input_configuration(self, value: impl Arg<channel::MultitrackInputConfiguration>) -> Self { Self(put(self.0, "MultitrackInputConfiguration", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Preset`: `Preset`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-preset)
-    pub fn preset(self, value: impl Arg<channel::Preset>) -> Self { Self(put(self.0, "Preset", value.into_expr())) }
+    pub fn preset(self, value: impl Arg<channel::Preset>) -> Self { Self(put(self.0, "Preset", value)) }
     /// `RecordingConfigurationArn`: `IvsRecordingConfigurationArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-recordingconfigurationarn)
-    pub fn recording_configuration_arn(self, value: impl Arg<kind::IvsRecordingConfigurationArn>) -> Self { Self(put(self.0, "RecordingConfigurationArn", value.into_expr())) }
+    pub fn recording_configuration_arn(self, value: impl Arg<kind::IvsRecordingConfigurationArn>) -> Self { Self(put(self.0, "RecordingConfigurationArn", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-type)
-    pub fn type_(self, value: impl Arg<channel::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<channel::Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::Channel`.
@@ -57,11 +57,11 @@ impl MultitrackInputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-channel-multitrackinputconfiguration.html#cfn-ivs-channel-multitrackinputconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `MaximumResolution`: `MaximumResolution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-channel-multitrackinputconfiguration.html#cfn-ivs-channel-multitrackinputconfiguration-maximumresolution)
-    pub fn maximum_resolution(self, value: impl Arg<MaximumResolution>) -> Self { Self(put(self.0, "MaximumResolution", value.into_expr())) }
+    pub fn maximum_resolution(self, value: impl Arg<MaximumResolution>) -> Self { Self(put(self.0, "MaximumResolution", value)) }
     /// `Policy`: `Policy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-channel-multitrackinputconfiguration.html#cfn-ivs-channel-multitrackinputconfiguration-policy)
-    pub fn policy(self, value: impl Arg<Policy>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
+    pub fn policy(self, value: impl Arg<Policy>) -> Self { Self(put(self.0, "Policy", value)) }
 }
 impl Done for MultitrackInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContainerFormat` allows.
@@ -96,11 +96,11 @@ impl CfnEncoderConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-encoderconfiguration.html#cfn-ivs-encoderconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-encoderconfiguration.html#cfn-ivs-encoderconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Video`: `Video`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-encoderconfiguration.html#cfn-ivs-encoderconfiguration-video)
-    pub fn video(self, value: impl Arg<encoder_configuration::Video>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
+    pub fn video(self, value: impl Arg<encoder_configuration::Video>) -> Self { Self(put(self.0, "Video", value)) }
 }
 impl Done for CfnEncoderConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::EncoderConfiguration`.
@@ -112,13 +112,13 @@ impl Video {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bitrate`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html#cfn-ivs-encoderconfiguration-video-bitrate)
-    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `Framerate`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html#cfn-ivs-encoderconfiguration-video-framerate)
-    pub fn framerate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Framerate", value.into_expr())) }
+    pub fn framerate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Framerate", value)) }
     /// `Height`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html#cfn-ivs-encoderconfiguration-video-height)
-    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
+    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value)) }
     /// `Width`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html#cfn-ivs-encoderconfiguration-video-width)
-    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
+    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value)) }
 }
 impl Done for Video { fn into_props(self) -> Bag { self.0 } }
 }
@@ -147,17 +147,17 @@ impl CfnIngestConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IngestProtocol`: `IngestProtocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-ingestprotocol)
-    pub fn ingest_protocol(self, value: impl Arg<ingest_configuration::IngestProtocol>) -> Self { Self(put(self.0, "IngestProtocol", value.into_expr())) }
+    pub fn ingest_protocol(self, value: impl Arg<ingest_configuration::IngestProtocol>) -> Self { Self(put(self.0, "IngestProtocol", value)) }
     /// `InsecureIngest`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-insecureingest)
-    pub fn insecure_ingest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureIngest", value.into_expr())) }
+    pub fn insecure_ingest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureIngest", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `StageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-stagearn)
-    pub fn stage_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageArn", value.into_expr())) }
+    pub fn stage_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageArn", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `UserId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-userid)
-    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
+    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value)) }
 }
 impl Done for CfnIngestConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::IngestConfiguration`.
@@ -187,11 +187,11 @@ impl CfnPlaybackKeyPairProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html#cfn-ivs-playbackkeypair-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PublicKeyMaterial`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html#cfn-ivs-playbackkeypair-publickeymaterial)
-    pub fn public_key_material(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeyMaterial", value.into_expr())) }
+    pub fn public_key_material(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeyMaterial", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html#cfn-ivs-playbackkeypair-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnPlaybackKeyPairProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IVS::PlaybackRestrictionPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html)
@@ -213,15 +213,15 @@ impl CfnPlaybackRestrictionPolicyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedCountries`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-allowedcountries)
-    pub fn allowed_countries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedCountries", value.into_expr())) }
+    pub fn allowed_countries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedCountries", value)) }
     /// `AllowedOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-allowedorigins)
-    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrigins", value.into_expr())) }
+    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrigins", value)) }
     /// `EnableStrictOriginEnforcement`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-enablestrictoriginenforcement)
-    pub fn enable_strict_origin_enforcement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableStrictOriginEnforcement", value.into_expr())) }
+    pub fn enable_strict_origin_enforcement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableStrictOriginEnforcement", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnPlaybackRestrictionPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IVS::PublicKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html)
@@ -245,11 +245,11 @@ impl CfnPublicKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html#cfn-ivs-publickey-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PublicKeyMaterial`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html#cfn-ivs-publickey-publickeymaterial)
-    pub fn public_key_material(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeyMaterial", value.into_expr())) }
+    pub fn public_key_material(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeyMaterial", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html#cfn-ivs-publickey-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnPublicKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html)
@@ -275,17 +275,17 @@ impl CfnRecordingConfigurationProps {
 }
 impl<R0> CfnRecordingConfigurationProps<R0> {
     /// `DestinationConfiguration`: `DestinationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-destinationconfiguration)
-    pub fn destination_configuration(self, value: impl Arg<recording_configuration::DestinationConfiguration>) -> CfnRecordingConfigurationProps<Set> { CfnRecordingConfigurationProps(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
+    pub fn destination_configuration(self, value: impl Arg<recording_configuration::DestinationConfiguration>) -> CfnRecordingConfigurationProps<Set> { CfnRecordingConfigurationProps(put(self.0, "DestinationConfiguration", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RecordingReconnectWindowSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-recordingreconnectwindowseconds)
-    pub fn recording_reconnect_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordingReconnectWindowSeconds", value.into_expr()), Phase) }
+    pub fn recording_reconnect_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordingReconnectWindowSeconds", value), Phase) }
     /// `RenditionConfiguration`: `RenditionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-renditionconfiguration)
-    pub fn rendition_configuration(self, value: impl Arg<recording_configuration::RenditionConfiguration>) -> Self { Self(put(self.0, "RenditionConfiguration", value.into_expr()), Phase) }
+    pub fn rendition_configuration(self, value: impl Arg<recording_configuration::RenditionConfiguration>) -> Self { Self(put(self.0, "RenditionConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration)
-    pub fn thumbnail_configuration(self, value: impl Arg<recording_configuration::ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr()), Phase) }
+    pub fn thumbnail_configuration(self, value: impl Arg<recording_configuration::ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value), Phase) }
 }
 impl Done for CfnRecordingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::RecordingConfiguration`.
@@ -297,7 +297,7 @@ impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `S3DestinationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-destinationconfiguration.html#cfn-ivs-recordingconfiguration-destinationconfiguration-s3)
-    pub fn s3(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RenditionConfiguration` of `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-renditionconfiguration.html)
@@ -306,9 +306,9 @@ impl RenditionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RenditionSelection`: `RenditionSelection`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-renditionconfiguration.html#cfn-ivs-recordingconfiguration-renditionconfiguration-renditionselection)
-    pub fn rendition_selection(self, value: impl Arg<RenditionSelection>) -> Self { Self(put(self.0, "RenditionSelection", value.into_expr())) }
+    pub fn rendition_selection(self, value: impl Arg<RenditionSelection>) -> Self { Self(put(self.0, "RenditionSelection", value)) }
     /// `Renditions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-renditionconfiguration.html#cfn-ivs-recordingconfiguration-renditionconfiguration-renditions)
-    pub fn renditions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Renditions", value.into_expr())) }
+    pub fn renditions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Renditions", value)) }
 }
 impl Done for RenditionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-s3destinationconfiguration.html)
@@ -319,7 +319,7 @@ impl S3DestinationConfiguration {
 }
 impl<R0> S3DestinationConfiguration<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-s3destinationconfiguration.html#cfn-ivs-recordingconfiguration-s3destinationconfiguration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "BucketName", value), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThumbnailConfiguration` of `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html)
@@ -328,13 +328,13 @@ impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordingMode`: `RecordingMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration-recordingmode)
-    pub fn recording_mode(self, value: impl Arg<RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr())) }
+    pub fn recording_mode(self, value: impl Arg<RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value)) }
     /// `Resolution`: `Resolution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration-resolution)
-    pub fn resolution(self, value: impl Arg<Resolution>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
+    pub fn resolution(self, value: impl Arg<Resolution>) -> Self { Self(put(self.0, "Resolution", value)) }
     /// `Storage`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration-storage)
-    pub fn storage(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
+    pub fn storage(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Storage", value)) }
     /// `TargetIntervalSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration-targetintervalseconds)
-    pub fn target_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIntervalSeconds", value.into_expr())) }
+    pub fn target_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIntervalSeconds", value)) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RecordingMode` allows.
@@ -365,11 +365,11 @@ impl CfnStageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoParticipantRecordingConfiguration`: `AutoParticipantRecordingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html#cfn-ivs-stage-autoparticipantrecordingconfiguration)
-    pub fn auto_participant_recording_configuration(self, value: impl Arg<stage::AutoParticipantRecordingConfiguration>) -> Self { Self(put(self.0, "AutoParticipantRecordingConfiguration", value.into_expr())) }
+    pub fn auto_participant_recording_configuration(self, value: impl Arg<stage::AutoParticipantRecordingConfiguration>) -> Self { Self(put(self.0, "AutoParticipantRecordingConfiguration", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html#cfn-ivs-stage-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html#cfn-ivs-stage-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::Stage`.
@@ -383,15 +383,15 @@ impl AutoParticipantRecordingConfiguration {
 }
 impl<R0> AutoParticipantRecordingConfiguration<R0> {
     /// `HlsConfiguration`: `HlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-hlsconfiguration)
-    pub fn hls_configuration(self, value: impl Arg<HlsConfiguration>) -> Self { Self(put(self.0, "HlsConfiguration", value.into_expr()), Phase) }
+    pub fn hls_configuration(self, value: impl Arg<HlsConfiguration>) -> Self { Self(put(self.0, "HlsConfiguration", value), Phase) }
     /// `MediaTypes`: list of `MediaTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-mediatypes)
-    pub fn media_types(self, value: impl Arg<Arr<MediaTypes>>) -> Self { Self(put(self.0, "MediaTypes", value.into_expr()), Phase) }
+    pub fn media_types(self, value: impl Arg<Arr<MediaTypes>>) -> Self { Self(put(self.0, "MediaTypes", value), Phase) }
     /// `RecordingReconnectWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-recordingreconnectwindowseconds)
-    pub fn recording_reconnect_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordingReconnectWindowSeconds", value.into_expr()), Phase) }
+    pub fn recording_reconnect_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordingReconnectWindowSeconds", value), Phase) }
     /// `StorageConfigurationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-storageconfigurationarn)
-    pub fn storage_configuration_arn(self, value: impl Arg<str>) -> AutoParticipantRecordingConfiguration<Set> { AutoParticipantRecordingConfiguration(put(self.0, "StorageConfigurationArn", value.into_expr()), Phase) }
+    pub fn storage_configuration_arn(self, value: impl Arg<str>) -> AutoParticipantRecordingConfiguration<Set> { AutoParticipantRecordingConfiguration(put(self.0, "StorageConfigurationArn", value), Phase) }
     /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-thumbnailconfiguration)
-    pub fn thumbnail_configuration(self, value: impl Arg<ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr()), Phase) }
+    pub fn thumbnail_configuration(self, value: impl Arg<ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value), Phase) }
 }
 impl Done for AutoParticipantRecordingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-hlsconfiguration.html)
@@ -400,7 +400,7 @@ impl HlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParticipantRecordingHlsConfiguration`: `ParticipantRecordingHlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-hlsconfiguration.html#cfn-ivs-stage-hlsconfiguration-participantrecordinghlsconfiguration)
-    pub fn participant_recording_hls_configuration(self, value: impl Arg<ParticipantRecordingHlsConfiguration>) -> Self { Self(put(self.0, "ParticipantRecordingHlsConfiguration", value.into_expr())) }
+    pub fn participant_recording_hls_configuration(self, value: impl Arg<ParticipantRecordingHlsConfiguration>) -> Self { Self(put(self.0, "ParticipantRecordingHlsConfiguration", value)) }
 }
 impl Done for HlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParticipantRecordingHlsConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantrecordinghlsconfiguration.html)
@@ -409,7 +409,7 @@ impl ParticipantRecordingHlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetSegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantrecordinghlsconfiguration.html#cfn-ivs-stage-participantrecordinghlsconfiguration-targetsegmentdurationseconds)
-    pub fn target_segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSegmentDurationSeconds", value.into_expr())) }
+    pub fn target_segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSegmentDurationSeconds", value)) }
 }
 impl Done for ParticipantRecordingHlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParticipantThumbnailConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantthumbnailconfiguration.html)
@@ -418,11 +418,11 @@ impl ParticipantThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordingMode`: `RecordingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantthumbnailconfiguration.html#cfn-ivs-stage-participantthumbnailconfiguration-recordingmode)
-    pub fn recording_mode(self, value: impl Arg<RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr())) }
+    pub fn recording_mode(self, value: impl Arg<RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value)) }
     /// `Storage`: list of `Storage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantthumbnailconfiguration.html#cfn-ivs-stage-participantthumbnailconfiguration-storage)
-    pub fn storage(self, value: impl Arg<Arr<Storage>>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
+    pub fn storage(self, value: impl Arg<Arr<Storage>>) -> Self { Self(put(self.0, "Storage", value)) }
     /// `TargetIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantthumbnailconfiguration.html#cfn-ivs-stage-participantthumbnailconfiguration-targetintervalseconds)
-    pub fn target_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIntervalSeconds", value.into_expr())) }
+    pub fn target_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIntervalSeconds", value)) }
 }
 impl Done for ParticipantThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThumbnailConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-thumbnailconfiguration.html)
@@ -431,7 +431,7 @@ impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParticipantThumbnailConfiguration`: `ParticipantThumbnailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-thumbnailconfiguration.html#cfn-ivs-stage-thumbnailconfiguration-participantthumbnailconfiguration)
-    pub fn participant_thumbnail_configuration(self, value: impl Arg<ParticipantThumbnailConfiguration>) -> Self { Self(put(self.0, "ParticipantThumbnailConfiguration", value.into_expr())) }
+    pub fn participant_thumbnail_configuration(self, value: impl Arg<ParticipantThumbnailConfiguration>) -> Self { Self(put(self.0, "ParticipantThumbnailConfiguration", value)) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MediaTypes` allows.
@@ -462,11 +462,11 @@ impl CfnStorageConfigurationProps {
 }
 impl<R0> CfnStorageConfigurationProps<R0> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-storageconfiguration.html#cfn-ivs-storageconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `S3`: `S3StorageConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-storageconfiguration.html#cfn-ivs-storageconfiguration-s3)
-    pub fn s3(self, value: impl Arg<storage_configuration::S3StorageConfiguration>) -> CfnStorageConfigurationProps<Set> { CfnStorageConfigurationProps(put(self.0, "S3", value.into_expr()), Phase) }
+    pub fn s3(self, value: impl Arg<storage_configuration::S3StorageConfiguration>) -> CfnStorageConfigurationProps<Set> { CfnStorageConfigurationProps(put(self.0, "S3", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-storageconfiguration.html#cfn-ivs-storageconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStorageConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::StorageConfiguration`.
@@ -480,7 +480,7 @@ impl S3StorageConfiguration {
 }
 impl<R0> S3StorageConfiguration<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-storageconfiguration-s3storageconfiguration.html#cfn-ivs-storageconfiguration-s3storageconfiguration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3StorageConfiguration<Set> { S3StorageConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3StorageConfiguration<Set> { S3StorageConfiguration(put(self.0, "BucketName", value), Phase) }
 }
 impl Done for S3StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -507,9 +507,9 @@ impl CfnStreamKeyProps {
 }
 impl<R0> CfnStreamKeyProps<R0> {
     /// `ChannelArn`: `IvsChannelArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-streamkey.html#cfn-ivs-streamkey-channelarn)
-    pub fn channel_arn(self, value: impl Arg<kind::IvsChannelArn>) -> CfnStreamKeyProps<Set> { CfnStreamKeyProps(put(self.0, "ChannelArn", value.into_expr()), Phase) }
+    pub fn channel_arn(self, value: impl Arg<kind::IvsChannelArn>) -> CfnStreamKeyProps<Set> { CfnStreamKeyProps(put(self.0, "ChannelArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-streamkey.html#cfn-ivs-streamkey-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStreamKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

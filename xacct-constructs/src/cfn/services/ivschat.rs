@@ -29,11 +29,11 @@ impl CfnLoggingConfigurationProps {
 }
 impl<R0> CfnLoggingConfigurationProps<R0> {
     /// `DestinationConfiguration`: `DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#cfn-ivschat-loggingconfiguration-destinationconfiguration)
-    pub fn destination_configuration(self, value: impl Arg<logging_configuration::DestinationConfiguration>) -> CfnLoggingConfigurationProps<Set> { CfnLoggingConfigurationProps(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
+    pub fn destination_configuration(self, value: impl Arg<logging_configuration::DestinationConfiguration>) -> CfnLoggingConfigurationProps<Set> { CfnLoggingConfigurationProps(put(self.0, "DestinationConfiguration", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#cfn-ivschat-loggingconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#cfn-ivschat-loggingconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVSChat::LoggingConfiguration`.
@@ -47,7 +47,7 @@ impl CloudWatchLogsDestinationConfiguration {
 }
 impl<R0> CloudWatchLogsDestinationConfiguration<R0> {
     /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-cloudwatchlogsdestinationconfiguration.html#cfn-ivschat-loggingconfiguration-cloudwatchlogsdestinationconfiguration-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchLogsDestinationConfiguration<Set> { CloudWatchLogsDestinationConfiguration(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchLogsDestinationConfiguration<Set> { CloudWatchLogsDestinationConfiguration(put(self.0, "LogGroupName", value), Phase) }
 }
 impl Done for CloudWatchLogsDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConfiguration` of `AWS::IVSChat::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-destinationconfiguration.html)
@@ -56,11 +56,11 @@ impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogsDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-destinationconfiguration.html#cfn-ivschat-loggingconfiguration-destinationconfiguration-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsDestinationConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsDestinationConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogs", value)) }
     /// `Firehose`: `FirehoseDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-destinationconfiguration.html#cfn-ivschat-loggingconfiguration-destinationconfiguration-firehose)
-    pub fn firehose(self, value: impl Arg<FirehoseDestinationConfiguration>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<FirehoseDestinationConfiguration>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `S3`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-destinationconfiguration.html#cfn-ivschat-loggingconfiguration-destinationconfiguration-s3)
-    pub fn s3(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseDestinationConfiguration` of `AWS::IVSChat::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-firehosedestinationconfiguration.html)
@@ -71,7 +71,7 @@ impl FirehoseDestinationConfiguration {
 }
 impl<R0> FirehoseDestinationConfiguration<R0> {
     /// `DeliveryStreamName`: `KinesisFirehoseDeliveryStreamName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-firehosedestinationconfiguration.html#cfn-ivschat-loggingconfiguration-firehosedestinationconfiguration-deliverystreamname)
-    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseDestinationConfiguration<Set> { FirehoseDestinationConfiguration(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
+    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseDestinationConfiguration<Set> { FirehoseDestinationConfiguration(put(self.0, "DeliveryStreamName", value), Phase) }
 }
 impl Done for FirehoseDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::IVSChat::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-s3destinationconfiguration.html)
@@ -82,7 +82,7 @@ impl S3DestinationConfiguration {
 }
 impl<R0> S3DestinationConfiguration<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-s3destinationconfiguration.html#cfn-ivschat-loggingconfiguration-s3destinationconfiguration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "BucketName", value), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -107,17 +107,17 @@ impl CfnRoomProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoggingConfigurationIdentifiers`: list of `IVSChatLoggingConfigurationArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-loggingconfigurationidentifiers)
-    pub fn logging_configuration_identifiers(self, value: impl Arg<Arr<kind::IVSChatLoggingConfigurationArn>>) -> Self { Self(put(self.0, "LoggingConfigurationIdentifiers", value.into_expr())) }
+    pub fn logging_configuration_identifiers(self, value: impl Arg<Arr<kind::IVSChatLoggingConfigurationArn>>) -> Self { Self(put(self.0, "LoggingConfigurationIdentifiers", value)) }
     /// `MaximumMessageLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-maximummessagelength)
-    pub fn maximum_message_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageLength", value.into_expr())) }
+    pub fn maximum_message_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageLength", value)) }
     /// `MaximumMessageRatePerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-maximummessageratepersecond)
-    pub fn maximum_message_rate_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageRatePerSecond", value.into_expr())) }
+    pub fn maximum_message_rate_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageRatePerSecond", value)) }
     /// `MessageReviewHandler`: `MessageReviewHandler`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-messagereviewhandler)
-    pub fn message_review_handler(self, value: impl Arg<room::MessageReviewHandler>) -> Self { Self(put(self.0, "MessageReviewHandler", value.into_expr())) }
+    pub fn message_review_handler(self, value: impl Arg<room::MessageReviewHandler>) -> Self { Self(put(self.0, "MessageReviewHandler", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnRoomProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVSChat::Room`.
@@ -129,9 +129,9 @@ impl MessageReviewHandler {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FallbackResult`: `FallbackResult`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-room-messagereviewhandler.html#cfn-ivschat-room-messagereviewhandler-fallbackresult)
-    pub fn fallback_result(self, value: impl Arg<FallbackResult>) -> Self { Self(put(self.0, "FallbackResult", value.into_expr())) }
+    pub fn fallback_result(self, value: impl Arg<FallbackResult>) -> Self { Self(put(self.0, "FallbackResult", value)) }
     /// `Uri`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-room-messagereviewhandler.html#cfn-ivschat-room-messagereviewhandler-uri)
-    pub fn uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Uri", value)) }
 }
 impl Done for MessageReviewHandler { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FallbackResult` allows.

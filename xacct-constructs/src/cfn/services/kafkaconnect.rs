@@ -25,33 +25,33 @@ impl CfnConnectorProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `Capacity`: `Capacity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-capacity)
-    pub fn capacity(self, value: impl Arg<connector::Capacity>) -> CfnConnectorProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "Capacity", value.into_expr()), Phase) }
+    pub fn capacity(self, value: impl Arg<connector::Capacity>) -> CfnConnectorProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "Capacity", value), Phase) }
     /// `ConnectorConfiguration`: map of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-connectorconfiguration)
-    pub fn connector_configuration(self, value: impl Arg<Dict<str>>) -> CfnConnectorProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "ConnectorConfiguration", value.into_expr()), Phase) }
+    pub fn connector_configuration(self, value: impl Arg<Dict<str>>) -> CfnConnectorProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "ConnectorConfiguration", value), Phase) }
     /// `ConnectorDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-connectordescription)
-    pub fn connector_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDescription", value.into_expr()), Phase) }
+    pub fn connector_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDescription", value), Phase) }
     /// `ConnectorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-connectorname)
-    pub fn connector_name(self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "ConnectorName", value.into_expr()), Phase) }
+    pub fn connector_name(self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "ConnectorName", value), Phase) }
     /// `KafkaCluster`: `KafkaCluster`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-kafkacluster)
-    pub fn kafka_cluster(self, value: impl Arg<connector::KafkaCluster>) -> CfnConnectorProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaCluster", value.into_expr()), Phase) }
+    pub fn kafka_cluster(self, value: impl Arg<connector::KafkaCluster>) -> CfnConnectorProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaCluster", value), Phase) }
     /// `KafkaClusterClientAuthentication`: `KafkaClusterClientAuthentication`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-kafkaclusterclientauthentication)
-    pub fn kafka_cluster_client_authentication(self, value: impl Arg<connector::KafkaClusterClientAuthentication>) -> CfnConnectorProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaClusterClientAuthentication", value.into_expr()), Phase) }
+    pub fn kafka_cluster_client_authentication(self, value: impl Arg<connector::KafkaClusterClientAuthentication>) -> CfnConnectorProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaClusterClientAuthentication", value), Phase) }
     /// `KafkaClusterEncryptionInTransit`: `KafkaClusterEncryptionInTransit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-kafkaclusterencryptionintransit)
-    pub fn kafka_cluster_encryption_in_transit(self, value: impl Arg<connector::KafkaClusterEncryptionInTransit>) -> CfnConnectorProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaClusterEncryptionInTransit", value.into_expr()), Phase) }
+    pub fn kafka_cluster_encryption_in_transit(self, value: impl Arg<connector::KafkaClusterEncryptionInTransit>) -> CfnConnectorProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaClusterEncryptionInTransit", value), Phase) }
     /// `KafkaConnectVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-kafkaconnectversion)
-    pub fn kafka_connect_version(self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnConnectorProps(put(self.0, "KafkaConnectVersion", value.into_expr()), Phase) }
+    pub fn kafka_connect_version(self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnConnectorProps(put(self.0, "KafkaConnectVersion", value), Phase) }
     /// `LogDelivery`: `LogDelivery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-logdelivery)
-    pub fn log_delivery(self, value: impl Arg<connector::LogDelivery>) -> Self { Self(put(self.0, "LogDelivery", value.into_expr()), Phase) }
+    pub fn log_delivery(self, value: impl Arg<connector::LogDelivery>) -> Self { Self(put(self.0, "LogDelivery", value), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-networktype)
-    pub fn network_type(self, value: impl Arg<connector::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<connector::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `Plugins`: list of `Plugin`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-plugins)
-    pub fn plugins(self, value: impl Arg<Arr<connector::Plugin>>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnConnectorProps(put(self.0, "Plugins", value.into_expr()), Phase) }
+    pub fn plugins(self, value: impl Arg<Arr<connector::Plugin>>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnConnectorProps(put(self.0, "Plugins", value), Phase) }
     /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-serviceexecutionrolearn)
-    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnConnectorProps(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnConnectorProps(put(self.0, "ServiceExecutionRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkerConfiguration`: `WorkerConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-workerconfiguration)
-    pub fn worker_configuration(self, value: impl Arg<connector::WorkerConfiguration>) -> Self { Self(put(self.0, "WorkerConfiguration", value.into_expr()), Phase) }
+    pub fn worker_configuration(self, value: impl Arg<connector::WorkerConfiguration>) -> Self { Self(put(self.0, "WorkerConfiguration", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KafkaConnect::Connector`.
@@ -65,9 +65,9 @@ impl ApacheKafkaCluster {
 }
 impl<R0, R1> ApacheKafkaCluster<R0, R1> {
     /// `BootstrapServers`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-apachekafkacluster.html#cfn-kafkaconnect-connector-apachekafkacluster-bootstrapservers)
-    pub fn bootstrap_servers(self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { ApacheKafkaCluster(put(self.0, "BootstrapServers", value.into_expr()), Phase) }
+    pub fn bootstrap_servers(self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { ApacheKafkaCluster(put(self.0, "BootstrapServers", value), Phase) }
     /// `Vpc`: `Vpc`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-apachekafkacluster.html#cfn-kafkaconnect-connector-apachekafkacluster-vpc)
-    pub fn vpc(self, value: impl Arg<Vpc>) -> ApacheKafkaCluster<R0, Set> { ApacheKafkaCluster(put(self.0, "Vpc", value.into_expr()), Phase) }
+    pub fn vpc(self, value: impl Arg<Vpc>) -> ApacheKafkaCluster<R0, Set> { ApacheKafkaCluster(put(self.0, "Vpc", value), Phase) }
 }
 impl Done for ApacheKafkaCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScaling` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html)
@@ -78,17 +78,17 @@ impl AutoScaling {
 }
 impl<R0, R1, R2, R3, R4> AutoScaling<R0, R1, R2, R3, R4> {
     /// `MaxAutoscalingTaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-maxautoscalingtaskcount)
-    pub fn max_autoscaling_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAutoscalingTaskCount", value.into_expr()), Phase) }
+    pub fn max_autoscaling_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAutoscalingTaskCount", value), Phase) }
     /// `MaxWorkerCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-maxworkercount)
-    pub fn max_worker_count(self, value: impl Arg<i64>) -> AutoScaling<Set, R1, R2, R3, R4> { AutoScaling(put(self.0, "MaxWorkerCount", value.into_expr()), Phase) }
+    pub fn max_worker_count(self, value: impl Arg<i64>) -> AutoScaling<Set, R1, R2, R3, R4> { AutoScaling(put(self.0, "MaxWorkerCount", value), Phase) }
     /// `McuCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-mcucount)
-    pub fn mcu_count(self, value: impl Arg<i64>) -> AutoScaling<R0, Set, R2, R3, R4> { AutoScaling(put(self.0, "McuCount", value.into_expr()), Phase) }
+    pub fn mcu_count(self, value: impl Arg<i64>) -> AutoScaling<R0, Set, R2, R3, R4> { AutoScaling(put(self.0, "McuCount", value), Phase) }
     /// `MinWorkerCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-minworkercount)
-    pub fn min_worker_count(self, value: impl Arg<i64>) -> AutoScaling<R0, R1, Set, R3, R4> { AutoScaling(put(self.0, "MinWorkerCount", value.into_expr()), Phase) }
+    pub fn min_worker_count(self, value: impl Arg<i64>) -> AutoScaling<R0, R1, Set, R3, R4> { AutoScaling(put(self.0, "MinWorkerCount", value), Phase) }
     /// `ScaleInPolicy`: `ScaleInPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-scaleinpolicy)
-    pub fn scale_in_policy(self, value: impl Arg<ScaleInPolicy>) -> AutoScaling<R0, R1, R2, Set, R4> { AutoScaling(put(self.0, "ScaleInPolicy", value.into_expr()), Phase) }
+    pub fn scale_in_policy(self, value: impl Arg<ScaleInPolicy>) -> AutoScaling<R0, R1, R2, Set, R4> { AutoScaling(put(self.0, "ScaleInPolicy", value), Phase) }
     /// `ScaleOutPolicy`: `ScaleOutPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-scaleoutpolicy)
-    pub fn scale_out_policy(self, value: impl Arg<ScaleOutPolicy>) -> AutoScaling<R0, R1, R2, R3, Set> { AutoScaling(put(self.0, "ScaleOutPolicy", value.into_expr()), Phase) }
+    pub fn scale_out_policy(self, value: impl Arg<ScaleOutPolicy>) -> AutoScaling<R0, R1, R2, R3, Set> { AutoScaling(put(self.0, "ScaleOutPolicy", value), Phase) }
 }
 impl Done for AutoScaling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Capacity` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-capacity.html)
@@ -97,9 +97,9 @@ impl Capacity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScaling`: `AutoScaling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-capacity.html#cfn-kafkaconnect-connector-capacity-autoscaling)
-    pub fn auto_scaling(self, value: impl Arg<AutoScaling>) -> Self { Self(put(self.0, "AutoScaling", value.into_expr())) }
+    pub fn auto_scaling(self, value: impl Arg<AutoScaling>) -> Self { Self(put(self.0, "AutoScaling", value)) }
     /// `ProvisionedCapacity`: `ProvisionedCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-capacity.html#cfn-kafkaconnect-connector-capacity-provisionedcapacity)
-    pub fn provisioned_capacity(self, value: impl Arg<ProvisionedCapacity>) -> Self { Self(put(self.0, "ProvisionedCapacity", value.into_expr())) }
+    pub fn provisioned_capacity(self, value: impl Arg<ProvisionedCapacity>) -> Self { Self(put(self.0, "ProvisionedCapacity", value)) }
 }
 impl Done for Capacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsLogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-cloudwatchlogslogdelivery.html)
@@ -110,9 +110,9 @@ impl CloudWatchLogsLogDelivery {
 }
 impl<R0> CloudWatchLogsLogDelivery<R0> {
     /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-cloudwatchlogslogdelivery.html#cfn-kafkaconnect-connector-cloudwatchlogslogdelivery-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsLogDelivery<Set> { CloudWatchLogsLogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsLogDelivery<Set> { CloudWatchLogsLogDelivery(put(self.0, "Enabled", value), Phase) }
     /// `LogGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-cloudwatchlogslogdelivery.html#cfn-kafkaconnect-connector-cloudwatchlogslogdelivery-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value), Phase) }
 }
 impl Done for CloudWatchLogsLogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPlugin` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-customplugin.html)
@@ -123,9 +123,9 @@ impl CustomPlugin {
 }
 impl<R0, R1> CustomPlugin<R0, R1> {
     /// `CustomPluginArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-customplugin.html#cfn-kafkaconnect-connector-customplugin-custompluginarn)
-    pub fn custom_plugin_arn(self, value: impl Arg<str>) -> CustomPlugin<Set, R1> { CustomPlugin(put(self.0, "CustomPluginArn", value.into_expr()), Phase) }
+    pub fn custom_plugin_arn(self, value: impl Arg<str>) -> CustomPlugin<Set, R1> { CustomPlugin(put(self.0, "CustomPluginArn", value), Phase) }
     /// `Revision`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-customplugin.html#cfn-kafkaconnect-connector-customplugin-revision)
-    pub fn revision(self, value: impl Arg<i64>) -> CustomPlugin<R0, Set> { CustomPlugin(put(self.0, "Revision", value.into_expr()), Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> CustomPlugin<R0, Set> { CustomPlugin(put(self.0, "Revision", value), Phase) }
 }
 impl Done for CustomPlugin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseLogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-firehoselogdelivery.html)
@@ -136,9 +136,9 @@ impl FirehoseLogDelivery {
 }
 impl<R0> FirehoseLogDelivery<R0> {
     /// `DeliveryStream`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-firehoselogdelivery.html#cfn-kafkaconnect-connector-firehoselogdelivery-deliverystream)
-    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value), Phase) }
     /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-firehoselogdelivery.html#cfn-kafkaconnect-connector-firehoselogdelivery-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> FirehoseLogDelivery<Set> { FirehoseLogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> FirehoseLogDelivery<Set> { FirehoseLogDelivery(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for FirehoseLogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaCluster` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkacluster.html)
@@ -149,7 +149,7 @@ impl KafkaCluster {
 }
 impl<R0> KafkaCluster<R0> {
     /// `ApacheKafkaCluster`: `ApacheKafkaCluster`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkacluster.html#cfn-kafkaconnect-connector-kafkacluster-apachekafkacluster)
-    pub fn apache_kafka_cluster(self, value: impl Arg<ApacheKafkaCluster>) -> KafkaCluster<Set> { KafkaCluster(put(self.0, "ApacheKafkaCluster", value.into_expr()), Phase) }
+    pub fn apache_kafka_cluster(self, value: impl Arg<ApacheKafkaCluster>) -> KafkaCluster<Set> { KafkaCluster(put(self.0, "ApacheKafkaCluster", value), Phase) }
 }
 impl Done for KafkaCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterClientAuthentication` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkaclusterclientauthentication.html)
@@ -160,7 +160,7 @@ impl KafkaClusterClientAuthentication {
 }
 impl<R0> KafkaClusterClientAuthentication<R0> {
     /// `AuthenticationType`: `AuthenticationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkaclusterclientauthentication.html#cfn-kafkaconnect-connector-kafkaclusterclientauthentication-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> KafkaClusterClientAuthentication<Set> { KafkaClusterClientAuthentication(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> KafkaClusterClientAuthentication<Set> { KafkaClusterClientAuthentication(put(self.0, "AuthenticationType", value), Phase) }
 }
 impl Done for KafkaClusterClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterEncryptionInTransit` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkaclusterencryptionintransit.html)
@@ -171,7 +171,7 @@ impl KafkaClusterEncryptionInTransit {
 }
 impl<R0> KafkaClusterEncryptionInTransit<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkaclusterencryptionintransit.html#cfn-kafkaconnect-connector-kafkaclusterencryptionintransit-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { KafkaClusterEncryptionInTransit(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { KafkaClusterEncryptionInTransit(put(self.0, "EncryptionType", value), Phase) }
 }
 impl Done for KafkaClusterEncryptionInTransit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-logdelivery.html)
@@ -182,7 +182,7 @@ impl LogDelivery {
 }
 impl<R0> LogDelivery<R0> {
     /// `WorkerLogDelivery`: `WorkerLogDelivery`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-logdelivery.html#cfn-kafkaconnect-connector-logdelivery-workerlogdelivery)
-    pub fn worker_log_delivery(self, value: impl Arg<WorkerLogDelivery>) -> LogDelivery<Set> { LogDelivery(put(self.0, "WorkerLogDelivery", value.into_expr()), Phase) }
+    pub fn worker_log_delivery(self, value: impl Arg<WorkerLogDelivery>) -> LogDelivery<Set> { LogDelivery(put(self.0, "WorkerLogDelivery", value), Phase) }
 }
 impl Done for LogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Plugin` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-plugin.html)
@@ -193,7 +193,7 @@ impl Plugin {
 }
 impl<R0> Plugin<R0> {
     /// `CustomPlugin`: `CustomPlugin`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-plugin.html#cfn-kafkaconnect-connector-plugin-customplugin)
-    pub fn custom_plugin(self, value: impl Arg<CustomPlugin>) -> Plugin<Set> { Plugin(put(self.0, "CustomPlugin", value.into_expr()), Phase) }
+    pub fn custom_plugin(self, value: impl Arg<CustomPlugin>) -> Plugin<Set> { Plugin(put(self.0, "CustomPlugin", value), Phase) }
 }
 impl Done for Plugin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedCapacity` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-provisionedcapacity.html)
@@ -204,9 +204,9 @@ impl ProvisionedCapacity {
 }
 impl<R0, R1> ProvisionedCapacity<R0, R1> {
     /// `McuCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-provisionedcapacity.html#cfn-kafkaconnect-connector-provisionedcapacity-mcucount)
-    pub fn mcu_count(self, value: impl Arg<i64>) -> ProvisionedCapacity<Set, R1> { ProvisionedCapacity(put(self.0, "McuCount", value.into_expr()), Phase) }
+    pub fn mcu_count(self, value: impl Arg<i64>) -> ProvisionedCapacity<Set, R1> { ProvisionedCapacity(put(self.0, "McuCount", value), Phase) }
     /// `WorkerCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-provisionedcapacity.html#cfn-kafkaconnect-connector-provisionedcapacity-workercount)
-    pub fn worker_count(self, value: impl Arg<i64>) -> ProvisionedCapacity<R0, Set> { ProvisionedCapacity(put(self.0, "WorkerCount", value.into_expr()), Phase) }
+    pub fn worker_count(self, value: impl Arg<i64>) -> ProvisionedCapacity<R0, Set> { ProvisionedCapacity(put(self.0, "WorkerCount", value), Phase) }
 }
 impl Done for ProvisionedCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-s3logdelivery.html)
@@ -217,11 +217,11 @@ impl S3LogDelivery {
 }
 impl<R0> S3LogDelivery<R0> {
     /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-s3logdelivery.html#cfn-kafkaconnect-connector-s3logdelivery-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value), Phase) }
     /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-s3logdelivery.html#cfn-kafkaconnect-connector-s3logdelivery-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> S3LogDelivery<Set> { S3LogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3LogDelivery<Set> { S3LogDelivery(put(self.0, "Enabled", value), Phase) }
     /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-s3logdelivery.html#cfn-kafkaconnect-connector-s3logdelivery-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3LogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScaleInPolicy` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-scaleinpolicy.html)
@@ -232,7 +232,7 @@ impl ScaleInPolicy {
 }
 impl<R0> ScaleInPolicy<R0> {
     /// `CpuUtilizationPercentage`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-scaleinpolicy.html#cfn-kafkaconnect-connector-scaleinpolicy-cpuutilizationpercentage)
-    pub fn cpu_utilization_percentage(self, value: impl Arg<i64>) -> ScaleInPolicy<Set> { ScaleInPolicy(put(self.0, "CpuUtilizationPercentage", value.into_expr()), Phase) }
+    pub fn cpu_utilization_percentage(self, value: impl Arg<i64>) -> ScaleInPolicy<Set> { ScaleInPolicy(put(self.0, "CpuUtilizationPercentage", value), Phase) }
 }
 impl Done for ScaleInPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScaleOutPolicy` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-scaleoutpolicy.html)
@@ -243,7 +243,7 @@ impl ScaleOutPolicy {
 }
 impl<R0> ScaleOutPolicy<R0> {
     /// `CpuUtilizationPercentage`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-scaleoutpolicy.html#cfn-kafkaconnect-connector-scaleoutpolicy-cpuutilizationpercentage)
-    pub fn cpu_utilization_percentage(self, value: impl Arg<i64>) -> ScaleOutPolicy<Set> { ScaleOutPolicy(put(self.0, "CpuUtilizationPercentage", value.into_expr()), Phase) }
+    pub fn cpu_utilization_percentage(self, value: impl Arg<i64>) -> ScaleOutPolicy<Set> { ScaleOutPolicy(put(self.0, "CpuUtilizationPercentage", value), Phase) }
 }
 impl Done for ScaleOutPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Vpc` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-vpc.html)
@@ -254,9 +254,9 @@ impl Vpc {
 }
 impl<R0, R1> Vpc<R0, R1> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-vpc.html#cfn-kafkaconnect-connector-vpc-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Vpc<Set, R1> { Vpc(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Vpc<Set, R1> { Vpc(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-vpc.html#cfn-kafkaconnect-connector-vpc-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Vpc<R0, Set> { Vpc(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Vpc<R0, Set> { Vpc(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for Vpc { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkerConfiguration` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerconfiguration.html)
@@ -267,9 +267,9 @@ impl WorkerConfiguration {
 }
 impl<R0, R1> WorkerConfiguration<R0, R1> {
     /// `Revision`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerconfiguration.html#cfn-kafkaconnect-connector-workerconfiguration-revision)
-    pub fn revision(self, value: impl Arg<i64>) -> WorkerConfiguration<Set, R1> { WorkerConfiguration(put(self.0, "Revision", value.into_expr()), Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> WorkerConfiguration<Set, R1> { WorkerConfiguration(put(self.0, "Revision", value), Phase) }
     /// `WorkerConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerconfiguration.html#cfn-kafkaconnect-connector-workerconfiguration-workerconfigurationarn)
-    pub fn worker_configuration_arn(self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { WorkerConfiguration(put(self.0, "WorkerConfigurationArn", value.into_expr()), Phase) }
+    pub fn worker_configuration_arn(self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { WorkerConfiguration(put(self.0, "WorkerConfigurationArn", value), Phase) }
 }
 impl Done for WorkerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkerLogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerlogdelivery.html)
@@ -278,11 +278,11 @@ impl WorkerLogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogsLogDelivery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerlogdelivery.html#cfn-kafkaconnect-connector-workerlogdelivery-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsLogDelivery>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsLogDelivery>) -> Self { Self(put(self.0, "CloudWatchLogs", value)) }
     /// `Firehose`: `FirehoseLogDelivery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerlogdelivery.html#cfn-kafkaconnect-connector-workerlogdelivery-firehose)
-    pub fn firehose(self, value: impl Arg<FirehoseLogDelivery>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<FirehoseLogDelivery>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `S3`: `S3LogDelivery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerlogdelivery.html#cfn-kafkaconnect-connector-workerlogdelivery-s3)
-    pub fn s3(self, value: impl Arg<S3LogDelivery>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3LogDelivery>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for WorkerLogDelivery { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -317,15 +317,15 @@ impl CfnCustomPluginProps {
 }
 impl<R0, R1, R2> CfnCustomPluginProps<R0, R1, R2> {
     /// `ContentType`: `ContentType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-contenttype)
-    pub fn content_type(self, value: impl Arg<custom_plugin::ContentType>) -> CfnCustomPluginProps<Set, R1, R2> { CfnCustomPluginProps(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<custom_plugin::ContentType>) -> CfnCustomPluginProps<Set, R1, R2> { CfnCustomPluginProps(put(self.0, "ContentType", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Location`: `CustomPluginLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-location)
-    pub fn location(self, value: impl Arg<custom_plugin::CustomPluginLocation>) -> CfnCustomPluginProps<R0, Set, R2> { CfnCustomPluginProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<custom_plugin::CustomPluginLocation>) -> CfnCustomPluginProps<R0, Set, R2> { CfnCustomPluginProps(put(self.0, "Location", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCustomPluginProps<R0, R1, Set> { CfnCustomPluginProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCustomPluginProps<R0, R1, Set> { CfnCustomPluginProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCustomPluginProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KafkaConnect::CustomPlugin`.
@@ -337,9 +337,9 @@ impl CustomPluginFileDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileMd5`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginfiledescription.html#cfn-kafkaconnect-customplugin-custompluginfiledescription-filemd5)
-    pub fn file_md5(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileMd5", value.into_expr())) }
+    pub fn file_md5(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileMd5", value)) }
     /// `FileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginfiledescription.html#cfn-kafkaconnect-customplugin-custompluginfiledescription-filesize)
-    pub fn file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileSize", value.into_expr())) }
+    pub fn file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileSize", value)) }
 }
 impl Done for CustomPluginFileDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPluginLocation` of `AWS::KafkaConnect::CustomPlugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginlocation.html)
@@ -350,7 +350,7 @@ impl CustomPluginLocation {
 }
 impl<R0> CustomPluginLocation<R0> {
     /// `S3Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginlocation.html#cfn-kafkaconnect-customplugin-custompluginlocation-s3location)
-    pub fn s3_location(self, value: impl Arg<S3Location>) -> CustomPluginLocation<Set> { CustomPluginLocation(put(self.0, "S3Location", value.into_expr()), Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> CustomPluginLocation<Set> { CustomPluginLocation(put(self.0, "S3Location", value), Phase) }
 }
 impl Done for CustomPluginLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::KafkaConnect::CustomPlugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-s3location.html)
@@ -361,11 +361,11 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `BucketArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-s3location.html#cfn-kafkaconnect-customplugin-s3location-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "BucketArn", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "BucketArn", value), Phase) }
     /// `FileKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-s3location.html#cfn-kafkaconnect-customplugin-s3location-filekey)
-    pub fn file_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "FileKey", value.into_expr()), Phase) }
+    pub fn file_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "FileKey", value), Phase) }
     /// `ObjectVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-s3location.html#cfn-kafkaconnect-customplugin-s3location-objectversion)
-    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -394,13 +394,13 @@ impl CfnWorkerConfigurationProps {
 }
 impl<R0, R1> CfnWorkerConfigurationProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#cfn-kafkaconnect-workerconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#cfn-kafkaconnect-workerconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<Set, R1> { CfnWorkerConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<Set, R1> { CfnWorkerConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `PropertiesFileContent`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#cfn-kafkaconnect-workerconfiguration-propertiesfilecontent)
-    pub fn properties_file_content(self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<R0, Set> { CfnWorkerConfigurationProps(put(self.0, "PropertiesFileContent", value.into_expr()), Phase) }
+    pub fn properties_file_content(self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<R0, Set> { CfnWorkerConfigurationProps(put(self.0, "PropertiesFileContent", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#cfn-kafkaconnect-workerconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnWorkerConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

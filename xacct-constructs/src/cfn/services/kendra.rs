@@ -27,25 +27,25 @@ impl CfnDataSourceProps {
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
     /// `CustomDocumentEnrichmentConfiguration`: `CustomDocumentEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration)
-    pub fn custom_document_enrichment_configuration(self, value: impl Arg<data_source::CustomDocumentEnrichmentConfiguration>) -> Self { Self(put(self.0, "CustomDocumentEnrichmentConfiguration", value.into_expr()), Phase) }
+    pub fn custom_document_enrichment_configuration(self, value: impl Arg<data_source::CustomDocumentEnrichmentConfiguration>) -> Self { Self(put(self.0, "CustomDocumentEnrichmentConfiguration", value), Phase) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-datasourceconfiguration)
-    pub fn data_source_configuration(self, value: impl Arg<data_source::DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
+    pub fn data_source_configuration(self, value: impl Arg<data_source::DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IndexId`: `KendraIndexId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-indexid)
-    pub fn index_id(self, value: impl Arg<kind::KendraIndexId>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<kind::KendraIndexId>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "IndexId", value), Phase) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-type)
-    pub fn type_(self, value: impl Arg<data_source::Type>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<data_source::Type>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::DataSource`.
@@ -57,7 +57,7 @@ impl AccessControlListConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-accesscontrollistconfiguration.html#cfn-kendra-datasource-accesscontrollistconfiguration-keypath)
-    pub fn key_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPath", value.into_expr())) }
+    pub fn key_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPath", value)) }
 }
 impl Done for AccessControlListConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AclConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-aclconfiguration.html)
@@ -68,7 +68,7 @@ impl AclConfiguration {
 }
 impl<R0> AclConfiguration<R0> {
     /// `AllowedGroupsColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-aclconfiguration.html#cfn-kendra-datasource-aclconfiguration-allowedgroupscolumnname)
-    pub fn allowed_groups_column_name(self, value: impl Arg<str>) -> AclConfiguration<Set> { AclConfiguration(put(self.0, "AllowedGroupsColumnName", value.into_expr()), Phase) }
+    pub fn allowed_groups_column_name(self, value: impl Arg<str>) -> AclConfiguration<Set> { AclConfiguration(put(self.0, "AllowedGroupsColumnName", value), Phase) }
 }
 impl Done for AclConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html)
@@ -79,15 +79,15 @@ impl ColumnConfiguration {
 }
 impl<R0, R1, R2> ColumnConfiguration<R0, R1, R2> {
     /// `ChangeDetectingColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-changedetectingcolumns)
-    pub fn change_detecting_columns(self, value: impl Arg<Arr<str>>) -> ColumnConfiguration<Set, R1, R2> { ColumnConfiguration(put(self.0, "ChangeDetectingColumns", value.into_expr()), Phase) }
+    pub fn change_detecting_columns(self, value: impl Arg<Arr<str>>) -> ColumnConfiguration<Set, R1, R2> { ColumnConfiguration(put(self.0, "ChangeDetectingColumns", value), Phase) }
     /// `DocumentDataColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-documentdatacolumnname)
-    pub fn document_data_column_name(self, value: impl Arg<str>) -> ColumnConfiguration<R0, Set, R2> { ColumnConfiguration(put(self.0, "DocumentDataColumnName", value.into_expr()), Phase) }
+    pub fn document_data_column_name(self, value: impl Arg<str>) -> ColumnConfiguration<R0, Set, R2> { ColumnConfiguration(put(self.0, "DocumentDataColumnName", value), Phase) }
     /// `DocumentIdColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-documentidcolumnname)
-    pub fn document_id_column_name(self, value: impl Arg<str>) -> ColumnConfiguration<R0, R1, Set> { ColumnConfiguration(put(self.0, "DocumentIdColumnName", value.into_expr()), Phase) }
+    pub fn document_id_column_name(self, value: impl Arg<str>) -> ColumnConfiguration<R0, R1, Set> { ColumnConfiguration(put(self.0, "DocumentIdColumnName", value), Phase) }
     /// `DocumentTitleColumnName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-documenttitlecolumnname)
-    pub fn document_title_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleColumnName", value.into_expr()), Phase) }
+    pub fn document_title_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleColumnName", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
 }
 impl Done for ColumnConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceAttachmentConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmentconfiguration.html)
@@ -96,9 +96,9 @@ impl ConfluenceAttachmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentFieldMappings`: list of `ConfluenceAttachmentToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmentconfiguration.html#cfn-kendra-datasource-confluenceattachmentconfiguration-attachmentfieldmappings)
-    pub fn attachment_field_mappings(self, value: impl Arg<Arr<ConfluenceAttachmentToIndexFieldMapping>>) -> Self { Self(put(self.0, "AttachmentFieldMappings", value.into_expr())) }
+    pub fn attachment_field_mappings(self, value: impl Arg<Arr<ConfluenceAttachmentToIndexFieldMapping>>) -> Self { Self(put(self.0, "AttachmentFieldMappings", value)) }
     /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmentconfiguration.html#cfn-kendra-datasource-confluenceattachmentconfiguration-crawlattachments)
-    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr())) }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value)) }
 }
 impl Done for ConfluenceAttachmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceAttachmentToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmenttoindexfieldmapping.html)
@@ -109,11 +109,11 @@ impl ConfluenceAttachmentToIndexFieldMapping {
 }
 impl<R0, R1> ConfluenceAttachmentToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: `DataSourceFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmenttoindexfieldmapping.html#cfn-kendra-datasource-confluenceattachmenttoindexfieldmapping-datasourcefieldname)
-    pub fn data_source_field_name(self, value: impl Arg<DataSourceFieldName>) -> ConfluenceAttachmentToIndexFieldMapping<Set, R1> { ConfluenceAttachmentToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<DataSourceFieldName>) -> ConfluenceAttachmentToIndexFieldMapping<Set, R1> { ConfluenceAttachmentToIndexFieldMapping(put(self.0, "DataSourceFieldName", value), Phase) }
     /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmenttoindexfieldmapping.html#cfn-kendra-datasource-confluenceattachmenttoindexfieldmapping-datefieldformat)
-    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value), Phase) }
     /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmenttoindexfieldmapping.html#cfn-kendra-datasource-confluenceattachmenttoindexfieldmapping-indexfieldname)
-    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceAttachmentToIndexFieldMapping<R0, Set> { ConfluenceAttachmentToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceAttachmentToIndexFieldMapping<R0, Set> { ConfluenceAttachmentToIndexFieldMapping(put(self.0, "IndexFieldName", value), Phase) }
 }
 impl Done for ConfluenceAttachmentToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceBlogConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogconfiguration.html)
@@ -122,7 +122,7 @@ impl ConfluenceBlogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlogFieldMappings`: list of `ConfluenceBlogToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogconfiguration.html#cfn-kendra-datasource-confluenceblogconfiguration-blogfieldmappings)
-    pub fn blog_field_mappings(self, value: impl Arg<Arr<ConfluenceBlogToIndexFieldMapping>>) -> Self { Self(put(self.0, "BlogFieldMappings", value.into_expr())) }
+    pub fn blog_field_mappings(self, value: impl Arg<Arr<ConfluenceBlogToIndexFieldMapping>>) -> Self { Self(put(self.0, "BlogFieldMappings", value)) }
 }
 impl Done for ConfluenceBlogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceBlogToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogtoindexfieldmapping.html)
@@ -133,11 +133,11 @@ impl ConfluenceBlogToIndexFieldMapping {
 }
 impl<R0, R1> ConfluenceBlogToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: `ConfluenceBlogToIndexFieldMappingDataSourceFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogtoindexfieldmapping.html#cfn-kendra-datasource-confluenceblogtoindexfieldmapping-datasourcefieldname)
-    pub fn data_source_field_name(self, value: impl Arg<ConfluenceBlogToIndexFieldMappingDataSourceFieldName>) -> ConfluenceBlogToIndexFieldMapping<Set, R1> { ConfluenceBlogToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<ConfluenceBlogToIndexFieldMappingDataSourceFieldName>) -> ConfluenceBlogToIndexFieldMapping<Set, R1> { ConfluenceBlogToIndexFieldMapping(put(self.0, "DataSourceFieldName", value), Phase) }
     /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogtoindexfieldmapping.html#cfn-kendra-datasource-confluenceblogtoindexfieldmapping-datefieldformat)
-    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value), Phase) }
     /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogtoindexfieldmapping.html#cfn-kendra-datasource-confluenceblogtoindexfieldmapping-indexfieldname)
-    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceBlogToIndexFieldMapping<R0, Set> { ConfluenceBlogToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceBlogToIndexFieldMapping<R0, Set> { ConfluenceBlogToIndexFieldMapping(put(self.0, "IndexFieldName", value), Phase) }
 }
 impl Done for ConfluenceBlogToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html)
@@ -148,25 +148,25 @@ impl ConfluenceConfiguration {
 }
 impl<R0, R1, R2> ConfluenceConfiguration<R0, R1, R2> {
     /// `AttachmentConfiguration`: `ConfluenceAttachmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-attachmentconfiguration)
-    pub fn attachment_configuration(self, value: impl Arg<ConfluenceAttachmentConfiguration>) -> Self { Self(put(self.0, "AttachmentConfiguration", value.into_expr()), Phase) }
+    pub fn attachment_configuration(self, value: impl Arg<ConfluenceAttachmentConfiguration>) -> Self { Self(put(self.0, "AttachmentConfiguration", value), Phase) }
     /// `BlogConfiguration`: `ConfluenceBlogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-blogconfiguration)
-    pub fn blog_configuration(self, value: impl Arg<ConfluenceBlogConfiguration>) -> Self { Self(put(self.0, "BlogConfiguration", value.into_expr()), Phase) }
+    pub fn blog_configuration(self, value: impl Arg<ConfluenceBlogConfiguration>) -> Self { Self(put(self.0, "BlogConfiguration", value), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-exclusionpatterns)
-    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-inclusionpatterns)
-    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value), Phase) }
     /// `PageConfiguration`: `ConfluencePageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-pageconfiguration)
-    pub fn page_configuration(self, value: impl Arg<ConfluencePageConfiguration>) -> Self { Self(put(self.0, "PageConfiguration", value.into_expr()), Phase) }
+    pub fn page_configuration(self, value: impl Arg<ConfluencePageConfiguration>) -> Self { Self(put(self.0, "PageConfiguration", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ConfluenceConfiguration<Set, R1, R2> { ConfluenceConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ConfluenceConfiguration<Set, R1, R2> { ConfluenceConfiguration(put(self.0, "SecretArn", value), Phase) }
     /// `ServerUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-serverurl)
-    pub fn server_url(self, value: impl Arg<str>) -> ConfluenceConfiguration<R0, Set, R2> { ConfluenceConfiguration(put(self.0, "ServerUrl", value.into_expr()), Phase) }
+    pub fn server_url(self, value: impl Arg<str>) -> ConfluenceConfiguration<R0, Set, R2> { ConfluenceConfiguration(put(self.0, "ServerUrl", value), Phase) }
     /// `SpaceConfiguration`: `ConfluenceSpaceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-spaceconfiguration)
-    pub fn space_configuration(self, value: impl Arg<ConfluenceSpaceConfiguration>) -> Self { Self(put(self.0, "SpaceConfiguration", value.into_expr()), Phase) }
+    pub fn space_configuration(self, value: impl Arg<ConfluenceSpaceConfiguration>) -> Self { Self(put(self.0, "SpaceConfiguration", value), Phase) }
     /// `Version`: `Version`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-version)
-    pub fn version(self, value: impl Arg<Version>) -> ConfluenceConfiguration<R0, R1, Set> { ConfluenceConfiguration(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<Version>) -> ConfluenceConfiguration<R0, R1, Set> { ConfluenceConfiguration(put(self.0, "Version", value), Phase) }
     /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for ConfluenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluencePageConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepageconfiguration.html)
@@ -175,7 +175,7 @@ impl ConfluencePageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PageFieldMappings`: list of `ConfluencePageToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepageconfiguration.html#cfn-kendra-datasource-confluencepageconfiguration-pagefieldmappings)
-    pub fn page_field_mappings(self, value: impl Arg<Arr<ConfluencePageToIndexFieldMapping>>) -> Self { Self(put(self.0, "PageFieldMappings", value.into_expr())) }
+    pub fn page_field_mappings(self, value: impl Arg<Arr<ConfluencePageToIndexFieldMapping>>) -> Self { Self(put(self.0, "PageFieldMappings", value)) }
 }
 impl Done for ConfluencePageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluencePageToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepagetoindexfieldmapping.html)
@@ -186,11 +186,11 @@ impl ConfluencePageToIndexFieldMapping {
 }
 impl<R0, R1> ConfluencePageToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: `ConfluencePageToIndexFieldMappingDataSourceFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepagetoindexfieldmapping.html#cfn-kendra-datasource-confluencepagetoindexfieldmapping-datasourcefieldname)
-    pub fn data_source_field_name(self, value: impl Arg<ConfluencePageToIndexFieldMappingDataSourceFieldName>) -> ConfluencePageToIndexFieldMapping<Set, R1> { ConfluencePageToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<ConfluencePageToIndexFieldMappingDataSourceFieldName>) -> ConfluencePageToIndexFieldMapping<Set, R1> { ConfluencePageToIndexFieldMapping(put(self.0, "DataSourceFieldName", value), Phase) }
     /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepagetoindexfieldmapping.html#cfn-kendra-datasource-confluencepagetoindexfieldmapping-datefieldformat)
-    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value), Phase) }
     /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepagetoindexfieldmapping.html#cfn-kendra-datasource-confluencepagetoindexfieldmapping-indexfieldname)
-    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluencePageToIndexFieldMapping<R0, Set> { ConfluencePageToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluencePageToIndexFieldMapping<R0, Set> { ConfluencePageToIndexFieldMapping(put(self.0, "IndexFieldName", value), Phase) }
 }
 impl Done for ConfluencePageToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceSpaceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html)
@@ -199,15 +199,15 @@ impl ConfluenceSpaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrawlArchivedSpaces`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-crawlarchivedspaces)
-    pub fn crawl_archived_spaces(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlArchivedSpaces", value.into_expr())) }
+    pub fn crawl_archived_spaces(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlArchivedSpaces", value)) }
     /// `CrawlPersonalSpaces`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-crawlpersonalspaces)
-    pub fn crawl_personal_spaces(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlPersonalSpaces", value.into_expr())) }
+    pub fn crawl_personal_spaces(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlPersonalSpaces", value)) }
     /// `ExcludeSpaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-excludespaces)
-    pub fn exclude_spaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeSpaces", value.into_expr())) }
+    pub fn exclude_spaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeSpaces", value)) }
     /// `IncludeSpaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-includespaces)
-    pub fn include_spaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeSpaces", value.into_expr())) }
+    pub fn include_spaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeSpaces", value)) }
     /// `SpaceFieldMappings`: list of `ConfluenceSpaceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-spacefieldmappings)
-    pub fn space_field_mappings(self, value: impl Arg<Arr<ConfluenceSpaceToIndexFieldMapping>>) -> Self { Self(put(self.0, "SpaceFieldMappings", value.into_expr())) }
+    pub fn space_field_mappings(self, value: impl Arg<Arr<ConfluenceSpaceToIndexFieldMapping>>) -> Self { Self(put(self.0, "SpaceFieldMappings", value)) }
 }
 impl Done for ConfluenceSpaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceSpaceToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespacetoindexfieldmapping.html)
@@ -218,11 +218,11 @@ impl ConfluenceSpaceToIndexFieldMapping {
 }
 impl<R0, R1> ConfluenceSpaceToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: `ConfluenceSpaceToIndexFieldMappingDataSourceFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespacetoindexfieldmapping.html#cfn-kendra-datasource-confluencespacetoindexfieldmapping-datasourcefieldname)
-    pub fn data_source_field_name(self, value: impl Arg<ConfluenceSpaceToIndexFieldMappingDataSourceFieldName>) -> ConfluenceSpaceToIndexFieldMapping<Set, R1> { ConfluenceSpaceToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<ConfluenceSpaceToIndexFieldMappingDataSourceFieldName>) -> ConfluenceSpaceToIndexFieldMapping<Set, R1> { ConfluenceSpaceToIndexFieldMapping(put(self.0, "DataSourceFieldName", value), Phase) }
     /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespacetoindexfieldmapping.html#cfn-kendra-datasource-confluencespacetoindexfieldmapping-datefieldformat)
-    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value), Phase) }
     /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespacetoindexfieldmapping.html#cfn-kendra-datasource-confluencespacetoindexfieldmapping-indexfieldname)
-    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceSpaceToIndexFieldMapping<R0, Set> { ConfluenceSpaceToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceSpaceToIndexFieldMapping<R0, Set> { ConfluenceSpaceToIndexFieldMapping(put(self.0, "IndexFieldName", value), Phase) }
 }
 impl Done for ConfluenceSpaceToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html)
@@ -233,15 +233,15 @@ impl ConnectionConfiguration {
 }
 impl<R0, R1, R2, R3, R4> ConnectionConfiguration<R0, R1, R2, R3, R4> {
     /// `DatabaseHost`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-databasehost)
-    pub fn database_host(self, value: impl Arg<str>) -> ConnectionConfiguration<Set, R1, R2, R3, R4> { ConnectionConfiguration(put(self.0, "DatabaseHost", value.into_expr()), Phase) }
+    pub fn database_host(self, value: impl Arg<str>) -> ConnectionConfiguration<Set, R1, R2, R3, R4> { ConnectionConfiguration(put(self.0, "DatabaseHost", value), Phase) }
     /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, Set, R2, R3, R4> { ConnectionConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, Set, R2, R3, R4> { ConnectionConfiguration(put(self.0, "DatabaseName", value), Phase) }
     /// `DatabasePort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-databaseport)
-    pub fn database_port(self, value: impl Arg<i64>) -> ConnectionConfiguration<R0, R1, Set, R3, R4> { ConnectionConfiguration(put(self.0, "DatabasePort", value.into_expr()), Phase) }
+    pub fn database_port(self, value: impl Arg<i64>) -> ConnectionConfiguration<R0, R1, Set, R3, R4> { ConnectionConfiguration(put(self.0, "DatabasePort", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, Set, R4> { ConnectionConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, Set, R4> { ConnectionConfiguration(put(self.0, "SecretArn", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, R3, Set> { ConnectionConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, R3, Set> { ConnectionConfiguration(put(self.0, "TableName", value), Phase) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomDocumentEnrichmentConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html)
@@ -250,13 +250,13 @@ impl CustomDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlineConfigurations`: list of `InlineCustomDocumentEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration-inlineconfigurations)
-    pub fn inline_configurations(self, value: impl Arg<Arr<InlineCustomDocumentEnrichmentConfiguration>>) -> Self { Self(put(self.0, "InlineConfigurations", value.into_expr())) }
+    pub fn inline_configurations(self, value: impl Arg<Arr<InlineCustomDocumentEnrichmentConfiguration>>) -> Self { Self(put(self.0, "InlineConfigurations", value)) }
     /// `PostExtractionHookConfiguration`: `HookConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration-postextractionhookconfiguration)
-    pub fn post_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PostExtractionHookConfiguration", value.into_expr())) }
+    pub fn post_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PostExtractionHookConfiguration", value)) }
     /// `PreExtractionHookConfiguration`: `HookConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration-preextractionhookconfiguration)
-    pub fn pre_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PreExtractionHookConfiguration", value.into_expr())) }
+    pub fn pre_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PreExtractionHookConfiguration", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for CustomDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html)
@@ -265,27 +265,27 @@ impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfluenceConfiguration`: `ConfluenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-confluenceconfiguration)
-    pub fn confluence_configuration(self, value: impl Arg<ConfluenceConfiguration>) -> Self { Self(put(self.0, "ConfluenceConfiguration", value.into_expr())) }
+    pub fn confluence_configuration(self, value: impl Arg<ConfluenceConfiguration>) -> Self { Self(put(self.0, "ConfluenceConfiguration", value)) }
     /// `DatabaseConfiguration`: `DatabaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-databaseconfiguration)
-    pub fn database_configuration(self, value: impl Arg<DatabaseConfiguration>) -> Self { Self(put(self.0, "DatabaseConfiguration", value.into_expr())) }
+    pub fn database_configuration(self, value: impl Arg<DatabaseConfiguration>) -> Self { Self(put(self.0, "DatabaseConfiguration", value)) }
     /// `GoogleDriveConfiguration`: `GoogleDriveConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-googledriveconfiguration)
-    pub fn google_drive_configuration(self, value: impl Arg<GoogleDriveConfiguration>) -> Self { Self(put(self.0, "GoogleDriveConfiguration", value.into_expr())) }
+    pub fn google_drive_configuration(self, value: impl Arg<GoogleDriveConfiguration>) -> Self { Self(put(self.0, "GoogleDriveConfiguration", value)) }
     /// `OneDriveConfiguration`: `OneDriveConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-onedriveconfiguration)
-    pub fn one_drive_configuration(self, value: impl Arg<OneDriveConfiguration>) -> Self { Self(put(self.0, "OneDriveConfiguration", value.into_expr())) }
+    pub fn one_drive_configuration(self, value: impl Arg<OneDriveConfiguration>) -> Self { Self(put(self.0, "OneDriveConfiguration", value)) }
     /// `S3Configuration`: `S3DataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DataSourceConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
+    pub fn s3_configuration(self, value: impl Arg<S3DataSourceConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value)) }
     /// `SalesforceConfiguration`: `SalesforceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-salesforceconfiguration)
-    pub fn salesforce_configuration(self, value: impl Arg<SalesforceConfiguration>) -> Self { Self(put(self.0, "SalesforceConfiguration", value.into_expr())) }
+    pub fn salesforce_configuration(self, value: impl Arg<SalesforceConfiguration>) -> Self { Self(put(self.0, "SalesforceConfiguration", value)) }
     /// `ServiceNowConfiguration`: `ServiceNowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-servicenowconfiguration)
-    pub fn service_now_configuration(self, value: impl Arg<ServiceNowConfiguration>) -> Self { Self(put(self.0, "ServiceNowConfiguration", value.into_expr())) }
+    pub fn service_now_configuration(self, value: impl Arg<ServiceNowConfiguration>) -> Self { Self(put(self.0, "ServiceNowConfiguration", value)) }
     /// `SharePointConfiguration`: `SharePointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-sharepointconfiguration)
-    pub fn share_point_configuration(self, value: impl Arg<SharePointConfiguration>) -> Self { Self(put(self.0, "SharePointConfiguration", value.into_expr())) }
+    pub fn share_point_configuration(self, value: impl Arg<SharePointConfiguration>) -> Self { Self(put(self.0, "SharePointConfiguration", value)) }
     /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr())) }
+    pub fn template_configuration(self, value: impl Arg<TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value)) }
     /// `WebCrawlerConfiguration`: `WebCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-webcrawlerconfiguration)
-    pub fn web_crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> Self { Self(put(self.0, "WebCrawlerConfiguration", value.into_expr())) }
+    pub fn web_crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> Self { Self(put(self.0, "WebCrawlerConfiguration", value)) }
     /// `WorkDocsConfiguration`: `WorkDocsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-workdocsconfiguration)
-    pub fn work_docs_configuration(self, value: impl Arg<WorkDocsConfiguration>) -> Self { Self(put(self.0, "WorkDocsConfiguration", value.into_expr())) }
+    pub fn work_docs_configuration(self, value: impl Arg<WorkDocsConfiguration>) -> Self { Self(put(self.0, "WorkDocsConfiguration", value)) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcetoindexfieldmapping.html)
@@ -296,11 +296,11 @@ impl DataSourceToIndexFieldMapping {
 }
 impl<R0, R1> DataSourceToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcetoindexfieldmapping.html#cfn-kendra-datasource-datasourcetoindexfieldmapping-datasourcefieldname)
-    pub fn data_source_field_name(self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<Set, R1> { DataSourceToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<Set, R1> { DataSourceToIndexFieldMapping(put(self.0, "DataSourceFieldName", value), Phase) }
     /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcetoindexfieldmapping.html#cfn-kendra-datasource-datasourcetoindexfieldmapping-datefieldformat)
-    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value), Phase) }
     /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcetoindexfieldmapping.html#cfn-kendra-datasource-datasourcetoindexfieldmapping-indexfieldname)
-    pub fn index_field_name(self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<R0, Set> { DataSourceToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<R0, Set> { DataSourceToIndexFieldMapping(put(self.0, "IndexFieldName", value), Phase) }
 }
 impl Done for DataSourceToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceVpcConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcevpcconfiguration.html)
@@ -311,9 +311,9 @@ impl DataSourceVpcConfiguration {
 }
 impl<R0, R1> DataSourceVpcConfiguration<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcevpcconfiguration.html#cfn-kendra-datasource-datasourcevpcconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { DataSourceVpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { DataSourceVpcConfiguration(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcevpcconfiguration.html#cfn-kendra-datasource-datasourcevpcconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { DataSourceVpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { DataSourceVpcConfiguration(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for DataSourceVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html)
@@ -324,17 +324,17 @@ impl DatabaseConfiguration {
 }
 impl<R0, R1, R2> DatabaseConfiguration<R0, R1, R2> {
     /// `AclConfiguration`: `AclConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-aclconfiguration)
-    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr()), Phase) }
+    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value), Phase) }
     /// `ColumnConfiguration`: `ColumnConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-columnconfiguration)
-    pub fn column_configuration(self, value: impl Arg<ColumnConfiguration>) -> DatabaseConfiguration<Set, R1, R2> { DatabaseConfiguration(put(self.0, "ColumnConfiguration", value.into_expr()), Phase) }
+    pub fn column_configuration(self, value: impl Arg<ColumnConfiguration>) -> DatabaseConfiguration<Set, R1, R2> { DatabaseConfiguration(put(self.0, "ColumnConfiguration", value), Phase) }
     /// `ConnectionConfiguration`: `ConnectionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-connectionconfiguration)
-    pub fn connection_configuration(self, value: impl Arg<ConnectionConfiguration>) -> DatabaseConfiguration<R0, Set, R2> { DatabaseConfiguration(put(self.0, "ConnectionConfiguration", value.into_expr()), Phase) }
+    pub fn connection_configuration(self, value: impl Arg<ConnectionConfiguration>) -> DatabaseConfiguration<R0, Set, R2> { DatabaseConfiguration(put(self.0, "ConnectionConfiguration", value), Phase) }
     /// `DatabaseEngineType`: `DatabaseEngineType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-databaseenginetype)
-    pub fn database_engine_type(self, value: impl Arg<DatabaseEngineType>) -> DatabaseConfiguration<R0, R1, Set> { DatabaseConfiguration(put(self.0, "DatabaseEngineType", value.into_expr()), Phase) }
+    pub fn database_engine_type(self, value: impl Arg<DatabaseEngineType>) -> DatabaseConfiguration<R0, R1, Set> { DatabaseConfiguration(put(self.0, "DatabaseEngineType", value), Phase) }
     /// `SqlConfiguration`: `SqlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-sqlconfiguration)
-    pub fn sql_configuration(self, value: impl Arg<SqlConfiguration>) -> Self { Self(put(self.0, "SqlConfiguration", value.into_expr()), Phase) }
+    pub fn sql_configuration(self, value: impl Arg<SqlConfiguration>) -> Self { Self(put(self.0, "SqlConfiguration", value), Phase) }
     /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for DatabaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeCondition` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributecondition.html)
@@ -345,11 +345,11 @@ impl DocumentAttributeCondition {
 }
 impl<R0, R1> DocumentAttributeCondition<R0, R1> {
     /// `ConditionDocumentAttributeKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributecondition.html#cfn-kendra-datasource-documentattributecondition-conditiondocumentattributekey)
-    pub fn condition_document_attribute_key(self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { DocumentAttributeCondition(put(self.0, "ConditionDocumentAttributeKey", value.into_expr()), Phase) }
+    pub fn condition_document_attribute_key(self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { DocumentAttributeCondition(put(self.0, "ConditionDocumentAttributeKey", value), Phase) }
     /// `ConditionOnValue`: `DocumentAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributecondition.html#cfn-kendra-datasource-documentattributecondition-conditiononvalue)
-    pub fn condition_on_value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "ConditionOnValue", value.into_expr()), Phase) }
+    pub fn condition_on_value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "ConditionOnValue", value), Phase) }
     /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributecondition.html#cfn-kendra-datasource-documentattributecondition-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { DocumentAttributeCondition(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { DocumentAttributeCondition(put(self.0, "Operator", value), Phase) }
 }
 impl Done for DocumentAttributeCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeTarget` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributetarget.html)
@@ -360,11 +360,11 @@ impl DocumentAttributeTarget {
 }
 impl<R0> DocumentAttributeTarget<R0> {
     /// `TargetDocumentAttributeKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributetarget.html#cfn-kendra-datasource-documentattributetarget-targetdocumentattributekey)
-    pub fn target_document_attribute_key(self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { DocumentAttributeTarget(put(self.0, "TargetDocumentAttributeKey", value.into_expr()), Phase) }
+    pub fn target_document_attribute_key(self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { DocumentAttributeTarget(put(self.0, "TargetDocumentAttributeKey", value), Phase) }
     /// `TargetDocumentAttributeValue`: `DocumentAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributetarget.html#cfn-kendra-datasource-documentattributetarget-targetdocumentattributevalue)
-    pub fn target_document_attribute_value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "TargetDocumentAttributeValue", value.into_expr()), Phase) }
+    pub fn target_document_attribute_value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "TargetDocumentAttributeValue", value), Phase) }
     /// `TargetDocumentAttributeValueDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributetarget.html#cfn-kendra-datasource-documentattributetarget-targetdocumentattributevaluedeletion)
-    pub fn target_document_attribute_value_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TargetDocumentAttributeValueDeletion", value.into_expr()), Phase) }
+    pub fn target_document_attribute_value_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TargetDocumentAttributeValueDeletion", value), Phase) }
 }
 impl Done for DocumentAttributeTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeValue` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html)
@@ -373,13 +373,13 @@ impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html#cfn-kendra-datasource-documentattributevalue-datevalue)
-    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
+    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value)) }
     /// `LongValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html#cfn-kendra-datasource-documentattributevalue-longvalue)
-    pub fn long_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
+    pub fn long_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LongValue", value)) }
     /// `StringListValue`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html#cfn-kendra-datasource-documentattributevalue-stringlistvalue)
-    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
+    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html#cfn-kendra-datasource-documentattributevalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentsMetadataConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentsmetadataconfiguration.html)
@@ -388,7 +388,7 @@ impl DocumentsMetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentsmetadataconfiguration.html#cfn-kendra-datasource-documentsmetadataconfiguration-s3prefix)
-    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr())) }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value)) }
 }
 impl Done for DocumentsMetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleDriveConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html)
@@ -399,19 +399,19 @@ impl GoogleDriveConfiguration {
 }
 impl<R0> GoogleDriveConfiguration<R0> {
     /// `ExcludeMimeTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-excludemimetypes)
-    pub fn exclude_mime_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeMimeTypes", value.into_expr()), Phase) }
+    pub fn exclude_mime_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeMimeTypes", value), Phase) }
     /// `ExcludeSharedDrives`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-excludeshareddrives)
-    pub fn exclude_shared_drives(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeSharedDrives", value.into_expr()), Phase) }
+    pub fn exclude_shared_drives(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeSharedDrives", value), Phase) }
     /// `ExcludeUserAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-excludeuseraccounts)
-    pub fn exclude_user_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeUserAccounts", value.into_expr()), Phase) }
+    pub fn exclude_user_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeUserAccounts", value), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-exclusionpatterns)
-    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-inclusionpatterns)
-    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> GoogleDriveConfiguration<Set> { GoogleDriveConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> GoogleDriveConfiguration<Set> { GoogleDriveConfiguration(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for GoogleDriveConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HookConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-hookconfiguration.html)
@@ -422,11 +422,11 @@ impl HookConfiguration {
 }
 impl<R0, R1> HookConfiguration<R0, R1> {
     /// `InvocationCondition`: `DocumentAttributeCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-hookconfiguration.html#cfn-kendra-datasource-hookconfiguration-invocationcondition)
-    pub fn invocation_condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "InvocationCondition", value.into_expr()), Phase) }
+    pub fn invocation_condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "InvocationCondition", value), Phase) }
     /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-hookconfiguration.html#cfn-kendra-datasource-hookconfiguration-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> HookConfiguration<Set, R1> { HookConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> HookConfiguration<Set, R1> { HookConfiguration(put(self.0, "LambdaArn", value), Phase) }
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-hookconfiguration.html#cfn-kendra-datasource-hookconfiguration-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> HookConfiguration<R0, Set> { HookConfiguration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> HookConfiguration<R0, Set> { HookConfiguration(put(self.0, "S3Bucket", value), Phase) }
 }
 impl Done for HookConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineCustomDocumentEnrichmentConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-inlinecustomdocumentenrichmentconfiguration.html)
@@ -435,11 +435,11 @@ impl InlineCustomDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: `DocumentAttributeCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-inlinecustomdocumentenrichmentconfiguration.html#cfn-kendra-datasource-inlinecustomdocumentenrichmentconfiguration-condition)
-    pub fn condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
+    pub fn condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "Condition", value)) }
     /// `DocumentContentDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-inlinecustomdocumentenrichmentconfiguration.html#cfn-kendra-datasource-inlinecustomdocumentenrichmentconfiguration-documentcontentdeletion)
-    pub fn document_content_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DocumentContentDeletion", value.into_expr())) }
+    pub fn document_content_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DocumentContentDeletion", value)) }
     /// `Target`: `DocumentAttributeTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-inlinecustomdocumentenrichmentconfiguration.html#cfn-kendra-datasource-inlinecustomdocumentenrichmentconfiguration-target)
-    pub fn target(self, value: impl Arg<DocumentAttributeTarget>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
+    pub fn target(self, value: impl Arg<DocumentAttributeTarget>) -> Self { Self(put(self.0, "Target", value)) }
 }
 impl Done for InlineCustomDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OneDriveConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html)
@@ -450,19 +450,19 @@ impl OneDriveConfiguration {
 }
 impl<R0, R1, R2> OneDriveConfiguration<R0, R1, R2> {
     /// `DisableLocalGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-disablelocalgroups)
-    pub fn disable_local_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableLocalGroups", value.into_expr()), Phase) }
+    pub fn disable_local_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableLocalGroups", value), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-exclusionpatterns)
-    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-inclusionpatterns)
-    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value), Phase) }
     /// `OneDriveUsers`: `OneDriveUsers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-onedriveusers)
-    pub fn one_drive_users(self, value: impl Arg<OneDriveUsers>) -> OneDriveConfiguration<Set, R1, R2> { OneDriveConfiguration(put(self.0, "OneDriveUsers", value.into_expr()), Phase) }
+    pub fn one_drive_users(self, value: impl Arg<OneDriveUsers>) -> OneDriveConfiguration<Set, R1, R2> { OneDriveConfiguration(put(self.0, "OneDriveUsers", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> OneDriveConfiguration<R0, Set, R2> { OneDriveConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> OneDriveConfiguration<R0, Set, R2> { OneDriveConfiguration(put(self.0, "SecretArn", value), Phase) }
     /// `TenantDomain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-tenantdomain)
-    pub fn tenant_domain(self, value: impl Arg<str>) -> OneDriveConfiguration<R0, R1, Set> { OneDriveConfiguration(put(self.0, "TenantDomain", value.into_expr()), Phase) }
+    pub fn tenant_domain(self, value: impl Arg<str>) -> OneDriveConfiguration<R0, R1, Set> { OneDriveConfiguration(put(self.0, "TenantDomain", value), Phase) }
 }
 impl Done for OneDriveConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OneDriveUsers` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveusers.html)
@@ -471,9 +471,9 @@ impl OneDriveUsers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OneDriveUserList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveusers.html#cfn-kendra-datasource-onedriveusers-onedriveuserlist)
-    pub fn one_drive_user_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OneDriveUserList", value.into_expr())) }
+    pub fn one_drive_user_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OneDriveUserList", value)) }
     /// `OneDriveUserS3Path`: `S3Path`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveusers.html#cfn-kendra-datasource-onedriveusers-onedriveusers3path)
-    pub fn one_drive_user_s3_path(self, value: impl Arg<S3Path>) -> Self { Self(put(self.0, "OneDriveUserS3Path", value.into_expr())) }
+    pub fn one_drive_user_s3_path(self, value: impl Arg<S3Path>) -> Self { Self(put(self.0, "OneDriveUserS3Path", value)) }
 }
 impl Done for OneDriveUsers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProxyConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-proxyconfiguration.html)
@@ -484,11 +484,11 @@ impl ProxyConfiguration {
 }
 impl<R0, R1> ProxyConfiguration<R0, R1> {
     /// `Credentials`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-proxyconfiguration.html#cfn-kendra-datasource-proxyconfiguration-credentials)
-    pub fn credentials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
+    pub fn credentials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Credentials", value), Phase) }
     /// `Host`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-proxyconfiguration.html#cfn-kendra-datasource-proxyconfiguration-host)
-    pub fn host(self, value: impl Arg<str>) -> ProxyConfiguration<Set, R1> { ProxyConfiguration(put(self.0, "Host", value.into_expr()), Phase) }
+    pub fn host(self, value: impl Arg<str>) -> ProxyConfiguration<Set, R1> { ProxyConfiguration(put(self.0, "Host", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-proxyconfiguration.html#cfn-kendra-datasource-proxyconfiguration-port)
-    pub fn port(self, value: impl Arg<i64>) -> ProxyConfiguration<R0, Set> { ProxyConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> ProxyConfiguration<R0, Set> { ProxyConfiguration(put(self.0, "Port", value), Phase) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DataSourceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html)
@@ -499,17 +499,17 @@ impl S3DataSourceConfiguration {
 }
 impl<R0> S3DataSourceConfiguration<R0> {
     /// `AccessControlListConfiguration`: `AccessControlListConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-accesscontrollistconfiguration)
-    pub fn access_control_list_configuration(self, value: impl Arg<AccessControlListConfiguration>) -> Self { Self(put(self.0, "AccessControlListConfiguration", value.into_expr()), Phase) }
+    pub fn access_control_list_configuration(self, value: impl Arg<AccessControlListConfiguration>) -> Self { Self(put(self.0, "AccessControlListConfiguration", value), Phase) }
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DataSourceConfiguration<Set> { S3DataSourceConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DataSourceConfiguration<Set> { S3DataSourceConfiguration(put(self.0, "BucketName", value), Phase) }
     /// `DocumentsMetadataConfiguration`: `DocumentsMetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-documentsmetadataconfiguration)
-    pub fn documents_metadata_configuration(self, value: impl Arg<DocumentsMetadataConfiguration>) -> Self { Self(put(self.0, "DocumentsMetadataConfiguration", value.into_expr()), Phase) }
+    pub fn documents_metadata_configuration(self, value: impl Arg<DocumentsMetadataConfiguration>) -> Self { Self(put(self.0, "DocumentsMetadataConfiguration", value), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-exclusionpatterns)
-    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-inclusionpatterns)
-    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value), Phase) }
     /// `InclusionPrefixes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-inclusionprefixes)
-    pub fn inclusion_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPrefixes", value.into_expr()), Phase) }
+    pub fn inclusion_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPrefixes", value), Phase) }
 }
 impl Done for S3DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Path` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3path.html)
@@ -520,9 +520,9 @@ impl S3Path {
 }
 impl<R0, R1> S3Path<R0, R1> {
     /// `Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3path.html#cfn-kendra-datasource-s3path-bucket)
-    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3path.html#cfn-kendra-datasource-s3path-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceChatterFeedConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html)
@@ -533,13 +533,13 @@ impl SalesforceChatterFeedConfiguration {
 }
 impl<R0> SalesforceChatterFeedConfiguration<R0> {
     /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html#cfn-kendra-datasource-salesforcechatterfeedconfiguration-documentdatafieldname)
-    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceChatterFeedConfiguration<Set> { SalesforceChatterFeedConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceChatterFeedConfiguration<Set> { SalesforceChatterFeedConfiguration(put(self.0, "DocumentDataFieldName", value), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html#cfn-kendra-datasource-salesforcechatterfeedconfiguration-documenttitlefieldname)
-    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html#cfn-kendra-datasource-salesforcechatterfeedconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `IncludeFilterTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html#cfn-kendra-datasource-salesforcechatterfeedconfiguration-includefiltertypes)
-    pub fn include_filter_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeFilterTypes", value.into_expr()), Phase) }
+    pub fn include_filter_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeFilterTypes", value), Phase) }
 }
 impl Done for SalesforceChatterFeedConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html)
@@ -550,23 +550,23 @@ impl SalesforceConfiguration {
 }
 impl<R0, R1> SalesforceConfiguration<R0, R1> {
     /// `ChatterFeedConfiguration`: `SalesforceChatterFeedConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-chatterfeedconfiguration)
-    pub fn chatter_feed_configuration(self, value: impl Arg<SalesforceChatterFeedConfiguration>) -> Self { Self(put(self.0, "ChatterFeedConfiguration", value.into_expr()), Phase) }
+    pub fn chatter_feed_configuration(self, value: impl Arg<SalesforceChatterFeedConfiguration>) -> Self { Self(put(self.0, "ChatterFeedConfiguration", value), Phase) }
     /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-crawlattachments)
-    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value), Phase) }
     /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-excludeattachmentfilepatterns)
-    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
+    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value), Phase) }
     /// `IncludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-includeattachmentfilepatterns)
-    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
+    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value), Phase) }
     /// `KnowledgeArticleConfiguration`: `SalesforceKnowledgeArticleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-knowledgearticleconfiguration)
-    pub fn knowledge_article_configuration(self, value: impl Arg<SalesforceKnowledgeArticleConfiguration>) -> Self { Self(put(self.0, "KnowledgeArticleConfiguration", value.into_expr()), Phase) }
+    pub fn knowledge_article_configuration(self, value: impl Arg<SalesforceKnowledgeArticleConfiguration>) -> Self { Self(put(self.0, "KnowledgeArticleConfiguration", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SalesforceConfiguration<Set, R1> { SalesforceConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SalesforceConfiguration<Set, R1> { SalesforceConfiguration(put(self.0, "SecretArn", value), Phase) }
     /// `ServerUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-serverurl)
-    pub fn server_url(self, value: impl Arg<str>) -> SalesforceConfiguration<R0, Set> { SalesforceConfiguration(put(self.0, "ServerUrl", value.into_expr()), Phase) }
+    pub fn server_url(self, value: impl Arg<str>) -> SalesforceConfiguration<R0, Set> { SalesforceConfiguration(put(self.0, "ServerUrl", value), Phase) }
     /// `StandardObjectAttachmentConfiguration`: `SalesforceStandardObjectAttachmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-standardobjectattachmentconfiguration)
-    pub fn standard_object_attachment_configuration(self, value: impl Arg<SalesforceStandardObjectAttachmentConfiguration>) -> Self { Self(put(self.0, "StandardObjectAttachmentConfiguration", value.into_expr()), Phase) }
+    pub fn standard_object_attachment_configuration(self, value: impl Arg<SalesforceStandardObjectAttachmentConfiguration>) -> Self { Self(put(self.0, "StandardObjectAttachmentConfiguration", value), Phase) }
     /// `StandardObjectConfigurations`: list of `SalesforceStandardObjectConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-standardobjectconfigurations)
-    pub fn standard_object_configurations(self, value: impl Arg<Arr<SalesforceStandardObjectConfiguration>>) -> Self { Self(put(self.0, "StandardObjectConfigurations", value.into_expr()), Phase) }
+    pub fn standard_object_configurations(self, value: impl Arg<Arr<SalesforceStandardObjectConfiguration>>) -> Self { Self(put(self.0, "StandardObjectConfigurations", value), Phase) }
 }
 impl Done for SalesforceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceCustomKnowledgeArticleTypeConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html)
@@ -577,13 +577,13 @@ impl SalesforceCustomKnowledgeArticleTypeConfiguration {
 }
 impl<R0, R1> SalesforceCustomKnowledgeArticleTypeConfiguration<R0, R1> {
     /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration-documentdatafieldname)
-    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<Set, R1> { SalesforceCustomKnowledgeArticleTypeConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<Set, R1> { SalesforceCustomKnowledgeArticleTypeConfiguration(put(self.0, "DocumentDataFieldName", value), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration-documenttitlefieldname)
-    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<R0, Set> { SalesforceCustomKnowledgeArticleTypeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<R0, Set> { SalesforceCustomKnowledgeArticleTypeConfiguration(put(self.0, "Name", value), Phase) }
 }
 impl Done for SalesforceCustomKnowledgeArticleTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceKnowledgeArticleConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceknowledgearticleconfiguration.html)
@@ -594,11 +594,11 @@ impl SalesforceKnowledgeArticleConfiguration {
 }
 impl<R0> SalesforceKnowledgeArticleConfiguration<R0> {
     /// `CustomKnowledgeArticleTypeConfigurations`: list of `SalesforceCustomKnowledgeArticleTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceknowledgearticleconfiguration.html#cfn-kendra-datasource-salesforceknowledgearticleconfiguration-customknowledgearticletypeconfigurations)
-    pub fn custom_knowledge_article_type_configurations(self, value: impl Arg<Arr<SalesforceCustomKnowledgeArticleTypeConfiguration>>) -> Self { Self(put(self.0, "CustomKnowledgeArticleTypeConfigurations", value.into_expr()), Phase) }
+    pub fn custom_knowledge_article_type_configurations(self, value: impl Arg<Arr<SalesforceCustomKnowledgeArticleTypeConfiguration>>) -> Self { Self(put(self.0, "CustomKnowledgeArticleTypeConfigurations", value), Phase) }
     /// `IncludedStates`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceknowledgearticleconfiguration.html#cfn-kendra-datasource-salesforceknowledgearticleconfiguration-includedstates)
-    pub fn included_states(self, value: impl Arg<Arr<str>>) -> SalesforceKnowledgeArticleConfiguration<Set> { SalesforceKnowledgeArticleConfiguration(put(self.0, "IncludedStates", value.into_expr()), Phase) }
+    pub fn included_states(self, value: impl Arg<Arr<str>>) -> SalesforceKnowledgeArticleConfiguration<Set> { SalesforceKnowledgeArticleConfiguration(put(self.0, "IncludedStates", value), Phase) }
     /// `StandardKnowledgeArticleTypeConfiguration`: `SalesforceStandardKnowledgeArticleTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceknowledgearticleconfiguration.html#cfn-kendra-datasource-salesforceknowledgearticleconfiguration-standardknowledgearticletypeconfiguration)
-    pub fn standard_knowledge_article_type_configuration(self, value: impl Arg<SalesforceStandardKnowledgeArticleTypeConfiguration>) -> Self { Self(put(self.0, "StandardKnowledgeArticleTypeConfiguration", value.into_expr()), Phase) }
+    pub fn standard_knowledge_article_type_configuration(self, value: impl Arg<SalesforceStandardKnowledgeArticleTypeConfiguration>) -> Self { Self(put(self.0, "StandardKnowledgeArticleTypeConfiguration", value), Phase) }
 }
 impl Done for SalesforceKnowledgeArticleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceStandardKnowledgeArticleTypeConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration.html)
@@ -609,11 +609,11 @@ impl SalesforceStandardKnowledgeArticleTypeConfiguration {
 }
 impl<R0> SalesforceStandardKnowledgeArticleTypeConfiguration<R0> {
     /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration-documentdatafieldname)
-    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceStandardKnowledgeArticleTypeConfiguration<Set> { SalesforceStandardKnowledgeArticleTypeConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceStandardKnowledgeArticleTypeConfiguration<Set> { SalesforceStandardKnowledgeArticleTypeConfiguration(put(self.0, "DocumentDataFieldName", value), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration-documenttitlefieldname)
-    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
 }
 impl Done for SalesforceStandardKnowledgeArticleTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceStandardObjectAttachmentConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectattachmentconfiguration.html)
@@ -622,9 +622,9 @@ impl SalesforceStandardObjectAttachmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectattachmentconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectattachmentconfiguration-documenttitlefieldname)
-    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr())) }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value)) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectattachmentconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectattachmentconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr())) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value)) }
 }
 impl Done for SalesforceStandardObjectAttachmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceStandardObjectConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html)
@@ -635,13 +635,13 @@ impl SalesforceStandardObjectConfiguration {
 }
 impl<R0, R1> SalesforceStandardObjectConfiguration<R0, R1> {
     /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectconfiguration-documentdatafieldname)
-    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceStandardObjectConfiguration<Set, R1> { SalesforceStandardObjectConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceStandardObjectConfiguration<Set, R1> { SalesforceStandardObjectConfiguration(put(self.0, "DocumentDataFieldName", value), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectconfiguration-documenttitlefieldname)
-    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectconfiguration-name)
-    pub fn name(self, value: impl Arg<Name>) -> SalesforceStandardObjectConfiguration<R0, Set> { SalesforceStandardObjectConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> SalesforceStandardObjectConfiguration<R0, Set> { SalesforceStandardObjectConfiguration(put(self.0, "Name", value), Phase) }
 }
 impl Done for SalesforceStandardObjectConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html)
@@ -652,17 +652,17 @@ impl ServiceNowConfiguration {
 }
 impl<R0, R1, R2> ServiceNowConfiguration<R0, R1, R2> {
     /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value), Phase) }
     /// `HostUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-hosturl)
-    pub fn host_url(self, value: impl Arg<str>) -> ServiceNowConfiguration<Set, R1, R2> { ServiceNowConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
+    pub fn host_url(self, value: impl Arg<str>) -> ServiceNowConfiguration<Set, R1, R2> { ServiceNowConfiguration(put(self.0, "HostUrl", value), Phase) }
     /// `KnowledgeArticleConfiguration`: `ServiceNowKnowledgeArticleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-knowledgearticleconfiguration)
-    pub fn knowledge_article_configuration(self, value: impl Arg<ServiceNowKnowledgeArticleConfiguration>) -> Self { Self(put(self.0, "KnowledgeArticleConfiguration", value.into_expr()), Phase) }
+    pub fn knowledge_article_configuration(self, value: impl Arg<ServiceNowKnowledgeArticleConfiguration>) -> Self { Self(put(self.0, "KnowledgeArticleConfiguration", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ServiceNowConfiguration<R0, Set, R2> { ServiceNowConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ServiceNowConfiguration<R0, Set, R2> { ServiceNowConfiguration(put(self.0, "SecretArn", value), Phase) }
     /// `ServiceCatalogConfiguration`: `ServiceNowServiceCatalogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-servicecatalogconfiguration)
-    pub fn service_catalog_configuration(self, value: impl Arg<ServiceNowServiceCatalogConfiguration>) -> Self { Self(put(self.0, "ServiceCatalogConfiguration", value.into_expr()), Phase) }
+    pub fn service_catalog_configuration(self, value: impl Arg<ServiceNowServiceCatalogConfiguration>) -> Self { Self(put(self.0, "ServiceCatalogConfiguration", value), Phase) }
     /// `ServiceNowBuildVersion`: `ServiceNowBuildVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-servicenowbuildversion)
-    pub fn service_now_build_version(self, value: impl Arg<ServiceNowBuildVersion>) -> ServiceNowConfiguration<R0, R1, Set> { ServiceNowConfiguration(put(self.0, "ServiceNowBuildVersion", value.into_expr()), Phase) }
+    pub fn service_now_build_version(self, value: impl Arg<ServiceNowBuildVersion>) -> ServiceNowConfiguration<R0, R1, Set> { ServiceNowConfiguration(put(self.0, "ServiceNowBuildVersion", value), Phase) }
 }
 impl Done for ServiceNowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowKnowledgeArticleConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html)
@@ -673,19 +673,19 @@ impl ServiceNowKnowledgeArticleConfiguration {
 }
 impl<R0> ServiceNowKnowledgeArticleConfiguration<R0> {
     /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-crawlattachments)
-    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value), Phase) }
     /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-documentdatafieldname)
-    pub fn document_data_field_name(self, value: impl Arg<str>) -> ServiceNowKnowledgeArticleConfiguration<Set> { ServiceNowKnowledgeArticleConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> ServiceNowKnowledgeArticleConfiguration<Set> { ServiceNowKnowledgeArticleConfiguration(put(self.0, "DocumentDataFieldName", value), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-documenttitlefieldname)
-    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value), Phase) }
     /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-excludeattachmentfilepatterns)
-    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
+    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `FilterQuery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-filterquery)
-    pub fn filter_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterQuery", value.into_expr()), Phase) }
+    pub fn filter_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterQuery", value), Phase) }
     /// `IncludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-includeattachmentfilepatterns)
-    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
+    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value), Phase) }
 }
 impl Done for ServiceNowKnowledgeArticleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowServiceCatalogConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html)
@@ -696,17 +696,17 @@ impl ServiceNowServiceCatalogConfiguration {
 }
 impl<R0> ServiceNowServiceCatalogConfiguration<R0> {
     /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-crawlattachments)
-    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value), Phase) }
     /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-documentdatafieldname)
-    pub fn document_data_field_name(self, value: impl Arg<str>) -> ServiceNowServiceCatalogConfiguration<Set> { ServiceNowServiceCatalogConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> ServiceNowServiceCatalogConfiguration<Set> { ServiceNowServiceCatalogConfiguration(put(self.0, "DocumentDataFieldName", value), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-documenttitlefieldname)
-    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value), Phase) }
     /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-excludeattachmentfilepatterns)
-    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
+    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `IncludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-includeattachmentfilepatterns)
-    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
+    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value), Phase) }
 }
 impl Done for ServiceNowServiceCatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SharePointConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html)
@@ -717,29 +717,29 @@ impl SharePointConfiguration {
 }
 impl<R0, R1, R2> SharePointConfiguration<R0, R1, R2> {
     /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-crawlattachments)
-    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value), Phase) }
     /// `DisableLocalGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-disablelocalgroups)
-    pub fn disable_local_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableLocalGroups", value.into_expr()), Phase) }
+    pub fn disable_local_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableLocalGroups", value), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-documenttitlefieldname)
-    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-exclusionpatterns)
-    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-inclusionpatterns)
-    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SharePointConfiguration<Set, R1, R2> { SharePointConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SharePointConfiguration<Set, R1, R2> { SharePointConfiguration(put(self.0, "SecretArn", value), Phase) }
     /// `SharePointVersion`: `SharePointVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-sharepointversion)
-    pub fn share_point_version(self, value: impl Arg<SharePointVersion>) -> SharePointConfiguration<R0, Set, R2> { SharePointConfiguration(put(self.0, "SharePointVersion", value.into_expr()), Phase) }
+    pub fn share_point_version(self, value: impl Arg<SharePointVersion>) -> SharePointConfiguration<R0, Set, R2> { SharePointConfiguration(put(self.0, "SharePointVersion", value), Phase) }
     /// `SslCertificateS3Path`: `S3Path`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-sslcertificates3path)
-    pub fn ssl_certificate_s3_path(self, value: impl Arg<S3Path>) -> Self { Self(put(self.0, "SslCertificateS3Path", value.into_expr()), Phase) }
+    pub fn ssl_certificate_s3_path(self, value: impl Arg<S3Path>) -> Self { Self(put(self.0, "SslCertificateS3Path", value), Phase) }
     /// `Urls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-urls)
-    pub fn urls(self, value: impl Arg<Arr<str>>) -> SharePointConfiguration<R0, R1, Set> { SharePointConfiguration(put(self.0, "Urls", value.into_expr()), Phase) }
+    pub fn urls(self, value: impl Arg<Arr<str>>) -> SharePointConfiguration<R0, R1, Set> { SharePointConfiguration(put(self.0, "Urls", value), Phase) }
     /// `UseChangeLog`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-usechangelog)
-    pub fn use_change_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseChangeLog", value.into_expr()), Phase) }
+    pub fn use_change_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseChangeLog", value), Phase) }
     /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for SharePointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sqlconfiguration.html)
@@ -748,7 +748,7 @@ impl SqlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `QueryIdentifiersEnclosingOption`: `QueryIdentifiersEnclosingOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sqlconfiguration.html#cfn-kendra-datasource-sqlconfiguration-queryidentifiersenclosingoption)
-    pub fn query_identifiers_enclosing_option(self, value: impl Arg<QueryIdentifiersEnclosingOption>) -> Self { Self(put(self.0, "QueryIdentifiersEnclosingOption", value.into_expr())) }
+    pub fn query_identifiers_enclosing_option(self, value: impl Arg<QueryIdentifiersEnclosingOption>) -> Self { Self(put(self.0, "QueryIdentifiersEnclosingOption", value)) }
 }
 impl Done for SqlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-templateconfiguration.html)
@@ -759,7 +759,7 @@ impl TemplateConfiguration {
 }
 impl<R0> TemplateConfiguration<R0> {
     /// `Template`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-templateconfiguration.html#cfn-kendra-datasource-templateconfiguration-template)
-    pub fn template(self, value: impl Arg<Any>) -> TemplateConfiguration<Set> { TemplateConfiguration(put(self.0, "Template", value.into_expr()), Phase) }
+    pub fn template(self, value: impl Arg<Any>) -> TemplateConfiguration<Set> { TemplateConfiguration(put(self.0, "Template", value), Phase) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerAuthenticationConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerauthenticationconfiguration.html)
@@ -768,7 +768,7 @@ impl WebCrawlerAuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuthentication`: list of `WebCrawlerBasicAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerauthenticationconfiguration.html#cfn-kendra-datasource-webcrawlerauthenticationconfiguration-basicauthentication)
-    pub fn basic_authentication(self, value: impl Arg<Arr<WebCrawlerBasicAuthentication>>) -> Self { Self(put(self.0, "BasicAuthentication", value.into_expr())) }
+    pub fn basic_authentication(self, value: impl Arg<Arr<WebCrawlerBasicAuthentication>>) -> Self { Self(put(self.0, "BasicAuthentication", value)) }
 }
 impl Done for WebCrawlerAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerBasicAuthentication` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerbasicauthentication.html)
@@ -779,11 +779,11 @@ impl WebCrawlerBasicAuthentication {
 }
 impl<R0, R1, R2> WebCrawlerBasicAuthentication<R0, R1, R2> {
     /// `Credentials`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerbasicauthentication.html#cfn-kendra-datasource-webcrawlerbasicauthentication-credentials)
-    pub fn credentials(self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<Set, R1, R2> { WebCrawlerBasicAuthentication(put(self.0, "Credentials", value.into_expr()), Phase) }
+    pub fn credentials(self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<Set, R1, R2> { WebCrawlerBasicAuthentication(put(self.0, "Credentials", value), Phase) }
     /// `Host`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerbasicauthentication.html#cfn-kendra-datasource-webcrawlerbasicauthentication-host)
-    pub fn host(self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<R0, Set, R2> { WebCrawlerBasicAuthentication(put(self.0, "Host", value.into_expr()), Phase) }
+    pub fn host(self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<R0, Set, R2> { WebCrawlerBasicAuthentication(put(self.0, "Host", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerbasicauthentication.html#cfn-kendra-datasource-webcrawlerbasicauthentication-port)
-    pub fn port(self, value: impl Arg<i64>) -> WebCrawlerBasicAuthentication<R0, R1, Set> { WebCrawlerBasicAuthentication(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> WebCrawlerBasicAuthentication<R0, R1, Set> { WebCrawlerBasicAuthentication(put(self.0, "Port", value), Phase) }
 }
 impl Done for WebCrawlerBasicAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html)
@@ -794,23 +794,23 @@ impl WebCrawlerConfiguration {
 }
 impl<R0> WebCrawlerConfiguration<R0> {
     /// `AuthenticationConfiguration`: `WebCrawlerAuthenticationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<WebCrawlerAuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<WebCrawlerAuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value), Phase) }
     /// `CrawlDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-crawldepth)
-    pub fn crawl_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CrawlDepth", value.into_expr()), Phase) }
+    pub fn crawl_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CrawlDepth", value), Phase) }
     /// `MaxContentSizePerPageInMegaBytes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-maxcontentsizeperpageinmegabytes)
-    pub fn max_content_size_per_page_in_mega_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxContentSizePerPageInMegaBytes", value.into_expr()), Phase) }
+    pub fn max_content_size_per_page_in_mega_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxContentSizePerPageInMegaBytes", value), Phase) }
     /// `MaxLinksPerPage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-maxlinksperpage)
-    pub fn max_links_per_page(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLinksPerPage", value.into_expr()), Phase) }
+    pub fn max_links_per_page(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLinksPerPage", value), Phase) }
     /// `MaxUrlsPerMinuteCrawlRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-maxurlsperminutecrawlrate)
-    pub fn max_urls_per_minute_crawl_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUrlsPerMinuteCrawlRate", value.into_expr()), Phase) }
+    pub fn max_urls_per_minute_crawl_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUrlsPerMinuteCrawlRate", value), Phase) }
     /// `ProxyConfiguration`: `ProxyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-proxyconfiguration)
-    pub fn proxy_configuration(self, value: impl Arg<ProxyConfiguration>) -> Self { Self(put(self.0, "ProxyConfiguration", value.into_expr()), Phase) }
+    pub fn proxy_configuration(self, value: impl Arg<ProxyConfiguration>) -> Self { Self(put(self.0, "ProxyConfiguration", value), Phase) }
     /// `UrlExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-urlexclusionpatterns)
-    pub fn url_exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UrlExclusionPatterns", value.into_expr()), Phase) }
+    pub fn url_exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UrlExclusionPatterns", value), Phase) }
     /// `UrlInclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-urlinclusionpatterns)
-    pub fn url_inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UrlInclusionPatterns", value.into_expr()), Phase) }
+    pub fn url_inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UrlInclusionPatterns", value), Phase) }
     /// `Urls`: `WebCrawlerUrls`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-urls)
-    pub fn urls(self, value: impl Arg<WebCrawlerUrls>) -> WebCrawlerConfiguration<Set> { WebCrawlerConfiguration(put(self.0, "Urls", value.into_expr()), Phase) }
+    pub fn urls(self, value: impl Arg<WebCrawlerUrls>) -> WebCrawlerConfiguration<Set> { WebCrawlerConfiguration(put(self.0, "Urls", value), Phase) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerSeedUrlConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerseedurlconfiguration.html)
@@ -821,9 +821,9 @@ impl WebCrawlerSeedUrlConfiguration {
 }
 impl<R0> WebCrawlerSeedUrlConfiguration<R0> {
     /// `SeedUrls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerseedurlconfiguration.html#cfn-kendra-datasource-webcrawlerseedurlconfiguration-seedurls)
-    pub fn seed_urls(self, value: impl Arg<Arr<str>>) -> WebCrawlerSeedUrlConfiguration<Set> { WebCrawlerSeedUrlConfiguration(put(self.0, "SeedUrls", value.into_expr()), Phase) }
+    pub fn seed_urls(self, value: impl Arg<Arr<str>>) -> WebCrawlerSeedUrlConfiguration<Set> { WebCrawlerSeedUrlConfiguration(put(self.0, "SeedUrls", value), Phase) }
     /// `WebCrawlerMode`: `WebCrawlerMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerseedurlconfiguration.html#cfn-kendra-datasource-webcrawlerseedurlconfiguration-webcrawlermode)
-    pub fn web_crawler_mode(self, value: impl Arg<WebCrawlerMode>) -> Self { Self(put(self.0, "WebCrawlerMode", value.into_expr()), Phase) }
+    pub fn web_crawler_mode(self, value: impl Arg<WebCrawlerMode>) -> Self { Self(put(self.0, "WebCrawlerMode", value), Phase) }
 }
 impl Done for WebCrawlerSeedUrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerSiteMapsConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlersitemapsconfiguration.html)
@@ -834,7 +834,7 @@ impl WebCrawlerSiteMapsConfiguration {
 }
 impl<R0> WebCrawlerSiteMapsConfiguration<R0> {
     /// `SiteMaps`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlersitemapsconfiguration.html#cfn-kendra-datasource-webcrawlersitemapsconfiguration-sitemaps)
-    pub fn site_maps(self, value: impl Arg<Arr<str>>) -> WebCrawlerSiteMapsConfiguration<Set> { WebCrawlerSiteMapsConfiguration(put(self.0, "SiteMaps", value.into_expr()), Phase) }
+    pub fn site_maps(self, value: impl Arg<Arr<str>>) -> WebCrawlerSiteMapsConfiguration<Set> { WebCrawlerSiteMapsConfiguration(put(self.0, "SiteMaps", value), Phase) }
 }
 impl Done for WebCrawlerSiteMapsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerUrls` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerurls.html)
@@ -843,9 +843,9 @@ impl WebCrawlerUrls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SeedUrlConfiguration`: `WebCrawlerSeedUrlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerurls.html#cfn-kendra-datasource-webcrawlerurls-seedurlconfiguration)
-    pub fn seed_url_configuration(self, value: impl Arg<WebCrawlerSeedUrlConfiguration>) -> Self { Self(put(self.0, "SeedUrlConfiguration", value.into_expr())) }
+    pub fn seed_url_configuration(self, value: impl Arg<WebCrawlerSeedUrlConfiguration>) -> Self { Self(put(self.0, "SeedUrlConfiguration", value)) }
     /// `SiteMapsConfiguration`: `WebCrawlerSiteMapsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerurls.html#cfn-kendra-datasource-webcrawlerurls-sitemapsconfiguration)
-    pub fn site_maps_configuration(self, value: impl Arg<WebCrawlerSiteMapsConfiguration>) -> Self { Self(put(self.0, "SiteMapsConfiguration", value.into_expr())) }
+    pub fn site_maps_configuration(self, value: impl Arg<WebCrawlerSiteMapsConfiguration>) -> Self { Self(put(self.0, "SiteMapsConfiguration", value)) }
 }
 impl Done for WebCrawlerUrls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkDocsConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html)
@@ -856,17 +856,17 @@ impl WorkDocsConfiguration {
 }
 impl<R0> WorkDocsConfiguration<R0> {
     /// `CrawlComments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-crawlcomments)
-    pub fn crawl_comments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlComments", value.into_expr()), Phase) }
+    pub fn crawl_comments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlComments", value), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-exclusionpatterns)
-    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-fieldmappings)
-    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-inclusionpatterns)
-    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value), Phase) }
     /// `OrganizationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-organizationid)
-    pub fn organization_id(self, value: impl Arg<str>) -> WorkDocsConfiguration<Set> { WorkDocsConfiguration(put(self.0, "OrganizationId", value.into_expr()), Phase) }
+    pub fn organization_id(self, value: impl Arg<str>) -> WorkDocsConfiguration<Set> { WorkDocsConfiguration(put(self.0, "OrganizationId", value), Phase) }
     /// `UseChangeLog`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-usechangelog)
-    pub fn use_change_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseChangeLog", value.into_expr()), Phase) }
+    pub fn use_change_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseChangeLog", value), Phase) }
 }
 impl Done for WorkDocsConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -921,21 +921,21 @@ impl CfnFaqProps {
 }
 impl<R0, R1, R2, R3> CfnFaqProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FileFormat`: `FileFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-fileformat)
-    pub fn file_format(self, value: impl Arg<faq::FileFormat>) -> Self { Self(put(self.0, "FileFormat", value.into_expr()), Phase) }
+    pub fn file_format(self, value: impl Arg<faq::FileFormat>) -> Self { Self(put(self.0, "FileFormat", value), Phase) }
     /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-indexid)
-    pub fn index_id(self, value: impl Arg<str>) -> CfnFaqProps<Set, R1, R2, R3> { CfnFaqProps(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnFaqProps<Set, R1, R2, R3> { CfnFaqProps(put(self.0, "IndexId", value), Phase) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFaqProps<R0, Set, R2, R3> { CfnFaqProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFaqProps<R0, Set, R2, R3> { CfnFaqProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFaqProps<R0, R1, Set, R3> { CfnFaqProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFaqProps<R0, R1, Set, R3> { CfnFaqProps(put(self.0, "RoleArn", value), Phase) }
     /// `S3Path`: `S3Path`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-s3path)
-    pub fn s3_path(self, value: impl Arg<faq::S3Path>) -> CfnFaqProps<R0, R1, R2, Set> { CfnFaqProps(put(self.0, "S3Path", value.into_expr()), Phase) }
+    pub fn s3_path(self, value: impl Arg<faq::S3Path>) -> CfnFaqProps<R0, R1, R2, Set> { CfnFaqProps(put(self.0, "S3Path", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFaqProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::Faq`.
@@ -949,9 +949,9 @@ impl S3Path {
 }
 impl<R0, R1> S3Path<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-faq-s3path.html#cfn-kendra-faq-s3path-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-faq-s3path.html#cfn-kendra-faq-s3path-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FileFormat` allows.
@@ -980,19 +980,19 @@ impl CfnFeaturedResultsSetProps {
 }
 impl<R0, R1> CfnFeaturedResultsSetProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FeaturedDocuments`: list of `FeaturedDocument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-featureddocuments)
-    pub fn featured_documents(self, value: impl Arg<Arr<featured_results_set::FeaturedDocument>>) -> Self { Self(put(self.0, "FeaturedDocuments", value.into_expr()), Phase) }
+    pub fn featured_documents(self, value: impl Arg<Arr<featured_results_set::FeaturedDocument>>) -> Self { Self(put(self.0, "FeaturedDocuments", value), Phase) }
     /// `FeaturedResultsSetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-featuredresultssetname)
-    pub fn featured_results_set_name(self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<Set, R1> { CfnFeaturedResultsSetProps(put(self.0, "FeaturedResultsSetName", value.into_expr()), Phase) }
+    pub fn featured_results_set_name(self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<Set, R1> { CfnFeaturedResultsSetProps(put(self.0, "FeaturedResultsSetName", value), Phase) }
     /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-indexid)
-    pub fn index_id(self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<R0, Set> { CfnFeaturedResultsSetProps(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<R0, Set> { CfnFeaturedResultsSetProps(put(self.0, "IndexId", value), Phase) }
     /// `QueryTexts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-querytexts)
-    pub fn query_texts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryTexts", value.into_expr()), Phase) }
+    pub fn query_texts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryTexts", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-status)
-    pub fn status(self, value: impl Arg<featured_results_set::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<featured_results_set::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFeaturedResultsSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::FeaturedResultsSet`.
@@ -1004,7 +1004,7 @@ impl FeaturedDocument {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-featuredresultsset-featureddocument.html#cfn-kendra-featuredresultsset-featureddocument-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
 }
 impl Done for FeaturedDocument { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1033,25 +1033,25 @@ impl CfnIndexProps {
 }
 impl<R0, R1, R2> CfnIndexProps<R0, R1, R2> {
     /// `CapacityUnits`: `CapacityUnitsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-capacityunits)
-    pub fn capacity_units(self, value: impl Arg<index::CapacityUnitsConfiguration>) -> Self { Self(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
+    pub fn capacity_units(self, value: impl Arg<index::CapacityUnitsConfiguration>) -> Self { Self(put(self.0, "CapacityUnits", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DocumentMetadataConfigurations`: list of `DocumentMetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-documentmetadataconfigurations)
-    pub fn document_metadata_configurations(self, value: impl Arg<Arr<index::DocumentMetadataConfiguration>>) -> Self { Self(put(self.0, "DocumentMetadataConfigurations", value.into_expr()), Phase) }
+    pub fn document_metadata_configurations(self, value: impl Arg<Arr<index::DocumentMetadataConfiguration>>) -> Self { Self(put(self.0, "DocumentMetadataConfigurations", value), Phase) }
     /// `Edition`: `Edition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-edition)
-    pub fn edition(self, value: impl Arg<index::Edition>) -> CfnIndexProps<Set, R1, R2> { CfnIndexProps(put(self.0, "Edition", value.into_expr()), Phase) }
+    pub fn edition(self, value: impl Arg<index::Edition>) -> CfnIndexProps<Set, R1, R2> { CfnIndexProps(put(self.0, "Edition", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set, R2> { CfnIndexProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set, R2> { CfnIndexProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnIndexProps<R0, R1, Set> { CfnIndexProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnIndexProps<R0, R1, Set> { CfnIndexProps(put(self.0, "RoleArn", value), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-serversideencryptionconfiguration)
-    pub fn server_side_encryption_configuration(self, value: impl Arg<index::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<index::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserContextPolicy`: `UserContextPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-usercontextpolicy)
-    pub fn user_context_policy(self, value: impl Arg<index::UserContextPolicy>) -> Self { Self(put(self.0, "UserContextPolicy", value.into_expr()), Phase) }
+    pub fn user_context_policy(self, value: impl Arg<index::UserContextPolicy>) -> Self { Self(put(self.0, "UserContextPolicy", value), Phase) }
     /// `UserTokenConfigurations`: list of `UserTokenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-usertokenconfigurations)
-    pub fn user_token_configurations(self, value: impl Arg<Arr<index::UserTokenConfiguration>>) -> Self { Self(put(self.0, "UserTokenConfigurations", value.into_expr()), Phase) }
+    pub fn user_token_configurations(self, value: impl Arg<Arr<index::UserTokenConfiguration>>) -> Self { Self(put(self.0, "UserTokenConfigurations", value), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::Index`.
@@ -1065,9 +1065,9 @@ impl CapacityUnitsConfiguration {
 }
 impl<R0, R1> CapacityUnitsConfiguration<R0, R1> {
     /// `QueryCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-capacityunitsconfiguration.html#cfn-kendra-index-capacityunitsconfiguration-querycapacityunits)
-    pub fn query_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set, R1> { CapacityUnitsConfiguration(put(self.0, "QueryCapacityUnits", value.into_expr()), Phase) }
+    pub fn query_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set, R1> { CapacityUnitsConfiguration(put(self.0, "QueryCapacityUnits", value), Phase) }
     /// `StorageCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-capacityunitsconfiguration.html#cfn-kendra-index-capacityunitsconfiguration-storagecapacityunits)
-    pub fn storage_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<R0, Set> { CapacityUnitsConfiguration(put(self.0, "StorageCapacityUnits", value.into_expr()), Phase) }
+    pub fn storage_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<R0, Set> { CapacityUnitsConfiguration(put(self.0, "StorageCapacityUnits", value), Phase) }
 }
 impl Done for CapacityUnitsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentMetadataConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html)
@@ -1078,13 +1078,13 @@ impl DocumentMetadataConfiguration {
 }
 impl<R0, R1> DocumentMetadataConfiguration<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html#cfn-kendra-index-documentmetadataconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> DocumentMetadataConfiguration<Set, R1> { DocumentMetadataConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DocumentMetadataConfiguration<Set, R1> { DocumentMetadataConfiguration(put(self.0, "Name", value), Phase) }
     /// `Relevance`: `Relevance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html#cfn-kendra-index-documentmetadataconfiguration-relevance)
-    pub fn relevance(self, value: impl Arg<Relevance>) -> Self { Self(put(self.0, "Relevance", value.into_expr()), Phase) }
+    pub fn relevance(self, value: impl Arg<Relevance>) -> Self { Self(put(self.0, "Relevance", value), Phase) }
     /// `Search`: `Search`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html#cfn-kendra-index-documentmetadataconfiguration-search)
-    pub fn search(self, value: impl Arg<Search>) -> Self { Self(put(self.0, "Search", value.into_expr()), Phase) }
+    pub fn search(self, value: impl Arg<Search>) -> Self { Self(put(self.0, "Search", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html#cfn-kendra-index-documentmetadataconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DocumentMetadataConfiguration<R0, Set> { DocumentMetadataConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DocumentMetadataConfiguration<R0, Set> { DocumentMetadataConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for DocumentMetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonTokenTypeConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jsontokentypeconfiguration.html)
@@ -1095,9 +1095,9 @@ impl JsonTokenTypeConfiguration {
 }
 impl<R0, R1> JsonTokenTypeConfiguration<R0, R1> {
     /// `GroupAttributeField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jsontokentypeconfiguration.html#cfn-kendra-index-jsontokentypeconfiguration-groupattributefield)
-    pub fn group_attribute_field(self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<Set, R1> { JsonTokenTypeConfiguration(put(self.0, "GroupAttributeField", value.into_expr()), Phase) }
+    pub fn group_attribute_field(self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<Set, R1> { JsonTokenTypeConfiguration(put(self.0, "GroupAttributeField", value), Phase) }
     /// `UserNameAttributeField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jsontokentypeconfiguration.html#cfn-kendra-index-jsontokentypeconfiguration-usernameattributefield)
-    pub fn user_name_attribute_field(self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<R0, Set> { JsonTokenTypeConfiguration(put(self.0, "UserNameAttributeField", value.into_expr()), Phase) }
+    pub fn user_name_attribute_field(self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<R0, Set> { JsonTokenTypeConfiguration(put(self.0, "UserNameAttributeField", value), Phase) }
 }
 impl Done for JsonTokenTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtTokenTypeConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html)
@@ -1108,19 +1108,19 @@ impl JwtTokenTypeConfiguration {
 }
 impl<R0> JwtTokenTypeConfiguration<R0> {
     /// `ClaimRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-claimregex)
-    pub fn claim_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClaimRegex", value.into_expr()), Phase) }
+    pub fn claim_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClaimRegex", value), Phase) }
     /// `GroupAttributeField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-groupattributefield)
-    pub fn group_attribute_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttributeField", value.into_expr()), Phase) }
+    pub fn group_attribute_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttributeField", value), Phase) }
     /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value), Phase) }
     /// `KeyLocation`: `KeyLocation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-keylocation)
-    pub fn key_location(self, value: impl Arg<KeyLocation>) -> JwtTokenTypeConfiguration<Set> { JwtTokenTypeConfiguration(put(self.0, "KeyLocation", value.into_expr()), Phase) }
+    pub fn key_location(self, value: impl Arg<KeyLocation>) -> JwtTokenTypeConfiguration<Set> { JwtTokenTypeConfiguration(put(self.0, "KeyLocation", value), Phase) }
     /// `SecretManagerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-secretmanagerarn)
-    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
+    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value), Phase) }
     /// `URL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URL", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URL", value), Phase) }
     /// `UserNameAttributeField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-usernameattributefield)
-    pub fn user_name_attribute_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserNameAttributeField", value.into_expr()), Phase) }
+    pub fn user_name_attribute_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserNameAttributeField", value), Phase) }
 }
 impl Done for JwtTokenTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Relevance` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html)
@@ -1129,15 +1129,15 @@ impl Relevance {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Duration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-duration)
-    pub fn duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Duration", value.into_expr())) }
+    pub fn duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Duration", value)) }
     /// `Freshness`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-freshness)
-    pub fn freshness(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Freshness", value.into_expr())) }
+    pub fn freshness(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Freshness", value)) }
     /// `Importance`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-importance)
-    pub fn importance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Importance", value.into_expr())) }
+    pub fn importance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Importance", value)) }
     /// `RankOrder`: `RankOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-rankorder)
-    pub fn rank_order(self, value: impl Arg<RankOrder>) -> Self { Self(put(self.0, "RankOrder", value.into_expr())) }
+    pub fn rank_order(self, value: impl Arg<RankOrder>) -> Self { Self(put(self.0, "RankOrder", value)) }
     /// `ValueImportanceItems`: list of `ValueImportanceItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-valueimportanceitems)
-    pub fn value_importance_items(self, value: impl Arg<Arr<ValueImportanceItem>>) -> Self { Self(put(self.0, "ValueImportanceItems", value.into_expr())) }
+    pub fn value_importance_items(self, value: impl Arg<Arr<ValueImportanceItem>>) -> Self { Self(put(self.0, "ValueImportanceItems", value)) }
 }
 impl Done for Relevance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Search` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html)
@@ -1146,13 +1146,13 @@ impl Search {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Displayable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html#cfn-kendra-index-search-displayable)
-    pub fn displayable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Displayable", value.into_expr())) }
+    pub fn displayable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Displayable", value)) }
     /// `Facetable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html#cfn-kendra-index-search-facetable)
-    pub fn facetable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Facetable", value.into_expr())) }
+    pub fn facetable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Facetable", value)) }
     /// `Searchable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html#cfn-kendra-index-search-searchable)
-    pub fn searchable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Searchable", value.into_expr())) }
+    pub fn searchable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Searchable", value)) }
     /// `Sortable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html#cfn-kendra-index-search-sortable)
-    pub fn sortable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sortable", value.into_expr())) }
+    pub fn sortable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sortable", value)) }
 }
 impl Done for Search { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-serversideencryptionconfiguration.html)
@@ -1161,7 +1161,7 @@ impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-serversideencryptionconfiguration.html#cfn-kendra-index-serversideencryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserTokenConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-usertokenconfiguration.html)
@@ -1170,9 +1170,9 @@ impl UserTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JsonTokenTypeConfiguration`: `JsonTokenTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-usertokenconfiguration.html#cfn-kendra-index-usertokenconfiguration-jsontokentypeconfiguration)
-    pub fn json_token_type_configuration(self, value: impl Arg<JsonTokenTypeConfiguration>) -> Self { Self(put(self.0, "JsonTokenTypeConfiguration", value.into_expr())) }
+    pub fn json_token_type_configuration(self, value: impl Arg<JsonTokenTypeConfiguration>) -> Self { Self(put(self.0, "JsonTokenTypeConfiguration", value)) }
     /// `JwtTokenTypeConfiguration`: `JwtTokenTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-usertokenconfiguration.html#cfn-kendra-index-usertokenconfiguration-jwttokentypeconfiguration)
-    pub fn jwt_token_type_configuration(self, value: impl Arg<JwtTokenTypeConfiguration>) -> Self { Self(put(self.0, "JwtTokenTypeConfiguration", value.into_expr())) }
+    pub fn jwt_token_type_configuration(self, value: impl Arg<JwtTokenTypeConfiguration>) -> Self { Self(put(self.0, "JwtTokenTypeConfiguration", value)) }
 }
 impl Done for UserTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValueImportanceItem` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-valueimportanceitem.html)
@@ -1181,9 +1181,9 @@ impl ValueImportanceItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-valueimportanceitem.html#cfn-kendra-index-valueimportanceitem-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-valueimportanceitem.html#cfn-kendra-index-valueimportanceitem-value)
-    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ValueImportanceItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Edition` allows.
@@ -1220,17 +1220,17 @@ impl CfnQuerySuggestionsBlockListProps {
 }
 impl<R0, R1, R2, R3> CfnQuerySuggestionsBlockListProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-indexid)
-    pub fn index_id(self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<Set, R1, R2, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<Set, R1, R2, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "IndexId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<R0, Set, R2, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<R0, Set, R2, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnQuerySuggestionsBlockListProps<R0, R1, Set, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnQuerySuggestionsBlockListProps<R0, R1, Set, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "RoleArn", value), Phase) }
     /// `SourceS3Path`: `S3Path`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-sources3path)
-    pub fn source_s3_path(self, value: impl Arg<query_suggestions_block_list::S3Path>) -> CfnQuerySuggestionsBlockListProps<R0, R1, R2, Set> { CfnQuerySuggestionsBlockListProps(put(self.0, "SourceS3Path", value.into_expr()), Phase) }
+    pub fn source_s3_path(self, value: impl Arg<query_suggestions_block_list::S3Path>) -> CfnQuerySuggestionsBlockListProps<R0, R1, R2, Set> { CfnQuerySuggestionsBlockListProps(put(self.0, "SourceS3Path", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnQuerySuggestionsBlockListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::QuerySuggestionsBlockList`.
@@ -1244,9 +1244,9 @@ impl S3Path {
 }
 impl<R0, R1> S3Path<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-querysuggestionsblocklist-s3path.html#cfn-kendra-querysuggestionsblocklist-s3path-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-querysuggestionsblocklist-s3path.html#cfn-kendra-querysuggestionsblocklist-s3path-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1273,17 +1273,17 @@ impl CfnThesaurusProps {
 }
 impl<R0, R1, R2, R3> CfnThesaurusProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-indexid)
-    pub fn index_id(self, value: impl Arg<str>) -> CfnThesaurusProps<Set, R1, R2, R3> { CfnThesaurusProps(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnThesaurusProps<Set, R1, R2, R3> { CfnThesaurusProps(put(self.0, "IndexId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnThesaurusProps<R0, Set, R2, R3> { CfnThesaurusProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnThesaurusProps<R0, Set, R2, R3> { CfnThesaurusProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnThesaurusProps<R0, R1, Set, R3> { CfnThesaurusProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnThesaurusProps<R0, R1, Set, R3> { CfnThesaurusProps(put(self.0, "RoleArn", value), Phase) }
     /// `SourceS3Path`: `S3Path`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-sources3path)
-    pub fn source_s3_path(self, value: impl Arg<thesaurus::S3Path>) -> CfnThesaurusProps<R0, R1, R2, Set> { CfnThesaurusProps(put(self.0, "SourceS3Path", value.into_expr()), Phase) }
+    pub fn source_s3_path(self, value: impl Arg<thesaurus::S3Path>) -> CfnThesaurusProps<R0, R1, R2, Set> { CfnThesaurusProps(put(self.0, "SourceS3Path", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnThesaurusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::Thesaurus`.
@@ -1297,9 +1297,9 @@ impl S3Path {
 }
 impl<R0, R1> S3Path<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-thesaurus-s3path.html#cfn-kendra-thesaurus-s3path-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-thesaurus-s3path.html#cfn-kendra-thesaurus-s3path-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,13 +27,13 @@ impl CfnExecutionPlanProps {
 }
 impl<R0> CfnExecutionPlanProps<R0> {
     /// `CapacityUnits`: `CapacityUnitsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#cfn-kendraranking-executionplan-capacityunits)
-    pub fn capacity_units(self, value: impl Arg<execution_plan::CapacityUnitsConfiguration>) -> Self { Self(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
+    pub fn capacity_units(self, value: impl Arg<execution_plan::CapacityUnitsConfiguration>) -> Self { Self(put(self.0, "CapacityUnits", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#cfn-kendraranking-executionplan-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#cfn-kendraranking-executionplan-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnExecutionPlanProps<Set> { CfnExecutionPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnExecutionPlanProps<Set> { CfnExecutionPlanProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#cfn-kendraranking-executionplan-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnExecutionPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KendraRanking::ExecutionPlan`.
@@ -47,7 +47,7 @@ impl CapacityUnitsConfiguration {
 }
 impl<R0> CapacityUnitsConfiguration<R0> {
     /// `RescoreCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendraranking-executionplan-capacityunitsconfiguration.html#cfn-kendraranking-executionplan-capacityunitsconfiguration-rescorecapacityunits)
-    pub fn rescore_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set> { CapacityUnitsConfiguration(put(self.0, "RescoreCapacityUnits", value.into_expr()), Phase) }
+    pub fn rescore_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set> { CapacityUnitsConfiguration(put(self.0, "RescoreCapacityUnits", value), Phase) }
 }
 impl Done for CapacityUnitsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

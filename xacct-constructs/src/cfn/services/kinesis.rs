@@ -31,21 +31,21 @@ impl CfnChannelProps {
 }
 impl<R0, R1, R2> CfnChannelProps<R0, R1, R2> {
     /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "ChannelName", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-loggingconfiguration)
-    pub fn logging_configuration(self, value: impl Arg<channel::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
+    pub fn logging_configuration(self, value: impl Arg<channel::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value), Phase) }
     /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-s3destinationconfiguration)
-    pub fn s3_destination_configuration(self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr()), Phase) }
+    pub fn s3_destination_configuration(self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value), Phase) }
     /// `S3TablesDestinationConfiguration`: `S3TablesDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-s3tablesdestinationconfiguration)
-    pub fn s3_tables_destination_configuration(self, value: impl Arg<channel::S3TablesDestinationConfiguration>) -> Self { Self(put(self.0, "S3TablesDestinationConfiguration", value.into_expr()), Phase) }
+    pub fn s3_tables_destination_configuration(self, value: impl Arg<channel::S3TablesDestinationConfiguration>) -> Self { Self(put(self.0, "S3TablesDestinationConfiguration", value), Phase) }
     /// `ServiceExecutionRoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-serviceexecutionrolearn)
-    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "ServiceExecutionRoleARN", value.into_expr()), Phase) }
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "ServiceExecutionRoleARN", value), Phase) }
     /// `StreamConfigurationList`: list of `StreamConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-streamconfigurationlist)
-    pub fn stream_configuration_list(self, value: impl Arg<Arr<channel::StreamConfiguration>>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "StreamConfigurationList", value.into_expr()), Phase) }
+    pub fn stream_configuration_list(self, value: impl Arg<Arr<channel::StreamConfiguration>>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "StreamConfigurationList", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kinesis::Channel`.
@@ -59,11 +59,11 @@ impl CloudWatchLogsConfiguration {
 }
 impl<R0> CloudWatchLogsConfiguration<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-cloudwatchlogsconfiguration.html#cfn-kinesis-channel-cloudwatchlogsconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsConfiguration<Set> { CloudWatchLogsConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsConfiguration<Set> { CloudWatchLogsConfiguration(put(self.0, "Enabled", value), Phase) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-cloudwatchlogsconfiguration.html#cfn-kinesis-channel-cloudwatchlogsconfiguration-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value), Phase) }
     /// `LogStreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-cloudwatchlogsconfiguration.html#cfn-kinesis-channel-cloudwatchlogsconfiguration-logstreamname)
-    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr()), Phase) }
+    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value), Phase) }
 }
 impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterQueueS3Configuration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-deadletterqueues3configuration.html)
@@ -74,11 +74,11 @@ impl DeadLetterQueueS3Configuration {
 }
 impl<R0, R1> DeadLetterQueueS3Configuration<R0, R1> {
     /// `BucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-deadletterqueues3configuration.html#cfn-kinesis-channel-deadletterqueues3configuration-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<Set, R1> { DeadLetterQueueS3Configuration(put(self.0, "BucketARN", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<Set, R1> { DeadLetterQueueS3Configuration(put(self.0, "BucketARN", value), Phase) }
     /// `ErrorOutputPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-deadletterqueues3configuration.html#cfn-kinesis-channel-deadletterqueues3configuration-erroroutputprefix)
-    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
+    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value), Phase) }
     /// `ExpectedBucketOwner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-deadletterqueues3configuration.html#cfn-kinesis-channel-deadletterqueues3configuration-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<R0, Set> { DeadLetterQueueS3Configuration(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<R0, Set> { DeadLetterQueueS3Configuration(put(self.0, "ExpectedBucketOwner", value), Phase) }
 }
 impl Done for DeadLetterQueueS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-encryptionconfiguration.html)
@@ -89,9 +89,9 @@ impl EncryptionConfiguration {
 }
 impl<R0, R1> EncryptionConfiguration<R0, R1> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-encryptionconfiguration.html#cfn-kinesis-channel-encryptionconfiguration-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set, R1> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set, R1> { EncryptionConfiguration(put(self.0, "EncryptionType", value), Phase) }
     /// `KeyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-encryptionconfiguration.html#cfn-kinesis-channel-encryptionconfiguration-keyid)
-    pub fn key_id(self, value: impl Arg<str>) -> EncryptionConfiguration<R0, Set> { EncryptionConfiguration(put(self.0, "KeyId", value.into_expr()), Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> EncryptionConfiguration<R0, Set> { EncryptionConfiguration(put(self.0, "KeyId", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-loggingconfiguration.html)
@@ -102,7 +102,7 @@ impl LoggingConfiguration {
 }
 impl<R0> LoggingConfiguration<R0> {
     /// `CloudWatchLogs`: `CloudWatchLogsConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-loggingconfiguration.html#cfn-kinesis-channel-loggingconfiguration-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsConfiguration>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsConfiguration>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "CloudWatchLogs", value), Phase) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionField` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionfield.html)
@@ -113,9 +113,9 @@ impl PartitionField {
 }
 impl<R0, R1> PartitionField<R0, R1> {
     /// `SourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionfield.html#cfn-kinesis-channel-partitionfield-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> PartitionField<Set, R1> { PartitionField(put(self.0, "SourceName", value.into_expr()), Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> PartitionField<Set, R1> { PartitionField(put(self.0, "SourceName", value), Phase) }
     /// `Transform`: `Transform`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionfield.html#cfn-kinesis-channel-partitionfield-transform)
-    pub fn transform(self, value: impl Arg<Transform>) -> PartitionField<R0, Set> { PartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
+    pub fn transform(self, value: impl Arg<Transform>) -> PartitionField<R0, Set> { PartitionField(put(self.0, "Transform", value), Phase) }
 }
 impl Done for PartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSpec` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionspec.html)
@@ -126,7 +126,7 @@ impl PartitionSpec {
 }
 impl<R0> PartitionSpec<R0> {
     /// `PartitionFields`: list of `PartitionField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionspec.html#cfn-kinesis-channel-partitionspec-partitionfields)
-    pub fn partition_fields(self, value: impl Arg<Arr<PartitionField>>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "PartitionFields", value.into_expr()), Phase) }
+    pub fn partition_fields(self, value: impl Arg<Arr<PartitionField>>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "PartitionFields", value), Phase) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-recordconfiguration.html)
@@ -137,9 +137,9 @@ impl RecordConfiguration {
 }
 impl<R0> RecordConfiguration<R0> {
     /// `GSRSchemaARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-recordconfiguration.html#cfn-kinesis-channel-recordconfiguration-gsrschemaarn)
-    pub fn gsr_schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GSRSchemaARN", value.into_expr()), Phase) }
+    pub fn gsr_schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GSRSchemaARN", value), Phase) }
     /// `RecordFormatType`: `RecordFormatType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-recordconfiguration.html#cfn-kinesis-channel-recordconfiguration-recordformattype)
-    pub fn record_format_type(self, value: impl Arg<RecordFormatType>) -> RecordConfiguration<Set> { RecordConfiguration(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
+    pub fn record_format_type(self, value: impl Arg<RecordFormatType>) -> RecordConfiguration<Set> { RecordConfiguration(put(self.0, "RecordFormatType", value), Phase) }
 }
 impl Done for RecordConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3destinationconfiguration.html)
@@ -150,11 +150,11 @@ impl S3DestinationConfiguration {
 }
 impl<R0> S3DestinationConfiguration<R0> {
     /// `DataFreshnessInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3destinationconfiguration.html#cfn-kinesis-channel-s3destinationconfiguration-datafreshnessinseconds)
-    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
+    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value), Phase) }
     /// `DeadLetterQueueS3Configuration`: `DeadLetterQueueS3Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3destinationconfiguration.html#cfn-kinesis-channel-s3destinationconfiguration-deadletterqueues3configuration)
-    pub fn dead_letter_queue_s3_configuration(self, value: impl Arg<DeadLetterQueueS3Configuration>) -> Self { Self(put(self.0, "DeadLetterQueueS3Configuration", value.into_expr()), Phase) }
+    pub fn dead_letter_queue_s3_configuration(self, value: impl Arg<DeadLetterQueueS3Configuration>) -> Self { Self(put(self.0, "DeadLetterQueueS3Configuration", value), Phase) }
     /// `StorageConfiguration`: `S3StorageConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3destinationconfiguration.html#cfn-kinesis-channel-s3destinationconfiguration-storageconfiguration)
-    pub fn storage_configuration(self, value: impl Arg<S3StorageConfiguration>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
+    pub fn storage_configuration(self, value: impl Arg<S3StorageConfiguration>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "StorageConfiguration", value), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3StorageConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html)
@@ -165,15 +165,15 @@ impl S3StorageConfiguration {
 }
 impl<R0, R1, R2> S3StorageConfiguration<R0, R1, R2> {
     /// `BucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3StorageConfiguration<Set, R1, R2> { S3StorageConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3StorageConfiguration<Set, R1, R2> { S3StorageConfiguration(put(self.0, "BucketARN", value), Phase) }
     /// `CompressionType`: `CompressionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-compressiontype)
-    pub fn compression_type(self, value: impl Arg<CompressionType>) -> S3StorageConfiguration<R0, Set, R2> { S3StorageConfiguration(put(self.0, "CompressionType", value.into_expr()), Phase) }
+    pub fn compression_type(self, value: impl Arg<CompressionType>) -> S3StorageConfiguration<R0, Set, R2> { S3StorageConfiguration(put(self.0, "CompressionType", value), Phase) }
     /// `ExpectedBucketOwner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> S3StorageConfiguration<R0, R1, Set> { S3StorageConfiguration(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> S3StorageConfiguration<R0, R1, Set> { S3StorageConfiguration(put(self.0, "ExpectedBucketOwner", value), Phase) }
     /// `OutputKeyTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-outputkeytemplate)
-    pub fn output_key_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKeyTemplate", value.into_expr()), Phase) }
+    pub fn output_key_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKeyTemplate", value), Phase) }
     /// `StorageClass`: `StorageClass`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-storageclass)
-    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr()), Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value), Phase) }
 }
 impl Done for S3StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3TableConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html)
@@ -184,15 +184,15 @@ impl S3TableConfiguration {
 }
 impl<R0, R1, R2, R3> S3TableConfiguration<R0, R1, R2, R3> {
     /// `CompressionType`: `S3TableConfigurationCompressionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-compressiontype)
-    pub fn compression_type(self, value: impl Arg<S3TableConfigurationCompressionType>) -> S3TableConfiguration<Set, R1, R2, R3> { S3TableConfiguration(put(self.0, "CompressionType", value.into_expr()), Phase) }
+    pub fn compression_type(self, value: impl Arg<S3TableConfigurationCompressionType>) -> S3TableConfiguration<Set, R1, R2, R3> { S3TableConfiguration(put(self.0, "CompressionType", value), Phase) }
     /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> S3TableConfiguration<R0, Set, R2, R3> { S3TableConfiguration(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> S3TableConfiguration<R0, Set, R2, R3> { S3TableConfiguration(put(self.0, "Namespace", value), Phase) }
     /// `PartitionSpec`: `PartitionSpec`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-partitionspec)
-    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
+    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value), Phase) }
     /// `TableBucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-tablebucketarn)
-    pub fn table_bucket_arn(self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, Set, R3> { S3TableConfiguration(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, Set, R3> { S3TableConfiguration(put(self.0, "TableBucketARN", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, R2, Set> { S3TableConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, R2, Set> { S3TableConfiguration(put(self.0, "TableName", value), Phase) }
 }
 impl Done for S3TableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3TablesDestinationConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tablesdestinationconfiguration.html)
@@ -203,11 +203,11 @@ impl S3TablesDestinationConfiguration {
 }
 impl<R0, R1> S3TablesDestinationConfiguration<R0, R1> {
     /// `DataFreshnessInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tablesdestinationconfiguration.html#cfn-kinesis-channel-s3tablesdestinationconfiguration-datafreshnessinseconds)
-    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
+    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value), Phase) }
     /// `DeadLetterQueueS3Configuration`: `DeadLetterQueueS3Configuration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tablesdestinationconfiguration.html#cfn-kinesis-channel-s3tablesdestinationconfiguration-deadletterqueues3configuration)
-    pub fn dead_letter_queue_s3_configuration(self, value: impl Arg<DeadLetterQueueS3Configuration>) -> S3TablesDestinationConfiguration<Set, R1> { S3TablesDestinationConfiguration(put(self.0, "DeadLetterQueueS3Configuration", value.into_expr()), Phase) }
+    pub fn dead_letter_queue_s3_configuration(self, value: impl Arg<DeadLetterQueueS3Configuration>) -> S3TablesDestinationConfiguration<Set, R1> { S3TablesDestinationConfiguration(put(self.0, "DeadLetterQueueS3Configuration", value), Phase) }
     /// `S3TablesConfigurationList`: list of `S3TableConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tablesdestinationconfiguration.html#cfn-kinesis-channel-s3tablesdestinationconfiguration-s3tablesconfigurationlist)
-    pub fn s3_tables_configuration_list(self, value: impl Arg<Arr<S3TableConfiguration>>) -> S3TablesDestinationConfiguration<R0, Set> { S3TablesDestinationConfiguration(put(self.0, "S3TablesConfigurationList", value.into_expr()), Phase) }
+    pub fn s3_tables_configuration_list(self, value: impl Arg<Arr<S3TableConfiguration>>) -> S3TablesDestinationConfiguration<R0, Set> { S3TablesDestinationConfiguration(put(self.0, "S3TablesConfigurationList", value), Phase) }
 }
 impl Done for S3TablesDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-streamconfiguration.html)
@@ -218,9 +218,9 @@ impl StreamConfiguration {
 }
 impl<R0, R1> StreamConfiguration<R0, R1> {
     /// `RecordConfiguration`: `RecordConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-streamconfiguration.html#cfn-kinesis-channel-streamconfiguration-recordconfiguration)
-    pub fn record_configuration(self, value: impl Arg<RecordConfiguration>) -> StreamConfiguration<Set, R1> { StreamConfiguration(put(self.0, "RecordConfiguration", value.into_expr()), Phase) }
+    pub fn record_configuration(self, value: impl Arg<RecordConfiguration>) -> StreamConfiguration<Set, R1> { StreamConfiguration(put(self.0, "RecordConfiguration", value), Phase) }
     /// `StreamARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-streamconfiguration.html#cfn-kinesis-channel-streamconfiguration-streamarn)
-    pub fn stream_arn(self, value: impl Arg<str>) -> StreamConfiguration<R0, Set> { StreamConfiguration(put(self.0, "StreamARN", value.into_expr()), Phase) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> StreamConfiguration<R0, Set> { StreamConfiguration(put(self.0, "StreamARN", value), Phase) }
 }
 impl Done for StreamConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CompressionType` allows.
@@ -255,9 +255,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `ResourceArn`: `KinesisStreamArnOrStreamConsumerARN`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-resourcepolicy.html#cfn-kinesis-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<kind::KinesisStreamArnOrStreamConsumerARN>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<kind::KinesisStreamArnOrStreamConsumerARN>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
     /// `ResourcePolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-resourcepolicy.html#cfn-kinesis-resourcepolicy-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Kinesis::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html)
@@ -281,23 +281,23 @@ impl CfnStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DesiredShardLevelMetrics`: list of `DesiredShardLevelMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-desiredshardlevelmetrics)
-    pub fn desired_shard_level_metrics(self, value: impl Arg<Arr<stream::DesiredShardLevelMetrics>>) -> Self { Self(put(self.0, "DesiredShardLevelMetrics", value.into_expr())) }
+    pub fn desired_shard_level_metrics(self, value: impl Arg<Arr<stream::DesiredShardLevelMetrics>>) -> Self { Self(put(self.0, "DesiredShardLevelMetrics", value)) }
     /// `MaxRecordSizeInKiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-maxrecordsizeinkib)
-    pub fn max_record_size_in_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRecordSizeInKiB", value.into_expr())) }
+    pub fn max_record_size_in_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRecordSizeInKiB", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RetentionPeriodHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-retentionperiodhours)
-    pub fn retention_period_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodHours", value.into_expr())) }
+    pub fn retention_period_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodHours", value)) }
     /// `ShardCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-shardcount)
-    pub fn shard_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShardCount", value.into_expr())) }
+    pub fn shard_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShardCount", value)) }
     /// `StreamEncryption`: `StreamEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-streamencryption)
-    pub fn stream_encryption(self, value: impl Arg<stream::StreamEncryption>) -> Self { Self(put(self.0, "StreamEncryption", value.into_expr())) }
+    pub fn stream_encryption(self, value: impl Arg<stream::StreamEncryption>) -> Self { Self(put(self.0, "StreamEncryption", value)) }
     /// `StreamModeDetails`: `StreamModeDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-streammodedetails)
-    pub fn stream_mode_details(self, value: impl Arg<stream::StreamModeDetails>) -> Self { Self(put(self.0, "StreamModeDetails", value.into_expr())) }
+    pub fn stream_mode_details(self, value: impl Arg<stream::StreamModeDetails>) -> Self { Self(put(self.0, "StreamModeDetails", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `WarmThroughputMiBps`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-warmthroughputmibps)
-    pub fn warm_throughput_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmThroughputMiBps", value.into_expr())) }
+    pub fn warm_throughput_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmThroughputMiBps", value)) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kinesis::Stream`.
@@ -311,9 +311,9 @@ impl StreamEncryption {
 }
 impl<R0, R1> StreamEncryption<R0, R1> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streamencryption.html#cfn-kinesis-stream-streamencryption-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> StreamEncryption<Set, R1> { StreamEncryption(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> StreamEncryption<Set, R1> { StreamEncryption(put(self.0, "EncryptionType", value), Phase) }
     /// `KeyId`: `KmsKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streamencryption.html#cfn-kinesis-stream-streamencryption-keyid)
-    pub fn key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> StreamEncryption<R0, Set> { StreamEncryption(put(self.0, "KeyId", value.into_expr()), Phase) }
+    pub fn key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> StreamEncryption<R0, Set> { StreamEncryption(put(self.0, "KeyId", value), Phase) }
 }
 impl Done for StreamEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamModeDetails` of `AWS::Kinesis::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streammodedetails.html)
@@ -324,7 +324,7 @@ impl StreamModeDetails {
 }
 impl<R0> StreamModeDetails<R0> {
     /// `StreamMode`: `StreamMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streammodedetails.html#cfn-kinesis-stream-streammodedetails-streammode)
-    pub fn stream_mode(self, value: impl Arg<StreamMode>) -> StreamModeDetails<Set> { StreamModeDetails(put(self.0, "StreamMode", value.into_expr()), Phase) }
+    pub fn stream_mode(self, value: impl Arg<StreamMode>) -> StreamModeDetails<Set> { StreamModeDetails(put(self.0, "StreamMode", value), Phase) }
 }
 impl Done for StreamModeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmThroughputObject` of `AWS::Kinesis::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-warmthroughputobject.html)
@@ -333,9 +333,9 @@ impl WarmThroughputObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CurrentMiBps`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-warmthroughputobject.html#cfn-kinesis-stream-warmthroughputobject-currentmibps)
-    pub fn current_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CurrentMiBps", value.into_expr())) }
+    pub fn current_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CurrentMiBps", value)) }
     /// `TargetMiBps`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-warmthroughputobject.html#cfn-kinesis-stream-warmthroughputobject-targetmibps)
-    pub fn target_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetMiBps", value.into_expr())) }
+    pub fn target_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetMiBps", value)) }
 }
 impl Done for WarmThroughputObject { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DesiredShardLevelMetrics` allows.
@@ -374,11 +374,11 @@ impl CfnStreamConsumerProps {
 }
 impl<R0, R1> CfnStreamConsumerProps<R0, R1> {
     /// `ConsumerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#cfn-kinesis-streamconsumer-consumername)
-    pub fn consumer_name(self, value: impl Arg<str>) -> CfnStreamConsumerProps<Set, R1> { CfnStreamConsumerProps(put(self.0, "ConsumerName", value.into_expr()), Phase) }
+    pub fn consumer_name(self, value: impl Arg<str>) -> CfnStreamConsumerProps<Set, R1> { CfnStreamConsumerProps(put(self.0, "ConsumerName", value), Phase) }
     /// `StreamARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#cfn-kinesis-streamconsumer-streamarn)
-    pub fn stream_arn(self, value: impl Arg<str>) -> CfnStreamConsumerProps<R0, Set> { CfnStreamConsumerProps(put(self.0, "StreamARN", value.into_expr()), Phase) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> CfnStreamConsumerProps<R0, Set> { CfnStreamConsumerProps(put(self.0, "StreamARN", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#cfn-kinesis-streamconsumer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStreamConsumerProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

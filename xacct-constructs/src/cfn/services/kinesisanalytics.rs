@@ -25,13 +25,13 @@ impl CfnApplicationProps {
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `ApplicationCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#cfn-kinesisanalytics-application-applicationcode)
-    pub fn application_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationCode", value.into_expr()), Phase) }
+    pub fn application_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationCode", value), Phase) }
     /// `ApplicationDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#cfn-kinesisanalytics-application-applicationdescription)
-    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
+    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value), Phase) }
     /// `ApplicationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#cfn-kinesisanalytics-application-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value), Phase) }
     /// `Inputs`: list of `Input`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#cfn-kinesisanalytics-application-inputs)
-    pub fn inputs(self, value: impl Arg<Arr<application::Input>>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Inputs", value.into_expr()), Phase) }
+    pub fn inputs(self, value: impl Arg<Arr<application::Input>>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Inputs", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalytics::Application`.
@@ -45,9 +45,9 @@ impl CSVMappingParameters {
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
     /// `RecordColumnDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-csvmappingparameters.html#cfn-kinesisanalytics-application-csvmappingparameters-recordcolumndelimiter)
-    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
+    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value), Phase) }
     /// `RecordRowDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-csvmappingparameters.html#cfn-kinesisanalytics-application-csvmappingparameters-recordrowdelimiter)
-    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
+    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html)
@@ -58,17 +58,17 @@ impl Input {
 }
 impl<R0, R1> Input<R0, R1> {
     /// `InputParallelism`: `InputParallelism`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-inputparallelism)
-    pub fn input_parallelism(self, value: impl Arg<InputParallelism>) -> Self { Self(put(self.0, "InputParallelism", value.into_expr()), Phase) }
+    pub fn input_parallelism(self, value: impl Arg<InputParallelism>) -> Self { Self(put(self.0, "InputParallelism", value), Phase) }
     /// `InputProcessingConfiguration`: `InputProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-inputprocessingconfiguration)
-    pub fn input_processing_configuration(self, value: impl Arg<InputProcessingConfiguration>) -> Self { Self(put(self.0, "InputProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn input_processing_configuration(self, value: impl Arg<InputProcessingConfiguration>) -> Self { Self(put(self.0, "InputProcessingConfiguration", value), Phase) }
     /// `InputSchema`: `InputSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-inputschema)
-    pub fn input_schema(self, value: impl Arg<InputSchema>) -> Input<Set, R1> { Input(put(self.0, "InputSchema", value.into_expr()), Phase) }
+    pub fn input_schema(self, value: impl Arg<InputSchema>) -> Input<Set, R1> { Input(put(self.0, "InputSchema", value), Phase) }
     /// `KinesisFirehoseInput`: `KinesisFirehoseInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-kinesisfirehoseinput)
-    pub fn kinesis_firehose_input(self, value: impl Arg<KinesisFirehoseInput>) -> Self { Self(put(self.0, "KinesisFirehoseInput", value.into_expr()), Phase) }
+    pub fn kinesis_firehose_input(self, value: impl Arg<KinesisFirehoseInput>) -> Self { Self(put(self.0, "KinesisFirehoseInput", value), Phase) }
     /// `KinesisStreamsInput`: `KinesisStreamsInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-kinesisstreamsinput)
-    pub fn kinesis_streams_input(self, value: impl Arg<KinesisStreamsInput>) -> Self { Self(put(self.0, "KinesisStreamsInput", value.into_expr()), Phase) }
+    pub fn kinesis_streams_input(self, value: impl Arg<KinesisStreamsInput>) -> Self { Self(put(self.0, "KinesisStreamsInput", value), Phase) }
     /// `NamePrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-nameprefix)
-    pub fn name_prefix(self, value: impl Arg<str>) -> Input<R0, Set> { Input(put(self.0, "NamePrefix", value.into_expr()), Phase) }
+    pub fn name_prefix(self, value: impl Arg<str>) -> Input<R0, Set> { Input(put(self.0, "NamePrefix", value), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLambdaProcessor` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputlambdaprocessor.html)
@@ -79,9 +79,9 @@ impl InputLambdaProcessor {
 }
 impl<R0, R1> InputLambdaProcessor<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputlambdaprocessor.html#cfn-kinesisanalytics-application-inputlambdaprocessor-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> InputLambdaProcessor<Set, R1> { InputLambdaProcessor(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> InputLambdaProcessor<Set, R1> { InputLambdaProcessor(put(self.0, "ResourceARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputlambdaprocessor.html#cfn-kinesisanalytics-application-inputlambdaprocessor-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> InputLambdaProcessor<R0, Set> { InputLambdaProcessor(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> InputLambdaProcessor<R0, Set> { InputLambdaProcessor(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for InputLambdaProcessor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputParallelism` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputparallelism.html)
@@ -90,7 +90,7 @@ impl InputParallelism {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputparallelism.html#cfn-kinesisanalytics-application-inputparallelism-count)
-    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value)) }
 }
 impl Done for InputParallelism { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputProcessingConfiguration` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputprocessingconfiguration.html)
@@ -99,7 +99,7 @@ impl InputProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLambdaProcessor`: `InputLambdaProcessor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputprocessingconfiguration.html#cfn-kinesisanalytics-application-inputprocessingconfiguration-inputlambdaprocessor)
-    pub fn input_lambda_processor(self, value: impl Arg<InputLambdaProcessor>) -> Self { Self(put(self.0, "InputLambdaProcessor", value.into_expr())) }
+    pub fn input_lambda_processor(self, value: impl Arg<InputLambdaProcessor>) -> Self { Self(put(self.0, "InputLambdaProcessor", value)) }
 }
 impl Done for InputProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSchema` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputschema.html)
@@ -110,11 +110,11 @@ impl InputSchema {
 }
 impl<R0, R1> InputSchema<R0, R1> {
     /// `RecordColumns`: list of `RecordColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputschema.html#cfn-kinesisanalytics-application-inputschema-recordcolumns)
-    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { InputSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
+    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { InputSchema(put(self.0, "RecordColumns", value), Phase) }
     /// `RecordEncoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputschema.html#cfn-kinesisanalytics-application-inputschema-recordencoding)
-    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
+    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value), Phase) }
     /// `RecordFormat`: `RecordFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputschema.html#cfn-kinesisanalytics-application-inputschema-recordformat)
-    pub fn record_format(self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { InputSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
+    pub fn record_format(self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { InputSchema(put(self.0, "RecordFormat", value), Phase) }
 }
 impl Done for InputSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JSONMappingParameters` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-jsonmappingparameters.html)
@@ -125,7 +125,7 @@ impl JSONMappingParameters {
 }
 impl<R0> JSONMappingParameters<R0> {
     /// `RecordRowPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-jsonmappingparameters.html#cfn-kinesisanalytics-application-jsonmappingparameters-recordrowpath)
-    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
+    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseInput` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisfirehoseinput.html)
@@ -136,9 +136,9 @@ impl KinesisFirehoseInput {
 }
 impl<R0, R1> KinesisFirehoseInput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisfirehoseinput.html#cfn-kinesisanalytics-application-kinesisfirehoseinput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseInput<Set, R1> { KinesisFirehoseInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseInput<Set, R1> { KinesisFirehoseInput(put(self.0, "ResourceARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisfirehoseinput.html#cfn-kinesisanalytics-application-kinesisfirehoseinput-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseInput<R0, Set> { KinesisFirehoseInput(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseInput<R0, Set> { KinesisFirehoseInput(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for KinesisFirehoseInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamsInput` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisstreamsinput.html)
@@ -149,9 +149,9 @@ impl KinesisStreamsInput {
 }
 impl<R0, R1> KinesisStreamsInput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisstreamsinput.html#cfn-kinesisanalytics-application-kinesisstreamsinput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsInput<Set, R1> { KinesisStreamsInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsInput<Set, R1> { KinesisStreamsInput(put(self.0, "ResourceARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisstreamsinput.html#cfn-kinesisanalytics-application-kinesisstreamsinput-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsInput<R0, Set> { KinesisStreamsInput(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsInput<R0, Set> { KinesisStreamsInput(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for KinesisStreamsInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingParameters` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-mappingparameters.html)
@@ -160,9 +160,9 @@ impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-mappingparameters.html#cfn-kinesisanalytics-application-mappingparameters-csvmappingparameters)
-    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
+    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value)) }
     /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-mappingparameters.html#cfn-kinesisanalytics-application-mappingparameters-jsonmappingparameters)
-    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
+    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value)) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordColumn` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordcolumn.html)
@@ -173,11 +173,11 @@ impl RecordColumn {
 }
 impl<R0, R1> RecordColumn<R0, R1> {
     /// `Mapping`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordcolumn.html#cfn-kinesisanalytics-application-recordcolumn-mapping)
-    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
+    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordcolumn.html#cfn-kinesisanalytics-application-recordcolumn-name)
-    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value), Phase) }
     /// `SqlType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordcolumn.html#cfn-kinesisanalytics-application-recordcolumn-sqltype)
-    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
+    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordFormat` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordformat.html)
@@ -188,9 +188,9 @@ impl RecordFormat {
 }
 impl<R0> RecordFormat<R0> {
     /// `MappingParameters`: `MappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordformat.html#cfn-kinesisanalytics-application-recordformat-mappingparameters)
-    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
+    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value), Phase) }
     /// `RecordFormatType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordformat.html#cfn-kinesisanalytics-application-recordformat-recordformattype)
-    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
+    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 }
@@ -215,9 +215,9 @@ impl CfnApplicationOutputProps {
 }
 impl<R0, R1> CfnApplicationOutputProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationoutput.html#cfn-kinesisanalytics-applicationoutput-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { CfnApplicationOutputProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { CfnApplicationOutputProps(put(self.0, "ApplicationName", value), Phase) }
     /// `Output`: `Output`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationoutput.html#cfn-kinesisanalytics-applicationoutput-output)
-    pub fn output(self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { CfnApplicationOutputProps(put(self.0, "Output", value.into_expr()), Phase) }
+    pub fn output(self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { CfnApplicationOutputProps(put(self.0, "Output", value), Phase) }
 }
 impl Done for CfnApplicationOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalytics::ApplicationOutput`.
@@ -229,7 +229,7 @@ impl DestinationSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordFormatType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-destinationschema.html#cfn-kinesisanalytics-applicationoutput-destinationschema-recordformattype)
-    pub fn record_format_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordFormatType", value.into_expr())) }
+    pub fn record_format_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordFormatType", value)) }
 }
 impl Done for DestinationSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseOutput` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisfirehoseoutput.html)
@@ -240,9 +240,9 @@ impl KinesisFirehoseOutput {
 }
 impl<R0, R1> KinesisFirehoseOutput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisfirehoseoutput.html#cfn-kinesisanalytics-applicationoutput-kinesisfirehoseoutput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set, R1> { KinesisFirehoseOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set, R1> { KinesisFirehoseOutput(put(self.0, "ResourceARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisfirehoseoutput.html#cfn-kinesisanalytics-applicationoutput-kinesisfirehoseoutput-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseOutput<R0, Set> { KinesisFirehoseOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseOutput<R0, Set> { KinesisFirehoseOutput(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for KinesisFirehoseOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamsOutput` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisstreamsoutput.html)
@@ -253,9 +253,9 @@ impl KinesisStreamsOutput {
 }
 impl<R0, R1> KinesisStreamsOutput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisstreamsoutput.html#cfn-kinesisanalytics-applicationoutput-kinesisstreamsoutput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsOutput<Set, R1> { KinesisStreamsOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsOutput<Set, R1> { KinesisStreamsOutput(put(self.0, "ResourceARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisstreamsoutput.html#cfn-kinesisanalytics-applicationoutput-kinesisstreamsoutput-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsOutput<R0, Set> { KinesisStreamsOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsOutput<R0, Set> { KinesisStreamsOutput(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for KinesisStreamsOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaOutput` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-lambdaoutput.html)
@@ -266,9 +266,9 @@ impl LambdaOutput {
 }
 impl<R0, R1> LambdaOutput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-lambdaoutput.html#cfn-kinesisanalytics-applicationoutput-lambdaoutput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaOutput<Set, R1> { LambdaOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaOutput<Set, R1> { LambdaOutput(put(self.0, "ResourceARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-lambdaoutput.html#cfn-kinesisanalytics-applicationoutput-lambdaoutput-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LambdaOutput<R0, Set> { LambdaOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LambdaOutput<R0, Set> { LambdaOutput(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for LambdaOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html)
@@ -279,15 +279,15 @@ impl Output {
 }
 impl<R0> Output<R0> {
     /// `DestinationSchema`: `DestinationSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-destinationschema)
-    pub fn destination_schema(self, value: impl Arg<DestinationSchema>) -> Output<Set> { Output(put(self.0, "DestinationSchema", value.into_expr()), Phase) }
+    pub fn destination_schema(self, value: impl Arg<DestinationSchema>) -> Output<Set> { Output(put(self.0, "DestinationSchema", value), Phase) }
     /// `KinesisFirehoseOutput`: `KinesisFirehoseOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-kinesisfirehoseoutput)
-    pub fn kinesis_firehose_output(self, value: impl Arg<KinesisFirehoseOutput>) -> Self { Self(put(self.0, "KinesisFirehoseOutput", value.into_expr()), Phase) }
+    pub fn kinesis_firehose_output(self, value: impl Arg<KinesisFirehoseOutput>) -> Self { Self(put(self.0, "KinesisFirehoseOutput", value), Phase) }
     /// `KinesisStreamsOutput`: `KinesisStreamsOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-kinesisstreamsoutput)
-    pub fn kinesis_streams_output(self, value: impl Arg<KinesisStreamsOutput>) -> Self { Self(put(self.0, "KinesisStreamsOutput", value.into_expr()), Phase) }
+    pub fn kinesis_streams_output(self, value: impl Arg<KinesisStreamsOutput>) -> Self { Self(put(self.0, "KinesisStreamsOutput", value), Phase) }
     /// `LambdaOutput`: `LambdaOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-lambdaoutput)
-    pub fn lambda_output(self, value: impl Arg<LambdaOutput>) -> Self { Self(put(self.0, "LambdaOutput", value.into_expr()), Phase) }
+    pub fn lambda_output(self, value: impl Arg<LambdaOutput>) -> Self { Self(put(self.0, "LambdaOutput", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 }
@@ -312,9 +312,9 @@ impl CfnApplicationReferenceDataSourceProps {
 }
 impl<R0, R1> CfnApplicationReferenceDataSourceProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationreferencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { CfnApplicationReferenceDataSourceProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { CfnApplicationReferenceDataSourceProps(put(self.0, "ApplicationName", value), Phase) }
     /// `ReferenceDataSource`: `ReferenceDataSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationreferencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-referencedatasource)
-    pub fn reference_data_source(self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { CfnApplicationReferenceDataSourceProps(put(self.0, "ReferenceDataSource", value.into_expr()), Phase) }
+    pub fn reference_data_source(self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { CfnApplicationReferenceDataSourceProps(put(self.0, "ReferenceDataSource", value), Phase) }
 }
 impl Done for CfnApplicationReferenceDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`.
@@ -328,9 +328,9 @@ impl CSVMappingParameters {
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
     /// `RecordColumnDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-csvmappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-csvmappingparameters-recordcolumndelimiter)
-    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
+    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value), Phase) }
     /// `RecordRowDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-csvmappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-csvmappingparameters-recordrowdelimiter)
-    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
+    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JSONMappingParameters` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-jsonmappingparameters.html)
@@ -341,7 +341,7 @@ impl JSONMappingParameters {
 }
 impl<R0> JSONMappingParameters<R0> {
     /// `RecordRowPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-jsonmappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-jsonmappingparameters-recordrowpath)
-    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
+    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingParameters` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-mappingparameters.html)
@@ -350,9 +350,9 @@ impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-mappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-mappingparameters-csvmappingparameters)
-    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
+    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value)) }
     /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-mappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-mappingparameters-jsonmappingparameters)
-    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
+    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value)) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordColumn` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordcolumn.html)
@@ -363,11 +363,11 @@ impl RecordColumn {
 }
 impl<R0, R1> RecordColumn<R0, R1> {
     /// `Mapping`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalytics-applicationreferencedatasource-recordcolumn-mapping)
-    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
+    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalytics-applicationreferencedatasource-recordcolumn-name)
-    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value), Phase) }
     /// `SqlType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalytics-applicationreferencedatasource-recordcolumn-sqltype)
-    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
+    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordFormat` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordformat.html)
@@ -378,9 +378,9 @@ impl RecordFormat {
 }
 impl<R0> RecordFormat<R0> {
     /// `MappingParameters`: `MappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordformat.html#cfn-kinesisanalytics-applicationreferencedatasource-recordformat-mappingparameters)
-    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
+    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value), Phase) }
     /// `RecordFormatType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordformat.html#cfn-kinesisanalytics-applicationreferencedatasource-recordformat-recordformattype)
-    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
+    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceDataSource` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referencedatasource.html)
@@ -391,11 +391,11 @@ impl ReferenceDataSource {
 }
 impl<R0> ReferenceDataSource<R0> {
     /// `ReferenceSchema`: `ReferenceSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-referencedatasource-referenceschema)
-    pub fn reference_schema(self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { ReferenceDataSource(put(self.0, "ReferenceSchema", value.into_expr()), Phase) }
+    pub fn reference_schema(self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { ReferenceDataSource(put(self.0, "ReferenceSchema", value), Phase) }
     /// `S3ReferenceDataSource`: `S3ReferenceDataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-referencedatasource-s3referencedatasource)
-    pub fn s3_reference_data_source(self, value: impl Arg<S3ReferenceDataSource>) -> Self { Self(put(self.0, "S3ReferenceDataSource", value.into_expr()), Phase) }
+    pub fn s3_reference_data_source(self, value: impl Arg<S3ReferenceDataSource>) -> Self { Self(put(self.0, "S3ReferenceDataSource", value), Phase) }
     /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-referencedatasource-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
 }
 impl Done for ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceSchema` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referenceschema.html)
@@ -406,11 +406,11 @@ impl ReferenceSchema {
 }
 impl<R0, R1> ReferenceSchema<R0, R1> {
     /// `RecordColumns`: list of `RecordColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalytics-applicationreferencedatasource-referenceschema-recordcolumns)
-    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { ReferenceSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
+    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { ReferenceSchema(put(self.0, "RecordColumns", value), Phase) }
     /// `RecordEncoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalytics-applicationreferencedatasource-referenceschema-recordencoding)
-    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
+    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value), Phase) }
     /// `RecordFormat`: `RecordFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalytics-applicationreferencedatasource-referenceschema-recordformat)
-    pub fn record_format(self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { ReferenceSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
+    pub fn record_format(self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { ReferenceSchema(put(self.0, "RecordFormat", value), Phase) }
 }
 impl Done for ReferenceSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReferenceDataSource` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-s3referencedatasource.html)
@@ -421,11 +421,11 @@ impl S3ReferenceDataSource {
 }
 impl<R0, R1, R2> S3ReferenceDataSource<R0, R1, R2> {
     /// `BucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-s3referencedatasource-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1, R2> { S3ReferenceDataSource(put(self.0, "BucketARN", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1, R2> { S3ReferenceDataSource(put(self.0, "BucketARN", value), Phase) }
     /// `FileKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-s3referencedatasource-filekey)
-    pub fn file_key(self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set, R2> { S3ReferenceDataSource(put(self.0, "FileKey", value.into_expr()), Phase) }
+    pub fn file_key(self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set, R2> { S3ReferenceDataSource(put(self.0, "FileKey", value), Phase) }
     /// `ReferenceRoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-s3referencedatasource-referencerolearn)
-    pub fn reference_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3ReferenceDataSource<R0, R1, Set> { S3ReferenceDataSource(put(self.0, "ReferenceRoleARN", value.into_expr()), Phase) }
+    pub fn reference_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3ReferenceDataSource<R0, R1, Set> { S3ReferenceDataSource(put(self.0, "ReferenceRoleARN", value), Phase) }
 }
 impl Done for S3ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
 }

@@ -23,23 +23,23 @@ impl CfnApplicationProps {
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `ApplicationConfiguration`: `ApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationconfiguration)
-    pub fn application_configuration(self, value: impl Arg<application::ApplicationConfiguration>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr()), Phase) }
+    pub fn application_configuration(self, value: impl Arg<application::ApplicationConfiguration>) -> Self { Self(put(self.0, "ApplicationConfiguration", value), Phase) }
     /// `ApplicationDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationdescription)
-    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
+    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value), Phase) }
     /// `ApplicationMaintenanceConfiguration`: `ApplicationMaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationmaintenanceconfiguration)
-    pub fn application_maintenance_configuration(self, value: impl Arg<application::ApplicationMaintenanceConfiguration>) -> Self { Self(put(self.0, "ApplicationMaintenanceConfiguration", value.into_expr()), Phase) }
+    pub fn application_maintenance_configuration(self, value: impl Arg<application::ApplicationMaintenanceConfiguration>) -> Self { Self(put(self.0, "ApplicationMaintenanceConfiguration", value), Phase) }
     /// `ApplicationMode`: `ApplicationMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationmode)
-    pub fn application_mode(self, value: impl Arg<application::ApplicationMode>) -> Self { Self(put(self.0, "ApplicationMode", value.into_expr()), Phase) }
+    pub fn application_mode(self, value: impl Arg<application::ApplicationMode>) -> Self { Self(put(self.0, "ApplicationMode", value), Phase) }
     /// `ApplicationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value), Phase) }
     /// `RunConfiguration`: `RunConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-runconfiguration)
-    pub fn run_configuration(self, value: impl Arg<application::RunConfiguration>) -> Self { Self(put(self.0, "RunConfiguration", value.into_expr()), Phase) }
+    pub fn run_configuration(self, value: impl Arg<application::RunConfiguration>) -> Self { Self(put(self.0, "RunConfiguration", value), Phase) }
     /// `RuntimeEnvironment`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-runtimeenvironment)
-    pub fn runtime_environment(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "RuntimeEnvironment", value.into_expr()), Phase) }
+    pub fn runtime_environment(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "RuntimeEnvironment", value), Phase) }
     /// `ServiceExecutionRole`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-serviceexecutionrole)
-    pub fn service_execution_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "ServiceExecutionRole", value.into_expr()), Phase) }
+    pub fn service_execution_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "ServiceExecutionRole", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalyticsV2::Application`.
@@ -53,9 +53,9 @@ impl ApplicationCodeConfiguration {
 }
 impl<R0, R1> ApplicationCodeConfiguration<R0, R1> {
     /// `CodeContent`: `CodeContent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationcodeconfiguration.html#cfn-kinesisanalyticsv2-application-applicationcodeconfiguration-codecontent)
-    pub fn code_content(self, value: impl Arg<CodeContent>) -> ApplicationCodeConfiguration<Set, R1> { ApplicationCodeConfiguration(put(self.0, "CodeContent", value.into_expr()), Phase) }
+    pub fn code_content(self, value: impl Arg<CodeContent>) -> ApplicationCodeConfiguration<Set, R1> { ApplicationCodeConfiguration(put(self.0, "CodeContent", value), Phase) }
     /// `CodeContentType`: `CodeContentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationcodeconfiguration.html#cfn-kinesisanalyticsv2-application-applicationcodeconfiguration-codecontenttype)
-    pub fn code_content_type(self, value: impl Arg<CodeContentType>) -> ApplicationCodeConfiguration<R0, Set> { ApplicationCodeConfiguration(put(self.0, "CodeContentType", value.into_expr()), Phase) }
+    pub fn code_content_type(self, value: impl Arg<CodeContentType>) -> ApplicationCodeConfiguration<R0, Set> { ApplicationCodeConfiguration(put(self.0, "CodeContentType", value), Phase) }
 }
 impl Done for ApplicationCodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html)
@@ -64,23 +64,23 @@ impl ApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationCodeConfiguration`: `ApplicationCodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-applicationcodeconfiguration)
-    pub fn application_code_configuration(self, value: impl Arg<ApplicationCodeConfiguration>) -> Self { Self(put(self.0, "ApplicationCodeConfiguration", value.into_expr())) }
+    pub fn application_code_configuration(self, value: impl Arg<ApplicationCodeConfiguration>) -> Self { Self(put(self.0, "ApplicationCodeConfiguration", value)) }
     /// `ApplicationEncryptionConfiguration`: `ApplicationEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-applicationencryptionconfiguration)
-    pub fn application_encryption_configuration(self, value: impl Arg<ApplicationEncryptionConfiguration>) -> Self { Self(put(self.0, "ApplicationEncryptionConfiguration", value.into_expr())) }
+    pub fn application_encryption_configuration(self, value: impl Arg<ApplicationEncryptionConfiguration>) -> Self { Self(put(self.0, "ApplicationEncryptionConfiguration", value)) }
     /// `ApplicationSnapshotConfiguration`: `ApplicationSnapshotConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-applicationsnapshotconfiguration)
-    pub fn application_snapshot_configuration(self, value: impl Arg<ApplicationSnapshotConfiguration>) -> Self { Self(put(self.0, "ApplicationSnapshotConfiguration", value.into_expr())) }
+    pub fn application_snapshot_configuration(self, value: impl Arg<ApplicationSnapshotConfiguration>) -> Self { Self(put(self.0, "ApplicationSnapshotConfiguration", value)) }
     /// `ApplicationSystemRollbackConfiguration`: `ApplicationSystemRollbackConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-applicationsystemrollbackconfiguration)
-    pub fn application_system_rollback_configuration(self, value: impl Arg<ApplicationSystemRollbackConfiguration>) -> Self { Self(put(self.0, "ApplicationSystemRollbackConfiguration", value.into_expr())) }
+    pub fn application_system_rollback_configuration(self, value: impl Arg<ApplicationSystemRollbackConfiguration>) -> Self { Self(put(self.0, "ApplicationSystemRollbackConfiguration", value)) }
     /// `EnvironmentProperties`: `EnvironmentProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-environmentproperties)
-    pub fn environment_properties(self, value: impl Arg<EnvironmentProperties>) -> Self { Self(put(self.0, "EnvironmentProperties", value.into_expr())) }
+    pub fn environment_properties(self, value: impl Arg<EnvironmentProperties>) -> Self { Self(put(self.0, "EnvironmentProperties", value)) }
     /// `FlinkApplicationConfiguration`: `FlinkApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-flinkapplicationconfiguration)
-    pub fn flink_application_configuration(self, value: impl Arg<FlinkApplicationConfiguration>) -> Self { Self(put(self.0, "FlinkApplicationConfiguration", value.into_expr())) }
+    pub fn flink_application_configuration(self, value: impl Arg<FlinkApplicationConfiguration>) -> Self { Self(put(self.0, "FlinkApplicationConfiguration", value)) }
     /// `SqlApplicationConfiguration`: `SqlApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-sqlapplicationconfiguration)
-    pub fn sql_application_configuration(self, value: impl Arg<SqlApplicationConfiguration>) -> Self { Self(put(self.0, "SqlApplicationConfiguration", value.into_expr())) }
+    pub fn sql_application_configuration(self, value: impl Arg<SqlApplicationConfiguration>) -> Self { Self(put(self.0, "SqlApplicationConfiguration", value)) }
     /// `VpcConfigurations`: list of `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-vpcconfigurations)
-    pub fn vpc_configurations(self, value: impl Arg<Arr<VpcConfiguration>>) -> Self { Self(put(self.0, "VpcConfigurations", value.into_expr())) }
+    pub fn vpc_configurations(self, value: impl Arg<Arr<VpcConfiguration>>) -> Self { Self(put(self.0, "VpcConfigurations", value)) }
     /// `ZeppelinApplicationConfiguration`: `ZeppelinApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-zeppelinapplicationconfiguration)
-    pub fn zeppelin_application_configuration(self, value: impl Arg<ZeppelinApplicationConfiguration>) -> Self { Self(put(self.0, "ZeppelinApplicationConfiguration", value.into_expr())) }
+    pub fn zeppelin_application_configuration(self, value: impl Arg<ZeppelinApplicationConfiguration>) -> Self { Self(put(self.0, "ZeppelinApplicationConfiguration", value)) }
 }
 impl Done for ApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationEncryptionConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationencryptionconfiguration.html)
@@ -91,9 +91,9 @@ impl ApplicationEncryptionConfiguration {
 }
 impl<R0> ApplicationEncryptionConfiguration<R0> {
     /// `KeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationencryptionconfiguration.html#cfn-kinesisanalyticsv2-application-applicationencryptionconfiguration-keyid)
-    pub fn key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyId", value.into_expr()), Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyId", value), Phase) }
     /// `KeyType`: `KeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationencryptionconfiguration.html#cfn-kinesisanalyticsv2-application-applicationencryptionconfiguration-keytype)
-    pub fn key_type(self, value: impl Arg<KeyType>) -> ApplicationEncryptionConfiguration<Set> { ApplicationEncryptionConfiguration(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> ApplicationEncryptionConfiguration<Set> { ApplicationEncryptionConfiguration(put(self.0, "KeyType", value), Phase) }
 }
 impl Done for ApplicationEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationMaintenanceConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationmaintenanceconfiguration.html)
@@ -104,7 +104,7 @@ impl ApplicationMaintenanceConfiguration {
 }
 impl<R0> ApplicationMaintenanceConfiguration<R0> {
     /// `ApplicationMaintenanceWindowStartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationmaintenanceconfiguration.html#cfn-kinesisanalyticsv2-application-applicationmaintenanceconfiguration-applicationmaintenancewindowstarttime)
-    pub fn application_maintenance_window_start_time(self, value: impl Arg<str>) -> ApplicationMaintenanceConfiguration<Set> { ApplicationMaintenanceConfiguration(put(self.0, "ApplicationMaintenanceWindowStartTime", value.into_expr()), Phase) }
+    pub fn application_maintenance_window_start_time(self, value: impl Arg<str>) -> ApplicationMaintenanceConfiguration<Set> { ApplicationMaintenanceConfiguration(put(self.0, "ApplicationMaintenanceWindowStartTime", value), Phase) }
 }
 impl Done for ApplicationMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationRestoreConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationrestoreconfiguration.html)
@@ -115,9 +115,9 @@ impl ApplicationRestoreConfiguration {
 }
 impl<R0> ApplicationRestoreConfiguration<R0> {
     /// `ApplicationRestoreType`: `ApplicationRestoreType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationrestoreconfiguration.html#cfn-kinesisanalyticsv2-application-applicationrestoreconfiguration-applicationrestoretype)
-    pub fn application_restore_type(self, value: impl Arg<ApplicationRestoreType>) -> ApplicationRestoreConfiguration<Set> { ApplicationRestoreConfiguration(put(self.0, "ApplicationRestoreType", value.into_expr()), Phase) }
+    pub fn application_restore_type(self, value: impl Arg<ApplicationRestoreType>) -> ApplicationRestoreConfiguration<Set> { ApplicationRestoreConfiguration(put(self.0, "ApplicationRestoreType", value), Phase) }
     /// `SnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationrestoreconfiguration.html#cfn-kinesisanalyticsv2-application-applicationrestoreconfiguration-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value), Phase) }
 }
 impl Done for ApplicationRestoreConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationSnapshotConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationsnapshotconfiguration.html)
@@ -128,7 +128,7 @@ impl ApplicationSnapshotConfiguration {
 }
 impl<R0> ApplicationSnapshotConfiguration<R0> {
     /// `SnapshotsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationsnapshotconfiguration.html#cfn-kinesisanalyticsv2-application-applicationsnapshotconfiguration-snapshotsenabled)
-    pub fn snapshots_enabled(self, value: impl Arg<bool>) -> ApplicationSnapshotConfiguration<Set> { ApplicationSnapshotConfiguration(put(self.0, "SnapshotsEnabled", value.into_expr()), Phase) }
+    pub fn snapshots_enabled(self, value: impl Arg<bool>) -> ApplicationSnapshotConfiguration<Set> { ApplicationSnapshotConfiguration(put(self.0, "SnapshotsEnabled", value), Phase) }
 }
 impl Done for ApplicationSnapshotConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationSystemRollbackConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationsystemrollbackconfiguration.html)
@@ -139,7 +139,7 @@ impl ApplicationSystemRollbackConfiguration {
 }
 impl<R0> ApplicationSystemRollbackConfiguration<R0> {
     /// `RollbackEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationsystemrollbackconfiguration.html#cfn-kinesisanalyticsv2-application-applicationsystemrollbackconfiguration-rollbackenabled)
-    pub fn rollback_enabled(self, value: impl Arg<bool>) -> ApplicationSystemRollbackConfiguration<Set> { ApplicationSystemRollbackConfiguration(put(self.0, "RollbackEnabled", value.into_expr()), Phase) }
+    pub fn rollback_enabled(self, value: impl Arg<bool>) -> ApplicationSystemRollbackConfiguration<Set> { ApplicationSystemRollbackConfiguration(put(self.0, "RollbackEnabled", value), Phase) }
 }
 impl Done for ApplicationSystemRollbackConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CSVMappingParameters` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-csvmappingparameters.html)
@@ -150,9 +150,9 @@ impl CSVMappingParameters {
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
     /// `RecordColumnDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-csvmappingparameters.html#cfn-kinesisanalyticsv2-application-csvmappingparameters-recordcolumndelimiter)
-    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
+    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value), Phase) }
     /// `RecordRowDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-csvmappingparameters.html#cfn-kinesisanalyticsv2-application-csvmappingparameters-recordrowdelimiter)
-    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
+    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CatalogConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-catalogconfiguration.html)
@@ -161,7 +161,7 @@ impl CatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueDataCatalogConfiguration`: `GlueDataCatalogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-catalogconfiguration.html#cfn-kinesisanalyticsv2-application-catalogconfiguration-gluedatacatalogconfiguration)
-    pub fn glue_data_catalog_configuration(self, value: impl Arg<GlueDataCatalogConfiguration>) -> Self { Self(put(self.0, "GlueDataCatalogConfiguration", value.into_expr())) }
+    pub fn glue_data_catalog_configuration(self, value: impl Arg<GlueDataCatalogConfiguration>) -> Self { Self(put(self.0, "GlueDataCatalogConfiguration", value)) }
 }
 impl Done for CatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CheckpointConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html)
@@ -172,13 +172,13 @@ impl CheckpointConfiguration {
 }
 impl<R0> CheckpointConfiguration<R0> {
     /// `CheckpointInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html#cfn-kinesisanalyticsv2-application-checkpointconfiguration-checkpointinterval)
-    pub fn checkpoint_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CheckpointInterval", value.into_expr()), Phase) }
+    pub fn checkpoint_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CheckpointInterval", value), Phase) }
     /// `CheckpointingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html#cfn-kinesisanalyticsv2-application-checkpointconfiguration-checkpointingenabled)
-    pub fn checkpointing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CheckpointingEnabled", value.into_expr()), Phase) }
+    pub fn checkpointing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CheckpointingEnabled", value), Phase) }
     /// `ConfigurationType`: `ConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html#cfn-kinesisanalyticsv2-application-checkpointconfiguration-configurationtype)
-    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> CheckpointConfiguration<Set> { CheckpointConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
+    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> CheckpointConfiguration<Set> { CheckpointConfiguration(put(self.0, "ConfigurationType", value), Phase) }
     /// `MinPauseBetweenCheckpoints`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html#cfn-kinesisanalyticsv2-application-checkpointconfiguration-minpausebetweencheckpoints)
-    pub fn min_pause_between_checkpoints(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPauseBetweenCheckpoints", value.into_expr()), Phase) }
+    pub fn min_pause_between_checkpoints(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPauseBetweenCheckpoints", value), Phase) }
 }
 impl Done for CheckpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeContent` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-codecontent.html)
@@ -187,11 +187,11 @@ impl CodeContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3ContentLocation`: `S3ContentLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-codecontent.html#cfn-kinesisanalyticsv2-application-codecontent-s3contentlocation)
-    pub fn s3_content_location(self, value: impl Arg<S3ContentLocation>) -> Self { Self(put(self.0, "S3ContentLocation", value.into_expr())) }
+    pub fn s3_content_location(self, value: impl Arg<S3ContentLocation>) -> Self { Self(put(self.0, "S3ContentLocation", value)) }
     /// `TextContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-codecontent.html#cfn-kinesisanalyticsv2-application-codecontent-textcontent)
-    pub fn text_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextContent", value.into_expr())) }
+    pub fn text_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextContent", value)) }
     /// `ZipFileContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-codecontent.html#cfn-kinesisanalyticsv2-application-codecontent-zipfilecontent)
-    pub fn zip_file_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZipFileContent", value.into_expr())) }
+    pub fn zip_file_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZipFileContent", value)) }
 }
 impl Done for CodeContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomArtifactConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-customartifactconfiguration.html)
@@ -202,11 +202,11 @@ impl CustomArtifactConfiguration {
 }
 impl<R0> CustomArtifactConfiguration<R0> {
     /// `ArtifactType`: `ArtifactType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-customartifactconfiguration.html#cfn-kinesisanalyticsv2-application-customartifactconfiguration-artifacttype)
-    pub fn artifact_type(self, value: impl Arg<ArtifactType>) -> CustomArtifactConfiguration<Set> { CustomArtifactConfiguration(put(self.0, "ArtifactType", value.into_expr()), Phase) }
+    pub fn artifact_type(self, value: impl Arg<ArtifactType>) -> CustomArtifactConfiguration<Set> { CustomArtifactConfiguration(put(self.0, "ArtifactType", value), Phase) }
     /// `MavenReference`: `MavenReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-customartifactconfiguration.html#cfn-kinesisanalyticsv2-application-customartifactconfiguration-mavenreference)
-    pub fn maven_reference(self, value: impl Arg<MavenReference>) -> Self { Self(put(self.0, "MavenReference", value.into_expr()), Phase) }
+    pub fn maven_reference(self, value: impl Arg<MavenReference>) -> Self { Self(put(self.0, "MavenReference", value), Phase) }
     /// `S3ContentLocation`: `S3ContentLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-customartifactconfiguration.html#cfn-kinesisanalyticsv2-application-customartifactconfiguration-s3contentlocation)
-    pub fn s3_content_location(self, value: impl Arg<S3ContentLocation>) -> Self { Self(put(self.0, "S3ContentLocation", value.into_expr()), Phase) }
+    pub fn s3_content_location(self, value: impl Arg<S3ContentLocation>) -> Self { Self(put(self.0, "S3ContentLocation", value), Phase) }
 }
 impl Done for CustomArtifactConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeployAsApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-deployasapplicationconfiguration.html)
@@ -217,7 +217,7 @@ impl DeployAsApplicationConfiguration {
 }
 impl<R0> DeployAsApplicationConfiguration<R0> {
     /// `S3ContentLocation`: `S3ContentBaseLocation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-deployasapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-deployasapplicationconfiguration-s3contentlocation)
-    pub fn s3_content_location(self, value: impl Arg<S3ContentBaseLocation>) -> DeployAsApplicationConfiguration<Set> { DeployAsApplicationConfiguration(put(self.0, "S3ContentLocation", value.into_expr()), Phase) }
+    pub fn s3_content_location(self, value: impl Arg<S3ContentBaseLocation>) -> DeployAsApplicationConfiguration<Set> { DeployAsApplicationConfiguration(put(self.0, "S3ContentLocation", value), Phase) }
 }
 impl Done for DeployAsApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentProperties` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-environmentproperties.html)
@@ -226,7 +226,7 @@ impl EnvironmentProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PropertyGroups`: list of `PropertyGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-environmentproperties.html#cfn-kinesisanalyticsv2-application-environmentproperties-propertygroups)
-    pub fn property_groups(self, value: impl Arg<Arr<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
+    pub fn property_groups(self, value: impl Arg<Arr<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value)) }
 }
 impl Done for EnvironmentProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlinkApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkapplicationconfiguration.html)
@@ -235,11 +235,11 @@ impl FlinkApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CheckpointConfiguration`: `CheckpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-flinkapplicationconfiguration-checkpointconfiguration)
-    pub fn checkpoint_configuration(self, value: impl Arg<CheckpointConfiguration>) -> Self { Self(put(self.0, "CheckpointConfiguration", value.into_expr())) }
+    pub fn checkpoint_configuration(self, value: impl Arg<CheckpointConfiguration>) -> Self { Self(put(self.0, "CheckpointConfiguration", value)) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-flinkapplicationconfiguration-monitoringconfiguration)
-    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
+    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value)) }
     /// `ParallelismConfiguration`: `ParallelismConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-flinkapplicationconfiguration-parallelismconfiguration)
-    pub fn parallelism_configuration(self, value: impl Arg<ParallelismConfiguration>) -> Self { Self(put(self.0, "ParallelismConfiguration", value.into_expr())) }
+    pub fn parallelism_configuration(self, value: impl Arg<ParallelismConfiguration>) -> Self { Self(put(self.0, "ParallelismConfiguration", value)) }
 }
 impl Done for FlinkApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlinkRunConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkrunconfiguration.html)
@@ -248,7 +248,7 @@ impl FlinkRunConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowNonRestoredState`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkrunconfiguration.html#cfn-kinesisanalyticsv2-application-flinkrunconfiguration-allownonrestoredstate)
-    pub fn allow_non_restored_state(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowNonRestoredState", value.into_expr())) }
+    pub fn allow_non_restored_state(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowNonRestoredState", value)) }
 }
 impl Done for FlinkRunConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueDataCatalogConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-gluedatacatalogconfiguration.html)
@@ -257,7 +257,7 @@ impl GlueDataCatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatabaseARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-gluedatacatalogconfiguration.html#cfn-kinesisanalyticsv2-application-gluedatacatalogconfiguration-databasearn)
-    pub fn database_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseARN", value.into_expr())) }
+    pub fn database_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseARN", value)) }
 }
 impl Done for GlueDataCatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html)
@@ -268,17 +268,17 @@ impl Input {
 }
 impl<R0, R1> Input<R0, R1> {
     /// `InputParallelism`: `InputParallelism`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-inputparallelism)
-    pub fn input_parallelism(self, value: impl Arg<InputParallelism>) -> Self { Self(put(self.0, "InputParallelism", value.into_expr()), Phase) }
+    pub fn input_parallelism(self, value: impl Arg<InputParallelism>) -> Self { Self(put(self.0, "InputParallelism", value), Phase) }
     /// `InputProcessingConfiguration`: `InputProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-inputprocessingconfiguration)
-    pub fn input_processing_configuration(self, value: impl Arg<InputProcessingConfiguration>) -> Self { Self(put(self.0, "InputProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn input_processing_configuration(self, value: impl Arg<InputProcessingConfiguration>) -> Self { Self(put(self.0, "InputProcessingConfiguration", value), Phase) }
     /// `InputSchema`: `InputSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-inputschema)
-    pub fn input_schema(self, value: impl Arg<InputSchema>) -> Input<Set, R1> { Input(put(self.0, "InputSchema", value.into_expr()), Phase) }
+    pub fn input_schema(self, value: impl Arg<InputSchema>) -> Input<Set, R1> { Input(put(self.0, "InputSchema", value), Phase) }
     /// `KinesisFirehoseInput`: `KinesisFirehoseInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-kinesisfirehoseinput)
-    pub fn kinesis_firehose_input(self, value: impl Arg<KinesisFirehoseInput>) -> Self { Self(put(self.0, "KinesisFirehoseInput", value.into_expr()), Phase) }
+    pub fn kinesis_firehose_input(self, value: impl Arg<KinesisFirehoseInput>) -> Self { Self(put(self.0, "KinesisFirehoseInput", value), Phase) }
     /// `KinesisStreamsInput`: `KinesisStreamsInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-kinesisstreamsinput)
-    pub fn kinesis_streams_input(self, value: impl Arg<KinesisStreamsInput>) -> Self { Self(put(self.0, "KinesisStreamsInput", value.into_expr()), Phase) }
+    pub fn kinesis_streams_input(self, value: impl Arg<KinesisStreamsInput>) -> Self { Self(put(self.0, "KinesisStreamsInput", value), Phase) }
     /// `NamePrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-nameprefix)
-    pub fn name_prefix(self, value: impl Arg<str>) -> Input<R0, Set> { Input(put(self.0, "NamePrefix", value.into_expr()), Phase) }
+    pub fn name_prefix(self, value: impl Arg<str>) -> Input<R0, Set> { Input(put(self.0, "NamePrefix", value), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLambdaProcessor` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputlambdaprocessor.html)
@@ -289,7 +289,7 @@ impl InputLambdaProcessor {
 }
 impl<R0> InputLambdaProcessor<R0> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputlambdaprocessor.html#cfn-kinesisanalyticsv2-application-inputlambdaprocessor-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> InputLambdaProcessor<Set> { InputLambdaProcessor(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> InputLambdaProcessor<Set> { InputLambdaProcessor(put(self.0, "ResourceARN", value), Phase) }
 }
 impl Done for InputLambdaProcessor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputParallelism` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputparallelism.html)
@@ -298,7 +298,7 @@ impl InputParallelism {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputparallelism.html#cfn-kinesisanalyticsv2-application-inputparallelism-count)
-    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value)) }
 }
 impl Done for InputParallelism { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputProcessingConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputprocessingconfiguration.html)
@@ -307,7 +307,7 @@ impl InputProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLambdaProcessor`: `InputLambdaProcessor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputprocessingconfiguration.html#cfn-kinesisanalyticsv2-application-inputprocessingconfiguration-inputlambdaprocessor)
-    pub fn input_lambda_processor(self, value: impl Arg<InputLambdaProcessor>) -> Self { Self(put(self.0, "InputLambdaProcessor", value.into_expr())) }
+    pub fn input_lambda_processor(self, value: impl Arg<InputLambdaProcessor>) -> Self { Self(put(self.0, "InputLambdaProcessor", value)) }
 }
 impl Done for InputProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSchema` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputschema.html)
@@ -318,11 +318,11 @@ impl InputSchema {
 }
 impl<R0, R1> InputSchema<R0, R1> {
     /// `RecordColumns`: list of `RecordColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputschema.html#cfn-kinesisanalyticsv2-application-inputschema-recordcolumns)
-    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { InputSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
+    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { InputSchema(put(self.0, "RecordColumns", value), Phase) }
     /// `RecordEncoding`: `RecordEncoding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputschema.html#cfn-kinesisanalyticsv2-application-inputschema-recordencoding)
-    pub fn record_encoding(self, value: impl Arg<RecordEncoding>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
+    pub fn record_encoding(self, value: impl Arg<RecordEncoding>) -> Self { Self(put(self.0, "RecordEncoding", value), Phase) }
     /// `RecordFormat`: `RecordFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputschema.html#cfn-kinesisanalyticsv2-application-inputschema-recordformat)
-    pub fn record_format(self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { InputSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
+    pub fn record_format(self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { InputSchema(put(self.0, "RecordFormat", value), Phase) }
 }
 impl Done for InputSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JSONMappingParameters` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-jsonmappingparameters.html)
@@ -333,7 +333,7 @@ impl JSONMappingParameters {
 }
 impl<R0> JSONMappingParameters<R0> {
     /// `RecordRowPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-jsonmappingparameters.html#cfn-kinesisanalyticsv2-application-jsonmappingparameters-recordrowpath)
-    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
+    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseInput` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-kinesisfirehoseinput.html)
@@ -344,7 +344,7 @@ impl KinesisFirehoseInput {
 }
 impl<R0> KinesisFirehoseInput<R0> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-kinesisfirehoseinput.html#cfn-kinesisanalyticsv2-application-kinesisfirehoseinput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseInput<Set> { KinesisFirehoseInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseInput<Set> { KinesisFirehoseInput(put(self.0, "ResourceARN", value), Phase) }
 }
 impl Done for KinesisFirehoseInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamsInput` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-kinesisstreamsinput.html)
@@ -355,7 +355,7 @@ impl KinesisStreamsInput {
 }
 impl<R0> KinesisStreamsInput<R0> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-kinesisstreamsinput.html#cfn-kinesisanalyticsv2-application-kinesisstreamsinput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsInput<Set> { KinesisStreamsInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsInput<Set> { KinesisStreamsInput(put(self.0, "ResourceARN", value), Phase) }
 }
 impl Done for KinesisStreamsInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingParameters` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mappingparameters.html)
@@ -364,9 +364,9 @@ impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mappingparameters.html#cfn-kinesisanalyticsv2-application-mappingparameters-csvmappingparameters)
-    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
+    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value)) }
     /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mappingparameters.html#cfn-kinesisanalyticsv2-application-mappingparameters-jsonmappingparameters)
-    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
+    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value)) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MavenReference` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mavenreference.html)
@@ -377,11 +377,11 @@ impl MavenReference {
 }
 impl<R0, R1, R2> MavenReference<R0, R1, R2> {
     /// `ArtifactId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mavenreference.html#cfn-kinesisanalyticsv2-application-mavenreference-artifactid)
-    pub fn artifact_id(self, value: impl Arg<str>) -> MavenReference<Set, R1, R2> { MavenReference(put(self.0, "ArtifactId", value.into_expr()), Phase) }
+    pub fn artifact_id(self, value: impl Arg<str>) -> MavenReference<Set, R1, R2> { MavenReference(put(self.0, "ArtifactId", value), Phase) }
     /// `GroupId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mavenreference.html#cfn-kinesisanalyticsv2-application-mavenreference-groupid)
-    pub fn group_id(self, value: impl Arg<str>) -> MavenReference<R0, Set, R2> { MavenReference(put(self.0, "GroupId", value.into_expr()), Phase) }
+    pub fn group_id(self, value: impl Arg<str>) -> MavenReference<R0, Set, R2> { MavenReference(put(self.0, "GroupId", value), Phase) }
     /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mavenreference.html#cfn-kinesisanalyticsv2-application-mavenreference-version)
-    pub fn version(self, value: impl Arg<str>) -> MavenReference<R0, R1, Set> { MavenReference(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> MavenReference<R0, R1, Set> { MavenReference(put(self.0, "Version", value), Phase) }
 }
 impl Done for MavenReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-monitoringconfiguration.html)
@@ -392,11 +392,11 @@ impl MonitoringConfiguration {
 }
 impl<R0> MonitoringConfiguration<R0> {
     /// `ConfigurationType`: `ConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-monitoringconfiguration.html#cfn-kinesisanalyticsv2-application-monitoringconfiguration-configurationtype)
-    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> MonitoringConfiguration<Set> { MonitoringConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
+    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> MonitoringConfiguration<Set> { MonitoringConfiguration(put(self.0, "ConfigurationType", value), Phase) }
     /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-monitoringconfiguration.html#cfn-kinesisanalyticsv2-application-monitoringconfiguration-loglevel)
-    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr()), Phase) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value), Phase) }
     /// `MetricsLevel`: `MetricsLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-monitoringconfiguration.html#cfn-kinesisanalyticsv2-application-monitoringconfiguration-metricslevel)
-    pub fn metrics_level(self, value: impl Arg<MetricsLevel>) -> Self { Self(put(self.0, "MetricsLevel", value.into_expr()), Phase) }
+    pub fn metrics_level(self, value: impl Arg<MetricsLevel>) -> Self { Self(put(self.0, "MetricsLevel", value), Phase) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParallelismConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html)
@@ -407,13 +407,13 @@ impl ParallelismConfiguration {
 }
 impl<R0> ParallelismConfiguration<R0> {
     /// `AutoScalingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html#cfn-kinesisanalyticsv2-application-parallelismconfiguration-autoscalingenabled)
-    pub fn auto_scaling_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoScalingEnabled", value.into_expr()), Phase) }
+    pub fn auto_scaling_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoScalingEnabled", value), Phase) }
     /// `ConfigurationType`: `ConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html#cfn-kinesisanalyticsv2-application-parallelismconfiguration-configurationtype)
-    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> ParallelismConfiguration<Set> { ParallelismConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
+    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> ParallelismConfiguration<Set> { ParallelismConfiguration(put(self.0, "ConfigurationType", value), Phase) }
     /// `Parallelism`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html#cfn-kinesisanalyticsv2-application-parallelismconfiguration-parallelism)
-    pub fn parallelism(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Parallelism", value.into_expr()), Phase) }
+    pub fn parallelism(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Parallelism", value), Phase) }
     /// `ParallelismPerKPU`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html#cfn-kinesisanalyticsv2-application-parallelismconfiguration-parallelismperkpu)
-    pub fn parallelism_per_kpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelismPerKPU", value.into_expr()), Phase) }
+    pub fn parallelism_per_kpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelismPerKPU", value), Phase) }
 }
 impl Done for ParallelismConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyGroup` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-propertygroup.html)
@@ -422,9 +422,9 @@ impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PropertyGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-propertygroup.html#cfn-kinesisanalyticsv2-application-propertygroup-propertygroupid)
-    pub fn property_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyGroupId", value.into_expr())) }
+    pub fn property_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyGroupId", value)) }
     /// `PropertyMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-propertygroup.html#cfn-kinesisanalyticsv2-application-propertygroup-propertymap)
-    pub fn property_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PropertyMap", value.into_expr())) }
+    pub fn property_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PropertyMap", value)) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordColumn` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordcolumn.html)
@@ -435,11 +435,11 @@ impl RecordColumn {
 }
 impl<R0, R1> RecordColumn<R0, R1> {
     /// `Mapping`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordcolumn.html#cfn-kinesisanalyticsv2-application-recordcolumn-mapping)
-    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
+    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordcolumn.html#cfn-kinesisanalyticsv2-application-recordcolumn-name)
-    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value), Phase) }
     /// `SqlType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordcolumn.html#cfn-kinesisanalyticsv2-application-recordcolumn-sqltype)
-    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
+    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordFormat` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordformat.html)
@@ -450,9 +450,9 @@ impl RecordFormat {
 }
 impl<R0> RecordFormat<R0> {
     /// `MappingParameters`: `MappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordformat.html#cfn-kinesisanalyticsv2-application-recordformat-mappingparameters)
-    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
+    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value), Phase) }
     /// `RecordFormatType`: `RecordFormatType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordformat.html#cfn-kinesisanalyticsv2-application-recordformat-recordformattype)
-    pub fn record_format_type(self, value: impl Arg<RecordFormatType>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
+    pub fn record_format_type(self, value: impl Arg<RecordFormatType>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-runconfiguration.html)
@@ -461,9 +461,9 @@ impl RunConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationRestoreConfiguration`: `ApplicationRestoreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-runconfiguration.html#cfn-kinesisanalyticsv2-application-runconfiguration-applicationrestoreconfiguration)
-    pub fn application_restore_configuration(self, value: impl Arg<ApplicationRestoreConfiguration>) -> Self { Self(put(self.0, "ApplicationRestoreConfiguration", value.into_expr())) }
+    pub fn application_restore_configuration(self, value: impl Arg<ApplicationRestoreConfiguration>) -> Self { Self(put(self.0, "ApplicationRestoreConfiguration", value)) }
     /// `FlinkRunConfiguration`: `FlinkRunConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-runconfiguration.html#cfn-kinesisanalyticsv2-application-runconfiguration-flinkrunconfiguration)
-    pub fn flink_run_configuration(self, value: impl Arg<FlinkRunConfiguration>) -> Self { Self(put(self.0, "FlinkRunConfiguration", value.into_expr())) }
+    pub fn flink_run_configuration(self, value: impl Arg<FlinkRunConfiguration>) -> Self { Self(put(self.0, "FlinkRunConfiguration", value)) }
 }
 impl Done for RunConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ContentBaseLocation` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentbaselocation.html)
@@ -474,9 +474,9 @@ impl S3ContentBaseLocation {
 }
 impl<R0> S3ContentBaseLocation<R0> {
     /// `BasePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentbaselocation.html#cfn-kinesisanalyticsv2-application-s3contentbaselocation-basepath)
-    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value), Phase) }
     /// `BucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentbaselocation.html#cfn-kinesisanalyticsv2-application-s3contentbaselocation-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ContentBaseLocation<Set> { S3ContentBaseLocation(put(self.0, "BucketARN", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ContentBaseLocation<Set> { S3ContentBaseLocation(put(self.0, "BucketARN", value), Phase) }
 }
 impl Done for S3ContentBaseLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ContentLocation` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentlocation.html)
@@ -487,11 +487,11 @@ impl S3ContentLocation {
 }
 impl<R0, R1> S3ContentLocation<R0, R1> {
     /// `BucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentlocation.html#cfn-kinesisanalyticsv2-application-s3contentlocation-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ContentLocation<Set, R1> { S3ContentLocation(put(self.0, "BucketARN", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ContentLocation<Set, R1> { S3ContentLocation(put(self.0, "BucketARN", value), Phase) }
     /// `FileKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentlocation.html#cfn-kinesisanalyticsv2-application-s3contentlocation-filekey)
-    pub fn file_key(self, value: impl Arg<str>) -> S3ContentLocation<R0, Set> { S3ContentLocation(put(self.0, "FileKey", value.into_expr()), Phase) }
+    pub fn file_key(self, value: impl Arg<str>) -> S3ContentLocation<R0, Set> { S3ContentLocation(put(self.0, "FileKey", value), Phase) }
     /// `ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentlocation.html#cfn-kinesisanalyticsv2-application-s3contentlocation-objectversion)
-    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value), Phase) }
 }
 impl Done for S3ContentLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-sqlapplicationconfiguration.html)
@@ -500,7 +500,7 @@ impl SqlApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inputs`: list of `Input`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-sqlapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-sqlapplicationconfiguration-inputs)
-    pub fn inputs(self, value: impl Arg<Arr<Input>>) -> Self { Self(put(self.0, "Inputs", value.into_expr())) }
+    pub fn inputs(self, value: impl Arg<Arr<Input>>) -> Self { Self(put(self.0, "Inputs", value)) }
 }
 impl Done for SqlApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-vpcconfiguration.html)
@@ -511,9 +511,9 @@ impl VpcConfiguration {
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-vpcconfiguration.html#cfn-kinesisanalyticsv2-application-vpcconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-vpcconfiguration.html#cfn-kinesisanalyticsv2-application-vpcconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZeppelinApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html)
@@ -522,13 +522,13 @@ impl ZeppelinApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogConfiguration`: `CatalogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinapplicationconfiguration-catalogconfiguration)
-    pub fn catalog_configuration(self, value: impl Arg<CatalogConfiguration>) -> Self { Self(put(self.0, "CatalogConfiguration", value.into_expr())) }
+    pub fn catalog_configuration(self, value: impl Arg<CatalogConfiguration>) -> Self { Self(put(self.0, "CatalogConfiguration", value)) }
     /// `CustomArtifactsConfiguration`: list of `CustomArtifactConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinapplicationconfiguration-customartifactsconfiguration)
-    pub fn custom_artifacts_configuration(self, value: impl Arg<Arr<CustomArtifactConfiguration>>) -> Self { Self(put(self.0, "CustomArtifactsConfiguration", value.into_expr())) }
+    pub fn custom_artifacts_configuration(self, value: impl Arg<Arr<CustomArtifactConfiguration>>) -> Self { Self(put(self.0, "CustomArtifactsConfiguration", value)) }
     /// `DeployAsApplicationConfiguration`: `DeployAsApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinapplicationconfiguration-deployasapplicationconfiguration)
-    pub fn deploy_as_application_configuration(self, value: impl Arg<DeployAsApplicationConfiguration>) -> Self { Self(put(self.0, "DeployAsApplicationConfiguration", value.into_expr())) }
+    pub fn deploy_as_application_configuration(self, value: impl Arg<DeployAsApplicationConfiguration>) -> Self { Self(put(self.0, "DeployAsApplicationConfiguration", value)) }
     /// `MonitoringConfiguration`: `ZeppelinMonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinapplicationconfiguration-monitoringconfiguration)
-    pub fn monitoring_configuration(self, value: impl Arg<ZeppelinMonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
+    pub fn monitoring_configuration(self, value: impl Arg<ZeppelinMonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value)) }
 }
 impl Done for ZeppelinApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZeppelinMonitoringConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinmonitoringconfiguration.html)
@@ -537,7 +537,7 @@ impl ZeppelinMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinmonitoringconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinmonitoringconfiguration-loglevel)
-    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value)) }
 }
 impl Done for ZeppelinMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationMode` allows.
@@ -582,9 +582,9 @@ impl CfnApplicationCloudWatchLoggingOptionProps {
 }
 impl<R0, R1> CfnApplicationCloudWatchLoggingOptionProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationcloudwatchloggingoption.html#cfn-kinesisanalyticsv2-applicationcloudwatchloggingoption-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationCloudWatchLoggingOptionProps<Set, R1> { CfnApplicationCloudWatchLoggingOptionProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationCloudWatchLoggingOptionProps<Set, R1> { CfnApplicationCloudWatchLoggingOptionProps(put(self.0, "ApplicationName", value), Phase) }
     /// `CloudWatchLoggingOption`: `CloudWatchLoggingOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationcloudwatchloggingoption.html#cfn-kinesisanalyticsv2-applicationcloudwatchloggingoption-cloudwatchloggingoption)
-    pub fn cloud_watch_logging_option(self, value: impl Arg<application_cloud_watch_logging_option::CloudWatchLoggingOption>) -> CfnApplicationCloudWatchLoggingOptionProps<R0, Set> { CfnApplicationCloudWatchLoggingOptionProps(put(self.0, "CloudWatchLoggingOption", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_option(self, value: impl Arg<application_cloud_watch_logging_option::CloudWatchLoggingOption>) -> CfnApplicationCloudWatchLoggingOptionProps<R0, Set> { CfnApplicationCloudWatchLoggingOptionProps(put(self.0, "CloudWatchLoggingOption", value), Phase) }
 }
 impl Done for CfnApplicationCloudWatchLoggingOptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalyticsV2::ApplicationCloudWatchLoggingOption`.
@@ -598,7 +598,7 @@ impl CloudWatchLoggingOption {
 }
 impl<R0> CloudWatchLoggingOption<R0> {
     /// `LogStreamARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationcloudwatchloggingoption-cloudwatchloggingoption.html#cfn-kinesisanalyticsv2-applicationcloudwatchloggingoption-cloudwatchloggingoption-logstreamarn)
-    pub fn log_stream_arn(self, value: impl Arg<str>) -> CloudWatchLoggingOption<Set> { CloudWatchLoggingOption(put(self.0, "LogStreamARN", value.into_expr()), Phase) }
+    pub fn log_stream_arn(self, value: impl Arg<str>) -> CloudWatchLoggingOption<Set> { CloudWatchLoggingOption(put(self.0, "LogStreamARN", value), Phase) }
 }
 impl Done for CloudWatchLoggingOption { fn into_props(self) -> Bag { self.0 } }
 }
@@ -623,9 +623,9 @@ impl CfnApplicationOutputProps {
 }
 impl<R0, R1> CfnApplicationOutputProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationoutput.html#cfn-kinesisanalyticsv2-applicationoutput-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { CfnApplicationOutputProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { CfnApplicationOutputProps(put(self.0, "ApplicationName", value), Phase) }
     /// `Output`: `Output`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationoutput.html#cfn-kinesisanalyticsv2-applicationoutput-output)
-    pub fn output(self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { CfnApplicationOutputProps(put(self.0, "Output", value.into_expr()), Phase) }
+    pub fn output(self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { CfnApplicationOutputProps(put(self.0, "Output", value), Phase) }
 }
 impl Done for CfnApplicationOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalyticsV2::ApplicationOutput`.
@@ -637,7 +637,7 @@ impl DestinationSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordFormatType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-destinationschema.html#cfn-kinesisanalyticsv2-applicationoutput-destinationschema-recordformattype)
-    pub fn record_format_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordFormatType", value.into_expr())) }
+    pub fn record_format_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordFormatType", value)) }
 }
 impl Done for DestinationSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseOutput` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-kinesisfirehoseoutput.html)
@@ -648,7 +648,7 @@ impl KinesisFirehoseOutput {
 }
 impl<R0> KinesisFirehoseOutput<R0> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-kinesisfirehoseoutput.html#cfn-kinesisanalyticsv2-applicationoutput-kinesisfirehoseoutput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set> { KinesisFirehoseOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set> { KinesisFirehoseOutput(put(self.0, "ResourceARN", value), Phase) }
 }
 impl Done for KinesisFirehoseOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamsOutput` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-kinesisstreamsoutput.html)
@@ -659,7 +659,7 @@ impl KinesisStreamsOutput {
 }
 impl<R0> KinesisStreamsOutput<R0> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-kinesisstreamsoutput.html#cfn-kinesisanalyticsv2-applicationoutput-kinesisstreamsoutput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsOutput<Set> { KinesisStreamsOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsOutput<Set> { KinesisStreamsOutput(put(self.0, "ResourceARN", value), Phase) }
 }
 impl Done for KinesisStreamsOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaOutput` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-lambdaoutput.html)
@@ -670,7 +670,7 @@ impl LambdaOutput {
 }
 impl<R0> LambdaOutput<R0> {
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-lambdaoutput.html#cfn-kinesisanalyticsv2-applicationoutput-lambdaoutput-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaOutput<Set> { LambdaOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaOutput<Set> { LambdaOutput(put(self.0, "ResourceARN", value), Phase) }
 }
 impl Done for LambdaOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html)
@@ -681,15 +681,15 @@ impl Output {
 }
 impl<R0> Output<R0> {
     /// `DestinationSchema`: `DestinationSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-destinationschema)
-    pub fn destination_schema(self, value: impl Arg<DestinationSchema>) -> Output<Set> { Output(put(self.0, "DestinationSchema", value.into_expr()), Phase) }
+    pub fn destination_schema(self, value: impl Arg<DestinationSchema>) -> Output<Set> { Output(put(self.0, "DestinationSchema", value), Phase) }
     /// `KinesisFirehoseOutput`: `KinesisFirehoseOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-kinesisfirehoseoutput)
-    pub fn kinesis_firehose_output(self, value: impl Arg<KinesisFirehoseOutput>) -> Self { Self(put(self.0, "KinesisFirehoseOutput", value.into_expr()), Phase) }
+    pub fn kinesis_firehose_output(self, value: impl Arg<KinesisFirehoseOutput>) -> Self { Self(put(self.0, "KinesisFirehoseOutput", value), Phase) }
     /// `KinesisStreamsOutput`: `KinesisStreamsOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-kinesisstreamsoutput)
-    pub fn kinesis_streams_output(self, value: impl Arg<KinesisStreamsOutput>) -> Self { Self(put(self.0, "KinesisStreamsOutput", value.into_expr()), Phase) }
+    pub fn kinesis_streams_output(self, value: impl Arg<KinesisStreamsOutput>) -> Self { Self(put(self.0, "KinesisStreamsOutput", value), Phase) }
     /// `LambdaOutput`: `LambdaOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-lambdaoutput)
-    pub fn lambda_output(self, value: impl Arg<LambdaOutput>) -> Self { Self(put(self.0, "LambdaOutput", value.into_expr()), Phase) }
+    pub fn lambda_output(self, value: impl Arg<LambdaOutput>) -> Self { Self(put(self.0, "LambdaOutput", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 }
@@ -714,9 +714,9 @@ impl CfnApplicationReferenceDataSourceProps {
 }
 impl<R0, R1> CfnApplicationReferenceDataSourceProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationreferencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { CfnApplicationReferenceDataSourceProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { CfnApplicationReferenceDataSourceProps(put(self.0, "ApplicationName", value), Phase) }
     /// `ReferenceDataSource`: `ReferenceDataSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationreferencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource)
-    pub fn reference_data_source(self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { CfnApplicationReferenceDataSourceProps(put(self.0, "ReferenceDataSource", value.into_expr()), Phase) }
+    pub fn reference_data_source(self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { CfnApplicationReferenceDataSourceProps(put(self.0, "ReferenceDataSource", value), Phase) }
 }
 impl Done for CfnApplicationReferenceDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`.
@@ -730,9 +730,9 @@ impl CSVMappingParameters {
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
     /// `RecordColumnDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters-recordcolumndelimiter)
-    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
+    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value), Phase) }
     /// `RecordRowDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters-recordrowdelimiter)
-    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
+    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JSONMappingParameters` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-jsonmappingparameters.html)
@@ -743,7 +743,7 @@ impl JSONMappingParameters {
 }
 impl<R0> JSONMappingParameters<R0> {
     /// `RecordRowPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-jsonmappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-jsonmappingparameters-recordrowpath)
-    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
+    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingParameters` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters.html)
@@ -752,9 +752,9 @@ impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters-csvmappingparameters)
-    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
+    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value)) }
     /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters-jsonmappingparameters)
-    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
+    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value)) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordColumn` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn.html)
@@ -765,11 +765,11 @@ impl RecordColumn {
 }
 impl<R0, R1> RecordColumn<R0, R1> {
     /// `Mapping`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn-mapping)
-    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
+    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn-name)
-    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value), Phase) }
     /// `SqlType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn-sqltype)
-    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
+    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordFormat` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordformat.html)
@@ -780,9 +780,9 @@ impl RecordFormat {
 }
 impl<R0> RecordFormat<R0> {
     /// `MappingParameters`: `MappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordformat.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordformat-mappingparameters)
-    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
+    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value), Phase) }
     /// `RecordFormatType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordformat.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordformat-recordformattype)
-    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
+    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceDataSource` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource.html)
@@ -793,11 +793,11 @@ impl ReferenceDataSource {
 }
 impl<R0> ReferenceDataSource<R0> {
     /// `ReferenceSchema`: `ReferenceSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource-referenceschema)
-    pub fn reference_schema(self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { ReferenceDataSource(put(self.0, "ReferenceSchema", value.into_expr()), Phase) }
+    pub fn reference_schema(self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { ReferenceDataSource(put(self.0, "ReferenceSchema", value), Phase) }
     /// `S3ReferenceDataSource`: `S3ReferenceDataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource-s3referencedatasource)
-    pub fn s3_reference_data_source(self, value: impl Arg<S3ReferenceDataSource>) -> Self { Self(put(self.0, "S3ReferenceDataSource", value.into_expr()), Phase) }
+    pub fn s3_reference_data_source(self, value: impl Arg<S3ReferenceDataSource>) -> Self { Self(put(self.0, "S3ReferenceDataSource", value), Phase) }
     /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
 }
 impl Done for ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceSchema` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referenceschema.html)
@@ -808,11 +808,11 @@ impl ReferenceSchema {
 }
 impl<R0, R1> ReferenceSchema<R0, R1> {
     /// `RecordColumns`: list of `RecordColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referenceschema-recordcolumns)
-    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { ReferenceSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
+    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { ReferenceSchema(put(self.0, "RecordColumns", value), Phase) }
     /// `RecordEncoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referenceschema-recordencoding)
-    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
+    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value), Phase) }
     /// `RecordFormat`: `RecordFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referenceschema-recordformat)
-    pub fn record_format(self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { ReferenceSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
+    pub fn record_format(self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { ReferenceSchema(put(self.0, "RecordFormat", value), Phase) }
 }
 impl Done for ReferenceSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReferenceDataSource` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource.html)
@@ -823,9 +823,9 @@ impl S3ReferenceDataSource {
 }
 impl<R0, R1> S3ReferenceDataSource<R0, R1> {
     /// `BucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1> { S3ReferenceDataSource(put(self.0, "BucketARN", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1> { S3ReferenceDataSource(put(self.0, "BucketARN", value), Phase) }
     /// `FileKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource-filekey)
-    pub fn file_key(self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set> { S3ReferenceDataSource(put(self.0, "FileKey", value.into_expr()), Phase) }
+    pub fn file_key(self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set> { S3ReferenceDataSource(put(self.0, "FileKey", value), Phase) }
 }
 impl Done for S3ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
 }

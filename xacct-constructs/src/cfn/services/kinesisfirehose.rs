@@ -23,41 +23,41 @@ impl CfnDeliveryStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmazonOpenSearchServerlessDestinationConfiguration`: `AmazonOpenSearchServerlessDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration)
-    pub fn amazon_open_search_serverless_destination_configuration(self, value: impl Arg<delivery_stream::AmazonOpenSearchServerlessDestinationConfiguration>) -> Self { Self(put(self.0, "AmazonOpenSearchServerlessDestinationConfiguration", value.into_expr())) }
+    pub fn amazon_open_search_serverless_destination_configuration(self, value: impl Arg<delivery_stream::AmazonOpenSearchServerlessDestinationConfiguration>) -> Self { Self(put(self.0, "AmazonOpenSearchServerlessDestinationConfiguration", value)) }
     /// `AmazonopensearchserviceDestinationConfiguration`: `AmazonopensearchserviceDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration)
-    pub fn amazonopensearchservice_destination_configuration(self, value: impl Arg<delivery_stream::AmazonopensearchserviceDestinationConfiguration>) -> Self { Self(put(self.0, "AmazonopensearchserviceDestinationConfiguration", value.into_expr())) }
+    pub fn amazonopensearchservice_destination_configuration(self, value: impl Arg<delivery_stream::AmazonopensearchserviceDestinationConfiguration>) -> Self { Self(put(self.0, "AmazonopensearchserviceDestinationConfiguration", value)) }
     /// `DatabaseSourceConfiguration`: `DatabaseSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration)
-    pub fn database_source_configuration(self, value: impl Arg<delivery_stream::DatabaseSourceConfiguration>) -> Self { Self(put(self.0, "DatabaseSourceConfiguration", value.into_expr())) }
+    pub fn database_source_configuration(self, value: impl Arg<delivery_stream::DatabaseSourceConfiguration>) -> Self { Self(put(self.0, "DatabaseSourceConfiguration", value)) }
     /// `DeliveryStreamEncryptionConfigurationInput`: `DeliveryStreamEncryptionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput)
-    pub fn delivery_stream_encryption_configuration_input(self, value: impl Arg<delivery_stream::DeliveryStreamEncryptionConfigurationInput>) -> Self { Self(put(self.0, "DeliveryStreamEncryptionConfigurationInput", value.into_expr())) }
+    pub fn delivery_stream_encryption_configuration_input(self, value: impl Arg<delivery_stream::DeliveryStreamEncryptionConfigurationInput>) -> Self { Self(put(self.0, "DeliveryStreamEncryptionConfigurationInput", value)) }
     /// `DeliveryStreamName`: `KinesisStreamName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-deliverystreamname)
-    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisStreamName>) -> Self { Self(put(self.0, "DeliveryStreamName", value.into_expr())) }
+    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisStreamName>) -> Self { Self(put(self.0, "DeliveryStreamName", value)) }
     /// `DeliveryStreamType`: `DeliveryStreamType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-deliverystreamtype)
-    pub fn delivery_stream_type(self, value: impl Arg<delivery_stream::DeliveryStreamType>) -> Self { Self(put(self.0, "DeliveryStreamType", value.into_expr())) }
+    pub fn delivery_stream_type(self, value: impl Arg<delivery_stream::DeliveryStreamType>) -> Self { Self(put(self.0, "DeliveryStreamType", value)) }
     /// `DirectPutSourceConfiguration`: `DirectPutSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-directputsourceconfiguration)
-    pub fn direct_put_source_configuration(self, value: impl Arg<delivery_stream::DirectPutSourceConfiguration>) -> Self { Self(put(self.0, "DirectPutSourceConfiguration", value.into_expr())) }
+    pub fn direct_put_source_configuration(self, value: impl Arg<delivery_stream::DirectPutSourceConfiguration>) -> Self { Self(put(self.0, "DirectPutSourceConfiguration", value)) }
     /// `ElasticsearchDestinationConfiguration`: `ElasticsearchDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration)
-    pub fn elasticsearch_destination_configuration(self, value: impl Arg<delivery_stream::ElasticsearchDestinationConfiguration>) -> Self { Self(put(self.0, "ElasticsearchDestinationConfiguration", value.into_expr())) }
+    pub fn elasticsearch_destination_configuration(self, value: impl Arg<delivery_stream::ElasticsearchDestinationConfiguration>) -> Self { Self(put(self.0, "ElasticsearchDestinationConfiguration", value)) }
     /// `ExtendedS3DestinationConfiguration`: `ExtendedS3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration)
-    pub fn extended_s3_destination_configuration(self, value: impl Arg<delivery_stream::ExtendedS3DestinationConfiguration>) -> Self { Self(put(self.0, "ExtendedS3DestinationConfiguration", value.into_expr())) }
+    pub fn extended_s3_destination_configuration(self, value: impl Arg<delivery_stream::ExtendedS3DestinationConfiguration>) -> Self { Self(put(self.0, "ExtendedS3DestinationConfiguration", value)) }
     /// `HttpEndpointDestinationConfiguration`: `HttpEndpointDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration)
-    pub fn http_endpoint_destination_configuration(self, value: impl Arg<delivery_stream::HttpEndpointDestinationConfiguration>) -> Self { Self(put(self.0, "HttpEndpointDestinationConfiguration", value.into_expr())) }
+    pub fn http_endpoint_destination_configuration(self, value: impl Arg<delivery_stream::HttpEndpointDestinationConfiguration>) -> Self { Self(put(self.0, "HttpEndpointDestinationConfiguration", value)) }
     /// `IcebergDestinationConfiguration`: `IcebergDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration)
-    pub fn iceberg_destination_configuration(self, value: impl Arg<delivery_stream::IcebergDestinationConfiguration>) -> Self { Self(put(self.0, "IcebergDestinationConfiguration", value.into_expr())) }
+    pub fn iceberg_destination_configuration(self, value: impl Arg<delivery_stream::IcebergDestinationConfiguration>) -> Self { Self(put(self.0, "IcebergDestinationConfiguration", value)) }
     /// `KinesisStreamSourceConfiguration`: `KinesisStreamSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration)
-    pub fn kinesis_stream_source_configuration(self, value: impl Arg<delivery_stream::KinesisStreamSourceConfiguration>) -> Self { Self(put(self.0, "KinesisStreamSourceConfiguration", value.into_expr())) }
+    pub fn kinesis_stream_source_configuration(self, value: impl Arg<delivery_stream::KinesisStreamSourceConfiguration>) -> Self { Self(put(self.0, "KinesisStreamSourceConfiguration", value)) }
     /// `MSKSourceConfiguration`: `MSKSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration)
-    pub fn msk_source_configuration(self, value: impl Arg<delivery_stream::MSKSourceConfiguration>) -> Self { Self(put(self.0, "MSKSourceConfiguration", value.into_expr())) }
+    pub fn msk_source_configuration(self, value: impl Arg<delivery_stream::MSKSourceConfiguration>) -> Self { Self(put(self.0, "MSKSourceConfiguration", value)) }
     /// `RedshiftDestinationConfiguration`: `RedshiftDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration)
-    pub fn redshift_destination_configuration(self, value: impl Arg<delivery_stream::RedshiftDestinationConfiguration>) -> Self { Self(put(self.0, "RedshiftDestinationConfiguration", value.into_expr())) }
+    pub fn redshift_destination_configuration(self, value: impl Arg<delivery_stream::RedshiftDestinationConfiguration>) -> Self { Self(put(self.0, "RedshiftDestinationConfiguration", value)) }
     /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration)
-    pub fn s3_destination_configuration(self, value: impl Arg<delivery_stream::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr())) }
+    pub fn s3_destination_configuration(self, value: impl Arg<delivery_stream::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value)) }
     /// `SnowflakeDestinationConfiguration`: `SnowflakeDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration)
-    pub fn snowflake_destination_configuration(self, value: impl Arg<delivery_stream::SnowflakeDestinationConfiguration>) -> Self { Self(put(self.0, "SnowflakeDestinationConfiguration", value.into_expr())) }
+    pub fn snowflake_destination_configuration(self, value: impl Arg<delivery_stream::SnowflakeDestinationConfiguration>) -> Self { Self(put(self.0, "SnowflakeDestinationConfiguration", value)) }
     /// `SplunkDestinationConfiguration`: `SplunkDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration)
-    pub fn splunk_destination_configuration(self, value: impl Arg<delivery_stream::SplunkDestinationConfiguration>) -> Self { Self(put(self.0, "SplunkDestinationConfiguration", value.into_expr())) }
+    pub fn splunk_destination_configuration(self, value: impl Arg<delivery_stream::SplunkDestinationConfiguration>) -> Self { Self(put(self.0, "SplunkDestinationConfiguration", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDeliveryStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisFirehose::DeliveryStream`.
@@ -69,9 +69,9 @@ impl AmazonOpenSearchServerlessBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints-intervalinseconds)
-    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value)) }
     /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints-sizeinmbs)
-    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value)) }
 }
 impl Done for AmazonOpenSearchServerlessBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonOpenSearchServerlessDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html)
@@ -82,25 +82,25 @@ impl AmazonOpenSearchServerlessDestinationConfiguration {
 }
 impl<R0, R1, R2> AmazonOpenSearchServerlessDestinationConfiguration<R0, R1, R2> {
     /// `BufferingHints`: `AmazonOpenSearchServerlessBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<AmazonOpenSearchServerlessBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<AmazonOpenSearchServerlessBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `CollectionEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-collectionendpoint)
-    pub fn collection_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionEndpoint", value.into_expr()), Phase) }
+    pub fn collection_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionEndpoint", value), Phase) }
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> AmazonOpenSearchServerlessDestinationConfiguration<Set, R1, R2> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> AmazonOpenSearchServerlessDestinationConfiguration<Set, R1, R2> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "IndexName", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RetryOptions`: `AmazonOpenSearchServerlessRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<AmazonOpenSearchServerlessRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    pub fn retry_options(self, value: impl Arg<AmazonOpenSearchServerlessRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, Set, R2> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, Set, R2> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "RoleARN", value), Phase) }
     /// `S3BackupMode`: `AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, R1, Set> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, R1, Set> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "S3Configuration", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for AmazonOpenSearchServerlessDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonOpenSearchServerlessRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessretryoptions.html)
@@ -109,7 +109,7 @@ impl AmazonOpenSearchServerlessRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessretryoptions.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessretryoptions-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value)) }
 }
 impl Done for AmazonOpenSearchServerlessRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonopensearchserviceBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints.html)
@@ -118,9 +118,9 @@ impl AmazonopensearchserviceBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints-intervalinseconds)
-    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value)) }
     /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints-sizeinmbs)
-    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value)) }
 }
 impl Done for AmazonopensearchserviceBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonopensearchserviceDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html)
@@ -131,33 +131,33 @@ impl AmazonopensearchserviceDestinationConfiguration {
 }
 impl<R0, R1, R2> AmazonopensearchserviceDestinationConfiguration<R0, R1, R2> {
     /// `BufferingHints`: `AmazonopensearchserviceBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<AmazonopensearchserviceBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<AmazonopensearchserviceBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `ClusterEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-clusterendpoint)
-    pub fn cluster_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
+    pub fn cluster_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpoint", value), Phase) }
     /// `DocumentIdOptions`: `DocumentIdOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-documentidoptions)
-    pub fn document_id_options(self, value: impl Arg<DocumentIdOptions>) -> Self { Self(put(self.0, "DocumentIdOptions", value.into_expr()), Phase) }
+    pub fn document_id_options(self, value: impl Arg<DocumentIdOptions>) -> Self { Self(put(self.0, "DocumentIdOptions", value), Phase) }
     /// `DomainARN`: `OpenSearchServiceDomainArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-domainarn)
-    pub fn domain_arn(self, value: impl Arg<kind::OpenSearchServiceDomainArn>) -> Self { Self(put(self.0, "DomainARN", value.into_expr()), Phase) }
+    pub fn domain_arn(self, value: impl Arg<kind::OpenSearchServiceDomainArn>) -> Self { Self(put(self.0, "DomainARN", value), Phase) }
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> AmazonopensearchserviceDestinationConfiguration<Set, R1, R2> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> AmazonopensearchserviceDestinationConfiguration<Set, R1, R2> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "IndexName", value), Phase) }
     /// `IndexRotationPeriod`: `IndexRotationPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-indexrotationperiod)
-    pub fn index_rotation_period(self, value: impl Arg<IndexRotationPeriod>) -> Self { Self(put(self.0, "IndexRotationPeriod", value.into_expr()), Phase) }
+    pub fn index_rotation_period(self, value: impl Arg<IndexRotationPeriod>) -> Self { Self(put(self.0, "IndexRotationPeriod", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RetryOptions`: `AmazonopensearchserviceRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<AmazonopensearchserviceRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    pub fn retry_options(self, value: impl Arg<AmazonopensearchserviceRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AmazonopensearchserviceDestinationConfiguration<R0, Set, R2> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AmazonopensearchserviceDestinationConfiguration<R0, Set, R2> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "RoleARN", value), Phase) }
     /// `S3BackupMode`: `AmazonopensearchserviceDestinationConfigurationS3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<AmazonopensearchserviceDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<AmazonopensearchserviceDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> AmazonopensearchserviceDestinationConfiguration<R0, R1, Set> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> AmazonopensearchserviceDestinationConfiguration<R0, R1, Set> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "S3Configuration", value), Phase) }
     /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr()), Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for AmazonopensearchserviceDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonopensearchserviceRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserviceretryoptions.html)
@@ -166,7 +166,7 @@ impl AmazonopensearchserviceRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserviceretryoptions.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserviceretryoptions-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value)) }
 }
 impl Done for AmazonopensearchserviceRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-authenticationconfiguration.html)
@@ -177,9 +177,9 @@ impl AuthenticationConfiguration {
 }
 impl<R0, R1> AuthenticationConfiguration<R0, R1> {
     /// `Connectivity`: `Connectivity`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-authenticationconfiguration.html#cfn-kinesisfirehose-deliverystream-authenticationconfiguration-connectivity)
-    pub fn connectivity(self, value: impl Arg<Connectivity>) -> AuthenticationConfiguration<Set, R1> { AuthenticationConfiguration(put(self.0, "Connectivity", value.into_expr()), Phase) }
+    pub fn connectivity(self, value: impl Arg<Connectivity>) -> AuthenticationConfiguration<Set, R1> { AuthenticationConfiguration(put(self.0, "Connectivity", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-authenticationconfiguration.html#cfn-kinesisfirehose-deliverystream-authenticationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AuthenticationConfiguration<R0, Set> { AuthenticationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AuthenticationConfiguration<R0, Set> { AuthenticationConfiguration(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-bufferinghints.html)
@@ -188,9 +188,9 @@ impl BufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-bufferinghints.html#cfn-kinesisfirehose-deliverystream-bufferinghints-intervalinseconds)
-    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value)) }
     /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-bufferinghints.html#cfn-kinesisfirehose-deliverystream-bufferinghints-sizeinmbs)
-    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value)) }
 }
 impl Done for BufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CatalogConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-catalogconfiguration.html)
@@ -199,9 +199,9 @@ impl CatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-catalogconfiguration.html#cfn-kinesisfirehose-deliverystream-catalogconfiguration-catalogarn)
-    pub fn catalog_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogArn", value.into_expr())) }
+    pub fn catalog_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogArn", value)) }
     /// `WarehouseLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-catalogconfiguration.html#cfn-kinesisfirehose-deliverystream-catalogconfiguration-warehouselocation)
-    pub fn warehouse_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarehouseLocation", value.into_expr())) }
+    pub fn warehouse_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarehouseLocation", value)) }
 }
 impl Done for CatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLoggingOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-cloudwatchloggingoptions.html)
@@ -210,11 +210,11 @@ impl CloudWatchLoggingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-cloudwatchloggingoptions.html#cfn-kinesisfirehose-deliverystream-cloudwatchloggingoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-cloudwatchloggingoptions.html#cfn-kinesisfirehose-deliverystream-cloudwatchloggingoptions-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
     /// `LogStreamName`: `LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-cloudwatchloggingoptions.html#cfn-kinesisfirehose-deliverystream-cloudwatchloggingoptions-logstreamname)
-    pub fn log_stream_name(self, value: impl Arg<kind::LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr())) }
+    pub fn log_stream_name(self, value: impl Arg<kind::LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName>) -> Self { Self(put(self.0, "LogStreamName", value)) }
 }
 impl Done for CloudWatchLoggingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CopyCommand` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-copycommand.html)
@@ -225,11 +225,11 @@ impl CopyCommand {
 }
 impl<R0> CopyCommand<R0> {
     /// `CopyOptions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-copycommand.html#cfn-kinesisfirehose-deliverystream-copycommand-copyoptions)
-    pub fn copy_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyOptions", value.into_expr()), Phase) }
+    pub fn copy_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyOptions", value), Phase) }
     /// `DataTableColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-copycommand.html#cfn-kinesisfirehose-deliverystream-copycommand-datatablecolumns)
-    pub fn data_table_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTableColumns", value.into_expr()), Phase) }
+    pub fn data_table_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTableColumns", value), Phase) }
     /// `DataTableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-copycommand.html#cfn-kinesisfirehose-deliverystream-copycommand-datatablename)
-    pub fn data_table_name(self, value: impl Arg<str>) -> CopyCommand<Set> { CopyCommand(put(self.0, "DataTableName", value.into_expr()), Phase) }
+    pub fn data_table_name(self, value: impl Arg<str>) -> CopyCommand<Set> { CopyCommand(put(self.0, "DataTableName", value), Phase) }
 }
 impl Done for CopyCommand { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataFormatConversionConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html)
@@ -238,13 +238,13 @@ impl DataFormatConversionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html#cfn-kinesisfirehose-deliverystream-dataformatconversionconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `InputFormatConfiguration`: `InputFormatConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html#cfn-kinesisfirehose-deliverystream-dataformatconversionconfiguration-inputformatconfiguration)
-    pub fn input_format_configuration(self, value: impl Arg<InputFormatConfiguration>) -> Self { Self(put(self.0, "InputFormatConfiguration", value.into_expr())) }
+    pub fn input_format_configuration(self, value: impl Arg<InputFormatConfiguration>) -> Self { Self(put(self.0, "InputFormatConfiguration", value)) }
     /// `OutputFormatConfiguration`: `OutputFormatConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html#cfn-kinesisfirehose-deliverystream-dataformatconversionconfiguration-outputformatconfiguration)
-    pub fn output_format_configuration(self, value: impl Arg<OutputFormatConfiguration>) -> Self { Self(put(self.0, "OutputFormatConfiguration", value.into_expr())) }
+    pub fn output_format_configuration(self, value: impl Arg<OutputFormatConfiguration>) -> Self { Self(put(self.0, "OutputFormatConfiguration", value)) }
     /// `SchemaConfiguration`: `SchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html#cfn-kinesisfirehose-deliverystream-dataformatconversionconfiguration-schemaconfiguration)
-    pub fn schema_configuration(self, value: impl Arg<SchemaConfiguration>) -> Self { Self(put(self.0, "SchemaConfiguration", value.into_expr())) }
+    pub fn schema_configuration(self, value: impl Arg<SchemaConfiguration>) -> Self { Self(put(self.0, "SchemaConfiguration", value)) }
 }
 impl Done for DataFormatConversionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseColumns` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasecolumns.html)
@@ -253,9 +253,9 @@ impl DatabaseColumns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasecolumns.html#cfn-kinesisfirehose-deliverystream-databasecolumns-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value)) }
     /// `Include`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasecolumns.html#cfn-kinesisfirehose-deliverystream-databasecolumns-include)
-    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for DatabaseColumns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseSourceAuthenticationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceauthenticationconfiguration.html)
@@ -266,7 +266,7 @@ impl DatabaseSourceAuthenticationConfiguration {
 }
 impl<R0> DatabaseSourceAuthenticationConfiguration<R0> {
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceauthenticationconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceauthenticationconfiguration-secretsmanagerconfiguration)
-    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> DatabaseSourceAuthenticationConfiguration<Set> { DatabaseSourceAuthenticationConfiguration(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> DatabaseSourceAuthenticationConfiguration<Set> { DatabaseSourceAuthenticationConfiguration(put(self.0, "SecretsManagerConfiguration", value), Phase) }
 }
 impl Done for DatabaseSourceAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseSourceConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html)
@@ -277,31 +277,31 @@ impl DatabaseSourceConfiguration {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `Columns`: `DatabaseColumns`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-columns)
-    pub fn columns(self, value: impl Arg<DatabaseColumns>) -> Self { Self(put(self.0, "Columns", value.into_expr()), Phase) }
+    pub fn columns(self, value: impl Arg<DatabaseColumns>) -> Self { Self(put(self.0, "Columns", value), Phase) }
     /// `DatabaseSourceAuthenticationConfiguration`: `DatabaseSourceAuthenticationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-databasesourceauthenticationconfiguration)
-    pub fn database_source_authentication_configuration(self, value: impl Arg<DatabaseSourceAuthenticationConfiguration>) -> DatabaseSourceConfiguration<Set, R1, R2, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "DatabaseSourceAuthenticationConfiguration", value.into_expr()), Phase) }
+    pub fn database_source_authentication_configuration(self, value: impl Arg<DatabaseSourceAuthenticationConfiguration>) -> DatabaseSourceConfiguration<Set, R1, R2, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "DatabaseSourceAuthenticationConfiguration", value), Phase) }
     /// `DatabaseSourceVPCConfiguration`: `DatabaseSourceVPCConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-databasesourcevpcconfiguration)
-    pub fn database_source_vpc_configuration(self, value: impl Arg<DatabaseSourceVPCConfiguration>) -> DatabaseSourceConfiguration<R0, Set, R2, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "DatabaseSourceVPCConfiguration", value.into_expr()), Phase) }
+    pub fn database_source_vpc_configuration(self, value: impl Arg<DatabaseSourceVPCConfiguration>) -> DatabaseSourceConfiguration<R0, Set, R2, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "DatabaseSourceVPCConfiguration", value), Phase) }
     /// `Databases`: `Databases`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-databases)
-    pub fn databases(self, value: impl Arg<Databases>) -> DatabaseSourceConfiguration<R0, R1, Set, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Databases", value.into_expr()), Phase) }
+    pub fn databases(self, value: impl Arg<Databases>) -> DatabaseSourceConfiguration<R0, R1, Set, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Databases", value), Phase) }
     /// `Digest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-digest)
-    pub fn digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Digest", value.into_expr()), Phase) }
+    pub fn digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Digest", value), Phase) }
     /// `Endpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, Set, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, Set, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Endpoint", value), Phase) }
     /// `Port`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-port)
-    pub fn port(self, value: impl Arg<i64>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, Set, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, Set, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Port", value), Phase) }
     /// `PublicCertificate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-publiccertificate)
-    pub fn public_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicCertificate", value.into_expr()), Phase) }
+    pub fn public_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicCertificate", value), Phase) }
     /// `SnapshotWatermarkTable`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-snapshotwatermarktable)
-    pub fn snapshot_watermark_table(self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, Set, R6, R7> { DatabaseSourceConfiguration(put(self.0, "SnapshotWatermarkTable", value.into_expr()), Phase) }
+    pub fn snapshot_watermark_table(self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, Set, R6, R7> { DatabaseSourceConfiguration(put(self.0, "SnapshotWatermarkTable", value), Phase) }
     /// `SSLMode`: `SSLMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-sslmode)
-    pub fn ssl_mode(self, value: impl Arg<SSLMode>) -> Self { Self(put(self.0, "SSLMode", value.into_expr()), Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SSLMode>) -> Self { Self(put(self.0, "SSLMode", value), Phase) }
     /// `SurrogateKeys`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-surrogatekeys)
-    pub fn surrogate_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SurrogateKeys", value.into_expr()), Phase) }
+    pub fn surrogate_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SurrogateKeys", value), Phase) }
     /// `Tables`: `DatabaseTables`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-tables)
-    pub fn tables(self, value: impl Arg<DatabaseTables>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, Set, R7> { DatabaseSourceConfiguration(put(self.0, "Tables", value.into_expr()), Phase) }
+    pub fn tables(self, value: impl Arg<DatabaseTables>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, Set, R7> { DatabaseSourceConfiguration(put(self.0, "Tables", value), Phase) }
     /// `Type`: `DatabaseSourceConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-type)
-    pub fn type_(self, value: impl Arg<DatabaseSourceConfigurationType>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, R6, Set> { DatabaseSourceConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<DatabaseSourceConfigurationType>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, R6, Set> { DatabaseSourceConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for DatabaseSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseSourceVPCConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourcevpcconfiguration.html)
@@ -312,7 +312,7 @@ impl DatabaseSourceVPCConfiguration {
 }
 impl<R0> DatabaseSourceVPCConfiguration<R0> {
     /// `VpcEndpointServiceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourcevpcconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourcevpcconfiguration-vpcendpointservicename)
-    pub fn vpc_endpoint_service_name(self, value: impl Arg<str>) -> DatabaseSourceVPCConfiguration<Set> { DatabaseSourceVPCConfiguration(put(self.0, "VpcEndpointServiceName", value.into_expr()), Phase) }
+    pub fn vpc_endpoint_service_name(self, value: impl Arg<str>) -> DatabaseSourceVPCConfiguration<Set> { DatabaseSourceVPCConfiguration(put(self.0, "VpcEndpointServiceName", value), Phase) }
 }
 impl Done for DatabaseSourceVPCConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseTables` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasetables.html)
@@ -321,9 +321,9 @@ impl DatabaseTables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasetables.html#cfn-kinesisfirehose-deliverystream-databasetables-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value)) }
     /// `Include`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasetables.html#cfn-kinesisfirehose-deliverystream-databasetables-include)
-    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for DatabaseTables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Databases` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databases.html)
@@ -332,9 +332,9 @@ impl Databases {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databases.html#cfn-kinesisfirehose-deliverystream-databases-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value)) }
     /// `Include`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databases.html#cfn-kinesisfirehose-deliverystream-databases-include)
-    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for Databases { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeliveryStreamEncryptionConfigurationInput` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput.html)
@@ -345,9 +345,9 @@ impl DeliveryStreamEncryptionConfigurationInput {
 }
 impl<R0> DeliveryStreamEncryptionConfigurationInput<R0> {
     /// `KeyARN`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput.html#cfn-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput-keyarn)
-    pub fn key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KeyARN", value.into_expr()), Phase) }
+    pub fn key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KeyARN", value), Phase) }
     /// `KeyType`: `KeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput.html#cfn-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput-keytype)
-    pub fn key_type(self, value: impl Arg<KeyType>) -> DeliveryStreamEncryptionConfigurationInput<Set> { DeliveryStreamEncryptionConfigurationInput(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> DeliveryStreamEncryptionConfigurationInput<Set> { DeliveryStreamEncryptionConfigurationInput(put(self.0, "KeyType", value), Phase) }
 }
 impl Done for DeliveryStreamEncryptionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Deserializer` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deserializer.html)
@@ -356,9 +356,9 @@ impl Deserializer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HiveJsonSerDe`: `HiveJsonSerDe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deserializer.html#cfn-kinesisfirehose-deliverystream-deserializer-hivejsonserde)
-    pub fn hive_json_ser_de(self, value: impl Arg<HiveJsonSerDe>) -> Self { Self(put(self.0, "HiveJsonSerDe", value.into_expr())) }
+    pub fn hive_json_ser_de(self, value: impl Arg<HiveJsonSerDe>) -> Self { Self(put(self.0, "HiveJsonSerDe", value)) }
     /// `OpenXJsonSerDe`: `OpenXJsonSerDe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deserializer.html#cfn-kinesisfirehose-deliverystream-deserializer-openxjsonserde)
-    pub fn open_x_json_ser_de(self, value: impl Arg<OpenXJsonSerDe>) -> Self { Self(put(self.0, "OpenXJsonSerDe", value.into_expr())) }
+    pub fn open_x_json_ser_de(self, value: impl Arg<OpenXJsonSerDe>) -> Self { Self(put(self.0, "OpenXJsonSerDe", value)) }
 }
 impl Done for Deserializer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationTableConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html)
@@ -369,15 +369,15 @@ impl DestinationTableConfiguration {
 }
 impl<R0, R1> DestinationTableConfiguration<R0, R1> {
     /// `DestinationDatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-destinationdatabasename)
-    pub fn destination_database_name(self, value: impl Arg<str>) -> DestinationTableConfiguration<Set, R1> { DestinationTableConfiguration(put(self.0, "DestinationDatabaseName", value.into_expr()), Phase) }
+    pub fn destination_database_name(self, value: impl Arg<str>) -> DestinationTableConfiguration<Set, R1> { DestinationTableConfiguration(put(self.0, "DestinationDatabaseName", value), Phase) }
     /// `DestinationTableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-destinationtablename)
-    pub fn destination_table_name(self, value: impl Arg<str>) -> DestinationTableConfiguration<R0, Set> { DestinationTableConfiguration(put(self.0, "DestinationTableName", value.into_expr()), Phase) }
+    pub fn destination_table_name(self, value: impl Arg<str>) -> DestinationTableConfiguration<R0, Set> { DestinationTableConfiguration(put(self.0, "DestinationTableName", value), Phase) }
     /// `PartitionSpec`: `PartitionSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-partitionspec)
-    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
+    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value), Phase) }
     /// `S3ErrorOutputPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-s3erroroutputprefix)
-    pub fn s3_error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ErrorOutputPrefix", value.into_expr()), Phase) }
+    pub fn s3_error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ErrorOutputPrefix", value), Phase) }
     /// `UniqueKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-uniquekeys)
-    pub fn unique_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UniqueKeys", value.into_expr()), Phase) }
+    pub fn unique_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UniqueKeys", value), Phase) }
 }
 impl Done for DestinationTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DirectPutSourceConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-directputsourceconfiguration.html)
@@ -386,7 +386,7 @@ impl DirectPutSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ThroughputHintInMBs`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-directputsourceconfiguration.html#cfn-kinesisfirehose-deliverystream-directputsourceconfiguration-throughputhintinmbs)
-    pub fn throughput_hint_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputHintInMBs", value.into_expr())) }
+    pub fn throughput_hint_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputHintInMBs", value)) }
 }
 impl Done for DirectPutSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentIdOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-documentidoptions.html)
@@ -397,7 +397,7 @@ impl DocumentIdOptions {
 }
 impl<R0> DocumentIdOptions<R0> {
     /// `DefaultDocumentIdFormat`: `DefaultDocumentIdFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-documentidoptions.html#cfn-kinesisfirehose-deliverystream-documentidoptions-defaultdocumentidformat)
-    pub fn default_document_id_format(self, value: impl Arg<DefaultDocumentIdFormat>) -> DocumentIdOptions<Set> { DocumentIdOptions(put(self.0, "DefaultDocumentIdFormat", value.into_expr()), Phase) }
+    pub fn default_document_id_format(self, value: impl Arg<DefaultDocumentIdFormat>) -> DocumentIdOptions<Set> { DocumentIdOptions(put(self.0, "DefaultDocumentIdFormat", value), Phase) }
 }
 impl Done for DocumentIdOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamicPartitioningConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration.html)
@@ -406,9 +406,9 @@ impl DynamicPartitioningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration.html#cfn-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `RetryOptions`: `RetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration.html#cfn-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr())) }
+    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value)) }
 }
 impl Done for DynamicPartitioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchbufferinghints.html)
@@ -417,9 +417,9 @@ impl ElasticsearchBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchbufferinghints.html#cfn-kinesisfirehose-deliverystream-elasticsearchbufferinghints-intervalinseconds)
-    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value)) }
     /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchbufferinghints.html#cfn-kinesisfirehose-deliverystream-elasticsearchbufferinghints-sizeinmbs)
-    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value)) }
 }
 impl Done for ElasticsearchBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html)
@@ -430,33 +430,33 @@ impl ElasticsearchDestinationConfiguration {
 }
 impl<R0, R1, R2> ElasticsearchDestinationConfiguration<R0, R1, R2> {
     /// `BufferingHints`: `ElasticsearchBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<ElasticsearchBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<ElasticsearchBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `ClusterEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-clusterendpoint)
-    pub fn cluster_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
+    pub fn cluster_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpoint", value), Phase) }
     /// `DocumentIdOptions`: `DocumentIdOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-documentidoptions)
-    pub fn document_id_options(self, value: impl Arg<DocumentIdOptions>) -> Self { Self(put(self.0, "DocumentIdOptions", value.into_expr()), Phase) }
+    pub fn document_id_options(self, value: impl Arg<DocumentIdOptions>) -> Self { Self(put(self.0, "DocumentIdOptions", value), Phase) }
     /// `DomainARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-domainarn)
-    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainARN", value.into_expr()), Phase) }
+    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainARN", value), Phase) }
     /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> ElasticsearchDestinationConfiguration<Set, R1, R2> { ElasticsearchDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> ElasticsearchDestinationConfiguration<Set, R1, R2> { ElasticsearchDestinationConfiguration(put(self.0, "IndexName", value), Phase) }
     /// `IndexRotationPeriod`: `IndexRotationPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-indexrotationperiod)
-    pub fn index_rotation_period(self, value: impl Arg<IndexRotationPeriod>) -> Self { Self(put(self.0, "IndexRotationPeriod", value.into_expr()), Phase) }
+    pub fn index_rotation_period(self, value: impl Arg<IndexRotationPeriod>) -> Self { Self(put(self.0, "IndexRotationPeriod", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RetryOptions`: `ElasticsearchRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<ElasticsearchRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    pub fn retry_options(self, value: impl Arg<ElasticsearchRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchDestinationConfiguration<R0, Set, R2> { ElasticsearchDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchDestinationConfiguration<R0, Set, R2> { ElasticsearchDestinationConfiguration(put(self.0, "RoleARN", value), Phase) }
     /// `S3BackupMode`: `ElasticsearchDestinationConfigurationS3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<ElasticsearchDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<ElasticsearchDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> ElasticsearchDestinationConfiguration<R0, R1, Set> { ElasticsearchDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> ElasticsearchDestinationConfiguration<R0, R1, Set> { ElasticsearchDestinationConfiguration(put(self.0, "S3Configuration", value), Phase) }
     /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-typename)
-    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr()), Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for ElasticsearchDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchretryoptions.html)
@@ -465,7 +465,7 @@ impl ElasticsearchRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchretryoptions.html#cfn-kinesisfirehose-deliverystream-elasticsearchretryoptions-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value)) }
 }
 impl Done for ElasticsearchRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-encryptionconfiguration.html)
@@ -474,9 +474,9 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KMSEncryptionConfig`: `KMSEncryptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-encryptionconfiguration.html#cfn-kinesisfirehose-deliverystream-encryptionconfiguration-kmsencryptionconfig)
-    pub fn kms_encryption_config(self, value: impl Arg<KMSEncryptionConfig>) -> Self { Self(put(self.0, "KMSEncryptionConfig", value.into_expr())) }
+    pub fn kms_encryption_config(self, value: impl Arg<KMSEncryptionConfig>) -> Self { Self(put(self.0, "KMSEncryptionConfig", value)) }
     /// `NoEncryptionConfig`: `NoEncryptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-encryptionconfiguration.html#cfn-kinesisfirehose-deliverystream-encryptionconfiguration-noencryptionconfig)
-    pub fn no_encryption_config(self, value: impl Arg<NoEncryptionConfig>) -> Self { Self(put(self.0, "NoEncryptionConfig", value.into_expr())) }
+    pub fn no_encryption_config(self, value: impl Arg<NoEncryptionConfig>) -> Self { Self(put(self.0, "NoEncryptionConfig", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtendedS3DestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html)
@@ -487,35 +487,35 @@ impl ExtendedS3DestinationConfiguration {
 }
 impl<R0, R1> ExtendedS3DestinationConfiguration<R0, R1> {
     /// `BucketARN`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> ExtendedS3DestinationConfiguration<Set, R1> { ExtendedS3DestinationConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> ExtendedS3DestinationConfiguration<Set, R1> { ExtendedS3DestinationConfiguration(put(self.0, "BucketARN", value), Phase) }
     /// `BufferingHints`: `BufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `CompressionFormat`: `CompressionFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-compressionformat)
-    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value.into_expr()), Phase) }
+    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value), Phase) }
     /// `CustomTimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-customtimezone)
-    pub fn custom_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomTimeZone", value.into_expr()), Phase) }
+    pub fn custom_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomTimeZone", value), Phase) }
     /// `DataFormatConversionConfiguration`: `DataFormatConversionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-dataformatconversionconfiguration)
-    pub fn data_format_conversion_configuration(self, value: impl Arg<DataFormatConversionConfiguration>) -> Self { Self(put(self.0, "DataFormatConversionConfiguration", value.into_expr()), Phase) }
+    pub fn data_format_conversion_configuration(self, value: impl Arg<DataFormatConversionConfiguration>) -> Self { Self(put(self.0, "DataFormatConversionConfiguration", value), Phase) }
     /// `DynamicPartitioningConfiguration`: `DynamicPartitioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-dynamicpartitioningconfiguration)
-    pub fn dynamic_partitioning_configuration(self, value: impl Arg<DynamicPartitioningConfiguration>) -> Self { Self(put(self.0, "DynamicPartitioningConfiguration", value.into_expr()), Phase) }
+    pub fn dynamic_partitioning_configuration(self, value: impl Arg<DynamicPartitioningConfiguration>) -> Self { Self(put(self.0, "DynamicPartitioningConfiguration", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `ErrorOutputPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-erroroutputprefix)
-    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
+    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value), Phase) }
     /// `FileExtension`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-fileextension)
-    pub fn file_extension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileExtension", value.into_expr()), Phase) }
+    pub fn file_extension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileExtension", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ExtendedS3DestinationConfiguration<R0, Set> { ExtendedS3DestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ExtendedS3DestinationConfiguration<R0, Set> { ExtendedS3DestinationConfiguration(put(self.0, "RoleARN", value), Phase) }
     /// `S3BackupConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-s3backupconfiguration)
-    pub fn s3_backup_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3BackupConfiguration", value.into_expr()), Phase) }
+    pub fn s3_backup_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3BackupConfiguration", value), Phase) }
     /// `S3BackupMode`: `S3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<S3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<S3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value), Phase) }
 }
 impl Done for ExtendedS3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HiveJsonSerDe` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-hivejsonserde.html)
@@ -524,7 +524,7 @@ impl HiveJsonSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimestampFormats`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-hivejsonserde.html#cfn-kinesisfirehose-deliverystream-hivejsonserde-timestampformats)
-    pub fn timestamp_formats(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TimestampFormats", value.into_expr())) }
+    pub fn timestamp_formats(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TimestampFormats", value)) }
 }
 impl Done for HiveJsonSerDe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpEndpointCommonAttribute` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointcommonattribute.html)
@@ -535,9 +535,9 @@ impl HttpEndpointCommonAttribute {
 }
 impl<R0, R1> HttpEndpointCommonAttribute<R0, R1> {
     /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointcommonattribute.html#cfn-kinesisfirehose-deliverystream-httpendpointcommonattribute-attributename)
-    pub fn attribute_name(self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<Set, R1> { HttpEndpointCommonAttribute(put(self.0, "AttributeName", value.into_expr()), Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<Set, R1> { HttpEndpointCommonAttribute(put(self.0, "AttributeName", value), Phase) }
     /// `AttributeValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointcommonattribute.html#cfn-kinesisfirehose-deliverystream-httpendpointcommonattribute-attributevalue)
-    pub fn attribute_value(self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<R0, Set> { HttpEndpointCommonAttribute(put(self.0, "AttributeValue", value.into_expr()), Phase) }
+    pub fn attribute_value(self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<R0, Set> { HttpEndpointCommonAttribute(put(self.0, "AttributeValue", value), Phase) }
 }
 impl Done for HttpEndpointCommonAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpEndpointConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointconfiguration.html)
@@ -548,11 +548,11 @@ impl HttpEndpointConfiguration {
 }
 impl<R0> HttpEndpointConfiguration<R0> {
     /// `AccessKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointconfiguration-accesskey)
-    pub fn access_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessKey", value.into_expr()), Phase) }
+    pub fn access_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessKey", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointconfiguration-url)
-    pub fn url(self, value: impl Arg<str>) -> HttpEndpointConfiguration<Set> { HttpEndpointConfiguration(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HttpEndpointConfiguration<Set> { HttpEndpointConfiguration(put(self.0, "Url", value), Phase) }
 }
 impl Done for HttpEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpEndpointDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html)
@@ -563,25 +563,25 @@ impl HttpEndpointDestinationConfiguration {
 }
 impl<R0, R1> HttpEndpointDestinationConfiguration<R0, R1> {
     /// `BufferingHints`: `BufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `EndpointConfiguration`: `HttpEndpointConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-endpointconfiguration)
-    pub fn endpoint_configuration(self, value: impl Arg<HttpEndpointConfiguration>) -> HttpEndpointDestinationConfiguration<Set, R1> { HttpEndpointDestinationConfiguration(put(self.0, "EndpointConfiguration", value.into_expr()), Phase) }
+    pub fn endpoint_configuration(self, value: impl Arg<HttpEndpointConfiguration>) -> HttpEndpointDestinationConfiguration<Set, R1> { HttpEndpointDestinationConfiguration(put(self.0, "EndpointConfiguration", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RequestConfiguration`: `HttpEndpointRequestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-requestconfiguration)
-    pub fn request_configuration(self, value: impl Arg<HttpEndpointRequestConfiguration>) -> Self { Self(put(self.0, "RequestConfiguration", value.into_expr()), Phase) }
+    pub fn request_configuration(self, value: impl Arg<HttpEndpointRequestConfiguration>) -> Self { Self(put(self.0, "RequestConfiguration", value), Phase) }
     /// `RetryOptions`: `RetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value), Phase) }
     /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value), Phase) }
     /// `S3BackupMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BackupMode", value), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> HttpEndpointDestinationConfiguration<R0, Set> { HttpEndpointDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> HttpEndpointDestinationConfiguration<R0, Set> { HttpEndpointDestinationConfiguration(put(self.0, "S3Configuration", value), Phase) }
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-secretsmanagerconfiguration)
-    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value), Phase) }
 }
 impl Done for HttpEndpointDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpEndpointRequestConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointrequestconfiguration.html)
@@ -590,9 +590,9 @@ impl HttpEndpointRequestConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CommonAttributes`: list of `HttpEndpointCommonAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointrequestconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointrequestconfiguration-commonattributes)
-    pub fn common_attributes(self, value: impl Arg<Arr<HttpEndpointCommonAttribute>>) -> Self { Self(put(self.0, "CommonAttributes", value.into_expr())) }
+    pub fn common_attributes(self, value: impl Arg<Arr<HttpEndpointCommonAttribute>>) -> Self { Self(put(self.0, "CommonAttributes", value)) }
     /// `ContentEncoding`: `ContentEncoding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointrequestconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointrequestconfiguration-contentencoding)
-    pub fn content_encoding(self, value: impl Arg<ContentEncoding>) -> Self { Self(put(self.0, "ContentEncoding", value.into_expr())) }
+    pub fn content_encoding(self, value: impl Arg<ContentEncoding>) -> Self { Self(put(self.0, "ContentEncoding", value)) }
 }
 impl Done for HttpEndpointRequestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html)
@@ -603,29 +603,29 @@ impl IcebergDestinationConfiguration {
 }
 impl<R0, R1, R2> IcebergDestinationConfiguration<R0, R1, R2> {
     /// `AppendOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-appendonly)
-    pub fn append_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppendOnly", value.into_expr()), Phase) }
+    pub fn append_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppendOnly", value), Phase) }
     /// `BufferingHints`: `BufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CatalogConfiguration`: `CatalogConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-catalogconfiguration)
-    pub fn catalog_configuration(self, value: impl Arg<CatalogConfiguration>) -> IcebergDestinationConfiguration<Set, R1, R2> { IcebergDestinationConfiguration(put(self.0, "CatalogConfiguration", value.into_expr()), Phase) }
+    pub fn catalog_configuration(self, value: impl Arg<CatalogConfiguration>) -> IcebergDestinationConfiguration<Set, R1, R2> { IcebergDestinationConfiguration(put(self.0, "CatalogConfiguration", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `DestinationTableConfigurationList`: list of `DestinationTableConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-destinationtableconfigurationlist)
-    pub fn destination_table_configuration_list(self, value: impl Arg<Arr<DestinationTableConfiguration>>) -> Self { Self(put(self.0, "DestinationTableConfigurationList", value.into_expr()), Phase) }
+    pub fn destination_table_configuration_list(self, value: impl Arg<Arr<DestinationTableConfiguration>>) -> Self { Self(put(self.0, "DestinationTableConfigurationList", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RetryOptions`: `RetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, Set, R2> { IcebergDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, Set, R2> { IcebergDestinationConfiguration(put(self.0, "RoleARN", value), Phase) }
     /// `s3BackupMode`: `IcebergDestinationConfigurations3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<IcebergDestinationConfigurations3BackupMode>) -> Self { Self(put(self.0, "s3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<IcebergDestinationConfigurations3BackupMode>) -> Self { Self(put(self.0, "s3BackupMode", value), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> IcebergDestinationConfiguration<R0, R1, Set> { IcebergDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> IcebergDestinationConfiguration<R0, R1, Set> { IcebergDestinationConfiguration(put(self.0, "S3Configuration", value), Phase) }
     /// `SchemaEvolutionConfiguration`: `SchemaEvolutionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-schemaevolutionconfiguration)
-    pub fn schema_evolution_configuration(self, value: impl Arg<SchemaEvolutionConfiguration>) -> Self { Self(put(self.0, "SchemaEvolutionConfiguration", value.into_expr()), Phase) }
+    pub fn schema_evolution_configuration(self, value: impl Arg<SchemaEvolutionConfiguration>) -> Self { Self(put(self.0, "SchemaEvolutionConfiguration", value), Phase) }
     /// `TableCreationConfiguration`: `TableCreationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-tablecreationconfiguration)
-    pub fn table_creation_configuration(self, value: impl Arg<TableCreationConfiguration>) -> Self { Self(put(self.0, "TableCreationConfiguration", value.into_expr()), Phase) }
+    pub fn table_creation_configuration(self, value: impl Arg<TableCreationConfiguration>) -> Self { Self(put(self.0, "TableCreationConfiguration", value), Phase) }
 }
 impl Done for IcebergDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputFormatConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-inputformatconfiguration.html)
@@ -634,7 +634,7 @@ impl InputFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Deserializer`: `Deserializer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-inputformatconfiguration.html#cfn-kinesisfirehose-deliverystream-inputformatconfiguration-deserializer)
-    pub fn deserializer(self, value: impl Arg<Deserializer>) -> Self { Self(put(self.0, "Deserializer", value.into_expr())) }
+    pub fn deserializer(self, value: impl Arg<Deserializer>) -> Self { Self(put(self.0, "Deserializer", value)) }
 }
 impl Done for InputFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KMSEncryptionConfig` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kmsencryptionconfig.html)
@@ -645,7 +645,7 @@ impl KMSEncryptionConfig {
 }
 impl<R0> KMSEncryptionConfig<R0> {
     /// `AWSKMSKeyARN`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kmsencryptionconfig.html#cfn-kinesisfirehose-deliverystream-kmsencryptionconfig-awskmskeyarn)
-    pub fn awskms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> KMSEncryptionConfig<Set> { KMSEncryptionConfig(put(self.0, "AWSKMSKeyARN", value.into_expr()), Phase) }
+    pub fn awskms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> KMSEncryptionConfig<Set> { KMSEncryptionConfig(put(self.0, "AWSKMSKeyARN", value), Phase) }
 }
 impl Done for KMSEncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamSourceConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration.html)
@@ -656,9 +656,9 @@ impl KinesisStreamSourceConfiguration {
 }
 impl<R0, R1> KinesisStreamSourceConfiguration<R0, R1> {
     /// `KinesisStreamARN`: `KinesisStreamArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration.html#cfn-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration-kinesisstreamarn)
-    pub fn kinesis_stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSourceConfiguration<Set, R1> { KinesisStreamSourceConfiguration(put(self.0, "KinesisStreamARN", value.into_expr()), Phase) }
+    pub fn kinesis_stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSourceConfiguration<Set, R1> { KinesisStreamSourceConfiguration(put(self.0, "KinesisStreamARN", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration.html#cfn-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamSourceConfiguration<R0, Set> { KinesisStreamSourceConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamSourceConfiguration<R0, Set> { KinesisStreamSourceConfiguration(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for KinesisStreamSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MSKSourceConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html)
@@ -669,13 +669,13 @@ impl MSKSourceConfiguration {
 }
 impl<R0, R1, R2> MSKSourceConfiguration<R0, R1, R2> {
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> MSKSourceConfiguration<Set, R1, R2> { MSKSourceConfiguration(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> MSKSourceConfiguration<Set, R1, R2> { MSKSourceConfiguration(put(self.0, "AuthenticationConfiguration", value), Phase) }
     /// `MSKClusterARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration-mskclusterarn)
-    pub fn msk_cluster_arn(self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, Set, R2> { MSKSourceConfiguration(put(self.0, "MSKClusterARN", value.into_expr()), Phase) }
+    pub fn msk_cluster_arn(self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, Set, R2> { MSKSourceConfiguration(put(self.0, "MSKClusterARN", value), Phase) }
     /// `ReadFromTimestamp`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration-readfromtimestamp)
-    pub fn read_from_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadFromTimestamp", value.into_expr()), Phase) }
+    pub fn read_from_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadFromTimestamp", value), Phase) }
     /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration-topicname)
-    pub fn topic_name(self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, R1, Set> { MSKSourceConfiguration(put(self.0, "TopicName", value.into_expr()), Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, R1, Set> { MSKSourceConfiguration(put(self.0, "TopicName", value), Phase) }
 }
 impl Done for MSKSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenXJsonSerDe` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-openxjsonserde.html)
@@ -684,11 +684,11 @@ impl OpenXJsonSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaseInsensitive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-openxjsonserde.html#cfn-kinesisfirehose-deliverystream-openxjsonserde-caseinsensitive)
-    pub fn case_insensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseInsensitive", value.into_expr())) }
+    pub fn case_insensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseInsensitive", value)) }
     /// `ColumnToJsonKeyMappings`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-openxjsonserde.html#cfn-kinesisfirehose-deliverystream-openxjsonserde-columntojsonkeymappings)
-    pub fn column_to_json_key_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ColumnToJsonKeyMappings", value.into_expr())) }
+    pub fn column_to_json_key_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ColumnToJsonKeyMappings", value)) }
     /// `ConvertDotsInJsonKeysToUnderscores`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-openxjsonserde.html#cfn-kinesisfirehose-deliverystream-openxjsonserde-convertdotsinjsonkeystounderscores)
-    pub fn convert_dots_in_json_keys_to_underscores(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConvertDotsInJsonKeysToUnderscores", value.into_expr())) }
+    pub fn convert_dots_in_json_keys_to_underscores(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConvertDotsInJsonKeysToUnderscores", value)) }
 }
 impl Done for OpenXJsonSerDe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrcSerDe` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html)
@@ -697,25 +697,25 @@ impl OrcSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-blocksizebytes)
-    pub fn block_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSizeBytes", value.into_expr())) }
+    pub fn block_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSizeBytes", value)) }
     /// `BloomFilterColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-bloomfiltercolumns)
-    pub fn bloom_filter_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BloomFilterColumns", value.into_expr())) }
+    pub fn bloom_filter_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BloomFilterColumns", value)) }
     /// `BloomFilterFalsePositiveProbability`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-bloomfilterfalsepositiveprobability)
-    pub fn bloom_filter_false_positive_probability(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BloomFilterFalsePositiveProbability", value.into_expr())) }
+    pub fn bloom_filter_false_positive_probability(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BloomFilterFalsePositiveProbability", value)) }
     /// `Compression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-compression)
-    pub fn compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
+    pub fn compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Compression", value)) }
     /// `DictionaryKeyThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-dictionarykeythreshold)
-    pub fn dictionary_key_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DictionaryKeyThreshold", value.into_expr())) }
+    pub fn dictionary_key_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DictionaryKeyThreshold", value)) }
     /// `EnablePadding`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-enablepadding)
-    pub fn enable_padding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePadding", value.into_expr())) }
+    pub fn enable_padding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePadding", value)) }
     /// `FormatVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-formatversion)
-    pub fn format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FormatVersion", value.into_expr())) }
+    pub fn format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FormatVersion", value)) }
     /// `PaddingTolerance`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-paddingtolerance)
-    pub fn padding_tolerance(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PaddingTolerance", value.into_expr())) }
+    pub fn padding_tolerance(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PaddingTolerance", value)) }
     /// `RowIndexStride`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-rowindexstride)
-    pub fn row_index_stride(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowIndexStride", value.into_expr())) }
+    pub fn row_index_stride(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowIndexStride", value)) }
     /// `StripeSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-stripesizebytes)
-    pub fn stripe_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StripeSizeBytes", value.into_expr())) }
+    pub fn stripe_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StripeSizeBytes", value)) }
 }
 impl Done for OrcSerDe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputFormatConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-outputformatconfiguration.html)
@@ -724,7 +724,7 @@ impl OutputFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Serializer`: `Serializer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-outputformatconfiguration.html#cfn-kinesisfirehose-deliverystream-outputformatconfiguration-serializer)
-    pub fn serializer(self, value: impl Arg<Serializer>) -> Self { Self(put(self.0, "Serializer", value.into_expr())) }
+    pub fn serializer(self, value: impl Arg<Serializer>) -> Self { Self(put(self.0, "Serializer", value)) }
 }
 impl Done for OutputFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParquetSerDe` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html)
@@ -733,17 +733,17 @@ impl ParquetSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-blocksizebytes)
-    pub fn block_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSizeBytes", value.into_expr())) }
+    pub fn block_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSizeBytes", value)) }
     /// `Compression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-compression)
-    pub fn compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
+    pub fn compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Compression", value)) }
     /// `EnableDictionaryCompression`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-enabledictionarycompression)
-    pub fn enable_dictionary_compression(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDictionaryCompression", value.into_expr())) }
+    pub fn enable_dictionary_compression(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDictionaryCompression", value)) }
     /// `MaxPaddingBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-maxpaddingbytes)
-    pub fn max_padding_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPaddingBytes", value.into_expr())) }
+    pub fn max_padding_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPaddingBytes", value)) }
     /// `PageSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-pagesizebytes)
-    pub fn page_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PageSizeBytes", value.into_expr())) }
+    pub fn page_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PageSizeBytes", value)) }
     /// `WriterVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-writerversion)
-    pub fn writer_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WriterVersion", value.into_expr())) }
+    pub fn writer_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WriterVersion", value)) }
 }
 impl Done for ParquetSerDe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionField` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-partitionfield.html)
@@ -754,7 +754,7 @@ impl PartitionField {
 }
 impl<R0> PartitionField<R0> {
     /// `SourceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-partitionfield.html#cfn-kinesisfirehose-deliverystream-partitionfield-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> PartitionField<Set> { PartitionField(put(self.0, "SourceName", value.into_expr()), Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> PartitionField<Set> { PartitionField(put(self.0, "SourceName", value), Phase) }
 }
 impl Done for PartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSpec` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-partitionspec.html)
@@ -763,7 +763,7 @@ impl PartitionSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Identity`: list of `PartitionField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-partitionspec.html#cfn-kinesisfirehose-deliverystream-partitionspec-identity)
-    pub fn identity(self, value: impl Arg<Arr<PartitionField>>) -> Self { Self(put(self.0, "Identity", value.into_expr())) }
+    pub fn identity(self, value: impl Arg<Arr<PartitionField>>) -> Self { Self(put(self.0, "Identity", value)) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcessingConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processingconfiguration.html)
@@ -772,9 +772,9 @@ impl ProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processingconfiguration.html#cfn-kinesisfirehose-deliverystream-processingconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `Processors`: list of `Processor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processingconfiguration.html#cfn-kinesisfirehose-deliverystream-processingconfiguration-processors)
-    pub fn processors(self, value: impl Arg<Arr<Processor>>) -> Self { Self(put(self.0, "Processors", value.into_expr())) }
+    pub fn processors(self, value: impl Arg<Arr<Processor>>) -> Self { Self(put(self.0, "Processors", value)) }
 }
 impl Done for ProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Processor` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processor.html)
@@ -785,9 +785,9 @@ impl Processor {
 }
 impl<R0> Processor<R0> {
     /// `Parameters`: list of `ProcessorParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processor.html#cfn-kinesisfirehose-deliverystream-processor-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<ProcessorParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<ProcessorParameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processor.html#cfn-kinesisfirehose-deliverystream-processor-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Processor<Set> { Processor(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Processor<Set> { Processor(put(self.0, "Type", value), Phase) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcessorParameter` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processorparameter.html)
@@ -798,9 +798,9 @@ impl ProcessorParameter {
 }
 impl<R0, R1> ProcessorParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processorparameter.html#cfn-kinesisfirehose-deliverystream-processorparameter-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> ProcessorParameter<Set, R1> { ProcessorParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ProcessorParameter<Set, R1> { ProcessorParameter(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processorparameter.html#cfn-kinesisfirehose-deliverystream-processorparameter-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> ProcessorParameter<R0, Set> { ProcessorParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> ProcessorParameter<R0, Set> { ProcessorParameter(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for ProcessorParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html)
@@ -811,29 +811,29 @@ impl RedshiftDestinationConfiguration {
 }
 impl<R0, R1, R2, R3> RedshiftDestinationConfiguration<R0, R1, R2, R3> {
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `ClusterJDBCURL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-clusterjdbcurl)
-    pub fn cluster_jdbcurl(self, value: impl Arg<str>) -> RedshiftDestinationConfiguration<Set, R1, R2, R3> { RedshiftDestinationConfiguration(put(self.0, "ClusterJDBCURL", value.into_expr()), Phase) }
+    pub fn cluster_jdbcurl(self, value: impl Arg<str>) -> RedshiftDestinationConfiguration<Set, R1, R2, R3> { RedshiftDestinationConfiguration(put(self.0, "ClusterJDBCURL", value), Phase) }
     /// `CopyCommand`: `CopyCommand`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-copycommand)
-    pub fn copy_command(self, value: impl Arg<CopyCommand>) -> RedshiftDestinationConfiguration<R0, Set, R2, R3> { RedshiftDestinationConfiguration(put(self.0, "CopyCommand", value.into_expr()), Phase) }
+    pub fn copy_command(self, value: impl Arg<CopyCommand>) -> RedshiftDestinationConfiguration<R0, Set, R2, R3> { RedshiftDestinationConfiguration(put(self.0, "CopyCommand", value), Phase) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RetryOptions`: `RedshiftRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<RedshiftRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    pub fn retry_options(self, value: impl Arg<RedshiftRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftDestinationConfiguration<R0, R1, Set, R3> { RedshiftDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftDestinationConfiguration<R0, R1, Set, R3> { RedshiftDestinationConfiguration(put(self.0, "RoleARN", value), Phase) }
     /// `S3BackupConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-s3backupconfiguration)
-    pub fn s3_backup_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3BackupConfiguration", value.into_expr()), Phase) }
+    pub fn s3_backup_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3BackupConfiguration", value), Phase) }
     /// `S3BackupMode`: `S3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<S3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<S3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> RedshiftDestinationConfiguration<R0, R1, R2, Set> { RedshiftDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> RedshiftDestinationConfiguration<R0, R1, R2, Set> { RedshiftDestinationConfiguration(put(self.0, "S3Configuration", value), Phase) }
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-secretsmanagerconfiguration)
-    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value), Phase) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value), Phase) }
 }
 impl Done for RedshiftDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftretryoptions.html)
@@ -842,7 +842,7 @@ impl RedshiftRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftretryoptions.html#cfn-kinesisfirehose-deliverystream-redshiftretryoptions-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value)) }
 }
 impl Done for RedshiftRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-retryoptions.html)
@@ -851,7 +851,7 @@ impl RetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-retryoptions.html#cfn-kinesisfirehose-deliverystream-retryoptions-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value)) }
 }
 impl Done for RetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html)
@@ -862,21 +862,21 @@ impl S3DestinationConfiguration {
 }
 impl<R0, R1> S3DestinationConfiguration<R0, R1> {
     /// `BucketARN`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> S3DestinationConfiguration<Set, R1> { S3DestinationConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> S3DestinationConfiguration<Set, R1> { S3DestinationConfiguration(put(self.0, "BucketARN", value), Phase) }
     /// `BufferingHints`: `BufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `CompressionFormat`: `CompressionFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-compressionformat)
-    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value.into_expr()), Phase) }
+    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `ErrorOutputPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-erroroutputprefix)
-    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
+    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set> { S3DestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set> { S3DestinationConfiguration(put(self.0, "RoleARN", value), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html)
@@ -885,17 +885,17 @@ impl SchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `DatabaseName`: `GlueDatabaseName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-databasename)
-    pub fn database_name(self, value: impl Arg<kind::GlueDatabaseName>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<kind::GlueDatabaseName>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
     /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value)) }
     /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value)) }
     /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-versionid)
-    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value)) }
 }
 impl Done for SchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaEvolutionConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaevolutionconfiguration.html)
@@ -904,7 +904,7 @@ impl SchemaEvolutionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaevolutionconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaevolutionconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for SchemaEvolutionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-secretsmanagerconfiguration.html)
@@ -915,11 +915,11 @@ impl SecretsManagerConfiguration {
 }
 impl<R0> SecretsManagerConfiguration<R0> {
     /// `Enabled`: boolean, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-secretsmanagerconfiguration.html#cfn-kinesisfirehose-deliverystream-secretsmanagerconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> SecretsManagerConfiguration<Set> { SecretsManagerConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> SecretsManagerConfiguration<Set> { SecretsManagerConfiguration(put(self.0, "Enabled", value), Phase) }
     /// `RoleARN`: `IamRoleArn`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-secretsmanagerconfiguration.html#cfn-kinesisfirehose-deliverystream-secretsmanagerconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value), Phase) }
     /// `SecretARN`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-secretsmanagerconfiguration.html#cfn-kinesisfirehose-deliverystream-secretsmanagerconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretARN", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretARN", value), Phase) }
 }
 impl Done for SecretsManagerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Serializer` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-serializer.html)
@@ -928,9 +928,9 @@ impl Serializer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OrcSerDe`: `OrcSerDe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-serializer.html#cfn-kinesisfirehose-deliverystream-serializer-orcserde)
-    pub fn orc_ser_de(self, value: impl Arg<OrcSerDe>) -> Self { Self(put(self.0, "OrcSerDe", value.into_expr())) }
+    pub fn orc_ser_de(self, value: impl Arg<OrcSerDe>) -> Self { Self(put(self.0, "OrcSerDe", value)) }
     /// `ParquetSerDe`: `ParquetSerDe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-serializer.html#cfn-kinesisfirehose-deliverystream-serializer-parquetserde)
-    pub fn parquet_ser_de(self, value: impl Arg<ParquetSerDe>) -> Self { Self(put(self.0, "ParquetSerDe", value.into_expr())) }
+    pub fn parquet_ser_de(self, value: impl Arg<ParquetSerDe>) -> Self { Self(put(self.0, "ParquetSerDe", value)) }
 }
 impl Done for Serializer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakebufferinghints.html)
@@ -939,9 +939,9 @@ impl SnowflakeBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakebufferinghints.html#cfn-kinesisfirehose-deliverystream-snowflakebufferinghints-intervalinseconds)
-    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value)) }
     /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakebufferinghints.html#cfn-kinesisfirehose-deliverystream-snowflakebufferinghints-sizeinmbs)
-    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value)) }
 }
 impl Done for SnowflakeBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html)
@@ -952,45 +952,45 @@ impl SnowflakeDestinationConfiguration {
 }
 impl<R0, R1, R2, R3, R4, R5> SnowflakeDestinationConfiguration<R0, R1, R2, R3, R4, R5> {
     /// `AccountUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-accounturl)
-    pub fn account_url(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<Set, R1, R2, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "AccountUrl", value.into_expr()), Phase) }
+    pub fn account_url(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<Set, R1, R2, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "AccountUrl", value), Phase) }
     /// `BufferingHints`: `SnowflakeBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<SnowflakeBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<SnowflakeBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `ContentColumnName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-contentcolumnname)
-    pub fn content_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentColumnName", value.into_expr()), Phase) }
+    pub fn content_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentColumnName", value), Phase) }
     /// `DataLoadingOption`: `DataLoadingOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-dataloadingoption)
-    pub fn data_loading_option(self, value: impl Arg<DataLoadingOption>) -> Self { Self(put(self.0, "DataLoadingOption", value.into_expr()), Phase) }
+    pub fn data_loading_option(self, value: impl Arg<DataLoadingOption>) -> Self { Self(put(self.0, "DataLoadingOption", value), Phase) }
     /// `Database`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-database)
-    pub fn database(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, Set, R2, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "Database", value.into_expr()), Phase) }
+    pub fn database(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, Set, R2, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "Database", value), Phase) }
     /// `KeyPassphrase`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-keypassphrase)
-    pub fn key_passphrase(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPassphrase", value.into_expr()), Phase) }
+    pub fn key_passphrase(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPassphrase", value), Phase) }
     /// `MetaDataColumnName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-metadatacolumnname)
-    pub fn meta_data_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetaDataColumnName", value.into_expr()), Phase) }
+    pub fn meta_data_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetaDataColumnName", value), Phase) }
     /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RetryOptions`: `SnowflakeRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<SnowflakeRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    pub fn retry_options(self, value: impl Arg<SnowflakeRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value), Phase) }
     /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SnowflakeDestinationConfiguration<R0, R1, Set, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SnowflakeDestinationConfiguration<R0, R1, Set, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "RoleARN", value), Phase) }
     /// `S3BackupMode`: `SnowflakeDestinationConfigurationS3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<SnowflakeDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<SnowflakeDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> SnowflakeDestinationConfiguration<R0, R1, R2, Set, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> SnowflakeDestinationConfiguration<R0, R1, R2, Set, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "S3Configuration", value), Phase) }
     /// `Schema`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-schema)
-    pub fn schema(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, Set, R5> { SnowflakeDestinationConfiguration(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, Set, R5> { SnowflakeDestinationConfiguration(put(self.0, "Schema", value), Phase) }
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-secretsmanagerconfiguration)
-    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value), Phase) }
     /// `SnowflakeRoleConfiguration`: `SnowflakeRoleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-snowflakeroleconfiguration)
-    pub fn snowflake_role_configuration(self, value: impl Arg<SnowflakeRoleConfiguration>) -> Self { Self(put(self.0, "SnowflakeRoleConfiguration", value.into_expr()), Phase) }
+    pub fn snowflake_role_configuration(self, value: impl Arg<SnowflakeRoleConfiguration>) -> Self { Self(put(self.0, "SnowflakeRoleConfiguration", value), Phase) }
     /// `SnowflakeVpcConfiguration`: `SnowflakeVpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-snowflakevpcconfiguration)
-    pub fn snowflake_vpc_configuration(self, value: impl Arg<SnowflakeVpcConfiguration>) -> Self { Self(put(self.0, "SnowflakeVpcConfiguration", value.into_expr()), Phase) }
+    pub fn snowflake_vpc_configuration(self, value: impl Arg<SnowflakeVpcConfiguration>) -> Self { Self(put(self.0, "SnowflakeVpcConfiguration", value), Phase) }
     /// `Table`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-table)
-    pub fn table(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, R4, Set> { SnowflakeDestinationConfiguration(put(self.0, "Table", value.into_expr()), Phase) }
+    pub fn table(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, R4, Set> { SnowflakeDestinationConfiguration(put(self.0, "Table", value), Phase) }
     /// `User`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-user)
-    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value), Phase) }
 }
 impl Done for SnowflakeDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeretryoptions.html)
@@ -999,7 +999,7 @@ impl SnowflakeRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeretryoptions.html#cfn-kinesisfirehose-deliverystream-snowflakeretryoptions-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value)) }
 }
 impl Done for SnowflakeRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeRoleConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeroleconfiguration.html)
@@ -1008,9 +1008,9 @@ impl SnowflakeRoleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeroleconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakeroleconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `SnowflakeRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeroleconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakeroleconfiguration-snowflakerole)
-    pub fn snowflake_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnowflakeRole", value.into_expr())) }
+    pub fn snowflake_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnowflakeRole", value)) }
 }
 impl Done for SnowflakeRoleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeVpcConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakevpcconfiguration.html)
@@ -1021,7 +1021,7 @@ impl SnowflakeVpcConfiguration {
 }
 impl<R0> SnowflakeVpcConfiguration<R0> {
     /// `PrivateLinkVpceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakevpcconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakevpcconfiguration-privatelinkvpceid)
-    pub fn private_link_vpce_id(self, value: impl Arg<str>) -> SnowflakeVpcConfiguration<Set> { SnowflakeVpcConfiguration(put(self.0, "PrivateLinkVpceId", value.into_expr()), Phase) }
+    pub fn private_link_vpce_id(self, value: impl Arg<str>) -> SnowflakeVpcConfiguration<Set> { SnowflakeVpcConfiguration(put(self.0, "PrivateLinkVpceId", value), Phase) }
 }
 impl Done for SnowflakeVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplunkBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkbufferinghints.html)
@@ -1030,9 +1030,9 @@ impl SplunkBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkbufferinghints.html#cfn-kinesisfirehose-deliverystream-splunkbufferinghints-intervalinseconds)
-    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value)) }
     /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkbufferinghints.html#cfn-kinesisfirehose-deliverystream-splunkbufferinghints-sizeinmbs)
-    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value)) }
 }
 impl Done for SplunkBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplunkDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html)
@@ -1043,27 +1043,27 @@ impl SplunkDestinationConfiguration {
 }
 impl<R0, R1, R2> SplunkDestinationConfiguration<R0, R1, R2> {
     /// `BufferingHints`: `SplunkBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-bufferinghints)
-    pub fn buffering_hints(self, value: impl Arg<SplunkBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
+    pub fn buffering_hints(self, value: impl Arg<SplunkBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-cloudwatchloggingoptions)
-    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value), Phase) }
     /// `HECAcknowledgmentTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-hecacknowledgmenttimeoutinseconds)
-    pub fn hec_acknowledgment_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HECAcknowledgmentTimeoutInSeconds", value.into_expr()), Phase) }
+    pub fn hec_acknowledgment_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HECAcknowledgmentTimeoutInSeconds", value), Phase) }
     /// `HECEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-hecendpoint)
-    pub fn hec_endpoint(self, value: impl Arg<str>) -> SplunkDestinationConfiguration<Set, R1, R2> { SplunkDestinationConfiguration(put(self.0, "HECEndpoint", value.into_expr()), Phase) }
+    pub fn hec_endpoint(self, value: impl Arg<str>) -> SplunkDestinationConfiguration<Set, R1, R2> { SplunkDestinationConfiguration(put(self.0, "HECEndpoint", value), Phase) }
     /// `HECEndpointType`: `HECEndpointType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-hecendpointtype)
-    pub fn hec_endpoint_type(self, value: impl Arg<HECEndpointType>) -> SplunkDestinationConfiguration<R0, Set, R2> { SplunkDestinationConfiguration(put(self.0, "HECEndpointType", value.into_expr()), Phase) }
+    pub fn hec_endpoint_type(self, value: impl Arg<HECEndpointType>) -> SplunkDestinationConfiguration<R0, Set, R2> { SplunkDestinationConfiguration(put(self.0, "HECEndpointType", value), Phase) }
     /// `HECToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-hectoken)
-    pub fn hec_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HECToken", value.into_expr()), Phase) }
+    pub fn hec_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HECToken", value), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-processingconfiguration)
-    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value), Phase) }
     /// `RetryOptions`: `SplunkRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-retryoptions)
-    pub fn retry_options(self, value: impl Arg<SplunkRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    pub fn retry_options(self, value: impl Arg<SplunkRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value), Phase) }
     /// `S3BackupMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-s3backupmode)
-    pub fn s3_backup_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
+    pub fn s3_backup_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BackupMode", value), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> SplunkDestinationConfiguration<R0, R1, Set> { SplunkDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> SplunkDestinationConfiguration<R0, R1, Set> { SplunkDestinationConfiguration(put(self.0, "S3Configuration", value), Phase) }
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-secretsmanagerconfiguration)
-    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value), Phase) }
 }
 impl Done for SplunkDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplunkRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkretryoptions.html)
@@ -1072,7 +1072,7 @@ impl SplunkRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkretryoptions.html#cfn-kinesisfirehose-deliverystream-splunkretryoptions-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value)) }
 }
 impl Done for SplunkRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableCreationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-tablecreationconfiguration.html)
@@ -1081,7 +1081,7 @@ impl TableCreationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-tablecreationconfiguration.html#cfn-kinesisfirehose-deliverystream-tablecreationconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for TableCreationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-vpcconfiguration.html)
@@ -1092,11 +1092,11 @@ impl VpcConfiguration {
 }
 impl<R0, R1, R2> VpcConfiguration<R0, R1, R2> {
     /// `RoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-vpcconfiguration.html#cfn-kinesisfirehose-deliverystream-vpcconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcConfiguration<Set, R1, R2> { VpcConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcConfiguration<Set, R1, R2> { VpcConfiguration(put(self.0, "RoleARN", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-vpcconfiguration.html#cfn-kinesisfirehose-deliverystream-vpcconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<R0, Set, R2> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<R0, Set, R2> { VpcConfiguration(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-vpcconfiguration.html#cfn-kinesisfirehose-deliverystream-vpcconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, R1, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, R1, Set> { VpcConfiguration(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `S3BackupMode` allows.

@@ -23,13 +23,13 @@ impl CfnSignalingChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageTtlSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-signalingchannel.html#cfn-kinesisvideo-signalingchannel-messagettlseconds)
-    pub fn message_ttl_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageTtlSeconds", value.into_expr())) }
+    pub fn message_ttl_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageTtlSeconds", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-signalingchannel.html#cfn-kinesisvideo-signalingchannel-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-signalingchannel.html#cfn-kinesisvideo-signalingchannel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-signalingchannel.html#cfn-kinesisvideo-signalingchannel-type)
-    pub fn type_(self, value: impl Arg<signaling_channel::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<signaling_channel::Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for CfnSignalingChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisVideo::SignalingChannel`.
@@ -57,19 +57,19 @@ impl CfnStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataRetentionInHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-stream.html#cfn-kinesisvideo-stream-dataretentioninhours)
-    pub fn data_retention_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataRetentionInHours", value.into_expr())) }
+    pub fn data_retention_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataRetentionInHours", value)) }
     /// `DeviceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-stream.html#cfn-kinesisvideo-stream-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-stream.html#cfn-kinesisvideo-stream-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `MediaType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-stream.html#cfn-kinesisvideo-stream-mediatype)
-    pub fn media_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaType", value.into_expr())) }
+    pub fn media_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaType", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-stream.html#cfn-kinesisvideo-stream-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `StreamStorageConfiguration`: `StreamStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-stream.html#cfn-kinesisvideo-stream-streamstorageconfiguration)
-    pub fn stream_storage_configuration(self, value: impl Arg<stream::StreamStorageConfiguration>) -> Self { Self(put(self.0, "StreamStorageConfiguration", value.into_expr())) }
+    pub fn stream_storage_configuration(self, value: impl Arg<stream::StreamStorageConfiguration>) -> Self { Self(put(self.0, "StreamStorageConfiguration", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-stream.html#cfn-kinesisvideo-stream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisVideo::Stream`.
@@ -81,7 +81,7 @@ impl StreamStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultStorageTier`: `DefaultStorageTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisvideo-stream-streamstorageconfiguration.html#cfn-kinesisvideo-stream-streamstorageconfiguration-defaultstoragetier)
-    pub fn default_storage_tier(self, value: impl Arg<DefaultStorageTier>) -> Self { Self(put(self.0, "DefaultStorageTier", value.into_expr())) }
+    pub fn default_storage_tier(self, value: impl Arg<DefaultStorageTier>) -> Self { Self(put(self.0, "DefaultStorageTier", value)) }
 }
 impl Done for StreamStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DefaultStorageTier` allows.

@@ -23,9 +23,9 @@ impl CfnAliasProps {
 }
 impl<R0, R1> CfnAliasProps<R0, R1> {
     /// `AliasName`: `KmsAliasName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-alias.html#cfn-kms-alias-aliasname)
-    pub fn alias_name(self, value: impl Arg<kind::KmsAliasName>) -> CfnAliasProps<Set, R1> { CfnAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
+    pub fn alias_name(self, value: impl Arg<kind::KmsAliasName>) -> CfnAliasProps<Set, R1> { CfnAliasProps(put(self.0, "AliasName", value), Phase) }
     /// `TargetKeyId`: `KmsKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-alias.html#cfn-kms-alias-targetkeyid)
-    pub fn target_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CfnAliasProps<R0, Set> { CfnAliasProps(put(self.0, "TargetKeyId", value.into_expr()), Phase) }
+    pub fn target_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CfnAliasProps<R0, Set> { CfnAliasProps(put(self.0, "TargetKeyId", value), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::KMS::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html)
@@ -49,29 +49,29 @@ impl CfnKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BypassPolicyLockoutSafetyCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-bypasspolicylockoutsafetycheck)
-    pub fn bypass_policy_lockout_safety_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutSafetyCheck", value.into_expr())) }
+    pub fn bypass_policy_lockout_safety_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutSafetyCheck", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `EnableKeyRotation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-enablekeyrotation)
-    pub fn enable_key_rotation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyRotation", value.into_expr())) }
+    pub fn enable_key_rotation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyRotation", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `KeyPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-keypolicy)
-    pub fn key_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "KeyPolicy", value.into_expr())) }
+    pub fn key_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "KeyPolicy", value)) }
     /// `KeySpec`: `KeySpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-keyspec)
-    pub fn key_spec(self, value: impl Arg<key::KeySpec>) -> Self { Self(put(self.0, "KeySpec", value.into_expr())) }
+    pub fn key_spec(self, value: impl Arg<key::KeySpec>) -> Self { Self(put(self.0, "KeySpec", value)) }
     /// `KeyUsage`: `KeyUsage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-keyusage)
-    pub fn key_usage(self, value: impl Arg<key::KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value.into_expr())) }
+    pub fn key_usage(self, value: impl Arg<key::KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value)) }
     /// `MultiRegion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-multiregion)
-    pub fn multi_region(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiRegion", value.into_expr())) }
+    pub fn multi_region(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiRegion", value)) }
     /// `Origin`: `Origin`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-origin)
-    pub fn origin(self, value: impl Arg<key::Origin>) -> Self { Self(put(self.0, "Origin", value.into_expr())) }
+    pub fn origin(self, value: impl Arg<key::Origin>) -> Self { Self(put(self.0, "Origin", value)) }
     /// `PendingWindowInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-pendingwindowindays)
-    pub fn pending_window_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingWindowInDays", value.into_expr())) }
+    pub fn pending_window_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingWindowInDays", value)) }
     /// `RotationPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-rotationperiodindays)
-    pub fn rotation_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RotationPeriodInDays", value.into_expr())) }
+    pub fn rotation_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RotationPeriodInDays", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KMS::Key`.
@@ -107,17 +107,17 @@ impl CfnReplicaKeyProps {
 }
 impl<R0, R1> CfnReplicaKeyProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `KeyPolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-keypolicy)
-    pub fn key_policy(self, value: impl Arg<Any>) -> CfnReplicaKeyProps<Set, R1> { CfnReplicaKeyProps(put(self.0, "KeyPolicy", value.into_expr()), Phase) }
+    pub fn key_policy(self, value: impl Arg<Any>) -> CfnReplicaKeyProps<Set, R1> { CfnReplicaKeyProps(put(self.0, "KeyPolicy", value), Phase) }
     /// `PendingWindowInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-pendingwindowindays)
-    pub fn pending_window_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingWindowInDays", value.into_expr()), Phase) }
+    pub fn pending_window_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingWindowInDays", value), Phase) }
     /// `PrimaryKeyArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-primarykeyarn)
-    pub fn primary_key_arn(self, value: impl Arg<str>) -> CfnReplicaKeyProps<R0, Set> { CfnReplicaKeyProps(put(self.0, "PrimaryKeyArn", value.into_expr()), Phase) }
+    pub fn primary_key_arn(self, value: impl Arg<str>) -> CfnReplicaKeyProps<R0, Set> { CfnReplicaKeyProps(put(self.0, "PrimaryKeyArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnReplicaKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -23,19 +23,19 @@ impl CfnDataCellsFilterProps {
 }
 impl<R0, R1, R2, R3> CfnDataCellsFilterProps<R0, R1, R2, R3> {
     /// `ColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-columnnames)
-    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr()), Phase) }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value), Phase) }
     /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-columnwildcard)
-    pub fn column_wildcard(self, value: impl Arg<data_cells_filter::ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr()), Phase) }
+    pub fn column_wildcard(self, value: impl Arg<data_cells_filter::ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<Set, R1, R2, R3> { CfnDataCellsFilterProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<Set, R1, R2, R3> { CfnDataCellsFilterProps(put(self.0, "DatabaseName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, Set, R2, R3> { CfnDataCellsFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, Set, R2, R3> { CfnDataCellsFilterProps(put(self.0, "Name", value), Phase) }
     /// `RowFilter`: `RowFilter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-rowfilter)
-    pub fn row_filter(self, value: impl Arg<data_cells_filter::RowFilter>) -> Self { Self(put(self.0, "RowFilter", value.into_expr()), Phase) }
+    pub fn row_filter(self, value: impl Arg<data_cells_filter::RowFilter>) -> Self { Self(put(self.0, "RowFilter", value), Phase) }
     /// `TableCatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-tablecatalogid)
-    pub fn table_catalog_id(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, Set, R3> { CfnDataCellsFilterProps(put(self.0, "TableCatalogId", value.into_expr()), Phase) }
+    pub fn table_catalog_id(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, Set, R3> { CfnDataCellsFilterProps(put(self.0, "TableCatalogId", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, R2, Set> { CfnDataCellsFilterProps(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, R2, Set> { CfnDataCellsFilterProps(put(self.0, "TableName", value), Phase) }
 }
 impl Done for CfnDataCellsFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::DataCellsFilter`.
@@ -47,7 +47,7 @@ impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludedColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-columnwildcard.html#cfn-lakeformation-datacellsfilter-columnwildcard-excludedcolumnnames)
-    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
+    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value)) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RowFilter` of `AWS::LakeFormation::DataCellsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-rowfilter.html)
@@ -56,9 +56,9 @@ impl RowFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllRowsWildcard`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-rowfilter.html#cfn-lakeformation-datacellsfilter-rowfilter-allrowswildcard)
-    pub fn all_rows_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllRowsWildcard", value.into_expr())) }
+    pub fn all_rows_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllRowsWildcard", value)) }
     /// `FilterExpression`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-rowfilter.html#cfn-lakeformation-datacellsfilter-rowfilter-filterexpression)
-    pub fn filter_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr())) }
+    pub fn filter_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterExpression", value)) }
 }
 impl Done for RowFilter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -81,27 +81,27 @@ impl CfnDataLakeSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Admins`: list of `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-admins)
-    pub fn admins(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "Admins", value.into_expr())) }
+    pub fn admins(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "Admins", value)) }
     /// `AllowExternalDataFiltering`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-allowexternaldatafiltering)
-    pub fn allow_external_data_filtering(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowExternalDataFiltering", value.into_expr())) }
+    pub fn allow_external_data_filtering(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowExternalDataFiltering", value)) }
     /// `AllowFullTableExternalDataAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-allowfulltableexternaldataaccess)
-    pub fn allow_full_table_external_data_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr())) }
+    pub fn allow_full_table_external_data_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value)) }
     /// `AuthorizedSessionTagValueList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-authorizedsessiontagvaluelist)
-    pub fn authorized_session_tag_value_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizedSessionTagValueList", value.into_expr())) }
+    pub fn authorized_session_tag_value_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizedSessionTagValueList", value)) }
     /// `CreateDatabaseDefaultPermissions`: list of `PrincipalPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-createdatabasedefaultpermissions)
-    pub fn create_database_default_permissions(self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateDatabaseDefaultPermissions", value.into_expr())) }
+    pub fn create_database_default_permissions(self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateDatabaseDefaultPermissions", value)) }
     /// `CreateTableDefaultPermissions`: list of `PrincipalPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-createtabledefaultpermissions)
-    pub fn create_table_default_permissions(self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr())) }
+    pub fn create_table_default_permissions(self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value)) }
     /// `ExternalDataFilteringAllowList`: list of `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-externaldatafilteringallowlist)
-    pub fn external_data_filtering_allow_list(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "ExternalDataFilteringAllowList", value.into_expr())) }
+    pub fn external_data_filtering_allow_list(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "ExternalDataFilteringAllowList", value)) }
     /// `MutationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-mutationtype)
-    pub fn mutation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MutationType", value.into_expr())) }
+    pub fn mutation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MutationType", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `ReadOnlyAdmins`: list of `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-readonlyadmins)
-    pub fn read_only_admins(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "ReadOnlyAdmins", value.into_expr())) }
+    pub fn read_only_admins(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "ReadOnlyAdmins", value)) }
     /// `TrustedResourceOwners`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-trustedresourceowners)
-    pub fn trusted_resource_owners(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedResourceOwners", value.into_expr())) }
+    pub fn trusted_resource_owners(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedResourceOwners", value)) }
 }
 impl Done for CfnDataLakeSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::DataLakeSettings`.
@@ -115,7 +115,7 @@ impl DataLakePrincipal {
 }
 impl<R0> DataLakePrincipal<R0> {
     /// `DataLakePrincipalIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-datalakeprincipal.html#cfn-lakeformation-datalakesettings-datalakeprincipal-datalakeprincipalidentifier)
-    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> DataLakePrincipal<Set> { DataLakePrincipal(put(self.0, "DataLakePrincipalIdentifier", value.into_expr()), Phase) }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> DataLakePrincipal<Set> { DataLakePrincipal(put(self.0, "DataLakePrincipalIdentifier", value), Phase) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrincipalPermissions` of `AWS::LakeFormation::DataLakeSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-principalpermissions.html)
@@ -126,9 +126,9 @@ impl PrincipalPermissions {
 }
 impl<R0, R1> PrincipalPermissions<R0, R1> {
     /// `Permissions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-principalpermissions.html#cfn-lakeformation-datalakesettings-principalpermissions-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> PrincipalPermissions<Set, R1> { PrincipalPermissions(put(self.0, "Permissions", value.into_expr()), Phase) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> PrincipalPermissions<Set, R1> { PrincipalPermissions(put(self.0, "Permissions", value), Phase) }
     /// `Principal`: `DataLakePrincipal`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-principalpermissions.html#cfn-lakeformation-datalakesettings-principalpermissions-principal)
-    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> PrincipalPermissions<R0, Set> { PrincipalPermissions(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> PrincipalPermissions<R0, Set> { PrincipalPermissions(put(self.0, "Principal", value), Phase) }
 }
 impl Done for PrincipalPermissions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -153,13 +153,13 @@ impl CfnPermissionsProps {
 }
 impl<R0, R1> CfnPermissionsProps<R0, R1> {
     /// `DataLakePrincipal`: `DataLakePrincipal`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#cfn-lakeformation-permissions-datalakeprincipal)
-    pub fn data_lake_principal(self, value: impl Arg<permissions::DataLakePrincipal>) -> CfnPermissionsProps<Set, R1> { CfnPermissionsProps(put(self.0, "DataLakePrincipal", value.into_expr()), Phase) }
+    pub fn data_lake_principal(self, value: impl Arg<permissions::DataLakePrincipal>) -> CfnPermissionsProps<Set, R1> { CfnPermissionsProps(put(self.0, "DataLakePrincipal", value), Phase) }
     /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#cfn-lakeformation-permissions-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value), Phase) }
     /// `PermissionsWithGrantOption`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#cfn-lakeformation-permissions-permissionswithgrantoption)
-    pub fn permissions_with_grant_option(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PermissionsWithGrantOption", value.into_expr()), Phase) }
+    pub fn permissions_with_grant_option(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PermissionsWithGrantOption", value), Phase) }
     /// `Resource`: `Resource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#cfn-lakeformation-permissions-resource)
-    pub fn resource(self, value: impl Arg<permissions::Resource>) -> CfnPermissionsProps<R0, Set> { CfnPermissionsProps(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<permissions::Resource>) -> CfnPermissionsProps<R0, Set> { CfnPermissionsProps(put(self.0, "Resource", value), Phase) }
 }
 impl Done for CfnPermissionsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::Permissions`.
@@ -171,7 +171,7 @@ impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludedColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-columnwildcard.html#cfn-lakeformation-permissions-columnwildcard-excludedcolumnnames)
-    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
+    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value)) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakePrincipal` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalakeprincipal.html)
@@ -180,7 +180,7 @@ impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakePrincipalIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalakeprincipal.html#cfn-lakeformation-permissions-datalakeprincipal-datalakeprincipalidentifier)
-    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value)) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLocationResource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalocationresource.html)
@@ -189,9 +189,9 @@ impl DataLocationResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalocationresource.html#cfn-lakeformation-permissions-datalocationresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `S3Resource`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalocationresource.html#cfn-lakeformation-permissions-datalocationresource-s3resource)
-    pub fn s3_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Resource", value.into_expr())) }
+    pub fn s3_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Resource", value)) }
 }
 impl Done for DataLocationResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseResource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-databaseresource.html)
@@ -200,9 +200,9 @@ impl DatabaseResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-databaseresource.html#cfn-lakeformation-permissions-databaseresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-databaseresource.html#cfn-lakeformation-permissions-databaseresource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html)
@@ -211,13 +211,13 @@ impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLocationResource`: `DataLocationResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html#cfn-lakeformation-permissions-resource-datalocationresource)
-    pub fn data_location_resource(self, value: impl Arg<DataLocationResource>) -> Self { Self(put(self.0, "DataLocationResource", value.into_expr())) }
+    pub fn data_location_resource(self, value: impl Arg<DataLocationResource>) -> Self { Self(put(self.0, "DataLocationResource", value)) }
     /// `DatabaseResource`: `DatabaseResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html#cfn-lakeformation-permissions-resource-databaseresource)
-    pub fn database_resource(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "DatabaseResource", value.into_expr())) }
+    pub fn database_resource(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "DatabaseResource", value)) }
     /// `TableResource`: `TableResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html#cfn-lakeformation-permissions-resource-tableresource)
-    pub fn table_resource(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "TableResource", value.into_expr())) }
+    pub fn table_resource(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "TableResource", value)) }
     /// `TableWithColumnsResource`: `TableWithColumnsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html#cfn-lakeformation-permissions-resource-tablewithcolumnsresource)
-    pub fn table_with_columns_resource(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumnsResource", value.into_expr())) }
+    pub fn table_with_columns_resource(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumnsResource", value)) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableResource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html)
@@ -226,13 +226,13 @@ impl TableResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html#cfn-lakeformation-permissions-tableresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html#cfn-lakeformation-permissions-tableresource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html#cfn-lakeformation-permissions-tableresource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `TableWildcard`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html#cfn-lakeformation-permissions-tableresource-tablewildcard)
-    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr())) }
+    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value)) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableWildcard` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewildcard.html)
@@ -248,15 +248,15 @@ impl TableWithColumnsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value)) }
     /// `ColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-columnnames)
-    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr())) }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value)) }
     /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-columnwildcard)
-    pub fn column_wildcard(self, value: impl Arg<ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr())) }
+    pub fn column_wildcard(self, value: impl Arg<ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value)) }
     /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -283,15 +283,15 @@ impl CfnPrincipalPermissionsProps {
 }
 impl<R0, R1, R2, R3> CfnPrincipalPermissionsProps<R0, R1, R2, R3> {
     /// `Catalog`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-catalog)
-    pub fn catalog(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Catalog", value.into_expr()), Phase) }
+    pub fn catalog(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Catalog", value), Phase) }
     /// `Permissions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<Set, R1, R2, R3> { CfnPrincipalPermissionsProps(put(self.0, "Permissions", value.into_expr()), Phase) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<Set, R1, R2, R3> { CfnPrincipalPermissionsProps(put(self.0, "Permissions", value), Phase) }
     /// `PermissionsWithGrantOption`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-permissionswithgrantoption)
-    pub fn permissions_with_grant_option(self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<R0, Set, R2, R3> { CfnPrincipalPermissionsProps(put(self.0, "PermissionsWithGrantOption", value.into_expr()), Phase) }
+    pub fn permissions_with_grant_option(self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<R0, Set, R2, R3> { CfnPrincipalPermissionsProps(put(self.0, "PermissionsWithGrantOption", value), Phase) }
     /// `Principal`: `DataLakePrincipal`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-principal)
-    pub fn principal(self, value: impl Arg<principal_permissions::DataLakePrincipal>) -> CfnPrincipalPermissionsProps<R0, R1, Set, R3> { CfnPrincipalPermissionsProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<principal_permissions::DataLakePrincipal>) -> CfnPrincipalPermissionsProps<R0, R1, Set, R3> { CfnPrincipalPermissionsProps(put(self.0, "Principal", value), Phase) }
     /// `Resource`: `Resource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-resource)
-    pub fn resource(self, value: impl Arg<principal_permissions::Resource>) -> CfnPrincipalPermissionsProps<R0, R1, R2, Set> { CfnPrincipalPermissionsProps(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<principal_permissions::Resource>) -> CfnPrincipalPermissionsProps<R0, R1, R2, Set> { CfnPrincipalPermissionsProps(put(self.0, "Resource", value), Phase) }
 }
 impl Done for CfnPrincipalPermissionsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::PrincipalPermissions`.
@@ -303,7 +303,7 @@ impl CatalogResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-catalogresource.html#cfn-lakeformation-principalpermissions-catalogresource-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
 }
 impl Done for CatalogResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnWildcard` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-columnwildcard.html)
@@ -312,7 +312,7 @@ impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludedColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-columnwildcard.html#cfn-lakeformation-principalpermissions-columnwildcard-excludedcolumnnames)
-    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
+    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value)) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCellsFilterResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html)
@@ -323,13 +323,13 @@ impl DataCellsFilterResource {
 }
 impl<R0, R1, R2, R3> DataCellsFilterResource<R0, R1, R2, R3> {
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html#cfn-lakeformation-principalpermissions-datacellsfilterresource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> DataCellsFilterResource<Set, R1, R2, R3> { DataCellsFilterResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> DataCellsFilterResource<Set, R1, R2, R3> { DataCellsFilterResource(put(self.0, "DatabaseName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html#cfn-lakeformation-principalpermissions-datacellsfilterresource-name)
-    pub fn name(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, Set, R2, R3> { DataCellsFilterResource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, Set, R2, R3> { DataCellsFilterResource(put(self.0, "Name", value), Phase) }
     /// `TableCatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html#cfn-lakeformation-principalpermissions-datacellsfilterresource-tablecatalogid)
-    pub fn table_catalog_id(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, Set, R3> { DataCellsFilterResource(put(self.0, "TableCatalogId", value.into_expr()), Phase) }
+    pub fn table_catalog_id(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, Set, R3> { DataCellsFilterResource(put(self.0, "TableCatalogId", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html#cfn-lakeformation-principalpermissions-datacellsfilterresource-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, R2, Set> { DataCellsFilterResource(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, R2, Set> { DataCellsFilterResource(put(self.0, "TableName", value), Phase) }
 }
 impl Done for DataCellsFilterResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakePrincipal` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalakeprincipal.html)
@@ -338,7 +338,7 @@ impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakePrincipalIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalakeprincipal.html#cfn-lakeformation-principalpermissions-datalakeprincipal-datalakeprincipalidentifier)
-    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value)) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLocationResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalocationresource.html)
@@ -349,9 +349,9 @@ impl DataLocationResource {
 }
 impl<R0, R1> DataLocationResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalocationresource.html#cfn-lakeformation-principalpermissions-datalocationresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> DataLocationResource<Set, R1> { DataLocationResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> DataLocationResource<Set, R1> { DataLocationResource(put(self.0, "CatalogId", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalocationresource.html#cfn-lakeformation-principalpermissions-datalocationresource-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> DataLocationResource<R0, Set> { DataLocationResource(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> DataLocationResource<R0, Set> { DataLocationResource(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for DataLocationResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-databaseresource.html)
@@ -362,9 +362,9 @@ impl DatabaseResource {
 }
 impl<R0, R1> DatabaseResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-databaseresource.html#cfn-lakeformation-principalpermissions-databaseresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { DatabaseResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { DatabaseResource(put(self.0, "CatalogId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-databaseresource.html#cfn-lakeformation-principalpermissions-databaseresource-name)
-    pub fn name(self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { DatabaseResource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { DatabaseResource(put(self.0, "Name", value), Phase) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LFTag` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftag.html)
@@ -373,9 +373,9 @@ impl LFTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TagKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftag.html#cfn-lakeformation-principalpermissions-lftag-tagkey)
-    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
+    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value)) }
     /// `TagValues`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftag.html#cfn-lakeformation-principalpermissions-lftag-tagvalues)
-    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagValues", value.into_expr())) }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagValues", value)) }
 }
 impl Done for LFTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LFTagKeyResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagkeyresource.html)
@@ -386,11 +386,11 @@ impl LFTagKeyResource {
 }
 impl<R0, R1, R2> LFTagKeyResource<R0, R1, R2> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagkeyresource.html#cfn-lakeformation-principalpermissions-lftagkeyresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagKeyResource<Set, R1, R2> { LFTagKeyResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagKeyResource<Set, R1, R2> { LFTagKeyResource(put(self.0, "CatalogId", value), Phase) }
     /// `TagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagkeyresource.html#cfn-lakeformation-principalpermissions-lftagkeyresource-tagkey)
-    pub fn tag_key(self, value: impl Arg<str>) -> LFTagKeyResource<R0, Set, R2> { LFTagKeyResource(put(self.0, "TagKey", value.into_expr()), Phase) }
+    pub fn tag_key(self, value: impl Arg<str>) -> LFTagKeyResource<R0, Set, R2> { LFTagKeyResource(put(self.0, "TagKey", value), Phase) }
     /// `TagValues`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagkeyresource.html#cfn-lakeformation-principalpermissions-lftagkeyresource-tagvalues)
-    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> LFTagKeyResource<R0, R1, Set> { LFTagKeyResource(put(self.0, "TagValues", value.into_expr()), Phase) }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> LFTagKeyResource<R0, R1, Set> { LFTagKeyResource(put(self.0, "TagValues", value), Phase) }
 }
 impl Done for LFTagKeyResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LFTagPolicyResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagpolicyresource.html)
@@ -401,11 +401,11 @@ impl LFTagPolicyResource {
 }
 impl<R0, R1, R2> LFTagPolicyResource<R0, R1, R2> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagpolicyresource.html#cfn-lakeformation-principalpermissions-lftagpolicyresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagPolicyResource<Set, R1, R2> { LFTagPolicyResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagPolicyResource<Set, R1, R2> { LFTagPolicyResource(put(self.0, "CatalogId", value), Phase) }
     /// `Expression`: list of `LFTag`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagpolicyresource.html#cfn-lakeformation-principalpermissions-lftagpolicyresource-expression)
-    pub fn expression(self, value: impl Arg<Arr<LFTag>>) -> LFTagPolicyResource<R0, Set, R2> { LFTagPolicyResource(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<Arr<LFTag>>) -> LFTagPolicyResource<R0, Set, R2> { LFTagPolicyResource(put(self.0, "Expression", value), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagpolicyresource.html#cfn-lakeformation-principalpermissions-lftagpolicyresource-resourcetype)
-    pub fn resource_type(self, value: impl Arg<ResourceType>) -> LFTagPolicyResource<R0, R1, Set> { LFTagPolicyResource(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> LFTagPolicyResource<R0, R1, Set> { LFTagPolicyResource(put(self.0, "ResourceType", value), Phase) }
 }
 impl Done for LFTagPolicyResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html)
@@ -414,21 +414,21 @@ impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Catalog`: `CatalogResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-catalog)
-    pub fn catalog(self, value: impl Arg<CatalogResource>) -> Self { Self(put(self.0, "Catalog", value.into_expr())) }
+    pub fn catalog(self, value: impl Arg<CatalogResource>) -> Self { Self(put(self.0, "Catalog", value)) }
     /// `DataCellsFilter`: `DataCellsFilterResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-datacellsfilter)
-    pub fn data_cells_filter(self, value: impl Arg<DataCellsFilterResource>) -> Self { Self(put(self.0, "DataCellsFilter", value.into_expr())) }
+    pub fn data_cells_filter(self, value: impl Arg<DataCellsFilterResource>) -> Self { Self(put(self.0, "DataCellsFilter", value)) }
     /// `DataLocation`: `DataLocationResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-datalocation)
-    pub fn data_location(self, value: impl Arg<DataLocationResource>) -> Self { Self(put(self.0, "DataLocation", value.into_expr())) }
+    pub fn data_location(self, value: impl Arg<DataLocationResource>) -> Self { Self(put(self.0, "DataLocation", value)) }
     /// `Database`: `DatabaseResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-database)
-    pub fn database(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "Database", value.into_expr())) }
+    pub fn database(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "Database", value)) }
     /// `LFTag`: `LFTagKeyResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-lftag)
-    pub fn lf_tag(self, value: impl Arg<LFTagKeyResource>) -> Self { Self(put(self.0, "LFTag", value.into_expr())) }
+    pub fn lf_tag(self, value: impl Arg<LFTagKeyResource>) -> Self { Self(put(self.0, "LFTag", value)) }
     /// `LFTagPolicy`: `LFTagPolicyResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-lftagpolicy)
-    pub fn lf_tag_policy(self, value: impl Arg<LFTagPolicyResource>) -> Self { Self(put(self.0, "LFTagPolicy", value.into_expr())) }
+    pub fn lf_tag_policy(self, value: impl Arg<LFTagPolicyResource>) -> Self { Self(put(self.0, "LFTagPolicy", value)) }
     /// `Table`: `TableResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-table)
-    pub fn table(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
+    pub fn table(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "Table", value)) }
     /// `TableWithColumns`: `TableWithColumnsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-tablewithcolumns)
-    pub fn table_with_columns(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumns", value.into_expr())) }
+    pub fn table_with_columns(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumns", value)) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html)
@@ -439,13 +439,13 @@ impl TableResource {
 }
 impl<R0, R1> TableResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html#cfn-lakeformation-principalpermissions-tableresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> TableResource<Set, R1> { TableResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> TableResource<Set, R1> { TableResource(put(self.0, "CatalogId", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html#cfn-lakeformation-principalpermissions-tableresource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> TableResource<R0, Set> { TableResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TableResource<R0, Set> { TableResource(put(self.0, "DatabaseName", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html#cfn-lakeformation-principalpermissions-tableresource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `TableWildcard`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html#cfn-lakeformation-principalpermissions-tableresource-tablewildcard)
-    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr()), Phase) }
+    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value), Phase) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableWithColumnsResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html)
@@ -456,15 +456,15 @@ impl TableWithColumnsResource {
 }
 impl<R0, R1, R2> TableWithColumnsResource<R0, R1, R2> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2> { TableWithColumnsResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2> { TableWithColumnsResource(put(self.0, "CatalogId", value), Phase) }
     /// `ColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-columnnames)
-    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr()), Phase) }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value), Phase) }
     /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-columnwildcard)
-    pub fn column_wildcard(self, value: impl Arg<ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr()), Phase) }
+    pub fn column_wildcard(self, value: impl Arg<ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, Set, R2> { TableWithColumnsResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, Set, R2> { TableWithColumnsResource(put(self.0, "DatabaseName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-name)
-    pub fn name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set> { TableWithColumnsResource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set> { TableWithColumnsResource(put(self.0, "Name", value), Phase) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResourceType` allows.
@@ -491,15 +491,15 @@ impl CfnResourceProps {
 }
 impl<R0, R1> CfnResourceProps<R0, R1> {
     /// `HybridAccessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-hybridaccessenabled)
-    pub fn hybrid_access_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HybridAccessEnabled", value.into_expr()), Phase) }
+    pub fn hybrid_access_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HybridAccessEnabled", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourceProps<Set, R1> { CfnResourceProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourceProps<Set, R1> { CfnResourceProps(put(self.0, "ResourceArn", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `UseServiceLinkedRole`: boolean, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-useservicelinkedrole)
-    pub fn use_service_linked_role(self, value: impl Arg<bool>) -> CfnResourceProps<R0, Set> { CfnResourceProps(put(self.0, "UseServiceLinkedRole", value.into_expr()), Phase) }
+    pub fn use_service_linked_role(self, value: impl Arg<bool>) -> CfnResourceProps<R0, Set> { CfnResourceProps(put(self.0, "UseServiceLinkedRole", value), Phase) }
     /// `WithFederation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-withfederation)
-    pub fn with_federation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithFederation", value.into_expr()), Phase) }
+    pub fn with_federation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithFederation", value), Phase) }
 }
 impl Done for CfnResourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::LakeFormation::Tag`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html)
@@ -521,11 +521,11 @@ impl CfnTagProps {
 }
 impl<R0, R1> CfnTagProps<R0, R1> {
     /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html#cfn-lakeformation-tag-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value), Phase) }
     /// `TagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html#cfn-lakeformation-tag-tagkey)
-    pub fn tag_key(self, value: impl Arg<str>) -> CfnTagProps<Set, R1> { CfnTagProps(put(self.0, "TagKey", value.into_expr()), Phase) }
+    pub fn tag_key(self, value: impl Arg<str>) -> CfnTagProps<Set, R1> { CfnTagProps(put(self.0, "TagKey", value), Phase) }
     /// `TagValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html#cfn-lakeformation-tag-tagvalues)
-    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> CfnTagProps<R0, Set> { CfnTagProps(put(self.0, "TagValues", value.into_expr()), Phase) }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> CfnTagProps<R0, Set> { CfnTagProps(put(self.0, "TagValues", value), Phase) }
 }
 impl Done for CfnTagProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html)
@@ -551,9 +551,9 @@ impl CfnTagAssociationProps {
 }
 impl<R0, R1> CfnTagAssociationProps<R0, R1> {
     /// `LFTags`: list of `LFTagPair`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html#cfn-lakeformation-tagassociation-lftags)
-    pub fn lf_tags(self, value: impl Arg<Arr<tag_association::LFTagPair>>) -> CfnTagAssociationProps<Set, R1> { CfnTagAssociationProps(put(self.0, "LFTags", value.into_expr()), Phase) }
+    pub fn lf_tags(self, value: impl Arg<Arr<tag_association::LFTagPair>>) -> CfnTagAssociationProps<Set, R1> { CfnTagAssociationProps(put(self.0, "LFTags", value), Phase) }
     /// `Resource`: `Resource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html#cfn-lakeformation-tagassociation-resource)
-    pub fn resource(self, value: impl Arg<tag_association::Resource>) -> CfnTagAssociationProps<R0, Set> { CfnTagAssociationProps(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<tag_association::Resource>) -> CfnTagAssociationProps<R0, Set> { CfnTagAssociationProps(put(self.0, "Resource", value), Phase) }
 }
 impl Done for CfnTagAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::TagAssociation`.
@@ -567,9 +567,9 @@ impl DatabaseResource {
 }
 impl<R0, R1> DatabaseResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-databaseresource.html#cfn-lakeformation-tagassociation-databaseresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { DatabaseResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { DatabaseResource(put(self.0, "CatalogId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-databaseresource.html#cfn-lakeformation-tagassociation-databaseresource-name)
-    pub fn name(self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { DatabaseResource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { DatabaseResource(put(self.0, "Name", value), Phase) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LFTagPair` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-lftagpair.html)
@@ -580,11 +580,11 @@ impl LFTagPair {
 }
 impl<R0, R1, R2> LFTagPair<R0, R1, R2> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-lftagpair.html#cfn-lakeformation-tagassociation-lftagpair-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagPair<Set, R1, R2> { LFTagPair(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagPair<Set, R1, R2> { LFTagPair(put(self.0, "CatalogId", value), Phase) }
     /// `TagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-lftagpair.html#cfn-lakeformation-tagassociation-lftagpair-tagkey)
-    pub fn tag_key(self, value: impl Arg<str>) -> LFTagPair<R0, Set, R2> { LFTagPair(put(self.0, "TagKey", value.into_expr()), Phase) }
+    pub fn tag_key(self, value: impl Arg<str>) -> LFTagPair<R0, Set, R2> { LFTagPair(put(self.0, "TagKey", value), Phase) }
     /// `TagValues`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-lftagpair.html#cfn-lakeformation-tagassociation-lftagpair-tagvalues)
-    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> LFTagPair<R0, R1, Set> { LFTagPair(put(self.0, "TagValues", value.into_expr()), Phase) }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> LFTagPair<R0, R1, Set> { LFTagPair(put(self.0, "TagValues", value), Phase) }
 }
 impl Done for LFTagPair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resource` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html)
@@ -593,13 +593,13 @@ impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Catalog`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html#cfn-lakeformation-tagassociation-resource-catalog)
-    pub fn catalog(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Catalog", value.into_expr())) }
+    pub fn catalog(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Catalog", value)) }
     /// `Database`: `DatabaseResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html#cfn-lakeformation-tagassociation-resource-database)
-    pub fn database(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "Database", value.into_expr())) }
+    pub fn database(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "Database", value)) }
     /// `Table`: `TableResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html#cfn-lakeformation-tagassociation-resource-table)
-    pub fn table(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
+    pub fn table(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "Table", value)) }
     /// `TableWithColumns`: `TableWithColumnsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html#cfn-lakeformation-tagassociation-resource-tablewithcolumns)
-    pub fn table_with_columns(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumns", value.into_expr())) }
+    pub fn table_with_columns(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumns", value)) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableResource` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html)
@@ -610,13 +610,13 @@ impl TableResource {
 }
 impl<R0, R1> TableResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html#cfn-lakeformation-tagassociation-tableresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> TableResource<Set, R1> { TableResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> TableResource<Set, R1> { TableResource(put(self.0, "CatalogId", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html#cfn-lakeformation-tagassociation-tableresource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> TableResource<R0, Set> { TableResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TableResource<R0, Set> { TableResource(put(self.0, "DatabaseName", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html#cfn-lakeformation-tagassociation-tableresource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `TableWildcard`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html#cfn-lakeformation-tagassociation-tableresource-tablewildcard)
-    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr()), Phase) }
+    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value), Phase) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableWithColumnsResource` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html)
@@ -627,13 +627,13 @@ impl TableWithColumnsResource {
 }
 impl<R0, R1, R2, R3> TableWithColumnsResource<R0, R1, R2, R3> {
     /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html#cfn-lakeformation-tagassociation-tablewithcolumnsresource-catalogid)
-    pub fn catalog_id(self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2, R3> { TableWithColumnsResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2, R3> { TableWithColumnsResource(put(self.0, "CatalogId", value), Phase) }
     /// `ColumnNames`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html#cfn-lakeformation-tagassociation-tablewithcolumnsresource-columnnames)
-    pub fn column_names(self, value: impl Arg<Arr<str>>) -> TableWithColumnsResource<R0, Set, R2, R3> { TableWithColumnsResource(put(self.0, "ColumnNames", value.into_expr()), Phase) }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> TableWithColumnsResource<R0, Set, R2, R3> { TableWithColumnsResource(put(self.0, "ColumnNames", value), Phase) }
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html#cfn-lakeformation-tagassociation-tablewithcolumnsresource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set, R3> { TableWithColumnsResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set, R3> { TableWithColumnsResource(put(self.0, "DatabaseName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html#cfn-lakeformation-tagassociation-tablewithcolumnsresource-name)
-    pub fn name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, R2, Set> { TableWithColumnsResource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, R2, Set> { TableWithColumnsResource(put(self.0, "Name", value), Phase) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,17 +25,17 @@ impl CfnAliasProps {
 }
 impl<R0, R1, R2> CfnAliasProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FunctionName`: `LambdaFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-functionname)
-    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnAliasProps<Set, R1, R2> { CfnAliasProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnAliasProps<Set, R1, R2> { CfnAliasProps(put(self.0, "FunctionName", value), Phase) }
     /// `FunctionVersion`: `LambdaVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-functionversion)
-    pub fn function_version(self, value: impl Arg<kind::LambdaVersion>) -> CfnAliasProps<R0, Set, R2> { CfnAliasProps(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
+    pub fn function_version(self, value: impl Arg<kind::LambdaVersion>) -> CfnAliasProps<R0, Set, R2> { CfnAliasProps(put(self.0, "FunctionVersion", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAliasProps<R0, R1, Set> { CfnAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAliasProps<R0, R1, Set> { CfnAliasProps(put(self.0, "Name", value), Phase) }
     /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-provisionedconcurrencyconfig)
-    pub fn provisioned_concurrency_config(self, value: impl Arg<alias::ProvisionedConcurrencyConfiguration>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr()), Phase) }
+    pub fn provisioned_concurrency_config(self, value: impl Arg<alias::ProvisionedConcurrencyConfiguration>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value), Phase) }
     /// `RoutingConfig`: `AliasRoutingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-routingconfig)
-    pub fn routing_config(self, value: impl Arg<alias::AliasRoutingConfiguration>) -> Self { Self(put(self.0, "RoutingConfig", value.into_expr()), Phase) }
+    pub fn routing_config(self, value: impl Arg<alias::AliasRoutingConfiguration>) -> Self { Self(put(self.0, "RoutingConfig", value), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Alias`.
@@ -47,7 +47,7 @@ impl AliasRoutingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalVersionWeights`: list of `VersionWeight`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-aliasroutingconfiguration.html#cfn-lambda-alias-aliasroutingconfiguration-additionalversionweights)
-    pub fn additional_version_weights(self, value: impl Arg<Arr<VersionWeight>>) -> Self { Self(put(self.0, "AdditionalVersionWeights", value.into_expr())) }
+    pub fn additional_version_weights(self, value: impl Arg<Arr<VersionWeight>>) -> Self { Self(put(self.0, "AdditionalVersionWeights", value)) }
 }
 impl Done for AliasRoutingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedConcurrencyConfiguration` of `AWS::Lambda::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-provisionedconcurrencyconfiguration.html)
@@ -58,7 +58,7 @@ impl ProvisionedConcurrencyConfiguration {
 }
 impl<R0> ProvisionedConcurrencyConfiguration<R0> {
     /// `ProvisionedConcurrentExecutions`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-provisionedconcurrencyconfiguration.html#cfn-lambda-alias-provisionedconcurrencyconfiguration-provisionedconcurrentexecutions)
-    pub fn provisioned_concurrent_executions(self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { ProvisionedConcurrencyConfiguration(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
+    pub fn provisioned_concurrent_executions(self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { ProvisionedConcurrencyConfiguration(put(self.0, "ProvisionedConcurrentExecutions", value), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersionWeight` of `AWS::Lambda::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-versionweight.html)
@@ -69,9 +69,9 @@ impl VersionWeight {
 }
 impl<R0, R1> VersionWeight<R0, R1> {
     /// `FunctionVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-versionweight.html#cfn-lambda-alias-versionweight-functionversion)
-    pub fn function_version(self, value: impl Arg<str>) -> VersionWeight<Set, R1> { VersionWeight(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
+    pub fn function_version(self, value: impl Arg<str>) -> VersionWeight<Set, R1> { VersionWeight(put(self.0, "FunctionVersion", value), Phase) }
     /// `FunctionWeight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-versionweight.html#cfn-lambda-alias-versionweight-functionweight)
-    pub fn function_weight(self, value: impl Arg<f64>) -> VersionWeight<R0, Set> { VersionWeight(put(self.0, "FunctionWeight", value.into_expr()), Phase) }
+    pub fn function_weight(self, value: impl Arg<f64>) -> VersionWeight<R0, Set> { VersionWeight(put(self.0, "FunctionWeight", value), Phase) }
 }
 impl Done for VersionWeight { fn into_props(self) -> Bag { self.0 } }
 }
@@ -98,23 +98,23 @@ impl CfnCapacityProviderProps {
 }
 impl<R0, R1> CfnCapacityProviderProps<R0, R1> {
     /// `CapacityProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-capacityprovidername)
-    pub fn capacity_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProviderName", value.into_expr()), Phase) }
+    pub fn capacity_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProviderName", value), Phase) }
     /// `CapacityProviderScalingConfig`: `CapacityProviderScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-capacityproviderscalingconfig)
-    pub fn capacity_provider_scaling_config(self, value: impl Arg<capacity_provider::CapacityProviderScalingConfig>) -> Self { Self(put(self.0, "CapacityProviderScalingConfig", value.into_expr()), Phase) }
+    pub fn capacity_provider_scaling_config(self, value: impl Arg<capacity_provider::CapacityProviderScalingConfig>) -> Self { Self(put(self.0, "CapacityProviderScalingConfig", value), Phase) }
     /// `InstanceRequirements`: `InstanceRequirements`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-instancerequirements)
-    pub fn instance_requirements(self, value: impl Arg<capacity_provider::InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
+    pub fn instance_requirements(self, value: impl Arg<capacity_provider::InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `PermissionsConfig`: `CapacityProviderPermissionsConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-permissionsconfig)
-    pub fn permissions_config(self, value: impl Arg<capacity_provider::CapacityProviderPermissionsConfig>) -> CfnCapacityProviderProps<Set, R1> { CfnCapacityProviderProps(put(self.0, "PermissionsConfig", value.into_expr()), Phase) }
+    pub fn permissions_config(self, value: impl Arg<capacity_provider::CapacityProviderPermissionsConfig>) -> CfnCapacityProviderProps<Set, R1> { CfnCapacityProviderProps(put(self.0, "PermissionsConfig", value), Phase) }
     /// `PropagateTags`: `PropagateTagsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<capacity_provider::PropagateTagsConfig>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
+    pub fn propagate_tags(self, value: impl Arg<capacity_provider::PropagateTagsConfig>) -> Self { Self(put(self.0, "PropagateTags", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TelemetryConfig`: `CapacityProviderTelemetryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-telemetryconfig)
-    pub fn telemetry_config(self, value: impl Arg<capacity_provider::CapacityProviderTelemetryConfig>) -> Self { Self(put(self.0, "TelemetryConfig", value.into_expr()), Phase) }
+    pub fn telemetry_config(self, value: impl Arg<capacity_provider::CapacityProviderTelemetryConfig>) -> Self { Self(put(self.0, "TelemetryConfig", value), Phase) }
     /// `VpcConfig`: `CapacityProviderVpcConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<capacity_provider::CapacityProviderVpcConfig>) -> CfnCapacityProviderProps<R0, Set> { CfnCapacityProviderProps(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<capacity_provider::CapacityProviderVpcConfig>) -> CfnCapacityProviderProps<R0, Set> { CfnCapacityProviderProps(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::CapacityProvider`.
@@ -126,9 +126,9 @@ impl CapacityProviderLoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderloggingconfig.html#cfn-lambda-capacityprovider-capacityproviderloggingconfig-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value)) }
     /// `SystemLogLevel`: `SystemLogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderloggingconfig.html#cfn-lambda-capacityprovider-capacityproviderloggingconfig-systemloglevel)
-    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
+    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value)) }
 }
 impl Done for CapacityProviderLoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderPermissionsConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderpermissionsconfig.html)
@@ -139,7 +139,7 @@ impl CapacityProviderPermissionsConfig {
 }
 impl<R0> CapacityProviderPermissionsConfig<R0> {
     /// `CapacityProviderOperatorRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderpermissionsconfig.html#cfn-lambda-capacityprovider-capacityproviderpermissionsconfig-capacityprovideroperatorrolearn)
-    pub fn capacity_provider_operator_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CapacityProviderPermissionsConfig<Set> { CapacityProviderPermissionsConfig(put(self.0, "CapacityProviderOperatorRoleArn", value.into_expr()), Phase) }
+    pub fn capacity_provider_operator_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CapacityProviderPermissionsConfig<Set> { CapacityProviderPermissionsConfig(put(self.0, "CapacityProviderOperatorRoleArn", value), Phase) }
 }
 impl Done for CapacityProviderPermissionsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderScalingConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderscalingconfig.html)
@@ -148,11 +148,11 @@ impl CapacityProviderScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxVCpuCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderscalingconfig.html#cfn-lambda-capacityprovider-capacityproviderscalingconfig-maxvcpucount)
-    pub fn max_v_cpu_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVCpuCount", value.into_expr())) }
+    pub fn max_v_cpu_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVCpuCount", value)) }
     /// `ScalingMode`: `ScalingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderscalingconfig.html#cfn-lambda-capacityprovider-capacityproviderscalingconfig-scalingmode)
-    pub fn scaling_mode(self, value: impl Arg<ScalingMode>) -> Self { Self(put(self.0, "ScalingMode", value.into_expr())) }
+    pub fn scaling_mode(self, value: impl Arg<ScalingMode>) -> Self { Self(put(self.0, "ScalingMode", value)) }
     /// `ScalingPolicies`: list of `TargetTrackingScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderscalingconfig.html#cfn-lambda-capacityprovider-capacityproviderscalingconfig-scalingpolicies)
-    pub fn scaling_policies(self, value: impl Arg<Arr<TargetTrackingScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value.into_expr())) }
+    pub fn scaling_policies(self, value: impl Arg<Arr<TargetTrackingScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value)) }
 }
 impl Done for CapacityProviderScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderTelemetryConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidertelemetryconfig.html)
@@ -161,7 +161,7 @@ impl CapacityProviderTelemetryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoggingConfig`: `CapacityProviderLoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidertelemetryconfig.html#cfn-lambda-capacityprovider-capacityprovidertelemetryconfig-loggingconfig)
-    pub fn logging_config(self, value: impl Arg<CapacityProviderLoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr())) }
+    pub fn logging_config(self, value: impl Arg<CapacityProviderLoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value)) }
 }
 impl Done for CapacityProviderTelemetryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderVpcConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidervpcconfig.html)
@@ -172,9 +172,9 @@ impl CapacityProviderVpcConfig {
 }
 impl<R0, R1> CapacityProviderVpcConfig<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidervpcconfig.html#cfn-lambda-capacityprovider-capacityprovidervpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CapacityProviderVpcConfig<Set, R1> { CapacityProviderVpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CapacityProviderVpcConfig<Set, R1> { CapacityProviderVpcConfig(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidervpcconfig.html#cfn-lambda-capacityprovider-capacityprovidervpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CapacityProviderVpcConfig<R0, Set> { CapacityProviderVpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CapacityProviderVpcConfig<R0, Set> { CapacityProviderVpcConfig(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for CapacityProviderVpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirements` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-instancerequirements.html)
@@ -183,11 +183,11 @@ impl InstanceRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedInstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-instancerequirements.html#cfn-lambda-capacityprovider-instancerequirements-allowedinstancetypes)
-    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr())) }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value)) }
     /// `Architectures`: list of `Architectures`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-instancerequirements.html#cfn-lambda-capacityprovider-instancerequirements-architectures)
-    pub fn architectures(self, value: impl Arg<Arr<Architectures>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
+    pub fn architectures(self, value: impl Arg<Arr<Architectures>>) -> Self { Self(put(self.0, "Architectures", value)) }
     /// `ExcludedInstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-instancerequirements.html#cfn-lambda-capacityprovider-instancerequirements-excludedinstancetypes)
-    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr())) }
+    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value)) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropagateTagsConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-propagatetagsconfig.html)
@@ -196,9 +196,9 @@ impl PropagateTagsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExplicitTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-propagatetagsconfig.html#cfn-lambda-capacityprovider-propagatetagsconfig-explicittags)
-    pub fn explicit_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExplicitTags", value.into_expr())) }
+    pub fn explicit_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExplicitTags", value)) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-propagatetagsconfig.html#cfn-lambda-capacityprovider-propagatetagsconfig-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value)) }
 }
 impl Done for PropagateTagsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingPolicy` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-targettrackingscalingpolicy.html)
@@ -209,9 +209,9 @@ impl TargetTrackingScalingPolicy {
 }
 impl<R0, R1> TargetTrackingScalingPolicy<R0, R1> {
     /// `PredefinedMetricType`: `PredefinedMetricType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-targettrackingscalingpolicy.html#cfn-lambda-capacityprovider-targettrackingscalingpolicy-predefinedmetrictype)
-    pub fn predefined_metric_type(self, value: impl Arg<PredefinedMetricType>) -> TargetTrackingScalingPolicy<Set, R1> { TargetTrackingScalingPolicy(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<PredefinedMetricType>) -> TargetTrackingScalingPolicy<Set, R1> { TargetTrackingScalingPolicy(put(self.0, "PredefinedMetricType", value), Phase) }
     /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-targettrackingscalingpolicy.html#cfn-lambda-capacityprovider-targettrackingscalingpolicy-targetvalue)
-    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicy<R0, Set> { TargetTrackingScalingPolicy(put(self.0, "TargetValue", value.into_expr()), Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicy<R0, Set> { TargetTrackingScalingPolicy(put(self.0, "TargetValue", value), Phase) }
 }
 impl Done for TargetTrackingScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architectures` allows.
@@ -248,13 +248,13 @@ impl CfnCodeSigningConfigProps {
 }
 impl<R0> CfnCodeSigningConfigProps<R0> {
     /// `AllowedPublishers`: `AllowedPublishers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#cfn-lambda-codesigningconfig-allowedpublishers)
-    pub fn allowed_publishers(self, value: impl Arg<code_signing_config::AllowedPublishers>) -> CfnCodeSigningConfigProps<Set> { CfnCodeSigningConfigProps(put(self.0, "AllowedPublishers", value.into_expr()), Phase) }
+    pub fn allowed_publishers(self, value: impl Arg<code_signing_config::AllowedPublishers>) -> CfnCodeSigningConfigProps<Set> { CfnCodeSigningConfigProps(put(self.0, "AllowedPublishers", value), Phase) }
     /// `CodeSigningPolicies`: `CodeSigningPolicies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#cfn-lambda-codesigningconfig-codesigningpolicies)
-    pub fn code_signing_policies(self, value: impl Arg<code_signing_config::CodeSigningPolicies>) -> Self { Self(put(self.0, "CodeSigningPolicies", value.into_expr()), Phase) }
+    pub fn code_signing_policies(self, value: impl Arg<code_signing_config::CodeSigningPolicies>) -> Self { Self(put(self.0, "CodeSigningPolicies", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#cfn-lambda-codesigningconfig-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#cfn-lambda-codesigningconfig-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCodeSigningConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::CodeSigningConfig`.
@@ -268,7 +268,7 @@ impl AllowedPublishers {
 }
 impl<R0> AllowedPublishers<R0> {
     /// `SigningProfileVersionArns`: list of `SignerSigningProfileArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-codesigningconfig-allowedpublishers.html#cfn-lambda-codesigningconfig-allowedpublishers-signingprofileversionarns)
-    pub fn signing_profile_version_arns(self, value: impl Arg<Arr<kind::SignerSigningProfileArn>>) -> AllowedPublishers<Set> { AllowedPublishers(put(self.0, "SigningProfileVersionArns", value.into_expr()), Phase) }
+    pub fn signing_profile_version_arns(self, value: impl Arg<Arr<kind::SignerSigningProfileArn>>) -> AllowedPublishers<Set> { AllowedPublishers(put(self.0, "SigningProfileVersionArns", value), Phase) }
 }
 impl Done for AllowedPublishers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeSigningPolicies` of `AWS::Lambda::CodeSigningConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-codesigningconfig-codesigningpolicies.html)
@@ -279,7 +279,7 @@ impl CodeSigningPolicies {
 }
 impl<R0> CodeSigningPolicies<R0> {
     /// `UntrustedArtifactOnDeployment`: `UntrustedArtifactOnDeployment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-codesigningconfig-codesigningpolicies.html#cfn-lambda-codesigningconfig-codesigningpolicies-untrustedartifactondeployment)
-    pub fn untrusted_artifact_on_deployment(self, value: impl Arg<UntrustedArtifactOnDeployment>) -> CodeSigningPolicies<Set> { CodeSigningPolicies(put(self.0, "UntrustedArtifactOnDeployment", value.into_expr()), Phase) }
+    pub fn untrusted_artifact_on_deployment(self, value: impl Arg<UntrustedArtifactOnDeployment>) -> CodeSigningPolicies<Set> { CodeSigningPolicies(put(self.0, "UntrustedArtifactOnDeployment", value), Phase) }
 }
 impl Done for CodeSigningPolicies { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `UntrustedArtifactOnDeployment` allows.
@@ -304,15 +304,15 @@ impl CfnEventInvokeConfigProps {
 }
 impl<R0, R1> CfnEventInvokeConfigProps<R0, R1> {
     /// `DestinationConfig`: `DestinationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-destinationconfig)
-    pub fn destination_config(self, value: impl Arg<event_invoke_config::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
+    pub fn destination_config(self, value: impl Arg<event_invoke_config::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value), Phase) }
     /// `FunctionName`: `LambdaFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-functionname)
-    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnEventInvokeConfigProps<Set, R1> { CfnEventInvokeConfigProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnEventInvokeConfigProps<Set, R1> { CfnEventInvokeConfigProps(put(self.0, "FunctionName", value), Phase) }
     /// `MaximumEventAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-maximumeventageinseconds)
-    pub fn maximum_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value), Phase) }
     /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-maximumretryattempts)
-    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value), Phase) }
     /// `Qualifier`: `LambdaVersion`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-qualifier)
-    pub fn qualifier(self, value: impl Arg<kind::LambdaVersion>) -> CfnEventInvokeConfigProps<R0, Set> { CfnEventInvokeConfigProps(put(self.0, "Qualifier", value.into_expr()), Phase) }
+    pub fn qualifier(self, value: impl Arg<kind::LambdaVersion>) -> CfnEventInvokeConfigProps<R0, Set> { CfnEventInvokeConfigProps(put(self.0, "Qualifier", value), Phase) }
 }
 impl Done for CfnEventInvokeConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::EventInvokeConfig`.
@@ -324,9 +324,9 @@ impl DestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnFailure`: `OnFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-destinationconfig.html#cfn-lambda-eventinvokeconfig-destinationconfig-onfailure)
-    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
+    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value)) }
     /// `OnSuccess`: `OnSuccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-destinationconfig.html#cfn-lambda-eventinvokeconfig-destinationconfig-onsuccess)
-    pub fn on_success(self, value: impl Arg<OnSuccess>) -> Self { Self(put(self.0, "OnSuccess", value.into_expr())) }
+    pub fn on_success(self, value: impl Arg<OnSuccess>) -> Self { Self(put(self.0, "OnSuccess", value)) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnFailure` of `AWS::Lambda::EventInvokeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onfailure.html)
@@ -337,7 +337,7 @@ impl OnFailure {
 }
 impl<R0> OnFailure<R0> {
     /// `Destination`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onfailure.html#cfn-lambda-eventinvokeconfig-onfailure-destination)
-    pub fn destination(self, value: impl Arg<str>) -> OnFailure<Set> { OnFailure(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> OnFailure<Set> { OnFailure(put(self.0, "Destination", value), Phase) }
 }
 impl Done for OnFailure { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnSuccess` of `AWS::Lambda::EventInvokeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onsuccess.html)
@@ -348,7 +348,7 @@ impl OnSuccess {
 }
 impl<R0> OnSuccess<R0> {
     /// `Destination`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onsuccess.html#cfn-lambda-eventinvokeconfig-onsuccess-destination)
-    pub fn destination(self, value: impl Arg<str>) -> OnSuccess<Set> { OnSuccess(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> OnSuccess<Set> { OnSuccess(put(self.0, "Destination", value), Phase) }
 }
 impl Done for OnSuccess { fn into_props(self) -> Bag { self.0 } }
 }
@@ -375,61 +375,61 @@ impl CfnEventSourceMappingProps {
 }
 impl<R0> CfnEventSourceMappingProps<R0> {
     /// `AmazonManagedKafkaEventSourceConfig`: `AmazonManagedKafkaEventSourceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig)
-    pub fn amazon_managed_kafka_event_source_config(self, value: impl Arg<event_source_mapping::AmazonManagedKafkaEventSourceConfig>) -> Self { Self(put(self.0, "AmazonManagedKafkaEventSourceConfig", value.into_expr()), Phase) }
+    pub fn amazon_managed_kafka_event_source_config(self, value: impl Arg<event_source_mapping::AmazonManagedKafkaEventSourceConfig>) -> Self { Self(put(self.0, "AmazonManagedKafkaEventSourceConfig", value), Phase) }
     /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `BisectBatchOnFunctionError`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-bisectbatchonfunctionerror)
-    pub fn bisect_batch_on_function_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BisectBatchOnFunctionError", value.into_expr()), Phase) }
+    pub fn bisect_batch_on_function_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BisectBatchOnFunctionError", value), Phase) }
     /// `DestinationConfig`: `DestinationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-destinationconfig)
-    pub fn destination_config(self, value: impl Arg<event_source_mapping::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
+    pub fn destination_config(self, value: impl Arg<event_source_mapping::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value), Phase) }
     /// `DocumentDBEventSourceConfig`: `DocumentDBEventSourceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-documentdbeventsourceconfig)
-    pub fn document_db_event_source_config(self, value: impl Arg<event_source_mapping::DocumentDBEventSourceConfig>) -> Self { Self(put(self.0, "DocumentDBEventSourceConfig", value.into_expr()), Phase) }
+    pub fn document_db_event_source_config(self, value: impl Arg<event_source_mapping::DocumentDBEventSourceConfig>) -> Self { Self(put(self.0, "DocumentDBEventSourceConfig", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `EventSourceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-eventsourcearn)
-    pub fn event_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceArn", value.into_expr()), Phase) }
+    pub fn event_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceArn", value), Phase) }
     /// `FilterCriteria`: `FilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-filtercriteria)
-    pub fn filter_criteria(self, value: impl Arg<event_source_mapping::FilterCriteria>) -> Self { Self(put(self.0, "FilterCriteria", value.into_expr()), Phase) }
+    pub fn filter_criteria(self, value: impl Arg<event_source_mapping::FilterCriteria>) -> Self { Self(put(self.0, "FilterCriteria", value), Phase) }
     /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-functionname)
-    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnEventSourceMappingProps<Set> { CfnEventSourceMappingProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnEventSourceMappingProps<Set> { CfnEventSourceMappingProps(put(self.0, "FunctionName", value), Phase) }
     /// `FunctionResponseTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-functionresponsetypes)
-    pub fn function_response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FunctionResponseTypes", value.into_expr()), Phase) }
+    pub fn function_response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FunctionResponseTypes", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-loggingconfig)
-    pub fn logging_config(self, value: impl Arg<event_source_mapping::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
+    pub fn logging_config(self, value: impl Arg<event_source_mapping::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value), Phase) }
     /// `MaximumRecordAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-maximumrecordageinseconds)
-    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value), Phase) }
     /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-maximumretryattempts)
-    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value), Phase) }
     /// `MetricsConfig`: `MetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-metricsconfig)
-    pub fn metrics_config(self, value: impl Arg<event_source_mapping::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
+    pub fn metrics_config(self, value: impl Arg<event_source_mapping::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value), Phase) }
     /// `ParallelizationFactor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-parallelizationfactor)
-    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
+    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value), Phase) }
     /// `ProvisionedPollerConfig`: `ProvisionedPollerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-provisionedpollerconfig)
-    pub fn provisioned_poller_config(self, value: impl Arg<event_source_mapping::ProvisionedPollerConfig>) -> Self { Self(put(self.0, "ProvisionedPollerConfig", value.into_expr()), Phase) }
+    pub fn provisioned_poller_config(self, value: impl Arg<event_source_mapping::ProvisionedPollerConfig>) -> Self { Self(put(self.0, "ProvisionedPollerConfig", value), Phase) }
     /// `Queues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-queues)
-    pub fn queues(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Queues", value.into_expr()), Phase) }
+    pub fn queues(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Queues", value), Phase) }
     /// `ScalingConfig`: `ScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-scalingconfig)
-    pub fn scaling_config(self, value: impl Arg<event_source_mapping::ScalingConfig>) -> Self { Self(put(self.0, "ScalingConfig", value.into_expr()), Phase) }
+    pub fn scaling_config(self, value: impl Arg<event_source_mapping::ScalingConfig>) -> Self { Self(put(self.0, "ScalingConfig", value), Phase) }
     /// `SelfManagedEventSource`: `SelfManagedEventSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-selfmanagedeventsource)
-    pub fn self_managed_event_source(self, value: impl Arg<event_source_mapping::SelfManagedEventSource>) -> Self { Self(put(self.0, "SelfManagedEventSource", value.into_expr()), Phase) }
+    pub fn self_managed_event_source(self, value: impl Arg<event_source_mapping::SelfManagedEventSource>) -> Self { Self(put(self.0, "SelfManagedEventSource", value), Phase) }
     /// `SelfManagedKafkaEventSourceConfig`: `SelfManagedKafkaEventSourceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig)
-    pub fn self_managed_kafka_event_source_config(self, value: impl Arg<event_source_mapping::SelfManagedKafkaEventSourceConfig>) -> Self { Self(put(self.0, "SelfManagedKafkaEventSourceConfig", value.into_expr()), Phase) }
+    pub fn self_managed_kafka_event_source_config(self, value: impl Arg<event_source_mapping::SelfManagedKafkaEventSourceConfig>) -> Self { Self(put(self.0, "SelfManagedKafkaEventSourceConfig", value), Phase) }
     /// `SourceAccessConfigurations`: list of `SourceAccessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-sourceaccessconfigurations)
-    pub fn source_access_configurations(self, value: impl Arg<Arr<event_source_mapping::SourceAccessConfiguration>>) -> Self { Self(put(self.0, "SourceAccessConfigurations", value.into_expr()), Phase) }
+    pub fn source_access_configurations(self, value: impl Arg<Arr<event_source_mapping::SourceAccessConfiguration>>) -> Self { Self(put(self.0, "SourceAccessConfigurations", value), Phase) }
     /// `StartingPosition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-startingposition)
-    pub fn starting_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartingPosition", value), Phase) }
     /// `StartingPositionTimestamp`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-startingpositiontimestamp)
-    pub fn starting_position_timestamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingPositionTimestamp", value.into_expr()), Phase) }
+    pub fn starting_position_timestamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingPositionTimestamp", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Topics`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-topics)
-    pub fn topics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Topics", value.into_expr()), Phase) }
+    pub fn topics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Topics", value), Phase) }
     /// `TumblingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-tumblingwindowinseconds)
-    pub fn tumbling_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TumblingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn tumbling_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TumblingWindowInSeconds", value), Phase) }
 }
 impl Done for CfnEventSourceMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::EventSourceMapping`.
@@ -441,9 +441,9 @@ impl AmazonManagedKafkaEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConsumerGroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig-consumergroupid)
-    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupId", value.into_expr())) }
+    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupId", value)) }
     /// `SchemaRegistryConfig`: `SchemaRegistryConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig-schemaregistryconfig)
-    pub fn schema_registry_config(self, value: impl Arg<SchemaRegistryConfig>) -> Self { Self(put(self.0, "SchemaRegistryConfig", value.into_expr())) }
+    pub fn schema_registry_config(self, value: impl Arg<SchemaRegistryConfig>) -> Self { Self(put(self.0, "SchemaRegistryConfig", value)) }
 }
 impl Done for AmazonManagedKafkaEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-destinationconfig.html)
@@ -452,7 +452,7 @@ impl DestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnFailure`: `OnFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-destinationconfig.html#cfn-lambda-eventsourcemapping-destinationconfig-onfailure)
-    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
+    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value)) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentDBEventSourceConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-documentdbeventsourceconfig.html)
@@ -461,11 +461,11 @@ impl DocumentDBEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CollectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-documentdbeventsourceconfig.html#cfn-lambda-eventsourcemapping-documentdbeventsourceconfig-collectionname)
-    pub fn collection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionName", value.into_expr())) }
+    pub fn collection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionName", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-documentdbeventsourceconfig.html#cfn-lambda-eventsourcemapping-documentdbeventsourceconfig-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `FullDocument`: `FullDocument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-documentdbeventsourceconfig.html#cfn-lambda-eventsourcemapping-documentdbeventsourceconfig-fulldocument)
-    pub fn full_document(self, value: impl Arg<FullDocument>) -> Self { Self(put(self.0, "FullDocument", value.into_expr())) }
+    pub fn full_document(self, value: impl Arg<FullDocument>) -> Self { Self(put(self.0, "FullDocument", value)) }
 }
 impl Done for DocumentDBEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoints` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-endpoints.html)
@@ -474,7 +474,7 @@ impl Endpoints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KafkaBootstrapServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-endpoints.html#cfn-lambda-eventsourcemapping-endpoints-kafkabootstrapservers)
-    pub fn kafka_bootstrap_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KafkaBootstrapServers", value.into_expr())) }
+    pub fn kafka_bootstrap_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KafkaBootstrapServers", value)) }
 }
 impl Done for Endpoints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-filter.html)
@@ -483,7 +483,7 @@ impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-filter.html#cfn-lambda-eventsourcemapping-filter-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value)) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterCriteria` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-filtercriteria.html)
@@ -492,7 +492,7 @@ impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-filtercriteria.html#cfn-lambda-eventsourcemapping-filtercriteria-filters)
-    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value)) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-loggingconfig.html)
@@ -501,7 +501,7 @@ impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SystemLogLevel`: `SystemLogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-loggingconfig.html#cfn-lambda-eventsourcemapping-loggingconfig-systemloglevel)
-    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
+    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value)) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-metricsconfig.html)
@@ -510,7 +510,7 @@ impl MetricsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metrics`: list of `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-metricsconfig.html#cfn-lambda-eventsourcemapping-metricsconfig-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
+    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value)) }
 }
 impl Done for MetricsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnFailure` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-onfailure.html)
@@ -519,7 +519,7 @@ impl OnFailure {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-onfailure.html#cfn-lambda-eventsourcemapping-onfailure-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value)) }
 }
 impl Done for OnFailure { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedPollerConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-provisionedpollerconfig.html)
@@ -528,11 +528,11 @@ impl ProvisionedPollerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumPollers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-provisionedpollerconfig.html#cfn-lambda-eventsourcemapping-provisionedpollerconfig-maximumpollers)
-    pub fn maximum_pollers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPollers", value.into_expr())) }
+    pub fn maximum_pollers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPollers", value)) }
     /// `MinimumPollers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-provisionedpollerconfig.html#cfn-lambda-eventsourcemapping-provisionedpollerconfig-minimumpollers)
-    pub fn minimum_pollers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumPollers", value.into_expr())) }
+    pub fn minimum_pollers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumPollers", value)) }
     /// `PollerGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-provisionedpollerconfig.html#cfn-lambda-eventsourcemapping-provisionedpollerconfig-pollergroupname)
-    pub fn poller_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PollerGroupName", value.into_expr())) }
+    pub fn poller_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PollerGroupName", value)) }
 }
 impl Done for ProvisionedPollerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-scalingconfig.html)
@@ -541,7 +541,7 @@ impl ScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumConcurrency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-scalingconfig.html#cfn-lambda-eventsourcemapping-scalingconfig-maximumconcurrency)
-    pub fn maximum_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumConcurrency", value.into_expr())) }
+    pub fn maximum_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumConcurrency", value)) }
 }
 impl Done for ScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaRegistryAccessConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryaccessconfig.html)
@@ -550,9 +550,9 @@ impl SchemaRegistryAccessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `SchemaRegistryAccessConfigType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryaccessconfig.html#cfn-lambda-eventsourcemapping-schemaregistryaccessconfig-type)
-    pub fn type_(self, value: impl Arg<SchemaRegistryAccessConfigType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<SchemaRegistryAccessConfigType>) -> Self { Self(put(self.0, "Type", value)) }
     /// `URI`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryaccessconfig.html#cfn-lambda-eventsourcemapping-schemaregistryaccessconfig-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URI", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URI", value)) }
 }
 impl Done for SchemaRegistryAccessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaRegistryConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html)
@@ -561,13 +561,13 @@ impl SchemaRegistryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessConfigs`: list of `SchemaRegistryAccessConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html#cfn-lambda-eventsourcemapping-schemaregistryconfig-accessconfigs)
-    pub fn access_configs(self, value: impl Arg<Arr<SchemaRegistryAccessConfig>>) -> Self { Self(put(self.0, "AccessConfigs", value.into_expr())) }
+    pub fn access_configs(self, value: impl Arg<Arr<SchemaRegistryAccessConfig>>) -> Self { Self(put(self.0, "AccessConfigs", value)) }
     /// `EventRecordFormat`: `EventRecordFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html#cfn-lambda-eventsourcemapping-schemaregistryconfig-eventrecordformat)
-    pub fn event_record_format(self, value: impl Arg<EventRecordFormat>) -> Self { Self(put(self.0, "EventRecordFormat", value.into_expr())) }
+    pub fn event_record_format(self, value: impl Arg<EventRecordFormat>) -> Self { Self(put(self.0, "EventRecordFormat", value)) }
     /// `SchemaRegistryURI`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html#cfn-lambda-eventsourcemapping-schemaregistryconfig-schemaregistryuri)
-    pub fn schema_registry_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaRegistryURI", value.into_expr())) }
+    pub fn schema_registry_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaRegistryURI", value)) }
     /// `SchemaValidationConfigs`: list of `SchemaValidationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html#cfn-lambda-eventsourcemapping-schemaregistryconfig-schemavalidationconfigs)
-    pub fn schema_validation_configs(self, value: impl Arg<Arr<SchemaValidationConfig>>) -> Self { Self(put(self.0, "SchemaValidationConfigs", value.into_expr())) }
+    pub fn schema_validation_configs(self, value: impl Arg<Arr<SchemaValidationConfig>>) -> Self { Self(put(self.0, "SchemaValidationConfigs", value)) }
 }
 impl Done for SchemaRegistryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaValidationConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemavalidationconfig.html)
@@ -576,7 +576,7 @@ impl SchemaValidationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attribute`: `Attribute`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemavalidationconfig.html#cfn-lambda-eventsourcemapping-schemavalidationconfig-attribute)
-    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value)) }
 }
 impl Done for SchemaValidationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedEventSource` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedeventsource.html)
@@ -585,7 +585,7 @@ impl SelfManagedEventSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Endpoints`: `Endpoints`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedeventsource.html#cfn-lambda-eventsourcemapping-selfmanagedeventsource-endpoints)
-    pub fn endpoints(self, value: impl Arg<Endpoints>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
+    pub fn endpoints(self, value: impl Arg<Endpoints>) -> Self { Self(put(self.0, "Endpoints", value)) }
 }
 impl Done for SelfManagedEventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedKafkaEventSourceConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig.html)
@@ -594,11 +594,11 @@ impl SelfManagedKafkaEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConsumerGroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig-consumergroupid)
-    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupId", value.into_expr())) }
+    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupId", value)) }
     /// `ConsumptionMode`: `ConsumptionMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig-consumptionmode)
-    pub fn consumption_mode(self, value: impl Arg<ConsumptionMode>) -> Self { Self(put(self.0, "ConsumptionMode", value.into_expr())) }
+    pub fn consumption_mode(self, value: impl Arg<ConsumptionMode>) -> Self { Self(put(self.0, "ConsumptionMode", value)) }
     /// `SchemaRegistryConfig`: `SchemaRegistryConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig-schemaregistryconfig)
-    pub fn schema_registry_config(self, value: impl Arg<SchemaRegistryConfig>) -> Self { Self(put(self.0, "SchemaRegistryConfig", value.into_expr())) }
+    pub fn schema_registry_config(self, value: impl Arg<SchemaRegistryConfig>) -> Self { Self(put(self.0, "SchemaRegistryConfig", value)) }
 }
 impl Done for SelfManagedKafkaEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceAccessConfiguration` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-sourceaccessconfiguration.html)
@@ -607,9 +607,9 @@ impl SourceAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-sourceaccessconfiguration.html#cfn-lambda-eventsourcemapping-sourceaccessconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
     /// `URI`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-sourceaccessconfiguration.html#cfn-lambda-eventsourcemapping-sourceaccessconfiguration-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URI", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URI", value)) }
 }
 impl Done for SourceAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Attribute` allows.
@@ -656,67 +656,67 @@ impl CfnFunctionProps {
 }
 impl<R0, R1> CfnFunctionProps<R0, R1> {
     /// `Architectures`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-architectures)
-    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr()), Phase) }
+    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value), Phase) }
     /// `CapacityProviderConfig`: `CapacityProviderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-capacityproviderconfig)
-    pub fn capacity_provider_config(self, value: impl Arg<function::CapacityProviderConfig>) -> Self { Self(put(self.0, "CapacityProviderConfig", value.into_expr()), Phase) }
+    pub fn capacity_provider_config(self, value: impl Arg<function::CapacityProviderConfig>) -> Self { Self(put(self.0, "CapacityProviderConfig", value), Phase) }
     /// `Code`: `Code`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-code)
-    pub fn code(self, value: impl Arg<function::Code>) -> CfnFunctionProps<Set, R1> { CfnFunctionProps(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<function::Code>) -> CfnFunctionProps<Set, R1> { CfnFunctionProps(put(self.0, "Code", value), Phase) }
     /// `CodeSigningConfigArn`: `LambdaCodeSigningConfigArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-codesigningconfigarn)
-    pub fn code_signing_config_arn(self, value: impl Arg<kind::LambdaCodeSigningConfigArn>) -> Self { Self(put(self.0, "CodeSigningConfigArn", value.into_expr()), Phase) }
+    pub fn code_signing_config_arn(self, value: impl Arg<kind::LambdaCodeSigningConfigArn>) -> Self { Self(put(self.0, "CodeSigningConfigArn", value), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-deadletterconfig)
-    pub fn dead_letter_config(self, value: impl Arg<function::DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
+    pub fn dead_letter_config(self, value: impl Arg<function::DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DurableConfig`: `DurableConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-durableconfig)
-    pub fn durable_config(self, value: impl Arg<function::DurableConfig>) -> Self { Self(put(self.0, "DurableConfig", value.into_expr()), Phase) }
+    pub fn durable_config(self, value: impl Arg<function::DurableConfig>) -> Self { Self(put(self.0, "DurableConfig", value), Phase) }
     /// `Environment`: `Environment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-environment)
-    pub fn environment(self, value: impl Arg<function::Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<function::Environment>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-ephemeralstorage)
-    pub fn ephemeral_storage(self, value: impl Arg<function::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr()), Phase) }
+    pub fn ephemeral_storage(self, value: impl Arg<function::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value), Phase) }
     /// `FileSystemConfigs`: list of `FileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-filesystemconfigs)
-    pub fn file_system_configs(self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { Self(put(self.0, "FileSystemConfigs", value.into_expr()), Phase) }
+    pub fn file_system_configs(self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { Self(put(self.0, "FileSystemConfigs", value), Phase) }
     /// `FunctionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-functionname)
-    pub fn function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionName", value), Phase) }
     /// `FunctionScalingConfig`: `FunctionScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-functionscalingconfig)
-    pub fn function_scaling_config(self, value: impl Arg<function::FunctionScalingConfig>) -> Self { Self(put(self.0, "FunctionScalingConfig", value.into_expr()), Phase) }
+    pub fn function_scaling_config(self, value: impl Arg<function::FunctionScalingConfig>) -> Self { Self(put(self.0, "FunctionScalingConfig", value), Phase) }
     /// `Handler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-handler)
-    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr()), Phase) }
+    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value), Phase) }
     /// `ImageConfig`: `ImageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-imageconfig)
-    pub fn image_config(self, value: impl Arg<function::ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value.into_expr()), Phase) }
+    pub fn image_config(self, value: impl Arg<function::ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Layers`: list of `LambdaLayerVersionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-layers)
-    pub fn layers(self, value: impl Arg<Arr<kind::LambdaLayerVersionArn>>) -> Self { Self(put(self.0, "Layers", value.into_expr()), Phase) }
+    pub fn layers(self, value: impl Arg<Arr<kind::LambdaLayerVersionArn>>) -> Self { Self(put(self.0, "Layers", value), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-loggingconfig)
-    pub fn logging_config(self, value: impl Arg<function::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
+    pub fn logging_config(self, value: impl Arg<function::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value), Phase) }
     /// `MemorySize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-memorysize)
-    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr()), Phase) }
+    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value), Phase) }
     /// `PackageType`: `PackageType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-packagetype)
-    pub fn package_type(self, value: impl Arg<function::PackageType>) -> Self { Self(put(self.0, "PackageType", value.into_expr()), Phase) }
+    pub fn package_type(self, value: impl Arg<function::PackageType>) -> Self { Self(put(self.0, "PackageType", value), Phase) }
     /// `PublishToLatestPublished`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-publishtolatestpublished)
-    pub fn publish_to_latest_published(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishToLatestPublished", value.into_expr()), Phase) }
+    pub fn publish_to_latest_published(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishToLatestPublished", value), Phase) }
     /// `RecursiveLoop`: `RecursiveLoop`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-recursiveloop)
-    pub fn recursive_loop(self, value: impl Arg<function::RecursiveLoop>) -> Self { Self(put(self.0, "RecursiveLoop", value.into_expr()), Phase) }
+    pub fn recursive_loop(self, value: impl Arg<function::RecursiveLoop>) -> Self { Self(put(self.0, "RecursiveLoop", value), Phase) }
     /// `ReservedConcurrentExecutions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-reservedconcurrentexecutions)
-    pub fn reserved_concurrent_executions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReservedConcurrentExecutions", value.into_expr()), Phase) }
+    pub fn reserved_concurrent_executions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReservedConcurrentExecutions", value), Phase) }
     /// `Role`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-role)
-    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> CfnFunctionProps<R0, Set> { CfnFunctionProps(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> CfnFunctionProps<R0, Set> { CfnFunctionProps(put(self.0, "Role", value), Phase) }
     /// `Runtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-runtime)
-    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value), Phase) }
     /// `RuntimeManagementConfig`: `RuntimeManagementConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-runtimemanagementconfig)
-    pub fn runtime_management_config(self, value: impl Arg<function::RuntimeManagementConfig>) -> Self { Self(put(self.0, "RuntimeManagementConfig", value.into_expr()), Phase) }
+    pub fn runtime_management_config(self, value: impl Arg<function::RuntimeManagementConfig>) -> Self { Self(put(self.0, "RuntimeManagementConfig", value), Phase) }
     /// `SnapStart`: `SnapStart`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-snapstart)
-    pub fn snap_start(self, value: impl Arg<function::SnapStart>) -> Self { Self(put(self.0, "SnapStart", value.into_expr()), Phase) }
+    pub fn snap_start(self, value: impl Arg<function::SnapStart>) -> Self { Self(put(self.0, "SnapStart", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TenancyConfig`: `TenancyConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-tenancyconfig)
-    pub fn tenancy_config(self, value: impl Arg<function::TenancyConfig>) -> Self { Self(put(self.0, "TenancyConfig", value.into_expr()), Phase) }
+    pub fn tenancy_config(self, value: impl Arg<function::TenancyConfig>) -> Self { Self(put(self.0, "TenancyConfig", value), Phase) }
     /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-timeout)
-    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value), Phase) }
     /// `TracingConfig`: `TracingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-tracingconfig)
-    pub fn tracing_config(self, value: impl Arg<function::TracingConfig>) -> Self { Self(put(self.0, "TracingConfig", value.into_expr()), Phase) }
+    pub fn tracing_config(self, value: impl Arg<function::TracingConfig>) -> Self { Self(put(self.0, "TracingConfig", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<function::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<function::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Function`.
@@ -730,7 +730,7 @@ impl CapacityProviderConfig {
 }
 impl<R0> CapacityProviderConfig<R0> {
     /// `LambdaManagedInstancesCapacityProviderConfig`: `LambdaManagedInstancesCapacityProviderConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-capacityproviderconfig.html#cfn-lambda-function-capacityproviderconfig-lambdamanagedinstancescapacityproviderconfig)
-    pub fn lambda_managed_instances_capacity_provider_config(self, value: impl Arg<LambdaManagedInstancesCapacityProviderConfig>) -> CapacityProviderConfig<Set> { CapacityProviderConfig(put(self.0, "LambdaManagedInstancesCapacityProviderConfig", value.into_expr()), Phase) }
+    pub fn lambda_managed_instances_capacity_provider_config(self, value: impl Arg<LambdaManagedInstancesCapacityProviderConfig>) -> CapacityProviderConfig<Set> { CapacityProviderConfig(put(self.0, "LambdaManagedInstancesCapacityProviderConfig", value), Phase) }
 }
 impl Done for CapacityProviderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Code` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html)
@@ -739,19 +739,19 @@ impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-imageuri)
-    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
+    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value)) }
     /// `S3Bucket`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value)) }
     /// `S3Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
+    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value)) }
     /// `S3ObjectStorageMode`: `S3ObjectStorageMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-s3objectstoragemode)
-    pub fn s3_object_storage_mode(self, value: impl Arg<S3ObjectStorageMode>) -> Self { Self(put(self.0, "S3ObjectStorageMode", value.into_expr())) }
+    pub fn s3_object_storage_mode(self, value: impl Arg<S3ObjectStorageMode>) -> Self { Self(put(self.0, "S3ObjectStorageMode", value)) }
     /// `S3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-s3objectversion)
-    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value)) }
     /// `SourceKMSKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-sourcekmskeyarn)
-    pub fn source_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKMSKeyArn", value.into_expr())) }
+    pub fn source_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKMSKeyArn", value)) }
     /// `ZipFile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-zipfile)
-    pub fn zip_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZipFile", value.into_expr())) }
+    pub fn zip_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZipFile", value)) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-deadletterconfig.html)
@@ -760,7 +760,7 @@ impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-deadletterconfig.html#cfn-lambda-function-deadletterconfig-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
+    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value)) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DurableConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-durableconfig.html)
@@ -771,11 +771,11 @@ impl DurableConfig {
 }
 impl<R0> DurableConfig<R0> {
     /// `ExecutionTimeout`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-durableconfig.html#cfn-lambda-function-durableconfig-executiontimeout)
-    pub fn execution_timeout(self, value: impl Arg<i64>) -> DurableConfig<Set> { DurableConfig(put(self.0, "ExecutionTimeout", value.into_expr()), Phase) }
+    pub fn execution_timeout(self, value: impl Arg<i64>) -> DurableConfig<Set> { DurableConfig(put(self.0, "ExecutionTimeout", value), Phase) }
     /// `KMSKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-durableconfig.html#cfn-lambda-function-durableconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value), Phase) }
     /// `RetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-durableconfig.html#cfn-lambda-function-durableconfig-retentionperiodindays)
-    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr()), Phase) }
+    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value), Phase) }
 }
 impl Done for DurableConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-environment.html)
@@ -784,7 +784,7 @@ impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Variables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-environment.html#cfn-lambda-function-environment-variables)
-    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value)) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorage` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-ephemeralstorage.html)
@@ -795,7 +795,7 @@ impl EphemeralStorage {
 }
 impl<R0> EphemeralStorage<R0> {
     /// `Size`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-ephemeralstorage.html#cfn-lambda-function-ephemeralstorage-size)
-    pub fn size(self, value: impl Arg<i64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "Size", value), Phase) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileSystemConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-filesystemconfig.html)
@@ -806,11 +806,11 @@ impl FileSystemConfig {
 }
 impl<R0, R1> FileSystemConfig<R0, R1> {
     /// `Arn`: `EfsAccessPointArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-filesystemconfig.html#cfn-lambda-function-filesystemconfig-arn)
-    pub fn arn(self, value: impl Arg<kind::EfsAccessPointArn>) -> FileSystemConfig<Set, R1> { FileSystemConfig(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<kind::EfsAccessPointArn>) -> FileSystemConfig<Set, R1> { FileSystemConfig(put(self.0, "Arn", value), Phase) }
     /// `LocalMountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-filesystemconfig.html#cfn-lambda-function-filesystemconfig-localmountpath)
-    pub fn local_mount_path(self, value: impl Arg<str>) -> FileSystemConfig<R0, Set> { FileSystemConfig(put(self.0, "LocalMountPath", value.into_expr()), Phase) }
+    pub fn local_mount_path(self, value: impl Arg<str>) -> FileSystemConfig<R0, Set> { FileSystemConfig(put(self.0, "LocalMountPath", value), Phase) }
     /// `S3FilesConfig`: `S3FilesConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-filesystemconfig.html#cfn-lambda-function-filesystemconfig-s3filesconfig)
-    pub fn s3_files_config(self, value: impl Arg<S3FilesConfig>) -> Self { Self(put(self.0, "S3FilesConfig", value.into_expr()), Phase) }
+    pub fn s3_files_config(self, value: impl Arg<S3FilesConfig>) -> Self { Self(put(self.0, "S3FilesConfig", value), Phase) }
 }
 impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionScalingConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-functionscalingconfig.html)
@@ -819,9 +819,9 @@ impl FunctionScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxExecutionEnvironments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-functionscalingconfig.html#cfn-lambda-function-functionscalingconfig-maxexecutionenvironments)
-    pub fn max_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxExecutionEnvironments", value.into_expr())) }
+    pub fn max_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxExecutionEnvironments", value)) }
     /// `MinExecutionEnvironments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-functionscalingconfig.html#cfn-lambda-function-functionscalingconfig-minexecutionenvironments)
-    pub fn min_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinExecutionEnvironments", value.into_expr())) }
+    pub fn min_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinExecutionEnvironments", value)) }
 }
 impl Done for FunctionScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-imageconfig.html)
@@ -830,11 +830,11 @@ impl ImageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-imageconfig.html#cfn-lambda-function-imageconfig-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value)) }
     /// `EntryPoint`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-imageconfig.html#cfn-lambda-function-imageconfig-entrypoint)
-    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value)) }
     /// `WorkingDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-imageconfig.html#cfn-lambda-function-imageconfig-workingdirectory)
-    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value)) }
 }
 impl Done for ImageConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaManagedInstancesCapacityProviderConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-lambdamanagedinstancescapacityproviderconfig.html)
@@ -845,11 +845,11 @@ impl LambdaManagedInstancesCapacityProviderConfig {
 }
 impl<R0> LambdaManagedInstancesCapacityProviderConfig<R0> {
     /// `CapacityProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-lambdamanagedinstancescapacityproviderconfig.html#cfn-lambda-function-lambdamanagedinstancescapacityproviderconfig-capacityproviderarn)
-    pub fn capacity_provider_arn(self, value: impl Arg<str>) -> LambdaManagedInstancesCapacityProviderConfig<Set> { LambdaManagedInstancesCapacityProviderConfig(put(self.0, "CapacityProviderArn", value.into_expr()), Phase) }
+    pub fn capacity_provider_arn(self, value: impl Arg<str>) -> LambdaManagedInstancesCapacityProviderConfig<Set> { LambdaManagedInstancesCapacityProviderConfig(put(self.0, "CapacityProviderArn", value), Phase) }
     /// `ExecutionEnvironmentMemoryGiBPerVCpu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-lambdamanagedinstancescapacityproviderconfig.html#cfn-lambda-function-lambdamanagedinstancescapacityproviderconfig-executionenvironmentmemorygibpervcpu)
-    pub fn execution_environment_memory_gi_b_per_v_cpu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExecutionEnvironmentMemoryGiBPerVCpu", value.into_expr()), Phase) }
+    pub fn execution_environment_memory_gi_b_per_v_cpu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExecutionEnvironmentMemoryGiBPerVCpu", value), Phase) }
     /// `PerExecutionEnvironmentMaxConcurrency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-lambdamanagedinstancescapacityproviderconfig.html#cfn-lambda-function-lambdamanagedinstancescapacityproviderconfig-perexecutionenvironmentmaxconcurrency)
-    pub fn per_execution_environment_max_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerExecutionEnvironmentMaxConcurrency", value.into_expr()), Phase) }
+    pub fn per_execution_environment_max_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerExecutionEnvironmentMaxConcurrency", value), Phase) }
 }
 impl Done for LambdaManagedInstancesCapacityProviderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html)
@@ -858,13 +858,13 @@ impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationLogLevel`: `ApplicationLogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html#cfn-lambda-function-loggingconfig-applicationloglevel)
-    pub fn application_log_level(self, value: impl Arg<ApplicationLogLevel>) -> Self { Self(put(self.0, "ApplicationLogLevel", value.into_expr())) }
+    pub fn application_log_level(self, value: impl Arg<ApplicationLogLevel>) -> Self { Self(put(self.0, "ApplicationLogLevel", value)) }
     /// `LogFormat`: `LogFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html#cfn-lambda-function-loggingconfig-logformat)
-    pub fn log_format(self, value: impl Arg<LogFormat>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
+    pub fn log_format(self, value: impl Arg<LogFormat>) -> Self { Self(put(self.0, "LogFormat", value)) }
     /// `LogGroup`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html#cfn-lambda-function-loggingconfig-loggroup)
-    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
+    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value)) }
     /// `SystemLogLevel`: `SystemLogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html#cfn-lambda-function-loggingconfig-systemloglevel)
-    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
+    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value)) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimeManagementConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-runtimemanagementconfig.html)
@@ -875,9 +875,9 @@ impl RuntimeManagementConfig {
 }
 impl<R0> RuntimeManagementConfig<R0> {
     /// `RuntimeVersionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-runtimemanagementconfig.html#cfn-lambda-function-runtimemanagementconfig-runtimeversionarn)
-    pub fn runtime_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeVersionArn", value.into_expr()), Phase) }
+    pub fn runtime_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeVersionArn", value), Phase) }
     /// `UpdateRuntimeOn`: `UpdateRuntimeOn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-runtimemanagementconfig.html#cfn-lambda-function-runtimemanagementconfig-updateruntimeon)
-    pub fn update_runtime_on(self, value: impl Arg<UpdateRuntimeOn>) -> RuntimeManagementConfig<Set> { RuntimeManagementConfig(put(self.0, "UpdateRuntimeOn", value.into_expr()), Phase) }
+    pub fn update_runtime_on(self, value: impl Arg<UpdateRuntimeOn>) -> RuntimeManagementConfig<Set> { RuntimeManagementConfig(put(self.0, "UpdateRuntimeOn", value), Phase) }
 }
 impl Done for RuntimeManagementConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-s3filesconfig.html)
@@ -886,7 +886,7 @@ impl S3FilesConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectS3Read`: `DirectS3Read`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-s3filesconfig.html#cfn-lambda-function-s3filesconfig-directs3read)
-    pub fn direct_s3_read(self, value: impl Arg<DirectS3Read>) -> Self { Self(put(self.0, "DirectS3Read", value.into_expr())) }
+    pub fn direct_s3_read(self, value: impl Arg<DirectS3Read>) -> Self { Self(put(self.0, "DirectS3Read", value)) }
 }
 impl Done for S3FilesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapStart` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstart.html)
@@ -897,7 +897,7 @@ impl SnapStart {
 }
 impl<R0> SnapStart<R0> {
     /// `ApplyOn`: `ApplyOn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstart.html#cfn-lambda-function-snapstart-applyon)
-    pub fn apply_on(self, value: impl Arg<ApplyOn>) -> SnapStart<Set> { SnapStart(put(self.0, "ApplyOn", value.into_expr()), Phase) }
+    pub fn apply_on(self, value: impl Arg<ApplyOn>) -> SnapStart<Set> { SnapStart(put(self.0, "ApplyOn", value), Phase) }
 }
 impl Done for SnapStart { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapStartResponse` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstartresponse.html)
@@ -906,9 +906,9 @@ impl SnapStartResponse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplyOn`: `ApplyOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstartresponse.html#cfn-lambda-function-snapstartresponse-applyon)
-    pub fn apply_on(self, value: impl Arg<ApplyOn>) -> Self { Self(put(self.0, "ApplyOn", value.into_expr())) }
+    pub fn apply_on(self, value: impl Arg<ApplyOn>) -> Self { Self(put(self.0, "ApplyOn", value)) }
     /// `OptimizationStatus`: `OptimizationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstartresponse.html#cfn-lambda-function-snapstartresponse-optimizationstatus)
-    pub fn optimization_status(self, value: impl Arg<OptimizationStatus>) -> Self { Self(put(self.0, "OptimizationStatus", value.into_expr())) }
+    pub fn optimization_status(self, value: impl Arg<OptimizationStatus>) -> Self { Self(put(self.0, "OptimizationStatus", value)) }
 }
 impl Done for SnapStartResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TenancyConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-tenancyconfig.html)
@@ -919,7 +919,7 @@ impl TenancyConfig {
 }
 impl<R0> TenancyConfig<R0> {
     /// `TenantIsolationMode`: `TenantIsolationMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-tenancyconfig.html#cfn-lambda-function-tenancyconfig-tenantisolationmode)
-    pub fn tenant_isolation_mode(self, value: impl Arg<TenantIsolationMode>) -> TenancyConfig<Set> { TenancyConfig(put(self.0, "TenantIsolationMode", value.into_expr()), Phase) }
+    pub fn tenant_isolation_mode(self, value: impl Arg<TenantIsolationMode>) -> TenancyConfig<Set> { TenancyConfig(put(self.0, "TenantIsolationMode", value), Phase) }
 }
 impl Done for TenancyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TracingConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-tracingconfig.html)
@@ -928,7 +928,7 @@ impl TracingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-tracingconfig.html#cfn-lambda-function-tracingconfig-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value)) }
 }
 impl Done for TracingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-vpcconfig.html)
@@ -937,11 +937,11 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ipv6AllowedForDualStack`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-vpcconfig.html#cfn-lambda-function-vpcconfig-ipv6allowedfordualstack)
-    pub fn ipv6_allowed_for_dual_stack(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6AllowedForDualStack", value.into_expr())) }
+    pub fn ipv6_allowed_for_dual_stack(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6AllowedForDualStack", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-vpcconfig.html#cfn-lambda-function-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-vpcconfig.html#cfn-lambda-function-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationLogLevel` allows.
@@ -990,17 +990,17 @@ impl CfnLayerVersionProps {
 }
 impl<R0> CfnLayerVersionProps<R0> {
     /// `CompatibleArchitectures`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-compatiblearchitectures)
-    pub fn compatible_architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleArchitectures", value.into_expr()), Phase) }
+    pub fn compatible_architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleArchitectures", value), Phase) }
     /// `CompatibleRuntimes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-compatibleruntimes)
-    pub fn compatible_runtimes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleRuntimes", value.into_expr()), Phase) }
+    pub fn compatible_runtimes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleRuntimes", value), Phase) }
     /// `Content`: `Content`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-content)
-    pub fn content(self, value: impl Arg<layer_version::Content>) -> CfnLayerVersionProps<Set> { CfnLayerVersionProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<layer_version::Content>) -> CfnLayerVersionProps<Set> { CfnLayerVersionProps(put(self.0, "Content", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `LayerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-layername)
-    pub fn layer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LayerName", value.into_expr()), Phase) }
+    pub fn layer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LayerName", value), Phase) }
     /// `LicenseInfo`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-licenseinfo)
-    pub fn license_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr()), Phase) }
+    pub fn license_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseInfo", value), Phase) }
 }
 impl Done for CfnLayerVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::LayerVersion`.
@@ -1014,13 +1014,13 @@ impl Content {
 }
 impl<R0, R1> Content<R0, R1> {
     /// `S3Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html#cfn-lambda-layerversion-content-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Content<Set, R1> { Content(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Content<Set, R1> { Content(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html#cfn-lambda-layerversion-content-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> Content<R0, Set> { Content(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> Content<R0, Set> { Content(put(self.0, "S3Key", value), Phase) }
     /// `S3ObjectStorageMode`: `S3ObjectStorageMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html#cfn-lambda-layerversion-content-s3objectstoragemode)
-    pub fn s3_object_storage_mode(self, value: impl Arg<S3ObjectStorageMode>) -> Self { Self(put(self.0, "S3ObjectStorageMode", value.into_expr()), Phase) }
+    pub fn s3_object_storage_mode(self, value: impl Arg<S3ObjectStorageMode>) -> Self { Self(put(self.0, "S3ObjectStorageMode", value), Phase) }
     /// `S3ObjectVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html#cfn-lambda-layerversion-content-s3objectversion)
-    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr()), Phase) }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value), Phase) }
 }
 impl Done for Content { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `S3ObjectStorageMode` allows.
@@ -1047,13 +1047,13 @@ impl CfnLayerVersionPermissionProps {
 }
 impl<R0, R1, R2> CfnLayerVersionPermissionProps<R0, R1, R2> {
     /// `Action`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#cfn-lambda-layerversionpermission-action)
-    pub fn action(self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<Set, R1, R2> { CfnLayerVersionPermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<Set, R1, R2> { CfnLayerVersionPermissionProps(put(self.0, "Action", value), Phase) }
     /// `LayerVersionArn`: `LambdaLayerVersionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#cfn-lambda-layerversionpermission-layerversionarn)
-    pub fn layer_version_arn(self, value: impl Arg<kind::LambdaLayerVersionArn>) -> CfnLayerVersionPermissionProps<R0, Set, R2> { CfnLayerVersionPermissionProps(put(self.0, "LayerVersionArn", value.into_expr()), Phase) }
+    pub fn layer_version_arn(self, value: impl Arg<kind::LambdaLayerVersionArn>) -> CfnLayerVersionPermissionProps<R0, Set, R2> { CfnLayerVersionPermissionProps(put(self.0, "LayerVersionArn", value), Phase) }
     /// `OrganizationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#cfn-lambda-layerversionpermission-organizationid)
-    pub fn organization_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationId", value.into_expr()), Phase) }
+    pub fn organization_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationId", value), Phase) }
     /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#cfn-lambda-layerversionpermission-principal)
-    pub fn principal(self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<R0, R1, Set> { CfnLayerVersionPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<R0, R1, Set> { CfnLayerVersionPermissionProps(put(self.0, "Principal", value), Phase) }
 }
 impl Done for CfnLayerVersionPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html)
@@ -1087,33 +1087,33 @@ impl CfnMicrovmImageProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> {
     /// `AdditionalOsCapabilities`: list of `AdditionalOsCapabilities`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-additionaloscapabilities)
-    pub fn additional_os_capabilities(self, value: impl Arg<Arr<microvm_image::AdditionalOsCapabilities>>) -> CfnMicrovmImageProps<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "AdditionalOsCapabilities", value.into_expr()), Phase) }
+    pub fn additional_os_capabilities(self, value: impl Arg<Arr<microvm_image::AdditionalOsCapabilities>>) -> CfnMicrovmImageProps<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "AdditionalOsCapabilities", value), Phase) }
     /// `BaseImageArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-baseimagearn)
-    pub fn base_image_arn(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BaseImageArn", value.into_expr()), Phase) }
+    pub fn base_image_arn(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BaseImageArn", value), Phase) }
     /// `BaseImageVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-baseimageversion)
-    pub fn base_image_version(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BaseImageVersion", value.into_expr()), Phase) }
+    pub fn base_image_version(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BaseImageVersion", value), Phase) }
     /// `BuildRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-buildrolearn)
-    pub fn build_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrovmImageProps<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BuildRoleArn", value.into_expr()), Phase) }
+    pub fn build_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrovmImageProps<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BuildRoleArn", value), Phase) }
     /// `CodeArtifact`: `CodeArtifact`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-codeartifact)
-    pub fn code_artifact(self, value: impl Arg<microvm_image::CodeArtifact>) -> CfnMicrovmImageProps<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "CodeArtifact", value.into_expr()), Phase) }
+    pub fn code_artifact(self, value: impl Arg<microvm_image::CodeArtifact>) -> CfnMicrovmImageProps<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "CodeArtifact", value), Phase) }
     /// `CpuConfigurations`: list of `CpuConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-cpuconfigurations)
-    pub fn cpu_configurations(self, value: impl Arg<Arr<microvm_image::CpuConfiguration>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "CpuConfigurations", value.into_expr()), Phase) }
+    pub fn cpu_configurations(self, value: impl Arg<Arr<microvm_image::CpuConfiguration>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "CpuConfigurations", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "Description", value), Phase) }
     /// `EgressNetworkConnectors`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-egressnetworkconnectors)
-    pub fn egress_network_connectors(self, value: impl Arg<Arr<str>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "EgressNetworkConnectors", value.into_expr()), Phase) }
+    pub fn egress_network_connectors(self, value: impl Arg<Arr<str>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "EgressNetworkConnectors", value), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Arr<microvm_image::EnvironmentVariable>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    pub fn environment_variables(self, value: impl Arg<Arr<microvm_image::EnvironmentVariable>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "EnvironmentVariables", value), Phase) }
     /// `Hooks`: `Hooks`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-hooks)
-    pub fn hooks(self, value: impl Arg<microvm_image::Hooks>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "Hooks", value.into_expr()), Phase) }
+    pub fn hooks(self, value: impl Arg<microvm_image::Hooks>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "Hooks", value), Phase) }
     /// `Logging`: `Logging`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-logging)
-    pub fn logging(self, value: impl Arg<microvm_image::Logging>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Set, R11, R12> { CfnMicrovmImageProps(put(self.0, "Logging", value.into_expr()), Phase) }
+    pub fn logging(self, value: impl Arg<microvm_image::Logging>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Set, R11, R12> { CfnMicrovmImageProps(put(self.0, "Logging", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Set, R12> { CfnMicrovmImageProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Set, R12> { CfnMicrovmImageProps(put(self.0, "Name", value), Phase) }
     /// `Resources`: list of `Resources`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-resources)
-    pub fn resources(self, value: impl Arg<Arr<microvm_image::Resources>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, Set> { CfnMicrovmImageProps(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<microvm_image::Resources>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, Set> { CfnMicrovmImageProps(put(self.0, "Resources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMicrovmImageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::MicrovmImage`.
@@ -1125,9 +1125,9 @@ impl CloudWatchLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cloudwatchlogging.html#cfn-lambda-microvmimage-cloudwatchlogging-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value)) }
     /// `LogStream`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cloudwatchlogging.html#cfn-lambda-microvmimage-cloudwatchlogging-logstream)
-    pub fn log_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStream", value.into_expr())) }
+    pub fn log_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStream", value)) }
 }
 impl Done for CloudWatchLogging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeArtifact` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-codeartifact.html)
@@ -1138,7 +1138,7 @@ impl CodeArtifact {
 }
 impl<R0> CodeArtifact<R0> {
     /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-codeartifact.html#cfn-lambda-microvmimage-codeartifact-uri)
-    pub fn uri(self, value: impl Arg<str>) -> CodeArtifact<Set> { CodeArtifact(put(self.0, "Uri", value.into_expr()), Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> CodeArtifact<Set> { CodeArtifact(put(self.0, "Uri", value), Phase) }
 }
 impl Done for CodeArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CpuConfiguration` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cpuconfiguration.html)
@@ -1149,7 +1149,7 @@ impl CpuConfiguration {
 }
 impl<R0> CpuConfiguration<R0> {
     /// `Architecture`: `Architecture`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cpuconfiguration.html#cfn-lambda-microvmimage-cpuconfiguration-architecture)
-    pub fn architecture(self, value: impl Arg<Architecture>) -> CpuConfiguration<Set> { CpuConfiguration(put(self.0, "Architecture", value.into_expr()), Phase) }
+    pub fn architecture(self, value: impl Arg<Architecture>) -> CpuConfiguration<Set> { CpuConfiguration(put(self.0, "Architecture", value), Phase) }
 }
 impl Done for CpuConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-environmentvariable.html)
@@ -1160,9 +1160,9 @@ impl EnvironmentVariable {
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-environmentvariable.html#cfn-lambda-microvmimage-environmentvariable-key)
-    pub fn key(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-environmentvariable.html#cfn-lambda-microvmimage-environmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hooks` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-hooks.html)
@@ -1171,11 +1171,11 @@ impl Hooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MicrovmHooks`: `MicrovmHooks`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-hooks.html#cfn-lambda-microvmimage-hooks-microvmhooks)
-    pub fn microvm_hooks(self, value: impl Arg<MicrovmHooks>) -> Self { Self(put(self.0, "MicrovmHooks", value.into_expr())) }
+    pub fn microvm_hooks(self, value: impl Arg<MicrovmHooks>) -> Self { Self(put(self.0, "MicrovmHooks", value)) }
     /// `MicrovmImageHooks`: `MicrovmImageHooks`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-hooks.html#cfn-lambda-microvmimage-hooks-microvmimagehooks)
-    pub fn microvm_image_hooks(self, value: impl Arg<MicrovmImageHooks>) -> Self { Self(put(self.0, "MicrovmImageHooks", value.into_expr())) }
+    pub fn microvm_image_hooks(self, value: impl Arg<MicrovmImageHooks>) -> Self { Self(put(self.0, "MicrovmImageHooks", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-hooks.html#cfn-lambda-microvmimage-hooks-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for Hooks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-logging.html)
@@ -1184,9 +1184,9 @@ impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatch`: `CloudWatchLogging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-logging.html#cfn-lambda-microvmimage-logging-cloudwatch)
-    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogging>) -> Self { Self(put(self.0, "CloudWatch", value.into_expr())) }
+    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogging>) -> Self { Self(put(self.0, "CloudWatch", value)) }
     /// `Disabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-logging.html#cfn-lambda-microvmimage-logging-disabled)
-    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
+    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value)) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrovmHooks` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html)
@@ -1195,21 +1195,21 @@ impl MicrovmHooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Resume`: `Resume`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-resume)
-    pub fn resume(self, value: impl Arg<Resume>) -> Self { Self(put(self.0, "Resume", value.into_expr())) }
+    pub fn resume(self, value: impl Arg<Resume>) -> Self { Self(put(self.0, "Resume", value)) }
     /// `ResumeTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-resumetimeoutinseconds)
-    pub fn resume_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResumeTimeoutInSeconds", value.into_expr())) }
+    pub fn resume_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResumeTimeoutInSeconds", value)) }
     /// `Run`: `Run`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-run)
-    pub fn run(self, value: impl Arg<Run>) -> Self { Self(put(self.0, "Run", value.into_expr())) }
+    pub fn run(self, value: impl Arg<Run>) -> Self { Self(put(self.0, "Run", value)) }
     /// `RunTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-runtimeoutinseconds)
-    pub fn run_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunTimeoutInSeconds", value.into_expr())) }
+    pub fn run_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunTimeoutInSeconds", value)) }
     /// `Suspend`: `Suspend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-suspend)
-    pub fn suspend(self, value: impl Arg<Suspend>) -> Self { Self(put(self.0, "Suspend", value.into_expr())) }
+    pub fn suspend(self, value: impl Arg<Suspend>) -> Self { Self(put(self.0, "Suspend", value)) }
     /// `SuspendTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-suspendtimeoutinseconds)
-    pub fn suspend_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuspendTimeoutInSeconds", value.into_expr())) }
+    pub fn suspend_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuspendTimeoutInSeconds", value)) }
     /// `Terminate`: `Terminate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-terminate)
-    pub fn terminate(self, value: impl Arg<Terminate>) -> Self { Self(put(self.0, "Terminate", value.into_expr())) }
+    pub fn terminate(self, value: impl Arg<Terminate>) -> Self { Self(put(self.0, "Terminate", value)) }
     /// `TerminateTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-terminatetimeoutinseconds)
-    pub fn terminate_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminateTimeoutInSeconds", value.into_expr())) }
+    pub fn terminate_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminateTimeoutInSeconds", value)) }
 }
 impl Done for MicrovmHooks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrovmImageHooks` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html)
@@ -1218,13 +1218,13 @@ impl MicrovmImageHooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ready`: `Ready`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html#cfn-lambda-microvmimage-microvmimagehooks-ready)
-    pub fn ready(self, value: impl Arg<Ready>) -> Self { Self(put(self.0, "Ready", value.into_expr())) }
+    pub fn ready(self, value: impl Arg<Ready>) -> Self { Self(put(self.0, "Ready", value)) }
     /// `ReadyTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html#cfn-lambda-microvmimage-microvmimagehooks-readytimeoutinseconds)
-    pub fn ready_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadyTimeoutInSeconds", value.into_expr())) }
+    pub fn ready_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadyTimeoutInSeconds", value)) }
     /// `Validate`: `Validate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html#cfn-lambda-microvmimage-microvmimagehooks-validate)
-    pub fn validate(self, value: impl Arg<Validate>) -> Self { Self(put(self.0, "Validate", value.into_expr())) }
+    pub fn validate(self, value: impl Arg<Validate>) -> Self { Self(put(self.0, "Validate", value)) }
     /// `ValidateTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html#cfn-lambda-microvmimage-microvmimagehooks-validatetimeoutinseconds)
-    pub fn validate_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ValidateTimeoutInSeconds", value.into_expr())) }
+    pub fn validate_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ValidateTimeoutInSeconds", value)) }
 }
 impl Done for MicrovmImageHooks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resources` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-resources.html)
@@ -1235,7 +1235,7 @@ impl Resources {
 }
 impl<R0> Resources<R0> {
     /// `MinimumMemoryInMiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-resources.html#cfn-lambda-microvmimage-resources-minimummemoryinmib)
-    pub fn minimum_memory_in_mi_b(self, value: impl Arg<i64>) -> Resources<Set> { Resources(put(self.0, "MinimumMemoryInMiB", value.into_expr()), Phase) }
+    pub fn minimum_memory_in_mi_b(self, value: impl Arg<i64>) -> Resources<Set> { Resources(put(self.0, "MinimumMemoryInMiB", value), Phase) }
 }
 impl Done for Resources { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdditionalOsCapabilities` allows.
@@ -1278,13 +1278,13 @@ impl CfnNetworkConnectorProps {
 }
 impl<R0> CfnNetworkConnectorProps<R0> {
     /// `Configuration`: `Config`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#cfn-lambda-networkconnector-configuration)
-    pub fn configuration(self, value: impl Arg<network_connector::Config>) -> CfnNetworkConnectorProps<Set> { CfnNetworkConnectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<network_connector::Config>) -> CfnNetworkConnectorProps<Set> { CfnNetworkConnectorProps(put(self.0, "Configuration", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#cfn-lambda-networkconnector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `OperatorRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#cfn-lambda-networkconnector-operatorrole)
-    pub fn operator_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatorRole", value.into_expr()), Phase) }
+    pub fn operator_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatorRole", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#cfn-lambda-networkconnector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnNetworkConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::NetworkConnector`.
@@ -1298,7 +1298,7 @@ impl Config {
 }
 impl<R0> Config<R0> {
     /// `VpcEgressConfiguration`: `VpcEgressConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-config.html#cfn-lambda-networkconnector-config-vpcegressconfiguration)
-    pub fn vpc_egress_configuration(self, value: impl Arg<VpcEgressConfiguration>) -> Config<Set> { Config(put(self.0, "VpcEgressConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_egress_configuration(self, value: impl Arg<VpcEgressConfiguration>) -> Config<Set> { Config(put(self.0, "VpcEgressConfiguration", value), Phase) }
 }
 impl Done for Config { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcEgressConfiguration` of `AWS::Lambda::NetworkConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html)
@@ -1309,13 +1309,13 @@ impl VpcEgressConfiguration {
 }
 impl<R0, R1> VpcEgressConfiguration<R0, R1> {
     /// `AssociatedComputeResourceTypes`: list of `AssociatedComputeResourceTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html#cfn-lambda-networkconnector-vpcegressconfiguration-associatedcomputeresourcetypes)
-    pub fn associated_compute_resource_types(self, value: impl Arg<Arr<AssociatedComputeResourceTypes>>) -> VpcEgressConfiguration<Set, R1> { VpcEgressConfiguration(put(self.0, "AssociatedComputeResourceTypes", value.into_expr()), Phase) }
+    pub fn associated_compute_resource_types(self, value: impl Arg<Arr<AssociatedComputeResourceTypes>>) -> VpcEgressConfiguration<Set, R1> { VpcEgressConfiguration(put(self.0, "AssociatedComputeResourceTypes", value), Phase) }
     /// `NetworkProtocol`: `NetworkProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html#cfn-lambda-networkconnector-vpcegressconfiguration-networkprotocol)
-    pub fn network_protocol(self, value: impl Arg<NetworkProtocol>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr()), Phase) }
+    pub fn network_protocol(self, value: impl Arg<NetworkProtocol>) -> Self { Self(put(self.0, "NetworkProtocol", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html#cfn-lambda-networkconnector-vpcegressconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html#cfn-lambda-networkconnector-vpcegressconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcEgressConfiguration<R0, Set> { VpcEgressConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcEgressConfiguration<R0, Set> { VpcEgressConfiguration(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for VpcEgressConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociatedComputeResourceTypes` allows.
@@ -1344,23 +1344,23 @@ impl CfnPermissionProps {
 }
 impl<R0, R1, R2> CfnPermissionProps<R0, R1, R2> {
     /// `Action`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-action)
-    pub fn action(self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Action", value), Phase) }
     /// `EventSourceToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-eventsourcetoken)
-    pub fn event_source_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceToken", value.into_expr()), Phase) }
+    pub fn event_source_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceToken", value), Phase) }
     /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-functionname)
-    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "FunctionName", value), Phase) }
     /// `FunctionUrlAuthType`: `FunctionUrlAuthType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-functionurlauthtype)
-    pub fn function_url_auth_type(self, value: impl Arg<permission::FunctionUrlAuthType>) -> Self { Self(put(self.0, "FunctionUrlAuthType", value.into_expr()), Phase) }
+    pub fn function_url_auth_type(self, value: impl Arg<permission::FunctionUrlAuthType>) -> Self { Self(put(self.0, "FunctionUrlAuthType", value), Phase) }
     /// `InvokedViaFunctionUrl`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-invokedviafunctionurl)
-    pub fn invoked_via_function_url(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvokedViaFunctionUrl", value.into_expr()), Phase) }
+    pub fn invoked_via_function_url(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvokedViaFunctionUrl", value), Phase) }
     /// `Principal`: `IamRoleArnOrUserArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-principal)
-    pub fn principal(self, value: impl Arg<kind::IamRoleArnOrUserArn>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<kind::IamRoleArnOrUserArn>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "Principal", value), Phase) }
     /// `PrincipalOrgID`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-principalorgid)
-    pub fn principal_org_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalOrgID", value.into_expr()), Phase) }
+    pub fn principal_org_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalOrgID", value), Phase) }
     /// `SourceAccount`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-sourceaccount)
-    pub fn source_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceAccount", value.into_expr()), Phase) }
+    pub fn source_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceAccount", value), Phase) }
     /// `SourceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Permission`.
@@ -1388,9 +1388,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-resourcepolicy.html#cfn-lambda-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-resourcepolicy.html#cfn-lambda-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lambda::Url`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html)
@@ -1416,15 +1416,15 @@ impl CfnUrlProps {
 }
 impl<R0, R1> CfnUrlProps<R0, R1> {
     /// `AuthType`: `AuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-authtype)
-    pub fn auth_type(self, value: impl Arg<url::AuthType>) -> CfnUrlProps<Set, R1> { CfnUrlProps(put(self.0, "AuthType", value.into_expr()), Phase) }
+    pub fn auth_type(self, value: impl Arg<url::AuthType>) -> CfnUrlProps<Set, R1> { CfnUrlProps(put(self.0, "AuthType", value), Phase) }
     /// `Cors`: `Cors`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-cors)
-    pub fn cors(self, value: impl Arg<url::Cors>) -> Self { Self(put(self.0, "Cors", value.into_expr()), Phase) }
+    pub fn cors(self, value: impl Arg<url::Cors>) -> Self { Self(put(self.0, "Cors", value), Phase) }
     /// `InvokeMode`: `InvokeMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-invokemode)
-    pub fn invoke_mode(self, value: impl Arg<url::InvokeMode>) -> Self { Self(put(self.0, "InvokeMode", value.into_expr()), Phase) }
+    pub fn invoke_mode(self, value: impl Arg<url::InvokeMode>) -> Self { Self(put(self.0, "InvokeMode", value), Phase) }
     /// `Qualifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-qualifier)
-    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr()), Phase) }
+    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value), Phase) }
     /// `TargetFunctionArn`: `LambdaFunctionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-targetfunctionarn)
-    pub fn target_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnUrlProps<R0, Set> { CfnUrlProps(put(self.0, "TargetFunctionArn", value.into_expr()), Phase) }
+    pub fn target_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnUrlProps<R0, Set> { CfnUrlProps(put(self.0, "TargetFunctionArn", value), Phase) }
 }
 impl Done for CfnUrlProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Url`.
@@ -1436,17 +1436,17 @@ impl Cors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-allowcredentials)
-    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value)) }
     /// `AllowHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-allowheaders)
-    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
+    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value)) }
     /// `AllowMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-allowmethods)
-    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
+    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value)) }
     /// `AllowOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-alloworigins)
-    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
+    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value)) }
     /// `ExposeHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-exposeheaders)
-    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
+    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value)) }
     /// `MaxAge`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-maxage)
-    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
+    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value)) }
 }
 impl Done for Cors { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -1477,17 +1477,17 @@ impl CfnVersionProps {
 }
 impl<R0> CfnVersionProps<R0> {
     /// `CodeSha256`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-codesha256)
-    pub fn code_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeSha256", value.into_expr()), Phase) }
+    pub fn code_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeSha256", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-functionname)
-    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnVersionProps<Set> { CfnVersionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnVersionProps<Set> { CfnVersionProps(put(self.0, "FunctionName", value), Phase) }
     /// `FunctionScalingConfig`: `FunctionScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-functionscalingconfig)
-    pub fn function_scaling_config(self, value: impl Arg<version::FunctionScalingConfig>) -> Self { Self(put(self.0, "FunctionScalingConfig", value.into_expr()), Phase) }
+    pub fn function_scaling_config(self, value: impl Arg<version::FunctionScalingConfig>) -> Self { Self(put(self.0, "FunctionScalingConfig", value), Phase) }
     /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-provisionedconcurrencyconfig)
-    pub fn provisioned_concurrency_config(self, value: impl Arg<version::ProvisionedConcurrencyConfiguration>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr()), Phase) }
+    pub fn provisioned_concurrency_config(self, value: impl Arg<version::ProvisionedConcurrencyConfiguration>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value), Phase) }
     /// `RuntimePolicy`: `RuntimePolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-runtimepolicy)
-    pub fn runtime_policy(self, value: impl Arg<version::RuntimePolicy>) -> Self { Self(put(self.0, "RuntimePolicy", value.into_expr()), Phase) }
+    pub fn runtime_policy(self, value: impl Arg<version::RuntimePolicy>) -> Self { Self(put(self.0, "RuntimePolicy", value), Phase) }
 }
 impl Done for CfnVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Version`.
@@ -1499,9 +1499,9 @@ impl FunctionScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxExecutionEnvironments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-functionscalingconfig.html#cfn-lambda-version-functionscalingconfig-maxexecutionenvironments)
-    pub fn max_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxExecutionEnvironments", value.into_expr())) }
+    pub fn max_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxExecutionEnvironments", value)) }
     /// `MinExecutionEnvironments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-functionscalingconfig.html#cfn-lambda-version-functionscalingconfig-minexecutionenvironments)
-    pub fn min_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinExecutionEnvironments", value.into_expr())) }
+    pub fn min_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinExecutionEnvironments", value)) }
 }
 impl Done for FunctionScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedConcurrencyConfiguration` of `AWS::Lambda::Version`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-provisionedconcurrencyconfiguration.html)
@@ -1512,7 +1512,7 @@ impl ProvisionedConcurrencyConfiguration {
 }
 impl<R0> ProvisionedConcurrencyConfiguration<R0> {
     /// `ProvisionedConcurrentExecutions`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-provisionedconcurrencyconfiguration.html#cfn-lambda-version-provisionedconcurrencyconfiguration-provisionedconcurrentexecutions)
-    pub fn provisioned_concurrent_executions(self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { ProvisionedConcurrencyConfiguration(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
+    pub fn provisioned_concurrent_executions(self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { ProvisionedConcurrencyConfiguration(put(self.0, "ProvisionedConcurrentExecutions", value), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimePolicy` of `AWS::Lambda::Version`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-runtimepolicy.html)
@@ -1523,9 +1523,9 @@ impl RuntimePolicy {
 }
 impl<R0> RuntimePolicy<R0> {
     /// `RuntimeVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-runtimepolicy.html#cfn-lambda-version-runtimepolicy-runtimeversionarn)
-    pub fn runtime_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeVersionArn", value.into_expr()), Phase) }
+    pub fn runtime_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeVersionArn", value), Phase) }
     /// `UpdateRuntimeOn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-runtimepolicy.html#cfn-lambda-version-runtimepolicy-updateruntimeon)
-    pub fn update_runtime_on(self, value: impl Arg<str>) -> RuntimePolicy<Set> { RuntimePolicy(put(self.0, "UpdateRuntimeOn", value.into_expr()), Phase) }
+    pub fn update_runtime_on(self, value: impl Arg<str>) -> RuntimePolicy<Set> { RuntimePolicy(put(self.0, "UpdateRuntimeOn", value), Phase) }
 }
 impl Done for RuntimePolicy { fn into_props(self) -> Bag { self.0 } }
 }

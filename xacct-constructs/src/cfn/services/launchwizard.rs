@@ -35,15 +35,15 @@ impl CfnDeploymentProps {
 }
 impl<R0, R1, R2> CfnDeploymentProps<R0, R1, R2> {
     /// `DeploymentPatternName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-deploymentpatternname)
-    pub fn deployment_pattern_name(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { CfnDeploymentProps(put(self.0, "DeploymentPatternName", value.into_expr()), Phase) }
+    pub fn deployment_pattern_name(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { CfnDeploymentProps(put(self.0, "DeploymentPatternName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2> { CfnDeploymentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2> { CfnDeploymentProps(put(self.0, "Name", value), Phase) }
     /// `Specifications`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-specifications)
-    pub fn specifications(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Specifications", value.into_expr()), Phase) }
+    pub fn specifications(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Specifications", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkloadName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-workloadname)
-    pub fn workload_name(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { CfnDeploymentProps(put(self.0, "WorkloadName", value.into_expr()), Phase) }
+    pub fn workload_name(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { CfnDeploymentProps(put(self.0, "WorkloadName", value), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

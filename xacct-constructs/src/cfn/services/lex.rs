@@ -27,35 +27,35 @@ impl CfnBotProps {
 }
 impl<R0, R1, R2, R3> CfnBotProps<R0, R1, R2, R3> {
     /// `AutoBuildBotLocales`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-autobuildbotlocales)
-    pub fn auto_build_bot_locales(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoBuildBotLocales", value.into_expr()), Phase) }
+    pub fn auto_build_bot_locales(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoBuildBotLocales", value), Phase) }
     /// `BotFileS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-botfiles3location)
-    pub fn bot_file_s3_location(self, value: impl Arg<bot::S3Location>) -> Self { Self(put(self.0, "BotFileS3Location", value.into_expr()), Phase) }
+    pub fn bot_file_s3_location(self, value: impl Arg<bot::S3Location>) -> Self { Self(put(self.0, "BotFileS3Location", value), Phase) }
     /// `BotLocales`: list of `BotLocale`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-botlocales)
-    pub fn bot_locales(self, value: impl Arg<Arr<bot::BotLocale>>) -> Self { Self(put(self.0, "BotLocales", value.into_expr()), Phase) }
+    pub fn bot_locales(self, value: impl Arg<Arr<bot::BotLocale>>) -> Self { Self(put(self.0, "BotLocales", value), Phase) }
     /// `BotMembers`: list of `BotMember`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-botmembers)
-    pub fn bot_members(self, value: impl Arg<Arr<bot::BotMember>>) -> Self { Self(put(self.0, "BotMembers", value.into_expr()), Phase) }
+    pub fn bot_members(self, value: impl Arg<Arr<bot::BotMember>>) -> Self { Self(put(self.0, "BotMembers", value), Phase) }
     /// `BotTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-bottags)
-    pub fn bot_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "BotTags", value.into_expr()), Phase) }
+    pub fn bot_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "BotTags", value), Phase) }
     /// `BotType`: `BotType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-bottype)
-    pub fn bot_type(self, value: impl Arg<bot::BotType>) -> Self { Self(put(self.0, "BotType", value.into_expr()), Phase) }
+    pub fn bot_type(self, value: impl Arg<bot::BotType>) -> Self { Self(put(self.0, "BotType", value), Phase) }
     /// `DataPrivacy`: `DataPrivacy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-dataprivacy)
-    pub fn data_privacy(self, value: impl Arg<bot::DataPrivacy>) -> CfnBotProps<Set, R1, R2, R3> { CfnBotProps(put(self.0, "DataPrivacy", value.into_expr()), Phase) }
+    pub fn data_privacy(self, value: impl Arg<bot::DataPrivacy>) -> CfnBotProps<Set, R1, R2, R3> { CfnBotProps(put(self.0, "DataPrivacy", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ErrorLogSettings`: `ErrorLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-errorlogsettings)
-    pub fn error_log_settings(self, value: impl Arg<bot::ErrorLogSettings>) -> Self { Self(put(self.0, "ErrorLogSettings", value.into_expr()), Phase) }
+    pub fn error_log_settings(self, value: impl Arg<bot::ErrorLogSettings>) -> Self { Self(put(self.0, "ErrorLogSettings", value), Phase) }
     /// `IdleSessionTTLInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-idlesessionttlinseconds)
-    pub fn idle_session_ttl_in_seconds(self, value: impl Arg<i64>) -> CfnBotProps<R0, Set, R2, R3> { CfnBotProps(put(self.0, "IdleSessionTTLInSeconds", value.into_expr()), Phase) }
+    pub fn idle_session_ttl_in_seconds(self, value: impl Arg<i64>) -> CfnBotProps<R0, Set, R2, R3> { CfnBotProps(put(self.0, "IdleSessionTTLInSeconds", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBotProps<R0, R1, Set, R3> { CfnBotProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBotProps<R0, R1, Set, R3> { CfnBotProps(put(self.0, "Name", value), Phase) }
     /// `Replication`: `Replication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-replication)
-    pub fn replication(self, value: impl Arg<bot::Replication>) -> Self { Self(put(self.0, "Replication", value.into_expr()), Phase) }
+    pub fn replication(self, value: impl Arg<bot::Replication>) -> Self { Self(put(self.0, "Replication", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnBotProps<R0, R1, R2, Set> { CfnBotProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnBotProps<R0, R1, R2, Set> { CfnBotProps(put(self.0, "RoleArn", value), Phase) }
     /// `TestBotAliasSettings`: `TestBotAliasSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-testbotaliassettings)
-    pub fn test_bot_alias_settings(self, value: impl Arg<bot::TestBotAliasSettings>) -> Self { Self(put(self.0, "TestBotAliasSettings", value.into_expr()), Phase) }
+    pub fn test_bot_alias_settings(self, value: impl Arg<bot::TestBotAliasSettings>) -> Self { Self(put(self.0, "TestBotAliasSettings", value), Phase) }
     /// `TestBotAliasTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-testbotaliastags)
-    pub fn test_bot_alias_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TestBotAliasTags", value.into_expr()), Phase) }
+    pub fn test_bot_alias_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TestBotAliasTags", value), Phase) }
 }
 impl Done for CfnBotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lex::Bot`.
@@ -67,7 +67,7 @@ impl AdvancedRecognitionSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioRecognitionStrategy`: `AudioRecognitionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-advancedrecognitionsetting.html#cfn-lex-bot-advancedrecognitionsetting-audiorecognitionstrategy)
-    pub fn audio_recognition_strategy(self, value: impl Arg<AudioRecognitionStrategy>) -> Self { Self(put(self.0, "AudioRecognitionStrategy", value.into_expr())) }
+    pub fn audio_recognition_strategy(self, value: impl Arg<AudioRecognitionStrategy>) -> Self { Self(put(self.0, "AudioRecognitionStrategy", value)) }
 }
 impl Done for AdvancedRecognitionSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AllowedInputTypes` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-allowedinputtypes.html)
@@ -78,9 +78,9 @@ impl AllowedInputTypes {
 }
 impl<R0, R1> AllowedInputTypes<R0, R1> {
     /// `AllowAudioInput`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-allowedinputtypes.html#cfn-lex-bot-allowedinputtypes-allowaudioinput)
-    pub fn allow_audio_input(self, value: impl Arg<bool>) -> AllowedInputTypes<Set, R1> { AllowedInputTypes(put(self.0, "AllowAudioInput", value.into_expr()), Phase) }
+    pub fn allow_audio_input(self, value: impl Arg<bool>) -> AllowedInputTypes<Set, R1> { AllowedInputTypes(put(self.0, "AllowAudioInput", value), Phase) }
     /// `AllowDTMFInput`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-allowedinputtypes.html#cfn-lex-bot-allowedinputtypes-allowdtmfinput)
-    pub fn allow_dtmf_input(self, value: impl Arg<bool>) -> AllowedInputTypes<R0, Set> { AllowedInputTypes(put(self.0, "AllowDTMFInput", value.into_expr()), Phase) }
+    pub fn allow_dtmf_input(self, value: impl Arg<bool>) -> AllowedInputTypes<R0, Set> { AllowedInputTypes(put(self.0, "AllowDTMFInput", value), Phase) }
 }
 impl Done for AllowedInputTypes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioAndDTMFInputSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audioanddtmfinputspecification.html)
@@ -91,11 +91,11 @@ impl AudioAndDTMFInputSpecification {
 }
 impl<R0> AudioAndDTMFInputSpecification<R0> {
     /// `AudioSpecification`: `AudioSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audioanddtmfinputspecification.html#cfn-lex-bot-audioanddtmfinputspecification-audiospecification)
-    pub fn audio_specification(self, value: impl Arg<AudioSpecification>) -> Self { Self(put(self.0, "AudioSpecification", value.into_expr()), Phase) }
+    pub fn audio_specification(self, value: impl Arg<AudioSpecification>) -> Self { Self(put(self.0, "AudioSpecification", value), Phase) }
     /// `DTMFSpecification`: `DTMFSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audioanddtmfinputspecification.html#cfn-lex-bot-audioanddtmfinputspecification-dtmfspecification)
-    pub fn dtmf_specification(self, value: impl Arg<DTMFSpecification>) -> Self { Self(put(self.0, "DTMFSpecification", value.into_expr()), Phase) }
+    pub fn dtmf_specification(self, value: impl Arg<DTMFSpecification>) -> Self { Self(put(self.0, "DTMFSpecification", value), Phase) }
     /// `StartTimeoutMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audioanddtmfinputspecification.html#cfn-lex-bot-audioanddtmfinputspecification-starttimeoutms)
-    pub fn start_timeout_ms(self, value: impl Arg<i64>) -> AudioAndDTMFInputSpecification<Set> { AudioAndDTMFInputSpecification(put(self.0, "StartTimeoutMs", value.into_expr()), Phase) }
+    pub fn start_timeout_ms(self, value: impl Arg<i64>) -> AudioAndDTMFInputSpecification<Set> { AudioAndDTMFInputSpecification(put(self.0, "StartTimeoutMs", value), Phase) }
 }
 impl Done for AudioAndDTMFInputSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioFillerSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html)
@@ -106,15 +106,15 @@ impl AudioFillerSettings {
 }
 impl<R0> AudioFillerSettings<R0> {
     /// `AudioType`: `AudioType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-audiotype)
-    pub fn audio_type(self, value: impl Arg<AudioType>) -> Self { Self(put(self.0, "AudioType", value.into_expr()), Phase) }
+    pub fn audio_type(self, value: impl Arg<AudioType>) -> Self { Self(put(self.0, "AudioType", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> AudioFillerSettings<Set> { AudioFillerSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AudioFillerSettings<Set> { AudioFillerSettings(put(self.0, "Enabled", value), Phase) }
     /// `MinimumPlayDurationInMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-minimumplaydurationinmilliseconds)
-    pub fn minimum_play_duration_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumPlayDurationInMilliseconds", value.into_expr()), Phase) }
+    pub fn minimum_play_duration_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumPlayDurationInMilliseconds", value), Phase) }
     /// `ResponseDeliveryDelayInMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-responsedeliverydelayinmilliseconds)
-    pub fn response_delivery_delay_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseDeliveryDelayInMilliseconds", value.into_expr()), Phase) }
+    pub fn response_delivery_delay_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseDeliveryDelayInMilliseconds", value), Phase) }
     /// `StartDelayInMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-startdelayinmilliseconds)
-    pub fn start_delay_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartDelayInMilliseconds", value.into_expr()), Phase) }
+    pub fn start_delay_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartDelayInMilliseconds", value), Phase) }
 }
 impl Done for AudioFillerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLogDestination` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologdestination.html)
@@ -125,7 +125,7 @@ impl AudioLogDestination {
 }
 impl<R0> AudioLogDestination<R0> {
     /// `S3Bucket`: `S3BucketLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologdestination.html#cfn-lex-bot-audiologdestination-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { AudioLogDestination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { AudioLogDestination(put(self.0, "S3Bucket", value), Phase) }
 }
 impl Done for AudioLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLogSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologsetting.html)
@@ -136,9 +136,9 @@ impl AudioLogSetting {
 }
 impl<R0, R1> AudioLogSetting<R0, R1> {
     /// `Destination`: `AudioLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologsetting.html#cfn-lex-bot-audiologsetting-destination)
-    pub fn destination(self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { AudioLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { AudioLogSetting(put(self.0, "Destination", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologsetting.html#cfn-lex-bot-audiologsetting-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { AudioLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { AudioLogSetting(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for AudioLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiospecification.html)
@@ -149,9 +149,9 @@ impl AudioSpecification {
 }
 impl<R0, R1> AudioSpecification<R0, R1> {
     /// `EndTimeoutMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiospecification.html#cfn-lex-bot-audiospecification-endtimeoutms)
-    pub fn end_timeout_ms(self, value: impl Arg<i64>) -> AudioSpecification<Set, R1> { AudioSpecification(put(self.0, "EndTimeoutMs", value.into_expr()), Phase) }
+    pub fn end_timeout_ms(self, value: impl Arg<i64>) -> AudioSpecification<Set, R1> { AudioSpecification(put(self.0, "EndTimeoutMs", value), Phase) }
     /// `MaxLengthMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiospecification.html#cfn-lex-bot-audiospecification-maxlengthms)
-    pub fn max_length_ms(self, value: impl Arg<i64>) -> AudioSpecification<R0, Set> { AudioSpecification(put(self.0, "MaxLengthMs", value.into_expr()), Phase) }
+    pub fn max_length_ms(self, value: impl Arg<i64>) -> AudioSpecification<R0, Set> { AudioSpecification(put(self.0, "MaxLengthMs", value), Phase) }
 }
 impl Done for AudioSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BKBExactResponseFields` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bkbexactresponsefields.html)
@@ -160,7 +160,7 @@ impl BKBExactResponseFields {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bkbexactresponsefields.html#cfn-lex-bot-bkbexactresponsefields-answerfield)
-    pub fn answer_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerField", value.into_expr())) }
+    pub fn answer_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerField", value)) }
 }
 impl Done for BKBExactResponseFields { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockAgentConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentconfiguration.html)
@@ -169,9 +169,9 @@ impl BedrockAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockAgentAliasId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentconfiguration.html#cfn-lex-bot-bedrockagentconfiguration-bedrockagentaliasid)
-    pub fn bedrock_agent_alias_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockAgentAliasId", value.into_expr())) }
+    pub fn bedrock_agent_alias_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockAgentAliasId", value)) }
     /// `BedrockAgentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentconfiguration.html#cfn-lex-bot-bedrockagentconfiguration-bedrockagentid)
-    pub fn bedrock_agent_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockAgentId", value.into_expr())) }
+    pub fn bedrock_agent_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockAgentId", value)) }
 }
 impl Done for BedrockAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockAgentIntentConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentconfiguration.html)
@@ -180,9 +180,9 @@ impl BedrockAgentIntentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockAgentConfiguration`: `BedrockAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentconfiguration.html#cfn-lex-bot-bedrockagentintentconfiguration-bedrockagentconfiguration)
-    pub fn bedrock_agent_configuration(self, value: impl Arg<BedrockAgentConfiguration>) -> Self { Self(put(self.0, "BedrockAgentConfiguration", value.into_expr())) }
+    pub fn bedrock_agent_configuration(self, value: impl Arg<BedrockAgentConfiguration>) -> Self { Self(put(self.0, "BedrockAgentConfiguration", value)) }
     /// `BedrockAgentIntentKnowledgeBaseConfiguration`: `BedrockAgentIntentKnowledgeBaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentconfiguration.html#cfn-lex-bot-bedrockagentintentconfiguration-bedrockagentintentknowledgebaseconfiguration)
-    pub fn bedrock_agent_intent_knowledge_base_configuration(self, value: impl Arg<BedrockAgentIntentKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "BedrockAgentIntentKnowledgeBaseConfiguration", value.into_expr())) }
+    pub fn bedrock_agent_intent_knowledge_base_configuration(self, value: impl Arg<BedrockAgentIntentKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "BedrockAgentIntentKnowledgeBaseConfiguration", value)) }
 }
 impl Done for BedrockAgentIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockAgentIntentKnowledgeBaseConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentknowledgebaseconfiguration.html)
@@ -193,9 +193,9 @@ impl BedrockAgentIntentKnowledgeBaseConfiguration {
 }
 impl<R0, R1> BedrockAgentIntentKnowledgeBaseConfiguration<R0, R1> {
     /// `BedrockKnowledgeBaseArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentknowledgebaseconfiguration.html#cfn-lex-bot-bedrockagentintentknowledgebaseconfiguration-bedrockknowledgebasearn)
-    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> BedrockAgentIntentKnowledgeBaseConfiguration<Set, R1> { BedrockAgentIntentKnowledgeBaseConfiguration(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr()), Phase) }
+    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> BedrockAgentIntentKnowledgeBaseConfiguration<Set, R1> { BedrockAgentIntentKnowledgeBaseConfiguration(put(self.0, "BedrockKnowledgeBaseArn", value), Phase) }
     /// `BedrockModelConfiguration`: `BedrockModelSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentknowledgebaseconfiguration.html#cfn-lex-bot-bedrockagentintentknowledgebaseconfiguration-bedrockmodelconfiguration)
-    pub fn bedrock_model_configuration(self, value: impl Arg<BedrockModelSpecification>) -> BedrockAgentIntentKnowledgeBaseConfiguration<R0, Set> { BedrockAgentIntentKnowledgeBaseConfiguration(put(self.0, "BedrockModelConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_model_configuration(self, value: impl Arg<BedrockModelSpecification>) -> BedrockAgentIntentKnowledgeBaseConfiguration<R0, Set> { BedrockAgentIntentKnowledgeBaseConfiguration(put(self.0, "BedrockModelConfiguration", value), Phase) }
 }
 impl Done for BedrockAgentIntentKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockGuardrailConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockguardrailconfiguration.html)
@@ -204,9 +204,9 @@ impl BedrockGuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockGuardrailIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockguardrailconfiguration.html#cfn-lex-bot-bedrockguardrailconfiguration-bedrockguardrailidentifier)
-    pub fn bedrock_guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockGuardrailIdentifier", value.into_expr())) }
+    pub fn bedrock_guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockGuardrailIdentifier", value)) }
     /// `BedrockGuardrailVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockguardrailconfiguration.html#cfn-lex-bot-bedrockguardrailconfiguration-bedrockguardrailversion)
-    pub fn bedrock_guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockGuardrailVersion", value.into_expr())) }
+    pub fn bedrock_guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockGuardrailVersion", value)) }
 }
 impl Done for BedrockGuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockKnowledgeStoreConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockknowledgestoreconfiguration.html)
@@ -215,11 +215,11 @@ impl BedrockKnowledgeStoreConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockKnowledgeBaseArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockknowledgestoreconfiguration.html#cfn-lex-bot-bedrockknowledgestoreconfiguration-bedrockknowledgebasearn)
-    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr())) }
+    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockKnowledgeBaseArn", value)) }
     /// `BKBExactResponseFields`: `BKBExactResponseFields`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockknowledgestoreconfiguration.html#cfn-lex-bot-bedrockknowledgestoreconfiguration-bkbexactresponsefields)
-    pub fn bkb_exact_response_fields(self, value: impl Arg<BKBExactResponseFields>) -> Self { Self(put(self.0, "BKBExactResponseFields", value.into_expr())) }
+    pub fn bkb_exact_response_fields(self, value: impl Arg<BKBExactResponseFields>) -> Self { Self(put(self.0, "BKBExactResponseFields", value)) }
     /// `ExactResponse`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockknowledgestoreconfiguration.html#cfn-lex-bot-bedrockknowledgestoreconfiguration-exactresponse)
-    pub fn exact_response(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactResponse", value.into_expr())) }
+    pub fn exact_response(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactResponse", value)) }
 }
 impl Done for BedrockKnowledgeStoreConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockModelSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html)
@@ -230,13 +230,13 @@ impl BedrockModelSpecification {
 }
 impl<R0> BedrockModelSpecification<R0> {
     /// `BedrockGuardrailConfiguration`: `BedrockGuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html#cfn-lex-bot-bedrockmodelspecification-bedrockguardrailconfiguration)
-    pub fn bedrock_guardrail_configuration(self, value: impl Arg<BedrockGuardrailConfiguration>) -> Self { Self(put(self.0, "BedrockGuardrailConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_guardrail_configuration(self, value: impl Arg<BedrockGuardrailConfiguration>) -> Self { Self(put(self.0, "BedrockGuardrailConfiguration", value), Phase) }
     /// `BedrockModelCustomPrompt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html#cfn-lex-bot-bedrockmodelspecification-bedrockmodelcustomprompt)
-    pub fn bedrock_model_custom_prompt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockModelCustomPrompt", value.into_expr()), Phase) }
+    pub fn bedrock_model_custom_prompt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockModelCustomPrompt", value), Phase) }
     /// `BedrockTraceStatus`: `BedrockTraceStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html#cfn-lex-bot-bedrockmodelspecification-bedrocktracestatus)
-    pub fn bedrock_trace_status(self, value: impl Arg<BedrockTraceStatus>) -> Self { Self(put(self.0, "BedrockTraceStatus", value.into_expr()), Phase) }
+    pub fn bedrock_trace_status(self, value: impl Arg<BedrockTraceStatus>) -> Self { Self(put(self.0, "BedrockTraceStatus", value), Phase) }
     /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html#cfn-lex-bot-bedrockmodelspecification-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> BedrockModelSpecification<Set> { BedrockModelSpecification(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> BedrockModelSpecification<Set> { BedrockModelSpecification(put(self.0, "ModelArn", value), Phase) }
 }
 impl Done for BedrockModelSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotAliasLocaleSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettings.html)
@@ -247,9 +247,9 @@ impl BotAliasLocaleSettings {
 }
 impl<R0> BotAliasLocaleSettings<R0> {
     /// `CodeHookSpecification`: `CodeHookSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettings.html#cfn-lex-bot-botaliaslocalesettings-codehookspecification)
-    pub fn code_hook_specification(self, value: impl Arg<CodeHookSpecification>) -> Self { Self(put(self.0, "CodeHookSpecification", value.into_expr()), Phase) }
+    pub fn code_hook_specification(self, value: impl Arg<CodeHookSpecification>) -> Self { Self(put(self.0, "CodeHookSpecification", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettings.html#cfn-lex-bot-botaliaslocalesettings-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { BotAliasLocaleSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { BotAliasLocaleSettings(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for BotAliasLocaleSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotAliasLocaleSettingsItem` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettingsitem.html)
@@ -260,9 +260,9 @@ impl BotAliasLocaleSettingsItem {
 }
 impl<R0, R1> BotAliasLocaleSettingsItem<R0, R1> {
     /// `BotAliasLocaleSetting`: `BotAliasLocaleSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettingsitem.html#cfn-lex-bot-botaliaslocalesettingsitem-botaliaslocalesetting)
-    pub fn bot_alias_locale_setting(self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { BotAliasLocaleSettingsItem(put(self.0, "BotAliasLocaleSetting", value.into_expr()), Phase) }
+    pub fn bot_alias_locale_setting(self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { BotAliasLocaleSettingsItem(put(self.0, "BotAliasLocaleSetting", value), Phase) }
     /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettingsitem.html#cfn-lex-bot-botaliaslocalesettingsitem-localeid)
-    pub fn locale_id(self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { BotAliasLocaleSettingsItem(put(self.0, "LocaleId", value.into_expr()), Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { BotAliasLocaleSettingsItem(put(self.0, "LocaleId", value), Phase) }
 }
 impl Done for BotAliasLocaleSettingsItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotLocale` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html)
@@ -273,29 +273,29 @@ impl BotLocale {
 }
 impl<R0, R1> BotLocale<R0, R1> {
     /// `AudioFillerSettings`: `AudioFillerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-audiofillersettings)
-    pub fn audio_filler_settings(self, value: impl Arg<AudioFillerSettings>) -> Self { Self(put(self.0, "AudioFillerSettings", value.into_expr()), Phase) }
+    pub fn audio_filler_settings(self, value: impl Arg<AudioFillerSettings>) -> Self { Self(put(self.0, "AudioFillerSettings", value), Phase) }
     /// `CustomVocabulary`: `CustomVocabulary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-customvocabulary)
-    pub fn custom_vocabulary(self, value: impl Arg<CustomVocabulary>) -> Self { Self(put(self.0, "CustomVocabulary", value.into_expr()), Phase) }
+    pub fn custom_vocabulary(self, value: impl Arg<CustomVocabulary>) -> Self { Self(put(self.0, "CustomVocabulary", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GenerativeAISettings`: `GenerativeAISettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-generativeaisettings)
-    pub fn generative_ai_settings(self, value: impl Arg<GenerativeAISettings>) -> Self { Self(put(self.0, "GenerativeAISettings", value.into_expr()), Phase) }
+    pub fn generative_ai_settings(self, value: impl Arg<GenerativeAISettings>) -> Self { Self(put(self.0, "GenerativeAISettings", value), Phase) }
     /// `Intents`: list of `Intent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-intents)
-    pub fn intents(self, value: impl Arg<Arr<Intent>>) -> Self { Self(put(self.0, "Intents", value.into_expr()), Phase) }
+    pub fn intents(self, value: impl Arg<Arr<Intent>>) -> Self { Self(put(self.0, "Intents", value), Phase) }
     /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-localeid)
-    pub fn locale_id(self, value: impl Arg<str>) -> BotLocale<Set, R1> { BotLocale(put(self.0, "LocaleId", value.into_expr()), Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> BotLocale<Set, R1> { BotLocale(put(self.0, "LocaleId", value), Phase) }
     /// `NluConfidenceThreshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-nluconfidencethreshold)
-    pub fn nlu_confidence_threshold(self, value: impl Arg<f64>) -> BotLocale<R0, Set> { BotLocale(put(self.0, "NluConfidenceThreshold", value.into_expr()), Phase) }
+    pub fn nlu_confidence_threshold(self, value: impl Arg<f64>) -> BotLocale<R0, Set> { BotLocale(put(self.0, "NluConfidenceThreshold", value), Phase) }
     /// `SlotTypes`: list of `SlotType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-slottypes)
-    pub fn slot_types(self, value: impl Arg<Arr<SlotType>>) -> Self { Self(put(self.0, "SlotTypes", value.into_expr()), Phase) }
+    pub fn slot_types(self, value: impl Arg<Arr<SlotType>>) -> Self { Self(put(self.0, "SlotTypes", value), Phase) }
     /// `SpeechDetectionSensitivity`: `SpeechDetectionSensitivity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-speechdetectionsensitivity)
-    pub fn speech_detection_sensitivity(self, value: impl Arg<SpeechDetectionSensitivity>) -> Self { Self(put(self.0, "SpeechDetectionSensitivity", value.into_expr()), Phase) }
+    pub fn speech_detection_sensitivity(self, value: impl Arg<SpeechDetectionSensitivity>) -> Self { Self(put(self.0, "SpeechDetectionSensitivity", value), Phase) }
     /// `SpeechRecognitionSettings`: `SpeechRecognitionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-speechrecognitionsettings)
-    pub fn speech_recognition_settings(self, value: impl Arg<SpeechRecognitionSettings>) -> Self { Self(put(self.0, "SpeechRecognitionSettings", value.into_expr()), Phase) }
+    pub fn speech_recognition_settings(self, value: impl Arg<SpeechRecognitionSettings>) -> Self { Self(put(self.0, "SpeechRecognitionSettings", value), Phase) }
     /// `UnifiedSpeechSettings`: `UnifiedSpeechSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-unifiedspeechsettings)
-    pub fn unified_speech_settings(self, value: impl Arg<UnifiedSpeechSettings>) -> Self { Self(put(self.0, "UnifiedSpeechSettings", value.into_expr()), Phase) }
+    pub fn unified_speech_settings(self, value: impl Arg<UnifiedSpeechSettings>) -> Self { Self(put(self.0, "UnifiedSpeechSettings", value), Phase) }
     /// `VoiceSettings`: `VoiceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-voicesettings)
-    pub fn voice_settings(self, value: impl Arg<VoiceSettings>) -> Self { Self(put(self.0, "VoiceSettings", value.into_expr()), Phase) }
+    pub fn voice_settings(self, value: impl Arg<VoiceSettings>) -> Self { Self(put(self.0, "VoiceSettings", value), Phase) }
 }
 impl Done for BotLocale { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotMember` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html)
@@ -306,15 +306,15 @@ impl BotMember {
 }
 impl<R0, R1, R2, R3, R4> BotMember<R0, R1, R2, R3, R4> {
     /// `BotMemberAliasId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmemberaliasid)
-    pub fn bot_member_alias_id(self, value: impl Arg<str>) -> BotMember<Set, R1, R2, R3, R4> { BotMember(put(self.0, "BotMemberAliasId", value.into_expr()), Phase) }
+    pub fn bot_member_alias_id(self, value: impl Arg<str>) -> BotMember<Set, R1, R2, R3, R4> { BotMember(put(self.0, "BotMemberAliasId", value), Phase) }
     /// `BotMemberAliasName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmemberaliasname)
-    pub fn bot_member_alias_name(self, value: impl Arg<str>) -> BotMember<R0, Set, R2, R3, R4> { BotMember(put(self.0, "BotMemberAliasName", value.into_expr()), Phase) }
+    pub fn bot_member_alias_name(self, value: impl Arg<str>) -> BotMember<R0, Set, R2, R3, R4> { BotMember(put(self.0, "BotMemberAliasName", value), Phase) }
     /// `BotMemberId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmemberid)
-    pub fn bot_member_id(self, value: impl Arg<str>) -> BotMember<R0, R1, Set, R3, R4> { BotMember(put(self.0, "BotMemberId", value.into_expr()), Phase) }
+    pub fn bot_member_id(self, value: impl Arg<str>) -> BotMember<R0, R1, Set, R3, R4> { BotMember(put(self.0, "BotMemberId", value), Phase) }
     /// `BotMemberName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmembername)
-    pub fn bot_member_name(self, value: impl Arg<str>) -> BotMember<R0, R1, R2, Set, R4> { BotMember(put(self.0, "BotMemberName", value.into_expr()), Phase) }
+    pub fn bot_member_name(self, value: impl Arg<str>) -> BotMember<R0, R1, R2, Set, R4> { BotMember(put(self.0, "BotMemberName", value), Phase) }
     /// `BotMemberVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmemberversion)
-    pub fn bot_member_version(self, value: impl Arg<str>) -> BotMember<R0, R1, R2, R3, Set> { BotMember(put(self.0, "BotMemberVersion", value.into_expr()), Phase) }
+    pub fn bot_member_version(self, value: impl Arg<str>) -> BotMember<R0, R1, R2, R3, Set> { BotMember(put(self.0, "BotMemberVersion", value), Phase) }
 }
 impl Done for BotMember { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BuildtimeSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-buildtimesettings.html)
@@ -323,9 +323,9 @@ impl BuildtimeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DescriptiveBotBuilderSpecification`: `DescriptiveBotBuilderSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-buildtimesettings.html#cfn-lex-bot-buildtimesettings-descriptivebotbuilderspecification)
-    pub fn descriptive_bot_builder_specification(self, value: impl Arg<DescriptiveBotBuilderSpecification>) -> Self { Self(put(self.0, "DescriptiveBotBuilderSpecification", value.into_expr())) }
+    pub fn descriptive_bot_builder_specification(self, value: impl Arg<DescriptiveBotBuilderSpecification>) -> Self { Self(put(self.0, "DescriptiveBotBuilderSpecification", value)) }
     /// `SampleUtteranceGenerationSpecification`: `SampleUtteranceGenerationSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-buildtimesettings.html#cfn-lex-bot-buildtimesettings-sampleutterancegenerationspecification)
-    pub fn sample_utterance_generation_specification(self, value: impl Arg<SampleUtteranceGenerationSpecification>) -> Self { Self(put(self.0, "SampleUtteranceGenerationSpecification", value.into_expr())) }
+    pub fn sample_utterance_generation_specification(self, value: impl Arg<SampleUtteranceGenerationSpecification>) -> Self { Self(put(self.0, "SampleUtteranceGenerationSpecification", value)) }
 }
 impl Done for BuildtimeSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Button` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-button.html)
@@ -336,9 +336,9 @@ impl Button {
 }
 impl<R0, R1> Button<R0, R1> {
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-button.html#cfn-lex-bot-button-text)
-    pub fn text(self, value: impl Arg<str>) -> Button<Set, R1> { Button(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> Button<Set, R1> { Button(put(self.0, "Text", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-button.html#cfn-lex-bot-button-value)
-    pub fn value(self, value: impl Arg<str>) -> Button<R0, Set> { Button(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Button<R0, Set> { Button(put(self.0, "Value", value), Phase) }
 }
 impl Done for Button { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogGroupLogDestination` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-cloudwatchloggrouplogdestination.html)
@@ -349,9 +349,9 @@ impl CloudWatchLogGroupLogDestination {
 }
 impl<R0, R1> CloudWatchLogGroupLogDestination<R0, R1> {
     /// `CloudWatchLogGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-cloudwatchloggrouplogdestination.html#cfn-lex-bot-cloudwatchloggrouplogdestination-cloudwatchloggrouparn)
-    pub fn cloud_watch_log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<Set, R1> { CloudWatchLogGroupLogDestination(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<Set, R1> { CloudWatchLogGroupLogDestination(put(self.0, "CloudWatchLogGroupArn", value), Phase) }
     /// `LogPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-cloudwatchloggrouplogdestination.html#cfn-lex-bot-cloudwatchloggrouplogdestination-logprefix)
-    pub fn log_prefix(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { CloudWatchLogGroupLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
+    pub fn log_prefix(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { CloudWatchLogGroupLogDestination(put(self.0, "LogPrefix", value), Phase) }
 }
 impl Done for CloudWatchLogGroupLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeHookSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-codehookspecification.html)
@@ -362,7 +362,7 @@ impl CodeHookSpecification {
 }
 impl<R0> CodeHookSpecification<R0> {
     /// `LambdaCodeHook`: `LambdaCodeHook`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-codehookspecification.html#cfn-lex-bot-codehookspecification-lambdacodehook)
-    pub fn lambda_code_hook(self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { CodeHookSpecification(put(self.0, "LambdaCodeHook", value.into_expr()), Phase) }
+    pub fn lambda_code_hook(self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { CodeHookSpecification(put(self.0, "LambdaCodeHook", value), Phase) }
 }
 impl Done for CodeHookSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeSlotTypeSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-compositeslottypesetting.html)
@@ -371,7 +371,7 @@ impl CompositeSlotTypeSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SubSlots`: list of `SubSlotTypeComposition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-compositeslottypesetting.html#cfn-lex-bot-compositeslottypesetting-subslots)
-    pub fn sub_slots(self, value: impl Arg<Arr<SubSlotTypeComposition>>) -> Self { Self(put(self.0, "SubSlots", value.into_expr())) }
+    pub fn sub_slots(self, value: impl Arg<Arr<SubSlotTypeComposition>>) -> Self { Self(put(self.0, "SubSlots", value)) }
 }
 impl Done for CompositeSlotTypeSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-condition.html)
@@ -382,7 +382,7 @@ impl Condition {
 }
 impl<R0> Condition<R0> {
     /// `ExpressionString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-condition.html#cfn-lex-bot-condition-expressionstring)
-    pub fn expression_string(self, value: impl Arg<str>) -> Condition<Set> { Condition(put(self.0, "ExpressionString", value.into_expr()), Phase) }
+    pub fn expression_string(self, value: impl Arg<str>) -> Condition<Set> { Condition(put(self.0, "ExpressionString", value), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionalBranch` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html)
@@ -393,13 +393,13 @@ impl ConditionalBranch {
 }
 impl<R0, R1, R2> ConditionalBranch<R0, R1, R2> {
     /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html#cfn-lex-bot-conditionalbranch-condition)
-    pub fn condition(self, value: impl Arg<Condition>) -> ConditionalBranch<Set, R1, R2> { ConditionalBranch(put(self.0, "Condition", value.into_expr()), Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> ConditionalBranch<Set, R1, R2> { ConditionalBranch(put(self.0, "Condition", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html#cfn-lex-bot-conditionalbranch-name)
-    pub fn name(self, value: impl Arg<str>) -> ConditionalBranch<R0, Set, R2> { ConditionalBranch(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ConditionalBranch<R0, Set, R2> { ConditionalBranch(put(self.0, "Name", value), Phase) }
     /// `NextStep`: `DialogState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html#cfn-lex-bot-conditionalbranch-nextstep)
-    pub fn next_step(self, value: impl Arg<DialogState>) -> ConditionalBranch<R0, R1, Set> { ConditionalBranch(put(self.0, "NextStep", value.into_expr()), Phase) }
+    pub fn next_step(self, value: impl Arg<DialogState>) -> ConditionalBranch<R0, R1, Set> { ConditionalBranch(put(self.0, "NextStep", value), Phase) }
     /// `Response`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html#cfn-lex-bot-conditionalbranch-response)
-    pub fn response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "Response", value.into_expr()), Phase) }
+    pub fn response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "Response", value), Phase) }
 }
 impl Done for ConditionalBranch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionalSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalspecification.html)
@@ -410,11 +410,11 @@ impl ConditionalSpecification {
 }
 impl<R0, R1, R2> ConditionalSpecification<R0, R1, R2> {
     /// `ConditionalBranches`: list of `ConditionalBranch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalspecification.html#cfn-lex-bot-conditionalspecification-conditionalbranches)
-    pub fn conditional_branches(self, value: impl Arg<Arr<ConditionalBranch>>) -> ConditionalSpecification<Set, R1, R2> { ConditionalSpecification(put(self.0, "ConditionalBranches", value.into_expr()), Phase) }
+    pub fn conditional_branches(self, value: impl Arg<Arr<ConditionalBranch>>) -> ConditionalSpecification<Set, R1, R2> { ConditionalSpecification(put(self.0, "ConditionalBranches", value), Phase) }
     /// `DefaultBranch`: `DefaultConditionalBranch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalspecification.html#cfn-lex-bot-conditionalspecification-defaultbranch)
-    pub fn default_branch(self, value: impl Arg<DefaultConditionalBranch>) -> ConditionalSpecification<R0, Set, R2> { ConditionalSpecification(put(self.0, "DefaultBranch", value.into_expr()), Phase) }
+    pub fn default_branch(self, value: impl Arg<DefaultConditionalBranch>) -> ConditionalSpecification<R0, Set, R2> { ConditionalSpecification(put(self.0, "DefaultBranch", value), Phase) }
     /// `IsActive`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalspecification.html#cfn-lex-bot-conditionalspecification-isactive)
-    pub fn is_active(self, value: impl Arg<bool>) -> ConditionalSpecification<R0, R1, Set> { ConditionalSpecification(put(self.0, "IsActive", value.into_expr()), Phase) }
+    pub fn is_active(self, value: impl Arg<bool>) -> ConditionalSpecification<R0, R1, Set> { ConditionalSpecification(put(self.0, "IsActive", value), Phase) }
 }
 impl Done for ConditionalSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConversationLogSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conversationlogsettings.html)
@@ -423,9 +423,9 @@ impl ConversationLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioLogSettings`: list of `AudioLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conversationlogsettings.html#cfn-lex-bot-conversationlogsettings-audiologsettings)
-    pub fn audio_log_settings(self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { Self(put(self.0, "AudioLogSettings", value.into_expr())) }
+    pub fn audio_log_settings(self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { Self(put(self.0, "AudioLogSettings", value)) }
     /// `TextLogSettings`: list of `TextLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conversationlogsettings.html#cfn-lex-bot-conversationlogsettings-textlogsettings)
-    pub fn text_log_settings(self, value: impl Arg<Arr<TextLogSetting>>) -> Self { Self(put(self.0, "TextLogSettings", value.into_expr())) }
+    pub fn text_log_settings(self, value: impl Arg<Arr<TextLogSetting>>) -> Self { Self(put(self.0, "TextLogSettings", value)) }
 }
 impl Done for ConversationLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPayload` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-custompayload.html)
@@ -436,7 +436,7 @@ impl CustomPayload {
 }
 impl<R0> CustomPayload<R0> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-custompayload.html#cfn-lex-bot-custompayload-value)
-    pub fn value(self, value: impl Arg<str>) -> CustomPayload<Set> { CustomPayload(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomPayload<Set> { CustomPayload(put(self.0, "Value", value), Phase) }
 }
 impl Done for CustomPayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomVocabulary` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabulary.html)
@@ -447,7 +447,7 @@ impl CustomVocabulary {
 }
 impl<R0> CustomVocabulary<R0> {
     /// `CustomVocabularyItems`: list of `CustomVocabularyItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabulary.html#cfn-lex-bot-customvocabulary-customvocabularyitems)
-    pub fn custom_vocabulary_items(self, value: impl Arg<Arr<CustomVocabularyItem>>) -> CustomVocabulary<Set> { CustomVocabulary(put(self.0, "CustomVocabularyItems", value.into_expr()), Phase) }
+    pub fn custom_vocabulary_items(self, value: impl Arg<Arr<CustomVocabularyItem>>) -> CustomVocabulary<Set> { CustomVocabulary(put(self.0, "CustomVocabularyItems", value), Phase) }
 }
 impl Done for CustomVocabulary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomVocabularyItem` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabularyitem.html)
@@ -458,11 +458,11 @@ impl CustomVocabularyItem {
 }
 impl<R0> CustomVocabularyItem<R0> {
     /// `DisplayAs`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabularyitem.html#cfn-lex-bot-customvocabularyitem-displayas)
-    pub fn display_as(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
+    pub fn display_as(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayAs", value), Phase) }
     /// `Phrase`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabularyitem.html#cfn-lex-bot-customvocabularyitem-phrase)
-    pub fn phrase(self, value: impl Arg<str>) -> CustomVocabularyItem<Set> { CustomVocabularyItem(put(self.0, "Phrase", value.into_expr()), Phase) }
+    pub fn phrase(self, value: impl Arg<str>) -> CustomVocabularyItem<Set> { CustomVocabularyItem(put(self.0, "Phrase", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabularyitem.html#cfn-lex-bot-customvocabularyitem-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for CustomVocabularyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DTMFSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html)
@@ -473,13 +473,13 @@ impl DTMFSpecification {
 }
 impl<R0, R1, R2, R3> DTMFSpecification<R0, R1, R2, R3> {
     /// `DeletionCharacter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html#cfn-lex-bot-dtmfspecification-deletioncharacter)
-    pub fn deletion_character(self, value: impl Arg<str>) -> DTMFSpecification<Set, R1, R2, R3> { DTMFSpecification(put(self.0, "DeletionCharacter", value.into_expr()), Phase) }
+    pub fn deletion_character(self, value: impl Arg<str>) -> DTMFSpecification<Set, R1, R2, R3> { DTMFSpecification(put(self.0, "DeletionCharacter", value), Phase) }
     /// `EndCharacter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html#cfn-lex-bot-dtmfspecification-endcharacter)
-    pub fn end_character(self, value: impl Arg<str>) -> DTMFSpecification<R0, Set, R2, R3> { DTMFSpecification(put(self.0, "EndCharacter", value.into_expr()), Phase) }
+    pub fn end_character(self, value: impl Arg<str>) -> DTMFSpecification<R0, Set, R2, R3> { DTMFSpecification(put(self.0, "EndCharacter", value), Phase) }
     /// `EndTimeoutMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html#cfn-lex-bot-dtmfspecification-endtimeoutms)
-    pub fn end_timeout_ms(self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, Set, R3> { DTMFSpecification(put(self.0, "EndTimeoutMs", value.into_expr()), Phase) }
+    pub fn end_timeout_ms(self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, Set, R3> { DTMFSpecification(put(self.0, "EndTimeoutMs", value), Phase) }
     /// `MaxLength`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html#cfn-lex-bot-dtmfspecification-maxlength)
-    pub fn max_length(self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, R2, Set> { DTMFSpecification(put(self.0, "MaxLength", value.into_expr()), Phase) }
+    pub fn max_length(self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, R2, Set> { DTMFSpecification(put(self.0, "MaxLength", value), Phase) }
 }
 impl Done for DTMFSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataPrivacy` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dataprivacy.html)
@@ -490,7 +490,7 @@ impl DataPrivacy {
 }
 impl<R0> DataPrivacy<R0> {
     /// `ChildDirected`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dataprivacy.html#cfn-lex-bot-dataprivacy-childdirected)
-    pub fn child_directed(self, value: impl Arg<bool>) -> DataPrivacy<Set> { DataPrivacy(put(self.0, "ChildDirected", value.into_expr()), Phase) }
+    pub fn child_directed(self, value: impl Arg<bool>) -> DataPrivacy<Set> { DataPrivacy(put(self.0, "ChildDirected", value), Phase) }
 }
 impl Done for DataPrivacy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-datasourceconfiguration.html)
@@ -499,11 +499,11 @@ impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockKnowledgeStoreConfiguration`: `BedrockKnowledgeStoreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-datasourceconfiguration.html#cfn-lex-bot-datasourceconfiguration-bedrockknowledgestoreconfiguration)
-    pub fn bedrock_knowledge_store_configuration(self, value: impl Arg<BedrockKnowledgeStoreConfiguration>) -> Self { Self(put(self.0, "BedrockKnowledgeStoreConfiguration", value.into_expr())) }
+    pub fn bedrock_knowledge_store_configuration(self, value: impl Arg<BedrockKnowledgeStoreConfiguration>) -> Self { Self(put(self.0, "BedrockKnowledgeStoreConfiguration", value)) }
     /// `KendraConfiguration`: `QnAKendraConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-datasourceconfiguration.html#cfn-lex-bot-datasourceconfiguration-kendraconfiguration)
-    pub fn kendra_configuration(self, value: impl Arg<QnAKendraConfiguration>) -> Self { Self(put(self.0, "KendraConfiguration", value.into_expr())) }
+    pub fn kendra_configuration(self, value: impl Arg<QnAKendraConfiguration>) -> Self { Self(put(self.0, "KendraConfiguration", value)) }
     /// `OpensearchConfiguration`: `OpensearchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-datasourceconfiguration.html#cfn-lex-bot-datasourceconfiguration-opensearchconfiguration)
-    pub fn opensearch_configuration(self, value: impl Arg<OpensearchConfiguration>) -> Self { Self(put(self.0, "OpensearchConfiguration", value.into_expr())) }
+    pub fn opensearch_configuration(self, value: impl Arg<OpensearchConfiguration>) -> Self { Self(put(self.0, "OpensearchConfiguration", value)) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeepgramSpeechModelConfig` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-deepgramspeechmodelconfig.html)
@@ -514,9 +514,9 @@ impl DeepgramSpeechModelConfig {
 }
 impl<R0> DeepgramSpeechModelConfig<R0> {
     /// `ApiTokenSecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-deepgramspeechmodelconfig.html#cfn-lex-bot-deepgramspeechmodelconfig-apitokensecretarn)
-    pub fn api_token_secret_arn(self, value: impl Arg<str>) -> DeepgramSpeechModelConfig<Set> { DeepgramSpeechModelConfig(put(self.0, "ApiTokenSecretArn", value.into_expr()), Phase) }
+    pub fn api_token_secret_arn(self, value: impl Arg<str>) -> DeepgramSpeechModelConfig<Set> { DeepgramSpeechModelConfig(put(self.0, "ApiTokenSecretArn", value), Phase) }
     /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-deepgramspeechmodelconfig.html#cfn-lex-bot-deepgramspeechmodelconfig-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value), Phase) }
 }
 impl Done for DeepgramSpeechModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultConditionalBranch` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-defaultconditionalbranch.html)
@@ -525,9 +525,9 @@ impl DefaultConditionalBranch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-defaultconditionalbranch.html#cfn-lex-bot-defaultconditionalbranch-nextstep)
-    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
+    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value)) }
     /// `Response`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-defaultconditionalbranch.html#cfn-lex-bot-defaultconditionalbranch-response)
-    pub fn response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "Response", value.into_expr())) }
+    pub fn response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "Response", value)) }
 }
 impl Done for DefaultConditionalBranch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DescriptiveBotBuilderSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-descriptivebotbuilderspecification.html)
@@ -538,9 +538,9 @@ impl DescriptiveBotBuilderSpecification {
 }
 impl<R0> DescriptiveBotBuilderSpecification<R0> {
     /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-descriptivebotbuilderspecification.html#cfn-lex-bot-descriptivebotbuilderspecification-bedrockmodelspecification)
-    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
+    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-descriptivebotbuilderspecification.html#cfn-lex-bot-descriptivebotbuilderspecification-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> DescriptiveBotBuilderSpecification<Set> { DescriptiveBotBuilderSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> DescriptiveBotBuilderSpecification<Set> { DescriptiveBotBuilderSpecification(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for DescriptiveBotBuilderSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialogAction` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogaction.html)
@@ -551,11 +551,11 @@ impl DialogAction {
 }
 impl<R0> DialogAction<R0> {
     /// `SlotToElicit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogaction.html#cfn-lex-bot-dialogaction-slottoelicit)
-    pub fn slot_to_elicit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotToElicit", value.into_expr()), Phase) }
+    pub fn slot_to_elicit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotToElicit", value), Phase) }
     /// `SuppressNextMessage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogaction.html#cfn-lex-bot-dialogaction-suppressnextmessage)
-    pub fn suppress_next_message(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SuppressNextMessage", value.into_expr()), Phase) }
+    pub fn suppress_next_message(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SuppressNextMessage", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogaction.html#cfn-lex-bot-dialogaction-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DialogAction<Set> { DialogAction(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DialogAction<Set> { DialogAction(put(self.0, "Type", value), Phase) }
 }
 impl Done for DialogAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialogCodeHookInvocationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html)
@@ -566,13 +566,13 @@ impl DialogCodeHookInvocationSetting {
 }
 impl<R0, R1, R2> DialogCodeHookInvocationSetting<R0, R1, R2> {
     /// `EnableCodeHookInvocation`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html#cfn-lex-bot-dialogcodehookinvocationsetting-enablecodehookinvocation)
-    pub fn enable_code_hook_invocation(self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<Set, R1, R2> { DialogCodeHookInvocationSetting(put(self.0, "EnableCodeHookInvocation", value.into_expr()), Phase) }
+    pub fn enable_code_hook_invocation(self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<Set, R1, R2> { DialogCodeHookInvocationSetting(put(self.0, "EnableCodeHookInvocation", value), Phase) }
     /// `InvocationLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html#cfn-lex-bot-dialogcodehookinvocationsetting-invocationlabel)
-    pub fn invocation_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationLabel", value.into_expr()), Phase) }
+    pub fn invocation_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationLabel", value), Phase) }
     /// `IsActive`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html#cfn-lex-bot-dialogcodehookinvocationsetting-isactive)
-    pub fn is_active(self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<R0, Set, R2> { DialogCodeHookInvocationSetting(put(self.0, "IsActive", value.into_expr()), Phase) }
+    pub fn is_active(self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<R0, Set, R2> { DialogCodeHookInvocationSetting(put(self.0, "IsActive", value), Phase) }
     /// `PostCodeHookSpecification`: `PostDialogCodeHookInvocationSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html#cfn-lex-bot-dialogcodehookinvocationsetting-postcodehookspecification)
-    pub fn post_code_hook_specification(self, value: impl Arg<PostDialogCodeHookInvocationSpecification>) -> DialogCodeHookInvocationSetting<R0, R1, Set> { DialogCodeHookInvocationSetting(put(self.0, "PostCodeHookSpecification", value.into_expr()), Phase) }
+    pub fn post_code_hook_specification(self, value: impl Arg<PostDialogCodeHookInvocationSpecification>) -> DialogCodeHookInvocationSetting<R0, R1, Set> { DialogCodeHookInvocationSetting(put(self.0, "PostCodeHookSpecification", value), Phase) }
 }
 impl Done for DialogCodeHookInvocationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialogCodeHookSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehooksetting.html)
@@ -583,7 +583,7 @@ impl DialogCodeHookSetting {
 }
 impl<R0> DialogCodeHookSetting<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehooksetting.html#cfn-lex-bot-dialogcodehooksetting-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> DialogCodeHookSetting<Set> { DialogCodeHookSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> DialogCodeHookSetting<Set> { DialogCodeHookSetting(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for DialogCodeHookSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialogState` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogstate.html)
@@ -592,11 +592,11 @@ impl DialogState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DialogAction`: `DialogAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogstate.html#cfn-lex-bot-dialogstate-dialogaction)
-    pub fn dialog_action(self, value: impl Arg<DialogAction>) -> Self { Self(put(self.0, "DialogAction", value.into_expr())) }
+    pub fn dialog_action(self, value: impl Arg<DialogAction>) -> Self { Self(put(self.0, "DialogAction", value)) }
     /// `Intent`: `IntentOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogstate.html#cfn-lex-bot-dialogstate-intent)
-    pub fn intent(self, value: impl Arg<IntentOverride>) -> Self { Self(put(self.0, "Intent", value.into_expr())) }
+    pub fn intent(self, value: impl Arg<IntentOverride>) -> Self { Self(put(self.0, "Intent", value)) }
     /// `SessionAttributes`: list of `SessionAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogstate.html#cfn-lex-bot-dialogstate-sessionattributes)
-    pub fn session_attributes(self, value: impl Arg<Arr<SessionAttribute>>) -> Self { Self(put(self.0, "SessionAttributes", value.into_expr())) }
+    pub fn session_attributes(self, value: impl Arg<Arr<SessionAttribute>>) -> Self { Self(put(self.0, "SessionAttributes", value)) }
 }
 impl Done for DialogState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElicitationCodeHookInvocationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-elicitationcodehookinvocationsetting.html)
@@ -607,9 +607,9 @@ impl ElicitationCodeHookInvocationSetting {
 }
 impl<R0> ElicitationCodeHookInvocationSetting<R0> {
     /// `EnableCodeHookInvocation`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-elicitationcodehookinvocationsetting.html#cfn-lex-bot-elicitationcodehookinvocationsetting-enablecodehookinvocation)
-    pub fn enable_code_hook_invocation(self, value: impl Arg<bool>) -> ElicitationCodeHookInvocationSetting<Set> { ElicitationCodeHookInvocationSetting(put(self.0, "EnableCodeHookInvocation", value.into_expr()), Phase) }
+    pub fn enable_code_hook_invocation(self, value: impl Arg<bool>) -> ElicitationCodeHookInvocationSetting<Set> { ElicitationCodeHookInvocationSetting(put(self.0, "EnableCodeHookInvocation", value), Phase) }
     /// `InvocationLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-elicitationcodehookinvocationsetting.html#cfn-lex-bot-elicitationcodehookinvocationsetting-invocationlabel)
-    pub fn invocation_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationLabel", value.into_expr()), Phase) }
+    pub fn invocation_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationLabel", value), Phase) }
 }
 impl Done for ElicitationCodeHookInvocationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorLogSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-errorlogsettings.html)
@@ -620,7 +620,7 @@ impl ErrorLogSettings {
 }
 impl<R0> ErrorLogSettings<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-errorlogsettings.html#cfn-lex-bot-errorlogsettings-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> ErrorLogSettings<Set> { ErrorLogSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ErrorLogSettings<Set> { ErrorLogSettings(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for ErrorLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExactResponseFields` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-exactresponsefields.html)
@@ -629,9 +629,9 @@ impl ExactResponseFields {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-exactresponsefields.html#cfn-lex-bot-exactresponsefields-answerfield)
-    pub fn answer_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerField", value.into_expr())) }
+    pub fn answer_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerField", value)) }
     /// `QuestionField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-exactresponsefields.html#cfn-lex-bot-exactresponsefields-questionfield)
-    pub fn question_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuestionField", value.into_expr())) }
+    pub fn question_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuestionField", value)) }
 }
 impl Done for ExactResponseFields { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExternalSourceSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-externalsourcesetting.html)
@@ -640,7 +640,7 @@ impl ExternalSourceSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GrammarSlotTypeSetting`: `GrammarSlotTypeSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-externalsourcesetting.html#cfn-lex-bot-externalsourcesetting-grammarslottypesetting)
-    pub fn grammar_slot_type_setting(self, value: impl Arg<GrammarSlotTypeSetting>) -> Self { Self(put(self.0, "GrammarSlotTypeSetting", value.into_expr())) }
+    pub fn grammar_slot_type_setting(self, value: impl Arg<GrammarSlotTypeSetting>) -> Self { Self(put(self.0, "GrammarSlotTypeSetting", value)) }
 }
 impl Done for ExternalSourceSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FulfillmentCodeHookSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html)
@@ -651,13 +651,13 @@ impl FulfillmentCodeHookSetting {
 }
 impl<R0> FulfillmentCodeHookSetting<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html#cfn-lex-bot-fulfillmentcodehooksetting-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> FulfillmentCodeHookSetting<Set> { FulfillmentCodeHookSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> FulfillmentCodeHookSetting<Set> { FulfillmentCodeHookSetting(put(self.0, "Enabled", value), Phase) }
     /// `FulfillmentUpdatesSpecification`: `FulfillmentUpdatesSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html#cfn-lex-bot-fulfillmentcodehooksetting-fulfillmentupdatesspecification)
-    pub fn fulfillment_updates_specification(self, value: impl Arg<FulfillmentUpdatesSpecification>) -> Self { Self(put(self.0, "FulfillmentUpdatesSpecification", value.into_expr()), Phase) }
+    pub fn fulfillment_updates_specification(self, value: impl Arg<FulfillmentUpdatesSpecification>) -> Self { Self(put(self.0, "FulfillmentUpdatesSpecification", value), Phase) }
     /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html#cfn-lex-bot-fulfillmentcodehooksetting-isactive)
-    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value), Phase) }
     /// `PostFulfillmentStatusSpecification`: `PostFulfillmentStatusSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html#cfn-lex-bot-fulfillmentcodehooksetting-postfulfillmentstatusspecification)
-    pub fn post_fulfillment_status_specification(self, value: impl Arg<PostFulfillmentStatusSpecification>) -> Self { Self(put(self.0, "PostFulfillmentStatusSpecification", value.into_expr()), Phase) }
+    pub fn post_fulfillment_status_specification(self, value: impl Arg<PostFulfillmentStatusSpecification>) -> Self { Self(put(self.0, "PostFulfillmentStatusSpecification", value), Phase) }
 }
 impl Done for FulfillmentCodeHookSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FulfillmentStartResponseSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentstartresponsespecification.html)
@@ -668,11 +668,11 @@ impl FulfillmentStartResponseSpecification {
 }
 impl<R0, R1> FulfillmentStartResponseSpecification<R0, R1> {
     /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentstartresponsespecification.html#cfn-lex-bot-fulfillmentstartresponsespecification-allowinterrupt)
-    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value), Phase) }
     /// `DelayInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentstartresponsespecification.html#cfn-lex-bot-fulfillmentstartresponsespecification-delayinseconds)
-    pub fn delay_in_seconds(self, value: impl Arg<i64>) -> FulfillmentStartResponseSpecification<Set, R1> { FulfillmentStartResponseSpecification(put(self.0, "DelayInSeconds", value.into_expr()), Phase) }
+    pub fn delay_in_seconds(self, value: impl Arg<i64>) -> FulfillmentStartResponseSpecification<Set, R1> { FulfillmentStartResponseSpecification(put(self.0, "DelayInSeconds", value), Phase) }
     /// `MessageGroups`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentstartresponsespecification.html#cfn-lex-bot-fulfillmentstartresponsespecification-messagegroups)
-    pub fn message_groups(self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentStartResponseSpecification<R0, Set> { FulfillmentStartResponseSpecification(put(self.0, "MessageGroups", value.into_expr()), Phase) }
+    pub fn message_groups(self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentStartResponseSpecification<R0, Set> { FulfillmentStartResponseSpecification(put(self.0, "MessageGroups", value), Phase) }
 }
 impl Done for FulfillmentStartResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FulfillmentUpdateResponseSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdateresponsespecification.html)
@@ -683,11 +683,11 @@ impl FulfillmentUpdateResponseSpecification {
 }
 impl<R0, R1> FulfillmentUpdateResponseSpecification<R0, R1> {
     /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdateresponsespecification.html#cfn-lex-bot-fulfillmentupdateresponsespecification-allowinterrupt)
-    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value), Phase) }
     /// `FrequencyInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdateresponsespecification.html#cfn-lex-bot-fulfillmentupdateresponsespecification-frequencyinseconds)
-    pub fn frequency_in_seconds(self, value: impl Arg<i64>) -> FulfillmentUpdateResponseSpecification<Set, R1> { FulfillmentUpdateResponseSpecification(put(self.0, "FrequencyInSeconds", value.into_expr()), Phase) }
+    pub fn frequency_in_seconds(self, value: impl Arg<i64>) -> FulfillmentUpdateResponseSpecification<Set, R1> { FulfillmentUpdateResponseSpecification(put(self.0, "FrequencyInSeconds", value), Phase) }
     /// `MessageGroups`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdateresponsespecification.html#cfn-lex-bot-fulfillmentupdateresponsespecification-messagegroups)
-    pub fn message_groups(self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentUpdateResponseSpecification<R0, Set> { FulfillmentUpdateResponseSpecification(put(self.0, "MessageGroups", value.into_expr()), Phase) }
+    pub fn message_groups(self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentUpdateResponseSpecification<R0, Set> { FulfillmentUpdateResponseSpecification(put(self.0, "MessageGroups", value), Phase) }
 }
 impl Done for FulfillmentUpdateResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FulfillmentUpdatesSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html)
@@ -698,13 +698,13 @@ impl FulfillmentUpdatesSpecification {
 }
 impl<R0> FulfillmentUpdatesSpecification<R0> {
     /// `Active`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html#cfn-lex-bot-fulfillmentupdatesspecification-active)
-    pub fn active(self, value: impl Arg<bool>) -> FulfillmentUpdatesSpecification<Set> { FulfillmentUpdatesSpecification(put(self.0, "Active", value.into_expr()), Phase) }
+    pub fn active(self, value: impl Arg<bool>) -> FulfillmentUpdatesSpecification<Set> { FulfillmentUpdatesSpecification(put(self.0, "Active", value), Phase) }
     /// `StartResponse`: `FulfillmentStartResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html#cfn-lex-bot-fulfillmentupdatesspecification-startresponse)
-    pub fn start_response(self, value: impl Arg<FulfillmentStartResponseSpecification>) -> Self { Self(put(self.0, "StartResponse", value.into_expr()), Phase) }
+    pub fn start_response(self, value: impl Arg<FulfillmentStartResponseSpecification>) -> Self { Self(put(self.0, "StartResponse", value), Phase) }
     /// `TimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html#cfn-lex-bot-fulfillmentupdatesspecification-timeoutinseconds)
-    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value), Phase) }
     /// `UpdateResponse`: `FulfillmentUpdateResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html#cfn-lex-bot-fulfillmentupdatesspecification-updateresponse)
-    pub fn update_response(self, value: impl Arg<FulfillmentUpdateResponseSpecification>) -> Self { Self(put(self.0, "UpdateResponse", value.into_expr()), Phase) }
+    pub fn update_response(self, value: impl Arg<FulfillmentUpdateResponseSpecification>) -> Self { Self(put(self.0, "UpdateResponse", value), Phase) }
 }
 impl Done for FulfillmentUpdatesSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GenerativeAISettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-generativeaisettings.html)
@@ -713,9 +713,9 @@ impl GenerativeAISettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BuildtimeSettings`: `BuildtimeSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-generativeaisettings.html#cfn-lex-bot-generativeaisettings-buildtimesettings)
-    pub fn buildtime_settings(self, value: impl Arg<BuildtimeSettings>) -> Self { Self(put(self.0, "BuildtimeSettings", value.into_expr())) }
+    pub fn buildtime_settings(self, value: impl Arg<BuildtimeSettings>) -> Self { Self(put(self.0, "BuildtimeSettings", value)) }
     /// `RuntimeSettings`: `RuntimeSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-generativeaisettings.html#cfn-lex-bot-generativeaisettings-runtimesettings)
-    pub fn runtime_settings(self, value: impl Arg<RuntimeSettings>) -> Self { Self(put(self.0, "RuntimeSettings", value.into_expr())) }
+    pub fn runtime_settings(self, value: impl Arg<RuntimeSettings>) -> Self { Self(put(self.0, "RuntimeSettings", value)) }
 }
 impl Done for GenerativeAISettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrammarSlotTypeSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesetting.html)
@@ -724,7 +724,7 @@ impl GrammarSlotTypeSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: `GrammarSlotTypeSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesetting.html#cfn-lex-bot-grammarslottypesetting-source)
-    pub fn source(self, value: impl Arg<GrammarSlotTypeSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<GrammarSlotTypeSource>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for GrammarSlotTypeSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrammarSlotTypeSource` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesource.html)
@@ -735,11 +735,11 @@ impl GrammarSlotTypeSource {
 }
 impl<R0, R1> GrammarSlotTypeSource<R0, R1> {
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesource.html#cfn-lex-bot-grammarslottypesource-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesource.html#cfn-lex-bot-grammarslottypesource-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> GrammarSlotTypeSource<Set, R1> { GrammarSlotTypeSource(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> GrammarSlotTypeSource<Set, R1> { GrammarSlotTypeSource(put(self.0, "S3BucketName", value), Phase) }
     /// `S3ObjectKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesource.html#cfn-lex-bot-grammarslottypesource-s3objectkey)
-    pub fn s3_object_key(self, value: impl Arg<str>) -> GrammarSlotTypeSource<R0, Set> { GrammarSlotTypeSource(put(self.0, "S3ObjectKey", value.into_expr()), Phase) }
+    pub fn s3_object_key(self, value: impl Arg<str>) -> GrammarSlotTypeSource<R0, Set> { GrammarSlotTypeSource(put(self.0, "S3ObjectKey", value), Phase) }
 }
 impl Done for GrammarSlotTypeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageResponseCard` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html)
@@ -750,13 +750,13 @@ impl ImageResponseCard {
 }
 impl<R0> ImageResponseCard<R0> {
     /// `Buttons`: list of `Button`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html#cfn-lex-bot-imageresponsecard-buttons)
-    pub fn buttons(self, value: impl Arg<Arr<Button>>) -> Self { Self(put(self.0, "Buttons", value.into_expr()), Phase) }
+    pub fn buttons(self, value: impl Arg<Arr<Button>>) -> Self { Self(put(self.0, "Buttons", value), Phase) }
     /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html#cfn-lex-bot-imageresponsecard-imageurl)
-    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr()), Phase) }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value), Phase) }
     /// `Subtitle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html#cfn-lex-bot-imageresponsecard-subtitle)
-    pub fn subtitle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subtitle", value.into_expr()), Phase) }
+    pub fn subtitle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subtitle", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html#cfn-lex-bot-imageresponsecard-title)
-    pub fn title(self, value: impl Arg<str>) -> ImageResponseCard<Set> { ImageResponseCard(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> ImageResponseCard<Set> { ImageResponseCard(put(self.0, "Title", value), Phase) }
 }
 impl Done for ImageResponseCard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialResponseSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html)
@@ -765,13 +765,13 @@ impl InitialResponseSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html#cfn-lex-bot-initialresponsesetting-codehook)
-    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr())) }
+    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value)) }
     /// `Conditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html#cfn-lex-bot-initialresponsesetting-conditional)
-    pub fn conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
+    pub fn conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "Conditional", value)) }
     /// `InitialResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html#cfn-lex-bot-initialresponsesetting-initialresponse)
-    pub fn initial_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "InitialResponse", value.into_expr())) }
+    pub fn initial_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "InitialResponse", value)) }
     /// `NextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html#cfn-lex-bot-initialresponsesetting-nextstep)
-    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
+    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value)) }
 }
 impl Done for InitialResponseSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputContext` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-inputcontext.html)
@@ -782,7 +782,7 @@ impl InputContext {
 }
 impl<R0> InputContext<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-inputcontext.html#cfn-lex-bot-inputcontext-name)
-    pub fn name(self, value: impl Arg<str>) -> InputContext<Set> { InputContext(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> InputContext<Set> { InputContext(put(self.0, "Name", value), Phase) }
 }
 impl Done for InputContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Intent` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html)
@@ -793,41 +793,41 @@ impl Intent {
 }
 impl<R0> Intent<R0> {
     /// `BedrockAgentIntentConfiguration`: `BedrockAgentIntentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-bedrockagentintentconfiguration)
-    pub fn bedrock_agent_intent_configuration(self, value: impl Arg<BedrockAgentIntentConfiguration>) -> Self { Self(put(self.0, "BedrockAgentIntentConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_agent_intent_configuration(self, value: impl Arg<BedrockAgentIntentConfiguration>) -> Self { Self(put(self.0, "BedrockAgentIntentConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DialogCodeHook`: `DialogCodeHookSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-dialogcodehook)
-    pub fn dialog_code_hook(self, value: impl Arg<DialogCodeHookSetting>) -> Self { Self(put(self.0, "DialogCodeHook", value.into_expr()), Phase) }
+    pub fn dialog_code_hook(self, value: impl Arg<DialogCodeHookSetting>) -> Self { Self(put(self.0, "DialogCodeHook", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `FulfillmentCodeHook`: `FulfillmentCodeHookSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-fulfillmentcodehook)
-    pub fn fulfillment_code_hook(self, value: impl Arg<FulfillmentCodeHookSetting>) -> Self { Self(put(self.0, "FulfillmentCodeHook", value.into_expr()), Phase) }
+    pub fn fulfillment_code_hook(self, value: impl Arg<FulfillmentCodeHookSetting>) -> Self { Self(put(self.0, "FulfillmentCodeHook", value), Phase) }
     /// `InitialResponseSetting`: `InitialResponseSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-initialresponsesetting)
-    pub fn initial_response_setting(self, value: impl Arg<InitialResponseSetting>) -> Self { Self(put(self.0, "InitialResponseSetting", value.into_expr()), Phase) }
+    pub fn initial_response_setting(self, value: impl Arg<InitialResponseSetting>) -> Self { Self(put(self.0, "InitialResponseSetting", value), Phase) }
     /// `InputContexts`: list of `InputContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-inputcontexts)
-    pub fn input_contexts(self, value: impl Arg<Arr<InputContext>>) -> Self { Self(put(self.0, "InputContexts", value.into_expr()), Phase) }
+    pub fn input_contexts(self, value: impl Arg<Arr<InputContext>>) -> Self { Self(put(self.0, "InputContexts", value), Phase) }
     /// `IntentClosingSetting`: `IntentClosingSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-intentclosingsetting)
-    pub fn intent_closing_setting(self, value: impl Arg<IntentClosingSetting>) -> Self { Self(put(self.0, "IntentClosingSetting", value.into_expr()), Phase) }
+    pub fn intent_closing_setting(self, value: impl Arg<IntentClosingSetting>) -> Self { Self(put(self.0, "IntentClosingSetting", value), Phase) }
     /// `IntentConfirmationSetting`: `IntentConfirmationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-intentconfirmationsetting)
-    pub fn intent_confirmation_setting(self, value: impl Arg<IntentConfirmationSetting>) -> Self { Self(put(self.0, "IntentConfirmationSetting", value.into_expr()), Phase) }
+    pub fn intent_confirmation_setting(self, value: impl Arg<IntentConfirmationSetting>) -> Self { Self(put(self.0, "IntentConfirmationSetting", value), Phase) }
     /// `KendraConfiguration`: `KendraConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-kendraconfiguration)
-    pub fn kendra_configuration(self, value: impl Arg<KendraConfiguration>) -> Self { Self(put(self.0, "KendraConfiguration", value.into_expr()), Phase) }
+    pub fn kendra_configuration(self, value: impl Arg<KendraConfiguration>) -> Self { Self(put(self.0, "KendraConfiguration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-name)
-    pub fn name(self, value: impl Arg<str>) -> Intent<Set> { Intent(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Intent<Set> { Intent(put(self.0, "Name", value), Phase) }
     /// `OutputContexts`: list of `OutputContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-outputcontexts)
-    pub fn output_contexts(self, value: impl Arg<Arr<OutputContext>>) -> Self { Self(put(self.0, "OutputContexts", value.into_expr()), Phase) }
+    pub fn output_contexts(self, value: impl Arg<Arr<OutputContext>>) -> Self { Self(put(self.0, "OutputContexts", value), Phase) }
     /// `ParentIntentSignature`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-parentintentsignature)
-    pub fn parent_intent_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentIntentSignature", value.into_expr()), Phase) }
+    pub fn parent_intent_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentIntentSignature", value), Phase) }
     /// `QInConnectIntentConfiguration`: `QInConnectIntentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-qinconnectintentconfiguration)
-    pub fn q_in_connect_intent_configuration(self, value: impl Arg<QInConnectIntentConfiguration>) -> Self { Self(put(self.0, "QInConnectIntentConfiguration", value.into_expr()), Phase) }
+    pub fn q_in_connect_intent_configuration(self, value: impl Arg<QInConnectIntentConfiguration>) -> Self { Self(put(self.0, "QInConnectIntentConfiguration", value), Phase) }
     /// `QnAIntentConfiguration`: `QnAIntentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-qnaintentconfiguration)
-    pub fn qn_a_intent_configuration(self, value: impl Arg<QnAIntentConfiguration>) -> Self { Self(put(self.0, "QnAIntentConfiguration", value.into_expr()), Phase) }
+    pub fn qn_a_intent_configuration(self, value: impl Arg<QnAIntentConfiguration>) -> Self { Self(put(self.0, "QnAIntentConfiguration", value), Phase) }
     /// `SampleUtterances`: list of `SampleUtterance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-sampleutterances)
-    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr()), Phase) }
+    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value), Phase) }
     /// `SlotPriorities`: list of `SlotPriority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-slotpriorities)
-    pub fn slot_priorities(self, value: impl Arg<Arr<SlotPriority>>) -> Self { Self(put(self.0, "SlotPriorities", value.into_expr()), Phase) }
+    pub fn slot_priorities(self, value: impl Arg<Arr<SlotPriority>>) -> Self { Self(put(self.0, "SlotPriorities", value), Phase) }
     /// `Slots`: list of `Slot`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-slots)
-    pub fn slots(self, value: impl Arg<Arr<Slot>>) -> Self { Self(put(self.0, "Slots", value.into_expr()), Phase) }
+    pub fn slots(self, value: impl Arg<Arr<Slot>>) -> Self { Self(put(self.0, "Slots", value), Phase) }
 }
 impl Done for Intent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntentClosingSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html)
@@ -836,13 +836,13 @@ impl IntentClosingSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClosingResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html#cfn-lex-bot-intentclosingsetting-closingresponse)
-    pub fn closing_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "ClosingResponse", value.into_expr())) }
+    pub fn closing_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "ClosingResponse", value)) }
     /// `Conditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html#cfn-lex-bot-intentclosingsetting-conditional)
-    pub fn conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
+    pub fn conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "Conditional", value)) }
     /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html#cfn-lex-bot-intentclosingsetting-isactive)
-    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr())) }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value)) }
     /// `NextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html#cfn-lex-bot-intentclosingsetting-nextstep)
-    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
+    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value)) }
 }
 impl Done for IntentClosingSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntentConfirmationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html)
@@ -853,31 +853,31 @@ impl IntentConfirmationSetting {
 }
 impl<R0> IntentConfirmationSetting<R0> {
     /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-codehook)
-    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr()), Phase) }
+    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value), Phase) }
     /// `ConfirmationConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-confirmationconditional)
-    pub fn confirmation_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "ConfirmationConditional", value.into_expr()), Phase) }
+    pub fn confirmation_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "ConfirmationConditional", value), Phase) }
     /// `ConfirmationNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-confirmationnextstep)
-    pub fn confirmation_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "ConfirmationNextStep", value.into_expr()), Phase) }
+    pub fn confirmation_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "ConfirmationNextStep", value), Phase) }
     /// `ConfirmationResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-confirmationresponse)
-    pub fn confirmation_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "ConfirmationResponse", value.into_expr()), Phase) }
+    pub fn confirmation_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "ConfirmationResponse", value), Phase) }
     /// `DeclinationConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-declinationconditional)
-    pub fn declination_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "DeclinationConditional", value.into_expr()), Phase) }
+    pub fn declination_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "DeclinationConditional", value), Phase) }
     /// `DeclinationNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-declinationnextstep)
-    pub fn declination_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "DeclinationNextStep", value.into_expr()), Phase) }
+    pub fn declination_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "DeclinationNextStep", value), Phase) }
     /// `DeclinationResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-declinationresponse)
-    pub fn declination_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "DeclinationResponse", value.into_expr()), Phase) }
+    pub fn declination_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "DeclinationResponse", value), Phase) }
     /// `ElicitationCodeHook`: `ElicitationCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-elicitationcodehook)
-    pub fn elicitation_code_hook(self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { Self(put(self.0, "ElicitationCodeHook", value.into_expr()), Phase) }
+    pub fn elicitation_code_hook(self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { Self(put(self.0, "ElicitationCodeHook", value), Phase) }
     /// `FailureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-failureconditional)
-    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr()), Phase) }
+    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value), Phase) }
     /// `FailureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-failurenextstep)
-    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr()), Phase) }
+    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value), Phase) }
     /// `FailureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-failureresponse)
-    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr()), Phase) }
+    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value), Phase) }
     /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-isactive)
-    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value), Phase) }
     /// `PromptSpecification`: `PromptSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-promptspecification)
-    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> IntentConfirmationSetting<Set> { IntentConfirmationSetting(put(self.0, "PromptSpecification", value.into_expr()), Phase) }
+    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> IntentConfirmationSetting<Set> { IntentConfirmationSetting(put(self.0, "PromptSpecification", value), Phase) }
 }
 impl Done for IntentConfirmationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntentDisambiguationSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentdisambiguationsettings.html)
@@ -888,11 +888,11 @@ impl IntentDisambiguationSettings {
 }
 impl<R0> IntentDisambiguationSettings<R0> {
     /// `CustomDisambiguationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentdisambiguationsettings.html#cfn-lex-bot-intentdisambiguationsettings-customdisambiguationmessage)
-    pub fn custom_disambiguation_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDisambiguationMessage", value.into_expr()), Phase) }
+    pub fn custom_disambiguation_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDisambiguationMessage", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentdisambiguationsettings.html#cfn-lex-bot-intentdisambiguationsettings-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> IntentDisambiguationSettings<Set> { IntentDisambiguationSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> IntentDisambiguationSettings<Set> { IntentDisambiguationSettings(put(self.0, "Enabled", value), Phase) }
     /// `MaxDisambiguationIntents`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentdisambiguationsettings.html#cfn-lex-bot-intentdisambiguationsettings-maxdisambiguationintents)
-    pub fn max_disambiguation_intents(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDisambiguationIntents", value.into_expr()), Phase) }
+    pub fn max_disambiguation_intents(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDisambiguationIntents", value), Phase) }
 }
 impl Done for IntentDisambiguationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntentOverride` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentoverride.html)
@@ -901,9 +901,9 @@ impl IntentOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentoverride.html#cfn-lex-bot-intentoverride-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Slots`: list of `SlotValueOverrideMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentoverride.html#cfn-lex-bot-intentoverride-slots)
-    pub fn slots(self, value: impl Arg<Arr<SlotValueOverrideMap>>) -> Self { Self(put(self.0, "Slots", value.into_expr())) }
+    pub fn slots(self, value: impl Arg<Arr<SlotValueOverrideMap>>) -> Self { Self(put(self.0, "Slots", value)) }
 }
 impl Done for IntentOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KendraConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-kendraconfiguration.html)
@@ -914,11 +914,11 @@ impl KendraConfiguration {
 }
 impl<R0> KendraConfiguration<R0> {
     /// `KendraIndex`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-kendraconfiguration.html#cfn-lex-bot-kendraconfiguration-kendraindex)
-    pub fn kendra_index(self, value: impl Arg<str>) -> KendraConfiguration<Set> { KendraConfiguration(put(self.0, "KendraIndex", value.into_expr()), Phase) }
+    pub fn kendra_index(self, value: impl Arg<str>) -> KendraConfiguration<Set> { KendraConfiguration(put(self.0, "KendraIndex", value), Phase) }
     /// `QueryFilterString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-kendraconfiguration.html#cfn-lex-bot-kendraconfiguration-queryfilterstring)
-    pub fn query_filter_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryFilterString", value.into_expr()), Phase) }
+    pub fn query_filter_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryFilterString", value), Phase) }
     /// `QueryFilterStringEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-kendraconfiguration.html#cfn-lex-bot-kendraconfiguration-queryfilterstringenabled)
-    pub fn query_filter_string_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QueryFilterStringEnabled", value.into_expr()), Phase) }
+    pub fn query_filter_string_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QueryFilterStringEnabled", value), Phase) }
 }
 impl Done for KendraConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaCodeHook` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-lambdacodehook.html)
@@ -929,9 +929,9 @@ impl LambdaCodeHook {
 }
 impl<R0, R1> LambdaCodeHook<R0, R1> {
     /// `CodeHookInterfaceVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-lambdacodehook.html#cfn-lex-bot-lambdacodehook-codehookinterfaceversion)
-    pub fn code_hook_interface_version(self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { LambdaCodeHook(put(self.0, "CodeHookInterfaceVersion", value.into_expr()), Phase) }
+    pub fn code_hook_interface_version(self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { LambdaCodeHook(put(self.0, "CodeHookInterfaceVersion", value), Phase) }
     /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-lambdacodehook.html#cfn-lex-bot-lambdacodehook-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { LambdaCodeHook(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { LambdaCodeHook(put(self.0, "LambdaArn", value), Phase) }
 }
 impl Done for LambdaCodeHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Message` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html)
@@ -940,13 +940,13 @@ impl Message {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomPayload`: `CustomPayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html#cfn-lex-bot-message-custompayload)
-    pub fn custom_payload(self, value: impl Arg<CustomPayload>) -> Self { Self(put(self.0, "CustomPayload", value.into_expr())) }
+    pub fn custom_payload(self, value: impl Arg<CustomPayload>) -> Self { Self(put(self.0, "CustomPayload", value)) }
     /// `ImageResponseCard`: `ImageResponseCard`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html#cfn-lex-bot-message-imageresponsecard)
-    pub fn image_response_card(self, value: impl Arg<ImageResponseCard>) -> Self { Self(put(self.0, "ImageResponseCard", value.into_expr())) }
+    pub fn image_response_card(self, value: impl Arg<ImageResponseCard>) -> Self { Self(put(self.0, "ImageResponseCard", value)) }
     /// `PlainTextMessage`: `PlainTextMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html#cfn-lex-bot-message-plaintextmessage)
-    pub fn plain_text_message(self, value: impl Arg<PlainTextMessage>) -> Self { Self(put(self.0, "PlainTextMessage", value.into_expr())) }
+    pub fn plain_text_message(self, value: impl Arg<PlainTextMessage>) -> Self { Self(put(self.0, "PlainTextMessage", value)) }
     /// `SSMLMessage`: `SSMLMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html#cfn-lex-bot-message-ssmlmessage)
-    pub fn ssml_message(self, value: impl Arg<SSMLMessage>) -> Self { Self(put(self.0, "SSMLMessage", value.into_expr())) }
+    pub fn ssml_message(self, value: impl Arg<SSMLMessage>) -> Self { Self(put(self.0, "SSMLMessage", value)) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageGroup` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-messagegroup.html)
@@ -957,9 +957,9 @@ impl MessageGroup {
 }
 impl<R0> MessageGroup<R0> {
     /// `Message`: `Message`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-messagegroup.html#cfn-lex-bot-messagegroup-message)
-    pub fn message(self, value: impl Arg<Message>) -> MessageGroup<Set> { MessageGroup(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<Message>) -> MessageGroup<Set> { MessageGroup(put(self.0, "Message", value), Phase) }
     /// `Variations`: list of `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-messagegroup.html#cfn-lex-bot-messagegroup-variations)
-    pub fn variations(self, value: impl Arg<Arr<Message>>) -> Self { Self(put(self.0, "Variations", value.into_expr()), Phase) }
+    pub fn variations(self, value: impl Arg<Arr<Message>>) -> Self { Self(put(self.0, "Variations", value), Phase) }
 }
 impl Done for MessageGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultipleValuesSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-multiplevaluessetting.html)
@@ -968,7 +968,7 @@ impl MultipleValuesSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowMultipleValues`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-multiplevaluessetting.html#cfn-lex-bot-multiplevaluessetting-allowmultiplevalues)
-    pub fn allow_multiple_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMultipleValues", value.into_expr())) }
+    pub fn allow_multiple_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMultipleValues", value)) }
 }
 impl Done for MultipleValuesSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NluImprovementSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-nluimprovementspecification.html)
@@ -979,11 +979,11 @@ impl NluImprovementSpecification {
 }
 impl<R0> NluImprovementSpecification<R0> {
     /// `AssistedNluMode`: `AssistedNluMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-nluimprovementspecification.html#cfn-lex-bot-nluimprovementspecification-assistednlumode)
-    pub fn assisted_nlu_mode(self, value: impl Arg<AssistedNluMode>) -> Self { Self(put(self.0, "AssistedNluMode", value.into_expr()), Phase) }
+    pub fn assisted_nlu_mode(self, value: impl Arg<AssistedNluMode>) -> Self { Self(put(self.0, "AssistedNluMode", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-nluimprovementspecification.html#cfn-lex-bot-nluimprovementspecification-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> NluImprovementSpecification<Set> { NluImprovementSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> NluImprovementSpecification<Set> { NluImprovementSpecification(put(self.0, "Enabled", value), Phase) }
     /// `IntentDisambiguationSettings`: `IntentDisambiguationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-nluimprovementspecification.html#cfn-lex-bot-nluimprovementspecification-intentdisambiguationsettings)
-    pub fn intent_disambiguation_settings(self, value: impl Arg<IntentDisambiguationSettings>) -> Self { Self(put(self.0, "IntentDisambiguationSettings", value.into_expr()), Phase) }
+    pub fn intent_disambiguation_settings(self, value: impl Arg<IntentDisambiguationSettings>) -> Self { Self(put(self.0, "IntentDisambiguationSettings", value), Phase) }
 }
 impl Done for NluImprovementSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObfuscationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-obfuscationsetting.html)
@@ -994,7 +994,7 @@ impl ObfuscationSetting {
 }
 impl<R0> ObfuscationSetting<R0> {
     /// `ObfuscationSettingType`: `ObfuscationSettingType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-obfuscationsetting.html#cfn-lex-bot-obfuscationsetting-obfuscationsettingtype)
-    pub fn obfuscation_setting_type(self, value: impl Arg<ObfuscationSettingType>) -> ObfuscationSetting<Set> { ObfuscationSetting(put(self.0, "ObfuscationSettingType", value.into_expr()), Phase) }
+    pub fn obfuscation_setting_type(self, value: impl Arg<ObfuscationSettingType>) -> ObfuscationSetting<Set> { ObfuscationSetting(put(self.0, "ObfuscationSettingType", value), Phase) }
 }
 impl Done for ObfuscationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpensearchConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html)
@@ -1003,15 +1003,15 @@ impl OpensearchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-domainendpoint)
-    pub fn domain_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainEndpoint", value.into_expr())) }
+    pub fn domain_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainEndpoint", value)) }
     /// `ExactResponse`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-exactresponse)
-    pub fn exact_response(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactResponse", value.into_expr())) }
+    pub fn exact_response(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactResponse", value)) }
     /// `ExactResponseFields`: `ExactResponseFields`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-exactresponsefields)
-    pub fn exact_response_fields(self, value: impl Arg<ExactResponseFields>) -> Self { Self(put(self.0, "ExactResponseFields", value.into_expr())) }
+    pub fn exact_response_fields(self, value: impl Arg<ExactResponseFields>) -> Self { Self(put(self.0, "ExactResponseFields", value)) }
     /// `IncludeFields`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-includefields)
-    pub fn include_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeFields", value.into_expr())) }
+    pub fn include_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeFields", value)) }
     /// `IndexName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr())) }
+    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value)) }
 }
 impl Done for OpensearchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputContext` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-outputcontext.html)
@@ -1022,11 +1022,11 @@ impl OutputContext {
 }
 impl<R0, R1, R2> OutputContext<R0, R1, R2> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-outputcontext.html#cfn-lex-bot-outputcontext-name)
-    pub fn name(self, value: impl Arg<str>) -> OutputContext<Set, R1, R2> { OutputContext(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OutputContext<Set, R1, R2> { OutputContext(put(self.0, "Name", value), Phase) }
     /// `TimeToLiveInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-outputcontext.html#cfn-lex-bot-outputcontext-timetoliveinseconds)
-    pub fn time_to_live_in_seconds(self, value: impl Arg<i64>) -> OutputContext<R0, Set, R2> { OutputContext(put(self.0, "TimeToLiveInSeconds", value.into_expr()), Phase) }
+    pub fn time_to_live_in_seconds(self, value: impl Arg<i64>) -> OutputContext<R0, Set, R2> { OutputContext(put(self.0, "TimeToLiveInSeconds", value), Phase) }
     /// `TurnsToLive`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-outputcontext.html#cfn-lex-bot-outputcontext-turnstolive)
-    pub fn turns_to_live(self, value: impl Arg<i64>) -> OutputContext<R0, R1, Set> { OutputContext(put(self.0, "TurnsToLive", value.into_expr()), Phase) }
+    pub fn turns_to_live(self, value: impl Arg<i64>) -> OutputContext<R0, R1, Set> { OutputContext(put(self.0, "TurnsToLive", value), Phase) }
 }
 impl Done for OutputContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlainTextMessage` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-plaintextmessage.html)
@@ -1037,7 +1037,7 @@ impl PlainTextMessage {
 }
 impl<R0> PlainTextMessage<R0> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-plaintextmessage.html#cfn-lex-bot-plaintextmessage-value)
-    pub fn value(self, value: impl Arg<str>) -> PlainTextMessage<Set> { PlainTextMessage(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PlainTextMessage<Set> { PlainTextMessage(put(self.0, "Value", value), Phase) }
 }
 impl Done for PlainTextMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostDialogCodeHookInvocationSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html)
@@ -1046,23 +1046,23 @@ impl PostDialogCodeHookInvocationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-failureconditional)
-    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
+    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value)) }
     /// `FailureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-failurenextstep)
-    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
+    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value)) }
     /// `FailureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-failureresponse)
-    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
+    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value)) }
     /// `SuccessConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-successconditional)
-    pub fn success_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "SuccessConditional", value.into_expr())) }
+    pub fn success_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "SuccessConditional", value)) }
     /// `SuccessNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-successnextstep)
-    pub fn success_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "SuccessNextStep", value.into_expr())) }
+    pub fn success_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "SuccessNextStep", value)) }
     /// `SuccessResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-successresponse)
-    pub fn success_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "SuccessResponse", value.into_expr())) }
+    pub fn success_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "SuccessResponse", value)) }
     /// `TimeoutConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-timeoutconditional)
-    pub fn timeout_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "TimeoutConditional", value.into_expr())) }
+    pub fn timeout_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "TimeoutConditional", value)) }
     /// `TimeoutNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-timeoutnextstep)
-    pub fn timeout_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "TimeoutNextStep", value.into_expr())) }
+    pub fn timeout_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "TimeoutNextStep", value)) }
     /// `TimeoutResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-timeoutresponse)
-    pub fn timeout_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "TimeoutResponse", value.into_expr())) }
+    pub fn timeout_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "TimeoutResponse", value)) }
 }
 impl Done for PostDialogCodeHookInvocationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostFulfillmentStatusSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html)
@@ -1071,23 +1071,23 @@ impl PostFulfillmentStatusSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-failureconditional)
-    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
+    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value)) }
     /// `FailureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-failurenextstep)
-    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
+    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value)) }
     /// `FailureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-failureresponse)
-    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
+    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value)) }
     /// `SuccessConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-successconditional)
-    pub fn success_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "SuccessConditional", value.into_expr())) }
+    pub fn success_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "SuccessConditional", value)) }
     /// `SuccessNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-successnextstep)
-    pub fn success_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "SuccessNextStep", value.into_expr())) }
+    pub fn success_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "SuccessNextStep", value)) }
     /// `SuccessResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-successresponse)
-    pub fn success_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "SuccessResponse", value.into_expr())) }
+    pub fn success_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "SuccessResponse", value)) }
     /// `TimeoutConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-timeoutconditional)
-    pub fn timeout_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "TimeoutConditional", value.into_expr())) }
+    pub fn timeout_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "TimeoutConditional", value)) }
     /// `TimeoutNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-timeoutnextstep)
-    pub fn timeout_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "TimeoutNextStep", value.into_expr())) }
+    pub fn timeout_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "TimeoutNextStep", value)) }
     /// `TimeoutResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-timeoutresponse)
-    pub fn timeout_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "TimeoutResponse", value.into_expr())) }
+    pub fn timeout_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "TimeoutResponse", value)) }
 }
 impl Done for PostFulfillmentStatusSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptAttemptSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html)
@@ -1098,13 +1098,13 @@ impl PromptAttemptSpecification {
 }
 impl<R0> PromptAttemptSpecification<R0> {
     /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html#cfn-lex-bot-promptattemptspecification-allowinterrupt)
-    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value), Phase) }
     /// `AllowedInputTypes`: `AllowedInputTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html#cfn-lex-bot-promptattemptspecification-allowedinputtypes)
-    pub fn allowed_input_types(self, value: impl Arg<AllowedInputTypes>) -> PromptAttemptSpecification<Set> { PromptAttemptSpecification(put(self.0, "AllowedInputTypes", value.into_expr()), Phase) }
+    pub fn allowed_input_types(self, value: impl Arg<AllowedInputTypes>) -> PromptAttemptSpecification<Set> { PromptAttemptSpecification(put(self.0, "AllowedInputTypes", value), Phase) }
     /// `AudioAndDTMFInputSpecification`: `AudioAndDTMFInputSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html#cfn-lex-bot-promptattemptspecification-audioanddtmfinputspecification)
-    pub fn audio_and_dtmf_input_specification(self, value: impl Arg<AudioAndDTMFInputSpecification>) -> Self { Self(put(self.0, "AudioAndDTMFInputSpecification", value.into_expr()), Phase) }
+    pub fn audio_and_dtmf_input_specification(self, value: impl Arg<AudioAndDTMFInputSpecification>) -> Self { Self(put(self.0, "AudioAndDTMFInputSpecification", value), Phase) }
     /// `TextInputSpecification`: `TextInputSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html#cfn-lex-bot-promptattemptspecification-textinputspecification)
-    pub fn text_input_specification(self, value: impl Arg<TextInputSpecification>) -> Self { Self(put(self.0, "TextInputSpecification", value.into_expr()), Phase) }
+    pub fn text_input_specification(self, value: impl Arg<TextInputSpecification>) -> Self { Self(put(self.0, "TextInputSpecification", value), Phase) }
 }
 impl Done for PromptAttemptSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html)
@@ -1115,15 +1115,15 @@ impl PromptSpecification {
 }
 impl<R0, R1> PromptSpecification<R0, R1> {
     /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-allowinterrupt)
-    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value), Phase) }
     /// `MaxRetries`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-maxretries)
-    pub fn max_retries(self, value: impl Arg<i64>) -> PromptSpecification<Set, R1> { PromptSpecification(put(self.0, "MaxRetries", value.into_expr()), Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> PromptSpecification<Set, R1> { PromptSpecification(put(self.0, "MaxRetries", value), Phase) }
     /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-messagegroupslist)
-    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> PromptSpecification<R0, Set> { PromptSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
+    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> PromptSpecification<R0, Set> { PromptSpecification(put(self.0, "MessageGroupsList", value), Phase) }
     /// `MessageSelectionStrategy`: `MessageSelectionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-messageselectionstrategy)
-    pub fn message_selection_strategy(self, value: impl Arg<MessageSelectionStrategy>) -> Self { Self(put(self.0, "MessageSelectionStrategy", value.into_expr()), Phase) }
+    pub fn message_selection_strategy(self, value: impl Arg<MessageSelectionStrategy>) -> Self { Self(put(self.0, "MessageSelectionStrategy", value), Phase) }
     /// `PromptAttemptsSpecification`: map of `PromptAttemptSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-promptattemptsspecification)
-    pub fn prompt_attempts_specification(self, value: impl Arg<Dict<PromptAttemptSpecification>>) -> Self { Self(put(self.0, "PromptAttemptsSpecification", value.into_expr()), Phase) }
+    pub fn prompt_attempts_specification(self, value: impl Arg<Dict<PromptAttemptSpecification>>) -> Self { Self(put(self.0, "PromptAttemptsSpecification", value), Phase) }
 }
 impl Done for PromptSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QInConnectAssistantConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qinconnectassistantconfiguration.html)
@@ -1134,7 +1134,7 @@ impl QInConnectAssistantConfiguration {
 }
 impl<R0> QInConnectAssistantConfiguration<R0> {
     /// `AssistantArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qinconnectassistantconfiguration.html#cfn-lex-bot-qinconnectassistantconfiguration-assistantarn)
-    pub fn assistant_arn(self, value: impl Arg<str>) -> QInConnectAssistantConfiguration<Set> { QInConnectAssistantConfiguration(put(self.0, "AssistantArn", value.into_expr()), Phase) }
+    pub fn assistant_arn(self, value: impl Arg<str>) -> QInConnectAssistantConfiguration<Set> { QInConnectAssistantConfiguration(put(self.0, "AssistantArn", value), Phase) }
 }
 impl Done for QInConnectAssistantConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QInConnectIntentConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qinconnectintentconfiguration.html)
@@ -1143,7 +1143,7 @@ impl QInConnectIntentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `QInConnectAssistantConfiguration`: `QInConnectAssistantConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qinconnectintentconfiguration.html#cfn-lex-bot-qinconnectintentconfiguration-qinconnectassistantconfiguration)
-    pub fn q_in_connect_assistant_configuration(self, value: impl Arg<QInConnectAssistantConfiguration>) -> Self { Self(put(self.0, "QInConnectAssistantConfiguration", value.into_expr())) }
+    pub fn q_in_connect_assistant_configuration(self, value: impl Arg<QInConnectAssistantConfiguration>) -> Self { Self(put(self.0, "QInConnectAssistantConfiguration", value)) }
 }
 impl Done for QInConnectIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QnAIntentConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnaintentconfiguration.html)
@@ -1154,9 +1154,9 @@ impl QnAIntentConfiguration {
 }
 impl<R0, R1> QnAIntentConfiguration<R0, R1> {
     /// `BedrockModelConfiguration`: `BedrockModelSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnaintentconfiguration.html#cfn-lex-bot-qnaintentconfiguration-bedrockmodelconfiguration)
-    pub fn bedrock_model_configuration(self, value: impl Arg<BedrockModelSpecification>) -> QnAIntentConfiguration<Set, R1> { QnAIntentConfiguration(put(self.0, "BedrockModelConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_model_configuration(self, value: impl Arg<BedrockModelSpecification>) -> QnAIntentConfiguration<Set, R1> { QnAIntentConfiguration(put(self.0, "BedrockModelConfiguration", value), Phase) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnaintentconfiguration.html#cfn-lex-bot-qnaintentconfiguration-datasourceconfiguration)
-    pub fn data_source_configuration(self, value: impl Arg<DataSourceConfiguration>) -> QnAIntentConfiguration<R0, Set> { QnAIntentConfiguration(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
+    pub fn data_source_configuration(self, value: impl Arg<DataSourceConfiguration>) -> QnAIntentConfiguration<R0, Set> { QnAIntentConfiguration(put(self.0, "DataSourceConfiguration", value), Phase) }
 }
 impl Done for QnAIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QnAKendraConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html)
@@ -1167,13 +1167,13 @@ impl QnAKendraConfiguration {
 }
 impl<R0, R1, R2> QnAKendraConfiguration<R0, R1, R2> {
     /// `ExactResponse`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html#cfn-lex-bot-qnakendraconfiguration-exactresponse)
-    pub fn exact_response(self, value: impl Arg<bool>) -> QnAKendraConfiguration<Set, R1, R2> { QnAKendraConfiguration(put(self.0, "ExactResponse", value.into_expr()), Phase) }
+    pub fn exact_response(self, value: impl Arg<bool>) -> QnAKendraConfiguration<Set, R1, R2> { QnAKendraConfiguration(put(self.0, "ExactResponse", value), Phase) }
     /// `KendraIndex`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html#cfn-lex-bot-qnakendraconfiguration-kendraindex)
-    pub fn kendra_index(self, value: impl Arg<str>) -> QnAKendraConfiguration<R0, Set, R2> { QnAKendraConfiguration(put(self.0, "KendraIndex", value.into_expr()), Phase) }
+    pub fn kendra_index(self, value: impl Arg<str>) -> QnAKendraConfiguration<R0, Set, R2> { QnAKendraConfiguration(put(self.0, "KendraIndex", value), Phase) }
     /// `QueryFilterString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html#cfn-lex-bot-qnakendraconfiguration-queryfilterstring)
-    pub fn query_filter_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryFilterString", value.into_expr()), Phase) }
+    pub fn query_filter_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryFilterString", value), Phase) }
     /// `QueryFilterStringEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html#cfn-lex-bot-qnakendraconfiguration-queryfilterstringenabled)
-    pub fn query_filter_string_enabled(self, value: impl Arg<bool>) -> QnAKendraConfiguration<R0, R1, Set> { QnAKendraConfiguration(put(self.0, "QueryFilterStringEnabled", value.into_expr()), Phase) }
+    pub fn query_filter_string_enabled(self, value: impl Arg<bool>) -> QnAKendraConfiguration<R0, R1, Set> { QnAKendraConfiguration(put(self.0, "QueryFilterStringEnabled", value), Phase) }
 }
 impl Done for QnAKendraConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Replication` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-replication.html)
@@ -1184,7 +1184,7 @@ impl Replication {
 }
 impl<R0> Replication<R0> {
     /// `ReplicaRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-replication.html#cfn-lex-bot-replication-replicaregions)
-    pub fn replica_regions(self, value: impl Arg<Arr<str>>) -> Replication<Set> { Replication(put(self.0, "ReplicaRegions", value.into_expr()), Phase) }
+    pub fn replica_regions(self, value: impl Arg<Arr<str>>) -> Replication<Set> { Replication(put(self.0, "ReplicaRegions", value), Phase) }
 }
 impl Done for Replication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-responsespecification.html)
@@ -1195,9 +1195,9 @@ impl ResponseSpecification {
 }
 impl<R0> ResponseSpecification<R0> {
     /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-responsespecification.html#cfn-lex-bot-responsespecification-allowinterrupt)
-    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value), Phase) }
     /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-responsespecification.html#cfn-lex-bot-responsespecification-messagegroupslist)
-    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> ResponseSpecification<Set> { ResponseSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
+    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> ResponseSpecification<Set> { ResponseSpecification(put(self.0, "MessageGroupsList", value), Phase) }
 }
 impl Done for ResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimeSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-runtimesettings.html)
@@ -1206,9 +1206,9 @@ impl RuntimeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NluImprovementSpecification`: `NluImprovementSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-runtimesettings.html#cfn-lex-bot-runtimesettings-nluimprovementspecification)
-    pub fn nlu_improvement_specification(self, value: impl Arg<NluImprovementSpecification>) -> Self { Self(put(self.0, "NluImprovementSpecification", value.into_expr())) }
+    pub fn nlu_improvement_specification(self, value: impl Arg<NluImprovementSpecification>) -> Self { Self(put(self.0, "NluImprovementSpecification", value)) }
     /// `SlotResolutionImprovementSpecification`: `SlotResolutionImprovementSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-runtimesettings.html#cfn-lex-bot-runtimesettings-slotresolutionimprovementspecification)
-    pub fn slot_resolution_improvement_specification(self, value: impl Arg<SlotResolutionImprovementSpecification>) -> Self { Self(put(self.0, "SlotResolutionImprovementSpecification", value.into_expr())) }
+    pub fn slot_resolution_improvement_specification(self, value: impl Arg<SlotResolutionImprovementSpecification>) -> Self { Self(put(self.0, "SlotResolutionImprovementSpecification", value)) }
 }
 impl Done for RuntimeSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3BucketLogDestination` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3bucketlogdestination.html)
@@ -1219,11 +1219,11 @@ impl S3BucketLogDestination {
 }
 impl<R0, R1> S3BucketLogDestination<R0, R1> {
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3bucketlogdestination.html#cfn-lex-bot-s3bucketlogdestination-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `LogPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3bucketlogdestination.html#cfn-lex-bot-s3bucketlogdestination-logprefix)
-    pub fn log_prefix(self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { S3BucketLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
+    pub fn log_prefix(self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { S3BucketLogDestination(put(self.0, "LogPrefix", value), Phase) }
     /// `S3BucketArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3bucketlogdestination.html#cfn-lex-bot-s3bucketlogdestination-s3bucketarn)
-    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> S3BucketLogDestination<R0, Set> { S3BucketLogDestination(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> S3BucketLogDestination<R0, Set> { S3BucketLogDestination(put(self.0, "S3BucketArn", value), Phase) }
 }
 impl Done for S3BucketLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3location.html)
@@ -1234,11 +1234,11 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3location.html#cfn-lex-bot-s3location-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value), Phase) }
     /// `S3ObjectKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3location.html#cfn-lex-bot-s3location-s3objectkey)
-    pub fn s3_object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3ObjectKey", value.into_expr()), Phase) }
+    pub fn s3_object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3ObjectKey", value), Phase) }
     /// `S3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3location.html#cfn-lex-bot-s3location-s3objectversion)
-    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr()), Phase) }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSMLMessage` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-ssmlmessage.html)
@@ -1249,7 +1249,7 @@ impl SSMLMessage {
 }
 impl<R0> SSMLMessage<R0> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-ssmlmessage.html#cfn-lex-bot-ssmlmessage-value)
-    pub fn value(self, value: impl Arg<str>) -> SSMLMessage<Set> { SSMLMessage(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SSMLMessage<Set> { SSMLMessage(put(self.0, "Value", value), Phase) }
 }
 impl Done for SSMLMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleUtterance` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterance.html)
@@ -1260,7 +1260,7 @@ impl SampleUtterance {
 }
 impl<R0> SampleUtterance<R0> {
     /// `Utterance`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterance.html#cfn-lex-bot-sampleutterance-utterance)
-    pub fn utterance(self, value: impl Arg<str>) -> SampleUtterance<Set> { SampleUtterance(put(self.0, "Utterance", value.into_expr()), Phase) }
+    pub fn utterance(self, value: impl Arg<str>) -> SampleUtterance<Set> { SampleUtterance(put(self.0, "Utterance", value), Phase) }
 }
 impl Done for SampleUtterance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleUtteranceGenerationSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterancegenerationspecification.html)
@@ -1271,9 +1271,9 @@ impl SampleUtteranceGenerationSpecification {
 }
 impl<R0> SampleUtteranceGenerationSpecification<R0> {
     /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterancegenerationspecification.html#cfn-lex-bot-sampleutterancegenerationspecification-bedrockmodelspecification)
-    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
+    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterancegenerationspecification.html#cfn-lex-bot-sampleutterancegenerationspecification-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> SampleUtteranceGenerationSpecification<Set> { SampleUtteranceGenerationSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> SampleUtteranceGenerationSpecification<Set> { SampleUtteranceGenerationSpecification(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for SampleUtteranceGenerationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleValue` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-samplevalue.html)
@@ -1284,7 +1284,7 @@ impl SampleValue {
 }
 impl<R0> SampleValue<R0> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-samplevalue.html#cfn-lex-bot-samplevalue-value)
-    pub fn value(self, value: impl Arg<str>) -> SampleValue<Set> { SampleValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SampleValue<Set> { SampleValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for SampleValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SentimentAnalysisSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sentimentanalysissettings.html)
@@ -1295,7 +1295,7 @@ impl SentimentAnalysisSettings {
 }
 impl<R0> SentimentAnalysisSettings<R0> {
     /// `DetectSentiment`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sentimentanalysissettings.html#cfn-lex-bot-sentimentanalysissettings-detectsentiment)
-    pub fn detect_sentiment(self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { SentimentAnalysisSettings(put(self.0, "DetectSentiment", value.into_expr()), Phase) }
+    pub fn detect_sentiment(self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { SentimentAnalysisSettings(put(self.0, "DetectSentiment", value), Phase) }
 }
 impl Done for SentimentAnalysisSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionAttribute` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sessionattribute.html)
@@ -1306,9 +1306,9 @@ impl SessionAttribute {
 }
 impl<R0> SessionAttribute<R0> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sessionattribute.html#cfn-lex-bot-sessionattribute-key)
-    pub fn key(self, value: impl Arg<str>) -> SessionAttribute<Set> { SessionAttribute(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> SessionAttribute<Set> { SessionAttribute(put(self.0, "Key", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sessionattribute.html#cfn-lex-bot-sessionattribute-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for SessionAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Slot` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html)
@@ -1319,19 +1319,19 @@ impl Slot {
 }
 impl<R0, R1, R2> Slot<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MultipleValuesSetting`: `MultipleValuesSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-multiplevaluessetting)
-    pub fn multiple_values_setting(self, value: impl Arg<MultipleValuesSetting>) -> Self { Self(put(self.0, "MultipleValuesSetting", value.into_expr()), Phase) }
+    pub fn multiple_values_setting(self, value: impl Arg<MultipleValuesSetting>) -> Self { Self(put(self.0, "MultipleValuesSetting", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-name)
-    pub fn name(self, value: impl Arg<str>) -> Slot<Set, R1, R2> { Slot(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Slot<Set, R1, R2> { Slot(put(self.0, "Name", value), Phase) }
     /// `ObfuscationSetting`: `ObfuscationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-obfuscationsetting)
-    pub fn obfuscation_setting(self, value: impl Arg<ObfuscationSetting>) -> Self { Self(put(self.0, "ObfuscationSetting", value.into_expr()), Phase) }
+    pub fn obfuscation_setting(self, value: impl Arg<ObfuscationSetting>) -> Self { Self(put(self.0, "ObfuscationSetting", value), Phase) }
     /// `SlotTypeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-slottypename)
-    pub fn slot_type_name(self, value: impl Arg<str>) -> Slot<R0, Set, R2> { Slot(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
+    pub fn slot_type_name(self, value: impl Arg<str>) -> Slot<R0, Set, R2> { Slot(put(self.0, "SlotTypeName", value), Phase) }
     /// `SubSlotSetting`: `SubSlotSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-subslotsetting)
-    pub fn sub_slot_setting(self, value: impl Arg<SubSlotSetting>) -> Self { Self(put(self.0, "SubSlotSetting", value.into_expr()), Phase) }
+    pub fn sub_slot_setting(self, value: impl Arg<SubSlotSetting>) -> Self { Self(put(self.0, "SubSlotSetting", value), Phase) }
     /// `ValueElicitationSetting`: `SlotValueElicitationSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-valueelicitationsetting)
-    pub fn value_elicitation_setting(self, value: impl Arg<SlotValueElicitationSetting>) -> Slot<R0, R1, Set> { Slot(put(self.0, "ValueElicitationSetting", value.into_expr()), Phase) }
+    pub fn value_elicitation_setting(self, value: impl Arg<SlotValueElicitationSetting>) -> Slot<R0, R1, Set> { Slot(put(self.0, "ValueElicitationSetting", value), Phase) }
 }
 impl Done for Slot { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotCaptureSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html)
@@ -1340,21 +1340,21 @@ impl SlotCaptureSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-captureconditional)
-    pub fn capture_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "CaptureConditional", value.into_expr())) }
+    pub fn capture_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "CaptureConditional", value)) }
     /// `CaptureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-capturenextstep)
-    pub fn capture_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "CaptureNextStep", value.into_expr())) }
+    pub fn capture_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "CaptureNextStep", value)) }
     /// `CaptureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-captureresponse)
-    pub fn capture_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "CaptureResponse", value.into_expr())) }
+    pub fn capture_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "CaptureResponse", value)) }
     /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-codehook)
-    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr())) }
+    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value)) }
     /// `ElicitationCodeHook`: `ElicitationCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-elicitationcodehook)
-    pub fn elicitation_code_hook(self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { Self(put(self.0, "ElicitationCodeHook", value.into_expr())) }
+    pub fn elicitation_code_hook(self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { Self(put(self.0, "ElicitationCodeHook", value)) }
     /// `FailureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-failureconditional)
-    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
+    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value)) }
     /// `FailureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-failurenextstep)
-    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
+    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value)) }
     /// `FailureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-failureresponse)
-    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
+    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value)) }
 }
 impl Done for SlotCaptureSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotDefaultValue` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotdefaultvalue.html)
@@ -1365,7 +1365,7 @@ impl SlotDefaultValue {
 }
 impl<R0> SlotDefaultValue<R0> {
     /// `DefaultValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotdefaultvalue.html#cfn-lex-bot-slotdefaultvalue-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> SlotDefaultValue<Set> { SlotDefaultValue(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> SlotDefaultValue<Set> { SlotDefaultValue(put(self.0, "DefaultValue", value), Phase) }
 }
 impl Done for SlotDefaultValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotDefaultValueSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotdefaultvaluespecification.html)
@@ -1376,7 +1376,7 @@ impl SlotDefaultValueSpecification {
 }
 impl<R0> SlotDefaultValueSpecification<R0> {
     /// `DefaultValueList`: list of `SlotDefaultValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotdefaultvaluespecification.html#cfn-lex-bot-slotdefaultvaluespecification-defaultvaluelist)
-    pub fn default_value_list(self, value: impl Arg<Arr<SlotDefaultValue>>) -> SlotDefaultValueSpecification<Set> { SlotDefaultValueSpecification(put(self.0, "DefaultValueList", value.into_expr()), Phase) }
+    pub fn default_value_list(self, value: impl Arg<Arr<SlotDefaultValue>>) -> SlotDefaultValueSpecification<Set> { SlotDefaultValueSpecification(put(self.0, "DefaultValueList", value), Phase) }
 }
 impl Done for SlotDefaultValueSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotPriority` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotpriority.html)
@@ -1387,9 +1387,9 @@ impl SlotPriority {
 }
 impl<R0, R1> SlotPriority<R0, R1> {
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotpriority.html#cfn-lex-bot-slotpriority-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> SlotPriority<Set, R1> { SlotPriority(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> SlotPriority<Set, R1> { SlotPriority(put(self.0, "Priority", value), Phase) }
     /// `SlotName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotpriority.html#cfn-lex-bot-slotpriority-slotname)
-    pub fn slot_name(self, value: impl Arg<str>) -> SlotPriority<R0, Set> { SlotPriority(put(self.0, "SlotName", value.into_expr()), Phase) }
+    pub fn slot_name(self, value: impl Arg<str>) -> SlotPriority<R0, Set> { SlotPriority(put(self.0, "SlotName", value), Phase) }
 }
 impl Done for SlotPriority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotResolutionImprovementSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotresolutionimprovementspecification.html)
@@ -1400,9 +1400,9 @@ impl SlotResolutionImprovementSpecification {
 }
 impl<R0> SlotResolutionImprovementSpecification<R0> {
     /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotresolutionimprovementspecification.html#cfn-lex-bot-slotresolutionimprovementspecification-bedrockmodelspecification)
-    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
+    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotresolutionimprovementspecification.html#cfn-lex-bot-slotresolutionimprovementspecification-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> SlotResolutionImprovementSpecification<Set> { SlotResolutionImprovementSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> SlotResolutionImprovementSpecification<Set> { SlotResolutionImprovementSpecification(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for SlotResolutionImprovementSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotType` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html)
@@ -1413,19 +1413,19 @@ impl SlotType {
 }
 impl<R0> SlotType<R0> {
     /// `CompositeSlotTypeSetting`: `CompositeSlotTypeSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-compositeslottypesetting)
-    pub fn composite_slot_type_setting(self, value: impl Arg<CompositeSlotTypeSetting>) -> Self { Self(put(self.0, "CompositeSlotTypeSetting", value.into_expr()), Phase) }
+    pub fn composite_slot_type_setting(self, value: impl Arg<CompositeSlotTypeSetting>) -> Self { Self(put(self.0, "CompositeSlotTypeSetting", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExternalSourceSetting`: `ExternalSourceSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-externalsourcesetting)
-    pub fn external_source_setting(self, value: impl Arg<ExternalSourceSetting>) -> Self { Self(put(self.0, "ExternalSourceSetting", value.into_expr()), Phase) }
+    pub fn external_source_setting(self, value: impl Arg<ExternalSourceSetting>) -> Self { Self(put(self.0, "ExternalSourceSetting", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-name)
-    pub fn name(self, value: impl Arg<str>) -> SlotType<Set> { SlotType(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SlotType<Set> { SlotType(put(self.0, "Name", value), Phase) }
     /// `ParentSlotTypeSignature`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-parentslottypesignature)
-    pub fn parent_slot_type_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentSlotTypeSignature", value.into_expr()), Phase) }
+    pub fn parent_slot_type_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentSlotTypeSignature", value), Phase) }
     /// `SlotTypeValues`: list of `SlotTypeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-slottypevalues)
-    pub fn slot_type_values(self, value: impl Arg<Arr<SlotTypeValue>>) -> Self { Self(put(self.0, "SlotTypeValues", value.into_expr()), Phase) }
+    pub fn slot_type_values(self, value: impl Arg<Arr<SlotTypeValue>>) -> Self { Self(put(self.0, "SlotTypeValues", value), Phase) }
     /// `ValueSelectionSetting`: `SlotValueSelectionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-valueselectionsetting)
-    pub fn value_selection_setting(self, value: impl Arg<SlotValueSelectionSetting>) -> Self { Self(put(self.0, "ValueSelectionSetting", value.into_expr()), Phase) }
+    pub fn value_selection_setting(self, value: impl Arg<SlotValueSelectionSetting>) -> Self { Self(put(self.0, "ValueSelectionSetting", value), Phase) }
 }
 impl Done for SlotType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotTypeValue` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottypevalue.html)
@@ -1436,9 +1436,9 @@ impl SlotTypeValue {
 }
 impl<R0> SlotTypeValue<R0> {
     /// `SampleValue`: `SampleValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottypevalue.html#cfn-lex-bot-slottypevalue-samplevalue)
-    pub fn sample_value(self, value: impl Arg<SampleValue>) -> SlotTypeValue<Set> { SlotTypeValue(put(self.0, "SampleValue", value.into_expr()), Phase) }
+    pub fn sample_value(self, value: impl Arg<SampleValue>) -> SlotTypeValue<Set> { SlotTypeValue(put(self.0, "SampleValue", value), Phase) }
     /// `Synonyms`: list of `SampleValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottypevalue.html#cfn-lex-bot-slottypevalue-synonyms)
-    pub fn synonyms(self, value: impl Arg<Arr<SampleValue>>) -> Self { Self(put(self.0, "Synonyms", value.into_expr()), Phase) }
+    pub fn synonyms(self, value: impl Arg<Arr<SampleValue>>) -> Self { Self(put(self.0, "Synonyms", value), Phase) }
 }
 impl Done for SlotTypeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValue` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalue.html)
@@ -1447,7 +1447,7 @@ impl SlotValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InterpretedValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalue.html#cfn-lex-bot-slotvalue-interpretedvalue)
-    pub fn interpreted_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InterpretedValue", value.into_expr())) }
+    pub fn interpreted_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InterpretedValue", value)) }
 }
 impl Done for SlotValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueElicitationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html)
@@ -1458,17 +1458,17 @@ impl SlotValueElicitationSetting {
 }
 impl<R0> SlotValueElicitationSetting<R0> {
     /// `DefaultValueSpecification`: `SlotDefaultValueSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-defaultvaluespecification)
-    pub fn default_value_specification(self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { Self(put(self.0, "DefaultValueSpecification", value.into_expr()), Phase) }
+    pub fn default_value_specification(self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { Self(put(self.0, "DefaultValueSpecification", value), Phase) }
     /// `PromptSpecification`: `PromptSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-promptspecification)
-    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> Self { Self(put(self.0, "PromptSpecification", value.into_expr()), Phase) }
+    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> Self { Self(put(self.0, "PromptSpecification", value), Phase) }
     /// `SampleUtterances`: list of `SampleUtterance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-sampleutterances)
-    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr()), Phase) }
+    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value), Phase) }
     /// `SlotCaptureSetting`: `SlotCaptureSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-slotcapturesetting)
-    pub fn slot_capture_setting(self, value: impl Arg<SlotCaptureSetting>) -> Self { Self(put(self.0, "SlotCaptureSetting", value.into_expr()), Phase) }
+    pub fn slot_capture_setting(self, value: impl Arg<SlotCaptureSetting>) -> Self { Self(put(self.0, "SlotCaptureSetting", value), Phase) }
     /// `SlotConstraint`: `SlotConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-slotconstraint)
-    pub fn slot_constraint(self, value: impl Arg<SlotConstraint>) -> SlotValueElicitationSetting<Set> { SlotValueElicitationSetting(put(self.0, "SlotConstraint", value.into_expr()), Phase) }
+    pub fn slot_constraint(self, value: impl Arg<SlotConstraint>) -> SlotValueElicitationSetting<Set> { SlotValueElicitationSetting(put(self.0, "SlotConstraint", value), Phase) }
     /// `WaitAndContinueSpecification`: `WaitAndContinueSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-waitandcontinuespecification)
-    pub fn wait_and_continue_specification(self, value: impl Arg<WaitAndContinueSpecification>) -> Self { Self(put(self.0, "WaitAndContinueSpecification", value.into_expr()), Phase) }
+    pub fn wait_and_continue_specification(self, value: impl Arg<WaitAndContinueSpecification>) -> Self { Self(put(self.0, "WaitAndContinueSpecification", value), Phase) }
 }
 impl Done for SlotValueElicitationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueOverride` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverride.html)
@@ -1477,11 +1477,11 @@ impl SlotValueOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Shape`: `Shape`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverride.html#cfn-lex-bot-slotvalueoverride-shape)
-    pub fn shape(self, value: impl Arg<Shape>) -> Self { Self(put(self.0, "Shape", value.into_expr())) }
+    pub fn shape(self, value: impl Arg<Shape>) -> Self { Self(put(self.0, "Shape", value)) }
     /// `Value`: `SlotValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverride.html#cfn-lex-bot-slotvalueoverride-value)
-    pub fn value(self, value: impl Arg<SlotValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<SlotValue>) -> Self { Self(put(self.0, "Value", value)) }
     /// `Values`: list of `SlotValueOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverride.html#cfn-lex-bot-slotvalueoverride-values)
-    pub fn values(self, value: impl Arg<Arr<SlotValueOverride>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<SlotValueOverride>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for SlotValueOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueOverrideMap` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverridemap.html)
@@ -1490,9 +1490,9 @@ impl SlotValueOverrideMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SlotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverridemap.html#cfn-lex-bot-slotvalueoverridemap-slotname)
-    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
+    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value)) }
     /// `SlotValueOverride`: `SlotValueOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverridemap.html#cfn-lex-bot-slotvalueoverridemap-slotvalueoverride)
-    pub fn slot_value_override(self, value: impl Arg<SlotValueOverride>) -> Self { Self(put(self.0, "SlotValueOverride", value.into_expr())) }
+    pub fn slot_value_override(self, value: impl Arg<SlotValueOverride>) -> Self { Self(put(self.0, "SlotValueOverride", value)) }
 }
 impl Done for SlotValueOverrideMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueRegexFilter` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueregexfilter.html)
@@ -1503,7 +1503,7 @@ impl SlotValueRegexFilter {
 }
 impl<R0> SlotValueRegexFilter<R0> {
     /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueregexfilter.html#cfn-lex-bot-slotvalueregexfilter-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> SlotValueRegexFilter<Set> { SlotValueRegexFilter(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> SlotValueRegexFilter<Set> { SlotValueRegexFilter(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for SlotValueRegexFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueSelectionSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueselectionsetting.html)
@@ -1514,11 +1514,11 @@ impl SlotValueSelectionSetting {
 }
 impl<R0> SlotValueSelectionSetting<R0> {
     /// `AdvancedRecognitionSetting`: `AdvancedRecognitionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueselectionsetting.html#cfn-lex-bot-slotvalueselectionsetting-advancedrecognitionsetting)
-    pub fn advanced_recognition_setting(self, value: impl Arg<AdvancedRecognitionSetting>) -> Self { Self(put(self.0, "AdvancedRecognitionSetting", value.into_expr()), Phase) }
+    pub fn advanced_recognition_setting(self, value: impl Arg<AdvancedRecognitionSetting>) -> Self { Self(put(self.0, "AdvancedRecognitionSetting", value), Phase) }
     /// `RegexFilter`: `SlotValueRegexFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueselectionsetting.html#cfn-lex-bot-slotvalueselectionsetting-regexfilter)
-    pub fn regex_filter(self, value: impl Arg<SlotValueRegexFilter>) -> Self { Self(put(self.0, "RegexFilter", value.into_expr()), Phase) }
+    pub fn regex_filter(self, value: impl Arg<SlotValueRegexFilter>) -> Self { Self(put(self.0, "RegexFilter", value), Phase) }
     /// `ResolutionStrategy`: `ResolutionStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueselectionsetting.html#cfn-lex-bot-slotvalueselectionsetting-resolutionstrategy)
-    pub fn resolution_strategy(self, value: impl Arg<ResolutionStrategy>) -> SlotValueSelectionSetting<Set> { SlotValueSelectionSetting(put(self.0, "ResolutionStrategy", value.into_expr()), Phase) }
+    pub fn resolution_strategy(self, value: impl Arg<ResolutionStrategy>) -> SlotValueSelectionSetting<Set> { SlotValueSelectionSetting(put(self.0, "ResolutionStrategy", value), Phase) }
 }
 impl Done for SlotValueSelectionSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Specifications` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-specifications.html)
@@ -1529,11 +1529,11 @@ impl Specifications {
 }
 impl<R0> Specifications<R0> {
     /// `SlotTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-specifications.html#cfn-lex-bot-specifications-slottypeid)
-    pub fn slot_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeId", value.into_expr()), Phase) }
+    pub fn slot_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeId", value), Phase) }
     /// `SlotTypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-specifications.html#cfn-lex-bot-specifications-slottypename)
-    pub fn slot_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
+    pub fn slot_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeName", value), Phase) }
     /// `ValueElicitationSetting`: `SubSlotValueElicitationSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-specifications.html#cfn-lex-bot-specifications-valueelicitationsetting)
-    pub fn value_elicitation_setting(self, value: impl Arg<SubSlotValueElicitationSetting>) -> Specifications<Set> { Specifications(put(self.0, "ValueElicitationSetting", value.into_expr()), Phase) }
+    pub fn value_elicitation_setting(self, value: impl Arg<SubSlotValueElicitationSetting>) -> Specifications<Set> { Specifications(put(self.0, "ValueElicitationSetting", value), Phase) }
 }
 impl Done for Specifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpeechFoundationModel` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechfoundationmodel.html)
@@ -1544,9 +1544,9 @@ impl SpeechFoundationModel {
 }
 impl<R0> SpeechFoundationModel<R0> {
     /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechfoundationmodel.html#cfn-lex-bot-speechfoundationmodel-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> SpeechFoundationModel<Set> { SpeechFoundationModel(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> SpeechFoundationModel<Set> { SpeechFoundationModel(put(self.0, "ModelArn", value), Phase) }
     /// `VoiceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechfoundationmodel.html#cfn-lex-bot-speechfoundationmodel-voiceid)
-    pub fn voice_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VoiceId", value.into_expr()), Phase) }
+    pub fn voice_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VoiceId", value), Phase) }
 }
 impl Done for SpeechFoundationModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpeechModelConfig` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechmodelconfig.html)
@@ -1555,7 +1555,7 @@ impl SpeechModelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeepgramConfig`: `DeepgramSpeechModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechmodelconfig.html#cfn-lex-bot-speechmodelconfig-deepgramconfig)
-    pub fn deepgram_config(self, value: impl Arg<DeepgramSpeechModelConfig>) -> Self { Self(put(self.0, "DeepgramConfig", value.into_expr())) }
+    pub fn deepgram_config(self, value: impl Arg<DeepgramSpeechModelConfig>) -> Self { Self(put(self.0, "DeepgramConfig", value)) }
 }
 impl Done for SpeechModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpeechRecognitionSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechrecognitionsettings.html)
@@ -1564,9 +1564,9 @@ impl SpeechRecognitionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SpeechModelConfig`: `SpeechModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechrecognitionsettings.html#cfn-lex-bot-speechrecognitionsettings-speechmodelconfig)
-    pub fn speech_model_config(self, value: impl Arg<SpeechModelConfig>) -> Self { Self(put(self.0, "SpeechModelConfig", value.into_expr())) }
+    pub fn speech_model_config(self, value: impl Arg<SpeechModelConfig>) -> Self { Self(put(self.0, "SpeechModelConfig", value)) }
     /// `SpeechModelPreference`: `SpeechModelPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechrecognitionsettings.html#cfn-lex-bot-speechrecognitionsettings-speechmodelpreference)
-    pub fn speech_model_preference(self, value: impl Arg<SpeechModelPreference>) -> Self { Self(put(self.0, "SpeechModelPreference", value.into_expr())) }
+    pub fn speech_model_preference(self, value: impl Arg<SpeechModelPreference>) -> Self { Self(put(self.0, "SpeechModelPreference", value)) }
 }
 impl Done for SpeechRecognitionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StillWaitingResponseSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html)
@@ -1577,13 +1577,13 @@ impl StillWaitingResponseSpecification {
 }
 impl<R0, R1, R2> StillWaitingResponseSpecification<R0, R1, R2> {
     /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html#cfn-lex-bot-stillwaitingresponsespecification-allowinterrupt)
-    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value), Phase) }
     /// `FrequencyInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html#cfn-lex-bot-stillwaitingresponsespecification-frequencyinseconds)
-    pub fn frequency_in_seconds(self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<Set, R1, R2> { StillWaitingResponseSpecification(put(self.0, "FrequencyInSeconds", value.into_expr()), Phase) }
+    pub fn frequency_in_seconds(self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<Set, R1, R2> { StillWaitingResponseSpecification(put(self.0, "FrequencyInSeconds", value), Phase) }
     /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html#cfn-lex-bot-stillwaitingresponsespecification-messagegroupslist)
-    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> StillWaitingResponseSpecification<R0, Set, R2> { StillWaitingResponseSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
+    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> StillWaitingResponseSpecification<R0, Set, R2> { StillWaitingResponseSpecification(put(self.0, "MessageGroupsList", value), Phase) }
     /// `TimeoutInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html#cfn-lex-bot-stillwaitingresponsespecification-timeoutinseconds)
-    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<R0, R1, Set> { StillWaitingResponseSpecification(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<R0, R1, Set> { StillWaitingResponseSpecification(put(self.0, "TimeoutInSeconds", value), Phase) }
 }
 impl Done for StillWaitingResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubSlotSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotsetting.html)
@@ -1592,9 +1592,9 @@ impl SubSlotSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotsetting.html#cfn-lex-bot-subslotsetting-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value)) }
     /// `SlotSpecifications`: map of `Specifications`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotsetting.html#cfn-lex-bot-subslotsetting-slotspecifications)
-    pub fn slot_specifications(self, value: impl Arg<Dict<Specifications>>) -> Self { Self(put(self.0, "SlotSpecifications", value.into_expr())) }
+    pub fn slot_specifications(self, value: impl Arg<Dict<Specifications>>) -> Self { Self(put(self.0, "SlotSpecifications", value)) }
 }
 impl Done for SubSlotSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubSlotTypeComposition` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslottypecomposition.html)
@@ -1605,11 +1605,11 @@ impl SubSlotTypeComposition {
 }
 impl<R0> SubSlotTypeComposition<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslottypecomposition.html#cfn-lex-bot-subslottypecomposition-name)
-    pub fn name(self, value: impl Arg<str>) -> SubSlotTypeComposition<Set> { SubSlotTypeComposition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SubSlotTypeComposition<Set> { SubSlotTypeComposition(put(self.0, "Name", value), Phase) }
     /// `SlotTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslottypecomposition.html#cfn-lex-bot-subslottypecomposition-slottypeid)
-    pub fn slot_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeId", value.into_expr()), Phase) }
+    pub fn slot_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeId", value), Phase) }
     /// `SlotTypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslottypecomposition.html#cfn-lex-bot-subslottypecomposition-slottypename)
-    pub fn slot_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
+    pub fn slot_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeName", value), Phase) }
 }
 impl Done for SubSlotTypeComposition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubSlotValueElicitationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html)
@@ -1618,13 +1618,13 @@ impl SubSlotValueElicitationSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultValueSpecification`: `SlotDefaultValueSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html#cfn-lex-bot-subslotvalueelicitationsetting-defaultvaluespecification)
-    pub fn default_value_specification(self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { Self(put(self.0, "DefaultValueSpecification", value.into_expr())) }
+    pub fn default_value_specification(self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { Self(put(self.0, "DefaultValueSpecification", value)) }
     /// `PromptSpecification`: `PromptSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html#cfn-lex-bot-subslotvalueelicitationsetting-promptspecification)
-    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> Self { Self(put(self.0, "PromptSpecification", value.into_expr())) }
+    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> Self { Self(put(self.0, "PromptSpecification", value)) }
     /// `SampleUtterances`: list of `SampleUtterance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html#cfn-lex-bot-subslotvalueelicitationsetting-sampleutterances)
-    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr())) }
+    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value)) }
     /// `WaitAndContinueSpecification`: `WaitAndContinueSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html#cfn-lex-bot-subslotvalueelicitationsetting-waitandcontinuespecification)
-    pub fn wait_and_continue_specification(self, value: impl Arg<WaitAndContinueSpecification>) -> Self { Self(put(self.0, "WaitAndContinueSpecification", value.into_expr())) }
+    pub fn wait_and_continue_specification(self, value: impl Arg<WaitAndContinueSpecification>) -> Self { Self(put(self.0, "WaitAndContinueSpecification", value)) }
 }
 impl Done for SubSlotValueElicitationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TestBotAliasSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html)
@@ -1633,13 +1633,13 @@ impl TestBotAliasSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BotAliasLocaleSettings`: list of `BotAliasLocaleSettingsItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html#cfn-lex-bot-testbotaliassettings-botaliaslocalesettings)
-    pub fn bot_alias_locale_settings(self, value: impl Arg<Arr<BotAliasLocaleSettingsItem>>) -> Self { Self(put(self.0, "BotAliasLocaleSettings", value.into_expr())) }
+    pub fn bot_alias_locale_settings(self, value: impl Arg<Arr<BotAliasLocaleSettingsItem>>) -> Self { Self(put(self.0, "BotAliasLocaleSettings", value)) }
     /// `ConversationLogSettings`: `ConversationLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html#cfn-lex-bot-testbotaliassettings-conversationlogsettings)
-    pub fn conversation_log_settings(self, value: impl Arg<ConversationLogSettings>) -> Self { Self(put(self.0, "ConversationLogSettings", value.into_expr())) }
+    pub fn conversation_log_settings(self, value: impl Arg<ConversationLogSettings>) -> Self { Self(put(self.0, "ConversationLogSettings", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html#cfn-lex-bot-testbotaliassettings-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `SentimentAnalysisSettings`: `SentimentAnalysisSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html#cfn-lex-bot-testbotaliassettings-sentimentanalysissettings)
-    pub fn sentiment_analysis_settings(self, value: impl Arg<SentimentAnalysisSettings>) -> Self { Self(put(self.0, "SentimentAnalysisSettings", value.into_expr())) }
+    pub fn sentiment_analysis_settings(self, value: impl Arg<SentimentAnalysisSettings>) -> Self { Self(put(self.0, "SentimentAnalysisSettings", value)) }
 }
 impl Done for TestBotAliasSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextInputSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textinputspecification.html)
@@ -1650,7 +1650,7 @@ impl TextInputSpecification {
 }
 impl<R0> TextInputSpecification<R0> {
     /// `StartTimeoutMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textinputspecification.html#cfn-lex-bot-textinputspecification-starttimeoutms)
-    pub fn start_timeout_ms(self, value: impl Arg<i64>) -> TextInputSpecification<Set> { TextInputSpecification(put(self.0, "StartTimeoutMs", value.into_expr()), Phase) }
+    pub fn start_timeout_ms(self, value: impl Arg<i64>) -> TextInputSpecification<Set> { TextInputSpecification(put(self.0, "StartTimeoutMs", value), Phase) }
 }
 impl Done for TextInputSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextLogDestination` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogdestination.html)
@@ -1661,7 +1661,7 @@ impl TextLogDestination {
 }
 impl<R0> TextLogDestination<R0> {
     /// `CloudWatch`: `CloudWatchLogGroupLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogdestination.html#cfn-lex-bot-textlogdestination-cloudwatch)
-    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { TextLogDestination(put(self.0, "CloudWatch", value.into_expr()), Phase) }
+    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { TextLogDestination(put(self.0, "CloudWatch", value), Phase) }
 }
 impl Done for TextLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextLogSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogsetting.html)
@@ -1672,9 +1672,9 @@ impl TextLogSetting {
 }
 impl<R0, R1> TextLogSetting<R0, R1> {
     /// `Destination`: `TextLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogsetting.html#cfn-lex-bot-textlogsetting-destination)
-    pub fn destination(self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { TextLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { TextLogSetting(put(self.0, "Destination", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogsetting.html#cfn-lex-bot-textlogsetting-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { TextLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { TextLogSetting(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for TextLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UnifiedSpeechSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-unifiedspeechsettings.html)
@@ -1685,7 +1685,7 @@ impl UnifiedSpeechSettings {
 }
 impl<R0> UnifiedSpeechSettings<R0> {
     /// `SpeechFoundationModel`: `SpeechFoundationModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-unifiedspeechsettings.html#cfn-lex-bot-unifiedspeechsettings-speechfoundationmodel)
-    pub fn speech_foundation_model(self, value: impl Arg<SpeechFoundationModel>) -> UnifiedSpeechSettings<Set> { UnifiedSpeechSettings(put(self.0, "SpeechFoundationModel", value.into_expr()), Phase) }
+    pub fn speech_foundation_model(self, value: impl Arg<SpeechFoundationModel>) -> UnifiedSpeechSettings<Set> { UnifiedSpeechSettings(put(self.0, "SpeechFoundationModel", value), Phase) }
 }
 impl Done for UnifiedSpeechSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VoiceSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-voicesettings.html)
@@ -1696,9 +1696,9 @@ impl VoiceSettings {
 }
 impl<R0> VoiceSettings<R0> {
     /// `Engine`: `Engine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-voicesettings.html#cfn-lex-bot-voicesettings-engine)
-    pub fn engine(self, value: impl Arg<Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<Engine>) -> Self { Self(put(self.0, "Engine", value), Phase) }
     /// `VoiceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-voicesettings.html#cfn-lex-bot-voicesettings-voiceid)
-    pub fn voice_id(self, value: impl Arg<str>) -> VoiceSettings<Set> { VoiceSettings(put(self.0, "VoiceId", value.into_expr()), Phase) }
+    pub fn voice_id(self, value: impl Arg<str>) -> VoiceSettings<Set> { VoiceSettings(put(self.0, "VoiceId", value), Phase) }
 }
 impl Done for VoiceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WaitAndContinueSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html)
@@ -1709,13 +1709,13 @@ impl WaitAndContinueSpecification {
 }
 impl<R0, R1> WaitAndContinueSpecification<R0, R1> {
     /// `ContinueResponse`: `ResponseSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html#cfn-lex-bot-waitandcontinuespecification-continueresponse)
-    pub fn continue_response(self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<Set, R1> { WaitAndContinueSpecification(put(self.0, "ContinueResponse", value.into_expr()), Phase) }
+    pub fn continue_response(self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<Set, R1> { WaitAndContinueSpecification(put(self.0, "ContinueResponse", value), Phase) }
     /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html#cfn-lex-bot-waitandcontinuespecification-isactive)
-    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value), Phase) }
     /// `StillWaitingResponse`: `StillWaitingResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html#cfn-lex-bot-waitandcontinuespecification-stillwaitingresponse)
-    pub fn still_waiting_response(self, value: impl Arg<StillWaitingResponseSpecification>) -> Self { Self(put(self.0, "StillWaitingResponse", value.into_expr()), Phase) }
+    pub fn still_waiting_response(self, value: impl Arg<StillWaitingResponseSpecification>) -> Self { Self(put(self.0, "StillWaitingResponse", value), Phase) }
     /// `WaitingResponse`: `ResponseSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html#cfn-lex-bot-waitandcontinuespecification-waitingresponse)
-    pub fn waiting_response(self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<R0, Set> { WaitAndContinueSpecification(put(self.0, "WaitingResponse", value.into_expr()), Phase) }
+    pub fn waiting_response(self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<R0, Set> { WaitAndContinueSpecification(put(self.0, "WaitingResponse", value), Phase) }
 }
 impl Done for WaitAndContinueSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssistedNluMode` allows.
@@ -1772,21 +1772,21 @@ impl CfnBotAliasProps {
 }
 impl<R0, R1> CfnBotAliasProps<R0, R1> {
     /// `BotAliasLocaleSettings`: list of `BotAliasLocaleSettingsItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botaliaslocalesettings)
-    pub fn bot_alias_locale_settings(self, value: impl Arg<Arr<bot_alias::BotAliasLocaleSettingsItem>>) -> Self { Self(put(self.0, "BotAliasLocaleSettings", value.into_expr()), Phase) }
+    pub fn bot_alias_locale_settings(self, value: impl Arg<Arr<bot_alias::BotAliasLocaleSettingsItem>>) -> Self { Self(put(self.0, "BotAliasLocaleSettings", value), Phase) }
     /// `BotAliasName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botaliasname)
-    pub fn bot_alias_name(self, value: impl Arg<str>) -> CfnBotAliasProps<Set, R1> { CfnBotAliasProps(put(self.0, "BotAliasName", value.into_expr()), Phase) }
+    pub fn bot_alias_name(self, value: impl Arg<str>) -> CfnBotAliasProps<Set, R1> { CfnBotAliasProps(put(self.0, "BotAliasName", value), Phase) }
     /// `BotAliasTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botaliastags)
-    pub fn bot_alias_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "BotAliasTags", value.into_expr()), Phase) }
+    pub fn bot_alias_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "BotAliasTags", value), Phase) }
     /// `BotId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botid)
-    pub fn bot_id(self, value: impl Arg<str>) -> CfnBotAliasProps<R0, Set> { CfnBotAliasProps(put(self.0, "BotId", value.into_expr()), Phase) }
+    pub fn bot_id(self, value: impl Arg<str>) -> CfnBotAliasProps<R0, Set> { CfnBotAliasProps(put(self.0, "BotId", value), Phase) }
     /// `BotVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botversion)
-    pub fn bot_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BotVersion", value.into_expr()), Phase) }
+    pub fn bot_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BotVersion", value), Phase) }
     /// `ConversationLogSettings`: `ConversationLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-conversationlogsettings)
-    pub fn conversation_log_settings(self, value: impl Arg<bot_alias::ConversationLogSettings>) -> Self { Self(put(self.0, "ConversationLogSettings", value.into_expr()), Phase) }
+    pub fn conversation_log_settings(self, value: impl Arg<bot_alias::ConversationLogSettings>) -> Self { Self(put(self.0, "ConversationLogSettings", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `SentimentAnalysisSettings`: `SentimentAnalysisSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-sentimentanalysissettings)
-    pub fn sentiment_analysis_settings(self, value: impl Arg<bot_alias::SentimentAnalysisSettings>) -> Self { Self(put(self.0, "SentimentAnalysisSettings", value.into_expr()), Phase) }
+    pub fn sentiment_analysis_settings(self, value: impl Arg<bot_alias::SentimentAnalysisSettings>) -> Self { Self(put(self.0, "SentimentAnalysisSettings", value), Phase) }
 }
 impl Done for CfnBotAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lex::BotAlias`.
@@ -1800,7 +1800,7 @@ impl AudioLogDestination {
 }
 impl<R0> AudioLogDestination<R0> {
     /// `S3Bucket`: `S3BucketLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologdestination.html#cfn-lex-botalias-audiologdestination-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { AudioLogDestination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { AudioLogDestination(put(self.0, "S3Bucket", value), Phase) }
 }
 impl Done for AudioLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLogSetting` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologsetting.html)
@@ -1811,9 +1811,9 @@ impl AudioLogSetting {
 }
 impl<R0, R1> AudioLogSetting<R0, R1> {
     /// `Destination`: `AudioLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologsetting.html#cfn-lex-botalias-audiologsetting-destination)
-    pub fn destination(self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { AudioLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { AudioLogSetting(put(self.0, "Destination", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologsetting.html#cfn-lex-botalias-audiologsetting-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { AudioLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { AudioLogSetting(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for AudioLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotAliasLocaleSettings` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettings.html)
@@ -1824,9 +1824,9 @@ impl BotAliasLocaleSettings {
 }
 impl<R0> BotAliasLocaleSettings<R0> {
     /// `CodeHookSpecification`: `CodeHookSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettings.html#cfn-lex-botalias-botaliaslocalesettings-codehookspecification)
-    pub fn code_hook_specification(self, value: impl Arg<CodeHookSpecification>) -> Self { Self(put(self.0, "CodeHookSpecification", value.into_expr()), Phase) }
+    pub fn code_hook_specification(self, value: impl Arg<CodeHookSpecification>) -> Self { Self(put(self.0, "CodeHookSpecification", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettings.html#cfn-lex-botalias-botaliaslocalesettings-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { BotAliasLocaleSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { BotAliasLocaleSettings(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for BotAliasLocaleSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotAliasLocaleSettingsItem` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettingsitem.html)
@@ -1837,9 +1837,9 @@ impl BotAliasLocaleSettingsItem {
 }
 impl<R0, R1> BotAliasLocaleSettingsItem<R0, R1> {
     /// `BotAliasLocaleSetting`: `BotAliasLocaleSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettingsitem.html#cfn-lex-botalias-botaliaslocalesettingsitem-botaliaslocalesetting)
-    pub fn bot_alias_locale_setting(self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { BotAliasLocaleSettingsItem(put(self.0, "BotAliasLocaleSetting", value.into_expr()), Phase) }
+    pub fn bot_alias_locale_setting(self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { BotAliasLocaleSettingsItem(put(self.0, "BotAliasLocaleSetting", value), Phase) }
     /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettingsitem.html#cfn-lex-botalias-botaliaslocalesettingsitem-localeid)
-    pub fn locale_id(self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { BotAliasLocaleSettingsItem(put(self.0, "LocaleId", value.into_expr()), Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { BotAliasLocaleSettingsItem(put(self.0, "LocaleId", value), Phase) }
 }
 impl Done for BotAliasLocaleSettingsItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogGroupLogDestination` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-cloudwatchloggrouplogdestination.html)
@@ -1850,9 +1850,9 @@ impl CloudWatchLogGroupLogDestination {
 }
 impl<R0, R1> CloudWatchLogGroupLogDestination<R0, R1> {
     /// `CloudWatchLogGroupArn`: `LogsLogGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-cloudwatchloggrouplogdestination.html#cfn-lex-botalias-cloudwatchloggrouplogdestination-cloudwatchloggrouparn)
-    pub fn cloud_watch_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogGroupLogDestination<Set, R1> { CloudWatchLogGroupLogDestination(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogGroupLogDestination<Set, R1> { CloudWatchLogGroupLogDestination(put(self.0, "CloudWatchLogGroupArn", value), Phase) }
     /// `LogPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-cloudwatchloggrouplogdestination.html#cfn-lex-botalias-cloudwatchloggrouplogdestination-logprefix)
-    pub fn log_prefix(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { CloudWatchLogGroupLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
+    pub fn log_prefix(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { CloudWatchLogGroupLogDestination(put(self.0, "LogPrefix", value), Phase) }
 }
 impl Done for CloudWatchLogGroupLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeHookSpecification` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-codehookspecification.html)
@@ -1863,7 +1863,7 @@ impl CodeHookSpecification {
 }
 impl<R0> CodeHookSpecification<R0> {
     /// `LambdaCodeHook`: `LambdaCodeHook`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-codehookspecification.html#cfn-lex-botalias-codehookspecification-lambdacodehook)
-    pub fn lambda_code_hook(self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { CodeHookSpecification(put(self.0, "LambdaCodeHook", value.into_expr()), Phase) }
+    pub fn lambda_code_hook(self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { CodeHookSpecification(put(self.0, "LambdaCodeHook", value), Phase) }
 }
 impl Done for CodeHookSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConversationLogSettings` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-conversationlogsettings.html)
@@ -1872,9 +1872,9 @@ impl ConversationLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioLogSettings`: list of `AudioLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-conversationlogsettings.html#cfn-lex-botalias-conversationlogsettings-audiologsettings)
-    pub fn audio_log_settings(self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { Self(put(self.0, "AudioLogSettings", value.into_expr())) }
+    pub fn audio_log_settings(self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { Self(put(self.0, "AudioLogSettings", value)) }
     /// `TextLogSettings`: list of `TextLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-conversationlogsettings.html#cfn-lex-botalias-conversationlogsettings-textlogsettings)
-    pub fn text_log_settings(self, value: impl Arg<Arr<TextLogSetting>>) -> Self { Self(put(self.0, "TextLogSettings", value.into_expr())) }
+    pub fn text_log_settings(self, value: impl Arg<Arr<TextLogSetting>>) -> Self { Self(put(self.0, "TextLogSettings", value)) }
 }
 impl Done for ConversationLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaCodeHook` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-lambdacodehook.html)
@@ -1885,9 +1885,9 @@ impl LambdaCodeHook {
 }
 impl<R0, R1> LambdaCodeHook<R0, R1> {
     /// `CodeHookInterfaceVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-lambdacodehook.html#cfn-lex-botalias-lambdacodehook-codehookinterfaceversion)
-    pub fn code_hook_interface_version(self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { LambdaCodeHook(put(self.0, "CodeHookInterfaceVersion", value.into_expr()), Phase) }
+    pub fn code_hook_interface_version(self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { LambdaCodeHook(put(self.0, "CodeHookInterfaceVersion", value), Phase) }
     /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-lambdacodehook.html#cfn-lex-botalias-lambdacodehook-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { LambdaCodeHook(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { LambdaCodeHook(put(self.0, "LambdaArn", value), Phase) }
 }
 impl Done for LambdaCodeHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3BucketLogDestination` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-s3bucketlogdestination.html)
@@ -1898,11 +1898,11 @@ impl S3BucketLogDestination {
 }
 impl<R0, R1> S3BucketLogDestination<R0, R1> {
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-s3bucketlogdestination.html#cfn-lex-botalias-s3bucketlogdestination-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `LogPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-s3bucketlogdestination.html#cfn-lex-botalias-s3bucketlogdestination-logprefix)
-    pub fn log_prefix(self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { S3BucketLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
+    pub fn log_prefix(self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { S3BucketLogDestination(put(self.0, "LogPrefix", value), Phase) }
     /// `S3BucketArn`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-s3bucketlogdestination.html#cfn-lex-botalias-s3bucketlogdestination-s3bucketarn)
-    pub fn s3_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> S3BucketLogDestination<R0, Set> { S3BucketLogDestination(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
+    pub fn s3_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> S3BucketLogDestination<R0, Set> { S3BucketLogDestination(put(self.0, "S3BucketArn", value), Phase) }
 }
 impl Done for S3BucketLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SentimentAnalysisSettings` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-sentimentanalysissettings.html)
@@ -1913,7 +1913,7 @@ impl SentimentAnalysisSettings {
 }
 impl<R0> SentimentAnalysisSettings<R0> {
     /// `DetectSentiment`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-sentimentanalysissettings.html#cfn-lex-botalias-sentimentanalysissettings-detectsentiment)
-    pub fn detect_sentiment(self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { SentimentAnalysisSettings(put(self.0, "DetectSentiment", value.into_expr()), Phase) }
+    pub fn detect_sentiment(self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { SentimentAnalysisSettings(put(self.0, "DetectSentiment", value), Phase) }
 }
 impl Done for SentimentAnalysisSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextLogDestination` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogdestination.html)
@@ -1924,7 +1924,7 @@ impl TextLogDestination {
 }
 impl<R0> TextLogDestination<R0> {
     /// `CloudWatch`: `CloudWatchLogGroupLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogdestination.html#cfn-lex-botalias-textlogdestination-cloudwatch)
-    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { TextLogDestination(put(self.0, "CloudWatch", value.into_expr()), Phase) }
+    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { TextLogDestination(put(self.0, "CloudWatch", value), Phase) }
 }
 impl Done for TextLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextLogSetting` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogsetting.html)
@@ -1935,9 +1935,9 @@ impl TextLogSetting {
 }
 impl<R0, R1> TextLogSetting<R0, R1> {
     /// `Destination`: `TextLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogsetting.html#cfn-lex-botalias-textlogsetting-destination)
-    pub fn destination(self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { TextLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { TextLogSetting(put(self.0, "Destination", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogsetting.html#cfn-lex-botalias-textlogsetting-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { TextLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { TextLogSetting(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for TextLogSetting { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1962,11 +1962,11 @@ impl CfnBotVersionProps {
 }
 impl<R0, R1> CfnBotVersionProps<R0, R1> {
     /// `BotId`: `LexBotId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botversion.html#cfn-lex-botversion-botid)
-    pub fn bot_id(self, value: impl Arg<kind::LexBotId>) -> CfnBotVersionProps<Set, R1> { CfnBotVersionProps(put(self.0, "BotId", value.into_expr()), Phase) }
+    pub fn bot_id(self, value: impl Arg<kind::LexBotId>) -> CfnBotVersionProps<Set, R1> { CfnBotVersionProps(put(self.0, "BotId", value), Phase) }
     /// `BotVersionLocaleSpecification`: list of `BotVersionLocaleSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botversion.html#cfn-lex-botversion-botversionlocalespecification)
-    pub fn bot_version_locale_specification(self, value: impl Arg<Arr<bot_version::BotVersionLocaleSpecification>>) -> CfnBotVersionProps<R0, Set> { CfnBotVersionProps(put(self.0, "BotVersionLocaleSpecification", value.into_expr()), Phase) }
+    pub fn bot_version_locale_specification(self, value: impl Arg<Arr<bot_version::BotVersionLocaleSpecification>>) -> CfnBotVersionProps<R0, Set> { CfnBotVersionProps(put(self.0, "BotVersionLocaleSpecification", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botversion.html#cfn-lex-botversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
 }
 impl Done for CfnBotVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lex::BotVersion`.
@@ -1980,7 +1980,7 @@ impl BotVersionLocaleDetails {
 }
 impl<R0> BotVersionLocaleDetails<R0> {
     /// `SourceBotVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocaledetails.html#cfn-lex-botversion-botversionlocaledetails-sourcebotversion)
-    pub fn source_bot_version(self, value: impl Arg<str>) -> BotVersionLocaleDetails<Set> { BotVersionLocaleDetails(put(self.0, "SourceBotVersion", value.into_expr()), Phase) }
+    pub fn source_bot_version(self, value: impl Arg<str>) -> BotVersionLocaleDetails<Set> { BotVersionLocaleDetails(put(self.0, "SourceBotVersion", value), Phase) }
 }
 impl Done for BotVersionLocaleDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotVersionLocaleSpecification` of `AWS::Lex::BotVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocalespecification.html)
@@ -1991,9 +1991,9 @@ impl BotVersionLocaleSpecification {
 }
 impl<R0, R1> BotVersionLocaleSpecification<R0, R1> {
     /// `BotVersionLocaleDetails`: `BotVersionLocaleDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocalespecification.html#cfn-lex-botversion-botversionlocalespecification-botversionlocaledetails)
-    pub fn bot_version_locale_details(self, value: impl Arg<BotVersionLocaleDetails>) -> BotVersionLocaleSpecification<Set, R1> { BotVersionLocaleSpecification(put(self.0, "BotVersionLocaleDetails", value.into_expr()), Phase) }
+    pub fn bot_version_locale_details(self, value: impl Arg<BotVersionLocaleDetails>) -> BotVersionLocaleSpecification<Set, R1> { BotVersionLocaleSpecification(put(self.0, "BotVersionLocaleDetails", value), Phase) }
     /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocalespecification.html#cfn-lex-botversion-botversionlocalespecification-localeid)
-    pub fn locale_id(self, value: impl Arg<str>) -> BotVersionLocaleSpecification<R0, Set> { BotVersionLocaleSpecification(put(self.0, "LocaleId", value.into_expr()), Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> BotVersionLocaleSpecification<R0, Set> { BotVersionLocaleSpecification(put(self.0, "LocaleId", value), Phase) }
 }
 impl Done for BotVersionLocaleSpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2020,9 +2020,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-resourcepolicy.html#cfn-lex-resourcepolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-resourcepolicy.html#cfn-lex-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

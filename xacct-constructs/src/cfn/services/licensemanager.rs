@@ -25,19 +25,19 @@ impl CfnGrantProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedOperations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-allowedoperations)
-    pub fn allowed_operations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOperations", value.into_expr())) }
+    pub fn allowed_operations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOperations", value)) }
     /// `GrantName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-grantname)
-    pub fn grant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrantName", value.into_expr())) }
+    pub fn grant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrantName", value)) }
     /// `HomeRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-homeregion)
-    pub fn home_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomeRegion", value.into_expr())) }
+    pub fn home_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomeRegion", value)) }
     /// `LicenseArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-licensearn)
-    pub fn license_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseArn", value.into_expr())) }
+    pub fn license_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseArn", value)) }
     /// `Principals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-principals)
-    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr())) }
+    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnGrantProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html)
@@ -63,29 +63,29 @@ impl CfnLicenseProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `Beneficiary`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-beneficiary)
-    pub fn beneficiary(self, value: impl Arg<str>) -> CfnLicenseProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Beneficiary", value.into_expr()), Phase) }
+    pub fn beneficiary(self, value: impl Arg<str>) -> CfnLicenseProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Beneficiary", value), Phase) }
     /// `ConsumptionConfiguration`: `ConsumptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-consumptionconfiguration)
-    pub fn consumption_configuration(self, value: impl Arg<license::ConsumptionConfiguration>) -> CfnLicenseProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "ConsumptionConfiguration", value.into_expr()), Phase) }
+    pub fn consumption_configuration(self, value: impl Arg<license::ConsumptionConfiguration>) -> CfnLicenseProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "ConsumptionConfiguration", value), Phase) }
     /// `Entitlements`: list of `Entitlement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-entitlements)
-    pub fn entitlements(self, value: impl Arg<Arr<license::Entitlement>>) -> CfnLicenseProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Entitlements", value.into_expr()), Phase) }
+    pub fn entitlements(self, value: impl Arg<Arr<license::Entitlement>>) -> CfnLicenseProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Entitlements", value), Phase) }
     /// `HomeRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-homeregion)
-    pub fn home_region(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "HomeRegion", value.into_expr()), Phase) }
+    pub fn home_region(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "HomeRegion", value), Phase) }
     /// `Issuer`: `IssuerData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-issuer)
-    pub fn issuer(self, value: impl Arg<license::IssuerData>) -> CfnLicenseProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<license::IssuerData>) -> CfnLicenseProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Issuer", value), Phase) }
     /// `LicenseMetadata`: list of `Metadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-licensemetadata)
-    pub fn license_metadata(self, value: impl Arg<Arr<license::Metadata>>) -> Self { Self(put(self.0, "LicenseMetadata", value.into_expr()), Phase) }
+    pub fn license_metadata(self, value: impl Arg<Arr<license::Metadata>>) -> Self { Self(put(self.0, "LicenseMetadata", value), Phase) }
     /// `LicenseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-licensename)
-    pub fn license_name(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnLicenseProps(put(self.0, "LicenseName", value.into_expr()), Phase) }
+    pub fn license_name(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnLicenseProps(put(self.0, "LicenseName", value), Phase) }
     /// `ProductName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-productname)
-    pub fn product_name(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnLicenseProps(put(self.0, "ProductName", value.into_expr()), Phase) }
+    pub fn product_name(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnLicenseProps(put(self.0, "ProductName", value), Phase) }
     /// `ProductSKU`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-productsku)
-    pub fn product_sku(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnLicenseProps(put(self.0, "ProductSKU", value.into_expr()), Phase) }
+    pub fn product_sku(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnLicenseProps(put(self.0, "ProductSKU", value), Phase) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Validity`: `ValidityDateFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-validity)
-    pub fn validity(self, value: impl Arg<license::ValidityDateFormat>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnLicenseProps(put(self.0, "Validity", value.into_expr()), Phase) }
+    pub fn validity(self, value: impl Arg<license::ValidityDateFormat>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnLicenseProps(put(self.0, "Validity", value), Phase) }
 }
 impl Done for CfnLicenseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LicenseManager::License`.
@@ -99,9 +99,9 @@ impl BorrowConfiguration {
 }
 impl<R0, R1> BorrowConfiguration<R0, R1> {
     /// `AllowEarlyCheckIn`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-borrowconfiguration.html#cfn-licensemanager-license-borrowconfiguration-allowearlycheckin)
-    pub fn allow_early_check_in(self, value: impl Arg<bool>) -> BorrowConfiguration<Set, R1> { BorrowConfiguration(put(self.0, "AllowEarlyCheckIn", value.into_expr()), Phase) }
+    pub fn allow_early_check_in(self, value: impl Arg<bool>) -> BorrowConfiguration<Set, R1> { BorrowConfiguration(put(self.0, "AllowEarlyCheckIn", value), Phase) }
     /// `MaxTimeToLiveInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-borrowconfiguration.html#cfn-licensemanager-license-borrowconfiguration-maxtimetoliveinminutes)
-    pub fn max_time_to_live_in_minutes(self, value: impl Arg<i64>) -> BorrowConfiguration<R0, Set> { BorrowConfiguration(put(self.0, "MaxTimeToLiveInMinutes", value.into_expr()), Phase) }
+    pub fn max_time_to_live_in_minutes(self, value: impl Arg<i64>) -> BorrowConfiguration<R0, Set> { BorrowConfiguration(put(self.0, "MaxTimeToLiveInMinutes", value), Phase) }
 }
 impl Done for BorrowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConsumptionConfiguration` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-consumptionconfiguration.html)
@@ -110,11 +110,11 @@ impl ConsumptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BorrowConfiguration`: `BorrowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-consumptionconfiguration.html#cfn-licensemanager-license-consumptionconfiguration-borrowconfiguration)
-    pub fn borrow_configuration(self, value: impl Arg<BorrowConfiguration>) -> Self { Self(put(self.0, "BorrowConfiguration", value.into_expr())) }
+    pub fn borrow_configuration(self, value: impl Arg<BorrowConfiguration>) -> Self { Self(put(self.0, "BorrowConfiguration", value)) }
     /// `ProvisionalConfiguration`: `ProvisionalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-consumptionconfiguration.html#cfn-licensemanager-license-consumptionconfiguration-provisionalconfiguration)
-    pub fn provisional_configuration(self, value: impl Arg<ProvisionalConfiguration>) -> Self { Self(put(self.0, "ProvisionalConfiguration", value.into_expr())) }
+    pub fn provisional_configuration(self, value: impl Arg<ProvisionalConfiguration>) -> Self { Self(put(self.0, "ProvisionalConfiguration", value)) }
     /// `RenewType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-consumptionconfiguration.html#cfn-licensemanager-license-consumptionconfiguration-renewtype)
-    pub fn renew_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RenewType", value.into_expr())) }
+    pub fn renew_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RenewType", value)) }
 }
 impl Done for ConsumptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Entitlement` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html)
@@ -125,17 +125,17 @@ impl Entitlement {
 }
 impl<R0, R1> Entitlement<R0, R1> {
     /// `AllowCheckIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-allowcheckin)
-    pub fn allow_check_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCheckIn", value.into_expr()), Phase) }
+    pub fn allow_check_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCheckIn", value), Phase) }
     /// `MaxCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-maxcount)
-    pub fn max_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCount", value.into_expr()), Phase) }
+    pub fn max_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCount", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-name)
-    pub fn name(self, value: impl Arg<str>) -> Entitlement<Set, R1> { Entitlement(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Entitlement<Set, R1> { Entitlement(put(self.0, "Name", value), Phase) }
     /// `Overage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-overage)
-    pub fn overage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overage", value.into_expr()), Phase) }
+    pub fn overage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overage", value), Phase) }
     /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-unit)
-    pub fn unit(self, value: impl Arg<str>) -> Entitlement<R0, Set> { Entitlement(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Entitlement<R0, Set> { Entitlement(put(self.0, "Unit", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for Entitlement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IssuerData` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-issuerdata.html)
@@ -146,9 +146,9 @@ impl IssuerData {
 }
 impl<R0> IssuerData<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-issuerdata.html#cfn-licensemanager-license-issuerdata-name)
-    pub fn name(self, value: impl Arg<str>) -> IssuerData<Set> { IssuerData(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IssuerData<Set> { IssuerData(put(self.0, "Name", value), Phase) }
     /// `SignKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-issuerdata.html#cfn-licensemanager-license-issuerdata-signkey)
-    pub fn sign_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SignKey", value.into_expr()), Phase) }
+    pub fn sign_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SignKey", value), Phase) }
 }
 impl Done for IssuerData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metadata` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-metadata.html)
@@ -159,9 +159,9 @@ impl Metadata {
 }
 impl<R0, R1> Metadata<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-metadata.html#cfn-licensemanager-license-metadata-name)
-    pub fn name(self, value: impl Arg<str>) -> Metadata<Set, R1> { Metadata(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Metadata<Set, R1> { Metadata(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-metadata.html#cfn-licensemanager-license-metadata-value)
-    pub fn value(self, value: impl Arg<str>) -> Metadata<R0, Set> { Metadata(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Metadata<R0, Set> { Metadata(put(self.0, "Value", value), Phase) }
 }
 impl Done for Metadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionalConfiguration` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-provisionalconfiguration.html)
@@ -172,7 +172,7 @@ impl ProvisionalConfiguration {
 }
 impl<R0> ProvisionalConfiguration<R0> {
     /// `MaxTimeToLiveInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-provisionalconfiguration.html#cfn-licensemanager-license-provisionalconfiguration-maxtimetoliveinminutes)
-    pub fn max_time_to_live_in_minutes(self, value: impl Arg<i64>) -> ProvisionalConfiguration<Set> { ProvisionalConfiguration(put(self.0, "MaxTimeToLiveInMinutes", value.into_expr()), Phase) }
+    pub fn max_time_to_live_in_minutes(self, value: impl Arg<i64>) -> ProvisionalConfiguration<Set> { ProvisionalConfiguration(put(self.0, "MaxTimeToLiveInMinutes", value), Phase) }
 }
 impl Done for ProvisionalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidityDateFormat` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-validitydateformat.html)
@@ -183,9 +183,9 @@ impl ValidityDateFormat {
 }
 impl<R0, R1> ValidityDateFormat<R0, R1> {
     /// `Begin`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-validitydateformat.html#cfn-licensemanager-license-validitydateformat-begin)
-    pub fn begin(self, value: impl Arg<str>) -> ValidityDateFormat<Set, R1> { ValidityDateFormat(put(self.0, "Begin", value.into_expr()), Phase) }
+    pub fn begin(self, value: impl Arg<str>) -> ValidityDateFormat<Set, R1> { ValidityDateFormat(put(self.0, "Begin", value), Phase) }
     /// `End`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-validitydateformat.html#cfn-licensemanager-license-validitydateformat-end)
-    pub fn end(self, value: impl Arg<str>) -> ValidityDateFormat<R0, Set> { ValidityDateFormat(put(self.0, "End", value.into_expr()), Phase) }
+    pub fn end(self, value: impl Arg<str>) -> ValidityDateFormat<R0, Set> { ValidityDateFormat(put(self.0, "End", value), Phase) }
 }
 impl Done for ValidityDateFormat { fn into_props(self) -> Bag { self.0 } }
 }
@@ -210,17 +210,17 @@ impl CfnLicenseAssetGroupProps {
 }
 impl<R0, R1, R2> CfnLicenseAssetGroupProps<R0, R1, R2> {
     /// `AssociatedLicenseAssetRulesetARNs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-associatedlicenseassetrulesetarns)
-    pub fn associated_license_asset_ruleset_arns(self, value: impl Arg<Arr<str>>) -> CfnLicenseAssetGroupProps<Set, R1, R2> { CfnLicenseAssetGroupProps(put(self.0, "AssociatedLicenseAssetRulesetARNs", value.into_expr()), Phase) }
+    pub fn associated_license_asset_ruleset_arns(self, value: impl Arg<Arr<str>>) -> CfnLicenseAssetGroupProps<Set, R1, R2> { CfnLicenseAssetGroupProps(put(self.0, "AssociatedLicenseAssetRulesetARNs", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `LicenseAssetGroupConfigurations`: list of `LicenseAssetGroupConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-licenseassetgroupconfigurations)
-    pub fn license_asset_group_configurations(self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupConfiguration>>) -> CfnLicenseAssetGroupProps<R0, Set, R2> { CfnLicenseAssetGroupProps(put(self.0, "LicenseAssetGroupConfigurations", value.into_expr()), Phase) }
+    pub fn license_asset_group_configurations(self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupConfiguration>>) -> CfnLicenseAssetGroupProps<R0, Set, R2> { CfnLicenseAssetGroupProps(put(self.0, "LicenseAssetGroupConfigurations", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLicenseAssetGroupProps<R0, R1, Set> { CfnLicenseAssetGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLicenseAssetGroupProps<R0, R1, Set> { CfnLicenseAssetGroupProps(put(self.0, "Name", value), Phase) }
     /// `Properties`: list of `LicenseAssetGroupProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-properties)
-    pub fn properties(self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupProperty>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupProperty>>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLicenseAssetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LicenseManager::LicenseAssetGroup`.
@@ -232,7 +232,7 @@ impl LicenseAssetGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UsageDimension`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupconfiguration.html#cfn-licensemanager-licenseassetgroup-licenseassetgroupconfiguration-usagedimension)
-    pub fn usage_dimension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageDimension", value.into_expr())) }
+    pub fn usage_dimension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageDimension", value)) }
 }
 impl Done for LicenseAssetGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseAssetGroupProperty` of `AWS::LicenseManager::LicenseAssetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupproperty.html)
@@ -241,9 +241,9 @@ impl LicenseAssetGroupProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupproperty.html#cfn-licensemanager-licenseassetgroup-licenseassetgroupproperty-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupproperty.html#cfn-licensemanager-licenseassetgroup-licenseassetgroupproperty-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for LicenseAssetGroupProperty { fn into_props(self) -> Bag { self.0 } }
 }
@@ -268,13 +268,13 @@ impl CfnLicenseAssetRuleSetProps {
 }
 impl<R0, R1> CfnLicenseAssetRuleSetProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#cfn-licensemanager-licenseassetruleset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#cfn-licensemanager-licenseassetruleset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLicenseAssetRuleSetProps<Set, R1> { CfnLicenseAssetRuleSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLicenseAssetRuleSetProps<Set, R1> { CfnLicenseAssetRuleSetProps(put(self.0, "Name", value), Phase) }
     /// `Rules`: list of `LicenseAssetRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#cfn-licensemanager-licenseassetruleset-rules)
-    pub fn rules(self, value: impl Arg<Arr<license_asset_rule_set::LicenseAssetRule>>) -> CfnLicenseAssetRuleSetProps<R0, Set> { CfnLicenseAssetRuleSetProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<license_asset_rule_set::LicenseAssetRule>>) -> CfnLicenseAssetRuleSetProps<R0, Set> { CfnLicenseAssetRuleSetProps(put(self.0, "Rules", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#cfn-licensemanager-licenseassetruleset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLicenseAssetRuleSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LicenseManager::LicenseAssetRuleSet`.
@@ -286,7 +286,7 @@ impl AndRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchingRuleStatements`: list of `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-andrulestatement.html#cfn-licensemanager-licenseassetruleset-andrulestatement-matchingrulestatements)
-    pub fn matching_rule_statements(self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { Self(put(self.0, "MatchingRuleStatements", value.into_expr())) }
+    pub fn matching_rule_statements(self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { Self(put(self.0, "MatchingRuleStatements", value)) }
 }
 impl Done for AndRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-instancerulestatement.html)
@@ -295,11 +295,11 @@ impl InstanceRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndRuleStatement`: `AndRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-instancerulestatement.html#cfn-licensemanager-licenseassetruleset-instancerulestatement-andrulestatement)
-    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
+    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value)) }
     /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-instancerulestatement.html#cfn-licensemanager-licenseassetruleset-instancerulestatement-matchingrulestatement)
-    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
+    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value)) }
     /// `OrRuleStatement`: `OrRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-instancerulestatement.html#cfn-licensemanager-licenseassetruleset-instancerulestatement-orrulestatement)
-    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
+    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value)) }
 }
 impl Done for InstanceRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseAssetRule` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseassetrule.html)
@@ -310,7 +310,7 @@ impl LicenseAssetRule {
 }
 impl<R0> LicenseAssetRule<R0> {
     /// `RuleStatement`: `RuleStatement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseassetrule.html#cfn-licensemanager-licenseassetruleset-licenseassetrule-rulestatement)
-    pub fn rule_statement(self, value: impl Arg<RuleStatement>) -> LicenseAssetRule<Set> { LicenseAssetRule(put(self.0, "RuleStatement", value.into_expr()), Phase) }
+    pub fn rule_statement(self, value: impl Arg<RuleStatement>) -> LicenseAssetRule<Set> { LicenseAssetRule(put(self.0, "RuleStatement", value), Phase) }
 }
 impl Done for LicenseAssetRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseConfigurationRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseconfigurationrulestatement.html)
@@ -319,11 +319,11 @@ impl LicenseConfigurationRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndRuleStatement`: `AndRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseconfigurationrulestatement.html#cfn-licensemanager-licenseassetruleset-licenseconfigurationrulestatement-andrulestatement)
-    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
+    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value)) }
     /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseconfigurationrulestatement.html#cfn-licensemanager-licenseassetruleset-licenseconfigurationrulestatement-matchingrulestatement)
-    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
+    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value)) }
     /// `OrRuleStatement`: `OrRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseconfigurationrulestatement.html#cfn-licensemanager-licenseassetruleset-licenseconfigurationrulestatement-orrulestatement)
-    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
+    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value)) }
 }
 impl Done for LicenseConfigurationRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenserulestatement.html)
@@ -332,11 +332,11 @@ impl LicenseRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndRuleStatement`: `AndRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenserulestatement.html#cfn-licensemanager-licenseassetruleset-licenserulestatement-andrulestatement)
-    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
+    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value)) }
     /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenserulestatement.html#cfn-licensemanager-licenseassetruleset-licenserulestatement-matchingrulestatement)
-    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
+    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value)) }
     /// `OrRuleStatement`: `OrRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenserulestatement.html#cfn-licensemanager-licenseassetruleset-licenserulestatement-orrulestatement)
-    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
+    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value)) }
 }
 impl Done for LicenseRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchingRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-matchingrulestatement.html)
@@ -347,11 +347,11 @@ impl MatchingRuleStatement {
 }
 impl<R0, R1, R2> MatchingRuleStatement<R0, R1, R2> {
     /// `Constraint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-matchingrulestatement.html#cfn-licensemanager-licenseassetruleset-matchingrulestatement-constraint)
-    pub fn constraint(self, value: impl Arg<str>) -> MatchingRuleStatement<Set, R1, R2> { MatchingRuleStatement(put(self.0, "Constraint", value.into_expr()), Phase) }
+    pub fn constraint(self, value: impl Arg<str>) -> MatchingRuleStatement<Set, R1, R2> { MatchingRuleStatement(put(self.0, "Constraint", value), Phase) }
     /// `KeyToMatch`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-matchingrulestatement.html#cfn-licensemanager-licenseassetruleset-matchingrulestatement-keytomatch)
-    pub fn key_to_match(self, value: impl Arg<str>) -> MatchingRuleStatement<R0, Set, R2> { MatchingRuleStatement(put(self.0, "KeyToMatch", value.into_expr()), Phase) }
+    pub fn key_to_match(self, value: impl Arg<str>) -> MatchingRuleStatement<R0, Set, R2> { MatchingRuleStatement(put(self.0, "KeyToMatch", value), Phase) }
     /// `ValueToMatch`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-matchingrulestatement.html#cfn-licensemanager-licenseassetruleset-matchingrulestatement-valuetomatch)
-    pub fn value_to_match(self, value: impl Arg<Arr<str>>) -> MatchingRuleStatement<R0, R1, Set> { MatchingRuleStatement(put(self.0, "ValueToMatch", value.into_expr()), Phase) }
+    pub fn value_to_match(self, value: impl Arg<Arr<str>>) -> MatchingRuleStatement<R0, R1, Set> { MatchingRuleStatement(put(self.0, "ValueToMatch", value), Phase) }
 }
 impl Done for MatchingRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-orrulestatement.html)
@@ -360,7 +360,7 @@ impl OrRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchingRuleStatements`: list of `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-orrulestatement.html#cfn-licensemanager-licenseassetruleset-orrulestatement-matchingrulestatements)
-    pub fn matching_rule_statements(self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { Self(put(self.0, "MatchingRuleStatements", value.into_expr())) }
+    pub fn matching_rule_statements(self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { Self(put(self.0, "MatchingRuleStatements", value)) }
 }
 impl Done for OrRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-rulestatement.html)
@@ -369,11 +369,11 @@ impl RuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceRuleStatement`: `InstanceRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-rulestatement.html#cfn-licensemanager-licenseassetruleset-rulestatement-instancerulestatement)
-    pub fn instance_rule_statement(self, value: impl Arg<InstanceRuleStatement>) -> Self { Self(put(self.0, "InstanceRuleStatement", value.into_expr())) }
+    pub fn instance_rule_statement(self, value: impl Arg<InstanceRuleStatement>) -> Self { Self(put(self.0, "InstanceRuleStatement", value)) }
     /// `LicenseConfigurationRuleStatement`: `LicenseConfigurationRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-rulestatement.html#cfn-licensemanager-licenseassetruleset-rulestatement-licenseconfigurationrulestatement)
-    pub fn license_configuration_rule_statement(self, value: impl Arg<LicenseConfigurationRuleStatement>) -> Self { Self(put(self.0, "LicenseConfigurationRuleStatement", value.into_expr())) }
+    pub fn license_configuration_rule_statement(self, value: impl Arg<LicenseConfigurationRuleStatement>) -> Self { Self(put(self.0, "LicenseConfigurationRuleStatement", value)) }
     /// `LicenseRuleStatement`: `LicenseRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-rulestatement.html#cfn-licensemanager-licenseassetruleset-rulestatement-licenserulestatement)
-    pub fn license_rule_statement(self, value: impl Arg<LicenseRuleStatement>) -> Self { Self(put(self.0, "LicenseRuleStatement", value.into_expr())) }
+    pub fn license_rule_statement(self, value: impl Arg<LicenseRuleStatement>) -> Self { Self(put(self.0, "LicenseRuleStatement", value)) }
 }
 impl Done for RuleStatement { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,27 +27,27 @@ impl CfnAlarmProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnAlarmProps<R0, R1, R2, R3, R4, R5> {
     /// `AlarmName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-alarmname)
-    pub fn alarm_name(self, value: impl Arg<str>) -> CfnAlarmProps<Set, R1, R2, R3, R4, R5> { CfnAlarmProps(put(self.0, "AlarmName", value.into_expr()), Phase) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> CfnAlarmProps<Set, R1, R2, R3, R4, R5> { CfnAlarmProps(put(self.0, "AlarmName", value), Phase) }
     /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> CfnAlarmProps<R0, Set, R2, R3, R4, R5> { CfnAlarmProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> CfnAlarmProps<R0, Set, R2, R3, R4, R5> { CfnAlarmProps(put(self.0, "ComparisonOperator", value), Phase) }
     /// `ContactProtocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-contactprotocols)
-    pub fn contact_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContactProtocols", value.into_expr()), Phase) }
+    pub fn contact_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContactProtocols", value), Phase) }
     /// `DatapointsToAlarm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-datapointstoalarm)
-    pub fn datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr()), Phase) }
+    pub fn datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value), Phase) }
     /// `EvaluationPeriods`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-evaluationperiods)
-    pub fn evaluation_periods(self, value: impl Arg<i64>) -> CfnAlarmProps<R0, R1, Set, R3, R4, R5> { CfnAlarmProps(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> CfnAlarmProps<R0, R1, Set, R3, R4, R5> { CfnAlarmProps(put(self.0, "EvaluationPeriods", value), Phase) }
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, Set, R4, R5> { CfnAlarmProps(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, Set, R4, R5> { CfnAlarmProps(put(self.0, "MetricName", value), Phase) }
     /// `MonitoredResourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-monitoredresourcename)
-    pub fn monitored_resource_name(self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, R3, Set, R5> { CfnAlarmProps(put(self.0, "MonitoredResourceName", value.into_expr()), Phase) }
+    pub fn monitored_resource_name(self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, R3, Set, R5> { CfnAlarmProps(put(self.0, "MonitoredResourceName", value), Phase) }
     /// `NotificationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-notificationenabled)
-    pub fn notification_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotificationEnabled", value.into_expr()), Phase) }
+    pub fn notification_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotificationEnabled", value), Phase) }
     /// `NotificationTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-notificationtriggers)
-    pub fn notification_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationTriggers", value.into_expr()), Phase) }
+    pub fn notification_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationTriggers", value), Phase) }
     /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> CfnAlarmProps<R0, R1, R2, R3, R4, Set> { CfnAlarmProps(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CfnAlarmProps<R0, R1, R2, R3, R4, Set> { CfnAlarmProps(put(self.0, "Threshold", value), Phase) }
     /// `TreatMissingData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-treatmissingdata)
-    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
+    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value), Phase) }
 }
 impl Done for CfnAlarmProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lightsail::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html)
@@ -75,19 +75,19 @@ impl CfnBucketProps {
 }
 impl<R0, R1> CfnBucketProps<R0, R1> {
     /// `AccessRules`: `AccessRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-accessrules)
-    pub fn access_rules(self, value: impl Arg<bucket::AccessRules>) -> Self { Self(put(self.0, "AccessRules", value.into_expr()), Phase) }
+    pub fn access_rules(self, value: impl Arg<bucket::AccessRules>) -> Self { Self(put(self.0, "AccessRules", value), Phase) }
     /// `BucketName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-bucketname)
-    pub fn bucket_name(self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { CfnBucketProps(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { CfnBucketProps(put(self.0, "BucketName", value), Phase) }
     /// `BundleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { CfnBucketProps(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { CfnBucketProps(put(self.0, "BundleId", value), Phase) }
     /// `ObjectVersioning`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-objectversioning)
-    pub fn object_versioning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ObjectVersioning", value.into_expr()), Phase) }
+    pub fn object_versioning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ObjectVersioning", value), Phase) }
     /// `ReadOnlyAccessAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-readonlyaccessaccounts)
-    pub fn read_only_access_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadOnlyAccessAccounts", value.into_expr()), Phase) }
+    pub fn read_only_access_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadOnlyAccessAccounts", value), Phase) }
     /// `ResourcesReceivingAccess`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-resourcesreceivingaccess)
-    pub fn resources_receiving_access(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesReceivingAccess", value.into_expr()), Phase) }
+    pub fn resources_receiving_access(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesReceivingAccess", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Bucket`.
@@ -99,9 +99,9 @@ impl AccessRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowPublicOverrides`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-bucket-accessrules.html#cfn-lightsail-bucket-accessrules-allowpublicoverrides)
-    pub fn allow_public_overrides(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowPublicOverrides", value.into_expr())) }
+    pub fn allow_public_overrides(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowPublicOverrides", value)) }
     /// `GetObject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-bucket-accessrules.html#cfn-lightsail-bucket-accessrules-getobject)
-    pub fn get_object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GetObject", value.into_expr())) }
+    pub fn get_object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GetObject", value)) }
 }
 impl Done for AccessRules { fn into_props(self) -> Bag { self.0 } }
 }
@@ -128,13 +128,13 @@ impl CfnCertificateProps {
 }
 impl<R0, R1> CfnCertificateProps<R0, R1> {
     /// `CertificateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#cfn-lightsail-certificate-certificatename)
-    pub fn certificate_name(self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { CfnCertificateProps(put(self.0, "CertificateName", value.into_expr()), Phase) }
+    pub fn certificate_name(self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { CfnCertificateProps(put(self.0, "CertificateName", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#cfn-lightsail-certificate-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnCertificateProps<R0, Set> { CfnCertificateProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnCertificateProps<R0, Set> { CfnCertificateProps(put(self.0, "DomainName", value), Phase) }
     /// `SubjectAlternativeNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#cfn-lightsail-certificate-subjectalternativenames)
-    pub fn subject_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
+    pub fn subject_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#cfn-lightsail-certificate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lightsail::ContactMethod`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html)
@@ -168,9 +168,9 @@ impl CfnContactMethodProps {
 }
 impl<R0, R1> CfnContactMethodProps<R0, R1> {
     /// `ContactEndpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#cfn-lightsail-contactmethod-contactendpoint)
-    pub fn contact_endpoint(self, value: impl Arg<str>) -> CfnContactMethodProps<Set, R1> { CfnContactMethodProps(put(self.0, "ContactEndpoint", value.into_expr()), Phase) }
+    pub fn contact_endpoint(self, value: impl Arg<str>) -> CfnContactMethodProps<Set, R1> { CfnContactMethodProps(put(self.0, "ContactEndpoint", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#cfn-lightsail-contactmethod-protocol)
-    pub fn protocol(self, value: impl Arg<contact_method::Protocol>) -> CfnContactMethodProps<R0, Set> { CfnContactMethodProps(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<contact_method::Protocol>) -> CfnContactMethodProps<R0, Set> { CfnContactMethodProps(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for CfnContactMethodProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::ContactMethod`.
@@ -206,21 +206,21 @@ impl CfnContainerProps {
 }
 impl<R0, R1, R2> CfnContainerProps<R0, R1, R2> {
     /// `ContainerServiceDeployment`: `ContainerServiceDeployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-containerservicedeployment)
-    pub fn container_service_deployment(self, value: impl Arg<container::ContainerServiceDeployment>) -> Self { Self(put(self.0, "ContainerServiceDeployment", value.into_expr()), Phase) }
+    pub fn container_service_deployment(self, value: impl Arg<container::ContainerServiceDeployment>) -> Self { Self(put(self.0, "ContainerServiceDeployment", value), Phase) }
     /// `IsDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-isdisabled)
-    pub fn is_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsDisabled", value.into_expr()), Phase) }
+    pub fn is_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsDisabled", value), Phase) }
     /// `Power`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-power)
-    pub fn power(self, value: impl Arg<str>) -> CfnContainerProps<Set, R1, R2> { CfnContainerProps(put(self.0, "Power", value.into_expr()), Phase) }
+    pub fn power(self, value: impl Arg<str>) -> CfnContainerProps<Set, R1, R2> { CfnContainerProps(put(self.0, "Power", value), Phase) }
     /// `PrivateRegistryAccess`: `PrivateRegistryAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-privateregistryaccess)
-    pub fn private_registry_access(self, value: impl Arg<container::PrivateRegistryAccess>) -> Self { Self(put(self.0, "PrivateRegistryAccess", value.into_expr()), Phase) }
+    pub fn private_registry_access(self, value: impl Arg<container::PrivateRegistryAccess>) -> Self { Self(put(self.0, "PrivateRegistryAccess", value), Phase) }
     /// `PublicDomainNames`: list of `PublicDomainName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-publicdomainnames)
-    pub fn public_domain_names(self, value: impl Arg<Arr<container::PublicDomainName>>) -> Self { Self(put(self.0, "PublicDomainNames", value.into_expr()), Phase) }
+    pub fn public_domain_names(self, value: impl Arg<Arr<container::PublicDomainName>>) -> Self { Self(put(self.0, "PublicDomainNames", value), Phase) }
     /// `Scale`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-scale)
-    pub fn scale(self, value: impl Arg<i64>) -> CfnContainerProps<R0, Set, R2> { CfnContainerProps(put(self.0, "Scale", value.into_expr()), Phase) }
+    pub fn scale(self, value: impl Arg<i64>) -> CfnContainerProps<R0, Set, R2> { CfnContainerProps(put(self.0, "Scale", value), Phase) }
     /// `ServiceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> CfnContainerProps<R0, R1, Set> { CfnContainerProps(put(self.0, "ServiceName", value.into_expr()), Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> CfnContainerProps<R0, R1, Set> { CfnContainerProps(put(self.0, "ServiceName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnContainerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Container`.
@@ -232,15 +232,15 @@ impl Container {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value)) }
     /// `ContainerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value)) }
     /// `Environment`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-environment)
-    pub fn environment(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
+    pub fn environment(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value)) }
     /// `Image`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-image)
-    pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
+    pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value)) }
     /// `Ports`: list of `PortInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-ports)
-    pub fn ports(self, value: impl Arg<Arr<PortInfo>>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
+    pub fn ports(self, value: impl Arg<Arr<PortInfo>>) -> Self { Self(put(self.0, "Ports", value)) }
 }
 impl Done for Container { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerServiceDeployment` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-containerservicedeployment.html)
@@ -249,9 +249,9 @@ impl ContainerServiceDeployment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Containers`: list of `Container`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-containerservicedeployment.html#cfn-lightsail-container-containerservicedeployment-containers)
-    pub fn containers(self, value: impl Arg<Arr<Container>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
+    pub fn containers(self, value: impl Arg<Arr<Container>>) -> Self { Self(put(self.0, "Containers", value)) }
     /// `PublicEndpoint`: `PublicEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-containerservicedeployment.html#cfn-lightsail-container-containerservicedeployment-publicendpoint)
-    pub fn public_endpoint(self, value: impl Arg<PublicEndpoint>) -> Self { Self(put(self.0, "PublicEndpoint", value.into_expr())) }
+    pub fn public_endpoint(self, value: impl Arg<PublicEndpoint>) -> Self { Self(put(self.0, "PublicEndpoint", value)) }
 }
 impl Done for ContainerServiceDeployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcrImagePullerRole` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-ecrimagepullerrole.html)
@@ -260,9 +260,9 @@ impl EcrImagePullerRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-ecrimagepullerrole.html#cfn-lightsail-container-ecrimagepullerrole-isactive)
-    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr())) }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value)) }
     /// `PrincipalArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-ecrimagepullerrole.html#cfn-lightsail-container-ecrimagepullerrole-principalarn)
-    pub fn principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalArn", value.into_expr())) }
+    pub fn principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalArn", value)) }
 }
 impl Done for EcrImagePullerRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-environmentvariable.html)
@@ -271,9 +271,9 @@ impl EnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-environmentvariable.html#cfn-lightsail-container-environmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
     /// `Variable`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-environmentvariable.html#cfn-lightsail-container-environmentvariable-variable)
-    pub fn variable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Variable", value.into_expr())) }
+    pub fn variable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Variable", value)) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfig` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html)
@@ -282,17 +282,17 @@ impl HealthCheckConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthyThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-healthythreshold)
-    pub fn healthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThreshold", value.into_expr())) }
+    pub fn healthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThreshold", value)) }
     /// `IntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-intervalseconds)
-    pub fn interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalSeconds", value.into_expr())) }
+    pub fn interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalSeconds", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `SuccessCodes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-successcodes)
-    pub fn success_codes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessCodes", value.into_expr())) }
+    pub fn success_codes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessCodes", value)) }
     /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-timeoutseconds)
-    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value)) }
     /// `UnhealthyThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-unhealthythreshold)
-    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThreshold", value.into_expr())) }
+    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThreshold", value)) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortInfo` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-portinfo.html)
@@ -301,9 +301,9 @@ impl PortInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-portinfo.html#cfn-lightsail-container-portinfo-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
     /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-portinfo.html#cfn-lightsail-container-portinfo-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value)) }
 }
 impl Done for PortInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateRegistryAccess` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-privateregistryaccess.html)
@@ -312,7 +312,7 @@ impl PrivateRegistryAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrImagePullerRole`: `EcrImagePullerRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-privateregistryaccess.html#cfn-lightsail-container-privateregistryaccess-ecrimagepullerrole)
-    pub fn ecr_image_puller_role(self, value: impl Arg<EcrImagePullerRole>) -> Self { Self(put(self.0, "EcrImagePullerRole", value.into_expr())) }
+    pub fn ecr_image_puller_role(self, value: impl Arg<EcrImagePullerRole>) -> Self { Self(put(self.0, "EcrImagePullerRole", value)) }
 }
 impl Done for PrivateRegistryAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicDomainName` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicdomainname.html)
@@ -321,9 +321,9 @@ impl PublicDomainName {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicdomainname.html#cfn-lightsail-container-publicdomainname-certificatename)
-    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr())) }
+    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value)) }
     /// `DomainNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicdomainname.html#cfn-lightsail-container-publicdomainname-domainnames)
-    pub fn domain_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainNames", value.into_expr())) }
+    pub fn domain_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainNames", value)) }
 }
 impl Done for PublicDomainName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicEndpoint` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicendpoint.html)
@@ -332,11 +332,11 @@ impl PublicEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicendpoint.html#cfn-lightsail-container-publicendpoint-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value)) }
     /// `ContainerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicendpoint.html#cfn-lightsail-container-publicendpoint-containerport)
-    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value)) }
     /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicendpoint.html#cfn-lightsail-container-publicendpoint-healthcheckconfig)
-    pub fn health_check_config(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr())) }
+    pub fn health_check_config(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value)) }
 }
 impl Done for PublicEndpoint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -361,35 +361,35 @@ impl CfnDatabaseProps {
 }
 impl<R0, R1, R2, R3, R4> CfnDatabaseProps<R0, R1, R2, R3, R4> {
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `BackupRetention`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-backupretention)
-    pub fn backup_retention(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BackupRetention", value.into_expr()), Phase) }
+    pub fn backup_retention(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BackupRetention", value), Phase) }
     /// `CaCertificateIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-cacertificateidentifier)
-    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificateIdentifier", value.into_expr()), Phase) }
+    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificateIdentifier", value), Phase) }
     /// `MasterDatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-masterdatabasename)
-    pub fn master_database_name(self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1, R2, R3, R4> { CfnDatabaseProps(put(self.0, "MasterDatabaseName", value.into_expr()), Phase) }
+    pub fn master_database_name(self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1, R2, R3, R4> { CfnDatabaseProps(put(self.0, "MasterDatabaseName", value), Phase) }
     /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-masteruserpassword)
-    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr()), Phase) }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value), Phase) }
     /// `MasterUsername`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-masterusername)
-    pub fn master_username(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, Set, R2, R3, R4> { CfnDatabaseProps(put(self.0, "MasterUsername", value.into_expr()), Phase) }
+    pub fn master_username(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, Set, R2, R3, R4> { CfnDatabaseProps(put(self.0, "MasterUsername", value), Phase) }
     /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-preferredbackupwindow)
-    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr()), Phase) }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value), Phase) }
     /// `RelationalDatabaseBlueprintId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-relationaldatabaseblueprintid)
-    pub fn relational_database_blueprint_id(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, Set, R3, R4> { CfnDatabaseProps(put(self.0, "RelationalDatabaseBlueprintId", value.into_expr()), Phase) }
+    pub fn relational_database_blueprint_id(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, Set, R3, R4> { CfnDatabaseProps(put(self.0, "RelationalDatabaseBlueprintId", value), Phase) }
     /// `RelationalDatabaseBundleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-relationaldatabasebundleid)
-    pub fn relational_database_bundle_id(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, Set, R4> { CfnDatabaseProps(put(self.0, "RelationalDatabaseBundleId", value.into_expr()), Phase) }
+    pub fn relational_database_bundle_id(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, Set, R4> { CfnDatabaseProps(put(self.0, "RelationalDatabaseBundleId", value), Phase) }
     /// `RelationalDatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-relationaldatabasename)
-    pub fn relational_database_name(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, R3, Set> { CfnDatabaseProps(put(self.0, "RelationalDatabaseName", value.into_expr()), Phase) }
+    pub fn relational_database_name(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, R3, Set> { CfnDatabaseProps(put(self.0, "RelationalDatabaseName", value), Phase) }
     /// `RelationalDatabaseParameters`: list of `RelationalDatabaseParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-relationaldatabaseparameters)
-    pub fn relational_database_parameters(self, value: impl Arg<Arr<database::RelationalDatabaseParameter>>) -> Self { Self(put(self.0, "RelationalDatabaseParameters", value.into_expr()), Phase) }
+    pub fn relational_database_parameters(self, value: impl Arg<Arr<database::RelationalDatabaseParameter>>) -> Self { Self(put(self.0, "RelationalDatabaseParameters", value), Phase) }
     /// `RotateMasterUserPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-rotatemasteruserpassword)
-    pub fn rotate_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateMasterUserPassword", value.into_expr()), Phase) }
+    pub fn rotate_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateMasterUserPassword", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Database`.
@@ -401,21 +401,21 @@ impl RelationalDatabaseParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-allowedvalues)
-    pub fn allowed_values(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
+    pub fn allowed_values(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedValues", value)) }
     /// `ApplyMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-applymethod)
-    pub fn apply_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplyMethod", value.into_expr())) }
+    pub fn apply_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplyMethod", value)) }
     /// `ApplyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-applytype)
-    pub fn apply_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplyType", value.into_expr())) }
+    pub fn apply_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplyType", value)) }
     /// `DataType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-datatype)
-    pub fn data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
+    pub fn data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataType", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `IsModifiable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-ismodifiable)
-    pub fn is_modifiable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsModifiable", value.into_expr())) }
+    pub fn is_modifiable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsModifiable", value)) }
     /// `ParameterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterName", value.into_expr())) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterName", value)) }
     /// `ParameterValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value)) }
 }
 impl Done for RelationalDatabaseParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -466,11 +466,11 @@ impl CfnDatabaseSnapshotProps {
 }
 impl<R0, R1> CfnDatabaseSnapshotProps<R0, R1> {
     /// `RelationalDatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#cfn-lightsail-databasesnapshot-relationaldatabasename)
-    pub fn relational_database_name(self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<Set, R1> { CfnDatabaseSnapshotProps(put(self.0, "RelationalDatabaseName", value.into_expr()), Phase) }
+    pub fn relational_database_name(self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<Set, R1> { CfnDatabaseSnapshotProps(put(self.0, "RelationalDatabaseName", value), Phase) }
     /// `RelationalDatabaseSnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#cfn-lightsail-databasesnapshot-relationaldatabasesnapshotname)
-    pub fn relational_database_snapshot_name(self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<R0, Set> { CfnDatabaseSnapshotProps(put(self.0, "RelationalDatabaseSnapshotName", value.into_expr()), Phase) }
+    pub fn relational_database_snapshot_name(self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<R0, Set> { CfnDatabaseSnapshotProps(put(self.0, "RelationalDatabaseSnapshotName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#cfn-lightsail-databasesnapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatabaseSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::DatabaseSnapshot`.
@@ -482,9 +482,9 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-databasesnapshot-location.html#cfn-lightsail-databasesnapshot-location-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-databasesnapshot-location.html#cfn-lightsail-databasesnapshot-location-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -529,17 +529,17 @@ impl CfnDiskProps {
 }
 impl<R0, R1> CfnDiskProps<R0, R1> {
     /// `AddOns`: list of `AddOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-addons)
-    pub fn add_ons(self, value: impl Arg<Arr<disk::AddOn>>) -> Self { Self(put(self.0, "AddOns", value.into_expr()), Phase) }
+    pub fn add_ons(self, value: impl Arg<Arr<disk::AddOn>>) -> Self { Self(put(self.0, "AddOns", value), Phase) }
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `DiskName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-diskname)
-    pub fn disk_name(self, value: impl Arg<str>) -> CfnDiskProps<Set, R1> { CfnDiskProps(put(self.0, "DiskName", value.into_expr()), Phase) }
+    pub fn disk_name(self, value: impl Arg<str>) -> CfnDiskProps<Set, R1> { CfnDiskProps(put(self.0, "DiskName", value), Phase) }
     /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-location)
-    pub fn location(self, value: impl Arg<disk::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<disk::Location>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `SizeInGb`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-sizeingb)
-    pub fn size_in_gb(self, value: impl Arg<i64>) -> CfnDiskProps<R0, Set> { CfnDiskProps(put(self.0, "SizeInGb", value.into_expr()), Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> CfnDiskProps<R0, Set> { CfnDiskProps(put(self.0, "SizeInGb", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDiskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Disk`.
@@ -553,11 +553,11 @@ impl AddOn {
 }
 impl<R0> AddOn<R0> {
     /// `AddOnType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-addon.html#cfn-lightsail-disk-addon-addontype)
-    pub fn add_on_type(self, value: impl Arg<str>) -> AddOn<Set> { AddOn(put(self.0, "AddOnType", value.into_expr()), Phase) }
+    pub fn add_on_type(self, value: impl Arg<str>) -> AddOn<Set> { AddOn(put(self.0, "AddOnType", value), Phase) }
     /// `AutoSnapshotAddOnRequest`: `AutoSnapshotAddOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-addon.html#cfn-lightsail-disk-addon-autosnapshotaddonrequest)
-    pub fn auto_snapshot_add_on_request(self, value: impl Arg<AutoSnapshotAddOn>) -> Self { Self(put(self.0, "AutoSnapshotAddOnRequest", value.into_expr()), Phase) }
+    pub fn auto_snapshot_add_on_request(self, value: impl Arg<AutoSnapshotAddOn>) -> Self { Self(put(self.0, "AutoSnapshotAddOnRequest", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-addon.html#cfn-lightsail-disk-addon-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
 }
 impl Done for AddOn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoSnapshotAddOn` of `AWS::Lightsail::Disk`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-autosnapshotaddon.html)
@@ -566,7 +566,7 @@ impl AutoSnapshotAddOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SnapshotTimeOfDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-autosnapshotaddon.html#cfn-lightsail-disk-autosnapshotaddon-snapshottimeofday)
-    pub fn snapshot_time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotTimeOfDay", value.into_expr())) }
+    pub fn snapshot_time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotTimeOfDay", value)) }
 }
 impl Done for AutoSnapshotAddOn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::Lightsail::Disk`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-location.html)
@@ -575,9 +575,9 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-location.html#cfn-lightsail-disk-location-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-location.html#cfn-lightsail-disk-location-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -622,11 +622,11 @@ impl CfnDiskSnapshotProps {
 }
 impl<R0, R1> CfnDiskSnapshotProps<R0, R1> {
     /// `DiskName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#cfn-lightsail-disksnapshot-diskname)
-    pub fn disk_name(self, value: impl Arg<str>) -> CfnDiskSnapshotProps<Set, R1> { CfnDiskSnapshotProps(put(self.0, "DiskName", value.into_expr()), Phase) }
+    pub fn disk_name(self, value: impl Arg<str>) -> CfnDiskSnapshotProps<Set, R1> { CfnDiskSnapshotProps(put(self.0, "DiskName", value), Phase) }
     /// `DiskSnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#cfn-lightsail-disksnapshot-disksnapshotname)
-    pub fn disk_snapshot_name(self, value: impl Arg<str>) -> CfnDiskSnapshotProps<R0, Set> { CfnDiskSnapshotProps(put(self.0, "DiskSnapshotName", value.into_expr()), Phase) }
+    pub fn disk_snapshot_name(self, value: impl Arg<str>) -> CfnDiskSnapshotProps<R0, Set> { CfnDiskSnapshotProps(put(self.0, "DiskSnapshotName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#cfn-lightsail-disksnapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDiskSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::DiskSnapshot`.
@@ -638,9 +638,9 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disksnapshot-location.html#cfn-lightsail-disksnapshot-location-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disksnapshot-location.html#cfn-lightsail-disksnapshot-location-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -669,25 +669,25 @@ impl CfnDistributionProps {
 }
 impl<R0, R1, R2, R3> CfnDistributionProps<R0, R1, R2, R3> {
     /// `BundleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> CfnDistributionProps<Set, R1, R2, R3> { CfnDistributionProps(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnDistributionProps<Set, R1, R2, R3> { CfnDistributionProps(put(self.0, "BundleId", value), Phase) }
     /// `CacheBehaviorSettings`: `CacheSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-cachebehaviorsettings)
-    pub fn cache_behavior_settings(self, value: impl Arg<distribution::CacheSettings>) -> Self { Self(put(self.0, "CacheBehaviorSettings", value.into_expr()), Phase) }
+    pub fn cache_behavior_settings(self, value: impl Arg<distribution::CacheSettings>) -> Self { Self(put(self.0, "CacheBehaviorSettings", value), Phase) }
     /// `CacheBehaviors`: list of `CacheBehaviorPerPath`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-cachebehaviors)
-    pub fn cache_behaviors(self, value: impl Arg<Arr<distribution::CacheBehaviorPerPath>>) -> Self { Self(put(self.0, "CacheBehaviors", value.into_expr()), Phase) }
+    pub fn cache_behaviors(self, value: impl Arg<Arr<distribution::CacheBehaviorPerPath>>) -> Self { Self(put(self.0, "CacheBehaviors", value), Phase) }
     /// `CertificateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-certificatename)
-    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr()), Phase) }
+    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value), Phase) }
     /// `DefaultCacheBehavior`: `CacheBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-defaultcachebehavior)
-    pub fn default_cache_behavior(self, value: impl Arg<distribution::CacheBehavior>) -> CfnDistributionProps<R0, Set, R2, R3> { CfnDistributionProps(put(self.0, "DefaultCacheBehavior", value.into_expr()), Phase) }
+    pub fn default_cache_behavior(self, value: impl Arg<distribution::CacheBehavior>) -> CfnDistributionProps<R0, Set, R2, R3> { CfnDistributionProps(put(self.0, "DefaultCacheBehavior", value), Phase) }
     /// `DistributionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-distributionname)
-    pub fn distribution_name(self, value: impl Arg<str>) -> CfnDistributionProps<R0, R1, Set, R3> { CfnDistributionProps(put(self.0, "DistributionName", value.into_expr()), Phase) }
+    pub fn distribution_name(self, value: impl Arg<str>) -> CfnDistributionProps<R0, R1, Set, R3> { CfnDistributionProps(put(self.0, "DistributionName", value), Phase) }
     /// `IpAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr()), Phase) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value), Phase) }
     /// `Origin`: `InputOrigin`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-origin)
-    pub fn origin(self, value: impl Arg<distribution::InputOrigin>) -> CfnDistributionProps<R0, R1, R2, Set> { CfnDistributionProps(put(self.0, "Origin", value.into_expr()), Phase) }
+    pub fn origin(self, value: impl Arg<distribution::InputOrigin>) -> CfnDistributionProps<R0, R1, R2, Set> { CfnDistributionProps(put(self.0, "Origin", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDistributionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Distribution`.
@@ -699,7 +699,7 @@ impl CacheBehavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehavior.html#cfn-lightsail-distribution-cachebehavior-behavior)
-    pub fn behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
+    pub fn behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Behavior", value)) }
 }
 impl Done for CacheBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CacheBehaviorPerPath` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehaviorperpath.html)
@@ -708,9 +708,9 @@ impl CacheBehaviorPerPath {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehaviorperpath.html#cfn-lightsail-distribution-cachebehaviorperpath-behavior)
-    pub fn behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
+    pub fn behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Behavior", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehaviorperpath.html#cfn-lightsail-distribution-cachebehaviorperpath-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
 }
 impl Done for CacheBehaviorPerPath { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CacheSettings` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html)
@@ -719,21 +719,21 @@ impl CacheSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedHTTPMethods`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-allowedhttpmethods)
-    pub fn allowed_http_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedHTTPMethods", value.into_expr())) }
+    pub fn allowed_http_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedHTTPMethods", value)) }
     /// `CachedHTTPMethods`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-cachedhttpmethods)
-    pub fn cached_http_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CachedHTTPMethods", value.into_expr())) }
+    pub fn cached_http_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CachedHTTPMethods", value)) }
     /// `DefaultTTL`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-defaultttl)
-    pub fn default_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr())) }
+    pub fn default_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultTTL", value)) }
     /// `ForwardedCookies`: `CookieObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-forwardedcookies)
-    pub fn forwarded_cookies(self, value: impl Arg<CookieObject>) -> Self { Self(put(self.0, "ForwardedCookies", value.into_expr())) }
+    pub fn forwarded_cookies(self, value: impl Arg<CookieObject>) -> Self { Self(put(self.0, "ForwardedCookies", value)) }
     /// `ForwardedHeaders`: `HeaderObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-forwardedheaders)
-    pub fn forwarded_headers(self, value: impl Arg<HeaderObject>) -> Self { Self(put(self.0, "ForwardedHeaders", value.into_expr())) }
+    pub fn forwarded_headers(self, value: impl Arg<HeaderObject>) -> Self { Self(put(self.0, "ForwardedHeaders", value)) }
     /// `ForwardedQueryStrings`: `QueryStringObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-forwardedquerystrings)
-    pub fn forwarded_query_strings(self, value: impl Arg<QueryStringObject>) -> Self { Self(put(self.0, "ForwardedQueryStrings", value.into_expr())) }
+    pub fn forwarded_query_strings(self, value: impl Arg<QueryStringObject>) -> Self { Self(put(self.0, "ForwardedQueryStrings", value)) }
     /// `MaximumTTL`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-maximumttl)
-    pub fn maximum_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTTL", value.into_expr())) }
+    pub fn maximum_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTTL", value)) }
     /// `MinimumTTL`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-minimumttl)
-    pub fn minimum_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumTTL", value.into_expr())) }
+    pub fn minimum_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumTTL", value)) }
 }
 impl Done for CacheSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieObject` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cookieobject.html)
@@ -742,9 +742,9 @@ impl CookieObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CookiesAllowList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cookieobject.html#cfn-lightsail-distribution-cookieobject-cookiesallowlist)
-    pub fn cookies_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CookiesAllowList", value.into_expr())) }
+    pub fn cookies_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CookiesAllowList", value)) }
     /// `Option`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cookieobject.html#cfn-lightsail-distribution-cookieobject-option)
-    pub fn option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
+    pub fn option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Option", value)) }
 }
 impl Done for CookieObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderObject` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-headerobject.html)
@@ -753,9 +753,9 @@ impl HeaderObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeadersAllowList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-headerobject.html#cfn-lightsail-distribution-headerobject-headersallowlist)
-    pub fn headers_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HeadersAllowList", value.into_expr())) }
+    pub fn headers_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HeadersAllowList", value)) }
     /// `Option`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-headerobject.html#cfn-lightsail-distribution-headerobject-option)
-    pub fn option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
+    pub fn option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Option", value)) }
 }
 impl Done for HeaderObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputOrigin` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-inputorigin.html)
@@ -764,11 +764,11 @@ impl InputOrigin {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-inputorigin.html#cfn-lightsail-distribution-inputorigin-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ProtocolPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-inputorigin.html#cfn-lightsail-distribution-inputorigin-protocolpolicy)
-    pub fn protocol_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolPolicy", value.into_expr())) }
+    pub fn protocol_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolPolicy", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-inputorigin.html#cfn-lightsail-distribution-inputorigin-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for InputOrigin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringObject` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-querystringobject.html)
@@ -777,9 +777,9 @@ impl QueryStringObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Option`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-querystringobject.html#cfn-lightsail-distribution-querystringobject-option)
-    pub fn option(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
+    pub fn option(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Option", value)) }
     /// `QueryStringsAllowList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-querystringobject.html#cfn-lightsail-distribution-querystringobject-querystringsallowlist)
-    pub fn query_strings_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStringsAllowList", value.into_expr())) }
+    pub fn query_strings_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStringsAllowList", value)) }
 }
 impl Done for QueryStringObject { fn into_props(self) -> Bag { self.0 } }
 }
@@ -812,11 +812,11 @@ impl CfnDomainProps {
 }
 impl<R0> CfnDomainProps<R0> {
     /// `DomainEntries`: list of `DomainEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#cfn-lightsail-domain-domainentries)
-    pub fn domain_entries(self, value: impl Arg<Arr<domain::DomainEntry>>) -> Self { Self(put(self.0, "DomainEntries", value.into_expr()), Phase) }
+    pub fn domain_entries(self, value: impl Arg<Arr<domain::DomainEntry>>) -> Self { Self(put(self.0, "DomainEntries", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#cfn-lightsail-domain-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "DomainName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#cfn-lightsail-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Domain`.
@@ -830,15 +830,15 @@ impl DomainEntry {
 }
 impl<R0, R1, R2> DomainEntry<R0, R1, R2> {
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `IsAlias`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-isalias)
-    pub fn is_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsAlias", value.into_expr()), Phase) }
+    pub fn is_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsAlias", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-name)
-    pub fn name(self, value: impl Arg<str>) -> DomainEntry<Set, R1, R2> { DomainEntry(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DomainEntry<Set, R1, R2> { DomainEntry(put(self.0, "Name", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-target)
-    pub fn target(self, value: impl Arg<str>) -> DomainEntry<R0, Set, R2> { DomainEntry(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> DomainEntry<R0, Set, R2> { DomainEntry(put(self.0, "Target", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DomainEntry<R0, R1, Set> { DomainEntry(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DomainEntry<R0, R1, Set> { DomainEntry(put(self.0, "Type", value), Phase) }
 }
 impl Done for DomainEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::Lightsail::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-location.html)
@@ -847,9 +847,9 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-location.html#cfn-lightsail-domain-location-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-location.html#cfn-lightsail-domain-location-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -906,29 +906,29 @@ impl CfnInstanceProps {
 }
 impl<R0, R1, R2> CfnInstanceProps<R0, R1, R2> {
     /// `AddOns`: list of `AddOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-addons)
-    pub fn add_ons(self, value: impl Arg<Arr<instance::AddOn>>) -> Self { Self(put(self.0, "AddOns", value.into_expr()), Phase) }
+    pub fn add_ons(self, value: impl Arg<Arr<instance::AddOn>>) -> Self { Self(put(self.0, "AddOns", value), Phase) }
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `BlueprintId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-blueprintid)
-    pub fn blueprint_id(self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { CfnInstanceProps(put(self.0, "BlueprintId", value.into_expr()), Phase) }
+    pub fn blueprint_id(self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { CfnInstanceProps(put(self.0, "BlueprintId", value), Phase) }
     /// `BundleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set, R2> { CfnInstanceProps(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set, R2> { CfnInstanceProps(put(self.0, "BundleId", value), Phase) }
     /// `Hardware`: `Hardware`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-hardware)
-    pub fn hardware(self, value: impl Arg<instance::Hardware>) -> Self { Self(put(self.0, "Hardware", value.into_expr()), Phase) }
+    pub fn hardware(self, value: impl Arg<instance::Hardware>) -> Self { Self(put(self.0, "Hardware", value), Phase) }
     /// `InstanceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-instancename)
-    pub fn instance_name(self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { CfnInstanceProps(put(self.0, "InstanceName", value.into_expr()), Phase) }
+    pub fn instance_name(self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { CfnInstanceProps(put(self.0, "InstanceName", value), Phase) }
     /// `KeyPairName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-keypairname)
-    pub fn key_pair_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPairName", value.into_expr()), Phase) }
+    pub fn key_pair_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPairName", value), Phase) }
     /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-location)
-    pub fn location(self, value: impl Arg<instance::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<instance::Location>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `Networking`: `Networking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-networking)
-    pub fn networking(self, value: impl Arg<instance::Networking>) -> Self { Self(put(self.0, "Networking", value.into_expr()), Phase) }
+    pub fn networking(self, value: impl Arg<instance::Networking>) -> Self { Self(put(self.0, "Networking", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-state)
-    pub fn state(self, value: impl Arg<instance::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<instance::State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-userdata)
-    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value.into_expr()), Phase) }
+    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Instance`.
@@ -942,11 +942,11 @@ impl AddOn {
 }
 impl<R0> AddOn<R0> {
     /// `AddOnType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-addon.html#cfn-lightsail-instance-addon-addontype)
-    pub fn add_on_type(self, value: impl Arg<str>) -> AddOn<Set> { AddOn(put(self.0, "AddOnType", value.into_expr()), Phase) }
+    pub fn add_on_type(self, value: impl Arg<str>) -> AddOn<Set> { AddOn(put(self.0, "AddOnType", value), Phase) }
     /// `AutoSnapshotAddOnRequest`: `AutoSnapshotAddOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-addon.html#cfn-lightsail-instance-addon-autosnapshotaddonrequest)
-    pub fn auto_snapshot_add_on_request(self, value: impl Arg<AutoSnapshotAddOn>) -> Self { Self(put(self.0, "AutoSnapshotAddOnRequest", value.into_expr()), Phase) }
+    pub fn auto_snapshot_add_on_request(self, value: impl Arg<AutoSnapshotAddOn>) -> Self { Self(put(self.0, "AutoSnapshotAddOnRequest", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-addon.html#cfn-lightsail-instance-addon-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
 }
 impl Done for AddOn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoSnapshotAddOn` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-autosnapshotaddon.html)
@@ -955,7 +955,7 @@ impl AutoSnapshotAddOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SnapshotTimeOfDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-autosnapshotaddon.html#cfn-lightsail-instance-autosnapshotaddon-snapshottimeofday)
-    pub fn snapshot_time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotTimeOfDay", value.into_expr())) }
+    pub fn snapshot_time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotTimeOfDay", value)) }
 }
 impl Done for AutoSnapshotAddOn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Disk` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html)
@@ -966,19 +966,19 @@ impl Disk {
 }
 impl<R0, R1> Disk<R0, R1> {
     /// `AttachedTo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-attachedto)
-    pub fn attached_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachedTo", value.into_expr()), Phase) }
+    pub fn attached_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachedTo", value), Phase) }
     /// `AttachmentState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-attachmentstate)
-    pub fn attachment_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentState", value.into_expr()), Phase) }
+    pub fn attachment_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentState", value), Phase) }
     /// `DiskName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-diskname)
-    pub fn disk_name(self, value: impl Arg<str>) -> Disk<Set, R1> { Disk(put(self.0, "DiskName", value.into_expr()), Phase) }
+    pub fn disk_name(self, value: impl Arg<str>) -> Disk<Set, R1> { Disk(put(self.0, "DiskName", value), Phase) }
     /// `IOPS`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IOPS", value.into_expr()), Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IOPS", value), Phase) }
     /// `IsSystemDisk`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-issystemdisk)
-    pub fn is_system_disk(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSystemDisk", value.into_expr()), Phase) }
+    pub fn is_system_disk(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSystemDisk", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-path)
-    pub fn path(self, value: impl Arg<str>) -> Disk<R0, Set> { Disk(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Disk<R0, Set> { Disk(put(self.0, "Path", value), Phase) }
     /// `SizeInGb`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-sizeingb)
-    pub fn size_in_gb(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInGb", value.into_expr()), Phase) }
+    pub fn size_in_gb(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInGb", value), Phase) }
 }
 impl Done for Disk { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hardware` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-hardware.html)
@@ -987,11 +987,11 @@ impl Hardware {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-hardware.html#cfn-lightsail-instance-hardware-cpucount)
-    pub fn cpu_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCount", value.into_expr())) }
+    pub fn cpu_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCount", value)) }
     /// `Disks`: list of `Disk`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-hardware.html#cfn-lightsail-instance-hardware-disks)
-    pub fn disks(self, value: impl Arg<Arr<Disk>>) -> Self { Self(put(self.0, "Disks", value.into_expr())) }
+    pub fn disks(self, value: impl Arg<Arr<Disk>>) -> Self { Self(put(self.0, "Disks", value)) }
     /// `RamSizeInGb`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-hardware.html#cfn-lightsail-instance-hardware-ramsizeingb)
-    pub fn ram_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RamSizeInGb", value.into_expr())) }
+    pub fn ram_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RamSizeInGb", value)) }
 }
 impl Done for Hardware { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-location.html)
@@ -1000,9 +1000,9 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-location.html#cfn-lightsail-instance-location-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-location.html#cfn-lightsail-instance-location-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonthlyTransfer` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-monthlytransfer.html)
@@ -1011,7 +1011,7 @@ impl MonthlyTransfer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GbPerMonthAllocated`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-monthlytransfer.html#cfn-lightsail-instance-monthlytransfer-gbpermonthallocated)
-    pub fn gb_per_month_allocated(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GbPerMonthAllocated", value.into_expr())) }
+    pub fn gb_per_month_allocated(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GbPerMonthAllocated", value)) }
 }
 impl Done for MonthlyTransfer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Networking` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-networking.html)
@@ -1022,9 +1022,9 @@ impl Networking {
 }
 impl<R0> Networking<R0> {
     /// `MonthlyTransfer`: `MonthlyTransfer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-networking.html#cfn-lightsail-instance-networking-monthlytransfer)
-    pub fn monthly_transfer(self, value: impl Arg<MonthlyTransfer>) -> Self { Self(put(self.0, "MonthlyTransfer", value.into_expr()), Phase) }
+    pub fn monthly_transfer(self, value: impl Arg<MonthlyTransfer>) -> Self { Self(put(self.0, "MonthlyTransfer", value), Phase) }
     /// `Ports`: list of `Port`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-networking.html#cfn-lightsail-instance-networking-ports)
-    pub fn ports(self, value: impl Arg<Arr<Port>>) -> Networking<Set> { Networking(put(self.0, "Ports", value.into_expr()), Phase) }
+    pub fn ports(self, value: impl Arg<Arr<Port>>) -> Networking<Set> { Networking(put(self.0, "Ports", value), Phase) }
 }
 impl Done for Networking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Port` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html)
@@ -1033,25 +1033,25 @@ impl Port {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessDirection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-accessdirection)
-    pub fn access_direction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessDirection", value.into_expr())) }
+    pub fn access_direction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessDirection", value)) }
     /// `AccessFrom`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-accessfrom)
-    pub fn access_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessFrom", value.into_expr())) }
+    pub fn access_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessFrom", value)) }
     /// `AccessType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-accesstype)
-    pub fn access_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
+    pub fn access_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessType", value)) }
     /// `CidrListAliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-cidrlistaliases)
-    pub fn cidr_list_aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CidrListAliases", value.into_expr())) }
+    pub fn cidr_list_aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CidrListAliases", value)) }
     /// `Cidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-cidrs)
-    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cidrs", value.into_expr())) }
+    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cidrs", value)) }
     /// `CommonName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-commonname)
-    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value.into_expr())) }
+    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value)) }
     /// `FromPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-fromport)
-    pub fn from_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FromPort", value.into_expr())) }
+    pub fn from_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FromPort", value)) }
     /// `Ipv6Cidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-ipv6cidrs)
-    pub fn ipv6_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv6Cidrs", value.into_expr())) }
+    pub fn ipv6_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv6Cidrs", value)) }
     /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `ToPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-toport)
-    pub fn to_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ToPort", value.into_expr())) }
+    pub fn to_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ToPort", value)) }
 }
 impl Done for Port { fn into_props(self) -> Bag { self.0 } }
 /// The property type `State` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-state.html)
@@ -1060,9 +1060,9 @@ impl State {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-state.html#cfn-lightsail-instance-state-code)
-    pub fn code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
+    pub fn code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Code", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-state.html#cfn-lightsail-instance-state-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for State { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1105,11 +1105,11 @@ impl CfnInstanceSnapshotProps {
 }
 impl<R0, R1> CfnInstanceSnapshotProps<R0, R1> {
     /// `InstanceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#cfn-lightsail-instancesnapshot-instancename)
-    pub fn instance_name(self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<Set, R1> { CfnInstanceSnapshotProps(put(self.0, "InstanceName", value.into_expr()), Phase) }
+    pub fn instance_name(self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<Set, R1> { CfnInstanceSnapshotProps(put(self.0, "InstanceName", value), Phase) }
     /// `InstanceSnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#cfn-lightsail-instancesnapshot-instancesnapshotname)
-    pub fn instance_snapshot_name(self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<R0, Set> { CfnInstanceSnapshotProps(put(self.0, "InstanceSnapshotName", value.into_expr()), Phase) }
+    pub fn instance_snapshot_name(self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<R0, Set> { CfnInstanceSnapshotProps(put(self.0, "InstanceSnapshotName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#cfn-lightsail-instancesnapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnInstanceSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::InstanceSnapshot`.
@@ -1121,9 +1121,9 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instancesnapshot-location.html#cfn-lightsail-instancesnapshot-location-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instancesnapshot-location.html#cfn-lightsail-instancesnapshot-location-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1158,9 +1158,9 @@ impl CfnKeyPairProps {
 }
 impl<R0> CfnKeyPairProps<R0> {
     /// `KeyPairName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#cfn-lightsail-keypair-keypairname)
-    pub fn key_pair_name(self, value: impl Arg<str>) -> CfnKeyPairProps<Set> { CfnKeyPairProps(put(self.0, "KeyPairName", value.into_expr()), Phase) }
+    pub fn key_pair_name(self, value: impl Arg<str>) -> CfnKeyPairProps<Set> { CfnKeyPairProps(put(self.0, "KeyPairName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#cfn-lightsail-keypair-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnKeyPairProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::KeyPair`.
@@ -1172,9 +1172,9 @@ impl ResourceLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-keypair-resourcelocation.html#cfn-lightsail-keypair-resourcelocation-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-keypair-resourcelocation.html#cfn-lightsail-keypair-resourcelocation-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for ResourceLocation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1199,23 +1199,23 @@ impl CfnLoadBalancerProps {
 }
 impl<R0, R1> CfnLoadBalancerProps<R0, R1> {
     /// `AttachedInstances`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-attachedinstances)
-    pub fn attached_instances(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttachedInstances", value.into_expr()), Phase) }
+    pub fn attached_instances(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttachedInstances", value), Phase) }
     /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-healthcheckpath)
-    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value), Phase) }
     /// `InstancePort`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-instanceport)
-    pub fn instance_port(self, value: impl Arg<i64>) -> CfnLoadBalancerProps<Set, R1> { CfnLoadBalancerProps(put(self.0, "InstancePort", value.into_expr()), Phase) }
+    pub fn instance_port(self, value: impl Arg<i64>) -> CfnLoadBalancerProps<Set, R1> { CfnLoadBalancerProps(put(self.0, "InstancePort", value), Phase) }
     /// `IpAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `LoadBalancerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-loadbalancername)
-    pub fn load_balancer_name(self, value: impl Arg<str>) -> CfnLoadBalancerProps<R0, Set> { CfnLoadBalancerProps(put(self.0, "LoadBalancerName", value.into_expr()), Phase) }
+    pub fn load_balancer_name(self, value: impl Arg<str>) -> CfnLoadBalancerProps<R0, Set> { CfnLoadBalancerProps(put(self.0, "LoadBalancerName", value), Phase) }
     /// `SessionStickinessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-sessionstickinessenabled)
-    pub fn session_stickiness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionStickinessEnabled", value.into_expr()), Phase) }
+    pub fn session_stickiness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionStickinessEnabled", value), Phase) }
     /// `SessionStickinessLBCookieDurationSeconds`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-sessionstickinesslbcookiedurationseconds)
-    pub fn session_stickiness_lb_cookie_duration_seconds(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionStickinessLBCookieDurationSeconds", value.into_expr()), Phase) }
+    pub fn session_stickiness_lb_cookie_duration_seconds(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionStickinessLBCookieDurationSeconds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TlsPolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-tlspolicyname)
-    pub fn tls_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicyName", value.into_expr()), Phase) }
+    pub fn tls_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicyName", value), Phase) }
 }
 impl Done for CfnLoadBalancerProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lightsail::LoadBalancerTlsCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html)
@@ -1241,17 +1241,17 @@ impl CfnLoadBalancerTlsCertificateProps {
 }
 impl<R0, R1, R2> CfnLoadBalancerTlsCertificateProps<R0, R1, R2> {
     /// `CertificateAlternativeNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-certificatealternativenames)
-    pub fn certificate_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CertificateAlternativeNames", value.into_expr()), Phase) }
+    pub fn certificate_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CertificateAlternativeNames", value), Phase) }
     /// `CertificateDomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-certificatedomainname)
-    pub fn certificate_domain_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<Set, R1, R2> { CfnLoadBalancerTlsCertificateProps(put(self.0, "CertificateDomainName", value.into_expr()), Phase) }
+    pub fn certificate_domain_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<Set, R1, R2> { CfnLoadBalancerTlsCertificateProps(put(self.0, "CertificateDomainName", value), Phase) }
     /// `CertificateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-certificatename)
-    pub fn certificate_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, Set, R2> { CfnLoadBalancerTlsCertificateProps(put(self.0, "CertificateName", value.into_expr()), Phase) }
+    pub fn certificate_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, Set, R2> { CfnLoadBalancerTlsCertificateProps(put(self.0, "CertificateName", value), Phase) }
     /// `HttpsRedirectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-httpsredirectionenabled)
-    pub fn https_redirection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HttpsRedirectionEnabled", value.into_expr()), Phase) }
+    pub fn https_redirection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HttpsRedirectionEnabled", value), Phase) }
     /// `IsAttached`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-isattached)
-    pub fn is_attached(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsAttached", value.into_expr()), Phase) }
+    pub fn is_attached(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsAttached", value), Phase) }
     /// `LoadBalancerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-loadbalancername)
-    pub fn load_balancer_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, R1, Set> { CfnLoadBalancerTlsCertificateProps(put(self.0, "LoadBalancerName", value.into_expr()), Phase) }
+    pub fn load_balancer_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, R1, Set> { CfnLoadBalancerTlsCertificateProps(put(self.0, "LoadBalancerName", value), Phase) }
 }
 impl Done for CfnLoadBalancerTlsCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lightsail::StaticIp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html)
@@ -1279,9 +1279,9 @@ impl CfnStaticIpProps {
 }
 impl<R0> CfnStaticIpProps<R0> {
     /// `AttachedTo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html#cfn-lightsail-staticip-attachedto)
-    pub fn attached_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachedTo", value.into_expr()), Phase) }
+    pub fn attached_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachedTo", value), Phase) }
     /// `StaticIpName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html#cfn-lightsail-staticip-staticipname)
-    pub fn static_ip_name(self, value: impl Arg<str>) -> CfnStaticIpProps<Set> { CfnStaticIpProps(put(self.0, "StaticIpName", value.into_expr()), Phase) }
+    pub fn static_ip_name(self, value: impl Arg<str>) -> CfnStaticIpProps<Set> { CfnStaticIpProps(put(self.0, "StaticIpName", value), Phase) }
 }
 impl Done for CfnStaticIpProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

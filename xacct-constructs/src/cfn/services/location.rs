@@ -31,21 +31,21 @@ impl CfnAPIKeyProps {
 }
 impl<R0, R1> CfnAPIKeyProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExpireTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-expiretime)
-    pub fn expire_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpireTime", value.into_expr()), Phase) }
+    pub fn expire_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpireTime", value), Phase) }
     /// `ForceDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-forcedelete)
-    pub fn force_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceDelete", value.into_expr()), Phase) }
+    pub fn force_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceDelete", value), Phase) }
     /// `ForceUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-forceupdate)
-    pub fn force_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceUpdate", value.into_expr()), Phase) }
+    pub fn force_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceUpdate", value), Phase) }
     /// `KeyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-keyname)
-    pub fn key_name(self, value: impl Arg<str>) -> CfnAPIKeyProps<Set, R1> { CfnAPIKeyProps(put(self.0, "KeyName", value.into_expr()), Phase) }
+    pub fn key_name(self, value: impl Arg<str>) -> CfnAPIKeyProps<Set, R1> { CfnAPIKeyProps(put(self.0, "KeyName", value), Phase) }
     /// `NoExpiry`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-noexpiry)
-    pub fn no_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoExpiry", value.into_expr()), Phase) }
+    pub fn no_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoExpiry", value), Phase) }
     /// `Restrictions`: `ApiKeyRestrictions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-restrictions)
-    pub fn restrictions(self, value: impl Arg<api_key::ApiKeyRestrictions>) -> CfnAPIKeyProps<R0, Set> { CfnAPIKeyProps(put(self.0, "Restrictions", value.into_expr()), Phase) }
+    pub fn restrictions(self, value: impl Arg<api_key::ApiKeyRestrictions>) -> CfnAPIKeyProps<R0, Set> { CfnAPIKeyProps(put(self.0, "Restrictions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAPIKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::APIKey`.
@@ -59,9 +59,9 @@ impl AndroidApp {
 }
 impl<R0, R1> AndroidApp<R0, R1> {
     /// `CertificateFingerprint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-androidapp.html#cfn-location-apikey-androidapp-certificatefingerprint)
-    pub fn certificate_fingerprint(self, value: impl Arg<str>) -> AndroidApp<Set, R1> { AndroidApp(put(self.0, "CertificateFingerprint", value.into_expr()), Phase) }
+    pub fn certificate_fingerprint(self, value: impl Arg<str>) -> AndroidApp<Set, R1> { AndroidApp(put(self.0, "CertificateFingerprint", value), Phase) }
     /// `Package`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-androidapp.html#cfn-location-apikey-androidapp-package)
-    pub fn package(self, value: impl Arg<str>) -> AndroidApp<R0, Set> { AndroidApp(put(self.0, "Package", value.into_expr()), Phase) }
+    pub fn package(self, value: impl Arg<str>) -> AndroidApp<R0, Set> { AndroidApp(put(self.0, "Package", value), Phase) }
 }
 impl Done for AndroidApp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiKeyRestrictions` of `AWS::Location::APIKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html)
@@ -72,15 +72,15 @@ impl ApiKeyRestrictions {
 }
 impl<R0, R1> ApiKeyRestrictions<R0, R1> {
     /// `AllowActions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowactions)
-    pub fn allow_actions(self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<Set, R1> { ApiKeyRestrictions(put(self.0, "AllowActions", value.into_expr()), Phase) }
+    pub fn allow_actions(self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<Set, R1> { ApiKeyRestrictions(put(self.0, "AllowActions", value), Phase) }
     /// `AllowAndroidApps`: list of `AndroidApp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowandroidapps)
-    pub fn allow_android_apps(self, value: impl Arg<Arr<AndroidApp>>) -> Self { Self(put(self.0, "AllowAndroidApps", value.into_expr()), Phase) }
+    pub fn allow_android_apps(self, value: impl Arg<Arr<AndroidApp>>) -> Self { Self(put(self.0, "AllowAndroidApps", value), Phase) }
     /// `AllowAppleApps`: list of `AppleApp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowappleapps)
-    pub fn allow_apple_apps(self, value: impl Arg<Arr<AppleApp>>) -> Self { Self(put(self.0, "AllowAppleApps", value.into_expr()), Phase) }
+    pub fn allow_apple_apps(self, value: impl Arg<Arr<AppleApp>>) -> Self { Self(put(self.0, "AllowAppleApps", value), Phase) }
     /// `AllowReferers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowreferers)
-    pub fn allow_referers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowReferers", value.into_expr()), Phase) }
+    pub fn allow_referers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowReferers", value), Phase) }
     /// `AllowResources`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowresources)
-    pub fn allow_resources(self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<R0, Set> { ApiKeyRestrictions(put(self.0, "AllowResources", value.into_expr()), Phase) }
+    pub fn allow_resources(self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<R0, Set> { ApiKeyRestrictions(put(self.0, "AllowResources", value), Phase) }
 }
 impl Done for ApiKeyRestrictions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AppleApp` of `AWS::Location::APIKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-appleapp.html)
@@ -91,7 +91,7 @@ impl AppleApp {
 }
 impl<R0> AppleApp<R0> {
     /// `BundleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-appleapp.html#cfn-location-apikey-appleapp-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> AppleApp<Set> { AppleApp(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> AppleApp<Set> { AppleApp(put(self.0, "BundleId", value), Phase) }
 }
 impl Done for AppleApp { fn into_props(self) -> Bag { self.0 } }
 }
@@ -122,17 +122,17 @@ impl CfnGeofenceCollectionProps {
 }
 impl<R0> CfnGeofenceCollectionProps<R0> {
     /// `CollectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-collectionname)
-    pub fn collection_name(self, value: impl Arg<str>) -> CfnGeofenceCollectionProps<Set> { CfnGeofenceCollectionProps(put(self.0, "CollectionName", value.into_expr()), Phase) }
+    pub fn collection_name(self, value: impl Arg<str>) -> CfnGeofenceCollectionProps<Set> { CfnGeofenceCollectionProps(put(self.0, "CollectionName", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-pricingplan)
-    pub fn pricing_plan(self, value: impl Arg<geofence_collection::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
+    pub fn pricing_plan(self, value: impl Arg<geofence_collection::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value), Phase) }
     /// `PricingPlanDataSource`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-pricingplandatasource)
-    pub fn pricing_plan_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlanDataSource", value.into_expr()), Phase) }
+    pub fn pricing_plan_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlanDataSource", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGeofenceCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::GeofenceCollection`.
@@ -170,15 +170,15 @@ impl CfnMapProps {
 }
 impl<R0, R1> CfnMapProps<R0, R1> {
     /// `Configuration`: `MapConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-configuration)
-    pub fn configuration(self, value: impl Arg<map::MapConfiguration>) -> CfnMapProps<Set, R1> { CfnMapProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<map::MapConfiguration>) -> CfnMapProps<Set, R1> { CfnMapProps(put(self.0, "Configuration", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MapName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-mapname)
-    pub fn map_name(self, value: impl Arg<str>) -> CfnMapProps<R0, Set> { CfnMapProps(put(self.0, "MapName", value.into_expr()), Phase) }
+    pub fn map_name(self, value: impl Arg<str>) -> CfnMapProps<R0, Set> { CfnMapProps(put(self.0, "MapName", value), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-pricingplan)
-    pub fn pricing_plan(self, value: impl Arg<map::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
+    pub fn pricing_plan(self, value: impl Arg<map::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMapProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::Map`.
@@ -192,11 +192,11 @@ impl MapConfiguration {
 }
 impl<R0> MapConfiguration<R0> {
     /// `CustomLayers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-map-mapconfiguration.html#cfn-location-map-mapconfiguration-customlayers)
-    pub fn custom_layers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomLayers", value.into_expr()), Phase) }
+    pub fn custom_layers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomLayers", value), Phase) }
     /// `PoliticalView`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-map-mapconfiguration.html#cfn-location-map-mapconfiguration-politicalview)
-    pub fn political_view(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoliticalView", value.into_expr()), Phase) }
+    pub fn political_view(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoliticalView", value), Phase) }
     /// `Style`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-map-mapconfiguration.html#cfn-location-map-mapconfiguration-style)
-    pub fn style(self, value: impl Arg<str>) -> MapConfiguration<Set> { MapConfiguration(put(self.0, "Style", value.into_expr()), Phase) }
+    pub fn style(self, value: impl Arg<str>) -> MapConfiguration<Set> { MapConfiguration(put(self.0, "Style", value), Phase) }
 }
 impl Done for MapConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PricingPlan` allows.
@@ -229,17 +229,17 @@ impl CfnPlaceIndexProps {
 }
 impl<R0, R1> CfnPlaceIndexProps<R0, R1> {
     /// `DataSource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-datasource)
-    pub fn data_source(self, value: impl Arg<str>) -> CfnPlaceIndexProps<Set, R1> { CfnPlaceIndexProps(put(self.0, "DataSource", value.into_expr()), Phase) }
+    pub fn data_source(self, value: impl Arg<str>) -> CfnPlaceIndexProps<Set, R1> { CfnPlaceIndexProps(put(self.0, "DataSource", value), Phase) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-datasourceconfiguration)
-    pub fn data_source_configuration(self, value: impl Arg<place_index::DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
+    pub fn data_source_configuration(self, value: impl Arg<place_index::DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> CfnPlaceIndexProps<R0, Set> { CfnPlaceIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> CfnPlaceIndexProps<R0, Set> { CfnPlaceIndexProps(put(self.0, "IndexName", value), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-pricingplan)
-    pub fn pricing_plan(self, value: impl Arg<place_index::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
+    pub fn pricing_plan(self, value: impl Arg<place_index::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPlaceIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::PlaceIndex`.
@@ -251,7 +251,7 @@ impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntendedUse`: `IntendedUse`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-placeindex-datasourceconfiguration.html#cfn-location-placeindex-datasourceconfiguration-intendeduse)
-    pub fn intended_use(self, value: impl Arg<IntendedUse>) -> Self { Self(put(self.0, "IntendedUse", value.into_expr())) }
+    pub fn intended_use(self, value: impl Arg<IntendedUse>) -> Self { Self(put(self.0, "IntendedUse", value)) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IntendedUse` allows.
@@ -286,15 +286,15 @@ impl CfnRouteCalculatorProps {
 }
 impl<R0, R1> CfnRouteCalculatorProps<R0, R1> {
     /// `CalculatorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-calculatorname)
-    pub fn calculator_name(self, value: impl Arg<str>) -> CfnRouteCalculatorProps<Set, R1> { CfnRouteCalculatorProps(put(self.0, "CalculatorName", value.into_expr()), Phase) }
+    pub fn calculator_name(self, value: impl Arg<str>) -> CfnRouteCalculatorProps<Set, R1> { CfnRouteCalculatorProps(put(self.0, "CalculatorName", value), Phase) }
     /// `DataSource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-datasource)
-    pub fn data_source(self, value: impl Arg<str>) -> CfnRouteCalculatorProps<R0, Set> { CfnRouteCalculatorProps(put(self.0, "DataSource", value.into_expr()), Phase) }
+    pub fn data_source(self, value: impl Arg<str>) -> CfnRouteCalculatorProps<R0, Set> { CfnRouteCalculatorProps(put(self.0, "DataSource", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-pricingplan)
-    pub fn pricing_plan(self, value: impl Arg<route_calculator::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
+    pub fn pricing_plan(self, value: impl Arg<route_calculator::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRouteCalculatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::RouteCalculator`.
@@ -330,23 +330,23 @@ impl CfnTrackerProps {
 }
 impl<R0> CfnTrackerProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventBridgeEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-eventbridgeenabled)
-    pub fn event_bridge_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EventBridgeEnabled", value.into_expr()), Phase) }
+    pub fn event_bridge_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EventBridgeEnabled", value), Phase) }
     /// `KmsKeyEnableGeospatialQueries`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-kmskeyenablegeospatialqueries)
-    pub fn kms_key_enable_geospatial_queries(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KmsKeyEnableGeospatialQueries", value.into_expr()), Phase) }
+    pub fn kms_key_enable_geospatial_queries(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KmsKeyEnableGeospatialQueries", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `PositionFiltering`: `PositionFiltering`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-positionfiltering)
-    pub fn position_filtering(self, value: impl Arg<tracker::PositionFiltering>) -> Self { Self(put(self.0, "PositionFiltering", value.into_expr()), Phase) }
+    pub fn position_filtering(self, value: impl Arg<tracker::PositionFiltering>) -> Self { Self(put(self.0, "PositionFiltering", value), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-pricingplan)
-    pub fn pricing_plan(self, value: impl Arg<tracker::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
+    pub fn pricing_plan(self, value: impl Arg<tracker::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value), Phase) }
     /// `PricingPlanDataSource`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-pricingplandatasource)
-    pub fn pricing_plan_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlanDataSource", value.into_expr()), Phase) }
+    pub fn pricing_plan_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlanDataSource", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrackerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-trackername)
-    pub fn tracker_name(self, value: impl Arg<str>) -> CfnTrackerProps<Set> { CfnTrackerProps(put(self.0, "TrackerName", value.into_expr()), Phase) }
+    pub fn tracker_name(self, value: impl Arg<str>) -> CfnTrackerProps<Set> { CfnTrackerProps(put(self.0, "TrackerName", value), Phase) }
 }
 impl Done for CfnTrackerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::Tracker`.
@@ -376,9 +376,9 @@ impl CfnTrackerConsumerProps {
 }
 impl<R0, R1> CfnTrackerConsumerProps<R0, R1> {
     /// `ConsumerArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-trackerconsumer.html#cfn-location-trackerconsumer-consumerarn)
-    pub fn consumer_arn(self, value: impl Arg<str>) -> CfnTrackerConsumerProps<Set, R1> { CfnTrackerConsumerProps(put(self.0, "ConsumerArn", value.into_expr()), Phase) }
+    pub fn consumer_arn(self, value: impl Arg<str>) -> CfnTrackerConsumerProps<Set, R1> { CfnTrackerConsumerProps(put(self.0, "ConsumerArn", value), Phase) }
     /// `TrackerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-trackerconsumer.html#cfn-location-trackerconsumer-trackername)
-    pub fn tracker_name(self, value: impl Arg<str>) -> CfnTrackerConsumerProps<R0, Set> { CfnTrackerConsumerProps(put(self.0, "TrackerName", value.into_expr()), Phase) }
+    pub fn tracker_name(self, value: impl Arg<str>) -> CfnTrackerConsumerProps<R0, Set> { CfnTrackerConsumerProps(put(self.0, "TrackerName", value), Phase) }
 }
 impl Done for CfnTrackerConsumerProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

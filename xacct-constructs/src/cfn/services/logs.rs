@@ -25,15 +25,15 @@ impl CfnAccountPolicyProps {
 }
 impl<R0, R1, R2> CfnAccountPolicyProps<R0, R1, R2> {
     /// `PolicyDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<str>) -> CfnAccountPolicyProps<Set, R1, R2> { CfnAccountPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<str>) -> CfnAccountPolicyProps<Set, R1, R2> { CfnAccountPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnAccountPolicyProps<R0, Set, R2> { CfnAccountPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnAccountPolicyProps<R0, Set, R2> { CfnAccountPolicyProps(put(self.0, "PolicyName", value), Phase) }
     /// `PolicyType`: `PolicyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-policytype)
-    pub fn policy_type(self, value: impl Arg<account_policy::PolicyType>) -> CfnAccountPolicyProps<R0, R1, Set> { CfnAccountPolicyProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
+    pub fn policy_type(self, value: impl Arg<account_policy::PolicyType>) -> CfnAccountPolicyProps<R0, R1, Set> { CfnAccountPolicyProps(put(self.0, "PolicyType", value), Phase) }
     /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-scope)
-    pub fn scope(self, value: impl Arg<account_policy::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<account_policy::Scope>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `SelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-selectioncriteria)
-    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
+    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value), Phase) }
 }
 impl Done for CfnAccountPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::AccountPolicy`.
@@ -69,19 +69,19 @@ impl CfnDeliveryProps {
 }
 impl<R0, R1> CfnDeliveryProps<R0, R1> {
     /// `DeliveryDestinationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-deliverydestinationarn)
-    pub fn delivery_destination_arn(self, value: impl Arg<str>) -> CfnDeliveryProps<Set, R1> { CfnDeliveryProps(put(self.0, "DeliveryDestinationArn", value.into_expr()), Phase) }
+    pub fn delivery_destination_arn(self, value: impl Arg<str>) -> CfnDeliveryProps<Set, R1> { CfnDeliveryProps(put(self.0, "DeliveryDestinationArn", value), Phase) }
     /// `DeliverySourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-deliverysourcename)
-    pub fn delivery_source_name(self, value: impl Arg<str>) -> CfnDeliveryProps<R0, Set> { CfnDeliveryProps(put(self.0, "DeliverySourceName", value.into_expr()), Phase) }
+    pub fn delivery_source_name(self, value: impl Arg<str>) -> CfnDeliveryProps<R0, Set> { CfnDeliveryProps(put(self.0, "DeliverySourceName", value), Phase) }
     /// `FieldDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-fielddelimiter)
-    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr()), Phase) }
+    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value), Phase) }
     /// `RecordFields`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-recordfields)
-    pub fn record_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecordFields", value.into_expr()), Phase) }
+    pub fn record_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecordFields", value), Phase) }
     /// `S3EnableHiveCompatiblePath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-s3enablehivecompatiblepath)
-    pub fn s3_enable_hive_compatible_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "S3EnableHiveCompatiblePath", value.into_expr()), Phase) }
+    pub fn s3_enable_hive_compatible_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "S3EnableHiveCompatiblePath", value), Phase) }
     /// `S3SuffixPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-s3suffixpath)
-    pub fn s3_suffix_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3SuffixPath", value.into_expr()), Phase) }
+    pub fn s3_suffix_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3SuffixPath", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDeliveryProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::DeliveryDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html)
@@ -105,17 +105,17 @@ impl CfnDeliveryDestinationProps {
 }
 impl<R0> CfnDeliveryDestinationProps<R0> {
     /// `DeliveryDestinationPolicy`: `DestinationPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-deliverydestinationpolicy)
-    pub fn delivery_destination_policy(self, value: impl Arg<delivery_destination::DestinationPolicy>) -> Self { Self(put(self.0, "DeliveryDestinationPolicy", value.into_expr()), Phase) }
+    pub fn delivery_destination_policy(self, value: impl Arg<delivery_destination::DestinationPolicy>) -> Self { Self(put(self.0, "DeliveryDestinationPolicy", value), Phase) }
     /// `DeliveryDestinationType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-deliverydestinationtype)
-    pub fn delivery_destination_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryDestinationType", value.into_expr()), Phase) }
+    pub fn delivery_destination_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryDestinationType", value), Phase) }
     /// `DestinationResourceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-destinationresourcearn)
-    pub fn destination_resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationResourceArn", value.into_expr()), Phase) }
+    pub fn destination_resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationResourceArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDeliveryDestinationProps<Set> { CfnDeliveryDestinationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeliveryDestinationProps<Set> { CfnDeliveryDestinationProps(put(self.0, "Name", value), Phase) }
     /// `OutputFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-outputformat)
-    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr()), Phase) }
+    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDeliveryDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::DeliveryDestination`.
@@ -127,9 +127,9 @@ impl DestinationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeliveryDestinationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-deliverydestination-destinationpolicy.html#cfn-logs-deliverydestination-destinationpolicy-deliverydestinationname)
-    pub fn delivery_destination_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryDestinationName", value.into_expr())) }
+    pub fn delivery_destination_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryDestinationName", value)) }
     /// `DeliveryDestinationPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-deliverydestination-destinationpolicy.html#cfn-logs-deliverydestination-destinationpolicy-deliverydestinationpolicy)
-    pub fn delivery_destination_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DeliveryDestinationPolicy", value.into_expr())) }
+    pub fn delivery_destination_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DeliveryDestinationPolicy", value)) }
 }
 impl Done for DestinationPolicy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -162,15 +162,15 @@ impl CfnDeliverySourceProps {
 }
 impl<R0> CfnDeliverySourceProps<R0> {
     /// `DeliverySourceConfiguration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-deliverysourceconfiguration)
-    pub fn delivery_source_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DeliverySourceConfiguration", value.into_expr()), Phase) }
+    pub fn delivery_source_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DeliverySourceConfiguration", value), Phase) }
     /// `LogType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-logtype)
-    pub fn log_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogType", value.into_expr()), Phase) }
+    pub fn log_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDeliverySourceProps<Set> { CfnDeliverySourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeliverySourceProps<Set> { CfnDeliverySourceProps(put(self.0, "Name", value), Phase) }
     /// `ResourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDeliverySourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::Destination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html)
@@ -194,15 +194,15 @@ impl CfnDestinationProps {
 }
 impl<R0, R1, R2> CfnDestinationProps<R0, R1, R2> {
     /// `DestinationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-destinationname)
-    pub fn destination_name(self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { CfnDestinationProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
+    pub fn destination_name(self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { CfnDestinationProps(put(self.0, "DestinationName", value), Phase) }
     /// `DestinationPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-destinationpolicy)
-    pub fn destination_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPolicy", value.into_expr()), Phase) }
+    pub fn destination_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPolicy", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDestinationProps<R0, Set, R2> { CfnDestinationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDestinationProps<R0, Set, R2> { CfnDestinationProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { CfnDestinationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { CfnDestinationProps(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for CfnDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html)
@@ -226,11 +226,11 @@ impl CfnIntegrationProps {
 }
 impl<R0, R1, R2> CfnIntegrationProps<R0, R1, R2> {
     /// `IntegrationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html#cfn-logs-integration-integrationname)
-    pub fn integration_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { CfnIntegrationProps(put(self.0, "IntegrationName", value.into_expr()), Phase) }
+    pub fn integration_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { CfnIntegrationProps(put(self.0, "IntegrationName", value), Phase) }
     /// `IntegrationType`: `IntegrationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html#cfn-logs-integration-integrationtype)
-    pub fn integration_type(self, value: impl Arg<integration::IntegrationType>) -> CfnIntegrationProps<R0, Set, R2> { CfnIntegrationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
+    pub fn integration_type(self, value: impl Arg<integration::IntegrationType>) -> CfnIntegrationProps<R0, Set, R2> { CfnIntegrationProps(put(self.0, "IntegrationType", value), Phase) }
     /// `ResourceConfig`: `ResourceConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html#cfn-logs-integration-resourceconfig)
-    pub fn resource_config(self, value: impl Arg<integration::ResourceConfig>) -> CfnIntegrationProps<R0, R1, Set> { CfnIntegrationProps(put(self.0, "ResourceConfig", value.into_expr()), Phase) }
+    pub fn resource_config(self, value: impl Arg<integration::ResourceConfig>) -> CfnIntegrationProps<R0, R1, Set> { CfnIntegrationProps(put(self.0, "ResourceConfig", value), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::Integration`.
@@ -244,15 +244,15 @@ impl OpenSearchResourceConfig {
 }
 impl<R0, R1> OpenSearchResourceConfig<R0, R1> {
     /// `ApplicationARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationARN", value.into_expr()), Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationARN", value), Phase) }
     /// `DashboardViewerPrincipals`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-dashboardviewerprincipals)
-    pub fn dashboard_viewer_principals(self, value: impl Arg<Arr<str>>) -> OpenSearchResourceConfig<Set, R1> { OpenSearchResourceConfig(put(self.0, "DashboardViewerPrincipals", value.into_expr()), Phase) }
+    pub fn dashboard_viewer_principals(self, value: impl Arg<Arr<str>>) -> OpenSearchResourceConfig<Set, R1> { OpenSearchResourceConfig(put(self.0, "DashboardViewerPrincipals", value), Phase) }
     /// `DataSourceRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-datasourcerolearn)
-    pub fn data_source_role_arn(self, value: impl Arg<str>) -> OpenSearchResourceConfig<R0, Set> { OpenSearchResourceConfig(put(self.0, "DataSourceRoleArn", value.into_expr()), Phase) }
+    pub fn data_source_role_arn(self, value: impl Arg<str>) -> OpenSearchResourceConfig<R0, Set> { OpenSearchResourceConfig(put(self.0, "DataSourceRoleArn", value), Phase) }
     /// `KmsKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `RetentionDays`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-retentiondays)
-    pub fn retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionDays", value.into_expr()), Phase) }
+    pub fn retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionDays", value), Phase) }
 }
 impl Done for OpenSearchResourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceConfig` of `AWS::Logs::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-resourceconfig.html)
@@ -261,7 +261,7 @@ impl ResourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OpenSearchResourceConfig`: `OpenSearchResourceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-resourceconfig.html#cfn-logs-integration-resourceconfig-opensearchresourceconfig)
-    pub fn open_search_resource_config(self, value: impl Arg<OpenSearchResourceConfig>) -> Self { Self(put(self.0, "OpenSearchResourceConfig", value.into_expr())) }
+    pub fn open_search_resource_config(self, value: impl Arg<OpenSearchResourceConfig>) -> Self { Self(put(self.0, "OpenSearchResourceConfig", value)) }
 }
 impl Done for ResourceConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IntegrationType` allows.
@@ -292,19 +292,19 @@ impl CfnLogAnomalyDetectorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value)) }
     /// `AnomalyVisibilityTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-anomalyvisibilitytime)
-    pub fn anomaly_visibility_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AnomalyVisibilityTime", value.into_expr())) }
+    pub fn anomaly_visibility_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AnomalyVisibilityTime", value)) }
     /// `DetectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-detectorname)
-    pub fn detector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorName", value.into_expr())) }
+    pub fn detector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorName", value)) }
     /// `EvaluationFrequency`: `EvaluationFrequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-evaluationfrequency)
-    pub fn evaluation_frequency(self, value: impl Arg<log_anomaly_detector::EvaluationFrequency>) -> Self { Self(put(self.0, "EvaluationFrequency", value.into_expr())) }
+    pub fn evaluation_frequency(self, value: impl Arg<log_anomaly_detector::EvaluationFrequency>) -> Self { Self(put(self.0, "EvaluationFrequency", value)) }
     /// `FilterPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-filterpattern)
-    pub fn filter_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPattern", value.into_expr())) }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPattern", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `LogGroupArnList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-loggrouparnlist)
-    pub fn log_group_arn_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupArnList", value.into_expr())) }
+    pub fn log_group_arn_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupArnList", value)) }
 }
 impl Done for CfnLogAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::LogAnomalyDetector`.
@@ -332,25 +332,25 @@ impl CfnLogGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BearerTokenAuthenticationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-bearertokenauthenticationenabled)
-    pub fn bearer_token_authentication_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BearerTokenAuthenticationEnabled", value.into_expr())) }
+    pub fn bearer_token_authentication_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BearerTokenAuthenticationEnabled", value)) }
     /// `DataProtectionPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-dataprotectionpolicy)
-    pub fn data_protection_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DataProtectionPolicy", value.into_expr())) }
+    pub fn data_protection_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DataProtectionPolicy", value)) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-deletionprotectionenabled)
-    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value)) }
     /// `FieldIndexPolicies`: list of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-fieldindexpolicies)
-    pub fn field_index_policies(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "FieldIndexPolicies", value.into_expr())) }
+    pub fn field_index_policies(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "FieldIndexPolicies", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `LogGroupClass`: `LogGroupClass`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-loggroupclass)
-    pub fn log_group_class(self, value: impl Arg<log_group::LogGroupClass>) -> Self { Self(put(self.0, "LogGroupClass", value.into_expr())) }
+    pub fn log_group_class(self, value: impl Arg<log_group::LogGroupClass>) -> Self { Self(put(self.0, "LogGroupClass", value)) }
     /// `LogGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupName", value)) }
     /// `ResourcePolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-resourcepolicydocument)
-    pub fn resource_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResourcePolicyDocument", value.into_expr())) }
+    pub fn resource_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResourcePolicyDocument", value)) }
     /// `RetentionInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-retentionindays)
-    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
+    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnLogGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::LogGroup`.
@@ -378,9 +378,9 @@ impl CfnLogStreamProps {
 }
 impl<R0> CfnLogStreamProps<R0> {
     /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-logstream.html#cfn-logs-logstream-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnLogStreamProps<Set> { CfnLogStreamProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnLogStreamProps<Set> { CfnLogStreamProps(put(self.0, "LogGroupName", value), Phase) }
     /// `LogStreamName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-logstream.html#cfn-logs-logstream-logstreamname)
-    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr()), Phase) }
+    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value), Phase) }
 }
 impl Done for CfnLogStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::MetricFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html)
@@ -402,19 +402,19 @@ impl CfnMetricFilterProps {
 }
 impl<R0, R1, R2> CfnMetricFilterProps<R0, R1, R2> {
     /// `ApplyOnTransformedLogs`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-applyontransformedlogs)
-    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
+    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value), Phase) }
     /// `EmitSystemFieldDimensions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-emitsystemfielddimensions)
-    pub fn emit_system_field_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmitSystemFieldDimensions", value.into_expr()), Phase) }
+    pub fn emit_system_field_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmitSystemFieldDimensions", value), Phase) }
     /// `FieldSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-fieldselectioncriteria)
-    pub fn field_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldSelectionCriteria", value.into_expr()), Phase) }
+    pub fn field_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldSelectionCriteria", value), Phase) }
     /// `FilterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-filtername)
-    pub fn filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterName", value.into_expr()), Phase) }
+    pub fn filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterName", value), Phase) }
     /// `FilterPattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-filterpattern)
-    pub fn filter_pattern(self, value: impl Arg<str>) -> CfnMetricFilterProps<Set, R1, R2> { CfnMetricFilterProps(put(self.0, "FilterPattern", value.into_expr()), Phase) }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> CfnMetricFilterProps<Set, R1, R2> { CfnMetricFilterProps(put(self.0, "FilterPattern", value), Phase) }
     /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnMetricFilterProps<R0, Set, R2> { CfnMetricFilterProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnMetricFilterProps<R0, Set, R2> { CfnMetricFilterProps(put(self.0, "LogGroupName", value), Phase) }
     /// `MetricTransformations`: list of `MetricTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-metrictransformations)
-    pub fn metric_transformations(self, value: impl Arg<Arr<metric_filter::MetricTransformation>>) -> CfnMetricFilterProps<R0, R1, Set> { CfnMetricFilterProps(put(self.0, "MetricTransformations", value.into_expr()), Phase) }
+    pub fn metric_transformations(self, value: impl Arg<Arr<metric_filter::MetricTransformation>>) -> CfnMetricFilterProps<R0, R1, Set> { CfnMetricFilterProps(put(self.0, "MetricTransformations", value), Phase) }
 }
 impl Done for CfnMetricFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::MetricFilter`.
@@ -428,9 +428,9 @@ impl Dimension {
 }
 impl<R0, R1> Dimension<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-dimension.html#cfn-logs-metricfilter-dimension-key)
-    pub fn key(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-dimension.html#cfn-logs-metricfilter-dimension-value)
-    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricTransformation` of `AWS::Logs::MetricFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html)
@@ -441,17 +441,17 @@ impl MetricTransformation {
 }
 impl<R0, R1, R2> MetricTransformation<R0, R1, R2> {
     /// `DefaultValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-defaultvalue)
-    pub fn default_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `Dimensions`: list of `Dimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> MetricTransformation<Set, R1, R2> { MetricTransformation(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricTransformation<Set, R1, R2> { MetricTransformation(put(self.0, "MetricName", value), Phase) }
     /// `MetricNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-metricnamespace)
-    pub fn metric_namespace(self, value: impl Arg<str>) -> MetricTransformation<R0, Set, R2> { MetricTransformation(put(self.0, "MetricNamespace", value.into_expr()), Phase) }
+    pub fn metric_namespace(self, value: impl Arg<str>) -> MetricTransformation<R0, Set, R2> { MetricTransformation(put(self.0, "MetricNamespace", value), Phase) }
     /// `MetricValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-metricvalue)
-    pub fn metric_value(self, value: impl Arg<str>) -> MetricTransformation<R0, R1, Set> { MetricTransformation(put(self.0, "MetricValue", value.into_expr()), Phase) }
+    pub fn metric_value(self, value: impl Arg<str>) -> MetricTransformation<R0, R1, Set> { MetricTransformation(put(self.0, "MetricValue", value), Phase) }
     /// `Unit`: `Unit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value), Phase) }
 }
 impl Done for MetricTransformation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Unit` allows.
@@ -478,15 +478,15 @@ impl CfnQueryDefinitionProps {
 }
 impl<R0, R1> CfnQueryDefinitionProps<R0, R1> {
     /// `LogGroupNames`: list of `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-loggroupnames)
-    pub fn log_group_names(self, value: impl Arg<Arr<kind::LogsLogGroupName>>) -> Self { Self(put(self.0, "LogGroupNames", value.into_expr()), Phase) }
+    pub fn log_group_names(self, value: impl Arg<Arr<kind::LogsLogGroupName>>) -> Self { Self(put(self.0, "LogGroupNames", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnQueryDefinitionProps<Set, R1> { CfnQueryDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQueryDefinitionProps<Set, R1> { CfnQueryDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `Parameters`: list of `QueryParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<query_definition::QueryParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<query_definition::QueryParameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `QueryLanguage`: `QueryLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-querylanguage)
-    pub fn query_language(self, value: impl Arg<query_definition::QueryLanguage>) -> Self { Self(put(self.0, "QueryLanguage", value.into_expr()), Phase) }
+    pub fn query_language(self, value: impl Arg<query_definition::QueryLanguage>) -> Self { Self(put(self.0, "QueryLanguage", value), Phase) }
     /// `QueryString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> CfnQueryDefinitionProps<R0, Set> { CfnQueryDefinitionProps(put(self.0, "QueryString", value.into_expr()), Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> CfnQueryDefinitionProps<R0, Set> { CfnQueryDefinitionProps(put(self.0, "QueryString", value), Phase) }
 }
 impl Done for CfnQueryDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::QueryDefinition`.
@@ -500,11 +500,11 @@ impl QueryParameter {
 }
 impl<R0> QueryParameter<R0> {
     /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-querydefinition-queryparameter.html#cfn-logs-querydefinition-queryparameter-defaultvalue)
-    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-querydefinition-queryparameter.html#cfn-logs-querydefinition-queryparameter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-querydefinition-queryparameter.html#cfn-logs-querydefinition-queryparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `QueryLanguage` allows.
@@ -529,9 +529,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-resourcepolicy.html#cfn-logs-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-resourcepolicy.html#cfn-logs-resourcepolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyName", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html)
@@ -563,33 +563,33 @@ impl CfnScheduledQueryProps {
 }
 impl<R0, R1, R2, R3, R4> CfnScheduledQueryProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DestinationConfiguration`: `DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-destinationconfiguration)
-    pub fn destination_configuration(self, value: impl Arg<scheduled_query::DestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
+    pub fn destination_configuration(self, value: impl Arg<scheduled_query::DestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `LogGroupIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-loggroupidentifiers)
-    pub fn log_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupIdentifiers", value.into_expr()), Phase) }
+    pub fn log_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupIdentifiers", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "Name", value), Phase) }
     /// `QueryLanguage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-querylanguage)
-    pub fn query_language(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { CfnScheduledQueryProps(put(self.0, "QueryLanguage", value.into_expr()), Phase) }
+    pub fn query_language(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { CfnScheduledQueryProps(put(self.0, "QueryLanguage", value), Phase) }
     /// `QueryString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { CfnScheduledQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { CfnScheduledQueryProps(put(self.0, "QueryString", value), Phase) }
     /// `ScheduleEndTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-scheduleendtime)
-    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
+    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { CfnScheduledQueryProps(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { CfnScheduledQueryProps(put(self.0, "ScheduleExpression", value), Phase) }
     /// `ScheduleStartTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-schedulestarttime)
-    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
+    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value), Phase) }
     /// `StartTimeOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-starttimeoffset)
-    pub fn start_time_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
+    pub fn start_time_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeOffset", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-state)
-    pub fn state(self, value: impl Arg<scheduled_query::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<scheduled_query::State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-tags)
-    pub fn tags(self, value: impl Arg<Arr<scheduled_query::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<scheduled_query::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value), Phase) }
 }
 impl Done for CfnScheduledQueryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::ScheduledQuery`.
@@ -601,7 +601,7 @@ impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Configuration`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-destinationconfiguration.html#cfn-logs-scheduledquery-destinationconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value)) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Logs::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-s3configuration.html)
@@ -612,9 +612,9 @@ impl S3Configuration {
 }
 impl<R0, R1> S3Configuration<R0, R1> {
     /// `DestinationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-s3configuration.html#cfn-logs-scheduledquery-s3configuration-destinationidentifier)
-    pub fn destination_identifier(self, value: impl Arg<str>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "DestinationIdentifier", value.into_expr()), Phase) }
+    pub fn destination_identifier(self, value: impl Arg<str>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "DestinationIdentifier", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-s3configuration.html#cfn-logs-scheduledquery-s3configuration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Logs::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-tagsitems.html)
@@ -625,9 +625,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-tagsitems.html#cfn-logs-scheduledquery-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-tagsitems.html#cfn-logs-scheduledquery-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `State` allows.
@@ -656,7 +656,7 @@ impl CfnStorageTierPolicyProps {
 }
 impl<R0> CfnStorageTierPolicyProps<R0> {
     /// `StorageTier`: `StorageTier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-storagetierpolicy.html#cfn-logs-storagetierpolicy-storagetier)
-    pub fn storage_tier(self, value: impl Arg<storage_tier_policy::StorageTier>) -> CfnStorageTierPolicyProps<Set> { CfnStorageTierPolicyProps(put(self.0, "StorageTier", value.into_expr()), Phase) }
+    pub fn storage_tier(self, value: impl Arg<storage_tier_policy::StorageTier>) -> CfnStorageTierPolicyProps<Set> { CfnStorageTierPolicyProps(put(self.0, "StorageTier", value), Phase) }
 }
 impl Done for CfnStorageTierPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::StorageTierPolicy`.
@@ -684,23 +684,23 @@ impl CfnSubscriptionFilterProps {
 }
 impl<R0, R1, R2> CfnSubscriptionFilterProps<R0, R1, R2> {
     /// `ApplyOnTransformedLogs`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-applyontransformedlogs)
-    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
+    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value), Phase) }
     /// `DestinationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<Set, R1, R2> { CfnSubscriptionFilterProps(put(self.0, "DestinationArn", value.into_expr()), Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<Set, R1, R2> { CfnSubscriptionFilterProps(put(self.0, "DestinationArn", value), Phase) }
     /// `Distribution`: `Distribution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-distribution)
-    pub fn distribution(self, value: impl Arg<subscription_filter::Distribution>) -> Self { Self(put(self.0, "Distribution", value.into_expr()), Phase) }
+    pub fn distribution(self, value: impl Arg<subscription_filter::Distribution>) -> Self { Self(put(self.0, "Distribution", value), Phase) }
     /// `EmitSystemFields`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-emitsystemfields)
-    pub fn emit_system_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmitSystemFields", value.into_expr()), Phase) }
+    pub fn emit_system_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmitSystemFields", value), Phase) }
     /// `FieldSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-fieldselectioncriteria)
-    pub fn field_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldSelectionCriteria", value.into_expr()), Phase) }
+    pub fn field_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldSelectionCriteria", value), Phase) }
     /// `FilterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-filtername)
-    pub fn filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterName", value.into_expr()), Phase) }
+    pub fn filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterName", value), Phase) }
     /// `FilterPattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-filterpattern)
-    pub fn filter_pattern(self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<R0, Set, R2> { CfnSubscriptionFilterProps(put(self.0, "FilterPattern", value.into_expr()), Phase) }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<R0, Set, R2> { CfnSubscriptionFilterProps(put(self.0, "FilterPattern", value), Phase) }
     /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnSubscriptionFilterProps<R0, R1, Set> { CfnSubscriptionFilterProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnSubscriptionFilterProps<R0, R1, Set> { CfnSubscriptionFilterProps(put(self.0, "LogGroupName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CfnSubscriptionFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::SubscriptionFilter`.
@@ -728,9 +728,9 @@ impl CfnTransformerProps {
 }
 impl<R0, R1> CfnTransformerProps<R0, R1> {
     /// `LogGroupIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-transformer.html#cfn-logs-transformer-loggroupidentifier)
-    pub fn log_group_identifier(self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { CfnTransformerProps(put(self.0, "LogGroupIdentifier", value.into_expr()), Phase) }
+    pub fn log_group_identifier(self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { CfnTransformerProps(put(self.0, "LogGroupIdentifier", value), Phase) }
     /// `TransformerConfig`: list of `Processor`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-transformer.html#cfn-logs-transformer-transformerconfig)
-    pub fn transformer_config(self, value: impl Arg<Arr<transformer::Processor>>) -> CfnTransformerProps<R0, Set> { CfnTransformerProps(put(self.0, "TransformerConfig", value.into_expr()), Phase) }
+    pub fn transformer_config(self, value: impl Arg<Arr<transformer::Processor>>) -> CfnTransformerProps<R0, Set> { CfnTransformerProps(put(self.0, "TransformerConfig", value), Phase) }
 }
 impl Done for CfnTransformerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::Transformer`.
@@ -744,11 +744,11 @@ impl AddKeyEntry {
 }
 impl<R0, R1> AddKeyEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeyentry.html#cfn-logs-transformer-addkeyentry-key)
-    pub fn key(self, value: impl Arg<str>) -> AddKeyEntry<Set, R1> { AddKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> AddKeyEntry<Set, R1> { AddKeyEntry(put(self.0, "Key", value), Phase) }
     /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeyentry.html#cfn-logs-transformer-addkeyentry-overwriteifexists)
-    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeyentry.html#cfn-logs-transformer-addkeyentry-value)
-    pub fn value(self, value: impl Arg<str>) -> AddKeyEntry<R0, Set> { AddKeyEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> AddKeyEntry<R0, Set> { AddKeyEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for AddKeyEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AddKeys` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeys.html)
@@ -759,7 +759,7 @@ impl AddKeys {
 }
 impl<R0> AddKeys<R0> {
     /// `Entries`: list of `AddKeyEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeys.html#cfn-logs-transformer-addkeys-entries)
-    pub fn entries(self, value: impl Arg<Arr<AddKeyEntry>>) -> AddKeys<Set> { AddKeys(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<Arr<AddKeyEntry>>) -> AddKeys<Set> { AddKeys(put(self.0, "Entries", value), Phase) }
 }
 impl Done for AddKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CopyValue` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalue.html)
@@ -770,7 +770,7 @@ impl CopyValue {
 }
 impl<R0> CopyValue<R0> {
     /// `Entries`: list of `CopyValueEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalue.html#cfn-logs-transformer-copyvalue-entries)
-    pub fn entries(self, value: impl Arg<Arr<CopyValueEntry>>) -> CopyValue<Set> { CopyValue(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<Arr<CopyValueEntry>>) -> CopyValue<Set> { CopyValue(put(self.0, "Entries", value), Phase) }
 }
 impl Done for CopyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CopyValueEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalueentry.html)
@@ -781,11 +781,11 @@ impl CopyValueEntry {
 }
 impl<R0, R1> CopyValueEntry<R0, R1> {
     /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalueentry.html#cfn-logs-transformer-copyvalueentry-overwriteifexists)
-    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalueentry.html#cfn-logs-transformer-copyvalueentry-source)
-    pub fn source(self, value: impl Arg<str>) -> CopyValueEntry<Set, R1> { CopyValueEntry(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CopyValueEntry<Set, R1> { CopyValueEntry(put(self.0, "Source", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalueentry.html#cfn-logs-transformer-copyvalueentry-target)
-    pub fn target(self, value: impl Arg<str>) -> CopyValueEntry<R0, Set> { CopyValueEntry(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> CopyValueEntry<R0, Set> { CopyValueEntry(put(self.0, "Target", value), Phase) }
 }
 impl Done for CopyValueEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Csv` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html)
@@ -794,13 +794,13 @@ impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Columns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html#cfn-logs-transformer-csv-columns)
-    pub fn columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
+    pub fn columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Columns", value)) }
     /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html#cfn-logs-transformer-csv-delimiter)
-    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value)) }
     /// `QuoteCharacter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html#cfn-logs-transformer-csv-quotecharacter)
-    pub fn quote_character(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteCharacter", value.into_expr())) }
+    pub fn quote_character(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteCharacter", value)) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html#cfn-logs-transformer-csv-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateTimeConverter` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html)
@@ -811,19 +811,19 @@ impl DateTimeConverter {
 }
 impl<R0, R1, R2> DateTimeConverter<R0, R1, R2> {
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value), Phase) }
     /// `MatchPatterns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-matchpatterns)
-    pub fn match_patterns(self, value: impl Arg<Arr<str>>) -> DateTimeConverter<Set, R1, R2> { DateTimeConverter(put(self.0, "MatchPatterns", value.into_expr()), Phase) }
+    pub fn match_patterns(self, value: impl Arg<Arr<str>>) -> DateTimeConverter<Set, R1, R2> { DateTimeConverter(put(self.0, "MatchPatterns", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-source)
-    pub fn source(self, value: impl Arg<str>) -> DateTimeConverter<R0, Set, R2> { DateTimeConverter(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> DateTimeConverter<R0, Set, R2> { DateTimeConverter(put(self.0, "Source", value), Phase) }
     /// `SourceTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-sourcetimezone)
-    pub fn source_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceTimezone", value.into_expr()), Phase) }
+    pub fn source_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceTimezone", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-target)
-    pub fn target(self, value: impl Arg<str>) -> DateTimeConverter<R0, R1, Set> { DateTimeConverter(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> DateTimeConverter<R0, R1, Set> { DateTimeConverter(put(self.0, "Target", value), Phase) }
     /// `TargetFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-targetformat)
-    pub fn target_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetFormat", value.into_expr()), Phase) }
+    pub fn target_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetFormat", value), Phase) }
     /// `TargetTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-targettimezone)
-    pub fn target_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetTimezone", value.into_expr()), Phase) }
+    pub fn target_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetTimezone", value), Phase) }
 }
 impl Done for DateTimeConverter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeleteKeys` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-deletekeys.html)
@@ -834,7 +834,7 @@ impl DeleteKeys {
 }
 impl<R0> DeleteKeys<R0> {
     /// `WithKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-deletekeys.html#cfn-logs-transformer-deletekeys-withkeys)
-    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> DeleteKeys<Set> { DeleteKeys(put(self.0, "WithKeys", value.into_expr()), Phase) }
+    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> DeleteKeys<Set> { DeleteKeys(put(self.0, "WithKeys", value), Phase) }
 }
 impl Done for DeleteKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Grok` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-grok.html)
@@ -845,9 +845,9 @@ impl Grok {
 }
 impl<R0> Grok<R0> {
     /// `Match`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-grok.html#cfn-logs-transformer-grok-match)
-    pub fn match_(self, value: impl Arg<str>) -> Grok<Set> { Grok(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<str>) -> Grok<Set> { Grok(put(self.0, "Match", value), Phase) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-grok.html#cfn-logs-transformer-grok-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value), Phase) }
 }
 impl Done for Grok { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListToMap` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html)
@@ -858,17 +858,17 @@ impl ListToMap {
 }
 impl<R0, R1> ListToMap<R0, R1> {
     /// `Flatten`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-flatten)
-    pub fn flatten(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Flatten", value.into_expr()), Phase) }
+    pub fn flatten(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Flatten", value), Phase) }
     /// `FlattenedElement`: `FlattenedElement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-flattenedelement)
-    pub fn flattened_element(self, value: impl Arg<FlattenedElement>) -> Self { Self(put(self.0, "FlattenedElement", value.into_expr()), Phase) }
+    pub fn flattened_element(self, value: impl Arg<FlattenedElement>) -> Self { Self(put(self.0, "FlattenedElement", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-key)
-    pub fn key(self, value: impl Arg<str>) -> ListToMap<Set, R1> { ListToMap(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ListToMap<Set, R1> { ListToMap(put(self.0, "Key", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-source)
-    pub fn source(self, value: impl Arg<str>) -> ListToMap<R0, Set> { ListToMap(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> ListToMap<R0, Set> { ListToMap(put(self.0, "Source", value), Phase) }
     /// `Target`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-target)
-    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value), Phase) }
     /// `ValueKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-valuekey)
-    pub fn value_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueKey", value.into_expr()), Phase) }
+    pub fn value_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueKey", value), Phase) }
 }
 impl Done for ListToMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LowerCaseString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-lowercasestring.html)
@@ -879,7 +879,7 @@ impl LowerCaseString {
 }
 impl<R0> LowerCaseString<R0> {
     /// `WithKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-lowercasestring.html#cfn-logs-transformer-lowercasestring-withkeys)
-    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> LowerCaseString<Set> { LowerCaseString(put(self.0, "WithKeys", value.into_expr()), Phase) }
+    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> LowerCaseString<Set> { LowerCaseString(put(self.0, "WithKeys", value), Phase) }
 }
 impl Done for LowerCaseString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MoveKeyEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeyentry.html)
@@ -890,11 +890,11 @@ impl MoveKeyEntry {
 }
 impl<R0, R1> MoveKeyEntry<R0, R1> {
     /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeyentry.html#cfn-logs-transformer-movekeyentry-overwriteifexists)
-    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeyentry.html#cfn-logs-transformer-movekeyentry-source)
-    pub fn source(self, value: impl Arg<str>) -> MoveKeyEntry<Set, R1> { MoveKeyEntry(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> MoveKeyEntry<Set, R1> { MoveKeyEntry(put(self.0, "Source", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeyentry.html#cfn-logs-transformer-movekeyentry-target)
-    pub fn target(self, value: impl Arg<str>) -> MoveKeyEntry<R0, Set> { MoveKeyEntry(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> MoveKeyEntry<R0, Set> { MoveKeyEntry(put(self.0, "Target", value), Phase) }
 }
 impl Done for MoveKeyEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MoveKeys` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeys.html)
@@ -905,7 +905,7 @@ impl MoveKeys {
 }
 impl<R0> MoveKeys<R0> {
     /// `Entries`: list of `MoveKeyEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeys.html#cfn-logs-transformer-movekeys-entries)
-    pub fn entries(self, value: impl Arg<Arr<MoveKeyEntry>>) -> MoveKeys<Set> { MoveKeys(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<Arr<MoveKeyEntry>>) -> MoveKeys<Set> { MoveKeys(put(self.0, "Entries", value), Phase) }
 }
 impl Done for MoveKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseCloudfront` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsecloudfront.html)
@@ -914,7 +914,7 @@ impl ParseCloudfront {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsecloudfront.html#cfn-logs-transformer-parsecloudfront-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ParseCloudfront { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseJSON` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsejson.html)
@@ -923,9 +923,9 @@ impl ParseJSON {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsejson.html#cfn-logs-transformer-parsejson-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsejson.html#cfn-logs-transformer-parsejson-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ParseJSON { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseKeyValue` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html)
@@ -934,19 +934,19 @@ impl ParseKeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `FieldDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-fielddelimiter)
-    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
+    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value)) }
     /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-keyprefix)
-    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr())) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value)) }
     /// `KeyValueDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-keyvaluedelimiter)
-    pub fn key_value_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyValueDelimiter", value.into_expr())) }
+    pub fn key_value_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyValueDelimiter", value)) }
     /// `NonMatchValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-nonmatchvalue)
-    pub fn non_match_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NonMatchValue", value.into_expr())) }
+    pub fn non_match_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NonMatchValue", value)) }
     /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-overwriteifexists)
-    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr())) }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value)) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ParseKeyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsePostgres` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsepostgres.html)
@@ -955,7 +955,7 @@ impl ParsePostgres {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsepostgres.html#cfn-logs-transformer-parsepostgres-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ParsePostgres { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseRoute53` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parseroute53.html)
@@ -964,7 +964,7 @@ impl ParseRoute53 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parseroute53.html#cfn-logs-transformer-parseroute53-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ParseRoute53 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseToOCSF` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html)
@@ -975,13 +975,13 @@ impl ParseToOCSF {
 }
 impl<R0, R1> ParseToOCSF<R0, R1> {
     /// `EventSource`: `EventSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html#cfn-logs-transformer-parsetoocsf-eventsource)
-    pub fn event_source(self, value: impl Arg<EventSource>) -> ParseToOCSF<Set, R1> { ParseToOCSF(put(self.0, "EventSource", value.into_expr()), Phase) }
+    pub fn event_source(self, value: impl Arg<EventSource>) -> ParseToOCSF<Set, R1> { ParseToOCSF(put(self.0, "EventSource", value), Phase) }
     /// `MappingVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html#cfn-logs-transformer-parsetoocsf-mappingversion)
-    pub fn mapping_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MappingVersion", value.into_expr()), Phase) }
+    pub fn mapping_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MappingVersion", value), Phase) }
     /// `OcsfVersion`: `OcsfVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html#cfn-logs-transformer-parsetoocsf-ocsfversion)
-    pub fn ocsf_version(self, value: impl Arg<OcsfVersion>) -> ParseToOCSF<R0, Set> { ParseToOCSF(put(self.0, "OcsfVersion", value.into_expr()), Phase) }
+    pub fn ocsf_version(self, value: impl Arg<OcsfVersion>) -> ParseToOCSF<R0, Set> { ParseToOCSF(put(self.0, "OcsfVersion", value), Phase) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html#cfn-logs-transformer-parsetoocsf-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value), Phase) }
 }
 impl Done for ParseToOCSF { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseVPC` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsevpc.html)
@@ -990,7 +990,7 @@ impl ParseVPC {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsevpc.html#cfn-logs-transformer-parsevpc-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ParseVPC { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseWAF` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsewaf.html)
@@ -999,7 +999,7 @@ impl ParseWAF {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsewaf.html#cfn-logs-transformer-parsewaf-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
 }
 impl Done for ParseWAF { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Processor` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html)
@@ -1008,51 +1008,51 @@ impl Processor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddKeys`: `AddKeys`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-addkeys)
-    pub fn add_keys(self, value: impl Arg<AddKeys>) -> Self { Self(put(self.0, "AddKeys", value.into_expr())) }
+    pub fn add_keys(self, value: impl Arg<AddKeys>) -> Self { Self(put(self.0, "AddKeys", value)) }
     /// `CopyValue`: `CopyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-copyvalue)
-    pub fn copy_value(self, value: impl Arg<CopyValue>) -> Self { Self(put(self.0, "CopyValue", value.into_expr())) }
+    pub fn copy_value(self, value: impl Arg<CopyValue>) -> Self { Self(put(self.0, "CopyValue", value)) }
     /// `Csv`: `Csv`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-csv)
-    pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
+    pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value)) }
     /// `DateTimeConverter`: `DateTimeConverter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-datetimeconverter)
-    pub fn date_time_converter(self, value: impl Arg<DateTimeConverter>) -> Self { Self(put(self.0, "DateTimeConverter", value.into_expr())) }
+    pub fn date_time_converter(self, value: impl Arg<DateTimeConverter>) -> Self { Self(put(self.0, "DateTimeConverter", value)) }
     /// `DeleteKeys`: `DeleteKeys`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-deletekeys)
-    pub fn delete_keys(self, value: impl Arg<DeleteKeys>) -> Self { Self(put(self.0, "DeleteKeys", value.into_expr())) }
+    pub fn delete_keys(self, value: impl Arg<DeleteKeys>) -> Self { Self(put(self.0, "DeleteKeys", value)) }
     /// `Grok`: `Grok`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-grok)
-    pub fn grok(self, value: impl Arg<Grok>) -> Self { Self(put(self.0, "Grok", value.into_expr())) }
+    pub fn grok(self, value: impl Arg<Grok>) -> Self { Self(put(self.0, "Grok", value)) }
     /// `ListToMap`: `ListToMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-listtomap)
-    pub fn list_to_map(self, value: impl Arg<ListToMap>) -> Self { Self(put(self.0, "ListToMap", value.into_expr())) }
+    pub fn list_to_map(self, value: impl Arg<ListToMap>) -> Self { Self(put(self.0, "ListToMap", value)) }
     /// `LowerCaseString`: `LowerCaseString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-lowercasestring)
-    pub fn lower_case_string(self, value: impl Arg<LowerCaseString>) -> Self { Self(put(self.0, "LowerCaseString", value.into_expr())) }
+    pub fn lower_case_string(self, value: impl Arg<LowerCaseString>) -> Self { Self(put(self.0, "LowerCaseString", value)) }
     /// `MoveKeys`: `MoveKeys`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-movekeys)
-    pub fn move_keys(self, value: impl Arg<MoveKeys>) -> Self { Self(put(self.0, "MoveKeys", value.into_expr())) }
+    pub fn move_keys(self, value: impl Arg<MoveKeys>) -> Self { Self(put(self.0, "MoveKeys", value)) }
     /// `ParseCloudfront`: `ParseCloudfront`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsecloudfront)
-    pub fn parse_cloudfront(self, value: impl Arg<ParseCloudfront>) -> Self { Self(put(self.0, "ParseCloudfront", value.into_expr())) }
+    pub fn parse_cloudfront(self, value: impl Arg<ParseCloudfront>) -> Self { Self(put(self.0, "ParseCloudfront", value)) }
     /// `ParseJSON`: `ParseJSON`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsejson)
-    pub fn parse_json(self, value: impl Arg<ParseJSON>) -> Self { Self(put(self.0, "ParseJSON", value.into_expr())) }
+    pub fn parse_json(self, value: impl Arg<ParseJSON>) -> Self { Self(put(self.0, "ParseJSON", value)) }
     /// `ParseKeyValue`: `ParseKeyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsekeyvalue)
-    pub fn parse_key_value(self, value: impl Arg<ParseKeyValue>) -> Self { Self(put(self.0, "ParseKeyValue", value.into_expr())) }
+    pub fn parse_key_value(self, value: impl Arg<ParseKeyValue>) -> Self { Self(put(self.0, "ParseKeyValue", value)) }
     /// `ParsePostgres`: `ParsePostgres`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsepostgres)
-    pub fn parse_postgres(self, value: impl Arg<ParsePostgres>) -> Self { Self(put(self.0, "ParsePostgres", value.into_expr())) }
+    pub fn parse_postgres(self, value: impl Arg<ParsePostgres>) -> Self { Self(put(self.0, "ParsePostgres", value)) }
     /// `ParseRoute53`: `ParseRoute53`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parseroute53)
-    pub fn parse_route53(self, value: impl Arg<ParseRoute53>) -> Self { Self(put(self.0, "ParseRoute53", value.into_expr())) }
+    pub fn parse_route53(self, value: impl Arg<ParseRoute53>) -> Self { Self(put(self.0, "ParseRoute53", value)) }
     /// `ParseToOCSF`: `ParseToOCSF`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsetoocsf)
-    pub fn parse_to_ocsf(self, value: impl Arg<ParseToOCSF>) -> Self { Self(put(self.0, "ParseToOCSF", value.into_expr())) }
+    pub fn parse_to_ocsf(self, value: impl Arg<ParseToOCSF>) -> Self { Self(put(self.0, "ParseToOCSF", value)) }
     /// `ParseVPC`: `ParseVPC`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsevpc)
-    pub fn parse_vpc(self, value: impl Arg<ParseVPC>) -> Self { Self(put(self.0, "ParseVPC", value.into_expr())) }
+    pub fn parse_vpc(self, value: impl Arg<ParseVPC>) -> Self { Self(put(self.0, "ParseVPC", value)) }
     /// `ParseWAF`: `ParseWAF`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsewaf)
-    pub fn parse_waf(self, value: impl Arg<ParseWAF>) -> Self { Self(put(self.0, "ParseWAF", value.into_expr())) }
+    pub fn parse_waf(self, value: impl Arg<ParseWAF>) -> Self { Self(put(self.0, "ParseWAF", value)) }
     /// `RenameKeys`: `RenameKeys`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-renamekeys)
-    pub fn rename_keys(self, value: impl Arg<RenameKeys>) -> Self { Self(put(self.0, "RenameKeys", value.into_expr())) }
+    pub fn rename_keys(self, value: impl Arg<RenameKeys>) -> Self { Self(put(self.0, "RenameKeys", value)) }
     /// `SplitString`: `SplitString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-splitstring)
-    pub fn split_string(self, value: impl Arg<SplitString>) -> Self { Self(put(self.0, "SplitString", value.into_expr())) }
+    pub fn split_string(self, value: impl Arg<SplitString>) -> Self { Self(put(self.0, "SplitString", value)) }
     /// `SubstituteString`: `SubstituteString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-substitutestring)
-    pub fn substitute_string(self, value: impl Arg<SubstituteString>) -> Self { Self(put(self.0, "SubstituteString", value.into_expr())) }
+    pub fn substitute_string(self, value: impl Arg<SubstituteString>) -> Self { Self(put(self.0, "SubstituteString", value)) }
     /// `TrimString`: `TrimString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-trimstring)
-    pub fn trim_string(self, value: impl Arg<TrimString>) -> Self { Self(put(self.0, "TrimString", value.into_expr())) }
+    pub fn trim_string(self, value: impl Arg<TrimString>) -> Self { Self(put(self.0, "TrimString", value)) }
     /// `TypeConverter`: `TypeConverter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-typeconverter)
-    pub fn type_converter(self, value: impl Arg<TypeConverter>) -> Self { Self(put(self.0, "TypeConverter", value.into_expr())) }
+    pub fn type_converter(self, value: impl Arg<TypeConverter>) -> Self { Self(put(self.0, "TypeConverter", value)) }
     /// `UpperCaseString`: `UpperCaseString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-uppercasestring)
-    pub fn upper_case_string(self, value: impl Arg<UpperCaseString>) -> Self { Self(put(self.0, "UpperCaseString", value.into_expr())) }
+    pub fn upper_case_string(self, value: impl Arg<UpperCaseString>) -> Self { Self(put(self.0, "UpperCaseString", value)) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RenameKeyEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeyentry.html)
@@ -1063,11 +1063,11 @@ impl RenameKeyEntry {
 }
 impl<R0, R1> RenameKeyEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeyentry.html#cfn-logs-transformer-renamekeyentry-key)
-    pub fn key(self, value: impl Arg<str>) -> RenameKeyEntry<Set, R1> { RenameKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> RenameKeyEntry<Set, R1> { RenameKeyEntry(put(self.0, "Key", value), Phase) }
     /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeyentry.html#cfn-logs-transformer-renamekeyentry-overwriteifexists)
-    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value), Phase) }
     /// `RenameTo`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeyentry.html#cfn-logs-transformer-renamekeyentry-renameto)
-    pub fn rename_to(self, value: impl Arg<str>) -> RenameKeyEntry<R0, Set> { RenameKeyEntry(put(self.0, "RenameTo", value.into_expr()), Phase) }
+    pub fn rename_to(self, value: impl Arg<str>) -> RenameKeyEntry<R0, Set> { RenameKeyEntry(put(self.0, "RenameTo", value), Phase) }
 }
 impl Done for RenameKeyEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RenameKeys` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeys.html)
@@ -1078,7 +1078,7 @@ impl RenameKeys {
 }
 impl<R0> RenameKeys<R0> {
     /// `Entries`: list of `RenameKeyEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeys.html#cfn-logs-transformer-renamekeys-entries)
-    pub fn entries(self, value: impl Arg<Arr<RenameKeyEntry>>) -> RenameKeys<Set> { RenameKeys(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<Arr<RenameKeyEntry>>) -> RenameKeys<Set> { RenameKeys(put(self.0, "Entries", value), Phase) }
 }
 impl Done for RenameKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplitString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstring.html)
@@ -1089,7 +1089,7 @@ impl SplitString {
 }
 impl<R0> SplitString<R0> {
     /// `Entries`: list of `SplitStringEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstring.html#cfn-logs-transformer-splitstring-entries)
-    pub fn entries(self, value: impl Arg<Arr<SplitStringEntry>>) -> SplitString<Set> { SplitString(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<Arr<SplitStringEntry>>) -> SplitString<Set> { SplitString(put(self.0, "Entries", value), Phase) }
 }
 impl Done for SplitString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplitStringEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstringentry.html)
@@ -1100,9 +1100,9 @@ impl SplitStringEntry {
 }
 impl<R0, R1> SplitStringEntry<R0, R1> {
     /// `Delimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstringentry.html#cfn-logs-transformer-splitstringentry-delimiter)
-    pub fn delimiter(self, value: impl Arg<str>) -> SplitStringEntry<Set, R1> { SplitStringEntry(put(self.0, "Delimiter", value.into_expr()), Phase) }
+    pub fn delimiter(self, value: impl Arg<str>) -> SplitStringEntry<Set, R1> { SplitStringEntry(put(self.0, "Delimiter", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstringentry.html#cfn-logs-transformer-splitstringentry-source)
-    pub fn source(self, value: impl Arg<str>) -> SplitStringEntry<R0, Set> { SplitStringEntry(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> SplitStringEntry<R0, Set> { SplitStringEntry(put(self.0, "Source", value), Phase) }
 }
 impl Done for SplitStringEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubstituteString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestring.html)
@@ -1113,7 +1113,7 @@ impl SubstituteString {
 }
 impl<R0> SubstituteString<R0> {
     /// `Entries`: list of `SubstituteStringEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestring.html#cfn-logs-transformer-substitutestring-entries)
-    pub fn entries(self, value: impl Arg<Arr<SubstituteStringEntry>>) -> SubstituteString<Set> { SubstituteString(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<Arr<SubstituteStringEntry>>) -> SubstituteString<Set> { SubstituteString(put(self.0, "Entries", value), Phase) }
 }
 impl Done for SubstituteString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubstituteStringEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestringentry.html)
@@ -1124,11 +1124,11 @@ impl SubstituteStringEntry {
 }
 impl<R0, R1, R2> SubstituteStringEntry<R0, R1, R2> {
     /// `From`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestringentry.html#cfn-logs-transformer-substitutestringentry-from)
-    pub fn from(self, value: impl Arg<str>) -> SubstituteStringEntry<Set, R1, R2> { SubstituteStringEntry(put(self.0, "From", value.into_expr()), Phase) }
+    pub fn from(self, value: impl Arg<str>) -> SubstituteStringEntry<Set, R1, R2> { SubstituteStringEntry(put(self.0, "From", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestringentry.html#cfn-logs-transformer-substitutestringentry-source)
-    pub fn source(self, value: impl Arg<str>) -> SubstituteStringEntry<R0, Set, R2> { SubstituteStringEntry(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> SubstituteStringEntry<R0, Set, R2> { SubstituteStringEntry(put(self.0, "Source", value), Phase) }
     /// `To`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestringentry.html#cfn-logs-transformer-substitutestringentry-to)
-    pub fn to(self, value: impl Arg<str>) -> SubstituteStringEntry<R0, R1, Set> { SubstituteStringEntry(put(self.0, "To", value.into_expr()), Phase) }
+    pub fn to(self, value: impl Arg<str>) -> SubstituteStringEntry<R0, R1, Set> { SubstituteStringEntry(put(self.0, "To", value), Phase) }
 }
 impl Done for SubstituteStringEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrimString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-trimstring.html)
@@ -1139,7 +1139,7 @@ impl TrimString {
 }
 impl<R0> TrimString<R0> {
     /// `WithKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-trimstring.html#cfn-logs-transformer-trimstring-withkeys)
-    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> TrimString<Set> { TrimString(put(self.0, "WithKeys", value.into_expr()), Phase) }
+    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> TrimString<Set> { TrimString(put(self.0, "WithKeys", value), Phase) }
 }
 impl Done for TrimString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TypeConverter` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverter.html)
@@ -1150,7 +1150,7 @@ impl TypeConverter {
 }
 impl<R0> TypeConverter<R0> {
     /// `Entries`: list of `TypeConverterEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverter.html#cfn-logs-transformer-typeconverter-entries)
-    pub fn entries(self, value: impl Arg<Arr<TypeConverterEntry>>) -> TypeConverter<Set> { TypeConverter(put(self.0, "Entries", value.into_expr()), Phase) }
+    pub fn entries(self, value: impl Arg<Arr<TypeConverterEntry>>) -> TypeConverter<Set> { TypeConverter(put(self.0, "Entries", value), Phase) }
 }
 impl Done for TypeConverter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TypeConverterEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverterentry.html)
@@ -1161,9 +1161,9 @@ impl TypeConverterEntry {
 }
 impl<R0, R1> TypeConverterEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverterentry.html#cfn-logs-transformer-typeconverterentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TypeConverterEntry<Set, R1> { TypeConverterEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TypeConverterEntry<Set, R1> { TypeConverterEntry(put(self.0, "Key", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverterentry.html#cfn-logs-transformer-typeconverterentry-type)
-    pub fn type_(self, value: impl Arg<Type>) -> TypeConverterEntry<R0, Set> { TypeConverterEntry(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> TypeConverterEntry<R0, Set> { TypeConverterEntry(put(self.0, "Type", value), Phase) }
 }
 impl Done for TypeConverterEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpperCaseString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-uppercasestring.html)
@@ -1174,7 +1174,7 @@ impl UpperCaseString {
 }
 impl<R0> UpperCaseString<R0> {
     /// `WithKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-uppercasestring.html#cfn-logs-transformer-uppercasestring-withkeys)
-    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> UpperCaseString<Set> { UpperCaseString(put(self.0, "WithKeys", value.into_expr()), Phase) }
+    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> UpperCaseString<Set> { UpperCaseString(put(self.0, "WithKeys", value), Phase) }
 }
 impl Done for UpperCaseString { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EventSource` allows.

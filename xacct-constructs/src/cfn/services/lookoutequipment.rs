@@ -25,23 +25,23 @@ impl CfnInferenceSchedulerProps {
 }
 impl<R0, R1, R2, R3, R4> CfnInferenceSchedulerProps<R0, R1, R2, R3, R4> {
     /// `DataDelayOffsetInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-datadelayoffsetinminutes)
-    pub fn data_delay_offset_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataDelayOffsetInMinutes", value.into_expr()), Phase) }
+    pub fn data_delay_offset_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataDelayOffsetInMinutes", value), Phase) }
     /// `DataInputConfiguration`: `DataInputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-datainputconfiguration)
-    pub fn data_input_configuration(self, value: impl Arg<inference_scheduler::DataInputConfiguration>) -> CfnInferenceSchedulerProps<Set, R1, R2, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataInputConfiguration", value.into_expr()), Phase) }
+    pub fn data_input_configuration(self, value: impl Arg<inference_scheduler::DataInputConfiguration>) -> CfnInferenceSchedulerProps<Set, R1, R2, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataInputConfiguration", value), Phase) }
     /// `DataOutputConfiguration`: `DataOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-dataoutputconfiguration)
-    pub fn data_output_configuration(self, value: impl Arg<inference_scheduler::DataOutputConfiguration>) -> CfnInferenceSchedulerProps<R0, Set, R2, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataOutputConfiguration", value.into_expr()), Phase) }
+    pub fn data_output_configuration(self, value: impl Arg<inference_scheduler::DataOutputConfiguration>) -> CfnInferenceSchedulerProps<R0, Set, R2, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataOutputConfiguration", value), Phase) }
     /// `DataUploadFrequency`: `DataUploadFrequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-datauploadfrequency)
-    pub fn data_upload_frequency(self, value: impl Arg<inference_scheduler::DataUploadFrequency>) -> CfnInferenceSchedulerProps<R0, R1, Set, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataUploadFrequency", value.into_expr()), Phase) }
+    pub fn data_upload_frequency(self, value: impl Arg<inference_scheduler::DataUploadFrequency>) -> CfnInferenceSchedulerProps<R0, R1, Set, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataUploadFrequency", value), Phase) }
     /// `InferenceSchedulerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-inferenceschedulername)
-    pub fn inference_scheduler_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceSchedulerName", value.into_expr()), Phase) }
+    pub fn inference_scheduler_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceSchedulerName", value), Phase) }
     /// `ModelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-modelname)
-    pub fn model_name(self, value: impl Arg<str>) -> CfnInferenceSchedulerProps<R0, R1, R2, Set, R4> { CfnInferenceSchedulerProps(put(self.0, "ModelName", value.into_expr()), Phase) }
+    pub fn model_name(self, value: impl Arg<str>) -> CfnInferenceSchedulerProps<R0, R1, R2, Set, R4> { CfnInferenceSchedulerProps(put(self.0, "ModelName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnInferenceSchedulerProps<R0, R1, R2, R3, Set> { CfnInferenceSchedulerProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnInferenceSchedulerProps<R0, R1, R2, R3, Set> { CfnInferenceSchedulerProps(put(self.0, "RoleArn", value), Phase) }
     /// `ServerSideKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-serversidekmskeyid)
-    pub fn server_side_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideKmsKeyId", value.into_expr()), Phase) }
+    pub fn server_side_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideKmsKeyId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnInferenceSchedulerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LookoutEquipment::InferenceScheduler`.
@@ -55,11 +55,11 @@ impl DataInputConfiguration {
 }
 impl<R0> DataInputConfiguration<R0> {
     /// `InferenceInputNameConfiguration`: `InputNameConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-datainputconfiguration.html#cfn-lookoutequipment-inferencescheduler-datainputconfiguration-inferenceinputnameconfiguration)
-    pub fn inference_input_name_configuration(self, value: impl Arg<InputNameConfiguration>) -> Self { Self(put(self.0, "InferenceInputNameConfiguration", value.into_expr()), Phase) }
+    pub fn inference_input_name_configuration(self, value: impl Arg<InputNameConfiguration>) -> Self { Self(put(self.0, "InferenceInputNameConfiguration", value), Phase) }
     /// `InputTimeZoneOffset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-datainputconfiguration.html#cfn-lookoutequipment-inferencescheduler-datainputconfiguration-inputtimezoneoffset)
-    pub fn input_time_zone_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTimeZoneOffset", value.into_expr()), Phase) }
+    pub fn input_time_zone_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTimeZoneOffset", value), Phase) }
     /// `S3InputConfiguration`: `S3InputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-datainputconfiguration.html#cfn-lookoutequipment-inferencescheduler-datainputconfiguration-s3inputconfiguration)
-    pub fn s3_input_configuration(self, value: impl Arg<S3InputConfiguration>) -> DataInputConfiguration<Set> { DataInputConfiguration(put(self.0, "S3InputConfiguration", value.into_expr()), Phase) }
+    pub fn s3_input_configuration(self, value: impl Arg<S3InputConfiguration>) -> DataInputConfiguration<Set> { DataInputConfiguration(put(self.0, "S3InputConfiguration", value), Phase) }
 }
 impl Done for DataInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataOutputConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-dataoutputconfiguration.html)
@@ -70,9 +70,9 @@ impl DataOutputConfiguration {
 }
 impl<R0> DataOutputConfiguration<R0> {
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-dataoutputconfiguration.html#cfn-lookoutequipment-inferencescheduler-dataoutputconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `S3OutputConfiguration`: `S3OutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-dataoutputconfiguration.html#cfn-lookoutequipment-inferencescheduler-dataoutputconfiguration-s3outputconfiguration)
-    pub fn s3_output_configuration(self, value: impl Arg<S3OutputConfiguration>) -> DataOutputConfiguration<Set> { DataOutputConfiguration(put(self.0, "S3OutputConfiguration", value.into_expr()), Phase) }
+    pub fn s3_output_configuration(self, value: impl Arg<S3OutputConfiguration>) -> DataOutputConfiguration<Set> { DataOutputConfiguration(put(self.0, "S3OutputConfiguration", value), Phase) }
 }
 impl Done for DataOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputNameConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-inputnameconfiguration.html)
@@ -81,9 +81,9 @@ impl InputNameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentTimestampDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-inputnameconfiguration.html#cfn-lookoutequipment-inferencescheduler-inputnameconfiguration-componenttimestampdelimiter)
-    pub fn component_timestamp_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTimestampDelimiter", value.into_expr())) }
+    pub fn component_timestamp_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTimestampDelimiter", value)) }
     /// `TimestampFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-inputnameconfiguration.html#cfn-lookoutequipment-inferencescheduler-inputnameconfiguration-timestampformat)
-    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr())) }
+    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value)) }
 }
 impl Done for InputNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3InputConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3inputconfiguration.html)
@@ -94,9 +94,9 @@ impl S3InputConfiguration {
 }
 impl<R0> S3InputConfiguration<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3inputconfiguration.html#cfn-lookoutequipment-inferencescheduler-s3inputconfiguration-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3InputConfiguration<Set> { S3InputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3InputConfiguration<Set> { S3InputConfiguration(put(self.0, "Bucket", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3inputconfiguration.html#cfn-lookoutequipment-inferencescheduler-s3inputconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3InputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OutputConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3outputconfiguration.html)
@@ -107,9 +107,9 @@ impl S3OutputConfiguration {
 }
 impl<R0> S3OutputConfiguration<R0> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3outputconfiguration.html#cfn-lookoutequipment-inferencescheduler-s3outputconfiguration-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3OutputConfiguration<Set> { S3OutputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3OutputConfiguration<Set> { S3OutputConfiguration(put(self.0, "Bucket", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3outputconfiguration.html#cfn-lookoutequipment-inferencescheduler-s3outputconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3OutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataUploadFrequency` allows.

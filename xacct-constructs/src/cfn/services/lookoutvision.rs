@@ -25,7 +25,7 @@ impl CfnProjectProps {
 }
 impl<R0> CfnProjectProps<R0> {
     /// `ProjectName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutvision-project.html#cfn-lookoutvision-project-projectname)
-    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "ProjectName", value), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

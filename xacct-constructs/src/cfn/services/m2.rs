@@ -27,19 +27,19 @@ impl CfnApplicationProps {
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `Definition`: `Definition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-definition)
-    pub fn definition(self, value: impl Arg<application::Definition>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<application::Definition>) -> Self { Self(put(self.0, "Definition", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EngineType`: `EngineType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-enginetype)
-    pub fn engine_type(self, value: impl Arg<application::EngineType>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "EngineType", value.into_expr()), Phase) }
+    pub fn engine_type(self, value: impl Arg<application::EngineType>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "EngineType", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::M2::Application`.
@@ -51,9 +51,9 @@ impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-application-definition.html#cfn-m2-application-definition-content)
-    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value)) }
     /// `S3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-application-definition.html#cfn-m2-application-definition-s3location)
-    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
+    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value)) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EngineType` allows.
@@ -82,11 +82,11 @@ impl CfnDeploymentProps {
 }
 impl<R0, R1, R2> CfnDeploymentProps<R0, R1, R2> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html#cfn-m2-deployment-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { CfnDeploymentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { CfnDeploymentProps(put(self.0, "ApplicationId", value), Phase) }
     /// `ApplicationVersion`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html#cfn-m2-deployment-applicationversion)
-    pub fn application_version(self, value: impl Arg<i64>) -> CfnDeploymentProps<R0, Set, R2> { CfnDeploymentProps(put(self.0, "ApplicationVersion", value.into_expr()), Phase) }
+    pub fn application_version(self, value: impl Arg<i64>) -> CfnDeploymentProps<R0, Set, R2> { CfnDeploymentProps(put(self.0, "ApplicationVersion", value), Phase) }
     /// `EnvironmentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html#cfn-m2-deployment-environmentid)
-    pub fn environment_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { CfnDeploymentProps(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
+    pub fn environment_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { CfnDeploymentProps(put(self.0, "EnvironmentId", value), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html)
@@ -112,33 +112,33 @@ impl CfnEnvironmentProps {
 }
 impl<R0, R1, R2> CfnEnvironmentProps<R0, R1, R2> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EngineType`: `EngineType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-enginetype)
-    pub fn engine_type(self, value: impl Arg<environment::EngineType>) -> CfnEnvironmentProps<Set, R1, R2> { CfnEnvironmentProps(put(self.0, "EngineType", value.into_expr()), Phase) }
+    pub fn engine_type(self, value: impl Arg<environment::EngineType>) -> CfnEnvironmentProps<Set, R1, R2> { CfnEnvironmentProps(put(self.0, "EngineType", value), Phase) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `HighAvailabilityConfig`: `HighAvailabilityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-highavailabilityconfig)
-    pub fn high_availability_config(self, value: impl Arg<environment::HighAvailabilityConfig>) -> Self { Self(put(self.0, "HighAvailabilityConfig", value.into_expr()), Phase) }
+    pub fn high_availability_config(self, value: impl Arg<environment::HighAvailabilityConfig>) -> Self { Self(put(self.0, "HighAvailabilityConfig", value), Phase) }
     /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { CfnEnvironmentProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { CfnEnvironmentProps(put(self.0, "InstanceType", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { CfnEnvironmentProps(put(self.0, "Name", value), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-networktype)
-    pub fn network_type(self, value: impl Arg<environment::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<environment::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `StorageConfigurations`: list of `StorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-storageconfigurations)
-    pub fn storage_configurations(self, value: impl Arg<Arr<environment::StorageConfiguration>>) -> Self { Self(put(self.0, "StorageConfigurations", value.into_expr()), Phase) }
+    pub fn storage_configurations(self, value: impl Arg<Arr<environment::StorageConfiguration>>) -> Self { Self(put(self.0, "StorageConfigurations", value), Phase) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::M2::Environment`.
@@ -152,9 +152,9 @@ impl EfsStorageConfiguration {
 }
 impl<R0, R1> EfsStorageConfiguration<R0, R1> {
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-efsstorageconfiguration.html#cfn-m2-environment-efsstorageconfiguration-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> EfsStorageConfiguration<Set, R1> { EfsStorageConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> EfsStorageConfiguration<Set, R1> { EfsStorageConfiguration(put(self.0, "FileSystemId", value), Phase) }
     /// `MountPoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-efsstorageconfiguration.html#cfn-m2-environment-efsstorageconfiguration-mountpoint)
-    pub fn mount_point(self, value: impl Arg<str>) -> EfsStorageConfiguration<R0, Set> { EfsStorageConfiguration(put(self.0, "MountPoint", value.into_expr()), Phase) }
+    pub fn mount_point(self, value: impl Arg<str>) -> EfsStorageConfiguration<R0, Set> { EfsStorageConfiguration(put(self.0, "MountPoint", value), Phase) }
 }
 impl Done for EfsStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FsxStorageConfiguration` of `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-fsxstorageconfiguration.html)
@@ -165,9 +165,9 @@ impl FsxStorageConfiguration {
 }
 impl<R0, R1> FsxStorageConfiguration<R0, R1> {
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-fsxstorageconfiguration.html#cfn-m2-environment-fsxstorageconfiguration-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> FsxStorageConfiguration<Set, R1> { FsxStorageConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> FsxStorageConfiguration<Set, R1> { FsxStorageConfiguration(put(self.0, "FileSystemId", value), Phase) }
     /// `MountPoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-fsxstorageconfiguration.html#cfn-m2-environment-fsxstorageconfiguration-mountpoint)
-    pub fn mount_point(self, value: impl Arg<str>) -> FsxStorageConfiguration<R0, Set> { FsxStorageConfiguration(put(self.0, "MountPoint", value.into_expr()), Phase) }
+    pub fn mount_point(self, value: impl Arg<str>) -> FsxStorageConfiguration<R0, Set> { FsxStorageConfiguration(put(self.0, "MountPoint", value), Phase) }
 }
 impl Done for FsxStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HighAvailabilityConfig` of `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-highavailabilityconfig.html)
@@ -178,7 +178,7 @@ impl HighAvailabilityConfig {
 }
 impl<R0> HighAvailabilityConfig<R0> {
     /// `DesiredCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-highavailabilityconfig.html#cfn-m2-environment-highavailabilityconfig-desiredcapacity)
-    pub fn desired_capacity(self, value: impl Arg<i64>) -> HighAvailabilityConfig<Set> { HighAvailabilityConfig(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
+    pub fn desired_capacity(self, value: impl Arg<i64>) -> HighAvailabilityConfig<Set> { HighAvailabilityConfig(put(self.0, "DesiredCapacity", value), Phase) }
 }
 impl Done for HighAvailabilityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConfiguration` of `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-storageconfiguration.html)
@@ -187,9 +187,9 @@ impl StorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Efs`: `EfsStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-storageconfiguration.html#cfn-m2-environment-storageconfiguration-efs)
-    pub fn efs(self, value: impl Arg<EfsStorageConfiguration>) -> Self { Self(put(self.0, "Efs", value.into_expr())) }
+    pub fn efs(self, value: impl Arg<EfsStorageConfiguration>) -> Self { Self(put(self.0, "Efs", value)) }
     /// `Fsx`: `FsxStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-storageconfiguration.html#cfn-m2-environment-storageconfiguration-fsx)
-    pub fn fsx(self, value: impl Arg<FsxStorageConfiguration>) -> Self { Self(put(self.0, "Fsx", value.into_expr())) }
+    pub fn fsx(self, value: impl Arg<FsxStorageConfiguration>) -> Self { Self(put(self.0, "Fsx", value)) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EngineType` allows.

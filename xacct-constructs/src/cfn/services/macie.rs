@@ -29,13 +29,13 @@ impl CfnAllowListProps {
 }
 impl<R0, R1> CfnAllowListProps<R0, R1> {
     /// `Criteria`: `Criteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#cfn-macie-allowlist-criteria)
-    pub fn criteria(self, value: impl Arg<allow_list::Criteria>) -> CfnAllowListProps<Set, R1> { CfnAllowListProps(put(self.0, "Criteria", value.into_expr()), Phase) }
+    pub fn criteria(self, value: impl Arg<allow_list::Criteria>) -> CfnAllowListProps<Set, R1> { CfnAllowListProps(put(self.0, "Criteria", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#cfn-macie-allowlist-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#cfn-macie-allowlist-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAllowListProps<R0, Set> { CfnAllowListProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAllowListProps<R0, Set> { CfnAllowListProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#cfn-macie-allowlist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAllowListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Macie::AllowList`.
@@ -47,9 +47,9 @@ impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-criteria.html#cfn-macie-allowlist-criteria-regex)
-    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value)) }
     /// `S3WordsList`: `S3WordsList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-criteria.html#cfn-macie-allowlist-criteria-s3wordslist)
-    pub fn s3_words_list(self, value: impl Arg<S3WordsList>) -> Self { Self(put(self.0, "S3WordsList", value.into_expr())) }
+    pub fn s3_words_list(self, value: impl Arg<S3WordsList>) -> Self { Self(put(self.0, "S3WordsList", value)) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3WordsList` of `AWS::Macie::AllowList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-s3wordslist.html)
@@ -60,9 +60,9 @@ impl S3WordsList {
 }
 impl<R0, R1> S3WordsList<R0, R1> {
     /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-s3wordslist.html#cfn-macie-allowlist-s3wordslist-bucketname)
-    pub fn bucket_name(self, value: impl Arg<str>) -> S3WordsList<Set, R1> { S3WordsList(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> S3WordsList<Set, R1> { S3WordsList(put(self.0, "BucketName", value), Phase) }
     /// `ObjectKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-s3wordslist.html#cfn-macie-allowlist-s3wordslist-objectkey)
-    pub fn object_key(self, value: impl Arg<str>) -> S3WordsList<R0, Set> { S3WordsList(put(self.0, "ObjectKey", value.into_expr()), Phase) }
+    pub fn object_key(self, value: impl Arg<str>) -> S3WordsList<R0, Set> { S3WordsList(put(self.0, "ObjectKey", value), Phase) }
 }
 impl Done for S3WordsList { fn into_props(self) -> Bag { self.0 } }
 }
@@ -89,19 +89,19 @@ impl CfnCustomDataIdentifierProps {
 }
 impl<R0, R1> CfnCustomDataIdentifierProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IgnoreWords`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-ignorewords)
-    pub fn ignore_words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IgnoreWords", value.into_expr()), Phase) }
+    pub fn ignore_words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IgnoreWords", value), Phase) }
     /// `Keywords`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-keywords)
-    pub fn keywords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Keywords", value.into_expr()), Phase) }
+    pub fn keywords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Keywords", value), Phase) }
     /// `MaximumMatchDistance`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-maximummatchdistance)
-    pub fn maximum_match_distance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMatchDistance", value.into_expr()), Phase) }
+    pub fn maximum_match_distance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMatchDistance", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<Set, R1> { CfnCustomDataIdentifierProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<Set, R1> { CfnCustomDataIdentifierProps(put(self.0, "Name", value), Phase) }
     /// `Regex`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-regex)
-    pub fn regex(self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<R0, Set> { CfnCustomDataIdentifierProps(put(self.0, "Regex", value.into_expr()), Phase) }
+    pub fn regex(self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<R0, Set> { CfnCustomDataIdentifierProps(put(self.0, "Regex", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCustomDataIdentifierProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Macie::FindingsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html)
@@ -129,17 +129,17 @@ impl CfnFindingsFilterProps {
 }
 impl<R0, R1> CfnFindingsFilterProps<R0, R1> {
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-action)
-    pub fn action(self, value: impl Arg<findings_filter::Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<findings_filter::Action>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FindingCriteria`: `FindingCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-findingcriteria)
-    pub fn finding_criteria(self, value: impl Arg<findings_filter::FindingCriteria>) -> CfnFindingsFilterProps<Set, R1> { CfnFindingsFilterProps(put(self.0, "FindingCriteria", value.into_expr()), Phase) }
+    pub fn finding_criteria(self, value: impl Arg<findings_filter::FindingCriteria>) -> CfnFindingsFilterProps<Set, R1> { CfnFindingsFilterProps(put(self.0, "FindingCriteria", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFindingsFilterProps<R0, Set> { CfnFindingsFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFindingsFilterProps<R0, Set> { CfnFindingsFilterProps(put(self.0, "Name", value), Phase) }
     /// `Position`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-position)
-    pub fn position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Position", value.into_expr()), Phase) }
+    pub fn position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Position", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFindingsFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Macie::FindingsFilter`.
@@ -151,17 +151,17 @@ impl CriterionAdditionalProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `eq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-eq)
-    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "eq", value.into_expr())) }
+    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "eq", value)) }
     /// `gt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-gt)
-    pub fn gt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "gt", value.into_expr())) }
+    pub fn gt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "gt", value)) }
     /// `gte`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-gte)
-    pub fn gte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "gte", value.into_expr())) }
+    pub fn gte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "gte", value)) }
     /// `lt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-lt)
-    pub fn lt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "lt", value.into_expr())) }
+    pub fn lt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "lt", value)) }
     /// `lte`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-lte)
-    pub fn lte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "lte", value.into_expr())) }
+    pub fn lte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "lte", value)) }
     /// `neq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-neq)
-    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "neq", value.into_expr())) }
+    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "neq", value)) }
 }
 impl Done for CriterionAdditionalProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FindingCriteria` of `AWS::Macie::FindingsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingcriteria.html)
@@ -170,7 +170,7 @@ impl FindingCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Criterion`: map of `CriterionAdditionalProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingcriteria.html#cfn-macie-findingsfilter-findingcriteria-criterion)
-    pub fn criterion(self, value: impl Arg<Dict<CriterionAdditionalProperties>>) -> Self { Self(put(self.0, "Criterion", value.into_expr())) }
+    pub fn criterion(self, value: impl Arg<Dict<CriterionAdditionalProperties>>) -> Self { Self(put(self.0, "Criterion", value)) }
 }
 impl Done for FindingCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FindingsFilterListItem` of `AWS::Macie::FindingsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingsfilterlistitem.html)
@@ -179,9 +179,9 @@ impl FindingsFilterListItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingsfilterlistitem.html#cfn-macie-findingsfilter-findingsfilterlistitem-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingsfilterlistitem.html#cfn-macie-findingsfilter-findingsfilterlistitem-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for FindingsFilterListItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -214,11 +214,11 @@ impl CfnMemberProps {
 }
 impl<R0> CfnMemberProps<R0> {
     /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#cfn-macie-member-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "AccountId", value), Phase) }
     /// `Email`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#cfn-macie-member-email)
-    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#cfn-macie-member-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Macie::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html)
@@ -244,9 +244,9 @@ impl CfnSessionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FindingPublishingFrequency`: `FindingPublishingFrequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html#cfn-macie-session-findingpublishingfrequency)
-    pub fn finding_publishing_frequency(self, value: impl Arg<session::FindingPublishingFrequency>) -> Self { Self(put(self.0, "FindingPublishingFrequency", value.into_expr())) }
+    pub fn finding_publishing_frequency(self, value: impl Arg<session::FindingPublishingFrequency>) -> Self { Self(put(self.0, "FindingPublishingFrequency", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html#cfn-macie-session-status)
-    pub fn status(self, value: impl Arg<session::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<session::Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Macie::Session`.

@@ -33,11 +33,11 @@ impl CfnAccessorProps {
 }
 impl<R0> CfnAccessorProps<R0> {
     /// `AccessorType`: `AccessorType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#cfn-managedblockchain-accessor-accessortype)
-    pub fn accessor_type(self, value: impl Arg<accessor::AccessorType>) -> CfnAccessorProps<Set> { CfnAccessorProps(put(self.0, "AccessorType", value.into_expr()), Phase) }
+    pub fn accessor_type(self, value: impl Arg<accessor::AccessorType>) -> CfnAccessorProps<Set> { CfnAccessorProps(put(self.0, "AccessorType", value), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#cfn-managedblockchain-accessor-networktype)
-    pub fn network_type(self, value: impl Arg<accessor::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<accessor::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#cfn-managedblockchain-accessor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAccessorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ManagedBlockchain::Accessor`.
@@ -71,13 +71,13 @@ impl CfnMemberProps {
 }
 impl<R0> CfnMemberProps<R0> {
     /// `InvitationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#cfn-managedblockchain-member-invitationid)
-    pub fn invitation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvitationId", value.into_expr()), Phase) }
+    pub fn invitation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvitationId", value), Phase) }
     /// `MemberConfiguration`: `MemberConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#cfn-managedblockchain-member-memberconfiguration)
-    pub fn member_configuration(self, value: impl Arg<member::MemberConfiguration>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "MemberConfiguration", value.into_expr()), Phase) }
+    pub fn member_configuration(self, value: impl Arg<member::MemberConfiguration>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "MemberConfiguration", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#cfn-managedblockchain-member-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<member::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<member::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `NetworkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#cfn-managedblockchain-member-networkid)
-    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr()), Phase) }
+    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ManagedBlockchain::Member`.
@@ -89,11 +89,11 @@ impl ApprovalThresholdPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProposalDurationInHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-approvalthresholdpolicy.html#cfn-managedblockchain-member-approvalthresholdpolicy-proposaldurationinhours)
-    pub fn proposal_duration_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProposalDurationInHours", value.into_expr())) }
+    pub fn proposal_duration_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProposalDurationInHours", value)) }
     /// `ThresholdComparator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-approvalthresholdpolicy.html#cfn-managedblockchain-member-approvalthresholdpolicy-thresholdcomparator)
-    pub fn threshold_comparator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdComparator", value.into_expr())) }
+    pub fn threshold_comparator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdComparator", value)) }
     /// `ThresholdPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-approvalthresholdpolicy.html#cfn-managedblockchain-member-approvalthresholdpolicy-thresholdpercentage)
-    pub fn threshold_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdPercentage", value.into_expr())) }
+    pub fn threshold_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdPercentage", value)) }
 }
 impl Done for ApprovalThresholdPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemberConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberconfiguration.html)
@@ -104,11 +104,11 @@ impl MemberConfiguration {
 }
 impl<R0> MemberConfiguration<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberconfiguration.html#cfn-managedblockchain-member-memberconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MemberFrameworkConfiguration`: `MemberFrameworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberconfiguration.html#cfn-managedblockchain-member-memberconfiguration-memberframeworkconfiguration)
-    pub fn member_framework_configuration(self, value: impl Arg<MemberFrameworkConfiguration>) -> Self { Self(put(self.0, "MemberFrameworkConfiguration", value.into_expr()), Phase) }
+    pub fn member_framework_configuration(self, value: impl Arg<MemberFrameworkConfiguration>) -> Self { Self(put(self.0, "MemberFrameworkConfiguration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberconfiguration.html#cfn-managedblockchain-member-memberconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> MemberConfiguration<Set> { MemberConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MemberConfiguration<Set> { MemberConfiguration(put(self.0, "Name", value), Phase) }
 }
 impl Done for MemberConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemberFabricConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberfabricconfiguration.html)
@@ -119,9 +119,9 @@ impl MemberFabricConfiguration {
 }
 impl<R0, R1> MemberFabricConfiguration<R0, R1> {
     /// `AdminPassword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberfabricconfiguration.html#cfn-managedblockchain-member-memberfabricconfiguration-adminpassword)
-    pub fn admin_password(self, value: impl Arg<str>) -> MemberFabricConfiguration<Set, R1> { MemberFabricConfiguration(put(self.0, "AdminPassword", value.into_expr()), Phase) }
+    pub fn admin_password(self, value: impl Arg<str>) -> MemberFabricConfiguration<Set, R1> { MemberFabricConfiguration(put(self.0, "AdminPassword", value), Phase) }
     /// `AdminUsername`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberfabricconfiguration.html#cfn-managedblockchain-member-memberfabricconfiguration-adminusername)
-    pub fn admin_username(self, value: impl Arg<str>) -> MemberFabricConfiguration<R0, Set> { MemberFabricConfiguration(put(self.0, "AdminUsername", value.into_expr()), Phase) }
+    pub fn admin_username(self, value: impl Arg<str>) -> MemberFabricConfiguration<R0, Set> { MemberFabricConfiguration(put(self.0, "AdminUsername", value), Phase) }
 }
 impl Done for MemberFabricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemberFrameworkConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberframeworkconfiguration.html)
@@ -130,7 +130,7 @@ impl MemberFrameworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MemberFabricConfiguration`: `MemberFabricConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberframeworkconfiguration.html#cfn-managedblockchain-member-memberframeworkconfiguration-memberfabricconfiguration)
-    pub fn member_fabric_configuration(self, value: impl Arg<MemberFabricConfiguration>) -> Self { Self(put(self.0, "MemberFabricConfiguration", value.into_expr())) }
+    pub fn member_fabric_configuration(self, value: impl Arg<MemberFabricConfiguration>) -> Self { Self(put(self.0, "MemberFabricConfiguration", value)) }
 }
 impl Done for MemberFrameworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html)
@@ -141,17 +141,17 @@ impl NetworkConfiguration {
 }
 impl<R0, R1, R2, R3> NetworkConfiguration<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Framework`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-framework)
-    pub fn framework(self, value: impl Arg<str>) -> NetworkConfiguration<Set, R1, R2, R3> { NetworkConfiguration(put(self.0, "Framework", value.into_expr()), Phase) }
+    pub fn framework(self, value: impl Arg<str>) -> NetworkConfiguration<Set, R1, R2, R3> { NetworkConfiguration(put(self.0, "Framework", value), Phase) }
     /// `FrameworkVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-frameworkversion)
-    pub fn framework_version(self, value: impl Arg<str>) -> NetworkConfiguration<R0, Set, R2, R3> { NetworkConfiguration(put(self.0, "FrameworkVersion", value.into_expr()), Phase) }
+    pub fn framework_version(self, value: impl Arg<str>) -> NetworkConfiguration<R0, Set, R2, R3> { NetworkConfiguration(put(self.0, "FrameworkVersion", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> NetworkConfiguration<R0, R1, Set, R3> { NetworkConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> NetworkConfiguration<R0, R1, Set, R3> { NetworkConfiguration(put(self.0, "Name", value), Phase) }
     /// `NetworkFrameworkConfiguration`: `NetworkFrameworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-networkframeworkconfiguration)
-    pub fn network_framework_configuration(self, value: impl Arg<NetworkFrameworkConfiguration>) -> Self { Self(put(self.0, "NetworkFrameworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_framework_configuration(self, value: impl Arg<NetworkFrameworkConfiguration>) -> Self { Self(put(self.0, "NetworkFrameworkConfiguration", value), Phase) }
     /// `VotingPolicy`: `VotingPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-votingpolicy)
-    pub fn voting_policy(self, value: impl Arg<VotingPolicy>) -> NetworkConfiguration<R0, R1, R2, Set> { NetworkConfiguration(put(self.0, "VotingPolicy", value.into_expr()), Phase) }
+    pub fn voting_policy(self, value: impl Arg<VotingPolicy>) -> NetworkConfiguration<R0, R1, R2, Set> { NetworkConfiguration(put(self.0, "VotingPolicy", value), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkFabricConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkfabricconfiguration.html)
@@ -162,7 +162,7 @@ impl NetworkFabricConfiguration {
 }
 impl<R0> NetworkFabricConfiguration<R0> {
     /// `Edition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkfabricconfiguration.html#cfn-managedblockchain-member-networkfabricconfiguration-edition)
-    pub fn edition(self, value: impl Arg<str>) -> NetworkFabricConfiguration<Set> { NetworkFabricConfiguration(put(self.0, "Edition", value.into_expr()), Phase) }
+    pub fn edition(self, value: impl Arg<str>) -> NetworkFabricConfiguration<Set> { NetworkFabricConfiguration(put(self.0, "Edition", value), Phase) }
 }
 impl Done for NetworkFabricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkFrameworkConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkframeworkconfiguration.html)
@@ -171,7 +171,7 @@ impl NetworkFrameworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkFabricConfiguration`: `NetworkFabricConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkframeworkconfiguration.html#cfn-managedblockchain-member-networkframeworkconfiguration-networkfabricconfiguration)
-    pub fn network_fabric_configuration(self, value: impl Arg<NetworkFabricConfiguration>) -> Self { Self(put(self.0, "NetworkFabricConfiguration", value.into_expr())) }
+    pub fn network_fabric_configuration(self, value: impl Arg<NetworkFabricConfiguration>) -> Self { Self(put(self.0, "NetworkFabricConfiguration", value)) }
 }
 impl Done for NetworkFrameworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VotingPolicy` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-votingpolicy.html)
@@ -180,7 +180,7 @@ impl VotingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApprovalThresholdPolicy`: `ApprovalThresholdPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-votingpolicy.html#cfn-managedblockchain-member-votingpolicy-approvalthresholdpolicy)
-    pub fn approval_threshold_policy(self, value: impl Arg<ApprovalThresholdPolicy>) -> Self { Self(put(self.0, "ApprovalThresholdPolicy", value.into_expr())) }
+    pub fn approval_threshold_policy(self, value: impl Arg<ApprovalThresholdPolicy>) -> Self { Self(put(self.0, "ApprovalThresholdPolicy", value)) }
 }
 impl Done for VotingPolicy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -211,11 +211,11 @@ impl CfnNodeProps {
 }
 impl<R0, R1> CfnNodeProps<R0, R1> {
     /// `MemberId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#cfn-managedblockchain-node-memberid)
-    pub fn member_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemberId", value.into_expr()), Phase) }
+    pub fn member_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemberId", value), Phase) }
     /// `NetworkId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#cfn-managedblockchain-node-networkid)
-    pub fn network_id(self, value: impl Arg<str>) -> CfnNodeProps<Set, R1> { CfnNodeProps(put(self.0, "NetworkId", value.into_expr()), Phase) }
+    pub fn network_id(self, value: impl Arg<str>) -> CfnNodeProps<Set, R1> { CfnNodeProps(put(self.0, "NetworkId", value), Phase) }
     /// `NodeConfiguration`: `NodeConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#cfn-managedblockchain-node-nodeconfiguration)
-    pub fn node_configuration(self, value: impl Arg<node::NodeConfiguration>) -> CfnNodeProps<R0, Set> { CfnNodeProps(put(self.0, "NodeConfiguration", value.into_expr()), Phase) }
+    pub fn node_configuration(self, value: impl Arg<node::NodeConfiguration>) -> CfnNodeProps<R0, Set> { CfnNodeProps(put(self.0, "NodeConfiguration", value), Phase) }
 }
 impl Done for CfnNodeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ManagedBlockchain::Node`.
@@ -229,9 +229,9 @@ impl NodeConfiguration {
 }
 impl<R0, R1> NodeConfiguration<R0, R1> {
     /// `AvailabilityZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-node-nodeconfiguration.html#cfn-managedblockchain-node-nodeconfiguration-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> NodeConfiguration<Set, R1> { NodeConfiguration(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> NodeConfiguration<Set, R1> { NodeConfiguration(put(self.0, "AvailabilityZone", value), Phase) }
     /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-node-nodeconfiguration.html#cfn-managedblockchain-node-nodeconfiguration-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> NodeConfiguration<R0, Set> { NodeConfiguration(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> NodeConfiguration<R0, Set> { NodeConfiguration(put(self.0, "InstanceType", value), Phase) }
 }
 impl Done for NodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,19 +27,19 @@ impl CfnBridgeProps {
 }
 impl<R0, R1, R2> CfnBridgeProps<R0, R1, R2> {
     /// `EgressGatewayBridge`: `EgressGatewayBridge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-egressgatewaybridge)
-    pub fn egress_gateway_bridge(self, value: impl Arg<bridge::EgressGatewayBridge>) -> Self { Self(put(self.0, "EgressGatewayBridge", value.into_expr()), Phase) }
+    pub fn egress_gateway_bridge(self, value: impl Arg<bridge::EgressGatewayBridge>) -> Self { Self(put(self.0, "EgressGatewayBridge", value), Phase) }
     /// `IngressGatewayBridge`: `IngressGatewayBridge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-ingressgatewaybridge)
-    pub fn ingress_gateway_bridge(self, value: impl Arg<bridge::IngressGatewayBridge>) -> Self { Self(put(self.0, "IngressGatewayBridge", value.into_expr()), Phase) }
+    pub fn ingress_gateway_bridge(self, value: impl Arg<bridge::IngressGatewayBridge>) -> Self { Self(put(self.0, "IngressGatewayBridge", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBridgeProps<Set, R1, R2> { CfnBridgeProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBridgeProps<Set, R1, R2> { CfnBridgeProps(put(self.0, "Name", value), Phase) }
     /// `Outputs`: list of `BridgeOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-outputs)
-    pub fn outputs(self, value: impl Arg<Arr<bridge::BridgeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
+    pub fn outputs(self, value: impl Arg<Arr<bridge::BridgeOutput>>) -> Self { Self(put(self.0, "Outputs", value), Phase) }
     /// `PlacementArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-placementarn)
-    pub fn placement_arn(self, value: impl Arg<str>) -> CfnBridgeProps<R0, Set, R2> { CfnBridgeProps(put(self.0, "PlacementArn", value.into_expr()), Phase) }
+    pub fn placement_arn(self, value: impl Arg<str>) -> CfnBridgeProps<R0, Set, R2> { CfnBridgeProps(put(self.0, "PlacementArn", value), Phase) }
     /// `SourceFailoverConfig`: `FailoverConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-sourcefailoverconfig)
-    pub fn source_failover_config(self, value: impl Arg<bridge::FailoverConfig>) -> Self { Self(put(self.0, "SourceFailoverConfig", value.into_expr()), Phase) }
+    pub fn source_failover_config(self, value: impl Arg<bridge::FailoverConfig>) -> Self { Self(put(self.0, "SourceFailoverConfig", value), Phase) }
     /// `Sources`: list of `BridgeSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-sources)
-    pub fn sources(self, value: impl Arg<Arr<bridge::BridgeSource>>) -> CfnBridgeProps<R0, R1, Set> { CfnBridgeProps(put(self.0, "Sources", value.into_expr()), Phase) }
+    pub fn sources(self, value: impl Arg<Arr<bridge::BridgeSource>>) -> CfnBridgeProps<R0, R1, Set> { CfnBridgeProps(put(self.0, "Sources", value), Phase) }
 }
 impl Done for CfnBridgeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::Bridge`.
@@ -53,11 +53,11 @@ impl BridgeFlowSource {
 }
 impl<R0, R1> BridgeFlowSource<R0, R1> {
     /// `FlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeflowsource.html#cfn-mediaconnect-bridge-bridgeflowsource-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> BridgeFlowSource<Set, R1> { BridgeFlowSource(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> BridgeFlowSource<Set, R1> { BridgeFlowSource(put(self.0, "FlowArn", value), Phase) }
     /// `FlowVpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeflowsource.html#cfn-mediaconnect-bridge-bridgeflowsource-flowvpcinterfaceattachment)
-    pub fn flow_vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "FlowVpcInterfaceAttachment", value.into_expr()), Phase) }
+    pub fn flow_vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "FlowVpcInterfaceAttachment", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeflowsource.html#cfn-mediaconnect-bridge-bridgeflowsource-name)
-    pub fn name(self, value: impl Arg<str>) -> BridgeFlowSource<R0, Set> { BridgeFlowSource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BridgeFlowSource<R0, Set> { BridgeFlowSource(put(self.0, "Name", value), Phase) }
 }
 impl Done for BridgeFlowSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeNetworkOutput` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html)
@@ -68,17 +68,17 @@ impl BridgeNetworkOutput {
 }
 impl<R0, R1, R2, R3, R4, R5> BridgeNetworkOutput<R0, R1, R2, R3, R4, R5> {
     /// `IpAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-ipaddress)
-    pub fn ip_address(self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "IpAddress", value.into_expr()), Phase) }
+    pub fn ip_address(self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "IpAddress", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-name)
-    pub fn name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "Name", value), Phase) }
     /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-networkname)
-    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "NetworkName", value.into_expr()), Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "NetworkName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-port)
-    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4, R5> { BridgeNetworkOutput(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4, R5> { BridgeNetworkOutput(put(self.0, "Port", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set, R5> { BridgeNetworkOutput(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set, R5> { BridgeNetworkOutput(put(self.0, "Protocol", value), Phase) }
     /// `Ttl`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-ttl)
-    pub fn ttl(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, R4, Set> { BridgeNetworkOutput(put(self.0, "Ttl", value.into_expr()), Phase) }
+    pub fn ttl(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, R4, Set> { BridgeNetworkOutput(put(self.0, "Ttl", value), Phase) }
 }
 impl Done for BridgeNetworkOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeNetworkSource` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html)
@@ -89,17 +89,17 @@ impl BridgeNetworkSource {
 }
 impl<R0, R1, R2, R3, R4> BridgeNetworkSource<R0, R1, R2, R3, R4> {
     /// `MulticastIp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-multicastip)
-    pub fn multicast_ip(self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3, R4> { BridgeNetworkSource(put(self.0, "MulticastIp", value.into_expr()), Phase) }
+    pub fn multicast_ip(self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3, R4> { BridgeNetworkSource(put(self.0, "MulticastIp", value), Phase) }
     /// `MulticastSourceSettings`: `MulticastSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-multicastsourcesettings)
-    pub fn multicast_source_settings(self, value: impl Arg<MulticastSourceSettings>) -> Self { Self(put(self.0, "MulticastSourceSettings", value.into_expr()), Phase) }
+    pub fn multicast_source_settings(self, value: impl Arg<MulticastSourceSettings>) -> Self { Self(put(self.0, "MulticastSourceSettings", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-name)
-    pub fn name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3, R4> { BridgeNetworkSource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3, R4> { BridgeNetworkSource(put(self.0, "Name", value), Phase) }
     /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-networkname)
-    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, R1, Set, R3, R4> { BridgeNetworkSource(put(self.0, "NetworkName", value.into_expr()), Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, R1, Set, R3, R4> { BridgeNetworkSource(put(self.0, "NetworkName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-port)
-    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, R2, Set, R4> { BridgeNetworkSource(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, R2, Set, R4> { BridgeNetworkSource(put(self.0, "Port", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, R3, Set> { BridgeNetworkSource(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, R3, Set> { BridgeNetworkSource(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for BridgeNetworkSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeOutput` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeoutput.html)
@@ -108,7 +108,7 @@ impl BridgeOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkOutput`: `BridgeNetworkOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeoutput.html#cfn-mediaconnect-bridge-bridgeoutput-networkoutput)
-    pub fn network_output(self, value: impl Arg<BridgeNetworkOutput>) -> Self { Self(put(self.0, "NetworkOutput", value.into_expr())) }
+    pub fn network_output(self, value: impl Arg<BridgeNetworkOutput>) -> Self { Self(put(self.0, "NetworkOutput", value)) }
 }
 impl Done for BridgeOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeSource` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgesource.html)
@@ -117,9 +117,9 @@ impl BridgeSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowSource`: `BridgeFlowSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgesource.html#cfn-mediaconnect-bridge-bridgesource-flowsource)
-    pub fn flow_source(self, value: impl Arg<BridgeFlowSource>) -> Self { Self(put(self.0, "FlowSource", value.into_expr())) }
+    pub fn flow_source(self, value: impl Arg<BridgeFlowSource>) -> Self { Self(put(self.0, "FlowSource", value)) }
     /// `NetworkSource`: `BridgeNetworkSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgesource.html#cfn-mediaconnect-bridge-bridgesource-networksource)
-    pub fn network_source(self, value: impl Arg<BridgeNetworkSource>) -> Self { Self(put(self.0, "NetworkSource", value.into_expr())) }
+    pub fn network_source(self, value: impl Arg<BridgeNetworkSource>) -> Self { Self(put(self.0, "NetworkSource", value)) }
 }
 impl Done for BridgeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EgressGatewayBridge` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-egressgatewaybridge.html)
@@ -130,7 +130,7 @@ impl EgressGatewayBridge {
 }
 impl<R0> EgressGatewayBridge<R0> {
     /// `MaxBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-egressgatewaybridge.html#cfn-mediaconnect-bridge-egressgatewaybridge-maxbitrate)
-    pub fn max_bitrate(self, value: impl Arg<i64>) -> EgressGatewayBridge<Set> { EgressGatewayBridge(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> EgressGatewayBridge<Set> { EgressGatewayBridge(put(self.0, "MaxBitrate", value), Phase) }
 }
 impl Done for EgressGatewayBridge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverConfig` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-failoverconfig.html)
@@ -141,11 +141,11 @@ impl FailoverConfig {
 }
 impl<R0> FailoverConfig<R0> {
     /// `FailoverMode`: `FailoverMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-failoverconfig.html#cfn-mediaconnect-bridge-failoverconfig-failovermode)
-    pub fn failover_mode(self, value: impl Arg<FailoverMode>) -> FailoverConfig<Set> { FailoverConfig(put(self.0, "FailoverMode", value.into_expr()), Phase) }
+    pub fn failover_mode(self, value: impl Arg<FailoverMode>) -> FailoverConfig<Set> { FailoverConfig(put(self.0, "FailoverMode", value), Phase) }
     /// `SourcePriority`: `SourcePriority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-failoverconfig.html#cfn-mediaconnect-bridge-failoverconfig-sourcepriority)
-    pub fn source_priority(self, value: impl Arg<SourcePriority>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr()), Phase) }
+    pub fn source_priority(self, value: impl Arg<SourcePriority>) -> Self { Self(put(self.0, "SourcePriority", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-failoverconfig.html#cfn-mediaconnect-bridge-failoverconfig-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value), Phase) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressGatewayBridge` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-ingressgatewaybridge.html)
@@ -156,9 +156,9 @@ impl IngressGatewayBridge {
 }
 impl<R0, R1> IngressGatewayBridge<R0, R1> {
     /// `MaxBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-ingressgatewaybridge.html#cfn-mediaconnect-bridge-ingressgatewaybridge-maxbitrate)
-    pub fn max_bitrate(self, value: impl Arg<i64>) -> IngressGatewayBridge<Set, R1> { IngressGatewayBridge(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> IngressGatewayBridge<Set, R1> { IngressGatewayBridge(put(self.0, "MaxBitrate", value), Phase) }
     /// `MaxOutputs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-ingressgatewaybridge.html#cfn-mediaconnect-bridge-ingressgatewaybridge-maxoutputs)
-    pub fn max_outputs(self, value: impl Arg<i64>) -> IngressGatewayBridge<R0, Set> { IngressGatewayBridge(put(self.0, "MaxOutputs", value.into_expr()), Phase) }
+    pub fn max_outputs(self, value: impl Arg<i64>) -> IngressGatewayBridge<R0, Set> { IngressGatewayBridge(put(self.0, "MaxOutputs", value), Phase) }
 }
 impl Done for IngressGatewayBridge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastSourceSettings` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-multicastsourcesettings.html)
@@ -167,7 +167,7 @@ impl MulticastSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MulticastSourceIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-multicastsourcesettings.html#cfn-mediaconnect-bridge-multicastsourcesettings-multicastsourceip)
-    pub fn multicast_source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MulticastSourceIp", value.into_expr())) }
+    pub fn multicast_source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MulticastSourceIp", value)) }
 }
 impl Done for MulticastSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourcePriority` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-sourcepriority.html)
@@ -176,7 +176,7 @@ impl SourcePriority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrimarySource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-sourcepriority.html#cfn-mediaconnect-bridge-sourcepriority-primarysource)
-    pub fn primary_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimarySource", value.into_expr())) }
+    pub fn primary_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimarySource", value)) }
 }
 impl Done for SourcePriority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-vpcinterfaceattachment.html)
@@ -185,7 +185,7 @@ impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-vpcinterfaceattachment.html#cfn-mediaconnect-bridge-vpcinterfaceattachment-vpcinterfacename)
-    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value)) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FailoverMode` allows.
@@ -214,11 +214,11 @@ impl CfnBridgeOutputProps {
 }
 impl<R0, R1, R2> CfnBridgeOutputProps<R0, R1, R2> {
     /// `BridgeArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgeoutput.html#cfn-mediaconnect-bridgeoutput-bridgearn)
-    pub fn bridge_arn(self, value: impl Arg<str>) -> CfnBridgeOutputProps<Set, R1, R2> { CfnBridgeOutputProps(put(self.0, "BridgeArn", value.into_expr()), Phase) }
+    pub fn bridge_arn(self, value: impl Arg<str>) -> CfnBridgeOutputProps<Set, R1, R2> { CfnBridgeOutputProps(put(self.0, "BridgeArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgeoutput.html#cfn-mediaconnect-bridgeoutput-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBridgeOutputProps<R0, Set, R2> { CfnBridgeOutputProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBridgeOutputProps<R0, Set, R2> { CfnBridgeOutputProps(put(self.0, "Name", value), Phase) }
     /// `NetworkOutput`: `BridgeNetworkOutput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgeoutput.html#cfn-mediaconnect-bridgeoutput-networkoutput)
-    pub fn network_output(self, value: impl Arg<bridge_output::BridgeNetworkOutput>) -> CfnBridgeOutputProps<R0, R1, Set> { CfnBridgeOutputProps(put(self.0, "NetworkOutput", value.into_expr()), Phase) }
+    pub fn network_output(self, value: impl Arg<bridge_output::BridgeNetworkOutput>) -> CfnBridgeOutputProps<R0, R1, Set> { CfnBridgeOutputProps(put(self.0, "NetworkOutput", value), Phase) }
 }
 impl Done for CfnBridgeOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::BridgeOutput`.
@@ -232,15 +232,15 @@ impl BridgeNetworkOutput {
 }
 impl<R0, R1, R2, R3, R4> BridgeNetworkOutput<R0, R1, R2, R3, R4> {
     /// `IpAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-ipaddress)
-    pub fn ip_address(self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4> { BridgeNetworkOutput(put(self.0, "IpAddress", value.into_expr()), Phase) }
+    pub fn ip_address(self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4> { BridgeNetworkOutput(put(self.0, "IpAddress", value), Phase) }
     /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-networkname)
-    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4> { BridgeNetworkOutput(put(self.0, "NetworkName", value.into_expr()), Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4> { BridgeNetworkOutput(put(self.0, "NetworkName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-port)
-    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4> { BridgeNetworkOutput(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4> { BridgeNetworkOutput(put(self.0, "Port", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4> { BridgeNetworkOutput(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4> { BridgeNetworkOutput(put(self.0, "Protocol", value), Phase) }
     /// `Ttl`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-ttl)
-    pub fn ttl(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set> { BridgeNetworkOutput(put(self.0, "Ttl", value.into_expr()), Phase) }
+    pub fn ttl(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set> { BridgeNetworkOutput(put(self.0, "Ttl", value), Phase) }
 }
 impl Done for BridgeNetworkOutput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -265,13 +265,13 @@ impl CfnBridgeSourceProps {
 }
 impl<R0, R1> CfnBridgeSourceProps<R0, R1> {
     /// `BridgeArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html#cfn-mediaconnect-bridgesource-bridgearn)
-    pub fn bridge_arn(self, value: impl Arg<str>) -> CfnBridgeSourceProps<Set, R1> { CfnBridgeSourceProps(put(self.0, "BridgeArn", value.into_expr()), Phase) }
+    pub fn bridge_arn(self, value: impl Arg<str>) -> CfnBridgeSourceProps<Set, R1> { CfnBridgeSourceProps(put(self.0, "BridgeArn", value), Phase) }
     /// `FlowSource`: `BridgeFlowSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html#cfn-mediaconnect-bridgesource-flowsource)
-    pub fn flow_source(self, value: impl Arg<bridge_source::BridgeFlowSource>) -> Self { Self(put(self.0, "FlowSource", value.into_expr()), Phase) }
+    pub fn flow_source(self, value: impl Arg<bridge_source::BridgeFlowSource>) -> Self { Self(put(self.0, "FlowSource", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html#cfn-mediaconnect-bridgesource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnBridgeSourceProps<R0, Set> { CfnBridgeSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBridgeSourceProps<R0, Set> { CfnBridgeSourceProps(put(self.0, "Name", value), Phase) }
     /// `NetworkSource`: `BridgeNetworkSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html#cfn-mediaconnect-bridgesource-networksource)
-    pub fn network_source(self, value: impl Arg<bridge_source::BridgeNetworkSource>) -> Self { Self(put(self.0, "NetworkSource", value.into_expr()), Phase) }
+    pub fn network_source(self, value: impl Arg<bridge_source::BridgeNetworkSource>) -> Self { Self(put(self.0, "NetworkSource", value), Phase) }
 }
 impl Done for CfnBridgeSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::BridgeSource`.
@@ -285,9 +285,9 @@ impl BridgeFlowSource {
 }
 impl<R0> BridgeFlowSource<R0> {
     /// `FlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgeflowsource.html#cfn-mediaconnect-bridgesource-bridgeflowsource-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> BridgeFlowSource<Set> { BridgeFlowSource(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> BridgeFlowSource<Set> { BridgeFlowSource(put(self.0, "FlowArn", value), Phase) }
     /// `FlowVpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgeflowsource.html#cfn-mediaconnect-bridgesource-bridgeflowsource-flowvpcinterfaceattachment)
-    pub fn flow_vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "FlowVpcInterfaceAttachment", value.into_expr()), Phase) }
+    pub fn flow_vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "FlowVpcInterfaceAttachment", value), Phase) }
 }
 impl Done for BridgeFlowSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeNetworkSource` of `AWS::MediaConnect::BridgeSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html)
@@ -298,15 +298,15 @@ impl BridgeNetworkSource {
 }
 impl<R0, R1, R2, R3> BridgeNetworkSource<R0, R1, R2, R3> {
     /// `MulticastIp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-multicastip)
-    pub fn multicast_ip(self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3> { BridgeNetworkSource(put(self.0, "MulticastIp", value.into_expr()), Phase) }
+    pub fn multicast_ip(self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3> { BridgeNetworkSource(put(self.0, "MulticastIp", value), Phase) }
     /// `MulticastSourceSettings`: `MulticastSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-multicastsourcesettings)
-    pub fn multicast_source_settings(self, value: impl Arg<MulticastSourceSettings>) -> Self { Self(put(self.0, "MulticastSourceSettings", value.into_expr()), Phase) }
+    pub fn multicast_source_settings(self, value: impl Arg<MulticastSourceSettings>) -> Self { Self(put(self.0, "MulticastSourceSettings", value), Phase) }
     /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-networkname)
-    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3> { BridgeNetworkSource(put(self.0, "NetworkName", value.into_expr()), Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3> { BridgeNetworkSource(put(self.0, "NetworkName", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-port)
-    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, Set, R3> { BridgeNetworkSource(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, Set, R3> { BridgeNetworkSource(put(self.0, "Port", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, Set> { BridgeNetworkSource(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, Set> { BridgeNetworkSource(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for BridgeNetworkSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastSourceSettings` of `AWS::MediaConnect::BridgeSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-multicastsourcesettings.html)
@@ -315,7 +315,7 @@ impl MulticastSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MulticastSourceIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-multicastsourcesettings.html#cfn-mediaconnect-bridgesource-multicastsourcesettings-multicastsourceip)
-    pub fn multicast_source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MulticastSourceIp", value.into_expr())) }
+    pub fn multicast_source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MulticastSourceIp", value)) }
 }
 impl Done for MulticastSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::BridgeSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-vpcinterfaceattachment.html)
@@ -324,7 +324,7 @@ impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-vpcinterfaceattachment.html#cfn-mediaconnect-bridgesource-vpcinterfaceattachment-vpcinterfacename)
-    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value)) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -363,29 +363,29 @@ impl CfnFlowProps {
 }
 impl<R0, R1> CfnFlowProps<R0, R1> {
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `EncodingConfig`: `EncodingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-encodingconfig)
-    pub fn encoding_config(self, value: impl Arg<flow::EncodingConfig>) -> Self { Self(put(self.0, "EncodingConfig", value.into_expr()), Phase) }
+    pub fn encoding_config(self, value: impl Arg<flow::EncodingConfig>) -> Self { Self(put(self.0, "EncodingConfig", value), Phase) }
     /// `FlowSize`: `FlowSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-flowsize)
-    pub fn flow_size(self, value: impl Arg<flow::FlowSize>) -> Self { Self(put(self.0, "FlowSize", value.into_expr()), Phase) }
+    pub fn flow_size(self, value: impl Arg<flow::FlowSize>) -> Self { Self(put(self.0, "FlowSize", value), Phase) }
     /// `Maintenance`: `Maintenance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-maintenance)
-    pub fn maintenance(self, value: impl Arg<flow::Maintenance>) -> Self { Self(put(self.0, "Maintenance", value.into_expr()), Phase) }
+    pub fn maintenance(self, value: impl Arg<flow::Maintenance>) -> Self { Self(put(self.0, "Maintenance", value), Phase) }
     /// `MediaStreams`: list of `MediaStream`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-mediastreams)
-    pub fn media_streams(self, value: impl Arg<Arr<flow::MediaStream>>) -> Self { Self(put(self.0, "MediaStreams", value.into_expr()), Phase) }
+    pub fn media_streams(self, value: impl Arg<Arr<flow::MediaStream>>) -> Self { Self(put(self.0, "MediaStreams", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFlowProps<Set, R1> { CfnFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowProps<Set, R1> { CfnFlowProps(put(self.0, "Name", value), Phase) }
     /// `NdiConfig`: `NdiConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-ndiconfig)
-    pub fn ndi_config(self, value: impl Arg<flow::NdiConfig>) -> Self { Self(put(self.0, "NdiConfig", value.into_expr()), Phase) }
+    pub fn ndi_config(self, value: impl Arg<flow::NdiConfig>) -> Self { Self(put(self.0, "NdiConfig", value), Phase) }
     /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-source)
-    pub fn source(self, value: impl Arg<flow::Source>) -> CfnFlowProps<R0, Set> { CfnFlowProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<flow::Source>) -> CfnFlowProps<R0, Set> { CfnFlowProps(put(self.0, "Source", value), Phase) }
     /// `SourceFailoverConfig`: `FailoverConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-sourcefailoverconfig)
-    pub fn source_failover_config(self, value: impl Arg<flow::FailoverConfig>) -> Self { Self(put(self.0, "SourceFailoverConfig", value.into_expr()), Phase) }
+    pub fn source_failover_config(self, value: impl Arg<flow::FailoverConfig>) -> Self { Self(put(self.0, "SourceFailoverConfig", value), Phase) }
     /// `SourceMonitoringConfig`: `SourceMonitoringConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-sourcemonitoringconfig)
-    pub fn source_monitoring_config(self, value: impl Arg<flow::SourceMonitoringConfig>) -> Self { Self(put(self.0, "SourceMonitoringConfig", value.into_expr()), Phase) }
+    pub fn source_monitoring_config(self, value: impl Arg<flow::SourceMonitoringConfig>) -> Self { Self(put(self.0, "SourceMonitoringConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcInterfaces`: list of `VpcInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-vpcinterfaces)
-    pub fn vpc_interfaces(self, value: impl Arg<Arr<flow::VpcInterface>>) -> Self { Self(put(self.0, "VpcInterfaces", value.into_expr()), Phase) }
+    pub fn vpc_interfaces(self, value: impl Arg<Arr<flow::VpcInterface>>) -> Self { Self(put(self.0, "VpcInterfaces", value), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::Flow`.
@@ -397,7 +397,7 @@ impl AudioMonitoringSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SilentAudio`: `SilentAudio`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-audiomonitoringsetting.html#cfn-mediaconnect-flow-audiomonitoringsetting-silentaudio)
-    pub fn silent_audio(self, value: impl Arg<SilentAudio>) -> Self { Self(put(self.0, "SilentAudio", value.into_expr())) }
+    pub fn silent_audio(self, value: impl Arg<SilentAudio>) -> Self { Self(put(self.0, "SilentAudio", value)) }
 }
 impl Done for AudioMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlackFrames` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-blackframes.html)
@@ -406,9 +406,9 @@ impl BlackFrames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-blackframes.html#cfn-mediaconnect-flow-blackframes-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
     /// `ThresholdSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-blackframes.html#cfn-mediaconnect-flow-blackframes-thresholdseconds)
-    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value)) }
 }
 impl Done for BlackFrames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncodingConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encodingconfig.html)
@@ -417,9 +417,9 @@ impl EncodingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncodingProfile`: `EncodingProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encodingconfig.html#cfn-mediaconnect-flow-encodingconfig-encodingprofile)
-    pub fn encoding_profile(self, value: impl Arg<EncodingProfile>) -> Self { Self(put(self.0, "EncodingProfile", value.into_expr())) }
+    pub fn encoding_profile(self, value: impl Arg<EncodingProfile>) -> Self { Self(put(self.0, "EncodingProfile", value)) }
     /// `VideoMaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encodingconfig.html#cfn-mediaconnect-flow-encodingconfig-videomaxbitrate)
-    pub fn video_max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoMaxBitrate", value.into_expr())) }
+    pub fn video_max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoMaxBitrate", value)) }
 }
 impl Done for EncodingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Encryption` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html)
@@ -430,23 +430,23 @@ impl Encryption {
 }
 impl<R0> Encryption<R0> {
     /// `Algorithm`: `Algorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-algorithm)
-    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value), Phase) }
     /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-constantinitializationvector)
-    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value), Phase) }
     /// `DeviceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-deviceid)
-    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value), Phase) }
     /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-keytype)
-    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { Encryption(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value), Phase) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html)
@@ -455,13 +455,13 @@ impl FailoverConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailoverMode`: `FailoverMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html#cfn-mediaconnect-flow-failoverconfig-failovermode)
-    pub fn failover_mode(self, value: impl Arg<FailoverMode>) -> Self { Self(put(self.0, "FailoverMode", value.into_expr())) }
+    pub fn failover_mode(self, value: impl Arg<FailoverMode>) -> Self { Self(put(self.0, "FailoverMode", value)) }
     /// `RecoveryWindow`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html#cfn-mediaconnect-flow-failoverconfig-recoverywindow)
-    pub fn recovery_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryWindow", value.into_expr())) }
+    pub fn recovery_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryWindow", value)) }
     /// `SourcePriority`: `SourcePriority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html#cfn-mediaconnect-flow-failoverconfig-sourcepriority)
-    pub fn source_priority(self, value: impl Arg<SourcePriority>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr())) }
+    pub fn source_priority(self, value: impl Arg<SourcePriority>) -> Self { Self(put(self.0, "SourcePriority", value)) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html#cfn-mediaconnect-flow-failoverconfig-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryption` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryption.html)
@@ -472,9 +472,9 @@ impl FlowTransitEncryption {
 }
 impl<R0> FlowTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryption.html#cfn-mediaconnect-flow-flowtransitencryption-encryptionkeyconfiguration)
-    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryption.html#cfn-mediaconnect-flow-flowtransitencryption-encryptionkeytype)
-    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryptionkeyconfiguration.html)
@@ -483,9 +483,9 @@ impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-flow-flowtransitencryptionkeyconfiguration-automatic)
-    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value)) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-flow-flowtransitencryptionkeyconfiguration-secretsmanager)
-    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value)) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Fmtp` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html)
@@ -494,19 +494,19 @@ impl Fmtp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelOrder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-channelorder)
-    pub fn channel_order(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelOrder", value.into_expr())) }
+    pub fn channel_order(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelOrder", value)) }
     /// `Colorimetry`: `Colorimetry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-colorimetry)
-    pub fn colorimetry(self, value: impl Arg<Colorimetry>) -> Self { Self(put(self.0, "Colorimetry", value.into_expr())) }
+    pub fn colorimetry(self, value: impl Arg<Colorimetry>) -> Self { Self(put(self.0, "Colorimetry", value)) }
     /// `ExactFramerate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-exactframerate)
-    pub fn exact_framerate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactFramerate", value.into_expr())) }
+    pub fn exact_framerate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactFramerate", value)) }
     /// `Par`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-par)
-    pub fn par(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Par", value.into_expr())) }
+    pub fn par(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Par", value)) }
     /// `Range`: `Range`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-range)
-    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
+    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value)) }
     /// `ScanMode`: `ScanMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-scanmode)
-    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
+    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value)) }
     /// `Tcs`: `Tcs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-tcs)
-    pub fn tcs(self, value: impl Arg<Tcs>) -> Self { Self(put(self.0, "Tcs", value.into_expr())) }
+    pub fn tcs(self, value: impl Arg<Tcs>) -> Self { Self(put(self.0, "Tcs", value)) }
 }
 impl Done for Fmtp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrozenFrames` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-frozenframes.html)
@@ -515,9 +515,9 @@ impl FrozenFrames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-frozenframes.html#cfn-mediaconnect-flow-frozenframes-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
     /// `ThresholdSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-frozenframes.html#cfn-mediaconnect-flow-frozenframes-thresholdseconds)
-    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value)) }
 }
 impl Done for FrozenFrames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayBridgeSource` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-gatewaybridgesource.html)
@@ -528,9 +528,9 @@ impl GatewayBridgeSource {
 }
 impl<R0> GatewayBridgeSource<R0> {
     /// `BridgeArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-gatewaybridgesource.html#cfn-mediaconnect-flow-gatewaybridgesource-bridgearn)
-    pub fn bridge_arn(self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { GatewayBridgeSource(put(self.0, "BridgeArn", value.into_expr()), Phase) }
+    pub fn bridge_arn(self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { GatewayBridgeSource(put(self.0, "BridgeArn", value), Phase) }
     /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-gatewaybridgesource.html#cfn-mediaconnect-flow-gatewaybridgesource-vpcinterfaceattachment)
-    pub fn vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
+    pub fn vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value), Phase) }
 }
 impl Done for GatewayBridgeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputConfiguration` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-inputconfiguration.html)
@@ -541,9 +541,9 @@ impl InputConfiguration {
 }
 impl<R0, R1> InputConfiguration<R0, R1> {
     /// `InputPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-inputconfiguration.html#cfn-mediaconnect-flow-inputconfiguration-inputport)
-    pub fn input_port(self, value: impl Arg<i64>) -> InputConfiguration<Set, R1> { InputConfiguration(put(self.0, "InputPort", value.into_expr()), Phase) }
+    pub fn input_port(self, value: impl Arg<i64>) -> InputConfiguration<Set, R1> { InputConfiguration(put(self.0, "InputPort", value), Phase) }
     /// `Interface`: `Interface`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-inputconfiguration.html#cfn-mediaconnect-flow-inputconfiguration-interface)
-    pub fn interface(self, value: impl Arg<Interface>) -> InputConfiguration<R0, Set> { InputConfiguration(put(self.0, "Interface", value.into_expr()), Phase) }
+    pub fn interface(self, value: impl Arg<Interface>) -> InputConfiguration<R0, Set> { InputConfiguration(put(self.0, "Interface", value), Phase) }
 }
 impl Done for InputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Interface` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-interface.html)
@@ -554,7 +554,7 @@ impl Interface {
 }
 impl<R0> Interface<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-interface.html#cfn-mediaconnect-flow-interface-name)
-    pub fn name(self, value: impl Arg<str>) -> Interface<Set> { Interface(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Interface<Set> { Interface(put(self.0, "Name", value), Phase) }
 }
 impl Done for Interface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Maintenance` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-maintenance.html)
@@ -565,9 +565,9 @@ impl Maintenance {
 }
 impl<R0, R1> Maintenance<R0, R1> {
     /// `MaintenanceDay`: `MaintenanceDay`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-maintenance.html#cfn-mediaconnect-flow-maintenance-maintenanceday)
-    pub fn maintenance_day(self, value: impl Arg<MaintenanceDay>) -> Maintenance<Set, R1> { Maintenance(put(self.0, "MaintenanceDay", value.into_expr()), Phase) }
+    pub fn maintenance_day(self, value: impl Arg<MaintenanceDay>) -> Maintenance<Set, R1> { Maintenance(put(self.0, "MaintenanceDay", value), Phase) }
     /// `MaintenanceStartHour`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-maintenance.html#cfn-mediaconnect-flow-maintenance-maintenancestarthour)
-    pub fn maintenance_start_hour(self, value: impl Arg<str>) -> Maintenance<R0, Set> { Maintenance(put(self.0, "MaintenanceStartHour", value.into_expr()), Phase) }
+    pub fn maintenance_start_hour(self, value: impl Arg<str>) -> Maintenance<R0, Set> { Maintenance(put(self.0, "MaintenanceStartHour", value), Phase) }
 }
 impl Done for Maintenance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStream` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html)
@@ -578,23 +578,23 @@ impl MediaStream {
 }
 impl<R0, R1, R2> MediaStream<R0, R1, R2> {
     /// `Attributes`: `MediaStreamAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-attributes)
-    pub fn attributes(self, value: impl Arg<MediaStreamAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<MediaStreamAttributes>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `ClockRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-clockrate)
-    pub fn clock_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClockRate", value.into_expr()), Phase) }
+    pub fn clock_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClockRate", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Fmt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-fmt)
-    pub fn fmt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Fmt", value.into_expr()), Phase) }
+    pub fn fmt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Fmt", value), Phase) }
     /// `MediaStreamId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-mediastreamid)
-    pub fn media_stream_id(self, value: impl Arg<i64>) -> MediaStream<Set, R1, R2> { MediaStream(put(self.0, "MediaStreamId", value.into_expr()), Phase) }
+    pub fn media_stream_id(self, value: impl Arg<i64>) -> MediaStream<Set, R1, R2> { MediaStream(put(self.0, "MediaStreamId", value), Phase) }
     /// `MediaStreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-mediastreamname)
-    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStream<R0, Set, R2> { MediaStream(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
+    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStream<R0, Set, R2> { MediaStream(put(self.0, "MediaStreamName", value), Phase) }
     /// `MediaStreamType`: `MediaStreamType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-mediastreamtype)
-    pub fn media_stream_type(self, value: impl Arg<MediaStreamType>) -> MediaStream<R0, R1, Set> { MediaStream(put(self.0, "MediaStreamType", value.into_expr()), Phase) }
+    pub fn media_stream_type(self, value: impl Arg<MediaStreamType>) -> MediaStream<R0, R1, Set> { MediaStream(put(self.0, "MediaStreamType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VideoFormat`: `VideoFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-videoformat)
-    pub fn video_format(self, value: impl Arg<VideoFormat>) -> Self { Self(put(self.0, "VideoFormat", value.into_expr()), Phase) }
+    pub fn video_format(self, value: impl Arg<VideoFormat>) -> Self { Self(put(self.0, "VideoFormat", value), Phase) }
 }
 impl Done for MediaStream { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStreamAttributes` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamattributes.html)
@@ -603,9 +603,9 @@ impl MediaStreamAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Fmtp`: `Fmtp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamattributes.html#cfn-mediaconnect-flow-mediastreamattributes-fmtp)
-    pub fn fmtp(self, value: impl Arg<Fmtp>) -> Self { Self(put(self.0, "Fmtp", value.into_expr())) }
+    pub fn fmtp(self, value: impl Arg<Fmtp>) -> Self { Self(put(self.0, "Fmtp", value)) }
     /// `Lang`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamattributes.html#cfn-mediaconnect-flow-mediastreamattributes-lang)
-    pub fn lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lang", value.into_expr())) }
+    pub fn lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lang", value)) }
 }
 impl Done for MediaStreamAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStreamSourceConfiguration` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamsourceconfiguration.html)
@@ -616,11 +616,11 @@ impl MediaStreamSourceConfiguration {
 }
 impl<R0, R1> MediaStreamSourceConfiguration<R0, R1> {
     /// `EncodingName`: `EncodingName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamsourceconfiguration.html#cfn-mediaconnect-flow-mediastreamsourceconfiguration-encodingname)
-    pub fn encoding_name(self, value: impl Arg<EncodingName>) -> MediaStreamSourceConfiguration<Set, R1> { MediaStreamSourceConfiguration(put(self.0, "EncodingName", value.into_expr()), Phase) }
+    pub fn encoding_name(self, value: impl Arg<EncodingName>) -> MediaStreamSourceConfiguration<Set, R1> { MediaStreamSourceConfiguration(put(self.0, "EncodingName", value), Phase) }
     /// `InputConfigurations`: list of `InputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamsourceconfiguration.html#cfn-mediaconnect-flow-mediastreamsourceconfiguration-inputconfigurations)
-    pub fn input_configurations(self, value: impl Arg<Arr<InputConfiguration>>) -> Self { Self(put(self.0, "InputConfigurations", value.into_expr()), Phase) }
+    pub fn input_configurations(self, value: impl Arg<Arr<InputConfiguration>>) -> Self { Self(put(self.0, "InputConfigurations", value), Phase) }
     /// `MediaStreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamsourceconfiguration.html#cfn-mediaconnect-flow-mediastreamsourceconfiguration-mediastreamname)
-    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStreamSourceConfiguration<R0, Set> { MediaStreamSourceConfiguration(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
+    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStreamSourceConfiguration<R0, Set> { MediaStreamSourceConfiguration(put(self.0, "MediaStreamName", value), Phase) }
 }
 impl Done for MediaStreamSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NdiConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndiconfig.html)
@@ -629,11 +629,11 @@ impl NdiConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MachineName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndiconfig.html#cfn-mediaconnect-flow-ndiconfig-machinename)
-    pub fn machine_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MachineName", value.into_expr())) }
+    pub fn machine_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MachineName", value)) }
     /// `NdiDiscoveryServers`: list of `NdiDiscoveryServerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndiconfig.html#cfn-mediaconnect-flow-ndiconfig-ndidiscoveryservers)
-    pub fn ndi_discovery_servers(self, value: impl Arg<Arr<NdiDiscoveryServerConfig>>) -> Self { Self(put(self.0, "NdiDiscoveryServers", value.into_expr())) }
+    pub fn ndi_discovery_servers(self, value: impl Arg<Arr<NdiDiscoveryServerConfig>>) -> Self { Self(put(self.0, "NdiDiscoveryServers", value)) }
     /// `NdiState`: `NdiState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndiconfig.html#cfn-mediaconnect-flow-ndiconfig-ndistate)
-    pub fn ndi_state(self, value: impl Arg<NdiState>) -> Self { Self(put(self.0, "NdiState", value.into_expr())) }
+    pub fn ndi_state(self, value: impl Arg<NdiState>) -> Self { Self(put(self.0, "NdiState", value)) }
 }
 impl Done for NdiConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NdiDiscoveryServerConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndidiscoveryserverconfig.html)
@@ -644,11 +644,11 @@ impl NdiDiscoveryServerConfig {
 }
 impl<R0, R1> NdiDiscoveryServerConfig<R0, R1> {
     /// `DiscoveryServerAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndidiscoveryserverconfig.html#cfn-mediaconnect-flow-ndidiscoveryserverconfig-discoveryserveraddress)
-    pub fn discovery_server_address(self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<Set, R1> { NdiDiscoveryServerConfig(put(self.0, "DiscoveryServerAddress", value.into_expr()), Phase) }
+    pub fn discovery_server_address(self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<Set, R1> { NdiDiscoveryServerConfig(put(self.0, "DiscoveryServerAddress", value), Phase) }
     /// `DiscoveryServerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndidiscoveryserverconfig.html#cfn-mediaconnect-flow-ndidiscoveryserverconfig-discoveryserverport)
-    pub fn discovery_server_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DiscoveryServerPort", value.into_expr()), Phase) }
+    pub fn discovery_server_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DiscoveryServerPort", value), Phase) }
     /// `VpcInterfaceAdapter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndidiscoveryserverconfig.html#cfn-mediaconnect-flow-ndidiscoveryserverconfig-vpcinterfaceadapter)
-    pub fn vpc_interface_adapter(self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<R0, Set> { NdiDiscoveryServerConfig(put(self.0, "VpcInterfaceAdapter", value.into_expr()), Phase) }
+    pub fn vpc_interface_adapter(self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<R0, Set> { NdiDiscoveryServerConfig(put(self.0, "VpcInterfaceAdapter", value), Phase) }
 }
 impl Done for NdiDiscoveryServerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NdiSourceSettings` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndisourcesettings.html)
@@ -657,7 +657,7 @@ impl NdiSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndisourcesettings.html#cfn-mediaconnect-flow-ndisourcesettings-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value)) }
 }
 impl Done for NdiSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerEncryptionKeyConfiguration` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration.html)
@@ -668,9 +668,9 @@ impl SecretsManagerEncryptionKeyConfiguration {
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SilentAudio` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-silentaudio.html)
@@ -679,9 +679,9 @@ impl SilentAudio {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-silentaudio.html#cfn-mediaconnect-flow-silentaudio-state)
-    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value)) }
     /// `ThresholdSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-silentaudio.html#cfn-mediaconnect-flow-silentaudio-thresholdseconds)
-    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value)) }
 }
 impl Done for SilentAudio { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html)
@@ -690,57 +690,57 @@ impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-decryption)
-    pub fn decryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
+    pub fn decryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Decryption", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `EntitlementArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-entitlementarn)
-    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr())) }
+    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value)) }
     /// `GatewayBridgeSource`: `GatewayBridgeSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-gatewaybridgesource)
-    pub fn gateway_bridge_source(self, value: impl Arg<GatewayBridgeSource>) -> Self { Self(put(self.0, "GatewayBridgeSource", value.into_expr())) }
+    pub fn gateway_bridge_source(self, value: impl Arg<GatewayBridgeSource>) -> Self { Self(put(self.0, "GatewayBridgeSource", value)) }
     /// `IngestIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-ingestip)
-    pub fn ingest_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IngestIp", value.into_expr())) }
+    pub fn ingest_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IngestIp", value)) }
     /// `IngestPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-ingestport)
-    pub fn ingest_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngestPort", value.into_expr())) }
+    pub fn ingest_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngestPort", value)) }
     /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-maxbitrate)
-    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value)) }
     /// `MaxLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-maxlatency)
-    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr())) }
+    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value)) }
     /// `MaxSyncBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-maxsyncbuffer)
-    pub fn max_sync_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSyncBuffer", value.into_expr())) }
+    pub fn max_sync_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSyncBuffer", value)) }
     /// `MediaStreamSourceConfigurations`: list of `MediaStreamSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-mediastreamsourceconfigurations)
-    pub fn media_stream_source_configurations(self, value: impl Arg<Arr<MediaStreamSourceConfiguration>>) -> Self { Self(put(self.0, "MediaStreamSourceConfigurations", value.into_expr())) }
+    pub fn media_stream_source_configurations(self, value: impl Arg<Arr<MediaStreamSourceConfiguration>>) -> Self { Self(put(self.0, "MediaStreamSourceConfigurations", value)) }
     /// `MinLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-minlatency)
-    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr())) }
+    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NdiSourceSettings`: `NdiSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-ndisourcesettings)
-    pub fn ndi_source_settings(self, value: impl Arg<NdiSourceSettings>) -> Self { Self(put(self.0, "NdiSourceSettings", value.into_expr())) }
+    pub fn ndi_source_settings(self, value: impl Arg<NdiSourceSettings>) -> Self { Self(put(self.0, "NdiSourceSettings", value)) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `RouterIntegrationState`: `RouterIntegrationState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-routerintegrationstate)
-    pub fn router_integration_state(self, value: impl Arg<RouterIntegrationState>) -> Self { Self(put(self.0, "RouterIntegrationState", value.into_expr())) }
+    pub fn router_integration_state(self, value: impl Arg<RouterIntegrationState>) -> Self { Self(put(self.0, "RouterIntegrationState", value)) }
     /// `RouterIntegrationTransitDecryption`: `FlowTransitEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-routerintegrationtransitdecryption)
-    pub fn router_integration_transit_decryption(self, value: impl Arg<FlowTransitEncryption>) -> Self { Self(put(self.0, "RouterIntegrationTransitDecryption", value.into_expr())) }
+    pub fn router_integration_transit_decryption(self, value: impl Arg<FlowTransitEncryption>) -> Self { Self(put(self.0, "RouterIntegrationTransitDecryption", value)) }
     /// `SenderControlPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sendercontrolport)
-    pub fn sender_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SenderControlPort", value.into_expr())) }
+    pub fn sender_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SenderControlPort", value)) }
     /// `SenderIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-senderipaddress)
-    pub fn sender_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIpAddress", value.into_expr())) }
+    pub fn sender_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIpAddress", value)) }
     /// `SourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value)) }
     /// `SourceIngestPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sourceingestport)
-    pub fn source_ingest_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIngestPort", value.into_expr())) }
+    pub fn source_ingest_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIngestPort", value)) }
     /// `SourceListenerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sourcelisteneraddress)
-    pub fn source_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceListenerAddress", value.into_expr())) }
+    pub fn source_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceListenerAddress", value)) }
     /// `SourceListenerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sourcelistenerport)
-    pub fn source_listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceListenerPort", value.into_expr())) }
+    pub fn source_listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceListenerPort", value)) }
     /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-vpcinterfacename)
-    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value)) }
     /// `WhitelistCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-whitelistcidr)
-    pub fn whitelist_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WhitelistCidr", value.into_expr())) }
+    pub fn whitelist_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WhitelistCidr", value)) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceMonitoringConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html)
@@ -749,13 +749,13 @@ impl SourceMonitoringConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioMonitoringSettings`: list of `AudioMonitoringSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html#cfn-mediaconnect-flow-sourcemonitoringconfig-audiomonitoringsettings)
-    pub fn audio_monitoring_settings(self, value: impl Arg<Arr<AudioMonitoringSetting>>) -> Self { Self(put(self.0, "AudioMonitoringSettings", value.into_expr())) }
+    pub fn audio_monitoring_settings(self, value: impl Arg<Arr<AudioMonitoringSetting>>) -> Self { Self(put(self.0, "AudioMonitoringSettings", value)) }
     /// `ContentQualityAnalysisState`: `ContentQualityAnalysisState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html#cfn-mediaconnect-flow-sourcemonitoringconfig-contentqualityanalysisstate)
-    pub fn content_quality_analysis_state(self, value: impl Arg<ContentQualityAnalysisState>) -> Self { Self(put(self.0, "ContentQualityAnalysisState", value.into_expr())) }
+    pub fn content_quality_analysis_state(self, value: impl Arg<ContentQualityAnalysisState>) -> Self { Self(put(self.0, "ContentQualityAnalysisState", value)) }
     /// `ThumbnailState`: `ThumbnailState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html#cfn-mediaconnect-flow-sourcemonitoringconfig-thumbnailstate)
-    pub fn thumbnail_state(self, value: impl Arg<ThumbnailState>) -> Self { Self(put(self.0, "ThumbnailState", value.into_expr())) }
+    pub fn thumbnail_state(self, value: impl Arg<ThumbnailState>) -> Self { Self(put(self.0, "ThumbnailState", value)) }
     /// `VideoMonitoringSettings`: list of `VideoMonitoringSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html#cfn-mediaconnect-flow-sourcemonitoringconfig-videomonitoringsettings)
-    pub fn video_monitoring_settings(self, value: impl Arg<Arr<VideoMonitoringSetting>>) -> Self { Self(put(self.0, "VideoMonitoringSettings", value.into_expr())) }
+    pub fn video_monitoring_settings(self, value: impl Arg<Arr<VideoMonitoringSetting>>) -> Self { Self(put(self.0, "VideoMonitoringSettings", value)) }
 }
 impl Done for SourceMonitoringConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourcePriority` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcepriority.html)
@@ -766,7 +766,7 @@ impl SourcePriority {
 }
 impl<R0> SourcePriority<R0> {
     /// `PrimarySource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcepriority.html#cfn-mediaconnect-flow-sourcepriority-primarysource)
-    pub fn primary_source(self, value: impl Arg<str>) -> SourcePriority<Set> { SourcePriority(put(self.0, "PrimarySource", value.into_expr()), Phase) }
+    pub fn primary_source(self, value: impl Arg<str>) -> SourcePriority<Set> { SourcePriority(put(self.0, "PrimarySource", value), Phase) }
 }
 impl Done for SourcePriority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoMonitoringSetting` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-videomonitoringsetting.html)
@@ -775,9 +775,9 @@ impl VideoMonitoringSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackFrames`: `BlackFrames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-videomonitoringsetting.html#cfn-mediaconnect-flow-videomonitoringsetting-blackframes)
-    pub fn black_frames(self, value: impl Arg<BlackFrames>) -> Self { Self(put(self.0, "BlackFrames", value.into_expr())) }
+    pub fn black_frames(self, value: impl Arg<BlackFrames>) -> Self { Self(put(self.0, "BlackFrames", value)) }
     /// `FrozenFrames`: `FrozenFrames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-videomonitoringsetting.html#cfn-mediaconnect-flow-videomonitoringsetting-frozenframes)
-    pub fn frozen_frames(self, value: impl Arg<FrozenFrames>) -> Self { Self(put(self.0, "FrozenFrames", value.into_expr())) }
+    pub fn frozen_frames(self, value: impl Arg<FrozenFrames>) -> Self { Self(put(self.0, "FrozenFrames", value)) }
 }
 impl Done for VideoMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterface` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html)
@@ -788,19 +788,19 @@ impl VpcInterface {
 }
 impl<R0, R1, R2, R3> VpcInterface<R0, R1, R2, R3> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-name)
-    pub fn name(self, value: impl Arg<str>) -> VpcInterface<Set, R1, R2, R3> { VpcInterface(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> VpcInterface<Set, R1, R2, R3> { VpcInterface(put(self.0, "Name", value), Phase) }
     /// `NetworkInterfaceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-networkinterfaceids)
-    pub fn network_interface_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NetworkInterfaceIds", value.into_expr()), Phase) }
+    pub fn network_interface_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NetworkInterfaceIds", value), Phase) }
     /// `NetworkInterfaceType`: `NetworkInterfaceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-networkinterfacetype)
-    pub fn network_interface_type(self, value: impl Arg<NetworkInterfaceType>) -> Self { Self(put(self.0, "NetworkInterfaceType", value.into_expr()), Phase) }
+    pub fn network_interface_type(self, value: impl Arg<NetworkInterfaceType>) -> Self { Self(put(self.0, "NetworkInterfaceType", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcInterface<R0, Set, R2, R3> { VpcInterface(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcInterface<R0, Set, R2, R3> { VpcInterface(put(self.0, "RoleArn", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcInterface<R0, R1, Set, R3> { VpcInterface(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcInterface<R0, R1, Set, R3> { VpcInterface(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> VpcInterface<R0, R1, R2, Set> { VpcInterface(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> VpcInterface<R0, R1, R2, Set> { VpcInterface(put(self.0, "SubnetId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for VpcInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterfaceattachment.html)
@@ -809,7 +809,7 @@ impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterfaceattachment.html#cfn-mediaconnect-flow-vpcinterfaceattachment-vpcinterfacename)
-    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value)) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -876,21 +876,21 @@ impl CfnFlowEntitlementProps {
 }
 impl<R0, R1, R2, R3> CfnFlowEntitlementProps<R0, R1, R2, R3> {
     /// `DataTransferSubscriberFeePercent`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-datatransfersubscriberfeepercent)
-    pub fn data_transfer_subscriber_fee_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataTransferSubscriberFeePercent", value.into_expr()), Phase) }
+    pub fn data_transfer_subscriber_fee_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataTransferSubscriberFeePercent", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<Set, R1, R2, R3> { CfnFlowEntitlementProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<Set, R1, R2, R3> { CfnFlowEntitlementProps(put(self.0, "Description", value), Phase) }
     /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-encryption)
-    pub fn encryption(self, value: impl Arg<flow_entitlement::Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<flow_entitlement::Encryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `EntitlementStatus`: `EntitlementStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-entitlementstatus)
-    pub fn entitlement_status(self, value: impl Arg<flow_entitlement::EntitlementStatus>) -> Self { Self(put(self.0, "EntitlementStatus", value.into_expr()), Phase) }
+    pub fn entitlement_status(self, value: impl Arg<flow_entitlement::EntitlementStatus>) -> Self { Self(put(self.0, "EntitlementStatus", value), Phase) }
     /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, Set, R2, R3> { CfnFlowEntitlementProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, Set, R2, R3> { CfnFlowEntitlementProps(put(self.0, "FlowArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, R1, Set, R3> { CfnFlowEntitlementProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, R1, Set, R3> { CfnFlowEntitlementProps(put(self.0, "Name", value), Phase) }
     /// `Subscribers`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-subscribers)
-    pub fn subscribers(self, value: impl Arg<Arr<str>>) -> CfnFlowEntitlementProps<R0, R1, R2, Set> { CfnFlowEntitlementProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
+    pub fn subscribers(self, value: impl Arg<Arr<str>>) -> CfnFlowEntitlementProps<R0, R1, R2, Set> { CfnFlowEntitlementProps(put(self.0, "Subscribers", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFlowEntitlementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::FlowEntitlement`.
@@ -904,23 +904,23 @@ impl Encryption {
 }
 impl<R0, R1> Encryption<R0, R1> {
     /// `Algorithm`: `Algorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-algorithm)
-    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Encryption<Set, R1> { Encryption(put(self.0, "Algorithm", value.into_expr()), Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Encryption<Set, R1> { Encryption(put(self.0, "Algorithm", value), Phase) }
     /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-constantinitializationvector)
-    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value), Phase) }
     /// `DeviceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-deviceid)
-    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value), Phase) }
     /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-keytype)
-    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<R0, Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<R0, Set> { Encryption(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value), Phase) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -953,23 +953,23 @@ impl CfnFlowMediaStreamProps {
 }
 impl<R0, R1, R2, R3> CfnFlowMediaStreamProps<R0, R1, R2, R3> {
     /// `Attributes`: `MediaStreamAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-attributes)
-    pub fn attributes(self, value: impl Arg<flow_media_stream::MediaStreamAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<flow_media_stream::MediaStreamAttributes>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `ClockRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-clockrate)
-    pub fn clock_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClockRate", value.into_expr()), Phase) }
+    pub fn clock_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClockRate", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<Set, R1, R2, R3> { CfnFlowMediaStreamProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<Set, R1, R2, R3> { CfnFlowMediaStreamProps(put(self.0, "FlowArn", value), Phase) }
     /// `MediaStreamId`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-mediastreamid)
-    pub fn media_stream_id(self, value: impl Arg<i64>) -> CfnFlowMediaStreamProps<R0, Set, R2, R3> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamId", value.into_expr()), Phase) }
+    pub fn media_stream_id(self, value: impl Arg<i64>) -> CfnFlowMediaStreamProps<R0, Set, R2, R3> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamId", value), Phase) }
     /// `MediaStreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-mediastreamname)
-    pub fn media_stream_name(self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<R0, R1, Set, R3> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
+    pub fn media_stream_name(self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<R0, R1, Set, R3> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamName", value), Phase) }
     /// `MediaStreamType`: `MediaStreamType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-mediastreamtype)
-    pub fn media_stream_type(self, value: impl Arg<flow_media_stream::MediaStreamType>) -> CfnFlowMediaStreamProps<R0, R1, R2, Set> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamType", value.into_expr()), Phase) }
+    pub fn media_stream_type(self, value: impl Arg<flow_media_stream::MediaStreamType>) -> CfnFlowMediaStreamProps<R0, R1, R2, Set> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VideoFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-videoformat)
-    pub fn video_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoFormat", value.into_expr()), Phase) }
+    pub fn video_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoFormat", value), Phase) }
 }
 impl Done for CfnFlowMediaStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::FlowMediaStream`.
@@ -981,19 +981,19 @@ impl Fmtp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelOrder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-channelorder)
-    pub fn channel_order(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelOrder", value.into_expr())) }
+    pub fn channel_order(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelOrder", value)) }
     /// `Colorimetry`: `Colorimetry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-colorimetry)
-    pub fn colorimetry(self, value: impl Arg<Colorimetry>) -> Self { Self(put(self.0, "Colorimetry", value.into_expr())) }
+    pub fn colorimetry(self, value: impl Arg<Colorimetry>) -> Self { Self(put(self.0, "Colorimetry", value)) }
     /// `ExactFramerate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-exactframerate)
-    pub fn exact_framerate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactFramerate", value.into_expr())) }
+    pub fn exact_framerate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactFramerate", value)) }
     /// `Par`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-par)
-    pub fn par(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Par", value.into_expr())) }
+    pub fn par(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Par", value)) }
     /// `Range`: `Range`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-range)
-    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
+    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value)) }
     /// `ScanMode`: `ScanMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-scanmode)
-    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
+    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value)) }
     /// `Tcs`: `Tcs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-tcs)
-    pub fn tcs(self, value: impl Arg<Tcs>) -> Self { Self(put(self.0, "Tcs", value.into_expr())) }
+    pub fn tcs(self, value: impl Arg<Tcs>) -> Self { Self(put(self.0, "Tcs", value)) }
 }
 impl Done for Fmtp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStreamAttributes` of `AWS::MediaConnect::FlowMediaStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-mediastreamattributes.html)
@@ -1002,9 +1002,9 @@ impl MediaStreamAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Fmtp`: `Fmtp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-mediastreamattributes.html#cfn-mediaconnect-flowmediastream-mediastreamattributes-fmtp)
-    pub fn fmtp(self, value: impl Arg<Fmtp>) -> Self { Self(put(self.0, "Fmtp", value.into_expr())) }
+    pub fn fmtp(self, value: impl Arg<Fmtp>) -> Self { Self(put(self.0, "Fmtp", value)) }
     /// `Lang`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-mediastreamattributes.html#cfn-mediaconnect-flowmediastream-mediastreamattributes-lang)
-    pub fn lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lang", value.into_expr())) }
+    pub fn lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lang", value)) }
 }
 impl Done for MediaStreamAttributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Colorimetry` allows.
@@ -1039,49 +1039,49 @@ impl CfnFlowOutputProps {
 }
 impl<R0> CfnFlowOutputProps<R0> {
     /// `CidrAllowList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-cidrallowlist)
-    pub fn cidr_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CidrAllowList", value.into_expr()), Phase) }
+    pub fn cidr_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CidrAllowList", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value), Phase) }
     /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-encryption)
-    pub fn encryption(self, value: impl Arg<flow_output::Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<flow_output::Encryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowOutputProps<Set> { CfnFlowOutputProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowOutputProps<Set> { CfnFlowOutputProps(put(self.0, "FlowArn", value), Phase) }
     /// `MaxLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-maxlatency)
-    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr()), Phase) }
+    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value), Phase) }
     /// `MediaStreamOutputConfigurations`: list of `MediaStreamOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfigurations)
-    pub fn media_stream_output_configurations(self, value: impl Arg<Arr<flow_output::MediaStreamOutputConfiguration>>) -> Self { Self(put(self.0, "MediaStreamOutputConfigurations", value.into_expr()), Phase) }
+    pub fn media_stream_output_configurations(self, value: impl Arg<Arr<flow_output::MediaStreamOutputConfiguration>>) -> Self { Self(put(self.0, "MediaStreamOutputConfigurations", value), Phase) }
     /// `MinLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-minlatency)
-    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr()), Phase) }
+    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NdiOutputTimecodeSource`: `NdiOutputTimecodeSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-ndioutputtimecodesource)
-    pub fn ndi_output_timecode_source(self, value: impl Arg<flow_output::NdiOutputTimecodeSource>) -> Self { Self(put(self.0, "NdiOutputTimecodeSource", value.into_expr()), Phase) }
+    pub fn ndi_output_timecode_source(self, value: impl Arg<flow_output::NdiOutputTimecodeSource>) -> Self { Self(put(self.0, "NdiOutputTimecodeSource", value), Phase) }
     /// `NdiProgramName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-ndiprogramname)
-    pub fn ndi_program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NdiProgramName", value.into_expr()), Phase) }
+    pub fn ndi_program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NdiProgramName", value), Phase) }
     /// `NdiSpeedHqQuality`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-ndispeedhqquality)
-    pub fn ndi_speed_hq_quality(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NdiSpeedHqQuality", value.into_expr()), Phase) }
+    pub fn ndi_speed_hq_quality(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NdiSpeedHqQuality", value), Phase) }
     /// `OutputStatus`: `OutputStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-outputstatus)
-    pub fn output_status(self, value: impl Arg<flow_output::OutputStatus>) -> Self { Self(put(self.0, "OutputStatus", value.into_expr()), Phase) }
+    pub fn output_status(self, value: impl Arg<flow_output::OutputStatus>) -> Self { Self(put(self.0, "OutputStatus", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-protocol)
-    pub fn protocol(self, value: impl Arg<flow_output::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<flow_output::Protocol>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `RemoteId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-remoteid)
-    pub fn remote_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteId", value.into_expr()), Phase) }
+    pub fn remote_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteId", value), Phase) }
     /// `RouterIntegrationState`: `RouterIntegrationState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-routerintegrationstate)
-    pub fn router_integration_state(self, value: impl Arg<flow_output::RouterIntegrationState>) -> Self { Self(put(self.0, "RouterIntegrationState", value.into_expr()), Phase) }
+    pub fn router_integration_state(self, value: impl Arg<flow_output::RouterIntegrationState>) -> Self { Self(put(self.0, "RouterIntegrationState", value), Phase) }
     /// `RouterIntegrationTransitEncryption`: `FlowTransitEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-routerintegrationtransitencryption)
-    pub fn router_integration_transit_encryption(self, value: impl Arg<flow_output::FlowTransitEncryption>) -> Self { Self(put(self.0, "RouterIntegrationTransitEncryption", value.into_expr()), Phase) }
+    pub fn router_integration_transit_encryption(self, value: impl Arg<flow_output::FlowTransitEncryption>) -> Self { Self(put(self.0, "RouterIntegrationTransitEncryption", value), Phase) }
     /// `SmoothingLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-smoothinglatency)
-    pub fn smoothing_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SmoothingLatency", value.into_expr()), Phase) }
+    pub fn smoothing_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SmoothingLatency", value), Phase) }
     /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-vpcinterfaceattachment)
-    pub fn vpc_interface_attachment(self, value: impl Arg<flow_output::VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
+    pub fn vpc_interface_attachment(self, value: impl Arg<flow_output::VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value), Phase) }
 }
 impl Done for CfnFlowOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::FlowOutput`.
@@ -1095,11 +1095,11 @@ impl DestinationConfiguration {
 }
 impl<R0, R1, R2> DestinationConfiguration<R0, R1, R2> {
     /// `DestinationIp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-destinationconfiguration.html#cfn-mediaconnect-flowoutput-destinationconfiguration-destinationip)
-    pub fn destination_ip(self, value: impl Arg<str>) -> DestinationConfiguration<Set, R1, R2> { DestinationConfiguration(put(self.0, "DestinationIp", value.into_expr()), Phase) }
+    pub fn destination_ip(self, value: impl Arg<str>) -> DestinationConfiguration<Set, R1, R2> { DestinationConfiguration(put(self.0, "DestinationIp", value), Phase) }
     /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-destinationconfiguration.html#cfn-mediaconnect-flowoutput-destinationconfiguration-destinationport)
-    pub fn destination_port(self, value: impl Arg<i64>) -> DestinationConfiguration<R0, Set, R2> { DestinationConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> DestinationConfiguration<R0, Set, R2> { DestinationConfiguration(put(self.0, "DestinationPort", value), Phase) }
     /// `Interface`: `Interface`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-destinationconfiguration.html#cfn-mediaconnect-flowoutput-destinationconfiguration-interface)
-    pub fn interface(self, value: impl Arg<Interface>) -> DestinationConfiguration<R0, R1, Set> { DestinationConfiguration(put(self.0, "Interface", value.into_expr()), Phase) }
+    pub fn interface(self, value: impl Arg<Interface>) -> DestinationConfiguration<R0, R1, Set> { DestinationConfiguration(put(self.0, "Interface", value), Phase) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncodingParameters` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encodingparameters.html)
@@ -1110,9 +1110,9 @@ impl EncodingParameters {
 }
 impl<R0> EncodingParameters<R0> {
     /// `CompressionFactor`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encodingparameters.html#cfn-mediaconnect-flowoutput-encodingparameters-compressionfactor)
-    pub fn compression_factor(self, value: impl Arg<f64>) -> EncodingParameters<Set> { EncodingParameters(put(self.0, "CompressionFactor", value.into_expr()), Phase) }
+    pub fn compression_factor(self, value: impl Arg<f64>) -> EncodingParameters<Set> { EncodingParameters(put(self.0, "CompressionFactor", value), Phase) }
     /// `EncoderProfile`: `EncoderProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encodingparameters.html#cfn-mediaconnect-flowoutput-encodingparameters-encoderprofile)
-    pub fn encoder_profile(self, value: impl Arg<EncoderProfile>) -> Self { Self(put(self.0, "EncoderProfile", value.into_expr()), Phase) }
+    pub fn encoder_profile(self, value: impl Arg<EncoderProfile>) -> Self { Self(put(self.0, "EncoderProfile", value), Phase) }
 }
 impl Done for EncodingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Encryption` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html)
@@ -1123,13 +1123,13 @@ impl Encryption {
 }
 impl<R0, R1> Encryption<R0, R1> {
     /// `Algorithm`: `Algorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html#cfn-mediaconnect-flowoutput-encryption-algorithm)
-    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value), Phase) }
     /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html#cfn-mediaconnect-flowoutput-encryption-keytype)
-    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html#cfn-mediaconnect-flowoutput-encryption-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set, R1> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set, R1> { Encryption(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html#cfn-mediaconnect-flowoutput-encryption-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Encryption<R0, Set> { Encryption(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Encryption<R0, Set> { Encryption(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryption` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryption.html)
@@ -1140,9 +1140,9 @@ impl FlowTransitEncryption {
 }
 impl<R0> FlowTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryption.html#cfn-mediaconnect-flowoutput-flowtransitencryption-encryptionkeyconfiguration)
-    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryption.html#cfn-mediaconnect-flowoutput-flowtransitencryption-encryptionkeytype)
-    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration.html)
@@ -1151,9 +1151,9 @@ impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration-automatic)
-    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value)) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration-secretsmanager)
-    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value)) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Interface` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-interface.html)
@@ -1164,7 +1164,7 @@ impl Interface {
 }
 impl<R0> Interface<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-interface.html#cfn-mediaconnect-flowoutput-interface-name)
-    pub fn name(self, value: impl Arg<str>) -> Interface<Set> { Interface(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Interface<Set> { Interface(put(self.0, "Name", value), Phase) }
 }
 impl Done for Interface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStreamOutputConfiguration` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html)
@@ -1175,13 +1175,13 @@ impl MediaStreamOutputConfiguration {
 }
 impl<R0, R1> MediaStreamOutputConfiguration<R0, R1> {
     /// `DestinationConfigurations`: list of `DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfiguration-destinationconfigurations)
-    pub fn destination_configurations(self, value: impl Arg<Arr<DestinationConfiguration>>) -> Self { Self(put(self.0, "DestinationConfigurations", value.into_expr()), Phase) }
+    pub fn destination_configurations(self, value: impl Arg<Arr<DestinationConfiguration>>) -> Self { Self(put(self.0, "DestinationConfigurations", value), Phase) }
     /// `EncodingName`: `EncodingName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfiguration-encodingname)
-    pub fn encoding_name(self, value: impl Arg<EncodingName>) -> MediaStreamOutputConfiguration<Set, R1> { MediaStreamOutputConfiguration(put(self.0, "EncodingName", value.into_expr()), Phase) }
+    pub fn encoding_name(self, value: impl Arg<EncodingName>) -> MediaStreamOutputConfiguration<Set, R1> { MediaStreamOutputConfiguration(put(self.0, "EncodingName", value), Phase) }
     /// `EncodingParameters`: `EncodingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfiguration-encodingparameters)
-    pub fn encoding_parameters(self, value: impl Arg<EncodingParameters>) -> Self { Self(put(self.0, "EncodingParameters", value.into_expr()), Phase) }
+    pub fn encoding_parameters(self, value: impl Arg<EncodingParameters>) -> Self { Self(put(self.0, "EncodingParameters", value), Phase) }
     /// `MediaStreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfiguration-mediastreamname)
-    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStreamOutputConfiguration<R0, Set> { MediaStreamOutputConfiguration(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
+    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStreamOutputConfiguration<R0, Set> { MediaStreamOutputConfiguration(put(self.0, "MediaStreamName", value), Phase) }
 }
 impl Done for MediaStreamOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerEncryptionKeyConfiguration` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration.html)
@@ -1192,9 +1192,9 @@ impl SecretsManagerEncryptionKeyConfiguration {
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-vpcinterfaceattachment.html)
@@ -1203,7 +1203,7 @@ impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-vpcinterfaceattachment.html#cfn-mediaconnect-flowoutput-vpcinterfaceattachment-vpcinterfacename)
-    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value)) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -1250,43 +1250,43 @@ impl CfnFlowSourceProps {
 }
 impl<R0, R1, R2> CfnFlowSourceProps<R0, R1, R2> {
     /// `Decryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-decryption)
-    pub fn decryption(self, value: impl Arg<flow_source::Encryption>) -> Self { Self(put(self.0, "Decryption", value.into_expr()), Phase) }
+    pub fn decryption(self, value: impl Arg<flow_source::Encryption>) -> Self { Self(put(self.0, "Decryption", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnFlowSourceProps<Set, R1, R2> { CfnFlowSourceProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnFlowSourceProps<Set, R1, R2> { CfnFlowSourceProps(put(self.0, "Description", value), Phase) }
     /// `EntitlementArn`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-entitlementarn)
-    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr()), Phase) }
+    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value), Phase) }
     /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, Set, R2> { CfnFlowSourceProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, Set, R2> { CfnFlowSourceProps(put(self.0, "FlowArn", value), Phase) }
     /// `GatewayBridgeSource`: `GatewayBridgeSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-gatewaybridgesource)
-    pub fn gateway_bridge_source(self, value: impl Arg<flow_source::GatewayBridgeSource>) -> Self { Self(put(self.0, "GatewayBridgeSource", value.into_expr()), Phase) }
+    pub fn gateway_bridge_source(self, value: impl Arg<flow_source::GatewayBridgeSource>) -> Self { Self(put(self.0, "GatewayBridgeSource", value), Phase) }
     /// `IngestPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-ingestport)
-    pub fn ingest_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngestPort", value.into_expr()), Phase) }
+    pub fn ingest_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngestPort", value), Phase) }
     /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-maxbitrate)
-    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value), Phase) }
     /// `MaxLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-maxlatency)
-    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr()), Phase) }
+    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value), Phase) }
     /// `MinLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-minlatency)
-    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr()), Phase) }
+    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, R1, Set> { CfnFlowSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, R1, Set> { CfnFlowSourceProps(put(self.0, "Name", value), Phase) }
     /// `Protocol`: `Protocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-protocol)
-    pub fn protocol(self, value: impl Arg<flow_source::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<flow_source::Protocol>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `SenderControlPort`: integer. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-sendercontrolport)
-    pub fn sender_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SenderControlPort", value.into_expr()), Phase) }
+    pub fn sender_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SenderControlPort", value), Phase) }
     /// `SenderIpAddress`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-senderipaddress)
-    pub fn sender_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIpAddress", value.into_expr()), Phase) }
+    pub fn sender_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIpAddress", value), Phase) }
     /// `SourceListenerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-sourcelisteneraddress)
-    pub fn source_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceListenerAddress", value.into_expr()), Phase) }
+    pub fn source_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceListenerAddress", value), Phase) }
     /// `SourceListenerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-sourcelistenerport)
-    pub fn source_listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceListenerPort", value.into_expr()), Phase) }
+    pub fn source_listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceListenerPort", value), Phase) }
     /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-vpcinterfacename)
-    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr()), Phase) }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value), Phase) }
     /// `WhitelistCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-whitelistcidr)
-    pub fn whitelist_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WhitelistCidr", value.into_expr()), Phase) }
+    pub fn whitelist_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WhitelistCidr", value), Phase) }
 }
 impl Done for CfnFlowSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::FlowSource`.
@@ -1300,23 +1300,23 @@ impl Encryption {
 }
 impl<R0> Encryption<R0> {
     /// `Algorithm`: `Algorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-algorithm)
-    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value), Phase) }
     /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-constantinitializationvector)
-    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value), Phase) }
     /// `DeviceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-deviceid)
-    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value), Phase) }
     /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-keytype)
-    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { Encryption(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value), Phase) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayBridgeSource` of `AWS::MediaConnect::FlowSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-gatewaybridgesource.html)
@@ -1327,9 +1327,9 @@ impl GatewayBridgeSource {
 }
 impl<R0> GatewayBridgeSource<R0> {
     /// `BridgeArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-gatewaybridgesource.html#cfn-mediaconnect-flowsource-gatewaybridgesource-bridgearn)
-    pub fn bridge_arn(self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { GatewayBridgeSource(put(self.0, "BridgeArn", value.into_expr()), Phase) }
+    pub fn bridge_arn(self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { GatewayBridgeSource(put(self.0, "BridgeArn", value), Phase) }
     /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-gatewaybridgesource.html#cfn-mediaconnect-flowsource-gatewaybridgesource-vpcinterfaceattachment)
-    pub fn vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
+    pub fn vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value), Phase) }
 }
 impl Done for GatewayBridgeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::FlowSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-vpcinterfaceattachment.html)
@@ -1338,7 +1338,7 @@ impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-vpcinterfaceattachment.html#cfn-mediaconnect-flowsource-vpcinterfaceattachment-vpcinterfacename)
-    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value)) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -1369,17 +1369,17 @@ impl CfnFlowVpcInterfaceProps {
 }
 impl<R0, R1, R2, R3, R4> CfnFlowVpcInterfaceProps<R0, R1, R2, R3, R4> {
     /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<Set, R1, R2, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<Set, R1, R2, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "FlowArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<R0, Set, R2, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<R0, Set, R2, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowVpcInterfaceProps<R0, R1, Set, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowVpcInterfaceProps<R0, R1, Set, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "RoleArn", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, Set, R4> { CfnFlowVpcInterfaceProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, Set, R4> { CfnFlowVpcInterfaceProps(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, R3, Set> { CfnFlowVpcInterfaceProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, R3, Set> { CfnFlowVpcInterfaceProps(put(self.0, "SubnetId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFlowVpcInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaConnect::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html)
@@ -1405,11 +1405,11 @@ impl CfnGatewayProps {
 }
 impl<R0, R1, R2> CfnGatewayProps<R0, R1, R2> {
     /// `EgressCidrBlocks`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html#cfn-mediaconnect-gateway-egresscidrblocks)
-    pub fn egress_cidr_blocks(self, value: impl Arg<Arr<str>>) -> CfnGatewayProps<Set, R1, R2> { CfnGatewayProps(put(self.0, "EgressCidrBlocks", value.into_expr()), Phase) }
+    pub fn egress_cidr_blocks(self, value: impl Arg<Arr<str>>) -> CfnGatewayProps<Set, R1, R2> { CfnGatewayProps(put(self.0, "EgressCidrBlocks", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html#cfn-mediaconnect-gateway-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { CfnGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { CfnGatewayProps(put(self.0, "Name", value), Phase) }
     /// `Networks`: list of `GatewayNetwork`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html#cfn-mediaconnect-gateway-networks)
-    pub fn networks(self, value: impl Arg<Arr<gateway::GatewayNetwork>>) -> CfnGatewayProps<R0, R1, Set> { CfnGatewayProps(put(self.0, "Networks", value.into_expr()), Phase) }
+    pub fn networks(self, value: impl Arg<Arr<gateway::GatewayNetwork>>) -> CfnGatewayProps<R0, R1, Set> { CfnGatewayProps(put(self.0, "Networks", value), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::Gateway`.
@@ -1423,9 +1423,9 @@ impl GatewayNetwork {
 }
 impl<R0, R1> GatewayNetwork<R0, R1> {
     /// `CidrBlock`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-gateway-gatewaynetwork.html#cfn-mediaconnect-gateway-gatewaynetwork-cidrblock)
-    pub fn cidr_block(self, value: impl Arg<str>) -> GatewayNetwork<Set, R1> { GatewayNetwork(put(self.0, "CidrBlock", value.into_expr()), Phase) }
+    pub fn cidr_block(self, value: impl Arg<str>) -> GatewayNetwork<Set, R1> { GatewayNetwork(put(self.0, "CidrBlock", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-gateway-gatewaynetwork.html#cfn-mediaconnect-gateway-gatewaynetwork-name)
-    pub fn name(self, value: impl Arg<str>) -> GatewayNetwork<R0, Set> { GatewayNetwork(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GatewayNetwork<R0, Set> { GatewayNetwork(put(self.0, "Name", value), Phase) }
 }
 impl Done for GatewayNetwork { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1468,27 +1468,27 @@ impl CfnRouterInputProps {
 }
 impl<R0, R1, R2, R3, R4> CfnRouterInputProps<R0, R1, R2, R3, R4> {
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `Configuration`: `RouterInputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-configuration)
-    pub fn configuration(self, value: impl Arg<router_input::RouterInputConfiguration>) -> CfnRouterInputProps<Set, R1, R2, R3, R4> { CfnRouterInputProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<router_input::RouterInputConfiguration>) -> CfnRouterInputProps<Set, R1, R2, R3, R4> { CfnRouterInputProps(put(self.0, "Configuration", value), Phase) }
     /// `ContentQualityAnalysisConfiguration`: `RouterContentQualityAnalysisConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-contentqualityanalysisconfiguration)
-    pub fn content_quality_analysis_configuration(self, value: impl Arg<router_input::RouterContentQualityAnalysisConfiguration>) -> Self { Self(put(self.0, "ContentQualityAnalysisConfiguration", value.into_expr()), Phase) }
+    pub fn content_quality_analysis_configuration(self, value: impl Arg<router_input::RouterContentQualityAnalysisConfiguration>) -> Self { Self(put(self.0, "ContentQualityAnalysisConfiguration", value), Phase) }
     /// `MaintenanceConfiguration`: `MaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-maintenanceconfiguration)
-    pub fn maintenance_configuration(self, value: impl Arg<router_input::MaintenanceConfiguration>) -> Self { Self(put(self.0, "MaintenanceConfiguration", value.into_expr()), Phase) }
+    pub fn maintenance_configuration(self, value: impl Arg<router_input::MaintenanceConfiguration>) -> Self { Self(put(self.0, "MaintenanceConfiguration", value), Phase) }
     /// `MaximumBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-maximumbitrate)
-    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> CfnRouterInputProps<R0, Set, R2, R3, R4> { CfnRouterInputProps(put(self.0, "MaximumBitrate", value.into_expr()), Phase) }
+    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> CfnRouterInputProps<R0, Set, R2, R3, R4> { CfnRouterInputProps(put(self.0, "MaximumBitrate", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRouterInputProps<R0, R1, Set, R3, R4> { CfnRouterInputProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRouterInputProps<R0, R1, Set, R3, R4> { CfnRouterInputProps(put(self.0, "Name", value), Phase) }
     /// `RegionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value), Phase) }
     /// `RoutingScope`: `RoutingScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-routingscope)
-    pub fn routing_scope(self, value: impl Arg<router_input::RoutingScope>) -> CfnRouterInputProps<R0, R1, R2, Set, R4> { CfnRouterInputProps(put(self.0, "RoutingScope", value.into_expr()), Phase) }
+    pub fn routing_scope(self, value: impl Arg<router_input::RoutingScope>) -> CfnRouterInputProps<R0, R1, R2, Set, R4> { CfnRouterInputProps(put(self.0, "RoutingScope", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Tier`: `Tier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-tier)
-    pub fn tier(self, value: impl Arg<router_input::Tier>) -> CfnRouterInputProps<R0, R1, R2, R3, Set> { CfnRouterInputProps(put(self.0, "Tier", value.into_expr()), Phase) }
+    pub fn tier(self, value: impl Arg<router_input::Tier>) -> CfnRouterInputProps<R0, R1, R2, R3, Set> { CfnRouterInputProps(put(self.0, "Tier", value), Phase) }
     /// `TransitEncryption`: `RouterInputTransitEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-transitencryption)
-    pub fn transit_encryption(self, value: impl Arg<router_input::RouterInputTransitEncryption>) -> Self { Self(put(self.0, "TransitEncryption", value.into_expr()), Phase) }
+    pub fn transit_encryption(self, value: impl Arg<router_input::RouterInputTransitEncryption>) -> Self { Self(put(self.0, "TransitEncryption", value), Phase) }
 }
 impl Done for CfnRouterInputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::RouterInput`.
@@ -1502,9 +1502,9 @@ impl BlackFramesConfiguration {
 }
 impl<R0, R1> BlackFramesConfiguration<R0, R1> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-blackframesconfiguration.html#cfn-mediaconnect-routerinput-blackframesconfiguration-state)
-    pub fn state(self, value: impl Arg<State>) -> BlackFramesConfiguration<Set, R1> { BlackFramesConfiguration(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> BlackFramesConfiguration<Set, R1> { BlackFramesConfiguration(put(self.0, "State", value), Phase) }
     /// `ThresholdSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-blackframesconfiguration.html#cfn-mediaconnect-routerinput-blackframesconfiguration-thresholdseconds)
-    pub fn threshold_seconds(self, value: impl Arg<i64>) -> BlackFramesConfiguration<R0, Set> { BlackFramesConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> BlackFramesConfiguration<R0, Set> { BlackFramesConfiguration(put(self.0, "ThresholdSeconds", value), Phase) }
 }
 impl Done for BlackFramesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentQualityAnalysisFeatureConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration.html)
@@ -1513,11 +1513,11 @@ impl ContentQualityAnalysisFeatureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackFrames`: `BlackFramesConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration.html#cfn-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration-blackframes)
-    pub fn black_frames(self, value: impl Arg<BlackFramesConfiguration>) -> Self { Self(put(self.0, "BlackFrames", value.into_expr())) }
+    pub fn black_frames(self, value: impl Arg<BlackFramesConfiguration>) -> Self { Self(put(self.0, "BlackFrames", value)) }
     /// `FrozenFrames`: `FrozenFramesConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration.html#cfn-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration-frozenframes)
-    pub fn frozen_frames(self, value: impl Arg<FrozenFramesConfiguration>) -> Self { Self(put(self.0, "FrozenFrames", value.into_expr())) }
+    pub fn frozen_frames(self, value: impl Arg<FrozenFramesConfiguration>) -> Self { Self(put(self.0, "FrozenFrames", value)) }
     /// `SilentAudio`: `SilentAudioConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration.html#cfn-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration-silentaudio)
-    pub fn silent_audio(self, value: impl Arg<SilentAudioConfiguration>) -> Self { Self(put(self.0, "SilentAudio", value.into_expr())) }
+    pub fn silent_audio(self, value: impl Arg<SilentAudioConfiguration>) -> Self { Self(put(self.0, "SilentAudio", value)) }
 }
 impl Done for ContentQualityAnalysisFeatureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html)
@@ -1528,13 +1528,13 @@ impl FailoverRouterInputConfiguration {
 }
 impl<R0, R1, R2> FailoverRouterInputConfiguration<R0, R1, R2> {
     /// `NetworkInterfaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputconfiguration-networkinterfacearn)
-    pub fn network_interface_arn(self, value: impl Arg<str>) -> FailoverRouterInputConfiguration<Set, R1, R2> { FailoverRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
+    pub fn network_interface_arn(self, value: impl Arg<str>) -> FailoverRouterInputConfiguration<Set, R1, R2> { FailoverRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value), Phase) }
     /// `PrimarySourceIndex`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputconfiguration-primarysourceindex)
-    pub fn primary_source_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrimarySourceIndex", value.into_expr()), Phase) }
+    pub fn primary_source_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrimarySourceIndex", value), Phase) }
     /// `ProtocolConfigurations`: list of `FailoverRouterInputProtocolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputconfiguration-protocolconfigurations)
-    pub fn protocol_configurations(self, value: impl Arg<Arr<FailoverRouterInputProtocolConfiguration>>) -> FailoverRouterInputConfiguration<R0, Set, R2> { FailoverRouterInputConfiguration(put(self.0, "ProtocolConfigurations", value.into_expr()), Phase) }
+    pub fn protocol_configurations(self, value: impl Arg<Arr<FailoverRouterInputProtocolConfiguration>>) -> FailoverRouterInputConfiguration<R0, Set, R2> { FailoverRouterInputConfiguration(put(self.0, "ProtocolConfigurations", value), Phase) }
     /// `SourcePriorityMode`: `SourcePriorityMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputconfiguration-sourceprioritymode)
-    pub fn source_priority_mode(self, value: impl Arg<SourcePriorityMode>) -> FailoverRouterInputConfiguration<R0, R1, Set> { FailoverRouterInputConfiguration(put(self.0, "SourcePriorityMode", value.into_expr()), Phase) }
+    pub fn source_priority_mode(self, value: impl Arg<SourcePriorityMode>) -> FailoverRouterInputConfiguration<R0, R1, Set> { FailoverRouterInputConfiguration(put(self.0, "SourcePriorityMode", value), Phase) }
 }
 impl Done for FailoverRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverRouterInputProtocolConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html)
@@ -1543,13 +1543,13 @@ impl FailoverRouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rist`: `RistRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration-rist)
-    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
+    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value)) }
     /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration-rtp)
-    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
+    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value)) }
     /// `SrtCaller`: `SrtCallerRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration-srtcaller)
-    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
+    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value)) }
     /// `SrtListener`: `SrtListenerRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration-srtlistener)
-    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
+    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value)) }
 }
 impl Done for FailoverRouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryption` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryption.html)
@@ -1560,9 +1560,9 @@ impl FlowTransitEncryption {
 }
 impl<R0> FlowTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryption.html#cfn-mediaconnect-routerinput-flowtransitencryption-encryptionkeyconfiguration)
-    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryption.html#cfn-mediaconnect-routerinput-flowtransitencryption-encryptionkeytype)
-    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration.html)
@@ -1571,9 +1571,9 @@ impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration-automatic)
-    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value)) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration-secretsmanager)
-    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value)) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrozenFramesConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-frozenframesconfiguration.html)
@@ -1584,9 +1584,9 @@ impl FrozenFramesConfiguration {
 }
 impl<R0, R1> FrozenFramesConfiguration<R0, R1> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-frozenframesconfiguration.html#cfn-mediaconnect-routerinput-frozenframesconfiguration-state)
-    pub fn state(self, value: impl Arg<State>) -> FrozenFramesConfiguration<Set, R1> { FrozenFramesConfiguration(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> FrozenFramesConfiguration<Set, R1> { FrozenFramesConfiguration(put(self.0, "State", value), Phase) }
     /// `ThresholdSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-frozenframesconfiguration.html#cfn-mediaconnect-routerinput-frozenframesconfiguration-thresholdseconds)
-    pub fn threshold_seconds(self, value: impl Arg<i64>) -> FrozenFramesConfiguration<R0, Set> { FrozenFramesConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> FrozenFramesConfiguration<R0, Set> { FrozenFramesConfiguration(put(self.0, "ThresholdSeconds", value), Phase) }
 }
 impl Done for FrozenFramesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-maintenanceconfiguration.html)
@@ -1595,9 +1595,9 @@ impl MaintenanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Default`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-maintenanceconfiguration.html#cfn-mediaconnect-routerinput-maintenanceconfiguration-default)
-    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
+    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value)) }
     /// `PreferredDayTime`: `PreferredDayTimeMaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-maintenanceconfiguration.html#cfn-mediaconnect-routerinput-maintenanceconfiguration-preferreddaytime)
-    pub fn preferred_day_time(self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { Self(put(self.0, "PreferredDayTime", value.into_expr())) }
+    pub fn preferred_day_time(self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { Self(put(self.0, "PreferredDayTime", value)) }
 }
 impl Done for MaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectFlowRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration.html)
@@ -1608,11 +1608,11 @@ impl MediaConnectFlowRouterInputConfiguration {
 }
 impl<R0> MediaConnectFlowRouterInputConfiguration<R0> {
     /// `FlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration.html#cfn-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value), Phase) }
     /// `FlowOutputArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration.html#cfn-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration-flowoutputarn)
-    pub fn flow_output_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowOutputArn", value.into_expr()), Phase) }
+    pub fn flow_output_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowOutputArn", value), Phase) }
     /// `SourceTransitDecryption`: `FlowTransitEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration.html#cfn-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration-sourcetransitdecryption)
-    pub fn source_transit_decryption(self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterInputConfiguration<Set> { MediaConnectFlowRouterInputConfiguration(put(self.0, "SourceTransitDecryption", value.into_expr()), Phase) }
+    pub fn source_transit_decryption(self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterInputConfiguration<Set> { MediaConnectFlowRouterInputConfiguration(put(self.0, "SourceTransitDecryption", value), Phase) }
 }
 impl Done for MediaConnectFlowRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveChannelRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html)
@@ -1623,13 +1623,13 @@ impl MediaLiveChannelRouterInputConfiguration {
 }
 impl<R0> MediaLiveChannelRouterInputConfiguration<R0> {
     /// `MediaLiveChannelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html#cfn-mediaconnect-routerinput-medialivechannelrouterinputconfiguration-medialivechannelarn)
-    pub fn media_live_channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveChannelArn", value.into_expr()), Phase) }
+    pub fn media_live_channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveChannelArn", value), Phase) }
     /// `MediaLiveChannelOutputName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html#cfn-mediaconnect-routerinput-medialivechannelrouterinputconfiguration-medialivechanneloutputname)
-    pub fn media_live_channel_output_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveChannelOutputName", value.into_expr()), Phase) }
+    pub fn media_live_channel_output_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveChannelOutputName", value), Phase) }
     /// `MediaLivePipelineId`: `MediaLivePipelineId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html#cfn-mediaconnect-routerinput-medialivechannelrouterinputconfiguration-medialivepipelineid)
-    pub fn media_live_pipeline_id(self, value: impl Arg<MediaLivePipelineId>) -> Self { Self(put(self.0, "MediaLivePipelineId", value.into_expr()), Phase) }
+    pub fn media_live_pipeline_id(self, value: impl Arg<MediaLivePipelineId>) -> Self { Self(put(self.0, "MediaLivePipelineId", value), Phase) }
     /// `SourceTransitDecryption`: `MediaLiveTransitEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html#cfn-mediaconnect-routerinput-medialivechannelrouterinputconfiguration-sourcetransitdecryption)
-    pub fn source_transit_decryption(self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveChannelRouterInputConfiguration<Set> { MediaLiveChannelRouterInputConfiguration(put(self.0, "SourceTransitDecryption", value.into_expr()), Phase) }
+    pub fn source_transit_decryption(self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveChannelRouterInputConfiguration<Set> { MediaLiveChannelRouterInputConfiguration(put(self.0, "SourceTransitDecryption", value), Phase) }
 }
 impl Done for MediaLiveChannelRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveTransitEncryption` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryption.html)
@@ -1640,9 +1640,9 @@ impl MediaLiveTransitEncryption {
 }
 impl<R0> MediaLiveTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `MediaLiveTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryption.html#cfn-mediaconnect-routerinput-medialivetransitencryption-encryptionkeyconfiguration)
-    pub fn encryption_key_configuration(self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { MediaLiveTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { MediaLiveTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryption.html#cfn-mediaconnect-routerinput-medialivetransitencryption-encryptionkeytype)
-    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value), Phase) }
 }
 impl Done for MediaLiveTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration.html)
@@ -1651,9 +1651,9 @@ impl MediaLiveTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration-automatic)
-    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value)) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration-secretsmanager)
-    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value)) }
 }
 impl Done for MediaLiveTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MergeRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputconfiguration.html)
@@ -1664,11 +1664,11 @@ impl MergeRouterInputConfiguration {
 }
 impl<R0, R1, R2> MergeRouterInputConfiguration<R0, R1, R2> {
     /// `MergeRecoveryWindowMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputconfiguration-mergerecoverywindowmilliseconds)
-    pub fn merge_recovery_window_milliseconds(self, value: impl Arg<i64>) -> MergeRouterInputConfiguration<Set, R1, R2> { MergeRouterInputConfiguration(put(self.0, "MergeRecoveryWindowMilliseconds", value.into_expr()), Phase) }
+    pub fn merge_recovery_window_milliseconds(self, value: impl Arg<i64>) -> MergeRouterInputConfiguration<Set, R1, R2> { MergeRouterInputConfiguration(put(self.0, "MergeRecoveryWindowMilliseconds", value), Phase) }
     /// `NetworkInterfaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputconfiguration-networkinterfacearn)
-    pub fn network_interface_arn(self, value: impl Arg<str>) -> MergeRouterInputConfiguration<R0, Set, R2> { MergeRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
+    pub fn network_interface_arn(self, value: impl Arg<str>) -> MergeRouterInputConfiguration<R0, Set, R2> { MergeRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value), Phase) }
     /// `ProtocolConfigurations`: list of `MergeRouterInputProtocolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputconfiguration-protocolconfigurations)
-    pub fn protocol_configurations(self, value: impl Arg<Arr<MergeRouterInputProtocolConfiguration>>) -> MergeRouterInputConfiguration<R0, R1, Set> { MergeRouterInputConfiguration(put(self.0, "ProtocolConfigurations", value.into_expr()), Phase) }
+    pub fn protocol_configurations(self, value: impl Arg<Arr<MergeRouterInputProtocolConfiguration>>) -> MergeRouterInputConfiguration<R0, R1, Set> { MergeRouterInputConfiguration(put(self.0, "ProtocolConfigurations", value), Phase) }
 }
 impl Done for MergeRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MergeRouterInputProtocolConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputprotocolconfiguration.html)
@@ -1677,9 +1677,9 @@ impl MergeRouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rist`: `RistRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputprotocolconfiguration-rist)
-    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
+    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value)) }
     /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputprotocolconfiguration-rtp)
-    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
+    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value)) }
 }
 impl Done for MergeRouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreferredDayTimeMaintenanceConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration.html)
@@ -1690,9 +1690,9 @@ impl PreferredDayTimeMaintenanceConfiguration {
 }
 impl<R0, R1> PreferredDayTimeMaintenanceConfiguration<R0, R1> {
     /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration.html#cfn-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration-day)
-    pub fn day(self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Day", value.into_expr()), Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Day", value), Phase) }
     /// `Time`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration.html#cfn-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration-time)
-    pub fn time(self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Time", value.into_expr()), Phase) }
+    pub fn time(self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Time", value), Phase) }
 }
 impl Done for PreferredDayTimeMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RistRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-ristrouterinputconfiguration.html)
@@ -1703,9 +1703,9 @@ impl RistRouterInputConfiguration {
 }
 impl<R0, R1> RistRouterInputConfiguration<R0, R1> {
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-ristrouterinputconfiguration.html#cfn-mediaconnect-routerinput-ristrouterinputconfiguration-port)
-    pub fn port(self, value: impl Arg<i64>) -> RistRouterInputConfiguration<Set, R1> { RistRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> RistRouterInputConfiguration<Set, R1> { RistRouterInputConfiguration(put(self.0, "Port", value), Phase) }
     /// `RecoveryLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-ristrouterinputconfiguration.html#cfn-mediaconnect-routerinput-ristrouterinputconfiguration-recoverylatencymilliseconds)
-    pub fn recovery_latency_milliseconds(self, value: impl Arg<i64>) -> RistRouterInputConfiguration<R0, Set> { RistRouterInputConfiguration(put(self.0, "RecoveryLatencyMilliseconds", value.into_expr()), Phase) }
+    pub fn recovery_latency_milliseconds(self, value: impl Arg<i64>) -> RistRouterInputConfiguration<R0, Set> { RistRouterInputConfiguration(put(self.0, "RecoveryLatencyMilliseconds", value), Phase) }
 }
 impl Done for RistRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterContentQualityAnalysisConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routercontentqualityanalysisconfiguration.html)
@@ -1714,7 +1714,7 @@ impl RouterContentQualityAnalysisConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentLevel`: `ContentQualityAnalysisFeatureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routercontentqualityanalysisconfiguration.html#cfn-mediaconnect-routerinput-routercontentqualityanalysisconfiguration-contentlevel)
-    pub fn content_level(self, value: impl Arg<ContentQualityAnalysisFeatureConfiguration>) -> Self { Self(put(self.0, "ContentLevel", value.into_expr())) }
+    pub fn content_level(self, value: impl Arg<ContentQualityAnalysisFeatureConfiguration>) -> Self { Self(put(self.0, "ContentLevel", value)) }
 }
 impl Done for RouterContentQualityAnalysisConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html)
@@ -1723,15 +1723,15 @@ impl RouterInputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Failover`: `FailoverRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-failover)
-    pub fn failover(self, value: impl Arg<FailoverRouterInputConfiguration>) -> Self { Self(put(self.0, "Failover", value.into_expr())) }
+    pub fn failover(self, value: impl Arg<FailoverRouterInputConfiguration>) -> Self { Self(put(self.0, "Failover", value)) }
     /// `MediaConnectFlow`: `MediaConnectFlowRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-mediaconnectflow)
-    pub fn media_connect_flow(self, value: impl Arg<MediaConnectFlowRouterInputConfiguration>) -> Self { Self(put(self.0, "MediaConnectFlow", value.into_expr())) }
+    pub fn media_connect_flow(self, value: impl Arg<MediaConnectFlowRouterInputConfiguration>) -> Self { Self(put(self.0, "MediaConnectFlow", value)) }
     /// `MediaLiveChannel`: `MediaLiveChannelRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-medialivechannel)
-    pub fn media_live_channel(self, value: impl Arg<MediaLiveChannelRouterInputConfiguration>) -> Self { Self(put(self.0, "MediaLiveChannel", value.into_expr())) }
+    pub fn media_live_channel(self, value: impl Arg<MediaLiveChannelRouterInputConfiguration>) -> Self { Self(put(self.0, "MediaLiveChannel", value)) }
     /// `Merge`: `MergeRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-merge)
-    pub fn merge(self, value: impl Arg<MergeRouterInputConfiguration>) -> Self { Self(put(self.0, "Merge", value.into_expr())) }
+    pub fn merge(self, value: impl Arg<MergeRouterInputConfiguration>) -> Self { Self(put(self.0, "Merge", value)) }
     /// `Standard`: `StandardRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-standard)
-    pub fn standard(self, value: impl Arg<StandardRouterInputConfiguration>) -> Self { Self(put(self.0, "Standard", value.into_expr())) }
+    pub fn standard(self, value: impl Arg<StandardRouterInputConfiguration>) -> Self { Self(put(self.0, "Standard", value)) }
 }
 impl Done for RouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterInputProtocolConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html)
@@ -1740,13 +1740,13 @@ impl RouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rist`: `RistRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-routerinputprotocolconfiguration-rist)
-    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
+    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value)) }
     /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-routerinputprotocolconfiguration-rtp)
-    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
+    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value)) }
     /// `SrtCaller`: `SrtCallerRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-routerinputprotocolconfiguration-srtcaller)
-    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
+    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value)) }
     /// `SrtListener`: `SrtListenerRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-routerinputprotocolconfiguration-srtlistener)
-    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
+    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value)) }
 }
 impl Done for RouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterInputTransitEncryption` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryption.html)
@@ -1757,9 +1757,9 @@ impl RouterInputTransitEncryption {
 }
 impl<R0> RouterInputTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `RouterInputTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryption.html#cfn-mediaconnect-routerinput-routerinputtransitencryption-encryptionkeyconfiguration)
-    pub fn encryption_key_configuration(self, value: impl Arg<RouterInputTransitEncryptionKeyConfiguration>) -> RouterInputTransitEncryption<Set> { RouterInputTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<RouterInputTransitEncryptionKeyConfiguration>) -> RouterInputTransitEncryption<Set> { RouterInputTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryption.html#cfn-mediaconnect-routerinput-routerinputtransitencryption-encryptionkeytype)
-    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value), Phase) }
 }
 impl Done for RouterInputTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterInputTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration.html)
@@ -1768,9 +1768,9 @@ impl RouterInputTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration-automatic)
-    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value)) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration-secretsmanager)
-    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value)) }
 }
 impl Done for RouterInputTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtpRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-rtprouterinputconfiguration.html)
@@ -1781,9 +1781,9 @@ impl RtpRouterInputConfiguration {
 }
 impl<R0> RtpRouterInputConfiguration<R0> {
     /// `ForwardErrorCorrection`: `ForwardErrorCorrection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-rtprouterinputconfiguration.html#cfn-mediaconnect-routerinput-rtprouterinputconfiguration-forwarderrorcorrection)
-    pub fn forward_error_correction(self, value: impl Arg<ForwardErrorCorrection>) -> Self { Self(put(self.0, "ForwardErrorCorrection", value.into_expr()), Phase) }
+    pub fn forward_error_correction(self, value: impl Arg<ForwardErrorCorrection>) -> Self { Self(put(self.0, "ForwardErrorCorrection", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-rtprouterinputconfiguration.html#cfn-mediaconnect-routerinput-rtprouterinputconfiguration-port)
-    pub fn port(self, value: impl Arg<i64>) -> RtpRouterInputConfiguration<Set> { RtpRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> RtpRouterInputConfiguration<Set> { RtpRouterInputConfiguration(put(self.0, "Port", value), Phase) }
 }
 impl Done for RtpRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration.html)
@@ -1794,9 +1794,9 @@ impl SecretsManagerEncryptionKeyConfiguration {
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SilentAudioConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-silentaudioconfiguration.html)
@@ -1807,9 +1807,9 @@ impl SilentAudioConfiguration {
 }
 impl<R0, R1> SilentAudioConfiguration<R0, R1> {
     /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-silentaudioconfiguration.html#cfn-mediaconnect-routerinput-silentaudioconfiguration-state)
-    pub fn state(self, value: impl Arg<State>) -> SilentAudioConfiguration<Set, R1> { SilentAudioConfiguration(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<State>) -> SilentAudioConfiguration<Set, R1> { SilentAudioConfiguration(put(self.0, "State", value), Phase) }
     /// `ThresholdSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-silentaudioconfiguration.html#cfn-mediaconnect-routerinput-silentaudioconfiguration-thresholdseconds)
-    pub fn threshold_seconds(self, value: impl Arg<i64>) -> SilentAudioConfiguration<R0, Set> { SilentAudioConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> SilentAudioConfiguration<R0, Set> { SilentAudioConfiguration(put(self.0, "ThresholdSeconds", value), Phase) }
 }
 impl Done for SilentAudioConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtCallerRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html)
@@ -1820,15 +1820,15 @@ impl SrtCallerRouterInputConfiguration {
 }
 impl<R0, R1, R2> SrtCallerRouterInputConfiguration<R0, R1, R2> {
     /// `DecryptionConfiguration`: `SrtDecryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-decryptionconfiguration)
-    pub fn decryption_configuration(self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { Self(put(self.0, "DecryptionConfiguration", value.into_expr()), Phase) }
+    pub fn decryption_configuration(self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { Self(put(self.0, "DecryptionConfiguration", value), Phase) }
     /// `MinimumLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-minimumlatencymilliseconds)
-    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<Set, R1, R2> { SrtCallerRouterInputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
+    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<Set, R1, R2> { SrtCallerRouterInputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value), Phase) }
     /// `SourceAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-sourceaddress)
-    pub fn source_address(self, value: impl Arg<str>) -> SrtCallerRouterInputConfiguration<R0, Set, R2> { SrtCallerRouterInputConfiguration(put(self.0, "SourceAddress", value.into_expr()), Phase) }
+    pub fn source_address(self, value: impl Arg<str>) -> SrtCallerRouterInputConfiguration<R0, Set, R2> { SrtCallerRouterInputConfiguration(put(self.0, "SourceAddress", value), Phase) }
     /// `SourcePort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-sourceport)
-    pub fn source_port(self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<R0, R1, Set> { SrtCallerRouterInputConfiguration(put(self.0, "SourcePort", value.into_expr()), Phase) }
+    pub fn source_port(self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<R0, R1, Set> { SrtCallerRouterInputConfiguration(put(self.0, "SourcePort", value), Phase) }
     /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value), Phase) }
 }
 impl Done for SrtCallerRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtDecryptionConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtdecryptionconfiguration.html)
@@ -1839,7 +1839,7 @@ impl SrtDecryptionConfiguration {
 }
 impl<R0> SrtDecryptionConfiguration<R0> {
     /// `EncryptionKey`: `SecretsManagerEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtdecryptionconfiguration.html#cfn-mediaconnect-routerinput-srtdecryptionconfiguration-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtDecryptionConfiguration<Set> { SrtDecryptionConfiguration(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtDecryptionConfiguration<Set> { SrtDecryptionConfiguration(put(self.0, "EncryptionKey", value), Phase) }
 }
 impl Done for SrtDecryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtListenerRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtlistenerrouterinputconfiguration.html)
@@ -1850,11 +1850,11 @@ impl SrtListenerRouterInputConfiguration {
 }
 impl<R0, R1> SrtListenerRouterInputConfiguration<R0, R1> {
     /// `DecryptionConfiguration`: `SrtDecryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtlistenerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtlistenerrouterinputconfiguration-decryptionconfiguration)
-    pub fn decryption_configuration(self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { Self(put(self.0, "DecryptionConfiguration", value.into_expr()), Phase) }
+    pub fn decryption_configuration(self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { Self(put(self.0, "DecryptionConfiguration", value), Phase) }
     /// `MinimumLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtlistenerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtlistenerrouterinputconfiguration-minimumlatencymilliseconds)
-    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<Set, R1> { SrtListenerRouterInputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
+    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<Set, R1> { SrtListenerRouterInputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtlistenerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtlistenerrouterinputconfiguration-port)
-    pub fn port(self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<R0, Set> { SrtListenerRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<R0, Set> { SrtListenerRouterInputConfiguration(put(self.0, "Port", value), Phase) }
 }
 impl Done for SrtListenerRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StandardRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-standardrouterinputconfiguration.html)
@@ -1865,11 +1865,11 @@ impl StandardRouterInputConfiguration {
 }
 impl<R0, R1> StandardRouterInputConfiguration<R0, R1> {
     /// `NetworkInterfaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-standardrouterinputconfiguration.html#cfn-mediaconnect-routerinput-standardrouterinputconfiguration-networkinterfacearn)
-    pub fn network_interface_arn(self, value: impl Arg<str>) -> StandardRouterInputConfiguration<Set, R1> { StandardRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
+    pub fn network_interface_arn(self, value: impl Arg<str>) -> StandardRouterInputConfiguration<Set, R1> { StandardRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value), Phase) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-standardrouterinputconfiguration.html#cfn-mediaconnect-routerinput-standardrouterinputconfiguration-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `ProtocolConfiguration`: `RouterInputProtocolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-standardrouterinputconfiguration.html#cfn-mediaconnect-routerinput-standardrouterinputconfiguration-protocolconfiguration)
-    pub fn protocol_configuration(self, value: impl Arg<RouterInputProtocolConfiguration>) -> StandardRouterInputConfiguration<R0, Set> { StandardRouterInputConfiguration(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
+    pub fn protocol_configuration(self, value: impl Arg<RouterInputProtocolConfiguration>) -> StandardRouterInputConfiguration<R0, Set> { StandardRouterInputConfiguration(put(self.0, "ProtocolConfiguration", value), Phase) }
 }
 impl Done for StandardRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Day` allows.
@@ -1926,13 +1926,13 @@ impl CfnRouterNetworkInterfaceProps {
 }
 impl<R0, R1> CfnRouterNetworkInterfaceProps<R0, R1> {
     /// `Configuration`: `RouterNetworkInterfaceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#cfn-mediaconnect-routernetworkinterface-configuration)
-    pub fn configuration(self, value: impl Arg<router_network_interface::RouterNetworkInterfaceConfiguration>) -> CfnRouterNetworkInterfaceProps<Set, R1> { CfnRouterNetworkInterfaceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<router_network_interface::RouterNetworkInterfaceConfiguration>) -> CfnRouterNetworkInterfaceProps<Set, R1> { CfnRouterNetworkInterfaceProps(put(self.0, "Configuration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#cfn-mediaconnect-routernetworkinterface-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRouterNetworkInterfaceProps<R0, Set> { CfnRouterNetworkInterfaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRouterNetworkInterfaceProps<R0, Set> { CfnRouterNetworkInterfaceProps(put(self.0, "Name", value), Phase) }
     /// `RegionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#cfn-mediaconnect-routernetworkinterface-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#cfn-mediaconnect-routernetworkinterface-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRouterNetworkInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::RouterNetworkInterface`.
@@ -1946,7 +1946,7 @@ impl PublicRouterNetworkInterfaceConfiguration {
 }
 impl<R0> PublicRouterNetworkInterfaceConfiguration<R0> {
     /// `AllowRules`: list of `PublicRouterNetworkInterfaceRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-publicrouternetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-publicrouternetworkinterfaceconfiguration-allowrules)
-    pub fn allow_rules(self, value: impl Arg<Arr<PublicRouterNetworkInterfaceRule>>) -> PublicRouterNetworkInterfaceConfiguration<Set> { PublicRouterNetworkInterfaceConfiguration(put(self.0, "AllowRules", value.into_expr()), Phase) }
+    pub fn allow_rules(self, value: impl Arg<Arr<PublicRouterNetworkInterfaceRule>>) -> PublicRouterNetworkInterfaceConfiguration<Set> { PublicRouterNetworkInterfaceConfiguration(put(self.0, "AllowRules", value), Phase) }
 }
 impl Done for PublicRouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicRouterNetworkInterfaceRule` of `AWS::MediaConnect::RouterNetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-publicrouternetworkinterfacerule.html)
@@ -1957,7 +1957,7 @@ impl PublicRouterNetworkInterfaceRule {
 }
 impl<R0> PublicRouterNetworkInterfaceRule<R0> {
     /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-publicrouternetworkinterfacerule.html#cfn-mediaconnect-routernetworkinterface-publicrouternetworkinterfacerule-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> PublicRouterNetworkInterfaceRule<Set> { PublicRouterNetworkInterfaceRule(put(self.0, "Cidr", value.into_expr()), Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> PublicRouterNetworkInterfaceRule<Set> { PublicRouterNetworkInterfaceRule(put(self.0, "Cidr", value), Phase) }
 }
 impl Done for PublicRouterNetworkInterfaceRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterNetworkInterfaceConfiguration` of `AWS::MediaConnect::RouterNetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration.html)
@@ -1966,9 +1966,9 @@ impl RouterNetworkInterfaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Public`: `PublicRouterNetworkInterfaceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration-public)
-    pub fn public(self, value: impl Arg<PublicRouterNetworkInterfaceConfiguration>) -> Self { Self(put(self.0, "Public", value.into_expr())) }
+    pub fn public(self, value: impl Arg<PublicRouterNetworkInterfaceConfiguration>) -> Self { Self(put(self.0, "Public", value)) }
     /// `Vpc`: `VpcRouterNetworkInterfaceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration-vpc)
-    pub fn vpc(self, value: impl Arg<VpcRouterNetworkInterfaceConfiguration>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
+    pub fn vpc(self, value: impl Arg<VpcRouterNetworkInterfaceConfiguration>) -> Self { Self(put(self.0, "Vpc", value)) }
 }
 impl Done for RouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcRouterNetworkInterfaceConfiguration` of `AWS::MediaConnect::RouterNetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration.html)
@@ -1979,9 +1979,9 @@ impl VpcRouterNetworkInterfaceConfiguration {
 }
 impl<R0, R1> VpcRouterNetworkInterfaceConfiguration<R0, R1> {
     /// `SecurityGroupIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> VpcRouterNetworkInterfaceConfiguration<Set, R1> { VpcRouterNetworkInterfaceConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> VpcRouterNetworkInterfaceConfiguration<Set, R1> { VpcRouterNetworkInterfaceConfiguration(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration-subnetid)
-    pub fn subnet_id(self, value: impl Arg<str>) -> VpcRouterNetworkInterfaceConfiguration<R0, Set> { VpcRouterNetworkInterfaceConfiguration(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<str>) -> VpcRouterNetworkInterfaceConfiguration<R0, Set> { VpcRouterNetworkInterfaceConfiguration(put(self.0, "SubnetId", value), Phase) }
 }
 impl Done for VpcRouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2022,25 +2022,25 @@ impl CfnRouterOutputProps {
 }
 impl<R0, R1, R2, R3, R4> CfnRouterOutputProps<R0, R1, R2, R3, R4> {
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `Configuration`: `RouterOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-configuration)
-    pub fn configuration(self, value: impl Arg<router_output::RouterOutputConfiguration>) -> CfnRouterOutputProps<Set, R1, R2, R3, R4> { CfnRouterOutputProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<router_output::RouterOutputConfiguration>) -> CfnRouterOutputProps<Set, R1, R2, R3, R4> { CfnRouterOutputProps(put(self.0, "Configuration", value), Phase) }
     /// `FabricConfiguration`: `FabricConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-fabricconfiguration)
-    pub fn fabric_configuration(self, value: impl Arg<router_output::FabricConfiguration>) -> Self { Self(put(self.0, "FabricConfiguration", value.into_expr()), Phase) }
+    pub fn fabric_configuration(self, value: impl Arg<router_output::FabricConfiguration>) -> Self { Self(put(self.0, "FabricConfiguration", value), Phase) }
     /// `MaintenanceConfiguration`: `MaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-maintenanceconfiguration)
-    pub fn maintenance_configuration(self, value: impl Arg<router_output::MaintenanceConfiguration>) -> Self { Self(put(self.0, "MaintenanceConfiguration", value.into_expr()), Phase) }
+    pub fn maintenance_configuration(self, value: impl Arg<router_output::MaintenanceConfiguration>) -> Self { Self(put(self.0, "MaintenanceConfiguration", value), Phase) }
     /// `MaximumBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-maximumbitrate)
-    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> CfnRouterOutputProps<R0, Set, R2, R3, R4> { CfnRouterOutputProps(put(self.0, "MaximumBitrate", value.into_expr()), Phase) }
+    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> CfnRouterOutputProps<R0, Set, R2, R3, R4> { CfnRouterOutputProps(put(self.0, "MaximumBitrate", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRouterOutputProps<R0, R1, Set, R3, R4> { CfnRouterOutputProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRouterOutputProps<R0, R1, Set, R3, R4> { CfnRouterOutputProps(put(self.0, "Name", value), Phase) }
     /// `RegionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value), Phase) }
     /// `RoutingScope`: `RoutingScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-routingscope)
-    pub fn routing_scope(self, value: impl Arg<router_output::RoutingScope>) -> CfnRouterOutputProps<R0, R1, R2, Set, R4> { CfnRouterOutputProps(put(self.0, "RoutingScope", value.into_expr()), Phase) }
+    pub fn routing_scope(self, value: impl Arg<router_output::RoutingScope>) -> CfnRouterOutputProps<R0, R1, R2, Set, R4> { CfnRouterOutputProps(put(self.0, "RoutingScope", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Tier`: `Tier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-tier)
-    pub fn tier(self, value: impl Arg<router_output::Tier>) -> CfnRouterOutputProps<R0, R1, R2, R3, Set> { CfnRouterOutputProps(put(self.0, "Tier", value.into_expr()), Phase) }
+    pub fn tier(self, value: impl Arg<router_output::Tier>) -> CfnRouterOutputProps<R0, R1, R2, R3, Set> { CfnRouterOutputProps(put(self.0, "Tier", value), Phase) }
 }
 impl Done for CfnRouterOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::RouterOutput`.
@@ -2054,7 +2054,7 @@ impl FabricConfiguration {
 }
 impl<R0> FabricConfiguration<R0> {
     /// `RecoveryLatencyMode`: `RecoveryLatencyMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-fabricconfiguration.html#cfn-mediaconnect-routeroutput-fabricconfiguration-recoverylatencymode)
-    pub fn recovery_latency_mode(self, value: impl Arg<RecoveryLatencyMode>) -> FabricConfiguration<Set> { FabricConfiguration(put(self.0, "RecoveryLatencyMode", value.into_expr()), Phase) }
+    pub fn recovery_latency_mode(self, value: impl Arg<RecoveryLatencyMode>) -> FabricConfiguration<Set> { FabricConfiguration(put(self.0, "RecoveryLatencyMode", value), Phase) }
 }
 impl Done for FabricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryption` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryption.html)
@@ -2065,9 +2065,9 @@ impl FlowTransitEncryption {
 }
 impl<R0> FlowTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryption.html#cfn-mediaconnect-routeroutput-flowtransitencryption-encryptionkeyconfiguration)
-    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryption.html#cfn-mediaconnect-routeroutput-flowtransitencryption-encryptionkeytype)
-    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration.html)
@@ -2076,9 +2076,9 @@ impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration-automatic)
-    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value)) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration-secretsmanager)
-    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value)) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-maintenanceconfiguration.html)
@@ -2087,9 +2087,9 @@ impl MaintenanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Default`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-maintenanceconfiguration.html#cfn-mediaconnect-routeroutput-maintenanceconfiguration-default)
-    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
+    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value)) }
     /// `PreferredDayTime`: `PreferredDayTimeMaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-maintenanceconfiguration.html#cfn-mediaconnect-routeroutput-maintenanceconfiguration-preferreddaytime)
-    pub fn preferred_day_time(self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { Self(put(self.0, "PreferredDayTime", value.into_expr())) }
+    pub fn preferred_day_time(self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { Self(put(self.0, "PreferredDayTime", value)) }
 }
 impl Done for MaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectFlowRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration.html)
@@ -2100,11 +2100,11 @@ impl MediaConnectFlowRouterOutputConfiguration {
 }
 impl<R0> MediaConnectFlowRouterOutputConfiguration<R0> {
     /// `DestinationTransitEncryption`: `FlowTransitEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration-destinationtransitencryption)
-    pub fn destination_transit_encryption(self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterOutputConfiguration<Set> { MediaConnectFlowRouterOutputConfiguration(put(self.0, "DestinationTransitEncryption", value.into_expr()), Phase) }
+    pub fn destination_transit_encryption(self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterOutputConfiguration<Set> { MediaConnectFlowRouterOutputConfiguration(put(self.0, "DestinationTransitEncryption", value), Phase) }
     /// `FlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr()), Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value), Phase) }
     /// `FlowSourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration-flowsourcearn)
-    pub fn flow_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowSourceArn", value.into_expr()), Phase) }
+    pub fn flow_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowSourceArn", value), Phase) }
 }
 impl Done for MediaConnectFlowRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveInputRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration.html)
@@ -2115,11 +2115,11 @@ impl MediaLiveInputRouterOutputConfiguration {
 }
 impl<R0> MediaLiveInputRouterOutputConfiguration<R0> {
     /// `DestinationTransitEncryption`: `MediaLiveTransitEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration-destinationtransitencryption)
-    pub fn destination_transit_encryption(self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveInputRouterOutputConfiguration<Set> { MediaLiveInputRouterOutputConfiguration(put(self.0, "DestinationTransitEncryption", value.into_expr()), Phase) }
+    pub fn destination_transit_encryption(self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveInputRouterOutputConfiguration<Set> { MediaLiveInputRouterOutputConfiguration(put(self.0, "DestinationTransitEncryption", value), Phase) }
     /// `MediaLiveInputArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration-medialiveinputarn)
-    pub fn media_live_input_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveInputArn", value.into_expr()), Phase) }
+    pub fn media_live_input_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveInputArn", value), Phase) }
     /// `MediaLivePipelineId`: `MediaLivePipelineId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration-medialivepipelineid)
-    pub fn media_live_pipeline_id(self, value: impl Arg<MediaLivePipelineId>) -> Self { Self(put(self.0, "MediaLivePipelineId", value.into_expr()), Phase) }
+    pub fn media_live_pipeline_id(self, value: impl Arg<MediaLivePipelineId>) -> Self { Self(put(self.0, "MediaLivePipelineId", value), Phase) }
 }
 impl Done for MediaLiveInputRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveTransitEncryption` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryption.html)
@@ -2130,9 +2130,9 @@ impl MediaLiveTransitEncryption {
 }
 impl<R0> MediaLiveTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `MediaLiveTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryption.html#cfn-mediaconnect-routeroutput-medialivetransitencryption-encryptionkeyconfiguration)
-    pub fn encryption_key_configuration(self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { MediaLiveTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { MediaLiveTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryption.html#cfn-mediaconnect-routeroutput-medialivetransitencryption-encryptionkeytype)
-    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value), Phase) }
 }
 impl Done for MediaLiveTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration.html)
@@ -2141,9 +2141,9 @@ impl MediaLiveTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration-automatic)
-    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value)) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration-secretsmanager)
-    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value)) }
 }
 impl Done for MediaLiveTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreferredDayTimeMaintenanceConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration.html)
@@ -2154,9 +2154,9 @@ impl PreferredDayTimeMaintenanceConfiguration {
 }
 impl<R0, R1> PreferredDayTimeMaintenanceConfiguration<R0, R1> {
     /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration.html#cfn-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration-day)
-    pub fn day(self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Day", value.into_expr()), Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Day", value), Phase) }
     /// `Time`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration.html#cfn-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration-time)
-    pub fn time(self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Time", value.into_expr()), Phase) }
+    pub fn time(self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Time", value), Phase) }
 }
 impl Done for PreferredDayTimeMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RistRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-ristrouteroutputconfiguration.html)
@@ -2167,9 +2167,9 @@ impl RistRouterOutputConfiguration {
 }
 impl<R0, R1> RistRouterOutputConfiguration<R0, R1> {
     /// `DestinationAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-ristrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-ristrouteroutputconfiguration-destinationaddress)
-    pub fn destination_address(self, value: impl Arg<str>) -> RistRouterOutputConfiguration<Set, R1> { RistRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
+    pub fn destination_address(self, value: impl Arg<str>) -> RistRouterOutputConfiguration<Set, R1> { RistRouterOutputConfiguration(put(self.0, "DestinationAddress", value), Phase) }
     /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-ristrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-ristrouteroutputconfiguration-destinationport)
-    pub fn destination_port(self, value: impl Arg<i64>) -> RistRouterOutputConfiguration<R0, Set> { RistRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> RistRouterOutputConfiguration<R0, Set> { RistRouterOutputConfiguration(put(self.0, "DestinationPort", value), Phase) }
 }
 impl Done for RistRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputconfiguration.html)
@@ -2178,11 +2178,11 @@ impl RouterOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MediaConnectFlow`: `MediaConnectFlowRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputconfiguration-mediaconnectflow)
-    pub fn media_connect_flow(self, value: impl Arg<MediaConnectFlowRouterOutputConfiguration>) -> Self { Self(put(self.0, "MediaConnectFlow", value.into_expr())) }
+    pub fn media_connect_flow(self, value: impl Arg<MediaConnectFlowRouterOutputConfiguration>) -> Self { Self(put(self.0, "MediaConnectFlow", value)) }
     /// `MediaLiveInput`: `MediaLiveInputRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputconfiguration-medialiveinput)
-    pub fn media_live_input(self, value: impl Arg<MediaLiveInputRouterOutputConfiguration>) -> Self { Self(put(self.0, "MediaLiveInput", value.into_expr())) }
+    pub fn media_live_input(self, value: impl Arg<MediaLiveInputRouterOutputConfiguration>) -> Self { Self(put(self.0, "MediaLiveInput", value)) }
     /// `Standard`: `StandardRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputconfiguration-standard)
-    pub fn standard(self, value: impl Arg<StandardRouterOutputConfiguration>) -> Self { Self(put(self.0, "Standard", value.into_expr())) }
+    pub fn standard(self, value: impl Arg<StandardRouterOutputConfiguration>) -> Self { Self(put(self.0, "Standard", value)) }
 }
 impl Done for RouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterOutputProtocolConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html)
@@ -2191,15 +2191,15 @@ impl RouterOutputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rist`: `RistRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-rist)
-    pub fn rist(self, value: impl Arg<RistRouterOutputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
+    pub fn rist(self, value: impl Arg<RistRouterOutputConfiguration>) -> Self { Self(put(self.0, "Rist", value)) }
     /// `RtmpPush`: `RtmpPushRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-rtmppush)
-    pub fn rtmp_push(self, value: impl Arg<RtmpPushRouterOutputConfiguration>) -> Self { Self(put(self.0, "RtmpPush", value.into_expr())) }
+    pub fn rtmp_push(self, value: impl Arg<RtmpPushRouterOutputConfiguration>) -> Self { Self(put(self.0, "RtmpPush", value)) }
     /// `Rtp`: `RtpRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-rtp)
-    pub fn rtp(self, value: impl Arg<RtpRouterOutputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
+    pub fn rtp(self, value: impl Arg<RtpRouterOutputConfiguration>) -> Self { Self(put(self.0, "Rtp", value)) }
     /// `SrtCaller`: `SrtCallerRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-srtcaller)
-    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterOutputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
+    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterOutputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value)) }
     /// `SrtListener`: `SrtListenerRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-srtlistener)
-    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterOutputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
+    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterOutputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value)) }
 }
 impl Done for RouterOutputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtmpPushRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html)
@@ -2210,15 +2210,15 @@ impl RtmpPushRouterOutputConfiguration {
 }
 impl<R0, R1, R2, R3> RtmpPushRouterOutputConfiguration<R0, R1, R2, R3> {
     /// `ApplicationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<Set, R1, R2, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<Set, R1, R2, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "ApplicationName", value), Phase) }
     /// `DestinationAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-destinationaddress)
-    pub fn destination_address(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, Set, R2, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
+    pub fn destination_address(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, Set, R2, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "DestinationAddress", value), Phase) }
     /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-destinationport)
-    pub fn destination_port(self, value: impl Arg<i64>) -> RtmpPushRouterOutputConfiguration<R0, R1, Set, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> RtmpPushRouterOutputConfiguration<R0, R1, Set, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "DestinationPort", value), Phase) }
     /// `StreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, R1, R2, Set> { RtmpPushRouterOutputConfiguration(put(self.0, "StreamName", value.into_expr()), Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, R1, R2, Set> { RtmpPushRouterOutputConfiguration(put(self.0, "StreamName", value), Phase) }
     /// `TlsEncryption`: `TlsEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-tlsencryption)
-    pub fn tls_encryption(self, value: impl Arg<TlsEncryption>) -> Self { Self(put(self.0, "TlsEncryption", value.into_expr()), Phase) }
+    pub fn tls_encryption(self, value: impl Arg<TlsEncryption>) -> Self { Self(put(self.0, "TlsEncryption", value), Phase) }
 }
 impl Done for RtmpPushRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtpRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtprouteroutputconfiguration.html)
@@ -2229,11 +2229,11 @@ impl RtpRouterOutputConfiguration {
 }
 impl<R0, R1> RtpRouterOutputConfiguration<R0, R1> {
     /// `DestinationAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtprouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtprouteroutputconfiguration-destinationaddress)
-    pub fn destination_address(self, value: impl Arg<str>) -> RtpRouterOutputConfiguration<Set, R1> { RtpRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
+    pub fn destination_address(self, value: impl Arg<str>) -> RtpRouterOutputConfiguration<Set, R1> { RtpRouterOutputConfiguration(put(self.0, "DestinationAddress", value), Phase) }
     /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtprouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtprouteroutputconfiguration-destinationport)
-    pub fn destination_port(self, value: impl Arg<i64>) -> RtpRouterOutputConfiguration<R0, Set> { RtpRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> RtpRouterOutputConfiguration<R0, Set> { RtpRouterOutputConfiguration(put(self.0, "DestinationPort", value), Phase) }
     /// `ForwardErrorCorrection`: `ForwardErrorCorrection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtprouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtprouteroutputconfiguration-forwarderrorcorrection)
-    pub fn forward_error_correction(self, value: impl Arg<ForwardErrorCorrection>) -> Self { Self(put(self.0, "ForwardErrorCorrection", value.into_expr()), Phase) }
+    pub fn forward_error_correction(self, value: impl Arg<ForwardErrorCorrection>) -> Self { Self(put(self.0, "ForwardErrorCorrection", value), Phase) }
 }
 impl Done for RtpRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration.html)
@@ -2244,9 +2244,9 @@ impl SecretsManagerEncryptionKeyConfiguration {
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtCallerRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html)
@@ -2257,15 +2257,15 @@ impl SrtCallerRouterOutputConfiguration {
 }
 impl<R0, R1, R2> SrtCallerRouterOutputConfiguration<R0, R1, R2> {
     /// `DestinationAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-destinationaddress)
-    pub fn destination_address(self, value: impl Arg<str>) -> SrtCallerRouterOutputConfiguration<Set, R1, R2> { SrtCallerRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
+    pub fn destination_address(self, value: impl Arg<str>) -> SrtCallerRouterOutputConfiguration<Set, R1, R2> { SrtCallerRouterOutputConfiguration(put(self.0, "DestinationAddress", value), Phase) }
     /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-destinationport)
-    pub fn destination_port(self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, Set, R2> { SrtCallerRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, Set, R2> { SrtCallerRouterOutputConfiguration(put(self.0, "DestinationPort", value), Phase) }
     /// `EncryptionConfiguration`: `SrtEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `MinimumLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-minimumlatencymilliseconds)
-    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, R1, Set> { SrtCallerRouterOutputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
+    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, R1, Set> { SrtCallerRouterOutputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value), Phase) }
     /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value), Phase) }
 }
 impl Done for SrtCallerRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtEncryptionConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtencryptionconfiguration.html)
@@ -2276,7 +2276,7 @@ impl SrtEncryptionConfiguration {
 }
 impl<R0> SrtEncryptionConfiguration<R0> {
     /// `EncryptionKey`: `SecretsManagerEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtencryptionconfiguration.html#cfn-mediaconnect-routeroutput-srtencryptionconfiguration-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtEncryptionConfiguration<Set> { SrtEncryptionConfiguration(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtEncryptionConfiguration<Set> { SrtEncryptionConfiguration(put(self.0, "EncryptionKey", value), Phase) }
 }
 impl Done for SrtEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtListenerRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration.html)
@@ -2287,11 +2287,11 @@ impl SrtListenerRouterOutputConfiguration {
 }
 impl<R0, R1> SrtListenerRouterOutputConfiguration<R0, R1> {
     /// `EncryptionConfiguration`: `SrtEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `MinimumLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration-minimumlatencymilliseconds)
-    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<Set, R1> { SrtListenerRouterOutputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
+    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<Set, R1> { SrtListenerRouterOutputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration-port)
-    pub fn port(self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<R0, Set> { SrtListenerRouterOutputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<R0, Set> { SrtListenerRouterOutputConfiguration(put(self.0, "Port", value), Phase) }
 }
 impl Done for SrtListenerRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StandardRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-standardrouteroutputconfiguration.html)
@@ -2302,11 +2302,11 @@ impl StandardRouterOutputConfiguration {
 }
 impl<R0, R1> StandardRouterOutputConfiguration<R0, R1> {
     /// `NetworkInterfaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-standardrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-standardrouteroutputconfiguration-networkinterfacearn)
-    pub fn network_interface_arn(self, value: impl Arg<str>) -> StandardRouterOutputConfiguration<Set, R1> { StandardRouterOutputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
+    pub fn network_interface_arn(self, value: impl Arg<str>) -> StandardRouterOutputConfiguration<Set, R1> { StandardRouterOutputConfiguration(put(self.0, "NetworkInterfaceArn", value), Phase) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-standardrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-standardrouteroutputconfiguration-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `ProtocolConfiguration`: `RouterOutputProtocolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-standardrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-standardrouteroutputconfiguration-protocolconfiguration)
-    pub fn protocol_configuration(self, value: impl Arg<RouterOutputProtocolConfiguration>) -> StandardRouterOutputConfiguration<R0, Set> { StandardRouterOutputConfiguration(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
+    pub fn protocol_configuration(self, value: impl Arg<RouterOutputProtocolConfiguration>) -> StandardRouterOutputConfiguration<R0, Set> { StandardRouterOutputConfiguration(put(self.0, "ProtocolConfiguration", value), Phase) }
 }
 impl Done for StandardRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsEncryption` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryption.html)
@@ -2317,9 +2317,9 @@ impl TlsEncryption {
 }
 impl<R0> TlsEncryption<R0> {
     /// `EncryptionConfiguration`: `TlsEncryptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryption.html#cfn-mediaconnect-routeroutput-tlsencryption-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<TlsEncryptionConfiguration>) -> TlsEncryption<Set> { TlsEncryption(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<TlsEncryptionConfiguration>) -> TlsEncryption<Set> { TlsEncryption(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `EncryptionType`: `EncryptionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryption.html#cfn-mediaconnect-routeroutput-tlsencryption-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> Self { Self(put(self.0, "EncryptionType", value), Phase) }
 }
 impl Done for TlsEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsEncryptionConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryptionconfiguration.html)
@@ -2330,7 +2330,7 @@ impl TlsEncryptionConfiguration {
 }
 impl<R0> TlsEncryptionConfiguration<R0> {
     /// `Public`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryptionconfiguration.html#cfn-mediaconnect-routeroutput-tlsencryptionconfiguration-public)
-    pub fn public(self, value: impl Arg<Any>) -> TlsEncryptionConfiguration<Set> { TlsEncryptionConfiguration(put(self.0, "Public", value.into_expr()), Phase) }
+    pub fn public(self, value: impl Arg<Any>) -> TlsEncryptionConfiguration<Set> { TlsEncryptionConfiguration(put(self.0, "Public", value), Phase) }
 }
 impl Done for TlsEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Day` allows.

@@ -27,25 +27,25 @@ impl CfnJobTemplateProps {
 }
 impl<R0> CfnJobTemplateProps<R0> {
     /// `AccelerationSettings`: `AccelerationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-accelerationsettings)
-    pub fn acceleration_settings(self, value: impl Arg<job_template::AccelerationSettings>) -> Self { Self(put(self.0, "AccelerationSettings", value.into_expr()), Phase) }
+    pub fn acceleration_settings(self, value: impl Arg<job_template::AccelerationSettings>) -> Self { Self(put(self.0, "AccelerationSettings", value), Phase) }
     /// `Category`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-category)
-    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `HopDestinations`: list of `HopDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-hopdestinations)
-    pub fn hop_destinations(self, value: impl Arg<Arr<job_template::HopDestination>>) -> Self { Self(put(self.0, "HopDestinations", value.into_expr()), Phase) }
+    pub fn hop_destinations(self, value: impl Arg<Arr<job_template::HopDestination>>) -> Self { Self(put(self.0, "HopDestinations", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `Queue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-queue)
-    pub fn queue(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Queue", value.into_expr()), Phase) }
+    pub fn queue(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Queue", value), Phase) }
     /// `SettingsJson`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-settingsjson)
-    pub fn settings_json(self, value: impl Arg<Any>) -> CfnJobTemplateProps<Set> { CfnJobTemplateProps(put(self.0, "SettingsJson", value.into_expr()), Phase) }
+    pub fn settings_json(self, value: impl Arg<Any>) -> CfnJobTemplateProps<Set> { CfnJobTemplateProps(put(self.0, "SettingsJson", value), Phase) }
     /// `StatusUpdateInterval`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-statusupdateinterval)
-    pub fn status_update_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusUpdateInterval", value.into_expr()), Phase) }
+    pub fn status_update_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusUpdateInterval", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConvert::JobTemplate`.
@@ -59,7 +59,7 @@ impl AccelerationSettings {
 }
 impl<R0> AccelerationSettings<R0> {
     /// `Mode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-accelerationsettings.html#cfn-mediaconvert-jobtemplate-accelerationsettings-mode)
-    pub fn mode(self, value: impl Arg<str>) -> AccelerationSettings<Set> { AccelerationSettings(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<str>) -> AccelerationSettings<Set> { AccelerationSettings(put(self.0, "Mode", value), Phase) }
 }
 impl Done for AccelerationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HopDestination` of `AWS::MediaConvert::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-hopdestination.html)
@@ -68,11 +68,11 @@ impl HopDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-hopdestination.html#cfn-mediaconvert-jobtemplate-hopdestination-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value)) }
     /// `Queue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-hopdestination.html#cfn-mediaconvert-jobtemplate-hopdestination-queue)
-    pub fn queue(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Queue", value.into_expr())) }
+    pub fn queue(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Queue", value)) }
     /// `WaitMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-hopdestination.html#cfn-mediaconvert-jobtemplate-hopdestination-waitminutes)
-    pub fn wait_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitMinutes", value.into_expr())) }
+    pub fn wait_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitMinutes", value)) }
 }
 impl Done for HopDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -99,15 +99,15 @@ impl CfnPresetProps {
 }
 impl<R0> CfnPresetProps<R0> {
     /// `Category`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-category)
-    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `SettingsJson`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-settingsjson)
-    pub fn settings_json(self, value: impl Arg<Any>) -> CfnPresetProps<Set> { CfnPresetProps(put(self.0, "SettingsJson", value.into_expr()), Phase) }
+    pub fn settings_json(self, value: impl Arg<Any>) -> CfnPresetProps<Set> { CfnPresetProps(put(self.0, "SettingsJson", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPresetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaConvert::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html)
@@ -131,19 +131,19 @@ impl CfnQueueProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConcurrentJobs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-concurrentjobs)
-    pub fn concurrent_jobs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentJobs", value.into_expr())) }
+    pub fn concurrent_jobs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentJobs", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `MaximumConcurrentFeeds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-maximumconcurrentfeeds)
-    pub fn maximum_concurrent_feeds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumConcurrentFeeds", value.into_expr())) }
+    pub fn maximum_concurrent_feeds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumConcurrentFeeds", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PricingPlan`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-pricingplan)
-    pub fn pricing_plan(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr())) }
+    pub fn pricing_plan(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlan", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -27,41 +27,41 @@ impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnywhereSettings`: `AnywhereSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-anywheresettings)
-    pub fn anywhere_settings(self, value: impl Arg<channel::AnywhereSettings>) -> Self { Self(put(self.0, "AnywhereSettings", value.into_expr())) }
+    pub fn anywhere_settings(self, value: impl Arg<channel::AnywhereSettings>) -> Self { Self(put(self.0, "AnywhereSettings", value)) }
     /// `CdiInputSpecification`: `CdiInputSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-cdiinputspecification)
-    pub fn cdi_input_specification(self, value: impl Arg<channel::CdiInputSpecification>) -> Self { Self(put(self.0, "CdiInputSpecification", value.into_expr())) }
+    pub fn cdi_input_specification(self, value: impl Arg<channel::CdiInputSpecification>) -> Self { Self(put(self.0, "CdiInputSpecification", value)) }
     /// `ChannelClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-channelclass)
-    pub fn channel_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelClass", value.into_expr())) }
+    pub fn channel_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelClass", value)) }
     /// `ChannelEngineVersion`: `ChannelEngineVersionRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-channelengineversion)
-    pub fn channel_engine_version(self, value: impl Arg<channel::ChannelEngineVersionRequest>) -> Self { Self(put(self.0, "ChannelEngineVersion", value.into_expr())) }
+    pub fn channel_engine_version(self, value: impl Arg<channel::ChannelEngineVersionRequest>) -> Self { Self(put(self.0, "ChannelEngineVersion", value)) }
     /// `ChannelSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-channelsecuritygroups)
-    pub fn channel_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChannelSecurityGroups", value.into_expr())) }
+    pub fn channel_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChannelSecurityGroups", value)) }
     /// `Destinations`: list of `OutputDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<channel::OutputDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<channel::OutputDestination>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `DryRun`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-dryrun)
-    pub fn dry_run(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DryRun", value.into_expr())) }
+    pub fn dry_run(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DryRun", value)) }
     /// `EncoderSettings`: `EncoderSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-encodersettings)
-    pub fn encoder_settings(self, value: impl Arg<channel::EncoderSettings>) -> Self { Self(put(self.0, "EncoderSettings", value.into_expr())) }
+    pub fn encoder_settings(self, value: impl Arg<channel::EncoderSettings>) -> Self { Self(put(self.0, "EncoderSettings", value)) }
     /// `InferenceSettings`: `InferenceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-inferencesettings)
-    pub fn inference_settings(self, value: impl Arg<channel::InferenceSettings>) -> Self { Self(put(self.0, "InferenceSettings", value.into_expr())) }
+    pub fn inference_settings(self, value: impl Arg<channel::InferenceSettings>) -> Self { Self(put(self.0, "InferenceSettings", value)) }
     /// `InputAttachments`: list of `InputAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-inputattachments)
-    pub fn input_attachments(self, value: impl Arg<Arr<channel::InputAttachment>>) -> Self { Self(put(self.0, "InputAttachments", value.into_expr())) }
+    pub fn input_attachments(self, value: impl Arg<Arr<channel::InputAttachment>>) -> Self { Self(put(self.0, "InputAttachments", value)) }
     /// `InputSpecification`: `InputSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-inputspecification)
-    pub fn input_specification(self, value: impl Arg<channel::InputSpecification>) -> Self { Self(put(self.0, "InputSpecification", value.into_expr())) }
+    pub fn input_specification(self, value: impl Arg<channel::InputSpecification>) -> Self { Self(put(self.0, "InputSpecification", value)) }
     /// `LinkedChannelSettings`: `LinkedChannelSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-linkedchannelsettings)
-    pub fn linked_channel_settings(self, value: impl Arg<channel::LinkedChannelSettings>) -> Self { Self(put(self.0, "LinkedChannelSettings", value.into_expr())) }
+    pub fn linked_channel_settings(self, value: impl Arg<channel::LinkedChannelSettings>) -> Self { Self(put(self.0, "LinkedChannelSettings", value)) }
     /// `LogLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-loglevel)
-    pub fn log_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
+    pub fn log_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLevel", value)) }
     /// `Maintenance`: `MaintenanceCreateSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-maintenance)
-    pub fn maintenance(self, value: impl Arg<channel::MaintenanceCreateSettings>) -> Self { Self(put(self.0, "Maintenance", value.into_expr())) }
+    pub fn maintenance(self, value: impl Arg<channel::MaintenanceCreateSettings>) -> Self { Self(put(self.0, "Maintenance", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Vpc`: `VpcOutputSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-vpc)
-    pub fn vpc(self, value: impl Arg<channel::VpcOutputSettings>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
+    pub fn vpc(self, value: impl Arg<channel::VpcOutputSettings>) -> Self { Self(put(self.0, "Vpc", value)) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Channel`.
@@ -73,23 +73,23 @@ impl AacSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-bitrate)
-    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-codingmode)
-    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value)) }
     /// `InputType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-inputtype)
-    pub fn input_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputType", value.into_expr())) }
+    pub fn input_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputType", value)) }
     /// `Profile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-profile)
-    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
+    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value)) }
     /// `RateControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-ratecontrolmode)
-    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
+    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value)) }
     /// `RawFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-rawformat)
-    pub fn raw_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RawFormat", value.into_expr())) }
+    pub fn raw_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RawFormat", value)) }
     /// `SampleRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-samplerate)
-    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
+    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value)) }
     /// `Spec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-spec)
-    pub fn spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Spec", value.into_expr())) }
+    pub fn spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Spec", value)) }
     /// `VbrQuality`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-vbrquality)
-    pub fn vbr_quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VbrQuality", value.into_expr())) }
+    pub fn vbr_quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VbrQuality", value)) }
 }
 impl Done for AacSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AbWatermarkingCustomProfile` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-abwatermarkingcustomprofile.html)
@@ -98,11 +98,11 @@ impl AbWatermarkingCustomProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmbeddingFrequency`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-abwatermarkingcustomprofile.html#cfn-medialive-channel-abwatermarkingcustomprofile-embeddingfrequency)
-    pub fn embedding_frequency(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EmbeddingFrequency", value.into_expr())) }
+    pub fn embedding_frequency(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EmbeddingFrequency", value)) }
     /// `SceneCut`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-abwatermarkingcustomprofile.html#cfn-medialive-channel-abwatermarkingcustomprofile-scenecut)
-    pub fn scene_cut(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SceneCut", value.into_expr())) }
+    pub fn scene_cut(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SceneCut", value)) }
     /// `TargetPsnr`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-abwatermarkingcustomprofile.html#cfn-medialive-channel-abwatermarkingcustomprofile-targetpsnr)
-    pub fn target_psnr(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPsnr", value.into_expr())) }
+    pub fn target_psnr(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPsnr", value)) }
 }
 impl Done for AbWatermarkingCustomProfile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ac3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html)
@@ -111,21 +111,21 @@ impl Ac3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttenuationControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-attenuationcontrol)
-    pub fn attenuation_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttenuationControl", value.into_expr())) }
+    pub fn attenuation_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttenuationControl", value)) }
     /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-bitrate)
-    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `BitstreamMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-bitstreammode)
-    pub fn bitstream_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitstreamMode", value.into_expr())) }
+    pub fn bitstream_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitstreamMode", value)) }
     /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-codingmode)
-    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value)) }
     /// `Dialnorm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-dialnorm)
-    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
+    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value)) }
     /// `DrcProfile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-drcprofile)
-    pub fn drc_profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcProfile", value.into_expr())) }
+    pub fn drc_profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcProfile", value)) }
     /// `LfeFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-lfefilter)
-    pub fn lfe_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeFilter", value.into_expr())) }
+    pub fn lfe_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeFilter", value)) }
     /// `MetadataControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-metadatacontrol)
-    pub fn metadata_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetadataControl", value.into_expr())) }
+    pub fn metadata_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetadataControl", value)) }
 }
 impl Done for Ac3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdditionalDestinations` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-additionaldestinations.html)
@@ -134,7 +134,7 @@ impl AdditionalDestinations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-additionaldestinations.html#cfn-medialive-channel-additionaldestinations-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
 }
 impl Done for AdditionalDestinations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AncillarySourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ancillarysourcesettings.html)
@@ -143,7 +143,7 @@ impl AncillarySourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceAncillaryChannelNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ancillarysourcesettings.html#cfn-medialive-channel-ancillarysourcesettings-sourceancillarychannelnumber)
-    pub fn source_ancillary_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceAncillaryChannelNumber", value.into_expr())) }
+    pub fn source_ancillary_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceAncillaryChannelNumber", value)) }
 }
 impl Done for AncillarySourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnywhereSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-anywheresettings.html)
@@ -152,9 +152,9 @@ impl AnywhereSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelPlacementGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-anywheresettings.html#cfn-medialive-channel-anywheresettings-channelplacementgroupid)
-    pub fn channel_placement_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelPlacementGroupId", value.into_expr())) }
+    pub fn channel_placement_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelPlacementGroupId", value)) }
     /// `ClusterId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-anywheresettings.html#cfn-medialive-channel-anywheresettings-clusterid)
-    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value)) }
 }
 impl Done for AnywhereSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveCdnSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecdnsettings.html)
@@ -163,7 +163,7 @@ impl ArchiveCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecdnsettings.html#cfn-medialive-channel-archivecdnsettings-archives3settings)
-    pub fn archive_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "ArchiveS3Settings", value.into_expr())) }
+    pub fn archive_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "ArchiveS3Settings", value)) }
 }
 impl Done for ArchiveCdnSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveContainerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecontainersettings.html)
@@ -172,9 +172,9 @@ impl ArchiveContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `M2tsSettings`: `M2tsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecontainersettings.html#cfn-medialive-channel-archivecontainersettings-m2tssettings)
-    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
+    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value)) }
     /// `RawSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecontainersettings.html#cfn-medialive-channel-archivecontainersettings-rawsettings)
-    pub fn raw_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RawSettings", value.into_expr())) }
+    pub fn raw_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RawSettings", value)) }
 }
 impl Done for ArchiveContainerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveFrameCaptureHlsS3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveframecapturehlss3settings.html)
@@ -183,7 +183,7 @@ impl ArchiveFrameCaptureHlsS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CannedAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveframecapturehlss3settings.html#cfn-medialive-channel-archiveframecapturehlss3settings-cannedacl)
-    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
+    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value)) }
 }
 impl Done for ArchiveFrameCaptureHlsS3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivegroupsettings.html)
@@ -192,11 +192,11 @@ impl ArchiveGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveCdnSettings`: `ArchiveCdnSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivegroupsettings.html#cfn-medialive-channel-archivegroupsettings-archivecdnsettings)
-    pub fn archive_cdn_settings(self, value: impl Arg<ArchiveCdnSettings>) -> Self { Self(put(self.0, "ArchiveCdnSettings", value.into_expr())) }
+    pub fn archive_cdn_settings(self, value: impl Arg<ArchiveCdnSettings>) -> Self { Self(put(self.0, "ArchiveCdnSettings", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivegroupsettings.html#cfn-medialive-channel-archivegroupsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `RolloverInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivegroupsettings.html#cfn-medialive-channel-archivegroupsettings-rolloverinterval)
-    pub fn rollover_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RolloverInterval", value.into_expr())) }
+    pub fn rollover_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RolloverInterval", value)) }
 }
 impl Done for ArchiveGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveoutputsettings.html)
@@ -205,11 +205,11 @@ impl ArchiveOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerSettings`: `ArchiveContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveoutputsettings.html#cfn-medialive-channel-archiveoutputsettings-containersettings)
-    pub fn container_settings(self, value: impl Arg<ArchiveContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
+    pub fn container_settings(self, value: impl Arg<ArchiveContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value)) }
     /// `Extension`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveoutputsettings.html#cfn-medialive-channel-archiveoutputsettings-extension)
-    pub fn extension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Extension", value.into_expr())) }
+    pub fn extension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Extension", value)) }
     /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveoutputsettings.html#cfn-medialive-channel-archiveoutputsettings-namemodifier)
-    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value)) }
 }
 impl Done for ArchiveOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveS3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archives3settings.html)
@@ -218,7 +218,7 @@ impl ArchiveS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CannedAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archives3settings.html#cfn-medialive-channel-archives3settings-cannedacl)
-    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
+    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value)) }
 }
 impl Done for ArchiveS3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AribDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aribdestinationsettings.html)
@@ -241,9 +241,9 @@ impl AudioChannelMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputChannelLevels`: list of `InputChannelLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiochannelmapping.html#cfn-medialive-channel-audiochannelmapping-inputchannellevels)
-    pub fn input_channel_levels(self, value: impl Arg<Arr<InputChannelLevel>>) -> Self { Self(put(self.0, "InputChannelLevels", value.into_expr())) }
+    pub fn input_channel_levels(self, value: impl Arg<Arr<InputChannelLevel>>) -> Self { Self(put(self.0, "InputChannelLevels", value)) }
     /// `OutputChannel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiochannelmapping.html#cfn-medialive-channel-audiochannelmapping-outputchannel)
-    pub fn output_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutputChannel", value.into_expr())) }
+    pub fn output_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutputChannel", value)) }
 }
 impl Done for AudioChannelMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioCodecSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html)
@@ -252,19 +252,19 @@ impl AudioCodecSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AacSettings`: `AacSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-aacsettings)
-    pub fn aac_settings(self, value: impl Arg<AacSettings>) -> Self { Self(put(self.0, "AacSettings", value.into_expr())) }
+    pub fn aac_settings(self, value: impl Arg<AacSettings>) -> Self { Self(put(self.0, "AacSettings", value)) }
     /// `Ac3Settings`: `Ac3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-ac3settings)
-    pub fn ac3_settings(self, value: impl Arg<Ac3Settings>) -> Self { Self(put(self.0, "Ac3Settings", value.into_expr())) }
+    pub fn ac3_settings(self, value: impl Arg<Ac3Settings>) -> Self { Self(put(self.0, "Ac3Settings", value)) }
     /// `Eac3AtmosSettings`: `Eac3AtmosSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-eac3atmossettings)
-    pub fn eac3_atmos_settings(self, value: impl Arg<Eac3AtmosSettings>) -> Self { Self(put(self.0, "Eac3AtmosSettings", value.into_expr())) }
+    pub fn eac3_atmos_settings(self, value: impl Arg<Eac3AtmosSettings>) -> Self { Self(put(self.0, "Eac3AtmosSettings", value)) }
     /// `Eac3Settings`: `Eac3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-eac3settings)
-    pub fn eac3_settings(self, value: impl Arg<Eac3Settings>) -> Self { Self(put(self.0, "Eac3Settings", value.into_expr())) }
+    pub fn eac3_settings(self, value: impl Arg<Eac3Settings>) -> Self { Self(put(self.0, "Eac3Settings", value)) }
     /// `Mp2Settings`: `Mp2Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-mp2settings)
-    pub fn mp2_settings(self, value: impl Arg<Mp2Settings>) -> Self { Self(put(self.0, "Mp2Settings", value.into_expr())) }
+    pub fn mp2_settings(self, value: impl Arg<Mp2Settings>) -> Self { Self(put(self.0, "Mp2Settings", value)) }
     /// `PassThroughSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-passthroughsettings)
-    pub fn pass_through_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PassThroughSettings", value.into_expr())) }
+    pub fn pass_through_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PassThroughSettings", value)) }
     /// `WavSettings`: `WavSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-wavsettings)
-    pub fn wav_settings(self, value: impl Arg<WavSettings>) -> Self { Self(put(self.0, "WavSettings", value.into_expr())) }
+    pub fn wav_settings(self, value: impl Arg<WavSettings>) -> Self { Self(put(self.0, "WavSettings", value)) }
 }
 impl Done for AudioCodecSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioDescription` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html)
@@ -273,31 +273,31 @@ impl AudioDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioDashRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audiodashroles)
-    pub fn audio_dash_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AudioDashRoles", value.into_expr())) }
+    pub fn audio_dash_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AudioDashRoles", value)) }
     /// `AudioNormalizationSettings`: `AudioNormalizationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audionormalizationsettings)
-    pub fn audio_normalization_settings(self, value: impl Arg<AudioNormalizationSettings>) -> Self { Self(put(self.0, "AudioNormalizationSettings", value.into_expr())) }
+    pub fn audio_normalization_settings(self, value: impl Arg<AudioNormalizationSettings>) -> Self { Self(put(self.0, "AudioNormalizationSettings", value)) }
     /// `AudioSelectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audioselectorname)
-    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
+    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value)) }
     /// `AudioType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audiotype)
-    pub fn audio_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioType", value.into_expr())) }
+    pub fn audio_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioType", value)) }
     /// `AudioTypeControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audiotypecontrol)
-    pub fn audio_type_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioTypeControl", value.into_expr())) }
+    pub fn audio_type_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioTypeControl", value)) }
     /// `AudioWatermarkingSettings`: `AudioWatermarkSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audiowatermarkingsettings)
-    pub fn audio_watermarking_settings(self, value: impl Arg<AudioWatermarkSettings>) -> Self { Self(put(self.0, "AudioWatermarkingSettings", value.into_expr())) }
+    pub fn audio_watermarking_settings(self, value: impl Arg<AudioWatermarkSettings>) -> Self { Self(put(self.0, "AudioWatermarkingSettings", value)) }
     /// `CodecSettings`: `AudioCodecSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-codecsettings)
-    pub fn codec_settings(self, value: impl Arg<AudioCodecSettings>) -> Self { Self(put(self.0, "CodecSettings", value.into_expr())) }
+    pub fn codec_settings(self, value: impl Arg<AudioCodecSettings>) -> Self { Self(put(self.0, "CodecSettings", value)) }
     /// `DvbDashAccessibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-dvbdashaccessibility)
-    pub fn dvb_dash_accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbDashAccessibility", value.into_expr())) }
+    pub fn dvb_dash_accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbDashAccessibility", value)) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value)) }
     /// `LanguageCodeControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-languagecodecontrol)
-    pub fn language_code_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCodeControl", value.into_expr())) }
+    pub fn language_code_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCodeControl", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RemixSettings`: `RemixSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-remixsettings)
-    pub fn remix_settings(self, value: impl Arg<RemixSettings>) -> Self { Self(put(self.0, "RemixSettings", value.into_expr())) }
+    pub fn remix_settings(self, value: impl Arg<RemixSettings>) -> Self { Self(put(self.0, "RemixSettings", value)) }
     /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value)) }
 }
 impl Done for AudioDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioDolbyEDecode` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodolbyedecode.html)
@@ -306,7 +306,7 @@ impl AudioDolbyEDecode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProgramSelection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodolbyedecode.html#cfn-medialive-channel-audiodolbyedecode-programselection)
-    pub fn program_selection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramSelection", value.into_expr())) }
+    pub fn program_selection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramSelection", value)) }
 }
 impl Done for AudioDolbyEDecode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioFeedInput` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiofeedinput.html)
@@ -315,9 +315,9 @@ impl AudioFeedInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioSelectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiofeedinput.html#cfn-medialive-channel-audiofeedinput-audioselectorname)
-    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
+    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value)) }
     /// `FeedInput`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiofeedinput.html#cfn-medialive-channel-audiofeedinput-feedinput)
-    pub fn feed_input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedInput", value.into_expr())) }
+    pub fn feed_input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedInput", value)) }
 }
 impl Done for AudioFeedInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioHlsRenditionSelection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiohlsrenditionselection.html)
@@ -326,9 +326,9 @@ impl AudioHlsRenditionSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiohlsrenditionselection.html#cfn-medialive-channel-audiohlsrenditionselection-groupid)
-    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr())) }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiohlsrenditionselection.html#cfn-medialive-channel-audiohlsrenditionselection-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for AudioHlsRenditionSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLanguageSelection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiolanguageselection.html)
@@ -337,9 +337,9 @@ impl AudioLanguageSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiolanguageselection.html#cfn-medialive-channel-audiolanguageselection-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value)) }
     /// `LanguageSelectionPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiolanguageselection.html#cfn-medialive-channel-audiolanguageselection-languageselectionpolicy)
-    pub fn language_selection_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageSelectionPolicy", value.into_expr())) }
+    pub fn language_selection_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageSelectionPolicy", value)) }
 }
 impl Done for AudioLanguageSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioNormalizationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html)
@@ -348,15 +348,15 @@ impl AudioNormalizationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Algorithm`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-algorithm)
-    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
+    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value)) }
     /// `AlgorithmControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-algorithmcontrol)
-    pub fn algorithm_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlgorithmControl", value.into_expr())) }
+    pub fn algorithm_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlgorithmControl", value)) }
     /// `PeakCalculation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-peakcalculation)
-    pub fn peak_calculation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeakCalculation", value.into_expr())) }
+    pub fn peak_calculation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeakCalculation", value)) }
     /// `PeakLimiterThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-peaklimiterthreshold)
-    pub fn peak_limiter_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeakLimiterThreshold", value.into_expr())) }
+    pub fn peak_limiter_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeakLimiterThreshold", value)) }
     /// `TargetLkfs`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-targetlkfs)
-    pub fn target_lkfs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetLkfs", value.into_expr())) }
+    pub fn target_lkfs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetLkfs", value)) }
 }
 impl Done for AudioNormalizationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioOnlyHlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html)
@@ -365,13 +365,13 @@ impl AudioOnlyHlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html#cfn-medialive-channel-audioonlyhlssettings-audiogroupid)
-    pub fn audio_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioGroupId", value.into_expr())) }
+    pub fn audio_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioGroupId", value)) }
     /// `AudioOnlyImage`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html#cfn-medialive-channel-audioonlyhlssettings-audioonlyimage)
-    pub fn audio_only_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "AudioOnlyImage", value.into_expr())) }
+    pub fn audio_only_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "AudioOnlyImage", value)) }
     /// `AudioTrackType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html#cfn-medialive-channel-audioonlyhlssettings-audiotracktype)
-    pub fn audio_track_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioTrackType", value.into_expr())) }
+    pub fn audio_track_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioTrackType", value)) }
     /// `SegmentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html#cfn-medialive-channel-audioonlyhlssettings-segmenttype)
-    pub fn segment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentType", value.into_expr())) }
+    pub fn segment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentType", value)) }
 }
 impl Done for AudioOnlyHlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioPid` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopid.html)
@@ -380,11 +380,11 @@ impl AudioPid {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DolbyEDecode`: `AudioDolbyEDecode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopid.html#cfn-medialive-channel-audiopid-dolbyedecode)
-    pub fn dolby_e_decode(self, value: impl Arg<AudioDolbyEDecode>) -> Self { Self(put(self.0, "DolbyEDecode", value.into_expr())) }
+    pub fn dolby_e_decode(self, value: impl Arg<AudioDolbyEDecode>) -> Self { Self(put(self.0, "DolbyEDecode", value)) }
     /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopid.html#cfn-medialive-channel-audiopid-pid)
-    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value)) }
     /// `PremixSettings`: `AudioPreMixerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopid.html#cfn-medialive-channel-audiopid-premixsettings)
-    pub fn premix_settings(self, value: impl Arg<AudioPreMixerSettings>) -> Self { Self(put(self.0, "PremixSettings", value.into_expr())) }
+    pub fn premix_settings(self, value: impl Arg<AudioPreMixerSettings>) -> Self { Self(put(self.0, "PremixSettings", value)) }
 }
 impl Done for AudioPid { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioPidSelection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopidselection.html)
@@ -393,9 +393,9 @@ impl AudioPidSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopidselection.html#cfn-medialive-channel-audiopidselection-pid)
-    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value)) }
     /// `Pids`: list of `AudioPid`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopidselection.html#cfn-medialive-channel-audiopidselection-pids)
-    pub fn pids(self, value: impl Arg<Arr<AudioPid>>) -> Self { Self(put(self.0, "Pids", value.into_expr())) }
+    pub fn pids(self, value: impl Arg<Arr<AudioPid>>) -> Self { Self(put(self.0, "Pids", value)) }
 }
 impl Done for AudioPidSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioPreMixerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html)
@@ -404,13 +404,13 @@ impl AudioPreMixerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioNormalizationSettings`: `AudioNormalizationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html#cfn-medialive-channel-audiopremixersettings-audionormalizationsettings)
-    pub fn audio_normalization_settings(self, value: impl Arg<AudioNormalizationSettings>) -> Self { Self(put(self.0, "AudioNormalizationSettings", value.into_expr())) }
+    pub fn audio_normalization_settings(self, value: impl Arg<AudioNormalizationSettings>) -> Self { Self(put(self.0, "AudioNormalizationSettings", value)) }
     /// `Channels`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html#cfn-medialive-channel-audiopremixersettings-channels)
-    pub fn channels(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Channels", value.into_expr())) }
+    pub fn channels(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Channels", value)) }
     /// `GainDb`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html#cfn-medialive-channel-audiopremixersettings-gaindb)
-    pub fn gain_db(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GainDb", value.into_expr())) }
+    pub fn gain_db(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GainDb", value)) }
     /// `RemixSettings`: `RemixSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html#cfn-medialive-channel-audiopremixersettings-remixsettings)
-    pub fn remix_settings(self, value: impl Arg<RemixSettings>) -> Self { Self(put(self.0, "RemixSettings", value.into_expr())) }
+    pub fn remix_settings(self, value: impl Arg<RemixSettings>) -> Self { Self(put(self.0, "RemixSettings", value)) }
 }
 impl Done for AudioPreMixerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSelector` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselector.html)
@@ -419,9 +419,9 @@ impl AudioSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselector.html#cfn-medialive-channel-audioselector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SelectorSettings`: `AudioSelectorSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselector.html#cfn-medialive-channel-audioselector-selectorsettings)
-    pub fn selector_settings(self, value: impl Arg<AudioSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
+    pub fn selector_settings(self, value: impl Arg<AudioSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value)) }
 }
 impl Done for AudioSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSelectorSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html)
@@ -430,13 +430,13 @@ impl AudioSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioHlsRenditionSelection`: `AudioHlsRenditionSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html#cfn-medialive-channel-audioselectorsettings-audiohlsrenditionselection)
-    pub fn audio_hls_rendition_selection(self, value: impl Arg<AudioHlsRenditionSelection>) -> Self { Self(put(self.0, "AudioHlsRenditionSelection", value.into_expr())) }
+    pub fn audio_hls_rendition_selection(self, value: impl Arg<AudioHlsRenditionSelection>) -> Self { Self(put(self.0, "AudioHlsRenditionSelection", value)) }
     /// `AudioLanguageSelection`: `AudioLanguageSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html#cfn-medialive-channel-audioselectorsettings-audiolanguageselection)
-    pub fn audio_language_selection(self, value: impl Arg<AudioLanguageSelection>) -> Self { Self(put(self.0, "AudioLanguageSelection", value.into_expr())) }
+    pub fn audio_language_selection(self, value: impl Arg<AudioLanguageSelection>) -> Self { Self(put(self.0, "AudioLanguageSelection", value)) }
     /// `AudioPidSelection`: `AudioPidSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html#cfn-medialive-channel-audioselectorsettings-audiopidselection)
-    pub fn audio_pid_selection(self, value: impl Arg<AudioPidSelection>) -> Self { Self(put(self.0, "AudioPidSelection", value.into_expr())) }
+    pub fn audio_pid_selection(self, value: impl Arg<AudioPidSelection>) -> Self { Self(put(self.0, "AudioPidSelection", value)) }
     /// `AudioTrackSelection`: `AudioTrackSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html#cfn-medialive-channel-audioselectorsettings-audiotrackselection)
-    pub fn audio_track_selection(self, value: impl Arg<AudioTrackSelection>) -> Self { Self(put(self.0, "AudioTrackSelection", value.into_expr())) }
+    pub fn audio_track_selection(self, value: impl Arg<AudioTrackSelection>) -> Self { Self(put(self.0, "AudioTrackSelection", value)) }
 }
 impl Done for AudioSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSilenceFailoverSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiosilencefailoversettings.html)
@@ -445,9 +445,9 @@ impl AudioSilenceFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioSelectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiosilencefailoversettings.html#cfn-medialive-channel-audiosilencefailoversettings-audioselectorname)
-    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
+    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value)) }
     /// `AudioSilenceThresholdMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiosilencefailoversettings.html#cfn-medialive-channel-audiosilencefailoversettings-audiosilencethresholdmsec)
-    pub fn audio_silence_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioSilenceThresholdMsec", value.into_expr())) }
+    pub fn audio_silence_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioSilenceThresholdMsec", value)) }
 }
 impl Done for AudioSilenceFailoverSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioTrack` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrack.html)
@@ -456,9 +456,9 @@ impl AudioTrack {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PremixSettings`: `AudioPreMixerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrack.html#cfn-medialive-channel-audiotrack-premixsettings)
-    pub fn premix_settings(self, value: impl Arg<AudioPreMixerSettings>) -> Self { Self(put(self.0, "PremixSettings", value.into_expr())) }
+    pub fn premix_settings(self, value: impl Arg<AudioPreMixerSettings>) -> Self { Self(put(self.0, "PremixSettings", value)) }
     /// `Track`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrack.html#cfn-medialive-channel-audiotrack-track)
-    pub fn track(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Track", value.into_expr())) }
+    pub fn track(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Track", value)) }
 }
 impl Done for AudioTrack { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioTrackSelection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrackselection.html)
@@ -467,9 +467,9 @@ impl AudioTrackSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DolbyEDecode`: `AudioDolbyEDecode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrackselection.html#cfn-medialive-channel-audiotrackselection-dolbyedecode)
-    pub fn dolby_e_decode(self, value: impl Arg<AudioDolbyEDecode>) -> Self { Self(put(self.0, "DolbyEDecode", value.into_expr())) }
+    pub fn dolby_e_decode(self, value: impl Arg<AudioDolbyEDecode>) -> Self { Self(put(self.0, "DolbyEDecode", value)) }
     /// `Tracks`: list of `AudioTrack`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrackselection.html#cfn-medialive-channel-audiotrackselection-tracks)
-    pub fn tracks(self, value: impl Arg<Arr<AudioTrack>>) -> Self { Self(put(self.0, "Tracks", value.into_expr())) }
+    pub fn tracks(self, value: impl Arg<Arr<AudioTrack>>) -> Self { Self(put(self.0, "Tracks", value)) }
 }
 impl Done for AudioTrackSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioWatermarkSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiowatermarksettings.html)
@@ -478,7 +478,7 @@ impl AudioWatermarkSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NielsenWatermarksSettings`: `NielsenWatermarksSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiowatermarksettings.html#cfn-medialive-channel-audiowatermarksettings-nielsenwatermarkssettings)
-    pub fn nielsen_watermarks_settings(self, value: impl Arg<NielsenWatermarksSettings>) -> Self { Self(put(self.0, "NielsenWatermarksSettings", value.into_expr())) }
+    pub fn nielsen_watermarks_settings(self, value: impl Arg<NielsenWatermarksSettings>) -> Self { Self(put(self.0, "NielsenWatermarksSettings", value)) }
 }
 impl Done for AudioWatermarkSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomaticInputFailoverSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html)
@@ -487,13 +487,13 @@ impl AutomaticInputFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorClearTimeMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html#cfn-medialive-channel-automaticinputfailoversettings-errorcleartimemsec)
-    pub fn error_clear_time_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorClearTimeMsec", value.into_expr())) }
+    pub fn error_clear_time_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorClearTimeMsec", value)) }
     /// `FailoverConditions`: list of `FailoverCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html#cfn-medialive-channel-automaticinputfailoversettings-failoverconditions)
-    pub fn failover_conditions(self, value: impl Arg<Arr<FailoverCondition>>) -> Self { Self(put(self.0, "FailoverConditions", value.into_expr())) }
+    pub fn failover_conditions(self, value: impl Arg<Arr<FailoverCondition>>) -> Self { Self(put(self.0, "FailoverConditions", value)) }
     /// `InputPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html#cfn-medialive-channel-automaticinputfailoversettings-inputpreference)
-    pub fn input_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPreference", value.into_expr())) }
+    pub fn input_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPreference", value)) }
     /// `SecondaryInputId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html#cfn-medialive-channel-automaticinputfailoversettings-secondaryinputid)
-    pub fn secondary_input_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondaryInputId", value.into_expr())) }
+    pub fn secondary_input_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondaryInputId", value)) }
 }
 impl Done for AutomaticInputFailoverSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Av1ColorSpaceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html)
@@ -502,15 +502,15 @@ impl Av1ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorSpacePassthroughSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-colorspacepassthroughsettings)
-    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
+    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value)) }
     /// `Hdr10Settings`: `Hdr10Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-hdr10settings)
-    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
+    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value)) }
     /// `Hlg2020Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-hlg2020settings)
-    pub fn hlg2020_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Hlg2020Settings", value.into_expr())) }
+    pub fn hlg2020_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Hlg2020Settings", value)) }
     /// `Rec601Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-rec601settings)
-    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
+    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value)) }
     /// `Rec709Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-rec709settings)
-    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
+    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value)) }
 }
 impl Done for Av1ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Av1Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html)
@@ -519,53 +519,53 @@ impl Av1Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfdSignaling`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-afdsignaling)
-    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
+    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value)) }
     /// `BitDepth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-bitdepth)
-    pub fn bit_depth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitDepth", value.into_expr())) }
+    pub fn bit_depth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitDepth", value)) }
     /// `Bitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-bitrate)
-    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `BufSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-bufsize)
-    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
+    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value)) }
     /// `ColorSpaceSettings`: `Av1ColorSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-colorspacesettings)
-    pub fn color_space_settings(self, value: impl Arg<Av1ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
+    pub fn color_space_settings(self, value: impl Arg<Av1ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value)) }
     /// `FixedAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-fixedafd)
-    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
+    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value)) }
     /// `FramerateDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-frameratedenominator)
-    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
+    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value)) }
     /// `FramerateNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-frameratenumerator)
-    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
+    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value)) }
     /// `GopSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-gopsize)
-    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
+    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value)) }
     /// `GopSizeUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-gopsizeunits)
-    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
+    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value)) }
     /// `Level`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-level)
-    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value)) }
     /// `LookAheadRateControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-lookaheadratecontrol)
-    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
+    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value)) }
     /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-maxbitrate)
-    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value)) }
     /// `MinBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-minbitrate)
-    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
+    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value)) }
     /// `MinIInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-miniinterval)
-    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
+    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value)) }
     /// `ParDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-pardenominator)
-    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
+    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value)) }
     /// `ParNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-parnumerator)
-    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
+    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value)) }
     /// `QvbrQualityLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-qvbrqualitylevel)
-    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
+    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value)) }
     /// `RateControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-ratecontrolmode)
-    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
+    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value)) }
     /// `SceneChangeDetect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-scenechangedetect)
-    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
+    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value)) }
     /// `SpatialAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-spatialaq)
-    pub fn spatial_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialAq", value.into_expr())) }
+    pub fn spatial_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialAq", value)) }
     /// `TemporalAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-temporalaq)
-    pub fn temporal_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemporalAq", value.into_expr())) }
+    pub fn temporal_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemporalAq", value)) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-timecodeburninsettings)
-    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value)) }
     /// `TimecodeInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-timecodeinsertion)
-    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
+    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value)) }
 }
 impl Done for Av1Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailBlanking` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availblanking.html)
@@ -574,9 +574,9 @@ impl AvailBlanking {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailBlankingImage`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availblanking.html#cfn-medialive-channel-availblanking-availblankingimage)
-    pub fn avail_blanking_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "AvailBlankingImage", value.into_expr())) }
+    pub fn avail_blanking_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "AvailBlankingImage", value)) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availblanking.html#cfn-medialive-channel-availblanking-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for AvailBlanking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availconfiguration.html)
@@ -585,9 +585,9 @@ impl AvailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailSettings`: `AvailSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availconfiguration.html#cfn-medialive-channel-availconfiguration-availsettings)
-    pub fn avail_settings(self, value: impl Arg<AvailSettings>) -> Self { Self(put(self.0, "AvailSettings", value.into_expr())) }
+    pub fn avail_settings(self, value: impl Arg<AvailSettings>) -> Self { Self(put(self.0, "AvailSettings", value)) }
     /// `Scte35SegmentationScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availconfiguration.html#cfn-medialive-channel-availconfiguration-scte35segmentationscope)
-    pub fn scte35_segmentation_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35SegmentationScope", value.into_expr())) }
+    pub fn scte35_segmentation_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35SegmentationScope", value)) }
 }
 impl Done for AvailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availsettings.html)
@@ -596,11 +596,11 @@ impl AvailSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Esam`: `Esam`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availsettings.html#cfn-medialive-channel-availsettings-esam)
-    pub fn esam(self, value: impl Arg<Esam>) -> Self { Self(put(self.0, "Esam", value.into_expr())) }
+    pub fn esam(self, value: impl Arg<Esam>) -> Self { Self(put(self.0, "Esam", value)) }
     /// `Scte35SpliceInsert`: `Scte35SpliceInsertTimeSignalAposSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availsettings.html#cfn-medialive-channel-availsettings-scte35spliceinsert)
-    pub fn scte35_splice_insert(self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { Self(put(self.0, "Scte35SpliceInsert", value.into_expr())) }
+    pub fn scte35_splice_insert(self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { Self(put(self.0, "Scte35SpliceInsert", value)) }
     /// `Scte35TimeSignalApos`: `Scte35SpliceInsertTimeSignalAposSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availsettings.html#cfn-medialive-channel-availsettings-scte35timesignalapos)
-    pub fn scte35_time_signal_apos(self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { Self(put(self.0, "Scte35TimeSignalApos", value.into_expr())) }
+    pub fn scte35_time_signal_apos(self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { Self(put(self.0, "Scte35TimeSignalApos", value)) }
 }
 impl Done for AvailSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BandwidthReductionFilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-bandwidthreductionfiltersettings.html)
@@ -609,9 +609,9 @@ impl BandwidthReductionFilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PostFilterSharpening`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-bandwidthreductionfiltersettings.html#cfn-medialive-channel-bandwidthreductionfiltersettings-postfiltersharpening)
-    pub fn post_filter_sharpening(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostFilterSharpening", value.into_expr())) }
+    pub fn post_filter_sharpening(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostFilterSharpening", value)) }
     /// `Strength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-bandwidthreductionfiltersettings.html#cfn-medialive-channel-bandwidthreductionfiltersettings-strength)
-    pub fn strength(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strength", value.into_expr())) }
+    pub fn strength(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strength", value)) }
 }
 impl Done for BandwidthReductionFilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlackoutSlate` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html)
@@ -620,15 +620,15 @@ impl BlackoutSlate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackoutSlateImage`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-blackoutslateimage)
-    pub fn blackout_slate_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "BlackoutSlateImage", value.into_expr())) }
+    pub fn blackout_slate_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "BlackoutSlateImage", value)) }
     /// `NetworkEndBlackout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-networkendblackout)
-    pub fn network_end_blackout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkEndBlackout", value.into_expr())) }
+    pub fn network_end_blackout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkEndBlackout", value)) }
     /// `NetworkEndBlackoutImage`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-networkendblackoutimage)
-    pub fn network_end_blackout_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "NetworkEndBlackoutImage", value.into_expr())) }
+    pub fn network_end_blackout_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "NetworkEndBlackoutImage", value)) }
     /// `NetworkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-networkid)
-    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
+    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value)) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for BlackoutSlate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BurnInDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html)
@@ -637,41 +637,41 @@ impl BurnInDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-alignment)
-    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
+    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value)) }
     /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-backgroundcolor)
-    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value)) }
     /// `BackgroundOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-backgroundopacity)
-    pub fn background_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackgroundOpacity", value.into_expr())) }
+    pub fn background_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackgroundOpacity", value)) }
     /// `Font`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-font)
-    pub fn font(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "Font", value.into_expr())) }
+    pub fn font(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "Font", value)) }
     /// `FontColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-fontcolor)
-    pub fn font_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontColor", value.into_expr())) }
+    pub fn font_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontColor", value)) }
     /// `FontOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-fontopacity)
-    pub fn font_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontOpacity", value.into_expr())) }
+    pub fn font_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontOpacity", value)) }
     /// `FontResolution`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-fontresolution)
-    pub fn font_resolution(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontResolution", value.into_expr())) }
+    pub fn font_resolution(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontResolution", value)) }
     /// `FontSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-fontsize)
-    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
+    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value)) }
     /// `OutlineColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-outlinecolor)
-    pub fn outline_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutlineColor", value.into_expr())) }
+    pub fn outline_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutlineColor", value)) }
     /// `OutlineSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-outlinesize)
-    pub fn outline_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutlineSize", value.into_expr())) }
+    pub fn outline_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutlineSize", value)) }
     /// `ShadowColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-shadowcolor)
-    pub fn shadow_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShadowColor", value.into_expr())) }
+    pub fn shadow_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShadowColor", value)) }
     /// `ShadowOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-shadowopacity)
-    pub fn shadow_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowOpacity", value.into_expr())) }
+    pub fn shadow_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowOpacity", value)) }
     /// `ShadowXOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-shadowxoffset)
-    pub fn shadow_x_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowXOffset", value.into_expr())) }
+    pub fn shadow_x_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowXOffset", value)) }
     /// `ShadowYOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-shadowyoffset)
-    pub fn shadow_y_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowYOffset", value.into_expr())) }
+    pub fn shadow_y_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowYOffset", value)) }
     /// `SubtitleRows`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-subtitlerows)
-    pub fn subtitle_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubtitleRows", value.into_expr())) }
+    pub fn subtitle_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubtitleRows", value)) }
     /// `TeletextGridControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-teletextgridcontrol)
-    pub fn teletext_grid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeletextGridControl", value.into_expr())) }
+    pub fn teletext_grid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeletextGridControl", value)) }
     /// `XPosition`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-xposition)
-    pub fn x_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "XPosition", value.into_expr())) }
+    pub fn x_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "XPosition", value)) }
     /// `YPosition`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-yposition)
-    pub fn y_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPosition", value.into_expr())) }
+    pub fn y_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPosition", value)) }
 }
 impl Done for BurnInDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionDescription` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html)
@@ -680,21 +680,21 @@ impl CaptionDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Accessibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-accessibility)
-    pub fn accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Accessibility", value.into_expr())) }
+    pub fn accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Accessibility", value)) }
     /// `CaptionDashRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-captiondashroles)
-    pub fn caption_dash_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CaptionDashRoles", value.into_expr())) }
+    pub fn caption_dash_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CaptionDashRoles", value)) }
     /// `CaptionSelectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-captionselectorname)
-    pub fn caption_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionSelectorName", value.into_expr())) }
+    pub fn caption_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionSelectorName", value)) }
     /// `DestinationSettings`: `CaptionDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-destinationsettings)
-    pub fn destination_settings(self, value: impl Arg<CaptionDestinationSettings>) -> Self { Self(put(self.0, "DestinationSettings", value.into_expr())) }
+    pub fn destination_settings(self, value: impl Arg<CaptionDestinationSettings>) -> Self { Self(put(self.0, "DestinationSettings", value)) }
     /// `DvbDashAccessibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-dvbdashaccessibility)
-    pub fn dvb_dash_accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbDashAccessibility", value.into_expr())) }
+    pub fn dvb_dash_accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbDashAccessibility", value)) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value)) }
     /// `LanguageDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-languagedescription)
-    pub fn language_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageDescription", value.into_expr())) }
+    pub fn language_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageDescription", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for CaptionDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html)
@@ -703,31 +703,31 @@ impl CaptionDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AribDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-aribdestinationsettings)
-    pub fn arib_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AribDestinationSettings", value.into_expr())) }
+    pub fn arib_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AribDestinationSettings", value)) }
     /// `BurnInDestinationSettings`: `BurnInDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-burnindestinationsettings)
-    pub fn burn_in_destination_settings(self, value: impl Arg<BurnInDestinationSettings>) -> Self { Self(put(self.0, "BurnInDestinationSettings", value.into_expr())) }
+    pub fn burn_in_destination_settings(self, value: impl Arg<BurnInDestinationSettings>) -> Self { Self(put(self.0, "BurnInDestinationSettings", value)) }
     /// `DvbSubDestinationSettings`: `DvbSubDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-dvbsubdestinationsettings)
-    pub fn dvb_sub_destination_settings(self, value: impl Arg<DvbSubDestinationSettings>) -> Self { Self(put(self.0, "DvbSubDestinationSettings", value.into_expr())) }
+    pub fn dvb_sub_destination_settings(self, value: impl Arg<DvbSubDestinationSettings>) -> Self { Self(put(self.0, "DvbSubDestinationSettings", value)) }
     /// `EbuTtDDestinationSettings`: `EbuTtDDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-ebuttddestinationsettings)
-    pub fn ebu_tt_d_destination_settings(self, value: impl Arg<EbuTtDDestinationSettings>) -> Self { Self(put(self.0, "EbuTtDDestinationSettings", value.into_expr())) }
+    pub fn ebu_tt_d_destination_settings(self, value: impl Arg<EbuTtDDestinationSettings>) -> Self { Self(put(self.0, "EbuTtDDestinationSettings", value)) }
     /// `EmbeddedDestinationSettings`: `EmbeddedDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-embeddeddestinationsettings)
-    pub fn embedded_destination_settings(self, value: impl Arg<EmbeddedDestinationSettings>) -> Self { Self(put(self.0, "EmbeddedDestinationSettings", value.into_expr())) }
+    pub fn embedded_destination_settings(self, value: impl Arg<EmbeddedDestinationSettings>) -> Self { Self(put(self.0, "EmbeddedDestinationSettings", value)) }
     /// `EmbeddedPlusScte20DestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-embeddedplusscte20destinationsettings)
-    pub fn embedded_plus_scte20_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmbeddedPlusScte20DestinationSettings", value.into_expr())) }
+    pub fn embedded_plus_scte20_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmbeddedPlusScte20DestinationSettings", value)) }
     /// `RtmpCaptionInfoDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-rtmpcaptioninfodestinationsettings)
-    pub fn rtmp_caption_info_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RtmpCaptionInfoDestinationSettings", value.into_expr())) }
+    pub fn rtmp_caption_info_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RtmpCaptionInfoDestinationSettings", value)) }
     /// `Scte20PlusEmbeddedDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-scte20plusembeddeddestinationsettings)
-    pub fn scte20_plus_embedded_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Scte20PlusEmbeddedDestinationSettings", value.into_expr())) }
+    pub fn scte20_plus_embedded_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Scte20PlusEmbeddedDestinationSettings", value)) }
     /// `Scte27DestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-scte27destinationsettings)
-    pub fn scte27_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Scte27DestinationSettings", value.into_expr())) }
+    pub fn scte27_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Scte27DestinationSettings", value)) }
     /// `SmpteTtDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-smptettdestinationsettings)
-    pub fn smpte_tt_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SmpteTtDestinationSettings", value.into_expr())) }
+    pub fn smpte_tt_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SmpteTtDestinationSettings", value)) }
     /// `TeletextDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-teletextdestinationsettings)
-    pub fn teletext_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TeletextDestinationSettings", value.into_expr())) }
+    pub fn teletext_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TeletextDestinationSettings", value)) }
     /// `TtmlDestinationSettings`: `TtmlDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-ttmldestinationsettings)
-    pub fn ttml_destination_settings(self, value: impl Arg<TtmlDestinationSettings>) -> Self { Self(put(self.0, "TtmlDestinationSettings", value.into_expr())) }
+    pub fn ttml_destination_settings(self, value: impl Arg<TtmlDestinationSettings>) -> Self { Self(put(self.0, "TtmlDestinationSettings", value)) }
     /// `WebvttDestinationSettings`: `WebvttDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-webvttdestinationsettings)
-    pub fn webvtt_destination_settings(self, value: impl Arg<WebvttDestinationSettings>) -> Self { Self(put(self.0, "WebvttDestinationSettings", value.into_expr())) }
+    pub fn webvtt_destination_settings(self, value: impl Arg<WebvttDestinationSettings>) -> Self { Self(put(self.0, "WebvttDestinationSettings", value)) }
 }
 impl Done for CaptionDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionLanguageMapping` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionlanguagemapping.html)
@@ -736,11 +736,11 @@ impl CaptionLanguageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptionChannel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionlanguagemapping.html#cfn-medialive-channel-captionlanguagemapping-captionchannel)
-    pub fn caption_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptionChannel", value.into_expr())) }
+    pub fn caption_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptionChannel", value)) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionlanguagemapping.html#cfn-medialive-channel-captionlanguagemapping-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value)) }
     /// `LanguageDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionlanguagemapping.html#cfn-medialive-channel-captionlanguagemapping-languagedescription)
-    pub fn language_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageDescription", value.into_expr())) }
+    pub fn language_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageDescription", value)) }
 }
 impl Done for CaptionLanguageMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionRectangle` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html)
@@ -749,13 +749,13 @@ impl CaptionRectangle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Height`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html#cfn-medialive-channel-captionrectangle-height)
-    pub fn height(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
+    pub fn height(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Height", value)) }
     /// `LeftOffset`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html#cfn-medialive-channel-captionrectangle-leftoffset)
-    pub fn left_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LeftOffset", value.into_expr())) }
+    pub fn left_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LeftOffset", value)) }
     /// `TopOffset`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html#cfn-medialive-channel-captionrectangle-topoffset)
-    pub fn top_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopOffset", value.into_expr())) }
+    pub fn top_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopOffset", value)) }
     /// `Width`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html#cfn-medialive-channel-captionrectangle-width)
-    pub fn width(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
+    pub fn width(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Width", value)) }
 }
 impl Done for CaptionRectangle { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionSelector` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselector.html)
@@ -764,11 +764,11 @@ impl CaptionSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselector.html#cfn-medialive-channel-captionselector-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselector.html#cfn-medialive-channel-captionselector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SelectorSettings`: `CaptionSelectorSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselector.html#cfn-medialive-channel-captionselector-selectorsettings)
-    pub fn selector_settings(self, value: impl Arg<CaptionSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
+    pub fn selector_settings(self, value: impl Arg<CaptionSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value)) }
 }
 impl Done for CaptionSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionSelectorSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html)
@@ -777,21 +777,21 @@ impl CaptionSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AncillarySourceSettings`: `AncillarySourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-ancillarysourcesettings)
-    pub fn ancillary_source_settings(self, value: impl Arg<AncillarySourceSettings>) -> Self { Self(put(self.0, "AncillarySourceSettings", value.into_expr())) }
+    pub fn ancillary_source_settings(self, value: impl Arg<AncillarySourceSettings>) -> Self { Self(put(self.0, "AncillarySourceSettings", value)) }
     /// `AribSourceSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-aribsourcesettings)
-    pub fn arib_source_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AribSourceSettings", value.into_expr())) }
+    pub fn arib_source_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AribSourceSettings", value)) }
     /// `DvbSubSourceSettings`: `Scte27DvbSubSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-dvbsubsourcesettings)
-    pub fn dvb_sub_source_settings(self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { Self(put(self.0, "DvbSubSourceSettings", value.into_expr())) }
+    pub fn dvb_sub_source_settings(self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { Self(put(self.0, "DvbSubSourceSettings", value)) }
     /// `EmbeddedSourceSettings`: `EmbeddedSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-embeddedsourcesettings)
-    pub fn embedded_source_settings(self, value: impl Arg<EmbeddedSourceSettings>) -> Self { Self(put(self.0, "EmbeddedSourceSettings", value.into_expr())) }
+    pub fn embedded_source_settings(self, value: impl Arg<EmbeddedSourceSettings>) -> Self { Self(put(self.0, "EmbeddedSourceSettings", value)) }
     /// `Scte20SourceSettings`: `Scte20SourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-scte20sourcesettings)
-    pub fn scte20_source_settings(self, value: impl Arg<Scte20SourceSettings>) -> Self { Self(put(self.0, "Scte20SourceSettings", value.into_expr())) }
+    pub fn scte20_source_settings(self, value: impl Arg<Scte20SourceSettings>) -> Self { Self(put(self.0, "Scte20SourceSettings", value)) }
     /// `Scte27SourceSettings`: `Scte27DvbSubSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-scte27sourcesettings)
-    pub fn scte27_source_settings(self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { Self(put(self.0, "Scte27SourceSettings", value.into_expr())) }
+    pub fn scte27_source_settings(self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { Self(put(self.0, "Scte27SourceSettings", value)) }
     /// `SmartSubtitleSourceSettings`: `SmartSubtitleSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-smartsubtitlesourcesettings)
-    pub fn smart_subtitle_source_settings(self, value: impl Arg<SmartSubtitleSourceSettings>) -> Self { Self(put(self.0, "SmartSubtitleSourceSettings", value.into_expr())) }
+    pub fn smart_subtitle_source_settings(self, value: impl Arg<SmartSubtitleSourceSettings>) -> Self { Self(put(self.0, "SmartSubtitleSourceSettings", value)) }
     /// `TeletextSourceSettings`: `TeletextSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-teletextsourcesettings)
-    pub fn teletext_source_settings(self, value: impl Arg<TeletextSourceSettings>) -> Self { Self(put(self.0, "TeletextSourceSettings", value.into_expr())) }
+    pub fn teletext_source_settings(self, value: impl Arg<TeletextSourceSettings>) -> Self { Self(put(self.0, "TeletextSourceSettings", value)) }
 }
 impl Done for CaptionSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CdiInputSpecification` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cdiinputspecification.html)
@@ -800,7 +800,7 @@ impl CdiInputSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Resolution`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cdiinputspecification.html#cfn-medialive-channel-cdiinputspecification-resolution)
-    pub fn resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
+    pub fn resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resolution", value)) }
 }
 impl Done for CdiInputSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelEngineVersionRequest` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-channelengineversionrequest.html)
@@ -809,7 +809,7 @@ impl ChannelEngineVersionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-channelengineversionrequest.html#cfn-medialive-channel-channelengineversionrequest-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for ChannelEngineVersionRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestCaptionLanguageMapping` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestcaptionlanguagemapping.html)
@@ -818,9 +818,9 @@ impl CmafIngestCaptionLanguageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptionChannel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestcaptionlanguagemapping.html#cfn-medialive-channel-cmafingestcaptionlanguagemapping-captionchannel)
-    pub fn caption_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptionChannel", value.into_expr())) }
+    pub fn caption_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptionChannel", value)) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestcaptionlanguagemapping.html#cfn-medialive-channel-cmafingestcaptionlanguagemapping-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value)) }
 }
 impl Done for CmafIngestCaptionLanguageMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestFrameCaptureOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestframecaptureoutputsettings.html)
@@ -829,7 +829,7 @@ impl CmafIngestFrameCaptureOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestframecaptureoutputsettings.html#cfn-medialive-channel-cmafingestframecaptureoutputsettings-namemodifier)
-    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value)) }
 }
 impl Done for CmafIngestFrameCaptureOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html)
@@ -838,41 +838,41 @@ impl CmafIngestGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalDestinations`: list of `AdditionalDestinations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-additionaldestinations)
-    pub fn additional_destinations(self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { Self(put(self.0, "AdditionalDestinations", value.into_expr())) }
+    pub fn additional_destinations(self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { Self(put(self.0, "AdditionalDestinations", value)) }
     /// `CaptionLanguageMappings`: list of `CmafIngestCaptionLanguageMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-captionlanguagemappings)
-    pub fn caption_language_mappings(self, value: impl Arg<Arr<CmafIngestCaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
+    pub fn caption_language_mappings(self, value: impl Arg<Arr<CmafIngestCaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `Id3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-id3behavior)
-    pub fn id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3Behavior", value.into_expr())) }
+    pub fn id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3Behavior", value)) }
     /// `Id3NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-id3namemodifier)
-    pub fn id3_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3NameModifier", value.into_expr())) }
+    pub fn id3_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3NameModifier", value)) }
     /// `KlvBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-klvbehavior)
-    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
+    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value)) }
     /// `KlvNameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-klvnamemodifier)
-    pub fn klv_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvNameModifier", value.into_expr())) }
+    pub fn klv_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvNameModifier", value)) }
     /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-nielsenid3behavior)
-    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value)) }
     /// `NielsenId3NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-nielsenid3namemodifier)
-    pub fn nielsen_id3_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3NameModifier", value.into_expr())) }
+    pub fn nielsen_id3_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3NameModifier", value)) }
     /// `Scte35NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-scte35namemodifier)
-    pub fn scte35_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35NameModifier", value.into_expr())) }
+    pub fn scte35_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35NameModifier", value)) }
     /// `Scte35Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-scte35type)
-    pub fn scte35_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Type", value.into_expr())) }
+    pub fn scte35_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Type", value)) }
     /// `SegmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-segmentlength)
-    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
+    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value)) }
     /// `SegmentLengthUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-segmentlengthunits)
-    pub fn segment_length_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentLengthUnits", value.into_expr())) }
+    pub fn segment_length_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentLengthUnits", value)) }
     /// `SendDelayMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-senddelayms)
-    pub fn send_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SendDelayMs", value.into_expr())) }
+    pub fn send_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SendDelayMs", value)) }
     /// `TimedMetadataId3Frame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-timedmetadataid3frame)
-    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
+    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value)) }
     /// `TimedMetadataId3Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-timedmetadataid3period)
-    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
+    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value)) }
     /// `TimedMetadataPassthrough`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-timedmetadatapassthrough)
-    pub fn timed_metadata_passthrough(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPassthrough", value.into_expr())) }
+    pub fn timed_metadata_passthrough(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPassthrough", value)) }
     /// `WatermarkingSettings`: `CmafIngestWatermarkingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-watermarkingsettings)
-    pub fn watermarking_settings(self, value: impl Arg<CmafIngestWatermarkingSettings>) -> Self { Self(put(self.0, "WatermarkingSettings", value.into_expr())) }
+    pub fn watermarking_settings(self, value: impl Arg<CmafIngestWatermarkingSettings>) -> Self { Self(put(self.0, "WatermarkingSettings", value)) }
 }
 impl Done for CmafIngestGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html)
@@ -881,21 +881,21 @@ impl CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalDestinationsAlternateDestinations`: list of `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-additionaldestinationsalternatedestinations)
-    pub fn additional_destinations_alternate_destinations(self, value: impl Arg<Arr<OutputLocationRef>>) -> Self { Self(put(self.0, "AdditionalDestinationsAlternateDestinations", value.into_expr())) }
+    pub fn additional_destinations_alternate_destinations(self, value: impl Arg<Arr<OutputLocationRef>>) -> Self { Self(put(self.0, "AdditionalDestinationsAlternateDestinations", value)) }
     /// `AlternateDestination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-alternatedestination)
-    pub fn alternate_destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "AlternateDestination", value.into_expr())) }
+    pub fn alternate_destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "AlternateDestination", value)) }
     /// `CustomProfile`: `AbWatermarkingCustomProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-customprofile)
-    pub fn custom_profile(self, value: impl Arg<AbWatermarkingCustomProfile>) -> Self { Self(put(self.0, "CustomProfile", value.into_expr())) }
+    pub fn custom_profile(self, value: impl Arg<AbWatermarkingCustomProfile>) -> Self { Self(put(self.0, "CustomProfile", value)) }
     /// `License`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-license)
-    pub fn license(self, value: impl Arg<str>) -> Self { Self(put(self.0, "License", value.into_expr())) }
+    pub fn license(self, value: impl Arg<str>) -> Self { Self(put(self.0, "License", value)) }
     /// `OperatorId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-operatorid)
-    pub fn operator_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OperatorId", value.into_expr())) }
+    pub fn operator_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OperatorId", value)) }
     /// `PolyPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-polyperiod)
-    pub fn poly_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolyPeriod", value.into_expr())) }
+    pub fn poly_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolyPeriod", value)) }
     /// `Profile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-profile)
-    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
+    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value)) }
     /// `WatermarkIdLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-watermarkidlength)
-    pub fn watermark_id_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WatermarkIdLength", value.into_expr())) }
+    pub fn watermark_id_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WatermarkIdLength", value)) }
 }
 impl Done for CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestWatermarkingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestwatermarkingsettings.html)
@@ -904,7 +904,7 @@ impl CmafIngestWatermarkingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CmafIngestAbWatermarkerIrdetoSettings`: `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestwatermarkingsettings.html#cfn-medialive-channel-cmafingestwatermarkingsettings-cmafingestabwatermarkerirdetosettings)
-    pub fn cmaf_ingest_ab_watermarker_irdeto_settings(self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { Self(put(self.0, "CmafIngestAbWatermarkerIrdetoSettings", value.into_expr())) }
+    pub fn cmaf_ingest_ab_watermarker_irdeto_settings(self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { Self(put(self.0, "CmafIngestAbWatermarkerIrdetoSettings", value)) }
 }
 impl Done for CmafIngestWatermarkingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColorCorrection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrection.html)
@@ -913,11 +913,11 @@ impl ColorCorrection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputColorSpace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrection.html#cfn-medialive-channel-colorcorrection-inputcolorspace)
-    pub fn input_color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputColorSpace", value.into_expr())) }
+    pub fn input_color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputColorSpace", value)) }
     /// `OutputColorSpace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrection.html#cfn-medialive-channel-colorcorrection-outputcolorspace)
-    pub fn output_color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputColorSpace", value.into_expr())) }
+    pub fn output_color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputColorSpace", value)) }
     /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrection.html#cfn-medialive-channel-colorcorrection-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value)) }
 }
 impl Done for ColorCorrection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColorCorrectionSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrectionsettings.html)
@@ -926,7 +926,7 @@ impl ColorCorrectionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlobalColorCorrections`: list of `ColorCorrection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrectionsettings.html#cfn-medialive-channel-colorcorrectionsettings-globalcolorcorrections)
-    pub fn global_color_corrections(self, value: impl Arg<Arr<ColorCorrection>>) -> Self { Self(put(self.0, "GlobalColorCorrections", value.into_expr())) }
+    pub fn global_color_corrections(self, value: impl Arg<Arr<ColorCorrection>>) -> Self { Self(put(self.0, "GlobalColorCorrections", value)) }
 }
 impl Done for ColorCorrectionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColorSpacePassthroughSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorspacepassthroughsettings.html)
@@ -942,7 +942,7 @@ impl DisabledLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEpoch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-disabledlockingsettings.html#cfn-medialive-channel-disabledlockingsettings-customepoch)
-    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
+    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value)) }
 }
 impl Done for DisabledLockingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DolbyVision81Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dolbyvision81settings.html)
@@ -958,11 +958,11 @@ impl DvbNitSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbnitsettings.html#cfn-medialive-channel-dvbnitsettings-networkid)
-    pub fn network_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
+    pub fn network_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NetworkId", value)) }
     /// `NetworkName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbnitsettings.html#cfn-medialive-channel-dvbnitsettings-networkname)
-    pub fn network_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkName", value.into_expr())) }
+    pub fn network_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkName", value)) }
     /// `RepInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbnitsettings.html#cfn-medialive-channel-dvbnitsettings-repinterval)
-    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
+    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value)) }
 }
 impl Done for DvbNitSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbSdtSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html)
@@ -971,13 +971,13 @@ impl DvbSdtSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutputSdt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html#cfn-medialive-channel-dvbsdtsettings-outputsdt)
-    pub fn output_sdt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputSdt", value.into_expr())) }
+    pub fn output_sdt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputSdt", value)) }
     /// `RepInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html#cfn-medialive-channel-dvbsdtsettings-repinterval)
-    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
+    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value)) }
     /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html#cfn-medialive-channel-dvbsdtsettings-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value)) }
     /// `ServiceProviderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html#cfn-medialive-channel-dvbsdtsettings-serviceprovidername)
-    pub fn service_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceProviderName", value.into_expr())) }
+    pub fn service_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceProviderName", value)) }
 }
 impl Done for DvbSdtSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbSubDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html)
@@ -986,41 +986,41 @@ impl DvbSubDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-alignment)
-    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
+    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value)) }
     /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-backgroundcolor)
-    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value)) }
     /// `BackgroundOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-backgroundopacity)
-    pub fn background_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackgroundOpacity", value.into_expr())) }
+    pub fn background_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackgroundOpacity", value)) }
     /// `Font`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-font)
-    pub fn font(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "Font", value.into_expr())) }
+    pub fn font(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "Font", value)) }
     /// `FontColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-fontcolor)
-    pub fn font_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontColor", value.into_expr())) }
+    pub fn font_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontColor", value)) }
     /// `FontOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-fontopacity)
-    pub fn font_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontOpacity", value.into_expr())) }
+    pub fn font_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontOpacity", value)) }
     /// `FontResolution`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-fontresolution)
-    pub fn font_resolution(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontResolution", value.into_expr())) }
+    pub fn font_resolution(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontResolution", value)) }
     /// `FontSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-fontsize)
-    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
+    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value)) }
     /// `OutlineColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-outlinecolor)
-    pub fn outline_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutlineColor", value.into_expr())) }
+    pub fn outline_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutlineColor", value)) }
     /// `OutlineSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-outlinesize)
-    pub fn outline_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutlineSize", value.into_expr())) }
+    pub fn outline_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutlineSize", value)) }
     /// `ShadowColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-shadowcolor)
-    pub fn shadow_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShadowColor", value.into_expr())) }
+    pub fn shadow_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShadowColor", value)) }
     /// `ShadowOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-shadowopacity)
-    pub fn shadow_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowOpacity", value.into_expr())) }
+    pub fn shadow_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowOpacity", value)) }
     /// `ShadowXOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-shadowxoffset)
-    pub fn shadow_x_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowXOffset", value.into_expr())) }
+    pub fn shadow_x_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowXOffset", value)) }
     /// `ShadowYOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-shadowyoffset)
-    pub fn shadow_y_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowYOffset", value.into_expr())) }
+    pub fn shadow_y_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowYOffset", value)) }
     /// `SubtitleRows`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-subtitlerows)
-    pub fn subtitle_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubtitleRows", value.into_expr())) }
+    pub fn subtitle_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubtitleRows", value)) }
     /// `TeletextGridControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-teletextgridcontrol)
-    pub fn teletext_grid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeletextGridControl", value.into_expr())) }
+    pub fn teletext_grid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeletextGridControl", value)) }
     /// `XPosition`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-xposition)
-    pub fn x_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "XPosition", value.into_expr())) }
+    pub fn x_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "XPosition", value)) }
     /// `YPosition`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-yposition)
-    pub fn y_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPosition", value.into_expr())) }
+    pub fn y_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPosition", value)) }
 }
 impl Done for DvbSubDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbSubSourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubsourcesettings.html)
@@ -1029,9 +1029,9 @@ impl DvbSubSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OcrLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubsourcesettings.html#cfn-medialive-channel-dvbsubsourcesettings-ocrlanguage)
-    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
+    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value)) }
     /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubsourcesettings.html#cfn-medialive-channel-dvbsubsourcesettings-pid)
-    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value)) }
 }
 impl Done for DvbSubSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbTdtSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbtdtsettings.html)
@@ -1040,7 +1040,7 @@ impl DvbTdtSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RepInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbtdtsettings.html#cfn-medialive-channel-dvbtdtsettings-repinterval)
-    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
+    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value)) }
 }
 impl Done for DvbTdtSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Eac3AtmosSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html)
@@ -1049,19 +1049,19 @@ impl Eac3AtmosSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-bitrate)
-    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-codingmode)
-    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value)) }
     /// `Dialnorm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-dialnorm)
-    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
+    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value)) }
     /// `DrcLine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-drcline)
-    pub fn drc_line(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcLine", value.into_expr())) }
+    pub fn drc_line(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcLine", value)) }
     /// `DrcRf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-drcrf)
-    pub fn drc_rf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcRf", value.into_expr())) }
+    pub fn drc_rf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcRf", value)) }
     /// `HeightTrim`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-heighttrim)
-    pub fn height_trim(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "HeightTrim", value.into_expr())) }
+    pub fn height_trim(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "HeightTrim", value)) }
     /// `SurroundTrim`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-surroundtrim)
-    pub fn surround_trim(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SurroundTrim", value.into_expr())) }
+    pub fn surround_trim(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SurroundTrim", value)) }
 }
 impl Done for Eac3AtmosSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Eac3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html)
@@ -1070,45 +1070,45 @@ impl Eac3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttenuationControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-attenuationcontrol)
-    pub fn attenuation_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttenuationControl", value.into_expr())) }
+    pub fn attenuation_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttenuationControl", value)) }
     /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-bitrate)
-    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `BitstreamMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-bitstreammode)
-    pub fn bitstream_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitstreamMode", value.into_expr())) }
+    pub fn bitstream_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitstreamMode", value)) }
     /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-codingmode)
-    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value)) }
     /// `DcFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-dcfilter)
-    pub fn dc_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DcFilter", value.into_expr())) }
+    pub fn dc_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DcFilter", value)) }
     /// `Dialnorm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-dialnorm)
-    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
+    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value)) }
     /// `DrcLine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-drcline)
-    pub fn drc_line(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcLine", value.into_expr())) }
+    pub fn drc_line(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcLine", value)) }
     /// `DrcRf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-drcrf)
-    pub fn drc_rf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcRf", value.into_expr())) }
+    pub fn drc_rf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcRf", value)) }
     /// `LfeControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-lfecontrol)
-    pub fn lfe_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeControl", value.into_expr())) }
+    pub fn lfe_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeControl", value)) }
     /// `LfeFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-lfefilter)
-    pub fn lfe_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeFilter", value.into_expr())) }
+    pub fn lfe_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeFilter", value)) }
     /// `LoRoCenterMixLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-lorocentermixlevel)
-    pub fn lo_ro_center_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoRoCenterMixLevel", value.into_expr())) }
+    pub fn lo_ro_center_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoRoCenterMixLevel", value)) }
     /// `LoRoSurroundMixLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-lorosurroundmixlevel)
-    pub fn lo_ro_surround_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoRoSurroundMixLevel", value.into_expr())) }
+    pub fn lo_ro_surround_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoRoSurroundMixLevel", value)) }
     /// `LtRtCenterMixLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-ltrtcentermixlevel)
-    pub fn lt_rt_center_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LtRtCenterMixLevel", value.into_expr())) }
+    pub fn lt_rt_center_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LtRtCenterMixLevel", value)) }
     /// `LtRtSurroundMixLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-ltrtsurroundmixlevel)
-    pub fn lt_rt_surround_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LtRtSurroundMixLevel", value.into_expr())) }
+    pub fn lt_rt_surround_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LtRtSurroundMixLevel", value)) }
     /// `MetadataControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-metadatacontrol)
-    pub fn metadata_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetadataControl", value.into_expr())) }
+    pub fn metadata_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetadataControl", value)) }
     /// `PassthroughControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-passthroughcontrol)
-    pub fn passthrough_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassthroughControl", value.into_expr())) }
+    pub fn passthrough_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassthroughControl", value)) }
     /// `PhaseControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-phasecontrol)
-    pub fn phase_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhaseControl", value.into_expr())) }
+    pub fn phase_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhaseControl", value)) }
     /// `StereoDownmix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-stereodownmix)
-    pub fn stereo_downmix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StereoDownmix", value.into_expr())) }
+    pub fn stereo_downmix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StereoDownmix", value)) }
     /// `SurroundExMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-surroundexmode)
-    pub fn surround_ex_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SurroundExMode", value.into_expr())) }
+    pub fn surround_ex_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SurroundExMode", value)) }
     /// `SurroundMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-surroundmode)
-    pub fn surround_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SurroundMode", value.into_expr())) }
+    pub fn surround_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SurroundMode", value)) }
 }
 impl Done for Eac3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbuTtDDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html)
@@ -1117,17 +1117,17 @@ impl EbuTtDDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyrightHolder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-copyrightholder)
-    pub fn copyright_holder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyrightHolder", value.into_expr())) }
+    pub fn copyright_holder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyrightHolder", value)) }
     /// `DefaultFontSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-defaultfontsize)
-    pub fn default_font_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultFontSize", value.into_expr())) }
+    pub fn default_font_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultFontSize", value)) }
     /// `DefaultLineHeight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-defaultlineheight)
-    pub fn default_line_height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultLineHeight", value.into_expr())) }
+    pub fn default_line_height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultLineHeight", value)) }
     /// `FillLineGap`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-filllinegap)
-    pub fn fill_line_gap(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FillLineGap", value.into_expr())) }
+    pub fn fill_line_gap(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FillLineGap", value)) }
     /// `FontFamily`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-fontfamily)
-    pub fn font_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
+    pub fn font_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontFamily", value)) }
     /// `StyleControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-stylecontrol)
-    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
+    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value)) }
 }
 impl Done for EbuTtDDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddedCaptionPositionSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedcaptionpositionsettings.html)
@@ -1136,7 +1136,7 @@ impl EmbeddedCaptionPositionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `YPositionLine`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedcaptionpositionsettings.html#cfn-medialive-channel-embeddedcaptionpositionsettings-ypositionline)
-    pub fn y_position_line(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPositionLine", value.into_expr())) }
+    pub fn y_position_line(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPositionLine", value)) }
 }
 impl Done for EmbeddedCaptionPositionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddedDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddeddestinationsettings.html)
@@ -1145,9 +1145,9 @@ impl EmbeddedDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Position`: `EmbeddedCaptionPositionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddeddestinationsettings.html#cfn-medialive-channel-embeddeddestinationsettings-position)
-    pub fn position(self, value: impl Arg<EmbeddedCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
+    pub fn position(self, value: impl Arg<EmbeddedCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value)) }
     /// `StyleControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddeddestinationsettings.html#cfn-medialive-channel-embeddeddestinationsettings-stylecontrol)
-    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
+    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value)) }
 }
 impl Done for EmbeddedDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddedPlusScte20DestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedplusscte20destinationsettings.html)
@@ -1163,13 +1163,13 @@ impl EmbeddedSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Convert608To708`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html#cfn-medialive-channel-embeddedsourcesettings-convert608to708)
-    pub fn convert608_to708(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Convert608To708", value.into_expr())) }
+    pub fn convert608_to708(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Convert608To708", value)) }
     /// `Scte20Detection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html#cfn-medialive-channel-embeddedsourcesettings-scte20detection)
-    pub fn scte20_detection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte20Detection", value.into_expr())) }
+    pub fn scte20_detection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte20Detection", value)) }
     /// `Source608ChannelNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html#cfn-medialive-channel-embeddedsourcesettings-source608channelnumber)
-    pub fn source608_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608ChannelNumber", value.into_expr())) }
+    pub fn source608_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608ChannelNumber", value)) }
     /// `Source608TrackNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html#cfn-medialive-channel-embeddedsourcesettings-source608tracknumber)
-    pub fn source608_track_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608TrackNumber", value.into_expr())) }
+    pub fn source608_track_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608TrackNumber", value)) }
 }
 impl Done for EmbeddedSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncoderSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html)
@@ -1178,33 +1178,33 @@ impl EncoderSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioDescriptions`: list of `AudioDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-audiodescriptions)
-    pub fn audio_descriptions(self, value: impl Arg<Arr<AudioDescription>>) -> Self { Self(put(self.0, "AudioDescriptions", value.into_expr())) }
+    pub fn audio_descriptions(self, value: impl Arg<Arr<AudioDescription>>) -> Self { Self(put(self.0, "AudioDescriptions", value)) }
     /// `AvailBlanking`: `AvailBlanking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-availblanking)
-    pub fn avail_blanking(self, value: impl Arg<AvailBlanking>) -> Self { Self(put(self.0, "AvailBlanking", value.into_expr())) }
+    pub fn avail_blanking(self, value: impl Arg<AvailBlanking>) -> Self { Self(put(self.0, "AvailBlanking", value)) }
     /// `AvailConfiguration`: `AvailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-availconfiguration)
-    pub fn avail_configuration(self, value: impl Arg<AvailConfiguration>) -> Self { Self(put(self.0, "AvailConfiguration", value.into_expr())) }
+    pub fn avail_configuration(self, value: impl Arg<AvailConfiguration>) -> Self { Self(put(self.0, "AvailConfiguration", value)) }
     /// `BlackoutSlate`: `BlackoutSlate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-blackoutslate)
-    pub fn blackout_slate(self, value: impl Arg<BlackoutSlate>) -> Self { Self(put(self.0, "BlackoutSlate", value.into_expr())) }
+    pub fn blackout_slate(self, value: impl Arg<BlackoutSlate>) -> Self { Self(put(self.0, "BlackoutSlate", value)) }
     /// `CaptionDescriptions`: list of `CaptionDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-captiondescriptions)
-    pub fn caption_descriptions(self, value: impl Arg<Arr<CaptionDescription>>) -> Self { Self(put(self.0, "CaptionDescriptions", value.into_expr())) }
+    pub fn caption_descriptions(self, value: impl Arg<Arr<CaptionDescription>>) -> Self { Self(put(self.0, "CaptionDescriptions", value)) }
     /// `ColorCorrectionSettings`: `ColorCorrectionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-colorcorrectionsettings)
-    pub fn color_correction_settings(self, value: impl Arg<ColorCorrectionSettings>) -> Self { Self(put(self.0, "ColorCorrectionSettings", value.into_expr())) }
+    pub fn color_correction_settings(self, value: impl Arg<ColorCorrectionSettings>) -> Self { Self(put(self.0, "ColorCorrectionSettings", value)) }
     /// `FeatureActivations`: `FeatureActivations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-featureactivations)
-    pub fn feature_activations(self, value: impl Arg<FeatureActivations>) -> Self { Self(put(self.0, "FeatureActivations", value.into_expr())) }
+    pub fn feature_activations(self, value: impl Arg<FeatureActivations>) -> Self { Self(put(self.0, "FeatureActivations", value)) }
     /// `GlobalConfiguration`: `GlobalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-globalconfiguration)
-    pub fn global_configuration(self, value: impl Arg<GlobalConfiguration>) -> Self { Self(put(self.0, "GlobalConfiguration", value.into_expr())) }
+    pub fn global_configuration(self, value: impl Arg<GlobalConfiguration>) -> Self { Self(put(self.0, "GlobalConfiguration", value)) }
     /// `MotionGraphicsConfiguration`: `MotionGraphicsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-motiongraphicsconfiguration)
-    pub fn motion_graphics_configuration(self, value: impl Arg<MotionGraphicsConfiguration>) -> Self { Self(put(self.0, "MotionGraphicsConfiguration", value.into_expr())) }
+    pub fn motion_graphics_configuration(self, value: impl Arg<MotionGraphicsConfiguration>) -> Self { Self(put(self.0, "MotionGraphicsConfiguration", value)) }
     /// `NielsenConfiguration`: `NielsenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-nielsenconfiguration)
-    pub fn nielsen_configuration(self, value: impl Arg<NielsenConfiguration>) -> Self { Self(put(self.0, "NielsenConfiguration", value.into_expr())) }
+    pub fn nielsen_configuration(self, value: impl Arg<NielsenConfiguration>) -> Self { Self(put(self.0, "NielsenConfiguration", value)) }
     /// `OutputGroups`: list of `OutputGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-outputgroups)
-    pub fn output_groups(self, value: impl Arg<Arr<OutputGroup>>) -> Self { Self(put(self.0, "OutputGroups", value.into_expr())) }
+    pub fn output_groups(self, value: impl Arg<Arr<OutputGroup>>) -> Self { Self(put(self.0, "OutputGroups", value)) }
     /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-thumbnailconfiguration)
-    pub fn thumbnail_configuration(self, value: impl Arg<ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr())) }
+    pub fn thumbnail_configuration(self, value: impl Arg<ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value)) }
     /// `TimecodeConfig`: `TimecodeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-timecodeconfig)
-    pub fn timecode_config(self, value: impl Arg<TimecodeConfig>) -> Self { Self(put(self.0, "TimecodeConfig", value.into_expr())) }
+    pub fn timecode_config(self, value: impl Arg<TimecodeConfig>) -> Self { Self(put(self.0, "TimecodeConfig", value)) }
     /// `VideoDescriptions`: list of `VideoDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-videodescriptions)
-    pub fn video_descriptions(self, value: impl Arg<Arr<VideoDescription>>) -> Self { Self(put(self.0, "VideoDescriptions", value.into_expr())) }
+    pub fn video_descriptions(self, value: impl Arg<Arr<VideoDescription>>) -> Self { Self(put(self.0, "VideoDescriptions", value)) }
 }
 impl Done for EncoderSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpochLockingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-epochlockingsettings.html)
@@ -1213,9 +1213,9 @@ impl EpochLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEpoch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-epochlockingsettings.html#cfn-medialive-channel-epochlockingsettings-customepoch)
-    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
+    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value)) }
     /// `JamSyncTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-epochlockingsettings.html#cfn-medialive-channel-epochlockingsettings-jamsynctime)
-    pub fn jam_sync_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JamSyncTime", value.into_expr())) }
+    pub fn jam_sync_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JamSyncTime", value)) }
 }
 impl Done for EpochLockingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Esam` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html)
@@ -1224,17 +1224,17 @@ impl Esam {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcquisitionPointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-acquisitionpointid)
-    pub fn acquisition_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcquisitionPointId", value.into_expr())) }
+    pub fn acquisition_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcquisitionPointId", value)) }
     /// `AdAvailOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-adavailoffset)
-    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
+    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value)) }
     /// `PasswordParam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-passwordparam)
-    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
+    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value)) }
     /// `PoisEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-poisendpoint)
-    pub fn pois_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoisEndpoint", value.into_expr())) }
+    pub fn pois_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoisEndpoint", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
     /// `ZoneIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-zoneidentity)
-    pub fn zone_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZoneIdentity", value.into_expr())) }
+    pub fn zone_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZoneIdentity", value)) }
 }
 impl Done for Esam { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverCondition` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failovercondition.html)
@@ -1243,7 +1243,7 @@ impl FailoverCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailoverConditionSettings`: `FailoverConditionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failovercondition.html#cfn-medialive-channel-failovercondition-failoverconditionsettings)
-    pub fn failover_condition_settings(self, value: impl Arg<FailoverConditionSettings>) -> Self { Self(put(self.0, "FailoverConditionSettings", value.into_expr())) }
+    pub fn failover_condition_settings(self, value: impl Arg<FailoverConditionSettings>) -> Self { Self(put(self.0, "FailoverConditionSettings", value)) }
 }
 impl Done for FailoverCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverConditionSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failoverconditionsettings.html)
@@ -1252,11 +1252,11 @@ impl FailoverConditionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioSilenceSettings`: `AudioSilenceFailoverSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failoverconditionsettings.html#cfn-medialive-channel-failoverconditionsettings-audiosilencesettings)
-    pub fn audio_silence_settings(self, value: impl Arg<AudioSilenceFailoverSettings>) -> Self { Self(put(self.0, "AudioSilenceSettings", value.into_expr())) }
+    pub fn audio_silence_settings(self, value: impl Arg<AudioSilenceFailoverSettings>) -> Self { Self(put(self.0, "AudioSilenceSettings", value)) }
     /// `InputLossSettings`: `InputLossFailoverSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failoverconditionsettings.html#cfn-medialive-channel-failoverconditionsettings-inputlosssettings)
-    pub fn input_loss_settings(self, value: impl Arg<InputLossFailoverSettings>) -> Self { Self(put(self.0, "InputLossSettings", value.into_expr())) }
+    pub fn input_loss_settings(self, value: impl Arg<InputLossFailoverSettings>) -> Self { Self(put(self.0, "InputLossSettings", value)) }
     /// `VideoBlackSettings`: `VideoBlackFailoverSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failoverconditionsettings.html#cfn-medialive-channel-failoverconditionsettings-videoblacksettings)
-    pub fn video_black_settings(self, value: impl Arg<VideoBlackFailoverSettings>) -> Self { Self(put(self.0, "VideoBlackSettings", value.into_expr())) }
+    pub fn video_black_settings(self, value: impl Arg<VideoBlackFailoverSettings>) -> Self { Self(put(self.0, "VideoBlackSettings", value)) }
 }
 impl Done for FailoverConditionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FeatureActivations` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-featureactivations.html)
@@ -1265,9 +1265,9 @@ impl FeatureActivations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputPrepareScheduleActions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-featureactivations.html#cfn-medialive-channel-featureactivations-inputpreparescheduleactions)
-    pub fn input_prepare_schedule_actions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPrepareScheduleActions", value.into_expr())) }
+    pub fn input_prepare_schedule_actions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPrepareScheduleActions", value)) }
     /// `OutputStaticImageOverlayScheduleActions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-featureactivations.html#cfn-medialive-channel-featureactivations-outputstaticimageoverlayscheduleactions)
-    pub fn output_static_image_overlay_schedule_actions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputStaticImageOverlayScheduleActions", value.into_expr())) }
+    pub fn output_static_image_overlay_schedule_actions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputStaticImageOverlayScheduleActions", value)) }
 }
 impl Done for FeatureActivations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FecOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fecoutputsettings.html)
@@ -1276,11 +1276,11 @@ impl FecOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColumnDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fecoutputsettings.html#cfn-medialive-channel-fecoutputsettings-columndepth)
-    pub fn column_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ColumnDepth", value.into_expr())) }
+    pub fn column_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ColumnDepth", value)) }
     /// `IncludeFec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fecoutputsettings.html#cfn-medialive-channel-fecoutputsettings-includefec)
-    pub fn include_fec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeFec", value.into_expr())) }
+    pub fn include_fec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeFec", value)) }
     /// `RowLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fecoutputsettings.html#cfn-medialive-channel-fecoutputsettings-rowlength)
-    pub fn row_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowLength", value.into_expr())) }
+    pub fn row_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowLength", value)) }
 }
 impl Done for FecOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Fmp4HlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fmp4hlssettings.html)
@@ -1289,11 +1289,11 @@ impl Fmp4HlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioRenditionSets`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fmp4hlssettings.html#cfn-medialive-channel-fmp4hlssettings-audiorenditionsets)
-    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
+    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value)) }
     /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fmp4hlssettings.html#cfn-medialive-channel-fmp4hlssettings-nielsenid3behavior)
-    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value)) }
     /// `TimedMetadataBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fmp4hlssettings.html#cfn-medialive-channel-fmp4hlssettings-timedmetadatabehavior)
-    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
+    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value)) }
 }
 impl Done for Fmp4HlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FollowerChannelSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-followerchannelsettings.html)
@@ -1302,9 +1302,9 @@ impl FollowerChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LinkedChannelType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-followerchannelsettings.html#cfn-medialive-channel-followerchannelsettings-linkedchanneltype)
-    pub fn linked_channel_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedChannelType", value.into_expr())) }
+    pub fn linked_channel_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedChannelType", value)) }
     /// `PrimaryChannelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-followerchannelsettings.html#cfn-medialive-channel-followerchannelsettings-primarychannelarn)
-    pub fn primary_channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryChannelArn", value.into_expr())) }
+    pub fn primary_channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryChannelArn", value)) }
 }
 impl Done for FollowerChannelSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureCdnSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturecdnsettings.html)
@@ -1313,7 +1313,7 @@ impl FrameCaptureCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FrameCaptureS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturecdnsettings.html#cfn-medialive-channel-framecapturecdnsettings-framecaptures3settings)
-    pub fn frame_capture_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "FrameCaptureS3Settings", value.into_expr())) }
+    pub fn frame_capture_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "FrameCaptureS3Settings", value)) }
 }
 impl Done for FrameCaptureCdnSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturegroupsettings.html)
@@ -1322,9 +1322,9 @@ impl FrameCaptureGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturegroupsettings.html#cfn-medialive-channel-framecapturegroupsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `FrameCaptureCdnSettings`: `FrameCaptureCdnSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturegroupsettings.html#cfn-medialive-channel-framecapturegroupsettings-framecapturecdnsettings)
-    pub fn frame_capture_cdn_settings(self, value: impl Arg<FrameCaptureCdnSettings>) -> Self { Self(put(self.0, "FrameCaptureCdnSettings", value.into_expr())) }
+    pub fn frame_capture_cdn_settings(self, value: impl Arg<FrameCaptureCdnSettings>) -> Self { Self(put(self.0, "FrameCaptureCdnSettings", value)) }
 }
 impl Done for FrameCaptureGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureHlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturehlssettings.html)
@@ -1340,7 +1340,7 @@ impl FrameCaptureOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecaptureoutputsettings.html#cfn-medialive-channel-framecaptureoutputsettings-namemodifier)
-    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value)) }
 }
 impl Done for FrameCaptureOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureS3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecaptures3settings.html)
@@ -1349,7 +1349,7 @@ impl FrameCaptureS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CannedAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecaptures3settings.html#cfn-medialive-channel-framecaptures3settings-cannedacl)
-    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
+    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value)) }
 }
 impl Done for FrameCaptureS3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturesettings.html)
@@ -1358,11 +1358,11 @@ impl FrameCaptureSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptureInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturesettings.html#cfn-medialive-channel-framecapturesettings-captureinterval)
-    pub fn capture_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptureInterval", value.into_expr())) }
+    pub fn capture_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptureInterval", value)) }
     /// `CaptureIntervalUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturesettings.html#cfn-medialive-channel-framecapturesettings-captureintervalunits)
-    pub fn capture_interval_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptureIntervalUnits", value.into_expr())) }
+    pub fn capture_interval_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptureIntervalUnits", value)) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturesettings.html#cfn-medialive-channel-framecapturesettings-timecodeburninsettings)
-    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value)) }
 }
 impl Done for FrameCaptureSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html)
@@ -1371,19 +1371,19 @@ impl GlobalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InitialAudioGain`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-initialaudiogain)
-    pub fn initial_audio_gain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitialAudioGain", value.into_expr())) }
+    pub fn initial_audio_gain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitialAudioGain", value)) }
     /// `InputEndAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-inputendaction)
-    pub fn input_end_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputEndAction", value.into_expr())) }
+    pub fn input_end_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputEndAction", value)) }
     /// `InputLossBehavior`: `InputLossBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-inputlossbehavior)
-    pub fn input_loss_behavior(self, value: impl Arg<InputLossBehavior>) -> Self { Self(put(self.0, "InputLossBehavior", value.into_expr())) }
+    pub fn input_loss_behavior(self, value: impl Arg<InputLossBehavior>) -> Self { Self(put(self.0, "InputLossBehavior", value)) }
     /// `OutputLockingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-outputlockingmode)
-    pub fn output_locking_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLockingMode", value.into_expr())) }
+    pub fn output_locking_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLockingMode", value)) }
     /// `OutputLockingSettings`: `OutputLockingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-outputlockingsettings)
-    pub fn output_locking_settings(self, value: impl Arg<OutputLockingSettings>) -> Self { Self(put(self.0, "OutputLockingSettings", value.into_expr())) }
+    pub fn output_locking_settings(self, value: impl Arg<OutputLockingSettings>) -> Self { Self(put(self.0, "OutputLockingSettings", value)) }
     /// `OutputTimingSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-outputtimingsource)
-    pub fn output_timing_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputTimingSource", value.into_expr())) }
+    pub fn output_timing_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputTimingSource", value)) }
     /// `SupportLowFramerateInputs`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-supportlowframerateinputs)
-    pub fn support_low_framerate_inputs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportLowFramerateInputs", value.into_expr())) }
+    pub fn support_low_framerate_inputs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportLowFramerateInputs", value)) }
 }
 impl Done for GlobalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H264ColorSpaceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264colorspacesettings.html)
@@ -1392,11 +1392,11 @@ impl H264ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorSpacePassthroughSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264colorspacesettings.html#cfn-medialive-channel-h264colorspacesettings-colorspacepassthroughsettings)
-    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
+    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value)) }
     /// `Rec601Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264colorspacesettings.html#cfn-medialive-channel-h264colorspacesettings-rec601settings)
-    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
+    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value)) }
     /// `Rec709Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264colorspacesettings.html#cfn-medialive-channel-h264colorspacesettings-rec709settings)
-    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
+    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value)) }
 }
 impl Done for H264ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H264FilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264filtersettings.html)
@@ -1405,9 +1405,9 @@ impl H264FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BandwidthReductionFilterSettings`: `BandwidthReductionFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264filtersettings.html#cfn-medialive-channel-h264filtersettings-bandwidthreductionfiltersettings)
-    pub fn bandwidth_reduction_filter_settings(self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { Self(put(self.0, "BandwidthReductionFilterSettings", value.into_expr())) }
+    pub fn bandwidth_reduction_filter_settings(self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { Self(put(self.0, "BandwidthReductionFilterSettings", value)) }
     /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264filtersettings.html#cfn-medialive-channel-h264filtersettings-temporalfiltersettings)
-    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
+    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value)) }
 }
 impl Done for H264FilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H264Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html)
@@ -1416,93 +1416,93 @@ impl H264Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdaptiveQuantization`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-adaptivequantization)
-    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
+    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value)) }
     /// `AfdSignaling`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-afdsignaling)
-    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
+    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value)) }
     /// `Bitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-bitrate)
-    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `BufFillPct`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-buffillpct)
-    pub fn buf_fill_pct(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufFillPct", value.into_expr())) }
+    pub fn buf_fill_pct(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufFillPct", value)) }
     /// `BufSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-bufsize)
-    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
+    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value)) }
     /// `ColorMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-colormetadata)
-    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
+    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value)) }
     /// `ColorSpaceSettings`: `H264ColorSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-colorspacesettings)
-    pub fn color_space_settings(self, value: impl Arg<H264ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
+    pub fn color_space_settings(self, value: impl Arg<H264ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value)) }
     /// `EntropyEncoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-entropyencoding)
-    pub fn entropy_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntropyEncoding", value.into_expr())) }
+    pub fn entropy_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntropyEncoding", value)) }
     /// `FilterSettings`: `H264FilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-filtersettings)
-    pub fn filter_settings(self, value: impl Arg<H264FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
+    pub fn filter_settings(self, value: impl Arg<H264FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value)) }
     /// `FixedAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-fixedafd)
-    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
+    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value)) }
     /// `FlickerAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-flickeraq)
-    pub fn flicker_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlickerAq", value.into_expr())) }
+    pub fn flicker_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlickerAq", value)) }
     /// `ForceFieldPictures`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-forcefieldpictures)
-    pub fn force_field_pictures(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ForceFieldPictures", value.into_expr())) }
+    pub fn force_field_pictures(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ForceFieldPictures", value)) }
     /// `FramerateControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-frameratecontrol)
-    pub fn framerate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FramerateControl", value.into_expr())) }
+    pub fn framerate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FramerateControl", value)) }
     /// `FramerateDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-frameratedenominator)
-    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
+    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value)) }
     /// `FramerateNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-frameratenumerator)
-    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
+    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value)) }
     /// `GopBReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopbreference)
-    pub fn gop_b_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopBReference", value.into_expr())) }
+    pub fn gop_b_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopBReference", value)) }
     /// `GopClosedCadence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopclosedcadence)
-    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
+    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value)) }
     /// `GopNumBFrames`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopnumbframes)
-    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
+    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value)) }
     /// `GopSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopsize)
-    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
+    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value)) }
     /// `GopSizeUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopsizeunits)
-    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
+    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value)) }
     /// `Level`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-level)
-    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value)) }
     /// `LookAheadRateControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-lookaheadratecontrol)
-    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
+    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value)) }
     /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-maxbitrate)
-    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value)) }
     /// `MinBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-minbitrate)
-    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
+    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value)) }
     /// `MinIInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-miniinterval)
-    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
+    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value)) }
     /// `MinQp`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-minqp)
-    pub fn min_qp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinQp", value.into_expr())) }
+    pub fn min_qp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinQp", value)) }
     /// `NumRefFrames`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-numrefframes)
-    pub fn num_ref_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRefFrames", value.into_expr())) }
+    pub fn num_ref_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRefFrames", value)) }
     /// `ParControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-parcontrol)
-    pub fn par_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParControl", value.into_expr())) }
+    pub fn par_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParControl", value)) }
     /// `ParDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-pardenominator)
-    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
+    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value)) }
     /// `ParNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-parnumerator)
-    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
+    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value)) }
     /// `Profile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-profile)
-    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
+    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value)) }
     /// `QualityLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-qualitylevel)
-    pub fn quality_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QualityLevel", value.into_expr())) }
+    pub fn quality_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QualityLevel", value)) }
     /// `QvbrQualityLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-qvbrqualitylevel)
-    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
+    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value)) }
     /// `RateControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-ratecontrolmode)
-    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
+    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value)) }
     /// `ScanType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-scantype)
-    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
+    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value)) }
     /// `SceneChangeDetect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-scenechangedetect)
-    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
+    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value)) }
     /// `Slices`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-slices)
-    pub fn slices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Slices", value.into_expr())) }
+    pub fn slices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Slices", value)) }
     /// `Softness`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-softness)
-    pub fn softness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Softness", value.into_expr())) }
+    pub fn softness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Softness", value)) }
     /// `SpatialAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-spatialaq)
-    pub fn spatial_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialAq", value.into_expr())) }
+    pub fn spatial_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialAq", value)) }
     /// `SubgopLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-subgoplength)
-    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
+    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value)) }
     /// `Syntax`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-syntax)
-    pub fn syntax(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Syntax", value.into_expr())) }
+    pub fn syntax(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Syntax", value)) }
     /// `TemporalAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-temporalaq)
-    pub fn temporal_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemporalAq", value.into_expr())) }
+    pub fn temporal_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemporalAq", value)) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-timecodeburninsettings)
-    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value)) }
     /// `TimecodeInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-timecodeinsertion)
-    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
+    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value)) }
 }
 impl Done for H264Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H265ColorSpaceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html)
@@ -1511,17 +1511,17 @@ impl H265ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorSpacePassthroughSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-colorspacepassthroughsettings)
-    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
+    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value)) }
     /// `DolbyVision81Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-dolbyvision81settings)
-    pub fn dolby_vision81_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DolbyVision81Settings", value.into_expr())) }
+    pub fn dolby_vision81_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DolbyVision81Settings", value)) }
     /// `Hdr10Settings`: `Hdr10Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-hdr10settings)
-    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
+    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value)) }
     /// `Hlg2020Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-hlg2020settings)
-    pub fn hlg2020_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Hlg2020Settings", value.into_expr())) }
+    pub fn hlg2020_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Hlg2020Settings", value)) }
     /// `Rec601Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-rec601settings)
-    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
+    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value)) }
     /// `Rec709Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-rec709settings)
-    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
+    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value)) }
 }
 impl Done for H265ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H265FilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265filtersettings.html)
@@ -1530,9 +1530,9 @@ impl H265FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BandwidthReductionFilterSettings`: `BandwidthReductionFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265filtersettings.html#cfn-medialive-channel-h265filtersettings-bandwidthreductionfiltersettings)
-    pub fn bandwidth_reduction_filter_settings(self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { Self(put(self.0, "BandwidthReductionFilterSettings", value.into_expr())) }
+    pub fn bandwidth_reduction_filter_settings(self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { Self(put(self.0, "BandwidthReductionFilterSettings", value)) }
     /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265filtersettings.html#cfn-medialive-channel-h265filtersettings-temporalfiltersettings)
-    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
+    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value)) }
 }
 impl Done for H265FilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H265Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html)
@@ -1541,89 +1541,89 @@ impl H265Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdaptiveQuantization`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-adaptivequantization)
-    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
+    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value)) }
     /// `AfdSignaling`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-afdsignaling)
-    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
+    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value)) }
     /// `AlternativeTransferFunction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-alternativetransferfunction)
-    pub fn alternative_transfer_function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlternativeTransferFunction", value.into_expr())) }
+    pub fn alternative_transfer_function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlternativeTransferFunction", value)) }
     /// `Bitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-bitrate)
-    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `BufSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-bufsize)
-    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
+    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value)) }
     /// `ColorMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-colormetadata)
-    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
+    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value)) }
     /// `ColorSpaceSettings`: `H265ColorSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-colorspacesettings)
-    pub fn color_space_settings(self, value: impl Arg<H265ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
+    pub fn color_space_settings(self, value: impl Arg<H265ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value)) }
     /// `Deblocking`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-deblocking)
-    pub fn deblocking(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Deblocking", value.into_expr())) }
+    pub fn deblocking(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Deblocking", value)) }
     /// `FilterSettings`: `H265FilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-filtersettings)
-    pub fn filter_settings(self, value: impl Arg<H265FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
+    pub fn filter_settings(self, value: impl Arg<H265FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value)) }
     /// `FixedAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-fixedafd)
-    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
+    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value)) }
     /// `FlickerAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-flickeraq)
-    pub fn flicker_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlickerAq", value.into_expr())) }
+    pub fn flicker_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlickerAq", value)) }
     /// `FramerateDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-frameratedenominator)
-    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
+    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value)) }
     /// `FramerateNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-frameratenumerator)
-    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
+    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value)) }
     /// `GopBReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopbreference)
-    pub fn gop_b_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopBReference", value.into_expr())) }
+    pub fn gop_b_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopBReference", value)) }
     /// `GopClosedCadence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopclosedcadence)
-    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
+    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value)) }
     /// `GopNumBFrames`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopnumbframes)
-    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
+    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value)) }
     /// `GopSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopsize)
-    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
+    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value)) }
     /// `GopSizeUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopsizeunits)
-    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
+    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value)) }
     /// `Level`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-level)
-    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value)) }
     /// `LookAheadRateControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-lookaheadratecontrol)
-    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
+    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value)) }
     /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-maxbitrate)
-    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value)) }
     /// `MinBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-minbitrate)
-    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
+    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value)) }
     /// `MinIInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-miniinterval)
-    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
+    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value)) }
     /// `MinQp`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-minqp)
-    pub fn min_qp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinQp", value.into_expr())) }
+    pub fn min_qp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinQp", value)) }
     /// `MvOverPictureBoundaries`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-mvoverpictureboundaries)
-    pub fn mv_over_picture_boundaries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MvOverPictureBoundaries", value.into_expr())) }
+    pub fn mv_over_picture_boundaries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MvOverPictureBoundaries", value)) }
     /// `MvTemporalPredictor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-mvtemporalpredictor)
-    pub fn mv_temporal_predictor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MvTemporalPredictor", value.into_expr())) }
+    pub fn mv_temporal_predictor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MvTemporalPredictor", value)) }
     /// `ParDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-pardenominator)
-    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
+    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value)) }
     /// `ParNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-parnumerator)
-    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
+    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value)) }
     /// `Profile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-profile)
-    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
+    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value)) }
     /// `QvbrQualityLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-qvbrqualitylevel)
-    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
+    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value)) }
     /// `RateControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-ratecontrolmode)
-    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
+    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value)) }
     /// `ScanType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-scantype)
-    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
+    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value)) }
     /// `SceneChangeDetect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-scenechangedetect)
-    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
+    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value)) }
     /// `Slices`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-slices)
-    pub fn slices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Slices", value.into_expr())) }
+    pub fn slices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Slices", value)) }
     /// `SubgopLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-subgoplength)
-    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
+    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value)) }
     /// `Tier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-tier)
-    pub fn tier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tier", value.into_expr())) }
+    pub fn tier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tier", value)) }
     /// `TileHeight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-tileheight)
-    pub fn tile_height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TileHeight", value.into_expr())) }
+    pub fn tile_height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TileHeight", value)) }
     /// `TilePadding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-tilepadding)
-    pub fn tile_padding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TilePadding", value.into_expr())) }
+    pub fn tile_padding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TilePadding", value)) }
     /// `TileWidth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-tilewidth)
-    pub fn tile_width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TileWidth", value.into_expr())) }
+    pub fn tile_width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TileWidth", value)) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-timecodeburninsettings)
-    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value)) }
     /// `TimecodeInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-timecodeinsertion)
-    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
+    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value)) }
     /// `TreeblockSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-treeblocksize)
-    pub fn treeblock_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreeblockSize", value.into_expr())) }
+    pub fn treeblock_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreeblockSize", value)) }
 }
 impl Done for H265Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hdr10Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hdr10settings.html)
@@ -1632,9 +1632,9 @@ impl Hdr10Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCll`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hdr10settings.html#cfn-medialive-channel-hdr10settings-maxcll)
-    pub fn max_cll(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCll", value.into_expr())) }
+    pub fn max_cll(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCll", value)) }
     /// `MaxFall`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hdr10settings.html#cfn-medialive-channel-hdr10settings-maxfall)
-    pub fn max_fall(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFall", value.into_expr())) }
+    pub fn max_fall(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFall", value)) }
 }
 impl Done for Hdr10Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsAkamaiSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html)
@@ -1643,19 +1643,19 @@ impl HlsAkamaiSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-connectionretryinterval)
-    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value)) }
     /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-filecacheduration)
-    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value)) }
     /// `HttpTransferMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-httptransfermode)
-    pub fn http_transfer_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTransferMode", value.into_expr())) }
+    pub fn http_transfer_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTransferMode", value)) }
     /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-numretries)
-    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value)) }
     /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-restartdelay)
-    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value)) }
     /// `Salt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-salt)
-    pub fn salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Salt", value.into_expr())) }
+    pub fn salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Salt", value)) }
     /// `Token`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-token)
-    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
+    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value)) }
 }
 impl Done for HlsAkamaiSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsBasicPutSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html)
@@ -1664,13 +1664,13 @@ impl HlsBasicPutSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html#cfn-medialive-channel-hlsbasicputsettings-connectionretryinterval)
-    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value)) }
     /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html#cfn-medialive-channel-hlsbasicputsettings-filecacheduration)
-    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value)) }
     /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html#cfn-medialive-channel-hlsbasicputsettings-numretries)
-    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value)) }
     /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html#cfn-medialive-channel-hlsbasicputsettings-restartdelay)
-    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value)) }
 }
 impl Done for HlsBasicPutSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsCdnSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html)
@@ -1679,15 +1679,15 @@ impl HlsCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HlsAkamaiSettings`: `HlsAkamaiSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlsakamaisettings)
-    pub fn hls_akamai_settings(self, value: impl Arg<HlsAkamaiSettings>) -> Self { Self(put(self.0, "HlsAkamaiSettings", value.into_expr())) }
+    pub fn hls_akamai_settings(self, value: impl Arg<HlsAkamaiSettings>) -> Self { Self(put(self.0, "HlsAkamaiSettings", value)) }
     /// `HlsBasicPutSettings`: `HlsBasicPutSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlsbasicputsettings)
-    pub fn hls_basic_put_settings(self, value: impl Arg<HlsBasicPutSettings>) -> Self { Self(put(self.0, "HlsBasicPutSettings", value.into_expr())) }
+    pub fn hls_basic_put_settings(self, value: impl Arg<HlsBasicPutSettings>) -> Self { Self(put(self.0, "HlsBasicPutSettings", value)) }
     /// `HlsMediaStoreSettings`: `HlsMediaStoreSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlsmediastoresettings)
-    pub fn hls_media_store_settings(self, value: impl Arg<HlsMediaStoreSettings>) -> Self { Self(put(self.0, "HlsMediaStoreSettings", value.into_expr())) }
+    pub fn hls_media_store_settings(self, value: impl Arg<HlsMediaStoreSettings>) -> Self { Self(put(self.0, "HlsMediaStoreSettings", value)) }
     /// `HlsS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlss3settings)
-    pub fn hls_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "HlsS3Settings", value.into_expr())) }
+    pub fn hls_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "HlsS3Settings", value)) }
     /// `HlsWebdavSettings`: `HlsWebdavSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlswebdavsettings)
-    pub fn hls_webdav_settings(self, value: impl Arg<HlsWebdavSettings>) -> Self { Self(put(self.0, "HlsWebdavSettings", value.into_expr())) }
+    pub fn hls_webdav_settings(self, value: impl Arg<HlsWebdavSettings>) -> Self { Self(put(self.0, "HlsWebdavSettings", value)) }
 }
 impl Done for HlsCdnSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html)
@@ -1696,91 +1696,91 @@ impl HlsGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-admarkers)
-    pub fn ad_markers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
+    pub fn ad_markers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkers", value)) }
     /// `BaseUrlContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-baseurlcontent)
-    pub fn base_url_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlContent", value.into_expr())) }
+    pub fn base_url_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlContent", value)) }
     /// `BaseUrlContent1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-baseurlcontent1)
-    pub fn base_url_content1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlContent1", value.into_expr())) }
+    pub fn base_url_content1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlContent1", value)) }
     /// `BaseUrlManifest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-baseurlmanifest)
-    pub fn base_url_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlManifest", value.into_expr())) }
+    pub fn base_url_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlManifest", value)) }
     /// `BaseUrlManifest1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-baseurlmanifest1)
-    pub fn base_url_manifest1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlManifest1", value.into_expr())) }
+    pub fn base_url_manifest1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlManifest1", value)) }
     /// `CaptionLanguageMappings`: list of `CaptionLanguageMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-captionlanguagemappings)
-    pub fn caption_language_mappings(self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
+    pub fn caption_language_mappings(self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value)) }
     /// `CaptionLanguageSetting`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-captionlanguagesetting)
-    pub fn caption_language_setting(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionLanguageSetting", value.into_expr())) }
+    pub fn caption_language_setting(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionLanguageSetting", value)) }
     /// `ClientCache`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-clientcache)
-    pub fn client_cache(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCache", value.into_expr())) }
+    pub fn client_cache(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCache", value)) }
     /// `CodecSpecification`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-codecspecification)
-    pub fn codec_specification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodecSpecification", value.into_expr())) }
+    pub fn codec_specification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodecSpecification", value)) }
     /// `ConstantIv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-constantiv)
-    pub fn constant_iv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantIv", value.into_expr())) }
+    pub fn constant_iv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantIv", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `DirectoryStructure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-directorystructure)
-    pub fn directory_structure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryStructure", value.into_expr())) }
+    pub fn directory_structure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryStructure", value)) }
     /// `DiscontinuityTags`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-discontinuitytags)
-    pub fn discontinuity_tags(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscontinuityTags", value.into_expr())) }
+    pub fn discontinuity_tags(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscontinuityTags", value)) }
     /// `EncryptionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value)) }
     /// `HlsCdnSettings`: `HlsCdnSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-hlscdnsettings)
-    pub fn hls_cdn_settings(self, value: impl Arg<HlsCdnSettings>) -> Self { Self(put(self.0, "HlsCdnSettings", value.into_expr())) }
+    pub fn hls_cdn_settings(self, value: impl Arg<HlsCdnSettings>) -> Self { Self(put(self.0, "HlsCdnSettings", value)) }
     /// `HlsId3SegmentTagging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-hlsid3segmenttagging)
-    pub fn hls_id3_segment_tagging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsId3SegmentTagging", value.into_expr())) }
+    pub fn hls_id3_segment_tagging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsId3SegmentTagging", value)) }
     /// `IFrameOnlyPlaylists`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-iframeonlyplaylists)
-    pub fn i_frame_only_playlists(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IFrameOnlyPlaylists", value.into_expr())) }
+    pub fn i_frame_only_playlists(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IFrameOnlyPlaylists", value)) }
     /// `IncompleteSegmentBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-incompletesegmentbehavior)
-    pub fn incomplete_segment_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncompleteSegmentBehavior", value.into_expr())) }
+    pub fn incomplete_segment_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncompleteSegmentBehavior", value)) }
     /// `IndexNSegments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-indexnsegments)
-    pub fn index_n_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IndexNSegments", value.into_expr())) }
+    pub fn index_n_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IndexNSegments", value)) }
     /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-inputlossaction)
-    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value)) }
     /// `IvInManifest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-ivinmanifest)
-    pub fn iv_in_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IvInManifest", value.into_expr())) }
+    pub fn iv_in_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IvInManifest", value)) }
     /// `IvSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-ivsource)
-    pub fn iv_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IvSource", value.into_expr())) }
+    pub fn iv_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IvSource", value)) }
     /// `KeepSegments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-keepsegments)
-    pub fn keep_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeepSegments", value.into_expr())) }
+    pub fn keep_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeepSegments", value)) }
     /// `KeyFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-keyformat)
-    pub fn key_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyFormat", value.into_expr())) }
+    pub fn key_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyFormat", value)) }
     /// `KeyFormatVersions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-keyformatversions)
-    pub fn key_format_versions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyFormatVersions", value.into_expr())) }
+    pub fn key_format_versions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyFormatVersions", value)) }
     /// `KeyProviderSettings`: `KeyProviderSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-keyprovidersettings)
-    pub fn key_provider_settings(self, value: impl Arg<KeyProviderSettings>) -> Self { Self(put(self.0, "KeyProviderSettings", value.into_expr())) }
+    pub fn key_provider_settings(self, value: impl Arg<KeyProviderSettings>) -> Self { Self(put(self.0, "KeyProviderSettings", value)) }
     /// `ManifestCompression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-manifestcompression)
-    pub fn manifest_compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestCompression", value.into_expr())) }
+    pub fn manifest_compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestCompression", value)) }
     /// `ManifestDurationFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-manifestdurationformat)
-    pub fn manifest_duration_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestDurationFormat", value.into_expr())) }
+    pub fn manifest_duration_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestDurationFormat", value)) }
     /// `MinSegmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-minsegmentlength)
-    pub fn min_segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSegmentLength", value.into_expr())) }
+    pub fn min_segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSegmentLength", value)) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `OutputSelection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-outputselection)
-    pub fn output_selection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputSelection", value.into_expr())) }
+    pub fn output_selection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputSelection", value)) }
     /// `ProgramDateTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-programdatetime)
-    pub fn program_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramDateTime", value.into_expr())) }
+    pub fn program_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramDateTime", value)) }
     /// `ProgramDateTimeClock`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-programdatetimeclock)
-    pub fn program_date_time_clock(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramDateTimeClock", value.into_expr())) }
+    pub fn program_date_time_clock(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramDateTimeClock", value)) }
     /// `ProgramDateTimePeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-programdatetimeperiod)
-    pub fn program_date_time_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimePeriod", value.into_expr())) }
+    pub fn program_date_time_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimePeriod", value)) }
     /// `RedundantManifest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-redundantmanifest)
-    pub fn redundant_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedundantManifest", value.into_expr())) }
+    pub fn redundant_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedundantManifest", value)) }
     /// `SegmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-segmentlength)
-    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
+    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value)) }
     /// `SegmentationMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-segmentationmode)
-    pub fn segmentation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMode", value.into_expr())) }
+    pub fn segmentation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMode", value)) }
     /// `SegmentsPerSubdirectory`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-segmentspersubdirectory)
-    pub fn segments_per_subdirectory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentsPerSubdirectory", value.into_expr())) }
+    pub fn segments_per_subdirectory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentsPerSubdirectory", value)) }
     /// `StreamInfResolution`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-streaminfresolution)
-    pub fn stream_inf_resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamInfResolution", value.into_expr())) }
+    pub fn stream_inf_resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamInfResolution", value)) }
     /// `TimedMetadataId3Frame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-timedmetadataid3frame)
-    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
+    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value)) }
     /// `TimedMetadataId3Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-timedmetadataid3period)
-    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
+    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value)) }
     /// `TimestampDeltaMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-timestampdeltamilliseconds)
-    pub fn timestamp_delta_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimestampDeltaMilliseconds", value.into_expr())) }
+    pub fn timestamp_delta_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimestampDeltaMilliseconds", value)) }
     /// `TsFileMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-tsfilemode)
-    pub fn ts_file_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TsFileMode", value.into_expr())) }
+    pub fn ts_file_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TsFileMode", value)) }
 }
 impl Done for HlsGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsInputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html)
@@ -1789,15 +1789,15 @@ impl HlsInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bandwidth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-bandwidth)
-    pub fn bandwidth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr())) }
+    pub fn bandwidth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bandwidth", value)) }
     /// `BufferSegments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-buffersegments)
-    pub fn buffer_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferSegments", value.into_expr())) }
+    pub fn buffer_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferSegments", value)) }
     /// `Retries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-retries)
-    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
+    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value)) }
     /// `RetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-retryinterval)
-    pub fn retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryInterval", value.into_expr())) }
+    pub fn retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryInterval", value)) }
     /// `Scte35Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-scte35source)
-    pub fn scte35_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Source", value.into_expr())) }
+    pub fn scte35_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Source", value)) }
 }
 impl Done for HlsInputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsMediaStoreSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html)
@@ -1806,15 +1806,15 @@ impl HlsMediaStoreSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-connectionretryinterval)
-    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value)) }
     /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-filecacheduration)
-    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value)) }
     /// `MediaStoreStorageClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-mediastorestorageclass)
-    pub fn media_store_storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaStoreStorageClass", value.into_expr())) }
+    pub fn media_store_storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaStoreStorageClass", value)) }
     /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-numretries)
-    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value)) }
     /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-restartdelay)
-    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value)) }
 }
 impl Done for HlsMediaStoreSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html)
@@ -1823,13 +1823,13 @@ impl HlsOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `H265PackagingType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html#cfn-medialive-channel-hlsoutputsettings-h265packagingtype)
-    pub fn h265_packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "H265PackagingType", value.into_expr())) }
+    pub fn h265_packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "H265PackagingType", value)) }
     /// `HlsSettings`: `HlsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html#cfn-medialive-channel-hlsoutputsettings-hlssettings)
-    pub fn hls_settings(self, value: impl Arg<HlsSettings>) -> Self { Self(put(self.0, "HlsSettings", value.into_expr())) }
+    pub fn hls_settings(self, value: impl Arg<HlsSettings>) -> Self { Self(put(self.0, "HlsSettings", value)) }
     /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html#cfn-medialive-channel-hlsoutputsettings-namemodifier)
-    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value)) }
     /// `SegmentModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html#cfn-medialive-channel-hlsoutputsettings-segmentmodifier)
-    pub fn segment_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentModifier", value.into_expr())) }
+    pub fn segment_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentModifier", value)) }
 }
 impl Done for HlsOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsS3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlss3settings.html)
@@ -1838,7 +1838,7 @@ impl HlsS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CannedAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlss3settings.html#cfn-medialive-channel-hlss3settings-cannedacl)
-    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
+    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value)) }
 }
 impl Done for HlsS3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html)
@@ -1847,13 +1847,13 @@ impl HlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioOnlyHlsSettings`: `AudioOnlyHlsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html#cfn-medialive-channel-hlssettings-audioonlyhlssettings)
-    pub fn audio_only_hls_settings(self, value: impl Arg<AudioOnlyHlsSettings>) -> Self { Self(put(self.0, "AudioOnlyHlsSettings", value.into_expr())) }
+    pub fn audio_only_hls_settings(self, value: impl Arg<AudioOnlyHlsSettings>) -> Self { Self(put(self.0, "AudioOnlyHlsSettings", value)) }
     /// `Fmp4HlsSettings`: `Fmp4HlsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html#cfn-medialive-channel-hlssettings-fmp4hlssettings)
-    pub fn fmp4_hls_settings(self, value: impl Arg<Fmp4HlsSettings>) -> Self { Self(put(self.0, "Fmp4HlsSettings", value.into_expr())) }
+    pub fn fmp4_hls_settings(self, value: impl Arg<Fmp4HlsSettings>) -> Self { Self(put(self.0, "Fmp4HlsSettings", value)) }
     /// `FrameCaptureHlsSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html#cfn-medialive-channel-hlssettings-framecapturehlssettings)
-    pub fn frame_capture_hls_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FrameCaptureHlsSettings", value.into_expr())) }
+    pub fn frame_capture_hls_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FrameCaptureHlsSettings", value)) }
     /// `StandardHlsSettings`: `StandardHlsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html#cfn-medialive-channel-hlssettings-standardhlssettings)
-    pub fn standard_hls_settings(self, value: impl Arg<StandardHlsSettings>) -> Self { Self(put(self.0, "StandardHlsSettings", value.into_expr())) }
+    pub fn standard_hls_settings(self, value: impl Arg<StandardHlsSettings>) -> Self { Self(put(self.0, "StandardHlsSettings", value)) }
 }
 impl Done for HlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsWebdavSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html)
@@ -1862,15 +1862,15 @@ impl HlsWebdavSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-connectionretryinterval)
-    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value)) }
     /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-filecacheduration)
-    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value)) }
     /// `HttpTransferMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-httptransfermode)
-    pub fn http_transfer_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTransferMode", value.into_expr())) }
+    pub fn http_transfer_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTransferMode", value)) }
     /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-numretries)
-    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value)) }
     /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-restartdelay)
-    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value)) }
 }
 impl Done for HlsWebdavSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HtmlMotionGraphicsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-htmlmotiongraphicssettings.html)
@@ -1886,11 +1886,11 @@ impl InferenceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioFeedInputs`: list of `AudioFeedInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inferencesettings.html#cfn-medialive-channel-inferencesettings-audiofeedinputs)
-    pub fn audio_feed_inputs(self, value: impl Arg<Arr<AudioFeedInput>>) -> Self { Self(put(self.0, "AudioFeedInputs", value.into_expr())) }
+    pub fn audio_feed_inputs(self, value: impl Arg<Arr<AudioFeedInput>>) -> Self { Self(put(self.0, "AudioFeedInputs", value)) }
     /// `EnrichmentMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inferencesettings.html#cfn-medialive-channel-inferencesettings-enrichmentmethods)
-    pub fn enrichment_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnrichmentMethods", value.into_expr())) }
+    pub fn enrichment_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnrichmentMethods", value)) }
     /// `FeedArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inferencesettings.html#cfn-medialive-channel-inferencesettings-feedarn)
-    pub fn feed_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedArn", value.into_expr())) }
+    pub fn feed_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedArn", value)) }
 }
 impl Done for InferenceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputAttachment` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html)
@@ -1899,15 +1899,15 @@ impl InputAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomaticInputFailoverSettings`: `AutomaticInputFailoverSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-automaticinputfailoversettings)
-    pub fn automatic_input_failover_settings(self, value: impl Arg<AutomaticInputFailoverSettings>) -> Self { Self(put(self.0, "AutomaticInputFailoverSettings", value.into_expr())) }
+    pub fn automatic_input_failover_settings(self, value: impl Arg<AutomaticInputFailoverSettings>) -> Self { Self(put(self.0, "AutomaticInputFailoverSettings", value)) }
     /// `InputAttachmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-inputattachmentname)
-    pub fn input_attachment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputAttachmentName", value.into_expr())) }
+    pub fn input_attachment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputAttachmentName", value)) }
     /// `InputId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-inputid)
-    pub fn input_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputId", value.into_expr())) }
+    pub fn input_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputId", value)) }
     /// `InputSettings`: `InputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-inputsettings)
-    pub fn input_settings(self, value: impl Arg<InputSettings>) -> Self { Self(put(self.0, "InputSettings", value.into_expr())) }
+    pub fn input_settings(self, value: impl Arg<InputSettings>) -> Self { Self(put(self.0, "InputSettings", value)) }
     /// `LogicalInterfaceNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-logicalinterfacenames)
-    pub fn logical_interface_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogicalInterfaceNames", value.into_expr())) }
+    pub fn logical_interface_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogicalInterfaceNames", value)) }
 }
 impl Done for InputAttachment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputChannelLevel` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputchannellevel.html)
@@ -1916,9 +1916,9 @@ impl InputChannelLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Gain`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputchannellevel.html#cfn-medialive-channel-inputchannellevel-gain)
-    pub fn gain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gain", value.into_expr())) }
+    pub fn gain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gain", value)) }
     /// `InputChannel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputchannellevel.html#cfn-medialive-channel-inputchannellevel-inputchannel)
-    pub fn input_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InputChannel", value.into_expr())) }
+    pub fn input_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InputChannel", value)) }
 }
 impl Done for InputChannelLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLocation` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlocation.html)
@@ -1927,11 +1927,11 @@ impl InputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PasswordParam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlocation.html#cfn-medialive-channel-inputlocation-passwordparam)
-    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
+    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value)) }
     /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlocation.html#cfn-medialive-channel-inputlocation-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlocation.html#cfn-medialive-channel-inputlocation-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for InputLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLossBehavior` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html)
@@ -1940,15 +1940,15 @@ impl InputLossBehavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackFrameMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-blackframemsec)
-    pub fn black_frame_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlackFrameMsec", value.into_expr())) }
+    pub fn black_frame_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlackFrameMsec", value)) }
     /// `InputLossImageColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-inputlossimagecolor)
-    pub fn input_loss_image_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossImageColor", value.into_expr())) }
+    pub fn input_loss_image_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossImageColor", value)) }
     /// `InputLossImageSlate`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-inputlossimageslate)
-    pub fn input_loss_image_slate(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "InputLossImageSlate", value.into_expr())) }
+    pub fn input_loss_image_slate(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "InputLossImageSlate", value)) }
     /// `InputLossImageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-inputlossimagetype)
-    pub fn input_loss_image_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossImageType", value.into_expr())) }
+    pub fn input_loss_image_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossImageType", value)) }
     /// `RepeatFrameMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-repeatframemsec)
-    pub fn repeat_frame_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepeatFrameMsec", value.into_expr())) }
+    pub fn repeat_frame_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepeatFrameMsec", value)) }
 }
 impl Done for InputLossBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLossFailoverSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossfailoversettings.html)
@@ -1957,7 +1957,7 @@ impl InputLossFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLossThresholdMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossfailoversettings.html#cfn-medialive-channel-inputlossfailoversettings-inputlossthresholdmsec)
-    pub fn input_loss_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InputLossThresholdMsec", value.into_expr())) }
+    pub fn input_loss_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InputLossThresholdMsec", value)) }
 }
 impl Done for InputLossFailoverSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html)
@@ -1966,27 +1966,27 @@ impl InputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioSelectors`: list of `AudioSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-audioselectors)
-    pub fn audio_selectors(self, value: impl Arg<Arr<AudioSelector>>) -> Self { Self(put(self.0, "AudioSelectors", value.into_expr())) }
+    pub fn audio_selectors(self, value: impl Arg<Arr<AudioSelector>>) -> Self { Self(put(self.0, "AudioSelectors", value)) }
     /// `CaptionSelectors`: list of `CaptionSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-captionselectors)
-    pub fn caption_selectors(self, value: impl Arg<Arr<CaptionSelector>>) -> Self { Self(put(self.0, "CaptionSelectors", value.into_expr())) }
+    pub fn caption_selectors(self, value: impl Arg<Arr<CaptionSelector>>) -> Self { Self(put(self.0, "CaptionSelectors", value)) }
     /// `DeblockFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-deblockfilter)
-    pub fn deblock_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeblockFilter", value.into_expr())) }
+    pub fn deblock_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeblockFilter", value)) }
     /// `DenoiseFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-denoisefilter)
-    pub fn denoise_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DenoiseFilter", value.into_expr())) }
+    pub fn denoise_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DenoiseFilter", value)) }
     /// `FilterStrength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-filterstrength)
-    pub fn filter_strength(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilterStrength", value.into_expr())) }
+    pub fn filter_strength(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilterStrength", value)) }
     /// `InputFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-inputfilter)
-    pub fn input_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFilter", value.into_expr())) }
+    pub fn input_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFilter", value)) }
     /// `NetworkInputSettings`: `NetworkInputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-networkinputsettings)
-    pub fn network_input_settings(self, value: impl Arg<NetworkInputSettings>) -> Self { Self(put(self.0, "NetworkInputSettings", value.into_expr())) }
+    pub fn network_input_settings(self, value: impl Arg<NetworkInputSettings>) -> Self { Self(put(self.0, "NetworkInputSettings", value)) }
     /// `Scte35Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-scte35pid)
-    pub fn scte35_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
+    pub fn scte35_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Scte35Pid", value)) }
     /// `Smpte2038DataPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-smpte2038datapreference)
-    pub fn smpte2038_data_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Smpte2038DataPreference", value.into_expr())) }
+    pub fn smpte2038_data_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Smpte2038DataPreference", value)) }
     /// `SourceEndBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-sourceendbehavior)
-    pub fn source_end_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceEndBehavior", value.into_expr())) }
+    pub fn source_end_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceEndBehavior", value)) }
     /// `VideoSelector`: `VideoSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-videoselector)
-    pub fn video_selector(self, value: impl Arg<VideoSelector>) -> Self { Self(put(self.0, "VideoSelector", value.into_expr())) }
+    pub fn video_selector(self, value: impl Arg<VideoSelector>) -> Self { Self(put(self.0, "VideoSelector", value)) }
 }
 impl Done for InputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSpecification` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputspecification.html)
@@ -1995,11 +1995,11 @@ impl InputSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Codec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputspecification.html#cfn-medialive-channel-inputspecification-codec)
-    pub fn codec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Codec", value.into_expr())) }
+    pub fn codec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Codec", value)) }
     /// `MaximumBitrate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputspecification.html#cfn-medialive-channel-inputspecification-maximumbitrate)
-    pub fn maximum_bitrate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumBitrate", value.into_expr())) }
+    pub fn maximum_bitrate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumBitrate", value)) }
     /// `Resolution`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputspecification.html#cfn-medialive-channel-inputspecification-resolution)
-    pub fn resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
+    pub fn resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resolution", value)) }
 }
 impl Done for InputSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyProviderSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-keyprovidersettings.html)
@@ -2008,7 +2008,7 @@ impl KeyProviderSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StaticKeySettings`: `StaticKeySettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-keyprovidersettings.html#cfn-medialive-channel-keyprovidersettings-statickeysettings)
-    pub fn static_key_settings(self, value: impl Arg<StaticKeySettings>) -> Self { Self(put(self.0, "StaticKeySettings", value.into_expr())) }
+    pub fn static_key_settings(self, value: impl Arg<StaticKeySettings>) -> Self { Self(put(self.0, "StaticKeySettings", value)) }
 }
 impl Done for KeyProviderSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkedChannelSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-linkedchannelsettings.html)
@@ -2017,9 +2017,9 @@ impl LinkedChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FollowerChannelSettings`: `FollowerChannelSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-linkedchannelsettings.html#cfn-medialive-channel-linkedchannelsettings-followerchannelsettings)
-    pub fn follower_channel_settings(self, value: impl Arg<FollowerChannelSettings>) -> Self { Self(put(self.0, "FollowerChannelSettings", value.into_expr())) }
+    pub fn follower_channel_settings(self, value: impl Arg<FollowerChannelSettings>) -> Self { Self(put(self.0, "FollowerChannelSettings", value)) }
     /// `PrimaryChannelSettings`: `PrimaryChannelSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-linkedchannelsettings.html#cfn-medialive-channel-linkedchannelsettings-primarychannelsettings)
-    pub fn primary_channel_settings(self, value: impl Arg<PrimaryChannelSettings>) -> Self { Self(put(self.0, "PrimaryChannelSettings", value.into_expr())) }
+    pub fn primary_channel_settings(self, value: impl Arg<PrimaryChannelSettings>) -> Self { Self(put(self.0, "PrimaryChannelSettings", value)) }
 }
 impl Done for LinkedChannelSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M2tsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html)
@@ -2028,101 +2028,101 @@ impl M2tsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbsentInputAudioBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-absentinputaudiobehavior)
-    pub fn absent_input_audio_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AbsentInputAudioBehavior", value.into_expr())) }
+    pub fn absent_input_audio_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AbsentInputAudioBehavior", value)) }
     /// `Arib`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-arib)
-    pub fn arib(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arib", value.into_expr())) }
+    pub fn arib(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arib", value)) }
     /// `AribCaptionsPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-aribcaptionspid)
-    pub fn arib_captions_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AribCaptionsPid", value.into_expr())) }
+    pub fn arib_captions_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AribCaptionsPid", value)) }
     /// `AribCaptionsPidControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-aribcaptionspidcontrol)
-    pub fn arib_captions_pid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AribCaptionsPidControl", value.into_expr())) }
+    pub fn arib_captions_pid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AribCaptionsPidControl", value)) }
     /// `AudioBufferModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-audiobuffermodel)
-    pub fn audio_buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioBufferModel", value.into_expr())) }
+    pub fn audio_buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioBufferModel", value)) }
     /// `AudioFramesPerPes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-audioframesperpes)
-    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
+    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value)) }
     /// `AudioPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-audiopids)
-    pub fn audio_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
+    pub fn audio_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioPids", value)) }
     /// `AudioStreamType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-audiostreamtype)
-    pub fn audio_stream_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioStreamType", value.into_expr())) }
+    pub fn audio_stream_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioStreamType", value)) }
     /// `Bitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-bitrate)
-    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `BufferModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-buffermodel)
-    pub fn buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BufferModel", value.into_expr())) }
+    pub fn buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BufferModel", value)) }
     /// `CcDescriptor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ccdescriptor)
-    pub fn cc_descriptor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CcDescriptor", value.into_expr())) }
+    pub fn cc_descriptor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CcDescriptor", value)) }
     /// `DvbNitSettings`: `DvbNitSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbnitsettings)
-    pub fn dvb_nit_settings(self, value: impl Arg<DvbNitSettings>) -> Self { Self(put(self.0, "DvbNitSettings", value.into_expr())) }
+    pub fn dvb_nit_settings(self, value: impl Arg<DvbNitSettings>) -> Self { Self(put(self.0, "DvbNitSettings", value)) }
     /// `DvbSdtSettings`: `DvbSdtSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbsdtsettings)
-    pub fn dvb_sdt_settings(self, value: impl Arg<DvbSdtSettings>) -> Self { Self(put(self.0, "DvbSdtSettings", value.into_expr())) }
+    pub fn dvb_sdt_settings(self, value: impl Arg<DvbSdtSettings>) -> Self { Self(put(self.0, "DvbSdtSettings", value)) }
     /// `DvbSubPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbsubpids)
-    pub fn dvb_sub_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbSubPids", value.into_expr())) }
+    pub fn dvb_sub_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbSubPids", value)) }
     /// `DvbTdtSettings`: `DvbTdtSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbtdtsettings)
-    pub fn dvb_tdt_settings(self, value: impl Arg<DvbTdtSettings>) -> Self { Self(put(self.0, "DvbTdtSettings", value.into_expr())) }
+    pub fn dvb_tdt_settings(self, value: impl Arg<DvbTdtSettings>) -> Self { Self(put(self.0, "DvbTdtSettings", value)) }
     /// `DvbTeletextPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbteletextpid)
-    pub fn dvb_teletext_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbTeletextPid", value.into_expr())) }
+    pub fn dvb_teletext_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbTeletextPid", value)) }
     /// `Ebif`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ebif)
-    pub fn ebif(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ebif", value.into_expr())) }
+    pub fn ebif(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ebif", value)) }
     /// `EbpAudioInterval`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ebpaudiointerval)
-    pub fn ebp_audio_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbpAudioInterval", value.into_expr())) }
+    pub fn ebp_audio_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbpAudioInterval", value)) }
     /// `EbpLookaheadMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ebplookaheadms)
-    pub fn ebp_lookahead_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbpLookaheadMs", value.into_expr())) }
+    pub fn ebp_lookahead_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbpLookaheadMs", value)) }
     /// `EbpPlacement`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ebpplacement)
-    pub fn ebp_placement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbpPlacement", value.into_expr())) }
+    pub fn ebp_placement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbpPlacement", value)) }
     /// `EcmPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ecmpid)
-    pub fn ecm_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcmPid", value.into_expr())) }
+    pub fn ecm_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcmPid", value)) }
     /// `EsRateInPes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-esrateinpes)
-    pub fn es_rate_in_pes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsRateInPes", value.into_expr())) }
+    pub fn es_rate_in_pes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsRateInPes", value)) }
     /// `EtvPlatformPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-etvplatformpid)
-    pub fn etv_platform_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtvPlatformPid", value.into_expr())) }
+    pub fn etv_platform_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtvPlatformPid", value)) }
     /// `EtvSignalPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-etvsignalpid)
-    pub fn etv_signal_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtvSignalPid", value.into_expr())) }
+    pub fn etv_signal_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtvSignalPid", value)) }
     /// `FragmentTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-fragmenttime)
-    pub fn fragment_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FragmentTime", value.into_expr())) }
+    pub fn fragment_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FragmentTime", value)) }
     /// `Klv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-klv)
-    pub fn klv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Klv", value.into_expr())) }
+    pub fn klv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Klv", value)) }
     /// `KlvDataPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-klvdatapids)
-    pub fn klv_data_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
+    pub fn klv_data_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvDataPids", value)) }
     /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-nielsenid3behavior)
-    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value)) }
     /// `NullPacketBitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-nullpacketbitrate)
-    pub fn null_packet_bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NullPacketBitrate", value.into_expr())) }
+    pub fn null_packet_bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NullPacketBitrate", value)) }
     /// `PatInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-patinterval)
-    pub fn pat_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PatInterval", value.into_expr())) }
+    pub fn pat_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PatInterval", value)) }
     /// `PcrControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pcrcontrol)
-    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
+    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value)) }
     /// `PcrPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pcrperiod)
-    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
+    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value)) }
     /// `PcrPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pcrpid)
-    pub fn pcr_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
+    pub fn pcr_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrPid", value)) }
     /// `PmtInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pmtinterval)
-    pub fn pmt_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtInterval", value.into_expr())) }
+    pub fn pmt_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtInterval", value)) }
     /// `PmtPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pmtpid)
-    pub fn pmt_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
+    pub fn pmt_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PmtPid", value)) }
     /// `ProgramNum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-programnum)
-    pub fn program_num(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramNum", value.into_expr())) }
+    pub fn program_num(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramNum", value)) }
     /// `RateMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ratemode)
-    pub fn rate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateMode", value.into_expr())) }
+    pub fn rate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateMode", value)) }
     /// `Scte27Pids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-scte27pids)
-    pub fn scte27_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte27Pids", value.into_expr())) }
+    pub fn scte27_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte27Pids", value)) }
     /// `Scte35Control`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-scte35control)
-    pub fn scte35_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Control", value.into_expr())) }
+    pub fn scte35_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Control", value)) }
     /// `Scte35Pid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-scte35pid)
-    pub fn scte35_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
+    pub fn scte35_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Pid", value)) }
     /// `Scte35PrerollPullupMilliseconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-scte35prerollpullupmilliseconds)
-    pub fn scte35_preroll_pullup_milliseconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Scte35PrerollPullupMilliseconds", value.into_expr())) }
+    pub fn scte35_preroll_pullup_milliseconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Scte35PrerollPullupMilliseconds", value)) }
     /// `SegmentationMarkers`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-segmentationmarkers)
-    pub fn segmentation_markers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMarkers", value.into_expr())) }
+    pub fn segmentation_markers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMarkers", value)) }
     /// `SegmentationStyle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-segmentationstyle)
-    pub fn segmentation_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationStyle", value.into_expr())) }
+    pub fn segmentation_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationStyle", value)) }
     /// `SegmentationTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-segmentationtime)
-    pub fn segmentation_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SegmentationTime", value.into_expr())) }
+    pub fn segmentation_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SegmentationTime", value)) }
     /// `TimedMetadataBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-timedmetadatabehavior)
-    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
+    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value)) }
     /// `TimedMetadataPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-timedmetadatapid)
-    pub fn timed_metadata_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
+    pub fn timed_metadata_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPid", value)) }
     /// `TransportStreamId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-transportstreamid)
-    pub fn transport_stream_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamId", value.into_expr())) }
+    pub fn transport_stream_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamId", value)) }
     /// `VideoPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-videopid)
-    pub fn video_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
+    pub fn video_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoPid", value)) }
 }
 impl Done for M2tsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M3u8Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html)
@@ -2131,43 +2131,43 @@ impl M3u8Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioFramesPerPes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-audioframesperpes)
-    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
+    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value)) }
     /// `AudioPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-audiopids)
-    pub fn audio_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
+    pub fn audio_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioPids", value)) }
     /// `EcmPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-ecmpid)
-    pub fn ecm_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcmPid", value.into_expr())) }
+    pub fn ecm_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcmPid", value)) }
     /// `KlvBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-klvbehavior)
-    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
+    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value)) }
     /// `KlvDataPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-klvdatapids)
-    pub fn klv_data_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
+    pub fn klv_data_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvDataPids", value)) }
     /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-nielsenid3behavior)
-    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value)) }
     /// `PatInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-patinterval)
-    pub fn pat_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PatInterval", value.into_expr())) }
+    pub fn pat_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PatInterval", value)) }
     /// `PcrControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pcrcontrol)
-    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
+    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value)) }
     /// `PcrPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pcrperiod)
-    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
+    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value)) }
     /// `PcrPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pcrpid)
-    pub fn pcr_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
+    pub fn pcr_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrPid", value)) }
     /// `PmtInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pmtinterval)
-    pub fn pmt_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtInterval", value.into_expr())) }
+    pub fn pmt_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtInterval", value)) }
     /// `PmtPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pmtpid)
-    pub fn pmt_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
+    pub fn pmt_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PmtPid", value)) }
     /// `ProgramNum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-programnum)
-    pub fn program_num(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramNum", value.into_expr())) }
+    pub fn program_num(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramNum", value)) }
     /// `Scte35Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-scte35behavior)
-    pub fn scte35_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Behavior", value.into_expr())) }
+    pub fn scte35_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Behavior", value)) }
     /// `Scte35Pid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-scte35pid)
-    pub fn scte35_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
+    pub fn scte35_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Pid", value)) }
     /// `TimedMetadataBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-timedmetadatabehavior)
-    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
+    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value)) }
     /// `TimedMetadataPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-timedmetadatapid)
-    pub fn timed_metadata_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
+    pub fn timed_metadata_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPid", value)) }
     /// `TransportStreamId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-transportstreamid)
-    pub fn transport_stream_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamId", value.into_expr())) }
+    pub fn transport_stream_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamId", value)) }
     /// `VideoPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-videopid)
-    pub fn video_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
+    pub fn video_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoPid", value)) }
 }
 impl Done for M3u8Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceCreateSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenancecreatesettings.html)
@@ -2176,9 +2176,9 @@ impl MaintenanceCreateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaintenanceDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenancecreatesettings.html#cfn-medialive-channel-maintenancecreatesettings-maintenanceday)
-    pub fn maintenance_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceDay", value.into_expr())) }
+    pub fn maintenance_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceDay", value)) }
     /// `MaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenancecreatesettings.html#cfn-medialive-channel-maintenancecreatesettings-maintenancestarttime)
-    pub fn maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceStartTime", value.into_expr())) }
+    pub fn maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceStartTime", value)) }
 }
 impl Done for MaintenanceCreateSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceUpdateSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenanceupdatesettings.html)
@@ -2187,11 +2187,11 @@ impl MaintenanceUpdateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaintenanceDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenanceupdatesettings.html#cfn-medialive-channel-maintenanceupdatesettings-maintenanceday)
-    pub fn maintenance_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceDay", value.into_expr())) }
+    pub fn maintenance_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceDay", value)) }
     /// `MaintenanceScheduledDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenanceupdatesettings.html#cfn-medialive-channel-maintenanceupdatesettings-maintenancescheduleddate)
-    pub fn maintenance_scheduled_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceScheduledDate", value.into_expr())) }
+    pub fn maintenance_scheduled_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceScheduledDate", value)) }
     /// `MaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenanceupdatesettings.html#cfn-medialive-channel-maintenanceupdatesettings-maintenancestarttime)
-    pub fn maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceStartTime", value.into_expr())) }
+    pub fn maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceStartTime", value)) }
 }
 impl Done for MaintenanceUpdateSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectRouterGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectroutergroupsettings.html)
@@ -2200,7 +2200,7 @@ impl MediaConnectRouterGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectroutergroupsettings.html#cfn-medialive-channel-mediaconnectroutergroupsettings-availabilityzones)
-    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value)) }
 }
 impl Done for MediaConnectRouterGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectRouterOutputConnectionMap` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputconnectionmap.html)
@@ -2209,9 +2209,9 @@ impl MediaConnectRouterOutputConnectionMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pipeline0`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputconnectionmap.html#cfn-medialive-channel-mediaconnectrouteroutputconnectionmap-pipeline0)
-    pub fn pipeline0(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pipeline0", value.into_expr())) }
+    pub fn pipeline0(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pipeline0", value)) }
     /// `Pipeline1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputconnectionmap.html#cfn-medialive-channel-mediaconnectrouteroutputconnectionmap-pipeline1)
-    pub fn pipeline1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pipeline1", value.into_expr())) }
+    pub fn pipeline1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pipeline1", value)) }
 }
 impl Done for MediaConnectRouterOutputConnectionMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectRouterOutputDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputdestinationsettings.html)
@@ -2220,9 +2220,9 @@ impl MediaConnectRouterOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputdestinationsettings.html#cfn-medialive-channel-mediaconnectrouteroutputdestinationsettings-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputdestinationsettings.html#cfn-medialive-channel-mediaconnectrouteroutputdestinationsettings-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for MediaConnectRouterOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectRouterOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputsettings.html)
@@ -2231,11 +2231,11 @@ impl MediaConnectRouterOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectedRouterInputs`: `MediaConnectRouterOutputConnectionMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputsettings.html#cfn-medialive-channel-mediaconnectrouteroutputsettings-connectedrouterinputs)
-    pub fn connected_router_inputs(self, value: impl Arg<MediaConnectRouterOutputConnectionMap>) -> Self { Self(put(self.0, "ConnectedRouterInputs", value.into_expr())) }
+    pub fn connected_router_inputs(self, value: impl Arg<MediaConnectRouterOutputConnectionMap>) -> Self { Self(put(self.0, "ConnectedRouterInputs", value)) }
     /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputsettings.html#cfn-medialive-channel-mediaconnectrouteroutputsettings-containersettings)
-    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
+    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputsettings.html#cfn-medialive-channel-mediaconnectrouteroutputsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
 }
 impl Done for MediaConnectRouterOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagegroupsettings.html)
@@ -2244,9 +2244,9 @@ impl MediaPackageGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagegroupsettings.html#cfn-medialive-channel-mediapackagegroupsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `MediapackageV2GroupSettings`: `MediaPackageV2GroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagegroupsettings.html#cfn-medialive-channel-mediapackagegroupsettings-mediapackagev2groupsettings)
-    pub fn mediapackage_v2_group_settings(self, value: impl Arg<MediaPackageV2GroupSettings>) -> Self { Self(put(self.0, "MediapackageV2GroupSettings", value.into_expr())) }
+    pub fn mediapackage_v2_group_settings(self, value: impl Arg<MediaPackageV2GroupSettings>) -> Self { Self(put(self.0, "MediapackageV2GroupSettings", value)) }
 }
 impl Done for MediaPackageGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageOutputDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html)
@@ -2255,15 +2255,15 @@ impl MediaPackageOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-channelendpointid)
-    pub fn channel_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelEndpointId", value.into_expr())) }
+    pub fn channel_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelEndpointId", value)) }
     /// `ChannelGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-channelgroup)
-    pub fn channel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelGroup", value.into_expr())) }
+    pub fn channel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelGroup", value)) }
     /// `ChannelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-channelid)
-    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelId", value.into_expr())) }
+    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelId", value)) }
     /// `ChannelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr())) }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value)) }
     /// `MediaPackageRegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-mediapackageregionname)
-    pub fn media_package_region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaPackageRegionName", value.into_expr())) }
+    pub fn media_package_region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaPackageRegionName", value)) }
 }
 impl Done for MediaPackageOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputsettings.html)
@@ -2272,7 +2272,7 @@ impl MediaPackageOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MediaPackageV2DestinationSettings`: `MediaPackageV2DestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputsettings.html#cfn-medialive-channel-mediapackageoutputsettings-mediapackagev2destinationsettings)
-    pub fn media_package_v2_destination_settings(self, value: impl Arg<MediaPackageV2DestinationSettings>) -> Self { Self(put(self.0, "MediaPackageV2DestinationSettings", value.into_expr())) }
+    pub fn media_package_v2_destination_settings(self, value: impl Arg<MediaPackageV2DestinationSettings>) -> Self { Self(put(self.0, "MediaPackageV2DestinationSettings", value)) }
 }
 impl Done for MediaPackageOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageV2DestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html)
@@ -2281,15 +2281,15 @@ impl MediaPackageV2DestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-audiogroupid)
-    pub fn audio_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioGroupId", value.into_expr())) }
+    pub fn audio_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioGroupId", value)) }
     /// `AudioRenditionSets`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-audiorenditionsets)
-    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
+    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value)) }
     /// `HlsAutoSelect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-hlsautoselect)
-    pub fn hls_auto_select(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsAutoSelect", value.into_expr())) }
+    pub fn hls_auto_select(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsAutoSelect", value)) }
     /// `HlsDefault`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-hlsdefault)
-    pub fn hls_default(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsDefault", value.into_expr())) }
+    pub fn hls_default(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsDefault", value)) }
     /// `OutputUsage`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-outputusage)
-    pub fn output_usage(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OutputUsage", value.into_expr())) }
+    pub fn output_usage(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OutputUsage", value)) }
 }
 impl Done for MediaPackageV2DestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageV2GroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html)
@@ -2298,29 +2298,29 @@ impl MediaPackageV2GroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalDestinations`: list of `AdditionalDestinations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-additionaldestinations)
-    pub fn additional_destinations(self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { Self(put(self.0, "AdditionalDestinations", value.into_expr())) }
+    pub fn additional_destinations(self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { Self(put(self.0, "AdditionalDestinations", value)) }
     /// `CaptionLanguageMappings`: list of `CaptionLanguageMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-captionlanguagemappings)
-    pub fn caption_language_mappings(self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
+    pub fn caption_language_mappings(self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value)) }
     /// `Id3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-id3behavior)
-    pub fn id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3Behavior", value.into_expr())) }
+    pub fn id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3Behavior", value)) }
     /// `KlvBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-klvbehavior)
-    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
+    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value)) }
     /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-nielsenid3behavior)
-    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value)) }
     /// `Scte35Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-scte35type)
-    pub fn scte35_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Type", value.into_expr())) }
+    pub fn scte35_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Type", value)) }
     /// `SegmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-segmentlength)
-    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
+    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value)) }
     /// `SegmentLengthUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-segmentlengthunits)
-    pub fn segment_length_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentLengthUnits", value.into_expr())) }
+    pub fn segment_length_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentLengthUnits", value)) }
     /// `TimedMetadataId3Frame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-timedmetadataid3frame)
-    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
+    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value)) }
     /// `TimedMetadataId3Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-timedmetadataid3period)
-    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
+    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value)) }
     /// `TimedMetadataPassthrough`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-timedmetadatapassthrough)
-    pub fn timed_metadata_passthrough(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPassthrough", value.into_expr())) }
+    pub fn timed_metadata_passthrough(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPassthrough", value)) }
     /// `WatermarkingSettings`: `MediaPackageV2WatermarkingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-watermarkingsettings)
-    pub fn watermarking_settings(self, value: impl Arg<MediaPackageV2WatermarkingSettings>) -> Self { Self(put(self.0, "WatermarkingSettings", value.into_expr())) }
+    pub fn watermarking_settings(self, value: impl Arg<MediaPackageV2WatermarkingSettings>) -> Self { Self(put(self.0, "WatermarkingSettings", value)) }
 }
 impl Done for MediaPackageV2GroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageV2WatermarkingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2watermarkingsettings.html)
@@ -2329,7 +2329,7 @@ impl MediaPackageV2WatermarkingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MediaPackageV2AbWatermarkerIrdetoSettings`: `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2watermarkingsettings.html#cfn-medialive-channel-mediapackagev2watermarkingsettings-mediapackagev2abwatermarkerirdetosettings)
-    pub fn media_package_v2_ab_watermarker_irdeto_settings(self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { Self(put(self.0, "MediaPackageV2AbWatermarkerIrdetoSettings", value.into_expr())) }
+    pub fn media_package_v2_ab_watermarker_irdeto_settings(self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { Self(put(self.0, "MediaPackageV2AbWatermarkerIrdetoSettings", value)) }
 }
 impl Done for MediaPackageV2WatermarkingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MotionGraphicsConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicsconfiguration.html)
@@ -2338,9 +2338,9 @@ impl MotionGraphicsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MotionGraphicsInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicsconfiguration.html#cfn-medialive-channel-motiongraphicsconfiguration-motiongraphicsinsertion)
-    pub fn motion_graphics_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MotionGraphicsInsertion", value.into_expr())) }
+    pub fn motion_graphics_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MotionGraphicsInsertion", value)) }
     /// `MotionGraphicsSettings`: `MotionGraphicsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicsconfiguration.html#cfn-medialive-channel-motiongraphicsconfiguration-motiongraphicssettings)
-    pub fn motion_graphics_settings(self, value: impl Arg<MotionGraphicsSettings>) -> Self { Self(put(self.0, "MotionGraphicsSettings", value.into_expr())) }
+    pub fn motion_graphics_settings(self, value: impl Arg<MotionGraphicsSettings>) -> Self { Self(put(self.0, "MotionGraphicsSettings", value)) }
 }
 impl Done for MotionGraphicsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MotionGraphicsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicssettings.html)
@@ -2349,7 +2349,7 @@ impl MotionGraphicsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HtmlMotionGraphicsSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicssettings.html#cfn-medialive-channel-motiongraphicssettings-htmlmotiongraphicssettings)
-    pub fn html_motion_graphics_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HtmlMotionGraphicsSettings", value.into_expr())) }
+    pub fn html_motion_graphics_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HtmlMotionGraphicsSettings", value)) }
 }
 impl Done for MotionGraphicsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mp2Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mp2settings.html)
@@ -2358,11 +2358,11 @@ impl Mp2Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mp2settings.html#cfn-medialive-channel-mp2settings-bitrate)
-    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value)) }
     /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mp2settings.html#cfn-medialive-channel-mp2settings-codingmode)
-    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value)) }
     /// `SampleRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mp2settings.html#cfn-medialive-channel-mp2settings-samplerate)
-    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
+    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value)) }
 }
 impl Done for Mp2Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mpeg2FilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2filtersettings.html)
@@ -2371,7 +2371,7 @@ impl Mpeg2FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2filtersettings.html#cfn-medialive-channel-mpeg2filtersettings-temporalfiltersettings)
-    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
+    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value)) }
 }
 impl Done for Mpeg2FilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mpeg2Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html)
@@ -2380,39 +2380,39 @@ impl Mpeg2Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdaptiveQuantization`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-adaptivequantization)
-    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
+    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value)) }
     /// `AfdSignaling`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-afdsignaling)
-    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
+    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value)) }
     /// `ColorMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-colormetadata)
-    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
+    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value)) }
     /// `ColorSpace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-colorspace)
-    pub fn color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpace", value.into_expr())) }
+    pub fn color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpace", value)) }
     /// `DisplayAspectRatio`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-displayaspectratio)
-    pub fn display_aspect_ratio(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayAspectRatio", value.into_expr())) }
+    pub fn display_aspect_ratio(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayAspectRatio", value)) }
     /// `FilterSettings`: `Mpeg2FilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-filtersettings)
-    pub fn filter_settings(self, value: impl Arg<Mpeg2FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
+    pub fn filter_settings(self, value: impl Arg<Mpeg2FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value)) }
     /// `FixedAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-fixedafd)
-    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
+    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value)) }
     /// `FramerateDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-frameratedenominator)
-    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
+    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value)) }
     /// `FramerateNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-frameratenumerator)
-    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
+    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value)) }
     /// `GopClosedCadence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-gopclosedcadence)
-    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
+    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value)) }
     /// `GopNumBFrames`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-gopnumbframes)
-    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
+    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value)) }
     /// `GopSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-gopsize)
-    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
+    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value)) }
     /// `GopSizeUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-gopsizeunits)
-    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
+    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value)) }
     /// `ScanType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-scantype)
-    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
+    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value)) }
     /// `SubgopLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-subgoplength)
-    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
+    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value)) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-timecodeburninsettings)
-    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value)) }
     /// `TimecodeInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-timecodeinsertion)
-    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
+    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value)) }
 }
 impl Done for Mpeg2Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MsSmoothGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html)
@@ -2421,43 +2421,43 @@ impl MsSmoothGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcquisitionPointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-acquisitionpointid)
-    pub fn acquisition_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcquisitionPointId", value.into_expr())) }
+    pub fn acquisition_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcquisitionPointId", value)) }
     /// `AudioOnlyTimecodeControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-audioonlytimecodecontrol)
-    pub fn audio_only_timecode_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioOnlyTimecodeControl", value.into_expr())) }
+    pub fn audio_only_timecode_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioOnlyTimecodeControl", value)) }
     /// `CertificateMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-certificatemode)
-    pub fn certificate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr())) }
+    pub fn certificate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateMode", value)) }
     /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-connectionretryinterval)
-    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `EventId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-eventid)
-    pub fn event_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventId", value.into_expr())) }
+    pub fn event_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventId", value)) }
     /// `EventIdMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-eventidmode)
-    pub fn event_id_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventIdMode", value.into_expr())) }
+    pub fn event_id_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventIdMode", value)) }
     /// `EventStopBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-eventstopbehavior)
-    pub fn event_stop_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventStopBehavior", value.into_expr())) }
+    pub fn event_stop_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventStopBehavior", value)) }
     /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-filecacheduration)
-    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value)) }
     /// `FragmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-fragmentlength)
-    pub fn fragment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FragmentLength", value.into_expr())) }
+    pub fn fragment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FragmentLength", value)) }
     /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-inputlossaction)
-    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value)) }
     /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-numretries)
-    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value)) }
     /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-restartdelay)
-    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value)) }
     /// `SegmentationMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-segmentationmode)
-    pub fn segmentation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMode", value.into_expr())) }
+    pub fn segmentation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMode", value)) }
     /// `SendDelayMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-senddelayms)
-    pub fn send_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SendDelayMs", value.into_expr())) }
+    pub fn send_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SendDelayMs", value)) }
     /// `SparseTrackType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-sparsetracktype)
-    pub fn sparse_track_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparseTrackType", value.into_expr())) }
+    pub fn sparse_track_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparseTrackType", value)) }
     /// `StreamManifestBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-streammanifestbehavior)
-    pub fn stream_manifest_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamManifestBehavior", value.into_expr())) }
+    pub fn stream_manifest_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamManifestBehavior", value)) }
     /// `TimestampOffset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-timestampoffset)
-    pub fn timestamp_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampOffset", value.into_expr())) }
+    pub fn timestamp_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampOffset", value)) }
     /// `TimestampOffsetMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-timestampoffsetmode)
-    pub fn timestamp_offset_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampOffsetMode", value.into_expr())) }
+    pub fn timestamp_offset_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampOffsetMode", value)) }
 }
 impl Done for MsSmoothGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MsSmoothOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothoutputsettings.html)
@@ -2466,9 +2466,9 @@ impl MsSmoothOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `H265PackagingType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothoutputsettings.html#cfn-medialive-channel-mssmoothoutputsettings-h265packagingtype)
-    pub fn h265_packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "H265PackagingType", value.into_expr())) }
+    pub fn h265_packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "H265PackagingType", value)) }
     /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothoutputsettings.html#cfn-medialive-channel-mssmoothoutputsettings-namemodifier)
-    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value)) }
 }
 impl Done for MsSmoothOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastInputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multicastinputsettings.html)
@@ -2477,7 +2477,7 @@ impl MulticastInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multicastinputsettings.html#cfn-medialive-channel-multicastinputsettings-sourceipaddress)
-    pub fn source_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIpAddress", value.into_expr())) }
+    pub fn source_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIpAddress", value)) }
 }
 impl Done for MulticastInputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexContainerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexcontainersettings.html)
@@ -2486,7 +2486,7 @@ impl MultiplexContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiplexM2tsSettings`: `MultiplexM2tsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexcontainersettings.html#cfn-medialive-channel-multiplexcontainersettings-multiplexm2tssettings)
-    pub fn multiplex_m2ts_settings(self, value: impl Arg<MultiplexM2tsSettings>) -> Self { Self(put(self.0, "MultiplexM2tsSettings", value.into_expr())) }
+    pub fn multiplex_m2ts_settings(self, value: impl Arg<MultiplexM2tsSettings>) -> Self { Self(put(self.0, "MultiplexM2tsSettings", value)) }
 }
 impl Done for MultiplexContainerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexgroupsettings.html)
@@ -2502,33 +2502,33 @@ impl MultiplexM2tsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbsentInputAudioBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-absentinputaudiobehavior)
-    pub fn absent_input_audio_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AbsentInputAudioBehavior", value.into_expr())) }
+    pub fn absent_input_audio_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AbsentInputAudioBehavior", value)) }
     /// `Arib`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-arib)
-    pub fn arib(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arib", value.into_expr())) }
+    pub fn arib(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arib", value)) }
     /// `AudioBufferModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-audiobuffermodel)
-    pub fn audio_buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioBufferModel", value.into_expr())) }
+    pub fn audio_buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioBufferModel", value)) }
     /// `AudioFramesPerPes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-audioframesperpes)
-    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
+    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value)) }
     /// `AudioStreamType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-audiostreamtype)
-    pub fn audio_stream_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioStreamType", value.into_expr())) }
+    pub fn audio_stream_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioStreamType", value)) }
     /// `CcDescriptor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-ccdescriptor)
-    pub fn cc_descriptor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CcDescriptor", value.into_expr())) }
+    pub fn cc_descriptor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CcDescriptor", value)) }
     /// `Ebif`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-ebif)
-    pub fn ebif(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ebif", value.into_expr())) }
+    pub fn ebif(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ebif", value)) }
     /// `EsRateInPes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-esrateinpes)
-    pub fn es_rate_in_pes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsRateInPes", value.into_expr())) }
+    pub fn es_rate_in_pes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsRateInPes", value)) }
     /// `Klv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-klv)
-    pub fn klv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Klv", value.into_expr())) }
+    pub fn klv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Klv", value)) }
     /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-nielsenid3behavior)
-    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value)) }
     /// `PcrControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-pcrcontrol)
-    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
+    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value)) }
     /// `PcrPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-pcrperiod)
-    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
+    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value)) }
     /// `Scte35Control`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-scte35control)
-    pub fn scte35_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Control", value.into_expr())) }
+    pub fn scte35_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Control", value)) }
     /// `Scte35PrerollPullupMilliseconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-scte35prerollpullupmilliseconds)
-    pub fn scte35_preroll_pullup_milliseconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Scte35PrerollPullupMilliseconds", value.into_expr())) }
+    pub fn scte35_preroll_pullup_milliseconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Scte35PrerollPullupMilliseconds", value)) }
 }
 impl Done for MultiplexM2tsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexoutputsettings.html)
@@ -2537,9 +2537,9 @@ impl MultiplexOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerSettings`: `MultiplexContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexoutputsettings.html#cfn-medialive-channel-multiplexoutputsettings-containersettings)
-    pub fn container_settings(self, value: impl Arg<MultiplexContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
+    pub fn container_settings(self, value: impl Arg<MultiplexContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexoutputsettings.html#cfn-medialive-channel-multiplexoutputsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
 }
 impl Done for MultiplexOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexProgramChannelDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexprogramchanneldestinationsettings.html)
@@ -2548,9 +2548,9 @@ impl MultiplexProgramChannelDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiplexId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexprogramchanneldestinationsettings.html#cfn-medialive-channel-multiplexprogramchanneldestinationsettings-multiplexid)
-    pub fn multiplex_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiplexId", value.into_expr())) }
+    pub fn multiplex_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiplexId", value)) }
     /// `ProgramName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexprogramchanneldestinationsettings.html#cfn-medialive-channel-multiplexprogramchanneldestinationsettings-programname)
-    pub fn program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramName", value.into_expr())) }
+    pub fn program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramName", value)) }
 }
 impl Done for MultiplexProgramChannelDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-networkinputsettings.html)
@@ -2559,11 +2559,11 @@ impl NetworkInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HlsInputSettings`: `HlsInputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-networkinputsettings.html#cfn-medialive-channel-networkinputsettings-hlsinputsettings)
-    pub fn hls_input_settings(self, value: impl Arg<HlsInputSettings>) -> Self { Self(put(self.0, "HlsInputSettings", value.into_expr())) }
+    pub fn hls_input_settings(self, value: impl Arg<HlsInputSettings>) -> Self { Self(put(self.0, "HlsInputSettings", value)) }
     /// `MulticastInputSettings`: `MulticastInputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-networkinputsettings.html#cfn-medialive-channel-networkinputsettings-multicastinputsettings)
-    pub fn multicast_input_settings(self, value: impl Arg<MulticastInputSettings>) -> Self { Self(put(self.0, "MulticastInputSettings", value.into_expr())) }
+    pub fn multicast_input_settings(self, value: impl Arg<MulticastInputSettings>) -> Self { Self(put(self.0, "MulticastInputSettings", value)) }
     /// `ServerValidation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-networkinputsettings.html#cfn-medialive-channel-networkinputsettings-servervalidation)
-    pub fn server_validation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerValidation", value.into_expr())) }
+    pub fn server_validation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerValidation", value)) }
 }
 impl Done for NetworkInputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenCBET` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsencbet.html)
@@ -2572,11 +2572,11 @@ impl NielsenCBET {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CbetCheckDigitString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsencbet.html#cfn-medialive-channel-nielsencbet-cbetcheckdigitstring)
-    pub fn cbet_check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CbetCheckDigitString", value.into_expr())) }
+    pub fn cbet_check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CbetCheckDigitString", value)) }
     /// `CbetStepaside`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsencbet.html#cfn-medialive-channel-nielsencbet-cbetstepaside)
-    pub fn cbet_stepaside(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CbetStepaside", value.into_expr())) }
+    pub fn cbet_stepaside(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CbetStepaside", value)) }
     /// `Csid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsencbet.html#cfn-medialive-channel-nielsencbet-csid)
-    pub fn csid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Csid", value.into_expr())) }
+    pub fn csid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Csid", value)) }
 }
 impl Done for NielsenCBET { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenconfiguration.html)
@@ -2585,9 +2585,9 @@ impl NielsenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DistributorId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenconfiguration.html#cfn-medialive-channel-nielsenconfiguration-distributorid)
-    pub fn distributor_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributorId", value.into_expr())) }
+    pub fn distributor_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributorId", value)) }
     /// `NielsenPcmToId3Tagging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenconfiguration.html#cfn-medialive-channel-nielsenconfiguration-nielsenpcmtoid3tagging)
-    pub fn nielsen_pcm_to_id3_tagging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenPcmToId3Tagging", value.into_expr())) }
+    pub fn nielsen_pcm_to_id3_tagging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenPcmToId3Tagging", value)) }
 }
 impl Done for NielsenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenNaesIiNw` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinw.html)
@@ -2596,11 +2596,11 @@ impl NielsenNaesIiNw {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CheckDigitString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinw.html#cfn-medialive-channel-nielsennaesiinw-checkdigitstring)
-    pub fn check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CheckDigitString", value.into_expr())) }
+    pub fn check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CheckDigitString", value)) }
     /// `Sid`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinw.html#cfn-medialive-channel-nielsennaesiinw-sid)
-    pub fn sid(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
+    pub fn sid(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Sid", value)) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinw.html#cfn-medialive-channel-nielsennaesiinw-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value)) }
 }
 impl Done for NielsenNaesIiNw { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenNaesIiNwOnlySettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinwonlysettings.html)
@@ -2609,11 +2609,11 @@ impl NielsenNaesIiNwOnlySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CheckDigitString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinwonlysettings.html#cfn-medialive-channel-nielsennaesiinwonlysettings-checkdigitstring)
-    pub fn check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CheckDigitString", value.into_expr())) }
+    pub fn check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CheckDigitString", value)) }
     /// `Sid`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinwonlysettings.html#cfn-medialive-channel-nielsennaesiinwonlysettings-sid)
-    pub fn sid(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
+    pub fn sid(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Sid", value)) }
     /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinwonlysettings.html#cfn-medialive-channel-nielsennaesiinwonlysettings-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value)) }
 }
 impl Done for NielsenNaesIiNwOnlySettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenWatermarksSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html)
@@ -2622,13 +2622,13 @@ impl NielsenWatermarksSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NielsenCbetSettings`: `NielsenCBET`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html#cfn-medialive-channel-nielsenwatermarkssettings-nielsencbetsettings)
-    pub fn nielsen_cbet_settings(self, value: impl Arg<NielsenCBET>) -> Self { Self(put(self.0, "NielsenCbetSettings", value.into_expr())) }
+    pub fn nielsen_cbet_settings(self, value: impl Arg<NielsenCBET>) -> Self { Self(put(self.0, "NielsenCbetSettings", value)) }
     /// `NielsenDistributionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html#cfn-medialive-channel-nielsenwatermarkssettings-nielsendistributiontype)
-    pub fn nielsen_distribution_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenDistributionType", value.into_expr())) }
+    pub fn nielsen_distribution_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenDistributionType", value)) }
     /// `NielsenNaesIiNwSettings`: `NielsenNaesIiNwOnlySettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html#cfn-medialive-channel-nielsenwatermarkssettings-nielsennaesiinwsettings)
-    pub fn nielsen_naes_ii_nw_settings(self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { Self(put(self.0, "NielsenNaesIiNwSettings", value.into_expr())) }
+    pub fn nielsen_naes_ii_nw_settings(self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { Self(put(self.0, "NielsenNaesIiNwSettings", value)) }
     /// `NielsenNwOnlySettings`: `NielsenNaesIiNwOnlySettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html#cfn-medialive-channel-nielsenwatermarkssettings-nielsennwonlysettings)
-    pub fn nielsen_nw_only_settings(self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { Self(put(self.0, "NielsenNwOnlySettings", value.into_expr())) }
+    pub fn nielsen_nw_only_settings(self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { Self(put(self.0, "NielsenNwOnlySettings", value)) }
 }
 impl Done for NielsenWatermarksSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html)
@@ -2637,15 +2637,15 @@ impl Output {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioDescriptionNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-audiodescriptionnames)
-    pub fn audio_description_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AudioDescriptionNames", value.into_expr())) }
+    pub fn audio_description_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AudioDescriptionNames", value)) }
     /// `CaptionDescriptionNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-captiondescriptionnames)
-    pub fn caption_description_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CaptionDescriptionNames", value.into_expr())) }
+    pub fn caption_description_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CaptionDescriptionNames", value)) }
     /// `OutputName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-outputname)
-    pub fn output_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputName", value.into_expr())) }
+    pub fn output_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputName", value)) }
     /// `OutputSettings`: `OutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-outputsettings)
-    pub fn output_settings(self, value: impl Arg<OutputSettings>) -> Self { Self(put(self.0, "OutputSettings", value.into_expr())) }
+    pub fn output_settings(self, value: impl Arg<OutputSettings>) -> Self { Self(put(self.0, "OutputSettings", value)) }
     /// `VideoDescriptionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-videodescriptionname)
-    pub fn video_description_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoDescriptionName", value.into_expr())) }
+    pub fn video_description_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoDescriptionName", value)) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputDestination` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html)
@@ -2654,19 +2654,19 @@ impl OutputDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `LogicalInterfaceNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-logicalinterfacenames)
-    pub fn logical_interface_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogicalInterfaceNames", value.into_expr())) }
+    pub fn logical_interface_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogicalInterfaceNames", value)) }
     /// `MediaConnectRouterSettings`: list of `MediaConnectRouterOutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-mediaconnectroutersettings)
-    pub fn media_connect_router_settings(self, value: impl Arg<Arr<MediaConnectRouterOutputDestinationSettings>>) -> Self { Self(put(self.0, "MediaConnectRouterSettings", value.into_expr())) }
+    pub fn media_connect_router_settings(self, value: impl Arg<Arr<MediaConnectRouterOutputDestinationSettings>>) -> Self { Self(put(self.0, "MediaConnectRouterSettings", value)) }
     /// `MediaPackageSettings`: list of `MediaPackageOutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-mediapackagesettings)
-    pub fn media_package_settings(self, value: impl Arg<Arr<MediaPackageOutputDestinationSettings>>) -> Self { Self(put(self.0, "MediaPackageSettings", value.into_expr())) }
+    pub fn media_package_settings(self, value: impl Arg<Arr<MediaPackageOutputDestinationSettings>>) -> Self { Self(put(self.0, "MediaPackageSettings", value)) }
     /// `MultiplexSettings`: `MultiplexProgramChannelDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-multiplexsettings)
-    pub fn multiplex_settings(self, value: impl Arg<MultiplexProgramChannelDestinationSettings>) -> Self { Self(put(self.0, "MultiplexSettings", value.into_expr())) }
+    pub fn multiplex_settings(self, value: impl Arg<MultiplexProgramChannelDestinationSettings>) -> Self { Self(put(self.0, "MultiplexSettings", value)) }
     /// `Settings`: list of `OutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-settings)
-    pub fn settings(self, value: impl Arg<Arr<OutputDestinationSettings>>) -> Self { Self(put(self.0, "Settings", value.into_expr())) }
+    pub fn settings(self, value: impl Arg<Arr<OutputDestinationSettings>>) -> Self { Self(put(self.0, "Settings", value)) }
     /// `SrtSettings`: list of `SrtOutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-srtsettings)
-    pub fn srt_settings(self, value: impl Arg<Arr<SrtOutputDestinationSettings>>) -> Self { Self(put(self.0, "SrtSettings", value.into_expr())) }
+    pub fn srt_settings(self, value: impl Arg<Arr<SrtOutputDestinationSettings>>) -> Self { Self(put(self.0, "SrtSettings", value)) }
 }
 impl Done for OutputDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html)
@@ -2675,15 +2675,15 @@ impl OutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PasswordParam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-passwordparam)
-    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
+    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value)) }
     /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
     /// `VirtualSourceAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-virtualsourceaddress)
-    pub fn virtual_source_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualSourceAddress", value.into_expr())) }
+    pub fn virtual_source_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualSourceAddress", value)) }
 }
 impl Done for OutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputGroup` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroup.html)
@@ -2692,11 +2692,11 @@ impl OutputGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroup.html#cfn-medialive-channel-outputgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `OutputGroupSettings`: `OutputGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroup.html#cfn-medialive-channel-outputgroup-outputgroupsettings)
-    pub fn output_group_settings(self, value: impl Arg<OutputGroupSettings>) -> Self { Self(put(self.0, "OutputGroupSettings", value.into_expr())) }
+    pub fn output_group_settings(self, value: impl Arg<OutputGroupSettings>) -> Self { Self(put(self.0, "OutputGroupSettings", value)) }
     /// `Outputs`: list of `Output`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroup.html#cfn-medialive-channel-outputgroup-outputs)
-    pub fn outputs(self, value: impl Arg<Arr<Output>>) -> Self { Self(put(self.0, "Outputs", value.into_expr())) }
+    pub fn outputs(self, value: impl Arg<Arr<Output>>) -> Self { Self(put(self.0, "Outputs", value)) }
 }
 impl Done for OutputGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html)
@@ -2705,27 +2705,27 @@ impl OutputGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveGroupSettings`: `ArchiveGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-archivegroupsettings)
-    pub fn archive_group_settings(self, value: impl Arg<ArchiveGroupSettings>) -> Self { Self(put(self.0, "ArchiveGroupSettings", value.into_expr())) }
+    pub fn archive_group_settings(self, value: impl Arg<ArchiveGroupSettings>) -> Self { Self(put(self.0, "ArchiveGroupSettings", value)) }
     /// `CmafIngestGroupSettings`: `CmafIngestGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-cmafingestgroupsettings)
-    pub fn cmaf_ingest_group_settings(self, value: impl Arg<CmafIngestGroupSettings>) -> Self { Self(put(self.0, "CmafIngestGroupSettings", value.into_expr())) }
+    pub fn cmaf_ingest_group_settings(self, value: impl Arg<CmafIngestGroupSettings>) -> Self { Self(put(self.0, "CmafIngestGroupSettings", value)) }
     /// `FrameCaptureGroupSettings`: `FrameCaptureGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-framecapturegroupsettings)
-    pub fn frame_capture_group_settings(self, value: impl Arg<FrameCaptureGroupSettings>) -> Self { Self(put(self.0, "FrameCaptureGroupSettings", value.into_expr())) }
+    pub fn frame_capture_group_settings(self, value: impl Arg<FrameCaptureGroupSettings>) -> Self { Self(put(self.0, "FrameCaptureGroupSettings", value)) }
     /// `HlsGroupSettings`: `HlsGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-hlsgroupsettings)
-    pub fn hls_group_settings(self, value: impl Arg<HlsGroupSettings>) -> Self { Self(put(self.0, "HlsGroupSettings", value.into_expr())) }
+    pub fn hls_group_settings(self, value: impl Arg<HlsGroupSettings>) -> Self { Self(put(self.0, "HlsGroupSettings", value)) }
     /// `MediaConnectRouterGroupSettings`: `MediaConnectRouterGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-mediaconnectroutergroupsettings)
-    pub fn media_connect_router_group_settings(self, value: impl Arg<MediaConnectRouterGroupSettings>) -> Self { Self(put(self.0, "MediaConnectRouterGroupSettings", value.into_expr())) }
+    pub fn media_connect_router_group_settings(self, value: impl Arg<MediaConnectRouterGroupSettings>) -> Self { Self(put(self.0, "MediaConnectRouterGroupSettings", value)) }
     /// `MediaPackageGroupSettings`: `MediaPackageGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-mediapackagegroupsettings)
-    pub fn media_package_group_settings(self, value: impl Arg<MediaPackageGroupSettings>) -> Self { Self(put(self.0, "MediaPackageGroupSettings", value.into_expr())) }
+    pub fn media_package_group_settings(self, value: impl Arg<MediaPackageGroupSettings>) -> Self { Self(put(self.0, "MediaPackageGroupSettings", value)) }
     /// `MsSmoothGroupSettings`: `MsSmoothGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-mssmoothgroupsettings)
-    pub fn ms_smooth_group_settings(self, value: impl Arg<MsSmoothGroupSettings>) -> Self { Self(put(self.0, "MsSmoothGroupSettings", value.into_expr())) }
+    pub fn ms_smooth_group_settings(self, value: impl Arg<MsSmoothGroupSettings>) -> Self { Self(put(self.0, "MsSmoothGroupSettings", value)) }
     /// `MultiplexGroupSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-multiplexgroupsettings)
-    pub fn multiplex_group_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "MultiplexGroupSettings", value.into_expr())) }
+    pub fn multiplex_group_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "MultiplexGroupSettings", value)) }
     /// `RtmpGroupSettings`: `RtmpGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-rtmpgroupsettings)
-    pub fn rtmp_group_settings(self, value: impl Arg<RtmpGroupSettings>) -> Self { Self(put(self.0, "RtmpGroupSettings", value.into_expr())) }
+    pub fn rtmp_group_settings(self, value: impl Arg<RtmpGroupSettings>) -> Self { Self(put(self.0, "RtmpGroupSettings", value)) }
     /// `SrtGroupSettings`: `SrtGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-srtgroupsettings)
-    pub fn srt_group_settings(self, value: impl Arg<SrtGroupSettings>) -> Self { Self(put(self.0, "SrtGroupSettings", value.into_expr())) }
+    pub fn srt_group_settings(self, value: impl Arg<SrtGroupSettings>) -> Self { Self(put(self.0, "SrtGroupSettings", value)) }
     /// `UdpGroupSettings`: `UdpGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-udpgroupsettings)
-    pub fn udp_group_settings(self, value: impl Arg<UdpGroupSettings>) -> Self { Self(put(self.0, "UdpGroupSettings", value.into_expr())) }
+    pub fn udp_group_settings(self, value: impl Arg<UdpGroupSettings>) -> Self { Self(put(self.0, "UdpGroupSettings", value)) }
 }
 impl Done for OutputGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputLocationRef` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlocationref.html)
@@ -2734,7 +2734,7 @@ impl OutputLocationRef {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationRefId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlocationref.html#cfn-medialive-channel-outputlocationref-destinationrefid)
-    pub fn destination_ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationRefId", value.into_expr())) }
+    pub fn destination_ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationRefId", value)) }
 }
 impl Done for OutputLocationRef { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputLockingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlockingsettings.html)
@@ -2743,11 +2743,11 @@ impl OutputLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisabledLockingSettings`: `DisabledLockingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlockingsettings.html#cfn-medialive-channel-outputlockingsettings-disabledlockingsettings)
-    pub fn disabled_locking_settings(self, value: impl Arg<DisabledLockingSettings>) -> Self { Self(put(self.0, "DisabledLockingSettings", value.into_expr())) }
+    pub fn disabled_locking_settings(self, value: impl Arg<DisabledLockingSettings>) -> Self { Self(put(self.0, "DisabledLockingSettings", value)) }
     /// `EpochLockingSettings`: `EpochLockingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlockingsettings.html#cfn-medialive-channel-outputlockingsettings-epochlockingsettings)
-    pub fn epoch_locking_settings(self, value: impl Arg<EpochLockingSettings>) -> Self { Self(put(self.0, "EpochLockingSettings", value.into_expr())) }
+    pub fn epoch_locking_settings(self, value: impl Arg<EpochLockingSettings>) -> Self { Self(put(self.0, "EpochLockingSettings", value)) }
     /// `PipelineLockingSettings`: `PipelineLockingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlockingsettings.html#cfn-medialive-channel-outputlockingsettings-pipelinelockingsettings)
-    pub fn pipeline_locking_settings(self, value: impl Arg<PipelineLockingSettings>) -> Self { Self(put(self.0, "PipelineLockingSettings", value.into_expr())) }
+    pub fn pipeline_locking_settings(self, value: impl Arg<PipelineLockingSettings>) -> Self { Self(put(self.0, "PipelineLockingSettings", value)) }
 }
 impl Done for OutputLockingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html)
@@ -2756,27 +2756,27 @@ impl OutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveOutputSettings`: `ArchiveOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-archiveoutputsettings)
-    pub fn archive_output_settings(self, value: impl Arg<ArchiveOutputSettings>) -> Self { Self(put(self.0, "ArchiveOutputSettings", value.into_expr())) }
+    pub fn archive_output_settings(self, value: impl Arg<ArchiveOutputSettings>) -> Self { Self(put(self.0, "ArchiveOutputSettings", value)) }
     /// `CmafIngestOutputSettings`: `CmafIngestFrameCaptureOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-cmafingestoutputsettings)
-    pub fn cmaf_ingest_output_settings(self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { Self(put(self.0, "CmafIngestOutputSettings", value.into_expr())) }
+    pub fn cmaf_ingest_output_settings(self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { Self(put(self.0, "CmafIngestOutputSettings", value)) }
     /// `FrameCaptureOutputSettings`: `CmafIngestFrameCaptureOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-framecaptureoutputsettings)
-    pub fn frame_capture_output_settings(self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { Self(put(self.0, "FrameCaptureOutputSettings", value.into_expr())) }
+    pub fn frame_capture_output_settings(self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { Self(put(self.0, "FrameCaptureOutputSettings", value)) }
     /// `HlsOutputSettings`: `HlsOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-hlsoutputsettings)
-    pub fn hls_output_settings(self, value: impl Arg<HlsOutputSettings>) -> Self { Self(put(self.0, "HlsOutputSettings", value.into_expr())) }
+    pub fn hls_output_settings(self, value: impl Arg<HlsOutputSettings>) -> Self { Self(put(self.0, "HlsOutputSettings", value)) }
     /// `MediaConnectRouterOutputSettings`: `MediaConnectRouterOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-mediaconnectrouteroutputsettings)
-    pub fn media_connect_router_output_settings(self, value: impl Arg<MediaConnectRouterOutputSettings>) -> Self { Self(put(self.0, "MediaConnectRouterOutputSettings", value.into_expr())) }
+    pub fn media_connect_router_output_settings(self, value: impl Arg<MediaConnectRouterOutputSettings>) -> Self { Self(put(self.0, "MediaConnectRouterOutputSettings", value)) }
     /// `MediaPackageOutputSettings`: `MediaPackageOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-mediapackageoutputsettings)
-    pub fn media_package_output_settings(self, value: impl Arg<MediaPackageOutputSettings>) -> Self { Self(put(self.0, "MediaPackageOutputSettings", value.into_expr())) }
+    pub fn media_package_output_settings(self, value: impl Arg<MediaPackageOutputSettings>) -> Self { Self(put(self.0, "MediaPackageOutputSettings", value)) }
     /// `MsSmoothOutputSettings`: `MsSmoothOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-mssmoothoutputsettings)
-    pub fn ms_smooth_output_settings(self, value: impl Arg<MsSmoothOutputSettings>) -> Self { Self(put(self.0, "MsSmoothOutputSettings", value.into_expr())) }
+    pub fn ms_smooth_output_settings(self, value: impl Arg<MsSmoothOutputSettings>) -> Self { Self(put(self.0, "MsSmoothOutputSettings", value)) }
     /// `MultiplexOutputSettings`: `MultiplexOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-multiplexoutputsettings)
-    pub fn multiplex_output_settings(self, value: impl Arg<MultiplexOutputSettings>) -> Self { Self(put(self.0, "MultiplexOutputSettings", value.into_expr())) }
+    pub fn multiplex_output_settings(self, value: impl Arg<MultiplexOutputSettings>) -> Self { Self(put(self.0, "MultiplexOutputSettings", value)) }
     /// `RtmpOutputSettings`: `RtmpOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-rtmpoutputsettings)
-    pub fn rtmp_output_settings(self, value: impl Arg<RtmpOutputSettings>) -> Self { Self(put(self.0, "RtmpOutputSettings", value.into_expr())) }
+    pub fn rtmp_output_settings(self, value: impl Arg<RtmpOutputSettings>) -> Self { Self(put(self.0, "RtmpOutputSettings", value)) }
     /// `SrtOutputSettings`: `SrtOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-srtoutputsettings)
-    pub fn srt_output_settings(self, value: impl Arg<SrtOutputSettings>) -> Self { Self(put(self.0, "SrtOutputSettings", value.into_expr())) }
+    pub fn srt_output_settings(self, value: impl Arg<SrtOutputSettings>) -> Self { Self(put(self.0, "SrtOutputSettings", value)) }
     /// `UdpOutputSettings`: `UdpOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-udpoutputsettings)
-    pub fn udp_output_settings(self, value: impl Arg<UdpOutputSettings>) -> Self { Self(put(self.0, "UdpOutputSettings", value.into_expr())) }
+    pub fn udp_output_settings(self, value: impl Arg<UdpOutputSettings>) -> Self { Self(put(self.0, "UdpOutputSettings", value)) }
 }
 impl Done for OutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PassThroughSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-passthroughsettings.html)
@@ -2792,9 +2792,9 @@ impl PipelineLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEpoch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-pipelinelockingsettings.html#cfn-medialive-channel-pipelinelockingsettings-customepoch)
-    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
+    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value)) }
     /// `PipelineLockingMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-pipelinelockingsettings.html#cfn-medialive-channel-pipelinelockingsettings-pipelinelockingmethod)
-    pub fn pipeline_locking_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineLockingMethod", value.into_expr())) }
+    pub fn pipeline_locking_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineLockingMethod", value)) }
 }
 impl Done for PipelineLockingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrimaryChannelSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-primarychannelsettings.html)
@@ -2803,7 +2803,7 @@ impl PrimaryChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LinkedChannelType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-primarychannelsettings.html#cfn-medialive-channel-primarychannelsettings-linkedchanneltype)
-    pub fn linked_channel_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedChannelType", value.into_expr())) }
+    pub fn linked_channel_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedChannelType", value)) }
 }
 impl Done for PrimaryChannelSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RawSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rawsettings.html)
@@ -2833,11 +2833,11 @@ impl RemixSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelMappings`: list of `AudioChannelMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-remixsettings.html#cfn-medialive-channel-remixsettings-channelmappings)
-    pub fn channel_mappings(self, value: impl Arg<Arr<AudioChannelMapping>>) -> Self { Self(put(self.0, "ChannelMappings", value.into_expr())) }
+    pub fn channel_mappings(self, value: impl Arg<Arr<AudioChannelMapping>>) -> Self { Self(put(self.0, "ChannelMappings", value)) }
     /// `ChannelsIn`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-remixsettings.html#cfn-medialive-channel-remixsettings-channelsin)
-    pub fn channels_in(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelsIn", value.into_expr())) }
+    pub fn channels_in(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelsIn", value)) }
     /// `ChannelsOut`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-remixsettings.html#cfn-medialive-channel-remixsettings-channelsout)
-    pub fn channels_out(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelsOut", value.into_expr())) }
+    pub fn channels_out(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelsOut", value)) }
 }
 impl Done for RemixSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtmpCaptionInfoDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpcaptioninfodestinationsettings.html)
@@ -2853,21 +2853,21 @@ impl RtmpGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-admarkers)
-    pub fn ad_markers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
+    pub fn ad_markers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkers", value)) }
     /// `AuthenticationScheme`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-authenticationscheme)
-    pub fn authentication_scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationScheme", value.into_expr())) }
+    pub fn authentication_scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationScheme", value)) }
     /// `CacheFullBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-cachefullbehavior)
-    pub fn cache_full_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheFullBehavior", value.into_expr())) }
+    pub fn cache_full_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheFullBehavior", value)) }
     /// `CacheLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-cachelength)
-    pub fn cache_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheLength", value.into_expr())) }
+    pub fn cache_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheLength", value)) }
     /// `CaptionData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-captiondata)
-    pub fn caption_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionData", value.into_expr())) }
+    pub fn caption_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionData", value)) }
     /// `IncludeFillerNalUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-includefillernalunits)
-    pub fn include_filler_nal_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeFillerNalUnits", value.into_expr())) }
+    pub fn include_filler_nal_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeFillerNalUnits", value)) }
     /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-inputlossaction)
-    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value)) }
     /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-restartdelay)
-    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value)) }
 }
 impl Done for RtmpGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtmpOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html)
@@ -2876,13 +2876,13 @@ impl RtmpOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html#cfn-medialive-channel-rtmpoutputsettings-certificatemode)
-    pub fn certificate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr())) }
+    pub fn certificate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateMode", value)) }
     /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html#cfn-medialive-channel-rtmpoutputsettings-connectionretryinterval)
-    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html#cfn-medialive-channel-rtmpoutputsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html#cfn-medialive-channel-rtmpoutputsettings-numretries)
-    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value)) }
 }
 impl Done for RtmpOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte20PlusEmbeddedDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte20plusembeddeddestinationsettings.html)
@@ -2898,9 +2898,9 @@ impl Scte20SourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Convert608To708`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte20sourcesettings.html#cfn-medialive-channel-scte20sourcesettings-convert608to708)
-    pub fn convert608_to708(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Convert608To708", value.into_expr())) }
+    pub fn convert608_to708(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Convert608To708", value)) }
     /// `Source608ChannelNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte20sourcesettings.html#cfn-medialive-channel-scte20sourcesettings-source608channelnumber)
-    pub fn source608_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608ChannelNumber", value.into_expr())) }
+    pub fn source608_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608ChannelNumber", value)) }
 }
 impl Done for Scte20SourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte27DestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27destinationsettings.html)
@@ -2916,9 +2916,9 @@ impl Scte27DvbSubSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OcrLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27dvbsubsourcesettings.html#cfn-medialive-channel-scte27dvbsubsourcesettings-ocrlanguage)
-    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
+    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value)) }
     /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27dvbsubsourcesettings.html#cfn-medialive-channel-scte27dvbsubsourcesettings-pid)
-    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value)) }
 }
 impl Done for Scte27DvbSubSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte27SourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27sourcesettings.html)
@@ -2927,9 +2927,9 @@ impl Scte27SourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OcrLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27sourcesettings.html#cfn-medialive-channel-scte27sourcesettings-ocrlanguage)
-    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
+    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value)) }
     /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27sourcesettings.html#cfn-medialive-channel-scte27sourcesettings-pid)
-    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value)) }
 }
 impl Done for Scte27SourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte35SpliceInsert` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinsert.html)
@@ -2938,11 +2938,11 @@ impl Scte35SpliceInsert {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdAvailOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinsert.html#cfn-medialive-channel-scte35spliceinsert-adavailoffset)
-    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
+    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value)) }
     /// `NoRegionalBlackoutFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinsert.html#cfn-medialive-channel-scte35spliceinsert-noregionalblackoutflag)
-    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
+    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value)) }
     /// `WebDeliveryAllowedFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinsert.html#cfn-medialive-channel-scte35spliceinsert-webdeliveryallowedflag)
-    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
+    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value)) }
 }
 impl Done for Scte35SpliceInsert { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte35SpliceInsertTimeSignalAposSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinserttimesignalapossettings.html)
@@ -2951,11 +2951,11 @@ impl Scte35SpliceInsertTimeSignalAposSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdAvailOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinserttimesignalapossettings.html#cfn-medialive-channel-scte35spliceinserttimesignalapossettings-adavailoffset)
-    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
+    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value)) }
     /// `NoRegionalBlackoutFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinserttimesignalapossettings.html#cfn-medialive-channel-scte35spliceinserttimesignalapossettings-noregionalblackoutflag)
-    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
+    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value)) }
     /// `WebDeliveryAllowedFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinserttimesignalapossettings.html#cfn-medialive-channel-scte35spliceinserttimesignalapossettings-webdeliveryallowedflag)
-    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
+    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value)) }
 }
 impl Done for Scte35SpliceInsertTimeSignalAposSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte35TimeSignalApos` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35timesignalapos.html)
@@ -2964,11 +2964,11 @@ impl Scte35TimeSignalApos {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdAvailOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35timesignalapos.html#cfn-medialive-channel-scte35timesignalapos-adavailoffset)
-    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
+    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value)) }
     /// `NoRegionalBlackoutFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35timesignalapos.html#cfn-medialive-channel-scte35timesignalapos-noregionalblackoutflag)
-    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
+    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value)) }
     /// `WebDeliveryAllowedFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35timesignalapos.html#cfn-medialive-channel-scte35timesignalapos-webdeliveryallowedflag)
-    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
+    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value)) }
 }
 impl Done for Scte35TimeSignalApos { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmartSubtitleSourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-smartsubtitlesourcesettings.html)
@@ -2977,9 +2977,9 @@ impl SmartSubtitleSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptionSynchronizationMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-smartsubtitlesourcesettings.html#cfn-medialive-channel-smartsubtitlesourcesettings-captionsynchronizationmode)
-    pub fn caption_synchronization_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionSynchronizationMode", value.into_expr())) }
+    pub fn caption_synchronization_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionSynchronizationMode", value)) }
     /// `InferenceFeedOutput`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-smartsubtitlesourcesettings.html#cfn-medialive-channel-smartsubtitlesourcesettings-inferencefeedoutput)
-    pub fn inference_feed_output(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceFeedOutput", value.into_expr())) }
+    pub fn inference_feed_output(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceFeedOutput", value)) }
 }
 impl Done for SmartSubtitleSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmpteTtDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-smptettdestinationsettings.html)
@@ -2995,7 +2995,7 @@ impl SrtGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtgroupsettings.html#cfn-medialive-channel-srtgroupsettings-inputlossaction)
-    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value)) }
 }
 impl Done for SrtGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtOutputDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html)
@@ -3004,15 +3004,15 @@ impl SrtOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-connectionmode)
-    pub fn connection_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionMode", value.into_expr())) }
+    pub fn connection_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionMode", value)) }
     /// `EncryptionPassphraseSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-encryptionpassphrasesecretarn)
-    pub fn encryption_passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionPassphraseSecretArn", value.into_expr())) }
+    pub fn encryption_passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionPassphraseSecretArn", value)) }
     /// `ListenerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-listenerport)
-    pub fn listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ListenerPort", value.into_expr())) }
+    pub fn listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ListenerPort", value)) }
     /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for SrtOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html)
@@ -3021,15 +3021,15 @@ impl SrtOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BufferMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-buffermsec)
-    pub fn buffer_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferMsec", value.into_expr())) }
+    pub fn buffer_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferMsec", value)) }
     /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-containersettings)
-    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
+    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `EncryptionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value)) }
     /// `Latency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-latency)
-    pub fn latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
+    pub fn latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Latency", value)) }
 }
 impl Done for SrtOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StandardHlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-standardhlssettings.html)
@@ -3038,9 +3038,9 @@ impl StandardHlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioRenditionSets`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-standardhlssettings.html#cfn-medialive-channel-standardhlssettings-audiorenditionsets)
-    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
+    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value)) }
     /// `M3u8Settings`: `M3u8Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-standardhlssettings.html#cfn-medialive-channel-standardhlssettings-m3u8settings)
-    pub fn m3u8_settings(self, value: impl Arg<M3u8Settings>) -> Self { Self(put(self.0, "M3u8Settings", value.into_expr())) }
+    pub fn m3u8_settings(self, value: impl Arg<M3u8Settings>) -> Self { Self(put(self.0, "M3u8Settings", value)) }
 }
 impl Done for StandardHlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticKeySettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-statickeysettings.html)
@@ -3049,9 +3049,9 @@ impl StaticKeySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyProviderServer`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-statickeysettings.html#cfn-medialive-channel-statickeysettings-keyproviderserver)
-    pub fn key_provider_server(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "KeyProviderServer", value.into_expr())) }
+    pub fn key_provider_server(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "KeyProviderServer", value)) }
     /// `StaticKeyValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-statickeysettings.html#cfn-medialive-channel-statickeysettings-statickeyvalue)
-    pub fn static_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StaticKeyValue", value.into_expr())) }
+    pub fn static_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StaticKeyValue", value)) }
 }
 impl Done for StaticKeySettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TeletextDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-teletextdestinationsettings.html)
@@ -3067,9 +3067,9 @@ impl TeletextSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutputRectangle`: `CaptionRectangle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-teletextsourcesettings.html#cfn-medialive-channel-teletextsourcesettings-outputrectangle)
-    pub fn output_rectangle(self, value: impl Arg<CaptionRectangle>) -> Self { Self(put(self.0, "OutputRectangle", value.into_expr())) }
+    pub fn output_rectangle(self, value: impl Arg<CaptionRectangle>) -> Self { Self(put(self.0, "OutputRectangle", value)) }
     /// `PageNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-teletextsourcesettings.html#cfn-medialive-channel-teletextsourcesettings-pagenumber)
-    pub fn page_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PageNumber", value.into_expr())) }
+    pub fn page_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PageNumber", value)) }
 }
 impl Done for TeletextSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemporalFilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-temporalfiltersettings.html)
@@ -3078,9 +3078,9 @@ impl TemporalFilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PostFilterSharpening`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-temporalfiltersettings.html#cfn-medialive-channel-temporalfiltersettings-postfiltersharpening)
-    pub fn post_filter_sharpening(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostFilterSharpening", value.into_expr())) }
+    pub fn post_filter_sharpening(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostFilterSharpening", value)) }
     /// `Strength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-temporalfiltersettings.html#cfn-medialive-channel-temporalfiltersettings-strength)
-    pub fn strength(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strength", value.into_expr())) }
+    pub fn strength(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strength", value)) }
 }
 impl Done for TemporalFilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextCaptionPositionSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-textcaptionpositionsettings.html)
@@ -3089,7 +3089,7 @@ impl TextCaptionPositionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `YPositionPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-textcaptionpositionsettings.html#cfn-medialive-channel-textcaptionpositionsettings-ypositionpercentage)
-    pub fn y_position_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPositionPercentage", value.into_expr())) }
+    pub fn y_position_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPositionPercentage", value)) }
 }
 impl Done for TextCaptionPositionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThumbnailConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-thumbnailconfiguration.html)
@@ -3098,7 +3098,7 @@ impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-thumbnailconfiguration.html#cfn-medialive-channel-thumbnailconfiguration-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimecodeBurninSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeburninsettings.html)
@@ -3107,11 +3107,11 @@ impl TimecodeBurninSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FontSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeburninsettings.html#cfn-medialive-channel-timecodeburninsettings-fontsize)
-    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
+    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value)) }
     /// `Position`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeburninsettings.html#cfn-medialive-channel-timecodeburninsettings-position)
-    pub fn position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
+    pub fn position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Position", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeburninsettings.html#cfn-medialive-channel-timecodeburninsettings-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
 }
 impl Done for TimecodeBurninSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimecodeConfig` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeconfig.html)
@@ -3120,9 +3120,9 @@ impl TimecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeconfig.html#cfn-medialive-channel-timecodeconfig-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
     /// `SyncThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeconfig.html#cfn-medialive-channel-timecodeconfig-syncthreshold)
-    pub fn sync_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SyncThreshold", value.into_expr())) }
+    pub fn sync_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SyncThreshold", value)) }
 }
 impl Done for TimecodeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TtmlDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ttmldestinationsettings.html)
@@ -3131,9 +3131,9 @@ impl TtmlDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Position`: `TextCaptionPositionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ttmldestinationsettings.html#cfn-medialive-channel-ttmldestinationsettings-position)
-    pub fn position(self, value: impl Arg<TextCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
+    pub fn position(self, value: impl Arg<TextCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value)) }
     /// `StyleControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ttmldestinationsettings.html#cfn-medialive-channel-ttmldestinationsettings-stylecontrol)
-    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
+    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value)) }
 }
 impl Done for TtmlDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UdpContainerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpcontainersettings.html)
@@ -3142,7 +3142,7 @@ impl UdpContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `M2tsSettings`: `M2tsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpcontainersettings.html#cfn-medialive-channel-udpcontainersettings-m2tssettings)
-    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
+    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value)) }
 }
 impl Done for UdpContainerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UdpGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpgroupsettings.html)
@@ -3151,11 +3151,11 @@ impl UdpGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpgroupsettings.html#cfn-medialive-channel-udpgroupsettings-inputlossaction)
-    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value)) }
     /// `TimedMetadataId3Frame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpgroupsettings.html#cfn-medialive-channel-udpgroupsettings-timedmetadataid3frame)
-    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
+    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value)) }
     /// `TimedMetadataId3Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpgroupsettings.html#cfn-medialive-channel-udpgroupsettings-timedmetadataid3period)
-    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
+    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value)) }
 }
 impl Done for UdpGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UdpMediaConnectRouterContainerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpmediaconnectroutercontainersettings.html)
@@ -3164,7 +3164,7 @@ impl UdpMediaConnectRouterContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `M2tsSettings`: `M2tsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpmediaconnectroutercontainersettings.html#cfn-medialive-channel-udpmediaconnectroutercontainersettings-m2tssettings)
-    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
+    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value)) }
 }
 impl Done for UdpMediaConnectRouterContainerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UdpOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html)
@@ -3173,13 +3173,13 @@ impl UdpOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BufferMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html#cfn-medialive-channel-udpoutputsettings-buffermsec)
-    pub fn buffer_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferMsec", value.into_expr())) }
+    pub fn buffer_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferMsec", value)) }
     /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html#cfn-medialive-channel-udpoutputsettings-containersettings)
-    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
+    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value)) }
     /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html#cfn-medialive-channel-udpoutputsettings-destination)
-    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value)) }
     /// `FecOutputSettings`: `FecOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html#cfn-medialive-channel-udpoutputsettings-fecoutputsettings)
-    pub fn fec_output_settings(self, value: impl Arg<FecOutputSettings>) -> Self { Self(put(self.0, "FecOutputSettings", value.into_expr())) }
+    pub fn fec_output_settings(self, value: impl Arg<FecOutputSettings>) -> Self { Self(put(self.0, "FecOutputSettings", value)) }
 }
 impl Done for UdpOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoBlackFailoverSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoblackfailoversettings.html)
@@ -3188,9 +3188,9 @@ impl VideoBlackFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackDetectThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoblackfailoversettings.html#cfn-medialive-channel-videoblackfailoversettings-blackdetectthreshold)
-    pub fn black_detect_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BlackDetectThreshold", value.into_expr())) }
+    pub fn black_detect_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BlackDetectThreshold", value)) }
     /// `VideoBlackThresholdMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoblackfailoversettings.html#cfn-medialive-channel-videoblackfailoversettings-videoblackthresholdmsec)
-    pub fn video_black_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoBlackThresholdMsec", value.into_expr())) }
+    pub fn video_black_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoBlackThresholdMsec", value)) }
 }
 impl Done for VideoBlackFailoverSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoCodecSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html)
@@ -3199,15 +3199,15 @@ impl VideoCodecSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Av1Settings`: `Av1Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-av1settings)
-    pub fn av1_settings(self, value: impl Arg<Av1Settings>) -> Self { Self(put(self.0, "Av1Settings", value.into_expr())) }
+    pub fn av1_settings(self, value: impl Arg<Av1Settings>) -> Self { Self(put(self.0, "Av1Settings", value)) }
     /// `FrameCaptureSettings`: `FrameCaptureSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-framecapturesettings)
-    pub fn frame_capture_settings(self, value: impl Arg<FrameCaptureSettings>) -> Self { Self(put(self.0, "FrameCaptureSettings", value.into_expr())) }
+    pub fn frame_capture_settings(self, value: impl Arg<FrameCaptureSettings>) -> Self { Self(put(self.0, "FrameCaptureSettings", value)) }
     /// `H264Settings`: `H264Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-h264settings)
-    pub fn h264_settings(self, value: impl Arg<H264Settings>) -> Self { Self(put(self.0, "H264Settings", value.into_expr())) }
+    pub fn h264_settings(self, value: impl Arg<H264Settings>) -> Self { Self(put(self.0, "H264Settings", value)) }
     /// `H265Settings`: `H265Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-h265settings)
-    pub fn h265_settings(self, value: impl Arg<H265Settings>) -> Self { Self(put(self.0, "H265Settings", value.into_expr())) }
+    pub fn h265_settings(self, value: impl Arg<H265Settings>) -> Self { Self(put(self.0, "H265Settings", value)) }
     /// `Mpeg2Settings`: `Mpeg2Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-mpeg2settings)
-    pub fn mpeg2_settings(self, value: impl Arg<Mpeg2Settings>) -> Self { Self(put(self.0, "Mpeg2Settings", value.into_expr())) }
+    pub fn mpeg2_settings(self, value: impl Arg<Mpeg2Settings>) -> Self { Self(put(self.0, "Mpeg2Settings", value)) }
 }
 impl Done for VideoCodecSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoDescription` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html)
@@ -3216,25 +3216,25 @@ impl VideoDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Border`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-border)
-    pub fn border(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Border", value.into_expr())) }
+    pub fn border(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Border", value)) }
     /// `CodecSettings`: `VideoCodecSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-codecsettings)
-    pub fn codec_settings(self, value: impl Arg<VideoCodecSettings>) -> Self { Self(put(self.0, "CodecSettings", value.into_expr())) }
+    pub fn codec_settings(self, value: impl Arg<VideoCodecSettings>) -> Self { Self(put(self.0, "CodecSettings", value)) }
     /// `CropRectangle`: `VideoPositionRectangle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-croprectangle)
-    pub fn crop_rectangle(self, value: impl Arg<VideoPositionRectangle>) -> Self { Self(put(self.0, "CropRectangle", value.into_expr())) }
+    pub fn crop_rectangle(self, value: impl Arg<VideoPositionRectangle>) -> Self { Self(put(self.0, "CropRectangle", value)) }
     /// `Height`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-height)
-    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
+    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `OutputPositionRectangle`: `VideoPositionRectangle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-outputpositionrectangle)
-    pub fn output_position_rectangle(self, value: impl Arg<VideoPositionRectangle>) -> Self { Self(put(self.0, "OutputPositionRectangle", value.into_expr())) }
+    pub fn output_position_rectangle(self, value: impl Arg<VideoPositionRectangle>) -> Self { Self(put(self.0, "OutputPositionRectangle", value)) }
     /// `RespondToAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-respondtoafd)
-    pub fn respond_to_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RespondToAfd", value.into_expr())) }
+    pub fn respond_to_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RespondToAfd", value)) }
     /// `ScalingBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-scalingbehavior)
-    pub fn scaling_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingBehavior", value.into_expr())) }
+    pub fn scaling_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingBehavior", value)) }
     /// `Sharpness`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-sharpness)
-    pub fn sharpness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Sharpness", value.into_expr())) }
+    pub fn sharpness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Sharpness", value)) }
     /// `Width`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-width)
-    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
+    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value)) }
 }
 impl Done for VideoDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoPositionRectangle` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html)
@@ -3243,13 +3243,13 @@ impl VideoPositionRectangle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Height`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html#cfn-medialive-channel-videopositionrectangle-height)
-    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
+    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value)) }
     /// `Width`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html#cfn-medialive-channel-videopositionrectangle-width)
-    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
+    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value)) }
     /// `X`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html#cfn-medialive-channel-videopositionrectangle-x)
-    pub fn x(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "X", value.into_expr())) }
+    pub fn x(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "X", value)) }
     /// `Y`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html#cfn-medialive-channel-videopositionrectangle-y)
-    pub fn y(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Y", value.into_expr())) }
+    pub fn y(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Y", value)) }
 }
 impl Done for VideoPositionRectangle { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelector` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html)
@@ -3258,13 +3258,13 @@ impl VideoSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorSpace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html#cfn-medialive-channel-videoselector-colorspace)
-    pub fn color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpace", value.into_expr())) }
+    pub fn color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpace", value)) }
     /// `ColorSpaceSettings`: `VideoSelectorColorSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html#cfn-medialive-channel-videoselector-colorspacesettings)
-    pub fn color_space_settings(self, value: impl Arg<VideoSelectorColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
+    pub fn color_space_settings(self, value: impl Arg<VideoSelectorColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value)) }
     /// `ColorSpaceUsage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html#cfn-medialive-channel-videoselector-colorspaceusage)
-    pub fn color_space_usage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpaceUsage", value.into_expr())) }
+    pub fn color_space_usage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpaceUsage", value)) }
     /// `SelectorSettings`: `VideoSelectorSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html#cfn-medialive-channel-videoselector-selectorsettings)
-    pub fn selector_settings(self, value: impl Arg<VideoSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
+    pub fn selector_settings(self, value: impl Arg<VideoSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value)) }
 }
 impl Done for VideoSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelectorColorSpaceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorcolorspacesettings.html)
@@ -3273,7 +3273,7 @@ impl VideoSelectorColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hdr10Settings`: `Hdr10Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorcolorspacesettings.html#cfn-medialive-channel-videoselectorcolorspacesettings-hdr10settings)
-    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
+    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value)) }
 }
 impl Done for VideoSelectorColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelectorPid` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorpid.html)
@@ -3282,7 +3282,7 @@ impl VideoSelectorPid {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorpid.html#cfn-medialive-channel-videoselectorpid-pid)
-    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value)) }
 }
 impl Done for VideoSelectorPid { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelectorProgramId` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorprogramid.html)
@@ -3291,7 +3291,7 @@ impl VideoSelectorProgramId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProgramId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorprogramid.html#cfn-medialive-channel-videoselectorprogramid-programid)
-    pub fn program_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramId", value.into_expr())) }
+    pub fn program_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramId", value)) }
 }
 impl Done for VideoSelectorProgramId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelectorSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorsettings.html)
@@ -3300,9 +3300,9 @@ impl VideoSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VideoSelectorPid`: `VideoSelectorPid`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorsettings.html#cfn-medialive-channel-videoselectorsettings-videoselectorpid)
-    pub fn video_selector_pid(self, value: impl Arg<VideoSelectorPid>) -> Self { Self(put(self.0, "VideoSelectorPid", value.into_expr())) }
+    pub fn video_selector_pid(self, value: impl Arg<VideoSelectorPid>) -> Self { Self(put(self.0, "VideoSelectorPid", value)) }
     /// `VideoSelectorProgramId`: `VideoSelectorProgramId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorsettings.html#cfn-medialive-channel-videoselectorsettings-videoselectorprogramid)
-    pub fn video_selector_program_id(self, value: impl Arg<VideoSelectorProgramId>) -> Self { Self(put(self.0, "VideoSelectorProgramId", value.into_expr())) }
+    pub fn video_selector_program_id(self, value: impl Arg<VideoSelectorProgramId>) -> Self { Self(put(self.0, "VideoSelectorProgramId", value)) }
 }
 impl Done for VideoSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-vpcoutputsettings.html)
@@ -3311,11 +3311,11 @@ impl VpcOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PublicAddressAllocationIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-vpcoutputsettings.html#cfn-medialive-channel-vpcoutputsettings-publicaddressallocationids)
-    pub fn public_address_allocation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicAddressAllocationIds", value.into_expr())) }
+    pub fn public_address_allocation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicAddressAllocationIds", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-vpcoutputsettings.html#cfn-medialive-channel-vpcoutputsettings-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-vpcoutputsettings.html#cfn-medialive-channel-vpcoutputsettings-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VpcOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WavSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-wavsettings.html)
@@ -3324,11 +3324,11 @@ impl WavSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BitDepth`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-wavsettings.html#cfn-medialive-channel-wavsettings-bitdepth)
-    pub fn bit_depth(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BitDepth", value.into_expr())) }
+    pub fn bit_depth(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BitDepth", value)) }
     /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-wavsettings.html#cfn-medialive-channel-wavsettings-codingmode)
-    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value)) }
     /// `SampleRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-wavsettings.html#cfn-medialive-channel-wavsettings-samplerate)
-    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
+    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value)) }
 }
 impl Done for WavSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebvttDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-webvttdestinationsettings.html)
@@ -3337,9 +3337,9 @@ impl WebvttDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Position`: `TextCaptionPositionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-webvttdestinationsettings.html#cfn-medialive-channel-webvttdestinationsettings-position)
-    pub fn position(self, value: impl Arg<TextCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
+    pub fn position(self, value: impl Arg<TextCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value)) }
     /// `StyleControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-webvttdestinationsettings.html#cfn-medialive-channel-webvttdestinationsettings-stylecontrol)
-    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
+    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value)) }
 }
 impl Done for WebvttDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3368,13 +3368,13 @@ impl CfnChannelPlacementGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#cfn-medialive-channelplacementgroup-clusterid)
-    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#cfn-medialive-channelplacementgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Nodes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#cfn-medialive-channelplacementgroup-nodes)
-    pub fn nodes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
+    pub fn nodes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Nodes", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#cfn-medialive-channelplacementgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnChannelPlacementGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaLive::CloudWatchAlarmTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html)
@@ -3408,31 +3408,31 @@ impl CfnCloudWatchAlarmTemplateProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<cloud_watch_alarm_template::ComparisonOperator>) -> CfnCloudWatchAlarmTemplateProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<cloud_watch_alarm_template::ComparisonOperator>) -> CfnCloudWatchAlarmTemplateProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "ComparisonOperator", value), Phase) }
     /// `DatapointsToAlarm`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-datapointstoalarm)
-    pub fn datapoints_to_alarm(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr()), Phase) }
+    pub fn datapoints_to_alarm(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EvaluationPeriods`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-evaluationperiods)
-    pub fn evaluation_periods(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
+    pub fn evaluation_periods(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "EvaluationPeriods", value), Phase) }
     /// `GroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-groupidentifier)
-    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "MetricName", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Name", value), Phase) }
     /// `Period`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-period)
-    pub fn period(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Period", value), Phase) }
     /// `Statistic`: `Statistic`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-statistic)
-    pub fn statistic(self, value: impl Arg<cloud_watch_alarm_template::Statistic>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Statistic", value.into_expr()), Phase) }
+    pub fn statistic(self, value: impl Arg<cloud_watch_alarm_template::Statistic>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Statistic", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetResourceType`: `TargetResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-targetresourcetype)
-    pub fn target_resource_type(self, value: impl Arg<cloud_watch_alarm_template::TargetResourceType>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "TargetResourceType", value.into_expr()), Phase) }
+    pub fn target_resource_type(self, value: impl Arg<cloud_watch_alarm_template::TargetResourceType>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "TargetResourceType", value), Phase) }
     /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Threshold", value), Phase) }
     /// `TreatMissingData`: `TreatMissingData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-treatmissingdata)
-    pub fn treat_missing_data(self, value: impl Arg<cloud_watch_alarm_template::TreatMissingData>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnCloudWatchAlarmTemplateProps(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
+    pub fn treat_missing_data(self, value: impl Arg<cloud_watch_alarm_template::TreatMissingData>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnCloudWatchAlarmTemplateProps(put(self.0, "TreatMissingData", value), Phase) }
 }
 impl Done for CfnCloudWatchAlarmTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::CloudWatchAlarmTemplate`.
@@ -3476,11 +3476,11 @@ impl CfnCloudWatchAlarmTemplateGroupProps {
 }
 impl<R0> CfnCloudWatchAlarmTemplateGroupProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#cfn-medialive-cloudwatchalarmtemplategroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#cfn-medialive-cloudwatchalarmtemplategroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateGroupProps<Set> { CfnCloudWatchAlarmTemplateGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateGroupProps<Set> { CfnCloudWatchAlarmTemplateGroupProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#cfn-medialive-cloudwatchalarmtemplategroup-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCloudWatchAlarmTemplateGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaLive::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html)
@@ -3508,15 +3508,15 @@ impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterType`: `ClusterType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-clustertype)
-    pub fn cluster_type(self, value: impl Arg<cluster::ClusterType>) -> Self { Self(put(self.0, "ClusterType", value.into_expr())) }
+    pub fn cluster_type(self, value: impl Arg<cluster::ClusterType>) -> Self { Self(put(self.0, "ClusterType", value)) }
     /// `InstanceRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-instancerolearn)
-    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleArn", value.into_expr())) }
+    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleArn", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NetworkSettings`: `ClusterNetworkSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-networksettings)
-    pub fn network_settings(self, value: impl Arg<cluster::ClusterNetworkSettings>) -> Self { Self(put(self.0, "NetworkSettings", value.into_expr())) }
+    pub fn network_settings(self, value: impl Arg<cluster::ClusterNetworkSettings>) -> Self { Self(put(self.0, "NetworkSettings", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Cluster`.
@@ -3528,9 +3528,9 @@ impl ClusterNetworkSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultRoute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-clusternetworksettings.html#cfn-medialive-cluster-clusternetworksettings-defaultroute)
-    pub fn default_route(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRoute", value.into_expr())) }
+    pub fn default_route(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRoute", value)) }
     /// `InterfaceMappings`: list of `InterfaceMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-clusternetworksettings.html#cfn-medialive-cluster-clusternetworksettings-interfacemappings)
-    pub fn interface_mappings(self, value: impl Arg<Arr<InterfaceMapping>>) -> Self { Self(put(self.0, "InterfaceMappings", value.into_expr())) }
+    pub fn interface_mappings(self, value: impl Arg<Arr<InterfaceMapping>>) -> Self { Self(put(self.0, "InterfaceMappings", value)) }
 }
 impl Done for ClusterNetworkSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterfaceMapping` of `AWS::MediaLive::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-interfacemapping.html)
@@ -3539,9 +3539,9 @@ impl InterfaceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogicalInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-interfacemapping.html#cfn-medialive-cluster-interfacemapping-logicalinterfacename)
-    pub fn logical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalInterfaceName", value.into_expr())) }
+    pub fn logical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalInterfaceName", value)) }
     /// `NetworkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-interfacemapping.html#cfn-medialive-cluster-interfacemapping-networkid)
-    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
+    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value)) }
 }
 impl Done for InterfaceMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ClusterType` allows.
@@ -3578,17 +3578,17 @@ impl CfnEventBridgeRuleTemplateProps {
 }
 impl<R0, R1> CfnEventBridgeRuleTemplateProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventTargets`: list of `EventBridgeRuleTemplateTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-eventtargets)
-    pub fn event_targets(self, value: impl Arg<Arr<event_bridge_rule_template::EventBridgeRuleTemplateTarget>>) -> Self { Self(put(self.0, "EventTargets", value.into_expr()), Phase) }
+    pub fn event_targets(self, value: impl Arg<Arr<event_bridge_rule_template::EventBridgeRuleTemplateTarget>>) -> Self { Self(put(self.0, "EventTargets", value), Phase) }
     /// `EventType`: `EventType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-eventtype)
-    pub fn event_type(self, value: impl Arg<event_bridge_rule_template::EventType>) -> CfnEventBridgeRuleTemplateProps<Set, R1> { CfnEventBridgeRuleTemplateProps(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<event_bridge_rule_template::EventType>) -> CfnEventBridgeRuleTemplateProps<Set, R1> { CfnEventBridgeRuleTemplateProps(put(self.0, "EventType", value), Phase) }
     /// `GroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-groupidentifier)
-    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateProps<R0, Set> { CfnEventBridgeRuleTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateProps<R0, Set> { CfnEventBridgeRuleTemplateProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventBridgeRuleTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::EventBridgeRuleTemplate`.
@@ -3602,7 +3602,7 @@ impl EventBridgeRuleTemplateTarget {
 }
 impl<R0> EventBridgeRuleTemplateTarget<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-eventbridgeruletemplate-eventbridgeruletemplatetarget.html#cfn-medialive-eventbridgeruletemplate-eventbridgeruletemplatetarget-arn)
-    pub fn arn(self, value: impl Arg<str>) -> EventBridgeRuleTemplateTarget<Set> { EventBridgeRuleTemplateTarget(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> EventBridgeRuleTemplateTarget<Set> { EventBridgeRuleTemplateTarget(put(self.0, "Arn", value), Phase) }
 }
 impl Done for EventBridgeRuleTemplateTarget { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EventType` allows.
@@ -3637,11 +3637,11 @@ impl CfnEventBridgeRuleTemplateGroupProps {
 }
 impl<R0> CfnEventBridgeRuleTemplateGroupProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#cfn-medialive-eventbridgeruletemplategroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#cfn-medialive-eventbridgeruletemplategroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateGroupProps<Set> { CfnEventBridgeRuleTemplateGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateGroupProps<Set> { CfnEventBridgeRuleTemplateGroupProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#cfn-medialive-eventbridgeruletemplategroup-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventBridgeRuleTemplateGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html)
@@ -3669,37 +3669,37 @@ impl CfnInputProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `InputDestinationRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<input::InputDestinationRequest>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<input::InputDestinationRequest>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `InputDevices`: list of `InputDeviceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-inputdevices)
-    pub fn input_devices(self, value: impl Arg<Arr<input::InputDeviceSettings>>) -> Self { Self(put(self.0, "InputDevices", value.into_expr())) }
+    pub fn input_devices(self, value: impl Arg<Arr<input::InputDeviceSettings>>) -> Self { Self(put(self.0, "InputDevices", value)) }
     /// `InputNetworkLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-inputnetworklocation)
-    pub fn input_network_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputNetworkLocation", value.into_expr())) }
+    pub fn input_network_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputNetworkLocation", value)) }
     /// `InputSecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-inputsecuritygroups)
-    pub fn input_security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "InputSecurityGroups", value.into_expr())) }
+    pub fn input_security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "InputSecurityGroups", value)) }
     /// `MediaConnectFlows`: list of `MediaConnectFlowRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-mediaconnectflows)
-    pub fn media_connect_flows(self, value: impl Arg<Arr<input::MediaConnectFlowRequest>>) -> Self { Self(put(self.0, "MediaConnectFlows", value.into_expr())) }
+    pub fn media_connect_flows(self, value: impl Arg<Arr<input::MediaConnectFlowRequest>>) -> Self { Self(put(self.0, "MediaConnectFlows", value)) }
     /// `MulticastSettings`: `MulticastSettingsCreateRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-multicastsettings)
-    pub fn multicast_settings(self, value: impl Arg<input::MulticastSettingsCreateRequest>) -> Self { Self(put(self.0, "MulticastSettings", value.into_expr())) }
+    pub fn multicast_settings(self, value: impl Arg<input::MulticastSettingsCreateRequest>) -> Self { Self(put(self.0, "MulticastSettings", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `RouterSettings`: `RouterSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-routersettings)
-    pub fn router_settings(self, value: impl Arg<input::RouterSettings>) -> Self { Self(put(self.0, "RouterSettings", value.into_expr())) }
+    pub fn router_settings(self, value: impl Arg<input::RouterSettings>) -> Self { Self(put(self.0, "RouterSettings", value)) }
     /// `SdiSources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-sdisources)
-    pub fn sdi_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SdiSources", value.into_expr())) }
+    pub fn sdi_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SdiSources", value)) }
     /// `Smpte2110ReceiverGroupSettings`: `Smpte2110ReceiverGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-smpte2110receivergroupsettings)
-    pub fn smpte2110_receiver_group_settings(self, value: impl Arg<input::Smpte2110ReceiverGroupSettings>) -> Self { Self(put(self.0, "Smpte2110ReceiverGroupSettings", value.into_expr())) }
+    pub fn smpte2110_receiver_group_settings(self, value: impl Arg<input::Smpte2110ReceiverGroupSettings>) -> Self { Self(put(self.0, "Smpte2110ReceiverGroupSettings", value)) }
     /// `Sources`: list of `InputSourceRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-sources)
-    pub fn sources(self, value: impl Arg<Arr<input::InputSourceRequest>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
+    pub fn sources(self, value: impl Arg<Arr<input::InputSourceRequest>>) -> Self { Self(put(self.0, "Sources", value)) }
     /// `SrtSettings`: `SrtSettingsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-srtsettings)
-    pub fn srt_settings(self, value: impl Arg<input::SrtSettingsRequest>) -> Self { Self(put(self.0, "SrtSettings", value.into_expr())) }
+    pub fn srt_settings(self, value: impl Arg<input::SrtSettingsRequest>) -> Self { Self(put(self.0, "SrtSettings", value)) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Vpc`: `InputVpcRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-vpc)
-    pub fn vpc(self, value: impl Arg<input::InputVpcRequest>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
+    pub fn vpc(self, value: impl Arg<input::InputVpcRequest>) -> Self { Self(put(self.0, "Vpc", value)) }
 }
 impl Done for CfnInputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Input`.
@@ -3711,13 +3711,13 @@ impl InputDestinationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Network`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html#cfn-medialive-input-inputdestinationrequest-network)
-    pub fn network(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Network", value.into_expr())) }
+    pub fn network(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Network", value)) }
     /// `NetworkRoutes`: list of `InputRequestDestinationRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html#cfn-medialive-input-inputdestinationrequest-networkroutes)
-    pub fn network_routes(self, value: impl Arg<Arr<InputRequestDestinationRoute>>) -> Self { Self(put(self.0, "NetworkRoutes", value.into_expr())) }
+    pub fn network_routes(self, value: impl Arg<Arr<InputRequestDestinationRoute>>) -> Self { Self(put(self.0, "NetworkRoutes", value)) }
     /// `StaticIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html#cfn-medialive-input-inputdestinationrequest-staticipaddress)
-    pub fn static_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StaticIpAddress", value.into_expr())) }
+    pub fn static_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StaticIpAddress", value)) }
     /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html#cfn-medialive-input-inputdestinationrequest-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value)) }
 }
 impl Done for InputDestinationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputDeviceRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdevicerequest.html)
@@ -3726,7 +3726,7 @@ impl InputDeviceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdevicerequest.html#cfn-medialive-input-inputdevicerequest-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
 }
 impl Done for InputDeviceRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputDeviceSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdevicesettings.html)
@@ -3735,7 +3735,7 @@ impl InputDeviceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdevicesettings.html#cfn-medialive-input-inputdevicesettings-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
 }
 impl Done for InputDeviceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputRequestDestinationRoute` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputrequestdestinationroute.html)
@@ -3744,9 +3744,9 @@ impl InputRequestDestinationRoute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputrequestdestinationroute.html#cfn-medialive-input-inputrequestdestinationroute-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value)) }
     /// `Gateway`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputrequestdestinationroute.html#cfn-medialive-input-inputrequestdestinationroute-gateway)
-    pub fn gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gateway", value.into_expr())) }
+    pub fn gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gateway", value)) }
 }
 impl Done for InputRequestDestinationRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSdpLocation` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsdplocation.html)
@@ -3755,9 +3755,9 @@ impl InputSdpLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MediaIndex`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsdplocation.html#cfn-medialive-input-inputsdplocation-mediaindex)
-    pub fn media_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MediaIndex", value.into_expr())) }
+    pub fn media_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MediaIndex", value)) }
     /// `SdpUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsdplocation.html#cfn-medialive-input-inputsdplocation-sdpurl)
-    pub fn sdp_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SdpUrl", value.into_expr())) }
+    pub fn sdp_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SdpUrl", value)) }
 }
 impl Done for InputSdpLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSourceRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsourcerequest.html)
@@ -3766,11 +3766,11 @@ impl InputSourceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PasswordParam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsourcerequest.html#cfn-medialive-input-inputsourcerequest-passwordparam)
-    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
+    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsourcerequest.html#cfn-medialive-input-inputsourcerequest-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsourcerequest.html#cfn-medialive-input-inputsourcerequest-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for InputSourceRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputVpcRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputvpcrequest.html)
@@ -3779,9 +3779,9 @@ impl InputVpcRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputvpcrequest.html#cfn-medialive-input-inputvpcrequest-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputvpcrequest.html#cfn-medialive-input-inputvpcrequest-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for InputVpcRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectFlowRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-mediaconnectflowrequest.html)
@@ -3790,7 +3790,7 @@ impl MediaConnectFlowRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-mediaconnectflowrequest.html#cfn-medialive-input-mediaconnectflowrequest-flowarn)
-    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr())) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value)) }
 }
 impl Done for MediaConnectFlowRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastSettingsCreateRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsettingscreaterequest.html)
@@ -3799,7 +3799,7 @@ impl MulticastSettingsCreateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sources`: list of `MulticastSourceCreateRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsettingscreaterequest.html#cfn-medialive-input-multicastsettingscreaterequest-sources)
-    pub fn sources(self, value: impl Arg<Arr<MulticastSourceCreateRequest>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
+    pub fn sources(self, value: impl Arg<Arr<MulticastSourceCreateRequest>>) -> Self { Self(put(self.0, "Sources", value)) }
 }
 impl Done for MulticastSettingsCreateRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastSourceCreateRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsourcecreaterequest.html)
@@ -3808,9 +3808,9 @@ impl MulticastSourceCreateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsourcecreaterequest.html#cfn-medialive-input-multicastsourcecreaterequest-sourceip)
-    pub fn source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIp", value.into_expr())) }
+    pub fn source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIp", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsourcecreaterequest.html#cfn-medialive-input-multicastsourcecreaterequest-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for MulticastSourceCreateRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterDestinationSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routerdestinationsettings.html)
@@ -3819,7 +3819,7 @@ impl RouterDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routerdestinationsettings.html#cfn-medialive-input-routerdestinationsettings-availabilityzonename)
-    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
+    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value)) }
 }
 impl Done for RouterDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routersettings.html)
@@ -3828,11 +3828,11 @@ impl RouterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `RouterDestinationSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routersettings.html#cfn-medialive-input-routersettings-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<RouterDestinationSettings>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<RouterDestinationSettings>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `EncryptionType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routersettings.html#cfn-medialive-input-routersettings-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value)) }
     /// `SecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routersettings.html#cfn-medialive-input-routersettings-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for RouterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Smpte2110ReceiverGroup` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroup.html)
@@ -3841,7 +3841,7 @@ impl Smpte2110ReceiverGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SdpSettings`: `Smpte2110ReceiverGroupSdpSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroup.html#cfn-medialive-input-smpte2110receivergroup-sdpsettings)
-    pub fn sdp_settings(self, value: impl Arg<Smpte2110ReceiverGroupSdpSettings>) -> Self { Self(put(self.0, "SdpSettings", value.into_expr())) }
+    pub fn sdp_settings(self, value: impl Arg<Smpte2110ReceiverGroupSdpSettings>) -> Self { Self(put(self.0, "SdpSettings", value)) }
 }
 impl Done for Smpte2110ReceiverGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Smpte2110ReceiverGroupSdpSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsdpsettings.html)
@@ -3850,11 +3850,11 @@ impl Smpte2110ReceiverGroupSdpSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AncillarySdps`: list of `InputSdpLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsdpsettings.html#cfn-medialive-input-smpte2110receivergroupsdpsettings-ancillarysdps)
-    pub fn ancillary_sdps(self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { Self(put(self.0, "AncillarySdps", value.into_expr())) }
+    pub fn ancillary_sdps(self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { Self(put(self.0, "AncillarySdps", value)) }
     /// `AudioSdps`: list of `InputSdpLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsdpsettings.html#cfn-medialive-input-smpte2110receivergroupsdpsettings-audiosdps)
-    pub fn audio_sdps(self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { Self(put(self.0, "AudioSdps", value.into_expr())) }
+    pub fn audio_sdps(self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { Self(put(self.0, "AudioSdps", value)) }
     /// `VideoSdp`: `InputSdpLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsdpsettings.html#cfn-medialive-input-smpte2110receivergroupsdpsettings-videosdp)
-    pub fn video_sdp(self, value: impl Arg<InputSdpLocation>) -> Self { Self(put(self.0, "VideoSdp", value.into_expr())) }
+    pub fn video_sdp(self, value: impl Arg<InputSdpLocation>) -> Self { Self(put(self.0, "VideoSdp", value)) }
 }
 impl Done for Smpte2110ReceiverGroupSdpSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Smpte2110ReceiverGroupSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsettings.html)
@@ -3863,7 +3863,7 @@ impl Smpte2110ReceiverGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Smpte2110ReceiverGroups`: list of `Smpte2110ReceiverGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsettings.html#cfn-medialive-input-smpte2110receivergroupsettings-smpte2110receivergroups)
-    pub fn smpte2110_receiver_groups(self, value: impl Arg<Arr<Smpte2110ReceiverGroup>>) -> Self { Self(put(self.0, "Smpte2110ReceiverGroups", value.into_expr())) }
+    pub fn smpte2110_receiver_groups(self, value: impl Arg<Arr<Smpte2110ReceiverGroup>>) -> Self { Self(put(self.0, "Smpte2110ReceiverGroups", value)) }
 }
 impl Done for Smpte2110ReceiverGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtCallerDecryptionRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallerdecryptionrequest.html)
@@ -3872,9 +3872,9 @@ impl SrtCallerDecryptionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Algorithm`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallerdecryptionrequest.html#cfn-medialive-input-srtcallerdecryptionrequest-algorithm)
-    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
+    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value)) }
     /// `PassphraseSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallerdecryptionrequest.html#cfn-medialive-input-srtcallerdecryptionrequest-passphrasesecretarn)
-    pub fn passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassphraseSecretArn", value.into_expr())) }
+    pub fn passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassphraseSecretArn", value)) }
 }
 impl Done for SrtCallerDecryptionRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtCallerSourceRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html)
@@ -3883,15 +3883,15 @@ impl SrtCallerSourceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decryption`: `SrtCallerDecryptionRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-decryption)
-    pub fn decryption(self, value: impl Arg<SrtCallerDecryptionRequest>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
+    pub fn decryption(self, value: impl Arg<SrtCallerDecryptionRequest>) -> Self { Self(put(self.0, "Decryption", value)) }
     /// `MinimumLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-minimumlatency)
-    pub fn minimum_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLatency", value.into_expr())) }
+    pub fn minimum_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLatency", value)) }
     /// `SrtListenerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-srtlisteneraddress)
-    pub fn srt_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SrtListenerAddress", value.into_expr())) }
+    pub fn srt_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SrtListenerAddress", value)) }
     /// `SrtListenerPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-srtlistenerport)
-    pub fn srt_listener_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SrtListenerPort", value.into_expr())) }
+    pub fn srt_listener_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SrtListenerPort", value)) }
     /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value)) }
 }
 impl Done for SrtCallerSourceRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtListenerDecryptionRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenerdecryptionrequest.html)
@@ -3900,9 +3900,9 @@ impl SrtListenerDecryptionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Algorithm`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenerdecryptionrequest.html#cfn-medialive-input-srtlistenerdecryptionrequest-algorithm)
-    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
+    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value)) }
     /// `PassphraseSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenerdecryptionrequest.html#cfn-medialive-input-srtlistenerdecryptionrequest-passphrasesecretarn)
-    pub fn passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassphraseSecretArn", value.into_expr())) }
+    pub fn passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassphraseSecretArn", value)) }
 }
 impl Done for SrtListenerDecryptionRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtListenerSettingsRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenersettingsrequest.html)
@@ -3911,11 +3911,11 @@ impl SrtListenerSettingsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decryption`: `SrtListenerDecryptionRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenersettingsrequest.html#cfn-medialive-input-srtlistenersettingsrequest-decryption)
-    pub fn decryption(self, value: impl Arg<SrtListenerDecryptionRequest>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
+    pub fn decryption(self, value: impl Arg<SrtListenerDecryptionRequest>) -> Self { Self(put(self.0, "Decryption", value)) }
     /// `MinimumLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenersettingsrequest.html#cfn-medialive-input-srtlistenersettingsrequest-minimumlatency)
-    pub fn minimum_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLatency", value.into_expr())) }
+    pub fn minimum_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLatency", value)) }
     /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenersettingsrequest.html#cfn-medialive-input-srtlistenersettingsrequest-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value)) }
 }
 impl Done for SrtListenerSettingsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtSettingsRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtsettingsrequest.html)
@@ -3924,9 +3924,9 @@ impl SrtSettingsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SrtCallerSources`: list of `SrtCallerSourceRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtsettingsrequest.html#cfn-medialive-input-srtsettingsrequest-srtcallersources)
-    pub fn srt_caller_sources(self, value: impl Arg<Arr<SrtCallerSourceRequest>>) -> Self { Self(put(self.0, "SrtCallerSources", value.into_expr())) }
+    pub fn srt_caller_sources(self, value: impl Arg<Arr<SrtCallerSourceRequest>>) -> Self { Self(put(self.0, "SrtCallerSources", value)) }
     /// `SrtListenerSettings`: `SrtListenerSettingsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtsettingsrequest.html#cfn-medialive-input-srtsettingsrequest-srtlistenersettings)
-    pub fn srt_listener_settings(self, value: impl Arg<SrtListenerSettingsRequest>) -> Self { Self(put(self.0, "SrtListenerSettings", value.into_expr())) }
+    pub fn srt_listener_settings(self, value: impl Arg<SrtListenerSettingsRequest>) -> Self { Self(put(self.0, "SrtListenerSettings", value)) }
 }
 impl Done for SrtSettingsRequest { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3951,9 +3951,9 @@ impl CfnInputSecurityGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tags`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-inputsecuritygroup.html#cfn-medialive-inputsecuritygroup-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `WhitelistRules`: list of `InputWhitelistRuleCidr`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-inputsecuritygroup.html#cfn-medialive-inputsecuritygroup-whitelistrules)
-    pub fn whitelist_rules(self, value: impl Arg<Arr<input_security_group::InputWhitelistRuleCidr>>) -> Self { Self(put(self.0, "WhitelistRules", value.into_expr())) }
+    pub fn whitelist_rules(self, value: impl Arg<Arr<input_security_group::InputWhitelistRuleCidr>>) -> Self { Self(put(self.0, "WhitelistRules", value)) }
 }
 impl Done for CfnInputSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::InputSecurityGroup`.
@@ -3965,7 +3965,7 @@ impl InputWhitelistRuleCidr {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-inputsecuritygroup-inputwhitelistrulecidr.html#cfn-medialive-inputsecuritygroup-inputwhitelistrulecidr-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value)) }
 }
 impl Done for InputWhitelistRuleCidr { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3998,15 +3998,15 @@ impl CfnMultiplexProps {
 }
 impl<R0, R1, R2> CfnMultiplexProps<R0, R1, R2> {
     /// `AvailabilityZones`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-availabilityzones)
-    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> CfnMultiplexProps<Set, R1, R2> { CfnMultiplexProps(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> CfnMultiplexProps<Set, R1, R2> { CfnMultiplexProps(put(self.0, "AvailabilityZones", value), Phase) }
     /// `Destinations`: list of `MultiplexOutputDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<multiplex::MultiplexOutputDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr()), Phase) }
+    pub fn destinations(self, value: impl Arg<Arr<multiplex::MultiplexOutputDestination>>) -> Self { Self(put(self.0, "Destinations", value), Phase) }
     /// `MultiplexSettings`: `MultiplexSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-multiplexsettings)
-    pub fn multiplex_settings(self, value: impl Arg<multiplex::MultiplexSettings>) -> CfnMultiplexProps<R0, Set, R2> { CfnMultiplexProps(put(self.0, "MultiplexSettings", value.into_expr()), Phase) }
+    pub fn multiplex_settings(self, value: impl Arg<multiplex::MultiplexSettings>) -> CfnMultiplexProps<R0, Set, R2> { CfnMultiplexProps(put(self.0, "MultiplexSettings", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMultiplexProps<R0, R1, Set> { CfnMultiplexProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMultiplexProps<R0, R1, Set> { CfnMultiplexProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMultiplexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Multiplex`.
@@ -4018,7 +4018,7 @@ impl MultiplexMediaConnectOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntitlementArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexmediaconnectoutputdestinationsettings.html#cfn-medialive-multiplex-multiplexmediaconnectoutputdestinationsettings-entitlementarn)
-    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr())) }
+    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value)) }
 }
 impl Done for MultiplexMediaConnectOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexOutputDestination` of `AWS::MediaLive::Multiplex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexoutputdestination.html)
@@ -4027,7 +4027,7 @@ impl MultiplexOutputDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiplexMediaConnectOutputDestinationSettings`: `MultiplexMediaConnectOutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexoutputdestination.html#cfn-medialive-multiplex-multiplexoutputdestination-multiplexmediaconnectoutputdestinationsettings)
-    pub fn multiplex_media_connect_output_destination_settings(self, value: impl Arg<MultiplexMediaConnectOutputDestinationSettings>) -> Self { Self(put(self.0, "MultiplexMediaConnectOutputDestinationSettings", value.into_expr())) }
+    pub fn multiplex_media_connect_output_destination_settings(self, value: impl Arg<MultiplexMediaConnectOutputDestinationSettings>) -> Self { Self(put(self.0, "MultiplexMediaConnectOutputDestinationSettings", value)) }
 }
 impl Done for MultiplexOutputDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexSettings` of `AWS::MediaLive::Multiplex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html)
@@ -4038,13 +4038,13 @@ impl MultiplexSettings {
 }
 impl<R0, R1> MultiplexSettings<R0, R1> {
     /// `MaximumVideoBufferDelayMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html#cfn-medialive-multiplex-multiplexsettings-maximumvideobufferdelaymilliseconds)
-    pub fn maximum_video_buffer_delay_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumVideoBufferDelayMilliseconds", value.into_expr()), Phase) }
+    pub fn maximum_video_buffer_delay_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumVideoBufferDelayMilliseconds", value), Phase) }
     /// `TransportStreamBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html#cfn-medialive-multiplex-multiplexsettings-transportstreambitrate)
-    pub fn transport_stream_bitrate(self, value: impl Arg<i64>) -> MultiplexSettings<Set, R1> { MultiplexSettings(put(self.0, "TransportStreamBitrate", value.into_expr()), Phase) }
+    pub fn transport_stream_bitrate(self, value: impl Arg<i64>) -> MultiplexSettings<Set, R1> { MultiplexSettings(put(self.0, "TransportStreamBitrate", value), Phase) }
     /// `TransportStreamId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html#cfn-medialive-multiplex-multiplexsettings-transportstreamid)
-    pub fn transport_stream_id(self, value: impl Arg<i64>) -> MultiplexSettings<R0, Set> { MultiplexSettings(put(self.0, "TransportStreamId", value.into_expr()), Phase) }
+    pub fn transport_stream_id(self, value: impl Arg<i64>) -> MultiplexSettings<R0, Set> { MultiplexSettings(put(self.0, "TransportStreamId", value), Phase) }
     /// `TransportStreamReservedBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html#cfn-medialive-multiplex-multiplexsettings-transportstreamreservedbitrate)
-    pub fn transport_stream_reserved_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamReservedBitrate", value.into_expr()), Phase) }
+    pub fn transport_stream_reserved_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamReservedBitrate", value), Phase) }
 }
 impl Done for MultiplexSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -4067,17 +4067,17 @@ impl CfnMultiplexprogramProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiplexId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-multiplexid)
-    pub fn multiplex_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiplexId", value.into_expr())) }
+    pub fn multiplex_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiplexId", value)) }
     /// `MultiplexProgramSettings`: `MultiplexProgramSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-multiplexprogramsettings)
-    pub fn multiplex_program_settings(self, value: impl Arg<multiplexprogram::MultiplexProgramSettings>) -> Self { Self(put(self.0, "MultiplexProgramSettings", value.into_expr())) }
+    pub fn multiplex_program_settings(self, value: impl Arg<multiplexprogram::MultiplexProgramSettings>) -> Self { Self(put(self.0, "MultiplexProgramSettings", value)) }
     /// `PacketIdentifiersMap`: `MultiplexProgramPacketIdentifiersMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-packetidentifiersmap)
-    pub fn packet_identifiers_map(self, value: impl Arg<multiplexprogram::MultiplexProgramPacketIdentifiersMap>) -> Self { Self(put(self.0, "PacketIdentifiersMap", value.into_expr())) }
+    pub fn packet_identifiers_map(self, value: impl Arg<multiplexprogram::MultiplexProgramPacketIdentifiersMap>) -> Self { Self(put(self.0, "PacketIdentifiersMap", value)) }
     /// `PipelineDetails`: list of `MultiplexProgramPipelineDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-pipelinedetails)
-    pub fn pipeline_details(self, value: impl Arg<Arr<multiplexprogram::MultiplexProgramPipelineDetail>>) -> Self { Self(put(self.0, "PipelineDetails", value.into_expr())) }
+    pub fn pipeline_details(self, value: impl Arg<Arr<multiplexprogram::MultiplexProgramPipelineDetail>>) -> Self { Self(put(self.0, "PipelineDetails", value)) }
     /// `PreferredChannelPipeline`: `PreferredChannelPipeline`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-preferredchannelpipeline)
-    pub fn preferred_channel_pipeline(self, value: impl Arg<multiplexprogram::PreferredChannelPipeline>) -> Self { Self(put(self.0, "PreferredChannelPipeline", value.into_expr())) }
+    pub fn preferred_channel_pipeline(self, value: impl Arg<multiplexprogram::PreferredChannelPipeline>) -> Self { Self(put(self.0, "PreferredChannelPipeline", value)) }
     /// `ProgramName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-programname)
-    pub fn program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramName", value.into_expr())) }
+    pub fn program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramName", value)) }
 }
 impl Done for CfnMultiplexprogramProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Multiplexprogram`.
@@ -4089,31 +4089,31 @@ impl MultiplexProgramPacketIdentifiersMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioPids`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-audiopids)
-    pub fn audio_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
+    pub fn audio_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AudioPids", value)) }
     /// `DvbSubPids`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-dvbsubpids)
-    pub fn dvb_sub_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "DvbSubPids", value.into_expr())) }
+    pub fn dvb_sub_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "DvbSubPids", value)) }
     /// `DvbTeletextPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-dvbteletextpid)
-    pub fn dvb_teletext_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbTeletextPid", value.into_expr())) }
+    pub fn dvb_teletext_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbTeletextPid", value)) }
     /// `EtvPlatformPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-etvplatformpid)
-    pub fn etv_platform_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EtvPlatformPid", value.into_expr())) }
+    pub fn etv_platform_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EtvPlatformPid", value)) }
     /// `EtvSignalPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-etvsignalpid)
-    pub fn etv_signal_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EtvSignalPid", value.into_expr())) }
+    pub fn etv_signal_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EtvSignalPid", value)) }
     /// `KlvDataPids`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-klvdatapids)
-    pub fn klv_data_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
+    pub fn klv_data_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "KlvDataPids", value)) }
     /// `PcrPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-pcrpid)
-    pub fn pcr_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
+    pub fn pcr_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPid", value)) }
     /// `PmtPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-pmtpid)
-    pub fn pmt_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
+    pub fn pmt_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtPid", value)) }
     /// `PrivateMetadataPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-privatemetadatapid)
-    pub fn private_metadata_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrivateMetadataPid", value.into_expr())) }
+    pub fn private_metadata_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrivateMetadataPid", value)) }
     /// `Scte27Pids`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-scte27pids)
-    pub fn scte27_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Scte27Pids", value.into_expr())) }
+    pub fn scte27_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Scte27Pids", value)) }
     /// `Scte35Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-scte35pid)
-    pub fn scte35_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
+    pub fn scte35_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Scte35Pid", value)) }
     /// `TimedMetadataPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-timedmetadatapid)
-    pub fn timed_metadata_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
+    pub fn timed_metadata_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataPid", value)) }
     /// `VideoPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-videopid)
-    pub fn video_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
+    pub fn video_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoPid", value)) }
 }
 impl Done for MultiplexProgramPacketIdentifiersMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexProgramPipelineDetail` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampipelinedetail.html)
@@ -4122,9 +4122,9 @@ impl MultiplexProgramPipelineDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActiveChannelPipeline`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampipelinedetail.html#cfn-medialive-multiplexprogram-multiplexprogrampipelinedetail-activechannelpipeline)
-    pub fn active_channel_pipeline(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveChannelPipeline", value.into_expr())) }
+    pub fn active_channel_pipeline(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveChannelPipeline", value)) }
     /// `PipelineId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampipelinedetail.html#cfn-medialive-multiplexprogram-multiplexprogrampipelinedetail-pipelineid)
-    pub fn pipeline_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineId", value.into_expr())) }
+    pub fn pipeline_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineId", value)) }
 }
 impl Done for MultiplexProgramPipelineDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexProgramServiceDescriptor` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramservicedescriptor.html)
@@ -4135,9 +4135,9 @@ impl MultiplexProgramServiceDescriptor {
 }
 impl<R0, R1> MultiplexProgramServiceDescriptor<R0, R1> {
     /// `ProviderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramservicedescriptor.html#cfn-medialive-multiplexprogram-multiplexprogramservicedescriptor-providername)
-    pub fn provider_name(self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<Set, R1> { MultiplexProgramServiceDescriptor(put(self.0, "ProviderName", value.into_expr()), Phase) }
+    pub fn provider_name(self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<Set, R1> { MultiplexProgramServiceDescriptor(put(self.0, "ProviderName", value), Phase) }
     /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramservicedescriptor.html#cfn-medialive-multiplexprogram-multiplexprogramservicedescriptor-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<R0, Set> { MultiplexProgramServiceDescriptor(put(self.0, "ServiceName", value.into_expr()), Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<R0, Set> { MultiplexProgramServiceDescriptor(put(self.0, "ServiceName", value), Phase) }
 }
 impl Done for MultiplexProgramServiceDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexProgramSettings` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html)
@@ -4148,13 +4148,13 @@ impl MultiplexProgramSettings {
 }
 impl<R0> MultiplexProgramSettings<R0> {
     /// `PreferredChannelPipeline`: `PreferredChannelPipeline`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html#cfn-medialive-multiplexprogram-multiplexprogramsettings-preferredchannelpipeline)
-    pub fn preferred_channel_pipeline(self, value: impl Arg<PreferredChannelPipeline>) -> Self { Self(put(self.0, "PreferredChannelPipeline", value.into_expr()), Phase) }
+    pub fn preferred_channel_pipeline(self, value: impl Arg<PreferredChannelPipeline>) -> Self { Self(put(self.0, "PreferredChannelPipeline", value), Phase) }
     /// `ProgramNumber`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html#cfn-medialive-multiplexprogram-multiplexprogramsettings-programnumber)
-    pub fn program_number(self, value: impl Arg<i64>) -> MultiplexProgramSettings<Set> { MultiplexProgramSettings(put(self.0, "ProgramNumber", value.into_expr()), Phase) }
+    pub fn program_number(self, value: impl Arg<i64>) -> MultiplexProgramSettings<Set> { MultiplexProgramSettings(put(self.0, "ProgramNumber", value), Phase) }
     /// `ServiceDescriptor`: `MultiplexProgramServiceDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html#cfn-medialive-multiplexprogram-multiplexprogramsettings-servicedescriptor)
-    pub fn service_descriptor(self, value: impl Arg<MultiplexProgramServiceDescriptor>) -> Self { Self(put(self.0, "ServiceDescriptor", value.into_expr()), Phase) }
+    pub fn service_descriptor(self, value: impl Arg<MultiplexProgramServiceDescriptor>) -> Self { Self(put(self.0, "ServiceDescriptor", value), Phase) }
     /// `VideoSettings`: `MultiplexVideoSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html#cfn-medialive-multiplexprogram-multiplexprogramsettings-videosettings)
-    pub fn video_settings(self, value: impl Arg<MultiplexVideoSettings>) -> Self { Self(put(self.0, "VideoSettings", value.into_expr()), Phase) }
+    pub fn video_settings(self, value: impl Arg<MultiplexVideoSettings>) -> Self { Self(put(self.0, "VideoSettings", value), Phase) }
 }
 impl Done for MultiplexProgramSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexStatmuxVideoSettings` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexstatmuxvideosettings.html)
@@ -4163,11 +4163,11 @@ impl MultiplexStatmuxVideoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexstatmuxvideosettings.html#cfn-medialive-multiplexprogram-multiplexstatmuxvideosettings-maximumbitrate)
-    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBitrate", value.into_expr())) }
+    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBitrate", value)) }
     /// `MinimumBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexstatmuxvideosettings.html#cfn-medialive-multiplexprogram-multiplexstatmuxvideosettings-minimumbitrate)
-    pub fn minimum_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumBitrate", value.into_expr())) }
+    pub fn minimum_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumBitrate", value)) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexstatmuxvideosettings.html#cfn-medialive-multiplexprogram-multiplexstatmuxvideosettings-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value)) }
 }
 impl Done for MultiplexStatmuxVideoSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexVideoSettings` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexvideosettings.html)
@@ -4176,9 +4176,9 @@ impl MultiplexVideoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConstantBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexvideosettings.html#cfn-medialive-multiplexprogram-multiplexvideosettings-constantbitrate)
-    pub fn constant_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConstantBitrate", value.into_expr())) }
+    pub fn constant_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConstantBitrate", value)) }
     /// `StatmuxSettings`: `MultiplexStatmuxVideoSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexvideosettings.html#cfn-medialive-multiplexprogram-multiplexvideosettings-statmuxsettings)
-    pub fn statmux_settings(self, value: impl Arg<MultiplexStatmuxVideoSettings>) -> Self { Self(put(self.0, "StatmuxSettings", value.into_expr())) }
+    pub fn statmux_settings(self, value: impl Arg<MultiplexStatmuxVideoSettings>) -> Self { Self(put(self.0, "StatmuxSettings", value)) }
 }
 impl Done for MultiplexVideoSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PreferredChannelPipeline` allows.
@@ -4211,13 +4211,13 @@ impl CfnNetworkProps {
 }
 impl<R0, R1> CfnNetworkProps<R0, R1> {
     /// `IpPools`: list of `IpPool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#cfn-medialive-network-ippools)
-    pub fn ip_pools(self, value: impl Arg<Arr<network::IpPool>>) -> CfnNetworkProps<Set, R1> { CfnNetworkProps(put(self.0, "IpPools", value.into_expr()), Phase) }
+    pub fn ip_pools(self, value: impl Arg<Arr<network::IpPool>>) -> CfnNetworkProps<Set, R1> { CfnNetworkProps(put(self.0, "IpPools", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#cfn-medialive-network-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { CfnNetworkProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { CfnNetworkProps(put(self.0, "Name", value), Phase) }
     /// `Routes`: list of `Route`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#cfn-medialive-network-routes)
-    pub fn routes(self, value: impl Arg<Arr<network::Route>>) -> Self { Self(put(self.0, "Routes", value.into_expr()), Phase) }
+    pub fn routes(self, value: impl Arg<Arr<network::Route>>) -> Self { Self(put(self.0, "Routes", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#cfn-medialive-network-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Network`.
@@ -4229,7 +4229,7 @@ impl IpPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-ippool.html#cfn-medialive-network-ippool-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value)) }
 }
 impl Done for IpPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route` of `AWS::MediaLive::Network`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-route.html)
@@ -4238,9 +4238,9 @@ impl Route {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-route.html#cfn-medialive-network-route-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value)) }
     /// `Gateway`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-route.html#cfn-medialive-network-route-gateway)
-    pub fn gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gateway", value.into_expr())) }
+    pub fn gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gateway", value)) }
 }
 impl Done for Route { fn into_props(self) -> Bag { self.0 } }
 }
@@ -4275,17 +4275,17 @@ impl CfnNodeProps {
 }
 impl<R0> CfnNodeProps<R0> {
     /// `ClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-clusterid)
-    pub fn cluster_id(self, value: impl Arg<str>) -> CfnNodeProps<Set> { CfnNodeProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> CfnNodeProps<Set> { CfnNodeProps(put(self.0, "ClusterId", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NodeInterfaceMappings`: list of `NodeInterfaceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-nodeinterfacemappings)
-    pub fn node_interface_mappings(self, value: impl Arg<Arr<node::NodeInterfaceMapping>>) -> Self { Self(put(self.0, "NodeInterfaceMappings", value.into_expr()), Phase) }
+    pub fn node_interface_mappings(self, value: impl Arg<Arr<node::NodeInterfaceMapping>>) -> Self { Self(put(self.0, "NodeInterfaceMappings", value), Phase) }
     /// `Role`: `Role`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-role)
-    pub fn role(self, value: impl Arg<node::Role>) -> Self { Self(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<node::Role>) -> Self { Self(put(self.0, "Role", value), Phase) }
     /// `SdiSourceMappings`: list of `SdiSourceMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-sdisourcemappings)
-    pub fn sdi_source_mappings(self, value: impl Arg<Arr<node::SdiSourceMapping>>) -> Self { Self(put(self.0, "SdiSourceMappings", value.into_expr()), Phase) }
+    pub fn sdi_source_mappings(self, value: impl Arg<Arr<node::SdiSourceMapping>>) -> Self { Self(put(self.0, "SdiSourceMappings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnNodeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Node`.
@@ -4297,11 +4297,11 @@ impl NodeInterfaceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogicalInterfaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-nodeinterfacemapping.html#cfn-medialive-node-nodeinterfacemapping-logicalinterfacename)
-    pub fn logical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalInterfaceName", value.into_expr())) }
+    pub fn logical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalInterfaceName", value)) }
     /// `NetworkInterfaceMode`: `NetworkInterfaceMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-nodeinterfacemapping.html#cfn-medialive-node-nodeinterfacemapping-networkinterfacemode)
-    pub fn network_interface_mode(self, value: impl Arg<NetworkInterfaceMode>) -> Self { Self(put(self.0, "NetworkInterfaceMode", value.into_expr())) }
+    pub fn network_interface_mode(self, value: impl Arg<NetworkInterfaceMode>) -> Self { Self(put(self.0, "NetworkInterfaceMode", value)) }
     /// `PhysicalInterfaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-nodeinterfacemapping.html#cfn-medialive-node-nodeinterfacemapping-physicalinterfacename)
-    pub fn physical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhysicalInterfaceName", value.into_expr())) }
+    pub fn physical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhysicalInterfaceName", value)) }
 }
 impl Done for NodeInterfaceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SdiSourceMapping` of `AWS::MediaLive::Node`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-sdisourcemapping.html)
@@ -4310,11 +4310,11 @@ impl SdiSourceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CardNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-sdisourcemapping.html#cfn-medialive-node-sdisourcemapping-cardnumber)
-    pub fn card_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CardNumber", value.into_expr())) }
+    pub fn card_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CardNumber", value)) }
     /// `ChannelNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-sdisourcemapping.html#cfn-medialive-node-sdisourcemapping-channelnumber)
-    pub fn channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelNumber", value.into_expr())) }
+    pub fn channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelNumber", value)) }
     /// `SdiSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-sdisourcemapping.html#cfn-medialive-node-sdisourcemapping-sdisource)
-    pub fn sdi_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SdiSource", value.into_expr())) }
+    pub fn sdi_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SdiSource", value)) }
 }
 impl Done for SdiSourceMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkInterfaceMode` allows.
@@ -4349,13 +4349,13 @@ impl CfnSdiSourceProps {
 }
 impl<R0, R1> CfnSdiSourceProps<R0, R1> {
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#cfn-medialive-sdisource-mode)
-    pub fn mode(self, value: impl Arg<sdi_source::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<sdi_source::Mode>) -> Self { Self(put(self.0, "Mode", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#cfn-medialive-sdisource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSdiSourceProps<Set, R1> { CfnSdiSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSdiSourceProps<Set, R1> { CfnSdiSourceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#cfn-medialive-sdisource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#cfn-medialive-sdisource-type)
-    pub fn type_(self, value: impl Arg<sdi_source::Type>) -> CfnSdiSourceProps<R0, Set> { CfnSdiSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<sdi_source::Type>) -> CfnSdiSourceProps<R0, Set> { CfnSdiSourceProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnSdiSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::SdiSource`.
@@ -4415,19 +4415,19 @@ impl CfnSignalMapProps {
 }
 impl<R0, R1> CfnSignalMapProps<R0, R1> {
     /// `CloudWatchAlarmTemplateGroupIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-cloudwatchalarmtemplategroupidentifiers)
-    pub fn cloud_watch_alarm_template_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CloudWatchAlarmTemplateGroupIdentifiers", value.into_expr()), Phase) }
+    pub fn cloud_watch_alarm_template_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CloudWatchAlarmTemplateGroupIdentifiers", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DiscoveryEntryPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-discoveryentrypointarn)
-    pub fn discovery_entry_point_arn(self, value: impl Arg<str>) -> CfnSignalMapProps<Set, R1> { CfnSignalMapProps(put(self.0, "DiscoveryEntryPointArn", value.into_expr()), Phase) }
+    pub fn discovery_entry_point_arn(self, value: impl Arg<str>) -> CfnSignalMapProps<Set, R1> { CfnSignalMapProps(put(self.0, "DiscoveryEntryPointArn", value), Phase) }
     /// `EventBridgeRuleTemplateGroupIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-eventbridgeruletemplategroupidentifiers)
-    pub fn event_bridge_rule_template_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventBridgeRuleTemplateGroupIdentifiers", value.into_expr()), Phase) }
+    pub fn event_bridge_rule_template_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventBridgeRuleTemplateGroupIdentifiers", value), Phase) }
     /// `ForceRediscovery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-forcerediscovery)
-    pub fn force_rediscovery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceRediscovery", value.into_expr()), Phase) }
+    pub fn force_rediscovery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceRediscovery", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSignalMapProps<R0, Set> { CfnSignalMapProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSignalMapProps<R0, Set> { CfnSignalMapProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSignalMapProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::SignalMap`.
@@ -4439,11 +4439,11 @@ impl MediaResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `MediaResourceNeighbor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresource.html#cfn-medialive-signalmap-mediaresource-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresource.html#cfn-medialive-signalmap-mediaresource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Sources`: list of `MediaResourceNeighbor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresource.html#cfn-medialive-signalmap-mediaresource-sources)
-    pub fn sources(self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
+    pub fn sources(self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { Self(put(self.0, "Sources", value)) }
 }
 impl Done for MediaResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaResourceNeighbor` of `AWS::MediaLive::SignalMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresourceneighbor.html)
@@ -4454,9 +4454,9 @@ impl MediaResourceNeighbor {
 }
 impl<R0> MediaResourceNeighbor<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresourceneighbor.html#cfn-medialive-signalmap-mediaresourceneighbor-arn)
-    pub fn arn(self, value: impl Arg<str>) -> MediaResourceNeighbor<Set> { MediaResourceNeighbor(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> MediaResourceNeighbor<Set> { MediaResourceNeighbor(put(self.0, "Arn", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresourceneighbor.html#cfn-medialive-signalmap-mediaresourceneighbor-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for MediaResourceNeighbor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitorDeployment` of `AWS::MediaLive::SignalMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-monitordeployment.html)
@@ -4467,11 +4467,11 @@ impl MonitorDeployment {
 }
 impl<R0> MonitorDeployment<R0> {
     /// `DetailsUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-monitordeployment.html#cfn-medialive-signalmap-monitordeployment-detailsuri)
-    pub fn details_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetailsUri", value.into_expr()), Phase) }
+    pub fn details_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetailsUri", value), Phase) }
     /// `ErrorMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-monitordeployment.html#cfn-medialive-signalmap-monitordeployment-errormessage)
-    pub fn error_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorMessage", value.into_expr()), Phase) }
+    pub fn error_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorMessage", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-monitordeployment.html#cfn-medialive-signalmap-monitordeployment-status)
-    pub fn status(self, value: impl Arg<Status>) -> MonitorDeployment<Set> { MonitorDeployment(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> MonitorDeployment<Set> { MonitorDeployment(put(self.0, "Status", value), Phase) }
 }
 impl Done for MonitorDeployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuccessfulMonitorDeployment` of `AWS::MediaLive::SignalMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-successfulmonitordeployment.html)
@@ -4482,9 +4482,9 @@ impl SuccessfulMonitorDeployment {
 }
 impl<R0, R1> SuccessfulMonitorDeployment<R0, R1> {
     /// `DetailsUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-successfulmonitordeployment.html#cfn-medialive-signalmap-successfulmonitordeployment-detailsuri)
-    pub fn details_uri(self, value: impl Arg<str>) -> SuccessfulMonitorDeployment<Set, R1> { SuccessfulMonitorDeployment(put(self.0, "DetailsUri", value.into_expr()), Phase) }
+    pub fn details_uri(self, value: impl Arg<str>) -> SuccessfulMonitorDeployment<Set, R1> { SuccessfulMonitorDeployment(put(self.0, "DetailsUri", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-successfulmonitordeployment.html#cfn-medialive-signalmap-successfulmonitordeployment-status)
-    pub fn status(self, value: impl Arg<Status>) -> SuccessfulMonitorDeployment<R0, Set> { SuccessfulMonitorDeployment(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> SuccessfulMonitorDeployment<R0, Set> { SuccessfulMonitorDeployment(put(self.0, "Status", value), Phase) }
 }
 impl Done for SuccessfulMonitorDeployment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.

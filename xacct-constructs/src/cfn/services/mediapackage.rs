@@ -27,19 +27,19 @@ impl CfnAssetProps {
 }
 impl<R0, R1, R2, R3> CfnAssetProps<R0, R1, R2, R3> {
     /// `EgressEndpoints`: list of `EgressEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-egressendpoints)
-    pub fn egress_endpoints(self, value: impl Arg<Arr<asset::EgressEndpoint>>) -> Self { Self(put(self.0, "EgressEndpoints", value.into_expr()), Phase) }
+    pub fn egress_endpoints(self, value: impl Arg<Arr<asset::EgressEndpoint>>) -> Self { Self(put(self.0, "EgressEndpoints", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-id)
-    pub fn id(self, value: impl Arg<str>) -> CfnAssetProps<Set, R1, R2, R3> { CfnAssetProps(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnAssetProps<Set, R1, R2, R3> { CfnAssetProps(put(self.0, "Id", value), Phase) }
     /// `PackagingGroupId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-packaginggroupid)
-    pub fn packaging_group_id(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set, R2, R3> { CfnAssetProps(put(self.0, "PackagingGroupId", value.into_expr()), Phase) }
+    pub fn packaging_group_id(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set, R2, R3> { CfnAssetProps(put(self.0, "PackagingGroupId", value), Phase) }
     /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value), Phase) }
     /// `SourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> CfnAssetProps<R0, R1, Set, R3> { CfnAssetProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> CfnAssetProps<R0, R1, Set, R3> { CfnAssetProps(put(self.0, "SourceArn", value), Phase) }
     /// `SourceRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-sourcerolearn)
-    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAssetProps<R0, R1, R2, Set> { CfnAssetProps(put(self.0, "SourceRoleArn", value.into_expr()), Phase) }
+    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAssetProps<R0, R1, R2, Set> { CfnAssetProps(put(self.0, "SourceRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::Asset`.
@@ -53,9 +53,9 @@ impl EgressEndpoint {
 }
 impl<R0, R1> EgressEndpoint<R0, R1> {
     /// `PackagingConfigurationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-asset-egressendpoint.html#cfn-mediapackage-asset-egressendpoint-packagingconfigurationid)
-    pub fn packaging_configuration_id(self, value: impl Arg<str>) -> EgressEndpoint<Set, R1> { EgressEndpoint(put(self.0, "PackagingConfigurationId", value.into_expr()), Phase) }
+    pub fn packaging_configuration_id(self, value: impl Arg<str>) -> EgressEndpoint<Set, R1> { EgressEndpoint(put(self.0, "PackagingConfigurationId", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-asset-egressendpoint.html#cfn-mediapackage-asset-egressendpoint-url)
-    pub fn url(self, value: impl Arg<str>) -> EgressEndpoint<R0, Set> { EgressEndpoint(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> EgressEndpoint<R0, Set> { EgressEndpoint(put(self.0, "Url", value), Phase) }
 }
 impl Done for EgressEndpoint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -80,17 +80,17 @@ impl CfnChannelProps {
 }
 impl<R0> CfnChannelProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EgressAccessLogs`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-egressaccesslogs)
-    pub fn egress_access_logs(self, value: impl Arg<channel::LogConfiguration>) -> Self { Self(put(self.0, "EgressAccessLogs", value.into_expr()), Phase) }
+    pub fn egress_access_logs(self, value: impl Arg<channel::LogConfiguration>) -> Self { Self(put(self.0, "EgressAccessLogs", value), Phase) }
     /// `HlsIngest`: `HlsIngest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-hlsingest)
-    pub fn hls_ingest(self, value: impl Arg<channel::HlsIngest>) -> Self { Self(put(self.0, "HlsIngest", value.into_expr()), Phase) }
+    pub fn hls_ingest(self, value: impl Arg<channel::HlsIngest>) -> Self { Self(put(self.0, "HlsIngest", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-id)
-    pub fn id(self, value: impl Arg<str>) -> CfnChannelProps<Set> { CfnChannelProps(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnChannelProps<Set> { CfnChannelProps(put(self.0, "Id", value), Phase) }
     /// `IngressAccessLogs`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-ingressaccesslogs)
-    pub fn ingress_access_logs(self, value: impl Arg<channel::LogConfiguration>) -> Self { Self(put(self.0, "IngressAccessLogs", value.into_expr()), Phase) }
+    pub fn ingress_access_logs(self, value: impl Arg<channel::LogConfiguration>) -> Self { Self(put(self.0, "IngressAccessLogs", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::Channel`.
@@ -102,7 +102,7 @@ impl HlsIngest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ingestEndpoints`: list of `IngestEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-hlsingest.html#cfn-mediapackage-channel-hlsingest-ingestendpoints)
-    pub fn ingest_endpoints(self, value: impl Arg<Arr<IngestEndpoint>>) -> Self { Self(put(self.0, "ingestEndpoints", value.into_expr())) }
+    pub fn ingest_endpoints(self, value: impl Arg<Arr<IngestEndpoint>>) -> Self { Self(put(self.0, "ingestEndpoints", value)) }
 }
 impl Done for HlsIngest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngestEndpoint` of `AWS::MediaPackage::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html)
@@ -111,13 +111,13 @@ impl IngestEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html#cfn-mediapackage-channel-ingestendpoint-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html#cfn-mediapackage-channel-ingestendpoint-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html#cfn-mediapackage-channel-ingestendpoint-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html#cfn-mediapackage-channel-ingestendpoint-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for IngestEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::MediaPackage::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-logconfiguration.html)
@@ -126,7 +126,7 @@ impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-logconfiguration.html#cfn-mediapackage-channel-logconfiguration-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -153,33 +153,33 @@ impl CfnOriginEndpointProps {
 }
 impl<R0, R1> CfnOriginEndpointProps<R0, R1> {
     /// `Authorization`: `Authorization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-authorization)
-    pub fn authorization(self, value: impl Arg<origin_endpoint::Authorization>) -> Self { Self(put(self.0, "Authorization", value.into_expr()), Phase) }
+    pub fn authorization(self, value: impl Arg<origin_endpoint::Authorization>) -> Self { Self(put(self.0, "Authorization", value), Phase) }
     /// `ChannelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-channelid)
-    pub fn channel_id(self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1> { CfnOriginEndpointProps(put(self.0, "ChannelId", value.into_expr()), Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1> { CfnOriginEndpointProps(put(self.0, "ChannelId", value), Phase) }
     /// `CmafPackage`: `CmafPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-cmafpackage)
-    pub fn cmaf_package(self, value: impl Arg<origin_endpoint::CmafPackage>) -> Self { Self(put(self.0, "CmafPackage", value.into_expr()), Phase) }
+    pub fn cmaf_package(self, value: impl Arg<origin_endpoint::CmafPackage>) -> Self { Self(put(self.0, "CmafPackage", value), Phase) }
     /// `DashPackage`: `DashPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-dashpackage)
-    pub fn dash_package(self, value: impl Arg<origin_endpoint::DashPackage>) -> Self { Self(put(self.0, "DashPackage", value.into_expr()), Phase) }
+    pub fn dash_package(self, value: impl Arg<origin_endpoint::DashPackage>) -> Self { Self(put(self.0, "DashPackage", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `HlsPackage`: `HlsPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-hlspackage)
-    pub fn hls_package(self, value: impl Arg<origin_endpoint::HlsPackage>) -> Self { Self(put(self.0, "HlsPackage", value.into_expr()), Phase) }
+    pub fn hls_package(self, value: impl Arg<origin_endpoint::HlsPackage>) -> Self { Self(put(self.0, "HlsPackage", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-id)
-    pub fn id(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set> { CfnOriginEndpointProps(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set> { CfnOriginEndpointProps(put(self.0, "Id", value), Phase) }
     /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr()), Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value), Phase) }
     /// `MssPackage`: `MssPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-msspackage)
-    pub fn mss_package(self, value: impl Arg<origin_endpoint::MssPackage>) -> Self { Self(put(self.0, "MssPackage", value.into_expr()), Phase) }
+    pub fn mss_package(self, value: impl Arg<origin_endpoint::MssPackage>) -> Self { Self(put(self.0, "MssPackage", value), Phase) }
     /// `Origination`: `Origination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-origination)
-    pub fn origination(self, value: impl Arg<origin_endpoint::Origination>) -> Self { Self(put(self.0, "Origination", value.into_expr()), Phase) }
+    pub fn origination(self, value: impl Arg<origin_endpoint::Origination>) -> Self { Self(put(self.0, "Origination", value), Phase) }
     /// `StartoverWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-startoverwindowseconds)
-    pub fn startover_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartoverWindowSeconds", value.into_expr()), Phase) }
+    pub fn startover_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartoverWindowSeconds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeDelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-timedelayseconds)
-    pub fn time_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeDelaySeconds", value.into_expr()), Phase) }
+    pub fn time_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeDelaySeconds", value), Phase) }
     /// `Whitelist`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-whitelist)
-    pub fn whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Whitelist", value.into_expr()), Phase) }
+    pub fn whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Whitelist", value), Phase) }
 }
 impl Done for CfnOriginEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::OriginEndpoint`.
@@ -193,9 +193,9 @@ impl Authorization {
 }
 impl<R0, R1> Authorization<R0, R1> {
     /// `CdnIdentifierSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-authorization.html#cfn-mediapackage-originendpoint-authorization-cdnidentifiersecret)
-    pub fn cdn_identifier_secret(self, value: impl Arg<str>) -> Authorization<Set, R1> { Authorization(put(self.0, "CdnIdentifierSecret", value.into_expr()), Phase) }
+    pub fn cdn_identifier_secret(self, value: impl Arg<str>) -> Authorization<Set, R1> { Authorization(put(self.0, "CdnIdentifierSecret", value), Phase) }
     /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-authorization.html#cfn-mediapackage-originendpoint-authorization-secretsrolearn)
-    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { Authorization(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
+    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { Authorization(put(self.0, "SecretsRoleArn", value), Phase) }
 }
 impl Done for Authorization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafEncryption` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html)
@@ -206,13 +206,13 @@ impl CmafEncryption {
 }
 impl<R0> CmafEncryption<R0> {
     /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html#cfn-mediapackage-originendpoint-cmafencryption-constantinitializationvector)
-    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value), Phase) }
     /// `EncryptionMethod`: `EncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html#cfn-mediapackage-originendpoint-cmafencryption-encryptionmethod)
-    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
+    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value), Phase) }
     /// `KeyRotationIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html#cfn-mediapackage-originendpoint-cmafencryption-keyrotationintervalseconds)
-    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
+    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html#cfn-mediapackage-originendpoint-cmafencryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { CmafEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { CmafEncryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for CmafEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafPackage` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html)
@@ -221,15 +221,15 @@ impl CmafPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encryption`: `CmafEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-encryption)
-    pub fn encryption(self, value: impl Arg<CmafEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
+    pub fn encryption(self, value: impl Arg<CmafEncryption>) -> Self { Self(put(self.0, "Encryption", value)) }
     /// `HlsManifests`: list of `HlsManifest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-hlsmanifests)
-    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> Self { Self(put(self.0, "HlsManifests", value.into_expr())) }
+    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> Self { Self(put(self.0, "HlsManifests", value)) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value)) }
     /// `SegmentPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-segmentprefix)
-    pub fn segment_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentPrefix", value.into_expr())) }
+    pub fn segment_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentPrefix", value)) }
     /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-streamselection)
-    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value)) }
 }
 impl Done for CmafPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashEncryption` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashencryption.html)
@@ -240,9 +240,9 @@ impl DashEncryption {
 }
 impl<R0> DashEncryption<R0> {
     /// `KeyRotationIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashencryption.html#cfn-mediapackage-originendpoint-dashencryption-keyrotationintervalseconds)
-    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
+    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashencryption.html#cfn-mediapackage-originendpoint-dashencryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { DashEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { DashEncryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for DashEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashPackage` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html)
@@ -251,37 +251,37 @@ impl DashPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-adtriggers)
-    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr())) }
+    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value)) }
     /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-adsondeliveryrestrictions)
-    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr())) }
+    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value)) }
     /// `Encryption`: `DashEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-encryption)
-    pub fn encryption(self, value: impl Arg<DashEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
+    pub fn encryption(self, value: impl Arg<DashEncryption>) -> Self { Self(put(self.0, "Encryption", value)) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-includeiframeonlystream)
-    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value)) }
     /// `ManifestLayout`: `ManifestLayout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-manifestlayout)
-    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr())) }
+    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value)) }
     /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-manifestwindowseconds)
-    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value)) }
     /// `MinBufferTimeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-minbuffertimeseconds)
-    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr())) }
+    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value)) }
     /// `MinUpdatePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-minupdateperiodseconds)
-    pub fn min_update_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value.into_expr())) }
+    pub fn min_update_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value)) }
     /// `PeriodTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-periodtriggers)
-    pub fn period_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr())) }
+    pub fn period_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeriodTriggers", value)) }
     /// `Profile`: `Profile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-profile)
-    pub fn profile(self, value: impl Arg<Profile>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
+    pub fn profile(self, value: impl Arg<Profile>) -> Self { Self(put(self.0, "Profile", value)) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value)) }
     /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-segmenttemplateformat)
-    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr())) }
+    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value)) }
     /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-streamselection)
-    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value)) }
     /// `SuggestedPresentationDelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-suggestedpresentationdelayseconds)
-    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value.into_expr())) }
+    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value)) }
     /// `UtcTiming`: `UtcTiming`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-utctiming)
-    pub fn utc_timing(self, value: impl Arg<UtcTiming>) -> Self { Self(put(self.0, "UtcTiming", value.into_expr())) }
+    pub fn utc_timing(self, value: impl Arg<UtcTiming>) -> Self { Self(put(self.0, "UtcTiming", value)) }
     /// `UtcTimingUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-utctiminguri)
-    pub fn utc_timing_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UtcTimingUri", value.into_expr())) }
+    pub fn utc_timing_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UtcTimingUri", value)) }
 }
 impl Done for DashPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionContractConfiguration` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-encryptioncontractconfiguration.html)
@@ -292,9 +292,9 @@ impl EncryptionContractConfiguration {
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
     /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-encryptioncontractconfiguration.html#cfn-mediapackage-originendpoint-encryptioncontractconfiguration-presetspeke20audio)
-    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
+    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value), Phase) }
     /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-encryptioncontractconfiguration.html#cfn-mediapackage-originendpoint-encryptioncontractconfiguration-presetspeke20video)
-    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
+    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsEncryption` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html)
@@ -305,15 +305,15 @@ impl HlsEncryption {
 }
 impl<R0> HlsEncryption<R0> {
     /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-constantinitializationvector)
-    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value), Phase) }
     /// `EncryptionMethod`: `HlsEncryptionEncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-encryptionmethod)
-    pub fn encryption_method(self, value: impl Arg<HlsEncryptionEncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
+    pub fn encryption_method(self, value: impl Arg<HlsEncryptionEncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value), Phase) }
     /// `KeyRotationIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-keyrotationintervalseconds)
-    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
+    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value), Phase) }
     /// `RepeatExtXKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-repeatextxkey)
-    pub fn repeat_ext_x_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RepeatExtXKey", value.into_expr()), Phase) }
+    pub fn repeat_ext_x_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RepeatExtXKey", value), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { HlsEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { HlsEncryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for HlsEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsManifest` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html)
@@ -324,25 +324,25 @@ impl HlsManifest {
 }
 impl<R0> HlsManifest<R0> {
     /// `AdMarkers`: `AdMarkers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-admarkers)
-    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr()), Phase) }
+    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value), Phase) }
     /// `AdTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-adtriggers)
-    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr()), Phase) }
+    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value), Phase) }
     /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-adsondeliveryrestrictions)
-    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr()), Phase) }
+    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-id)
-    pub fn id(self, value: impl Arg<str>) -> HlsManifest<Set> { HlsManifest(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> HlsManifest<Set> { HlsManifest(put(self.0, "Id", value), Phase) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-includeiframeonlystream)
-    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr()), Phase) }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value), Phase) }
     /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr()), Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value), Phase) }
     /// `PlaylistType`: `PlaylistType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-playlisttype)
-    pub fn playlist_type(self, value: impl Arg<PlaylistType>) -> Self { Self(put(self.0, "PlaylistType", value.into_expr()), Phase) }
+    pub fn playlist_type(self, value: impl Arg<PlaylistType>) -> Self { Self(put(self.0, "PlaylistType", value), Phase) }
     /// `PlaylistWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-playlistwindowseconds)
-    pub fn playlist_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PlaylistWindowSeconds", value.into_expr()), Phase) }
+    pub fn playlist_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PlaylistWindowSeconds", value), Phase) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-programdatetimeintervalseconds)
-    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value), Phase) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value), Phase) }
 }
 impl Done for HlsManifest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsPackage` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html)
@@ -351,29 +351,29 @@ impl HlsPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkers`: `AdMarkers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-admarkers)
-    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
+    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value)) }
     /// `AdTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-adtriggers)
-    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr())) }
+    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value)) }
     /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-adsondeliveryrestrictions)
-    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr())) }
+    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value)) }
     /// `Encryption`: `HlsEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-encryption)
-    pub fn encryption(self, value: impl Arg<HlsEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
+    pub fn encryption(self, value: impl Arg<HlsEncryption>) -> Self { Self(put(self.0, "Encryption", value)) }
     /// `IncludeDvbSubtitles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-includedvbsubtitles)
-    pub fn include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDvbSubtitles", value.into_expr())) }
+    pub fn include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDvbSubtitles", value)) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-includeiframeonlystream)
-    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value)) }
     /// `PlaylistType`: `PlaylistType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-playlisttype)
-    pub fn playlist_type(self, value: impl Arg<PlaylistType>) -> Self { Self(put(self.0, "PlaylistType", value.into_expr())) }
+    pub fn playlist_type(self, value: impl Arg<PlaylistType>) -> Self { Self(put(self.0, "PlaylistType", value)) }
     /// `PlaylistWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-playlistwindowseconds)
-    pub fn playlist_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PlaylistWindowSeconds", value.into_expr())) }
+    pub fn playlist_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PlaylistWindowSeconds", value)) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-programdatetimeintervalseconds)
-    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr())) }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value)) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value)) }
     /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-streamselection)
-    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value)) }
     /// `UseAudioRenditionGroup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-useaudiorenditiongroup)
-    pub fn use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAudioRenditionGroup", value.into_expr())) }
+    pub fn use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAudioRenditionGroup", value)) }
 }
 impl Done for HlsPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssEncryption` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-mssencryption.html)
@@ -384,7 +384,7 @@ impl MssEncryption {
 }
 impl<R0> MssEncryption<R0> {
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-mssencryption.html#cfn-mediapackage-originendpoint-mssencryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { MssEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { MssEncryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for MssEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssPackage` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html)
@@ -393,13 +393,13 @@ impl MssPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encryption`: `MssEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html#cfn-mediapackage-originendpoint-msspackage-encryption)
-    pub fn encryption(self, value: impl Arg<MssEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
+    pub fn encryption(self, value: impl Arg<MssEncryption>) -> Self { Self(put(self.0, "Encryption", value)) }
     /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html#cfn-mediapackage-originendpoint-msspackage-manifestwindowseconds)
-    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value)) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html#cfn-mediapackage-originendpoint-msspackage-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value)) }
     /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html#cfn-mediapackage-originendpoint-msspackage-streamselection)
-    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value)) }
 }
 impl Done for MssPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpekeKeyProvider` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html)
@@ -410,17 +410,17 @@ impl SpekeKeyProvider {
 }
 impl<R0, R1, R2, R3> SpekeKeyProvider<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-encryptioncontractconfiguration)
-    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> Self { Self(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> Self { Self(put(self.0, "EncryptionContractConfiguration", value), Phase) }
     /// `ResourceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> SpekeKeyProvider<Set, R1, R2, R3> { SpekeKeyProvider(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> SpekeKeyProvider<Set, R1, R2, R3> { SpekeKeyProvider(put(self.0, "ResourceId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, Set, R2, R3> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, Set, R2, R3> { SpekeKeyProvider(put(self.0, "RoleArn", value), Phase) }
     /// `SystemIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-systemids)
-    pub fn system_ids(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, R1, Set, R3> { SpekeKeyProvider(put(self.0, "SystemIds", value.into_expr()), Phase) }
+    pub fn system_ids(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, R1, Set, R3> { SpekeKeyProvider(put(self.0, "SystemIds", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-url)
-    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, Set> { SpekeKeyProvider(put(self.0, "Url", value), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSelection` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-streamselection.html)
@@ -429,11 +429,11 @@ impl StreamSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxVideoBitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-streamselection.html#cfn-mediapackage-originendpoint-streamselection-maxvideobitspersecond)
-    pub fn max_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVideoBitsPerSecond", value.into_expr())) }
+    pub fn max_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVideoBitsPerSecond", value)) }
     /// `MinVideoBitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-streamselection.html#cfn-mediapackage-originendpoint-streamselection-minvideobitspersecond)
-    pub fn min_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinVideoBitsPerSecond", value.into_expr())) }
+    pub fn min_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinVideoBitsPerSecond", value)) }
     /// `StreamOrder`: `StreamOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-streamselection.html#cfn-mediapackage-originendpoint-streamselection-streamorder)
-    pub fn stream_order(self, value: impl Arg<StreamOrder>) -> Self { Self(put(self.0, "StreamOrder", value.into_expr())) }
+    pub fn stream_order(self, value: impl Arg<StreamOrder>) -> Self { Self(put(self.0, "StreamOrder", value)) }
 }
 impl Done for StreamSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdMarkers` allows.
@@ -484,19 +484,19 @@ impl CfnPackagingConfigurationProps {
 }
 impl<R0, R1> CfnPackagingConfigurationProps<R0, R1> {
     /// `CmafPackage`: `CmafPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-cmafpackage)
-    pub fn cmaf_package(self, value: impl Arg<packaging_configuration::CmafPackage>) -> Self { Self(put(self.0, "CmafPackage", value.into_expr()), Phase) }
+    pub fn cmaf_package(self, value: impl Arg<packaging_configuration::CmafPackage>) -> Self { Self(put(self.0, "CmafPackage", value), Phase) }
     /// `DashPackage`: `DashPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-dashpackage)
-    pub fn dash_package(self, value: impl Arg<packaging_configuration::DashPackage>) -> Self { Self(put(self.0, "DashPackage", value.into_expr()), Phase) }
+    pub fn dash_package(self, value: impl Arg<packaging_configuration::DashPackage>) -> Self { Self(put(self.0, "DashPackage", value), Phase) }
     /// `HlsPackage`: `HlsPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-hlspackage)
-    pub fn hls_package(self, value: impl Arg<packaging_configuration::HlsPackage>) -> Self { Self(put(self.0, "HlsPackage", value.into_expr()), Phase) }
+    pub fn hls_package(self, value: impl Arg<packaging_configuration::HlsPackage>) -> Self { Self(put(self.0, "HlsPackage", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-id)
-    pub fn id(self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<Set, R1> { CfnPackagingConfigurationProps(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<Set, R1> { CfnPackagingConfigurationProps(put(self.0, "Id", value), Phase) }
     /// `MssPackage`: `MssPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-msspackage)
-    pub fn mss_package(self, value: impl Arg<packaging_configuration::MssPackage>) -> Self { Self(put(self.0, "MssPackage", value.into_expr()), Phase) }
+    pub fn mss_package(self, value: impl Arg<packaging_configuration::MssPackage>) -> Self { Self(put(self.0, "MssPackage", value), Phase) }
     /// `PackagingGroupId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-packaginggroupid)
-    pub fn packaging_group_id(self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<R0, Set> { CfnPackagingConfigurationProps(put(self.0, "PackagingGroupId", value.into_expr()), Phase) }
+    pub fn packaging_group_id(self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<R0, Set> { CfnPackagingConfigurationProps(put(self.0, "PackagingGroupId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPackagingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::PackagingConfiguration`.
@@ -510,7 +510,7 @@ impl CmafEncryption {
 }
 impl<R0> CmafEncryption<R0> {
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafencryption.html#cfn-mediapackage-packagingconfiguration-cmafencryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { CmafEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { CmafEncryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for CmafEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafPackage` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html)
@@ -521,13 +521,13 @@ impl CmafPackage {
 }
 impl<R0> CmafPackage<R0> {
     /// `Encryption`: `CmafEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html#cfn-mediapackage-packagingconfiguration-cmafpackage-encryption)
-    pub fn encryption(self, value: impl Arg<CmafEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<CmafEncryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `HlsManifests`: list of `HlsManifest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html#cfn-mediapackage-packagingconfiguration-cmafpackage-hlsmanifests)
-    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> CmafPackage<Set> { CmafPackage(put(self.0, "HlsManifests", value.into_expr()), Phase) }
+    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> CmafPackage<Set> { CmafPackage(put(self.0, "HlsManifests", value), Phase) }
     /// `IncludeEncoderConfigurationInSegments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html#cfn-mediapackage-packagingconfiguration-cmafpackage-includeencoderconfigurationinsegments)
-    pub fn include_encoder_configuration_in_segments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeEncoderConfigurationInSegments", value.into_expr()), Phase) }
+    pub fn include_encoder_configuration_in_segments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeEncoderConfigurationInSegments", value), Phase) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html#cfn-mediapackage-packagingconfiguration-cmafpackage-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value), Phase) }
 }
 impl Done for CmafPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashEncryption` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashencryption.html)
@@ -538,7 +538,7 @@ impl DashEncryption {
 }
 impl<R0> DashEncryption<R0> {
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashencryption.html#cfn-mediapackage-packagingconfiguration-dashencryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { DashEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { DashEncryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for DashEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashManifest` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html)
@@ -547,17 +547,17 @@ impl DashManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestLayout`: `ManifestLayout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-manifestlayout)
-    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr())) }
+    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value)) }
     /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value)) }
     /// `MinBufferTimeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-minbuffertimeseconds)
-    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr())) }
+    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value)) }
     /// `Profile`: `Profile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-profile)
-    pub fn profile(self, value: impl Arg<Profile>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
+    pub fn profile(self, value: impl Arg<Profile>) -> Self { Self(put(self.0, "Profile", value)) }
     /// `ScteMarkersSource`: `ScteMarkersSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-sctemarkerssource)
-    pub fn scte_markers_source(self, value: impl Arg<ScteMarkersSource>) -> Self { Self(put(self.0, "ScteMarkersSource", value.into_expr())) }
+    pub fn scte_markers_source(self, value: impl Arg<ScteMarkersSource>) -> Self { Self(put(self.0, "ScteMarkersSource", value)) }
     /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-streamselection)
-    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value)) }
 }
 impl Done for DashManifest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashPackage` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html)
@@ -568,19 +568,19 @@ impl DashPackage {
 }
 impl<R0> DashPackage<R0> {
     /// `DashManifests`: list of `DashManifest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-dashmanifests)
-    pub fn dash_manifests(self, value: impl Arg<Arr<DashManifest>>) -> DashPackage<Set> { DashPackage(put(self.0, "DashManifests", value.into_expr()), Phase) }
+    pub fn dash_manifests(self, value: impl Arg<Arr<DashManifest>>) -> DashPackage<Set> { DashPackage(put(self.0, "DashManifests", value), Phase) }
     /// `Encryption`: `DashEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-encryption)
-    pub fn encryption(self, value: impl Arg<DashEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<DashEncryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `IncludeEncoderConfigurationInSegments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-includeencoderconfigurationinsegments)
-    pub fn include_encoder_configuration_in_segments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeEncoderConfigurationInSegments", value.into_expr()), Phase) }
+    pub fn include_encoder_configuration_in_segments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeEncoderConfigurationInSegments", value), Phase) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-includeiframeonlystream)
-    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr()), Phase) }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value), Phase) }
     /// `PeriodTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-periodtriggers)
-    pub fn period_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr()), Phase) }
+    pub fn period_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeriodTriggers", value), Phase) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value), Phase) }
     /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-segmenttemplateformat)
-    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr()), Phase) }
+    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value), Phase) }
 }
 impl Done for DashPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionContractConfiguration` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-encryptioncontractconfiguration.html)
@@ -591,9 +591,9 @@ impl EncryptionContractConfiguration {
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
     /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-encryptioncontractconfiguration.html#cfn-mediapackage-packagingconfiguration-encryptioncontractconfiguration-presetspeke20audio)
-    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
+    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value), Phase) }
     /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-encryptioncontractconfiguration.html#cfn-mediapackage-packagingconfiguration-encryptioncontractconfiguration-presetspeke20video)
-    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
+    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsEncryption` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsencryption.html)
@@ -604,11 +604,11 @@ impl HlsEncryption {
 }
 impl<R0> HlsEncryption<R0> {
     /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsencryption.html#cfn-mediapackage-packagingconfiguration-hlsencryption-constantinitializationvector)
-    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value), Phase) }
     /// `EncryptionMethod`: `EncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsencryption.html#cfn-mediapackage-packagingconfiguration-hlsencryption-encryptionmethod)
-    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
+    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsencryption.html#cfn-mediapackage-packagingconfiguration-hlsencryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { HlsEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { HlsEncryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for HlsEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsManifest` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html)
@@ -617,17 +617,17 @@ impl HlsManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkers`: `AdMarkers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-admarkers)
-    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
+    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value)) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-includeiframeonlystream)
-    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value)) }
     /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value)) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-programdatetimeintervalseconds)
-    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr())) }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value)) }
     /// `RepeatExtXKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-repeatextxkey)
-    pub fn repeat_ext_x_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RepeatExtXKey", value.into_expr())) }
+    pub fn repeat_ext_x_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RepeatExtXKey", value)) }
     /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-streamselection)
-    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value)) }
 }
 impl Done for HlsManifest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsPackage` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html)
@@ -638,15 +638,15 @@ impl HlsPackage {
 }
 impl<R0> HlsPackage<R0> {
     /// `Encryption`: `HlsEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-encryption)
-    pub fn encryption(self, value: impl Arg<HlsEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<HlsEncryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `HlsManifests`: list of `HlsManifest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-hlsmanifests)
-    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> HlsPackage<Set> { HlsPackage(put(self.0, "HlsManifests", value.into_expr()), Phase) }
+    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> HlsPackage<Set> { HlsPackage(put(self.0, "HlsManifests", value), Phase) }
     /// `IncludeDvbSubtitles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-includedvbsubtitles)
-    pub fn include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDvbSubtitles", value.into_expr()), Phase) }
+    pub fn include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDvbSubtitles", value), Phase) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value), Phase) }
     /// `UseAudioRenditionGroup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-useaudiorenditiongroup)
-    pub fn use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAudioRenditionGroup", value.into_expr()), Phase) }
+    pub fn use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAudioRenditionGroup", value), Phase) }
 }
 impl Done for HlsPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssEncryption` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssencryption.html)
@@ -657,7 +657,7 @@ impl MssEncryption {
 }
 impl<R0> MssEncryption<R0> {
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssencryption.html#cfn-mediapackage-packagingconfiguration-mssencryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { MssEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { MssEncryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for MssEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssManifest` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssmanifest.html)
@@ -666,9 +666,9 @@ impl MssManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssmanifest.html#cfn-mediapackage-packagingconfiguration-mssmanifest-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value)) }
     /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssmanifest.html#cfn-mediapackage-packagingconfiguration-mssmanifest-streamselection)
-    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value)) }
 }
 impl Done for MssManifest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssPackage` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-msspackage.html)
@@ -679,11 +679,11 @@ impl MssPackage {
 }
 impl<R0> MssPackage<R0> {
     /// `Encryption`: `MssEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-msspackage.html#cfn-mediapackage-packagingconfiguration-msspackage-encryption)
-    pub fn encryption(self, value: impl Arg<MssEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<MssEncryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `MssManifests`: list of `MssManifest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-msspackage.html#cfn-mediapackage-packagingconfiguration-msspackage-mssmanifests)
-    pub fn mss_manifests(self, value: impl Arg<Arr<MssManifest>>) -> MssPackage<Set> { MssPackage(put(self.0, "MssManifests", value.into_expr()), Phase) }
+    pub fn mss_manifests(self, value: impl Arg<Arr<MssManifest>>) -> MssPackage<Set> { MssPackage(put(self.0, "MssManifests", value), Phase) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-msspackage.html#cfn-mediapackage-packagingconfiguration-msspackage-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value), Phase) }
 }
 impl Done for MssPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpekeKeyProvider` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html)
@@ -694,13 +694,13 @@ impl SpekeKeyProvider {
 }
 impl<R0, R1, R2> SpekeKeyProvider<R0, R1, R2> {
     /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html#cfn-mediapackage-packagingconfiguration-spekekeyprovider-encryptioncontractconfiguration)
-    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> Self { Self(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> Self { Self(put(self.0, "EncryptionContractConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html#cfn-mediapackage-packagingconfiguration-spekekeyprovider-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<Set, R1, R2> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<Set, R1, R2> { SpekeKeyProvider(put(self.0, "RoleArn", value), Phase) }
     /// `SystemIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html#cfn-mediapackage-packagingconfiguration-spekekeyprovider-systemids)
-    pub fn system_ids(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, Set, R2> { SpekeKeyProvider(put(self.0, "SystemIds", value.into_expr()), Phase) }
+    pub fn system_ids(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, Set, R2> { SpekeKeyProvider(put(self.0, "SystemIds", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html#cfn-mediapackage-packagingconfiguration-spekekeyprovider-url)
-    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set> { SpekeKeyProvider(put(self.0, "Url", value), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSelection` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-streamselection.html)
@@ -709,11 +709,11 @@ impl StreamSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxVideoBitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-streamselection.html#cfn-mediapackage-packagingconfiguration-streamselection-maxvideobitspersecond)
-    pub fn max_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVideoBitsPerSecond", value.into_expr())) }
+    pub fn max_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVideoBitsPerSecond", value)) }
     /// `MinVideoBitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-streamselection.html#cfn-mediapackage-packagingconfiguration-streamselection-minvideobitspersecond)
-    pub fn min_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinVideoBitsPerSecond", value.into_expr())) }
+    pub fn min_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinVideoBitsPerSecond", value)) }
     /// `StreamOrder`: `StreamOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-streamselection.html#cfn-mediapackage-packagingconfiguration-streamselection-streamorder)
-    pub fn stream_order(self, value: impl Arg<StreamOrder>) -> Self { Self(put(self.0, "StreamOrder", value.into_expr())) }
+    pub fn stream_order(self, value: impl Arg<StreamOrder>) -> Self { Self(put(self.0, "StreamOrder", value)) }
 }
 impl Done for StreamSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdMarkers` allows.
@@ -758,13 +758,13 @@ impl CfnPackagingGroupProps {
 }
 impl<R0> CfnPackagingGroupProps<R0> {
     /// `Authorization`: `Authorization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#cfn-mediapackage-packaginggroup-authorization)
-    pub fn authorization(self, value: impl Arg<packaging_group::Authorization>) -> Self { Self(put(self.0, "Authorization", value.into_expr()), Phase) }
+    pub fn authorization(self, value: impl Arg<packaging_group::Authorization>) -> Self { Self(put(self.0, "Authorization", value), Phase) }
     /// `EgressAccessLogs`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#cfn-mediapackage-packaginggroup-egressaccesslogs)
-    pub fn egress_access_logs(self, value: impl Arg<packaging_group::LogConfiguration>) -> Self { Self(put(self.0, "EgressAccessLogs", value.into_expr()), Phase) }
+    pub fn egress_access_logs(self, value: impl Arg<packaging_group::LogConfiguration>) -> Self { Self(put(self.0, "EgressAccessLogs", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#cfn-mediapackage-packaginggroup-id)
-    pub fn id(self, value: impl Arg<str>) -> CfnPackagingGroupProps<Set> { CfnPackagingGroupProps(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnPackagingGroupProps<Set> { CfnPackagingGroupProps(put(self.0, "Id", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#cfn-mediapackage-packaginggroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPackagingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::PackagingGroup`.
@@ -778,9 +778,9 @@ impl Authorization {
 }
 impl<R0, R1> Authorization<R0, R1> {
     /// `CdnIdentifierSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-authorization.html#cfn-mediapackage-packaginggroup-authorization-cdnidentifiersecret)
-    pub fn cdn_identifier_secret(self, value: impl Arg<str>) -> Authorization<Set, R1> { Authorization(put(self.0, "CdnIdentifierSecret", value.into_expr()), Phase) }
+    pub fn cdn_identifier_secret(self, value: impl Arg<str>) -> Authorization<Set, R1> { Authorization(put(self.0, "CdnIdentifierSecret", value), Phase) }
     /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-authorization.html#cfn-mediapackage-packaginggroup-authorization-secretsrolearn)
-    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { Authorization(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
+    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { Authorization(put(self.0, "SecretsRoleArn", value), Phase) }
 }
 impl Done for Authorization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::MediaPackage::PackagingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-logconfiguration.html)
@@ -789,7 +789,7 @@ impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-logconfiguration.html#cfn-mediapackage-packaginggroup-logconfiguration-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value)) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

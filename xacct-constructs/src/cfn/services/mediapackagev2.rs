@@ -35,23 +35,23 @@ impl CfnChannelProps {
 }
 impl<R0, R1> CfnChannelProps<R0, R1> {
     /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-channelgroupname)
-    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { CfnChannelProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { CfnChannelProps(put(self.0, "ChannelGroupName", value), Phase) }
     /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<R0, Set> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<R0, Set> { CfnChannelProps(put(self.0, "ChannelName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputSwitchConfiguration`: `InputSwitchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-inputswitchconfiguration)
-    pub fn input_switch_configuration(self, value: impl Arg<channel::InputSwitchConfiguration>) -> Self { Self(put(self.0, "InputSwitchConfiguration", value.into_expr()), Phase) }
+    pub fn input_switch_configuration(self, value: impl Arg<channel::InputSwitchConfiguration>) -> Self { Self(put(self.0, "InputSwitchConfiguration", value), Phase) }
     /// `InputType`: `InputType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-inputtype)
-    pub fn input_type(self, value: impl Arg<channel::InputType>) -> Self { Self(put(self.0, "InputType", value.into_expr()), Phase) }
+    pub fn input_type(self, value: impl Arg<channel::InputType>) -> Self { Self(put(self.0, "InputType", value), Phase) }
     /// `MultiviewConfiguration`: `MultiviewConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-multiviewconfiguration)
-    pub fn multiview_configuration(self, value: impl Arg<channel::MultiviewConfiguration>) -> Self { Self(put(self.0, "MultiviewConfiguration", value.into_expr()), Phase) }
+    pub fn multiview_configuration(self, value: impl Arg<channel::MultiviewConfiguration>) -> Self { Self(put(self.0, "MultiviewConfiguration", value), Phase) }
     /// `OutputHeaderConfiguration`: `OutputHeaderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-outputheaderconfiguration)
-    pub fn output_header_configuration(self, value: impl Arg<channel::OutputHeaderConfiguration>) -> Self { Self(put(self.0, "OutputHeaderConfiguration", value.into_expr()), Phase) }
+    pub fn output_header_configuration(self, value: impl Arg<channel::OutputHeaderConfiguration>) -> Self { Self(put(self.0, "OutputHeaderConfiguration", value), Phase) }
     /// `OutputLockingMode`: `OutputLockingMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-outputlockingmode)
-    pub fn output_locking_mode(self, value: impl Arg<channel::OutputLockingMode>) -> Self { Self(put(self.0, "OutputLockingMode", value.into_expr()), Phase) }
+    pub fn output_locking_mode(self, value: impl Arg<channel::OutputLockingMode>) -> Self { Self(put(self.0, "OutputLockingMode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackageV2::Channel`.
@@ -63,9 +63,9 @@ impl IngestEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-ingestendpoint.html#cfn-mediapackagev2-channel-ingestendpoint-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-ingestendpoint.html#cfn-mediapackagev2-channel-ingestendpoint-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for IngestEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSwitchConfiguration` of `AWS::MediaPackageV2::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-inputswitchconfiguration.html)
@@ -74,9 +74,9 @@ impl InputSwitchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MQCSInputSwitching`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-inputswitchconfiguration.html#cfn-mediapackagev2-channel-inputswitchconfiguration-mqcsinputswitching)
-    pub fn mqcs_input_switching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MQCSInputSwitching", value.into_expr())) }
+    pub fn mqcs_input_switching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MQCSInputSwitching", value)) }
     /// `PreferredInput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-inputswitchconfiguration.html#cfn-mediapackagev2-channel-inputswitchconfiguration-preferredinput)
-    pub fn preferred_input(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PreferredInput", value.into_expr())) }
+    pub fn preferred_input(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PreferredInput", value)) }
 }
 impl Done for InputSwitchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiviewConfiguration` of `AWS::MediaPackageV2::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-multiviewconfiguration.html)
@@ -87,9 +87,9 @@ impl MultiviewConfiguration {
 }
 impl<R0, R1> MultiviewConfiguration<R0, R1> {
     /// `AvailableLayouts`: list of `AvailableLayouts`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-multiviewconfiguration.html#cfn-mediapackagev2-channel-multiviewconfiguration-availablelayouts)
-    pub fn available_layouts(self, value: impl Arg<Arr<AvailableLayouts>>) -> MultiviewConfiguration<Set, R1> { MultiviewConfiguration(put(self.0, "AvailableLayouts", value.into_expr()), Phase) }
+    pub fn available_layouts(self, value: impl Arg<Arr<AvailableLayouts>>) -> MultiviewConfiguration<Set, R1> { MultiviewConfiguration(put(self.0, "AvailableLayouts", value), Phase) }
     /// `AvailableSources`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-multiviewconfiguration.html#cfn-mediapackagev2-channel-multiviewconfiguration-availablesources)
-    pub fn available_sources(self, value: impl Arg<Arr<str>>) -> MultiviewConfiguration<R0, Set> { MultiviewConfiguration(put(self.0, "AvailableSources", value.into_expr()), Phase) }
+    pub fn available_sources(self, value: impl Arg<Arr<str>>) -> MultiviewConfiguration<R0, Set> { MultiviewConfiguration(put(self.0, "AvailableSources", value), Phase) }
 }
 impl Done for MultiviewConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputHeaderConfiguration` of `AWS::MediaPackageV2::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-outputheaderconfiguration.html)
@@ -98,7 +98,7 @@ impl OutputHeaderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PublishMQCS`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-outputheaderconfiguration.html#cfn-mediapackagev2-channel-outputheaderconfiguration-publishmqcs)
-    pub fn publish_mqcs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishMQCS", value.into_expr())) }
+    pub fn publish_mqcs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishMQCS", value)) }
 }
 impl Done for OutputHeaderConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AvailableLayouts` allows.
@@ -135,11 +135,11 @@ impl CfnChannelGroupProps {
 }
 impl<R0> CfnChannelGroupProps<R0> {
     /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#cfn-mediapackagev2-channelgroup-channelgroupname)
-    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelGroupProps<Set> { CfnChannelGroupProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelGroupProps<Set> { CfnChannelGroupProps(put(self.0, "ChannelGroupName", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#cfn-mediapackagev2-channelgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#cfn-mediapackagev2-channelgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnChannelGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaPackageV2::ChannelPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html)
@@ -161,11 +161,11 @@ impl CfnChannelPolicyProps {
 }
 impl<R0, R1, R2> CfnChannelPolicyProps<R0, R1, R2> {
     /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html#cfn-mediapackagev2-channelpolicy-channelgroupname)
-    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1, R2> { CfnChannelPolicyProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1, R2> { CfnChannelPolicyProps(put(self.0, "ChannelGroupName", value), Phase) }
     /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html#cfn-mediapackagev2-channelpolicy-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<R0, Set, R2> { CfnChannelPolicyProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<R0, Set, R2> { CfnChannelPolicyProps(put(self.0, "ChannelName", value), Phase) }
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html#cfn-mediapackagev2-channelpolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, R1, Set> { CfnChannelPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, R1, Set> { CfnChannelPolicyProps(put(self.0, "Policy", value), Phase) }
 }
 impl Done for CfnChannelPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html)
@@ -201,35 +201,35 @@ impl CfnOriginEndpointProps {
 }
 impl<R0, R1, R2, R3> CfnOriginEndpointProps<R0, R1, R2, R3> {
     /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-channelgroupname)
-    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1, R2, R3> { CfnOriginEndpointProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1, R2, R3> { CfnOriginEndpointProps(put(self.0, "ChannelGroupName", value), Phase) }
     /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set, R2, R3> { CfnOriginEndpointProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set, R2, R3> { CfnOriginEndpointProps(put(self.0, "ChannelName", value), Phase) }
     /// `ContainerType`: `ContainerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-containertype)
-    pub fn container_type(self, value: impl Arg<origin_endpoint::ContainerType>) -> CfnOriginEndpointProps<R0, R1, Set, R3> { CfnOriginEndpointProps(put(self.0, "ContainerType", value.into_expr()), Phase) }
+    pub fn container_type(self, value: impl Arg<origin_endpoint::ContainerType>) -> CfnOriginEndpointProps<R0, R1, Set, R3> { CfnOriginEndpointProps(put(self.0, "ContainerType", value), Phase) }
     /// `DashManifests`: list of `DashManifestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-dashmanifests)
-    pub fn dash_manifests(self, value: impl Arg<Arr<origin_endpoint::DashManifestConfiguration>>) -> Self { Self(put(self.0, "DashManifests", value.into_expr()), Phase) }
+    pub fn dash_manifests(self, value: impl Arg<Arr<origin_endpoint::DashManifestConfiguration>>) -> Self { Self(put(self.0, "DashManifests", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ForceEndpointErrorConfiguration`: `ForceEndpointErrorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-forceendpointerrorconfiguration)
-    pub fn force_endpoint_error_configuration(self, value: impl Arg<origin_endpoint::ForceEndpointErrorConfiguration>) -> Self { Self(put(self.0, "ForceEndpointErrorConfiguration", value.into_expr()), Phase) }
+    pub fn force_endpoint_error_configuration(self, value: impl Arg<origin_endpoint::ForceEndpointErrorConfiguration>) -> Self { Self(put(self.0, "ForceEndpointErrorConfiguration", value), Phase) }
     /// `HlsManifests`: list of `HlsManifestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-hlsmanifests)
-    pub fn hls_manifests(self, value: impl Arg<Arr<origin_endpoint::HlsManifestConfiguration>>) -> Self { Self(put(self.0, "HlsManifests", value.into_expr()), Phase) }
+    pub fn hls_manifests(self, value: impl Arg<Arr<origin_endpoint::HlsManifestConfiguration>>) -> Self { Self(put(self.0, "HlsManifests", value), Phase) }
     /// `LowLatencyHlsManifests`: list of `LowLatencyHlsManifestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifests)
-    pub fn low_latency_hls_manifests(self, value: impl Arg<Arr<origin_endpoint::LowLatencyHlsManifestConfiguration>>) -> Self { Self(put(self.0, "LowLatencyHlsManifests", value.into_expr()), Phase) }
+    pub fn low_latency_hls_manifests(self, value: impl Arg<Arr<origin_endpoint::LowLatencyHlsManifestConfiguration>>) -> Self { Self(put(self.0, "LowLatencyHlsManifests", value), Phase) }
     /// `MssManifests`: list of `MssManifestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-mssmanifests)
-    pub fn mss_manifests(self, value: impl Arg<Arr<origin_endpoint::MssManifestConfiguration>>) -> Self { Self(put(self.0, "MssManifests", value.into_expr()), Phase) }
+    pub fn mss_manifests(self, value: impl Arg<Arr<origin_endpoint::MssManifestConfiguration>>) -> Self { Self(put(self.0, "MssManifests", value), Phase) }
     /// `OriginEndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-originendpointname)
-    pub fn origin_endpoint_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, R1, R2, Set> { CfnOriginEndpointProps(put(self.0, "OriginEndpointName", value.into_expr()), Phase) }
+    pub fn origin_endpoint_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, R1, R2, Set> { CfnOriginEndpointProps(put(self.0, "OriginEndpointName", value), Phase) }
     /// `Segment`: `Segment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-segment)
-    pub fn segment(self, value: impl Arg<origin_endpoint::Segment>) -> Self { Self(put(self.0, "Segment", value.into_expr()), Phase) }
+    pub fn segment(self, value: impl Arg<origin_endpoint::Segment>) -> Self { Self(put(self.0, "Segment", value), Phase) }
     /// `StartoverWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-startoverwindowseconds)
-    pub fn startover_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartoverWindowSeconds", value.into_expr()), Phase) }
+    pub fn startover_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartoverWindowSeconds", value), Phase) }
     /// `StreamNameOutputMode`: `StreamNameOutputMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-streamnameoutputmode)
-    pub fn stream_name_output_mode(self, value: impl Arg<origin_endpoint::StreamNameOutputMode>) -> Self { Self(put(self.0, "StreamNameOutputMode", value.into_expr()), Phase) }
+    pub fn stream_name_output_mode(self, value: impl Arg<origin_endpoint::StreamNameOutputMode>) -> Self { Self(put(self.0, "StreamNameOutputMode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UriSeparator`: `UriSeparator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-uriseparator)
-    pub fn uri_separator(self, value: impl Arg<origin_endpoint::UriSeparator>) -> Self { Self(put(self.0, "UriSeparator", value.into_expr()), Phase) }
+    pub fn uri_separator(self, value: impl Arg<origin_endpoint::UriSeparator>) -> Self { Self(put(self.0, "UriSeparator", value), Phase) }
 }
 impl Done for CfnOriginEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackageV2::OriginEndpoint`.
@@ -241,7 +241,7 @@ impl DashAvailabilityStartTimeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FixedAvailabilityStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashavailabilitystarttimeconfiguration.html#cfn-mediapackagev2-originendpoint-dashavailabilitystarttimeconfiguration-fixedavailabilitystarttime)
-    pub fn fixed_availability_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAvailabilityStartTime", value.into_expr())) }
+    pub fn fixed_availability_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAvailabilityStartTime", value)) }
 }
 impl Done for DashAvailabilityStartTimeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashBaseUrl` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html)
@@ -252,13 +252,13 @@ impl DashBaseUrl {
 }
 impl<R0> DashBaseUrl<R0> {
     /// `DvbPriority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html#cfn-mediapackagev2-originendpoint-dashbaseurl-dvbpriority)
-    pub fn dvb_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbPriority", value.into_expr()), Phase) }
+    pub fn dvb_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbPriority", value), Phase) }
     /// `DvbWeight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html#cfn-mediapackagev2-originendpoint-dashbaseurl-dvbweight)
-    pub fn dvb_weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbWeight", value.into_expr()), Phase) }
+    pub fn dvb_weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbWeight", value), Phase) }
     /// `ServiceLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html#cfn-mediapackagev2-originendpoint-dashbaseurl-servicelocation)
-    pub fn service_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceLocation", value.into_expr()), Phase) }
+    pub fn service_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceLocation", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html#cfn-mediapackagev2-originendpoint-dashbaseurl-url)
-    pub fn url(self, value: impl Arg<str>) -> DashBaseUrl<Set> { DashBaseUrl(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> DashBaseUrl<Set> { DashBaseUrl(put(self.0, "Url", value), Phase) }
 }
 impl Done for DashBaseUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashDvbFontDownload` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbfontdownload.html)
@@ -267,11 +267,11 @@ impl DashDvbFontDownload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FontFamily`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbfontdownload.html#cfn-mediapackagev2-originendpoint-dashdvbfontdownload-fontfamily)
-    pub fn font_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
+    pub fn font_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontFamily", value)) }
     /// `MimeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbfontdownload.html#cfn-mediapackagev2-originendpoint-dashdvbfontdownload-mimetype)
-    pub fn mime_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeType", value.into_expr())) }
+    pub fn mime_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeType", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbfontdownload.html#cfn-mediapackagev2-originendpoint-dashdvbfontdownload-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for DashDvbFontDownload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashDvbMetricsReporting` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbmetricsreporting.html)
@@ -282,9 +282,9 @@ impl DashDvbMetricsReporting {
 }
 impl<R0> DashDvbMetricsReporting<R0> {
     /// `Probability`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbmetricsreporting.html#cfn-mediapackagev2-originendpoint-dashdvbmetricsreporting-probability)
-    pub fn probability(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Probability", value.into_expr()), Phase) }
+    pub fn probability(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Probability", value), Phase) }
     /// `ReportingUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbmetricsreporting.html#cfn-mediapackagev2-originendpoint-dashdvbmetricsreporting-reportingurl)
-    pub fn reporting_url(self, value: impl Arg<str>) -> DashDvbMetricsReporting<Set> { DashDvbMetricsReporting(put(self.0, "ReportingUrl", value.into_expr()), Phase) }
+    pub fn reporting_url(self, value: impl Arg<str>) -> DashDvbMetricsReporting<Set> { DashDvbMetricsReporting(put(self.0, "ReportingUrl", value), Phase) }
 }
 impl Done for DashDvbMetricsReporting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashDvbSettings` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbsettings.html)
@@ -293,9 +293,9 @@ impl DashDvbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorMetrics`: list of `DashDvbMetricsReporting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbsettings.html#cfn-mediapackagev2-originendpoint-dashdvbsettings-errormetrics)
-    pub fn error_metrics(self, value: impl Arg<Arr<DashDvbMetricsReporting>>) -> Self { Self(put(self.0, "ErrorMetrics", value.into_expr())) }
+    pub fn error_metrics(self, value: impl Arg<Arr<DashDvbMetricsReporting>>) -> Self { Self(put(self.0, "ErrorMetrics", value)) }
     /// `FontDownload`: `DashDvbFontDownload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbsettings.html#cfn-mediapackagev2-originendpoint-dashdvbsettings-fontdownload)
-    pub fn font_download(self, value: impl Arg<DashDvbFontDownload>) -> Self { Self(put(self.0, "FontDownload", value.into_expr())) }
+    pub fn font_download(self, value: impl Arg<DashDvbFontDownload>) -> Self { Self(put(self.0, "FontDownload", value)) }
 }
 impl Done for DashDvbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashManifestConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html)
@@ -306,45 +306,45 @@ impl DashManifestConfiguration {
 }
 impl<R0> DashManifestConfiguration<R0> {
     /// `AudioTimelinePattern`: `AudioTimelinePattern`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-audiotimelinepattern)
-    pub fn audio_timeline_pattern(self, value: impl Arg<AudioTimelinePattern>) -> Self { Self(put(self.0, "AudioTimelinePattern", value.into_expr()), Phase) }
+    pub fn audio_timeline_pattern(self, value: impl Arg<AudioTimelinePattern>) -> Self { Self(put(self.0, "AudioTimelinePattern", value), Phase) }
     /// `AvailabilityStartTimeConfiguration`: `DashAvailabilityStartTimeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-availabilitystarttimeconfiguration)
-    pub fn availability_start_time_configuration(self, value: impl Arg<DashAvailabilityStartTimeConfiguration>) -> Self { Self(put(self.0, "AvailabilityStartTimeConfiguration", value.into_expr()), Phase) }
+    pub fn availability_start_time_configuration(self, value: impl Arg<DashAvailabilityStartTimeConfiguration>) -> Self { Self(put(self.0, "AvailabilityStartTimeConfiguration", value), Phase) }
     /// `BaseUrls`: list of `DashBaseUrl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-baseurls)
-    pub fn base_urls(self, value: impl Arg<Arr<DashBaseUrl>>) -> Self { Self(put(self.0, "BaseUrls", value.into_expr()), Phase) }
+    pub fn base_urls(self, value: impl Arg<Arr<DashBaseUrl>>) -> Self { Self(put(self.0, "BaseUrls", value), Phase) }
     /// `Compactness`: `Compactness`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-compactness)
-    pub fn compactness(self, value: impl Arg<Compactness>) -> Self { Self(put(self.0, "Compactness", value.into_expr()), Phase) }
+    pub fn compactness(self, value: impl Arg<Compactness>) -> Self { Self(put(self.0, "Compactness", value), Phase) }
     /// `DrmSignaling`: `DrmSignaling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-drmsignaling)
-    pub fn drm_signaling(self, value: impl Arg<DrmSignaling>) -> Self { Self(put(self.0, "DrmSignaling", value.into_expr()), Phase) }
+    pub fn drm_signaling(self, value: impl Arg<DrmSignaling>) -> Self { Self(put(self.0, "DrmSignaling", value), Phase) }
     /// `DvbSettings`: `DashDvbSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-dvbsettings)
-    pub fn dvb_settings(self, value: impl Arg<DashDvbSettings>) -> Self { Self(put(self.0, "DvbSettings", value.into_expr()), Phase) }
+    pub fn dvb_settings(self, value: impl Arg<DashDvbSettings>) -> Self { Self(put(self.0, "DvbSettings", value), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value), Phase) }
     /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> DashManifestConfiguration<Set> { DashManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> DashManifestConfiguration<Set> { DashManifestConfiguration(put(self.0, "ManifestName", value), Phase) }
     /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-manifestwindowseconds)
-    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value), Phase) }
     /// `MinBufferTimeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-minbuffertimeseconds)
-    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr()), Phase) }
+    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value), Phase) }
     /// `MinUpdatePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-minupdateperiodseconds)
-    pub fn min_update_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value.into_expr()), Phase) }
+    pub fn min_update_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value), Phase) }
     /// `PeriodTriggers`: list of `PeriodTriggers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-periodtriggers)
-    pub fn period_triggers(self, value: impl Arg<Arr<PeriodTriggers>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr()), Phase) }
+    pub fn period_triggers(self, value: impl Arg<Arr<PeriodTriggers>>) -> Self { Self(put(self.0, "PeriodTriggers", value), Phase) }
     /// `Profiles`: list of `Profiles`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-profiles)
-    pub fn profiles(self, value: impl Arg<Arr<Profiles>>) -> Self { Self(put(self.0, "Profiles", value.into_expr()), Phase) }
+    pub fn profiles(self, value: impl Arg<Arr<Profiles>>) -> Self { Self(put(self.0, "Profiles", value), Phase) }
     /// `ProgramInformation`: `DashProgramInformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-programinformation)
-    pub fn program_information(self, value: impl Arg<DashProgramInformation>) -> Self { Self(put(self.0, "ProgramInformation", value.into_expr()), Phase) }
+    pub fn program_information(self, value: impl Arg<DashProgramInformation>) -> Self { Self(put(self.0, "ProgramInformation", value), Phase) }
     /// `ScteDash`: `ScteDash`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-sctedash)
-    pub fn scte_dash(self, value: impl Arg<ScteDash>) -> Self { Self(put(self.0, "ScteDash", value.into_expr()), Phase) }
+    pub fn scte_dash(self, value: impl Arg<ScteDash>) -> Self { Self(put(self.0, "ScteDash", value), Phase) }
     /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-segmenttemplateformat)
-    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr()), Phase) }
+    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value), Phase) }
     /// `SubtitleConfiguration`: `DashSubtitleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-subtitleconfiguration)
-    pub fn subtitle_configuration(self, value: impl Arg<DashSubtitleConfiguration>) -> Self { Self(put(self.0, "SubtitleConfiguration", value.into_expr()), Phase) }
+    pub fn subtitle_configuration(self, value: impl Arg<DashSubtitleConfiguration>) -> Self { Self(put(self.0, "SubtitleConfiguration", value), Phase) }
     /// `SuggestedPresentationDelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-suggestedpresentationdelayseconds)
-    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value.into_expr()), Phase) }
+    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value), Phase) }
     /// `UriPathType`: `UriPathType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-uripathtype)
-    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
+    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value), Phase) }
     /// `UtcTiming`: `DashUtcTiming`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-utctiming)
-    pub fn utc_timing(self, value: impl Arg<DashUtcTiming>) -> Self { Self(put(self.0, "UtcTiming", value.into_expr()), Phase) }
+    pub fn utc_timing(self, value: impl Arg<DashUtcTiming>) -> Self { Self(put(self.0, "UtcTiming", value), Phase) }
 }
 impl Done for DashManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashProgramInformation` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html)
@@ -353,15 +353,15 @@ impl DashProgramInformation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Copyright`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-copyright)
-    pub fn copyright(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Copyright", value.into_expr())) }
+    pub fn copyright(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Copyright", value)) }
     /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value)) }
     /// `MoreInformationUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-moreinformationurl)
-    pub fn more_information_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MoreInformationUrl", value.into_expr())) }
+    pub fn more_information_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MoreInformationUrl", value)) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
 }
 impl Done for DashProgramInformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashSubtitleConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashsubtitleconfiguration.html)
@@ -370,7 +370,7 @@ impl DashSubtitleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TtmlConfiguration`: `DashTtmlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashsubtitleconfiguration.html#cfn-mediapackagev2-originendpoint-dashsubtitleconfiguration-ttmlconfiguration)
-    pub fn ttml_configuration(self, value: impl Arg<DashTtmlConfiguration>) -> Self { Self(put(self.0, "TtmlConfiguration", value.into_expr())) }
+    pub fn ttml_configuration(self, value: impl Arg<DashTtmlConfiguration>) -> Self { Self(put(self.0, "TtmlConfiguration", value)) }
 }
 impl Done for DashSubtitleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashTtmlConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashttmlconfiguration.html)
@@ -381,7 +381,7 @@ impl DashTtmlConfiguration {
 }
 impl<R0> DashTtmlConfiguration<R0> {
     /// `TtmlProfile`: `TtmlProfile`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashttmlconfiguration.html#cfn-mediapackagev2-originendpoint-dashttmlconfiguration-ttmlprofile)
-    pub fn ttml_profile(self, value: impl Arg<TtmlProfile>) -> DashTtmlConfiguration<Set> { DashTtmlConfiguration(put(self.0, "TtmlProfile", value.into_expr()), Phase) }
+    pub fn ttml_profile(self, value: impl Arg<TtmlProfile>) -> DashTtmlConfiguration<Set> { DashTtmlConfiguration(put(self.0, "TtmlProfile", value), Phase) }
 }
 impl Done for DashTtmlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashUtcTiming` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashutctiming.html)
@@ -390,9 +390,9 @@ impl DashUtcTiming {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimingMode`: `TimingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashutctiming.html#cfn-mediapackagev2-originendpoint-dashutctiming-timingmode)
-    pub fn timing_mode(self, value: impl Arg<TimingMode>) -> Self { Self(put(self.0, "TimingMode", value.into_expr())) }
+    pub fn timing_mode(self, value: impl Arg<TimingMode>) -> Self { Self(put(self.0, "TimingMode", value)) }
     /// `TimingSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashutctiming.html#cfn-mediapackagev2-originendpoint-dashutctiming-timingsource)
-    pub fn timing_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimingSource", value.into_expr())) }
+    pub fn timing_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimingSource", value)) }
 }
 impl Done for DashUtcTiming { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Encryption` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html)
@@ -403,15 +403,15 @@ impl Encryption {
 }
 impl<R0, R1> Encryption<R0, R1> {
     /// `CmafExcludeSegmentDrmMetadata`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-cmafexcludesegmentdrmmetadata)
-    pub fn cmaf_exclude_segment_drm_metadata(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CmafExcludeSegmentDrmMetadata", value.into_expr()), Phase) }
+    pub fn cmaf_exclude_segment_drm_metadata(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CmafExcludeSegmentDrmMetadata", value), Phase) }
     /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-constantinitializationvector)
-    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value), Phase) }
     /// `EncryptionMethod`: `EncryptionMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-encryptionmethod)
-    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Encryption<Set, R1> { Encryption(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
+    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Encryption<Set, R1> { Encryption(put(self.0, "EncryptionMethod", value), Phase) }
     /// `KeyRotationIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-keyrotationintervalseconds)
-    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
+    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-spekekeyprovider)
-    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> Encryption<R0, Set> { Encryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> Encryption<R0, Set> { Encryption(put(self.0, "SpekeKeyProvider", value), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionContractConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptioncontractconfiguration.html)
@@ -422,9 +422,9 @@ impl EncryptionContractConfiguration {
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
     /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptioncontractconfiguration.html#cfn-mediapackagev2-originendpoint-encryptioncontractconfiguration-presetspeke20audio)
-    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
+    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value), Phase) }
     /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptioncontractconfiguration.html#cfn-mediapackagev2-originendpoint-encryptioncontractconfiguration-presetspeke20video)
-    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
+    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionMethod` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptionmethod.html)
@@ -433,11 +433,11 @@ impl EncryptionMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CmafEncryptionMethod`: `CmafEncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptionmethod.html#cfn-mediapackagev2-originendpoint-encryptionmethod-cmafencryptionmethod)
-    pub fn cmaf_encryption_method(self, value: impl Arg<CmafEncryptionMethod>) -> Self { Self(put(self.0, "CmafEncryptionMethod", value.into_expr())) }
+    pub fn cmaf_encryption_method(self, value: impl Arg<CmafEncryptionMethod>) -> Self { Self(put(self.0, "CmafEncryptionMethod", value)) }
     /// `IsmEncryptionMethod`: `IsmEncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptionmethod.html#cfn-mediapackagev2-originendpoint-encryptionmethod-ismencryptionmethod)
-    pub fn ism_encryption_method(self, value: impl Arg<IsmEncryptionMethod>) -> Self { Self(put(self.0, "IsmEncryptionMethod", value.into_expr())) }
+    pub fn ism_encryption_method(self, value: impl Arg<IsmEncryptionMethod>) -> Self { Self(put(self.0, "IsmEncryptionMethod", value)) }
     /// `TsEncryptionMethod`: `TsEncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptionmethod.html#cfn-mediapackagev2-originendpoint-encryptionmethod-tsencryptionmethod)
-    pub fn ts_encryption_method(self, value: impl Arg<TsEncryptionMethod>) -> Self { Self(put(self.0, "TsEncryptionMethod", value.into_expr())) }
+    pub fn ts_encryption_method(self, value: impl Arg<TsEncryptionMethod>) -> Self { Self(put(self.0, "TsEncryptionMethod", value)) }
 }
 impl Done for EncryptionMethod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html)
@@ -446,17 +446,17 @@ impl FilterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClipStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-clipstarttime)
-    pub fn clip_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClipStartTime", value.into_expr())) }
+    pub fn clip_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClipStartTime", value)) }
     /// `DrmSettings`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-drmsettings)
-    pub fn drm_settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrmSettings", value.into_expr())) }
+    pub fn drm_settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrmSettings", value)) }
     /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-end)
-    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value)) }
     /// `ManifestFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-manifestfilter)
-    pub fn manifest_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestFilter", value.into_expr())) }
+    pub fn manifest_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestFilter", value)) }
     /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-start)
-    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value)) }
     /// `TimeDelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-timedelayseconds)
-    pub fn time_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeDelaySeconds", value.into_expr())) }
+    pub fn time_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeDelaySeconds", value)) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForceEndpointErrorConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-forceendpointerrorconfiguration.html)
@@ -465,7 +465,7 @@ impl ForceEndpointErrorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndpointErrorConditions`: list of `EndpointErrorConditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-forceendpointerrorconfiguration.html#cfn-mediapackagev2-originendpoint-forceendpointerrorconfiguration-endpointerrorconditions)
-    pub fn endpoint_error_conditions(self, value: impl Arg<Arr<EndpointErrorConditions>>) -> Self { Self(put(self.0, "EndpointErrorConditions", value.into_expr())) }
+    pub fn endpoint_error_conditions(self, value: impl Arg<Arr<EndpointErrorConditions>>) -> Self { Self(put(self.0, "EndpointErrorConditions", value)) }
 }
 impl Done for ForceEndpointErrorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsManifestConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html)
@@ -476,25 +476,25 @@ impl HlsManifestConfiguration {
 }
 impl<R0> HlsManifestConfiguration<R0> {
     /// `ChildManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-childmanifestname)
-    pub fn child_manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChildManifestName", value.into_expr()), Phase) }
+    pub fn child_manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChildManifestName", value), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value), Phase) }
     /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> HlsManifestConfiguration<Set> { HlsManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> HlsManifestConfiguration<Set> { HlsManifestConfiguration(put(self.0, "ManifestName", value), Phase) }
     /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-manifestwindowseconds)
-    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value), Phase) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-programdatetimeintervalseconds)
-    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value), Phase) }
     /// `ScteHls`: `ScteHls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-sctehls)
-    pub fn scte_hls(self, value: impl Arg<ScteHls>) -> Self { Self(put(self.0, "ScteHls", value.into_expr()), Phase) }
+    pub fn scte_hls(self, value: impl Arg<ScteHls>) -> Self { Self(put(self.0, "ScteHls", value), Phase) }
     /// `StartTag`: `StartTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-starttag)
-    pub fn start_tag(self, value: impl Arg<StartTag>) -> Self { Self(put(self.0, "StartTag", value.into_expr()), Phase) }
+    pub fn start_tag(self, value: impl Arg<StartTag>) -> Self { Self(put(self.0, "StartTag", value), Phase) }
     /// `UriPathType`: `UriPathType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-uripathtype)
-    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
+    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value), Phase) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value), Phase) }
     /// `UrlEncodeChildManifest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-urlencodechildmanifest)
-    pub fn url_encode_child_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UrlEncodeChildManifest", value.into_expr()), Phase) }
+    pub fn url_encode_child_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UrlEncodeChildManifest", value), Phase) }
 }
 impl Done for HlsManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LowLatencyHlsManifestConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html)
@@ -505,25 +505,25 @@ impl LowLatencyHlsManifestConfiguration {
 }
 impl<R0> LowLatencyHlsManifestConfiguration<R0> {
     /// `ChildManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-childmanifestname)
-    pub fn child_manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChildManifestName", value.into_expr()), Phase) }
+    pub fn child_manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChildManifestName", value), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value), Phase) }
     /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> LowLatencyHlsManifestConfiguration<Set> { LowLatencyHlsManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> LowLatencyHlsManifestConfiguration<Set> { LowLatencyHlsManifestConfiguration(put(self.0, "ManifestName", value), Phase) }
     /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-manifestwindowseconds)
-    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value), Phase) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-programdatetimeintervalseconds)
-    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value), Phase) }
     /// `ScteHls`: `ScteHls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-sctehls)
-    pub fn scte_hls(self, value: impl Arg<ScteHls>) -> Self { Self(put(self.0, "ScteHls", value.into_expr()), Phase) }
+    pub fn scte_hls(self, value: impl Arg<ScteHls>) -> Self { Self(put(self.0, "ScteHls", value), Phase) }
     /// `StartTag`: `StartTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-starttag)
-    pub fn start_tag(self, value: impl Arg<StartTag>) -> Self { Self(put(self.0, "StartTag", value.into_expr()), Phase) }
+    pub fn start_tag(self, value: impl Arg<StartTag>) -> Self { Self(put(self.0, "StartTag", value), Phase) }
     /// `UriPathType`: `UriPathType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-uripathtype)
-    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
+    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value), Phase) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value), Phase) }
     /// `UrlEncodeChildManifest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-urlencodechildmanifest)
-    pub fn url_encode_child_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UrlEncodeChildManifest", value.into_expr()), Phase) }
+    pub fn url_encode_child_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UrlEncodeChildManifest", value), Phase) }
 }
 impl Done for LowLatencyHlsManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssManifestConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html)
@@ -534,13 +534,13 @@ impl MssManifestConfiguration {
 }
 impl<R0> MssManifestConfiguration<R0> {
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-mssmanifestconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value), Phase) }
     /// `ManifestLayout`: `ManifestLayout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-mssmanifestconfiguration-manifestlayout)
-    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr()), Phase) }
+    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value), Phase) }
     /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-mssmanifestconfiguration-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> MssManifestConfiguration<Set> { MssManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> MssManifestConfiguration<Set> { MssManifestConfiguration(put(self.0, "ManifestName", value), Phase) }
     /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-mssmanifestconfiguration-manifestwindowseconds)
-    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value), Phase) }
 }
 impl Done for MssManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-scte.html)
@@ -549,11 +549,11 @@ impl Scte {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomAdTypes`: list of `CustomAdTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-scte.html#cfn-mediapackagev2-originendpoint-scte-customadtypes)
-    pub fn custom_ad_types(self, value: impl Arg<Arr<CustomAdTypes>>) -> Self { Self(put(self.0, "CustomAdTypes", value.into_expr())) }
+    pub fn custom_ad_types(self, value: impl Arg<Arr<CustomAdTypes>>) -> Self { Self(put(self.0, "CustomAdTypes", value)) }
     /// `ScteFilter`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-scte.html#cfn-mediapackagev2-originendpoint-scte-sctefilter)
-    pub fn scte_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScteFilter", value.into_expr())) }
+    pub fn scte_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScteFilter", value)) }
     /// `ScteInSegments`: `ScteInSegments`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-scte.html#cfn-mediapackagev2-originendpoint-scte-scteinsegments)
-    pub fn scte_in_segments(self, value: impl Arg<ScteInSegments>) -> Self { Self(put(self.0, "ScteInSegments", value.into_expr())) }
+    pub fn scte_in_segments(self, value: impl Arg<ScteInSegments>) -> Self { Self(put(self.0, "ScteInSegments", value)) }
 }
 impl Done for Scte { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScteDash` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctedash.html)
@@ -562,9 +562,9 @@ impl ScteDash {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkerDash`: `AdMarkerDash`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctedash.html#cfn-mediapackagev2-originendpoint-sctedash-admarkerdash)
-    pub fn ad_marker_dash(self, value: impl Arg<AdMarkerDash>) -> Self { Self(put(self.0, "AdMarkerDash", value.into_expr())) }
+    pub fn ad_marker_dash(self, value: impl Arg<AdMarkerDash>) -> Self { Self(put(self.0, "AdMarkerDash", value)) }
     /// `ScteInManifests`: `ScteInManifests`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctedash.html#cfn-mediapackagev2-originendpoint-sctedash-scteinmanifests)
-    pub fn scte_in_manifests(self, value: impl Arg<ScteInManifests>) -> Self { Self(put(self.0, "ScteInManifests", value.into_expr())) }
+    pub fn scte_in_manifests(self, value: impl Arg<ScteInManifests>) -> Self { Self(put(self.0, "ScteInManifests", value)) }
 }
 impl Done for ScteDash { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScteHls` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctehls.html)
@@ -573,9 +573,9 @@ impl ScteHls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkerHls`: `AdMarkerHls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctehls.html#cfn-mediapackagev2-originendpoint-sctehls-admarkerhls)
-    pub fn ad_marker_hls(self, value: impl Arg<AdMarkerHls>) -> Self { Self(put(self.0, "AdMarkerHls", value.into_expr())) }
+    pub fn ad_marker_hls(self, value: impl Arg<AdMarkerHls>) -> Self { Self(put(self.0, "AdMarkerHls", value)) }
     /// `ScteInManifests`: `ScteInManifests`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctehls.html#cfn-mediapackagev2-originendpoint-sctehls-scteinmanifests)
-    pub fn scte_in_manifests(self, value: impl Arg<ScteInManifests>) -> Self { Self(put(self.0, "ScteInManifests", value.into_expr())) }
+    pub fn scte_in_manifests(self, value: impl Arg<ScteInManifests>) -> Self { Self(put(self.0, "ScteInManifests", value)) }
 }
 impl Done for ScteHls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Segment` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html)
@@ -584,21 +584,21 @@ impl Segment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-encryption)
-    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
+    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value)) }
     /// `IncludeIframeOnlyStreams`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-includeiframeonlystreams)
-    pub fn include_iframe_only_streams(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStreams", value.into_expr())) }
+    pub fn include_iframe_only_streams(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStreams", value)) }
     /// `OutputTimestampMode`: `OutputTimestampMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-outputtimestampmode)
-    pub fn output_timestamp_mode(self, value: impl Arg<OutputTimestampMode>) -> Self { Self(put(self.0, "OutputTimestampMode", value.into_expr())) }
+    pub fn output_timestamp_mode(self, value: impl Arg<OutputTimestampMode>) -> Self { Self(put(self.0, "OutputTimestampMode", value)) }
     /// `Scte`: `Scte`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-scte)
-    pub fn scte(self, value: impl Arg<Scte>) -> Self { Self(put(self.0, "Scte", value.into_expr())) }
+    pub fn scte(self, value: impl Arg<Scte>) -> Self { Self(put(self.0, "Scte", value)) }
     /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-segmentdurationseconds)
-    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value)) }
     /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-segmentname)
-    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value)) }
     /// `TsIncludeDvbSubtitles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-tsincludedvbsubtitles)
-    pub fn ts_include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TsIncludeDvbSubtitles", value.into_expr())) }
+    pub fn ts_include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TsIncludeDvbSubtitles", value)) }
     /// `TsUseAudioRenditionGroup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-tsuseaudiorenditiongroup)
-    pub fn ts_use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TsUseAudioRenditionGroup", value.into_expr())) }
+    pub fn ts_use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TsUseAudioRenditionGroup", value)) }
 }
 impl Done for Segment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpekeKeyProvider` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html)
@@ -609,17 +609,17 @@ impl SpekeKeyProvider {
 }
 impl<R0, R1, R2, R3, R4> SpekeKeyProvider<R0, R1, R2, R3, R4> {
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value), Phase) }
     /// `DrmSystems`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-drmsystems)
-    pub fn drm_systems(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<Set, R1, R2, R3, R4> { SpekeKeyProvider(put(self.0, "DrmSystems", value.into_expr()), Phase) }
+    pub fn drm_systems(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<Set, R1, R2, R3, R4> { SpekeKeyProvider(put(self.0, "DrmSystems", value), Phase) }
     /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-encryptioncontractconfiguration)
-    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> SpekeKeyProvider<R0, Set, R2, R3, R4> { SpekeKeyProvider(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> SpekeKeyProvider<R0, Set, R2, R3, R4> { SpekeKeyProvider(put(self.0, "EncryptionContractConfiguration", value), Phase) }
     /// `ResourceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set, R3, R4> { SpekeKeyProvider(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set, R3, R4> { SpekeKeyProvider(put(self.0, "ResourceId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, R1, R2, Set, R4> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, R1, R2, Set, R4> { SpekeKeyProvider(put(self.0, "RoleArn", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-url)
-    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, R3, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, R3, Set> { SpekeKeyProvider(put(self.0, "Url", value), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StartTag` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-starttag.html)
@@ -630,9 +630,9 @@ impl StartTag {
 }
 impl<R0> StartTag<R0> {
     /// `Precise`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-starttag.html#cfn-mediapackagev2-originendpoint-starttag-precise)
-    pub fn precise(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Precise", value.into_expr()), Phase) }
+    pub fn precise(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Precise", value), Phase) }
     /// `TimeOffset`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-starttag.html#cfn-mediapackagev2-originendpoint-starttag-timeoffset)
-    pub fn time_offset(self, value: impl Arg<f64>) -> StartTag<Set> { StartTag(put(self.0, "TimeOffset", value.into_expr()), Phase) }
+    pub fn time_offset(self, value: impl Arg<f64>) -> StartTag<Set> { StartTag(put(self.0, "TimeOffset", value), Phase) }
 }
 impl Done for StartTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdMarkerDash` allows.
@@ -705,15 +705,15 @@ impl CfnOriginEndpointPolicyProps {
 }
 impl<R0, R1, R2, R3> CfnOriginEndpointPolicyProps<R0, R1, R2, R3> {
     /// `CdnAuthConfiguration`: `CdnAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-cdnauthconfiguration)
-    pub fn cdn_auth_configuration(self, value: impl Arg<origin_endpoint_policy::CdnAuthConfiguration>) -> Self { Self(put(self.0, "CdnAuthConfiguration", value.into_expr()), Phase) }
+    pub fn cdn_auth_configuration(self, value: impl Arg<origin_endpoint_policy::CdnAuthConfiguration>) -> Self { Self(put(self.0, "CdnAuthConfiguration", value), Phase) }
     /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-channelgroupname)
-    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<Set, R1, R2, R3> { CfnOriginEndpointPolicyProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<Set, R1, R2, R3> { CfnOriginEndpointPolicyProps(put(self.0, "ChannelGroupName", value), Phase) }
     /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, Set, R2, R3> { CfnOriginEndpointPolicyProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, Set, R2, R3> { CfnOriginEndpointPolicyProps(put(self.0, "ChannelName", value), Phase) }
     /// `OriginEndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-originendpointname)
-    pub fn origin_endpoint_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, R1, Set, R3> { CfnOriginEndpointPolicyProps(put(self.0, "OriginEndpointName", value.into_expr()), Phase) }
+    pub fn origin_endpoint_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, R1, Set, R3> { CfnOriginEndpointPolicyProps(put(self.0, "OriginEndpointName", value), Phase) }
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnOriginEndpointPolicyProps<R0, R1, R2, Set> { CfnOriginEndpointPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnOriginEndpointPolicyProps<R0, R1, R2, Set> { CfnOriginEndpointPolicyProps(put(self.0, "Policy", value), Phase) }
 }
 impl Done for CfnOriginEndpointPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackageV2::OriginEndpointPolicy`.
@@ -727,9 +727,9 @@ impl CdnAuthConfiguration {
 }
 impl<R0, R1> CdnAuthConfiguration<R0, R1> {
     /// `CdnIdentifierSecretArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpointpolicy-cdnauthconfiguration.html#cfn-mediapackagev2-originendpointpolicy-cdnauthconfiguration-cdnidentifiersecretarns)
-    pub fn cdn_identifier_secret_arns(self, value: impl Arg<Arr<str>>) -> CdnAuthConfiguration<Set, R1> { CdnAuthConfiguration(put(self.0, "CdnIdentifierSecretArns", value.into_expr()), Phase) }
+    pub fn cdn_identifier_secret_arns(self, value: impl Arg<Arr<str>>) -> CdnAuthConfiguration<Set, R1> { CdnAuthConfiguration(put(self.0, "CdnIdentifierSecretArns", value), Phase) }
     /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpointpolicy-cdnauthconfiguration.html#cfn-mediapackagev2-originendpointpolicy-cdnauthconfiguration-secretsrolearn)
-    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CdnAuthConfiguration<R0, Set> { CdnAuthConfiguration(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
+    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CdnAuthConfiguration<R0, Set> { CdnAuthConfiguration(put(self.0, "SecretsRoleArn", value), Phase) }
 }
 impl Done for CdnAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

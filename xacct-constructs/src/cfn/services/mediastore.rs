@@ -27,19 +27,19 @@ impl CfnContainerProps {
 }
 impl<R0> CfnContainerProps<R0> {
     /// `AccessLoggingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-accessloggingenabled)
-    pub fn access_logging_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessLoggingEnabled", value.into_expr()), Phase) }
+    pub fn access_logging_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessLoggingEnabled", value), Phase) }
     /// `ContainerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-containername)
-    pub fn container_name(self, value: impl Arg<str>) -> CfnContainerProps<Set> { CfnContainerProps(put(self.0, "ContainerName", value.into_expr()), Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> CfnContainerProps<Set> { CfnContainerProps(put(self.0, "ContainerName", value), Phase) }
     /// `CorsPolicy`: list of `CorsRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-corspolicy)
-    pub fn cors_policy(self, value: impl Arg<Arr<container::CorsRule>>) -> Self { Self(put(self.0, "CorsPolicy", value.into_expr()), Phase) }
+    pub fn cors_policy(self, value: impl Arg<Arr<container::CorsRule>>) -> Self { Self(put(self.0, "CorsPolicy", value), Phase) }
     /// `LifecyclePolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-lifecyclepolicy)
-    pub fn lifecycle_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr()), Phase) }
+    pub fn lifecycle_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicy", value), Phase) }
     /// `MetricPolicy`: `MetricPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-metricpolicy)
-    pub fn metric_policy(self, value: impl Arg<container::MetricPolicy>) -> Self { Self(put(self.0, "MetricPolicy", value.into_expr()), Phase) }
+    pub fn metric_policy(self, value: impl Arg<container::MetricPolicy>) -> Self { Self(put(self.0, "MetricPolicy", value), Phase) }
     /// `Policy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-policy)
-    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnContainerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaStore::Container`.
@@ -51,15 +51,15 @@ impl CorsRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-allowedheaders)
-    pub fn allowed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedHeaders", value.into_expr())) }
+    pub fn allowed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedHeaders", value)) }
     /// `AllowedMethods`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-allowedmethods)
-    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr())) }
+    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value)) }
     /// `AllowedOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-allowedorigins)
-    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrigins", value.into_expr())) }
+    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrigins", value)) }
     /// `ExposeHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-exposeheaders)
-    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
+    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value)) }
     /// `MaxAgeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-maxageseconds)
-    pub fn max_age_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAgeSeconds", value.into_expr())) }
+    pub fn max_age_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAgeSeconds", value)) }
 }
 impl Done for CorsRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricPolicy` of `AWS::MediaStore::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicy.html)
@@ -70,9 +70,9 @@ impl MetricPolicy {
 }
 impl<R0> MetricPolicy<R0> {
     /// `ContainerLevelMetrics`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicy.html#cfn-mediastore-container-metricpolicy-containerlevelmetrics)
-    pub fn container_level_metrics(self, value: impl Arg<str>) -> MetricPolicy<Set> { MetricPolicy(put(self.0, "ContainerLevelMetrics", value.into_expr()), Phase) }
+    pub fn container_level_metrics(self, value: impl Arg<str>) -> MetricPolicy<Set> { MetricPolicy(put(self.0, "ContainerLevelMetrics", value), Phase) }
     /// `MetricPolicyRules`: list of `MetricPolicyRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicy.html#cfn-mediastore-container-metricpolicy-metricpolicyrules)
-    pub fn metric_policy_rules(self, value: impl Arg<Arr<MetricPolicyRule>>) -> Self { Self(put(self.0, "MetricPolicyRules", value.into_expr()), Phase) }
+    pub fn metric_policy_rules(self, value: impl Arg<Arr<MetricPolicyRule>>) -> Self { Self(put(self.0, "MetricPolicyRules", value), Phase) }
 }
 impl Done for MetricPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricPolicyRule` of `AWS::MediaStore::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicyrule.html)
@@ -83,9 +83,9 @@ impl MetricPolicyRule {
 }
 impl<R0, R1> MetricPolicyRule<R0, R1> {
     /// `ObjectGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicyrule.html#cfn-mediastore-container-metricpolicyrule-objectgroup)
-    pub fn object_group(self, value: impl Arg<str>) -> MetricPolicyRule<Set, R1> { MetricPolicyRule(put(self.0, "ObjectGroup", value.into_expr()), Phase) }
+    pub fn object_group(self, value: impl Arg<str>) -> MetricPolicyRule<Set, R1> { MetricPolicyRule(put(self.0, "ObjectGroup", value), Phase) }
     /// `ObjectGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicyrule.html#cfn-mediastore-container-metricpolicyrule-objectgroupname)
-    pub fn object_group_name(self, value: impl Arg<str>) -> MetricPolicyRule<R0, Set> { MetricPolicyRule(put(self.0, "ObjectGroupName", value.into_expr()), Phase) }
+    pub fn object_group_name(self, value: impl Arg<str>) -> MetricPolicyRule<R0, Set> { MetricPolicyRule(put(self.0, "ObjectGroupName", value), Phase) }
 }
 impl Done for MetricPolicyRule { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,23 +25,23 @@ impl CfnChannelProps {
 }
 impl<R0, R1, R2> CfnChannelProps<R0, R1, R2> {
     /// `Audiences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-audiences)
-    pub fn audiences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audiences", value.into_expr()), Phase) }
+    pub fn audiences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audiences", value), Phase) }
     /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "ChannelName", value), Phase) }
     /// `FillerSlate`: `SlateSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-fillerslate)
-    pub fn filler_slate(self, value: impl Arg<channel::SlateSource>) -> Self { Self(put(self.0, "FillerSlate", value.into_expr()), Phase) }
+    pub fn filler_slate(self, value: impl Arg<channel::SlateSource>) -> Self { Self(put(self.0, "FillerSlate", value), Phase) }
     /// `LogConfiguration`: `LogConfigurationForChannel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<channel::LogConfigurationForChannel>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<channel::LogConfigurationForChannel>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `Outputs`: list of `RequestOutputItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-outputs)
-    pub fn outputs(self, value: impl Arg<Arr<channel::RequestOutputItem>>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "Outputs", value.into_expr()), Phase) }
+    pub fn outputs(self, value: impl Arg<Arr<channel::RequestOutputItem>>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "Outputs", value), Phase) }
     /// `PlaybackMode`: `PlaybackMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-playbackmode)
-    pub fn playback_mode(self, value: impl Arg<channel::PlaybackMode>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "PlaybackMode", value.into_expr()), Phase) }
+    pub fn playback_mode(self, value: impl Arg<channel::PlaybackMode>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "PlaybackMode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Tier`: `Tier`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-tier)
-    pub fn tier(self, value: impl Arg<channel::Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr()), Phase) }
+    pub fn tier(self, value: impl Arg<channel::Tier>) -> Self { Self(put(self.0, "Tier", value), Phase) }
     /// `TimeShiftConfiguration`: `TimeShiftConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html#cfn-mediatailor-channel-timeshiftconfiguration)
-    pub fn time_shift_configuration(self, value: impl Arg<channel::TimeShiftConfiguration>) -> Self { Self(put(self.0, "TimeShiftConfiguration", value.into_expr()), Phase) }
+    pub fn time_shift_configuration(self, value: impl Arg<channel::TimeShiftConfiguration>) -> Self { Self(put(self.0, "TimeShiftConfiguration", value), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::Channel`.
@@ -53,13 +53,13 @@ impl DashPlaylistSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestWindowSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-dashplaylistsettings.html#cfn-mediatailor-channel-dashplaylistsettings-manifestwindowseconds)
-    pub fn manifest_window_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
+    pub fn manifest_window_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value)) }
     /// `MinBufferTimeSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-dashplaylistsettings.html#cfn-mediatailor-channel-dashplaylistsettings-minbuffertimeseconds)
-    pub fn min_buffer_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr())) }
+    pub fn min_buffer_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value)) }
     /// `MinUpdatePeriodSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-dashplaylistsettings.html#cfn-mediatailor-channel-dashplaylistsettings-minupdateperiodseconds)
-    pub fn min_update_period_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value.into_expr())) }
+    pub fn min_update_period_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value)) }
     /// `SuggestedPresentationDelaySeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-dashplaylistsettings.html#cfn-mediatailor-channel-dashplaylistsettings-suggestedpresentationdelayseconds)
-    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value.into_expr())) }
+    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value)) }
 }
 impl Done for DashPlaylistSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsPlaylistSettings` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-hlsplaylistsettings.html)
@@ -68,9 +68,9 @@ impl HlsPlaylistSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkupType`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-hlsplaylistsettings.html#cfn-mediatailor-channel-hlsplaylistsettings-admarkuptype)
-    pub fn ad_markup_type(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkupType", value.into_expr())) }
+    pub fn ad_markup_type(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkupType", value)) }
     /// `ManifestWindowSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-hlsplaylistsettings.html#cfn-mediatailor-channel-hlsplaylistsettings-manifestwindowseconds)
-    pub fn manifest_window_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
+    pub fn manifest_window_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value)) }
 }
 impl Done for HlsPlaylistSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfigurationForChannel` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-logconfigurationforchannel.html)
@@ -79,7 +79,7 @@ impl LogConfigurationForChannel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-logconfigurationforchannel.html#cfn-mediatailor-channel-logconfigurationforchannel-logtypes)
-    pub fn log_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
+    pub fn log_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogTypes", value)) }
 }
 impl Done for LogConfigurationForChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestOutputItem` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-requestoutputitem.html)
@@ -90,13 +90,13 @@ impl RequestOutputItem {
 }
 impl<R0, R1> RequestOutputItem<R0, R1> {
     /// `DashPlaylistSettings`: `DashPlaylistSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-requestoutputitem.html#cfn-mediatailor-channel-requestoutputitem-dashplaylistsettings)
-    pub fn dash_playlist_settings(self, value: impl Arg<DashPlaylistSettings>) -> Self { Self(put(self.0, "DashPlaylistSettings", value.into_expr()), Phase) }
+    pub fn dash_playlist_settings(self, value: impl Arg<DashPlaylistSettings>) -> Self { Self(put(self.0, "DashPlaylistSettings", value), Phase) }
     /// `HlsPlaylistSettings`: `HlsPlaylistSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-requestoutputitem.html#cfn-mediatailor-channel-requestoutputitem-hlsplaylistsettings)
-    pub fn hls_playlist_settings(self, value: impl Arg<HlsPlaylistSettings>) -> Self { Self(put(self.0, "HlsPlaylistSettings", value.into_expr()), Phase) }
+    pub fn hls_playlist_settings(self, value: impl Arg<HlsPlaylistSettings>) -> Self { Self(put(self.0, "HlsPlaylistSettings", value), Phase) }
     /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-requestoutputitem.html#cfn-mediatailor-channel-requestoutputitem-manifestname)
-    pub fn manifest_name(self, value: impl Arg<str>) -> RequestOutputItem<Set, R1> { RequestOutputItem(put(self.0, "ManifestName", value.into_expr()), Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> RequestOutputItem<Set, R1> { RequestOutputItem(put(self.0, "ManifestName", value), Phase) }
     /// `SourceGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-requestoutputitem.html#cfn-mediatailor-channel-requestoutputitem-sourcegroup)
-    pub fn source_group(self, value: impl Arg<str>) -> RequestOutputItem<R0, Set> { RequestOutputItem(put(self.0, "SourceGroup", value.into_expr()), Phase) }
+    pub fn source_group(self, value: impl Arg<str>) -> RequestOutputItem<R0, Set> { RequestOutputItem(put(self.0, "SourceGroup", value), Phase) }
 }
 impl Done for RequestOutputItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlateSource` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-slatesource.html)
@@ -105,9 +105,9 @@ impl SlateSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceLocationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-slatesource.html#cfn-mediatailor-channel-slatesource-sourcelocationname)
-    pub fn source_location_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLocationName", value.into_expr())) }
+    pub fn source_location_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLocationName", value)) }
     /// `VodSourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-slatesource.html#cfn-mediatailor-channel-slatesource-vodsourcename)
-    pub fn vod_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VodSourceName", value.into_expr())) }
+    pub fn vod_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VodSourceName", value)) }
 }
 impl Done for SlateSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeShiftConfiguration` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-timeshiftconfiguration.html)
@@ -118,7 +118,7 @@ impl TimeShiftConfiguration {
 }
 impl<R0> TimeShiftConfiguration<R0> {
     /// `MaxTimeDelaySeconds`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-timeshiftconfiguration.html#cfn-mediatailor-channel-timeshiftconfiguration-maxtimedelayseconds)
-    pub fn max_time_delay_seconds(self, value: impl Arg<f64>) -> TimeShiftConfiguration<Set> { TimeShiftConfiguration(put(self.0, "MaxTimeDelaySeconds", value.into_expr()), Phase) }
+    pub fn max_time_delay_seconds(self, value: impl Arg<f64>) -> TimeShiftConfiguration<Set> { TimeShiftConfiguration(put(self.0, "MaxTimeDelaySeconds", value), Phase) }
 }
 impl Done for TimeShiftConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PlaybackMode` allows.
@@ -145,9 +145,9 @@ impl CfnChannelPolicyProps {
 }
 impl<R0, R1> CfnChannelPolicyProps<R0, R1> {
     /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channelpolicy.html#cfn-mediatailor-channelpolicy-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1> { CfnChannelPolicyProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1> { CfnChannelPolicyProps(put(self.0, "ChannelName", value), Phase) }
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channelpolicy.html#cfn-mediatailor-channelpolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, Set> { CfnChannelPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, Set> { CfnChannelPolicyProps(put(self.0, "Policy", value), Phase) }
 }
 impl Done for CfnChannelPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html)
@@ -171,21 +171,21 @@ impl CfnFunctionProps {
 }
 impl<R0, R1> CfnFunctionProps<R0, R1> {
     /// `ConcurrentExecutorConfiguration`: `ConcurrentExecutorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html#cfn-mediatailor-function-concurrentexecutorconfiguration)
-    pub fn concurrent_executor_configuration(self, value: impl Arg<function::ConcurrentExecutorConfiguration>) -> Self { Self(put(self.0, "ConcurrentExecutorConfiguration", value.into_expr()), Phase) }
+    pub fn concurrent_executor_configuration(self, value: impl Arg<function::ConcurrentExecutorConfiguration>) -> Self { Self(put(self.0, "ConcurrentExecutorConfiguration", value), Phase) }
     /// `CustomOutputConfiguration`: `CustomOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html#cfn-mediatailor-function-customoutputconfiguration)
-    pub fn custom_output_configuration(self, value: impl Arg<function::CustomOutputConfiguration>) -> Self { Self(put(self.0, "CustomOutputConfiguration", value.into_expr()), Phase) }
+    pub fn custom_output_configuration(self, value: impl Arg<function::CustomOutputConfiguration>) -> Self { Self(put(self.0, "CustomOutputConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html#cfn-mediatailor-function-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FunctionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html#cfn-mediatailor-function-functionid)
-    pub fn function_id(self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1> { CfnFunctionProps(put(self.0, "FunctionId", value.into_expr()), Phase) }
+    pub fn function_id(self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1> { CfnFunctionProps(put(self.0, "FunctionId", value), Phase) }
     /// `FunctionType`: `FunctionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html#cfn-mediatailor-function-functiontype)
-    pub fn function_type(self, value: impl Arg<function::FunctionType>) -> CfnFunctionProps<R0, Set> { CfnFunctionProps(put(self.0, "FunctionType", value.into_expr()), Phase) }
+    pub fn function_type(self, value: impl Arg<function::FunctionType>) -> CfnFunctionProps<R0, Set> { CfnFunctionProps(put(self.0, "FunctionType", value), Phase) }
     /// `HttpRequestConfiguration`: `HttpRequestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html#cfn-mediatailor-function-httprequestconfiguration)
-    pub fn http_request_configuration(self, value: impl Arg<function::HttpRequestConfiguration>) -> Self { Self(put(self.0, "HttpRequestConfiguration", value.into_expr()), Phase) }
+    pub fn http_request_configuration(self, value: impl Arg<function::HttpRequestConfiguration>) -> Self { Self(put(self.0, "HttpRequestConfiguration", value), Phase) }
     /// `SequentialExecutorConfiguration`: `SequentialExecutorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html#cfn-mediatailor-function-sequentialexecutorconfiguration)
-    pub fn sequential_executor_configuration(self, value: impl Arg<function::SequentialExecutorConfiguration>) -> Self { Self(put(self.0, "SequentialExecutorConfiguration", value.into_expr()), Phase) }
+    pub fn sequential_executor_configuration(self, value: impl Arg<function::SequentialExecutorConfiguration>) -> Self { Self(put(self.0, "SequentialExecutorConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html#cfn-mediatailor-function-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::Function`.
@@ -199,15 +199,15 @@ impl ConcurrentExecutorConfiguration {
 }
 impl<R0, R1, R2, R3, R4> ConcurrentExecutorConfiguration<R0, R1, R2, R3, R4> {
     /// `FunctionList`: list of `FunctionRef`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-concurrentexecutorconfiguration.html#cfn-mediatailor-function-concurrentexecutorconfiguration-functionlist)
-    pub fn function_list(self, value: impl Arg<Arr<FunctionRef>>) -> ConcurrentExecutorConfiguration<Set, R1, R2, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "FunctionList", value.into_expr()), Phase) }
+    pub fn function_list(self, value: impl Arg<Arr<FunctionRef>>) -> ConcurrentExecutorConfiguration<Set, R1, R2, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "FunctionList", value), Phase) }
     /// `MaxConcurrency`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-concurrentexecutorconfiguration.html#cfn-mediatailor-function-concurrentexecutorconfiguration-maxconcurrency)
-    pub fn max_concurrency(self, value: impl Arg<i64>) -> ConcurrentExecutorConfiguration<R0, Set, R2, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
+    pub fn max_concurrency(self, value: impl Arg<i64>) -> ConcurrentExecutorConfiguration<R0, Set, R2, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "MaxConcurrency", value), Phase) }
     /// `Output`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-concurrentexecutorconfiguration.html#cfn-mediatailor-function-concurrentexecutorconfiguration-output)
-    pub fn output(self, value: impl Arg<Dict<str>>) -> ConcurrentExecutorConfiguration<R0, R1, Set, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "Output", value.into_expr()), Phase) }
+    pub fn output(self, value: impl Arg<Dict<str>>) -> ConcurrentExecutorConfiguration<R0, R1, Set, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "Output", value), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-concurrentexecutorconfiguration.html#cfn-mediatailor-function-concurrentexecutorconfiguration-runtime)
-    pub fn runtime(self, value: impl Arg<Runtime>) -> ConcurrentExecutorConfiguration<R0, R1, R2, Set, R4> { ConcurrentExecutorConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> ConcurrentExecutorConfiguration<R0, R1, R2, Set, R4> { ConcurrentExecutorConfiguration(put(self.0, "Runtime", value), Phase) }
     /// `TimeoutMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-concurrentexecutorconfiguration.html#cfn-mediatailor-function-concurrentexecutorconfiguration-timeoutmilliseconds)
-    pub fn timeout_milliseconds(self, value: impl Arg<i64>) -> ConcurrentExecutorConfiguration<R0, R1, R2, R3, Set> { ConcurrentExecutorConfiguration(put(self.0, "TimeoutMilliseconds", value.into_expr()), Phase) }
+    pub fn timeout_milliseconds(self, value: impl Arg<i64>) -> ConcurrentExecutorConfiguration<R0, R1, R2, R3, Set> { ConcurrentExecutorConfiguration(put(self.0, "TimeoutMilliseconds", value), Phase) }
 }
 impl Done for ConcurrentExecutorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOutputConfiguration` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-customoutputconfiguration.html)
@@ -218,9 +218,9 @@ impl CustomOutputConfiguration {
 }
 impl<R0> CustomOutputConfiguration<R0> {
     /// `Output`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-customoutputconfiguration.html#cfn-mediatailor-function-customoutputconfiguration-output)
-    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
+    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-customoutputconfiguration.html#cfn-mediatailor-function-customoutputconfiguration-runtime)
-    pub fn runtime(self, value: impl Arg<Runtime>) -> CustomOutputConfiguration<Set> { CustomOutputConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> CustomOutputConfiguration<Set> { CustomOutputConfiguration(put(self.0, "Runtime", value), Phase) }
 }
 impl Done for CustomOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionRef` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-functionref.html)
@@ -229,11 +229,11 @@ impl FunctionRef {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-functionref.html#cfn-mediatailor-function-functionref-alias)
-    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value)) }
     /// `FunctionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-functionref.html#cfn-mediatailor-function-functionref-functionid)
-    pub fn function_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionId", value.into_expr())) }
+    pub fn function_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionId", value)) }
     /// `RunCondition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-functionref.html#cfn-mediatailor-function-functionref-runcondition)
-    pub fn run_condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RunCondition", value.into_expr())) }
+    pub fn run_condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RunCondition", value)) }
 }
 impl Done for FunctionRef { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRequestConfiguration` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html)
@@ -244,19 +244,19 @@ impl HttpRequestConfiguration {
 }
 impl<R0, R1, R2, R3> HttpRequestConfiguration<R0, R1, R2, R3> {
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html#cfn-mediatailor-function-httprequestconfiguration-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr()), Phase) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value), Phase) }
     /// `Headers`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html#cfn-mediatailor-function-httprequestconfiguration-headers)
-    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value), Phase) }
     /// `MethodType`: `MethodType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html#cfn-mediatailor-function-httprequestconfiguration-methodtype)
-    pub fn method_type(self, value: impl Arg<MethodType>) -> HttpRequestConfiguration<Set, R1, R2, R3> { HttpRequestConfiguration(put(self.0, "MethodType", value.into_expr()), Phase) }
+    pub fn method_type(self, value: impl Arg<MethodType>) -> HttpRequestConfiguration<Set, R1, R2, R3> { HttpRequestConfiguration(put(self.0, "MethodType", value), Phase) }
     /// `Output`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html#cfn-mediatailor-function-httprequestconfiguration-output)
-    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
+    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value), Phase) }
     /// `RequestTimeoutMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html#cfn-mediatailor-function-httprequestconfiguration-requesttimeoutmilliseconds)
-    pub fn request_timeout_milliseconds(self, value: impl Arg<i64>) -> HttpRequestConfiguration<R0, Set, R2, R3> { HttpRequestConfiguration(put(self.0, "RequestTimeoutMilliseconds", value.into_expr()), Phase) }
+    pub fn request_timeout_milliseconds(self, value: impl Arg<i64>) -> HttpRequestConfiguration<R0, Set, R2, R3> { HttpRequestConfiguration(put(self.0, "RequestTimeoutMilliseconds", value), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html#cfn-mediatailor-function-httprequestconfiguration-runtime)
-    pub fn runtime(self, value: impl Arg<Runtime>) -> HttpRequestConfiguration<R0, R1, Set, R3> { HttpRequestConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> HttpRequestConfiguration<R0, R1, Set, R3> { HttpRequestConfiguration(put(self.0, "Runtime", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html#cfn-mediatailor-function-httprequestconfiguration-url)
-    pub fn url(self, value: impl Arg<str>) -> HttpRequestConfiguration<R0, R1, R2, Set> { HttpRequestConfiguration(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HttpRequestConfiguration<R0, R1, R2, Set> { HttpRequestConfiguration(put(self.0, "Url", value), Phase) }
 }
 impl Done for HttpRequestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SequentialExecutorConfiguration` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-sequentialexecutorconfiguration.html)
@@ -267,13 +267,13 @@ impl SequentialExecutorConfiguration {
 }
 impl<R0, R1, R2> SequentialExecutorConfiguration<R0, R1, R2> {
     /// `FunctionList`: list of `FunctionRef`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-sequentialexecutorconfiguration.html#cfn-mediatailor-function-sequentialexecutorconfiguration-functionlist)
-    pub fn function_list(self, value: impl Arg<Arr<FunctionRef>>) -> SequentialExecutorConfiguration<Set, R1, R2> { SequentialExecutorConfiguration(put(self.0, "FunctionList", value.into_expr()), Phase) }
+    pub fn function_list(self, value: impl Arg<Arr<FunctionRef>>) -> SequentialExecutorConfiguration<Set, R1, R2> { SequentialExecutorConfiguration(put(self.0, "FunctionList", value), Phase) }
     /// `Output`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-sequentialexecutorconfiguration.html#cfn-mediatailor-function-sequentialexecutorconfiguration-output)
-    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
+    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-sequentialexecutorconfiguration.html#cfn-mediatailor-function-sequentialexecutorconfiguration-runtime)
-    pub fn runtime(self, value: impl Arg<Runtime>) -> SequentialExecutorConfiguration<R0, Set, R2> { SequentialExecutorConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> SequentialExecutorConfiguration<R0, Set, R2> { SequentialExecutorConfiguration(put(self.0, "Runtime", value), Phase) }
     /// `TimeoutMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-sequentialexecutorconfiguration.html#cfn-mediatailor-function-sequentialexecutorconfiguration-timeoutmilliseconds)
-    pub fn timeout_milliseconds(self, value: impl Arg<i64>) -> SequentialExecutorConfiguration<R0, R1, Set> { SequentialExecutorConfiguration(put(self.0, "TimeoutMilliseconds", value.into_expr()), Phase) }
+    pub fn timeout_milliseconds(self, value: impl Arg<i64>) -> SequentialExecutorConfiguration<R0, R1, Set> { SequentialExecutorConfiguration(put(self.0, "TimeoutMilliseconds", value), Phase) }
 }
 impl Done for SequentialExecutorConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FunctionType` allows.
@@ -304,13 +304,13 @@ impl CfnLiveSourceProps {
 }
 impl<R0, R1, R2> CfnLiveSourceProps<R0, R1, R2> {
     /// `HttpPackageConfigurations`: list of `HttpPackageConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-livesource.html#cfn-mediatailor-livesource-httppackageconfigurations)
-    pub fn http_package_configurations(self, value: impl Arg<Arr<live_source::HttpPackageConfiguration>>) -> CfnLiveSourceProps<Set, R1, R2> { CfnLiveSourceProps(put(self.0, "HttpPackageConfigurations", value.into_expr()), Phase) }
+    pub fn http_package_configurations(self, value: impl Arg<Arr<live_source::HttpPackageConfiguration>>) -> CfnLiveSourceProps<Set, R1, R2> { CfnLiveSourceProps(put(self.0, "HttpPackageConfigurations", value), Phase) }
     /// `LiveSourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-livesource.html#cfn-mediatailor-livesource-livesourcename)
-    pub fn live_source_name(self, value: impl Arg<str>) -> CfnLiveSourceProps<R0, Set, R2> { CfnLiveSourceProps(put(self.0, "LiveSourceName", value.into_expr()), Phase) }
+    pub fn live_source_name(self, value: impl Arg<str>) -> CfnLiveSourceProps<R0, Set, R2> { CfnLiveSourceProps(put(self.0, "LiveSourceName", value), Phase) }
     /// `SourceLocationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-livesource.html#cfn-mediatailor-livesource-sourcelocationname)
-    pub fn source_location_name(self, value: impl Arg<str>) -> CfnLiveSourceProps<R0, R1, Set> { CfnLiveSourceProps(put(self.0, "SourceLocationName", value.into_expr()), Phase) }
+    pub fn source_location_name(self, value: impl Arg<str>) -> CfnLiveSourceProps<R0, R1, Set> { CfnLiveSourceProps(put(self.0, "SourceLocationName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-livesource.html#cfn-mediatailor-livesource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLiveSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::LiveSource`.
@@ -324,11 +324,11 @@ impl HttpPackageConfiguration {
 }
 impl<R0, R1, R2> HttpPackageConfiguration<R0, R1, R2> {
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-livesource-httppackageconfiguration.html#cfn-mediatailor-livesource-httppackageconfiguration-path)
-    pub fn path(self, value: impl Arg<str>) -> HttpPackageConfiguration<Set, R1, R2> { HttpPackageConfiguration(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> HttpPackageConfiguration<Set, R1, R2> { HttpPackageConfiguration(put(self.0, "Path", value), Phase) }
     /// `SourceGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-livesource-httppackageconfiguration.html#cfn-mediatailor-livesource-httppackageconfiguration-sourcegroup)
-    pub fn source_group(self, value: impl Arg<str>) -> HttpPackageConfiguration<R0, Set, R2> { HttpPackageConfiguration(put(self.0, "SourceGroup", value.into_expr()), Phase) }
+    pub fn source_group(self, value: impl Arg<str>) -> HttpPackageConfiguration<R0, Set, R2> { HttpPackageConfiguration(put(self.0, "SourceGroup", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-livesource-httppackageconfiguration.html#cfn-mediatailor-livesource-httppackageconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> HttpPackageConfiguration<R0, R1, Set> { HttpPackageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> HttpPackageConfiguration<R0, R1, Set> { HttpPackageConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for HttpPackageConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -363,49 +363,49 @@ impl CfnPlaybackConfigurationProps {
 }
 impl<R0, R1, R2> CfnPlaybackConfigurationProps<R0, R1, R2> {
     /// `AdConditioningConfiguration`: `AdConditioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-adconditioningconfiguration)
-    pub fn ad_conditioning_configuration(self, value: impl Arg<playback_configuration::AdConditioningConfiguration>) -> Self { Self(put(self.0, "AdConditioningConfiguration", value.into_expr()), Phase) }
+    pub fn ad_conditioning_configuration(self, value: impl Arg<playback_configuration::AdConditioningConfiguration>) -> Self { Self(put(self.0, "AdConditioningConfiguration", value), Phase) }
     /// `AdDecisionServerConfiguration`: `AdDecisionServerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-addecisionserverconfiguration)
-    pub fn ad_decision_server_configuration(self, value: impl Arg<playback_configuration::AdDecisionServerConfiguration>) -> Self { Self(put(self.0, "AdDecisionServerConfiguration", value.into_expr()), Phase) }
+    pub fn ad_decision_server_configuration(self, value: impl Arg<playback_configuration::AdDecisionServerConfiguration>) -> Self { Self(put(self.0, "AdDecisionServerConfiguration", value), Phase) }
     /// `AdDecisionServerUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-addecisionserverurl)
-    pub fn ad_decision_server_url(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<Set, R1, R2> { CfnPlaybackConfigurationProps(put(self.0, "AdDecisionServerUrl", value.into_expr()), Phase) }
+    pub fn ad_decision_server_url(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<Set, R1, R2> { CfnPlaybackConfigurationProps(put(self.0, "AdDecisionServerUrl", value), Phase) }
     /// `AdsPersonalizationConcurrency`: `AdsPersonalizationConcurrency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-adspersonalizationconcurrency)
-    pub fn ads_personalization_concurrency(self, value: impl Arg<playback_configuration::AdsPersonalizationConcurrency>) -> Self { Self(put(self.0, "AdsPersonalizationConcurrency", value.into_expr()), Phase) }
+    pub fn ads_personalization_concurrency(self, value: impl Arg<playback_configuration::AdsPersonalizationConcurrency>) -> Self { Self(put(self.0, "AdsPersonalizationConcurrency", value), Phase) }
     /// `AdsPersonalizationTimeouts`: `AdsPersonalizationTimeouts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-adspersonalizationtimeouts)
-    pub fn ads_personalization_timeouts(self, value: impl Arg<playback_configuration::AdsPersonalizationTimeouts>) -> Self { Self(put(self.0, "AdsPersonalizationTimeouts", value.into_expr()), Phase) }
+    pub fn ads_personalization_timeouts(self, value: impl Arg<playback_configuration::AdsPersonalizationTimeouts>) -> Self { Self(put(self.0, "AdsPersonalizationTimeouts", value), Phase) }
     /// `AvailSuppression`: `AvailSuppression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-availsuppression)
-    pub fn avail_suppression(self, value: impl Arg<playback_configuration::AvailSuppression>) -> Self { Self(put(self.0, "AvailSuppression", value.into_expr()), Phase) }
+    pub fn avail_suppression(self, value: impl Arg<playback_configuration::AvailSuppression>) -> Self { Self(put(self.0, "AvailSuppression", value), Phase) }
     /// `Bumper`: `Bumper`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-bumper)
-    pub fn bumper(self, value: impl Arg<playback_configuration::Bumper>) -> Self { Self(put(self.0, "Bumper", value.into_expr()), Phase) }
+    pub fn bumper(self, value: impl Arg<playback_configuration::Bumper>) -> Self { Self(put(self.0, "Bumper", value), Phase) }
     /// `CdnConfiguration`: `CdnConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-cdnconfiguration)
-    pub fn cdn_configuration(self, value: impl Arg<playback_configuration::CdnConfiguration>) -> Self { Self(put(self.0, "CdnConfiguration", value.into_expr()), Phase) }
+    pub fn cdn_configuration(self, value: impl Arg<playback_configuration::CdnConfiguration>) -> Self { Self(put(self.0, "CdnConfiguration", value), Phase) }
     /// `ConfigurationAliases`: map of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-configurationaliases)
-    pub fn configuration_aliases(self, value: impl Arg<Dict<Any>>) -> Self { Self(put(self.0, "ConfigurationAliases", value.into_expr()), Phase) }
+    pub fn configuration_aliases(self, value: impl Arg<Dict<Any>>) -> Self { Self(put(self.0, "ConfigurationAliases", value), Phase) }
     /// `DashConfiguration`: `DashConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-dashconfiguration)
-    pub fn dash_configuration(self, value: impl Arg<playback_configuration::DashConfiguration>) -> Self { Self(put(self.0, "DashConfiguration", value.into_expr()), Phase) }
+    pub fn dash_configuration(self, value: impl Arg<playback_configuration::DashConfiguration>) -> Self { Self(put(self.0, "DashConfiguration", value), Phase) }
     /// `FunctionMapping`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-functionmapping)
-    pub fn function_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FunctionMapping", value.into_expr()), Phase) }
+    pub fn function_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FunctionMapping", value), Phase) }
     /// `HlsConfiguration`: `HlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-hlsconfiguration)
-    pub fn hls_configuration(self, value: impl Arg<playback_configuration::HlsConfiguration>) -> Self { Self(put(self.0, "HlsConfiguration", value.into_expr()), Phase) }
+    pub fn hls_configuration(self, value: impl Arg<playback_configuration::HlsConfiguration>) -> Self { Self(put(self.0, "HlsConfiguration", value), Phase) }
     /// `InsertionMode`: `InsertionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-insertionmode)
-    pub fn insertion_mode(self, value: impl Arg<playback_configuration::InsertionMode>) -> Self { Self(put(self.0, "InsertionMode", value.into_expr()), Phase) }
+    pub fn insertion_mode(self, value: impl Arg<playback_configuration::InsertionMode>) -> Self { Self(put(self.0, "InsertionMode", value), Phase) }
     /// `LivePreRollConfiguration`: `LivePreRollConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-liveprerollconfiguration)
-    pub fn live_pre_roll_configuration(self, value: impl Arg<playback_configuration::LivePreRollConfiguration>) -> Self { Self(put(self.0, "LivePreRollConfiguration", value.into_expr()), Phase) }
+    pub fn live_pre_roll_configuration(self, value: impl Arg<playback_configuration::LivePreRollConfiguration>) -> Self { Self(put(self.0, "LivePreRollConfiguration", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<playback_configuration::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<playback_configuration::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `ManifestProcessingRules`: `ManifestProcessingRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-manifestprocessingrules)
-    pub fn manifest_processing_rules(self, value: impl Arg<playback_configuration::ManifestProcessingRules>) -> Self { Self(put(self.0, "ManifestProcessingRules", value.into_expr()), Phase) }
+    pub fn manifest_processing_rules(self, value: impl Arg<playback_configuration::ManifestProcessingRules>) -> Self { Self(put(self.0, "ManifestProcessingRules", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<R0, Set, R2> { CfnPlaybackConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<R0, Set, R2> { CfnPlaybackConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `PersonalizationThresholdSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-personalizationthresholdseconds)
-    pub fn personalization_threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PersonalizationThresholdSeconds", value.into_expr()), Phase) }
+    pub fn personalization_threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PersonalizationThresholdSeconds", value), Phase) }
     /// `SlateAdUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-slateadurl)
-    pub fn slate_ad_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlateAdUrl", value.into_expr()), Phase) }
+    pub fn slate_ad_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlateAdUrl", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TranscodeProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-transcodeprofilename)
-    pub fn transcode_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TranscodeProfileName", value.into_expr()), Phase) }
+    pub fn transcode_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TranscodeProfileName", value), Phase) }
     /// `VideoContentSourceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html#cfn-mediatailor-playbackconfiguration-videocontentsourceurl)
-    pub fn video_content_source_url(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<R0, R1, Set> { CfnPlaybackConfigurationProps(put(self.0, "VideoContentSourceUrl", value.into_expr()), Phase) }
+    pub fn video_content_source_url(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<R0, R1, Set> { CfnPlaybackConfigurationProps(put(self.0, "VideoContentSourceUrl", value), Phase) }
 }
 impl Done for CfnPlaybackConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::PlaybackConfiguration`.
@@ -419,7 +419,7 @@ impl AdConditioningConfiguration {
 }
 impl<R0> AdConditioningConfiguration<R0> {
     /// `StreamingMediaFileConditioning`: `StreamingMediaFileConditioning`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adconditioningconfiguration.html#cfn-mediatailor-playbackconfiguration-adconditioningconfiguration-streamingmediafileconditioning)
-    pub fn streaming_media_file_conditioning(self, value: impl Arg<StreamingMediaFileConditioning>) -> AdConditioningConfiguration<Set> { AdConditioningConfiguration(put(self.0, "StreamingMediaFileConditioning", value.into_expr()), Phase) }
+    pub fn streaming_media_file_conditioning(self, value: impl Arg<StreamingMediaFileConditioning>) -> AdConditioningConfiguration<Set> { AdConditioningConfiguration(put(self.0, "StreamingMediaFileConditioning", value), Phase) }
 }
 impl Done for AdConditioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdDecisionServerConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-addecisionserverconfiguration.html)
@@ -428,9 +428,9 @@ impl AdDecisionServerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpRequest`: `HttpRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-addecisionserverconfiguration.html#cfn-mediatailor-playbackconfiguration-addecisionserverconfiguration-httprequest)
-    pub fn http_request(self, value: impl Arg<HttpRequest>) -> Self { Self(put(self.0, "HttpRequest", value.into_expr())) }
+    pub fn http_request(self, value: impl Arg<HttpRequest>) -> Self { Self(put(self.0, "HttpRequest", value)) }
     /// `VastResponse`: `VastResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-addecisionserverconfiguration.html#cfn-mediatailor-playbackconfiguration-addecisionserverconfiguration-vastresponse)
-    pub fn vast_response(self, value: impl Arg<VastResponse>) -> Self { Self(put(self.0, "VastResponse", value.into_expr())) }
+    pub fn vast_response(self, value: impl Arg<VastResponse>) -> Self { Self(put(self.0, "VastResponse", value)) }
 }
 impl Done for AdDecisionServerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdMarkerPassthrough` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-admarkerpassthrough.html)
@@ -439,7 +439,7 @@ impl AdMarkerPassthrough {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-admarkerpassthrough.html#cfn-mediatailor-playbackconfiguration-admarkerpassthrough-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for AdMarkerPassthrough { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdsInteractionLog` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adsinteractionlog.html)
@@ -448,9 +448,9 @@ impl AdsInteractionLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeEventTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adsinteractionlog.html#cfn-mediatailor-playbackconfiguration-adsinteractionlog-excludeeventtypes)
-    pub fn exclude_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeEventTypes", value.into_expr())) }
+    pub fn exclude_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeEventTypes", value)) }
     /// `PublishOptInEventTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adsinteractionlog.html#cfn-mediatailor-playbackconfiguration-adsinteractionlog-publishoptineventtypes)
-    pub fn publish_opt_in_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublishOptInEventTypes", value.into_expr())) }
+    pub fn publish_opt_in_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublishOptInEventTypes", value)) }
 }
 impl Done for AdsInteractionLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdsPersonalizationConcurrency` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationconcurrency.html)
@@ -459,9 +459,9 @@ impl AdsPersonalizationConcurrency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableVodVastParallelization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationconcurrency.html#cfn-mediatailor-playbackconfiguration-adspersonalizationconcurrency-enablevodvastparallelization)
-    pub fn enable_vod_vast_parallelization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableVodVastParallelization", value.into_expr())) }
+    pub fn enable_vod_vast_parallelization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableVodVastParallelization", value)) }
     /// `MaxConcurrentAdsRequests`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationconcurrency.html#cfn-mediatailor-playbackconfiguration-adspersonalizationconcurrency-maxconcurrentadsrequests)
-    pub fn max_concurrent_ads_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentAdsRequests", value.into_expr())) }
+    pub fn max_concurrent_ads_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentAdsRequests", value)) }
 }
 impl Done for AdsPersonalizationConcurrency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdsPersonalizationTimeouts` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationtimeouts.html)
@@ -470,15 +470,15 @@ impl AdsPersonalizationTimeouts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdsRequestTimeoutMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationtimeouts.html#cfn-mediatailor-playbackconfiguration-adspersonalizationtimeouts-adsrequesttimeoutmilliseconds)
-    pub fn ads_request_timeout_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdsRequestTimeoutMilliseconds", value.into_expr())) }
+    pub fn ads_request_timeout_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdsRequestTimeoutMilliseconds", value)) }
     /// `LiveMaximumAdsPersonalizationTimeMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationtimeouts.html#cfn-mediatailor-playbackconfiguration-adspersonalizationtimeouts-livemaximumadspersonalizationtimemilliseconds)
-    pub fn live_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LiveMaximumAdsPersonalizationTimeMilliseconds", value.into_expr())) }
+    pub fn live_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LiveMaximumAdsPersonalizationTimeMilliseconds", value)) }
     /// `PrefetchAdsRequestTimeoutMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationtimeouts.html#cfn-mediatailor-playbackconfiguration-adspersonalizationtimeouts-prefetchadsrequesttimeoutmilliseconds)
-    pub fn prefetch_ads_request_timeout_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrefetchAdsRequestTimeoutMilliseconds", value.into_expr())) }
+    pub fn prefetch_ads_request_timeout_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrefetchAdsRequestTimeoutMilliseconds", value)) }
     /// `PrefetchMaximumAdsPersonalizationTimeMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationtimeouts.html#cfn-mediatailor-playbackconfiguration-adspersonalizationtimeouts-prefetchmaximumadspersonalizationtimemilliseconds)
-    pub fn prefetch_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrefetchMaximumAdsPersonalizationTimeMilliseconds", value.into_expr())) }
+    pub fn prefetch_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrefetchMaximumAdsPersonalizationTimeMilliseconds", value)) }
     /// `VodMaximumAdsPersonalizationTimeMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationtimeouts.html#cfn-mediatailor-playbackconfiguration-adspersonalizationtimeouts-vodmaximumadspersonalizationtimemilliseconds)
-    pub fn vod_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VodMaximumAdsPersonalizationTimeMilliseconds", value.into_expr())) }
+    pub fn vod_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VodMaximumAdsPersonalizationTimeMilliseconds", value)) }
 }
 impl Done for AdsPersonalizationTimeouts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailSuppression` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-availsuppression.html)
@@ -487,11 +487,11 @@ impl AvailSuppression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FillPolicy`: `FillPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-availsuppression.html#cfn-mediatailor-playbackconfiguration-availsuppression-fillpolicy)
-    pub fn fill_policy(self, value: impl Arg<FillPolicy>) -> Self { Self(put(self.0, "FillPolicy", value.into_expr())) }
+    pub fn fill_policy(self, value: impl Arg<FillPolicy>) -> Self { Self(put(self.0, "FillPolicy", value)) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-availsuppression.html#cfn-mediatailor-playbackconfiguration-availsuppression-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-availsuppression.html#cfn-mediatailor-playbackconfiguration-availsuppression-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for AvailSuppression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Bumper` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-bumper.html)
@@ -500,9 +500,9 @@ impl Bumper {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-bumper.html#cfn-mediatailor-playbackconfiguration-bumper-endurl)
-    pub fn end_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndUrl", value.into_expr())) }
+    pub fn end_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndUrl", value)) }
     /// `StartUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-bumper.html#cfn-mediatailor-playbackconfiguration-bumper-starturl)
-    pub fn start_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartUrl", value.into_expr())) }
+    pub fn start_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartUrl", value)) }
 }
 impl Done for Bumper { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CdnConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-cdnconfiguration.html)
@@ -511,9 +511,9 @@ impl CdnConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdSegmentUrlPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-cdnconfiguration.html#cfn-mediatailor-playbackconfiguration-cdnconfiguration-adsegmenturlprefix)
-    pub fn ad_segment_url_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdSegmentUrlPrefix", value.into_expr())) }
+    pub fn ad_segment_url_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdSegmentUrlPrefix", value)) }
     /// `ContentSegmentUrlPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-cdnconfiguration.html#cfn-mediatailor-playbackconfiguration-cdnconfiguration-contentsegmenturlprefix)
-    pub fn content_segment_url_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentSegmentUrlPrefix", value.into_expr())) }
+    pub fn content_segment_url_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentSegmentUrlPrefix", value)) }
 }
 impl Done for CdnConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-dashconfiguration.html)
@@ -522,11 +522,11 @@ impl DashConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestEndpointPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-dashconfiguration.html#cfn-mediatailor-playbackconfiguration-dashconfiguration-manifestendpointprefix)
-    pub fn manifest_endpoint_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestEndpointPrefix", value.into_expr())) }
+    pub fn manifest_endpoint_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestEndpointPrefix", value)) }
     /// `MpdLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-dashconfiguration.html#cfn-mediatailor-playbackconfiguration-dashconfiguration-mpdlocation)
-    pub fn mpd_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MpdLocation", value.into_expr())) }
+    pub fn mpd_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MpdLocation", value)) }
     /// `OriginManifestType`: `OriginManifestType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-dashconfiguration.html#cfn-mediatailor-playbackconfiguration-dashconfiguration-originmanifesttype)
-    pub fn origin_manifest_type(self, value: impl Arg<OriginManifestType>) -> Self { Self(put(self.0, "OriginManifestType", value.into_expr())) }
+    pub fn origin_manifest_type(self, value: impl Arg<OriginManifestType>) -> Self { Self(put(self.0, "OriginManifestType", value)) }
 }
 impl Done for DashConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-hlsconfiguration.html)
@@ -535,7 +535,7 @@ impl HlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestEndpointPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-hlsconfiguration.html#cfn-mediatailor-playbackconfiguration-hlsconfiguration-manifestendpointprefix)
-    pub fn manifest_endpoint_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestEndpointPrefix", value.into_expr())) }
+    pub fn manifest_endpoint_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestEndpointPrefix", value)) }
 }
 impl Done for HlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRequest` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-httprequest.html)
@@ -544,13 +544,13 @@ impl HttpRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-httprequest.html#cfn-mediatailor-playbackconfiguration-httprequest-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `CompressRequest`: `CompressRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-httprequest.html#cfn-mediatailor-playbackconfiguration-httprequest-compressrequest)
-    pub fn compress_request(self, value: impl Arg<CompressRequest>) -> Self { Self(put(self.0, "CompressRequest", value.into_expr())) }
+    pub fn compress_request(self, value: impl Arg<CompressRequest>) -> Self { Self(put(self.0, "CompressRequest", value)) }
     /// `Headers`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-httprequest.html#cfn-mediatailor-playbackconfiguration-httprequest-headers)
-    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
+    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value)) }
     /// `HttpMethod`: `HttpMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-httprequest.html#cfn-mediatailor-playbackconfiguration-httprequest-httpmethod)
-    pub fn http_method(self, value: impl Arg<HttpMethod>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr())) }
+    pub fn http_method(self, value: impl Arg<HttpMethod>) -> Self { Self(put(self.0, "HttpMethod", value)) }
 }
 impl Done for HttpRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LivePreRollConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-liveprerollconfiguration.html)
@@ -559,11 +559,11 @@ impl LivePreRollConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdDecisionServerConfiguration`: `PreRollAdDecisionServerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-liveprerollconfiguration.html#cfn-mediatailor-playbackconfiguration-liveprerollconfiguration-addecisionserverconfiguration)
-    pub fn ad_decision_server_configuration(self, value: impl Arg<PreRollAdDecisionServerConfiguration>) -> Self { Self(put(self.0, "AdDecisionServerConfiguration", value.into_expr())) }
+    pub fn ad_decision_server_configuration(self, value: impl Arg<PreRollAdDecisionServerConfiguration>) -> Self { Self(put(self.0, "AdDecisionServerConfiguration", value)) }
     /// `AdDecisionServerUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-liveprerollconfiguration.html#cfn-mediatailor-playbackconfiguration-liveprerollconfiguration-addecisionserverurl)
-    pub fn ad_decision_server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdDecisionServerUrl", value.into_expr())) }
+    pub fn ad_decision_server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdDecisionServerUrl", value)) }
     /// `MaxDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-liveprerollconfiguration.html#cfn-mediatailor-playbackconfiguration-liveprerollconfiguration-maxdurationseconds)
-    pub fn max_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDurationSeconds", value.into_expr())) }
+    pub fn max_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDurationSeconds", value)) }
 }
 impl Done for LivePreRollConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-logconfiguration.html)
@@ -574,13 +574,13 @@ impl LogConfiguration {
 }
 impl<R0> LogConfiguration<R0> {
     /// `AdsInteractionLog`: `AdsInteractionLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-logconfiguration.html#cfn-mediatailor-playbackconfiguration-logconfiguration-adsinteractionlog)
-    pub fn ads_interaction_log(self, value: impl Arg<AdsInteractionLog>) -> Self { Self(put(self.0, "AdsInteractionLog", value.into_expr()), Phase) }
+    pub fn ads_interaction_log(self, value: impl Arg<AdsInteractionLog>) -> Self { Self(put(self.0, "AdsInteractionLog", value), Phase) }
     /// `EnabledLoggingStrategies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-logconfiguration.html#cfn-mediatailor-playbackconfiguration-logconfiguration-enabledloggingstrategies)
-    pub fn enabled_logging_strategies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledLoggingStrategies", value.into_expr()), Phase) }
+    pub fn enabled_logging_strategies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledLoggingStrategies", value), Phase) }
     /// `ManifestServiceInteractionLog`: `ManifestServiceInteractionLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-logconfiguration.html#cfn-mediatailor-playbackconfiguration-logconfiguration-manifestserviceinteractionlog)
-    pub fn manifest_service_interaction_log(self, value: impl Arg<ManifestServiceInteractionLog>) -> Self { Self(put(self.0, "ManifestServiceInteractionLog", value.into_expr()), Phase) }
+    pub fn manifest_service_interaction_log(self, value: impl Arg<ManifestServiceInteractionLog>) -> Self { Self(put(self.0, "ManifestServiceInteractionLog", value), Phase) }
     /// `PercentEnabled`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-logconfiguration.html#cfn-mediatailor-playbackconfiguration-logconfiguration-percentenabled)
-    pub fn percent_enabled(self, value: impl Arg<i64>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "PercentEnabled", value.into_expr()), Phase) }
+    pub fn percent_enabled(self, value: impl Arg<i64>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "PercentEnabled", value), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestProcessingRules` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-manifestprocessingrules.html)
@@ -589,7 +589,7 @@ impl ManifestProcessingRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkerPassthrough`: `AdMarkerPassthrough`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-manifestprocessingrules.html#cfn-mediatailor-playbackconfiguration-manifestprocessingrules-admarkerpassthrough)
-    pub fn ad_marker_passthrough(self, value: impl Arg<AdMarkerPassthrough>) -> Self { Self(put(self.0, "AdMarkerPassthrough", value.into_expr())) }
+    pub fn ad_marker_passthrough(self, value: impl Arg<AdMarkerPassthrough>) -> Self { Self(put(self.0, "AdMarkerPassthrough", value)) }
 }
 impl Done for ManifestProcessingRules { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestServiceInteractionLog` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-manifestserviceinteractionlog.html)
@@ -598,7 +598,7 @@ impl ManifestServiceInteractionLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeEventTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-manifestserviceinteractionlog.html#cfn-mediatailor-playbackconfiguration-manifestserviceinteractionlog-excludeeventtypes)
-    pub fn exclude_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeEventTypes", value.into_expr())) }
+    pub fn exclude_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeEventTypes", value)) }
 }
 impl Done for ManifestServiceInteractionLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreRollAdDecisionServerConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-prerolladdecisionserverconfiguration.html)
@@ -607,7 +607,7 @@ impl PreRollAdDecisionServerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VastResponse`: `PreRollVastResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-prerolladdecisionserverconfiguration.html#cfn-mediatailor-playbackconfiguration-prerolladdecisionserverconfiguration-vastresponse)
-    pub fn vast_response(self, value: impl Arg<PreRollVastResponse>) -> Self { Self(put(self.0, "VastResponse", value.into_expr())) }
+    pub fn vast_response(self, value: impl Arg<PreRollVastResponse>) -> Self { Self(put(self.0, "VastResponse", value)) }
 }
 impl Done for PreRollAdDecisionServerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreRollVastResponse` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-prerollvastresponse.html)
@@ -616,7 +616,7 @@ impl PreRollVastResponse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdSequencingMode`: `AdSequencingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-prerollvastresponse.html#cfn-mediatailor-playbackconfiguration-prerollvastresponse-adsequencingmode)
-    pub fn ad_sequencing_mode(self, value: impl Arg<AdSequencingMode>) -> Self { Self(put(self.0, "AdSequencingMode", value.into_expr())) }
+    pub fn ad_sequencing_mode(self, value: impl Arg<AdSequencingMode>) -> Self { Self(put(self.0, "AdSequencingMode", value)) }
 }
 impl Done for PreRollVastResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VastResponse` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-vastresponse.html)
@@ -625,7 +625,7 @@ impl VastResponse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdSequencingMode`: `VastResponseAdSequencingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-vastresponse.html#cfn-mediatailor-playbackconfiguration-vastresponse-adsequencingmode)
-    pub fn ad_sequencing_mode(self, value: impl Arg<VastResponseAdSequencingMode>) -> Self { Self(put(self.0, "AdSequencingMode", value.into_expr())) }
+    pub fn ad_sequencing_mode(self, value: impl Arg<VastResponseAdSequencingMode>) -> Self { Self(put(self.0, "AdSequencingMode", value)) }
 }
 impl Done for VastResponse { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdSequencingMode` allows.
@@ -668,21 +668,21 @@ impl CfnPrefetchScheduleProps {
 }
 impl<R0, R1> CfnPrefetchScheduleProps<R0, R1> {
     /// `Consumption`: `PrefetchConsumption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html#cfn-mediatailor-prefetchschedule-consumption)
-    pub fn consumption(self, value: impl Arg<prefetch_schedule::PrefetchConsumption>) -> Self { Self(put(self.0, "Consumption", value.into_expr()), Phase) }
+    pub fn consumption(self, value: impl Arg<prefetch_schedule::PrefetchConsumption>) -> Self { Self(put(self.0, "Consumption", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html#cfn-mediatailor-prefetchschedule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPrefetchScheduleProps<Set, R1> { CfnPrefetchScheduleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPrefetchScheduleProps<Set, R1> { CfnPrefetchScheduleProps(put(self.0, "Name", value), Phase) }
     /// `PlaybackConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html#cfn-mediatailor-prefetchschedule-playbackconfigurationname)
-    pub fn playback_configuration_name(self, value: impl Arg<str>) -> CfnPrefetchScheduleProps<R0, Set> { CfnPrefetchScheduleProps(put(self.0, "PlaybackConfigurationName", value.into_expr()), Phase) }
+    pub fn playback_configuration_name(self, value: impl Arg<str>) -> CfnPrefetchScheduleProps<R0, Set> { CfnPrefetchScheduleProps(put(self.0, "PlaybackConfigurationName", value), Phase) }
     /// `RecurringPrefetchConfiguration`: `RecurringPrefetchConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html#cfn-mediatailor-prefetchschedule-recurringprefetchconfiguration)
-    pub fn recurring_prefetch_configuration(self, value: impl Arg<prefetch_schedule::RecurringPrefetchConfiguration>) -> Self { Self(put(self.0, "RecurringPrefetchConfiguration", value.into_expr()), Phase) }
+    pub fn recurring_prefetch_configuration(self, value: impl Arg<prefetch_schedule::RecurringPrefetchConfiguration>) -> Self { Self(put(self.0, "RecurringPrefetchConfiguration", value), Phase) }
     /// `Retrieval`: `PrefetchRetrieval`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html#cfn-mediatailor-prefetchschedule-retrieval)
-    pub fn retrieval(self, value: impl Arg<prefetch_schedule::PrefetchRetrieval>) -> Self { Self(put(self.0, "Retrieval", value.into_expr()), Phase) }
+    pub fn retrieval(self, value: impl Arg<prefetch_schedule::PrefetchRetrieval>) -> Self { Self(put(self.0, "Retrieval", value), Phase) }
     /// `ScheduleType`: `ScheduleType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html#cfn-mediatailor-prefetchschedule-scheduletype)
-    pub fn schedule_type(self, value: impl Arg<prefetch_schedule::ScheduleType>) -> Self { Self(put(self.0, "ScheduleType", value.into_expr()), Phase) }
+    pub fn schedule_type(self, value: impl Arg<prefetch_schedule::ScheduleType>) -> Self { Self(put(self.0, "ScheduleType", value), Phase) }
     /// `StreamId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html#cfn-mediatailor-prefetchschedule-streamid)
-    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html#cfn-mediatailor-prefetchschedule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPrefetchScheduleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::PrefetchSchedule`.
@@ -696,9 +696,9 @@ impl AvailMatchingCriteria {
 }
 impl<R0, R1> AvailMatchingCriteria<R0, R1> {
     /// `DynamicVariable`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-availmatchingcriteria.html#cfn-mediatailor-prefetchschedule-availmatchingcriteria-dynamicvariable)
-    pub fn dynamic_variable(self, value: impl Arg<str>) -> AvailMatchingCriteria<Set, R1> { AvailMatchingCriteria(put(self.0, "DynamicVariable", value.into_expr()), Phase) }
+    pub fn dynamic_variable(self, value: impl Arg<str>) -> AvailMatchingCriteria<Set, R1> { AvailMatchingCriteria(put(self.0, "DynamicVariable", value), Phase) }
     /// `Operator`: `Operator`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-availmatchingcriteria.html#cfn-mediatailor-prefetchschedule-availmatchingcriteria-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> AvailMatchingCriteria<R0, Set> { AvailMatchingCriteria(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> AvailMatchingCriteria<R0, Set> { AvailMatchingCriteria(put(self.0, "Operator", value), Phase) }
 }
 impl Done for AvailMatchingCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefetchConsumption` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchconsumption.html)
@@ -709,11 +709,11 @@ impl PrefetchConsumption {
 }
 impl<R0> PrefetchConsumption<R0> {
     /// `AvailMatchingCriteria`: list of `AvailMatchingCriteria`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchconsumption.html#cfn-mediatailor-prefetchschedule-prefetchconsumption-availmatchingcriteria)
-    pub fn avail_matching_criteria(self, value: impl Arg<Arr<AvailMatchingCriteria>>) -> Self { Self(put(self.0, "AvailMatchingCriteria", value.into_expr()), Phase) }
+    pub fn avail_matching_criteria(self, value: impl Arg<Arr<AvailMatchingCriteria>>) -> Self { Self(put(self.0, "AvailMatchingCriteria", value), Phase) }
     /// `EndTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchconsumption.html#cfn-mediatailor-prefetchschedule-prefetchconsumption-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> PrefetchConsumption<Set> { PrefetchConsumption(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> PrefetchConsumption<Set> { PrefetchConsumption(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchconsumption.html#cfn-mediatailor-prefetchschedule-prefetchconsumption-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for PrefetchConsumption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefetchRetrieval` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchretrieval.html)
@@ -724,17 +724,17 @@ impl PrefetchRetrieval {
 }
 impl<R0> PrefetchRetrieval<R0> {
     /// `DynamicVariables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchretrieval.html#cfn-mediatailor-prefetchschedule-prefetchretrieval-dynamicvariables)
-    pub fn dynamic_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DynamicVariables", value.into_expr()), Phase) }
+    pub fn dynamic_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DynamicVariables", value), Phase) }
     /// `EndTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchretrieval.html#cfn-mediatailor-prefetchschedule-prefetchretrieval-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> PrefetchRetrieval<Set> { PrefetchRetrieval(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> PrefetchRetrieval<Set> { PrefetchRetrieval(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchretrieval.html#cfn-mediatailor-prefetchschedule-prefetchretrieval-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
     /// `TrafficShapingRetrievalWindow`: `TrafficShapingRetrievalWindow`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchretrieval.html#cfn-mediatailor-prefetchschedule-prefetchretrieval-trafficshapingretrievalwindow)
-    pub fn traffic_shaping_retrieval_window(self, value: impl Arg<TrafficShapingRetrievalWindow>) -> Self { Self(put(self.0, "TrafficShapingRetrievalWindow", value.into_expr()), Phase) }
+    pub fn traffic_shaping_retrieval_window(self, value: impl Arg<TrafficShapingRetrievalWindow>) -> Self { Self(put(self.0, "TrafficShapingRetrievalWindow", value), Phase) }
     /// `TrafficShapingTpsConfiguration`: `TrafficShapingTpsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchretrieval.html#cfn-mediatailor-prefetchschedule-prefetchretrieval-trafficshapingtpsconfiguration)
-    pub fn traffic_shaping_tps_configuration(self, value: impl Arg<TrafficShapingTpsConfiguration>) -> Self { Self(put(self.0, "TrafficShapingTpsConfiguration", value.into_expr()), Phase) }
+    pub fn traffic_shaping_tps_configuration(self, value: impl Arg<TrafficShapingTpsConfiguration>) -> Self { Self(put(self.0, "TrafficShapingTpsConfiguration", value), Phase) }
     /// `TrafficShapingType`: `TrafficShapingType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchretrieval.html#cfn-mediatailor-prefetchschedule-prefetchretrieval-trafficshapingtype)
-    pub fn traffic_shaping_type(self, value: impl Arg<TrafficShapingType>) -> Self { Self(put(self.0, "TrafficShapingType", value.into_expr()), Phase) }
+    pub fn traffic_shaping_type(self, value: impl Arg<TrafficShapingType>) -> Self { Self(put(self.0, "TrafficShapingType", value), Phase) }
 }
 impl Done for PrefetchRetrieval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurringConsumption` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringconsumption.html)
@@ -743,9 +743,9 @@ impl RecurringConsumption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailMatchingCriteria`: list of `AvailMatchingCriteria`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringconsumption.html#cfn-mediatailor-prefetchschedule-recurringconsumption-availmatchingcriteria)
-    pub fn avail_matching_criteria(self, value: impl Arg<Arr<AvailMatchingCriteria>>) -> Self { Self(put(self.0, "AvailMatchingCriteria", value.into_expr())) }
+    pub fn avail_matching_criteria(self, value: impl Arg<Arr<AvailMatchingCriteria>>) -> Self { Self(put(self.0, "AvailMatchingCriteria", value)) }
     /// `RetrievedAdExpirationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringconsumption.html#cfn-mediatailor-prefetchschedule-recurringconsumption-retrievedadexpirationseconds)
-    pub fn retrieved_ad_expiration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetrievedAdExpirationSeconds", value.into_expr())) }
+    pub fn retrieved_ad_expiration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetrievedAdExpirationSeconds", value)) }
 }
 impl Done for RecurringConsumption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurringPrefetchConfiguration` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringprefetchconfiguration.html)
@@ -756,13 +756,13 @@ impl RecurringPrefetchConfiguration {
 }
 impl<R0, R1, R2> RecurringPrefetchConfiguration<R0, R1, R2> {
     /// `EndTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringprefetchconfiguration.html#cfn-mediatailor-prefetchschedule-recurringprefetchconfiguration-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> RecurringPrefetchConfiguration<Set, R1, R2> { RecurringPrefetchConfiguration(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> RecurringPrefetchConfiguration<Set, R1, R2> { RecurringPrefetchConfiguration(put(self.0, "EndTime", value), Phase) }
     /// `RecurringConsumption`: `RecurringConsumption`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringprefetchconfiguration.html#cfn-mediatailor-prefetchschedule-recurringprefetchconfiguration-recurringconsumption)
-    pub fn recurring_consumption(self, value: impl Arg<RecurringConsumption>) -> RecurringPrefetchConfiguration<R0, Set, R2> { RecurringPrefetchConfiguration(put(self.0, "RecurringConsumption", value.into_expr()), Phase) }
+    pub fn recurring_consumption(self, value: impl Arg<RecurringConsumption>) -> RecurringPrefetchConfiguration<R0, Set, R2> { RecurringPrefetchConfiguration(put(self.0, "RecurringConsumption", value), Phase) }
     /// `RecurringRetrieval`: `RecurringRetrieval`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringprefetchconfiguration.html#cfn-mediatailor-prefetchschedule-recurringprefetchconfiguration-recurringretrieval)
-    pub fn recurring_retrieval(self, value: impl Arg<RecurringRetrieval>) -> RecurringPrefetchConfiguration<R0, R1, Set> { RecurringPrefetchConfiguration(put(self.0, "RecurringRetrieval", value.into_expr()), Phase) }
+    pub fn recurring_retrieval(self, value: impl Arg<RecurringRetrieval>) -> RecurringPrefetchConfiguration<R0, R1, Set> { RecurringPrefetchConfiguration(put(self.0, "RecurringRetrieval", value), Phase) }
     /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringprefetchconfiguration.html#cfn-mediatailor-prefetchschedule-recurringprefetchconfiguration-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for RecurringPrefetchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurringRetrieval` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringretrieval.html)
@@ -771,15 +771,15 @@ impl RecurringRetrieval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DelayAfterAvailEndSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringretrieval.html#cfn-mediatailor-prefetchschedule-recurringretrieval-delayafteravailendseconds)
-    pub fn delay_after_avail_end_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DelayAfterAvailEndSeconds", value.into_expr())) }
+    pub fn delay_after_avail_end_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DelayAfterAvailEndSeconds", value)) }
     /// `DynamicVariables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringretrieval.html#cfn-mediatailor-prefetchschedule-recurringretrieval-dynamicvariables)
-    pub fn dynamic_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DynamicVariables", value.into_expr())) }
+    pub fn dynamic_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DynamicVariables", value)) }
     /// `TrafficShapingRetrievalWindow`: `TrafficShapingRetrievalWindow`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringretrieval.html#cfn-mediatailor-prefetchschedule-recurringretrieval-trafficshapingretrievalwindow)
-    pub fn traffic_shaping_retrieval_window(self, value: impl Arg<TrafficShapingRetrievalWindow>) -> Self { Self(put(self.0, "TrafficShapingRetrievalWindow", value.into_expr())) }
+    pub fn traffic_shaping_retrieval_window(self, value: impl Arg<TrafficShapingRetrievalWindow>) -> Self { Self(put(self.0, "TrafficShapingRetrievalWindow", value)) }
     /// `TrafficShapingTpsConfiguration`: `TrafficShapingTpsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringretrieval.html#cfn-mediatailor-prefetchschedule-recurringretrieval-trafficshapingtpsconfiguration)
-    pub fn traffic_shaping_tps_configuration(self, value: impl Arg<TrafficShapingTpsConfiguration>) -> Self { Self(put(self.0, "TrafficShapingTpsConfiguration", value.into_expr())) }
+    pub fn traffic_shaping_tps_configuration(self, value: impl Arg<TrafficShapingTpsConfiguration>) -> Self { Self(put(self.0, "TrafficShapingTpsConfiguration", value)) }
     /// `TrafficShapingType`: `TrafficShapingType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringretrieval.html#cfn-mediatailor-prefetchschedule-recurringretrieval-trafficshapingtype)
-    pub fn traffic_shaping_type(self, value: impl Arg<TrafficShapingType>) -> Self { Self(put(self.0, "TrafficShapingType", value.into_expr())) }
+    pub fn traffic_shaping_type(self, value: impl Arg<TrafficShapingType>) -> Self { Self(put(self.0, "TrafficShapingType", value)) }
 }
 impl Done for RecurringRetrieval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficShapingRetrievalWindow` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-trafficshapingretrievalwindow.html)
@@ -788,7 +788,7 @@ impl TrafficShapingRetrievalWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetrievalWindowDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-trafficshapingretrievalwindow.html#cfn-mediatailor-prefetchschedule-trafficshapingretrievalwindow-retrievalwindowdurationseconds)
-    pub fn retrieval_window_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetrievalWindowDurationSeconds", value.into_expr())) }
+    pub fn retrieval_window_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetrievalWindowDurationSeconds", value)) }
 }
 impl Done for TrafficShapingRetrievalWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficShapingTpsConfiguration` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-trafficshapingtpsconfiguration.html)
@@ -797,9 +797,9 @@ impl TrafficShapingTpsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PeakConcurrentUsers`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-trafficshapingtpsconfiguration.html#cfn-mediatailor-prefetchschedule-trafficshapingtpsconfiguration-peakconcurrentusers)
-    pub fn peak_concurrent_users(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeakConcurrentUsers", value.into_expr())) }
+    pub fn peak_concurrent_users(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeakConcurrentUsers", value)) }
     /// `PeakTps`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-trafficshapingtpsconfiguration.html#cfn-mediatailor-prefetchschedule-trafficshapingtpsconfiguration-peaktps)
-    pub fn peak_tps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeakTps", value.into_expr())) }
+    pub fn peak_tps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeakTps", value)) }
 }
 impl Done for TrafficShapingTpsConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Operator` allows.
@@ -830,17 +830,17 @@ impl CfnSourceLocationProps {
 }
 impl<R0, R1> CfnSourceLocationProps<R0, R1> {
     /// `AccessConfiguration`: `AccessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-sourcelocation.html#cfn-mediatailor-sourcelocation-accessconfiguration)
-    pub fn access_configuration(self, value: impl Arg<source_location::AccessConfiguration>) -> Self { Self(put(self.0, "AccessConfiguration", value.into_expr()), Phase) }
+    pub fn access_configuration(self, value: impl Arg<source_location::AccessConfiguration>) -> Self { Self(put(self.0, "AccessConfiguration", value), Phase) }
     /// `DefaultSegmentDeliveryConfiguration`: `DefaultSegmentDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-sourcelocation.html#cfn-mediatailor-sourcelocation-defaultsegmentdeliveryconfiguration)
-    pub fn default_segment_delivery_configuration(self, value: impl Arg<source_location::DefaultSegmentDeliveryConfiguration>) -> Self { Self(put(self.0, "DefaultSegmentDeliveryConfiguration", value.into_expr()), Phase) }
+    pub fn default_segment_delivery_configuration(self, value: impl Arg<source_location::DefaultSegmentDeliveryConfiguration>) -> Self { Self(put(self.0, "DefaultSegmentDeliveryConfiguration", value), Phase) }
     /// `HttpConfiguration`: `HttpConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-sourcelocation.html#cfn-mediatailor-sourcelocation-httpconfiguration)
-    pub fn http_configuration(self, value: impl Arg<source_location::HttpConfiguration>) -> CfnSourceLocationProps<Set, R1> { CfnSourceLocationProps(put(self.0, "HttpConfiguration", value.into_expr()), Phase) }
+    pub fn http_configuration(self, value: impl Arg<source_location::HttpConfiguration>) -> CfnSourceLocationProps<Set, R1> { CfnSourceLocationProps(put(self.0, "HttpConfiguration", value), Phase) }
     /// `SegmentDeliveryConfigurations`: list of `SegmentDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-sourcelocation.html#cfn-mediatailor-sourcelocation-segmentdeliveryconfigurations)
-    pub fn segment_delivery_configurations(self, value: impl Arg<Arr<source_location::SegmentDeliveryConfiguration>>) -> Self { Self(put(self.0, "SegmentDeliveryConfigurations", value.into_expr()), Phase) }
+    pub fn segment_delivery_configurations(self, value: impl Arg<Arr<source_location::SegmentDeliveryConfiguration>>) -> Self { Self(put(self.0, "SegmentDeliveryConfigurations", value), Phase) }
     /// `SourceLocationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-sourcelocation.html#cfn-mediatailor-sourcelocation-sourcelocationname)
-    pub fn source_location_name(self, value: impl Arg<str>) -> CfnSourceLocationProps<R0, Set> { CfnSourceLocationProps(put(self.0, "SourceLocationName", value.into_expr()), Phase) }
+    pub fn source_location_name(self, value: impl Arg<str>) -> CfnSourceLocationProps<R0, Set> { CfnSourceLocationProps(put(self.0, "SourceLocationName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-sourcelocation.html#cfn-mediatailor-sourcelocation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSourceLocationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::SourceLocation`.
@@ -852,9 +852,9 @@ impl AccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessType`: `AccessType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-accessconfiguration.html#cfn-mediatailor-sourcelocation-accessconfiguration-accesstype)
-    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
+    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value)) }
     /// `SecretsManagerAccessTokenConfiguration`: `SecretsManagerAccessTokenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-accessconfiguration.html#cfn-mediatailor-sourcelocation-accessconfiguration-secretsmanageraccesstokenconfiguration)
-    pub fn secrets_manager_access_token_configuration(self, value: impl Arg<SecretsManagerAccessTokenConfiguration>) -> Self { Self(put(self.0, "SecretsManagerAccessTokenConfiguration", value.into_expr())) }
+    pub fn secrets_manager_access_token_configuration(self, value: impl Arg<SecretsManagerAccessTokenConfiguration>) -> Self { Self(put(self.0, "SecretsManagerAccessTokenConfiguration", value)) }
 }
 impl Done for AccessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultSegmentDeliveryConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-defaultsegmentdeliveryconfiguration.html)
@@ -863,7 +863,7 @@ impl DefaultSegmentDeliveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BaseUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-defaultsegmentdeliveryconfiguration.html#cfn-mediatailor-sourcelocation-defaultsegmentdeliveryconfiguration-baseurl)
-    pub fn base_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrl", value.into_expr())) }
+    pub fn base_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrl", value)) }
 }
 impl Done for DefaultSegmentDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-httpconfiguration.html)
@@ -874,7 +874,7 @@ impl HttpConfiguration {
 }
 impl<R0> HttpConfiguration<R0> {
     /// `BaseUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-httpconfiguration.html#cfn-mediatailor-sourcelocation-httpconfiguration-baseurl)
-    pub fn base_url(self, value: impl Arg<str>) -> HttpConfiguration<Set> { HttpConfiguration(put(self.0, "BaseUrl", value.into_expr()), Phase) }
+    pub fn base_url(self, value: impl Arg<str>) -> HttpConfiguration<Set> { HttpConfiguration(put(self.0, "BaseUrl", value), Phase) }
 }
 impl Done for HttpConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerAccessTokenConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-secretsmanageraccesstokenconfiguration.html)
@@ -883,11 +883,11 @@ impl SecretsManagerAccessTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-secretsmanageraccesstokenconfiguration.html#cfn-mediatailor-sourcelocation-secretsmanageraccesstokenconfiguration-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeaderName", value.into_expr())) }
+    pub fn header_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeaderName", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-secretsmanageraccesstokenconfiguration.html#cfn-mediatailor-sourcelocation-secretsmanageraccesstokenconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
     /// `SecretStringKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-secretsmanageraccesstokenconfiguration.html#cfn-mediatailor-sourcelocation-secretsmanageraccesstokenconfiguration-secretstringkey)
-    pub fn secret_string_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretStringKey", value.into_expr())) }
+    pub fn secret_string_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretStringKey", value)) }
 }
 impl Done for SecretsManagerAccessTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentDeliveryConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-segmentdeliveryconfiguration.html)
@@ -896,9 +896,9 @@ impl SegmentDeliveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BaseUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-segmentdeliveryconfiguration.html#cfn-mediatailor-sourcelocation-segmentdeliveryconfiguration-baseurl)
-    pub fn base_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrl", value.into_expr())) }
+    pub fn base_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrl", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-segmentdeliveryconfiguration.html#cfn-mediatailor-sourcelocation-segmentdeliveryconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for SegmentDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessType` allows.
@@ -925,13 +925,13 @@ impl CfnVodSourceProps {
 }
 impl<R0, R1, R2> CfnVodSourceProps<R0, R1, R2> {
     /// `HttpPackageConfigurations`: list of `HttpPackageConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-vodsource.html#cfn-mediatailor-vodsource-httppackageconfigurations)
-    pub fn http_package_configurations(self, value: impl Arg<Arr<vod_source::HttpPackageConfiguration>>) -> CfnVodSourceProps<Set, R1, R2> { CfnVodSourceProps(put(self.0, "HttpPackageConfigurations", value.into_expr()), Phase) }
+    pub fn http_package_configurations(self, value: impl Arg<Arr<vod_source::HttpPackageConfiguration>>) -> CfnVodSourceProps<Set, R1, R2> { CfnVodSourceProps(put(self.0, "HttpPackageConfigurations", value), Phase) }
     /// `SourceLocationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-vodsource.html#cfn-mediatailor-vodsource-sourcelocationname)
-    pub fn source_location_name(self, value: impl Arg<str>) -> CfnVodSourceProps<R0, Set, R2> { CfnVodSourceProps(put(self.0, "SourceLocationName", value.into_expr()), Phase) }
+    pub fn source_location_name(self, value: impl Arg<str>) -> CfnVodSourceProps<R0, Set, R2> { CfnVodSourceProps(put(self.0, "SourceLocationName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-vodsource.html#cfn-mediatailor-vodsource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VodSourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-vodsource.html#cfn-mediatailor-vodsource-vodsourcename)
-    pub fn vod_source_name(self, value: impl Arg<str>) -> CfnVodSourceProps<R0, R1, Set> { CfnVodSourceProps(put(self.0, "VodSourceName", value.into_expr()), Phase) }
+    pub fn vod_source_name(self, value: impl Arg<str>) -> CfnVodSourceProps<R0, R1, Set> { CfnVodSourceProps(put(self.0, "VodSourceName", value), Phase) }
 }
 impl Done for CfnVodSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::VodSource`.
@@ -945,11 +945,11 @@ impl HttpPackageConfiguration {
 }
 impl<R0, R1, R2> HttpPackageConfiguration<R0, R1, R2> {
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-vodsource-httppackageconfiguration.html#cfn-mediatailor-vodsource-httppackageconfiguration-path)
-    pub fn path(self, value: impl Arg<str>) -> HttpPackageConfiguration<Set, R1, R2> { HttpPackageConfiguration(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> HttpPackageConfiguration<Set, R1, R2> { HttpPackageConfiguration(put(self.0, "Path", value), Phase) }
     /// `SourceGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-vodsource-httppackageconfiguration.html#cfn-mediatailor-vodsource-httppackageconfiguration-sourcegroup)
-    pub fn source_group(self, value: impl Arg<str>) -> HttpPackageConfiguration<R0, Set, R2> { HttpPackageConfiguration(put(self.0, "SourceGroup", value.into_expr()), Phase) }
+    pub fn source_group(self, value: impl Arg<str>) -> HttpPackageConfiguration<R0, Set, R2> { HttpPackageConfiguration(put(self.0, "SourceGroup", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-vodsource-httppackageconfiguration.html#cfn-mediatailor-vodsource-httppackageconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> HttpPackageConfiguration<R0, R1, Set> { HttpPackageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> HttpPackageConfiguration<R0, R1, Set> { HttpPackageConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for HttpPackageConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.

@@ -27,11 +27,11 @@ impl CfnACLProps {
 }
 impl<R0> CfnACLProps<R0> {
     /// `ACLName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html#cfn-memorydb-acl-aclname)
-    pub fn acl_name(self, value: impl Arg<str>) -> CfnACLProps<Set> { CfnACLProps(put(self.0, "ACLName", value.into_expr()), Phase) }
+    pub fn acl_name(self, value: impl Arg<str>) -> CfnACLProps<Set> { CfnACLProps(put(self.0, "ACLName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html#cfn-memorydb-acl-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html#cfn-memorydb-acl-usernames)
-    pub fn user_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserNames", value.into_expr()), Phase) }
+    pub fn user_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserNames", value), Phase) }
 }
 impl Done for CfnACLProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MemoryDB::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html)
@@ -63,63 +63,63 @@ impl CfnClusterProps {
 }
 impl<R0, R1, R2> CfnClusterProps<R0, R1, R2> {
     /// `ACLName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-aclname)
-    pub fn acl_name(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "ACLName", value.into_expr()), Phase) }
+    pub fn acl_name(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "ACLName", value), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-autominorversionupgrade)
-    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value), Phase) }
     /// `ClusterEndpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-clusterendpoint)
-    pub fn cluster_endpoint(self, value: impl Arg<cluster::Endpoint>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
+    pub fn cluster_endpoint(self, value: impl Arg<cluster::Endpoint>) -> Self { Self(put(self.0, "ClusterEndpoint", value), Phase) }
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "ClusterName", value), Phase) }
     /// `DataTiering`: `DataTiering`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-datatiering)
-    pub fn data_tiering(self, value: impl Arg<cluster::DataTiering>) -> Self { Self(put(self.0, "DataTiering", value.into_expr()), Phase) }
+    pub fn data_tiering(self, value: impl Arg<cluster::DataTiering>) -> Self { Self(put(self.0, "DataTiering", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-engine)
-    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value), Phase) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `FinalSnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-finalsnapshotname)
-    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
+    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value), Phase) }
     /// `IpDiscovery`: `IpDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-ipdiscovery)
-    pub fn ip_discovery(self, value: impl Arg<cluster::IpDiscovery>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
+    pub fn ip_discovery(self, value: impl Arg<cluster::IpDiscovery>) -> Self { Self(put(self.0, "IpDiscovery", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `MaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-maintenancewindow)
-    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
+    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value), Phase) }
     /// `MultiRegionClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-multiregionclustername)
-    pub fn multi_region_cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionClusterName", value.into_expr()), Phase) }
+    pub fn multi_region_cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionClusterName", value), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-networktype)
-    pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `NodeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-nodetype)
-    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "NodeType", value), Phase) }
     /// `NumReplicasPerShard`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-numreplicaspershard)
-    pub fn num_replicas_per_shard(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumReplicasPerShard", value.into_expr()), Phase) }
+    pub fn num_replicas_per_shard(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumReplicasPerShard", value), Phase) }
     /// `NumShards`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-numshards)
-    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr()), Phase) }
+    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value), Phase) }
     /// `ParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-parametergroupname)
-    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value), Phase) }
     /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SnapshotArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snapshotarns)
-    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
+    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value), Phase) }
     /// `SnapshotName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value), Phase) }
     /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snapshotretentionlimit)
-    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value), Phase) }
     /// `SnapshotWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snapshotwindow)
-    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
+    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value), Phase) }
     /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value), Phase) }
     /// `SnsTopicStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snstopicstatus)
-    pub fn sns_topic_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsTopicStatus", value.into_expr()), Phase) }
+    pub fn sns_topic_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsTopicStatus", value), Phase) }
     /// `SubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-subnetgroupname)
-    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TLSEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-tlsenabled)
-    pub fn tls_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TLSEnabled", value.into_expr()), Phase) }
+    pub fn tls_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TLSEnabled", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MemoryDB::Cluster`.
@@ -131,9 +131,9 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-cluster-endpoint.html#cfn-memorydb-cluster-endpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-cluster-endpoint.html#cfn-memorydb-cluster-endpoint-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataTiering` allows.
@@ -168,25 +168,25 @@ impl CfnMultiRegionClusterProps {
 }
 impl<R0> CfnMultiRegionClusterProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-engine)
-    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value), Phase) }
     /// `EngineVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value), Phase) }
     /// `MultiRegionClusterNameSuffix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-multiregionclusternamesuffix)
-    pub fn multi_region_cluster_name_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionClusterNameSuffix", value.into_expr()), Phase) }
+    pub fn multi_region_cluster_name_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionClusterNameSuffix", value), Phase) }
     /// `MultiRegionParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-multiregionparametergroupname)
-    pub fn multi_region_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionParameterGroupName", value.into_expr()), Phase) }
+    pub fn multi_region_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionParameterGroupName", value), Phase) }
     /// `NodeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-nodetype)
-    pub fn node_type(self, value: impl Arg<str>) -> CfnMultiRegionClusterProps<Set> { CfnMultiRegionClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> CfnMultiRegionClusterProps<Set> { CfnMultiRegionClusterProps(put(self.0, "NodeType", value), Phase) }
     /// `NumShards`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-numshards)
-    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr()), Phase) }
+    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TLSEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-tlsenabled)
-    pub fn tls_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TLSEnabled", value.into_expr()), Phase) }
+    pub fn tls_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TLSEnabled", value), Phase) }
     /// `UpdateStrategy`: `UpdateStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-updatestrategy)
-    pub fn update_strategy(self, value: impl Arg<multi_region_cluster::UpdateStrategy>) -> Self { Self(put(self.0, "UpdateStrategy", value.into_expr()), Phase) }
+    pub fn update_strategy(self, value: impl Arg<multi_region_cluster::UpdateStrategy>) -> Self { Self(put(self.0, "UpdateStrategy", value), Phase) }
 }
 impl Done for CfnMultiRegionClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MemoryDB::MultiRegionCluster`.
@@ -216,15 +216,15 @@ impl CfnParameterGroupProps {
 }
 impl<R0, R1> CfnParameterGroupProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-family)
-    pub fn family(self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { CfnParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { CfnParameterGroupProps(put(self.0, "Family", value), Phase) }
     /// `ParameterGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-parametergroupname)
-    pub fn parameter_group_name(self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { CfnParameterGroupProps(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { CfnParameterGroupProps(put(self.0, "ParameterGroupName", value), Phase) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MemoryDB::Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html)
@@ -256,13 +256,13 @@ impl CfnSnapshotProps {
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#cfn-memorydb-snapshot-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "ClusterName", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#cfn-memorydb-snapshot-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `SnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#cfn-memorydb-snapshot-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "SnapshotName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#cfn-memorydb-snapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MemoryDB::Snapshot`.
@@ -274,33 +274,33 @@ impl ClusterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-engine)
-    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value)) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value)) }
     /// `MaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-maintenancewindow)
-    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
+    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NodeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-nodetype)
-    pub fn node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeType", value.into_expr())) }
+    pub fn node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeType", value)) }
     /// `NumShards`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-numshards)
-    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr())) }
+    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value)) }
     /// `ParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-parametergroupname)
-    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr())) }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-snapshotretentionlimit)
-    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr())) }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value)) }
     /// `SnapshotWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-snapshotwindow)
-    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr())) }
+    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value)) }
     /// `SubnetGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-subnetgroupname)
-    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr())) }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value)) }
     /// `TopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-topicarn)
-    pub fn topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
+    pub fn topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicArn", value)) }
     /// `VpcId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-vpcid)
-    pub fn vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for ClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -327,13 +327,13 @@ impl CfnSubnetGroupProps {
 }
 impl<R0, R1> CfnSubnetGroupProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#cfn-memorydb-subnetgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `SubnetGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#cfn-memorydb-subnetgroup-subnetgroupname)
-    pub fn subnet_group_name(self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { CfnSubnetGroupProps(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { CfnSubnetGroupProps(put(self.0, "SubnetGroupName", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#cfn-memorydb-subnetgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#cfn-memorydb-subnetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MemoryDB::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html)
@@ -359,13 +359,13 @@ impl CfnUserProps {
 }
 impl<R0> CfnUserProps<R0> {
     /// `AccessString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#cfn-memorydb-user-accessstring)
-    pub fn access_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessString", value.into_expr()), Phase) }
+    pub fn access_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessString", value), Phase) }
     /// `AuthenticationMode`: `AuthenticationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#cfn-memorydb-user-authenticationmode)
-    pub fn authentication_mode(self, value: impl Arg<user::AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr()), Phase) }
+    pub fn authentication_mode(self, value: impl Arg<user::AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#cfn-memorydb-user-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#cfn-memorydb-user-username)
-    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<Set> { CfnUserProps(put(self.0, "UserName", value), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MemoryDB::User`.
@@ -377,9 +377,9 @@ impl AuthenticationMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Passwords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-user-authenticationmode.html#cfn-memorydb-user-authenticationmode-passwords)
-    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr())) }
+    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-user-authenticationmode.html#cfn-memorydb-user-authenticationmode-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for AuthenticationMode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.

@@ -27,13 +27,13 @@ impl CfnConnectorProps {
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#cfn-mgn-connector-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "Name", value), Phase) }
     /// `SsmCommandConfig`: `ConnectorSsmCommandConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#cfn-mgn-connector-ssmcommandconfig)
-    pub fn ssm_command_config(self, value: impl Arg<connector::ConnectorSsmCommandConfig>) -> Self { Self(put(self.0, "SsmCommandConfig", value.into_expr()), Phase) }
+    pub fn ssm_command_config(self, value: impl Arg<connector::ConnectorSsmCommandConfig>) -> Self { Self(put(self.0, "SsmCommandConfig", value), Phase) }
     /// `SsmInstanceID`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#cfn-mgn-connector-ssminstanceid)
-    pub fn ssm_instance_id(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "SsmInstanceID", value.into_expr()), Phase) }
+    pub fn ssm_instance_id(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "SsmInstanceID", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#cfn-mgn-connector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MGN::Connector`.
@@ -47,13 +47,13 @@ impl ConnectorSsmCommandConfig {
 }
 impl<R0, R1> ConnectorSsmCommandConfig<R0, R1> {
     /// `CloudWatchLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html#cfn-mgn-connector-connectorssmcommandconfig-cloudwatchloggroupname)
-    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr()), Phase) }
+    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value), Phase) }
     /// `CloudWatchOutputEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html#cfn-mgn-connector-connectorssmcommandconfig-cloudwatchoutputenabled)
-    pub fn cloud_watch_output_enabled(self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<Set, R1> { ConnectorSsmCommandConfig(put(self.0, "CloudWatchOutputEnabled", value.into_expr()), Phase) }
+    pub fn cloud_watch_output_enabled(self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<Set, R1> { ConnectorSsmCommandConfig(put(self.0, "CloudWatchOutputEnabled", value), Phase) }
     /// `OutputS3BucketName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html#cfn-mgn-connector-connectorssmcommandconfig-outputs3bucketname)
-    pub fn output_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr()), Phase) }
+    pub fn output_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3BucketName", value), Phase) }
     /// `S3OutputEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html#cfn-mgn-connector-connectorssmcommandconfig-s3outputenabled)
-    pub fn s3_output_enabled(self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<R0, Set> { ConnectorSsmCommandConfig(put(self.0, "S3OutputEnabled", value.into_expr()), Phase) }
+    pub fn s3_output_enabled(self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<R0, Set> { ConnectorSsmCommandConfig(put(self.0, "S3OutputEnabled", value), Phase) }
 }
 impl Done for ConnectorSsmCommandConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -80,37 +80,37 @@ impl CfnLaunchConfigurationTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociatePublicIpAddress`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-associatepublicipaddress)
-    pub fn associate_public_ip_address(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociatePublicIpAddress", value.into_expr())) }
+    pub fn associate_public_ip_address(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociatePublicIpAddress", value)) }
     /// `BootMode`: `BootMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-bootmode)
-    pub fn boot_mode(self, value: impl Arg<launch_configuration_template::BootMode>) -> Self { Self(put(self.0, "BootMode", value.into_expr())) }
+    pub fn boot_mode(self, value: impl Arg<launch_configuration_template::BootMode>) -> Self { Self(put(self.0, "BootMode", value)) }
     /// `CopyPrivateIp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-copyprivateip)
-    pub fn copy_private_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyPrivateIp", value.into_expr())) }
+    pub fn copy_private_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyPrivateIp", value)) }
     /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-copytags)
-    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value)) }
     /// `EnableMapAutoTagging`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-enablemapautotagging)
-    pub fn enable_map_auto_tagging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMapAutoTagging", value.into_expr())) }
+    pub fn enable_map_auto_tagging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMapAutoTagging", value)) }
     /// `EnableParametersEncryption`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-enableparametersencryption)
-    pub fn enable_parameters_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableParametersEncryption", value.into_expr())) }
+    pub fn enable_parameters_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableParametersEncryption", value)) }
     /// `LargeVolumeConf`: `LaunchTemplateDiskConf`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-largevolumeconf)
-    pub fn large_volume_conf(self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { Self(put(self.0, "LargeVolumeConf", value.into_expr())) }
+    pub fn large_volume_conf(self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { Self(put(self.0, "LargeVolumeConf", value)) }
     /// `LaunchDisposition`: `LaunchDisposition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-launchdisposition)
-    pub fn launch_disposition(self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { Self(put(self.0, "LaunchDisposition", value.into_expr())) }
+    pub fn launch_disposition(self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { Self(put(self.0, "LaunchDisposition", value)) }
     /// `Licensing`: `Licensing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-licensing)
-    pub fn licensing(self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { Self(put(self.0, "Licensing", value.into_expr())) }
+    pub fn licensing(self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { Self(put(self.0, "Licensing", value)) }
     /// `MapAutoTaggingMpeID`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-mapautotaggingmpeid)
-    pub fn map_auto_tagging_mpe_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MapAutoTaggingMpeID", value.into_expr())) }
+    pub fn map_auto_tagging_mpe_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MapAutoTaggingMpeID", value)) }
     /// `ParametersEncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-parametersencryptionkey)
-    pub fn parameters_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParametersEncryptionKey", value.into_expr())) }
+    pub fn parameters_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParametersEncryptionKey", value)) }
     /// `PostLaunchActions`: `PostLaunchActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions)
-    pub fn post_launch_actions(self, value: impl Arg<launch_configuration_template::PostLaunchActions>) -> Self { Self(put(self.0, "PostLaunchActions", value.into_expr())) }
+    pub fn post_launch_actions(self, value: impl Arg<launch_configuration_template::PostLaunchActions>) -> Self { Self(put(self.0, "PostLaunchActions", value)) }
     /// `SmallVolumeConf`: `LaunchTemplateDiskConf`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-smallvolumeconf)
-    pub fn small_volume_conf(self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { Self(put(self.0, "SmallVolumeConf", value.into_expr())) }
+    pub fn small_volume_conf(self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { Self(put(self.0, "SmallVolumeConf", value)) }
     /// `SmallVolumeMaxSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-smallvolumemaxsize)
-    pub fn small_volume_max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SmallVolumeMaxSize", value.into_expr())) }
+    pub fn small_volume_max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SmallVolumeMaxSize", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TargetInstanceTypeRightSizingMethod`: `TargetInstanceTypeRightSizingMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-targetinstancetyperightsizingmethod)
-    pub fn target_instance_type_right_sizing_method(self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { Self(put(self.0, "TargetInstanceTypeRightSizingMethod", value.into_expr())) }
+    pub fn target_instance_type_right_sizing_method(self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { Self(put(self.0, "TargetInstanceTypeRightSizingMethod", value)) }
 }
 impl Done for CfnLaunchConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MGN::LaunchConfigurationTemplate`.
@@ -122,11 +122,11 @@ impl LaunchTemplateDiskConf {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-launchtemplatediskconf.html#cfn-mgn-launchconfigurationtemplate-launchtemplatediskconf-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `Throughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-launchtemplatediskconf.html#cfn-mgn-launchconfigurationtemplate-launchtemplatediskconf-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value)) }
     /// `VolumeType`: `VolumeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-launchtemplatediskconf.html#cfn-mgn-launchconfigurationtemplate-launchtemplatediskconf-volumetype)
-    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for LaunchTemplateDiskConf { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Licensing` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-licensing.html)
@@ -135,7 +135,7 @@ impl Licensing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OsByol`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-licensing.html#cfn-mgn-launchconfigurationtemplate-licensing-osbyol)
-    pub fn os_byol(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OsByol", value.into_expr())) }
+    pub fn os_byol(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OsByol", value)) }
 }
 impl Done for Licensing { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostLaunchActions` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html)
@@ -144,15 +144,15 @@ impl PostLaunchActions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-cloudwatchloggroupname)
-    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
+    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value)) }
     /// `Deployment`: `Deployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-deployment)
-    pub fn deployment(self, value: impl Arg<Deployment>) -> Self { Self(put(self.0, "Deployment", value.into_expr())) }
+    pub fn deployment(self, value: impl Arg<Deployment>) -> Self { Self(put(self.0, "Deployment", value)) }
     /// `S3LogBucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-s3logbucket)
-    pub fn s3_log_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3LogBucket", value.into_expr())) }
+    pub fn s3_log_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3LogBucket", value)) }
     /// `S3OutputKeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-s3outputkeyprefix)
-    pub fn s3_output_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3OutputKeyPrefix", value.into_expr())) }
+    pub fn s3_output_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3OutputKeyPrefix", value)) }
     /// `SsmDocuments`: list of `SsmDocument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-ssmdocuments)
-    pub fn ssm_documents(self, value: impl Arg<Arr<SsmDocument>>) -> Self { Self(put(self.0, "SsmDocuments", value.into_expr())) }
+    pub fn ssm_documents(self, value: impl Arg<Arr<SsmDocument>>) -> Self { Self(put(self.0, "SsmDocuments", value)) }
 }
 impl Done for PostLaunchActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmDocument` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html)
@@ -163,17 +163,17 @@ impl SsmDocument {
 }
 impl<R0, R1> SsmDocument<R0, R1> {
     /// `ActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-actionname)
-    pub fn action_name(self, value: impl Arg<str>) -> SsmDocument<Set, R1> { SsmDocument(put(self.0, "ActionName", value.into_expr()), Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> SsmDocument<Set, R1> { SsmDocument(put(self.0, "ActionName", value), Phase) }
     /// `ExternalParameters`: map of `SsmExternalParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-externalparameters)
-    pub fn external_parameters(self, value: impl Arg<Dict<SsmExternalParameter>>) -> Self { Self(put(self.0, "ExternalParameters", value.into_expr()), Phase) }
+    pub fn external_parameters(self, value: impl Arg<Dict<SsmExternalParameter>>) -> Self { Self(put(self.0, "ExternalParameters", value), Phase) }
     /// `MustSucceedForCutover`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-mustsucceedforcutover)
-    pub fn must_succeed_for_cutover(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MustSucceedForCutover", value.into_expr()), Phase) }
+    pub fn must_succeed_for_cutover(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MustSucceedForCutover", value), Phase) }
     /// `Parameters`: map of list of `SsmParameterStoreParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<Arr<SsmParameterStoreParameter>>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<Arr<SsmParameterStoreParameter>>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `SsmDocumentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-ssmdocumentname)
-    pub fn ssm_document_name(self, value: impl Arg<str>) -> SsmDocument<R0, Set> { SsmDocument(put(self.0, "SsmDocumentName", value.into_expr()), Phase) }
+    pub fn ssm_document_name(self, value: impl Arg<str>) -> SsmDocument<R0, Set> { SsmDocument(put(self.0, "SsmDocumentName", value), Phase) }
     /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-timeoutseconds)
-    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value), Phase) }
 }
 impl Done for SsmDocument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmExternalParameter` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmexternalparameter.html)
@@ -184,7 +184,7 @@ impl SsmExternalParameter {
 }
 impl<R0> SsmExternalParameter<R0> {
     /// `DynamicPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmexternalparameter.html#cfn-mgn-launchconfigurationtemplate-ssmexternalparameter-dynamicpath)
-    pub fn dynamic_path(self, value: impl Arg<str>) -> SsmExternalParameter<Set> { SsmExternalParameter(put(self.0, "DynamicPath", value.into_expr()), Phase) }
+    pub fn dynamic_path(self, value: impl Arg<str>) -> SsmExternalParameter<Set> { SsmExternalParameter(put(self.0, "DynamicPath", value), Phase) }
 }
 impl Done for SsmExternalParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmParameterStoreParameter` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmparameterstoreparameter.html)
@@ -195,9 +195,9 @@ impl SsmParameterStoreParameter {
 }
 impl<R0, R1> SsmParameterStoreParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmparameterstoreparameter.html#cfn-mgn-launchconfigurationtemplate-ssmparameterstoreparameter-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> SsmParameterStoreParameter<Set, R1> { SsmParameterStoreParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SsmParameterStoreParameter<Set, R1> { SsmParameterStoreParameter(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterType`: `ParameterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmparameterstoreparameter.html#cfn-mgn-launchconfigurationtemplate-ssmparameterstoreparameter-parametertype)
-    pub fn parameter_type(self, value: impl Arg<ParameterType>) -> SsmParameterStoreParameter<R0, Set> { SsmParameterStoreParameter(put(self.0, "ParameterType", value.into_expr()), Phase) }
+    pub fn parameter_type(self, value: impl Arg<ParameterType>) -> SsmParameterStoreParameter<R0, Set> { SsmParameterStoreParameter(put(self.0, "ParameterType", value), Phase) }
 }
 impl Done for SsmParameterStoreParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BootMode` allows.
@@ -240,21 +240,21 @@ impl CfnNetworkMigrationDefinitionProps {
 }
 impl<R0, R1, R2, R3> CfnNetworkMigrationDefinitionProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnNetworkMigrationDefinitionProps<Set, R1, R2, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNetworkMigrationDefinitionProps<Set, R1, R2, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "Name", value), Phase) }
     /// `ScopeTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-scopetags)
-    pub fn scope_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ScopeTags", value.into_expr()), Phase) }
+    pub fn scope_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ScopeTags", value), Phase) }
     /// `SourceConfigurations`: list of `SourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-sourceconfigurations)
-    pub fn source_configurations(self, value: impl Arg<Arr<network_migration_definition::SourceConfiguration>>) -> CfnNetworkMigrationDefinitionProps<R0, Set, R2, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "SourceConfigurations", value.into_expr()), Phase) }
+    pub fn source_configurations(self, value: impl Arg<Arr<network_migration_definition::SourceConfiguration>>) -> CfnNetworkMigrationDefinitionProps<R0, Set, R2, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "SourceConfigurations", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetDeployment`: `TargetDeployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-targetdeployment)
-    pub fn target_deployment(self, value: impl Arg<network_migration_definition::TargetDeployment>) -> Self { Self(put(self.0, "TargetDeployment", value.into_expr()), Phase) }
+    pub fn target_deployment(self, value: impl Arg<network_migration_definition::TargetDeployment>) -> Self { Self(put(self.0, "TargetDeployment", value), Phase) }
     /// `TargetNetwork`: `TargetNetwork`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-targetnetwork)
-    pub fn target_network(self, value: impl Arg<network_migration_definition::TargetNetwork>) -> CfnNetworkMigrationDefinitionProps<R0, R1, Set, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "TargetNetwork", value.into_expr()), Phase) }
+    pub fn target_network(self, value: impl Arg<network_migration_definition::TargetNetwork>) -> CfnNetworkMigrationDefinitionProps<R0, R1, Set, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "TargetNetwork", value), Phase) }
     /// `TargetS3Configuration`: `TargetS3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-targets3configuration)
-    pub fn target_s3_configuration(self, value: impl Arg<network_migration_definition::TargetS3Configuration>) -> CfnNetworkMigrationDefinitionProps<R0, R1, R2, Set> { CfnNetworkMigrationDefinitionProps(put(self.0, "TargetS3Configuration", value.into_expr()), Phase) }
+    pub fn target_s3_configuration(self, value: impl Arg<network_migration_definition::TargetS3Configuration>) -> CfnNetworkMigrationDefinitionProps<R0, R1, R2, Set> { CfnNetworkMigrationDefinitionProps(put(self.0, "TargetS3Configuration", value), Phase) }
 }
 impl Done for CfnNetworkMigrationDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MGN::NetworkMigrationDefinition`.
@@ -268,9 +268,9 @@ impl SourceConfiguration {
 }
 impl<R0, R1> SourceConfiguration<R0, R1> {
     /// `SourceEnvironment`: `SourceEnvironment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sourceconfiguration.html#cfn-mgn-networkmigrationdefinition-sourceconfiguration-sourceenvironment)
-    pub fn source_environment(self, value: impl Arg<SourceEnvironment>) -> SourceConfiguration<Set, R1> { SourceConfiguration(put(self.0, "SourceEnvironment", value.into_expr()), Phase) }
+    pub fn source_environment(self, value: impl Arg<SourceEnvironment>) -> SourceConfiguration<Set, R1> { SourceConfiguration(put(self.0, "SourceEnvironment", value), Phase) }
     /// `SourceS3Configuration`: `SourceS3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sourceconfiguration.html#cfn-mgn-networkmigrationdefinition-sourceconfiguration-sources3configuration)
-    pub fn source_s3_configuration(self, value: impl Arg<SourceS3Configuration>) -> SourceConfiguration<R0, Set> { SourceConfiguration(put(self.0, "SourceS3Configuration", value.into_expr()), Phase) }
+    pub fn source_s3_configuration(self, value: impl Arg<SourceS3Configuration>) -> SourceConfiguration<R0, Set> { SourceConfiguration(put(self.0, "SourceS3Configuration", value), Phase) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceS3Configuration` of `AWS::MGN::NetworkMigrationDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sources3configuration.html)
@@ -281,11 +281,11 @@ impl SourceS3Configuration {
 }
 impl<R0, R1, R2> SourceS3Configuration<R0, R1, R2> {
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sources3configuration.html#cfn-mgn-networkmigrationdefinition-sources3configuration-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceS3Configuration<Set, R1, R2> { SourceS3Configuration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceS3Configuration<Set, R1, R2> { SourceS3Configuration(put(self.0, "S3Bucket", value), Phase) }
     /// `S3BucketOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sources3configuration.html#cfn-mgn-networkmigrationdefinition-sources3configuration-s3bucketowner)
-    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> SourceS3Configuration<R0, Set, R2> { SourceS3Configuration(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
+    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> SourceS3Configuration<R0, Set, R2> { SourceS3Configuration(put(self.0, "S3BucketOwner", value), Phase) }
     /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sources3configuration.html#cfn-mgn-networkmigrationdefinition-sources3configuration-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> SourceS3Configuration<R0, R1, Set> { SourceS3Configuration(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SourceS3Configuration<R0, R1, Set> { SourceS3Configuration(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for SourceS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetNetwork` of `AWS::MGN::NetworkMigrationDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html)
@@ -296,13 +296,13 @@ impl TargetNetwork {
 }
 impl<R0> TargetNetwork<R0> {
     /// `InboundCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html#cfn-mgn-networkmigrationdefinition-targetnetwork-inboundcidr)
-    pub fn inbound_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InboundCidr", value.into_expr()), Phase) }
+    pub fn inbound_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InboundCidr", value), Phase) }
     /// `InspectionCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html#cfn-mgn-networkmigrationdefinition-targetnetwork-inspectioncidr)
-    pub fn inspection_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InspectionCidr", value.into_expr()), Phase) }
+    pub fn inspection_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InspectionCidr", value), Phase) }
     /// `OutboundCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html#cfn-mgn-networkmigrationdefinition-targetnetwork-outboundcidr)
-    pub fn outbound_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCidr", value.into_expr()), Phase) }
+    pub fn outbound_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCidr", value), Phase) }
     /// `Topology`: `Topology`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html#cfn-mgn-networkmigrationdefinition-targetnetwork-topology)
-    pub fn topology(self, value: impl Arg<Topology>) -> TargetNetwork<Set> { TargetNetwork(put(self.0, "Topology", value.into_expr()), Phase) }
+    pub fn topology(self, value: impl Arg<Topology>) -> TargetNetwork<Set> { TargetNetwork(put(self.0, "Topology", value), Phase) }
 }
 impl Done for TargetNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetS3Configuration` of `AWS::MGN::NetworkMigrationDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targets3configuration.html)
@@ -313,9 +313,9 @@ impl TargetS3Configuration {
 }
 impl<R0, R1> TargetS3Configuration<R0, R1> {
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targets3configuration.html#cfn-mgn-networkmigrationdefinition-targets3configuration-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> TargetS3Configuration<Set, R1> { TargetS3Configuration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> TargetS3Configuration<Set, R1> { TargetS3Configuration(put(self.0, "S3Bucket", value), Phase) }
     /// `S3BucketOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targets3configuration.html#cfn-mgn-networkmigrationdefinition-targets3configuration-s3bucketowner)
-    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> TargetS3Configuration<R0, Set> { TargetS3Configuration(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
+    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> TargetS3Configuration<R0, Set> { TargetS3Configuration(put(self.0, "S3BucketOwner", value), Phase) }
 }
 impl Done for TargetS3Configuration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SourceEnvironment` allows.

@@ -41,17 +41,17 @@ impl CfnApprovalTeamProps {
 }
 impl<R0, R1, R2, R3, R4> CfnApprovalTeamProps<R0, R1, R2, R3, R4> {
     /// `ApprovalStrategy`: `ApprovalStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-approvalstrategy)
-    pub fn approval_strategy(self, value: impl Arg<approval_team::ApprovalStrategy>) -> CfnApprovalTeamProps<Set, R1, R2, R3, R4> { CfnApprovalTeamProps(put(self.0, "ApprovalStrategy", value.into_expr()), Phase) }
+    pub fn approval_strategy(self, value: impl Arg<approval_team::ApprovalStrategy>) -> CfnApprovalTeamProps<Set, R1, R2, R3, R4> { CfnApprovalTeamProps(put(self.0, "ApprovalStrategy", value), Phase) }
     /// `Approvers`: list of `Approver`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-approvers)
-    pub fn approvers(self, value: impl Arg<Arr<approval_team::Approver>>) -> CfnApprovalTeamProps<R0, Set, R2, R3, R4> { CfnApprovalTeamProps(put(self.0, "Approvers", value.into_expr()), Phase) }
+    pub fn approvers(self, value: impl Arg<Arr<approval_team::Approver>>) -> CfnApprovalTeamProps<R0, Set, R2, R3, R4> { CfnApprovalTeamProps(put(self.0, "Approvers", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, Set, R3, R4> { CfnApprovalTeamProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, Set, R3, R4> { CfnApprovalTeamProps(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, R2, Set, R4> { CfnApprovalTeamProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, R2, Set, R4> { CfnApprovalTeamProps(put(self.0, "Name", value), Phase) }
     /// `Policies`: list of `Policy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-policies)
-    pub fn policies(self, value: impl Arg<Arr<approval_team::Policy>>) -> CfnApprovalTeamProps<R0, R1, R2, R3, Set> { CfnApprovalTeamProps(put(self.0, "Policies", value.into_expr()), Phase) }
+    pub fn policies(self, value: impl Arg<Arr<approval_team::Policy>>) -> CfnApprovalTeamProps<R0, R1, R2, R3, Set> { CfnApprovalTeamProps(put(self.0, "Policies", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApprovalTeamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MPA::ApprovalTeam`.
@@ -65,7 +65,7 @@ impl ApprovalStrategy {
 }
 impl<R0> ApprovalStrategy<R0> {
     /// `MofN`: `MofNApprovalStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approvalstrategy.html#cfn-mpa-approvalteam-approvalstrategy-mofn)
-    pub fn mof_n(self, value: impl Arg<MofNApprovalStrategy>) -> ApprovalStrategy<Set> { ApprovalStrategy(put(self.0, "MofN", value.into_expr()), Phase) }
+    pub fn mof_n(self, value: impl Arg<MofNApprovalStrategy>) -> ApprovalStrategy<Set> { ApprovalStrategy(put(self.0, "MofN", value), Phase) }
 }
 impl Done for ApprovalStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Approver` of `AWS::MPA::ApprovalTeam`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html)
@@ -76,15 +76,15 @@ impl Approver {
 }
 impl<R0, R1> Approver<R0, R1> {
     /// `ApproverId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-approverid)
-    pub fn approver_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApproverId", value.into_expr()), Phase) }
+    pub fn approver_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApproverId", value), Phase) }
     /// `PrimaryIdentityId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-primaryidentityid)
-    pub fn primary_identity_id(self, value: impl Arg<str>) -> Approver<Set, R1> { Approver(put(self.0, "PrimaryIdentityId", value.into_expr()), Phase) }
+    pub fn primary_identity_id(self, value: impl Arg<str>) -> Approver<Set, R1> { Approver(put(self.0, "PrimaryIdentityId", value), Phase) }
     /// `PrimaryIdentitySourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-primaryidentitysourcearn)
-    pub fn primary_identity_source_arn(self, value: impl Arg<str>) -> Approver<R0, Set> { Approver(put(self.0, "PrimaryIdentitySourceArn", value.into_expr()), Phase) }
+    pub fn primary_identity_source_arn(self, value: impl Arg<str>) -> Approver<R0, Set> { Approver(put(self.0, "PrimaryIdentitySourceArn", value), Phase) }
     /// `PrimaryIdentityStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-primaryidentitystatus)
-    pub fn primary_identity_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryIdentityStatus", value.into_expr()), Phase) }
+    pub fn primary_identity_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryIdentityStatus", value), Phase) }
     /// `ResponseTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-responsetime)
-    pub fn response_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseTime", value.into_expr()), Phase) }
+    pub fn response_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseTime", value), Phase) }
 }
 impl Done for Approver { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MofNApprovalStrategy` of `AWS::MPA::ApprovalTeam`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-mofnapprovalstrategy.html)
@@ -95,7 +95,7 @@ impl MofNApprovalStrategy {
 }
 impl<R0> MofNApprovalStrategy<R0> {
     /// `MinApprovalsRequired`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-mofnapprovalstrategy.html#cfn-mpa-approvalteam-mofnapprovalstrategy-minapprovalsrequired)
-    pub fn min_approvals_required(self, value: impl Arg<i64>) -> MofNApprovalStrategy<Set> { MofNApprovalStrategy(put(self.0, "MinApprovalsRequired", value.into_expr()), Phase) }
+    pub fn min_approvals_required(self, value: impl Arg<i64>) -> MofNApprovalStrategy<Set> { MofNApprovalStrategy(put(self.0, "MinApprovalsRequired", value), Phase) }
 }
 impl Done for MofNApprovalStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policy` of `AWS::MPA::ApprovalTeam`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-policy.html)
@@ -106,7 +106,7 @@ impl Policy {
 }
 impl<R0> Policy<R0> {
     /// `PolicyArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-policy.html#cfn-mpa-approvalteam-policy-policyarn)
-    pub fn policy_arn(self, value: impl Arg<str>) -> Policy<Set> { Policy(put(self.0, "PolicyArn", value.into_expr()), Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> Policy<Set> { Policy(put(self.0, "PolicyArn", value), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -143,9 +143,9 @@ impl CfnIdentitySourceProps {
 }
 impl<R0> CfnIdentitySourceProps<R0> {
     /// `IdentitySourceParameters`: `IdentitySourceParameters`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#cfn-mpa-identitysource-identitysourceparameters)
-    pub fn identity_source_parameters(self, value: impl Arg<identity_source::IdentitySourceParameters>) -> CfnIdentitySourceProps<Set> { CfnIdentitySourceProps(put(self.0, "IdentitySourceParameters", value.into_expr()), Phase) }
+    pub fn identity_source_parameters(self, value: impl Arg<identity_source::IdentitySourceParameters>) -> CfnIdentitySourceProps<Set> { CfnIdentitySourceProps(put(self.0, "IdentitySourceParameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#cfn-mpa-identitysource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIdentitySourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MPA::IdentitySource`.
@@ -159,11 +159,11 @@ impl IamIdentityCenter {
 }
 impl<R0, R1> IamIdentityCenter<R0, R1> {
     /// `ApprovalPortalUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-iamidentitycenter.html#cfn-mpa-identitysource-iamidentitycenter-approvalportalurl)
-    pub fn approval_portal_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApprovalPortalUrl", value.into_expr()), Phase) }
+    pub fn approval_portal_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApprovalPortalUrl", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-iamidentitycenter.html#cfn-mpa-identitysource-iamidentitycenter-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> IamIdentityCenter<Set, R1> { IamIdentityCenter(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> IamIdentityCenter<Set, R1> { IamIdentityCenter(put(self.0, "InstanceArn", value), Phase) }
     /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-iamidentitycenter.html#cfn-mpa-identitysource-iamidentitycenter-region)
-    pub fn region(self, value: impl Arg<str>) -> IamIdentityCenter<R0, Set> { IamIdentityCenter(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> IamIdentityCenter<R0, Set> { IamIdentityCenter(put(self.0, "Region", value), Phase) }
 }
 impl Done for IamIdentityCenter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySourceParameters` of `AWS::MPA::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-identitysourceparameters.html)
@@ -174,7 +174,7 @@ impl IdentitySourceParameters {
 }
 impl<R0> IdentitySourceParameters<R0> {
     /// `IamIdentityCenter`: `IamIdentityCenter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-identitysourceparameters.html#cfn-mpa-identitysource-identitysourceparameters-iamidentitycenter)
-    pub fn iam_identity_center(self, value: impl Arg<IamIdentityCenter>) -> IdentitySourceParameters<Set> { IdentitySourceParameters(put(self.0, "IamIdentityCenter", value.into_expr()), Phase) }
+    pub fn iam_identity_center(self, value: impl Arg<IamIdentityCenter>) -> IdentitySourceParameters<Set> { IdentitySourceParameters(put(self.0, "IamIdentityCenter", value), Phase) }
 }
 impl Done for IdentitySourceParameters { fn into_props(self) -> Bag { self.0 } }
 }

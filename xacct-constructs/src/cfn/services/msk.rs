@@ -23,9 +23,9 @@ impl CfnBatchScramSecretProps {
 }
 impl<R0> CfnBatchScramSecretProps<R0> {
     /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-batchscramsecret.html#cfn-msk-batchscramsecret-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnBatchScramSecretProps<Set> { CfnBatchScramSecretProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnBatchScramSecretProps<Set> { CfnBatchScramSecretProps(put(self.0, "ClusterArn", value), Phase) }
     /// `SecretArnList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-batchscramsecret.html#cfn-msk-batchscramsecret-secretarnlist)
-    pub fn secret_arn_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecretArnList", value.into_expr()), Phase) }
+    pub fn secret_arn_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecretArnList", value), Phase) }
 }
 impl Done for CfnBatchScramSecretProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html)
@@ -53,21 +53,21 @@ impl CfnChannelProps {
 }
 impl<R0, R1> CfnChannelProps<R0, R1> {
     /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html#cfn-msk-channel-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { CfnChannelProps(put(self.0, "ChannelName", value), Phase) }
     /// `ClusterArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html#cfn-msk-channel-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html#cfn-msk-channel-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `IcebergDestinationConfiguration`: `IcebergDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html#cfn-msk-channel-icebergdestinationconfiguration)
-    pub fn iceberg_destination_configuration(self, value: impl Arg<channel::IcebergDestinationConfiguration>) -> Self { Self(put(self.0, "IcebergDestinationConfiguration", value.into_expr()), Phase) }
+    pub fn iceberg_destination_configuration(self, value: impl Arg<channel::IcebergDestinationConfiguration>) -> Self { Self(put(self.0, "IcebergDestinationConfiguration", value), Phase) }
     /// `LoggingInfo`: `ChannelLoggingInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html#cfn-msk-channel-logginginfo)
-    pub fn logging_info(self, value: impl Arg<channel::ChannelLoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value.into_expr()), Phase) }
+    pub fn logging_info(self, value: impl Arg<channel::ChannelLoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value), Phase) }
     /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html#cfn-msk-channel-s3destinationconfiguration)
-    pub fn s3_destination_configuration(self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr()), Phase) }
+    pub fn s3_destination_configuration(self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html#cfn-msk-channel-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TopicConfigurationList`: list of `TopicConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html#cfn-msk-channel-topicconfigurationlist)
-    pub fn topic_configuration_list(self, value: impl Arg<Arr<channel::TopicConfiguration>>) -> CfnChannelProps<R0, Set> { CfnChannelProps(put(self.0, "TopicConfigurationList", value.into_expr()), Phase) }
+    pub fn topic_configuration_list(self, value: impl Arg<Arr<channel::TopicConfiguration>>) -> CfnChannelProps<R0, Set> { CfnChannelProps(put(self.0, "TopicConfigurationList", value), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::Channel`.
@@ -79,9 +79,9 @@ impl Catalog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-catalog.html#cfn-msk-channel-catalog-catalogarn)
-    pub fn catalog_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogArn", value.into_expr())) }
+    pub fn catalog_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogArn", value)) }
     /// `WarehouseLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-catalog.html#cfn-msk-channel-catalog-warehouselocation)
-    pub fn warehouse_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarehouseLocation", value.into_expr())) }
+    pub fn warehouse_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarehouseLocation", value)) }
 }
 impl Done for Catalog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelLoggingInfo` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channellogginginfo.html)
@@ -90,11 +90,11 @@ impl ChannelLoggingInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogsLogDestination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channellogginginfo.html#cfn-msk-channel-channellogginginfo-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogs", value)) }
     /// `Firehose`: `FirehoseLogDestination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channellogginginfo.html#cfn-msk-channel-channellogginginfo-firehose)
-    pub fn firehose(self, value: impl Arg<FirehoseLogDestination>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<FirehoseLogDestination>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `S3`: `S3LogDestination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channellogginginfo.html#cfn-msk-channel-channellogginginfo-s3)
-    pub fn s3(self, value: impl Arg<S3LogDestination>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3LogDestination>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for ChannelLoggingInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelStateInfo` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channelstateinfo.html)
@@ -103,9 +103,9 @@ impl ChannelStateInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channelstateinfo.html#cfn-msk-channel-channelstateinfo-code)
-    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channelstateinfo.html#cfn-msk-channel-channelstateinfo-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for ChannelStateInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsLogDestination` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-cloudwatchlogslogdestination.html)
@@ -116,9 +116,9 @@ impl CloudWatchLogsLogDestination {
 }
 impl<R0> CloudWatchLogsLogDestination<R0> {
     /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-cloudwatchlogslogdestination.html#cfn-msk-channel-cloudwatchlogslogdestination-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsLogDestination<Set> { CloudWatchLogsLogDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsLogDestination<Set> { CloudWatchLogsLogDestination(put(self.0, "Enabled", value), Phase) }
     /// `LogGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-cloudwatchlogslogdestination.html#cfn-msk-channel-cloudwatchlogslogdestination-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value), Phase) }
 }
 impl Done for CloudWatchLogsLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterQueueS3` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-deadletterqueues3.html)
@@ -129,11 +129,11 @@ impl DeadLetterQueueS3 {
 }
 impl<R0, R1> DeadLetterQueueS3<R0, R1> {
     /// `BucketArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-deadletterqueues3.html#cfn-msk-channel-deadletterqueues3-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> DeadLetterQueueS3<Set, R1> { DeadLetterQueueS3(put(self.0, "BucketArn", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> DeadLetterQueueS3<Set, R1> { DeadLetterQueueS3(put(self.0, "BucketArn", value), Phase) }
     /// `ErrorOutputPrefix`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-deadletterqueues3.html#cfn-msk-channel-deadletterqueues3-erroroutputprefix)
-    pub fn error_output_prefix(self, value: impl Arg<str>) -> DeadLetterQueueS3<R0, Set> { DeadLetterQueueS3(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
+    pub fn error_output_prefix(self, value: impl Arg<str>) -> DeadLetterQueueS3<R0, Set> { DeadLetterQueueS3(put(self.0, "ErrorOutputPrefix", value), Phase) }
     /// `ExpectedBucketOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-deadletterqueues3.html#cfn-msk-channel-deadletterqueues3-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value), Phase) }
 }
 impl Done for DeadLetterQueueS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationTable` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-destinationtable.html)
@@ -144,11 +144,11 @@ impl DestinationTable {
 }
 impl<R0, R1> DestinationTable<R0, R1> {
     /// `DestinationDatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-destinationtable.html#cfn-msk-channel-destinationtable-destinationdatabasename)
-    pub fn destination_database_name(self, value: impl Arg<str>) -> DestinationTable<Set, R1> { DestinationTable(put(self.0, "DestinationDatabaseName", value.into_expr()), Phase) }
+    pub fn destination_database_name(self, value: impl Arg<str>) -> DestinationTable<Set, R1> { DestinationTable(put(self.0, "DestinationDatabaseName", value), Phase) }
     /// `DestinationTableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-destinationtable.html#cfn-msk-channel-destinationtable-destinationtablename)
-    pub fn destination_table_name(self, value: impl Arg<str>) -> DestinationTable<R0, Set> { DestinationTable(put(self.0, "DestinationTableName", value.into_expr()), Phase) }
+    pub fn destination_table_name(self, value: impl Arg<str>) -> DestinationTable<R0, Set> { DestinationTable(put(self.0, "DestinationTableName", value), Phase) }
     /// `PartitionSpec`: `PartitionSpec`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-destinationtable.html#cfn-msk-channel-destinationtable-partitionspec)
-    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
+    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value), Phase) }
 }
 impl Done for DestinationTable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-encryptionconfiguration.html)
@@ -159,7 +159,7 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsKeyArn`: `KmsKeyArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-encryptionconfiguration.html#cfn-msk-channel-encryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKeyArn", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseLogDestination` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-firehoselogdestination.html)
@@ -170,9 +170,9 @@ impl FirehoseLogDestination {
 }
 impl<R0> FirehoseLogDestination<R0> {
     /// `DeliveryStream`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-firehoselogdestination.html#cfn-msk-channel-firehoselogdestination-deliverystream)
-    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value), Phase) }
     /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-firehoselogdestination.html#cfn-msk-channel-firehoselogdestination-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> FirehoseLogDestination<Set> { FirehoseLogDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> FirehoseLogDestination<Set> { FirehoseLogDestination(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for FirehoseLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergDestinationConfiguration` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html)
@@ -183,23 +183,23 @@ impl IcebergDestinationConfiguration {
 }
 impl<R0, R1, R2, R3, R4, R5> IcebergDestinationConfiguration<R0, R1, R2, R3, R4, R5> {
     /// `AppendOnly`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-appendonly)
-    pub fn append_only(self, value: impl Arg<bool>) -> IcebergDestinationConfiguration<Set, R1, R2, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "AppendOnly", value.into_expr()), Phase) }
+    pub fn append_only(self, value: impl Arg<bool>) -> IcebergDestinationConfiguration<Set, R1, R2, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "AppendOnly", value), Phase) }
     /// `Catalog`: `Catalog`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-catalog)
-    pub fn catalog(self, value: impl Arg<Catalog>) -> Self { Self(put(self.0, "Catalog", value.into_expr()), Phase) }
+    pub fn catalog(self, value: impl Arg<Catalog>) -> Self { Self(put(self.0, "Catalog", value), Phase) }
     /// `CompressionType`: `CompressionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-compressiontype)
-    pub fn compression_type(self, value: impl Arg<CompressionType>) -> Self { Self(put(self.0, "CompressionType", value.into_expr()), Phase) }
+    pub fn compression_type(self, value: impl Arg<CompressionType>) -> Self { Self(put(self.0, "CompressionType", value), Phase) }
     /// `DataFreshnessInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-datafreshnessinseconds)
-    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
+    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value), Phase) }
     /// `DeadLetterQueueS3`: `DeadLetterQueueS3`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-deadletterqueues3)
-    pub fn dead_letter_queue_s3(self, value: impl Arg<DeadLetterQueueS3>) -> IcebergDestinationConfiguration<R0, Set, R2, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "DeadLetterQueueS3", value.into_expr()), Phase) }
+    pub fn dead_letter_queue_s3(self, value: impl Arg<DeadLetterQueueS3>) -> IcebergDestinationConfiguration<R0, Set, R2, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "DeadLetterQueueS3", value), Phase) }
     /// `DestinationTableList`: list of `DestinationTable`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-destinationtablelist)
-    pub fn destination_table_list(self, value: impl Arg<Arr<DestinationTable>>) -> IcebergDestinationConfiguration<R0, R1, Set, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "DestinationTableList", value.into_expr()), Phase) }
+    pub fn destination_table_list(self, value: impl Arg<Arr<DestinationTable>>) -> IcebergDestinationConfiguration<R0, R1, Set, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "DestinationTableList", value), Phase) }
     /// `SchemaEvolution`: `SchemaEvolution`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-schemaevolution)
-    pub fn schema_evolution(self, value: impl Arg<SchemaEvolution>) -> IcebergDestinationConfiguration<R0, R1, R2, Set, R4, R5> { IcebergDestinationConfiguration(put(self.0, "SchemaEvolution", value.into_expr()), Phase) }
+    pub fn schema_evolution(self, value: impl Arg<SchemaEvolution>) -> IcebergDestinationConfiguration<R0, R1, R2, Set, R4, R5> { IcebergDestinationConfiguration(put(self.0, "SchemaEvolution", value), Phase) }
     /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-serviceexecutionrolearn)
-    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, R1, R2, R3, Set, R5> { IcebergDestinationConfiguration(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, R1, R2, R3, Set, R5> { IcebergDestinationConfiguration(put(self.0, "ServiceExecutionRoleArn", value), Phase) }
     /// `TableCreation`: `TableCreation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html#cfn-msk-channel-icebergdestinationconfiguration-tablecreation)
-    pub fn table_creation(self, value: impl Arg<TableCreation>) -> IcebergDestinationConfiguration<R0, R1, R2, R3, R4, Set> { IcebergDestinationConfiguration(put(self.0, "TableCreation", value.into_expr()), Phase) }
+    pub fn table_creation(self, value: impl Arg<TableCreation>) -> IcebergDestinationConfiguration<R0, R1, R2, R3, R4, Set> { IcebergDestinationConfiguration(put(self.0, "TableCreation", value), Phase) }
 }
 impl Done for IcebergDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSource` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-partitionsource.html)
@@ -208,7 +208,7 @@ impl PartitionSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-partitionsource.html#cfn-msk-channel-partitionsource-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value)) }
 }
 impl Done for PartitionSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSpec` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-partitionspec.html)
@@ -219,9 +219,9 @@ impl PartitionSpec {
 }
 impl<R0> PartitionSpec<R0> {
     /// `PartitionStrategy`: `PartitionStrategy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-partitionspec.html#cfn-msk-channel-partitionspec-partitionstrategy)
-    pub fn partition_strategy(self, value: impl Arg<PartitionStrategy>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "PartitionStrategy", value.into_expr()), Phase) }
+    pub fn partition_strategy(self, value: impl Arg<PartitionStrategy>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "PartitionStrategy", value), Phase) }
     /// `SourceList`: list of `PartitionSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-partitionspec.html#cfn-msk-channel-partitionspec-sourcelist)
-    pub fn source_list(self, value: impl Arg<Arr<PartitionSource>>) -> Self { Self(put(self.0, "SourceList", value.into_expr()), Phase) }
+    pub fn source_list(self, value: impl Arg<Arr<PartitionSource>>) -> Self { Self(put(self.0, "SourceList", value), Phase) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordConverter` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-recordconverter.html)
@@ -232,7 +232,7 @@ impl RecordConverter {
 }
 impl<R0> RecordConverter<R0> {
     /// `ValueConverter`: `ValueConverter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-recordconverter.html#cfn-msk-channel-recordconverter-valueconverter)
-    pub fn value_converter(self, value: impl Arg<ValueConverter>) -> RecordConverter<Set> { RecordConverter(put(self.0, "ValueConverter", value.into_expr()), Phase) }
+    pub fn value_converter(self, value: impl Arg<ValueConverter>) -> RecordConverter<Set> { RecordConverter(put(self.0, "ValueConverter", value), Phase) }
 }
 impl Done for RecordConverter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordSchema` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-recordschema.html)
@@ -243,7 +243,7 @@ impl RecordSchema {
 }
 impl<R0> RecordSchema<R0> {
     /// `GsrArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-recordschema.html#cfn-msk-channel-recordschema-gsrarn)
-    pub fn gsr_arn(self, value: impl Arg<str>) -> RecordSchema<Set> { RecordSchema(put(self.0, "GsrArn", value.into_expr()), Phase) }
+    pub fn gsr_arn(self, value: impl Arg<str>) -> RecordSchema<Set> { RecordSchema(put(self.0, "GsrArn", value), Phase) }
 }
 impl Done for RecordSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3destinationconfiguration.html)
@@ -254,13 +254,13 @@ impl S3DestinationConfiguration {
 }
 impl<R0, R1, R2> S3DestinationConfiguration<R0, R1, R2> {
     /// `DataFreshnessInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3destinationconfiguration.html#cfn-msk-channel-s3destinationconfiguration-datafreshnessinseconds)
-    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
+    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value), Phase) }
     /// `DeadLetterQueueS3`: `DeadLetterQueueS3`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3destinationconfiguration.html#cfn-msk-channel-s3destinationconfiguration-deadletterqueues3)
-    pub fn dead_letter_queue_s3(self, value: impl Arg<DeadLetterQueueS3>) -> S3DestinationConfiguration<Set, R1, R2> { S3DestinationConfiguration(put(self.0, "DeadLetterQueueS3", value.into_expr()), Phase) }
+    pub fn dead_letter_queue_s3(self, value: impl Arg<DeadLetterQueueS3>) -> S3DestinationConfiguration<Set, R1, R2> { S3DestinationConfiguration(put(self.0, "DeadLetterQueueS3", value), Phase) }
     /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3destinationconfiguration.html#cfn-msk-channel-s3destinationconfiguration-serviceexecutionrolearn)
-    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set, R2> { S3DestinationConfiguration(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set, R2> { S3DestinationConfiguration(put(self.0, "ServiceExecutionRoleArn", value), Phase) }
     /// `Storage`: `S3Storage`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3destinationconfiguration.html#cfn-msk-channel-s3destinationconfiguration-storage)
-    pub fn storage(self, value: impl Arg<S3Storage>) -> S3DestinationConfiguration<R0, R1, Set> { S3DestinationConfiguration(put(self.0, "Storage", value.into_expr()), Phase) }
+    pub fn storage(self, value: impl Arg<S3Storage>) -> S3DestinationConfiguration<R0, R1, Set> { S3DestinationConfiguration(put(self.0, "Storage", value), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogDestination` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3logdestination.html)
@@ -271,11 +271,11 @@ impl S3LogDestination {
 }
 impl<R0> S3LogDestination<R0> {
     /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3logdestination.html#cfn-msk-channel-s3logdestination-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value), Phase) }
     /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3logdestination.html#cfn-msk-channel-s3logdestination-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> S3LogDestination<Set> { S3LogDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3LogDestination<Set> { S3LogDestination(put(self.0, "Enabled", value), Phase) }
     /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3logdestination.html#cfn-msk-channel-s3logdestination-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3LogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Storage` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3storage.html)
@@ -286,17 +286,17 @@ impl S3Storage {
 }
 impl<R0, R1, R2> S3Storage<R0, R1, R2> {
     /// `BucketArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3storage.html#cfn-msk-channel-s3storage-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Storage<Set, R1, R2> { S3Storage(put(self.0, "BucketArn", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Storage<Set, R1, R2> { S3Storage(put(self.0, "BucketArn", value), Phase) }
     /// `CompressionType`: `S3StorageCompressionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3storage.html#cfn-msk-channel-s3storage-compressiontype)
-    pub fn compression_type(self, value: impl Arg<S3StorageCompressionType>) -> S3Storage<R0, Set, R2> { S3Storage(put(self.0, "CompressionType", value.into_expr()), Phase) }
+    pub fn compression_type(self, value: impl Arg<S3StorageCompressionType>) -> S3Storage<R0, Set, R2> { S3Storage(put(self.0, "CompressionType", value), Phase) }
     /// `ExpectedBucketOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3storage.html#cfn-msk-channel-s3storage-expectedbucketowner)
-    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value), Phase) }
     /// `OutputKeyTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3storage.html#cfn-msk-channel-s3storage-outputkeytemplate)
-    pub fn output_key_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKeyTemplate", value.into_expr()), Phase) }
+    pub fn output_key_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKeyTemplate", value), Phase) }
     /// `OutputPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3storage.html#cfn-msk-channel-s3storage-outputprefix)
-    pub fn output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputPrefix", value.into_expr()), Phase) }
+    pub fn output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputPrefix", value), Phase) }
     /// `StorageClass`: `StorageClass`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3storage.html#cfn-msk-channel-s3storage-storageclass)
-    pub fn storage_class(self, value: impl Arg<StorageClass>) -> S3Storage<R0, R1, Set> { S3Storage(put(self.0, "StorageClass", value.into_expr()), Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> S3Storage<R0, R1, Set> { S3Storage(put(self.0, "StorageClass", value), Phase) }
 }
 impl Done for S3Storage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaEvolution` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-schemaevolution.html)
@@ -307,7 +307,7 @@ impl SchemaEvolution {
 }
 impl<R0> SchemaEvolution<R0> {
     /// `EnableSchemaEvolution`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-schemaevolution.html#cfn-msk-channel-schemaevolution-enableschemaevolution)
-    pub fn enable_schema_evolution(self, value: impl Arg<bool>) -> SchemaEvolution<Set> { SchemaEvolution(put(self.0, "EnableSchemaEvolution", value.into_expr()), Phase) }
+    pub fn enable_schema_evolution(self, value: impl Arg<bool>) -> SchemaEvolution<Set> { SchemaEvolution(put(self.0, "EnableSchemaEvolution", value), Phase) }
 }
 impl Done for SchemaEvolution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableCreation` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-tablecreation.html)
@@ -318,7 +318,7 @@ impl TableCreation {
 }
 impl<R0> TableCreation<R0> {
     /// `EnableTableCreation`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-tablecreation.html#cfn-msk-channel-tablecreation-enabletablecreation)
-    pub fn enable_table_creation(self, value: impl Arg<bool>) -> TableCreation<Set> { TableCreation(put(self.0, "EnableTableCreation", value.into_expr()), Phase) }
+    pub fn enable_table_creation(self, value: impl Arg<bool>) -> TableCreation<Set> { TableCreation(put(self.0, "EnableTableCreation", value), Phase) }
 }
 impl Done for TableCreation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicConfiguration` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-topicconfiguration.html)
@@ -329,11 +329,11 @@ impl TopicConfiguration {
 }
 impl<R0, R1> TopicConfiguration<R0, R1> {
     /// `RecordConverter`: `RecordConverter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-topicconfiguration.html#cfn-msk-channel-topicconfiguration-recordconverter)
-    pub fn record_converter(self, value: impl Arg<RecordConverter>) -> TopicConfiguration<Set, R1> { TopicConfiguration(put(self.0, "RecordConverter", value.into_expr()), Phase) }
+    pub fn record_converter(self, value: impl Arg<RecordConverter>) -> TopicConfiguration<Set, R1> { TopicConfiguration(put(self.0, "RecordConverter", value), Phase) }
     /// `RecordSchema`: `RecordSchema`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-topicconfiguration.html#cfn-msk-channel-topicconfiguration-recordschema)
-    pub fn record_schema(self, value: impl Arg<RecordSchema>) -> Self { Self(put(self.0, "RecordSchema", value.into_expr()), Phase) }
+    pub fn record_schema(self, value: impl Arg<RecordSchema>) -> Self { Self(put(self.0, "RecordSchema", value), Phase) }
     /// `TopicArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-topicconfiguration.html#cfn-msk-channel-topicconfiguration-topicarn)
-    pub fn topic_arn(self, value: impl Arg<str>) -> TopicConfiguration<R0, Set> { TopicConfiguration(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<str>) -> TopicConfiguration<R0, Set> { TopicConfiguration(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for TopicConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CompressionType` allows.
@@ -370,35 +370,35 @@ impl CfnClusterProps {
 }
 impl<R0, R1, R2, R3> CfnClusterProps<R0, R1, R2, R3> {
     /// `BrokerNodeGroupInfo`: `BrokerNodeGroupInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-brokernodegroupinfo)
-    pub fn broker_node_group_info(self, value: impl Arg<cluster::BrokerNodeGroupInfo>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "BrokerNodeGroupInfo", value.into_expr()), Phase) }
+    pub fn broker_node_group_info(self, value: impl Arg<cluster::BrokerNodeGroupInfo>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "BrokerNodeGroupInfo", value), Phase) }
     /// `ClientAuthentication`: `ClientAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-clientauthentication)
-    pub fn client_authentication(self, value: impl Arg<cluster::ClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value.into_expr()), Phase) }
+    pub fn client_authentication(self, value: impl Arg<cluster::ClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value), Phase) }
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "ClusterName", value), Phase) }
     /// `ConfigurationInfo`: `ConfigurationInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-configurationinfo)
-    pub fn configuration_info(self, value: impl Arg<cluster::ConfigurationInfo>) -> Self { Self(put(self.0, "ConfigurationInfo", value.into_expr()), Phase) }
+    pub fn configuration_info(self, value: impl Arg<cluster::ConfigurationInfo>) -> Self { Self(put(self.0, "ConfigurationInfo", value), Phase) }
     /// `CurrentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-currentversion)
-    pub fn current_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr()), Phase) }
+    pub fn current_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentVersion", value), Phase) }
     /// `EncryptionInfo`: `EncryptionInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-encryptioninfo)
-    pub fn encryption_info(self, value: impl Arg<cluster::EncryptionInfo>) -> Self { Self(put(self.0, "EncryptionInfo", value.into_expr()), Phase) }
+    pub fn encryption_info(self, value: impl Arg<cluster::EncryptionInfo>) -> Self { Self(put(self.0, "EncryptionInfo", value), Phase) }
     /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-enhancedmonitoring)
-    pub fn enhanced_monitoring(self, value: impl Arg<cluster::EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value.into_expr()), Phase) }
+    pub fn enhanced_monitoring(self, value: impl Arg<cluster::EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value), Phase) }
     /// `KafkaVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-kafkaversion)
-    pub fn kafka_version(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "KafkaVersion", value.into_expr()), Phase) }
+    pub fn kafka_version(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "KafkaVersion", value), Phase) }
     /// `LoggingInfo`: `LoggingInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-logginginfo)
-    pub fn logging_info(self, value: impl Arg<cluster::LoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value.into_expr()), Phase) }
+    pub fn logging_info(self, value: impl Arg<cluster::LoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value), Phase) }
     /// `NumberOfBrokerNodes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-numberofbrokernodes)
-    pub fn number_of_broker_nodes(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "NumberOfBrokerNodes", value.into_expr()), Phase) }
+    pub fn number_of_broker_nodes(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "NumberOfBrokerNodes", value), Phase) }
     /// `OpenMonitoring`: `OpenMonitoring`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-openmonitoring)
-    pub fn open_monitoring(self, value: impl Arg<cluster::OpenMonitoring>) -> Self { Self(put(self.0, "OpenMonitoring", value.into_expr()), Phase) }
+    pub fn open_monitoring(self, value: impl Arg<cluster::OpenMonitoring>) -> Self { Self(put(self.0, "OpenMonitoring", value), Phase) }
     /// `Rebalancing`: `Rebalancing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-rebalancing)
-    pub fn rebalancing(self, value: impl Arg<cluster::Rebalancing>) -> Self { Self(put(self.0, "Rebalancing", value.into_expr()), Phase) }
+    pub fn rebalancing(self, value: impl Arg<cluster::Rebalancing>) -> Self { Self(put(self.0, "Rebalancing", value), Phase) }
     /// `StorageMode`: `StorageMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-storagemode)
-    pub fn storage_mode(self, value: impl Arg<cluster::StorageMode>) -> Self { Self(put(self.0, "StorageMode", value.into_expr()), Phase) }
+    pub fn storage_mode(self, value: impl Arg<cluster::StorageMode>) -> Self { Self(put(self.0, "StorageMode", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ZookeeperAccess`: `ZookeeperAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html#cfn-msk-cluster-zookeeperaccess)
-    pub fn zookeeper_access(self, value: impl Arg<cluster::ZookeeperAccess>) -> Self { Self(put(self.0, "ZookeeperAccess", value.into_expr()), Phase) }
+    pub fn zookeeper_access(self, value: impl Arg<cluster::ZookeeperAccess>) -> Self { Self(put(self.0, "ZookeeperAccess", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::Cluster`.
@@ -410,11 +410,11 @@ impl AuthorizerLogs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-authorizerlogs.html#cfn-msk-cluster-authorizerlogs-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value)) }
     /// `Firehose`: `Firehose`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-authorizerlogs.html#cfn-msk-cluster-authorizerlogs-firehose)
-    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-authorizerlogs.html#cfn-msk-cluster-authorizerlogs-s3)
-    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for AuthorizerLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrokerLogs` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokerlogs.html)
@@ -423,11 +423,11 @@ impl BrokerLogs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokerlogs.html#cfn-msk-cluster-brokerlogs-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value)) }
     /// `Firehose`: `Firehose`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokerlogs.html#cfn-msk-cluster-brokerlogs-firehose)
-    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokerlogs.html#cfn-msk-cluster-brokerlogs-s3)
-    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for BrokerLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrokerNodeGroupInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokernodegroupinfo.html)
@@ -438,17 +438,17 @@ impl BrokerNodeGroupInfo {
 }
 impl<R0, R1> BrokerNodeGroupInfo<R0, R1> {
     /// `BrokerAZDistribution`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokernodegroupinfo.html#cfn-msk-cluster-brokernodegroupinfo-brokerazdistribution)
-    pub fn broker_az_distribution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrokerAZDistribution", value.into_expr()), Phase) }
+    pub fn broker_az_distribution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrokerAZDistribution", value), Phase) }
     /// `ClientSubnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokernodegroupinfo.html#cfn-msk-cluster-brokernodegroupinfo-clientsubnets)
-    pub fn client_subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> BrokerNodeGroupInfo<Set, R1> { BrokerNodeGroupInfo(put(self.0, "ClientSubnets", value.into_expr()), Phase) }
+    pub fn client_subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> BrokerNodeGroupInfo<Set, R1> { BrokerNodeGroupInfo(put(self.0, "ClientSubnets", value), Phase) }
     /// `ConnectivityInfo`: `ConnectivityInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokernodegroupinfo.html#cfn-msk-cluster-brokernodegroupinfo-connectivityinfo)
-    pub fn connectivity_info(self, value: impl Arg<ConnectivityInfo>) -> Self { Self(put(self.0, "ConnectivityInfo", value.into_expr()), Phase) }
+    pub fn connectivity_info(self, value: impl Arg<ConnectivityInfo>) -> Self { Self(put(self.0, "ConnectivityInfo", value), Phase) }
     /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokernodegroupinfo.html#cfn-msk-cluster-brokernodegroupinfo-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> BrokerNodeGroupInfo<R0, Set> { BrokerNodeGroupInfo(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> BrokerNodeGroupInfo<R0, Set> { BrokerNodeGroupInfo(put(self.0, "InstanceType", value), Phase) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokernodegroupinfo.html#cfn-msk-cluster-brokernodegroupinfo-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `StorageInfo`: `StorageInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokernodegroupinfo.html#cfn-msk-cluster-brokernodegroupinfo-storageinfo)
-    pub fn storage_info(self, value: impl Arg<StorageInfo>) -> Self { Self(put(self.0, "StorageInfo", value.into_expr()), Phase) }
+    pub fn storage_info(self, value: impl Arg<StorageInfo>) -> Self { Self(put(self.0, "StorageInfo", value), Phase) }
 }
 impl Done for BrokerNodeGroupInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientAuthentication` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-clientauthentication.html)
@@ -457,11 +457,11 @@ impl ClientAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sasl`: `Sasl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-clientauthentication.html#cfn-msk-cluster-clientauthentication-sasl)
-    pub fn sasl(self, value: impl Arg<Sasl>) -> Self { Self(put(self.0, "Sasl", value.into_expr())) }
+    pub fn sasl(self, value: impl Arg<Sasl>) -> Self { Self(put(self.0, "Sasl", value)) }
     /// `Tls`: `Tls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-clientauthentication.html#cfn-msk-cluster-clientauthentication-tls)
-    pub fn tls(self, value: impl Arg<Tls>) -> Self { Self(put(self.0, "Tls", value.into_expr())) }
+    pub fn tls(self, value: impl Arg<Tls>) -> Self { Self(put(self.0, "Tls", value)) }
     /// `Unauthenticated`: `Unauthenticated`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-clientauthentication.html#cfn-msk-cluster-clientauthentication-unauthenticated)
-    pub fn unauthenticated(self, value: impl Arg<Unauthenticated>) -> Self { Self(put(self.0, "Unauthenticated", value.into_expr())) }
+    pub fn unauthenticated(self, value: impl Arg<Unauthenticated>) -> Self { Self(put(self.0, "Unauthenticated", value)) }
 }
 impl Done for ClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogs` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-cloudwatchlogs.html)
@@ -472,9 +472,9 @@ impl CloudWatchLogs {
 }
 impl<R0> CloudWatchLogs<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-cloudwatchlogs.html#cfn-msk-cluster-cloudwatchlogs-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogs<Set> { CloudWatchLogs(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogs<Set> { CloudWatchLogs(put(self.0, "Enabled", value), Phase) }
     /// `LogGroup`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-cloudwatchlogs.html#cfn-msk-cluster-cloudwatchlogs-loggroup)
-    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
+    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value), Phase) }
 }
 impl Done for CloudWatchLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-configurationinfo.html)
@@ -485,9 +485,9 @@ impl ConfigurationInfo {
 }
 impl<R0, R1> ConfigurationInfo<R0, R1> {
     /// `Arn`: `MskConfigurationArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-configurationinfo.html#cfn-msk-cluster-configurationinfo-arn)
-    pub fn arn(self, value: impl Arg<kind::MskConfigurationArn>) -> ConfigurationInfo<Set, R1> { ConfigurationInfo(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<kind::MskConfigurationArn>) -> ConfigurationInfo<Set, R1> { ConfigurationInfo(put(self.0, "Arn", value), Phase) }
     /// `Revision`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-configurationinfo.html#cfn-msk-cluster-configurationinfo-revision)
-    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationInfo<R0, Set> { ConfigurationInfo(put(self.0, "Revision", value.into_expr()), Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationInfo<R0, Set> { ConfigurationInfo(put(self.0, "Revision", value), Phase) }
 }
 impl Done for ConfigurationInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectivityInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-connectivityinfo.html)
@@ -496,11 +496,11 @@ impl ConnectivityInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkType`: `NetworkType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-connectivityinfo.html#cfn-msk-cluster-connectivityinfo-networktype)
-    pub fn network_type(self, value: impl Arg<NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    pub fn network_type(self, value: impl Arg<NetworkType>) -> Self { Self(put(self.0, "NetworkType", value)) }
     /// `PublicAccess`: `PublicAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-connectivityinfo.html#cfn-msk-cluster-connectivityinfo-publicaccess)
-    pub fn public_access(self, value: impl Arg<PublicAccess>) -> Self { Self(put(self.0, "PublicAccess", value.into_expr())) }
+    pub fn public_access(self, value: impl Arg<PublicAccess>) -> Self { Self(put(self.0, "PublicAccess", value)) }
     /// `VpcConnectivity`: `VpcConnectivity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-connectivityinfo.html#cfn-msk-cluster-connectivityinfo-vpcconnectivity)
-    pub fn vpc_connectivity(self, value: impl Arg<VpcConnectivity>) -> Self { Self(put(self.0, "VpcConnectivity", value.into_expr())) }
+    pub fn vpc_connectivity(self, value: impl Arg<VpcConnectivity>) -> Self { Self(put(self.0, "VpcConnectivity", value)) }
 }
 impl Done for ConnectivityInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EBSStorageInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-ebsstorageinfo.html)
@@ -509,9 +509,9 @@ impl EBSStorageInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-ebsstorageinfo.html#cfn-msk-cluster-ebsstorageinfo-provisionedthroughput)
-    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr())) }
+    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value)) }
     /// `VolumeSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-ebsstorageinfo.html#cfn-msk-cluster-ebsstorageinfo-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
 }
 impl Done for EBSStorageInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRest` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptionatrest.html)
@@ -522,7 +522,7 @@ impl EncryptionAtRest {
 }
 impl<R0> EncryptionAtRest<R0> {
     /// `DataVolumeKMSKeyId`: `KmsKeyArnOrKeyId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptionatrest.html#cfn-msk-cluster-encryptionatrest-datavolumekmskeyid)
-    pub fn data_volume_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> EncryptionAtRest<Set> { EncryptionAtRest(put(self.0, "DataVolumeKMSKeyId", value.into_expr()), Phase) }
+    pub fn data_volume_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> EncryptionAtRest<Set> { EncryptionAtRest(put(self.0, "DataVolumeKMSKeyId", value), Phase) }
 }
 impl Done for EncryptionAtRest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionInTransit` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptionintransit.html)
@@ -531,9 +531,9 @@ impl EncryptionInTransit {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientBroker`: `ClientBroker`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptionintransit.html#cfn-msk-cluster-encryptionintransit-clientbroker)
-    pub fn client_broker(self, value: impl Arg<ClientBroker>) -> Self { Self(put(self.0, "ClientBroker", value.into_expr())) }
+    pub fn client_broker(self, value: impl Arg<ClientBroker>) -> Self { Self(put(self.0, "ClientBroker", value)) }
     /// `InCluster`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptionintransit.html#cfn-msk-cluster-encryptionintransit-incluster)
-    pub fn in_cluster(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InCluster", value.into_expr())) }
+    pub fn in_cluster(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InCluster", value)) }
 }
 impl Done for EncryptionInTransit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptioninfo.html)
@@ -542,9 +542,9 @@ impl EncryptionInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionAtRest`: `EncryptionAtRest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptioninfo.html#cfn-msk-cluster-encryptioninfo-encryptionatrest)
-    pub fn encryption_at_rest(self, value: impl Arg<EncryptionAtRest>) -> Self { Self(put(self.0, "EncryptionAtRest", value.into_expr())) }
+    pub fn encryption_at_rest(self, value: impl Arg<EncryptionAtRest>) -> Self { Self(put(self.0, "EncryptionAtRest", value)) }
     /// `EncryptionInTransit`: `EncryptionInTransit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptioninfo.html#cfn-msk-cluster-encryptioninfo-encryptionintransit)
-    pub fn encryption_in_transit(self, value: impl Arg<EncryptionInTransit>) -> Self { Self(put(self.0, "EncryptionInTransit", value.into_expr())) }
+    pub fn encryption_in_transit(self, value: impl Arg<EncryptionInTransit>) -> Self { Self(put(self.0, "EncryptionInTransit", value)) }
 }
 impl Done for EncryptionInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Firehose` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-firehose.html)
@@ -555,9 +555,9 @@ impl Firehose {
 }
 impl<R0> Firehose<R0> {
     /// `DeliveryStream`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-firehose.html#cfn-msk-cluster-firehose-deliverystream)
-    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-firehose.html#cfn-msk-cluster-firehose-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Firehose<Set> { Firehose(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Firehose<Set> { Firehose(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for Firehose { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Iam` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-iam.html)
@@ -568,7 +568,7 @@ impl Iam {
 }
 impl<R0> Iam<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-iam.html#cfn-msk-cluster-iam-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Iam<Set> { Iam(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Iam<Set> { Iam(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for Iam { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JmxExporter` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-jmxexporter.html)
@@ -579,7 +579,7 @@ impl JmxExporter {
 }
 impl<R0> JmxExporter<R0> {
     /// `EnabledInBroker`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-jmxexporter.html#cfn-msk-cluster-jmxexporter-enabledinbroker)
-    pub fn enabled_in_broker(self, value: impl Arg<bool>) -> JmxExporter<Set> { JmxExporter(put(self.0, "EnabledInBroker", value.into_expr()), Phase) }
+    pub fn enabled_in_broker(self, value: impl Arg<bool>) -> JmxExporter<Set> { JmxExporter(put(self.0, "EnabledInBroker", value), Phase) }
 }
 impl Done for JmxExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-logginginfo.html)
@@ -588,9 +588,9 @@ impl LoggingInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizerLogs`: `AuthorizerLogs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-logginginfo.html#cfn-msk-cluster-logginginfo-authorizerlogs)
-    pub fn authorizer_logs(self, value: impl Arg<AuthorizerLogs>) -> Self { Self(put(self.0, "AuthorizerLogs", value.into_expr())) }
+    pub fn authorizer_logs(self, value: impl Arg<AuthorizerLogs>) -> Self { Self(put(self.0, "AuthorizerLogs", value)) }
     /// `BrokerLogs`: `BrokerLogs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-logginginfo.html#cfn-msk-cluster-logginginfo-brokerlogs)
-    pub fn broker_logs(self, value: impl Arg<BrokerLogs>) -> Self { Self(put(self.0, "BrokerLogs", value.into_expr())) }
+    pub fn broker_logs(self, value: impl Arg<BrokerLogs>) -> Self { Self(put(self.0, "BrokerLogs", value)) }
 }
 impl Done for LoggingInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeExporter` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-nodeexporter.html)
@@ -601,7 +601,7 @@ impl NodeExporter {
 }
 impl<R0> NodeExporter<R0> {
     /// `EnabledInBroker`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-nodeexporter.html#cfn-msk-cluster-nodeexporter-enabledinbroker)
-    pub fn enabled_in_broker(self, value: impl Arg<bool>) -> NodeExporter<Set> { NodeExporter(put(self.0, "EnabledInBroker", value.into_expr()), Phase) }
+    pub fn enabled_in_broker(self, value: impl Arg<bool>) -> NodeExporter<Set> { NodeExporter(put(self.0, "EnabledInBroker", value), Phase) }
 }
 impl Done for NodeExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenMonitoring` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-openmonitoring.html)
@@ -612,7 +612,7 @@ impl OpenMonitoring {
 }
 impl<R0> OpenMonitoring<R0> {
     /// `Prometheus`: `Prometheus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-openmonitoring.html#cfn-msk-cluster-openmonitoring-prometheus)
-    pub fn prometheus(self, value: impl Arg<Prometheus>) -> OpenMonitoring<Set> { OpenMonitoring(put(self.0, "Prometheus", value.into_expr()), Phase) }
+    pub fn prometheus(self, value: impl Arg<Prometheus>) -> OpenMonitoring<Set> { OpenMonitoring(put(self.0, "Prometheus", value), Phase) }
 }
 impl Done for OpenMonitoring { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Prometheus` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-prometheus.html)
@@ -621,9 +621,9 @@ impl Prometheus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JmxExporter`: `JmxExporter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-prometheus.html#cfn-msk-cluster-prometheus-jmxexporter)
-    pub fn jmx_exporter(self, value: impl Arg<JmxExporter>) -> Self { Self(put(self.0, "JmxExporter", value.into_expr())) }
+    pub fn jmx_exporter(self, value: impl Arg<JmxExporter>) -> Self { Self(put(self.0, "JmxExporter", value)) }
     /// `NodeExporter`: `NodeExporter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-prometheus.html#cfn-msk-cluster-prometheus-nodeexporter)
-    pub fn node_exporter(self, value: impl Arg<NodeExporter>) -> Self { Self(put(self.0, "NodeExporter", value.into_expr())) }
+    pub fn node_exporter(self, value: impl Arg<NodeExporter>) -> Self { Self(put(self.0, "NodeExporter", value)) }
 }
 impl Done for Prometheus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedThroughput` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-provisionedthroughput.html)
@@ -632,9 +632,9 @@ impl ProvisionedThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-provisionedthroughput.html#cfn-msk-cluster-provisionedthroughput-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `VolumeThroughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-provisionedthroughput.html#cfn-msk-cluster-provisionedthroughput-volumethroughput)
-    pub fn volume_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeThroughput", value.into_expr())) }
+    pub fn volume_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeThroughput", value)) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicAccess` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-publicaccess.html)
@@ -643,7 +643,7 @@ impl PublicAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-publicaccess.html#cfn-msk-cluster-publicaccess-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for PublicAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rebalancing` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-rebalancing.html)
@@ -654,7 +654,7 @@ impl Rebalancing {
 }
 impl<R0> Rebalancing<R0> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-rebalancing.html#cfn-msk-cluster-rebalancing-status)
-    pub fn status(self, value: impl Arg<Status>) -> Rebalancing<Set> { Rebalancing(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Rebalancing<Set> { Rebalancing(put(self.0, "Status", value), Phase) }
 }
 impl Done for Rebalancing { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-s3.html)
@@ -665,11 +665,11 @@ impl S3 {
 }
 impl<R0> S3<R0> {
     /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-s3.html#cfn-msk-cluster-s3-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-s3.html#cfn-msk-cluster-s3-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> S3<Set> { S3(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3<Set> { S3(put(self.0, "Enabled", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-s3.html#cfn-msk-cluster-s3-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sasl` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-sasl.html)
@@ -678,9 +678,9 @@ impl Sasl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iam`: `Iam`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-sasl.html#cfn-msk-cluster-sasl-iam)
-    pub fn iam(self, value: impl Arg<Iam>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
+    pub fn iam(self, value: impl Arg<Iam>) -> Self { Self(put(self.0, "Iam", value)) }
     /// `Scram`: `Scram`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-sasl.html#cfn-msk-cluster-sasl-scram)
-    pub fn scram(self, value: impl Arg<Scram>) -> Self { Self(put(self.0, "Scram", value.into_expr())) }
+    pub fn scram(self, value: impl Arg<Scram>) -> Self { Self(put(self.0, "Scram", value)) }
 }
 impl Done for Sasl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scram` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-scram.html)
@@ -691,7 +691,7 @@ impl Scram {
 }
 impl<R0> Scram<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-scram.html#cfn-msk-cluster-scram-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Scram<Set> { Scram(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Scram<Set> { Scram(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for Scram { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-storageinfo.html)
@@ -700,7 +700,7 @@ impl StorageInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EBSStorageInfo`: `EBSStorageInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-storageinfo.html#cfn-msk-cluster-storageinfo-ebsstorageinfo)
-    pub fn ebs_storage_info(self, value: impl Arg<EBSStorageInfo>) -> Self { Self(put(self.0, "EBSStorageInfo", value.into_expr())) }
+    pub fn ebs_storage_info(self, value: impl Arg<EBSStorageInfo>) -> Self { Self(put(self.0, "EBSStorageInfo", value)) }
 }
 impl Done for StorageInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tls` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-tls.html)
@@ -709,9 +709,9 @@ impl Tls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateAuthorityArnList`: list of `AcmpcaCertificateAuthorityArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-tls.html#cfn-msk-cluster-tls-certificateauthorityarnlist)
-    pub fn certificate_authority_arn_list(self, value: impl Arg<Arr<kind::AcmpcaCertificateAuthorityArn>>) -> Self { Self(put(self.0, "CertificateAuthorityArnList", value.into_expr())) }
+    pub fn certificate_authority_arn_list(self, value: impl Arg<Arr<kind::AcmpcaCertificateAuthorityArn>>) -> Self { Self(put(self.0, "CertificateAuthorityArnList", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-tls.html#cfn-msk-cluster-tls-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for Tls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Unauthenticated` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-unauthenticated.html)
@@ -722,7 +722,7 @@ impl Unauthenticated {
 }
 impl<R0> Unauthenticated<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-unauthenticated.html#cfn-msk-cluster-unauthenticated-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Unauthenticated<Set> { Unauthenticated(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Unauthenticated<Set> { Unauthenticated(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for Unauthenticated { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivity` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivity.html)
@@ -731,7 +731,7 @@ impl VpcConnectivity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientAuthentication`: `VpcConnectivityClientAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivity.html#cfn-msk-cluster-vpcconnectivity-clientauthentication)
-    pub fn client_authentication(self, value: impl Arg<VpcConnectivityClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value.into_expr())) }
+    pub fn client_authentication(self, value: impl Arg<VpcConnectivityClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value)) }
 }
 impl Done for VpcConnectivity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivityClientAuthentication` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityclientauthentication.html)
@@ -740,9 +740,9 @@ impl VpcConnectivityClientAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sasl`: `VpcConnectivitySasl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityclientauthentication.html#cfn-msk-cluster-vpcconnectivityclientauthentication-sasl)
-    pub fn sasl(self, value: impl Arg<VpcConnectivitySasl>) -> Self { Self(put(self.0, "Sasl", value.into_expr())) }
+    pub fn sasl(self, value: impl Arg<VpcConnectivitySasl>) -> Self { Self(put(self.0, "Sasl", value)) }
     /// `Tls`: `VpcConnectivityTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityclientauthentication.html#cfn-msk-cluster-vpcconnectivityclientauthentication-tls)
-    pub fn tls(self, value: impl Arg<VpcConnectivityTls>) -> Self { Self(put(self.0, "Tls", value.into_expr())) }
+    pub fn tls(self, value: impl Arg<VpcConnectivityTls>) -> Self { Self(put(self.0, "Tls", value)) }
 }
 impl Done for VpcConnectivityClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivityIam` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityiam.html)
@@ -753,7 +753,7 @@ impl VpcConnectivityIam {
 }
 impl<R0> VpcConnectivityIam<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityiam.html#cfn-msk-cluster-vpcconnectivityiam-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityIam<Set> { VpcConnectivityIam(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityIam<Set> { VpcConnectivityIam(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for VpcConnectivityIam { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivitySasl` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivitysasl.html)
@@ -762,9 +762,9 @@ impl VpcConnectivitySasl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iam`: `VpcConnectivityIam`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivitysasl.html#cfn-msk-cluster-vpcconnectivitysasl-iam)
-    pub fn iam(self, value: impl Arg<VpcConnectivityIam>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
+    pub fn iam(self, value: impl Arg<VpcConnectivityIam>) -> Self { Self(put(self.0, "Iam", value)) }
     /// `Scram`: `VpcConnectivityScram`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivitysasl.html#cfn-msk-cluster-vpcconnectivitysasl-scram)
-    pub fn scram(self, value: impl Arg<VpcConnectivityScram>) -> Self { Self(put(self.0, "Scram", value.into_expr())) }
+    pub fn scram(self, value: impl Arg<VpcConnectivityScram>) -> Self { Self(put(self.0, "Scram", value)) }
 }
 impl Done for VpcConnectivitySasl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivityScram` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityscram.html)
@@ -775,7 +775,7 @@ impl VpcConnectivityScram {
 }
 impl<R0> VpcConnectivityScram<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityscram.html#cfn-msk-cluster-vpcconnectivityscram-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityScram<Set> { VpcConnectivityScram(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityScram<Set> { VpcConnectivityScram(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for VpcConnectivityScram { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivityTls` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivitytls.html)
@@ -786,7 +786,7 @@ impl VpcConnectivityTls {
 }
 impl<R0> VpcConnectivityTls<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivitytls.html#cfn-msk-cluster-vpcconnectivitytls-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityTls<Set> { VpcConnectivityTls(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityTls<Set> { VpcConnectivityTls(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for VpcConnectivityTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZookeeperAccess` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-zookeeperaccess.html)
@@ -795,7 +795,7 @@ impl ZookeeperAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-zookeeperaccess.html#cfn-msk-cluster-zookeeperaccess-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for ZookeeperAccess { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ClientBroker` allows.
@@ -830,9 +830,9 @@ impl CfnClusterPolicyProps {
 }
 impl<R0, R1> CfnClusterPolicyProps<R0, R1> {
     /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-clusterpolicy.html#cfn-msk-clusterpolicy-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnClusterPolicyProps<Set, R1> { CfnClusterPolicyProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnClusterPolicyProps<Set, R1> { CfnClusterPolicyProps(put(self.0, "ClusterArn", value), Phase) }
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-clusterpolicy.html#cfn-msk-clusterpolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnClusterPolicyProps<R0, Set> { CfnClusterPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnClusterPolicyProps<R0, Set> { CfnClusterPolicyProps(put(self.0, "Policy", value), Phase) }
 }
 impl Done for CfnClusterPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MSK::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-configuration.html)
@@ -862,15 +862,15 @@ impl CfnConfigurationProps {
 }
 impl<R0, R1> CfnConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-configuration.html#cfn-msk-configuration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KafkaVersionsList`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-configuration.html#cfn-msk-configuration-kafkaversionslist)
-    pub fn kafka_versions_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KafkaVersionsList", value.into_expr()), Phase) }
+    pub fn kafka_versions_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KafkaVersionsList", value), Phase) }
     /// `LatestRevision`: `LatestRevision`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-configuration.html#cfn-msk-configuration-latestrevision)
-    pub fn latest_revision(self, value: impl Arg<configuration::LatestRevision>) -> Self { Self(put(self.0, "LatestRevision", value.into_expr()), Phase) }
+    pub fn latest_revision(self, value: impl Arg<configuration::LatestRevision>) -> Self { Self(put(self.0, "LatestRevision", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-configuration.html#cfn-msk-configuration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `ServerProperties`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-configuration.html#cfn-msk-configuration-serverproperties)
-    pub fn server_properties(self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "ServerProperties", value.into_expr()), Phase) }
+    pub fn server_properties(self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "ServerProperties", value), Phase) }
 }
 impl Done for CfnConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::Configuration`.
@@ -882,11 +882,11 @@ impl LatestRevision {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreationTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-configuration-latestrevision.html#cfn-msk-configuration-latestrevision-creationtime)
-    pub fn creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationTime", value.into_expr())) }
+    pub fn creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationTime", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-configuration-latestrevision.html#cfn-msk-configuration-latestrevision-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Revision`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-configuration-latestrevision.html#cfn-msk-configuration-latestrevision-revision)
-    pub fn revision(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Revision", value.into_expr())) }
+    pub fn revision(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Revision", value)) }
 }
 impl Done for LatestRevision { fn into_props(self) -> Bag { self.0 } }
 }
@@ -913,19 +913,19 @@ impl CfnReplicatorProps {
 }
 impl<R0, R1, R2, R3> CfnReplicatorProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-replicator.html#cfn-msk-replicator-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KafkaClusters`: list of `KafkaCluster`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-replicator.html#cfn-msk-replicator-kafkaclusters)
-    pub fn kafka_clusters(self, value: impl Arg<Arr<replicator::KafkaCluster>>) -> CfnReplicatorProps<Set, R1, R2, R3> { CfnReplicatorProps(put(self.0, "KafkaClusters", value.into_expr()), Phase) }
+    pub fn kafka_clusters(self, value: impl Arg<Arr<replicator::KafkaCluster>>) -> CfnReplicatorProps<Set, R1, R2, R3> { CfnReplicatorProps(put(self.0, "KafkaClusters", value), Phase) }
     /// `LogDelivery`: `LogDelivery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-replicator.html#cfn-msk-replicator-logdelivery)
-    pub fn log_delivery(self, value: impl Arg<replicator::LogDelivery>) -> Self { Self(put(self.0, "LogDelivery", value.into_expr()), Phase) }
+    pub fn log_delivery(self, value: impl Arg<replicator::LogDelivery>) -> Self { Self(put(self.0, "LogDelivery", value), Phase) }
     /// `ReplicationInfoList`: list of `ReplicationInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-replicator.html#cfn-msk-replicator-replicationinfolist)
-    pub fn replication_info_list(self, value: impl Arg<Arr<replicator::ReplicationInfo>>) -> CfnReplicatorProps<R0, Set, R2, R3> { CfnReplicatorProps(put(self.0, "ReplicationInfoList", value.into_expr()), Phase) }
+    pub fn replication_info_list(self, value: impl Arg<Arr<replicator::ReplicationInfo>>) -> CfnReplicatorProps<R0, Set, R2, R3> { CfnReplicatorProps(put(self.0, "ReplicationInfoList", value), Phase) }
     /// `ReplicatorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-replicator.html#cfn-msk-replicator-replicatorname)
-    pub fn replicator_name(self, value: impl Arg<str>) -> CfnReplicatorProps<R0, R1, Set, R3> { CfnReplicatorProps(put(self.0, "ReplicatorName", value.into_expr()), Phase) }
+    pub fn replicator_name(self, value: impl Arg<str>) -> CfnReplicatorProps<R0, R1, Set, R3> { CfnReplicatorProps(put(self.0, "ReplicatorName", value), Phase) }
     /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-replicator.html#cfn-msk-replicator-serviceexecutionrolearn)
-    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnReplicatorProps<R0, R1, R2, Set> { CfnReplicatorProps(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnReplicatorProps<R0, R1, R2, Set> { CfnReplicatorProps(put(self.0, "ServiceExecutionRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-replicator.html#cfn-msk-replicator-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnReplicatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::Replicator`.
@@ -939,7 +939,7 @@ impl AmazonMskCluster {
 }
 impl<R0> AmazonMskCluster<R0> {
     /// `MskClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-amazonmskcluster.html#cfn-msk-replicator-amazonmskcluster-mskclusterarn)
-    pub fn msk_cluster_arn(self, value: impl Arg<str>) -> AmazonMskCluster<Set> { AmazonMskCluster(put(self.0, "MskClusterArn", value.into_expr()), Phase) }
+    pub fn msk_cluster_arn(self, value: impl Arg<str>) -> AmazonMskCluster<Set> { AmazonMskCluster(put(self.0, "MskClusterArn", value), Phase) }
 }
 impl Done for AmazonMskCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApacheKafkaCluster` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-apachekafkacluster.html)
@@ -950,9 +950,9 @@ impl ApacheKafkaCluster {
 }
 impl<R0, R1> ApacheKafkaCluster<R0, R1> {
     /// `ApacheKafkaClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-apachekafkacluster.html#cfn-msk-replicator-apachekafkacluster-apachekafkaclusterid)
-    pub fn apache_kafka_cluster_id(self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { ApacheKafkaCluster(put(self.0, "ApacheKafkaClusterId", value.into_expr()), Phase) }
+    pub fn apache_kafka_cluster_id(self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { ApacheKafkaCluster(put(self.0, "ApacheKafkaClusterId", value), Phase) }
     /// `BootstrapBrokerString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-apachekafkacluster.html#cfn-msk-replicator-apachekafkacluster-bootstrapbrokerstring)
-    pub fn bootstrap_broker_string(self, value: impl Arg<str>) -> ApacheKafkaCluster<R0, Set> { ApacheKafkaCluster(put(self.0, "BootstrapBrokerString", value.into_expr()), Phase) }
+    pub fn bootstrap_broker_string(self, value: impl Arg<str>) -> ApacheKafkaCluster<R0, Set> { ApacheKafkaCluster(put(self.0, "BootstrapBrokerString", value), Phase) }
 }
 impl Done for ApacheKafkaCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogs` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-cloudwatchlogs.html)
@@ -963,9 +963,9 @@ impl CloudWatchLogs {
 }
 impl<R0> CloudWatchLogs<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-cloudwatchlogs.html#cfn-msk-replicator-cloudwatchlogs-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogs<Set> { CloudWatchLogs(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogs<Set> { CloudWatchLogs(put(self.0, "Enabled", value), Phase) }
     /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-cloudwatchlogs.html#cfn-msk-replicator-cloudwatchlogs-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value), Phase) }
 }
 impl Done for CloudWatchLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConsumerGroupReplication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-consumergroupreplication.html)
@@ -976,15 +976,15 @@ impl ConsumerGroupReplication {
 }
 impl<R0> ConsumerGroupReplication<R0> {
     /// `ConsumerGroupOffsetSyncMode`: `ConsumerGroupOffsetSyncMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-consumergroupreplication.html#cfn-msk-replicator-consumergroupreplication-consumergroupoffsetsyncmode)
-    pub fn consumer_group_offset_sync_mode(self, value: impl Arg<ConsumerGroupOffsetSyncMode>) -> Self { Self(put(self.0, "ConsumerGroupOffsetSyncMode", value.into_expr()), Phase) }
+    pub fn consumer_group_offset_sync_mode(self, value: impl Arg<ConsumerGroupOffsetSyncMode>) -> Self { Self(put(self.0, "ConsumerGroupOffsetSyncMode", value), Phase) }
     /// `ConsumerGroupsToExclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-consumergroupreplication.html#cfn-msk-replicator-consumergroupreplication-consumergroupstoexclude)
-    pub fn consumer_groups_to_exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ConsumerGroupsToExclude", value.into_expr()), Phase) }
+    pub fn consumer_groups_to_exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ConsumerGroupsToExclude", value), Phase) }
     /// `ConsumerGroupsToReplicate`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-consumergroupreplication.html#cfn-msk-replicator-consumergroupreplication-consumergroupstoreplicate)
-    pub fn consumer_groups_to_replicate(self, value: impl Arg<Arr<str>>) -> ConsumerGroupReplication<Set> { ConsumerGroupReplication(put(self.0, "ConsumerGroupsToReplicate", value.into_expr()), Phase) }
+    pub fn consumer_groups_to_replicate(self, value: impl Arg<Arr<str>>) -> ConsumerGroupReplication<Set> { ConsumerGroupReplication(put(self.0, "ConsumerGroupsToReplicate", value), Phase) }
     /// `DetectAndCopyNewConsumerGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-consumergroupreplication.html#cfn-msk-replicator-consumergroupreplication-detectandcopynewconsumergroups)
-    pub fn detect_and_copy_new_consumer_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetectAndCopyNewConsumerGroups", value.into_expr()), Phase) }
+    pub fn detect_and_copy_new_consumer_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetectAndCopyNewConsumerGroups", value), Phase) }
     /// `SynchroniseConsumerGroupOffsets`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-consumergroupreplication.html#cfn-msk-replicator-consumergroupreplication-synchroniseconsumergroupoffsets)
-    pub fn synchronise_consumer_group_offsets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SynchroniseConsumerGroupOffsets", value.into_expr()), Phase) }
+    pub fn synchronise_consumer_group_offsets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SynchroniseConsumerGroupOffsets", value), Phase) }
 }
 impl Done for ConsumerGroupReplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Firehose` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-firehose.html)
@@ -995,9 +995,9 @@ impl Firehose {
 }
 impl<R0> Firehose<R0> {
     /// `DeliveryStream`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-firehose.html#cfn-msk-replicator-firehose-deliverystream)
-    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-firehose.html#cfn-msk-replicator-firehose-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Firehose<Set> { Firehose(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Firehose<Set> { Firehose(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for Firehose { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaCluster` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkacluster.html)
@@ -1006,15 +1006,15 @@ impl KafkaCluster {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmazonMskCluster`: `AmazonMskCluster`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkacluster.html#cfn-msk-replicator-kafkacluster-amazonmskcluster)
-    pub fn amazon_msk_cluster(self, value: impl Arg<AmazonMskCluster>) -> Self { Self(put(self.0, "AmazonMskCluster", value.into_expr())) }
+    pub fn amazon_msk_cluster(self, value: impl Arg<AmazonMskCluster>) -> Self { Self(put(self.0, "AmazonMskCluster", value)) }
     /// `ApacheKafkaCluster`: `ApacheKafkaCluster`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkacluster.html#cfn-msk-replicator-kafkacluster-apachekafkacluster)
-    pub fn apache_kafka_cluster(self, value: impl Arg<ApacheKafkaCluster>) -> Self { Self(put(self.0, "ApacheKafkaCluster", value.into_expr())) }
+    pub fn apache_kafka_cluster(self, value: impl Arg<ApacheKafkaCluster>) -> Self { Self(put(self.0, "ApacheKafkaCluster", value)) }
     /// `ClientAuthentication`: `KafkaClusterClientAuthentication`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkacluster.html#cfn-msk-replicator-kafkacluster-clientauthentication)
-    pub fn client_authentication(self, value: impl Arg<KafkaClusterClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value.into_expr())) }
+    pub fn client_authentication(self, value: impl Arg<KafkaClusterClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value)) }
     /// `EncryptionInTransit`: `KafkaClusterEncryptionInTransit`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkacluster.html#cfn-msk-replicator-kafkacluster-encryptionintransit)
-    pub fn encryption_in_transit(self, value: impl Arg<KafkaClusterEncryptionInTransit>) -> Self { Self(put(self.0, "EncryptionInTransit", value.into_expr())) }
+    pub fn encryption_in_transit(self, value: impl Arg<KafkaClusterEncryptionInTransit>) -> Self { Self(put(self.0, "EncryptionInTransit", value)) }
     /// `VpcConfig`: `KafkaClusterClientVpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkacluster.html#cfn-msk-replicator-kafkacluster-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<KafkaClusterClientVpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
+    pub fn vpc_config(self, value: impl Arg<KafkaClusterClientVpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value)) }
 }
 impl Done for KafkaCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterClientAuthentication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientauthentication.html)
@@ -1023,11 +1023,11 @@ impl KafkaClusterClientAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MTLS`: `KafkaClusterMtlsAuthentication`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientauthentication.html#cfn-msk-replicator-kafkaclusterclientauthentication-mtls)
-    pub fn mtls(self, value: impl Arg<KafkaClusterMtlsAuthentication>) -> Self { Self(put(self.0, "MTLS", value.into_expr())) }
+    pub fn mtls(self, value: impl Arg<KafkaClusterMtlsAuthentication>) -> Self { Self(put(self.0, "MTLS", value)) }
     /// `SaslOAuthBearer`: `KafkaClusterSaslOAuthBearerAuthentication`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientauthentication.html#cfn-msk-replicator-kafkaclusterclientauthentication-sasloauthbearer)
-    pub fn sasl_oauth_bearer(self, value: impl Arg<KafkaClusterSaslOAuthBearerAuthentication>) -> Self { Self(put(self.0, "SaslOAuthBearer", value.into_expr())) }
+    pub fn sasl_oauth_bearer(self, value: impl Arg<KafkaClusterSaslOAuthBearerAuthentication>) -> Self { Self(put(self.0, "SaslOAuthBearer", value)) }
     /// `SaslScram`: `KafkaClusterSaslScramAuthentication`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientauthentication.html#cfn-msk-replicator-kafkaclusterclientauthentication-saslscram)
-    pub fn sasl_scram(self, value: impl Arg<KafkaClusterSaslScramAuthentication>) -> Self { Self(put(self.0, "SaslScram", value.into_expr())) }
+    pub fn sasl_scram(self, value: impl Arg<KafkaClusterSaslScramAuthentication>) -> Self { Self(put(self.0, "SaslScram", value)) }
 }
 impl Done for KafkaClusterClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterClientVpcConfig` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientvpcconfig.html)
@@ -1038,9 +1038,9 @@ impl KafkaClusterClientVpcConfig {
 }
 impl<R0> KafkaClusterClientVpcConfig<R0> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientvpcconfig.html#cfn-msk-replicator-kafkaclusterclientvpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientvpcconfig.html#cfn-msk-replicator-kafkaclusterclientvpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> KafkaClusterClientVpcConfig<Set> { KafkaClusterClientVpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> KafkaClusterClientVpcConfig<Set> { KafkaClusterClientVpcConfig(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for KafkaClusterClientVpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterEncryptionInTransit` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterencryptionintransit.html)
@@ -1051,9 +1051,9 @@ impl KafkaClusterEncryptionInTransit {
 }
 impl<R0> KafkaClusterEncryptionInTransit<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterencryptionintransit.html#cfn-msk-replicator-kafkaclusterencryptionintransit-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { KafkaClusterEncryptionInTransit(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { KafkaClusterEncryptionInTransit(put(self.0, "EncryptionType", value), Phase) }
     /// `RootCaCertificate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterencryptionintransit.html#cfn-msk-replicator-kafkaclusterencryptionintransit-rootcacertificate)
-    pub fn root_ca_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootCaCertificate", value.into_expr()), Phase) }
+    pub fn root_ca_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootCaCertificate", value), Phase) }
 }
 impl Done for KafkaClusterEncryptionInTransit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterMtlsAuthentication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustermtlsauthentication.html)
@@ -1064,7 +1064,7 @@ impl KafkaClusterMtlsAuthentication {
 }
 impl<R0> KafkaClusterMtlsAuthentication<R0> {
     /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustermtlsauthentication.html#cfn-msk-replicator-kafkaclustermtlsauthentication-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> KafkaClusterMtlsAuthentication<Set> { KafkaClusterMtlsAuthentication(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> KafkaClusterMtlsAuthentication<Set> { KafkaClusterMtlsAuthentication(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for KafkaClusterMtlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterOAuthClientCredentials` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthclientcredentials.html)
@@ -1075,7 +1075,7 @@ impl KafkaClusterOAuthClientCredentials {
 }
 impl<R0> KafkaClusterOAuthClientCredentials<R0> {
     /// `TokenRequestSecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthclientcredentials.html#cfn-msk-replicator-kafkaclusteroauthclientcredentials-tokenrequestsecretarn)
-    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> KafkaClusterOAuthClientCredentials<Set> { KafkaClusterOAuthClientCredentials(put(self.0, "TokenRequestSecretArn", value.into_expr()), Phase) }
+    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> KafkaClusterOAuthClientCredentials<Set> { KafkaClusterOAuthClientCredentials(put(self.0, "TokenRequestSecretArn", value), Phase) }
 }
 impl Done for KafkaClusterOAuthClientCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterOAuthClientCredentialsAssertion` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthclientcredentialsassertion.html)
@@ -1086,11 +1086,11 @@ impl KafkaClusterOAuthClientCredentialsAssertion {
 }
 impl<R0, R1> KafkaClusterOAuthClientCredentialsAssertion<R0, R1> {
     /// `Audience`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthclientcredentialsassertion.html#cfn-msk-replicator-kafkaclusteroauthclientcredentialsassertion-audience)
-    pub fn audience(self, value: impl Arg<str>) -> KafkaClusterOAuthClientCredentialsAssertion<Set, R1> { KafkaClusterOAuthClientCredentialsAssertion(put(self.0, "Audience", value.into_expr()), Phase) }
+    pub fn audience(self, value: impl Arg<str>) -> KafkaClusterOAuthClientCredentialsAssertion<Set, R1> { KafkaClusterOAuthClientCredentialsAssertion(put(self.0, "Audience", value), Phase) }
     /// `SigningAlgorithm`: `SigningAlgorithm`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthclientcredentialsassertion.html#cfn-msk-replicator-kafkaclusteroauthclientcredentialsassertion-signingalgorithm)
-    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> KafkaClusterOAuthClientCredentialsAssertion<R0, Set> { KafkaClusterOAuthClientCredentialsAssertion(put(self.0, "SigningAlgorithm", value.into_expr()), Phase) }
+    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> KafkaClusterOAuthClientCredentialsAssertion<R0, Set> { KafkaClusterOAuthClientCredentialsAssertion(put(self.0, "SigningAlgorithm", value), Phase) }
     /// `TokenRequestSecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthclientcredentialsassertion.html#cfn-msk-replicator-kafkaclusteroauthclientcredentialsassertion-tokenrequestsecretarn)
-    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenRequestSecretArn", value.into_expr()), Phase) }
+    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenRequestSecretArn", value), Phase) }
 }
 impl Done for KafkaClusterOAuthClientCredentialsAssertion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterOAuthIamJwtBearer` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthiamjwtbearer.html)
@@ -1101,11 +1101,11 @@ impl KafkaClusterOAuthIamJwtBearer {
 }
 impl<R0, R1> KafkaClusterOAuthIamJwtBearer<R0, R1> {
     /// `Audience`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthiamjwtbearer.html#cfn-msk-replicator-kafkaclusteroauthiamjwtbearer-audience)
-    pub fn audience(self, value: impl Arg<str>) -> KafkaClusterOAuthIamJwtBearer<Set, R1> { KafkaClusterOAuthIamJwtBearer(put(self.0, "Audience", value.into_expr()), Phase) }
+    pub fn audience(self, value: impl Arg<str>) -> KafkaClusterOAuthIamJwtBearer<Set, R1> { KafkaClusterOAuthIamJwtBearer(put(self.0, "Audience", value), Phase) }
     /// `SigningAlgorithm`: `SigningAlgorithm`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthiamjwtbearer.html#cfn-msk-replicator-kafkaclusteroauthiamjwtbearer-signingalgorithm)
-    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> KafkaClusterOAuthIamJwtBearer<R0, Set> { KafkaClusterOAuthIamJwtBearer(put(self.0, "SigningAlgorithm", value.into_expr()), Phase) }
+    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> KafkaClusterOAuthIamJwtBearer<R0, Set> { KafkaClusterOAuthIamJwtBearer(put(self.0, "SigningAlgorithm", value), Phase) }
     /// `TokenRequestSecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthiamjwtbearer.html#cfn-msk-replicator-kafkaclusteroauthiamjwtbearer-tokenrequestsecretarn)
-    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenRequestSecretArn", value.into_expr()), Phase) }
+    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenRequestSecretArn", value), Phase) }
 }
 impl Done for KafkaClusterOAuthIamJwtBearer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterSaslOAuthBearerAuthentication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html)
@@ -1116,19 +1116,19 @@ impl KafkaClusterSaslOAuthBearerAuthentication {
 }
 impl<R0, R1> KafkaClusterSaslOAuthBearerAuthentication<R0, R1> {
     /// `ClientCredentials`: `KafkaClusterOAuthClientCredentials`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html#cfn-msk-replicator-kafkaclustersasloauthbearerauthentication-clientcredentials)
-    pub fn client_credentials(self, value: impl Arg<KafkaClusterOAuthClientCredentials>) -> Self { Self(put(self.0, "ClientCredentials", value.into_expr()), Phase) }
+    pub fn client_credentials(self, value: impl Arg<KafkaClusterOAuthClientCredentials>) -> Self { Self(put(self.0, "ClientCredentials", value), Phase) }
     /// `ClientCredentialsAssertion`: `KafkaClusterOAuthClientCredentialsAssertion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html#cfn-msk-replicator-kafkaclustersasloauthbearerauthentication-clientcredentialsassertion)
-    pub fn client_credentials_assertion(self, value: impl Arg<KafkaClusterOAuthClientCredentialsAssertion>) -> Self { Self(put(self.0, "ClientCredentialsAssertion", value.into_expr()), Phase) }
+    pub fn client_credentials_assertion(self, value: impl Arg<KafkaClusterOAuthClientCredentialsAssertion>) -> Self { Self(put(self.0, "ClientCredentialsAssertion", value), Phase) }
     /// `IamJwtBearer`: `KafkaClusterOAuthIamJwtBearer`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html#cfn-msk-replicator-kafkaclustersasloauthbearerauthentication-iamjwtbearer)
-    pub fn iam_jwt_bearer(self, value: impl Arg<KafkaClusterOAuthIamJwtBearer>) -> Self { Self(put(self.0, "IamJwtBearer", value.into_expr()), Phase) }
+    pub fn iam_jwt_bearer(self, value: impl Arg<KafkaClusterOAuthIamJwtBearer>) -> Self { Self(put(self.0, "IamJwtBearer", value), Phase) }
     /// `Scope`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html#cfn-msk-replicator-kafkaclustersasloauthbearerauthentication-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `TokenEndpointAuthenticationMethod`: `TokenEndpointAuthenticationMethod`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html#cfn-msk-replicator-kafkaclustersasloauthbearerauthentication-tokenendpointauthenticationmethod)
-    pub fn token_endpoint_authentication_method(self, value: impl Arg<TokenEndpointAuthenticationMethod>) -> KafkaClusterSaslOAuthBearerAuthentication<Set, R1> { KafkaClusterSaslOAuthBearerAuthentication(put(self.0, "TokenEndpointAuthenticationMethod", value.into_expr()), Phase) }
+    pub fn token_endpoint_authentication_method(self, value: impl Arg<TokenEndpointAuthenticationMethod>) -> KafkaClusterSaslOAuthBearerAuthentication<Set, R1> { KafkaClusterSaslOAuthBearerAuthentication(put(self.0, "TokenEndpointAuthenticationMethod", value), Phase) }
     /// `TokenEndpointTlsCertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html#cfn-msk-replicator-kafkaclustersasloauthbearerauthentication-tokenendpointtlscertificatearn)
-    pub fn token_endpoint_tls_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenEndpointTlsCertificateArn", value.into_expr()), Phase) }
+    pub fn token_endpoint_tls_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenEndpointTlsCertificateArn", value), Phase) }
     /// `TokenEndpointUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html#cfn-msk-replicator-kafkaclustersasloauthbearerauthentication-tokenendpointurl)
-    pub fn token_endpoint_url(self, value: impl Arg<str>) -> KafkaClusterSaslOAuthBearerAuthentication<R0, Set> { KafkaClusterSaslOAuthBearerAuthentication(put(self.0, "TokenEndpointUrl", value.into_expr()), Phase) }
+    pub fn token_endpoint_url(self, value: impl Arg<str>) -> KafkaClusterSaslOAuthBearerAuthentication<R0, Set> { KafkaClusterSaslOAuthBearerAuthentication(put(self.0, "TokenEndpointUrl", value), Phase) }
 }
 impl Done for KafkaClusterSaslOAuthBearerAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterSaslScramAuthentication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersaslscramauthentication.html)
@@ -1139,9 +1139,9 @@ impl KafkaClusterSaslScramAuthentication {
 }
 impl<R0, R1> KafkaClusterSaslScramAuthentication<R0, R1> {
     /// `Mechanism`: `Mechanism`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersaslscramauthentication.html#cfn-msk-replicator-kafkaclustersaslscramauthentication-mechanism)
-    pub fn mechanism(self, value: impl Arg<Mechanism>) -> KafkaClusterSaslScramAuthentication<Set, R1> { KafkaClusterSaslScramAuthentication(put(self.0, "Mechanism", value.into_expr()), Phase) }
+    pub fn mechanism(self, value: impl Arg<Mechanism>) -> KafkaClusterSaslScramAuthentication<Set, R1> { KafkaClusterSaslScramAuthentication(put(self.0, "Mechanism", value), Phase) }
     /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersaslscramauthentication.html#cfn-msk-replicator-kafkaclustersaslscramauthentication-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> KafkaClusterSaslScramAuthentication<R0, Set> { KafkaClusterSaslScramAuthentication(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> KafkaClusterSaslScramAuthentication<R0, Set> { KafkaClusterSaslScramAuthentication(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for KafkaClusterSaslScramAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDelivery` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-logdelivery.html)
@@ -1150,7 +1150,7 @@ impl LogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicatorLogDelivery`: `ReplicatorLogDelivery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-logdelivery.html#cfn-msk-replicator-logdelivery-replicatorlogdelivery)
-    pub fn replicator_log_delivery(self, value: impl Arg<ReplicatorLogDelivery>) -> Self { Self(put(self.0, "ReplicatorLogDelivery", value.into_expr())) }
+    pub fn replicator_log_delivery(self, value: impl Arg<ReplicatorLogDelivery>) -> Self { Self(put(self.0, "ReplicatorLogDelivery", value)) }
 }
 impl Done for LogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationInfo` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html)
@@ -1161,19 +1161,19 @@ impl ReplicationInfo {
 }
 impl<R0, R1, R2> ReplicationInfo<R0, R1, R2> {
     /// `ConsumerGroupReplication`: `ConsumerGroupReplication`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html#cfn-msk-replicator-replicationinfo-consumergroupreplication)
-    pub fn consumer_group_replication(self, value: impl Arg<ConsumerGroupReplication>) -> ReplicationInfo<Set, R1, R2> { ReplicationInfo(put(self.0, "ConsumerGroupReplication", value.into_expr()), Phase) }
+    pub fn consumer_group_replication(self, value: impl Arg<ConsumerGroupReplication>) -> ReplicationInfo<Set, R1, R2> { ReplicationInfo(put(self.0, "ConsumerGroupReplication", value), Phase) }
     /// `SourceKafkaClusterArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html#cfn-msk-replicator-replicationinfo-sourcekafkaclusterarn)
-    pub fn source_kafka_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKafkaClusterArn", value.into_expr()), Phase) }
+    pub fn source_kafka_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKafkaClusterArn", value), Phase) }
     /// `SourceKafkaClusterId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html#cfn-msk-replicator-replicationinfo-sourcekafkaclusterid)
-    pub fn source_kafka_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKafkaClusterId", value.into_expr()), Phase) }
+    pub fn source_kafka_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKafkaClusterId", value), Phase) }
     /// `TargetCompressionType`: `TargetCompressionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html#cfn-msk-replicator-replicationinfo-targetcompressiontype)
-    pub fn target_compression_type(self, value: impl Arg<TargetCompressionType>) -> ReplicationInfo<R0, Set, R2> { ReplicationInfo(put(self.0, "TargetCompressionType", value.into_expr()), Phase) }
+    pub fn target_compression_type(self, value: impl Arg<TargetCompressionType>) -> ReplicationInfo<R0, Set, R2> { ReplicationInfo(put(self.0, "TargetCompressionType", value), Phase) }
     /// `TargetKafkaClusterArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html#cfn-msk-replicator-replicationinfo-targetkafkaclusterarn)
-    pub fn target_kafka_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetKafkaClusterArn", value.into_expr()), Phase) }
+    pub fn target_kafka_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetKafkaClusterArn", value), Phase) }
     /// `TargetKafkaClusterId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html#cfn-msk-replicator-replicationinfo-targetkafkaclusterid)
-    pub fn target_kafka_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetKafkaClusterId", value.into_expr()), Phase) }
+    pub fn target_kafka_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetKafkaClusterId", value), Phase) }
     /// `TopicReplication`: `TopicReplication`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html#cfn-msk-replicator-replicationinfo-topicreplication)
-    pub fn topic_replication(self, value: impl Arg<TopicReplication>) -> ReplicationInfo<R0, R1, Set> { ReplicationInfo(put(self.0, "TopicReplication", value.into_expr()), Phase) }
+    pub fn topic_replication(self, value: impl Arg<TopicReplication>) -> ReplicationInfo<R0, R1, Set> { ReplicationInfo(put(self.0, "TopicReplication", value), Phase) }
 }
 impl Done for ReplicationInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationStartingPosition` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationstartingposition.html)
@@ -1182,7 +1182,7 @@ impl ReplicationStartingPosition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationstartingposition.html#cfn-msk-replicator-replicationstartingposition-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for ReplicationStartingPosition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationTopicNameConfiguration` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationtopicnameconfiguration.html)
@@ -1191,7 +1191,7 @@ impl ReplicationTopicNameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `ReplicationTopicNameConfigurationType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationtopicnameconfiguration.html#cfn-msk-replicator-replicationtopicnameconfiguration-type)
-    pub fn type_(self, value: impl Arg<ReplicationTopicNameConfigurationType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<ReplicationTopicNameConfigurationType>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for ReplicationTopicNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicatorLogDelivery` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicatorlogdelivery.html)
@@ -1200,11 +1200,11 @@ impl ReplicatorLogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicatorlogdelivery.html#cfn-msk-replicator-replicatorlogdelivery-cloudwatchlogs)
-    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value)) }
     /// `Firehose`: `Firehose`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicatorlogdelivery.html#cfn-msk-replicator-replicatorlogdelivery-firehose)
-    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value)) }
     /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicatorlogdelivery.html#cfn-msk-replicator-replicatorlogdelivery-s3)
-    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for ReplicatorLogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-s3.html)
@@ -1215,11 +1215,11 @@ impl S3 {
 }
 impl<R0> S3<R0> {
     /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-s3.html#cfn-msk-replicator-s3-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-s3.html#cfn-msk-replicator-s3-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> S3<Set> { S3(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3<Set> { S3(put(self.0, "Enabled", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-s3.html#cfn-msk-replicator-s3-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicReplication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html)
@@ -1230,19 +1230,19 @@ impl TopicReplication {
 }
 impl<R0> TopicReplication<R0> {
     /// `CopyAccessControlListsForTopics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html#cfn-msk-replicator-topicreplication-copyaccesscontrollistsfortopics)
-    pub fn copy_access_control_lists_for_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyAccessControlListsForTopics", value.into_expr()), Phase) }
+    pub fn copy_access_control_lists_for_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyAccessControlListsForTopics", value), Phase) }
     /// `CopyTopicConfigurations`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html#cfn-msk-replicator-topicreplication-copytopicconfigurations)
-    pub fn copy_topic_configurations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTopicConfigurations", value.into_expr()), Phase) }
+    pub fn copy_topic_configurations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTopicConfigurations", value), Phase) }
     /// `DetectAndCopyNewTopics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html#cfn-msk-replicator-topicreplication-detectandcopynewtopics)
-    pub fn detect_and_copy_new_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetectAndCopyNewTopics", value.into_expr()), Phase) }
+    pub fn detect_and_copy_new_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetectAndCopyNewTopics", value), Phase) }
     /// `StartingPosition`: `ReplicationStartingPosition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html#cfn-msk-replicator-topicreplication-startingposition)
-    pub fn starting_position(self, value: impl Arg<ReplicationStartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<ReplicationStartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value), Phase) }
     /// `TopicNameConfiguration`: `ReplicationTopicNameConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html#cfn-msk-replicator-topicreplication-topicnameconfiguration)
-    pub fn topic_name_configuration(self, value: impl Arg<ReplicationTopicNameConfiguration>) -> Self { Self(put(self.0, "TopicNameConfiguration", value.into_expr()), Phase) }
+    pub fn topic_name_configuration(self, value: impl Arg<ReplicationTopicNameConfiguration>) -> Self { Self(put(self.0, "TopicNameConfiguration", value), Phase) }
     /// `TopicsToExclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html#cfn-msk-replicator-topicreplication-topicstoexclude)
-    pub fn topics_to_exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TopicsToExclude", value.into_expr()), Phase) }
+    pub fn topics_to_exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TopicsToExclude", value), Phase) }
     /// `TopicsToReplicate`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html#cfn-msk-replicator-topicreplication-topicstoreplicate)
-    pub fn topics_to_replicate(self, value: impl Arg<Arr<str>>) -> TopicReplication<Set> { TopicReplication(put(self.0, "TopicsToReplicate", value.into_expr()), Phase) }
+    pub fn topics_to_replicate(self, value: impl Arg<Arr<str>>) -> TopicReplication<Set> { TopicReplication(put(self.0, "TopicsToReplicate", value), Phase) }
 }
 impl Done for TopicReplication { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConsumerGroupOffsetSyncMode` allows.
@@ -1283,13 +1283,13 @@ impl CfnServerlessClusterProps {
 }
 impl<R0, R1, R2> CfnServerlessClusterProps<R0, R1, R2> {
     /// `ClientAuthentication`: `ClientAuthentication`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-serverlesscluster.html#cfn-msk-serverlesscluster-clientauthentication)
-    pub fn client_authentication(self, value: impl Arg<serverless_cluster::ClientAuthentication>) -> CfnServerlessClusterProps<Set, R1, R2> { CfnServerlessClusterProps(put(self.0, "ClientAuthentication", value.into_expr()), Phase) }
+    pub fn client_authentication(self, value: impl Arg<serverless_cluster::ClientAuthentication>) -> CfnServerlessClusterProps<Set, R1, R2> { CfnServerlessClusterProps(put(self.0, "ClientAuthentication", value), Phase) }
     /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-serverlesscluster.html#cfn-msk-serverlesscluster-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> CfnServerlessClusterProps<R0, Set, R2> { CfnServerlessClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnServerlessClusterProps<R0, Set, R2> { CfnServerlessClusterProps(put(self.0, "ClusterName", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-serverlesscluster.html#cfn-msk-serverlesscluster-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfigs`: list of `VpcConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-serverlesscluster.html#cfn-msk-serverlesscluster-vpcconfigs)
-    pub fn vpc_configs(self, value: impl Arg<Arr<serverless_cluster::VpcConfig>>) -> CfnServerlessClusterProps<R0, R1, Set> { CfnServerlessClusterProps(put(self.0, "VpcConfigs", value.into_expr()), Phase) }
+    pub fn vpc_configs(self, value: impl Arg<Arr<serverless_cluster::VpcConfig>>) -> CfnServerlessClusterProps<R0, R1, Set> { CfnServerlessClusterProps(put(self.0, "VpcConfigs", value), Phase) }
 }
 impl Done for CfnServerlessClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::ServerlessCluster`.
@@ -1303,7 +1303,7 @@ impl ClientAuthentication {
 }
 impl<R0> ClientAuthentication<R0> {
     /// `Sasl`: `Sasl`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-clientauthentication.html#cfn-msk-serverlesscluster-clientauthentication-sasl)
-    pub fn sasl(self, value: impl Arg<Sasl>) -> ClientAuthentication<Set> { ClientAuthentication(put(self.0, "Sasl", value.into_expr()), Phase) }
+    pub fn sasl(self, value: impl Arg<Sasl>) -> ClientAuthentication<Set> { ClientAuthentication(put(self.0, "Sasl", value), Phase) }
 }
 impl Done for ClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Iam` of `AWS::MSK::ServerlessCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-iam.html)
@@ -1314,7 +1314,7 @@ impl Iam {
 }
 impl<R0> Iam<R0> {
     /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-iam.html#cfn-msk-serverlesscluster-iam-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Iam<Set> { Iam(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Iam<Set> { Iam(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for Iam { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sasl` of `AWS::MSK::ServerlessCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-sasl.html)
@@ -1325,7 +1325,7 @@ impl Sasl {
 }
 impl<R0> Sasl<R0> {
     /// `Iam`: `Iam`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-sasl.html#cfn-msk-serverlesscluster-sasl-iam)
-    pub fn iam(self, value: impl Arg<Iam>) -> Sasl<Set> { Sasl(put(self.0, "Iam", value.into_expr()), Phase) }
+    pub fn iam(self, value: impl Arg<Iam>) -> Sasl<Set> { Sasl(put(self.0, "Iam", value), Phase) }
 }
 impl Done for Sasl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::MSK::ServerlessCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-vpcconfig.html)
@@ -1336,9 +1336,9 @@ impl VpcConfig {
 }
 impl<R0> VpcConfig<R0> {
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-vpcconfig.html#cfn-msk-serverlesscluster-vpcconfig-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-vpcconfig.html#cfn-msk-serverlesscluster-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<Set> { VpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<Set> { VpcConfig(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1363,15 +1363,15 @@ impl CfnTopicProps {
 }
 impl<R0, R1, R2, R3> CfnTopicProps<R0, R1, R2, R3> {
     /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-topic.html#cfn-msk-topic-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnTopicProps<Set, R1, R2, R3> { CfnTopicProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnTopicProps<Set, R1, R2, R3> { CfnTopicProps(put(self.0, "ClusterArn", value), Phase) }
     /// `Configs`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-topic.html#cfn-msk-topic-configs)
-    pub fn configs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configs", value.into_expr()), Phase) }
+    pub fn configs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configs", value), Phase) }
     /// `PartitionCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-topic.html#cfn-msk-topic-partitioncount)
-    pub fn partition_count(self, value: impl Arg<i64>) -> CfnTopicProps<R0, Set, R2, R3> { CfnTopicProps(put(self.0, "PartitionCount", value.into_expr()), Phase) }
+    pub fn partition_count(self, value: impl Arg<i64>) -> CfnTopicProps<R0, Set, R2, R3> { CfnTopicProps(put(self.0, "PartitionCount", value), Phase) }
     /// `ReplicationFactor`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-topic.html#cfn-msk-topic-replicationfactor)
-    pub fn replication_factor(self, value: impl Arg<i64>) -> CfnTopicProps<R0, R1, Set, R3> { CfnTopicProps(put(self.0, "ReplicationFactor", value.into_expr()), Phase) }
+    pub fn replication_factor(self, value: impl Arg<i64>) -> CfnTopicProps<R0, R1, Set, R3> { CfnTopicProps(put(self.0, "ReplicationFactor", value), Phase) }
     /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-topic.html#cfn-msk-topic-topicname)
-    pub fn topic_name(self, value: impl Arg<str>) -> CfnTopicProps<R0, R1, R2, Set> { CfnTopicProps(put(self.0, "TopicName", value.into_expr()), Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> CfnTopicProps<R0, R1, R2, Set> { CfnTopicProps(put(self.0, "TopicName", value), Phase) }
 }
 impl Done for CfnTopicProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MSK::VpcConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html)
@@ -1395,17 +1395,17 @@ impl CfnVpcConnectionProps {
 }
 impl<R0, R1, R2, R3, R4> CfnVpcConnectionProps<R0, R1, R2, R3, R4> {
     /// `Authentication`: `Authentication`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html#cfn-msk-vpcconnection-authentication)
-    pub fn authentication(self, value: impl Arg<vpc_connection::Authentication>) -> CfnVpcConnectionProps<Set, R1, R2, R3, R4> { CfnVpcConnectionProps(put(self.0, "Authentication", value.into_expr()), Phase) }
+    pub fn authentication(self, value: impl Arg<vpc_connection::Authentication>) -> CfnVpcConnectionProps<Set, R1, R2, R3, R4> { CfnVpcConnectionProps(put(self.0, "Authentication", value), Phase) }
     /// `ClientSubnets`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html#cfn-msk-vpcconnection-clientsubnets)
-    pub fn client_subnets(self, value: impl Arg<Arr<str>>) -> CfnVpcConnectionProps<R0, Set, R2, R3, R4> { CfnVpcConnectionProps(put(self.0, "ClientSubnets", value.into_expr()), Phase) }
+    pub fn client_subnets(self, value: impl Arg<Arr<str>>) -> CfnVpcConnectionProps<R0, Set, R2, R3, R4> { CfnVpcConnectionProps(put(self.0, "ClientSubnets", value), Phase) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html#cfn-msk-vpcconnection-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnVpcConnectionProps<R0, R1, Set, R3, R4> { CfnVpcConnectionProps(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnVpcConnectionProps<R0, R1, Set, R3, R4> { CfnVpcConnectionProps(put(self.0, "SecurityGroups", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html#cfn-msk-vpcconnection-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html#cfn-msk-vpcconnection-targetclusterarn)
-    pub fn target_cluster_arn(self, value: impl Arg<str>) -> CfnVpcConnectionProps<R0, R1, R2, Set, R4> { CfnVpcConnectionProps(put(self.0, "TargetClusterArn", value.into_expr()), Phase) }
+    pub fn target_cluster_arn(self, value: impl Arg<str>) -> CfnVpcConnectionProps<R0, R1, R2, Set, R4> { CfnVpcConnectionProps(put(self.0, "TargetClusterArn", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html#cfn-msk-vpcconnection-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcConnectionProps<R0, R1, R2, R3, Set> { CfnVpcConnectionProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcConnectionProps<R0, R1, R2, R3, Set> { CfnVpcConnectionProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnVpcConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::VpcConnection`.

@@ -43,57 +43,57 @@ impl CfnEnvironmentProps {
 }
 impl<R0> CfnEnvironmentProps<R0> {
     /// `AirflowConfigurationOptions`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-airflowconfigurationoptions)
-    pub fn airflow_configuration_options(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AirflowConfigurationOptions", value.into_expr()), Phase) }
+    pub fn airflow_configuration_options(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AirflowConfigurationOptions", value), Phase) }
     /// `AirflowVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-airflowversion)
-    pub fn airflow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AirflowVersion", value.into_expr()), Phase) }
+    pub fn airflow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AirflowVersion", value), Phase) }
     /// `DagS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-dags3path)
-    pub fn dag_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DagS3Path", value.into_expr()), Phase) }
+    pub fn dag_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DagS3Path", value), Phase) }
     /// `EndpointManagement`: `EndpointManagement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-endpointmanagement)
-    pub fn endpoint_management(self, value: impl Arg<environment::EndpointManagement>) -> Self { Self(put(self.0, "EndpointManagement", value.into_expr()), Phase) }
+    pub fn endpoint_management(self, value: impl Arg<environment::EndpointManagement>) -> Self { Self(put(self.0, "EndpointManagement", value), Phase) }
     /// `EnvironmentClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-environmentclass)
-    pub fn environment_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentClass", value.into_expr()), Phase) }
+    pub fn environment_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentClass", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `KmsKey`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-kmskey)
-    pub fn kms_key(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-loggingconfiguration)
-    pub fn logging_configuration(self, value: impl Arg<environment::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
+    pub fn logging_configuration(self, value: impl Arg<environment::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value), Phase) }
     /// `MaxWebservers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-maxwebservers)
-    pub fn max_webservers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWebservers", value.into_expr()), Phase) }
+    pub fn max_webservers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWebservers", value), Phase) }
     /// `MaxWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-maxworkers)
-    pub fn max_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWorkers", value.into_expr()), Phase) }
+    pub fn max_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWorkers", value), Phase) }
     /// `MinWebservers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-minwebservers)
-    pub fn min_webservers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWebservers", value.into_expr()), Phase) }
+    pub fn min_webservers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWebservers", value), Phase) }
     /// `MinWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-minworkers)
-    pub fn min_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWorkers", value.into_expr()), Phase) }
+    pub fn min_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWorkers", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "Name", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<environment::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<environment::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `PluginsS3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-pluginss3objectversion)
-    pub fn plugins_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginsS3ObjectVersion", value.into_expr()), Phase) }
+    pub fn plugins_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginsS3ObjectVersion", value), Phase) }
     /// `PluginsS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-pluginss3path)
-    pub fn plugins_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginsS3Path", value.into_expr()), Phase) }
+    pub fn plugins_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginsS3Path", value), Phase) }
     /// `RequirementsS3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-requirementss3objectversion)
-    pub fn requirements_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequirementsS3ObjectVersion", value.into_expr()), Phase) }
+    pub fn requirements_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequirementsS3ObjectVersion", value), Phase) }
     /// `RequirementsS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-requirementss3path)
-    pub fn requirements_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequirementsS3Path", value.into_expr()), Phase) }
+    pub fn requirements_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequirementsS3Path", value), Phase) }
     /// `Schedulers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-schedulers)
-    pub fn schedulers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Schedulers", value.into_expr()), Phase) }
+    pub fn schedulers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Schedulers", value), Phase) }
     /// `SourceBucketArn`: `S3BucketArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-sourcebucketarn)
-    pub fn source_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "SourceBucketArn", value.into_expr()), Phase) }
+    pub fn source_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "SourceBucketArn", value), Phase) }
     /// `StartupScriptS3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-startupscripts3objectversion)
-    pub fn startup_script_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartupScriptS3ObjectVersion", value.into_expr()), Phase) }
+    pub fn startup_script_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartupScriptS3ObjectVersion", value), Phase) }
     /// `StartupScriptS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-startupscripts3path)
-    pub fn startup_script_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartupScriptS3Path", value.into_expr()), Phase) }
+    pub fn startup_script_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartupScriptS3Path", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WebserverAccessMode`: `WebserverAccessMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-webserveraccessmode)
-    pub fn webserver_access_mode(self, value: impl Arg<environment::WebserverAccessMode>) -> Self { Self(put(self.0, "WebserverAccessMode", value.into_expr()), Phase) }
+    pub fn webserver_access_mode(self, value: impl Arg<environment::WebserverAccessMode>) -> Self { Self(put(self.0, "WebserverAccessMode", value), Phase) }
     /// `WeeklyMaintenanceWindowStart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-weeklymaintenancewindowstart)
-    pub fn weekly_maintenance_window_start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceWindowStart", value.into_expr()), Phase) }
+    pub fn weekly_maintenance_window_start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceWindowStart", value), Phase) }
     /// `WorkerReplacementStrategy`: `WorkerReplacementStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-workerreplacementstrategy)
-    pub fn worker_replacement_strategy(self, value: impl Arg<environment::WorkerReplacementStrategy>) -> Self { Self(put(self.0, "WorkerReplacementStrategy", value.into_expr()), Phase) }
+    pub fn worker_replacement_strategy(self, value: impl Arg<environment::WorkerReplacementStrategy>) -> Self { Self(put(self.0, "WorkerReplacementStrategy", value), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MWAA::Environment`.
@@ -105,15 +105,15 @@ impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DagProcessingLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-dagprocessinglogs)
-    pub fn dag_processing_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "DagProcessingLogs", value.into_expr())) }
+    pub fn dag_processing_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "DagProcessingLogs", value)) }
     /// `SchedulerLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-schedulerlogs)
-    pub fn scheduler_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "SchedulerLogs", value.into_expr())) }
+    pub fn scheduler_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "SchedulerLogs", value)) }
     /// `TaskLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-tasklogs)
-    pub fn task_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "TaskLogs", value.into_expr())) }
+    pub fn task_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "TaskLogs", value)) }
     /// `WebserverLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-webserverlogs)
-    pub fn webserver_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "WebserverLogs", value.into_expr())) }
+    pub fn webserver_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "WebserverLogs", value)) }
     /// `WorkerLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-workerlogs)
-    pub fn worker_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "WorkerLogs", value.into_expr())) }
+    pub fn worker_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "WorkerLogs", value)) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModuleLoggingConfiguration` of `AWS::MWAA::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-moduleloggingconfiguration.html)
@@ -122,11 +122,11 @@ impl ModuleLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-moduleloggingconfiguration.html#cfn-mwaa-environment-moduleloggingconfiguration-cloudwatchloggrouparn)
-    pub fn cloud_watch_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupArn", value.into_expr())) }
+    pub fn cloud_watch_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupArn", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-moduleloggingconfiguration.html#cfn-mwaa-environment-moduleloggingconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-moduleloggingconfiguration.html#cfn-mwaa-environment-moduleloggingconfiguration-loglevel)
-    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value)) }
 }
 impl Done for ModuleLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::MWAA::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-networkconfiguration.html)
@@ -135,9 +135,9 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-networkconfiguration.html#cfn-mwaa-environment-networkconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-networkconfiguration.html#cfn-mwaa-environment-networkconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EndpointManagement` allows.

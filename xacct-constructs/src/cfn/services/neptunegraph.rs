@@ -29,23 +29,23 @@ impl CfnGraphProps {
 }
 impl<R0> CfnGraphProps<R0> {
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value), Phase) }
     /// `GraphName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-graphname)
-    pub fn graph_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GraphName", value.into_expr()), Phase) }
+    pub fn graph_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GraphName", value), Phase) }
     /// `ImportTask`: `ImportTask`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-importtask)
-    pub fn import_task(self, value: impl Arg<graph::ImportTask>) -> Self { Self(put(self.0, "ImportTask", value.into_expr()), Phase) }
+    pub fn import_task(self, value: impl Arg<graph::ImportTask>) -> Self { Self(put(self.0, "ImportTask", value), Phase) }
     /// `KmsKeyIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value), Phase) }
     /// `ProvisionedMemory`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-provisionedmemory)
-    pub fn provisioned_memory(self, value: impl Arg<i64>) -> CfnGraphProps<Set> { CfnGraphProps(put(self.0, "ProvisionedMemory", value.into_expr()), Phase) }
+    pub fn provisioned_memory(self, value: impl Arg<i64>) -> CfnGraphProps<Set> { CfnGraphProps(put(self.0, "ProvisionedMemory", value), Phase) }
     /// `PublicConnectivity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-publicconnectivity)
-    pub fn public_connectivity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublicConnectivity", value.into_expr()), Phase) }
+    pub fn public_connectivity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublicConnectivity", value), Phase) }
     /// `ReplicaCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-replicacount)
-    pub fn replica_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicaCount", value.into_expr()), Phase) }
+    pub fn replica_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicaCount", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VectorSearchConfiguration`: `VectorSearchConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-vectorsearchconfiguration)
-    pub fn vector_search_configuration(self, value: impl Arg<graph::VectorSearchConfiguration>) -> Self { Self(put(self.0, "VectorSearchConfiguration", value.into_expr()), Phase) }
+    pub fn vector_search_configuration(self, value: impl Arg<graph::VectorSearchConfiguration>) -> Self { Self(put(self.0, "VectorSearchConfiguration", value), Phase) }
 }
 impl Done for CfnGraphProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NeptuneGraph::Graph`.
@@ -57,7 +57,7 @@ impl ImportOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Neptune`: `NeptuneImportOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importoptions.html#cfn-neptunegraph-graph-importoptions-neptune)
-    pub fn neptune(self, value: impl Arg<NeptuneImportOptions>) -> Self { Self(put(self.0, "Neptune", value.into_expr())) }
+    pub fn neptune(self, value: impl Arg<NeptuneImportOptions>) -> Self { Self(put(self.0, "Neptune", value)) }
 }
 impl Done for ImportOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImportTask` of `AWS::NeptuneGraph::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html)
@@ -68,23 +68,23 @@ impl ImportTask {
 }
 impl<R0, R1> ImportTask<R0, R1> {
     /// `BlankNodeHandling`: `BlankNodeHandling`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-blanknodehandling)
-    pub fn blank_node_handling(self, value: impl Arg<BlankNodeHandling>) -> Self { Self(put(self.0, "BlankNodeHandling", value.into_expr()), Phase) }
+    pub fn blank_node_handling(self, value: impl Arg<BlankNodeHandling>) -> Self { Self(put(self.0, "BlankNodeHandling", value), Phase) }
     /// `FailOnError`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-failonerror)
-    pub fn fail_on_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnError", value.into_expr()), Phase) }
+    pub fn fail_on_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnError", value), Phase) }
     /// `Format`: `Format`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-format)
-    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value), Phase) }
     /// `ImportOptions`: `ImportOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-importoptions)
-    pub fn import_options(self, value: impl Arg<ImportOptions>) -> Self { Self(put(self.0, "ImportOptions", value.into_expr()), Phase) }
+    pub fn import_options(self, value: impl Arg<ImportOptions>) -> Self { Self(put(self.0, "ImportOptions", value), Phase) }
     /// `MaxProvisionedMemory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-maxprovisionedmemory)
-    pub fn max_provisioned_memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxProvisionedMemory", value.into_expr()), Phase) }
+    pub fn max_provisioned_memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxProvisionedMemory", value), Phase) }
     /// `MinProvisionedMemory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-minprovisionedmemory)
-    pub fn min_provisioned_memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinProvisionedMemory", value.into_expr()), Phase) }
+    pub fn min_provisioned_memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinProvisionedMemory", value), Phase) }
     /// `ParquetType`: `ParquetType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-parquettype)
-    pub fn parquet_type(self, value: impl Arg<ParquetType>) -> Self { Self(put(self.0, "ParquetType", value.into_expr()), Phase) }
+    pub fn parquet_type(self, value: impl Arg<ParquetType>) -> Self { Self(put(self.0, "ParquetType", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ImportTask<Set, R1> { ImportTask(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ImportTask<Set, R1> { ImportTask(put(self.0, "RoleArn", value), Phase) }
     /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-source)
-    pub fn source(self, value: impl Arg<str>) -> ImportTask<R0, Set> { ImportTask(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> ImportTask<R0, Set> { ImportTask(put(self.0, "Source", value), Phase) }
 }
 impl Done for ImportTask { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneImportOptions` of `AWS::NeptuneGraph::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html)
@@ -95,13 +95,13 @@ impl NeptuneImportOptions {
 }
 impl<R0, R1> NeptuneImportOptions<R0, R1> {
     /// `PreserveDefaultVertexLabels`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html#cfn-neptunegraph-graph-neptuneimportoptions-preservedefaultvertexlabels)
-    pub fn preserve_default_vertex_labels(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveDefaultVertexLabels", value.into_expr()), Phase) }
+    pub fn preserve_default_vertex_labels(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveDefaultVertexLabels", value), Phase) }
     /// `PreserveEdgeIds`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html#cfn-neptunegraph-graph-neptuneimportoptions-preserveedgeids)
-    pub fn preserve_edge_ids(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveEdgeIds", value.into_expr()), Phase) }
+    pub fn preserve_edge_ids(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveEdgeIds", value), Phase) }
     /// `S3ExportKmsKeyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html#cfn-neptunegraph-graph-neptuneimportoptions-s3exportkmskeyid)
-    pub fn s3_export_kms_key_id(self, value: impl Arg<str>) -> NeptuneImportOptions<Set, R1> { NeptuneImportOptions(put(self.0, "S3ExportKmsKeyId", value.into_expr()), Phase) }
+    pub fn s3_export_kms_key_id(self, value: impl Arg<str>) -> NeptuneImportOptions<Set, R1> { NeptuneImportOptions(put(self.0, "S3ExportKmsKeyId", value), Phase) }
     /// `S3ExportPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html#cfn-neptunegraph-graph-neptuneimportoptions-s3exportpath)
-    pub fn s3_export_path(self, value: impl Arg<str>) -> NeptuneImportOptions<R0, Set> { NeptuneImportOptions(put(self.0, "S3ExportPath", value.into_expr()), Phase) }
+    pub fn s3_export_path(self, value: impl Arg<str>) -> NeptuneImportOptions<R0, Set> { NeptuneImportOptions(put(self.0, "S3ExportPath", value), Phase) }
 }
 impl Done for NeptuneImportOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchConfiguration` of `AWS::NeptuneGraph::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-vectorsearchconfiguration.html)
@@ -112,7 +112,7 @@ impl VectorSearchConfiguration {
 }
 impl<R0> VectorSearchConfiguration<R0> {
     /// `VectorSearchDimension`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-vectorsearchconfiguration.html#cfn-neptunegraph-graph-vectorsearchconfiguration-vectorsearchdimension)
-    pub fn vector_search_dimension(self, value: impl Arg<i64>) -> VectorSearchConfiguration<Set> { VectorSearchConfiguration(put(self.0, "VectorSearchDimension", value.into_expr()), Phase) }
+    pub fn vector_search_dimension(self, value: impl Arg<i64>) -> VectorSearchConfiguration<Set> { VectorSearchConfiguration(put(self.0, "VectorSearchDimension", value), Phase) }
 }
 impl Done for VectorSearchConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BlankNodeHandling` allows.
@@ -151,11 +151,11 @@ impl CfnGraphSnapshotProps {
 }
 impl<R0, R1> CfnGraphSnapshotProps<R0, R1> {
     /// `GraphIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#cfn-neptunegraph-graphsnapshot-graphidentifier)
-    pub fn graph_identifier(self, value: impl Arg<str>) -> CfnGraphSnapshotProps<Set, R1> { CfnGraphSnapshotProps(put(self.0, "GraphIdentifier", value.into_expr()), Phase) }
+    pub fn graph_identifier(self, value: impl Arg<str>) -> CfnGraphSnapshotProps<Set, R1> { CfnGraphSnapshotProps(put(self.0, "GraphIdentifier", value), Phase) }
     /// `SnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#cfn-neptunegraph-graphsnapshot-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnGraphSnapshotProps<R0, Set> { CfnGraphSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnGraphSnapshotProps<R0, Set> { CfnGraphSnapshotProps(put(self.0, "SnapshotName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#cfn-neptunegraph-graphsnapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGraphSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NeptuneGraph::PrivateGraphEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html)
@@ -181,13 +181,13 @@ impl CfnPrivateGraphEndpointProps {
 }
 impl<R0, R1> CfnPrivateGraphEndpointProps<R0, R1> {
     /// `GraphIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#cfn-neptunegraph-privategraphendpoint-graphidentifier)
-    pub fn graph_identifier(self, value: impl Arg<str>) -> CfnPrivateGraphEndpointProps<Set, R1> { CfnPrivateGraphEndpointProps(put(self.0, "GraphIdentifier", value.into_expr()), Phase) }
+    pub fn graph_identifier(self, value: impl Arg<str>) -> CfnPrivateGraphEndpointProps<Set, R1> { CfnPrivateGraphEndpointProps(put(self.0, "GraphIdentifier", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#cfn-neptunegraph-privategraphendpoint-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#cfn-neptunegraph-privategraphendpoint-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#cfn-neptunegraph-privategraphendpoint-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnPrivateGraphEndpointProps<R0, Set> { CfnPrivateGraphEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnPrivateGraphEndpointProps<R0, Set> { CfnPrivateGraphEndpointProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnPrivateGraphEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -29,15 +29,15 @@ impl CfnContainerAssociationProps {
 }
 impl<R0, R1, R2> CfnContainerAssociationProps<R0, R1, R2> {
     /// `ContainerAssociationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-containerassociationname)
-    pub fn container_association_name(self, value: impl Arg<str>) -> CfnContainerAssociationProps<Set, R1, R2> { CfnContainerAssociationProps(put(self.0, "ContainerAssociationName", value.into_expr()), Phase) }
+    pub fn container_association_name(self, value: impl Arg<str>) -> CfnContainerAssociationProps<Set, R1, R2> { CfnContainerAssociationProps(put(self.0, "ContainerAssociationName", value), Phase) }
     /// `ContainerMonitoringConfigurations`: list of `ContainerMonitoringConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-containermonitoringconfigurations)
-    pub fn container_monitoring_configurations(self, value: impl Arg<Arr<container_association::ContainerMonitoringConfiguration>>) -> CfnContainerAssociationProps<R0, Set, R2> { CfnContainerAssociationProps(put(self.0, "ContainerMonitoringConfigurations", value.into_expr()), Phase) }
+    pub fn container_monitoring_configurations(self, value: impl Arg<Arr<container_association::ContainerMonitoringConfiguration>>) -> CfnContainerAssociationProps<R0, Set, R2> { CfnContainerAssociationProps(put(self.0, "ContainerMonitoringConfigurations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-type)
-    pub fn type_(self, value: impl Arg<container_association::Type>) -> CfnContainerAssociationProps<R0, R1, Set> { CfnContainerAssociationProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<container_association::Type>) -> CfnContainerAssociationProps<R0, R1, Set> { CfnContainerAssociationProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnContainerAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::ContainerAssociation`.
@@ -51,9 +51,9 @@ impl ContainerAttribute {
 }
 impl<R0, R1> ContainerAttribute<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containerattribute.html#cfn-networkfirewall-containerassociation-containerattribute-key)
-    pub fn key(self, value: impl Arg<str>) -> ContainerAttribute<Set, R1> { ContainerAttribute(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ContainerAttribute<Set, R1> { ContainerAttribute(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containerattribute.html#cfn-networkfirewall-containerassociation-containerattribute-value)
-    pub fn value(self, value: impl Arg<str>) -> ContainerAttribute<R0, Set> { ContainerAttribute(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ContainerAttribute<R0, Set> { ContainerAttribute(put(self.0, "Value", value), Phase) }
 }
 impl Done for ContainerAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerMonitoringConfiguration` of `AWS::NetworkFirewall::ContainerAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containermonitoringconfiguration.html)
@@ -64,9 +64,9 @@ impl ContainerMonitoringConfiguration {
 }
 impl<R0> ContainerMonitoringConfiguration<R0> {
     /// `AttributeFilters`: list of `ContainerAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containermonitoringconfiguration.html#cfn-networkfirewall-containerassociation-containermonitoringconfiguration-attributefilters)
-    pub fn attribute_filters(self, value: impl Arg<Arr<ContainerAttribute>>) -> Self { Self(put(self.0, "AttributeFilters", value.into_expr()), Phase) }
+    pub fn attribute_filters(self, value: impl Arg<Arr<ContainerAttribute>>) -> Self { Self(put(self.0, "AttributeFilters", value), Phase) }
     /// `ClusterArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containermonitoringconfiguration.html#cfn-networkfirewall-containerassociation-containermonitoringconfiguration-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> ContainerMonitoringConfiguration<Set> { ContainerMonitoringConfiguration(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> ContainerMonitoringConfiguration<Set> { ContainerMonitoringConfiguration(put(self.0, "ClusterArn", value), Phase) }
 }
 impl Done for ContainerMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -99,31 +99,31 @@ impl CfnFirewallProps {
 }
 impl<R0, R1> CfnFirewallProps<R0, R1> {
     /// `AvailabilityZoneChangeProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-availabilityzonechangeprotection)
-    pub fn availability_zone_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AvailabilityZoneChangeProtection", value.into_expr()), Phase) }
+    pub fn availability_zone_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AvailabilityZoneChangeProtection", value), Phase) }
     /// `AvailabilityZoneMappings`: list of `AvailabilityZoneMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-availabilityzonemappings)
-    pub fn availability_zone_mappings(self, value: impl Arg<Arr<firewall::AvailabilityZoneMapping>>) -> Self { Self(put(self.0, "AvailabilityZoneMappings", value.into_expr()), Phase) }
+    pub fn availability_zone_mappings(self, value: impl Arg<Arr<firewall::AvailabilityZoneMapping>>) -> Self { Self(put(self.0, "AvailabilityZoneMappings", value), Phase) }
     /// `DeleteProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-deleteprotection)
-    pub fn delete_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteProtection", value.into_expr()), Phase) }
+    pub fn delete_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteProtection", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnabledAnalysisTypes`: list of `EnabledAnalysisTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-enabledanalysistypes)
-    pub fn enabled_analysis_types(self, value: impl Arg<Arr<firewall::EnabledAnalysisTypes>>) -> Self { Self(put(self.0, "EnabledAnalysisTypes", value.into_expr()), Phase) }
+    pub fn enabled_analysis_types(self, value: impl Arg<Arr<firewall::EnabledAnalysisTypes>>) -> Self { Self(put(self.0, "EnabledAnalysisTypes", value), Phase) }
     /// `FirewallName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-firewallname)
-    pub fn firewall_name(self, value: impl Arg<str>) -> CfnFirewallProps<Set, R1> { CfnFirewallProps(put(self.0, "FirewallName", value.into_expr()), Phase) }
+    pub fn firewall_name(self, value: impl Arg<str>) -> CfnFirewallProps<Set, R1> { CfnFirewallProps(put(self.0, "FirewallName", value), Phase) }
     /// `FirewallPolicyArn`: `NetworkFirewallFirewallPolicyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-firewallpolicyarn)
-    pub fn firewall_policy_arn(self, value: impl Arg<kind::NetworkFirewallFirewallPolicyArn>) -> CfnFirewallProps<R0, Set> { CfnFirewallProps(put(self.0, "FirewallPolicyArn", value.into_expr()), Phase) }
+    pub fn firewall_policy_arn(self, value: impl Arg<kind::NetworkFirewallFirewallPolicyArn>) -> CfnFirewallProps<R0, Set> { CfnFirewallProps(put(self.0, "FirewallPolicyArn", value), Phase) }
     /// `FirewallPolicyChangeProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-firewallpolicychangeprotection)
-    pub fn firewall_policy_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FirewallPolicyChangeProtection", value.into_expr()), Phase) }
+    pub fn firewall_policy_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FirewallPolicyChangeProtection", value), Phase) }
     /// `SubnetChangeProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-subnetchangeprotection)
-    pub fn subnet_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SubnetChangeProtection", value.into_expr()), Phase) }
+    pub fn subnet_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SubnetChangeProtection", value), Phase) }
     /// `SubnetMappings`: list of `SubnetMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-subnetmappings)
-    pub fn subnet_mappings(self, value: impl Arg<Arr<firewall::SubnetMapping>>) -> Self { Self(put(self.0, "SubnetMappings", value.into_expr()), Phase) }
+    pub fn subnet_mappings(self, value: impl Arg<Arr<firewall::SubnetMapping>>) -> Self { Self(put(self.0, "SubnetMappings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TransitGatewayId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-transitgatewayid)
-    pub fn transit_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitGatewayId", value.into_expr()), Phase) }
+    pub fn transit_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitGatewayId", value), Phase) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnFirewallProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::Firewall`.
@@ -137,7 +137,7 @@ impl AvailabilityZoneMapping {
 }
 impl<R0> AvailabilityZoneMapping<R0> {
     /// `AvailabilityZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-availabilityzonemapping.html#cfn-networkfirewall-firewall-availabilityzonemapping-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> AvailabilityZoneMapping<Set> { AvailabilityZoneMapping(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> AvailabilityZoneMapping<Set> { AvailabilityZoneMapping(put(self.0, "AvailabilityZone", value), Phase) }
 }
 impl Done for AvailabilityZoneMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubnetMapping` of `AWS::NetworkFirewall::Firewall`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-subnetmapping.html)
@@ -148,9 +148,9 @@ impl SubnetMapping {
 }
 impl<R0> SubnetMapping<R0> {
     /// `IPAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-subnetmapping.html#cfn-networkfirewall-firewall-subnetmapping-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-subnetmapping.html#cfn-networkfirewall-firewall-subnetmapping-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnabledAnalysisTypes` allows.
@@ -179,13 +179,13 @@ impl CfnFirewallPolicyProps {
 }
 impl<R0, R1> CfnFirewallPolicyProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FirewallPolicy`: `FirewallPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy)
-    pub fn firewall_policy(self, value: impl Arg<firewall_policy::FirewallPolicy>) -> CfnFirewallPolicyProps<Set, R1> { CfnFirewallPolicyProps(put(self.0, "FirewallPolicy", value.into_expr()), Phase) }
+    pub fn firewall_policy(self, value: impl Arg<firewall_policy::FirewallPolicy>) -> CfnFirewallPolicyProps<Set, R1> { CfnFirewallPolicyProps(put(self.0, "FirewallPolicy", value), Phase) }
     /// `FirewallPolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicyname)
-    pub fn firewall_policy_name(self, value: impl Arg<str>) -> CfnFirewallPolicyProps<R0, Set> { CfnFirewallPolicyProps(put(self.0, "FirewallPolicyName", value.into_expr()), Phase) }
+    pub fn firewall_policy_name(self, value: impl Arg<str>) -> CfnFirewallPolicyProps<R0, Set> { CfnFirewallPolicyProps(put(self.0, "FirewallPolicyName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFirewallPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::FirewallPolicy`.
@@ -197,7 +197,7 @@ impl ActionDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PublishMetricAction`: `PublishMetricAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-actiondefinition.html#cfn-networkfirewall-firewallpolicy-actiondefinition-publishmetricaction)
-    pub fn publish_metric_action(self, value: impl Arg<PublishMetricAction>) -> Self { Self(put(self.0, "PublishMetricAction", value.into_expr())) }
+    pub fn publish_metric_action(self, value: impl Arg<PublishMetricAction>) -> Self { Self(put(self.0, "PublishMetricAction", value)) }
 }
 impl Done for ActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAction` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-customaction.html)
@@ -208,9 +208,9 @@ impl CustomAction {
 }
 impl<R0, R1> CustomAction<R0, R1> {
     /// `ActionDefinition`: `ActionDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-customaction.html#cfn-networkfirewall-firewallpolicy-customaction-actiondefinition)
-    pub fn action_definition(self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { CustomAction(put(self.0, "ActionDefinition", value.into_expr()), Phase) }
+    pub fn action_definition(self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { CustomAction(put(self.0, "ActionDefinition", value), Phase) }
     /// `ActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-customaction.html#cfn-networkfirewall-firewallpolicy-customaction-actionname)
-    pub fn action_name(self, value: impl Arg<str>) -> CustomAction<R0, Set> { CustomAction(put(self.0, "ActionName", value.into_expr()), Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> CustomAction<R0, Set> { CustomAction(put(self.0, "ActionName", value), Phase) }
 }
 impl Done for CustomAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-dimension.html)
@@ -221,7 +221,7 @@ impl Dimension {
 }
 impl<R0> Dimension<R0> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-dimension.html#cfn-networkfirewall-firewallpolicy-dimension-value)
-    pub fn value(self, value: impl Arg<str>) -> Dimension<Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<Set> { Dimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirewallPolicy` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html)
@@ -232,25 +232,25 @@ impl FirewallPolicy {
 }
 impl<R0, R1> FirewallPolicy<R0, R1> {
     /// `EnableTLSSessionHolding`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-enabletlssessionholding)
-    pub fn enable_tls_session_holding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTLSSessionHolding", value.into_expr()), Phase) }
+    pub fn enable_tls_session_holding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTLSSessionHolding", value), Phase) }
     /// `PolicyVariables`: `PolicyVariables`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-policyvariables)
-    pub fn policy_variables(self, value: impl Arg<PolicyVariables>) -> Self { Self(put(self.0, "PolicyVariables", value.into_expr()), Phase) }
+    pub fn policy_variables(self, value: impl Arg<PolicyVariables>) -> Self { Self(put(self.0, "PolicyVariables", value), Phase) }
     /// `StatefulDefaultActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statefuldefaultactions)
-    pub fn stateful_default_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StatefulDefaultActions", value.into_expr()), Phase) }
+    pub fn stateful_default_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StatefulDefaultActions", value), Phase) }
     /// `StatefulEngineOptions`: `StatefulEngineOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statefulengineoptions)
-    pub fn stateful_engine_options(self, value: impl Arg<StatefulEngineOptions>) -> Self { Self(put(self.0, "StatefulEngineOptions", value.into_expr()), Phase) }
+    pub fn stateful_engine_options(self, value: impl Arg<StatefulEngineOptions>) -> Self { Self(put(self.0, "StatefulEngineOptions", value), Phase) }
     /// `StatefulRuleGroupReferences`: list of `StatefulRuleGroupReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statefulrulegroupreferences)
-    pub fn stateful_rule_group_references(self, value: impl Arg<Arr<StatefulRuleGroupReference>>) -> Self { Self(put(self.0, "StatefulRuleGroupReferences", value.into_expr()), Phase) }
+    pub fn stateful_rule_group_references(self, value: impl Arg<Arr<StatefulRuleGroupReference>>) -> Self { Self(put(self.0, "StatefulRuleGroupReferences", value), Phase) }
     /// `StatelessCustomActions`: list of `CustomAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statelesscustomactions)
-    pub fn stateless_custom_actions(self, value: impl Arg<Arr<CustomAction>>) -> Self { Self(put(self.0, "StatelessCustomActions", value.into_expr()), Phase) }
+    pub fn stateless_custom_actions(self, value: impl Arg<Arr<CustomAction>>) -> Self { Self(put(self.0, "StatelessCustomActions", value), Phase) }
     /// `StatelessDefaultActions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statelessdefaultactions)
-    pub fn stateless_default_actions(self, value: impl Arg<Arr<str>>) -> FirewallPolicy<Set, R1> { FirewallPolicy(put(self.0, "StatelessDefaultActions", value.into_expr()), Phase) }
+    pub fn stateless_default_actions(self, value: impl Arg<Arr<str>>) -> FirewallPolicy<Set, R1> { FirewallPolicy(put(self.0, "StatelessDefaultActions", value), Phase) }
     /// `StatelessFragmentDefaultActions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statelessfragmentdefaultactions)
-    pub fn stateless_fragment_default_actions(self, value: impl Arg<Arr<str>>) -> FirewallPolicy<R0, Set> { FirewallPolicy(put(self.0, "StatelessFragmentDefaultActions", value.into_expr()), Phase) }
+    pub fn stateless_fragment_default_actions(self, value: impl Arg<Arr<str>>) -> FirewallPolicy<R0, Set> { FirewallPolicy(put(self.0, "StatelessFragmentDefaultActions", value), Phase) }
     /// `StatelessRuleGroupReferences`: list of `StatelessRuleGroupReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statelessrulegroupreferences)
-    pub fn stateless_rule_group_references(self, value: impl Arg<Arr<StatelessRuleGroupReference>>) -> Self { Self(put(self.0, "StatelessRuleGroupReferences", value.into_expr()), Phase) }
+    pub fn stateless_rule_group_references(self, value: impl Arg<Arr<StatelessRuleGroupReference>>) -> Self { Self(put(self.0, "StatelessRuleGroupReferences", value), Phase) }
     /// `TLSInspectionConfigurationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-tlsinspectionconfigurationarn)
-    pub fn tls_inspection_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSInspectionConfigurationArn", value.into_expr()), Phase) }
+    pub fn tls_inspection_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSInspectionConfigurationArn", value), Phase) }
 }
 impl Done for FirewallPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTimeouts` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-flowtimeouts.html)
@@ -259,7 +259,7 @@ impl FlowTimeouts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TcpIdleTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-flowtimeouts.html#cfn-networkfirewall-firewallpolicy-flowtimeouts-tcpidletimeoutseconds)
-    pub fn tcp_idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TcpIdleTimeoutSeconds", value.into_expr())) }
+    pub fn tcp_idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TcpIdleTimeoutSeconds", value)) }
 }
 impl Done for FlowTimeouts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSet` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-ipset.html)
@@ -268,7 +268,7 @@ impl IPSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-ipset.html#cfn-networkfirewall-firewallpolicy-ipset-definition)
-    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
+    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value)) }
 }
 impl Done for IPSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyVariables` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-policyvariables.html)
@@ -277,7 +277,7 @@ impl PolicyVariables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleVariables`: map of `IPSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-policyvariables.html#cfn-networkfirewall-firewallpolicy-policyvariables-rulevariables)
-    pub fn rule_variables(self, value: impl Arg<Dict<IPSet>>) -> Self { Self(put(self.0, "RuleVariables", value.into_expr())) }
+    pub fn rule_variables(self, value: impl Arg<Dict<IPSet>>) -> Self { Self(put(self.0, "RuleVariables", value)) }
 }
 impl Done for PolicyVariables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublishMetricAction` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-publishmetricaction.html)
@@ -288,7 +288,7 @@ impl PublishMetricAction {
 }
 impl<R0> PublishMetricAction<R0> {
     /// `Dimensions`: list of `Dimension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-publishmetricaction.html#cfn-networkfirewall-firewallpolicy-publishmetricaction-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { PublishMetricAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { PublishMetricAction(put(self.0, "Dimensions", value), Phase) }
 }
 impl Done for PublishMetricAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulEngineOptions` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulengineoptions.html)
@@ -297,11 +297,11 @@ impl StatefulEngineOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowTimeouts`: `FlowTimeouts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulengineoptions.html#cfn-networkfirewall-firewallpolicy-statefulengineoptions-flowtimeouts)
-    pub fn flow_timeouts(self, value: impl Arg<FlowTimeouts>) -> Self { Self(put(self.0, "FlowTimeouts", value.into_expr())) }
+    pub fn flow_timeouts(self, value: impl Arg<FlowTimeouts>) -> Self { Self(put(self.0, "FlowTimeouts", value)) }
     /// `RuleOrder`: `RuleOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulengineoptions.html#cfn-networkfirewall-firewallpolicy-statefulengineoptions-ruleorder)
-    pub fn rule_order(self, value: impl Arg<RuleOrder>) -> Self { Self(put(self.0, "RuleOrder", value.into_expr())) }
+    pub fn rule_order(self, value: impl Arg<RuleOrder>) -> Self { Self(put(self.0, "RuleOrder", value)) }
     /// `StreamExceptionPolicy`: `StreamExceptionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulengineoptions.html#cfn-networkfirewall-firewallpolicy-statefulengineoptions-streamexceptionpolicy)
-    pub fn stream_exception_policy(self, value: impl Arg<StreamExceptionPolicy>) -> Self { Self(put(self.0, "StreamExceptionPolicy", value.into_expr())) }
+    pub fn stream_exception_policy(self, value: impl Arg<StreamExceptionPolicy>) -> Self { Self(put(self.0, "StreamExceptionPolicy", value)) }
 }
 impl Done for StatefulEngineOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulRuleGroupOverride` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupoverride.html)
@@ -310,7 +310,7 @@ impl StatefulRuleGroupOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupoverride.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupoverride-action)
-    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value)) }
 }
 impl Done for StatefulRuleGroupOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulRuleGroupReference` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html)
@@ -321,13 +321,13 @@ impl StatefulRuleGroupReference {
 }
 impl<R0> StatefulRuleGroupReference<R0> {
     /// `DeepThreatInspection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupreference-deepthreatinspection)
-    pub fn deep_threat_inspection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeepThreatInspection", value.into_expr()), Phase) }
+    pub fn deep_threat_inspection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeepThreatInspection", value), Phase) }
     /// `Override`: `StatefulRuleGroupOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupreference-override)
-    pub fn override_(self, value: impl Arg<StatefulRuleGroupOverride>) -> Self { Self(put(self.0, "Override", value.into_expr()), Phase) }
+    pub fn override_(self, value: impl Arg<StatefulRuleGroupOverride>) -> Self { Self(put(self.0, "Override", value), Phase) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupreference-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `ResourceArn`: `NetworkFirewallRuleGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupreference-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatefulRuleGroupReference<Set> { StatefulRuleGroupReference(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatefulRuleGroupReference<Set> { StatefulRuleGroupReference(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for StatefulRuleGroupReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatelessRuleGroupReference` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statelessrulegroupreference.html)
@@ -338,9 +338,9 @@ impl StatelessRuleGroupReference {
 }
 impl<R0, R1> StatelessRuleGroupReference<R0, R1> {
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statelessrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statelessrulegroupreference-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> StatelessRuleGroupReference<Set, R1> { StatelessRuleGroupReference(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> StatelessRuleGroupReference<Set, R1> { StatelessRuleGroupReference(put(self.0, "Priority", value), Phase) }
     /// `ResourceArn`: `NetworkFirewallRuleGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statelessrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statelessrulegroupreference-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatelessRuleGroupReference<R0, Set> { StatelessRuleGroupReference(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatelessRuleGroupReference<R0, Set> { StatelessRuleGroupReference(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for StatelessRuleGroupReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -369,13 +369,13 @@ impl CfnLoggingConfigurationProps {
 }
 impl<R0, R1> CfnLoggingConfigurationProps<R0, R1> {
     /// `EnableMonitoringDashboard`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-enablemonitoringdashboard)
-    pub fn enable_monitoring_dashboard(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMonitoringDashboard", value.into_expr()), Phase) }
+    pub fn enable_monitoring_dashboard(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMonitoringDashboard", value), Phase) }
     /// `FirewallArn`: `NetworkFirewallFirewallArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-firewallarn)
-    pub fn firewall_arn(self, value: impl Arg<kind::NetworkFirewallFirewallArn>) -> CfnLoggingConfigurationProps<Set, R1> { CfnLoggingConfigurationProps(put(self.0, "FirewallArn", value.into_expr()), Phase) }
+    pub fn firewall_arn(self, value: impl Arg<kind::NetworkFirewallFirewallArn>) -> CfnLoggingConfigurationProps<Set, R1> { CfnLoggingConfigurationProps(put(self.0, "FirewallArn", value), Phase) }
     /// `FirewallName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-firewallname)
-    pub fn firewall_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallName", value.into_expr()), Phase) }
+    pub fn firewall_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallName", value), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-loggingconfiguration)
-    pub fn logging_configuration(self, value: impl Arg<logging_configuration::LoggingConfiguration>) -> CfnLoggingConfigurationProps<R0, Set> { CfnLoggingConfigurationProps(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
+    pub fn logging_configuration(self, value: impl Arg<logging_configuration::LoggingConfiguration>) -> CfnLoggingConfigurationProps<R0, Set> { CfnLoggingConfigurationProps(put(self.0, "LoggingConfiguration", value), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::LoggingConfiguration`.
@@ -389,11 +389,11 @@ impl LogDestinationConfig {
 }
 impl<R0, R1, R2> LogDestinationConfig<R0, R1, R2> {
     /// `LogDestination`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-logdestinationconfig.html#cfn-networkfirewall-loggingconfiguration-logdestinationconfig-logdestination)
-    pub fn log_destination(self, value: impl Arg<Dict<str>>) -> LogDestinationConfig<Set, R1, R2> { LogDestinationConfig(put(self.0, "LogDestination", value.into_expr()), Phase) }
+    pub fn log_destination(self, value: impl Arg<Dict<str>>) -> LogDestinationConfig<Set, R1, R2> { LogDestinationConfig(put(self.0, "LogDestination", value), Phase) }
     /// `LogDestinationType`: `LogDestinationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-logdestinationconfig.html#cfn-networkfirewall-loggingconfiguration-logdestinationconfig-logdestinationtype)
-    pub fn log_destination_type(self, value: impl Arg<LogDestinationType>) -> LogDestinationConfig<R0, Set, R2> { LogDestinationConfig(put(self.0, "LogDestinationType", value.into_expr()), Phase) }
+    pub fn log_destination_type(self, value: impl Arg<LogDestinationType>) -> LogDestinationConfig<R0, Set, R2> { LogDestinationConfig(put(self.0, "LogDestinationType", value), Phase) }
     /// `LogType`: `LogType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-logdestinationconfig.html#cfn-networkfirewall-loggingconfiguration-logdestinationconfig-logtype)
-    pub fn log_type(self, value: impl Arg<LogType>) -> LogDestinationConfig<R0, R1, Set> { LogDestinationConfig(put(self.0, "LogType", value.into_expr()), Phase) }
+    pub fn log_type(self, value: impl Arg<LogType>) -> LogDestinationConfig<R0, R1, Set> { LogDestinationConfig(put(self.0, "LogType", value), Phase) }
 }
 impl Done for LogDestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::NetworkFirewall::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-loggingconfiguration.html)
@@ -404,7 +404,7 @@ impl LoggingConfiguration {
 }
 impl<R0> LoggingConfiguration<R0> {
     /// `LogDestinationConfigs`: list of `LogDestinationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-loggingconfiguration-logdestinationconfigs)
-    pub fn log_destination_configs(self, value: impl Arg<Arr<LogDestinationConfig>>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "LogDestinationConfigs", value.into_expr()), Phase) }
+    pub fn log_destination_configs(self, value: impl Arg<Arr<LogDestinationConfig>>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "LogDestinationConfigs", value), Phase) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LogDestinationType` allows.
@@ -435,19 +435,19 @@ impl CfnRuleGroupProps {
 }
 impl<R0, R1, R2> CfnRuleGroupProps<R0, R1, R2> {
     /// `Capacity`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-capacity)
-    pub fn capacity(self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { CfnRuleGroupProps(put(self.0, "Capacity", value.into_expr()), Phase) }
+    pub fn capacity(self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { CfnRuleGroupProps(put(self.0, "Capacity", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `RuleGroup`: `RuleGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup)
-    pub fn rule_group(self, value: impl Arg<rule_group::RuleGroup>) -> Self { Self(put(self.0, "RuleGroup", value.into_expr()), Phase) }
+    pub fn rule_group(self, value: impl Arg<rule_group::RuleGroup>) -> Self { Self(put(self.0, "RuleGroup", value), Phase) }
     /// `RuleGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroupname)
-    pub fn rule_group_name(self, value: impl Arg<str>) -> CfnRuleGroupProps<R0, Set, R2> { CfnRuleGroupProps(put(self.0, "RuleGroupName", value.into_expr()), Phase) }
+    pub fn rule_group_name(self, value: impl Arg<str>) -> CfnRuleGroupProps<R0, Set, R2> { CfnRuleGroupProps(put(self.0, "RuleGroupName", value), Phase) }
     /// `SummaryConfiguration`: `SummaryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-summaryconfiguration)
-    pub fn summary_configuration(self, value: impl Arg<rule_group::SummaryConfiguration>) -> Self { Self(put(self.0, "SummaryConfiguration", value.into_expr()), Phase) }
+    pub fn summary_configuration(self, value: impl Arg<rule_group::SummaryConfiguration>) -> Self { Self(put(self.0, "SummaryConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-type)
-    pub fn type_(self, value: impl Arg<rule_group::Type>) -> CfnRuleGroupProps<R0, R1, Set> { CfnRuleGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<rule_group::Type>) -> CfnRuleGroupProps<R0, R1, Set> { CfnRuleGroupProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::RuleGroup`.
@@ -459,7 +459,7 @@ impl ActionDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PublishMetricAction`: `PublishMetricAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-actiondefinition.html#cfn-networkfirewall-rulegroup-actiondefinition-publishmetricaction)
-    pub fn publish_metric_action(self, value: impl Arg<PublishMetricAction>) -> Self { Self(put(self.0, "PublishMetricAction", value.into_expr())) }
+    pub fn publish_metric_action(self, value: impl Arg<PublishMetricAction>) -> Self { Self(put(self.0, "PublishMetricAction", value)) }
 }
 impl Done for ActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Address` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-address.html)
@@ -470,7 +470,7 @@ impl Address {
 }
 impl<R0> Address<R0> {
     /// `AddressDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-address.html#cfn-networkfirewall-rulegroup-address-addressdefinition)
-    pub fn address_definition(self, value: impl Arg<str>) -> Address<Set> { Address(put(self.0, "AddressDefinition", value.into_expr()), Phase) }
+    pub fn address_definition(self, value: impl Arg<str>) -> Address<Set> { Address(put(self.0, "AddressDefinition", value), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAction` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-customaction.html)
@@ -481,9 +481,9 @@ impl CustomAction {
 }
 impl<R0, R1> CustomAction<R0, R1> {
     /// `ActionDefinition`: `ActionDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-customaction.html#cfn-networkfirewall-rulegroup-customaction-actiondefinition)
-    pub fn action_definition(self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { CustomAction(put(self.0, "ActionDefinition", value.into_expr()), Phase) }
+    pub fn action_definition(self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { CustomAction(put(self.0, "ActionDefinition", value), Phase) }
     /// `ActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-customaction.html#cfn-networkfirewall-rulegroup-customaction-actionname)
-    pub fn action_name(self, value: impl Arg<str>) -> CustomAction<R0, Set> { CustomAction(put(self.0, "ActionName", value.into_expr()), Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> CustomAction<R0, Set> { CustomAction(put(self.0, "ActionName", value), Phase) }
 }
 impl Done for CustomAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-dimension.html)
@@ -494,7 +494,7 @@ impl Dimension {
 }
 impl<R0> Dimension<R0> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-dimension.html#cfn-networkfirewall-rulegroup-dimension-value)
-    pub fn value(self, value: impl Arg<str>) -> Dimension<Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<Set> { Dimension(put(self.0, "Value", value), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Header` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html)
@@ -505,17 +505,17 @@ impl Header {
 }
 impl<R0, R1, R2, R3, R4, R5> Header<R0, R1, R2, R3, R4, R5> {
     /// `Destination`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Header<Set, R1, R2, R3, R4, R5> { Header(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> Header<Set, R1, R2, R3, R4, R5> { Header(put(self.0, "Destination", value), Phase) }
     /// `DestinationPort`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-destinationport)
-    pub fn destination_port(self, value: impl Arg<str>) -> Header<R0, Set, R2, R3, R4, R5> { Header(put(self.0, "DestinationPort", value.into_expr()), Phase) }
+    pub fn destination_port(self, value: impl Arg<str>) -> Header<R0, Set, R2, R3, R4, R5> { Header(put(self.0, "DestinationPort", value), Phase) }
     /// `Direction`: `Direction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-direction)
-    pub fn direction(self, value: impl Arg<Direction>) -> Header<R0, R1, Set, R3, R4, R5> { Header(put(self.0, "Direction", value.into_expr()), Phase) }
+    pub fn direction(self, value: impl Arg<Direction>) -> Header<R0, R1, Set, R3, R4, R5> { Header(put(self.0, "Direction", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Header<R0, R1, R2, Set, R4, R5> { Header(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Header<R0, R1, R2, Set, R4, R5> { Header(put(self.0, "Protocol", value), Phase) }
     /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-source)
-    pub fn source(self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, Set, R5> { Header(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, Set, R5> { Header(put(self.0, "Source", value), Phase) }
     /// `SourcePort`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-sourceport)
-    pub fn source_port(self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, R4, Set> { Header(put(self.0, "SourcePort", value.into_expr()), Phase) }
+    pub fn source_port(self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, R4, Set> { Header(put(self.0, "SourcePort", value), Phase) }
 }
 impl Done for Header { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSet` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ipset.html)
@@ -524,7 +524,7 @@ impl IPSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ipset.html#cfn-networkfirewall-rulegroup-ipset-definition)
-    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
+    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value)) }
 }
 impl Done for IPSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetReference` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ipsetreference.html)
@@ -533,7 +533,7 @@ impl IPSetReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReferenceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ipsetreference.html#cfn-networkfirewall-rulegroup-ipsetreference-referencearn)
-    pub fn reference_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceArn", value.into_expr())) }
+    pub fn reference_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceArn", value)) }
 }
 impl Done for IPSetReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchAttributes` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html)
@@ -542,17 +542,17 @@ impl MatchAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationPorts`: list of `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-destinationports)
-    pub fn destination_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "DestinationPorts", value.into_expr())) }
+    pub fn destination_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "DestinationPorts", value)) }
     /// `Destinations`: list of `Address`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `Protocols`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-protocols)
-    pub fn protocols(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
+    pub fn protocols(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Protocols", value)) }
     /// `SourcePorts`: list of `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-sourceports)
-    pub fn source_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "SourcePorts", value.into_expr())) }
+    pub fn source_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "SourcePorts", value)) }
     /// `Sources`: list of `Address`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-sources)
-    pub fn sources(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
+    pub fn sources(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Sources", value)) }
     /// `TCPFlags`: list of `TCPFlagField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-tcpflags)
-    pub fn tcp_flags(self, value: impl Arg<Arr<TCPFlagField>>) -> Self { Self(put(self.0, "TCPFlags", value.into_expr())) }
+    pub fn tcp_flags(self, value: impl Arg<Arr<TCPFlagField>>) -> Self { Self(put(self.0, "TCPFlags", value)) }
 }
 impl Done for MatchAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortRange` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portrange.html)
@@ -563,9 +563,9 @@ impl PortRange {
 }
 impl<R0, R1> PortRange<R0, R1> {
     /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portrange.html#cfn-networkfirewall-rulegroup-portrange-fromport)
-    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value), Phase) }
     /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portrange.html#cfn-networkfirewall-rulegroup-portrange-toport)
-    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortSet` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portset.html)
@@ -574,7 +574,7 @@ impl PortSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portset.html#cfn-networkfirewall-rulegroup-portset-definition)
-    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
+    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value)) }
 }
 impl Done for PortSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublishMetricAction` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-publishmetricaction.html)
@@ -585,7 +585,7 @@ impl PublishMetricAction {
 }
 impl<R0> PublishMetricAction<R0> {
     /// `Dimensions`: list of `Dimension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-publishmetricaction.html#cfn-networkfirewall-rulegroup-publishmetricaction-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { PublishMetricAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { PublishMetricAction(put(self.0, "Dimensions", value), Phase) }
 }
 impl Done for PublishMetricAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceSets` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-referencesets.html)
@@ -594,7 +594,7 @@ impl ReferenceSets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IPSetReferences`: map of `IPSetReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-referencesets.html#cfn-networkfirewall-rulegroup-referencesets-ipsetreferences)
-    pub fn ip_set_references(self, value: impl Arg<Dict<IPSetReference>>) -> Self { Self(put(self.0, "IPSetReferences", value.into_expr())) }
+    pub fn ip_set_references(self, value: impl Arg<Dict<IPSetReference>>) -> Self { Self(put(self.0, "IPSetReferences", value)) }
 }
 impl Done for ReferenceSets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleDefinition` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruledefinition.html)
@@ -605,9 +605,9 @@ impl RuleDefinition {
 }
 impl<R0, R1> RuleDefinition<R0, R1> {
     /// `Actions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruledefinition.html#cfn-networkfirewall-rulegroup-ruledefinition-actions)
-    pub fn actions(self, value: impl Arg<Arr<str>>) -> RuleDefinition<Set, R1> { RuleDefinition(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> RuleDefinition<Set, R1> { RuleDefinition(put(self.0, "Actions", value), Phase) }
     /// `MatchAttributes`: `MatchAttributes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruledefinition.html#cfn-networkfirewall-rulegroup-ruledefinition-matchattributes)
-    pub fn match_attributes(self, value: impl Arg<MatchAttributes>) -> RuleDefinition<R0, Set> { RuleDefinition(put(self.0, "MatchAttributes", value.into_expr()), Phase) }
+    pub fn match_attributes(self, value: impl Arg<MatchAttributes>) -> RuleDefinition<R0, Set> { RuleDefinition(put(self.0, "MatchAttributes", value), Phase) }
 }
 impl Done for RuleDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleGroup` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html)
@@ -618,13 +618,13 @@ impl RuleGroup {
 }
 impl<R0> RuleGroup<R0> {
     /// `ReferenceSets`: `ReferenceSets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup-referencesets)
-    pub fn reference_sets(self, value: impl Arg<ReferenceSets>) -> Self { Self(put(self.0, "ReferenceSets", value.into_expr()), Phase) }
+    pub fn reference_sets(self, value: impl Arg<ReferenceSets>) -> Self { Self(put(self.0, "ReferenceSets", value), Phase) }
     /// `RuleVariables`: `RuleVariables`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup-rulevariables)
-    pub fn rule_variables(self, value: impl Arg<RuleVariables>) -> Self { Self(put(self.0, "RuleVariables", value.into_expr()), Phase) }
+    pub fn rule_variables(self, value: impl Arg<RuleVariables>) -> Self { Self(put(self.0, "RuleVariables", value), Phase) }
     /// `RulesSource`: `RulesSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup-rulessource)
-    pub fn rules_source(self, value: impl Arg<RulesSource>) -> RuleGroup<Set> { RuleGroup(put(self.0, "RulesSource", value.into_expr()), Phase) }
+    pub fn rules_source(self, value: impl Arg<RulesSource>) -> RuleGroup<Set> { RuleGroup(put(self.0, "RulesSource", value), Phase) }
     /// `StatefulRuleOptions`: `StatefulRuleOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup-statefulruleoptions)
-    pub fn stateful_rule_options(self, value: impl Arg<StatefulRuleOptions>) -> Self { Self(put(self.0, "StatefulRuleOptions", value.into_expr()), Phase) }
+    pub fn stateful_rule_options(self, value: impl Arg<StatefulRuleOptions>) -> Self { Self(put(self.0, "StatefulRuleOptions", value), Phase) }
 }
 impl Done for RuleGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleOption` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruleoption.html)
@@ -635,9 +635,9 @@ impl RuleOption {
 }
 impl<R0> RuleOption<R0> {
     /// `Keyword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruleoption.html#cfn-networkfirewall-rulegroup-ruleoption-keyword)
-    pub fn keyword(self, value: impl Arg<str>) -> RuleOption<Set> { RuleOption(put(self.0, "Keyword", value.into_expr()), Phase) }
+    pub fn keyword(self, value: impl Arg<str>) -> RuleOption<Set> { RuleOption(put(self.0, "Keyword", value), Phase) }
     /// `Settings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruleoption.html#cfn-networkfirewall-rulegroup-ruleoption-settings)
-    pub fn settings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
+    pub fn settings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Settings", value), Phase) }
 }
 impl Done for RuleOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleVariables` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulevariables.html)
@@ -646,9 +646,9 @@ impl RuleVariables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IPSets`: map of `IPSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulevariables.html#cfn-networkfirewall-rulegroup-rulevariables-ipsets)
-    pub fn ip_sets(self, value: impl Arg<Dict<IPSet>>) -> Self { Self(put(self.0, "IPSets", value.into_expr())) }
+    pub fn ip_sets(self, value: impl Arg<Dict<IPSet>>) -> Self { Self(put(self.0, "IPSets", value)) }
     /// `PortSets`: map of `PortSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulevariables.html#cfn-networkfirewall-rulegroup-rulevariables-portsets)
-    pub fn port_sets(self, value: impl Arg<Dict<PortSet>>) -> Self { Self(put(self.0, "PortSets", value.into_expr())) }
+    pub fn port_sets(self, value: impl Arg<Dict<PortSet>>) -> Self { Self(put(self.0, "PortSets", value)) }
 }
 impl Done for RuleVariables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RulesSource` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html)
@@ -657,13 +657,13 @@ impl RulesSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RulesSourceList`: `RulesSourceList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html#cfn-networkfirewall-rulegroup-rulessource-rulessourcelist)
-    pub fn rules_source_list(self, value: impl Arg<RulesSourceList>) -> Self { Self(put(self.0, "RulesSourceList", value.into_expr())) }
+    pub fn rules_source_list(self, value: impl Arg<RulesSourceList>) -> Self { Self(put(self.0, "RulesSourceList", value)) }
     /// `RulesString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html#cfn-networkfirewall-rulegroup-rulessource-rulesstring)
-    pub fn rules_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RulesString", value.into_expr())) }
+    pub fn rules_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RulesString", value)) }
     /// `StatefulRules`: list of `StatefulRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html#cfn-networkfirewall-rulegroup-rulessource-statefulrules)
-    pub fn stateful_rules(self, value: impl Arg<Arr<StatefulRule>>) -> Self { Self(put(self.0, "StatefulRules", value.into_expr())) }
+    pub fn stateful_rules(self, value: impl Arg<Arr<StatefulRule>>) -> Self { Self(put(self.0, "StatefulRules", value)) }
     /// `StatelessRulesAndCustomActions`: `StatelessRulesAndCustomActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html#cfn-networkfirewall-rulegroup-rulessource-statelessrulesandcustomactions)
-    pub fn stateless_rules_and_custom_actions(self, value: impl Arg<StatelessRulesAndCustomActions>) -> Self { Self(put(self.0, "StatelessRulesAndCustomActions", value.into_expr())) }
+    pub fn stateless_rules_and_custom_actions(self, value: impl Arg<StatelessRulesAndCustomActions>) -> Self { Self(put(self.0, "StatelessRulesAndCustomActions", value)) }
 }
 impl Done for RulesSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RulesSourceList` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessourcelist.html)
@@ -674,11 +674,11 @@ impl RulesSourceList {
 }
 impl<R0, R1, R2> RulesSourceList<R0, R1, R2> {
     /// `GeneratedRulesType`: `GeneratedRulesType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessourcelist.html#cfn-networkfirewall-rulegroup-rulessourcelist-generatedrulestype)
-    pub fn generated_rules_type(self, value: impl Arg<GeneratedRulesType>) -> RulesSourceList<Set, R1, R2> { RulesSourceList(put(self.0, "GeneratedRulesType", value.into_expr()), Phase) }
+    pub fn generated_rules_type(self, value: impl Arg<GeneratedRulesType>) -> RulesSourceList<Set, R1, R2> { RulesSourceList(put(self.0, "GeneratedRulesType", value), Phase) }
     /// `TargetTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessourcelist.html#cfn-networkfirewall-rulegroup-rulessourcelist-targettypes)
-    pub fn target_types(self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, Set, R2> { RulesSourceList(put(self.0, "TargetTypes", value.into_expr()), Phase) }
+    pub fn target_types(self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, Set, R2> { RulesSourceList(put(self.0, "TargetTypes", value), Phase) }
     /// `Targets`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessourcelist.html#cfn-networkfirewall-rulegroup-rulessourcelist-targets)
-    pub fn targets(self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, R1, Set> { RulesSourceList(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, R1, Set> { RulesSourceList(put(self.0, "Targets", value), Phase) }
 }
 impl Done for RulesSourceList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulRule` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulrule.html)
@@ -689,11 +689,11 @@ impl StatefulRule {
 }
 impl<R0, R1, R2> StatefulRule<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulrule.html#cfn-networkfirewall-rulegroup-statefulrule-action)
-    pub fn action(self, value: impl Arg<Action>) -> StatefulRule<Set, R1, R2> { StatefulRule(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> StatefulRule<Set, R1, R2> { StatefulRule(put(self.0, "Action", value), Phase) }
     /// `Header`: `Header`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulrule.html#cfn-networkfirewall-rulegroup-statefulrule-header)
-    pub fn header(self, value: impl Arg<Header>) -> StatefulRule<R0, Set, R2> { StatefulRule(put(self.0, "Header", value.into_expr()), Phase) }
+    pub fn header(self, value: impl Arg<Header>) -> StatefulRule<R0, Set, R2> { StatefulRule(put(self.0, "Header", value), Phase) }
     /// `RuleOptions`: list of `RuleOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulrule.html#cfn-networkfirewall-rulegroup-statefulrule-ruleoptions)
-    pub fn rule_options(self, value: impl Arg<Arr<RuleOption>>) -> StatefulRule<R0, R1, Set> { StatefulRule(put(self.0, "RuleOptions", value.into_expr()), Phase) }
+    pub fn rule_options(self, value: impl Arg<Arr<RuleOption>>) -> StatefulRule<R0, R1, Set> { StatefulRule(put(self.0, "RuleOptions", value), Phase) }
 }
 impl Done for StatefulRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulRuleOptions` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulruleoptions.html)
@@ -702,7 +702,7 @@ impl StatefulRuleOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleOrder`: `RuleOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulruleoptions.html#cfn-networkfirewall-rulegroup-statefulruleoptions-ruleorder)
-    pub fn rule_order(self, value: impl Arg<RuleOrder>) -> Self { Self(put(self.0, "RuleOrder", value.into_expr())) }
+    pub fn rule_order(self, value: impl Arg<RuleOrder>) -> Self { Self(put(self.0, "RuleOrder", value)) }
 }
 impl Done for StatefulRuleOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatelessRule` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrule.html)
@@ -713,9 +713,9 @@ impl StatelessRule {
 }
 impl<R0, R1> StatelessRule<R0, R1> {
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrule.html#cfn-networkfirewall-rulegroup-statelessrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> StatelessRule<Set, R1> { StatelessRule(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> StatelessRule<Set, R1> { StatelessRule(put(self.0, "Priority", value), Phase) }
     /// `RuleDefinition`: `RuleDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrule.html#cfn-networkfirewall-rulegroup-statelessrule-ruledefinition)
-    pub fn rule_definition(self, value: impl Arg<RuleDefinition>) -> StatelessRule<R0, Set> { StatelessRule(put(self.0, "RuleDefinition", value.into_expr()), Phase) }
+    pub fn rule_definition(self, value: impl Arg<RuleDefinition>) -> StatelessRule<R0, Set> { StatelessRule(put(self.0, "RuleDefinition", value), Phase) }
 }
 impl Done for StatelessRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatelessRulesAndCustomActions` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrulesandcustomactions.html)
@@ -726,9 +726,9 @@ impl StatelessRulesAndCustomActions {
 }
 impl<R0> StatelessRulesAndCustomActions<R0> {
     /// `CustomActions`: list of `CustomAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrulesandcustomactions.html#cfn-networkfirewall-rulegroup-statelessrulesandcustomactions-customactions)
-    pub fn custom_actions(self, value: impl Arg<Arr<CustomAction>>) -> Self { Self(put(self.0, "CustomActions", value.into_expr()), Phase) }
+    pub fn custom_actions(self, value: impl Arg<Arr<CustomAction>>) -> Self { Self(put(self.0, "CustomActions", value), Phase) }
     /// `StatelessRules`: list of `StatelessRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrulesandcustomactions.html#cfn-networkfirewall-rulegroup-statelessrulesandcustomactions-statelessrules)
-    pub fn stateless_rules(self, value: impl Arg<Arr<StatelessRule>>) -> StatelessRulesAndCustomActions<Set> { StatelessRulesAndCustomActions(put(self.0, "StatelessRules", value.into_expr()), Phase) }
+    pub fn stateless_rules(self, value: impl Arg<Arr<StatelessRule>>) -> StatelessRulesAndCustomActions<Set> { StatelessRulesAndCustomActions(put(self.0, "StatelessRules", value), Phase) }
 }
 impl Done for StatelessRulesAndCustomActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SummaryConfiguration` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-summaryconfiguration.html)
@@ -737,7 +737,7 @@ impl SummaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleOptions`: list of `RuleOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-summaryconfiguration.html#cfn-networkfirewall-rulegroup-summaryconfiguration-ruleoptions)
-    pub fn rule_options(self, value: impl Arg<Arr<RuleOptions>>) -> Self { Self(put(self.0, "RuleOptions", value.into_expr())) }
+    pub fn rule_options(self, value: impl Arg<Arr<RuleOptions>>) -> Self { Self(put(self.0, "RuleOptions", value)) }
 }
 impl Done for SummaryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TCPFlagField` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-tcpflagfield.html)
@@ -748,9 +748,9 @@ impl TCPFlagField {
 }
 impl<R0> TCPFlagField<R0> {
     /// `Flags`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-tcpflagfield.html#cfn-networkfirewall-rulegroup-tcpflagfield-flags)
-    pub fn flags(self, value: impl Arg<Arr<str>>) -> TCPFlagField<Set> { TCPFlagField(put(self.0, "Flags", value.into_expr()), Phase) }
+    pub fn flags(self, value: impl Arg<Arr<str>>) -> TCPFlagField<Set> { TCPFlagField(put(self.0, "Flags", value), Phase) }
     /// `Masks`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-tcpflagfield.html#cfn-networkfirewall-rulegroup-tcpflagfield-masks)
-    pub fn masks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Masks", value.into_expr()), Phase) }
+    pub fn masks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Masks", value), Phase) }
 }
 impl Done for TCPFlagField { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -791,13 +791,13 @@ impl CfnTLSInspectionConfigurationProps {
 }
 impl<R0, R1> CfnTLSInspectionConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TLSInspectionConfiguration`: `TLSInspectionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfiguration)
-    pub fn tls_inspection_configuration(self, value: impl Arg<tls_inspection_configuration::TLSInspectionConfiguration>) -> CfnTLSInspectionConfigurationProps<Set, R1> { CfnTLSInspectionConfigurationProps(put(self.0, "TLSInspectionConfiguration", value.into_expr()), Phase) }
+    pub fn tls_inspection_configuration(self, value: impl Arg<tls_inspection_configuration::TLSInspectionConfiguration>) -> CfnTLSInspectionConfigurationProps<Set, R1> { CfnTLSInspectionConfigurationProps(put(self.0, "TLSInspectionConfiguration", value), Phase) }
     /// `TLSInspectionConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfigurationname)
-    pub fn tls_inspection_configuration_name(self, value: impl Arg<str>) -> CfnTLSInspectionConfigurationProps<R0, Set> { CfnTLSInspectionConfigurationProps(put(self.0, "TLSInspectionConfigurationName", value.into_expr()), Phase) }
+    pub fn tls_inspection_configuration_name(self, value: impl Arg<str>) -> CfnTLSInspectionConfigurationProps<R0, Set> { CfnTLSInspectionConfigurationProps(put(self.0, "TLSInspectionConfigurationName", value), Phase) }
 }
 impl Done for CfnTLSInspectionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::TLSInspectionConfiguration`.
@@ -811,7 +811,7 @@ impl Address {
 }
 impl<R0> Address<R0> {
     /// `AddressDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-address.html#cfn-networkfirewall-tlsinspectionconfiguration-address-addressdefinition)
-    pub fn address_definition(self, value: impl Arg<str>) -> Address<Set> { Address(put(self.0, "AddressDefinition", value.into_expr()), Phase) }
+    pub fn address_definition(self, value: impl Arg<str>) -> Address<Set> { Address(put(self.0, "AddressDefinition", value), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CheckCertificateRevocationStatus` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus.html)
@@ -820,9 +820,9 @@ impl CheckCertificateRevocationStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RevokedStatusAction`: `RevokedStatusAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus.html#cfn-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus-revokedstatusaction)
-    pub fn revoked_status_action(self, value: impl Arg<RevokedStatusAction>) -> Self { Self(put(self.0, "RevokedStatusAction", value.into_expr())) }
+    pub fn revoked_status_action(self, value: impl Arg<RevokedStatusAction>) -> Self { Self(put(self.0, "RevokedStatusAction", value)) }
     /// `UnknownStatusAction`: `UnknownStatusAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus.html#cfn-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus-unknownstatusaction)
-    pub fn unknown_status_action(self, value: impl Arg<UnknownStatusAction>) -> Self { Self(put(self.0, "UnknownStatusAction", value.into_expr())) }
+    pub fn unknown_status_action(self, value: impl Arg<UnknownStatusAction>) -> Self { Self(put(self.0, "UnknownStatusAction", value)) }
 }
 impl Done for CheckCertificateRevocationStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortRange` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-portrange.html)
@@ -833,9 +833,9 @@ impl PortRange {
 }
 impl<R0, R1> PortRange<R0, R1> {
     /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-portrange.html#cfn-networkfirewall-tlsinspectionconfiguration-portrange-fromport)
-    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value), Phase) }
     /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-portrange.html#cfn-networkfirewall-tlsinspectionconfiguration-portrange-toport)
-    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificate` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificate.html)
@@ -844,7 +844,7 @@ impl ServerCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificate.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificate-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value)) }
 }
 impl Done for ServerCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificateConfiguration` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html)
@@ -853,13 +853,13 @@ impl ServerCertificateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateAuthorityArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration-certificateauthorityarn)
-    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr())) }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value)) }
     /// `CheckCertificateRevocationStatus`: `CheckCertificateRevocationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration-checkcertificaterevocationstatus)
-    pub fn check_certificate_revocation_status(self, value: impl Arg<CheckCertificateRevocationStatus>) -> Self { Self(put(self.0, "CheckCertificateRevocationStatus", value.into_expr())) }
+    pub fn check_certificate_revocation_status(self, value: impl Arg<CheckCertificateRevocationStatus>) -> Self { Self(put(self.0, "CheckCertificateRevocationStatus", value)) }
     /// `Scopes`: list of `ServerCertificateScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration-scopes)
-    pub fn scopes(self, value: impl Arg<Arr<ServerCertificateScope>>) -> Self { Self(put(self.0, "Scopes", value.into_expr())) }
+    pub fn scopes(self, value: impl Arg<Arr<ServerCertificateScope>>) -> Self { Self(put(self.0, "Scopes", value)) }
     /// `ServerCertificates`: list of `ServerCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration-servercertificates)
-    pub fn server_certificates(self, value: impl Arg<Arr<ServerCertificate>>) -> Self { Self(put(self.0, "ServerCertificates", value.into_expr())) }
+    pub fn server_certificates(self, value: impl Arg<Arr<ServerCertificate>>) -> Self { Self(put(self.0, "ServerCertificates", value)) }
 }
 impl Done for ServerCertificateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificateScope` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html)
@@ -868,15 +868,15 @@ impl ServerCertificateScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationPorts`: list of `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-destinationports)
-    pub fn destination_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "DestinationPorts", value.into_expr())) }
+    pub fn destination_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "DestinationPorts", value)) }
     /// `Destinations`: list of `Address`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `Protocols`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-protocols)
-    pub fn protocols(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
+    pub fn protocols(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Protocols", value)) }
     /// `SourcePorts`: list of `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-sourceports)
-    pub fn source_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "SourcePorts", value.into_expr())) }
+    pub fn source_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "SourcePorts", value)) }
     /// `Sources`: list of `Address`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-sources)
-    pub fn sources(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
+    pub fn sources(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Sources", value)) }
 }
 impl Done for ServerCertificateScope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TLSInspectionConfiguration` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfiguration.html)
@@ -885,7 +885,7 @@ impl TLSInspectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServerCertificateConfigurations`: list of `ServerCertificateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfiguration-servercertificateconfigurations)
-    pub fn server_certificate_configurations(self, value: impl Arg<Arr<ServerCertificateConfiguration>>) -> Self { Self(put(self.0, "ServerCertificateConfigurations", value.into_expr())) }
+    pub fn server_certificate_configurations(self, value: impl Arg<Arr<ServerCertificateConfiguration>>) -> Self { Self(put(self.0, "ServerCertificateConfigurations", value)) }
 }
 impl Done for TLSInspectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RevokedStatusAction` allows.
@@ -918,15 +918,15 @@ impl CfnVpcEndpointAssociationProps {
 }
 impl<R0, R1, R2> CfnVpcEndpointAssociationProps<R0, R1, R2> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FirewallArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-firewallarn)
-    pub fn firewall_arn(self, value: impl Arg<str>) -> CfnVpcEndpointAssociationProps<Set, R1, R2> { CfnVpcEndpointAssociationProps(put(self.0, "FirewallArn", value.into_expr()), Phase) }
+    pub fn firewall_arn(self, value: impl Arg<str>) -> CfnVpcEndpointAssociationProps<Set, R1, R2> { CfnVpcEndpointAssociationProps(put(self.0, "FirewallArn", value), Phase) }
     /// `SubnetMapping`: `SubnetMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-subnetmapping)
-    pub fn subnet_mapping(self, value: impl Arg<vpc_endpoint_association::SubnetMapping>) -> CfnVpcEndpointAssociationProps<R0, Set, R2> { CfnVpcEndpointAssociationProps(put(self.0, "SubnetMapping", value.into_expr()), Phase) }
+    pub fn subnet_mapping(self, value: impl Arg<vpc_endpoint_association::SubnetMapping>) -> CfnVpcEndpointAssociationProps<R0, Set, R2> { CfnVpcEndpointAssociationProps(put(self.0, "SubnetMapping", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointAssociationProps<R0, R1, Set> { CfnVpcEndpointAssociationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointAssociationProps<R0, R1, Set> { CfnVpcEndpointAssociationProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnVpcEndpointAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::VpcEndpointAssociation`.
@@ -940,9 +940,9 @@ impl SubnetMapping {
 }
 impl<R0> SubnetMapping<R0> {
     /// `IPAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-vpcendpointassociation-subnetmapping.html#cfn-networkfirewall-vpcendpointassociation-subnetmapping-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-vpcendpointassociation-subnetmapping.html#cfn-networkfirewall-vpcendpointassociation-subnetmapping-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }
 }

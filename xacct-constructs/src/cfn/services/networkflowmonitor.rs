@@ -31,15 +31,15 @@ impl CfnMonitorProps {
 }
 impl<R0, R1> CfnMonitorProps<R0, R1> {
     /// `LocalResources`: list of `MonitorLocalResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-localresources)
-    pub fn local_resources(self, value: impl Arg<Arr<monitor::MonitorLocalResource>>) -> CfnMonitorProps<Set, R1> { CfnMonitorProps(put(self.0, "LocalResources", value.into_expr()), Phase) }
+    pub fn local_resources(self, value: impl Arg<Arr<monitor::MonitorLocalResource>>) -> CfnMonitorProps<Set, R1> { CfnMonitorProps(put(self.0, "LocalResources", value), Phase) }
     /// `MonitorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-monitorname)
-    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set> { CfnMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
+    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set> { CfnMonitorProps(put(self.0, "MonitorName", value), Phase) }
     /// `RemoteResources`: list of `MonitorRemoteResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-remoteresources)
-    pub fn remote_resources(self, value: impl Arg<Arr<monitor::MonitorRemoteResource>>) -> Self { Self(put(self.0, "RemoteResources", value.into_expr()), Phase) }
+    pub fn remote_resources(self, value: impl Arg<Arr<monitor::MonitorRemoteResource>>) -> Self { Self(put(self.0, "RemoteResources", value), Phase) }
     /// `ScopeArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-scopearn)
-    pub fn scope_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScopeArn", value.into_expr()), Phase) }
+    pub fn scope_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScopeArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFlowMonitor::Monitor`.
@@ -53,9 +53,9 @@ impl MonitorLocalResource {
 }
 impl<R0, R1> MonitorLocalResource<R0, R1> {
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorlocalresource.html#cfn-networkflowmonitor-monitor-monitorlocalresource-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> MonitorLocalResource<Set, R1> { MonitorLocalResource(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> MonitorLocalResource<Set, R1> { MonitorLocalResource(put(self.0, "Identifier", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorlocalresource.html#cfn-networkflowmonitor-monitor-monitorlocalresource-type)
-    pub fn type_(self, value: impl Arg<Type>) -> MonitorLocalResource<R0, Set> { MonitorLocalResource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> MonitorLocalResource<R0, Set> { MonitorLocalResource(put(self.0, "Type", value), Phase) }
 }
 impl Done for MonitorLocalResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitorRemoteResource` of `AWS::NetworkFlowMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorremoteresource.html)
@@ -66,9 +66,9 @@ impl MonitorRemoteResource {
 }
 impl<R0, R1> MonitorRemoteResource<R0, R1> {
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorremoteresource.html#cfn-networkflowmonitor-monitor-monitorremoteresource-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> MonitorRemoteResource<Set, R1> { MonitorRemoteResource(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> MonitorRemoteResource<Set, R1> { MonitorRemoteResource(put(self.0, "Identifier", value), Phase) }
     /// `Type`: `MonitorRemoteResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorremoteresource.html#cfn-networkflowmonitor-monitor-monitorremoteresource-type)
-    pub fn type_(self, value: impl Arg<MonitorRemoteResourceType>) -> MonitorRemoteResource<R0, Set> { MonitorRemoteResource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<MonitorRemoteResourceType>) -> MonitorRemoteResource<R0, Set> { MonitorRemoteResource(put(self.0, "Type", value), Phase) }
 }
 impl Done for MonitorRemoteResource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -101,9 +101,9 @@ impl CfnScopeProps {
 }
 impl<R0> CfnScopeProps<R0> {
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-scope.html#cfn-networkflowmonitor-scope-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Targets`: list of `TargetResource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-scope.html#cfn-networkflowmonitor-scope-targets)
-    pub fn targets(self, value: impl Arg<Arr<scope::TargetResource>>) -> CfnScopeProps<Set> { CfnScopeProps(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<scope::TargetResource>>) -> CfnScopeProps<Set> { CfnScopeProps(put(self.0, "Targets", value), Phase) }
 }
 impl Done for CfnScopeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFlowMonitor::Scope`.
@@ -117,7 +117,7 @@ impl TargetId {
 }
 impl<R0> TargetId<R0> {
     /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetid.html#cfn-networkflowmonitor-scope-targetid-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> TargetId<Set> { TargetId(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> TargetId<Set> { TargetId(put(self.0, "AccountId", value), Phase) }
 }
 impl Done for TargetId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetIdentifier` of `AWS::NetworkFlowMonitor::Scope`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetidentifier.html)
@@ -128,9 +128,9 @@ impl TargetIdentifier {
 }
 impl<R0, R1> TargetIdentifier<R0, R1> {
     /// `TargetId`: `TargetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetidentifier.html#cfn-networkflowmonitor-scope-targetidentifier-targetid)
-    pub fn target_id(self, value: impl Arg<TargetId>) -> TargetIdentifier<Set, R1> { TargetIdentifier(put(self.0, "TargetId", value.into_expr()), Phase) }
+    pub fn target_id(self, value: impl Arg<TargetId>) -> TargetIdentifier<Set, R1> { TargetIdentifier(put(self.0, "TargetId", value), Phase) }
     /// `TargetType`: `TargetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetidentifier.html#cfn-networkflowmonitor-scope-targetidentifier-targettype)
-    pub fn target_type(self, value: impl Arg<TargetType>) -> TargetIdentifier<R0, Set> { TargetIdentifier(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<TargetType>) -> TargetIdentifier<R0, Set> { TargetIdentifier(put(self.0, "TargetType", value), Phase) }
 }
 impl Done for TargetIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetResource` of `AWS::NetworkFlowMonitor::Scope`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetresource.html)
@@ -141,9 +141,9 @@ impl TargetResource {
 }
 impl<R0, R1> TargetResource<R0, R1> {
     /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetresource.html#cfn-networkflowmonitor-scope-targetresource-region)
-    pub fn region(self, value: impl Arg<str>) -> TargetResource<Set, R1> { TargetResource(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> TargetResource<Set, R1> { TargetResource(put(self.0, "Region", value), Phase) }
     /// `TargetIdentifier`: `TargetIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetresource.html#cfn-networkflowmonitor-scope-targetresource-targetidentifier)
-    pub fn target_identifier(self, value: impl Arg<TargetIdentifier>) -> TargetResource<R0, Set> { TargetResource(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
+    pub fn target_identifier(self, value: impl Arg<TargetIdentifier>) -> TargetResource<R0, Set> { TargetResource(put(self.0, "TargetIdentifier", value), Phase) }
 }
 impl Done for TargetResource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TargetType` allows.

@@ -49,21 +49,21 @@ impl CfnConnectAttachmentProps {
 }
 impl<R0, R1, R2, R3> CfnConnectAttachmentProps<R0, R1, R2, R3> {
     /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-corenetworkid)
-    pub fn core_network_id(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<Set, R1, R2, R3> { CfnConnectAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<Set, R1, R2, R3> { CfnConnectAttachmentProps(put(self.0, "CoreNetworkId", value), Phase) }
     /// `EdgeLocation`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-edgelocation)
-    pub fn edge_location(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, Set, R2, R3> { CfnConnectAttachmentProps(put(self.0, "EdgeLocation", value.into_expr()), Phase) }
+    pub fn edge_location(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, Set, R2, R3> { CfnConnectAttachmentProps(put(self.0, "EdgeLocation", value), Phase) }
     /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-networkfunctiongroupname)
-    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value), Phase) }
     /// `Options`: `ConnectAttachmentOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-options)
-    pub fn options(self, value: impl Arg<connect_attachment::ConnectAttachmentOptions>) -> CfnConnectAttachmentProps<R0, R1, Set, R3> { CfnConnectAttachmentProps(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<connect_attachment::ConnectAttachmentOptions>) -> CfnConnectAttachmentProps<R0, R1, Set, R3> { CfnConnectAttachmentProps(put(self.0, "Options", value), Phase) }
     /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-proposedsegmentchange)
-    pub fn proposed_segment_change(self, value: impl Arg<connect_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
+    pub fn proposed_segment_change(self, value: impl Arg<connect_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-routingpolicylabel)
-    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TransportAttachmentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-transportattachmentid)
-    pub fn transport_attachment_id(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, R1, R2, Set> { CfnConnectAttachmentProps(put(self.0, "TransportAttachmentId", value.into_expr()), Phase) }
+    pub fn transport_attachment_id(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, R1, R2, Set> { CfnConnectAttachmentProps(put(self.0, "TransportAttachmentId", value), Phase) }
 }
 impl Done for CfnConnectAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::ConnectAttachment`.
@@ -75,7 +75,7 @@ impl ConnectAttachmentOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Protocol`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-connectattachmentoptions.html#cfn-networkmanager-connectattachment-connectattachmentoptions-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value)) }
 }
 impl Done for ConnectAttachmentOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedNetworkFunctionGroupChange` of `AWS::NetworkManager::ConnectAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposednetworkfunctiongroupchange.html)
@@ -84,11 +84,11 @@ impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-connectattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-connectattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
-    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-connectattachment-proposednetworkfunctiongroupchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::ConnectAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposedsegmentchange.html)
@@ -97,11 +97,11 @@ impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposedsegmentchange.html#cfn-networkmanager-connectattachment-proposedsegmentchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposedsegmentchange.html#cfn-networkmanager-connectattachment-proposedsegmentchange-segmentname)
-    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposedsegmentchange.html#cfn-networkmanager-connectattachment-proposedsegmentchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 }
@@ -148,19 +148,19 @@ impl CfnConnectPeerProps {
 }
 impl<R0, R1> CfnConnectPeerProps<R0, R1> {
     /// `BgpOptions`: `BgpOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-bgpoptions)
-    pub fn bgp_options(self, value: impl Arg<connect_peer::BgpOptions>) -> Self { Self(put(self.0, "BgpOptions", value.into_expr()), Phase) }
+    pub fn bgp_options(self, value: impl Arg<connect_peer::BgpOptions>) -> Self { Self(put(self.0, "BgpOptions", value), Phase) }
     /// `ConnectAttachmentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-connectattachmentid)
-    pub fn connect_attachment_id(self, value: impl Arg<str>) -> CfnConnectPeerProps<Set, R1> { CfnConnectPeerProps(put(self.0, "ConnectAttachmentId", value.into_expr()), Phase) }
+    pub fn connect_attachment_id(self, value: impl Arg<str>) -> CfnConnectPeerProps<Set, R1> { CfnConnectPeerProps(put(self.0, "ConnectAttachmentId", value), Phase) }
     /// `CoreNetworkAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-corenetworkaddress)
-    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr()), Phase) }
+    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value), Phase) }
     /// `InsideCidrBlocks`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-insidecidrblocks)
-    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr()), Phase) }
+    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value), Phase) }
     /// `PeerAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-peeraddress)
-    pub fn peer_address(self, value: impl Arg<str>) -> CfnConnectPeerProps<R0, Set> { CfnConnectPeerProps(put(self.0, "PeerAddress", value.into_expr()), Phase) }
+    pub fn peer_address(self, value: impl Arg<str>) -> CfnConnectPeerProps<R0, Set> { CfnConnectPeerProps(put(self.0, "PeerAddress", value), Phase) }
     /// `SubnetArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-subnetarn)
-    pub fn subnet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetArn", value.into_expr()), Phase) }
+    pub fn subnet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectPeerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::ConnectPeer`.
@@ -172,7 +172,7 @@ impl BgpOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PeerAsn`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-bgpoptions.html#cfn-networkmanager-connectpeer-bgpoptions-peerasn)
-    pub fn peer_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeerAsn", value.into_expr())) }
+    pub fn peer_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeerAsn", value)) }
 }
 impl Done for BgpOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectPeerBgpConfiguration` of `AWS::NetworkManager::ConnectPeer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html)
@@ -181,13 +181,13 @@ impl ConnectPeerBgpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoreNetworkAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html#cfn-networkmanager-connectpeer-connectpeerbgpconfiguration-corenetworkaddress)
-    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr())) }
+    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value)) }
     /// `CoreNetworkAsn`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html#cfn-networkmanager-connectpeer-connectpeerbgpconfiguration-corenetworkasn)
-    pub fn core_network_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CoreNetworkAsn", value.into_expr())) }
+    pub fn core_network_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CoreNetworkAsn", value)) }
     /// `PeerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html#cfn-networkmanager-connectpeer-connectpeerbgpconfiguration-peeraddress)
-    pub fn peer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerAddress", value.into_expr())) }
+    pub fn peer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerAddress", value)) }
     /// `PeerAsn`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html#cfn-networkmanager-connectpeer-connectpeerbgpconfiguration-peerasn)
-    pub fn peer_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeerAsn", value.into_expr())) }
+    pub fn peer_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeerAsn", value)) }
 }
 impl Done for ConnectPeerBgpConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectPeerConfiguration` of `AWS::NetworkManager::ConnectPeer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html)
@@ -196,15 +196,15 @@ impl ConnectPeerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BgpConfigurations`: list of `ConnectPeerBgpConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-bgpconfigurations)
-    pub fn bgp_configurations(self, value: impl Arg<Arr<ConnectPeerBgpConfiguration>>) -> Self { Self(put(self.0, "BgpConfigurations", value.into_expr())) }
+    pub fn bgp_configurations(self, value: impl Arg<Arr<ConnectPeerBgpConfiguration>>) -> Self { Self(put(self.0, "BgpConfigurations", value)) }
     /// `CoreNetworkAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-corenetworkaddress)
-    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr())) }
+    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value)) }
     /// `InsideCidrBlocks`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-insidecidrblocks)
-    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr())) }
+    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value)) }
     /// `PeerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-peeraddress)
-    pub fn peer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerAddress", value.into_expr())) }
+    pub fn peer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerAddress", value)) }
     /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value)) }
 }
 impl Done for ConnectPeerConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -235,19 +235,19 @@ impl CfnConnectionProps {
 }
 impl<R0, R1, R2> CfnConnectionProps<R0, R1, R2> {
     /// `ConnectedDeviceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-connecteddeviceid)
-    pub fn connected_device_id(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { CfnConnectionProps(put(self.0, "ConnectedDeviceId", value.into_expr()), Phase) }
+    pub fn connected_device_id(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { CfnConnectionProps(put(self.0, "ConnectedDeviceId", value), Phase) }
     /// `ConnectedLinkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-connectedlinkid)
-    pub fn connected_link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectedLinkId", value.into_expr()), Phase) }
+    pub fn connected_link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectedLinkId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DeviceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-deviceid)
-    pub fn device_id(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { CfnConnectionProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { CfnConnectionProps(put(self.0, "DeviceId", value), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-globalnetworkid)
-    pub fn global_network_id(self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { CfnConnectionProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { CfnConnectionProps(put(self.0, "GlobalNetworkId", value), Phase) }
     /// `LinkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-linkid)
-    pub fn link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkId", value.into_expr()), Phase) }
+    pub fn link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html)
@@ -285,13 +285,13 @@ impl CfnCoreNetworkProps {
 }
 impl<R0> CfnCoreNetworkProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#cfn-networkmanager-corenetwork-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#cfn-networkmanager-corenetwork-globalnetworkid)
-    pub fn global_network_id(self, value: impl Arg<str>) -> CfnCoreNetworkProps<Set> { CfnCoreNetworkProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnCoreNetworkProps<Set> { CfnCoreNetworkProps(put(self.0, "GlobalNetworkId", value), Phase) }
     /// `PolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#cfn-networkmanager-corenetwork-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#cfn-networkmanager-corenetwork-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCoreNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::CoreNetwork`.
@@ -303,11 +303,11 @@ impl CoreNetworkEdge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Asn`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworkedge.html#cfn-networkmanager-corenetwork-corenetworkedge-asn)
-    pub fn asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Asn", value.into_expr())) }
+    pub fn asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Asn", value)) }
     /// `EdgeLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworkedge.html#cfn-networkmanager-corenetwork-corenetworkedge-edgelocation)
-    pub fn edge_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EdgeLocation", value.into_expr())) }
+    pub fn edge_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EdgeLocation", value)) }
     /// `InsideCidrBlocks`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworkedge.html#cfn-networkmanager-corenetwork-corenetworkedge-insidecidrblocks)
-    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr())) }
+    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value)) }
 }
 impl Done for CoreNetworkEdge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CoreNetworkNetworkFunctionGroup` of `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworknetworkfunctiongroup.html)
@@ -316,11 +316,11 @@ impl CoreNetworkNetworkFunctionGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EdgeLocations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworknetworkfunctiongroup.html#cfn-networkmanager-corenetwork-corenetworknetworkfunctiongroup-edgelocations)
-    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EdgeLocations", value.into_expr())) }
+    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EdgeLocations", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworknetworkfunctiongroup.html#cfn-networkmanager-corenetwork-corenetworknetworkfunctiongroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Segments`: `Segments`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworknetworkfunctiongroup.html#cfn-networkmanager-corenetwork-corenetworknetworkfunctiongroup-segments)
-    pub fn segments(self, value: impl Arg<Segments>) -> Self { Self(put(self.0, "Segments", value.into_expr())) }
+    pub fn segments(self, value: impl Arg<Segments>) -> Self { Self(put(self.0, "Segments", value)) }
 }
 impl Done for CoreNetworkNetworkFunctionGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CoreNetworkSegment` of `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworksegment.html)
@@ -329,11 +329,11 @@ impl CoreNetworkSegment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EdgeLocations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworksegment.html#cfn-networkmanager-corenetwork-corenetworksegment-edgelocations)
-    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EdgeLocations", value.into_expr())) }
+    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EdgeLocations", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworksegment.html#cfn-networkmanager-corenetwork-corenetworksegment-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SharedSegments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworksegment.html#cfn-networkmanager-corenetwork-corenetworksegment-sharedsegments)
-    pub fn shared_segments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SharedSegments", value.into_expr())) }
+    pub fn shared_segments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SharedSegments", value)) }
 }
 impl Done for CoreNetworkSegment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Segments` of `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-segments.html)
@@ -342,9 +342,9 @@ impl Segments {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SendTo`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-segments.html#cfn-networkmanager-corenetwork-segments-sendto)
-    pub fn send_to(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SendTo", value.into_expr())) }
+    pub fn send_to(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SendTo", value)) }
     /// `SendVia`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-segments.html#cfn-networkmanager-corenetwork-segments-sendvia)
-    pub fn send_via(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SendVia", value.into_expr())) }
+    pub fn send_via(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SendVia", value)) }
 }
 impl Done for Segments { fn into_props(self) -> Bag { self.0 } }
 }
@@ -367,11 +367,11 @@ impl CfnCoreNetworkPrefixListAssociationProps {
 }
 impl<R0, R1, R2> CfnCoreNetworkPrefixListAssociationProps<R0, R1, R2> {
     /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetworkprefixlistassociation.html#cfn-networkmanager-corenetworkprefixlistassociation-corenetworkid)
-    pub fn core_network_id(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<Set, R1, R2> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<Set, R1, R2> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "CoreNetworkId", value), Phase) }
     /// `PrefixListAlias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetworkprefixlistassociation.html#cfn-networkmanager-corenetworkprefixlistassociation-prefixlistalias)
-    pub fn prefix_list_alias(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, Set, R2> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "PrefixListAlias", value.into_expr()), Phase) }
+    pub fn prefix_list_alias(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, Set, R2> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "PrefixListAlias", value), Phase) }
     /// `PrefixListArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetworkprefixlistassociation.html#cfn-networkmanager-corenetworkprefixlistassociation-prefixlistarn)
-    pub fn prefix_list_arn(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, R1, Set> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "PrefixListArn", value.into_expr()), Phase) }
+    pub fn prefix_list_arn(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, R1, Set> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "PrefixListArn", value), Phase) }
 }
 impl Done for CfnCoreNetworkPrefixListAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::CustomerGatewayAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html)
@@ -393,13 +393,13 @@ impl CfnCustomerGatewayAssociationProps {
 }
 impl<R0, R1, R2> CfnCustomerGatewayAssociationProps<R0, R1, R2> {
     /// `CustomerGatewayArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html#cfn-networkmanager-customergatewayassociation-customergatewayarn)
-    pub fn customer_gateway_arn(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<Set, R1, R2> { CfnCustomerGatewayAssociationProps(put(self.0, "CustomerGatewayArn", value.into_expr()), Phase) }
+    pub fn customer_gateway_arn(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<Set, R1, R2> { CfnCustomerGatewayAssociationProps(put(self.0, "CustomerGatewayArn", value), Phase) }
     /// `DeviceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html#cfn-networkmanager-customergatewayassociation-deviceid)
-    pub fn device_id(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, Set, R2> { CfnCustomerGatewayAssociationProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, Set, R2> { CfnCustomerGatewayAssociationProps(put(self.0, "DeviceId", value), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html#cfn-networkmanager-customergatewayassociation-globalnetworkid)
-    pub fn global_network_id(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, R1, Set> { CfnCustomerGatewayAssociationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, R1, Set> { CfnCustomerGatewayAssociationProps(put(self.0, "GlobalNetworkId", value), Phase) }
     /// `LinkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html#cfn-networkmanager-customergatewayassociation-linkid)
-    pub fn link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkId", value.into_expr()), Phase) }
+    pub fn link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkId", value), Phase) }
 }
 impl Done for CfnCustomerGatewayAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::Device`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html)
@@ -429,25 +429,25 @@ impl CfnDeviceProps {
 }
 impl<R0> CfnDeviceProps<R0> {
     /// `AWSLocation`: `AWSLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-awslocation)
-    pub fn aws_location(self, value: impl Arg<device::AWSLocation>) -> Self { Self(put(self.0, "AWSLocation", value.into_expr()), Phase) }
+    pub fn aws_location(self, value: impl Arg<device::AWSLocation>) -> Self { Self(put(self.0, "AWSLocation", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-globalnetworkid)
-    pub fn global_network_id(self, value: impl Arg<str>) -> CfnDeviceProps<Set> { CfnDeviceProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnDeviceProps<Set> { CfnDeviceProps(put(self.0, "GlobalNetworkId", value), Phase) }
     /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-location)
-    pub fn location(self, value: impl Arg<device::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<device::Location>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-model)
-    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr()), Phase) }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value), Phase) }
     /// `SerialNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-serialnumber)
-    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value.into_expr()), Phase) }
+    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value), Phase) }
     /// `SiteId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-siteid)
-    pub fn site_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SiteId", value.into_expr()), Phase) }
+    pub fn site_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SiteId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `Vendor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-vendor)
-    pub fn vendor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vendor", value.into_expr()), Phase) }
+    pub fn vendor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vendor", value), Phase) }
 }
 impl Done for CfnDeviceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::Device`.
@@ -459,9 +459,9 @@ impl AWSLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SubnetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-awslocation.html#cfn-networkmanager-device-awslocation-subnetarn)
-    pub fn subnet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetArn", value.into_expr())) }
+    pub fn subnet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetArn", value)) }
     /// `Zone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-awslocation.html#cfn-networkmanager-device-awslocation-zone)
-    pub fn zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Zone", value.into_expr())) }
+    pub fn zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Zone", value)) }
 }
 impl Done for AWSLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::NetworkManager::Device`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-location.html)
@@ -470,11 +470,11 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-location.html#cfn-networkmanager-device-location-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Latitude`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-location.html#cfn-networkmanager-device-location-latitude)
-    pub fn latitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Latitude", value.into_expr())) }
+    pub fn latitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Latitude", value)) }
     /// `Longitude`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-location.html#cfn-networkmanager-device-location-longitude)
-    pub fn longitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Longitude", value.into_expr())) }
+    pub fn longitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Longitude", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -525,15 +525,15 @@ impl CfnDirectConnectGatewayAttachmentProps {
 }
 impl<R0, R1, R2> CfnDirectConnectGatewayAttachmentProps<R0, R1, R2> {
     /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-corenetworkid)
-    pub fn core_network_id(self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<Set, R1, R2> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<Set, R1, R2> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "CoreNetworkId", value), Phase) }
     /// `DirectConnectGatewayArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-directconnectgatewayarn)
-    pub fn direct_connect_gateway_arn(self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<R0, Set, R2> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "DirectConnectGatewayArn", value.into_expr()), Phase) }
+    pub fn direct_connect_gateway_arn(self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<R0, Set, R2> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "DirectConnectGatewayArn", value), Phase) }
     /// `EdgeLocations`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-edgelocations)
-    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> CfnDirectConnectGatewayAttachmentProps<R0, R1, Set> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "EdgeLocations", value.into_expr()), Phase) }
+    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> CfnDirectConnectGatewayAttachmentProps<R0, R1, Set> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "EdgeLocations", value), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-routingpolicylabel)
-    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDirectConnectGatewayAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::DirectConnectGatewayAttachment`.
@@ -545,11 +545,11 @@ impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
-    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::DirectConnectGatewayAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposedsegmentchange.html)
@@ -558,11 +558,11 @@ impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposedsegmentchange.html#cfn-networkmanager-directconnectgatewayattachment-proposedsegmentchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposedsegmentchange.html#cfn-networkmanager-directconnectgatewayattachment-proposedsegmentchange-segmentname)
-    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposedsegmentchange.html#cfn-networkmanager-directconnectgatewayattachment-proposedsegmentchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 }
@@ -587,13 +587,13 @@ impl CfnGlobalNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#cfn-networkmanager-globalnetwork-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#cfn-networkmanager-globalnetwork-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#cfn-networkmanager-globalnetwork-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#cfn-networkmanager-globalnetwork-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnGlobalNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html)
@@ -623,19 +623,19 @@ impl CfnLinkProps {
 }
 impl<R0, R1, R2> CfnLinkProps<R0, R1, R2> {
     /// `Bandwidth`: `Bandwidth`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-bandwidth)
-    pub fn bandwidth(self, value: impl Arg<link::Bandwidth>) -> CfnLinkProps<Set, R1, R2> { CfnLinkProps(put(self.0, "Bandwidth", value.into_expr()), Phase) }
+    pub fn bandwidth(self, value: impl Arg<link::Bandwidth>) -> CfnLinkProps<Set, R1, R2> { CfnLinkProps(put(self.0, "Bandwidth", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-globalnetworkid)
-    pub fn global_network_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, Set, R2> { CfnLinkProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, Set, R2> { CfnLinkProps(put(self.0, "GlobalNetworkId", value), Phase) }
     /// `Provider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-provider)
-    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value.into_expr()), Phase) }
+    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value), Phase) }
     /// `SiteId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-siteid)
-    pub fn site_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { CfnLinkProps(put(self.0, "SiteId", value.into_expr()), Phase) }
+    pub fn site_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { CfnLinkProps(put(self.0, "SiteId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::Link`.
@@ -647,9 +647,9 @@ impl Bandwidth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DownloadSpeed`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-link-bandwidth.html#cfn-networkmanager-link-bandwidth-downloadspeed)
-    pub fn download_speed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownloadSpeed", value.into_expr())) }
+    pub fn download_speed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownloadSpeed", value)) }
     /// `UploadSpeed`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-link-bandwidth.html#cfn-networkmanager-link-bandwidth-uploadspeed)
-    pub fn upload_speed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UploadSpeed", value.into_expr())) }
+    pub fn upload_speed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UploadSpeed", value)) }
 }
 impl Done for Bandwidth { fn into_props(self) -> Bag { self.0 } }
 }
@@ -672,11 +672,11 @@ impl CfnLinkAssociationProps {
 }
 impl<R0, R1, R2> CfnLinkAssociationProps<R0, R1, R2> {
     /// `DeviceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-linkassociation.html#cfn-networkmanager-linkassociation-deviceid)
-    pub fn device_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<Set, R1, R2> { CfnLinkAssociationProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<Set, R1, R2> { CfnLinkAssociationProps(put(self.0, "DeviceId", value), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-linkassociation.html#cfn-networkmanager-linkassociation-globalnetworkid)
-    pub fn global_network_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, Set, R2> { CfnLinkAssociationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, Set, R2> { CfnLinkAssociationProps(put(self.0, "GlobalNetworkId", value), Phase) }
     /// `LinkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-linkassociation.html#cfn-networkmanager-linkassociation-linkid)
-    pub fn link_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, R1, Set> { CfnLinkAssociationProps(put(self.0, "LinkId", value.into_expr()), Phase) }
+    pub fn link_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, R1, Set> { CfnLinkAssociationProps(put(self.0, "LinkId", value), Phase) }
 }
 impl Done for CfnLinkAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::Site`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html)
@@ -706,13 +706,13 @@ impl CfnSiteProps {
 }
 impl<R0> CfnSiteProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#cfn-networkmanager-site-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#cfn-networkmanager-site-globalnetworkid)
-    pub fn global_network_id(self, value: impl Arg<str>) -> CfnSiteProps<Set> { CfnSiteProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnSiteProps<Set> { CfnSiteProps(put(self.0, "GlobalNetworkId", value), Phase) }
     /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#cfn-networkmanager-site-location)
-    pub fn location(self, value: impl Arg<site::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<site::Location>) -> Self { Self(put(self.0, "Location", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#cfn-networkmanager-site-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSiteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::Site`.
@@ -724,11 +724,11 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-site-location.html#cfn-networkmanager-site-location-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Latitude`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-site-location.html#cfn-networkmanager-site-location-latitude)
-    pub fn latitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Latitude", value.into_expr())) }
+    pub fn latitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Latitude", value)) }
     /// `Longitude`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-site-location.html#cfn-networkmanager-site-location-longitude)
-    pub fn longitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Longitude", value.into_expr())) }
+    pub fn longitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Longitude", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -779,17 +779,17 @@ impl CfnSiteToSiteVpnAttachmentProps {
 }
 impl<R0, R1> CfnSiteToSiteVpnAttachmentProps<R0, R1> {
     /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-corenetworkid)
-    pub fn core_network_id(self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<Set, R1> { CfnSiteToSiteVpnAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<Set, R1> { CfnSiteToSiteVpnAttachmentProps(put(self.0, "CoreNetworkId", value), Phase) }
     /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-networkfunctiongroupname)
-    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value), Phase) }
     /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-proposedsegmentchange)
-    pub fn proposed_segment_change(self, value: impl Arg<site_to_site_vpn_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
+    pub fn proposed_segment_change(self, value: impl Arg<site_to_site_vpn_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-routingpolicylabel)
-    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpnConnectionArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-vpnconnectionarn)
-    pub fn vpn_connection_arn(self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<R0, Set> { CfnSiteToSiteVpnAttachmentProps(put(self.0, "VpnConnectionArn", value.into_expr()), Phase) }
+    pub fn vpn_connection_arn(self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<R0, Set> { CfnSiteToSiteVpnAttachmentProps(put(self.0, "VpnConnectionArn", value), Phase) }
 }
 impl Done for CfnSiteToSiteVpnAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::SiteToSiteVpnAttachment`.
@@ -801,11 +801,11 @@ impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
-    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::SiteToSiteVpnAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposedsegmentchange.html)
@@ -814,11 +814,11 @@ impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposedsegmentchange.html#cfn-networkmanager-sitetositevpnattachment-proposedsegmentchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposedsegmentchange.html#cfn-networkmanager-sitetositevpnattachment-proposedsegmentchange-segmentname)
-    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposedsegmentchange.html#cfn-networkmanager-sitetositevpnattachment-proposedsegmentchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 }
@@ -861,11 +861,11 @@ impl CfnTransitGatewayPeeringProps {
 }
 impl<R0, R1> CfnTransitGatewayPeeringProps<R0, R1> {
     /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#cfn-networkmanager-transitgatewaypeering-corenetworkid)
-    pub fn core_network_id(self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<Set, R1> { CfnTransitGatewayPeeringProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<Set, R1> { CfnTransitGatewayPeeringProps(put(self.0, "CoreNetworkId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#cfn-networkmanager-transitgatewaypeering-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TransitGatewayArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#cfn-networkmanager-transitgatewaypeering-transitgatewayarn)
-    pub fn transit_gateway_arn(self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<R0, Set> { CfnTransitGatewayPeeringProps(put(self.0, "TransitGatewayArn", value.into_expr()), Phase) }
+    pub fn transit_gateway_arn(self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<R0, Set> { CfnTransitGatewayPeeringProps(put(self.0, "TransitGatewayArn", value), Phase) }
 }
 impl Done for CfnTransitGatewayPeeringProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::TransitGatewayRegistration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayregistration.html)
@@ -887,9 +887,9 @@ impl CfnTransitGatewayRegistrationProps {
 }
 impl<R0, R1> CfnTransitGatewayRegistrationProps<R0, R1> {
     /// `GlobalNetworkId`: `NetworkManagerGlobalNetworkId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayregistration.html#cfn-networkmanager-transitgatewayregistration-globalnetworkid)
-    pub fn global_network_id(self, value: impl Arg<kind::NetworkManagerGlobalNetworkId>) -> CfnTransitGatewayRegistrationProps<Set, R1> { CfnTransitGatewayRegistrationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
+    pub fn global_network_id(self, value: impl Arg<kind::NetworkManagerGlobalNetworkId>) -> CfnTransitGatewayRegistrationProps<Set, R1> { CfnTransitGatewayRegistrationProps(put(self.0, "GlobalNetworkId", value), Phase) }
     /// `TransitGatewayArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayregistration.html#cfn-networkmanager-transitgatewayregistration-transitgatewayarn)
-    pub fn transit_gateway_arn(self, value: impl Arg<str>) -> CfnTransitGatewayRegistrationProps<R0, Set> { CfnTransitGatewayRegistrationProps(put(self.0, "TransitGatewayArn", value.into_expr()), Phase) }
+    pub fn transit_gateway_arn(self, value: impl Arg<str>) -> CfnTransitGatewayRegistrationProps<R0, Set> { CfnTransitGatewayRegistrationProps(put(self.0, "TransitGatewayArn", value), Phase) }
 }
 impl Done for CfnTransitGatewayRegistrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::TransitGatewayRouteTableAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html)
@@ -941,17 +941,17 @@ impl CfnTransitGatewayRouteTableAttachmentProps {
 }
 impl<R0, R1> CfnTransitGatewayRouteTableAttachmentProps<R0, R1> {
     /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-networkfunctiongroupname)
-    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value), Phase) }
     /// `PeeringId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-peeringid)
-    pub fn peering_id(self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<Set, R1> { CfnTransitGatewayRouteTableAttachmentProps(put(self.0, "PeeringId", value.into_expr()), Phase) }
+    pub fn peering_id(self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<Set, R1> { CfnTransitGatewayRouteTableAttachmentProps(put(self.0, "PeeringId", value), Phase) }
     /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange)
-    pub fn proposed_segment_change(self, value: impl Arg<transit_gateway_route_table_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
+    pub fn proposed_segment_change(self, value: impl Arg<transit_gateway_route_table_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-routingpolicylabel)
-    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TransitGatewayRouteTableArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-transitgatewayroutetablearn)
-    pub fn transit_gateway_route_table_arn(self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<R0, Set> { CfnTransitGatewayRouteTableAttachmentProps(put(self.0, "TransitGatewayRouteTableArn", value.into_expr()), Phase) }
+    pub fn transit_gateway_route_table_arn(self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<R0, Set> { CfnTransitGatewayRouteTableAttachmentProps(put(self.0, "TransitGatewayRouteTableArn", value), Phase) }
 }
 impl Done for CfnTransitGatewayRouteTableAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::TransitGatewayRouteTableAttachment`.
@@ -963,11 +963,11 @@ impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
-    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::TransitGatewayRouteTableAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange.html)
@@ -976,11 +976,11 @@ impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange-segmentname)
-    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1033,19 +1033,19 @@ impl CfnVpcAttachmentProps {
 }
 impl<R0, R1, R2> CfnVpcAttachmentProps<R0, R1, R2> {
     /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-corenetworkid)
-    pub fn core_network_id(self, value: impl Arg<str>) -> CfnVpcAttachmentProps<Set, R1, R2> { CfnVpcAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnVpcAttachmentProps<Set, R1, R2> { CfnVpcAttachmentProps(put(self.0, "CoreNetworkId", value), Phase) }
     /// `Options`: `VpcOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-options)
-    pub fn options(self, value: impl Arg<vpc_attachment::VpcOptions>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<vpc_attachment::VpcOptions>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-proposedsegmentchange)
-    pub fn proposed_segment_change(self, value: impl Arg<vpc_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
+    pub fn proposed_segment_change(self, value: impl Arg<vpc_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-routingpolicylabel)
-    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value), Phase) }
     /// `SubnetArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-subnetarns)
-    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> CfnVpcAttachmentProps<R0, Set, R2> { CfnVpcAttachmentProps(put(self.0, "SubnetArns", value.into_expr()), Phase) }
+    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> CfnVpcAttachmentProps<R0, Set, R2> { CfnVpcAttachmentProps(put(self.0, "SubnetArns", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-vpcarn)
-    pub fn vpc_arn(self, value: impl Arg<str>) -> CfnVpcAttachmentProps<R0, R1, Set> { CfnVpcAttachmentProps(put(self.0, "VpcArn", value.into_expr()), Phase) }
+    pub fn vpc_arn(self, value: impl Arg<str>) -> CfnVpcAttachmentProps<R0, R1, Set> { CfnVpcAttachmentProps(put(self.0, "VpcArn", value), Phase) }
 }
 impl Done for CfnVpcAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::VpcAttachment`.
@@ -1057,11 +1057,11 @@ impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-vpcattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-vpcattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
-    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-vpcattachment-proposednetworkfunctiongroupchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::VpcAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposedsegmentchange.html)
@@ -1070,11 +1070,11 @@ impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposedsegmentchange.html#cfn-networkmanager-vpcattachment-proposedsegmentchange-attachmentpolicyrulenumber)
-    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value)) }
     /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposedsegmentchange.html#cfn-networkmanager-vpcattachment-proposedsegmentchange-segmentname)
-    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposedsegmentchange.html#cfn-networkmanager-vpcattachment-proposedsegmentchange-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcOptions` of `AWS::NetworkManager::VpcAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html)
@@ -1083,13 +1083,13 @@ impl VpcOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplianceModeSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html#cfn-networkmanager-vpcattachment-vpcoptions-appliancemodesupport)
-    pub fn appliance_mode_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplianceModeSupport", value.into_expr())) }
+    pub fn appliance_mode_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplianceModeSupport", value)) }
     /// `DnsSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html#cfn-networkmanager-vpcattachment-vpcoptions-dnssupport)
-    pub fn dns_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DnsSupport", value.into_expr())) }
+    pub fn dns_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DnsSupport", value)) }
     /// `Ipv6Support`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html#cfn-networkmanager-vpcattachment-vpcoptions-ipv6support)
-    pub fn ipv6_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6Support", value.into_expr())) }
+    pub fn ipv6_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6Support", value)) }
     /// `SecurityGroupReferencingSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html#cfn-networkmanager-vpcattachment-vpcoptions-securitygroupreferencingsupport)
-    pub fn security_group_referencing_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SecurityGroupReferencingSupport", value.into_expr())) }
+    pub fn security_group_referencing_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SecurityGroupReferencingSupport", value)) }
 }
 impl Done for VpcOptions { fn into_props(self) -> Bag { self.0 } }
 }

@@ -31,11 +31,11 @@ impl CfnMonitorProps {
 }
 impl<R0> CfnMonitorProps<R0> {
     /// `AggregationPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmonitor-monitor.html#cfn-networkmonitor-monitor-aggregationperiod)
-    pub fn aggregation_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AggregationPeriod", value.into_expr()), Phase) }
+    pub fn aggregation_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AggregationPeriod", value), Phase) }
     /// `MonitorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmonitor-monitor.html#cfn-networkmonitor-monitor-monitorname)
-    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set> { CfnMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
+    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set> { CfnMonitorProps(put(self.0, "MonitorName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmonitor-monitor.html#cfn-networkmonitor-monitor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

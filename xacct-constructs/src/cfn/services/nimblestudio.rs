@@ -31,17 +31,17 @@ impl CfnStudioProps {
 }
 impl<R0, R1, R2, R3> CfnStudioProps<R0, R1, R2, R3> {
     /// `AdminRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-adminrolearn)
-    pub fn admin_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<Set, R1, R2, R3> { CfnStudioProps(put(self.0, "AdminRoleArn", value.into_expr()), Phase) }
+    pub fn admin_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<Set, R1, R2, R3> { CfnStudioProps(put(self.0, "AdminRoleArn", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnStudioProps<R0, Set, R2, R3> { CfnStudioProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnStudioProps<R0, Set, R2, R3> { CfnStudioProps(put(self.0, "DisplayName", value), Phase) }
     /// `StudioEncryptionConfiguration`: `StudioEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-studioencryptionconfiguration)
-    pub fn studio_encryption_configuration(self, value: impl Arg<studio::StudioEncryptionConfiguration>) -> Self { Self(put(self.0, "StudioEncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn studio_encryption_configuration(self, value: impl Arg<studio::StudioEncryptionConfiguration>) -> Self { Self(put(self.0, "StudioEncryptionConfiguration", value), Phase) }
     /// `StudioName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-studioname)
-    pub fn studio_name(self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, Set, R3> { CfnStudioProps(put(self.0, "StudioName", value.into_expr()), Phase) }
+    pub fn studio_name(self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, Set, R3> { CfnStudioProps(put(self.0, "StudioName", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-userrolearn)
-    pub fn user_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, Set> { CfnStudioProps(put(self.0, "UserRoleArn", value.into_expr()), Phase) }
+    pub fn user_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, Set> { CfnStudioProps(put(self.0, "UserRoleArn", value), Phase) }
 }
 impl Done for CfnStudioProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NimbleStudio::Studio`.
@@ -55,9 +55,9 @@ impl StudioEncryptionConfiguration {
 }
 impl<R0> StudioEncryptionConfiguration<R0> {
     /// `KeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-nimblestudio-studio-studioencryptionconfiguration.html#cfn-nimblestudio-studio-studioencryptionconfiguration-keyarn)
-    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value), Phase) }
     /// `KeyType`: `KeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-nimblestudio-studio-studioencryptionconfiguration.html#cfn-nimblestudio-studio-studioencryptionconfiguration-keytype)
-    pub fn key_type(self, value: impl Arg<KeyType>) -> StudioEncryptionConfiguration<Set> { StudioEncryptionConfiguration(put(self.0, "KeyType", value.into_expr()), Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> StudioEncryptionConfiguration<Set> { StudioEncryptionConfiguration(put(self.0, "KeyType", value), Phase) }
 }
 impl Done for StudioEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `KeyType` allows.

@@ -23,9 +23,9 @@ impl CfnChannelAssociationProps {
 }
 impl<R0, R1> CfnChannelAssociationProps<R0, R1> {
     /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-channelassociation.html#cfn-notifications-channelassociation-arn)
-    pub fn arn(self, value: impl Arg<str>) -> CfnChannelAssociationProps<Set, R1> { CfnChannelAssociationProps(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> CfnChannelAssociationProps<Set, R1> { CfnChannelAssociationProps(put(self.0, "Arn", value), Phase) }
     /// `NotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-channelassociation.html#cfn-notifications-channelassociation-notificationconfigurationarn)
-    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnChannelAssociationProps<R0, Set> { CfnChannelAssociationProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
+    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnChannelAssociationProps<R0, Set> { CfnChannelAssociationProps(put(self.0, "NotificationConfigurationArn", value), Phase) }
 }
 impl Done for CfnChannelAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Notifications::EventRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html)
@@ -55,15 +55,15 @@ impl CfnEventRuleProps {
 }
 impl<R0, R1, R2, R3> CfnEventRuleProps<R0, R1, R2, R3> {
     /// `EventPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-eventpattern)
-    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
+    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value), Phase) }
     /// `EventType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-eventtype)
-    pub fn event_type(self, value: impl Arg<str>) -> CfnEventRuleProps<Set, R1, R2, R3> { CfnEventRuleProps(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> CfnEventRuleProps<Set, R1, R2, R3> { CfnEventRuleProps(put(self.0, "EventType", value), Phase) }
     /// `NotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-notificationconfigurationarn)
-    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnEventRuleProps<R0, Set, R2, R3> { CfnEventRuleProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
+    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnEventRuleProps<R0, Set, R2, R3> { CfnEventRuleProps(put(self.0, "NotificationConfigurationArn", value), Phase) }
     /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnEventRuleProps<R0, R1, Set, R3> { CfnEventRuleProps(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnEventRuleProps<R0, R1, Set, R3> { CfnEventRuleProps(put(self.0, "Regions", value), Phase) }
     /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-source)
-    pub fn source(self, value: impl Arg<str>) -> CfnEventRuleProps<R0, R1, R2, Set> { CfnEventRuleProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CfnEventRuleProps<R0, R1, R2, Set> { CfnEventRuleProps(put(self.0, "Source", value), Phase) }
 }
 impl Done for CfnEventRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Notifications::EventRule`.
@@ -77,9 +77,9 @@ impl EventRuleStatusSummary {
 }
 impl<R0, R1> EventRuleStatusSummary<R0, R1> {
     /// `Reason`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-eventrule-eventrulestatussummary.html#cfn-notifications-eventrule-eventrulestatussummary-reason)
-    pub fn reason(self, value: impl Arg<str>) -> EventRuleStatusSummary<Set, R1> { EventRuleStatusSummary(put(self.0, "Reason", value.into_expr()), Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> EventRuleStatusSummary<Set, R1> { EventRuleStatusSummary(put(self.0, "Reason", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-eventrule-eventrulestatussummary.html#cfn-notifications-eventrule-eventrulestatussummary-status)
-    pub fn status(self, value: impl Arg<Status>) -> EventRuleStatusSummary<R0, Set> { EventRuleStatusSummary(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> EventRuleStatusSummary<R0, Set> { EventRuleStatusSummary(put(self.0, "Status", value), Phase) }
 }
 impl Done for EventRuleStatusSummary { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -104,11 +104,11 @@ impl CfnManagedNotificationAccountContactAssociationProps {
 }
 impl<R0, R1> CfnManagedNotificationAccountContactAssociationProps<R0, R1> {
     /// `ContactIdentifier`: `ContactIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationaccountcontactassociation.html#cfn-notifications-managednotificationaccountcontactassociation-contactidentifier)
-    pub fn contact_identifier(self, value: impl Arg<managed_notification_account_contact_association::ContactIdentifier>) -> CfnManagedNotificationAccountContactAssociationProps<Set, R1> { CfnManagedNotificationAccountContactAssociationProps(put(self.0, "ContactIdentifier", value.into_expr()), Phase) }
+    pub fn contact_identifier(self, value: impl Arg<managed_notification_account_contact_association::ContactIdentifier>) -> CfnManagedNotificationAccountContactAssociationProps<Set, R1> { CfnManagedNotificationAccountContactAssociationProps(put(self.0, "ContactIdentifier", value), Phase) }
     /// `IsSensitiveEventsSubscribed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationaccountcontactassociation.html#cfn-notifications-managednotificationaccountcontactassociation-issensitiveeventssubscribed)
-    pub fn is_sensitive_events_subscribed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSensitiveEventsSubscribed", value.into_expr()), Phase) }
+    pub fn is_sensitive_events_subscribed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSensitiveEventsSubscribed", value), Phase) }
     /// `ManagedNotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationaccountcontactassociation.html#cfn-notifications-managednotificationaccountcontactassociation-managednotificationconfigurationarn)
-    pub fn managed_notification_configuration_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAccountContactAssociationProps<R0, Set> { CfnManagedNotificationAccountContactAssociationProps(put(self.0, "ManagedNotificationConfigurationArn", value.into_expr()), Phase) }
+    pub fn managed_notification_configuration_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAccountContactAssociationProps<R0, Set> { CfnManagedNotificationAccountContactAssociationProps(put(self.0, "ManagedNotificationConfigurationArn", value), Phase) }
 }
 impl Done for CfnManagedNotificationAccountContactAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Notifications::ManagedNotificationAccountContactAssociation`.
@@ -136,11 +136,11 @@ impl CfnManagedNotificationAdditionalChannelAssociationProps {
 }
 impl<R0, R1> CfnManagedNotificationAdditionalChannelAssociationProps<R0, R1> {
     /// `ChannelArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationadditionalchannelassociation.html#cfn-notifications-managednotificationadditionalchannelassociation-channelarn)
-    pub fn channel_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<Set, R1> { CfnManagedNotificationAdditionalChannelAssociationProps(put(self.0, "ChannelArn", value.into_expr()), Phase) }
+    pub fn channel_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<Set, R1> { CfnManagedNotificationAdditionalChannelAssociationProps(put(self.0, "ChannelArn", value), Phase) }
     /// `IsSensitiveEventsSubscribed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationadditionalchannelassociation.html#cfn-notifications-managednotificationadditionalchannelassociation-issensitiveeventssubscribed)
-    pub fn is_sensitive_events_subscribed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSensitiveEventsSubscribed", value.into_expr()), Phase) }
+    pub fn is_sensitive_events_subscribed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSensitiveEventsSubscribed", value), Phase) }
     /// `ManagedNotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationadditionalchannelassociation.html#cfn-notifications-managednotificationadditionalchannelassociation-managednotificationconfigurationarn)
-    pub fn managed_notification_configuration_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<R0, Set> { CfnManagedNotificationAdditionalChannelAssociationProps(put(self.0, "ManagedNotificationConfigurationArn", value.into_expr()), Phase) }
+    pub fn managed_notification_configuration_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<R0, Set> { CfnManagedNotificationAdditionalChannelAssociationProps(put(self.0, "ManagedNotificationConfigurationArn", value), Phase) }
 }
 impl Done for CfnManagedNotificationAdditionalChannelAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Notifications::NotificationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html)
@@ -168,13 +168,13 @@ impl CfnNotificationConfigurationProps {
 }
 impl<R0, R1> CfnNotificationConfigurationProps<R0, R1> {
     /// `AggregationDuration`: `AggregationDuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#cfn-notifications-notificationconfiguration-aggregationduration)
-    pub fn aggregation_duration(self, value: impl Arg<notification_configuration::AggregationDuration>) -> Self { Self(put(self.0, "AggregationDuration", value.into_expr()), Phase) }
+    pub fn aggregation_duration(self, value: impl Arg<notification_configuration::AggregationDuration>) -> Self { Self(put(self.0, "AggregationDuration", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#cfn-notifications-notificationconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<Set, R1> { CfnNotificationConfigurationProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<Set, R1> { CfnNotificationConfigurationProps(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#cfn-notifications-notificationconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<R0, Set> { CfnNotificationConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<R0, Set> { CfnNotificationConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#cfn-notifications-notificationconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnNotificationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Notifications::NotificationConfiguration`.
@@ -206,7 +206,7 @@ impl CfnNotificationHubProps {
 }
 impl<R0> CfnNotificationHubProps<R0> {
     /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationhub.html#cfn-notifications-notificationhub-region)
-    pub fn region(self, value: impl Arg<str>) -> CfnNotificationHubProps<Set> { CfnNotificationHubProps(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> CfnNotificationHubProps<Set> { CfnNotificationHubProps(put(self.0, "Region", value), Phase) }
 }
 impl Done for CfnNotificationHubProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Notifications::NotificationHub`.
@@ -220,9 +220,9 @@ impl NotificationHubStatusSummary {
 }
 impl<R0, R1> NotificationHubStatusSummary<R0, R1> {
     /// `NotificationHubStatus`: `NotificationHubStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-notificationhub-notificationhubstatussummary.html#cfn-notifications-notificationhub-notificationhubstatussummary-notificationhubstatus)
-    pub fn notification_hub_status(self, value: impl Arg<NotificationHubStatus>) -> NotificationHubStatusSummary<Set, R1> { NotificationHubStatusSummary(put(self.0, "NotificationHubStatus", value.into_expr()), Phase) }
+    pub fn notification_hub_status(self, value: impl Arg<NotificationHubStatus>) -> NotificationHubStatusSummary<Set, R1> { NotificationHubStatusSummary(put(self.0, "NotificationHubStatus", value), Phase) }
     /// `NotificationHubStatusReason`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-notificationhub-notificationhubstatussummary.html#cfn-notifications-notificationhub-notificationhubstatussummary-notificationhubstatusreason)
-    pub fn notification_hub_status_reason(self, value: impl Arg<str>) -> NotificationHubStatusSummary<R0, Set> { NotificationHubStatusSummary(put(self.0, "NotificationHubStatusReason", value.into_expr()), Phase) }
+    pub fn notification_hub_status_reason(self, value: impl Arg<str>) -> NotificationHubStatusSummary<R0, Set> { NotificationHubStatusSummary(put(self.0, "NotificationHubStatusReason", value), Phase) }
 }
 impl Done for NotificationHubStatusSummary { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NotificationHubStatus` allows.
@@ -247,9 +247,9 @@ impl CfnOrganizationalUnitAssociationProps {
 }
 impl<R0, R1> CfnOrganizationalUnitAssociationProps<R0, R1> {
     /// `NotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-organizationalunitassociation.html#cfn-notifications-organizationalunitassociation-notificationconfigurationarn)
-    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<Set, R1> { CfnOrganizationalUnitAssociationProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
+    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<Set, R1> { CfnOrganizationalUnitAssociationProps(put(self.0, "NotificationConfigurationArn", value), Phase) }
     /// `OrganizationalUnitId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-organizationalunitassociation.html#cfn-notifications-organizationalunitassociation-organizationalunitid)
-    pub fn organizational_unit_id(self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<R0, Set> { CfnOrganizationalUnitAssociationProps(put(self.0, "OrganizationalUnitId", value.into_expr()), Phase) }
+    pub fn organizational_unit_id(self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<R0, Set> { CfnOrganizationalUnitAssociationProps(put(self.0, "OrganizationalUnitId", value), Phase) }
 }
 impl Done for CfnOrganizationalUnitAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -39,11 +39,11 @@ impl CfnEmailContactProps {
 }
 impl<R0, R1> CfnEmailContactProps<R0, R1> {
     /// `EmailAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#cfn-notificationscontacts-emailcontact-emailaddress)
-    pub fn email_address(self, value: impl Arg<str>) -> CfnEmailContactProps<Set, R1> { CfnEmailContactProps(put(self.0, "EmailAddress", value.into_expr()), Phase) }
+    pub fn email_address(self, value: impl Arg<str>) -> CfnEmailContactProps<Set, R1> { CfnEmailContactProps(put(self.0, "EmailAddress", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#cfn-notificationscontacts-emailcontact-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEmailContactProps<R0, Set> { CfnEmailContactProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEmailContactProps<R0, Set> { CfnEmailContactProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#cfn-notificationscontacts-emailcontact-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEmailContactProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NotificationsContacts::EmailContact`.
@@ -57,17 +57,17 @@ impl EmailContact {
 }
 impl<R0, R1, R2, R3, R4, R5> EmailContact<R0, R1, R2, R3, R4, R5> {
     /// `Address`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-address)
-    pub fn address(self, value: impl Arg<str>) -> EmailContact<Set, R1, R2, R3, R4, R5> { EmailContact(put(self.0, "Address", value.into_expr()), Phase) }
+    pub fn address(self, value: impl Arg<str>) -> EmailContact<Set, R1, R2, R3, R4, R5> { EmailContact(put(self.0, "Address", value), Phase) }
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-arn)
-    pub fn arn(self, value: impl Arg<str>) -> EmailContact<R0, Set, R2, R3, R4, R5> { EmailContact(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> EmailContact<R0, Set, R2, R3, R4, R5> { EmailContact(put(self.0, "Arn", value), Phase) }
     /// `CreationTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-creationtime)
-    pub fn creation_time(self, value: impl Arg<str>) -> EmailContact<R0, R1, Set, R3, R4, R5> { EmailContact(put(self.0, "CreationTime", value.into_expr()), Phase) }
+    pub fn creation_time(self, value: impl Arg<str>) -> EmailContact<R0, R1, Set, R3, R4, R5> { EmailContact(put(self.0, "CreationTime", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-name)
-    pub fn name(self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, Set, R4, R5> { EmailContact(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, Set, R4, R5> { EmailContact(put(self.0, "Name", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-status)
-    pub fn status(self, value: impl Arg<Status>) -> EmailContact<R0, R1, R2, R3, Set, R5> { EmailContact(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> EmailContact<R0, R1, R2, R3, Set, R5> { EmailContact(put(self.0, "Status", value), Phase) }
     /// `UpdateTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-updatetime)
-    pub fn update_time(self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, R3, R4, Set> { EmailContact(put(self.0, "UpdateTime", value.into_expr()), Phase) }
+    pub fn update_time(self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, R3, R4, Set> { EmailContact(put(self.0, "UpdateTime", value), Phase) }
 }
 impl Done for EmailContact { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.

@@ -29,11 +29,11 @@ impl CfnWorkflowDefinitionProps {
 }
 impl<R0> CfnWorkflowDefinitionProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#cfn-novaact-workflowdefinition-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExportConfig`: `WorkflowExportConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#cfn-novaact-workflowdefinition-exportconfig)
-    pub fn export_config(self, value: impl Arg<workflow_definition::WorkflowExportConfig>) -> Self { Self(put(self.0, "ExportConfig", value.into_expr()), Phase) }
+    pub fn export_config(self, value: impl Arg<workflow_definition::WorkflowExportConfig>) -> Self { Self(put(self.0, "ExportConfig", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#cfn-novaact-workflowdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWorkflowDefinitionProps<Set> { CfnWorkflowDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkflowDefinitionProps<Set> { CfnWorkflowDefinitionProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnWorkflowDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NovaAct::WorkflowDefinition`.
@@ -47,9 +47,9 @@ impl WorkflowExportConfig {
 }
 impl<R0> WorkflowExportConfig<R0> {
     /// `S3BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-novaact-workflowdefinition-workflowexportconfig.html#cfn-novaact-workflowdefinition-workflowexportconfig-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> WorkflowExportConfig<Set> { WorkflowExportConfig(put(self.0, "S3BucketName", value.into_expr()), Phase) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> WorkflowExportConfig<Set> { WorkflowExportConfig(put(self.0, "S3BucketName", value), Phase) }
     /// `S3KeyPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-novaact-workflowdefinition-workflowexportconfig.html#cfn-novaact-workflowdefinition-workflowexportconfig-s3keyprefix)
-    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value), Phase) }
 }
 impl Done for WorkflowExportConfig { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,15 +27,15 @@ impl CfnLinkProps {
 }
 impl<R0, R1> CfnLinkProps<R0, R1> {
     /// `LabelTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-labeltemplate)
-    pub fn label_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelTemplate", value.into_expr()), Phase) }
+    pub fn label_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelTemplate", value), Phase) }
     /// `LinkConfiguration`: `LinkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-linkconfiguration)
-    pub fn link_configuration(self, value: impl Arg<link::LinkConfiguration>) -> Self { Self(put(self.0, "LinkConfiguration", value.into_expr()), Phase) }
+    pub fn link_configuration(self, value: impl Arg<link::LinkConfiguration>) -> Self { Self(put(self.0, "LinkConfiguration", value), Phase) }
     /// `ResourceTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-resourcetypes)
-    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> CfnLinkProps<Set, R1> { CfnLinkProps(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> CfnLinkProps<Set, R1> { CfnLinkProps(put(self.0, "ResourceTypes", value), Phase) }
     /// `SinkIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-sinkidentifier)
-    pub fn sink_identifier(self, value: impl Arg<str>) -> CfnLinkProps<R0, Set> { CfnLinkProps(put(self.0, "SinkIdentifier", value.into_expr()), Phase) }
+    pub fn sink_identifier(self, value: impl Arg<str>) -> CfnLinkProps<R0, Set> { CfnLinkProps(put(self.0, "SinkIdentifier", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Oam::Link`.
@@ -47,9 +47,9 @@ impl LinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupConfiguration`: `LinkFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkconfiguration.html#cfn-oam-link-linkconfiguration-loggroupconfiguration)
-    pub fn log_group_configuration(self, value: impl Arg<LinkFilter>) -> Self { Self(put(self.0, "LogGroupConfiguration", value.into_expr())) }
+    pub fn log_group_configuration(self, value: impl Arg<LinkFilter>) -> Self { Self(put(self.0, "LogGroupConfiguration", value)) }
     /// `MetricConfiguration`: `LinkFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkconfiguration.html#cfn-oam-link-linkconfiguration-metricconfiguration)
-    pub fn metric_configuration(self, value: impl Arg<LinkFilter>) -> Self { Self(put(self.0, "MetricConfiguration", value.into_expr())) }
+    pub fn metric_configuration(self, value: impl Arg<LinkFilter>) -> Self { Self(put(self.0, "MetricConfiguration", value)) }
 }
 impl Done for LinkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkFilter` of `AWS::Oam::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkfilter.html)
@@ -60,7 +60,7 @@ impl LinkFilter {
 }
 impl<R0> LinkFilter<R0> {
     /// `Filter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkfilter.html#cfn-oam-link-linkfilter-filter)
-    pub fn filter(self, value: impl Arg<str>) -> LinkFilter<Set> { LinkFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<str>) -> LinkFilter<Set> { LinkFilter(put(self.0, "Filter", value), Phase) }
 }
 impl Done for LinkFilter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -85,11 +85,11 @@ impl CfnSinkProps {
 }
 impl<R0> CfnSinkProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-sink.html#cfn-oam-sink-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSinkProps<Set> { CfnSinkProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSinkProps<Set> { CfnSinkProps(put(self.0, "Name", value), Phase) }
     /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-sink.html#cfn-oam-sink-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-sink.html#cfn-oam-sink-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

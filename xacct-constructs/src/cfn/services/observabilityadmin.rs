@@ -25,11 +25,11 @@ impl CfnOrganizationCentralizationRuleProps {
 }
 impl<R0, R1> CfnOrganizationCentralizationRuleProps<R0, R1> {
     /// `Rule`: `CentralizationRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationcentralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-rule)
-    pub fn rule(self, value: impl Arg<organization_centralization_rule::CentralizationRule>) -> CfnOrganizationCentralizationRuleProps<Set, R1> { CfnOrganizationCentralizationRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<organization_centralization_rule::CentralizationRule>) -> CfnOrganizationCentralizationRuleProps<Set, R1> { CfnOrganizationCentralizationRuleProps(put(self.0, "Rule", value), Phase) }
     /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationcentralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> CfnOrganizationCentralizationRuleProps<R0, Set> { CfnOrganizationCentralizationRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnOrganizationCentralizationRuleProps<R0, Set> { CfnOrganizationCentralizationRuleProps(put(self.0, "RuleName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationcentralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOrganizationCentralizationRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`.
@@ -43,9 +43,9 @@ impl CentralizationRule {
 }
 impl<R0, R1> CentralizationRule<R0, R1> {
     /// `Destination`: `CentralizationRuleDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrule-destination)
-    pub fn destination(self, value: impl Arg<CentralizationRuleDestination>) -> CentralizationRule<Set, R1> { CentralizationRule(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<CentralizationRuleDestination>) -> CentralizationRule<Set, R1> { CentralizationRule(put(self.0, "Destination", value), Phase) }
     /// `Source`: `CentralizationRuleSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrule-source)
-    pub fn source(self, value: impl Arg<CentralizationRuleSource>) -> CentralizationRule<R0, Set> { CentralizationRule(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<CentralizationRuleSource>) -> CentralizationRule<R0, Set> { CentralizationRule(put(self.0, "Source", value), Phase) }
 }
 impl Done for CentralizationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CentralizationRuleDestination` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html)
@@ -56,13 +56,13 @@ impl CentralizationRuleDestination {
 }
 impl<R0> CentralizationRuleDestination<R0> {
     /// `Account`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationruledestination-account)
-    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
+    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value), Phase) }
     /// `DestinationLogsConfiguration`: `DestinationLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationruledestination-destinationlogsconfiguration)
-    pub fn destination_logs_configuration(self, value: impl Arg<DestinationLogsConfiguration>) -> Self { Self(put(self.0, "DestinationLogsConfiguration", value.into_expr()), Phase) }
+    pub fn destination_logs_configuration(self, value: impl Arg<DestinationLogsConfiguration>) -> Self { Self(put(self.0, "DestinationLogsConfiguration", value), Phase) }
     /// `DestinationMetricsConfiguration`: `DestinationMetricsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationruledestination-destinationmetricsconfiguration)
-    pub fn destination_metrics_configuration(self, value: impl Arg<DestinationMetricsConfiguration>) -> Self { Self(put(self.0, "DestinationMetricsConfiguration", value.into_expr()), Phase) }
+    pub fn destination_metrics_configuration(self, value: impl Arg<DestinationMetricsConfiguration>) -> Self { Self(put(self.0, "DestinationMetricsConfiguration", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationruledestination-region)
-    pub fn region(self, value: impl Arg<str>) -> CentralizationRuleDestination<Set> { CentralizationRuleDestination(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> CentralizationRuleDestination<Set> { CentralizationRuleDestination(put(self.0, "Region", value), Phase) }
 }
 impl Done for CentralizationRuleDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CentralizationRuleSource` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html)
@@ -73,13 +73,13 @@ impl CentralizationRuleSource {
 }
 impl<R0> CentralizationRuleSource<R0> {
     /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrulesource-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> CentralizationRuleSource<Set> { CentralizationRuleSource(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CentralizationRuleSource<Set> { CentralizationRuleSource(put(self.0, "Regions", value), Phase) }
     /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrulesource-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `SourceLogsConfiguration`: `SourceLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrulesource-sourcelogsconfiguration)
-    pub fn source_logs_configuration(self, value: impl Arg<SourceLogsConfiguration>) -> Self { Self(put(self.0, "SourceLogsConfiguration", value.into_expr()), Phase) }
+    pub fn source_logs_configuration(self, value: impl Arg<SourceLogsConfiguration>) -> Self { Self(put(self.0, "SourceLogsConfiguration", value), Phase) }
     /// `SourceMetricsConfiguration`: `SourceMetricsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrulesource-sourcemetricsconfiguration)
-    pub fn source_metrics_configuration(self, value: impl Arg<SourceMetricsConfiguration>) -> Self { Self(put(self.0, "SourceMetricsConfiguration", value.into_expr()), Phase) }
+    pub fn source_metrics_configuration(self, value: impl Arg<SourceMetricsConfiguration>) -> Self { Self(put(self.0, "SourceMetricsConfiguration", value), Phase) }
 }
 impl Done for CentralizationRuleSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationLogsConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html)
@@ -88,13 +88,13 @@ impl DestinationLogsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackupConfiguration`: `LogsBackupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration-backupconfiguration)
-    pub fn backup_configuration(self, value: impl Arg<LogsBackupConfiguration>) -> Self { Self(put(self.0, "BackupConfiguration", value.into_expr())) }
+    pub fn backup_configuration(self, value: impl Arg<LogsBackupConfiguration>) -> Self { Self(put(self.0, "BackupConfiguration", value)) }
     /// `LogGroupNameConfiguration`: `LogGroupNameConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration-loggroupnameconfiguration)
-    pub fn log_group_name_configuration(self, value: impl Arg<LogGroupNameConfiguration>) -> Self { Self(put(self.0, "LogGroupNameConfiguration", value.into_expr())) }
+    pub fn log_group_name_configuration(self, value: impl Arg<LogGroupNameConfiguration>) -> Self { Self(put(self.0, "LogGroupNameConfiguration", value)) }
     /// `LogsEncryptionConfiguration`: `LogsEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration-logsencryptionconfiguration)
-    pub fn logs_encryption_configuration(self, value: impl Arg<LogsEncryptionConfiguration>) -> Self { Self(put(self.0, "LogsEncryptionConfiguration", value.into_expr())) }
+    pub fn logs_encryption_configuration(self, value: impl Arg<LogsEncryptionConfiguration>) -> Self { Self(put(self.0, "LogsEncryptionConfiguration", value)) }
     /// `TagPropagationConfiguration`: `TagPropagationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration-tagpropagationconfiguration)
-    pub fn tag_propagation_configuration(self, value: impl Arg<TagPropagationConfiguration>) -> Self { Self(put(self.0, "TagPropagationConfiguration", value.into_expr())) }
+    pub fn tag_propagation_configuration(self, value: impl Arg<TagPropagationConfiguration>) -> Self { Self(put(self.0, "TagPropagationConfiguration", value)) }
 }
 impl Done for DestinationLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationMetricsConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationmetricsconfiguration.html)
@@ -103,7 +103,7 @@ impl DestinationMetricsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackupConfiguration`: `MetricsBackupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationmetricsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationmetricsconfiguration-backupconfiguration)
-    pub fn backup_configuration(self, value: impl Arg<MetricsBackupConfiguration>) -> Self { Self(put(self.0, "BackupConfiguration", value.into_expr())) }
+    pub fn backup_configuration(self, value: impl Arg<MetricsBackupConfiguration>) -> Self { Self(put(self.0, "BackupConfiguration", value)) }
 }
 impl Done for DestinationMetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogGroupNameConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-loggroupnameconfiguration.html)
@@ -114,7 +114,7 @@ impl LogGroupNameConfiguration {
 }
 impl<R0> LogGroupNameConfiguration<R0> {
     /// `LogGroupNamePattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-loggroupnameconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-loggroupnameconfiguration-loggroupnamepattern)
-    pub fn log_group_name_pattern(self, value: impl Arg<str>) -> LogGroupNameConfiguration<Set> { LogGroupNameConfiguration(put(self.0, "LogGroupNamePattern", value.into_expr()), Phase) }
+    pub fn log_group_name_pattern(self, value: impl Arg<str>) -> LogGroupNameConfiguration<Set> { LogGroupNameConfiguration(put(self.0, "LogGroupNamePattern", value), Phase) }
 }
 impl Done for LogGroupNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogsBackupConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration.html)
@@ -125,9 +125,9 @@ impl LogsBackupConfiguration {
 }
 impl<R0> LogsBackupConfiguration<R0> {
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration-region)
-    pub fn region(self, value: impl Arg<str>) -> LogsBackupConfiguration<Set> { LogsBackupConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> LogsBackupConfiguration<Set> { LogsBackupConfiguration(put(self.0, "Region", value), Phase) }
 }
 impl Done for LogsBackupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogsEncryptionConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html)
@@ -138,13 +138,13 @@ impl LogsEncryptionConfiguration {
 }
 impl<R0> LogsEncryptionConfiguration<R0> {
     /// `EncryptionConflictResolutionStrategy`: `EncryptionConflictResolutionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration-encryptionconflictresolutionstrategy)
-    pub fn encryption_conflict_resolution_strategy(self, value: impl Arg<EncryptionConflictResolutionStrategy>) -> Self { Self(put(self.0, "EncryptionConflictResolutionStrategy", value.into_expr()), Phase) }
+    pub fn encryption_conflict_resolution_strategy(self, value: impl Arg<EncryptionConflictResolutionStrategy>) -> Self { Self(put(self.0, "EncryptionConflictResolutionStrategy", value), Phase) }
     /// `EncryptionScope`: `EncryptionScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration-encryptionscope)
-    pub fn encryption_scope(self, value: impl Arg<EncryptionScope>) -> Self { Self(put(self.0, "EncryptionScope", value.into_expr()), Phase) }
+    pub fn encryption_scope(self, value: impl Arg<EncryptionScope>) -> Self { Self(put(self.0, "EncryptionScope", value), Phase) }
     /// `EncryptionStrategy`: `EncryptionStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration-encryptionstrategy)
-    pub fn encryption_strategy(self, value: impl Arg<EncryptionStrategy>) -> LogsEncryptionConfiguration<Set> { LogsEncryptionConfiguration(put(self.0, "EncryptionStrategy", value.into_expr()), Phase) }
+    pub fn encryption_strategy(self, value: impl Arg<EncryptionStrategy>) -> LogsEncryptionConfiguration<Set> { LogsEncryptionConfiguration(put(self.0, "EncryptionStrategy", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
 }
 impl Done for LogsEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsBackupConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-metricsbackupconfiguration.html)
@@ -155,7 +155,7 @@ impl MetricsBackupConfiguration {
 }
 impl<R0> MetricsBackupConfiguration<R0> {
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-metricsbackupconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-metricsbackupconfiguration-region)
-    pub fn region(self, value: impl Arg<str>) -> MetricsBackupConfiguration<Set> { MetricsBackupConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> MetricsBackupConfiguration<Set> { MetricsBackupConfiguration(put(self.0, "Region", value), Phase) }
 }
 impl Done for MetricsBackupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceLogsConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration.html)
@@ -166,11 +166,11 @@ impl SourceLogsConfiguration {
 }
 impl<R0> SourceLogsConfiguration<R0> {
     /// `DataSourceSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration-datasourceselectioncriteria)
-    pub fn data_source_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSourceSelectionCriteria", value.into_expr()), Phase) }
+    pub fn data_source_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSourceSelectionCriteria", value), Phase) }
     /// `EncryptedLogGroupStrategy`: `EncryptedLogGroupStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration-encryptedloggroupstrategy)
-    pub fn encrypted_log_group_strategy(self, value: impl Arg<EncryptedLogGroupStrategy>) -> SourceLogsConfiguration<Set> { SourceLogsConfiguration(put(self.0, "EncryptedLogGroupStrategy", value.into_expr()), Phase) }
+    pub fn encrypted_log_group_strategy(self, value: impl Arg<EncryptedLogGroupStrategy>) -> SourceLogsConfiguration<Set> { SourceLogsConfiguration(put(self.0, "EncryptedLogGroupStrategy", value), Phase) }
     /// `LogGroupSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration-loggroupselectioncriteria)
-    pub fn log_group_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupSelectionCriteria", value.into_expr()), Phase) }
+    pub fn log_group_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupSelectionCriteria", value), Phase) }
 }
 impl Done for SourceLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceMetricsConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcemetricsconfiguration.html)
@@ -179,7 +179,7 @@ impl SourceMetricsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricsSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcemetricsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-sourcemetricsconfiguration-metricsselectioncriteria)
-    pub fn metrics_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricsSelectionCriteria", value.into_expr())) }
+    pub fn metrics_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricsSelectionCriteria", value)) }
 }
 impl Done for SourceMetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagPropagationConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration.html)
@@ -190,9 +190,9 @@ impl TagPropagationConfiguration {
 }
 impl<R0> TagPropagationConfiguration<R0> {
     /// `DestinationRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration-destinationrolearn)
-    pub fn destination_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TagPropagationConfiguration<Set> { TagPropagationConfiguration(put(self.0, "DestinationRoleArn", value.into_expr()), Phase) }
+    pub fn destination_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TagPropagationConfiguration<Set> { TagPropagationConfiguration(put(self.0, "DestinationRoleArn", value), Phase) }
     /// `TagConflictResolutionStrategy`: `TagConflictResolutionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration-tagconflictresolutionstrategy)
-    pub fn tag_conflict_resolution_strategy(self, value: impl Arg<TagConflictResolutionStrategy>) -> Self { Self(put(self.0, "TagConflictResolutionStrategy", value.into_expr()), Phase) }
+    pub fn tag_conflict_resolution_strategy(self, value: impl Arg<TagConflictResolutionStrategy>) -> Self { Self(put(self.0, "TagConflictResolutionStrategy", value), Phase) }
 }
 impl Done for TagPropagationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptedLogGroupStrategy` allows.
@@ -229,11 +229,11 @@ impl CfnOrganizationTelemetryRuleProps {
 }
 impl<R0, R1> CfnOrganizationTelemetryRuleProps<R0, R1> {
     /// `Rule`: `TelemetryRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-rule)
-    pub fn rule(self, value: impl Arg<organization_telemetry_rule::TelemetryRule>) -> CfnOrganizationTelemetryRuleProps<Set, R1> { CfnOrganizationTelemetryRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<organization_telemetry_rule::TelemetryRule>) -> CfnOrganizationTelemetryRuleProps<Set, R1> { CfnOrganizationTelemetryRuleProps(put(self.0, "Rule", value), Phase) }
     /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> CfnOrganizationTelemetryRuleProps<R0, Set> { CfnOrganizationTelemetryRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnOrganizationTelemetryRuleProps<R0, Set> { CfnOrganizationTelemetryRuleProps(put(self.0, "RuleName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOrganizationTelemetryRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`.
@@ -245,7 +245,7 @@ impl ActionCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-actioncondition.html#cfn-observabilityadmin-organizationtelemetryrule-actioncondition-action)
-    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value)) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedEventSelector` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedeventselector.html)
@@ -256,9 +256,9 @@ impl AdvancedEventSelector {
 }
 impl<R0> AdvancedEventSelector<R0> {
     /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedeventselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedeventselector-fieldselectors)
-    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
+    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedeventselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedeventselector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedFieldSelector` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html)
@@ -267,19 +267,19 @@ impl AdvancedFieldSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-endswith)
-    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr())) }
+    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value)) }
     /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-equals)
-    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value)) }
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value)) }
     /// `NotEndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-notendswith)
-    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr())) }
+    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value)) }
     /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-notequals)
-    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value)) }
     /// `NotStartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-notstartswith)
-    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr())) }
+    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value)) }
     /// `StartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-startswith)
-    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr())) }
+    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value)) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudtrailParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-cloudtrailparameters.html)
@@ -290,7 +290,7 @@ impl CloudtrailParameters {
 }
 impl<R0> CloudtrailParameters<R0> {
     /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-cloudtrailparameters.html#cfn-observabilityadmin-organizationtelemetryrule-cloudtrailparameters-advancedeventselectors)
-    pub fn advanced_event_selectors(self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { CloudtrailParameters(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
+    pub fn advanced_event_selectors(self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { CloudtrailParameters(put(self.0, "AdvancedEventSelectors", value), Phase) }
 }
 impl Done for CloudtrailParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-condition.html)
@@ -299,9 +299,9 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionCondition`: `ActionCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-condition.html#cfn-observabilityadmin-organizationtelemetryrule-condition-actioncondition)
-    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
+    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value)) }
     /// `LabelNameCondition`: `LabelNameCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-condition.html#cfn-observabilityadmin-organizationtelemetryrule-condition-labelnamecondition)
-    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
+    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ELBLoadBalancerLoggingParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters.html)
@@ -310,9 +310,9 @@ impl ELBLoadBalancerLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters-fielddelimiter)
-    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
+    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value)) }
     /// `OutputFormat`: `OutputFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters-outputformat)
-    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
+    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value)) }
 }
 impl Done for ELBLoadBalancerLoggingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html)
@@ -321,13 +321,13 @@ impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Method`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html#cfn-observabilityadmin-organizationtelemetryrule-fieldtomatch-method)
-    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value)) }
     /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html#cfn-observabilityadmin-organizationtelemetryrule-fieldtomatch-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value)) }
     /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html#cfn-observabilityadmin-organizationtelemetryrule-fieldtomatch-singleheader)
-    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value)) }
     /// `UriPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html#cfn-observabilityadmin-organizationtelemetryrule-fieldtomatch-uripath)
-    pub fn uri_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
+    pub fn uri_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UriPath", value)) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-filter.html)
@@ -336,11 +336,11 @@ impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-filter.html#cfn-observabilityadmin-organizationtelemetryrule-filter-behavior)
-    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value)) }
     /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-filter.html#cfn-observabilityadmin-organizationtelemetryrule-filter-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value)) }
     /// `Requirement`: `Requirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-filter.html#cfn-observabilityadmin-organizationtelemetryrule-filter-requirement)
-    pub fn requirement(self, value: impl Arg<Requirement>) -> Self { Self(put(self.0, "Requirement", value.into_expr())) }
+    pub fn requirement(self, value: impl Arg<Requirement>) -> Self { Self(put(self.0, "Requirement", value)) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelNameCondition` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-labelnamecondition.html)
@@ -349,7 +349,7 @@ impl LabelNameCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LabelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-labelnamecondition.html#cfn-observabilityadmin-organizationtelemetryrule-labelnamecondition-labelname)
-    pub fn label_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelName", value.into_expr())) }
+    pub fn label_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelName", value)) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDeliveryParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-logdeliveryparameters.html)
@@ -358,7 +358,7 @@ impl LogDeliveryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogTypes`: list of `LogTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-logdeliveryparameters.html#cfn-observabilityadmin-organizationtelemetryrule-logdeliveryparameters-logtypes)
-    pub fn log_types(self, value: impl Arg<Arr<LogTypes>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
+    pub fn log_types(self, value: impl Arg<Arr<LogTypes>>) -> Self { Self(put(self.0, "LogTypes", value)) }
 }
 impl Done for LogDeliveryParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFilter` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-loggingfilter.html)
@@ -367,9 +367,9 @@ impl LoggingFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultBehavior`: `DefaultBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-loggingfilter.html#cfn-observabilityadmin-organizationtelemetryrule-loggingfilter-defaultbehavior)
-    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
+    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value)) }
     /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-loggingfilter.html#cfn-observabilityadmin-organizationtelemetryrule-loggingfilter-filters)
-    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value)) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MskMonitoringParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-mskmonitoringparameters.html)
@@ -378,7 +378,7 @@ impl MskMonitoringParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-mskmonitoringparameters.html#cfn-observabilityadmin-organizationtelemetryrule-mskmonitoringparameters-enhancedmonitoring)
-    pub fn enhanced_monitoring(self, value: impl Arg<EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value.into_expr())) }
+    pub fn enhanced_monitoring(self, value: impl Arg<EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value)) }
 }
 impl Done for MskMonitoringParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionStatus` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-regionstatus.html)
@@ -387,11 +387,11 @@ impl RegionStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-regionstatus.html#cfn-observabilityadmin-organizationtelemetryrule-regionstatus-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
     /// `RuleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-regionstatus.html#cfn-observabilityadmin-organizationtelemetryrule-regionstatus-rulearn)
-    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleArn", value.into_expr())) }
+    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleArn", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-regionstatus.html#cfn-observabilityadmin-organizationtelemetryrule-regionstatus-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for RegionStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-singleheader.html)
@@ -402,7 +402,7 @@ impl SingleHeader {
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-singleheader.html#cfn-observabilityadmin-organizationtelemetryrule-singleheader-name)
-    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryDestinationConfiguration` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html)
@@ -411,25 +411,25 @@ impl TelemetryDestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudtrailParameters`: `CloudtrailParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-cloudtrailparameters)
-    pub fn cloudtrail_parameters(self, value: impl Arg<CloudtrailParameters>) -> Self { Self(put(self.0, "CloudtrailParameters", value.into_expr())) }
+    pub fn cloudtrail_parameters(self, value: impl Arg<CloudtrailParameters>) -> Self { Self(put(self.0, "CloudtrailParameters", value)) }
     /// `DestinationPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-destinationpattern)
-    pub fn destination_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPattern", value.into_expr())) }
+    pub fn destination_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPattern", value)) }
     /// `DestinationType`: `DestinationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-destinationtype)
-    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
+    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value)) }
     /// `ELBLoadBalancerLoggingParameters`: `ELBLoadBalancerLoggingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-elbloadbalancerloggingparameters)
-    pub fn elb_load_balancer_logging_parameters(self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { Self(put(self.0, "ELBLoadBalancerLoggingParameters", value.into_expr())) }
+    pub fn elb_load_balancer_logging_parameters(self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { Self(put(self.0, "ELBLoadBalancerLoggingParameters", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `LogDeliveryParameters`: `LogDeliveryParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-logdeliveryparameters)
-    pub fn log_delivery_parameters(self, value: impl Arg<LogDeliveryParameters>) -> Self { Self(put(self.0, "LogDeliveryParameters", value.into_expr())) }
+    pub fn log_delivery_parameters(self, value: impl Arg<LogDeliveryParameters>) -> Self { Self(put(self.0, "LogDeliveryParameters", value)) }
     /// `MskMonitoringParameters`: `MskMonitoringParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-mskmonitoringparameters)
-    pub fn msk_monitoring_parameters(self, value: impl Arg<MskMonitoringParameters>) -> Self { Self(put(self.0, "MskMonitoringParameters", value.into_expr())) }
+    pub fn msk_monitoring_parameters(self, value: impl Arg<MskMonitoringParameters>) -> Self { Self(put(self.0, "MskMonitoringParameters", value)) }
     /// `RetentionInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-retentionindays)
-    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
+    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value)) }
     /// `VPCFlowLogParameters`: `VPCFlowLogParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-vpcflowlogparameters)
-    pub fn vpc_flow_log_parameters(self, value: impl Arg<VPCFlowLogParameters>) -> Self { Self(put(self.0, "VPCFlowLogParameters", value.into_expr())) }
+    pub fn vpc_flow_log_parameters(self, value: impl Arg<VPCFlowLogParameters>) -> Self { Self(put(self.0, "VPCFlowLogParameters", value)) }
     /// `WAFLoggingParameters`: `WAFLoggingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-wafloggingparameters)
-    pub fn waf_logging_parameters(self, value: impl Arg<WAFLoggingParameters>) -> Self { Self(put(self.0, "WAFLoggingParameters", value.into_expr())) }
+    pub fn waf_logging_parameters(self, value: impl Arg<WAFLoggingParameters>) -> Self { Self(put(self.0, "WAFLoggingParameters", value)) }
 }
 impl Done for TelemetryDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryRule` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html)
@@ -440,23 +440,23 @@ impl TelemetryRule {
 }
 impl<R0, R1> TelemetryRule<R0, R1> {
     /// `AllRegions`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-allregions)
-    pub fn all_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllRegions", value.into_expr()), Phase) }
+    pub fn all_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllRegions", value), Phase) }
     /// `AllowFieldUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-allowfieldupdates)
-    pub fn allow_field_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFieldUpdates", value.into_expr()), Phase) }
+    pub fn allow_field_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFieldUpdates", value), Phase) }
     /// `DestinationConfiguration`: `TelemetryDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-destinationconfiguration)
-    pub fn destination_configuration(self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
+    pub fn destination_configuration(self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value), Phase) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-resourcetype)
-    pub fn resource_type(self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { TelemetryRule(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { TelemetryRule(put(self.0, "ResourceType", value), Phase) }
     /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `SelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-selectioncriteria)
-    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
+    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value), Phase) }
     /// `TelemetrySourceTypes`: list of `TelemetrySourceTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-telemetrysourcetypes)
-    pub fn telemetry_source_types(self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { Self(put(self.0, "TelemetrySourceTypes", value.into_expr()), Phase) }
+    pub fn telemetry_source_types(self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { Self(put(self.0, "TelemetrySourceTypes", value), Phase) }
     /// `TelemetryType`: `TelemetryType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-telemetrytype)
-    pub fn telemetry_type(self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { TelemetryRule(put(self.0, "TelemetryType", value.into_expr()), Phase) }
+    pub fn telemetry_type(self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { TelemetryRule(put(self.0, "TelemetryType", value), Phase) }
 }
 impl Done for TelemetryRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCFlowLogParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters.html)
@@ -465,11 +465,11 @@ impl VPCFlowLogParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters-logformat)
-    pub fn log_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
+    pub fn log_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFormat", value)) }
     /// `MaxAggregationInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters-maxaggregationinterval)
-    pub fn max_aggregation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAggregationInterval", value.into_expr())) }
+    pub fn max_aggregation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAggregationInterval", value)) }
     /// `TrafficType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters-traffictype)
-    pub fn traffic_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficType", value.into_expr())) }
+    pub fn traffic_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficType", value)) }
 }
 impl Done for VPCFlowLogParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WAFLoggingParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-wafloggingparameters.html)
@@ -478,11 +478,11 @@ impl WAFLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogType`: `LogType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-wafloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-wafloggingparameters-logtype)
-    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr())) }
+    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value)) }
     /// `LoggingFilter`: `LoggingFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-wafloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-wafloggingparameters-loggingfilter)
-    pub fn logging_filter(self, value: impl Arg<LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr())) }
+    pub fn logging_filter(self, value: impl Arg<LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value)) }
     /// `RedactedFields`: list of `FieldToMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-wafloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-wafloggingparameters-redactedfields)
-    pub fn redacted_fields(self, value: impl Arg<Arr<FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr())) }
+    pub fn redacted_fields(self, value: impl Arg<Arr<FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value)) }
 }
 impl Done for WAFLoggingParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -531,13 +531,13 @@ impl CfnS3TableIntegrationProps {
 }
 impl<R0, R1> CfnS3TableIntegrationProps<R0, R1> {
     /// `Encryption`: `EncryptionConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#cfn-observabilityadmin-s3tableintegration-encryption)
-    pub fn encryption(self, value: impl Arg<s3_table_integration::EncryptionConfig>) -> CfnS3TableIntegrationProps<Set, R1> { CfnS3TableIntegrationProps(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<s3_table_integration::EncryptionConfig>) -> CfnS3TableIntegrationProps<Set, R1> { CfnS3TableIntegrationProps(put(self.0, "Encryption", value), Phase) }
     /// `LogSources`: list of `LogSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#cfn-observabilityadmin-s3tableintegration-logsources)
-    pub fn log_sources(self, value: impl Arg<Arr<s3_table_integration::LogSource>>) -> Self { Self(put(self.0, "LogSources", value.into_expr()), Phase) }
+    pub fn log_sources(self, value: impl Arg<Arr<s3_table_integration::LogSource>>) -> Self { Self(put(self.0, "LogSources", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#cfn-observabilityadmin-s3tableintegration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnS3TableIntegrationProps<R0, Set> { CfnS3TableIntegrationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnS3TableIntegrationProps<R0, Set> { CfnS3TableIntegrationProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#cfn-observabilityadmin-s3tableintegration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnS3TableIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::S3TableIntegration`.
@@ -551,9 +551,9 @@ impl EncryptionConfig {
 }
 impl<R0> EncryptionConfig<R0> {
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-encryptionconfig.html#cfn-observabilityadmin-s3tableintegration-encryptionconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `SseAlgorithm`: `SseAlgorithm`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-encryptionconfig.html#cfn-observabilityadmin-s3tableintegration-encryptionconfig-ssealgorithm)
-    pub fn sse_algorithm(self, value: impl Arg<SseAlgorithm>) -> EncryptionConfig<Set> { EncryptionConfig(put(self.0, "SseAlgorithm", value.into_expr()), Phase) }
+    pub fn sse_algorithm(self, value: impl Arg<SseAlgorithm>) -> EncryptionConfig<Set> { EncryptionConfig(put(self.0, "SseAlgorithm", value), Phase) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogSource` of `AWS::ObservabilityAdmin::S3TableIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-logsource.html)
@@ -564,11 +564,11 @@ impl LogSource {
 }
 impl<R0, R1> LogSource<R0, R1> {
     /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-logsource.html#cfn-observabilityadmin-s3tableintegration-logsource-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-logsource.html#cfn-observabilityadmin-s3tableintegration-logsource-name)
-    pub fn name(self, value: impl Arg<str>) -> LogSource<Set, R1> { LogSource(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LogSource<Set, R1> { LogSource(put(self.0, "Name", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-logsource.html#cfn-observabilityadmin-s3tableintegration-logsource-type)
-    pub fn type_(self, value: impl Arg<str>) -> LogSource<R0, Set> { LogSource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> LogSource<R0, Set> { LogSource(put(self.0, "Type", value), Phase) }
 }
 impl Done for LogSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SseAlgorithm` allows.
@@ -595,7 +595,7 @@ impl CfnTelemetryEnrichmentProps {
 }
 impl<R0> CfnTelemetryEnrichmentProps<R0> {
     /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryenrichment.html#cfn-observabilityadmin-telemetryenrichment-scope)
-    pub fn scope(self, value: impl Arg<telemetry_enrichment::Scope>) -> CfnTelemetryEnrichmentProps<Set> { CfnTelemetryEnrichmentProps(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<telemetry_enrichment::Scope>) -> CfnTelemetryEnrichmentProps<Set> { CfnTelemetryEnrichmentProps(put(self.0, "Scope", value), Phase) }
 }
 impl Done for CfnTelemetryEnrichmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::TelemetryEnrichment`.
@@ -633,11 +633,11 @@ impl CfnTelemetryPipelinesProps {
 }
 impl<R0> CfnTelemetryPipelinesProps<R0> {
     /// `Configuration`: `TelemetryPipelineConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#cfn-observabilityadmin-telemetrypipelines-configuration)
-    pub fn configuration(self, value: impl Arg<telemetry_pipelines::TelemetryPipelineConfiguration>) -> CfnTelemetryPipelinesProps<Set> { CfnTelemetryPipelinesProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<telemetry_pipelines::TelemetryPipelineConfiguration>) -> CfnTelemetryPipelinesProps<Set> { CfnTelemetryPipelinesProps(put(self.0, "Configuration", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#cfn-observabilityadmin-telemetrypipelines-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#cfn-observabilityadmin-telemetrypipelines-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTelemetryPipelinesProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::TelemetryPipelines`.
@@ -649,21 +649,21 @@ impl TelemetryPipeline {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Configuration`: `TelemetryPipelineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-configuration)
-    pub fn configuration(self, value: impl Arg<TelemetryPipelineConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<TelemetryPipelineConfiguration>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `CreatedTimeStamp`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-createdtimestamp)
-    pub fn created_time_stamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CreatedTimeStamp", value.into_expr())) }
+    pub fn created_time_stamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CreatedTimeStamp", value)) }
     /// `LastUpdateTimeStamp`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-lastupdatetimestamp)
-    pub fn last_update_time_stamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastUpdateTimeStamp", value.into_expr())) }
+    pub fn last_update_time_stamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastUpdateTimeStamp", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `StatusReason`: `TelemetryPipelineStatusReason`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-statusreason)
-    pub fn status_reason(self, value: impl Arg<TelemetryPipelineStatusReason>) -> Self { Self(put(self.0, "StatusReason", value.into_expr())) }
+    pub fn status_reason(self, value: impl Arg<TelemetryPipelineStatusReason>) -> Self { Self(put(self.0, "StatusReason", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for TelemetryPipeline { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryPipelineConfiguration` of `AWS::ObservabilityAdmin::TelemetryPipelines`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipelineconfiguration.html)
@@ -674,7 +674,7 @@ impl TelemetryPipelineConfiguration {
 }
 impl<R0> TelemetryPipelineConfiguration<R0> {
     /// `Body`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipelineconfiguration.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipelineconfiguration-body)
-    pub fn body(self, value: impl Arg<str>) -> TelemetryPipelineConfiguration<Set> { TelemetryPipelineConfiguration(put(self.0, "Body", value.into_expr()), Phase) }
+    pub fn body(self, value: impl Arg<str>) -> TelemetryPipelineConfiguration<Set> { TelemetryPipelineConfiguration(put(self.0, "Body", value), Phase) }
 }
 impl Done for TelemetryPipelineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryPipelineStatusReason` of `AWS::ObservabilityAdmin::TelemetryPipelines`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipelinestatusreason.html)
@@ -683,7 +683,7 @@ impl TelemetryPipelineStatusReason {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipelinestatusreason.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipelinestatusreason-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
 }
 impl Done for TelemetryPipelineStatusReason { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -712,11 +712,11 @@ impl CfnTelemetryRuleProps {
 }
 impl<R0, R1> CfnTelemetryRuleProps<R0, R1> {
     /// `Rule`: `TelemetryRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html#cfn-observabilityadmin-telemetryrule-rule)
-    pub fn rule(self, value: impl Arg<telemetry_rule::TelemetryRule>) -> CfnTelemetryRuleProps<Set, R1> { CfnTelemetryRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<telemetry_rule::TelemetryRule>) -> CfnTelemetryRuleProps<Set, R1> { CfnTelemetryRuleProps(put(self.0, "Rule", value), Phase) }
     /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html#cfn-observabilityadmin-telemetryrule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> CfnTelemetryRuleProps<R0, Set> { CfnTelemetryRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnTelemetryRuleProps<R0, Set> { CfnTelemetryRuleProps(put(self.0, "RuleName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html#cfn-observabilityadmin-telemetryrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTelemetryRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::TelemetryRule`.
@@ -728,7 +728,7 @@ impl ActionCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-actioncondition.html#cfn-observabilityadmin-telemetryrule-actioncondition-action)
-    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value)) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedEventSelector` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedeventselector.html)
@@ -739,9 +739,9 @@ impl AdvancedEventSelector {
 }
 impl<R0> AdvancedEventSelector<R0> {
     /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedeventselector.html#cfn-observabilityadmin-telemetryrule-advancedeventselector-fieldselectors)
-    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
+    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedeventselector.html#cfn-observabilityadmin-telemetryrule-advancedeventselector-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedFieldSelector` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html)
@@ -750,19 +750,19 @@ impl AdvancedFieldSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-endswith)
-    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr())) }
+    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value)) }
     /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-equals)
-    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value)) }
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value)) }
     /// `NotEndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-notendswith)
-    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr())) }
+    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value)) }
     /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-notequals)
-    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value)) }
     /// `NotStartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-notstartswith)
-    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr())) }
+    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value)) }
     /// `StartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-startswith)
-    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr())) }
+    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value)) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudtrailParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-cloudtrailparameters.html)
@@ -773,7 +773,7 @@ impl CloudtrailParameters {
 }
 impl<R0> CloudtrailParameters<R0> {
     /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-cloudtrailparameters.html#cfn-observabilityadmin-telemetryrule-cloudtrailparameters-advancedeventselectors)
-    pub fn advanced_event_selectors(self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { CloudtrailParameters(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
+    pub fn advanced_event_selectors(self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { CloudtrailParameters(put(self.0, "AdvancedEventSelectors", value), Phase) }
 }
 impl Done for CloudtrailParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-condition.html)
@@ -782,9 +782,9 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionCondition`: `ActionCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-condition.html#cfn-observabilityadmin-telemetryrule-condition-actioncondition)
-    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
+    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value)) }
     /// `LabelNameCondition`: `LabelNameCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-condition.html#cfn-observabilityadmin-telemetryrule-condition-labelnamecondition)
-    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
+    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ELBLoadBalancerLoggingParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters.html)
@@ -793,9 +793,9 @@ impl ELBLoadBalancerLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters.html#cfn-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters-fielddelimiter)
-    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
+    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value)) }
     /// `OutputFormat`: `OutputFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters.html#cfn-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters-outputformat)
-    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
+    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value)) }
 }
 impl Done for ELBLoadBalancerLoggingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html)
@@ -804,13 +804,13 @@ impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Method`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html#cfn-observabilityadmin-telemetryrule-fieldtomatch-method)
-    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value)) }
     /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html#cfn-observabilityadmin-telemetryrule-fieldtomatch-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value)) }
     /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html#cfn-observabilityadmin-telemetryrule-fieldtomatch-singleheader)
-    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value)) }
     /// `UriPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html#cfn-observabilityadmin-telemetryrule-fieldtomatch-uripath)
-    pub fn uri_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
+    pub fn uri_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UriPath", value)) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-filter.html)
@@ -819,11 +819,11 @@ impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-filter.html#cfn-observabilityadmin-telemetryrule-filter-behavior)
-    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value)) }
     /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-filter.html#cfn-observabilityadmin-telemetryrule-filter-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value)) }
     /// `Requirement`: `Requirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-filter.html#cfn-observabilityadmin-telemetryrule-filter-requirement)
-    pub fn requirement(self, value: impl Arg<Requirement>) -> Self { Self(put(self.0, "Requirement", value.into_expr())) }
+    pub fn requirement(self, value: impl Arg<Requirement>) -> Self { Self(put(self.0, "Requirement", value)) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelNameCondition` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-labelnamecondition.html)
@@ -832,7 +832,7 @@ impl LabelNameCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LabelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-labelnamecondition.html#cfn-observabilityadmin-telemetryrule-labelnamecondition-labelname)
-    pub fn label_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelName", value.into_expr())) }
+    pub fn label_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelName", value)) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDeliveryParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-logdeliveryparameters.html)
@@ -841,7 +841,7 @@ impl LogDeliveryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogTypes`: list of `LogTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-logdeliveryparameters.html#cfn-observabilityadmin-telemetryrule-logdeliveryparameters-logtypes)
-    pub fn log_types(self, value: impl Arg<Arr<LogTypes>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
+    pub fn log_types(self, value: impl Arg<Arr<LogTypes>>) -> Self { Self(put(self.0, "LogTypes", value)) }
 }
 impl Done for LogDeliveryParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFilter` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-loggingfilter.html)
@@ -850,9 +850,9 @@ impl LoggingFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultBehavior`: `DefaultBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-loggingfilter.html#cfn-observabilityadmin-telemetryrule-loggingfilter-defaultbehavior)
-    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
+    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value)) }
     /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-loggingfilter.html#cfn-observabilityadmin-telemetryrule-loggingfilter-filters)
-    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value)) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MskMonitoringParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-mskmonitoringparameters.html)
@@ -861,7 +861,7 @@ impl MskMonitoringParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-mskmonitoringparameters.html#cfn-observabilityadmin-telemetryrule-mskmonitoringparameters-enhancedmonitoring)
-    pub fn enhanced_monitoring(self, value: impl Arg<EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value.into_expr())) }
+    pub fn enhanced_monitoring(self, value: impl Arg<EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value)) }
 }
 impl Done for MskMonitoringParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionStatus` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-regionstatus.html)
@@ -870,11 +870,11 @@ impl RegionStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-regionstatus.html#cfn-observabilityadmin-telemetryrule-regionstatus-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
     /// `RuleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-regionstatus.html#cfn-observabilityadmin-telemetryrule-regionstatus-rulearn)
-    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleArn", value.into_expr())) }
+    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleArn", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-regionstatus.html#cfn-observabilityadmin-telemetryrule-regionstatus-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for RegionStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-singleheader.html)
@@ -885,7 +885,7 @@ impl SingleHeader {
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-singleheader.html#cfn-observabilityadmin-telemetryrule-singleheader-name)
-    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryDestinationConfiguration` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html)
@@ -894,25 +894,25 @@ impl TelemetryDestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudtrailParameters`: `CloudtrailParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-cloudtrailparameters)
-    pub fn cloudtrail_parameters(self, value: impl Arg<CloudtrailParameters>) -> Self { Self(put(self.0, "CloudtrailParameters", value.into_expr())) }
+    pub fn cloudtrail_parameters(self, value: impl Arg<CloudtrailParameters>) -> Self { Self(put(self.0, "CloudtrailParameters", value)) }
     /// `DestinationPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-destinationpattern)
-    pub fn destination_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPattern", value.into_expr())) }
+    pub fn destination_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPattern", value)) }
     /// `DestinationType`: `DestinationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-destinationtype)
-    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
+    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value)) }
     /// `ELBLoadBalancerLoggingParameters`: `ELBLoadBalancerLoggingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-elbloadbalancerloggingparameters)
-    pub fn elb_load_balancer_logging_parameters(self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { Self(put(self.0, "ELBLoadBalancerLoggingParameters", value.into_expr())) }
+    pub fn elb_load_balancer_logging_parameters(self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { Self(put(self.0, "ELBLoadBalancerLoggingParameters", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `LogDeliveryParameters`: `LogDeliveryParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-logdeliveryparameters)
-    pub fn log_delivery_parameters(self, value: impl Arg<LogDeliveryParameters>) -> Self { Self(put(self.0, "LogDeliveryParameters", value.into_expr())) }
+    pub fn log_delivery_parameters(self, value: impl Arg<LogDeliveryParameters>) -> Self { Self(put(self.0, "LogDeliveryParameters", value)) }
     /// `MskMonitoringParameters`: `MskMonitoringParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-mskmonitoringparameters)
-    pub fn msk_monitoring_parameters(self, value: impl Arg<MskMonitoringParameters>) -> Self { Self(put(self.0, "MskMonitoringParameters", value.into_expr())) }
+    pub fn msk_monitoring_parameters(self, value: impl Arg<MskMonitoringParameters>) -> Self { Self(put(self.0, "MskMonitoringParameters", value)) }
     /// `RetentionInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-retentionindays)
-    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
+    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value)) }
     /// `VPCFlowLogParameters`: `VPCFlowLogParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-vpcflowlogparameters)
-    pub fn vpc_flow_log_parameters(self, value: impl Arg<VPCFlowLogParameters>) -> Self { Self(put(self.0, "VPCFlowLogParameters", value.into_expr())) }
+    pub fn vpc_flow_log_parameters(self, value: impl Arg<VPCFlowLogParameters>) -> Self { Self(put(self.0, "VPCFlowLogParameters", value)) }
     /// `WAFLoggingParameters`: `WAFLoggingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-wafloggingparameters)
-    pub fn waf_logging_parameters(self, value: impl Arg<WAFLoggingParameters>) -> Self { Self(put(self.0, "WAFLoggingParameters", value.into_expr())) }
+    pub fn waf_logging_parameters(self, value: impl Arg<WAFLoggingParameters>) -> Self { Self(put(self.0, "WAFLoggingParameters", value)) }
 }
 impl Done for TelemetryDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryRule` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html)
@@ -923,21 +923,21 @@ impl TelemetryRule {
 }
 impl<R0, R1> TelemetryRule<R0, R1> {
     /// `AllRegions`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-allregions)
-    pub fn all_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllRegions", value.into_expr()), Phase) }
+    pub fn all_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllRegions", value), Phase) }
     /// `AllowFieldUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-allowfieldupdates)
-    pub fn allow_field_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFieldUpdates", value.into_expr()), Phase) }
+    pub fn allow_field_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFieldUpdates", value), Phase) }
     /// `DestinationConfiguration`: `TelemetryDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-destinationconfiguration)
-    pub fn destination_configuration(self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
+    pub fn destination_configuration(self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value), Phase) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-resourcetype)
-    pub fn resource_type(self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { TelemetryRule(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { TelemetryRule(put(self.0, "ResourceType", value), Phase) }
     /// `SelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-selectioncriteria)
-    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
+    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value), Phase) }
     /// `TelemetrySourceTypes`: list of `TelemetrySourceTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-telemetrysourcetypes)
-    pub fn telemetry_source_types(self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { Self(put(self.0, "TelemetrySourceTypes", value.into_expr()), Phase) }
+    pub fn telemetry_source_types(self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { Self(put(self.0, "TelemetrySourceTypes", value), Phase) }
     /// `TelemetryType`: `TelemetryType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-telemetrytype)
-    pub fn telemetry_type(self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { TelemetryRule(put(self.0, "TelemetryType", value.into_expr()), Phase) }
+    pub fn telemetry_type(self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { TelemetryRule(put(self.0, "TelemetryType", value), Phase) }
 }
 impl Done for TelemetryRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCFlowLogParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-vpcflowlogparameters.html)
@@ -946,11 +946,11 @@ impl VPCFlowLogParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-telemetryrule-vpcflowlogparameters-logformat)
-    pub fn log_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
+    pub fn log_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFormat", value)) }
     /// `MaxAggregationInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-telemetryrule-vpcflowlogparameters-maxaggregationinterval)
-    pub fn max_aggregation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAggregationInterval", value.into_expr())) }
+    pub fn max_aggregation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAggregationInterval", value)) }
     /// `TrafficType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-telemetryrule-vpcflowlogparameters-traffictype)
-    pub fn traffic_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficType", value.into_expr())) }
+    pub fn traffic_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficType", value)) }
 }
 impl Done for VPCFlowLogParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WAFLoggingParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-wafloggingparameters.html)
@@ -959,11 +959,11 @@ impl WAFLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogType`: `LogType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-wafloggingparameters.html#cfn-observabilityadmin-telemetryrule-wafloggingparameters-logtype)
-    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr())) }
+    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value)) }
     /// `LoggingFilter`: `LoggingFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-wafloggingparameters.html#cfn-observabilityadmin-telemetryrule-wafloggingparameters-loggingfilter)
-    pub fn logging_filter(self, value: impl Arg<LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr())) }
+    pub fn logging_filter(self, value: impl Arg<LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value)) }
     /// `RedactedFields`: list of `FieldToMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-wafloggingparameters.html#cfn-observabilityadmin-telemetryrule-wafloggingparameters-redactedfields)
-    pub fn redacted_fields(self, value: impl Arg<Arr<FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr())) }
+    pub fn redacted_fields(self, value: impl Arg<Arr<FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value)) }
 }
 impl Done for WAFLoggingParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.

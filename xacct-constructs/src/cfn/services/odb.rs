@@ -77,39 +77,39 @@ impl CfnCloudAutonomousVmClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutonomousDataStorageSizeInTBs`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-autonomousdatastoragesizeintbs)
-    pub fn autonomous_data_storage_size_in_tbs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AutonomousDataStorageSizeInTBs", value.into_expr())) }
+    pub fn autonomous_data_storage_size_in_tbs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AutonomousDataStorageSizeInTBs", value)) }
     /// `CloudExadataInfrastructureId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-cloudexadatainfrastructureid)
-    pub fn cloud_exadata_infrastructure_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudExadataInfrastructureId", value.into_expr())) }
+    pub fn cloud_exadata_infrastructure_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudExadataInfrastructureId", value)) }
     /// `CpuCoreCountPerNode`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-cpucorecountpernode)
-    pub fn cpu_core_count_per_node(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCountPerNode", value.into_expr())) }
+    pub fn cpu_core_count_per_node(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCountPerNode", value)) }
     /// `DbServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-dbservers)
-    pub fn db_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DbServers", value.into_expr())) }
+    pub fn db_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DbServers", value)) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `IamRoles`: list of `IamRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-iamroles)
-    pub fn iam_roles(self, value: impl Arg<Arr<cloud_autonomous_vm_cluster::IamRole>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
+    pub fn iam_roles(self, value: impl Arg<Arr<cloud_autonomous_vm_cluster::IamRole>>) -> Self { Self(put(self.0, "IamRoles", value)) }
     /// `IsMtlsEnabledVmCluster`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-ismtlsenabledvmcluster)
-    pub fn is_mtls_enabled_vm_cluster(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMtlsEnabledVmCluster", value.into_expr())) }
+    pub fn is_mtls_enabled_vm_cluster(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMtlsEnabledVmCluster", value)) }
     /// `LicenseModel`: `LicenseModel`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-licensemodel)
-    pub fn license_model(self, value: impl Arg<cloud_autonomous_vm_cluster::LicenseModel>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
+    pub fn license_model(self, value: impl Arg<cloud_autonomous_vm_cluster::LicenseModel>) -> Self { Self(put(self.0, "LicenseModel", value)) }
     /// `MaintenanceWindow`: `MaintenanceWindow`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow)
-    pub fn maintenance_window(self, value: impl Arg<cloud_autonomous_vm_cluster::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
+    pub fn maintenance_window(self, value: impl Arg<cloud_autonomous_vm_cluster::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value)) }
     /// `MemoryPerOracleComputeUnitInGBs`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-memoryperoraclecomputeunitingbs)
-    pub fn memory_per_oracle_compute_unit_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryPerOracleComputeUnitInGBs", value.into_expr())) }
+    pub fn memory_per_oracle_compute_unit_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryPerOracleComputeUnitInGBs", value)) }
     /// `OdbNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-odbnetworkid)
-    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
+    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value)) }
     /// `ScanListenerPortNonTls`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-scanlistenerportnontls)
-    pub fn scan_listener_port_non_tls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortNonTls", value.into_expr())) }
+    pub fn scan_listener_port_non_tls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortNonTls", value)) }
     /// `ScanListenerPortTls`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-scanlistenerporttls)
-    pub fn scan_listener_port_tls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortTls", value.into_expr())) }
+    pub fn scan_listener_port_tls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortTls", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TimeZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value)) }
     /// `TotalContainerDatabases`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-totalcontainerdatabases)
-    pub fn total_container_databases(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TotalContainerDatabases", value.into_expr())) }
+    pub fn total_container_databases(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TotalContainerDatabases", value)) }
 }
 impl Done for CfnCloudAutonomousVmClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ODB::CloudAutonomousVmCluster`.
@@ -121,11 +121,11 @@ impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIntegration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-iamrole.html#cfn-odb-cloudautonomousvmcluster-iamrole-awsintegration)
-    pub fn aws_integration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIntegration", value.into_expr())) }
+    pub fn aws_integration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIntegration", value)) }
     /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-iamrole.html#cfn-odb-cloudautonomousvmcluster-iamrole-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr())) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-iamrole.html#cfn-odb-cloudautonomousvmcluster-iamrole-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::ODB::CloudAutonomousVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html)
@@ -134,17 +134,17 @@ impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DaysOfWeek`: list of `DaysOfWeek`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-daysofweek)
-    pub fn days_of_week(self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { Self(put(self.0, "DaysOfWeek", value.into_expr())) }
+    pub fn days_of_week(self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { Self(put(self.0, "DaysOfWeek", value)) }
     /// `HoursOfDay`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-hoursofday)
-    pub fn hours_of_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "HoursOfDay", value.into_expr())) }
+    pub fn hours_of_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "HoursOfDay", value)) }
     /// `LeadTimeInWeeks`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-leadtimeinweeks)
-    pub fn lead_time_in_weeks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LeadTimeInWeeks", value.into_expr())) }
+    pub fn lead_time_in_weeks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LeadTimeInWeeks", value)) }
     /// `Months`: list of `Months`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-months)
-    pub fn months(self, value: impl Arg<Arr<Months>>) -> Self { Self(put(self.0, "Months", value.into_expr())) }
+    pub fn months(self, value: impl Arg<Arr<Months>>) -> Self { Self(put(self.0, "Months", value)) }
     /// `Preference`: `Preference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-preference)
-    pub fn preference(self, value: impl Arg<Preference>) -> Self { Self(put(self.0, "Preference", value.into_expr())) }
+    pub fn preference(self, value: impl Arg<Preference>) -> Self { Self(put(self.0, "Preference", value)) }
     /// `WeeksOfMonth`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-weeksofmonth)
-    pub fn weeks_of_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "WeeksOfMonth", value.into_expr())) }
+    pub fn weeks_of_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "WeeksOfMonth", value)) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DaysOfWeek` allows.
@@ -215,27 +215,27 @@ impl CfnCloudExadataInfrastructureProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `AvailabilityZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-availabilityzoneid)
-    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr())) }
+    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value)) }
     /// `ComputeCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-computecount)
-    pub fn compute_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ComputeCount", value.into_expr())) }
+    pub fn compute_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ComputeCount", value)) }
     /// `CustomerContactsToSendToOCI`: list of `CustomerContact`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-customercontactstosendtooci)
-    pub fn customer_contacts_to_send_to_oci(self, value: impl Arg<Arr<cloud_exadata_infrastructure::CustomerContact>>) -> Self { Self(put(self.0, "CustomerContactsToSendToOCI", value.into_expr())) }
+    pub fn customer_contacts_to_send_to_oci(self, value: impl Arg<Arr<cloud_exadata_infrastructure::CustomerContact>>) -> Self { Self(put(self.0, "CustomerContactsToSendToOCI", value)) }
     /// `DatabaseServerType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-databaseservertype)
-    pub fn database_server_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseServerType", value.into_expr())) }
+    pub fn database_server_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseServerType", value)) }
     /// `DisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `MaintenanceWindow`: `MaintenanceWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow)
-    pub fn maintenance_window(self, value: impl Arg<cloud_exadata_infrastructure::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
+    pub fn maintenance_window(self, value: impl Arg<cloud_exadata_infrastructure::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value)) }
     /// `Shape`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-shape)
-    pub fn shape(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Shape", value.into_expr())) }
+    pub fn shape(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Shape", value)) }
     /// `StorageCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-storagecount)
-    pub fn storage_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCount", value.into_expr())) }
+    pub fn storage_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCount", value)) }
     /// `StorageServerType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-storageservertype)
-    pub fn storage_server_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageServerType", value.into_expr())) }
+    pub fn storage_server_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageServerType", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnCloudExadataInfrastructureProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ODB::CloudExadataInfrastructure`.
@@ -247,7 +247,7 @@ impl CustomerContact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-customercontact.html#cfn-odb-cloudexadatainfrastructure-customercontact-email)
-    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value)) }
 }
 impl Done for CustomerContact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::ODB::CloudExadataInfrastructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html)
@@ -256,23 +256,23 @@ impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomActionTimeoutInMins`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-customactiontimeoutinmins)
-    pub fn custom_action_timeout_in_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CustomActionTimeoutInMins", value.into_expr())) }
+    pub fn custom_action_timeout_in_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CustomActionTimeoutInMins", value)) }
     /// `DaysOfWeek`: list of `DaysOfWeek`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-daysofweek)
-    pub fn days_of_week(self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { Self(put(self.0, "DaysOfWeek", value.into_expr())) }
+    pub fn days_of_week(self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { Self(put(self.0, "DaysOfWeek", value)) }
     /// `HoursOfDay`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-hoursofday)
-    pub fn hours_of_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "HoursOfDay", value.into_expr())) }
+    pub fn hours_of_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "HoursOfDay", value)) }
     /// `IsCustomActionTimeoutEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-iscustomactiontimeoutenabled)
-    pub fn is_custom_action_timeout_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCustomActionTimeoutEnabled", value.into_expr())) }
+    pub fn is_custom_action_timeout_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCustomActionTimeoutEnabled", value)) }
     /// `LeadTimeInWeeks`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-leadtimeinweeks)
-    pub fn lead_time_in_weeks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LeadTimeInWeeks", value.into_expr())) }
+    pub fn lead_time_in_weeks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LeadTimeInWeeks", value)) }
     /// `Months`: list of `Months`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-months)
-    pub fn months(self, value: impl Arg<Arr<Months>>) -> Self { Self(put(self.0, "Months", value.into_expr())) }
+    pub fn months(self, value: impl Arg<Arr<Months>>) -> Self { Self(put(self.0, "Months", value)) }
     /// `PatchingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-patchingmode)
-    pub fn patching_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatchingMode", value.into_expr())) }
+    pub fn patching_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatchingMode", value)) }
     /// `Preference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-preference)
-    pub fn preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Preference", value.into_expr())) }
+    pub fn preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Preference", value)) }
     /// `WeeksOfMonth`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-weeksofmonth)
-    pub fn weeks_of_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "WeeksOfMonth", value.into_expr())) }
+    pub fn weeks_of_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "WeeksOfMonth", value)) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DaysOfWeek` allows.
@@ -327,49 +327,49 @@ impl CfnCloudVmClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudExadataInfrastructureId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-cloudexadatainfrastructureid)
-    pub fn cloud_exadata_infrastructure_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudExadataInfrastructureId", value.into_expr())) }
+    pub fn cloud_exadata_infrastructure_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudExadataInfrastructureId", value)) }
     /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value)) }
     /// `CpuCoreCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-cpucorecount)
-    pub fn cpu_core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCount", value.into_expr())) }
+    pub fn cpu_core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCount", value)) }
     /// `DataCollectionOptions`: `DataCollectionOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-datacollectionoptions)
-    pub fn data_collection_options(self, value: impl Arg<cloud_vm_cluster::DataCollectionOptions>) -> Self { Self(put(self.0, "DataCollectionOptions", value.into_expr())) }
+    pub fn data_collection_options(self, value: impl Arg<cloud_vm_cluster::DataCollectionOptions>) -> Self { Self(put(self.0, "DataCollectionOptions", value)) }
     /// `DataStorageSizeInTBs`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-datastoragesizeintbs)
-    pub fn data_storage_size_in_tbs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DataStorageSizeInTBs", value.into_expr())) }
+    pub fn data_storage_size_in_tbs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DataStorageSizeInTBs", value)) }
     /// `DbNodeStorageSizeInGBs`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-dbnodestoragesizeingbs)
-    pub fn db_node_storage_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DbNodeStorageSizeInGBs", value.into_expr())) }
+    pub fn db_node_storage_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DbNodeStorageSizeInGBs", value)) }
     /// `DbNodes`: list of `DbNode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-dbnodes)
-    pub fn db_nodes(self, value: impl Arg<Arr<cloud_vm_cluster::DbNode>>) -> Self { Self(put(self.0, "DbNodes", value.into_expr())) }
+    pub fn db_nodes(self, value: impl Arg<Arr<cloud_vm_cluster::DbNode>>) -> Self { Self(put(self.0, "DbNodes", value)) }
     /// `DbServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-dbservers)
-    pub fn db_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DbServers", value.into_expr())) }
+    pub fn db_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DbServers", value)) }
     /// `DisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `GiVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-giversion)
-    pub fn gi_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GiVersion", value.into_expr())) }
+    pub fn gi_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GiVersion", value)) }
     /// `Hostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-hostname)
-    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value)) }
     /// `IamRoles`: list of `IamRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-iamroles)
-    pub fn iam_roles(self, value: impl Arg<Arr<cloud_vm_cluster::IamRole>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
+    pub fn iam_roles(self, value: impl Arg<Arr<cloud_vm_cluster::IamRole>>) -> Self { Self(put(self.0, "IamRoles", value)) }
     /// `IsLocalBackupEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-islocalbackupenabled)
-    pub fn is_local_backup_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLocalBackupEnabled", value.into_expr())) }
+    pub fn is_local_backup_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLocalBackupEnabled", value)) }
     /// `IsSparseDiskgroupEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-issparsediskgroupenabled)
-    pub fn is_sparse_diskgroup_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSparseDiskgroupEnabled", value.into_expr())) }
+    pub fn is_sparse_diskgroup_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSparseDiskgroupEnabled", value)) }
     /// `LicenseModel`: `LicenseModel`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-licensemodel)
-    pub fn license_model(self, value: impl Arg<cloud_vm_cluster::LicenseModel>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
+    pub fn license_model(self, value: impl Arg<cloud_vm_cluster::LicenseModel>) -> Self { Self(put(self.0, "LicenseModel", value)) }
     /// `MemorySizeInGBs`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-memorysizeingbs)
-    pub fn memory_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInGBs", value.into_expr())) }
+    pub fn memory_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInGBs", value)) }
     /// `OdbNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-odbnetworkid)
-    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
+    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value)) }
     /// `ScanListenerPortTcp`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-scanlistenerporttcp)
-    pub fn scan_listener_port_tcp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortTcp", value.into_expr())) }
+    pub fn scan_listener_port_tcp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortTcp", value)) }
     /// `SshPublicKeys`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-sshpublickeys)
-    pub fn ssh_public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SshPublicKeys", value.into_expr())) }
+    pub fn ssh_public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SshPublicKeys", value)) }
     /// `SystemVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-systemversion)
-    pub fn system_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SystemVersion", value.into_expr())) }
+    pub fn system_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SystemVersion", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TimeZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value)) }
 }
 impl Done for CfnCloudVmClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ODB::CloudVmCluster`.
@@ -381,11 +381,11 @@ impl DataCollectionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsDiagnosticsEventsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-datacollectionoptions.html#cfn-odb-cloudvmcluster-datacollectionoptions-isdiagnosticseventsenabled)
-    pub fn is_diagnostics_events_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsDiagnosticsEventsEnabled", value.into_expr())) }
+    pub fn is_diagnostics_events_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsDiagnosticsEventsEnabled", value)) }
     /// `IsHealthMonitoringEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-datacollectionoptions.html#cfn-odb-cloudvmcluster-datacollectionoptions-ishealthmonitoringenabled)
-    pub fn is_health_monitoring_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsHealthMonitoringEnabled", value.into_expr())) }
+    pub fn is_health_monitoring_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsHealthMonitoringEnabled", value)) }
     /// `IsIncidentLogsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-datacollectionoptions.html#cfn-odb-cloudvmcluster-datacollectionoptions-isincidentlogsenabled)
-    pub fn is_incident_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsIncidentLogsEnabled", value.into_expr())) }
+    pub fn is_incident_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsIncidentLogsEnabled", value)) }
 }
 impl Done for DataCollectionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DbNode` of `AWS::ODB::CloudVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html)
@@ -396,37 +396,37 @@ impl DbNode {
 }
 impl<R0> DbNode<R0> {
     /// `BackupIpId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-backupipid)
-    pub fn backup_ip_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupIpId", value.into_expr()), Phase) }
+    pub fn backup_ip_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupIpId", value), Phase) }
     /// `BackupVnic2Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-backupvnic2id)
-    pub fn backup_vnic2_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupVnic2Id", value.into_expr()), Phase) }
+    pub fn backup_vnic2_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupVnic2Id", value), Phase) }
     /// `CpuCoreCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-cpucorecount)
-    pub fn cpu_core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCount", value.into_expr()), Phase) }
+    pub fn cpu_core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCount", value), Phase) }
     /// `DbNodeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbnodearn)
-    pub fn db_node_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbNodeArn", value.into_expr()), Phase) }
+    pub fn db_node_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbNodeArn", value), Phase) }
     /// `DbNodeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbnodeid)
-    pub fn db_node_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbNodeId", value.into_expr()), Phase) }
+    pub fn db_node_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbNodeId", value), Phase) }
     /// `DbNodeStorageSizeInGBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbnodestoragesizeingbs)
-    pub fn db_node_storage_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DbNodeStorageSizeInGBs", value.into_expr()), Phase) }
+    pub fn db_node_storage_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DbNodeStorageSizeInGBs", value), Phase) }
     /// `DbServerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbserverid)
-    pub fn db_server_id(self, value: impl Arg<str>) -> DbNode<Set> { DbNode(put(self.0, "DbServerId", value.into_expr()), Phase) }
+    pub fn db_server_id(self, value: impl Arg<str>) -> DbNode<Set> { DbNode(put(self.0, "DbServerId", value), Phase) }
     /// `DbSystemId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbsystemid)
-    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbSystemId", value.into_expr()), Phase) }
+    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbSystemId", value), Phase) }
     /// `HostIpId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-hostipid)
-    pub fn host_ip_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostIpId", value.into_expr()), Phase) }
+    pub fn host_ip_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostIpId", value), Phase) }
     /// `Hostname`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-hostname)
-    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value), Phase) }
     /// `MemorySizeInGBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-memorysizeingbs)
-    pub fn memory_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInGBs", value.into_expr()), Phase) }
+    pub fn memory_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInGBs", value), Phase) }
     /// `Ocid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-ocid)
-    pub fn ocid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ocid", value.into_expr()), Phase) }
+    pub fn ocid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ocid", value), Phase) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Vnic2Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-vnic2id)
-    pub fn vnic2_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vnic2Id", value.into_expr()), Phase) }
+    pub fn vnic2_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vnic2Id", value), Phase) }
     /// `VnicId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-vnicid)
-    pub fn vnic_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VnicId", value.into_expr()), Phase) }
+    pub fn vnic_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VnicId", value), Phase) }
 }
 impl Done for DbNode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamRole` of `AWS::ODB::CloudVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-iamrole.html)
@@ -435,11 +435,11 @@ impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIntegration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-iamrole.html#cfn-odb-cloudvmcluster-iamrole-awsintegration)
-    pub fn aws_integration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIntegration", value.into_expr())) }
+    pub fn aws_integration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIntegration", value)) }
     /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-iamrole.html#cfn-odb-cloudvmcluster-iamrole-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr())) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-iamrole.html#cfn-odb-cloudvmcluster-iamrole-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LicenseModel` allows.
@@ -476,39 +476,39 @@ impl CfnOdbNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `AvailabilityZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-availabilityzoneid)
-    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr())) }
+    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value)) }
     /// `BackupSubnetCidr`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-backupsubnetcidr)
-    pub fn backup_subnet_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupSubnetCidr", value.into_expr())) }
+    pub fn backup_subnet_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupSubnetCidr", value)) }
     /// `ClientSubnetCidr`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-clientsubnetcidr)
-    pub fn client_subnet_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSubnetCidr", value.into_expr())) }
+    pub fn client_subnet_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSubnetCidr", value)) }
     /// `CrossRegionS3RestoreSources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-crossregions3restoresources)
-    pub fn cross_region_s3_restore_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CrossRegionS3RestoreSources", value.into_expr())) }
+    pub fn cross_region_s3_restore_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CrossRegionS3RestoreSources", value)) }
     /// `CustomDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-customdomainname)
-    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr())) }
+    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value)) }
     /// `DefaultDnsPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-defaultdnsprefix)
-    pub fn default_dns_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultDnsPrefix", value.into_expr())) }
+    pub fn default_dns_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultDnsPrefix", value)) }
     /// `DeleteAssociatedResources`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-deleteassociatedresources)
-    pub fn delete_associated_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAssociatedResources", value.into_expr())) }
+    pub fn delete_associated_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAssociatedResources", value)) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `KmsAccess`: `OdbNetworkKmsAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-kmsaccess)
-    pub fn kms_access(self, value: impl Arg<odb_network::OdbNetworkKmsAccess>) -> Self { Self(put(self.0, "KmsAccess", value.into_expr())) }
+    pub fn kms_access(self, value: impl Arg<odb_network::OdbNetworkKmsAccess>) -> Self { Self(put(self.0, "KmsAccess", value)) }
     /// `KmsPolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-kmspolicydocument)
-    pub fn kms_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsPolicyDocument", value.into_expr())) }
+    pub fn kms_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsPolicyDocument", value)) }
     /// `S3Access`: `OdbNetworkS3Access`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-s3access)
-    pub fn s3_access(self, value: impl Arg<odb_network::OdbNetworkS3Access>) -> Self { Self(put(self.0, "S3Access", value.into_expr())) }
+    pub fn s3_access(self, value: impl Arg<odb_network::OdbNetworkS3Access>) -> Self { Self(put(self.0, "S3Access", value)) }
     /// `S3PolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-s3policydocument)
-    pub fn s3_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3PolicyDocument", value.into_expr())) }
+    pub fn s3_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3PolicyDocument", value)) }
     /// `StsAccess`: `OdbNetworkStsAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-stsaccess)
-    pub fn sts_access(self, value: impl Arg<odb_network::OdbNetworkStsAccess>) -> Self { Self(put(self.0, "StsAccess", value.into_expr())) }
+    pub fn sts_access(self, value: impl Arg<odb_network::OdbNetworkStsAccess>) -> Self { Self(put(self.0, "StsAccess", value)) }
     /// `StsPolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-stspolicydocument)
-    pub fn sts_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StsPolicyDocument", value.into_expr())) }
+    pub fn sts_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StsPolicyDocument", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `ZeroEtlAccess`: `OdbNetworkZeroEtlAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-zeroetlaccess)
-    pub fn zero_etl_access(self, value: impl Arg<odb_network::OdbNetworkZeroEtlAccess>) -> Self { Self(put(self.0, "ZeroEtlAccess", value.into_expr())) }
+    pub fn zero_etl_access(self, value: impl Arg<odb_network::OdbNetworkZeroEtlAccess>) -> Self { Self(put(self.0, "ZeroEtlAccess", value)) }
 }
 impl Done for CfnOdbNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ODB::OdbNetwork`.
@@ -520,11 +520,11 @@ impl CrossRegionS3RestoreSourcesAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-crossregions3restoresourcesaccess.html#cfn-odb-odbnetwork-crossregions3restoresourcesaccess-ipv4addresses)
-    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-crossregions3restoresourcesaccess.html#cfn-odb-odbnetwork-crossregions3restoresourcesaccess-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-crossregions3restoresourcesaccess.html#cfn-odb-odbnetwork-crossregions3restoresourcesaccess-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for CrossRegionS3RestoreSourcesAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html)
@@ -533,13 +533,13 @@ impl KmsAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html#cfn-odb-odbnetwork-kmsaccess-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html#cfn-odb-odbnetwork-kmsaccess-ipv4addresses)
-    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value)) }
     /// `KmsPolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html#cfn-odb-odbnetwork-kmsaccess-kmspolicydocument)
-    pub fn kms_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsPolicyDocument", value.into_expr())) }
+    pub fn kms_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsPolicyDocument", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html#cfn-odb-odbnetwork-kmsaccess-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for KmsAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedS3BackupAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-manageds3backupaccess.html)
@@ -548,9 +548,9 @@ impl ManagedS3BackupAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-manageds3backupaccess.html#cfn-odb-odbnetwork-manageds3backupaccess-ipv4addresses)
-    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-manageds3backupaccess.html#cfn-odb-odbnetwork-manageds3backupaccess-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for ManagedS3BackupAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedServices` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html)
@@ -559,25 +559,25 @@ impl ManagedServices {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrossRegionS3RestoreSourcesAccess`: list of `CrossRegionS3RestoreSourcesAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-crossregions3restoresourcesaccess)
-    pub fn cross_region_s3_restore_sources_access(self, value: impl Arg<Arr<CrossRegionS3RestoreSourcesAccess>>) -> Self { Self(put(self.0, "CrossRegionS3RestoreSourcesAccess", value.into_expr())) }
+    pub fn cross_region_s3_restore_sources_access(self, value: impl Arg<Arr<CrossRegionS3RestoreSourcesAccess>>) -> Self { Self(put(self.0, "CrossRegionS3RestoreSourcesAccess", value)) }
     /// `KmsAccess`: `KmsAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-kmsaccess)
-    pub fn kms_access(self, value: impl Arg<KmsAccess>) -> Self { Self(put(self.0, "KmsAccess", value.into_expr())) }
+    pub fn kms_access(self, value: impl Arg<KmsAccess>) -> Self { Self(put(self.0, "KmsAccess", value)) }
     /// `ManagedS3BackupAccess`: `ManagedS3BackupAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-manageds3backupaccess)
-    pub fn managed_s3_backup_access(self, value: impl Arg<ManagedS3BackupAccess>) -> Self { Self(put(self.0, "ManagedS3BackupAccess", value.into_expr())) }
+    pub fn managed_s3_backup_access(self, value: impl Arg<ManagedS3BackupAccess>) -> Self { Self(put(self.0, "ManagedS3BackupAccess", value)) }
     /// `ManagedServicesIpv4Cidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-managedservicesipv4cidrs)
-    pub fn managed_services_ipv4_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedServicesIpv4Cidrs", value.into_expr())) }
+    pub fn managed_services_ipv4_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedServicesIpv4Cidrs", value)) }
     /// `ResourceGatewayArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-resourcegatewayarn)
-    pub fn resource_gateway_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayArn", value.into_expr())) }
+    pub fn resource_gateway_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayArn", value)) }
     /// `S3Access`: `S3Access`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-s3access)
-    pub fn s3_access(self, value: impl Arg<S3Access>) -> Self { Self(put(self.0, "S3Access", value.into_expr())) }
+    pub fn s3_access(self, value: impl Arg<S3Access>) -> Self { Self(put(self.0, "S3Access", value)) }
     /// `ServiceNetworkArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-servicenetworkarn)
-    pub fn service_network_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkArn", value.into_expr())) }
+    pub fn service_network_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkArn", value)) }
     /// `ServiceNetworkEndpoint`: `ServiceNetworkEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-servicenetworkendpoint)
-    pub fn service_network_endpoint(self, value: impl Arg<ServiceNetworkEndpoint>) -> Self { Self(put(self.0, "ServiceNetworkEndpoint", value.into_expr())) }
+    pub fn service_network_endpoint(self, value: impl Arg<ServiceNetworkEndpoint>) -> Self { Self(put(self.0, "ServiceNetworkEndpoint", value)) }
     /// `StsAccess`: `StsAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-stsaccess)
-    pub fn sts_access(self, value: impl Arg<StsAccess>) -> Self { Self(put(self.0, "StsAccess", value.into_expr())) }
+    pub fn sts_access(self, value: impl Arg<StsAccess>) -> Self { Self(put(self.0, "StsAccess", value)) }
     /// `ZeroEtlAccess`: `ZeroEtlAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-zeroetlaccess)
-    pub fn zero_etl_access(self, value: impl Arg<ZeroEtlAccess>) -> Self { Self(put(self.0, "ZeroEtlAccess", value.into_expr())) }
+    pub fn zero_etl_access(self, value: impl Arg<ZeroEtlAccess>) -> Self { Self(put(self.0, "ZeroEtlAccess", value)) }
 }
 impl Done for ManagedServices { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Access` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html)
@@ -586,13 +586,13 @@ impl S3Access {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html#cfn-odb-odbnetwork-s3access-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html#cfn-odb-odbnetwork-s3access-ipv4addresses)
-    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value)) }
     /// `S3PolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html#cfn-odb-odbnetwork-s3access-s3policydocument)
-    pub fn s3_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3PolicyDocument", value.into_expr())) }
+    pub fn s3_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3PolicyDocument", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html#cfn-odb-odbnetwork-s3access-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for S3Access { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNetworkEndpoint` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-servicenetworkendpoint.html)
@@ -601,9 +601,9 @@ impl ServiceNetworkEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-servicenetworkendpoint.html#cfn-odb-odbnetwork-servicenetworkendpoint-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value)) }
     /// `VpcEndpointType`: `VpcEndpointType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-servicenetworkendpoint.html#cfn-odb-odbnetwork-servicenetworkendpoint-vpcendpointtype)
-    pub fn vpc_endpoint_type(self, value: impl Arg<VpcEndpointType>) -> Self { Self(put(self.0, "VpcEndpointType", value.into_expr())) }
+    pub fn vpc_endpoint_type(self, value: impl Arg<VpcEndpointType>) -> Self { Self(put(self.0, "VpcEndpointType", value)) }
 }
 impl Done for ServiceNetworkEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StsAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html)
@@ -612,13 +612,13 @@ impl StsAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html#cfn-odb-odbnetwork-stsaccess-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html#cfn-odb-odbnetwork-stsaccess-ipv4addresses)
-    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html#cfn-odb-odbnetwork-stsaccess-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `StsPolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html#cfn-odb-odbnetwork-stsaccess-stspolicydocument)
-    pub fn sts_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StsPolicyDocument", value.into_expr())) }
+    pub fn sts_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StsPolicyDocument", value)) }
 }
 impl Done for StsAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZeroEtlAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-zeroetlaccess.html)
@@ -627,9 +627,9 @@ impl ZeroEtlAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-zeroetlaccess.html#cfn-odb-odbnetwork-zeroetlaccess-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-zeroetlaccess.html#cfn-odb-odbnetwork-zeroetlaccess-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for ZeroEtlAccess { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `KmsAccess` allows.
@@ -672,17 +672,17 @@ impl CfnOdbPeeringConnectionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalPeerNetworkCidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-additionalpeernetworkcidrs)
-    pub fn additional_peer_network_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalPeerNetworkCidrs", value.into_expr())) }
+    pub fn additional_peer_network_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalPeerNetworkCidrs", value)) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `OdbNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-odbnetworkid)
-    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
+    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value)) }
     /// `PeerNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-peernetworkid)
-    pub fn peer_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerNetworkId", value.into_expr())) }
+    pub fn peer_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerNetworkId", value)) }
     /// `PeerNetworkRouteTableIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-peernetworkroutetableids)
-    pub fn peer_network_route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeerNetworkRouteTableIds", value.into_expr())) }
+    pub fn peer_network_route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeerNetworkRouteTableIds", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnOdbPeeringConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -37,19 +37,19 @@ impl CfnAnnotationStoreProps {
 }
 impl<R0, R1> CfnAnnotationStoreProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAnnotationStoreProps<Set, R1> { CfnAnnotationStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAnnotationStoreProps<Set, R1> { CfnAnnotationStoreProps(put(self.0, "Name", value), Phase) }
     /// `Reference`: `ReferenceItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-reference)
-    pub fn reference(self, value: impl Arg<annotation_store::ReferenceItem>) -> Self { Self(put(self.0, "Reference", value.into_expr()), Phase) }
+    pub fn reference(self, value: impl Arg<annotation_store::ReferenceItem>) -> Self { Self(put(self.0, "Reference", value), Phase) }
     /// `SseConfig`: `SseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-sseconfig)
-    pub fn sse_config(self, value: impl Arg<annotation_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
+    pub fn sse_config(self, value: impl Arg<annotation_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value), Phase) }
     /// `StoreFormat`: `StoreFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-storeformat)
-    pub fn store_format(self, value: impl Arg<annotation_store::StoreFormat>) -> CfnAnnotationStoreProps<R0, Set> { CfnAnnotationStoreProps(put(self.0, "StoreFormat", value.into_expr()), Phase) }
+    pub fn store_format(self, value: impl Arg<annotation_store::StoreFormat>) -> CfnAnnotationStoreProps<R0, Set> { CfnAnnotationStoreProps(put(self.0, "StoreFormat", value), Phase) }
     /// `StoreOptions`: `StoreOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-storeoptions)
-    pub fn store_options(self, value: impl Arg<annotation_store::StoreOptions>) -> Self { Self(put(self.0, "StoreOptions", value.into_expr()), Phase) }
+    pub fn store_options(self, value: impl Arg<annotation_store::StoreOptions>) -> Self { Self(put(self.0, "StoreOptions", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAnnotationStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::AnnotationStore`.
@@ -63,7 +63,7 @@ impl ReferenceItem {
 }
 impl<R0> ReferenceItem<R0> {
     /// `ReferenceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-referenceitem.html#cfn-omics-annotationstore-referenceitem-referencearn)
-    pub fn reference_arn(self, value: impl Arg<str>) -> ReferenceItem<Set> { ReferenceItem(put(self.0, "ReferenceArn", value.into_expr()), Phase) }
+    pub fn reference_arn(self, value: impl Arg<str>) -> ReferenceItem<Set> { ReferenceItem(put(self.0, "ReferenceArn", value), Phase) }
 }
 impl Done for ReferenceItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SseConfig` of `AWS::Omics::AnnotationStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-sseconfig.html)
@@ -74,9 +74,9 @@ impl SseConfig {
 }
 impl<R0> SseConfig<R0> {
     /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-sseconfig.html#cfn-omics-annotationstore-sseconfig-keyarn)
-    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-sseconfig.html#cfn-omics-annotationstore-sseconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StoreOptions` of `AWS::Omics::AnnotationStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-storeoptions.html)
@@ -85,7 +85,7 @@ impl StoreOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TsvStoreOptions`: `TsvStoreOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-storeoptions.html#cfn-omics-annotationstore-storeoptions-tsvstoreoptions)
-    pub fn tsv_store_options(self, value: impl Arg<TsvStoreOptions>) -> Self { Self(put(self.0, "TsvStoreOptions", value.into_expr())) }
+    pub fn tsv_store_options(self, value: impl Arg<TsvStoreOptions>) -> Self { Self(put(self.0, "TsvStoreOptions", value)) }
 }
 impl Done for StoreOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TsvStoreOptions` of `AWS::Omics::AnnotationStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-tsvstoreoptions.html)
@@ -94,11 +94,11 @@ impl TsvStoreOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnnotationType`: `AnnotationType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-tsvstoreoptions.html#cfn-omics-annotationstore-tsvstoreoptions-annotationtype)
-    pub fn annotation_type(self, value: impl Arg<AnnotationType>) -> Self { Self(put(self.0, "AnnotationType", value.into_expr())) }
+    pub fn annotation_type(self, value: impl Arg<AnnotationType>) -> Self { Self(put(self.0, "AnnotationType", value)) }
     /// `FormatToHeader`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-tsvstoreoptions.html#cfn-omics-annotationstore-tsvstoreoptions-formattoheader)
-    pub fn format_to_header(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FormatToHeader", value.into_expr())) }
+    pub fn format_to_header(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FormatToHeader", value)) }
     /// `Schema`: list of map of `Schema`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-tsvstoreoptions.html#cfn-omics-annotationstore-tsvstoreoptions-schema)
-    pub fn schema(self, value: impl Arg<Arr<Dict<Schema>>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
+    pub fn schema(self, value: impl Arg<Arr<Dict<Schema>>>) -> Self { Self(put(self.0, "Schema", value)) }
 }
 impl Done for TsvStoreOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AnnotationType` allows.
@@ -137,13 +137,13 @@ impl CfnConfigurationProps {
 }
 impl<R0, R1> CfnConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#cfn-omics-configuration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#cfn-omics-configuration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `RunConfigurations`: `RunConfigurations`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#cfn-omics-configuration-runconfigurations)
-    pub fn run_configurations(self, value: impl Arg<configuration::RunConfigurations>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "RunConfigurations", value.into_expr()), Phase) }
+    pub fn run_configurations(self, value: impl Arg<configuration::RunConfigurations>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "RunConfigurations", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#cfn-omics-configuration-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::Configuration`.
@@ -155,7 +155,7 @@ impl RunConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-runconfigurations.html#cfn-omics-configuration-runconfigurations-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
+    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value)) }
 }
 impl Done for RunConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Omics::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-vpcconfig.html)
@@ -164,9 +164,9 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-vpcconfig.html#cfn-omics-configuration-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-vpcconfig.html#cfn-omics-configuration-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -195,13 +195,13 @@ impl CfnReferenceStoreProps {
 }
 impl<R0> CfnReferenceStoreProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#cfn-omics-referencestore-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#cfn-omics-referencestore-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnReferenceStoreProps<Set> { CfnReferenceStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnReferenceStoreProps<Set> { CfnReferenceStoreProps(put(self.0, "Name", value), Phase) }
     /// `SseConfig`: `SseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#cfn-omics-referencestore-sseconfig)
-    pub fn sse_config(self, value: impl Arg<reference_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
+    pub fn sse_config(self, value: impl Arg<reference_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#cfn-omics-referencestore-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnReferenceStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::ReferenceStore`.
@@ -215,9 +215,9 @@ impl SseConfig {
 }
 impl<R0> SseConfig<R0> {
     /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-referencestore-sseconfig.html#cfn-omics-referencestore-sseconfig-keyarn)
-    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-referencestore-sseconfig.html#cfn-omics-referencestore-sseconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -248,17 +248,17 @@ impl CfnRunCacheProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CacheBehavior`: `CacheBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-cachebehavior)
-    pub fn cache_behavior(self, value: impl Arg<run_cache::CacheBehavior>) -> Self { Self(put(self.0, "CacheBehavior", value.into_expr())) }
+    pub fn cache_behavior(self, value: impl Arg<run_cache::CacheBehavior>) -> Self { Self(put(self.0, "CacheBehavior", value)) }
     /// `CacheBucketOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-cachebucketownerid)
-    pub fn cache_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheBucketOwnerId", value.into_expr())) }
+    pub fn cache_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheBucketOwnerId", value)) }
     /// `CacheS3Location`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-caches3location)
-    pub fn cache_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheS3Location", value.into_expr())) }
+    pub fn cache_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheS3Location", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnRunCacheProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::RunCache`.
@@ -290,17 +290,17 @@ impl CfnRunGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCpus`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-maxcpus)
-    pub fn max_cpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCpus", value.into_expr())) }
+    pub fn max_cpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCpus", value)) }
     /// `MaxDuration`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-maxduration)
-    pub fn max_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxDuration", value.into_expr())) }
+    pub fn max_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxDuration", value)) }
     /// `MaxGpus`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-maxgpus)
-    pub fn max_gpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxGpus", value.into_expr())) }
+    pub fn max_gpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxGpus", value)) }
     /// `MaxRuns`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-maxruns)
-    pub fn max_runs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRuns", value.into_expr())) }
+    pub fn max_runs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRuns", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnRunGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Omics::SequenceStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html)
@@ -338,23 +338,23 @@ impl CfnSequenceStoreProps {
 }
 impl<R0> CfnSequenceStoreProps<R0> {
     /// `AccessLogLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-accessloglocation)
-    pub fn access_log_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessLogLocation", value.into_expr()), Phase) }
+    pub fn access_log_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessLogLocation", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ETagAlgorithmFamily`: `ETagAlgorithmFamily`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-etagalgorithmfamily)
-    pub fn e_tag_algorithm_family(self, value: impl Arg<sequence_store::ETagAlgorithmFamily>) -> Self { Self(put(self.0, "ETagAlgorithmFamily", value.into_expr()), Phase) }
+    pub fn e_tag_algorithm_family(self, value: impl Arg<sequence_store::ETagAlgorithmFamily>) -> Self { Self(put(self.0, "ETagAlgorithmFamily", value), Phase) }
     /// `FallbackLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-fallbacklocation)
-    pub fn fallback_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FallbackLocation", value.into_expr()), Phase) }
+    pub fn fallback_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FallbackLocation", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSequenceStoreProps<Set> { CfnSequenceStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSequenceStoreProps<Set> { CfnSequenceStoreProps(put(self.0, "Name", value), Phase) }
     /// `PropagatedSetLevelTags`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-propagatedsetleveltags)
-    pub fn propagated_set_level_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropagatedSetLevelTags", value.into_expr()), Phase) }
+    pub fn propagated_set_level_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropagatedSetLevelTags", value), Phase) }
     /// `S3AccessPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-s3accesspolicy)
-    pub fn s3_access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "S3AccessPolicy", value.into_expr()), Phase) }
+    pub fn s3_access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "S3AccessPolicy", value), Phase) }
     /// `SseConfig`: `SseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-sseconfig)
-    pub fn sse_config(self, value: impl Arg<sequence_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
+    pub fn sse_config(self, value: impl Arg<sequence_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSequenceStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::SequenceStore`.
@@ -368,9 +368,9 @@ impl SseConfig {
 }
 impl<R0> SseConfig<R0> {
     /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-sequencestore-sseconfig.html#cfn-omics-sequencestore-sseconfig-keyarn)
-    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-sequencestore-sseconfig.html#cfn-omics-sequencestore-sseconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ETagAlgorithmFamily` allows.
@@ -411,15 +411,15 @@ impl CfnVariantStoreProps {
 }
 impl<R0, R1> CfnVariantStoreProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVariantStoreProps<Set, R1> { CfnVariantStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVariantStoreProps<Set, R1> { CfnVariantStoreProps(put(self.0, "Name", value), Phase) }
     /// `Reference`: `ReferenceItem`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-reference)
-    pub fn reference(self, value: impl Arg<variant_store::ReferenceItem>) -> CfnVariantStoreProps<R0, Set> { CfnVariantStoreProps(put(self.0, "Reference", value.into_expr()), Phase) }
+    pub fn reference(self, value: impl Arg<variant_store::ReferenceItem>) -> CfnVariantStoreProps<R0, Set> { CfnVariantStoreProps(put(self.0, "Reference", value), Phase) }
     /// `SseConfig`: `SseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-sseconfig)
-    pub fn sse_config(self, value: impl Arg<variant_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
+    pub fn sse_config(self, value: impl Arg<variant_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnVariantStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::VariantStore`.
@@ -433,7 +433,7 @@ impl ReferenceItem {
 }
 impl<R0> ReferenceItem<R0> {
     /// `ReferenceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-referenceitem.html#cfn-omics-variantstore-referenceitem-referencearn)
-    pub fn reference_arn(self, value: impl Arg<str>) -> ReferenceItem<Set> { ReferenceItem(put(self.0, "ReferenceArn", value.into_expr()), Phase) }
+    pub fn reference_arn(self, value: impl Arg<str>) -> ReferenceItem<Set> { ReferenceItem(put(self.0, "ReferenceArn", value), Phase) }
 }
 impl Done for ReferenceItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SseConfig` of `AWS::Omics::VariantStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-sseconfig.html)
@@ -444,9 +444,9 @@ impl SseConfig {
 }
 impl<R0> SseConfig<R0> {
     /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-sseconfig.html#cfn-omics-variantstore-sseconfig-keyarn)
-    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-sseconfig.html#cfn-omics-variantstore-sseconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -481,41 +481,41 @@ impl CfnWorkflowProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Accelerators`: `Accelerators`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-accelerators)
-    pub fn accelerators(self, value: impl Arg<workflow::Accelerators>) -> Self { Self(put(self.0, "Accelerators", value.into_expr())) }
+    pub fn accelerators(self, value: impl Arg<workflow::Accelerators>) -> Self { Self(put(self.0, "Accelerators", value)) }
     /// `ContainerRegistryMap`: `ContainerRegistryMap`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-containerregistrymap)
-    pub fn container_registry_map(self, value: impl Arg<workflow::ContainerRegistryMap>) -> Self { Self(put(self.0, "ContainerRegistryMap", value.into_expr())) }
+    pub fn container_registry_map(self, value: impl Arg<workflow::ContainerRegistryMap>) -> Self { Self(put(self.0, "ContainerRegistryMap", value)) }
     /// `ContainerRegistryMapUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-containerregistrymapuri)
-    pub fn container_registry_map_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRegistryMapUri", value.into_expr())) }
+    pub fn container_registry_map_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRegistryMapUri", value)) }
     /// `DefinitionRepository`: `DefinitionRepository`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-definitionrepository)
-    pub fn definition_repository(self, value: impl Arg<workflow::DefinitionRepository>) -> Self { Self(put(self.0, "DefinitionRepository", value.into_expr())) }
+    pub fn definition_repository(self, value: impl Arg<workflow::DefinitionRepository>) -> Self { Self(put(self.0, "DefinitionRepository", value)) }
     /// `DefinitionUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-definitionuri)
-    pub fn definition_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
+    pub fn definition_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionUri", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Engine`: `Engine`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-engine)
-    pub fn engine(self, value: impl Arg<workflow::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
+    pub fn engine(self, value: impl Arg<workflow::Engine>) -> Self { Self(put(self.0, "Engine", value)) }
     /// `Main`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-main)
-    pub fn main(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Main", value.into_expr())) }
+    pub fn main(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Main", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ParameterTemplate`: map of `WorkflowParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-parametertemplate)
-    pub fn parameter_template(self, value: impl Arg<Dict<workflow::WorkflowParameter>>) -> Self { Self(put(self.0, "ParameterTemplate", value.into_expr())) }
+    pub fn parameter_template(self, value: impl Arg<Dict<workflow::WorkflowParameter>>) -> Self { Self(put(self.0, "ParameterTemplate", value)) }
     /// `ParameterTemplatePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-parametertemplatepath)
-    pub fn parameter_template_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterTemplatePath", value.into_expr())) }
+    pub fn parameter_template_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterTemplatePath", value)) }
     /// `readmeMarkdown`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-readmemarkdown)
-    pub fn readme_markdown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeMarkdown", value.into_expr())) }
+    pub fn readme_markdown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeMarkdown", value)) }
     /// `readmePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-readmepath)
-    pub fn readme_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmePath", value.into_expr())) }
+    pub fn readme_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmePath", value)) }
     /// `readmeUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-readmeuri)
-    pub fn readme_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeUri", value.into_expr())) }
+    pub fn readme_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeUri", value)) }
     /// `StorageCapacity`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-storagecapacity)
-    pub fn storage_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr())) }
+    pub fn storage_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageCapacity", value)) }
     /// `StorageType`: `StorageType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-storagetype)
-    pub fn storage_type(self, value: impl Arg<workflow::StorageType>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
+    pub fn storage_type(self, value: impl Arg<workflow::StorageType>) -> Self { Self(put(self.0, "StorageType", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `WorkflowBucketOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-workflowbucketownerid)
-    pub fn workflow_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowBucketOwnerId", value.into_expr())) }
+    pub fn workflow_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowBucketOwnerId", value)) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::Workflow`.
@@ -527,9 +527,9 @@ impl ContainerRegistryMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageMappings`: list of `ImageMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-containerregistrymap.html#cfn-omics-workflow-containerregistrymap-imagemappings)
-    pub fn image_mappings(self, value: impl Arg<Arr<ImageMapping>>) -> Self { Self(put(self.0, "ImageMappings", value.into_expr())) }
+    pub fn image_mappings(self, value: impl Arg<Arr<ImageMapping>>) -> Self { Self(put(self.0, "ImageMappings", value)) }
     /// `RegistryMappings`: list of `RegistryMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-containerregistrymap.html#cfn-omics-workflow-containerregistrymap-registrymappings)
-    pub fn registry_mappings(self, value: impl Arg<Arr<RegistryMapping>>) -> Self { Self(put(self.0, "RegistryMappings", value.into_expr())) }
+    pub fn registry_mappings(self, value: impl Arg<Arr<RegistryMapping>>) -> Self { Self(put(self.0, "RegistryMappings", value)) }
 }
 impl Done for ContainerRegistryMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefinitionRepository` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html)
@@ -538,13 +538,13 @@ impl DefinitionRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `connectionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html#cfn-omics-workflow-definitionrepository-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "connectionArn", value.into_expr())) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "connectionArn", value)) }
     /// `excludeFilePatterns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html#cfn-omics-workflow-definitionrepository-excludefilepatterns)
-    pub fn exclude_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "excludeFilePatterns", value.into_expr())) }
+    pub fn exclude_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "excludeFilePatterns", value)) }
     /// `fullRepositoryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html#cfn-omics-workflow-definitionrepository-fullrepositoryid)
-    pub fn full_repository_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "fullRepositoryId", value.into_expr())) }
+    pub fn full_repository_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "fullRepositoryId", value)) }
     /// `sourceReference`: `SourceReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html#cfn-omics-workflow-definitionrepository-sourcereference)
-    pub fn source_reference(self, value: impl Arg<SourceReference>) -> Self { Self(put(self.0, "sourceReference", value.into_expr())) }
+    pub fn source_reference(self, value: impl Arg<SourceReference>) -> Self { Self(put(self.0, "sourceReference", value)) }
 }
 impl Done for DefinitionRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageMapping` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-imagemapping.html)
@@ -553,9 +553,9 @@ impl ImageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-imagemapping.html#cfn-omics-workflow-imagemapping-destinationimage)
-    pub fn destination_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationImage", value.into_expr())) }
+    pub fn destination_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationImage", value)) }
     /// `SourceImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-imagemapping.html#cfn-omics-workflow-imagemapping-sourceimage)
-    pub fn source_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceImage", value.into_expr())) }
+    pub fn source_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceImage", value)) }
 }
 impl Done for ImageMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryMapping` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html)
@@ -564,13 +564,13 @@ impl RegistryMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html#cfn-omics-workflow-registrymapping-ecraccountid)
-    pub fn ecr_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrAccountId", value.into_expr())) }
+    pub fn ecr_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrAccountId", value)) }
     /// `EcrRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html#cfn-omics-workflow-registrymapping-ecrrepositoryprefix)
-    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
+    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value)) }
     /// `UpstreamRegistryUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html#cfn-omics-workflow-registrymapping-upstreamregistryurl)
-    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
+    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value)) }
     /// `UpstreamRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html#cfn-omics-workflow-registrymapping-upstreamrepositoryprefix)
-    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
+    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value)) }
 }
 impl Done for RegistryMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceReference` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-sourcereference.html)
@@ -579,9 +579,9 @@ impl SourceReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-sourcereference.html#cfn-omics-workflow-sourcereference-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "type", value)) }
     /// `value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-sourcereference.html#cfn-omics-workflow-sourcereference-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value)) }
 }
 impl Done for SourceReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowParameter` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-workflowparameter.html)
@@ -590,9 +590,9 @@ impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-workflowparameter.html#cfn-omics-workflow-workflowparameter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Optional`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-workflowparameter.html#cfn-omics-workflow-workflowparameter-optional)
-    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value.into_expr())) }
+    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value)) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Accelerators` allows.
@@ -633,43 +633,43 @@ impl CfnWorkflowVersionProps {
 }
 impl<R0, R1> CfnWorkflowVersionProps<R0, R1> {
     /// `Accelerators`: `Accelerators`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-accelerators)
-    pub fn accelerators(self, value: impl Arg<workflow_version::Accelerators>) -> Self { Self(put(self.0, "Accelerators", value.into_expr()), Phase) }
+    pub fn accelerators(self, value: impl Arg<workflow_version::Accelerators>) -> Self { Self(put(self.0, "Accelerators", value), Phase) }
     /// `ContainerRegistryMap`: `ContainerRegistryMap`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-containerregistrymap)
-    pub fn container_registry_map(self, value: impl Arg<workflow_version::ContainerRegistryMap>) -> Self { Self(put(self.0, "ContainerRegistryMap", value.into_expr()), Phase) }
+    pub fn container_registry_map(self, value: impl Arg<workflow_version::ContainerRegistryMap>) -> Self { Self(put(self.0, "ContainerRegistryMap", value), Phase) }
     /// `ContainerRegistryMapUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-containerregistrymapuri)
-    pub fn container_registry_map_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRegistryMapUri", value.into_expr()), Phase) }
+    pub fn container_registry_map_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRegistryMapUri", value), Phase) }
     /// `DefinitionRepository`: `DefinitionRepository`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-definitionrepository)
-    pub fn definition_repository(self, value: impl Arg<workflow_version::DefinitionRepository>) -> Self { Self(put(self.0, "DefinitionRepository", value.into_expr()), Phase) }
+    pub fn definition_repository(self, value: impl Arg<workflow_version::DefinitionRepository>) -> Self { Self(put(self.0, "DefinitionRepository", value), Phase) }
     /// `DefinitionUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-definitionuri)
-    pub fn definition_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr()), Phase) }
+    pub fn definition_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionUri", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Engine`: `Engine`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-engine)
-    pub fn engine(self, value: impl Arg<workflow_version::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<workflow_version::Engine>) -> Self { Self(put(self.0, "Engine", value), Phase) }
     /// `Main`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-main)
-    pub fn main(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Main", value.into_expr()), Phase) }
+    pub fn main(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Main", value), Phase) }
     /// `ParameterTemplate`: map of `WorkflowParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-parametertemplate)
-    pub fn parameter_template(self, value: impl Arg<Dict<workflow_version::WorkflowParameter>>) -> Self { Self(put(self.0, "ParameterTemplate", value.into_expr()), Phase) }
+    pub fn parameter_template(self, value: impl Arg<Dict<workflow_version::WorkflowParameter>>) -> Self { Self(put(self.0, "ParameterTemplate", value), Phase) }
     /// `ParameterTemplatePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-parametertemplatepath)
-    pub fn parameter_template_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterTemplatePath", value.into_expr()), Phase) }
+    pub fn parameter_template_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterTemplatePath", value), Phase) }
     /// `readmeMarkdown`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-readmemarkdown)
-    pub fn readme_markdown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeMarkdown", value.into_expr()), Phase) }
+    pub fn readme_markdown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeMarkdown", value), Phase) }
     /// `readmePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-readmepath)
-    pub fn readme_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmePath", value.into_expr()), Phase) }
+    pub fn readme_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmePath", value), Phase) }
     /// `readmeUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-readmeuri)
-    pub fn readme_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeUri", value.into_expr()), Phase) }
+    pub fn readme_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeUri", value), Phase) }
     /// `StorageCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-storagecapacity)
-    pub fn storage_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
+    pub fn storage_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageCapacity", value), Phase) }
     /// `StorageType`: `StorageType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-storagetype)
-    pub fn storage_type(self, value: impl Arg<workflow_version::StorageType>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
+    pub fn storage_type(self, value: impl Arg<workflow_version::StorageType>) -> Self { Self(put(self.0, "StorageType", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VersionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-versionname)
-    pub fn version_name(self, value: impl Arg<str>) -> CfnWorkflowVersionProps<Set, R1> { CfnWorkflowVersionProps(put(self.0, "VersionName", value.into_expr()), Phase) }
+    pub fn version_name(self, value: impl Arg<str>) -> CfnWorkflowVersionProps<Set, R1> { CfnWorkflowVersionProps(put(self.0, "VersionName", value), Phase) }
     /// `WorkflowBucketOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-workflowbucketownerid)
-    pub fn workflow_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowBucketOwnerId", value.into_expr()), Phase) }
+    pub fn workflow_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowBucketOwnerId", value), Phase) }
     /// `WorkflowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-workflowid)
-    pub fn workflow_id(self, value: impl Arg<str>) -> CfnWorkflowVersionProps<R0, Set> { CfnWorkflowVersionProps(put(self.0, "WorkflowId", value.into_expr()), Phase) }
+    pub fn workflow_id(self, value: impl Arg<str>) -> CfnWorkflowVersionProps<R0, Set> { CfnWorkflowVersionProps(put(self.0, "WorkflowId", value), Phase) }
 }
 impl Done for CfnWorkflowVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::WorkflowVersion`.
@@ -681,9 +681,9 @@ impl ContainerRegistryMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageMappings`: list of `ImageMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-containerregistrymap.html#cfn-omics-workflowversion-containerregistrymap-imagemappings)
-    pub fn image_mappings(self, value: impl Arg<Arr<ImageMapping>>) -> Self { Self(put(self.0, "ImageMappings", value.into_expr())) }
+    pub fn image_mappings(self, value: impl Arg<Arr<ImageMapping>>) -> Self { Self(put(self.0, "ImageMappings", value)) }
     /// `RegistryMappings`: list of `RegistryMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-containerregistrymap.html#cfn-omics-workflowversion-containerregistrymap-registrymappings)
-    pub fn registry_mappings(self, value: impl Arg<Arr<RegistryMapping>>) -> Self { Self(put(self.0, "RegistryMappings", value.into_expr())) }
+    pub fn registry_mappings(self, value: impl Arg<Arr<RegistryMapping>>) -> Self { Self(put(self.0, "RegistryMappings", value)) }
 }
 impl Done for ContainerRegistryMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefinitionRepository` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html)
@@ -692,13 +692,13 @@ impl DefinitionRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `connectionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html#cfn-omics-workflowversion-definitionrepository-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "connectionArn", value.into_expr())) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "connectionArn", value)) }
     /// `excludeFilePatterns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html#cfn-omics-workflowversion-definitionrepository-excludefilepatterns)
-    pub fn exclude_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "excludeFilePatterns", value.into_expr())) }
+    pub fn exclude_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "excludeFilePatterns", value)) }
     /// `fullRepositoryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html#cfn-omics-workflowversion-definitionrepository-fullrepositoryid)
-    pub fn full_repository_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "fullRepositoryId", value.into_expr())) }
+    pub fn full_repository_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "fullRepositoryId", value)) }
     /// `sourceReference`: `SourceReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html#cfn-omics-workflowversion-definitionrepository-sourcereference)
-    pub fn source_reference(self, value: impl Arg<SourceReference>) -> Self { Self(put(self.0, "sourceReference", value.into_expr())) }
+    pub fn source_reference(self, value: impl Arg<SourceReference>) -> Self { Self(put(self.0, "sourceReference", value)) }
 }
 impl Done for DefinitionRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageMapping` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-imagemapping.html)
@@ -707,9 +707,9 @@ impl ImageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-imagemapping.html#cfn-omics-workflowversion-imagemapping-destinationimage)
-    pub fn destination_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationImage", value.into_expr())) }
+    pub fn destination_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationImage", value)) }
     /// `SourceImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-imagemapping.html#cfn-omics-workflowversion-imagemapping-sourceimage)
-    pub fn source_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceImage", value.into_expr())) }
+    pub fn source_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceImage", value)) }
 }
 impl Done for ImageMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryMapping` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html)
@@ -718,13 +718,13 @@ impl RegistryMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html#cfn-omics-workflowversion-registrymapping-ecraccountid)
-    pub fn ecr_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrAccountId", value.into_expr())) }
+    pub fn ecr_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrAccountId", value)) }
     /// `EcrRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html#cfn-omics-workflowversion-registrymapping-ecrrepositoryprefix)
-    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
+    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value)) }
     /// `UpstreamRegistryUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html#cfn-omics-workflowversion-registrymapping-upstreamregistryurl)
-    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
+    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value)) }
     /// `UpstreamRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html#cfn-omics-workflowversion-registrymapping-upstreamrepositoryprefix)
-    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
+    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value)) }
 }
 impl Done for RegistryMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceReference` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-sourcereference.html)
@@ -733,9 +733,9 @@ impl SourceReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-sourcereference.html#cfn-omics-workflowversion-sourcereference-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "type", value)) }
     /// `value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-sourcereference.html#cfn-omics-workflowversion-sourcereference-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value)) }
 }
 impl Done for SourceReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowParameter` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-workflowparameter.html)
@@ -744,9 +744,9 @@ impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-workflowparameter.html#cfn-omics-workflowversion-workflowparameter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Optional`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-workflowparameter.html#cfn-omics-workflowversion-workflowparameter-optional)
-    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value.into_expr())) }
+    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value)) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Accelerators` allows.

@@ -27,13 +27,13 @@ impl CfnDataSourceProps {
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
     /// `DataSourceType`: `DataSourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#cfn-opensearch-datasource-datasourcetype)
-    pub fn data_source_type(self, value: impl Arg<data_source::DataSourceType>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "DataSourceType", value.into_expr()), Phase) }
+    pub fn data_source_type(self, value: impl Arg<data_source::DataSourceType>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "DataSourceType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#cfn-opensearch-datasource-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#cfn-opensearch-datasource-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "DomainName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#cfn-opensearch-datasource-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearch::DataSource`.
@@ -45,7 +45,7 @@ impl DataSourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3GlueDataCatalog`: `S3GlueDataCatalog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearch-datasource-datasourcetype.html#cfn-opensearch-datasource-datasourcetype-s3gluedatacatalog)
-    pub fn s3_glue_data_catalog(self, value: impl Arg<S3GlueDataCatalog>) -> Self { Self(put(self.0, "S3GlueDataCatalog", value.into_expr())) }
+    pub fn s3_glue_data_catalog(self, value: impl Arg<S3GlueDataCatalog>) -> Self { Self(put(self.0, "S3GlueDataCatalog", value)) }
 }
 impl Done for DataSourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3GlueDataCatalog` of `AWS::OpenSearch::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearch-datasource-s3gluedatacatalog.html)
@@ -56,7 +56,7 @@ impl S3GlueDataCatalog {
 }
 impl<R0> S3GlueDataCatalog<R0> {
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearch-datasource-s3gluedatacatalog.html#cfn-opensearch-datasource-s3gluedatacatalog-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3GlueDataCatalog<Set> { S3GlueDataCatalog(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3GlueDataCatalog<Set> { S3GlueDataCatalog(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for S3GlueDataCatalog { fn into_props(self) -> Bag { self.0 } }
 }

@@ -23,13 +23,13 @@ impl CfnAccessPolicyProps {
 }
 impl<R0, R1, R2> CfnAccessPolicyProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html#cfn-opensearchserverless-accesspolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html#cfn-opensearchserverless-accesspolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAccessPolicyProps<Set, R1, R2> { CfnAccessPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAccessPolicyProps<Set, R1, R2> { CfnAccessPolicyProps(put(self.0, "Name", value), Phase) }
     /// `Policy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html#cfn-opensearchserverless-accesspolicy-policy)
-    pub fn policy(self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { CfnAccessPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { CfnAccessPolicyProps(put(self.0, "Policy", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html#cfn-opensearchserverless-accesspolicy-type)
-    pub fn type_(self, value: impl Arg<access_policy::Type>) -> CfnAccessPolicyProps<R0, R1, Set> { CfnAccessPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<access_policy::Type>) -> CfnAccessPolicyProps<R0, R1, Set> { CfnAccessPolicyProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnAccessPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::AccessPolicy`.
@@ -69,23 +69,23 @@ impl CfnCollectionProps {
 }
 impl<R0> CfnCollectionProps<R0> {
     /// `CollectionGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-collectiongroupname)
-    pub fn collection_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionGroupName", value.into_expr()), Phase) }
+    pub fn collection_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionGroupName", value), Phase) }
     /// `DeletionProtection`: `DeletionProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<collection::DeletionProtection>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
+    pub fn deletion_protection(self, value: impl Arg<collection::DeletionProtection>) -> Self { Self(put(self.0, "DeletionProtection", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionConfig`: `EncryptionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-encryptionconfig)
-    pub fn encryption_config(self, value: impl Arg<collection::EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
+    pub fn encryption_config(self, value: impl Arg<collection::EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCollectionProps<Set> { CfnCollectionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCollectionProps<Set> { CfnCollectionProps(put(self.0, "Name", value), Phase) }
     /// `StandbyReplicas`: `StandbyReplicas`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-standbyreplicas)
-    pub fn standby_replicas(self, value: impl Arg<collection::StandbyReplicas>) -> Self { Self(put(self.0, "StandbyReplicas", value.into_expr()), Phase) }
+    pub fn standby_replicas(self, value: impl Arg<collection::StandbyReplicas>) -> Self { Self(put(self.0, "StandbyReplicas", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-type)
-    pub fn type_(self, value: impl Arg<collection::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<collection::Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
     /// `VectorOptions`: `VectorOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-vectoroptions)
-    pub fn vector_options(self, value: impl Arg<collection::VectorOptions>) -> Self { Self(put(self.0, "VectorOptions", value.into_expr()), Phase) }
+    pub fn vector_options(self, value: impl Arg<collection::VectorOptions>) -> Self { Self(put(self.0, "VectorOptions", value), Phase) }
 }
 impl Done for CfnCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::Collection`.
@@ -97,9 +97,9 @@ impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSOwnedKey`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-encryptionconfig.html#cfn-opensearchserverless-collection-encryptionconfig-awsownedkey)
-    pub fn aws_owned_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AWSOwnedKey", value.into_expr())) }
+    pub fn aws_owned_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AWSOwnedKey", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-encryptionconfig.html#cfn-opensearchserverless-collection-encryptionconfig-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FipsEndpoints` of `AWS::OpenSearchServerless::Collection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-fipsendpoints.html)
@@ -108,9 +108,9 @@ impl FipsEndpoints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CollectionEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-fipsendpoints.html#cfn-opensearchserverless-collection-fipsendpoints-collectionendpoint)
-    pub fn collection_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionEndpoint", value.into_expr())) }
+    pub fn collection_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionEndpoint", value)) }
     /// `DashboardEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-fipsendpoints.html#cfn-opensearchserverless-collection-fipsendpoints-dashboardendpoint)
-    pub fn dashboard_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DashboardEndpoint", value.into_expr())) }
+    pub fn dashboard_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DashboardEndpoint", value)) }
 }
 impl Done for FipsEndpoints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorOptions` of `AWS::OpenSearchServerless::Collection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-vectoroptions.html)
@@ -119,7 +119,7 @@ impl VectorOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServerlessVectorAcceleration`: `ServerlessVectorAcceleration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-vectoroptions.html#cfn-opensearchserverless-collection-vectoroptions-serverlessvectoracceleration)
-    pub fn serverless_vector_acceleration(self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { Self(put(self.0, "ServerlessVectorAcceleration", value.into_expr())) }
+    pub fn serverless_vector_acceleration(self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { Self(put(self.0, "ServerlessVectorAcceleration", value)) }
 }
 impl Done for VectorOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletionProtection` allows.
@@ -154,17 +154,17 @@ impl CfnCollectionGroupProps {
 }
 impl<R0, R1> CfnCollectionGroupProps<R0, R1> {
     /// `CapacityLimits`: `CapacityLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-capacitylimits)
-    pub fn capacity_limits(self, value: impl Arg<collection_group::CapacityLimits>) -> Self { Self(put(self.0, "CapacityLimits", value.into_expr()), Phase) }
+    pub fn capacity_limits(self, value: impl Arg<collection_group::CapacityLimits>) -> Self { Self(put(self.0, "CapacityLimits", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Generation`: `Generation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-generation)
-    pub fn generation(self, value: impl Arg<collection_group::Generation>) -> Self { Self(put(self.0, "Generation", value.into_expr()), Phase) }
+    pub fn generation(self, value: impl Arg<collection_group::Generation>) -> Self { Self(put(self.0, "Generation", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCollectionGroupProps<Set, R1> { CfnCollectionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCollectionGroupProps<Set, R1> { CfnCollectionGroupProps(put(self.0, "Name", value), Phase) }
     /// `StandbyReplicas`: `StandbyReplicas`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-standbyreplicas)
-    pub fn standby_replicas(self, value: impl Arg<collection_group::StandbyReplicas>) -> CfnCollectionGroupProps<R0, Set> { CfnCollectionGroupProps(put(self.0, "StandbyReplicas", value.into_expr()), Phase) }
+    pub fn standby_replicas(self, value: impl Arg<collection_group::StandbyReplicas>) -> CfnCollectionGroupProps<R0, Set> { CfnCollectionGroupProps(put(self.0, "StandbyReplicas", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCollectionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::CollectionGroup`.
@@ -176,13 +176,13 @@ impl CapacityLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxIndexingCapacityInOcu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html#cfn-opensearchserverless-collectiongroup-capacitylimits-maxindexingcapacityinocu)
-    pub fn max_indexing_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIndexingCapacityInOcu", value.into_expr())) }
+    pub fn max_indexing_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIndexingCapacityInOcu", value)) }
     /// `MaxSearchCapacityInOcu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html#cfn-opensearchserverless-collectiongroup-capacitylimits-maxsearchcapacityinocu)
-    pub fn max_search_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSearchCapacityInOcu", value.into_expr())) }
+    pub fn max_search_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSearchCapacityInOcu", value)) }
     /// `MinIndexingCapacityInOcu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html#cfn-opensearchserverless-collectiongroup-capacitylimits-minindexingcapacityinocu)
-    pub fn min_indexing_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinIndexingCapacityInOcu", value.into_expr())) }
+    pub fn min_indexing_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinIndexingCapacityInOcu", value)) }
     /// `MinSearchCapacityInOcu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html#cfn-opensearchserverless-collectiongroup-capacitylimits-minsearchcapacityinocu)
-    pub fn min_search_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinSearchCapacityInOcu", value.into_expr())) }
+    pub fn min_search_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinSearchCapacityInOcu", value)) }
 }
 impl Done for CapacityLimits { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Generation` allows.
@@ -209,11 +209,11 @@ impl CfnCollectionIndexProps {
 }
 impl<R0, R1> CfnCollectionIndexProps<R0, R1> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html#cfn-opensearchserverless-collectionindex-id)
-    pub fn id(self, value: impl Arg<str>) -> CfnCollectionIndexProps<Set, R1> { CfnCollectionIndexProps(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnCollectionIndexProps<Set, R1> { CfnCollectionIndexProps(put(self.0, "Id", value), Phase) }
     /// `IndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html#cfn-opensearchserverless-collectionindex-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> CfnCollectionIndexProps<R0, Set> { CfnCollectionIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> CfnCollectionIndexProps<R0, Set> { CfnCollectionIndexProps(put(self.0, "IndexName", value), Phase) }
     /// `IndexSchema`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html#cfn-opensearchserverless-collectionindex-indexschema)
-    pub fn index_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexSchema", value.into_expr()), Phase) }
+    pub fn index_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexSchema", value), Phase) }
 }
 impl Done for CfnCollectionIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html)
@@ -237,13 +237,13 @@ impl CfnIndexProps {
 }
 impl<R0, R1> CfnIndexProps<R0, R1> {
     /// `CollectionEndpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#cfn-opensearchserverless-index-collectionendpoint)
-    pub fn collection_endpoint(self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { CfnIndexProps(put(self.0, "CollectionEndpoint", value.into_expr()), Phase) }
+    pub fn collection_endpoint(self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { CfnIndexProps(put(self.0, "CollectionEndpoint", value), Phase) }
     /// `IndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#cfn-opensearchserverless-index-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { CfnIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { CfnIndexProps(put(self.0, "IndexName", value), Phase) }
     /// `Mappings`: `Mappings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#cfn-opensearchserverless-index-mappings)
-    pub fn mappings(self, value: impl Arg<index::Mappings>) -> Self { Self(put(self.0, "Mappings", value.into_expr()), Phase) }
+    pub fn mappings(self, value: impl Arg<index::Mappings>) -> Self { Self(put(self.0, "Mappings", value), Phase) }
     /// `Settings`: `IndexSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#cfn-opensearchserverless-index-settings)
-    pub fn settings(self, value: impl Arg<index::IndexSettings>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
+    pub fn settings(self, value: impl Arg<index::IndexSettings>) -> Self { Self(put(self.0, "Settings", value), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::Index`.
@@ -255,7 +255,7 @@ impl Analysis {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analyzer`: map of `AnalyzerItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analysis.html#cfn-opensearchserverless-index-analysis-analyzer)
-    pub fn analyzer(self, value: impl Arg<Dict<AnalyzerItems>>) -> Self { Self(put(self.0, "Analyzer", value.into_expr())) }
+    pub fn analyzer(self, value: impl Arg<Dict<AnalyzerItems>>) -> Self { Self(put(self.0, "Analyzer", value)) }
 }
 impl Done for Analysis { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalyzerItems` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html)
@@ -264,13 +264,13 @@ impl AnalyzerItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CharFilter`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html#cfn-opensearchserverless-index-analyzeritems-charfilter)
-    pub fn char_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CharFilter", value.into_expr())) }
+    pub fn char_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CharFilter", value)) }
     /// `Filter`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html#cfn-opensearchserverless-index-analyzeritems-filter)
-    pub fn filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
+    pub fn filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Filter", value)) }
     /// `Tokenizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html#cfn-opensearchserverless-index-analyzeritems-tokenizer)
-    pub fn tokenizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tokenizer", value.into_expr())) }
+    pub fn tokenizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tokenizer", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html#cfn-opensearchserverless-index-analyzeritems-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for AnalyzerItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Index` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-index.html)
@@ -279,11 +279,11 @@ impl Index {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Knn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-index.html#cfn-opensearchserverless-index-index-knn)
-    pub fn knn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Knn", value.into_expr())) }
+    pub fn knn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Knn", value)) }
     /// `KnnAlgoParamEfSearch`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-index.html#cfn-opensearchserverless-index-index-knnalgoparamefsearch)
-    pub fn knn_algo_param_ef_search(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KnnAlgoParamEfSearch", value.into_expr())) }
+    pub fn knn_algo_param_ef_search(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KnnAlgoParamEfSearch", value)) }
     /// `RefreshInterval`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-index.html#cfn-opensearchserverless-index-index-refreshinterval)
-    pub fn refresh_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshInterval", value.into_expr())) }
+    pub fn refresh_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshInterval", value)) }
 }
 impl Done for Index { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexSettings` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-indexsettings.html)
@@ -292,9 +292,9 @@ impl IndexSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `Analysis`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-indexsettings.html#cfn-opensearchserverless-index-indexsettings-analysis)
-    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
+    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value)) }
     /// `Index`: `Index`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-indexsettings.html#cfn-opensearchserverless-index-indexsettings-index)
-    pub fn index(self, value: impl Arg<Index>) -> Self { Self(put(self.0, "Index", value.into_expr())) }
+    pub fn index(self, value: impl Arg<Index>) -> Self { Self(put(self.0, "Index", value)) }
 }
 impl Done for IndexSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mappings` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-mappings.html)
@@ -303,7 +303,7 @@ impl Mappings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Properties`: map of `PropertyMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-mappings.html#cfn-opensearchserverless-index-mappings-properties)
-    pub fn properties(self, value: impl Arg<Dict<PropertyMapping>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
+    pub fn properties(self, value: impl Arg<Dict<PropertyMapping>>) -> Self { Self(put(self.0, "Properties", value)) }
 }
 impl Done for Mappings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Method` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html)
@@ -314,13 +314,13 @@ impl Method {
 }
 impl<R0> Method<R0> {
     /// `Engine`: `Engine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html#cfn-opensearchserverless-index-method-engine)
-    pub fn engine(self, value: impl Arg<Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<Engine>) -> Self { Self(put(self.0, "Engine", value), Phase) }
     /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html#cfn-opensearchserverless-index-method-name)
-    pub fn name(self, value: impl Arg<Name>) -> Method<Set> { Method(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> Method<Set> { Method(put(self.0, "Name", value), Phase) }
     /// `Parameters`: `Parameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html#cfn-opensearchserverless-index-method-parameters)
-    pub fn parameters(self, value: impl Arg<Parameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Parameters>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `SpaceType`: `SpaceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html#cfn-opensearchserverless-index-method-spacetype)
-    pub fn space_type(self, value: impl Arg<SpaceType>) -> Self { Self(put(self.0, "SpaceType", value.into_expr()), Phase) }
+    pub fn space_type(self, value: impl Arg<SpaceType>) -> Self { Self(put(self.0, "SpaceType", value), Phase) }
 }
 impl Done for Method { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameters` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-parameters.html)
@@ -329,9 +329,9 @@ impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EfConstruction`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-parameters.html#cfn-opensearchserverless-index-parameters-efconstruction)
-    pub fn ef_construction(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EfConstruction", value.into_expr())) }
+    pub fn ef_construction(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EfConstruction", value)) }
     /// `M`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-parameters.html#cfn-opensearchserverless-index-parameters-m)
-    pub fn m(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "M", value.into_expr())) }
+    pub fn m(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "M", value)) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyMapping` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html)
@@ -342,25 +342,25 @@ impl PropertyMapping {
 }
 impl<R0> PropertyMapping<R0> {
     /// `Analyzer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-analyzer)
-    pub fn analyzer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Analyzer", value.into_expr()), Phase) }
+    pub fn analyzer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Analyzer", value), Phase) }
     /// `CompressionLevel`: `CompressionLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-compressionlevel)
-    pub fn compression_level(self, value: impl Arg<CompressionLevel>) -> Self { Self(put(self.0, "CompressionLevel", value.into_expr()), Phase) }
+    pub fn compression_level(self, value: impl Arg<CompressionLevel>) -> Self { Self(put(self.0, "CompressionLevel", value), Phase) }
     /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-datatype)
-    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value), Phase) }
     /// `Dimension`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-dimension)
-    pub fn dimension(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dimension", value.into_expr()), Phase) }
+    pub fn dimension(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dimension", value), Phase) }
     /// `Index`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-index)
-    pub fn index(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Index", value.into_expr()), Phase) }
+    pub fn index(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Index", value), Phase) }
     /// `Method`: `Method`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-method)
-    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr()), Phase) }
+    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value), Phase) }
     /// `Properties`: map of `PropertyMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-properties)
-    pub fn properties(self, value: impl Arg<Dict<PropertyMapping>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<Dict<PropertyMapping>>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `SpaceType`: `SpaceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-spacetype)
-    pub fn space_type(self, value: impl Arg<SpaceType>) -> Self { Self(put(self.0, "SpaceType", value.into_expr()), Phase) }
+    pub fn space_type(self, value: impl Arg<SpaceType>) -> Self { Self(put(self.0, "SpaceType", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-type)
-    pub fn type_(self, value: impl Arg<Type>) -> PropertyMapping<Set> { PropertyMapping(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PropertyMapping<Set> { PropertyMapping(put(self.0, "Type", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for PropertyMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CompressionLevel` allows.
@@ -395,13 +395,13 @@ impl CfnLifecyclePolicyProps {
 }
 impl<R0, R1, R2> CfnLifecyclePolicyProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html#cfn-opensearchserverless-lifecyclepolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html#cfn-opensearchserverless-lifecyclepolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2> { CfnLifecyclePolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2> { CfnLifecyclePolicyProps(put(self.0, "Name", value), Phase) }
     /// `Policy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html#cfn-opensearchserverless-lifecyclepolicy-policy)
-    pub fn policy(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2> { CfnLifecyclePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2> { CfnLifecyclePolicyProps(put(self.0, "Policy", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html#cfn-opensearchserverless-lifecyclepolicy-type)
-    pub fn type_(self, value: impl Arg<lifecycle_policy::Type>) -> CfnLifecyclePolicyProps<R0, R1, Set> { CfnLifecyclePolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<lifecycle_policy::Type>) -> CfnLifecyclePolicyProps<R0, R1, Set> { CfnLifecyclePolicyProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::LifecyclePolicy`.
@@ -435,17 +435,17 @@ impl CfnSecurityConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `IamFederationOptions`: `IamFederationConfigOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-iamfederationoptions)
-    pub fn iam_federation_options(self, value: impl Arg<security_config::IamFederationConfigOptions>) -> Self { Self(put(self.0, "IamFederationOptions", value.into_expr())) }
+    pub fn iam_federation_options(self, value: impl Arg<security_config::IamFederationConfigOptions>) -> Self { Self(put(self.0, "IamFederationOptions", value)) }
     /// `IamIdentityCenterOptions`: `IamIdentityCenterConfigOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-iamidentitycenteroptions)
-    pub fn iam_identity_center_options(self, value: impl Arg<security_config::IamIdentityCenterConfigOptions>) -> Self { Self(put(self.0, "IamIdentityCenterOptions", value.into_expr())) }
+    pub fn iam_identity_center_options(self, value: impl Arg<security_config::IamIdentityCenterConfigOptions>) -> Self { Self(put(self.0, "IamIdentityCenterOptions", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SamlOptions`: `SamlConfigOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-samloptions)
-    pub fn saml_options(self, value: impl Arg<security_config::SamlConfigOptions>) -> Self { Self(put(self.0, "SamlOptions", value.into_expr())) }
+    pub fn saml_options(self, value: impl Arg<security_config::SamlConfigOptions>) -> Self { Self(put(self.0, "SamlOptions", value)) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-type)
-    pub fn type_(self, value: impl Arg<security_config::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<security_config::Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for CfnSecurityConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::SecurityConfig`.
@@ -457,9 +457,9 @@ impl IamFederationConfigOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamfederationconfigoptions.html#cfn-opensearchserverless-securityconfig-iamfederationconfigoptions-groupattribute)
-    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr())) }
+    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value)) }
     /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamfederationconfigoptions.html#cfn-opensearchserverless-securityconfig-iamfederationconfigoptions-userattribute)
-    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value)) }
 }
 impl Done for IamFederationConfigOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamIdentityCenterConfigOptions` of `AWS::OpenSearchServerless::SecurityConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html)
@@ -470,17 +470,17 @@ impl IamIdentityCenterConfigOptions {
 }
 impl<R0> IamIdentityCenterConfigOptions<R0> {
     /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value), Phase) }
     /// `ApplicationDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-applicationdescription)
-    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
+    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value), Phase) }
     /// `ApplicationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-applicationname)
-    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value), Phase) }
     /// `GroupAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-groupattribute)
-    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr()), Phase) }
+    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> IamIdentityCenterConfigOptions<Set> { IamIdentityCenterConfigOptions(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> IamIdentityCenterConfigOptions<Set> { IamIdentityCenterConfigOptions(put(self.0, "InstanceArn", value), Phase) }
     /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-userattribute)
-    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr()), Phase) }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value), Phase) }
 }
 impl Done for IamIdentityCenterConfigOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamlConfigOptions` of `AWS::OpenSearchServerless::SecurityConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html)
@@ -491,15 +491,15 @@ impl SamlConfigOptions {
 }
 impl<R0> SamlConfigOptions<R0> {
     /// `GroupAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-groupattribute)
-    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr()), Phase) }
+    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value), Phase) }
     /// `Metadata`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-metadata)
-    pub fn metadata(self, value: impl Arg<str>) -> SamlConfigOptions<Set> { SamlConfigOptions(put(self.0, "Metadata", value.into_expr()), Phase) }
+    pub fn metadata(self, value: impl Arg<str>) -> SamlConfigOptions<Set> { SamlConfigOptions(put(self.0, "Metadata", value), Phase) }
     /// `OpenSearchServerlessEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-opensearchserverlessentityid)
-    pub fn open_search_serverless_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpenSearchServerlessEntityId", value.into_expr()), Phase) }
+    pub fn open_search_serverless_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpenSearchServerlessEntityId", value), Phase) }
     /// `SessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-sessiontimeout)
-    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
+    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value), Phase) }
     /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-userattribute)
-    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr()), Phase) }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value), Phase) }
 }
 impl Done for SamlConfigOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -524,13 +524,13 @@ impl CfnSecurityPolicyProps {
 }
 impl<R0, R1, R2> CfnSecurityPolicyProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html#cfn-opensearchserverless-securitypolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html#cfn-opensearchserverless-securitypolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSecurityPolicyProps<Set, R1, R2> { CfnSecurityPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSecurityPolicyProps<Set, R1, R2> { CfnSecurityPolicyProps(put(self.0, "Name", value), Phase) }
     /// `Policy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html#cfn-opensearchserverless-securitypolicy-policy)
-    pub fn policy(self, value: impl Arg<str>) -> CfnSecurityPolicyProps<R0, Set, R2> { CfnSecurityPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> CfnSecurityPolicyProps<R0, Set, R2> { CfnSecurityPolicyProps(put(self.0, "Policy", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html#cfn-opensearchserverless-securitypolicy-type)
-    pub fn type_(self, value: impl Arg<security_policy::Type>) -> CfnSecurityPolicyProps<R0, R1, Set> { CfnSecurityPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<security_policy::Type>) -> CfnSecurityPolicyProps<R0, R1, Set> { CfnSecurityPolicyProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnSecurityPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::SecurityPolicy`.
@@ -560,13 +560,13 @@ impl CfnVpcEndpointProps {
 }
 impl<R0, R1, R2> CfnVpcEndpointProps<R0, R1, R2> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#cfn-opensearchserverless-vpcendpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnVpcEndpointProps<Set, R1, R2> { CfnVpcEndpointProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVpcEndpointProps<Set, R1, R2> { CfnVpcEndpointProps(put(self.0, "Name", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#cfn-opensearchserverless-vpcendpoint-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#cfn-opensearchserverless-vpcendpoint-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnVpcEndpointProps<R0, Set, R2> { CfnVpcEndpointProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnVpcEndpointProps<R0, Set, R2> { CfnVpcEndpointProps(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#cfn-opensearchserverless-vpcendpoint-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointProps<R0, R1, Set> { CfnVpcEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointProps<R0, R1, Set> { CfnVpcEndpointProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnVpcEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -27,19 +27,19 @@ impl CfnApplicationProps {
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `AppConfigs`: list of `AppConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-appconfigs)
-    pub fn app_configs(self, value: impl Arg<Arr<application::AppConfig>>) -> Self { Self(put(self.0, "AppConfigs", value.into_expr()), Phase) }
+    pub fn app_configs(self, value: impl Arg<Arr<application::AppConfig>>) -> Self { Self(put(self.0, "AppConfigs", value), Phase) }
     /// `DataSources`: list of `DataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-datasources)
-    pub fn data_sources(self, value: impl Arg<Arr<application::DataSource>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
+    pub fn data_sources(self, value: impl Arg<Arr<application::DataSource>>) -> Self { Self(put(self.0, "DataSources", value), Phase) }
     /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value), Phase) }
     /// `IamIdentityCenterOptions`: `IamIdentityCenterOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-iamidentitycenteroptions)
-    pub fn iam_identity_center_options(self, value: impl Arg<application::IamIdentityCenterOptions>) -> Self { Self(put(self.0, "IamIdentityCenterOptions", value.into_expr()), Phase) }
+    pub fn iam_identity_center_options(self, value: impl Arg<application::IamIdentityCenterOptions>) -> Self { Self(put(self.0, "IamIdentityCenterOptions", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchService::Application`.
@@ -53,9 +53,9 @@ impl AppConfig {
 }
 impl<R0, R1> AppConfig<R0, R1> {
     /// `Key`: `Key`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-appconfig.html#cfn-opensearchservice-application-appconfig-key)
-    pub fn key(self, value: impl Arg<Key>) -> AppConfig<Set, R1> { AppConfig(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<Key>) -> AppConfig<Set, R1> { AppConfig(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-appconfig.html#cfn-opensearchservice-application-appconfig-value)
-    pub fn value(self, value: impl Arg<str>) -> AppConfig<R0, Set> { AppConfig(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> AppConfig<R0, Set> { AppConfig(put(self.0, "Value", value), Phase) }
 }
 impl Done for AppConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSource` of `AWS::OpenSearchService::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-datasource.html)
@@ -66,9 +66,9 @@ impl DataSource {
 }
 impl<R0> DataSource<R0> {
     /// `DataSourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-datasource.html#cfn-opensearchservice-application-datasource-datasourcearn)
-    pub fn data_source_arn(self, value: impl Arg<str>) -> DataSource<Set> { DataSource(put(self.0, "DataSourceArn", value.into_expr()), Phase) }
+    pub fn data_source_arn(self, value: impl Arg<str>) -> DataSource<Set> { DataSource(put(self.0, "DataSourceArn", value), Phase) }
     /// `DataSourceDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-datasource.html#cfn-opensearchservice-application-datasource-datasourcedescription)
-    pub fn data_source_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSourceDescription", value.into_expr()), Phase) }
+    pub fn data_source_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSourceDescription", value), Phase) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamIdentityCenterOptions` of `AWS::OpenSearchService::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-iamidentitycenteroptions.html)
@@ -77,11 +77,11 @@ impl IamIdentityCenterOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-iamidentitycenteroptions.html#cfn-opensearchservice-application-iamidentitycenteroptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `IamIdentityCenterInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-iamidentitycenteroptions.html#cfn-opensearchservice-application-iamidentitycenteroptions-iamidentitycenterinstancearn)
-    pub fn iam_identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamIdentityCenterInstanceArn", value.into_expr())) }
+    pub fn iam_identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamIdentityCenterInstanceArn", value)) }
     /// `IamRoleForIdentityCenterApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-iamidentitycenteroptions.html#cfn-opensearchservice-application-iamidentitycenteroptions-iamroleforidentitycenterapplicationarn)
-    pub fn iam_role_for_identity_center_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamRoleForIdentityCenterApplicationArn", value.into_expr())) }
+    pub fn iam_role_for_identity_center_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamRoleForIdentityCenterApplicationArn", value)) }
 }
 impl Done for IamIdentityCenterOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Key` allows.
@@ -138,57 +138,57 @@ impl CfnDomainProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPolicies`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-accesspolicies)
-    pub fn access_policies(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicies", value.into_expr())) }
+    pub fn access_policies(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicies", value)) }
     /// `AdvancedOptions`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-advancedoptions)
-    pub fn advanced_options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr())) }
+    pub fn advanced_options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvancedOptions", value)) }
     /// `AdvancedSecurityOptions`: `AdvancedSecurityOptionsInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-advancedsecurityoptions)
-    pub fn advanced_security_options(self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { Self(put(self.0, "AdvancedSecurityOptions", value.into_expr())) }
+    pub fn advanced_security_options(self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { Self(put(self.0, "AdvancedSecurityOptions", value)) }
     /// `AIMLOptions`: `AIMLOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-aimloptions)
-    pub fn aiml_options(self, value: impl Arg<domain::AIMLOptions>) -> Self { Self(put(self.0, "AIMLOptions", value.into_expr())) }
+    pub fn aiml_options(self, value: impl Arg<domain::AIMLOptions>) -> Self { Self(put(self.0, "AIMLOptions", value)) }
     /// `AutomatedSnapshotPauseOptions`: `AutomatedSnapshotPauseOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-automatedsnapshotpauseoptions)
-    pub fn automated_snapshot_pause_options(self, value: impl Arg<domain::AutomatedSnapshotPauseOptions>) -> Self { Self(put(self.0, "AutomatedSnapshotPauseOptions", value.into_expr())) }
+    pub fn automated_snapshot_pause_options(self, value: impl Arg<domain::AutomatedSnapshotPauseOptions>) -> Self { Self(put(self.0, "AutomatedSnapshotPauseOptions", value)) }
     /// `ClusterConfig`: `ClusterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-clusterconfig)
-    pub fn cluster_config(self, value: impl Arg<domain::ClusterConfig>) -> Self { Self(put(self.0, "ClusterConfig", value.into_expr())) }
+    pub fn cluster_config(self, value: impl Arg<domain::ClusterConfig>) -> Self { Self(put(self.0, "ClusterConfig", value)) }
     /// `CognitoOptions`: `CognitoOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-cognitooptions)
-    pub fn cognito_options(self, value: impl Arg<domain::CognitoOptions>) -> Self { Self(put(self.0, "CognitoOptions", value.into_expr())) }
+    pub fn cognito_options(self, value: impl Arg<domain::CognitoOptions>) -> Self { Self(put(self.0, "CognitoOptions", value)) }
     /// `DeploymentStrategyOptions`: `DeploymentStrategyOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-deploymentstrategyoptions)
-    pub fn deployment_strategy_options(self, value: impl Arg<domain::DeploymentStrategyOptions>) -> Self { Self(put(self.0, "DeploymentStrategyOptions", value.into_expr())) }
+    pub fn deployment_strategy_options(self, value: impl Arg<domain::DeploymentStrategyOptions>) -> Self { Self(put(self.0, "DeploymentStrategyOptions", value)) }
     /// `DomainArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-domainarn)
-    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainArn", value.into_expr())) }
+    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainArn", value)) }
     /// `DomainEndpointOptions`: `DomainEndpointOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-domainendpointoptions)
-    pub fn domain_endpoint_options(self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { Self(put(self.0, "DomainEndpointOptions", value.into_expr())) }
+    pub fn domain_endpoint_options(self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { Self(put(self.0, "DomainEndpointOptions", value)) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `EBSOptions`: `EBSOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-ebsoptions)
-    pub fn ebs_options(self, value: impl Arg<domain::EBSOptions>) -> Self { Self(put(self.0, "EBSOptions", value.into_expr())) }
+    pub fn ebs_options(self, value: impl Arg<domain::EBSOptions>) -> Self { Self(put(self.0, "EBSOptions", value)) }
     /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-encryptionatrestoptions)
-    pub fn encryption_at_rest_options(self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value.into_expr())) }
+    pub fn encryption_at_rest_options(self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value)) }
     /// `EngineMode`: `EngineMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-enginemode)
-    pub fn engine_mode(self, value: impl Arg<domain::EngineMode>) -> Self { Self(put(self.0, "EngineMode", value.into_expr())) }
+    pub fn engine_mode(self, value: impl Arg<domain::EngineMode>) -> Self { Self(put(self.0, "EngineMode", value)) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value)) }
     /// `IdentityCenterOptions`: `IdentityCenterOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-identitycenteroptions)
-    pub fn identity_center_options(self, value: impl Arg<domain::IdentityCenterOptions>) -> Self { Self(put(self.0, "IdentityCenterOptions", value.into_expr())) }
+    pub fn identity_center_options(self, value: impl Arg<domain::IdentityCenterOptions>) -> Self { Self(put(self.0, "IdentityCenterOptions", value)) }
     /// `IPAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value)) }
     /// `LogPublishingOptions`: map of `LogPublishingOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-logpublishingoptions)
-    pub fn log_publishing_options(self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { Self(put(self.0, "LogPublishingOptions", value.into_expr())) }
+    pub fn log_publishing_options(self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { Self(put(self.0, "LogPublishingOptions", value)) }
     /// `NodeToNodeEncryptionOptions`: `NodeToNodeEncryptionOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-nodetonodeencryptionoptions)
-    pub fn node_to_node_encryption_options(self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { Self(put(self.0, "NodeToNodeEncryptionOptions", value.into_expr())) }
+    pub fn node_to_node_encryption_options(self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { Self(put(self.0, "NodeToNodeEncryptionOptions", value)) }
     /// `OffPeakWindowOptions`: `OffPeakWindowOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-offpeakwindowoptions)
-    pub fn off_peak_window_options(self, value: impl Arg<domain::OffPeakWindowOptions>) -> Self { Self(put(self.0, "OffPeakWindowOptions", value.into_expr())) }
+    pub fn off_peak_window_options(self, value: impl Arg<domain::OffPeakWindowOptions>) -> Self { Self(put(self.0, "OffPeakWindowOptions", value)) }
     /// `SkipShardMigrationWait`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-skipshardmigrationwait)
-    pub fn skip_shard_migration_wait(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipShardMigrationWait", value.into_expr())) }
+    pub fn skip_shard_migration_wait(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipShardMigrationWait", value)) }
     /// `SnapshotOptions`: `SnapshotOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-snapshotoptions)
-    pub fn snapshot_options(self, value: impl Arg<domain::SnapshotOptions>) -> Self { Self(put(self.0, "SnapshotOptions", value.into_expr())) }
+    pub fn snapshot_options(self, value: impl Arg<domain::SnapshotOptions>) -> Self { Self(put(self.0, "SnapshotOptions", value)) }
     /// `SoftwareUpdateOptions`: `SoftwareUpdateOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-softwareupdateoptions)
-    pub fn software_update_options(self, value: impl Arg<domain::SoftwareUpdateOptions>) -> Self { Self(put(self.0, "SoftwareUpdateOptions", value.into_expr())) }
+    pub fn software_update_options(self, value: impl Arg<domain::SoftwareUpdateOptions>) -> Self { Self(put(self.0, "SoftwareUpdateOptions", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `UseCase`: `UseCase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-usecase)
-    pub fn use_case(self, value: impl Arg<domain::UseCase>) -> Self { Self(put(self.0, "UseCase", value.into_expr())) }
+    pub fn use_case(self, value: impl Arg<domain::UseCase>) -> Self { Self(put(self.0, "UseCase", value)) }
     /// `VPCOptions`: `VPCOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-vpcoptions)
-    pub fn vpc_options(self, value: impl Arg<domain::VPCOptions>) -> Self { Self(put(self.0, "VPCOptions", value.into_expr())) }
+    pub fn vpc_options(self, value: impl Arg<domain::VPCOptions>) -> Self { Self(put(self.0, "VPCOptions", value)) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchService::Domain`.
@@ -200,9 +200,9 @@ impl AIMLOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3VectorsEngine`: `S3VectorsEngine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-aimloptions.html#cfn-opensearchservice-domain-aimloptions-s3vectorsengine)
-    pub fn s3_vectors_engine(self, value: impl Arg<S3VectorsEngine>) -> Self { Self(put(self.0, "S3VectorsEngine", value.into_expr())) }
+    pub fn s3_vectors_engine(self, value: impl Arg<S3VectorsEngine>) -> Self { Self(put(self.0, "S3VectorsEngine", value)) }
     /// `ServerlessVectorAcceleration`: `ServerlessVectorAcceleration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-aimloptions.html#cfn-opensearchservice-domain-aimloptions-serverlessvectoracceleration)
-    pub fn serverless_vector_acceleration(self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { Self(put(self.0, "ServerlessVectorAcceleration", value.into_expr())) }
+    pub fn serverless_vector_acceleration(self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { Self(put(self.0, "ServerlessVectorAcceleration", value)) }
 }
 impl Done for AIMLOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedSecurityOptionsInput` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html)
@@ -211,21 +211,21 @@ impl AdvancedSecurityOptionsInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnonymousAuthDisableDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-anonymousauthdisabledate)
-    pub fn anonymous_auth_disable_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnonymousAuthDisableDate", value.into_expr())) }
+    pub fn anonymous_auth_disable_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnonymousAuthDisableDate", value)) }
     /// `AnonymousAuthEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-anonymousauthenabled)
-    pub fn anonymous_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AnonymousAuthEnabled", value.into_expr())) }
+    pub fn anonymous_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AnonymousAuthEnabled", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `IAMFederationOptions`: `IAMFederationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-iamfederationoptions)
-    pub fn iam_federation_options(self, value: impl Arg<IAMFederationOptions>) -> Self { Self(put(self.0, "IAMFederationOptions", value.into_expr())) }
+    pub fn iam_federation_options(self, value: impl Arg<IAMFederationOptions>) -> Self { Self(put(self.0, "IAMFederationOptions", value)) }
     /// `InternalUserDatabaseEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-internaluserdatabaseenabled)
-    pub fn internal_user_database_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InternalUserDatabaseEnabled", value.into_expr())) }
+    pub fn internal_user_database_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InternalUserDatabaseEnabled", value)) }
     /// `JWTOptions`: `JWTOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-jwtoptions)
-    pub fn jwt_options(self, value: impl Arg<JWTOptions>) -> Self { Self(put(self.0, "JWTOptions", value.into_expr())) }
+    pub fn jwt_options(self, value: impl Arg<JWTOptions>) -> Self { Self(put(self.0, "JWTOptions", value)) }
     /// `MasterUserOptions`: `MasterUserOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-masteruseroptions)
-    pub fn master_user_options(self, value: impl Arg<MasterUserOptions>) -> Self { Self(put(self.0, "MasterUserOptions", value.into_expr())) }
+    pub fn master_user_options(self, value: impl Arg<MasterUserOptions>) -> Self { Self(put(self.0, "MasterUserOptions", value)) }
     /// `SAMLOptions`: `SAMLOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-samloptions)
-    pub fn saml_options(self, value: impl Arg<SAMLOptions>) -> Self { Self(put(self.0, "SAMLOptions", value.into_expr())) }
+    pub fn saml_options(self, value: impl Arg<SAMLOptions>) -> Self { Self(put(self.0, "SAMLOptions", value)) }
 }
 impl Done for AdvancedSecurityOptionsInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomatedSnapshotPauseOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-automatedsnapshotpauseoptions.html)
@@ -236,11 +236,11 @@ impl AutomatedSnapshotPauseOptions {
 }
 impl<R0> AutomatedSnapshotPauseOptions<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-automatedsnapshotpauseoptions.html#cfn-opensearchservice-domain-automatedsnapshotpauseoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> AutomatedSnapshotPauseOptions<Set> { AutomatedSnapshotPauseOptions(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AutomatedSnapshotPauseOptions<Set> { AutomatedSnapshotPauseOptions(put(self.0, "Enabled", value), Phase) }
     /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-automatedsnapshotpauseoptions.html#cfn-opensearchservice-domain-automatedsnapshotpauseoptions-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-automatedsnapshotpauseoptions.html#cfn-opensearchservice-domain-automatedsnapshotpauseoptions-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for AutomatedSnapshotPauseOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusterConfig` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html)
@@ -249,31 +249,31 @@ impl ClusterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColdStorageOptions`: `ColdStorageOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-coldstorageoptions)
-    pub fn cold_storage_options(self, value: impl Arg<ColdStorageOptions>) -> Self { Self(put(self.0, "ColdStorageOptions", value.into_expr())) }
+    pub fn cold_storage_options(self, value: impl Arg<ColdStorageOptions>) -> Self { Self(put(self.0, "ColdStorageOptions", value)) }
     /// `DedicatedMasterCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-dedicatedmastercount)
-    pub fn dedicated_master_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DedicatedMasterCount", value.into_expr())) }
+    pub fn dedicated_master_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DedicatedMasterCount", value)) }
     /// `DedicatedMasterEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-dedicatedmasterenabled)
-    pub fn dedicated_master_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedMasterEnabled", value.into_expr())) }
+    pub fn dedicated_master_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedMasterEnabled", value)) }
     /// `DedicatedMasterType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-dedicatedmastertype)
-    pub fn dedicated_master_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedMasterType", value.into_expr())) }
+    pub fn dedicated_master_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedMasterType", value)) }
     /// `InstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-instancecount)
-    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr())) }
+    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value)) }
     /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value)) }
     /// `MultiAZWithStandbyEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-multiazwithstandbyenabled)
-    pub fn multi_az_with_standby_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZWithStandbyEnabled", value.into_expr())) }
+    pub fn multi_az_with_standby_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZWithStandbyEnabled", value)) }
     /// `NodeOptions`: list of `NodeOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-nodeoptions)
-    pub fn node_options(self, value: impl Arg<Arr<NodeOption>>) -> Self { Self(put(self.0, "NodeOptions", value.into_expr())) }
+    pub fn node_options(self, value: impl Arg<Arr<NodeOption>>) -> Self { Self(put(self.0, "NodeOptions", value)) }
     /// `WarmCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-warmcount)
-    pub fn warm_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmCount", value.into_expr())) }
+    pub fn warm_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmCount", value)) }
     /// `WarmEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-warmenabled)
-    pub fn warm_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WarmEnabled", value.into_expr())) }
+    pub fn warm_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WarmEnabled", value)) }
     /// `WarmType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-warmtype)
-    pub fn warm_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarmType", value.into_expr())) }
+    pub fn warm_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarmType", value)) }
     /// `ZoneAwarenessConfig`: `ZoneAwarenessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-zoneawarenessconfig)
-    pub fn zone_awareness_config(self, value: impl Arg<ZoneAwarenessConfig>) -> Self { Self(put(self.0, "ZoneAwarenessConfig", value.into_expr())) }
+    pub fn zone_awareness_config(self, value: impl Arg<ZoneAwarenessConfig>) -> Self { Self(put(self.0, "ZoneAwarenessConfig", value)) }
     /// `ZoneAwarenessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-zoneawarenessenabled)
-    pub fn zone_awareness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ZoneAwarenessEnabled", value.into_expr())) }
+    pub fn zone_awareness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ZoneAwarenessEnabled", value)) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html)
@@ -282,13 +282,13 @@ impl CognitoOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html#cfn-opensearchservice-domain-cognitooptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `IdentityPoolId`: `CognitoIdentityPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html#cfn-opensearchservice-domain-cognitooptions-identitypoolid)
-    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { Self(put(self.0, "IdentityPoolId", value.into_expr())) }
+    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { Self(put(self.0, "IdentityPoolId", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html#cfn-opensearchservice-domain-cognitooptions-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `UserPoolId`: `CognitoUserPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html#cfn-opensearchservice-domain-cognitooptions-userpoolid)
-    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value)) }
 }
 impl Done for CognitoOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColdStorageOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-coldstorageoptions.html)
@@ -297,7 +297,7 @@ impl ColdStorageOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-coldstorageoptions.html#cfn-opensearchservice-domain-coldstorageoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for ColdStorageOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentStrategyOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-deploymentstrategyoptions.html)
@@ -306,7 +306,7 @@ impl DeploymentStrategyOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentStrategy`: `DeploymentStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-deploymentstrategyoptions.html#cfn-opensearchservice-domain-deploymentstrategyoptions-deploymentstrategy)
-    pub fn deployment_strategy(self, value: impl Arg<DeploymentStrategy>) -> Self { Self(put(self.0, "DeploymentStrategy", value.into_expr())) }
+    pub fn deployment_strategy(self, value: impl Arg<DeploymentStrategy>) -> Self { Self(put(self.0, "DeploymentStrategy", value)) }
 }
 impl Done for DeploymentStrategyOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainEndpointOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html)
@@ -315,15 +315,15 @@ impl DomainEndpointOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-customendpoint)
-    pub fn custom_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpoint", value.into_expr())) }
+    pub fn custom_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpoint", value)) }
     /// `CustomEndpointCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-customendpointcertificatearn)
-    pub fn custom_endpoint_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpointCertificateArn", value.into_expr())) }
+    pub fn custom_endpoint_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpointCertificateArn", value)) }
     /// `CustomEndpointEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-customendpointenabled)
-    pub fn custom_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomEndpointEnabled", value.into_expr())) }
+    pub fn custom_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomEndpointEnabled", value)) }
     /// `EnforceHTTPS`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-enforcehttps)
-    pub fn enforce_https(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceHTTPS", value.into_expr())) }
+    pub fn enforce_https(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceHTTPS", value)) }
     /// `TLSSecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-tlssecuritypolicy)
-    pub fn tls_security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSSecurityPolicy", value.into_expr())) }
+    pub fn tls_security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSSecurityPolicy", value)) }
 }
 impl Done for DomainEndpointOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EBSOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html)
@@ -332,15 +332,15 @@ impl EBSOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EBSEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-ebsenabled)
-    pub fn ebs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EBSEnabled", value.into_expr())) }
+    pub fn ebs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EBSEnabled", value)) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `Throughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value)) }
     /// `VolumeSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
     /// `VolumeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for EBSOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRestOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-encryptionatrestoptions.html)
@@ -349,9 +349,9 @@ impl EncryptionAtRestOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-encryptionatrestoptions.html#cfn-opensearchservice-domain-encryptionatrestoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-encryptionatrestoptions.html#cfn-opensearchservice-domain-encryptionatrestoptions-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IAMFederationOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-iamfederationoptions.html)
@@ -360,11 +360,11 @@ impl IAMFederationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-iamfederationoptions.html#cfn-opensearchservice-domain-iamfederationoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `RolesKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-iamfederationoptions.html#cfn-opensearchservice-domain-iamfederationoptions-roleskey)
-    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
+    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value)) }
     /// `SubjectKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-iamfederationoptions.html#cfn-opensearchservice-domain-iamfederationoptions-subjectkey)
-    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
+    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value)) }
 }
 impl Done for IAMFederationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityCenterOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html)
@@ -373,17 +373,17 @@ impl IdentityCenterOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnabledAPIAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-enabledapiaccess)
-    pub fn enabled_api_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnabledAPIAccess", value.into_expr())) }
+    pub fn enabled_api_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnabledAPIAccess", value)) }
     /// `IdentityCenterApplicationARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-identitycenterapplicationarn)
-    pub fn identity_center_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterApplicationARN", value.into_expr())) }
+    pub fn identity_center_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterApplicationARN", value)) }
     /// `IdentityCenterInstanceARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-identitycenterinstancearn)
-    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceARN", value.into_expr())) }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceARN", value)) }
     /// `IdentityStoreId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-identitystoreid)
-    pub fn identity_store_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityStoreId", value.into_expr())) }
+    pub fn identity_store_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityStoreId", value)) }
     /// `RolesKey`: `RolesKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-roleskey)
-    pub fn roles_key(self, value: impl Arg<RolesKey>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
+    pub fn roles_key(self, value: impl Arg<RolesKey>) -> Self { Self(put(self.0, "RolesKey", value)) }
     /// `SubjectKey`: `SubjectKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-subjectkey)
-    pub fn subject_key(self, value: impl Arg<SubjectKey>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
+    pub fn subject_key(self, value: impl Arg<SubjectKey>) -> Self { Self(put(self.0, "SubjectKey", value)) }
 }
 impl Done for IdentityCenterOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Idp` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-idp.html)
@@ -394,9 +394,9 @@ impl Idp {
 }
 impl<R0, R1> Idp<R0, R1> {
     /// `EntityId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-idp.html#cfn-opensearchservice-domain-idp-entityid)
-    pub fn entity_id(self, value: impl Arg<str>) -> Idp<Set, R1> { Idp(put(self.0, "EntityId", value.into_expr()), Phase) }
+    pub fn entity_id(self, value: impl Arg<str>) -> Idp<Set, R1> { Idp(put(self.0, "EntityId", value), Phase) }
     /// `MetadataContent`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-idp.html#cfn-opensearchservice-domain-idp-metadatacontent)
-    pub fn metadata_content(self, value: impl Arg<str>) -> Idp<R0, Set> { Idp(put(self.0, "MetadataContent", value.into_expr()), Phase) }
+    pub fn metadata_content(self, value: impl Arg<str>) -> Idp<R0, Set> { Idp(put(self.0, "MetadataContent", value), Phase) }
 }
 impl Done for Idp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JWTOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html)
@@ -405,13 +405,13 @@ impl JWTOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html#cfn-opensearchservice-domain-jwtoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `PublicKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html#cfn-opensearchservice-domain-jwtoptions-publickey)
-    pub fn public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKey", value.into_expr())) }
+    pub fn public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKey", value)) }
     /// `RolesKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html#cfn-opensearchservice-domain-jwtoptions-roleskey)
-    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
+    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value)) }
     /// `SubjectKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html#cfn-opensearchservice-domain-jwtoptions-subjectkey)
-    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
+    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value)) }
 }
 impl Done for JWTOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPublishingOption` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-logpublishingoption.html)
@@ -420,9 +420,9 @@ impl LogPublishingOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsLogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-logpublishingoption.html#cfn-opensearchservice-domain-logpublishingoption-cloudwatchlogsloggrouparn)
-    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr())) }
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-logpublishingoption.html#cfn-opensearchservice-domain-logpublishingoption-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for LogPublishingOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MasterUserOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-masteruseroptions.html)
@@ -431,11 +431,11 @@ impl MasterUserOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MasterUserARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-masteruseroptions.html#cfn-opensearchservice-domain-masteruseroptions-masteruserarn)
-    pub fn master_user_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MasterUserARN", value.into_expr())) }
+    pub fn master_user_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MasterUserARN", value)) }
     /// `MasterUserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-masteruseroptions.html#cfn-opensearchservice-domain-masteruseroptions-masterusername)
-    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value.into_expr())) }
+    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value)) }
     /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-masteruseroptions.html#cfn-opensearchservice-domain-masteruseroptions-masteruserpassword)
-    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value)) }
 }
 impl Done for MasterUserOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeConfig` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeconfig.html)
@@ -444,11 +444,11 @@ impl NodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeconfig.html#cfn-opensearchservice-domain-nodeconfig-count)
-    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeconfig.html#cfn-opensearchservice-domain-nodeconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeconfig.html#cfn-opensearchservice-domain-nodeconfig-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for NodeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeOption` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeoption.html)
@@ -457,9 +457,9 @@ impl NodeOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeConfig`: `NodeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeoption.html#cfn-opensearchservice-domain-nodeoption-nodeconfig)
-    pub fn node_config(self, value: impl Arg<NodeConfig>) -> Self { Self(put(self.0, "NodeConfig", value.into_expr())) }
+    pub fn node_config(self, value: impl Arg<NodeConfig>) -> Self { Self(put(self.0, "NodeConfig", value)) }
     /// `NodeType`: `NodeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeoption.html#cfn-opensearchservice-domain-nodeoption-nodetype)
-    pub fn node_type(self, value: impl Arg<NodeType>) -> Self { Self(put(self.0, "NodeType", value.into_expr())) }
+    pub fn node_type(self, value: impl Arg<NodeType>) -> Self { Self(put(self.0, "NodeType", value)) }
 }
 impl Done for NodeOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeToNodeEncryptionOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodetonodeencryptionoptions.html)
@@ -468,7 +468,7 @@ impl NodeToNodeEncryptionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodetonodeencryptionoptions.html#cfn-opensearchservice-domain-nodetonodeencryptionoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for NodeToNodeEncryptionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OffPeakWindow` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindow.html)
@@ -477,7 +477,7 @@ impl OffPeakWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `WindowStartTime`: `WindowStartTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindow.html#cfn-opensearchservice-domain-offpeakwindow-windowstarttime)
-    pub fn window_start_time(self, value: impl Arg<WindowStartTime>) -> Self { Self(put(self.0, "WindowStartTime", value.into_expr())) }
+    pub fn window_start_time(self, value: impl Arg<WindowStartTime>) -> Self { Self(put(self.0, "WindowStartTime", value)) }
 }
 impl Done for OffPeakWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OffPeakWindowOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindowoptions.html)
@@ -486,9 +486,9 @@ impl OffPeakWindowOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindowoptions.html#cfn-opensearchservice-domain-offpeakwindowoptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `OffPeakWindow`: `OffPeakWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindowoptions.html#cfn-opensearchservice-domain-offpeakwindowoptions-offpeakwindow)
-    pub fn off_peak_window(self, value: impl Arg<OffPeakWindow>) -> Self { Self(put(self.0, "OffPeakWindow", value.into_expr())) }
+    pub fn off_peak_window(self, value: impl Arg<OffPeakWindow>) -> Self { Self(put(self.0, "OffPeakWindow", value)) }
 }
 impl Done for OffPeakWindowOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3VectorsEngine` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-s3vectorsengine.html)
@@ -499,7 +499,7 @@ impl S3VectorsEngine {
 }
 impl<R0> S3VectorsEngine<R0> {
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-s3vectorsengine.html#cfn-opensearchservice-domain-s3vectorsengine-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> S3VectorsEngine<Set> { S3VectorsEngine(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3VectorsEngine<Set> { S3VectorsEngine(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for S3VectorsEngine { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAMLOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html)
@@ -508,19 +508,19 @@ impl SAMLOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `Idp`: `Idp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-idp)
-    pub fn idp(self, value: impl Arg<Idp>) -> Self { Self(put(self.0, "Idp", value.into_expr())) }
+    pub fn idp(self, value: impl Arg<Idp>) -> Self { Self(put(self.0, "Idp", value)) }
     /// `MasterBackendRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-masterbackendrole)
-    pub fn master_backend_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterBackendRole", value.into_expr())) }
+    pub fn master_backend_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterBackendRole", value)) }
     /// `MasterUserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-masterusername)
-    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value.into_expr())) }
+    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value)) }
     /// `RolesKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-roleskey)
-    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
+    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value)) }
     /// `SessionTimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-sessiontimeoutminutes)
-    pub fn session_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeoutMinutes", value.into_expr())) }
+    pub fn session_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeoutMinutes", value)) }
     /// `SubjectKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-subjectkey)
-    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
+    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value)) }
 }
 impl Done for SAMLOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerlessVectorAcceleration` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-serverlessvectoracceleration.html)
@@ -529,7 +529,7 @@ impl ServerlessVectorAcceleration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-serverlessvectoracceleration.html#cfn-opensearchservice-domain-serverlessvectoracceleration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for ServerlessVectorAcceleration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceSoftwareOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html)
@@ -538,21 +538,21 @@ impl ServiceSoftwareOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomatedUpdateDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-automatedupdatedate)
-    pub fn automated_update_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomatedUpdateDate", value.into_expr())) }
+    pub fn automated_update_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomatedUpdateDate", value)) }
     /// `Cancellable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-cancellable)
-    pub fn cancellable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Cancellable", value.into_expr())) }
+    pub fn cancellable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Cancellable", value)) }
     /// `CurrentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-currentversion)
-    pub fn current_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
+    pub fn current_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentVersion", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `NewVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-newversion)
-    pub fn new_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NewVersion", value.into_expr())) }
+    pub fn new_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NewVersion", value)) }
     /// `OptionalDeployment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-optionaldeployment)
-    pub fn optional_deployment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OptionalDeployment", value.into_expr())) }
+    pub fn optional_deployment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OptionalDeployment", value)) }
     /// `UpdateAvailable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-updateavailable)
-    pub fn update_available(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UpdateAvailable", value.into_expr())) }
+    pub fn update_available(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UpdateAvailable", value)) }
     /// `UpdateStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-updatestatus)
-    pub fn update_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateStatus", value.into_expr())) }
+    pub fn update_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateStatus", value)) }
 }
 impl Done for ServiceSoftwareOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapshotOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-snapshotoptions.html)
@@ -561,7 +561,7 @@ impl SnapshotOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomatedSnapshotStartHour`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-snapshotoptions.html#cfn-opensearchservice-domain-snapshotoptions-automatedsnapshotstarthour)
-    pub fn automated_snapshot_start_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotStartHour", value.into_expr())) }
+    pub fn automated_snapshot_start_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotStartHour", value)) }
 }
 impl Done for SnapshotOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SoftwareUpdateOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-softwareupdateoptions.html)
@@ -570,9 +570,9 @@ impl SoftwareUpdateOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoSoftwareUpdateEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-softwareupdateoptions.html#cfn-opensearchservice-domain-softwareupdateoptions-autosoftwareupdateenabled)
-    pub fn auto_software_update_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoSoftwareUpdateEnabled", value.into_expr())) }
+    pub fn auto_software_update_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoSoftwareUpdateEnabled", value)) }
     /// `UseLatestServiceSoftwareForBlueGreen`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-softwareupdateoptions.html#cfn-opensearchservice-domain-softwareupdateoptions-uselatestservicesoftwareforbluegreen)
-    pub fn use_latest_service_software_for_blue_green(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestServiceSoftwareForBlueGreen", value.into_expr())) }
+    pub fn use_latest_service_software_for_blue_green(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestServiceSoftwareForBlueGreen", value)) }
 }
 impl Done for SoftwareUpdateOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-vpcoptions.html)
@@ -581,11 +581,11 @@ impl VPCOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EgressEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-vpcoptions.html#cfn-opensearchservice-domain-vpcoptions-egressenabled)
-    pub fn egress_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EgressEnabled", value.into_expr())) }
+    pub fn egress_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EgressEnabled", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-vpcoptions.html#cfn-opensearchservice-domain-vpcoptions-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-vpcoptions.html#cfn-opensearchservice-domain-vpcoptions-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VPCOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WindowStartTime` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-windowstarttime.html)
@@ -596,9 +596,9 @@ impl WindowStartTime {
 }
 impl<R0, R1> WindowStartTime<R0, R1> {
     /// `Hours`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-windowstarttime.html#cfn-opensearchservice-domain-windowstarttime-hours)
-    pub fn hours(self, value: impl Arg<i64>) -> WindowStartTime<Set, R1> { WindowStartTime(put(self.0, "Hours", value.into_expr()), Phase) }
+    pub fn hours(self, value: impl Arg<i64>) -> WindowStartTime<Set, R1> { WindowStartTime(put(self.0, "Hours", value), Phase) }
     /// `Minutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-windowstarttime.html#cfn-opensearchservice-domain-windowstarttime-minutes)
-    pub fn minutes(self, value: impl Arg<i64>) -> WindowStartTime<R0, Set> { WindowStartTime(put(self.0, "Minutes", value.into_expr()), Phase) }
+    pub fn minutes(self, value: impl Arg<i64>) -> WindowStartTime<R0, Set> { WindowStartTime(put(self.0, "Minutes", value), Phase) }
 }
 impl Done for WindowStartTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZoneAwarenessConfig` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-zoneawarenessconfig.html)
@@ -607,7 +607,7 @@ impl ZoneAwarenessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-zoneawarenessconfig.html#cfn-opensearchservice-domain-zoneawarenessconfig-availabilityzonecount)
-    pub fn availability_zone_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AvailabilityZoneCount", value.into_expr())) }
+    pub fn availability_zone_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AvailabilityZoneCount", value)) }
 }
 impl Done for ZoneAwarenessConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeploymentStrategy` allows.

@@ -23,29 +23,29 @@ impl CfnAppProps {
 }
 impl<R0, R1, R2> CfnAppProps<R0, R1, R2> {
     /// `AppSource`: `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-appsource)
-    pub fn app_source(self, value: impl Arg<app::Source>) -> Self { Self(put(self.0, "AppSource", value.into_expr()), Phase) }
+    pub fn app_source(self, value: impl Arg<app::Source>) -> Self { Self(put(self.0, "AppSource", value), Phase) }
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `DataSources`: list of `DataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-datasources)
-    pub fn data_sources(self, value: impl Arg<Arr<app::DataSource>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
+    pub fn data_sources(self, value: impl Arg<Arr<app::DataSource>>) -> Self { Self(put(self.0, "DataSources", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Domains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-domains)
-    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value), Phase) }
     /// `EnableSsl`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-enablessl)
-    pub fn enable_ssl(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSsl", value.into_expr()), Phase) }
+    pub fn enable_ssl(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSsl", value), Phase) }
     /// `Environment`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-environment)
-    pub fn environment(self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { CfnAppProps(put(self.0, "Name", value), Phase) }
     /// `Shortname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-shortname)
-    pub fn shortname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Shortname", value.into_expr()), Phase) }
+    pub fn shortname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Shortname", value), Phase) }
     /// `SslConfiguration`: `SslConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-sslconfiguration)
-    pub fn ssl_configuration(self, value: impl Arg<app::SslConfiguration>) -> Self { Self(put(self.0, "SslConfiguration", value.into_expr()), Phase) }
+    pub fn ssl_configuration(self, value: impl Arg<app::SslConfiguration>) -> Self { Self(put(self.0, "SslConfiguration", value), Phase) }
     /// `StackId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-stackid)
-    pub fn stack_id(self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { CfnAppProps(put(self.0, "StackId", value.into_expr()), Phase) }
+    pub fn stack_id(self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { CfnAppProps(put(self.0, "StackId", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnAppProps<R0, R1, Set> { CfnAppProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnAppProps<R0, R1, Set> { CfnAppProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpsWorks::App`.
@@ -57,11 +57,11 @@ impl DataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-datasource.html#cfn-opsworks-app-datasource-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-datasource.html#cfn-opsworks-app-datasource-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-datasource.html#cfn-opsworks-app-datasource-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::OpsWorks::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-environmentvariable.html)
@@ -72,11 +72,11 @@ impl EnvironmentVariable {
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-environmentvariable.html#cfn-opsworks-app-environmentvariable-key)
-    pub fn key(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Key", value), Phase) }
     /// `Secure`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-environmentvariable.html#cfn-opsworks-app-environmentvariable-secure)
-    pub fn secure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Secure", value.into_expr()), Phase) }
+    pub fn secure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Secure", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-environmentvariable.html#cfn-opsworks-app-environmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::OpsWorks::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html)
@@ -85,17 +85,17 @@ impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Revision`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-revision)
-    pub fn revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Revision", value.into_expr())) }
+    pub fn revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Revision", value)) }
     /// `SshKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-sshkey)
-    pub fn ssh_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKey", value.into_expr())) }
+    pub fn ssh_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKey", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SslConfiguration` of `AWS::OpsWorks::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-sslconfiguration.html)
@@ -104,11 +104,11 @@ impl SslConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-sslconfiguration.html#cfn-opsworks-app-sslconfiguration-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value)) }
     /// `Chain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-sslconfiguration.html#cfn-opsworks-app-sslconfiguration-chain)
-    pub fn chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Chain", value.into_expr())) }
+    pub fn chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Chain", value)) }
     /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-sslconfiguration.html#cfn-opsworks-app-sslconfiguration-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr())) }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value)) }
 }
 impl Done for SslConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -131,9 +131,9 @@ impl CfnElasticLoadBalancerAttachmentProps {
 }
 impl<R0, R1> CfnElasticLoadBalancerAttachmentProps<R0, R1> {
     /// `ElasticLoadBalancerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-elasticloadbalancerattachment.html#cfn-opsworks-elasticloadbalancerattachment-elasticloadbalancername)
-    pub fn elastic_load_balancer_name(self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<Set, R1> { CfnElasticLoadBalancerAttachmentProps(put(self.0, "ElasticLoadBalancerName", value.into_expr()), Phase) }
+    pub fn elastic_load_balancer_name(self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<Set, R1> { CfnElasticLoadBalancerAttachmentProps(put(self.0, "ElasticLoadBalancerName", value), Phase) }
     /// `LayerId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-elasticloadbalancerattachment.html#cfn-opsworks-elasticloadbalancerattachment-layerid)
-    pub fn layer_id(self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<R0, Set> { CfnElasticLoadBalancerAttachmentProps(put(self.0, "LayerId", value.into_expr()), Phase) }
+    pub fn layer_id(self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<R0, Set> { CfnElasticLoadBalancerAttachmentProps(put(self.0, "LayerId", value), Phase) }
 }
 impl Done for CfnElasticLoadBalancerAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::OpsWorks::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html)
@@ -165,47 +165,47 @@ impl CfnInstanceProps {
 }
 impl<R0, R1, R2> CfnInstanceProps<R0, R1, R2> {
     /// `AgentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-agentversion)
-    pub fn agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentVersion", value.into_expr()), Phase) }
+    pub fn agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentVersion", value), Phase) }
     /// `AmiId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-amiid)
-    pub fn ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiId", value.into_expr()), Phase) }
+    pub fn ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiId", value), Phase) }
     /// `Architecture`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-architecture)
-    pub fn architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
+    pub fn architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Architecture", value), Phase) }
     /// `AutoScalingType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-autoscalingtype)
-    pub fn auto_scaling_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingType", value.into_expr()), Phase) }
+    pub fn auto_scaling_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingType", value), Phase) }
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-blockdevicemappings)
-    pub fn block_device_mappings(self, value: impl Arg<Arr<instance::BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<instance::BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value), Phase) }
     /// `EbsOptimized`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-ebsoptimized)
-    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr()), Phase) }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value), Phase) }
     /// `ElasticIps`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-elasticips)
-    pub fn elastic_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ElasticIps", value.into_expr()), Phase) }
+    pub fn elastic_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ElasticIps", value), Phase) }
     /// `Hostname`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-hostname)
-    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value), Phase) }
     /// `InstallUpdatesOnBoot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-installupdatesonboot)
-    pub fn install_updates_on_boot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstallUpdatesOnBoot", value.into_expr()), Phase) }
+    pub fn install_updates_on_boot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstallUpdatesOnBoot", value), Phase) }
     /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { CfnInstanceProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { CfnInstanceProps(put(self.0, "InstanceType", value), Phase) }
     /// `LayerIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-layerids)
-    pub fn layer_ids(self, value: impl Arg<Arr<str>>) -> CfnInstanceProps<R0, Set, R2> { CfnInstanceProps(put(self.0, "LayerIds", value.into_expr()), Phase) }
+    pub fn layer_ids(self, value: impl Arg<Arr<str>>) -> CfnInstanceProps<R0, Set, R2> { CfnInstanceProps(put(self.0, "LayerIds", value), Phase) }
     /// `Os`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-os)
-    pub fn os(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Os", value.into_expr()), Phase) }
+    pub fn os(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Os", value), Phase) }
     /// `RootDeviceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-rootdevicetype)
-    pub fn root_device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDeviceType", value.into_expr()), Phase) }
+    pub fn root_device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDeviceType", value), Phase) }
     /// `SshKeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-sshkeyname)
-    pub fn ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKeyName", value.into_expr()), Phase) }
+    pub fn ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKeyName", value), Phase) }
     /// `StackId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-stackid)
-    pub fn stack_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { CfnInstanceProps(put(self.0, "StackId", value.into_expr()), Phase) }
+    pub fn stack_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { CfnInstanceProps(put(self.0, "StackId", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value), Phase) }
     /// `Tenancy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-tenancy)
-    pub fn tenancy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tenancy", value.into_expr()), Phase) }
+    pub fn tenancy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tenancy", value), Phase) }
     /// `TimeBasedAutoScaling`: `TimeBasedAutoScaling`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-timebasedautoscaling)
-    pub fn time_based_auto_scaling(self, value: impl Arg<instance::TimeBasedAutoScaling>) -> Self { Self(put(self.0, "TimeBasedAutoScaling", value.into_expr()), Phase) }
+    pub fn time_based_auto_scaling(self, value: impl Arg<instance::TimeBasedAutoScaling>) -> Self { Self(put(self.0, "TimeBasedAutoScaling", value), Phase) }
     /// `VirtualizationType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-virtualizationtype)
-    pub fn virtualization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualizationType", value.into_expr()), Phase) }
+    pub fn virtualization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualizationType", value), Phase) }
     /// `Volumes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-volumes)
-    pub fn volumes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
+    pub fn volumes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Volumes", value), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpsWorks::Instance`.
@@ -217,13 +217,13 @@ impl BlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html#cfn-opsworks-instance-blockdevicemapping-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value)) }
     /// `Ebs`: `EbsBlockDevice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html#cfn-opsworks-instance-blockdevicemapping-ebs)
-    pub fn ebs(self, value: impl Arg<EbsBlockDevice>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
+    pub fn ebs(self, value: impl Arg<EbsBlockDevice>) -> Self { Self(put(self.0, "Ebs", value)) }
     /// `NoDevice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html#cfn-opsworks-instance-blockdevicemapping-nodevice)
-    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
+    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value)) }
     /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html#cfn-opsworks-instance-blockdevicemapping-virtualname)
-    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value)) }
 }
 impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDevice` of `AWS::OpsWorks::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html)
@@ -232,15 +232,15 @@ impl EbsBlockDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteOnTermination`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-deleteontermination)
-    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
+    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value)) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value)) }
     /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
     /// `VolumeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for EbsBlockDevice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedAutoScaling` of `AWS::OpsWorks::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html)
@@ -249,19 +249,19 @@ impl TimeBasedAutoScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Friday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-friday)
-    pub fn friday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Friday", value.into_expr())) }
+    pub fn friday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Friday", value)) }
     /// `Monday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-monday)
-    pub fn monday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Monday", value.into_expr())) }
+    pub fn monday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Monday", value)) }
     /// `Saturday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-saturday)
-    pub fn saturday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Saturday", value.into_expr())) }
+    pub fn saturday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Saturday", value)) }
     /// `Sunday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-sunday)
-    pub fn sunday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Sunday", value.into_expr())) }
+    pub fn sunday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Sunday", value)) }
     /// `Thursday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-thursday)
-    pub fn thursday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Thursday", value.into_expr())) }
+    pub fn thursday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Thursday", value)) }
     /// `Tuesday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-tuesday)
-    pub fn tuesday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tuesday", value.into_expr())) }
+    pub fn tuesday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tuesday", value)) }
     /// `Wednesday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-wednesday)
-    pub fn wednesday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Wednesday", value.into_expr())) }
+    pub fn wednesday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Wednesday", value)) }
 }
 impl Done for TimeBasedAutoScaling { fn into_props(self) -> Bag { self.0 } }
 }
@@ -284,43 +284,43 @@ impl CfnLayerProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnLayerProps<R0, R1, R2, R3, R4, R5, R6> {
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `AutoAssignElasticIps`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-autoassignelasticips)
-    pub fn auto_assign_elastic_ips(self, value: impl Arg<bool>) -> CfnLayerProps<Set, R1, R2, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "AutoAssignElasticIps", value.into_expr()), Phase) }
+    pub fn auto_assign_elastic_ips(self, value: impl Arg<bool>) -> CfnLayerProps<Set, R1, R2, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "AutoAssignElasticIps", value), Phase) }
     /// `AutoAssignPublicIps`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-autoassignpublicips)
-    pub fn auto_assign_public_ips(self, value: impl Arg<bool>) -> CfnLayerProps<R0, Set, R2, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "AutoAssignPublicIps", value.into_expr()), Phase) }
+    pub fn auto_assign_public_ips(self, value: impl Arg<bool>) -> CfnLayerProps<R0, Set, R2, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "AutoAssignPublicIps", value), Phase) }
     /// `CustomInstanceProfileArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-custominstanceprofilearn)
-    pub fn custom_instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomInstanceProfileArn", value.into_expr()), Phase) }
+    pub fn custom_instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomInstanceProfileArn", value), Phase) }
     /// `CustomJson`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-customjson)
-    pub fn custom_json(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomJson", value.into_expr()), Phase) }
+    pub fn custom_json(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomJson", value), Phase) }
     /// `CustomRecipes`: `Recipes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-customrecipes)
-    pub fn custom_recipes(self, value: impl Arg<layer::Recipes>) -> Self { Self(put(self.0, "CustomRecipes", value.into_expr()), Phase) }
+    pub fn custom_recipes(self, value: impl Arg<layer::Recipes>) -> Self { Self(put(self.0, "CustomRecipes", value), Phase) }
     /// `CustomSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-customsecuritygroupids)
-    pub fn custom_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "CustomSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn custom_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "CustomSecurityGroupIds", value), Phase) }
     /// `EnableAutoHealing`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-enableautohealing)
-    pub fn enable_auto_healing(self, value: impl Arg<bool>) -> CfnLayerProps<R0, R1, Set, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "EnableAutoHealing", value.into_expr()), Phase) }
+    pub fn enable_auto_healing(self, value: impl Arg<bool>) -> CfnLayerProps<R0, R1, Set, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "EnableAutoHealing", value), Phase) }
     /// `InstallUpdatesOnBoot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-installupdatesonboot)
-    pub fn install_updates_on_boot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstallUpdatesOnBoot", value.into_expr()), Phase) }
+    pub fn install_updates_on_boot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstallUpdatesOnBoot", value), Phase) }
     /// `LifecycleEventConfiguration`: `LifecycleEventConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-lifecycleeventconfiguration)
-    pub fn lifecycle_event_configuration(self, value: impl Arg<layer::LifecycleEventConfiguration>) -> Self { Self(put(self.0, "LifecycleEventConfiguration", value.into_expr()), Phase) }
+    pub fn lifecycle_event_configuration(self, value: impl Arg<layer::LifecycleEventConfiguration>) -> Self { Self(put(self.0, "LifecycleEventConfiguration", value), Phase) }
     /// `LoadBasedAutoScaling`: `LoadBasedAutoScaling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-loadbasedautoscaling)
-    pub fn load_based_auto_scaling(self, value: impl Arg<layer::LoadBasedAutoScaling>) -> Self { Self(put(self.0, "LoadBasedAutoScaling", value.into_expr()), Phase) }
+    pub fn load_based_auto_scaling(self, value: impl Arg<layer::LoadBasedAutoScaling>) -> Self { Self(put(self.0, "LoadBasedAutoScaling", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, Set, R4, R5, R6> { CfnLayerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, Set, R4, R5, R6> { CfnLayerProps(put(self.0, "Name", value), Phase) }
     /// `Packages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-packages)
-    pub fn packages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Packages", value.into_expr()), Phase) }
+    pub fn packages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Packages", value), Phase) }
     /// `Shortname`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-shortname)
-    pub fn shortname(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, Set, R5, R6> { CfnLayerProps(put(self.0, "Shortname", value.into_expr()), Phase) }
+    pub fn shortname(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, Set, R5, R6> { CfnLayerProps(put(self.0, "Shortname", value), Phase) }
     /// `StackId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-stackid)
-    pub fn stack_id(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, Set, R6> { CfnLayerProps(put(self.0, "StackId", value.into_expr()), Phase) }
+    pub fn stack_id(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, Set, R6> { CfnLayerProps(put(self.0, "StackId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, R5, Set> { CfnLayerProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, R5, Set> { CfnLayerProps(put(self.0, "Type", value), Phase) }
     /// `UseEbsOptimizedInstances`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-useebsoptimizedinstances)
-    pub fn use_ebs_optimized_instances(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseEbsOptimizedInstances", value.into_expr()), Phase) }
+    pub fn use_ebs_optimized_instances(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseEbsOptimizedInstances", value), Phase) }
     /// `VolumeConfigurations`: list of `VolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-volumeconfigurations)
-    pub fn volume_configurations(self, value: impl Arg<Arr<layer::VolumeConfiguration>>) -> Self { Self(put(self.0, "VolumeConfigurations", value.into_expr()), Phase) }
+    pub fn volume_configurations(self, value: impl Arg<Arr<layer::VolumeConfiguration>>) -> Self { Self(put(self.0, "VolumeConfigurations", value), Phase) }
 }
 impl Done for CfnLayerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpsWorks::Layer`.
@@ -332,17 +332,17 @@ impl AutoScalingThresholds {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-cputhreshold)
-    pub fn cpu_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CpuThreshold", value.into_expr())) }
+    pub fn cpu_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CpuThreshold", value)) }
     /// `IgnoreMetricsTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-ignoremetricstime)
-    pub fn ignore_metrics_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IgnoreMetricsTime", value.into_expr())) }
+    pub fn ignore_metrics_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IgnoreMetricsTime", value)) }
     /// `InstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-instancecount)
-    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr())) }
+    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value)) }
     /// `LoadThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-loadthreshold)
-    pub fn load_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoadThreshold", value.into_expr())) }
+    pub fn load_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoadThreshold", value)) }
     /// `MemoryThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-memorythreshold)
-    pub fn memory_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MemoryThreshold", value.into_expr())) }
+    pub fn memory_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MemoryThreshold", value)) }
     /// `ThresholdsWaitTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-thresholdswaittime)
-    pub fn thresholds_wait_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdsWaitTime", value.into_expr())) }
+    pub fn thresholds_wait_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdsWaitTime", value)) }
 }
 impl Done for AutoScalingThresholds { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleEventConfiguration` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-lifecycleeventconfiguration.html)
@@ -351,7 +351,7 @@ impl LifecycleEventConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ShutdownEventConfiguration`: `ShutdownEventConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-lifecycleeventconfiguration.html#cfn-opsworks-layer-lifecycleeventconfiguration-shutdowneventconfiguration)
-    pub fn shutdown_event_configuration(self, value: impl Arg<ShutdownEventConfiguration>) -> Self { Self(put(self.0, "ShutdownEventConfiguration", value.into_expr())) }
+    pub fn shutdown_event_configuration(self, value: impl Arg<ShutdownEventConfiguration>) -> Self { Self(put(self.0, "ShutdownEventConfiguration", value)) }
 }
 impl Done for LifecycleEventConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoadBasedAutoScaling` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-loadbasedautoscaling.html)
@@ -360,11 +360,11 @@ impl LoadBasedAutoScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DownScaling`: `AutoScalingThresholds`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-loadbasedautoscaling.html#cfn-opsworks-layer-loadbasedautoscaling-downscaling)
-    pub fn down_scaling(self, value: impl Arg<AutoScalingThresholds>) -> Self { Self(put(self.0, "DownScaling", value.into_expr())) }
+    pub fn down_scaling(self, value: impl Arg<AutoScalingThresholds>) -> Self { Self(put(self.0, "DownScaling", value)) }
     /// `Enable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-loadbasedautoscaling.html#cfn-opsworks-layer-loadbasedautoscaling-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
+    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value)) }
     /// `UpScaling`: `AutoScalingThresholds`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-loadbasedautoscaling.html#cfn-opsworks-layer-loadbasedautoscaling-upscaling)
-    pub fn up_scaling(self, value: impl Arg<AutoScalingThresholds>) -> Self { Self(put(self.0, "UpScaling", value.into_expr())) }
+    pub fn up_scaling(self, value: impl Arg<AutoScalingThresholds>) -> Self { Self(put(self.0, "UpScaling", value)) }
 }
 impl Done for LoadBasedAutoScaling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Recipes` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html)
@@ -373,15 +373,15 @@ impl Recipes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configure`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-configure)
-    pub fn configure(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Configure", value.into_expr())) }
+    pub fn configure(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Configure", value)) }
     /// `Deploy`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-deploy)
-    pub fn deploy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Deploy", value.into_expr())) }
+    pub fn deploy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Deploy", value)) }
     /// `Setup`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-setup)
-    pub fn setup(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Setup", value.into_expr())) }
+    pub fn setup(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Setup", value)) }
     /// `Shutdown`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-shutdown)
-    pub fn shutdown(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Shutdown", value.into_expr())) }
+    pub fn shutdown(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Shutdown", value)) }
     /// `Undeploy`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-undeploy)
-    pub fn undeploy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Undeploy", value.into_expr())) }
+    pub fn undeploy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Undeploy", value)) }
 }
 impl Done for Recipes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ShutdownEventConfiguration` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-shutdowneventconfiguration.html)
@@ -390,9 +390,9 @@ impl ShutdownEventConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DelayUntilElbConnectionsDrained`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-shutdowneventconfiguration.html#cfn-opsworks-layer-shutdowneventconfiguration-delayuntilelbconnectionsdrained)
-    pub fn delay_until_elb_connections_drained(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DelayUntilElbConnectionsDrained", value.into_expr())) }
+    pub fn delay_until_elb_connections_drained(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DelayUntilElbConnectionsDrained", value)) }
     /// `ExecutionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-shutdowneventconfiguration.html#cfn-opsworks-layer-shutdowneventconfiguration-executiontimeout)
-    pub fn execution_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeout", value.into_expr())) }
+    pub fn execution_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeout", value)) }
 }
 impl Done for ShutdownEventConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeConfiguration` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html)
@@ -401,19 +401,19 @@ impl VolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value)) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `MountPoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-mountpoint)
-    pub fn mount_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPoint", value.into_expr())) }
+    pub fn mount_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPoint", value)) }
     /// `NumberOfDisks`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-numberofdisks)
-    pub fn number_of_disks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDisks", value.into_expr())) }
+    pub fn number_of_disks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDisks", value)) }
     /// `RaidLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-raidlevel)
-    pub fn raid_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RaidLevel", value.into_expr())) }
+    pub fn raid_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RaidLevel", value)) }
     /// `Size`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-size)
-    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value)) }
     /// `VolumeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-volumetype)
-    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for VolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -436,55 +436,55 @@ impl CfnStackProps {
 }
 impl<R0, R1, R2> CfnStackProps<R0, R1, R2> {
     /// `AgentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-agentversion)
-    pub fn agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentVersion", value.into_expr()), Phase) }
+    pub fn agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentVersion", value), Phase) }
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `ChefConfiguration`: `ChefConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-chefconfiguration)
-    pub fn chef_configuration(self, value: impl Arg<stack::ChefConfiguration>) -> Self { Self(put(self.0, "ChefConfiguration", value.into_expr()), Phase) }
+    pub fn chef_configuration(self, value: impl Arg<stack::ChefConfiguration>) -> Self { Self(put(self.0, "ChefConfiguration", value), Phase) }
     /// `CloneAppIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-cloneappids)
-    pub fn clone_app_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CloneAppIds", value.into_expr()), Phase) }
+    pub fn clone_app_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CloneAppIds", value), Phase) }
     /// `ClonePermissions`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-clonepermissions)
-    pub fn clone_permissions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClonePermissions", value.into_expr()), Phase) }
+    pub fn clone_permissions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClonePermissions", value), Phase) }
     /// `ConfigurationManager`: `StackConfigurationManager`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-configurationmanager)
-    pub fn configuration_manager(self, value: impl Arg<stack::StackConfigurationManager>) -> Self { Self(put(self.0, "ConfigurationManager", value.into_expr()), Phase) }
+    pub fn configuration_manager(self, value: impl Arg<stack::StackConfigurationManager>) -> Self { Self(put(self.0, "ConfigurationManager", value), Phase) }
     /// `CustomCookbooksSource`: `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-customcookbookssource)
-    pub fn custom_cookbooks_source(self, value: impl Arg<stack::Source>) -> Self { Self(put(self.0, "CustomCookbooksSource", value.into_expr()), Phase) }
+    pub fn custom_cookbooks_source(self, value: impl Arg<stack::Source>) -> Self { Self(put(self.0, "CustomCookbooksSource", value), Phase) }
     /// `CustomJson`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-customjson)
-    pub fn custom_json(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomJson", value.into_expr()), Phase) }
+    pub fn custom_json(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomJson", value), Phase) }
     /// `DefaultAvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultavailabilityzone)
-    pub fn default_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAvailabilityZone", value.into_expr()), Phase) }
+    pub fn default_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAvailabilityZone", value), Phase) }
     /// `DefaultInstanceProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultinstanceprofilearn)
-    pub fn default_instance_profile_arn(self, value: impl Arg<str>) -> CfnStackProps<Set, R1, R2> { CfnStackProps(put(self.0, "DefaultInstanceProfileArn", value.into_expr()), Phase) }
+    pub fn default_instance_profile_arn(self, value: impl Arg<str>) -> CfnStackProps<Set, R1, R2> { CfnStackProps(put(self.0, "DefaultInstanceProfileArn", value), Phase) }
     /// `DefaultOs`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultos)
-    pub fn default_os(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultOs", value.into_expr()), Phase) }
+    pub fn default_os(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultOs", value), Phase) }
     /// `DefaultRootDeviceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultrootdevicetype)
-    pub fn default_root_device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRootDeviceType", value.into_expr()), Phase) }
+    pub fn default_root_device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRootDeviceType", value), Phase) }
     /// `DefaultSshKeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultsshkeyname)
-    pub fn default_ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSshKeyName", value.into_expr()), Phase) }
+    pub fn default_ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSshKeyName", value), Phase) }
     /// `DefaultSubnetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultsubnetid)
-    pub fn default_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubnetId", value.into_expr()), Phase) }
+    pub fn default_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubnetId", value), Phase) }
     /// `EcsClusterArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-ecsclusterarn)
-    pub fn ecs_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcsClusterArn", value.into_expr()), Phase) }
+    pub fn ecs_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcsClusterArn", value), Phase) }
     /// `ElasticIps`: list of `ElasticIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-elasticips)
-    pub fn elastic_ips(self, value: impl Arg<Arr<stack::ElasticIp>>) -> Self { Self(put(self.0, "ElasticIps", value.into_expr()), Phase) }
+    pub fn elastic_ips(self, value: impl Arg<Arr<stack::ElasticIp>>) -> Self { Self(put(self.0, "ElasticIps", value), Phase) }
     /// `HostnameTheme`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-hostnametheme)
-    pub fn hostname_theme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostnameTheme", value.into_expr()), Phase) }
+    pub fn hostname_theme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostnameTheme", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnStackProps<R0, Set, R2> { CfnStackProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStackProps<R0, Set, R2> { CfnStackProps(put(self.0, "Name", value), Phase) }
     /// `RdsDbInstances`: list of `RdsDbInstance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-rdsdbinstances)
-    pub fn rds_db_instances(self, value: impl Arg<Arr<stack::RdsDbInstance>>) -> Self { Self(put(self.0, "RdsDbInstances", value.into_expr()), Phase) }
+    pub fn rds_db_instances(self, value: impl Arg<Arr<stack::RdsDbInstance>>) -> Self { Self(put(self.0, "RdsDbInstances", value), Phase) }
     /// `ServiceRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-servicerolearn)
-    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStackProps<R0, R1, Set> { CfnStackProps(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStackProps<R0, R1, Set> { CfnStackProps(put(self.0, "ServiceRoleArn", value), Phase) }
     /// `SourceStackId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-sourcestackid)
-    pub fn source_stack_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceStackId", value.into_expr()), Phase) }
+    pub fn source_stack_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceStackId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UseCustomCookbooks`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-usecustomcookbooks)
-    pub fn use_custom_cookbooks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCustomCookbooks", value.into_expr()), Phase) }
+    pub fn use_custom_cookbooks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCustomCookbooks", value), Phase) }
     /// `UseOpsworksSecurityGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-useopsworkssecuritygroups)
-    pub fn use_opsworks_security_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseOpsworksSecurityGroups", value.into_expr()), Phase) }
+    pub fn use_opsworks_security_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseOpsworksSecurityGroups", value), Phase) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpsWorks::Stack`.
@@ -496,9 +496,9 @@ impl ChefConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BerkshelfVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-chefconfiguration.html#cfn-opsworks-stack-chefconfiguration-berkshelfversion)
-    pub fn berkshelf_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BerkshelfVersion", value.into_expr())) }
+    pub fn berkshelf_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BerkshelfVersion", value)) }
     /// `ManageBerkshelf`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-chefconfiguration.html#cfn-opsworks-stack-chefconfiguration-manageberkshelf)
-    pub fn manage_berkshelf(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageBerkshelf", value.into_expr())) }
+    pub fn manage_berkshelf(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageBerkshelf", value)) }
 }
 impl Done for ChefConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticIp` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-elasticip.html)
@@ -509,9 +509,9 @@ impl ElasticIp {
 }
 impl<R0> ElasticIp<R0> {
     /// `Ip`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-elasticip.html#cfn-opsworks-stack-elasticip-ip)
-    pub fn ip(self, value: impl Arg<str>) -> ElasticIp<Set> { ElasticIp(put(self.0, "Ip", value.into_expr()), Phase) }
+    pub fn ip(self, value: impl Arg<str>) -> ElasticIp<Set> { ElasticIp(put(self.0, "Ip", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-elasticip.html#cfn-opsworks-stack-elasticip-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for ElasticIp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsDbInstance` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-rdsdbinstance.html)
@@ -522,11 +522,11 @@ impl RdsDbInstance {
 }
 impl<R0, R1, R2> RdsDbInstance<R0, R1, R2> {
     /// `DbPassword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-rdsdbinstance.html#cfn-opsworks-stack-rdsdbinstance-dbpassword)
-    pub fn db_password(self, value: impl Arg<str>) -> RdsDbInstance<Set, R1, R2> { RdsDbInstance(put(self.0, "DbPassword", value.into_expr()), Phase) }
+    pub fn db_password(self, value: impl Arg<str>) -> RdsDbInstance<Set, R1, R2> { RdsDbInstance(put(self.0, "DbPassword", value), Phase) }
     /// `DbUser`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-rdsdbinstance.html#cfn-opsworks-stack-rdsdbinstance-dbuser)
-    pub fn db_user(self, value: impl Arg<str>) -> RdsDbInstance<R0, Set, R2> { RdsDbInstance(put(self.0, "DbUser", value.into_expr()), Phase) }
+    pub fn db_user(self, value: impl Arg<str>) -> RdsDbInstance<R0, Set, R2> { RdsDbInstance(put(self.0, "DbUser", value), Phase) }
     /// `RdsDbInstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-rdsdbinstance.html#cfn-opsworks-stack-rdsdbinstance-rdsdbinstancearn)
-    pub fn rds_db_instance_arn(self, value: impl Arg<str>) -> RdsDbInstance<R0, R1, Set> { RdsDbInstance(put(self.0, "RdsDbInstanceArn", value.into_expr()), Phase) }
+    pub fn rds_db_instance_arn(self, value: impl Arg<str>) -> RdsDbInstance<R0, R1, Set> { RdsDbInstance(put(self.0, "RdsDbInstanceArn", value), Phase) }
 }
 impl Done for RdsDbInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html)
@@ -535,17 +535,17 @@ impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Revision`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-revision)
-    pub fn revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Revision", value.into_expr())) }
+    pub fn revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Revision", value)) }
     /// `SshKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-sshkey)
-    pub fn ssh_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKey", value.into_expr())) }
+    pub fn ssh_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKey", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
     /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackConfigurationManager` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-stackconfigurationmanager.html)
@@ -554,9 +554,9 @@ impl StackConfigurationManager {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-stackconfigurationmanager.html#cfn-opsworks-stack-stackconfigurationmanager-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-stackconfigurationmanager.html#cfn-opsworks-stack-stackconfigurationmanager-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for StackConfigurationManager { fn into_props(self) -> Bag { self.0 } }
 }
@@ -581,13 +581,13 @@ impl CfnUserProfileProps {
 }
 impl<R0> CfnUserProfileProps<R0> {
     /// `AllowSelfManagement`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#cfn-opsworks-userprofile-allowselfmanagement)
-    pub fn allow_self_management(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSelfManagement", value.into_expr()), Phase) }
+    pub fn allow_self_management(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSelfManagement", value), Phase) }
     /// `IamUserArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#cfn-opsworks-userprofile-iamuserarn)
-    pub fn iam_user_arn(self, value: impl Arg<str>) -> CfnUserProfileProps<Set> { CfnUserProfileProps(put(self.0, "IamUserArn", value.into_expr()), Phase) }
+    pub fn iam_user_arn(self, value: impl Arg<str>) -> CfnUserProfileProps<Set> { CfnUserProfileProps(put(self.0, "IamUserArn", value), Phase) }
     /// `SshPublicKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#cfn-opsworks-userprofile-sshpublickey)
-    pub fn ssh_public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshPublicKey", value.into_expr()), Phase) }
+    pub fn ssh_public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshPublicKey", value), Phase) }
     /// `SshUsername`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#cfn-opsworks-userprofile-sshusername)
-    pub fn ssh_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshUsername", value.into_expr()), Phase) }
+    pub fn ssh_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshUsername", value), Phase) }
 }
 impl Done for CfnUserProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::OpsWorks::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html)
@@ -609,13 +609,13 @@ impl CfnVolumeProps {
 }
 impl<R0, R1> CfnVolumeProps<R0, R1> {
     /// `Ec2VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html#cfn-opsworks-volume-ec2volumeid)
-    pub fn ec2_volume_id(self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1> { CfnVolumeProps(put(self.0, "Ec2VolumeId", value.into_expr()), Phase) }
+    pub fn ec2_volume_id(self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1> { CfnVolumeProps(put(self.0, "Ec2VolumeId", value), Phase) }
     /// `MountPoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html#cfn-opsworks-volume-mountpoint)
-    pub fn mount_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPoint", value.into_expr()), Phase) }
+    pub fn mount_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPoint", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html#cfn-opsworks-volume-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `StackId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html#cfn-opsworks-volume-stackid)
-    pub fn stack_id(self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set> { CfnVolumeProps(put(self.0, "StackId", value.into_expr()), Phase) }
+    pub fn stack_id(self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set> { CfnVolumeProps(put(self.0, "StackId", value), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

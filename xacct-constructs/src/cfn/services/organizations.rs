@@ -37,15 +37,15 @@ impl CfnAccountProps {
 }
 impl<R0, R1> CfnAccountProps<R0, R1> {
     /// `AccountName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-accountname)
-    pub fn account_name(self, value: impl Arg<str>) -> CfnAccountProps<Set, R1> { CfnAccountProps(put(self.0, "AccountName", value.into_expr()), Phase) }
+    pub fn account_name(self, value: impl Arg<str>) -> CfnAccountProps<Set, R1> { CfnAccountProps(put(self.0, "AccountName", value), Phase) }
     /// `Email`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-email)
-    pub fn email(self, value: impl Arg<str>) -> CfnAccountProps<R0, Set> { CfnAccountProps(put(self.0, "Email", value.into_expr()), Phase) }
+    pub fn email(self, value: impl Arg<str>) -> CfnAccountProps<R0, Set> { CfnAccountProps(put(self.0, "Email", value), Phase) }
     /// `ParentIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-parentids)
-    pub fn parent_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ParentIds", value.into_expr()), Phase) }
+    pub fn parent_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ParentIds", value), Phase) }
     /// `RoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-rolename)
-    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
+    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Organizations::Organization`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html)
@@ -77,7 +77,7 @@ impl CfnOrganizationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FeatureSet`: `FeatureSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html#cfn-organizations-organization-featureset)
-    pub fn feature_set(self, value: impl Arg<organization::FeatureSet>) -> Self { Self(put(self.0, "FeatureSet", value.into_expr())) }
+    pub fn feature_set(self, value: impl Arg<organization::FeatureSet>) -> Self { Self(put(self.0, "FeatureSet", value)) }
 }
 impl Done for CfnOrganizationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Organizations::Organization`.
@@ -111,11 +111,11 @@ impl CfnOrganizationalUnitProps {
 }
 impl<R0, R1> CfnOrganizationalUnitProps<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#cfn-organizations-organizationalunit-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<Set, R1> { CfnOrganizationalUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<Set, R1> { CfnOrganizationalUnitProps(put(self.0, "Name", value), Phase) }
     /// `ParentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#cfn-organizations-organizationalunit-parentid)
-    pub fn parent_id(self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<R0, Set> { CfnOrganizationalUnitProps(put(self.0, "ParentId", value.into_expr()), Phase) }
+    pub fn parent_id(self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<R0, Set> { CfnOrganizationalUnitProps(put(self.0, "ParentId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#cfn-organizations-organizationalunit-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOrganizationalUnitProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Organizations::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html)
@@ -143,17 +143,17 @@ impl CfnPolicyProps {
 }
 impl<R0, R1, R2> CfnPolicyProps<R0, R1, R2> {
     /// `Content`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-content)
-    pub fn content(self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1, R2> { CfnPolicyProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1, R2> { CfnPolicyProps(put(self.0, "Content", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { CfnPolicyProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-targetids)
-    pub fn target_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetIds", value.into_expr()), Phase) }
+    pub fn target_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetIds", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-type)
-    pub fn type_(self, value: impl Arg<policy::Type>) -> CfnPolicyProps<R0, R1, Set> { CfnPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<policy::Type>) -> CfnPolicyProps<R0, R1, Set> { CfnPolicyProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Organizations::Policy`.
@@ -185,9 +185,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0> CfnResourcePolicyProps<R0> {
     /// `Content`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-resourcepolicy.html#cfn-organizations-resourcepolicy-content)
-    pub fn content(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set> { CfnResourcePolicyProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set> { CfnResourcePolicyProps(put(self.0, "Content", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-resourcepolicy.html#cfn-organizations-resourcepolicy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -31,27 +31,27 @@ impl CfnPipelineProps {
 }
 impl<R0, R1, R2, R3> CfnPipelineProps<R0, R1, R2, R3> {
     /// `BufferOptions`: `BufferOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-bufferoptions)
-    pub fn buffer_options(self, value: impl Arg<pipeline::BufferOptions>) -> Self { Self(put(self.0, "BufferOptions", value.into_expr()), Phase) }
+    pub fn buffer_options(self, value: impl Arg<pipeline::BufferOptions>) -> Self { Self(put(self.0, "BufferOptions", value), Phase) }
     /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-encryptionatrestoptions)
-    pub fn encryption_at_rest_options(self, value: impl Arg<pipeline::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value.into_expr()), Phase) }
+    pub fn encryption_at_rest_options(self, value: impl Arg<pipeline::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value), Phase) }
     /// `LogPublishingOptions`: `LogPublishingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-logpublishingoptions)
-    pub fn log_publishing_options(self, value: impl Arg<pipeline::LogPublishingOptions>) -> Self { Self(put(self.0, "LogPublishingOptions", value.into_expr()), Phase) }
+    pub fn log_publishing_options(self, value: impl Arg<pipeline::LogPublishingOptions>) -> Self { Self(put(self.0, "LogPublishingOptions", value), Phase) }
     /// `MaxUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-maxunits)
-    pub fn max_units(self, value: impl Arg<i64>) -> CfnPipelineProps<Set, R1, R2, R3> { CfnPipelineProps(put(self.0, "MaxUnits", value.into_expr()), Phase) }
+    pub fn max_units(self, value: impl Arg<i64>) -> CfnPipelineProps<Set, R1, R2, R3> { CfnPipelineProps(put(self.0, "MaxUnits", value), Phase) }
     /// `MinUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-minunits)
-    pub fn min_units(self, value: impl Arg<i64>) -> CfnPipelineProps<R0, Set, R2, R3> { CfnPipelineProps(put(self.0, "MinUnits", value.into_expr()), Phase) }
+    pub fn min_units(self, value: impl Arg<i64>) -> CfnPipelineProps<R0, Set, R2, R3> { CfnPipelineProps(put(self.0, "MinUnits", value), Phase) }
     /// `PipelineConfigurationBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-pipelineconfigurationbody)
-    pub fn pipeline_configuration_body(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set, R3> { CfnPipelineProps(put(self.0, "PipelineConfigurationBody", value.into_expr()), Phase) }
+    pub fn pipeline_configuration_body(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set, R3> { CfnPipelineProps(put(self.0, "PipelineConfigurationBody", value), Phase) }
     /// `PipelineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-pipelinename)
-    pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, R2, Set> { CfnPipelineProps(put(self.0, "PipelineName", value.into_expr()), Phase) }
+    pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, R2, Set> { CfnPipelineProps(put(self.0, "PipelineName", value), Phase) }
     /// `PipelineRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-pipelinerolearn)
-    pub fn pipeline_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "PipelineRoleArn", value.into_expr()), Phase) }
+    pub fn pipeline_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "PipelineRoleArn", value), Phase) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<pipeline::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<pipeline::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcOptions`: `VpcOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-vpcoptions)
-    pub fn vpc_options(self, value: impl Arg<pipeline::VpcOptions>) -> Self { Self(put(self.0, "VpcOptions", value.into_expr()), Phase) }
+    pub fn vpc_options(self, value: impl Arg<pipeline::VpcOptions>) -> Self { Self(put(self.0, "VpcOptions", value), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OSIS::Pipeline`.
@@ -65,7 +65,7 @@ impl BufferOptions {
 }
 impl<R0> BufferOptions<R0> {
     /// `PersistentBufferEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-bufferoptions.html#cfn-osis-pipeline-bufferoptions-persistentbufferenabled)
-    pub fn persistent_buffer_enabled(self, value: impl Arg<bool>) -> BufferOptions<Set> { BufferOptions(put(self.0, "PersistentBufferEnabled", value.into_expr()), Phase) }
+    pub fn persistent_buffer_enabled(self, value: impl Arg<bool>) -> BufferOptions<Set> { BufferOptions(put(self.0, "PersistentBufferEnabled", value), Phase) }
 }
 impl Done for BufferOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogDestination` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-cloudwatchlogdestination.html)
@@ -76,7 +76,7 @@ impl CloudWatchLogDestination {
 }
 impl<R0> CloudWatchLogDestination<R0> {
     /// `LogGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-cloudwatchlogdestination.html#cfn-osis-pipeline-cloudwatchlogdestination-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { CloudWatchLogDestination(put(self.0, "LogGroup", value.into_expr()), Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { CloudWatchLogDestination(put(self.0, "LogGroup", value), Phase) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRestOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-encryptionatrestoptions.html)
@@ -87,7 +87,7 @@ impl EncryptionAtRestOptions {
 }
 impl<R0> EncryptionAtRestOptions<R0> {
     /// `KmsKeyArn`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-encryptionatrestoptions.html#cfn-osis-pipeline-encryptionatrestoptions-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionAtRestOptions<Set> { EncryptionAtRestOptions(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionAtRestOptions<Set> { EncryptionAtRestOptions(put(self.0, "KmsKeyArn", value), Phase) }
 }
 impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPublishingOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-logpublishingoptions.html)
@@ -96,9 +96,9 @@ impl LogPublishingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogDestination`: `CloudWatchLogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-logpublishingoptions.html#cfn-osis-pipeline-logpublishingoptions-cloudwatchlogdestination)
-    pub fn cloud_watch_log_destination(self, value: impl Arg<CloudWatchLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogDestination", value.into_expr())) }
+    pub fn cloud_watch_log_destination(self, value: impl Arg<CloudWatchLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogDestination", value)) }
     /// `IsLoggingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-logpublishingoptions.html#cfn-osis-pipeline-logpublishingoptions-isloggingenabled)
-    pub fn is_logging_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLoggingEnabled", value.into_expr())) }
+    pub fn is_logging_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLoggingEnabled", value)) }
 }
 impl Done for LogPublishingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcePolicy` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-resourcepolicy.html)
@@ -109,7 +109,7 @@ impl ResourcePolicy {
 }
 impl<R0> ResourcePolicy<R0> {
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-resourcepolicy.html#cfn-osis-pipeline-resourcepolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "Policy", value), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcAttachmentOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcattachmentoptions.html)
@@ -120,9 +120,9 @@ impl VpcAttachmentOptions {
 }
 impl<R0, R1> VpcAttachmentOptions<R0, R1> {
     /// `AttachToVpc`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcattachmentoptions.html#cfn-osis-pipeline-vpcattachmentoptions-attachtovpc)
-    pub fn attach_to_vpc(self, value: impl Arg<bool>) -> VpcAttachmentOptions<Set, R1> { VpcAttachmentOptions(put(self.0, "AttachToVpc", value.into_expr()), Phase) }
+    pub fn attach_to_vpc(self, value: impl Arg<bool>) -> VpcAttachmentOptions<Set, R1> { VpcAttachmentOptions(put(self.0, "AttachToVpc", value), Phase) }
     /// `CidrBlock`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcattachmentoptions.html#cfn-osis-pipeline-vpcattachmentoptions-cidrblock)
-    pub fn cidr_block(self, value: impl Arg<str>) -> VpcAttachmentOptions<R0, Set> { VpcAttachmentOptions(put(self.0, "CidrBlock", value.into_expr()), Phase) }
+    pub fn cidr_block(self, value: impl Arg<str>) -> VpcAttachmentOptions<R0, Set> { VpcAttachmentOptions(put(self.0, "CidrBlock", value), Phase) }
 }
 impl Done for VpcAttachmentOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcEndpoint` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcendpoint.html)
@@ -131,11 +131,11 @@ impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcendpoint.html#cfn-osis-pipeline-vpcendpoint-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value)) }
     /// `VpcId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcendpoint.html#cfn-osis-pipeline-vpcendpoint-vpcid)
-    pub fn vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcId", value)) }
     /// `VpcOptions`: `VpcOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcendpoint.html#cfn-osis-pipeline-vpcendpoint-vpcoptions)
-    pub fn vpc_options(self, value: impl Arg<VpcOptions>) -> Self { Self(put(self.0, "VpcOptions", value.into_expr())) }
+    pub fn vpc_options(self, value: impl Arg<VpcOptions>) -> Self { Self(put(self.0, "VpcOptions", value)) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html)
@@ -146,13 +146,13 @@ impl VpcOptions {
 }
 impl<R0> VpcOptions<R0> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html#cfn-osis-pipeline-vpcoptions-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html#cfn-osis-pipeline-vpcoptions-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcOptions<Set> { VpcOptions(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcOptions<Set> { VpcOptions(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcAttachmentOptions`: `VpcAttachmentOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html#cfn-osis-pipeline-vpcoptions-vpcattachmentoptions)
-    pub fn vpc_attachment_options(self, value: impl Arg<VpcAttachmentOptions>) -> Self { Self(put(self.0, "VpcAttachmentOptions", value.into_expr()), Phase) }
+    pub fn vpc_attachment_options(self, value: impl Arg<VpcAttachmentOptions>) -> Self { Self(put(self.0, "VpcAttachmentOptions", value), Phase) }
     /// `VpcEndpointManagement`: `VpcEndpointManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html#cfn-osis-pipeline-vpcoptions-vpcendpointmanagement)
-    pub fn vpc_endpoint_management(self, value: impl Arg<VpcEndpointManagement>) -> Self { Self(put(self.0, "VpcEndpointManagement", value.into_expr()), Phase) }
+    pub fn vpc_endpoint_management(self, value: impl Arg<VpcEndpointManagement>) -> Self { Self(put(self.0, "VpcEndpointManagement", value), Phase) }
 }
 impl Done for VpcOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `VpcEndpointManagement` allows.

@@ -33,19 +33,19 @@ impl CfnOutpostProps {
 }
 impl<R0, R1> CfnOutpostProps<R0, R1> {
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `AvailabilityZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-availabilityzoneid)
-    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr()), Phase) }
+    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnOutpostProps<Set, R1> { CfnOutpostProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOutpostProps<Set, R1> { CfnOutpostProps(put(self.0, "Name", value), Phase) }
     /// `SiteId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-siteid)
-    pub fn site_id(self, value: impl Arg<str>) -> CfnOutpostProps<R0, Set> { CfnOutpostProps(put(self.0, "SiteId", value.into_expr()), Phase) }
+    pub fn site_id(self, value: impl Arg<str>) -> CfnOutpostProps<R0, Set> { CfnOutpostProps(put(self.0, "SiteId", value), Phase) }
     /// `SupportedHardwareType`: `SupportedHardwareType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-supportedhardwaretype)
-    pub fn supported_hardware_type(self, value: impl Arg<outpost::SupportedHardwareType>) -> Self { Self(put(self.0, "SupportedHardwareType", value.into_expr()), Phase) }
+    pub fn supported_hardware_type(self, value: impl Arg<outpost::SupportedHardwareType>) -> Self { Self(put(self.0, "SupportedHardwareType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOutpostProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Outposts::Outpost`.
@@ -77,19 +77,19 @@ impl CfnSiteProps {
 }
 impl<R0> CfnSiteProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSiteProps<Set> { CfnSiteProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSiteProps<Set> { CfnSiteProps(put(self.0, "Name", value), Phase) }
     /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-notes)
-    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
+    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value), Phase) }
     /// `OperatingAddress`: `Address`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-operatingaddress)
-    pub fn operating_address(self, value: impl Arg<site::Address>) -> Self { Self(put(self.0, "OperatingAddress", value.into_expr()), Phase) }
+    pub fn operating_address(self, value: impl Arg<site::Address>) -> Self { Self(put(self.0, "OperatingAddress", value), Phase) }
     /// `RackPhysicalProperties`: `RackPhysicalProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-rackphysicalproperties)
-    pub fn rack_physical_properties(self, value: impl Arg<site::RackPhysicalProperties>) -> Self { Self(put(self.0, "RackPhysicalProperties", value.into_expr()), Phase) }
+    pub fn rack_physical_properties(self, value: impl Arg<site::RackPhysicalProperties>) -> Self { Self(put(self.0, "RackPhysicalProperties", value), Phase) }
     /// `ShippingAddress`: `Address`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-shippingaddress)
-    pub fn shipping_address(self, value: impl Arg<site::Address>) -> Self { Self(put(self.0, "ShippingAddress", value.into_expr()), Phase) }
+    pub fn shipping_address(self, value: impl Arg<site::Address>) -> Self { Self(put(self.0, "ShippingAddress", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSiteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Outposts::Site`.
@@ -103,27 +103,27 @@ impl Address {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> Address<R0, R1, R2, R3, R4, R5, R6> {
     /// `AddressLine1`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-addressline1)
-    pub fn address_line1(self, value: impl Arg<str>) -> Address<Set, R1, R2, R3, R4, R5, R6> { Address(put(self.0, "AddressLine1", value.into_expr()), Phase) }
+    pub fn address_line1(self, value: impl Arg<str>) -> Address<Set, R1, R2, R3, R4, R5, R6> { Address(put(self.0, "AddressLine1", value), Phase) }
     /// `AddressLine2`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-addressline2)
-    pub fn address_line2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressLine2", value.into_expr()), Phase) }
+    pub fn address_line2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressLine2", value), Phase) }
     /// `AddressLine3`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-addressline3)
-    pub fn address_line3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressLine3", value.into_expr()), Phase) }
+    pub fn address_line3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressLine3", value), Phase) }
     /// `City`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-city)
-    pub fn city(self, value: impl Arg<str>) -> Address<R0, Set, R2, R3, R4, R5, R6> { Address(put(self.0, "City", value.into_expr()), Phase) }
+    pub fn city(self, value: impl Arg<str>) -> Address<R0, Set, R2, R3, R4, R5, R6> { Address(put(self.0, "City", value), Phase) }
     /// `ContactName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-contactname)
-    pub fn contact_name(self, value: impl Arg<str>) -> Address<R0, R1, Set, R3, R4, R5, R6> { Address(put(self.0, "ContactName", value.into_expr()), Phase) }
+    pub fn contact_name(self, value: impl Arg<str>) -> Address<R0, R1, Set, R3, R4, R5, R6> { Address(put(self.0, "ContactName", value), Phase) }
     /// `ContactPhoneNumber`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-contactphonenumber)
-    pub fn contact_phone_number(self, value: impl Arg<str>) -> Address<R0, R1, R2, Set, R4, R5, R6> { Address(put(self.0, "ContactPhoneNumber", value.into_expr()), Phase) }
+    pub fn contact_phone_number(self, value: impl Arg<str>) -> Address<R0, R1, R2, Set, R4, R5, R6> { Address(put(self.0, "ContactPhoneNumber", value), Phase) }
     /// `CountryCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-countrycode)
-    pub fn country_code(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, Set, R5, R6> { Address(put(self.0, "CountryCode", value.into_expr()), Phase) }
+    pub fn country_code(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, Set, R5, R6> { Address(put(self.0, "CountryCode", value), Phase) }
     /// `DistrictOrCounty`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-districtorcounty)
-    pub fn district_or_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistrictOrCounty", value.into_expr()), Phase) }
+    pub fn district_or_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistrictOrCounty", value), Phase) }
     /// `Municipality`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-municipality)
-    pub fn municipality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Municipality", value.into_expr()), Phase) }
+    pub fn municipality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Municipality", value), Phase) }
     /// `PostalCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-postalcode)
-    pub fn postal_code(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, Set, R6> { Address(put(self.0, "PostalCode", value.into_expr()), Phase) }
+    pub fn postal_code(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, Set, R6> { Address(put(self.0, "PostalCode", value), Phase) }
     /// `StateOrRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-stateorregion)
-    pub fn state_or_region(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, R5, Set> { Address(put(self.0, "StateOrRegion", value.into_expr()), Phase) }
+    pub fn state_or_region(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, R5, Set> { Address(put(self.0, "StateOrRegion", value), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RackPhysicalProperties` of `AWS::Outposts::Site`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html)
@@ -132,23 +132,23 @@ impl RackPhysicalProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FiberOpticCableType`: `FiberOpticCableType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-fiberopticcabletype)
-    pub fn fiber_optic_cable_type(self, value: impl Arg<FiberOpticCableType>) -> Self { Self(put(self.0, "FiberOpticCableType", value.into_expr())) }
+    pub fn fiber_optic_cable_type(self, value: impl Arg<FiberOpticCableType>) -> Self { Self(put(self.0, "FiberOpticCableType", value)) }
     /// `MaximumSupportedWeightLbs`: `MaximumSupportedWeightLbs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-maximumsupportedweightlbs)
-    pub fn maximum_supported_weight_lbs(self, value: impl Arg<MaximumSupportedWeightLbs>) -> Self { Self(put(self.0, "MaximumSupportedWeightLbs", value.into_expr())) }
+    pub fn maximum_supported_weight_lbs(self, value: impl Arg<MaximumSupportedWeightLbs>) -> Self { Self(put(self.0, "MaximumSupportedWeightLbs", value)) }
     /// `OpticalStandard`: `OpticalStandard`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-opticalstandard)
-    pub fn optical_standard(self, value: impl Arg<OpticalStandard>) -> Self { Self(put(self.0, "OpticalStandard", value.into_expr())) }
+    pub fn optical_standard(self, value: impl Arg<OpticalStandard>) -> Self { Self(put(self.0, "OpticalStandard", value)) }
     /// `PowerConnector`: `PowerConnector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-powerconnector)
-    pub fn power_connector(self, value: impl Arg<PowerConnector>) -> Self { Self(put(self.0, "PowerConnector", value.into_expr())) }
+    pub fn power_connector(self, value: impl Arg<PowerConnector>) -> Self { Self(put(self.0, "PowerConnector", value)) }
     /// `PowerDrawKva`: `PowerDrawKva`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-powerdrawkva)
-    pub fn power_draw_kva(self, value: impl Arg<PowerDrawKva>) -> Self { Self(put(self.0, "PowerDrawKva", value.into_expr())) }
+    pub fn power_draw_kva(self, value: impl Arg<PowerDrawKva>) -> Self { Self(put(self.0, "PowerDrawKva", value)) }
     /// `PowerFeedDrop`: `PowerFeedDrop`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-powerfeeddrop)
-    pub fn power_feed_drop(self, value: impl Arg<PowerFeedDrop>) -> Self { Self(put(self.0, "PowerFeedDrop", value.into_expr())) }
+    pub fn power_feed_drop(self, value: impl Arg<PowerFeedDrop>) -> Self { Self(put(self.0, "PowerFeedDrop", value)) }
     /// `PowerPhase`: `PowerPhase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-powerphase)
-    pub fn power_phase(self, value: impl Arg<PowerPhase>) -> Self { Self(put(self.0, "PowerPhase", value.into_expr())) }
+    pub fn power_phase(self, value: impl Arg<PowerPhase>) -> Self { Self(put(self.0, "PowerPhase", value)) }
     /// `UplinkCount`: `UplinkCount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-uplinkcount)
-    pub fn uplink_count(self, value: impl Arg<UplinkCount>) -> Self { Self(put(self.0, "UplinkCount", value.into_expr())) }
+    pub fn uplink_count(self, value: impl Arg<UplinkCount>) -> Self { Self(put(self.0, "UplinkCount", value)) }
     /// `UplinkGbps`: `UplinkGbps`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-uplinkgbps)
-    pub fn uplink_gbps(self, value: impl Arg<UplinkGbps>) -> Self { Self(put(self.0, "UplinkGbps", value.into_expr())) }
+    pub fn uplink_gbps(self, value: impl Arg<UplinkGbps>) -> Self { Self(put(self.0, "UplinkGbps", value)) }
 }
 impl Done for RackPhysicalProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FiberOpticCableType` allows.

@@ -39,21 +39,21 @@ impl CfnApplicationInstanceProps {
 }
 impl<R0, R1> CfnApplicationInstanceProps<R0, R1> {
     /// `ApplicationInstanceIdToReplace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-applicationinstanceidtoreplace)
-    pub fn application_instance_id_to_replace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationInstanceIdToReplace", value.into_expr()), Phase) }
+    pub fn application_instance_id_to_replace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationInstanceIdToReplace", value), Phase) }
     /// `DefaultRuntimeContextDevice`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-defaultruntimecontextdevice)
-    pub fn default_runtime_context_device(self, value: impl Arg<str>) -> CfnApplicationInstanceProps<Set, R1> { CfnApplicationInstanceProps(put(self.0, "DefaultRuntimeContextDevice", value.into_expr()), Phase) }
+    pub fn default_runtime_context_device(self, value: impl Arg<str>) -> CfnApplicationInstanceProps<Set, R1> { CfnApplicationInstanceProps(put(self.0, "DefaultRuntimeContextDevice", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ManifestOverridesPayload`: `ManifestOverridesPayload`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-manifestoverridespayload)
-    pub fn manifest_overrides_payload(self, value: impl Arg<application_instance::ManifestOverridesPayload>) -> Self { Self(put(self.0, "ManifestOverridesPayload", value.into_expr()), Phase) }
+    pub fn manifest_overrides_payload(self, value: impl Arg<application_instance::ManifestOverridesPayload>) -> Self { Self(put(self.0, "ManifestOverridesPayload", value), Phase) }
     /// `ManifestPayload`: `ManifestPayload`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-manifestpayload)
-    pub fn manifest_payload(self, value: impl Arg<application_instance::ManifestPayload>) -> CfnApplicationInstanceProps<R0, Set> { CfnApplicationInstanceProps(put(self.0, "ManifestPayload", value.into_expr()), Phase) }
+    pub fn manifest_payload(self, value: impl Arg<application_instance::ManifestPayload>) -> CfnApplicationInstanceProps<R0, Set> { CfnApplicationInstanceProps(put(self.0, "ManifestPayload", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RuntimeRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-runtimerolearn)
-    pub fn runtime_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RuntimeRoleArn", value.into_expr()), Phase) }
+    pub fn runtime_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RuntimeRoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Panorama::ApplicationInstance`.
@@ -65,7 +65,7 @@ impl ManifestOverridesPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PayloadData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-applicationinstance-manifestoverridespayload.html#cfn-panorama-applicationinstance-manifestoverridespayload-payloaddata)
-    pub fn payload_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadData", value.into_expr())) }
+    pub fn payload_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadData", value)) }
 }
 impl Done for ManifestOverridesPayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestPayload` of `AWS::Panorama::ApplicationInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-applicationinstance-manifestpayload.html)
@@ -74,7 +74,7 @@ impl ManifestPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PayloadData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-applicationinstance-manifestpayload.html#cfn-panorama-applicationinstance-manifestpayload-payloaddata)
-    pub fn payload_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadData", value.into_expr())) }
+    pub fn payload_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadData", value)) }
 }
 impl Done for ManifestPayload { fn into_props(self) -> Bag { self.0 } }
 }
@@ -113,11 +113,11 @@ impl CfnPackageProps {
 }
 impl<R0> CfnPackageProps<R0> {
     /// `PackageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#cfn-panorama-package-packagename)
-    pub fn package_name(self, value: impl Arg<str>) -> CfnPackageProps<Set> { CfnPackageProps(put(self.0, "PackageName", value.into_expr()), Phase) }
+    pub fn package_name(self, value: impl Arg<str>) -> CfnPackageProps<Set> { CfnPackageProps(put(self.0, "PackageName", value), Phase) }
     /// `StorageLocation`: `StorageLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#cfn-panorama-package-storagelocation)
-    pub fn storage_location(self, value: impl Arg<package::StorageLocation>) -> Self { Self(put(self.0, "StorageLocation", value.into_expr()), Phase) }
+    pub fn storage_location(self, value: impl Arg<package::StorageLocation>) -> Self { Self(put(self.0, "StorageLocation", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#cfn-panorama-package-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPackageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Panorama::Package`.
@@ -129,15 +129,15 @@ impl StorageLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BinaryPrefixLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-binaryprefixlocation)
-    pub fn binary_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BinaryPrefixLocation", value.into_expr())) }
+    pub fn binary_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BinaryPrefixLocation", value)) }
     /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `GeneratedPrefixLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-generatedprefixlocation)
-    pub fn generated_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedPrefixLocation", value.into_expr())) }
+    pub fn generated_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedPrefixLocation", value)) }
     /// `ManifestPrefixLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-manifestprefixlocation)
-    pub fn manifest_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestPrefixLocation", value.into_expr())) }
+    pub fn manifest_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestPrefixLocation", value)) }
     /// `RepoPrefixLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-repoprefixlocation)
-    pub fn repo_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepoPrefixLocation", value.into_expr())) }
+    pub fn repo_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepoPrefixLocation", value)) }
 }
 impl Done for StorageLocation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -172,17 +172,17 @@ impl CfnPackageVersionProps {
 }
 impl<R0, R1, R2> CfnPackageVersionProps<R0, R1, R2> {
     /// `MarkLatest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-marklatest)
-    pub fn mark_latest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MarkLatest", value.into_expr()), Phase) }
+    pub fn mark_latest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MarkLatest", value), Phase) }
     /// `OwnerAccount`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-owneraccount)
-    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr()), Phase) }
+    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value), Phase) }
     /// `PackageId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-packageid)
-    pub fn package_id(self, value: impl Arg<str>) -> CfnPackageVersionProps<Set, R1, R2> { CfnPackageVersionProps(put(self.0, "PackageId", value.into_expr()), Phase) }
+    pub fn package_id(self, value: impl Arg<str>) -> CfnPackageVersionProps<Set, R1, R2> { CfnPackageVersionProps(put(self.0, "PackageId", value), Phase) }
     /// `PackageVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-packageversion)
-    pub fn package_version(self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, Set, R2> { CfnPackageVersionProps(put(self.0, "PackageVersion", value.into_expr()), Phase) }
+    pub fn package_version(self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, Set, R2> { CfnPackageVersionProps(put(self.0, "PackageVersion", value), Phase) }
     /// `PatchVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-patchversion)
-    pub fn patch_version(self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, R1, Set> { CfnPackageVersionProps(put(self.0, "PatchVersion", value.into_expr()), Phase) }
+    pub fn patch_version(self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, R1, Set> { CfnPackageVersionProps(put(self.0, "PatchVersion", value), Phase) }
     /// `UpdatedLatestPatchVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-updatedlatestpatchversion)
-    pub fn updated_latest_patch_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedLatestPatchVersion", value.into_expr()), Phase) }
+    pub fn updated_latest_patch_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedLatestPatchVersion", value), Phase) }
 }
 impl Done for CfnPackageVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

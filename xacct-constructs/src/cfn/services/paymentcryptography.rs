@@ -23,9 +23,9 @@ impl CfnAliasProps {
 }
 impl<R0> CfnAliasProps<R0> {
     /// `AliasName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-alias.html#cfn-paymentcryptography-alias-aliasname)
-    pub fn alias_name(self, value: impl Arg<str>) -> CfnAliasProps<Set> { CfnAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
+    pub fn alias_name(self, value: impl Arg<str>) -> CfnAliasProps<Set> { CfnAliasProps(put(self.0, "AliasName", value), Phase) }
     /// `KeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-alias.html#cfn-paymentcryptography-alias-keyarn)
-    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::PaymentCryptography::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html)
@@ -55,21 +55,21 @@ impl CfnKeyProps {
 }
 impl<R0, R1> CfnKeyProps<R0, R1> {
     /// `DeriveKeyUsage`: `DeriveKeyUsage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-derivekeyusage)
-    pub fn derive_key_usage(self, value: impl Arg<key::DeriveKeyUsage>) -> Self { Self(put(self.0, "DeriveKeyUsage", value.into_expr()), Phase) }
+    pub fn derive_key_usage(self, value: impl Arg<key::DeriveKeyUsage>) -> Self { Self(put(self.0, "DeriveKeyUsage", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Exportable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-exportable)
-    pub fn exportable(self, value: impl Arg<bool>) -> CfnKeyProps<Set, R1> { CfnKeyProps(put(self.0, "Exportable", value.into_expr()), Phase) }
+    pub fn exportable(self, value: impl Arg<bool>) -> CfnKeyProps<Set, R1> { CfnKeyProps(put(self.0, "Exportable", value), Phase) }
     /// `KeyAttributes`: `KeyAttributes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-keyattributes)
-    pub fn key_attributes(self, value: impl Arg<key::KeyAttributes>) -> CfnKeyProps<R0, Set> { CfnKeyProps(put(self.0, "KeyAttributes", value.into_expr()), Phase) }
+    pub fn key_attributes(self, value: impl Arg<key::KeyAttributes>) -> CfnKeyProps<R0, Set> { CfnKeyProps(put(self.0, "KeyAttributes", value), Phase) }
     /// `KeyCheckValueAlgorithm`: `KeyCheckValueAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-keycheckvaluealgorithm)
-    pub fn key_check_value_algorithm(self, value: impl Arg<key::KeyCheckValueAlgorithm>) -> Self { Self(put(self.0, "KeyCheckValueAlgorithm", value.into_expr()), Phase) }
+    pub fn key_check_value_algorithm(self, value: impl Arg<key::KeyCheckValueAlgorithm>) -> Self { Self(put(self.0, "KeyCheckValueAlgorithm", value), Phase) }
     /// `Policy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-policy)
-    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `ReplicationRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-replicationregions)
-    pub fn replication_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplicationRegions", value.into_expr()), Phase) }
+    pub fn replication_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplicationRegions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PaymentCryptography::Key`.
@@ -83,13 +83,13 @@ impl KeyAttributes {
 }
 impl<R0, R1, R2, R3> KeyAttributes<R0, R1, R2, R3> {
     /// `KeyAlgorithm`: `KeyAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html#cfn-paymentcryptography-key-keyattributes-keyalgorithm)
-    pub fn key_algorithm(self, value: impl Arg<KeyAlgorithm>) -> KeyAttributes<Set, R1, R2, R3> { KeyAttributes(put(self.0, "KeyAlgorithm", value.into_expr()), Phase) }
+    pub fn key_algorithm(self, value: impl Arg<KeyAlgorithm>) -> KeyAttributes<Set, R1, R2, R3> { KeyAttributes(put(self.0, "KeyAlgorithm", value), Phase) }
     /// `KeyClass`: `KeyClass`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html#cfn-paymentcryptography-key-keyattributes-keyclass)
-    pub fn key_class(self, value: impl Arg<KeyClass>) -> KeyAttributes<R0, Set, R2, R3> { KeyAttributes(put(self.0, "KeyClass", value.into_expr()), Phase) }
+    pub fn key_class(self, value: impl Arg<KeyClass>) -> KeyAttributes<R0, Set, R2, R3> { KeyAttributes(put(self.0, "KeyClass", value), Phase) }
     /// `KeyModesOfUse`: `KeyModesOfUse`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html#cfn-paymentcryptography-key-keyattributes-keymodesofuse)
-    pub fn key_modes_of_use(self, value: impl Arg<KeyModesOfUse>) -> KeyAttributes<R0, R1, Set, R3> { KeyAttributes(put(self.0, "KeyModesOfUse", value.into_expr()), Phase) }
+    pub fn key_modes_of_use(self, value: impl Arg<KeyModesOfUse>) -> KeyAttributes<R0, R1, Set, R3> { KeyAttributes(put(self.0, "KeyModesOfUse", value), Phase) }
     /// `KeyUsage`: `KeyUsage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html#cfn-paymentcryptography-key-keyattributes-keyusage)
-    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> KeyAttributes<R0, R1, R2, Set> { KeyAttributes(put(self.0, "KeyUsage", value.into_expr()), Phase) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> KeyAttributes<R0, R1, R2, Set> { KeyAttributes(put(self.0, "KeyUsage", value), Phase) }
 }
 impl Done for KeyAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyModesOfUse` of `AWS::PaymentCryptography::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html)
@@ -98,23 +98,23 @@ impl KeyModesOfUse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decrypt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-decrypt)
-    pub fn decrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Decrypt", value.into_expr())) }
+    pub fn decrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Decrypt", value)) }
     /// `DeriveKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-derivekey)
-    pub fn derive_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeriveKey", value.into_expr())) }
+    pub fn derive_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeriveKey", value)) }
     /// `Encrypt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-encrypt)
-    pub fn encrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypt", value.into_expr())) }
+    pub fn encrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypt", value)) }
     /// `Generate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-generate)
-    pub fn generate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Generate", value.into_expr())) }
+    pub fn generate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Generate", value)) }
     /// `NoRestrictions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-norestrictions)
-    pub fn no_restrictions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoRestrictions", value.into_expr())) }
+    pub fn no_restrictions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoRestrictions", value)) }
     /// `Sign`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-sign)
-    pub fn sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sign", value.into_expr())) }
+    pub fn sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sign", value)) }
     /// `Unwrap`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-unwrap)
-    pub fn unwrap(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unwrap", value.into_expr())) }
+    pub fn unwrap(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unwrap", value)) }
     /// `Verify`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-verify)
-    pub fn verify(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Verify", value.into_expr())) }
+    pub fn verify(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Verify", value)) }
     /// `Wrap`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-wrap)
-    pub fn wrap(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Wrap", value.into_expr())) }
+    pub fn wrap(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Wrap", value)) }
 }
 impl Done for KeyModesOfUse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationStatusType` of `AWS::PaymentCryptography::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-replicationstatustype.html)
@@ -125,9 +125,9 @@ impl ReplicationStatusType {
 }
 impl<R0> ReplicationStatusType<R0> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-replicationstatustype.html#cfn-paymentcryptography-key-replicationstatustype-status)
-    pub fn status(self, value: impl Arg<Status>) -> ReplicationStatusType<Set> { ReplicationStatusType(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ReplicationStatusType<Set> { ReplicationStatusType(put(self.0, "Status", value), Phase) }
     /// `StatusMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-replicationstatustype.html#cfn-paymentcryptography-key-replicationstatustype-statusmessage)
-    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr()), Phase) }
+    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value), Phase) }
 }
 impl Done for ReplicationStatusType { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeriveKeyUsage` allows.

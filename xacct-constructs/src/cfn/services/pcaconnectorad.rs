@@ -25,13 +25,13 @@ impl CfnConnectorProps {
 }
 impl<R0, R1, R2> CfnConnectorProps<R0, R1, R2> {
     /// `CertificateAuthorityArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#cfn-pcaconnectorad-connector-certificateauthorityarn)
-    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { CfnConnectorProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { CfnConnectorProps(put(self.0, "CertificateAuthorityArn", value), Phase) }
     /// `DirectoryId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#cfn-pcaconnectorad-connector-directoryid)
-    pub fn directory_id(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set, R2> { CfnConnectorProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set, R2> { CfnConnectorProps(put(self.0, "DirectoryId", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#cfn-pcaconnectorad-connector-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcInformation`: `VpcInformation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#cfn-pcaconnectorad-connector-vpcinformation)
-    pub fn vpc_information(self, value: impl Arg<connector::VpcInformation>) -> CfnConnectorProps<R0, R1, Set> { CfnConnectorProps(put(self.0, "VpcInformation", value.into_expr()), Phase) }
+    pub fn vpc_information(self, value: impl Arg<connector::VpcInformation>) -> CfnConnectorProps<R0, R1, Set> { CfnConnectorProps(put(self.0, "VpcInformation", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCAConnectorAD::Connector`.
@@ -45,9 +45,9 @@ impl VpcInformation {
 }
 impl<R0> VpcInformation<R0> {
     /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-connector-vpcinformation.html#cfn-pcaconnectorad-connector-vpcinformation-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-connector-vpcinformation.html#cfn-pcaconnectorad-connector-vpcinformation-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcInformation<Set> { VpcInformation(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcInformation<Set> { VpcInformation(put(self.0, "SecurityGroupIds", value), Phase) }
 }
 impl Done for VpcInformation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
@@ -74,9 +74,9 @@ impl CfnDirectoryRegistrationProps {
 }
 impl<R0> CfnDirectoryRegistrationProps<R0> {
     /// `DirectoryId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-directoryregistration.html#cfn-pcaconnectorad-directoryregistration-directoryid)
-    pub fn directory_id(self, value: impl Arg<str>) -> CfnDirectoryRegistrationProps<Set> { CfnDirectoryRegistrationProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> CfnDirectoryRegistrationProps<Set> { CfnDirectoryRegistrationProps(put(self.0, "DirectoryId", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-directoryregistration.html#cfn-pcaconnectorad-directoryregistration-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDirectoryRegistrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::PCAConnectorAD::ServicePrincipalName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-serviceprincipalname.html)
@@ -98,9 +98,9 @@ impl CfnServicePrincipalNameProps {
 }
 impl<R0, R1> CfnServicePrincipalNameProps<R0, R1> {
     /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-serviceprincipalname.html#cfn-pcaconnectorad-serviceprincipalname-connectorarn)
-    pub fn connector_arn(self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<Set, R1> { CfnServicePrincipalNameProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<Set, R1> { CfnServicePrincipalNameProps(put(self.0, "ConnectorArn", value), Phase) }
     /// `DirectoryRegistrationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-serviceprincipalname.html#cfn-pcaconnectorad-serviceprincipalname-directoryregistrationarn)
-    pub fn directory_registration_arn(self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<R0, Set> { CfnServicePrincipalNameProps(put(self.0, "DirectoryRegistrationArn", value.into_expr()), Phase) }
+    pub fn directory_registration_arn(self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<R0, Set> { CfnServicePrincipalNameProps(put(self.0, "DirectoryRegistrationArn", value), Phase) }
 }
 impl Done for CfnServicePrincipalNameProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html)
@@ -124,15 +124,15 @@ impl CfnTemplateProps {
 }
 impl<R0, R1, R2> CfnTemplateProps<R0, R1, R2> {
     /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-connectorarn)
-    pub fn connector_arn(self, value: impl Arg<str>) -> CfnTemplateProps<Set, R1, R2> { CfnTemplateProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> CfnTemplateProps<Set, R1, R2> { CfnTemplateProps(put(self.0, "ConnectorArn", value), Phase) }
     /// `Definition`: `TemplateDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-definition)
-    pub fn definition(self, value: impl Arg<template::TemplateDefinition>) -> CfnTemplateProps<R0, Set, R2> { CfnTemplateProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<template::TemplateDefinition>) -> CfnTemplateProps<R0, Set, R2> { CfnTemplateProps(put(self.0, "Definition", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTemplateProps<R0, R1, Set> { CfnTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTemplateProps<R0, R1, Set> { CfnTemplateProps(put(self.0, "Name", value), Phase) }
     /// `ReenrollAllCertificateHolders`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-reenrollallcertificateholders)
-    pub fn reenroll_all_certificate_holders(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReenrollAllCertificateHolders", value.into_expr()), Phase) }
+    pub fn reenroll_all_certificate_holders(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReenrollAllCertificateHolders", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCAConnectorAD::Template`.
@@ -146,9 +146,9 @@ impl ApplicationPolicies {
 }
 impl<R0> ApplicationPolicies<R0> {
     /// `Critical`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicies.html#cfn-pcaconnectorad-template-applicationpolicies-critical)
-    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr()), Phase) }
+    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value), Phase) }
     /// `Policies`: list of `ApplicationPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicies.html#cfn-pcaconnectorad-template-applicationpolicies-policies)
-    pub fn policies(self, value: impl Arg<Arr<ApplicationPolicy>>) -> ApplicationPolicies<Set> { ApplicationPolicies(put(self.0, "Policies", value.into_expr()), Phase) }
+    pub fn policies(self, value: impl Arg<Arr<ApplicationPolicy>>) -> ApplicationPolicies<Set> { ApplicationPolicies(put(self.0, "Policies", value), Phase) }
 }
 impl Done for ApplicationPolicies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationPolicy` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicy.html)
@@ -157,9 +157,9 @@ impl ApplicationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PolicyObjectIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicy.html#cfn-pcaconnectorad-template-applicationpolicy-policyobjectidentifier)
-    pub fn policy_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyObjectIdentifier", value.into_expr())) }
+    pub fn policy_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyObjectIdentifier", value)) }
     /// `PolicyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicy.html#cfn-pcaconnectorad-template-applicationpolicy-policytype)
-    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr())) }
+    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value)) }
 }
 impl Done for ApplicationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateValidity` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-certificatevalidity.html)
@@ -170,9 +170,9 @@ impl CertificateValidity {
 }
 impl<R0, R1> CertificateValidity<R0, R1> {
     /// `RenewalPeriod`: `ValidityPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-certificatevalidity.html#cfn-pcaconnectorad-template-certificatevalidity-renewalperiod)
-    pub fn renewal_period(self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<Set, R1> { CertificateValidity(put(self.0, "RenewalPeriod", value.into_expr()), Phase) }
+    pub fn renewal_period(self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<Set, R1> { CertificateValidity(put(self.0, "RenewalPeriod", value), Phase) }
     /// `ValidityPeriod`: `ValidityPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-certificatevalidity.html#cfn-pcaconnectorad-template-certificatevalidity-validityperiod)
-    pub fn validity_period(self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<R0, Set> { CertificateValidity(put(self.0, "ValidityPeriod", value.into_expr()), Phase) }
+    pub fn validity_period(self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<R0, Set> { CertificateValidity(put(self.0, "ValidityPeriod", value), Phase) }
 }
 impl Done for CertificateValidity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnrollmentFlagsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html)
@@ -181,15 +181,15 @@ impl EnrollmentFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-enablekeyreuseonnttokenkeysetstoragefull)
-    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
+    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value)) }
     /// `IncludeSymmetricAlgorithms`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-includesymmetricalgorithms)
-    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
+    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value)) }
     /// `NoSecurityExtension`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-nosecurityextension)
-    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
+    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value)) }
     /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-removeinvalidcertificatefrompersonalstore)
-    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
+    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value)) }
     /// `UserInteractionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-userinteractionrequired)
-    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
+    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value)) }
 }
 impl Done for EnrollmentFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnrollmentFlagsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html)
@@ -198,15 +198,15 @@ impl EnrollmentFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-enablekeyreuseonnttokenkeysetstoragefull)
-    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
+    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value)) }
     /// `IncludeSymmetricAlgorithms`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-includesymmetricalgorithms)
-    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
+    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value)) }
     /// `NoSecurityExtension`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-nosecurityextension)
-    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
+    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value)) }
     /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-removeinvalidcertificatefrompersonalstore)
-    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
+    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value)) }
     /// `UserInteractionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-userinteractionrequired)
-    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
+    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value)) }
 }
 impl Done for EnrollmentFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnrollmentFlagsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html)
@@ -215,15 +215,15 @@ impl EnrollmentFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-enablekeyreuseonnttokenkeysetstoragefull)
-    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
+    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value)) }
     /// `IncludeSymmetricAlgorithms`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-includesymmetricalgorithms)
-    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
+    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value)) }
     /// `NoSecurityExtension`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-nosecurityextension)
-    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
+    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value)) }
     /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-removeinvalidcertificatefrompersonalstore)
-    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
+    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value)) }
     /// `UserInteractionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-userinteractionrequired)
-    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
+    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value)) }
 }
 impl Done for EnrollmentFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtensionsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv2.html)
@@ -234,9 +234,9 @@ impl ExtensionsV2 {
 }
 impl<R0> ExtensionsV2<R0> {
     /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv2.html#cfn-pcaconnectorad-template-extensionsv2-applicationpolicies)
-    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
+    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value), Phase) }
     /// `KeyUsage`: `KeyUsage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv2.html#cfn-pcaconnectorad-template-extensionsv2-keyusage)
-    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV2<Set> { ExtensionsV2(put(self.0, "KeyUsage", value.into_expr()), Phase) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV2<Set> { ExtensionsV2(put(self.0, "KeyUsage", value), Phase) }
 }
 impl Done for ExtensionsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtensionsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv3.html)
@@ -247,9 +247,9 @@ impl ExtensionsV3 {
 }
 impl<R0> ExtensionsV3<R0> {
     /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv3.html#cfn-pcaconnectorad-template-extensionsv3-applicationpolicies)
-    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
+    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value), Phase) }
     /// `KeyUsage`: `KeyUsage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv3.html#cfn-pcaconnectorad-template-extensionsv3-keyusage)
-    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV3<Set> { ExtensionsV3(put(self.0, "KeyUsage", value.into_expr()), Phase) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV3<Set> { ExtensionsV3(put(self.0, "KeyUsage", value), Phase) }
 }
 impl Done for ExtensionsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtensionsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv4.html)
@@ -260,9 +260,9 @@ impl ExtensionsV4 {
 }
 impl<R0> ExtensionsV4<R0> {
     /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv4.html#cfn-pcaconnectorad-template-extensionsv4-applicationpolicies)
-    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
+    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value), Phase) }
     /// `KeyUsage`: `KeyUsage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv4.html#cfn-pcaconnectorad-template-extensionsv4-keyusage)
-    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV4<Set> { ExtensionsV4(put(self.0, "KeyUsage", value.into_expr()), Phase) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV4<Set> { ExtensionsV4(put(self.0, "KeyUsage", value), Phase) }
 }
 impl Done for ExtensionsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralFlagsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv2.html)
@@ -271,9 +271,9 @@ impl GeneralFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnrollment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv2.html#cfn-pcaconnectorad-template-generalflagsv2-autoenrollment)
-    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
+    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value)) }
     /// `MachineType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv2.html#cfn-pcaconnectorad-template-generalflagsv2-machinetype)
-    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
+    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value)) }
 }
 impl Done for GeneralFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralFlagsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv3.html)
@@ -282,9 +282,9 @@ impl GeneralFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnrollment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv3.html#cfn-pcaconnectorad-template-generalflagsv3-autoenrollment)
-    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
+    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value)) }
     /// `MachineType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv3.html#cfn-pcaconnectorad-template-generalflagsv3-machinetype)
-    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
+    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value)) }
 }
 impl Done for GeneralFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralFlagsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv4.html)
@@ -293,9 +293,9 @@ impl GeneralFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnrollment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv4.html#cfn-pcaconnectorad-template-generalflagsv4-autoenrollment)
-    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
+    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value)) }
     /// `MachineType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv4.html#cfn-pcaconnectorad-template-generalflagsv4-machinetype)
-    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
+    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value)) }
 }
 impl Done for GeneralFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsage` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusage.html)
@@ -306,9 +306,9 @@ impl KeyUsage {
 }
 impl<R0> KeyUsage<R0> {
     /// `Critical`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusage.html#cfn-pcaconnectorad-template-keyusage-critical)
-    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr()), Phase) }
+    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value), Phase) }
     /// `UsageFlags`: `KeyUsageFlags`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusage.html#cfn-pcaconnectorad-template-keyusage-usageflags)
-    pub fn usage_flags(self, value: impl Arg<KeyUsageFlags>) -> KeyUsage<Set> { KeyUsage(put(self.0, "UsageFlags", value.into_expr()), Phase) }
+    pub fn usage_flags(self, value: impl Arg<KeyUsageFlags>) -> KeyUsage<Set> { KeyUsage(put(self.0, "UsageFlags", value), Phase) }
 }
 impl Done for KeyUsage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsageFlags` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html)
@@ -317,15 +317,15 @@ impl KeyUsageFlags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataEncipherment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-dataencipherment)
-    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value.into_expr())) }
+    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value)) }
     /// `DigitalSignature`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-digitalsignature)
-    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value.into_expr())) }
+    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value)) }
     /// `KeyAgreement`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-keyagreement)
-    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
+    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value)) }
     /// `KeyEncipherment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-keyencipherment)
-    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value.into_expr())) }
+    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value)) }
     /// `NonRepudiation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-nonrepudiation)
-    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value.into_expr())) }
+    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value)) }
 }
 impl Done for KeyUsageFlags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsageProperty` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageproperty.html)
@@ -334,9 +334,9 @@ impl KeyUsageProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PropertyFlags`: `KeyUsagePropertyFlags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageproperty.html#cfn-pcaconnectorad-template-keyusageproperty-propertyflags)
-    pub fn property_flags(self, value: impl Arg<KeyUsagePropertyFlags>) -> Self { Self(put(self.0, "PropertyFlags", value.into_expr())) }
+    pub fn property_flags(self, value: impl Arg<KeyUsagePropertyFlags>) -> Self { Self(put(self.0, "PropertyFlags", value)) }
     /// `PropertyType`: `PropertyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageproperty.html#cfn-pcaconnectorad-template-keyusageproperty-propertytype)
-    pub fn property_type(self, value: impl Arg<PropertyType>) -> Self { Self(put(self.0, "PropertyType", value.into_expr())) }
+    pub fn property_type(self, value: impl Arg<PropertyType>) -> Self { Self(put(self.0, "PropertyType", value)) }
 }
 impl Done for KeyUsageProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsagePropertyFlags` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusagepropertyflags.html)
@@ -345,11 +345,11 @@ impl KeyUsagePropertyFlags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decrypt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusagepropertyflags.html#cfn-pcaconnectorad-template-keyusagepropertyflags-decrypt)
-    pub fn decrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Decrypt", value.into_expr())) }
+    pub fn decrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Decrypt", value)) }
     /// `KeyAgreement`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusagepropertyflags.html#cfn-pcaconnectorad-template-keyusagepropertyflags-keyagreement)
-    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
+    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value)) }
     /// `Sign`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusagepropertyflags.html#cfn-pcaconnectorad-template-keyusagepropertyflags-sign)
-    pub fn sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sign", value.into_expr())) }
+    pub fn sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sign", value)) }
 }
 impl Done for KeyUsagePropertyFlags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyAttributesV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv2.html)
@@ -360,11 +360,11 @@ impl PrivateKeyAttributesV2 {
 }
 impl<R0, R1> PrivateKeyAttributesV2<R0, R1> {
     /// `CryptoProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv2.html#cfn-pcaconnectorad-template-privatekeyattributesv2-cryptoproviders)
-    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
+    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value), Phase) }
     /// `KeySpec`: `KeySpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv2.html#cfn-pcaconnectorad-template-privatekeyattributesv2-keyspec)
-    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV2<Set, R1> { PrivateKeyAttributesV2(put(self.0, "KeySpec", value.into_expr()), Phase) }
+    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV2<Set, R1> { PrivateKeyAttributesV2(put(self.0, "KeySpec", value), Phase) }
     /// `MinimalKeyLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv2.html#cfn-pcaconnectorad-template-privatekeyattributesv2-minimalkeylength)
-    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV2<R0, Set> { PrivateKeyAttributesV2(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
+    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV2<R0, Set> { PrivateKeyAttributesV2(put(self.0, "MinimalKeyLength", value), Phase) }
 }
 impl Done for PrivateKeyAttributesV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyAttributesV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html)
@@ -375,15 +375,15 @@ impl PrivateKeyAttributesV3 {
 }
 impl<R0, R1, R2, R3> PrivateKeyAttributesV3<R0, R1, R2, R3> {
     /// `Algorithm`: `Algorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-algorithm)
-    pub fn algorithm(self, value: impl Arg<Algorithm>) -> PrivateKeyAttributesV3<Set, R1, R2, R3> { PrivateKeyAttributesV3(put(self.0, "Algorithm", value.into_expr()), Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> PrivateKeyAttributesV3<Set, R1, R2, R3> { PrivateKeyAttributesV3(put(self.0, "Algorithm", value), Phase) }
     /// `CryptoProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-cryptoproviders)
-    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
+    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value), Phase) }
     /// `KeySpec`: `KeySpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-keyspec)
-    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV3<R0, Set, R2, R3> { PrivateKeyAttributesV3(put(self.0, "KeySpec", value.into_expr()), Phase) }
+    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV3<R0, Set, R2, R3> { PrivateKeyAttributesV3(put(self.0, "KeySpec", value), Phase) }
     /// `KeyUsageProperty`: `KeyUsageProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-keyusageproperty)
-    pub fn key_usage_property(self, value: impl Arg<KeyUsageProperty>) -> PrivateKeyAttributesV3<R0, R1, Set, R3> { PrivateKeyAttributesV3(put(self.0, "KeyUsageProperty", value.into_expr()), Phase) }
+    pub fn key_usage_property(self, value: impl Arg<KeyUsageProperty>) -> PrivateKeyAttributesV3<R0, R1, Set, R3> { PrivateKeyAttributesV3(put(self.0, "KeyUsageProperty", value), Phase) }
     /// `MinimalKeyLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-minimalkeylength)
-    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV3<R0, R1, R2, Set> { PrivateKeyAttributesV3(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
+    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV3<R0, R1, R2, Set> { PrivateKeyAttributesV3(put(self.0, "MinimalKeyLength", value), Phase) }
 }
 impl Done for PrivateKeyAttributesV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyAttributesV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html)
@@ -394,15 +394,15 @@ impl PrivateKeyAttributesV4 {
 }
 impl<R0, R1> PrivateKeyAttributesV4<R0, R1> {
     /// `Algorithm`: `Algorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-algorithm)
-    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value), Phase) }
     /// `CryptoProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-cryptoproviders)
-    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
+    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value), Phase) }
     /// `KeySpec`: `KeySpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-keyspec)
-    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV4<Set, R1> { PrivateKeyAttributesV4(put(self.0, "KeySpec", value.into_expr()), Phase) }
+    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV4<Set, R1> { PrivateKeyAttributesV4(put(self.0, "KeySpec", value), Phase) }
     /// `KeyUsageProperty`: `KeyUsageProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-keyusageproperty)
-    pub fn key_usage_property(self, value: impl Arg<KeyUsageProperty>) -> Self { Self(put(self.0, "KeyUsageProperty", value.into_expr()), Phase) }
+    pub fn key_usage_property(self, value: impl Arg<KeyUsageProperty>) -> Self { Self(put(self.0, "KeyUsageProperty", value), Phase) }
     /// `MinimalKeyLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-minimalkeylength)
-    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV4<R0, Set> { PrivateKeyAttributesV4(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
+    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV4<R0, Set> { PrivateKeyAttributesV4(put(self.0, "MinimalKeyLength", value), Phase) }
 }
 impl Done for PrivateKeyAttributesV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyFlagsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv2.html)
@@ -413,11 +413,11 @@ impl PrivateKeyFlagsV2 {
 }
 impl<R0> PrivateKeyFlagsV2<R0> {
     /// `ClientVersion`: `PrivateKeyFlagsV2ClientVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv2.html#cfn-pcaconnectorad-template-privatekeyflagsv2-clientversion)
-    pub fn client_version(self, value: impl Arg<PrivateKeyFlagsV2ClientVersion>) -> PrivateKeyFlagsV2<Set> { PrivateKeyFlagsV2(put(self.0, "ClientVersion", value.into_expr()), Phase) }
+    pub fn client_version(self, value: impl Arg<PrivateKeyFlagsV2ClientVersion>) -> PrivateKeyFlagsV2<Set> { PrivateKeyFlagsV2(put(self.0, "ClientVersion", value), Phase) }
     /// `ExportableKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv2.html#cfn-pcaconnectorad-template-privatekeyflagsv2-exportablekey)
-    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
+    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value), Phase) }
     /// `StrongKeyProtectionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv2.html#cfn-pcaconnectorad-template-privatekeyflagsv2-strongkeyprotectionrequired)
-    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
+    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value), Phase) }
 }
 impl Done for PrivateKeyFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyFlagsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html)
@@ -428,13 +428,13 @@ impl PrivateKeyFlagsV3 {
 }
 impl<R0> PrivateKeyFlagsV3<R0> {
     /// `ClientVersion`: `PrivateKeyFlagsV3ClientVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html#cfn-pcaconnectorad-template-privatekeyflagsv3-clientversion)
-    pub fn client_version(self, value: impl Arg<PrivateKeyFlagsV3ClientVersion>) -> PrivateKeyFlagsV3<Set> { PrivateKeyFlagsV3(put(self.0, "ClientVersion", value.into_expr()), Phase) }
+    pub fn client_version(self, value: impl Arg<PrivateKeyFlagsV3ClientVersion>) -> PrivateKeyFlagsV3<Set> { PrivateKeyFlagsV3(put(self.0, "ClientVersion", value), Phase) }
     /// `ExportableKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html#cfn-pcaconnectorad-template-privatekeyflagsv3-exportablekey)
-    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
+    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value), Phase) }
     /// `RequireAlternateSignatureAlgorithm`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html#cfn-pcaconnectorad-template-privatekeyflagsv3-requirealternatesignaturealgorithm)
-    pub fn require_alternate_signature_algorithm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireAlternateSignatureAlgorithm", value.into_expr()), Phase) }
+    pub fn require_alternate_signature_algorithm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireAlternateSignatureAlgorithm", value), Phase) }
     /// `StrongKeyProtectionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html#cfn-pcaconnectorad-template-privatekeyflagsv3-strongkeyprotectionrequired)
-    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
+    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value), Phase) }
 }
 impl Done for PrivateKeyFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyFlagsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html)
@@ -445,17 +445,17 @@ impl PrivateKeyFlagsV4 {
 }
 impl<R0> PrivateKeyFlagsV4<R0> {
     /// `ClientVersion`: `ClientVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-clientversion)
-    pub fn client_version(self, value: impl Arg<ClientVersion>) -> PrivateKeyFlagsV4<Set> { PrivateKeyFlagsV4(put(self.0, "ClientVersion", value.into_expr()), Phase) }
+    pub fn client_version(self, value: impl Arg<ClientVersion>) -> PrivateKeyFlagsV4<Set> { PrivateKeyFlagsV4(put(self.0, "ClientVersion", value), Phase) }
     /// `ExportableKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-exportablekey)
-    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
+    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value), Phase) }
     /// `RequireAlternateSignatureAlgorithm`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-requirealternatesignaturealgorithm)
-    pub fn require_alternate_signature_algorithm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireAlternateSignatureAlgorithm", value.into_expr()), Phase) }
+    pub fn require_alternate_signature_algorithm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireAlternateSignatureAlgorithm", value), Phase) }
     /// `RequireSameKeyRenewal`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-requiresamekeyrenewal)
-    pub fn require_same_key_renewal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireSameKeyRenewal", value.into_expr()), Phase) }
+    pub fn require_same_key_renewal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireSameKeyRenewal", value), Phase) }
     /// `StrongKeyProtectionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-strongkeyprotectionrequired)
-    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
+    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value), Phase) }
     /// `UseLegacyProvider`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-uselegacyprovider)
-    pub fn use_legacy_provider(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLegacyProvider", value.into_expr()), Phase) }
+    pub fn use_legacy_provider(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLegacyProvider", value), Phase) }
 }
 impl Done for PrivateKeyFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectNameFlagsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html)
@@ -464,25 +464,25 @@ impl SubjectNameFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequireCommonName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-requirecommonname)
-    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
+    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value)) }
     /// `RequireDirectoryPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-requiredirectorypath)
-    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
+    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value)) }
     /// `RequireDnsAsCn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-requirednsascn)
-    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
+    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value)) }
     /// `RequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-requireemail)
-    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
+    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value)) }
     /// `SanRequireDirectoryGuid`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequiredirectoryguid)
-    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
+    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value)) }
     /// `SanRequireDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequiredns)
-    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
+    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value)) }
     /// `SanRequireDomainDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequiredomaindns)
-    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
+    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value)) }
     /// `SanRequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequireemail)
-    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
+    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value)) }
     /// `SanRequireSpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequirespn)
-    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
+    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value)) }
     /// `SanRequireUpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequireupn)
-    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
+    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value)) }
 }
 impl Done for SubjectNameFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectNameFlagsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html)
@@ -491,25 +491,25 @@ impl SubjectNameFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequireCommonName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-requirecommonname)
-    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
+    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value)) }
     /// `RequireDirectoryPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-requiredirectorypath)
-    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
+    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value)) }
     /// `RequireDnsAsCn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-requirednsascn)
-    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
+    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value)) }
     /// `RequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-requireemail)
-    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
+    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value)) }
     /// `SanRequireDirectoryGuid`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequiredirectoryguid)
-    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
+    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value)) }
     /// `SanRequireDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequiredns)
-    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
+    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value)) }
     /// `SanRequireDomainDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequiredomaindns)
-    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
+    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value)) }
     /// `SanRequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequireemail)
-    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
+    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value)) }
     /// `SanRequireSpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequirespn)
-    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
+    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value)) }
     /// `SanRequireUpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequireupn)
-    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
+    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value)) }
 }
 impl Done for SubjectNameFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectNameFlagsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html)
@@ -518,25 +518,25 @@ impl SubjectNameFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequireCommonName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-requirecommonname)
-    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
+    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value)) }
     /// `RequireDirectoryPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-requiredirectorypath)
-    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
+    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value)) }
     /// `RequireDnsAsCn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-requirednsascn)
-    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
+    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value)) }
     /// `RequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-requireemail)
-    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
+    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value)) }
     /// `SanRequireDirectoryGuid`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequiredirectoryguid)
-    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
+    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value)) }
     /// `SanRequireDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequiredns)
-    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
+    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value)) }
     /// `SanRequireDomainDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequiredomaindns)
-    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
+    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value)) }
     /// `SanRequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequireemail)
-    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
+    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value)) }
     /// `SanRequireSpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequirespn)
-    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
+    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value)) }
     /// `SanRequireUpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequireupn)
-    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
+    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value)) }
 }
 impl Done for SubjectNameFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateDefinition` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatedefinition.html)
@@ -545,11 +545,11 @@ impl TemplateDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemplateV2`: `TemplateV2`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatedefinition.html#cfn-pcaconnectorad-template-templatedefinition-templatev2)
-    pub fn template_v2(self, value: impl Arg<TemplateV2>) -> Self { Self(put(self.0, "TemplateV2", value.into_expr())) }
+    pub fn template_v2(self, value: impl Arg<TemplateV2>) -> Self { Self(put(self.0, "TemplateV2", value)) }
     /// `TemplateV3`: `TemplateV3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatedefinition.html#cfn-pcaconnectorad-template-templatedefinition-templatev3)
-    pub fn template_v3(self, value: impl Arg<TemplateV3>) -> Self { Self(put(self.0, "TemplateV3", value.into_expr())) }
+    pub fn template_v3(self, value: impl Arg<TemplateV3>) -> Self { Self(put(self.0, "TemplateV3", value)) }
     /// `TemplateV4`: `TemplateV4`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatedefinition.html#cfn-pcaconnectorad-template-templatedefinition-templatev4)
-    pub fn template_v4(self, value: impl Arg<TemplateV4>) -> Self { Self(put(self.0, "TemplateV4", value.into_expr())) }
+    pub fn template_v4(self, value: impl Arg<TemplateV4>) -> Self { Self(put(self.0, "TemplateV4", value)) }
 }
 impl Done for TemplateDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html)
@@ -560,21 +560,21 @@ impl TemplateV2 {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> TemplateV2<R0, R1, R2, R3, R4, R5, R6> {
     /// `CertificateValidity`: `CertificateValidity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-certificatevalidity)
-    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV2<Set, R1, R2, R3, R4, R5, R6> { TemplateV2(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
+    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV2<Set, R1, R2, R3, R4, R5, R6> { TemplateV2(put(self.0, "CertificateValidity", value), Phase) }
     /// `EnrollmentFlags`: `EnrollmentFlagsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-enrollmentflags)
-    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV2>) -> TemplateV2<R0, Set, R2, R3, R4, R5, R6> { TemplateV2(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
+    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV2>) -> TemplateV2<R0, Set, R2, R3, R4, R5, R6> { TemplateV2(put(self.0, "EnrollmentFlags", value), Phase) }
     /// `Extensions`: `ExtensionsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-extensions)
-    pub fn extensions(self, value: impl Arg<ExtensionsV2>) -> TemplateV2<R0, R1, Set, R3, R4, R5, R6> { TemplateV2(put(self.0, "Extensions", value.into_expr()), Phase) }
+    pub fn extensions(self, value: impl Arg<ExtensionsV2>) -> TemplateV2<R0, R1, Set, R3, R4, R5, R6> { TemplateV2(put(self.0, "Extensions", value), Phase) }
     /// `GeneralFlags`: `GeneralFlagsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-generalflags)
-    pub fn general_flags(self, value: impl Arg<GeneralFlagsV2>) -> TemplateV2<R0, R1, R2, Set, R4, R5, R6> { TemplateV2(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
+    pub fn general_flags(self, value: impl Arg<GeneralFlagsV2>) -> TemplateV2<R0, R1, R2, Set, R4, R5, R6> { TemplateV2(put(self.0, "GeneralFlags", value), Phase) }
     /// `PrivateKeyAttributes`: `PrivateKeyAttributesV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-privatekeyattributes)
-    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV2>) -> TemplateV2<R0, R1, R2, R3, Set, R5, R6> { TemplateV2(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
+    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV2>) -> TemplateV2<R0, R1, R2, R3, Set, R5, R6> { TemplateV2(put(self.0, "PrivateKeyAttributes", value), Phase) }
     /// `PrivateKeyFlags`: `PrivateKeyFlagsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-privatekeyflags)
-    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, Set, R6> { TemplateV2(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
+    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, Set, R6> { TemplateV2(put(self.0, "PrivateKeyFlags", value), Phase) }
     /// `SubjectNameFlags`: `SubjectNameFlagsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-subjectnameflags)
-    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, R5, Set> { TemplateV2(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
+    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, R5, Set> { TemplateV2(put(self.0, "SubjectNameFlags", value), Phase) }
     /// `SupersededTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-supersededtemplates)
-    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
+    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value), Phase) }
 }
 impl Done for TemplateV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html)
@@ -585,23 +585,23 @@ impl TemplateV3 {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> TemplateV3<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `CertificateValidity`: `CertificateValidity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-certificatevalidity)
-    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV3<Set, R1, R2, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
+    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV3<Set, R1, R2, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "CertificateValidity", value), Phase) }
     /// `EnrollmentFlags`: `EnrollmentFlagsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-enrollmentflags)
-    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV3>) -> TemplateV3<R0, Set, R2, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
+    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV3>) -> TemplateV3<R0, Set, R2, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "EnrollmentFlags", value), Phase) }
     /// `Extensions`: `ExtensionsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-extensions)
-    pub fn extensions(self, value: impl Arg<ExtensionsV3>) -> TemplateV3<R0, R1, Set, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "Extensions", value.into_expr()), Phase) }
+    pub fn extensions(self, value: impl Arg<ExtensionsV3>) -> TemplateV3<R0, R1, Set, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "Extensions", value), Phase) }
     /// `GeneralFlags`: `GeneralFlagsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-generalflags)
-    pub fn general_flags(self, value: impl Arg<GeneralFlagsV3>) -> TemplateV3<R0, R1, R2, Set, R4, R5, R6, R7> { TemplateV3(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
+    pub fn general_flags(self, value: impl Arg<GeneralFlagsV3>) -> TemplateV3<R0, R1, R2, Set, R4, R5, R6, R7> { TemplateV3(put(self.0, "GeneralFlags", value), Phase) }
     /// `HashAlgorithm`: `HashAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-hashalgorithm)
-    pub fn hash_algorithm(self, value: impl Arg<HashAlgorithm>) -> TemplateV3<R0, R1, R2, R3, Set, R5, R6, R7> { TemplateV3(put(self.0, "HashAlgorithm", value.into_expr()), Phase) }
+    pub fn hash_algorithm(self, value: impl Arg<HashAlgorithm>) -> TemplateV3<R0, R1, R2, R3, Set, R5, R6, R7> { TemplateV3(put(self.0, "HashAlgorithm", value), Phase) }
     /// `PrivateKeyAttributes`: `PrivateKeyAttributesV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-privatekeyattributes)
-    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV3>) -> TemplateV3<R0, R1, R2, R3, R4, Set, R6, R7> { TemplateV3(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
+    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV3>) -> TemplateV3<R0, R1, R2, R3, R4, Set, R6, R7> { TemplateV3(put(self.0, "PrivateKeyAttributes", value), Phase) }
     /// `PrivateKeyFlags`: `PrivateKeyFlagsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-privatekeyflags)
-    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, Set, R7> { TemplateV3(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
+    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, Set, R7> { TemplateV3(put(self.0, "PrivateKeyFlags", value), Phase) }
     /// `SubjectNameFlags`: `SubjectNameFlagsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-subjectnameflags)
-    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, R6, Set> { TemplateV3(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
+    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, R6, Set> { TemplateV3(put(self.0, "SubjectNameFlags", value), Phase) }
     /// `SupersededTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-supersededtemplates)
-    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
+    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value), Phase) }
 }
 impl Done for TemplateV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html)
@@ -612,23 +612,23 @@ impl TemplateV4 {
 }
 impl<R0, R1, R2, R3, R4, R5, R6> TemplateV4<R0, R1, R2, R3, R4, R5, R6> {
     /// `CertificateValidity`: `CertificateValidity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-certificatevalidity)
-    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV4<Set, R1, R2, R3, R4, R5, R6> { TemplateV4(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
+    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV4<Set, R1, R2, R3, R4, R5, R6> { TemplateV4(put(self.0, "CertificateValidity", value), Phase) }
     /// `EnrollmentFlags`: `EnrollmentFlagsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-enrollmentflags)
-    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV4>) -> TemplateV4<R0, Set, R2, R3, R4, R5, R6> { TemplateV4(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
+    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV4>) -> TemplateV4<R0, Set, R2, R3, R4, R5, R6> { TemplateV4(put(self.0, "EnrollmentFlags", value), Phase) }
     /// `Extensions`: `ExtensionsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-extensions)
-    pub fn extensions(self, value: impl Arg<ExtensionsV4>) -> TemplateV4<R0, R1, Set, R3, R4, R5, R6> { TemplateV4(put(self.0, "Extensions", value.into_expr()), Phase) }
+    pub fn extensions(self, value: impl Arg<ExtensionsV4>) -> TemplateV4<R0, R1, Set, R3, R4, R5, R6> { TemplateV4(put(self.0, "Extensions", value), Phase) }
     /// `GeneralFlags`: `GeneralFlagsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-generalflags)
-    pub fn general_flags(self, value: impl Arg<GeneralFlagsV4>) -> TemplateV4<R0, R1, R2, Set, R4, R5, R6> { TemplateV4(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
+    pub fn general_flags(self, value: impl Arg<GeneralFlagsV4>) -> TemplateV4<R0, R1, R2, Set, R4, R5, R6> { TemplateV4(put(self.0, "GeneralFlags", value), Phase) }
     /// `HashAlgorithm`: `HashAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-hashalgorithm)
-    pub fn hash_algorithm(self, value: impl Arg<HashAlgorithm>) -> Self { Self(put(self.0, "HashAlgorithm", value.into_expr()), Phase) }
+    pub fn hash_algorithm(self, value: impl Arg<HashAlgorithm>) -> Self { Self(put(self.0, "HashAlgorithm", value), Phase) }
     /// `PrivateKeyAttributes`: `PrivateKeyAttributesV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-privatekeyattributes)
-    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV4>) -> TemplateV4<R0, R1, R2, R3, Set, R5, R6> { TemplateV4(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
+    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV4>) -> TemplateV4<R0, R1, R2, R3, Set, R5, R6> { TemplateV4(put(self.0, "PrivateKeyAttributes", value), Phase) }
     /// `PrivateKeyFlags`: `PrivateKeyFlagsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-privatekeyflags)
-    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, Set, R6> { TemplateV4(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
+    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, Set, R6> { TemplateV4(put(self.0, "PrivateKeyFlags", value), Phase) }
     /// `SubjectNameFlags`: `SubjectNameFlagsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-subjectnameflags)
-    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, R5, Set> { TemplateV4(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
+    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, R5, Set> { TemplateV4(put(self.0, "SubjectNameFlags", value), Phase) }
     /// `SupersededTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-supersededtemplates)
-    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
+    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value), Phase) }
 }
 impl Done for TemplateV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidityPeriod` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-validityperiod.html)
@@ -639,9 +639,9 @@ impl ValidityPeriod {
 }
 impl<R0, R1> ValidityPeriod<R0, R1> {
     /// `Period`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-validityperiod.html#cfn-pcaconnectorad-template-validityperiod-period)
-    pub fn period(self, value: impl Arg<f64>) -> ValidityPeriod<Set, R1> { ValidityPeriod(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<f64>) -> ValidityPeriod<Set, R1> { ValidityPeriod(put(self.0, "Period", value), Phase) }
     /// `PeriodType`: `PeriodType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-validityperiod.html#cfn-pcaconnectorad-template-validityperiod-periodtype)
-    pub fn period_type(self, value: impl Arg<PeriodType>) -> ValidityPeriod<R0, Set> { ValidityPeriod(put(self.0, "PeriodType", value.into_expr()), Phase) }
+    pub fn period_type(self, value: impl Arg<PeriodType>) -> ValidityPeriod<R0, Set> { ValidityPeriod(put(self.0, "PeriodType", value), Phase) }
 }
 impl Done for ValidityPeriod { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -680,13 +680,13 @@ impl CfnTemplateGroupAccessControlEntryProps {
 }
 impl<R0, R1, R2, R3> CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, R3> {
     /// `AccessRights`: `AccessRights`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-accessrights)
-    pub fn access_rights(self, value: impl Arg<template_group_access_control_entry::AccessRights>) -> CfnTemplateGroupAccessControlEntryProps<Set, R1, R2, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "AccessRights", value.into_expr()), Phase) }
+    pub fn access_rights(self, value: impl Arg<template_group_access_control_entry::AccessRights>) -> CfnTemplateGroupAccessControlEntryProps<Set, R1, R2, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "AccessRights", value), Phase) }
     /// `GroupDisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-groupdisplayname)
-    pub fn group_display_name(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, Set, R2, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "GroupDisplayName", value.into_expr()), Phase) }
+    pub fn group_display_name(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, Set, R2, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "GroupDisplayName", value), Phase) }
     /// `GroupSecurityIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-groupsecurityidentifier)
-    pub fn group_security_identifier(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, Set, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "GroupSecurityIdentifier", value.into_expr()), Phase) }
+    pub fn group_security_identifier(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, Set, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "GroupSecurityIdentifier", value), Phase) }
     /// `TemplateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-templatearn)
-    pub fn template_arn(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, Set> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "TemplateArn", value.into_expr()), Phase) }
+    pub fn template_arn(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, Set> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "TemplateArn", value), Phase) }
 }
 impl Done for CfnTemplateGroupAccessControlEntryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCAConnectorAD::TemplateGroupAccessControlEntry`.
@@ -698,9 +698,9 @@ impl AccessRights {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnroll`: `AutoEnroll`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-templategroupaccesscontrolentry-accessrights.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-accessrights-autoenroll)
-    pub fn auto_enroll(self, value: impl Arg<AutoEnroll>) -> Self { Self(put(self.0, "AutoEnroll", value.into_expr())) }
+    pub fn auto_enroll(self, value: impl Arg<AutoEnroll>) -> Self { Self(put(self.0, "AutoEnroll", value)) }
     /// `Enroll`: `Enroll`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-templategroupaccesscontrolentry-accessrights.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-accessrights-enroll)
-    pub fn enroll(self, value: impl Arg<Enroll>) -> Self { Self(put(self.0, "Enroll", value.into_expr())) }
+    pub fn enroll(self, value: impl Arg<Enroll>) -> Self { Self(put(self.0, "Enroll", value)) }
 }
 impl Done for AccessRights { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AutoEnroll` allows.

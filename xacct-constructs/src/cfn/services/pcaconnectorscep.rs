@@ -25,9 +25,9 @@ impl CfnChallengeProps {
 }
 impl<R0> CfnChallengeProps<R0> {
     /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-challenge.html#cfn-pcaconnectorscep-challenge-connectorarn)
-    pub fn connector_arn(self, value: impl Arg<str>) -> CfnChallengeProps<Set> { CfnChallengeProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> CfnChallengeProps<Set> { CfnChallengeProps(put(self.0, "ConnectorArn", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-challenge.html#cfn-pcaconnectorscep-challenge-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnChallengeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::PCAConnectorSCEP::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html)
@@ -57,13 +57,13 @@ impl CfnConnectorProps {
 }
 impl<R0> CfnConnectorProps<R0> {
     /// `CertificateAuthorityArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#cfn-pcaconnectorscep-connector-certificateauthorityarn)
-    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "CertificateAuthorityArn", value), Phase) }
     /// `MobileDeviceManagement`: `MobileDeviceManagement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#cfn-pcaconnectorscep-connector-mobiledevicemanagement)
-    pub fn mobile_device_management(self, value: impl Arg<connector::MobileDeviceManagement>) -> Self { Self(put(self.0, "MobileDeviceManagement", value.into_expr()), Phase) }
+    pub fn mobile_device_management(self, value: impl Arg<connector::MobileDeviceManagement>) -> Self { Self(put(self.0, "MobileDeviceManagement", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#cfn-pcaconnectorscep-connector-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcEndpointId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#cfn-pcaconnectorscep-connector-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCAConnectorSCEP::Connector`.
@@ -77,9 +77,9 @@ impl IntuneConfiguration {
 }
 impl<R0, R1> IntuneConfiguration<R0, R1> {
     /// `AzureApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-intuneconfiguration.html#cfn-pcaconnectorscep-connector-intuneconfiguration-azureapplicationid)
-    pub fn azure_application_id(self, value: impl Arg<str>) -> IntuneConfiguration<Set, R1> { IntuneConfiguration(put(self.0, "AzureApplicationId", value.into_expr()), Phase) }
+    pub fn azure_application_id(self, value: impl Arg<str>) -> IntuneConfiguration<Set, R1> { IntuneConfiguration(put(self.0, "AzureApplicationId", value), Phase) }
     /// `Domain`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-intuneconfiguration.html#cfn-pcaconnectorscep-connector-intuneconfiguration-domain)
-    pub fn domain(self, value: impl Arg<str>) -> IntuneConfiguration<R0, Set> { IntuneConfiguration(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> IntuneConfiguration<R0, Set> { IntuneConfiguration(put(self.0, "Domain", value), Phase) }
 }
 impl Done for IntuneConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MobileDeviceManagement` of `AWS::PCAConnectorSCEP::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-mobiledevicemanagement.html)
@@ -88,7 +88,7 @@ impl MobileDeviceManagement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Intune`: `IntuneConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-mobiledevicemanagement.html#cfn-pcaconnectorscep-connector-mobiledevicemanagement-intune)
-    pub fn intune(self, value: impl Arg<IntuneConfiguration>) -> Self { Self(put(self.0, "Intune", value.into_expr())) }
+    pub fn intune(self, value: impl Arg<IntuneConfiguration>) -> Self { Self(put(self.0, "Intune", value)) }
 }
 impl Done for MobileDeviceManagement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConfiguration` of `AWS::PCAConnectorSCEP::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-openidconfiguration.html)
@@ -97,11 +97,11 @@ impl OpenIdConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audience`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-openidconfiguration.html#cfn-pcaconnectorscep-connector-openidconfiguration-audience)
-    pub fn audience(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Audience", value.into_expr())) }
+    pub fn audience(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Audience", value)) }
     /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-openidconfiguration.html#cfn-pcaconnectorscep-connector-openidconfiguration-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value)) }
     /// `Subject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-openidconfiguration.html#cfn-pcaconnectorscep-connector-openidconfiguration-subject)
-    pub fn subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subject", value.into_expr())) }
+    pub fn subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subject", value)) }
 }
 impl Done for OpenIdConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

@@ -33,17 +33,17 @@ impl CfnClusterProps {
 }
 impl<R0, R1, R2> CfnClusterProps<R0, R1, R2> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Networking`: `Networking`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-networking)
-    pub fn networking(self, value: impl Arg<cluster::Networking>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "Networking", value.into_expr()), Phase) }
+    pub fn networking(self, value: impl Arg<cluster::Networking>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "Networking", value), Phase) }
     /// `Scheduler`: `Scheduler`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-scheduler)
-    pub fn scheduler(self, value: impl Arg<cluster::Scheduler>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "Scheduler", value.into_expr()), Phase) }
+    pub fn scheduler(self, value: impl Arg<cluster::Scheduler>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "Scheduler", value), Phase) }
     /// `Size`: `Size`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-size)
-    pub fn size(self, value: impl Arg<cluster::Size>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<cluster::Size>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "Size", value), Phase) }
     /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-slurmconfiguration)
-    pub fn slurm_configuration(self, value: impl Arg<cluster::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
+    pub fn slurm_configuration(self, value: impl Arg<cluster::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCS::Cluster`.
@@ -57,9 +57,9 @@ impl Accounting {
 }
 impl<R0> Accounting<R0> {
     /// `DefaultPurgeTimeInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-accounting.html#cfn-pcs-cluster-accounting-defaultpurgetimeindays)
-    pub fn default_purge_time_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultPurgeTimeInDays", value.into_expr()), Phase) }
+    pub fn default_purge_time_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultPurgeTimeInDays", value), Phase) }
     /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-accounting.html#cfn-pcs-cluster-accounting-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Accounting<Set> { Accounting(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Accounting<Set> { Accounting(put(self.0, "Mode", value), Phase) }
 }
 impl Done for Accounting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthKey` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-authkey.html)
@@ -70,9 +70,9 @@ impl AuthKey {
 }
 impl<R0, R1> AuthKey<R0, R1> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-authkey.html#cfn-pcs-cluster-authkey-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> AuthKey<Set, R1> { AuthKey(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> AuthKey<Set, R1> { AuthKey(put(self.0, "SecretArn", value), Phase) }
     /// `SecretVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-authkey.html#cfn-pcs-cluster-authkey-secretversion)
-    pub fn secret_version(self, value: impl Arg<str>) -> AuthKey<R0, Set> { AuthKey(put(self.0, "SecretVersion", value.into_expr()), Phase) }
+    pub fn secret_version(self, value: impl Arg<str>) -> AuthKey<R0, Set> { AuthKey(put(self.0, "SecretVersion", value), Phase) }
 }
 impl Done for AuthKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CgroupCustomSetting` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-cgroupcustomsetting.html)
@@ -83,9 +83,9 @@ impl CgroupCustomSetting {
 }
 impl<R0, R1> CgroupCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-cgroupcustomsetting.html#cfn-pcs-cluster-cgroupcustomsetting-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> CgroupCustomSetting<Set, R1> { CgroupCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> CgroupCustomSetting<Set, R1> { CgroupCustomSetting(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-cgroupcustomsetting.html#cfn-pcs-cluster-cgroupcustomsetting-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> CgroupCustomSetting<R0, Set> { CgroupCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> CgroupCustomSetting<R0, Set> { CgroupCustomSetting(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for CgroupCustomSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html)
@@ -96,15 +96,15 @@ impl Endpoint {
 }
 impl<R0, R1, R2> Endpoint<R0, R1, R2> {
     /// `Ipv6Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-ipv6address)
-    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
+    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value), Phase) }
     /// `Port`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-port)
-    pub fn port(self, value: impl Arg<str>) -> Endpoint<Set, R1, R2> { Endpoint(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<str>) -> Endpoint<Set, R1, R2> { Endpoint(put(self.0, "Port", value), Phase) }
     /// `PrivateIpAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-privateipaddress)
-    pub fn private_ip_address(self, value: impl Arg<str>) -> Endpoint<R0, Set, R2> { Endpoint(put(self.0, "PrivateIpAddress", value.into_expr()), Phase) }
+    pub fn private_ip_address(self, value: impl Arg<str>) -> Endpoint<R0, Set, R2> { Endpoint(put(self.0, "PrivateIpAddress", value), Phase) }
     /// `PublicIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-publicipaddress)
-    pub fn public_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicIpAddress", value.into_expr()), Phase) }
+    pub fn public_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicIpAddress", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Endpoint<R0, R1, Set> { Endpoint(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Endpoint<R0, R1, Set> { Endpoint(put(self.0, "Type", value), Phase) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorInfo` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-errorinfo.html)
@@ -113,9 +113,9 @@ impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-errorinfo.html#cfn-pcs-cluster-errorinfo-code)
-    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-errorinfo.html#cfn-pcs-cluster-errorinfo-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtAuth` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtauth.html)
@@ -124,7 +124,7 @@ impl JwtAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JwtKey`: `JwtKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtauth.html#cfn-pcs-cluster-jwtauth-jwtkey)
-    pub fn jwt_key(self, value: impl Arg<JwtKey>) -> Self { Self(put(self.0, "JwtKey", value.into_expr())) }
+    pub fn jwt_key(self, value: impl Arg<JwtKey>) -> Self { Self(put(self.0, "JwtKey", value)) }
 }
 impl Done for JwtAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtKey` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtkey.html)
@@ -135,9 +135,9 @@ impl JwtKey {
 }
 impl<R0, R1> JwtKey<R0, R1> {
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtkey.html#cfn-pcs-cluster-jwtkey-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> JwtKey<Set, R1> { JwtKey(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> JwtKey<Set, R1> { JwtKey(put(self.0, "SecretArn", value), Phase) }
     /// `SecretVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtkey.html#cfn-pcs-cluster-jwtkey-secretversion)
-    pub fn secret_version(self, value: impl Arg<str>) -> JwtKey<R0, Set> { JwtKey(put(self.0, "SecretVersion", value.into_expr()), Phase) }
+    pub fn secret_version(self, value: impl Arg<str>) -> JwtKey<R0, Set> { JwtKey(put(self.0, "SecretVersion", value), Phase) }
 }
 impl Done for JwtKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Networking` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-networking.html)
@@ -146,11 +146,11 @@ impl Networking {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-networking.html#cfn-pcs-cluster-networking-networktype)
-    pub fn network_type(self, value: impl Arg<NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    pub fn network_type(self, value: impl Arg<NetworkType>) -> Self { Self(put(self.0, "NetworkType", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-networking.html#cfn-pcs-cluster-networking-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-networking.html#cfn-pcs-cluster-networking-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for Networking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scheduler` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-scheduler.html)
@@ -161,9 +161,9 @@ impl Scheduler {
 }
 impl<R0, R1> Scheduler<R0, R1> {
     /// `Type`: `SchedulerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-scheduler.html#cfn-pcs-cluster-scheduler-type)
-    pub fn type_(self, value: impl Arg<SchedulerType>) -> Scheduler<Set, R1> { Scheduler(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<SchedulerType>) -> Scheduler<Set, R1> { Scheduler(put(self.0, "Type", value), Phase) }
     /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-scheduler.html#cfn-pcs-cluster-scheduler-version)
-    pub fn version(self, value: impl Arg<str>) -> Scheduler<R0, Set> { Scheduler(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Scheduler<R0, Set> { Scheduler(put(self.0, "Version", value), Phase) }
 }
 impl Done for Scheduler { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmConfiguration` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html)
@@ -172,21 +172,21 @@ impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Accounting`: `Accounting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-accounting)
-    pub fn accounting(self, value: impl Arg<Accounting>) -> Self { Self(put(self.0, "Accounting", value.into_expr())) }
+    pub fn accounting(self, value: impl Arg<Accounting>) -> Self { Self(put(self.0, "Accounting", value)) }
     /// `AuthKey`: `AuthKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-authkey)
-    pub fn auth_key(self, value: impl Arg<AuthKey>) -> Self { Self(put(self.0, "AuthKey", value.into_expr())) }
+    pub fn auth_key(self, value: impl Arg<AuthKey>) -> Self { Self(put(self.0, "AuthKey", value)) }
     /// `CgroupCustomSettings`: list of `CgroupCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-cgroupcustomsettings)
-    pub fn cgroup_custom_settings(self, value: impl Arg<Arr<CgroupCustomSetting>>) -> Self { Self(put(self.0, "CgroupCustomSettings", value.into_expr())) }
+    pub fn cgroup_custom_settings(self, value: impl Arg<Arr<CgroupCustomSetting>>) -> Self { Self(put(self.0, "CgroupCustomSettings", value)) }
     /// `JwtAuth`: `JwtAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-jwtauth)
-    pub fn jwt_auth(self, value: impl Arg<JwtAuth>) -> Self { Self(put(self.0, "JwtAuth", value.into_expr())) }
+    pub fn jwt_auth(self, value: impl Arg<JwtAuth>) -> Self { Self(put(self.0, "JwtAuth", value)) }
     /// `ScaleDownIdleTimeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-scaledownidletimeinseconds)
-    pub fn scale_down_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleDownIdleTimeInSeconds", value.into_expr())) }
+    pub fn scale_down_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleDownIdleTimeInSeconds", value)) }
     /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-slurmcustomsettings)
-    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
+    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value)) }
     /// `SlurmRest`: `SlurmRest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-slurmrest)
-    pub fn slurm_rest(self, value: impl Arg<SlurmRest>) -> Self { Self(put(self.0, "SlurmRest", value.into_expr())) }
+    pub fn slurm_rest(self, value: impl Arg<SlurmRest>) -> Self { Self(put(self.0, "SlurmRest", value)) }
     /// `SlurmdbdCustomSettings`: list of `SlurmdbdCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-slurmdbdcustomsettings)
-    pub fn slurmdbd_custom_settings(self, value: impl Arg<Arr<SlurmdbdCustomSetting>>) -> Self { Self(put(self.0, "SlurmdbdCustomSettings", value.into_expr())) }
+    pub fn slurmdbd_custom_settings(self, value: impl Arg<Arr<SlurmdbdCustomSetting>>) -> Self { Self(put(self.0, "SlurmdbdCustomSettings", value)) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmCustomSetting` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmcustomsetting.html)
@@ -197,9 +197,9 @@ impl SlurmCustomSetting {
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmcustomsetting.html#cfn-pcs-cluster-slurmcustomsetting-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmcustomsetting.html#cfn-pcs-cluster-slurmcustomsetting-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmRest` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmrest.html)
@@ -210,7 +210,7 @@ impl SlurmRest {
 }
 impl<R0> SlurmRest<R0> {
     /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmrest.html#cfn-pcs-cluster-slurmrest-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> SlurmRest<Set> { SlurmRest(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> SlurmRest<Set> { SlurmRest(put(self.0, "Mode", value), Phase) }
 }
 impl Done for SlurmRest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmdbdCustomSetting` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmdbdcustomsetting.html)
@@ -221,9 +221,9 @@ impl SlurmdbdCustomSetting {
 }
 impl<R0, R1> SlurmdbdCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmdbdcustomsetting.html#cfn-pcs-cluster-slurmdbdcustomsetting-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmdbdCustomSetting<Set, R1> { SlurmdbdCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmdbdCustomSetting<Set, R1> { SlurmdbdCustomSetting(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmdbdcustomsetting.html#cfn-pcs-cluster-slurmdbdcustomsetting-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmdbdCustomSetting<R0, Set> { SlurmdbdCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmdbdCustomSetting<R0, Set> { SlurmdbdCustomSetting(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for SlurmdbdCustomSetting { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Mode` allows.
@@ -264,31 +264,31 @@ impl CfnComputeNodeGroupProps {
 }
 impl<R0, R1, R2, R3, R4> CfnComputeNodeGroupProps<R0, R1, R2, R3, R4> {
     /// `AmiId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-amiid)
-    pub fn ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiId", value.into_expr()), Phase) }
+    pub fn ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiId", value), Phase) }
     /// `ClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-clusterid)
-    pub fn cluster_id(self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<Set, R1, R2, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<Set, R1, R2, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "ClusterId", value), Phase) }
     /// `CustomLaunchTemplate`: `CustomLaunchTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-customlaunchtemplate)
-    pub fn custom_launch_template(self, value: impl Arg<compute_node_group::CustomLaunchTemplate>) -> Self { Self(put(self.0, "CustomLaunchTemplate", value.into_expr()), Phase) }
+    pub fn custom_launch_template(self, value: impl Arg<compute_node_group::CustomLaunchTemplate>) -> Self { Self(put(self.0, "CustomLaunchTemplate", value), Phase) }
     /// `IamInstanceProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-iaminstanceprofilearn)
-    pub fn iam_instance_profile_arn(self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<R0, Set, R2, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "IamInstanceProfileArn", value.into_expr()), Phase) }
+    pub fn iam_instance_profile_arn(self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<R0, Set, R2, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "IamInstanceProfileArn", value), Phase) }
     /// `InstanceConfigs`: list of `InstanceConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-instanceconfigs)
-    pub fn instance_configs(self, value: impl Arg<Arr<compute_node_group::InstanceConfig>>) -> CfnComputeNodeGroupProps<R0, R1, Set, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "InstanceConfigs", value.into_expr()), Phase) }
+    pub fn instance_configs(self, value: impl Arg<Arr<compute_node_group::InstanceConfig>>) -> CfnComputeNodeGroupProps<R0, R1, Set, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "InstanceConfigs", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NodeLifecycleActions`: `NodeLifecycleActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-nodelifecycleactions)
-    pub fn node_lifecycle_actions(self, value: impl Arg<compute_node_group::NodeLifecycleActions>) -> Self { Self(put(self.0, "NodeLifecycleActions", value.into_expr()), Phase) }
+    pub fn node_lifecycle_actions(self, value: impl Arg<compute_node_group::NodeLifecycleActions>) -> Self { Self(put(self.0, "NodeLifecycleActions", value), Phase) }
     /// `PurchaseOption`: `PurchaseOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-purchaseoption)
-    pub fn purchase_option(self, value: impl Arg<compute_node_group::PurchaseOption>) -> Self { Self(put(self.0, "PurchaseOption", value.into_expr()), Phase) }
+    pub fn purchase_option(self, value: impl Arg<compute_node_group::PurchaseOption>) -> Self { Self(put(self.0, "PurchaseOption", value), Phase) }
     /// `ScalingConfiguration`: `ScalingConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-scalingconfiguration)
-    pub fn scaling_configuration(self, value: impl Arg<compute_node_group::ScalingConfiguration>) -> CfnComputeNodeGroupProps<R0, R1, R2, Set, R4> { CfnComputeNodeGroupProps(put(self.0, "ScalingConfiguration", value.into_expr()), Phase) }
+    pub fn scaling_configuration(self, value: impl Arg<compute_node_group::ScalingConfiguration>) -> CfnComputeNodeGroupProps<R0, R1, R2, Set, R4> { CfnComputeNodeGroupProps(put(self.0, "ScalingConfiguration", value), Phase) }
     /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-slurmconfiguration)
-    pub fn slurm_configuration(self, value: impl Arg<compute_node_group::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
+    pub fn slurm_configuration(self, value: impl Arg<compute_node_group::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value), Phase) }
     /// `SpotOptions`: `SpotOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-spotoptions)
-    pub fn spot_options(self, value: impl Arg<compute_node_group::SpotOptions>) -> Self { Self(put(self.0, "SpotOptions", value.into_expr()), Phase) }
+    pub fn spot_options(self, value: impl Arg<compute_node_group::SpotOptions>) -> Self { Self(put(self.0, "SpotOptions", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnComputeNodeGroupProps<R0, R1, R2, R3, Set> { CfnComputeNodeGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnComputeNodeGroupProps<R0, R1, R2, R3, Set> { CfnComputeNodeGroupProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnComputeNodeGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCS::ComputeNodeGroup`.
@@ -300,9 +300,9 @@ impl CustomLaunchTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-customlaunchtemplate.html#cfn-pcs-computenodegroup-customlaunchtemplate-templateid)
-    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr())) }
+    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-customlaunchtemplate.html#cfn-pcs-computenodegroup-customlaunchtemplate-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for CustomLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorInfo` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-errorinfo.html)
@@ -311,9 +311,9 @@ impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-errorinfo.html#cfn-pcs-computenodegroup-errorinfo-code)
-    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-errorinfo.html#cfn-pcs-computenodegroup-errorinfo-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceConfig` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-instanceconfig.html)
@@ -322,7 +322,7 @@ impl InstanceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-instanceconfig.html#cfn-pcs-computenodegroup-instanceconfig-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value)) }
 }
 impl Done for InstanceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeLifecycleActions` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecycleactions.html)
@@ -333,9 +333,9 @@ impl NodeLifecycleActions {
 }
 impl<R0> NodeLifecycleActions<R0> {
     /// `ScriptCachingPolicy`: `ScriptCachingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecycleactions.html#cfn-pcs-computenodegroup-nodelifecycleactions-scriptcachingpolicy)
-    pub fn script_caching_policy(self, value: impl Arg<ScriptCachingPolicy>) -> Self { Self(put(self.0, "ScriptCachingPolicy", value.into_expr()), Phase) }
+    pub fn script_caching_policy(self, value: impl Arg<ScriptCachingPolicy>) -> Self { Self(put(self.0, "ScriptCachingPolicy", value), Phase) }
     /// `Stages`: `NodeLifecycleStages`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecycleactions.html#cfn-pcs-computenodegroup-nodelifecycleactions-stages)
-    pub fn stages(self, value: impl Arg<NodeLifecycleStages>) -> NodeLifecycleActions<Set> { NodeLifecycleActions(put(self.0, "Stages", value.into_expr()), Phase) }
+    pub fn stages(self, value: impl Arg<NodeLifecycleStages>) -> NodeLifecycleActions<Set> { NodeLifecycleActions(put(self.0, "Stages", value), Phase) }
 }
 impl Done for NodeLifecycleActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeLifecycleScript` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html)
@@ -346,15 +346,15 @@ impl NodeLifecycleScript {
 }
 impl<R0, R1> NodeLifecycleScript<R0, R1> {
     /// `Arguments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-arguments)
-    pub fn arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
+    pub fn arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Arguments", value), Phase) }
     /// `ExecutionPolicy`: `ExecutionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-executionpolicy)
-    pub fn execution_policy(self, value: impl Arg<ExecutionPolicy>) -> Self { Self(put(self.0, "ExecutionPolicy", value.into_expr()), Phase) }
+    pub fn execution_policy(self, value: impl Arg<ExecutionPolicy>) -> Self { Self(put(self.0, "ExecutionPolicy", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-name)
-    pub fn name(self, value: impl Arg<str>) -> NodeLifecycleScript<Set, R1> { NodeLifecycleScript(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> NodeLifecycleScript<Set, R1> { NodeLifecycleScript(put(self.0, "Name", value), Phase) }
     /// `OnError`: `OnError`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-onerror)
-    pub fn on_error(self, value: impl Arg<OnError>) -> Self { Self(put(self.0, "OnError", value.into_expr()), Phase) }
+    pub fn on_error(self, value: impl Arg<OnError>) -> Self { Self(put(self.0, "OnError", value), Phase) }
     /// `ScriptSource`: `ScriptSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-scriptsource)
-    pub fn script_source(self, value: impl Arg<ScriptSource>) -> NodeLifecycleScript<R0, Set> { NodeLifecycleScript(put(self.0, "ScriptSource", value.into_expr()), Phase) }
+    pub fn script_source(self, value: impl Arg<ScriptSource>) -> NodeLifecycleScript<R0, Set> { NodeLifecycleScript(put(self.0, "ScriptSource", value), Phase) }
 }
 impl Done for NodeLifecycleScript { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeLifecycleStages` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclestages.html)
@@ -363,9 +363,9 @@ impl NodeLifecycleStages {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeBootstrapped`: list of `NodeLifecycleScript`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclestages.html#cfn-pcs-computenodegroup-nodelifecyclestages-nodebootstrapped)
-    pub fn node_bootstrapped(self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { Self(put(self.0, "NodeBootstrapped", value.into_expr())) }
+    pub fn node_bootstrapped(self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { Self(put(self.0, "NodeBootstrapped", value)) }
     /// `NodeReady`: list of `NodeLifecycleScript`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclestages.html#cfn-pcs-computenodegroup-nodelifecyclestages-nodeready)
-    pub fn node_ready(self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { Self(put(self.0, "NodeReady", value.into_expr())) }
+    pub fn node_ready(self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { Self(put(self.0, "NodeReady", value)) }
 }
 impl Done for NodeLifecycleStages { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfiguration` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scalingconfiguration.html)
@@ -376,9 +376,9 @@ impl ScalingConfiguration {
 }
 impl<R0, R1> ScalingConfiguration<R0, R1> {
     /// `MaxInstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scalingconfiguration.html#cfn-pcs-computenodegroup-scalingconfiguration-maxinstancecount)
-    pub fn max_instance_count(self, value: impl Arg<i64>) -> ScalingConfiguration<Set, R1> { ScalingConfiguration(put(self.0, "MaxInstanceCount", value.into_expr()), Phase) }
+    pub fn max_instance_count(self, value: impl Arg<i64>) -> ScalingConfiguration<Set, R1> { ScalingConfiguration(put(self.0, "MaxInstanceCount", value), Phase) }
     /// `MinInstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scalingconfiguration.html#cfn-pcs-computenodegroup-scalingconfiguration-mininstancecount)
-    pub fn min_instance_count(self, value: impl Arg<i64>) -> ScalingConfiguration<R0, Set> { ScalingConfiguration(put(self.0, "MinInstanceCount", value.into_expr()), Phase) }
+    pub fn min_instance_count(self, value: impl Arg<i64>) -> ScalingConfiguration<R0, Set> { ScalingConfiguration(put(self.0, "MinInstanceCount", value), Phase) }
 }
 impl Done for ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScriptSource` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scriptsource.html)
@@ -389,11 +389,11 @@ impl ScriptSource {
 }
 impl<R0> ScriptSource<R0> {
     /// `Checksum`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scriptsource.html#cfn-pcs-computenodegroup-scriptsource-checksum)
-    pub fn checksum(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Checksum", value.into_expr()), Phase) }
+    pub fn checksum(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Checksum", value), Phase) }
     /// `S3VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scriptsource.html#cfn-pcs-computenodegroup-scriptsource-s3versionid)
-    pub fn s3_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3VersionId", value.into_expr()), Phase) }
+    pub fn s3_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3VersionId", value), Phase) }
     /// `ScriptLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scriptsource.html#cfn-pcs-computenodegroup-scriptsource-scriptlocation)
-    pub fn script_location(self, value: impl Arg<str>) -> ScriptSource<Set> { ScriptSource(put(self.0, "ScriptLocation", value.into_expr()), Phase) }
+    pub fn script_location(self, value: impl Arg<str>) -> ScriptSource<Set> { ScriptSource(put(self.0, "ScriptLocation", value), Phase) }
 }
 impl Done for ScriptSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmConfiguration` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmconfiguration.html)
@@ -402,11 +402,11 @@ impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GresCustomSettings`: list of map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmconfiguration.html#cfn-pcs-computenodegroup-slurmconfiguration-grescustomsettings)
-    pub fn gres_custom_settings(self, value: impl Arg<Arr<Dict<str>>>) -> Self { Self(put(self.0, "GresCustomSettings", value.into_expr())) }
+    pub fn gres_custom_settings(self, value: impl Arg<Arr<Dict<str>>>) -> Self { Self(put(self.0, "GresCustomSettings", value)) }
     /// `ScaleDownIdleTimeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmconfiguration.html#cfn-pcs-computenodegroup-slurmconfiguration-scaledownidletimeinseconds)
-    pub fn scale_down_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleDownIdleTimeInSeconds", value.into_expr())) }
+    pub fn scale_down_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleDownIdleTimeInSeconds", value)) }
     /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmconfiguration.html#cfn-pcs-computenodegroup-slurmconfiguration-slurmcustomsettings)
-    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
+    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value)) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmCustomSetting` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmcustomsetting.html)
@@ -417,9 +417,9 @@ impl SlurmCustomSetting {
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmcustomsetting.html#cfn-pcs-computenodegroup-slurmcustomsetting-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmcustomsetting.html#cfn-pcs-computenodegroup-slurmcustomsetting-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotOptions` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-spotoptions.html)
@@ -428,7 +428,7 @@ impl SpotOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: `AllocationStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-spotoptions.html#cfn-pcs-computenodegroup-spotoptions-allocationstrategy)
-    pub fn allocation_strategy(self, value: impl Arg<AllocationStrategy>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
+    pub fn allocation_strategy(self, value: impl Arg<AllocationStrategy>) -> Self { Self(put(self.0, "AllocationStrategy", value)) }
 }
 impl Done for SpotOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AllocationStrategy` allows.
@@ -469,15 +469,15 @@ impl CfnQueueProps {
 }
 impl<R0> CfnQueueProps<R0> {
     /// `ClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-clusterid)
-    pub fn cluster_id(self, value: impl Arg<str>) -> CfnQueueProps<Set> { CfnQueueProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> CfnQueueProps<Set> { CfnQueueProps(put(self.0, "ClusterId", value), Phase) }
     /// `ComputeNodeGroupConfigurations`: list of `ComputeNodeGroupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-computenodegroupconfigurations)
-    pub fn compute_node_group_configurations(self, value: impl Arg<Arr<queue::ComputeNodeGroupConfiguration>>) -> Self { Self(put(self.0, "ComputeNodeGroupConfigurations", value.into_expr()), Phase) }
+    pub fn compute_node_group_configurations(self, value: impl Arg<Arr<queue::ComputeNodeGroupConfiguration>>) -> Self { Self(put(self.0, "ComputeNodeGroupConfigurations", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-slurmconfiguration)
-    pub fn slurm_configuration(self, value: impl Arg<queue::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
+    pub fn slurm_configuration(self, value: impl Arg<queue::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCS::Queue`.
@@ -489,7 +489,7 @@ impl ComputeNodeGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeNodeGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-computenodegroupconfiguration.html#cfn-pcs-queue-computenodegroupconfiguration-computenodegroupid)
-    pub fn compute_node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeNodeGroupId", value.into_expr())) }
+    pub fn compute_node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeNodeGroupId", value)) }
 }
 impl Done for ComputeNodeGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorInfo` of `AWS::PCS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-errorinfo.html)
@@ -498,9 +498,9 @@ impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-errorinfo.html#cfn-pcs-queue-errorinfo-code)
-    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-errorinfo.html#cfn-pcs-queue-errorinfo-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmConfiguration` of `AWS::PCS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmconfiguration.html)
@@ -509,7 +509,7 @@ impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmconfiguration.html#cfn-pcs-queue-slurmconfiguration-slurmcustomsettings)
-    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
+    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value)) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmCustomSetting` of `AWS::PCS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmcustomsetting.html)
@@ -520,9 +520,9 @@ impl SlurmCustomSetting {
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmcustomsetting.html#cfn-pcs-queue-slurmcustomsetting-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmcustomsetting.html#cfn-pcs-queue-slurmcustomsetting-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
 }

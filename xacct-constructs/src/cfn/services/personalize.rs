@@ -25,17 +25,17 @@ impl CfnDatasetProps {
 }
 impl<R0, R1, R2, R3> CfnDatasetProps<R0, R1, R2, R3> {
     /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-datasetgrouparn)
-    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { CfnDatasetProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { CfnDatasetProps(put(self.0, "DatasetGroupArn", value), Phase) }
     /// `DatasetImportJob`: `DatasetImportJob`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-datasetimportjob)
-    pub fn dataset_import_job(self, value: impl Arg<dataset::DatasetImportJob>) -> Self { Self(put(self.0, "DatasetImportJob", value.into_expr()), Phase) }
+    pub fn dataset_import_job(self, value: impl Arg<dataset::DatasetImportJob>) -> Self { Self(put(self.0, "DatasetImportJob", value), Phase) }
     /// `DatasetType`: `DatasetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-datasettype)
-    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
+    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { CfnDatasetProps(put(self.0, "DatasetType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set, R3> { CfnDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set, R3> { CfnDatasetProps(put(self.0, "Name", value), Phase) }
     /// `SchemaArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-schemaarn)
-    pub fn schema_arn(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, R2, Set> { CfnDatasetProps(put(self.0, "SchemaArn", value.into_expr()), Phase) }
+    pub fn schema_arn(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, R2, Set> { CfnDatasetProps(put(self.0, "SchemaArn", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::Dataset`.
@@ -47,7 +47,7 @@ impl DataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasource.html#cfn-personalize-dataset-datasource-datalocation)
-    pub fn data_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLocation", value.into_expr())) }
+    pub fn data_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLocation", value)) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetImportJob` of `AWS::Personalize::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html)
@@ -56,15 +56,15 @@ impl DatasetImportJob {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataSource`: `DataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-datasource)
-    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value.into_expr())) }
+    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value)) }
     /// `DatasetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-datasetarn)
-    pub fn dataset_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetArn", value.into_expr())) }
+    pub fn dataset_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetArn", value)) }
     /// `DatasetImportJobArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-datasetimportjobarn)
-    pub fn dataset_import_job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetImportJobArn", value.into_expr())) }
+    pub fn dataset_import_job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetImportJobArn", value)) }
     /// `JobName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-jobname)
-    pub fn job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
+    pub fn job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobName", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for DatasetImportJob { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DatasetType` allows.
@@ -91,15 +91,15 @@ impl CfnDatasetGroupProps {
 }
 impl<R0> CfnDatasetGroupProps<R0> {
     /// `Domain`: `Domain`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-domain)
-    pub fn domain(self, value: impl Arg<dataset_group::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<dataset_group::Domain>) -> Self { Self(put(self.0, "Domain", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set> { CfnDatasetGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set> { CfnDatasetGroupProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatasetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::DatasetGroup`.
@@ -131,11 +131,11 @@ impl CfnEventTrackerProps {
 }
 impl<R0, R1> CfnEventTrackerProps<R0, R1> {
     /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html#cfn-personalize-eventtracker-datasetgrouparn)
-    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnEventTrackerProps<Set, R1> { CfnEventTrackerProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnEventTrackerProps<Set, R1> { CfnEventTrackerProps(put(self.0, "DatasetGroupArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html#cfn-personalize-eventtracker-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnEventTrackerProps<R0, Set> { CfnEventTrackerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventTrackerProps<R0, Set> { CfnEventTrackerProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html#cfn-personalize-eventtracker-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventTrackerProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Personalize::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html)
@@ -165,13 +165,13 @@ impl CfnFilterProps {
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
     /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#cfn-personalize-filter-datasetgrouparn)
-    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "DatasetGroupArn", value), Phase) }
     /// `FilterExpression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#cfn-personalize-filter-filterexpression)
-    pub fn filter_expression(self, value: impl Arg<str>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FilterExpression", value.into_expr()), Phase) }
+    pub fn filter_expression(self, value: impl Arg<str>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FilterExpression", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#cfn-personalize-filter-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#cfn-personalize-filter-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Personalize::MetricAttribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html)
@@ -197,13 +197,13 @@ impl CfnMetricAttributionProps {
 }
 impl<R0, R1, R2, R3> CfnMetricAttributionProps<R0, R1, R2, R3> {
     /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#cfn-personalize-metricattribution-datasetgrouparn)
-    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnMetricAttributionProps<Set, R1, R2, R3> { CfnMetricAttributionProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnMetricAttributionProps<Set, R1, R2, R3> { CfnMetricAttributionProps(put(self.0, "DatasetGroupArn", value), Phase) }
     /// `Metrics`: list of `MetricAttribute`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#cfn-personalize-metricattribution-metrics)
-    pub fn metrics(self, value: impl Arg<Arr<metric_attribution::MetricAttribute>>) -> CfnMetricAttributionProps<R0, Set, R2, R3> { CfnMetricAttributionProps(put(self.0, "Metrics", value.into_expr()), Phase) }
+    pub fn metrics(self, value: impl Arg<Arr<metric_attribution::MetricAttribute>>) -> CfnMetricAttributionProps<R0, Set, R2, R3> { CfnMetricAttributionProps(put(self.0, "Metrics", value), Phase) }
     /// `MetricsOutputConfig`: `MetricsOutputConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#cfn-personalize-metricattribution-metricsoutputconfig)
-    pub fn metrics_output_config(self, value: impl Arg<metric_attribution::MetricsOutputConfig>) -> CfnMetricAttributionProps<R0, R1, Set, R3> { CfnMetricAttributionProps(put(self.0, "MetricsOutputConfig", value.into_expr()), Phase) }
+    pub fn metrics_output_config(self, value: impl Arg<metric_attribution::MetricsOutputConfig>) -> CfnMetricAttributionProps<R0, R1, Set, R3> { CfnMetricAttributionProps(put(self.0, "MetricsOutputConfig", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#cfn-personalize-metricattribution-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMetricAttributionProps<R0, R1, R2, Set> { CfnMetricAttributionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMetricAttributionProps<R0, R1, R2, Set> { CfnMetricAttributionProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnMetricAttributionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::MetricAttribution`.
@@ -217,11 +217,11 @@ impl MetricAttribute {
 }
 impl<R0, R1, R2> MetricAttribute<R0, R1, R2> {
     /// `EventType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricattribute.html#cfn-personalize-metricattribution-metricattribute-eventtype)
-    pub fn event_type(self, value: impl Arg<str>) -> MetricAttribute<Set, R1, R2> { MetricAttribute(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> MetricAttribute<Set, R1, R2> { MetricAttribute(put(self.0, "EventType", value), Phase) }
     /// `Expression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricattribute.html#cfn-personalize-metricattribution-metricattribute-expression)
-    pub fn expression(self, value: impl Arg<str>) -> MetricAttribute<R0, Set, R2> { MetricAttribute(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> MetricAttribute<R0, Set, R2> { MetricAttribute(put(self.0, "Expression", value), Phase) }
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricattribute.html#cfn-personalize-metricattribution-metricattribute-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> MetricAttribute<R0, R1, Set> { MetricAttribute(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricAttribute<R0, R1, Set> { MetricAttribute(put(self.0, "MetricName", value), Phase) }
 }
 impl Done for MetricAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsOutputConfig` of `AWS::Personalize::MetricAttribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricsoutputconfig.html)
@@ -232,9 +232,9 @@ impl MetricsOutputConfig {
 }
 impl<R0> MetricsOutputConfig<R0> {
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricsoutputconfig.html#cfn-personalize-metricattribution-metricsoutputconfig-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MetricsOutputConfig<Set> { MetricsOutputConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MetricsOutputConfig<Set> { MetricsOutputConfig(put(self.0, "RoleArn", value), Phase) }
     /// `S3DataDestination`: `S3DataDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricsoutputconfig.html#cfn-personalize-metricattribution-metricsoutputconfig-s3datadestination)
-    pub fn s3_data_destination(self, value: impl Arg<S3DataDestination>) -> Self { Self(put(self.0, "S3DataDestination", value.into_expr()), Phase) }
+    pub fn s3_data_destination(self, value: impl Arg<S3DataDestination>) -> Self { Self(put(self.0, "S3DataDestination", value), Phase) }
 }
 impl Done for MetricsOutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DataDestination` of `AWS::Personalize::MetricAttribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-s3datadestination.html)
@@ -245,9 +245,9 @@ impl S3DataDestination {
 }
 impl<R0> S3DataDestination<R0> {
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-s3datadestination.html#cfn-personalize-metricattribution-s3datadestination-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-s3datadestination.html#cfn-personalize-metricattribution-s3datadestination-path)
-    pub fn path(self, value: impl Arg<str>) -> S3DataDestination<Set> { S3DataDestination(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> S3DataDestination<Set> { S3DataDestination(put(self.0, "Path", value), Phase) }
 }
 impl Done for S3DataDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -272,13 +272,13 @@ impl CfnSchemaProps {
 }
 impl<R0, R1> CfnSchemaProps<R0, R1> {
     /// `Domain`: `Domain`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#cfn-personalize-schema-domain)
-    pub fn domain(self, value: impl Arg<schema::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<schema::Domain>) -> Self { Self(put(self.0, "Domain", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#cfn-personalize-schema-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1> { CfnSchemaProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1> { CfnSchemaProps(put(self.0, "Name", value), Phase) }
     /// `Schema`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#cfn-personalize-schema-schema)
-    pub fn schema(self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set> { CfnSchemaProps(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set> { CfnSchemaProps(put(self.0, "Schema", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#cfn-personalize-schema-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::Schema`.
@@ -308,21 +308,21 @@ impl CfnSolutionProps {
 }
 impl<R0, R1> CfnSolutionProps<R0, R1> {
     /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-datasetgrouparn)
-    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnSolutionProps<Set, R1> { CfnSolutionProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnSolutionProps<Set, R1> { CfnSolutionProps(put(self.0, "DatasetGroupArn", value), Phase) }
     /// `EventType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-eventtype)
-    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSolutionProps<R0, Set> { CfnSolutionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSolutionProps<R0, Set> { CfnSolutionProps(put(self.0, "Name", value), Phase) }
     /// `PerformAutoML`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-performautoml)
-    pub fn perform_auto_ml(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformAutoML", value.into_expr()), Phase) }
+    pub fn perform_auto_ml(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformAutoML", value), Phase) }
     /// `PerformHPO`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-performhpo)
-    pub fn perform_hpo(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformHPO", value.into_expr()), Phase) }
+    pub fn perform_hpo(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformHPO", value), Phase) }
     /// `RecipeArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-recipearn)
-    pub fn recipe_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecipeArn", value.into_expr()), Phase) }
+    pub fn recipe_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecipeArn", value), Phase) }
     /// `SolutionConfig`: `SolutionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-solutionconfig)
-    pub fn solution_config(self, value: impl Arg<solution::SolutionConfig>) -> Self { Self(put(self.0, "SolutionConfig", value.into_expr()), Phase) }
+    pub fn solution_config(self, value: impl Arg<solution::SolutionConfig>) -> Self { Self(put(self.0, "SolutionConfig", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSolutionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::Solution`.
@@ -334,11 +334,11 @@ impl AlgorithmHyperParameterRanges {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CategoricalHyperParameterRanges`: list of `CategoricalHyperParameterRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-algorithmhyperparameterranges.html#cfn-personalize-solution-algorithmhyperparameterranges-categoricalhyperparameterranges)
-    pub fn categorical_hyper_parameter_ranges(self, value: impl Arg<Arr<CategoricalHyperParameterRange>>) -> Self { Self(put(self.0, "CategoricalHyperParameterRanges", value.into_expr())) }
+    pub fn categorical_hyper_parameter_ranges(self, value: impl Arg<Arr<CategoricalHyperParameterRange>>) -> Self { Self(put(self.0, "CategoricalHyperParameterRanges", value)) }
     /// `ContinuousHyperParameterRanges`: list of `ContinuousHyperParameterRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-algorithmhyperparameterranges.html#cfn-personalize-solution-algorithmhyperparameterranges-continuoushyperparameterranges)
-    pub fn continuous_hyper_parameter_ranges(self, value: impl Arg<Arr<ContinuousHyperParameterRange>>) -> Self { Self(put(self.0, "ContinuousHyperParameterRanges", value.into_expr())) }
+    pub fn continuous_hyper_parameter_ranges(self, value: impl Arg<Arr<ContinuousHyperParameterRange>>) -> Self { Self(put(self.0, "ContinuousHyperParameterRanges", value)) }
     /// `IntegerHyperParameterRanges`: list of `IntegerHyperParameterRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-algorithmhyperparameterranges.html#cfn-personalize-solution-algorithmhyperparameterranges-integerhyperparameterranges)
-    pub fn integer_hyper_parameter_ranges(self, value: impl Arg<Arr<IntegerHyperParameterRange>>) -> Self { Self(put(self.0, "IntegerHyperParameterRanges", value.into_expr())) }
+    pub fn integer_hyper_parameter_ranges(self, value: impl Arg<Arr<IntegerHyperParameterRange>>) -> Self { Self(put(self.0, "IntegerHyperParameterRanges", value)) }
 }
 impl Done for AlgorithmHyperParameterRanges { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoMLConfig` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-automlconfig.html)
@@ -347,9 +347,9 @@ impl AutoMLConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-automlconfig.html#cfn-personalize-solution-automlconfig-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `RecipeList`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-automlconfig.html#cfn-personalize-solution-automlconfig-recipelist)
-    pub fn recipe_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecipeList", value.into_expr())) }
+    pub fn recipe_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecipeList", value)) }
 }
 impl Done for AutoMLConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CategoricalHyperParameterRange` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-categoricalhyperparameterrange.html)
@@ -358,9 +358,9 @@ impl CategoricalHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-categoricalhyperparameterrange.html#cfn-personalize-solution-categoricalhyperparameterrange-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Values`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-categoricalhyperparameterrange.html#cfn-personalize-solution-categoricalhyperparameterrange-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for CategoricalHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContinuousHyperParameterRange` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-continuoushyperparameterrange.html)
@@ -369,11 +369,11 @@ impl ContinuousHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxValue`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-continuoushyperparameterrange.html#cfn-personalize-solution-continuoushyperparameterrange-maxvalue)
-    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
+    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value)) }
     /// `MinValue`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-continuoushyperparameterrange.html#cfn-personalize-solution-continuoushyperparameterrange-minvalue)
-    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
+    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-continuoushyperparameterrange.html#cfn-personalize-solution-continuoushyperparameterrange-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for ContinuousHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HpoConfig` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoconfig.html)
@@ -382,11 +382,11 @@ impl HpoConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlgorithmHyperParameterRanges`: `AlgorithmHyperParameterRanges`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoconfig.html#cfn-personalize-solution-hpoconfig-algorithmhyperparameterranges)
-    pub fn algorithm_hyper_parameter_ranges(self, value: impl Arg<AlgorithmHyperParameterRanges>) -> Self { Self(put(self.0, "AlgorithmHyperParameterRanges", value.into_expr())) }
+    pub fn algorithm_hyper_parameter_ranges(self, value: impl Arg<AlgorithmHyperParameterRanges>) -> Self { Self(put(self.0, "AlgorithmHyperParameterRanges", value)) }
     /// `HpoObjective`: `HpoObjective`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoconfig.html#cfn-personalize-solution-hpoconfig-hpoobjective)
-    pub fn hpo_objective(self, value: impl Arg<HpoObjective>) -> Self { Self(put(self.0, "HpoObjective", value.into_expr())) }
+    pub fn hpo_objective(self, value: impl Arg<HpoObjective>) -> Self { Self(put(self.0, "HpoObjective", value)) }
     /// `HpoResourceConfig`: `HpoResourceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoconfig.html#cfn-personalize-solution-hpoconfig-hporesourceconfig)
-    pub fn hpo_resource_config(self, value: impl Arg<HpoResourceConfig>) -> Self { Self(put(self.0, "HpoResourceConfig", value.into_expr())) }
+    pub fn hpo_resource_config(self, value: impl Arg<HpoResourceConfig>) -> Self { Self(put(self.0, "HpoResourceConfig", value)) }
 }
 impl Done for HpoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HpoObjective` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoobjective.html)
@@ -395,11 +395,11 @@ impl HpoObjective {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoobjective.html#cfn-personalize-solution-hpoobjective-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value)) }
     /// `MetricRegex`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoobjective.html#cfn-personalize-solution-hpoobjective-metricregex)
-    pub fn metric_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricRegex", value.into_expr())) }
+    pub fn metric_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricRegex", value)) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoobjective.html#cfn-personalize-solution-hpoobjective-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for HpoObjective { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HpoResourceConfig` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hporesourceconfig.html)
@@ -408,9 +408,9 @@ impl HpoResourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxNumberOfTrainingJobs`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hporesourceconfig.html#cfn-personalize-solution-hporesourceconfig-maxnumberoftrainingjobs)
-    pub fn max_number_of_training_jobs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxNumberOfTrainingJobs", value.into_expr())) }
+    pub fn max_number_of_training_jobs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxNumberOfTrainingJobs", value)) }
     /// `MaxParallelTrainingJobs`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hporesourceconfig.html#cfn-personalize-solution-hporesourceconfig-maxparalleltrainingjobs)
-    pub fn max_parallel_training_jobs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxParallelTrainingJobs", value.into_expr())) }
+    pub fn max_parallel_training_jobs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxParallelTrainingJobs", value)) }
 }
 impl Done for HpoResourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegerHyperParameterRange` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-integerhyperparameterrange.html)
@@ -419,11 +419,11 @@ impl IntegerHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxValue`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-integerhyperparameterrange.html#cfn-personalize-solution-integerhyperparameterrange-maxvalue)
-    pub fn max_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
+    pub fn max_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxValue", value)) }
     /// `MinValue`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-integerhyperparameterrange.html#cfn-personalize-solution-integerhyperparameterrange-minvalue)
-    pub fn min_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
+    pub fn min_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinValue", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-integerhyperparameterrange.html#cfn-personalize-solution-integerhyperparameterrange-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for IntegerHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SolutionConfig` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html)
@@ -432,15 +432,15 @@ impl SolutionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlgorithmHyperParameters`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-algorithmhyperparameters)
-    pub fn algorithm_hyper_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AlgorithmHyperParameters", value.into_expr())) }
+    pub fn algorithm_hyper_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AlgorithmHyperParameters", value)) }
     /// `AutoMLConfig`: `AutoMLConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-automlconfig)
-    pub fn auto_ml_config(self, value: impl Arg<AutoMLConfig>) -> Self { Self(put(self.0, "AutoMLConfig", value.into_expr())) }
+    pub fn auto_ml_config(self, value: impl Arg<AutoMLConfig>) -> Self { Self(put(self.0, "AutoMLConfig", value)) }
     /// `EventValueThreshold`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-eventvaluethreshold)
-    pub fn event_value_threshold(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventValueThreshold", value.into_expr())) }
+    pub fn event_value_threshold(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventValueThreshold", value)) }
     /// `FeatureTransformationParameters`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-featuretransformationparameters)
-    pub fn feature_transformation_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FeatureTransformationParameters", value.into_expr())) }
+    pub fn feature_transformation_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FeatureTransformationParameters", value)) }
     /// `HpoConfig`: `HpoConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-hpoconfig)
-    pub fn hpo_config(self, value: impl Arg<HpoConfig>) -> Self { Self(put(self.0, "HpoConfig", value.into_expr())) }
+    pub fn hpo_config(self, value: impl Arg<HpoConfig>) -> Self { Self(put(self.0, "HpoConfig", value)) }
 }
 impl Done for SolutionConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.

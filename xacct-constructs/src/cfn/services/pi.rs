@@ -31,15 +31,15 @@ impl CfnPerfReportsProps {
 }
 impl<R0, R1, R2, R3> CfnPerfReportsProps<R0, R1, R2, R3> {
     /// `EndTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> CfnPerfReportsProps<Set, R1, R2, R3> { CfnPerfReportsProps(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> CfnPerfReportsProps<Set, R1, R2, R3> { CfnPerfReportsProps(put(self.0, "EndTime", value), Phase) }
     /// `Identifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, Set, R2, R3> { CfnPerfReportsProps(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, Set, R2, R3> { CfnPerfReportsProps(put(self.0, "Identifier", value), Phase) }
     /// `ServiceType`: `ServiceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-servicetype)
-    pub fn service_type(self, value: impl Arg<perf_reports::ServiceType>) -> CfnPerfReportsProps<R0, R1, Set, R3> { CfnPerfReportsProps(put(self.0, "ServiceType", value.into_expr()), Phase) }
+    pub fn service_type(self, value: impl Arg<perf_reports::ServiceType>) -> CfnPerfReportsProps<R0, R1, Set, R3> { CfnPerfReportsProps(put(self.0, "ServiceType", value), Phase) }
     /// `StartTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, R1, R2, Set> { CfnPerfReportsProps(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, R1, R2, Set> { CfnPerfReportsProps(put(self.0, "StartTime", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPerfReportsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PI::PerfReports`.

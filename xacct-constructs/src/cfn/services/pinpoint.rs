@@ -25,13 +25,13 @@ impl CfnADMChannelProps {
 }
 impl<R0, R1, R2> CfnADMChannelProps<R0, R1, R2> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#cfn-pinpoint-admchannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnADMChannelProps<Set, R1, R2> { CfnADMChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnADMChannelProps<Set, R1, R2> { CfnADMChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#cfn-pinpoint-admchannel-clientid)
-    pub fn client_id(self, value: impl Arg<str>) -> CfnADMChannelProps<R0, Set, R2> { CfnADMChannelProps(put(self.0, "ClientId", value.into_expr()), Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> CfnADMChannelProps<R0, Set, R2> { CfnADMChannelProps(put(self.0, "ClientId", value), Phase) }
     /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#cfn-pinpoint-admchannel-clientsecret)
-    pub fn client_secret(self, value: impl Arg<str>) -> CfnADMChannelProps<R0, R1, Set> { CfnADMChannelProps(put(self.0, "ClientSecret", value.into_expr()), Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> CfnADMChannelProps<R0, R1, Set> { CfnADMChannelProps(put(self.0, "ClientSecret", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#cfn-pinpoint-admchannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for CfnADMChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::APNSChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html)
@@ -55,23 +55,23 @@ impl CfnAPNSChannelProps {
 }
 impl<R0> CfnAPNSChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSChannelProps<Set> { CfnAPNSChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSChannelProps<Set> { CfnAPNSChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `BundleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value), Phase) }
     /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-defaultauthenticationmethod)
-    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value), Phase) }
     /// `TeamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-teamid)
-    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value), Phase) }
     /// `TokenKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-tokenkey)
-    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
+    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value), Phase) }
     /// `TokenKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-tokenkeyid)
-    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
+    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value), Phase) }
 }
 impl Done for CfnAPNSChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::APNSSandboxChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html)
@@ -95,23 +95,23 @@ impl CfnAPNSSandboxChannelProps {
 }
 impl<R0> CfnAPNSSandboxChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSSandboxChannelProps<Set> { CfnAPNSSandboxChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSSandboxChannelProps<Set> { CfnAPNSSandboxChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `BundleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value), Phase) }
     /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-defaultauthenticationmethod)
-    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value), Phase) }
     /// `TeamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-teamid)
-    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value), Phase) }
     /// `TokenKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-tokenkey)
-    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
+    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value), Phase) }
     /// `TokenKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-tokenkeyid)
-    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
+    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value), Phase) }
 }
 impl Done for CfnAPNSSandboxChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::APNSVoipChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html)
@@ -135,23 +135,23 @@ impl CfnAPNSVoipChannelProps {
 }
 impl<R0> CfnAPNSVoipChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSVoipChannelProps<Set> { CfnAPNSVoipChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSVoipChannelProps<Set> { CfnAPNSVoipChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `BundleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value), Phase) }
     /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-defaultauthenticationmethod)
-    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value), Phase) }
     /// `TeamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-teamid)
-    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value), Phase) }
     /// `TokenKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-tokenkey)
-    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
+    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value), Phase) }
     /// `TokenKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-tokenkeyid)
-    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
+    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value), Phase) }
 }
 impl Done for CfnAPNSVoipChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::APNSVoipSandboxChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html)
@@ -175,23 +175,23 @@ impl CfnAPNSVoipSandboxChannelProps {
 }
 impl<R0> CfnAPNSVoipSandboxChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSVoipSandboxChannelProps<Set> { CfnAPNSVoipSandboxChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSVoipSandboxChannelProps<Set> { CfnAPNSVoipSandboxChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `BundleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value), Phase) }
     /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-defaultauthenticationmethod)
-    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value), Phase) }
     /// `TeamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-teamid)
-    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value), Phase) }
     /// `TokenKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-tokenkey)
-    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
+    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value), Phase) }
     /// `TokenKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-tokenkeyid)
-    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
+    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value), Phase) }
 }
 impl Done for CfnAPNSVoipSandboxChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html)
@@ -217,9 +217,9 @@ impl CfnAppProps {
 }
 impl<R0> CfnAppProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html#cfn-pinpoint-app-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set> { CfnAppProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html#cfn-pinpoint-app-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::ApplicationSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html)
@@ -243,15 +243,15 @@ impl CfnApplicationSettingsProps {
 }
 impl<R0> CfnApplicationSettingsProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnApplicationSettingsProps<Set> { CfnApplicationSettingsProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnApplicationSettingsProps<Set> { CfnApplicationSettingsProps(put(self.0, "ApplicationId", value), Phase) }
     /// `CampaignHook`: `CampaignHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-campaignhook)
-    pub fn campaign_hook(self, value: impl Arg<application_settings::CampaignHook>) -> Self { Self(put(self.0, "CampaignHook", value.into_expr()), Phase) }
+    pub fn campaign_hook(self, value: impl Arg<application_settings::CampaignHook>) -> Self { Self(put(self.0, "CampaignHook", value), Phase) }
     /// `CloudWatchMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-cloudwatchmetricsenabled)
-    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
+    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchMetricsEnabled", value), Phase) }
     /// `Limits`: `Limits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-limits)
-    pub fn limits(self, value: impl Arg<application_settings::Limits>) -> Self { Self(put(self.0, "Limits", value.into_expr()), Phase) }
+    pub fn limits(self, value: impl Arg<application_settings::Limits>) -> Self { Self(put(self.0, "Limits", value), Phase) }
     /// `QuietTime`: `QuietTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-quiettime)
-    pub fn quiet_time(self, value: impl Arg<application_settings::QuietTime>) -> Self { Self(put(self.0, "QuietTime", value.into_expr()), Phase) }
+    pub fn quiet_time(self, value: impl Arg<application_settings::QuietTime>) -> Self { Self(put(self.0, "QuietTime", value), Phase) }
 }
 impl Done for CfnApplicationSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::ApplicationSettings`.
@@ -263,11 +263,11 @@ impl CampaignHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaFunctionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-campaignhook.html#cfn-pinpoint-applicationsettings-campaignhook-lambdafunctionname)
-    pub fn lambda_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
+    pub fn lambda_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaFunctionName", value)) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-campaignhook.html#cfn-pinpoint-applicationsettings-campaignhook-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `WebUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-campaignhook.html#cfn-pinpoint-applicationsettings-campaignhook-weburl)
-    pub fn web_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebUrl", value.into_expr())) }
+    pub fn web_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebUrl", value)) }
 }
 impl Done for CampaignHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Limits` of `AWS::Pinpoint::ApplicationSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html)
@@ -276,13 +276,13 @@ impl Limits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Daily`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html#cfn-pinpoint-applicationsettings-limits-daily)
-    pub fn daily(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
+    pub fn daily(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Daily", value)) }
     /// `MaximumDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html#cfn-pinpoint-applicationsettings-limits-maximumduration)
-    pub fn maximum_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr())) }
+    pub fn maximum_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumDuration", value)) }
     /// `MessagesPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html#cfn-pinpoint-applicationsettings-limits-messagespersecond)
-    pub fn messages_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesPerSecond", value.into_expr())) }
+    pub fn messages_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesPerSecond", value)) }
     /// `Total`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html#cfn-pinpoint-applicationsettings-limits-total)
-    pub fn total(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Total", value.into_expr())) }
+    pub fn total(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Total", value)) }
 }
 impl Done for Limits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuietTime` of `AWS::Pinpoint::ApplicationSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-quiettime.html)
@@ -293,9 +293,9 @@ impl QuietTime {
 }
 impl<R0, R1> QuietTime<R0, R1> {
     /// `End`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-quiettime.html#cfn-pinpoint-applicationsettings-quiettime-end)
-    pub fn end(self, value: impl Arg<str>) -> QuietTime<Set, R1> { QuietTime(put(self.0, "End", value.into_expr()), Phase) }
+    pub fn end(self, value: impl Arg<str>) -> QuietTime<Set, R1> { QuietTime(put(self.0, "End", value), Phase) }
     /// `Start`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-quiettime.html#cfn-pinpoint-applicationsettings-quiettime-start)
-    pub fn start(self, value: impl Arg<str>) -> QuietTime<R0, Set> { QuietTime(put(self.0, "Start", value.into_expr()), Phase) }
+    pub fn start(self, value: impl Arg<str>) -> QuietTime<R0, Set> { QuietTime(put(self.0, "Start", value), Phase) }
 }
 impl Done for QuietTime { fn into_props(self) -> Bag { self.0 } }
 }
@@ -320,13 +320,13 @@ impl CfnBaiduChannelProps {
 }
 impl<R0, R1, R2> CfnBaiduChannelProps<R0, R1, R2> {
     /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#cfn-pinpoint-baiduchannel-apikey)
-    pub fn api_key(self, value: impl Arg<str>) -> CfnBaiduChannelProps<Set, R1, R2> { CfnBaiduChannelProps(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> CfnBaiduChannelProps<Set, R1, R2> { CfnBaiduChannelProps(put(self.0, "ApiKey", value), Phase) }
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#cfn-pinpoint-baiduchannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, Set, R2> { CfnBaiduChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, Set, R2> { CfnBaiduChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#cfn-pinpoint-baiduchannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `SecretKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#cfn-pinpoint-baiduchannel-secretkey)
-    pub fn secret_key(self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, R1, Set> { CfnBaiduChannelProps(put(self.0, "SecretKey", value.into_expr()), Phase) }
+    pub fn secret_key(self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, R1, Set> { CfnBaiduChannelProps(put(self.0, "SecretKey", value), Phase) }
 }
 impl Done for CfnBaiduChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html)
@@ -352,41 +352,41 @@ impl CfnCampaignProps {
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
     /// `AdditionalTreatments`: list of `WriteTreatmentResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-additionaltreatments)
-    pub fn additional_treatments(self, value: impl Arg<Arr<campaign::WriteTreatmentResource>>) -> Self { Self(put(self.0, "AdditionalTreatments", value.into_expr()), Phase) }
+    pub fn additional_treatments(self, value: impl Arg<Arr<campaign::WriteTreatmentResource>>) -> Self { Self(put(self.0, "AdditionalTreatments", value), Phase) }
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "ApplicationId", value), Phase) }
     /// `CampaignHook`: `CampaignHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-campaignhook)
-    pub fn campaign_hook(self, value: impl Arg<campaign::CampaignHook>) -> Self { Self(put(self.0, "CampaignHook", value.into_expr()), Phase) }
+    pub fn campaign_hook(self, value: impl Arg<campaign::CampaignHook>) -> Self { Self(put(self.0, "CampaignHook", value), Phase) }
     /// `CustomDeliveryConfiguration`: `CustomDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-customdeliveryconfiguration)
-    pub fn custom_delivery_configuration(self, value: impl Arg<campaign::CustomDeliveryConfiguration>) -> Self { Self(put(self.0, "CustomDeliveryConfiguration", value.into_expr()), Phase) }
+    pub fn custom_delivery_configuration(self, value: impl Arg<campaign::CustomDeliveryConfiguration>) -> Self { Self(put(self.0, "CustomDeliveryConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `HoldoutPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-holdoutpercent)
-    pub fn holdout_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HoldoutPercent", value.into_expr()), Phase) }
+    pub fn holdout_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HoldoutPercent", value), Phase) }
     /// `IsPaused`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-ispaused)
-    pub fn is_paused(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPaused", value.into_expr()), Phase) }
+    pub fn is_paused(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPaused", value), Phase) }
     /// `Limits`: `Limits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-limits)
-    pub fn limits(self, value: impl Arg<campaign::Limits>) -> Self { Self(put(self.0, "Limits", value.into_expr()), Phase) }
+    pub fn limits(self, value: impl Arg<campaign::Limits>) -> Self { Self(put(self.0, "Limits", value), Phase) }
     /// `MessageConfiguration`: `MessageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-messageconfiguration)
-    pub fn message_configuration(self, value: impl Arg<campaign::MessageConfiguration>) -> Self { Self(put(self.0, "MessageConfiguration", value.into_expr()), Phase) }
+    pub fn message_configuration(self, value: impl Arg<campaign::MessageConfiguration>) -> Self { Self(put(self.0, "MessageConfiguration", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "Name", value), Phase) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-schedule)
-    pub fn schedule(self, value: impl Arg<campaign::Schedule>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<campaign::Schedule>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "Schedule", value), Phase) }
     /// `SegmentId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-segmentid)
-    pub fn segment_id(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "SegmentId", value.into_expr()), Phase) }
+    pub fn segment_id(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "SegmentId", value), Phase) }
     /// `SegmentVersion`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-segmentversion)
-    pub fn segment_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentVersion", value.into_expr()), Phase) }
+    pub fn segment_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentVersion", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<campaign::TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
+    pub fn template_configuration(self, value: impl Arg<campaign::TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value), Phase) }
     /// `TreatmentDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-treatmentdescription)
-    pub fn treatment_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentDescription", value.into_expr()), Phase) }
+    pub fn treatment_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentDescription", value), Phase) }
     /// `TreatmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-treatmentname)
-    pub fn treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentName", value.into_expr()), Phase) }
+    pub fn treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentName", value), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::Campaign`.
@@ -398,9 +398,9 @@ impl AttributeDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-attributedimension.html#cfn-pinpoint-campaign-attributedimension-attributetype)
-    pub fn attribute_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
+    pub fn attribute_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeType", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-attributedimension.html#cfn-pinpoint-campaign-attributedimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignCustomMessage` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigncustommessage.html)
@@ -409,7 +409,7 @@ impl CampaignCustomMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigncustommessage.html#cfn-pinpoint-campaign-campaigncustommessage-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value)) }
 }
 impl Done for CampaignCustomMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignEmailMessage` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html)
@@ -418,13 +418,13 @@ impl CampaignEmailMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html#cfn-pinpoint-campaign-campaignemailmessage-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `FromAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html#cfn-pinpoint-campaign-campaignemailmessage-fromaddress)
-    pub fn from_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FromAddress", value.into_expr())) }
+    pub fn from_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FromAddress", value)) }
     /// `HtmlBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html#cfn-pinpoint-campaign-campaignemailmessage-htmlbody)
-    pub fn html_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlBody", value.into_expr())) }
+    pub fn html_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlBody", value)) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html#cfn-pinpoint-campaign-campaignemailmessage-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
 }
 impl Done for CampaignEmailMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignEventFilter` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigneventfilter.html)
@@ -433,9 +433,9 @@ impl CampaignEventFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: `EventDimensions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigneventfilter.html#cfn-pinpoint-campaign-campaigneventfilter-dimensions)
-    pub fn dimensions(self, value: impl Arg<EventDimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<EventDimensions>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `FilterType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigneventfilter.html#cfn-pinpoint-campaign-campaigneventfilter-filtertype)
-    pub fn filter_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterType", value.into_expr())) }
+    pub fn filter_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterType", value)) }
 }
 impl Done for CampaignEventFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignHook` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignhook.html)
@@ -444,11 +444,11 @@ impl CampaignHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaFunctionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignhook.html#cfn-pinpoint-campaign-campaignhook-lambdafunctionname)
-    pub fn lambda_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
+    pub fn lambda_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaFunctionName", value)) }
     /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignhook.html#cfn-pinpoint-campaign-campaignhook-mode)
-    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `WebUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignhook.html#cfn-pinpoint-campaign-campaignhook-weburl)
-    pub fn web_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebUrl", value.into_expr())) }
+    pub fn web_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebUrl", value)) }
 }
 impl Done for CampaignHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignInAppMessage` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigninappmessage.html)
@@ -457,11 +457,11 @@ impl CampaignInAppMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: list of `InAppMessageContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigninappmessage.html#cfn-pinpoint-campaign-campaigninappmessage-content)
-    pub fn content(self, value: impl Arg<Arr<InAppMessageContent>>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
+    pub fn content(self, value: impl Arg<Arr<InAppMessageContent>>) -> Self { Self(put(self.0, "Content", value)) }
     /// `CustomConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigninappmessage.html#cfn-pinpoint-campaign-campaigninappmessage-customconfig)
-    pub fn custom_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomConfig", value.into_expr())) }
+    pub fn custom_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomConfig", value)) }
     /// `Layout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigninappmessage.html#cfn-pinpoint-campaign-campaigninappmessage-layout)
-    pub fn layout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Layout", value.into_expr())) }
+    pub fn layout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Layout", value)) }
 }
 impl Done for CampaignInAppMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignSmsMessage` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html)
@@ -470,17 +470,17 @@ impl CampaignSmsMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `EntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-entityid)
-    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr())) }
+    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value)) }
     /// `MessageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-messagetype)
-    pub fn message_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageType", value.into_expr())) }
+    pub fn message_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageType", value)) }
     /// `OriginationNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-originationnumber)
-    pub fn origination_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationNumber", value.into_expr())) }
+    pub fn origination_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationNumber", value)) }
     /// `SenderId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-senderid)
-    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr())) }
+    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value)) }
     /// `TemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-templateid)
-    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr())) }
+    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value)) }
 }
 impl Done for CampaignSmsMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomDeliveryConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-customdeliveryconfiguration.html)
@@ -489,9 +489,9 @@ impl CustomDeliveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeliveryUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-customdeliveryconfiguration.html#cfn-pinpoint-campaign-customdeliveryconfiguration-deliveryuri)
-    pub fn delivery_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryUri", value.into_expr())) }
+    pub fn delivery_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryUri", value)) }
     /// `EndpointTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-customdeliveryconfiguration.html#cfn-pinpoint-campaign-customdeliveryconfiguration-endpointtypes)
-    pub fn endpoint_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndpointTypes", value.into_expr())) }
+    pub fn endpoint_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndpointTypes", value)) }
 }
 impl Done for CustomDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultButtonConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html)
@@ -500,17 +500,17 @@ impl DefaultButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-backgroundcolor)
-    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value)) }
     /// `BorderRadius`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-borderradius)
-    pub fn border_radius(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorderRadius", value.into_expr())) }
+    pub fn border_radius(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorderRadius", value)) }
     /// `ButtonAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-buttonaction)
-    pub fn button_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
+    pub fn button_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonAction", value)) }
     /// `Link`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-link)
-    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
+    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
     /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-textcolor)
-    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value)) }
 }
 impl Done for DefaultButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventDimensions` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-eventdimensions.html)
@@ -519,11 +519,11 @@ impl EventDimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-eventdimensions.html#cfn-pinpoint-campaign-eventdimensions-attributes)
-    pub fn attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Attributes", value)) }
     /// `EventType`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-eventdimensions.html#cfn-pinpoint-campaign-eventdimensions-eventtype)
-    pub fn event_type(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
+    pub fn event_type(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "EventType", value)) }
     /// `Metrics`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-eventdimensions.html#cfn-pinpoint-campaign-eventdimensions-metrics)
-    pub fn metrics(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
+    pub fn metrics(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metrics", value)) }
 }
 impl Done for EventDimensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageBodyConfig` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebodyconfig.html)
@@ -532,11 +532,11 @@ impl InAppMessageBodyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebodyconfig.html#cfn-pinpoint-campaign-inappmessagebodyconfig-alignment)
-    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
+    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value)) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebodyconfig.html#cfn-pinpoint-campaign-inappmessagebodyconfig-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebodyconfig.html#cfn-pinpoint-campaign-inappmessagebodyconfig-textcolor)
-    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value)) }
 }
 impl Done for InAppMessageBodyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageButton` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html)
@@ -545,13 +545,13 @@ impl InAppMessageButton {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Android`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html#cfn-pinpoint-campaign-inappmessagebutton-android)
-    pub fn android(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Android", value.into_expr())) }
+    pub fn android(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Android", value)) }
     /// `DefaultConfig`: `DefaultButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html#cfn-pinpoint-campaign-inappmessagebutton-defaultconfig)
-    pub fn default_config(self, value: impl Arg<DefaultButtonConfiguration>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr())) }
+    pub fn default_config(self, value: impl Arg<DefaultButtonConfiguration>) -> Self { Self(put(self.0, "DefaultConfig", value)) }
     /// `IOS`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html#cfn-pinpoint-campaign-inappmessagebutton-ios)
-    pub fn ios(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "IOS", value.into_expr())) }
+    pub fn ios(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "IOS", value)) }
     /// `Web`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html#cfn-pinpoint-campaign-inappmessagebutton-web)
-    pub fn web(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Web", value.into_expr())) }
+    pub fn web(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Web", value)) }
 }
 impl Done for InAppMessageButton { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageContent` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html)
@@ -560,17 +560,17 @@ impl InAppMessageContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-backgroundcolor)
-    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value)) }
     /// `BodyConfig`: `InAppMessageBodyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-bodyconfig)
-    pub fn body_config(self, value: impl Arg<InAppMessageBodyConfig>) -> Self { Self(put(self.0, "BodyConfig", value.into_expr())) }
+    pub fn body_config(self, value: impl Arg<InAppMessageBodyConfig>) -> Self { Self(put(self.0, "BodyConfig", value)) }
     /// `HeaderConfig`: `InAppMessageHeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-headerconfig)
-    pub fn header_config(self, value: impl Arg<InAppMessageHeaderConfig>) -> Self { Self(put(self.0, "HeaderConfig", value.into_expr())) }
+    pub fn header_config(self, value: impl Arg<InAppMessageHeaderConfig>) -> Self { Self(put(self.0, "HeaderConfig", value)) }
     /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-imageurl)
-    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value)) }
     /// `PrimaryBtn`: `InAppMessageButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-primarybtn)
-    pub fn primary_btn(self, value: impl Arg<InAppMessageButton>) -> Self { Self(put(self.0, "PrimaryBtn", value.into_expr())) }
+    pub fn primary_btn(self, value: impl Arg<InAppMessageButton>) -> Self { Self(put(self.0, "PrimaryBtn", value)) }
     /// `SecondaryBtn`: `InAppMessageButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-secondarybtn)
-    pub fn secondary_btn(self, value: impl Arg<InAppMessageButton>) -> Self { Self(put(self.0, "SecondaryBtn", value.into_expr())) }
+    pub fn secondary_btn(self, value: impl Arg<InAppMessageButton>) -> Self { Self(put(self.0, "SecondaryBtn", value)) }
 }
 impl Done for InAppMessageContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageHeaderConfig` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessageheaderconfig.html)
@@ -579,11 +579,11 @@ impl InAppMessageHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessageheaderconfig.html#cfn-pinpoint-campaign-inappmessageheaderconfig-alignment)
-    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
+    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value)) }
     /// `Header`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessageheaderconfig.html#cfn-pinpoint-campaign-inappmessageheaderconfig-header)
-    pub fn header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
+    pub fn header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Header", value)) }
     /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessageheaderconfig.html#cfn-pinpoint-campaign-inappmessageheaderconfig-textcolor)
-    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value)) }
 }
 impl Done for InAppMessageHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Limits` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html)
@@ -592,15 +592,15 @@ impl Limits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Daily`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-daily)
-    pub fn daily(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
+    pub fn daily(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Daily", value)) }
     /// `MaximumDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-maximumduration)
-    pub fn maximum_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr())) }
+    pub fn maximum_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumDuration", value)) }
     /// `MessagesPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-messagespersecond)
-    pub fn messages_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesPerSecond", value.into_expr())) }
+    pub fn messages_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesPerSecond", value)) }
     /// `Session`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-session)
-    pub fn session(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Session", value.into_expr())) }
+    pub fn session(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Session", value)) }
     /// `Total`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-total)
-    pub fn total(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Total", value.into_expr())) }
+    pub fn total(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Total", value)) }
 }
 impl Done for Limits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Message` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html)
@@ -609,29 +609,29 @@ impl Message {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value)) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `ImageIconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-imageiconurl)
-    pub fn image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIconUrl", value.into_expr())) }
+    pub fn image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIconUrl", value)) }
     /// `ImageSmallIconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-imagesmalliconurl)
-    pub fn image_small_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageSmallIconUrl", value.into_expr())) }
+    pub fn image_small_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageSmallIconUrl", value)) }
     /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-imageurl)
-    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value)) }
     /// `JsonBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-jsonbody)
-    pub fn json_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
+    pub fn json_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JsonBody", value)) }
     /// `MediaUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-mediaurl)
-    pub fn media_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaUrl", value.into_expr())) }
+    pub fn media_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaUrl", value)) }
     /// `RawContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-rawcontent)
-    pub fn raw_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RawContent", value.into_expr())) }
+    pub fn raw_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RawContent", value)) }
     /// `SilentPush`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-silentpush)
-    pub fn silent_push(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SilentPush", value.into_expr())) }
+    pub fn silent_push(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SilentPush", value)) }
     /// `TimeToLive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-timetolive)
-    pub fn time_to_live(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeToLive", value.into_expr())) }
+    pub fn time_to_live(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeToLive", value)) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html)
@@ -640,23 +640,23 @@ impl MessageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ADMMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-admmessage)
-    pub fn adm_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "ADMMessage", value.into_expr())) }
+    pub fn adm_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "ADMMessage", value)) }
     /// `APNSMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-apnsmessage)
-    pub fn apns_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "APNSMessage", value.into_expr())) }
+    pub fn apns_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "APNSMessage", value)) }
     /// `BaiduMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-baidumessage)
-    pub fn baidu_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "BaiduMessage", value.into_expr())) }
+    pub fn baidu_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "BaiduMessage", value)) }
     /// `CustomMessage`: `CampaignCustomMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-custommessage)
-    pub fn custom_message(self, value: impl Arg<CampaignCustomMessage>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
+    pub fn custom_message(self, value: impl Arg<CampaignCustomMessage>) -> Self { Self(put(self.0, "CustomMessage", value)) }
     /// `DefaultMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-defaultmessage)
-    pub fn default_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "DefaultMessage", value.into_expr())) }
+    pub fn default_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "DefaultMessage", value)) }
     /// `EmailMessage`: `CampaignEmailMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-emailmessage)
-    pub fn email_message(self, value: impl Arg<CampaignEmailMessage>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
+    pub fn email_message(self, value: impl Arg<CampaignEmailMessage>) -> Self { Self(put(self.0, "EmailMessage", value)) }
     /// `GCMMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-gcmmessage)
-    pub fn gcm_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "GCMMessage", value.into_expr())) }
+    pub fn gcm_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "GCMMessage", value)) }
     /// `InAppMessage`: `CampaignInAppMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-inappmessage)
-    pub fn in_app_message(self, value: impl Arg<CampaignInAppMessage>) -> Self { Self(put(self.0, "InAppMessage", value.into_expr())) }
+    pub fn in_app_message(self, value: impl Arg<CampaignInAppMessage>) -> Self { Self(put(self.0, "InAppMessage", value)) }
     /// `SMSMessage`: `CampaignSmsMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-smsmessage)
-    pub fn sms_message(self, value: impl Arg<CampaignSmsMessage>) -> Self { Self(put(self.0, "SMSMessage", value.into_expr())) }
+    pub fn sms_message(self, value: impl Arg<CampaignSmsMessage>) -> Self { Self(put(self.0, "SMSMessage", value)) }
 }
 impl Done for MessageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-metricdimension.html)
@@ -665,9 +665,9 @@ impl MetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComparisonOperator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-metricdimension.html#cfn-pinpoint-campaign-metricdimension-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComparisonOperator", value)) }
     /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-metricdimension.html#cfn-pinpoint-campaign-metricdimension-value)
-    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideButtonConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-overridebuttonconfiguration.html)
@@ -676,9 +676,9 @@ impl OverrideButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ButtonAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-overridebuttonconfiguration.html#cfn-pinpoint-campaign-overridebuttonconfiguration-buttonaction)
-    pub fn button_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
+    pub fn button_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonAction", value)) }
     /// `Link`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-overridebuttonconfiguration.html#cfn-pinpoint-campaign-overridebuttonconfiguration-link)
-    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
+    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value)) }
 }
 impl Done for OverrideButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuietTime` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-quiettime.html)
@@ -689,9 +689,9 @@ impl QuietTime {
 }
 impl<R0, R1> QuietTime<R0, R1> {
     /// `End`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-quiettime.html#cfn-pinpoint-campaign-quiettime-end)
-    pub fn end(self, value: impl Arg<str>) -> QuietTime<Set, R1> { QuietTime(put(self.0, "End", value.into_expr()), Phase) }
+    pub fn end(self, value: impl Arg<str>) -> QuietTime<Set, R1> { QuietTime(put(self.0, "End", value), Phase) }
     /// `Start`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-quiettime.html#cfn-pinpoint-campaign-quiettime-start)
-    pub fn start(self, value: impl Arg<str>) -> QuietTime<R0, Set> { QuietTime(put(self.0, "Start", value.into_expr()), Phase) }
+    pub fn start(self, value: impl Arg<str>) -> QuietTime<R0, Set> { QuietTime(put(self.0, "Start", value), Phase) }
 }
 impl Done for QuietTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html)
@@ -700,19 +700,19 @@ impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value)) }
     /// `EventFilter`: `CampaignEventFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-eventfilter)
-    pub fn event_filter(self, value: impl Arg<CampaignEventFilter>) -> Self { Self(put(self.0, "EventFilter", value.into_expr())) }
+    pub fn event_filter(self, value: impl Arg<CampaignEventFilter>) -> Self { Self(put(self.0, "EventFilter", value)) }
     /// `Frequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-frequency)
-    pub fn frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
+    pub fn frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Frequency", value)) }
     /// `IsLocalTime`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-islocaltime)
-    pub fn is_local_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLocalTime", value.into_expr())) }
+    pub fn is_local_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLocalTime", value)) }
     /// `QuietTime`: `QuietTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-quiettime)
-    pub fn quiet_time(self, value: impl Arg<QuietTime>) -> Self { Self(put(self.0, "QuietTime", value.into_expr())) }
+    pub fn quiet_time(self, value: impl Arg<QuietTime>) -> Self { Self(put(self.0, "QuietTime", value)) }
     /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value)) }
     /// `TimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-timezone)
-    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value)) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SetDimension` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-setdimension.html)
@@ -721,9 +721,9 @@ impl SetDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DimensionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-setdimension.html#cfn-pinpoint-campaign-setdimension-dimensiontype)
-    pub fn dimension_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DimensionType", value.into_expr())) }
+    pub fn dimension_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DimensionType", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-setdimension.html#cfn-pinpoint-campaign-setdimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for SetDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Template` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-template.html)
@@ -732,9 +732,9 @@ impl Template {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-template.html#cfn-pinpoint-campaign-template-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-template.html#cfn-pinpoint-campaign-template-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for Template { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html)
@@ -743,13 +743,13 @@ impl TemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailTemplate`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html#cfn-pinpoint-campaign-templateconfiguration-emailtemplate)
-    pub fn email_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "EmailTemplate", value.into_expr())) }
+    pub fn email_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "EmailTemplate", value)) }
     /// `PushTemplate`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html#cfn-pinpoint-campaign-templateconfiguration-pushtemplate)
-    pub fn push_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "PushTemplate", value.into_expr())) }
+    pub fn push_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "PushTemplate", value)) }
     /// `SMSTemplate`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html#cfn-pinpoint-campaign-templateconfiguration-smstemplate)
-    pub fn sms_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "SMSTemplate", value.into_expr())) }
+    pub fn sms_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "SMSTemplate", value)) }
     /// `VoiceTemplate`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html#cfn-pinpoint-campaign-templateconfiguration-voicetemplate)
-    pub fn voice_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "VoiceTemplate", value.into_expr())) }
+    pub fn voice_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "VoiceTemplate", value)) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WriteTreatmentResource` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html)
@@ -758,19 +758,19 @@ impl WriteTreatmentResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomDeliveryConfiguration`: `CustomDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-customdeliveryconfiguration)
-    pub fn custom_delivery_configuration(self, value: impl Arg<CustomDeliveryConfiguration>) -> Self { Self(put(self.0, "CustomDeliveryConfiguration", value.into_expr())) }
+    pub fn custom_delivery_configuration(self, value: impl Arg<CustomDeliveryConfiguration>) -> Self { Self(put(self.0, "CustomDeliveryConfiguration", value)) }
     /// `MessageConfiguration`: `MessageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-messageconfiguration)
-    pub fn message_configuration(self, value: impl Arg<MessageConfiguration>) -> Self { Self(put(self.0, "MessageConfiguration", value.into_expr())) }
+    pub fn message_configuration(self, value: impl Arg<MessageConfiguration>) -> Self { Self(put(self.0, "MessageConfiguration", value)) }
     /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-schedule)
-    pub fn schedule(self, value: impl Arg<Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
+    pub fn schedule(self, value: impl Arg<Schedule>) -> Self { Self(put(self.0, "Schedule", value)) }
     /// `SizePercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-sizepercent)
-    pub fn size_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizePercent", value.into_expr())) }
+    pub fn size_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizePercent", value)) }
     /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr())) }
+    pub fn template_configuration(self, value: impl Arg<TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value)) }
     /// `TreatmentDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-treatmentdescription)
-    pub fn treatment_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentDescription", value.into_expr())) }
+    pub fn treatment_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentDescription", value)) }
     /// `TreatmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-treatmentname)
-    pub fn treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentName", value.into_expr())) }
+    pub fn treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentName", value)) }
 }
 impl Done for WriteTreatmentResource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -795,19 +795,19 @@ impl CfnEmailChannelProps {
 }
 impl<R0, R1, R2> CfnEmailChannelProps<R0, R1, R2> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnEmailChannelProps<Set, R1, R2> { CfnEmailChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnEmailChannelProps<Set, R1, R2> { CfnEmailChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `ConfigurationSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-configurationset)
-    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr()), Phase) }
+    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `FromAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-fromaddress)
-    pub fn from_address(self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, Set, R2> { CfnEmailChannelProps(put(self.0, "FromAddress", value.into_expr()), Phase) }
+    pub fn from_address(self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, Set, R2> { CfnEmailChannelProps(put(self.0, "FromAddress", value), Phase) }
     /// `Identity`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-identity)
-    pub fn identity(self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, R1, Set> { CfnEmailChannelProps(put(self.0, "Identity", value.into_expr()), Phase) }
+    pub fn identity(self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, R1, Set> { CfnEmailChannelProps(put(self.0, "Identity", value), Phase) }
     /// `OrchestrationSendingRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-orchestrationsendingrolearn)
-    pub fn orchestration_sending_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "OrchestrationSendingRoleArn", value.into_expr()), Phase) }
+    pub fn orchestration_sending_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "OrchestrationSendingRoleArn", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CfnEmailChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::EmailTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html)
@@ -833,19 +833,19 @@ impl CfnEmailTemplateProps {
 }
 impl<R0, R1> CfnEmailTemplateProps<R0, R1> {
     /// `DefaultSubstitutions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-defaultsubstitutions)
-    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
+    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value), Phase) }
     /// `HtmlPart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-htmlpart)
-    pub fn html_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlPart", value.into_expr()), Phase) }
+    pub fn html_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlPart", value), Phase) }
     /// `Subject`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-subject)
-    pub fn subject(self, value: impl Arg<str>) -> CfnEmailTemplateProps<Set, R1> { CfnEmailTemplateProps(put(self.0, "Subject", value.into_expr()), Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> CfnEmailTemplateProps<Set, R1> { CfnEmailTemplateProps(put(self.0, "Subject", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-templatedescription)
-    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
+    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value), Phase) }
     /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> CfnEmailTemplateProps<R0, Set> { CfnEmailTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnEmailTemplateProps<R0, Set> { CfnEmailTemplateProps(put(self.0, "TemplateName", value), Phase) }
     /// `TextPart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-textpart)
-    pub fn text_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextPart", value.into_expr()), Phase) }
+    pub fn text_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextPart", value), Phase) }
 }
 impl Done for CfnEmailTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::EventStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html)
@@ -869,11 +869,11 @@ impl CfnEventStreamProps {
 }
 impl<R0, R1, R2> CfnEventStreamProps<R0, R1, R2> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html#cfn-pinpoint-eventstream-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { CfnEventStreamProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { CfnEventStreamProps(put(self.0, "ApplicationId", value), Phase) }
     /// `DestinationStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html#cfn-pinpoint-eventstream-destinationstreamarn)
-    pub fn destination_stream_arn(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { CfnEventStreamProps(put(self.0, "DestinationStreamArn", value.into_expr()), Phase) }
+    pub fn destination_stream_arn(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { CfnEventStreamProps(put(self.0, "DestinationStreamArn", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html#cfn-pinpoint-eventstream-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEventStreamProps<R0, R1, Set> { CfnEventStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEventStreamProps<R0, R1, Set> { CfnEventStreamProps(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CfnEventStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::GCMChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html)
@@ -897,15 +897,15 @@ impl CfnGCMChannelProps {
 }
 impl<R0> CfnGCMChannelProps<R0> {
     /// `ApiKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-apikey)
-    pub fn api_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKey", value), Phase) }
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnGCMChannelProps<Set> { CfnGCMChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnGCMChannelProps<Set> { CfnGCMChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-defaultauthenticationmethod)
-    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `ServiceJson`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-servicejson)
-    pub fn service_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceJson", value.into_expr()), Phase) }
+    pub fn service_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceJson", value), Phase) }
 }
 impl Done for CfnGCMChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html)
@@ -929,17 +929,17 @@ impl CfnInAppTemplateProps {
 }
 impl<R0> CfnInAppTemplateProps<R0> {
     /// `Content`: list of `InAppMessageContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-content)
-    pub fn content(self, value: impl Arg<Arr<in_app_template::InAppMessageContent>>) -> Self { Self(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<Arr<in_app_template::InAppMessageContent>>) -> Self { Self(put(self.0, "Content", value), Phase) }
     /// `CustomConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-customconfig)
-    pub fn custom_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomConfig", value.into_expr()), Phase) }
+    pub fn custom_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomConfig", value), Phase) }
     /// `Layout`: `Layout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-layout)
-    pub fn layout(self, value: impl Arg<in_app_template::Layout>) -> Self { Self(put(self.0, "Layout", value.into_expr()), Phase) }
+    pub fn layout(self, value: impl Arg<in_app_template::Layout>) -> Self { Self(put(self.0, "Layout", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-templatedescription)
-    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
+    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value), Phase) }
     /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> CfnInAppTemplateProps<Set> { CfnInAppTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnInAppTemplateProps<Set> { CfnInAppTemplateProps(put(self.0, "TemplateName", value), Phase) }
 }
 impl Done for CfnInAppTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::InAppTemplate`.
@@ -951,11 +951,11 @@ impl BodyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: `Alignment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-bodyconfig.html#cfn-pinpoint-inapptemplate-bodyconfig-alignment)
-    pub fn alignment(self, value: impl Arg<Alignment>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
+    pub fn alignment(self, value: impl Arg<Alignment>) -> Self { Self(put(self.0, "Alignment", value)) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-bodyconfig.html#cfn-pinpoint-inapptemplate-bodyconfig-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-bodyconfig.html#cfn-pinpoint-inapptemplate-bodyconfig-textcolor)
-    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value)) }
 }
 impl Done for BodyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ButtonConfig` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html)
@@ -964,13 +964,13 @@ impl ButtonConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Android`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html#cfn-pinpoint-inapptemplate-buttonconfig-android)
-    pub fn android(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Android", value.into_expr())) }
+    pub fn android(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Android", value)) }
     /// `DefaultConfig`: `DefaultButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html#cfn-pinpoint-inapptemplate-buttonconfig-defaultconfig)
-    pub fn default_config(self, value: impl Arg<DefaultButtonConfiguration>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr())) }
+    pub fn default_config(self, value: impl Arg<DefaultButtonConfiguration>) -> Self { Self(put(self.0, "DefaultConfig", value)) }
     /// `IOS`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html#cfn-pinpoint-inapptemplate-buttonconfig-ios)
-    pub fn ios(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "IOS", value.into_expr())) }
+    pub fn ios(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "IOS", value)) }
     /// `Web`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html#cfn-pinpoint-inapptemplate-buttonconfig-web)
-    pub fn web(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Web", value.into_expr())) }
+    pub fn web(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Web", value)) }
 }
 impl Done for ButtonConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultButtonConfiguration` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html)
@@ -979,17 +979,17 @@ impl DefaultButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-backgroundcolor)
-    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value)) }
     /// `BorderRadius`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-borderradius)
-    pub fn border_radius(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorderRadius", value.into_expr())) }
+    pub fn border_radius(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorderRadius", value)) }
     /// `ButtonAction`: `ButtonAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-buttonaction)
-    pub fn button_action(self, value: impl Arg<ButtonAction>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
+    pub fn button_action(self, value: impl Arg<ButtonAction>) -> Self { Self(put(self.0, "ButtonAction", value)) }
     /// `Link`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-link)
-    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
+    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value)) }
     /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-text)
-    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value)) }
     /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-textcolor)
-    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value)) }
 }
 impl Done for DefaultButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderConfig` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-headerconfig.html)
@@ -998,11 +998,11 @@ impl HeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: `Alignment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-headerconfig.html#cfn-pinpoint-inapptemplate-headerconfig-alignment)
-    pub fn alignment(self, value: impl Arg<Alignment>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
+    pub fn alignment(self, value: impl Arg<Alignment>) -> Self { Self(put(self.0, "Alignment", value)) }
     /// `Header`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-headerconfig.html#cfn-pinpoint-inapptemplate-headerconfig-header)
-    pub fn header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
+    pub fn header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Header", value)) }
     /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-headerconfig.html#cfn-pinpoint-inapptemplate-headerconfig-textcolor)
-    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value)) }
 }
 impl Done for HeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageContent` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html)
@@ -1011,17 +1011,17 @@ impl InAppMessageContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-backgroundcolor)
-    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value)) }
     /// `BodyConfig`: `BodyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-bodyconfig)
-    pub fn body_config(self, value: impl Arg<BodyConfig>) -> Self { Self(put(self.0, "BodyConfig", value.into_expr())) }
+    pub fn body_config(self, value: impl Arg<BodyConfig>) -> Self { Self(put(self.0, "BodyConfig", value)) }
     /// `HeaderConfig`: `HeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-headerconfig)
-    pub fn header_config(self, value: impl Arg<HeaderConfig>) -> Self { Self(put(self.0, "HeaderConfig", value.into_expr())) }
+    pub fn header_config(self, value: impl Arg<HeaderConfig>) -> Self { Self(put(self.0, "HeaderConfig", value)) }
     /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-imageurl)
-    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value)) }
     /// `PrimaryBtn`: `ButtonConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-primarybtn)
-    pub fn primary_btn(self, value: impl Arg<ButtonConfig>) -> Self { Self(put(self.0, "PrimaryBtn", value.into_expr())) }
+    pub fn primary_btn(self, value: impl Arg<ButtonConfig>) -> Self { Self(put(self.0, "PrimaryBtn", value)) }
     /// `SecondaryBtn`: `ButtonConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-secondarybtn)
-    pub fn secondary_btn(self, value: impl Arg<ButtonConfig>) -> Self { Self(put(self.0, "SecondaryBtn", value.into_expr())) }
+    pub fn secondary_btn(self, value: impl Arg<ButtonConfig>) -> Self { Self(put(self.0, "SecondaryBtn", value)) }
 }
 impl Done for InAppMessageContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideButtonConfiguration` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-overridebuttonconfiguration.html)
@@ -1030,9 +1030,9 @@ impl OverrideButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ButtonAction`: `ButtonAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-overridebuttonconfiguration.html#cfn-pinpoint-inapptemplate-overridebuttonconfiguration-buttonaction)
-    pub fn button_action(self, value: impl Arg<ButtonAction>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
+    pub fn button_action(self, value: impl Arg<ButtonAction>) -> Self { Self(put(self.0, "ButtonAction", value)) }
     /// `Link`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-overridebuttonconfiguration.html#cfn-pinpoint-inapptemplate-overridebuttonconfiguration-link)
-    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
+    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value)) }
 }
 impl Done for OverrideButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Alignment` allows.
@@ -1065,23 +1065,23 @@ impl CfnPushTemplateProps {
 }
 impl<R0> CfnPushTemplateProps<R0> {
     /// `ADM`: `AndroidPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-adm)
-    pub fn adm(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "ADM", value.into_expr()), Phase) }
+    pub fn adm(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "ADM", value), Phase) }
     /// `APNS`: `APNSPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-apns)
-    pub fn apns(self, value: impl Arg<push_template::APNSPushNotificationTemplate>) -> Self { Self(put(self.0, "APNS", value.into_expr()), Phase) }
+    pub fn apns(self, value: impl Arg<push_template::APNSPushNotificationTemplate>) -> Self { Self(put(self.0, "APNS", value), Phase) }
     /// `Baidu`: `AndroidPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-baidu)
-    pub fn baidu(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "Baidu", value.into_expr()), Phase) }
+    pub fn baidu(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "Baidu", value), Phase) }
     /// `Default`: `DefaultPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-default)
-    pub fn default(self, value: impl Arg<push_template::DefaultPushNotificationTemplate>) -> Self { Self(put(self.0, "Default", value.into_expr()), Phase) }
+    pub fn default(self, value: impl Arg<push_template::DefaultPushNotificationTemplate>) -> Self { Self(put(self.0, "Default", value), Phase) }
     /// `DefaultSubstitutions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-defaultsubstitutions)
-    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
+    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value), Phase) }
     /// `GCM`: `AndroidPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-gcm)
-    pub fn gcm(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "GCM", value.into_expr()), Phase) }
+    pub fn gcm(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "GCM", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-templatedescription)
-    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
+    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value), Phase) }
     /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> CfnPushTemplateProps<Set> { CfnPushTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnPushTemplateProps<Set> { CfnPushTemplateProps(put(self.0, "TemplateName", value), Phase) }
 }
 impl Done for CfnPushTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::PushTemplate`.
@@ -1093,17 +1093,17 @@ impl APNSPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value)) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `MediaUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-mediaurl)
-    pub fn media_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaUrl", value.into_expr())) }
+    pub fn media_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaUrl", value)) }
     /// `Sound`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-sound)
-    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
+    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value)) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for APNSPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AndroidPushNotificationTemplate` of `AWS::Pinpoint::PushTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html)
@@ -1112,21 +1112,21 @@ impl AndroidPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value)) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `ImageIconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-imageiconurl)
-    pub fn image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIconUrl", value.into_expr())) }
+    pub fn image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIconUrl", value)) }
     /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-imageurl)
-    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value)) }
     /// `SmallImageIconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-smallimageiconurl)
-    pub fn small_image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmallImageIconUrl", value.into_expr())) }
+    pub fn small_image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmallImageIconUrl", value)) }
     /// `Sound`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-sound)
-    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
+    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value)) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for AndroidPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultPushNotificationTemplate` of `AWS::Pinpoint::PushTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html)
@@ -1135,15 +1135,15 @@ impl DefaultPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-action)
-    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value)) }
     /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-body)
-    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value)) }
     /// `Sound`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-sound)
-    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
+    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value)) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for DefaultPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1170,15 +1170,15 @@ impl CfnSegmentProps {
 }
 impl<R0, R1> CfnSegmentProps<R0, R1> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnSegmentProps<Set, R1> { CfnSegmentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnSegmentProps<Set, R1> { CfnSegmentProps(put(self.0, "ApplicationId", value), Phase) }
     /// `Dimensions`: `SegmentDimensions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-dimensions)
-    pub fn dimensions(self, value: impl Arg<segment::SegmentDimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    pub fn dimensions(self, value: impl Arg<segment::SegmentDimensions>) -> Self { Self(put(self.0, "Dimensions", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSegmentProps<R0, Set> { CfnSegmentProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSegmentProps<R0, Set> { CfnSegmentProps(put(self.0, "Name", value), Phase) }
     /// `SegmentGroups`: `SegmentGroups`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-segmentgroups)
-    pub fn segment_groups(self, value: impl Arg<segment::SegmentGroups>) -> Self { Self(put(self.0, "SegmentGroups", value.into_expr()), Phase) }
+    pub fn segment_groups(self, value: impl Arg<segment::SegmentGroups>) -> Self { Self(put(self.0, "SegmentGroups", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSegmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::Segment`.
@@ -1190,9 +1190,9 @@ impl AttributeDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-attributedimension.html#cfn-pinpoint-segment-attributedimension-attributetype)
-    pub fn attribute_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
+    pub fn attribute_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeType", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-attributedimension.html#cfn-pinpoint-segment-attributedimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Behavior` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-behavior.html)
@@ -1201,7 +1201,7 @@ impl Behavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Recency`: `Recency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-behavior.html#cfn-pinpoint-segment-behavior-recency)
-    pub fn recency(self, value: impl Arg<Recency>) -> Self { Self(put(self.0, "Recency", value.into_expr())) }
+    pub fn recency(self, value: impl Arg<Recency>) -> Self { Self(put(self.0, "Recency", value)) }
 }
 impl Done for Behavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Coordinates` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-coordinates.html)
@@ -1212,9 +1212,9 @@ impl Coordinates {
 }
 impl<R0, R1> Coordinates<R0, R1> {
     /// `Latitude`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-coordinates.html#cfn-pinpoint-segment-coordinates-latitude)
-    pub fn latitude(self, value: impl Arg<f64>) -> Coordinates<Set, R1> { Coordinates(put(self.0, "Latitude", value.into_expr()), Phase) }
+    pub fn latitude(self, value: impl Arg<f64>) -> Coordinates<Set, R1> { Coordinates(put(self.0, "Latitude", value), Phase) }
     /// `Longitude`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-coordinates.html#cfn-pinpoint-segment-coordinates-longitude)
-    pub fn longitude(self, value: impl Arg<f64>) -> Coordinates<R0, Set> { Coordinates(put(self.0, "Longitude", value.into_expr()), Phase) }
+    pub fn longitude(self, value: impl Arg<f64>) -> Coordinates<R0, Set> { Coordinates(put(self.0, "Longitude", value), Phase) }
 }
 impl Done for Coordinates { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Demographic` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html)
@@ -1223,17 +1223,17 @@ impl Demographic {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppVersion`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-appversion)
-    pub fn app_version(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "AppVersion", value.into_expr())) }
+    pub fn app_version(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "AppVersion", value)) }
     /// `Channel`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-channel)
-    pub fn channel(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Channel", value.into_expr())) }
+    pub fn channel(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Channel", value)) }
     /// `DeviceType`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-devicetype)
-    pub fn device_type(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
+    pub fn device_type(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "DeviceType", value)) }
     /// `Make`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-make)
-    pub fn make(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Make", value.into_expr())) }
+    pub fn make(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Make", value)) }
     /// `Model`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-model)
-    pub fn model(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
+    pub fn model(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Model", value)) }
     /// `Platform`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-platform)
-    pub fn platform(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Platform", value.into_expr())) }
+    pub fn platform(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Platform", value)) }
 }
 impl Done for Demographic { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GPSPoint` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-gpspoint.html)
@@ -1244,9 +1244,9 @@ impl GPSPoint {
 }
 impl<R0, R1> GPSPoint<R0, R1> {
     /// `Coordinates`: `Coordinates`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-gpspoint.html#cfn-pinpoint-segment-gpspoint-coordinates)
-    pub fn coordinates(self, value: impl Arg<Coordinates>) -> GPSPoint<Set, R1> { GPSPoint(put(self.0, "Coordinates", value.into_expr()), Phase) }
+    pub fn coordinates(self, value: impl Arg<Coordinates>) -> GPSPoint<Set, R1> { GPSPoint(put(self.0, "Coordinates", value), Phase) }
     /// `RangeInKilometers`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-gpspoint.html#cfn-pinpoint-segment-gpspoint-rangeinkilometers)
-    pub fn range_in_kilometers(self, value: impl Arg<f64>) -> GPSPoint<R0, Set> { GPSPoint(put(self.0, "RangeInKilometers", value.into_expr()), Phase) }
+    pub fn range_in_kilometers(self, value: impl Arg<f64>) -> GPSPoint<R0, Set> { GPSPoint(put(self.0, "RangeInKilometers", value), Phase) }
 }
 impl Done for GPSPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Groups` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html)
@@ -1255,13 +1255,13 @@ impl Groups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `SegmentDimensions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html#cfn-pinpoint-segment-groups-dimensions)
-    pub fn dimensions(self, value: impl Arg<Arr<SegmentDimensions>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
+    pub fn dimensions(self, value: impl Arg<Arr<SegmentDimensions>>) -> Self { Self(put(self.0, "Dimensions", value)) }
     /// `SourceSegments`: list of `SourceSegments`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html#cfn-pinpoint-segment-groups-sourcesegments)
-    pub fn source_segments(self, value: impl Arg<Arr<SourceSegments>>) -> Self { Self(put(self.0, "SourceSegments", value.into_expr())) }
+    pub fn source_segments(self, value: impl Arg<Arr<SourceSegments>>) -> Self { Self(put(self.0, "SourceSegments", value)) }
     /// `SourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html#cfn-pinpoint-segment-groups-sourcetype)
-    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr())) }
+    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html#cfn-pinpoint-segment-groups-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for Groups { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-location.html)
@@ -1270,9 +1270,9 @@ impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Country`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-location.html#cfn-pinpoint-segment-location-country)
-    pub fn country(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
+    pub fn country(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Country", value)) }
     /// `GPSPoint`: `GPSPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-location.html#cfn-pinpoint-segment-location-gpspoint)
-    pub fn gps_point(self, value: impl Arg<GPSPoint>) -> Self { Self(put(self.0, "GPSPoint", value.into_expr())) }
+    pub fn gps_point(self, value: impl Arg<GPSPoint>) -> Self { Self(put(self.0, "GPSPoint", value)) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Recency` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-recency.html)
@@ -1283,9 +1283,9 @@ impl Recency {
 }
 impl<R0, R1> Recency<R0, R1> {
     /// `Duration`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-recency.html#cfn-pinpoint-segment-recency-duration)
-    pub fn duration(self, value: impl Arg<str>) -> Recency<Set, R1> { Recency(put(self.0, "Duration", value.into_expr()), Phase) }
+    pub fn duration(self, value: impl Arg<str>) -> Recency<Set, R1> { Recency(put(self.0, "Duration", value), Phase) }
     /// `RecencyType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-recency.html#cfn-pinpoint-segment-recency-recencytype)
-    pub fn recency_type(self, value: impl Arg<str>) -> Recency<R0, Set> { Recency(put(self.0, "RecencyType", value.into_expr()), Phase) }
+    pub fn recency_type(self, value: impl Arg<str>) -> Recency<R0, Set> { Recency(put(self.0, "RecencyType", value), Phase) }
 }
 impl Done for Recency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentDimensions` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html)
@@ -1294,17 +1294,17 @@ impl SegmentDimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-attributes)
-    pub fn attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Attributes", value)) }
     /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-behavior)
-    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value)) }
     /// `Demographic`: `Demographic`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-demographic)
-    pub fn demographic(self, value: impl Arg<Demographic>) -> Self { Self(put(self.0, "Demographic", value.into_expr())) }
+    pub fn demographic(self, value: impl Arg<Demographic>) -> Self { Self(put(self.0, "Demographic", value)) }
     /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-location)
-    pub fn location(self, value: impl Arg<Location>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
+    pub fn location(self, value: impl Arg<Location>) -> Self { Self(put(self.0, "Location", value)) }
     /// `Metrics`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-metrics)
-    pub fn metrics(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
+    pub fn metrics(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metrics", value)) }
     /// `UserAttributes`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-userattributes)
-    pub fn user_attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UserAttributes", value.into_expr())) }
+    pub fn user_attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UserAttributes", value)) }
 }
 impl Done for SegmentDimensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentGroups` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentgroups.html)
@@ -1313,9 +1313,9 @@ impl SegmentGroups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Groups`: list of `Groups`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentgroups.html#cfn-pinpoint-segment-segmentgroups-groups)
-    pub fn groups(self, value: impl Arg<Arr<Groups>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
+    pub fn groups(self, value: impl Arg<Arr<Groups>>) -> Self { Self(put(self.0, "Groups", value)) }
     /// `Include`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentgroups.html#cfn-pinpoint-segment-segmentgroups-include)
-    pub fn include(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for SegmentGroups { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SetDimension` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-setdimension.html)
@@ -1324,9 +1324,9 @@ impl SetDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DimensionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-setdimension.html#cfn-pinpoint-segment-setdimension-dimensiontype)
-    pub fn dimension_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DimensionType", value.into_expr())) }
+    pub fn dimension_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DimensionType", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-setdimension.html#cfn-pinpoint-segment-setdimension-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for SetDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceSegments` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-sourcesegments.html)
@@ -1337,9 +1337,9 @@ impl SourceSegments {
 }
 impl<R0> SourceSegments<R0> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-sourcesegments.html#cfn-pinpoint-segment-sourcesegments-id)
-    pub fn id(self, value: impl Arg<str>) -> SourceSegments<Set> { SourceSegments(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> SourceSegments<Set> { SourceSegments(put(self.0, "Id", value), Phase) }
     /// `Version`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-sourcesegments.html#cfn-pinpoint-segment-sourcesegments-version)
-    pub fn version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for SourceSegments { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1364,13 +1364,13 @@ impl CfnSMSChannelProps {
 }
 impl<R0> CfnSMSChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#cfn-pinpoint-smschannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnSMSChannelProps<Set> { CfnSMSChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnSMSChannelProps<Set> { CfnSMSChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#cfn-pinpoint-smschannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `SenderId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#cfn-pinpoint-smschannel-senderid)
-    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr()), Phase) }
+    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value), Phase) }
     /// `ShortCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#cfn-pinpoint-smschannel-shortcode)
-    pub fn short_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortCode", value.into_expr()), Phase) }
+    pub fn short_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortCode", value), Phase) }
 }
 impl Done for CfnSMSChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::SmsTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html)
@@ -1396,15 +1396,15 @@ impl CfnSmsTemplateProps {
 }
 impl<R0, R1> CfnSmsTemplateProps<R0, R1> {
     /// `Body`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-body)
-    pub fn body(self, value: impl Arg<str>) -> CfnSmsTemplateProps<Set, R1> { CfnSmsTemplateProps(put(self.0, "Body", value.into_expr()), Phase) }
+    pub fn body(self, value: impl Arg<str>) -> CfnSmsTemplateProps<Set, R1> { CfnSmsTemplateProps(put(self.0, "Body", value), Phase) }
     /// `DefaultSubstitutions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-defaultsubstitutions)
-    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
+    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value), Phase) }
     /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-tags)
-    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-templatedescription)
-    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
+    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value), Phase) }
     /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> CfnSmsTemplateProps<R0, Set> { CfnSmsTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnSmsTemplateProps<R0, Set> { CfnSmsTemplateProps(put(self.0, "TemplateName", value), Phase) }
 }
 impl Done for CfnSmsTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::VoiceChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-voicechannel.html)
@@ -1428,9 +1428,9 @@ impl CfnVoiceChannelProps {
 }
 impl<R0> CfnVoiceChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-voicechannel.html#cfn-pinpoint-voicechannel-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnVoiceChannelProps<Set> { CfnVoiceChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnVoiceChannelProps<Set> { CfnVoiceChannelProps(put(self.0, "ApplicationId", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-voicechannel.html#cfn-pinpoint-voicechannel-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for CfnVoiceChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,17 +25,17 @@ impl CfnConfigurationSetProps {
 }
 impl<R0> CfnConfigurationSetProps<R0> {
     /// `DeliveryOptions`: `DeliveryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-deliveryoptions)
-    pub fn delivery_options(self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { Self(put(self.0, "DeliveryOptions", value.into_expr()), Phase) }
+    pub fn delivery_options(self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { Self(put(self.0, "DeliveryOptions", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationSetProps<Set> { CfnConfigurationSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationSetProps<Set> { CfnConfigurationSetProps(put(self.0, "Name", value), Phase) }
     /// `ReputationOptions`: `ReputationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-reputationoptions)
-    pub fn reputation_options(self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { Self(put(self.0, "ReputationOptions", value.into_expr()), Phase) }
+    pub fn reputation_options(self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { Self(put(self.0, "ReputationOptions", value), Phase) }
     /// `SendingOptions`: `SendingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-sendingoptions)
-    pub fn sending_options(self, value: impl Arg<configuration_set::SendingOptions>) -> Self { Self(put(self.0, "SendingOptions", value.into_expr()), Phase) }
+    pub fn sending_options(self, value: impl Arg<configuration_set::SendingOptions>) -> Self { Self(put(self.0, "SendingOptions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrackingOptions`: `TrackingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-trackingoptions)
-    pub fn tracking_options(self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { Self(put(self.0, "TrackingOptions", value.into_expr()), Phase) }
+    pub fn tracking_options(self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { Self(put(self.0, "TrackingOptions", value), Phase) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PinpointEmail::ConfigurationSet`.
@@ -47,7 +47,7 @@ impl DeliveryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SendingPoolName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-deliveryoptions.html#cfn-pinpointemail-configurationset-deliveryoptions-sendingpoolname)
-    pub fn sending_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SendingPoolName", value.into_expr())) }
+    pub fn sending_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SendingPoolName", value)) }
 }
 impl Done for DeliveryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReputationOptions` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-reputationoptions.html)
@@ -56,7 +56,7 @@ impl ReputationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReputationMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-reputationoptions.html#cfn-pinpointemail-configurationset-reputationoptions-reputationmetricsenabled)
-    pub fn reputation_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReputationMetricsEnabled", value.into_expr())) }
+    pub fn reputation_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReputationMetricsEnabled", value)) }
 }
 impl Done for ReputationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SendingOptions` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-sendingoptions.html)
@@ -65,7 +65,7 @@ impl SendingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SendingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-sendingoptions.html#cfn-pinpointemail-configurationset-sendingoptions-sendingenabled)
-    pub fn sending_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendingEnabled", value.into_expr())) }
+    pub fn sending_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendingEnabled", value)) }
 }
 impl Done for SendingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-tags.html)
@@ -74,9 +74,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-tags.html#cfn-pinpointemail-configurationset-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-tags.html#cfn-pinpointemail-configurationset-tags-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrackingOptions` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-trackingoptions.html)
@@ -85,7 +85,7 @@ impl TrackingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRedirectDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-trackingoptions.html#cfn-pinpointemail-configurationset-trackingoptions-customredirectdomain)
-    pub fn custom_redirect_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomRedirectDomain", value.into_expr())) }
+    pub fn custom_redirect_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomRedirectDomain", value)) }
 }
 impl Done for TrackingOptions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -110,11 +110,11 @@ impl CfnConfigurationSetEventDestinationProps {
 }
 impl<R0, R1> CfnConfigurationSetEventDestinationProps<R0, R1> {
     /// `ConfigurationSetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationseteventdestination.html#cfn-pinpointemail-configurationseteventdestination-configurationsetname)
-    pub fn configuration_set_name(self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { CfnConfigurationSetEventDestinationProps(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
+    pub fn configuration_set_name(self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { CfnConfigurationSetEventDestinationProps(put(self.0, "ConfigurationSetName", value), Phase) }
     /// `EventDestination`: `EventDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationseteventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination)
-    pub fn event_destination(self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> Self { Self(put(self.0, "EventDestination", value.into_expr()), Phase) }
+    pub fn event_destination(self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> Self { Self(put(self.0, "EventDestination", value), Phase) }
     /// `EventDestinationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationseteventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestinationname)
-    pub fn event_destination_name(self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { CfnConfigurationSetEventDestinationProps(put(self.0, "EventDestinationName", value.into_expr()), Phase) }
+    pub fn event_destination_name(self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { CfnConfigurationSetEventDestinationProps(put(self.0, "EventDestinationName", value), Phase) }
 }
 impl Done for CfnConfigurationSetEventDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PinpointEmail::ConfigurationSetEventDestination`.
@@ -126,7 +126,7 @@ impl CloudWatchDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DimensionConfigurations`: list of `DimensionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-cloudwatchdestination.html#cfn-pinpointemail-configurationseteventdestination-cloudwatchdestination-dimensionconfigurations)
-    pub fn dimension_configurations(self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { Self(put(self.0, "DimensionConfigurations", value.into_expr())) }
+    pub fn dimension_configurations(self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { Self(put(self.0, "DimensionConfigurations", value)) }
 }
 impl Done for CloudWatchDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DimensionConfiguration` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-dimensionconfiguration.html)
@@ -137,11 +137,11 @@ impl DimensionConfiguration {
 }
 impl<R0, R1, R2> DimensionConfiguration<R0, R1, R2> {
     /// `DefaultDimensionValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-dimensionconfiguration.html#cfn-pinpointemail-configurationseteventdestination-dimensionconfiguration-defaultdimensionvalue)
-    pub fn default_dimension_value(self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { DimensionConfiguration(put(self.0, "DefaultDimensionValue", value.into_expr()), Phase) }
+    pub fn default_dimension_value(self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { DimensionConfiguration(put(self.0, "DefaultDimensionValue", value), Phase) }
     /// `DimensionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-dimensionconfiguration.html#cfn-pinpointemail-configurationseteventdestination-dimensionconfiguration-dimensionname)
-    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { DimensionConfiguration(put(self.0, "DimensionName", value.into_expr()), Phase) }
+    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { DimensionConfiguration(put(self.0, "DimensionName", value), Phase) }
     /// `DimensionValueSource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-dimensionconfiguration.html#cfn-pinpointemail-configurationseteventdestination-dimensionconfiguration-dimensionvaluesource)
-    pub fn dimension_value_source(self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { DimensionConfiguration(put(self.0, "DimensionValueSource", value.into_expr()), Phase) }
+    pub fn dimension_value_source(self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { DimensionConfiguration(put(self.0, "DimensionValueSource", value), Phase) }
 }
 impl Done for DimensionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html)
@@ -152,17 +152,17 @@ impl EventDestination {
 }
 impl<R0> EventDestination<R0> {
     /// `CloudWatchDestination`: `CloudWatchDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-cloudwatchdestination)
-    pub fn cloud_watch_destination(self, value: impl Arg<CloudWatchDestination>) -> Self { Self(put(self.0, "CloudWatchDestination", value.into_expr()), Phase) }
+    pub fn cloud_watch_destination(self, value: impl Arg<CloudWatchDestination>) -> Self { Self(put(self.0, "CloudWatchDestination", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-kinesisfirehosedestination)
-    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
+    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value), Phase) }
     /// `MatchingEventTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-matchingeventtypes)
-    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
+    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { EventDestination(put(self.0, "MatchingEventTypes", value), Phase) }
     /// `PinpointDestination`: `PinpointDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-pinpointdestination)
-    pub fn pinpoint_destination(self, value: impl Arg<PinpointDestination>) -> Self { Self(put(self.0, "PinpointDestination", value.into_expr()), Phase) }
+    pub fn pinpoint_destination(self, value: impl Arg<PinpointDestination>) -> Self { Self(put(self.0, "PinpointDestination", value), Phase) }
     /// `SnsDestination`: `SnsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-snsdestination)
-    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
+    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-kinesisfirehosedestination.html)
@@ -173,9 +173,9 @@ impl KinesisFirehoseDestination {
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
     /// `DeliveryStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-kinesisfirehosedestination.html#cfn-pinpointemail-configurationseteventdestination-kinesisfirehosedestination-deliverystreamarn)
-    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamArn", value.into_expr()), Phase) }
+    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamArn", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-kinesisfirehosedestination.html#cfn-pinpointemail-configurationseteventdestination-kinesisfirehosedestination-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IamRoleArn", value), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PinpointDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-pinpointdestination.html)
@@ -184,7 +184,7 @@ impl PinpointDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-pinpointdestination.html#cfn-pinpointemail-configurationseteventdestination-pinpointdestination-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value)) }
 }
 impl Done for PinpointDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-snsdestination.html)
@@ -195,7 +195,7 @@ impl SnsDestination {
 }
 impl<R0> SnsDestination<R0> {
     /// `TopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-snsdestination.html#cfn-pinpointemail-configurationseteventdestination-snsdestination-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -218,9 +218,9 @@ impl CfnDedicatedIpPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PoolName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-dedicatedippool.html#cfn-pinpointemail-dedicatedippool-poolname)
-    pub fn pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolName", value.into_expr())) }
+    pub fn pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-dedicatedippool.html#cfn-pinpointemail-dedicatedippool-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDedicatedIpPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PinpointEmail::DedicatedIpPool`.
@@ -232,9 +232,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-dedicatedippool-tags.html#cfn-pinpointemail-dedicatedippool-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-dedicatedippool-tags.html#cfn-pinpointemail-dedicatedippool-tags-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 }
@@ -271,15 +271,15 @@ impl CfnIdentityProps {
 }
 impl<R0> CfnIdentityProps<R0> {
     /// `DkimSigningEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-dkimsigningenabled)
-    pub fn dkim_signing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DkimSigningEnabled", value.into_expr()), Phase) }
+    pub fn dkim_signing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DkimSigningEnabled", value), Phase) }
     /// `FeedbackForwardingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-feedbackforwardingenabled)
-    pub fn feedback_forwarding_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FeedbackForwardingEnabled", value.into_expr()), Phase) }
+    pub fn feedback_forwarding_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FeedbackForwardingEnabled", value), Phase) }
     /// `MailFromAttributes`: `MailFromAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-mailfromattributes)
-    pub fn mail_from_attributes(self, value: impl Arg<identity::MailFromAttributes>) -> Self { Self(put(self.0, "MailFromAttributes", value.into_expr()), Phase) }
+    pub fn mail_from_attributes(self, value: impl Arg<identity::MailFromAttributes>) -> Self { Self(put(self.0, "MailFromAttributes", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnIdentityProps<Set> { CfnIdentityProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIdentityProps<Set> { CfnIdentityProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIdentityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PinpointEmail::Identity`.
@@ -291,9 +291,9 @@ impl MailFromAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BehaviorOnMxFailure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-mailfromattributes.html#cfn-pinpointemail-identity-mailfromattributes-behavioronmxfailure)
-    pub fn behavior_on_mx_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BehaviorOnMxFailure", value.into_expr())) }
+    pub fn behavior_on_mx_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BehaviorOnMxFailure", value)) }
     /// `MailFromDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-mailfromattributes.html#cfn-pinpointemail-identity-mailfromattributes-mailfromdomain)
-    pub fn mail_from_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailFromDomain", value.into_expr())) }
+    pub fn mail_from_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailFromDomain", value)) }
 }
 impl Done for MailFromAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::PinpointEmail::Identity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-tags.html)
@@ -302,9 +302,9 @@ impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-tags.html#cfn-pinpointemail-identity-tags-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-tags.html#cfn-pinpointemail-identity-tags-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 }

@@ -33,31 +33,31 @@ impl CfnPipeProps {
 }
 impl<R0, R1, R2> CfnPipeProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DesiredState`: `DesiredState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-desiredstate)
-    pub fn desired_state(self, value: impl Arg<pipe::DesiredState>) -> Self { Self(put(self.0, "DesiredState", value.into_expr()), Phase) }
+    pub fn desired_state(self, value: impl Arg<pipe::DesiredState>) -> Self { Self(put(self.0, "DesiredState", value), Phase) }
     /// `Enrichment`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-enrichment)
-    pub fn enrichment(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Enrichment", value.into_expr()), Phase) }
+    pub fn enrichment(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Enrichment", value), Phase) }
     /// `EnrichmentParameters`: `PipeEnrichmentParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-enrichmentparameters)
-    pub fn enrichment_parameters(self, value: impl Arg<pipe::PipeEnrichmentParameters>) -> Self { Self(put(self.0, "EnrichmentParameters", value.into_expr()), Phase) }
+    pub fn enrichment_parameters(self, value: impl Arg<pipe::PipeEnrichmentParameters>) -> Self { Self(put(self.0, "EnrichmentParameters", value), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-kmskeyidentifier)
-    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value), Phase) }
     /// `LogConfiguration`: `PipeLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<pipe::PipeLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<pipe::PipeLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPipeProps<Set, R1, R2> { CfnPipeProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPipeProps<Set, R1, R2> { CfnPipeProps(put(self.0, "RoleArn", value), Phase) }
     /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-source)
-    pub fn source(self, value: impl Arg<str>) -> CfnPipeProps<R0, Set, R2> { CfnPipeProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CfnPipeProps<R0, Set, R2> { CfnPipeProps(put(self.0, "Source", value), Phase) }
     /// `SourceParameters`: `PipeSourceParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-sourceparameters)
-    pub fn source_parameters(self, value: impl Arg<pipe::PipeSourceParameters>) -> Self { Self(put(self.0, "SourceParameters", value.into_expr()), Phase) }
+    pub fn source_parameters(self, value: impl Arg<pipe::PipeSourceParameters>) -> Self { Self(put(self.0, "SourceParameters", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-target)
-    pub fn target(self, value: impl Arg<str>) -> CfnPipeProps<R0, R1, Set> { CfnPipeProps(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> CfnPipeProps<R0, R1, Set> { CfnPipeProps(put(self.0, "Target", value), Phase) }
     /// `TargetParameters`: `PipeTargetParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-targetparameters)
-    pub fn target_parameters(self, value: impl Arg<pipe::PipeTargetParameters>) -> Self { Self(put(self.0, "TargetParameters", value.into_expr()), Phase) }
+    pub fn target_parameters(self, value: impl Arg<pipe::PipeTargetParameters>) -> Self { Self(put(self.0, "TargetParameters", value), Phase) }
 }
 impl Done for CfnPipeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pipes::Pipe`.
@@ -71,11 +71,11 @@ impl AwsVpcConfiguration {
 }
 impl<R0> AwsVpcConfiguration<R0> {
     /// `AssignPublicIp`: `AssignPublicIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-awsvpcconfiguration.html#cfn-pipes-pipe-awsvpcconfiguration-assignpublicip)
-    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
+    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value), Phase) }
     /// `SecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-awsvpcconfiguration.html#cfn-pipes-pipe-awsvpcconfiguration-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `Subnets`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-awsvpcconfiguration.html#cfn-pipes-pipe-awsvpcconfiguration-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<str>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<str>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchArrayProperties` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batcharrayproperties.html)
@@ -84,7 +84,7 @@ impl BatchArrayProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Size`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batcharrayproperties.html#cfn-pipes-pipe-batcharrayproperties-size)
-    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value)) }
 }
 impl Done for BatchArrayProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchContainerOverrides` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html)
@@ -93,13 +93,13 @@ impl BatchContainerOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html#cfn-pipes-pipe-batchcontaineroverrides-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value)) }
     /// `Environment`: list of `BatchEnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html#cfn-pipes-pipe-batchcontaineroverrides-environment)
-    pub fn environment(self, value: impl Arg<Arr<BatchEnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
+    pub fn environment(self, value: impl Arg<Arr<BatchEnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value)) }
     /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html#cfn-pipes-pipe-batchcontaineroverrides-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value)) }
     /// `ResourceRequirements`: list of `BatchResourceRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html#cfn-pipes-pipe-batchcontaineroverrides-resourcerequirements)
-    pub fn resource_requirements(self, value: impl Arg<Arr<BatchResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr())) }
+    pub fn resource_requirements(self, value: impl Arg<Arr<BatchResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value)) }
 }
 impl Done for BatchContainerOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchEnvironmentVariable` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchenvironmentvariable.html)
@@ -108,9 +108,9 @@ impl BatchEnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchenvironmentvariable.html#cfn-pipes-pipe-batchenvironmentvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchenvironmentvariable.html#cfn-pipes-pipe-batchenvironmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for BatchEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchJobDependency` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchjobdependency.html)
@@ -119,9 +119,9 @@ impl BatchJobDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JobId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchjobdependency.html#cfn-pipes-pipe-batchjobdependency-jobid)
-    pub fn job_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobId", value.into_expr())) }
+    pub fn job_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobId", value)) }
     /// `Type`: `BatchJobDependencyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchjobdependency.html#cfn-pipes-pipe-batchjobdependency-type)
-    pub fn type_(self, value: impl Arg<BatchJobDependencyType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<BatchJobDependencyType>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for BatchJobDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchResourceRequirement` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchresourcerequirement.html)
@@ -132,9 +132,9 @@ impl BatchResourceRequirement {
 }
 impl<R0, R1> BatchResourceRequirement<R0, R1> {
     /// `Type`: `BatchResourceRequirementType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchresourcerequirement.html#cfn-pipes-pipe-batchresourcerequirement-type)
-    pub fn type_(self, value: impl Arg<BatchResourceRequirementType>) -> BatchResourceRequirement<Set, R1> { BatchResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<BatchResourceRequirementType>) -> BatchResourceRequirement<Set, R1> { BatchResourceRequirement(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchresourcerequirement.html#cfn-pipes-pipe-batchresourcerequirement-value)
-    pub fn value(self, value: impl Arg<str>) -> BatchResourceRequirement<R0, Set> { BatchResourceRequirement(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> BatchResourceRequirement<R0, Set> { BatchResourceRequirement(put(self.0, "Value", value), Phase) }
 }
 impl Done for BatchResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchRetryStrategy` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchretrystrategy.html)
@@ -143,7 +143,7 @@ impl BatchRetryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchretrystrategy.html#cfn-pipes-pipe-batchretrystrategy-attempts)
-    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value.into_expr())) }
+    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value)) }
 }
 impl Done for BatchRetryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-capacityproviderstrategyitem.html)
@@ -154,11 +154,11 @@ impl CapacityProviderStrategyItem {
 }
 impl<R0> CapacityProviderStrategyItem<R0> {
     /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-capacityproviderstrategyitem.html#cfn-pipes-pipe-capacityproviderstrategyitem-base)
-    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value), Phase) }
     /// `CapacityProvider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-capacityproviderstrategyitem.html#cfn-pipes-pipe-capacityproviderstrategyitem-capacityprovider)
-    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-capacityproviderstrategyitem.html#cfn-pipes-pipe-capacityproviderstrategyitem-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudwatchLogsLogDestination` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-cloudwatchlogslogdestination.html)
@@ -167,7 +167,7 @@ impl CloudwatchLogsLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-cloudwatchlogslogdestination.html#cfn-pipes-pipe-cloudwatchlogslogdestination-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value)) }
 }
 impl Done for CloudwatchLogsLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterConfig` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-deadletterconfig.html)
@@ -176,7 +176,7 @@ impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: `SqsQueueArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-deadletterconfig.html#cfn-pipes-pipe-deadletterconfig-arn)
-    pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DimensionMapping` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-dimensionmapping.html)
@@ -187,11 +187,11 @@ impl DimensionMapping {
 }
 impl<R0, R1, R2> DimensionMapping<R0, R1, R2> {
     /// `DimensionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-dimensionmapping.html#cfn-pipes-pipe-dimensionmapping-dimensionname)
-    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionMapping<Set, R1, R2> { DimensionMapping(put(self.0, "DimensionName", value.into_expr()), Phase) }
+    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionMapping<Set, R1, R2> { DimensionMapping(put(self.0, "DimensionName", value), Phase) }
     /// `DimensionValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-dimensionmapping.html#cfn-pipes-pipe-dimensionmapping-dimensionvalue)
-    pub fn dimension_value(self, value: impl Arg<str>) -> DimensionMapping<R0, Set, R2> { DimensionMapping(put(self.0, "DimensionValue", value.into_expr()), Phase) }
+    pub fn dimension_value(self, value: impl Arg<str>) -> DimensionMapping<R0, Set, R2> { DimensionMapping(put(self.0, "DimensionValue", value), Phase) }
     /// `DimensionValueType`: `DimensionValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-dimensionmapping.html#cfn-pipes-pipe-dimensionmapping-dimensionvaluetype)
-    pub fn dimension_value_type(self, value: impl Arg<DimensionValueType>) -> DimensionMapping<R0, R1, Set> { DimensionMapping(put(self.0, "DimensionValueType", value.into_expr()), Phase) }
+    pub fn dimension_value_type(self, value: impl Arg<DimensionValueType>) -> DimensionMapping<R0, R1, Set> { DimensionMapping(put(self.0, "DimensionValueType", value), Phase) }
 }
 impl Done for DimensionMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsContainerOverride` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html)
@@ -200,21 +200,21 @@ impl EcsContainerOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value)) }
     /// `Cpu`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-cpu)
-    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value)) }
     /// `Environment`: list of `EcsEnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-environment)
-    pub fn environment(self, value: impl Arg<Arr<EcsEnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
+    pub fn environment(self, value: impl Arg<Arr<EcsEnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value)) }
     /// `EnvironmentFiles`: list of `EcsEnvironmentFile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-environmentfiles)
-    pub fn environment_files(self, value: impl Arg<Arr<EcsEnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr())) }
+    pub fn environment_files(self, value: impl Arg<Arr<EcsEnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value)) }
     /// `Memory`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-memory)
-    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value)) }
     /// `MemoryReservation`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-memoryreservation)
-    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr())) }
+    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ResourceRequirements`: list of `EcsResourceRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-resourcerequirements)
-    pub fn resource_requirements(self, value: impl Arg<Arr<EcsResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr())) }
+    pub fn resource_requirements(self, value: impl Arg<Arr<EcsResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value)) }
 }
 impl Done for EcsContainerOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsEnvironmentFile` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentfile.html)
@@ -225,9 +225,9 @@ impl EcsEnvironmentFile {
 }
 impl<R0, R1> EcsEnvironmentFile<R0, R1> {
     /// `Type`: `EcsEnvironmentFileType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentfile.html#cfn-pipes-pipe-ecsenvironmentfile-type)
-    pub fn type_(self, value: impl Arg<EcsEnvironmentFileType>) -> EcsEnvironmentFile<Set, R1> { EcsEnvironmentFile(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<EcsEnvironmentFileType>) -> EcsEnvironmentFile<Set, R1> { EcsEnvironmentFile(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentfile.html#cfn-pipes-pipe-ecsenvironmentfile-value)
-    pub fn value(self, value: impl Arg<str>) -> EcsEnvironmentFile<R0, Set> { EcsEnvironmentFile(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EcsEnvironmentFile<R0, Set> { EcsEnvironmentFile(put(self.0, "Value", value), Phase) }
 }
 impl Done for EcsEnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsEnvironmentVariable` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentvariable.html)
@@ -236,9 +236,9 @@ impl EcsEnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentvariable.html#cfn-pipes-pipe-ecsenvironmentvariable-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentvariable.html#cfn-pipes-pipe-ecsenvironmentvariable-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EcsEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsEphemeralStorage` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsephemeralstorage.html)
@@ -249,7 +249,7 @@ impl EcsEphemeralStorage {
 }
 impl<R0> EcsEphemeralStorage<R0> {
     /// `SizeInGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsephemeralstorage.html#cfn-pipes-pipe-ecsephemeralstorage-sizeingib)
-    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> EcsEphemeralStorage<Set> { EcsEphemeralStorage(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
+    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> EcsEphemeralStorage<Set> { EcsEphemeralStorage(put(self.0, "SizeInGiB", value), Phase) }
 }
 impl Done for EcsEphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsInferenceAcceleratorOverride` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsinferenceacceleratoroverride.html)
@@ -258,9 +258,9 @@ impl EcsInferenceAcceleratorOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsinferenceacceleratoroverride.html#cfn-pipes-pipe-ecsinferenceacceleratoroverride-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value)) }
     /// `DeviceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsinferenceacceleratoroverride.html#cfn-pipes-pipe-ecsinferenceacceleratoroverride-devicetype)
-    pub fn device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
+    pub fn device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceType", value)) }
 }
 impl Done for EcsInferenceAcceleratorOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsResourceRequirement` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsresourcerequirement.html)
@@ -271,9 +271,9 @@ impl EcsResourceRequirement {
 }
 impl<R0, R1> EcsResourceRequirement<R0, R1> {
     /// `Type`: `EcsResourceRequirementType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsresourcerequirement.html#cfn-pipes-pipe-ecsresourcerequirement-type)
-    pub fn type_(self, value: impl Arg<EcsResourceRequirementType>) -> EcsResourceRequirement<Set, R1> { EcsResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<EcsResourceRequirementType>) -> EcsResourceRequirement<Set, R1> { EcsResourceRequirement(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsresourcerequirement.html#cfn-pipes-pipe-ecsresourcerequirement-value)
-    pub fn value(self, value: impl Arg<str>) -> EcsResourceRequirement<R0, Set> { EcsResourceRequirement(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EcsResourceRequirement<R0, Set> { EcsResourceRequirement(put(self.0, "Value", value), Phase) }
 }
 impl Done for EcsResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsTaskOverride` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html)
@@ -282,19 +282,19 @@ impl EcsTaskOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerOverrides`: list of `EcsContainerOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-containeroverrides)
-    pub fn container_overrides(self, value: impl Arg<Arr<EcsContainerOverride>>) -> Self { Self(put(self.0, "ContainerOverrides", value.into_expr())) }
+    pub fn container_overrides(self, value: impl Arg<Arr<EcsContainerOverride>>) -> Self { Self(put(self.0, "ContainerOverrides", value)) }
     /// `Cpu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-cpu)
-    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value)) }
     /// `EphemeralStorage`: `EcsEphemeralStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-ephemeralstorage)
-    pub fn ephemeral_storage(self, value: impl Arg<EcsEphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
+    pub fn ephemeral_storage(self, value: impl Arg<EcsEphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value)) }
     /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value)) }
     /// `InferenceAcceleratorOverrides`: list of `EcsInferenceAcceleratorOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-inferenceacceleratoroverrides)
-    pub fn inference_accelerator_overrides(self, value: impl Arg<Arr<EcsInferenceAcceleratorOverride>>) -> Self { Self(put(self.0, "InferenceAcceleratorOverrides", value.into_expr())) }
+    pub fn inference_accelerator_overrides(self, value: impl Arg<Arr<EcsInferenceAcceleratorOverride>>) -> Self { Self(put(self.0, "InferenceAcceleratorOverrides", value)) }
     /// `Memory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-memory)
-    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value)) }
     /// `TaskRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-taskrolearn)
-    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value)) }
 }
 impl Done for EcsTaskOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-filter.html)
@@ -303,7 +303,7 @@ impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-filter.html#cfn-pipes-pipe-filter-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value)) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterCriteria` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-filtercriteria.html)
@@ -312,7 +312,7 @@ impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-filtercriteria.html#cfn-pipes-pipe-filtercriteria-filters)
-    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value)) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseLogDestination` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-firehoselogdestination.html)
@@ -321,7 +321,7 @@ impl FirehoseLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeliveryStreamArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-firehoselogdestination.html#cfn-pipes-pipe-firehoselogdestination-deliverystreamarn)
-    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStreamArn", value.into_expr())) }
+    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStreamArn", value)) }
 }
 impl Done for FirehoseLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MQBrokerAccessCredentials` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mqbrokeraccesscredentials.html)
@@ -330,7 +330,7 @@ impl MQBrokerAccessCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mqbrokeraccesscredentials.html#cfn-pipes-pipe-mqbrokeraccesscredentials-basicauth)
-    pub fn basic_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuth", value.into_expr())) }
+    pub fn basic_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuth", value)) }
 }
 impl Done for MQBrokerAccessCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MSKAccessCredentials` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mskaccesscredentials.html)
@@ -339,9 +339,9 @@ impl MSKAccessCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientCertificateTlsAuth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mskaccesscredentials.html#cfn-pipes-pipe-mskaccesscredentials-clientcertificatetlsauth)
-    pub fn client_certificate_tls_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateTlsAuth", value.into_expr())) }
+    pub fn client_certificate_tls_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateTlsAuth", value)) }
     /// `SaslScram512Auth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mskaccesscredentials.html#cfn-pipes-pipe-mskaccesscredentials-saslscram512auth)
-    pub fn sasl_scram512_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram512Auth", value.into_expr())) }
+    pub fn sasl_scram512_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram512Auth", value)) }
 }
 impl Done for MSKAccessCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiMeasureAttributeMapping` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasureattributemapping.html)
@@ -352,11 +352,11 @@ impl MultiMeasureAttributeMapping {
 }
 impl<R0, R1, R2> MultiMeasureAttributeMapping<R0, R1, R2> {
     /// `MeasureValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasureattributemapping.html#cfn-pipes-pipe-multimeasureattributemapping-measurevalue)
-    pub fn measure_value(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<Set, R1, R2> { MultiMeasureAttributeMapping(put(self.0, "MeasureValue", value.into_expr()), Phase) }
+    pub fn measure_value(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<Set, R1, R2> { MultiMeasureAttributeMapping(put(self.0, "MeasureValue", value), Phase) }
     /// `MeasureValueType`: `MeasureValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasureattributemapping.html#cfn-pipes-pipe-multimeasureattributemapping-measurevaluetype)
-    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> MultiMeasureAttributeMapping<R0, Set, R2> { MultiMeasureAttributeMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
+    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> MultiMeasureAttributeMapping<R0, Set, R2> { MultiMeasureAttributeMapping(put(self.0, "MeasureValueType", value), Phase) }
     /// `MultiMeasureAttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasureattributemapping.html#cfn-pipes-pipe-multimeasureattributemapping-multimeasureattributename)
-    pub fn multi_measure_attribute_name(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, R1, Set> { MultiMeasureAttributeMapping(put(self.0, "MultiMeasureAttributeName", value.into_expr()), Phase) }
+    pub fn multi_measure_attribute_name(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, R1, Set> { MultiMeasureAttributeMapping(put(self.0, "MultiMeasureAttributeName", value), Phase) }
 }
 impl Done for MultiMeasureAttributeMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiMeasureMapping` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasuremapping.html)
@@ -367,9 +367,9 @@ impl MultiMeasureMapping {
 }
 impl<R0, R1> MultiMeasureMapping<R0, R1> {
     /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasuremapping.html#cfn-pipes-pipe-multimeasuremapping-multimeasureattributemappings)
-    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMapping<Set, R1> { MultiMeasureMapping(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
+    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMapping<Set, R1> { MultiMeasureMapping(put(self.0, "MultiMeasureAttributeMappings", value), Phase) }
     /// `MultiMeasureName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasuremapping.html#cfn-pipes-pipe-multimeasuremapping-multimeasurename)
-    pub fn multi_measure_name(self, value: impl Arg<str>) -> MultiMeasureMapping<R0, Set> { MultiMeasureMapping(put(self.0, "MultiMeasureName", value.into_expr()), Phase) }
+    pub fn multi_measure_name(self, value: impl Arg<str>) -> MultiMeasureMapping<R0, Set> { MultiMeasureMapping(put(self.0, "MultiMeasureName", value), Phase) }
 }
 impl Done for MultiMeasureMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-networkconfiguration.html)
@@ -378,7 +378,7 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-networkconfiguration.html#cfn-pipes-pipe-networkconfiguration-awsvpcconfiguration)
-    pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value.into_expr())) }
+    pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeEnrichmentHttpParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmenthttpparameters.html)
@@ -387,11 +387,11 @@ impl PipeEnrichmentHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmenthttpparameters.html#cfn-pipes-pipe-pipeenrichmenthttpparameters-headerparameters)
-    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
+    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value)) }
     /// `PathParameterValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmenthttpparameters.html#cfn-pipes-pipe-pipeenrichmenthttpparameters-pathparametervalues)
-    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
+    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value)) }
     /// `QueryStringParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmenthttpparameters.html#cfn-pipes-pipe-pipeenrichmenthttpparameters-querystringparameters)
-    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
+    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value)) }
 }
 impl Done for PipeEnrichmentHttpParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeEnrichmentParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmentparameters.html)
@@ -400,9 +400,9 @@ impl PipeEnrichmentParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpParameters`: `PipeEnrichmentHttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmentparameters.html#cfn-pipes-pipe-pipeenrichmentparameters-httpparameters)
-    pub fn http_parameters(self, value: impl Arg<PipeEnrichmentHttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr())) }
+    pub fn http_parameters(self, value: impl Arg<PipeEnrichmentHttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value)) }
     /// `InputTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmentparameters.html#cfn-pipes-pipe-pipeenrichmentparameters-inputtemplate)
-    pub fn input_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTemplate", value.into_expr())) }
+    pub fn input_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTemplate", value)) }
 }
 impl Done for PipeEnrichmentParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeLogConfiguration` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html)
@@ -411,15 +411,15 @@ impl PipeLogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudwatchLogsLogDestination`: `CloudwatchLogsLogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-cloudwatchlogslogdestination)
-    pub fn cloudwatch_logs_log_destination(self, value: impl Arg<CloudwatchLogsLogDestination>) -> Self { Self(put(self.0, "CloudwatchLogsLogDestination", value.into_expr())) }
+    pub fn cloudwatch_logs_log_destination(self, value: impl Arg<CloudwatchLogsLogDestination>) -> Self { Self(put(self.0, "CloudwatchLogsLogDestination", value)) }
     /// `FirehoseLogDestination`: `FirehoseLogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-firehoselogdestination)
-    pub fn firehose_log_destination(self, value: impl Arg<FirehoseLogDestination>) -> Self { Self(put(self.0, "FirehoseLogDestination", value.into_expr())) }
+    pub fn firehose_log_destination(self, value: impl Arg<FirehoseLogDestination>) -> Self { Self(put(self.0, "FirehoseLogDestination", value)) }
     /// `IncludeExecutionData`: list of `IncludeExecutionData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-includeexecutiondata)
-    pub fn include_execution_data(self, value: impl Arg<Arr<IncludeExecutionData>>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
+    pub fn include_execution_data(self, value: impl Arg<Arr<IncludeExecutionData>>) -> Self { Self(put(self.0, "IncludeExecutionData", value)) }
     /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-level)
-    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value)) }
     /// `S3LogDestination`: `S3LogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-s3logdestination)
-    pub fn s3_log_destination(self, value: impl Arg<S3LogDestination>) -> Self { Self(put(self.0, "S3LogDestination", value.into_expr())) }
+    pub fn s3_log_destination(self, value: impl Arg<S3LogDestination>) -> Self { Self(put(self.0, "S3LogDestination", value)) }
 }
 impl Done for PipeLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceActiveMQBrokerParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html)
@@ -430,13 +430,13 @@ impl PipeSourceActiveMQBrokerParameters {
 }
 impl<R0, R1> PipeSourceActiveMQBrokerParameters<R0, R1> {
     /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html#cfn-pipes-pipe-pipesourceactivemqbrokerparameters-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `Credentials`: `MQBrokerAccessCredentials`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html#cfn-pipes-pipe-pipesourceactivemqbrokerparameters-credentials)
-    pub fn credentials(self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceActiveMQBrokerParameters<Set, R1> { PipeSourceActiveMQBrokerParameters(put(self.0, "Credentials", value.into_expr()), Phase) }
+    pub fn credentials(self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceActiveMQBrokerParameters<Set, R1> { PipeSourceActiveMQBrokerParameters(put(self.0, "Credentials", value), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html#cfn-pipes-pipe-pipesourceactivemqbrokerparameters-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value), Phase) }
     /// `QueueName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html#cfn-pipes-pipe-pipesourceactivemqbrokerparameters-queuename)
-    pub fn queue_name(self, value: impl Arg<str>) -> PipeSourceActiveMQBrokerParameters<R0, Set> { PipeSourceActiveMQBrokerParameters(put(self.0, "QueueName", value.into_expr()), Phase) }
+    pub fn queue_name(self, value: impl Arg<str>) -> PipeSourceActiveMQBrokerParameters<R0, Set> { PipeSourceActiveMQBrokerParameters(put(self.0, "QueueName", value), Phase) }
 }
 impl Done for PipeSourceActiveMQBrokerParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceDynamoDBStreamParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html)
@@ -447,21 +447,21 @@ impl PipeSourceDynamoDBStreamParameters {
 }
 impl<R0> PipeSourceDynamoDBStreamParameters<R0> {
     /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-deadletterconfig)
-    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
+    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value), Phase) }
     /// `MaximumRecordAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-maximumrecordageinseconds)
-    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value), Phase) }
     /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-maximumretryattempts)
-    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value), Phase) }
     /// `OnPartialBatchItemFailure`: `OnPartialBatchItemFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-onpartialbatchitemfailure)
-    pub fn on_partial_batch_item_failure(self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { Self(put(self.0, "OnPartialBatchItemFailure", value.into_expr()), Phase) }
+    pub fn on_partial_batch_item_failure(self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { Self(put(self.0, "OnPartialBatchItemFailure", value), Phase) }
     /// `ParallelizationFactor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-parallelizationfactor)
-    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
+    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value), Phase) }
     /// `StartingPosition`: `StartingPosition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-startingposition)
-    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> PipeSourceDynamoDBStreamParameters<Set> { PipeSourceDynamoDBStreamParameters(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> PipeSourceDynamoDBStreamParameters<Set> { PipeSourceDynamoDBStreamParameters(put(self.0, "StartingPosition", value), Phase) }
 }
 impl Done for PipeSourceDynamoDBStreamParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceKinesisStreamParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html)
@@ -472,23 +472,23 @@ impl PipeSourceKinesisStreamParameters {
 }
 impl<R0> PipeSourceKinesisStreamParameters<R0> {
     /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-deadletterconfig)
-    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
+    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value), Phase) }
     /// `MaximumRecordAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-maximumrecordageinseconds)
-    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value), Phase) }
     /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-maximumretryattempts)
-    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value), Phase) }
     /// `OnPartialBatchItemFailure`: `OnPartialBatchItemFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-onpartialbatchitemfailure)
-    pub fn on_partial_batch_item_failure(self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { Self(put(self.0, "OnPartialBatchItemFailure", value.into_expr()), Phase) }
+    pub fn on_partial_batch_item_failure(self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { Self(put(self.0, "OnPartialBatchItemFailure", value), Phase) }
     /// `ParallelizationFactor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-parallelizationfactor)
-    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
+    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value), Phase) }
     /// `StartingPosition`: `PipeSourceKinesisStreamParametersStartingPosition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-startingposition)
-    pub fn starting_position(self, value: impl Arg<PipeSourceKinesisStreamParametersStartingPosition>) -> PipeSourceKinesisStreamParameters<Set> { PipeSourceKinesisStreamParameters(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<PipeSourceKinesisStreamParametersStartingPosition>) -> PipeSourceKinesisStreamParameters<Set> { PipeSourceKinesisStreamParameters(put(self.0, "StartingPosition", value), Phase) }
     /// `StartingPositionTimestamp`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-startingpositiontimestamp)
-    pub fn starting_position_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartingPositionTimestamp", value.into_expr()), Phase) }
+    pub fn starting_position_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartingPositionTimestamp", value), Phase) }
 }
 impl Done for PipeSourceKinesisStreamParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceManagedStreamingKafkaParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html)
@@ -499,17 +499,17 @@ impl PipeSourceManagedStreamingKafkaParameters {
 }
 impl<R0> PipeSourceManagedStreamingKafkaParameters<R0> {
     /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `ConsumerGroupID`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-consumergroupid)
-    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupID", value.into_expr()), Phase) }
+    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupID", value), Phase) }
     /// `Credentials`: `MSKAccessCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-credentials)
-    pub fn credentials(self, value: impl Arg<MSKAccessCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
+    pub fn credentials(self, value: impl Arg<MSKAccessCredentials>) -> Self { Self(put(self.0, "Credentials", value), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value), Phase) }
     /// `StartingPosition`: `StartingPosition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-startingposition)
-    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value), Phase) }
     /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-topicname)
-    pub fn topic_name(self, value: impl Arg<str>) -> PipeSourceManagedStreamingKafkaParameters<Set> { PipeSourceManagedStreamingKafkaParameters(put(self.0, "TopicName", value.into_expr()), Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> PipeSourceManagedStreamingKafkaParameters<Set> { PipeSourceManagedStreamingKafkaParameters(put(self.0, "TopicName", value), Phase) }
 }
 impl Done for PipeSourceManagedStreamingKafkaParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html)
@@ -518,21 +518,21 @@ impl PipeSourceParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActiveMQBrokerParameters`: `PipeSourceActiveMQBrokerParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-activemqbrokerparameters)
-    pub fn active_mq_broker_parameters(self, value: impl Arg<PipeSourceActiveMQBrokerParameters>) -> Self { Self(put(self.0, "ActiveMQBrokerParameters", value.into_expr())) }
+    pub fn active_mq_broker_parameters(self, value: impl Arg<PipeSourceActiveMQBrokerParameters>) -> Self { Self(put(self.0, "ActiveMQBrokerParameters", value)) }
     /// `DynamoDBStreamParameters`: `PipeSourceDynamoDBStreamParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-dynamodbstreamparameters)
-    pub fn dynamo_db_stream_parameters(self, value: impl Arg<PipeSourceDynamoDBStreamParameters>) -> Self { Self(put(self.0, "DynamoDBStreamParameters", value.into_expr())) }
+    pub fn dynamo_db_stream_parameters(self, value: impl Arg<PipeSourceDynamoDBStreamParameters>) -> Self { Self(put(self.0, "DynamoDBStreamParameters", value)) }
     /// `FilterCriteria`: `FilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-filtercriteria)
-    pub fn filter_criteria(self, value: impl Arg<FilterCriteria>) -> Self { Self(put(self.0, "FilterCriteria", value.into_expr())) }
+    pub fn filter_criteria(self, value: impl Arg<FilterCriteria>) -> Self { Self(put(self.0, "FilterCriteria", value)) }
     /// `KinesisStreamParameters`: `PipeSourceKinesisStreamParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-kinesisstreamparameters)
-    pub fn kinesis_stream_parameters(self, value: impl Arg<PipeSourceKinesisStreamParameters>) -> Self { Self(put(self.0, "KinesisStreamParameters", value.into_expr())) }
+    pub fn kinesis_stream_parameters(self, value: impl Arg<PipeSourceKinesisStreamParameters>) -> Self { Self(put(self.0, "KinesisStreamParameters", value)) }
     /// `ManagedStreamingKafkaParameters`: `PipeSourceManagedStreamingKafkaParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-managedstreamingkafkaparameters)
-    pub fn managed_streaming_kafka_parameters(self, value: impl Arg<PipeSourceManagedStreamingKafkaParameters>) -> Self { Self(put(self.0, "ManagedStreamingKafkaParameters", value.into_expr())) }
+    pub fn managed_streaming_kafka_parameters(self, value: impl Arg<PipeSourceManagedStreamingKafkaParameters>) -> Self { Self(put(self.0, "ManagedStreamingKafkaParameters", value)) }
     /// `RabbitMQBrokerParameters`: `PipeSourceRabbitMQBrokerParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-rabbitmqbrokerparameters)
-    pub fn rabbit_mq_broker_parameters(self, value: impl Arg<PipeSourceRabbitMQBrokerParameters>) -> Self { Self(put(self.0, "RabbitMQBrokerParameters", value.into_expr())) }
+    pub fn rabbit_mq_broker_parameters(self, value: impl Arg<PipeSourceRabbitMQBrokerParameters>) -> Self { Self(put(self.0, "RabbitMQBrokerParameters", value)) }
     /// `SelfManagedKafkaParameters`: `PipeSourceSelfManagedKafkaParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-selfmanagedkafkaparameters)
-    pub fn self_managed_kafka_parameters(self, value: impl Arg<PipeSourceSelfManagedKafkaParameters>) -> Self { Self(put(self.0, "SelfManagedKafkaParameters", value.into_expr())) }
+    pub fn self_managed_kafka_parameters(self, value: impl Arg<PipeSourceSelfManagedKafkaParameters>) -> Self { Self(put(self.0, "SelfManagedKafkaParameters", value)) }
     /// `SqsQueueParameters`: `PipeSourceSqsQueueParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-sqsqueueparameters)
-    pub fn sqs_queue_parameters(self, value: impl Arg<PipeSourceSqsQueueParameters>) -> Self { Self(put(self.0, "SqsQueueParameters", value.into_expr())) }
+    pub fn sqs_queue_parameters(self, value: impl Arg<PipeSourceSqsQueueParameters>) -> Self { Self(put(self.0, "SqsQueueParameters", value)) }
 }
 impl Done for PipeSourceParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceRabbitMQBrokerParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html)
@@ -543,15 +543,15 @@ impl PipeSourceRabbitMQBrokerParameters {
 }
 impl<R0, R1> PipeSourceRabbitMQBrokerParameters<R0, R1> {
     /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `Credentials`: `MQBrokerAccessCredentials`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-credentials)
-    pub fn credentials(self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceRabbitMQBrokerParameters<Set, R1> { PipeSourceRabbitMQBrokerParameters(put(self.0, "Credentials", value.into_expr()), Phase) }
+    pub fn credentials(self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceRabbitMQBrokerParameters<Set, R1> { PipeSourceRabbitMQBrokerParameters(put(self.0, "Credentials", value), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value), Phase) }
     /// `QueueName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-queuename)
-    pub fn queue_name(self, value: impl Arg<str>) -> PipeSourceRabbitMQBrokerParameters<R0, Set> { PipeSourceRabbitMQBrokerParameters(put(self.0, "QueueName", value.into_expr()), Phase) }
+    pub fn queue_name(self, value: impl Arg<str>) -> PipeSourceRabbitMQBrokerParameters<R0, Set> { PipeSourceRabbitMQBrokerParameters(put(self.0, "QueueName", value), Phase) }
     /// `VirtualHost`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-virtualhost)
-    pub fn virtual_host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualHost", value.into_expr()), Phase) }
+    pub fn virtual_host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualHost", value), Phase) }
 }
 impl Done for PipeSourceRabbitMQBrokerParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceSelfManagedKafkaParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html)
@@ -562,23 +562,23 @@ impl PipeSourceSelfManagedKafkaParameters {
 }
 impl<R0> PipeSourceSelfManagedKafkaParameters<R0> {
     /// `AdditionalBootstrapServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-additionalbootstrapservers)
-    pub fn additional_bootstrap_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalBootstrapServers", value.into_expr()), Phase) }
+    pub fn additional_bootstrap_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalBootstrapServers", value), Phase) }
     /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `ConsumerGroupID`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-consumergroupid)
-    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupID", value.into_expr()), Phase) }
+    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupID", value), Phase) }
     /// `Credentials`: `SelfManagedKafkaAccessConfigurationCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-credentials)
-    pub fn credentials(self, value: impl Arg<SelfManagedKafkaAccessConfigurationCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
+    pub fn credentials(self, value: impl Arg<SelfManagedKafkaAccessConfigurationCredentials>) -> Self { Self(put(self.0, "Credentials", value), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value), Phase) }
     /// `ServerRootCaCertificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-serverrootcacertificate)
-    pub fn server_root_ca_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerRootCaCertificate", value.into_expr()), Phase) }
+    pub fn server_root_ca_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerRootCaCertificate", value), Phase) }
     /// `StartingPosition`: `StartingPosition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-startingposition)
-    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value), Phase) }
     /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-topicname)
-    pub fn topic_name(self, value: impl Arg<str>) -> PipeSourceSelfManagedKafkaParameters<Set> { PipeSourceSelfManagedKafkaParameters(put(self.0, "TopicName", value.into_expr()), Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> PipeSourceSelfManagedKafkaParameters<Set> { PipeSourceSelfManagedKafkaParameters(put(self.0, "TopicName", value), Phase) }
     /// `Vpc`: `SelfManagedKafkaAccessConfigurationVpc`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-vpc)
-    pub fn vpc(self, value: impl Arg<SelfManagedKafkaAccessConfigurationVpc>) -> Self { Self(put(self.0, "Vpc", value.into_expr()), Phase) }
+    pub fn vpc(self, value: impl Arg<SelfManagedKafkaAccessConfigurationVpc>) -> Self { Self(put(self.0, "Vpc", value), Phase) }
 }
 impl Done for PipeSourceSelfManagedKafkaParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceSqsQueueParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcesqsqueueparameters.html)
@@ -587,9 +587,9 @@ impl PipeSourceSqsQueueParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcesqsqueueparameters.html#cfn-pipes-pipe-pipesourcesqsqueueparameters-batchsize)
-    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr())) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value)) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcesqsqueueparameters.html#cfn-pipes-pipe-pipesourcesqsqueueparameters-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr())) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value)) }
 }
 impl Done for PipeSourceSqsQueueParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetBatchJobParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html)
@@ -600,19 +600,19 @@ impl PipeTargetBatchJobParameters {
 }
 impl<R0, R1> PipeTargetBatchJobParameters<R0, R1> {
     /// `ArrayProperties`: `BatchArrayProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-arrayproperties)
-    pub fn array_properties(self, value: impl Arg<BatchArrayProperties>) -> Self { Self(put(self.0, "ArrayProperties", value.into_expr()), Phase) }
+    pub fn array_properties(self, value: impl Arg<BatchArrayProperties>) -> Self { Self(put(self.0, "ArrayProperties", value), Phase) }
     /// `ContainerOverrides`: `BatchContainerOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-containeroverrides)
-    pub fn container_overrides(self, value: impl Arg<BatchContainerOverrides>) -> Self { Self(put(self.0, "ContainerOverrides", value.into_expr()), Phase) }
+    pub fn container_overrides(self, value: impl Arg<BatchContainerOverrides>) -> Self { Self(put(self.0, "ContainerOverrides", value), Phase) }
     /// `DependsOn`: list of `BatchJobDependency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<BatchJobDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
+    pub fn depends_on(self, value: impl Arg<Arr<BatchJobDependency>>) -> Self { Self(put(self.0, "DependsOn", value), Phase) }
     /// `JobDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-jobdefinition)
-    pub fn job_definition(self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<Set, R1> { PipeTargetBatchJobParameters(put(self.0, "JobDefinition", value.into_expr()), Phase) }
+    pub fn job_definition(self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<Set, R1> { PipeTargetBatchJobParameters(put(self.0, "JobDefinition", value), Phase) }
     /// `JobName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-jobname)
-    pub fn job_name(self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<R0, Set> { PipeTargetBatchJobParameters(put(self.0, "JobName", value.into_expr()), Phase) }
+    pub fn job_name(self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<R0, Set> { PipeTargetBatchJobParameters(put(self.0, "JobName", value), Phase) }
     /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `RetryStrategy`: `BatchRetryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-retrystrategy)
-    pub fn retry_strategy(self, value: impl Arg<BatchRetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr()), Phase) }
+    pub fn retry_strategy(self, value: impl Arg<BatchRetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value), Phase) }
 }
 impl Done for PipeTargetBatchJobParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetCloudWatchLogsParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetcloudwatchlogsparameters.html)
@@ -621,9 +621,9 @@ impl PipeTargetCloudWatchLogsParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogStreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetcloudwatchlogsparameters.html#cfn-pipes-pipe-pipetargetcloudwatchlogsparameters-logstreamname)
-    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr())) }
+    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value)) }
     /// `Timestamp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetcloudwatchlogsparameters.html#cfn-pipes-pipe-pipetargetcloudwatchlogsparameters-timestamp)
-    pub fn timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timestamp", value.into_expr())) }
+    pub fn timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timestamp", value)) }
 }
 impl Done for PipeTargetCloudWatchLogsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetEcsTaskParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html)
@@ -634,35 +634,35 @@ impl PipeTargetEcsTaskParameters {
 }
 impl<R0> PipeTargetEcsTaskParameters<R0> {
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-capacityproviderstrategy)
-    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value), Phase) }
     /// `EnableECSManagedTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-enableecsmanagedtags)
-    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr()), Phase) }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-enableexecutecommand)
-    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value), Phase) }
     /// `Group`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-group)
-    pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value.into_expr()), Phase) }
+    pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value), Phase) }
     /// `LaunchType`: `LaunchType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-launchtype)
-    pub fn launch_type(self, value: impl Arg<LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
+    pub fn launch_type(self, value: impl Arg<LaunchType>) -> Self { Self(put(self.0, "LaunchType", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `Overrides`: `EcsTaskOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-overrides)
-    pub fn overrides(self, value: impl Arg<EcsTaskOverride>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
+    pub fn overrides(self, value: impl Arg<EcsTaskOverride>) -> Self { Self(put(self.0, "Overrides", value), Phase) }
     /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-placementconstraints)
-    pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr()), Phase) }
+    pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value), Phase) }
     /// `PlacementStrategy`: list of `PlacementStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-placementstrategy)
-    pub fn placement_strategy(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategy", value.into_expr()), Phase) }
+    pub fn placement_strategy(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategy", value), Phase) }
     /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-platformversion)
-    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value), Phase) }
     /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-propagatetags)
-    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value), Phase) }
     /// `ReferenceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-referenceid)
-    pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value.into_expr()), Phase) }
+    pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-taskcount)
-    pub fn task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TaskCount", value.into_expr()), Phase) }
+    pub fn task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TaskCount", value), Phase) }
     /// `TaskDefinitionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-taskdefinitionarn)
-    pub fn task_definition_arn(self, value: impl Arg<str>) -> PipeTargetEcsTaskParameters<Set> { PipeTargetEcsTaskParameters(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
+    pub fn task_definition_arn(self, value: impl Arg<str>) -> PipeTargetEcsTaskParameters<Set> { PipeTargetEcsTaskParameters(put(self.0, "TaskDefinitionArn", value), Phase) }
 }
 impl Done for PipeTargetEcsTaskParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetEventBridgeEventBusParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html)
@@ -671,15 +671,15 @@ impl PipeTargetEventBridgeEventBusParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DetailType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-detailtype)
-    pub fn detail_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetailType", value.into_expr())) }
+    pub fn detail_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetailType", value)) }
     /// `EndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-endpointid)
-    pub fn endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointId", value.into_expr())) }
+    pub fn endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointId", value)) }
     /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value)) }
     /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-source)
-    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value)) }
     /// `Time`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-time)
-    pub fn time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Time", value.into_expr())) }
+    pub fn time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Time", value)) }
 }
 impl Done for PipeTargetEventBridgeEventBusParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetHttpParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargethttpparameters.html)
@@ -688,11 +688,11 @@ impl PipeTargetHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargethttpparameters.html#cfn-pipes-pipe-pipetargethttpparameters-headerparameters)
-    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
+    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value)) }
     /// `PathParameterValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargethttpparameters.html#cfn-pipes-pipe-pipetargethttpparameters-pathparametervalues)
-    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
+    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value)) }
     /// `QueryStringParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargethttpparameters.html#cfn-pipes-pipe-pipetargethttpparameters-querystringparameters)
-    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
+    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value)) }
 }
 impl Done for PipeTargetHttpParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetKinesisStreamParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetkinesisstreamparameters.html)
@@ -703,7 +703,7 @@ impl PipeTargetKinesisStreamParameters {
 }
 impl<R0> PipeTargetKinesisStreamParameters<R0> {
     /// `PartitionKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetkinesisstreamparameters.html#cfn-pipes-pipe-pipetargetkinesisstreamparameters-partitionkey)
-    pub fn partition_key(self, value: impl Arg<str>) -> PipeTargetKinesisStreamParameters<Set> { PipeTargetKinesisStreamParameters(put(self.0, "PartitionKey", value.into_expr()), Phase) }
+    pub fn partition_key(self, value: impl Arg<str>) -> PipeTargetKinesisStreamParameters<Set> { PipeTargetKinesisStreamParameters(put(self.0, "PartitionKey", value), Phase) }
 }
 impl Done for PipeTargetKinesisStreamParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetLambdaFunctionParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetlambdafunctionparameters.html)
@@ -712,7 +712,7 @@ impl PipeTargetLambdaFunctionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvocationType`: `InvocationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetlambdafunctionparameters.html#cfn-pipes-pipe-pipetargetlambdafunctionparameters-invocationtype)
-    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> Self { Self(put(self.0, "InvocationType", value.into_expr())) }
+    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> Self { Self(put(self.0, "InvocationType", value)) }
 }
 impl Done for PipeTargetLambdaFunctionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html)
@@ -721,31 +721,31 @@ impl PipeTargetParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchJobParameters`: `PipeTargetBatchJobParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-batchjobparameters)
-    pub fn batch_job_parameters(self, value: impl Arg<PipeTargetBatchJobParameters>) -> Self { Self(put(self.0, "BatchJobParameters", value.into_expr())) }
+    pub fn batch_job_parameters(self, value: impl Arg<PipeTargetBatchJobParameters>) -> Self { Self(put(self.0, "BatchJobParameters", value)) }
     /// `CloudWatchLogsParameters`: `PipeTargetCloudWatchLogsParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-cloudwatchlogsparameters)
-    pub fn cloud_watch_logs_parameters(self, value: impl Arg<PipeTargetCloudWatchLogsParameters>) -> Self { Self(put(self.0, "CloudWatchLogsParameters", value.into_expr())) }
+    pub fn cloud_watch_logs_parameters(self, value: impl Arg<PipeTargetCloudWatchLogsParameters>) -> Self { Self(put(self.0, "CloudWatchLogsParameters", value)) }
     /// `EcsTaskParameters`: `PipeTargetEcsTaskParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-ecstaskparameters)
-    pub fn ecs_task_parameters(self, value: impl Arg<PipeTargetEcsTaskParameters>) -> Self { Self(put(self.0, "EcsTaskParameters", value.into_expr())) }
+    pub fn ecs_task_parameters(self, value: impl Arg<PipeTargetEcsTaskParameters>) -> Self { Self(put(self.0, "EcsTaskParameters", value)) }
     /// `EventBridgeEventBusParameters`: `PipeTargetEventBridgeEventBusParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-eventbridgeeventbusparameters)
-    pub fn event_bridge_event_bus_parameters(self, value: impl Arg<PipeTargetEventBridgeEventBusParameters>) -> Self { Self(put(self.0, "EventBridgeEventBusParameters", value.into_expr())) }
+    pub fn event_bridge_event_bus_parameters(self, value: impl Arg<PipeTargetEventBridgeEventBusParameters>) -> Self { Self(put(self.0, "EventBridgeEventBusParameters", value)) }
     /// `HttpParameters`: `PipeTargetHttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-httpparameters)
-    pub fn http_parameters(self, value: impl Arg<PipeTargetHttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr())) }
+    pub fn http_parameters(self, value: impl Arg<PipeTargetHttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value)) }
     /// `InputTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-inputtemplate)
-    pub fn input_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTemplate", value.into_expr())) }
+    pub fn input_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTemplate", value)) }
     /// `KinesisStreamParameters`: `PipeTargetKinesisStreamParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-kinesisstreamparameters)
-    pub fn kinesis_stream_parameters(self, value: impl Arg<PipeTargetKinesisStreamParameters>) -> Self { Self(put(self.0, "KinesisStreamParameters", value.into_expr())) }
+    pub fn kinesis_stream_parameters(self, value: impl Arg<PipeTargetKinesisStreamParameters>) -> Self { Self(put(self.0, "KinesisStreamParameters", value)) }
     /// `LambdaFunctionParameters`: `PipeTargetLambdaFunctionParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-lambdafunctionparameters)
-    pub fn lambda_function_parameters(self, value: impl Arg<PipeTargetLambdaFunctionParameters>) -> Self { Self(put(self.0, "LambdaFunctionParameters", value.into_expr())) }
+    pub fn lambda_function_parameters(self, value: impl Arg<PipeTargetLambdaFunctionParameters>) -> Self { Self(put(self.0, "LambdaFunctionParameters", value)) }
     /// `RedshiftDataParameters`: `PipeTargetRedshiftDataParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-redshiftdataparameters)
-    pub fn redshift_data_parameters(self, value: impl Arg<PipeTargetRedshiftDataParameters>) -> Self { Self(put(self.0, "RedshiftDataParameters", value.into_expr())) }
+    pub fn redshift_data_parameters(self, value: impl Arg<PipeTargetRedshiftDataParameters>) -> Self { Self(put(self.0, "RedshiftDataParameters", value)) }
     /// `SageMakerPipelineParameters`: `PipeTargetSageMakerPipelineParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-sagemakerpipelineparameters)
-    pub fn sage_maker_pipeline_parameters(self, value: impl Arg<PipeTargetSageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value.into_expr())) }
+    pub fn sage_maker_pipeline_parameters(self, value: impl Arg<PipeTargetSageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value)) }
     /// `SqsQueueParameters`: `PipeTargetSqsQueueParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-sqsqueueparameters)
-    pub fn sqs_queue_parameters(self, value: impl Arg<PipeTargetSqsQueueParameters>) -> Self { Self(put(self.0, "SqsQueueParameters", value.into_expr())) }
+    pub fn sqs_queue_parameters(self, value: impl Arg<PipeTargetSqsQueueParameters>) -> Self { Self(put(self.0, "SqsQueueParameters", value)) }
     /// `StepFunctionStateMachineParameters`: `PipeTargetStateMachineParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-stepfunctionstatemachineparameters)
-    pub fn step_function_state_machine_parameters(self, value: impl Arg<PipeTargetStateMachineParameters>) -> Self { Self(put(self.0, "StepFunctionStateMachineParameters", value.into_expr())) }
+    pub fn step_function_state_machine_parameters(self, value: impl Arg<PipeTargetStateMachineParameters>) -> Self { Self(put(self.0, "StepFunctionStateMachineParameters", value)) }
     /// `TimestreamParameters`: `PipeTargetTimestreamParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-timestreamparameters)
-    pub fn timestream_parameters(self, value: impl Arg<PipeTargetTimestreamParameters>) -> Self { Self(put(self.0, "TimestreamParameters", value.into_expr())) }
+    pub fn timestream_parameters(self, value: impl Arg<PipeTargetTimestreamParameters>) -> Self { Self(put(self.0, "TimestreamParameters", value)) }
 }
 impl Done for PipeTargetParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetRedshiftDataParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html)
@@ -756,17 +756,17 @@ impl PipeTargetRedshiftDataParameters {
 }
 impl<R0, R1> PipeTargetRedshiftDataParameters<R0, R1> {
     /// `Database`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-database)
-    pub fn database(self, value: impl Arg<str>) -> PipeTargetRedshiftDataParameters<Set, R1> { PipeTargetRedshiftDataParameters(put(self.0, "Database", value.into_expr()), Phase) }
+    pub fn database(self, value: impl Arg<str>) -> PipeTargetRedshiftDataParameters<Set, R1> { PipeTargetRedshiftDataParameters(put(self.0, "Database", value), Phase) }
     /// `DbUser`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-dbuser)
-    pub fn db_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbUser", value.into_expr()), Phase) }
+    pub fn db_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbUser", value), Phase) }
     /// `SecretManagerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-secretmanagerarn)
-    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
+    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value), Phase) }
     /// `Sqls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-sqls)
-    pub fn sqls(self, value: impl Arg<Arr<str>>) -> PipeTargetRedshiftDataParameters<R0, Set> { PipeTargetRedshiftDataParameters(put(self.0, "Sqls", value.into_expr()), Phase) }
+    pub fn sqls(self, value: impl Arg<Arr<str>>) -> PipeTargetRedshiftDataParameters<R0, Set> { PipeTargetRedshiftDataParameters(put(self.0, "Sqls", value), Phase) }
     /// `StatementName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-statementname)
-    pub fn statement_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatementName", value.into_expr()), Phase) }
+    pub fn statement_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatementName", value), Phase) }
     /// `WithEvent`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-withevent)
-    pub fn with_event(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithEvent", value.into_expr()), Phase) }
+    pub fn with_event(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithEvent", value), Phase) }
 }
 impl Done for PipeTargetRedshiftDataParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetSageMakerPipelineParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsagemakerpipelineparameters.html)
@@ -775,7 +775,7 @@ impl PipeTargetSageMakerPipelineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsagemakerpipelineparameters.html#cfn-pipes-pipe-pipetargetsagemakerpipelineparameters-pipelineparameterlist)
-    pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value.into_expr())) }
+    pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value)) }
 }
 impl Done for PipeTargetSageMakerPipelineParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetSqsQueueParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsqsqueueparameters.html)
@@ -784,9 +784,9 @@ impl PipeTargetSqsQueueParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageDeduplicationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsqsqueueparameters.html#cfn-pipes-pipe-pipetargetsqsqueueparameters-messagededuplicationid)
-    pub fn message_deduplication_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageDeduplicationId", value.into_expr())) }
+    pub fn message_deduplication_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageDeduplicationId", value)) }
     /// `MessageGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsqsqueueparameters.html#cfn-pipes-pipe-pipetargetsqsqueueparameters-messagegroupid)
-    pub fn message_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageGroupId", value.into_expr())) }
+    pub fn message_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageGroupId", value)) }
 }
 impl Done for PipeTargetSqsQueueParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetStateMachineParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetstatemachineparameters.html)
@@ -795,7 +795,7 @@ impl PipeTargetStateMachineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvocationType`: `InvocationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetstatemachineparameters.html#cfn-pipes-pipe-pipetargetstatemachineparameters-invocationtype)
-    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> Self { Self(put(self.0, "InvocationType", value.into_expr())) }
+    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> Self { Self(put(self.0, "InvocationType", value)) }
 }
 impl Done for PipeTargetStateMachineParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetTimestreamParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html)
@@ -806,21 +806,21 @@ impl PipeTargetTimestreamParameters {
 }
 impl<R0, R1, R2> PipeTargetTimestreamParameters<R0, R1, R2> {
     /// `DimensionMappings`: list of `DimensionMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-dimensionmappings)
-    pub fn dimension_mappings(self, value: impl Arg<Arr<DimensionMapping>>) -> PipeTargetTimestreamParameters<Set, R1, R2> { PipeTargetTimestreamParameters(put(self.0, "DimensionMappings", value.into_expr()), Phase) }
+    pub fn dimension_mappings(self, value: impl Arg<Arr<DimensionMapping>>) -> PipeTargetTimestreamParameters<Set, R1, R2> { PipeTargetTimestreamParameters(put(self.0, "DimensionMappings", value), Phase) }
     /// `EpochTimeUnit`: `EpochTimeUnit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-epochtimeunit)
-    pub fn epoch_time_unit(self, value: impl Arg<EpochTimeUnit>) -> Self { Self(put(self.0, "EpochTimeUnit", value.into_expr()), Phase) }
+    pub fn epoch_time_unit(self, value: impl Arg<EpochTimeUnit>) -> Self { Self(put(self.0, "EpochTimeUnit", value), Phase) }
     /// `MultiMeasureMappings`: list of `MultiMeasureMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-multimeasuremappings)
-    pub fn multi_measure_mappings(self, value: impl Arg<Arr<MultiMeasureMapping>>) -> Self { Self(put(self.0, "MultiMeasureMappings", value.into_expr()), Phase) }
+    pub fn multi_measure_mappings(self, value: impl Arg<Arr<MultiMeasureMapping>>) -> Self { Self(put(self.0, "MultiMeasureMappings", value), Phase) }
     /// `SingleMeasureMappings`: list of `SingleMeasureMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-singlemeasuremappings)
-    pub fn single_measure_mappings(self, value: impl Arg<Arr<SingleMeasureMapping>>) -> Self { Self(put(self.0, "SingleMeasureMappings", value.into_expr()), Phase) }
+    pub fn single_measure_mappings(self, value: impl Arg<Arr<SingleMeasureMapping>>) -> Self { Self(put(self.0, "SingleMeasureMappings", value), Phase) }
     /// `TimeFieldType`: `TimeFieldType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-timefieldtype)
-    pub fn time_field_type(self, value: impl Arg<TimeFieldType>) -> Self { Self(put(self.0, "TimeFieldType", value.into_expr()), Phase) }
+    pub fn time_field_type(self, value: impl Arg<TimeFieldType>) -> Self { Self(put(self.0, "TimeFieldType", value), Phase) }
     /// `TimeValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-timevalue)
-    pub fn time_value(self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, Set, R2> { PipeTargetTimestreamParameters(put(self.0, "TimeValue", value.into_expr()), Phase) }
+    pub fn time_value(self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, Set, R2> { PipeTargetTimestreamParameters(put(self.0, "TimeValue", value), Phase) }
     /// `TimestampFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-timestampformat)
-    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
+    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value), Phase) }
     /// `VersionValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-versionvalue)
-    pub fn version_value(self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, R1, Set> { PipeTargetTimestreamParameters(put(self.0, "VersionValue", value.into_expr()), Phase) }
+    pub fn version_value(self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, R1, Set> { PipeTargetTimestreamParameters(put(self.0, "VersionValue", value), Phase) }
 }
 impl Done for PipeTargetTimestreamParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementConstraint` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementconstraint.html)
@@ -829,9 +829,9 @@ impl PlacementConstraint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementconstraint.html#cfn-pipes-pipe-placementconstraint-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementconstraint.html#cfn-pipes-pipe-placementconstraint-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementStrategy` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementstrategy.html)
@@ -840,9 +840,9 @@ impl PlacementStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementstrategy.html#cfn-pipes-pipe-placementstrategy-field)
-    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value)) }
     /// `Type`: `PlacementStrategyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementstrategy.html#cfn-pipes-pipe-placementstrategy-type)
-    pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogDestination` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html)
@@ -851,13 +851,13 @@ impl S3LogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html#cfn-pipes-pipe-s3logdestination-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html#cfn-pipes-pipe-s3logdestination-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr())) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value)) }
     /// `OutputFormat`: `OutputFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html#cfn-pipes-pipe-s3logdestination-outputformat)
-    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
+    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html#cfn-pipes-pipe-s3logdestination-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
 }
 impl Done for S3LogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerPipelineParameter` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-sagemakerpipelineparameter.html)
@@ -868,9 +868,9 @@ impl SageMakerPipelineParameter {
 }
 impl<R0, R1> SageMakerPipelineParameter<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-sagemakerpipelineparameter.html#cfn-pipes-pipe-sagemakerpipelineparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-sagemakerpipelineparameter.html#cfn-pipes-pipe-sagemakerpipelineparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedKafkaAccessConfigurationCredentials` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html)
@@ -879,13 +879,13 @@ impl SelfManagedKafkaAccessConfigurationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials-basicauth)
-    pub fn basic_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuth", value.into_expr())) }
+    pub fn basic_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuth", value)) }
     /// `ClientCertificateTlsAuth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials-clientcertificatetlsauth)
-    pub fn client_certificate_tls_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateTlsAuth", value.into_expr())) }
+    pub fn client_certificate_tls_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateTlsAuth", value)) }
     /// `SaslScram256Auth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials-saslscram256auth)
-    pub fn sasl_scram256_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram256Auth", value.into_expr())) }
+    pub fn sasl_scram256_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram256Auth", value)) }
     /// `SaslScram512Auth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials-saslscram512auth)
-    pub fn sasl_scram512_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram512Auth", value.into_expr())) }
+    pub fn sasl_scram512_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram512Auth", value)) }
 }
 impl Done for SelfManagedKafkaAccessConfigurationCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedKafkaAccessConfigurationVpc` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc.html)
@@ -894,9 +894,9 @@ impl SelfManagedKafkaAccessConfigurationVpc {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroup`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc-securitygroup)
-    pub fn security_group(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroup", value.into_expr())) }
+    pub fn security_group(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroup", value)) }
     /// `Subnets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc-subnets)
-    pub fn subnets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
+    pub fn subnets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Subnets", value)) }
 }
 impl Done for SelfManagedKafkaAccessConfigurationVpc { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleMeasureMapping` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-singlemeasuremapping.html)
@@ -907,11 +907,11 @@ impl SingleMeasureMapping {
 }
 impl<R0, R1, R2> SingleMeasureMapping<R0, R1, R2> {
     /// `MeasureName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-singlemeasuremapping.html#cfn-pipes-pipe-singlemeasuremapping-measurename)
-    pub fn measure_name(self, value: impl Arg<str>) -> SingleMeasureMapping<Set, R1, R2> { SingleMeasureMapping(put(self.0, "MeasureName", value.into_expr()), Phase) }
+    pub fn measure_name(self, value: impl Arg<str>) -> SingleMeasureMapping<Set, R1, R2> { SingleMeasureMapping(put(self.0, "MeasureName", value), Phase) }
     /// `MeasureValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-singlemeasuremapping.html#cfn-pipes-pipe-singlemeasuremapping-measurevalue)
-    pub fn measure_value(self, value: impl Arg<str>) -> SingleMeasureMapping<R0, Set, R2> { SingleMeasureMapping(put(self.0, "MeasureValue", value.into_expr()), Phase) }
+    pub fn measure_value(self, value: impl Arg<str>) -> SingleMeasureMapping<R0, Set, R2> { SingleMeasureMapping(put(self.0, "MeasureValue", value), Phase) }
     /// `MeasureValueType`: `MeasureValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-singlemeasuremapping.html#cfn-pipes-pipe-singlemeasuremapping-measurevaluetype)
-    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> SingleMeasureMapping<R0, R1, Set> { SingleMeasureMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
+    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> SingleMeasureMapping<R0, R1, Set> { SingleMeasureMapping(put(self.0, "MeasureValueType", value), Phase) }
 }
 impl Done for SingleMeasureMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssignPublicIp` allows.

@@ -35,13 +35,13 @@ impl CfnSubscriptionProps {
 }
 impl<R0, R1, R2> CfnSubscriptionProps<R0, R1, R2> {
     /// `PlanFamily`: `PlanFamily`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#cfn-pricingplanmanager-subscription-planfamily)
-    pub fn plan_family(self, value: impl Arg<subscription::PlanFamily>) -> CfnSubscriptionProps<Set, R1, R2> { CfnSubscriptionProps(put(self.0, "PlanFamily", value.into_expr()), Phase) }
+    pub fn plan_family(self, value: impl Arg<subscription::PlanFamily>) -> CfnSubscriptionProps<Set, R1, R2> { CfnSubscriptionProps(put(self.0, "PlanFamily", value), Phase) }
     /// `PlanTier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#cfn-pricingplanmanager-subscription-plantier)
-    pub fn plan_tier(self, value: impl Arg<str>) -> CfnSubscriptionProps<R0, Set, R2> { CfnSubscriptionProps(put(self.0, "PlanTier", value.into_expr()), Phase) }
+    pub fn plan_tier(self, value: impl Arg<str>) -> CfnSubscriptionProps<R0, Set, R2> { CfnSubscriptionProps(put(self.0, "PlanTier", value), Phase) }
     /// `ResourceArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#cfn-pricingplanmanager-subscription-resourcearns)
-    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionProps<R0, R1, Set> { CfnSubscriptionProps(put(self.0, "ResourceArns", value.into_expr()), Phase) }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionProps<R0, R1, Set> { CfnSubscriptionProps(put(self.0, "ResourceArns", value), Phase) }
     /// `UsageLevel`: `UsageLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#cfn-pricingplanmanager-subscription-usagelevel)
-    pub fn usage_level(self, value: impl Arg<subscription::UsageLevel>) -> Self { Self(put(self.0, "UsageLevel", value.into_expr()), Phase) }
+    pub fn usage_level(self, value: impl Arg<subscription::UsageLevel>) -> Self { Self(put(self.0, "UsageLevel", value), Phase) }
 }
 impl Done for CfnSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PricingPlanManager::Subscription`.

@@ -27,19 +27,19 @@ impl CfnEnvironmentAccountConnectionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodebuildRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmentaccountconnection.html#cfn-proton-environmentaccountconnection-codebuildrolearn)
-    pub fn codebuild_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CodebuildRoleArn", value.into_expr())) }
+    pub fn codebuild_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CodebuildRoleArn", value)) }
     /// `ComponentRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmentaccountconnection.html#cfn-proton-environmentaccountconnection-componentrolearn)
-    pub fn component_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComponentRoleArn", value.into_expr())) }
+    pub fn component_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComponentRoleArn", value)) }
     /// `EnvironmentAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmentaccountconnection.html#cfn-proton-environmentaccountconnection-environmentaccountid)
-    pub fn environment_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountId", value.into_expr())) }
+    pub fn environment_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountId", value)) }
     /// `EnvironmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmentaccountconnection.html#cfn-proton-environmentaccountconnection-environmentname)
-    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value)) }
     /// `ManagementAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmentaccountconnection.html#cfn-proton-environmentaccountconnection-managementaccountid)
-    pub fn management_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagementAccountId", value.into_expr())) }
+    pub fn management_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagementAccountId", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmentaccountconnection.html#cfn-proton-environmentaccountconnection-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmentaccountconnection.html#cfn-proton-environmentaccountconnection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnEnvironmentAccountConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Proton::EnvironmentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html)
@@ -61,17 +61,17 @@ impl CfnEnvironmentTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html#cfn-proton-environmenttemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html#cfn-proton-environmenttemplate-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `EncryptionKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html#cfn-proton-environmenttemplate-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr())) }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html#cfn-proton-environmenttemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Provisioning`: `Provisioning`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html#cfn-proton-environmenttemplate-provisioning)
-    pub fn provisioning(self, value: impl Arg<environment_template::Provisioning>) -> Self { Self(put(self.0, "Provisioning", value.into_expr())) }
+    pub fn provisioning(self, value: impl Arg<environment_template::Provisioning>) -> Self { Self(put(self.0, "Provisioning", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html#cfn-proton-environmenttemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnEnvironmentTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Proton::EnvironmentTemplate`.
@@ -99,17 +99,17 @@ impl CfnServiceTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-servicetemplate.html#cfn-proton-servicetemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-servicetemplate.html#cfn-proton-servicetemplate-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `EncryptionKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-servicetemplate.html#cfn-proton-servicetemplate-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr())) }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-servicetemplate.html#cfn-proton-servicetemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PipelineProvisioning`: `PipelineProvisioning`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-servicetemplate.html#cfn-proton-servicetemplate-pipelineprovisioning)
-    pub fn pipeline_provisioning(self, value: impl Arg<service_template::PipelineProvisioning>) -> Self { Self(put(self.0, "PipelineProvisioning", value.into_expr())) }
+    pub fn pipeline_provisioning(self, value: impl Arg<service_template::PipelineProvisioning>) -> Self { Self(put(self.0, "PipelineProvisioning", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-servicetemplate.html#cfn-proton-servicetemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnServiceTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Proton::ServiceTemplate`.

@@ -35,33 +35,33 @@ impl CfnApplicationProps {
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `AttachmentsConfiguration`: `AttachmentsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-attachmentsconfiguration)
-    pub fn attachments_configuration(self, value: impl Arg<application::AttachmentsConfiguration>) -> Self { Self(put(self.0, "AttachmentsConfiguration", value.into_expr()), Phase) }
+    pub fn attachments_configuration(self, value: impl Arg<application::AttachmentsConfiguration>) -> Self { Self(put(self.0, "AttachmentsConfiguration", value), Phase) }
     /// `AutoSubscriptionConfiguration`: `AutoSubscriptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-autosubscriptionconfiguration)
-    pub fn auto_subscription_configuration(self, value: impl Arg<application::AutoSubscriptionConfiguration>) -> Self { Self(put(self.0, "AutoSubscriptionConfiguration", value.into_expr()), Phase) }
+    pub fn auto_subscription_configuration(self, value: impl Arg<application::AutoSubscriptionConfiguration>) -> Self { Self(put(self.0, "AutoSubscriptionConfiguration", value), Phase) }
     /// `ClientIdsForOIDC`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-clientidsforoidc)
-    pub fn client_ids_for_oidc(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIdsForOIDC", value.into_expr()), Phase) }
+    pub fn client_ids_for_oidc(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIdsForOIDC", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "DisplayName", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<application::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<application::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `IamIdentityProviderArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-iamidentityproviderarn)
-    pub fn iam_identity_provider_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamIdentityProviderArn", value.into_expr()), Phase) }
+    pub fn iam_identity_provider_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamIdentityProviderArn", value), Phase) }
     /// `IdentityCenterInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-identitycenterinstancearn)
-    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceArn", value.into_expr()), Phase) }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceArn", value), Phase) }
     /// `IdentityType`: `IdentityType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-identitytype)
-    pub fn identity_type(self, value: impl Arg<application::IdentityType>) -> Self { Self(put(self.0, "IdentityType", value.into_expr()), Phase) }
+    pub fn identity_type(self, value: impl Arg<application::IdentityType>) -> Self { Self(put(self.0, "IdentityType", value), Phase) }
     /// `PersonalizationConfiguration`: `PersonalizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-personalizationconfiguration)
-    pub fn personalization_configuration(self, value: impl Arg<application::PersonalizationConfiguration>) -> Self { Self(put(self.0, "PersonalizationConfiguration", value.into_expr()), Phase) }
+    pub fn personalization_configuration(self, value: impl Arg<application::PersonalizationConfiguration>) -> Self { Self(put(self.0, "PersonalizationConfiguration", value), Phase) }
     /// `QAppsConfiguration`: `QAppsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-qappsconfiguration)
-    pub fn q_apps_configuration(self, value: impl Arg<application::QAppsConfiguration>) -> Self { Self(put(self.0, "QAppsConfiguration", value.into_expr()), Phase) }
+    pub fn q_apps_configuration(self, value: impl Arg<application::QAppsConfiguration>) -> Self { Self(put(self.0, "QAppsConfiguration", value), Phase) }
     /// `QuickSightConfiguration`: `QuickSightConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-quicksightconfiguration)
-    pub fn quick_sight_configuration(self, value: impl Arg<application::QuickSightConfiguration>) -> Self { Self(put(self.0, "QuickSightConfiguration", value.into_expr()), Phase) }
+    pub fn quick_sight_configuration(self, value: impl Arg<application::QuickSightConfiguration>) -> Self { Self(put(self.0, "QuickSightConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Application`.
@@ -75,7 +75,7 @@ impl AttachmentsConfiguration {
 }
 impl<R0> AttachmentsConfiguration<R0> {
     /// `AttachmentsControlMode`: `AttachmentsControlMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-attachmentsconfiguration.html#cfn-qbusiness-application-attachmentsconfiguration-attachmentscontrolmode)
-    pub fn attachments_control_mode(self, value: impl Arg<AttachmentsControlMode>) -> AttachmentsConfiguration<Set> { AttachmentsConfiguration(put(self.0, "AttachmentsControlMode", value.into_expr()), Phase) }
+    pub fn attachments_control_mode(self, value: impl Arg<AttachmentsControlMode>) -> AttachmentsConfiguration<Set> { AttachmentsConfiguration(put(self.0, "AttachmentsControlMode", value), Phase) }
 }
 impl Done for AttachmentsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoSubscriptionConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-autosubscriptionconfiguration.html)
@@ -86,9 +86,9 @@ impl AutoSubscriptionConfiguration {
 }
 impl<R0> AutoSubscriptionConfiguration<R0> {
     /// `AutoSubscribe`: `AutoSubscribe`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-autosubscriptionconfiguration.html#cfn-qbusiness-application-autosubscriptionconfiguration-autosubscribe)
-    pub fn auto_subscribe(self, value: impl Arg<AutoSubscribe>) -> AutoSubscriptionConfiguration<Set> { AutoSubscriptionConfiguration(put(self.0, "AutoSubscribe", value.into_expr()), Phase) }
+    pub fn auto_subscribe(self, value: impl Arg<AutoSubscribe>) -> AutoSubscriptionConfiguration<Set> { AutoSubscriptionConfiguration(put(self.0, "AutoSubscribe", value), Phase) }
     /// `DefaultSubscriptionType`: `DefaultSubscriptionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-autosubscriptionconfiguration.html#cfn-qbusiness-application-autosubscriptionconfiguration-defaultsubscriptiontype)
-    pub fn default_subscription_type(self, value: impl Arg<DefaultSubscriptionType>) -> Self { Self(put(self.0, "DefaultSubscriptionType", value.into_expr()), Phase) }
+    pub fn default_subscription_type(self, value: impl Arg<DefaultSubscriptionType>) -> Self { Self(put(self.0, "DefaultSubscriptionType", value), Phase) }
 }
 impl Done for AutoSubscriptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-encryptionconfiguration.html)
@@ -97,7 +97,7 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-encryptionconfiguration.html#cfn-qbusiness-application-encryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PersonalizationConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-personalizationconfiguration.html)
@@ -108,7 +108,7 @@ impl PersonalizationConfiguration {
 }
 impl<R0> PersonalizationConfiguration<R0> {
     /// `PersonalizationControlMode`: `PersonalizationControlMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-personalizationconfiguration.html#cfn-qbusiness-application-personalizationconfiguration-personalizationcontrolmode)
-    pub fn personalization_control_mode(self, value: impl Arg<PersonalizationControlMode>) -> PersonalizationConfiguration<Set> { PersonalizationConfiguration(put(self.0, "PersonalizationControlMode", value.into_expr()), Phase) }
+    pub fn personalization_control_mode(self, value: impl Arg<PersonalizationControlMode>) -> PersonalizationConfiguration<Set> { PersonalizationConfiguration(put(self.0, "PersonalizationControlMode", value), Phase) }
 }
 impl Done for PersonalizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QAppsConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-qappsconfiguration.html)
@@ -119,7 +119,7 @@ impl QAppsConfiguration {
 }
 impl<R0> QAppsConfiguration<R0> {
     /// `QAppsControlMode`: `QAppsControlMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-qappsconfiguration.html#cfn-qbusiness-application-qappsconfiguration-qappscontrolmode)
-    pub fn q_apps_control_mode(self, value: impl Arg<QAppsControlMode>) -> QAppsConfiguration<Set> { QAppsConfiguration(put(self.0, "QAppsControlMode", value.into_expr()), Phase) }
+    pub fn q_apps_control_mode(self, value: impl Arg<QAppsControlMode>) -> QAppsConfiguration<Set> { QAppsConfiguration(put(self.0, "QAppsControlMode", value), Phase) }
 }
 impl Done for QAppsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuickSightConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-quicksightconfiguration.html)
@@ -130,7 +130,7 @@ impl QuickSightConfiguration {
 }
 impl<R0> QuickSightConfiguration<R0> {
     /// `ClientNamespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-quicksightconfiguration.html#cfn-qbusiness-application-quicksightconfiguration-clientnamespace)
-    pub fn client_namespace(self, value: impl Arg<str>) -> QuickSightConfiguration<Set> { QuickSightConfiguration(put(self.0, "ClientNamespace", value.into_expr()), Phase) }
+    pub fn client_namespace(self, value: impl Arg<str>) -> QuickSightConfiguration<Set> { QuickSightConfiguration(put(self.0, "ClientNamespace", value), Phase) }
 }
 impl Done for QuickSightConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttachmentsControlMode` allows.
@@ -175,17 +175,17 @@ impl CfnDataAccessorProps {
 }
 impl<R0, R1, R2, R3> CfnDataAccessorProps<R0, R1, R2, R3> {
     /// `ActionConfigurations`: list of `ActionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-actionconfigurations)
-    pub fn action_configurations(self, value: impl Arg<Arr<data_accessor::ActionConfiguration>>) -> CfnDataAccessorProps<Set, R1, R2, R3> { CfnDataAccessorProps(put(self.0, "ActionConfigurations", value.into_expr()), Phase) }
+    pub fn action_configurations(self, value: impl Arg<Arr<data_accessor::ActionConfiguration>>) -> CfnDataAccessorProps<Set, R1, R2, R3> { CfnDataAccessorProps(put(self.0, "ActionConfigurations", value), Phase) }
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, Set, R2, R3> { CfnDataAccessorProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, Set, R2, R3> { CfnDataAccessorProps(put(self.0, "ApplicationId", value), Phase) }
     /// `AuthenticationDetail`: `DataAccessorAuthenticationDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-authenticationdetail)
-    pub fn authentication_detail(self, value: impl Arg<data_accessor::DataAccessorAuthenticationDetail>) -> Self { Self(put(self.0, "AuthenticationDetail", value.into_expr()), Phase) }
+    pub fn authentication_detail(self, value: impl Arg<data_accessor::DataAccessorAuthenticationDetail>) -> Self { Self(put(self.0, "AuthenticationDetail", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, Set, R3> { CfnDataAccessorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, Set, R3> { CfnDataAccessorProps(put(self.0, "DisplayName", value), Phase) }
     /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-principal)
-    pub fn principal(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, R2, Set> { CfnDataAccessorProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, R2, Set> { CfnDataAccessorProps(put(self.0, "Principal", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDataAccessorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::DataAccessor`.
@@ -199,9 +199,9 @@ impl ActionConfiguration {
 }
 impl<R0> ActionConfiguration<R0> {
     /// `Action`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionconfiguration.html#cfn-qbusiness-dataaccessor-actionconfiguration-action)
-    pub fn action(self, value: impl Arg<str>) -> ActionConfiguration<Set> { ActionConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<str>) -> ActionConfiguration<Set> { ActionConfiguration(put(self.0, "Action", value), Phase) }
     /// `FilterConfiguration`: `ActionFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionconfiguration.html#cfn-qbusiness-dataaccessor-actionconfiguration-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<ActionFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
+    pub fn filter_configuration(self, value: impl Arg<ActionFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value), Phase) }
 }
 impl Done for ActionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActionFilterConfiguration` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionfilterconfiguration.html)
@@ -212,7 +212,7 @@ impl ActionFilterConfiguration {
 }
 impl<R0> ActionFilterConfiguration<R0> {
     /// `DocumentAttributeFilter`: `AttributeFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionfilterconfiguration.html#cfn-qbusiness-dataaccessor-actionfilterconfiguration-documentattributefilter)
-    pub fn document_attribute_filter(self, value: impl Arg<AttributeFilter>) -> ActionFilterConfiguration<Set> { ActionFilterConfiguration(put(self.0, "DocumentAttributeFilter", value.into_expr()), Phase) }
+    pub fn document_attribute_filter(self, value: impl Arg<AttributeFilter>) -> ActionFilterConfiguration<Set> { ActionFilterConfiguration(put(self.0, "DocumentAttributeFilter", value), Phase) }
 }
 impl Done for ActionFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AttributeFilter` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html)
@@ -221,25 +221,25 @@ impl AttributeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndAllFilters`: list of `AttributeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-andallfilters)
-    pub fn and_all_filters(self, value: impl Arg<Arr<AttributeFilter>>) -> Self { Self(put(self.0, "AndAllFilters", value.into_expr())) }
+    pub fn and_all_filters(self, value: impl Arg<Arr<AttributeFilter>>) -> Self { Self(put(self.0, "AndAllFilters", value)) }
     /// `ContainsAll`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-containsall)
-    pub fn contains_all(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "ContainsAll", value.into_expr())) }
+    pub fn contains_all(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "ContainsAll", value)) }
     /// `ContainsAny`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-containsany)
-    pub fn contains_any(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "ContainsAny", value.into_expr())) }
+    pub fn contains_any(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "ContainsAny", value)) }
     /// `EqualsTo`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-equalsto)
-    pub fn equals_to(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "EqualsTo", value.into_expr())) }
+    pub fn equals_to(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "EqualsTo", value)) }
     /// `GreaterThan`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-greaterthan)
-    pub fn greater_than(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "GreaterThan", value.into_expr())) }
+    pub fn greater_than(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "GreaterThan", value)) }
     /// `GreaterThanOrEquals`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-greaterthanorequals)
-    pub fn greater_than_or_equals(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "GreaterThanOrEquals", value.into_expr())) }
+    pub fn greater_than_or_equals(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "GreaterThanOrEquals", value)) }
     /// `LessThan`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-lessthan)
-    pub fn less_than(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "LessThan", value.into_expr())) }
+    pub fn less_than(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "LessThan", value)) }
     /// `LessThanOrEquals`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-lessthanorequals)
-    pub fn less_than_or_equals(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "LessThanOrEquals", value.into_expr())) }
+    pub fn less_than_or_equals(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "LessThanOrEquals", value)) }
     /// `NotFilter`: `AttributeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-notfilter)
-    pub fn not_filter(self, value: impl Arg<AttributeFilter>) -> Self { Self(put(self.0, "NotFilter", value.into_expr())) }
+    pub fn not_filter(self, value: impl Arg<AttributeFilter>) -> Self { Self(put(self.0, "NotFilter", value)) }
     /// `OrAllFilters`: list of `AttributeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-orallfilters)
-    pub fn or_all_filters(self, value: impl Arg<Arr<AttributeFilter>>) -> Self { Self(put(self.0, "OrAllFilters", value.into_expr())) }
+    pub fn or_all_filters(self, value: impl Arg<Arr<AttributeFilter>>) -> Self { Self(put(self.0, "OrAllFilters", value)) }
 }
 impl Done for AttributeFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataAccessorAuthenticationConfiguration` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationconfiguration.html)
@@ -248,7 +248,7 @@ impl DataAccessorAuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdcTrustedTokenIssuerConfiguration`: `DataAccessorIdcTrustedTokenIssuerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationconfiguration.html#cfn-qbusiness-dataaccessor-dataaccessorauthenticationconfiguration-idctrustedtokenissuerconfiguration)
-    pub fn idc_trusted_token_issuer_configuration(self, value: impl Arg<DataAccessorIdcTrustedTokenIssuerConfiguration>) -> Self { Self(put(self.0, "IdcTrustedTokenIssuerConfiguration", value.into_expr())) }
+    pub fn idc_trusted_token_issuer_configuration(self, value: impl Arg<DataAccessorIdcTrustedTokenIssuerConfiguration>) -> Self { Self(put(self.0, "IdcTrustedTokenIssuerConfiguration", value)) }
 }
 impl Done for DataAccessorAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataAccessorAuthenticationDetail` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationdetail.html)
@@ -259,11 +259,11 @@ impl DataAccessorAuthenticationDetail {
 }
 impl<R0> DataAccessorAuthenticationDetail<R0> {
     /// `AuthenticationConfiguration`: `DataAccessorAuthenticationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationdetail.html#cfn-qbusiness-dataaccessor-dataaccessorauthenticationdetail-authenticationconfiguration)
-    pub fn authentication_configuration(self, value: impl Arg<DataAccessorAuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<DataAccessorAuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value), Phase) }
     /// `AuthenticationType`: `AuthenticationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationdetail.html#cfn-qbusiness-dataaccessor-dataaccessorauthenticationdetail-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> DataAccessorAuthenticationDetail<Set> { DataAccessorAuthenticationDetail(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> DataAccessorAuthenticationDetail<Set> { DataAccessorAuthenticationDetail(put(self.0, "AuthenticationType", value), Phase) }
     /// `ExternalIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationdetail.html#cfn-qbusiness-dataaccessor-dataaccessorauthenticationdetail-externalids)
-    pub fn external_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExternalIds", value.into_expr()), Phase) }
+    pub fn external_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExternalIds", value), Phase) }
 }
 impl Done for DataAccessorAuthenticationDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataAccessorIdcTrustedTokenIssuerConfiguration` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessoridctrustedtokenissuerconfiguration.html)
@@ -274,7 +274,7 @@ impl DataAccessorIdcTrustedTokenIssuerConfiguration {
 }
 impl<R0> DataAccessorIdcTrustedTokenIssuerConfiguration<R0> {
     /// `IdcTrustedTokenIssuerArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessoridctrustedtokenissuerconfiguration.html#cfn-qbusiness-dataaccessor-dataaccessoridctrustedtokenissuerconfiguration-idctrustedtokenissuerarn)
-    pub fn idc_trusted_token_issuer_arn(self, value: impl Arg<str>) -> DataAccessorIdcTrustedTokenIssuerConfiguration<Set> { DataAccessorIdcTrustedTokenIssuerConfiguration(put(self.0, "IdcTrustedTokenIssuerArn", value.into_expr()), Phase) }
+    pub fn idc_trusted_token_issuer_arn(self, value: impl Arg<str>) -> DataAccessorIdcTrustedTokenIssuerConfiguration<Set> { DataAccessorIdcTrustedTokenIssuerConfiguration(put(self.0, "IdcTrustedTokenIssuerArn", value), Phase) }
 }
 impl Done for DataAccessorIdcTrustedTokenIssuerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttribute` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattribute.html)
@@ -285,9 +285,9 @@ impl DocumentAttribute {
 }
 impl<R0, R1> DocumentAttribute<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattribute.html#cfn-qbusiness-dataaccessor-documentattribute-name)
-    pub fn name(self, value: impl Arg<str>) -> DocumentAttribute<Set, R1> { DocumentAttribute(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DocumentAttribute<Set, R1> { DocumentAttribute(put(self.0, "Name", value), Phase) }
     /// `Value`: `DocumentAttributeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattribute.html#cfn-qbusiness-dataaccessor-documentattribute-value)
-    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> DocumentAttribute<R0, Set> { DocumentAttribute(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> DocumentAttribute<R0, Set> { DocumentAttribute(put(self.0, "Value", value), Phase) }
 }
 impl Done for DocumentAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeValue` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html)
@@ -296,13 +296,13 @@ impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html#cfn-qbusiness-dataaccessor-documentattributevalue-datevalue)
-    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
+    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value)) }
     /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html#cfn-qbusiness-dataaccessor-documentattributevalue-longvalue)
-    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value)) }
     /// `StringListValue`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html#cfn-qbusiness-dataaccessor-documentattributevalue-stringlistvalue)
-    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
+    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html#cfn-qbusiness-dataaccessor-documentattributevalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -339,27 +339,27 @@ impl CfnDataSourceProps {
 }
 impl<R0, R1, R2, R3> CfnDataSourceProps<R0, R1, R2, R3> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { CfnDataSourceProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { CfnDataSourceProps(put(self.0, "ApplicationId", value), Phase) }
     /// `Configuration`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-configuration)
-    pub fn configuration(self, value: impl Arg<Any>) -> CfnDataSourceProps<R0, Set, R2, R3> { CfnDataSourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<Any>) -> CfnDataSourceProps<R0, Set, R2, R3> { CfnDataSourceProps(put(self.0, "Configuration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { CfnDataSourceProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { CfnDataSourceProps(put(self.0, "DisplayName", value), Phase) }
     /// `DocumentEnrichmentConfiguration`: `DocumentEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-documentenrichmentconfiguration)
-    pub fn document_enrichment_configuration(self, value: impl Arg<data_source::DocumentEnrichmentConfiguration>) -> Self { Self(put(self.0, "DocumentEnrichmentConfiguration", value.into_expr()), Phase) }
+    pub fn document_enrichment_configuration(self, value: impl Arg<data_source::DocumentEnrichmentConfiguration>) -> Self { Self(put(self.0, "DocumentEnrichmentConfiguration", value), Phase) }
     /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-indexid)
-    pub fn index_id(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { CfnDataSourceProps(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { CfnDataSourceProps(put(self.0, "IndexId", value), Phase) }
     /// `MediaExtractionConfiguration`: `MediaExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-mediaextractionconfiguration)
-    pub fn media_extraction_configuration(self, value: impl Arg<data_source::MediaExtractionConfiguration>) -> Self { Self(put(self.0, "MediaExtractionConfiguration", value.into_expr()), Phase) }
+    pub fn media_extraction_configuration(self, value: impl Arg<data_source::MediaExtractionConfiguration>) -> Self { Self(put(self.0, "MediaExtractionConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `SyncSchedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-syncschedule)
-    pub fn sync_schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncSchedule", value.into_expr()), Phase) }
+    pub fn sync_schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncSchedule", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<data_source::DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<data_source::DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::DataSource`.
@@ -373,7 +373,7 @@ impl AudioExtractionConfiguration {
 }
 impl<R0> AudioExtractionConfiguration<R0> {
     /// `AudioExtractionStatus`: `AudioExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-audioextractionconfiguration.html#cfn-qbusiness-datasource-audioextractionconfiguration-audioextractionstatus)
-    pub fn audio_extraction_status(self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { AudioExtractionConfiguration(put(self.0, "AudioExtractionStatus", value.into_expr()), Phase) }
+    pub fn audio_extraction_status(self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { AudioExtractionConfiguration(put(self.0, "AudioExtractionStatus", value), Phase) }
 }
 impl Done for AudioExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceVpcConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-datasourcevpcconfiguration.html)
@@ -384,9 +384,9 @@ impl DataSourceVpcConfiguration {
 }
 impl<R0, R1> DataSourceVpcConfiguration<R0, R1> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-datasourcevpcconfiguration.html#cfn-qbusiness-datasource-datasourcevpcconfiguration-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { DataSourceVpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { DataSourceVpcConfiguration(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-datasourcevpcconfiguration.html#cfn-qbusiness-datasource-datasourcevpcconfiguration-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { DataSourceVpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { DataSourceVpcConfiguration(put(self.0, "SubnetIds", value), Phase) }
 }
 impl Done for DataSourceVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeCondition` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributecondition.html)
@@ -397,11 +397,11 @@ impl DocumentAttributeCondition {
 }
 impl<R0, R1> DocumentAttributeCondition<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributecondition.html#cfn-qbusiness-datasource-documentattributecondition-key)
-    pub fn key(self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { DocumentAttributeCondition(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { DocumentAttributeCondition(put(self.0, "Key", value), Phase) }
     /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributecondition.html#cfn-qbusiness-datasource-documentattributecondition-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { DocumentAttributeCondition(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { DocumentAttributeCondition(put(self.0, "Operator", value), Phase) }
     /// `Value`: `DocumentAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributecondition.html#cfn-qbusiness-datasource-documentattributecondition-value)
-    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for DocumentAttributeCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeTarget` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributetarget.html)
@@ -412,11 +412,11 @@ impl DocumentAttributeTarget {
 }
 impl<R0> DocumentAttributeTarget<R0> {
     /// `AttributeValueOperator`: `AttributeValueOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributetarget.html#cfn-qbusiness-datasource-documentattributetarget-attributevalueoperator)
-    pub fn attribute_value_operator(self, value: impl Arg<AttributeValueOperator>) -> Self { Self(put(self.0, "AttributeValueOperator", value.into_expr()), Phase) }
+    pub fn attribute_value_operator(self, value: impl Arg<AttributeValueOperator>) -> Self { Self(put(self.0, "AttributeValueOperator", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributetarget.html#cfn-qbusiness-datasource-documentattributetarget-key)
-    pub fn key(self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { DocumentAttributeTarget(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { DocumentAttributeTarget(put(self.0, "Key", value), Phase) }
     /// `Value`: `DocumentAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributetarget.html#cfn-qbusiness-datasource-documentattributetarget-value)
-    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for DocumentAttributeTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeValue` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html)
@@ -425,13 +425,13 @@ impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html#cfn-qbusiness-datasource-documentattributevalue-datevalue)
-    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
+    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value)) }
     /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html#cfn-qbusiness-datasource-documentattributevalue-longvalue)
-    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value)) }
     /// `StringListValue`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html#cfn-qbusiness-datasource-documentattributevalue-stringlistvalue)
-    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
+    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value)) }
     /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html#cfn-qbusiness-datasource-documentattributevalue-stringvalue)
-    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value)) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentEnrichmentConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentenrichmentconfiguration.html)
@@ -440,11 +440,11 @@ impl DocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlineConfigurations`: list of `InlineDocumentEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentenrichmentconfiguration.html#cfn-qbusiness-datasource-documentenrichmentconfiguration-inlineconfigurations)
-    pub fn inline_configurations(self, value: impl Arg<Arr<InlineDocumentEnrichmentConfiguration>>) -> Self { Self(put(self.0, "InlineConfigurations", value.into_expr())) }
+    pub fn inline_configurations(self, value: impl Arg<Arr<InlineDocumentEnrichmentConfiguration>>) -> Self { Self(put(self.0, "InlineConfigurations", value)) }
     /// `PostExtractionHookConfiguration`: `HookConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentenrichmentconfiguration.html#cfn-qbusiness-datasource-documentenrichmentconfiguration-postextractionhookconfiguration)
-    pub fn post_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PostExtractionHookConfiguration", value.into_expr())) }
+    pub fn post_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PostExtractionHookConfiguration", value)) }
     /// `PreExtractionHookConfiguration`: `HookConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentenrichmentconfiguration.html#cfn-qbusiness-datasource-documentenrichmentconfiguration-preextractionhookconfiguration)
-    pub fn pre_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PreExtractionHookConfiguration", value.into_expr())) }
+    pub fn pre_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PreExtractionHookConfiguration", value)) }
 }
 impl Done for DocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HookConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html)
@@ -453,13 +453,13 @@ impl HookConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvocationCondition`: `DocumentAttributeCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html#cfn-qbusiness-datasource-hookconfiguration-invocationcondition)
-    pub fn invocation_condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "InvocationCondition", value.into_expr())) }
+    pub fn invocation_condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "InvocationCondition", value)) }
     /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html#cfn-qbusiness-datasource-hookconfiguration-lambdaarn)
-    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html#cfn-qbusiness-datasource-hookconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html#cfn-qbusiness-datasource-hookconfiguration-s3bucketname)
-    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value)) }
 }
 impl Done for HookConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageExtractionConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-imageextractionconfiguration.html)
@@ -470,7 +470,7 @@ impl ImageExtractionConfiguration {
 }
 impl<R0> ImageExtractionConfiguration<R0> {
     /// `ImageExtractionStatus`: `ImageExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-imageextractionconfiguration.html#cfn-qbusiness-datasource-imageextractionconfiguration-imageextractionstatus)
-    pub fn image_extraction_status(self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { ImageExtractionConfiguration(put(self.0, "ImageExtractionStatus", value.into_expr()), Phase) }
+    pub fn image_extraction_status(self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { ImageExtractionConfiguration(put(self.0, "ImageExtractionStatus", value), Phase) }
 }
 impl Done for ImageExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineDocumentEnrichmentConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-inlinedocumentenrichmentconfiguration.html)
@@ -479,11 +479,11 @@ impl InlineDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: `DocumentAttributeCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-inlinedocumentenrichmentconfiguration.html#cfn-qbusiness-datasource-inlinedocumentenrichmentconfiguration-condition)
-    pub fn condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
+    pub fn condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "Condition", value)) }
     /// `DocumentContentOperator`: `DocumentContentOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-inlinedocumentenrichmentconfiguration.html#cfn-qbusiness-datasource-inlinedocumentenrichmentconfiguration-documentcontentoperator)
-    pub fn document_content_operator(self, value: impl Arg<DocumentContentOperator>) -> Self { Self(put(self.0, "DocumentContentOperator", value.into_expr())) }
+    pub fn document_content_operator(self, value: impl Arg<DocumentContentOperator>) -> Self { Self(put(self.0, "DocumentContentOperator", value)) }
     /// `Target`: `DocumentAttributeTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-inlinedocumentenrichmentconfiguration.html#cfn-qbusiness-datasource-inlinedocumentenrichmentconfiguration-target)
-    pub fn target(self, value: impl Arg<DocumentAttributeTarget>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
+    pub fn target(self, value: impl Arg<DocumentAttributeTarget>) -> Self { Self(put(self.0, "Target", value)) }
 }
 impl Done for InlineDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaExtractionConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-mediaextractionconfiguration.html)
@@ -492,11 +492,11 @@ impl MediaExtractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioExtractionConfiguration`: `AudioExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-mediaextractionconfiguration.html#cfn-qbusiness-datasource-mediaextractionconfiguration-audioextractionconfiguration)
-    pub fn audio_extraction_configuration(self, value: impl Arg<AudioExtractionConfiguration>) -> Self { Self(put(self.0, "AudioExtractionConfiguration", value.into_expr())) }
+    pub fn audio_extraction_configuration(self, value: impl Arg<AudioExtractionConfiguration>) -> Self { Self(put(self.0, "AudioExtractionConfiguration", value)) }
     /// `ImageExtractionConfiguration`: `ImageExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-mediaextractionconfiguration.html#cfn-qbusiness-datasource-mediaextractionconfiguration-imageextractionconfiguration)
-    pub fn image_extraction_configuration(self, value: impl Arg<ImageExtractionConfiguration>) -> Self { Self(put(self.0, "ImageExtractionConfiguration", value.into_expr())) }
+    pub fn image_extraction_configuration(self, value: impl Arg<ImageExtractionConfiguration>) -> Self { Self(put(self.0, "ImageExtractionConfiguration", value)) }
     /// `VideoExtractionConfiguration`: `VideoExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-mediaextractionconfiguration.html#cfn-qbusiness-datasource-mediaextractionconfiguration-videoextractionconfiguration)
-    pub fn video_extraction_configuration(self, value: impl Arg<VideoExtractionConfiguration>) -> Self { Self(put(self.0, "VideoExtractionConfiguration", value.into_expr())) }
+    pub fn video_extraction_configuration(self, value: impl Arg<VideoExtractionConfiguration>) -> Self { Self(put(self.0, "VideoExtractionConfiguration", value)) }
 }
 impl Done for MediaExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoExtractionConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-videoextractionconfiguration.html)
@@ -507,7 +507,7 @@ impl VideoExtractionConfiguration {
 }
 impl<R0> VideoExtractionConfiguration<R0> {
     /// `VideoExtractionStatus`: `VideoExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-videoextractionconfiguration.html#cfn-qbusiness-datasource-videoextractionconfiguration-videoextractionstatus)
-    pub fn video_extraction_status(self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { VideoExtractionConfiguration(put(self.0, "VideoExtractionStatus", value.into_expr()), Phase) }
+    pub fn video_extraction_status(self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { VideoExtractionConfiguration(put(self.0, "VideoExtractionStatus", value), Phase) }
 }
 impl Done for VideoExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeValueOperator` allows.
@@ -554,19 +554,19 @@ impl CfnIndexProps {
 }
 impl<R0, R1> CfnIndexProps<R0, R1> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { CfnIndexProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { CfnIndexProps(put(self.0, "ApplicationId", value), Phase) }
     /// `CapacityConfiguration`: `IndexCapacityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-capacityconfiguration)
-    pub fn capacity_configuration(self, value: impl Arg<index::IndexCapacityConfiguration>) -> Self { Self(put(self.0, "CapacityConfiguration", value.into_expr()), Phase) }
+    pub fn capacity_configuration(self, value: impl Arg<index::IndexCapacityConfiguration>) -> Self { Self(put(self.0, "CapacityConfiguration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { CfnIndexProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { CfnIndexProps(put(self.0, "DisplayName", value), Phase) }
     /// `DocumentAttributeConfigurations`: list of `DocumentAttributeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-documentattributeconfigurations)
-    pub fn document_attribute_configurations(self, value: impl Arg<Arr<index::DocumentAttributeConfiguration>>) -> Self { Self(put(self.0, "DocumentAttributeConfigurations", value.into_expr()), Phase) }
+    pub fn document_attribute_configurations(self, value: impl Arg<Arr<index::DocumentAttributeConfiguration>>) -> Self { Self(put(self.0, "DocumentAttributeConfigurations", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-type)
-    pub fn type_(self, value: impl Arg<index::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<index::Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Index`.
@@ -578,11 +578,11 @@ impl DocumentAttributeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-documentattributeconfiguration.html#cfn-qbusiness-index-documentattributeconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Search`: `Search`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-documentattributeconfiguration.html#cfn-qbusiness-index-documentattributeconfiguration-search)
-    pub fn search(self, value: impl Arg<Search>) -> Self { Self(put(self.0, "Search", value.into_expr())) }
+    pub fn search(self, value: impl Arg<Search>) -> Self { Self(put(self.0, "Search", value)) }
     /// `Type`: `DocumentAttributeConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-documentattributeconfiguration.html#cfn-qbusiness-index-documentattributeconfiguration-type)
-    pub fn type_(self, value: impl Arg<DocumentAttributeConfigurationType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<DocumentAttributeConfigurationType>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for DocumentAttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexCapacityConfiguration` of `AWS::QBusiness::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-indexcapacityconfiguration.html)
@@ -591,7 +591,7 @@ impl IndexCapacityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Units`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-indexcapacityconfiguration.html#cfn-qbusiness-index-indexcapacityconfiguration-units)
-    pub fn units(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
+    pub fn units(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Units", value)) }
 }
 impl Done for IndexCapacityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexStatistics` of `AWS::QBusiness::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-indexstatistics.html)
@@ -600,7 +600,7 @@ impl IndexStatistics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TextDocumentStatistics`: `TextDocumentStatistics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-indexstatistics.html#cfn-qbusiness-index-indexstatistics-textdocumentstatistics)
-    pub fn text_document_statistics(self, value: impl Arg<TextDocumentStatistics>) -> Self { Self(put(self.0, "TextDocumentStatistics", value.into_expr())) }
+    pub fn text_document_statistics(self, value: impl Arg<TextDocumentStatistics>) -> Self { Self(put(self.0, "TextDocumentStatistics", value)) }
 }
 impl Done for IndexStatistics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextDocumentStatistics` of `AWS::QBusiness::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-textdocumentstatistics.html)
@@ -609,9 +609,9 @@ impl TextDocumentStatistics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IndexedTextBytes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-textdocumentstatistics.html#cfn-qbusiness-index-textdocumentstatistics-indexedtextbytes)
-    pub fn indexed_text_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexedTextBytes", value.into_expr())) }
+    pub fn indexed_text_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexedTextBytes", value)) }
     /// `IndexedTextDocumentCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-textdocumentstatistics.html#cfn-qbusiness-index-textdocumentstatistics-indexedtextdocumentcount)
-    pub fn indexed_text_document_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexedTextDocumentCount", value.into_expr())) }
+    pub fn indexed_text_document_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexedTextDocumentCount", value)) }
 }
 impl Done for TextDocumentStatistics { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -640,15 +640,15 @@ impl CfnPermissionProps {
 }
 impl<R0, R1, R2, R3> CfnPermissionProps<R0, R1, R2, R3> {
     /// `Actions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-actions)
-    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2, R3> { CfnPermissionProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2, R3> { CfnPermissionProps(put(self.0, "Actions", value), Phase) }
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnPermissionProps<R0, Set, R2, R3> { CfnPermissionProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnPermissionProps<R0, Set, R2, R3> { CfnPermissionProps(put(self.0, "ApplicationId", value), Phase) }
     /// `Conditions`: list of `Condition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<permission::Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<permission::Condition>>) -> Self { Self(put(self.0, "Conditions", value), Phase) }
     /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-principal)
-    pub fn principal(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set, R3> { CfnPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set, R3> { CfnPermissionProps(put(self.0, "Principal", value), Phase) }
     /// `StatementId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-statementid)
-    pub fn statement_id(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, R2, Set> { CfnPermissionProps(put(self.0, "StatementId", value.into_expr()), Phase) }
+    pub fn statement_id(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, R2, Set> { CfnPermissionProps(put(self.0, "StatementId", value), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Permission`.
@@ -662,11 +662,11 @@ impl Condition {
 }
 impl<R0, R1, R2> Condition<R0, R1, R2> {
     /// `ConditionKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-permission-condition.html#cfn-qbusiness-permission-condition-conditionkey)
-    pub fn condition_key(self, value: impl Arg<str>) -> Condition<Set, R1, R2> { Condition(put(self.0, "ConditionKey", value.into_expr()), Phase) }
+    pub fn condition_key(self, value: impl Arg<str>) -> Condition<Set, R1, R2> { Condition(put(self.0, "ConditionKey", value), Phase) }
     /// `ConditionOperator`: `ConditionOperator`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-permission-condition.html#cfn-qbusiness-permission-condition-conditionoperator)
-    pub fn condition_operator(self, value: impl Arg<ConditionOperator>) -> Condition<R0, Set, R2> { Condition(put(self.0, "ConditionOperator", value.into_expr()), Phase) }
+    pub fn condition_operator(self, value: impl Arg<ConditionOperator>) -> Condition<R0, Set, R2> { Condition(put(self.0, "ConditionOperator", value), Phase) }
     /// `ConditionValues`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-permission-condition.html#cfn-qbusiness-permission-condition-conditionvalues)
-    pub fn condition_values(self, value: impl Arg<Arr<str>>) -> Condition<R0, R1, Set> { Condition(put(self.0, "ConditionValues", value.into_expr()), Phase) }
+    pub fn condition_values(self, value: impl Arg<Arr<str>>) -> Condition<R0, R1, Set> { Condition(put(self.0, "ConditionValues", value), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConditionOperator` allows.
@@ -701,21 +701,21 @@ impl CfnPluginProps {
 }
 impl<R0, R1, R2> CfnPluginProps<R0, R1, R2> {
     /// `ApplicationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationId", value), Phase) }
     /// `AuthConfiguration`: `PluginAuthConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-authconfiguration)
-    pub fn auth_configuration(self, value: impl Arg<plugin::PluginAuthConfiguration>) -> CfnPluginProps<Set, R1, R2> { CfnPluginProps(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
+    pub fn auth_configuration(self, value: impl Arg<plugin::PluginAuthConfiguration>) -> CfnPluginProps<Set, R1, R2> { CfnPluginProps(put(self.0, "AuthConfiguration", value), Phase) }
     /// `CustomPluginConfiguration`: `CustomPluginConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-custompluginconfiguration)
-    pub fn custom_plugin_configuration(self, value: impl Arg<plugin::CustomPluginConfiguration>) -> Self { Self(put(self.0, "CustomPluginConfiguration", value.into_expr()), Phase) }
+    pub fn custom_plugin_configuration(self, value: impl Arg<plugin::CustomPluginConfiguration>) -> Self { Self(put(self.0, "CustomPluginConfiguration", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnPluginProps<R0, Set, R2> { CfnPluginProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnPluginProps<R0, Set, R2> { CfnPluginProps(put(self.0, "DisplayName", value), Phase) }
     /// `ServerUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-serverurl)
-    pub fn server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerUrl", value.into_expr()), Phase) }
+    pub fn server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerUrl", value), Phase) }
     /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-state)
-    pub fn state(self, value: impl Arg<plugin::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
+    pub fn state(self, value: impl Arg<plugin::State>) -> Self { Self(put(self.0, "State", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-type)
-    pub fn type_(self, value: impl Arg<plugin::Type>) -> CfnPluginProps<R0, R1, Set> { CfnPluginProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<plugin::Type>) -> CfnPluginProps<R0, R1, Set> { CfnPluginProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnPluginProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Plugin`.
@@ -727,9 +727,9 @@ impl APISchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Payload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-apischema.html#cfn-qbusiness-plugin-apischema-payload)
-    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
+    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value)) }
     /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-apischema.html#cfn-qbusiness-plugin-apischema-s3)
-    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for APISchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthConfiguration` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-basicauthconfiguration.html)
@@ -740,9 +740,9 @@ impl BasicAuthConfiguration {
 }
 impl<R0, R1> BasicAuthConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-basicauthconfiguration.html#cfn-qbusiness-plugin-basicauthconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> BasicAuthConfiguration<Set, R1> { BasicAuthConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> BasicAuthConfiguration<Set, R1> { BasicAuthConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-basicauthconfiguration.html#cfn-qbusiness-plugin-basicauthconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> BasicAuthConfiguration<R0, Set> { BasicAuthConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> BasicAuthConfiguration<R0, Set> { BasicAuthConfiguration(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for BasicAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPluginConfiguration` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-custompluginconfiguration.html)
@@ -753,11 +753,11 @@ impl CustomPluginConfiguration {
 }
 impl<R0, R1, R2> CustomPluginConfiguration<R0, R1, R2> {
     /// `ApiSchema`: `APISchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-custompluginconfiguration.html#cfn-qbusiness-plugin-custompluginconfiguration-apischema)
-    pub fn api_schema(self, value: impl Arg<APISchema>) -> CustomPluginConfiguration<Set, R1, R2> { CustomPluginConfiguration(put(self.0, "ApiSchema", value.into_expr()), Phase) }
+    pub fn api_schema(self, value: impl Arg<APISchema>) -> CustomPluginConfiguration<Set, R1, R2> { CustomPluginConfiguration(put(self.0, "ApiSchema", value), Phase) }
     /// `ApiSchemaType`: `ApiSchemaType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-custompluginconfiguration.html#cfn-qbusiness-plugin-custompluginconfiguration-apischematype)
-    pub fn api_schema_type(self, value: impl Arg<ApiSchemaType>) -> CustomPluginConfiguration<R0, Set, R2> { CustomPluginConfiguration(put(self.0, "ApiSchemaType", value.into_expr()), Phase) }
+    pub fn api_schema_type(self, value: impl Arg<ApiSchemaType>) -> CustomPluginConfiguration<R0, Set, R2> { CustomPluginConfiguration(put(self.0, "ApiSchemaType", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-custompluginconfiguration.html#cfn-qbusiness-plugin-custompluginconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> CustomPluginConfiguration<R0, R1, Set> { CustomPluginConfiguration(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CustomPluginConfiguration<R0, R1, Set> { CustomPluginConfiguration(put(self.0, "Description", value), Phase) }
 }
 impl Done for CustomPluginConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2ClientCredentialConfiguration` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html)
@@ -768,13 +768,13 @@ impl OAuth2ClientCredentialConfiguration {
 }
 impl<R0, R1> OAuth2ClientCredentialConfiguration<R0, R1> {
     /// `AuthorizationUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html#cfn-qbusiness-plugin-oauth2clientcredentialconfiguration-authorizationurl)
-    pub fn authorization_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationUrl", value.into_expr()), Phase) }
+    pub fn authorization_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationUrl", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html#cfn-qbusiness-plugin-oauth2clientcredentialconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<Set, R1> { OAuth2ClientCredentialConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<Set, R1> { OAuth2ClientCredentialConfiguration(put(self.0, "RoleArn", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html#cfn-qbusiness-plugin-oauth2clientcredentialconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<R0, Set> { OAuth2ClientCredentialConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<R0, Set> { OAuth2ClientCredentialConfiguration(put(self.0, "SecretArn", value), Phase) }
     /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html#cfn-qbusiness-plugin-oauth2clientcredentialconfiguration-tokenurl)
-    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr()), Phase) }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value), Phase) }
 }
 impl Done for OAuth2ClientCredentialConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PluginAuthConfiguration` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-pluginauthconfiguration.html)
@@ -783,11 +783,11 @@ impl PluginAuthConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuthConfiguration`: `BasicAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-pluginauthconfiguration.html#cfn-qbusiness-plugin-pluginauthconfiguration-basicauthconfiguration)
-    pub fn basic_auth_configuration(self, value: impl Arg<BasicAuthConfiguration>) -> Self { Self(put(self.0, "BasicAuthConfiguration", value.into_expr())) }
+    pub fn basic_auth_configuration(self, value: impl Arg<BasicAuthConfiguration>) -> Self { Self(put(self.0, "BasicAuthConfiguration", value)) }
     /// `NoAuthConfiguration`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-pluginauthconfiguration.html#cfn-qbusiness-plugin-pluginauthconfiguration-noauthconfiguration)
-    pub fn no_auth_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NoAuthConfiguration", value.into_expr())) }
+    pub fn no_auth_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NoAuthConfiguration", value)) }
     /// `OAuth2ClientCredentialConfiguration`: `OAuth2ClientCredentialConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-pluginauthconfiguration.html#cfn-qbusiness-plugin-pluginauthconfiguration-oauth2clientcredentialconfiguration)
-    pub fn oauth2_client_credential_configuration(self, value: impl Arg<OAuth2ClientCredentialConfiguration>) -> Self { Self(put(self.0, "OAuth2ClientCredentialConfiguration", value.into_expr())) }
+    pub fn oauth2_client_credential_configuration(self, value: impl Arg<OAuth2ClientCredentialConfiguration>) -> Self { Self(put(self.0, "OAuth2ClientCredentialConfiguration", value)) }
 }
 impl Done for PluginAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-s3.html)
@@ -798,9 +798,9 @@ impl S3 {
 }
 impl<R0, R1> S3<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-s3.html#cfn-qbusiness-plugin-s3-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-s3.html#cfn-qbusiness-plugin-s3-key)
-    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiSchemaType` allows.
@@ -839,17 +839,17 @@ impl CfnRetrieverProps {
 }
 impl<R0, R1, R2, R3> CfnRetrieverProps<R0, R1, R2, R3> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnRetrieverProps<Set, R1, R2, R3> { CfnRetrieverProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnRetrieverProps<Set, R1, R2, R3> { CfnRetrieverProps(put(self.0, "ApplicationId", value), Phase) }
     /// `Configuration`: `RetrieverConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-configuration)
-    pub fn configuration(self, value: impl Arg<retriever::RetrieverConfiguration>) -> CfnRetrieverProps<R0, Set, R2, R3> { CfnRetrieverProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<retriever::RetrieverConfiguration>) -> CfnRetrieverProps<R0, Set, R2, R3> { CfnRetrieverProps(put(self.0, "Configuration", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnRetrieverProps<R0, R1, Set, R3> { CfnRetrieverProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnRetrieverProps<R0, R1, Set, R3> { CfnRetrieverProps(put(self.0, "DisplayName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-type)
-    pub fn type_(self, value: impl Arg<retriever::Type>) -> CfnRetrieverProps<R0, R1, R2, Set> { CfnRetrieverProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<retriever::Type>) -> CfnRetrieverProps<R0, R1, R2, Set> { CfnRetrieverProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnRetrieverProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Retriever`.
@@ -863,7 +863,7 @@ impl KendraIndexConfiguration {
 }
 impl<R0> KendraIndexConfiguration<R0> {
     /// `IndexId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-kendraindexconfiguration.html#cfn-qbusiness-retriever-kendraindexconfiguration-indexid)
-    pub fn index_id(self, value: impl Arg<str>) -> KendraIndexConfiguration<Set> { KendraIndexConfiguration(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> KendraIndexConfiguration<Set> { KendraIndexConfiguration(put(self.0, "IndexId", value), Phase) }
 }
 impl Done for KendraIndexConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NativeIndexConfiguration` of `AWS::QBusiness::Retriever`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-nativeindexconfiguration.html)
@@ -874,7 +874,7 @@ impl NativeIndexConfiguration {
 }
 impl<R0> NativeIndexConfiguration<R0> {
     /// `IndexId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-nativeindexconfiguration.html#cfn-qbusiness-retriever-nativeindexconfiguration-indexid)
-    pub fn index_id(self, value: impl Arg<str>) -> NativeIndexConfiguration<Set> { NativeIndexConfiguration(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> NativeIndexConfiguration<Set> { NativeIndexConfiguration(put(self.0, "IndexId", value), Phase) }
 }
 impl Done for NativeIndexConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrieverConfiguration` of `AWS::QBusiness::Retriever`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-retrieverconfiguration.html)
@@ -883,9 +883,9 @@ impl RetrieverConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KendraIndexConfiguration`: `KendraIndexConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-retrieverconfiguration.html#cfn-qbusiness-retriever-retrieverconfiguration-kendraindexconfiguration)
-    pub fn kendra_index_configuration(self, value: impl Arg<KendraIndexConfiguration>) -> Self { Self(put(self.0, "KendraIndexConfiguration", value.into_expr())) }
+    pub fn kendra_index_configuration(self, value: impl Arg<KendraIndexConfiguration>) -> Self { Self(put(self.0, "KendraIndexConfiguration", value)) }
     /// `NativeIndexConfiguration`: `NativeIndexConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-retrieverconfiguration.html#cfn-qbusiness-retriever-retrieverconfiguration-nativeindexconfiguration)
-    pub fn native_index_configuration(self, value: impl Arg<NativeIndexConfiguration>) -> Self { Self(put(self.0, "NativeIndexConfiguration", value.into_expr())) }
+    pub fn native_index_configuration(self, value: impl Arg<NativeIndexConfiguration>) -> Self { Self(put(self.0, "NativeIndexConfiguration", value)) }
 }
 impl Done for RetrieverConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -922,27 +922,27 @@ impl CfnWebExperienceProps {
 }
 impl<R0> CfnWebExperienceProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnWebExperienceProps<Set> { CfnWebExperienceProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnWebExperienceProps<Set> { CfnWebExperienceProps(put(self.0, "ApplicationId", value), Phase) }
     /// `BrowserExtensionConfiguration`: `BrowserExtensionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-browserextensionconfiguration)
-    pub fn browser_extension_configuration(self, value: impl Arg<web_experience::BrowserExtensionConfiguration>) -> Self { Self(put(self.0, "BrowserExtensionConfiguration", value.into_expr()), Phase) }
+    pub fn browser_extension_configuration(self, value: impl Arg<web_experience::BrowserExtensionConfiguration>) -> Self { Self(put(self.0, "BrowserExtensionConfiguration", value), Phase) }
     /// `CustomizationConfiguration`: `CustomizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-customizationconfiguration)
-    pub fn customization_configuration(self, value: impl Arg<web_experience::CustomizationConfiguration>) -> Self { Self(put(self.0, "CustomizationConfiguration", value.into_expr()), Phase) }
+    pub fn customization_configuration(self, value: impl Arg<web_experience::CustomizationConfiguration>) -> Self { Self(put(self.0, "CustomizationConfiguration", value), Phase) }
     /// `IdentityProviderConfiguration`: `IdentityProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-identityproviderconfiguration)
-    pub fn identity_provider_configuration(self, value: impl Arg<web_experience::IdentityProviderConfiguration>) -> Self { Self(put(self.0, "IdentityProviderConfiguration", value.into_expr()), Phase) }
+    pub fn identity_provider_configuration(self, value: impl Arg<web_experience::IdentityProviderConfiguration>) -> Self { Self(put(self.0, "IdentityProviderConfiguration", value), Phase) }
     /// `Origins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-origins)
-    pub fn origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Origins", value.into_expr()), Phase) }
+    pub fn origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Origins", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
     /// `SamplePromptsControlMode`: `SamplePromptsControlMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-samplepromptscontrolmode)
-    pub fn sample_prompts_control_mode(self, value: impl Arg<web_experience::SamplePromptsControlMode>) -> Self { Self(put(self.0, "SamplePromptsControlMode", value.into_expr()), Phase) }
+    pub fn sample_prompts_control_mode(self, value: impl Arg<web_experience::SamplePromptsControlMode>) -> Self { Self(put(self.0, "SamplePromptsControlMode", value), Phase) }
     /// `Subtitle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-subtitle)
-    pub fn subtitle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subtitle", value.into_expr()), Phase) }
+    pub fn subtitle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subtitle", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value), Phase) }
     /// `WelcomeMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-welcomemessage)
-    pub fn welcome_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WelcomeMessage", value.into_expr()), Phase) }
+    pub fn welcome_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WelcomeMessage", value), Phase) }
 }
 impl Done for CfnWebExperienceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::WebExperience`.
@@ -956,7 +956,7 @@ impl BrowserExtensionConfiguration {
 }
 impl<R0> BrowserExtensionConfiguration<R0> {
     /// `EnabledBrowserExtensions`: list of `EnabledBrowserExtensions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-browserextensionconfiguration.html#cfn-qbusiness-webexperience-browserextensionconfiguration-enabledbrowserextensions)
-    pub fn enabled_browser_extensions(self, value: impl Arg<Arr<EnabledBrowserExtensions>>) -> BrowserExtensionConfiguration<Set> { BrowserExtensionConfiguration(put(self.0, "EnabledBrowserExtensions", value.into_expr()), Phase) }
+    pub fn enabled_browser_extensions(self, value: impl Arg<Arr<EnabledBrowserExtensions>>) -> BrowserExtensionConfiguration<Set> { BrowserExtensionConfiguration(put(self.0, "EnabledBrowserExtensions", value), Phase) }
 }
 impl Done for BrowserExtensionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomizationConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html)
@@ -965,13 +965,13 @@ impl CustomizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomCSSUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html#cfn-qbusiness-webexperience-customizationconfiguration-customcssurl)
-    pub fn custom_css_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCSSUrl", value.into_expr())) }
+    pub fn custom_css_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCSSUrl", value)) }
     /// `FaviconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html#cfn-qbusiness-webexperience-customizationconfiguration-faviconurl)
-    pub fn favicon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FaviconUrl", value.into_expr())) }
+    pub fn favicon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FaviconUrl", value)) }
     /// `FontUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html#cfn-qbusiness-webexperience-customizationconfiguration-fonturl)
-    pub fn font_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontUrl", value.into_expr())) }
+    pub fn font_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontUrl", value)) }
     /// `LogoUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html#cfn-qbusiness-webexperience-customizationconfiguration-logourl)
-    pub fn logo_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogoUrl", value.into_expr())) }
+    pub fn logo_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogoUrl", value)) }
 }
 impl Done for CustomizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityProviderConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-identityproviderconfiguration.html)
@@ -980,9 +980,9 @@ impl IdentityProviderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OpenIDConnectConfiguration`: `OpenIDConnectProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-identityproviderconfiguration.html#cfn-qbusiness-webexperience-identityproviderconfiguration-openidconnectconfiguration)
-    pub fn open_id_connect_configuration(self, value: impl Arg<OpenIDConnectProviderConfiguration>) -> Self { Self(put(self.0, "OpenIDConnectConfiguration", value.into_expr())) }
+    pub fn open_id_connect_configuration(self, value: impl Arg<OpenIDConnectProviderConfiguration>) -> Self { Self(put(self.0, "OpenIDConnectConfiguration", value)) }
     /// `SamlConfiguration`: `SamlProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-identityproviderconfiguration.html#cfn-qbusiness-webexperience-identityproviderconfiguration-samlconfiguration)
-    pub fn saml_configuration(self, value: impl Arg<SamlProviderConfiguration>) -> Self { Self(put(self.0, "SamlConfiguration", value.into_expr())) }
+    pub fn saml_configuration(self, value: impl Arg<SamlProviderConfiguration>) -> Self { Self(put(self.0, "SamlConfiguration", value)) }
 }
 impl Done for IdentityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIDConnectProviderConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-openidconnectproviderconfiguration.html)
@@ -993,9 +993,9 @@ impl OpenIDConnectProviderConfiguration {
 }
 impl<R0, R1> OpenIDConnectProviderConfiguration<R0, R1> {
     /// `SecretsArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-openidconnectproviderconfiguration.html#cfn-qbusiness-webexperience-openidconnectproviderconfiguration-secretsarn)
-    pub fn secrets_arn(self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<Set, R1> { OpenIDConnectProviderConfiguration(put(self.0, "SecretsArn", value.into_expr()), Phase) }
+    pub fn secrets_arn(self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<Set, R1> { OpenIDConnectProviderConfiguration(put(self.0, "SecretsArn", value), Phase) }
     /// `SecretsRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-openidconnectproviderconfiguration.html#cfn-qbusiness-webexperience-openidconnectproviderconfiguration-secretsrole)
-    pub fn secrets_role(self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<R0, Set> { OpenIDConnectProviderConfiguration(put(self.0, "SecretsRole", value.into_expr()), Phase) }
+    pub fn secrets_role(self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<R0, Set> { OpenIDConnectProviderConfiguration(put(self.0, "SecretsRole", value), Phase) }
 }
 impl Done for OpenIDConnectProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamlProviderConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-samlproviderconfiguration.html)
@@ -1006,7 +1006,7 @@ impl SamlProviderConfiguration {
 }
 impl<R0> SamlProviderConfiguration<R0> {
     /// `AuthenticationUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-samlproviderconfiguration.html#cfn-qbusiness-webexperience-samlproviderconfiguration-authenticationurl)
-    pub fn authentication_url(self, value: impl Arg<str>) -> SamlProviderConfiguration<Set> { SamlProviderConfiguration(put(self.0, "AuthenticationUrl", value.into_expr()), Phase) }
+    pub fn authentication_url(self, value: impl Arg<str>) -> SamlProviderConfiguration<Set> { SamlProviderConfiguration(put(self.0, "AuthenticationUrl", value), Phase) }
 }
 impl Done for SamlProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnabledBrowserExtensions` allows.

@@ -25,15 +25,15 @@ impl CfnLedgerProps {
 }
 impl<R0> CfnLedgerProps<R0> {
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value), Phase) }
     /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `PermissionsMode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-permissionsmode)
-    pub fn permissions_mode(self, value: impl Arg<str>) -> CfnLedgerProps<Set> { CfnLedgerProps(put(self.0, "PermissionsMode", value.into_expr()), Phase) }
+    pub fn permissions_mode(self, value: impl Arg<str>) -> CfnLedgerProps<Set> { CfnLedgerProps(put(self.0, "PermissionsMode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLedgerProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::QLDB::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html)
@@ -59,19 +59,19 @@ impl CfnStreamProps {
 }
 impl<R0, R1, R2, R3, R4> CfnStreamProps<R0, R1, R2, R3, R4> {
     /// `ExclusiveEndTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-exclusiveendtime)
-    pub fn exclusive_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExclusiveEndTime", value.into_expr()), Phase) }
+    pub fn exclusive_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExclusiveEndTime", value), Phase) }
     /// `InclusiveStartTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-inclusivestarttime)
-    pub fn inclusive_start_time(self, value: impl Arg<str>) -> CfnStreamProps<Set, R1, R2, R3, R4> { CfnStreamProps(put(self.0, "InclusiveStartTime", value.into_expr()), Phase) }
+    pub fn inclusive_start_time(self, value: impl Arg<str>) -> CfnStreamProps<Set, R1, R2, R3, R4> { CfnStreamProps(put(self.0, "InclusiveStartTime", value), Phase) }
     /// `KinesisConfiguration`: `KinesisConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-kinesisconfiguration)
-    pub fn kinesis_configuration(self, value: impl Arg<stream::KinesisConfiguration>) -> CfnStreamProps<R0, Set, R2, R3, R4> { CfnStreamProps(put(self.0, "KinesisConfiguration", value.into_expr()), Phase) }
+    pub fn kinesis_configuration(self, value: impl Arg<stream::KinesisConfiguration>) -> CfnStreamProps<R0, Set, R2, R3, R4> { CfnStreamProps(put(self.0, "KinesisConfiguration", value), Phase) }
     /// `LedgerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-ledgername)
-    pub fn ledger_name(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set, R3, R4> { CfnStreamProps(put(self.0, "LedgerName", value.into_expr()), Phase) }
+    pub fn ledger_name(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set, R3, R4> { CfnStreamProps(put(self.0, "LedgerName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, R1, R2, Set, R4> { CfnStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, R1, R2, Set, R4> { CfnStreamProps(put(self.0, "RoleArn", value), Phase) }
     /// `StreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, R2, R3, Set> { CfnStreamProps(put(self.0, "StreamName", value.into_expr()), Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, R2, R3, Set> { CfnStreamProps(put(self.0, "StreamName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QLDB::Stream`.
@@ -83,9 +83,9 @@ impl KinesisConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AggregationEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qldb-stream-kinesisconfiguration.html#cfn-qldb-stream-kinesisconfiguration-aggregationenabled)
-    pub fn aggregation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AggregationEnabled", value.into_expr())) }
+    pub fn aggregation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AggregationEnabled", value)) }
     /// `StreamArn`: `KinesisStreamArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qldb-stream-kinesisconfiguration.html#cfn-qldb-stream-kinesisconfiguration-streamarn)
-    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> Self { Self(put(self.0, "StreamArn", value.into_expr())) }
+    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> Self { Self(put(self.0, "StreamArn", value)) }
 }
 impl Done for KinesisConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

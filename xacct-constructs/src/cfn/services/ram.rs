@@ -31,13 +31,13 @@ impl CfnPermissionProps {
 }
 impl<R0, R1, R2> CfnPermissionProps<R0, R1, R2> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#cfn-ram-permission-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Name", value), Phase) }
     /// `PolicyTemplate`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#cfn-ram-permission-policytemplate)
-    pub fn policy_template(self, value: impl Arg<Any>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "PolicyTemplate", value.into_expr()), Phase) }
+    pub fn policy_template(self, value: impl Arg<Any>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "PolicyTemplate", value), Phase) }
     /// `ResourceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#cfn-ram-permission-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "ResourceType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#cfn-ram-permission-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RAM::ResourceShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html)
@@ -71,21 +71,21 @@ impl CfnResourceShareProps {
 }
 impl<R0> CfnResourceShareProps<R0> {
     /// `AllowExternalPrincipals`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-allowexternalprincipals)
-    pub fn allow_external_principals(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowExternalPrincipals", value.into_expr()), Phase) }
+    pub fn allow_external_principals(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowExternalPrincipals", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnResourceShareProps<Set> { CfnResourceShareProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceShareProps<Set> { CfnResourceShareProps(put(self.0, "Name", value), Phase) }
     /// `PermissionArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-permissionarns)
-    pub fn permission_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PermissionArns", value.into_expr()), Phase) }
+    pub fn permission_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PermissionArns", value), Phase) }
     /// `Principals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-principals)
-    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr()), Phase) }
+    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value), Phase) }
     /// `ResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-resourcearns)
-    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr()), Phase) }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value), Phase) }
     /// `ResourceShareConfiguration`: `ResourceShareConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-resourceshareconfiguration)
-    pub fn resource_share_configuration(self, value: impl Arg<resource_share::ResourceShareConfiguration>) -> Self { Self(put(self.0, "ResourceShareConfiguration", value.into_expr()), Phase) }
+    pub fn resource_share_configuration(self, value: impl Arg<resource_share::ResourceShareConfiguration>) -> Self { Self(put(self.0, "ResourceShareConfiguration", value), Phase) }
     /// `Sources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-sources)
-    pub fn sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
+    pub fn sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnResourceShareProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RAM::ResourceShare`.
@@ -97,9 +97,9 @@ impl ResourceShareConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExclusiveAccountAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ram-resourceshare-resourceshareconfiguration.html#cfn-ram-resourceshare-resourceshareconfiguration-exclusiveaccountaccess)
-    pub fn exclusive_account_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExclusiveAccountAccess", value.into_expr())) }
+    pub fn exclusive_account_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExclusiveAccountAccess", value)) }
     /// `RetainSharingOnAccountLeaveOrganization`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ram-resourceshare-resourceshareconfiguration.html#cfn-ram-resourceshare-resourceshareconfiguration-retainsharingonaccountleaveorganization)
-    pub fn retain_sharing_on_account_leave_organization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainSharingOnAccountLeaveOrganization", value.into_expr())) }
+    pub fn retain_sharing_on_account_leave_organization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainSharingOnAccountLeaveOrganization", value)) }
 }
 impl Done for ResourceShareConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

@@ -29,21 +29,21 @@ impl CfnRuleProps {
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ExcludeResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-excluderesourcetags)
-    pub fn exclude_resource_tags(self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { Self(put(self.0, "ExcludeResourceTags", value.into_expr()), Phase) }
+    pub fn exclude_resource_tags(self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { Self(put(self.0, "ExcludeResourceTags", value), Phase) }
     /// `LockConfiguration`: `UnlockDelay`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-lockconfiguration)
-    pub fn lock_configuration(self, value: impl Arg<rule::UnlockDelay>) -> Self { Self(put(self.0, "LockConfiguration", value.into_expr()), Phase) }
+    pub fn lock_configuration(self, value: impl Arg<rule::UnlockDelay>) -> Self { Self(put(self.0, "LockConfiguration", value), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    pub fn resource_tags(self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-resourcetype)
-    pub fn resource_type(self, value: impl Arg<rule::ResourceType>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<rule::ResourceType>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "ResourceType", value), Phase) }
     /// `RetentionPeriod`: `RetentionPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<rule::RetentionPeriod>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
+    pub fn retention_period(self, value: impl Arg<rule::RetentionPeriod>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "RetentionPeriod", value), Phase) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Rbin::Rule`.
@@ -57,9 +57,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `ResourceTagKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-resourcetag.html#cfn-rbin-rule-resourcetag-resourcetagkey)
-    pub fn resource_tag_key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "ResourceTagKey", value.into_expr()), Phase) }
+    pub fn resource_tag_key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "ResourceTagKey", value), Phase) }
     /// `ResourceTagValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-resourcetag.html#cfn-rbin-rule-resourcetag-resourcetagvalue)
-    pub fn resource_tag_value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "ResourceTagValue", value.into_expr()), Phase) }
+    pub fn resource_tag_value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "ResourceTagValue", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::Rbin::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-retentionperiod.html)
@@ -70,9 +70,9 @@ impl RetentionPeriod {
 }
 impl<R0, R1> RetentionPeriod<R0, R1> {
     /// `RetentionPeriodUnit`: `RetentionPeriodUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-retentionperiod.html#cfn-rbin-rule-retentionperiod-retentionperiodunit)
-    pub fn retention_period_unit(self, value: impl Arg<RetentionPeriodUnit>) -> RetentionPeriod<Set, R1> { RetentionPeriod(put(self.0, "RetentionPeriodUnit", value.into_expr()), Phase) }
+    pub fn retention_period_unit(self, value: impl Arg<RetentionPeriodUnit>) -> RetentionPeriod<Set, R1> { RetentionPeriod(put(self.0, "RetentionPeriodUnit", value), Phase) }
     /// `RetentionPeriodValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-retentionperiod.html#cfn-rbin-rule-retentionperiod-retentionperiodvalue)
-    pub fn retention_period_value(self, value: impl Arg<i64>) -> RetentionPeriod<R0, Set> { RetentionPeriod(put(self.0, "RetentionPeriodValue", value.into_expr()), Phase) }
+    pub fn retention_period_value(self, value: impl Arg<i64>) -> RetentionPeriod<R0, Set> { RetentionPeriod(put(self.0, "RetentionPeriodValue", value), Phase) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UnlockDelay` of `AWS::Rbin::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-unlockdelay.html)
@@ -81,9 +81,9 @@ impl UnlockDelay {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UnlockDelayUnit`: `UnlockDelayUnit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-unlockdelay.html#cfn-rbin-rule-unlockdelay-unlockdelayunit)
-    pub fn unlock_delay_unit(self, value: impl Arg<UnlockDelayUnit>) -> Self { Self(put(self.0, "UnlockDelayUnit", value.into_expr())) }
+    pub fn unlock_delay_unit(self, value: impl Arg<UnlockDelayUnit>) -> Self { Self(put(self.0, "UnlockDelayUnit", value)) }
     /// `UnlockDelayValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-unlockdelay.html#cfn-rbin-rule-unlockdelay-unlockdelayvalue)
-    pub fn unlock_delay_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnlockDelayValue", value.into_expr())) }
+    pub fn unlock_delay_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnlockDelayValue", value)) }
 }
 impl Done for UnlockDelay { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResourceType` allows.

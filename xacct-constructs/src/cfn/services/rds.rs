@@ -59,11 +59,11 @@ impl CfnClusterSnapshotProps {
 }
 impl<R0, R1> CfnClusterSnapshotProps<R0, R1> {
     /// `DBClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#cfn-rds-clustersnapshot-dbclusteridentifier)
-    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { CfnClusterSnapshotProps(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { CfnClusterSnapshotProps(put(self.0, "DBClusterIdentifier", value), Phase) }
     /// `DBClusterSnapshotIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#cfn-rds-clustersnapshot-dbclustersnapshotidentifier)
-    pub fn db_cluster_snapshot_identifier(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { CfnClusterSnapshotProps(put(self.0, "DBClusterSnapshotIdentifier", value.into_expr()), Phase) }
+    pub fn db_cluster_snapshot_identifier(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { CfnClusterSnapshotProps(put(self.0, "DBClusterSnapshotIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#cfn-rds-clustersnapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnClusterSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::CustomDBEngineVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html)
@@ -87,31 +87,31 @@ impl CfnCustomDBEngineVersionProps {
 }
 impl<R0, R1> CfnCustomDBEngineVersionProps<R0, R1> {
     /// `DatabaseInstallationFiles`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-databaseinstallationfiles)
-    pub fn database_installation_files(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DatabaseInstallationFiles", value.into_expr()), Phase) }
+    pub fn database_installation_files(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DatabaseInstallationFiles", value), Phase) }
     /// `DatabaseInstallationFilesS3BucketName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-databaseinstallationfiless3bucketname)
-    pub fn database_installation_files_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInstallationFilesS3BucketName", value.into_expr()), Phase) }
+    pub fn database_installation_files_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInstallationFilesS3BucketName", value), Phase) }
     /// `DatabaseInstallationFilesS3Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-databaseinstallationfiless3prefix)
-    pub fn database_installation_files_s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInstallationFilesS3Prefix", value.into_expr()), Phase) }
+    pub fn database_installation_files_s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInstallationFilesS3Prefix", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Engine`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-engine)
-    pub fn engine(self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<Set, R1> { CfnCustomDBEngineVersionProps(put(self.0, "Engine", value.into_expr()), Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<Set, R1> { CfnCustomDBEngineVersionProps(put(self.0, "Engine", value), Phase) }
     /// `EngineVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<R0, Set> { CfnCustomDBEngineVersionProps(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<R0, Set> { CfnCustomDBEngineVersionProps(put(self.0, "EngineVersion", value), Phase) }
     /// `ImageId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-imageid)
-    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr()), Phase) }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value), Phase) }
     /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value), Phase) }
     /// `Manifest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-manifest)
-    pub fn manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Manifest", value.into_expr()), Phase) }
+    pub fn manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Manifest", value), Phase) }
     /// `SourceCustomDbEngineVersionIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-sourcecustomdbengineversionidentifier)
-    pub fn source_custom_db_engine_version_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceCustomDbEngineVersionIdentifier", value.into_expr()), Phase) }
+    pub fn source_custom_db_engine_version_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceCustomDbEngineVersionIdentifier", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-status)
-    pub fn status(self, value: impl Arg<custom_db_engine_version::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<custom_db_engine_version::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UseAwsProvidedLatestImage`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-useawsprovidedlatestimage)
-    pub fn use_aws_provided_latest_image(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAwsProvidedLatestImage", value.into_expr()), Phase) }
+    pub fn use_aws_provided_latest_image(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAwsProvidedLatestImage", value), Phase) }
 }
 impl Done for CfnCustomDBEngineVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::CustomDBEngineVersion`.
@@ -157,127 +157,127 @@ impl CfnDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-allocatedstorage)
-    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
+    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value)) }
     /// `AssociatedRoles`: list of `DBClusterRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-associatedroles)
-    pub fn associated_roles(self, value: impl Arg<Arr<db_cluster::DBClusterRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value.into_expr())) }
+    pub fn associated_roles(self, value: impl Arg<Arr<db_cluster::DBClusterRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value)) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-autominorversionupgrade)
-    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr())) }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value)) }
     /// `AvailabilityZones`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-availabilityzones)
-    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value)) }
     /// `BacktrackWindow`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-backtrackwindow)
-    pub fn backtrack_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BacktrackWindow", value.into_expr())) }
+    pub fn backtrack_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BacktrackWindow", value)) }
     /// `BackupRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-backupretentionperiod)
-    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value)) }
     /// `ClusterScalabilityType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-clusterscalabilitytype)
-    pub fn cluster_scalability_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterScalabilityType", value.into_expr())) }
+    pub fn cluster_scalability_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterScalabilityType", value)) }
     /// `CopyTagsToSnapshot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-copytagstosnapshot)
-    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
+    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value)) }
     /// `DatabaseInsightsMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-databaseinsightsmode)
-    pub fn database_insights_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInsightsMode", value.into_expr())) }
+    pub fn database_insights_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInsightsMode", value)) }
     /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `DBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbclusteridentifier)
-    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value)) }
     /// `DBClusterInstanceClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbclusterinstanceclass)
-    pub fn db_cluster_instance_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterInstanceClass", value.into_expr())) }
+    pub fn db_cluster_instance_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterInstanceClass", value)) }
     /// `DBClusterParameterGroupName`: `RdsDBClusterParameterGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbclusterparametergroupname)
-    pub fn db_cluster_parameter_group_name(self, value: impl Arg<kind::RdsDBClusterParameterGroupName>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr())) }
+    pub fn db_cluster_parameter_group_name(self, value: impl Arg<kind::RdsDBClusterParameterGroupName>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value)) }
     /// `DBInstanceParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbinstanceparametergroupname)
-    pub fn db_instance_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceParameterGroupName", value.into_expr())) }
+    pub fn db_instance_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceParameterGroupName", value)) }
     /// `DBSubnetGroupName`: `RdsDBSubnetGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbsubnetgroupname)
-    pub fn db_subnet_group_name(self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
+    pub fn db_subnet_group_name(self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { Self(put(self.0, "DBSubnetGroupName", value)) }
     /// `DBSystemId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbsystemid)
-    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSystemId", value.into_expr())) }
+    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSystemId", value)) }
     /// `DeleteAutomatedBackups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-deleteautomatedbackups)
-    pub fn delete_automated_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAutomatedBackups", value.into_expr())) }
+    pub fn delete_automated_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAutomatedBackups", value)) }
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value)) }
     /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value)) }
     /// `DomainIAMRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-domainiamrolename)
-    pub fn domain_iam_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIAMRoleName", value.into_expr())) }
+    pub fn domain_iam_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIAMRoleName", value)) }
     /// `EnableCloudwatchLogsExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enablecloudwatchlogsexports)
-    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
+    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value)) }
     /// `EnableGlobalWriteForwarding`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enableglobalwriteforwarding)
-    pub fn enable_global_write_forwarding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableGlobalWriteForwarding", value.into_expr())) }
+    pub fn enable_global_write_forwarding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableGlobalWriteForwarding", value)) }
     /// `EnableHttpEndpoint`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enablehttpendpoint)
-    pub fn enable_http_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableHttpEndpoint", value.into_expr())) }
+    pub fn enable_http_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableHttpEndpoint", value)) }
     /// `EnableIAMDatabaseAuthentication`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enableiamdatabaseauthentication)
-    pub fn enable_iam_database_authentication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIAMDatabaseAuthentication", value.into_expr())) }
+    pub fn enable_iam_database_authentication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIAMDatabaseAuthentication", value)) }
     /// `EnableLocalWriteForwarding`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enablelocalwriteforwarding)
-    pub fn enable_local_write_forwarding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableLocalWriteForwarding", value.into_expr())) }
+    pub fn enable_local_write_forwarding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableLocalWriteForwarding", value)) }
     /// `Engine`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-engine)
-    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value)) }
     /// `EngineLifecycleSupport`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enginelifecyclesupport)
-    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
+    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value)) }
     /// `EngineMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enginemode)
-    pub fn engine_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineMode", value.into_expr())) }
+    pub fn engine_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineMode", value)) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value)) }
     /// `GlobalClusterIdentifier`: `RdsGlobalClusterIdentifier`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<kind::RdsGlobalClusterIdentifier>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
+    pub fn global_cluster_identifier(self, value: impl Arg<kind::RdsGlobalClusterIdentifier>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value)) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `ManageMasterUserPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-managemasteruserpassword)
-    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value.into_expr())) }
+    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value)) }
     /// `MasterUserAuthenticationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-masteruserauthenticationtype)
-    pub fn master_user_authentication_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserAuthenticationType", value.into_expr())) }
+    pub fn master_user_authentication_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserAuthenticationType", value)) }
     /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-masteruserpassword)
-    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value)) }
     /// `MasterUserSecret`: `MasterUserSecret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-masterusersecret)
-    pub fn master_user_secret(self, value: impl Arg<db_cluster::MasterUserSecret>) -> Self { Self(put(self.0, "MasterUserSecret", value.into_expr())) }
+    pub fn master_user_secret(self, value: impl Arg<db_cluster::MasterUserSecret>) -> Self { Self(put(self.0, "MasterUserSecret", value)) }
     /// `MasterUsername`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-masterusername)
-    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value.into_expr())) }
+    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value)) }
     /// `MonitoringInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-monitoringinterval)
-    pub fn monitoring_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitoringInterval", value.into_expr())) }
+    pub fn monitoring_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitoringInterval", value)) }
     /// `MonitoringRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-monitoringrolearn)
-    pub fn monitoring_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MonitoringRoleArn", value.into_expr())) }
+    pub fn monitoring_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MonitoringRoleArn", value)) }
     /// `NetworkType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-networktype)
-    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value)) }
     /// `PerformanceInsightsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-performanceinsightsenabled)
-    pub fn performance_insights_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformanceInsightsEnabled", value.into_expr())) }
+    pub fn performance_insights_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformanceInsightsEnabled", value)) }
     /// `PerformanceInsightsKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-performanceinsightskmskeyid)
-    pub fn performance_insights_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerformanceInsightsKmsKeyId", value.into_expr())) }
+    pub fn performance_insights_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerformanceInsightsKmsKeyId", value)) }
     /// `PerformanceInsightsRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-performanceinsightsretentionperiod)
-    pub fn performance_insights_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerformanceInsightsRetentionPeriod", value.into_expr())) }
+    pub fn performance_insights_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerformanceInsightsRetentionPeriod", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-preferredbackupwindow)
-    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value)) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value)) }
     /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value)) }
     /// `ReplicationSourceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-replicationsourceidentifier)
-    pub fn replication_source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSourceIdentifier", value.into_expr())) }
+    pub fn replication_source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSourceIdentifier", value)) }
     /// `RestoreToTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-restoretotime)
-    pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value.into_expr())) }
+    pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value)) }
     /// `RestoreType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-restoretype)
-    pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value.into_expr())) }
+    pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value)) }
     /// `ScalingConfiguration`: `ScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-scalingconfiguration)
-    pub fn scaling_configuration(self, value: impl Arg<db_cluster::ScalingConfiguration>) -> Self { Self(put(self.0, "ScalingConfiguration", value.into_expr())) }
+    pub fn scaling_configuration(self, value: impl Arg<db_cluster::ScalingConfiguration>) -> Self { Self(put(self.0, "ScalingConfiguration", value)) }
     /// `ServerlessV2ScalingConfiguration`: `ServerlessV2ScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-serverlessv2scalingconfiguration)
-    pub fn serverless_v2_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessV2ScalingConfiguration", value.into_expr())) }
+    pub fn serverless_v2_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessV2ScalingConfiguration", value)) }
     /// `SnapshotIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-snapshotidentifier)
-    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr())) }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value)) }
     /// `SourceDBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-sourcedbclusteridentifier)
-    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value)) }
     /// `SourceDbClusterResourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-sourcedbclusterresourceid)
-    pub fn source_db_cluster_resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDbClusterResourceId", value.into_expr())) }
+    pub fn source_db_cluster_resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDbClusterResourceId", value)) }
     /// `SourceRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-sourceregion)
-    pub fn source_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceRegion", value.into_expr())) }
+    pub fn source_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceRegion", value)) }
     /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-storageencrypted)
-    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value)) }
     /// `StorageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-storagetype)
-    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `UseLatestRestorableTime`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-uselatestrestorabletime)
-    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
+    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value)) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value)) }
 }
 impl Done for CfnDBClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBCluster`.
@@ -291,9 +291,9 @@ impl DBClusterRole {
 }
 impl<R0> DBClusterRole<R0> {
     /// `FeatureName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-dbclusterrole.html#cfn-rds-dbcluster-dbclusterrole-featurename)
-    pub fn feature_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeatureName", value.into_expr()), Phase) }
+    pub fn feature_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeatureName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-dbclusterrole.html#cfn-rds-dbcluster-dbclusterrole-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBClusterRole<Set> { DBClusterRole(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBClusterRole<Set> { DBClusterRole(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for DBClusterRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-endpoint.html)
@@ -302,9 +302,9 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-endpoint.html#cfn-rds-dbcluster-endpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-endpoint.html#cfn-rds-dbcluster-endpoint-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MasterUserSecret` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-masterusersecret.html)
@@ -313,9 +313,9 @@ impl MasterUserSecret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-masterusersecret.html#cfn-rds-dbcluster-masterusersecret-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-masterusersecret.html#cfn-rds-dbcluster-masterusersecret-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for MasterUserSecret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadEndpoint` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-readendpoint.html)
@@ -324,7 +324,7 @@ impl ReadEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-readendpoint.html#cfn-rds-dbcluster-readendpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
 }
 impl Done for ReadEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfiguration` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html)
@@ -333,17 +333,17 @@ impl ScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoPause`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-autopause)
-    pub fn auto_pause(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPause", value.into_expr())) }
+    pub fn auto_pause(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPause", value)) }
     /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value)) }
     /// `MinCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacity", value)) }
     /// `SecondsBeforeTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-secondsbeforetimeout)
-    pub fn seconds_before_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsBeforeTimeout", value.into_expr())) }
+    pub fn seconds_before_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsBeforeTimeout", value)) }
     /// `SecondsUntilAutoPause`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-secondsuntilautopause)
-    pub fn seconds_until_auto_pause(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsUntilAutoPause", value.into_expr())) }
+    pub fn seconds_until_auto_pause(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsUntilAutoPause", value)) }
     /// `TimeoutAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-timeoutaction)
-    pub fn timeout_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeoutAction", value.into_expr())) }
+    pub fn timeout_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeoutAction", value)) }
 }
 impl Done for ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerlessV2ScalingConfiguration` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-serverlessv2scalingconfiguration.html)
@@ -352,11 +352,11 @@ impl ServerlessV2ScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-serverlessv2scalingconfiguration.html#cfn-rds-dbcluster-serverlessv2scalingconfiguration-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value)) }
     /// `MinCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-serverlessv2scalingconfiguration.html#cfn-rds-dbcluster-serverlessv2scalingconfiguration-mincapacity)
-    pub fn min_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
+    pub fn min_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinCapacity", value)) }
     /// `SecondsUntilAutoPause`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-serverlessv2scalingconfiguration.html#cfn-rds-dbcluster-serverlessv2scalingconfiguration-secondsuntilautopause)
-    pub fn seconds_until_auto_pause(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsUntilAutoPause", value.into_expr())) }
+    pub fn seconds_until_auto_pause(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsUntilAutoPause", value)) }
 }
 impl Done for ServerlessV2ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -379,15 +379,15 @@ impl CfnDBClusterParameterGroupProps {
 }
 impl<R0, R1, R2> CfnDBClusterParameterGroupProps<R0, R1, R2> {
     /// `DBClusterParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-dbclusterparametergroupname)
-    pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr()), Phase) }
+    pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value), Phase) }
     /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value), Phase) }
     /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-family)
-    pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value), Phase) }
     /// `Parameters`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html)
@@ -463,171 +463,171 @@ impl CfnDBInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalStorageVolumes`: list of `AdditionalStorageVolume`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-additionalstoragevolumes)
-    pub fn additional_storage_volumes(self, value: impl Arg<Arr<db_instance::AdditionalStorageVolume>>) -> Self { Self(put(self.0, "AdditionalStorageVolumes", value.into_expr())) }
+    pub fn additional_storage_volumes(self, value: impl Arg<Arr<db_instance::AdditionalStorageVolume>>) -> Self { Self(put(self.0, "AdditionalStorageVolumes", value)) }
     /// `AllocatedStorage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-allocatedstorage)
-    pub fn allocated_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
+    pub fn allocated_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocatedStorage", value)) }
     /// `AllowMajorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-allowmajorversionupgrade)
-    pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value.into_expr())) }
+    pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value)) }
     /// `ApplyImmediately`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-applyimmediately)
-    pub fn apply_immediately(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyImmediately", value.into_expr())) }
+    pub fn apply_immediately(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyImmediately", value)) }
     /// `AssociatedRoles`: list of `DBInstanceRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-associatedroles)
-    pub fn associated_roles(self, value: impl Arg<Arr<db_instance::DBInstanceRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value.into_expr())) }
+    pub fn associated_roles(self, value: impl Arg<Arr<db_instance::DBInstanceRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value)) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-autominorversionupgrade)
-    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr())) }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value)) }
     /// `AutomaticBackupReplicationKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-automaticbackupreplicationkmskeyid)
-    pub fn automatic_backup_replication_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomaticBackupReplicationKmsKeyId", value.into_expr())) }
+    pub fn automatic_backup_replication_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomaticBackupReplicationKmsKeyId", value)) }
     /// `AutomaticBackupReplicationRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-automaticbackupreplicationregion)
-    pub fn automatic_backup_replication_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomaticBackupReplicationRegion", value.into_expr())) }
+    pub fn automatic_backup_replication_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomaticBackupReplicationRegion", value)) }
     /// `AutomaticBackupReplicationRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-automaticbackupreplicationretentionperiod)
-    pub fn automatic_backup_replication_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupReplicationRetentionPeriod", value.into_expr())) }
+    pub fn automatic_backup_replication_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupReplicationRetentionPeriod", value)) }
     /// `AvailabilityZone`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `BackupRetentionPeriod`: integer. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-backupretentionperiod)
-    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value)) }
     /// `BackupTarget`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-backuptarget)
-    pub fn backup_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupTarget", value.into_expr())) }
+    pub fn backup_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupTarget", value)) }
     /// `CACertificateIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-cacertificateidentifier)
-    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificateIdentifier", value.into_expr())) }
+    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificateIdentifier", value)) }
     /// `CertificateRotationRestart`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-certificaterotationrestart)
-    pub fn certificate_rotation_restart(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertificateRotationRestart", value.into_expr())) }
+    pub fn certificate_rotation_restart(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertificateRotationRestart", value)) }
     /// `CharacterSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-charactersetname)
-    pub fn character_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharacterSetName", value.into_expr())) }
+    pub fn character_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharacterSetName", value)) }
     /// `CopyTagsToSnapshot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-copytagstosnapshot)
-    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
+    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value)) }
     /// `CustomIAMInstanceProfile`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-customiaminstanceprofile)
-    pub fn custom_iam_instance_profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomIAMInstanceProfile", value.into_expr())) }
+    pub fn custom_iam_instance_profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomIAMInstanceProfile", value)) }
     /// `DatabaseInsightsMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-databaseinsightsmode)
-    pub fn database_insights_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInsightsMode", value.into_expr())) }
+    pub fn database_insights_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInsightsMode", value)) }
     /// `DBClusterIdentifier`: `RdsDBClusterIdentifier`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbclusteridentifier)
-    pub fn db_cluster_identifier(self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
+    pub fn db_cluster_identifier(self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { Self(put(self.0, "DBClusterIdentifier", value)) }
     /// `DBClusterSnapshotIdentifier`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbclustersnapshotidentifier)
-    pub fn db_cluster_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterSnapshotIdentifier", value.into_expr())) }
+    pub fn db_cluster_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterSnapshotIdentifier", value)) }
     /// `DBInstanceClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbinstanceclass)
-    pub fn db_instance_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceClass", value.into_expr())) }
+    pub fn db_instance_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceClass", value)) }
     /// `DBInstanceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbinstanceidentifier)
-    pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value.into_expr())) }
+    pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value)) }
     /// `DBName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbname)
-    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBName", value.into_expr())) }
+    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBName", value)) }
     /// `DBParameterGroupName`: `RdsDBParameterGroupName`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbparametergroupname)
-    pub fn db_parameter_group_name(self, value: impl Arg<kind::RdsDBParameterGroupName>) -> Self { Self(put(self.0, "DBParameterGroupName", value.into_expr())) }
+    pub fn db_parameter_group_name(self, value: impl Arg<kind::RdsDBParameterGroupName>) -> Self { Self(put(self.0, "DBParameterGroupName", value)) }
     /// `DBSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbsecuritygroups)
-    pub fn db_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBSecurityGroups", value.into_expr())) }
+    pub fn db_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBSecurityGroups", value)) }
     /// `DBSnapshotIdentifier`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbsnapshotidentifier)
-    pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSnapshotIdentifier", value.into_expr())) }
+    pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSnapshotIdentifier", value)) }
     /// `DBSubnetGroupName`: `RdsDBSubnetGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbsubnetgroupname)
-    pub fn db_subnet_group_name(self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
+    pub fn db_subnet_group_name(self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { Self(put(self.0, "DBSubnetGroupName", value)) }
     /// `DBSystemId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbsystemid)
-    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSystemId", value.into_expr())) }
+    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSystemId", value)) }
     /// `DedicatedLogVolume`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dedicatedlogvolume)
-    pub fn dedicated_log_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedLogVolume", value.into_expr())) }
+    pub fn dedicated_log_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedLogVolume", value)) }
     /// `DeleteAutomatedBackups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-deleteautomatedbackups)
-    pub fn delete_automated_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAutomatedBackups", value.into_expr())) }
+    pub fn delete_automated_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAutomatedBackups", value)) }
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value)) }
     /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value)) }
     /// `DomainAuthSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domainauthsecretarn)
-    pub fn domain_auth_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainAuthSecretArn", value.into_expr())) }
+    pub fn domain_auth_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainAuthSecretArn", value)) }
     /// `DomainDnsIps`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domaindnsips)
-    pub fn domain_dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainDnsIps", value.into_expr())) }
+    pub fn domain_dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainDnsIps", value)) }
     /// `DomainFqdn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domainfqdn)
-    pub fn domain_fqdn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFqdn", value.into_expr())) }
+    pub fn domain_fqdn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFqdn", value)) }
     /// `DomainIAMRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domainiamrolename)
-    pub fn domain_iam_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIAMRoleName", value.into_expr())) }
+    pub fn domain_iam_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIAMRoleName", value)) }
     /// `DomainOu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domainou)
-    pub fn domain_ou(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOu", value.into_expr())) }
+    pub fn domain_ou(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOu", value)) }
     /// `EnableCloudwatchLogsExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-enablecloudwatchlogsexports)
-    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
+    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value)) }
     /// `EnableIAMDatabaseAuthentication`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-enableiamdatabaseauthentication)
-    pub fn enable_iam_database_authentication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIAMDatabaseAuthentication", value.into_expr())) }
+    pub fn enable_iam_database_authentication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIAMDatabaseAuthentication", value)) }
     /// `EnablePerformanceInsights`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-enableperformanceinsights)
-    pub fn enable_performance_insights(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceInsights", value.into_expr())) }
+    pub fn enable_performance_insights(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceInsights", value)) }
     /// `Engine`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-engine)
-    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value)) }
     /// `EngineLifecycleSupport`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-enginelifecyclesupport)
-    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
+    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value)) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value)) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `LicenseModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-licensemodel)
-    pub fn license_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
+    pub fn license_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseModel", value)) }
     /// `ManageMasterUserPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-managemasteruserpassword)
-    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value.into_expr())) }
+    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value)) }
     /// `MasterUserAuthenticationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-masteruserauthenticationtype)
-    pub fn master_user_authentication_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserAuthenticationType", value.into_expr())) }
+    pub fn master_user_authentication_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserAuthenticationType", value)) }
     /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-masteruserpassword)
-    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value)) }
     /// `MasterUserSecret`: `MasterUserSecret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-masterusersecret)
-    pub fn master_user_secret(self, value: impl Arg<db_instance::MasterUserSecret>) -> Self { Self(put(self.0, "MasterUserSecret", value.into_expr())) }
+    pub fn master_user_secret(self, value: impl Arg<db_instance::MasterUserSecret>) -> Self { Self(put(self.0, "MasterUserSecret", value)) }
     /// `MasterUsername`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-masterusername)
-    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value.into_expr())) }
+    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value)) }
     /// `MaxAllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-maxallocatedstorage)
-    pub fn max_allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllocatedStorage", value.into_expr())) }
+    pub fn max_allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllocatedStorage", value)) }
     /// `MonitoringInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-monitoringinterval)
-    pub fn monitoring_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitoringInterval", value.into_expr())) }
+    pub fn monitoring_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitoringInterval", value)) }
     /// `MonitoringRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-monitoringrolearn)
-    pub fn monitoring_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MonitoringRoleArn", value.into_expr())) }
+    pub fn monitoring_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MonitoringRoleArn", value)) }
     /// `MultiAZ`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-multiaz)
-    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr())) }
+    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value)) }
     /// `NcharCharacterSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-ncharcharactersetname)
-    pub fn nchar_character_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NcharCharacterSetName", value.into_expr())) }
+    pub fn nchar_character_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NcharCharacterSetName", value)) }
     /// `NetworkType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-networktype)
-    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value)) }
     /// `OptionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-optiongroupname)
-    pub fn option_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionGroupName", value.into_expr())) }
+    pub fn option_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionGroupName", value)) }
     /// `PerformanceInsightsKMSKeyId`: `KmsKeyArnOrKeyId`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-performanceinsightskmskeyid)
-    pub fn performance_insights_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "PerformanceInsightsKMSKeyId", value.into_expr())) }
+    pub fn performance_insights_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "PerformanceInsightsKMSKeyId", value)) }
     /// `PerformanceInsightsRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-performanceinsightsretentionperiod)
-    pub fn performance_insights_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerformanceInsightsRetentionPeriod", value.into_expr())) }
+    pub fn performance_insights_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerformanceInsightsRetentionPeriod", value)) }
     /// `Port`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
     /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-preferredbackupwindow)
-    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value)) }
     /// `PreferredMaintenanceWindow`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value)) }
     /// `ProcessorFeatures`: list of `ProcessorFeature`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-processorfeatures)
-    pub fn processor_features(self, value: impl Arg<Arr<db_instance::ProcessorFeature>>) -> Self { Self(put(self.0, "ProcessorFeatures", value.into_expr())) }
+    pub fn processor_features(self, value: impl Arg<Arr<db_instance::ProcessorFeature>>) -> Self { Self(put(self.0, "ProcessorFeatures", value)) }
     /// `PromotionTier`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-promotiontier)
-    pub fn promotion_tier(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PromotionTier", value.into_expr())) }
+    pub fn promotion_tier(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PromotionTier", value)) }
     /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value)) }
     /// `ReplicaMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-replicamode)
-    pub fn replica_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicaMode", value.into_expr())) }
+    pub fn replica_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicaMode", value)) }
     /// `RestoreTime`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-restoretime)
-    pub fn restore_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreTime", value.into_expr())) }
+    pub fn restore_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreTime", value)) }
     /// `SourceDBClusterIdentifier`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourcedbclusteridentifier)
-    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value)) }
     /// `SourceDBInstanceAutomatedBackupsArn`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourcedbinstanceautomatedbackupsarn)
-    pub fn source_db_instance_automated_backups_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBInstanceAutomatedBackupsArn", value.into_expr())) }
+    pub fn source_db_instance_automated_backups_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBInstanceAutomatedBackupsArn", value)) }
     /// `SourceDBInstanceIdentifier`: `RdsDBInstanceIdentifier`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourcedbinstanceidentifier)
-    pub fn source_db_instance_identifier(self, value: impl Arg<kind::RdsDBInstanceIdentifier>) -> Self { Self(put(self.0, "SourceDBInstanceIdentifier", value.into_expr())) }
+    pub fn source_db_instance_identifier(self, value: impl Arg<kind::RdsDBInstanceIdentifier>) -> Self { Self(put(self.0, "SourceDBInstanceIdentifier", value)) }
     /// `SourceDbiResourceId`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourcedbiresourceid)
-    pub fn source_dbi_resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDbiResourceId", value.into_expr())) }
+    pub fn source_dbi_resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDbiResourceId", value)) }
     /// `SourceRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourceregion)
-    pub fn source_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceRegion", value.into_expr())) }
+    pub fn source_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceRegion", value)) }
     /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-storageencrypted)
-    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value)) }
     /// `StorageThroughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-storagethroughput)
-    pub fn storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageThroughput", value.into_expr())) }
+    pub fn storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageThroughput", value)) }
     /// `StorageType`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-storagetype)
-    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TdeCredentialArn`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-tdecredentialarn)
-    pub fn tde_credential_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TdeCredentialArn", value.into_expr())) }
+    pub fn tde_credential_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TdeCredentialArn", value)) }
     /// `TdeCredentialPassword`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-tdecredentialpassword)
-    pub fn tde_credential_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TdeCredentialPassword", value.into_expr())) }
+    pub fn tde_credential_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TdeCredentialPassword", value)) }
     /// `Timezone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value)) }
     /// `UseDefaultProcessorFeatures`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-usedefaultprocessorfeatures)
-    pub fn use_default_processor_features(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaultProcessorFeatures", value.into_expr())) }
+    pub fn use_default_processor_features(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaultProcessorFeatures", value)) }
     /// `UseLatestRestorableTime`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-uselatestrestorabletime)
-    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
+    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value)) }
     /// `VPCSecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-vpcsecuritygroups)
-    pub fn vpc_security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VPCSecurityGroups", value.into_expr())) }
+    pub fn vpc_security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VPCSecurityGroups", value)) }
 }
 impl Done for CfnDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBInstance`.
@@ -639,21 +639,21 @@ impl AdditionalStorageVolume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocatedStorage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-allocatedstorage)
-    pub fn allocated_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
+    pub fn allocated_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocatedStorage", value)) }
     /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `MaxAllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-maxallocatedstorage)
-    pub fn max_allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllocatedStorage", value.into_expr())) }
+    pub fn max_allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllocatedStorage", value)) }
     /// `StorageOperationPercentProgress`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-storageoperationpercentprogress)
-    pub fn storage_operation_percent_progress(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageOperationPercentProgress", value.into_expr())) }
+    pub fn storage_operation_percent_progress(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageOperationPercentProgress", value)) }
     /// `StorageOperationStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-storageoperationstatus)
-    pub fn storage_operation_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageOperationStatus", value.into_expr())) }
+    pub fn storage_operation_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageOperationStatus", value)) }
     /// `StorageThroughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-storagethroughput)
-    pub fn storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageThroughput", value.into_expr())) }
+    pub fn storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageThroughput", value)) }
     /// `StorageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-storagetype)
-    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value)) }
     /// `VolumeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-volumename)
-    pub fn volume_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeName", value.into_expr())) }
+    pub fn volume_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeName", value)) }
 }
 impl Done for AdditionalStorageVolume { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateDetails` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-certificatedetails.html)
@@ -662,9 +662,9 @@ impl CertificateDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CAIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-certificatedetails.html#cfn-rds-dbinstance-certificatedetails-caidentifier)
-    pub fn ca_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CAIdentifier", value.into_expr())) }
+    pub fn ca_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CAIdentifier", value)) }
     /// `ValidTill`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-certificatedetails.html#cfn-rds-dbinstance-certificatedetails-validtill)
-    pub fn valid_till(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidTill", value.into_expr())) }
+    pub fn valid_till(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidTill", value)) }
 }
 impl Done for CertificateDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DBInstanceRole` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancerole.html)
@@ -675,9 +675,9 @@ impl DBInstanceRole {
 }
 impl<R0, R1> DBInstanceRole<R0, R1> {
     /// `FeatureName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancerole.html#cfn-rds-dbinstance-dbinstancerole-featurename)
-    pub fn feature_name(self, value: impl Arg<str>) -> DBInstanceRole<Set, R1> { DBInstanceRole(put(self.0, "FeatureName", value.into_expr()), Phase) }
+    pub fn feature_name(self, value: impl Arg<str>) -> DBInstanceRole<Set, R1> { DBInstanceRole(put(self.0, "FeatureName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancerole.html#cfn-rds-dbinstance-dbinstancerole-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBInstanceRole<R0, Set> { DBInstanceRole(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBInstanceRole<R0, Set> { DBInstanceRole(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for DBInstanceRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DBInstanceStatusInfo` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html)
@@ -686,13 +686,13 @@ impl DBInstanceStatusInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html#cfn-rds-dbinstance-dbinstancestatusinfo-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
     /// `Normal`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html#cfn-rds-dbinstance-dbinstancestatusinfo-normal)
-    pub fn normal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Normal", value.into_expr())) }
+    pub fn normal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Normal", value)) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html#cfn-rds-dbinstance-dbinstancestatusinfo-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
     /// `StatusType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html#cfn-rds-dbinstance-dbinstancestatusinfo-statustype)
-    pub fn status_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusType", value.into_expr())) }
+    pub fn status_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusType", value)) }
 }
 impl Done for DBInstanceStatusInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-endpoint.html)
@@ -701,11 +701,11 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-endpoint.html#cfn-rds-dbinstance-endpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `HostedZoneId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-endpoint.html#cfn-rds-dbinstance-endpoint-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value)) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-endpoint.html#cfn-rds-dbinstance-endpoint-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MasterUserSecret` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-masterusersecret.html)
@@ -714,9 +714,9 @@ impl MasterUserSecret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-masterusersecret.html#cfn-rds-dbinstance-masterusersecret-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-masterusersecret.html#cfn-rds-dbinstance-masterusersecret-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for MasterUserSecret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcessorFeature` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-processorfeature.html)
@@ -725,9 +725,9 @@ impl ProcessorFeature {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: `Name`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-processorfeature.html#cfn-rds-dbinstance-processorfeature-name)
-    pub fn name(self, value: impl Arg<Name>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<Name>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-processorfeature.html#cfn-rds-dbinstance-processorfeature-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for ProcessorFeature { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Name` allows.
@@ -756,15 +756,15 @@ impl CfnDBParameterGroupProps {
 }
 impl<R0, R1> CfnDBParameterGroupProps<R0, R1> {
     /// `DBParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-dbparametergroupname)
-    pub fn db_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBParameterGroupName", value.into_expr()), Phase) }
+    pub fn db_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBParameterGroupName", value), Phase) }
     /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<Set, R1> { CfnDBParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<Set, R1> { CfnDBParameterGroupProps(put(self.0, "Description", value), Phase) }
     /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-family)
-    pub fn family(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<R0, Set> { CfnDBParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<R0, Set> { CfnDBParameterGroupProps(put(self.0, "Family", value), Phase) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBProxy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html)
@@ -792,31 +792,31 @@ impl CfnDBProxyProps {
 }
 impl<R0, R1, R2, R3> CfnDBProxyProps<R0, R1, R2, R3> {
     /// `Auth`: list of `AuthFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-auth)
-    pub fn auth(self, value: impl Arg<Arr<db_proxy::AuthFormat>>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
+    pub fn auth(self, value: impl Arg<Arr<db_proxy::AuthFormat>>) -> Self { Self(put(self.0, "Auth", value), Phase) }
     /// `DBProxyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-dbproxyname)
-    pub fn db_proxy_name(self, value: impl Arg<str>) -> CfnDBProxyProps<Set, R1, R2, R3> { CfnDBProxyProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
+    pub fn db_proxy_name(self, value: impl Arg<str>) -> CfnDBProxyProps<Set, R1, R2, R3> { CfnDBProxyProps(put(self.0, "DBProxyName", value), Phase) }
     /// `DebugLogging`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-debuglogging)
-    pub fn debug_logging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DebugLogging", value.into_expr()), Phase) }
+    pub fn debug_logging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DebugLogging", value), Phase) }
     /// `DefaultAuthScheme`: `DefaultAuthScheme`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-defaultauthscheme)
-    pub fn default_auth_scheme(self, value: impl Arg<db_proxy::DefaultAuthScheme>) -> Self { Self(put(self.0, "DefaultAuthScheme", value.into_expr()), Phase) }
+    pub fn default_auth_scheme(self, value: impl Arg<db_proxy::DefaultAuthScheme>) -> Self { Self(put(self.0, "DefaultAuthScheme", value), Phase) }
     /// `EndpointNetworkType`: `EndpointNetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-endpointnetworktype)
-    pub fn endpoint_network_type(self, value: impl Arg<db_proxy::EndpointNetworkType>) -> Self { Self(put(self.0, "EndpointNetworkType", value.into_expr()), Phase) }
+    pub fn endpoint_network_type(self, value: impl Arg<db_proxy::EndpointNetworkType>) -> Self { Self(put(self.0, "EndpointNetworkType", value), Phase) }
     /// `EngineFamily`: `EngineFamily`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-enginefamily)
-    pub fn engine_family(self, value: impl Arg<db_proxy::EngineFamily>) -> CfnDBProxyProps<R0, Set, R2, R3> { CfnDBProxyProps(put(self.0, "EngineFamily", value.into_expr()), Phase) }
+    pub fn engine_family(self, value: impl Arg<db_proxy::EngineFamily>) -> CfnDBProxyProps<R0, Set, R2, R3> { CfnDBProxyProps(put(self.0, "EngineFamily", value), Phase) }
     /// `IdleClientTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-idleclienttimeout)
-    pub fn idle_client_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleClientTimeout", value.into_expr()), Phase) }
+    pub fn idle_client_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleClientTimeout", value), Phase) }
     /// `RequireTLS`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-requiretls)
-    pub fn require_tls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireTLS", value.into_expr()), Phase) }
+    pub fn require_tls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireTLS", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDBProxyProps<R0, R1, Set, R3> { CfnDBProxyProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDBProxyProps<R0, R1, Set, R3> { CfnDBProxyProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of `TagFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-tags)
-    pub fn tags(self, value: impl Arg<Arr<db_proxy::TagFormat>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<db_proxy::TagFormat>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetConnectionNetworkType`: `TargetConnectionNetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-targetconnectionnetworktype)
-    pub fn target_connection_network_type(self, value: impl Arg<db_proxy::TargetConnectionNetworkType>) -> Self { Self(put(self.0, "TargetConnectionNetworkType", value.into_expr()), Phase) }
+    pub fn target_connection_network_type(self, value: impl Arg<db_proxy::TargetConnectionNetworkType>) -> Self { Self(put(self.0, "TargetConnectionNetworkType", value), Phase) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value), Phase) }
     /// `VpcSubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-vpcsubnetids)
-    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyProps<R0, R1, R2, Set> { CfnDBProxyProps(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
+    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyProps<R0, R1, R2, Set> { CfnDBProxyProps(put(self.0, "VpcSubnetIds", value), Phase) }
 }
 impl Done for CfnDBProxyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBProxy`.
@@ -828,15 +828,15 @@ impl AuthFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthScheme`: `AuthScheme`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-authscheme)
-    pub fn auth_scheme(self, value: impl Arg<AuthScheme>) -> Self { Self(put(self.0, "AuthScheme", value.into_expr())) }
+    pub fn auth_scheme(self, value: impl Arg<AuthScheme>) -> Self { Self(put(self.0, "AuthScheme", value)) }
     /// `ClientPasswordAuthType`: `ClientPasswordAuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-clientpasswordauthtype)
-    pub fn client_password_auth_type(self, value: impl Arg<ClientPasswordAuthType>) -> Self { Self(put(self.0, "ClientPasswordAuthType", value.into_expr())) }
+    pub fn client_password_auth_type(self, value: impl Arg<ClientPasswordAuthType>) -> Self { Self(put(self.0, "ClientPasswordAuthType", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `IAMAuth`: `IAMAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-iamauth)
-    pub fn iam_auth(self, value: impl Arg<IAMAuth>) -> Self { Self(put(self.0, "IAMAuth", value.into_expr())) }
+    pub fn iam_auth(self, value: impl Arg<IAMAuth>) -> Self { Self(put(self.0, "IAMAuth", value)) }
     /// `SecretArn`: `SecretsManagerSecretId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-secretarn)
-    pub fn secret_arn(self, value: impl Arg<kind::SecretsManagerSecretId>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<kind::SecretsManagerSecretId>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for AuthFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFormat` of `AWS::RDS::DBProxy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-tagformat.html)
@@ -845,9 +845,9 @@ impl TagFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-tagformat.html#cfn-rds-dbproxy-tagformat-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-tagformat.html#cfn-rds-dbproxy-tagformat-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for TagFormat { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthScheme` allows.
@@ -892,19 +892,19 @@ impl CfnDBProxyEndpointProps {
 }
 impl<R0, R1, R2> CfnDBProxyEndpointProps<R0, R1, R2> {
     /// `DBProxyEndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-dbproxyendpointname)
-    pub fn db_proxy_endpoint_name(self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<Set, R1, R2> { CfnDBProxyEndpointProps(put(self.0, "DBProxyEndpointName", value.into_expr()), Phase) }
+    pub fn db_proxy_endpoint_name(self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<Set, R1, R2> { CfnDBProxyEndpointProps(put(self.0, "DBProxyEndpointName", value), Phase) }
     /// `DBProxyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-dbproxyname)
-    pub fn db_proxy_name(self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<R0, Set, R2> { CfnDBProxyEndpointProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
+    pub fn db_proxy_name(self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<R0, Set, R2> { CfnDBProxyEndpointProps(put(self.0, "DBProxyName", value), Phase) }
     /// `EndpointNetworkType`: `EndpointNetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-endpointnetworktype)
-    pub fn endpoint_network_type(self, value: impl Arg<db_proxy_endpoint::EndpointNetworkType>) -> Self { Self(put(self.0, "EndpointNetworkType", value.into_expr()), Phase) }
+    pub fn endpoint_network_type(self, value: impl Arg<db_proxy_endpoint::EndpointNetworkType>) -> Self { Self(put(self.0, "EndpointNetworkType", value), Phase) }
     /// `Tags`: list of `TagFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<db_proxy_endpoint::TagFormat>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<db_proxy_endpoint::TagFormat>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetRole`: `TargetRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-targetrole)
-    pub fn target_role(self, value: impl Arg<db_proxy_endpoint::TargetRole>) -> Self { Self(put(self.0, "TargetRole", value.into_expr()), Phase) }
+    pub fn target_role(self, value: impl Arg<db_proxy_endpoint::TargetRole>) -> Self { Self(put(self.0, "TargetRole", value), Phase) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value), Phase) }
     /// `VpcSubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-vpcsubnetids)
-    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyEndpointProps<R0, R1, Set> { CfnDBProxyEndpointProps(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
+    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyEndpointProps<R0, R1, Set> { CfnDBProxyEndpointProps(put(self.0, "VpcSubnetIds", value), Phase) }
 }
 impl Done for CfnDBProxyEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBProxyEndpoint`.
@@ -916,9 +916,9 @@ impl TagFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxyendpoint-tagformat.html#cfn-rds-dbproxyendpoint-tagformat-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxyendpoint-tagformat.html#cfn-rds-dbproxyendpoint-tagformat-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for TagFormat { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EndpointNetworkType` allows.
@@ -947,15 +947,15 @@ impl CfnDBProxyTargetGroupProps {
 }
 impl<R0, R1> CfnDBProxyTargetGroupProps<R0, R1> {
     /// `ConnectionPoolConfigurationInfo`: `ConnectionPoolConfigurationInfoFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfo)
-    pub fn connection_pool_configuration_info(self, value: impl Arg<db_proxy_target_group::ConnectionPoolConfigurationInfoFormat>) -> Self { Self(put(self.0, "ConnectionPoolConfigurationInfo", value.into_expr()), Phase) }
+    pub fn connection_pool_configuration_info(self, value: impl Arg<db_proxy_target_group::ConnectionPoolConfigurationInfoFormat>) -> Self { Self(put(self.0, "ConnectionPoolConfigurationInfo", value), Phase) }
     /// `DBClusterIdentifiers`: list of `RdsDBClusterIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-dbclusteridentifiers)
-    pub fn db_cluster_identifiers(self, value: impl Arg<Arr<kind::RdsDBClusterIdentifier>>) -> Self { Self(put(self.0, "DBClusterIdentifiers", value.into_expr()), Phase) }
+    pub fn db_cluster_identifiers(self, value: impl Arg<Arr<kind::RdsDBClusterIdentifier>>) -> Self { Self(put(self.0, "DBClusterIdentifiers", value), Phase) }
     /// `DBInstanceIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-dbinstanceidentifiers)
-    pub fn db_instance_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBInstanceIdentifiers", value.into_expr()), Phase) }
+    pub fn db_instance_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBInstanceIdentifiers", value), Phase) }
     /// `DBProxyName`: `RdsDBProxyName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-dbproxyname)
-    pub fn db_proxy_name(self, value: impl Arg<kind::RdsDBProxyName>) -> CfnDBProxyTargetGroupProps<Set, R1> { CfnDBProxyTargetGroupProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
+    pub fn db_proxy_name(self, value: impl Arg<kind::RdsDBProxyName>) -> CfnDBProxyTargetGroupProps<Set, R1> { CfnDBProxyTargetGroupProps(put(self.0, "DBProxyName", value), Phase) }
     /// `TargetGroupName`: `TargetGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-targetgroupname)
-    pub fn target_group_name(self, value: impl Arg<db_proxy_target_group::TargetGroupName>) -> CfnDBProxyTargetGroupProps<R0, Set> { CfnDBProxyTargetGroupProps(put(self.0, "TargetGroupName", value.into_expr()), Phase) }
+    pub fn target_group_name(self, value: impl Arg<db_proxy_target_group::TargetGroupName>) -> CfnDBProxyTargetGroupProps<R0, Set> { CfnDBProxyTargetGroupProps(put(self.0, "TargetGroupName", value), Phase) }
 }
 impl Done for CfnDBProxyTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBProxyTargetGroup`.
@@ -967,15 +967,15 @@ impl ConnectionPoolConfigurationInfoFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionBorrowTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-connectionborrowtimeout)
-    pub fn connection_borrow_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionBorrowTimeout", value.into_expr())) }
+    pub fn connection_borrow_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionBorrowTimeout", value)) }
     /// `InitQuery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-initquery)
-    pub fn init_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InitQuery", value.into_expr())) }
+    pub fn init_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InitQuery", value)) }
     /// `MaxConnectionsPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-maxconnectionspercent)
-    pub fn max_connections_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConnectionsPercent", value.into_expr())) }
+    pub fn max_connections_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConnectionsPercent", value)) }
     /// `MaxIdleConnectionsPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-maxidleconnectionspercent)
-    pub fn max_idle_connections_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleConnectionsPercent", value.into_expr())) }
+    pub fn max_idle_connections_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleConnectionsPercent", value)) }
     /// `SessionPinningFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-sessionpinningfilters)
-    pub fn session_pinning_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SessionPinningFilters", value.into_expr())) }
+    pub fn session_pinning_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SessionPinningFilters", value)) }
 }
 impl Done for ConnectionPoolConfigurationInfoFormat { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TargetGroupName` allows.
@@ -1002,13 +1002,13 @@ impl CfnDBSecurityGroupProps {
 }
 impl<R0, R1> CfnDBSecurityGroupProps<R0, R1> {
     /// `DBSecurityGroupIngress`: list of `Ingress`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#cfn-rds-dbsecuritygroup-dbsecuritygroupingress)
-    pub fn db_security_group_ingress(self, value: impl Arg<Arr<db_security_group::Ingress>>) -> CfnDBSecurityGroupProps<Set, R1> { CfnDBSecurityGroupProps(put(self.0, "DBSecurityGroupIngress", value.into_expr()), Phase) }
+    pub fn db_security_group_ingress(self, value: impl Arg<Arr<db_security_group::Ingress>>) -> CfnDBSecurityGroupProps<Set, R1> { CfnDBSecurityGroupProps(put(self.0, "DBSecurityGroupIngress", value), Phase) }
     /// `EC2VpcId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#cfn-rds-dbsecuritygroup-ec2vpcid)
-    pub fn ec2_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2VpcId", value.into_expr()), Phase) }
+    pub fn ec2_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2VpcId", value), Phase) }
     /// `GroupDescription`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#cfn-rds-dbsecuritygroup-groupdescription)
-    pub fn group_description(self, value: impl Arg<str>) -> CfnDBSecurityGroupProps<R0, Set> { CfnDBSecurityGroupProps(put(self.0, "GroupDescription", value.into_expr()), Phase) }
+    pub fn group_description(self, value: impl Arg<str>) -> CfnDBSecurityGroupProps<R0, Set> { CfnDBSecurityGroupProps(put(self.0, "GroupDescription", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#cfn-rds-dbsecuritygroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBSecurityGroup`.
@@ -1020,13 +1020,13 @@ impl Ingress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CIDRIP`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html#cfn-rds-dbsecuritygroup-ingress-cidrip)
-    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr())) }
+    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value)) }
     /// `EC2SecurityGroupId`: `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html#cfn-rds-dbsecuritygroup-ingress-ec2securitygroupid)
-    pub fn ec2_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> Self { Self(put(self.0, "EC2SecurityGroupId", value.into_expr())) }
+    pub fn ec2_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> Self { Self(put(self.0, "EC2SecurityGroupId", value)) }
     /// `EC2SecurityGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html#cfn-rds-dbsecuritygroup-ingress-ec2securitygroupname)
-    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr())) }
+    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value)) }
     /// `EC2SecurityGroupOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html#cfn-rds-dbsecuritygroup-ingress-ec2securitygroupownerid)
-    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr())) }
+    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value)) }
 }
 impl Done for Ingress { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1051,15 +1051,15 @@ impl CfnDBSecurityGroupIngressProps {
 }
 impl<R0> CfnDBSecurityGroupIngressProps<R0> {
     /// `CIDRIP`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-cidrip)
-    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr()), Phase) }
+    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value), Phase) }
     /// `DBSecurityGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-dbsecuritygroupname)
-    pub fn db_security_group_name(self, value: impl Arg<str>) -> CfnDBSecurityGroupIngressProps<Set> { CfnDBSecurityGroupIngressProps(put(self.0, "DBSecurityGroupName", value.into_expr()), Phase) }
+    pub fn db_security_group_name(self, value: impl Arg<str>) -> CfnDBSecurityGroupIngressProps<Set> { CfnDBSecurityGroupIngressProps(put(self.0, "DBSecurityGroupName", value), Phase) }
     /// `EC2SecurityGroupId`: `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-ec2securitygroupid)
-    pub fn ec2_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> Self { Self(put(self.0, "EC2SecurityGroupId", value.into_expr()), Phase) }
+    pub fn ec2_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> Self { Self(put(self.0, "EC2SecurityGroupId", value), Phase) }
     /// `EC2SecurityGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-ec2securitygroupname)
-    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
+    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value), Phase) }
     /// `EC2SecurityGroupOwnerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-ec2securitygroupownerid)
-    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
+    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value), Phase) }
 }
 impl Done for CfnDBSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBShardGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html)
@@ -1085,19 +1085,19 @@ impl CfnDBShardGroupProps {
 }
 impl<R0, R1> CfnDBShardGroupProps<R0, R1> {
     /// `ComputeRedundancy`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-computeredundancy)
-    pub fn compute_redundancy(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ComputeRedundancy", value.into_expr()), Phase) }
+    pub fn compute_redundancy(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ComputeRedundancy", value), Phase) }
     /// `DBClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-dbclusteridentifier)
-    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnDBShardGroupProps<Set, R1> { CfnDBShardGroupProps(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnDBShardGroupProps<Set, R1> { CfnDBShardGroupProps(put(self.0, "DBClusterIdentifier", value), Phase) }
     /// `DBShardGroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-dbshardgroupidentifier)
-    pub fn db_shard_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBShardGroupIdentifier", value.into_expr()), Phase) }
+    pub fn db_shard_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBShardGroupIdentifier", value), Phase) }
     /// `MaxACU`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-maxacu)
-    pub fn max_acu(self, value: impl Arg<f64>) -> CfnDBShardGroupProps<R0, Set> { CfnDBShardGroupProps(put(self.0, "MaxACU", value.into_expr()), Phase) }
+    pub fn max_acu(self, value: impl Arg<f64>) -> CfnDBShardGroupProps<R0, Set> { CfnDBShardGroupProps(put(self.0, "MaxACU", value), Phase) }
     /// `MinACU`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-minacu)
-    pub fn min_acu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinACU", value.into_expr()), Phase) }
+    pub fn min_acu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinACU", value), Phase) }
     /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBShardGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html)
@@ -1163,11 +1163,11 @@ impl CfnDBSnapshotProps {
 }
 impl<R0, R1> CfnDBSnapshotProps<R0, R1> {
     /// `DBInstanceIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#cfn-rds-dbsnapshot-dbinstanceidentifier)
-    pub fn db_instance_identifier(self, value: impl Arg<str>) -> CfnDBSnapshotProps<Set, R1> { CfnDBSnapshotProps(put(self.0, "DBInstanceIdentifier", value.into_expr()), Phase) }
+    pub fn db_instance_identifier(self, value: impl Arg<str>) -> CfnDBSnapshotProps<Set, R1> { CfnDBSnapshotProps(put(self.0, "DBInstanceIdentifier", value), Phase) }
     /// `DBSnapshotIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#cfn-rds-dbsnapshot-dbsnapshotidentifier)
-    pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> CfnDBSnapshotProps<R0, Set> { CfnDBSnapshotProps(put(self.0, "DBSnapshotIdentifier", value.into_expr()), Phase) }
+    pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> CfnDBSnapshotProps<R0, Set> { CfnDBSnapshotProps(put(self.0, "DBSnapshotIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#cfn-rds-dbsnapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html)
@@ -1191,13 +1191,13 @@ impl CfnDBSubnetGroupProps {
 }
 impl<R0, R1> CfnDBSubnetGroupProps<R0, R1> {
     /// `DBSubnetGroupDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#cfn-rds-dbsubnetgroup-dbsubnetgroupdescription)
-    pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value.into_expr()), Phase) }
+    pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value), Phase) }
     /// `DBSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#cfn-rds-dbsubnetgroup-dbsubnetgroupname)
-    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#cfn-rds-dbsubnetgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#cfn-rds-dbsubnetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDBSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html)
@@ -1219,19 +1219,19 @@ impl CfnEventSubscriptionProps {
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `EventCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-eventcategories)
-    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value), Phase) }
     /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value), Phase) }
     /// `SourceIds`: list of `RdsDBClusterIdentifierOrDBInstanceIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-sourceids)
-    pub fn source_ids(self, value: impl Arg<Arr<kind::RdsDBClusterIdentifierOrDBInstanceIdentifier>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
+    pub fn source_ids(self, value: impl Arg<Arr<kind::RdsDBClusterIdentifierOrDBInstanceIdentifier>>) -> Self { Self(put(self.0, "SourceIds", value), Phase) }
     /// `SourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-sourcetype)
-    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value), Phase) }
     /// `SubscriptionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-subscriptionname)
-    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
+    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::GlobalCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html)
@@ -1253,21 +1253,21 @@ impl CfnGlobalClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value)) }
     /// `Engine`: `Engine`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-engine)
-    pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
+    pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value)) }
     /// `EngineLifecycleSupport`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-enginelifecyclesupport)
-    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
+    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value)) }
     /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-engineversion)
-    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value)) }
     /// `GlobalClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-globalclusteridentifier)
-    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value)) }
     /// `SourceDBClusterIdentifier`: `RdsDBClusterIdentifier`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-sourcedbclusteridentifier)
-    pub fn source_db_cluster_identifier(self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value)) }
     /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-storageencrypted)
-    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnGlobalClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::GlobalCluster`.
@@ -1279,7 +1279,7 @@ impl GlobalEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-globalcluster-globalendpoint.html#cfn-rds-globalcluster-globalendpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
 }
 impl Done for GlobalEndpoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Engine` allows.
@@ -1308,21 +1308,21 @@ impl CfnIntegrationProps {
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value), Phase) }
     /// `DataFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-datafilter)
-    pub fn data_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFilter", value.into_expr()), Phase) }
+    pub fn data_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFilter", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IntegrationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-integrationname)
-    pub fn integration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationName", value.into_expr()), Phase) }
+    pub fn integration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationName", value), Phase) }
     /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value), Phase) }
     /// `SourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "SourceArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::OptionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html)
@@ -1344,17 +1344,17 @@ impl CfnOptionGroupProps {
 }
 impl<R0, R1, R2> CfnOptionGroupProps<R0, R1, R2> {
     /// `EngineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-enginename)
-    pub fn engine_name(self, value: impl Arg<str>) -> CfnOptionGroupProps<Set, R1, R2> { CfnOptionGroupProps(put(self.0, "EngineName", value.into_expr()), Phase) }
+    pub fn engine_name(self, value: impl Arg<str>) -> CfnOptionGroupProps<Set, R1, R2> { CfnOptionGroupProps(put(self.0, "EngineName", value), Phase) }
     /// `MajorEngineVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-majorengineversion)
-    pub fn major_engine_version(self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, Set, R2> { CfnOptionGroupProps(put(self.0, "MajorEngineVersion", value.into_expr()), Phase) }
+    pub fn major_engine_version(self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, Set, R2> { CfnOptionGroupProps(put(self.0, "MajorEngineVersion", value), Phase) }
     /// `OptionConfigurations`: list of `OptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-optionconfigurations)
-    pub fn option_configurations(self, value: impl Arg<Arr<option_group::OptionConfiguration>>) -> Self { Self(put(self.0, "OptionConfigurations", value.into_expr()), Phase) }
+    pub fn option_configurations(self, value: impl Arg<Arr<option_group::OptionConfiguration>>) -> Self { Self(put(self.0, "OptionConfigurations", value), Phase) }
     /// `OptionGroupDescription`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-optiongroupdescription)
-    pub fn option_group_description(self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, R1, Set> { CfnOptionGroupProps(put(self.0, "OptionGroupDescription", value.into_expr()), Phase) }
+    pub fn option_group_description(self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, R1, Set> { CfnOptionGroupProps(put(self.0, "OptionGroupDescription", value), Phase) }
     /// `OptionGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-optiongroupname)
-    pub fn option_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionGroupName", value.into_expr()), Phase) }
+    pub fn option_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionGroupName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOptionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::OptionGroup`.
@@ -1368,17 +1368,17 @@ impl OptionConfiguration {
 }
 impl<R0> OptionConfiguration<R0> {
     /// `DBSecurityGroupMemberships`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-dbsecuritygroupmemberships)
-    pub fn db_security_group_memberships(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBSecurityGroupMemberships", value.into_expr()), Phase) }
+    pub fn db_security_group_memberships(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBSecurityGroupMemberships", value), Phase) }
     /// `OptionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-optionname)
-    pub fn option_name(self, value: impl Arg<str>) -> OptionConfiguration<Set> { OptionConfiguration(put(self.0, "OptionName", value.into_expr()), Phase) }
+    pub fn option_name(self, value: impl Arg<str>) -> OptionConfiguration<Set> { OptionConfiguration(put(self.0, "OptionName", value), Phase) }
     /// `OptionSettings`: list of `OptionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-optionsettings)
-    pub fn option_settings(self, value: impl Arg<Arr<OptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
+    pub fn option_settings(self, value: impl Arg<Arr<OptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value), Phase) }
     /// `OptionVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-optionversion)
-    pub fn option_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionVersion", value.into_expr()), Phase) }
+    pub fn option_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionVersion", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `VpcSecurityGroupMemberships`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-vpcsecuritygroupmemberships)
-    pub fn vpc_security_group_memberships(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSecurityGroupMemberships", value.into_expr()), Phase) }
+    pub fn vpc_security_group_memberships(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSecurityGroupMemberships", value), Phase) }
 }
 impl Done for OptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OptionSetting` of `AWS::RDS::OptionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionsetting.html)
@@ -1387,9 +1387,9 @@ impl OptionSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionsetting.html#cfn-rds-optiongroup-optionsetting-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionsetting.html#cfn-rds-optiongroup-optionsetting-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for OptionSetting { fn into_props(self) -> Bag { self.0 } }
 }

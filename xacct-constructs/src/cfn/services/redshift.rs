@@ -35,109 +35,109 @@ impl CfnClusterProps {
 }
 impl<R0, R1, R2, R3> CfnClusterProps<R0, R1, R2, R3> {
     /// `AllowVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-allowversionupgrade)
-    pub fn allow_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowVersionUpgrade", value.into_expr()), Phase) }
+    pub fn allow_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowVersionUpgrade", value), Phase) }
     /// `AquaConfigurationStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-aquaconfigurationstatus)
-    pub fn aqua_configuration_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AquaConfigurationStatus", value.into_expr()), Phase) }
+    pub fn aqua_configuration_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AquaConfigurationStatus", value), Phase) }
     /// `AutomatedSnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-automatedsnapshotretentionperiod)
-    pub fn automated_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotRetentionPeriod", value.into_expr()), Phase) }
+    pub fn automated_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotRetentionPeriod", value), Phase) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value), Phase) }
     /// `AvailabilityZoneRelocation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-availabilityzonerelocation)
-    pub fn availability_zone_relocation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AvailabilityZoneRelocation", value.into_expr()), Phase) }
+    pub fn availability_zone_relocation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AvailabilityZoneRelocation", value), Phase) }
     /// `AvailabilityZoneRelocationStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-availabilityzonerelocationstatus)
-    pub fn availability_zone_relocation_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneRelocationStatus", value.into_expr()), Phase) }
+    pub fn availability_zone_relocation_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneRelocationStatus", value), Phase) }
     /// `Classic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-classic)
-    pub fn classic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Classic", value.into_expr()), Phase) }
+    pub fn classic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Classic", value), Phase) }
     /// `ClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterIdentifier", value), Phase) }
     /// `ClusterParameterGroupName`: `RedshiftClusterParameterGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clusterparametergroupname)
-    pub fn cluster_parameter_group_name(self, value: impl Arg<kind::RedshiftClusterParameterGroupName>) -> Self { Self(put(self.0, "ClusterParameterGroupName", value.into_expr()), Phase) }
+    pub fn cluster_parameter_group_name(self, value: impl Arg<kind::RedshiftClusterParameterGroupName>) -> Self { Self(put(self.0, "ClusterParameterGroupName", value), Phase) }
     /// `ClusterSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clustersecuritygroups)
-    pub fn cluster_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClusterSecurityGroups", value.into_expr()), Phase) }
+    pub fn cluster_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClusterSecurityGroups", value), Phase) }
     /// `ClusterSubnetGroupName`: `RedshiftClusterSubnetGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clustersubnetgroupname)
-    pub fn cluster_subnet_group_name(self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> Self { Self(put(self.0, "ClusterSubnetGroupName", value.into_expr()), Phase) }
+    pub fn cluster_subnet_group_name(self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> Self { Self(put(self.0, "ClusterSubnetGroupName", value), Phase) }
     /// `ClusterType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clustertype)
-    pub fn cluster_type(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "ClusterType", value.into_expr()), Phase) }
+    pub fn cluster_type(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "ClusterType", value), Phase) }
     /// `ClusterVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clusterversion)
-    pub fn cluster_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterVersion", value.into_expr()), Phase) }
+    pub fn cluster_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterVersion", value), Phase) }
     /// `DBName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-dbname)
-    pub fn db_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "DBName", value.into_expr()), Phase) }
+    pub fn db_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "DBName", value), Phase) }
     /// `DeferMaintenance`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-defermaintenance)
-    pub fn defer_maintenance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeferMaintenance", value.into_expr()), Phase) }
+    pub fn defer_maintenance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeferMaintenance", value), Phase) }
     /// `DeferMaintenanceDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-defermaintenanceduration)
-    pub fn defer_maintenance_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeferMaintenanceDuration", value.into_expr()), Phase) }
+    pub fn defer_maintenance_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeferMaintenanceDuration", value), Phase) }
     /// `DeferMaintenanceEndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-defermaintenanceendtime)
-    pub fn defer_maintenance_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeferMaintenanceEndTime", value.into_expr()), Phase) }
+    pub fn defer_maintenance_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeferMaintenanceEndTime", value), Phase) }
     /// `DeferMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-defermaintenancestarttime)
-    pub fn defer_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeferMaintenanceStartTime", value.into_expr()), Phase) }
+    pub fn defer_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeferMaintenanceStartTime", value), Phase) }
     /// `DestinationRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-destinationregion)
-    pub fn destination_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationRegion", value.into_expr()), Phase) }
+    pub fn destination_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationRegion", value), Phase) }
     /// `ElasticIp`: `Ec2EipAllocationIdOrEipPublicIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-elasticip)
-    pub fn elastic_ip(self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { Self(put(self.0, "ElasticIp", value.into_expr()), Phase) }
+    pub fn elastic_ip(self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { Self(put(self.0, "ElasticIp", value), Phase) }
     /// `Encrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value), Phase) }
     /// `Endpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-endpoint)
-    pub fn endpoint(self, value: impl Arg<cluster::Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<cluster::Endpoint>) -> Self { Self(put(self.0, "Endpoint", value), Phase) }
     /// `EnhancedVpcRouting`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-enhancedvpcrouting)
-    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr()), Phase) }
+    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value), Phase) }
     /// `HsmClientCertificateIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-hsmclientcertificateidentifier)
-    pub fn hsm_client_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HsmClientCertificateIdentifier", value.into_expr()), Phase) }
+    pub fn hsm_client_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HsmClientCertificateIdentifier", value), Phase) }
     /// `HsmConfigurationIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-hsmconfigurationidentifier)
-    pub fn hsm_configuration_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HsmConfigurationIdentifier", value.into_expr()), Phase) }
+    pub fn hsm_configuration_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HsmConfigurationIdentifier", value), Phase) }
     /// `IamRoles`: list of `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-iamroles)
-    pub fn iam_roles(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr()), Phase) }
+    pub fn iam_roles(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { Self(put(self.0, "IamRoles", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `LoggingProperties`: `LoggingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-loggingproperties)
-    pub fn logging_properties(self, value: impl Arg<cluster::LoggingProperties>) -> Self { Self(put(self.0, "LoggingProperties", value.into_expr()), Phase) }
+    pub fn logging_properties(self, value: impl Arg<cluster::LoggingProperties>) -> Self { Self(put(self.0, "LoggingProperties", value), Phase) }
     /// `MaintenanceTrackName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-maintenancetrackname)
-    pub fn maintenance_track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceTrackName", value.into_expr()), Phase) }
+    pub fn maintenance_track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceTrackName", value), Phase) }
     /// `ManageMasterPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-managemasterpassword)
-    pub fn manage_master_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterPassword", value.into_expr()), Phase) }
+    pub fn manage_master_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterPassword", value), Phase) }
     /// `ManualSnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-manualsnapshotretentionperiod)
-    pub fn manual_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManualSnapshotRetentionPeriod", value.into_expr()), Phase) }
+    pub fn manual_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManualSnapshotRetentionPeriod", value), Phase) }
     /// `MasterPasswordSecretKmsKeyId`: `KmsKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-masterpasswordsecretkmskeyid)
-    pub fn master_password_secret_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "MasterPasswordSecretKmsKeyId", value.into_expr()), Phase) }
+    pub fn master_password_secret_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "MasterPasswordSecretKmsKeyId", value), Phase) }
     /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-masteruserpassword)
-    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr()), Phase) }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value), Phase) }
     /// `MasterUsername`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-masterusername)
-    pub fn master_username(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "MasterUsername", value.into_expr()), Phase) }
+    pub fn master_username(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "MasterUsername", value), Phase) }
     /// `MultiAZ`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-multiaz)
-    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr()), Phase) }
+    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value), Phase) }
     /// `NamespaceResourcePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-namespaceresourcepolicy)
-    pub fn namespace_resource_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NamespaceResourcePolicy", value.into_expr()), Phase) }
+    pub fn namespace_resource_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NamespaceResourcePolicy", value), Phase) }
     /// `NodeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-nodetype)
-    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "NodeType", value), Phase) }
     /// `NumberOfNodes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-numberofnodes)
-    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
+    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value), Phase) }
     /// `OwnerAccount`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-owneraccount)
-    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr()), Phase) }
+    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value), Phase) }
     /// `ResourceAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-resourceaction)
-    pub fn resource_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAction", value.into_expr()), Phase) }
+    pub fn resource_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAction", value), Phase) }
     /// `RevisionTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-revisiontarget)
-    pub fn revision_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionTarget", value.into_expr()), Phase) }
+    pub fn revision_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionTarget", value), Phase) }
     /// `RotateEncryptionKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-rotateencryptionkey)
-    pub fn rotate_encryption_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateEncryptionKey", value.into_expr()), Phase) }
+    pub fn rotate_encryption_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateEncryptionKey", value), Phase) }
     /// `SnapshotClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotclusteridentifier)
-    pub fn snapshot_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotClusterIdentifier", value.into_expr()), Phase) }
+    pub fn snapshot_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotClusterIdentifier", value), Phase) }
     /// `SnapshotCopyGrantName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotcopygrantname)
-    pub fn snapshot_copy_grant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotCopyGrantName", value.into_expr()), Phase) }
+    pub fn snapshot_copy_grant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotCopyGrantName", value), Phase) }
     /// `SnapshotCopyManual`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotcopymanual)
-    pub fn snapshot_copy_manual(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SnapshotCopyManual", value.into_expr()), Phase) }
+    pub fn snapshot_copy_manual(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SnapshotCopyManual", value), Phase) }
     /// `SnapshotCopyRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotcopyretentionperiod)
-    pub fn snapshot_copy_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotCopyRetentionPeriod", value.into_expr()), Phase) }
+    pub fn snapshot_copy_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotCopyRetentionPeriod", value), Phase) }
     /// `SnapshotIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotidentifier)
-    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr()), Phase) }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::Cluster`.
@@ -149,9 +149,9 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-endpoint.html#cfn-redshift-cluster-endpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-endpoint.html#cfn-redshift-cluster-endpoint-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingProperties` of `AWS::Redshift::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html)
@@ -160,13 +160,13 @@ impl LoggingProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html#cfn-redshift-cluster-loggingproperties-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `LogDestinationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html#cfn-redshift-cluster-loggingproperties-logdestinationtype)
-    pub fn log_destination_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDestinationType", value.into_expr())) }
+    pub fn log_destination_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDestinationType", value)) }
     /// `LogExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html#cfn-redshift-cluster-loggingproperties-logexports)
-    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr())) }
+    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value)) }
     /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html#cfn-redshift-cluster-loggingproperties-s3keyprefix)
-    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value)) }
 }
 impl Done for LoggingProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -189,15 +189,15 @@ impl CfnClusterParameterGroupProps {
 }
 impl<R0, R1> CfnClusterParameterGroupProps<R0, R1> {
     /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<Set, R1> { CfnClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<Set, R1> { CfnClusterParameterGroupProps(put(self.0, "Description", value), Phase) }
     /// `ParameterGroupFamily`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-parametergroupfamily)
-    pub fn parameter_group_family(self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<R0, Set> { CfnClusterParameterGroupProps(put(self.0, "ParameterGroupFamily", value.into_expr()), Phase) }
+    pub fn parameter_group_family(self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<R0, Set> { CfnClusterParameterGroupProps(put(self.0, "ParameterGroupFamily", value), Phase) }
     /// `ParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-parametergroupname)
-    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value), Phase) }
     /// `Parameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<cluster_parameter_group::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<cluster_parameter_group::Parameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::ClusterParameterGroup`.
@@ -211,9 +211,9 @@ impl Parameter {
 }
 impl<R0, R1> Parameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-clusterparametergroup-parameter.html#cfn-redshift-clusterparametergroup-parameter-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "ParameterName", value), Phase) }
     /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-clusterparametergroup-parameter.html#cfn-redshift-clusterparametergroup-parameter-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "ParameterValue", value), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -238,9 +238,9 @@ impl CfnClusterSecurityGroupProps {
 }
 impl<R0> CfnClusterSecurityGroupProps<R0> {
     /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroup.html#cfn-redshift-clustersecuritygroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnClusterSecurityGroupProps<Set> { CfnClusterSecurityGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnClusterSecurityGroupProps<Set> { CfnClusterSecurityGroupProps(put(self.0, "Description", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroup.html#cfn-redshift-clustersecuritygroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnClusterSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::ClusterSecurityGroupIngress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html)
@@ -264,13 +264,13 @@ impl CfnClusterSecurityGroupIngressProps {
 }
 impl<R0> CfnClusterSecurityGroupIngressProps<R0> {
     /// `CIDRIP`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#cfn-redshift-clustersecuritygroupingress-cidrip)
-    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr()), Phase) }
+    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value), Phase) }
     /// `ClusterSecurityGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#cfn-redshift-clustersecuritygroupingress-clustersecuritygroupname)
-    pub fn cluster_security_group_name(self, value: impl Arg<str>) -> CfnClusterSecurityGroupIngressProps<Set> { CfnClusterSecurityGroupIngressProps(put(self.0, "ClusterSecurityGroupName", value.into_expr()), Phase) }
+    pub fn cluster_security_group_name(self, value: impl Arg<str>) -> CfnClusterSecurityGroupIngressProps<Set> { CfnClusterSecurityGroupIngressProps(put(self.0, "ClusterSecurityGroupName", value), Phase) }
     /// `EC2SecurityGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#cfn-redshift-clustersecuritygroupingress-ec2securitygroupname)
-    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
+    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value), Phase) }
     /// `EC2SecurityGroupOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#cfn-redshift-clustersecuritygroupingress-ec2securitygroupownerid)
-    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
+    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value), Phase) }
 }
 impl Done for CfnClusterSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::ClusterSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html)
@@ -294,11 +294,11 @@ impl CfnClusterSubnetGroupProps {
 }
 impl<R0, R1> CfnClusterSubnetGroupProps<R0, R1> {
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html#cfn-redshift-clustersubnetgroup-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnClusterSubnetGroupProps<Set, R1> { CfnClusterSubnetGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnClusterSubnetGroupProps<Set, R1> { CfnClusterSubnetGroupProps(put(self.0, "Description", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html#cfn-redshift-clustersubnetgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnClusterSubnetGroupProps<R0, Set> { CfnClusterSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnClusterSubnetGroupProps<R0, Set> { CfnClusterSubnetGroupProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html#cfn-redshift-clustersubnetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnClusterSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::EndpointAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html)
@@ -338,15 +338,15 @@ impl CfnEndpointAccessProps {
 }
 impl<R0, R1, R2, R3> CfnEndpointAccessProps<R0, R1, R2, R3> {
     /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnEndpointAccessProps<Set, R1, R2, R3> { CfnEndpointAccessProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnEndpointAccessProps<Set, R1, R2, R3> { CfnEndpointAccessProps(put(self.0, "ClusterIdentifier", value), Phase) }
     /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-endpointname)
-    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnEndpointAccessProps<R0, Set, R2, R3> { CfnEndpointAccessProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnEndpointAccessProps<R0, Set, R2, R3> { CfnEndpointAccessProps(put(self.0, "EndpointName", value), Phase) }
     /// `ResourceOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-resourceowner)
-    pub fn resource_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceOwner", value.into_expr()), Phase) }
+    pub fn resource_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceOwner", value), Phase) }
     /// `SubnetGroupName`: `RedshiftClusterSubnetGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-subnetgroupname)
-    pub fn subnet_group_name(self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> CfnEndpointAccessProps<R0, R1, Set, R3> { CfnEndpointAccessProps(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
+    pub fn subnet_group_name(self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> CfnEndpointAccessProps<R0, R1, Set, R3> { CfnEndpointAccessProps(put(self.0, "SubnetGroupName", value), Phase) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnEndpointAccessProps<R0, R1, R2, Set> { CfnEndpointAccessProps(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnEndpointAccessProps<R0, R1, R2, Set> { CfnEndpointAccessProps(put(self.0, "VpcSecurityGroupIds", value), Phase) }
 }
 impl Done for CfnEndpointAccessProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::EndpointAccess`.
@@ -358,13 +358,13 @@ impl NetworkInterface {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html#cfn-redshift-endpointaccess-networkinterface-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `NetworkInterfaceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html#cfn-redshift-endpointaccess-networkinterface-networkinterfaceid)
-    pub fn network_interface_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkInterfaceId", value.into_expr())) }
+    pub fn network_interface_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkInterfaceId", value)) }
     /// `PrivateIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html#cfn-redshift-endpointaccess-networkinterface-privateipaddress)
-    pub fn private_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIpAddress", value.into_expr())) }
+    pub fn private_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIpAddress", value)) }
     /// `SubnetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html#cfn-redshift-endpointaccess-networkinterface-subnetid)
-    pub fn subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
+    pub fn subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetId", value)) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcEndpoint` of `AWS::Redshift::EndpointAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcendpoint.html)
@@ -373,11 +373,11 @@ impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkInterfaces`: list of `NetworkInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcendpoint.html#cfn-redshift-endpointaccess-vpcendpoint-networkinterfaces)
-    pub fn network_interfaces(self, value: impl Arg<Arr<NetworkInterface>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr())) }
+    pub fn network_interfaces(self, value: impl Arg<Arr<NetworkInterface>>) -> Self { Self(put(self.0, "NetworkInterfaces", value)) }
     /// `VpcEndpointId`: `Ec2VPCEndpointId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcendpoint.html#cfn-redshift-endpointaccess-vpcendpoint-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<kind::Ec2VPCEndpointId>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<kind::Ec2VPCEndpointId>) -> Self { Self(put(self.0, "VpcEndpointId", value)) }
     /// `VpcId`: `Ec2VPCEndpointVpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcendpoint.html#cfn-redshift-endpointaccess-vpcendpoint-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VPCEndpointVpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VPCEndpointVpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcSecurityGroup` of `AWS::Redshift::EndpointAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcsecuritygroup.html)
@@ -386,9 +386,9 @@ impl VpcSecurityGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcsecuritygroup.html#cfn-redshift-endpointaccess-vpcsecuritygroup-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value)) }
     /// `VpcSecurityGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcsecuritygroup.html#cfn-redshift-endpointaccess-vpcsecuritygroup-vpcsecuritygroupid)
-    pub fn vpc_security_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSecurityGroupId", value.into_expr())) }
+    pub fn vpc_security_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSecurityGroupId", value)) }
 }
 impl Done for VpcSecurityGroup { fn into_props(self) -> Bag { self.0 } }
 }
@@ -427,13 +427,13 @@ impl CfnEndpointAuthorizationProps {
 }
 impl<R0, R1> CfnEndpointAuthorizationProps<R0, R1> {
     /// `Account`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#cfn-redshift-endpointauthorization-account)
-    pub fn account(self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<Set, R1> { CfnEndpointAuthorizationProps(put(self.0, "Account", value.into_expr()), Phase) }
+    pub fn account(self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<Set, R1> { CfnEndpointAuthorizationProps(put(self.0, "Account", value), Phase) }
     /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#cfn-redshift-endpointauthorization-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<R0, Set> { CfnEndpointAuthorizationProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<R0, Set> { CfnEndpointAuthorizationProps(put(self.0, "ClusterIdentifier", value), Phase) }
     /// `Force`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#cfn-redshift-endpointauthorization-force)
-    pub fn force(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Force", value.into_expr()), Phase) }
+    pub fn force(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Force", value), Phase) }
     /// `VpcIds`: list of `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#cfn-redshift-endpointauthorization-vpcids)
-    pub fn vpc_ids(self, value: impl Arg<Arr<kind::Ec2VpcId>>) -> Self { Self(put(self.0, "VpcIds", value.into_expr()), Phase) }
+    pub fn vpc_ids(self, value: impl Arg<Arr<kind::Ec2VpcId>>) -> Self { Self(put(self.0, "VpcIds", value), Phase) }
 }
 impl Done for CfnEndpointAuthorizationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html)
@@ -467,21 +467,21 @@ impl CfnEventSubscriptionProps {
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `EventCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-eventcategories)
-    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value), Phase) }
     /// `Severity`: `Severity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-severity)
-    pub fn severity(self, value: impl Arg<event_subscription::Severity>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
+    pub fn severity(self, value: impl Arg<event_subscription::Severity>) -> Self { Self(put(self.0, "Severity", value), Phase) }
     /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value), Phase) }
     /// `SourceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-sourceids)
-    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
+    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value), Phase) }
     /// `SourceType`: `SourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-sourcetype)
-    pub fn source_type(self, value: impl Arg<event_subscription::SourceType>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<event_subscription::SourceType>) -> Self { Self(put(self.0, "SourceType", value), Phase) }
     /// `SubscriptionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-subscriptionname)
-    pub fn subscription_name(self, value: impl Arg<str>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
+    pub fn subscription_name(self, value: impl Arg<str>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SubscriptionName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::EventSubscription`.
@@ -515,17 +515,17 @@ impl CfnIntegrationProps {
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value), Phase) }
     /// `IntegrationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-integrationname)
-    pub fn integration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationName", value.into_expr()), Phase) }
+    pub fn integration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationName", value), Phase) }
     /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value), Phase) }
     /// `SourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-sourcearn)
-    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "SourceArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::QEV2IdcApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html)
@@ -553,13 +553,13 @@ impl CfnQEV2IdcApplicationProps {
 }
 impl<R0, R1, R2> CfnQEV2IdcApplicationProps<R0, R1, R2> {
     /// `IdcDisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#cfn-redshift-qev2idcapplication-idcdisplayname)
-    pub fn idc_display_name(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<Set, R1, R2> { CfnQEV2IdcApplicationProps(put(self.0, "IdcDisplayName", value.into_expr()), Phase) }
+    pub fn idc_display_name(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<Set, R1, R2> { CfnQEV2IdcApplicationProps(put(self.0, "IdcDisplayName", value), Phase) }
     /// `IdcInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#cfn-redshift-qev2idcapplication-idcinstancearn)
-    pub fn idc_instance_arn(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, Set, R2> { CfnQEV2IdcApplicationProps(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, Set, R2> { CfnQEV2IdcApplicationProps(put(self.0, "IdcInstanceArn", value), Phase) }
     /// `Qev2IdcApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#cfn-redshift-qev2idcapplication-qev2idcapplicationname)
-    pub fn qev2_idc_application_name(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, R1, Set> { CfnQEV2IdcApplicationProps(put(self.0, "Qev2IdcApplicationName", value.into_expr()), Phase) }
+    pub fn qev2_idc_application_name(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, R1, Set> { CfnQEV2IdcApplicationProps(put(self.0, "Qev2IdcApplicationName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#cfn-redshift-qev2idcapplication-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnQEV2IdcApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html)
@@ -585,21 +585,21 @@ impl CfnScheduledActionProps {
 }
 impl<R0> CfnScheduledActionProps<R0> {
     /// `Enable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-enable)
-    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr()), Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value), Phase) }
     /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value), Phase) }
     /// `IamRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-iamrole)
-    pub fn iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamRole", value.into_expr()), Phase) }
+    pub fn iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamRole", value), Phase) }
     /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value), Phase) }
     /// `ScheduledActionDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-scheduledactiondescription)
-    pub fn scheduled_action_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledActionDescription", value.into_expr()), Phase) }
+    pub fn scheduled_action_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledActionDescription", value), Phase) }
     /// `ScheduledActionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-scheduledactionname)
-    pub fn scheduled_action_name(self, value: impl Arg<str>) -> CfnScheduledActionProps<Set> { CfnScheduledActionProps(put(self.0, "ScheduledActionName", value.into_expr()), Phase) }
+    pub fn scheduled_action_name(self, value: impl Arg<str>) -> CfnScheduledActionProps<Set> { CfnScheduledActionProps(put(self.0, "ScheduledActionName", value), Phase) }
     /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value), Phase) }
     /// `TargetAction`: `ScheduledActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-targetaction)
-    pub fn target_action(self, value: impl Arg<scheduled_action::ScheduledActionType>) -> Self { Self(put(self.0, "TargetAction", value.into_expr()), Phase) }
+    pub fn target_action(self, value: impl Arg<scheduled_action::ScheduledActionType>) -> Self { Self(put(self.0, "TargetAction", value), Phase) }
 }
 impl Done for CfnScheduledActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::ScheduledAction`.
@@ -613,7 +613,7 @@ impl PauseClusterMessage {
 }
 impl<R0> PauseClusterMessage<R0> {
     /// `ClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-pauseclustermessage.html#cfn-redshift-scheduledaction-pauseclustermessage-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> PauseClusterMessage<Set> { PauseClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> PauseClusterMessage<Set> { PauseClusterMessage(put(self.0, "ClusterIdentifier", value), Phase) }
 }
 impl Done for PauseClusterMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResizeClusterMessage` of `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html)
@@ -624,15 +624,15 @@ impl ResizeClusterMessage {
 }
 impl<R0> ResizeClusterMessage<R0> {
     /// `Classic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-classic)
-    pub fn classic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Classic", value.into_expr()), Phase) }
+    pub fn classic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Classic", value), Phase) }
     /// `ClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> ResizeClusterMessage<Set> { ResizeClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> ResizeClusterMessage<Set> { ResizeClusterMessage(put(self.0, "ClusterIdentifier", value), Phase) }
     /// `ClusterType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-clustertype)
-    pub fn cluster_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterType", value.into_expr()), Phase) }
+    pub fn cluster_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterType", value), Phase) }
     /// `NodeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-nodetype)
-    pub fn node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeType", value.into_expr()), Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeType", value), Phase) }
     /// `NumberOfNodes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-numberofnodes)
-    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
+    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value), Phase) }
 }
 impl Done for ResizeClusterMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResumeClusterMessage` of `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resumeclustermessage.html)
@@ -643,7 +643,7 @@ impl ResumeClusterMessage {
 }
 impl<R0> ResumeClusterMessage<R0> {
     /// `ClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resumeclustermessage.html#cfn-redshift-scheduledaction-resumeclustermessage-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> ResumeClusterMessage<Set> { ResumeClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> ResumeClusterMessage<Set> { ResumeClusterMessage(put(self.0, "ClusterIdentifier", value), Phase) }
 }
 impl Done for ResumeClusterMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledActionType` of `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-scheduledactiontype.html)
@@ -652,11 +652,11 @@ impl ScheduledActionType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PauseCluster`: `PauseClusterMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-scheduledactiontype.html#cfn-redshift-scheduledaction-scheduledactiontype-pausecluster)
-    pub fn pause_cluster(self, value: impl Arg<PauseClusterMessage>) -> Self { Self(put(self.0, "PauseCluster", value.into_expr())) }
+    pub fn pause_cluster(self, value: impl Arg<PauseClusterMessage>) -> Self { Self(put(self.0, "PauseCluster", value)) }
     /// `ResizeCluster`: `ResizeClusterMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-scheduledactiontype.html#cfn-redshift-scheduledaction-scheduledactiontype-resizecluster)
-    pub fn resize_cluster(self, value: impl Arg<ResizeClusterMessage>) -> Self { Self(put(self.0, "ResizeCluster", value.into_expr())) }
+    pub fn resize_cluster(self, value: impl Arg<ResizeClusterMessage>) -> Self { Self(put(self.0, "ResizeCluster", value)) }
     /// `ResumeCluster`: `ResumeClusterMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-scheduledactiontype.html#cfn-redshift-scheduledaction-scheduledactiontype-resumecluster)
-    pub fn resume_cluster(self, value: impl Arg<ResumeClusterMessage>) -> Self { Self(put(self.0, "ResumeCluster", value.into_expr())) }
+    pub fn resume_cluster(self, value: impl Arg<ResumeClusterMessage>) -> Self { Self(put(self.0, "ResumeCluster", value)) }
 }
 impl Done for ScheduledActionType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -719,13 +719,13 @@ impl CfnSnapshotProps {
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
     /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#cfn-redshift-snapshot-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "ClusterIdentifier", value), Phase) }
     /// `ManualSnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#cfn-redshift-snapshot-manualsnapshotretentionperiod)
-    pub fn manual_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManualSnapshotRetentionPeriod", value.into_expr()), Phase) }
+    pub fn manual_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManualSnapshotRetentionPeriod", value), Phase) }
     /// `SnapshotIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#cfn-redshift-snapshot-snapshotidentifier)
-    pub fn snapshot_identifier(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "SnapshotIdentifier", value.into_expr()), Phase) }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "SnapshotIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#cfn-redshift-snapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::SnapshotCopyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html)
@@ -749,11 +749,11 @@ impl CfnSnapshotCopyGrantProps {
 }
 impl<R0> CfnSnapshotCopyGrantProps<R0> {
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html#cfn-redshift-snapshotcopygrant-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `SnapshotCopyGrantName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html#cfn-redshift-snapshotcopygrant-snapshotcopygrantname)
-    pub fn snapshot_copy_grant_name(self, value: impl Arg<str>) -> CfnSnapshotCopyGrantProps<Set> { CfnSnapshotCopyGrantProps(put(self.0, "SnapshotCopyGrantName", value.into_expr()), Phase) }
+    pub fn snapshot_copy_grant_name(self, value: impl Arg<str>) -> CfnSnapshotCopyGrantProps<Set> { CfnSnapshotCopyGrantProps(put(self.0, "SnapshotCopyGrantName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html#cfn-redshift-snapshotcopygrant-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSnapshotCopyGrantProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::SnapshotSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html)
@@ -779,13 +779,13 @@ impl CfnSnapshotScheduleProps {
 }
 impl<R0, R1> CfnSnapshotScheduleProps<R0, R1> {
     /// `ScheduleDefinitions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#cfn-redshift-snapshotschedule-scheduledefinitions)
-    pub fn schedule_definitions(self, value: impl Arg<Arr<str>>) -> CfnSnapshotScheduleProps<Set, R1> { CfnSnapshotScheduleProps(put(self.0, "ScheduleDefinitions", value.into_expr()), Phase) }
+    pub fn schedule_definitions(self, value: impl Arg<Arr<str>>) -> CfnSnapshotScheduleProps<Set, R1> { CfnSnapshotScheduleProps(put(self.0, "ScheduleDefinitions", value), Phase) }
     /// `ScheduleDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#cfn-redshift-snapshotschedule-scheduledescription)
-    pub fn schedule_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleDescription", value.into_expr()), Phase) }
+    pub fn schedule_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleDescription", value), Phase) }
     /// `ScheduleIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#cfn-redshift-snapshotschedule-scheduleidentifier)
-    pub fn schedule_identifier(self, value: impl Arg<str>) -> CfnSnapshotScheduleProps<R0, Set> { CfnSnapshotScheduleProps(put(self.0, "ScheduleIdentifier", value.into_expr()), Phase) }
+    pub fn schedule_identifier(self, value: impl Arg<str>) -> CfnSnapshotScheduleProps<R0, Set> { CfnSnapshotScheduleProps(put(self.0, "ScheduleIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#cfn-redshift-snapshotschedule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSnapshotScheduleProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::UsageLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html)
@@ -811,19 +811,19 @@ impl CfnUsageLimitProps {
 }
 impl<R0, R1, R2, R3> CfnUsageLimitProps<R0, R1, R2, R3> {
     /// `Amount`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-amount)
-    pub fn amount(self, value: impl Arg<f64>) -> CfnUsageLimitProps<Set, R1, R2, R3> { CfnUsageLimitProps(put(self.0, "Amount", value.into_expr()), Phase) }
+    pub fn amount(self, value: impl Arg<f64>) -> CfnUsageLimitProps<Set, R1, R2, R3> { CfnUsageLimitProps(put(self.0, "Amount", value), Phase) }
     /// `BreachAction`: `BreachAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-breachaction)
-    pub fn breach_action(self, value: impl Arg<usage_limit::BreachAction>) -> Self { Self(put(self.0, "BreachAction", value.into_expr()), Phase) }
+    pub fn breach_action(self, value: impl Arg<usage_limit::BreachAction>) -> Self { Self(put(self.0, "BreachAction", value), Phase) }
     /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-clusteridentifier)
-    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnUsageLimitProps<R0, Set, R2, R3> { CfnUsageLimitProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnUsageLimitProps<R0, Set, R2, R3> { CfnUsageLimitProps(put(self.0, "ClusterIdentifier", value), Phase) }
     /// `FeatureType`: `FeatureType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-featuretype)
-    pub fn feature_type(self, value: impl Arg<usage_limit::FeatureType>) -> CfnUsageLimitProps<R0, R1, Set, R3> { CfnUsageLimitProps(put(self.0, "FeatureType", value.into_expr()), Phase) }
+    pub fn feature_type(self, value: impl Arg<usage_limit::FeatureType>) -> CfnUsageLimitProps<R0, R1, Set, R3> { CfnUsageLimitProps(put(self.0, "FeatureType", value), Phase) }
     /// `LimitType`: `LimitType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-limittype)
-    pub fn limit_type(self, value: impl Arg<usage_limit::LimitType>) -> CfnUsageLimitProps<R0, R1, R2, Set> { CfnUsageLimitProps(put(self.0, "LimitType", value.into_expr()), Phase) }
+    pub fn limit_type(self, value: impl Arg<usage_limit::LimitType>) -> CfnUsageLimitProps<R0, R1, R2, Set> { CfnUsageLimitProps(put(self.0, "LimitType", value), Phase) }
     /// `Period`: `Period`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-period)
-    pub fn period(self, value: impl Arg<usage_limit::Period>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
+    pub fn period(self, value: impl Arg<usage_limit::Period>) -> Self { Self(put(self.0, "Period", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnUsageLimitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::UsageLimit`.

@@ -47,37 +47,37 @@ impl CfnNamespaceProps {
 }
 impl<R0> CfnNamespaceProps<R0> {
     /// `AdminPasswordSecretKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-adminpasswordsecretkmskeyid)
-    pub fn admin_password_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretKmsKeyId", value.into_expr()), Phase) }
+    pub fn admin_password_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretKmsKeyId", value), Phase) }
     /// `AdminUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-adminuserpassword)
-    pub fn admin_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUserPassword", value.into_expr()), Phase) }
+    pub fn admin_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUserPassword", value), Phase) }
     /// `AdminUsername`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-adminusername)
-    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr()), Phase) }
+    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value), Phase) }
     /// `DbName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-dbname)
-    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbName", value.into_expr()), Phase) }
+    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbName", value), Phase) }
     /// `DefaultIamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-defaultiamrolearn)
-    pub fn default_iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DefaultIamRoleArn", value.into_expr()), Phase) }
+    pub fn default_iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DefaultIamRoleArn", value), Phase) }
     /// `FinalSnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-finalsnapshotname)
-    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
+    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value), Phase) }
     /// `FinalSnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-finalsnapshotretentionperiod)
-    pub fn final_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FinalSnapshotRetentionPeriod", value.into_expr()), Phase) }
+    pub fn final_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FinalSnapshotRetentionPeriod", value), Phase) }
     /// `IamRoles`: list of `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-iamroles)
-    pub fn iam_roles(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr()), Phase) }
+    pub fn iam_roles(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { Self(put(self.0, "IamRoles", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `LogExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-logexports)
-    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr()), Phase) }
+    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value), Phase) }
     /// `ManageAdminPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-manageadminpassword)
-    pub fn manage_admin_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageAdminPassword", value.into_expr()), Phase) }
+    pub fn manage_admin_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageAdminPassword", value), Phase) }
     /// `NamespaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-namespacename)
-    pub fn namespace_name(self, value: impl Arg<str>) -> CfnNamespaceProps<Set> { CfnNamespaceProps(put(self.0, "NamespaceName", value.into_expr()), Phase) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> CfnNamespaceProps<Set> { CfnNamespaceProps(put(self.0, "NamespaceName", value), Phase) }
     /// `NamespaceResourcePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-namespaceresourcepolicy)
-    pub fn namespace_resource_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NamespaceResourcePolicy", value.into_expr()), Phase) }
+    pub fn namespace_resource_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NamespaceResourcePolicy", value), Phase) }
     /// `RedshiftIdcApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-redshiftidcapplicationarn)
-    pub fn redshift_idc_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedshiftIdcApplicationArn", value.into_expr()), Phase) }
+    pub fn redshift_idc_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedshiftIdcApplicationArn", value), Phase) }
     /// `SnapshotCopyConfigurations`: list of `SnapshotCopyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-snapshotcopyconfigurations)
-    pub fn snapshot_copy_configurations(self, value: impl Arg<Arr<namespace::SnapshotCopyConfiguration>>) -> Self { Self(put(self.0, "SnapshotCopyConfigurations", value.into_expr()), Phase) }
+    pub fn snapshot_copy_configurations(self, value: impl Arg<Arr<namespace::SnapshotCopyConfiguration>>) -> Self { Self(put(self.0, "SnapshotCopyConfigurations", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RedshiftServerless::Namespace`.
@@ -89,31 +89,31 @@ impl Namespace {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdminPasswordSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-adminpasswordsecretarn)
-    pub fn admin_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretArn", value.into_expr())) }
+    pub fn admin_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretArn", value)) }
     /// `AdminPasswordSecretKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-adminpasswordsecretkmskeyid)
-    pub fn admin_password_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretKmsKeyId", value.into_expr())) }
+    pub fn admin_password_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretKmsKeyId", value)) }
     /// `AdminUsername`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-adminusername)
-    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr())) }
+    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value)) }
     /// `CreationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-creationdate)
-    pub fn creation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDate", value.into_expr())) }
+    pub fn creation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDate", value)) }
     /// `DbName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-dbname)
-    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbName", value.into_expr())) }
+    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbName", value)) }
     /// `DefaultIamRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-defaultiamrolearn)
-    pub fn default_iam_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultIamRoleArn", value.into_expr())) }
+    pub fn default_iam_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultIamRoleArn", value)) }
     /// `IamRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-iamroles)
-    pub fn iam_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
+    pub fn iam_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IamRoles", value)) }
     /// `KmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `LogExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-logexports)
-    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr())) }
+    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value)) }
     /// `NamespaceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-namespacearn)
-    pub fn namespace_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceArn", value.into_expr())) }
+    pub fn namespace_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceArn", value)) }
     /// `NamespaceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-namespaceid)
-    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr())) }
+    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value)) }
     /// `NamespaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-namespacename)
-    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for Namespace { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapshotCopyConfiguration` of `AWS::RedshiftServerless::Namespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-snapshotcopyconfiguration.html)
@@ -124,11 +124,11 @@ impl SnapshotCopyConfiguration {
 }
 impl<R0> SnapshotCopyConfiguration<R0> {
     /// `DestinationKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-snapshotcopyconfiguration.html#cfn-redshiftserverless-namespace-snapshotcopyconfiguration-destinationkmskeyid)
-    pub fn destination_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationKmsKeyId", value.into_expr()), Phase) }
+    pub fn destination_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationKmsKeyId", value), Phase) }
     /// `DestinationRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-snapshotcopyconfiguration.html#cfn-redshiftserverless-namespace-snapshotcopyconfiguration-destinationregion)
-    pub fn destination_region(self, value: impl Arg<str>) -> SnapshotCopyConfiguration<Set> { SnapshotCopyConfiguration(put(self.0, "DestinationRegion", value.into_expr()), Phase) }
+    pub fn destination_region(self, value: impl Arg<str>) -> SnapshotCopyConfiguration<Set> { SnapshotCopyConfiguration(put(self.0, "DestinationRegion", value), Phase) }
     /// `SnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-snapshotcopyconfiguration.html#cfn-redshiftserverless-namespace-snapshotcopyconfiguration-snapshotretentionperiod)
-    pub fn snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionPeriod", value.into_expr()), Phase) }
+    pub fn snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionPeriod", value), Phase) }
 }
 impl Done for SnapshotCopyConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -177,13 +177,13 @@ impl CfnSnapshotProps {
 }
 impl<R0> CfnSnapshotProps<R0> {
     /// `NamespaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#cfn-redshiftserverless-snapshot-namespacename)
-    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr()), Phase) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value), Phase) }
     /// `RetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#cfn-redshiftserverless-snapshot-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
+    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value), Phase) }
     /// `SnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#cfn-redshiftserverless-snapshot-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set> { CfnSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set> { CfnSnapshotProps(put(self.0, "SnapshotName", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#cfn-redshiftserverless-snapshot-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RedshiftServerless::Snapshot`.
@@ -195,25 +195,25 @@ impl Snapshot {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdminUsername`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-adminusername)
-    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr())) }
+    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value)) }
     /// `KmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `NamespaceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-namespacearn)
-    pub fn namespace_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceArn", value.into_expr())) }
+    pub fn namespace_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceArn", value)) }
     /// `NamespaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-namespacename)
-    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value)) }
     /// `OwnerAccount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-owneraccount)
-    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr())) }
+    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value)) }
     /// `RetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
+    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value)) }
     /// `SnapshotArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-snapshotarn)
-    pub fn snapshot_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotArn", value.into_expr())) }
+    pub fn snapshot_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotArn", value)) }
     /// `SnapshotCreateTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-snapshotcreatetime)
-    pub fn snapshot_create_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotCreateTime", value.into_expr())) }
+    pub fn snapshot_create_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotCreateTime", value)) }
     /// `SnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr())) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for Snapshot { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -276,41 +276,41 @@ impl CfnWorkgroupProps {
 }
 impl<R0> CfnWorkgroupProps<R0> {
     /// `BaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-basecapacity)
-    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr()), Phase) }
+    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value), Phase) }
     /// `ConfigParameters`: list of `ConfigParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-configparameters)
-    pub fn config_parameters(self, value: impl Arg<Arr<workgroup::ConfigParameter>>) -> Self { Self(put(self.0, "ConfigParameters", value.into_expr()), Phase) }
+    pub fn config_parameters(self, value: impl Arg<Arr<workgroup::ConfigParameter>>) -> Self { Self(put(self.0, "ConfigParameters", value), Phase) }
     /// `EnhancedVpcRouting`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-enhancedvpcrouting)
-    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr()), Phase) }
+    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value), Phase) }
     /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value), Phase) }
     /// `NamespaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-namespacename)
-    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr()), Phase) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `PricePerformanceTarget`: `PerformanceTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-priceperformancetarget)
-    pub fn price_performance_target(self, value: impl Arg<workgroup::PerformanceTarget>) -> Self { Self(put(self.0, "PricePerformanceTarget", value.into_expr()), Phase) }
+    pub fn price_performance_target(self, value: impl Arg<workgroup::PerformanceTarget>) -> Self { Self(put(self.0, "PricePerformanceTarget", value), Phase) }
     /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value), Phase) }
     /// `RecoveryPointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-recoverypointid)
-    pub fn recovery_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecoveryPointId", value.into_expr()), Phase) }
+    pub fn recovery_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecoveryPointId", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SnapshotArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-snapshotarn)
-    pub fn snapshot_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotArn", value.into_expr()), Phase) }
+    pub fn snapshot_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotArn", value), Phase) }
     /// `SnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-snapshotname)
-    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value), Phase) }
     /// `SnapshotOwnerAccount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-snapshotowneraccount)
-    pub fn snapshot_owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotOwnerAccount", value.into_expr()), Phase) }
+    pub fn snapshot_owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotOwnerAccount", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrackName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-trackname)
-    pub fn track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackName", value.into_expr()), Phase) }
+    pub fn track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackName", value), Phase) }
     /// `Workgroup`: `Workgroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-workgroup)
-    pub fn workgroup(self, value: impl Arg<workgroup::Workgroup>) -> Self { Self(put(self.0, "Workgroup", value.into_expr()), Phase) }
+    pub fn workgroup(self, value: impl Arg<workgroup::Workgroup>) -> Self { Self(put(self.0, "Workgroup", value), Phase) }
     /// `WorkgroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-workgroupname)
-    pub fn workgroup_name(self, value: impl Arg<str>) -> CfnWorkgroupProps<Set> { CfnWorkgroupProps(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> CfnWorkgroupProps<Set> { CfnWorkgroupProps(put(self.0, "WorkgroupName", value), Phase) }
 }
 impl Done for CfnWorkgroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RedshiftServerless::Workgroup`.
@@ -322,9 +322,9 @@ impl ConfigParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParameterKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-configparameter.html#cfn-redshiftserverless-workgroup-configparameter-parameterkey)
-    pub fn parameter_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterKey", value.into_expr())) }
+    pub fn parameter_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterKey", value)) }
     /// `ParameterValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-configparameter.html#cfn-redshiftserverless-workgroup-configparameter-parametervalue)
-    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value)) }
 }
 impl Done for ConfigParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-endpoint.html)
@@ -333,11 +333,11 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-endpoint.html#cfn-redshiftserverless-workgroup-endpoint-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-endpoint.html#cfn-redshiftserverless-workgroup-endpoint-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `VpcEndpoints`: list of `VpcEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-endpoint.html#cfn-redshiftserverless-workgroup-endpoint-vpcendpoints)
-    pub fn vpc_endpoints(self, value: impl Arg<Arr<VpcEndpoint>>) -> Self { Self(put(self.0, "VpcEndpoints", value.into_expr())) }
+    pub fn vpc_endpoints(self, value: impl Arg<Arr<VpcEndpoint>>) -> Self { Self(put(self.0, "VpcEndpoints", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterface` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html)
@@ -346,13 +346,13 @@ impl NetworkInterface {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html#cfn-redshiftserverless-workgroup-networkinterface-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `NetworkInterfaceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html#cfn-redshiftserverless-workgroup-networkinterface-networkinterfaceid)
-    pub fn network_interface_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkInterfaceId", value.into_expr())) }
+    pub fn network_interface_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkInterfaceId", value)) }
     /// `PrivateIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html#cfn-redshiftserverless-workgroup-networkinterface-privateipaddress)
-    pub fn private_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIpAddress", value.into_expr())) }
+    pub fn private_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIpAddress", value)) }
     /// `SubnetId`: `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html#cfn-redshiftserverless-workgroup-networkinterface-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value)) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PerformanceTarget` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-performancetarget.html)
@@ -361,9 +361,9 @@ impl PerformanceTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Level`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-performancetarget.html#cfn-redshiftserverless-workgroup-performancetarget-level)
-    pub fn level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Level", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-performancetarget.html#cfn-redshiftserverless-workgroup-performancetarget-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for PerformanceTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcEndpoint` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-vpcendpoint.html)
@@ -372,11 +372,11 @@ impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkInterfaces`: list of `NetworkInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-vpcendpoint.html#cfn-redshiftserverless-workgroup-vpcendpoint-networkinterfaces)
-    pub fn network_interfaces(self, value: impl Arg<Arr<NetworkInterface>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr())) }
+    pub fn network_interfaces(self, value: impl Arg<Arr<NetworkInterface>>) -> Self { Self(put(self.0, "NetworkInterfaces", value)) }
     /// `VpcEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-vpcendpoint.html#cfn-redshiftserverless-workgroup-vpcendpoint-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value)) }
     /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-vpcendpoint.html#cfn-redshiftserverless-workgroup-vpcendpoint-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Workgroup` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html)
@@ -385,37 +385,37 @@ impl Workgroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-basecapacity)
-    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr())) }
+    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value)) }
     /// `ConfigParameters`: list of `ConfigParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-configparameters)
-    pub fn config_parameters(self, value: impl Arg<Arr<ConfigParameter>>) -> Self { Self(put(self.0, "ConfigParameters", value.into_expr())) }
+    pub fn config_parameters(self, value: impl Arg<Arr<ConfigParameter>>) -> Self { Self(put(self.0, "ConfigParameters", value)) }
     /// `CreationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-creationdate)
-    pub fn creation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDate", value.into_expr())) }
+    pub fn creation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDate", value)) }
     /// `Endpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-endpoint)
-    pub fn endpoint(self, value: impl Arg<Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
+    pub fn endpoint(self, value: impl Arg<Endpoint>) -> Self { Self(put(self.0, "Endpoint", value)) }
     /// `EnhancedVpcRouting`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-enhancedvpcrouting)
-    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr())) }
+    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value)) }
     /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-maxcapacity)
-    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value)) }
     /// `NamespaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-namespacename)
-    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value)) }
     /// `PricePerformanceTarget`: `PerformanceTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-priceperformancetarget)
-    pub fn price_performance_target(self, value: impl Arg<PerformanceTarget>) -> Self { Self(put(self.0, "PricePerformanceTarget", value.into_expr())) }
+    pub fn price_performance_target(self, value: impl Arg<PerformanceTarget>) -> Self { Self(put(self.0, "PricePerformanceTarget", value)) }
     /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `Status`: `WorkgroupStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-status)
-    pub fn status(self, value: impl Arg<WorkgroupStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<WorkgroupStatus>) -> Self { Self(put(self.0, "Status", value)) }
     /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
     /// `TrackName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-trackname)
-    pub fn track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackName", value.into_expr())) }
+    pub fn track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackName", value)) }
     /// `WorkgroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-workgrouparn)
-    pub fn workgroup_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupArn", value.into_expr())) }
+    pub fn workgroup_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupArn", value)) }
     /// `WorkgroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-workgroupid)
-    pub fn workgroup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupId", value.into_expr())) }
+    pub fn workgroup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupId", value)) }
     /// `WorkgroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-workgroupname)
-    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr())) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value)) }
 }
 impl Done for Workgroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.

@@ -39,17 +39,17 @@ impl CfnApplicationProps {
 }
 impl<R0, R1, R2, R3> CfnApplicationProps<R0, R1, R2, R3> {
     /// `ApiGatewayProxy`: `ApiGatewayProxyInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-apigatewayproxy)
-    pub fn api_gateway_proxy(self, value: impl Arg<application::ApiGatewayProxyInput>) -> Self { Self(put(self.0, "ApiGatewayProxy", value.into_expr()), Phase) }
+    pub fn api_gateway_proxy(self, value: impl Arg<application::ApiGatewayProxyInput>) -> Self { Self(put(self.0, "ApiGatewayProxy", value), Phase) }
     /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-environmentidentifier)
-    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnApplicationProps<Set, R1, R2, R3> { CfnApplicationProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
+    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnApplicationProps<Set, R1, R2, R3> { CfnApplicationProps(put(self.0, "EnvironmentIdentifier", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `ProxyType`: `ProxyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-proxytype)
-    pub fn proxy_type(self, value: impl Arg<application::ProxyType>) -> CfnApplicationProps<R0, R1, Set, R3> { CfnApplicationProps(put(self.0, "ProxyType", value.into_expr()), Phase) }
+    pub fn proxy_type(self, value: impl Arg<application::ProxyType>) -> CfnApplicationProps<R0, R1, Set, R3> { CfnApplicationProps(put(self.0, "ProxyType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnApplicationProps<R0, R1, R2, Set> { CfnApplicationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnApplicationProps<R0, R1, R2, Set> { CfnApplicationProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RefactorSpaces::Application`.
@@ -61,9 +61,9 @@ impl ApiGatewayProxyInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndpointType`: `EndpointType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-application-apigatewayproxyinput.html#cfn-refactorspaces-application-apigatewayproxyinput-endpointtype)
-    pub fn endpoint_type(self, value: impl Arg<EndpointType>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
+    pub fn endpoint_type(self, value: impl Arg<EndpointType>) -> Self { Self(put(self.0, "EndpointType", value)) }
     /// `StageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-application-apigatewayproxyinput.html#cfn-refactorspaces-application-apigatewayproxyinput-stagename)
-    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value)) }
 }
 impl Done for ApiGatewayProxyInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EndpointType` allows.
@@ -94,13 +94,13 @@ impl CfnEnvironmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#cfn-refactorspaces-environment-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#cfn-refactorspaces-environment-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NetworkFabricType`: `NetworkFabricType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#cfn-refactorspaces-environment-networkfabrictype)
-    pub fn network_fabric_type(self, value: impl Arg<environment::NetworkFabricType>) -> Self { Self(put(self.0, "NetworkFabricType", value.into_expr())) }
+    pub fn network_fabric_type(self, value: impl Arg<environment::NetworkFabricType>) -> Self { Self(put(self.0, "NetworkFabricType", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#cfn-refactorspaces-environment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RefactorSpaces::Environment`.
@@ -134,19 +134,19 @@ impl CfnRouteProps {
 }
 impl<R0, R1, R2, R3> CfnRouteProps<R0, R1, R2, R3> {
     /// `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-applicationidentifier)
-    pub fn application_identifier(self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnRouteProps<Set, R1, R2, R3> { CfnRouteProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
+    pub fn application_identifier(self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnRouteProps<Set, R1, R2, R3> { CfnRouteProps(put(self.0, "ApplicationIdentifier", value), Phase) }
     /// `DefaultRoute`: `DefaultRouteInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-defaultroute)
-    pub fn default_route(self, value: impl Arg<route::DefaultRouteInput>) -> Self { Self(put(self.0, "DefaultRoute", value.into_expr()), Phase) }
+    pub fn default_route(self, value: impl Arg<route::DefaultRouteInput>) -> Self { Self(put(self.0, "DefaultRoute", value), Phase) }
     /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-environmentidentifier)
-    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnRouteProps<R0, Set, R2, R3> { CfnRouteProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
+    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnRouteProps<R0, Set, R2, R3> { CfnRouteProps(put(self.0, "EnvironmentIdentifier", value), Phase) }
     /// `RouteType`: `RouteType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-routetype)
-    pub fn route_type(self, value: impl Arg<route::RouteType>) -> CfnRouteProps<R0, R1, Set, R3> { CfnRouteProps(put(self.0, "RouteType", value.into_expr()), Phase) }
+    pub fn route_type(self, value: impl Arg<route::RouteType>) -> CfnRouteProps<R0, R1, Set, R3> { CfnRouteProps(put(self.0, "RouteType", value), Phase) }
     /// `ServiceIdentifier`: `RefactorSpacesServiceIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-serviceidentifier)
-    pub fn service_identifier(self, value: impl Arg<kind::RefactorSpacesServiceIdentifier>) -> CfnRouteProps<R0, R1, R2, Set> { CfnRouteProps(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
+    pub fn service_identifier(self, value: impl Arg<kind::RefactorSpacesServiceIdentifier>) -> CfnRouteProps<R0, R1, R2, Set> { CfnRouteProps(put(self.0, "ServiceIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UriPathRoute`: `UriPathRouteInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-uripathroute)
-    pub fn uri_path_route(self, value: impl Arg<route::UriPathRouteInput>) -> Self { Self(put(self.0, "UriPathRoute", value.into_expr()), Phase) }
+    pub fn uri_path_route(self, value: impl Arg<route::UriPathRouteInput>) -> Self { Self(put(self.0, "UriPathRoute", value), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RefactorSpaces::Route`.
@@ -160,7 +160,7 @@ impl DefaultRouteInput {
 }
 impl<R0> DefaultRouteInput<R0> {
     /// `ActivationState`: `ActivationState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-defaultrouteinput.html#cfn-refactorspaces-route-defaultrouteinput-activationstate)
-    pub fn activation_state(self, value: impl Arg<ActivationState>) -> DefaultRouteInput<Set> { DefaultRouteInput(put(self.0, "ActivationState", value.into_expr()), Phase) }
+    pub fn activation_state(self, value: impl Arg<ActivationState>) -> DefaultRouteInput<Set> { DefaultRouteInput(put(self.0, "ActivationState", value), Phase) }
 }
 impl Done for DefaultRouteInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UriPathRouteInput` of `AWS::RefactorSpaces::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html)
@@ -171,15 +171,15 @@ impl UriPathRouteInput {
 }
 impl<R0> UriPathRouteInput<R0> {
     /// `ActivationState`: `ActivationState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-activationstate)
-    pub fn activation_state(self, value: impl Arg<ActivationState>) -> UriPathRouteInput<Set> { UriPathRouteInput(put(self.0, "ActivationState", value.into_expr()), Phase) }
+    pub fn activation_state(self, value: impl Arg<ActivationState>) -> UriPathRouteInput<Set> { UriPathRouteInput(put(self.0, "ActivationState", value), Phase) }
     /// `AppendSourcePath`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-appendsourcepath)
-    pub fn append_source_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppendSourcePath", value.into_expr()), Phase) }
+    pub fn append_source_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppendSourcePath", value), Phase) }
     /// `IncludeChildPaths`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-includechildpaths)
-    pub fn include_child_paths(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildPaths", value.into_expr()), Phase) }
+    pub fn include_child_paths(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildPaths", value), Phase) }
     /// `Methods`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-methods)
-    pub fn methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Methods", value.into_expr()), Phase) }
+    pub fn methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Methods", value), Phase) }
     /// `SourcePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-sourcepath)
-    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr()), Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value), Phase) }
 }
 impl Done for UriPathRouteInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActivationState` allows.
@@ -210,23 +210,23 @@ impl CfnServiceProps {
 }
 impl<R0, R1, R2, R3> CfnServiceProps<R0, R1, R2, R3> {
     /// `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-applicationidentifier)
-    pub fn application_identifier(self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnServiceProps<Set, R1, R2, R3> { CfnServiceProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
+    pub fn application_identifier(self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnServiceProps<Set, R1, R2, R3> { CfnServiceProps(put(self.0, "ApplicationIdentifier", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EndpointType`: `EndpointType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-endpointtype)
-    pub fn endpoint_type(self, value: impl Arg<service::EndpointType>) -> CfnServiceProps<R0, Set, R2, R3> { CfnServiceProps(put(self.0, "EndpointType", value.into_expr()), Phase) }
+    pub fn endpoint_type(self, value: impl Arg<service::EndpointType>) -> CfnServiceProps<R0, Set, R2, R3> { CfnServiceProps(put(self.0, "EndpointType", value), Phase) }
     /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-environmentidentifier)
-    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnServiceProps<R0, R1, Set, R3> { CfnServiceProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
+    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnServiceProps<R0, R1, Set, R3> { CfnServiceProps(put(self.0, "EnvironmentIdentifier", value), Phase) }
     /// `LambdaEndpoint`: `LambdaEndpointInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-lambdaendpoint)
-    pub fn lambda_endpoint(self, value: impl Arg<service::LambdaEndpointInput>) -> Self { Self(put(self.0, "LambdaEndpoint", value.into_expr()), Phase) }
+    pub fn lambda_endpoint(self, value: impl Arg<service::LambdaEndpointInput>) -> Self { Self(put(self.0, "LambdaEndpoint", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnServiceProps<R0, R1, R2, Set> { CfnServiceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceProps<R0, R1, R2, Set> { CfnServiceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UrlEndpoint`: `UrlEndpointInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-urlendpoint)
-    pub fn url_endpoint(self, value: impl Arg<service::UrlEndpointInput>) -> Self { Self(put(self.0, "UrlEndpoint", value.into_expr()), Phase) }
+    pub fn url_endpoint(self, value: impl Arg<service::UrlEndpointInput>) -> Self { Self(put(self.0, "UrlEndpoint", value), Phase) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RefactorSpaces::Service`.
@@ -240,7 +240,7 @@ impl LambdaEndpointInput {
 }
 impl<R0> LambdaEndpointInput<R0> {
     /// `Arn`: `LambdaFunctionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-lambdaendpointinput.html#cfn-refactorspaces-service-lambdaendpointinput-arn)
-    pub fn arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEndpointInput<Set> { LambdaEndpointInput(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEndpointInput<Set> { LambdaEndpointInput(put(self.0, "Arn", value), Phase) }
 }
 impl Done for LambdaEndpointInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UrlEndpointInput` of `AWS::RefactorSpaces::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-urlendpointinput.html)
@@ -251,9 +251,9 @@ impl UrlEndpointInput {
 }
 impl<R0> UrlEndpointInput<R0> {
     /// `HealthUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-urlendpointinput.html#cfn-refactorspaces-service-urlendpointinput-healthurl)
-    pub fn health_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthUrl", value.into_expr()), Phase) }
+    pub fn health_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthUrl", value), Phase) }
     /// `Url`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-urlendpointinput.html#cfn-refactorspaces-service-urlendpointinput-url)
-    pub fn url(self, value: impl Arg<str>) -> UrlEndpointInput<Set> { UrlEndpointInput(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> UrlEndpointInput<Set> { UrlEndpointInput(put(self.0, "Url", value), Phase) }
 }
 impl Done for UrlEndpointInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EndpointType` allows.

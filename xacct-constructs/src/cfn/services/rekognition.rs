@@ -25,9 +25,9 @@ impl CfnCollectionProps {
 }
 impl<R0> CfnCollectionProps<R0> {
     /// `CollectionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-collection.html#cfn-rekognition-collection-collectionid)
-    pub fn collection_id(self, value: impl Arg<str>) -> CfnCollectionProps<Set> { CfnCollectionProps(put(self.0, "CollectionId", value.into_expr()), Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> CfnCollectionProps<Set> { CfnCollectionProps(put(self.0, "CollectionId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-collection.html#cfn-rekognition-collection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Rekognition::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html)
@@ -51,11 +51,11 @@ impl CfnDatasetProps {
 }
 impl<R0> CfnDatasetProps<R0> {
     /// `DatasetType`: `DatasetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html#cfn-rekognition-dataset-datasettype)
-    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
+    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "DatasetType", value), Phase) }
     /// `ProjectArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html#cfn-rekognition-dataset-projectarn)
-    pub fn project_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectArn", value.into_expr()), Phase) }
+    pub fn project_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html#cfn-rekognition-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Rekognition::Dataset`.
@@ -85,9 +85,9 @@ impl CfnProjectProps {
 }
 impl<R0> CfnProjectProps<R0> {
     /// `ProjectName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-project.html#cfn-rekognition-project-projectname)
-    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "ProjectName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-project.html#cfn-rekognition-project-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html)
@@ -115,31 +115,31 @@ impl CfnStreamProcessorProps {
 }
 impl<R0, R1> CfnStreamProcessorProps<R0, R1> {
     /// `BoundingBoxRegionsOfInterest`: list of `BoundingBox`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-boundingboxregionsofinterest)
-    pub fn bounding_box_regions_of_interest(self, value: impl Arg<Arr<stream_processor::BoundingBox>>) -> Self { Self(put(self.0, "BoundingBoxRegionsOfInterest", value.into_expr()), Phase) }
+    pub fn bounding_box_regions_of_interest(self, value: impl Arg<Arr<stream_processor::BoundingBox>>) -> Self { Self(put(self.0, "BoundingBoxRegionsOfInterest", value), Phase) }
     /// `ConnectedHomeSettings`: `ConnectedHomeSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-connectedhomesettings)
-    pub fn connected_home_settings(self, value: impl Arg<stream_processor::ConnectedHomeSettings>) -> Self { Self(put(self.0, "ConnectedHomeSettings", value.into_expr()), Phase) }
+    pub fn connected_home_settings(self, value: impl Arg<stream_processor::ConnectedHomeSettings>) -> Self { Self(put(self.0, "ConnectedHomeSettings", value), Phase) }
     /// `DataSharingPreference`: `DataSharingPreference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-datasharingpreference)
-    pub fn data_sharing_preference(self, value: impl Arg<stream_processor::DataSharingPreference>) -> Self { Self(put(self.0, "DataSharingPreference", value.into_expr()), Phase) }
+    pub fn data_sharing_preference(self, value: impl Arg<stream_processor::DataSharingPreference>) -> Self { Self(put(self.0, "DataSharingPreference", value), Phase) }
     /// `FaceSearchSettings`: `FaceSearchSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-facesearchsettings)
-    pub fn face_search_settings(self, value: impl Arg<stream_processor::FaceSearchSettings>) -> Self { Self(put(self.0, "FaceSearchSettings", value.into_expr()), Phase) }
+    pub fn face_search_settings(self, value: impl Arg<stream_processor::FaceSearchSettings>) -> Self { Self(put(self.0, "FaceSearchSettings", value), Phase) }
     /// `KinesisDataStream`: `KinesisDataStream`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-kinesisdatastream)
-    pub fn kinesis_data_stream(self, value: impl Arg<stream_processor::KinesisDataStream>) -> Self { Self(put(self.0, "KinesisDataStream", value.into_expr()), Phase) }
+    pub fn kinesis_data_stream(self, value: impl Arg<stream_processor::KinesisDataStream>) -> Self { Self(put(self.0, "KinesisDataStream", value), Phase) }
     /// `KinesisVideoStream`: `KinesisVideoStream`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-kinesisvideostream)
-    pub fn kinesis_video_stream(self, value: impl Arg<stream_processor::KinesisVideoStream>) -> CfnStreamProcessorProps<Set, R1> { CfnStreamProcessorProps(put(self.0, "KinesisVideoStream", value.into_expr()), Phase) }
+    pub fn kinesis_video_stream(self, value: impl Arg<stream_processor::KinesisVideoStream>) -> CfnStreamProcessorProps<Set, R1> { CfnStreamProcessorProps(put(self.0, "KinesisVideoStream", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `NotificationChannel`: `NotificationChannel`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-notificationchannel)
-    pub fn notification_channel(self, value: impl Arg<stream_processor::NotificationChannel>) -> Self { Self(put(self.0, "NotificationChannel", value.into_expr()), Phase) }
+    pub fn notification_channel(self, value: impl Arg<stream_processor::NotificationChannel>) -> Self { Self(put(self.0, "NotificationChannel", value), Phase) }
     /// `PolygonRegionsOfInterest`: list of list of `Point`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-polygonregionsofinterest)
-    pub fn polygon_regions_of_interest(self, value: impl Arg<Arr<Arr<stream_processor::Point>>>) -> Self { Self(put(self.0, "PolygonRegionsOfInterest", value.into_expr()), Phase) }
+    pub fn polygon_regions_of_interest(self, value: impl Arg<Arr<Arr<stream_processor::Point>>>) -> Self { Self(put(self.0, "PolygonRegionsOfInterest", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProcessorProps<R0, Set> { CfnStreamProcessorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProcessorProps<R0, Set> { CfnStreamProcessorProps(put(self.0, "RoleArn", value), Phase) }
     /// `S3Destination`: `S3Destination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-s3destination)
-    pub fn s3_destination(self, value: impl Arg<stream_processor::S3Destination>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
+    pub fn s3_destination(self, value: impl Arg<stream_processor::S3Destination>) -> Self { Self(put(self.0, "S3Destination", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStreamProcessorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Rekognition::StreamProcessor`.
@@ -153,13 +153,13 @@ impl BoundingBox {
 }
 impl<R0, R1, R2, R3> BoundingBox<R0, R1, R2, R3> {
     /// `Height`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html#cfn-rekognition-streamprocessor-boundingbox-height)
-    pub fn height(self, value: impl Arg<f64>) -> BoundingBox<Set, R1, R2, R3> { BoundingBox(put(self.0, "Height", value.into_expr()), Phase) }
+    pub fn height(self, value: impl Arg<f64>) -> BoundingBox<Set, R1, R2, R3> { BoundingBox(put(self.0, "Height", value), Phase) }
     /// `Left`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html#cfn-rekognition-streamprocessor-boundingbox-left)
-    pub fn left(self, value: impl Arg<f64>) -> BoundingBox<R0, Set, R2, R3> { BoundingBox(put(self.0, "Left", value.into_expr()), Phase) }
+    pub fn left(self, value: impl Arg<f64>) -> BoundingBox<R0, Set, R2, R3> { BoundingBox(put(self.0, "Left", value), Phase) }
     /// `Top`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html#cfn-rekognition-streamprocessor-boundingbox-top)
-    pub fn top(self, value: impl Arg<f64>) -> BoundingBox<R0, R1, Set, R3> { BoundingBox(put(self.0, "Top", value.into_expr()), Phase) }
+    pub fn top(self, value: impl Arg<f64>) -> BoundingBox<R0, R1, Set, R3> { BoundingBox(put(self.0, "Top", value), Phase) }
     /// `Width`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html#cfn-rekognition-streamprocessor-boundingbox-width)
-    pub fn width(self, value: impl Arg<f64>) -> BoundingBox<R0, R1, R2, Set> { BoundingBox(put(self.0, "Width", value.into_expr()), Phase) }
+    pub fn width(self, value: impl Arg<f64>) -> BoundingBox<R0, R1, R2, Set> { BoundingBox(put(self.0, "Width", value), Phase) }
 }
 impl Done for BoundingBox { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectedHomeSettings` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-connectedhomesettings.html)
@@ -170,9 +170,9 @@ impl ConnectedHomeSettings {
 }
 impl<R0> ConnectedHomeSettings<R0> {
     /// `Labels`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-connectedhomesettings.html#cfn-rekognition-streamprocessor-connectedhomesettings-labels)
-    pub fn labels(self, value: impl Arg<Arr<str>>) -> ConnectedHomeSettings<Set> { ConnectedHomeSettings(put(self.0, "Labels", value.into_expr()), Phase) }
+    pub fn labels(self, value: impl Arg<Arr<str>>) -> ConnectedHomeSettings<Set> { ConnectedHomeSettings(put(self.0, "Labels", value), Phase) }
     /// `MinConfidence`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-connectedhomesettings.html#cfn-rekognition-streamprocessor-connectedhomesettings-minconfidence)
-    pub fn min_confidence(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinConfidence", value.into_expr()), Phase) }
+    pub fn min_confidence(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinConfidence", value), Phase) }
 }
 impl Done for ConnectedHomeSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSharingPreference` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-datasharingpreference.html)
@@ -183,7 +183,7 @@ impl DataSharingPreference {
 }
 impl<R0> DataSharingPreference<R0> {
     /// `OptIn`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-datasharingpreference.html#cfn-rekognition-streamprocessor-datasharingpreference-optin)
-    pub fn opt_in(self, value: impl Arg<bool>) -> DataSharingPreference<Set> { DataSharingPreference(put(self.0, "OptIn", value.into_expr()), Phase) }
+    pub fn opt_in(self, value: impl Arg<bool>) -> DataSharingPreference<Set> { DataSharingPreference(put(self.0, "OptIn", value), Phase) }
 }
 impl Done for DataSharingPreference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FaceSearchSettings` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-facesearchsettings.html)
@@ -194,9 +194,9 @@ impl FaceSearchSettings {
 }
 impl<R0> FaceSearchSettings<R0> {
     /// `CollectionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-facesearchsettings.html#cfn-rekognition-streamprocessor-facesearchsettings-collectionid)
-    pub fn collection_id(self, value: impl Arg<str>) -> FaceSearchSettings<Set> { FaceSearchSettings(put(self.0, "CollectionId", value.into_expr()), Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> FaceSearchSettings<Set> { FaceSearchSettings(put(self.0, "CollectionId", value), Phase) }
     /// `FaceMatchThreshold`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-facesearchsettings.html#cfn-rekognition-streamprocessor-facesearchsettings-facematchthreshold)
-    pub fn face_match_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FaceMatchThreshold", value.into_expr()), Phase) }
+    pub fn face_match_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FaceMatchThreshold", value), Phase) }
 }
 impl Done for FaceSearchSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisDataStream` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-kinesisdatastream.html)
@@ -207,7 +207,7 @@ impl KinesisDataStream {
 }
 impl<R0> KinesisDataStream<R0> {
     /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-kinesisdatastream.html#cfn-rekognition-streamprocessor-kinesisdatastream-arn)
-    pub fn arn(self, value: impl Arg<str>) -> KinesisDataStream<Set> { KinesisDataStream(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> KinesisDataStream<Set> { KinesisDataStream(put(self.0, "Arn", value), Phase) }
 }
 impl Done for KinesisDataStream { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisVideoStream` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-kinesisvideostream.html)
@@ -218,7 +218,7 @@ impl KinesisVideoStream {
 }
 impl<R0> KinesisVideoStream<R0> {
     /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-kinesisvideostream.html#cfn-rekognition-streamprocessor-kinesisvideostream-arn)
-    pub fn arn(self, value: impl Arg<str>) -> KinesisVideoStream<Set> { KinesisVideoStream(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> KinesisVideoStream<Set> { KinesisVideoStream(put(self.0, "Arn", value), Phase) }
 }
 impl Done for KinesisVideoStream { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationChannel` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-notificationchannel.html)
@@ -229,7 +229,7 @@ impl NotificationChannel {
 }
 impl<R0> NotificationChannel<R0> {
     /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-notificationchannel.html#cfn-rekognition-streamprocessor-notificationchannel-arn)
-    pub fn arn(self, value: impl Arg<str>) -> NotificationChannel<Set> { NotificationChannel(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> NotificationChannel<Set> { NotificationChannel(put(self.0, "Arn", value), Phase) }
 }
 impl Done for NotificationChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Point` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-point.html)
@@ -240,9 +240,9 @@ impl Point {
 }
 impl<R0, R1> Point<R0, R1> {
     /// `X`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-point.html#cfn-rekognition-streamprocessor-point-x)
-    pub fn x(self, value: impl Arg<f64>) -> Point<Set, R1> { Point(put(self.0, "X", value.into_expr()), Phase) }
+    pub fn x(self, value: impl Arg<f64>) -> Point<Set, R1> { Point(put(self.0, "X", value), Phase) }
     /// `Y`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-point.html#cfn-rekognition-streamprocessor-point-y)
-    pub fn y(self, value: impl Arg<f64>) -> Point<R0, Set> { Point(put(self.0, "Y", value.into_expr()), Phase) }
+    pub fn y(self, value: impl Arg<f64>) -> Point<R0, Set> { Point(put(self.0, "Y", value), Phase) }
 }
 impl Done for Point { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Destination` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-s3destination.html)
@@ -253,9 +253,9 @@ impl S3Destination {
 }
 impl<R0> S3Destination<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-s3destination.html#cfn-rekognition-streamprocessor-s3destination-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { S3Destination(put(self.0, "BucketName", value), Phase) }
     /// `ObjectKeyPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-s3destination.html#cfn-rekognition-streamprocessor-s3destination-objectkeyprefix)
-    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
+    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,23 +27,23 @@ impl CfnAppProps {
 }
 impl<R0, R1, R2> CfnAppProps<R0, R1, R2> {
     /// `AppAssessmentSchedule`: `AppAssessmentSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-appassessmentschedule)
-    pub fn app_assessment_schedule(self, value: impl Arg<app::AppAssessmentSchedule>) -> Self { Self(put(self.0, "AppAssessmentSchedule", value.into_expr()), Phase) }
+    pub fn app_assessment_schedule(self, value: impl Arg<app::AppAssessmentSchedule>) -> Self { Self(put(self.0, "AppAssessmentSchedule", value), Phase) }
     /// `AppTemplateBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-apptemplatebody)
-    pub fn app_template_body(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { CfnAppProps(put(self.0, "AppTemplateBody", value.into_expr()), Phase) }
+    pub fn app_template_body(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { CfnAppProps(put(self.0, "AppTemplateBody", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EventSubscriptions`: list of `EventSubscription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-eventsubscriptions)
-    pub fn event_subscriptions(self, value: impl Arg<Arr<app::EventSubscription>>) -> Self { Self(put(self.0, "EventSubscriptions", value.into_expr()), Phase) }
+    pub fn event_subscriptions(self, value: impl Arg<Arr<app::EventSubscription>>) -> Self { Self(put(self.0, "EventSubscriptions", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { CfnAppProps(put(self.0, "Name", value), Phase) }
     /// `PermissionModel`: `PermissionModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-permissionmodel)
-    pub fn permission_model(self, value: impl Arg<app::PermissionModel>) -> Self { Self(put(self.0, "PermissionModel", value.into_expr()), Phase) }
+    pub fn permission_model(self, value: impl Arg<app::PermissionModel>) -> Self { Self(put(self.0, "PermissionModel", value), Phase) }
     /// `ResiliencyPolicyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-resiliencypolicyarn)
-    pub fn resiliency_policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResiliencyPolicyArn", value.into_expr()), Phase) }
+    pub fn resiliency_policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResiliencyPolicyArn", value), Phase) }
     /// `ResourceMappings`: list of `ResourceMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-resourcemappings)
-    pub fn resource_mappings(self, value: impl Arg<Arr<app::ResourceMapping>>) -> CfnAppProps<R0, R1, Set> { CfnAppProps(put(self.0, "ResourceMappings", value.into_expr()), Phase) }
+    pub fn resource_mappings(self, value: impl Arg<Arr<app::ResourceMapping>>) -> CfnAppProps<R0, R1, Set> { CfnAppProps(put(self.0, "ResourceMappings", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHub::App`.
@@ -57,11 +57,11 @@ impl EventSubscription {
 }
 impl<R0, R1> EventSubscription<R0, R1> {
     /// `EventType`: `EventType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-eventsubscription.html#cfn-resiliencehub-app-eventsubscription-eventtype)
-    pub fn event_type(self, value: impl Arg<EventType>) -> EventSubscription<Set, R1> { EventSubscription(put(self.0, "EventType", value.into_expr()), Phase) }
+    pub fn event_type(self, value: impl Arg<EventType>) -> EventSubscription<Set, R1> { EventSubscription(put(self.0, "EventType", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-eventsubscription.html#cfn-resiliencehub-app-eventsubscription-name)
-    pub fn name(self, value: impl Arg<str>) -> EventSubscription<R0, Set> { EventSubscription(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EventSubscription<R0, Set> { EventSubscription(put(self.0, "Name", value), Phase) }
     /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-eventsubscription.html#cfn-resiliencehub-app-eventsubscription-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value), Phase) }
 }
 impl Done for EventSubscription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PermissionModel` of `AWS::ResilienceHub::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-permissionmodel.html)
@@ -72,11 +72,11 @@ impl PermissionModel {
 }
 impl<R0> PermissionModel<R0> {
     /// `CrossAccountRoleArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-permissionmodel.html#cfn-resiliencehub-app-permissionmodel-crossaccountrolearns)
-    pub fn cross_account_role_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CrossAccountRoleArns", value.into_expr()), Phase) }
+    pub fn cross_account_role_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CrossAccountRoleArns", value), Phase) }
     /// `InvokerRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-permissionmodel.html#cfn-resiliencehub-app-permissionmodel-invokerrolename)
-    pub fn invoker_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvokerRoleName", value.into_expr()), Phase) }
+    pub fn invoker_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvokerRoleName", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-permissionmodel.html#cfn-resiliencehub-app-permissionmodel-type)
-    pub fn type_(self, value: impl Arg<Type>) -> PermissionModel<Set> { PermissionModel(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PermissionModel<Set> { PermissionModel(put(self.0, "Type", value), Phase) }
 }
 impl Done for PermissionModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhysicalResourceId` of `AWS::ResilienceHub::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html)
@@ -87,13 +87,13 @@ impl PhysicalResourceId {
 }
 impl<R0, R1> PhysicalResourceId<R0, R1> {
     /// `AwsAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html#cfn-resiliencehub-app-physicalresourceid-awsaccountid)
-    pub fn aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
+    pub fn aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsAccountId", value), Phase) }
     /// `AwsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html#cfn-resiliencehub-app-physicalresourceid-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value), Phase) }
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html#cfn-resiliencehub-app-physicalresourceid-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> PhysicalResourceId<Set, R1> { PhysicalResourceId(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> PhysicalResourceId<Set, R1> { PhysicalResourceId(put(self.0, "Identifier", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html#cfn-resiliencehub-app-physicalresourceid-type)
-    pub fn type_(self, value: impl Arg<str>) -> PhysicalResourceId<R0, Set> { PhysicalResourceId(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> PhysicalResourceId<R0, Set> { PhysicalResourceId(put(self.0, "Type", value), Phase) }
 }
 impl Done for PhysicalResourceId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceMapping` of `AWS::ResilienceHub::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html)
@@ -104,17 +104,17 @@ impl ResourceMapping {
 }
 impl<R0, R1> ResourceMapping<R0, R1> {
     /// `EksSourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-ekssourcename)
-    pub fn eks_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EksSourceName", value.into_expr()), Phase) }
+    pub fn eks_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EksSourceName", value), Phase) }
     /// `LogicalStackName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-logicalstackname)
-    pub fn logical_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalStackName", value.into_expr()), Phase) }
+    pub fn logical_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalStackName", value), Phase) }
     /// `MappingType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-mappingtype)
-    pub fn mapping_type(self, value: impl Arg<str>) -> ResourceMapping<Set, R1> { ResourceMapping(put(self.0, "MappingType", value.into_expr()), Phase) }
+    pub fn mapping_type(self, value: impl Arg<str>) -> ResourceMapping<Set, R1> { ResourceMapping(put(self.0, "MappingType", value), Phase) }
     /// `PhysicalResourceId`: `PhysicalResourceId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-physicalresourceid)
-    pub fn physical_resource_id(self, value: impl Arg<PhysicalResourceId>) -> ResourceMapping<R0, Set> { ResourceMapping(put(self.0, "PhysicalResourceId", value.into_expr()), Phase) }
+    pub fn physical_resource_id(self, value: impl Arg<PhysicalResourceId>) -> ResourceMapping<R0, Set> { ResourceMapping(put(self.0, "PhysicalResourceId", value), Phase) }
     /// `ResourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-resourcename)
-    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
+    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value), Phase) }
     /// `TerraformSourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-terraformsourcename)
-    pub fn terraform_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TerraformSourceName", value.into_expr()), Phase) }
+    pub fn terraform_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TerraformSourceName", value), Phase) }
 }
 impl Done for ResourceMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AppAssessmentSchedule` allows.
@@ -145,17 +145,17 @@ impl CfnResiliencyPolicyProps {
 }
 impl<R0, R1, R2> CfnResiliencyPolicyProps<R0, R1, R2> {
     /// `DataLocationConstraint`: `DataLocationConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-datalocationconstraint)
-    pub fn data_location_constraint(self, value: impl Arg<resiliency_policy::DataLocationConstraint>) -> Self { Self(put(self.0, "DataLocationConstraint", value.into_expr()), Phase) }
+    pub fn data_location_constraint(self, value: impl Arg<resiliency_policy::DataLocationConstraint>) -> Self { Self(put(self.0, "DataLocationConstraint", value), Phase) }
     /// `Policy`: map of `FailurePolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-policy)
-    pub fn policy(self, value: impl Arg<Dict<resiliency_policy::FailurePolicy>>) -> CfnResiliencyPolicyProps<Set, R1, R2> { CfnResiliencyPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Dict<resiliency_policy::FailurePolicy>>) -> CfnResiliencyPolicyProps<Set, R1, R2> { CfnResiliencyPolicyProps(put(self.0, "Policy", value), Phase) }
     /// `PolicyDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-policydescription)
-    pub fn policy_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDescription", value.into_expr()), Phase) }
+    pub fn policy_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDescription", value), Phase) }
     /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnResiliencyPolicyProps<R0, Set, R2> { CfnResiliencyPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnResiliencyPolicyProps<R0, Set, R2> { CfnResiliencyPolicyProps(put(self.0, "PolicyName", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Tier`: `Tier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-tier)
-    pub fn tier(self, value: impl Arg<resiliency_policy::Tier>) -> CfnResiliencyPolicyProps<R0, R1, Set> { CfnResiliencyPolicyProps(put(self.0, "Tier", value.into_expr()), Phase) }
+    pub fn tier(self, value: impl Arg<resiliency_policy::Tier>) -> CfnResiliencyPolicyProps<R0, R1, Set> { CfnResiliencyPolicyProps(put(self.0, "Tier", value), Phase) }
 }
 impl Done for CfnResiliencyPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHub::ResiliencyPolicy`.
@@ -169,9 +169,9 @@ impl FailurePolicy {
 }
 impl<R0, R1> FailurePolicy<R0, R1> {
     /// `RpoInSecs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-resiliencypolicy-failurepolicy.html#cfn-resiliencehub-resiliencypolicy-failurepolicy-rpoinsecs)
-    pub fn rpo_in_secs(self, value: impl Arg<i64>) -> FailurePolicy<Set, R1> { FailurePolicy(put(self.0, "RpoInSecs", value.into_expr()), Phase) }
+    pub fn rpo_in_secs(self, value: impl Arg<i64>) -> FailurePolicy<Set, R1> { FailurePolicy(put(self.0, "RpoInSecs", value), Phase) }
     /// `RtoInSecs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-resiliencypolicy-failurepolicy.html#cfn-resiliencehub-resiliencypolicy-failurepolicy-rtoinsecs)
-    pub fn rto_in_secs(self, value: impl Arg<i64>) -> FailurePolicy<R0, Set> { FailurePolicy(put(self.0, "RtoInSecs", value.into_expr()), Phase) }
+    pub fn rto_in_secs(self, value: impl Arg<i64>) -> FailurePolicy<R0, Set> { FailurePolicy(put(self.0, "RtoInSecs", value), Phase) }
 }
 impl Done for FailurePolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataLocationConstraint` allows.

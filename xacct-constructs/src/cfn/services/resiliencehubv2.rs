@@ -31,23 +31,23 @@ impl CfnPolicyProps {
 }
 impl<R0> CfnPolicyProps<R0> {
     /// `AvailabilitySlo`: `AvailabilitySlo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-availabilityslo)
-    pub fn availability_slo(self, value: impl Arg<policy::AvailabilitySlo>) -> Self { Self(put(self.0, "AvailabilitySlo", value.into_expr()), Phase) }
+    pub fn availability_slo(self, value: impl Arg<policy::AvailabilitySlo>) -> Self { Self(put(self.0, "AvailabilitySlo", value), Phase) }
     /// `DataRecovery`: `DataRecoveryTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-datarecovery)
-    pub fn data_recovery(self, value: impl Arg<policy::DataRecoveryTargets>) -> Self { Self(put(self.0, "DataRecovery", value.into_expr()), Phase) }
+    pub fn data_recovery(self, value: impl Arg<policy::DataRecoveryTargets>) -> Self { Self(put(self.0, "DataRecovery", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `MultiAz`: `MultiAzTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-multiaz)
-    pub fn multi_az(self, value: impl Arg<policy::MultiAzTargets>) -> Self { Self(put(self.0, "MultiAz", value.into_expr()), Phase) }
+    pub fn multi_az(self, value: impl Arg<policy::MultiAzTargets>) -> Self { Self(put(self.0, "MultiAz", value), Phase) }
     /// `MultiRegion`: `MultiRegionTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-multiregion)
-    pub fn multi_region(self, value: impl Arg<policy::MultiRegionTargets>) -> Self { Self(put(self.0, "MultiRegion", value.into_expr()), Phase) }
+    pub fn multi_region(self, value: impl Arg<policy::MultiRegionTargets>) -> Self { Self(put(self.0, "MultiRegion", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<Set> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<Set> { CfnPolicyProps(put(self.0, "Name", value), Phase) }
     /// `SharingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-sharingenabled)
-    pub fn sharing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharingEnabled", value.into_expr()), Phase) }
+    pub fn sharing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharingEnabled", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHubV2::Policy`.
@@ -59,7 +59,7 @@ impl AvailabilitySlo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Target`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-availabilityslo.html#cfn-resiliencehubv2-policy-availabilityslo-target)
-    pub fn target(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
+    pub fn target(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Target", value)) }
 }
 impl Done for AvailabilitySlo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataRecoveryTargets` of `AWS::ResilienceHubV2::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-datarecoverytargets.html)
@@ -68,7 +68,7 @@ impl DataRecoveryTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimeBetweenBackupsInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-datarecoverytargets.html#cfn-resiliencehubv2-policy-datarecoverytargets-timebetweenbackupsinminutes)
-    pub fn time_between_backups_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeBetweenBackupsInMinutes", value.into_expr())) }
+    pub fn time_between_backups_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeBetweenBackupsInMinutes", value)) }
 }
 impl Done for DataRecoveryTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiAzTargets` of `AWS::ResilienceHubV2::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiaztargets.html)
@@ -77,11 +77,11 @@ impl MultiAzTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisasterRecoveryApproach`: `DisasterRecoveryApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiaztargets.html#cfn-resiliencehubv2-policy-multiaztargets-disasterrecoveryapproach)
-    pub fn disaster_recovery_approach(self, value: impl Arg<DisasterRecoveryApproach>) -> Self { Self(put(self.0, "DisasterRecoveryApproach", value.into_expr())) }
+    pub fn disaster_recovery_approach(self, value: impl Arg<DisasterRecoveryApproach>) -> Self { Self(put(self.0, "DisasterRecoveryApproach", value)) }
     /// `RpoInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiaztargets.html#cfn-resiliencehubv2-policy-multiaztargets-rpoinminutes)
-    pub fn rpo_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RpoInMinutes", value.into_expr())) }
+    pub fn rpo_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RpoInMinutes", value)) }
     /// `RtoInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiaztargets.html#cfn-resiliencehubv2-policy-multiaztargets-rtoinminutes)
-    pub fn rto_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RtoInMinutes", value.into_expr())) }
+    pub fn rto_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RtoInMinutes", value)) }
 }
 impl Done for MultiAzTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiRegionTargets` of `AWS::ResilienceHubV2::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiregiontargets.html)
@@ -90,11 +90,11 @@ impl MultiRegionTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisasterRecoveryApproach`: `DisasterRecoveryApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiregiontargets.html#cfn-resiliencehubv2-policy-multiregiontargets-disasterrecoveryapproach)
-    pub fn disaster_recovery_approach(self, value: impl Arg<DisasterRecoveryApproach>) -> Self { Self(put(self.0, "DisasterRecoveryApproach", value.into_expr())) }
+    pub fn disaster_recovery_approach(self, value: impl Arg<DisasterRecoveryApproach>) -> Self { Self(put(self.0, "DisasterRecoveryApproach", value)) }
     /// `RpoInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiregiontargets.html#cfn-resiliencehubv2-policy-multiregiontargets-rpoinminutes)
-    pub fn rpo_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RpoInMinutes", value.into_expr())) }
+    pub fn rpo_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RpoInMinutes", value)) }
     /// `RtoInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiregiontargets.html#cfn-resiliencehubv2-policy-multiregiontargets-rtoinminutes)
-    pub fn rto_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RtoInMinutes", value.into_expr())) }
+    pub fn rto_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RtoInMinutes", value)) }
 }
 impl Done for MultiRegionTargets { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DisasterRecoveryApproach` allows.
@@ -127,29 +127,29 @@ impl CfnServiceProps {
 }
 impl<R0, R1> CfnServiceProps<R0, R1> {
     /// `Assertions`: list of `AssertionDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-assertions)
-    pub fn assertions(self, value: impl Arg<Arr<service::AssertionDefinition>>) -> Self { Self(put(self.0, "Assertions", value.into_expr()), Phase) }
+    pub fn assertions(self, value: impl Arg<Arr<service::AssertionDefinition>>) -> Self { Self(put(self.0, "Assertions", value), Phase) }
     /// `AssociatedSystems`: list of `AssociatedSystem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-associatedsystems)
-    pub fn associated_systems(self, value: impl Arg<Arr<service::AssociatedSystem>>) -> Self { Self(put(self.0, "AssociatedSystems", value.into_expr()), Phase) }
+    pub fn associated_systems(self, value: impl Arg<Arr<service::AssociatedSystem>>) -> Self { Self(put(self.0, "AssociatedSystems", value), Phase) }
     /// `DependencyDiscovery`: `DependencyDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-dependencydiscovery)
-    pub fn dependency_discovery(self, value: impl Arg<service::DependencyDiscovery>) -> Self { Self(put(self.0, "DependencyDiscovery", value.into_expr()), Phase) }
+    pub fn dependency_discovery(self, value: impl Arg<service::DependencyDiscovery>) -> Self { Self(put(self.0, "DependencyDiscovery", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputSources`: list of `InputSourceDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-inputsources)
-    pub fn input_sources(self, value: impl Arg<Arr<service::InputSourceDefinition>>) -> Self { Self(put(self.0, "InputSources", value.into_expr()), Phase) }
+    pub fn input_sources(self, value: impl Arg<Arr<service::InputSourceDefinition>>) -> Self { Self(put(self.0, "InputSources", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnServiceProps<Set, R1> { CfnServiceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceProps<Set, R1> { CfnServiceProps(put(self.0, "Name", value), Phase) }
     /// `PermissionModel`: `PermissionModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-permissionmodel)
-    pub fn permission_model(self, value: impl Arg<service::PermissionModel>) -> Self { Self(put(self.0, "PermissionModel", value.into_expr()), Phase) }
+    pub fn permission_model(self, value: impl Arg<service::PermissionModel>) -> Self { Self(put(self.0, "PermissionModel", value), Phase) }
     /// `PolicyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-policyarn)
-    pub fn policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyArn", value.into_expr()), Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyArn", value), Phase) }
     /// `Regions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnServiceProps<R0, Set> { CfnServiceProps(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnServiceProps<R0, Set> { CfnServiceProps(put(self.0, "Regions", value), Phase) }
     /// `ReportConfiguration`: `ServiceReportConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-reportconfiguration)
-    pub fn report_configuration(self, value: impl Arg<service::ServiceReportConfiguration>) -> Self { Self(put(self.0, "ReportConfiguration", value.into_expr()), Phase) }
+    pub fn report_configuration(self, value: impl Arg<service::ServiceReportConfiguration>) -> Self { Self(put(self.0, "ReportConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHubV2::Service`.
@@ -163,7 +163,7 @@ impl AssertionDefinition {
 }
 impl<R0> AssertionDefinition<R0> {
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-assertiondefinition.html#cfn-resiliencehubv2-service-assertiondefinition-text)
-    pub fn text(self, value: impl Arg<str>) -> AssertionDefinition<Set> { AssertionDefinition(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> AssertionDefinition<Set> { AssertionDefinition(put(self.0, "Text", value), Phase) }
 }
 impl Done for AssertionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociatedSystem` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-associatedsystem.html)
@@ -174,9 +174,9 @@ impl AssociatedSystem {
 }
 impl<R0> AssociatedSystem<R0> {
     /// `SystemArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-associatedsystem.html#cfn-resiliencehubv2-service-associatedsystem-systemarn)
-    pub fn system_arn(self, value: impl Arg<str>) -> AssociatedSystem<Set> { AssociatedSystem(put(self.0, "SystemArn", value.into_expr()), Phase) }
+    pub fn system_arn(self, value: impl Arg<str>) -> AssociatedSystem<Set> { AssociatedSystem(put(self.0, "SystemArn", value), Phase) }
     /// `UserJourneyIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-associatedsystem.html#cfn-resiliencehubv2-service-associatedsystem-userjourneyids)
-    pub fn user_journey_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserJourneyIds", value.into_expr()), Phase) }
+    pub fn user_journey_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserJourneyIds", value), Phase) }
 }
 impl Done for AssociatedSystem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossAccountRoleConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-crossaccountroleconfiguration.html)
@@ -187,9 +187,9 @@ impl CrossAccountRoleConfiguration {
 }
 impl<R0> CrossAccountRoleConfiguration<R0> {
     /// `CrossAccountRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-crossaccountroleconfiguration.html#cfn-resiliencehubv2-service-crossaccountroleconfiguration-crossaccountrolearn)
-    pub fn cross_account_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CrossAccountRoleConfiguration<Set> { CrossAccountRoleConfiguration(put(self.0, "CrossAccountRoleArn", value.into_expr()), Phase) }
+    pub fn cross_account_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CrossAccountRoleConfiguration<Set> { CrossAccountRoleConfiguration(put(self.0, "CrossAccountRoleArn", value), Phase) }
     /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-crossaccountroleconfiguration.html#cfn-resiliencehubv2-service-crossaccountroleconfiguration-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value), Phase) }
 }
 impl Done for CrossAccountRoleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DisasterRecoverySource` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-disasterrecoverysource.html)
@@ -198,9 +198,9 @@ impl DisasterRecoverySource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-disasterrecoverysource.html#cfn-resiliencehubv2-service-disasterrecoverysource-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-disasterrecoverysource.html#cfn-resiliencehubv2-service-disasterrecoverysource-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for DisasterRecoverySource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EffectivePolicyValues` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html)
@@ -209,19 +209,19 @@ impl EffectivePolicyValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilitySlo`: `SloSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-availabilityslo)
-    pub fn availability_slo(self, value: impl Arg<SloSource>) -> Self { Self(put(self.0, "AvailabilitySlo", value.into_expr())) }
+    pub fn availability_slo(self, value: impl Arg<SloSource>) -> Self { Self(put(self.0, "AvailabilitySlo", value)) }
     /// `MultiAzDrApproach`: `DisasterRecoverySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiazdrapproach)
-    pub fn multi_az_dr_approach(self, value: impl Arg<DisasterRecoverySource>) -> Self { Self(put(self.0, "MultiAzDrApproach", value.into_expr())) }
+    pub fn multi_az_dr_approach(self, value: impl Arg<DisasterRecoverySource>) -> Self { Self(put(self.0, "MultiAzDrApproach", value)) }
     /// `MultiAzRpo`: `TargetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiazrpo)
-    pub fn multi_az_rpo(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiAzRpo", value.into_expr())) }
+    pub fn multi_az_rpo(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiAzRpo", value)) }
     /// `MultiAzRto`: `TargetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiazrto)
-    pub fn multi_az_rto(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiAzRto", value.into_expr())) }
+    pub fn multi_az_rto(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiAzRto", value)) }
     /// `MultiRegionDrApproach`: `DisasterRecoverySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiregiondrapproach)
-    pub fn multi_region_dr_approach(self, value: impl Arg<DisasterRecoverySource>) -> Self { Self(put(self.0, "MultiRegionDrApproach", value.into_expr())) }
+    pub fn multi_region_dr_approach(self, value: impl Arg<DisasterRecoverySource>) -> Self { Self(put(self.0, "MultiRegionDrApproach", value)) }
     /// `MultiRegionRpo`: `TargetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiregionrpo)
-    pub fn multi_region_rpo(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiRegionRpo", value.into_expr())) }
+    pub fn multi_region_rpo(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiRegionRpo", value)) }
     /// `MultiRegionRto`: `TargetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiregionrto)
-    pub fn multi_region_rto(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiRegionRto", value.into_expr())) }
+    pub fn multi_region_rto(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiRegionRto", value)) }
 }
 impl Done for EffectivePolicyValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksLabelSelector` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselector.html)
@@ -230,9 +230,9 @@ impl EksLabelSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchExpressions`: list of `EksLabelSelectorRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselector.html#cfn-resiliencehubv2-service-ekslabelselector-matchexpressions)
-    pub fn match_expressions(self, value: impl Arg<Arr<EksLabelSelectorRequirement>>) -> Self { Self(put(self.0, "MatchExpressions", value.into_expr())) }
+    pub fn match_expressions(self, value: impl Arg<Arr<EksLabelSelectorRequirement>>) -> Self { Self(put(self.0, "MatchExpressions", value)) }
     /// `MatchLabels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselector.html#cfn-resiliencehubv2-service-ekslabelselector-matchlabels)
-    pub fn match_labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "MatchLabels", value.into_expr())) }
+    pub fn match_labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "MatchLabels", value)) }
 }
 impl Done for EksLabelSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksLabelSelectorRequirement` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselectorrequirement.html)
@@ -243,11 +243,11 @@ impl EksLabelSelectorRequirement {
 }
 impl<R0, R1> EksLabelSelectorRequirement<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselectorrequirement.html#cfn-resiliencehubv2-service-ekslabelselectorrequirement-key)
-    pub fn key(self, value: impl Arg<str>) -> EksLabelSelectorRequirement<Set, R1> { EksLabelSelectorRequirement(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> EksLabelSelectorRequirement<Set, R1> { EksLabelSelectorRequirement(put(self.0, "Key", value), Phase) }
     /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselectorrequirement.html#cfn-resiliencehubv2-service-ekslabelselectorrequirement-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> EksLabelSelectorRequirement<R0, Set> { EksLabelSelectorRequirement(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> EksLabelSelectorRequirement<R0, Set> { EksLabelSelectorRequirement(put(self.0, "Operator", value), Phase) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselectorrequirement.html#cfn-resiliencehubv2-service-ekslabelselectorrequirement-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value), Phase) }
 }
 impl Done for EksLabelSelectorRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksSource` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekssource.html)
@@ -258,11 +258,11 @@ impl EksSource {
 }
 impl<R0, R1> EksSource<R0, R1> {
     /// `ClusterArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekssource.html#cfn-resiliencehubv2-service-ekssource-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<str>) -> EksSource<Set, R1> { EksSource(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> EksSource<Set, R1> { EksSource(put(self.0, "ClusterArn", value), Phase) }
     /// `LabelSelector`: `EksLabelSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekssource.html#cfn-resiliencehubv2-service-ekssource-labelselector)
-    pub fn label_selector(self, value: impl Arg<EksLabelSelector>) -> Self { Self(put(self.0, "LabelSelector", value.into_expr()), Phase) }
+    pub fn label_selector(self, value: impl Arg<EksLabelSelector>) -> Self { Self(put(self.0, "LabelSelector", value), Phase) }
     /// `Namespaces`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekssource.html#cfn-resiliencehubv2-service-ekssource-namespaces)
-    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> EksSource<R0, Set> { EksSource(put(self.0, "Namespaces", value.into_expr()), Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> EksSource<R0, Set> { EksSource(put(self.0, "Namespaces", value), Phase) }
 }
 impl Done for EksSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSourceDefinition` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-inputsourcedefinition.html)
@@ -273,7 +273,7 @@ impl InputSourceDefinition {
 }
 impl<R0> InputSourceDefinition<R0> {
     /// `ResourceConfiguration`: `ResourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-inputsourcedefinition.html#cfn-resiliencehubv2-service-inputsourcedefinition-resourceconfiguration)
-    pub fn resource_configuration(self, value: impl Arg<ResourceConfiguration>) -> InputSourceDefinition<Set> { InputSourceDefinition(put(self.0, "ResourceConfiguration", value.into_expr()), Phase) }
+    pub fn resource_configuration(self, value: impl Arg<ResourceConfiguration>) -> InputSourceDefinition<Set> { InputSourceDefinition(put(self.0, "ResourceConfiguration", value), Phase) }
 }
 impl Done for InputSourceDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PermissionModel` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-permissionmodel.html)
@@ -284,9 +284,9 @@ impl PermissionModel {
 }
 impl<R0> PermissionModel<R0> {
     /// `CrossAccountRoleArns`: list of `CrossAccountRoleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-permissionmodel.html#cfn-resiliencehubv2-service-permissionmodel-crossaccountrolearns)
-    pub fn cross_account_role_arns(self, value: impl Arg<Arr<CrossAccountRoleConfiguration>>) -> Self { Self(put(self.0, "CrossAccountRoleArns", value.into_expr()), Phase) }
+    pub fn cross_account_role_arns(self, value: impl Arg<Arr<CrossAccountRoleConfiguration>>) -> Self { Self(put(self.0, "CrossAccountRoleArns", value), Phase) }
     /// `InvokerRoleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-permissionmodel.html#cfn-resiliencehubv2-service-permissionmodel-invokerrolename)
-    pub fn invoker_role_name(self, value: impl Arg<str>) -> PermissionModel<Set> { PermissionModel(put(self.0, "InvokerRoleName", value.into_expr()), Phase) }
+    pub fn invoker_role_name(self, value: impl Arg<str>) -> PermissionModel<Set> { PermissionModel(put(self.0, "InvokerRoleName", value), Phase) }
 }
 impl Done for PermissionModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReportOutputConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-reportoutputconfiguration.html)
@@ -295,7 +295,7 @@ impl ReportOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `S3ReportOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-reportoutputconfiguration.html#cfn-resiliencehubv2-service-reportoutputconfiguration-s3)
-    pub fn s3(self, value: impl Arg<S3ReportOutputConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3ReportOutputConfiguration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html)
@@ -304,15 +304,15 @@ impl ResourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CfnStackArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-cfnstackarn)
-    pub fn cfn_stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CfnStackArn", value.into_expr())) }
+    pub fn cfn_stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CfnStackArn", value)) }
     /// `DesignFileS3Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-designfiles3url)
-    pub fn design_file_s3_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesignFileS3Url", value.into_expr())) }
+    pub fn design_file_s3_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesignFileS3Url", value)) }
     /// `Eks`: `EksSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-eks)
-    pub fn eks(self, value: impl Arg<EksSource>) -> Self { Self(put(self.0, "Eks", value.into_expr())) }
+    pub fn eks(self, value: impl Arg<EksSource>) -> Self { Self(put(self.0, "Eks", value)) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
+    pub fn resource_tags(self, value: impl Arg<Arr<ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value)) }
     /// `TfStateFileUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-tfstatefileurl)
-    pub fn tf_state_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TfStateFileUrl", value.into_expr())) }
+    pub fn tf_state_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TfStateFileUrl", value)) }
 }
 impl Done for ResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourcetag.html)
@@ -323,9 +323,9 @@ impl ResourceTag {
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourcetag.html#cfn-resiliencehubv2-service-resourcetag-key)
-    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourcetag.html#cfn-resiliencehubv2-service-resourcetag-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Values", value), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReportOutputConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-s3reportoutputconfiguration.html)
@@ -336,9 +336,9 @@ impl S3ReportOutputConfiguration {
 }
 impl<R0, R1> S3ReportOutputConfiguration<R0, R1> {
     /// `BucketOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-s3reportoutputconfiguration.html#cfn-resiliencehubv2-service-s3reportoutputconfiguration-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> S3ReportOutputConfiguration<Set, R1> { S3ReportOutputConfiguration(put(self.0, "BucketOwner", value.into_expr()), Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> S3ReportOutputConfiguration<Set, R1> { S3ReportOutputConfiguration(put(self.0, "BucketOwner", value), Phase) }
     /// `BucketPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-s3reportoutputconfiguration.html#cfn-resiliencehubv2-service-s3reportoutputconfiguration-bucketpath)
-    pub fn bucket_path(self, value: impl Arg<str>) -> S3ReportOutputConfiguration<R0, Set> { S3ReportOutputConfiguration(put(self.0, "BucketPath", value.into_expr()), Phase) }
+    pub fn bucket_path(self, value: impl Arg<str>) -> S3ReportOutputConfiguration<R0, Set> { S3ReportOutputConfiguration(put(self.0, "BucketPath", value), Phase) }
 }
 impl Done for S3ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceReportConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-servicereportconfiguration.html)
@@ -349,7 +349,7 @@ impl ServiceReportConfiguration {
 }
 impl<R0> ServiceReportConfiguration<R0> {
     /// `ReportOutput`: list of `ReportOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-servicereportconfiguration.html#cfn-resiliencehubv2-service-servicereportconfiguration-reportoutput)
-    pub fn report_output(self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> ServiceReportConfiguration<Set> { ServiceReportConfiguration(put(self.0, "ReportOutput", value.into_expr()), Phase) }
+    pub fn report_output(self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> ServiceReportConfiguration<Set> { ServiceReportConfiguration(put(self.0, "ReportOutput", value), Phase) }
 }
 impl Done for ServiceReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SloSource` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-slosource.html)
@@ -358,9 +358,9 @@ impl SloSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-slosource.html#cfn-resiliencehubv2-service-slosource-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value)) }
     /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-slosource.html#cfn-resiliencehubv2-service-slosource-value)
-    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for SloSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetSource` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-targetsource.html)
@@ -369,9 +369,9 @@ impl TargetSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-targetsource.html#cfn-resiliencehubv2-service-targetsource-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value)) }
     /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-targetsource.html#cfn-resiliencehubv2-service-targetsource-value)
-    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for TargetSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DependencyDiscovery` allows.
@@ -408,13 +408,13 @@ impl CfnServiceFunctionProps {
 }
 impl<R0, R1, R2> CfnServiceFunctionProps<R0, R1, R2> {
     /// `Criticality`: `Criticality`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#cfn-resiliencehubv2-servicefunction-criticality)
-    pub fn criticality(self, value: impl Arg<service_function::Criticality>) -> CfnServiceFunctionProps<Set, R1, R2> { CfnServiceFunctionProps(put(self.0, "Criticality", value.into_expr()), Phase) }
+    pub fn criticality(self, value: impl Arg<service_function::Criticality>) -> CfnServiceFunctionProps<Set, R1, R2> { CfnServiceFunctionProps(put(self.0, "Criticality", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#cfn-resiliencehubv2-servicefunction-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#cfn-resiliencehubv2-servicefunction-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, Set, R2> { CfnServiceFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, Set, R2> { CfnServiceFunctionProps(put(self.0, "Name", value), Phase) }
     /// `ServiceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#cfn-resiliencehubv2-servicefunction-servicearn)
-    pub fn service_arn(self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, R1, Set> { CfnServiceFunctionProps(put(self.0, "ServiceArn", value.into_expr()), Phase) }
+    pub fn service_arn(self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, R1, Set> { CfnServiceFunctionProps(put(self.0, "ServiceArn", value), Phase) }
 }
 impl Done for CfnServiceFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHubV2::ServiceFunction`.
@@ -450,15 +450,15 @@ impl CfnSystemProps {
 }
 impl<R0> CfnSystemProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSystemProps<Set> { CfnSystemProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSystemProps<Set> { CfnSystemProps(put(self.0, "Name", value), Phase) }
     /// `SharingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-sharingenabled)
-    pub fn sharing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharingEnabled", value.into_expr()), Phase) }
+    pub fn sharing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharingEnabled", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSystemProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ResilienceHubV2::UserJourney`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html)
@@ -486,13 +486,13 @@ impl CfnUserJourneyProps {
 }
 impl<R0, R1> CfnUserJourneyProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#cfn-resiliencehubv2-userjourney-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#cfn-resiliencehubv2-userjourney-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnUserJourneyProps<Set, R1> { CfnUserJourneyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUserJourneyProps<Set, R1> { CfnUserJourneyProps(put(self.0, "Name", value), Phase) }
     /// `PolicyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#cfn-resiliencehubv2-userjourney-policyarn)
-    pub fn policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyArn", value.into_expr()), Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyArn", value), Phase) }
     /// `SystemIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#cfn-resiliencehubv2-userjourney-systemidentifier)
-    pub fn system_identifier(self, value: impl Arg<str>) -> CfnUserJourneyProps<R0, Set> { CfnUserJourneyProps(put(self.0, "SystemIdentifier", value.into_expr()), Phase) }
+    pub fn system_identifier(self, value: impl Arg<str>) -> CfnUserJourneyProps<R0, Set> { CfnUserJourneyProps(put(self.0, "SystemIdentifier", value), Phase) }
 }
 impl Done for CfnUserJourneyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

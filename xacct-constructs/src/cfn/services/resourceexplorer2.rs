@@ -25,7 +25,7 @@ impl CfnDefaultViewAssociationProps {
 }
 impl<R0> CfnDefaultViewAssociationProps<R0> {
     /// `ViewArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-defaultviewassociation.html#cfn-resourceexplorer2-defaultviewassociation-viewarn)
-    pub fn view_arn(self, value: impl Arg<str>) -> CfnDefaultViewAssociationProps<Set> { CfnDefaultViewAssociationProps(put(self.0, "ViewArn", value.into_expr()), Phase) }
+    pub fn view_arn(self, value: impl Arg<str>) -> CfnDefaultViewAssociationProps<Set> { CfnDefaultViewAssociationProps(put(self.0, "ViewArn", value), Phase) }
 }
 impl Done for CfnDefaultViewAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ResourceExplorer2::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html)
@@ -51,9 +51,9 @@ impl CfnIndexProps {
 }
 impl<R0> CfnIndexProps<R0> {
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html#cfn-resourceexplorer2-index-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html#cfn-resourceexplorer2-index-type)
-    pub fn type_(self, value: impl Arg<index::Type>) -> CfnIndexProps<Set> { CfnIndexProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<index::Type>) -> CfnIndexProps<Set> { CfnIndexProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResourceExplorer2::Index`.
@@ -83,15 +83,15 @@ impl CfnViewProps {
 }
 impl<R0> CfnViewProps<R0> {
     /// `Filters`: `SearchFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-filters)
-    pub fn filters(self, value: impl Arg<view::SearchFilter>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<view::SearchFilter>) -> Self { Self(put(self.0, "Filters", value), Phase) }
     /// `IncludedProperties`: list of `IncludedProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-includedproperties)
-    pub fn included_properties(self, value: impl Arg<Arr<view::IncludedProperty>>) -> Self { Self(put(self.0, "IncludedProperties", value.into_expr()), Phase) }
+    pub fn included_properties(self, value: impl Arg<Arr<view::IncludedProperty>>) -> Self { Self(put(self.0, "IncludedProperties", value), Phase) }
     /// `Scope`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-scope)
-    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ViewName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-viewname)
-    pub fn view_name(self, value: impl Arg<str>) -> CfnViewProps<Set> { CfnViewProps(put(self.0, "ViewName", value.into_expr()), Phase) }
+    pub fn view_name(self, value: impl Arg<str>) -> CfnViewProps<Set> { CfnViewProps(put(self.0, "ViewName", value), Phase) }
 }
 impl Done for CfnViewProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResourceExplorer2::View`.
@@ -105,7 +105,7 @@ impl Filters {
 }
 impl<R0> Filters<R0> {
     /// `FilterString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-filters.html#cfn-resourceexplorer2-view-filters-filterstring)
-    pub fn filter_string(self, value: impl Arg<str>) -> Filters<Set> { Filters(put(self.0, "FilterString", value.into_expr()), Phase) }
+    pub fn filter_string(self, value: impl Arg<str>) -> Filters<Set> { Filters(put(self.0, "FilterString", value), Phase) }
 }
 impl Done for Filters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncludedProperty` of `AWS::ResourceExplorer2::View`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-includedproperty.html)
@@ -116,7 +116,7 @@ impl IncludedProperty {
 }
 impl<R0> IncludedProperty<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-includedproperty.html#cfn-resourceexplorer2-view-includedproperty-name)
-    pub fn name(self, value: impl Arg<str>) -> IncludedProperty<Set> { IncludedProperty(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IncludedProperty<Set> { IncludedProperty(put(self.0, "Name", value), Phase) }
 }
 impl Done for IncludedProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SearchFilter` of `AWS::ResourceExplorer2::View`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-searchfilter.html)
@@ -127,7 +127,7 @@ impl SearchFilter {
 }
 impl<R0> SearchFilter<R0> {
     /// `FilterString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-searchfilter.html#cfn-resourceexplorer2-view-searchfilter-filterstring)
-    pub fn filter_string(self, value: impl Arg<str>) -> SearchFilter<Set> { SearchFilter(put(self.0, "FilterString", value.into_expr()), Phase) }
+    pub fn filter_string(self, value: impl Arg<str>) -> SearchFilter<Set> { SearchFilter(put(self.0, "FilterString", value), Phase) }
 }
 impl Done for SearchFilter { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,17 +25,17 @@ impl CfnGroupProps {
 }
 impl<R0> CfnGroupProps<R0> {
     /// `Configuration`: list of `ConfigurationItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-configuration)
-    pub fn configuration(self, value: impl Arg<Arr<group::ConfigurationItem>>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<Arr<group::ConfigurationItem>>) -> Self { Self(put(self.0, "Configuration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value), Phase) }
     /// `ResourceQuery`: `ResourceQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-resourcequery)
-    pub fn resource_query(self, value: impl Arg<group::ResourceQuery>) -> Self { Self(put(self.0, "ResourceQuery", value.into_expr()), Phase) }
+    pub fn resource_query(self, value: impl Arg<group::ResourceQuery>) -> Self { Self(put(self.0, "ResourceQuery", value), Phase) }
     /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResourceGroups::Group`.
@@ -47,9 +47,9 @@ impl ConfigurationItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Parameters`: list of `ConfigurationParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationitem.html#cfn-resourcegroups-group-configurationitem-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<ConfigurationParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Arr<ConfigurationParameter>>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationitem.html#cfn-resourcegroups-group-configurationitem-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for ConfigurationItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationParameter` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationparameter.html)
@@ -58,9 +58,9 @@ impl ConfigurationParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationparameter.html#cfn-resourcegroups-group-configurationparameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationparameter.html#cfn-resourcegroups-group-configurationparameter-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for ConfigurationParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Query` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-query.html)
@@ -69,11 +69,11 @@ impl Query {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceTypeFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-query.html#cfn-resourcegroups-group-query-resourcetypefilters)
-    pub fn resource_type_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypeFilters", value.into_expr())) }
+    pub fn resource_type_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypeFilters", value)) }
     /// `StackIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-query.html#cfn-resourcegroups-group-query-stackidentifier)
-    pub fn stack_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackIdentifier", value.into_expr())) }
+    pub fn stack_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackIdentifier", value)) }
     /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-query.html#cfn-resourcegroups-group-query-tagfilters)
-    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value)) }
 }
 impl Done for Query { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceQuery` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-resourcequery.html)
@@ -82,9 +82,9 @@ impl ResourceQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Query`: `Query`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-resourcequery.html#cfn-resourcegroups-group-resourcequery-query)
-    pub fn query(self, value: impl Arg<Query>) -> Self { Self(put(self.0, "Query", value.into_expr())) }
+    pub fn query(self, value: impl Arg<Query>) -> Self { Self(put(self.0, "Query", value)) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-resourcequery.html#cfn-resourcegroups-group-resourcequery-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for ResourceQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-tagfilter.html)
@@ -93,9 +93,9 @@ impl TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-tagfilter.html#cfn-resourcegroups-group-tagfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-tagfilter.html#cfn-resourcegroups-group-tagfilter-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -128,13 +128,13 @@ impl CfnTagSyncTaskProps {
 }
 impl<R0, R1, R2, R3> CfnTagSyncTaskProps<R0, R1, R2, R3> {
     /// `Group`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#cfn-resourcegroups-tagsynctask-group)
-    pub fn group(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<Set, R1, R2, R3> { CfnTagSyncTaskProps(put(self.0, "Group", value.into_expr()), Phase) }
+    pub fn group(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<Set, R1, R2, R3> { CfnTagSyncTaskProps(put(self.0, "Group", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#cfn-resourcegroups-tagsynctask-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTagSyncTaskProps<R0, Set, R2, R3> { CfnTagSyncTaskProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTagSyncTaskProps<R0, Set, R2, R3> { CfnTagSyncTaskProps(put(self.0, "RoleArn", value), Phase) }
     /// `TagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#cfn-resourcegroups-tagsynctask-tagkey)
-    pub fn tag_key(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, Set, R3> { CfnTagSyncTaskProps(put(self.0, "TagKey", value.into_expr()), Phase) }
+    pub fn tag_key(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, Set, R3> { CfnTagSyncTaskProps(put(self.0, "TagKey", value), Phase) }
     /// `TagValue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#cfn-resourcegroups-tagsynctask-tagvalue)
-    pub fn tag_value(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, R2, Set> { CfnTagSyncTaskProps(put(self.0, "TagValue", value.into_expr()), Phase) }
+    pub fn tag_value(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, R2, Set> { CfnTagSyncTaskProps(put(self.0, "TagValue", value), Phase) }
 }
 impl Done for CfnTagSyncTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

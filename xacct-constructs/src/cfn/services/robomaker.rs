@@ -23,9 +23,9 @@ impl CfnFleetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-fleet.html#cfn-robomaker-fleet-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-fleet.html#cfn-robomaker-fleet-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RoboMaker::Robot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html)
@@ -49,15 +49,15 @@ impl CfnRobotProps {
 }
 impl<R0, R1> CfnRobotProps<R0, R1> {
     /// `Architecture`: `Architecture`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-architecture)
-    pub fn architecture(self, value: impl Arg<robot::Architecture>) -> CfnRobotProps<Set, R1> { CfnRobotProps(put(self.0, "Architecture", value.into_expr()), Phase) }
+    pub fn architecture(self, value: impl Arg<robot::Architecture>) -> CfnRobotProps<Set, R1> { CfnRobotProps(put(self.0, "Architecture", value), Phase) }
     /// `Fleet`: `RoboMakerFleetArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-fleet)
-    pub fn fleet(self, value: impl Arg<kind::RoboMakerFleetArn>) -> Self { Self(put(self.0, "Fleet", value.into_expr()), Phase) }
+    pub fn fleet(self, value: impl Arg<kind::RoboMakerFleetArn>) -> Self { Self(put(self.0, "Fleet", value), Phase) }
     /// `GreengrassGroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-greengrassgroupid)
-    pub fn greengrass_group_id(self, value: impl Arg<str>) -> CfnRobotProps<R0, Set> { CfnRobotProps(put(self.0, "GreengrassGroupId", value.into_expr()), Phase) }
+    pub fn greengrass_group_id(self, value: impl Arg<str>) -> CfnRobotProps<R0, Set> { CfnRobotProps(put(self.0, "GreengrassGroupId", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRobotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RoboMaker::Robot`.
@@ -89,17 +89,17 @@ impl CfnRobotApplicationProps {
 }
 impl<R0> CfnRobotApplicationProps<R0> {
     /// `CurrentRevisionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-currentrevisionid)
-    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
+    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value), Phase) }
     /// `Environment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-environment)
-    pub fn environment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RobotSoftwareSuite`: `RobotSoftwareSuite`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-robotsoftwaresuite)
-    pub fn robot_software_suite(self, value: impl Arg<robot_application::RobotSoftwareSuite>) -> CfnRobotApplicationProps<Set> { CfnRobotApplicationProps(put(self.0, "RobotSoftwareSuite", value.into_expr()), Phase) }
+    pub fn robot_software_suite(self, value: impl Arg<robot_application::RobotSoftwareSuite>) -> CfnRobotApplicationProps<Set> { CfnRobotApplicationProps(put(self.0, "RobotSoftwareSuite", value), Phase) }
     /// `Sources`: list of `SourceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-sources)
-    pub fn sources(self, value: impl Arg<Arr<robot_application::SourceConfig>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
+    pub fn sources(self, value: impl Arg<Arr<robot_application::SourceConfig>>) -> Self { Self(put(self.0, "Sources", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRobotApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RoboMaker::RobotApplication`.
@@ -113,9 +113,9 @@ impl RobotSoftwareSuite {
 }
 impl<R0> RobotSoftwareSuite<R0> {
     /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-robotsoftwaresuite.html#cfn-robomaker-robotapplication-robotsoftwaresuite-name)
-    pub fn name(self, value: impl Arg<Name>) -> RobotSoftwareSuite<Set> { RobotSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> RobotSoftwareSuite<Set> { RobotSoftwareSuite(put(self.0, "Name", value), Phase) }
     /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-robotsoftwaresuite.html#cfn-robomaker-robotapplication-robotsoftwaresuite-version)
-    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for RobotSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfig` of `AWS::RoboMaker::RobotApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-sourceconfig.html)
@@ -126,11 +126,11 @@ impl SourceConfig {
 }
 impl<R0, R1, R2> SourceConfig<R0, R1, R2> {
     /// `Architecture`: `Architecture`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-sourceconfig.html#cfn-robomaker-robotapplication-sourceconfig-architecture)
-    pub fn architecture(self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { SourceConfig(put(self.0, "Architecture", value.into_expr()), Phase) }
+    pub fn architecture(self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { SourceConfig(put(self.0, "Architecture", value), Phase) }
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-sourceconfig.html#cfn-robomaker-robotapplication-sourceconfig-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { SourceConfig(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { SourceConfig(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-sourceconfig.html#cfn-robomaker-robotapplication-sourceconfig-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { SourceConfig(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { SourceConfig(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for SourceConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architecture` allows.
@@ -163,9 +163,9 @@ impl CfnRobotApplicationVersionProps {
 }
 impl<R0> CfnRobotApplicationVersionProps<R0> {
     /// `Application`: `RoboMakerRobotApplicationArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplicationversion.html#cfn-robomaker-robotapplicationversion-application)
-    pub fn application(self, value: impl Arg<kind::RoboMakerRobotApplicationArn>) -> CfnRobotApplicationVersionProps<Set> { CfnRobotApplicationVersionProps(put(self.0, "Application", value.into_expr()), Phase) }
+    pub fn application(self, value: impl Arg<kind::RoboMakerRobotApplicationArn>) -> CfnRobotApplicationVersionProps<Set> { CfnRobotApplicationVersionProps(put(self.0, "Application", value), Phase) }
     /// `CurrentRevisionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplicationversion.html#cfn-robomaker-robotapplicationversion-currentrevisionid)
-    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
+    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value), Phase) }
 }
 impl Done for CfnRobotApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html)
@@ -191,21 +191,21 @@ impl CfnSimulationApplicationProps {
 }
 impl<R0, R1> CfnSimulationApplicationProps<R0, R1> {
     /// `CurrentRevisionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-currentrevisionid)
-    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
+    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value), Phase) }
     /// `Environment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-environment)
-    pub fn environment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Environment", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RenderingEngine`: `RenderingEngine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-renderingengine)
-    pub fn rendering_engine(self, value: impl Arg<simulation_application::RenderingEngine>) -> Self { Self(put(self.0, "RenderingEngine", value.into_expr()), Phase) }
+    pub fn rendering_engine(self, value: impl Arg<simulation_application::RenderingEngine>) -> Self { Self(put(self.0, "RenderingEngine", value), Phase) }
     /// `RobotSoftwareSuite`: `RobotSoftwareSuite`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-robotsoftwaresuite)
-    pub fn robot_software_suite(self, value: impl Arg<simulation_application::RobotSoftwareSuite>) -> CfnSimulationApplicationProps<Set, R1> { CfnSimulationApplicationProps(put(self.0, "RobotSoftwareSuite", value.into_expr()), Phase) }
+    pub fn robot_software_suite(self, value: impl Arg<simulation_application::RobotSoftwareSuite>) -> CfnSimulationApplicationProps<Set, R1> { CfnSimulationApplicationProps(put(self.0, "RobotSoftwareSuite", value), Phase) }
     /// `SimulationSoftwareSuite`: `SimulationSoftwareSuite`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-simulationsoftwaresuite)
-    pub fn simulation_software_suite(self, value: impl Arg<simulation_application::SimulationSoftwareSuite>) -> CfnSimulationApplicationProps<R0, Set> { CfnSimulationApplicationProps(put(self.0, "SimulationSoftwareSuite", value.into_expr()), Phase) }
+    pub fn simulation_software_suite(self, value: impl Arg<simulation_application::SimulationSoftwareSuite>) -> CfnSimulationApplicationProps<R0, Set> { CfnSimulationApplicationProps(put(self.0, "SimulationSoftwareSuite", value), Phase) }
     /// `Sources`: list of `SourceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-sources)
-    pub fn sources(self, value: impl Arg<Arr<simulation_application::SourceConfig>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
+    pub fn sources(self, value: impl Arg<Arr<simulation_application::SourceConfig>>) -> Self { Self(put(self.0, "Sources", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSimulationApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RoboMaker::SimulationApplication`.
@@ -219,9 +219,9 @@ impl RenderingEngine {
 }
 impl<R0, R1> RenderingEngine<R0, R1> {
     /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-renderingengine.html#cfn-robomaker-simulationapplication-renderingengine-name)
-    pub fn name(self, value: impl Arg<Name>) -> RenderingEngine<Set, R1> { RenderingEngine(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> RenderingEngine<Set, R1> { RenderingEngine(put(self.0, "Name", value), Phase) }
     /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-renderingengine.html#cfn-robomaker-simulationapplication-renderingengine-version)
-    pub fn version(self, value: impl Arg<str>) -> RenderingEngine<R0, Set> { RenderingEngine(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> RenderingEngine<R0, Set> { RenderingEngine(put(self.0, "Version", value), Phase) }
 }
 impl Done for RenderingEngine { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RobotSoftwareSuite` of `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-robotsoftwaresuite.html)
@@ -232,9 +232,9 @@ impl RobotSoftwareSuite {
 }
 impl<R0> RobotSoftwareSuite<R0> {
     /// `Name`: `RobotSoftwareSuiteName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-robotsoftwaresuite.html#cfn-robomaker-simulationapplication-robotsoftwaresuite-name)
-    pub fn name(self, value: impl Arg<RobotSoftwareSuiteName>) -> RobotSoftwareSuite<Set> { RobotSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<RobotSoftwareSuiteName>) -> RobotSoftwareSuite<Set> { RobotSoftwareSuite(put(self.0, "Name", value), Phase) }
     /// `Version`: `RobotSoftwareSuiteVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-robotsoftwaresuite.html#cfn-robomaker-simulationapplication-robotsoftwaresuite-version)
-    pub fn version(self, value: impl Arg<RobotSoftwareSuiteVersion>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<RobotSoftwareSuiteVersion>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for RobotSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SimulationSoftwareSuite` of `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-simulationsoftwaresuite.html)
@@ -245,9 +245,9 @@ impl SimulationSoftwareSuite {
 }
 impl<R0> SimulationSoftwareSuite<R0> {
     /// `Name`: `SimulationSoftwareSuiteName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-simulationsoftwaresuite.html#cfn-robomaker-simulationapplication-simulationsoftwaresuite-name)
-    pub fn name(self, value: impl Arg<SimulationSoftwareSuiteName>) -> SimulationSoftwareSuite<Set> { SimulationSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<SimulationSoftwareSuiteName>) -> SimulationSoftwareSuite<Set> { SimulationSoftwareSuite(put(self.0, "Name", value), Phase) }
     /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-simulationsoftwaresuite.html#cfn-robomaker-simulationapplication-simulationsoftwaresuite-version)
-    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for SimulationSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfig` of `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-sourceconfig.html)
@@ -258,11 +258,11 @@ impl SourceConfig {
 }
 impl<R0, R1, R2> SourceConfig<R0, R1, R2> {
     /// `Architecture`: `Architecture`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-sourceconfig.html#cfn-robomaker-simulationapplication-sourceconfig-architecture)
-    pub fn architecture(self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { SourceConfig(put(self.0, "Architecture", value.into_expr()), Phase) }
+    pub fn architecture(self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { SourceConfig(put(self.0, "Architecture", value), Phase) }
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-sourceconfig.html#cfn-robomaker-simulationapplication-sourceconfig-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { SourceConfig(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { SourceConfig(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-sourceconfig.html#cfn-robomaker-simulationapplication-sourceconfig-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { SourceConfig(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { SourceConfig(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for SourceConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architecture` allows.
@@ -301,9 +301,9 @@ impl CfnSimulationApplicationVersionProps {
 }
 impl<R0> CfnSimulationApplicationVersionProps<R0> {
     /// `Application`: `RoboMakerSimulationApplicationArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplicationversion.html#cfn-robomaker-simulationapplicationversion-application)
-    pub fn application(self, value: impl Arg<kind::RoboMakerSimulationApplicationArn>) -> CfnSimulationApplicationVersionProps<Set> { CfnSimulationApplicationVersionProps(put(self.0, "Application", value.into_expr()), Phase) }
+    pub fn application(self, value: impl Arg<kind::RoboMakerSimulationApplicationArn>) -> CfnSimulationApplicationVersionProps<Set> { CfnSimulationApplicationVersionProps(put(self.0, "Application", value), Phase) }
     /// `CurrentRevisionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplicationversion.html#cfn-robomaker-simulationapplicationversion-currentrevisionid)
-    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
+    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value), Phase) }
 }
 impl Done for CfnSimulationApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

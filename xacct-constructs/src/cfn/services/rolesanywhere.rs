@@ -25,15 +25,15 @@ impl CfnCRLProps {
 }
 impl<R0, R1> CfnCRLProps<R0, R1> {
     /// `CrlData`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-crldata)
-    pub fn crl_data(self, value: impl Arg<str>) -> CfnCRLProps<Set, R1> { CfnCRLProps(put(self.0, "CrlData", value.into_expr()), Phase) }
+    pub fn crl_data(self, value: impl Arg<str>) -> CfnCRLProps<Set, R1> { CfnCRLProps(put(self.0, "CrlData", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCRLProps<R0, Set> { CfnCRLProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCRLProps<R0, Set> { CfnCRLProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrustAnchorArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-trustanchorarn)
-    pub fn trust_anchor_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustAnchorArn", value.into_expr()), Phase) }
+    pub fn trust_anchor_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustAnchorArn", value), Phase) }
 }
 impl Done for CfnCRLProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RolesAnywhere::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html)
@@ -59,25 +59,25 @@ impl CfnProfileProps {
 }
 impl<R0, R1> CfnProfileProps<R0, R1> {
     /// `AcceptRoleSessionName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-acceptrolesessionname)
-    pub fn accept_role_session_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptRoleSessionName", value.into_expr()), Phase) }
+    pub fn accept_role_session_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptRoleSessionName", value), Phase) }
     /// `AttributeMappings`: list of `AttributeMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-attributemappings)
-    pub fn attribute_mappings(self, value: impl Arg<Arr<profile::AttributeMapping>>) -> Self { Self(put(self.0, "AttributeMappings", value.into_expr()), Phase) }
+    pub fn attribute_mappings(self, value: impl Arg<Arr<profile::AttributeMapping>>) -> Self { Self(put(self.0, "AttributeMappings", value), Phase) }
     /// `DurationSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-durationseconds)
-    pub fn duration_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr()), Phase) }
+    pub fn duration_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DurationSeconds", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `ManagedPolicyArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-managedpolicyarns)
-    pub fn managed_policy_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr()), Phase) }
+    pub fn managed_policy_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { CfnProfileProps(put(self.0, "Name", value), Phase) }
     /// `RequireInstanceProperties`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-requireinstanceproperties)
-    pub fn require_instance_properties(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireInstanceProperties", value.into_expr()), Phase) }
+    pub fn require_instance_properties(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireInstanceProperties", value), Phase) }
     /// `RoleArns`: list of `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-rolearns)
-    pub fn role_arns(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> CfnProfileProps<R0, Set> { CfnProfileProps(put(self.0, "RoleArns", value.into_expr()), Phase) }
+    pub fn role_arns(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> CfnProfileProps<R0, Set> { CfnProfileProps(put(self.0, "RoleArns", value), Phase) }
     /// `SessionPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-sessionpolicy)
-    pub fn session_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionPolicy", value.into_expr()), Phase) }
+    pub fn session_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionPolicy", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RolesAnywhere::Profile`.
@@ -91,9 +91,9 @@ impl AttributeMapping {
 }
 impl<R0, R1> AttributeMapping<R0, R1> {
     /// `CertificateField`: `CertificateField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-attributemapping.html#cfn-rolesanywhere-profile-attributemapping-certificatefield)
-    pub fn certificate_field(self, value: impl Arg<CertificateField>) -> AttributeMapping<Set, R1> { AttributeMapping(put(self.0, "CertificateField", value.into_expr()), Phase) }
+    pub fn certificate_field(self, value: impl Arg<CertificateField>) -> AttributeMapping<Set, R1> { AttributeMapping(put(self.0, "CertificateField", value), Phase) }
     /// `MappingRules`: list of `MappingRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-attributemapping.html#cfn-rolesanywhere-profile-attributemapping-mappingrules)
-    pub fn mapping_rules(self, value: impl Arg<Arr<MappingRule>>) -> AttributeMapping<R0, Set> { AttributeMapping(put(self.0, "MappingRules", value.into_expr()), Phase) }
+    pub fn mapping_rules(self, value: impl Arg<Arr<MappingRule>>) -> AttributeMapping<R0, Set> { AttributeMapping(put(self.0, "MappingRules", value), Phase) }
 }
 impl Done for AttributeMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingRule` of `AWS::RolesAnywhere::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-mappingrule.html)
@@ -104,7 +104,7 @@ impl MappingRule {
 }
 impl<R0> MappingRule<R0> {
     /// `Specifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-mappingrule.html#cfn-rolesanywhere-profile-mappingrule-specifier)
-    pub fn specifier(self, value: impl Arg<str>) -> MappingRule<Set> { MappingRule(put(self.0, "Specifier", value.into_expr()), Phase) }
+    pub fn specifier(self, value: impl Arg<str>) -> MappingRule<Set> { MappingRule(put(self.0, "Specifier", value), Phase) }
 }
 impl Done for MappingRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CertificateField` allows.
@@ -133,15 +133,15 @@ impl CfnTrustAnchorProps {
 }
 impl<R0, R1> CfnTrustAnchorProps<R0, R1> {
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTrustAnchorProps<Set, R1> { CfnTrustAnchorProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrustAnchorProps<Set, R1> { CfnTrustAnchorProps(put(self.0, "Name", value), Phase) }
     /// `NotificationSettings`: list of `NotificationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-notificationsettings)
-    pub fn notification_settings(self, value: impl Arg<Arr<trust_anchor::NotificationSetting>>) -> Self { Self(put(self.0, "NotificationSettings", value.into_expr()), Phase) }
+    pub fn notification_settings(self, value: impl Arg<Arr<trust_anchor::NotificationSetting>>) -> Self { Self(put(self.0, "NotificationSettings", value), Phase) }
     /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-source)
-    pub fn source(self, value: impl Arg<trust_anchor::Source>) -> CfnTrustAnchorProps<R0, Set> { CfnTrustAnchorProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<trust_anchor::Source>) -> CfnTrustAnchorProps<R0, Set> { CfnTrustAnchorProps(put(self.0, "Source", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTrustAnchorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RolesAnywhere::TrustAnchor`.
@@ -155,13 +155,13 @@ impl NotificationSetting {
 }
 impl<R0, R1> NotificationSetting<R0, R1> {
     /// `Channel`: `Channel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html#cfn-rolesanywhere-trustanchor-notificationsetting-channel)
-    pub fn channel(self, value: impl Arg<Channel>) -> Self { Self(put(self.0, "Channel", value.into_expr()), Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> Self { Self(put(self.0, "Channel", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html#cfn-rolesanywhere-trustanchor-notificationsetting-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> NotificationSetting<Set, R1> { NotificationSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> NotificationSetting<Set, R1> { NotificationSetting(put(self.0, "Enabled", value), Phase) }
     /// `Event`: `Event`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html#cfn-rolesanywhere-trustanchor-notificationsetting-event)
-    pub fn event(self, value: impl Arg<Event>) -> NotificationSetting<R0, Set> { NotificationSetting(put(self.0, "Event", value.into_expr()), Phase) }
+    pub fn event(self, value: impl Arg<Event>) -> NotificationSetting<R0, Set> { NotificationSetting(put(self.0, "Event", value), Phase) }
     /// `Threshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html#cfn-rolesanywhere-trustanchor-notificationsetting-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value), Phase) }
 }
 impl Done for NotificationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::RolesAnywhere::TrustAnchor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-source.html)
@@ -172,9 +172,9 @@ impl Source {
 }
 impl<R0, R1> Source<R0, R1> {
     /// `SourceData`: `SourceData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-source.html#cfn-rolesanywhere-trustanchor-source-sourcedata)
-    pub fn source_data(self, value: impl Arg<SourceData>) -> Source<Set, R1> { Source(put(self.0, "SourceData", value.into_expr()), Phase) }
+    pub fn source_data(self, value: impl Arg<SourceData>) -> Source<Set, R1> { Source(put(self.0, "SourceData", value), Phase) }
     /// `SourceType`: `SourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-source.html#cfn-rolesanywhere-trustanchor-source-sourcetype)
-    pub fn source_type(self, value: impl Arg<SourceType>) -> Source<R0, Set> { Source(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> Source<R0, Set> { Source(put(self.0, "SourceType", value), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceData` of `AWS::RolesAnywhere::TrustAnchor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-sourcedata.html)
@@ -183,9 +183,9 @@ impl SourceData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcmPcaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-sourcedata.html#cfn-rolesanywhere-trustanchor-sourcedata-acmpcaarn)
-    pub fn acm_pca_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmPcaArn", value.into_expr())) }
+    pub fn acm_pca_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmPcaArn", value)) }
     /// `X509CertificateData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-sourcedata.html#cfn-rolesanywhere-trustanchor-sourcedata-x509certificatedata)
-    pub fn x509_certificate_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "X509CertificateData", value.into_expr())) }
+    pub fn x509_certificate_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "X509CertificateData", value)) }
 }
 impl Done for SourceData { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Channel` allows.

@@ -27,9 +27,9 @@ impl CfnCidrCollectionProps {
 }
 impl<R0> CfnCidrCollectionProps<R0> {
     /// `Locations`: list of `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-cidrcollection.html#cfn-route53-cidrcollection-locations)
-    pub fn locations(self, value: impl Arg<Arr<cidr_collection::Location>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
+    pub fn locations(self, value: impl Arg<Arr<cidr_collection::Location>>) -> Self { Self(put(self.0, "Locations", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-cidrcollection.html#cfn-route53-cidrcollection-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCidrCollectionProps<Set> { CfnCidrCollectionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCidrCollectionProps<Set> { CfnCidrCollectionProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnCidrCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::CidrCollection`.
@@ -43,9 +43,9 @@ impl Location {
 }
 impl<R0, R1> Location<R0, R1> {
     /// `CidrList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-cidrcollection-location.html#cfn-route53-cidrcollection-location-cidrlist)
-    pub fn cidr_list(self, value: impl Arg<Arr<str>>) -> Location<Set, R1> { Location(put(self.0, "CidrList", value.into_expr()), Phase) }
+    pub fn cidr_list(self, value: impl Arg<Arr<str>>) -> Location<Set, R1> { Location(put(self.0, "CidrList", value), Phase) }
     /// `LocationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-cidrcollection-location.html#cfn-route53-cidrcollection-location-locationname)
-    pub fn location_name(self, value: impl Arg<str>) -> Location<R0, Set> { Location(put(self.0, "LocationName", value.into_expr()), Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> Location<R0, Set> { Location(put(self.0, "LocationName", value), Phase) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -94,7 +94,7 @@ impl CfnDNSSECProps {
 }
 impl<R0> CfnDNSSECProps<R0> {
     /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-dnssec.html#cfn-route53-dnssec-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnDNSSECProps<Set> { CfnDNSSECProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnDNSSECProps<Set> { CfnDNSSECProps(put(self.0, "HostedZoneId", value), Phase) }
 }
 impl Done for CfnDNSSECProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53::HealthCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-healthcheck.html)
@@ -118,9 +118,9 @@ impl CfnHealthCheckProps {
 }
 impl<R0> CfnHealthCheckProps<R0> {
     /// `HealthCheckConfig`: `HealthCheckConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-healthcheck.html#cfn-route53-healthcheck-healthcheckconfig)
-    pub fn health_check_config(self, value: impl Arg<health_check::HealthCheckConfig>) -> CfnHealthCheckProps<Set> { CfnHealthCheckProps(put(self.0, "HealthCheckConfig", value.into_expr()), Phase) }
+    pub fn health_check_config(self, value: impl Arg<health_check::HealthCheckConfig>) -> CfnHealthCheckProps<Set> { CfnHealthCheckProps(put(self.0, "HealthCheckConfig", value), Phase) }
     /// `HealthCheckTags`: list of `HealthCheckTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-healthcheck.html#cfn-route53-healthcheck-healthchecktags)
-    pub fn health_check_tags(self, value: impl Arg<Arr<health_check::HealthCheckTag>>) -> Self { Self(put(self.0, "HealthCheckTags", value.into_expr()), Phase) }
+    pub fn health_check_tags(self, value: impl Arg<Arr<health_check::HealthCheckTag>>) -> Self { Self(put(self.0, "HealthCheckTags", value), Phase) }
 }
 impl Done for CfnHealthCheckProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::HealthCheck`.
@@ -134,9 +134,9 @@ impl AlarmIdentifier {
 }
 impl<R0, R1> AlarmIdentifier<R0, R1> {
     /// `Name`: `CloudWatchAlarmName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-alarmidentifier.html#cfn-route53-healthcheck-alarmidentifier-name)
-    pub fn name(self, value: impl Arg<kind::CloudWatchAlarmName>) -> AlarmIdentifier<Set, R1> { AlarmIdentifier(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<kind::CloudWatchAlarmName>) -> AlarmIdentifier<Set, R1> { AlarmIdentifier(put(self.0, "Name", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-alarmidentifier.html#cfn-route53-healthcheck-alarmidentifier-region)
-    pub fn region(self, value: impl Arg<str>) -> AlarmIdentifier<R0, Set> { AlarmIdentifier(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> AlarmIdentifier<R0, Set> { AlarmIdentifier(put(self.0, "Region", value), Phase) }
 }
 impl Done for AlarmIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfig` of `AWS::Route53::HealthCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html)
@@ -147,39 +147,39 @@ impl HealthCheckConfig {
 }
 impl<R0> HealthCheckConfig<R0> {
     /// `AlarmIdentifier`: `AlarmIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-alarmidentifier)
-    pub fn alarm_identifier(self, value: impl Arg<AlarmIdentifier>) -> Self { Self(put(self.0, "AlarmIdentifier", value.into_expr()), Phase) }
+    pub fn alarm_identifier(self, value: impl Arg<AlarmIdentifier>) -> Self { Self(put(self.0, "AlarmIdentifier", value), Phase) }
     /// `ChildHealthChecks`: list of `Route53HealthCheckId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-childhealthchecks)
-    pub fn child_health_checks(self, value: impl Arg<Arr<kind::Route53HealthCheckId>>) -> Self { Self(put(self.0, "ChildHealthChecks", value.into_expr()), Phase) }
+    pub fn child_health_checks(self, value: impl Arg<Arr<kind::Route53HealthCheckId>>) -> Self { Self(put(self.0, "ChildHealthChecks", value), Phase) }
     /// `EnableSNI`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-enablesni)
-    pub fn enable_sni(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSNI", value.into_expr()), Phase) }
+    pub fn enable_sni(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSNI", value), Phase) }
     /// `FailureThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-failurethreshold)
-    pub fn failure_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr()), Phase) }
+    pub fn failure_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureThreshold", value), Phase) }
     /// `FullyQualifiedDomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-fullyqualifieddomainname)
-    pub fn fully_qualified_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FullyQualifiedDomainName", value.into_expr()), Phase) }
+    pub fn fully_qualified_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FullyQualifiedDomainName", value), Phase) }
     /// `HealthThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-healththreshold)
-    pub fn health_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthThreshold", value.into_expr()), Phase) }
+    pub fn health_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthThreshold", value), Phase) }
     /// `InsufficientDataHealthStatus`: `InsufficientDataHealthStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-insufficientdatahealthstatus)
-    pub fn insufficient_data_health_status(self, value: impl Arg<InsufficientDataHealthStatus>) -> Self { Self(put(self.0, "InsufficientDataHealthStatus", value.into_expr()), Phase) }
+    pub fn insufficient_data_health_status(self, value: impl Arg<InsufficientDataHealthStatus>) -> Self { Self(put(self.0, "InsufficientDataHealthStatus", value), Phase) }
     /// `Inverted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-inverted)
-    pub fn inverted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inverted", value.into_expr()), Phase) }
+    pub fn inverted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inverted", value), Phase) }
     /// `IPAddress`: `Ec2EipAllocationIdOrEipPublicIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-ipaddress)
-    pub fn ip_address(self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { Self(put(self.0, "IPAddress", value.into_expr()), Phase) }
+    pub fn ip_address(self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { Self(put(self.0, "IPAddress", value), Phase) }
     /// `MeasureLatency`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-measurelatency)
-    pub fn measure_latency(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MeasureLatency", value.into_expr()), Phase) }
+    pub fn measure_latency(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MeasureLatency", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value), Phase) }
     /// `RequestInterval`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-requestinterval)
-    pub fn request_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RequestInterval", value.into_expr()), Phase) }
+    pub fn request_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RequestInterval", value), Phase) }
     /// `ResourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-resourcepath)
-    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr()), Phase) }
+    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value), Phase) }
     /// `RoutingControlArn`: `Route53RecoveryControlRoutingControlArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-routingcontrolarn)
-    pub fn routing_control_arn(self, value: impl Arg<kind::Route53RecoveryControlRoutingControlArn>) -> Self { Self(put(self.0, "RoutingControlArn", value.into_expr()), Phase) }
+    pub fn routing_control_arn(self, value: impl Arg<kind::Route53RecoveryControlRoutingControlArn>) -> Self { Self(put(self.0, "RoutingControlArn", value), Phase) }
     /// `SearchString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-searchstring)
-    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
+    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> HealthCheckConfig<Set> { HealthCheckConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> HealthCheckConfig<Set> { HealthCheckConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckTag` of `AWS::Route53::HealthCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthchecktag.html)
@@ -190,9 +190,9 @@ impl HealthCheckTag {
 }
 impl<R0, R1> HealthCheckTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthchecktag.html#cfn-route53-healthcheck-healthchecktag-key)
-    pub fn key(self, value: impl Arg<str>) -> HealthCheckTag<Set, R1> { HealthCheckTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> HealthCheckTag<Set, R1> { HealthCheckTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthchecktag.html#cfn-route53-healthcheck-healthchecktag-value)
-    pub fn value(self, value: impl Arg<str>) -> HealthCheckTag<R0, Set> { HealthCheckTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> HealthCheckTag<R0, Set> { HealthCheckTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for HealthCheckTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InsufficientDataHealthStatus` allows.
@@ -221,17 +221,17 @@ impl CfnHostedZoneProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostedZoneConfig`: `HostedZoneConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-hostedzoneconfig)
-    pub fn hosted_zone_config(self, value: impl Arg<hosted_zone::HostedZoneConfig>) -> Self { Self(put(self.0, "HostedZoneConfig", value.into_expr())) }
+    pub fn hosted_zone_config(self, value: impl Arg<hosted_zone::HostedZoneConfig>) -> Self { Self(put(self.0, "HostedZoneConfig", value)) }
     /// `HostedZoneFeatures`: `HostedZoneFeatures`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-hostedzonefeatures)
-    pub fn hosted_zone_features(self, value: impl Arg<hosted_zone::HostedZoneFeatures>) -> Self { Self(put(self.0, "HostedZoneFeatures", value.into_expr())) }
+    pub fn hosted_zone_features(self, value: impl Arg<hosted_zone::HostedZoneFeatures>) -> Self { Self(put(self.0, "HostedZoneFeatures", value)) }
     /// `HostedZoneTags`: list of `HostedZoneTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-hostedzonetags)
-    pub fn hosted_zone_tags(self, value: impl Arg<Arr<hosted_zone::HostedZoneTag>>) -> Self { Self(put(self.0, "HostedZoneTags", value.into_expr())) }
+    pub fn hosted_zone_tags(self, value: impl Arg<Arr<hosted_zone::HostedZoneTag>>) -> Self { Self(put(self.0, "HostedZoneTags", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `QueryLoggingConfig`: `QueryLoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-queryloggingconfig)
-    pub fn query_logging_config(self, value: impl Arg<hosted_zone::QueryLoggingConfig>) -> Self { Self(put(self.0, "QueryLoggingConfig", value.into_expr())) }
+    pub fn query_logging_config(self, value: impl Arg<hosted_zone::QueryLoggingConfig>) -> Self { Self(put(self.0, "QueryLoggingConfig", value)) }
     /// `VPCs`: list of `VPC`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-vpcs)
-    pub fn vpcs(self, value: impl Arg<Arr<hosted_zone::VPC>>) -> Self { Self(put(self.0, "VPCs", value.into_expr())) }
+    pub fn vpcs(self, value: impl Arg<Arr<hosted_zone::VPC>>) -> Self { Self(put(self.0, "VPCs", value)) }
 }
 impl Done for CfnHostedZoneProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::HostedZone`.
@@ -243,7 +243,7 @@ impl HostedZoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzoneconfig.html#cfn-route53-hostedzone-hostedzoneconfig-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value)) }
 }
 impl Done for HostedZoneConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostedZoneFeatures` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonefeatures.html)
@@ -252,7 +252,7 @@ impl HostedZoneFeatures {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableAcceleratedRecovery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonefeatures.html#cfn-route53-hostedzone-hostedzonefeatures-enableacceleratedrecovery)
-    pub fn enable_accelerated_recovery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAcceleratedRecovery", value.into_expr())) }
+    pub fn enable_accelerated_recovery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAcceleratedRecovery", value)) }
 }
 impl Done for HostedZoneFeatures { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostedZoneTag` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonetag.html)
@@ -263,9 +263,9 @@ impl HostedZoneTag {
 }
 impl<R0, R1> HostedZoneTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonetag.html#cfn-route53-hostedzone-hostedzonetag-key)
-    pub fn key(self, value: impl Arg<str>) -> HostedZoneTag<Set, R1> { HostedZoneTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> HostedZoneTag<Set, R1> { HostedZoneTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonetag.html#cfn-route53-hostedzone-hostedzonetag-value)
-    pub fn value(self, value: impl Arg<str>) -> HostedZoneTag<R0, Set> { HostedZoneTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> HostedZoneTag<R0, Set> { HostedZoneTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for HostedZoneTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryLoggingConfig` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-queryloggingconfig.html)
@@ -276,7 +276,7 @@ impl QueryLoggingConfig {
 }
 impl<R0> QueryLoggingConfig<R0> {
     /// `CloudWatchLogsLogGroupArn`: `LogsLogGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-queryloggingconfig.html#cfn-route53-hostedzone-queryloggingconfig-cloudwatchlogsloggrouparn)
-    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> QueryLoggingConfig<Set> { QueryLoggingConfig(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> QueryLoggingConfig<Set> { QueryLoggingConfig(put(self.0, "CloudWatchLogsLogGroupArn", value), Phase) }
 }
 impl Done for QueryLoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPC` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-vpc.html)
@@ -287,9 +287,9 @@ impl VPC {
 }
 impl<R0, R1> VPC<R0, R1> {
     /// `VPCId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-vpc.html#cfn-route53-hostedzone-vpc-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VPC<Set, R1> { VPC(put(self.0, "VPCId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VPC<Set, R1> { VPC(put(self.0, "VPCId", value), Phase) }
     /// `VPCRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-vpc.html#cfn-route53-hostedzone-vpc-vpcregion)
-    pub fn vpc_region(self, value: impl Arg<str>) -> VPC<R0, Set> { VPC(put(self.0, "VPCRegion", value.into_expr()), Phase) }
+    pub fn vpc_region(self, value: impl Arg<str>) -> VPC<R0, Set> { VPC(put(self.0, "VPCRegion", value), Phase) }
 }
 impl Done for VPC { fn into_props(self) -> Bag { self.0 } }
 }
@@ -312,13 +312,13 @@ impl CfnKeySigningKeyProps {
 }
 impl<R0, R1, R2, R3> CfnKeySigningKeyProps<R0, R1, R2, R3> {
     /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html#cfn-route53-keysigningkey-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<Set, R1, R2, R3> { CfnKeySigningKeyProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<Set, R1, R2, R3> { CfnKeySigningKeyProps(put(self.0, "HostedZoneId", value), Phase) }
     /// `KeyManagementServiceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html#cfn-route53-keysigningkey-keymanagementservicearn)
-    pub fn key_management_service_arn(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, Set, R2, R3> { CfnKeySigningKeyProps(put(self.0, "KeyManagementServiceArn", value.into_expr()), Phase) }
+    pub fn key_management_service_arn(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, Set, R2, R3> { CfnKeySigningKeyProps(put(self.0, "KeyManagementServiceArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html#cfn-route53-keysigningkey-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, R1, Set, R3> { CfnKeySigningKeyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, R1, Set, R3> { CfnKeySigningKeyProps(put(self.0, "Name", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html#cfn-route53-keysigningkey-status)
-    pub fn status(self, value: impl Arg<key_signing_key::Status>) -> CfnKeySigningKeyProps<R0, R1, R2, Set> { CfnKeySigningKeyProps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<key_signing_key::Status>) -> CfnKeySigningKeyProps<R0, R1, R2, Set> { CfnKeySigningKeyProps(put(self.0, "Status", value), Phase) }
 }
 impl Done for CfnKeySigningKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::KeySigningKey`.
@@ -350,9 +350,9 @@ impl CfnQueryLoggingConfigProps {
 }
 impl<R0, R1> CfnQueryLoggingConfigProps<R0, R1> {
     /// `CloudWatchLogsLogGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-queryloggingconfig.html#cfn-route53-queryloggingconfig-cloudwatchlogsloggrouparn)
-    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<Set, R1> { CfnQueryLoggingConfigProps(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<Set, R1> { CfnQueryLoggingConfigProps(put(self.0, "CloudWatchLogsLogGroupArn", value), Phase) }
     /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-queryloggingconfig.html#cfn-route53-queryloggingconfig-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<R0, Set> { CfnQueryLoggingConfigProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<R0, Set> { CfnQueryLoggingConfigProps(put(self.0, "HostedZoneId", value), Phase) }
 }
 impl Done for CfnQueryLoggingConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53::RecordSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html)
@@ -374,37 +374,37 @@ impl CfnRecordSetProps {
 }
 impl<R0, R1> CfnRecordSetProps<R0, R1> {
     /// `AliasTarget`: `AliasTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-aliastarget)
-    pub fn alias_target(self, value: impl Arg<record_set::AliasTarget>) -> Self { Self(put(self.0, "AliasTarget", value.into_expr()), Phase) }
+    pub fn alias_target(self, value: impl Arg<record_set::AliasTarget>) -> Self { Self(put(self.0, "AliasTarget", value), Phase) }
     /// `CidrRoutingConfig`: `CidrRoutingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-cidrroutingconfig)
-    pub fn cidr_routing_config(self, value: impl Arg<record_set::CidrRoutingConfig>) -> Self { Self(put(self.0, "CidrRoutingConfig", value.into_expr()), Phase) }
+    pub fn cidr_routing_config(self, value: impl Arg<record_set::CidrRoutingConfig>) -> Self { Self(put(self.0, "CidrRoutingConfig", value), Phase) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `Failover`: `Failover`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-failover)
-    pub fn failover(self, value: impl Arg<record_set::Failover>) -> Self { Self(put(self.0, "Failover", value.into_expr()), Phase) }
+    pub fn failover(self, value: impl Arg<record_set::Failover>) -> Self { Self(put(self.0, "Failover", value), Phase) }
     /// `GeoLocation`: `GeoLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-geolocation)
-    pub fn geo_location(self, value: impl Arg<record_set::GeoLocation>) -> Self { Self(put(self.0, "GeoLocation", value.into_expr()), Phase) }
+    pub fn geo_location(self, value: impl Arg<record_set::GeoLocation>) -> Self { Self(put(self.0, "GeoLocation", value), Phase) }
     /// `HealthCheckId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-healthcheckid)
-    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr()), Phase) }
+    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value), Phase) }
     /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value), Phase) }
     /// `HostedZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-hostedzonename)
-    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr()), Phase) }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value), Phase) }
     /// `MultiValueAnswer`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-multivalueanswer)
-    pub fn multi_value_answer(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiValueAnswer", value.into_expr()), Phase) }
+    pub fn multi_value_answer(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiValueAnswer", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRecordSetProps<Set, R1> { CfnRecordSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRecordSetProps<Set, R1> { CfnRecordSetProps(put(self.0, "Name", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `ResourceRecords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-resourcerecords)
-    pub fn resource_records(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceRecords", value.into_expr()), Phase) }
+    pub fn resource_records(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceRecords", value), Phase) }
     /// `SetIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-setidentifier)
-    pub fn set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SetIdentifier", value.into_expr()), Phase) }
+    pub fn set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SetIdentifier", value), Phase) }
     /// `TTL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-ttl)
-    pub fn ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TTL", value.into_expr()), Phase) }
+    pub fn ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TTL", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-type)
-    pub fn type_(self, value: impl Arg<str>) -> CfnRecordSetProps<R0, Set> { CfnRecordSetProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnRecordSetProps<R0, Set> { CfnRecordSetProps(put(self.0, "Type", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for CfnRecordSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::RecordSet`.
@@ -418,11 +418,11 @@ impl AliasTarget {
 }
 impl<R0, R1> AliasTarget<R0, R1> {
     /// `DNSName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-aliastarget.html#cfn-route53-recordset-aliastarget-dnsname)
-    pub fn dns_name(self, value: impl Arg<str>) -> AliasTarget<Set, R1> { AliasTarget(put(self.0, "DNSName", value.into_expr()), Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> AliasTarget<Set, R1> { AliasTarget(put(self.0, "DNSName", value), Phase) }
     /// `EvaluateTargetHealth`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-aliastarget.html#cfn-route53-recordset-aliastarget-evaluatetargethealth)
-    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr()), Phase) }
+    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value), Phase) }
     /// `HostedZoneId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-aliastarget.html#cfn-route53-recordset-aliastarget-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> AliasTarget<R0, Set> { AliasTarget(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> AliasTarget<R0, Set> { AliasTarget(put(self.0, "HostedZoneId", value), Phase) }
 }
 impl Done for AliasTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CidrRoutingConfig` of `AWS::Route53::RecordSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-cidrroutingconfig.html)
@@ -433,9 +433,9 @@ impl CidrRoutingConfig {
 }
 impl<R0, R1> CidrRoutingConfig<R0, R1> {
     /// `CollectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-cidrroutingconfig.html#cfn-route53-recordset-cidrroutingconfig-collectionid)
-    pub fn collection_id(self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { CidrRoutingConfig(put(self.0, "CollectionId", value.into_expr()), Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { CidrRoutingConfig(put(self.0, "CollectionId", value), Phase) }
     /// `LocationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-cidrroutingconfig.html#cfn-route53-recordset-cidrroutingconfig-locationname)
-    pub fn location_name(self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { CidrRoutingConfig(put(self.0, "LocationName", value.into_expr()), Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { CidrRoutingConfig(put(self.0, "LocationName", value), Phase) }
 }
 impl Done for CidrRoutingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoLocation` of `AWS::Route53::RecordSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-geolocation.html)
@@ -444,11 +444,11 @@ impl GeoLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContinentCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-geolocation.html#cfn-route53-recordset-geolocation-continentcode)
-    pub fn continent_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinentCode", value.into_expr())) }
+    pub fn continent_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinentCode", value)) }
     /// `CountryCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-geolocation.html#cfn-route53-recordset-geolocation-countrycode)
-    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr())) }
+    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value)) }
     /// `SubdivisionCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-geolocation.html#cfn-route53-recordset-geolocation-subdivisioncode)
-    pub fn subdivision_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubdivisionCode", value.into_expr())) }
+    pub fn subdivision_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubdivisionCode", value)) }
 }
 impl Done for GeoLocation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Failover` allows.
@@ -473,13 +473,13 @@ impl CfnRecordSetGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#cfn-route53-recordsetgroup-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value)) }
     /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#cfn-route53-recordsetgroup-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value)) }
     /// `HostedZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#cfn-route53-recordsetgroup-hostedzonename)
-    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value)) }
     /// `RecordSets`: list of `RecordSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#cfn-route53-recordsetgroup-recordsets)
-    pub fn record_sets(self, value: impl Arg<Arr<record_set_group::RecordSet>>) -> Self { Self(put(self.0, "RecordSets", value.into_expr())) }
+    pub fn record_sets(self, value: impl Arg<Arr<record_set_group::RecordSet>>) -> Self { Self(put(self.0, "RecordSets", value)) }
 }
 impl Done for CfnRecordSetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::RecordSetGroup`.
@@ -493,11 +493,11 @@ impl AliasTarget {
 }
 impl<R0, R1> AliasTarget<R0, R1> {
     /// `DNSName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-aliastarget.html#cfn-route53-recordsetgroup-aliastarget-dnsname)
-    pub fn dns_name(self, value: impl Arg<str>) -> AliasTarget<Set, R1> { AliasTarget(put(self.0, "DNSName", value.into_expr()), Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> AliasTarget<Set, R1> { AliasTarget(put(self.0, "DNSName", value), Phase) }
     /// `EvaluateTargetHealth`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-aliastarget.html#cfn-route53-recordsetgroup-aliastarget-evaluatetargethealth)
-    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr()), Phase) }
+    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value), Phase) }
     /// `HostedZoneId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-aliastarget.html#cfn-route53-recordsetgroup-aliastarget-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> AliasTarget<R0, Set> { AliasTarget(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> AliasTarget<R0, Set> { AliasTarget(put(self.0, "HostedZoneId", value), Phase) }
 }
 impl Done for AliasTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CidrRoutingConfig` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-cidrroutingconfig.html)
@@ -508,9 +508,9 @@ impl CidrRoutingConfig {
 }
 impl<R0, R1> CidrRoutingConfig<R0, R1> {
     /// `CollectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-cidrroutingconfig.html#cfn-route53-recordsetgroup-cidrroutingconfig-collectionid)
-    pub fn collection_id(self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { CidrRoutingConfig(put(self.0, "CollectionId", value.into_expr()), Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { CidrRoutingConfig(put(self.0, "CollectionId", value), Phase) }
     /// `LocationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-cidrroutingconfig.html#cfn-route53-recordsetgroup-cidrroutingconfig-locationname)
-    pub fn location_name(self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { CidrRoutingConfig(put(self.0, "LocationName", value.into_expr()), Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { CidrRoutingConfig(put(self.0, "LocationName", value), Phase) }
 }
 impl Done for CidrRoutingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Coordinates` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-coordinates.html)
@@ -521,9 +521,9 @@ impl Coordinates {
 }
 impl<R0, R1> Coordinates<R0, R1> {
     /// `Latitude`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-coordinates.html#cfn-route53-recordsetgroup-coordinates-latitude)
-    pub fn latitude(self, value: impl Arg<str>) -> Coordinates<Set, R1> { Coordinates(put(self.0, "Latitude", value.into_expr()), Phase) }
+    pub fn latitude(self, value: impl Arg<str>) -> Coordinates<Set, R1> { Coordinates(put(self.0, "Latitude", value), Phase) }
     /// `Longitude`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-coordinates.html#cfn-route53-recordsetgroup-coordinates-longitude)
-    pub fn longitude(self, value: impl Arg<str>) -> Coordinates<R0, Set> { Coordinates(put(self.0, "Longitude", value.into_expr()), Phase) }
+    pub fn longitude(self, value: impl Arg<str>) -> Coordinates<R0, Set> { Coordinates(put(self.0, "Longitude", value), Phase) }
 }
 impl Done for Coordinates { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoLocation` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geolocation.html)
@@ -532,11 +532,11 @@ impl GeoLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContinentCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geolocation.html#cfn-route53-recordsetgroup-geolocation-continentcode)
-    pub fn continent_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinentCode", value.into_expr())) }
+    pub fn continent_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinentCode", value)) }
     /// `CountryCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geolocation.html#cfn-route53-recordsetgroup-geolocation-countrycode)
-    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr())) }
+    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value)) }
     /// `SubdivisionCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geolocation.html#cfn-route53-recordsetgroup-geolocation-subdivisioncode)
-    pub fn subdivision_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubdivisionCode", value.into_expr())) }
+    pub fn subdivision_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubdivisionCode", value)) }
 }
 impl Done for GeoLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoProximityLocation` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html)
@@ -545,13 +545,13 @@ impl GeoProximityLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html#cfn-route53-recordsetgroup-geoproximitylocation-awsregion)
-    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSRegion", value.into_expr())) }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSRegion", value)) }
     /// `Bias`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html#cfn-route53-recordsetgroup-geoproximitylocation-bias)
-    pub fn bias(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bias", value.into_expr())) }
+    pub fn bias(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bias", value)) }
     /// `Coordinates`: `Coordinates`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html#cfn-route53-recordsetgroup-geoproximitylocation-coordinates)
-    pub fn coordinates(self, value: impl Arg<Coordinates>) -> Self { Self(put(self.0, "Coordinates", value.into_expr())) }
+    pub fn coordinates(self, value: impl Arg<Coordinates>) -> Self { Self(put(self.0, "Coordinates", value)) }
     /// `LocalZoneGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html#cfn-route53-recordsetgroup-geoproximitylocation-localzonegroup)
-    pub fn local_zone_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalZoneGroup", value.into_expr())) }
+    pub fn local_zone_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalZoneGroup", value)) }
 }
 impl Done for GeoProximityLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordSet` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html)
@@ -562,37 +562,37 @@ impl RecordSet {
 }
 impl<R0, R1> RecordSet<R0, R1> {
     /// `AliasTarget`: `AliasTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-aliastarget)
-    pub fn alias_target(self, value: impl Arg<AliasTarget>) -> Self { Self(put(self.0, "AliasTarget", value.into_expr()), Phase) }
+    pub fn alias_target(self, value: impl Arg<AliasTarget>) -> Self { Self(put(self.0, "AliasTarget", value), Phase) }
     /// `CidrRoutingConfig`: `CidrRoutingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-cidrroutingconfig)
-    pub fn cidr_routing_config(self, value: impl Arg<CidrRoutingConfig>) -> Self { Self(put(self.0, "CidrRoutingConfig", value.into_expr()), Phase) }
+    pub fn cidr_routing_config(self, value: impl Arg<CidrRoutingConfig>) -> Self { Self(put(self.0, "CidrRoutingConfig", value), Phase) }
     /// `Failover`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-failover)
-    pub fn failover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Failover", value.into_expr()), Phase) }
+    pub fn failover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Failover", value), Phase) }
     /// `GeoLocation`: `GeoLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-geolocation)
-    pub fn geo_location(self, value: impl Arg<GeoLocation>) -> Self { Self(put(self.0, "GeoLocation", value.into_expr()), Phase) }
+    pub fn geo_location(self, value: impl Arg<GeoLocation>) -> Self { Self(put(self.0, "GeoLocation", value), Phase) }
     /// `GeoProximityLocation`: `GeoProximityLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-geoproximitylocation)
-    pub fn geo_proximity_location(self, value: impl Arg<GeoProximityLocation>) -> Self { Self(put(self.0, "GeoProximityLocation", value.into_expr()), Phase) }
+    pub fn geo_proximity_location(self, value: impl Arg<GeoProximityLocation>) -> Self { Self(put(self.0, "GeoProximityLocation", value), Phase) }
     /// `HealthCheckId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-healthcheckid)
-    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr()), Phase) }
+    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value), Phase) }
     /// `HostedZoneId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value), Phase) }
     /// `HostedZoneName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-hostedzonename)
-    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr()), Phase) }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value), Phase) }
     /// `MultiValueAnswer`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-multivalueanswer)
-    pub fn multi_value_answer(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiValueAnswer", value.into_expr()), Phase) }
+    pub fn multi_value_answer(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiValueAnswer", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-name)
-    pub fn name(self, value: impl Arg<str>) -> RecordSet<Set, R1> { RecordSet(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordSet<Set, R1> { RecordSet(put(self.0, "Name", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `ResourceRecords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-resourcerecords)
-    pub fn resource_records(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceRecords", value.into_expr()), Phase) }
+    pub fn resource_records(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceRecords", value), Phase) }
     /// `SetIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-setidentifier)
-    pub fn set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SetIdentifier", value.into_expr()), Phase) }
+    pub fn set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SetIdentifier", value), Phase) }
     /// `TTL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-ttl)
-    pub fn ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TTL", value.into_expr()), Phase) }
+    pub fn ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TTL", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-type)
-    pub fn type_(self, value: impl Arg<str>) -> RecordSet<R0, Set> { RecordSet(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> RecordSet<R0, Set> { RecordSet(put(self.0, "Type", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for RecordSet { fn into_props(self) -> Bag { self.0 } }
 }
@@ -623,11 +623,11 @@ impl CfnTrafficPolicyProps {
 }
 impl<R0, R1> CfnTrafficPolicyProps<R0, R1> {
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#cfn-route53-trafficpolicy-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value), Phase) }
     /// `Document`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#cfn-route53-trafficpolicy-document)
-    pub fn document(self, value: impl Arg<str>) -> CfnTrafficPolicyProps<Set, R1> { CfnTrafficPolicyProps(put(self.0, "Document", value.into_expr()), Phase) }
+    pub fn document(self, value: impl Arg<str>) -> CfnTrafficPolicyProps<Set, R1> { CfnTrafficPolicyProps(put(self.0, "Document", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#cfn-route53-trafficpolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTrafficPolicyProps<R0, Set> { CfnTrafficPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrafficPolicyProps<R0, Set> { CfnTrafficPolicyProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnTrafficPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53::TrafficPolicyInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html)
@@ -657,15 +657,15 @@ impl CfnTrafficPolicyInstanceProps {
 }
 impl<R0, R1, R2, R3, R4> CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, R4> {
     /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<Set, R1, R2, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<Set, R1, R2, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "HostedZoneId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, Set, R2, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, Set, R2, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "Name", value), Phase) }
     /// `TrafficPolicyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-trafficpolicyid)
-    pub fn traffic_policy_id(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, R1, Set, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "TrafficPolicyId", value.into_expr()), Phase) }
+    pub fn traffic_policy_id(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, R1, Set, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "TrafficPolicyId", value), Phase) }
     /// `TrafficPolicyVersion`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-trafficpolicyversion)
-    pub fn traffic_policy_version(self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, Set, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "TrafficPolicyVersion", value.into_expr()), Phase) }
+    pub fn traffic_policy_version(self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, Set, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "TrafficPolicyVersion", value), Phase) }
     /// `TTL`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-ttl)
-    pub fn ttl(self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, Set> { CfnTrafficPolicyInstanceProps(put(self.0, "TTL", value.into_expr()), Phase) }
+    pub fn ttl(self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, Set> { CfnTrafficPolicyInstanceProps(put(self.0, "TTL", value), Phase) }
 }
 impl Done for CfnTrafficPolicyInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

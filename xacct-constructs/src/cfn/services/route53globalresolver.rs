@@ -33,19 +33,19 @@ impl CfnAccessSourceProps {
 }
 impl<R0, R1, R2> CfnAccessSourceProps<R0, R1, R2> {
     /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> CfnAccessSourceProps<Set, R1, R2> { CfnAccessSourceProps(put(self.0, "Cidr", value.into_expr()), Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> CfnAccessSourceProps<Set, R1, R2> { CfnAccessSourceProps(put(self.0, "Cidr", value), Phase) }
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `DnsViewId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-dnsviewid)
-    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnAccessSourceProps<R0, Set, R2> { CfnAccessSourceProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
+    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnAccessSourceProps<R0, Set, R2> { CfnAccessSourceProps(put(self.0, "DnsViewId", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<access_source::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<access_source::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-protocol)
-    pub fn protocol(self, value: impl Arg<access_source::Protocol>) -> CfnAccessSourceProps<R0, R1, Set> { CfnAccessSourceProps(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<access_source::Protocol>) -> CfnAccessSourceProps<R0, R1, Set> { CfnAccessSourceProps(put(self.0, "Protocol", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAccessSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53GlobalResolver::AccessSource`.
@@ -89,15 +89,15 @@ impl CfnAccessTokenProps {
 }
 impl<R0> CfnAccessTokenProps<R0> {
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `DnsViewId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-dnsviewid)
-    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnAccessTokenProps<Set> { CfnAccessTokenProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
+    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnAccessTokenProps<Set> { CfnAccessTokenProps(put(self.0, "DnsViewId", value), Phase) }
     /// `ExpiresAt`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-expiresat)
-    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
+    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAccessTokenProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53GlobalResolver::DnsView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html)
@@ -129,21 +129,21 @@ impl CfnDnsViewProps {
 }
 impl<R0, R1> CfnDnsViewProps<R0, R1> {
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DnssecValidation`: `DnssecValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-dnssecvalidation)
-    pub fn dnssec_validation(self, value: impl Arg<dns_view::DnssecValidation>) -> Self { Self(put(self.0, "DnssecValidation", value.into_expr()), Phase) }
+    pub fn dnssec_validation(self, value: impl Arg<dns_view::DnssecValidation>) -> Self { Self(put(self.0, "DnssecValidation", value), Phase) }
     /// `EdnsClientSubnet`: `EdnsClientSubnet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-ednsclientsubnet)
-    pub fn edns_client_subnet(self, value: impl Arg<dns_view::EdnsClientSubnet>) -> Self { Self(put(self.0, "EdnsClientSubnet", value.into_expr()), Phase) }
+    pub fn edns_client_subnet(self, value: impl Arg<dns_view::EdnsClientSubnet>) -> Self { Self(put(self.0, "EdnsClientSubnet", value), Phase) }
     /// `FirewallRulesFailOpen`: `FirewallRulesFailOpen`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-firewallrulesfailopen)
-    pub fn firewall_rules_fail_open(self, value: impl Arg<dns_view::FirewallRulesFailOpen>) -> Self { Self(put(self.0, "FirewallRulesFailOpen", value.into_expr()), Phase) }
+    pub fn firewall_rules_fail_open(self, value: impl Arg<dns_view::FirewallRulesFailOpen>) -> Self { Self(put(self.0, "FirewallRulesFailOpen", value), Phase) }
     /// `GlobalResolverId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-globalresolverid)
-    pub fn global_resolver_id(self, value: impl Arg<str>) -> CfnDnsViewProps<Set, R1> { CfnDnsViewProps(put(self.0, "GlobalResolverId", value.into_expr()), Phase) }
+    pub fn global_resolver_id(self, value: impl Arg<str>) -> CfnDnsViewProps<Set, R1> { CfnDnsViewProps(put(self.0, "GlobalResolverId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDnsViewProps<R0, Set> { CfnDnsViewProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDnsViewProps<R0, Set> { CfnDnsViewProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDnsViewProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53GlobalResolver::DnsView`.
@@ -189,19 +189,19 @@ impl CfnFirewallDomainListProps {
 }
 impl<R0, R1> CfnFirewallDomainListProps<R0, R1> {
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainFileUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-domainfileurl)
-    pub fn domain_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFileUrl", value.into_expr()), Phase) }
+    pub fn domain_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFileUrl", value), Phase) }
     /// `Domains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-domains)
-    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value), Phase) }
     /// `GlobalResolverId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-globalresolverid)
-    pub fn global_resolver_id(self, value: impl Arg<str>) -> CfnFirewallDomainListProps<Set, R1> { CfnFirewallDomainListProps(put(self.0, "GlobalResolverId", value.into_expr()), Phase) }
+    pub fn global_resolver_id(self, value: impl Arg<str>) -> CfnFirewallDomainListProps<Set, R1> { CfnFirewallDomainListProps(put(self.0, "GlobalResolverId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFirewallDomainListProps<R0, Set> { CfnFirewallDomainListProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFirewallDomainListProps<R0, Set> { CfnFirewallDomainListProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFirewallDomainListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53GlobalResolver::FirewallRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html)
@@ -233,33 +233,33 @@ impl CfnFirewallRuleProps {
 }
 impl<R0, R1, R2> CfnFirewallRuleProps<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-action)
-    pub fn action(self, value: impl Arg<firewall_rule::Action>) -> CfnFirewallRuleProps<Set, R1, R2> { CfnFirewallRuleProps(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<firewall_rule::Action>) -> CfnFirewallRuleProps<Set, R1, R2> { CfnFirewallRuleProps(put(self.0, "Action", value), Phase) }
     /// `BlockOverrideDnsType`: `BlockOverrideDnsType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-blockoverridednstype)
-    pub fn block_override_dns_type(self, value: impl Arg<firewall_rule::BlockOverrideDnsType>) -> Self { Self(put(self.0, "BlockOverrideDnsType", value.into_expr()), Phase) }
+    pub fn block_override_dns_type(self, value: impl Arg<firewall_rule::BlockOverrideDnsType>) -> Self { Self(put(self.0, "BlockOverrideDnsType", value), Phase) }
     /// `BlockOverrideDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-blockoverridedomain)
-    pub fn block_override_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlockOverrideDomain", value.into_expr()), Phase) }
+    pub fn block_override_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlockOverrideDomain", value), Phase) }
     /// `BlockOverrideTtl`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-blockoverridettl)
-    pub fn block_override_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockOverrideTtl", value.into_expr()), Phase) }
+    pub fn block_override_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockOverrideTtl", value), Phase) }
     /// `BlockResponse`: `BlockResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-blockresponse)
-    pub fn block_response(self, value: impl Arg<firewall_rule::BlockResponse>) -> Self { Self(put(self.0, "BlockResponse", value.into_expr()), Phase) }
+    pub fn block_response(self, value: impl Arg<firewall_rule::BlockResponse>) -> Self { Self(put(self.0, "BlockResponse", value), Phase) }
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `ConfidenceThreshold`: `ConfidenceThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-confidencethreshold)
-    pub fn confidence_threshold(self, value: impl Arg<firewall_rule::ConfidenceThreshold>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
+    pub fn confidence_threshold(self, value: impl Arg<firewall_rule::ConfidenceThreshold>) -> Self { Self(put(self.0, "ConfidenceThreshold", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DnsAdvancedProtection`: `DnsAdvancedProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-dnsadvancedprotection)
-    pub fn dns_advanced_protection(self, value: impl Arg<firewall_rule::DnsAdvancedProtection>) -> Self { Self(put(self.0, "DnsAdvancedProtection", value.into_expr()), Phase) }
+    pub fn dns_advanced_protection(self, value: impl Arg<firewall_rule::DnsAdvancedProtection>) -> Self { Self(put(self.0, "DnsAdvancedProtection", value), Phase) }
     /// `DnsViewId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-dnsviewid)
-    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, Set, R2> { CfnFirewallRuleProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
+    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, Set, R2> { CfnFirewallRuleProps(put(self.0, "DnsViewId", value), Phase) }
     /// `FirewallDomainListId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-firewalldomainlistid)
-    pub fn firewall_domain_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallDomainListId", value.into_expr()), Phase) }
+    pub fn firewall_domain_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallDomainListId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, R1, Set> { CfnFirewallRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, R1, Set> { CfnFirewallRuleProps(put(self.0, "Name", value), Phase) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `QType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-qtype)
-    pub fn q_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QType", value.into_expr()), Phase) }
+    pub fn q_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QType", value), Phase) }
 }
 impl Done for CfnFirewallRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53GlobalResolver::FirewallRule`.
@@ -311,19 +311,19 @@ impl CfnGlobalResolverProps {
 }
 impl<R0, R1> CfnGlobalResolverProps<R0, R1> {
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<global_resolver::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<global_resolver::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGlobalResolverProps<Set, R1> { CfnGlobalResolverProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGlobalResolverProps<Set, R1> { CfnGlobalResolverProps(put(self.0, "Name", value), Phase) }
     /// `ObservabilityRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-observabilityregion)
-    pub fn observability_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityRegion", value.into_expr()), Phase) }
+    pub fn observability_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityRegion", value), Phase) }
     /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnGlobalResolverProps<R0, Set> { CfnGlobalResolverProps(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnGlobalResolverProps<R0, Set> { CfnGlobalResolverProps(put(self.0, "Regions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGlobalResolverProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53GlobalResolver::GlobalResolver`.
@@ -361,11 +361,11 @@ impl CfnHostedZoneAssociationProps {
 }
 impl<R0, R1, R2> CfnHostedZoneAssociationProps<R0, R1, R2> {
     /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#cfn-route53globalresolver-hostedzoneassociation-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<Set, R1, R2> { CfnHostedZoneAssociationProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<Set, R1, R2> { CfnHostedZoneAssociationProps(put(self.0, "HostedZoneId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#cfn-route53globalresolver-hostedzoneassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, Set, R2> { CfnHostedZoneAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, Set, R2> { CfnHostedZoneAssociationProps(put(self.0, "Name", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#cfn-route53globalresolver-hostedzoneassociation-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, R1, Set> { CfnHostedZoneAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, R1, Set> { CfnHostedZoneAssociationProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnHostedZoneAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -31,9 +31,9 @@ impl CfnProfileProps {
 }
 impl<R0> CfnProfileProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html#cfn-route53profiles-profile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<Set> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<Set> { CfnProfileProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html#cfn-route53profiles-profile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Profiles::ProfileAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html)
@@ -57,15 +57,15 @@ impl CfnProfileAssociationProps {
 }
 impl<R0, R1, R2> CfnProfileAssociationProps<R0, R1, R2> {
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProfileAssociationProps<Set, R1, R2> { CfnProfileAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileAssociationProps<Set, R1, R2> { CfnProfileAssociationProps(put(self.0, "Name", value), Phase) }
     /// `ProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-profileid)
-    pub fn profile_id(self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, Set, R2> { CfnProfileAssociationProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
+    pub fn profile_id(self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, Set, R2> { CfnProfileAssociationProps(put(self.0, "ProfileId", value), Phase) }
     /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, R1, Set> { CfnProfileAssociationProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, R1, Set> { CfnProfileAssociationProps(put(self.0, "ResourceId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProfileAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Profiles::ProfileResourceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html)
@@ -91,13 +91,13 @@ impl CfnProfileResourceAssociationProps {
 }
 impl<R0, R1, R2> CfnProfileResourceAssociationProps<R0, R1, R2> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#cfn-route53profiles-profileresourceassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<Set, R1, R2> { CfnProfileResourceAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<Set, R1, R2> { CfnProfileResourceAssociationProps(put(self.0, "Name", value), Phase) }
     /// `ProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#cfn-route53profiles-profileresourceassociation-profileid)
-    pub fn profile_id(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, Set, R2> { CfnProfileResourceAssociationProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
+    pub fn profile_id(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, Set, R2> { CfnProfileResourceAssociationProps(put(self.0, "ProfileId", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#cfn-route53profiles-profileresourceassociation-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, R1, Set> { CfnProfileResourceAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, R1, Set> { CfnProfileResourceAssociationProps(put(self.0, "ResourceArn", value), Phase) }
     /// `ResourceProperties`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#cfn-route53profiles-profileresourceassociation-resourceproperties)
-    pub fn resource_properties(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceProperties", value.into_expr()), Phase) }
+    pub fn resource_properties(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceProperties", value), Phase) }
 }
 impl Done for CfnProfileResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -29,11 +29,11 @@ impl CfnClusterProps {
 }
 impl<R0> CfnClusterProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#cfn-route53recoverycontrol-cluster-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnClusterProps<Set> { CfnClusterProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnClusterProps<Set> { CfnClusterProps(put(self.0, "Name", value), Phase) }
     /// `NetworkType`: `NetworkType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#cfn-route53recoverycontrol-cluster-networktype)
-    pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
+    pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#cfn-route53recoverycontrol-cluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53RecoveryControl::Cluster`.
@@ -45,9 +45,9 @@ impl ClusterEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-cluster-clusterendpoint.html#cfn-route53recoverycontrol-cluster-clusterendpoint-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value)) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-cluster-clusterendpoint.html#cfn-route53recoverycontrol-cluster-clusterendpoint-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value)) }
 }
 impl Done for ClusterEndpoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkType` allows.
@@ -80,11 +80,11 @@ impl CfnControlPanelProps {
 }
 impl<R0> CfnControlPanelProps<R0> {
     /// `ClusterArn`: `Route53RecoveryControlClusterArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#cfn-route53recoverycontrol-controlpanel-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { Self(put(self.0, "ClusterArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#cfn-route53recoverycontrol-controlpanel-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnControlPanelProps<Set> { CfnControlPanelProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnControlPanelProps<Set> { CfnControlPanelProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#cfn-route53recoverycontrol-controlpanel-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnControlPanelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryControl::RoutingControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html)
@@ -110,11 +110,11 @@ impl CfnRoutingControlProps {
 }
 impl<R0> CfnRoutingControlProps<R0> {
     /// `ClusterArn`: `Route53RecoveryControlClusterArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html#cfn-route53recoverycontrol-routingcontrol-clusterarn)
-    pub fn cluster_arn(self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    pub fn cluster_arn(self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { Self(put(self.0, "ClusterArn", value), Phase) }
     /// `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html#cfn-route53recoverycontrol-routingcontrol-controlpanelarn)
-    pub fn control_panel_arn(self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { Self(put(self.0, "ControlPanelArn", value.into_expr()), Phase) }
+    pub fn control_panel_arn(self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { Self(put(self.0, "ControlPanelArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html#cfn-route53recoverycontrol-routingcontrol-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRoutingControlProps<Set> { CfnRoutingControlProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRoutingControlProps<Set> { CfnRoutingControlProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnRoutingControlProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryControl::SafetyRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html)
@@ -138,17 +138,17 @@ impl CfnSafetyRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssertionRule`: `AssertionRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-assertionrule)
-    pub fn assertion_rule(self, value: impl Arg<safety_rule::AssertionRule>) -> Self { Self(put(self.0, "AssertionRule", value.into_expr())) }
+    pub fn assertion_rule(self, value: impl Arg<safety_rule::AssertionRule>) -> Self { Self(put(self.0, "AssertionRule", value)) }
     /// `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-controlpanelarn)
-    pub fn control_panel_arn(self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { Self(put(self.0, "ControlPanelArn", value.into_expr())) }
+    pub fn control_panel_arn(self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { Self(put(self.0, "ControlPanelArn", value)) }
     /// `GatingRule`: `GatingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-gatingrule)
-    pub fn gating_rule(self, value: impl Arg<safety_rule::GatingRule>) -> Self { Self(put(self.0, "GatingRule", value.into_expr())) }
+    pub fn gating_rule(self, value: impl Arg<safety_rule::GatingRule>) -> Self { Self(put(self.0, "GatingRule", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RuleConfig`: `RuleConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-ruleconfig)
-    pub fn rule_config(self, value: impl Arg<safety_rule::RuleConfig>) -> Self { Self(put(self.0, "RuleConfig", value.into_expr())) }
+    pub fn rule_config(self, value: impl Arg<safety_rule::RuleConfig>) -> Self { Self(put(self.0, "RuleConfig", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnSafetyRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53RecoveryControl::SafetyRule`.
@@ -162,9 +162,9 @@ impl AssertionRule {
 }
 impl<R0, R1> AssertionRule<R0, R1> {
     /// `AssertedControls`: list of `Route53RecoveryControlRoutingControlArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-assertionrule.html#cfn-route53recoverycontrol-safetyrule-assertionrule-assertedcontrols)
-    pub fn asserted_controls(self, value: impl Arg<Arr<kind::Route53RecoveryControlRoutingControlArn>>) -> AssertionRule<Set, R1> { AssertionRule(put(self.0, "AssertedControls", value.into_expr()), Phase) }
+    pub fn asserted_controls(self, value: impl Arg<Arr<kind::Route53RecoveryControlRoutingControlArn>>) -> AssertionRule<Set, R1> { AssertionRule(put(self.0, "AssertedControls", value), Phase) }
     /// `WaitPeriodMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-assertionrule.html#cfn-route53recoverycontrol-safetyrule-assertionrule-waitperiodms)
-    pub fn wait_period_ms(self, value: impl Arg<i64>) -> AssertionRule<R0, Set> { AssertionRule(put(self.0, "WaitPeriodMs", value.into_expr()), Phase) }
+    pub fn wait_period_ms(self, value: impl Arg<i64>) -> AssertionRule<R0, Set> { AssertionRule(put(self.0, "WaitPeriodMs", value), Phase) }
 }
 impl Done for AssertionRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatingRule` of `AWS::Route53RecoveryControl::SafetyRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-gatingrule.html)
@@ -175,11 +175,11 @@ impl GatingRule {
 }
 impl<R0, R1, R2> GatingRule<R0, R1, R2> {
     /// `GatingControls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-gatingrule.html#cfn-route53recoverycontrol-safetyrule-gatingrule-gatingcontrols)
-    pub fn gating_controls(self, value: impl Arg<Arr<str>>) -> GatingRule<Set, R1, R2> { GatingRule(put(self.0, "GatingControls", value.into_expr()), Phase) }
+    pub fn gating_controls(self, value: impl Arg<Arr<str>>) -> GatingRule<Set, R1, R2> { GatingRule(put(self.0, "GatingControls", value), Phase) }
     /// `TargetControls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-gatingrule.html#cfn-route53recoverycontrol-safetyrule-gatingrule-targetcontrols)
-    pub fn target_controls(self, value: impl Arg<Arr<str>>) -> GatingRule<R0, Set, R2> { GatingRule(put(self.0, "TargetControls", value.into_expr()), Phase) }
+    pub fn target_controls(self, value: impl Arg<Arr<str>>) -> GatingRule<R0, Set, R2> { GatingRule(put(self.0, "TargetControls", value), Phase) }
     /// `WaitPeriodMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-gatingrule.html#cfn-route53recoverycontrol-safetyrule-gatingrule-waitperiodms)
-    pub fn wait_period_ms(self, value: impl Arg<i64>) -> GatingRule<R0, R1, Set> { GatingRule(put(self.0, "WaitPeriodMs", value.into_expr()), Phase) }
+    pub fn wait_period_ms(self, value: impl Arg<i64>) -> GatingRule<R0, R1, Set> { GatingRule(put(self.0, "WaitPeriodMs", value), Phase) }
 }
 impl Done for GatingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleConfig` of `AWS::Route53RecoveryControl::SafetyRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-ruleconfig.html)
@@ -190,11 +190,11 @@ impl RuleConfig {
 }
 impl<R0, R1, R2> RuleConfig<R0, R1, R2> {
     /// `Inverted`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-ruleconfig.html#cfn-route53recoverycontrol-safetyrule-ruleconfig-inverted)
-    pub fn inverted(self, value: impl Arg<bool>) -> RuleConfig<Set, R1, R2> { RuleConfig(put(self.0, "Inverted", value.into_expr()), Phase) }
+    pub fn inverted(self, value: impl Arg<bool>) -> RuleConfig<Set, R1, R2> { RuleConfig(put(self.0, "Inverted", value), Phase) }
     /// `Threshold`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-ruleconfig.html#cfn-route53recoverycontrol-safetyrule-ruleconfig-threshold)
-    pub fn threshold(self, value: impl Arg<i64>) -> RuleConfig<R0, Set, R2> { RuleConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<i64>) -> RuleConfig<R0, Set, R2> { RuleConfig(put(self.0, "Threshold", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-ruleconfig.html#cfn-route53recoverycontrol-safetyrule-ruleconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> RuleConfig<R0, R1, Set> { RuleConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> RuleConfig<R0, R1, Set> { RuleConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for RuleConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.

@@ -25,11 +25,11 @@ impl CfnCellProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CellName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html#cfn-route53recoveryreadiness-cell-cellname)
-    pub fn cell_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CellName", value.into_expr())) }
+    pub fn cell_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CellName", value)) }
     /// `Cells`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html#cfn-route53recoveryreadiness-cell-cells)
-    pub fn cells(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cells", value.into_expr())) }
+    pub fn cells(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cells", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html#cfn-route53recoveryreadiness-cell-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnCellProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryReadiness::ReadinessCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html)
@@ -51,11 +51,11 @@ impl CfnReadinessCheckProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadinessCheckName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html#cfn-route53recoveryreadiness-readinesscheck-readinesscheckname)
-    pub fn readiness_check_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadinessCheckName", value.into_expr())) }
+    pub fn readiness_check_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadinessCheckName", value)) }
     /// `ResourceSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html#cfn-route53recoveryreadiness-readinesscheck-resourcesetname)
-    pub fn resource_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceSetName", value.into_expr())) }
+    pub fn resource_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceSetName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html#cfn-route53recoveryreadiness-readinesscheck-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnReadinessCheckProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryReadiness::RecoveryGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html)
@@ -77,11 +77,11 @@ impl CfnRecoveryGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cells`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html#cfn-route53recoveryreadiness-recoverygroup-cells)
-    pub fn cells(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cells", value.into_expr())) }
+    pub fn cells(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cells", value)) }
     /// `RecoveryGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html#cfn-route53recoveryreadiness-recoverygroup-recoverygroupname)
-    pub fn recovery_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecoveryGroupName", value.into_expr())) }
+    pub fn recovery_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecoveryGroupName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html#cfn-route53recoveryreadiness-recoverygroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnRecoveryGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html)
@@ -105,13 +105,13 @@ impl CfnResourceSetProps {
 }
 impl<R0, R1> CfnResourceSetProps<R0, R1> {
     /// `ResourceSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#cfn-route53recoveryreadiness-resourceset-resourcesetname)
-    pub fn resource_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceSetName", value.into_expr()), Phase) }
+    pub fn resource_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceSetName", value), Phase) }
     /// `ResourceSetType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#cfn-route53recoveryreadiness-resourceset-resourcesettype)
-    pub fn resource_set_type(self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { CfnResourceSetProps(put(self.0, "ResourceSetType", value.into_expr()), Phase) }
+    pub fn resource_set_type(self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { CfnResourceSetProps(put(self.0, "ResourceSetType", value), Phase) }
     /// `Resources`: list of `Resource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#cfn-route53recoveryreadiness-resourceset-resources)
-    pub fn resources(self, value: impl Arg<Arr<resource_set::Resource>>) -> CfnResourceSetProps<R0, Set> { CfnResourceSetProps(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<Arr<resource_set::Resource>>) -> CfnResourceSetProps<R0, Set> { CfnResourceSetProps(put(self.0, "Resources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#cfn-route53recoveryreadiness-resourceset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnResourceSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53RecoveryReadiness::ResourceSet`.
@@ -123,15 +123,15 @@ impl DNSTargetResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `HostedZoneArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-hostedzonearn)
-    pub fn hosted_zone_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneArn", value.into_expr())) }
+    pub fn hosted_zone_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneArn", value)) }
     /// `RecordSetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-recordsetid)
-    pub fn record_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetId", value.into_expr())) }
+    pub fn record_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetId", value)) }
     /// `RecordType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-recordtype)
-    pub fn record_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordType", value.into_expr())) }
+    pub fn record_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordType", value)) }
     /// `TargetResource`: `TargetResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-targetresource)
-    pub fn target_resource(self, value: impl Arg<TargetResource>) -> Self { Self(put(self.0, "TargetResource", value.into_expr())) }
+    pub fn target_resource(self, value: impl Arg<TargetResource>) -> Self { Self(put(self.0, "TargetResource", value)) }
 }
 impl Done for DNSTargetResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NLBResource` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-nlbresource.html)
@@ -140,7 +140,7 @@ impl NLBResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-nlbresource.html#cfn-route53recoveryreadiness-resourceset-nlbresource-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
 }
 impl Done for NLBResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `R53ResourceRecord` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-r53resourcerecord.html)
@@ -149,9 +149,9 @@ impl R53ResourceRecord {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-r53resourcerecord.html#cfn-route53recoveryreadiness-resourceset-r53resourcerecord-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `RecordSetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-r53resourcerecord.html#cfn-route53recoveryreadiness-resourceset-r53resourcerecord-recordsetid)
-    pub fn record_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetId", value.into_expr())) }
+    pub fn record_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetId", value)) }
 }
 impl Done for R53ResourceRecord { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resource` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html)
@@ -160,13 +160,13 @@ impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html#cfn-route53recoveryreadiness-resourceset-resource-componentid)
-    pub fn component_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentId", value.into_expr())) }
+    pub fn component_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentId", value)) }
     /// `DnsTargetResource`: `DNSTargetResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html#cfn-route53recoveryreadiness-resourceset-resource-dnstargetresource)
-    pub fn dns_target_resource(self, value: impl Arg<DNSTargetResource>) -> Self { Self(put(self.0, "DnsTargetResource", value.into_expr())) }
+    pub fn dns_target_resource(self, value: impl Arg<DNSTargetResource>) -> Self { Self(put(self.0, "DnsTargetResource", value)) }
     /// `ReadinessScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html#cfn-route53recoveryreadiness-resourceset-resource-readinessscopes)
-    pub fn readiness_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadinessScopes", value.into_expr())) }
+    pub fn readiness_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadinessScopes", value)) }
     /// `ResourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html#cfn-route53recoveryreadiness-resourceset-resource-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value)) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetResource` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-targetresource.html)
@@ -175,9 +175,9 @@ impl TargetResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NLBResource`: `NLBResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-targetresource.html#cfn-route53recoveryreadiness-resourceset-targetresource-nlbresource)
-    pub fn nlb_resource(self, value: impl Arg<NLBResource>) -> Self { Self(put(self.0, "NLBResource", value.into_expr())) }
+    pub fn nlb_resource(self, value: impl Arg<NLBResource>) -> Self { Self(put(self.0, "NLBResource", value)) }
     /// `R53Resource`: `R53ResourceRecord`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-targetresource.html#cfn-route53recoveryreadiness-resourceset-targetresource-r53resource)
-    pub fn r53_resource(self, value: impl Arg<R53ResourceRecord>) -> Self { Self(put(self.0, "R53Resource", value.into_expr())) }
+    pub fn r53_resource(self, value: impl Arg<R53ResourceRecord>) -> Self { Self(put(self.0, "R53Resource", value)) }
 }
 impl Done for TargetResource { fn into_props(self) -> Bag { self.0 } }
 }

@@ -39,13 +39,13 @@ impl CfnFirewallDomainListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainFileUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#cfn-route53resolver-firewalldomainlist-domainfileurl)
-    pub fn domain_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFileUrl", value.into_expr())) }
+    pub fn domain_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFileUrl", value)) }
     /// `Domains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#cfn-route53resolver-firewalldomainlist-domains)
-    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr())) }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#cfn-route53resolver-firewalldomainlist-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#cfn-route53resolver-firewalldomainlist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnFirewallDomainListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html)
@@ -85,11 +85,11 @@ impl CfnFirewallRuleGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirewallRules`: list of `FirewallRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#cfn-route53resolver-firewallrulegroup-firewallrules)
-    pub fn firewall_rules(self, value: impl Arg<Arr<firewall_rule_group::FirewallRule>>) -> Self { Self(put(self.0, "FirewallRules", value.into_expr())) }
+    pub fn firewall_rules(self, value: impl Arg<Arr<firewall_rule_group::FirewallRule>>) -> Self { Self(put(self.0, "FirewallRules", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#cfn-route53resolver-firewallrulegroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#cfn-route53resolver-firewallrulegroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnFirewallRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::FirewallRuleGroup`.
@@ -103,7 +103,7 @@ impl FirewallAdvancedContentCategoryConfig {
 }
 impl<R0> FirewallAdvancedContentCategoryConfig<R0> {
     /// `Category`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewalladvancedcontentcategoryconfig.html#cfn-route53resolver-firewallrulegroup-firewalladvancedcontentcategoryconfig-category)
-    pub fn category(self, value: impl Arg<str>) -> FirewallAdvancedContentCategoryConfig<Set> { FirewallAdvancedContentCategoryConfig(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<str>) -> FirewallAdvancedContentCategoryConfig<Set> { FirewallAdvancedContentCategoryConfig(put(self.0, "Category", value), Phase) }
 }
 impl Done for FirewallAdvancedContentCategoryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirewallAdvancedThreatCategoryConfig` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewalladvancedthreatcategoryconfig.html)
@@ -114,7 +114,7 @@ impl FirewallAdvancedThreatCategoryConfig {
 }
 impl<R0> FirewallAdvancedThreatCategoryConfig<R0> {
     /// `Category`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewalladvancedthreatcategoryconfig.html#cfn-route53resolver-firewallrulegroup-firewalladvancedthreatcategoryconfig-category)
-    pub fn category(self, value: impl Arg<str>) -> FirewallAdvancedThreatCategoryConfig<Set> { FirewallAdvancedThreatCategoryConfig(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<str>) -> FirewallAdvancedThreatCategoryConfig<Set> { FirewallAdvancedThreatCategoryConfig(put(self.0, "Category", value), Phase) }
 }
 impl Done for FirewallAdvancedThreatCategoryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirewallRule` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html)
@@ -125,33 +125,33 @@ impl FirewallRule {
 }
 impl<R0, R1> FirewallRule<R0, R1> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-action)
-    pub fn action(self, value: impl Arg<Action>) -> FirewallRule<Set, R1> { FirewallRule(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> FirewallRule<Set, R1> { FirewallRule(put(self.0, "Action", value), Phase) }
     /// `BlockOverrideDnsType`: `BlockOverrideDnsType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-blockoverridednstype)
-    pub fn block_override_dns_type(self, value: impl Arg<BlockOverrideDnsType>) -> Self { Self(put(self.0, "BlockOverrideDnsType", value.into_expr()), Phase) }
+    pub fn block_override_dns_type(self, value: impl Arg<BlockOverrideDnsType>) -> Self { Self(put(self.0, "BlockOverrideDnsType", value), Phase) }
     /// `BlockOverrideDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-blockoverridedomain)
-    pub fn block_override_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlockOverrideDomain", value.into_expr()), Phase) }
+    pub fn block_override_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlockOverrideDomain", value), Phase) }
     /// `BlockOverrideTtl`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-blockoverridettl)
-    pub fn block_override_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockOverrideTtl", value.into_expr()), Phase) }
+    pub fn block_override_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockOverrideTtl", value), Phase) }
     /// `BlockResponse`: `BlockResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-blockresponse)
-    pub fn block_response(self, value: impl Arg<BlockResponse>) -> Self { Self(put(self.0, "BlockResponse", value.into_expr()), Phase) }
+    pub fn block_response(self, value: impl Arg<BlockResponse>) -> Self { Self(put(self.0, "BlockResponse", value), Phase) }
     /// `ConfidenceThreshold`: `ConfidenceThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-confidencethreshold)
-    pub fn confidence_threshold(self, value: impl Arg<ConfidenceThreshold>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
+    pub fn confidence_threshold(self, value: impl Arg<ConfidenceThreshold>) -> Self { Self(put(self.0, "ConfidenceThreshold", value), Phase) }
     /// `DnsThreatProtection`: `DnsThreatProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-dnsthreatprotection)
-    pub fn dns_threat_protection(self, value: impl Arg<DnsThreatProtection>) -> Self { Self(put(self.0, "DnsThreatProtection", value.into_expr()), Phase) }
+    pub fn dns_threat_protection(self, value: impl Arg<DnsThreatProtection>) -> Self { Self(put(self.0, "DnsThreatProtection", value), Phase) }
     /// `FirewallDomainListId`: `Route53ResolverFirewallDomainListId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-firewalldomainlistid)
-    pub fn firewall_domain_list_id(self, value: impl Arg<kind::Route53ResolverFirewallDomainListId>) -> Self { Self(put(self.0, "FirewallDomainListId", value.into_expr()), Phase) }
+    pub fn firewall_domain_list_id(self, value: impl Arg<kind::Route53ResolverFirewallDomainListId>) -> Self { Self(put(self.0, "FirewallDomainListId", value), Phase) }
     /// `FirewallDomainRedirectionAction`: `FirewallDomainRedirectionAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-firewalldomainredirectionaction)
-    pub fn firewall_domain_redirection_action(self, value: impl Arg<FirewallDomainRedirectionAction>) -> Self { Self(put(self.0, "FirewallDomainRedirectionAction", value.into_expr()), Phase) }
+    pub fn firewall_domain_redirection_action(self, value: impl Arg<FirewallDomainRedirectionAction>) -> Self { Self(put(self.0, "FirewallDomainRedirectionAction", value), Phase) }
     /// `FirewallRuleType`: `FirewallRuleType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-firewallruletype)
-    pub fn firewall_rule_type(self, value: impl Arg<FirewallRuleType>) -> Self { Self(put(self.0, "FirewallRuleType", value.into_expr()), Phase) }
+    pub fn firewall_rule_type(self, value: impl Arg<FirewallRuleType>) -> Self { Self(put(self.0, "FirewallRuleType", value), Phase) }
     /// `FirewallThreatProtectionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-firewallthreatprotectionid)
-    pub fn firewall_threat_protection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallThreatProtectionId", value.into_expr()), Phase) }
+    pub fn firewall_threat_protection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallThreatProtectionId", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> FirewallRule<R0, Set> { FirewallRule(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> FirewallRule<R0, Set> { FirewallRule(put(self.0, "Priority", value), Phase) }
     /// `Qtype`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-qtype)
-    pub fn qtype(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qtype", value.into_expr()), Phase) }
+    pub fn qtype(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qtype", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
 }
 impl Done for FirewallRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirewallRuleType` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallruletype.html)
@@ -160,11 +160,11 @@ impl FirewallRuleType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirewallAdvancedContentCategory`: `FirewallAdvancedContentCategoryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallruletype.html#cfn-route53resolver-firewallrulegroup-firewallruletype-firewalladvancedcontentcategory)
-    pub fn firewall_advanced_content_category(self, value: impl Arg<FirewallAdvancedContentCategoryConfig>) -> Self { Self(put(self.0, "FirewallAdvancedContentCategory", value.into_expr())) }
+    pub fn firewall_advanced_content_category(self, value: impl Arg<FirewallAdvancedContentCategoryConfig>) -> Self { Self(put(self.0, "FirewallAdvancedContentCategory", value)) }
     /// `FirewallAdvancedThreatCategory`: `FirewallAdvancedThreatCategoryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallruletype.html#cfn-route53resolver-firewallrulegroup-firewallruletype-firewalladvancedthreatcategory)
-    pub fn firewall_advanced_threat_category(self, value: impl Arg<FirewallAdvancedThreatCategoryConfig>) -> Self { Self(put(self.0, "FirewallAdvancedThreatCategory", value.into_expr())) }
+    pub fn firewall_advanced_threat_category(self, value: impl Arg<FirewallAdvancedThreatCategoryConfig>) -> Self { Self(put(self.0, "FirewallAdvancedThreatCategory", value)) }
     /// `PartnerThreatProtection`: `PartnerThreatProtectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallruletype.html#cfn-route53resolver-firewallrulegroup-firewallruletype-partnerthreatprotection)
-    pub fn partner_threat_protection(self, value: impl Arg<PartnerThreatProtectionConfig>) -> Self { Self(put(self.0, "PartnerThreatProtection", value.into_expr())) }
+    pub fn partner_threat_protection(self, value: impl Arg<PartnerThreatProtectionConfig>) -> Self { Self(put(self.0, "PartnerThreatProtection", value)) }
 }
 impl Done for FirewallRuleType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartnerThreatProtectionConfig` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-partnerthreatprotectionconfig.html)
@@ -175,7 +175,7 @@ impl PartnerThreatProtectionConfig {
 }
 impl<R0> PartnerThreatProtectionConfig<R0> {
     /// `Partner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-partnerthreatprotectionconfig.html#cfn-route53resolver-firewallrulegroup-partnerthreatprotectionconfig-partner)
-    pub fn partner(self, value: impl Arg<str>) -> PartnerThreatProtectionConfig<Set> { PartnerThreatProtectionConfig(put(self.0, "Partner", value.into_expr()), Phase) }
+    pub fn partner(self, value: impl Arg<str>) -> PartnerThreatProtectionConfig<Set> { PartnerThreatProtectionConfig(put(self.0, "Partner", value), Phase) }
 }
 impl Done for PartnerThreatProtectionConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -228,17 +228,17 @@ impl CfnFirewallRuleGroupAssociationProps {
 }
 impl<R0, R1, R2> CfnFirewallRuleGroupAssociationProps<R0, R1, R2> {
     /// `FirewallRuleGroupId`: `Route53ResolverFirewallRuleGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-firewallrulegroupid)
-    pub fn firewall_rule_group_id(self, value: impl Arg<kind::Route53ResolverFirewallRuleGroupId>) -> CfnFirewallRuleGroupAssociationProps<Set, R1, R2> { CfnFirewallRuleGroupAssociationProps(put(self.0, "FirewallRuleGroupId", value.into_expr()), Phase) }
+    pub fn firewall_rule_group_id(self, value: impl Arg<kind::Route53ResolverFirewallRuleGroupId>) -> CfnFirewallRuleGroupAssociationProps<Set, R1, R2> { CfnFirewallRuleGroupAssociationProps(put(self.0, "FirewallRuleGroupId", value), Phase) }
     /// `MutationProtection`: `MutationProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-mutationprotection)
-    pub fn mutation_protection(self, value: impl Arg<firewall_rule_group_association::MutationProtection>) -> Self { Self(put(self.0, "MutationProtection", value.into_expr()), Phase) }
+    pub fn mutation_protection(self, value: impl Arg<firewall_rule_group_association::MutationProtection>) -> Self { Self(put(self.0, "MutationProtection", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> CfnFirewallRuleGroupAssociationProps<R0, Set, R2> { CfnFirewallRuleGroupAssociationProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnFirewallRuleGroupAssociationProps<R0, Set, R2> { CfnFirewallRuleGroupAssociationProps(put(self.0, "Priority", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnFirewallRuleGroupAssociationProps<R0, R1, Set> { CfnFirewallRuleGroupAssociationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnFirewallRuleGroupAssociationProps<R0, R1, Set> { CfnFirewallRuleGroupAssociationProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnFirewallRuleGroupAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::FirewallRuleGroupAssociation`.
@@ -280,15 +280,15 @@ impl CfnOutpostResolverProps {
 }
 impl<R0, R1, R2> CfnOutpostResolverProps<R0, R1, R2> {
     /// `InstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-instancecount)
-    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr()), Phase) }
+    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnOutpostResolverProps<Set, R1, R2> { CfnOutpostResolverProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOutpostResolverProps<Set, R1, R2> { CfnOutpostResolverProps(put(self.0, "Name", value), Phase) }
     /// `OutpostArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-outpostarn)
-    pub fn outpost_arn(self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, Set, R2> { CfnOutpostResolverProps(put(self.0, "OutpostArn", value.into_expr()), Phase) }
+    pub fn outpost_arn(self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, Set, R2> { CfnOutpostResolverProps(put(self.0, "OutpostArn", value), Phase) }
     /// `PreferredInstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-preferredinstancetype)
-    pub fn preferred_instance_type(self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, R1, Set> { CfnOutpostResolverProps(put(self.0, "PreferredInstanceType", value.into_expr()), Phase) }
+    pub fn preferred_instance_type(self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, R1, Set> { CfnOutpostResolverProps(put(self.0, "PreferredInstanceType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOutpostResolverProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::ResolverConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html)
@@ -316,9 +316,9 @@ impl CfnResolverConfigProps {
 }
 impl<R0, R1> CfnResolverConfigProps<R0, R1> {
     /// `AutodefinedReverseFlag`: `AutodefinedReverseFlag`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html#cfn-route53resolver-resolverconfig-autodefinedreverseflag)
-    pub fn autodefined_reverse_flag(self, value: impl Arg<resolver_config::AutodefinedReverseFlag>) -> CfnResolverConfigProps<Set, R1> { CfnResolverConfigProps(put(self.0, "AutodefinedReverseFlag", value.into_expr()), Phase) }
+    pub fn autodefined_reverse_flag(self, value: impl Arg<resolver_config::AutodefinedReverseFlag>) -> CfnResolverConfigProps<Set, R1> { CfnResolverConfigProps(put(self.0, "AutodefinedReverseFlag", value), Phase) }
     /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html#cfn-route53resolver-resolverconfig-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> CfnResolverConfigProps<R0, Set> { CfnResolverConfigProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> CfnResolverConfigProps<R0, Set> { CfnResolverConfigProps(put(self.0, "ResourceId", value), Phase) }
 }
 impl Done for CfnResolverConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::ResolverConfig`.
@@ -350,7 +350,7 @@ impl CfnResolverDNSSECConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverdnssecconfig.html#cfn-route53resolver-resolverdnssecconfig-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value)) }
 }
 impl Done for CfnResolverDNSSECConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::ResolverEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html)
@@ -390,31 +390,31 @@ impl CfnResolverEndpointProps {
 }
 impl<R0, R1, R2> CfnResolverEndpointProps<R0, R1, R2> {
     /// `Direction`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-direction)
-    pub fn direction(self, value: impl Arg<str>) -> CfnResolverEndpointProps<Set, R1, R2> { CfnResolverEndpointProps(put(self.0, "Direction", value.into_expr()), Phase) }
+    pub fn direction(self, value: impl Arg<str>) -> CfnResolverEndpointProps<Set, R1, R2> { CfnResolverEndpointProps(put(self.0, "Direction", value), Phase) }
     /// `Dns64Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-dns64enabled)
-    pub fn dns64_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Dns64Enabled", value.into_expr()), Phase) }
+    pub fn dns64_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Dns64Enabled", value), Phase) }
     /// `IpAddresses`: list of `IpAddressRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-ipaddresses)
-    pub fn ip_addresses(self, value: impl Arg<Arr<resolver_endpoint::IpAddressRequest>>) -> CfnResolverEndpointProps<R0, Set, R2> { CfnResolverEndpointProps(put(self.0, "IpAddresses", value.into_expr()), Phase) }
+    pub fn ip_addresses(self, value: impl Arg<Arr<resolver_endpoint::IpAddressRequest>>) -> CfnResolverEndpointProps<R0, Set, R2> { CfnResolverEndpointProps(put(self.0, "IpAddresses", value), Phase) }
     /// `Ipv6InternetAccessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-ipv6internetaccessenabled)
-    pub fn ipv6_internet_access_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6InternetAccessEnabled", value.into_expr()), Phase) }
+    pub fn ipv6_internet_access_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6InternetAccessEnabled", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `OutpostArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-outpostarn)
-    pub fn outpost_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutpostArn", value.into_expr()), Phase) }
+    pub fn outpost_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutpostArn", value), Phase) }
     /// `PreferredInstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-preferredinstancetype)
-    pub fn preferred_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredInstanceType", value.into_expr()), Phase) }
+    pub fn preferred_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredInstanceType", value), Phase) }
     /// `Protocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-protocols)
-    pub fn protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Protocols", value.into_expr()), Phase) }
+    pub fn protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Protocols", value), Phase) }
     /// `ResolverEndpointType`: `ResolverEndpointType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-resolverendpointtype)
-    pub fn resolver_endpoint_type(self, value: impl Arg<resolver_endpoint::ResolverEndpointType>) -> Self { Self(put(self.0, "ResolverEndpointType", value.into_expr()), Phase) }
+    pub fn resolver_endpoint_type(self, value: impl Arg<resolver_endpoint::ResolverEndpointType>) -> Self { Self(put(self.0, "ResolverEndpointType", value), Phase) }
     /// `RniEnhancedMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-rnienhancedmetricsenabled)
-    pub fn rni_enhanced_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RniEnhancedMetricsEnabled", value.into_expr()), Phase) }
+    pub fn rni_enhanced_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RniEnhancedMetricsEnabled", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnResolverEndpointProps<R0, R1, Set> { CfnResolverEndpointProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnResolverEndpointProps<R0, R1, Set> { CfnResolverEndpointProps(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetNameServerMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-targetnameservermetricsenabled)
-    pub fn target_name_server_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TargetNameServerMetricsEnabled", value.into_expr()), Phase) }
+    pub fn target_name_server_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TargetNameServerMetricsEnabled", value), Phase) }
 }
 impl Done for CfnResolverEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::ResolverEndpoint`.
@@ -428,11 +428,11 @@ impl IpAddressRequest {
 }
 impl<R0> IpAddressRequest<R0> {
     /// `Ip`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverendpoint-ipaddressrequest.html#cfn-route53resolver-resolverendpoint-ipaddressrequest-ip)
-    pub fn ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ip", value.into_expr()), Phase) }
+    pub fn ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ip", value), Phase) }
     /// `Ipv6`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverendpoint-ipaddressrequest.html#cfn-route53resolver-resolverendpoint-ipaddressrequest-ipv6)
-    pub fn ipv6(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6", value.into_expr()), Phase) }
+    pub fn ipv6(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverendpoint-ipaddressrequest.html#cfn-route53resolver-resolverendpoint-ipaddressrequest-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> IpAddressRequest<Set> { IpAddressRequest(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> IpAddressRequest<Set> { IpAddressRequest(put(self.0, "SubnetId", value), Phase) }
 }
 impl Done for IpAddressRequest { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResolverEndpointType` allows.
@@ -471,11 +471,11 @@ impl CfnResolverQueryLoggingConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#cfn-route53resolver-resolverqueryloggingconfig-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#cfn-route53resolver-resolverqueryloggingconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#cfn-route53resolver-resolverqueryloggingconfig-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnResolverQueryLoggingConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html)
@@ -505,9 +505,9 @@ impl CfnResolverQueryLoggingConfigAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResolverQueryLogConfigId`: `Route53ResolverResolverQueryLoggingConfigId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#cfn-route53resolver-resolverqueryloggingconfigassociation-resolverquerylogconfigid)
-    pub fn resolver_query_log_config_id(self, value: impl Arg<kind::Route53ResolverResolverQueryLoggingConfigId>) -> Self { Self(put(self.0, "ResolverQueryLogConfigId", value.into_expr())) }
+    pub fn resolver_query_log_config_id(self, value: impl Arg<kind::Route53ResolverResolverQueryLoggingConfigId>) -> Self { Self(put(self.0, "ResolverQueryLogConfigId", value)) }
     /// `ResourceId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#cfn-route53resolver-resolverqueryloggingconfigassociation-resourceid)
-    pub fn resource_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
+    pub fn resource_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "ResourceId", value)) }
 }
 impl Done for CfnResolverQueryLoggingConfigAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::ResolverRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html)
@@ -541,19 +541,19 @@ impl CfnResolverRuleProps {
 }
 impl<R0> CfnResolverRuleProps<R0> {
     /// `DelegationRecord`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-delegationrecord)
-    pub fn delegation_record(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DelegationRecord", value.into_expr()), Phase) }
+    pub fn delegation_record(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DelegationRecord", value), Phase) }
     /// `DomainName`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `ResolverEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-resolverendpointid)
-    pub fn resolver_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolverEndpointId", value.into_expr()), Phase) }
+    pub fn resolver_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolverEndpointId", value), Phase) }
     /// `RuleType`: `RuleType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-ruletype)
-    pub fn rule_type(self, value: impl Arg<resolver_rule::RuleType>) -> CfnResolverRuleProps<Set> { CfnResolverRuleProps(put(self.0, "RuleType", value.into_expr()), Phase) }
+    pub fn rule_type(self, value: impl Arg<resolver_rule::RuleType>) -> CfnResolverRuleProps<Set> { CfnResolverRuleProps(put(self.0, "RuleType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetIps`: list of `TargetAddress`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-targetips)
-    pub fn target_ips(self, value: impl Arg<Arr<resolver_rule::TargetAddress>>) -> Self { Self(put(self.0, "TargetIps", value.into_expr()), Phase) }
+    pub fn target_ips(self, value: impl Arg<Arr<resolver_rule::TargetAddress>>) -> Self { Self(put(self.0, "TargetIps", value), Phase) }
 }
 impl Done for CfnResolverRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::ResolverRule`.
@@ -565,15 +565,15 @@ impl TargetAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ip`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-ip)
-    pub fn ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ip", value.into_expr())) }
+    pub fn ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ip", value)) }
     /// `Ipv6`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-ipv6)
-    pub fn ipv6(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6", value.into_expr())) }
+    pub fn ipv6(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6", value)) }
     /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-port)
-    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value)) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `ServerNameIndication`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-servernameindication)
-    pub fn server_name_indication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerNameIndication", value.into_expr())) }
+    pub fn server_name_indication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerNameIndication", value)) }
 }
 impl Done for TargetAddress { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -608,11 +608,11 @@ impl CfnResolverRuleAssociationProps {
 }
 impl<R0, R1> CfnResolverRuleAssociationProps<R0, R1> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#cfn-route53resolver-resolverruleassociation-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `ResolverRuleId`: `Route53ResolverResolverRuleId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#cfn-route53resolver-resolverruleassociation-resolverruleid)
-    pub fn resolver_rule_id(self, value: impl Arg<kind::Route53ResolverResolverRuleId>) -> CfnResolverRuleAssociationProps<Set, R1> { CfnResolverRuleAssociationProps(put(self.0, "ResolverRuleId", value.into_expr()), Phase) }
+    pub fn resolver_rule_id(self, value: impl Arg<kind::Route53ResolverResolverRuleId>) -> CfnResolverRuleAssociationProps<Set, R1> { CfnResolverRuleAssociationProps(put(self.0, "ResolverRuleId", value), Phase) }
     /// `VPCId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#cfn-route53resolver-resolverruleassociation-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnResolverRuleAssociationProps<R0, Set> { CfnResolverRuleAssociationProps(put(self.0, "VPCId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnResolverRuleAssociationProps<R0, Set> { CfnResolverRuleAssociationProps(put(self.0, "VPCId", value), Phase) }
 }
 impl Done for CfnResolverRuleAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -35,13 +35,13 @@ impl CfnInboundExternalLinkProps {
 }
 impl<R0, R1> CfnInboundExternalLinkProps<R0, R1> {
     /// `GatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#cfn-rtbfabric-inboundexternallink-gatewayid)
-    pub fn gateway_id(self, value: impl Arg<str>) -> CfnInboundExternalLinkProps<Set, R1> { CfnInboundExternalLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
+    pub fn gateway_id(self, value: impl Arg<str>) -> CfnInboundExternalLinkProps<Set, R1> { CfnInboundExternalLinkProps(put(self.0, "GatewayId", value), Phase) }
     /// `LinkAttributes`: `LinkAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#cfn-rtbfabric-inboundexternallink-linkattributes)
-    pub fn link_attributes(self, value: impl Arg<inbound_external_link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
+    pub fn link_attributes(self, value: impl Arg<inbound_external_link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value), Phase) }
     /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#cfn-rtbfabric-inboundexternallink-linklogsettings)
-    pub fn link_log_settings(self, value: impl Arg<inbound_external_link::LinkLogSettings>) -> CfnInboundExternalLinkProps<R0, Set> { CfnInboundExternalLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
+    pub fn link_log_settings(self, value: impl Arg<inbound_external_link::LinkLogSettings>) -> CfnInboundExternalLinkProps<R0, Set> { CfnInboundExternalLinkProps(put(self.0, "LinkLogSettings", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#cfn-rtbfabric-inboundexternallink-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnInboundExternalLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::InboundExternalLink`.
@@ -55,7 +55,7 @@ impl ApplicationLogs {
 }
 impl<R0> ApplicationLogs<R0> {
     /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-applicationlogs.html#cfn-rtbfabric-inboundexternallink-applicationlogs-linkapplicationlogsampling)
-    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
+    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkApplicationLogSampling` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkapplicationlogsampling.html)
@@ -66,9 +66,9 @@ impl LinkApplicationLogSampling {
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
     /// `ErrorLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkapplicationlogsampling.html#cfn-rtbfabric-inboundexternallink-linkapplicationlogsampling-errorlog)
-    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
+    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value), Phase) }
     /// `FilterLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkapplicationlogsampling.html#cfn-rtbfabric-inboundexternallink-linkapplicationlogsampling-filterlog)
-    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
+    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkAttributes` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkattributes.html)
@@ -77,9 +77,9 @@ impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProvidedId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkattributes.html#cfn-rtbfabric-inboundexternallink-linkattributes-customerprovidedid)
-    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
+    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value)) }
     /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkattributes.html#cfn-rtbfabric-inboundexternallink-linkattributes-respondererrormasking)
-    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
+    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value)) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkLogSettings` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linklogsettings.html)
@@ -90,7 +90,7 @@ impl LinkLogSettings {
 }
 impl<R0> LinkLogSettings<R0> {
     /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linklogsettings.html#cfn-rtbfabric-inboundexternallink-linklogsettings-applicationlogs)
-    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
+    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponderErrorMaskingForHttpCode` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html)
@@ -101,13 +101,13 @@ impl ResponderErrorMaskingForHttpCode {
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode-action)
-    pub fn action(self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value), Phase) }
     /// `HttpCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode-httpcode)
-    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
+    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value), Phase) }
     /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode-loggingtypes)
-    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
+    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value), Phase) }
     /// `ResponseLoggingPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode-responseloggingpercentage)
-    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
+    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -146,19 +146,19 @@ impl CfnLinkProps {
 }
 impl<R0, R1, R2> CfnLinkProps<R0, R1, R2> {
     /// `GatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-gatewayid)
-    pub fn gateway_id(self, value: impl Arg<str>) -> CfnLinkProps<Set, R1, R2> { CfnLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
+    pub fn gateway_id(self, value: impl Arg<str>) -> CfnLinkProps<Set, R1, R2> { CfnLinkProps(put(self.0, "GatewayId", value), Phase) }
     /// `HttpResponderAllowed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-httpresponderallowed)
-    pub fn http_responder_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HttpResponderAllowed", value.into_expr()), Phase) }
+    pub fn http_responder_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HttpResponderAllowed", value), Phase) }
     /// `LinkAttributes`: `LinkAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-linkattributes)
-    pub fn link_attributes(self, value: impl Arg<link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
+    pub fn link_attributes(self, value: impl Arg<link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value), Phase) }
     /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-linklogsettings)
-    pub fn link_log_settings(self, value: impl Arg<link::LinkLogSettings>) -> CfnLinkProps<R0, Set, R2> { CfnLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
+    pub fn link_log_settings(self, value: impl Arg<link::LinkLogSettings>) -> CfnLinkProps<R0, Set, R2> { CfnLinkProps(put(self.0, "LinkLogSettings", value), Phase) }
     /// `ModuleConfigurationList`: list of `ModuleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-moduleconfigurationlist)
-    pub fn module_configuration_list(self, value: impl Arg<Arr<link::ModuleConfiguration>>) -> Self { Self(put(self.0, "ModuleConfigurationList", value.into_expr()), Phase) }
+    pub fn module_configuration_list(self, value: impl Arg<Arr<link::ModuleConfiguration>>) -> Self { Self(put(self.0, "ModuleConfigurationList", value), Phase) }
     /// `PeerGatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-peergatewayid)
-    pub fn peer_gateway_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { CfnLinkProps(put(self.0, "PeerGatewayId", value.into_expr()), Phase) }
+    pub fn peer_gateway_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { CfnLinkProps(put(self.0, "PeerGatewayId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::Link`.
@@ -172,9 +172,9 @@ impl Action {
 }
 impl<R0, R1> Action<R0, R1> {
     /// `HeaderTag`: `HeaderTagAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-action.html#cfn-rtbfabric-link-action-headertag)
-    pub fn header_tag(self, value: impl Arg<HeaderTagAction>) -> Action<Set, R1> { Action(put(self.0, "HeaderTag", value.into_expr()), Phase) }
+    pub fn header_tag(self, value: impl Arg<HeaderTagAction>) -> Action<Set, R1> { Action(put(self.0, "HeaderTag", value), Phase) }
     /// `NoBid`: `NoBidAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-action.html#cfn-rtbfabric-link-action-nobid)
-    pub fn no_bid(self, value: impl Arg<NoBidAction>) -> Action<R0, Set> { Action(put(self.0, "NoBid", value.into_expr()), Phase) }
+    pub fn no_bid(self, value: impl Arg<NoBidAction>) -> Action<R0, Set> { Action(put(self.0, "NoBid", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationLogs` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-applicationlogs.html)
@@ -185,7 +185,7 @@ impl ApplicationLogs {
 }
 impl<R0> ApplicationLogs<R0> {
     /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-applicationlogs.html#cfn-rtbfabric-link-applicationlogs-linkapplicationlogsampling)
-    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
+    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filter.html)
@@ -196,7 +196,7 @@ impl Filter {
 }
 impl<R0> Filter<R0> {
     /// `Criteria`: list of `FilterCriterion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filter.html#cfn-rtbfabric-link-filter-criteria)
-    pub fn criteria(self, value: impl Arg<Arr<FilterCriterion>>) -> Filter<Set> { Filter(put(self.0, "Criteria", value.into_expr()), Phase) }
+    pub fn criteria(self, value: impl Arg<Arr<FilterCriterion>>) -> Filter<Set> { Filter(put(self.0, "Criteria", value), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterCriterion` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filtercriterion.html)
@@ -207,9 +207,9 @@ impl FilterCriterion {
 }
 impl<R0, R1> FilterCriterion<R0, R1> {
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filtercriterion.html#cfn-rtbfabric-link-filtercriterion-path)
-    pub fn path(self, value: impl Arg<str>) -> FilterCriterion<Set, R1> { FilterCriterion(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> FilterCriterion<Set, R1> { FilterCriterion(put(self.0, "Path", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filtercriterion.html#cfn-rtbfabric-link-filtercriterion-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> FilterCriterion<R0, Set> { FilterCriterion(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> FilterCriterion<R0, Set> { FilterCriterion(put(self.0, "Values", value), Phase) }
 }
 impl Done for FilterCriterion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderTagAction` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-headertagaction.html)
@@ -220,9 +220,9 @@ impl HeaderTagAction {
 }
 impl<R0, R1> HeaderTagAction<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-headertagaction.html#cfn-rtbfabric-link-headertagaction-name)
-    pub fn name(self, value: impl Arg<str>) -> HeaderTagAction<Set, R1> { HeaderTagAction(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> HeaderTagAction<Set, R1> { HeaderTagAction(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-headertagaction.html#cfn-rtbfabric-link-headertagaction-value)
-    pub fn value(self, value: impl Arg<str>) -> HeaderTagAction<R0, Set> { HeaderTagAction(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> HeaderTagAction<R0, Set> { HeaderTagAction(put(self.0, "Value", value), Phase) }
 }
 impl Done for HeaderTagAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkApplicationLogSampling` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkapplicationlogsampling.html)
@@ -233,9 +233,9 @@ impl LinkApplicationLogSampling {
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
     /// `ErrorLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkapplicationlogsampling.html#cfn-rtbfabric-link-linkapplicationlogsampling-errorlog)
-    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
+    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value), Phase) }
     /// `FilterLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkapplicationlogsampling.html#cfn-rtbfabric-link-linkapplicationlogsampling-filterlog)
-    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
+    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkAttributes` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkattributes.html)
@@ -244,9 +244,9 @@ impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProvidedId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkattributes.html#cfn-rtbfabric-link-linkattributes-customerprovidedid)
-    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
+    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value)) }
     /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkattributes.html#cfn-rtbfabric-link-linkattributes-respondererrormasking)
-    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
+    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value)) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkLogSettings` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linklogsettings.html)
@@ -257,7 +257,7 @@ impl LinkLogSettings {
 }
 impl<R0> LinkLogSettings<R0> {
     /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linklogsettings.html#cfn-rtbfabric-link-linklogsettings-applicationlogs)
-    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
+    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModuleConfiguration` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html)
@@ -268,13 +268,13 @@ impl ModuleConfiguration {
 }
 impl<R0> ModuleConfiguration<R0> {
     /// `DependsOn`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html#cfn-rtbfabric-link-moduleconfiguration-dependson)
-    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
+    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value), Phase) }
     /// `ModuleParameters`: `ModuleParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html#cfn-rtbfabric-link-moduleconfiguration-moduleparameters)
-    pub fn module_parameters(self, value: impl Arg<ModuleParameters>) -> Self { Self(put(self.0, "ModuleParameters", value.into_expr()), Phase) }
+    pub fn module_parameters(self, value: impl Arg<ModuleParameters>) -> Self { Self(put(self.0, "ModuleParameters", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html#cfn-rtbfabric-link-moduleconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> ModuleConfiguration<Set> { ModuleConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ModuleConfiguration<Set> { ModuleConfiguration(put(self.0, "Name", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html#cfn-rtbfabric-link-moduleconfiguration-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for ModuleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModuleParameters` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleparameters.html)
@@ -283,9 +283,9 @@ impl ModuleParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NoBid`: `NoBidModuleParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleparameters.html#cfn-rtbfabric-link-moduleparameters-nobid)
-    pub fn no_bid(self, value: impl Arg<NoBidModuleParameters>) -> Self { Self(put(self.0, "NoBid", value.into_expr())) }
+    pub fn no_bid(self, value: impl Arg<NoBidModuleParameters>) -> Self { Self(put(self.0, "NoBid", value)) }
     /// `OpenRtbAttribute`: `OpenRtbAttributeModuleParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleparameters.html#cfn-rtbfabric-link-moduleparameters-openrtbattribute)
-    pub fn open_rtb_attribute(self, value: impl Arg<OpenRtbAttributeModuleParameters>) -> Self { Self(put(self.0, "OpenRtbAttribute", value.into_expr())) }
+    pub fn open_rtb_attribute(self, value: impl Arg<OpenRtbAttributeModuleParameters>) -> Self { Self(put(self.0, "OpenRtbAttribute", value)) }
 }
 impl Done for ModuleParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoBidAction` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidaction.html)
@@ -294,7 +294,7 @@ impl NoBidAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NoBidReasonCode`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidaction.html#cfn-rtbfabric-link-nobidaction-nobidreasoncode)
-    pub fn no_bid_reason_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoBidReasonCode", value.into_expr())) }
+    pub fn no_bid_reason_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoBidReasonCode", value)) }
 }
 impl Done for NoBidAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoBidModuleParameters` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidmoduleparameters.html)
@@ -303,11 +303,11 @@ impl NoBidModuleParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PassThroughPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidmoduleparameters.html#cfn-rtbfabric-link-nobidmoduleparameters-passthroughpercentage)
-    pub fn pass_through_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PassThroughPercentage", value.into_expr())) }
+    pub fn pass_through_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PassThroughPercentage", value)) }
     /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidmoduleparameters.html#cfn-rtbfabric-link-nobidmoduleparameters-reason)
-    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr())) }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value)) }
     /// `ReasonCode`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidmoduleparameters.html#cfn-rtbfabric-link-nobidmoduleparameters-reasoncode)
-    pub fn reason_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReasonCode", value.into_expr())) }
+    pub fn reason_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReasonCode", value)) }
 }
 impl Done for NoBidModuleParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenRtbAttributeModuleParameters` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html)
@@ -318,13 +318,13 @@ impl OpenRtbAttributeModuleParameters {
 }
 impl<R0, R1, R2, R3> OpenRtbAttributeModuleParameters<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html#cfn-rtbfabric-link-openrtbattributemoduleparameters-action)
-    pub fn action(self, value: impl Arg<Action>) -> OpenRtbAttributeModuleParameters<Set, R1, R2, R3> { OpenRtbAttributeModuleParameters(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> OpenRtbAttributeModuleParameters<Set, R1, R2, R3> { OpenRtbAttributeModuleParameters(put(self.0, "Action", value), Phase) }
     /// `FilterConfiguration`: list of `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html#cfn-rtbfabric-link-openrtbattributemoduleparameters-filterconfiguration)
-    pub fn filter_configuration(self, value: impl Arg<Arr<Filter>>) -> OpenRtbAttributeModuleParameters<R0, Set, R2, R3> { OpenRtbAttributeModuleParameters(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
+    pub fn filter_configuration(self, value: impl Arg<Arr<Filter>>) -> OpenRtbAttributeModuleParameters<R0, Set, R2, R3> { OpenRtbAttributeModuleParameters(put(self.0, "FilterConfiguration", value), Phase) }
     /// `FilterType`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html#cfn-rtbfabric-link-openrtbattributemoduleparameters-filtertype)
-    pub fn filter_type(self, value: impl Arg<FilterType>) -> OpenRtbAttributeModuleParameters<R0, R1, Set, R3> { OpenRtbAttributeModuleParameters(put(self.0, "FilterType", value.into_expr()), Phase) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> OpenRtbAttributeModuleParameters<R0, R1, Set, R3> { OpenRtbAttributeModuleParameters(put(self.0, "FilterType", value), Phase) }
     /// `HoldbackPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html#cfn-rtbfabric-link-openrtbattributemoduleparameters-holdbackpercentage)
-    pub fn holdback_percentage(self, value: impl Arg<f64>) -> OpenRtbAttributeModuleParameters<R0, R1, R2, Set> { OpenRtbAttributeModuleParameters(put(self.0, "HoldbackPercentage", value.into_expr()), Phase) }
+    pub fn holdback_percentage(self, value: impl Arg<f64>) -> OpenRtbAttributeModuleParameters<R0, R1, R2, Set> { OpenRtbAttributeModuleParameters(put(self.0, "HoldbackPercentage", value), Phase) }
 }
 impl Done for OpenRtbAttributeModuleParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponderErrorMaskingForHttpCode` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html)
@@ -335,13 +335,13 @@ impl ResponderErrorMaskingForHttpCode {
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
     /// `Action`: `ResponderErrorMaskingForHttpCodeAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html#cfn-rtbfabric-link-respondererrormaskingforhttpcode-action)
-    pub fn action(self, value: impl Arg<ResponderErrorMaskingForHttpCodeAction>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<ResponderErrorMaskingForHttpCodeAction>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value), Phase) }
     /// `HttpCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html#cfn-rtbfabric-link-respondererrormaskingforhttpcode-httpcode)
-    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
+    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value), Phase) }
     /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html#cfn-rtbfabric-link-respondererrormaskingforhttpcode-loggingtypes)
-    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
+    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value), Phase) }
     /// `ResponseLoggingPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html#cfn-rtbfabric-link-respondererrormaskingforhttpcode-responseloggingpercentage)
-    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
+    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FilterType` allows.
@@ -380,15 +380,15 @@ impl CfnLinkRoutingRuleProps {
 }
 impl<R0, R1, R2, R3> CfnLinkRoutingRuleProps<R0, R1, R2, R3> {
     /// `Conditions`: `RuleCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-conditions)
-    pub fn conditions(self, value: impl Arg<link_routing_rule::RuleCondition>) -> CfnLinkRoutingRuleProps<Set, R1, R2, R3> { CfnLinkRoutingRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<link_routing_rule::RuleCondition>) -> CfnLinkRoutingRuleProps<Set, R1, R2, R3> { CfnLinkRoutingRuleProps(put(self.0, "Conditions", value), Phase) }
     /// `GatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-gatewayid)
-    pub fn gateway_id(self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, Set, R2, R3> { CfnLinkRoutingRuleProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
+    pub fn gateway_id(self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, Set, R2, R3> { CfnLinkRoutingRuleProps(put(self.0, "GatewayId", value), Phase) }
     /// `LinkId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-linkid)
-    pub fn link_id(self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, R1, Set, R3> { CfnLinkRoutingRuleProps(put(self.0, "LinkId", value.into_expr()), Phase) }
+    pub fn link_id(self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, R1, Set, R3> { CfnLinkRoutingRuleProps(put(self.0, "LinkId", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> CfnLinkRoutingRuleProps<R0, R1, R2, Set> { CfnLinkRoutingRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnLinkRoutingRuleProps<R0, R1, R2, Set> { CfnLinkRoutingRuleProps(put(self.0, "Priority", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLinkRoutingRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::LinkRoutingRule`.
@@ -402,9 +402,9 @@ impl QueryStringKeyValuePair {
 }
 impl<R0, R1> QueryStringKeyValuePair<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-querystringkeyvaluepair.html#cfn-rtbfabric-linkroutingrule-querystringkeyvaluepair-key)
-    pub fn key(self, value: impl Arg<str>) -> QueryStringKeyValuePair<Set, R1> { QueryStringKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> QueryStringKeyValuePair<Set, R1> { QueryStringKeyValuePair(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-querystringkeyvaluepair.html#cfn-rtbfabric-linkroutingrule-querystringkeyvaluepair-value)
-    pub fn value(self, value: impl Arg<str>) -> QueryStringKeyValuePair<R0, Set> { QueryStringKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> QueryStringKeyValuePair<R0, Set> { QueryStringKeyValuePair(put(self.0, "Value", value), Phase) }
 }
 impl Done for QueryStringKeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleCondition` of `AWS::RTBFabric::LinkRoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html)
@@ -413,17 +413,17 @@ impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostHeader`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-hostheader)
-    pub fn host_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostHeader", value.into_expr())) }
+    pub fn host_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostHeader", value)) }
     /// `HostHeaderWildcard`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-hostheaderwildcard)
-    pub fn host_header_wildcard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostHeaderWildcard", value.into_expr())) }
+    pub fn host_header_wildcard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostHeaderWildcard", value)) }
     /// `PathExact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-pathexact)
-    pub fn path_exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathExact", value.into_expr())) }
+    pub fn path_exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathExact", value)) }
     /// `PathPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-pathprefix)
-    pub fn path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathPrefix", value.into_expr())) }
+    pub fn path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathPrefix", value)) }
     /// `QueryStringEquals`: `QueryStringKeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-querystringequals)
-    pub fn query_string_equals(self, value: impl Arg<QueryStringKeyValuePair>) -> Self { Self(put(self.0, "QueryStringEquals", value.into_expr())) }
+    pub fn query_string_equals(self, value: impl Arg<QueryStringKeyValuePair>) -> Self { Self(put(self.0, "QueryStringEquals", value)) }
     /// `QueryStringExists`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-querystringexists)
-    pub fn query_string_exists(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryStringExists", value.into_expr())) }
+    pub fn query_string_exists(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryStringExists", value)) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -456,15 +456,15 @@ impl CfnOutboundExternalLinkProps {
 }
 impl<R0, R1, R2> CfnOutboundExternalLinkProps<R0, R1, R2> {
     /// `GatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-gatewayid)
-    pub fn gateway_id(self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<Set, R1, R2> { CfnOutboundExternalLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
+    pub fn gateway_id(self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<Set, R1, R2> { CfnOutboundExternalLinkProps(put(self.0, "GatewayId", value), Phase) }
     /// `LinkAttributes`: `LinkAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-linkattributes)
-    pub fn link_attributes(self, value: impl Arg<outbound_external_link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
+    pub fn link_attributes(self, value: impl Arg<outbound_external_link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value), Phase) }
     /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-linklogsettings)
-    pub fn link_log_settings(self, value: impl Arg<outbound_external_link::LinkLogSettings>) -> CfnOutboundExternalLinkProps<R0, Set, R2> { CfnOutboundExternalLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
+    pub fn link_log_settings(self, value: impl Arg<outbound_external_link::LinkLogSettings>) -> CfnOutboundExternalLinkProps<R0, Set, R2> { CfnOutboundExternalLinkProps(put(self.0, "LinkLogSettings", value), Phase) }
     /// `PublicEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-publicendpoint)
-    pub fn public_endpoint(self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<R0, R1, Set> { CfnOutboundExternalLinkProps(put(self.0, "PublicEndpoint", value.into_expr()), Phase) }
+    pub fn public_endpoint(self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<R0, R1, Set> { CfnOutboundExternalLinkProps(put(self.0, "PublicEndpoint", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnOutboundExternalLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::OutboundExternalLink`.
@@ -478,7 +478,7 @@ impl ApplicationLogs {
 }
 impl<R0> ApplicationLogs<R0> {
     /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-applicationlogs.html#cfn-rtbfabric-outboundexternallink-applicationlogs-linkapplicationlogsampling)
-    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
+    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkApplicationLogSampling` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkapplicationlogsampling.html)
@@ -489,9 +489,9 @@ impl LinkApplicationLogSampling {
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
     /// `ErrorLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkapplicationlogsampling.html#cfn-rtbfabric-outboundexternallink-linkapplicationlogsampling-errorlog)
-    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
+    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value), Phase) }
     /// `FilterLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkapplicationlogsampling.html#cfn-rtbfabric-outboundexternallink-linkapplicationlogsampling-filterlog)
-    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
+    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkAttributes` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkattributes.html)
@@ -500,9 +500,9 @@ impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProvidedId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkattributes.html#cfn-rtbfabric-outboundexternallink-linkattributes-customerprovidedid)
-    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
+    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value)) }
     /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkattributes.html#cfn-rtbfabric-outboundexternallink-linkattributes-respondererrormasking)
-    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
+    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value)) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkLogSettings` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linklogsettings.html)
@@ -513,7 +513,7 @@ impl LinkLogSettings {
 }
 impl<R0> LinkLogSettings<R0> {
     /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linklogsettings.html#cfn-rtbfabric-outboundexternallink-linklogsettings-applicationlogs)
-    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
+    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponderErrorMaskingForHttpCode` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html)
@@ -524,13 +524,13 @@ impl ResponderErrorMaskingForHttpCode {
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode-action)
-    pub fn action(self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value), Phase) }
     /// `HttpCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode-httpcode)
-    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
+    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value), Phase) }
     /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode-loggingtypes)
-    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
+    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value), Phase) }
     /// `ResponseLoggingPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode-responseloggingpercentage)
-    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
+    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -573,15 +573,15 @@ impl CfnRequesterGatewayProps {
 }
 impl<R0, R1, R2> CfnRequesterGatewayProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnRequesterGatewayProps<Set, R1, R2> { CfnRequesterGatewayProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnRequesterGatewayProps<Set, R1, R2> { CfnRequesterGatewayProps(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnRequesterGatewayProps<R0, Set, R2> { CfnRequesterGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnRequesterGatewayProps<R0, Set, R2> { CfnRequesterGatewayProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnRequesterGatewayProps<R0, R1, Set> { CfnRequesterGatewayProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnRequesterGatewayProps<R0, R1, Set> { CfnRequesterGatewayProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnRequesterGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html)
@@ -617,31 +617,31 @@ impl CfnResponderGatewayProps {
 }
 impl<R0, R1, R2, R3, R4> CfnResponderGatewayProps<R0, R1, R2, R3, R4> {
     /// `AcmCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-acmcertificatearn)
-    pub fn acm_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmCertificateArn", value.into_expr()), Phase) }
+    pub fn acm_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmCertificateArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value), Phase) }
     /// `GatewayType`: `GatewayType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-gatewaytype)
-    pub fn gateway_type(self, value: impl Arg<responder_gateway::GatewayType>) -> Self { Self(put(self.0, "GatewayType", value.into_expr()), Phase) }
+    pub fn gateway_type(self, value: impl Arg<responder_gateway::GatewayType>) -> Self { Self(put(self.0, "GatewayType", value), Phase) }
     /// `ListenerConfig`: `ListenerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-listenerconfig)
-    pub fn listener_config(self, value: impl Arg<responder_gateway::ListenerConfig>) -> Self { Self(put(self.0, "ListenerConfig", value.into_expr()), Phase) }
+    pub fn listener_config(self, value: impl Arg<responder_gateway::ListenerConfig>) -> Self { Self(put(self.0, "ListenerConfig", value), Phase) }
     /// `ManagedEndpointConfiguration`: `ManagedEndpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-managedendpointconfiguration)
-    pub fn managed_endpoint_configuration(self, value: impl Arg<responder_gateway::ManagedEndpointConfiguration>) -> Self { Self(put(self.0, "ManagedEndpointConfiguration", value.into_expr()), Phase) }
+    pub fn managed_endpoint_configuration(self, value: impl Arg<responder_gateway::ManagedEndpointConfiguration>) -> Self { Self(put(self.0, "ManagedEndpointConfiguration", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-port)
-    pub fn port(self, value: impl Arg<i64>) -> CfnResponderGatewayProps<Set, R1, R2, R3, R4> { CfnResponderGatewayProps(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> CfnResponderGatewayProps<Set, R1, R2, R3, R4> { CfnResponderGatewayProps(put(self.0, "Port", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-protocol)
-    pub fn protocol(self, value: impl Arg<responder_gateway::Protocol>) -> CfnResponderGatewayProps<R0, Set, R2, R3, R4> { CfnResponderGatewayProps(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<responder_gateway::Protocol>) -> CfnResponderGatewayProps<R0, Set, R2, R3, R4> { CfnResponderGatewayProps(put(self.0, "Protocol", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnResponderGatewayProps<R0, R1, Set, R3, R4> { CfnResponderGatewayProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnResponderGatewayProps<R0, R1, Set, R3, R4> { CfnResponderGatewayProps(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResponderGatewayProps<R0, R1, R2, Set, R4> { CfnResponderGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResponderGatewayProps<R0, R1, R2, Set, R4> { CfnResponderGatewayProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrustStoreConfiguration`: `TrustStoreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-truststoreconfiguration)
-    pub fn trust_store_configuration(self, value: impl Arg<responder_gateway::TrustStoreConfiguration>) -> Self { Self(put(self.0, "TrustStoreConfiguration", value.into_expr()), Phase) }
+    pub fn trust_store_configuration(self, value: impl Arg<responder_gateway::TrustStoreConfiguration>) -> Self { Self(put(self.0, "TrustStoreConfiguration", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnResponderGatewayProps<R0, R1, R2, R3, Set> { CfnResponderGatewayProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnResponderGatewayProps<R0, R1, R2, R3, Set> { CfnResponderGatewayProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnResponderGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::ResponderGateway`.
@@ -655,11 +655,11 @@ impl AutoScalingGroupsConfiguration {
 }
 impl<R0, R1> AutoScalingGroupsConfiguration<R0, R1> {
     /// `AutoScalingGroupNameList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-autoscalinggroupsconfiguration.html#cfn-rtbfabric-respondergateway-autoscalinggroupsconfiguration-autoscalinggroupnamelist)
-    pub fn auto_scaling_group_name_list(self, value: impl Arg<Arr<str>>) -> AutoScalingGroupsConfiguration<Set, R1> { AutoScalingGroupsConfiguration(put(self.0, "AutoScalingGroupNameList", value.into_expr()), Phase) }
+    pub fn auto_scaling_group_name_list(self, value: impl Arg<Arr<str>>) -> AutoScalingGroupsConfiguration<Set, R1> { AutoScalingGroupsConfiguration(put(self.0, "AutoScalingGroupNameList", value), Phase) }
     /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-autoscalinggroupsconfiguration.html#cfn-rtbfabric-respondergateway-autoscalinggroupsconfiguration-healthcheckconfig)
-    pub fn health_check_config(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr()), Phase) }
+    pub fn health_check_config(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-autoscalinggroupsconfiguration.html#cfn-rtbfabric-respondergateway-autoscalinggroupsconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> AutoScalingGroupsConfiguration<R0, Set> { AutoScalingGroupsConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> AutoScalingGroupsConfiguration<R0, Set> { AutoScalingGroupsConfiguration(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for AutoScalingGroupsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksEndpointsConfiguration` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html)
@@ -670,17 +670,17 @@ impl EksEndpointsConfiguration {
 }
 impl<R0, R1, R2, R3, R4, R5> EksEndpointsConfiguration<R0, R1, R2, R3, R4, R5> {
     /// `ClusterApiServerCaCertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-clusterapiservercacertificatechain)
-    pub fn cluster_api_server_ca_certificate_chain(self, value: impl Arg<str>) -> EksEndpointsConfiguration<Set, R1, R2, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterApiServerCaCertificateChain", value.into_expr()), Phase) }
+    pub fn cluster_api_server_ca_certificate_chain(self, value: impl Arg<str>) -> EksEndpointsConfiguration<Set, R1, R2, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterApiServerCaCertificateChain", value), Phase) }
     /// `ClusterApiServerEndpointUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-clusterapiserverendpointuri)
-    pub fn cluster_api_server_endpoint_uri(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, Set, R2, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterApiServerEndpointUri", value.into_expr()), Phase) }
+    pub fn cluster_api_server_endpoint_uri(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, Set, R2, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterApiServerEndpointUri", value), Phase) }
     /// `ClusterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-clustername)
-    pub fn cluster_name(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, Set, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, Set, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterName", value), Phase) }
     /// `EndpointsResourceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-endpointsresourcename)
-    pub fn endpoints_resource_name(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, Set, R4, R5> { EksEndpointsConfiguration(put(self.0, "EndpointsResourceName", value.into_expr()), Phase) }
+    pub fn endpoints_resource_name(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, Set, R4, R5> { EksEndpointsConfiguration(put(self.0, "EndpointsResourceName", value), Phase) }
     /// `EndpointsResourceNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-endpointsresourcenamespace)
-    pub fn endpoints_resource_namespace(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, Set, R5> { EksEndpointsConfiguration(put(self.0, "EndpointsResourceNamespace", value.into_expr()), Phase) }
+    pub fn endpoints_resource_namespace(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, Set, R5> { EksEndpointsConfiguration(put(self.0, "EndpointsResourceNamespace", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, R4, Set> { EksEndpointsConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, R4, Set> { EksEndpointsConfiguration(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for EksEndpointsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfig` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html)
@@ -691,21 +691,21 @@ impl HealthCheckConfig {
 }
 impl<R0, R1> HealthCheckConfig<R0, R1> {
     /// `HealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-healthythresholdcount)
-    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr()), Phase) }
+    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value), Phase) }
     /// `IntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-intervalseconds)
-    pub fn interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalSeconds", value.into_expr()), Phase) }
+    pub fn interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalSeconds", value), Phase) }
     /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-path)
-    pub fn path(self, value: impl Arg<str>) -> HealthCheckConfig<Set, R1> { HealthCheckConfig(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> HealthCheckConfig<Set, R1> { HealthCheckConfig(put(self.0, "Path", value), Phase) }
     /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-port)
-    pub fn port(self, value: impl Arg<i64>) -> HealthCheckConfig<R0, Set> { HealthCheckConfig(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> HealthCheckConfig<R0, Set> { HealthCheckConfig(put(self.0, "Port", value), Phase) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
     /// `StatusCodeMatcher`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-statuscodematcher)
-    pub fn status_code_matcher(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCodeMatcher", value.into_expr()), Phase) }
+    pub fn status_code_matcher(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCodeMatcher", value), Phase) }
     /// `TimeoutMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-timeoutms)
-    pub fn timeout_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMs", value.into_expr()), Phase) }
+    pub fn timeout_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMs", value), Phase) }
     /// `UnhealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-unhealthythresholdcount)
-    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr()), Phase) }
+    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerConfig` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-listenerconfig.html)
@@ -716,7 +716,7 @@ impl ListenerConfig {
 }
 impl<R0> ListenerConfig<R0> {
     /// `Protocols`: list of `Protocols`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-listenerconfig.html#cfn-rtbfabric-respondergateway-listenerconfig-protocols)
-    pub fn protocols(self, value: impl Arg<Arr<Protocols>>) -> ListenerConfig<Set> { ListenerConfig(put(self.0, "Protocols", value.into_expr()), Phase) }
+    pub fn protocols(self, value: impl Arg<Arr<Protocols>>) -> ListenerConfig<Set> { ListenerConfig(put(self.0, "Protocols", value), Phase) }
 }
 impl Done for ListenerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedEndpointConfiguration` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-managedendpointconfiguration.html)
@@ -725,9 +725,9 @@ impl ManagedEndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingGroupsConfiguration`: `AutoScalingGroupsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-managedendpointconfiguration.html#cfn-rtbfabric-respondergateway-managedendpointconfiguration-autoscalinggroupsconfiguration)
-    pub fn auto_scaling_groups_configuration(self, value: impl Arg<AutoScalingGroupsConfiguration>) -> Self { Self(put(self.0, "AutoScalingGroupsConfiguration", value.into_expr())) }
+    pub fn auto_scaling_groups_configuration(self, value: impl Arg<AutoScalingGroupsConfiguration>) -> Self { Self(put(self.0, "AutoScalingGroupsConfiguration", value)) }
     /// `EksEndpointsConfiguration`: `EksEndpointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-managedendpointconfiguration.html#cfn-rtbfabric-respondergateway-managedendpointconfiguration-eksendpointsconfiguration)
-    pub fn eks_endpoints_configuration(self, value: impl Arg<EksEndpointsConfiguration>) -> Self { Self(put(self.0, "EksEndpointsConfiguration", value.into_expr())) }
+    pub fn eks_endpoints_configuration(self, value: impl Arg<EksEndpointsConfiguration>) -> Self { Self(put(self.0, "EksEndpointsConfiguration", value)) }
 }
 impl Done for ManagedEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustStoreConfiguration` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-truststoreconfiguration.html)
@@ -738,7 +738,7 @@ impl TrustStoreConfiguration {
 }
 impl<R0> TrustStoreConfiguration<R0> {
     /// `CertificateAuthorityCertificates`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-truststoreconfiguration.html#cfn-rtbfabric-respondergateway-truststoreconfiguration-certificateauthoritycertificates)
-    pub fn certificate_authority_certificates(self, value: impl Arg<Arr<str>>) -> TrustStoreConfiguration<Set> { TrustStoreConfiguration(put(self.0, "CertificateAuthorityCertificates", value.into_expr()), Phase) }
+    pub fn certificate_authority_certificates(self, value: impl Arg<Arr<str>>) -> TrustStoreConfiguration<Set> { TrustStoreConfiguration(put(self.0, "CertificateAuthorityCertificates", value), Phase) }
 }
 impl Done for TrustStoreConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `GatewayType` allows.

@@ -25,25 +25,25 @@ impl CfnAppMonitorProps {
 }
 impl<R0> CfnAppMonitorProps<R0> {
     /// `AppMonitorConfiguration`: `AppMonitorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-appmonitorconfiguration)
-    pub fn app_monitor_configuration(self, value: impl Arg<app_monitor::AppMonitorConfiguration>) -> Self { Self(put(self.0, "AppMonitorConfiguration", value.into_expr()), Phase) }
+    pub fn app_monitor_configuration(self, value: impl Arg<app_monitor::AppMonitorConfiguration>) -> Self { Self(put(self.0, "AppMonitorConfiguration", value), Phase) }
     /// `CustomEvents`: `CustomEvents`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-customevents)
-    pub fn custom_events(self, value: impl Arg<app_monitor::CustomEvents>) -> Self { Self(put(self.0, "CustomEvents", value.into_expr()), Phase) }
+    pub fn custom_events(self, value: impl Arg<app_monitor::CustomEvents>) -> Self { Self(put(self.0, "CustomEvents", value), Phase) }
     /// `CwLogEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-cwlogenabled)
-    pub fn cw_log_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CwLogEnabled", value.into_expr()), Phase) }
+    pub fn cw_log_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CwLogEnabled", value), Phase) }
     /// `DeobfuscationConfiguration`: `DeobfuscationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-deobfuscationconfiguration)
-    pub fn deobfuscation_configuration(self, value: impl Arg<app_monitor::DeobfuscationConfiguration>) -> Self { Self(put(self.0, "DeobfuscationConfiguration", value.into_expr()), Phase) }
+    pub fn deobfuscation_configuration(self, value: impl Arg<app_monitor::DeobfuscationConfiguration>) -> Self { Self(put(self.0, "DeobfuscationConfiguration", value), Phase) }
     /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-domain)
-    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value), Phase) }
     /// `DomainList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-domainlist)
-    pub fn domain_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainList", value.into_expr()), Phase) }
+    pub fn domain_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainList", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAppMonitorProps<Set> { CfnAppMonitorProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppMonitorProps<Set> { CfnAppMonitorProps(put(self.0, "Name", value), Phase) }
     /// `Platform`: `Platform`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-platform)
-    pub fn platform(self, value: impl Arg<app_monitor::Platform>) -> Self { Self(put(self.0, "Platform", value.into_expr()), Phase) }
+    pub fn platform(self, value: impl Arg<app_monitor::Platform>) -> Self { Self(put(self.0, "Platform", value), Phase) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<app_monitor::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<app_monitor::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html#cfn-rum-appmonitor-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAppMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RUM::AppMonitor`.
@@ -55,25 +55,25 @@ impl AppMonitorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowCookies`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-allowcookies)
-    pub fn allow_cookies(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCookies", value.into_expr())) }
+    pub fn allow_cookies(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCookies", value)) }
     /// `EnableXRay`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-enablexray)
-    pub fn enable_x_ray(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableXRay", value.into_expr())) }
+    pub fn enable_x_ray(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableXRay", value)) }
     /// `ExcludedPages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-excludedpages)
-    pub fn excluded_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedPages", value.into_expr())) }
+    pub fn excluded_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedPages", value)) }
     /// `FavoritePages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-favoritepages)
-    pub fn favorite_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FavoritePages", value.into_expr())) }
+    pub fn favorite_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FavoritePages", value)) }
     /// `GuestRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-guestrolearn)
-    pub fn guest_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "GuestRoleArn", value.into_expr())) }
+    pub fn guest_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "GuestRoleArn", value)) }
     /// `IdentityPoolId`: `CognitoIdentityPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-identitypoolid)
-    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { Self(put(self.0, "IdentityPoolId", value.into_expr())) }
+    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { Self(put(self.0, "IdentityPoolId", value)) }
     /// `IncludedPages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-includedpages)
-    pub fn included_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPages", value.into_expr())) }
+    pub fn included_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPages", value)) }
     /// `MetricDestinations`: list of `MetricDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-metricdestinations)
-    pub fn metric_destinations(self, value: impl Arg<Arr<MetricDestination>>) -> Self { Self(put(self.0, "MetricDestinations", value.into_expr())) }
+    pub fn metric_destinations(self, value: impl Arg<Arr<MetricDestination>>) -> Self { Self(put(self.0, "MetricDestinations", value)) }
     /// `SessionSampleRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-sessionsamplerate)
-    pub fn session_sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SessionSampleRate", value.into_expr())) }
+    pub fn session_sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SessionSampleRate", value)) }
     /// `Telemetries`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html#cfn-rum-appmonitor-appmonitorconfiguration-telemetries)
-    pub fn telemetries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Telemetries", value.into_expr())) }
+    pub fn telemetries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Telemetries", value)) }
 }
 impl Done for AppMonitorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomEvents` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-customevents.html)
@@ -82,7 +82,7 @@ impl CustomEvents {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-customevents.html#cfn-rum-appmonitor-customevents-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for CustomEvents { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeobfuscationConfiguration` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-deobfuscationconfiguration.html)
@@ -91,7 +91,7 @@ impl DeobfuscationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JavaScriptSourceMaps`: `JavaScriptSourceMaps`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-deobfuscationconfiguration.html#cfn-rum-appmonitor-deobfuscationconfiguration-javascriptsourcemaps)
-    pub fn java_script_source_maps(self, value: impl Arg<JavaScriptSourceMaps>) -> Self { Self(put(self.0, "JavaScriptSourceMaps", value.into_expr())) }
+    pub fn java_script_source_maps(self, value: impl Arg<JavaScriptSourceMaps>) -> Self { Self(put(self.0, "JavaScriptSourceMaps", value)) }
 }
 impl Done for DeobfuscationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JavaScriptSourceMaps` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-javascriptsourcemaps.html)
@@ -102,9 +102,9 @@ impl JavaScriptSourceMaps {
 }
 impl<R0> JavaScriptSourceMaps<R0> {
     /// `S3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-javascriptsourcemaps.html#cfn-rum-appmonitor-javascriptsourcemaps-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-javascriptsourcemaps.html#cfn-rum-appmonitor-javascriptsourcemaps-status)
-    pub fn status(self, value: impl Arg<Status>) -> JavaScriptSourceMaps<Set> { JavaScriptSourceMaps(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> JavaScriptSourceMaps<Set> { JavaScriptSourceMaps(put(self.0, "Status", value), Phase) }
 }
 impl Done for JavaScriptSourceMaps { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDefinition` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdefinition.html)
@@ -115,17 +115,17 @@ impl MetricDefinition {
 }
 impl<R0> MetricDefinition<R0> {
     /// `DimensionKeys`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdefinition.html#cfn-rum-appmonitor-metricdefinition-dimensionkeys)
-    pub fn dimension_keys(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DimensionKeys", value.into_expr()), Phase) }
+    pub fn dimension_keys(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DimensionKeys", value), Phase) }
     /// `EventPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdefinition.html#cfn-rum-appmonitor-metricdefinition-eventpattern)
-    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
+    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdefinition.html#cfn-rum-appmonitor-metricdefinition-name)
-    pub fn name(self, value: impl Arg<str>) -> MetricDefinition<Set> { MetricDefinition(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDefinition<Set> { MetricDefinition(put(self.0, "Name", value), Phase) }
     /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdefinition.html#cfn-rum-appmonitor-metricdefinition-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value), Phase) }
     /// `UnitLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdefinition.html#cfn-rum-appmonitor-metricdefinition-unitlabel)
-    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value.into_expr()), Phase) }
+    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value), Phase) }
     /// `ValueKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdefinition.html#cfn-rum-appmonitor-metricdefinition-valuekey)
-    pub fn value_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueKey", value.into_expr()), Phase) }
+    pub fn value_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueKey", value), Phase) }
 }
 impl Done for MetricDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDestination` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdestination.html)
@@ -136,13 +136,13 @@ impl MetricDestination {
 }
 impl<R0> MetricDestination<R0> {
     /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdestination.html#cfn-rum-appmonitor-metricdestination-destination)
-    pub fn destination(self, value: impl Arg<Destination>) -> MetricDestination<Set> { MetricDestination(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> MetricDestination<Set> { MetricDestination(put(self.0, "Destination", value), Phase) }
     /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdestination.html#cfn-rum-appmonitor-metricdestination-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr()), Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdestination.html#cfn-rum-appmonitor-metricdestination-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value), Phase) }
     /// `MetricDefinitions`: list of `MetricDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdestination.html#cfn-rum-appmonitor-metricdestination-metricdefinitions)
-    pub fn metric_definitions(self, value: impl Arg<Arr<MetricDefinition>>) -> Self { Self(put(self.0, "MetricDefinitions", value.into_expr()), Phase) }
+    pub fn metric_definitions(self, value: impl Arg<Arr<MetricDefinition>>) -> Self { Self(put(self.0, "MetricDefinitions", value), Phase) }
 }
 impl Done for MetricDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcePolicy` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-resourcepolicy.html)
@@ -153,9 +153,9 @@ impl ResourcePolicy {
 }
 impl<R0> ResourcePolicy<R0> {
     /// `PolicyDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-resourcepolicy.html#cfn-rum-appmonitor-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<str>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<str>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyRevisionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-resourcepolicy.html#cfn-rum-appmonitor-resourcepolicy-policyrevisionid)
-    pub fn policy_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyRevisionId", value.into_expr()), Phase) }
+    pub fn policy_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyRevisionId", value), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Destination` allows.

@@ -29,19 +29,19 @@ impl CfnAccessGrantProps {
 }
 impl<R0, R1, R2> CfnAccessGrantProps<R0, R1, R2> {
     /// `AccessGrantsLocationConfiguration`: `AccessGrantsLocationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-accessgrantslocationconfiguration)
-    pub fn access_grants_location_configuration(self, value: impl Arg<access_grant::AccessGrantsLocationConfiguration>) -> Self { Self(put(self.0, "AccessGrantsLocationConfiguration", value.into_expr()), Phase) }
+    pub fn access_grants_location_configuration(self, value: impl Arg<access_grant::AccessGrantsLocationConfiguration>) -> Self { Self(put(self.0, "AccessGrantsLocationConfiguration", value), Phase) }
     /// `AccessGrantsLocationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-accessgrantslocationid)
-    pub fn access_grants_location_id(self, value: impl Arg<str>) -> CfnAccessGrantProps<Set, R1, R2> { CfnAccessGrantProps(put(self.0, "AccessGrantsLocationId", value.into_expr()), Phase) }
+    pub fn access_grants_location_id(self, value: impl Arg<str>) -> CfnAccessGrantProps<Set, R1, R2> { CfnAccessGrantProps(put(self.0, "AccessGrantsLocationId", value), Phase) }
     /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value), Phase) }
     /// `Grantee`: `Grantee`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-grantee)
-    pub fn grantee(self, value: impl Arg<access_grant::Grantee>) -> CfnAccessGrantProps<R0, Set, R2> { CfnAccessGrantProps(put(self.0, "Grantee", value.into_expr()), Phase) }
+    pub fn grantee(self, value: impl Arg<access_grant::Grantee>) -> CfnAccessGrantProps<R0, Set, R2> { CfnAccessGrantProps(put(self.0, "Grantee", value), Phase) }
     /// `Permission`: `Permission`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-permission)
-    pub fn permission(self, value: impl Arg<access_grant::Permission>) -> CfnAccessGrantProps<R0, R1, Set> { CfnAccessGrantProps(put(self.0, "Permission", value.into_expr()), Phase) }
+    pub fn permission(self, value: impl Arg<access_grant::Permission>) -> CfnAccessGrantProps<R0, R1, Set> { CfnAccessGrantProps(put(self.0, "Permission", value), Phase) }
     /// `S3PrefixType`: `S3PrefixType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-s3prefixtype)
-    pub fn s3_prefix_type(self, value: impl Arg<access_grant::S3PrefixType>) -> Self { Self(put(self.0, "S3PrefixType", value.into_expr()), Phase) }
+    pub fn s3_prefix_type(self, value: impl Arg<access_grant::S3PrefixType>) -> Self { Self(put(self.0, "S3PrefixType", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAccessGrantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::AccessGrant`.
@@ -55,7 +55,7 @@ impl AccessGrantsLocationConfiguration {
 }
 impl<R0> AccessGrantsLocationConfiguration<R0> {
     /// `S3SubPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-accessgrantslocationconfiguration.html#cfn-s3-accessgrant-accessgrantslocationconfiguration-s3subprefix)
-    pub fn s3_sub_prefix(self, value: impl Arg<str>) -> AccessGrantsLocationConfiguration<Set> { AccessGrantsLocationConfiguration(put(self.0, "S3SubPrefix", value.into_expr()), Phase) }
+    pub fn s3_sub_prefix(self, value: impl Arg<str>) -> AccessGrantsLocationConfiguration<Set> { AccessGrantsLocationConfiguration(put(self.0, "S3SubPrefix", value), Phase) }
 }
 impl Done for AccessGrantsLocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Grantee` of `AWS::S3::AccessGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-grantee.html)
@@ -66,9 +66,9 @@ impl Grantee {
 }
 impl<R0, R1> Grantee<R0, R1> {
     /// `GranteeIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-grantee.html#cfn-s3-accessgrant-grantee-granteeidentifier)
-    pub fn grantee_identifier(self, value: impl Arg<str>) -> Grantee<Set, R1> { Grantee(put(self.0, "GranteeIdentifier", value.into_expr()), Phase) }
+    pub fn grantee_identifier(self, value: impl Arg<str>) -> Grantee<Set, R1> { Grantee(put(self.0, "GranteeIdentifier", value), Phase) }
     /// `GranteeType`: `GranteeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-grantee.html#cfn-s3-accessgrant-grantee-granteetype)
-    pub fn grantee_type(self, value: impl Arg<GranteeType>) -> Grantee<R0, Set> { Grantee(put(self.0, "GranteeType", value.into_expr()), Phase) }
+    pub fn grantee_type(self, value: impl Arg<GranteeType>) -> Grantee<R0, Set> { Grantee(put(self.0, "GranteeType", value), Phase) }
 }
 impl Done for Grantee { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `GranteeType` allows.
@@ -99,9 +99,9 @@ impl CfnAccessGrantsInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdentityCenterArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantsinstance.html#cfn-s3-accessgrantsinstance-identitycenterarn)
-    pub fn identity_center_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterArn", value.into_expr())) }
+    pub fn identity_center_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterArn", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantsinstance.html#cfn-s3-accessgrantsinstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnAccessGrantsInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3::AccessGrantsLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html)
@@ -127,11 +127,11 @@ impl CfnAccessGrantsLocationProps {
 }
 impl<R0, R1> CfnAccessGrantsLocationProps<R0, R1> {
     /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html#cfn-s3-accessgrantslocation-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAccessGrantsLocationProps<Set, R1> { CfnAccessGrantsLocationProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAccessGrantsLocationProps<Set, R1> { CfnAccessGrantsLocationProps(put(self.0, "IamRoleArn", value), Phase) }
     /// `LocationScope`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html#cfn-s3-accessgrantslocation-locationscope)
-    pub fn location_scope(self, value: impl Arg<str>) -> CfnAccessGrantsLocationProps<R0, Set> { CfnAccessGrantsLocationProps(put(self.0, "LocationScope", value.into_expr()), Phase) }
+    pub fn location_scope(self, value: impl Arg<str>) -> CfnAccessGrantsLocationProps<R0, Set> { CfnAccessGrantsLocationProps(put(self.0, "LocationScope", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html#cfn-s3-accessgrantslocation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAccessGrantsLocationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html)
@@ -161,19 +161,19 @@ impl CfnAccessPointProps {
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-bucket)
-    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "Bucket", value), Phase) }
     /// `BucketAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-bucketaccountid)
-    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-publicaccessblockconfiguration)
-    pub fn public_access_block_configuration(self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr()), Phase) }
+    pub fn public_access_block_configuration(self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::AccessPoint`.
@@ -185,13 +185,13 @@ impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html#cfn-s3-accesspoint-publicaccessblockconfiguration-blockpublicacls)
-    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value)) }
     /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html#cfn-s3-accesspoint-publicaccessblockconfiguration-blockpublicpolicy)
-    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value)) }
     /// `IgnorePublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html#cfn-s3-accesspoint-publicaccessblockconfiguration-ignorepublicacls)
-    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value)) }
     /// `RestrictPublicBuckets`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html#cfn-s3-accesspoint-publicaccessblockconfiguration-restrictpublicbuckets)
-    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value)) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::S3::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-vpcconfiguration.html)
@@ -200,7 +200,7 @@ impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-vpcconfiguration.html#cfn-s3-accesspoint-vpcconfiguration-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -249,55 +249,55 @@ impl CfnBucketProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbacStatus`: `AbacStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-abacstatus)
-    pub fn abac_status(self, value: impl Arg<bucket::AbacStatus>) -> Self { Self(put(self.0, "AbacStatus", value.into_expr())) }
+    pub fn abac_status(self, value: impl Arg<bucket::AbacStatus>) -> Self { Self(put(self.0, "AbacStatus", value)) }
     /// `AccelerateConfiguration`: `AccelerateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-accelerateconfiguration)
-    pub fn accelerate_configuration(self, value: impl Arg<bucket::AccelerateConfiguration>) -> Self { Self(put(self.0, "AccelerateConfiguration", value.into_expr())) }
+    pub fn accelerate_configuration(self, value: impl Arg<bucket::AccelerateConfiguration>) -> Self { Self(put(self.0, "AccelerateConfiguration", value)) }
     /// `AccessControl`: `AccessControl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-accesscontrol)
-    pub fn access_control(self, value: impl Arg<bucket::AccessControl>) -> Self { Self(put(self.0, "AccessControl", value.into_expr())) }
+    pub fn access_control(self, value: impl Arg<bucket::AccessControl>) -> Self { Self(put(self.0, "AccessControl", value)) }
     /// `AnalyticsConfigurations`: list of `AnalyticsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-analyticsconfigurations)
-    pub fn analytics_configurations(self, value: impl Arg<Arr<bucket::AnalyticsConfiguration>>) -> Self { Self(put(self.0, "AnalyticsConfigurations", value.into_expr())) }
+    pub fn analytics_configurations(self, value: impl Arg<Arr<bucket::AnalyticsConfiguration>>) -> Self { Self(put(self.0, "AnalyticsConfigurations", value)) }
     /// `BucketEncryption`: `BucketEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-bucketencryption)
-    pub fn bucket_encryption(self, value: impl Arg<bucket::BucketEncryption>) -> Self { Self(put(self.0, "BucketEncryption", value.into_expr())) }
+    pub fn bucket_encryption(self, value: impl Arg<bucket::BucketEncryption>) -> Self { Self(put(self.0, "BucketEncryption", value)) }
     /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value)) }
     /// `BucketNamePrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-bucketnameprefix)
-    pub fn bucket_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketNamePrefix", value.into_expr())) }
+    pub fn bucket_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketNamePrefix", value)) }
     /// `BucketNamespace`: `BucketNamespace`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-bucketnamespace)
-    pub fn bucket_namespace(self, value: impl Arg<bucket::BucketNamespace>) -> Self { Self(put(self.0, "BucketNamespace", value.into_expr())) }
+    pub fn bucket_namespace(self, value: impl Arg<bucket::BucketNamespace>) -> Self { Self(put(self.0, "BucketNamespace", value)) }
     /// `CorsConfiguration`: `CorsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-corsconfiguration)
-    pub fn cors_configuration(self, value: impl Arg<bucket::CorsConfiguration>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
+    pub fn cors_configuration(self, value: impl Arg<bucket::CorsConfiguration>) -> Self { Self(put(self.0, "CorsConfiguration", value)) }
     /// `IntelligentTieringConfigurations`: list of `IntelligentTieringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-intelligenttieringconfigurations)
-    pub fn intelligent_tiering_configurations(self, value: impl Arg<Arr<bucket::IntelligentTieringConfiguration>>) -> Self { Self(put(self.0, "IntelligentTieringConfigurations", value.into_expr())) }
+    pub fn intelligent_tiering_configurations(self, value: impl Arg<Arr<bucket::IntelligentTieringConfiguration>>) -> Self { Self(put(self.0, "IntelligentTieringConfigurations", value)) }
     /// `InventoryConfigurations`: list of `InventoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-inventoryconfigurations)
-    pub fn inventory_configurations(self, value: impl Arg<Arr<bucket::InventoryConfiguration>>) -> Self { Self(put(self.0, "InventoryConfigurations", value.into_expr())) }
+    pub fn inventory_configurations(self, value: impl Arg<Arr<bucket::InventoryConfiguration>>) -> Self { Self(put(self.0, "InventoryConfigurations", value)) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-lifecycleconfiguration)
-    pub fn lifecycle_configuration(self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
+    pub fn lifecycle_configuration(self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value)) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-loggingconfiguration)
-    pub fn logging_configuration(self, value: impl Arg<bucket::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
+    pub fn logging_configuration(self, value: impl Arg<bucket::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value)) }
     /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-metadataconfiguration)
-    pub fn metadata_configuration(self, value: impl Arg<bucket::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr())) }
+    pub fn metadata_configuration(self, value: impl Arg<bucket::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value)) }
     /// `MetadataTableConfiguration`: `MetadataTableConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-metadatatableconfiguration)
-    pub fn metadata_table_configuration(self, value: impl Arg<bucket::MetadataTableConfiguration>) -> Self { Self(put(self.0, "MetadataTableConfiguration", value.into_expr())) }
+    pub fn metadata_table_configuration(self, value: impl Arg<bucket::MetadataTableConfiguration>) -> Self { Self(put(self.0, "MetadataTableConfiguration", value)) }
     /// `MetricsConfigurations`: list of `MetricsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-metricsconfigurations)
-    pub fn metrics_configurations(self, value: impl Arg<Arr<bucket::MetricsConfiguration>>) -> Self { Self(put(self.0, "MetricsConfigurations", value.into_expr())) }
+    pub fn metrics_configurations(self, value: impl Arg<Arr<bucket::MetricsConfiguration>>) -> Self { Self(put(self.0, "MetricsConfigurations", value)) }
     /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-notificationconfiguration)
-    pub fn notification_configuration(self, value: impl Arg<bucket::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value.into_expr())) }
+    pub fn notification_configuration(self, value: impl Arg<bucket::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value)) }
     /// `ObjectLockConfiguration`: `ObjectLockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-objectlockconfiguration)
-    pub fn object_lock_configuration(self, value: impl Arg<bucket::ObjectLockConfiguration>) -> Self { Self(put(self.0, "ObjectLockConfiguration", value.into_expr())) }
+    pub fn object_lock_configuration(self, value: impl Arg<bucket::ObjectLockConfiguration>) -> Self { Self(put(self.0, "ObjectLockConfiguration", value)) }
     /// `ObjectLockEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-objectlockenabled)
-    pub fn object_lock_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ObjectLockEnabled", value.into_expr())) }
+    pub fn object_lock_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ObjectLockEnabled", value)) }
     /// `OwnershipControls`: `OwnershipControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-ownershipcontrols)
-    pub fn ownership_controls(self, value: impl Arg<bucket::OwnershipControls>) -> Self { Self(put(self.0, "OwnershipControls", value.into_expr())) }
+    pub fn ownership_controls(self, value: impl Arg<bucket::OwnershipControls>) -> Self { Self(put(self.0, "OwnershipControls", value)) }
     /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-publicaccessblockconfiguration)
-    pub fn public_access_block_configuration(self, value: impl Arg<bucket::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr())) }
+    pub fn public_access_block_configuration(self, value: impl Arg<bucket::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value)) }
     /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-replicationconfiguration)
-    pub fn replication_configuration(self, value: impl Arg<bucket::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
+    pub fn replication_configuration(self, value: impl Arg<bucket::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VersioningConfiguration`: `VersioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-versioningconfiguration)
-    pub fn versioning_configuration(self, value: impl Arg<bucket::VersioningConfiguration>) -> Self { Self(put(self.0, "VersioningConfiguration", value.into_expr())) }
+    pub fn versioning_configuration(self, value: impl Arg<bucket::VersioningConfiguration>) -> Self { Self(put(self.0, "VersioningConfiguration", value)) }
     /// `WebsiteConfiguration`: `WebsiteConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-websiteconfiguration)
-    pub fn website_configuration(self, value: impl Arg<bucket::WebsiteConfiguration>) -> Self { Self(put(self.0, "WebsiteConfiguration", value.into_expr())) }
+    pub fn website_configuration(self, value: impl Arg<bucket::WebsiteConfiguration>) -> Self { Self(put(self.0, "WebsiteConfiguration", value)) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::Bucket`.
@@ -311,7 +311,7 @@ impl AbortIncompleteMultipartUpload {
 }
 impl<R0> AbortIncompleteMultipartUpload<R0> {
     /// `DaysAfterInitiation`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-abortincompletemultipartupload.html#cfn-s3-bucket-abortincompletemultipartupload-daysafterinitiation)
-    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value.into_expr()), Phase) }
+    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value), Phase) }
 }
 impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccelerateConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-accelerateconfiguration.html)
@@ -322,7 +322,7 @@ impl AccelerateConfiguration {
 }
 impl<R0> AccelerateConfiguration<R0> {
     /// `AccelerationStatus`: `AccelerationStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-accelerateconfiguration.html#cfn-s3-bucket-accelerateconfiguration-accelerationstatus)
-    pub fn acceleration_status(self, value: impl Arg<AccelerationStatus>) -> AccelerateConfiguration<Set> { AccelerateConfiguration(put(self.0, "AccelerationStatus", value.into_expr()), Phase) }
+    pub fn acceleration_status(self, value: impl Arg<AccelerationStatus>) -> AccelerateConfiguration<Set> { AccelerateConfiguration(put(self.0, "AccelerationStatus", value), Phase) }
 }
 impl Done for AccelerateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlTranslation` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-accesscontroltranslation.html)
@@ -333,7 +333,7 @@ impl AccessControlTranslation {
 }
 impl<R0> AccessControlTranslation<R0> {
     /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-accesscontroltranslation.html#cfn-s3-bucket-accesscontroltranslation-owner)
-    pub fn owner(self, value: impl Arg<str>) -> AccessControlTranslation<Set> { AccessControlTranslation(put(self.0, "Owner", value.into_expr()), Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> AccessControlTranslation<Set> { AccessControlTranslation(put(self.0, "Owner", value), Phase) }
 }
 impl Done for AccessControlTranslation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalyticsConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html)
@@ -344,13 +344,13 @@ impl AnalyticsConfiguration {
 }
 impl<R0, R1> AnalyticsConfiguration<R0, R1> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html#cfn-s3-bucket-analyticsconfiguration-id)
-    pub fn id(self, value: impl Arg<str>) -> AnalyticsConfiguration<Set, R1> { AnalyticsConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> AnalyticsConfiguration<Set, R1> { AnalyticsConfiguration(put(self.0, "Id", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html#cfn-s3-bucket-analyticsconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `StorageClassAnalysis`: `StorageClassAnalysis`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html#cfn-s3-bucket-analyticsconfiguration-storageclassanalysis)
-    pub fn storage_class_analysis(self, value: impl Arg<StorageClassAnalysis>) -> AnalyticsConfiguration<R0, Set> { AnalyticsConfiguration(put(self.0, "StorageClassAnalysis", value.into_expr()), Phase) }
+    pub fn storage_class_analysis(self, value: impl Arg<StorageClassAnalysis>) -> AnalyticsConfiguration<R0, Set> { AnalyticsConfiguration(put(self.0, "StorageClassAnalysis", value), Phase) }
     /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html#cfn-s3-bucket-analyticsconfiguration-tagfilters)
-    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value), Phase) }
 }
 impl Done for AnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnnotationTableConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html)
@@ -361,15 +361,15 @@ impl AnnotationTableConfiguration {
 }
 impl<R0> AnnotationTableConfiguration<R0> {
     /// `ConfigurationState`: `ConfigurationState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-configurationstate)
-    pub fn configuration_state(self, value: impl Arg<ConfigurationState>) -> AnnotationTableConfiguration<Set> { AnnotationTableConfiguration(put(self.0, "ConfigurationState", value.into_expr()), Phase) }
+    pub fn configuration_state(self, value: impl Arg<ConfigurationState>) -> AnnotationTableConfiguration<Set> { AnnotationTableConfiguration(put(self.0, "ConfigurationState", value), Phase) }
     /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `Role`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-role)
-    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value), Phase) }
     /// `TableArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-tablearn)
-    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
+    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value), Phase) }
     /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
 }
 impl Done for AnnotationTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockedEncryptionTypes` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-blockedencryptiontypes.html)
@@ -378,7 +378,7 @@ impl BlockedEncryptionTypes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionType`: list of `EncryptionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-blockedencryptiontypes.html#cfn-s3-bucket-blockedencryptiontypes-encryptiontype)
-    pub fn encryption_type(self, value: impl Arg<Arr<EncryptionType>>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
+    pub fn encryption_type(self, value: impl Arg<Arr<EncryptionType>>) -> Self { Self(put(self.0, "EncryptionType", value)) }
 }
 impl Done for BlockedEncryptionTypes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketEncryption` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-bucketencryption.html)
@@ -389,7 +389,7 @@ impl BucketEncryption {
 }
 impl<R0> BucketEncryption<R0> {
     /// `ServerSideEncryptionConfiguration`: list of `ServerSideEncryptionRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-bucketencryption.html#cfn-s3-bucket-bucketencryption-serversideencryptionconfiguration)
-    pub fn server_side_encryption_configuration(self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { BucketEncryption(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { BucketEncryption(put(self.0, "ServerSideEncryptionConfiguration", value), Phase) }
 }
 impl Done for BucketEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsconfiguration.html)
@@ -400,7 +400,7 @@ impl CorsConfiguration {
 }
 impl<R0> CorsConfiguration<R0> {
     /// `CorsRules`: list of `CorsRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsconfiguration.html#cfn-s3-bucket-corsconfiguration-corsrules)
-    pub fn cors_rules(self, value: impl Arg<Arr<CorsRule>>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "CorsRules", value.into_expr()), Phase) }
+    pub fn cors_rules(self, value: impl Arg<Arr<CorsRule>>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "CorsRules", value), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html)
@@ -411,17 +411,17 @@ impl CorsRule {
 }
 impl<R0, R1> CorsRule<R0, R1> {
     /// `AllowedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-allowedheaders)
-    pub fn allowed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedHeaders", value.into_expr()), Phase) }
+    pub fn allowed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedHeaders", value), Phase) }
     /// `AllowedMethods`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-allowedmethods)
-    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> CorsRule<Set, R1> { CorsRule(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
+    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> CorsRule<Set, R1> { CorsRule(put(self.0, "AllowedMethods", value), Phase) }
     /// `AllowedOrigins`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-allowedorigins)
-    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> CorsRule<R0, Set> { CorsRule(put(self.0, "AllowedOrigins", value.into_expr()), Phase) }
+    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> CorsRule<R0, Set> { CorsRule(put(self.0, "AllowedOrigins", value), Phase) }
     /// `ExposedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-exposedheaders)
-    pub fn exposed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposedHeaders", value.into_expr()), Phase) }
+    pub fn exposed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposedHeaders", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `MaxAge`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-maxage)
-    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
+    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value), Phase) }
 }
 impl Done for CorsRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataExport` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-dataexport.html)
@@ -432,9 +432,9 @@ impl DataExport {
 }
 impl<R0, R1> DataExport<R0, R1> {
     /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-dataexport.html#cfn-s3-bucket-dataexport-destination)
-    pub fn destination(self, value: impl Arg<Destination>) -> DataExport<Set, R1> { DataExport(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> DataExport<Set, R1> { DataExport(put(self.0, "Destination", value), Phase) }
     /// `OutputSchemaVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-dataexport.html#cfn-s3-bucket-dataexport-outputschemaversion)
-    pub fn output_schema_version(self, value: impl Arg<str>) -> DataExport<R0, Set> { DataExport(put(self.0, "OutputSchemaVersion", value.into_expr()), Phase) }
+    pub fn output_schema_version(self, value: impl Arg<str>) -> DataExport<R0, Set> { DataExport(put(self.0, "OutputSchemaVersion", value), Phase) }
 }
 impl Done for DataExport { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultEventHold` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaulteventhold.html)
@@ -443,9 +443,9 @@ impl DefaultEventHold {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaulteventhold.html#cfn-s3-bucket-defaulteventhold-days)
-    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value)) }
     /// `Years`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaulteventhold.html#cfn-s3-bucket-defaulteventhold-years)
-    pub fn years(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Years", value.into_expr())) }
+    pub fn years(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Years", value)) }
 }
 impl Done for DefaultEventHold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultRetention` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html)
@@ -454,13 +454,13 @@ impl DefaultRetention {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html#cfn-s3-bucket-defaultretention-days)
-    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value)) }
     /// `DefaultEventHold`: `DefaultEventHold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html#cfn-s3-bucket-defaultretention-defaulteventhold)
-    pub fn default_event_hold(self, value: impl Arg<DefaultEventHold>) -> Self { Self(put(self.0, "DefaultEventHold", value.into_expr())) }
+    pub fn default_event_hold(self, value: impl Arg<DefaultEventHold>) -> Self { Self(put(self.0, "DefaultEventHold", value)) }
     /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html#cfn-s3-bucket-defaultretention-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value)) }
     /// `Years`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html#cfn-s3-bucket-defaultretention-years)
-    pub fn years(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Years", value.into_expr())) }
+    pub fn years(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Years", value)) }
 }
 impl Done for DefaultRetention { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeleteMarkerReplication` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-deletemarkerreplication.html)
@@ -469,7 +469,7 @@ impl DeleteMarkerReplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-deletemarkerreplication.html#cfn-s3-bucket-deletemarkerreplication-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for DeleteMarkerReplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html)
@@ -480,13 +480,13 @@ impl Destination {
 }
 impl<R0, R1> Destination<R0, R1> {
     /// `BucketAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html#cfn-s3-bucket-destination-bucketaccountid)
-    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value), Phase) }
     /// `BucketArn`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html#cfn-s3-bucket-destination-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Destination<Set, R1> { Destination(put(self.0, "BucketArn", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Destination<Set, R1> { Destination(put(self.0, "BucketArn", value), Phase) }
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html#cfn-s3-bucket-destination-format)
-    pub fn format(self, value: impl Arg<Format>) -> Destination<R0, Set> { Destination(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> Destination<R0, Set> { Destination(put(self.0, "Format", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html#cfn-s3-bucket-destination-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-encryptionconfiguration.html)
@@ -497,7 +497,7 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `ReplicaKmsKeyID`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-encryptionconfiguration.html#cfn-s3-bucket-encryptionconfiguration-replicakmskeyid)
-    pub fn replica_kms_key_id(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "ReplicaKmsKeyID", value.into_expr()), Phase) }
+    pub fn replica_kms_key_id(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "ReplicaKmsKeyID", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-eventbridgeconfiguration.html)
@@ -508,7 +508,7 @@ impl EventBridgeConfiguration {
 }
 impl<R0> EventBridgeConfiguration<R0> {
     /// `EventBridgeEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-eventbridgeconfiguration.html#cfn-s3-bucket-eventbridgeconfiguration-eventbridgeenabled)
-    pub fn event_bridge_enabled(self, value: impl Arg<bool>) -> EventBridgeConfiguration<Set> { EventBridgeConfiguration(put(self.0, "EventBridgeEnabled", value.into_expr()), Phase) }
+    pub fn event_bridge_enabled(self, value: impl Arg<bool>) -> EventBridgeConfiguration<Set> { EventBridgeConfiguration(put(self.0, "EventBridgeEnabled", value), Phase) }
 }
 impl Done for EventBridgeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-filterrule.html)
@@ -519,9 +519,9 @@ impl FilterRule {
 }
 impl<R0, R1> FilterRule<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-filterrule.html#cfn-s3-bucket-filterrule-name)
-    pub fn name(self, value: impl Arg<str>) -> FilterRule<Set, R1> { FilterRule(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FilterRule<Set, R1> { FilterRule(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-filterrule.html#cfn-s3-bucket-filterrule-value)
-    pub fn value(self, value: impl Arg<str>) -> FilterRule<R0, Set> { FilterRule(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> FilterRule<R0, Set> { FilterRule(put(self.0, "Value", value), Phase) }
 }
 impl Done for FilterRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntelligentTieringConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html)
@@ -532,15 +532,15 @@ impl IntelligentTieringConfiguration {
 }
 impl<R0, R1, R2> IntelligentTieringConfiguration<R0, R1, R2> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-id)
-    pub fn id(self, value: impl Arg<str>) -> IntelligentTieringConfiguration<Set, R1, R2> { IntelligentTieringConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> IntelligentTieringConfiguration<Set, R1, R2> { IntelligentTieringConfiguration(put(self.0, "Id", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-status)
-    pub fn status(self, value: impl Arg<Status>) -> IntelligentTieringConfiguration<R0, Set, R2> { IntelligentTieringConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> IntelligentTieringConfiguration<R0, Set, R2> { IntelligentTieringConfiguration(put(self.0, "Status", value), Phase) }
     /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-tagfilters)
-    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value), Phase) }
     /// `Tierings`: list of `Tiering`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-tierings)
-    pub fn tierings(self, value: impl Arg<Arr<Tiering>>) -> IntelligentTieringConfiguration<R0, R1, Set> { IntelligentTieringConfiguration(put(self.0, "Tierings", value.into_expr()), Phase) }
+    pub fn tierings(self, value: impl Arg<Arr<Tiering>>) -> IntelligentTieringConfiguration<R0, R1, Set> { IntelligentTieringConfiguration(put(self.0, "Tierings", value), Phase) }
 }
 impl Done for IntelligentTieringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InventoryConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html)
@@ -551,19 +551,19 @@ impl InventoryConfiguration {
 }
 impl<R0, R1, R2, R3, R4> InventoryConfiguration<R0, R1, R2, R3, R4> {
     /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-destination)
-    pub fn destination(self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { InventoryConfiguration(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { InventoryConfiguration(put(self.0, "Destination", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { InventoryConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { InventoryConfiguration(put(self.0, "Enabled", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-id)
-    pub fn id(self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { InventoryConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { InventoryConfiguration(put(self.0, "Id", value), Phase) }
     /// `IncludedObjectVersions`: `IncludedObjectVersions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-includedobjectversions)
-    pub fn included_object_versions(self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { InventoryConfiguration(put(self.0, "IncludedObjectVersions", value.into_expr()), Phase) }
+    pub fn included_object_versions(self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { InventoryConfiguration(put(self.0, "IncludedObjectVersions", value), Phase) }
     /// `OptionalFields`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-optionalfields)
-    pub fn optional_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OptionalFields", value.into_expr()), Phase) }
+    pub fn optional_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OptionalFields", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `ScheduleFrequency`: `ScheduleFrequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-schedulefrequency)
-    pub fn schedule_frequency(self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { InventoryConfiguration(put(self.0, "ScheduleFrequency", value.into_expr()), Phase) }
+    pub fn schedule_frequency(self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { InventoryConfiguration(put(self.0, "ScheduleFrequency", value), Phase) }
 }
 impl Done for InventoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InventoryTableConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html)
@@ -574,13 +574,13 @@ impl InventoryTableConfiguration {
 }
 impl<R0> InventoryTableConfiguration<R0> {
     /// `ConfigurationState`: `ConfigurationState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html#cfn-s3-bucket-inventorytableconfiguration-configurationstate)
-    pub fn configuration_state(self, value: impl Arg<ConfigurationState>) -> InventoryTableConfiguration<Set> { InventoryTableConfiguration(put(self.0, "ConfigurationState", value.into_expr()), Phase) }
+    pub fn configuration_state(self, value: impl Arg<ConfigurationState>) -> InventoryTableConfiguration<Set> { InventoryTableConfiguration(put(self.0, "ConfigurationState", value), Phase) }
     /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html#cfn-s3-bucket-inventorytableconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `TableArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html#cfn-s3-bucket-inventorytableconfiguration-tablearn)
-    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
+    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value), Phase) }
     /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html#cfn-s3-bucket-inventorytableconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
 }
 impl Done for InventoryTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JournalTableConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html)
@@ -591,13 +591,13 @@ impl JournalTableConfiguration {
 }
 impl<R0> JournalTableConfiguration<R0> {
     /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html#cfn-s3-bucket-journaltableconfiguration-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `RecordExpiration`: `RecordExpiration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html#cfn-s3-bucket-journaltableconfiguration-recordexpiration)
-    pub fn record_expiration(self, value: impl Arg<RecordExpiration>) -> JournalTableConfiguration<Set> { JournalTableConfiguration(put(self.0, "RecordExpiration", value.into_expr()), Phase) }
+    pub fn record_expiration(self, value: impl Arg<RecordExpiration>) -> JournalTableConfiguration<Set> { JournalTableConfiguration(put(self.0, "RecordExpiration", value), Phase) }
     /// `TableArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html#cfn-s3-bucket-journaltableconfiguration-tablearn)
-    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
+    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value), Phase) }
     /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html#cfn-s3-bucket-journaltableconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
 }
 impl Done for JournalTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lambdaconfiguration.html)
@@ -608,11 +608,11 @@ impl LambdaConfiguration {
 }
 impl<R0, R1> LambdaConfiguration<R0, R1> {
     /// `Event`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lambdaconfiguration.html#cfn-s3-bucket-lambdaconfiguration-event)
-    pub fn event(self, value: impl Arg<str>) -> LambdaConfiguration<Set, R1> { LambdaConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
+    pub fn event(self, value: impl Arg<str>) -> LambdaConfiguration<Set, R1> { LambdaConfiguration(put(self.0, "Event", value), Phase) }
     /// `Filter`: `NotificationFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lambdaconfiguration.html#cfn-s3-bucket-lambdaconfiguration-filter)
-    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Function`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lambdaconfiguration.html#cfn-s3-bucket-lambdaconfiguration-function)
-    pub fn function(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfiguration<R0, Set> { LambdaConfiguration(put(self.0, "Function", value.into_expr()), Phase) }
+    pub fn function(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfiguration<R0, Set> { LambdaConfiguration(put(self.0, "Function", value), Phase) }
 }
 impl Done for LambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lifecycleconfiguration.html)
@@ -623,9 +623,9 @@ impl LifecycleConfiguration {
 }
 impl<R0> LifecycleConfiguration<R0> {
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lifecycleconfiguration.html#cfn-s3-bucket-lifecycleconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value), Phase) }
     /// `TransitionDefaultMinimumObjectSize`: `TransitionDefaultMinimumObjectSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lifecycleconfiguration.html#cfn-s3-bucket-lifecycleconfiguration-transitiondefaultminimumobjectsize)
-    pub fn transition_default_minimum_object_size(self, value: impl Arg<TransitionDefaultMinimumObjectSize>) -> Self { Self(put(self.0, "TransitionDefaultMinimumObjectSize", value.into_expr()), Phase) }
+    pub fn transition_default_minimum_object_size(self, value: impl Arg<TransitionDefaultMinimumObjectSize>) -> Self { Self(put(self.0, "TransitionDefaultMinimumObjectSize", value), Phase) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-loggingconfiguration.html)
@@ -634,11 +634,11 @@ impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationBucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-loggingconfiguration.html#cfn-s3-bucket-loggingconfiguration-destinationbucketname)
-    pub fn destination_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "DestinationBucketName", value.into_expr())) }
+    pub fn destination_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "DestinationBucketName", value)) }
     /// `LogFilePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-loggingconfiguration.html#cfn-s3-bucket-loggingconfiguration-logfileprefix)
-    pub fn log_file_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFilePrefix", value.into_expr())) }
+    pub fn log_file_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFilePrefix", value)) }
     /// `TargetObjectKeyFormat`: `TargetObjectKeyFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-loggingconfiguration.html#cfn-s3-bucket-loggingconfiguration-targetobjectkeyformat)
-    pub fn target_object_key_format(self, value: impl Arg<TargetObjectKeyFormat>) -> Self { Self(put(self.0, "TargetObjectKeyFormat", value.into_expr())) }
+    pub fn target_object_key_format(self, value: impl Arg<TargetObjectKeyFormat>) -> Self { Self(put(self.0, "TargetObjectKeyFormat", value)) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html)
@@ -649,13 +649,13 @@ impl MetadataConfiguration {
 }
 impl<R0> MetadataConfiguration<R0> {
     /// `AnnotationTableConfiguration`: `AnnotationTableConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html#cfn-s3-bucket-metadataconfiguration-annotationtableconfiguration)
-    pub fn annotation_table_configuration(self, value: impl Arg<AnnotationTableConfiguration>) -> Self { Self(put(self.0, "AnnotationTableConfiguration", value.into_expr()), Phase) }
+    pub fn annotation_table_configuration(self, value: impl Arg<AnnotationTableConfiguration>) -> Self { Self(put(self.0, "AnnotationTableConfiguration", value), Phase) }
     /// `Destination`: `MetadataDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html#cfn-s3-bucket-metadataconfiguration-destination)
-    pub fn destination(self, value: impl Arg<MetadataDestination>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<MetadataDestination>) -> Self { Self(put(self.0, "Destination", value), Phase) }
     /// `InventoryTableConfiguration`: `InventoryTableConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html#cfn-s3-bucket-metadataconfiguration-inventorytableconfiguration)
-    pub fn inventory_table_configuration(self, value: impl Arg<InventoryTableConfiguration>) -> Self { Self(put(self.0, "InventoryTableConfiguration", value.into_expr()), Phase) }
+    pub fn inventory_table_configuration(self, value: impl Arg<InventoryTableConfiguration>) -> Self { Self(put(self.0, "InventoryTableConfiguration", value), Phase) }
     /// `JournalTableConfiguration`: `JournalTableConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html#cfn-s3-bucket-metadataconfiguration-journaltableconfiguration)
-    pub fn journal_table_configuration(self, value: impl Arg<JournalTableConfiguration>) -> MetadataConfiguration<Set> { MetadataConfiguration(put(self.0, "JournalTableConfiguration", value.into_expr()), Phase) }
+    pub fn journal_table_configuration(self, value: impl Arg<JournalTableConfiguration>) -> MetadataConfiguration<Set> { MetadataConfiguration(put(self.0, "JournalTableConfiguration", value), Phase) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataDestination` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatadestination.html)
@@ -666,11 +666,11 @@ impl MetadataDestination {
 }
 impl<R0> MetadataDestination<R0> {
     /// `TableBucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatadestination.html#cfn-s3-bucket-metadatadestination-tablebucketarn)
-    pub fn table_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableBucketArn", value.into_expr()), Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableBucketArn", value), Phase) }
     /// `TableBucketType`: `TableBucketType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatadestination.html#cfn-s3-bucket-metadatadestination-tablebuckettype)
-    pub fn table_bucket_type(self, value: impl Arg<TableBucketType>) -> MetadataDestination<Set> { MetadataDestination(put(self.0, "TableBucketType", value.into_expr()), Phase) }
+    pub fn table_bucket_type(self, value: impl Arg<TableBucketType>) -> MetadataDestination<Set> { MetadataDestination(put(self.0, "TableBucketType", value), Phase) }
     /// `TableNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatadestination.html#cfn-s3-bucket-metadatadestination-tablenamespace)
-    pub fn table_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableNamespace", value.into_expr()), Phase) }
+    pub fn table_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableNamespace", value), Phase) }
 }
 impl Done for MetadataDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataTableConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableconfiguration.html)
@@ -681,7 +681,7 @@ impl MetadataTableConfiguration {
 }
 impl<R0> MetadataTableConfiguration<R0> {
     /// `S3TablesDestination`: `S3TablesDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableconfiguration.html#cfn-s3-bucket-metadatatableconfiguration-s3tablesdestination)
-    pub fn s3_tables_destination(self, value: impl Arg<S3TablesDestination>) -> MetadataTableConfiguration<Set> { MetadataTableConfiguration(put(self.0, "S3TablesDestination", value.into_expr()), Phase) }
+    pub fn s3_tables_destination(self, value: impl Arg<S3TablesDestination>) -> MetadataTableConfiguration<Set> { MetadataTableConfiguration(put(self.0, "S3TablesDestination", value), Phase) }
 }
 impl Done for MetadataTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataTableEncryptionConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableencryptionconfiguration.html)
@@ -692,9 +692,9 @@ impl MetadataTableEncryptionConfiguration {
 }
 impl<R0> MetadataTableEncryptionConfiguration<R0> {
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableencryptionconfiguration.html#cfn-s3-bucket-metadatatableencryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `SseAlgorithm`: `SseAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableencryptionconfiguration.html#cfn-s3-bucket-metadatatableencryptionconfiguration-ssealgorithm)
-    pub fn sse_algorithm(self, value: impl Arg<SseAlgorithm>) -> MetadataTableEncryptionConfiguration<Set> { MetadataTableEncryptionConfiguration(put(self.0, "SseAlgorithm", value.into_expr()), Phase) }
+    pub fn sse_algorithm(self, value: impl Arg<SseAlgorithm>) -> MetadataTableEncryptionConfiguration<Set> { MetadataTableEncryptionConfiguration(put(self.0, "SseAlgorithm", value), Phase) }
 }
 impl Done for MetadataTableEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metrics` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metrics.html)
@@ -705,9 +705,9 @@ impl Metrics {
 }
 impl<R0> Metrics<R0> {
     /// `EventThreshold`: `ReplicationTimeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metrics.html#cfn-s3-bucket-metrics-eventthreshold)
-    pub fn event_threshold(self, value: impl Arg<ReplicationTimeValue>) -> Self { Self(put(self.0, "EventThreshold", value.into_expr()), Phase) }
+    pub fn event_threshold(self, value: impl Arg<ReplicationTimeValue>) -> Self { Self(put(self.0, "EventThreshold", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metrics.html#cfn-s3-bucket-metrics-status)
-    pub fn status(self, value: impl Arg<Status>) -> Metrics<Set> { Metrics(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Metrics<Set> { Metrics(put(self.0, "Status", value), Phase) }
 }
 impl Done for Metrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html)
@@ -718,13 +718,13 @@ impl MetricsConfiguration {
 }
 impl<R0> MetricsConfiguration<R0> {
     /// `AccessPointArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html#cfn-s3-bucket-metricsconfiguration-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html#cfn-s3-bucket-metricsconfiguration-id)
-    pub fn id(self, value: impl Arg<str>) -> MetricsConfiguration<Set> { MetricsConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricsConfiguration<Set> { MetricsConfiguration(put(self.0, "Id", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html#cfn-s3-bucket-metricsconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html#cfn-s3-bucket-metricsconfiguration-tagfilters)
-    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value), Phase) }
 }
 impl Done for MetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoncurrentVersionExpiration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversionexpiration.html)
@@ -735,9 +735,9 @@ impl NoncurrentVersionExpiration {
 }
 impl<R0> NoncurrentVersionExpiration<R0> {
     /// `NewerNoncurrentVersions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversionexpiration.html#cfn-s3-bucket-noncurrentversionexpiration-newernoncurrentversions)
-    pub fn newer_noncurrent_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewerNoncurrentVersions", value.into_expr()), Phase) }
+    pub fn newer_noncurrent_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewerNoncurrentVersions", value), Phase) }
     /// `NoncurrentDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversionexpiration.html#cfn-s3-bucket-noncurrentversionexpiration-noncurrentdays)
-    pub fn noncurrent_days(self, value: impl Arg<i64>) -> NoncurrentVersionExpiration<Set> { NoncurrentVersionExpiration(put(self.0, "NoncurrentDays", value.into_expr()), Phase) }
+    pub fn noncurrent_days(self, value: impl Arg<i64>) -> NoncurrentVersionExpiration<Set> { NoncurrentVersionExpiration(put(self.0, "NoncurrentDays", value), Phase) }
 }
 impl Done for NoncurrentVersionExpiration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoncurrentVersionTransition` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversiontransition.html)
@@ -748,11 +748,11 @@ impl NoncurrentVersionTransition {
 }
 impl<R0, R1> NoncurrentVersionTransition<R0, R1> {
     /// `NewerNoncurrentVersions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversiontransition.html#cfn-s3-bucket-noncurrentversiontransition-newernoncurrentversions)
-    pub fn newer_noncurrent_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewerNoncurrentVersions", value.into_expr()), Phase) }
+    pub fn newer_noncurrent_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewerNoncurrentVersions", value), Phase) }
     /// `StorageClass`: `StorageClass`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversiontransition.html#cfn-s3-bucket-noncurrentversiontransition-storageclass)
-    pub fn storage_class(self, value: impl Arg<StorageClass>) -> NoncurrentVersionTransition<Set, R1> { NoncurrentVersionTransition(put(self.0, "StorageClass", value.into_expr()), Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> NoncurrentVersionTransition<Set, R1> { NoncurrentVersionTransition(put(self.0, "StorageClass", value), Phase) }
     /// `TransitionInDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversiontransition.html#cfn-s3-bucket-noncurrentversiontransition-transitionindays)
-    pub fn transition_in_days(self, value: impl Arg<i64>) -> NoncurrentVersionTransition<R0, Set> { NoncurrentVersionTransition(put(self.0, "TransitionInDays", value.into_expr()), Phase) }
+    pub fn transition_in_days(self, value: impl Arg<i64>) -> NoncurrentVersionTransition<R0, Set> { NoncurrentVersionTransition(put(self.0, "TransitionInDays", value), Phase) }
 }
 impl Done for NoncurrentVersionTransition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html)
@@ -761,13 +761,13 @@ impl NotificationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventBridgeConfiguration`: `EventBridgeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html#cfn-s3-bucket-notificationconfiguration-eventbridgeconfiguration)
-    pub fn event_bridge_configuration(self, value: impl Arg<EventBridgeConfiguration>) -> Self { Self(put(self.0, "EventBridgeConfiguration", value.into_expr())) }
+    pub fn event_bridge_configuration(self, value: impl Arg<EventBridgeConfiguration>) -> Self { Self(put(self.0, "EventBridgeConfiguration", value)) }
     /// `LambdaConfigurations`: list of `LambdaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html#cfn-s3-bucket-notificationconfiguration-lambdaconfigurations)
-    pub fn lambda_configurations(self, value: impl Arg<Arr<LambdaConfiguration>>) -> Self { Self(put(self.0, "LambdaConfigurations", value.into_expr())) }
+    pub fn lambda_configurations(self, value: impl Arg<Arr<LambdaConfiguration>>) -> Self { Self(put(self.0, "LambdaConfigurations", value)) }
     /// `QueueConfigurations`: list of `QueueConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html#cfn-s3-bucket-notificationconfiguration-queueconfigurations)
-    pub fn queue_configurations(self, value: impl Arg<Arr<QueueConfiguration>>) -> Self { Self(put(self.0, "QueueConfigurations", value.into_expr())) }
+    pub fn queue_configurations(self, value: impl Arg<Arr<QueueConfiguration>>) -> Self { Self(put(self.0, "QueueConfigurations", value)) }
     /// `TopicConfigurations`: list of `TopicConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html#cfn-s3-bucket-notificationconfiguration-topicconfigurations)
-    pub fn topic_configurations(self, value: impl Arg<Arr<TopicConfiguration>>) -> Self { Self(put(self.0, "TopicConfigurations", value.into_expr())) }
+    pub fn topic_configurations(self, value: impl Arg<Arr<TopicConfiguration>>) -> Self { Self(put(self.0, "TopicConfigurations", value)) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationFilter` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationfilter.html)
@@ -778,7 +778,7 @@ impl NotificationFilter {
 }
 impl<R0> NotificationFilter<R0> {
     /// `S3Key`: `S3KeyFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationfilter.html#cfn-s3-bucket-notificationfilter-s3key)
-    pub fn s3_key(self, value: impl Arg<S3KeyFilter>) -> NotificationFilter<Set> { NotificationFilter(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<S3KeyFilter>) -> NotificationFilter<Set> { NotificationFilter(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for NotificationFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectLockConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockconfiguration.html)
@@ -787,9 +787,9 @@ impl ObjectLockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ObjectLockEnabled`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockconfiguration.html#cfn-s3-bucket-objectlockconfiguration-objectlockenabled)
-    pub fn object_lock_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectLockEnabled", value.into_expr())) }
+    pub fn object_lock_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectLockEnabled", value)) }
     /// `Rule`: `ObjectLockRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockconfiguration.html#cfn-s3-bucket-objectlockconfiguration-rule)
-    pub fn rule(self, value: impl Arg<ObjectLockRule>) -> Self { Self(put(self.0, "Rule", value.into_expr())) }
+    pub fn rule(self, value: impl Arg<ObjectLockRule>) -> Self { Self(put(self.0, "Rule", value)) }
 }
 impl Done for ObjectLockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectLockRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockrule.html)
@@ -798,7 +798,7 @@ impl ObjectLockRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultRetention`: `DefaultRetention`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockrule.html#cfn-s3-bucket-objectlockrule-defaultretention)
-    pub fn default_retention(self, value: impl Arg<DefaultRetention>) -> Self { Self(put(self.0, "DefaultRetention", value.into_expr())) }
+    pub fn default_retention(self, value: impl Arg<DefaultRetention>) -> Self { Self(put(self.0, "DefaultRetention", value)) }
 }
 impl Done for ObjectLockRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OwnershipControls` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ownershipcontrols.html)
@@ -809,7 +809,7 @@ impl OwnershipControls {
 }
 impl<R0> OwnershipControls<R0> {
     /// `Rules`: list of `OwnershipControlsRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ownershipcontrols.html#cfn-s3-bucket-ownershipcontrols-rules)
-    pub fn rules(self, value: impl Arg<Arr<OwnershipControlsRule>>) -> OwnershipControls<Set> { OwnershipControls(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<OwnershipControlsRule>>) -> OwnershipControls<Set> { OwnershipControls(put(self.0, "Rules", value), Phase) }
 }
 impl Done for OwnershipControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OwnershipControlsRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ownershipcontrolsrule.html)
@@ -818,7 +818,7 @@ impl OwnershipControlsRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ObjectOwnership`: `ObjectOwnership`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ownershipcontrolsrule.html#cfn-s3-bucket-ownershipcontrolsrule-objectownership)
-    pub fn object_ownership(self, value: impl Arg<ObjectOwnership>) -> Self { Self(put(self.0, "ObjectOwnership", value.into_expr())) }
+    pub fn object_ownership(self, value: impl Arg<ObjectOwnership>) -> Self { Self(put(self.0, "ObjectOwnership", value)) }
 }
 impl Done for OwnershipControlsRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionedPrefix` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-partitionedprefix.html)
@@ -827,7 +827,7 @@ impl PartitionedPrefix {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PartitionDateSource`: `PartitionDateSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-partitionedprefix.html#cfn-s3-bucket-partitionedprefix-partitiondatesource)
-    pub fn partition_date_source(self, value: impl Arg<PartitionDateSource>) -> Self { Self(put(self.0, "PartitionDateSource", value.into_expr())) }
+    pub fn partition_date_source(self, value: impl Arg<PartitionDateSource>) -> Self { Self(put(self.0, "PartitionDateSource", value)) }
 }
 impl Done for PartitionedPrefix { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicAccessBlockConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html)
@@ -836,13 +836,13 @@ impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html#cfn-s3-bucket-publicaccessblockconfiguration-blockpublicacls)
-    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value)) }
     /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html#cfn-s3-bucket-publicaccessblockconfiguration-blockpublicpolicy)
-    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value)) }
     /// `IgnorePublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html#cfn-s3-bucket-publicaccessblockconfiguration-ignorepublicacls)
-    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value)) }
     /// `RestrictPublicBuckets`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html#cfn-s3-bucket-publicaccessblockconfiguration-restrictpublicbuckets)
-    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value)) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueueConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-queueconfiguration.html)
@@ -853,11 +853,11 @@ impl QueueConfiguration {
 }
 impl<R0, R1> QueueConfiguration<R0, R1> {
     /// `Event`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-queueconfiguration.html#cfn-s3-bucket-queueconfiguration-event)
-    pub fn event(self, value: impl Arg<str>) -> QueueConfiguration<Set, R1> { QueueConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
+    pub fn event(self, value: impl Arg<str>) -> QueueConfiguration<Set, R1> { QueueConfiguration(put(self.0, "Event", value), Phase) }
     /// `Filter`: `NotificationFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-queueconfiguration.html#cfn-s3-bucket-queueconfiguration-filter)
-    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Queue`: `SqsQueueArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-queueconfiguration.html#cfn-s3-bucket-queueconfiguration-queue)
-    pub fn queue(self, value: impl Arg<kind::SqsQueueArn>) -> QueueConfiguration<R0, Set> { QueueConfiguration(put(self.0, "Queue", value.into_expr()), Phase) }
+    pub fn queue(self, value: impl Arg<kind::SqsQueueArn>) -> QueueConfiguration<R0, Set> { QueueConfiguration(put(self.0, "Queue", value), Phase) }
 }
 impl Done for QueueConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordExpiration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-recordexpiration.html)
@@ -868,9 +868,9 @@ impl RecordExpiration {
 }
 impl<R0> RecordExpiration<R0> {
     /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-recordexpiration.html#cfn-s3-bucket-recordexpiration-days)
-    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr()), Phase) }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value), Phase) }
     /// `Expiration`: `Expiration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-recordexpiration.html#cfn-s3-bucket-recordexpiration-expiration)
-    pub fn expiration(self, value: impl Arg<Expiration>) -> RecordExpiration<Set> { RecordExpiration(put(self.0, "Expiration", value.into_expr()), Phase) }
+    pub fn expiration(self, value: impl Arg<Expiration>) -> RecordExpiration<Set> { RecordExpiration(put(self.0, "Expiration", value), Phase) }
 }
 impl Done for RecordExpiration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedirectAllRequestsTo` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectallrequeststo.html)
@@ -881,9 +881,9 @@ impl RedirectAllRequestsTo {
 }
 impl<R0> RedirectAllRequestsTo<R0> {
     /// `HostName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectallrequeststo.html#cfn-s3-bucket-redirectallrequeststo-hostname)
-    pub fn host_name(self, value: impl Arg<str>) -> RedirectAllRequestsTo<Set> { RedirectAllRequestsTo(put(self.0, "HostName", value.into_expr()), Phase) }
+    pub fn host_name(self, value: impl Arg<str>) -> RedirectAllRequestsTo<Set> { RedirectAllRequestsTo(put(self.0, "HostName", value), Phase) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectallrequeststo.html#cfn-s3-bucket-redirectallrequeststo-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for RedirectAllRequestsTo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedirectRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html)
@@ -892,15 +892,15 @@ impl RedirectRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-hostname)
-    pub fn host_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostName", value.into_expr())) }
+    pub fn host_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostName", value)) }
     /// `HttpRedirectCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-httpredirectcode)
-    pub fn http_redirect_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpRedirectCode", value.into_expr())) }
+    pub fn http_redirect_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpRedirectCode", value)) }
     /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `ReplaceKeyPrefixWith`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-replacekeyprefixwith)
-    pub fn replace_key_prefix_with(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceKeyPrefixWith", value.into_expr())) }
+    pub fn replace_key_prefix_with(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceKeyPrefixWith", value)) }
     /// `ReplaceKeyWith`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-replacekeywith)
-    pub fn replace_key_with(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceKeyWith", value.into_expr())) }
+    pub fn replace_key_with(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceKeyWith", value)) }
 }
 impl Done for RedirectRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaModifications` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicamodifications.html)
@@ -911,7 +911,7 @@ impl ReplicaModifications {
 }
 impl<R0> ReplicaModifications<R0> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicamodifications.html#cfn-s3-bucket-replicamodifications-status)
-    pub fn status(self, value: impl Arg<Status>) -> ReplicaModifications<Set> { ReplicaModifications(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ReplicaModifications<Set> { ReplicaModifications(put(self.0, "Status", value), Phase) }
 }
 impl Done for ReplicaModifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationconfiguration.html)
@@ -922,9 +922,9 @@ impl ReplicationConfiguration {
 }
 impl<R0, R1> ReplicationConfiguration<R0, R1> {
     /// `Role`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationconfiguration.html#cfn-s3-bucket-replicationconfiguration-role)
-    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> ReplicationConfiguration<Set, R1> { ReplicationConfiguration(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> ReplicationConfiguration<Set, R1> { ReplicationConfiguration(put(self.0, "Role", value), Phase) }
     /// `Rules`: list of `ReplicationRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationconfiguration.html#cfn-s3-bucket-replicationconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { ReplicationConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { ReplicationConfiguration(put(self.0, "Rules", value), Phase) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationDestination` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html)
@@ -935,19 +935,19 @@ impl ReplicationDestination {
 }
 impl<R0> ReplicationDestination<R0> {
     /// `AccessControlTranslation`: `AccessControlTranslation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-accesscontroltranslation)
-    pub fn access_control_translation(self, value: impl Arg<AccessControlTranslation>) -> Self { Self(put(self.0, "AccessControlTranslation", value.into_expr()), Phase) }
+    pub fn access_control_translation(self, value: impl Arg<AccessControlTranslation>) -> Self { Self(put(self.0, "AccessControlTranslation", value), Phase) }
     /// `Account`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-account)
-    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
+    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value), Phase) }
     /// `Bucket`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-bucket)
-    pub fn bucket(self, value: impl Arg<kind::S3BucketArn>) -> ReplicationDestination<Set> { ReplicationDestination(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<kind::S3BucketArn>) -> ReplicationDestination<Set> { ReplicationDestination(put(self.0, "Bucket", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `Metrics`: `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-metrics)
-    pub fn metrics(self, value: impl Arg<Metrics>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
+    pub fn metrics(self, value: impl Arg<Metrics>) -> Self { Self(put(self.0, "Metrics", value), Phase) }
     /// `ReplicationTime`: `ReplicationTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-replicationtime)
-    pub fn replication_time(self, value: impl Arg<ReplicationTime>) -> Self { Self(put(self.0, "ReplicationTime", value.into_expr()), Phase) }
+    pub fn replication_time(self, value: impl Arg<ReplicationTime>) -> Self { Self(put(self.0, "ReplicationTime", value), Phase) }
     /// `StorageClass`: `ReplicationDestinationStorageClass`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-storageclass)
-    pub fn storage_class(self, value: impl Arg<ReplicationDestinationStorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr()), Phase) }
+    pub fn storage_class(self, value: impl Arg<ReplicationDestinationStorageClass>) -> Self { Self(put(self.0, "StorageClass", value), Phase) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html)
@@ -958,21 +958,21 @@ impl ReplicationRule {
 }
 impl<R0, R1> ReplicationRule<R0, R1> {
     /// `DeleteMarkerReplication`: `DeleteMarkerReplication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-deletemarkerreplication)
-    pub fn delete_marker_replication(self, value: impl Arg<DeleteMarkerReplication>) -> Self { Self(put(self.0, "DeleteMarkerReplication", value.into_expr()), Phase) }
+    pub fn delete_marker_replication(self, value: impl Arg<DeleteMarkerReplication>) -> Self { Self(put(self.0, "DeleteMarkerReplication", value), Phase) }
     /// `Destination`: `ReplicationDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-destination)
-    pub fn destination(self, value: impl Arg<ReplicationDestination>) -> ReplicationRule<Set, R1> { ReplicationRule(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<ReplicationDestination>) -> ReplicationRule<Set, R1> { ReplicationRule(put(self.0, "Destination", value), Phase) }
     /// `Filter`: `ReplicationRuleFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-filter)
-    pub fn filter(self, value: impl Arg<ReplicationRuleFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<ReplicationRuleFilter>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `SourceSelectionCriteria`: `SourceSelectionCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-sourceselectioncriteria)
-    pub fn source_selection_criteria(self, value: impl Arg<SourceSelectionCriteria>) -> Self { Self(put(self.0, "SourceSelectionCriteria", value.into_expr()), Phase) }
+    pub fn source_selection_criteria(self, value: impl Arg<SourceSelectionCriteria>) -> Self { Self(put(self.0, "SourceSelectionCriteria", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-status)
-    pub fn status(self, value: impl Arg<Status>) -> ReplicationRule<R0, Set> { ReplicationRule(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ReplicationRule<R0, Set> { ReplicationRule(put(self.0, "Status", value), Phase) }
 }
 impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRuleAndOperator` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationruleandoperator.html)
@@ -981,9 +981,9 @@ impl ReplicationRuleAndOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationruleandoperator.html#cfn-s3-bucket-replicationruleandoperator-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationruleandoperator.html#cfn-s3-bucket-replicationruleandoperator-tagfilters)
-    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value)) }
 }
 impl Done for ReplicationRuleAndOperator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRuleFilter` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrulefilter.html)
@@ -992,11 +992,11 @@ impl ReplicationRuleFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: `ReplicationRuleAndOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrulefilter.html#cfn-s3-bucket-replicationrulefilter-and)
-    pub fn and(self, value: impl Arg<ReplicationRuleAndOperator>) -> Self { Self(put(self.0, "And", value.into_expr())) }
+    pub fn and(self, value: impl Arg<ReplicationRuleAndOperator>) -> Self { Self(put(self.0, "And", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrulefilter.html#cfn-s3-bucket-replicationrulefilter-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `TagFilter`: `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrulefilter.html#cfn-s3-bucket-replicationrulefilter-tagfilter)
-    pub fn tag_filter(self, value: impl Arg<TagFilter>) -> Self { Self(put(self.0, "TagFilter", value.into_expr())) }
+    pub fn tag_filter(self, value: impl Arg<TagFilter>) -> Self { Self(put(self.0, "TagFilter", value)) }
 }
 impl Done for ReplicationRuleFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationTime` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtime.html)
@@ -1007,9 +1007,9 @@ impl ReplicationTime {
 }
 impl<R0, R1> ReplicationTime<R0, R1> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtime.html#cfn-s3-bucket-replicationtime-status)
-    pub fn status(self, value: impl Arg<Status>) -> ReplicationTime<Set, R1> { ReplicationTime(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ReplicationTime<Set, R1> { ReplicationTime(put(self.0, "Status", value), Phase) }
     /// `Time`: `ReplicationTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtime.html#cfn-s3-bucket-replicationtime-time)
-    pub fn time(self, value: impl Arg<ReplicationTimeValue>) -> ReplicationTime<R0, Set> { ReplicationTime(put(self.0, "Time", value.into_expr()), Phase) }
+    pub fn time(self, value: impl Arg<ReplicationTimeValue>) -> ReplicationTime<R0, Set> { ReplicationTime(put(self.0, "Time", value), Phase) }
 }
 impl Done for ReplicationTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationTimeValue` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtimevalue.html)
@@ -1020,7 +1020,7 @@ impl ReplicationTimeValue {
 }
 impl<R0> ReplicationTimeValue<R0> {
     /// `Minutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtimevalue.html#cfn-s3-bucket-replicationtimevalue-minutes)
-    pub fn minutes(self, value: impl Arg<i64>) -> ReplicationTimeValue<Set> { ReplicationTimeValue(put(self.0, "Minutes", value.into_expr()), Phase) }
+    pub fn minutes(self, value: impl Arg<i64>) -> ReplicationTimeValue<Set> { ReplicationTimeValue(put(self.0, "Minutes", value), Phase) }
 }
 impl Done for ReplicationTimeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrule.html)
@@ -1031,9 +1031,9 @@ impl RoutingRule {
 }
 impl<R0> RoutingRule<R0> {
     /// `RedirectRule`: `RedirectRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrule.html#cfn-s3-bucket-routingrule-redirectrule)
-    pub fn redirect_rule(self, value: impl Arg<RedirectRule>) -> RoutingRule<Set> { RoutingRule(put(self.0, "RedirectRule", value.into_expr()), Phase) }
+    pub fn redirect_rule(self, value: impl Arg<RedirectRule>) -> RoutingRule<Set> { RoutingRule(put(self.0, "RedirectRule", value), Phase) }
     /// `RoutingRuleCondition`: `RoutingRuleCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrule.html#cfn-s3-bucket-routingrule-routingrulecondition)
-    pub fn routing_rule_condition(self, value: impl Arg<RoutingRuleCondition>) -> Self { Self(put(self.0, "RoutingRuleCondition", value.into_expr()), Phase) }
+    pub fn routing_rule_condition(self, value: impl Arg<RoutingRuleCondition>) -> Self { Self(put(self.0, "RoutingRuleCondition", value), Phase) }
 }
 impl Done for RoutingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingRuleCondition` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrulecondition.html)
@@ -1042,9 +1042,9 @@ impl RoutingRuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpErrorCodeReturnedEquals`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrulecondition.html#cfn-s3-bucket-routingrulecondition-httperrorcodereturnedequals)
-    pub fn http_error_code_returned_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpErrorCodeReturnedEquals", value.into_expr())) }
+    pub fn http_error_code_returned_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpErrorCodeReturnedEquals", value)) }
     /// `KeyPrefixEquals`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrulecondition.html#cfn-s3-bucket-routingrulecondition-keyprefixequals)
-    pub fn key_prefix_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefixEquals", value.into_expr())) }
+    pub fn key_prefix_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefixEquals", value)) }
 }
 impl Done for RoutingRuleCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html)
@@ -1055,37 +1055,37 @@ impl Rule {
 }
 impl<R0> Rule<R0> {
     /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-abortincompletemultipartupload)
-    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value.into_expr()), Phase) }
+    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value), Phase) }
     /// `ExpirationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-expirationdate)
-    pub fn expiration_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpirationDate", value.into_expr()), Phase) }
+    pub fn expiration_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpirationDate", value), Phase) }
     /// `ExpirationInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-expirationindays)
-    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr()), Phase) }
+    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value), Phase) }
     /// `ExpiredObjectDeleteMarker`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-expiredobjectdeletemarker)
-    pub fn expired_object_delete_marker(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExpiredObjectDeleteMarker", value.into_expr()), Phase) }
+    pub fn expired_object_delete_marker(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExpiredObjectDeleteMarker", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `NoncurrentVersionExpiration`: `NoncurrentVersionExpiration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-noncurrentversionexpiration)
-    pub fn noncurrent_version_expiration(self, value: impl Arg<NoncurrentVersionExpiration>) -> Self { Self(put(self.0, "NoncurrentVersionExpiration", value.into_expr()), Phase) }
+    pub fn noncurrent_version_expiration(self, value: impl Arg<NoncurrentVersionExpiration>) -> Self { Self(put(self.0, "NoncurrentVersionExpiration", value), Phase) }
     /// `NoncurrentVersionExpirationInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-noncurrentversionexpirationindays)
-    pub fn noncurrent_version_expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoncurrentVersionExpirationInDays", value.into_expr()), Phase) }
+    pub fn noncurrent_version_expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoncurrentVersionExpirationInDays", value), Phase) }
     /// `NoncurrentVersionTransition`: `NoncurrentVersionTransition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-noncurrentversiontransition)
-    pub fn noncurrent_version_transition(self, value: impl Arg<NoncurrentVersionTransition>) -> Self { Self(put(self.0, "NoncurrentVersionTransition", value.into_expr()), Phase) }
+    pub fn noncurrent_version_transition(self, value: impl Arg<NoncurrentVersionTransition>) -> Self { Self(put(self.0, "NoncurrentVersionTransition", value), Phase) }
     /// `NoncurrentVersionTransitions`: list of `NoncurrentVersionTransition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-noncurrentversiontransitions)
-    pub fn noncurrent_version_transitions(self, value: impl Arg<Arr<NoncurrentVersionTransition>>) -> Self { Self(put(self.0, "NoncurrentVersionTransitions", value.into_expr()), Phase) }
+    pub fn noncurrent_version_transitions(self, value: impl Arg<Arr<NoncurrentVersionTransition>>) -> Self { Self(put(self.0, "NoncurrentVersionTransitions", value), Phase) }
     /// `ObjectSizeGreaterThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-objectsizegreaterthan)
-    pub fn object_size_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectSizeGreaterThan", value.into_expr()), Phase) }
+    pub fn object_size_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectSizeGreaterThan", value), Phase) }
     /// `ObjectSizeLessThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-objectsizelessthan)
-    pub fn object_size_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectSizeLessThan", value.into_expr()), Phase) }
+    pub fn object_size_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectSizeLessThan", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-status)
-    pub fn status(self, value: impl Arg<Status>) -> Rule<Set> { Rule(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Rule<Set> { Rule(put(self.0, "Status", value), Phase) }
     /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-tagfilters)
-    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value), Phase) }
     /// `Transition`: `Transition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-transition)
-    pub fn transition(self, value: impl Arg<Transition>) -> Self { Self(put(self.0, "Transition", value.into_expr()), Phase) }
+    pub fn transition(self, value: impl Arg<Transition>) -> Self { Self(put(self.0, "Transition", value), Phase) }
     /// `Transitions`: list of `Transition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-transitions)
-    pub fn transitions(self, value: impl Arg<Arr<Transition>>) -> Self { Self(put(self.0, "Transitions", value.into_expr()), Phase) }
+    pub fn transitions(self, value: impl Arg<Arr<Transition>>) -> Self { Self(put(self.0, "Transitions", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3KeyFilter` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3keyfilter.html)
@@ -1096,7 +1096,7 @@ impl S3KeyFilter {
 }
 impl<R0> S3KeyFilter<R0> {
     /// `Rules`: list of `FilterRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3keyfilter.html#cfn-s3-bucket-s3keyfilter-rules)
-    pub fn rules(self, value: impl Arg<Arr<FilterRule>>) -> S3KeyFilter<Set> { S3KeyFilter(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<FilterRule>>) -> S3KeyFilter<Set> { S3KeyFilter(put(self.0, "Rules", value), Phase) }
 }
 impl Done for S3KeyFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3TablesDestination` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html)
@@ -1107,13 +1107,13 @@ impl S3TablesDestination {
 }
 impl<R0, R1> S3TablesDestination<R0, R1> {
     /// `TableArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html#cfn-s3-bucket-s3tablesdestination-tablearn)
-    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
+    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value), Phase) }
     /// `TableBucketArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html#cfn-s3-bucket-s3tablesdestination-tablebucketarn)
-    pub fn table_bucket_arn(self, value: impl Arg<str>) -> S3TablesDestination<Set, R1> { S3TablesDestination(put(self.0, "TableBucketArn", value.into_expr()), Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> S3TablesDestination<Set, R1> { S3TablesDestination(put(self.0, "TableBucketArn", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html#cfn-s3-bucket-s3tablesdestination-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> S3TablesDestination<R0, Set> { S3TablesDestination(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> S3TablesDestination<R0, Set> { S3TablesDestination(put(self.0, "TableName", value), Phase) }
     /// `TableNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html#cfn-s3-bucket-s3tablesdestination-tablenamespace)
-    pub fn table_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableNamespace", value.into_expr()), Phase) }
+    pub fn table_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableNamespace", value), Phase) }
 }
 impl Done for S3TablesDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionByDefault` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionbydefault.html)
@@ -1124,9 +1124,9 @@ impl ServerSideEncryptionByDefault {
 }
 impl<R0> ServerSideEncryptionByDefault<R0> {
     /// `KMSMasterKeyID`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionbydefault.html#cfn-s3-bucket-serversideencryptionbydefault-kmsmasterkeyid)
-    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyID", value.into_expr()), Phase) }
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyID", value), Phase) }
     /// `SSEAlgorithm`: `SSEAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionbydefault.html#cfn-s3-bucket-serversideencryptionbydefault-ssealgorithm)
-    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { ServerSideEncryptionByDefault(put(self.0, "SSEAlgorithm", value.into_expr()), Phase) }
+    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { ServerSideEncryptionByDefault(put(self.0, "SSEAlgorithm", value), Phase) }
 }
 impl Done for ServerSideEncryptionByDefault { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionrule.html)
@@ -1135,11 +1135,11 @@ impl ServerSideEncryptionRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockedEncryptionTypes`: `BlockedEncryptionTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionrule.html#cfn-s3-bucket-serversideencryptionrule-blockedencryptiontypes)
-    pub fn blocked_encryption_types(self, value: impl Arg<BlockedEncryptionTypes>) -> Self { Self(put(self.0, "BlockedEncryptionTypes", value.into_expr())) }
+    pub fn blocked_encryption_types(self, value: impl Arg<BlockedEncryptionTypes>) -> Self { Self(put(self.0, "BlockedEncryptionTypes", value)) }
     /// `BucketKeyEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionrule.html#cfn-s3-bucket-serversideencryptionrule-bucketkeyenabled)
-    pub fn bucket_key_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BucketKeyEnabled", value.into_expr())) }
+    pub fn bucket_key_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BucketKeyEnabled", value)) }
     /// `ServerSideEncryptionByDefault`: `ServerSideEncryptionByDefault`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionrule.html#cfn-s3-bucket-serversideencryptionrule-serversideencryptionbydefault)
-    pub fn server_side_encryption_by_default(self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { Self(put(self.0, "ServerSideEncryptionByDefault", value.into_expr())) }
+    pub fn server_side_encryption_by_default(self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { Self(put(self.0, "ServerSideEncryptionByDefault", value)) }
 }
 impl Done for ServerSideEncryptionRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceSelectionCriteria` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-sourceselectioncriteria.html)
@@ -1148,9 +1148,9 @@ impl SourceSelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicaModifications`: `ReplicaModifications`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-sourceselectioncriteria.html#cfn-s3-bucket-sourceselectioncriteria-replicamodifications)
-    pub fn replica_modifications(self, value: impl Arg<ReplicaModifications>) -> Self { Self(put(self.0, "ReplicaModifications", value.into_expr())) }
+    pub fn replica_modifications(self, value: impl Arg<ReplicaModifications>) -> Self { Self(put(self.0, "ReplicaModifications", value)) }
     /// `SseKmsEncryptedObjects`: `SseKmsEncryptedObjects`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-sourceselectioncriteria.html#cfn-s3-bucket-sourceselectioncriteria-ssekmsencryptedobjects)
-    pub fn sse_kms_encrypted_objects(self, value: impl Arg<SseKmsEncryptedObjects>) -> Self { Self(put(self.0, "SseKmsEncryptedObjects", value.into_expr())) }
+    pub fn sse_kms_encrypted_objects(self, value: impl Arg<SseKmsEncryptedObjects>) -> Self { Self(put(self.0, "SseKmsEncryptedObjects", value)) }
 }
 impl Done for SourceSelectionCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SseKmsEncryptedObjects` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ssekmsencryptedobjects.html)
@@ -1161,7 +1161,7 @@ impl SseKmsEncryptedObjects {
 }
 impl<R0> SseKmsEncryptedObjects<R0> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ssekmsencryptedobjects.html#cfn-s3-bucket-ssekmsencryptedobjects-status)
-    pub fn status(self, value: impl Arg<Status>) -> SseKmsEncryptedObjects<Set> { SseKmsEncryptedObjects(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> SseKmsEncryptedObjects<Set> { SseKmsEncryptedObjects(put(self.0, "Status", value), Phase) }
 }
 impl Done for SseKmsEncryptedObjects { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageClassAnalysis` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-storageclassanalysis.html)
@@ -1170,7 +1170,7 @@ impl StorageClassAnalysis {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataExport`: `DataExport`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-storageclassanalysis.html#cfn-s3-bucket-storageclassanalysis-dataexport)
-    pub fn data_export(self, value: impl Arg<DataExport>) -> Self { Self(put(self.0, "DataExport", value.into_expr())) }
+    pub fn data_export(self, value: impl Arg<DataExport>) -> Self { Self(put(self.0, "DataExport", value)) }
 }
 impl Done for StorageClassAnalysis { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tagfilter.html)
@@ -1181,9 +1181,9 @@ impl TagFilter {
 }
 impl<R0, R1> TagFilter<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tagfilter.html#cfn-s3-bucket-tagfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> TagFilter<Set, R1> { TagFilter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagFilter<Set, R1> { TagFilter(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tagfilter.html#cfn-s3-bucket-tagfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> TagFilter<R0, Set> { TagFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagFilter<R0, Set> { TagFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetObjectKeyFormat` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-targetobjectkeyformat.html)
@@ -1192,9 +1192,9 @@ impl TargetObjectKeyFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PartitionedPrefix`: `PartitionedPrefix`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-targetobjectkeyformat.html#cfn-s3-bucket-targetobjectkeyformat-partitionedprefix)
-    pub fn partitioned_prefix(self, value: impl Arg<PartitionedPrefix>) -> Self { Self(put(self.0, "PartitionedPrefix", value.into_expr())) }
+    pub fn partitioned_prefix(self, value: impl Arg<PartitionedPrefix>) -> Self { Self(put(self.0, "PartitionedPrefix", value)) }
     /// `SimplePrefix`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-targetobjectkeyformat.html#cfn-s3-bucket-targetobjectkeyformat-simpleprefix)
-    pub fn simple_prefix(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SimplePrefix", value.into_expr())) }
+    pub fn simple_prefix(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SimplePrefix", value)) }
 }
 impl Done for TargetObjectKeyFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tiering` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tiering.html)
@@ -1205,9 +1205,9 @@ impl Tiering {
 }
 impl<R0, R1> Tiering<R0, R1> {
     /// `AccessTier`: `AccessTier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tiering.html#cfn-s3-bucket-tiering-accesstier)
-    pub fn access_tier(self, value: impl Arg<AccessTier>) -> Tiering<Set, R1> { Tiering(put(self.0, "AccessTier", value.into_expr()), Phase) }
+    pub fn access_tier(self, value: impl Arg<AccessTier>) -> Tiering<Set, R1> { Tiering(put(self.0, "AccessTier", value), Phase) }
     /// `Days`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tiering.html#cfn-s3-bucket-tiering-days)
-    pub fn days(self, value: impl Arg<i64>) -> Tiering<R0, Set> { Tiering(put(self.0, "Days", value.into_expr()), Phase) }
+    pub fn days(self, value: impl Arg<i64>) -> Tiering<R0, Set> { Tiering(put(self.0, "Days", value), Phase) }
 }
 impl Done for Tiering { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-topicconfiguration.html)
@@ -1218,11 +1218,11 @@ impl TopicConfiguration {
 }
 impl<R0, R1> TopicConfiguration<R0, R1> {
     /// `Event`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-topicconfiguration.html#cfn-s3-bucket-topicconfiguration-event)
-    pub fn event(self, value: impl Arg<str>) -> TopicConfiguration<Set, R1> { TopicConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
+    pub fn event(self, value: impl Arg<str>) -> TopicConfiguration<Set, R1> { TopicConfiguration(put(self.0, "Event", value), Phase) }
     /// `Filter`: `NotificationFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-topicconfiguration.html#cfn-s3-bucket-topicconfiguration-filter)
-    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value), Phase) }
     /// `Topic`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-topicconfiguration.html#cfn-s3-bucket-topicconfiguration-topic)
-    pub fn topic(self, value: impl Arg<kind::SnsTopicArn>) -> TopicConfiguration<R0, Set> { TopicConfiguration(put(self.0, "Topic", value.into_expr()), Phase) }
+    pub fn topic(self, value: impl Arg<kind::SnsTopicArn>) -> TopicConfiguration<R0, Set> { TopicConfiguration(put(self.0, "Topic", value), Phase) }
 }
 impl Done for TopicConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transition` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-transition.html)
@@ -1233,11 +1233,11 @@ impl Transition {
 }
 impl<R0> Transition<R0> {
     /// `StorageClass`: `StorageClass`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-transition.html#cfn-s3-bucket-transition-storageclass)
-    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Transition<Set> { Transition(put(self.0, "StorageClass", value.into_expr()), Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Transition<Set> { Transition(put(self.0, "StorageClass", value), Phase) }
     /// `TransitionDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-transition.html#cfn-s3-bucket-transition-transitiondate)
-    pub fn transition_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionDate", value.into_expr()), Phase) }
+    pub fn transition_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionDate", value), Phase) }
     /// `TransitionInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-transition.html#cfn-s3-bucket-transition-transitionindays)
-    pub fn transition_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitionInDays", value.into_expr()), Phase) }
+    pub fn transition_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitionInDays", value), Phase) }
 }
 impl Done for Transition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersioningConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-versioningconfiguration.html)
@@ -1248,7 +1248,7 @@ impl VersioningConfiguration {
 }
 impl<R0> VersioningConfiguration<R0> {
     /// `Status`: `VersioningConfigurationStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-versioningconfiguration.html#cfn-s3-bucket-versioningconfiguration-status)
-    pub fn status(self, value: impl Arg<VersioningConfigurationStatus>) -> VersioningConfiguration<Set> { VersioningConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<VersioningConfigurationStatus>) -> VersioningConfiguration<Set> { VersioningConfiguration(put(self.0, "Status", value), Phase) }
 }
 impl Done for VersioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebsiteConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html)
@@ -1257,13 +1257,13 @@ impl WebsiteConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html#cfn-s3-bucket-websiteconfiguration-errordocument)
-    pub fn error_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorDocument", value.into_expr())) }
+    pub fn error_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorDocument", value)) }
     /// `IndexDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html#cfn-s3-bucket-websiteconfiguration-indexdocument)
-    pub fn index_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexDocument", value.into_expr())) }
+    pub fn index_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexDocument", value)) }
     /// `RedirectAllRequestsTo`: `RedirectAllRequestsTo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html#cfn-s3-bucket-websiteconfiguration-redirectallrequeststo)
-    pub fn redirect_all_requests_to(self, value: impl Arg<RedirectAllRequestsTo>) -> Self { Self(put(self.0, "RedirectAllRequestsTo", value.into_expr())) }
+    pub fn redirect_all_requests_to(self, value: impl Arg<RedirectAllRequestsTo>) -> Self { Self(put(self.0, "RedirectAllRequestsTo", value)) }
     /// `RoutingRules`: list of `RoutingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html#cfn-s3-bucket-websiteconfiguration-routingrules)
-    pub fn routing_rules(self, value: impl Arg<Arr<RoutingRule>>) -> Self { Self(put(self.0, "RoutingRules", value.into_expr())) }
+    pub fn routing_rules(self, value: impl Arg<Arr<RoutingRule>>) -> Self { Self(put(self.0, "RoutingRules", value)) }
 }
 impl Done for WebsiteConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AbacStatus` allows.
@@ -1332,9 +1332,9 @@ impl CfnBucketPolicyProps {
 }
 impl<R0, R1> CfnBucketPolicyProps<R0, R1> {
     /// `Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucketpolicy.html#cfn-s3-bucketpolicy-bucket)
-    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucketpolicy.html#cfn-s3-bucketpolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
 }
 impl Done for CfnBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3::MultiRegionAccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html)
@@ -1360,11 +1360,11 @@ impl CfnMultiRegionAccessPointProps {
 }
 impl<R0> CfnMultiRegionAccessPointProps<R0> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html#cfn-s3-multiregionaccesspoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration)
-    pub fn public_access_block_configuration(self, value: impl Arg<multi_region_access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr()), Phase) }
+    pub fn public_access_block_configuration(self, value: impl Arg<multi_region_access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value), Phase) }
     /// `Regions`: list of `Region`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html#cfn-s3-multiregionaccesspoint-regions)
-    pub fn regions(self, value: impl Arg<Arr<multi_region_access_point::Region>>) -> CfnMultiRegionAccessPointProps<Set> { CfnMultiRegionAccessPointProps(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<multi_region_access_point::Region>>) -> CfnMultiRegionAccessPointProps<Set> { CfnMultiRegionAccessPointProps(put(self.0, "Regions", value), Phase) }
 }
 impl Done for CfnMultiRegionAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::MultiRegionAccessPoint`.
@@ -1376,13 +1376,13 @@ impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration-blockpublicacls)
-    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value)) }
     /// `BlockPublicPolicy`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration-blockpublicpolicy)
-    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value)) }
     /// `IgnorePublicAcls`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration-ignorepublicacls)
-    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value)) }
     /// `RestrictPublicBuckets`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration-restrictpublicbuckets)
-    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value)) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Region` of `AWS::S3::MultiRegionAccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-region.html)
@@ -1393,9 +1393,9 @@ impl Region {
 }
 impl<R0> Region<R0> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-region.html#cfn-s3-multiregionaccesspoint-region-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Region<Set> { Region(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> Region<Set> { Region(put(self.0, "Bucket", value), Phase) }
     /// `BucketAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-region.html#cfn-s3-multiregionaccesspoint-region-bucketaccountid)
-    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value), Phase) }
 }
 impl Done for Region { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1422,9 +1422,9 @@ impl CfnMultiRegionAccessPointPolicyProps {
 }
 impl<R0, R1> CfnMultiRegionAccessPointPolicyProps<R0, R1> {
     /// `MrapName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspointpolicy.html#cfn-s3-multiregionaccesspointpolicy-mrapname)
-    pub fn mrap_name(self, value: impl Arg<str>) -> CfnMultiRegionAccessPointPolicyProps<Set, R1> { CfnMultiRegionAccessPointPolicyProps(put(self.0, "MrapName", value.into_expr()), Phase) }
+    pub fn mrap_name(self, value: impl Arg<str>) -> CfnMultiRegionAccessPointPolicyProps<Set, R1> { CfnMultiRegionAccessPointPolicyProps(put(self.0, "MrapName", value), Phase) }
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspointpolicy.html#cfn-s3-multiregionaccesspointpolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnMultiRegionAccessPointPolicyProps<R0, Set> { CfnMultiRegionAccessPointPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnMultiRegionAccessPointPolicyProps<R0, Set> { CfnMultiRegionAccessPointPolicyProps(put(self.0, "Policy", value), Phase) }
 }
 impl Done for CfnMultiRegionAccessPointPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::MultiRegionAccessPointPolicy`.
@@ -1438,7 +1438,7 @@ impl PolicyStatus {
 }
 impl<R0> PolicyStatus<R0> {
     /// `IsPublic`: `IsPublic`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspointpolicy-policystatus.html#cfn-s3-multiregionaccesspointpolicy-policystatus-ispublic)
-    pub fn is_public(self, value: impl Arg<IsPublic>) -> PolicyStatus<Set> { PolicyStatus(put(self.0, "IsPublic", value.into_expr()), Phase) }
+    pub fn is_public(self, value: impl Arg<IsPublic>) -> PolicyStatus<Set> { PolicyStatus(put(self.0, "IsPublic", value), Phase) }
 }
 impl Done for PolicyStatus { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IsPublic` allows.
@@ -1465,9 +1465,9 @@ impl CfnStorageLensProps {
 }
 impl<R0> CfnStorageLensProps<R0> {
     /// `StorageLensConfiguration`: `StorageLensConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelens.html#cfn-s3-storagelens-storagelensconfiguration)
-    pub fn storage_lens_configuration(self, value: impl Arg<storage_lens::StorageLensConfiguration>) -> CfnStorageLensProps<Set> { CfnStorageLensProps(put(self.0, "StorageLensConfiguration", value.into_expr()), Phase) }
+    pub fn storage_lens_configuration(self, value: impl Arg<storage_lens::StorageLensConfiguration>) -> CfnStorageLensProps<Set> { CfnStorageLensProps(put(self.0, "StorageLensConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelens.html#cfn-s3-storagelens-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStorageLensProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::StorageLens`.
@@ -1481,19 +1481,19 @@ impl AccountLevel {
 }
 impl<R0> AccountLevel<R0> {
     /// `ActivityMetrics`: `ActivityMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-activitymetrics)
-    pub fn activity_metrics(self, value: impl Arg<ActivityMetrics>) -> Self { Self(put(self.0, "ActivityMetrics", value.into_expr()), Phase) }
+    pub fn activity_metrics(self, value: impl Arg<ActivityMetrics>) -> Self { Self(put(self.0, "ActivityMetrics", value), Phase) }
     /// `AdvancedCostOptimizationMetrics`: `AdvancedCostOptimizationMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-advancedcostoptimizationmetrics)
-    pub fn advanced_cost_optimization_metrics(self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { Self(put(self.0, "AdvancedCostOptimizationMetrics", value.into_expr()), Phase) }
+    pub fn advanced_cost_optimization_metrics(self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { Self(put(self.0, "AdvancedCostOptimizationMetrics", value), Phase) }
     /// `AdvancedDataProtectionMetrics`: `AdvancedDataProtectionMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-advanceddataprotectionmetrics)
-    pub fn advanced_data_protection_metrics(self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { Self(put(self.0, "AdvancedDataProtectionMetrics", value.into_expr()), Phase) }
+    pub fn advanced_data_protection_metrics(self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { Self(put(self.0, "AdvancedDataProtectionMetrics", value), Phase) }
     /// `AdvancedPerformanceMetrics`: `AdvancedPerformanceMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-advancedperformancemetrics)
-    pub fn advanced_performance_metrics(self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { Self(put(self.0, "AdvancedPerformanceMetrics", value.into_expr()), Phase) }
+    pub fn advanced_performance_metrics(self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { Self(put(self.0, "AdvancedPerformanceMetrics", value), Phase) }
     /// `BucketLevel`: `BucketLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-bucketlevel)
-    pub fn bucket_level(self, value: impl Arg<BucketLevel>) -> AccountLevel<Set> { AccountLevel(put(self.0, "BucketLevel", value.into_expr()), Phase) }
+    pub fn bucket_level(self, value: impl Arg<BucketLevel>) -> AccountLevel<Set> { AccountLevel(put(self.0, "BucketLevel", value), Phase) }
     /// `DetailedStatusCodesMetrics`: `DetailedStatusCodesMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-detailedstatuscodesmetrics)
-    pub fn detailed_status_codes_metrics(self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { Self(put(self.0, "DetailedStatusCodesMetrics", value.into_expr()), Phase) }
+    pub fn detailed_status_codes_metrics(self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { Self(put(self.0, "DetailedStatusCodesMetrics", value), Phase) }
     /// `StorageLensGroupLevel`: `StorageLensGroupLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-storagelensgrouplevel)
-    pub fn storage_lens_group_level(self, value: impl Arg<StorageLensGroupLevel>) -> Self { Self(put(self.0, "StorageLensGroupLevel", value.into_expr()), Phase) }
+    pub fn storage_lens_group_level(self, value: impl Arg<StorageLensGroupLevel>) -> Self { Self(put(self.0, "StorageLensGroupLevel", value), Phase) }
 }
 impl Done for AccountLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActivityMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-activitymetrics.html)
@@ -1502,7 +1502,7 @@ impl ActivityMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-activitymetrics.html#cfn-s3-storagelens-activitymetrics-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value)) }
 }
 impl Done for ActivityMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedCostOptimizationMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advancedcostoptimizationmetrics.html)
@@ -1511,7 +1511,7 @@ impl AdvancedCostOptimizationMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advancedcostoptimizationmetrics.html#cfn-s3-storagelens-advancedcostoptimizationmetrics-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value)) }
 }
 impl Done for AdvancedCostOptimizationMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedDataProtectionMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advanceddataprotectionmetrics.html)
@@ -1520,7 +1520,7 @@ impl AdvancedDataProtectionMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advanceddataprotectionmetrics.html#cfn-s3-storagelens-advanceddataprotectionmetrics-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value)) }
 }
 impl Done for AdvancedDataProtectionMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedPerformanceMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advancedperformancemetrics.html)
@@ -1529,7 +1529,7 @@ impl AdvancedPerformanceMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advancedperformancemetrics.html#cfn-s3-storagelens-advancedperformancemetrics-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value)) }
 }
 impl Done for AdvancedPerformanceMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsOrg` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-awsorg.html)
@@ -1540,7 +1540,7 @@ impl AwsOrg {
 }
 impl<R0> AwsOrg<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-awsorg.html#cfn-s3-storagelens-awsorg-arn)
-    pub fn arn(self, value: impl Arg<str>) -> AwsOrg<Set> { AwsOrg(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> AwsOrg<Set> { AwsOrg(put(self.0, "Arn", value), Phase) }
 }
 impl Done for AwsOrg { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketLevel` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html)
@@ -1549,17 +1549,17 @@ impl BucketLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActivityMetrics`: `ActivityMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-activitymetrics)
-    pub fn activity_metrics(self, value: impl Arg<ActivityMetrics>) -> Self { Self(put(self.0, "ActivityMetrics", value.into_expr())) }
+    pub fn activity_metrics(self, value: impl Arg<ActivityMetrics>) -> Self { Self(put(self.0, "ActivityMetrics", value)) }
     /// `AdvancedCostOptimizationMetrics`: `AdvancedCostOptimizationMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-advancedcostoptimizationmetrics)
-    pub fn advanced_cost_optimization_metrics(self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { Self(put(self.0, "AdvancedCostOptimizationMetrics", value.into_expr())) }
+    pub fn advanced_cost_optimization_metrics(self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { Self(put(self.0, "AdvancedCostOptimizationMetrics", value)) }
     /// `AdvancedDataProtectionMetrics`: `AdvancedDataProtectionMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-advanceddataprotectionmetrics)
-    pub fn advanced_data_protection_metrics(self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { Self(put(self.0, "AdvancedDataProtectionMetrics", value.into_expr())) }
+    pub fn advanced_data_protection_metrics(self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { Self(put(self.0, "AdvancedDataProtectionMetrics", value)) }
     /// `AdvancedPerformanceMetrics`: `AdvancedPerformanceMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-advancedperformancemetrics)
-    pub fn advanced_performance_metrics(self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { Self(put(self.0, "AdvancedPerformanceMetrics", value.into_expr())) }
+    pub fn advanced_performance_metrics(self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { Self(put(self.0, "AdvancedPerformanceMetrics", value)) }
     /// `DetailedStatusCodesMetrics`: `DetailedStatusCodesMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-detailedstatuscodesmetrics)
-    pub fn detailed_status_codes_metrics(self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { Self(put(self.0, "DetailedStatusCodesMetrics", value.into_expr())) }
+    pub fn detailed_status_codes_metrics(self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { Self(put(self.0, "DetailedStatusCodesMetrics", value)) }
     /// `PrefixLevel`: `PrefixLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-prefixlevel)
-    pub fn prefix_level(self, value: impl Arg<PrefixLevel>) -> Self { Self(put(self.0, "PrefixLevel", value.into_expr())) }
+    pub fn prefix_level(self, value: impl Arg<PrefixLevel>) -> Self { Self(put(self.0, "PrefixLevel", value)) }
 }
 impl Done for BucketLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketsAndRegions` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketsandregions.html)
@@ -1568,9 +1568,9 @@ impl BucketsAndRegions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Buckets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketsandregions.html#cfn-s3-storagelens-bucketsandregions-buckets)
-    pub fn buckets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Buckets", value.into_expr())) }
+    pub fn buckets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Buckets", value)) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketsandregions.html#cfn-s3-storagelens-bucketsandregions-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value)) }
 }
 impl Done for BucketsAndRegions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-cloudwatchmetrics.html)
@@ -1581,7 +1581,7 @@ impl CloudWatchMetrics {
 }
 impl<R0> CloudWatchMetrics<R0> {
     /// `IsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-cloudwatchmetrics.html#cfn-s3-storagelens-cloudwatchmetrics-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> CloudWatchMetrics<Set> { CloudWatchMetrics(put(self.0, "IsEnabled", value.into_expr()), Phase) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> CloudWatchMetrics<Set> { CloudWatchMetrics(put(self.0, "IsEnabled", value), Phase) }
 }
 impl Done for CloudWatchMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataExport` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-dataexport.html)
@@ -1590,11 +1590,11 @@ impl DataExport {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchMetrics`: `CloudWatchMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-dataexport.html#cfn-s3-storagelens-dataexport-cloudwatchmetrics)
-    pub fn cloud_watch_metrics(self, value: impl Arg<CloudWatchMetrics>) -> Self { Self(put(self.0, "CloudWatchMetrics", value.into_expr())) }
+    pub fn cloud_watch_metrics(self, value: impl Arg<CloudWatchMetrics>) -> Self { Self(put(self.0, "CloudWatchMetrics", value)) }
     /// `S3BucketDestination`: `S3BucketDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-dataexport.html#cfn-s3-storagelens-dataexport-s3bucketdestination)
-    pub fn s3_bucket_destination(self, value: impl Arg<S3BucketDestination>) -> Self { Self(put(self.0, "S3BucketDestination", value.into_expr())) }
+    pub fn s3_bucket_destination(self, value: impl Arg<S3BucketDestination>) -> Self { Self(put(self.0, "S3BucketDestination", value)) }
     /// `StorageLensTableDestination`: `StorageLensTableDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-dataexport.html#cfn-s3-storagelens-dataexport-storagelenstabledestination)
-    pub fn storage_lens_table_destination(self, value: impl Arg<StorageLensTableDestination>) -> Self { Self(put(self.0, "StorageLensTableDestination", value.into_expr())) }
+    pub fn storage_lens_table_destination(self, value: impl Arg<StorageLensTableDestination>) -> Self { Self(put(self.0, "StorageLensTableDestination", value)) }
 }
 impl Done for DataExport { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DetailedStatusCodesMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-detailedstatuscodesmetrics.html)
@@ -1603,7 +1603,7 @@ impl DetailedStatusCodesMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-detailedstatuscodesmetrics.html#cfn-s3-storagelens-detailedstatuscodesmetrics-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value)) }
 }
 impl Done for DetailedStatusCodesMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Encryption` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-encryption.html)
@@ -1612,9 +1612,9 @@ impl Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SSEKMS`: `SSEKMS`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-encryption.html#cfn-s3-storagelens-encryption-ssekms)
-    pub fn ssekms(self, value: impl Arg<SSEKMS>) -> Self { Self(put(self.0, "SSEKMS", value.into_expr())) }
+    pub fn ssekms(self, value: impl Arg<SSEKMS>) -> Self { Self(put(self.0, "SSEKMS", value)) }
     /// `SSES3`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-encryption.html#cfn-s3-storagelens-encryption-sses3)
-    pub fn sses3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SSES3", value.into_expr())) }
+    pub fn sses3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SSES3", value)) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefixLevel` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevel.html)
@@ -1625,7 +1625,7 @@ impl PrefixLevel {
 }
 impl<R0> PrefixLevel<R0> {
     /// `StorageMetrics`: `PrefixLevelStorageMetrics`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevel.html#cfn-s3-storagelens-prefixlevel-storagemetrics)
-    pub fn storage_metrics(self, value: impl Arg<PrefixLevelStorageMetrics>) -> PrefixLevel<Set> { PrefixLevel(put(self.0, "StorageMetrics", value.into_expr()), Phase) }
+    pub fn storage_metrics(self, value: impl Arg<PrefixLevelStorageMetrics>) -> PrefixLevel<Set> { PrefixLevel(put(self.0, "StorageMetrics", value), Phase) }
 }
 impl Done for PrefixLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefixLevelStorageMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevelstoragemetrics.html)
@@ -1634,9 +1634,9 @@ impl PrefixLevelStorageMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevelstoragemetrics.html#cfn-s3-storagelens-prefixlevelstoragemetrics-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value)) }
     /// `SelectionCriteria`: `SelectionCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevelstoragemetrics.html#cfn-s3-storagelens-prefixlevelstoragemetrics-selectioncriteria)
-    pub fn selection_criteria(self, value: impl Arg<SelectionCriteria>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr())) }
+    pub fn selection_criteria(self, value: impl Arg<SelectionCriteria>) -> Self { Self(put(self.0, "SelectionCriteria", value)) }
 }
 impl Done for PrefixLevelStorageMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3BucketDestination` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html)
@@ -1647,17 +1647,17 @@ impl S3BucketDestination {
 }
 impl<R0, R1, R2, R3> S3BucketDestination<R0, R1, R2, R3> {
     /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> S3BucketDestination<Set, R1, R2, R3> { S3BucketDestination(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> S3BucketDestination<Set, R1, R2, R3> { S3BucketDestination(put(self.0, "AccountId", value), Phase) }
     /// `Arn`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-arn)
-    pub fn arn(self, value: impl Arg<kind::S3BucketArn>) -> S3BucketDestination<R0, Set, R2, R3> { S3BucketDestination(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<kind::S3BucketArn>) -> S3BucketDestination<R0, Set, R2, R3> { S3BucketDestination(put(self.0, "Arn", value), Phase) }
     /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-encryption)
-    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-format)
-    pub fn format(self, value: impl Arg<Format>) -> S3BucketDestination<R0, R1, Set, R3> { S3BucketDestination(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> S3BucketDestination<R0, R1, Set, R3> { S3BucketDestination(put(self.0, "Format", value), Phase) }
     /// `OutputSchemaVersion`: `OutputSchemaVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-outputschemaversion)
-    pub fn output_schema_version(self, value: impl Arg<OutputSchemaVersion>) -> S3BucketDestination<R0, R1, R2, Set> { S3BucketDestination(put(self.0, "OutputSchemaVersion", value.into_expr()), Phase) }
+    pub fn output_schema_version(self, value: impl Arg<OutputSchemaVersion>) -> S3BucketDestination<R0, R1, R2, Set> { S3BucketDestination(put(self.0, "OutputSchemaVersion", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3BucketDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSEKMS` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-ssekms.html)
@@ -1668,7 +1668,7 @@ impl SSEKMS {
 }
 impl<R0> SSEKMS<R0> {
     /// `KeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-ssekms.html#cfn-s3-storagelens-ssekms-keyid)
-    pub fn key_id(self, value: impl Arg<str>) -> SSEKMS<Set> { SSEKMS(put(self.0, "KeyId", value.into_expr()), Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> SSEKMS<Set> { SSEKMS(put(self.0, "KeyId", value), Phase) }
 }
 impl Done for SSEKMS { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelectionCriteria` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-selectioncriteria.html)
@@ -1677,11 +1677,11 @@ impl SelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-selectioncriteria.html#cfn-s3-storagelens-selectioncriteria-delimiter)
-    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value)) }
     /// `MaxDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-selectioncriteria.html#cfn-s3-storagelens-selectioncriteria-maxdepth)
-    pub fn max_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDepth", value.into_expr())) }
+    pub fn max_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDepth", value)) }
     /// `MinStorageBytesPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-selectioncriteria.html#cfn-s3-storagelens-selectioncriteria-minstoragebytespercentage)
-    pub fn min_storage_bytes_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinStorageBytesPercentage", value.into_expr())) }
+    pub fn min_storage_bytes_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinStorageBytesPercentage", value)) }
 }
 impl Done for SelectionCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensConfiguration` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html)
@@ -1692,25 +1692,25 @@ impl StorageLensConfiguration {
 }
 impl<R0, R1, R2> StorageLensConfiguration<R0, R1, R2> {
     /// `AccountLevel`: `AccountLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-accountlevel)
-    pub fn account_level(self, value: impl Arg<AccountLevel>) -> StorageLensConfiguration<Set, R1, R2> { StorageLensConfiguration(put(self.0, "AccountLevel", value.into_expr()), Phase) }
+    pub fn account_level(self, value: impl Arg<AccountLevel>) -> StorageLensConfiguration<Set, R1, R2> { StorageLensConfiguration(put(self.0, "AccountLevel", value), Phase) }
     /// `AwsOrg`: `AwsOrg`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-awsorg)
-    pub fn aws_org(self, value: impl Arg<AwsOrg>) -> Self { Self(put(self.0, "AwsOrg", value.into_expr()), Phase) }
+    pub fn aws_org(self, value: impl Arg<AwsOrg>) -> Self { Self(put(self.0, "AwsOrg", value), Phase) }
     /// `DataExport`: `DataExport`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-dataexport)
-    pub fn data_export(self, value: impl Arg<DataExport>) -> Self { Self(put(self.0, "DataExport", value.into_expr()), Phase) }
+    pub fn data_export(self, value: impl Arg<DataExport>) -> Self { Self(put(self.0, "DataExport", value), Phase) }
     /// `Exclude`: `BucketsAndRegions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-exclude)
-    pub fn exclude(self, value: impl Arg<BucketsAndRegions>) -> Self { Self(put(self.0, "Exclude", value.into_expr()), Phase) }
+    pub fn exclude(self, value: impl Arg<BucketsAndRegions>) -> Self { Self(put(self.0, "Exclude", value), Phase) }
     /// `ExpandedPrefixesDataExport`: `StorageLensExpandedPrefixesDataExport`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-expandedprefixesdataexport)
-    pub fn expanded_prefixes_data_export(self, value: impl Arg<StorageLensExpandedPrefixesDataExport>) -> Self { Self(put(self.0, "ExpandedPrefixesDataExport", value.into_expr()), Phase) }
+    pub fn expanded_prefixes_data_export(self, value: impl Arg<StorageLensExpandedPrefixesDataExport>) -> Self { Self(put(self.0, "ExpandedPrefixesDataExport", value), Phase) }
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-id)
-    pub fn id(self, value: impl Arg<str>) -> StorageLensConfiguration<R0, Set, R2> { StorageLensConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> StorageLensConfiguration<R0, Set, R2> { StorageLensConfiguration(put(self.0, "Id", value), Phase) }
     /// `Include`: `BucketsAndRegions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-include)
-    pub fn include(self, value: impl Arg<BucketsAndRegions>) -> Self { Self(put(self.0, "Include", value.into_expr()), Phase) }
+    pub fn include(self, value: impl Arg<BucketsAndRegions>) -> Self { Self(put(self.0, "Include", value), Phase) }
     /// `IsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> StorageLensConfiguration<R0, R1, Set> { StorageLensConfiguration(put(self.0, "IsEnabled", value.into_expr()), Phase) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> StorageLensConfiguration<R0, R1, Set> { StorageLensConfiguration(put(self.0, "IsEnabled", value), Phase) }
     /// `PrefixDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-prefixdelimiter)
-    pub fn prefix_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrefixDelimiter", value.into_expr()), Phase) }
+    pub fn prefix_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrefixDelimiter", value), Phase) }
     /// `StorageLensArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-storagelensarn)
-    pub fn storage_lens_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageLensArn", value.into_expr()), Phase) }
+    pub fn storage_lens_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageLensArn", value), Phase) }
 }
 impl Done for StorageLensConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensExpandedPrefixesDataExport` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensexpandedprefixesdataexport.html)
@@ -1719,9 +1719,9 @@ impl StorageLensExpandedPrefixesDataExport {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3BucketDestination`: `S3BucketDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensexpandedprefixesdataexport.html#cfn-s3-storagelens-storagelensexpandedprefixesdataexport-s3bucketdestination)
-    pub fn s3_bucket_destination(self, value: impl Arg<S3BucketDestination>) -> Self { Self(put(self.0, "S3BucketDestination", value.into_expr())) }
+    pub fn s3_bucket_destination(self, value: impl Arg<S3BucketDestination>) -> Self { Self(put(self.0, "S3BucketDestination", value)) }
     /// `StorageLensTableDestination`: `StorageLensTableDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensexpandedprefixesdataexport.html#cfn-s3-storagelens-storagelensexpandedprefixesdataexport-storagelenstabledestination)
-    pub fn storage_lens_table_destination(self, value: impl Arg<StorageLensTableDestination>) -> Self { Self(put(self.0, "StorageLensTableDestination", value.into_expr())) }
+    pub fn storage_lens_table_destination(self, value: impl Arg<StorageLensTableDestination>) -> Self { Self(put(self.0, "StorageLensTableDestination", value)) }
 }
 impl Done for StorageLensExpandedPrefixesDataExport { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensGroupLevel` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgrouplevel.html)
@@ -1730,7 +1730,7 @@ impl StorageLensGroupLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StorageLensGroupSelectionCriteria`: `StorageLensGroupSelectionCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgrouplevel.html#cfn-s3-storagelens-storagelensgrouplevel-storagelensgroupselectioncriteria)
-    pub fn storage_lens_group_selection_criteria(self, value: impl Arg<StorageLensGroupSelectionCriteria>) -> Self { Self(put(self.0, "StorageLensGroupSelectionCriteria", value.into_expr())) }
+    pub fn storage_lens_group_selection_criteria(self, value: impl Arg<StorageLensGroupSelectionCriteria>) -> Self { Self(put(self.0, "StorageLensGroupSelectionCriteria", value)) }
 }
 impl Done for StorageLensGroupLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensGroupSelectionCriteria` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgroupselectioncriteria.html)
@@ -1739,9 +1739,9 @@ impl StorageLensGroupSelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgroupselectioncriteria.html#cfn-s3-storagelens-storagelensgroupselectioncriteria-exclude)
-    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value)) }
     /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgroupselectioncriteria.html#cfn-s3-storagelens-storagelensgroupselectioncriteria-include)
-    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for StorageLensGroupSelectionCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensTableDestination` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelenstabledestination.html)
@@ -1752,9 +1752,9 @@ impl StorageLensTableDestination {
 }
 impl<R0> StorageLensTableDestination<R0> {
     /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelenstabledestination.html#cfn-s3-storagelens-storagelenstabledestination-encryption)
-    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
+    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value), Phase) }
     /// `IsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelenstabledestination.html#cfn-s3-storagelens-storagelenstabledestination-isenabled)
-    pub fn is_enabled(self, value: impl Arg<bool>) -> StorageLensTableDestination<Set> { StorageLensTableDestination(put(self.0, "IsEnabled", value.into_expr()), Phase) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> StorageLensTableDestination<Set> { StorageLensTableDestination(put(self.0, "IsEnabled", value), Phase) }
 }
 impl Done for StorageLensTableDestination { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Format` allows.
@@ -1783,11 +1783,11 @@ impl CfnStorageLensGroupProps {
 }
 impl<R0, R1> CfnStorageLensGroupProps<R0, R1> {
     /// `Filter`: `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelensgroup.html#cfn-s3-storagelensgroup-filter)
-    pub fn filter(self, value: impl Arg<storage_lens_group::Filter>) -> CfnStorageLensGroupProps<Set, R1> { CfnStorageLensGroupProps(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<storage_lens_group::Filter>) -> CfnStorageLensGroupProps<Set, R1> { CfnStorageLensGroupProps(put(self.0, "Filter", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelensgroup.html#cfn-s3-storagelensgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnStorageLensGroupProps<R0, Set> { CfnStorageLensGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStorageLensGroupProps<R0, Set> { CfnStorageLensGroupProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelensgroup.html#cfn-s3-storagelensgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnStorageLensGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::StorageLensGroup`.
@@ -1799,15 +1799,15 @@ impl And {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchAnyPrefix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchanyprefix)
-    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
+    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value)) }
     /// `MatchAnySuffix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchanysuffix)
-    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
+    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value)) }
     /// `MatchAnyTag`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchanytag)
-    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
+    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value)) }
     /// `MatchObjectAge`: `MatchObjectAge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchobjectage)
-    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
+    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value)) }
     /// `MatchObjectSize`: `MatchObjectSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchobjectsize)
-    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
+    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value)) }
 }
 impl Done for And { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html)
@@ -1816,19 +1816,19 @@ impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: `And`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-and)
-    pub fn and(self, value: impl Arg<And>) -> Self { Self(put(self.0, "And", value.into_expr())) }
+    pub fn and(self, value: impl Arg<And>) -> Self { Self(put(self.0, "And", value)) }
     /// `MatchAnyPrefix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchanyprefix)
-    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
+    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value)) }
     /// `MatchAnySuffix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchanysuffix)
-    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
+    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value)) }
     /// `MatchAnyTag`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchanytag)
-    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
+    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value)) }
     /// `MatchObjectAge`: `MatchObjectAge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchobjectage)
-    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
+    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value)) }
     /// `MatchObjectSize`: `MatchObjectSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchobjectsize)
-    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
+    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value)) }
     /// `Or`: `Or`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-or)
-    pub fn or(self, value: impl Arg<Or>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
+    pub fn or(self, value: impl Arg<Or>) -> Self { Self(put(self.0, "Or", value)) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchObjectAge` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectage.html)
@@ -1837,9 +1837,9 @@ impl MatchObjectAge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DaysGreaterThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectage.html#cfn-s3-storagelensgroup-matchobjectage-daysgreaterthan)
-    pub fn days_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysGreaterThan", value.into_expr())) }
+    pub fn days_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysGreaterThan", value)) }
     /// `DaysLessThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectage.html#cfn-s3-storagelensgroup-matchobjectage-dayslessthan)
-    pub fn days_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysLessThan", value.into_expr())) }
+    pub fn days_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysLessThan", value)) }
 }
 impl Done for MatchObjectAge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchObjectSize` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectsize.html)
@@ -1848,9 +1848,9 @@ impl MatchObjectSize {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BytesGreaterThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectsize.html#cfn-s3-storagelensgroup-matchobjectsize-bytesgreaterthan)
-    pub fn bytes_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesGreaterThan", value.into_expr())) }
+    pub fn bytes_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesGreaterThan", value)) }
     /// `BytesLessThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectsize.html#cfn-s3-storagelensgroup-matchobjectsize-byteslessthan)
-    pub fn bytes_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesLessThan", value.into_expr())) }
+    pub fn bytes_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesLessThan", value)) }
 }
 impl Done for MatchObjectSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Or` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html)
@@ -1859,15 +1859,15 @@ impl Or {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchAnyPrefix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchanyprefix)
-    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
+    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value)) }
     /// `MatchAnySuffix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchanysuffix)
-    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
+    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value)) }
     /// `MatchAnyTag`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchanytag)
-    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
+    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value)) }
     /// `MatchObjectAge`: `MatchObjectAge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchobjectage)
-    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
+    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value)) }
     /// `MatchObjectSize`: `MatchObjectSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchobjectsize)
-    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
+    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value)) }
 }
 impl Done for Or { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,21 +27,21 @@ impl CfnAccessPointProps {
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html#cfn-s3express-accesspoint-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "Bucket", value), Phase) }
     /// `BucketAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html#cfn-s3express-accesspoint-bucketaccountid)
-    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html#cfn-s3express-accesspoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html#cfn-s3express-accesspoint-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html#cfn-s3express-accesspoint-publicaccessblockconfiguration)
-    pub fn public_access_block_configuration(self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr()), Phase) }
+    pub fn public_access_block_configuration(self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value), Phase) }
     /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html#cfn-s3express-accesspoint-scope)
-    pub fn scope(self, value: impl Arg<access_point::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<access_point::Scope>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html#cfn-s3express-accesspoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html#cfn-s3express-accesspoint-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Express::AccessPoint`.
@@ -53,13 +53,13 @@ impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-publicaccessblockconfiguration.html#cfn-s3express-accesspoint-publicaccessblockconfiguration-blockpublicacls)
-    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value)) }
     /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-publicaccessblockconfiguration.html#cfn-s3express-accesspoint-publicaccessblockconfiguration-blockpublicpolicy)
-    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value)) }
     /// `IgnorePublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-publicaccessblockconfiguration.html#cfn-s3express-accesspoint-publicaccessblockconfiguration-ignorepublicacls)
-    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value)) }
     /// `RestrictPublicBuckets`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-publicaccessblockconfiguration.html#cfn-s3express-accesspoint-publicaccessblockconfiguration-restrictpublicbuckets)
-    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value)) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scope` of `AWS::S3Express::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-scope.html)
@@ -68,9 +68,9 @@ impl Scope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Permissions`: list of `Permissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-scope.html#cfn-s3express-accesspoint-scope-permissions)
-    pub fn permissions(self, value: impl Arg<Arr<Permissions>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
+    pub fn permissions(self, value: impl Arg<Arr<Permissions>>) -> Self { Self(put(self.0, "Permissions", value)) }
     /// `Prefixes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-scope.html#cfn-s3express-accesspoint-scope-prefixes)
-    pub fn prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Prefixes", value.into_expr())) }
+    pub fn prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Prefixes", value)) }
 }
 impl Done for Scope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::S3Express::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-vpcconfiguration.html)
@@ -79,7 +79,7 @@ impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-vpcconfiguration.html#cfn-s3express-accesspoint-vpcconfiguration-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Permissions` allows.
@@ -104,9 +104,9 @@ impl CfnBucketPolicyProps {
 }
 impl<R0, R1> CfnBucketPolicyProps<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-bucketpolicy.html#cfn-s3express-bucketpolicy-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-bucketpolicy.html#cfn-s3express-bucketpolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
 }
 impl Done for CfnBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html)
@@ -132,21 +132,21 @@ impl CfnDirectoryBucketProps {
 }
 impl<R0, R1> CfnDirectoryBucketProps<R0, R1> {
     /// `BucketEncryption`: `BucketEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html#cfn-s3express-directorybucket-bucketencryption)
-    pub fn bucket_encryption(self, value: impl Arg<directory_bucket::BucketEncryption>) -> Self { Self(put(self.0, "BucketEncryption", value.into_expr()), Phase) }
+    pub fn bucket_encryption(self, value: impl Arg<directory_bucket::BucketEncryption>) -> Self { Self(put(self.0, "BucketEncryption", value), Phase) }
     /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html#cfn-s3express-directorybucket-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value), Phase) }
     /// `DataRedundancy`: `DataRedundancy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html#cfn-s3express-directorybucket-dataredundancy)
-    pub fn data_redundancy(self, value: impl Arg<directory_bucket::DataRedundancy>) -> CfnDirectoryBucketProps<Set, R1> { CfnDirectoryBucketProps(put(self.0, "DataRedundancy", value.into_expr()), Phase) }
+    pub fn data_redundancy(self, value: impl Arg<directory_bucket::DataRedundancy>) -> CfnDirectoryBucketProps<Set, R1> { CfnDirectoryBucketProps(put(self.0, "DataRedundancy", value), Phase) }
     /// `InventoryConfigurations`: list of `InventoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html#cfn-s3express-directorybucket-inventoryconfigurations)
-    pub fn inventory_configurations(self, value: impl Arg<Arr<directory_bucket::InventoryConfiguration>>) -> Self { Self(put(self.0, "InventoryConfigurations", value.into_expr()), Phase) }
+    pub fn inventory_configurations(self, value: impl Arg<Arr<directory_bucket::InventoryConfiguration>>) -> Self { Self(put(self.0, "InventoryConfigurations", value), Phase) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html#cfn-s3express-directorybucket-lifecycleconfiguration)
-    pub fn lifecycle_configuration(self, value: impl Arg<directory_bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
+    pub fn lifecycle_configuration(self, value: impl Arg<directory_bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value), Phase) }
     /// `LocationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html#cfn-s3express-directorybucket-locationname)
-    pub fn location_name(self, value: impl Arg<str>) -> CfnDirectoryBucketProps<R0, Set> { CfnDirectoryBucketProps(put(self.0, "LocationName", value.into_expr()), Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> CfnDirectoryBucketProps<R0, Set> { CfnDirectoryBucketProps(put(self.0, "LocationName", value), Phase) }
     /// `MetricsConfigurations`: list of `MetricsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html#cfn-s3express-directorybucket-metricsconfigurations)
-    pub fn metrics_configurations(self, value: impl Arg<Arr<directory_bucket::MetricsConfiguration>>) -> Self { Self(put(self.0, "MetricsConfigurations", value.into_expr()), Phase) }
+    pub fn metrics_configurations(self, value: impl Arg<Arr<directory_bucket::MetricsConfiguration>>) -> Self { Self(put(self.0, "MetricsConfigurations", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html#cfn-s3express-directorybucket-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDirectoryBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Express::DirectoryBucket`.
@@ -160,7 +160,7 @@ impl AbortIncompleteMultipartUpload {
 }
 impl<R0> AbortIncompleteMultipartUpload<R0> {
     /// `DaysAfterInitiation`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-abortincompletemultipartupload.html#cfn-s3express-directorybucket-abortincompletemultipartupload-daysafterinitiation)
-    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value.into_expr()), Phase) }
+    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value), Phase) }
 }
 impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketEncryption` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-bucketencryption.html)
@@ -171,7 +171,7 @@ impl BucketEncryption {
 }
 impl<R0> BucketEncryption<R0> {
     /// `ServerSideEncryptionConfiguration`: list of `ServerSideEncryptionRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-bucketencryption.html#cfn-s3express-directorybucket-bucketencryption-serversideencryptionconfiguration)
-    pub fn server_side_encryption_configuration(self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { BucketEncryption(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { BucketEncryption(put(self.0, "ServerSideEncryptionConfiguration", value), Phase) }
 }
 impl Done for BucketEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-destination.html)
@@ -182,13 +182,13 @@ impl Destination {
 }
 impl<R0, R1> Destination<R0, R1> {
     /// `BucketAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-destination.html#cfn-s3express-directorybucket-destination-bucketaccountid)
-    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value), Phase) }
     /// `BucketArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-destination.html#cfn-s3express-directorybucket-destination-bucketarn)
-    pub fn bucket_arn(self, value: impl Arg<str>) -> Destination<Set, R1> { Destination(put(self.0, "BucketArn", value.into_expr()), Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> Destination<Set, R1> { Destination(put(self.0, "BucketArn", value), Phase) }
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-destination.html#cfn-s3express-directorybucket-destination-format)
-    pub fn format(self, value: impl Arg<Format>) -> Destination<R0, Set> { Destination(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> Destination<R0, Set> { Destination(put(self.0, "Format", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-destination.html#cfn-s3express-directorybucket-destination-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InventoryConfiguration` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html)
@@ -199,19 +199,19 @@ impl InventoryConfiguration {
 }
 impl<R0, R1, R2, R3, R4> InventoryConfiguration<R0, R1, R2, R3, R4> {
     /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html#cfn-s3express-directorybucket-inventoryconfiguration-destination)
-    pub fn destination(self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { InventoryConfiguration(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { InventoryConfiguration(put(self.0, "Destination", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html#cfn-s3express-directorybucket-inventoryconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { InventoryConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { InventoryConfiguration(put(self.0, "Enabled", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html#cfn-s3express-directorybucket-inventoryconfiguration-id)
-    pub fn id(self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { InventoryConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { InventoryConfiguration(put(self.0, "Id", value), Phase) }
     /// `IncludedObjectVersions`: `IncludedObjectVersions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html#cfn-s3express-directorybucket-inventoryconfiguration-includedobjectversions)
-    pub fn included_object_versions(self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { InventoryConfiguration(put(self.0, "IncludedObjectVersions", value.into_expr()), Phase) }
+    pub fn included_object_versions(self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { InventoryConfiguration(put(self.0, "IncludedObjectVersions", value), Phase) }
     /// `OptionalFields`: list of `OptionalFields`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html#cfn-s3express-directorybucket-inventoryconfiguration-optionalfields)
-    pub fn optional_fields(self, value: impl Arg<Arr<OptionalFields>>) -> Self { Self(put(self.0, "OptionalFields", value.into_expr()), Phase) }
+    pub fn optional_fields(self, value: impl Arg<Arr<OptionalFields>>) -> Self { Self(put(self.0, "OptionalFields", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html#cfn-s3express-directorybucket-inventoryconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `ScheduleFrequency`: `ScheduleFrequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html#cfn-s3express-directorybucket-inventoryconfiguration-schedulefrequency)
-    pub fn schedule_frequency(self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { InventoryConfiguration(put(self.0, "ScheduleFrequency", value.into_expr()), Phase) }
+    pub fn schedule_frequency(self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { InventoryConfiguration(put(self.0, "ScheduleFrequency", value), Phase) }
 }
 impl Done for InventoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-lifecycleconfiguration.html)
@@ -222,7 +222,7 @@ impl LifecycleConfiguration {
 }
 impl<R0> LifecycleConfiguration<R0> {
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-lifecycleconfiguration.html#cfn-s3express-directorybucket-lifecycleconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value), Phase) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfiguration` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-metricsconfiguration.html)
@@ -233,11 +233,11 @@ impl MetricsConfiguration {
 }
 impl<R0> MetricsConfiguration<R0> {
     /// `AccessPointArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-metricsconfiguration.html#cfn-s3express-directorybucket-metricsconfiguration-accesspointarn)
-    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-metricsconfiguration.html#cfn-s3express-directorybucket-metricsconfiguration-id)
-    pub fn id(self, value: impl Arg<str>) -> MetricsConfiguration<Set> { MetricsConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricsConfiguration<Set> { MetricsConfiguration(put(self.0, "Id", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-metricsconfiguration.html#cfn-s3express-directorybucket-metricsconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for MetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html)
@@ -248,19 +248,19 @@ impl Rule {
 }
 impl<R0> Rule<R0> {
     /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html#cfn-s3express-directorybucket-rule-abortincompletemultipartupload)
-    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value.into_expr()), Phase) }
+    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value), Phase) }
     /// `ExpirationInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html#cfn-s3express-directorybucket-rule-expirationindays)
-    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr()), Phase) }
+    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value), Phase) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html#cfn-s3express-directorybucket-rule-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `ObjectSizeGreaterThan`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html#cfn-s3express-directorybucket-rule-objectsizegreaterthan)
-    pub fn object_size_greater_than(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectSizeGreaterThan", value.into_expr()), Phase) }
+    pub fn object_size_greater_than(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectSizeGreaterThan", value), Phase) }
     /// `ObjectSizeLessThan`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html#cfn-s3express-directorybucket-rule-objectsizelessthan)
-    pub fn object_size_less_than(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectSizeLessThan", value.into_expr()), Phase) }
+    pub fn object_size_less_than(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectSizeLessThan", value), Phase) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html#cfn-s3express-directorybucket-rule-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html#cfn-s3express-directorybucket-rule-status)
-    pub fn status(self, value: impl Arg<Status>) -> Rule<Set> { Rule(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Rule<Set> { Rule(put(self.0, "Status", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionByDefault` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-serversideencryptionbydefault.html)
@@ -271,9 +271,9 @@ impl ServerSideEncryptionByDefault {
 }
 impl<R0> ServerSideEncryptionByDefault<R0> {
     /// `KMSMasterKeyID`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-serversideencryptionbydefault.html#cfn-s3express-directorybucket-serversideencryptionbydefault-kmsmasterkeyid)
-    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyID", value.into_expr()), Phase) }
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyID", value), Phase) }
     /// `SSEAlgorithm`: `SSEAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-serversideencryptionbydefault.html#cfn-s3express-directorybucket-serversideencryptionbydefault-ssealgorithm)
-    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { ServerSideEncryptionByDefault(put(self.0, "SSEAlgorithm", value.into_expr()), Phase) }
+    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { ServerSideEncryptionByDefault(put(self.0, "SSEAlgorithm", value), Phase) }
 }
 impl Done for ServerSideEncryptionByDefault { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionRule` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-serversideencryptionrule.html)
@@ -282,9 +282,9 @@ impl ServerSideEncryptionRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketKeyEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-serversideencryptionrule.html#cfn-s3express-directorybucket-serversideencryptionrule-bucketkeyenabled)
-    pub fn bucket_key_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BucketKeyEnabled", value.into_expr())) }
+    pub fn bucket_key_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BucketKeyEnabled", value)) }
     /// `ServerSideEncryptionByDefault`: `ServerSideEncryptionByDefault`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-serversideencryptionrule.html#cfn-s3express-directorybucket-serversideencryptionrule-serversideencryptionbydefault)
-    pub fn server_side_encryption_by_default(self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { Self(put(self.0, "ServerSideEncryptionByDefault", value.into_expr())) }
+    pub fn server_side_encryption_by_default(self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { Self(put(self.0, "ServerSideEncryptionByDefault", value)) }
 }
 impl Done for ServerSideEncryptionRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataRedundancy` allows.

@@ -31,15 +31,15 @@ impl CfnAccessPointProps {
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "FileSystemId", value), Phase) }
     /// `PosixUser`: `PosixUser`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-posixuser)
-    pub fn posix_user(self, value: impl Arg<access_point::PosixUser>) -> Self { Self(put(self.0, "PosixUser", value.into_expr()), Phase) }
+    pub fn posix_user(self, value: impl Arg<access_point::PosixUser>) -> Self { Self(put(self.0, "PosixUser", value), Phase) }
     /// `RootDirectory`: `RootDirectory`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-rootdirectory)
-    pub fn root_directory(self, value: impl Arg<access_point::RootDirectory>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
+    pub fn root_directory(self, value: impl Arg<access_point::RootDirectory>) -> Self { Self(put(self.0, "RootDirectory", value), Phase) }
     /// `Tags`: list of `AccessPointTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Files::AccessPoint`.
@@ -51,9 +51,9 @@ impl AccessPointTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-accesspointtag.html#cfn-s3files-accesspoint-accesspointtag-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-accesspointtag.html#cfn-s3files-accesspoint-accesspointtag-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for AccessPointTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreationPermissions` of `AWS::S3Files::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-creationpermissions.html)
@@ -64,11 +64,11 @@ impl CreationPermissions {
 }
 impl<R0, R1, R2> CreationPermissions<R0, R1, R2> {
     /// `OwnerGid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-creationpermissions.html#cfn-s3files-accesspoint-creationpermissions-ownergid)
-    pub fn owner_gid(self, value: impl Arg<str>) -> CreationPermissions<Set, R1, R2> { CreationPermissions(put(self.0, "OwnerGid", value.into_expr()), Phase) }
+    pub fn owner_gid(self, value: impl Arg<str>) -> CreationPermissions<Set, R1, R2> { CreationPermissions(put(self.0, "OwnerGid", value), Phase) }
     /// `OwnerUid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-creationpermissions.html#cfn-s3files-accesspoint-creationpermissions-owneruid)
-    pub fn owner_uid(self, value: impl Arg<str>) -> CreationPermissions<R0, Set, R2> { CreationPermissions(put(self.0, "OwnerUid", value.into_expr()), Phase) }
+    pub fn owner_uid(self, value: impl Arg<str>) -> CreationPermissions<R0, Set, R2> { CreationPermissions(put(self.0, "OwnerUid", value), Phase) }
     /// `Permissions`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-creationpermissions.html#cfn-s3files-accesspoint-creationpermissions-permissions)
-    pub fn permissions(self, value: impl Arg<str>) -> CreationPermissions<R0, R1, Set> { CreationPermissions(put(self.0, "Permissions", value.into_expr()), Phase) }
+    pub fn permissions(self, value: impl Arg<str>) -> CreationPermissions<R0, R1, Set> { CreationPermissions(put(self.0, "Permissions", value), Phase) }
 }
 impl Done for CreationPermissions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PosixUser` of `AWS::S3Files::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-posixuser.html)
@@ -79,11 +79,11 @@ impl PosixUser {
 }
 impl<R0, R1> PosixUser<R0, R1> {
     /// `Gid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-posixuser.html#cfn-s3files-accesspoint-posixuser-gid)
-    pub fn gid(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Gid", value.into_expr()), Phase) }
+    pub fn gid(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Gid", value), Phase) }
     /// `SecondaryGids`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-posixuser.html#cfn-s3files-accesspoint-posixuser-secondarygids)
-    pub fn secondary_gids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
+    pub fn secondary_gids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecondaryGids", value), Phase) }
     /// `Uid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-posixuser.html#cfn-s3files-accesspoint-posixuser-uid)
-    pub fn uid(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "Uid", value.into_expr()), Phase) }
+    pub fn uid(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "Uid", value), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RootDirectory` of `AWS::S3Files::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-rootdirectory.html)
@@ -92,9 +92,9 @@ impl RootDirectory {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreationPermissions`: `CreationPermissions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-rootdirectory.html#cfn-s3files-accesspoint-rootdirectory-creationpermissions)
-    pub fn creation_permissions(self, value: impl Arg<CreationPermissions>) -> Self { Self(put(self.0, "CreationPermissions", value.into_expr())) }
+    pub fn creation_permissions(self, value: impl Arg<CreationPermissions>) -> Self { Self(put(self.0, "CreationPermissions", value)) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-rootdirectory.html#cfn-s3files-accesspoint-rootdirectory-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
 }
 impl Done for RootDirectory { fn into_props(self) -> Bag { self.0 } }
 }
@@ -131,21 +131,21 @@ impl CfnFileSystemProps {
 }
 impl<R0, R1> CfnFileSystemProps<R0, R1> {
     /// `AcceptBucketWarning`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-acceptbucketwarning)
-    pub fn accept_bucket_warning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptBucketWarning", value.into_expr()), Phase) }
+    pub fn accept_bucket_warning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptBucketWarning", value), Phase) }
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { CfnFileSystemProps(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { CfnFileSystemProps(put(self.0, "Bucket", value), Phase) }
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFileSystemProps<R0, Set> { CfnFileSystemProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFileSystemProps<R0, Set> { CfnFileSystemProps(put(self.0, "RoleArn", value), Phase) }
     /// `SynchronizationConfiguration`: `SynchronizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-synchronizationconfiguration)
-    pub fn synchronization_configuration(self, value: impl Arg<file_system::SynchronizationConfiguration>) -> Self { Self(put(self.0, "SynchronizationConfiguration", value.into_expr()), Phase) }
+    pub fn synchronization_configuration(self, value: impl Arg<file_system::SynchronizationConfiguration>) -> Self { Self(put(self.0, "SynchronizationConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Files::FileSystem`.
@@ -159,7 +159,7 @@ impl ExpirationDataRule {
 }
 impl<R0> ExpirationDataRule<R0> {
     /// `DaysAfterLastAccess`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-expirationdatarule.html#cfn-s3files-filesystem-expirationdatarule-daysafterlastaccess)
-    pub fn days_after_last_access(self, value: impl Arg<i64>) -> ExpirationDataRule<Set> { ExpirationDataRule(put(self.0, "DaysAfterLastAccess", value.into_expr()), Phase) }
+    pub fn days_after_last_access(self, value: impl Arg<i64>) -> ExpirationDataRule<Set> { ExpirationDataRule(put(self.0, "DaysAfterLastAccess", value), Phase) }
 }
 impl Done for ExpirationDataRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImportDataRule` of `AWS::S3Files::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-importdatarule.html)
@@ -170,11 +170,11 @@ impl ImportDataRule {
 }
 impl<R0, R1, R2> ImportDataRule<R0, R1, R2> {
     /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-importdatarule.html#cfn-s3files-filesystem-importdatarule-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> ImportDataRule<Set, R1, R2> { ImportDataRule(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> ImportDataRule<Set, R1, R2> { ImportDataRule(put(self.0, "Prefix", value), Phase) }
     /// `SizeLessThan`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-importdatarule.html#cfn-s3files-filesystem-importdatarule-sizelessthan)
-    pub fn size_less_than(self, value: impl Arg<i64>) -> ImportDataRule<R0, Set, R2> { ImportDataRule(put(self.0, "SizeLessThan", value.into_expr()), Phase) }
+    pub fn size_less_than(self, value: impl Arg<i64>) -> ImportDataRule<R0, Set, R2> { ImportDataRule(put(self.0, "SizeLessThan", value), Phase) }
     /// `Trigger`: `Trigger`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-importdatarule.html#cfn-s3files-filesystem-importdatarule-trigger)
-    pub fn trigger(self, value: impl Arg<Trigger>) -> ImportDataRule<R0, R1, Set> { ImportDataRule(put(self.0, "Trigger", value.into_expr()), Phase) }
+    pub fn trigger(self, value: impl Arg<Trigger>) -> ImportDataRule<R0, R1, Set> { ImportDataRule(put(self.0, "Trigger", value), Phase) }
 }
 impl Done for ImportDataRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SynchronizationConfiguration` of `AWS::S3Files::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-synchronizationconfiguration.html)
@@ -185,11 +185,11 @@ impl SynchronizationConfiguration {
 }
 impl<R0, R1> SynchronizationConfiguration<R0, R1> {
     /// `ExpirationDataRules`: list of `ExpirationDataRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-synchronizationconfiguration.html#cfn-s3files-filesystem-synchronizationconfiguration-expirationdatarules)
-    pub fn expiration_data_rules(self, value: impl Arg<Arr<ExpirationDataRule>>) -> SynchronizationConfiguration<Set, R1> { SynchronizationConfiguration(put(self.0, "ExpirationDataRules", value.into_expr()), Phase) }
+    pub fn expiration_data_rules(self, value: impl Arg<Arr<ExpirationDataRule>>) -> SynchronizationConfiguration<Set, R1> { SynchronizationConfiguration(put(self.0, "ExpirationDataRules", value), Phase) }
     /// `ImportDataRules`: list of `ImportDataRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-synchronizationconfiguration.html#cfn-s3files-filesystem-synchronizationconfiguration-importdatarules)
-    pub fn import_data_rules(self, value: impl Arg<Arr<ImportDataRule>>) -> SynchronizationConfiguration<R0, Set> { SynchronizationConfiguration(put(self.0, "ImportDataRules", value.into_expr()), Phase) }
+    pub fn import_data_rules(self, value: impl Arg<Arr<ImportDataRule>>) -> SynchronizationConfiguration<R0, Set> { SynchronizationConfiguration(put(self.0, "ImportDataRules", value), Phase) }
     /// `LatestVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-synchronizationconfiguration.html#cfn-s3files-filesystem-synchronizationconfiguration-latestversionnumber)
-    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
+    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value), Phase) }
 }
 impl Done for SynchronizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Trigger` allows.
@@ -214,9 +214,9 @@ impl CfnFileSystemPolicyProps {
 }
 impl<R0, R1> CfnFileSystemPolicyProps<R0, R1> {
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystempolicy.html#cfn-s3files-filesystempolicy-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> CfnFileSystemPolicyProps<Set, R1> { CfnFileSystemPolicyProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnFileSystemPolicyProps<Set, R1> { CfnFileSystemPolicyProps(put(self.0, "FileSystemId", value), Phase) }
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystempolicy.html#cfn-s3files-filesystempolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnFileSystemPolicyProps<R0, Set> { CfnFileSystemPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnFileSystemPolicyProps<R0, Set> { CfnFileSystemPolicyProps(put(self.0, "Policy", value), Phase) }
 }
 impl Done for CfnFileSystemPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Files::MountTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html)
@@ -252,17 +252,17 @@ impl CfnMountTargetProps {
 }
 impl<R0, R1> CfnMountTargetProps<R0, R1> {
     /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> CfnMountTargetProps<Set, R1> { CfnMountTargetProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnMountTargetProps<Set, R1> { CfnMountTargetProps(put(self.0, "FileSystemId", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<mount_target::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<mount_target::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `Ipv4Address`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-ipv4address)
-    pub fn ipv4_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv4Address", value.into_expr()), Phase) }
+    pub fn ipv4_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv4Address", value), Phase) }
     /// `Ipv6Address`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-ipv6address)
-    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
+    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value), Phase) }
     /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-securitygroups)
-    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, Set> { CfnMountTargetProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, Set> { CfnMountTargetProps(put(self.0, "SubnetId", value), Phase) }
 }
 impl Done for CfnMountTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Files::MountTarget`.

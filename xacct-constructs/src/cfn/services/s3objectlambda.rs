@@ -47,9 +47,9 @@ impl CfnAccessPointProps {
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#cfn-s3objectlambda-accesspoint-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `ObjectLambdaConfiguration`: `ObjectLambdaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration)
-    pub fn object_lambda_configuration(self, value: impl Arg<access_point::ObjectLambdaConfiguration>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "ObjectLambdaConfiguration", value.into_expr()), Phase) }
+    pub fn object_lambda_configuration(self, value: impl Arg<access_point::ObjectLambdaConfiguration>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "ObjectLambdaConfiguration", value), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3ObjectLambda::AccessPoint`.
@@ -63,9 +63,9 @@ impl Alias {
 }
 impl<R0> Alias<R0> {
     /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-alias.html#cfn-s3objectlambda-accesspoint-alias-status)
-    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-alias.html#cfn-s3objectlambda-accesspoint-alias-value)
-    pub fn value(self, value: impl Arg<str>) -> Alias<Set> { Alias(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Alias<Set> { Alias(put(self.0, "Value", value), Phase) }
 }
 impl Done for Alias { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsLambda` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-awslambda.html)
@@ -76,9 +76,9 @@ impl AwsLambda {
 }
 impl<R0> AwsLambda<R0> {
     /// `FunctionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-awslambda.html#cfn-s3objectlambda-accesspoint-awslambda-functionarn)
-    pub fn function_arn(self, value: impl Arg<str>) -> AwsLambda<Set> { AwsLambda(put(self.0, "FunctionArn", value.into_expr()), Phase) }
+    pub fn function_arn(self, value: impl Arg<str>) -> AwsLambda<Set> { AwsLambda(put(self.0, "FunctionArn", value), Phase) }
     /// `FunctionPayload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-awslambda.html#cfn-s3objectlambda-accesspoint-awslambda-functionpayload)
-    pub fn function_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionPayload", value.into_expr()), Phase) }
+    pub fn function_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionPayload", value), Phase) }
 }
 impl Done for AwsLambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentTransformation` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-contenttransformation.html)
@@ -87,7 +87,7 @@ impl ContentTransformation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsLambda`: `AwsLambda`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-contenttransformation.html#cfn-s3objectlambda-accesspoint-contenttransformation-awslambda)
-    pub fn aws_lambda(self, value: impl Arg<AwsLambda>) -> Self { Self(put(self.0, "AwsLambda", value.into_expr())) }
+    pub fn aws_lambda(self, value: impl Arg<AwsLambda>) -> Self { Self(put(self.0, "AwsLambda", value)) }
 }
 impl Done for ContentTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectLambdaConfiguration` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html)
@@ -98,13 +98,13 @@ impl ObjectLambdaConfiguration {
 }
 impl<R0, R1> ObjectLambdaConfiguration<R0, R1> {
     /// `AllowedFeatures`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration-allowedfeatures)
-    pub fn allowed_features(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedFeatures", value.into_expr()), Phase) }
+    pub fn allowed_features(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedFeatures", value), Phase) }
     /// `CloudWatchMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration-cloudwatchmetricsenabled)
-    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
+    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchMetricsEnabled", value), Phase) }
     /// `SupportingAccessPoint`: `S3AccessPointArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration-supportingaccesspoint)
-    pub fn supporting_access_point(self, value: impl Arg<kind::S3AccessPointArn>) -> ObjectLambdaConfiguration<Set, R1> { ObjectLambdaConfiguration(put(self.0, "SupportingAccessPoint", value.into_expr()), Phase) }
+    pub fn supporting_access_point(self, value: impl Arg<kind::S3AccessPointArn>) -> ObjectLambdaConfiguration<Set, R1> { ObjectLambdaConfiguration(put(self.0, "SupportingAccessPoint", value), Phase) }
     /// `TransformationConfigurations`: list of `TransformationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration-transformationconfigurations)
-    pub fn transformation_configurations(self, value: impl Arg<Arr<TransformationConfiguration>>) -> ObjectLambdaConfiguration<R0, Set> { ObjectLambdaConfiguration(put(self.0, "TransformationConfigurations", value.into_expr()), Phase) }
+    pub fn transformation_configurations(self, value: impl Arg<Arr<TransformationConfiguration>>) -> ObjectLambdaConfiguration<R0, Set> { ObjectLambdaConfiguration(put(self.0, "TransformationConfigurations", value), Phase) }
 }
 impl Done for ObjectLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyStatus` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-policystatus.html)
@@ -113,7 +113,7 @@ impl PolicyStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsPublic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-policystatus.html#cfn-s3objectlambda-accesspoint-policystatus-ispublic)
-    pub fn is_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPublic", value.into_expr())) }
+    pub fn is_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPublic", value)) }
 }
 impl Done for PolicyStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicAccessBlockConfiguration` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html)
@@ -122,13 +122,13 @@ impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html#cfn-s3objectlambda-accesspoint-publicaccessblockconfiguration-blockpublicacls)
-    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value)) }
     /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html#cfn-s3objectlambda-accesspoint-publicaccessblockconfiguration-blockpublicpolicy)
-    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value)) }
     /// `IgnorePublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html#cfn-s3objectlambda-accesspoint-publicaccessblockconfiguration-ignorepublicacls)
-    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value)) }
     /// `RestrictPublicBuckets`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html#cfn-s3objectlambda-accesspoint-publicaccessblockconfiguration-restrictpublicbuckets)
-    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value)) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformationConfiguration` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-transformationconfiguration.html)
@@ -139,9 +139,9 @@ impl TransformationConfiguration {
 }
 impl<R0, R1> TransformationConfiguration<R0, R1> {
     /// `Actions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-transformationconfiguration.html#cfn-s3objectlambda-accesspoint-transformationconfiguration-actions)
-    pub fn actions(self, value: impl Arg<Arr<str>>) -> TransformationConfiguration<Set, R1> { TransformationConfiguration(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> TransformationConfiguration<Set, R1> { TransformationConfiguration(put(self.0, "Actions", value), Phase) }
     /// `ContentTransformation`: `ContentTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-transformationconfiguration.html#cfn-s3objectlambda-accesspoint-transformationconfiguration-contenttransformation)
-    pub fn content_transformation(self, value: impl Arg<ContentTransformation>) -> TransformationConfiguration<R0, Set> { TransformationConfiguration(put(self.0, "ContentTransformation", value.into_expr()), Phase) }
+    pub fn content_transformation(self, value: impl Arg<ContentTransformation>) -> TransformationConfiguration<R0, Set> { TransformationConfiguration(put(self.0, "ContentTransformation", value), Phase) }
 }
 impl Done for TransformationConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -164,9 +164,9 @@ impl CfnAccessPointPolicyProps {
 }
 impl<R0, R1> CfnAccessPointPolicyProps<R0, R1> {
     /// `ObjectLambdaAccessPoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspointpolicy.html#cfn-s3objectlambda-accesspointpolicy-objectlambdaaccesspoint)
-    pub fn object_lambda_access_point(self, value: impl Arg<str>) -> CfnAccessPointPolicyProps<Set, R1> { CfnAccessPointPolicyProps(put(self.0, "ObjectLambdaAccessPoint", value.into_expr()), Phase) }
+    pub fn object_lambda_access_point(self, value: impl Arg<str>) -> CfnAccessPointPolicyProps<Set, R1> { CfnAccessPointPolicyProps(put(self.0, "ObjectLambdaAccessPoint", value), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspointpolicy.html#cfn-s3objectlambda-accesspointpolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnAccessPointPolicyProps<R0, Set> { CfnAccessPointPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnAccessPointPolicyProps<R0, Set> { CfnAccessPointPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
 }
 impl Done for CfnAccessPointPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

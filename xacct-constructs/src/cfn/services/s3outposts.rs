@@ -25,13 +25,13 @@ impl CfnAccessPointProps {
 }
 impl<R0, R1, R2> CfnAccessPointProps<R0, R1, R2> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#cfn-s3outposts-accesspoint-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CfnAccessPointProps<Set, R1, R2> { CfnAccessPointProps(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnAccessPointProps<Set, R1, R2> { CfnAccessPointProps(put(self.0, "Bucket", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#cfn-s3outposts-accesspoint-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAccessPointProps<R0, Set, R2> { CfnAccessPointProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAccessPointProps<R0, Set, R2> { CfnAccessPointProps(put(self.0, "Name", value), Phase) }
     /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#cfn-s3outposts-accesspoint-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#cfn-s3outposts-accesspoint-vpcconfiguration)
-    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> CfnAccessPointProps<R0, R1, Set> { CfnAccessPointProps(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> CfnAccessPointProps<R0, R1, Set> { CfnAccessPointProps(put(self.0, "VpcConfiguration", value), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Outposts::AccessPoint`.
@@ -43,7 +43,7 @@ impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-accesspoint-vpcconfiguration.html#cfn-s3outposts-accesspoint-vpcconfiguration-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -68,13 +68,13 @@ impl CfnBucketProps {
 }
 impl<R0, R1> CfnBucketProps<R0, R1> {
     /// `BucketName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#cfn-s3outposts-bucket-bucketname)
-    pub fn bucket_name(self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { CfnBucketProps(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { CfnBucketProps(put(self.0, "BucketName", value), Phase) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#cfn-s3outposts-bucket-lifecycleconfiguration)
-    pub fn lifecycle_configuration(self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
+    pub fn lifecycle_configuration(self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value), Phase) }
     /// `OutpostId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#cfn-s3outposts-bucket-outpostid)
-    pub fn outpost_id(self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { CfnBucketProps(put(self.0, "OutpostId", value.into_expr()), Phase) }
+    pub fn outpost_id(self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { CfnBucketProps(put(self.0, "OutpostId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#cfn-s3outposts-bucket-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Outposts::Bucket`.
@@ -88,7 +88,7 @@ impl AbortIncompleteMultipartUpload {
 }
 impl<R0> AbortIncompleteMultipartUpload<R0> {
     /// `DaysAfterInitiation`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-abortincompletemultipartupload.html#cfn-s3outposts-bucket-abortincompletemultipartupload-daysafterinitiation)
-    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value.into_expr()), Phase) }
+    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value), Phase) }
 }
 impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filter.html)
@@ -97,11 +97,11 @@ impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndOperator`: `FilterAndOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filter.html#cfn-s3outposts-bucket-filter-andoperator)
-    pub fn and_operator(self, value: impl Arg<FilterAndOperator>) -> Self { Self(put(self.0, "AndOperator", value.into_expr())) }
+    pub fn and_operator(self, value: impl Arg<FilterAndOperator>) -> Self { Self(put(self.0, "AndOperator", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filter.html#cfn-s3outposts-bucket-filter-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `Tag`: `FilterTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filter.html#cfn-s3outposts-bucket-filter-tag)
-    pub fn tag(self, value: impl Arg<FilterTag>) -> Self { Self(put(self.0, "Tag", value.into_expr())) }
+    pub fn tag(self, value: impl Arg<FilterTag>) -> Self { Self(put(self.0, "Tag", value)) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterAndOperator` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filterandoperator.html)
@@ -110,9 +110,9 @@ impl FilterAndOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filterandoperator.html#cfn-s3outposts-bucket-filterandoperator-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
     /// `Tags`: list of `FilterTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filterandoperator.html#cfn-s3outposts-bucket-filterandoperator-tags)
-    pub fn tags(self, value: impl Arg<Arr<FilterTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<FilterTag>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for FilterAndOperator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterTag` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filtertag.html)
@@ -123,9 +123,9 @@ impl FilterTag {
 }
 impl<R0, R1> FilterTag<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filtertag.html#cfn-s3outposts-bucket-filtertag-key)
-    pub fn key(self, value: impl Arg<str>) -> FilterTag<Set, R1> { FilterTag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> FilterTag<Set, R1> { FilterTag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filtertag.html#cfn-s3outposts-bucket-filtertag-value)
-    pub fn value(self, value: impl Arg<str>) -> FilterTag<R0, Set> { FilterTag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> FilterTag<R0, Set> { FilterTag(put(self.0, "Value", value), Phase) }
 }
 impl Done for FilterTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-lifecycleconfiguration.html)
@@ -136,7 +136,7 @@ impl LifecycleConfiguration {
 }
 impl<R0> LifecycleConfiguration<R0> {
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-lifecycleconfiguration.html#cfn-s3outposts-bucket-lifecycleconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value), Phase) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html)
@@ -145,17 +145,17 @@ impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-abortincompletemultipartupload)
-    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value.into_expr())) }
+    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value)) }
     /// `ExpirationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-expirationdate)
-    pub fn expiration_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpirationDate", value.into_expr())) }
+    pub fn expiration_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpirationDate", value)) }
     /// `ExpirationInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-expirationindays)
-    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr())) }
+    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value)) }
     /// `Filter`: `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-filter)
-    pub fn filter(self, value: impl Arg<Filter>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
+    pub fn filter(self, value: impl Arg<Filter>) -> Self { Self(put(self.0, "Filter", value)) }
     /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -180,9 +180,9 @@ impl CfnBucketPolicyProps {
 }
 impl<R0, R1> CfnBucketPolicyProps<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucketpolicy.html#cfn-s3outposts-bucketpolicy-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucketpolicy.html#cfn-s3outposts-bucketpolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
 }
 impl Done for CfnBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Outposts::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html)
@@ -216,17 +216,17 @@ impl CfnEndpointProps {
 }
 impl<R0, R1, R2> CfnEndpointProps<R0, R1, R2> {
     /// `AccessType`: `AccessType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-accesstype)
-    pub fn access_type(self, value: impl Arg<endpoint::AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr()), Phase) }
+    pub fn access_type(self, value: impl Arg<endpoint::AccessType>) -> Self { Self(put(self.0, "AccessType", value), Phase) }
     /// `CustomerOwnedIpv4Pool`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-customerownedipv4pool)
-    pub fn customer_owned_ipv4_pool(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerOwnedIpv4Pool", value.into_expr()), Phase) }
+    pub fn customer_owned_ipv4_pool(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerOwnedIpv4Pool", value), Phase) }
     /// `FailedReason`: `FailedReason`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-failedreason)
-    pub fn failed_reason(self, value: impl Arg<endpoint::FailedReason>) -> Self { Self(put(self.0, "FailedReason", value.into_expr()), Phase) }
+    pub fn failed_reason(self, value: impl Arg<endpoint::FailedReason>) -> Self { Self(put(self.0, "FailedReason", value), Phase) }
     /// `OutpostId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-outpostid)
-    pub fn outpost_id(self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1, R2> { CfnEndpointProps(put(self.0, "OutpostId", value.into_expr()), Phase) }
+    pub fn outpost_id(self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1, R2> { CfnEndpointProps(put(self.0, "OutpostId", value), Phase) }
     /// `SecurityGroupId`: `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-securitygroupid)
-    pub fn security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnEndpointProps<R0, Set, R2> { CfnEndpointProps(put(self.0, "SecurityGroupId", value.into_expr()), Phase) }
+    pub fn security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnEndpointProps<R0, Set, R2> { CfnEndpointProps(put(self.0, "SecurityGroupId", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnEndpointProps<R0, R1, Set> { CfnEndpointProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnEndpointProps<R0, R1, Set> { CfnEndpointProps(put(self.0, "SubnetId", value), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Outposts::Endpoint`.
@@ -238,9 +238,9 @@ impl FailedReason {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-failedreason.html#cfn-s3outposts-endpoint-failedreason-errorcode)
-    pub fn error_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorCode", value.into_expr())) }
+    pub fn error_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorCode", value)) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-failedreason.html#cfn-s3outposts-endpoint-failedreason-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value)) }
 }
 impl Done for FailedReason { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterface` of `AWS::S3Outposts::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-networkinterface.html)
@@ -251,7 +251,7 @@ impl NetworkInterface {
 }
 impl<R0> NetworkInterface<R0> {
     /// `NetworkInterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-networkinterface.html#cfn-s3outposts-endpoint-networkinterface-networkinterfaceid)
-    pub fn network_interface_id(self, value: impl Arg<str>) -> NetworkInterface<Set> { NetworkInterface(put(self.0, "NetworkInterfaceId", value.into_expr()), Phase) }
+    pub fn network_interface_id(self, value: impl Arg<str>) -> NetworkInterface<Set> { NetworkInterface(put(self.0, "NetworkInterfaceId", value), Phase) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessType` allows.

@@ -23,9 +23,9 @@ impl CfnNamespaceProps {
 }
 impl<R0, R1> CfnNamespaceProps<R0, R1> {
     /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-namespace.html#cfn-s3tables-namespace-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> CfnNamespaceProps<Set, R1> { CfnNamespaceProps(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnNamespaceProps<Set, R1> { CfnNamespaceProps(put(self.0, "Namespace", value), Phase) }
     /// `TableBucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-namespace.html#cfn-s3tables-namespace-tablebucketarn)
-    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnNamespaceProps<R0, Set> { CfnNamespaceProps(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnNamespaceProps<R0, Set> { CfnNamespaceProps(put(self.0, "TableBucketARN", value), Phase) }
 }
 impl Done for CfnNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html)
@@ -53,25 +53,25 @@ impl CfnTableProps {
 }
 impl<R0, R1, R2, R3> CfnTableProps<R0, R1, R2, R3> {
     /// `Compaction`: `Compaction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-compaction)
-    pub fn compaction(self, value: impl Arg<table::Compaction>) -> Self { Self(put(self.0, "Compaction", value.into_expr()), Phase) }
+    pub fn compaction(self, value: impl Arg<table::Compaction>) -> Self { Self(put(self.0, "Compaction", value), Phase) }
     /// `IcebergMetadata`: `IcebergMetadata`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-icebergmetadata)
-    pub fn iceberg_metadata(self, value: impl Arg<table::IcebergMetadata>) -> Self { Self(put(self.0, "IcebergMetadata", value.into_expr()), Phase) }
+    pub fn iceberg_metadata(self, value: impl Arg<table::IcebergMetadata>) -> Self { Self(put(self.0, "IcebergMetadata", value), Phase) }
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> CfnTableProps<Set, R1, R2, R3> { CfnTableProps(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnTableProps<Set, R1, R2, R3> { CfnTableProps(put(self.0, "Namespace", value), Phase) }
     /// `OpenTableFormat`: `OpenTableFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-opentableformat)
-    pub fn open_table_format(self, value: impl Arg<table::OpenTableFormat>) -> CfnTableProps<R0, Set, R2, R3> { CfnTableProps(put(self.0, "OpenTableFormat", value.into_expr()), Phase) }
+    pub fn open_table_format(self, value: impl Arg<table::OpenTableFormat>) -> CfnTableProps<R0, Set, R2, R3> { CfnTableProps(put(self.0, "OpenTableFormat", value), Phase) }
     /// `SnapshotManagement`: `SnapshotManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-snapshotmanagement)
-    pub fn snapshot_management(self, value: impl Arg<table::SnapshotManagement>) -> Self { Self(put(self.0, "SnapshotManagement", value.into_expr()), Phase) }
+    pub fn snapshot_management(self, value: impl Arg<table::SnapshotManagement>) -> Self { Self(put(self.0, "SnapshotManagement", value), Phase) }
     /// `StorageClassConfiguration`: `StorageClassConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-storageclassconfiguration)
-    pub fn storage_class_configuration(self, value: impl Arg<table::StorageClassConfiguration>) -> Self { Self(put(self.0, "StorageClassConfiguration", value.into_expr()), Phase) }
+    pub fn storage_class_configuration(self, value: impl Arg<table::StorageClassConfiguration>) -> Self { Self(put(self.0, "StorageClassConfiguration", value), Phase) }
     /// `TableBucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-tablebucketarn)
-    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnTableProps<R0, R1, Set, R3> { CfnTableProps(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnTableProps<R0, R1, Set, R3> { CfnTableProps(put(self.0, "TableBucketARN", value), Phase) }
     /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> CfnTableProps<R0, R1, R2, Set> { CfnTableProps(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> CfnTableProps<R0, R1, R2, Set> { CfnTableProps(put(self.0, "TableName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WithoutMetadata`: `WithoutMetadata`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html#cfn-s3tables-table-withoutmetadata)
-    pub fn without_metadata(self, value: impl Arg<table::WithoutMetadata>) -> Self { Self(put(self.0, "WithoutMetadata", value.into_expr()), Phase) }
+    pub fn without_metadata(self, value: impl Arg<table::WithoutMetadata>) -> Self { Self(put(self.0, "WithoutMetadata", value), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Tables::Table`.
@@ -83,9 +83,9 @@ impl Compaction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-compaction.html#cfn-s3tables-table-compaction-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `TargetFileSizeMB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-compaction.html#cfn-s3tables-table-compaction-targetfilesizemb)
-    pub fn target_file_size_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetFileSizeMB", value.into_expr())) }
+    pub fn target_file_size_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetFileSizeMB", value)) }
 }
 impl Done for Compaction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergMetadata` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergmetadata.html)
@@ -94,15 +94,15 @@ impl IcebergMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergPartitionSpec`: `IcebergPartitionSpec`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergmetadata.html#cfn-s3tables-table-icebergmetadata-icebergpartitionspec)
-    pub fn iceberg_partition_spec(self, value: impl Arg<IcebergPartitionSpec>) -> Self { Self(put(self.0, "IcebergPartitionSpec", value.into_expr())) }
+    pub fn iceberg_partition_spec(self, value: impl Arg<IcebergPartitionSpec>) -> Self { Self(put(self.0, "IcebergPartitionSpec", value)) }
     /// `IcebergSchema`: `IcebergSchema`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergmetadata.html#cfn-s3tables-table-icebergmetadata-icebergschema)
-    pub fn iceberg_schema(self, value: impl Arg<IcebergSchema>) -> Self { Self(put(self.0, "IcebergSchema", value.into_expr())) }
+    pub fn iceberg_schema(self, value: impl Arg<IcebergSchema>) -> Self { Self(put(self.0, "IcebergSchema", value)) }
     /// `IcebergSchemaV2`: `IcebergSchemaV2`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergmetadata.html#cfn-s3tables-table-icebergmetadata-icebergschemav2)
-    pub fn iceberg_schema_v2(self, value: impl Arg<IcebergSchemaV2>) -> Self { Self(put(self.0, "IcebergSchemaV2", value.into_expr())) }
+    pub fn iceberg_schema_v2(self, value: impl Arg<IcebergSchemaV2>) -> Self { Self(put(self.0, "IcebergSchemaV2", value)) }
     /// `IcebergSortOrder`: `IcebergSortOrder`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergmetadata.html#cfn-s3tables-table-icebergmetadata-icebergsortorder)
-    pub fn iceberg_sort_order(self, value: impl Arg<IcebergSortOrder>) -> Self { Self(put(self.0, "IcebergSortOrder", value.into_expr())) }
+    pub fn iceberg_sort_order(self, value: impl Arg<IcebergSortOrder>) -> Self { Self(put(self.0, "IcebergSortOrder", value)) }
     /// `TableProperties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergmetadata.html#cfn-s3tables-table-icebergmetadata-tableproperties)
-    pub fn table_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TableProperties", value.into_expr())) }
+    pub fn table_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TableProperties", value)) }
 }
 impl Done for IcebergMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergPartitionField` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionfield.html)
@@ -113,13 +113,13 @@ impl IcebergPartitionField {
 }
 impl<R0, R1, R2> IcebergPartitionField<R0, R1, R2> {
     /// `FieldId`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionfield.html#cfn-s3tables-table-icebergpartitionfield-fieldid)
-    pub fn field_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
+    pub fn field_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FieldId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionfield.html#cfn-s3tables-table-icebergpartitionfield-name)
-    pub fn name(self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { IcebergPartitionField(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { IcebergPartitionField(put(self.0, "Name", value), Phase) }
     /// `SourceId`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionfield.html#cfn-s3tables-table-icebergpartitionfield-sourceid)
-    pub fn source_id(self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { IcebergPartitionField(put(self.0, "SourceId", value.into_expr()), Phase) }
+    pub fn source_id(self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { IcebergPartitionField(put(self.0, "SourceId", value), Phase) }
     /// `Transform`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionfield.html#cfn-s3tables-table-icebergpartitionfield-transform)
-    pub fn transform(self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { IcebergPartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
+    pub fn transform(self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { IcebergPartitionField(put(self.0, "Transform", value), Phase) }
 }
 impl Done for IcebergPartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergPartitionSpec` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionspec.html)
@@ -130,9 +130,9 @@ impl IcebergPartitionSpec {
 }
 impl<R0> IcebergPartitionSpec<R0> {
     /// `Fields`: list of `IcebergPartitionField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionspec.html#cfn-s3tables-table-icebergpartitionspec-fields)
-    pub fn fields(self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { IcebergPartitionSpec(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { IcebergPartitionSpec(put(self.0, "Fields", value), Phase) }
     /// `SpecId`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionspec.html#cfn-s3tables-table-icebergpartitionspec-specid)
-    pub fn spec_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpecId", value.into_expr()), Phase) }
+    pub fn spec_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpecId", value), Phase) }
 }
 impl Done for IcebergPartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSchema` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschema.html)
@@ -143,7 +143,7 @@ impl IcebergSchema {
 }
 impl<R0> IcebergSchema<R0> {
     /// `SchemaFieldList`: list of `SchemaField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschema.html#cfn-s3tables-table-icebergschema-schemafieldlist)
-    pub fn schema_field_list(self, value: impl Arg<Arr<SchemaField>>) -> IcebergSchema<Set> { IcebergSchema(put(self.0, "SchemaFieldList", value.into_expr()), Phase) }
+    pub fn schema_field_list(self, value: impl Arg<Arr<SchemaField>>) -> IcebergSchema<Set> { IcebergSchema(put(self.0, "SchemaFieldList", value), Phase) }
 }
 impl Done for IcebergSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSchemaV2` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschemav2.html)
@@ -154,13 +154,13 @@ impl IcebergSchemaV2 {
 }
 impl<R0, R1> IcebergSchemaV2<R0, R1> {
     /// `IdentifierFieldIds`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschemav2.html#cfn-s3tables-table-icebergschemav2-identifierfieldids)
-    pub fn identifier_field_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IdentifierFieldIds", value.into_expr()), Phase) }
+    pub fn identifier_field_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IdentifierFieldIds", value), Phase) }
     /// `SchemaId`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschemav2.html#cfn-s3tables-table-icebergschemav2-schemaid)
-    pub fn schema_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaId", value.into_expr()), Phase) }
+    pub fn schema_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaId", value), Phase) }
     /// `SchemaV2FieldList`: list of `SchemaV2Field`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschemav2.html#cfn-s3tables-table-icebergschemav2-schemav2fieldlist)
-    pub fn schema_v2_field_list(self, value: impl Arg<Arr<SchemaV2Field>>) -> IcebergSchemaV2<Set, R1> { IcebergSchemaV2(put(self.0, "SchemaV2FieldList", value.into_expr()), Phase) }
+    pub fn schema_v2_field_list(self, value: impl Arg<Arr<SchemaV2Field>>) -> IcebergSchemaV2<Set, R1> { IcebergSchemaV2(put(self.0, "SchemaV2FieldList", value), Phase) }
     /// `SchemaV2FieldType`: `SchemaV2FieldType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschemav2.html#cfn-s3tables-table-icebergschemav2-schemav2fieldtype)
-    pub fn schema_v2_field_type(self, value: impl Arg<SchemaV2FieldType>) -> IcebergSchemaV2<R0, Set> { IcebergSchemaV2(put(self.0, "SchemaV2FieldType", value.into_expr()), Phase) }
+    pub fn schema_v2_field_type(self, value: impl Arg<SchemaV2FieldType>) -> IcebergSchemaV2<R0, Set> { IcebergSchemaV2(put(self.0, "SchemaV2FieldType", value), Phase) }
 }
 impl Done for IcebergSchemaV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSortField` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortfield.html)
@@ -171,13 +171,13 @@ impl IcebergSortField {
 }
 impl<R0, R1, R2, R3> IcebergSortField<R0, R1, R2, R3> {
     /// `Direction`: `Direction`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortfield.html#cfn-s3tables-table-icebergsortfield-direction)
-    pub fn direction(self, value: impl Arg<Direction>) -> IcebergSortField<Set, R1, R2, R3> { IcebergSortField(put(self.0, "Direction", value.into_expr()), Phase) }
+    pub fn direction(self, value: impl Arg<Direction>) -> IcebergSortField<Set, R1, R2, R3> { IcebergSortField(put(self.0, "Direction", value), Phase) }
     /// `NullOrder`: `NullOrder`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortfield.html#cfn-s3tables-table-icebergsortfield-nullorder)
-    pub fn null_order(self, value: impl Arg<NullOrder>) -> IcebergSortField<R0, Set, R2, R3> { IcebergSortField(put(self.0, "NullOrder", value.into_expr()), Phase) }
+    pub fn null_order(self, value: impl Arg<NullOrder>) -> IcebergSortField<R0, Set, R2, R3> { IcebergSortField(put(self.0, "NullOrder", value), Phase) }
     /// `SourceId`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortfield.html#cfn-s3tables-table-icebergsortfield-sourceid)
-    pub fn source_id(self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { IcebergSortField(put(self.0, "SourceId", value.into_expr()), Phase) }
+    pub fn source_id(self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { IcebergSortField(put(self.0, "SourceId", value), Phase) }
     /// `Transform`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortfield.html#cfn-s3tables-table-icebergsortfield-transform)
-    pub fn transform(self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { IcebergSortField(put(self.0, "Transform", value.into_expr()), Phase) }
+    pub fn transform(self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { IcebergSortField(put(self.0, "Transform", value), Phase) }
 }
 impl Done for IcebergSortField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSortOrder` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortorder.html)
@@ -188,9 +188,9 @@ impl IcebergSortOrder {
 }
 impl<R0> IcebergSortOrder<R0> {
     /// `Fields`: list of `IcebergSortField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortorder.html#cfn-s3tables-table-icebergsortorder-fields)
-    pub fn fields(self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set> { IcebergSortOrder(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set> { IcebergSortOrder(put(self.0, "Fields", value), Phase) }
     /// `OrderId`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortorder.html#cfn-s3tables-table-icebergsortorder-orderid)
-    pub fn order_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OrderId", value.into_expr()), Phase) }
+    pub fn order_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OrderId", value), Phase) }
 }
 impl Done for IcebergSortOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaField` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemafield.html)
@@ -201,13 +201,13 @@ impl SchemaField {
 }
 impl<R0, R1> SchemaField<R0, R1> {
     /// `Id`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemafield.html#cfn-s3tables-table-schemafield-id)
-    pub fn id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Id", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemafield.html#cfn-s3tables-table-schemafield-name)
-    pub fn name(self, value: impl Arg<str>) -> SchemaField<Set, R1> { SchemaField(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SchemaField<Set, R1> { SchemaField(put(self.0, "Name", value), Phase) }
     /// `Required`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemafield.html#cfn-s3tables-table-schemafield-required)
-    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemafield.html#cfn-s3tables-table-schemafield-type)
-    pub fn type_(self, value: impl Arg<str>) -> SchemaField<R0, Set> { SchemaField(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SchemaField<R0, Set> { SchemaField(put(self.0, "Type", value), Phase) }
 }
 impl Done for SchemaField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaV2Field` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemav2field.html)
@@ -218,15 +218,15 @@ impl SchemaV2Field {
 }
 impl<R0, R1, R2, R3> SchemaV2Field<R0, R1, R2, R3> {
     /// `Doc`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemav2field.html#cfn-s3tables-table-schemav2field-doc)
-    pub fn doc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Doc", value.into_expr()), Phase) }
+    pub fn doc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Doc", value), Phase) }
     /// `Id`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemav2field.html#cfn-s3tables-table-schemav2field-id)
-    pub fn id(self, value: impl Arg<i64>) -> SchemaV2Field<Set, R1, R2, R3> { SchemaV2Field(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<i64>) -> SchemaV2Field<Set, R1, R2, R3> { SchemaV2Field(put(self.0, "Id", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemav2field.html#cfn-s3tables-table-schemav2field-name)
-    pub fn name(self, value: impl Arg<str>) -> SchemaV2Field<R0, Set, R2, R3> { SchemaV2Field(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SchemaV2Field<R0, Set, R2, R3> { SchemaV2Field(put(self.0, "Name", value), Phase) }
     /// `Required`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemav2field.html#cfn-s3tables-table-schemav2field-required)
-    pub fn required(self, value: impl Arg<bool>) -> SchemaV2Field<R0, R1, Set, R3> { SchemaV2Field(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> SchemaV2Field<R0, R1, Set, R3> { SchemaV2Field(put(self.0, "Required", value), Phase) }
     /// `Type`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemav2field.html#cfn-s3tables-table-schemav2field-type)
-    pub fn type_(self, value: impl Arg<Any>) -> SchemaV2Field<R0, R1, R2, Set> { SchemaV2Field(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Any>) -> SchemaV2Field<R0, R1, R2, Set> { SchemaV2Field(put(self.0, "Type", value), Phase) }
 }
 impl Done for SchemaV2Field { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapshotManagement` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-snapshotmanagement.html)
@@ -235,11 +235,11 @@ impl SnapshotManagement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxSnapshotAgeHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-snapshotmanagement.html#cfn-s3tables-table-snapshotmanagement-maxsnapshotagehours)
-    pub fn max_snapshot_age_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSnapshotAgeHours", value.into_expr())) }
+    pub fn max_snapshot_age_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSnapshotAgeHours", value)) }
     /// `MinSnapshotsToKeep`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-snapshotmanagement.html#cfn-s3tables-table-snapshotmanagement-minsnapshotstokeep)
-    pub fn min_snapshots_to_keep(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSnapshotsToKeep", value.into_expr())) }
+    pub fn min_snapshots_to_keep(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSnapshotsToKeep", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-snapshotmanagement.html#cfn-s3tables-table-snapshotmanagement-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for SnapshotManagement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageClassConfiguration` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-storageclassconfiguration.html)
@@ -248,7 +248,7 @@ impl StorageClassConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StorageClass`: `StorageClass`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-storageclassconfiguration.html#cfn-s3tables-table-storageclassconfiguration-storageclass)
-    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr())) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value)) }
 }
 impl Done for StorageClassConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Direction` allows.
@@ -287,19 +287,19 @@ impl CfnTableBucketProps {
 }
 impl<R0> CfnTableBucketProps<R0> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucket.html#cfn-s3tables-tablebucket-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<table_bucket::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<table_bucket::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `MetricsConfiguration`: `MetricsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucket.html#cfn-s3tables-tablebucket-metricsconfiguration)
-    pub fn metrics_configuration(self, value: impl Arg<table_bucket::MetricsConfiguration>) -> Self { Self(put(self.0, "MetricsConfiguration", value.into_expr()), Phase) }
+    pub fn metrics_configuration(self, value: impl Arg<table_bucket::MetricsConfiguration>) -> Self { Self(put(self.0, "MetricsConfiguration", value), Phase) }
     /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucket.html#cfn-s3tables-tablebucket-replicationconfiguration)
-    pub fn replication_configuration(self, value: impl Arg<table_bucket::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr()), Phase) }
+    pub fn replication_configuration(self, value: impl Arg<table_bucket::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value), Phase) }
     /// `StorageClassConfiguration`: `StorageClassConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucket.html#cfn-s3tables-tablebucket-storageclassconfiguration)
-    pub fn storage_class_configuration(self, value: impl Arg<table_bucket::StorageClassConfiguration>) -> Self { Self(put(self.0, "StorageClassConfiguration", value.into_expr()), Phase) }
+    pub fn storage_class_configuration(self, value: impl Arg<table_bucket::StorageClassConfiguration>) -> Self { Self(put(self.0, "StorageClassConfiguration", value), Phase) }
     /// `TableBucketName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucket.html#cfn-s3tables-tablebucket-tablebucketname)
-    pub fn table_bucket_name(self, value: impl Arg<str>) -> CfnTableBucketProps<Set> { CfnTableBucketProps(put(self.0, "TableBucketName", value.into_expr()), Phase) }
+    pub fn table_bucket_name(self, value: impl Arg<str>) -> CfnTableBucketProps<Set> { CfnTableBucketProps(put(self.0, "TableBucketName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucket.html#cfn-s3tables-tablebucket-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UnreferencedFileRemoval`: `UnreferencedFileRemoval`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucket.html#cfn-s3tables-tablebucket-unreferencedfileremoval)
-    pub fn unreferenced_file_removal(self, value: impl Arg<table_bucket::UnreferencedFileRemoval>) -> Self { Self(put(self.0, "UnreferencedFileRemoval", value.into_expr()), Phase) }
+    pub fn unreferenced_file_removal(self, value: impl Arg<table_bucket::UnreferencedFileRemoval>) -> Self { Self(put(self.0, "UnreferencedFileRemoval", value), Phase) }
 }
 impl Done for CfnTableBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Tables::TableBucket`.
@@ -311,9 +311,9 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KMSKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-encryptionconfiguration.html#cfn-s3tables-tablebucket-encryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value)) }
     /// `SSEAlgorithm`: `SSEAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-encryptionconfiguration.html#cfn-s3tables-tablebucket-encryptionconfiguration-ssealgorithm)
-    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> Self { Self(put(self.0, "SSEAlgorithm", value.into_expr())) }
+    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> Self { Self(put(self.0, "SSEAlgorithm", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfiguration` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-metricsconfiguration.html)
@@ -322,7 +322,7 @@ impl MetricsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-metricsconfiguration.html#cfn-s3tables-tablebucket-metricsconfiguration-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
 }
 impl Done for MetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfiguration` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationconfiguration.html)
@@ -333,9 +333,9 @@ impl ReplicationConfiguration {
 }
 impl<R0, R1> ReplicationConfiguration<R0, R1> {
     /// `Role`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationconfiguration.html#cfn-s3tables-tablebucket-replicationconfiguration-role)
-    pub fn role(self, value: impl Arg<str>) -> ReplicationConfiguration<Set, R1> { ReplicationConfiguration(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<str>) -> ReplicationConfiguration<Set, R1> { ReplicationConfiguration(put(self.0, "Role", value), Phase) }
     /// `Rules`: list of `ReplicationRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationconfiguration.html#cfn-s3tables-tablebucket-replicationconfiguration-rules)
-    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { ReplicationConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { ReplicationConfiguration(put(self.0, "Rules", value), Phase) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationDestination` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationdestination.html)
@@ -346,7 +346,7 @@ impl ReplicationDestination {
 }
 impl<R0> ReplicationDestination<R0> {
     /// `DestinationTableBucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationdestination.html#cfn-s3tables-tablebucket-replicationdestination-destinationtablebucketarn)
-    pub fn destination_table_bucket_arn(self, value: impl Arg<str>) -> ReplicationDestination<Set> { ReplicationDestination(put(self.0, "DestinationTableBucketARN", value.into_expr()), Phase) }
+    pub fn destination_table_bucket_arn(self, value: impl Arg<str>) -> ReplicationDestination<Set> { ReplicationDestination(put(self.0, "DestinationTableBucketARN", value), Phase) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRule` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationrule.html)
@@ -357,7 +357,7 @@ impl ReplicationRule {
 }
 impl<R0> ReplicationRule<R0> {
     /// `Destinations`: list of `ReplicationDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationrule.html#cfn-s3tables-tablebucket-replicationrule-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { ReplicationRule(put(self.0, "Destinations", value.into_expr()), Phase) }
+    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { ReplicationRule(put(self.0, "Destinations", value), Phase) }
 }
 impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageClassConfiguration` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-storageclassconfiguration.html)
@@ -366,7 +366,7 @@ impl StorageClassConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StorageClass`: `StorageClass`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-storageclassconfiguration.html#cfn-s3tables-tablebucket-storageclassconfiguration-storageclass)
-    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr())) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value)) }
 }
 impl Done for StorageClassConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UnreferencedFileRemoval` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-unreferencedfileremoval.html)
@@ -375,11 +375,11 @@ impl UnreferencedFileRemoval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NoncurrentDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-unreferencedfileremoval.html#cfn-s3tables-tablebucket-unreferencedfileremoval-noncurrentdays)
-    pub fn noncurrent_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoncurrentDays", value.into_expr())) }
+    pub fn noncurrent_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoncurrentDays", value)) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-unreferencedfileremoval.html#cfn-s3tables-tablebucket-unreferencedfileremoval-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value)) }
     /// `UnreferencedDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-unreferencedfileremoval.html#cfn-s3tables-tablebucket-unreferencedfileremoval-unreferenceddays)
-    pub fn unreferenced_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnreferencedDays", value.into_expr())) }
+    pub fn unreferenced_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnreferencedDays", value)) }
 }
 impl Done for UnreferencedFileRemoval { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SSEAlgorithm` allows.
@@ -408,9 +408,9 @@ impl CfnTableBucketPolicyProps {
 }
 impl<R0, R1> CfnTableBucketPolicyProps<R0, R1> {
     /// `ResourcePolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucketpolicy.html#cfn-s3tables-tablebucketpolicy-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnTableBucketPolicyProps<Set, R1> { CfnTableBucketPolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnTableBucketPolicyProps<Set, R1> { CfnTableBucketPolicyProps(put(self.0, "ResourcePolicy", value), Phase) }
     /// `TableBucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucketpolicy.html#cfn-s3tables-tablebucketpolicy-tablebucketarn)
-    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnTableBucketPolicyProps<R0, Set> { CfnTableBucketPolicyProps(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnTableBucketPolicyProps<R0, Set> { CfnTableBucketPolicyProps(put(self.0, "TableBucketARN", value), Phase) }
 }
 impl Done for CfnTableBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Tables::TablePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablepolicy.html)
@@ -438,9 +438,9 @@ impl CfnTablePolicyProps {
 }
 impl<R0, R1> CfnTablePolicyProps<R0, R1> {
     /// `ResourcePolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablepolicy.html#cfn-s3tables-tablepolicy-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnTablePolicyProps<Set, R1> { CfnTablePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnTablePolicyProps<Set, R1> { CfnTablePolicyProps(put(self.0, "ResourcePolicy", value), Phase) }
     /// `TableARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablepolicy.html#cfn-s3tables-tablepolicy-tablearn)
-    pub fn table_arn(self, value: impl Arg<str>) -> CfnTablePolicyProps<R0, Set> { CfnTablePolicyProps(put(self.0, "TableARN", value.into_expr()), Phase) }
+    pub fn table_arn(self, value: impl Arg<str>) -> CfnTablePolicyProps<R0, Set> { CfnTablePolicyProps(put(self.0, "TableARN", value), Phase) }
 }
 impl Done for CfnTablePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

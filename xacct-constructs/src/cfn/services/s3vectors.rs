@@ -27,23 +27,23 @@ impl CfnIndexProps {
 }
 impl<R0, R1, R2> CfnIndexProps<R0, R1, R2> {
     /// `DataType`: `DataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-datatype)
-    pub fn data_type(self, value: impl Arg<index::DataType>) -> CfnIndexProps<Set, R1, R2> { CfnIndexProps(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<index::DataType>) -> CfnIndexProps<Set, R1, R2> { CfnIndexProps(put(self.0, "DataType", value), Phase) }
     /// `Dimension`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-dimension)
-    pub fn dimension(self, value: impl Arg<i64>) -> CfnIndexProps<R0, Set, R2> { CfnIndexProps(put(self.0, "Dimension", value.into_expr()), Phase) }
+    pub fn dimension(self, value: impl Arg<i64>) -> CfnIndexProps<R0, Set, R2> { CfnIndexProps(put(self.0, "Dimension", value), Phase) }
     /// `DistanceMetric`: `DistanceMetric`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-distancemetric)
-    pub fn distance_metric(self, value: impl Arg<index::DistanceMetric>) -> CfnIndexProps<R0, R1, Set> { CfnIndexProps(put(self.0, "DistanceMetric", value.into_expr()), Phase) }
+    pub fn distance_metric(self, value: impl Arg<index::DistanceMetric>) -> CfnIndexProps<R0, R1, Set> { CfnIndexProps(put(self.0, "DistanceMetric", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<index::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<index::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `IndexName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-indexname)
-    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr()), Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value), Phase) }
     /// `MetadataConfiguration`: `MetadataConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-metadataconfiguration)
-    pub fn metadata_configuration(self, value: impl Arg<index::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
+    pub fn metadata_configuration(self, value: impl Arg<index::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VectorBucketArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-vectorbucketarn)
-    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr()), Phase) }
+    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value), Phase) }
     /// `VectorBucketName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-vectorbucketname)
-    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr()), Phase) }
+    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Vectors::Index`.
@@ -55,9 +55,9 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-encryptionconfiguration.html#cfn-s3vectors-index-encryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `SseType`: `SseType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-encryptionconfiguration.html#cfn-s3vectors-index-encryptionconfiguration-ssetype)
-    pub fn sse_type(self, value: impl Arg<SseType>) -> Self { Self(put(self.0, "SseType", value.into_expr())) }
+    pub fn sse_type(self, value: impl Arg<SseType>) -> Self { Self(put(self.0, "SseType", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::S3Vectors::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-metadataconfiguration.html)
@@ -66,7 +66,7 @@ impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NonFilterableMetadataKeys`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-metadataconfiguration.html#cfn-s3vectors-index-metadataconfiguration-nonfilterablemetadatakeys)
-    pub fn non_filterable_metadata_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonFilterableMetadataKeys", value.into_expr())) }
+    pub fn non_filterable_metadata_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonFilterableMetadataKeys", value)) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataType` allows.
@@ -97,11 +97,11 @@ impl CfnVectorBucketProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html#cfn-s3vectors-vectorbucket-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<vector_bucket::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
+    pub fn encryption_configuration(self, value: impl Arg<vector_bucket::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html#cfn-s3vectors-vectorbucket-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VectorBucketName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html#cfn-s3vectors-vectorbucket-vectorbucketname)
-    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr())) }
+    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value)) }
 }
 impl Done for CfnVectorBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Vectors::VectorBucket`.
@@ -113,9 +113,9 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-vectorbucket-encryptionconfiguration.html#cfn-s3vectors-vectorbucket-encryptionconfiguration-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `SseType`: `SseType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-vectorbucket-encryptionconfiguration.html#cfn-s3vectors-vectorbucket-encryptionconfiguration-ssetype)
-    pub fn sse_type(self, value: impl Arg<SseType>) -> Self { Self(put(self.0, "SseType", value.into_expr())) }
+    pub fn sse_type(self, value: impl Arg<SseType>) -> Self { Self(put(self.0, "SseType", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SseType` allows.
@@ -140,11 +140,11 @@ impl CfnVectorBucketPolicyProps {
 }
 impl<R0> CfnVectorBucketPolicyProps<R0> {
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucketpolicy.html#cfn-s3vectors-vectorbucketpolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnVectorBucketPolicyProps<Set> { CfnVectorBucketPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnVectorBucketPolicyProps<Set> { CfnVectorBucketPolicyProps(put(self.0, "Policy", value), Phase) }
     /// `VectorBucketArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucketpolicy.html#cfn-s3vectors-vectorbucketpolicy-vectorbucketarn)
-    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr()), Phase) }
+    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value), Phase) }
     /// `VectorBucketName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucketpolicy.html#cfn-s3vectors-vectorbucketpolicy-vectorbucketname)
-    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr()), Phase) }
+    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value), Phase) }
 }
 impl Done for CfnVectorBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

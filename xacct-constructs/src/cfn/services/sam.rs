@@ -23,53 +23,53 @@ impl CfnApiProps {
 }
 impl<R0> CfnApiProps<R0> {
     /// `AccessLogSetting`: `AccessLogSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-accesslogsetting)
-    pub fn access_log_setting(self, value: impl Arg<api::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr()), Phase) }
+    pub fn access_log_setting(self, value: impl Arg<api::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value), Phase) }
     /// `AlwaysDeploy`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-alwaysdeploy)
-    pub fn always_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AlwaysDeploy", value.into_expr()), Phase) }
+    pub fn always_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AlwaysDeploy", value), Phase) }
     /// `Auth`: `Auth`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-auth)
-    pub fn auth(self, value: impl Arg<api::Auth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
+    pub fn auth(self, value: impl Arg<api::Auth>) -> Self { Self(put(self.0, "Auth", value), Phase) }
     /// `BinaryMediaTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-binarymediatypes)
-    pub fn binary_media_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BinaryMediaTypes", value.into_expr()), Phase) }
+    pub fn binary_media_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BinaryMediaTypes", value), Phase) }
     /// `CacheClusterEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-cacheclusterenabled)
-    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr()), Phase) }
+    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value), Phase) }
     /// `CacheClusterSize`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-cacheclustersize)
-    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr()), Phase) }
+    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value), Phase) }
     /// `CanarySetting`: `CanarySetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-canarysetting)
-    pub fn canary_setting(self, value: impl Arg<api::CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr()), Phase) }
+    pub fn canary_setting(self, value: impl Arg<api::CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value), Phase) }
     /// `Cors`: `CorsChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-cors)
-    pub fn cors(self, value: impl Arg<api::CorsChoice>) -> Self { Self(put(self.0, "Cors", value.into_expr()), Phase) }
+    pub fn cors(self, value: impl Arg<api::CorsChoice>) -> Self { Self(put(self.0, "Cors", value), Phase) }
     /// `DefinitionBody`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-definitionbody)
-    pub fn definition_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefinitionBody", value.into_expr()), Phase) }
+    pub fn definition_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefinitionBody", value), Phase) }
     /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-definitionuri)
-    pub fn definition_uri(self, value: impl Arg<api::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr()), Phase) }
+    pub fn definition_uri(self, value: impl Arg<api::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value), Phase) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisableExecuteApiEndpoint`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-disableexecuteapiendpoint)
-    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr()), Phase) }
+    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value), Phase) }
     /// `Domain`: `DomainConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-domain)
-    pub fn domain(self, value: impl Arg<api::DomainConfiguration>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<api::DomainConfiguration>) -> Self { Self(put(self.0, "Domain", value), Phase) }
     /// `EndpointConfiguration`: `EndpointConfigurationChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-endpointconfiguration)
-    pub fn endpoint_configuration(self, value: impl Arg<api::EndpointConfigurationChoice>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr()), Phase) }
+    pub fn endpoint_configuration(self, value: impl Arg<api::EndpointConfigurationChoice>) -> Self { Self(put(self.0, "EndpointConfiguration", value), Phase) }
     /// `GatewayResponses`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-gatewayresponses)
-    pub fn gateway_responses(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "GatewayResponses", value.into_expr()), Phase) }
+    pub fn gateway_responses(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "GatewayResponses", value), Phase) }
     /// `MethodSettings`: list of JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-methodsettings)
-    pub fn method_settings(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr()), Phase) }
+    pub fn method_settings(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "MethodSettings", value), Phase) }
     /// `MinimumCompressionSize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-minimumcompressionsize)
-    pub fn minimum_compression_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumCompressionSize", value.into_expr()), Phase) }
+    pub fn minimum_compression_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumCompressionSize", value), Phase) }
     /// `Models`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-models)
-    pub fn models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Models", value.into_expr()), Phase) }
+    pub fn models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Models", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `OpenApiVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-openapiversion)
-    pub fn open_api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpenApiVersion", value.into_expr()), Phase) }
+    pub fn open_api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpenApiVersion", value), Phase) }
     /// `StageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-stagename)
-    pub fn stage_name(self, value: impl Arg<str>) -> CfnApiProps<Set> { CfnApiProps(put(self.0, "StageName", value.into_expr()), Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> CfnApiProps<Set> { CfnApiProps(put(self.0, "StageName", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TracingEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-tracingenabled)
-    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr()), Phase) }
+    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value), Phase) }
     /// `Variables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-variables)
-    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value), Phase) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::Api`.
@@ -81,9 +81,9 @@ impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-accesslogsetting.html#cfn-serverless-api-accesslogsetting-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
     /// `Format`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-accesslogsetting.html#cfn-serverless-api-accesslogsetting-format)
-    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value)) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Auth` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-auth.html)
@@ -92,11 +92,11 @@ impl Auth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddDefaultAuthorizerToCorsPreflight`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-auth.html#cfn-serverless-api-auth-adddefaultauthorizertocorspreflight)
-    pub fn add_default_authorizer_to_cors_preflight(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddDefaultAuthorizerToCorsPreflight", value.into_expr())) }
+    pub fn add_default_authorizer_to_cors_preflight(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddDefaultAuthorizerToCorsPreflight", value)) }
     /// `Authorizers`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-auth.html#cfn-serverless-api-auth-authorizers)
-    pub fn authorizers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Authorizers", value.into_expr())) }
+    pub fn authorizers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Authorizers", value)) }
     /// `DefaultAuthorizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-auth.html#cfn-serverless-api-auth-defaultauthorizer)
-    pub fn default_authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizer", value.into_expr())) }
+    pub fn default_authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizer", value)) }
 }
 impl Done for Auth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanarySetting` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html)
@@ -105,13 +105,13 @@ impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html#cfn-serverless-api-canarysetting-deploymentid)
-    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
+    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value)) }
     /// `PercentTraffic`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html#cfn-serverless-api-canarysetting-percenttraffic)
-    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
+    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value)) }
     /// `StageVariableOverrides`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html#cfn-serverless-api-canarysetting-stagevariableoverrides)
-    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
+    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value)) }
     /// `UseStageCache`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html#cfn-serverless-api-canarysetting-usestagecache)
-    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
+    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value)) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfiguration` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html)
@@ -122,15 +122,15 @@ impl CorsConfiguration {
 }
 impl<R0> CorsConfiguration<R0> {
     /// `AllowCredentials`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-allowcredentials)
-    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr()), Phase) }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value), Phase) }
     /// `AllowHeaders`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-allowheaders)
-    pub fn allow_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr()), Phase) }
+    pub fn allow_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowHeaders", value), Phase) }
     /// `AllowMethods`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-allowmethods)
-    pub fn allow_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr()), Phase) }
+    pub fn allow_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowMethods", value), Phase) }
     /// `AllowOrigin`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-alloworigin)
-    pub fn allow_origin(self, value: impl Arg<str>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "AllowOrigin", value.into_expr()), Phase) }
+    pub fn allow_origin(self, value: impl Arg<str>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "AllowOrigin", value), Phase) }
     /// `MaxAge`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-maxage)
-    pub fn max_age(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
+    pub fn max_age(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxAge", value), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainConfiguration` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html)
@@ -139,21 +139,21 @@ impl DomainConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasePath`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-basepath)
-    pub fn base_path(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
+    pub fn base_path(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BasePath", value)) }
     /// `CertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `EndpointConfiguration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-endpointconfiguration)
-    pub fn endpoint_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
+    pub fn endpoint_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfiguration", value)) }
     /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-mutualtlsauthentication)
-    pub fn mutual_tls_authentication(self, value: impl Arg<MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
+    pub fn mutual_tls_authentication(self, value: impl Arg<MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value)) }
     /// `OwnershipVerificationCertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-ownershipverificationcertificatearn)
-    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
+    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value)) }
     /// `Route53`: `Route53Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-route53)
-    pub fn route53(self, value: impl Arg<Route53Configuration>) -> Self { Self(put(self.0, "Route53", value.into_expr())) }
+    pub fn route53(self, value: impl Arg<Route53Configuration>) -> Self { Self(put(self.0, "Route53", value)) }
     /// `SecurityPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-securitypolicy)
-    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value)) }
 }
 impl Done for DomainConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EndpointConfiguration` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-endpointconfiguration.html)
@@ -162,9 +162,9 @@ impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-endpointconfiguration.html#cfn-serverless-api-endpointconfiguration-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
     /// `VpcEndpointIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-endpointconfiguration.html#cfn-serverless-api-endpointconfiguration-vpcendpointids)
-    pub fn vpc_endpoint_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcEndpointIds", value.into_expr())) }
+    pub fn vpc_endpoint_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcEndpointIds", value)) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualTlsAuthentication` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-mutualtlsauthentication.html)
@@ -173,9 +173,9 @@ impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TruststoreUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-mutualtlsauthentication.html#cfn-serverless-api-mutualtlsauthentication-truststoreuri)
-    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
+    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value)) }
     /// `TruststoreVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-mutualtlsauthentication.html#cfn-serverless-api-mutualtlsauthentication-truststoreversion)
-    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
+    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value)) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53Configuration` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html)
@@ -184,15 +184,15 @@ impl Route53Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DistributedDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-distributeddomainname)
-    pub fn distributed_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributedDomainName", value.into_expr())) }
+    pub fn distributed_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributedDomainName", value)) }
     /// `EvaluateTargetHealth`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-evaluatetargethealth)
-    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr())) }
+    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value)) }
     /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value)) }
     /// `HostedZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-hostedzonename)
-    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value)) }
     /// `IpV6`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-ipv6)
-    pub fn ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IpV6", value.into_expr())) }
+    pub fn ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IpV6", value)) }
 }
 impl Done for Route53Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-s3location.html)
@@ -203,11 +203,11 @@ impl S3Location {
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-s3location.html#cfn-serverless-api-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-s3location.html#cfn-serverless-api-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-s3location.html#cfn-serverless-api-s3location-version)
-    pub fn version(self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `CorsConfiguration`.
@@ -251,15 +251,15 @@ impl CfnApplicationProps {
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `Location`: `LocationChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-location)
-    pub fn location(self, value: impl Arg<application::LocationChoice>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<application::LocationChoice>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Location", value), Phase) }
     /// `NotificationArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-notificationarns)
-    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationArns", value.into_expr()), Phase) }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationArns", value), Phase) }
     /// `Parameters`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeoutInMinutes`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-timeoutinminutes)
-    pub fn timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::Application`.
@@ -273,9 +273,9 @@ impl ApplicationLocation {
 }
 impl<R0, R1> ApplicationLocation<R0, R1> {
     /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-application-applicationlocation.html#cfn-serverless-application-applicationlocation-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> ApplicationLocation<Set, R1> { ApplicationLocation(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> ApplicationLocation<Set, R1> { ApplicationLocation(put(self.0, "ApplicationId", value), Phase) }
     /// `SemanticVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-application-applicationlocation.html#cfn-serverless-application-applicationlocation-semanticversion)
-    pub fn semantic_version(self, value: impl Arg<str>) -> ApplicationLocation<R0, Set> { ApplicationLocation(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
+    pub fn semantic_version(self, value: impl Arg<str>) -> ApplicationLocation<R0, Set> { ApplicationLocation(put(self.0, "SemanticVersion", value), Phase) }
 }
 impl Done for ApplicationLocation { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `ApplicationLocation`.
@@ -303,75 +303,75 @@ impl CfnFunctionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Architectures`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-architectures)
-    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
+    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value)) }
     /// `AssumeRolePolicyDocument`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-assumerolepolicydocument)
-    pub fn assume_role_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AssumeRolePolicyDocument", value.into_expr())) }
+    pub fn assume_role_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AssumeRolePolicyDocument", value)) }
     /// `AutoPublishAlias`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-autopublishalias)
-    pub fn auto_publish_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoPublishAlias", value.into_expr())) }
+    pub fn auto_publish_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoPublishAlias", value)) }
     /// `AutoPublishCodeSha256`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-autopublishcodesha256)
-    pub fn auto_publish_code_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoPublishCodeSha256", value.into_expr())) }
+    pub fn auto_publish_code_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoPublishCodeSha256", value)) }
     /// `CodeSigningConfigArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-codesigningconfigarn)
-    pub fn code_signing_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeSigningConfigArn", value.into_expr())) }
+    pub fn code_signing_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeSigningConfigArn", value)) }
     /// `CodeUri`: `CodeUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-codeuri)
-    pub fn code_uri(self, value: impl Arg<function::CodeUriChoice>) -> Self { Self(put(self.0, "CodeUri", value.into_expr())) }
+    pub fn code_uri(self, value: impl Arg<function::CodeUriChoice>) -> Self { Self(put(self.0, "CodeUri", value)) }
     /// `DeadLetterQueue`: `DeadLetterQueue`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-deadletterqueue)
-    pub fn dead_letter_queue(self, value: impl Arg<function::DeadLetterQueue>) -> Self { Self(put(self.0, "DeadLetterQueue", value.into_expr())) }
+    pub fn dead_letter_queue(self, value: impl Arg<function::DeadLetterQueue>) -> Self { Self(put(self.0, "DeadLetterQueue", value)) }
     /// `DeploymentPreference`: `DeploymentPreference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-deploymentpreference)
-    pub fn deployment_preference(self, value: impl Arg<function::DeploymentPreference>) -> Self { Self(put(self.0, "DeploymentPreference", value.into_expr())) }
+    pub fn deployment_preference(self, value: impl Arg<function::DeploymentPreference>) -> Self { Self(put(self.0, "DeploymentPreference", value)) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Environment`: `FunctionEnvironment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-environment)
-    pub fn environment(self, value: impl Arg<function::FunctionEnvironment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
+    pub fn environment(self, value: impl Arg<function::FunctionEnvironment>) -> Self { Self(put(self.0, "Environment", value)) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-ephemeralstorage)
-    pub fn ephemeral_storage(self, value: impl Arg<function::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
+    pub fn ephemeral_storage(self, value: impl Arg<function::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value)) }
     /// `EventInvokeConfig`: `EventInvokeConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-eventinvokeconfig)
-    pub fn event_invoke_config(self, value: impl Arg<function::EventInvokeConfig>) -> Self { Self(put(self.0, "EventInvokeConfig", value.into_expr())) }
+    pub fn event_invoke_config(self, value: impl Arg<function::EventInvokeConfig>) -> Self { Self(put(self.0, "EventInvokeConfig", value)) }
     /// `Events`: map of `EventSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-events)
-    pub fn events(self, value: impl Arg<Dict<function::EventSource>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
+    pub fn events(self, value: impl Arg<Dict<function::EventSource>>) -> Self { Self(put(self.0, "Events", value)) }
     /// `FileSystemConfigs`: list of `FileSystemConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-filesystemconfigs)
-    pub fn file_system_configs(self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { Self(put(self.0, "FileSystemConfigs", value.into_expr())) }
+    pub fn file_system_configs(self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { Self(put(self.0, "FileSystemConfigs", value)) }
     /// `FunctionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-functionname)
-    pub fn function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionName", value.into_expr())) }
+    pub fn function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionName", value)) }
     /// `FunctionUrlConfig`: `FunctionUrlConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-functionurlconfig)
-    pub fn function_url_config(self, value: impl Arg<function::FunctionUrlConfig>) -> Self { Self(put(self.0, "FunctionUrlConfig", value.into_expr())) }
+    pub fn function_url_config(self, value: impl Arg<function::FunctionUrlConfig>) -> Self { Self(put(self.0, "FunctionUrlConfig", value)) }
     /// `Handler`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-handler)
-    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr())) }
+    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value)) }
     /// `ImageConfig`: `ImageConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-imageconfig)
-    pub fn image_config(self, value: impl Arg<function::ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value.into_expr())) }
+    pub fn image_config(self, value: impl Arg<function::ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value)) }
     /// `ImageUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-imageuri)
-    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
+    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value)) }
     /// `InlineCode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-inlinecode)
-    pub fn inline_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
+    pub fn inline_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlineCode", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `Layers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-layers)
-    pub fn layers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Layers", value.into_expr())) }
+    pub fn layers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Layers", value)) }
     /// `MemorySize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-memorysize)
-    pub fn memory_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
+    pub fn memory_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MemorySize", value)) }
     /// `PackageType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-packagetype)
-    pub fn package_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageType", value.into_expr())) }
+    pub fn package_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageType", value)) }
     /// `PermissionsBoundary`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-permissionsboundary)
-    pub fn permissions_boundary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr())) }
+    pub fn permissions_boundary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PermissionsBoundary", value)) }
     /// `Policies`: `FunctionPoliciesChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-policies)
-    pub fn policies(self, value: impl Arg<function::FunctionPoliciesChoice>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
+    pub fn policies(self, value: impl Arg<function::FunctionPoliciesChoice>) -> Self { Self(put(self.0, "Policies", value)) }
     /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-provisionedconcurrencyconfig)
-    pub fn provisioned_concurrency_config(self, value: impl Arg<function::ProvisionedConcurrencyConfig>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr())) }
+    pub fn provisioned_concurrency_config(self, value: impl Arg<function::ProvisionedConcurrencyConfig>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value)) }
     /// `ReservedConcurrentExecutions`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-reservedconcurrentexecutions)
-    pub fn reserved_concurrent_executions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ReservedConcurrentExecutions", value.into_expr())) }
+    pub fn reserved_concurrent_executions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ReservedConcurrentExecutions", value)) }
     /// `Role`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-role)
-    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value)) }
     /// `Runtime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-runtime)
-    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr())) }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Timeout`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-timeout)
-    pub fn timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
+    pub fn timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Timeout", value)) }
     /// `Tracing`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-tracing)
-    pub fn tracing(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tracing", value.into_expr())) }
+    pub fn tracing(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tracing", value)) }
     /// `VersionDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-versiondescription)
-    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value.into_expr())) }
+    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value)) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<function::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
+    pub fn vpc_config(self, value: impl Arg<function::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value)) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::Function`.
@@ -385,7 +385,7 @@ impl AlexaSkillEvent {
 }
 impl<R0> AlexaSkillEvent<R0> {
     /// `SkillId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-alexaskillevent.html#cfn-serverless-function-alexaskillevent-skillid)
-    pub fn skill_id(self, value: impl Arg<str>) -> AlexaSkillEvent<Set> { AlexaSkillEvent(put(self.0, "SkillId", value.into_expr()), Phase) }
+    pub fn skill_id(self, value: impl Arg<str>) -> AlexaSkillEvent<Set> { AlexaSkillEvent(put(self.0, "SkillId", value), Phase) }
 }
 impl Done for AlexaSkillEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html)
@@ -396,17 +396,17 @@ impl ApiEvent {
 }
 impl<R0, R1> ApiEvent<R0, R1> {
     /// `Auth`: `Auth`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-auth)
-    pub fn auth(self, value: impl Arg<Auth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
+    pub fn auth(self, value: impl Arg<Auth>) -> Self { Self(put(self.0, "Auth", value), Phase) }
     /// `Method`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-method)
-    pub fn method(self, value: impl Arg<str>) -> ApiEvent<Set, R1> { ApiEvent(put(self.0, "Method", value.into_expr()), Phase) }
+    pub fn method(self, value: impl Arg<str>) -> ApiEvent<Set, R1> { ApiEvent(put(self.0, "Method", value), Phase) }
     /// `Path`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-path)
-    pub fn path(self, value: impl Arg<str>) -> ApiEvent<R0, Set> { ApiEvent(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ApiEvent<R0, Set> { ApiEvent(put(self.0, "Path", value), Phase) }
     /// `RequestModel`: `RequestModel`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-requestmodel)
-    pub fn request_model(self, value: impl Arg<RequestModel>) -> Self { Self(put(self.0, "RequestModel", value.into_expr()), Phase) }
+    pub fn request_model(self, value: impl Arg<RequestModel>) -> Self { Self(put(self.0, "RequestModel", value), Phase) }
     /// `RequestParameters`: list of `RequestParametersChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-requestparameters)
-    pub fn request_parameters(self, value: impl Arg<Arr<RequestParametersChoice>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
+    pub fn request_parameters(self, value: impl Arg<Arr<RequestParametersChoice>>) -> Self { Self(put(self.0, "RequestParameters", value), Phase) }
     /// `RestApiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestApiId", value), Phase) }
 }
 impl Done for ApiEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Auth` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html)
@@ -415,13 +415,13 @@ impl Auth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeyRequired`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html#cfn-serverless-function-auth-apikeyrequired)
-    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr())) }
+    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value)) }
     /// `AuthorizationScopes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html#cfn-serverless-function-auth-authorizationscopes)
-    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value)) }
     /// `Authorizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html#cfn-serverless-function-auth-authorizer)
-    pub fn authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Authorizer", value.into_expr())) }
+    pub fn authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Authorizer", value)) }
     /// `ResourcePolicy`: `AuthResourcePolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html#cfn-serverless-function-auth-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<AuthResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr())) }
+    pub fn resource_policy(self, value: impl Arg<AuthResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value)) }
 }
 impl Done for Auth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthResourcePolicy` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html)
@@ -430,27 +430,27 @@ impl AuthResourcePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccountBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-awsaccountblacklist)
-    pub fn aws_account_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountBlacklist", value.into_expr())) }
+    pub fn aws_account_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountBlacklist", value)) }
     /// `AwsAccountWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-awsaccountwhitelist)
-    pub fn aws_account_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountWhitelist", value.into_expr())) }
+    pub fn aws_account_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountWhitelist", value)) }
     /// `CustomStatements`: list of JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-customstatements)
-    pub fn custom_statements(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "CustomStatements", value.into_expr())) }
+    pub fn custom_statements(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "CustomStatements", value)) }
     /// `IntrinsicVpcBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-intrinsicvpcblacklist)
-    pub fn intrinsic_vpc_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpcBlacklist", value.into_expr())) }
+    pub fn intrinsic_vpc_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpcBlacklist", value)) }
     /// `IntrinsicVpcWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-intrinsicvpcwhitelist)
-    pub fn intrinsic_vpc_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpcWhitelist", value.into_expr())) }
+    pub fn intrinsic_vpc_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpcWhitelist", value)) }
     /// `IntrinsicVpceBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-intrinsicvpceblacklist)
-    pub fn intrinsic_vpce_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpceBlacklist", value.into_expr())) }
+    pub fn intrinsic_vpce_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpceBlacklist", value)) }
     /// `IntrinsicVpceWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-intrinsicvpcewhitelist)
-    pub fn intrinsic_vpce_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpceWhitelist", value.into_expr())) }
+    pub fn intrinsic_vpce_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpceWhitelist", value)) }
     /// `IpRangeBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-iprangeblacklist)
-    pub fn ip_range_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpRangeBlacklist", value.into_expr())) }
+    pub fn ip_range_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpRangeBlacklist", value)) }
     /// `IpRangeWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-iprangewhitelist)
-    pub fn ip_range_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpRangeWhitelist", value.into_expr())) }
+    pub fn ip_range_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpRangeWhitelist", value)) }
     /// `SourceVpcBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-sourcevpcblacklist)
-    pub fn source_vpc_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceVpcBlacklist", value.into_expr())) }
+    pub fn source_vpc_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceVpcBlacklist", value)) }
     /// `SourceVpcWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-sourcevpcwhitelist)
-    pub fn source_vpc_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceVpcWhitelist", value.into_expr())) }
+    pub fn source_vpc_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceVpcWhitelist", value)) }
 }
 impl Done for AuthResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-bucketsampt.html)
@@ -461,7 +461,7 @@ impl BucketSAMPT {
 }
 impl<R0> BucketSAMPT<R0> {
     /// `BucketName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-bucketsampt.html#cfn-serverless-function-bucketsampt-bucketname)
-    pub fn bucket_name(self, value: impl Arg<str>) -> BucketSAMPT<Set> { BucketSAMPT(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> BucketSAMPT<Set> { BucketSAMPT(put(self.0, "BucketName", value), Phase) }
 }
 impl Done for BucketSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchEventEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatcheventevent.html)
@@ -472,11 +472,11 @@ impl CloudWatchEventEvent {
 }
 impl<R0> CloudWatchEventEvent<R0> {
     /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatcheventevent.html#cfn-serverless-function-cloudwatcheventevent-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value), Phase) }
     /// `InputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatcheventevent.html#cfn-serverless-function-cloudwatcheventevent-inputpath)
-    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value), Phase) }
     /// `Pattern`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatcheventevent.html#cfn-serverless-function-cloudwatcheventevent-pattern)
-    pub fn pattern(self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { CloudWatchEventEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { CloudWatchEventEvent(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for CloudWatchEventEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatchlogsevent.html)
@@ -487,9 +487,9 @@ impl CloudWatchLogsEvent {
 }
 impl<R0, R1> CloudWatchLogsEvent<R0, R1> {
     /// `FilterPattern`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatchlogsevent.html#cfn-serverless-function-cloudwatchlogsevent-filterpattern)
-    pub fn filter_pattern(self, value: impl Arg<str>) -> CloudWatchLogsEvent<Set, R1> { CloudWatchLogsEvent(put(self.0, "FilterPattern", value.into_expr()), Phase) }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> CloudWatchLogsEvent<Set, R1> { CloudWatchLogsEvent(put(self.0, "FilterPattern", value), Phase) }
     /// `LogGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatchlogsevent.html#cfn-serverless-function-cloudwatchlogsevent-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<str>) -> CloudWatchLogsEvent<R0, Set> { CloudWatchLogsEvent(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<str>) -> CloudWatchLogsEvent<R0, Set> { CloudWatchLogsEvent(put(self.0, "LogGroupName", value), Phase) }
 }
 impl Done for CloudWatchLogsEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cognitoevent.html)
@@ -500,9 +500,9 @@ impl CognitoEvent {
 }
 impl<R0, R1> CognitoEvent<R0, R1> {
     /// `Trigger`: `TriggerChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cognitoevent.html#cfn-serverless-function-cognitoevent-trigger)
-    pub fn trigger(self, value: impl Arg<TriggerChoice>) -> CognitoEvent<Set, R1> { CognitoEvent(put(self.0, "Trigger", value.into_expr()), Phase) }
+    pub fn trigger(self, value: impl Arg<TriggerChoice>) -> CognitoEvent<Set, R1> { CognitoEvent(put(self.0, "Trigger", value), Phase) }
     /// `UserPool`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cognitoevent.html#cfn-serverless-function-cognitoevent-userpool)
-    pub fn user_pool(self, value: impl Arg<str>) -> CognitoEvent<R0, Set> { CognitoEvent(put(self.0, "UserPool", value.into_expr()), Phase) }
+    pub fn user_pool(self, value: impl Arg<str>) -> CognitoEvent<R0, Set> { CognitoEvent(put(self.0, "UserPool", value), Phase) }
 }
 impl Done for CognitoEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CollectionSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-collectionsampt.html)
@@ -513,7 +513,7 @@ impl CollectionSAMPT {
 }
 impl<R0> CollectionSAMPT<R0> {
     /// `CollectionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-collectionsampt.html#cfn-serverless-function-collectionsampt-collectionid)
-    pub fn collection_id(self, value: impl Arg<str>) -> CollectionSAMPT<Set> { CollectionSAMPT(put(self.0, "CollectionId", value.into_expr()), Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> CollectionSAMPT<Set> { CollectionSAMPT(put(self.0, "CollectionId", value), Phase) }
 }
 impl Done for CollectionSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfiguration` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html)
@@ -524,15 +524,15 @@ impl CorsConfiguration {
 }
 impl<R0> CorsConfiguration<R0> {
     /// `AllowCredentials`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-allowcredentials)
-    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr()), Phase) }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value), Phase) }
     /// `AllowHeaders`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-allowheaders)
-    pub fn allow_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr()), Phase) }
+    pub fn allow_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowHeaders", value), Phase) }
     /// `AllowMethods`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-allowmethods)
-    pub fn allow_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr()), Phase) }
+    pub fn allow_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowMethods", value), Phase) }
     /// `AllowOrigin`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-alloworigin)
-    pub fn allow_origin(self, value: impl Arg<str>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "AllowOrigin", value.into_expr()), Phase) }
+    pub fn allow_origin(self, value: impl Arg<str>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "AllowOrigin", value), Phase) }
     /// `MaxAge`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-maxage)
-    pub fn max_age(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
+    pub fn max_age(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxAge", value), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterQueue` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deadletterqueue.html)
@@ -541,9 +541,9 @@ impl DeadLetterQueue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deadletterqueue.html#cfn-serverless-function-deadletterqueue-targetarn)
-    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
+    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deadletterqueue.html#cfn-serverless-function-deadletterqueue-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for DeadLetterQueue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentPreference` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html)
@@ -552,15 +552,15 @@ impl DeploymentPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alarms`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-alarms)
-    pub fn alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
+    pub fn alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Alarms", value)) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `Hooks`: `Hooks`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-hooks)
-    pub fn hooks(self, value: impl Arg<Hooks>) -> Self { Self(put(self.0, "Hooks", value.into_expr())) }
+    pub fn hooks(self, value: impl Arg<Hooks>) -> Self { Self(put(self.0, "Hooks", value)) }
     /// `Role`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-role)
-    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for DeploymentPreference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destination.html)
@@ -571,9 +571,9 @@ impl Destination {
 }
 impl<R0> Destination<R0> {
     /// `Destination`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destination.html#cfn-serverless-function-destination-destination)
-    pub fn destination(self, value: impl Arg<str>) -> Destination<Set> { Destination(put(self.0, "Destination", value.into_expr()), Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> Destination<Set> { Destination(put(self.0, "Destination", value), Phase) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destination.html#cfn-serverless-function-destination-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destinationconfig.html)
@@ -584,7 +584,7 @@ impl DestinationConfig {
 }
 impl<R0> DestinationConfig<R0> {
     /// `OnFailure`: `Destination`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destinationconfig.html#cfn-serverless-function-destinationconfig-onfailure)
-    pub fn on_failure(self, value: impl Arg<Destination>) -> DestinationConfig<Set> { DestinationConfig(put(self.0, "OnFailure", value.into_expr()), Phase) }
+    pub fn on_failure(self, value: impl Arg<Destination>) -> DestinationConfig<Set> { DestinationConfig(put(self.0, "OnFailure", value), Phase) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-domainsampt.html)
@@ -595,7 +595,7 @@ impl DomainSAMPT {
 }
 impl<R0> DomainSAMPT<R0> {
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-domainsampt.html#cfn-serverless-function-domainsampt-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> DomainSAMPT<Set> { DomainSAMPT(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> DomainSAMPT<Set> { DomainSAMPT(put(self.0, "DomainName", value), Phase) }
 }
 impl Done for DomainSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html)
@@ -606,25 +606,25 @@ impl DynamoDBEvent {
 }
 impl<R0, R1> DynamoDBEvent<R0, R1> {
     /// `BatchSize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-batchsize)
-    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `BisectBatchOnFunctionError`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-bisectbatchonfunctionerror)
-    pub fn bisect_batch_on_function_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BisectBatchOnFunctionError", value.into_expr()), Phase) }
+    pub fn bisect_batch_on_function_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BisectBatchOnFunctionError", value), Phase) }
     /// `DestinationConfig`: `DestinationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-destinationconfig)
-    pub fn destination_config(self, value: impl Arg<DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
+    pub fn destination_config(self, value: impl Arg<DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value), Phase) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `MaximumBatchingWindowInSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-maximumbatchingwindowinseconds)
-    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value), Phase) }
     /// `MaximumRecordAgeInSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-maximumrecordageinseconds)
-    pub fn maximum_record_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
+    pub fn maximum_record_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value), Phase) }
     /// `MaximumRetryAttempts`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-maximumretryattempts)
-    pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
+    pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value), Phase) }
     /// `ParallelizationFactor`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-parallelizationfactor)
-    pub fn parallelization_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
+    pub fn parallelization_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ParallelizationFactor", value), Phase) }
     /// `StartingPosition`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-startingposition)
-    pub fn starting_position(self, value: impl Arg<str>) -> DynamoDBEvent<Set, R1> { DynamoDBEvent(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<str>) -> DynamoDBEvent<Set, R1> { DynamoDBEvent(put(self.0, "StartingPosition", value), Phase) }
     /// `Stream`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-stream)
-    pub fn stream(self, value: impl Arg<str>) -> DynamoDBEvent<R0, Set> { DynamoDBEvent(put(self.0, "Stream", value.into_expr()), Phase) }
+    pub fn stream(self, value: impl Arg<str>) -> DynamoDBEvent<R0, Set> { DynamoDBEvent(put(self.0, "Stream", value), Phase) }
 }
 impl Done for DynamoDBEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmptySAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-emptysampt.html)
@@ -642,7 +642,7 @@ impl EphemeralStorage {
 }
 impl<R0> EphemeralStorage<R0> {
     /// `Size`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-ephemeralstorage.html#cfn-serverless-function-ephemeralstorage-size)
-    pub fn size(self, value: impl Arg<f64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<f64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "Size", value), Phase) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeRuleEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html)
@@ -653,13 +653,13 @@ impl EventBridgeRuleEvent {
 }
 impl<R0> EventBridgeRuleEvent<R0> {
     /// `EventBusName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html#cfn-serverless-function-eventbridgeruleevent-eventbusname)
-    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
+    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value), Phase) }
     /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html#cfn-serverless-function-eventbridgeruleevent-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value), Phase) }
     /// `InputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html#cfn-serverless-function-eventbridgeruleevent-inputpath)
-    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value), Phase) }
     /// `Pattern`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html#cfn-serverless-function-eventbridgeruleevent-pattern)
-    pub fn pattern(self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { EventBridgeRuleEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { EventBridgeRuleEvent(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for EventBridgeRuleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventInvokeConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokeconfig.html)
@@ -668,11 +668,11 @@ impl EventInvokeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationConfig`: `EventInvokeDestinationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokeconfig.html#cfn-serverless-function-eventinvokeconfig-destinationconfig)
-    pub fn destination_config(self, value: impl Arg<EventInvokeDestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr())) }
+    pub fn destination_config(self, value: impl Arg<EventInvokeDestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value)) }
     /// `MaximumEventAgeInSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokeconfig.html#cfn-serverless-function-eventinvokeconfig-maximumeventageinseconds)
-    pub fn maximum_event_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr())) }
+    pub fn maximum_event_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value)) }
     /// `MaximumRetryAttempts`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokeconfig.html#cfn-serverless-function-eventinvokeconfig-maximumretryattempts)
-    pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr())) }
+    pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value)) }
 }
 impl Done for EventInvokeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventInvokeDestinationConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokedestinationconfig.html)
@@ -683,9 +683,9 @@ impl EventInvokeDestinationConfig {
 }
 impl<R0, R1> EventInvokeDestinationConfig<R0, R1> {
     /// `OnFailure`: `Destination`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokedestinationconfig.html#cfn-serverless-function-eventinvokedestinationconfig-onfailure)
-    pub fn on_failure(self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<Set, R1> { EventInvokeDestinationConfig(put(self.0, "OnFailure", value.into_expr()), Phase) }
+    pub fn on_failure(self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<Set, R1> { EventInvokeDestinationConfig(put(self.0, "OnFailure", value), Phase) }
     /// `OnSuccess`: `Destination`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokedestinationconfig.html#cfn-serverless-function-eventinvokedestinationconfig-onsuccess)
-    pub fn on_success(self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<R0, Set> { EventInvokeDestinationConfig(put(self.0, "OnSuccess", value.into_expr()), Phase) }
+    pub fn on_success(self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<R0, Set> { EventInvokeDestinationConfig(put(self.0, "OnSuccess", value), Phase) }
 }
 impl Done for EventInvokeDestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSource` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventsource.html)
@@ -696,9 +696,9 @@ impl EventSource {
 }
 impl<R0, R1> EventSource<R0, R1> {
     /// `Properties`: `PropertiesChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventsource.html#cfn-serverless-function-eventsource-properties)
-    pub fn properties(self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { EventSource(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { EventSource(put(self.0, "Properties", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventsource.html#cfn-serverless-function-eventsource-type)
-    pub fn type_(self, value: impl Arg<str>) -> EventSource<R0, Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EventSource<R0, Set> { EventSource(put(self.0, "Type", value), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileSystemConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-filesystemconfig.html)
@@ -707,9 +707,9 @@ impl FileSystemConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-filesystemconfig.html#cfn-serverless-function-filesystemconfig-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `LocalMountPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-filesystemconfig.html#cfn-serverless-function-filesystemconfig-localmountpath)
-    pub fn local_mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalMountPath", value.into_expr())) }
+    pub fn local_mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalMountPath", value)) }
 }
 impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionEnvironment` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionenvironment.html)
@@ -718,7 +718,7 @@ impl FunctionEnvironment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Variables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionenvironment.html#cfn-serverless-function-functionenvironment-variables)
-    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value)) }
 }
 impl Done for FunctionEnvironment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionsampt.html)
@@ -729,7 +729,7 @@ impl FunctionSAMPT {
 }
 impl<R0> FunctionSAMPT<R0> {
     /// `FunctionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionsampt.html#cfn-serverless-function-functionsampt-functionname)
-    pub fn function_name(self, value: impl Arg<str>) -> FunctionSAMPT<Set> { FunctionSAMPT(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<str>) -> FunctionSAMPT<Set> { FunctionSAMPT(put(self.0, "FunctionName", value), Phase) }
 }
 impl Done for FunctionSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionUrlConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionurlconfig.html)
@@ -738,11 +738,11 @@ impl FunctionUrlConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionurlconfig.html#cfn-serverless-function-functionurlconfig-authtype)
-    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
+    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value)) }
     /// `Cors`: `CorsChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionurlconfig.html#cfn-serverless-function-functionurlconfig-cors)
-    pub fn cors(self, value: impl Arg<CorsChoice>) -> Self { Self(put(self.0, "Cors", value.into_expr())) }
+    pub fn cors(self, value: impl Arg<CorsChoice>) -> Self { Self(put(self.0, "Cors", value)) }
     /// `InvokeMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionurlconfig.html#cfn-serverless-function-functionurlconfig-invokemode)
-    pub fn invoke_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvokeMode", value.into_expr())) }
+    pub fn invoke_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvokeMode", value)) }
 }
 impl Done for FunctionUrlConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hooks` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-hooks.html)
@@ -751,9 +751,9 @@ impl Hooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PostTraffic`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-hooks.html#cfn-serverless-function-hooks-posttraffic)
-    pub fn post_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostTraffic", value.into_expr())) }
+    pub fn post_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostTraffic", value)) }
     /// `PreTraffic`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-hooks.html#cfn-serverless-function-hooks-pretraffic)
-    pub fn pre_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreTraffic", value.into_expr())) }
+    pub fn pre_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreTraffic", value)) }
 }
 impl Done for Hooks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html)
@@ -762,19 +762,19 @@ impl HttpApiEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-apiid)
-    pub fn api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiId", value.into_expr())) }
+    pub fn api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiId", value)) }
     /// `Auth`: `HttpApiFunctionAuth`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-auth)
-    pub fn auth(self, value: impl Arg<HttpApiFunctionAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr())) }
+    pub fn auth(self, value: impl Arg<HttpApiFunctionAuth>) -> Self { Self(put(self.0, "Auth", value)) }
     /// `Method`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-method)
-    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value)) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `PayloadFormatVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-payloadformatversion)
-    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr())) }
+    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value)) }
     /// `RouteSettings`: `RouteSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-routesettings)
-    pub fn route_settings(self, value: impl Arg<RouteSettings>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
+    pub fn route_settings(self, value: impl Arg<RouteSettings>) -> Self { Self(put(self.0, "RouteSettings", value)) }
     /// `TimeoutInMillis`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-timeoutinmillis)
-    pub fn timeout_in_millis(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr())) }
+    pub fn timeout_in_millis(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutInMillis", value)) }
 }
 impl Done for HttpApiEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiFunctionAuth` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapifunctionauth.html)
@@ -783,9 +783,9 @@ impl HttpApiFunctionAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationScopes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapifunctionauth.html#cfn-serverless-function-httpapifunctionauth-authorizationscopes)
-    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value)) }
     /// `Authorizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapifunctionauth.html#cfn-serverless-function-httpapifunctionauth-authorizer)
-    pub fn authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Authorizer", value.into_expr())) }
+    pub fn authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Authorizer", value)) }
 }
 impl Done for HttpApiFunctionAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IAMPolicyDocument` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iampolicydocument.html)
@@ -796,9 +796,9 @@ impl IAMPolicyDocument {
 }
 impl<R0> IAMPolicyDocument<R0> {
     /// `Statement`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iampolicydocument.html#cfn-serverless-function-iampolicydocument-statement)
-    pub fn statement(self, value: impl Arg<Any>) -> IAMPolicyDocument<Set> { IAMPolicyDocument(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<Any>) -> IAMPolicyDocument<Set> { IAMPolicyDocument(put(self.0, "Statement", value), Phase) }
     /// `Version`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iampolicydocument.html#cfn-serverless-function-iampolicydocument-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for IAMPolicyDocument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-identitysampt.html)
@@ -809,7 +809,7 @@ impl IdentitySAMPT {
 }
 impl<R0> IdentitySAMPT<R0> {
     /// `IdentityName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-identitysampt.html#cfn-serverless-function-identitysampt-identityname)
-    pub fn identity_name(self, value: impl Arg<str>) -> IdentitySAMPT<Set> { IdentitySAMPT(put(self.0, "IdentityName", value.into_expr()), Phase) }
+    pub fn identity_name(self, value: impl Arg<str>) -> IdentitySAMPT<Set> { IdentitySAMPT(put(self.0, "IdentityName", value), Phase) }
 }
 impl Done for IdentitySAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-imageconfig.html)
@@ -818,11 +818,11 @@ impl ImageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-imageconfig.html#cfn-serverless-function-imageconfig-command)
-    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value)) }
     /// `EntryPoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-imageconfig.html#cfn-serverless-function-imageconfig-entrypoint)
-    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value)) }
     /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-imageconfig.html#cfn-serverless-function-imageconfig-workingdirectory)
-    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value)) }
 }
 impl Done for ImageConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTRuleEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iotruleevent.html)
@@ -833,9 +833,9 @@ impl IoTRuleEvent {
 }
 impl<R0> IoTRuleEvent<R0> {
     /// `AwsIotSqlVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iotruleevent.html#cfn-serverless-function-iotruleevent-awsiotsqlversion)
-    pub fn aws_iot_sql_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIotSqlVersion", value.into_expr()), Phase) }
+    pub fn aws_iot_sql_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIotSqlVersion", value), Phase) }
     /// `Sql`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iotruleevent.html#cfn-serverless-function-iotruleevent-sql)
-    pub fn sql(self, value: impl Arg<str>) -> IoTRuleEvent<Set> { IoTRuleEvent(put(self.0, "Sql", value.into_expr()), Phase) }
+    pub fn sql(self, value: impl Arg<str>) -> IoTRuleEvent<Set> { IoTRuleEvent(put(self.0, "Sql", value), Phase) }
 }
 impl Done for IoTRuleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeySAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-keysampt.html)
@@ -846,7 +846,7 @@ impl KeySAMPT {
 }
 impl<R0> KeySAMPT<R0> {
     /// `KeyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-keysampt.html#cfn-serverless-function-keysampt-keyid)
-    pub fn key_id(self, value: impl Arg<str>) -> KeySAMPT<Set> { KeySAMPT(put(self.0, "KeyId", value.into_expr()), Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> KeySAMPT<Set> { KeySAMPT(put(self.0, "KeyId", value), Phase) }
 }
 impl Done for KeySAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html)
@@ -857,15 +857,15 @@ impl KinesisEvent {
 }
 impl<R0, R1> KinesisEvent<R0, R1> {
     /// `BatchSize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-batchsize)
-    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `FunctionResponseTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-functionresponsetypes)
-    pub fn function_response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FunctionResponseTypes", value.into_expr()), Phase) }
+    pub fn function_response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FunctionResponseTypes", value), Phase) }
     /// `StartingPosition`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-startingposition)
-    pub fn starting_position(self, value: impl Arg<str>) -> KinesisEvent<Set, R1> { KinesisEvent(put(self.0, "StartingPosition", value.into_expr()), Phase) }
+    pub fn starting_position(self, value: impl Arg<str>) -> KinesisEvent<Set, R1> { KinesisEvent(put(self.0, "StartingPosition", value), Phase) }
     /// `Stream`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-stream)
-    pub fn stream(self, value: impl Arg<str>) -> KinesisEvent<R0, Set> { KinesisEvent(put(self.0, "Stream", value.into_expr()), Phase) }
+    pub fn stream(self, value: impl Arg<str>) -> KinesisEvent<R0, Set> { KinesisEvent(put(self.0, "Stream", value), Phase) }
 }
 impl Done for KinesisEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogGroupSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-loggroupsampt.html)
@@ -876,7 +876,7 @@ impl LogGroupSAMPT {
 }
 impl<R0> LogGroupSAMPT<R0> {
     /// `LogGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-loggroupsampt.html#cfn-serverless-function-loggroupsampt-loggroupname)
-    pub fn log_group_name(self, value: impl Arg<str>) -> LogGroupSAMPT<Set> { LogGroupSAMPT(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    pub fn log_group_name(self, value: impl Arg<str>) -> LogGroupSAMPT<Set> { LogGroupSAMPT(put(self.0, "LogGroupName", value), Phase) }
 }
 impl Done for LogGroupSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterNameSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-parameternamesampt.html)
@@ -887,7 +887,7 @@ impl ParameterNameSAMPT {
 }
 impl<R0> ParameterNameSAMPT<R0> {
     /// `ParameterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-parameternamesampt.html#cfn-serverless-function-parameternamesampt-parametername)
-    pub fn parameter_name(self, value: impl Arg<str>) -> ParameterNameSAMPT<Set> { ParameterNameSAMPT(put(self.0, "ParameterName", value.into_expr()), Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ParameterNameSAMPT<Set> { ParameterNameSAMPT(put(self.0, "ParameterName", value), Phase) }
 }
 impl Done for ParameterNameSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedConcurrencyConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-provisionedconcurrencyconfig.html)
@@ -898,7 +898,7 @@ impl ProvisionedConcurrencyConfig {
 }
 impl<R0> ProvisionedConcurrencyConfig<R0> {
     /// `ProvisionedConcurrentExecutions`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-provisionedconcurrencyconfig.html#cfn-serverless-function-provisionedconcurrencyconfig-provisionedconcurrentexecutions)
-    pub fn provisioned_concurrent_executions(self, value: impl Arg<str>) -> ProvisionedConcurrencyConfig<Set> { ProvisionedConcurrencyConfig(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
+    pub fn provisioned_concurrent_executions(self, value: impl Arg<str>) -> ProvisionedConcurrencyConfig<Set> { ProvisionedConcurrencyConfig(put(self.0, "ProvisionedConcurrentExecutions", value), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueueSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-queuesampt.html)
@@ -909,7 +909,7 @@ impl QueueSAMPT {
 }
 impl<R0> QueueSAMPT<R0> {
     /// `QueueName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-queuesampt.html#cfn-serverless-function-queuesampt-queuename)
-    pub fn queue_name(self, value: impl Arg<str>) -> QueueSAMPT<Set> { QueueSAMPT(put(self.0, "QueueName", value.into_expr()), Phase) }
+    pub fn queue_name(self, value: impl Arg<str>) -> QueueSAMPT<Set> { QueueSAMPT(put(self.0, "QueueName", value), Phase) }
 }
 impl Done for QueueSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestModel` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html)
@@ -920,13 +920,13 @@ impl RequestModel {
 }
 impl<R0> RequestModel<R0> {
     /// `Model`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html#cfn-serverless-function-requestmodel-model)
-    pub fn model(self, value: impl Arg<str>) -> RequestModel<Set> { RequestModel(put(self.0, "Model", value.into_expr()), Phase) }
+    pub fn model(self, value: impl Arg<str>) -> RequestModel<Set> { RequestModel(put(self.0, "Model", value), Phase) }
     /// `Required`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html#cfn-serverless-function-requestmodel-required)
-    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value), Phase) }
     /// `ValidateBody`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html#cfn-serverless-function-requestmodel-validatebody)
-    pub fn validate_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateBody", value.into_expr()), Phase) }
+    pub fn validate_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateBody", value), Phase) }
     /// `ValidateParameters`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html#cfn-serverless-function-requestmodel-validateparameters)
-    pub fn validate_parameters(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateParameters", value.into_expr()), Phase) }
+    pub fn validate_parameters(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateParameters", value), Phase) }
 }
 impl Done for RequestModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestParameter` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestparameter.html)
@@ -935,9 +935,9 @@ impl RequestParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Caching`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestparameter.html#cfn-serverless-function-requestparameter-caching)
-    pub fn caching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Caching", value.into_expr())) }
+    pub fn caching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Caching", value)) }
     /// `Required`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestparameter.html#cfn-serverless-function-requestparameter-required)
-    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value)) }
 }
 impl Done for RequestParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSettings` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html)
@@ -946,15 +946,15 @@ impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTraceEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-datatraceenabled)
-    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value)) }
     /// `DetailedMetricsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-detailedmetricsenabled)
-    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
+    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value)) }
     /// `LoggingLevel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value)) }
     /// `ThrottlingBurstLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-throttlingburstlimit)
-    pub fn throttling_burst_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
+    pub fn throttling_burst_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value)) }
     /// `ThrottlingRateLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-throttlingratelimit)
-    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value)) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Event` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3event.html)
@@ -965,11 +965,11 @@ impl S3Event {
 }
 impl<R0, R1> S3Event<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3event.html#cfn-serverless-function-s3event-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Event<Set, R1> { S3Event(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Event<Set, R1> { S3Event(put(self.0, "Bucket", value), Phase) }
     /// `Events`: `EventsChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3event.html#cfn-serverless-function-s3event-events)
-    pub fn events(self, value: impl Arg<EventsChoice>) -> S3Event<R0, Set> { S3Event(put(self.0, "Events", value.into_expr()), Phase) }
+    pub fn events(self, value: impl Arg<EventsChoice>) -> S3Event<R0, Set> { S3Event(put(self.0, "Events", value), Phase) }
     /// `Filter`: `S3NotificationFilter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3event.html#cfn-serverless-function-s3event-filter)
-    pub fn filter(self, value: impl Arg<S3NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<S3NotificationFilter>) -> Self { Self(put(self.0, "Filter", value), Phase) }
 }
 impl Done for S3Event { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3KeyFilter` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilter.html)
@@ -980,7 +980,7 @@ impl S3KeyFilter {
 }
 impl<R0> S3KeyFilter<R0> {
     /// `Rules`: list of `S3KeyFilterRule`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilter.html#cfn-serverless-function-s3keyfilter-rules)
-    pub fn rules(self, value: impl Arg<Arr<S3KeyFilterRule>>) -> S3KeyFilter<Set> { S3KeyFilter(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<S3KeyFilterRule>>) -> S3KeyFilter<Set> { S3KeyFilter(put(self.0, "Rules", value), Phase) }
 }
 impl Done for S3KeyFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3KeyFilterRule` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilterrule.html)
@@ -991,9 +991,9 @@ impl S3KeyFilterRule {
 }
 impl<R0, R1> S3KeyFilterRule<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilterrule.html#cfn-serverless-function-s3keyfilterrule-name)
-    pub fn name(self, value: impl Arg<str>) -> S3KeyFilterRule<Set, R1> { S3KeyFilterRule(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> S3KeyFilterRule<Set, R1> { S3KeyFilterRule(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilterrule.html#cfn-serverless-function-s3keyfilterrule-value)
-    pub fn value(self, value: impl Arg<str>) -> S3KeyFilterRule<R0, Set> { S3KeyFilterRule(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> S3KeyFilterRule<R0, Set> { S3KeyFilterRule(put(self.0, "Value", value), Phase) }
 }
 impl Done for S3KeyFilterRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3location.html)
@@ -1004,11 +1004,11 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3location.html#cfn-serverless-function-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3location.html#cfn-serverless-function-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3location.html#cfn-serverless-function-s3location-version)
-    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3NotificationFilter` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3notificationfilter.html)
@@ -1019,7 +1019,7 @@ impl S3NotificationFilter {
 }
 impl<R0> S3NotificationFilter<R0> {
     /// `S3Key`: `S3KeyFilter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3notificationfilter.html#cfn-serverless-function-s3notificationfilter-s3key)
-    pub fn s3_key(self, value: impl Arg<S3KeyFilter>) -> S3NotificationFilter<Set> { S3NotificationFilter(put(self.0, "S3Key", value.into_expr()), Phase) }
+    pub fn s3_key(self, value: impl Arg<S3KeyFilter>) -> S3NotificationFilter<Set> { S3NotificationFilter(put(self.0, "S3Key", value), Phase) }
 }
 impl Done for S3NotificationFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAMPolicyTemplate` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html)
@@ -1028,73 +1028,73 @@ impl SAMPolicyTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AMIDescribePolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-amidescribepolicy)
-    pub fn ami_describe_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "AMIDescribePolicy", value.into_expr())) }
+    pub fn ami_describe_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "AMIDescribePolicy", value)) }
     /// `AWSSecretsManagerGetSecretValuePolicy`: `SecretArnSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-awssecretsmanagergetsecretvaluepolicy)
-    pub fn aws_secrets_manager_get_secret_value_policy(self, value: impl Arg<SecretArnSAMPT>) -> Self { Self(put(self.0, "AWSSecretsManagerGetSecretValuePolicy", value.into_expr())) }
+    pub fn aws_secrets_manager_get_secret_value_policy(self, value: impl Arg<SecretArnSAMPT>) -> Self { Self(put(self.0, "AWSSecretsManagerGetSecretValuePolicy", value)) }
     /// `CloudFormationDescribeStacksPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-cloudformationdescribestackspolicy)
-    pub fn cloud_formation_describe_stacks_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "CloudFormationDescribeStacksPolicy", value.into_expr())) }
+    pub fn cloud_formation_describe_stacks_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "CloudFormationDescribeStacksPolicy", value)) }
     /// `CloudWatchPutMetricPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-cloudwatchputmetricpolicy)
-    pub fn cloud_watch_put_metric_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "CloudWatchPutMetricPolicy", value.into_expr())) }
+    pub fn cloud_watch_put_metric_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "CloudWatchPutMetricPolicy", value)) }
     /// `DynamoDBCrudPolicy`: `TableSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-dynamodbcrudpolicy)
-    pub fn dynamo_db_crud_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBCrudPolicy", value.into_expr())) }
+    pub fn dynamo_db_crud_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBCrudPolicy", value)) }
     /// `DynamoDBReadPolicy`: `TableSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-dynamodbreadpolicy)
-    pub fn dynamo_db_read_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBReadPolicy", value.into_expr())) }
+    pub fn dynamo_db_read_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBReadPolicy", value)) }
     /// `DynamoDBStreamReadPolicy`: `TableStreamSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-dynamodbstreamreadpolicy)
-    pub fn dynamo_db_stream_read_policy(self, value: impl Arg<TableStreamSAMPT>) -> Self { Self(put(self.0, "DynamoDBStreamReadPolicy", value.into_expr())) }
+    pub fn dynamo_db_stream_read_policy(self, value: impl Arg<TableStreamSAMPT>) -> Self { Self(put(self.0, "DynamoDBStreamReadPolicy", value)) }
     /// `DynamoDBWritePolicy`: `TableSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-dynamodbwritepolicy)
-    pub fn dynamo_db_write_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBWritePolicy", value.into_expr())) }
+    pub fn dynamo_db_write_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBWritePolicy", value)) }
     /// `EC2DescribePolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-ec2describepolicy)
-    pub fn ec2_describe_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "EC2DescribePolicy", value.into_expr())) }
+    pub fn ec2_describe_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "EC2DescribePolicy", value)) }
     /// `ElasticsearchHttpPostPolicy`: `DomainSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-elasticsearchhttppostpolicy)
-    pub fn elasticsearch_http_post_policy(self, value: impl Arg<DomainSAMPT>) -> Self { Self(put(self.0, "ElasticsearchHttpPostPolicy", value.into_expr())) }
+    pub fn elasticsearch_http_post_policy(self, value: impl Arg<DomainSAMPT>) -> Self { Self(put(self.0, "ElasticsearchHttpPostPolicy", value)) }
     /// `FilterLogEventsPolicy`: `LogGroupSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-filterlogeventspolicy)
-    pub fn filter_log_events_policy(self, value: impl Arg<LogGroupSAMPT>) -> Self { Self(put(self.0, "FilterLogEventsPolicy", value.into_expr())) }
+    pub fn filter_log_events_policy(self, value: impl Arg<LogGroupSAMPT>) -> Self { Self(put(self.0, "FilterLogEventsPolicy", value)) }
     /// `KinesisCrudPolicy`: `StreamSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-kinesiscrudpolicy)
-    pub fn kinesis_crud_policy(self, value: impl Arg<StreamSAMPT>) -> Self { Self(put(self.0, "KinesisCrudPolicy", value.into_expr())) }
+    pub fn kinesis_crud_policy(self, value: impl Arg<StreamSAMPT>) -> Self { Self(put(self.0, "KinesisCrudPolicy", value)) }
     /// `KinesisStreamReadPolicy`: `StreamSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-kinesisstreamreadpolicy)
-    pub fn kinesis_stream_read_policy(self, value: impl Arg<StreamSAMPT>) -> Self { Self(put(self.0, "KinesisStreamReadPolicy", value.into_expr())) }
+    pub fn kinesis_stream_read_policy(self, value: impl Arg<StreamSAMPT>) -> Self { Self(put(self.0, "KinesisStreamReadPolicy", value)) }
     /// `KMSDecryptPolicy`: `KeySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-kmsdecryptpolicy)
-    pub fn kms_decrypt_policy(self, value: impl Arg<KeySAMPT>) -> Self { Self(put(self.0, "KMSDecryptPolicy", value.into_expr())) }
+    pub fn kms_decrypt_policy(self, value: impl Arg<KeySAMPT>) -> Self { Self(put(self.0, "KMSDecryptPolicy", value)) }
     /// `LambdaInvokePolicy`: `FunctionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-lambdainvokepolicy)
-    pub fn lambda_invoke_policy(self, value: impl Arg<FunctionSAMPT>) -> Self { Self(put(self.0, "LambdaInvokePolicy", value.into_expr())) }
+    pub fn lambda_invoke_policy(self, value: impl Arg<FunctionSAMPT>) -> Self { Self(put(self.0, "LambdaInvokePolicy", value)) }
     /// `RekognitionDetectOnlyPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitiondetectonlypolicy)
-    pub fn rekognition_detect_only_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "RekognitionDetectOnlyPolicy", value.into_expr())) }
+    pub fn rekognition_detect_only_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "RekognitionDetectOnlyPolicy", value)) }
     /// `RekognitionLabelsPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitionlabelspolicy)
-    pub fn rekognition_labels_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "RekognitionLabelsPolicy", value.into_expr())) }
+    pub fn rekognition_labels_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "RekognitionLabelsPolicy", value)) }
     /// `RekognitionNoDataAccessPolicy`: `CollectionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitionnodataaccesspolicy)
-    pub fn rekognition_no_data_access_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionNoDataAccessPolicy", value.into_expr())) }
+    pub fn rekognition_no_data_access_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionNoDataAccessPolicy", value)) }
     /// `RekognitionReadPolicy`: `CollectionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitionreadpolicy)
-    pub fn rekognition_read_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionReadPolicy", value.into_expr())) }
+    pub fn rekognition_read_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionReadPolicy", value)) }
     /// `RekognitionWriteOnlyAccessPolicy`: `CollectionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitionwriteonlyaccesspolicy)
-    pub fn rekognition_write_only_access_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionWriteOnlyAccessPolicy", value.into_expr())) }
+    pub fn rekognition_write_only_access_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionWriteOnlyAccessPolicy", value)) }
     /// `S3CrudPolicy`: `BucketSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-s3crudpolicy)
-    pub fn s3_crud_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3CrudPolicy", value.into_expr())) }
+    pub fn s3_crud_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3CrudPolicy", value)) }
     /// `S3ReadPolicy`: `BucketSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-s3readpolicy)
-    pub fn s3_read_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3ReadPolicy", value.into_expr())) }
+    pub fn s3_read_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3ReadPolicy", value)) }
     /// `S3WritePolicy`: `BucketSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-s3writepolicy)
-    pub fn s3_write_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3WritePolicy", value.into_expr())) }
+    pub fn s3_write_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3WritePolicy", value)) }
     /// `SESBulkTemplatedCrudPolicy`: `IdentitySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sesbulktemplatedcrudpolicy)
-    pub fn ses_bulk_templated_crud_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESBulkTemplatedCrudPolicy", value.into_expr())) }
+    pub fn ses_bulk_templated_crud_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESBulkTemplatedCrudPolicy", value)) }
     /// `SESCrudPolicy`: `IdentitySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sescrudpolicy)
-    pub fn ses_crud_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESCrudPolicy", value.into_expr())) }
+    pub fn ses_crud_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESCrudPolicy", value)) }
     /// `SESEmailTemplateCrudPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sesemailtemplatecrudpolicy)
-    pub fn ses_email_template_crud_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "SESEmailTemplateCrudPolicy", value.into_expr())) }
+    pub fn ses_email_template_crud_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "SESEmailTemplateCrudPolicy", value)) }
     /// `SESSendBouncePolicy`: `IdentitySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sessendbouncepolicy)
-    pub fn ses_send_bounce_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESSendBouncePolicy", value.into_expr())) }
+    pub fn ses_send_bounce_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESSendBouncePolicy", value)) }
     /// `SNSCrudPolicy`: `TopicSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-snscrudpolicy)
-    pub fn sns_crud_policy(self, value: impl Arg<TopicSAMPT>) -> Self { Self(put(self.0, "SNSCrudPolicy", value.into_expr())) }
+    pub fn sns_crud_policy(self, value: impl Arg<TopicSAMPT>) -> Self { Self(put(self.0, "SNSCrudPolicy", value)) }
     /// `SNSPublishMessagePolicy`: `TopicSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-snspublishmessagepolicy)
-    pub fn sns_publish_message_policy(self, value: impl Arg<TopicSAMPT>) -> Self { Self(put(self.0, "SNSPublishMessagePolicy", value.into_expr())) }
+    pub fn sns_publish_message_policy(self, value: impl Arg<TopicSAMPT>) -> Self { Self(put(self.0, "SNSPublishMessagePolicy", value)) }
     /// `SQSPollerPolicy`: `QueueSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sqspollerpolicy)
-    pub fn sqs_poller_policy(self, value: impl Arg<QueueSAMPT>) -> Self { Self(put(self.0, "SQSPollerPolicy", value.into_expr())) }
+    pub fn sqs_poller_policy(self, value: impl Arg<QueueSAMPT>) -> Self { Self(put(self.0, "SQSPollerPolicy", value)) }
     /// `SQSSendMessagePolicy`: `QueueSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sqssendmessagepolicy)
-    pub fn sqs_send_message_policy(self, value: impl Arg<QueueSAMPT>) -> Self { Self(put(self.0, "SQSSendMessagePolicy", value.into_expr())) }
+    pub fn sqs_send_message_policy(self, value: impl Arg<QueueSAMPT>) -> Self { Self(put(self.0, "SQSSendMessagePolicy", value)) }
     /// `SSMParameterReadPolicy`: `ParameterNameSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-ssmparameterreadpolicy)
-    pub fn ssm_parameter_read_policy(self, value: impl Arg<ParameterNameSAMPT>) -> Self { Self(put(self.0, "SSMParameterReadPolicy", value.into_expr())) }
+    pub fn ssm_parameter_read_policy(self, value: impl Arg<ParameterNameSAMPT>) -> Self { Self(put(self.0, "SSMParameterReadPolicy", value)) }
     /// `StepFunctionsExecutionPolicy`: `StateMachineSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-stepfunctionsexecutionpolicy)
-    pub fn step_functions_execution_policy(self, value: impl Arg<StateMachineSAMPT>) -> Self { Self(put(self.0, "StepFunctionsExecutionPolicy", value.into_expr())) }
+    pub fn step_functions_execution_policy(self, value: impl Arg<StateMachineSAMPT>) -> Self { Self(put(self.0, "StepFunctionsExecutionPolicy", value)) }
     /// `VPCAccessPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-vpcaccesspolicy)
-    pub fn vpc_access_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "VPCAccessPolicy", value.into_expr())) }
+    pub fn vpc_access_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "VPCAccessPolicy", value)) }
 }
 impl Done for SAMPolicyTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SNSEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-snsevent.html)
@@ -1105,7 +1105,7 @@ impl SNSEvent {
 }
 impl<R0> SNSEvent<R0> {
     /// `Topic`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-snsevent.html#cfn-serverless-function-snsevent-topic)
-    pub fn topic(self, value: impl Arg<str>) -> SNSEvent<Set> { SNSEvent(put(self.0, "Topic", value.into_expr()), Phase) }
+    pub fn topic(self, value: impl Arg<str>) -> SNSEvent<Set> { SNSEvent(put(self.0, "Topic", value), Phase) }
 }
 impl Done for SNSEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SQSEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sqsevent.html)
@@ -1116,11 +1116,11 @@ impl SQSEvent {
 }
 impl<R0> SQSEvent<R0> {
     /// `BatchSize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sqsevent.html#cfn-serverless-function-sqsevent-batchsize)
-    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value), Phase) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sqsevent.html#cfn-serverless-function-sqsevent-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Queue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sqsevent.html#cfn-serverless-function-sqsevent-queue)
-    pub fn queue(self, value: impl Arg<str>) -> SQSEvent<Set> { SQSEvent(put(self.0, "Queue", value.into_expr()), Phase) }
+    pub fn queue(self, value: impl Arg<str>) -> SQSEvent<Set> { SQSEvent(put(self.0, "Queue", value), Phase) }
 }
 impl Done for SQSEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html)
@@ -1131,15 +1131,15 @@ impl ScheduleEvent {
 }
 impl<R0> ScheduleEvent<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Schedule`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> ScheduleEvent<Set> { ScheduleEvent(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> ScheduleEvent<Set> { ScheduleEvent(put(self.0, "Schedule", value), Phase) }
 }
 impl Done for ScheduleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretArnSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-secretarnsampt.html)
@@ -1150,7 +1150,7 @@ impl SecretArnSAMPT {
 }
 impl<R0> SecretArnSAMPT<R0> {
     /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-secretarnsampt.html#cfn-serverless-function-secretarnsampt-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> SecretArnSAMPT<Set> { SecretArnSAMPT(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretArnSAMPT<Set> { SecretArnSAMPT(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for SecretArnSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StateMachineSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-statemachinesampt.html)
@@ -1161,7 +1161,7 @@ impl StateMachineSAMPT {
 }
 impl<R0> StateMachineSAMPT<R0> {
     /// `StateMachineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-statemachinesampt.html#cfn-serverless-function-statemachinesampt-statemachinename)
-    pub fn state_machine_name(self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { StateMachineSAMPT(put(self.0, "StateMachineName", value.into_expr()), Phase) }
+    pub fn state_machine_name(self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { StateMachineSAMPT(put(self.0, "StateMachineName", value), Phase) }
 }
 impl Done for StateMachineSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-streamsampt.html)
@@ -1172,7 +1172,7 @@ impl StreamSAMPT {
 }
 impl<R0> StreamSAMPT<R0> {
     /// `StreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-streamsampt.html#cfn-serverless-function-streamsampt-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> StreamSAMPT<Set> { StreamSAMPT(put(self.0, "StreamName", value.into_expr()), Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> StreamSAMPT<Set> { StreamSAMPT(put(self.0, "StreamName", value), Phase) }
 }
 impl Done for StreamSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablesampt.html)
@@ -1183,7 +1183,7 @@ impl TableSAMPT {
 }
 impl<R0> TableSAMPT<R0> {
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablesampt.html#cfn-serverless-function-tablesampt-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> TableSAMPT<Set> { TableSAMPT(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> TableSAMPT<Set> { TableSAMPT(put(self.0, "TableName", value), Phase) }
 }
 impl Done for TableSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableStreamSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablestreamsampt.html)
@@ -1194,9 +1194,9 @@ impl TableStreamSAMPT {
 }
 impl<R0, R1> TableStreamSAMPT<R0, R1> {
     /// `StreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablestreamsampt.html#cfn-serverless-function-tablestreamsampt-streamname)
-    pub fn stream_name(self, value: impl Arg<str>) -> TableStreamSAMPT<Set, R1> { TableStreamSAMPT(put(self.0, "StreamName", value.into_expr()), Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> TableStreamSAMPT<Set, R1> { TableStreamSAMPT(put(self.0, "StreamName", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablestreamsampt.html#cfn-serverless-function-tablestreamsampt-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> TableStreamSAMPT<R0, Set> { TableStreamSAMPT(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> TableStreamSAMPT<R0, Set> { TableStreamSAMPT(put(self.0, "TableName", value), Phase) }
 }
 impl Done for TableStreamSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-topicsampt.html)
@@ -1207,7 +1207,7 @@ impl TopicSAMPT {
 }
 impl<R0> TopicSAMPT<R0> {
     /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-topicsampt.html#cfn-serverless-function-topicsampt-topicname)
-    pub fn topic_name(self, value: impl Arg<str>) -> TopicSAMPT<Set> { TopicSAMPT(put(self.0, "TopicName", value.into_expr()), Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> TopicSAMPT<Set> { TopicSAMPT(put(self.0, "TopicName", value), Phase) }
 }
 impl Done for TopicSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-vpcconfig.html)
@@ -1216,9 +1216,9 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-vpcconfig.html#cfn-serverless-function-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-vpcconfig.html#cfn-serverless-function-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `S3Location`.
@@ -1326,33 +1326,33 @@ impl CfnHttpApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLogSetting`: `AccessLogSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-accesslogsetting)
-    pub fn access_log_setting(self, value: impl Arg<http_api::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr())) }
+    pub fn access_log_setting(self, value: impl Arg<http_api::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value)) }
     /// `Auth`: `HttpApiAuth`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-auth)
-    pub fn auth(self, value: impl Arg<http_api::HttpApiAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr())) }
+    pub fn auth(self, value: impl Arg<http_api::HttpApiAuth>) -> Self { Self(put(self.0, "Auth", value)) }
     /// `CorsConfiguration`: `CorsConfigurationChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-corsconfiguration)
-    pub fn cors_configuration(self, value: impl Arg<http_api::CorsConfigurationChoice>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
+    pub fn cors_configuration(self, value: impl Arg<http_api::CorsConfigurationChoice>) -> Self { Self(put(self.0, "CorsConfiguration", value)) }
     /// `DefaultRouteSettings`: `RouteSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-defaultroutesettings)
-    pub fn default_route_settings(self, value: impl Arg<http_api::RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr())) }
+    pub fn default_route_settings(self, value: impl Arg<http_api::RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value)) }
     /// `DefinitionBody`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-definitionbody)
-    pub fn definition_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefinitionBody", value.into_expr())) }
+    pub fn definition_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefinitionBody", value)) }
     /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-definitionuri)
-    pub fn definition_uri(self, value: impl Arg<http_api::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
+    pub fn definition_uri(self, value: impl Arg<http_api::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value)) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DisableExecuteApiEndpoint`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-disableexecuteapiendpoint)
-    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
+    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value)) }
     /// `Domain`: `HttpApiDomainConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-domain)
-    pub fn domain(self, value: impl Arg<http_api::HttpApiDomainConfiguration>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
+    pub fn domain(self, value: impl Arg<http_api::HttpApiDomainConfiguration>) -> Self { Self(put(self.0, "Domain", value)) }
     /// `FailOnWarnings`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-failonwarnings)
-    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
+    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value)) }
     /// `RouteSettings`: `RouteSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-routesettings)
-    pub fn route_settings(self, value: impl Arg<http_api::RouteSettings>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
+    pub fn route_settings(self, value: impl Arg<http_api::RouteSettings>) -> Self { Self(put(self.0, "RouteSettings", value)) }
     /// `StageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-stagename)
-    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value)) }
     /// `StageVariables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-stagevariables)
-    pub fn stage_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariables", value.into_expr())) }
+    pub fn stage_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariables", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnHttpApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::HttpApi`.
@@ -1364,9 +1364,9 @@ impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-accesslogsetting.html#cfn-serverless-httpapi-accesslogsetting-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value)) }
     /// `Format`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-accesslogsetting.html#cfn-serverless-httpapi-accesslogsetting-format)
-    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value)) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfigurationObject` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html)
@@ -1375,17 +1375,17 @@ impl CorsConfigurationObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowCredentials`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-allowcredentials)
-    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value)) }
     /// `AllowHeaders`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-allowheaders)
-    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
+    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value)) }
     /// `AllowMethods`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-allowmethods)
-    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
+    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value)) }
     /// `AllowOrigins`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-alloworigins)
-    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
+    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value)) }
     /// `ExposeHeaders`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-exposeheaders)
-    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
+    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value)) }
     /// `MaxAge`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-maxage)
-    pub fn max_age(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
+    pub fn max_age(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxAge", value)) }
 }
 impl Done for CorsConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiAuth` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapiauth.html)
@@ -1394,9 +1394,9 @@ impl HttpApiAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Authorizers`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapiauth.html#cfn-serverless-httpapi-httpapiauth-authorizers)
-    pub fn authorizers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Authorizers", value.into_expr())) }
+    pub fn authorizers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Authorizers", value)) }
     /// `DefaultAuthorizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapiauth.html#cfn-serverless-httpapi-httpapiauth-defaultauthorizer)
-    pub fn default_authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizer", value.into_expr())) }
+    pub fn default_authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizer", value)) }
 }
 impl Done for HttpApiAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiDomainConfiguration` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html)
@@ -1405,19 +1405,19 @@ impl HttpApiDomainConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-basepath)
-    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value)) }
     /// `CertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `EndpointConfiguration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-endpointconfiguration)
-    pub fn endpoint_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
+    pub fn endpoint_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfiguration", value)) }
     /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-mutualtlsauthentication)
-    pub fn mutual_tls_authentication(self, value: impl Arg<MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
+    pub fn mutual_tls_authentication(self, value: impl Arg<MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value)) }
     /// `Route53`: `Route53Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-route53)
-    pub fn route53(self, value: impl Arg<Route53Configuration>) -> Self { Self(put(self.0, "Route53", value.into_expr())) }
+    pub fn route53(self, value: impl Arg<Route53Configuration>) -> Self { Self(put(self.0, "Route53", value)) }
     /// `SecurityPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-securitypolicy)
-    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value)) }
 }
 impl Done for HttpApiDomainConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualTlsAuthentication` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-mutualtlsauthentication.html)
@@ -1426,9 +1426,9 @@ impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TruststoreUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-mutualtlsauthentication.html#cfn-serverless-httpapi-mutualtlsauthentication-truststoreuri)
-    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
+    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value)) }
     /// `TruststoreVersion`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-mutualtlsauthentication.html#cfn-serverless-httpapi-mutualtlsauthentication-truststoreversion)
-    pub fn truststore_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
+    pub fn truststore_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TruststoreVersion", value)) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53Configuration` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html)
@@ -1437,15 +1437,15 @@ impl Route53Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DistributedDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-distributeddomainname)
-    pub fn distributed_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributedDomainName", value.into_expr())) }
+    pub fn distributed_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributedDomainName", value)) }
     /// `EvaluateTargetHealth`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-evaluatetargethealth)
-    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr())) }
+    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value)) }
     /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value)) }
     /// `HostedZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-hostedzonename)
-    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value)) }
     /// `IpV6`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-ipv6)
-    pub fn ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IpV6", value.into_expr())) }
+    pub fn ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IpV6", value)) }
 }
 impl Done for Route53Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSettings` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html)
@@ -1454,15 +1454,15 @@ impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTraceEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-datatraceenabled)
-    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value)) }
     /// `DetailedMetricsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-detailedmetricsenabled)
-    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
+    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value)) }
     /// `LoggingLevel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-logginglevel)
-    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value)) }
     /// `ThrottlingBurstLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-throttlingburstlimit)
-    pub fn throttling_burst_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
+    pub fn throttling_burst_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value)) }
     /// `ThrottlingRateLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-throttlingratelimit)
-    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value)) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-s3location.html)
@@ -1473,11 +1473,11 @@ impl S3Location {
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-s3location.html#cfn-serverless-httpapi-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-s3location.html#cfn-serverless-httpapi-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-s3location.html#cfn-serverless-httpapi-s3location-version)
-    pub fn version(self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// One of: boolean, `CorsConfigurationObject`.
@@ -1511,17 +1511,17 @@ impl CfnLayerVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompatibleRuntimes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-compatibleruntimes)
-    pub fn compatible_runtimes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleRuntimes", value.into_expr())) }
+    pub fn compatible_runtimes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleRuntimes", value)) }
     /// `ContentUri`: `ContentUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-contenturi)
-    pub fn content_uri(self, value: impl Arg<layer_version::ContentUriChoice>) -> Self { Self(put(self.0, "ContentUri", value.into_expr())) }
+    pub fn content_uri(self, value: impl Arg<layer_version::ContentUriChoice>) -> Self { Self(put(self.0, "ContentUri", value)) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `LayerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-layername)
-    pub fn layer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LayerName", value.into_expr())) }
+    pub fn layer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LayerName", value)) }
     /// `LicenseInfo`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-licenseinfo)
-    pub fn license_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr())) }
+    pub fn license_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseInfo", value)) }
     /// `RetentionPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-retentionpolicy)
-    pub fn retention_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RetentionPolicy", value.into_expr())) }
+    pub fn retention_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RetentionPolicy", value)) }
 }
 impl Done for CfnLayerVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::LayerVersion`.
@@ -1535,11 +1535,11 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-layerversion-s3location.html#cfn-serverless-layerversion-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-layerversion-s3location.html#cfn-serverless-layerversion-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-layerversion-s3location.html#cfn-serverless-layerversion-s3location-version)
-    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `S3Location`.
@@ -1567,15 +1567,15 @@ impl CfnSimpleTableProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrimaryKey`: `PrimaryKey`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-primarykey)
-    pub fn primary_key(self, value: impl Arg<simple_table::PrimaryKey>) -> Self { Self(put(self.0, "PrimaryKey", value.into_expr())) }
+    pub fn primary_key(self, value: impl Arg<simple_table::PrimaryKey>) -> Self { Self(put(self.0, "PrimaryKey", value)) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-provisionedthroughput)
-    pub fn provisioned_throughput(self, value: impl Arg<simple_table::ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr())) }
+    pub fn provisioned_throughput(self, value: impl Arg<simple_table::ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value)) }
     /// `SSESpecification`: `SSESpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-ssespecification)
-    pub fn sse_specification(self, value: impl Arg<simple_table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr())) }
+    pub fn sse_specification(self, value: impl Arg<simple_table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value)) }
     /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnSimpleTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::SimpleTable`.
@@ -1587,9 +1587,9 @@ impl PrimaryKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-primarykey.html#cfn-serverless-simpletable-primarykey-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-primarykey.html#cfn-serverless-simpletable-primarykey-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for PrimaryKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedThroughput` of `AWS::Serverless::SimpleTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-provisionedthroughput.html)
@@ -1600,9 +1600,9 @@ impl ProvisionedThroughput {
 }
 impl<R0> ProvisionedThroughput<R0> {
     /// `ReadCapacityUnits`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-provisionedthroughput.html#cfn-serverless-simpletable-provisionedthroughput-readcapacityunits)
-    pub fn read_capacity_units(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
+    pub fn read_capacity_units(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value), Phase) }
     /// `WriteCapacityUnits`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-provisionedthroughput.html#cfn-serverless-simpletable-provisionedthroughput-writecapacityunits)
-    pub fn write_capacity_units(self, value: impl Arg<f64>) -> ProvisionedThroughput<Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value.into_expr()), Phase) }
+    pub fn write_capacity_units(self, value: impl Arg<f64>) -> ProvisionedThroughput<Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value), Phase) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSESpecification` of `AWS::Serverless::SimpleTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-ssespecification.html)
@@ -1611,7 +1611,7 @@ impl SSESpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SSEEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-ssespecification.html#cfn-serverless-simpletable-ssespecification-sseenabled)
-    pub fn sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SSEEnabled", value.into_expr())) }
+    pub fn sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SSEEnabled", value)) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1632,29 +1632,29 @@ impl CfnStateMachineProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-definition)
-    pub fn definition(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
+    pub fn definition(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Definition", value)) }
     /// `DefinitionSubstitutions`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-definitionsubstitutions)
-    pub fn definition_substitutions(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr())) }
+    pub fn definition_substitutions(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value)) }
     /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-definitionuri)
-    pub fn definition_uri(self, value: impl Arg<state_machine::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
+    pub fn definition_uri(self, value: impl Arg<state_machine::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value)) }
     /// `Events`: map of `EventSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-events)
-    pub fn events(self, value: impl Arg<Dict<state_machine::EventSource>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
+    pub fn events(self, value: impl Arg<Dict<state_machine::EventSource>>) -> Self { Self(put(self.0, "Events", value)) }
     /// `Logging`: `LoggingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-logging)
-    pub fn logging(self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
+    pub fn logging(self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { Self(put(self.0, "Logging", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `PermissionsBoundaries`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-permissionsboundaries)
-    pub fn permissions_boundaries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PermissionsBoundaries", value.into_expr())) }
+    pub fn permissions_boundaries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PermissionsBoundaries", value)) }
     /// `Policies`: `StateMachinePoliciesChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-policies)
-    pub fn policies(self, value: impl Arg<state_machine::StateMachinePoliciesChoice>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
+    pub fn policies(self, value: impl Arg<state_machine::StateMachinePoliciesChoice>) -> Self { Self(put(self.0, "Policies", value)) }
     /// `Role`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-role)
-    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value)) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Tracing`: `TracingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-tracing)
-    pub fn tracing(self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { Self(put(self.0, "Tracing", value.into_expr())) }
+    pub fn tracing(self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { Self(put(self.0, "Tracing", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for CfnStateMachineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::StateMachine`.
@@ -1668,11 +1668,11 @@ impl ApiEvent {
 }
 impl<R0, R1> ApiEvent<R0, R1> {
     /// `Method`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-apievent.html#cfn-serverless-statemachine-apievent-method)
-    pub fn method(self, value: impl Arg<str>) -> ApiEvent<Set, R1> { ApiEvent(put(self.0, "Method", value.into_expr()), Phase) }
+    pub fn method(self, value: impl Arg<str>) -> ApiEvent<Set, R1> { ApiEvent(put(self.0, "Method", value), Phase) }
     /// `Path`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-apievent.html#cfn-serverless-statemachine-apievent-path)
-    pub fn path(self, value: impl Arg<str>) -> ApiEvent<R0, Set> { ApiEvent(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ApiEvent<R0, Set> { ApiEvent(put(self.0, "Path", value), Phase) }
     /// `RestApiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-apievent.html#cfn-serverless-statemachine-apievent-restapiid)
-    pub fn rest_api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    pub fn rest_api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestApiId", value), Phase) }
 }
 impl Done for ApiEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchEventEvent` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html)
@@ -1683,13 +1683,13 @@ impl CloudWatchEventEvent {
 }
 impl<R0> CloudWatchEventEvent<R0> {
     /// `EventBusName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html#cfn-serverless-statemachine-cloudwatcheventevent-eventbusname)
-    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
+    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value), Phase) }
     /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html#cfn-serverless-statemachine-cloudwatcheventevent-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value), Phase) }
     /// `InputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html#cfn-serverless-statemachine-cloudwatcheventevent-inputpath)
-    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value), Phase) }
     /// `Pattern`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html#cfn-serverless-statemachine-cloudwatcheventevent-pattern)
-    pub fn pattern(self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { CloudWatchEventEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { CloudWatchEventEvent(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for CloudWatchEventEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsLogGroup` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatchlogsloggroup.html)
@@ -1698,7 +1698,7 @@ impl CloudWatchLogsLogGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatchlogsloggroup.html#cfn-serverless-statemachine-cloudwatchlogsloggroup-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value)) }
 }
 impl Done for CloudWatchLogsLogGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeRuleEvent` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html)
@@ -1709,13 +1709,13 @@ impl EventBridgeRuleEvent {
 }
 impl<R0> EventBridgeRuleEvent<R0> {
     /// `EventBusName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html#cfn-serverless-statemachine-eventbridgeruleevent-eventbusname)
-    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
+    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value), Phase) }
     /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html#cfn-serverless-statemachine-eventbridgeruleevent-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value), Phase) }
     /// `InputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html#cfn-serverless-statemachine-eventbridgeruleevent-inputpath)
-    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value), Phase) }
     /// `Pattern`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html#cfn-serverless-statemachine-eventbridgeruleevent-pattern)
-    pub fn pattern(self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { EventBridgeRuleEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { EventBridgeRuleEvent(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for EventBridgeRuleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSource` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventsource.html)
@@ -1726,9 +1726,9 @@ impl EventSource {
 }
 impl<R0, R1> EventSource<R0, R1> {
     /// `Properties`: `PropertiesChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventsource.html#cfn-serverless-statemachine-eventsource-properties)
-    pub fn properties(self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { EventSource(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { EventSource(put(self.0, "Properties", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventsource.html#cfn-serverless-statemachine-eventsource-type)
-    pub fn type_(self, value: impl Arg<str>) -> EventSource<R0, Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EventSource<R0, Set> { EventSource(put(self.0, "Type", value), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionSAMPT` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-functionsampt.html)
@@ -1739,7 +1739,7 @@ impl FunctionSAMPT {
 }
 impl<R0> FunctionSAMPT<R0> {
     /// `FunctionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-functionsampt.html#cfn-serverless-statemachine-functionsampt-functionname)
-    pub fn function_name(self, value: impl Arg<str>) -> FunctionSAMPT<Set> { FunctionSAMPT(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    pub fn function_name(self, value: impl Arg<str>) -> FunctionSAMPT<Set> { FunctionSAMPT(put(self.0, "FunctionName", value), Phase) }
 }
 impl Done for FunctionSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IAMPolicyDocument` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-iampolicydocument.html)
@@ -1750,9 +1750,9 @@ impl IAMPolicyDocument {
 }
 impl<R0, R1> IAMPolicyDocument<R0, R1> {
     /// `Statement`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-iampolicydocument.html#cfn-serverless-statemachine-iampolicydocument-statement)
-    pub fn statement(self, value: impl Arg<Any>) -> IAMPolicyDocument<Set, R1> { IAMPolicyDocument(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<Any>) -> IAMPolicyDocument<Set, R1> { IAMPolicyDocument(put(self.0, "Statement", value), Phase) }
     /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-iampolicydocument.html#cfn-serverless-statemachine-iampolicydocument-version)
-    pub fn version(self, value: impl Arg<str>) -> IAMPolicyDocument<R0, Set> { IAMPolicyDocument(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> IAMPolicyDocument<R0, Set> { IAMPolicyDocument(put(self.0, "Version", value), Phase) }
 }
 impl Done for IAMPolicyDocument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDestination` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-logdestination.html)
@@ -1761,7 +1761,7 @@ impl LogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-logdestination.html#cfn-serverless-statemachine-logdestination-cloudwatchlogsloggroup)
-    pub fn cloud_watch_logs_log_group(self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroup", value.into_expr())) }
+    pub fn cloud_watch_logs_log_group(self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroup", value)) }
 }
 impl Done for LogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-loggingconfiguration.html)
@@ -1770,11 +1770,11 @@ impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `LogDestination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-loggingconfiguration.html#cfn-serverless-statemachine-loggingconfiguration-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<LogDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<LogDestination>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `IncludeExecutionData`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-loggingconfiguration.html#cfn-serverless-statemachine-loggingconfiguration-includeexecutiondata)
-    pub fn include_execution_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
+    pub fn include_execution_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeExecutionData", value)) }
     /// `Level`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-loggingconfiguration.html#cfn-serverless-statemachine-loggingconfiguration-level)
-    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value)) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-s3location.html)
@@ -1785,11 +1785,11 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-s3location.html#cfn-serverless-statemachine-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-s3location.html#cfn-serverless-statemachine-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-s3location.html#cfn-serverless-statemachine-s3location-version)
-    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAMPolicyTemplate` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-sampolicytemplate.html)
@@ -1798,9 +1798,9 @@ impl SAMPolicyTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaInvokePolicy`: `FunctionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-sampolicytemplate.html#cfn-serverless-statemachine-sampolicytemplate-lambdainvokepolicy)
-    pub fn lambda_invoke_policy(self, value: impl Arg<FunctionSAMPT>) -> Self { Self(put(self.0, "LambdaInvokePolicy", value.into_expr())) }
+    pub fn lambda_invoke_policy(self, value: impl Arg<FunctionSAMPT>) -> Self { Self(put(self.0, "LambdaInvokePolicy", value)) }
     /// `StepFunctionsExecutionPolicy`: `StateMachineSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-sampolicytemplate.html#cfn-serverless-statemachine-sampolicytemplate-stepfunctionsexecutionpolicy)
-    pub fn step_functions_execution_policy(self, value: impl Arg<StateMachineSAMPT>) -> Self { Self(put(self.0, "StepFunctionsExecutionPolicy", value.into_expr())) }
+    pub fn step_functions_execution_policy(self, value: impl Arg<StateMachineSAMPT>) -> Self { Self(put(self.0, "StepFunctionsExecutionPolicy", value)) }
 }
 impl Done for SAMPolicyTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleEvent` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-scheduleevent.html)
@@ -1811,9 +1811,9 @@ impl ScheduleEvent {
 }
 impl<R0> ScheduleEvent<R0> {
     /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-scheduleevent.html#cfn-serverless-statemachine-scheduleevent-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value), Phase) }
     /// `Schedule`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-scheduleevent.html#cfn-serverless-statemachine-scheduleevent-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> ScheduleEvent<Set> { ScheduleEvent(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> ScheduleEvent<Set> { ScheduleEvent(put(self.0, "Schedule", value), Phase) }
 }
 impl Done for ScheduleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StateMachineSAMPT` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-statemachinesampt.html)
@@ -1824,7 +1824,7 @@ impl StateMachineSAMPT {
 }
 impl<R0> StateMachineSAMPT<R0> {
     /// `StateMachineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-statemachinesampt.html#cfn-serverless-statemachine-statemachinesampt-statemachinename)
-    pub fn state_machine_name(self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { StateMachineSAMPT(put(self.0, "StateMachineName", value.into_expr()), Phase) }
+    pub fn state_machine_name(self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { StateMachineSAMPT(put(self.0, "StateMachineName", value), Phase) }
 }
 impl Done for StateMachineSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TracingConfiguration` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-tracingconfiguration.html)
@@ -1833,7 +1833,7 @@ impl TracingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-tracingconfiguration.html#cfn-serverless-statemachine-tracingconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for TracingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `S3Location`.

@@ -29,17 +29,17 @@ impl CfnDataIntegrationFlowProps {
 }
 impl<R0, R1, R2, R3, R4> CfnDataIntegrationFlowProps<R0, R1, R2, R3, R4> {
     /// `InstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataintegrationflow.html#cfn-scn-dataintegrationflow-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> CfnDataIntegrationFlowProps<Set, R1, R2, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnDataIntegrationFlowProps<Set, R1, R2, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "InstanceId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataintegrationflow.html#cfn-scn-dataintegrationflow-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDataIntegrationFlowProps<R0, Set, R2, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataIntegrationFlowProps<R0, Set, R2, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "Name", value), Phase) }
     /// `Sources`: list of `DataIntegrationFlowSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataintegrationflow.html#cfn-scn-dataintegrationflow-sources)
-    pub fn sources(self, value: impl Arg<Arr<data_integration_flow::DataIntegrationFlowSource>>) -> CfnDataIntegrationFlowProps<R0, R1, Set, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "Sources", value.into_expr()), Phase) }
+    pub fn sources(self, value: impl Arg<Arr<data_integration_flow::DataIntegrationFlowSource>>) -> CfnDataIntegrationFlowProps<R0, R1, Set, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "Sources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataintegrationflow.html#cfn-scn-dataintegrationflow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Target`: `DataIntegrationFlowTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataintegrationflow.html#cfn-scn-dataintegrationflow-target)
-    pub fn target(self, value: impl Arg<data_integration_flow::DataIntegrationFlowTarget>) -> CfnDataIntegrationFlowProps<R0, R1, R2, Set, R4> { CfnDataIntegrationFlowProps(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<data_integration_flow::DataIntegrationFlowTarget>) -> CfnDataIntegrationFlowProps<R0, R1, R2, Set, R4> { CfnDataIntegrationFlowProps(put(self.0, "Target", value), Phase) }
     /// `Transformation`: `DataIntegrationFlowTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataintegrationflow.html#cfn-scn-dataintegrationflow-transformation)
-    pub fn transformation(self, value: impl Arg<data_integration_flow::DataIntegrationFlowTransformation>) -> CfnDataIntegrationFlowProps<R0, R1, R2, R3, Set> { CfnDataIntegrationFlowProps(put(self.0, "Transformation", value.into_expr()), Phase) }
+    pub fn transformation(self, value: impl Arg<data_integration_flow::DataIntegrationFlowTransformation>) -> CfnDataIntegrationFlowProps<R0, R1, R2, R3, Set> { CfnDataIntegrationFlowProps(put(self.0, "Transformation", value), Phase) }
 }
 impl Done for CfnDataIntegrationFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SCN::DataIntegrationFlow`.
@@ -53,13 +53,13 @@ impl DataIntegrationFlowSource {
 }
 impl<R0, R1> DataIntegrationFlowSource<R0, R1> {
     /// `DatasetSource`: `DatasetSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowsource.html#cfn-scn-dataintegrationflow-dataintegrationflowsource-datasetsource)
-    pub fn dataset_source(self, value: impl Arg<DatasetSourceConfiguration>) -> Self { Self(put(self.0, "DatasetSource", value.into_expr()), Phase) }
+    pub fn dataset_source(self, value: impl Arg<DatasetSourceConfiguration>) -> Self { Self(put(self.0, "DatasetSource", value), Phase) }
     /// `S3Source`: `S3SourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowsource.html#cfn-scn-dataintegrationflow-dataintegrationflowsource-s3source)
-    pub fn s3_source(self, value: impl Arg<S3SourceConfiguration>) -> Self { Self(put(self.0, "S3Source", value.into_expr()), Phase) }
+    pub fn s3_source(self, value: impl Arg<S3SourceConfiguration>) -> Self { Self(put(self.0, "S3Source", value), Phase) }
     /// `SourceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowsource.html#cfn-scn-dataintegrationflow-dataintegrationflowsource-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> DataIntegrationFlowSource<Set, R1> { DataIntegrationFlowSource(put(self.0, "SourceName", value.into_expr()), Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> DataIntegrationFlowSource<Set, R1> { DataIntegrationFlowSource(put(self.0, "SourceName", value), Phase) }
     /// `SourceType`: `SourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowsource.html#cfn-scn-dataintegrationflow-dataintegrationflowsource-sourcetype)
-    pub fn source_type(self, value: impl Arg<SourceType>) -> DataIntegrationFlowSource<R0, Set> { DataIntegrationFlowSource(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> DataIntegrationFlowSource<R0, Set> { DataIntegrationFlowSource(put(self.0, "SourceType", value), Phase) }
 }
 impl Done for DataIntegrationFlowSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataIntegrationFlowTarget` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowtarget.html)
@@ -70,9 +70,9 @@ impl DataIntegrationFlowTarget {
 }
 impl<R0> DataIntegrationFlowTarget<R0> {
     /// `DatasetTarget`: `DatasetTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowtarget.html#cfn-scn-dataintegrationflow-dataintegrationflowtarget-datasettarget)
-    pub fn dataset_target(self, value: impl Arg<DatasetTargetConfiguration>) -> Self { Self(put(self.0, "DatasetTarget", value.into_expr()), Phase) }
+    pub fn dataset_target(self, value: impl Arg<DatasetTargetConfiguration>) -> Self { Self(put(self.0, "DatasetTarget", value), Phase) }
     /// `TargetType`: `TargetType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowtarget.html#cfn-scn-dataintegrationflow-dataintegrationflowtarget-targettype)
-    pub fn target_type(self, value: impl Arg<TargetType>) -> DataIntegrationFlowTarget<Set> { DataIntegrationFlowTarget(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<TargetType>) -> DataIntegrationFlowTarget<Set> { DataIntegrationFlowTarget(put(self.0, "TargetType", value), Phase) }
 }
 impl Done for DataIntegrationFlowTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataIntegrationFlowTransformation` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowtransformation.html)
@@ -83,9 +83,9 @@ impl DataIntegrationFlowTransformation {
 }
 impl<R0> DataIntegrationFlowTransformation<R0> {
     /// `SqlTransformation`: `SqlTransformationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowtransformation.html#cfn-scn-dataintegrationflow-dataintegrationflowtransformation-sqltransformation)
-    pub fn sql_transformation(self, value: impl Arg<SqlTransformationConfiguration>) -> Self { Self(put(self.0, "SqlTransformation", value.into_expr()), Phase) }
+    pub fn sql_transformation(self, value: impl Arg<SqlTransformationConfiguration>) -> Self { Self(put(self.0, "SqlTransformation", value), Phase) }
     /// `TransformationType`: `TransformationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowtransformation.html#cfn-scn-dataintegrationflow-dataintegrationflowtransformation-transformationtype)
-    pub fn transformation_type(self, value: impl Arg<TransformationType>) -> DataIntegrationFlowTransformation<Set> { DataIntegrationFlowTransformation(put(self.0, "TransformationType", value.into_expr()), Phase) }
+    pub fn transformation_type(self, value: impl Arg<TransformationType>) -> DataIntegrationFlowTransformation<Set> { DataIntegrationFlowTransformation(put(self.0, "TransformationType", value), Phase) }
 }
 impl Done for DataIntegrationFlowTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetOptions` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetoptions.html)
@@ -94,11 +94,11 @@ impl DatasetOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DedupeRecords`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetoptions.html#cfn-scn-dataintegrationflow-datasetoptions-deduperecords)
-    pub fn dedupe_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedupeRecords", value.into_expr())) }
+    pub fn dedupe_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedupeRecords", value)) }
     /// `DedupeStrategy`: `DedupeStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetoptions.html#cfn-scn-dataintegrationflow-datasetoptions-dedupestrategy)
-    pub fn dedupe_strategy(self, value: impl Arg<DedupeStrategy>) -> Self { Self(put(self.0, "DedupeStrategy", value.into_expr())) }
+    pub fn dedupe_strategy(self, value: impl Arg<DedupeStrategy>) -> Self { Self(put(self.0, "DedupeStrategy", value)) }
     /// `LoadType`: `LoadType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetoptions.html#cfn-scn-dataintegrationflow-datasetoptions-loadtype)
-    pub fn load_type(self, value: impl Arg<LoadType>) -> Self { Self(put(self.0, "LoadType", value.into_expr())) }
+    pub fn load_type(self, value: impl Arg<LoadType>) -> Self { Self(put(self.0, "LoadType", value)) }
 }
 impl Done for DatasetOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetSourceConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetsourceconfiguration.html)
@@ -109,9 +109,9 @@ impl DatasetSourceConfiguration {
 }
 impl<R0> DatasetSourceConfiguration<R0> {
     /// `DatasetIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetsourceconfiguration.html#cfn-scn-dataintegrationflow-datasetsourceconfiguration-datasetidentifier)
-    pub fn dataset_identifier(self, value: impl Arg<str>) -> DatasetSourceConfiguration<Set> { DatasetSourceConfiguration(put(self.0, "DatasetIdentifier", value.into_expr()), Phase) }
+    pub fn dataset_identifier(self, value: impl Arg<str>) -> DatasetSourceConfiguration<Set> { DatasetSourceConfiguration(put(self.0, "DatasetIdentifier", value), Phase) }
     /// `Options`: `DatasetOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetsourceconfiguration.html#cfn-scn-dataintegrationflow-datasetsourceconfiguration-options)
-    pub fn options(self, value: impl Arg<DatasetOptions>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<DatasetOptions>) -> Self { Self(put(self.0, "Options", value), Phase) }
 }
 impl Done for DatasetSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetTargetConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasettargetconfiguration.html)
@@ -122,9 +122,9 @@ impl DatasetTargetConfiguration {
 }
 impl<R0> DatasetTargetConfiguration<R0> {
     /// `DatasetIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasettargetconfiguration.html#cfn-scn-dataintegrationflow-datasettargetconfiguration-datasetidentifier)
-    pub fn dataset_identifier(self, value: impl Arg<str>) -> DatasetTargetConfiguration<Set> { DatasetTargetConfiguration(put(self.0, "DatasetIdentifier", value.into_expr()), Phase) }
+    pub fn dataset_identifier(self, value: impl Arg<str>) -> DatasetTargetConfiguration<Set> { DatasetTargetConfiguration(put(self.0, "DatasetIdentifier", value), Phase) }
     /// `Options`: `DatasetOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasettargetconfiguration.html#cfn-scn-dataintegrationflow-datasettargetconfiguration-options)
-    pub fn options(self, value: impl Arg<DatasetOptions>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<DatasetOptions>) -> Self { Self(put(self.0, "Options", value), Phase) }
 }
 impl Done for DatasetTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DedupeStrategy` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dedupestrategy.html)
@@ -135,9 +135,9 @@ impl DedupeStrategy {
 }
 impl<R0> DedupeStrategy<R0> {
     /// `FieldPriority`: `FieldPriorityDedupeStrategyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dedupestrategy.html#cfn-scn-dataintegrationflow-dedupestrategy-fieldpriority)
-    pub fn field_priority(self, value: impl Arg<FieldPriorityDedupeStrategyConfiguration>) -> Self { Self(put(self.0, "FieldPriority", value.into_expr()), Phase) }
+    pub fn field_priority(self, value: impl Arg<FieldPriorityDedupeStrategyConfiguration>) -> Self { Self(put(self.0, "FieldPriority", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dedupestrategy.html#cfn-scn-dataintegrationflow-dedupestrategy-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DedupeStrategy<Set> { DedupeStrategy(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DedupeStrategy<Set> { DedupeStrategy(put(self.0, "Type", value), Phase) }
 }
 impl Done for DedupeStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldPriorityDedupeField` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-fieldprioritydedupefield.html)
@@ -148,9 +148,9 @@ impl FieldPriorityDedupeField {
 }
 impl<R0, R1> FieldPriorityDedupeField<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-fieldprioritydedupefield.html#cfn-scn-dataintegrationflow-fieldprioritydedupefield-name)
-    pub fn name(self, value: impl Arg<str>) -> FieldPriorityDedupeField<Set, R1> { FieldPriorityDedupeField(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FieldPriorityDedupeField<Set, R1> { FieldPriorityDedupeField(put(self.0, "Name", value), Phase) }
     /// `SortOrder`: `SortOrder`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-fieldprioritydedupefield.html#cfn-scn-dataintegrationflow-fieldprioritydedupefield-sortorder)
-    pub fn sort_order(self, value: impl Arg<SortOrder>) -> FieldPriorityDedupeField<R0, Set> { FieldPriorityDedupeField(put(self.0, "SortOrder", value.into_expr()), Phase) }
+    pub fn sort_order(self, value: impl Arg<SortOrder>) -> FieldPriorityDedupeField<R0, Set> { FieldPriorityDedupeField(put(self.0, "SortOrder", value), Phase) }
 }
 impl Done for FieldPriorityDedupeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldPriorityDedupeStrategyConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-fieldprioritydedupestrategyconfiguration.html)
@@ -161,7 +161,7 @@ impl FieldPriorityDedupeStrategyConfiguration {
 }
 impl<R0> FieldPriorityDedupeStrategyConfiguration<R0> {
     /// `Fields`: list of `FieldPriorityDedupeField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-fieldprioritydedupestrategyconfiguration.html#cfn-scn-dataintegrationflow-fieldprioritydedupestrategyconfiguration-fields)
-    pub fn fields(self, value: impl Arg<Arr<FieldPriorityDedupeField>>) -> FieldPriorityDedupeStrategyConfiguration<Set> { FieldPriorityDedupeStrategyConfiguration(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<FieldPriorityDedupeField>>) -> FieldPriorityDedupeStrategyConfiguration<Set> { FieldPriorityDedupeStrategyConfiguration(put(self.0, "Fields", value), Phase) }
 }
 impl Done for FieldPriorityDedupeStrategyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Options` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-s3options.html)
@@ -170,7 +170,7 @@ impl S3Options {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileType`: `FileType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-s3options.html#cfn-scn-dataintegrationflow-s3options-filetype)
-    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value.into_expr())) }
+    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value)) }
 }
 impl Done for S3Options { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3SourceConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-s3sourceconfiguration.html)
@@ -181,11 +181,11 @@ impl S3SourceConfiguration {
 }
 impl<R0, R1> S3SourceConfiguration<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-s3sourceconfiguration.html#cfn-scn-dataintegrationflow-s3sourceconfiguration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceConfiguration<Set, R1> { S3SourceConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceConfiguration<Set, R1> { S3SourceConfiguration(put(self.0, "BucketName", value), Phase) }
     /// `Options`: `S3Options`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-s3sourceconfiguration.html#cfn-scn-dataintegrationflow-s3sourceconfiguration-options)
-    pub fn options(self, value: impl Arg<S3Options>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
+    pub fn options(self, value: impl Arg<S3Options>) -> Self { Self(put(self.0, "Options", value), Phase) }
     /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-s3sourceconfiguration.html#cfn-scn-dataintegrationflow-s3sourceconfiguration-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> S3SourceConfiguration<R0, Set> { S3SourceConfiguration(put(self.0, "Prefix", value.into_expr()), Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> S3SourceConfiguration<R0, Set> { S3SourceConfiguration(put(self.0, "Prefix", value), Phase) }
 }
 impl Done for S3SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlTransformationConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-sqltransformationconfiguration.html)
@@ -196,7 +196,7 @@ impl SqlTransformationConfiguration {
 }
 impl<R0> SqlTransformationConfiguration<R0> {
     /// `Query`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-sqltransformationconfiguration.html#cfn-scn-dataintegrationflow-sqltransformationconfiguration-query)
-    pub fn query(self, value: impl Arg<str>) -> SqlTransformationConfiguration<Set> { SqlTransformationConfiguration(put(self.0, "Query", value.into_expr()), Phase) }
+    pub fn query(self, value: impl Arg<str>) -> SqlTransformationConfiguration<Set> { SqlTransformationConfiguration(put(self.0, "Query", value), Phase) }
 }
 impl Done for SqlTransformationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FileType` allows.
@@ -239,19 +239,19 @@ impl CfnDatasetProps {
 }
 impl<R0, R1, R2> CfnDatasetProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataset.html#cfn-scn-dataset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataset.html#cfn-scn-dataset-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2> { CfnDatasetProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2> { CfnDatasetProps(put(self.0, "InstanceId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataset.html#cfn-scn-dataset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, Set, R2> { CfnDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, Set, R2> { CfnDatasetProps(put(self.0, "Name", value), Phase) }
     /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataset.html#cfn-scn-dataset-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set> { CfnDatasetProps(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set> { CfnDatasetProps(put(self.0, "Namespace", value), Phase) }
     /// `PartitionSpec`: `PartitionSpec`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataset.html#cfn-scn-dataset-partitionspec)
-    pub fn partition_spec(self, value: impl Arg<dataset::PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
+    pub fn partition_spec(self, value: impl Arg<dataset::PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value), Phase) }
     /// `Schema`: `Schema`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataset.html#cfn-scn-dataset-schema)
-    pub fn schema(self, value: impl Arg<dataset::Schema>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<dataset::Schema>) -> Self { Self(put(self.0, "Schema", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataset.html#cfn-scn-dataset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SCN::Dataset`.
@@ -265,9 +265,9 @@ impl DataLakeDatasetPartitionField {
 }
 impl<R0, R1> DataLakeDatasetPartitionField<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetpartitionfield.html#cfn-scn-dataset-datalakedatasetpartitionfield-name)
-    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetPartitionField<Set, R1> { DataLakeDatasetPartitionField(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetPartitionField<Set, R1> { DataLakeDatasetPartitionField(put(self.0, "Name", value), Phase) }
     /// `Transform`: `Transform`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetpartitionfield.html#cfn-scn-dataset-datalakedatasetpartitionfield-transform)
-    pub fn transform(self, value: impl Arg<Transform>) -> DataLakeDatasetPartitionField<R0, Set> { DataLakeDatasetPartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
+    pub fn transform(self, value: impl Arg<Transform>) -> DataLakeDatasetPartitionField<R0, Set> { DataLakeDatasetPartitionField(put(self.0, "Transform", value), Phase) }
 }
 impl Done for DataLakeDatasetPartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakeDatasetPrimaryKeyField` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetprimarykeyfield.html)
@@ -278,7 +278,7 @@ impl DataLakeDatasetPrimaryKeyField {
 }
 impl<R0> DataLakeDatasetPrimaryKeyField<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetprimarykeyfield.html#cfn-scn-dataset-datalakedatasetprimarykeyfield-name)
-    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetPrimaryKeyField<Set> { DataLakeDatasetPrimaryKeyField(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetPrimaryKeyField<Set> { DataLakeDatasetPrimaryKeyField(put(self.0, "Name", value), Phase) }
 }
 impl Done for DataLakeDatasetPrimaryKeyField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakeDatasetSchemaField` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetschemafield.html)
@@ -289,11 +289,11 @@ impl DataLakeDatasetSchemaField {
 }
 impl<R0, R1, R2> DataLakeDatasetSchemaField<R0, R1, R2> {
     /// `IsRequired`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetschemafield.html#cfn-scn-dataset-datalakedatasetschemafield-isrequired)
-    pub fn is_required(self, value: impl Arg<bool>) -> DataLakeDatasetSchemaField<Set, R1, R2> { DataLakeDatasetSchemaField(put(self.0, "IsRequired", value.into_expr()), Phase) }
+    pub fn is_required(self, value: impl Arg<bool>) -> DataLakeDatasetSchemaField<Set, R1, R2> { DataLakeDatasetSchemaField(put(self.0, "IsRequired", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetschemafield.html#cfn-scn-dataset-datalakedatasetschemafield-name)
-    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetSchemaField<R0, Set, R2> { DataLakeDatasetSchemaField(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetSchemaField<R0, Set, R2> { DataLakeDatasetSchemaField(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetschemafield.html#cfn-scn-dataset-datalakedatasetschemafield-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DataLakeDatasetSchemaField<R0, R1, Set> { DataLakeDatasetSchemaField(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DataLakeDatasetSchemaField<R0, R1, Set> { DataLakeDatasetSchemaField(put(self.0, "Type", value), Phase) }
 }
 impl Done for DataLakeDatasetSchemaField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSpec` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-partitionspec.html)
@@ -304,7 +304,7 @@ impl PartitionSpec {
 }
 impl<R0> PartitionSpec<R0> {
     /// `Fields`: list of `DataLakeDatasetPartitionField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-partitionspec.html#cfn-scn-dataset-partitionspec-fields)
-    pub fn fields(self, value: impl Arg<Arr<DataLakeDatasetPartitionField>>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<DataLakeDatasetPartitionField>>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "Fields", value), Phase) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schema` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-schema.html)
@@ -315,11 +315,11 @@ impl Schema {
 }
 impl<R0, R1> Schema<R0, R1> {
     /// `Fields`: list of `DataLakeDatasetSchemaField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-schema.html#cfn-scn-dataset-schema-fields)
-    pub fn fields(self, value: impl Arg<Arr<DataLakeDatasetSchemaField>>) -> Schema<Set, R1> { Schema(put(self.0, "Fields", value.into_expr()), Phase) }
+    pub fn fields(self, value: impl Arg<Arr<DataLakeDatasetSchemaField>>) -> Schema<Set, R1> { Schema(put(self.0, "Fields", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-schema.html#cfn-scn-dataset-schema-name)
-    pub fn name(self, value: impl Arg<str>) -> Schema<R0, Set> { Schema(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Schema<R0, Set> { Schema(put(self.0, "Name", value), Phase) }
     /// `PrimaryKeys`: list of `DataLakeDatasetPrimaryKeyField`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-schema.html#cfn-scn-dataset-schema-primarykeys)
-    pub fn primary_keys(self, value: impl Arg<Arr<DataLakeDatasetPrimaryKeyField>>) -> Self { Self(put(self.0, "PrimaryKeys", value.into_expr()), Phase) }
+    pub fn primary_keys(self, value: impl Arg<Arr<DataLakeDatasetPrimaryKeyField>>) -> Self { Self(put(self.0, "PrimaryKeys", value), Phase) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transform` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-transform.html)
@@ -330,7 +330,7 @@ impl Transform {
 }
 impl<R0> Transform<R0> {
     /// `Type`: `TransformType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-transform.html#cfn-scn-dataset-transform-type)
-    pub fn type_(self, value: impl Arg<TransformType>) -> Transform<Set> { Transform(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<TransformType>) -> Transform<Set> { Transform(put(self.0, "Type", value), Phase) }
 }
 impl Done for Transform { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -363,13 +363,13 @@ impl CfnNamespaceProps {
 }
 impl<R0, R1> CfnNamespaceProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-namespace.html#cfn-scn-namespace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-namespace.html#cfn-scn-namespace-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> CfnNamespaceProps<Set, R1> { CfnNamespaceProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnNamespaceProps<Set, R1> { CfnNamespaceProps(put(self.0, "InstanceId", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-namespace.html#cfn-scn-namespace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnNamespaceProps<R0, Set> { CfnNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNamespaceProps<R0, Set> { CfnNamespaceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-namespace.html#cfn-scn-namespace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,11 +25,11 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html#cfn-secretsmanager-resourcepolicy-blockpublicpolicy)
-    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr()), Phase) }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value), Phase) }
     /// `ResourcePolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html#cfn-secretsmanager-resourcepolicy-resourcepolicy)
-    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value), Phase) }
     /// `SecretId`: `SecretsManagerSecretId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html#cfn-secretsmanager-resourcepolicy-secretid)
-    pub fn secret_id(self, value: impl Arg<kind::SecretsManagerSecretId>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "SecretId", value.into_expr()), Phase) }
+    pub fn secret_id(self, value: impl Arg<kind::SecretsManagerSecretId>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "SecretId", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecretsManager::RotationSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html)
@@ -53,19 +53,19 @@ impl CfnRotationScheduleProps {
 }
 impl<R0> CfnRotationScheduleProps<R0> {
     /// `ExternalSecretRotationMetadata`: list of `ExternalSecretRotationMetadataItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-externalsecretrotationmetadata)
-    pub fn external_secret_rotation_metadata(self, value: impl Arg<Arr<rotation_schedule::ExternalSecretRotationMetadataItem>>) -> Self { Self(put(self.0, "ExternalSecretRotationMetadata", value.into_expr()), Phase) }
+    pub fn external_secret_rotation_metadata(self, value: impl Arg<Arr<rotation_schedule::ExternalSecretRotationMetadataItem>>) -> Self { Self(put(self.0, "ExternalSecretRotationMetadata", value), Phase) }
     /// `ExternalSecretRotationRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-externalsecretrotationrolearn)
-    pub fn external_secret_rotation_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExternalSecretRotationRoleArn", value.into_expr()), Phase) }
+    pub fn external_secret_rotation_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExternalSecretRotationRoleArn", value), Phase) }
     /// `HostedRotationLambda`: `HostedRotationLambda`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda)
-    pub fn hosted_rotation_lambda(self, value: impl Arg<rotation_schedule::HostedRotationLambda>) -> Self { Self(put(self.0, "HostedRotationLambda", value.into_expr()), Phase) }
+    pub fn hosted_rotation_lambda(self, value: impl Arg<rotation_schedule::HostedRotationLambda>) -> Self { Self(put(self.0, "HostedRotationLambda", value), Phase) }
     /// `RotateImmediatelyOnUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-rotateimmediatelyonupdate)
-    pub fn rotate_immediately_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateImmediatelyOnUpdate", value.into_expr()), Phase) }
+    pub fn rotate_immediately_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateImmediatelyOnUpdate", value), Phase) }
     /// `RotationLambdaARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-rotationlambdaarn)
-    pub fn rotation_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RotationLambdaARN", value.into_expr()), Phase) }
+    pub fn rotation_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RotationLambdaARN", value), Phase) }
     /// `RotationRules`: `RotationRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-rotationrules)
-    pub fn rotation_rules(self, value: impl Arg<rotation_schedule::RotationRules>) -> Self { Self(put(self.0, "RotationRules", value.into_expr()), Phase) }
+    pub fn rotation_rules(self, value: impl Arg<rotation_schedule::RotationRules>) -> Self { Self(put(self.0, "RotationRules", value), Phase) }
     /// `SecretId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-secretid)
-    pub fn secret_id(self, value: impl Arg<str>) -> CfnRotationScheduleProps<Set> { CfnRotationScheduleProps(put(self.0, "SecretId", value.into_expr()), Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> CfnRotationScheduleProps<Set> { CfnRotationScheduleProps(put(self.0, "SecretId", value), Phase) }
 }
 impl Done for CfnRotationScheduleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecretsManager::RotationSchedule`.
@@ -79,9 +79,9 @@ impl ExternalSecretRotationMetadataItem {
 }
 impl<R0, R1> ExternalSecretRotationMetadataItem<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-externalsecretrotationmetadataitem.html#cfn-secretsmanager-rotationschedule-externalsecretrotationmetadataitem-key)
-    pub fn key(self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<Set, R1> { ExternalSecretRotationMetadataItem(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<Set, R1> { ExternalSecretRotationMetadataItem(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-externalsecretrotationmetadataitem.html#cfn-secretsmanager-rotationschedule-externalsecretrotationmetadataitem-value)
-    pub fn value(self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<R0, Set> { ExternalSecretRotationMetadataItem(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<R0, Set> { ExternalSecretRotationMetadataItem(put(self.0, "Value", value), Phase) }
 }
 impl Done for ExternalSecretRotationMetadataItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostedRotationLambda` of `AWS::SecretsManager::RotationSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html)
@@ -92,27 +92,27 @@ impl HostedRotationLambda {
 }
 impl<R0> HostedRotationLambda<R0> {
     /// `ExcludeCharacters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-excludecharacters)
-    pub fn exclude_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeCharacters", value.into_expr()), Phase) }
+    pub fn exclude_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeCharacters", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `MasterSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-mastersecretarn)
-    pub fn master_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterSecretArn", value.into_expr()), Phase) }
+    pub fn master_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterSecretArn", value), Phase) }
     /// `MasterSecretKmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-mastersecretkmskeyarn)
-    pub fn master_secret_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterSecretKmsKeyArn", value.into_expr()), Phase) }
+    pub fn master_secret_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterSecretKmsKeyArn", value), Phase) }
     /// `RotationLambdaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-rotationlambdaname)
-    pub fn rotation_lambda_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RotationLambdaName", value.into_expr()), Phase) }
+    pub fn rotation_lambda_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RotationLambdaName", value), Phase) }
     /// `RotationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-rotationtype)
-    pub fn rotation_type(self, value: impl Arg<str>) -> HostedRotationLambda<Set> { HostedRotationLambda(put(self.0, "RotationType", value.into_expr()), Phase) }
+    pub fn rotation_type(self, value: impl Arg<str>) -> HostedRotationLambda<Set> { HostedRotationLambda(put(self.0, "RotationType", value), Phase) }
     /// `Runtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-runtime)
-    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value), Phase) }
     /// `SuperuserSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-superusersecretarn)
-    pub fn superuser_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuperuserSecretArn", value.into_expr()), Phase) }
+    pub fn superuser_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuperuserSecretArn", value), Phase) }
     /// `SuperuserSecretKmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-superusersecretkmskeyarn)
-    pub fn superuser_secret_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuperuserSecretKmsKeyArn", value.into_expr()), Phase) }
+    pub fn superuser_secret_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuperuserSecretKmsKeyArn", value), Phase) }
     /// `VpcSecurityGroupIds`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value), Phase) }
     /// `VpcSubnetIds`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-vpcsubnetids)
-    pub fn vpc_subnet_ids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
+    pub fn vpc_subnet_ids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSubnetIds", value), Phase) }
 }
 impl Done for HostedRotationLambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RotationRules` of `AWS::SecretsManager::RotationSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html)
@@ -121,11 +121,11 @@ impl RotationRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomaticallyAfterDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html#cfn-secretsmanager-rotationschedule-rotationrules-automaticallyafterdays)
-    pub fn automatically_after_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticallyAfterDays", value.into_expr())) }
+    pub fn automatically_after_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticallyAfterDays", value)) }
     /// `Duration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html#cfn-secretsmanager-rotationschedule-rotationrules-duration)
-    pub fn duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Duration", value.into_expr())) }
+    pub fn duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Duration", value)) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html#cfn-secretsmanager-rotationschedule-rotationrules-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value)) }
 }
 impl Done for RotationRules { fn into_props(self) -> Bag { self.0 } }
 }
@@ -148,21 +148,21 @@ impl CfnSecretProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `GenerateSecretString`: `GenerateSecretString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-generatesecretstring)
-    pub fn generate_secret_string(self, value: impl Arg<secret::GenerateSecretString>) -> Self { Self(put(self.0, "GenerateSecretString", value.into_expr())) }
+    pub fn generate_secret_string(self, value: impl Arg<secret::GenerateSecretString>) -> Self { Self(put(self.0, "GenerateSecretString", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ReplicaRegions`: list of `ReplicaRegion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-replicaregions)
-    pub fn replica_regions(self, value: impl Arg<Arr<secret::ReplicaRegion>>) -> Self { Self(put(self.0, "ReplicaRegions", value.into_expr())) }
+    pub fn replica_regions(self, value: impl Arg<Arr<secret::ReplicaRegion>>) -> Self { Self(put(self.0, "ReplicaRegions", value)) }
     /// `SecretString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-secretstring)
-    pub fn secret_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretString", value.into_expr())) }
+    pub fn secret_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretString", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for CfnSecretProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecretsManager::Secret`.
@@ -174,25 +174,25 @@ impl GenerateSecretString {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeCharacters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludecharacters)
-    pub fn exclude_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeCharacters", value.into_expr())) }
+    pub fn exclude_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeCharacters", value)) }
     /// `ExcludeLowercase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludelowercase)
-    pub fn exclude_lowercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeLowercase", value.into_expr())) }
+    pub fn exclude_lowercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeLowercase", value)) }
     /// `ExcludeNumbers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludenumbers)
-    pub fn exclude_numbers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeNumbers", value.into_expr())) }
+    pub fn exclude_numbers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeNumbers", value)) }
     /// `ExcludePunctuation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludepunctuation)
-    pub fn exclude_punctuation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludePunctuation", value.into_expr())) }
+    pub fn exclude_punctuation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludePunctuation", value)) }
     /// `ExcludeUppercase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludeuppercase)
-    pub fn exclude_uppercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeUppercase", value.into_expr())) }
+    pub fn exclude_uppercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeUppercase", value)) }
     /// `GenerateStringKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-generatestringkey)
-    pub fn generate_string_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerateStringKey", value.into_expr())) }
+    pub fn generate_string_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerateStringKey", value)) }
     /// `IncludeSpace`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-includespace)
-    pub fn include_space(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSpace", value.into_expr())) }
+    pub fn include_space(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSpace", value)) }
     /// `PasswordLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-passwordlength)
-    pub fn password_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PasswordLength", value.into_expr())) }
+    pub fn password_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PasswordLength", value)) }
     /// `RequireEachIncludedType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-requireeachincludedtype)
-    pub fn require_each_included_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEachIncludedType", value.into_expr())) }
+    pub fn require_each_included_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEachIncludedType", value)) }
     /// `SecretStringTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-secretstringtemplate)
-    pub fn secret_string_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretStringTemplate", value.into_expr())) }
+    pub fn secret_string_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretStringTemplate", value)) }
 }
 impl Done for GenerateSecretString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaRegion` of `AWS::SecretsManager::Secret`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-replicaregion.html)
@@ -203,9 +203,9 @@ impl ReplicaRegion {
 }
 impl<R0> ReplicaRegion<R0> {
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-replicaregion.html#cfn-secretsmanager-secret-replicaregion-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-replicaregion.html#cfn-secretsmanager-secret-replicaregion-region)
-    pub fn region(self, value: impl Arg<str>) -> ReplicaRegion<Set> { ReplicaRegion(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ReplicaRegion<Set> { ReplicaRegion(put(self.0, "Region", value), Phase) }
 }
 impl Done for ReplicaRegion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -230,11 +230,11 @@ impl CfnSecretTargetAttachmentProps {
 }
 impl<R0, R1, R2> CfnSecretTargetAttachmentProps<R0, R1, R2> {
     /// `SecretId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html#cfn-secretsmanager-secrettargetattachment-secretid)
-    pub fn secret_id(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<Set, R1, R2> { CfnSecretTargetAttachmentProps(put(self.0, "SecretId", value.into_expr()), Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<Set, R1, R2> { CfnSecretTargetAttachmentProps(put(self.0, "SecretId", value), Phase) }
     /// `TargetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html#cfn-secretsmanager-secrettargetattachment-targetid)
-    pub fn target_id(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, Set, R2> { CfnSecretTargetAttachmentProps(put(self.0, "TargetId", value.into_expr()), Phase) }
+    pub fn target_id(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, Set, R2> { CfnSecretTargetAttachmentProps(put(self.0, "TargetId", value), Phase) }
     /// `TargetType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html#cfn-secretsmanager-secrettargetattachment-targettype)
-    pub fn target_type(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, R1, Set> { CfnSecretTargetAttachmentProps(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, R1, Set> { CfnSecretTargetAttachmentProps(put(self.0, "TargetType", value), Phase) }
 }
 impl Done for CfnSecretTargetAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

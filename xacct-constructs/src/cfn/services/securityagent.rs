@@ -29,21 +29,21 @@ impl CfnAgentSpaceProps {
 }
 impl<R0> CfnAgentSpaceProps<R0> {
     /// `AwsResources`: `AWSResources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-awsresources)
-    pub fn aws_resources(self, value: impl Arg<agent_space::AWSResources>) -> Self { Self(put(self.0, "AwsResources", value.into_expr()), Phase) }
+    pub fn aws_resources(self, value: impl Arg<agent_space::AWSResources>) -> Self { Self(put(self.0, "AwsResources", value), Phase) }
     /// `CodeReviewSettings`: `CodeReviewSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-codereviewsettings)
-    pub fn code_review_settings(self, value: impl Arg<agent_space::CodeReviewSettings>) -> Self { Self(put(self.0, "CodeReviewSettings", value.into_expr()), Phase) }
+    pub fn code_review_settings(self, value: impl Arg<agent_space::CodeReviewSettings>) -> Self { Self(put(self.0, "CodeReviewSettings", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IntegratedResources`: list of `IntegratedResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-integratedresources)
-    pub fn integrated_resources(self, value: impl Arg<Arr<agent_space::IntegratedResource>>) -> Self { Self(put(self.0, "IntegratedResources", value.into_expr()), Phase) }
+    pub fn integrated_resources(self, value: impl Arg<Arr<agent_space::IntegratedResource>>) -> Self { Self(put(self.0, "IntegratedResources", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { CfnAgentSpaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { CfnAgentSpaceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetDomainIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-targetdomainids)
-    pub fn target_domain_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetDomainIds", value.into_expr()), Phase) }
+    pub fn target_domain_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetDomainIds", value), Phase) }
 }
 impl Done for CfnAgentSpaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::AgentSpace`.
@@ -55,17 +55,17 @@ impl AWSResources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IamRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-iamroles)
-    pub fn iam_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
+    pub fn iam_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IamRoles", value)) }
     /// `LambdaFunctionArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-lambdafunctionarns)
-    pub fn lambda_function_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LambdaFunctionArns", value.into_expr())) }
+    pub fn lambda_function_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LambdaFunctionArns", value)) }
     /// `LogGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-loggroups)
-    pub fn log_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroups", value.into_expr())) }
+    pub fn log_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroups", value)) }
     /// `S3Buckets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-s3buckets)
-    pub fn s3_buckets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "S3Buckets", value.into_expr())) }
+    pub fn s3_buckets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "S3Buckets", value)) }
     /// `SecretArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-secretarns)
-    pub fn secret_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecretArns", value.into_expr())) }
+    pub fn secret_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecretArns", value)) }
     /// `Vpcs`: list of `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-vpcs)
-    pub fn vpcs(self, value: impl Arg<Arr<VpcConfig>>) -> Self { Self(put(self.0, "Vpcs", value.into_expr())) }
+    pub fn vpcs(self, value: impl Arg<Arr<VpcConfig>>) -> Self { Self(put(self.0, "Vpcs", value)) }
 }
 impl Done for AWSResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeReviewSettings` of `AWS::SecurityAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-codereviewsettings.html)
@@ -76,9 +76,9 @@ impl CodeReviewSettings {
 }
 impl<R0, R1> CodeReviewSettings<R0, R1> {
     /// `ControlsScanning`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-codereviewsettings.html#cfn-securityagent-agentspace-codereviewsettings-controlsscanning)
-    pub fn controls_scanning(self, value: impl Arg<bool>) -> CodeReviewSettings<Set, R1> { CodeReviewSettings(put(self.0, "ControlsScanning", value.into_expr()), Phase) }
+    pub fn controls_scanning(self, value: impl Arg<bool>) -> CodeReviewSettings<Set, R1> { CodeReviewSettings(put(self.0, "ControlsScanning", value), Phase) }
     /// `GeneralPurposeScanning`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-codereviewsettings.html#cfn-securityagent-agentspace-codereviewsettings-generalpurposescanning)
-    pub fn general_purpose_scanning(self, value: impl Arg<bool>) -> CodeReviewSettings<R0, Set> { CodeReviewSettings(put(self.0, "GeneralPurposeScanning", value.into_expr()), Phase) }
+    pub fn general_purpose_scanning(self, value: impl Arg<bool>) -> CodeReviewSettings<R0, Set> { CodeReviewSettings(put(self.0, "GeneralPurposeScanning", value), Phase) }
 }
 impl Done for CodeReviewSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegratedResource` of `AWS::SecurityAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-integratedresource.html)
@@ -89,7 +89,7 @@ impl IntegratedResource {
 }
 impl<R0> IntegratedResource<R0> {
     /// `Integration`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-integratedresource.html#cfn-securityagent-agentspace-integratedresource-integration)
-    pub fn integration(self, value: impl Arg<str>) -> IntegratedResource<Set> { IntegratedResource(put(self.0, "Integration", value.into_expr()), Phase) }
+    pub fn integration(self, value: impl Arg<str>) -> IntegratedResource<Set> { IntegratedResource(put(self.0, "Integration", value), Phase) }
 }
 impl Done for IntegratedResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::SecurityAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-vpcconfig.html)
@@ -98,11 +98,11 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-vpcconfig.html#cfn-securityagent-agentspace-vpcconfig-securitygrouparns)
-    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value)) }
     /// `SubnetArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-vpcconfig.html#cfn-securityagent-agentspace-vpcconfig-subnetarns)
-    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
+    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value)) }
     /// `VpcArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-vpcconfig.html#cfn-securityagent-agentspace-vpcconfig-vpcarn)
-    pub fn vpc_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcArn", value.into_expr())) }
+    pub fn vpc_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcArn", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -131,13 +131,13 @@ impl CfnApplicationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#cfn-securityagent-application-defaultkmskeyid)
-    pub fn default_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultKmsKeyId", value.into_expr())) }
+    pub fn default_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultKmsKeyId", value)) }
     /// `IdCConfiguration`: `IdCConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#cfn-securityagent-application-idcconfiguration)
-    pub fn id_c_configuration(self, value: impl Arg<application::IdCConfiguration>) -> Self { Self(put(self.0, "IdCConfiguration", value.into_expr())) }
+    pub fn id_c_configuration(self, value: impl Arg<application::IdCConfiguration>) -> Self { Self(put(self.0, "IdCConfiguration", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#cfn-securityagent-application-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#cfn-securityagent-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::Application`.
@@ -149,9 +149,9 @@ impl IdCConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdCApplicationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-application-idcconfiguration.html#cfn-securityagent-application-idcconfiguration-idcapplicationarn)
-    pub fn id_c_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdCApplicationArn", value.into_expr())) }
+    pub fn id_c_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdCApplicationArn", value)) }
     /// `IdCInstanceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-application-idcconfiguration.html#cfn-securityagent-application-idcconfiguration-idcinstancearn)
-    pub fn id_c_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdCInstanceArn", value.into_expr())) }
+    pub fn id_c_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdCInstanceArn", value)) }
 }
 impl Done for IdCConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -180,13 +180,13 @@ impl CfnArtifactProps {
 }
 impl<R0, R1, R2> CfnArtifactProps<R0, R1, R2> {
     /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#cfn-securityagent-artifact-agentspaceid)
-    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnArtifactProps<Set, R1, R2> { CfnArtifactProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnArtifactProps<Set, R1, R2> { CfnArtifactProps(put(self.0, "AgentSpaceId", value), Phase) }
     /// `ArtifactContent`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#cfn-securityagent-artifact-artifactcontent)
-    pub fn artifact_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactContent", value.into_expr()), Phase) }
+    pub fn artifact_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactContent", value), Phase) }
     /// `ArtifactType`: `ArtifactType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#cfn-securityagent-artifact-artifacttype)
-    pub fn artifact_type(self, value: impl Arg<artifact::ArtifactType>) -> CfnArtifactProps<R0, Set, R2> { CfnArtifactProps(put(self.0, "ArtifactType", value.into_expr()), Phase) }
+    pub fn artifact_type(self, value: impl Arg<artifact::ArtifactType>) -> CfnArtifactProps<R0, Set, R2> { CfnArtifactProps(put(self.0, "ArtifactType", value), Phase) }
     /// `FileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#cfn-securityagent-artifact-filename)
-    pub fn file_name(self, value: impl Arg<str>) -> CfnArtifactProps<R0, R1, Set> { CfnArtifactProps(put(self.0, "FileName", value.into_expr()), Phase) }
+    pub fn file_name(self, value: impl Arg<str>) -> CfnArtifactProps<R0, R1, Set> { CfnArtifactProps(put(self.0, "FileName", value), Phase) }
 }
 impl Done for CfnArtifactProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::Artifact`.
@@ -220,27 +220,27 @@ impl CfnPentestProps {
 }
 impl<R0, R1, R2> CfnPentestProps<R0, R1, R2> {
     /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-agentspaceid)
-    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnPentestProps<Set, R1, R2> { CfnPentestProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnPentestProps<Set, R1, R2> { CfnPentestProps(put(self.0, "AgentSpaceId", value), Phase) }
     /// `Assets`: `Assets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-assets)
-    pub fn assets(self, value: impl Arg<pentest::Assets>) -> CfnPentestProps<R0, Set, R2> { CfnPentestProps(put(self.0, "Assets", value.into_expr()), Phase) }
+    pub fn assets(self, value: impl Arg<pentest::Assets>) -> CfnPentestProps<R0, Set, R2> { CfnPentestProps(put(self.0, "Assets", value), Phase) }
     /// `CleanUpStrategy`: `CleanUpStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-cleanupstrategy)
-    pub fn clean_up_strategy(self, value: impl Arg<pentest::CleanUpStrategy>) -> Self { Self(put(self.0, "CleanUpStrategy", value.into_expr()), Phase) }
+    pub fn clean_up_strategy(self, value: impl Arg<pentest::CleanUpStrategy>) -> Self { Self(put(self.0, "CleanUpStrategy", value), Phase) }
     /// `CodeRemediationStrategy`: `CodeRemediationStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-coderemediationstrategy)
-    pub fn code_remediation_strategy(self, value: impl Arg<pentest::CodeRemediationStrategy>) -> Self { Self(put(self.0, "CodeRemediationStrategy", value.into_expr()), Phase) }
+    pub fn code_remediation_strategy(self, value: impl Arg<pentest::CodeRemediationStrategy>) -> Self { Self(put(self.0, "CodeRemediationStrategy", value), Phase) }
     /// `DisableManagedSkills`: list of `DisableManagedSkills`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-disablemanagedskills)
-    pub fn disable_managed_skills(self, value: impl Arg<Arr<pentest::DisableManagedSkills>>) -> Self { Self(put(self.0, "DisableManagedSkills", value.into_expr()), Phase) }
+    pub fn disable_managed_skills(self, value: impl Arg<Arr<pentest::DisableManagedSkills>>) -> Self { Self(put(self.0, "DisableManagedSkills", value), Phase) }
     /// `ExcludeRiskTypes`: list of `ExcludeRiskTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-excluderisktypes)
-    pub fn exclude_risk_types(self, value: impl Arg<Arr<pentest::ExcludeRiskTypes>>) -> Self { Self(put(self.0, "ExcludeRiskTypes", value.into_expr()), Phase) }
+    pub fn exclude_risk_types(self, value: impl Arg<Arr<pentest::ExcludeRiskTypes>>) -> Self { Self(put(self.0, "ExcludeRiskTypes", value), Phase) }
     /// `LogConfig`: `CloudWatchLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-logconfig)
-    pub fn log_config(self, value: impl Arg<pentest::CloudWatchLog>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
+    pub fn log_config(self, value: impl Arg<pentest::CloudWatchLog>) -> Self { Self(put(self.0, "LogConfig", value), Phase) }
     /// `NetworkTrafficConfig`: `NetworkTrafficConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-networktrafficconfig)
-    pub fn network_traffic_config(self, value: impl Arg<pentest::NetworkTrafficConfig>) -> Self { Self(put(self.0, "NetworkTrafficConfig", value.into_expr()), Phase) }
+    pub fn network_traffic_config(self, value: impl Arg<pentest::NetworkTrafficConfig>) -> Self { Self(put(self.0, "NetworkTrafficConfig", value), Phase) }
     /// `ServiceRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-servicerole)
-    pub fn service_role(self, value: impl Arg<str>) -> CfnPentestProps<R0, R1, Set> { CfnPentestProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
+    pub fn service_role(self, value: impl Arg<str>) -> CfnPentestProps<R0, R1, Set> { CfnPentestProps(put(self.0, "ServiceRole", value), Phase) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<pentest::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<pentest::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for CfnPentestProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::Pentest`.
@@ -252,17 +252,17 @@ impl Actor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Authentication`: `Authentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-authentication)
-    pub fn authentication(self, value: impl Arg<Authentication>) -> Self { Self(put(self.0, "Authentication", value.into_expr())) }
+    pub fn authentication(self, value: impl Arg<Authentication>) -> Self { Self(put(self.0, "Authentication", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `EnableEmailMfa`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-enableemailmfa)
-    pub fn enable_email_mfa(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableEmailMfa", value.into_expr())) }
+    pub fn enable_email_mfa(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableEmailMfa", value)) }
     /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value)) }
     /// `MfaForwardingAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-mfaforwardingaddress)
-    pub fn mfa_forwarding_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MfaForwardingAddress", value.into_expr())) }
+    pub fn mfa_forwarding_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MfaForwardingAddress", value)) }
     /// `Uris`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-uris)
-    pub fn uris(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Uris", value.into_expr())) }
+    pub fn uris(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Uris", value)) }
 }
 impl Done for Actor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Assets` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html)
@@ -271,17 +271,17 @@ impl Assets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actors`: list of `Actor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-actors)
-    pub fn actors(self, value: impl Arg<Arr<Actor>>) -> Self { Self(put(self.0, "Actors", value.into_expr())) }
+    pub fn actors(self, value: impl Arg<Arr<Actor>>) -> Self { Self(put(self.0, "Actors", value)) }
     /// `Documents`: list of `DocumentInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-documents)
-    pub fn documents(self, value: impl Arg<Arr<DocumentInfo>>) -> Self { Self(put(self.0, "Documents", value.into_expr())) }
+    pub fn documents(self, value: impl Arg<Arr<DocumentInfo>>) -> Self { Self(put(self.0, "Documents", value)) }
     /// `Endpoints`: list of `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-endpoints)
-    pub fn endpoints(self, value: impl Arg<Arr<Endpoint>>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
+    pub fn endpoints(self, value: impl Arg<Arr<Endpoint>>) -> Self { Self(put(self.0, "Endpoints", value)) }
     /// `IntegratedRepositories`: list of `IntegratedRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-integratedrepositories)
-    pub fn integrated_repositories(self, value: impl Arg<Arr<IntegratedRepository>>) -> Self { Self(put(self.0, "IntegratedRepositories", value.into_expr())) }
+    pub fn integrated_repositories(self, value: impl Arg<Arr<IntegratedRepository>>) -> Self { Self(put(self.0, "IntegratedRepositories", value)) }
     /// `SourceCode`: list of `SourceCodeRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-sourcecode)
-    pub fn source_code(self, value: impl Arg<Arr<SourceCodeRepository>>) -> Self { Self(put(self.0, "SourceCode", value.into_expr())) }
+    pub fn source_code(self, value: impl Arg<Arr<SourceCodeRepository>>) -> Self { Self(put(self.0, "SourceCode", value)) }
     /// `TrustedCaCertificates`: list of `TrustedCaCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-trustedcacertificates)
-    pub fn trusted_ca_certificates(self, value: impl Arg<Arr<TrustedCaCertificate>>) -> Self { Self(put(self.0, "TrustedCaCertificates", value.into_expr())) }
+    pub fn trusted_ca_certificates(self, value: impl Arg<Arr<TrustedCaCertificate>>) -> Self { Self(put(self.0, "TrustedCaCertificates", value)) }
 }
 impl Done for Assets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Authentication` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-authentication.html)
@@ -290,9 +290,9 @@ impl Authentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProviderType`: `ProviderType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-authentication.html#cfn-securityagent-pentest-authentication-providertype)
-    pub fn provider_type(self, value: impl Arg<ProviderType>) -> Self { Self(put(self.0, "ProviderType", value.into_expr())) }
+    pub fn provider_type(self, value: impl Arg<ProviderType>) -> Self { Self(put(self.0, "ProviderType", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-authentication.html#cfn-securityagent-pentest-authentication-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for Authentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaCertificateSource` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cacertificatesource.html)
@@ -301,11 +301,11 @@ impl CaCertificateSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArtifactId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cacertificatesource.html#cfn-securityagent-pentest-cacertificatesource-artifactid)
-    pub fn artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactId", value.into_expr())) }
+    pub fn artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactId", value)) }
     /// `InlinePem`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cacertificatesource.html#cfn-securityagent-pentest-cacertificatesource-inlinepem)
-    pub fn inline_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePem", value.into_expr())) }
+    pub fn inline_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePem", value)) }
     /// `S3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cacertificatesource.html#cfn-securityagent-pentest-cacertificatesource-s3location)
-    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
+    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value)) }
 }
 impl Done for CaCertificateSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLog` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cloudwatchlog.html)
@@ -314,9 +314,9 @@ impl CloudWatchLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cloudwatchlog.html#cfn-securityagent-pentest-cloudwatchlog-loggroup)
-    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value)) }
     /// `LogStream`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cloudwatchlog.html#cfn-securityagent-pentest-cloudwatchlog-logstream)
-    pub fn log_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStream", value.into_expr())) }
+    pub fn log_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStream", value)) }
 }
 impl Done for CloudWatchLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHeader` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-customheader.html)
@@ -325,9 +325,9 @@ impl CustomHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-customheader.html#cfn-securityagent-pentest-customheader-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-customheader.html#cfn-securityagent-pentest-customheader-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for CustomHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentInfo` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-documentinfo.html)
@@ -336,9 +336,9 @@ impl DocumentInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArtifactId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-documentinfo.html#cfn-securityagent-pentest-documentinfo-artifactid)
-    pub fn artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactId", value.into_expr())) }
+    pub fn artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactId", value)) }
     /// `S3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-documentinfo.html#cfn-securityagent-pentest-documentinfo-s3location)
-    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
+    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value)) }
 }
 impl Done for DocumentInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-endpoint.html)
@@ -347,7 +347,7 @@ impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-endpoint.html#cfn-securityagent-pentest-endpoint-uri)
-    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value)) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegratedRepository` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-integratedrepository.html)
@@ -358,11 +358,11 @@ impl IntegratedRepository {
 }
 impl<R0, R1> IntegratedRepository<R0, R1> {
     /// `Branch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-integratedrepository.html#cfn-securityagent-pentest-integratedrepository-branch)
-    pub fn branch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Branch", value.into_expr()), Phase) }
+    pub fn branch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Branch", value), Phase) }
     /// `IntegrationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-integratedrepository.html#cfn-securityagent-pentest-integratedrepository-integrationid)
-    pub fn integration_id(self, value: impl Arg<str>) -> IntegratedRepository<Set, R1> { IntegratedRepository(put(self.0, "IntegrationId", value.into_expr()), Phase) }
+    pub fn integration_id(self, value: impl Arg<str>) -> IntegratedRepository<Set, R1> { IntegratedRepository(put(self.0, "IntegrationId", value), Phase) }
     /// `ProviderResourceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-integratedrepository.html#cfn-securityagent-pentest-integratedrepository-providerresourceid)
-    pub fn provider_resource_id(self, value: impl Arg<str>) -> IntegratedRepository<R0, Set> { IntegratedRepository(put(self.0, "ProviderResourceId", value.into_expr()), Phase) }
+    pub fn provider_resource_id(self, value: impl Arg<str>) -> IntegratedRepository<R0, Set> { IntegratedRepository(put(self.0, "ProviderResourceId", value), Phase) }
 }
 impl Done for IntegratedRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkTrafficConfig` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficconfig.html)
@@ -371,9 +371,9 @@ impl NetworkTrafficConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomHeaders`: list of `CustomHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficconfig.html#cfn-securityagent-pentest-networktrafficconfig-customheaders)
-    pub fn custom_headers(self, value: impl Arg<Arr<CustomHeader>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr())) }
+    pub fn custom_headers(self, value: impl Arg<Arr<CustomHeader>>) -> Self { Self(put(self.0, "CustomHeaders", value)) }
     /// `Rules`: list of `NetworkTrafficRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficconfig.html#cfn-securityagent-pentest-networktrafficconfig-rules)
-    pub fn rules(self, value: impl Arg<Arr<NetworkTrafficRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
+    pub fn rules(self, value: impl Arg<Arr<NetworkTrafficRule>>) -> Self { Self(put(self.0, "Rules", value)) }
 }
 impl Done for NetworkTrafficConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkTrafficRule` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficrule.html)
@@ -382,11 +382,11 @@ impl NetworkTrafficRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Effect`: `Effect`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficrule.html#cfn-securityagent-pentest-networktrafficrule-effect)
-    pub fn effect(self, value: impl Arg<Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
+    pub fn effect(self, value: impl Arg<Effect>) -> Self { Self(put(self.0, "Effect", value)) }
     /// `NetworkTrafficRuleType`: `NetworkTrafficRuleType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficrule.html#cfn-securityagent-pentest-networktrafficrule-networktrafficruletype)
-    pub fn network_traffic_rule_type(self, value: impl Arg<NetworkTrafficRuleType>) -> Self { Self(put(self.0, "NetworkTrafficRuleType", value.into_expr())) }
+    pub fn network_traffic_rule_type(self, value: impl Arg<NetworkTrafficRuleType>) -> Self { Self(put(self.0, "NetworkTrafficRuleType", value)) }
     /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficrule.html#cfn-securityagent-pentest-networktrafficrule-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value)) }
 }
 impl Done for NetworkTrafficRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceCodeRepository` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-sourcecoderepository.html)
@@ -395,7 +395,7 @@ impl SourceCodeRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-sourcecoderepository.html#cfn-securityagent-pentest-sourcecoderepository-s3location)
-    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
+    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value)) }
 }
 impl Done for SourceCodeRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustedCaCertificate` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-trustedcacertificate.html)
@@ -406,7 +406,7 @@ impl TrustedCaCertificate {
 }
 impl<R0> TrustedCaCertificate<R0> {
     /// `Source`: `CaCertificateSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-trustedcacertificate.html#cfn-securityagent-pentest-trustedcacertificate-source)
-    pub fn source(self, value: impl Arg<CaCertificateSource>) -> TrustedCaCertificate<Set> { TrustedCaCertificate(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<CaCertificateSource>) -> TrustedCaCertificate<Set> { TrustedCaCertificate(put(self.0, "Source", value), Phase) }
 }
 impl Done for TrustedCaCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-vpcconfig.html)
@@ -415,11 +415,11 @@ impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-vpcconfig.html#cfn-securityagent-pentest-vpcconfig-securitygrouparns)
-    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value)) }
     /// `SubnetArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-vpcconfig.html#cfn-securityagent-pentest-vpcconfig-subnetarns)
-    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
+    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value)) }
     /// `VpcArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-vpcconfig.html#cfn-securityagent-pentest-vpcconfig-vpcarn)
-    pub fn vpc_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcArn", value.into_expr())) }
+    pub fn vpc_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcArn", value)) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CleanUpStrategy` allows.
@@ -458,17 +458,17 @@ impl CfnSecurityRequirementPackProps {
 }
 impl<R0> CfnSecurityRequirementPackProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSecurityRequirementPackProps<Set> { CfnSecurityRequirementPackProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSecurityRequirementPackProps<Set> { CfnSecurityRequirementPackProps(put(self.0, "Name", value), Phase) }
     /// `SecurityRequirements`: list of `SecurityRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-securityrequirements)
-    pub fn security_requirements(self, value: impl Arg<Arr<security_requirement_pack::SecurityRequirement>>) -> Self { Self(put(self.0, "SecurityRequirements", value.into_expr()), Phase) }
+    pub fn security_requirements(self, value: impl Arg<Arr<security_requirement_pack::SecurityRequirement>>) -> Self { Self(put(self.0, "SecurityRequirements", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-status)
-    pub fn status(self, value: impl Arg<security_requirement_pack::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<security_requirement_pack::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSecurityRequirementPackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::SecurityRequirementPack`.
@@ -482,15 +482,15 @@ impl SecurityRequirement {
 }
 impl<R0, R1, R2, R3> SecurityRequirement<R0, R1, R2, R3> {
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-description)
-    pub fn description(self, value: impl Arg<str>) -> SecurityRequirement<Set, R1, R2, R3> { SecurityRequirement(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> SecurityRequirement<Set, R1, R2, R3> { SecurityRequirement(put(self.0, "Description", value), Phase) }
     /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-domain)
-    pub fn domain(self, value: impl Arg<str>) -> SecurityRequirement<R0, Set, R2, R3> { SecurityRequirement(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> SecurityRequirement<R0, Set, R2, R3> { SecurityRequirement(put(self.0, "Domain", value), Phase) }
     /// `Evaluation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-evaluation)
-    pub fn evaluation(self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, Set, R3> { SecurityRequirement(put(self.0, "Evaluation", value.into_expr()), Phase) }
+    pub fn evaluation(self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, Set, R3> { SecurityRequirement(put(self.0, "Evaluation", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-name)
-    pub fn name(self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, R2, Set> { SecurityRequirement(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, R2, Set> { SecurityRequirement(put(self.0, "Name", value), Phase) }
     /// `Remediation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-remediation)
-    pub fn remediation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Remediation", value.into_expr()), Phase) }
+    pub fn remediation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Remediation", value), Phase) }
 }
 impl Done for SecurityRequirement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -527,11 +527,11 @@ impl CfnTargetDomainProps {
 }
 impl<R0, R1> CfnTargetDomainProps<R0, R1> {
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#cfn-securityagent-targetdomain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetDomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#cfn-securityagent-targetdomain-targetdomainname)
-    pub fn target_domain_name(self, value: impl Arg<str>) -> CfnTargetDomainProps<Set, R1> { CfnTargetDomainProps(put(self.0, "TargetDomainName", value.into_expr()), Phase) }
+    pub fn target_domain_name(self, value: impl Arg<str>) -> CfnTargetDomainProps<Set, R1> { CfnTargetDomainProps(put(self.0, "TargetDomainName", value), Phase) }
     /// `VerificationMethod`: `VerificationMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#cfn-securityagent-targetdomain-verificationmethod)
-    pub fn verification_method(self, value: impl Arg<target_domain::VerificationMethod>) -> CfnTargetDomainProps<R0, Set> { CfnTargetDomainProps(put(self.0, "VerificationMethod", value.into_expr()), Phase) }
+    pub fn verification_method(self, value: impl Arg<target_domain::VerificationMethod>) -> CfnTargetDomainProps<R0, Set> { CfnTargetDomainProps(put(self.0, "VerificationMethod", value), Phase) }
 }
 impl Done for CfnTargetDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::TargetDomain`.
@@ -543,11 +543,11 @@ impl DnsVerification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsRecordName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-dnsverification.html#cfn-securityagent-targetdomain-dnsverification-dnsrecordname)
-    pub fn dns_record_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsRecordName", value.into_expr())) }
+    pub fn dns_record_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsRecordName", value)) }
     /// `DnsRecordType`: `DnsRecordType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-dnsverification.html#cfn-securityagent-targetdomain-dnsverification-dnsrecordtype)
-    pub fn dns_record_type(self, value: impl Arg<DnsRecordType>) -> Self { Self(put(self.0, "DnsRecordType", value.into_expr())) }
+    pub fn dns_record_type(self, value: impl Arg<DnsRecordType>) -> Self { Self(put(self.0, "DnsRecordType", value)) }
     /// `Token`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-dnsverification.html#cfn-securityagent-targetdomain-dnsverification-token)
-    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
+    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value)) }
 }
 impl Done for DnsVerification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpVerification` of `AWS::SecurityAgent::TargetDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-httpverification.html)
@@ -556,9 +556,9 @@ impl HttpVerification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RoutePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-httpverification.html#cfn-securityagent-targetdomain-httpverification-routepath)
-    pub fn route_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutePath", value.into_expr())) }
+    pub fn route_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutePath", value)) }
     /// `Token`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-httpverification.html#cfn-securityagent-targetdomain-httpverification-token)
-    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
+    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value)) }
 }
 impl Done for HttpVerification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VerificationDetails` of `AWS::SecurityAgent::TargetDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-verificationdetails.html)
@@ -567,11 +567,11 @@ impl VerificationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsTxt`: `DnsVerification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-verificationdetails.html#cfn-securityagent-targetdomain-verificationdetails-dnstxt)
-    pub fn dns_txt(self, value: impl Arg<DnsVerification>) -> Self { Self(put(self.0, "DnsTxt", value.into_expr())) }
+    pub fn dns_txt(self, value: impl Arg<DnsVerification>) -> Self { Self(put(self.0, "DnsTxt", value)) }
     /// `HttpRoute`: `HttpVerification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-verificationdetails.html#cfn-securityagent-targetdomain-verificationdetails-httproute)
-    pub fn http_route(self, value: impl Arg<HttpVerification>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
+    pub fn http_route(self, value: impl Arg<HttpVerification>) -> Self { Self(put(self.0, "HttpRoute", value)) }
     /// `Method`: `Method`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-verificationdetails.html#cfn-securityagent-targetdomain-verificationdetails-method)
-    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value)) }
 }
 impl Done for VerificationDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DnsRecordType` allows.

@@ -27,11 +27,11 @@ impl CfnAggregatorV2Props {
 }
 impl<R0, R1> CfnAggregatorV2Props<R0, R1> {
     /// `LinkedRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html#cfn-securityhub-aggregatorv2-linkedregions)
-    pub fn linked_regions(self, value: impl Arg<Arr<str>>) -> CfnAggregatorV2Props<Set, R1> { CfnAggregatorV2Props(put(self.0, "LinkedRegions", value.into_expr()), Phase) }
+    pub fn linked_regions(self, value: impl Arg<Arr<str>>) -> CfnAggregatorV2Props<Set, R1> { CfnAggregatorV2Props(put(self.0, "LinkedRegions", value), Phase) }
     /// `RegionLinkingMode`: `RegionLinkingMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html#cfn-securityhub-aggregatorv2-regionlinkingmode)
-    pub fn region_linking_mode(self, value: impl Arg<aggregator_v2::RegionLinkingMode>) -> CfnAggregatorV2Props<R0, Set> { CfnAggregatorV2Props(put(self.0, "RegionLinkingMode", value.into_expr()), Phase) }
+    pub fn region_linking_mode(self, value: impl Arg<aggregator_v2::RegionLinkingMode>) -> CfnAggregatorV2Props<R0, Set> { CfnAggregatorV2Props(put(self.0, "RegionLinkingMode", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html#cfn-securityhub-aggregatorv2-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAggregatorV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::AggregatorV2`.
@@ -67,21 +67,21 @@ impl CfnAutomationRuleProps {
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleProps<R0, R1, R2, R3, R4> {
     /// `Actions`: list of `AutomationRulesAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-actions)
-    pub fn actions(self, value: impl Arg<Arr<automation_rule::AutomationRulesAction>>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<automation_rule::AutomationRulesAction>>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Actions", value), Phase) }
     /// `Criteria`: `AutomationRulesFindingFilters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-criteria)
-    pub fn criteria(self, value: impl Arg<automation_rule::AutomationRulesFindingFilters>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Criteria", value.into_expr()), Phase) }
+    pub fn criteria(self, value: impl Arg<automation_rule::AutomationRulesFindingFilters>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Criteria", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { CfnAutomationRuleProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { CfnAutomationRuleProps(put(self.0, "Description", value), Phase) }
     /// `IsTerminal`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-isterminal)
-    pub fn is_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTerminal", value.into_expr()), Phase) }
+    pub fn is_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTerminal", value), Phase) }
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { CfnAutomationRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { CfnAutomationRuleProps(put(self.0, "RuleName", value), Phase) }
     /// `RuleOrder`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-ruleorder)
-    pub fn rule_order(self, value: impl Arg<i64>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { CfnAutomationRuleProps(put(self.0, "RuleOrder", value.into_expr()), Phase) }
+    pub fn rule_order(self, value: impl Arg<i64>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { CfnAutomationRuleProps(put(self.0, "RuleOrder", value), Phase) }
     /// `RuleStatus`: `RuleStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-rulestatus)
-    pub fn rule_status(self, value: impl Arg<automation_rule::RuleStatus>) -> Self { Self(put(self.0, "RuleStatus", value.into_expr()), Phase) }
+    pub fn rule_status(self, value: impl Arg<automation_rule::RuleStatus>) -> Self { Self(put(self.0, "RuleStatus", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAutomationRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::AutomationRule`.
@@ -95,9 +95,9 @@ impl AutomationRulesAction {
 }
 impl<R0, R1> AutomationRulesAction<R0, R1> {
     /// `FindingFieldsUpdate`: `AutomationRulesFindingFieldsUpdate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesaction.html#cfn-securityhub-automationrule-automationrulesaction-findingfieldsupdate)
-    pub fn finding_fields_update(self, value: impl Arg<AutomationRulesFindingFieldsUpdate>) -> AutomationRulesAction<Set, R1> { AutomationRulesAction(put(self.0, "FindingFieldsUpdate", value.into_expr()), Phase) }
+    pub fn finding_fields_update(self, value: impl Arg<AutomationRulesFindingFieldsUpdate>) -> AutomationRulesAction<Set, R1> { AutomationRulesAction(put(self.0, "FindingFieldsUpdate", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesaction.html#cfn-securityhub-automationrule-automationrulesaction-type)
-    pub fn type_(self, value: impl Arg<Type>) -> AutomationRulesAction<R0, Set> { AutomationRulesAction(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AutomationRulesAction<R0, Set> { AutomationRulesAction(put(self.0, "Type", value), Phase) }
 }
 impl Done for AutomationRulesAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomationRulesFindingFieldsUpdate` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html)
@@ -106,23 +106,23 @@ impl AutomationRulesFindingFieldsUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Confidence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-confidence)
-    pub fn confidence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
+    pub fn confidence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Confidence", value)) }
     /// `Criticality`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-criticality)
-    pub fn criticality(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
+    pub fn criticality(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Criticality", value)) }
     /// `Note`: `NoteUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-note)
-    pub fn note(self, value: impl Arg<NoteUpdate>) -> Self { Self(put(self.0, "Note", value.into_expr())) }
+    pub fn note(self, value: impl Arg<NoteUpdate>) -> Self { Self(put(self.0, "Note", value)) }
     /// `RelatedFindings`: list of `RelatedFinding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-relatedfindings)
-    pub fn related_findings(self, value: impl Arg<Arr<RelatedFinding>>) -> Self { Self(put(self.0, "RelatedFindings", value.into_expr())) }
+    pub fn related_findings(self, value: impl Arg<Arr<RelatedFinding>>) -> Self { Self(put(self.0, "RelatedFindings", value)) }
     /// `Severity`: `SeverityUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-severity)
-    pub fn severity(self, value: impl Arg<SeverityUpdate>) -> Self { Self(put(self.0, "Severity", value.into_expr())) }
+    pub fn severity(self, value: impl Arg<SeverityUpdate>) -> Self { Self(put(self.0, "Severity", value)) }
     /// `Types`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-types)
-    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
+    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value)) }
     /// `UserDefinedFields`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-userdefinedfields)
-    pub fn user_defined_fields(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
+    pub fn user_defined_fields(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserDefinedFields", value)) }
     /// `VerificationState`: `VerificationState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-verificationstate)
-    pub fn verification_state(self, value: impl Arg<VerificationState>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
+    pub fn verification_state(self, value: impl Arg<VerificationState>) -> Self { Self(put(self.0, "VerificationState", value)) }
     /// `Workflow`: `WorkflowUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-workflow)
-    pub fn workflow(self, value: impl Arg<WorkflowUpdate>) -> Self { Self(put(self.0, "Workflow", value.into_expr())) }
+    pub fn workflow(self, value: impl Arg<WorkflowUpdate>) -> Self { Self(put(self.0, "Workflow", value)) }
 }
 impl Done for AutomationRulesFindingFieldsUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomationRulesFindingFilters` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html)
@@ -131,75 +131,75 @@ impl AutomationRulesFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccountId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-awsaccountid)
-    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
+    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value)) }
     /// `CompanyName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-companyname)
-    pub fn company_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CompanyName", value.into_expr())) }
+    pub fn company_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CompanyName", value)) }
     /// `ComplianceAssociatedStandardsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-complianceassociatedstandardsid)
-    pub fn compliance_associated_standards_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceAssociatedStandardsId", value.into_expr())) }
+    pub fn compliance_associated_standards_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceAssociatedStandardsId", value)) }
     /// `ComplianceSecurityControlId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-compliancesecuritycontrolid)
-    pub fn compliance_security_control_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlId", value.into_expr())) }
+    pub fn compliance_security_control_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlId", value)) }
     /// `ComplianceStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-compliancestatus)
-    pub fn compliance_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceStatus", value.into_expr())) }
+    pub fn compliance_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceStatus", value)) }
     /// `Confidence`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-confidence)
-    pub fn confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
+    pub fn confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Confidence", value)) }
     /// `CreatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-createdat)
-    pub fn created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
+    pub fn created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "CreatedAt", value)) }
     /// `Criticality`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-criticality)
-    pub fn criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
+    pub fn criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Criticality", value)) }
     /// `Description`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-description)
-    pub fn description(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Description", value)) }
     /// `FirstObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-firstobservedat)
-    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
+    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value)) }
     /// `GeneratorId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-generatorid)
-    pub fn generator_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "GeneratorId", value.into_expr())) }
+    pub fn generator_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "GeneratorId", value)) }
     /// `Id`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-id)
-    pub fn id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Id", value)) }
     /// `LastObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-lastobservedat)
-    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
+    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value)) }
     /// `NoteText`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-notetext)
-    pub fn note_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteText", value.into_expr())) }
+    pub fn note_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteText", value)) }
     /// `NoteUpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-noteupdatedat)
-    pub fn note_updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "NoteUpdatedAt", value.into_expr())) }
+    pub fn note_updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "NoteUpdatedAt", value)) }
     /// `NoteUpdatedBy`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-noteupdatedby)
-    pub fn note_updated_by(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteUpdatedBy", value.into_expr())) }
+    pub fn note_updated_by(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteUpdatedBy", value)) }
     /// `ProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-productarn)
-    pub fn product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductArn", value.into_expr())) }
+    pub fn product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductArn", value)) }
     /// `ProductName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-productname)
-    pub fn product_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
+    pub fn product_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductName", value)) }
     /// `RecordState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-recordstate)
-    pub fn record_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecordState", value.into_expr())) }
+    pub fn record_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecordState", value)) }
     /// `RelatedFindingsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-relatedfindingsid)
-    pub fn related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsId", value.into_expr())) }
+    pub fn related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsId", value)) }
     /// `RelatedFindingsProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-relatedfindingsproductarn)
-    pub fn related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsProductArn", value.into_expr())) }
+    pub fn related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsProductArn", value)) }
     /// `ResourceDetailsOther`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourcedetailsother)
-    pub fn resource_details_other(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceDetailsOther", value.into_expr())) }
+    pub fn resource_details_other(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceDetailsOther", value)) }
     /// `ResourceId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourceid)
-    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
+    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value)) }
     /// `ResourcePartition`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourcepartition)
-    pub fn resource_partition(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourcePartition", value.into_expr())) }
+    pub fn resource_partition(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourcePartition", value)) }
     /// `ResourceRegion`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourceregion)
-    pub fn resource_region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceRegion", value.into_expr())) }
+    pub fn resource_region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceRegion", value)) }
     /// `ResourceTags`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
+    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value)) }
     /// `ResourceType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourcetype)
-    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
+    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value)) }
     /// `SeverityLabel`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-severitylabel)
-    pub fn severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SeverityLabel", value.into_expr())) }
+    pub fn severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SeverityLabel", value)) }
     /// `SourceUrl`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-sourceurl)
-    pub fn source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SourceUrl", value.into_expr())) }
+    pub fn source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SourceUrl", value)) }
     /// `Title`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-title)
-    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value)) }
     /// `Type`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-type)
-    pub fn type_(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Type", value)) }
     /// `UpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-updatedat)
-    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
+    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value)) }
     /// `UserDefinedFields`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-userdefinedfields)
-    pub fn user_defined_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
+    pub fn user_defined_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "UserDefinedFields", value)) }
     /// `VerificationState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-verificationstate)
-    pub fn verification_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
+    pub fn verification_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VerificationState", value)) }
     /// `WorkflowStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-workflowstatus)
-    pub fn workflow_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowStatus", value.into_expr())) }
+    pub fn workflow_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowStatus", value)) }
 }
 impl Done for AutomationRulesFindingFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateFilter` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-datefilter.html)
@@ -208,11 +208,11 @@ impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateRange`: `DateRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-datefilter.html#cfn-securityhub-automationrule-datefilter-daterange)
-    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
+    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value)) }
     /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-datefilter.html#cfn-securityhub-automationrule-datefilter-end)
-    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value)) }
     /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-datefilter.html#cfn-securityhub-automationrule-datefilter-start)
-    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value)) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateRange` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-daterange.html)
@@ -223,9 +223,9 @@ impl DateRange {
 }
 impl<R0, R1> DateRange<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-daterange.html#cfn-securityhub-automationrule-daterange-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value), Phase) }
     /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-daterange.html#cfn-securityhub-automationrule-daterange-value)
-    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MapFilter` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-mapfilter.html)
@@ -236,11 +236,11 @@ impl MapFilter {
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
     /// `Comparison`: `MapFilterComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-mapfilter.html#cfn-securityhub-automationrule-mapfilter-comparison)
-    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-mapfilter.html#cfn-securityhub-automationrule-mapfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-mapfilter.html#cfn-securityhub-automationrule-mapfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoteUpdate` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-noteupdate.html)
@@ -251,9 +251,9 @@ impl NoteUpdate {
 }
 impl<R0, R1> NoteUpdate<R0, R1> {
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-noteupdate.html#cfn-securityhub-automationrule-noteupdate-text)
-    pub fn text(self, value: impl Arg<str>) -> NoteUpdate<Set, R1> { NoteUpdate(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> NoteUpdate<Set, R1> { NoteUpdate(put(self.0, "Text", value), Phase) }
     /// `UpdatedBy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-noteupdate.html#cfn-securityhub-automationrule-noteupdate-updatedby)
-    pub fn updated_by(self, value: impl Arg<str>) -> NoteUpdate<R0, Set> { NoteUpdate(put(self.0, "UpdatedBy", value.into_expr()), Phase) }
+    pub fn updated_by(self, value: impl Arg<str>) -> NoteUpdate<R0, Set> { NoteUpdate(put(self.0, "UpdatedBy", value), Phase) }
 }
 impl Done for NoteUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberFilter` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-numberfilter.html)
@@ -262,11 +262,11 @@ impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Eq`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-numberfilter.html#cfn-securityhub-automationrule-numberfilter-eq)
-    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
+    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value)) }
     /// `Gte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-numberfilter.html#cfn-securityhub-automationrule-numberfilter-gte)
-    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
+    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value)) }
     /// `Lte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-numberfilter.html#cfn-securityhub-automationrule-numberfilter-lte)
-    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
+    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value)) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelatedFinding` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-relatedfinding.html)
@@ -277,9 +277,9 @@ impl RelatedFinding {
 }
 impl<R0, R1> RelatedFinding<R0, R1> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-relatedfinding.html#cfn-securityhub-automationrule-relatedfinding-id)
-    pub fn id(self, value: impl Arg<str>) -> RelatedFinding<Set, R1> { RelatedFinding(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> RelatedFinding<Set, R1> { RelatedFinding(put(self.0, "Id", value), Phase) }
     /// `ProductArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-relatedfinding.html#cfn-securityhub-automationrule-relatedfinding-productarn)
-    pub fn product_arn(self, value: impl Arg<str>) -> RelatedFinding<R0, Set> { RelatedFinding(put(self.0, "ProductArn", value.into_expr()), Phase) }
+    pub fn product_arn(self, value: impl Arg<str>) -> RelatedFinding<R0, Set> { RelatedFinding(put(self.0, "ProductArn", value), Phase) }
 }
 impl Done for RelatedFinding { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SeverityUpdate` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-severityupdate.html)
@@ -288,11 +288,11 @@ impl SeverityUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Label`: `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-severityupdate.html#cfn-securityhub-automationrule-severityupdate-label)
-    pub fn label(self, value: impl Arg<Label>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
+    pub fn label(self, value: impl Arg<Label>) -> Self { Self(put(self.0, "Label", value)) }
     /// `Normalized`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-severityupdate.html#cfn-securityhub-automationrule-severityupdate-normalized)
-    pub fn normalized(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Normalized", value.into_expr())) }
+    pub fn normalized(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Normalized", value)) }
     /// `Product`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-severityupdate.html#cfn-securityhub-automationrule-severityupdate-product)
-    pub fn product(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Product", value.into_expr())) }
+    pub fn product(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Product", value)) }
 }
 impl Done for SeverityUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringFilter` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-stringfilter.html)
@@ -303,9 +303,9 @@ impl StringFilter {
 }
 impl<R0, R1> StringFilter<R0, R1> {
     /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-stringfilter.html#cfn-securityhub-automationrule-stringfilter-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-stringfilter.html#cfn-securityhub-automationrule-stringfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowUpdate` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-workflowupdate.html)
@@ -316,7 +316,7 @@ impl WorkflowUpdate {
 }
 impl<R0> WorkflowUpdate<R0> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-workflowupdate.html#cfn-securityhub-automationrule-workflowupdate-status)
-    pub fn status(self, value: impl Arg<Status>) -> WorkflowUpdate<Set> { WorkflowUpdate(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> WorkflowUpdate<Set> { WorkflowUpdate(put(self.0, "Status", value), Phase) }
 }
 impl Done for WorkflowUpdate { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -363,19 +363,19 @@ impl CfnAutomationRuleV2Props {
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleV2Props<R0, R1, R2, R3, R4> {
     /// `Actions`: list of `AutomationRulesActionV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-actions)
-    pub fn actions(self, value: impl Arg<Arr<automation_rule_v2::AutomationRulesActionV2>>) -> CfnAutomationRuleV2Props<Set, R1, R2, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<automation_rule_v2::AutomationRulesActionV2>>) -> CfnAutomationRuleV2Props<Set, R1, R2, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Actions", value), Phase) }
     /// `Criteria`: `Criteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-criteria)
-    pub fn criteria(self, value: impl Arg<automation_rule_v2::Criteria>) -> CfnAutomationRuleV2Props<R0, Set, R2, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Criteria", value.into_expr()), Phase) }
+    pub fn criteria(self, value: impl Arg<automation_rule_v2::Criteria>) -> CfnAutomationRuleV2Props<R0, Set, R2, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Criteria", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, Set, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, Set, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Description", value), Phase) }
     /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, R2, Set, R4> { CfnAutomationRuleV2Props(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, R2, Set, R4> { CfnAutomationRuleV2Props(put(self.0, "RuleName", value), Phase) }
     /// `RuleOrder`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-ruleorder)
-    pub fn rule_order(self, value: impl Arg<f64>) -> CfnAutomationRuleV2Props<R0, R1, R2, R3, Set> { CfnAutomationRuleV2Props(put(self.0, "RuleOrder", value.into_expr()), Phase) }
+    pub fn rule_order(self, value: impl Arg<f64>) -> CfnAutomationRuleV2Props<R0, R1, R2, R3, Set> { CfnAutomationRuleV2Props(put(self.0, "RuleOrder", value), Phase) }
     /// `RuleStatus`: `RuleStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-rulestatus)
-    pub fn rule_status(self, value: impl Arg<automation_rule_v2::RuleStatus>) -> Self { Self(put(self.0, "RuleStatus", value.into_expr()), Phase) }
+    pub fn rule_status(self, value: impl Arg<automation_rule_v2::RuleStatus>) -> Self { Self(put(self.0, "RuleStatus", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAutomationRuleV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::AutomationRuleV2`.
@@ -389,11 +389,11 @@ impl AutomationRulesActionV2 {
 }
 impl<R0> AutomationRulesActionV2<R0> {
     /// `ExternalIntegrationConfiguration`: `ExternalIntegrationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesactionv2.html#cfn-securityhub-automationrulev2-automationrulesactionv2-externalintegrationconfiguration)
-    pub fn external_integration_configuration(self, value: impl Arg<ExternalIntegrationConfiguration>) -> Self { Self(put(self.0, "ExternalIntegrationConfiguration", value.into_expr()), Phase) }
+    pub fn external_integration_configuration(self, value: impl Arg<ExternalIntegrationConfiguration>) -> Self { Self(put(self.0, "ExternalIntegrationConfiguration", value), Phase) }
     /// `FindingFieldsUpdate`: `AutomationRulesFindingFieldsUpdateV2`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesactionv2.html#cfn-securityhub-automationrulev2-automationrulesactionv2-findingfieldsupdate)
-    pub fn finding_fields_update(self, value: impl Arg<AutomationRulesFindingFieldsUpdateV2>) -> Self { Self(put(self.0, "FindingFieldsUpdate", value.into_expr()), Phase) }
+    pub fn finding_fields_update(self, value: impl Arg<AutomationRulesFindingFieldsUpdateV2>) -> Self { Self(put(self.0, "FindingFieldsUpdate", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesactionv2.html#cfn-securityhub-automationrulev2-automationrulesactionv2-type)
-    pub fn type_(self, value: impl Arg<Type>) -> AutomationRulesActionV2<Set> { AutomationRulesActionV2(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AutomationRulesActionV2<Set> { AutomationRulesActionV2(put(self.0, "Type", value), Phase) }
 }
 impl Done for AutomationRulesActionV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomationRulesFindingFieldsUpdateV2` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2.html)
@@ -402,11 +402,11 @@ impl AutomationRulesFindingFieldsUpdateV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2.html#cfn-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value)) }
     /// `SeverityId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2.html#cfn-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2-severityid)
-    pub fn severity_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SeverityId", value.into_expr())) }
+    pub fn severity_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SeverityId", value)) }
     /// `StatusId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2.html#cfn-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2-statusid)
-    pub fn status_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StatusId", value.into_expr())) }
+    pub fn status_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StatusId", value)) }
 }
 impl Done for AutomationRulesFindingFieldsUpdateV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BooleanFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-booleanfilter.html)
@@ -417,7 +417,7 @@ impl BooleanFilter {
 }
 impl<R0> BooleanFilter<R0> {
     /// `Value`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-booleanfilter.html#cfn-securityhub-automationrulev2-booleanfilter-value)
-    pub fn value(self, value: impl Arg<bool>) -> BooleanFilter<Set> { BooleanFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<bool>) -> BooleanFilter<Set> { BooleanFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for BooleanFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html)
@@ -426,17 +426,17 @@ impl CompositeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanFilters`: list of `OcsfBooleanFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-booleanfilters)
-    pub fn boolean_filters(self, value: impl Arg<Arr<OcsfBooleanFilter>>) -> Self { Self(put(self.0, "BooleanFilters", value.into_expr())) }
+    pub fn boolean_filters(self, value: impl Arg<Arr<OcsfBooleanFilter>>) -> Self { Self(put(self.0, "BooleanFilters", value)) }
     /// `DateFilters`: list of `OcsfDateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-datefilters)
-    pub fn date_filters(self, value: impl Arg<Arr<OcsfDateFilter>>) -> Self { Self(put(self.0, "DateFilters", value.into_expr())) }
+    pub fn date_filters(self, value: impl Arg<Arr<OcsfDateFilter>>) -> Self { Self(put(self.0, "DateFilters", value)) }
     /// `MapFilters`: list of `OcsfMapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-mapfilters)
-    pub fn map_filters(self, value: impl Arg<Arr<OcsfMapFilter>>) -> Self { Self(put(self.0, "MapFilters", value.into_expr())) }
+    pub fn map_filters(self, value: impl Arg<Arr<OcsfMapFilter>>) -> Self { Self(put(self.0, "MapFilters", value)) }
     /// `NumberFilters`: list of `OcsfNumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-numberfilters)
-    pub fn number_filters(self, value: impl Arg<Arr<OcsfNumberFilter>>) -> Self { Self(put(self.0, "NumberFilters", value.into_expr())) }
+    pub fn number_filters(self, value: impl Arg<Arr<OcsfNumberFilter>>) -> Self { Self(put(self.0, "NumberFilters", value)) }
     /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value)) }
     /// `StringFilters`: list of `OcsfStringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-stringfilters)
-    pub fn string_filters(self, value: impl Arg<Arr<OcsfStringFilter>>) -> Self { Self(put(self.0, "StringFilters", value.into_expr())) }
+    pub fn string_filters(self, value: impl Arg<Arr<OcsfStringFilter>>) -> Self { Self(put(self.0, "StringFilters", value)) }
 }
 impl Done for CompositeFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Criteria` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-criteria.html)
@@ -445,7 +445,7 @@ impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OcsfFindingCriteria`: `OcsfFindingFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-criteria.html#cfn-securityhub-automationrulev2-criteria-ocsffindingcriteria)
-    pub fn ocsf_finding_criteria(self, value: impl Arg<OcsfFindingFilters>) -> Self { Self(put(self.0, "OcsfFindingCriteria", value.into_expr())) }
+    pub fn ocsf_finding_criteria(self, value: impl Arg<OcsfFindingFilters>) -> Self { Self(put(self.0, "OcsfFindingCriteria", value)) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-datefilter.html)
@@ -454,11 +454,11 @@ impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateRange`: `DateRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-datefilter.html#cfn-securityhub-automationrulev2-datefilter-daterange)
-    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
+    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value)) }
     /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-datefilter.html#cfn-securityhub-automationrulev2-datefilter-end)
-    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value)) }
     /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-datefilter.html#cfn-securityhub-automationrulev2-datefilter-start)
-    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value)) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateRange` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-daterange.html)
@@ -469,9 +469,9 @@ impl DateRange {
 }
 impl<R0, R1> DateRange<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-daterange.html#cfn-securityhub-automationrulev2-daterange-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value), Phase) }
     /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-daterange.html#cfn-securityhub-automationrulev2-daterange-value)
-    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExternalIntegrationConfiguration` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-externalintegrationconfiguration.html)
@@ -480,7 +480,7 @@ impl ExternalIntegrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-externalintegrationconfiguration.html#cfn-securityhub-automationrulev2-externalintegrationconfiguration-connectorarn)
-    pub fn connector_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorArn", value.into_expr())) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorArn", value)) }
 }
 impl Done for ExternalIntegrationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MapFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-mapfilter.html)
@@ -491,11 +491,11 @@ impl MapFilter {
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
     /// `Comparison`: `MapFilterComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-mapfilter.html#cfn-securityhub-automationrulev2-mapfilter-comparison)
-    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-mapfilter.html#cfn-securityhub-automationrulev2-mapfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-mapfilter.html#cfn-securityhub-automationrulev2-mapfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-numberfilter.html)
@@ -504,11 +504,11 @@ impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Eq`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-numberfilter.html#cfn-securityhub-automationrulev2-numberfilter-eq)
-    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
+    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value)) }
     /// `Gte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-numberfilter.html#cfn-securityhub-automationrulev2-numberfilter-gte)
-    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
+    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value)) }
     /// `Lte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-numberfilter.html#cfn-securityhub-automationrulev2-numberfilter-lte)
-    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
+    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value)) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfBooleanFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfbooleanfilter.html)
@@ -519,9 +519,9 @@ impl OcsfBooleanFilter {
 }
 impl<R0, R1> OcsfBooleanFilter<R0, R1> {
     /// `FieldName`: `OcsfBooleanFilterFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfbooleanfilter.html#cfn-securityhub-automationrulev2-ocsfbooleanfilter-fieldname)
-    pub fn field_name(self, value: impl Arg<OcsfBooleanFilterFieldName>) -> OcsfBooleanFilter<Set, R1> { OcsfBooleanFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<OcsfBooleanFilterFieldName>) -> OcsfBooleanFilter<Set, R1> { OcsfBooleanFilter(put(self.0, "FieldName", value), Phase) }
     /// `Filter`: `BooleanFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfbooleanfilter.html#cfn-securityhub-automationrulev2-ocsfbooleanfilter-filter)
-    pub fn filter(self, value: impl Arg<BooleanFilter>) -> OcsfBooleanFilter<R0, Set> { OcsfBooleanFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<BooleanFilter>) -> OcsfBooleanFilter<R0, Set> { OcsfBooleanFilter(put(self.0, "Filter", value), Phase) }
 }
 impl Done for OcsfBooleanFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfDateFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfdatefilter.html)
@@ -532,9 +532,9 @@ impl OcsfDateFilter {
 }
 impl<R0, R1> OcsfDateFilter<R0, R1> {
     /// `FieldName`: `OcsfDateFilterFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfdatefilter.html#cfn-securityhub-automationrulev2-ocsfdatefilter-fieldname)
-    pub fn field_name(self, value: impl Arg<OcsfDateFilterFieldName>) -> OcsfDateFilter<Set, R1> { OcsfDateFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<OcsfDateFilterFieldName>) -> OcsfDateFilter<Set, R1> { OcsfDateFilter(put(self.0, "FieldName", value), Phase) }
     /// `Filter`: `DateFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfdatefilter.html#cfn-securityhub-automationrulev2-ocsfdatefilter-filter)
-    pub fn filter(self, value: impl Arg<DateFilter>) -> OcsfDateFilter<R0, Set> { OcsfDateFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<DateFilter>) -> OcsfDateFilter<R0, Set> { OcsfDateFilter(put(self.0, "Filter", value), Phase) }
 }
 impl Done for OcsfDateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfFindingFilters` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsffindingfilters.html)
@@ -543,9 +543,9 @@ impl OcsfFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompositeFilters`: list of `CompositeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsffindingfilters.html#cfn-securityhub-automationrulev2-ocsffindingfilters-compositefilters)
-    pub fn composite_filters(self, value: impl Arg<Arr<CompositeFilter>>) -> Self { Self(put(self.0, "CompositeFilters", value.into_expr())) }
+    pub fn composite_filters(self, value: impl Arg<Arr<CompositeFilter>>) -> Self { Self(put(self.0, "CompositeFilters", value)) }
     /// `CompositeOperator`: `CompositeOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsffindingfilters.html#cfn-securityhub-automationrulev2-ocsffindingfilters-compositeoperator)
-    pub fn composite_operator(self, value: impl Arg<CompositeOperator>) -> Self { Self(put(self.0, "CompositeOperator", value.into_expr())) }
+    pub fn composite_operator(self, value: impl Arg<CompositeOperator>) -> Self { Self(put(self.0, "CompositeOperator", value)) }
 }
 impl Done for OcsfFindingFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfMapFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfmapfilter.html)
@@ -556,9 +556,9 @@ impl OcsfMapFilter {
 }
 impl<R0, R1> OcsfMapFilter<R0, R1> {
     /// `FieldName`: `OcsfMapFilterFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfmapfilter.html#cfn-securityhub-automationrulev2-ocsfmapfilter-fieldname)
-    pub fn field_name(self, value: impl Arg<OcsfMapFilterFieldName>) -> OcsfMapFilter<Set, R1> { OcsfMapFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<OcsfMapFilterFieldName>) -> OcsfMapFilter<Set, R1> { OcsfMapFilter(put(self.0, "FieldName", value), Phase) }
     /// `Filter`: `MapFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfmapfilter.html#cfn-securityhub-automationrulev2-ocsfmapfilter-filter)
-    pub fn filter(self, value: impl Arg<MapFilter>) -> OcsfMapFilter<R0, Set> { OcsfMapFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<MapFilter>) -> OcsfMapFilter<R0, Set> { OcsfMapFilter(put(self.0, "Filter", value), Phase) }
 }
 impl Done for OcsfMapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfNumberFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfnumberfilter.html)
@@ -569,9 +569,9 @@ impl OcsfNumberFilter {
 }
 impl<R0, R1> OcsfNumberFilter<R0, R1> {
     /// `FieldName`: `OcsfNumberFilterFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfnumberfilter.html#cfn-securityhub-automationrulev2-ocsfnumberfilter-fieldname)
-    pub fn field_name(self, value: impl Arg<OcsfNumberFilterFieldName>) -> OcsfNumberFilter<Set, R1> { OcsfNumberFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<OcsfNumberFilterFieldName>) -> OcsfNumberFilter<Set, R1> { OcsfNumberFilter(put(self.0, "FieldName", value), Phase) }
     /// `Filter`: `NumberFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfnumberfilter.html#cfn-securityhub-automationrulev2-ocsfnumberfilter-filter)
-    pub fn filter(self, value: impl Arg<NumberFilter>) -> OcsfNumberFilter<R0, Set> { OcsfNumberFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<NumberFilter>) -> OcsfNumberFilter<R0, Set> { OcsfNumberFilter(put(self.0, "Filter", value), Phase) }
 }
 impl Done for OcsfNumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfStringFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfstringfilter.html)
@@ -582,9 +582,9 @@ impl OcsfStringFilter {
 }
 impl<R0, R1> OcsfStringFilter<R0, R1> {
     /// `FieldName`: `FieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfstringfilter.html#cfn-securityhub-automationrulev2-ocsfstringfilter-fieldname)
-    pub fn field_name(self, value: impl Arg<FieldName>) -> OcsfStringFilter<Set, R1> { OcsfStringFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
+    pub fn field_name(self, value: impl Arg<FieldName>) -> OcsfStringFilter<Set, R1> { OcsfStringFilter(put(self.0, "FieldName", value), Phase) }
     /// `Filter`: `StringFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfstringfilter.html#cfn-securityhub-automationrulev2-ocsfstringfilter-filter)
-    pub fn filter(self, value: impl Arg<StringFilter>) -> OcsfStringFilter<R0, Set> { OcsfStringFilter(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<StringFilter>) -> OcsfStringFilter<R0, Set> { OcsfStringFilter(put(self.0, "Filter", value), Phase) }
 }
 impl Done for OcsfStringFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-stringfilter.html)
@@ -595,9 +595,9 @@ impl StringFilter {
 }
 impl<R0, R1> StringFilter<R0, R1> {
     /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-stringfilter.html#cfn-securityhub-automationrulev2-stringfilter-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-stringfilter.html#cfn-securityhub-automationrulev2-stringfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -654,13 +654,13 @@ impl CfnConfigurationPolicyProps {
 }
 impl<R0, R1> CfnConfigurationPolicyProps<R0, R1> {
     /// `ConfigurationPolicy`: `Policy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#cfn-securityhub-configurationpolicy-configurationpolicy)
-    pub fn configuration_policy(self, value: impl Arg<configuration_policy::Policy>) -> CfnConfigurationPolicyProps<Set, R1> { CfnConfigurationPolicyProps(put(self.0, "ConfigurationPolicy", value.into_expr()), Phase) }
+    pub fn configuration_policy(self, value: impl Arg<configuration_policy::Policy>) -> CfnConfigurationPolicyProps<Set, R1> { CfnConfigurationPolicyProps(put(self.0, "ConfigurationPolicy", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#cfn-securityhub-configurationpolicy-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#cfn-securityhub-configurationpolicy-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationPolicyProps<R0, Set> { CfnConfigurationPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationPolicyProps<R0, Set> { CfnConfigurationPolicyProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#cfn-securityhub-configurationpolicy-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfigurationPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::ConfigurationPolicy`.
@@ -674,9 +674,9 @@ impl ParameterConfiguration {
 }
 impl<R0> ParameterConfiguration<R0> {
     /// `Value`: `ParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parameterconfiguration.html#cfn-securityhub-configurationpolicy-parameterconfiguration-value)
-    pub fn value(self, value: impl Arg<ParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<ParameterValue>) -> Self { Self(put(self.0, "Value", value), Phase) }
     /// `ValueType`: `ValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parameterconfiguration.html#cfn-securityhub-configurationpolicy-parameterconfiguration-valuetype)
-    pub fn value_type(self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { ParameterConfiguration(put(self.0, "ValueType", value.into_expr()), Phase) }
+    pub fn value_type(self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { ParameterConfiguration(put(self.0, "ValueType", value), Phase) }
 }
 impl Done for ParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterValue` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html)
@@ -685,21 +685,21 @@ impl ParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Boolean`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-boolean)
-    pub fn boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Boolean", value.into_expr())) }
+    pub fn boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Boolean", value)) }
     /// `Double`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-double)
-    pub fn double(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Double", value.into_expr())) }
+    pub fn double(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Double", value)) }
     /// `Enum`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-enum)
-    pub fn enum_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
+    pub fn enum_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Enum", value)) }
     /// `EnumList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-enumlist)
-    pub fn enum_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnumList", value.into_expr())) }
+    pub fn enum_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnumList", value)) }
     /// `Integer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-integer)
-    pub fn integer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Integer", value.into_expr())) }
+    pub fn integer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Integer", value)) }
     /// `IntegerList`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-integerlist)
-    pub fn integer_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IntegerList", value.into_expr())) }
+    pub fn integer_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IntegerList", value)) }
     /// `String`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-string)
-    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
+    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value)) }
     /// `StringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-stringlist)
-    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
+    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value)) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policy` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-policy.html)
@@ -708,7 +708,7 @@ impl Policy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityHub`: `SecurityHubPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-policy.html#cfn-securityhub-configurationpolicy-policy-securityhub)
-    pub fn security_hub(self, value: impl Arg<SecurityHubPolicy>) -> Self { Self(put(self.0, "SecurityHub", value.into_expr())) }
+    pub fn security_hub(self, value: impl Arg<SecurityHubPolicy>) -> Self { Self(put(self.0, "SecurityHub", value)) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityControlCustomParameter` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolcustomparameter.html)
@@ -717,9 +717,9 @@ impl SecurityControlCustomParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Parameters`: map of `ParameterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolcustomparameter.html#cfn-securityhub-configurationpolicy-securitycontrolcustomparameter-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<ParameterConfiguration>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Dict<ParameterConfiguration>>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `SecurityControlId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolcustomparameter.html#cfn-securityhub-configurationpolicy-securitycontrolcustomparameter-securitycontrolid)
-    pub fn security_control_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlId", value.into_expr())) }
+    pub fn security_control_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlId", value)) }
 }
 impl Done for SecurityControlCustomParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityControlsConfiguration` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolsconfiguration.html)
@@ -728,11 +728,11 @@ impl SecurityControlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisabledSecurityControlIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolsconfiguration.html#cfn-securityhub-configurationpolicy-securitycontrolsconfiguration-disabledsecuritycontrolidentifiers)
-    pub fn disabled_security_control_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisabledSecurityControlIdentifiers", value.into_expr())) }
+    pub fn disabled_security_control_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisabledSecurityControlIdentifiers", value)) }
     /// `EnabledSecurityControlIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolsconfiguration.html#cfn-securityhub-configurationpolicy-securitycontrolsconfiguration-enabledsecuritycontrolidentifiers)
-    pub fn enabled_security_control_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledSecurityControlIdentifiers", value.into_expr())) }
+    pub fn enabled_security_control_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledSecurityControlIdentifiers", value)) }
     /// `SecurityControlCustomParameters`: list of `SecurityControlCustomParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolsconfiguration.html#cfn-securityhub-configurationpolicy-securitycontrolsconfiguration-securitycontrolcustomparameters)
-    pub fn security_control_custom_parameters(self, value: impl Arg<Arr<SecurityControlCustomParameter>>) -> Self { Self(put(self.0, "SecurityControlCustomParameters", value.into_expr())) }
+    pub fn security_control_custom_parameters(self, value: impl Arg<Arr<SecurityControlCustomParameter>>) -> Self { Self(put(self.0, "SecurityControlCustomParameters", value)) }
 }
 impl Done for SecurityControlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityHubPolicy` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securityhubpolicy.html)
@@ -741,11 +741,11 @@ impl SecurityHubPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnabledStandardIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securityhubpolicy.html#cfn-securityhub-configurationpolicy-securityhubpolicy-enabledstandardidentifiers)
-    pub fn enabled_standard_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledStandardIdentifiers", value.into_expr())) }
+    pub fn enabled_standard_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledStandardIdentifiers", value)) }
     /// `SecurityControlsConfiguration`: `SecurityControlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securityhubpolicy.html#cfn-securityhub-configurationpolicy-securityhubpolicy-securitycontrolsconfiguration)
-    pub fn security_controls_configuration(self, value: impl Arg<SecurityControlsConfiguration>) -> Self { Self(put(self.0, "SecurityControlsConfiguration", value.into_expr())) }
+    pub fn security_controls_configuration(self, value: impl Arg<SecurityControlsConfiguration>) -> Self { Self(put(self.0, "SecurityControlsConfiguration", value)) }
     /// `ServiceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securityhubpolicy.html#cfn-securityhub-configurationpolicy-securityhubpolicy-serviceenabled)
-    pub fn service_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ServiceEnabled", value.into_expr())) }
+    pub fn service_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ServiceEnabled", value)) }
 }
 impl Done for SecurityHubPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ValueType` allows.
@@ -790,13 +790,13 @@ impl CfnConnectorProps {
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#cfn-securityhub-connector-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#cfn-securityhub-connector-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "Name", value), Phase) }
     /// `Provider`: `Provider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#cfn-securityhub-connector-provider)
-    pub fn provider(self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "Provider", value.into_expr()), Phase) }
+    pub fn provider(self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "Provider", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#cfn-securityhub-connector-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::Connector`.
@@ -810,11 +810,11 @@ impl AzureProviderConfiguration {
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
     /// `AWSConfigConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azureproviderconfiguration.html#cfn-securityhub-connector-azureproviderconfiguration-awsconfigconnectorarn)
-    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AWSConfigConnectorArn", value.into_expr()), Phase) }
+    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AWSConfigConnectorArn", value), Phase) }
     /// `AzureRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azureproviderconfiguration.html#cfn-securityhub-connector-azureproviderconfiguration-azureregions)
-    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
+    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value), Phase) }
     /// `ScopeConfiguration`: `AzureScopeConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azureproviderconfiguration.html#cfn-securityhub-connector-azureproviderconfiguration-scopeconfiguration)
-    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
+    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureScopeConfiguration` of `AWS::SecurityHub::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azurescopeconfiguration.html)
@@ -825,9 +825,9 @@ impl AzureScopeConfiguration {
 }
 impl<R0> AzureScopeConfiguration<R0> {
     /// `ScopeType`: `ScopeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azurescopeconfiguration.html#cfn-securityhub-connector-azurescopeconfiguration-scopetype)
-    pub fn scope_type(self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { AzureScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
+    pub fn scope_type(self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { AzureScopeConfiguration(put(self.0, "ScopeType", value), Phase) }
     /// `ScopeValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azurescopeconfiguration.html#cfn-securityhub-connector-azurescopeconfiguration-scopevalues)
-    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
+    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value), Phase) }
 }
 impl Done for AzureScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthIssue` of `AWS::SecurityHub::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-healthissue.html)
@@ -838,9 +838,9 @@ impl HealthIssue {
 }
 impl<R0, R1> HealthIssue<R0, R1> {
     /// `Code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-healthissue.html#cfn-securityhub-connector-healthissue-code)
-    pub fn code(self, value: impl Arg<str>) -> HealthIssue<Set, R1> { HealthIssue(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<str>) -> HealthIssue<Set, R1> { HealthIssue(put(self.0, "Code", value), Phase) }
     /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-healthissue.html#cfn-securityhub-connector-healthissue-message)
-    pub fn message(self, value: impl Arg<str>) -> HealthIssue<R0, Set> { HealthIssue(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> HealthIssue<R0, Set> { HealthIssue(put(self.0, "Message", value), Phase) }
 }
 impl Done for HealthIssue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Provider` of `AWS::SecurityHub::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-provider.html)
@@ -851,7 +851,7 @@ impl Provider {
 }
 impl<R0> Provider<R0> {
     /// `Azure`: `AzureProviderConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-provider.html#cfn-securityhub-connector-provider-azure)
-    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> Provider<Set> { Provider(put(self.0, "Azure", value.into_expr()), Phase) }
+    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> Provider<Set> { Provider(put(self.0, "Azure", value), Phase) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ScopeType` allows.
@@ -896,15 +896,15 @@ impl CfnConnectorV2Props {
 }
 impl<R0, R1> CfnConnectorV2Props<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnConnectorV2Props<Set, R1> { CfnConnectorV2Props(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorV2Props<Set, R1> { CfnConnectorV2Props(put(self.0, "Name", value), Phase) }
     /// `Provider`: `Provider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-provider)
-    pub fn provider(self, value: impl Arg<connector_v2::Provider>) -> CfnConnectorV2Props<R0, Set> { CfnConnectorV2Props(put(self.0, "Provider", value.into_expr()), Phase) }
+    pub fn provider(self, value: impl Arg<connector_v2::Provider>) -> CfnConnectorV2Props<R0, Set> { CfnConnectorV2Props(put(self.0, "Provider", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectorV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::ConnectorV2`.
@@ -918,11 +918,11 @@ impl AzureProviderConfiguration {
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
     /// `AWSConfigConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azureproviderconfiguration.html#cfn-securityhub-connectorv2-azureproviderconfiguration-awsconfigconnectorarn)
-    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AWSConfigConnectorArn", value.into_expr()), Phase) }
+    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AWSConfigConnectorArn", value), Phase) }
     /// `AzureRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azureproviderconfiguration.html#cfn-securityhub-connectorv2-azureproviderconfiguration-azureregions)
-    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
+    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value), Phase) }
     /// `ScopeConfiguration`: `AzureScopeConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azureproviderconfiguration.html#cfn-securityhub-connectorv2-azureproviderconfiguration-scopeconfiguration)
-    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
+    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureScopeConfiguration` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azurescopeconfiguration.html)
@@ -933,9 +933,9 @@ impl AzureScopeConfiguration {
 }
 impl<R0> AzureScopeConfiguration<R0> {
     /// `ScopeType`: `ScopeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azurescopeconfiguration.html#cfn-securityhub-connectorv2-azurescopeconfiguration-scopetype)
-    pub fn scope_type(self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { AzureScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
+    pub fn scope_type(self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { AzureScopeConfiguration(put(self.0, "ScopeType", value), Phase) }
     /// `ScopeValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azurescopeconfiguration.html#cfn-securityhub-connectorv2-azurescopeconfiguration-scopevalues)
-    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
+    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value), Phase) }
 }
 impl Done for AzureScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthIssue` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-healthissue.html)
@@ -946,9 +946,9 @@ impl HealthIssue {
 }
 impl<R0, R1> HealthIssue<R0, R1> {
     /// `Code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-healthissue.html#cfn-securityhub-connectorv2-healthissue-code)
-    pub fn code(self, value: impl Arg<str>) -> HealthIssue<Set, R1> { HealthIssue(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<str>) -> HealthIssue<Set, R1> { HealthIssue(put(self.0, "Code", value), Phase) }
     /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-healthissue.html#cfn-securityhub-connectorv2-healthissue-message)
-    pub fn message(self, value: impl Arg<str>) -> HealthIssue<R0, Set> { HealthIssue(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> HealthIssue<R0, Set> { HealthIssue(put(self.0, "Message", value), Phase) }
 }
 impl Done for HealthIssue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JiraCloudProviderConfiguration` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-jiracloudproviderconfiguration.html)
@@ -959,7 +959,7 @@ impl JiraCloudProviderConfiguration {
 }
 impl<R0> JiraCloudProviderConfiguration<R0> {
     /// `ProjectKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-jiracloudproviderconfiguration.html#cfn-securityhub-connectorv2-jiracloudproviderconfiguration-projectkey)
-    pub fn project_key(self, value: impl Arg<str>) -> JiraCloudProviderConfiguration<Set> { JiraCloudProviderConfiguration(put(self.0, "ProjectKey", value.into_expr()), Phase) }
+    pub fn project_key(self, value: impl Arg<str>) -> JiraCloudProviderConfiguration<Set> { JiraCloudProviderConfiguration(put(self.0, "ProjectKey", value), Phase) }
 }
 impl Done for JiraCloudProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Provider` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-provider.html)
@@ -968,11 +968,11 @@ impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Azure`: `AzureProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-provider.html#cfn-securityhub-connectorv2-provider-azure)
-    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
+    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> Self { Self(put(self.0, "Azure", value)) }
     /// `JiraCloud`: `JiraCloudProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-provider.html#cfn-securityhub-connectorv2-provider-jiracloud)
-    pub fn jira_cloud(self, value: impl Arg<JiraCloudProviderConfiguration>) -> Self { Self(put(self.0, "JiraCloud", value.into_expr())) }
+    pub fn jira_cloud(self, value: impl Arg<JiraCloudProviderConfiguration>) -> Self { Self(put(self.0, "JiraCloud", value)) }
     /// `ServiceNow`: `ServiceNowProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-provider.html#cfn-securityhub-connectorv2-provider-servicenow)
-    pub fn service_now(self, value: impl Arg<ServiceNowProviderConfiguration>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
+    pub fn service_now(self, value: impl Arg<ServiceNowProviderConfiguration>) -> Self { Self(put(self.0, "ServiceNow", value)) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowProviderConfiguration` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-servicenowproviderconfiguration.html)
@@ -983,9 +983,9 @@ impl ServiceNowProviderConfiguration {
 }
 impl<R0, R1> ServiceNowProviderConfiguration<R0, R1> {
     /// `InstanceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-servicenowproviderconfiguration.html#cfn-securityhub-connectorv2-servicenowproviderconfiguration-instancename)
-    pub fn instance_name(self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<Set, R1> { ServiceNowProviderConfiguration(put(self.0, "InstanceName", value.into_expr()), Phase) }
+    pub fn instance_name(self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<Set, R1> { ServiceNowProviderConfiguration(put(self.0, "InstanceName", value), Phase) }
     /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-servicenowproviderconfiguration.html#cfn-securityhub-connectorv2-servicenowproviderconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<R0, Set> { ServiceNowProviderConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<R0, Set> { ServiceNowProviderConfiguration(put(self.0, "SecretArn", value), Phase) }
 }
 impl Done for ServiceNowProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ScopeType` allows.
@@ -1014,7 +1014,7 @@ impl CfnDelegatedAdminProps {
 }
 impl<R0> CfnDelegatedAdminProps<R0> {
     /// `AdminAccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-delegatedadmin.html#cfn-securityhub-delegatedadmin-adminaccountid)
-    pub fn admin_account_id(self, value: impl Arg<str>) -> CfnDelegatedAdminProps<Set> { CfnDelegatedAdminProps(put(self.0, "AdminAccountId", value.into_expr()), Phase) }
+    pub fn admin_account_id(self, value: impl Arg<str>) -> CfnDelegatedAdminProps<Set> { CfnDelegatedAdminProps(put(self.0, "AdminAccountId", value), Phase) }
 }
 impl Done for CfnDelegatedAdminProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecurityHub::FindingAggregator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html)
@@ -1040,9 +1040,9 @@ impl CfnFindingAggregatorProps {
 }
 impl<R0> CfnFindingAggregatorProps<R0> {
     /// `RegionLinkingMode`: `RegionLinkingMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html#cfn-securityhub-findingaggregator-regionlinkingmode)
-    pub fn region_linking_mode(self, value: impl Arg<finding_aggregator::RegionLinkingMode>) -> CfnFindingAggregatorProps<Set> { CfnFindingAggregatorProps(put(self.0, "RegionLinkingMode", value.into_expr()), Phase) }
+    pub fn region_linking_mode(self, value: impl Arg<finding_aggregator::RegionLinkingMode>) -> CfnFindingAggregatorProps<Set> { CfnFindingAggregatorProps(put(self.0, "RegionLinkingMode", value), Phase) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html#cfn-securityhub-findingaggregator-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value), Phase) }
 }
 impl Done for CfnFindingAggregatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::FindingAggregator`.
@@ -1072,13 +1072,13 @@ impl CfnHubProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnableControls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#cfn-securityhub-hub-autoenablecontrols)
-    pub fn auto_enable_controls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnableControls", value.into_expr())) }
+    pub fn auto_enable_controls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnableControls", value)) }
     /// `ControlFindingGenerator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#cfn-securityhub-hub-controlfindinggenerator)
-    pub fn control_finding_generator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlFindingGenerator", value.into_expr())) }
+    pub fn control_finding_generator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlFindingGenerator", value)) }
     /// `EnableDefaultStandards`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#cfn-securityhub-hub-enabledefaultstandards)
-    pub fn enable_default_standards(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultStandards", value.into_expr())) }
+    pub fn enable_default_standards(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultStandards", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#cfn-securityhub-hub-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnHubProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecurityHub::HubV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html)
@@ -1102,9 +1102,9 @@ impl CfnHubV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkScanning`: `NetworkScanning`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html#cfn-securityhub-hubv2-networkscanning)
-    pub fn network_scanning(self, value: impl Arg<hub_v2::NetworkScanning>) -> Self { Self(put(self.0, "NetworkScanning", value.into_expr())) }
+    pub fn network_scanning(self, value: impl Arg<hub_v2::NetworkScanning>) -> Self { Self(put(self.0, "NetworkScanning", value)) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html#cfn-securityhub-hubv2-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnHubV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::HubV2`.
@@ -1118,7 +1118,7 @@ impl NetworkScanning {
 }
 impl<R0> NetworkScanning<R0> {
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-hubv2-networkscanning.html#cfn-securityhub-hubv2-networkscanning-status)
-    pub fn status(self, value: impl Arg<Status>) -> NetworkScanning<Set> { NetworkScanning(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> NetworkScanning<Set> { NetworkScanning(put(self.0, "Status", value), Phase) }
 }
 impl Done for NetworkScanning { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1145,11 +1145,11 @@ impl CfnInsightProps {
 }
 impl<R0, R1, R2> CfnInsightProps<R0, R1, R2> {
     /// `Filters`: `AwsSecurityFindingFilters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-insight.html#cfn-securityhub-insight-filters)
-    pub fn filters(self, value: impl Arg<insight::AwsSecurityFindingFilters>) -> CfnInsightProps<Set, R1, R2> { CfnInsightProps(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<insight::AwsSecurityFindingFilters>) -> CfnInsightProps<Set, R1, R2> { CfnInsightProps(put(self.0, "Filters", value), Phase) }
     /// `GroupByAttribute`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-insight.html#cfn-securityhub-insight-groupbyattribute)
-    pub fn group_by_attribute(self, value: impl Arg<str>) -> CfnInsightProps<R0, Set, R2> { CfnInsightProps(put(self.0, "GroupByAttribute", value.into_expr()), Phase) }
+    pub fn group_by_attribute(self, value: impl Arg<str>) -> CfnInsightProps<R0, Set, R2> { CfnInsightProps(put(self.0, "GroupByAttribute", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-insight.html#cfn-securityhub-insight-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnInsightProps<R0, R1, Set> { CfnInsightProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInsightProps<R0, R1, Set> { CfnInsightProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnInsightProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::Insight`.
@@ -1161,213 +1161,213 @@ impl AwsSecurityFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccountId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-awsaccountid)
-    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
+    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value)) }
     /// `AwsAccountName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-awsaccountname)
-    pub fn aws_account_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountName", value.into_expr())) }
+    pub fn aws_account_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountName", value)) }
     /// `CompanyName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-companyname)
-    pub fn company_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CompanyName", value.into_expr())) }
+    pub fn company_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CompanyName", value)) }
     /// `ComplianceAssociatedStandardsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-complianceassociatedstandardsid)
-    pub fn compliance_associated_standards_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceAssociatedStandardsId", value.into_expr())) }
+    pub fn compliance_associated_standards_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceAssociatedStandardsId", value)) }
     /// `ComplianceSecurityControlId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-compliancesecuritycontrolid)
-    pub fn compliance_security_control_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlId", value.into_expr())) }
+    pub fn compliance_security_control_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlId", value)) }
     /// `ComplianceSecurityControlParametersName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-compliancesecuritycontrolparametersname)
-    pub fn compliance_security_control_parameters_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlParametersName", value.into_expr())) }
+    pub fn compliance_security_control_parameters_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlParametersName", value)) }
     /// `ComplianceSecurityControlParametersValue`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-compliancesecuritycontrolparametersvalue)
-    pub fn compliance_security_control_parameters_value(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlParametersValue", value.into_expr())) }
+    pub fn compliance_security_control_parameters_value(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlParametersValue", value)) }
     /// `ComplianceStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-compliancestatus)
-    pub fn compliance_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceStatus", value.into_expr())) }
+    pub fn compliance_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceStatus", value)) }
     /// `Confidence`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-confidence)
-    pub fn confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
+    pub fn confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Confidence", value)) }
     /// `CreatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-createdat)
-    pub fn created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
+    pub fn created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "CreatedAt", value)) }
     /// `Criticality`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-criticality)
-    pub fn criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
+    pub fn criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Criticality", value)) }
     /// `Description`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-description)
-    pub fn description(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Description", value)) }
     /// `FindingProviderFieldsConfidence`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsconfidence)
-    pub fn finding_provider_fields_confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsConfidence", value.into_expr())) }
+    pub fn finding_provider_fields_confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsConfidence", value)) }
     /// `FindingProviderFieldsCriticality`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldscriticality)
-    pub fn finding_provider_fields_criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsCriticality", value.into_expr())) }
+    pub fn finding_provider_fields_criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsCriticality", value)) }
     /// `FindingProviderFieldsRelatedFindingsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsrelatedfindingsid)
-    pub fn finding_provider_fields_related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsRelatedFindingsId", value.into_expr())) }
+    pub fn finding_provider_fields_related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsRelatedFindingsId", value)) }
     /// `FindingProviderFieldsRelatedFindingsProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsrelatedfindingsproductarn)
-    pub fn finding_provider_fields_related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsRelatedFindingsProductArn", value.into_expr())) }
+    pub fn finding_provider_fields_related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsRelatedFindingsProductArn", value)) }
     /// `FindingProviderFieldsSeverityLabel`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsseveritylabel)
-    pub fn finding_provider_fields_severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsSeverityLabel", value.into_expr())) }
+    pub fn finding_provider_fields_severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsSeverityLabel", value)) }
     /// `FindingProviderFieldsSeverityOriginal`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsseverityoriginal)
-    pub fn finding_provider_fields_severity_original(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsSeverityOriginal", value.into_expr())) }
+    pub fn finding_provider_fields_severity_original(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsSeverityOriginal", value)) }
     /// `FindingProviderFieldsTypes`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldstypes)
-    pub fn finding_provider_fields_types(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsTypes", value.into_expr())) }
+    pub fn finding_provider_fields_types(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsTypes", value)) }
     /// `FirstObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-firstobservedat)
-    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
+    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value)) }
     /// `GeneratorId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-generatorid)
-    pub fn generator_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "GeneratorId", value.into_expr())) }
+    pub fn generator_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "GeneratorId", value)) }
     /// `Id`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-id)
-    pub fn id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    pub fn id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Id", value)) }
     /// `Keyword`: list of `KeywordFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-keyword)
-    pub fn keyword(self, value: impl Arg<Arr<KeywordFilter>>) -> Self { Self(put(self.0, "Keyword", value.into_expr())) }
+    pub fn keyword(self, value: impl Arg<Arr<KeywordFilter>>) -> Self { Self(put(self.0, "Keyword", value)) }
     /// `LastObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-lastobservedat)
-    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
+    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value)) }
     /// `MalwareName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-malwarename)
-    pub fn malware_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareName", value.into_expr())) }
+    pub fn malware_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareName", value)) }
     /// `MalwarePath`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-malwarepath)
-    pub fn malware_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwarePath", value.into_expr())) }
+    pub fn malware_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwarePath", value)) }
     /// `MalwareState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-malwarestate)
-    pub fn malware_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareState", value.into_expr())) }
+    pub fn malware_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareState", value)) }
     /// `MalwareType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-malwaretype)
-    pub fn malware_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareType", value.into_expr())) }
+    pub fn malware_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareType", value)) }
     /// `NetworkDestinationDomain`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdestinationdomain)
-    pub fn network_destination_domain(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkDestinationDomain", value.into_expr())) }
+    pub fn network_destination_domain(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkDestinationDomain", value)) }
     /// `NetworkDestinationIpV4`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdestinationipv4)
-    pub fn network_destination_ipv4(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkDestinationIpV4", value.into_expr())) }
+    pub fn network_destination_ipv4(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkDestinationIpV4", value)) }
     /// `NetworkDestinationIpV6`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdestinationipv6)
-    pub fn network_destination_ipv6(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkDestinationIpV6", value.into_expr())) }
+    pub fn network_destination_ipv6(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkDestinationIpV6", value)) }
     /// `NetworkDestinationPort`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdestinationport)
-    pub fn network_destination_port(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "NetworkDestinationPort", value.into_expr())) }
+    pub fn network_destination_port(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "NetworkDestinationPort", value)) }
     /// `NetworkDirection`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdirection)
-    pub fn network_direction(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkDirection", value.into_expr())) }
+    pub fn network_direction(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkDirection", value)) }
     /// `NetworkProtocol`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkprotocol)
-    pub fn network_protocol(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr())) }
+    pub fn network_protocol(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkProtocol", value)) }
     /// `NetworkSourceDomain`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourcedomain)
-    pub fn network_source_domain(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkSourceDomain", value.into_expr())) }
+    pub fn network_source_domain(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkSourceDomain", value)) }
     /// `NetworkSourceIpV4`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourceipv4)
-    pub fn network_source_ipv4(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkSourceIpV4", value.into_expr())) }
+    pub fn network_source_ipv4(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkSourceIpV4", value)) }
     /// `NetworkSourceIpV6`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourceipv6)
-    pub fn network_source_ipv6(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkSourceIpV6", value.into_expr())) }
+    pub fn network_source_ipv6(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkSourceIpV6", value)) }
     /// `NetworkSourceMac`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourcemac)
-    pub fn network_source_mac(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkSourceMac", value.into_expr())) }
+    pub fn network_source_mac(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkSourceMac", value)) }
     /// `NetworkSourcePort`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourceport)
-    pub fn network_source_port(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "NetworkSourcePort", value.into_expr())) }
+    pub fn network_source_port(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "NetworkSourcePort", value)) }
     /// `NoteText`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-notetext)
-    pub fn note_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteText", value.into_expr())) }
+    pub fn note_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteText", value)) }
     /// `NoteUpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-noteupdatedat)
-    pub fn note_updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "NoteUpdatedAt", value.into_expr())) }
+    pub fn note_updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "NoteUpdatedAt", value)) }
     /// `NoteUpdatedBy`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-noteupdatedby)
-    pub fn note_updated_by(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteUpdatedBy", value.into_expr())) }
+    pub fn note_updated_by(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteUpdatedBy", value)) }
     /// `ProcessLaunchedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processlaunchedat)
-    pub fn process_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ProcessLaunchedAt", value.into_expr())) }
+    pub fn process_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ProcessLaunchedAt", value)) }
     /// `ProcessName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processname)
-    pub fn process_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProcessName", value.into_expr())) }
+    pub fn process_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProcessName", value)) }
     /// `ProcessParentPid`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processparentpid)
-    pub fn process_parent_pid(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "ProcessParentPid", value.into_expr())) }
+    pub fn process_parent_pid(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "ProcessParentPid", value)) }
     /// `ProcessPath`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processpath)
-    pub fn process_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProcessPath", value.into_expr())) }
+    pub fn process_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProcessPath", value)) }
     /// `ProcessPid`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processpid)
-    pub fn process_pid(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "ProcessPid", value.into_expr())) }
+    pub fn process_pid(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "ProcessPid", value)) }
     /// `ProcessTerminatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processterminatedat)
-    pub fn process_terminated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ProcessTerminatedAt", value.into_expr())) }
+    pub fn process_terminated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ProcessTerminatedAt", value)) }
     /// `ProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-productarn)
-    pub fn product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductArn", value.into_expr())) }
+    pub fn product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductArn", value)) }
     /// `ProductFields`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-productfields)
-    pub fn product_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ProductFields", value.into_expr())) }
+    pub fn product_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ProductFields", value)) }
     /// `ProductName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-productname)
-    pub fn product_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
+    pub fn product_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductName", value)) }
     /// `RecommendationText`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-recommendationtext)
-    pub fn recommendation_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecommendationText", value.into_expr())) }
+    pub fn recommendation_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecommendationText", value)) }
     /// `RecordState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-recordstate)
-    pub fn record_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecordState", value.into_expr())) }
+    pub fn record_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecordState", value)) }
     /// `Region`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-region)
-    pub fn region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    pub fn region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Region", value)) }
     /// `RelatedFindingsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-relatedfindingsid)
-    pub fn related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsId", value.into_expr())) }
+    pub fn related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsId", value)) }
     /// `RelatedFindingsProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-relatedfindingsproductarn)
-    pub fn related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsProductArn", value.into_expr())) }
+    pub fn related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsProductArn", value)) }
     /// `ResourceApplicationArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceapplicationarn)
-    pub fn resource_application_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceApplicationArn", value.into_expr())) }
+    pub fn resource_application_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceApplicationArn", value)) }
     /// `ResourceApplicationName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceapplicationname)
-    pub fn resource_application_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceApplicationName", value.into_expr())) }
+    pub fn resource_application_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceApplicationName", value)) }
     /// `ResourceAwsEc2InstanceIamInstanceProfileArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instanceiaminstanceprofilearn)
-    pub fn resource_aws_ec2_instance_iam_instance_profile_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIamInstanceProfileArn", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_iam_instance_profile_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIamInstanceProfileArn", value)) }
     /// `ResourceAwsEc2InstanceImageId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instanceimageid)
-    pub fn resource_aws_ec2_instance_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceImageId", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceImageId", value)) }
     /// `ResourceAwsEc2InstanceIpV4Addresses`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instanceipv4addresses)
-    pub fn resource_aws_ec2_instance_ipv4_addresses(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIpV4Addresses", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_ipv4_addresses(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIpV4Addresses", value)) }
     /// `ResourceAwsEc2InstanceIpV6Addresses`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instanceipv6addresses)
-    pub fn resource_aws_ec2_instance_ipv6_addresses(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIpV6Addresses", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_ipv6_addresses(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIpV6Addresses", value)) }
     /// `ResourceAwsEc2InstanceKeyName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancekeyname)
-    pub fn resource_aws_ec2_instance_key_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceKeyName", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_key_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceKeyName", value)) }
     /// `ResourceAwsEc2InstanceLaunchedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancelaunchedat)
-    pub fn resource_aws_ec2_instance_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceLaunchedAt", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceLaunchedAt", value)) }
     /// `ResourceAwsEc2InstanceSubnetId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancesubnetid)
-    pub fn resource_aws_ec2_instance_subnet_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceSubnetId", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_subnet_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceSubnetId", value)) }
     /// `ResourceAwsEc2InstanceType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancetype)
-    pub fn resource_aws_ec2_instance_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceType", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceType", value)) }
     /// `ResourceAwsEc2InstanceVpcId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancevpcid)
-    pub fn resource_aws_ec2_instance_vpc_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceVpcId", value.into_expr())) }
+    pub fn resource_aws_ec2_instance_vpc_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceVpcId", value)) }
     /// `ResourceAwsIamAccessKeyCreatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamaccesskeycreatedat)
-    pub fn resource_aws_iam_access_key_created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyCreatedAt", value.into_expr())) }
+    pub fn resource_aws_iam_access_key_created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyCreatedAt", value)) }
     /// `ResourceAwsIamAccessKeyPrincipalName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamaccesskeyprincipalname)
-    pub fn resource_aws_iam_access_key_principal_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyPrincipalName", value.into_expr())) }
+    pub fn resource_aws_iam_access_key_principal_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyPrincipalName", value)) }
     /// `ResourceAwsIamAccessKeyStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamaccesskeystatus)
-    pub fn resource_aws_iam_access_key_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyStatus", value.into_expr())) }
+    pub fn resource_aws_iam_access_key_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyStatus", value)) }
     /// `ResourceAwsIamAccessKeyUserName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamaccesskeyusername)
-    pub fn resource_aws_iam_access_key_user_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyUserName", value.into_expr())) }
+    pub fn resource_aws_iam_access_key_user_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyUserName", value)) }
     /// `ResourceAwsIamUserUserName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamuserusername)
-    pub fn resource_aws_iam_user_user_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamUserUserName", value.into_expr())) }
+    pub fn resource_aws_iam_user_user_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamUserUserName", value)) }
     /// `ResourceAwsS3BucketOwnerId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawss3bucketownerid)
-    pub fn resource_aws_s3_bucket_owner_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsS3BucketOwnerId", value.into_expr())) }
+    pub fn resource_aws_s3_bucket_owner_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsS3BucketOwnerId", value)) }
     /// `ResourceAwsS3BucketOwnerName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawss3bucketownername)
-    pub fn resource_aws_s3_bucket_owner_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsS3BucketOwnerName", value.into_expr())) }
+    pub fn resource_aws_s3_bucket_owner_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsS3BucketOwnerName", value)) }
     /// `ResourceContainerImageId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcecontainerimageid)
-    pub fn resource_container_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerImageId", value.into_expr())) }
+    pub fn resource_container_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerImageId", value)) }
     /// `ResourceContainerImageName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcecontainerimagename)
-    pub fn resource_container_image_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerImageName", value.into_expr())) }
+    pub fn resource_container_image_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerImageName", value)) }
     /// `ResourceContainerLaunchedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcecontainerlaunchedat)
-    pub fn resource_container_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceContainerLaunchedAt", value.into_expr())) }
+    pub fn resource_container_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceContainerLaunchedAt", value)) }
     /// `ResourceContainerName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcecontainername)
-    pub fn resource_container_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerName", value.into_expr())) }
+    pub fn resource_container_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerName", value)) }
     /// `ResourceDetailsOther`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcedetailsother)
-    pub fn resource_details_other(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceDetailsOther", value.into_expr())) }
+    pub fn resource_details_other(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceDetailsOther", value)) }
     /// `ResourceId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceid)
-    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
+    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value)) }
     /// `ResourcePartition`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcepartition)
-    pub fn resource_partition(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourcePartition", value.into_expr())) }
+    pub fn resource_partition(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourcePartition", value)) }
     /// `ResourceRegion`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceregion)
-    pub fn resource_region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceRegion", value.into_expr())) }
+    pub fn resource_region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceRegion", value)) }
     /// `ResourceTags`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcetags)
-    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
+    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value)) }
     /// `ResourceType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcetype)
-    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
+    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value)) }
     /// `Sample`: list of `BooleanFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-sample)
-    pub fn sample(self, value: impl Arg<Arr<BooleanFilter>>) -> Self { Self(put(self.0, "Sample", value.into_expr())) }
+    pub fn sample(self, value: impl Arg<Arr<BooleanFilter>>) -> Self { Self(put(self.0, "Sample", value)) }
     /// `SeverityLabel`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-severitylabel)
-    pub fn severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SeverityLabel", value.into_expr())) }
+    pub fn severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SeverityLabel", value)) }
     /// `SeverityNormalized`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-severitynormalized)
-    pub fn severity_normalized(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "SeverityNormalized", value.into_expr())) }
+    pub fn severity_normalized(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "SeverityNormalized", value)) }
     /// `SeverityProduct`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-severityproduct)
-    pub fn severity_product(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "SeverityProduct", value.into_expr())) }
+    pub fn severity_product(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "SeverityProduct", value)) }
     /// `SourceUrl`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-sourceurl)
-    pub fn source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SourceUrl", value.into_expr())) }
+    pub fn source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SourceUrl", value)) }
     /// `ThreatIntelIndicatorCategory`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorcategory)
-    pub fn threat_intel_indicator_category(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorCategory", value.into_expr())) }
+    pub fn threat_intel_indicator_category(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorCategory", value)) }
     /// `ThreatIntelIndicatorLastObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorlastobservedat)
-    pub fn threat_intel_indicator_last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorLastObservedAt", value.into_expr())) }
+    pub fn threat_intel_indicator_last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorLastObservedAt", value)) }
     /// `ThreatIntelIndicatorSource`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorsource)
-    pub fn threat_intel_indicator_source(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorSource", value.into_expr())) }
+    pub fn threat_intel_indicator_source(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorSource", value)) }
     /// `ThreatIntelIndicatorSourceUrl`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorsourceurl)
-    pub fn threat_intel_indicator_source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorSourceUrl", value.into_expr())) }
+    pub fn threat_intel_indicator_source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorSourceUrl", value)) }
     /// `ThreatIntelIndicatorType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatortype)
-    pub fn threat_intel_indicator_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorType", value.into_expr())) }
+    pub fn threat_intel_indicator_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorType", value)) }
     /// `ThreatIntelIndicatorValue`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorvalue)
-    pub fn threat_intel_indicator_value(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorValue", value.into_expr())) }
+    pub fn threat_intel_indicator_value(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorValue", value)) }
     /// `Title`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-title)
-    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value)) }
     /// `Type`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-type)
-    pub fn type_(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Type", value)) }
     /// `UpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-updatedat)
-    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
+    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value)) }
     /// `UserDefinedFields`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-userdefinedfields)
-    pub fn user_defined_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
+    pub fn user_defined_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "UserDefinedFields", value)) }
     /// `VerificationState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-verificationstate)
-    pub fn verification_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
+    pub fn verification_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VerificationState", value)) }
     /// `VulnerabilitiesExploitAvailable`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-vulnerabilitiesexploitavailable)
-    pub fn vulnerabilities_exploit_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitiesExploitAvailable", value.into_expr())) }
+    pub fn vulnerabilities_exploit_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitiesExploitAvailable", value)) }
     /// `VulnerabilitiesFixAvailable`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-vulnerabilitiesfixavailable)
-    pub fn vulnerabilities_fix_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitiesFixAvailable", value.into_expr())) }
+    pub fn vulnerabilities_fix_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitiesFixAvailable", value)) }
     /// `WorkflowState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-workflowstate)
-    pub fn workflow_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowState", value.into_expr())) }
+    pub fn workflow_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowState", value)) }
     /// `WorkflowStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-workflowstatus)
-    pub fn workflow_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowStatus", value.into_expr())) }
+    pub fn workflow_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowStatus", value)) }
 }
 impl Done for AwsSecurityFindingFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BooleanFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-booleanfilter.html)
@@ -1378,7 +1378,7 @@ impl BooleanFilter {
 }
 impl<R0> BooleanFilter<R0> {
     /// `Value`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-booleanfilter.html#cfn-securityhub-insight-booleanfilter-value)
-    pub fn value(self, value: impl Arg<bool>) -> BooleanFilter<Set> { BooleanFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<bool>) -> BooleanFilter<Set> { BooleanFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for BooleanFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-datefilter.html)
@@ -1387,11 +1387,11 @@ impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateRange`: `DateRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-datefilter.html#cfn-securityhub-insight-datefilter-daterange)
-    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
+    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value)) }
     /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-datefilter.html#cfn-securityhub-insight-datefilter-end)
-    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value)) }
     /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-datefilter.html#cfn-securityhub-insight-datefilter-start)
-    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value)) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateRange` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-daterange.html)
@@ -1402,9 +1402,9 @@ impl DateRange {
 }
 impl<R0, R1> DateRange<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-daterange.html#cfn-securityhub-insight-daterange-unit)
-    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value), Phase) }
     /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-daterange.html#cfn-securityhub-insight-daterange-value)
-    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-ipfilter.html)
@@ -1415,7 +1415,7 @@ impl IpFilter {
 }
 impl<R0> IpFilter<R0> {
     /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-ipfilter.html#cfn-securityhub-insight-ipfilter-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> IpFilter<Set> { IpFilter(put(self.0, "Cidr", value.into_expr()), Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> IpFilter<Set> { IpFilter(put(self.0, "Cidr", value), Phase) }
 }
 impl Done for IpFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeywordFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-keywordfilter.html)
@@ -1426,7 +1426,7 @@ impl KeywordFilter {
 }
 impl<R0> KeywordFilter<R0> {
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-keywordfilter.html#cfn-securityhub-insight-keywordfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> KeywordFilter<Set> { KeywordFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KeywordFilter<Set> { KeywordFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for KeywordFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MapFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-mapfilter.html)
@@ -1437,11 +1437,11 @@ impl MapFilter {
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
     /// `Comparison`: `MapFilterComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-mapfilter.html#cfn-securityhub-insight-mapfilter-comparison)
-    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-mapfilter.html#cfn-securityhub-insight-mapfilter-key)
-    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-mapfilter.html#cfn-securityhub-insight-mapfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-numberfilter.html)
@@ -1450,11 +1450,11 @@ impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Eq`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-numberfilter.html#cfn-securityhub-insight-numberfilter-eq)
-    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
+    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value)) }
     /// `Gte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-numberfilter.html#cfn-securityhub-insight-numberfilter-gte)
-    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
+    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value)) }
     /// `Lte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-numberfilter.html#cfn-securityhub-insight-numberfilter-lte)
-    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
+    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value)) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-stringfilter.html)
@@ -1465,9 +1465,9 @@ impl StringFilter {
 }
 impl<R0, R1> StringFilter<R0, R1> {
     /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-stringfilter.html#cfn-securityhub-insight-stringfilter-comparison)
-    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-stringfilter.html#cfn-securityhub-insight-stringfilter-value)
-    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -1504,11 +1504,11 @@ impl CfnOrganizationConfigurationProps {
 }
 impl<R0> CfnOrganizationConfigurationProps<R0> {
     /// `AutoEnable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#cfn-securityhub-organizationconfiguration-autoenable)
-    pub fn auto_enable(self, value: impl Arg<bool>) -> CfnOrganizationConfigurationProps<Set> { CfnOrganizationConfigurationProps(put(self.0, "AutoEnable", value.into_expr()), Phase) }
+    pub fn auto_enable(self, value: impl Arg<bool>) -> CfnOrganizationConfigurationProps<Set> { CfnOrganizationConfigurationProps(put(self.0, "AutoEnable", value), Phase) }
     /// `AutoEnableStandards`: `AutoEnableStandards`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#cfn-securityhub-organizationconfiguration-autoenablestandards)
-    pub fn auto_enable_standards(self, value: impl Arg<organization_configuration::AutoEnableStandards>) -> Self { Self(put(self.0, "AutoEnableStandards", value.into_expr()), Phase) }
+    pub fn auto_enable_standards(self, value: impl Arg<organization_configuration::AutoEnableStandards>) -> Self { Self(put(self.0, "AutoEnableStandards", value), Phase) }
     /// `ConfigurationType`: `ConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#cfn-securityhub-organizationconfiguration-configurationtype)
-    pub fn configuration_type(self, value: impl Arg<organization_configuration::ConfigurationType>) -> Self { Self(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
+    pub fn configuration_type(self, value: impl Arg<organization_configuration::ConfigurationType>) -> Self { Self(put(self.0, "ConfigurationType", value), Phase) }
 }
 impl Done for CfnOrganizationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::OrganizationConfiguration`.
@@ -1548,11 +1548,11 @@ impl CfnPolicyAssociationProps {
 }
 impl<R0, R1, R2> CfnPolicyAssociationProps<R0, R1, R2> {
     /// `ConfigurationPolicyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#cfn-securityhub-policyassociation-configurationpolicyid)
-    pub fn configuration_policy_id(self, value: impl Arg<str>) -> CfnPolicyAssociationProps<Set, R1, R2> { CfnPolicyAssociationProps(put(self.0, "ConfigurationPolicyId", value.into_expr()), Phase) }
+    pub fn configuration_policy_id(self, value: impl Arg<str>) -> CfnPolicyAssociationProps<Set, R1, R2> { CfnPolicyAssociationProps(put(self.0, "ConfigurationPolicyId", value), Phase) }
     /// `TargetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#cfn-securityhub-policyassociation-targetid)
-    pub fn target_id(self, value: impl Arg<str>) -> CfnPolicyAssociationProps<R0, Set, R2> { CfnPolicyAssociationProps(put(self.0, "TargetId", value.into_expr()), Phase) }
+    pub fn target_id(self, value: impl Arg<str>) -> CfnPolicyAssociationProps<R0, Set, R2> { CfnPolicyAssociationProps(put(self.0, "TargetId", value), Phase) }
     /// `TargetType`: `TargetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#cfn-securityhub-policyassociation-targettype)
-    pub fn target_type(self, value: impl Arg<policy_association::TargetType>) -> CfnPolicyAssociationProps<R0, R1, Set> { CfnPolicyAssociationProps(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<policy_association::TargetType>) -> CfnPolicyAssociationProps<R0, R1, Set> { CfnPolicyAssociationProps(put(self.0, "TargetType", value), Phase) }
 }
 impl Done for CfnPolicyAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::PolicyAssociation`.
@@ -1582,7 +1582,7 @@ impl CfnProductSubscriptionProps {
 }
 impl<R0> CfnProductSubscriptionProps<R0> {
     /// `ProductArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-productsubscription.html#cfn-securityhub-productsubscription-productarn)
-    pub fn product_arn(self, value: impl Arg<str>) -> CfnProductSubscriptionProps<Set> { CfnProductSubscriptionProps(put(self.0, "ProductArn", value.into_expr()), Phase) }
+    pub fn product_arn(self, value: impl Arg<str>) -> CfnProductSubscriptionProps<Set> { CfnProductSubscriptionProps(put(self.0, "ProductArn", value), Phase) }
 }
 impl Done for CfnProductSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecurityHub::SecurityControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html)
@@ -1604,13 +1604,13 @@ impl CfnSecurityControlProps {
 }
 impl<R0> CfnSecurityControlProps<R0> {
     /// `LastUpdateReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html#cfn-securityhub-securitycontrol-lastupdatereason)
-    pub fn last_update_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdateReason", value.into_expr()), Phase) }
+    pub fn last_update_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdateReason", value), Phase) }
     /// `Parameters`: map of `ParameterConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html#cfn-securityhub-securitycontrol-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<security_control::ParameterConfiguration>>) -> CfnSecurityControlProps<Set> { CfnSecurityControlProps(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<security_control::ParameterConfiguration>>) -> CfnSecurityControlProps<Set> { CfnSecurityControlProps(put(self.0, "Parameters", value), Phase) }
     /// `SecurityControlArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html#cfn-securityhub-securitycontrol-securitycontrolarn)
-    pub fn security_control_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlArn", value.into_expr()), Phase) }
+    pub fn security_control_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlArn", value), Phase) }
     /// `SecurityControlId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html#cfn-securityhub-securitycontrol-securitycontrolid)
-    pub fn security_control_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlId", value.into_expr()), Phase) }
+    pub fn security_control_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlId", value), Phase) }
 }
 impl Done for CfnSecurityControlProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::SecurityControl`.
@@ -1624,9 +1624,9 @@ impl ParameterConfiguration {
 }
 impl<R0> ParameterConfiguration<R0> {
     /// `Value`: `ParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parameterconfiguration.html#cfn-securityhub-securitycontrol-parameterconfiguration-value)
-    pub fn value(self, value: impl Arg<ParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<ParameterValue>) -> Self { Self(put(self.0, "Value", value), Phase) }
     /// `ValueType`: `ValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parameterconfiguration.html#cfn-securityhub-securitycontrol-parameterconfiguration-valuetype)
-    pub fn value_type(self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { ParameterConfiguration(put(self.0, "ValueType", value.into_expr()), Phase) }
+    pub fn value_type(self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { ParameterConfiguration(put(self.0, "ValueType", value), Phase) }
 }
 impl Done for ParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterValue` of `AWS::SecurityHub::SecurityControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html)
@@ -1635,21 +1635,21 @@ impl ParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Boolean`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-boolean)
-    pub fn boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Boolean", value.into_expr())) }
+    pub fn boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Boolean", value)) }
     /// `Double`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-double)
-    pub fn double(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Double", value.into_expr())) }
+    pub fn double(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Double", value)) }
     /// `Enum`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-enum)
-    pub fn enum_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
+    pub fn enum_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Enum", value)) }
     /// `EnumList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-enumlist)
-    pub fn enum_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnumList", value.into_expr())) }
+    pub fn enum_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnumList", value)) }
     /// `Integer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-integer)
-    pub fn integer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Integer", value.into_expr())) }
+    pub fn integer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Integer", value)) }
     /// `IntegerList`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-integerlist)
-    pub fn integer_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IntegerList", value.into_expr())) }
+    pub fn integer_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IntegerList", value)) }
     /// `String`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-string)
-    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
+    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value)) }
     /// `StringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-stringlist)
-    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
+    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value)) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ValueType` allows.
@@ -1676,9 +1676,9 @@ impl CfnStandardProps {
 }
 impl<R0> CfnStandardProps<R0> {
     /// `DisabledStandardsControls`: list of `StandardsControl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-standard.html#cfn-securityhub-standard-disabledstandardscontrols)
-    pub fn disabled_standards_controls(self, value: impl Arg<Arr<standard::StandardsControl>>) -> Self { Self(put(self.0, "DisabledStandardsControls", value.into_expr()), Phase) }
+    pub fn disabled_standards_controls(self, value: impl Arg<Arr<standard::StandardsControl>>) -> Self { Self(put(self.0, "DisabledStandardsControls", value), Phase) }
     /// `StandardsArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-standard.html#cfn-securityhub-standard-standardsarn)
-    pub fn standards_arn(self, value: impl Arg<str>) -> CfnStandardProps<Set> { CfnStandardProps(put(self.0, "StandardsArn", value.into_expr()), Phase) }
+    pub fn standards_arn(self, value: impl Arg<str>) -> CfnStandardProps<Set> { CfnStandardProps(put(self.0, "StandardsArn", value), Phase) }
 }
 impl Done for CfnStandardProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::Standard`.
@@ -1692,9 +1692,9 @@ impl StandardsControl {
 }
 impl<R0> StandardsControl<R0> {
     /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-standard-standardscontrol.html#cfn-securityhub-standard-standardscontrol-reason)
-    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value), Phase) }
     /// `StandardsControlArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-standard-standardscontrol.html#cfn-securityhub-standard-standardscontrol-standardscontrolarn)
-    pub fn standards_control_arn(self, value: impl Arg<str>) -> StandardsControl<Set> { StandardsControl(put(self.0, "StandardsControlArn", value.into_expr()), Phase) }
+    pub fn standards_control_arn(self, value: impl Arg<str>) -> StandardsControl<Set> { StandardsControl(put(self.0, "StandardsControlArn", value), Phase) }
 }
 impl Done for StandardsControl { fn into_props(self) -> Bag { self.0 } }
 }

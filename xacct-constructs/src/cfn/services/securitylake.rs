@@ -23,13 +23,13 @@ impl CfnAwsLogSourceProps {
 }
 impl<R0, R1, R2> CfnAwsLogSourceProps<R0, R1, R2> {
     /// `Accounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html#cfn-securitylake-awslogsource-accounts)
-    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr()), Phase) }
+    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value), Phase) }
     /// `DataLakeArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html#cfn-securitylake-awslogsource-datalakearn)
-    pub fn data_lake_arn(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<Set, R1, R2> { CfnAwsLogSourceProps(put(self.0, "DataLakeArn", value.into_expr()), Phase) }
+    pub fn data_lake_arn(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<Set, R1, R2> { CfnAwsLogSourceProps(put(self.0, "DataLakeArn", value), Phase) }
     /// `SourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html#cfn-securitylake-awslogsource-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, Set, R2> { CfnAwsLogSourceProps(put(self.0, "SourceName", value.into_expr()), Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, Set, R2> { CfnAwsLogSourceProps(put(self.0, "SourceName", value), Phase) }
     /// `SourceVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html#cfn-securitylake-awslogsource-sourceversion)
-    pub fn source_version(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, R1, Set> { CfnAwsLogSourceProps(put(self.0, "SourceVersion", value.into_expr()), Phase) }
+    pub fn source_version(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, R1, Set> { CfnAwsLogSourceProps(put(self.0, "SourceVersion", value), Phase) }
 }
 impl Done for CfnAwsLogSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html)
@@ -53,15 +53,15 @@ impl CfnDataLakeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<data_lake::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
+    pub fn encryption_configuration(self, value: impl Arg<data_lake::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value)) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-lifecycleconfiguration)
-    pub fn lifecycle_configuration(self, value: impl Arg<data_lake::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
+    pub fn lifecycle_configuration(self, value: impl Arg<data_lake::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value)) }
     /// `MetaStoreManagerRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-metastoremanagerrolearn)
-    pub fn meta_store_manager_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MetaStoreManagerRoleArn", value.into_expr())) }
+    pub fn meta_store_manager_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MetaStoreManagerRoleArn", value)) }
     /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-replicationconfiguration)
-    pub fn replication_configuration(self, value: impl Arg<data_lake::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
+    pub fn replication_configuration(self, value: impl Arg<data_lake::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDataLakeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityLake::DataLake`.
@@ -73,7 +73,7 @@ impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-encryptionconfiguration.html#cfn-securitylake-datalake-encryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Expiration` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-expiration.html)
@@ -82,7 +82,7 @@ impl Expiration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-expiration.html#cfn-securitylake-datalake-expiration-days)
-    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value)) }
 }
 impl Done for Expiration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-lifecycleconfiguration.html)
@@ -91,9 +91,9 @@ impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expiration`: `Expiration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-lifecycleconfiguration.html#cfn-securitylake-datalake-lifecycleconfiguration-expiration)
-    pub fn expiration(self, value: impl Arg<Expiration>) -> Self { Self(put(self.0, "Expiration", value.into_expr())) }
+    pub fn expiration(self, value: impl Arg<Expiration>) -> Self { Self(put(self.0, "Expiration", value)) }
     /// `Transitions`: list of `Transitions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-lifecycleconfiguration.html#cfn-securitylake-datalake-lifecycleconfiguration-transitions)
-    pub fn transitions(self, value: impl Arg<Arr<Transitions>>) -> Self { Self(put(self.0, "Transitions", value.into_expr())) }
+    pub fn transitions(self, value: impl Arg<Arr<Transitions>>) -> Self { Self(put(self.0, "Transitions", value)) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfiguration` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-replicationconfiguration.html)
@@ -102,9 +102,9 @@ impl ReplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-replicationconfiguration.html#cfn-securitylake-datalake-replicationconfiguration-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value)) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-replicationconfiguration.html#cfn-securitylake-datalake-replicationconfiguration-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value)) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transitions` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-transitions.html)
@@ -113,9 +113,9 @@ impl Transitions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-transitions.html#cfn-securitylake-datalake-transitions-days)
-    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value)) }
     /// `StorageClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-transitions.html#cfn-securitylake-datalake-transitions-storageclass)
-    pub fn storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageClass", value.into_expr())) }
+    pub fn storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageClass", value)) }
 }
 impl Done for Transitions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -148,19 +148,19 @@ impl CfnSubscriberProps {
 }
 impl<R0, R1, R2, R3, R4> CfnSubscriberProps<R0, R1, R2, R3, R4> {
     /// `AccessTypes`: list of `AccessTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-accesstypes)
-    pub fn access_types(self, value: impl Arg<Arr<subscriber::AccessTypes>>) -> CfnSubscriberProps<Set, R1, R2, R3, R4> { CfnSubscriberProps(put(self.0, "AccessTypes", value.into_expr()), Phase) }
+    pub fn access_types(self, value: impl Arg<Arr<subscriber::AccessTypes>>) -> CfnSubscriberProps<Set, R1, R2, R3, R4> { CfnSubscriberProps(put(self.0, "AccessTypes", value), Phase) }
     /// `DataLakeArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-datalakearn)
-    pub fn data_lake_arn(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set, R2, R3, R4> { CfnSubscriberProps(put(self.0, "DataLakeArn", value.into_expr()), Phase) }
+    pub fn data_lake_arn(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set, R2, R3, R4> { CfnSubscriberProps(put(self.0, "DataLakeArn", value), Phase) }
     /// `Sources`: list of `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-sources)
-    pub fn sources(self, value: impl Arg<Arr<subscriber::Source>>) -> CfnSubscriberProps<R0, R1, Set, R3, R4> { CfnSubscriberProps(put(self.0, "Sources", value.into_expr()), Phase) }
+    pub fn sources(self, value: impl Arg<Arr<subscriber::Source>>) -> CfnSubscriberProps<R0, R1, Set, R3, R4> { CfnSubscriberProps(put(self.0, "Sources", value), Phase) }
     /// `SubscriberDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-subscriberdescription)
-    pub fn subscriber_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriberDescription", value.into_expr()), Phase) }
+    pub fn subscriber_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriberDescription", value), Phase) }
     /// `SubscriberIdentity`: `SubscriberIdentity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-subscriberidentity)
-    pub fn subscriber_identity(self, value: impl Arg<subscriber::SubscriberIdentity>) -> CfnSubscriberProps<R0, R1, R2, Set, R4> { CfnSubscriberProps(put(self.0, "SubscriberIdentity", value.into_expr()), Phase) }
+    pub fn subscriber_identity(self, value: impl Arg<subscriber::SubscriberIdentity>) -> CfnSubscriberProps<R0, R1, R2, Set, R4> { CfnSubscriberProps(put(self.0, "SubscriberIdentity", value), Phase) }
     /// `SubscriberName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-subscribername)
-    pub fn subscriber_name(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, R1, R2, R3, Set> { CfnSubscriberProps(put(self.0, "SubscriberName", value.into_expr()), Phase) }
+    pub fn subscriber_name(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, R1, R2, R3, Set> { CfnSubscriberProps(put(self.0, "SubscriberName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSubscriberProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityLake::Subscriber`.
@@ -172,9 +172,9 @@ impl AwsLogSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-awslogsource.html#cfn-securitylake-subscriber-awslogsource-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value)) }
     /// `SourceVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-awslogsource.html#cfn-securitylake-subscriber-awslogsource-sourceversion)
-    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr())) }
+    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value)) }
 }
 impl Done for AwsLogSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomLogSource` of `AWS::SecurityLake::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-customlogsource.html)
@@ -183,9 +183,9 @@ impl CustomLogSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-customlogsource.html#cfn-securitylake-subscriber-customlogsource-sourcename)
-    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value)) }
     /// `SourceVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-customlogsource.html#cfn-securitylake-subscriber-customlogsource-sourceversion)
-    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr())) }
+    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value)) }
 }
 impl Done for CustomLogSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::SecurityLake::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-source.html)
@@ -194,9 +194,9 @@ impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsLogSource`: `AwsLogSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-source.html#cfn-securitylake-subscriber-source-awslogsource)
-    pub fn aws_log_source(self, value: impl Arg<AwsLogSource>) -> Self { Self(put(self.0, "AwsLogSource", value.into_expr())) }
+    pub fn aws_log_source(self, value: impl Arg<AwsLogSource>) -> Self { Self(put(self.0, "AwsLogSource", value)) }
     /// `CustomLogSource`: `CustomLogSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-source.html#cfn-securitylake-subscriber-source-customlogsource)
-    pub fn custom_log_source(self, value: impl Arg<CustomLogSource>) -> Self { Self(put(self.0, "CustomLogSource", value.into_expr())) }
+    pub fn custom_log_source(self, value: impl Arg<CustomLogSource>) -> Self { Self(put(self.0, "CustomLogSource", value)) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubscriberIdentity` of `AWS::SecurityLake::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-subscriberidentity.html)
@@ -207,9 +207,9 @@ impl SubscriberIdentity {
 }
 impl<R0, R1> SubscriberIdentity<R0, R1> {
     /// `ExternalId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-subscriberidentity.html#cfn-securitylake-subscriber-subscriberidentity-externalid)
-    pub fn external_id(self, value: impl Arg<str>) -> SubscriberIdentity<Set, R1> { SubscriberIdentity(put(self.0, "ExternalId", value.into_expr()), Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> SubscriberIdentity<Set, R1> { SubscriberIdentity(put(self.0, "ExternalId", value), Phase) }
     /// `Principal`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-subscriberidentity.html#cfn-securitylake-subscriber-subscriberidentity-principal)
-    pub fn principal(self, value: impl Arg<str>) -> SubscriberIdentity<R0, Set> { SubscriberIdentity(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> SubscriberIdentity<R0, Set> { SubscriberIdentity(put(self.0, "Principal", value), Phase) }
 }
 impl Done for SubscriberIdentity { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessTypes` allows.
@@ -236,9 +236,9 @@ impl CfnSubscriberNotificationProps {
 }
 impl<R0, R1> CfnSubscriberNotificationProps<R0, R1> {
     /// `NotificationConfiguration`: `NotificationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscribernotification.html#cfn-securitylake-subscribernotification-notificationconfiguration)
-    pub fn notification_configuration(self, value: impl Arg<subscriber_notification::NotificationConfiguration>) -> CfnSubscriberNotificationProps<Set, R1> { CfnSubscriberNotificationProps(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
+    pub fn notification_configuration(self, value: impl Arg<subscriber_notification::NotificationConfiguration>) -> CfnSubscriberNotificationProps<Set, R1> { CfnSubscriberNotificationProps(put(self.0, "NotificationConfiguration", value), Phase) }
     /// `SubscriberArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscribernotification.html#cfn-securitylake-subscribernotification-subscriberarn)
-    pub fn subscriber_arn(self, value: impl Arg<str>) -> CfnSubscriberNotificationProps<R0, Set> { CfnSubscriberNotificationProps(put(self.0, "SubscriberArn", value.into_expr()), Phase) }
+    pub fn subscriber_arn(self, value: impl Arg<str>) -> CfnSubscriberNotificationProps<R0, Set> { CfnSubscriberNotificationProps(put(self.0, "SubscriberArn", value), Phase) }
 }
 impl Done for CfnSubscriberNotificationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityLake::SubscriberNotification`.
@@ -252,15 +252,15 @@ impl HttpsNotificationConfiguration {
 }
 impl<R0, R1> HttpsNotificationConfiguration<R0, R1> {
     /// `AuthorizationApiKeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-authorizationapikeyname)
-    pub fn authorization_api_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationApiKeyName", value.into_expr()), Phase) }
+    pub fn authorization_api_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationApiKeyName", value), Phase) }
     /// `AuthorizationApiKeyValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-authorizationapikeyvalue)
-    pub fn authorization_api_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationApiKeyValue", value.into_expr()), Phase) }
+    pub fn authorization_api_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationApiKeyValue", value), Phase) }
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> HttpsNotificationConfiguration<Set, R1> { HttpsNotificationConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> HttpsNotificationConfiguration<Set, R1> { HttpsNotificationConfiguration(put(self.0, "Endpoint", value), Phase) }
     /// `HttpMethod`: `HttpMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-httpmethod)
-    pub fn http_method(self, value: impl Arg<HttpMethod>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr()), Phase) }
+    pub fn http_method(self, value: impl Arg<HttpMethod>) -> Self { Self(put(self.0, "HttpMethod", value), Phase) }
     /// `TargetRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-targetrolearn)
-    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> HttpsNotificationConfiguration<R0, Set> { HttpsNotificationConfiguration(put(self.0, "TargetRoleArn", value.into_expr()), Phase) }
+    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> HttpsNotificationConfiguration<R0, Set> { HttpsNotificationConfiguration(put(self.0, "TargetRoleArn", value), Phase) }
 }
 impl Done for HttpsNotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfiguration` of `AWS::SecurityLake::SubscriberNotification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-notificationconfiguration.html)
@@ -269,9 +269,9 @@ impl NotificationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpsNotificationConfiguration`: `HttpsNotificationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-notificationconfiguration.html#cfn-securitylake-subscribernotification-notificationconfiguration-httpsnotificationconfiguration)
-    pub fn https_notification_configuration(self, value: impl Arg<HttpsNotificationConfiguration>) -> Self { Self(put(self.0, "HttpsNotificationConfiguration", value.into_expr())) }
+    pub fn https_notification_configuration(self, value: impl Arg<HttpsNotificationConfiguration>) -> Self { Self(put(self.0, "HttpsNotificationConfiguration", value)) }
     /// `SqsNotificationConfiguration`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-notificationconfiguration.html#cfn-securitylake-subscribernotification-notificationconfiguration-sqsnotificationconfiguration)
-    pub fn sqs_notification_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SqsNotificationConfiguration", value.into_expr())) }
+    pub fn sqs_notification_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SqsNotificationConfiguration", value)) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `HttpMethod` allows.

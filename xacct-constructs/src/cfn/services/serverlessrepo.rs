@@ -29,27 +29,27 @@ impl CfnApplicationProps {
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
     /// `Author`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-author)
-    pub fn author(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "Author", value.into_expr()), Phase) }
+    pub fn author(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "Author", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "Description", value), Phase) }
     /// `HomePageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-homepageurl)
-    pub fn home_page_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomePageUrl", value.into_expr()), Phase) }
+    pub fn home_page_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomePageUrl", value), Phase) }
     /// `Labels`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-labels)
-    pub fn labels(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
+    pub fn labels(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Labels", value), Phase) }
     /// `LicenseBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-licensebody)
-    pub fn license_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseBody", value.into_expr()), Phase) }
+    pub fn license_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseBody", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `ReadmeBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-readmebody)
-    pub fn readme_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadmeBody", value.into_expr()), Phase) }
+    pub fn readme_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadmeBody", value), Phase) }
     /// `SemanticVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-semanticversion)
-    pub fn semantic_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
+    pub fn semantic_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SemanticVersion", value), Phase) }
     /// `SourceCodeUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-sourcecodeurl)
-    pub fn source_code_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceCodeUrl", value.into_expr()), Phase) }
+    pub fn source_code_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceCodeUrl", value), Phase) }
     /// `SpdxLicenseId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-spdxlicenseid)
-    pub fn spdx_license_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpdxLicenseId", value.into_expr()), Phase) }
+    pub fn spdx_license_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpdxLicenseId", value), Phase) }
     /// `TemplateBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-templatebody)
-    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,9 +25,9 @@ impl CfnAcceptedPortfolioShareProps {
 }
 impl<R0> CfnAcceptedPortfolioShareProps<R0> {
     /// `AcceptLanguage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-acceptedportfolioshare.html#cfn-servicecatalog-acceptedportfolioshare-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-acceptedportfolioshare.html#cfn-servicecatalog-acceptedportfolioshare-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnAcceptedPortfolioShareProps<Set> { CfnAcceptedPortfolioShareProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnAcceptedPortfolioShareProps<Set> { CfnAcceptedPortfolioShareProps(put(self.0, "PortfolioId", value), Phase) }
 }
 impl Done for CfnAcceptedPortfolioShareProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html)
@@ -57,31 +57,31 @@ impl CfnCloudFormationProductProps {
 }
 impl<R0, R1> CfnCloudFormationProductProps<R0, R1> {
     /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Distributor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-distributor)
-    pub fn distributor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Distributor", value.into_expr()), Phase) }
+    pub fn distributor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Distributor", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCloudFormationProductProps<Set, R1> { CfnCloudFormationProductProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCloudFormationProductProps<Set, R1> { CfnCloudFormationProductProps(put(self.0, "Name", value), Phase) }
     /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-owner)
-    pub fn owner(self, value: impl Arg<str>) -> CfnCloudFormationProductProps<R0, Set> { CfnCloudFormationProductProps(put(self.0, "Owner", value.into_expr()), Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> CfnCloudFormationProductProps<R0, Set> { CfnCloudFormationProductProps(put(self.0, "Owner", value), Phase) }
     /// `ProductType`: `ProductType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-producttype)
-    pub fn product_type(self, value: impl Arg<cloud_formation_product::ProductType>) -> Self { Self(put(self.0, "ProductType", value.into_expr()), Phase) }
+    pub fn product_type(self, value: impl Arg<cloud_formation_product::ProductType>) -> Self { Self(put(self.0, "ProductType", value), Phase) }
     /// `ProvisioningArtifactParameters`: list of `ProvisioningArtifactProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactparameters)
-    pub fn provisioning_artifact_parameters(self, value: impl Arg<Arr<cloud_formation_product::ProvisioningArtifactProperties>>) -> Self { Self(put(self.0, "ProvisioningArtifactParameters", value.into_expr()), Phase) }
+    pub fn provisioning_artifact_parameters(self, value: impl Arg<Arr<cloud_formation_product::ProvisioningArtifactProperties>>) -> Self { Self(put(self.0, "ProvisioningArtifactParameters", value), Phase) }
     /// `ReplaceProvisioningArtifacts`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-replaceprovisioningartifacts)
-    pub fn replace_provisioning_artifacts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplaceProvisioningArtifacts", value.into_expr()), Phase) }
+    pub fn replace_provisioning_artifacts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplaceProvisioningArtifacts", value), Phase) }
     /// `SourceConnection`: `SourceConnection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-sourceconnection)
-    pub fn source_connection(self, value: impl Arg<cloud_formation_product::SourceConnection>) -> Self { Self(put(self.0, "SourceConnection", value.into_expr()), Phase) }
+    pub fn source_connection(self, value: impl Arg<cloud_formation_product::SourceConnection>) -> Self { Self(put(self.0, "SourceConnection", value), Phase) }
     /// `SupportDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-supportdescription)
-    pub fn support_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportDescription", value.into_expr()), Phase) }
+    pub fn support_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportDescription", value), Phase) }
     /// `SupportEmail`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-supportemail)
-    pub fn support_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportEmail", value.into_expr()), Phase) }
+    pub fn support_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportEmail", value), Phase) }
     /// `SupportUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-supporturl)
-    pub fn support_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportUrl", value.into_expr()), Phase) }
+    pub fn support_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportUrl", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCloudFormationProductProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceCatalog::CloudFormationProduct`.
@@ -95,13 +95,13 @@ impl CodeStarParameters {
 }
 impl<R0, R1, R2, R3> CodeStarParameters<R0, R1, R2, R3> {
     /// `ArtifactPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html#cfn-servicecatalog-cloudformationproduct-codestarparameters-artifactpath)
-    pub fn artifact_path(self, value: impl Arg<str>) -> CodeStarParameters<Set, R1, R2, R3> { CodeStarParameters(put(self.0, "ArtifactPath", value.into_expr()), Phase) }
+    pub fn artifact_path(self, value: impl Arg<str>) -> CodeStarParameters<Set, R1, R2, R3> { CodeStarParameters(put(self.0, "ArtifactPath", value), Phase) }
     /// `Branch`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html#cfn-servicecatalog-cloudformationproduct-codestarparameters-branch)
-    pub fn branch(self, value: impl Arg<str>) -> CodeStarParameters<R0, Set, R2, R3> { CodeStarParameters(put(self.0, "Branch", value.into_expr()), Phase) }
+    pub fn branch(self, value: impl Arg<str>) -> CodeStarParameters<R0, Set, R2, R3> { CodeStarParameters(put(self.0, "Branch", value), Phase) }
     /// `ConnectionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html#cfn-servicecatalog-cloudformationproduct-codestarparameters-connectionarn)
-    pub fn connection_arn(self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, Set, R3> { CodeStarParameters(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, Set, R3> { CodeStarParameters(put(self.0, "ConnectionArn", value), Phase) }
     /// `Repository`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html#cfn-servicecatalog-cloudformationproduct-codestarparameters-repository)
-    pub fn repository(self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, R2, Set> { CodeStarParameters(put(self.0, "Repository", value.into_expr()), Phase) }
+    pub fn repository(self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, R2, Set> { CodeStarParameters(put(self.0, "Repository", value), Phase) }
 }
 impl Done for CodeStarParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionParameters` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-connectionparameters.html)
@@ -110,7 +110,7 @@ impl ConnectionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeStar`: `CodeStarParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-connectionparameters.html#cfn-servicecatalog-cloudformationproduct-connectionparameters-codestar)
-    pub fn code_star(self, value: impl Arg<CodeStarParameters>) -> Self { Self(put(self.0, "CodeStar", value.into_expr())) }
+    pub fn code_star(self, value: impl Arg<CodeStarParameters>) -> Self { Self(put(self.0, "CodeStar", value)) }
 }
 impl Done for ConnectionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Info` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-info.html)
@@ -119,9 +119,9 @@ impl Info {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImportFromPhysicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-info.html#cfn-servicecatalog-cloudformationproduct-info-importfromphysicalid)
-    pub fn import_from_physical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportFromPhysicalId", value.into_expr())) }
+    pub fn import_from_physical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportFromPhysicalId", value)) }
     /// `LoadTemplateFromURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-info.html#cfn-servicecatalog-cloudformationproduct-info-loadtemplatefromurl)
-    pub fn load_template_from_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadTemplateFromURL", value.into_expr())) }
+    pub fn load_template_from_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadTemplateFromURL", value)) }
 }
 impl Done for Info { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisioningArtifactProperties` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html)
@@ -132,15 +132,15 @@ impl ProvisioningArtifactProperties {
 }
 impl<R0> ProvisioningArtifactProperties<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisableTemplateValidation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-disabletemplatevalidation)
-    pub fn disable_template_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableTemplateValidation", value.into_expr()), Phase) }
+    pub fn disable_template_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableTemplateValidation", value), Phase) }
     /// `Info`: `Info`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-info)
-    pub fn info(self, value: impl Arg<Info>) -> ProvisioningArtifactProperties<Set> { ProvisioningArtifactProperties(put(self.0, "Info", value.into_expr()), Phase) }
+    pub fn info(self, value: impl Arg<Info>) -> ProvisioningArtifactProperties<Set> { ProvisioningArtifactProperties(put(self.0, "Info", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for ProvisioningArtifactProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConnection` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-sourceconnection.html)
@@ -151,9 +151,9 @@ impl SourceConnection {
 }
 impl<R0, R1> SourceConnection<R0, R1> {
     /// `ConnectionParameters`: `ConnectionParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-sourceconnection.html#cfn-servicecatalog-cloudformationproduct-sourceconnection-connectionparameters)
-    pub fn connection_parameters(self, value: impl Arg<ConnectionParameters>) -> SourceConnection<Set, R1> { SourceConnection(put(self.0, "ConnectionParameters", value.into_expr()), Phase) }
+    pub fn connection_parameters(self, value: impl Arg<ConnectionParameters>) -> SourceConnection<Set, R1> { SourceConnection(put(self.0, "ConnectionParameters", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-sourceconnection.html#cfn-servicecatalog-cloudformationproduct-sourceconnection-type)
-    pub fn type_(self, value: impl Arg<str>) -> SourceConnection<R0, Set> { SourceConnection(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SourceConnection<R0, Set> { SourceConnection(put(self.0, "Type", value), Phase) }
 }
 impl Done for SourceConnection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProductType` allows.
@@ -186,29 +186,29 @@ impl CfnCloudFormationProvisionedProductProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcceptLanguage`: `AcceptLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<cloud_formation_provisioned_product::AcceptLanguage>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr())) }
+    pub fn accept_language(self, value: impl Arg<cloud_formation_provisioned_product::AcceptLanguage>) -> Self { Self(put(self.0, "AcceptLanguage", value)) }
     /// `NotificationArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-notificationarns)
-    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationArns", value.into_expr())) }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationArns", value)) }
     /// `PathId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-pathid)
-    pub fn path_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathId", value.into_expr())) }
+    pub fn path_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathId", value)) }
     /// `PathName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-pathname)
-    pub fn path_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathName", value.into_expr())) }
+    pub fn path_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathName", value)) }
     /// `ProductId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
+    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value)) }
     /// `ProductName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-productname)
-    pub fn product_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
+    pub fn product_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductName", value)) }
     /// `ProvisionedProductName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisionedproductname)
-    pub fn provisioned_product_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisionedProductName", value.into_expr())) }
+    pub fn provisioned_product_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisionedProductName", value)) }
     /// `ProvisioningArtifactId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningartifactid)
-    pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactId", value.into_expr())) }
+    pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactId", value)) }
     /// `ProvisioningArtifactName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningartifactname)
-    pub fn provisioning_artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactName", value.into_expr())) }
+    pub fn provisioning_artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactName", value)) }
     /// `ProvisioningParameters`: list of `ProvisioningParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningparameters)
-    pub fn provisioning_parameters(self, value: impl Arg<Arr<cloud_formation_provisioned_product::ProvisioningParameter>>) -> Self { Self(put(self.0, "ProvisioningParameters", value.into_expr())) }
+    pub fn provisioning_parameters(self, value: impl Arg<Arr<cloud_formation_provisioned_product::ProvisioningParameter>>) -> Self { Self(put(self.0, "ProvisioningParameters", value)) }
     /// `ProvisioningPreferences`: `ProvisioningPreferences`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences)
-    pub fn provisioning_preferences(self, value: impl Arg<cloud_formation_provisioned_product::ProvisioningPreferences>) -> Self { Self(put(self.0, "ProvisioningPreferences", value.into_expr())) }
+    pub fn provisioning_preferences(self, value: impl Arg<cloud_formation_provisioned_product::ProvisioningPreferences>) -> Self { Self(put(self.0, "ProvisioningPreferences", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnCloudFormationProvisionedProductProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceCatalog::CloudFormationProvisionedProduct`.
@@ -222,9 +222,9 @@ impl ProvisioningParameter {
 }
 impl<R0, R1> ProvisioningParameter<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningparameter.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningparameter-key)
-    pub fn key(self, value: impl Arg<str>) -> ProvisioningParameter<Set, R1> { ProvisioningParameter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ProvisioningParameter<Set, R1> { ProvisioningParameter(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningparameter.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> ProvisioningParameter<R0, Set> { ProvisioningParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ProvisioningParameter<R0, Set> { ProvisioningParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for ProvisioningParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisioningPreferences` of `AWS::ServiceCatalog::CloudFormationProvisionedProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html)
@@ -233,19 +233,19 @@ impl ProvisioningPreferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StackSetAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetaccounts)
-    pub fn stack_set_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackSetAccounts", value.into_expr())) }
+    pub fn stack_set_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackSetAccounts", value)) }
     /// `StackSetFailureToleranceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetfailuretolerancecount)
-    pub fn stack_set_failure_tolerance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetFailureToleranceCount", value.into_expr())) }
+    pub fn stack_set_failure_tolerance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetFailureToleranceCount", value)) }
     /// `StackSetFailureTolerancePercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetfailuretolerancepercentage)
-    pub fn stack_set_failure_tolerance_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetFailureTolerancePercentage", value.into_expr())) }
+    pub fn stack_set_failure_tolerance_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetFailureTolerancePercentage", value)) }
     /// `StackSetMaxConcurrencyCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetmaxconcurrencycount)
-    pub fn stack_set_max_concurrency_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetMaxConcurrencyCount", value.into_expr())) }
+    pub fn stack_set_max_concurrency_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetMaxConcurrencyCount", value)) }
     /// `StackSetMaxConcurrencyPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetmaxconcurrencypercentage)
-    pub fn stack_set_max_concurrency_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetMaxConcurrencyPercentage", value.into_expr())) }
+    pub fn stack_set_max_concurrency_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetMaxConcurrencyPercentage", value)) }
     /// `StackSetOperationType`: `StackSetOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetoperationtype)
-    pub fn stack_set_operation_type(self, value: impl Arg<StackSetOperationType>) -> Self { Self(put(self.0, "StackSetOperationType", value.into_expr())) }
+    pub fn stack_set_operation_type(self, value: impl Arg<StackSetOperationType>) -> Self { Self(put(self.0, "StackSetOperationType", value)) }
     /// `StackSetRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetregions)
-    pub fn stack_set_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackSetRegions", value.into_expr())) }
+    pub fn stack_set_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackSetRegions", value)) }
 }
 impl Done for ProvisioningPreferences { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AcceptLanguage` allows.
@@ -274,15 +274,15 @@ impl CfnLaunchNotificationConstraintProps {
 }
 impl<R0, R1, R2> CfnLaunchNotificationConstraintProps<R0, R1, R2> {
     /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `NotificationArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-notificationarns)
-    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> CfnLaunchNotificationConstraintProps<Set, R1, R2> { CfnLaunchNotificationConstraintProps(put(self.0, "NotificationArns", value.into_expr()), Phase) }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> CfnLaunchNotificationConstraintProps<Set, R1, R2> { CfnLaunchNotificationConstraintProps(put(self.0, "NotificationArns", value), Phase) }
     /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, Set, R2> { CfnLaunchNotificationConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, Set, R2> { CfnLaunchNotificationConstraintProps(put(self.0, "PortfolioId", value), Phase) }
     /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, R1, Set> { CfnLaunchNotificationConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, R1, Set> { CfnLaunchNotificationConstraintProps(put(self.0, "ProductId", value), Phase) }
 }
 impl Done for CfnLaunchNotificationConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::LaunchRoleConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html)
@@ -306,17 +306,17 @@ impl CfnLaunchRoleConstraintProps {
 }
 impl<R0, R1> CfnLaunchRoleConstraintProps<R0, R1> {
     /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `LocalRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-localrolename)
-    pub fn local_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalRoleName", value.into_expr()), Phase) }
+    pub fn local_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalRoleName", value), Phase) }
     /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<Set, R1> { CfnLaunchRoleConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<Set, R1> { CfnLaunchRoleConstraintProps(put(self.0, "PortfolioId", value), Phase) }
     /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<R0, Set> { CfnLaunchRoleConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<R0, Set> { CfnLaunchRoleConstraintProps(put(self.0, "ProductId", value), Phase) }
     /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CfnLaunchRoleConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::LaunchTemplateConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html)
@@ -340,15 +340,15 @@ impl CfnLaunchTemplateConstraintProps {
 }
 impl<R0, R1, R2> CfnLaunchTemplateConstraintProps<R0, R1, R2> {
     /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<Set, R1, R2> { CfnLaunchTemplateConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<Set, R1, R2> { CfnLaunchTemplateConstraintProps(put(self.0, "PortfolioId", value), Phase) }
     /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, Set, R2> { CfnLaunchTemplateConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, Set, R2> { CfnLaunchTemplateConstraintProps(put(self.0, "ProductId", value), Phase) }
     /// `Rules`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-rules)
-    pub fn rules(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, R1, Set> { CfnLaunchTemplateConstraintProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, R1, Set> { CfnLaunchTemplateConstraintProps(put(self.0, "Rules", value), Phase) }
 }
 impl Done for CfnLaunchTemplateConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::Portfolio`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html)
@@ -374,15 +374,15 @@ impl CfnPortfolioProps {
 }
 impl<R0, R1> CfnPortfolioProps<R0, R1> {
     /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnPortfolioProps<Set, R1> { CfnPortfolioProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnPortfolioProps<Set, R1> { CfnPortfolioProps(put(self.0, "DisplayName", value), Phase) }
     /// `ProviderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-providername)
-    pub fn provider_name(self, value: impl Arg<str>) -> CfnPortfolioProps<R0, Set> { CfnPortfolioProps(put(self.0, "ProviderName", value.into_expr()), Phase) }
+    pub fn provider_name(self, value: impl Arg<str>) -> CfnPortfolioProps<R0, Set> { CfnPortfolioProps(put(self.0, "ProviderName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPortfolioProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::PortfolioPrincipalAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html)
@@ -404,13 +404,13 @@ impl CfnPortfolioPrincipalAssociationProps {
 }
 impl<R0> CfnPortfolioPrincipalAssociationProps<R0> {
     /// `AcceptLanguage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html#cfn-servicecatalog-portfolioprincipalassociation-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `PortfolioId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html#cfn-servicecatalog-portfolioprincipalassociation-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortfolioId", value.into_expr()), Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortfolioId", value), Phase) }
     /// `PrincipalARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html#cfn-servicecatalog-portfolioprincipalassociation-principalarn)
-    pub fn principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalARN", value.into_expr()), Phase) }
+    pub fn principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalARN", value), Phase) }
     /// `PrincipalType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html#cfn-servicecatalog-portfolioprincipalassociation-principaltype)
-    pub fn principal_type(self, value: impl Arg<str>) -> CfnPortfolioPrincipalAssociationProps<Set> { CfnPortfolioPrincipalAssociationProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
+    pub fn principal_type(self, value: impl Arg<str>) -> CfnPortfolioPrincipalAssociationProps<Set> { CfnPortfolioPrincipalAssociationProps(put(self.0, "PrincipalType", value), Phase) }
 }
 impl Done for CfnPortfolioPrincipalAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::PortfolioProductAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html)
@@ -430,13 +430,13 @@ impl CfnPortfolioProductAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcceptLanguage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html#cfn-servicecatalog-portfolioproductassociation-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr())) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value)) }
     /// `PortfolioId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html#cfn-servicecatalog-portfolioproductassociation-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortfolioId", value.into_expr())) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortfolioId", value)) }
     /// `ProductId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html#cfn-servicecatalog-portfolioproductassociation-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
+    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value)) }
     /// `SourcePortfolioId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html#cfn-servicecatalog-portfolioproductassociation-sourceportfolioid)
-    pub fn source_portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePortfolioId", value.into_expr())) }
+    pub fn source_portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePortfolioId", value)) }
 }
 impl Done for CfnPortfolioProductAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::PortfolioShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html)
@@ -458,13 +458,13 @@ impl CfnPortfolioShareProps {
 }
 impl<R0, R1> CfnPortfolioShareProps<R0, R1> {
     /// `AcceptLanguage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html#cfn-servicecatalog-portfolioshare-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html#cfn-servicecatalog-portfolioshare-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> CfnPortfolioShareProps<Set, R1> { CfnPortfolioShareProps(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnPortfolioShareProps<Set, R1> { CfnPortfolioShareProps(put(self.0, "AccountId", value), Phase) }
     /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html#cfn-servicecatalog-portfolioshare-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnPortfolioShareProps<R0, Set> { CfnPortfolioShareProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnPortfolioShareProps<R0, Set> { CfnPortfolioShareProps(put(self.0, "PortfolioId", value), Phase) }
     /// `ShareTagOptions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html#cfn-servicecatalog-portfolioshare-sharetagoptions)
-    pub fn share_tag_options(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShareTagOptions", value.into_expr()), Phase) }
+    pub fn share_tag_options(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShareTagOptions", value), Phase) }
 }
 impl Done for CfnPortfolioShareProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::ResourceUpdateConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html)
@@ -488,15 +488,15 @@ impl CfnResourceUpdateConstraintProps {
 }
 impl<R0, R1, R2> CfnResourceUpdateConstraintProps<R0, R1, R2> {
     /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<Set, R1, R2> { CfnResourceUpdateConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<Set, R1, R2> { CfnResourceUpdateConstraintProps(put(self.0, "PortfolioId", value), Phase) }
     /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, Set, R2> { CfnResourceUpdateConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, Set, R2> { CfnResourceUpdateConstraintProps(put(self.0, "ProductId", value), Phase) }
     /// `TagUpdateOnProvisionedProduct`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-tagupdateonprovisionedproduct)
-    pub fn tag_update_on_provisioned_product(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, R1, Set> { CfnResourceUpdateConstraintProps(put(self.0, "TagUpdateOnProvisionedProduct", value.into_expr()), Phase) }
+    pub fn tag_update_on_provisioned_product(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, R1, Set> { CfnResourceUpdateConstraintProps(put(self.0, "TagUpdateOnProvisionedProduct", value), Phase) }
 }
 impl Done for CfnResourceUpdateConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::ServiceAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html)
@@ -520,15 +520,15 @@ impl CfnServiceActionProps {
 }
 impl<R0, R1, R2> CfnServiceActionProps<R0, R1, R2> {
     /// `AcceptLanguage`: `AcceptLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<service_action::AcceptLanguage>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<service_action::AcceptLanguage>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `Definition`: list of `DefinitionParameter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-definition)
-    pub fn definition(self, value: impl Arg<Arr<service_action::DefinitionParameter>>) -> CfnServiceActionProps<Set, R1, R2> { CfnServiceActionProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<Arr<service_action::DefinitionParameter>>) -> CfnServiceActionProps<Set, R1, R2> { CfnServiceActionProps(put(self.0, "Definition", value), Phase) }
     /// `DefinitionType`: `DefinitionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-definitiontype)
-    pub fn definition_type(self, value: impl Arg<service_action::DefinitionType>) -> CfnServiceActionProps<R0, Set, R2> { CfnServiceActionProps(put(self.0, "DefinitionType", value.into_expr()), Phase) }
+    pub fn definition_type(self, value: impl Arg<service_action::DefinitionType>) -> CfnServiceActionProps<R0, Set, R2> { CfnServiceActionProps(put(self.0, "DefinitionType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnServiceActionProps<R0, R1, Set> { CfnServiceActionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceActionProps<R0, R1, Set> { CfnServiceActionProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnServiceActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceCatalog::ServiceAction`.
@@ -542,9 +542,9 @@ impl DefinitionParameter {
 }
 impl<R0, R1> DefinitionParameter<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-serviceaction-definitionparameter.html#cfn-servicecatalog-serviceaction-definitionparameter-key)
-    pub fn key(self, value: impl Arg<str>) -> DefinitionParameter<Set, R1> { DefinitionParameter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> DefinitionParameter<Set, R1> { DefinitionParameter(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-serviceaction-definitionparameter.html#cfn-servicecatalog-serviceaction-definitionparameter-value)
-    pub fn value(self, value: impl Arg<str>) -> DefinitionParameter<R0, Set> { DefinitionParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> DefinitionParameter<R0, Set> { DefinitionParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for DefinitionParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AcceptLanguage` allows.
@@ -571,11 +571,11 @@ impl CfnServiceActionAssociationProps {
 }
 impl<R0, R1, R2> CfnServiceActionAssociationProps<R0, R1, R2> {
     /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceactionassociation.html#cfn-servicecatalog-serviceactionassociation-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<Set, R1, R2> { CfnServiceActionAssociationProps(put(self.0, "ProductId", value.into_expr()), Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<Set, R1, R2> { CfnServiceActionAssociationProps(put(self.0, "ProductId", value), Phase) }
     /// `ProvisioningArtifactId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceactionassociation.html#cfn-servicecatalog-serviceactionassociation-provisioningartifactid)
-    pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<R0, Set, R2> { CfnServiceActionAssociationProps(put(self.0, "ProvisioningArtifactId", value.into_expr()), Phase) }
+    pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<R0, Set, R2> { CfnServiceActionAssociationProps(put(self.0, "ProvisioningArtifactId", value), Phase) }
     /// `ServiceActionId`: `ServiceCatalogServiceActionId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceactionassociation.html#cfn-servicecatalog-serviceactionassociation-serviceactionid)
-    pub fn service_action_id(self, value: impl Arg<kind::ServiceCatalogServiceActionId>) -> CfnServiceActionAssociationProps<R0, R1, Set> { CfnServiceActionAssociationProps(put(self.0, "ServiceActionId", value.into_expr()), Phase) }
+    pub fn service_action_id(self, value: impl Arg<kind::ServiceCatalogServiceActionId>) -> CfnServiceActionAssociationProps<R0, R1, Set> { CfnServiceActionAssociationProps(put(self.0, "ServiceActionId", value), Phase) }
 }
 impl Done for CfnServiceActionAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::StackSetConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html)
@@ -599,23 +599,23 @@ impl CfnStackSetConstraintProps {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-acceptlanguage)
-    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value), Phase) }
     /// `AccountList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-accountlist)
-    pub fn account_list(self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "AccountList", value.into_expr()), Phase) }
+    pub fn account_list(self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "AccountList", value), Phase) }
     /// `AdminRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-adminrole)
-    pub fn admin_role(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "AdminRole", value.into_expr()), Phase) }
+    pub fn admin_role(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "AdminRole", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "Description", value), Phase) }
     /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "ExecutionRole", value), Phase) }
     /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-portfolioid)
-    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "PortfolioId", value), Phase) }
     /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-productid)
-    pub fn product_id(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnStackSetConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnStackSetConstraintProps(put(self.0, "ProductId", value), Phase) }
     /// `RegionList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-regionlist)
-    pub fn region_list(self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnStackSetConstraintProps(put(self.0, "RegionList", value.into_expr()), Phase) }
+    pub fn region_list(self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnStackSetConstraintProps(put(self.0, "RegionList", value), Phase) }
     /// `StackInstanceControl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-stackinstancecontrol)
-    pub fn stack_instance_control(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnStackSetConstraintProps(put(self.0, "StackInstanceControl", value.into_expr()), Phase) }
+    pub fn stack_instance_control(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnStackSetConstraintProps(put(self.0, "StackInstanceControl", value), Phase) }
 }
 impl Done for CfnStackSetConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::TagOption`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html)
@@ -639,11 +639,11 @@ impl CfnTagOptionProps {
 }
 impl<R0, R1> CfnTagOptionProps<R0, R1> {
     /// `Active`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html#cfn-servicecatalog-tagoption-active)
-    pub fn active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Active", value.into_expr()), Phase) }
+    pub fn active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Active", value), Phase) }
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html#cfn-servicecatalog-tagoption-key)
-    pub fn key(self, value: impl Arg<str>) -> CfnTagOptionProps<Set, R1> { CfnTagOptionProps(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CfnTagOptionProps<Set, R1> { CfnTagOptionProps(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html#cfn-servicecatalog-tagoption-value)
-    pub fn value(self, value: impl Arg<str>) -> CfnTagOptionProps<R0, Set> { CfnTagOptionProps(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CfnTagOptionProps<R0, Set> { CfnTagOptionProps(put(self.0, "Value", value), Phase) }
 }
 impl Done for CfnTagOptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::TagOptionAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoptionassociation.html)
@@ -663,9 +663,9 @@ impl CfnTagOptionAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoptionassociation.html#cfn-servicecatalog-tagoptionassociation-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value)) }
     /// `TagOptionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoptionassociation.html#cfn-servicecatalog-tagoptionassociation-tagoptionid)
-    pub fn tag_option_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagOptionId", value.into_expr())) }
+    pub fn tag_option_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagOptionId", value)) }
 }
 impl Done for CfnTagOptionAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -33,11 +33,11 @@ impl CfnApplicationProps {
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#cfn-servicecatalogappregistry-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#cfn-servicecatalogappregistry-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#cfn-servicecatalogappregistry-application-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalogAppRegistry::AttributeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html)
@@ -63,13 +63,13 @@ impl CfnAttributeGroupProps {
 }
 impl<R0, R1> CfnAttributeGroupProps<R0, R1> {
     /// `Attributes`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#cfn-servicecatalogappregistry-attributegroup-attributes)
-    pub fn attributes(self, value: impl Arg<Any>) -> CfnAttributeGroupProps<Set, R1> { CfnAttributeGroupProps(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Any>) -> CfnAttributeGroupProps<Set, R1> { CfnAttributeGroupProps(put(self.0, "Attributes", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#cfn-servicecatalogappregistry-attributegroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#cfn-servicecatalogappregistry-attributegroup-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAttributeGroupProps<R0, Set> { CfnAttributeGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAttributeGroupProps<R0, Set> { CfnAttributeGroupProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#cfn-servicecatalogappregistry-attributegroup-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAttributeGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalogAppRegistry::AttributeGroupAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html)
@@ -97,9 +97,9 @@ impl CfnAttributeGroupAssociationProps {
 }
 impl<R0, R1> CfnAttributeGroupAssociationProps<R0, R1> {
     /// `Application`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html#cfn-servicecatalogappregistry-attributegroupassociation-application)
-    pub fn application(self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<Set, R1> { CfnAttributeGroupAssociationProps(put(self.0, "Application", value.into_expr()), Phase) }
+    pub fn application(self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<Set, R1> { CfnAttributeGroupAssociationProps(put(self.0, "Application", value), Phase) }
     /// `AttributeGroup`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html#cfn-servicecatalogappregistry-attributegroupassociation-attributegroup)
-    pub fn attribute_group(self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<R0, Set> { CfnAttributeGroupAssociationProps(put(self.0, "AttributeGroup", value.into_expr()), Phase) }
+    pub fn attribute_group(self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<R0, Set> { CfnAttributeGroupAssociationProps(put(self.0, "AttributeGroup", value), Phase) }
 }
 impl Done for CfnAttributeGroupAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalogAppRegistry::ResourceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html)
@@ -127,11 +127,11 @@ impl CfnResourceAssociationProps {
 }
 impl<R0, R1, R2> CfnResourceAssociationProps<R0, R1, R2> {
     /// `Application`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#cfn-servicecatalogappregistry-resourceassociation-application)
-    pub fn application(self, value: impl Arg<str>) -> CfnResourceAssociationProps<Set, R1, R2> { CfnResourceAssociationProps(put(self.0, "Application", value.into_expr()), Phase) }
+    pub fn application(self, value: impl Arg<str>) -> CfnResourceAssociationProps<Set, R1, R2> { CfnResourceAssociationProps(put(self.0, "Application", value), Phase) }
     /// `Resource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#cfn-servicecatalogappregistry-resourceassociation-resource)
-    pub fn resource(self, value: impl Arg<str>) -> CfnResourceAssociationProps<R0, Set, R2> { CfnResourceAssociationProps(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> CfnResourceAssociationProps<R0, Set, R2> { CfnResourceAssociationProps(put(self.0, "Resource", value), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#cfn-servicecatalogappregistry-resourceassociation-resourcetype)
-    pub fn resource_type(self, value: impl Arg<resource_association::ResourceType>) -> CfnResourceAssociationProps<R0, R1, Set> { CfnResourceAssociationProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<resource_association::ResourceType>) -> CfnResourceAssociationProps<R0, R1, Set> { CfnResourceAssociationProps(put(self.0, "ResourceType", value), Phase) }
 }
 impl Done for CfnResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceCatalogAppRegistry::ResourceAssociation`.

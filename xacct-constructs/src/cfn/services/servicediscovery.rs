@@ -27,11 +27,11 @@ impl CfnHttpNamespaceProps {
 }
 impl<R0> CfnHttpNamespaceProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html#cfn-servicediscovery-httpnamespace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html#cfn-servicediscovery-httpnamespace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnHttpNamespaceProps<Set> { CfnHttpNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnHttpNamespaceProps<Set> { CfnHttpNamespaceProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html#cfn-servicediscovery-httpnamespace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnHttpNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceDiscovery::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html)
@@ -53,11 +53,11 @@ impl CfnInstanceProps {
 }
 impl<R0, R1> CfnInstanceProps<R0, R1> {
     /// `InstanceAttributes`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html#cfn-servicediscovery-instance-instanceattributes)
-    pub fn instance_attributes(self, value: impl Arg<Any>) -> CfnInstanceProps<Set, R1> { CfnInstanceProps(put(self.0, "InstanceAttributes", value.into_expr()), Phase) }
+    pub fn instance_attributes(self, value: impl Arg<Any>) -> CfnInstanceProps<Set, R1> { CfnInstanceProps(put(self.0, "InstanceAttributes", value), Phase) }
     /// `InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html#cfn-servicediscovery-instance-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value), Phase) }
     /// `ServiceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html#cfn-servicediscovery-instance-serviceid)
-    pub fn service_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set> { CfnInstanceProps(put(self.0, "ServiceId", value.into_expr()), Phase) }
+    pub fn service_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set> { CfnInstanceProps(put(self.0, "ServiceId", value), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceDiscovery::PrivateDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html)
@@ -85,15 +85,15 @@ impl CfnPrivateDnsNamespaceProps {
 }
 impl<R0> CfnPrivateDnsNamespaceProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPrivateDnsNamespaceProps<Set> { CfnPrivateDnsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPrivateDnsNamespaceProps<Set> { CfnPrivateDnsNamespaceProps(put(self.0, "Name", value), Phase) }
     /// `Properties`: `Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-properties)
-    pub fn properties(self, value: impl Arg<private_dns_namespace::Properties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<private_dns_namespace::Properties>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Vpc`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-vpc)
-    pub fn vpc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vpc", value.into_expr()), Phase) }
+    pub fn vpc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vpc", value), Phase) }
 }
 impl Done for CfnPrivateDnsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceDiscovery::PrivateDnsNamespace`.
@@ -105,7 +105,7 @@ impl PrivateDnsPropertiesMutable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SOA`: `SOA`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-privatednspropertiesmutable.html#cfn-servicediscovery-privatednsnamespace-privatednspropertiesmutable-soa)
-    pub fn soa(self, value: impl Arg<SOA>) -> Self { Self(put(self.0, "SOA", value.into_expr())) }
+    pub fn soa(self, value: impl Arg<SOA>) -> Self { Self(put(self.0, "SOA", value)) }
 }
 impl Done for PrivateDnsPropertiesMutable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Properties` of `AWS::ServiceDiscovery::PrivateDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-properties.html)
@@ -114,7 +114,7 @@ impl Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsProperties`: `PrivateDnsPropertiesMutable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-properties.html#cfn-servicediscovery-privatednsnamespace-properties-dnsproperties)
-    pub fn dns_properties(self, value: impl Arg<PrivateDnsPropertiesMutable>) -> Self { Self(put(self.0, "DnsProperties", value.into_expr())) }
+    pub fn dns_properties(self, value: impl Arg<PrivateDnsPropertiesMutable>) -> Self { Self(put(self.0, "DnsProperties", value)) }
 }
 impl Done for Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SOA` of `AWS::ServiceDiscovery::PrivateDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-soa.html)
@@ -123,7 +123,7 @@ impl SOA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-soa.html#cfn-servicediscovery-privatednsnamespace-soa-ttl)
-    pub fn ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TTL", value.into_expr())) }
+    pub fn ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TTL", value)) }
 }
 impl Done for SOA { fn into_props(self) -> Bag { self.0 } }
 }
@@ -152,13 +152,13 @@ impl CfnPublicDnsNamespaceProps {
 }
 impl<R0> CfnPublicDnsNamespaceProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#cfn-servicediscovery-publicdnsnamespace-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#cfn-servicediscovery-publicdnsnamespace-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPublicDnsNamespaceProps<Set> { CfnPublicDnsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPublicDnsNamespaceProps<Set> { CfnPublicDnsNamespaceProps(put(self.0, "Name", value), Phase) }
     /// `Properties`: `Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#cfn-servicediscovery-publicdnsnamespace-properties)
-    pub fn properties(self, value: impl Arg<public_dns_namespace::Properties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
+    pub fn properties(self, value: impl Arg<public_dns_namespace::Properties>) -> Self { Self(put(self.0, "Properties", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#cfn-servicediscovery-publicdnsnamespace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPublicDnsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceDiscovery::PublicDnsNamespace`.
@@ -170,7 +170,7 @@ impl Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsProperties`: `PublicDnsPropertiesMutable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-properties.html#cfn-servicediscovery-publicdnsnamespace-properties-dnsproperties)
-    pub fn dns_properties(self, value: impl Arg<PublicDnsPropertiesMutable>) -> Self { Self(put(self.0, "DnsProperties", value.into_expr())) }
+    pub fn dns_properties(self, value: impl Arg<PublicDnsPropertiesMutable>) -> Self { Self(put(self.0, "DnsProperties", value)) }
 }
 impl Done for Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicDnsPropertiesMutable` of `AWS::ServiceDiscovery::PublicDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-publicdnspropertiesmutable.html)
@@ -179,7 +179,7 @@ impl PublicDnsPropertiesMutable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SOA`: `SOA`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-publicdnspropertiesmutable.html#cfn-servicediscovery-publicdnsnamespace-publicdnspropertiesmutable-soa)
-    pub fn soa(self, value: impl Arg<SOA>) -> Self { Self(put(self.0, "SOA", value.into_expr())) }
+    pub fn soa(self, value: impl Arg<SOA>) -> Self { Self(put(self.0, "SOA", value)) }
 }
 impl Done for PublicDnsPropertiesMutable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SOA` of `AWS::ServiceDiscovery::PublicDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-soa.html)
@@ -188,7 +188,7 @@ impl SOA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-soa.html#cfn-servicediscovery-publicdnsnamespace-soa-ttl)
-    pub fn ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TTL", value.into_expr())) }
+    pub fn ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TTL", value)) }
 }
 impl Done for SOA { fn into_props(self) -> Bag { self.0 } }
 }
@@ -215,23 +215,23 @@ impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DnsConfig`: `DnsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-dnsconfig)
-    pub fn dns_config(self, value: impl Arg<service::DnsConfig>) -> Self { Self(put(self.0, "DnsConfig", value.into_expr())) }
+    pub fn dns_config(self, value: impl Arg<service::DnsConfig>) -> Self { Self(put(self.0, "DnsConfig", value)) }
     /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-healthcheckconfig)
-    pub fn health_check_config(self, value: impl Arg<service::HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr())) }
+    pub fn health_check_config(self, value: impl Arg<service::HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value)) }
     /// `HealthCheckCustomConfig`: `HealthCheckCustomConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-healthcheckcustomconfig)
-    pub fn health_check_custom_config(self, value: impl Arg<service::HealthCheckCustomConfig>) -> Self { Self(put(self.0, "HealthCheckCustomConfig", value.into_expr())) }
+    pub fn health_check_custom_config(self, value: impl Arg<service::HealthCheckCustomConfig>) -> Self { Self(put(self.0, "HealthCheckCustomConfig", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NamespaceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-namespaceid)
-    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr())) }
+    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value)) }
     /// `ServiceAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-serviceattributes)
-    pub fn service_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ServiceAttributes", value.into_expr())) }
+    pub fn service_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ServiceAttributes", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-type)
-    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceDiscovery::Service`.
@@ -245,11 +245,11 @@ impl DnsConfig {
 }
 impl<R0> DnsConfig<R0> {
     /// `DnsRecords`: list of `DnsRecord`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsconfig.html#cfn-servicediscovery-service-dnsconfig-dnsrecords)
-    pub fn dns_records(self, value: impl Arg<Arr<DnsRecord>>) -> DnsConfig<Set> { DnsConfig(put(self.0, "DnsRecords", value.into_expr()), Phase) }
+    pub fn dns_records(self, value: impl Arg<Arr<DnsRecord>>) -> DnsConfig<Set> { DnsConfig(put(self.0, "DnsRecords", value), Phase) }
     /// `NamespaceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsconfig.html#cfn-servicediscovery-service-dnsconfig-namespaceid)
-    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr()), Phase) }
+    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value), Phase) }
     /// `RoutingPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsconfig.html#cfn-servicediscovery-service-dnsconfig-routingpolicy)
-    pub fn routing_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicy", value.into_expr()), Phase) }
+    pub fn routing_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicy", value), Phase) }
 }
 impl Done for DnsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DnsRecord` of `AWS::ServiceDiscovery::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsrecord.html)
@@ -260,9 +260,9 @@ impl DnsRecord {
 }
 impl<R0, R1> DnsRecord<R0, R1> {
     /// `TTL`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsrecord.html#cfn-servicediscovery-service-dnsrecord-ttl)
-    pub fn ttl(self, value: impl Arg<f64>) -> DnsRecord<Set, R1> { DnsRecord(put(self.0, "TTL", value.into_expr()), Phase) }
+    pub fn ttl(self, value: impl Arg<f64>) -> DnsRecord<Set, R1> { DnsRecord(put(self.0, "TTL", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsrecord.html#cfn-servicediscovery-service-dnsrecord-type)
-    pub fn type_(self, value: impl Arg<str>) -> DnsRecord<R0, Set> { DnsRecord(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> DnsRecord<R0, Set> { DnsRecord(put(self.0, "Type", value), Phase) }
 }
 impl Done for DnsRecord { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfig` of `AWS::ServiceDiscovery::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckconfig.html)
@@ -273,11 +273,11 @@ impl HealthCheckConfig {
 }
 impl<R0> HealthCheckConfig<R0> {
     /// `FailureThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckconfig.html#cfn-servicediscovery-service-healthcheckconfig-failurethreshold)
-    pub fn failure_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr()), Phase) }
+    pub fn failure_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FailureThreshold", value), Phase) }
     /// `ResourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckconfig.html#cfn-servicediscovery-service-healthcheckconfig-resourcepath)
-    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr()), Phase) }
+    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckconfig.html#cfn-servicediscovery-service-healthcheckconfig-type)
-    pub fn type_(self, value: impl Arg<str>) -> HealthCheckConfig<Set> { HealthCheckConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> HealthCheckConfig<Set> { HealthCheckConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckCustomConfig` of `AWS::ServiceDiscovery::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckcustomconfig.html)
@@ -286,7 +286,7 @@ impl HealthCheckCustomConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureThreshold`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckcustomconfig.html#cfn-servicediscovery-service-healthcheckcustomconfig-failurethreshold)
-    pub fn failure_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr())) }
+    pub fn failure_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FailureThreshold", value)) }
 }
 impl Done for HealthCheckCustomConfig { fn into_props(self) -> Bag { self.0 } }
 }

@@ -21,23 +21,23 @@ impl CfnConfigurationSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchivingOptions`: `ArchivingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-archivingoptions)
-    pub fn archiving_options(self, value: impl Arg<configuration_set::ArchivingOptions>) -> Self { Self(put(self.0, "ArchivingOptions", value.into_expr())) }
+    pub fn archiving_options(self, value: impl Arg<configuration_set::ArchivingOptions>) -> Self { Self(put(self.0, "ArchivingOptions", value)) }
     /// `DeliveryOptions`: `DeliveryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-deliveryoptions)
-    pub fn delivery_options(self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { Self(put(self.0, "DeliveryOptions", value.into_expr())) }
+    pub fn delivery_options(self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { Self(put(self.0, "DeliveryOptions", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `ReputationOptions`: `ReputationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-reputationoptions)
-    pub fn reputation_options(self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { Self(put(self.0, "ReputationOptions", value.into_expr())) }
+    pub fn reputation_options(self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { Self(put(self.0, "ReputationOptions", value)) }
     /// `SendingOptions`: `SendingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-sendingoptions)
-    pub fn sending_options(self, value: impl Arg<configuration_set::SendingOptions>) -> Self { Self(put(self.0, "SendingOptions", value.into_expr())) }
+    pub fn sending_options(self, value: impl Arg<configuration_set::SendingOptions>) -> Self { Self(put(self.0, "SendingOptions", value)) }
     /// `SuppressionOptions`: `SuppressionOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-suppressionoptions)
-    pub fn suppression_options(self, value: impl Arg<configuration_set::SuppressionOptions>) -> Self { Self(put(self.0, "SuppressionOptions", value.into_expr())) }
+    pub fn suppression_options(self, value: impl Arg<configuration_set::SuppressionOptions>) -> Self { Self(put(self.0, "SuppressionOptions", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TrackingOptions`: `TrackingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-trackingoptions)
-    pub fn tracking_options(self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { Self(put(self.0, "TrackingOptions", value.into_expr())) }
+    pub fn tracking_options(self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { Self(put(self.0, "TrackingOptions", value)) }
     /// `VdmOptions`: `VdmOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-vdmoptions)
-    pub fn vdm_options(self, value: impl Arg<configuration_set::VdmOptions>) -> Self { Self(put(self.0, "VdmOptions", value.into_expr())) }
+    pub fn vdm_options(self, value: impl Arg<configuration_set::VdmOptions>) -> Self { Self(put(self.0, "VdmOptions", value)) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ConfigurationSet`.
@@ -49,7 +49,7 @@ impl ArchivingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-archivingoptions.html#cfn-ses-configurationset-archivingoptions-archivearn)
-    pub fn archive_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveArn", value.into_expr())) }
+    pub fn archive_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveArn", value)) }
 }
 impl Done for ArchivingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionThreshold` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-conditionthreshold.html)
@@ -60,9 +60,9 @@ impl ConditionThreshold {
 }
 impl<R0> ConditionThreshold<R0> {
     /// `ConditionThresholdEnabled`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-conditionthreshold.html#cfn-ses-configurationset-conditionthreshold-conditionthresholdenabled)
-    pub fn condition_threshold_enabled(self, value: impl Arg<str>) -> ConditionThreshold<Set> { ConditionThreshold(put(self.0, "ConditionThresholdEnabled", value.into_expr()), Phase) }
+    pub fn condition_threshold_enabled(self, value: impl Arg<str>) -> ConditionThreshold<Set> { ConditionThreshold(put(self.0, "ConditionThresholdEnabled", value), Phase) }
     /// `OverallConfidenceThreshold`: `OverallConfidenceThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-conditionthreshold.html#cfn-ses-configurationset-conditionthreshold-overallconfidencethreshold)
-    pub fn overall_confidence_threshold(self, value: impl Arg<OverallConfidenceThreshold>) -> Self { Self(put(self.0, "OverallConfidenceThreshold", value.into_expr()), Phase) }
+    pub fn overall_confidence_threshold(self, value: impl Arg<OverallConfidenceThreshold>) -> Self { Self(put(self.0, "OverallConfidenceThreshold", value), Phase) }
 }
 impl Done for ConditionThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashboardOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-dashboardoptions.html)
@@ -73,7 +73,7 @@ impl DashboardOptions {
 }
 impl<R0> DashboardOptions<R0> {
     /// `EngagementMetrics`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-dashboardoptions.html#cfn-ses-configurationset-dashboardoptions-engagementmetrics)
-    pub fn engagement_metrics(self, value: impl Arg<str>) -> DashboardOptions<Set> { DashboardOptions(put(self.0, "EngagementMetrics", value.into_expr()), Phase) }
+    pub fn engagement_metrics(self, value: impl Arg<str>) -> DashboardOptions<Set> { DashboardOptions(put(self.0, "EngagementMetrics", value), Phase) }
 }
 impl Done for DashboardOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeliveryOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-deliveryoptions.html)
@@ -82,11 +82,11 @@ impl DeliveryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxDeliverySeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-deliveryoptions.html#cfn-ses-configurationset-deliveryoptions-maxdeliveryseconds)
-    pub fn max_delivery_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxDeliverySeconds", value.into_expr())) }
+    pub fn max_delivery_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxDeliverySeconds", value)) }
     /// `SendingPoolName`: `SesDedicatedIpPoolName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-deliveryoptions.html#cfn-ses-configurationset-deliveryoptions-sendingpoolname)
-    pub fn sending_pool_name(self, value: impl Arg<kind::SesDedicatedIpPoolName>) -> Self { Self(put(self.0, "SendingPoolName", value.into_expr())) }
+    pub fn sending_pool_name(self, value: impl Arg<kind::SesDedicatedIpPoolName>) -> Self { Self(put(self.0, "SendingPoolName", value)) }
     /// `TlsPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-deliveryoptions.html#cfn-ses-configurationset-deliveryoptions-tlspolicy)
-    pub fn tls_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr())) }
+    pub fn tls_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicy", value)) }
 }
 impl Done for DeliveryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardianOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-guardianoptions.html)
@@ -97,7 +97,7 @@ impl GuardianOptions {
 }
 impl<R0> GuardianOptions<R0> {
     /// `OptimizedSharedDelivery`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-guardianoptions.html#cfn-ses-configurationset-guardianoptions-optimizedshareddelivery)
-    pub fn optimized_shared_delivery(self, value: impl Arg<str>) -> GuardianOptions<Set> { GuardianOptions(put(self.0, "OptimizedSharedDelivery", value.into_expr()), Phase) }
+    pub fn optimized_shared_delivery(self, value: impl Arg<str>) -> GuardianOptions<Set> { GuardianOptions(put(self.0, "OptimizedSharedDelivery", value), Phase) }
 }
 impl Done for GuardianOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverallConfidenceThreshold` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-overallconfidencethreshold.html)
@@ -108,7 +108,7 @@ impl OverallConfidenceThreshold {
 }
 impl<R0> OverallConfidenceThreshold<R0> {
     /// `ConfidenceVerdictThreshold`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-overallconfidencethreshold.html#cfn-ses-configurationset-overallconfidencethreshold-confidenceverdictthreshold)
-    pub fn confidence_verdict_threshold(self, value: impl Arg<str>) -> OverallConfidenceThreshold<Set> { OverallConfidenceThreshold(put(self.0, "ConfidenceVerdictThreshold", value.into_expr()), Phase) }
+    pub fn confidence_verdict_threshold(self, value: impl Arg<str>) -> OverallConfidenceThreshold<Set> { OverallConfidenceThreshold(put(self.0, "ConfidenceVerdictThreshold", value), Phase) }
 }
 impl Done for OverallConfidenceThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReputationOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-reputationoptions.html)
@@ -117,7 +117,7 @@ impl ReputationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReputationMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-reputationoptions.html#cfn-ses-configurationset-reputationoptions-reputationmetricsenabled)
-    pub fn reputation_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReputationMetricsEnabled", value.into_expr())) }
+    pub fn reputation_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReputationMetricsEnabled", value)) }
 }
 impl Done for ReputationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SendingOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-sendingoptions.html)
@@ -126,7 +126,7 @@ impl SendingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SendingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-sendingoptions.html#cfn-ses-configurationset-sendingoptions-sendingenabled)
-    pub fn sending_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendingEnabled", value.into_expr())) }
+    pub fn sending_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendingEnabled", value)) }
 }
 impl Done for SendingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuppressionOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-suppressionoptions.html)
@@ -135,9 +135,9 @@ impl SuppressionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SuppressedReasons`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-suppressionoptions.html#cfn-ses-configurationset-suppressionoptions-suppressedreasons)
-    pub fn suppressed_reasons(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SuppressedReasons", value.into_expr())) }
+    pub fn suppressed_reasons(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SuppressedReasons", value)) }
     /// `ValidationOptions`: `ValidationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-suppressionoptions.html#cfn-ses-configurationset-suppressionoptions-validationoptions)
-    pub fn validation_options(self, value: impl Arg<ValidationOptions>) -> Self { Self(put(self.0, "ValidationOptions", value.into_expr())) }
+    pub fn validation_options(self, value: impl Arg<ValidationOptions>) -> Self { Self(put(self.0, "ValidationOptions", value)) }
 }
 impl Done for SuppressionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrackingOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-trackingoptions.html)
@@ -146,9 +146,9 @@ impl TrackingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRedirectDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-trackingoptions.html#cfn-ses-configurationset-trackingoptions-customredirectdomain)
-    pub fn custom_redirect_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomRedirectDomain", value.into_expr())) }
+    pub fn custom_redirect_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomRedirectDomain", value)) }
     /// `HttpsPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-trackingoptions.html#cfn-ses-configurationset-trackingoptions-httpspolicy)
-    pub fn https_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpsPolicy", value.into_expr())) }
+    pub fn https_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpsPolicy", value)) }
 }
 impl Done for TrackingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidationOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-validationoptions.html)
@@ -159,7 +159,7 @@ impl ValidationOptions {
 }
 impl<R0> ValidationOptions<R0> {
     /// `ConditionThreshold`: `ConditionThreshold`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-validationoptions.html#cfn-ses-configurationset-validationoptions-conditionthreshold)
-    pub fn condition_threshold(self, value: impl Arg<ConditionThreshold>) -> ValidationOptions<Set> { ValidationOptions(put(self.0, "ConditionThreshold", value.into_expr()), Phase) }
+    pub fn condition_threshold(self, value: impl Arg<ConditionThreshold>) -> ValidationOptions<Set> { ValidationOptions(put(self.0, "ConditionThreshold", value), Phase) }
 }
 impl Done for ValidationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VdmOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-vdmoptions.html)
@@ -168,9 +168,9 @@ impl VdmOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DashboardOptions`: `DashboardOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-vdmoptions.html#cfn-ses-configurationset-vdmoptions-dashboardoptions)
-    pub fn dashboard_options(self, value: impl Arg<DashboardOptions>) -> Self { Self(put(self.0, "DashboardOptions", value.into_expr())) }
+    pub fn dashboard_options(self, value: impl Arg<DashboardOptions>) -> Self { Self(put(self.0, "DashboardOptions", value)) }
     /// `GuardianOptions`: `GuardianOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-vdmoptions.html#cfn-ses-configurationset-vdmoptions-guardianoptions)
-    pub fn guardian_options(self, value: impl Arg<GuardianOptions>) -> Self { Self(put(self.0, "GuardianOptions", value.into_expr())) }
+    pub fn guardian_options(self, value: impl Arg<GuardianOptions>) -> Self { Self(put(self.0, "GuardianOptions", value)) }
 }
 impl Done for VdmOptions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -195,9 +195,9 @@ impl CfnConfigurationSetEventDestinationProps {
 }
 impl<R0, R1> CfnConfigurationSetEventDestinationProps<R0, R1> {
     /// `ConfigurationSetName`: `SesConfigurationSetName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationseteventdestination.html#cfn-ses-configurationseteventdestination-configurationsetname)
-    pub fn configuration_set_name(self, value: impl Arg<kind::SesConfigurationSetName>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { CfnConfigurationSetEventDestinationProps(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
+    pub fn configuration_set_name(self, value: impl Arg<kind::SesConfigurationSetName>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { CfnConfigurationSetEventDestinationProps(put(self.0, "ConfigurationSetName", value), Phase) }
     /// `EventDestination`: `EventDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationseteventdestination.html#cfn-ses-configurationseteventdestination-eventdestination)
-    pub fn event_destination(self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { CfnConfigurationSetEventDestinationProps(put(self.0, "EventDestination", value.into_expr()), Phase) }
+    pub fn event_destination(self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { CfnConfigurationSetEventDestinationProps(put(self.0, "EventDestination", value), Phase) }
 }
 impl Done for CfnConfigurationSetEventDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ConfigurationSetEventDestination`.
@@ -209,7 +209,7 @@ impl CloudWatchDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DimensionConfigurations`: list of `DimensionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-cloudwatchdestination.html#cfn-ses-configurationseteventdestination-cloudwatchdestination-dimensionconfigurations)
-    pub fn dimension_configurations(self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { Self(put(self.0, "DimensionConfigurations", value.into_expr())) }
+    pub fn dimension_configurations(self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { Self(put(self.0, "DimensionConfigurations", value)) }
 }
 impl Done for CloudWatchDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DimensionConfiguration` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-dimensionconfiguration.html)
@@ -220,11 +220,11 @@ impl DimensionConfiguration {
 }
 impl<R0, R1, R2> DimensionConfiguration<R0, R1, R2> {
     /// `DefaultDimensionValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-dimensionconfiguration.html#cfn-ses-configurationseteventdestination-dimensionconfiguration-defaultdimensionvalue)
-    pub fn default_dimension_value(self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { DimensionConfiguration(put(self.0, "DefaultDimensionValue", value.into_expr()), Phase) }
+    pub fn default_dimension_value(self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { DimensionConfiguration(put(self.0, "DefaultDimensionValue", value), Phase) }
     /// `DimensionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-dimensionconfiguration.html#cfn-ses-configurationseteventdestination-dimensionconfiguration-dimensionname)
-    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { DimensionConfiguration(put(self.0, "DimensionName", value.into_expr()), Phase) }
+    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { DimensionConfiguration(put(self.0, "DimensionName", value), Phase) }
     /// `DimensionValueSource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-dimensionconfiguration.html#cfn-ses-configurationseteventdestination-dimensionconfiguration-dimensionvaluesource)
-    pub fn dimension_value_source(self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { DimensionConfiguration(put(self.0, "DimensionValueSource", value.into_expr()), Phase) }
+    pub fn dimension_value_source(self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { DimensionConfiguration(put(self.0, "DimensionValueSource", value), Phase) }
 }
 impl Done for DimensionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventbridgedestination.html)
@@ -235,7 +235,7 @@ impl EventBridgeDestination {
 }
 impl<R0> EventBridgeDestination<R0> {
     /// `EventBusArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventbridgedestination.html#cfn-ses-configurationseteventdestination-eventbridgedestination-eventbusarn)
-    pub fn event_bus_arn(self, value: impl Arg<str>) -> EventBridgeDestination<Set> { EventBridgeDestination(put(self.0, "EventBusArn", value.into_expr()), Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> EventBridgeDestination<Set> { EventBridgeDestination(put(self.0, "EventBusArn", value), Phase) }
 }
 impl Done for EventBridgeDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html)
@@ -246,19 +246,19 @@ impl EventDestination {
 }
 impl<R0> EventDestination<R0> {
     /// `CloudWatchDestination`: `CloudWatchDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-cloudwatchdestination)
-    pub fn cloud_watch_destination(self, value: impl Arg<CloudWatchDestination>) -> Self { Self(put(self.0, "CloudWatchDestination", value.into_expr()), Phase) }
+    pub fn cloud_watch_destination(self, value: impl Arg<CloudWatchDestination>) -> Self { Self(put(self.0, "CloudWatchDestination", value), Phase) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value), Phase) }
     /// `EventBridgeDestination`: `EventBridgeDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-eventbridgedestination)
-    pub fn event_bridge_destination(self, value: impl Arg<EventBridgeDestination>) -> Self { Self(put(self.0, "EventBridgeDestination", value.into_expr()), Phase) }
+    pub fn event_bridge_destination(self, value: impl Arg<EventBridgeDestination>) -> Self { Self(put(self.0, "EventBridgeDestination", value), Phase) }
     /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-kinesisfirehosedestination)
-    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
+    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value), Phase) }
     /// `MatchingEventTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-matchingeventtypes)
-    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
+    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { EventDestination(put(self.0, "MatchingEventTypes", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `SnsDestination`: `SnsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-snsdestination)
-    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
+    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-kinesisfirehosedestination.html)
@@ -269,9 +269,9 @@ impl KinesisFirehoseDestination {
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
     /// `DeliveryStreamARN`: `KinesisFirehoseDeliveryStreamArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-kinesisfirehosedestination.html#cfn-ses-configurationseteventdestination-kinesisfirehosedestination-deliverystreamarn)
-    pub fn delivery_stream_arn(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamARN", value.into_expr()), Phase) }
+    pub fn delivery_stream_arn(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamARN", value), Phase) }
     /// `IAMRoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-kinesisfirehosedestination.html#cfn-ses-configurationseteventdestination-kinesisfirehosedestination-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IAMRoleARN", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IAMRoleARN", value), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-snsdestination.html)
@@ -282,7 +282,7 @@ impl SnsDestination {
 }
 impl<R0> SnsDestination<R0> {
     /// `TopicARN`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-snsdestination.html#cfn-ses-configurationseteventdestination-snsdestination-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicARN", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicARN", value), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -303,13 +303,13 @@ impl CfnContactListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContactListName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html#cfn-ses-contactlist-contactlistname)
-    pub fn contact_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactListName", value.into_expr())) }
+    pub fn contact_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactListName", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html#cfn-ses-contactlist-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html#cfn-ses-contactlist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Topics`: list of `Topic`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html#cfn-ses-contactlist-topics)
-    pub fn topics(self, value: impl Arg<Arr<contact_list::Topic>>) -> Self { Self(put(self.0, "Topics", value.into_expr())) }
+    pub fn topics(self, value: impl Arg<Arr<contact_list::Topic>>) -> Self { Self(put(self.0, "Topics", value)) }
 }
 impl Done for CfnContactListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ContactList`.
@@ -323,13 +323,13 @@ impl Topic {
 }
 impl<R0, R1, R2> Topic<R0, R1, R2> {
     /// `DefaultSubscriptionStatus`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html#cfn-ses-contactlist-topic-defaultsubscriptionstatus)
-    pub fn default_subscription_status(self, value: impl Arg<str>) -> Topic<Set, R1, R2> { Topic(put(self.0, "DefaultSubscriptionStatus", value.into_expr()), Phase) }
+    pub fn default_subscription_status(self, value: impl Arg<str>) -> Topic<Set, R1, R2> { Topic(put(self.0, "DefaultSubscriptionStatus", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html#cfn-ses-contactlist-topic-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html#cfn-ses-contactlist-topic-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Topic<R0, Set, R2> { Topic(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Topic<R0, Set, R2> { Topic(put(self.0, "DisplayName", value), Phase) }
     /// `TopicName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html#cfn-ses-contactlist-topic-topicname)
-    pub fn topic_name(self, value: impl Arg<str>) -> Topic<R0, R1, Set> { Topic(put(self.0, "TopicName", value.into_expr()), Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> Topic<R0, R1, Set> { Topic(put(self.0, "TopicName", value), Phase) }
 }
 impl Done for Topic { fn into_props(self) -> Bag { self.0 } }
 }
@@ -352,19 +352,19 @@ impl CfnCustomVerificationEmailTemplateProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, R5> {
     /// `FailureRedirectionURL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-failureredirectionurl)
-    pub fn failure_redirection_url(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<Set, R1, R2, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "FailureRedirectionURL", value.into_expr()), Phase) }
+    pub fn failure_redirection_url(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<Set, R1, R2, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "FailureRedirectionURL", value), Phase) }
     /// `FromEmailAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-fromemailaddress)
-    pub fn from_email_address(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, Set, R2, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "FromEmailAddress", value.into_expr()), Phase) }
+    pub fn from_email_address(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, Set, R2, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "FromEmailAddress", value), Phase) }
     /// `SuccessRedirectionURL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-successredirectionurl)
-    pub fn success_redirection_url(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, Set, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "SuccessRedirectionURL", value.into_expr()), Phase) }
+    pub fn success_redirection_url(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, Set, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "SuccessRedirectionURL", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateContent`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-templatecontent)
-    pub fn template_content(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, Set, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateContent", value.into_expr()), Phase) }
+    pub fn template_content(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, Set, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateContent", value), Phase) }
     /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, Set, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, Set, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateName", value), Phase) }
     /// `TemplateSubject`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-templatesubject)
-    pub fn template_subject(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, Set> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateSubject", value.into_expr()), Phase) }
+    pub fn template_subject(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, Set> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateSubject", value), Phase) }
 }
 impl Done for CfnCustomVerificationEmailTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::DedicatedIpPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html)
@@ -384,11 +384,11 @@ impl CfnDedicatedIpPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PoolName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html#cfn-ses-dedicatedippool-poolname)
-    pub fn pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolName", value.into_expr())) }
+    pub fn pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolName", value)) }
     /// `ScalingMode`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html#cfn-ses-dedicatedippool-scalingmode)
-    pub fn scaling_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingMode", value.into_expr())) }
+    pub fn scaling_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingMode", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html#cfn-ses-dedicatedippool-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDedicatedIpPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html)
@@ -422,19 +422,19 @@ impl CfnEmailIdentityProps {
 }
 impl<R0> CfnEmailIdentityProps<R0> {
     /// `ConfigurationSetAttributes`: `ConfigurationSetAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-configurationsetattributes)
-    pub fn configuration_set_attributes(self, value: impl Arg<email_identity::ConfigurationSetAttributes>) -> Self { Self(put(self.0, "ConfigurationSetAttributes", value.into_expr()), Phase) }
+    pub fn configuration_set_attributes(self, value: impl Arg<email_identity::ConfigurationSetAttributes>) -> Self { Self(put(self.0, "ConfigurationSetAttributes", value), Phase) }
     /// `DkimAttributes`: `DkimAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-dkimattributes)
-    pub fn dkim_attributes(self, value: impl Arg<email_identity::DkimAttributes>) -> Self { Self(put(self.0, "DkimAttributes", value.into_expr()), Phase) }
+    pub fn dkim_attributes(self, value: impl Arg<email_identity::DkimAttributes>) -> Self { Self(put(self.0, "DkimAttributes", value), Phase) }
     /// `DkimSigningAttributes`: `DkimSigningAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-dkimsigningattributes)
-    pub fn dkim_signing_attributes(self, value: impl Arg<email_identity::DkimSigningAttributes>) -> Self { Self(put(self.0, "DkimSigningAttributes", value.into_expr()), Phase) }
+    pub fn dkim_signing_attributes(self, value: impl Arg<email_identity::DkimSigningAttributes>) -> Self { Self(put(self.0, "DkimSigningAttributes", value), Phase) }
     /// `EmailIdentity`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-emailidentity)
-    pub fn email_identity(self, value: impl Arg<str>) -> CfnEmailIdentityProps<Set> { CfnEmailIdentityProps(put(self.0, "EmailIdentity", value.into_expr()), Phase) }
+    pub fn email_identity(self, value: impl Arg<str>) -> CfnEmailIdentityProps<Set> { CfnEmailIdentityProps(put(self.0, "EmailIdentity", value), Phase) }
     /// `FeedbackAttributes`: `FeedbackAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-feedbackattributes)
-    pub fn feedback_attributes(self, value: impl Arg<email_identity::FeedbackAttributes>) -> Self { Self(put(self.0, "FeedbackAttributes", value.into_expr()), Phase) }
+    pub fn feedback_attributes(self, value: impl Arg<email_identity::FeedbackAttributes>) -> Self { Self(put(self.0, "FeedbackAttributes", value), Phase) }
     /// `MailFromAttributes`: `MailFromAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-mailfromattributes)
-    pub fn mail_from_attributes(self, value: impl Arg<email_identity::MailFromAttributes>) -> Self { Self(put(self.0, "MailFromAttributes", value.into_expr()), Phase) }
+    pub fn mail_from_attributes(self, value: impl Arg<email_identity::MailFromAttributes>) -> Self { Self(put(self.0, "MailFromAttributes", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEmailIdentityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::EmailIdentity`.
@@ -446,7 +446,7 @@ impl ConfigurationSetAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationSetName`: `SesConfigurationSetName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-configurationsetattributes.html#cfn-ses-emailidentity-configurationsetattributes-configurationsetname)
-    pub fn configuration_set_name(self, value: impl Arg<kind::SesConfigurationSetName>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr())) }
+    pub fn configuration_set_name(self, value: impl Arg<kind::SesConfigurationSetName>) -> Self { Self(put(self.0, "ConfigurationSetName", value)) }
 }
 impl Done for ConfigurationSetAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DkimAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimattributes.html)
@@ -455,7 +455,7 @@ impl DkimAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SigningEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimattributes.html#cfn-ses-emailidentity-dkimattributes-signingenabled)
-    pub fn signing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SigningEnabled", value.into_expr())) }
+    pub fn signing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SigningEnabled", value)) }
 }
 impl Done for DkimAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DkimSigningAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimsigningattributes.html)
@@ -464,11 +464,11 @@ impl DkimSigningAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainSigningPrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimsigningattributes.html#cfn-ses-emailidentity-dkimsigningattributes-domainsigningprivatekey)
-    pub fn domain_signing_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainSigningPrivateKey", value.into_expr())) }
+    pub fn domain_signing_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainSigningPrivateKey", value)) }
     /// `DomainSigningSelector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimsigningattributes.html#cfn-ses-emailidentity-dkimsigningattributes-domainsigningselector)
-    pub fn domain_signing_selector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainSigningSelector", value.into_expr())) }
+    pub fn domain_signing_selector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainSigningSelector", value)) }
     /// `NextSigningKeyLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimsigningattributes.html#cfn-ses-emailidentity-dkimsigningattributes-nextsigningkeylength)
-    pub fn next_signing_key_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NextSigningKeyLength", value.into_expr())) }
+    pub fn next_signing_key_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NextSigningKeyLength", value)) }
 }
 impl Done for DkimSigningAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FeedbackAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-feedbackattributes.html)
@@ -477,7 +477,7 @@ impl FeedbackAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailForwardingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-feedbackattributes.html#cfn-ses-emailidentity-feedbackattributes-emailforwardingenabled)
-    pub fn email_forwarding_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmailForwardingEnabled", value.into_expr())) }
+    pub fn email_forwarding_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmailForwardingEnabled", value)) }
 }
 impl Done for FeedbackAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MailFromAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-mailfromattributes.html)
@@ -486,9 +486,9 @@ impl MailFromAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BehaviorOnMxFailure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-mailfromattributes.html#cfn-ses-emailidentity-mailfromattributes-behavioronmxfailure)
-    pub fn behavior_on_mx_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BehaviorOnMxFailure", value.into_expr())) }
+    pub fn behavior_on_mx_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BehaviorOnMxFailure", value)) }
     /// `MailFromDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-mailfromattributes.html#cfn-ses-emailidentity-mailfromattributes-mailfromdomain)
-    pub fn mail_from_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailFromDomain", value.into_expr())) }
+    pub fn mail_from_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailFromDomain", value)) }
 }
 impl Done for MailFromAttributes { fn into_props(self) -> Bag { self.0 } }
 }
@@ -511,11 +511,11 @@ impl CfnEmailIdentityCertificateProps {
 }
 impl<R0, R1, R2> CfnEmailIdentityCertificateProps<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentitycertificate.html#cfn-ses-emailidentitycertificate-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<Set, R1, R2> { CfnEmailIdentityCertificateProps(put(self.0, "CertificateArn", value.into_expr()), Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<Set, R1, R2> { CfnEmailIdentityCertificateProps(put(self.0, "CertificateArn", value), Phase) }
     /// `EmailIdentity`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentitycertificate.html#cfn-ses-emailidentitycertificate-emailidentity)
-    pub fn email_identity(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, Set, R2> { CfnEmailIdentityCertificateProps(put(self.0, "EmailIdentity", value.into_expr()), Phase) }
+    pub fn email_identity(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, Set, R2> { CfnEmailIdentityCertificateProps(put(self.0, "EmailIdentity", value), Phase) }
     /// `FromAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentitycertificate.html#cfn-ses-emailidentitycertificate-fromaddress)
-    pub fn from_address(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, R1, Set> { CfnEmailIdentityCertificateProps(put(self.0, "FromAddress", value.into_expr()), Phase) }
+    pub fn from_address(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, R1, Set> { CfnEmailIdentityCertificateProps(put(self.0, "FromAddress", value), Phase) }
 }
 impl Done for CfnEmailIdentityCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::MailManagerAddonInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html)
@@ -543,9 +543,9 @@ impl CfnMailManagerAddonInstanceProps {
 }
 impl<R0> CfnMailManagerAddonInstanceProps<R0> {
     /// `AddonSubscriptionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html#cfn-ses-mailmanageraddoninstance-addonsubscriptionid)
-    pub fn addon_subscription_id(self, value: impl Arg<str>) -> CfnMailManagerAddonInstanceProps<Set> { CfnMailManagerAddonInstanceProps(put(self.0, "AddonSubscriptionId", value.into_expr()), Phase) }
+    pub fn addon_subscription_id(self, value: impl Arg<str>) -> CfnMailManagerAddonInstanceProps<Set> { CfnMailManagerAddonInstanceProps(put(self.0, "AddonSubscriptionId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html#cfn-ses-mailmanageraddoninstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMailManagerAddonInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::MailManagerAddonSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html)
@@ -571,9 +571,9 @@ impl CfnMailManagerAddonSubscriptionProps {
 }
 impl<R0> CfnMailManagerAddonSubscriptionProps<R0> {
     /// `AddonName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html#cfn-ses-mailmanageraddonsubscription-addonname)
-    pub fn addon_name(self, value: impl Arg<str>) -> CfnMailManagerAddonSubscriptionProps<Set> { CfnMailManagerAddonSubscriptionProps(put(self.0, "AddonName", value.into_expr()), Phase) }
+    pub fn addon_name(self, value: impl Arg<str>) -> CfnMailManagerAddonSubscriptionProps<Set> { CfnMailManagerAddonSubscriptionProps(put(self.0, "AddonName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html#cfn-ses-mailmanageraddonsubscription-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMailManagerAddonSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::MailManagerAddressList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html)
@@ -597,9 +597,9 @@ impl CfnMailManagerAddressListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddressListName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html#cfn-ses-mailmanageraddresslist-addresslistname)
-    pub fn address_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressListName", value.into_expr())) }
+    pub fn address_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressListName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html#cfn-ses-mailmanageraddresslist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnMailManagerAddressListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::MailManagerArchive`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html)
@@ -625,13 +625,13 @@ impl CfnMailManagerArchiveProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#cfn-ses-mailmanagerarchive-archivename)
-    pub fn archive_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveName", value.into_expr())) }
+    pub fn archive_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveName", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#cfn-ses-mailmanagerarchive-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
     /// `Retention`: `ArchiveRetention`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#cfn-ses-mailmanagerarchive-retention)
-    pub fn retention(self, value: impl Arg<mail_manager_archive::ArchiveRetention>) -> Self { Self(put(self.0, "Retention", value.into_expr())) }
+    pub fn retention(self, value: impl Arg<mail_manager_archive::ArchiveRetention>) -> Self { Self(put(self.0, "Retention", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#cfn-ses-mailmanagerarchive-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnMailManagerArchiveProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerArchive`.
@@ -643,7 +643,7 @@ impl ArchiveRetention {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetentionPeriod`: `RetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerarchive-archiveretention.html#cfn-ses-mailmanagerarchive-archiveretention-retentionperiod)
-    pub fn retention_period(self, value: impl Arg<RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
+    pub fn retention_period(self, value: impl Arg<RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value)) }
 }
 impl Done for ArchiveRetention { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RetentionPeriod` allows.
@@ -676,23 +676,23 @@ impl CfnMailManagerIngressPointProps {
 }
 impl<R0, R1, R2> CfnMailManagerIngressPointProps<R0, R1, R2> {
     /// `IngressPointConfiguration`: `IngressPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-ingresspointconfiguration)
-    pub fn ingress_point_configuration(self, value: impl Arg<mail_manager_ingress_point::IngressPointConfiguration>) -> Self { Self(put(self.0, "IngressPointConfiguration", value.into_expr()), Phase) }
+    pub fn ingress_point_configuration(self, value: impl Arg<mail_manager_ingress_point::IngressPointConfiguration>) -> Self { Self(put(self.0, "IngressPointConfiguration", value), Phase) }
     /// `IngressPointName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-ingresspointname)
-    pub fn ingress_point_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IngressPointName", value.into_expr()), Phase) }
+    pub fn ingress_point_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IngressPointName", value), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-networkconfiguration)
-    pub fn network_configuration(self, value: impl Arg<mail_manager_ingress_point::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    pub fn network_configuration(self, value: impl Arg<mail_manager_ingress_point::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value), Phase) }
     /// `RuleSetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-rulesetid)
-    pub fn rule_set_id(self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<Set, R1, R2> { CfnMailManagerIngressPointProps(put(self.0, "RuleSetId", value.into_expr()), Phase) }
+    pub fn rule_set_id(self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<Set, R1, R2> { CfnMailManagerIngressPointProps(put(self.0, "RuleSetId", value), Phase) }
     /// `StatusToUpdate`: `StatusToUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-statustoupdate)
-    pub fn status_to_update(self, value: impl Arg<mail_manager_ingress_point::StatusToUpdate>) -> Self { Self(put(self.0, "StatusToUpdate", value.into_expr()), Phase) }
+    pub fn status_to_update(self, value: impl Arg<mail_manager_ingress_point::StatusToUpdate>) -> Self { Self(put(self.0, "StatusToUpdate", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TlsPolicy`: `TlsPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-tlspolicy)
-    pub fn tls_policy(self, value: impl Arg<mail_manager_ingress_point::TlsPolicy>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr()), Phase) }
+    pub fn tls_policy(self, value: impl Arg<mail_manager_ingress_point::TlsPolicy>) -> Self { Self(put(self.0, "TlsPolicy", value), Phase) }
     /// `TrafficPolicyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-trafficpolicyid)
-    pub fn traffic_policy_id(self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<R0, Set, R2> { CfnMailManagerIngressPointProps(put(self.0, "TrafficPolicyId", value.into_expr()), Phase) }
+    pub fn traffic_policy_id(self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<R0, Set, R2> { CfnMailManagerIngressPointProps(put(self.0, "TrafficPolicyId", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-type)
-    pub fn type_(self, value: impl Arg<mail_manager_ingress_point::Type>) -> CfnMailManagerIngressPointProps<R0, R1, Set> { CfnMailManagerIngressPointProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<mail_manager_ingress_point::Type>) -> CfnMailManagerIngressPointProps<R0, R1, Set> { CfnMailManagerIngressPointProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnMailManagerIngressPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerIngressPoint`.
@@ -704,11 +704,11 @@ impl IngressPointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-ingresspointconfiguration.html#cfn-ses-mailmanageringresspoint-ingresspointconfiguration-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
     /// `SmtpPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-ingresspointconfiguration.html#cfn-ses-mailmanageringresspoint-ingresspointconfiguration-smtppassword)
-    pub fn smtp_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmtpPassword", value.into_expr())) }
+    pub fn smtp_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmtpPassword", value)) }
     /// `TlsAuthConfiguration`: `TlsAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-ingresspointconfiguration.html#cfn-ses-mailmanageringresspoint-ingresspointconfiguration-tlsauthconfiguration)
-    pub fn tls_auth_configuration(self, value: impl Arg<TlsAuthConfiguration>) -> Self { Self(put(self.0, "TlsAuthConfiguration", value.into_expr())) }
+    pub fn tls_auth_configuration(self, value: impl Arg<TlsAuthConfiguration>) -> Self { Self(put(self.0, "TlsAuthConfiguration", value)) }
 }
 impl Done for IngressPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-networkconfiguration.html)
@@ -717,9 +717,9 @@ impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrivateNetworkConfiguration`: `PrivateNetworkConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-networkconfiguration.html#cfn-ses-mailmanageringresspoint-networkconfiguration-privatenetworkconfiguration)
-    pub fn private_network_configuration(self, value: impl Arg<PrivateNetworkConfiguration>) -> Self { Self(put(self.0, "PrivateNetworkConfiguration", value.into_expr())) }
+    pub fn private_network_configuration(self, value: impl Arg<PrivateNetworkConfiguration>) -> Self { Self(put(self.0, "PrivateNetworkConfiguration", value)) }
     /// `PublicNetworkConfiguration`: `PublicNetworkConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-networkconfiguration.html#cfn-ses-mailmanageringresspoint-networkconfiguration-publicnetworkconfiguration)
-    pub fn public_network_configuration(self, value: impl Arg<PublicNetworkConfiguration>) -> Self { Self(put(self.0, "PublicNetworkConfiguration", value.into_expr())) }
+    pub fn public_network_configuration(self, value: impl Arg<PublicNetworkConfiguration>) -> Self { Self(put(self.0, "PublicNetworkConfiguration", value)) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateNetworkConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-privatenetworkconfiguration.html)
@@ -730,7 +730,7 @@ impl PrivateNetworkConfiguration {
 }
 impl<R0> PrivateNetworkConfiguration<R0> {
     /// `VpcEndpointId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-privatenetworkconfiguration.html#cfn-ses-mailmanageringresspoint-privatenetworkconfiguration-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> PrivateNetworkConfiguration<Set> { PrivateNetworkConfiguration(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> PrivateNetworkConfiguration<Set> { PrivateNetworkConfiguration(put(self.0, "VpcEndpointId", value), Phase) }
 }
 impl Done for PrivateNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicNetworkConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-publicnetworkconfiguration.html)
@@ -741,7 +741,7 @@ impl PublicNetworkConfiguration {
 }
 impl<R0> PublicNetworkConfiguration<R0> {
     /// `IpType`: `IpType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-publicnetworkconfiguration.html#cfn-ses-mailmanageringresspoint-publicnetworkconfiguration-iptype)
-    pub fn ip_type(self, value: impl Arg<IpType>) -> PublicNetworkConfiguration<Set> { PublicNetworkConfiguration(put(self.0, "IpType", value.into_expr()), Phase) }
+    pub fn ip_type(self, value: impl Arg<IpType>) -> PublicNetworkConfiguration<Set> { PublicNetworkConfiguration(put(self.0, "IpType", value), Phase) }
 }
 impl Done for PublicNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsAuthConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-tlsauthconfiguration.html)
@@ -752,7 +752,7 @@ impl TlsAuthConfiguration {
 }
 impl<R0> TlsAuthConfiguration<R0> {
     /// `TrustStore`: `TrustStore`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-tlsauthconfiguration.html#cfn-ses-mailmanageringresspoint-tlsauthconfiguration-truststore)
-    pub fn trust_store(self, value: impl Arg<TrustStore>) -> TlsAuthConfiguration<Set> { TlsAuthConfiguration(put(self.0, "TrustStore", value.into_expr()), Phase) }
+    pub fn trust_store(self, value: impl Arg<TrustStore>) -> TlsAuthConfiguration<Set> { TlsAuthConfiguration(put(self.0, "TrustStore", value), Phase) }
 }
 impl Done for TlsAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustStore` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-truststore.html)
@@ -763,11 +763,11 @@ impl TrustStore {
 }
 impl<R0> TrustStore<R0> {
     /// `CAContent`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-truststore.html#cfn-ses-mailmanageringresspoint-truststore-cacontent)
-    pub fn ca_content(self, value: impl Arg<str>) -> TrustStore<Set> { TrustStore(put(self.0, "CAContent", value.into_expr()), Phase) }
+    pub fn ca_content(self, value: impl Arg<str>) -> TrustStore<Set> { TrustStore(put(self.0, "CAContent", value), Phase) }
     /// `CrlContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-truststore.html#cfn-ses-mailmanageringresspoint-truststore-crlcontent)
-    pub fn crl_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrlContent", value.into_expr()), Phase) }
+    pub fn crl_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrlContent", value), Phase) }
     /// `KmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-truststore.html#cfn-ses-mailmanageringresspoint-truststore-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
 }
 impl Done for TrustStore { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpType` allows.
@@ -802,15 +802,15 @@ impl CfnMailManagerRelayProps {
 }
 impl<R0, R1, R2> CfnMailManagerRelayProps<R0, R1, R2> {
     /// `Authentication`: `RelayAuthentication`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-authentication)
-    pub fn authentication(self, value: impl Arg<mail_manager_relay::RelayAuthentication>) -> CfnMailManagerRelayProps<Set, R1, R2> { CfnMailManagerRelayProps(put(self.0, "Authentication", value.into_expr()), Phase) }
+    pub fn authentication(self, value: impl Arg<mail_manager_relay::RelayAuthentication>) -> CfnMailManagerRelayProps<Set, R1, R2> { CfnMailManagerRelayProps(put(self.0, "Authentication", value), Phase) }
     /// `RelayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-relayname)
-    pub fn relay_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelayName", value.into_expr()), Phase) }
+    pub fn relay_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelayName", value), Phase) }
     /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-servername)
-    pub fn server_name(self, value: impl Arg<str>) -> CfnMailManagerRelayProps<R0, Set, R2> { CfnMailManagerRelayProps(put(self.0, "ServerName", value.into_expr()), Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> CfnMailManagerRelayProps<R0, Set, R2> { CfnMailManagerRelayProps(put(self.0, "ServerName", value), Phase) }
     /// `ServerPort`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-serverport)
-    pub fn server_port(self, value: impl Arg<f64>) -> CfnMailManagerRelayProps<R0, R1, Set> { CfnMailManagerRelayProps(put(self.0, "ServerPort", value.into_expr()), Phase) }
+    pub fn server_port(self, value: impl Arg<f64>) -> CfnMailManagerRelayProps<R0, R1, Set> { CfnMailManagerRelayProps(put(self.0, "ServerPort", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMailManagerRelayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerRelay`.
@@ -822,9 +822,9 @@ impl RelayAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NoAuthentication`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerrelay-relayauthentication.html#cfn-ses-mailmanagerrelay-relayauthentication-noauthentication)
-    pub fn no_authentication(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NoAuthentication", value.into_expr())) }
+    pub fn no_authentication(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NoAuthentication", value)) }
     /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerrelay-relayauthentication.html#cfn-ses-mailmanagerrelay-relayauthentication-secretarn)
-    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value)) }
 }
 impl Done for RelayAuthentication { fn into_props(self) -> Bag { self.0 } }
 }
@@ -851,11 +851,11 @@ impl CfnMailManagerRuleSetProps {
 }
 impl<R0> CfnMailManagerRuleSetProps<R0> {
     /// `RuleSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html#cfn-ses-mailmanagerruleset-rulesetname)
-    pub fn rule_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetName", value.into_expr()), Phase) }
+    pub fn rule_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetName", value), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html#cfn-ses-mailmanagerruleset-rules)
-    pub fn rules(self, value: impl Arg<Arr<mail_manager_rule_set::Rule>>) -> CfnMailManagerRuleSetProps<Set> { CfnMailManagerRuleSetProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<mail_manager_rule_set::Rule>>) -> CfnMailManagerRuleSetProps<Set> { CfnMailManagerRuleSetProps(put(self.0, "Rules", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html#cfn-ses-mailmanagerruleset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMailManagerRuleSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerRuleSet`.
@@ -869,9 +869,9 @@ impl AddHeaderAction {
 }
 impl<R0, R1> AddHeaderAction<R0, R1> {
     /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-addheaderaction.html#cfn-ses-mailmanagerruleset-addheaderaction-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { AddHeaderAction(put(self.0, "HeaderName", value.into_expr()), Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { AddHeaderAction(put(self.0, "HeaderName", value), Phase) }
     /// `HeaderValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-addheaderaction.html#cfn-ses-mailmanagerruleset-addheaderaction-headervalue)
-    pub fn header_value(self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { AddHeaderAction(put(self.0, "HeaderValue", value.into_expr()), Phase) }
+    pub fn header_value(self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { AddHeaderAction(put(self.0, "HeaderValue", value), Phase) }
 }
 impl Done for AddHeaderAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Analysis` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-analysis.html)
@@ -882,9 +882,9 @@ impl Analysis {
 }
 impl<R0, R1> Analysis<R0, R1> {
     /// `Analyzer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-analysis.html#cfn-ses-mailmanagerruleset-analysis-analyzer)
-    pub fn analyzer(self, value: impl Arg<str>) -> Analysis<Set, R1> { Analysis(put(self.0, "Analyzer", value.into_expr()), Phase) }
+    pub fn analyzer(self, value: impl Arg<str>) -> Analysis<Set, R1> { Analysis(put(self.0, "Analyzer", value), Phase) }
     /// `ResultField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-analysis.html#cfn-ses-mailmanagerruleset-analysis-resultfield)
-    pub fn result_field(self, value: impl Arg<str>) -> Analysis<R0, Set> { Analysis(put(self.0, "ResultField", value.into_expr()), Phase) }
+    pub fn result_field(self, value: impl Arg<str>) -> Analysis<R0, Set> { Analysis(put(self.0, "ResultField", value), Phase) }
 }
 impl Done for Analysis { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-archiveaction.html)
@@ -895,9 +895,9 @@ impl ArchiveAction {
 }
 impl<R0> ArchiveAction<R0> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-archiveaction.html#cfn-ses-mailmanagerruleset-archiveaction-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `TargetArchive`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-archiveaction.html#cfn-ses-mailmanagerruleset-archiveaction-targetarchive)
-    pub fn target_archive(self, value: impl Arg<str>) -> ArchiveAction<Set> { ArchiveAction(put(self.0, "TargetArchive", value.into_expr()), Phase) }
+    pub fn target_archive(self, value: impl Arg<str>) -> ArchiveAction<Set> { ArchiveAction(put(self.0, "TargetArchive", value), Phase) }
 }
 impl Done for ArchiveAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BounceAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html)
@@ -908,19 +908,19 @@ impl BounceAction {
 }
 impl<R0, R1, R2, R3, R4> BounceAction<R0, R1, R2, R3, R4> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `DiagnosticMessage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-diagnosticmessage)
-    pub fn diagnostic_message(self, value: impl Arg<str>) -> BounceAction<Set, R1, R2, R3, R4> { BounceAction(put(self.0, "DiagnosticMessage", value.into_expr()), Phase) }
+    pub fn diagnostic_message(self, value: impl Arg<str>) -> BounceAction<Set, R1, R2, R3, R4> { BounceAction(put(self.0, "DiagnosticMessage", value), Phase) }
     /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-message)
-    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> BounceAction<R0, Set, R2, R3, R4> { BounceAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> BounceAction<R0, Set, R2, R3, R4> { BounceAction(put(self.0, "RoleArn", value), Phase) }
     /// `Sender`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-sender)
-    pub fn sender(self, value: impl Arg<str>) -> BounceAction<R0, R1, Set, R3, R4> { BounceAction(put(self.0, "Sender", value.into_expr()), Phase) }
+    pub fn sender(self, value: impl Arg<str>) -> BounceAction<R0, R1, Set, R3, R4> { BounceAction(put(self.0, "Sender", value), Phase) }
     /// `SmtpReplyCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-smtpreplycode)
-    pub fn smtp_reply_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, Set, R4> { BounceAction(put(self.0, "SmtpReplyCode", value.into_expr()), Phase) }
+    pub fn smtp_reply_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, Set, R4> { BounceAction(put(self.0, "SmtpReplyCode", value), Phase) }
     /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, R3, Set> { BounceAction(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, R3, Set> { BounceAction(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for BounceAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeliverToMailboxAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertomailboxaction.html)
@@ -931,11 +931,11 @@ impl DeliverToMailboxAction {
 }
 impl<R0, R1> DeliverToMailboxAction<R0, R1> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertomailboxaction.html#cfn-ses-mailmanagerruleset-delivertomailboxaction-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `MailboxArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertomailboxaction.html#cfn-ses-mailmanagerruleset-delivertomailboxaction-mailboxarn)
-    pub fn mailbox_arn(self, value: impl Arg<str>) -> DeliverToMailboxAction<Set, R1> { DeliverToMailboxAction(put(self.0, "MailboxArn", value.into_expr()), Phase) }
+    pub fn mailbox_arn(self, value: impl Arg<str>) -> DeliverToMailboxAction<Set, R1> { DeliverToMailboxAction(put(self.0, "MailboxArn", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertomailboxaction.html#cfn-ses-mailmanagerruleset-delivertomailboxaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> DeliverToMailboxAction<R0, Set> { DeliverToMailboxAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> DeliverToMailboxAction<R0, Set> { DeliverToMailboxAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for DeliverToMailboxAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeliverToQBusinessAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html)
@@ -946,13 +946,13 @@ impl DeliverToQBusinessAction {
 }
 impl<R0, R1, R2> DeliverToQBusinessAction<R0, R1, R2> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html#cfn-ses-mailmanagerruleset-delivertoqbusinessaction-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `ApplicationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html#cfn-ses-mailmanagerruleset-delivertoqbusinessaction-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> DeliverToQBusinessAction<Set, R1, R2> { DeliverToQBusinessAction(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> DeliverToQBusinessAction<Set, R1, R2> { DeliverToQBusinessAction(put(self.0, "ApplicationId", value), Phase) }
     /// `IndexId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html#cfn-ses-mailmanagerruleset-delivertoqbusinessaction-indexid)
-    pub fn index_id(self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, Set, R2> { DeliverToQBusinessAction(put(self.0, "IndexId", value.into_expr()), Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, Set, R2> { DeliverToQBusinessAction(put(self.0, "IndexId", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html#cfn-ses-mailmanagerruleset-delivertoqbusinessaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, R1, Set> { DeliverToQBusinessAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, R1, Set> { DeliverToQBusinessAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for DeliverToQBusinessAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvokeLambdaAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html)
@@ -963,15 +963,15 @@ impl InvokeLambdaAction {
 }
 impl<R0, R1, R2> InvokeLambdaAction<R0, R1, R2> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `FunctionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-functionarn)
-    pub fn function_arn(self, value: impl Arg<str>) -> InvokeLambdaAction<Set, R1, R2> { InvokeLambdaAction(put(self.0, "FunctionArn", value.into_expr()), Phase) }
+    pub fn function_arn(self, value: impl Arg<str>) -> InvokeLambdaAction<Set, R1, R2> { InvokeLambdaAction(put(self.0, "FunctionArn", value), Phase) }
     /// `InvocationType`: `InvocationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-invocationtype)
-    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> InvokeLambdaAction<R0, Set, R2> { InvokeLambdaAction(put(self.0, "InvocationType", value.into_expr()), Phase) }
+    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> InvokeLambdaAction<R0, Set, R2> { InvokeLambdaAction(put(self.0, "InvocationType", value), Phase) }
     /// `RetryTimeMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-retrytimeminutes)
-    pub fn retry_time_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryTimeMinutes", value.into_expr()), Phase) }
+    pub fn retry_time_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryTimeMinutes", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> InvokeLambdaAction<R0, R1, Set> { InvokeLambdaAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> InvokeLambdaAction<R0, R1, Set> { InvokeLambdaAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for InvokeLambdaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelayAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-relayaction.html)
@@ -982,11 +982,11 @@ impl RelayAction {
 }
 impl<R0> RelayAction<R0> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-relayaction.html#cfn-ses-mailmanagerruleset-relayaction-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `MailFrom`: `MailFrom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-relayaction.html#cfn-ses-mailmanagerruleset-relayaction-mailfrom)
-    pub fn mail_from(self, value: impl Arg<MailFrom>) -> Self { Self(put(self.0, "MailFrom", value.into_expr()), Phase) }
+    pub fn mail_from(self, value: impl Arg<MailFrom>) -> Self { Self(put(self.0, "MailFrom", value), Phase) }
     /// `Relay`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-relayaction.html#cfn-ses-mailmanagerruleset-relayaction-relay)
-    pub fn relay(self, value: impl Arg<str>) -> RelayAction<Set> { RelayAction(put(self.0, "Relay", value.into_expr()), Phase) }
+    pub fn relay(self, value: impl Arg<str>) -> RelayAction<Set> { RelayAction(put(self.0, "Relay", value), Phase) }
 }
 impl Done for RelayAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplaceRecipientAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-replacerecipientaction.html)
@@ -995,7 +995,7 @@ impl ReplaceRecipientAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplaceWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-replacerecipientaction.html#cfn-ses-mailmanagerruleset-replacerecipientaction-replacewith)
-    pub fn replace_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplaceWith", value.into_expr())) }
+    pub fn replace_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplaceWith", value)) }
 }
 impl Done for ReplaceRecipientAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html)
@@ -1006,13 +1006,13 @@ impl Rule {
 }
 impl<R0> Rule<R0> {
     /// `Actions`: list of `RuleAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html#cfn-ses-mailmanagerruleset-rule-actions)
-    pub fn actions(self, value: impl Arg<Arr<RuleAction>>) -> Rule<Set> { Rule(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<RuleAction>>) -> Rule<Set> { Rule(put(self.0, "Actions", value), Phase) }
     /// `Conditions`: list of `RuleCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html#cfn-ses-mailmanagerruleset-rule-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<RuleCondition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<RuleCondition>>) -> Self { Self(put(self.0, "Conditions", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html#cfn-ses-mailmanagerruleset-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Unless`: list of `RuleCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html#cfn-ses-mailmanagerruleset-rule-unless)
-    pub fn unless(self, value: impl Arg<Arr<RuleCondition>>) -> Self { Self(put(self.0, "Unless", value.into_expr()), Phase) }
+    pub fn unless(self, value: impl Arg<Arr<RuleCondition>>) -> Self { Self(put(self.0, "Unless", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html)
@@ -1021,29 +1021,29 @@ impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddHeader`: `AddHeaderAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-addheader)
-    pub fn add_header(self, value: impl Arg<AddHeaderAction>) -> Self { Self(put(self.0, "AddHeader", value.into_expr())) }
+    pub fn add_header(self, value: impl Arg<AddHeaderAction>) -> Self { Self(put(self.0, "AddHeader", value)) }
     /// `Archive`: `ArchiveAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-archive)
-    pub fn archive(self, value: impl Arg<ArchiveAction>) -> Self { Self(put(self.0, "Archive", value.into_expr())) }
+    pub fn archive(self, value: impl Arg<ArchiveAction>) -> Self { Self(put(self.0, "Archive", value)) }
     /// `Bounce`: `BounceAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-bounce)
-    pub fn bounce(self, value: impl Arg<BounceAction>) -> Self { Self(put(self.0, "Bounce", value.into_expr())) }
+    pub fn bounce(self, value: impl Arg<BounceAction>) -> Self { Self(put(self.0, "Bounce", value)) }
     /// `DeliverToMailbox`: `DeliverToMailboxAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-delivertomailbox)
-    pub fn deliver_to_mailbox(self, value: impl Arg<DeliverToMailboxAction>) -> Self { Self(put(self.0, "DeliverToMailbox", value.into_expr())) }
+    pub fn deliver_to_mailbox(self, value: impl Arg<DeliverToMailboxAction>) -> Self { Self(put(self.0, "DeliverToMailbox", value)) }
     /// `DeliverToQBusiness`: `DeliverToQBusinessAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-delivertoqbusiness)
-    pub fn deliver_to_q_business(self, value: impl Arg<DeliverToQBusinessAction>) -> Self { Self(put(self.0, "DeliverToQBusiness", value.into_expr())) }
+    pub fn deliver_to_q_business(self, value: impl Arg<DeliverToQBusinessAction>) -> Self { Self(put(self.0, "DeliverToQBusiness", value)) }
     /// `Drop`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-drop)
-    pub fn drop(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
+    pub fn drop(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Drop", value)) }
     /// `InvokeLambda`: `InvokeLambdaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-invokelambda)
-    pub fn invoke_lambda(self, value: impl Arg<InvokeLambdaAction>) -> Self { Self(put(self.0, "InvokeLambda", value.into_expr())) }
+    pub fn invoke_lambda(self, value: impl Arg<InvokeLambdaAction>) -> Self { Self(put(self.0, "InvokeLambda", value)) }
     /// `PublishToSns`: `SnsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-publishtosns)
-    pub fn publish_to_sns(self, value: impl Arg<SnsAction>) -> Self { Self(put(self.0, "PublishToSns", value.into_expr())) }
+    pub fn publish_to_sns(self, value: impl Arg<SnsAction>) -> Self { Self(put(self.0, "PublishToSns", value)) }
     /// `Relay`: `RelayAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-relay)
-    pub fn relay(self, value: impl Arg<RelayAction>) -> Self { Self(put(self.0, "Relay", value.into_expr())) }
+    pub fn relay(self, value: impl Arg<RelayAction>) -> Self { Self(put(self.0, "Relay", value)) }
     /// `ReplaceRecipient`: `ReplaceRecipientAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-replacerecipient)
-    pub fn replace_recipient(self, value: impl Arg<ReplaceRecipientAction>) -> Self { Self(put(self.0, "ReplaceRecipient", value.into_expr())) }
+    pub fn replace_recipient(self, value: impl Arg<ReplaceRecipientAction>) -> Self { Self(put(self.0, "ReplaceRecipient", value)) }
     /// `Send`: `SendAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-send)
-    pub fn send(self, value: impl Arg<SendAction>) -> Self { Self(put(self.0, "Send", value.into_expr())) }
+    pub fn send(self, value: impl Arg<SendAction>) -> Self { Self(put(self.0, "Send", value)) }
     /// `WriteToS3`: `S3Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-writetos3)
-    pub fn write_to_s3(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "WriteToS3", value.into_expr())) }
+    pub fn write_to_s3(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "WriteToS3", value)) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleBooleanExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleanexpression.html)
@@ -1054,9 +1054,9 @@ impl RuleBooleanExpression {
 }
 impl<R0, R1> RuleBooleanExpression<R0, R1> {
     /// `Evaluate`: `RuleBooleanToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleanexpression.html#cfn-ses-mailmanagerruleset-rulebooleanexpression-evaluate)
-    pub fn evaluate(self, value: impl Arg<RuleBooleanToEvaluate>) -> RuleBooleanExpression<Set, R1> { RuleBooleanExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleBooleanToEvaluate>) -> RuleBooleanExpression<Set, R1> { RuleBooleanExpression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleanexpression.html#cfn-ses-mailmanagerruleset-rulebooleanexpression-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> RuleBooleanExpression<R0, Set> { RuleBooleanExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> RuleBooleanExpression<R0, Set> { RuleBooleanExpression(put(self.0, "Operator", value), Phase) }
 }
 impl Done for RuleBooleanExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleBooleanToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleantoevaluate.html)
@@ -1065,11 +1065,11 @@ impl RuleBooleanToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `Analysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleantoevaluate.html#cfn-ses-mailmanagerruleset-rulebooleantoevaluate-analysis)
-    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
+    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value)) }
     /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleantoevaluate.html#cfn-ses-mailmanagerruleset-rulebooleantoevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value)) }
     /// `IsInAddressList`: `RuleIsInAddressList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleantoevaluate.html#cfn-ses-mailmanagerruleset-rulebooleantoevaluate-isinaddresslist)
-    pub fn is_in_address_list(self, value: impl Arg<RuleIsInAddressList>) -> Self { Self(put(self.0, "IsInAddressList", value.into_expr())) }
+    pub fn is_in_address_list(self, value: impl Arg<RuleIsInAddressList>) -> Self { Self(put(self.0, "IsInAddressList", value)) }
 }
 impl Done for RuleBooleanToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleCondition` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html)
@@ -1078,17 +1078,17 @@ impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanExpression`: `RuleBooleanExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-booleanexpression)
-    pub fn boolean_expression(self, value: impl Arg<RuleBooleanExpression>) -> Self { Self(put(self.0, "BooleanExpression", value.into_expr())) }
+    pub fn boolean_expression(self, value: impl Arg<RuleBooleanExpression>) -> Self { Self(put(self.0, "BooleanExpression", value)) }
     /// `DmarcExpression`: `RuleDmarcExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-dmarcexpression)
-    pub fn dmarc_expression(self, value: impl Arg<RuleDmarcExpression>) -> Self { Self(put(self.0, "DmarcExpression", value.into_expr())) }
+    pub fn dmarc_expression(self, value: impl Arg<RuleDmarcExpression>) -> Self { Self(put(self.0, "DmarcExpression", value)) }
     /// `IpExpression`: `RuleIpExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-ipexpression)
-    pub fn ip_expression(self, value: impl Arg<RuleIpExpression>) -> Self { Self(put(self.0, "IpExpression", value.into_expr())) }
+    pub fn ip_expression(self, value: impl Arg<RuleIpExpression>) -> Self { Self(put(self.0, "IpExpression", value)) }
     /// `NumberExpression`: `RuleNumberExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-numberexpression)
-    pub fn number_expression(self, value: impl Arg<RuleNumberExpression>) -> Self { Self(put(self.0, "NumberExpression", value.into_expr())) }
+    pub fn number_expression(self, value: impl Arg<RuleNumberExpression>) -> Self { Self(put(self.0, "NumberExpression", value)) }
     /// `StringExpression`: `RuleStringExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-stringexpression)
-    pub fn string_expression(self, value: impl Arg<RuleStringExpression>) -> Self { Self(put(self.0, "StringExpression", value.into_expr())) }
+    pub fn string_expression(self, value: impl Arg<RuleStringExpression>) -> Self { Self(put(self.0, "StringExpression", value)) }
     /// `VerdictExpression`: `RuleVerdictExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-verdictexpression)
-    pub fn verdict_expression(self, value: impl Arg<RuleVerdictExpression>) -> Self { Self(put(self.0, "VerdictExpression", value.into_expr())) }
+    pub fn verdict_expression(self, value: impl Arg<RuleVerdictExpression>) -> Self { Self(put(self.0, "VerdictExpression", value)) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleDmarcExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruledmarcexpression.html)
@@ -1099,9 +1099,9 @@ impl RuleDmarcExpression {
 }
 impl<R0, R1> RuleDmarcExpression<R0, R1> {
     /// `Operator`: `RuleDmarcExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruledmarcexpression.html#cfn-ses-mailmanagerruleset-ruledmarcexpression-operator)
-    pub fn operator(self, value: impl Arg<RuleDmarcExpressionOperator>) -> RuleDmarcExpression<Set, R1> { RuleDmarcExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<RuleDmarcExpressionOperator>) -> RuleDmarcExpression<Set, R1> { RuleDmarcExpression(put(self.0, "Operator", value), Phase) }
     /// `Values`: list of `RuleDmarcExpressionValues`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruledmarcexpression.html#cfn-ses-mailmanagerruleset-ruledmarcexpression-values)
-    pub fn values(self, value: impl Arg<Arr<RuleDmarcExpressionValues>>) -> RuleDmarcExpression<R0, Set> { RuleDmarcExpression(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<RuleDmarcExpressionValues>>) -> RuleDmarcExpression<R0, Set> { RuleDmarcExpression(put(self.0, "Values", value), Phase) }
 }
 impl Done for RuleDmarcExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleIpExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleipexpression.html)
@@ -1112,11 +1112,11 @@ impl RuleIpExpression {
 }
 impl<R0, R1, R2> RuleIpExpression<R0, R1, R2> {
     /// `Evaluate`: `RuleIpToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleipexpression.html#cfn-ses-mailmanagerruleset-ruleipexpression-evaluate)
-    pub fn evaluate(self, value: impl Arg<RuleIpToEvaluate>) -> RuleIpExpression<Set, R1, R2> { RuleIpExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleIpToEvaluate>) -> RuleIpExpression<Set, R1, R2> { RuleIpExpression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `RuleIpExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleipexpression.html#cfn-ses-mailmanagerruleset-ruleipexpression-operator)
-    pub fn operator(self, value: impl Arg<RuleIpExpressionOperator>) -> RuleIpExpression<R0, Set, R2> { RuleIpExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<RuleIpExpressionOperator>) -> RuleIpExpression<R0, Set, R2> { RuleIpExpression(put(self.0, "Operator", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleipexpression.html#cfn-ses-mailmanagerruleset-ruleipexpression-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> RuleIpExpression<R0, R1, Set> { RuleIpExpression(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> RuleIpExpression<R0, R1, Set> { RuleIpExpression(put(self.0, "Values", value), Phase) }
 }
 impl Done for RuleIpExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleIpToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleiptoevaluate.html)
@@ -1127,7 +1127,7 @@ impl RuleIpToEvaluate {
 }
 impl<R0> RuleIpToEvaluate<R0> {
     /// `Attribute`: `RuleIpToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleiptoevaluate.html#cfn-ses-mailmanagerruleset-ruleiptoevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<RuleIpToEvaluateAttribute>) -> RuleIpToEvaluate<Set> { RuleIpToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<RuleIpToEvaluateAttribute>) -> RuleIpToEvaluate<Set> { RuleIpToEvaluate(put(self.0, "Attribute", value), Phase) }
 }
 impl Done for RuleIpToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleIsInAddressList` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleisinaddresslist.html)
@@ -1138,9 +1138,9 @@ impl RuleIsInAddressList {
 }
 impl<R0, R1> RuleIsInAddressList<R0, R1> {
     /// `AddressLists`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleisinaddresslist.html#cfn-ses-mailmanagerruleset-ruleisinaddresslist-addresslists)
-    pub fn address_lists(self, value: impl Arg<Arr<str>>) -> RuleIsInAddressList<Set, R1> { RuleIsInAddressList(put(self.0, "AddressLists", value.into_expr()), Phase) }
+    pub fn address_lists(self, value: impl Arg<Arr<str>>) -> RuleIsInAddressList<Set, R1> { RuleIsInAddressList(put(self.0, "AddressLists", value), Phase) }
     /// `Attribute`: `RuleIsInAddressListAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleisinaddresslist.html#cfn-ses-mailmanagerruleset-ruleisinaddresslist-attribute)
-    pub fn attribute(self, value: impl Arg<RuleIsInAddressListAttribute>) -> RuleIsInAddressList<R0, Set> { RuleIsInAddressList(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<RuleIsInAddressListAttribute>) -> RuleIsInAddressList<R0, Set> { RuleIsInAddressList(put(self.0, "Attribute", value), Phase) }
 }
 impl Done for RuleIsInAddressList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleNumberExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumberexpression.html)
@@ -1151,11 +1151,11 @@ impl RuleNumberExpression {
 }
 impl<R0, R1, R2> RuleNumberExpression<R0, R1, R2> {
     /// `Evaluate`: `RuleNumberToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumberexpression.html#cfn-ses-mailmanagerruleset-rulenumberexpression-evaluate)
-    pub fn evaluate(self, value: impl Arg<RuleNumberToEvaluate>) -> RuleNumberExpression<Set, R1, R2> { RuleNumberExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleNumberToEvaluate>) -> RuleNumberExpression<Set, R1, R2> { RuleNumberExpression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `RuleNumberExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumberexpression.html#cfn-ses-mailmanagerruleset-rulenumberexpression-operator)
-    pub fn operator(self, value: impl Arg<RuleNumberExpressionOperator>) -> RuleNumberExpression<R0, Set, R2> { RuleNumberExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<RuleNumberExpressionOperator>) -> RuleNumberExpression<R0, Set, R2> { RuleNumberExpression(put(self.0, "Operator", value), Phase) }
     /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumberexpression.html#cfn-ses-mailmanagerruleset-rulenumberexpression-value)
-    pub fn value(self, value: impl Arg<f64>) -> RuleNumberExpression<R0, R1, Set> { RuleNumberExpression(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> RuleNumberExpression<R0, R1, Set> { RuleNumberExpression(put(self.0, "Value", value), Phase) }
 }
 impl Done for RuleNumberExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleNumberToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumbertoevaluate.html)
@@ -1166,7 +1166,7 @@ impl RuleNumberToEvaluate {
 }
 impl<R0> RuleNumberToEvaluate<R0> {
     /// `Attribute`: `RuleNumberToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumbertoevaluate.html#cfn-ses-mailmanagerruleset-rulenumbertoevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<RuleNumberToEvaluateAttribute>) -> RuleNumberToEvaluate<Set> { RuleNumberToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<RuleNumberToEvaluateAttribute>) -> RuleNumberToEvaluate<Set> { RuleNumberToEvaluate(put(self.0, "Attribute", value), Phase) }
 }
 impl Done for RuleNumberToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleStringExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringexpression.html)
@@ -1177,11 +1177,11 @@ impl RuleStringExpression {
 }
 impl<R0, R1, R2> RuleStringExpression<R0, R1, R2> {
     /// `Evaluate`: `RuleStringToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringexpression.html#cfn-ses-mailmanagerruleset-rulestringexpression-evaluate)
-    pub fn evaluate(self, value: impl Arg<RuleStringToEvaluate>) -> RuleStringExpression<Set, R1, R2> { RuleStringExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleStringToEvaluate>) -> RuleStringExpression<Set, R1, R2> { RuleStringExpression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `RuleStringExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringexpression.html#cfn-ses-mailmanagerruleset-rulestringexpression-operator)
-    pub fn operator(self, value: impl Arg<RuleStringExpressionOperator>) -> RuleStringExpression<R0, Set, R2> { RuleStringExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<RuleStringExpressionOperator>) -> RuleStringExpression<R0, Set, R2> { RuleStringExpression(put(self.0, "Operator", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringexpression.html#cfn-ses-mailmanagerruleset-rulestringexpression-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> RuleStringExpression<R0, R1, Set> { RuleStringExpression(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> RuleStringExpression<R0, R1, Set> { RuleStringExpression(put(self.0, "Values", value), Phase) }
 }
 impl Done for RuleStringExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleStringToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html)
@@ -1190,13 +1190,13 @@ impl RuleStringToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `Analysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html#cfn-ses-mailmanagerruleset-rulestringtoevaluate-analysis)
-    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
+    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value)) }
     /// `Attribute`: `RuleStringToEvaluateAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html#cfn-ses-mailmanagerruleset-rulestringtoevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<RuleStringToEvaluateAttribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
+    pub fn attribute(self, value: impl Arg<RuleStringToEvaluateAttribute>) -> Self { Self(put(self.0, "Attribute", value)) }
     /// `ClientCertificateAttribute`: `ClientCertificateAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html#cfn-ses-mailmanagerruleset-rulestringtoevaluate-clientcertificateattribute)
-    pub fn client_certificate_attribute(self, value: impl Arg<ClientCertificateAttribute>) -> Self { Self(put(self.0, "ClientCertificateAttribute", value.into_expr())) }
+    pub fn client_certificate_attribute(self, value: impl Arg<ClientCertificateAttribute>) -> Self { Self(put(self.0, "ClientCertificateAttribute", value)) }
     /// `MimeHeaderAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html#cfn-ses-mailmanagerruleset-rulestringtoevaluate-mimeheaderattribute)
-    pub fn mime_header_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeHeaderAttribute", value.into_expr())) }
+    pub fn mime_header_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeHeaderAttribute", value)) }
 }
 impl Done for RuleStringToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleVerdictExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdictexpression.html)
@@ -1207,11 +1207,11 @@ impl RuleVerdictExpression {
 }
 impl<R0, R1, R2> RuleVerdictExpression<R0, R1, R2> {
     /// `Evaluate`: `RuleVerdictToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdictexpression.html#cfn-ses-mailmanagerruleset-ruleverdictexpression-evaluate)
-    pub fn evaluate(self, value: impl Arg<RuleVerdictToEvaluate>) -> RuleVerdictExpression<Set, R1, R2> { RuleVerdictExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleVerdictToEvaluate>) -> RuleVerdictExpression<Set, R1, R2> { RuleVerdictExpression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `RuleVerdictExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdictexpression.html#cfn-ses-mailmanagerruleset-ruleverdictexpression-operator)
-    pub fn operator(self, value: impl Arg<RuleVerdictExpressionOperator>) -> RuleVerdictExpression<R0, Set, R2> { RuleVerdictExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<RuleVerdictExpressionOperator>) -> RuleVerdictExpression<R0, Set, R2> { RuleVerdictExpression(put(self.0, "Operator", value), Phase) }
     /// `Values`: list of `Values`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdictexpression.html#cfn-ses-mailmanagerruleset-ruleverdictexpression-values)
-    pub fn values(self, value: impl Arg<Arr<Values>>) -> RuleVerdictExpression<R0, R1, Set> { RuleVerdictExpression(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<Values>>) -> RuleVerdictExpression<R0, R1, Set> { RuleVerdictExpression(put(self.0, "Values", value), Phase) }
 }
 impl Done for RuleVerdictExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleVerdictToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdicttoevaluate.html)
@@ -1220,9 +1220,9 @@ impl RuleVerdictToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `Analysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdicttoevaluate.html#cfn-ses-mailmanagerruleset-ruleverdicttoevaluate-analysis)
-    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
+    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value)) }
     /// `Attribute`: `RuleVerdictToEvaluateAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdicttoevaluate.html#cfn-ses-mailmanagerruleset-ruleverdicttoevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<RuleVerdictToEvaluateAttribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
+    pub fn attribute(self, value: impl Arg<RuleVerdictToEvaluateAttribute>) -> Self { Self(put(self.0, "Attribute", value)) }
 }
 impl Done for RuleVerdictToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Action` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html)
@@ -1233,15 +1233,15 @@ impl S3Action {
 }
 impl<R0, R1> S3Action<R0, R1> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> S3Action<Set, R1> { S3Action(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> S3Action<Set, R1> { S3Action(put(self.0, "RoleArn", value), Phase) }
     /// `S3Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<str>) -> S3Action<R0, Set> { S3Action(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<str>) -> S3Action<R0, Set> { S3Action(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-s3prefix)
-    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr()), Phase) }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value), Phase) }
     /// `S3SseKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-s3ssekmskeyid)
-    pub fn s3_sse_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3SseKmsKeyId", value.into_expr()), Phase) }
+    pub fn s3_sse_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3SseKmsKeyId", value), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SendAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-sendaction.html)
@@ -1252,9 +1252,9 @@ impl SendAction {
 }
 impl<R0> SendAction<R0> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-sendaction.html#cfn-ses-mailmanagerruleset-sendaction-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-sendaction.html#cfn-ses-mailmanagerruleset-sendaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> SendAction<Set> { SendAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SendAction<Set> { SendAction(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for SendAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html)
@@ -1265,15 +1265,15 @@ impl SnsAction {
 }
 impl<R0, R1> SnsAction<R0, R1> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-actionfailurepolicy)
-    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value), Phase) }
     /// `Encoding`: `Encoding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-encoding)
-    pub fn encoding(self, value: impl Arg<Encoding>) -> Self { Self(put(self.0, "Encoding", value.into_expr()), Phase) }
+    pub fn encoding(self, value: impl Arg<Encoding>) -> Self { Self(put(self.0, "Encoding", value), Phase) }
     /// `PayloadType`: `PayloadType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-payloadtype)
-    pub fn payload_type(self, value: impl Arg<PayloadType>) -> Self { Self(put(self.0, "PayloadType", value.into_expr()), Phase) }
+    pub fn payload_type(self, value: impl Arg<PayloadType>) -> Self { Self(put(self.0, "PayloadType", value), Phase) }
     /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-rolearn)
-    pub fn role_arn(self, value: impl Arg<str>) -> SnsAction<Set, R1> { SnsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SnsAction<Set, R1> { SnsAction(put(self.0, "RoleArn", value), Phase) }
     /// `TopicArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-topicarn)
-    pub fn topic_arn(self, value: impl Arg<str>) -> SnsAction<R0, Set> { SnsAction(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<str>) -> SnsAction<R0, Set> { SnsAction(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for SnsAction { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActionFailurePolicy` allows.
@@ -1340,15 +1340,15 @@ impl CfnMailManagerTrafficPolicyProps {
 }
 impl<R0, R1> CfnMailManagerTrafficPolicyProps<R0, R1> {
     /// `DefaultAction`: `DefaultAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-defaultaction)
-    pub fn default_action(self, value: impl Arg<mail_manager_traffic_policy::DefaultAction>) -> CfnMailManagerTrafficPolicyProps<Set, R1> { CfnMailManagerTrafficPolicyProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
+    pub fn default_action(self, value: impl Arg<mail_manager_traffic_policy::DefaultAction>) -> CfnMailManagerTrafficPolicyProps<Set, R1> { CfnMailManagerTrafficPolicyProps(put(self.0, "DefaultAction", value), Phase) }
     /// `MaxMessageSizeBytes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-maxmessagesizebytes)
-    pub fn max_message_size_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxMessageSizeBytes", value.into_expr()), Phase) }
+    pub fn max_message_size_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxMessageSizeBytes", value), Phase) }
     /// `PolicyStatements`: list of `PolicyStatement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-policystatements)
-    pub fn policy_statements(self, value: impl Arg<Arr<mail_manager_traffic_policy::PolicyStatement>>) -> CfnMailManagerTrafficPolicyProps<R0, Set> { CfnMailManagerTrafficPolicyProps(put(self.0, "PolicyStatements", value.into_expr()), Phase) }
+    pub fn policy_statements(self, value: impl Arg<Arr<mail_manager_traffic_policy::PolicyStatement>>) -> CfnMailManagerTrafficPolicyProps<R0, Set> { CfnMailManagerTrafficPolicyProps(put(self.0, "PolicyStatements", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TrafficPolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-trafficpolicyname)
-    pub fn traffic_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficPolicyName", value.into_expr()), Phase) }
+    pub fn traffic_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficPolicyName", value), Phase) }
 }
 impl Done for CfnMailManagerTrafficPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerTrafficPolicy`.
@@ -1362,9 +1362,9 @@ impl IngressAnalysis {
 }
 impl<R0, R1> IngressAnalysis<R0, R1> {
     /// `Analyzer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressanalysis.html#cfn-ses-mailmanagertrafficpolicy-ingressanalysis-analyzer)
-    pub fn analyzer(self, value: impl Arg<str>) -> IngressAnalysis<Set, R1> { IngressAnalysis(put(self.0, "Analyzer", value.into_expr()), Phase) }
+    pub fn analyzer(self, value: impl Arg<str>) -> IngressAnalysis<Set, R1> { IngressAnalysis(put(self.0, "Analyzer", value), Phase) }
     /// `ResultField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressanalysis.html#cfn-ses-mailmanagertrafficpolicy-ingressanalysis-resultfield)
-    pub fn result_field(self, value: impl Arg<str>) -> IngressAnalysis<R0, Set> { IngressAnalysis(put(self.0, "ResultField", value.into_expr()), Phase) }
+    pub fn result_field(self, value: impl Arg<str>) -> IngressAnalysis<R0, Set> { IngressAnalysis(put(self.0, "ResultField", value), Phase) }
 }
 impl Done for IngressAnalysis { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressBooleanExpression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleanexpression.html)
@@ -1375,9 +1375,9 @@ impl IngressBooleanExpression {
 }
 impl<R0, R1> IngressBooleanExpression<R0, R1> {
     /// `Evaluate`: `IngressBooleanToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleanexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressbooleanexpression-evaluate)
-    pub fn evaluate(self, value: impl Arg<IngressBooleanToEvaluate>) -> IngressBooleanExpression<Set, R1> { IngressBooleanExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressBooleanToEvaluate>) -> IngressBooleanExpression<Set, R1> { IngressBooleanExpression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `IngressBooleanExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleanexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressbooleanexpression-operator)
-    pub fn operator(self, value: impl Arg<IngressBooleanExpressionOperator>) -> IngressBooleanExpression<R0, Set> { IngressBooleanExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<IngressBooleanExpressionOperator>) -> IngressBooleanExpression<R0, Set> { IngressBooleanExpression(put(self.0, "Operator", value), Phase) }
 }
 impl Done for IngressBooleanExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressBooleanToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate.html)
@@ -1386,9 +1386,9 @@ impl IngressBooleanToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `IngressAnalysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate-analysis)
-    pub fn analysis(self, value: impl Arg<IngressAnalysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
+    pub fn analysis(self, value: impl Arg<IngressAnalysis>) -> Self { Self(put(self.0, "Analysis", value)) }
     /// `IsInAddressList`: `IngressIsInAddressList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate-isinaddresslist)
-    pub fn is_in_address_list(self, value: impl Arg<IngressIsInAddressList>) -> Self { Self(put(self.0, "IsInAddressList", value.into_expr())) }
+    pub fn is_in_address_list(self, value: impl Arg<IngressIsInAddressList>) -> Self { Self(put(self.0, "IsInAddressList", value)) }
 }
 impl Done for IngressBooleanToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIpToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressiptoevaluate.html)
@@ -1399,7 +1399,7 @@ impl IngressIpToEvaluate {
 }
 impl<R0> IngressIpToEvaluate<R0> {
     /// `Attribute`: `IngressIpToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressiptoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressiptoevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<IngressIpToEvaluateAttribute>) -> IngressIpToEvaluate<Set> { IngressIpToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<IngressIpToEvaluateAttribute>) -> IngressIpToEvaluate<Set> { IngressIpToEvaluate(put(self.0, "Attribute", value), Phase) }
 }
 impl Done for IngressIpToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIpv4Expression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv4expression.html)
@@ -1410,11 +1410,11 @@ impl IngressIpv4Expression {
 }
 impl<R0, R1, R2> IngressIpv4Expression<R0, R1, R2> {
     /// `Evaluate`: `IngressIpToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv4expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv4expression-evaluate)
-    pub fn evaluate(self, value: impl Arg<IngressIpToEvaluate>) -> IngressIpv4Expression<Set, R1, R2> { IngressIpv4Expression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressIpToEvaluate>) -> IngressIpv4Expression<Set, R1, R2> { IngressIpv4Expression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `IngressIpv4ExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv4expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv4expression-operator)
-    pub fn operator(self, value: impl Arg<IngressIpv4ExpressionOperator>) -> IngressIpv4Expression<R0, Set, R2> { IngressIpv4Expression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<IngressIpv4ExpressionOperator>) -> IngressIpv4Expression<R0, Set, R2> { IngressIpv4Expression(put(self.0, "Operator", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv4expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv4expression-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressIpv4Expression<R0, R1, Set> { IngressIpv4Expression(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressIpv4Expression<R0, R1, Set> { IngressIpv4Expression(put(self.0, "Values", value), Phase) }
 }
 impl Done for IngressIpv4Expression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIpv6Expression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6expression.html)
@@ -1425,11 +1425,11 @@ impl IngressIpv6Expression {
 }
 impl<R0, R1, R2> IngressIpv6Expression<R0, R1, R2> {
     /// `Evaluate`: `IngressIpv6ToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv6expression-evaluate)
-    pub fn evaluate(self, value: impl Arg<IngressIpv6ToEvaluate>) -> IngressIpv6Expression<Set, R1, R2> { IngressIpv6Expression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressIpv6ToEvaluate>) -> IngressIpv6Expression<Set, R1, R2> { IngressIpv6Expression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `IngressIpv6ExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv6expression-operator)
-    pub fn operator(self, value: impl Arg<IngressIpv6ExpressionOperator>) -> IngressIpv6Expression<R0, Set, R2> { IngressIpv6Expression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<IngressIpv6ExpressionOperator>) -> IngressIpv6Expression<R0, Set, R2> { IngressIpv6Expression(put(self.0, "Operator", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv6expression-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressIpv6Expression<R0, R1, Set> { IngressIpv6Expression(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressIpv6Expression<R0, R1, Set> { IngressIpv6Expression(put(self.0, "Values", value), Phase) }
 }
 impl Done for IngressIpv6Expression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIpv6ToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6toevaluate.html)
@@ -1440,7 +1440,7 @@ impl IngressIpv6ToEvaluate {
 }
 impl<R0> IngressIpv6ToEvaluate<R0> {
     /// `Attribute`: `IngressIpv6ToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6toevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressipv6toevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<IngressIpv6ToEvaluateAttribute>) -> IngressIpv6ToEvaluate<Set> { IngressIpv6ToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<IngressIpv6ToEvaluateAttribute>) -> IngressIpv6ToEvaluate<Set> { IngressIpv6ToEvaluate(put(self.0, "Attribute", value), Phase) }
 }
 impl Done for IngressIpv6ToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIsInAddressList` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressisinaddresslist.html)
@@ -1451,9 +1451,9 @@ impl IngressIsInAddressList {
 }
 impl<R0, R1> IngressIsInAddressList<R0, R1> {
     /// `AddressLists`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressisinaddresslist.html#cfn-ses-mailmanagertrafficpolicy-ingressisinaddresslist-addresslists)
-    pub fn address_lists(self, value: impl Arg<Arr<str>>) -> IngressIsInAddressList<Set, R1> { IngressIsInAddressList(put(self.0, "AddressLists", value.into_expr()), Phase) }
+    pub fn address_lists(self, value: impl Arg<Arr<str>>) -> IngressIsInAddressList<Set, R1> { IngressIsInAddressList(put(self.0, "AddressLists", value), Phase) }
     /// `Attribute`: `Attribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressisinaddresslist.html#cfn-ses-mailmanagertrafficpolicy-ingressisinaddresslist-attribute)
-    pub fn attribute(self, value: impl Arg<Attribute>) -> IngressIsInAddressList<R0, Set> { IngressIsInAddressList(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> IngressIsInAddressList<R0, Set> { IngressIsInAddressList(put(self.0, "Attribute", value), Phase) }
 }
 impl Done for IngressIsInAddressList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressStringExpression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringexpression.html)
@@ -1464,11 +1464,11 @@ impl IngressStringExpression {
 }
 impl<R0, R1, R2> IngressStringExpression<R0, R1, R2> {
     /// `Evaluate`: `IngressStringToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressstringexpression-evaluate)
-    pub fn evaluate(self, value: impl Arg<IngressStringToEvaluate>) -> IngressStringExpression<Set, R1, R2> { IngressStringExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressStringToEvaluate>) -> IngressStringExpression<Set, R1, R2> { IngressStringExpression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressstringexpression-operator)
-    pub fn operator(self, value: impl Arg<Operator>) -> IngressStringExpression<R0, Set, R2> { IngressStringExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> IngressStringExpression<R0, Set, R2> { IngressStringExpression(put(self.0, "Operator", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressstringexpression-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressStringExpression<R0, R1, Set> { IngressStringExpression(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressStringExpression<R0, R1, Set> { IngressStringExpression(put(self.0, "Values", value), Phase) }
 }
 impl Done for IngressStringExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressStringToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringtoevaluate.html)
@@ -1477,9 +1477,9 @@ impl IngressStringToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `IngressAnalysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringtoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressstringtoevaluate-analysis)
-    pub fn analysis(self, value: impl Arg<IngressAnalysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
+    pub fn analysis(self, value: impl Arg<IngressAnalysis>) -> Self { Self(put(self.0, "Analysis", value)) }
     /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringtoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressstringtoevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value)) }
 }
 impl Done for IngressStringToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressTlsProtocolExpression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression.html)
@@ -1490,11 +1490,11 @@ impl IngressTlsProtocolExpression {
 }
 impl<R0, R1, R2> IngressTlsProtocolExpression<R0, R1, R2> {
     /// `Evaluate`: `IngressTlsProtocolToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression.html#cfn-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression-evaluate)
-    pub fn evaluate(self, value: impl Arg<IngressTlsProtocolToEvaluate>) -> IngressTlsProtocolExpression<Set, R1, R2> { IngressTlsProtocolExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressTlsProtocolToEvaluate>) -> IngressTlsProtocolExpression<Set, R1, R2> { IngressTlsProtocolExpression(put(self.0, "Evaluate", value), Phase) }
     /// `Operator`: `IngressTlsProtocolExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression.html#cfn-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression-operator)
-    pub fn operator(self, value: impl Arg<IngressTlsProtocolExpressionOperator>) -> IngressTlsProtocolExpression<R0, Set, R2> { IngressTlsProtocolExpression(put(self.0, "Operator", value.into_expr()), Phase) }
+    pub fn operator(self, value: impl Arg<IngressTlsProtocolExpressionOperator>) -> IngressTlsProtocolExpression<R0, Set, R2> { IngressTlsProtocolExpression(put(self.0, "Operator", value), Phase) }
     /// `Value`: `Value`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression.html#cfn-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression-value)
-    pub fn value(self, value: impl Arg<Value>) -> IngressTlsProtocolExpression<R0, R1, Set> { IngressTlsProtocolExpression(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<Value>) -> IngressTlsProtocolExpression<R0, R1, Set> { IngressTlsProtocolExpression(put(self.0, "Value", value), Phase) }
 }
 impl Done for IngressTlsProtocolExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressTlsProtocolToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocoltoevaluate.html)
@@ -1505,7 +1505,7 @@ impl IngressTlsProtocolToEvaluate {
 }
 impl<R0> IngressTlsProtocolToEvaluate<R0> {
     /// `Attribute`: `IngressTlsProtocolToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocoltoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingresstlsprotocoltoevaluate-attribute)
-    pub fn attribute(self, value: impl Arg<IngressTlsProtocolToEvaluateAttribute>) -> IngressTlsProtocolToEvaluate<Set> { IngressTlsProtocolToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
+    pub fn attribute(self, value: impl Arg<IngressTlsProtocolToEvaluateAttribute>) -> IngressTlsProtocolToEvaluate<Set> { IngressTlsProtocolToEvaluate(put(self.0, "Attribute", value), Phase) }
 }
 impl Done for IngressTlsProtocolToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyCondition` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html)
@@ -1514,15 +1514,15 @@ impl PolicyCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanExpression`: `IngressBooleanExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-booleanexpression)
-    pub fn boolean_expression(self, value: impl Arg<IngressBooleanExpression>) -> Self { Self(put(self.0, "BooleanExpression", value.into_expr())) }
+    pub fn boolean_expression(self, value: impl Arg<IngressBooleanExpression>) -> Self { Self(put(self.0, "BooleanExpression", value)) }
     /// `IpExpression`: `IngressIpv4Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-ipexpression)
-    pub fn ip_expression(self, value: impl Arg<IngressIpv4Expression>) -> Self { Self(put(self.0, "IpExpression", value.into_expr())) }
+    pub fn ip_expression(self, value: impl Arg<IngressIpv4Expression>) -> Self { Self(put(self.0, "IpExpression", value)) }
     /// `Ipv6Expression`: `IngressIpv6Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-ipv6expression)
-    pub fn ipv6_expression(self, value: impl Arg<IngressIpv6Expression>) -> Self { Self(put(self.0, "Ipv6Expression", value.into_expr())) }
+    pub fn ipv6_expression(self, value: impl Arg<IngressIpv6Expression>) -> Self { Self(put(self.0, "Ipv6Expression", value)) }
     /// `StringExpression`: `IngressStringExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-stringexpression)
-    pub fn string_expression(self, value: impl Arg<IngressStringExpression>) -> Self { Self(put(self.0, "StringExpression", value.into_expr())) }
+    pub fn string_expression(self, value: impl Arg<IngressStringExpression>) -> Self { Self(put(self.0, "StringExpression", value)) }
     /// `TlsExpression`: `IngressTlsProtocolExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-tlsexpression)
-    pub fn tls_expression(self, value: impl Arg<IngressTlsProtocolExpression>) -> Self { Self(put(self.0, "TlsExpression", value.into_expr())) }
+    pub fn tls_expression(self, value: impl Arg<IngressTlsProtocolExpression>) -> Self { Self(put(self.0, "TlsExpression", value)) }
 }
 impl Done for PolicyCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyStatement` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policystatement.html)
@@ -1533,9 +1533,9 @@ impl PolicyStatement {
 }
 impl<R0, R1> PolicyStatement<R0, R1> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policystatement.html#cfn-ses-mailmanagertrafficpolicy-policystatement-action)
-    pub fn action(self, value: impl Arg<Action>) -> PolicyStatement<Set, R1> { PolicyStatement(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> PolicyStatement<Set, R1> { PolicyStatement(put(self.0, "Action", value), Phase) }
     /// `Conditions`: list of `PolicyCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policystatement.html#cfn-ses-mailmanagertrafficpolicy-policystatement-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<PolicyCondition>>) -> PolicyStatement<R0, Set> { PolicyStatement(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<PolicyCondition>>) -> PolicyStatement<R0, Set> { PolicyStatement(put(self.0, "Conditions", value), Phase) }
 }
 impl Done for PolicyStatement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1582,11 +1582,11 @@ impl CfnMultiRegionEndpointProps {
 }
 impl<R0, R1> CfnMultiRegionEndpointProps<R0, R1> {
     /// `Details`: `Details`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-multiregionendpoint.html#cfn-ses-multiregionendpoint-details)
-    pub fn details(self, value: impl Arg<multi_region_endpoint::Details>) -> CfnMultiRegionEndpointProps<Set, R1> { CfnMultiRegionEndpointProps(put(self.0, "Details", value.into_expr()), Phase) }
+    pub fn details(self, value: impl Arg<multi_region_endpoint::Details>) -> CfnMultiRegionEndpointProps<Set, R1> { CfnMultiRegionEndpointProps(put(self.0, "Details", value), Phase) }
     /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-multiregionendpoint.html#cfn-ses-multiregionendpoint-endpointname)
-    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnMultiRegionEndpointProps<R0, Set> { CfnMultiRegionEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnMultiRegionEndpointProps<R0, Set> { CfnMultiRegionEndpointProps(put(self.0, "EndpointName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-multiregionendpoint.html#cfn-ses-multiregionendpoint-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMultiRegionEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MultiRegionEndpoint`.
@@ -1600,7 +1600,7 @@ impl Details {
 }
 impl<R0> Details<R0> {
     /// `RouteDetails`: list of `RouteDetailsItems`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-multiregionendpoint-details.html#cfn-ses-multiregionendpoint-details-routedetails)
-    pub fn route_details(self, value: impl Arg<Arr<RouteDetailsItems>>) -> Details<Set> { Details(put(self.0, "RouteDetails", value.into_expr()), Phase) }
+    pub fn route_details(self, value: impl Arg<Arr<RouteDetailsItems>>) -> Details<Set> { Details(put(self.0, "RouteDetails", value), Phase) }
 }
 impl Done for Details { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteDetailsItems` of `AWS::SES::MultiRegionEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-multiregionendpoint-routedetailsitems.html)
@@ -1611,7 +1611,7 @@ impl RouteDetailsItems {
 }
 impl<R0> RouteDetailsItems<R0> {
     /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-multiregionendpoint-routedetailsitems.html#cfn-ses-multiregionendpoint-routedetailsitems-region)
-    pub fn region(self, value: impl Arg<str>) -> RouteDetailsItems<Set> { RouteDetailsItems(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> RouteDetailsItems<Set> { RouteDetailsItems(put(self.0, "Region", value), Phase) }
 }
 impl Done for RouteDetailsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1636,7 +1636,7 @@ impl CfnReceiptFilterProps {
 }
 impl<R0> CfnReceiptFilterProps<R0> {
     /// `Filter`: `Filter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptfilter.html#cfn-ses-receiptfilter-filter)
-    pub fn filter(self, value: impl Arg<receipt_filter::Filter>) -> CfnReceiptFilterProps<Set> { CfnReceiptFilterProps(put(self.0, "Filter", value.into_expr()), Phase) }
+    pub fn filter(self, value: impl Arg<receipt_filter::Filter>) -> CfnReceiptFilterProps<Set> { CfnReceiptFilterProps(put(self.0, "Filter", value), Phase) }
 }
 impl Done for CfnReceiptFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ReceiptFilter`.
@@ -1650,9 +1650,9 @@ impl Filter {
 }
 impl<R0> Filter<R0> {
     /// `IpFilter`: `IpFilter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-filter.html#cfn-ses-receiptfilter-filter-ipfilter)
-    pub fn ip_filter(self, value: impl Arg<IpFilter>) -> Filter<Set> { Filter(put(self.0, "IpFilter", value.into_expr()), Phase) }
+    pub fn ip_filter(self, value: impl Arg<IpFilter>) -> Filter<Set> { Filter(put(self.0, "IpFilter", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-filter.html#cfn-ses-receiptfilter-filter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpFilter` of `AWS::SES::ReceiptFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-ipfilter.html)
@@ -1663,9 +1663,9 @@ impl IpFilter {
 }
 impl<R0, R1> IpFilter<R0, R1> {
     /// `Cidr`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-ipfilter.html#cfn-ses-receiptfilter-ipfilter-cidr)
-    pub fn cidr(self, value: impl Arg<str>) -> IpFilter<Set, R1> { IpFilter(put(self.0, "Cidr", value.into_expr()), Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> IpFilter<Set, R1> { IpFilter(put(self.0, "Cidr", value), Phase) }
     /// `Policy`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-ipfilter.html#cfn-ses-receiptfilter-ipfilter-policy)
-    pub fn policy(self, value: impl Arg<str>) -> IpFilter<R0, Set> { IpFilter(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> IpFilter<R0, Set> { IpFilter(put(self.0, "Policy", value), Phase) }
 }
 impl Done for IpFilter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1692,11 +1692,11 @@ impl CfnReceiptRuleProps {
 }
 impl<R0, R1> CfnReceiptRuleProps<R0, R1> {
     /// `After`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html#cfn-ses-receiptrule-after)
-    pub fn after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "After", value.into_expr()), Phase) }
+    pub fn after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "After", value), Phase) }
     /// `Rule`: `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html#cfn-ses-receiptrule-rule)
-    pub fn rule(self, value: impl Arg<receipt_rule::Rule>) -> CfnReceiptRuleProps<Set, R1> { CfnReceiptRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
+    pub fn rule(self, value: impl Arg<receipt_rule::Rule>) -> CfnReceiptRuleProps<Set, R1> { CfnReceiptRuleProps(put(self.0, "Rule", value), Phase) }
     /// `RuleSetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html#cfn-ses-receiptrule-rulesetname)
-    pub fn rule_set_name(self, value: impl Arg<str>) -> CfnReceiptRuleProps<R0, Set> { CfnReceiptRuleProps(put(self.0, "RuleSetName", value.into_expr()), Phase) }
+    pub fn rule_set_name(self, value: impl Arg<str>) -> CfnReceiptRuleProps<R0, Set> { CfnReceiptRuleProps(put(self.0, "RuleSetName", value), Phase) }
 }
 impl Done for CfnReceiptRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ReceiptRule`.
@@ -1708,21 +1708,21 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddHeaderAction`: `AddHeaderAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-addheaderaction)
-    pub fn add_header_action(self, value: impl Arg<AddHeaderAction>) -> Self { Self(put(self.0, "AddHeaderAction", value.into_expr())) }
+    pub fn add_header_action(self, value: impl Arg<AddHeaderAction>) -> Self { Self(put(self.0, "AddHeaderAction", value)) }
     /// `BounceAction`: `BounceAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-bounceaction)
-    pub fn bounce_action(self, value: impl Arg<BounceAction>) -> Self { Self(put(self.0, "BounceAction", value.into_expr())) }
+    pub fn bounce_action(self, value: impl Arg<BounceAction>) -> Self { Self(put(self.0, "BounceAction", value)) }
     /// `ConnectAction`: `ConnectAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-connectaction)
-    pub fn connect_action(self, value: impl Arg<ConnectAction>) -> Self { Self(put(self.0, "ConnectAction", value.into_expr())) }
+    pub fn connect_action(self, value: impl Arg<ConnectAction>) -> Self { Self(put(self.0, "ConnectAction", value)) }
     /// `LambdaAction`: `LambdaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-lambdaaction)
-    pub fn lambda_action(self, value: impl Arg<LambdaAction>) -> Self { Self(put(self.0, "LambdaAction", value.into_expr())) }
+    pub fn lambda_action(self, value: impl Arg<LambdaAction>) -> Self { Self(put(self.0, "LambdaAction", value)) }
     /// `S3Action`: `S3Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-s3action)
-    pub fn s3_action(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "S3Action", value.into_expr())) }
+    pub fn s3_action(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "S3Action", value)) }
     /// `SNSAction`: `SNSAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-snsaction)
-    pub fn sns_action(self, value: impl Arg<SNSAction>) -> Self { Self(put(self.0, "SNSAction", value.into_expr())) }
+    pub fn sns_action(self, value: impl Arg<SNSAction>) -> Self { Self(put(self.0, "SNSAction", value)) }
     /// `StopAction`: `StopAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-stopaction)
-    pub fn stop_action(self, value: impl Arg<StopAction>) -> Self { Self(put(self.0, "StopAction", value.into_expr())) }
+    pub fn stop_action(self, value: impl Arg<StopAction>) -> Self { Self(put(self.0, "StopAction", value)) }
     /// `WorkmailAction`: `WorkmailAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-workmailaction)
-    pub fn workmail_action(self, value: impl Arg<WorkmailAction>) -> Self { Self(put(self.0, "WorkmailAction", value.into_expr())) }
+    pub fn workmail_action(self, value: impl Arg<WorkmailAction>) -> Self { Self(put(self.0, "WorkmailAction", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AddHeaderAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-addheaderaction.html)
@@ -1733,9 +1733,9 @@ impl AddHeaderAction {
 }
 impl<R0, R1> AddHeaderAction<R0, R1> {
     /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-addheaderaction.html#cfn-ses-receiptrule-addheaderaction-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { AddHeaderAction(put(self.0, "HeaderName", value.into_expr()), Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { AddHeaderAction(put(self.0, "HeaderName", value), Phase) }
     /// `HeaderValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-addheaderaction.html#cfn-ses-receiptrule-addheaderaction-headervalue)
-    pub fn header_value(self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { AddHeaderAction(put(self.0, "HeaderValue", value.into_expr()), Phase) }
+    pub fn header_value(self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { AddHeaderAction(put(self.0, "HeaderValue", value), Phase) }
 }
 impl Done for AddHeaderAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BounceAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html)
@@ -1746,15 +1746,15 @@ impl BounceAction {
 }
 impl<R0, R1, R2> BounceAction<R0, R1, R2> {
     /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-message)
-    pub fn message(self, value: impl Arg<str>) -> BounceAction<Set, R1, R2> { BounceAction(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> BounceAction<Set, R1, R2> { BounceAction(put(self.0, "Message", value), Phase) }
     /// `Sender`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-sender)
-    pub fn sender(self, value: impl Arg<str>) -> BounceAction<R0, Set, R2> { BounceAction(put(self.0, "Sender", value.into_expr()), Phase) }
+    pub fn sender(self, value: impl Arg<str>) -> BounceAction<R0, Set, R2> { BounceAction(put(self.0, "Sender", value), Phase) }
     /// `SmtpReplyCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-smtpreplycode)
-    pub fn smtp_reply_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, Set> { BounceAction(put(self.0, "SmtpReplyCode", value.into_expr()), Phase) }
+    pub fn smtp_reply_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, Set> { BounceAction(put(self.0, "SmtpReplyCode", value), Phase) }
     /// `StatusCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-statuscode)
-    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value), Phase) }
     /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for BounceAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-connectaction.html)
@@ -1765,9 +1765,9 @@ impl ConnectAction {
 }
 impl<R0, R1> ConnectAction<R0, R1> {
     /// `IAMRoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-connectaction.html#cfn-ses-receiptrule-connectaction-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ConnectAction<Set, R1> { ConnectAction(put(self.0, "IAMRoleARN", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ConnectAction<Set, R1> { ConnectAction(put(self.0, "IAMRoleARN", value), Phase) }
     /// `InstanceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-connectaction.html#cfn-ses-receiptrule-connectaction-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> ConnectAction<R0, Set> { ConnectAction(put(self.0, "InstanceARN", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> ConnectAction<R0, Set> { ConnectAction(put(self.0, "InstanceARN", value), Phase) }
 }
 impl Done for ConnectAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-lambdaaction.html)
@@ -1778,11 +1778,11 @@ impl LambdaAction {
 }
 impl<R0> LambdaAction<R0> {
     /// `FunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-lambdaaction.html#cfn-ses-receiptrule-lambdaaction-functionarn)
-    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaAction<Set> { LambdaAction(put(self.0, "FunctionArn", value.into_expr()), Phase) }
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaAction<Set> { LambdaAction(put(self.0, "FunctionArn", value), Phase) }
     /// `InvocationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-lambdaaction.html#cfn-ses-receiptrule-lambdaaction-invocationtype)
-    pub fn invocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationType", value.into_expr()), Phase) }
+    pub fn invocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationType", value), Phase) }
     /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-lambdaaction.html#cfn-ses-receiptrule-lambdaaction-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for LambdaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html)
@@ -1791,17 +1791,17 @@ impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-actions)
-    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value)) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Recipients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-recipients)
-    pub fn recipients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Recipients", value.into_expr())) }
+    pub fn recipients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Recipients", value)) }
     /// `ScanEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-scanenabled)
-    pub fn scan_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanEnabled", value.into_expr())) }
+    pub fn scan_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanEnabled", value)) }
     /// `TlsPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-tlspolicy)
-    pub fn tls_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr())) }
+    pub fn tls_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicy", value)) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Action` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html)
@@ -1812,15 +1812,15 @@ impl S3Action {
 }
 impl<R0> S3Action<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set> { S3Action(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set> { S3Action(put(self.0, "BucketName", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `ObjectKeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-objectkeyprefix)
-    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
+    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value), Phase) }
     /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SNSAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-snsaction.html)
@@ -1829,9 +1829,9 @@ impl SNSAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-snsaction.html#cfn-ses-receiptrule-snsaction-encoding)
-    pub fn encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Encoding", value.into_expr())) }
+    pub fn encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Encoding", value)) }
     /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-snsaction.html#cfn-ses-receiptrule-snsaction-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value)) }
 }
 impl Done for SNSAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StopAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-stopaction.html)
@@ -1842,9 +1842,9 @@ impl StopAction {
 }
 impl<R0> StopAction<R0> {
     /// `Scope`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-stopaction.html#cfn-ses-receiptrule-stopaction-scope)
-    pub fn scope(self, value: impl Arg<str>) -> StopAction<Set> { StopAction(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<str>) -> StopAction<Set> { StopAction(put(self.0, "Scope", value), Phase) }
     /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-stopaction.html#cfn-ses-receiptrule-stopaction-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for StopAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkmailAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-workmailaction.html)
@@ -1855,9 +1855,9 @@ impl WorkmailAction {
 }
 impl<R0> WorkmailAction<R0> {
     /// `OrganizationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-workmailaction.html#cfn-ses-receiptrule-workmailaction-organizationarn)
-    pub fn organization_arn(self, value: impl Arg<str>) -> WorkmailAction<Set> { WorkmailAction(put(self.0, "OrganizationArn", value.into_expr()), Phase) }
+    pub fn organization_arn(self, value: impl Arg<str>) -> WorkmailAction<Set> { WorkmailAction(put(self.0, "OrganizationArn", value), Phase) }
     /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-workmailaction.html#cfn-ses-receiptrule-workmailaction-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for WorkmailAction { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1878,7 +1878,7 @@ impl CfnReceiptRuleSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptruleset.html#cfn-ses-receiptruleset-rulesetname)
-    pub fn rule_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetName", value.into_expr())) }
+    pub fn rule_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetName", value)) }
 }
 impl Done for CfnReceiptRuleSetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-template.html)
@@ -1900,9 +1900,9 @@ impl CfnTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-template.html#cfn-ses-template-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Template`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-template.html#cfn-ses-template-template)
-    pub fn template(self, value: impl Arg<template::Template>) -> Self { Self(put(self.0, "Template", value.into_expr())) }
+    pub fn template(self, value: impl Arg<template::Template>) -> Self { Self(put(self.0, "Template", value)) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::Template`.
@@ -1916,13 +1916,13 @@ impl Template {
 }
 impl<R0> Template<R0> {
     /// `HtmlPart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html#cfn-ses-template-template-htmlpart)
-    pub fn html_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlPart", value.into_expr()), Phase) }
+    pub fn html_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlPart", value), Phase) }
     /// `SubjectPart`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html#cfn-ses-template-template-subjectpart)
-    pub fn subject_part(self, value: impl Arg<str>) -> Template<Set> { Template(put(self.0, "SubjectPart", value.into_expr()), Phase) }
+    pub fn subject_part(self, value: impl Arg<str>) -> Template<Set> { Template(put(self.0, "SubjectPart", value), Phase) }
     /// `TemplateName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html#cfn-ses-template-template-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value), Phase) }
     /// `TextPart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html#cfn-ses-template-template-textpart)
-    pub fn text_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextPart", value.into_expr()), Phase) }
+    pub fn text_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextPart", value), Phase) }
 }
 impl Done for Template { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1947,11 +1947,11 @@ impl CfnTenantProps {
 }
 impl<R0> CfnTenantProps<R0> {
     /// `ResourceAssociations`: list of `ResourceAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-tenant.html#cfn-ses-tenant-resourceassociations)
-    pub fn resource_associations(self, value: impl Arg<Arr<tenant::ResourceAssociation>>) -> Self { Self(put(self.0, "ResourceAssociations", value.into_expr()), Phase) }
+    pub fn resource_associations(self, value: impl Arg<Arr<tenant::ResourceAssociation>>) -> Self { Self(put(self.0, "ResourceAssociations", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-tenant.html#cfn-ses-tenant-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TenantName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-tenant.html#cfn-ses-tenant-tenantname)
-    pub fn tenant_name(self, value: impl Arg<str>) -> CfnTenantProps<Set> { CfnTenantProps(put(self.0, "TenantName", value.into_expr()), Phase) }
+    pub fn tenant_name(self, value: impl Arg<str>) -> CfnTenantProps<Set> { CfnTenantProps(put(self.0, "TenantName", value), Phase) }
 }
 impl Done for CfnTenantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::Tenant`.
@@ -1965,7 +1965,7 @@ impl ResourceAssociation {
 }
 impl<R0> ResourceAssociation<R0> {
     /// `ResourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-tenant-resourceassociation.html#cfn-ses-tenant-resourceassociation-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> ResourceAssociation<Set> { ResourceAssociation(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> ResourceAssociation<Set> { ResourceAssociation(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for ResourceAssociation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1988,9 +1988,9 @@ impl CfnVdmAttributesProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DashboardAttributes`: `DashboardAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-vdmattributes.html#cfn-ses-vdmattributes-dashboardattributes)
-    pub fn dashboard_attributes(self, value: impl Arg<vdm_attributes::DashboardAttributes>) -> Self { Self(put(self.0, "DashboardAttributes", value.into_expr())) }
+    pub fn dashboard_attributes(self, value: impl Arg<vdm_attributes::DashboardAttributes>) -> Self { Self(put(self.0, "DashboardAttributes", value)) }
     /// `GuardianAttributes`: `GuardianAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-vdmattributes.html#cfn-ses-vdmattributes-guardianattributes)
-    pub fn guardian_attributes(self, value: impl Arg<vdm_attributes::GuardianAttributes>) -> Self { Self(put(self.0, "GuardianAttributes", value.into_expr())) }
+    pub fn guardian_attributes(self, value: impl Arg<vdm_attributes::GuardianAttributes>) -> Self { Self(put(self.0, "GuardianAttributes", value)) }
 }
 impl Done for CfnVdmAttributesProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::VdmAttributes`.
@@ -2002,7 +2002,7 @@ impl DashboardAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EngagementMetrics`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-vdmattributes-dashboardattributes.html#cfn-ses-vdmattributes-dashboardattributes-engagementmetrics)
-    pub fn engagement_metrics(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngagementMetrics", value.into_expr())) }
+    pub fn engagement_metrics(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngagementMetrics", value)) }
 }
 impl Done for DashboardAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardianAttributes` of `AWS::SES::VdmAttributes`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-vdmattributes-guardianattributes.html)
@@ -2011,7 +2011,7 @@ impl GuardianAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OptimizedSharedDelivery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-vdmattributes-guardianattributes.html#cfn-ses-vdmattributes-guardianattributes-optimizedshareddelivery)
-    pub fn optimized_shared_delivery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptimizedSharedDelivery", value.into_expr())) }
+    pub fn optimized_shared_delivery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptimizedSharedDelivery", value)) }
 }
 impl Done for GuardianAttributes { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,9 +25,9 @@ impl CfnDRTAccessProps {
 }
 impl<R0> CfnDRTAccessProps<R0> {
     /// `LogBucketList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-drtaccess.html#cfn-shield-drtaccess-logbucketlist)
-    pub fn log_bucket_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogBucketList", value.into_expr()), Phase) }
+    pub fn log_bucket_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogBucketList", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-drtaccess.html#cfn-shield-drtaccess-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDRTAccessProps<Set> { CfnDRTAccessProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDRTAccessProps<Set> { CfnDRTAccessProps(put(self.0, "RoleArn", value), Phase) }
 }
 impl Done for CfnDRTAccessProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Shield::ProactiveEngagement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-proactiveengagement.html)
@@ -51,9 +51,9 @@ impl CfnProactiveEngagementProps {
 }
 impl<R0, R1> CfnProactiveEngagementProps<R0, R1> {
     /// `EmergencyContactList`: list of `EmergencyContact`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-proactiveengagement.html#cfn-shield-proactiveengagement-emergencycontactlist)
-    pub fn emergency_contact_list(self, value: impl Arg<Arr<proactive_engagement::EmergencyContact>>) -> CfnProactiveEngagementProps<Set, R1> { CfnProactiveEngagementProps(put(self.0, "EmergencyContactList", value.into_expr()), Phase) }
+    pub fn emergency_contact_list(self, value: impl Arg<Arr<proactive_engagement::EmergencyContact>>) -> CfnProactiveEngagementProps<Set, R1> { CfnProactiveEngagementProps(put(self.0, "EmergencyContactList", value), Phase) }
     /// `ProactiveEngagementStatus`: `ProactiveEngagementStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-proactiveengagement.html#cfn-shield-proactiveengagement-proactiveengagementstatus)
-    pub fn proactive_engagement_status(self, value: impl Arg<proactive_engagement::ProactiveEngagementStatus>) -> CfnProactiveEngagementProps<R0, Set> { CfnProactiveEngagementProps(put(self.0, "ProactiveEngagementStatus", value.into_expr()), Phase) }
+    pub fn proactive_engagement_status(self, value: impl Arg<proactive_engagement::ProactiveEngagementStatus>) -> CfnProactiveEngagementProps<R0, Set> { CfnProactiveEngagementProps(put(self.0, "ProactiveEngagementStatus", value), Phase) }
 }
 impl Done for CfnProactiveEngagementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Shield::ProactiveEngagement`.
@@ -67,11 +67,11 @@ impl EmergencyContact {
 }
 impl<R0> EmergencyContact<R0> {
     /// `ContactNotes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-proactiveengagement-emergencycontact.html#cfn-shield-proactiveengagement-emergencycontact-contactnotes)
-    pub fn contact_notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactNotes", value.into_expr()), Phase) }
+    pub fn contact_notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactNotes", value), Phase) }
     /// `EmailAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-proactiveengagement-emergencycontact.html#cfn-shield-proactiveengagement-emergencycontact-emailaddress)
-    pub fn email_address(self, value: impl Arg<str>) -> EmergencyContact<Set> { EmergencyContact(put(self.0, "EmailAddress", value.into_expr()), Phase) }
+    pub fn email_address(self, value: impl Arg<str>) -> EmergencyContact<Set> { EmergencyContact(put(self.0, "EmailAddress", value), Phase) }
     /// `PhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-proactiveengagement-emergencycontact.html#cfn-shield-proactiveengagement-emergencycontact-phonenumber)
-    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
+    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value), Phase) }
 }
 impl Done for EmergencyContact { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProactiveEngagementStatus` allows.
@@ -100,15 +100,15 @@ impl CfnProtectionProps {
 }
 impl<R0, R1> CfnProtectionProps<R0, R1> {
     /// `ApplicationLayerAutomaticResponseConfiguration`: `ApplicationLayerAutomaticResponseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-applicationlayerautomaticresponseconfiguration)
-    pub fn application_layer_automatic_response_configuration(self, value: impl Arg<protection::ApplicationLayerAutomaticResponseConfiguration>) -> Self { Self(put(self.0, "ApplicationLayerAutomaticResponseConfiguration", value.into_expr()), Phase) }
+    pub fn application_layer_automatic_response_configuration(self, value: impl Arg<protection::ApplicationLayerAutomaticResponseConfiguration>) -> Self { Self(put(self.0, "ApplicationLayerAutomaticResponseConfiguration", value), Phase) }
     /// `HealthCheckArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-healthcheckarns)
-    pub fn health_check_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HealthCheckArns", value.into_expr()), Phase) }
+    pub fn health_check_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HealthCheckArns", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnProtectionProps<Set, R1> { CfnProtectionProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProtectionProps<Set, R1> { CfnProtectionProps(put(self.0, "Name", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnProtectionProps<R0, Set> { CfnProtectionProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnProtectionProps<R0, Set> { CfnProtectionProps(put(self.0, "ResourceArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProtectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Shield::Protection`.
@@ -120,9 +120,9 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Block`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-action.html#cfn-shield-protection-action-block)
-    pub fn block(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
+    pub fn block(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Block", value)) }
     /// `Count`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-action.html#cfn-shield-protection-action-count)
-    pub fn count(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Count", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationLayerAutomaticResponseConfiguration` of `AWS::Shield::Protection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-applicationlayerautomaticresponseconfiguration.html)
@@ -133,9 +133,9 @@ impl ApplicationLayerAutomaticResponseConfiguration {
 }
 impl<R0, R1> ApplicationLayerAutomaticResponseConfiguration<R0, R1> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-applicationlayerautomaticresponseconfiguration.html#cfn-shield-protection-applicationlayerautomaticresponseconfiguration-action)
-    pub fn action(self, value: impl Arg<Action>) -> ApplicationLayerAutomaticResponseConfiguration<Set, R1> { ApplicationLayerAutomaticResponseConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> ApplicationLayerAutomaticResponseConfiguration<Set, R1> { ApplicationLayerAutomaticResponseConfiguration(put(self.0, "Action", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-applicationlayerautomaticresponseconfiguration.html#cfn-shield-protection-applicationlayerautomaticresponseconfiguration-status)
-    pub fn status(self, value: impl Arg<Status>) -> ApplicationLayerAutomaticResponseConfiguration<R0, Set> { ApplicationLayerAutomaticResponseConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ApplicationLayerAutomaticResponseConfiguration<R0, Set> { ApplicationLayerAutomaticResponseConfiguration(put(self.0, "Status", value), Phase) }
 }
 impl Done for ApplicationLayerAutomaticResponseConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -162,17 +162,17 @@ impl CfnProtectionGroupProps {
 }
 impl<R0, R1, R2> CfnProtectionGroupProps<R0, R1, R2> {
     /// `Aggregation`: `Aggregation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-aggregation)
-    pub fn aggregation(self, value: impl Arg<protection_group::Aggregation>) -> CfnProtectionGroupProps<Set, R1, R2> { CfnProtectionGroupProps(put(self.0, "Aggregation", value.into_expr()), Phase) }
+    pub fn aggregation(self, value: impl Arg<protection_group::Aggregation>) -> CfnProtectionGroupProps<Set, R1, R2> { CfnProtectionGroupProps(put(self.0, "Aggregation", value), Phase) }
     /// `Members`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-members)
-    pub fn members(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Members", value.into_expr()), Phase) }
+    pub fn members(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Members", value), Phase) }
     /// `Pattern`: `Pattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-pattern)
-    pub fn pattern(self, value: impl Arg<protection_group::Pattern>) -> CfnProtectionGroupProps<R0, Set, R2> { CfnProtectionGroupProps(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<protection_group::Pattern>) -> CfnProtectionGroupProps<R0, Set, R2> { CfnProtectionGroupProps(put(self.0, "Pattern", value), Phase) }
     /// `ProtectionGroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-protectiongroupid)
-    pub fn protection_group_id(self, value: impl Arg<str>) -> CfnProtectionGroupProps<R0, R1, Set> { CfnProtectionGroupProps(put(self.0, "ProtectionGroupId", value.into_expr()), Phase) }
+    pub fn protection_group_id(self, value: impl Arg<str>) -> CfnProtectionGroupProps<R0, R1, Set> { CfnProtectionGroupProps(put(self.0, "ProtectionGroupId", value), Phase) }
     /// `ResourceType`: `ResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-resourcetype)
-    pub fn resource_type(self, value: impl Arg<protection_group::ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<protection_group::ResourceType>) -> Self { Self(put(self.0, "ResourceType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProtectionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Shield::ProtectionGroup`.

@@ -23,15 +23,15 @@ impl CfnProfilePermissionProps {
 }
 impl<R0, R1, R2, R3> CfnProfilePermissionProps<R0, R1, R2, R3> {
     /// `Action`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-action)
-    pub fn action(self, value: impl Arg<str>) -> CfnProfilePermissionProps<Set, R1, R2, R3> { CfnProfilePermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<str>) -> CfnProfilePermissionProps<Set, R1, R2, R3> { CfnProfilePermissionProps(put(self.0, "Action", value), Phase) }
     /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-principal)
-    pub fn principal(self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, Set, R2, R3> { CfnProfilePermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, Set, R2, R3> { CfnProfilePermissionProps(put(self.0, "Principal", value), Phase) }
     /// `ProfileName`: `SignerSigningProfileName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-profilename)
-    pub fn profile_name(self, value: impl Arg<kind::SignerSigningProfileName>) -> CfnProfilePermissionProps<R0, R1, Set, R3> { CfnProfilePermissionProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
+    pub fn profile_name(self, value: impl Arg<kind::SignerSigningProfileName>) -> CfnProfilePermissionProps<R0, R1, Set, R3> { CfnProfilePermissionProps(put(self.0, "ProfileName", value), Phase) }
     /// `ProfileVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-profileversion)
-    pub fn profile_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileVersion", value.into_expr()), Phase) }
+    pub fn profile_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileVersion", value), Phase) }
     /// `StatementId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-statementid)
-    pub fn statement_id(self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, R1, R2, Set> { CfnProfilePermissionProps(put(self.0, "StatementId", value.into_expr()), Phase) }
+    pub fn statement_id(self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, R1, R2, Set> { CfnProfilePermissionProps(put(self.0, "StatementId", value), Phase) }
 }
 impl Done for CfnProfilePermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Signer::SigningProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html)
@@ -61,13 +61,13 @@ impl CfnSigningProfileProps {
 }
 impl<R0> CfnSigningProfileProps<R0> {
     /// `PlatformId`: `PlatformId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#cfn-signer-signingprofile-platformid)
-    pub fn platform_id(self, value: impl Arg<signing_profile::PlatformId>) -> CfnSigningProfileProps<Set> { CfnSigningProfileProps(put(self.0, "PlatformId", value.into_expr()), Phase) }
+    pub fn platform_id(self, value: impl Arg<signing_profile::PlatformId>) -> CfnSigningProfileProps<Set> { CfnSigningProfileProps(put(self.0, "PlatformId", value), Phase) }
     /// `ProfileName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#cfn-signer-signingprofile-profilename)
-    pub fn profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileName", value.into_expr()), Phase) }
+    pub fn profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileName", value), Phase) }
     /// `SignatureValidityPeriod`: `SignatureValidityPeriod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#cfn-signer-signingprofile-signaturevalidityperiod)
-    pub fn signature_validity_period(self, value: impl Arg<signing_profile::SignatureValidityPeriod>) -> Self { Self(put(self.0, "SignatureValidityPeriod", value.into_expr()), Phase) }
+    pub fn signature_validity_period(self, value: impl Arg<signing_profile::SignatureValidityPeriod>) -> Self { Self(put(self.0, "SignatureValidityPeriod", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#cfn-signer-signingprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSigningProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Signer::SigningProfile`.
@@ -79,9 +79,9 @@ impl SignatureValidityPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-signer-signingprofile-signaturevalidityperiod.html#cfn-signer-signingprofile-signaturevalidityperiod-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
     /// `Value`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-signer-signingprofile-signaturevalidityperiod.html#cfn-signer-signingprofile-signaturevalidityperiod-value)
-    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for SignatureValidityPeriod { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PlatformId` allows.

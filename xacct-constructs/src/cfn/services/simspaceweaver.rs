@@ -25,15 +25,15 @@ impl CfnSimulationProps {
 }
 impl<R0, R1> CfnSimulationProps<R0, R1> {
     /// `MaximumDuration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-maximumduration)
-    pub fn maximum_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr()), Phase) }
+    pub fn maximum_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumDuration", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSimulationProps<Set, R1> { CfnSimulationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSimulationProps<Set, R1> { CfnSimulationProps(put(self.0, "Name", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSimulationProps<R0, Set> { CfnSimulationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSimulationProps<R0, Set> { CfnSimulationProps(put(self.0, "RoleArn", value), Phase) }
     /// `SchemaS3Location`: `S3Location`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-schemas3location)
-    pub fn schema_s3_location(self, value: impl Arg<simulation::S3Location>) -> Self { Self(put(self.0, "SchemaS3Location", value.into_expr()), Phase) }
+    pub fn schema_s3_location(self, value: impl Arg<simulation::S3Location>) -> Self { Self(put(self.0, "SchemaS3Location", value), Phase) }
     /// `SnapshotS3Location`: `S3Location`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-snapshots3location)
-    pub fn snapshot_s3_location(self, value: impl Arg<simulation::S3Location>) -> Self { Self(put(self.0, "SnapshotS3Location", value.into_expr()), Phase) }
+    pub fn snapshot_s3_location(self, value: impl Arg<simulation::S3Location>) -> Self { Self(put(self.0, "SnapshotS3Location", value), Phase) }
 }
 impl Done for CfnSimulationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SimSpaceWeaver::Simulation`.
@@ -47,9 +47,9 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-simspaceweaver-simulation-s3location.html#cfn-simspaceweaver-simulation-s3location-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "BucketName", value), Phase) }
     /// `ObjectKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-simspaceweaver-simulation-s3location.html#cfn-simspaceweaver-simulation-s3location-objectkey)
-    pub fn object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "ObjectKey", value.into_expr()), Phase) }
+    pub fn object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "ObjectKey", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 }

@@ -23,17 +23,17 @@ impl CfnConfigurationSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-configurationsetname)
-    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr())) }
+    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value)) }
     /// `DefaultSenderId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-defaultsenderid)
-    pub fn default_sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSenderId", value.into_expr())) }
+    pub fn default_sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSenderId", value)) }
     /// `EventDestinations`: list of `EventDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-eventdestinations)
-    pub fn event_destinations(self, value: impl Arg<Arr<configuration_set::EventDestination>>) -> Self { Self(put(self.0, "EventDestinations", value.into_expr())) }
+    pub fn event_destinations(self, value: impl Arg<Arr<configuration_set::EventDestination>>) -> Self { Self(put(self.0, "EventDestinations", value)) }
     /// `MessageFeedbackEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-messagefeedbackenabled)
-    pub fn message_feedback_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MessageFeedbackEnabled", value.into_expr())) }
+    pub fn message_feedback_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MessageFeedbackEnabled", value)) }
     /// `ProtectConfigurationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-protectconfigurationid)
-    pub fn protect_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtectConfigurationId", value.into_expr())) }
+    pub fn protect_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtectConfigurationId", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SMSVOICE::ConfigurationSet`.
@@ -47,9 +47,9 @@ impl CloudWatchLogsDestination {
 }
 impl<R0, R1> CloudWatchLogsDestination<R0, R1> {
     /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-cloudwatchlogsdestination.html#cfn-smsvoice-configurationset-cloudwatchlogsdestination-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudWatchLogsDestination<Set, R1> { CloudWatchLogsDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudWatchLogsDestination<Set, R1> { CloudWatchLogsDestination(put(self.0, "IamRoleArn", value), Phase) }
     /// `LogGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-cloudwatchlogsdestination.html#cfn-smsvoice-configurationset-cloudwatchlogsdestination-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogsDestination<R0, Set> { CloudWatchLogsDestination(put(self.0, "LogGroupArn", value.into_expr()), Phase) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogsDestination<R0, Set> { CloudWatchLogsDestination(put(self.0, "LogGroupArn", value), Phase) }
 }
 impl Done for CloudWatchLogsDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventDestination` of `AWS::SMSVOICE::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html)
@@ -60,17 +60,17 @@ impl EventDestination {
 }
 impl<R0, R1, R2> EventDestination<R0, R1, R2> {
     /// `CloudWatchLogsDestination`: `CloudWatchLogsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-cloudwatchlogsdestination)
-    pub fn cloud_watch_logs_destination(self, value: impl Arg<CloudWatchLogsDestination>) -> Self { Self(put(self.0, "CloudWatchLogsDestination", value.into_expr()), Phase) }
+    pub fn cloud_watch_logs_destination(self, value: impl Arg<CloudWatchLogsDestination>) -> Self { Self(put(self.0, "CloudWatchLogsDestination", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> EventDestination<Set, R1, R2> { EventDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> EventDestination<Set, R1, R2> { EventDestination(put(self.0, "Enabled", value), Phase) }
     /// `EventDestinationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-eventdestinationname)
-    pub fn event_destination_name(self, value: impl Arg<str>) -> EventDestination<R0, Set, R2> { EventDestination(put(self.0, "EventDestinationName", value.into_expr()), Phase) }
+    pub fn event_destination_name(self, value: impl Arg<str>) -> EventDestination<R0, Set, R2> { EventDestination(put(self.0, "EventDestinationName", value), Phase) }
     /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-kinesisfirehosedestination)
-    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
+    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value), Phase) }
     /// `MatchingEventTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-matchingeventtypes)
-    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<R0, R1, Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
+    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<R0, R1, Set> { EventDestination(put(self.0, "MatchingEventTypes", value), Phase) }
     /// `SnsDestination`: `SnsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-snsdestination)
-    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
+    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestination` of `AWS::SMSVOICE::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-kinesisfirehosedestination.html)
@@ -81,9 +81,9 @@ impl KinesisFirehoseDestination {
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
     /// `DeliveryStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-kinesisfirehosedestination.html#cfn-smsvoice-configurationset-kinesisfirehosedestination-deliverystreamarn)
-    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamArn", value.into_expr()), Phase) }
+    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamArn", value), Phase) }
     /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-kinesisfirehosedestination.html#cfn-smsvoice-configurationset-kinesisfirehosedestination-iamrolearn)
-    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IamRoleArn", value), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsDestination` of `AWS::SMSVOICE::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-snsdestination.html)
@@ -94,7 +94,7 @@ impl SnsDestination {
 }
 impl<R0> SnsDestination<R0> {
     /// `TopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-snsdestination.html#cfn-smsvoice-configurationset-snsdestination-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -117,9 +117,9 @@ impl CfnOptOutListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OptOutListName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-optoutlist.html#cfn-smsvoice-optoutlist-optoutlistname)
-    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr())) }
+    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-optoutlist.html#cfn-smsvoice-optoutlist-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnOptOutListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html)
@@ -147,25 +147,25 @@ impl CfnPhoneNumberProps {
 }
 impl<R0, R1, R2, R3> CfnPhoneNumberProps<R0, R1, R2, R3> {
     /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-deletionprotectionenabled)
-    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value), Phase) }
     /// `IsoCountryCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-isocountrycode)
-    pub fn iso_country_code(self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set, R1, R2, R3> { CfnPhoneNumberProps(put(self.0, "IsoCountryCode", value.into_expr()), Phase) }
+    pub fn iso_country_code(self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set, R1, R2, R3> { CfnPhoneNumberProps(put(self.0, "IsoCountryCode", value), Phase) }
     /// `MandatoryKeywords`: `MandatoryKeywords`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-mandatorykeywords)
-    pub fn mandatory_keywords(self, value: impl Arg<phone_number::MandatoryKeywords>) -> CfnPhoneNumberProps<R0, Set, R2, R3> { CfnPhoneNumberProps(put(self.0, "MandatoryKeywords", value.into_expr()), Phase) }
+    pub fn mandatory_keywords(self, value: impl Arg<phone_number::MandatoryKeywords>) -> CfnPhoneNumberProps<R0, Set, R2, R3> { CfnPhoneNumberProps(put(self.0, "MandatoryKeywords", value), Phase) }
     /// `NumberCapabilities`: list of `NumberCapabilities`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-numbercapabilities)
-    pub fn number_capabilities(self, value: impl Arg<Arr<phone_number::NumberCapabilities>>) -> CfnPhoneNumberProps<R0, R1, Set, R3> { CfnPhoneNumberProps(put(self.0, "NumberCapabilities", value.into_expr()), Phase) }
+    pub fn number_capabilities(self, value: impl Arg<Arr<phone_number::NumberCapabilities>>) -> CfnPhoneNumberProps<R0, R1, Set, R3> { CfnPhoneNumberProps(put(self.0, "NumberCapabilities", value), Phase) }
     /// `NumberType`: `NumberType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-numbertype)
-    pub fn number_type(self, value: impl Arg<phone_number::NumberType>) -> CfnPhoneNumberProps<R0, R1, R2, Set> { CfnPhoneNumberProps(put(self.0, "NumberType", value.into_expr()), Phase) }
+    pub fn number_type(self, value: impl Arg<phone_number::NumberType>) -> CfnPhoneNumberProps<R0, R1, R2, Set> { CfnPhoneNumberProps(put(self.0, "NumberType", value), Phase) }
     /// `OptOutListName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-optoutlistname)
-    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr()), Phase) }
+    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value), Phase) }
     /// `OptionalKeywords`: list of `OptionalKeyword`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-optionalkeywords)
-    pub fn optional_keywords(self, value: impl Arg<Arr<phone_number::OptionalKeyword>>) -> Self { Self(put(self.0, "OptionalKeywords", value.into_expr()), Phase) }
+    pub fn optional_keywords(self, value: impl Arg<Arr<phone_number::OptionalKeyword>>) -> Self { Self(put(self.0, "OptionalKeywords", value), Phase) }
     /// `SelfManagedOptOutsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-selfmanagedoptoutsenabled)
-    pub fn self_managed_opt_outs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SelfManagedOptOutsEnabled", value.into_expr()), Phase) }
+    pub fn self_managed_opt_outs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SelfManagedOptOutsEnabled", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TwoWay`: `TwoWay`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-twoway)
-    pub fn two_way(self, value: impl Arg<phone_number::TwoWay>) -> Self { Self(put(self.0, "TwoWay", value.into_expr()), Phase) }
+    pub fn two_way(self, value: impl Arg<phone_number::TwoWay>) -> Self { Self(put(self.0, "TwoWay", value), Phase) }
 }
 impl Done for CfnPhoneNumberProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SMSVOICE::PhoneNumber`.
@@ -179,7 +179,7 @@ impl MandatoryKeyword {
 }
 impl<R0> MandatoryKeyword<R0> {
     /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeyword.html#cfn-smsvoice-phonenumber-mandatorykeyword-message)
-    pub fn message(self, value: impl Arg<str>) -> MandatoryKeyword<Set> { MandatoryKeyword(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> MandatoryKeyword<Set> { MandatoryKeyword(put(self.0, "Message", value), Phase) }
 }
 impl Done for MandatoryKeyword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MandatoryKeywords` of `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeywords.html)
@@ -190,9 +190,9 @@ impl MandatoryKeywords {
 }
 impl<R0, R1> MandatoryKeywords<R0, R1> {
     /// `HELP`: `MandatoryKeyword`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeywords.html#cfn-smsvoice-phonenumber-mandatorykeywords-help)
-    pub fn help(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { MandatoryKeywords(put(self.0, "HELP", value.into_expr()), Phase) }
+    pub fn help(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { MandatoryKeywords(put(self.0, "HELP", value), Phase) }
     /// `STOP`: `MandatoryKeyword`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeywords.html#cfn-smsvoice-phonenumber-mandatorykeywords-stop)
-    pub fn stop(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { MandatoryKeywords(put(self.0, "STOP", value.into_expr()), Phase) }
+    pub fn stop(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { MandatoryKeywords(put(self.0, "STOP", value), Phase) }
 }
 impl Done for MandatoryKeywords { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OptionalKeyword` of `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-optionalkeyword.html)
@@ -203,11 +203,11 @@ impl OptionalKeyword {
 }
 impl<R0, R1, R2> OptionalKeyword<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-optionalkeyword.html#cfn-smsvoice-phonenumber-optionalkeyword-action)
-    pub fn action(self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { OptionalKeyword(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { OptionalKeyword(put(self.0, "Action", value), Phase) }
     /// `Keyword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-optionalkeyword.html#cfn-smsvoice-phonenumber-optionalkeyword-keyword)
-    pub fn keyword(self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { OptionalKeyword(put(self.0, "Keyword", value.into_expr()), Phase) }
+    pub fn keyword(self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { OptionalKeyword(put(self.0, "Keyword", value), Phase) }
     /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-optionalkeyword.html#cfn-smsvoice-phonenumber-optionalkeyword-message)
-    pub fn message(self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { OptionalKeyword(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { OptionalKeyword(put(self.0, "Message", value), Phase) }
 }
 impl Done for OptionalKeyword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TwoWay` of `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-twoway.html)
@@ -218,11 +218,11 @@ impl TwoWay {
 }
 impl<R0> TwoWay<R0> {
     /// `ChannelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-twoway.html#cfn-smsvoice-phonenumber-twoway-channelarn)
-    pub fn channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelArn", value.into_expr()), Phase) }
+    pub fn channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelArn", value), Phase) }
     /// `ChannelRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-twoway.html#cfn-smsvoice-phonenumber-twoway-channelrole)
-    pub fn channel_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelRole", value.into_expr()), Phase) }
+    pub fn channel_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelRole", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-twoway.html#cfn-smsvoice-phonenumber-twoway-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> TwoWay<Set> { TwoWay(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TwoWay<Set> { TwoWay(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for TwoWay { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -255,23 +255,23 @@ impl CfnPoolProps {
 }
 impl<R0, R1> CfnPoolProps<R0, R1> {
     /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-deletionprotectionenabled)
-    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value), Phase) }
     /// `MandatoryKeywords`: `MandatoryKeywords`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-mandatorykeywords)
-    pub fn mandatory_keywords(self, value: impl Arg<pool::MandatoryKeywords>) -> CfnPoolProps<Set, R1> { CfnPoolProps(put(self.0, "MandatoryKeywords", value.into_expr()), Phase) }
+    pub fn mandatory_keywords(self, value: impl Arg<pool::MandatoryKeywords>) -> CfnPoolProps<Set, R1> { CfnPoolProps(put(self.0, "MandatoryKeywords", value), Phase) }
     /// `OptOutListName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-optoutlistname)
-    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr()), Phase) }
+    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value), Phase) }
     /// `OptionalKeywords`: list of `OptionalKeyword`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-optionalkeywords)
-    pub fn optional_keywords(self, value: impl Arg<Arr<pool::OptionalKeyword>>) -> Self { Self(put(self.0, "OptionalKeywords", value.into_expr()), Phase) }
+    pub fn optional_keywords(self, value: impl Arg<Arr<pool::OptionalKeyword>>) -> Self { Self(put(self.0, "OptionalKeywords", value), Phase) }
     /// `OriginationIdentities`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-originationidentities)
-    pub fn origination_identities(self, value: impl Arg<Arr<str>>) -> CfnPoolProps<R0, Set> { CfnPoolProps(put(self.0, "OriginationIdentities", value.into_expr()), Phase) }
+    pub fn origination_identities(self, value: impl Arg<Arr<str>>) -> CfnPoolProps<R0, Set> { CfnPoolProps(put(self.0, "OriginationIdentities", value), Phase) }
     /// `SelfManagedOptOutsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-selfmanagedoptoutsenabled)
-    pub fn self_managed_opt_outs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SelfManagedOptOutsEnabled", value.into_expr()), Phase) }
+    pub fn self_managed_opt_outs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SelfManagedOptOutsEnabled", value), Phase) }
     /// `SharedRoutesEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-sharedroutesenabled)
-    pub fn shared_routes_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharedRoutesEnabled", value.into_expr()), Phase) }
+    pub fn shared_routes_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharedRoutesEnabled", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TwoWay`: `TwoWay`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-twoway)
-    pub fn two_way(self, value: impl Arg<pool::TwoWay>) -> Self { Self(put(self.0, "TwoWay", value.into_expr()), Phase) }
+    pub fn two_way(self, value: impl Arg<pool::TwoWay>) -> Self { Self(put(self.0, "TwoWay", value), Phase) }
 }
 impl Done for CfnPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SMSVOICE::Pool`.
@@ -285,7 +285,7 @@ impl MandatoryKeyword {
 }
 impl<R0> MandatoryKeyword<R0> {
     /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeyword.html#cfn-smsvoice-pool-mandatorykeyword-message)
-    pub fn message(self, value: impl Arg<str>) -> MandatoryKeyword<Set> { MandatoryKeyword(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> MandatoryKeyword<Set> { MandatoryKeyword(put(self.0, "Message", value), Phase) }
 }
 impl Done for MandatoryKeyword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MandatoryKeywords` of `AWS::SMSVOICE::Pool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeywords.html)
@@ -296,9 +296,9 @@ impl MandatoryKeywords {
 }
 impl<R0, R1> MandatoryKeywords<R0, R1> {
     /// `HELP`: `MandatoryKeyword`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeywords.html#cfn-smsvoice-pool-mandatorykeywords-help)
-    pub fn help(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { MandatoryKeywords(put(self.0, "HELP", value.into_expr()), Phase) }
+    pub fn help(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { MandatoryKeywords(put(self.0, "HELP", value), Phase) }
     /// `STOP`: `MandatoryKeyword`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeywords.html#cfn-smsvoice-pool-mandatorykeywords-stop)
-    pub fn stop(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { MandatoryKeywords(put(self.0, "STOP", value.into_expr()), Phase) }
+    pub fn stop(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { MandatoryKeywords(put(self.0, "STOP", value), Phase) }
 }
 impl Done for MandatoryKeywords { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OptionalKeyword` of `AWS::SMSVOICE::Pool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-optionalkeyword.html)
@@ -309,11 +309,11 @@ impl OptionalKeyword {
 }
 impl<R0, R1, R2> OptionalKeyword<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-optionalkeyword.html#cfn-smsvoice-pool-optionalkeyword-action)
-    pub fn action(self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { OptionalKeyword(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { OptionalKeyword(put(self.0, "Action", value), Phase) }
     /// `Keyword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-optionalkeyword.html#cfn-smsvoice-pool-optionalkeyword-keyword)
-    pub fn keyword(self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { OptionalKeyword(put(self.0, "Keyword", value.into_expr()), Phase) }
+    pub fn keyword(self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { OptionalKeyword(put(self.0, "Keyword", value), Phase) }
     /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-optionalkeyword.html#cfn-smsvoice-pool-optionalkeyword-message)
-    pub fn message(self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { OptionalKeyword(put(self.0, "Message", value.into_expr()), Phase) }
+    pub fn message(self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { OptionalKeyword(put(self.0, "Message", value), Phase) }
 }
 impl Done for OptionalKeyword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TwoWay` of `AWS::SMSVOICE::Pool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-twoway.html)
@@ -324,11 +324,11 @@ impl TwoWay {
 }
 impl<R0> TwoWay<R0> {
     /// `ChannelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-twoway.html#cfn-smsvoice-pool-twoway-channelarn)
-    pub fn channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelArn", value.into_expr()), Phase) }
+    pub fn channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelArn", value), Phase) }
     /// `ChannelRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-twoway.html#cfn-smsvoice-pool-twoway-channelrole)
-    pub fn channel_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelRole", value.into_expr()), Phase) }
+    pub fn channel_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelRole", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-twoway.html#cfn-smsvoice-pool-twoway-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> TwoWay<Set> { TwoWay(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TwoWay<Set> { TwoWay(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for TwoWay { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -355,11 +355,11 @@ impl CfnProtectConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CountryRuleSet`: `CountryRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html#cfn-smsvoice-protectconfiguration-countryruleset)
-    pub fn country_rule_set(self, value: impl Arg<protect_configuration::CountryRuleSet>) -> Self { Self(put(self.0, "CountryRuleSet", value.into_expr())) }
+    pub fn country_rule_set(self, value: impl Arg<protect_configuration::CountryRuleSet>) -> Self { Self(put(self.0, "CountryRuleSet", value)) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html#cfn-smsvoice-protectconfiguration-deletionprotectionenabled)
-    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html#cfn-smsvoice-protectconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnProtectConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SMSVOICE::ProtectConfiguration`.
@@ -373,9 +373,9 @@ impl CountryRule {
 }
 impl<R0, R1> CountryRule<R0, R1> {
     /// `CountryCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryrule.html#cfn-smsvoice-protectconfiguration-countryrule-countrycode)
-    pub fn country_code(self, value: impl Arg<str>) -> CountryRule<Set, R1> { CountryRule(put(self.0, "CountryCode", value.into_expr()), Phase) }
+    pub fn country_code(self, value: impl Arg<str>) -> CountryRule<Set, R1> { CountryRule(put(self.0, "CountryCode", value), Phase) }
     /// `ProtectStatus`: `ProtectStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryrule.html#cfn-smsvoice-protectconfiguration-countryrule-protectstatus)
-    pub fn protect_status(self, value: impl Arg<ProtectStatus>) -> CountryRule<R0, Set> { CountryRule(put(self.0, "ProtectStatus", value.into_expr()), Phase) }
+    pub fn protect_status(self, value: impl Arg<ProtectStatus>) -> CountryRule<R0, Set> { CountryRule(put(self.0, "ProtectStatus", value), Phase) }
 }
 impl Done for CountryRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CountryRuleSet` of `AWS::SMSVOICE::ProtectConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryruleset.html)
@@ -384,11 +384,11 @@ impl CountryRuleSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MMS`: list of `CountryRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryruleset.html#cfn-smsvoice-protectconfiguration-countryruleset-mms)
-    pub fn mms(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "MMS", value.into_expr())) }
+    pub fn mms(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "MMS", value)) }
     /// `SMS`: list of `CountryRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryruleset.html#cfn-smsvoice-protectconfiguration-countryruleset-sms)
-    pub fn sms(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "SMS", value.into_expr())) }
+    pub fn sms(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "SMS", value)) }
     /// `VOICE`: list of `CountryRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryruleset.html#cfn-smsvoice-protectconfiguration-countryruleset-voice)
-    pub fn voice(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "VOICE", value.into_expr())) }
+    pub fn voice(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "VOICE", value)) }
 }
 impl Done for CountryRuleSet { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProtectStatus` allows.
@@ -423,9 +423,9 @@ impl CfnRegistrationProps {
 }
 impl<R0> CfnRegistrationProps<R0> {
     /// `RegistrationType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#cfn-smsvoice-registration-registrationtype)
-    pub fn registration_type(self, value: impl Arg<str>) -> CfnRegistrationProps<Set> { CfnRegistrationProps(put(self.0, "RegistrationType", value.into_expr()), Phase) }
+    pub fn registration_type(self, value: impl Arg<str>) -> CfnRegistrationProps<Set> { CfnRegistrationProps(put(self.0, "RegistrationType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#cfn-smsvoice-registration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRegistrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::RegistrationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html)
@@ -455,11 +455,11 @@ impl CfnRegistrationAttachmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#cfn-smsvoice-registrationattachment-attachmentbody)
-    pub fn attachment_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentBody", value.into_expr())) }
+    pub fn attachment_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentBody", value)) }
     /// `AttachmentUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#cfn-smsvoice-registrationattachment-attachmenturl)
-    pub fn attachment_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentUrl", value.into_expr())) }
+    pub fn attachment_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentUrl", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#cfn-smsvoice-registrationattachment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnRegistrationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-resourcepolicy.html)
@@ -481,9 +481,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-resourcepolicy.html#cfn-smsvoice-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-resourcepolicy.html#cfn-smsvoice-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::SenderId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html)
@@ -507,13 +507,13 @@ impl CfnSenderIdProps {
 }
 impl<R0, R1> CfnSenderIdProps<R0, R1> {
     /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#cfn-smsvoice-senderid-deletionprotectionenabled)
-    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value), Phase) }
     /// `IsoCountryCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#cfn-smsvoice-senderid-isocountrycode)
-    pub fn iso_country_code(self, value: impl Arg<str>) -> CfnSenderIdProps<Set, R1> { CfnSenderIdProps(put(self.0, "IsoCountryCode", value.into_expr()), Phase) }
+    pub fn iso_country_code(self, value: impl Arg<str>) -> CfnSenderIdProps<Set, R1> { CfnSenderIdProps(put(self.0, "IsoCountryCode", value), Phase) }
     /// `SenderId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#cfn-smsvoice-senderid-senderid)
-    pub fn sender_id(self, value: impl Arg<str>) -> CfnSenderIdProps<R0, Set> { CfnSenderIdProps(put(self.0, "SenderId", value.into_expr()), Phase) }
+    pub fn sender_id(self, value: impl Arg<str>) -> CfnSenderIdProps<R0, Set> { CfnSenderIdProps(put(self.0, "SenderId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#cfn-smsvoice-senderid-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSenderIdProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::VerifiedDestinationNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html)
@@ -543,9 +543,9 @@ impl CfnVerifiedDestinationNumberProps {
 }
 impl<R0> CfnVerifiedDestinationNumberProps<R0> {
     /// `DestinationPhoneNumber`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html#cfn-smsvoice-verifieddestinationnumber-destinationphonenumber)
-    pub fn destination_phone_number(self, value: impl Arg<str>) -> CfnVerifiedDestinationNumberProps<Set> { CfnVerifiedDestinationNumberProps(put(self.0, "DestinationPhoneNumber", value.into_expr()), Phase) }
+    pub fn destination_phone_number(self, value: impl Arg<str>) -> CfnVerifiedDestinationNumberProps<Set> { CfnVerifiedDestinationNumberProps(put(self.0, "DestinationPhoneNumber", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html#cfn-smsvoice-verifieddestinationnumber-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnVerifiedDestinationNumberProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

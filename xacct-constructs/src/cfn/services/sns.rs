@@ -25,27 +25,27 @@ impl CfnSubscriptionProps {
 }
 impl<R0, R1> CfnSubscriptionProps<R0, R1> {
     /// `DeliveryPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-deliverypolicy)
-    pub fn delivery_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DeliveryPolicy", value.into_expr()), Phase) }
+    pub fn delivery_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DeliveryPolicy", value), Phase) }
     /// `Endpoint`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value), Phase) }
     /// `FilterPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-filterpolicy)
-    pub fn filter_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FilterPolicy", value.into_expr()), Phase) }
+    pub fn filter_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FilterPolicy", value), Phase) }
     /// `FilterPolicyScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-filterpolicyscope)
-    pub fn filter_policy_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPolicyScope", value.into_expr()), Phase) }
+    pub fn filter_policy_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPolicyScope", value), Phase) }
     /// `Protocol`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> CfnSubscriptionProps<Set, R1> { CfnSubscriptionProps(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> CfnSubscriptionProps<Set, R1> { CfnSubscriptionProps(put(self.0, "Protocol", value), Phase) }
     /// `RawMessageDelivery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-rawmessagedelivery)
-    pub fn raw_message_delivery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RawMessageDelivery", value.into_expr()), Phase) }
+    pub fn raw_message_delivery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RawMessageDelivery", value), Phase) }
     /// `RedrivePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-redrivepolicy)
-    pub fn redrive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedrivePolicy", value.into_expr()), Phase) }
+    pub fn redrive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedrivePolicy", value), Phase) }
     /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-region)
-    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value), Phase) }
     /// `ReplayPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-replaypolicy)
-    pub fn replay_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ReplayPolicy", value.into_expr()), Phase) }
+    pub fn replay_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ReplayPolicy", value), Phase) }
     /// `SubscriptionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-subscriptionrolearn)
-    pub fn subscription_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SubscriptionRoleArn", value.into_expr()), Phase) }
+    pub fn subscription_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SubscriptionRoleArn", value), Phase) }
     /// `TopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnSubscriptionProps<R0, Set> { CfnSubscriptionProps(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnSubscriptionProps<R0, Set> { CfnSubscriptionProps(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for CfnSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SNS::Topic`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html)
@@ -69,33 +69,33 @@ impl CfnTopicProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchivePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-archivepolicy)
-    pub fn archive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ArchivePolicy", value.into_expr())) }
+    pub fn archive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ArchivePolicy", value)) }
     /// `ContentBasedDeduplication`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-contentbaseddeduplication)
-    pub fn content_based_deduplication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContentBasedDeduplication", value.into_expr())) }
+    pub fn content_based_deduplication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContentBasedDeduplication", value)) }
     /// `DataProtectionPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-dataprotectionpolicy)
-    pub fn data_protection_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DataProtectionPolicy", value.into_expr())) }
+    pub fn data_protection_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DataProtectionPolicy", value)) }
     /// `DeliveryStatusLogging`: list of `LoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-deliverystatuslogging)
-    pub fn delivery_status_logging(self, value: impl Arg<Arr<topic::LoggingConfig>>) -> Self { Self(put(self.0, "DeliveryStatusLogging", value.into_expr())) }
+    pub fn delivery_status_logging(self, value: impl Arg<Arr<topic::LoggingConfig>>) -> Self { Self(put(self.0, "DeliveryStatusLogging", value)) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `FifoThroughputScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-fifothroughputscope)
-    pub fn fifo_throughput_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FifoThroughputScope", value.into_expr())) }
+    pub fn fifo_throughput_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FifoThroughputScope", value)) }
     /// `FifoTopic`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-fifotopic)
-    pub fn fifo_topic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FifoTopic", value.into_expr())) }
+    pub fn fifo_topic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FifoTopic", value)) }
     /// `KmsMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-kmsmasterkeyid)
-    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsMasterKeyId", value.into_expr())) }
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsMasterKeyId", value)) }
     /// `MaximumMessageSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-maximummessagesize)
-    pub fn maximum_message_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageSize", value.into_expr())) }
+    pub fn maximum_message_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageSize", value)) }
     /// `SignatureVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-signatureversion)
-    pub fn signature_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SignatureVersion", value.into_expr())) }
+    pub fn signature_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SignatureVersion", value)) }
     /// `Subscription`: list of `Subscription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-subscription)
-    pub fn subscription(self, value: impl Arg<Arr<topic::Subscription>>) -> Self { Self(put(self.0, "Subscription", value.into_expr())) }
+    pub fn subscription(self, value: impl Arg<Arr<topic::Subscription>>) -> Self { Self(put(self.0, "Subscription", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TopicName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-topicname)
-    pub fn topic_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicName", value.into_expr())) }
+    pub fn topic_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicName", value)) }
     /// `TracingConfig`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-tracingconfig)
-    pub fn tracing_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TracingConfig", value.into_expr())) }
+    pub fn tracing_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TracingConfig", value)) }
 }
 impl Done for CfnTopicProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SNS::Topic`.
@@ -109,13 +109,13 @@ impl LoggingConfig {
 }
 impl<R0> LoggingConfig<R0> {
     /// `FailureFeedbackRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html#cfn-sns-topic-loggingconfig-failurefeedbackrolearn)
-    pub fn failure_feedback_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FailureFeedbackRoleArn", value.into_expr()), Phase) }
+    pub fn failure_feedback_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FailureFeedbackRoleArn", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html#cfn-sns-topic-loggingconfig-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> LoggingConfig<Set> { LoggingConfig(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> LoggingConfig<Set> { LoggingConfig(put(self.0, "Protocol", value), Phase) }
     /// `SuccessFeedbackRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html#cfn-sns-topic-loggingconfig-successfeedbackrolearn)
-    pub fn success_feedback_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SuccessFeedbackRoleArn", value.into_expr()), Phase) }
+    pub fn success_feedback_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SuccessFeedbackRoleArn", value), Phase) }
     /// `SuccessFeedbackSampleRate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html#cfn-sns-topic-loggingconfig-successfeedbacksamplerate)
-    pub fn success_feedback_sample_rate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessFeedbackSampleRate", value.into_expr()), Phase) }
+    pub fn success_feedback_sample_rate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessFeedbackSampleRate", value), Phase) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subscription` of `AWS::SNS::Topic`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-subscription.html)
@@ -126,9 +126,9 @@ impl Subscription {
 }
 impl<R0, R1> Subscription<R0, R1> {
     /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-subscription.html#cfn-sns-topic-subscription-endpoint)
-    pub fn endpoint(self, value: impl Arg<str>) -> Subscription<Set, R1> { Subscription(put(self.0, "Endpoint", value.into_expr()), Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Subscription<Set, R1> { Subscription(put(self.0, "Endpoint", value), Phase) }
     /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-subscription.html#cfn-sns-topic-subscription-protocol)
-    pub fn protocol(self, value: impl Arg<str>) -> Subscription<R0, Set> { Subscription(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> Subscription<R0, Set> { Subscription(put(self.0, "Protocol", value), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -153,9 +153,9 @@ impl CfnTopicInlinePolicyProps {
 }
 impl<R0, R1> CfnTopicInlinePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicinlinepolicy.html#cfn-sns-topicinlinepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnTopicInlinePolicyProps<Set, R1> { CfnTopicInlinePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnTopicInlinePolicyProps<Set, R1> { CfnTopicInlinePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `TopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicinlinepolicy.html#cfn-sns-topicinlinepolicy-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnTopicInlinePolicyProps<R0, Set> { CfnTopicInlinePolicyProps(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnTopicInlinePolicyProps<R0, Set> { CfnTopicInlinePolicyProps(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for CfnTopicInlinePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SNS::TopicPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicpolicy.html)
@@ -179,9 +179,9 @@ impl CfnTopicPolicyProps {
 }
 impl<R0, R1> CfnTopicPolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicpolicy.html#cfn-sns-topicpolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnTopicPolicyProps<Set, R1> { CfnTopicPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnTopicPolicyProps<Set, R1> { CfnTopicPolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `Topics`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicpolicy.html#cfn-sns-topicpolicy-topics)
-    pub fn topics(self, value: impl Arg<Arr<str>>) -> CfnTopicPolicyProps<R0, Set> { CfnTopicPolicyProps(put(self.0, "Topics", value.into_expr()), Phase) }
+    pub fn topics(self, value: impl Arg<Arr<str>>) -> CfnTopicPolicyProps<R0, Set> { CfnTopicPolicyProps(put(self.0, "Topics", value), Phase) }
 }
 impl Done for CfnTopicPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -27,37 +27,37 @@ impl CfnQueueProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentBasedDeduplication`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-contentbaseddeduplication)
-    pub fn content_based_deduplication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContentBasedDeduplication", value.into_expr())) }
+    pub fn content_based_deduplication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContentBasedDeduplication", value)) }
     /// `DeduplicationScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-deduplicationscope)
-    pub fn deduplication_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeduplicationScope", value.into_expr())) }
+    pub fn deduplication_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeduplicationScope", value)) }
     /// `DelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-delayseconds)
-    pub fn delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DelaySeconds", value.into_expr())) }
+    pub fn delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DelaySeconds", value)) }
     /// `FifoQueue`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-fifoqueue)
-    pub fn fifo_queue(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FifoQueue", value.into_expr())) }
+    pub fn fifo_queue(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FifoQueue", value)) }
     /// `FifoThroughputLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-fifothroughputlimit)
-    pub fn fifo_throughput_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FifoThroughputLimit", value.into_expr())) }
+    pub fn fifo_throughput_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FifoThroughputLimit", value)) }
     /// `KmsDataKeyReusePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-kmsdatakeyreuseperiodseconds)
-    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr())) }
+    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value)) }
     /// `KmsMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-kmsmasterkeyid)
-    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsMasterKeyId", value.into_expr())) }
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsMasterKeyId", value)) }
     /// `MaximumMessageSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-maximummessagesize)
-    pub fn maximum_message_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageSize", value.into_expr())) }
+    pub fn maximum_message_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageSize", value)) }
     /// `MessageRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-messageretentionperiod)
-    pub fn message_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageRetentionPeriod", value.into_expr())) }
+    pub fn message_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageRetentionPeriod", value)) }
     /// `QueueName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-queuename)
-    pub fn queue_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueueName", value.into_expr())) }
+    pub fn queue_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueueName", value)) }
     /// `ReceiveMessageWaitTimeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-receivemessagewaittimeseconds)
-    pub fn receive_message_wait_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReceiveMessageWaitTimeSeconds", value.into_expr())) }
+    pub fn receive_message_wait_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReceiveMessageWaitTimeSeconds", value)) }
     /// `RedriveAllowPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-redriveallowpolicy)
-    pub fn redrive_allow_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedriveAllowPolicy", value.into_expr())) }
+    pub fn redrive_allow_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedriveAllowPolicy", value)) }
     /// `RedrivePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-redrivepolicy)
-    pub fn redrive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedrivePolicy", value.into_expr())) }
+    pub fn redrive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedrivePolicy", value)) }
     /// `SqsManagedSseEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-sqsmanagedsseenabled)
-    pub fn sqs_managed_sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SqsManagedSseEnabled", value.into_expr())) }
+    pub fn sqs_managed_sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SqsManagedSseEnabled", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VisibilityTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-visibilitytimeout)
-    pub fn visibility_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VisibilityTimeout", value.into_expr())) }
+    pub fn visibility_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VisibilityTimeout", value)) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SQS::QueueInlinePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queueinlinepolicy.html)
@@ -79,9 +79,9 @@ impl CfnQueueInlinePolicyProps {
 }
 impl<R0, R1> CfnQueueInlinePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queueinlinepolicy.html#cfn-sqs-queueinlinepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnQueueInlinePolicyProps<Set, R1> { CfnQueueInlinePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnQueueInlinePolicyProps<Set, R1> { CfnQueueInlinePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `Queue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queueinlinepolicy.html#cfn-sqs-queueinlinepolicy-queue)
-    pub fn queue(self, value: impl Arg<str>) -> CfnQueueInlinePolicyProps<R0, Set> { CfnQueueInlinePolicyProps(put(self.0, "Queue", value.into_expr()), Phase) }
+    pub fn queue(self, value: impl Arg<str>) -> CfnQueueInlinePolicyProps<R0, Set> { CfnQueueInlinePolicyProps(put(self.0, "Queue", value), Phase) }
 }
 impl Done for CfnQueueInlinePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SQS::QueuePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html)
@@ -105,9 +105,9 @@ impl CfnQueuePolicyProps {
 }
 impl<R0, R1> CfnQueuePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html#cfn-sqs-queuepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<Any>) -> CfnQueuePolicyProps<Set, R1> { CfnQueuePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnQueuePolicyProps<Set, R1> { CfnQueuePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `Queues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html#cfn-sqs-queuepolicy-queues)
-    pub fn queues(self, value: impl Arg<Arr<str>>) -> CfnQueuePolicyProps<R0, Set> { CfnQueuePolicyProps(put(self.0, "Queues", value.into_expr()), Phase) }
+    pub fn queues(self, value: impl Arg<Arr<str>>) -> CfnQueuePolicyProps<R0, Set> { CfnQueuePolicyProps(put(self.0, "Queues", value), Phase) }
 }
 impl Done for CfnQueuePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,43 +25,43 @@ impl CfnAssociationProps {
 }
 impl<R0> CfnAssociationProps<R0> {
     /// `ApplyOnlyAtCronInterval`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-applyonlyatcroninterval)
-    pub fn apply_only_at_cron_interval(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnlyAtCronInterval", value.into_expr()), Phase) }
+    pub fn apply_only_at_cron_interval(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnlyAtCronInterval", value), Phase) }
     /// `AssociationDispatchAssumeRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-associationdispatchassumerole)
-    pub fn association_dispatch_assume_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationDispatchAssumeRole", value.into_expr()), Phase) }
+    pub fn association_dispatch_assume_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationDispatchAssumeRole", value), Phase) }
     /// `AssociationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-associationname)
-    pub fn association_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationName", value.into_expr()), Phase) }
+    pub fn association_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationName", value), Phase) }
     /// `AutomationTargetParameterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-automationtargetparametername)
-    pub fn automation_target_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomationTargetParameterName", value.into_expr()), Phase) }
+    pub fn automation_target_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomationTargetParameterName", value), Phase) }
     /// `CalendarNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-calendarnames)
-    pub fn calendar_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CalendarNames", value.into_expr()), Phase) }
+    pub fn calendar_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CalendarNames", value), Phase) }
     /// `ComplianceSeverity`: `ComplianceSeverity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-complianceseverity)
-    pub fn compliance_severity(self, value: impl Arg<association::ComplianceSeverity>) -> Self { Self(put(self.0, "ComplianceSeverity", value.into_expr()), Phase) }
+    pub fn compliance_severity(self, value: impl Arg<association::ComplianceSeverity>) -> Self { Self(put(self.0, "ComplianceSeverity", value), Phase) }
     /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-documentversion)
-    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr()), Phase) }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value), Phase) }
     /// `InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value), Phase) }
     /// `MaxConcurrency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-maxconcurrency)
-    pub fn max_concurrency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
+    pub fn max_concurrency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxConcurrency", value), Phase) }
     /// `MaxErrors`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-maxerrors)
-    pub fn max_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxErrors", value.into_expr()), Phase) }
+    pub fn max_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxErrors", value), Phase) }
     /// `Name`: `SsmDocumentName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-name)
-    pub fn name(self, value: impl Arg<kind::SsmDocumentName>) -> CfnAssociationProps<Set> { CfnAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<kind::SsmDocumentName>) -> CfnAssociationProps<Set> { CfnAssociationProps(put(self.0, "Name", value), Phase) }
     /// `OutputLocation`: `InstanceAssociationOutputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-outputlocation)
-    pub fn output_location(self, value: impl Arg<association::InstanceAssociationOutputLocation>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr()), Phase) }
+    pub fn output_location(self, value: impl Arg<association::InstanceAssociationOutputLocation>) -> Self { Self(put(self.0, "OutputLocation", value), Phase) }
     /// `Parameters`: map of list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value), Phase) }
     /// `ScheduleOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-scheduleoffset)
-    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
+    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value), Phase) }
     /// `SyncCompliance`: `SyncCompliance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-synccompliance)
-    pub fn sync_compliance(self, value: impl Arg<association::SyncCompliance>) -> Self { Self(put(self.0, "SyncCompliance", value.into_expr()), Phase) }
+    pub fn sync_compliance(self, value: impl Arg<association::SyncCompliance>) -> Self { Self(put(self.0, "SyncCompliance", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Targets`: list of `Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-targets)
-    pub fn targets(self, value: impl Arg<Arr<association::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<association::Target>>) -> Self { Self(put(self.0, "Targets", value), Phase) }
     /// `WaitForSuccessTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-waitforsuccesstimeoutseconds)
-    pub fn wait_for_success_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitForSuccessTimeoutSeconds", value.into_expr()), Phase) }
+    pub fn wait_for_success_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitForSuccessTimeoutSeconds", value), Phase) }
 }
 impl Done for CfnAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::Association`.
@@ -73,7 +73,7 @@ impl InstanceAssociationOutputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Location`: `S3OutputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-instanceassociationoutputlocation.html#cfn-ssm-association-instanceassociationoutputlocation-s3location)
-    pub fn s3_location(self, value: impl Arg<S3OutputLocation>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
+    pub fn s3_location(self, value: impl Arg<S3OutputLocation>) -> Self { Self(put(self.0, "S3Location", value)) }
 }
 impl Done for InstanceAssociationOutputLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OutputLocation` of `AWS::SSM::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-s3outputlocation.html)
@@ -82,11 +82,11 @@ impl S3OutputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutputS3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-s3outputlocation.html#cfn-ssm-association-s3outputlocation-outputs3bucketname)
-    pub fn output_s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr())) }
+    pub fn output_s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "OutputS3BucketName", value)) }
     /// `OutputS3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-s3outputlocation.html#cfn-ssm-association-s3outputlocation-outputs3keyprefix)
-    pub fn output_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3KeyPrefix", value.into_expr())) }
+    pub fn output_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3KeyPrefix", value)) }
     /// `OutputS3Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-s3outputlocation.html#cfn-ssm-association-s3outputlocation-outputs3region)
-    pub fn output_s3_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3Region", value.into_expr())) }
+    pub fn output_s3_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3Region", value)) }
 }
 impl Done for S3OutputLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::SSM::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-target.html)
@@ -97,9 +97,9 @@ impl Target {
 }
 impl<R0, R1> Target<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-target.html#cfn-ssm-association-target-key)
-    pub fn key(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Key", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-target.html#cfn-ssm-association-target-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { Target(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { Target(put(self.0, "Values", value), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComplianceSeverity` allows.
@@ -134,17 +134,17 @@ impl CfnCloudConnectorProps {
 }
 impl<R0, R1, R2, R3> CfnCloudConnectorProps<R0, R1, R2, R3> {
     /// `ConfigConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-configconnectorarn)
-    pub fn config_connector_arn(self, value: impl Arg<str>) -> CfnCloudConnectorProps<Set, R1, R2, R3> { CfnCloudConnectorProps(put(self.0, "ConfigConnectorArn", value.into_expr()), Phase) }
+    pub fn config_connector_arn(self, value: impl Arg<str>) -> CfnCloudConnectorProps<Set, R1, R2, R3> { CfnCloudConnectorProps(put(self.0, "ConfigConnectorArn", value), Phase) }
     /// `Configuration`: `CloudConnectorConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-configuration)
-    pub fn configuration(self, value: impl Arg<cloud_connector::CloudConnectorConfiguration>) -> CfnCloudConnectorProps<R0, Set, R2, R3> { CfnCloudConnectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<cloud_connector::CloudConnectorConfiguration>) -> CfnCloudConnectorProps<R0, Set, R2, R3> { CfnCloudConnectorProps(put(self.0, "Configuration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnCloudConnectorProps<R0, R1, Set, R3> { CfnCloudConnectorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnCloudConnectorProps<R0, R1, Set, R3> { CfnCloudConnectorProps(put(self.0, "DisplayName", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCloudConnectorProps<R0, R1, R2, Set> { CfnCloudConnectorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCloudConnectorProps<R0, R1, R2, Set> { CfnCloudConnectorProps(put(self.0, "RoleArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCloudConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::CloudConnector`.
@@ -158,15 +158,15 @@ impl AzureConfiguration {
 }
 impl<R0, R1> AzureConfiguration<R0, R1> {
     /// `ApplicationDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-applicationdisplayname)
-    pub fn application_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDisplayName", value.into_expr()), Phase) }
+    pub fn application_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDisplayName", value), Phase) }
     /// `ApplicationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> AzureConfiguration<Set, R1> { AzureConfiguration(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> AzureConfiguration<Set, R1> { AzureConfiguration(put(self.0, "ApplicationId", value), Phase) }
     /// `Targets`: `ConfigurationTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-targets)
-    pub fn targets(self, value: impl Arg<ConfigurationTargets>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<ConfigurationTargets>) -> Self { Self(put(self.0, "Targets", value), Phase) }
     /// `TenantDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-tenantdisplayname)
-    pub fn tenant_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantDisplayName", value.into_expr()), Phase) }
+    pub fn tenant_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantDisplayName", value), Phase) }
     /// `TenantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-tenantid)
-    pub fn tenant_id(self, value: impl Arg<str>) -> AzureConfiguration<R0, Set> { AzureConfiguration(put(self.0, "TenantId", value.into_expr()), Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> AzureConfiguration<R0, Set> { AzureConfiguration(put(self.0, "TenantId", value), Phase) }
 }
 impl Done for AzureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureSubscription` of `AWS::SSM::CloudConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azuresubscription.html)
@@ -177,9 +177,9 @@ impl AzureSubscription {
 }
 impl<R0> AzureSubscription<R0> {
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azuresubscription.html#cfn-ssm-cloudconnector-azuresubscription-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azuresubscription.html#cfn-ssm-cloudconnector-azuresubscription-id)
-    pub fn id(self, value: impl Arg<str>) -> AzureSubscription<Set> { AzureSubscription(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> AzureSubscription<Set> { AzureSubscription(put(self.0, "Id", value), Phase) }
 }
 impl Done for AzureSubscription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudConnectorConfiguration` of `AWS::SSM::CloudConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-cloudconnectorconfiguration.html)
@@ -190,7 +190,7 @@ impl CloudConnectorConfiguration {
 }
 impl<R0> CloudConnectorConfiguration<R0> {
     /// `AzureConfiguration`: `AzureConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-cloudconnectorconfiguration.html#cfn-ssm-cloudconnector-cloudconnectorconfiguration-azureconfiguration)
-    pub fn azure_configuration(self, value: impl Arg<AzureConfiguration>) -> CloudConnectorConfiguration<Set> { CloudConnectorConfiguration(put(self.0, "AzureConfiguration", value.into_expr()), Phase) }
+    pub fn azure_configuration(self, value: impl Arg<AzureConfiguration>) -> CloudConnectorConfiguration<Set> { CloudConnectorConfiguration(put(self.0, "AzureConfiguration", value), Phase) }
 }
 impl Done for CloudConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationTargets` of `AWS::SSM::CloudConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-configurationtargets.html)
@@ -201,7 +201,7 @@ impl ConfigurationTargets {
 }
 impl<R0> ConfigurationTargets<R0> {
     /// `Subscriptions`: list of `AzureSubscription`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-configurationtargets.html#cfn-ssm-cloudconnector-configurationtargets-subscriptions)
-    pub fn subscriptions(self, value: impl Arg<Arr<AzureSubscription>>) -> ConfigurationTargets<Set> { ConfigurationTargets(put(self.0, "Subscriptions", value.into_expr()), Phase) }
+    pub fn subscriptions(self, value: impl Arg<Arr<AzureSubscription>>) -> ConfigurationTargets<Set> { ConfigurationTargets(put(self.0, "Subscriptions", value), Phase) }
 }
 impl Done for ConfigurationTargets { fn into_props(self) -> Bag { self.0 } }
 }
@@ -224,25 +224,25 @@ impl CfnDocumentProps {
 }
 impl<R0> CfnDocumentProps<R0> {
     /// `Attachments`: list of `AttachmentsSource`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-attachments)
-    pub fn attachments(self, value: impl Arg<Arr<document::AttachmentsSource>>) -> Self { Self(put(self.0, "Attachments", value.into_expr()), Phase) }
+    pub fn attachments(self, value: impl Arg<Arr<document::AttachmentsSource>>) -> Self { Self(put(self.0, "Attachments", value), Phase) }
     /// `Content`: JSON, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-content)
-    pub fn content(self, value: impl Arg<Any>) -> CfnDocumentProps<Set> { CfnDocumentProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<Any>) -> CfnDocumentProps<Set> { CfnDocumentProps(put(self.0, "Content", value), Phase) }
     /// `DocumentFormat`: `DocumentFormat`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-documentformat)
-    pub fn document_format(self, value: impl Arg<document::DocumentFormat>) -> Self { Self(put(self.0, "DocumentFormat", value.into_expr()), Phase) }
+    pub fn document_format(self, value: impl Arg<document::DocumentFormat>) -> Self { Self(put(self.0, "DocumentFormat", value), Phase) }
     /// `DocumentType`: `DocumentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-documenttype)
-    pub fn document_type(self, value: impl Arg<document::DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
+    pub fn document_type(self, value: impl Arg<document::DocumentType>) -> Self { Self(put(self.0, "DocumentType", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Requires`: list of `DocumentRequires`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-requires)
-    pub fn requires(self, value: impl Arg<Arr<document::DocumentRequires>>) -> Self { Self(put(self.0, "Requires", value.into_expr()), Phase) }
+    pub fn requires(self, value: impl Arg<Arr<document::DocumentRequires>>) -> Self { Self(put(self.0, "Requires", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetType`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-targettype)
-    pub fn target_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetType", value), Phase) }
     /// `UpdateMethod`: `UpdateMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-updatemethod)
-    pub fn update_method(self, value: impl Arg<document::UpdateMethod>) -> Self { Self(put(self.0, "UpdateMethod", value.into_expr()), Phase) }
+    pub fn update_method(self, value: impl Arg<document::UpdateMethod>) -> Self { Self(put(self.0, "UpdateMethod", value), Phase) }
     /// `VersionName`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-versionname)
-    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
+    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value), Phase) }
 }
 impl Done for CfnDocumentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::Document`.
@@ -254,11 +254,11 @@ impl AttachmentsSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: `Key`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-attachmentssource.html#cfn-ssm-document-attachmentssource-key)
-    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Name`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-attachmentssource.html#cfn-ssm-document-attachmentssource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Values`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-attachmentssource.html#cfn-ssm-document-attachmentssource-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for AttachmentsSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentRequires` of `AWS::SSM::Document`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-documentrequires.html)
@@ -267,9 +267,9 @@ impl DocumentRequires {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-documentrequires.html#cfn-ssm-document-documentrequires-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Version`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-documentrequires.html#cfn-ssm-document-documentrequires-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value)) }
 }
 impl Done for DocumentRequires { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DocumentFormat` allows.
@@ -302,27 +302,27 @@ impl CfnMaintenanceWindowProps {
 }
 impl<R0, R1, R2, R3, R4> CfnMaintenanceWindowProps<R0, R1, R2, R3, R4> {
     /// `AllowUnassociatedTargets`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-allowunassociatedtargets)
-    pub fn allow_unassociated_targets(self, value: impl Arg<bool>) -> CfnMaintenanceWindowProps<Set, R1, R2, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "AllowUnassociatedTargets", value.into_expr()), Phase) }
+    pub fn allow_unassociated_targets(self, value: impl Arg<bool>) -> CfnMaintenanceWindowProps<Set, R1, R2, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "AllowUnassociatedTargets", value), Phase) }
     /// `Cutoff`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-cutoff)
-    pub fn cutoff(self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, Set, R2, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "Cutoff", value.into_expr()), Phase) }
+    pub fn cutoff(self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, Set, R2, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "Cutoff", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Duration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-duration)
-    pub fn duration(self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, R1, Set, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "Duration", value.into_expr()), Phase) }
+    pub fn duration(self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, R1, Set, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "Duration", value), Phase) }
     /// `EndDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-enddate)
-    pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value.into_expr()), Phase) }
+    pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, Set, R4> { CfnMaintenanceWindowProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, Set, R4> { CfnMaintenanceWindowProps(put(self.0, "Name", value), Phase) }
     /// `Schedule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-schedule)
-    pub fn schedule(self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, R3, Set> { CfnMaintenanceWindowProps(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, R3, Set> { CfnMaintenanceWindowProps(put(self.0, "Schedule", value), Phase) }
     /// `ScheduleOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-scheduleoffset)
-    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
+    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value), Phase) }
     /// `ScheduleTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-scheduletimezone)
-    pub fn schedule_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleTimezone", value.into_expr()), Phase) }
+    pub fn schedule_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleTimezone", value), Phase) }
     /// `StartDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-startdate)
-    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr()), Phase) }
+    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMaintenanceWindowProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SSM::MaintenanceWindowTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html)
@@ -346,17 +346,17 @@ impl CfnMaintenanceWindowTargetProps {
 }
 impl<R0, R1, R2> CfnMaintenanceWindowTargetProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `OwnerInformation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-ownerinformation)
-    pub fn owner_information(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerInformation", value.into_expr()), Phase) }
+    pub fn owner_information(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerInformation", value), Phase) }
     /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-resourcetype)
-    pub fn resource_type(self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<Set, R1, R2> { CfnMaintenanceWindowTargetProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<Set, R1, R2> { CfnMaintenanceWindowTargetProps(put(self.0, "ResourceType", value), Phase) }
     /// `Targets`: list of `Targets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-targets)
-    pub fn targets(self, value: impl Arg<Arr<maintenance_window_target::Targets>>) -> CfnMaintenanceWindowTargetProps<R0, Set, R2> { CfnMaintenanceWindowTargetProps(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<maintenance_window_target::Targets>>) -> CfnMaintenanceWindowTargetProps<R0, Set, R2> { CfnMaintenanceWindowTargetProps(put(self.0, "Targets", value), Phase) }
     /// `WindowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-windowid)
-    pub fn window_id(self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<R0, R1, Set> { CfnMaintenanceWindowTargetProps(put(self.0, "WindowId", value.into_expr()), Phase) }
+    pub fn window_id(self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<R0, R1, Set> { CfnMaintenanceWindowTargetProps(put(self.0, "WindowId", value), Phase) }
 }
 impl Done for CfnMaintenanceWindowTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::MaintenanceWindowTarget`.
@@ -370,9 +370,9 @@ impl Targets {
 }
 impl<R0, R1> Targets<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtarget-targets.html#cfn-ssm-maintenancewindowtarget-targets-key)
-    pub fn key(self, value: impl Arg<str>) -> Targets<Set, R1> { Targets(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Targets<Set, R1> { Targets(put(self.0, "Key", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtarget-targets.html#cfn-ssm-maintenancewindowtarget-targets-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Targets<R0, Set> { Targets(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Targets<R0, Set> { Targets(put(self.0, "Values", value), Phase) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
 }
@@ -397,33 +397,33 @@ impl CfnMaintenanceWindowTaskProps {
 }
 impl<R0, R1, R2, R3> CfnMaintenanceWindowTaskProps<R0, R1, R2, R3> {
     /// `CutoffBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-cutoffbehavior)
-    pub fn cutoff_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CutoffBehavior", value.into_expr()), Phase) }
+    pub fn cutoff_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CutoffBehavior", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `LoggingInfo`: `LoggingInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-logginginfo)
-    pub fn logging_info(self, value: impl Arg<maintenance_window_task::LoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value.into_expr()), Phase) }
+    pub fn logging_info(self, value: impl Arg<maintenance_window_task::LoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value), Phase) }
     /// `MaxConcurrency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-maxconcurrency)
-    pub fn max_concurrency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
+    pub fn max_concurrency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxConcurrency", value), Phase) }
     /// `MaxErrors`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-maxerrors)
-    pub fn max_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxErrors", value.into_expr()), Phase) }
+    pub fn max_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxErrors", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> CfnMaintenanceWindowTaskProps<Set, R1, R2, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnMaintenanceWindowTaskProps<Set, R1, R2, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "Priority", value), Phase) }
     /// `ServiceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-servicerolearn)
-    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value), Phase) }
     /// `Targets`: list of `Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-targets)
-    pub fn targets(self, value: impl Arg<Arr<maintenance_window_task::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<maintenance_window_task::Target>>) -> Self { Self(put(self.0, "Targets", value), Phase) }
     /// `TaskArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-taskarn)
-    pub fn task_arn(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, Set, R2, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "TaskArn", value.into_expr()), Phase) }
+    pub fn task_arn(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, Set, R2, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "TaskArn", value), Phase) }
     /// `TaskInvocationParameters`: `TaskInvocationParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters)
-    pub fn task_invocation_parameters(self, value: impl Arg<maintenance_window_task::TaskInvocationParameters>) -> Self { Self(put(self.0, "TaskInvocationParameters", value.into_expr()), Phase) }
+    pub fn task_invocation_parameters(self, value: impl Arg<maintenance_window_task::TaskInvocationParameters>) -> Self { Self(put(self.0, "TaskInvocationParameters", value), Phase) }
     /// `TaskParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-taskparameters)
-    pub fn task_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TaskParameters", value.into_expr()), Phase) }
+    pub fn task_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TaskParameters", value), Phase) }
     /// `TaskType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-tasktype)
-    pub fn task_type(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, Set, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "TaskType", value.into_expr()), Phase) }
+    pub fn task_type(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, Set, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "TaskType", value), Phase) }
     /// `WindowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-windowid)
-    pub fn window_id(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, R2, Set> { CfnMaintenanceWindowTaskProps(put(self.0, "WindowId", value.into_expr()), Phase) }
+    pub fn window_id(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, R2, Set> { CfnMaintenanceWindowTaskProps(put(self.0, "WindowId", value), Phase) }
 }
 impl Done for CfnMaintenanceWindowTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::MaintenanceWindowTask`.
@@ -435,9 +435,9 @@ impl CloudWatchOutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-cloudwatchoutputconfig.html#cfn-ssm-maintenancewindowtask-cloudwatchoutputconfig-cloudwatchloggroupname)
-    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
+    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value)) }
     /// `CloudWatchOutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-cloudwatchoutputconfig.html#cfn-ssm-maintenancewindowtask-cloudwatchoutputconfig-cloudwatchoutputenabled)
-    pub fn cloud_watch_output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchOutputEnabled", value.into_expr())) }
+    pub fn cloud_watch_output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchOutputEnabled", value)) }
 }
 impl Done for CloudWatchOutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingInfo` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-logginginfo.html)
@@ -448,11 +448,11 @@ impl LoggingInfo {
 }
 impl<R0, R1> LoggingInfo<R0, R1> {
     /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-logginginfo.html#cfn-ssm-maintenancewindowtask-logginginfo-region)
-    pub fn region(self, value: impl Arg<str>) -> LoggingInfo<Set, R1> { LoggingInfo(put(self.0, "Region", value.into_expr()), Phase) }
+    pub fn region(self, value: impl Arg<str>) -> LoggingInfo<Set, R1> { LoggingInfo(put(self.0, "Region", value), Phase) }
     /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-logginginfo.html#cfn-ssm-maintenancewindowtask-logginginfo-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> LoggingInfo<R0, Set> { LoggingInfo(put(self.0, "S3Bucket", value.into_expr()), Phase) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> LoggingInfo<R0, Set> { LoggingInfo(put(self.0, "S3Bucket", value), Phase) }
     /// `S3Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-logginginfo.html#cfn-ssm-maintenancewindowtask-logginginfo-s3prefix)
-    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr()), Phase) }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value), Phase) }
 }
 impl Done for LoggingInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindowAutomationParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowautomationparameters.html)
@@ -461,9 +461,9 @@ impl MaintenanceWindowAutomationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowautomationparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowautomationparameters-documentversion)
-    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowautomationparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowautomationparameters-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
 }
 impl Done for MaintenanceWindowAutomationParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindowLambdaParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowlambdaparameters.html)
@@ -472,11 +472,11 @@ impl MaintenanceWindowLambdaParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientContext`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowlambdaparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowlambdaparameters-clientcontext)
-    pub fn client_context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientContext", value.into_expr())) }
+    pub fn client_context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientContext", value)) }
     /// `Payload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowlambdaparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowlambdaparameters-payload)
-    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
+    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value)) }
     /// `Qualifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowlambdaparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowlambdaparameters-qualifier)
-    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr())) }
+    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value)) }
 }
 impl Done for MaintenanceWindowLambdaParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindowRunCommandParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html)
@@ -485,27 +485,27 @@ impl MaintenanceWindowRunCommandParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchOutputConfig`: `CloudWatchOutputConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-cloudwatchoutputconfig)
-    pub fn cloud_watch_output_config(self, value: impl Arg<CloudWatchOutputConfig>) -> Self { Self(put(self.0, "CloudWatchOutputConfig", value.into_expr())) }
+    pub fn cloud_watch_output_config(self, value: impl Arg<CloudWatchOutputConfig>) -> Self { Self(put(self.0, "CloudWatchOutputConfig", value)) }
     /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-comment)
-    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value)) }
     /// `DocumentHash`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-documenthash)
-    pub fn document_hash(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentHash", value.into_expr())) }
+    pub fn document_hash(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentHash", value)) }
     /// `DocumentHashType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-documenthashtype)
-    pub fn document_hash_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentHashType", value.into_expr())) }
+    pub fn document_hash_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentHashType", value)) }
     /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-documentversion)
-    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value)) }
     /// `NotificationConfig`: `NotificationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-notificationconfig)
-    pub fn notification_config(self, value: impl Arg<NotificationConfig>) -> Self { Self(put(self.0, "NotificationConfig", value.into_expr())) }
+    pub fn notification_config(self, value: impl Arg<NotificationConfig>) -> Self { Self(put(self.0, "NotificationConfig", value)) }
     /// `OutputS3BucketName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-outputs3bucketname)
-    pub fn output_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr())) }
+    pub fn output_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3BucketName", value)) }
     /// `OutputS3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-outputs3keyprefix)
-    pub fn output_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3KeyPrefix", value.into_expr())) }
+    pub fn output_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3KeyPrefix", value)) }
     /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-parameters)
-    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value)) }
     /// `ServiceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-servicerolearn)
-    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr())) }
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value)) }
     /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-timeoutseconds)
-    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value)) }
 }
 impl Done for MaintenanceWindowRunCommandParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindowStepFunctionsParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters.html)
@@ -514,9 +514,9 @@ impl MaintenanceWindowStepFunctionsParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Input`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters-input)
-    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for MaintenanceWindowStepFunctionsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfig` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-notificationconfig.html)
@@ -527,11 +527,11 @@ impl NotificationConfig {
 }
 impl<R0> NotificationConfig<R0> {
     /// `NotificationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-notificationconfig.html#cfn-ssm-maintenancewindowtask-notificationconfig-notificationarn)
-    pub fn notification_arn(self, value: impl Arg<str>) -> NotificationConfig<Set> { NotificationConfig(put(self.0, "NotificationArn", value.into_expr()), Phase) }
+    pub fn notification_arn(self, value: impl Arg<str>) -> NotificationConfig<Set> { NotificationConfig(put(self.0, "NotificationArn", value), Phase) }
     /// `NotificationEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-notificationconfig.html#cfn-ssm-maintenancewindowtask-notificationconfig-notificationevents)
-    pub fn notification_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationEvents", value.into_expr()), Phase) }
+    pub fn notification_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationEvents", value), Phase) }
     /// `NotificationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-notificationconfig.html#cfn-ssm-maintenancewindowtask-notificationconfig-notificationtype)
-    pub fn notification_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationType", value.into_expr()), Phase) }
+    pub fn notification_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationType", value), Phase) }
 }
 impl Done for NotificationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-target.html)
@@ -542,9 +542,9 @@ impl Target {
 }
 impl<R0, R1> Target<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-target.html#cfn-ssm-maintenancewindowtask-target-key)
-    pub fn key(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Key", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-target.html#cfn-ssm-maintenancewindowtask-target-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { Target(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { Target(put(self.0, "Values", value), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskInvocationParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html)
@@ -553,13 +553,13 @@ impl TaskInvocationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaintenanceWindowAutomationParameters`: `MaintenanceWindowAutomationParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters-maintenancewindowautomationparameters)
-    pub fn maintenance_window_automation_parameters(self, value: impl Arg<MaintenanceWindowAutomationParameters>) -> Self { Self(put(self.0, "MaintenanceWindowAutomationParameters", value.into_expr())) }
+    pub fn maintenance_window_automation_parameters(self, value: impl Arg<MaintenanceWindowAutomationParameters>) -> Self { Self(put(self.0, "MaintenanceWindowAutomationParameters", value)) }
     /// `MaintenanceWindowLambdaParameters`: `MaintenanceWindowLambdaParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters-maintenancewindowlambdaparameters)
-    pub fn maintenance_window_lambda_parameters(self, value: impl Arg<MaintenanceWindowLambdaParameters>) -> Self { Self(put(self.0, "MaintenanceWindowLambdaParameters", value.into_expr())) }
+    pub fn maintenance_window_lambda_parameters(self, value: impl Arg<MaintenanceWindowLambdaParameters>) -> Self { Self(put(self.0, "MaintenanceWindowLambdaParameters", value)) }
     /// `MaintenanceWindowRunCommandParameters`: `MaintenanceWindowRunCommandParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters-maintenancewindowruncommandparameters)
-    pub fn maintenance_window_run_command_parameters(self, value: impl Arg<MaintenanceWindowRunCommandParameters>) -> Self { Self(put(self.0, "MaintenanceWindowRunCommandParameters", value.into_expr())) }
+    pub fn maintenance_window_run_command_parameters(self, value: impl Arg<MaintenanceWindowRunCommandParameters>) -> Self { Self(put(self.0, "MaintenanceWindowRunCommandParameters", value)) }
     /// `MaintenanceWindowStepFunctionsParameters`: `MaintenanceWindowStepFunctionsParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters-maintenancewindowstepfunctionsparameters)
-    pub fn maintenance_window_step_functions_parameters(self, value: impl Arg<MaintenanceWindowStepFunctionsParameters>) -> Self { Self(put(self.0, "MaintenanceWindowStepFunctionsParameters", value.into_expr())) }
+    pub fn maintenance_window_step_functions_parameters(self, value: impl Arg<MaintenanceWindowStepFunctionsParameters>) -> Self { Self(put(self.0, "MaintenanceWindowStepFunctionsParameters", value)) }
 }
 impl Done for TaskInvocationParameters { fn into_props(self) -> Bag { self.0 } }
 }
@@ -600,19 +600,19 @@ impl CfnOpsItemProps {
 }
 impl<R0, R1, R2> CfnOpsItemProps<R0, R1, R2> {
     /// `Category`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-category)
-    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
+    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnOpsItemProps<Set, R1, R2> { CfnOpsItemProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnOpsItemProps<Set, R1, R2> { CfnOpsItemProps(put(self.0, "Description", value), Phase) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value), Phase) }
     /// `Severity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-severity)
-    pub fn severity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
+    pub fn severity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Severity", value), Phase) }
     /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-source)
-    pub fn source(self, value: impl Arg<str>) -> CfnOpsItemProps<R0, Set, R2> { CfnOpsItemProps(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CfnOpsItemProps<R0, Set, R2> { CfnOpsItemProps(put(self.0, "Source", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-title)
-    pub fn title(self, value: impl Arg<str>) -> CfnOpsItemProps<R0, R1, Set> { CfnOpsItemProps(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnOpsItemProps<R0, R1, Set> { CfnOpsItemProps(put(self.0, "Title", value), Phase) }
 }
 impl Done for CfnOpsItemProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SSM::Parameter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html)
@@ -640,23 +640,23 @@ impl CfnParameterProps {
 }
 impl<R0, R1> CfnParameterProps<R0, R1> {
     /// `AllowedPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-allowedpattern)
-    pub fn allowed_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedPattern", value.into_expr()), Phase) }
+    pub fn allowed_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedPattern", value), Phase) }
     /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-datatype)
-    pub fn data_type(self, value: impl Arg<parameter::DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
+    pub fn data_type(self, value: impl Arg<parameter::DataType>) -> Self { Self(put(self.0, "DataType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Policies`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-policies)
-    pub fn policies(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policies", value.into_expr()), Phase) }
+    pub fn policies(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policies", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Tier`: `Tier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-tier)
-    pub fn tier(self, value: impl Arg<parameter::Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr()), Phase) }
+    pub fn tier(self, value: impl Arg<parameter::Tier>) -> Self { Self(put(self.0, "Tier", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-type)
-    pub fn type_(self, value: impl Arg<parameter::Type>) -> CfnParameterProps<Set, R1> { CfnParameterProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<parameter::Type>) -> CfnParameterProps<Set, R1> { CfnParameterProps(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-value)
-    pub fn value(self, value: impl Arg<str>) -> CfnParameterProps<R0, Set> { CfnParameterProps(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CfnParameterProps<R0, Set> { CfnParameterProps(put(self.0, "Value", value), Phase) }
 }
 impl Done for CfnParameterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::Parameter`.
@@ -690,35 +690,35 @@ impl CfnPatchBaselineProps {
 }
 impl<R0> CfnPatchBaselineProps<R0> {
     /// `ApprovalRules`: `RuleGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-approvalrules)
-    pub fn approval_rules(self, value: impl Arg<patch_baseline::RuleGroup>) -> Self { Self(put(self.0, "ApprovalRules", value.into_expr()), Phase) }
+    pub fn approval_rules(self, value: impl Arg<patch_baseline::RuleGroup>) -> Self { Self(put(self.0, "ApprovalRules", value), Phase) }
     /// `ApprovedPatches`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-approvedpatches)
-    pub fn approved_patches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApprovedPatches", value.into_expr()), Phase) }
+    pub fn approved_patches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApprovedPatches", value), Phase) }
     /// `ApprovedPatchesComplianceLevel`: `ApprovedPatchesComplianceLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-approvedpatchescompliancelevel)
-    pub fn approved_patches_compliance_level(self, value: impl Arg<patch_baseline::ApprovedPatchesComplianceLevel>) -> Self { Self(put(self.0, "ApprovedPatchesComplianceLevel", value.into_expr()), Phase) }
+    pub fn approved_patches_compliance_level(self, value: impl Arg<patch_baseline::ApprovedPatchesComplianceLevel>) -> Self { Self(put(self.0, "ApprovedPatchesComplianceLevel", value), Phase) }
     /// `ApprovedPatchesEnableNonSecurity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-approvedpatchesenablenonsecurity)
-    pub fn approved_patches_enable_non_security(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApprovedPatchesEnableNonSecurity", value.into_expr()), Phase) }
+    pub fn approved_patches_enable_non_security(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApprovedPatchesEnableNonSecurity", value), Phase) }
     /// `AvailableSecurityUpdatesComplianceStatus`: `AvailableSecurityUpdatesComplianceStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-availablesecurityupdatescompliancestatus)
-    pub fn available_security_updates_compliance_status(self, value: impl Arg<patch_baseline::AvailableSecurityUpdatesComplianceStatus>) -> Self { Self(put(self.0, "AvailableSecurityUpdatesComplianceStatus", value.into_expr()), Phase) }
+    pub fn available_security_updates_compliance_status(self, value: impl Arg<patch_baseline::AvailableSecurityUpdatesComplianceStatus>) -> Self { Self(put(self.0, "AvailableSecurityUpdatesComplianceStatus", value), Phase) }
     /// `DefaultBaseline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-defaultbaseline)
-    pub fn default_baseline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DefaultBaseline", value.into_expr()), Phase) }
+    pub fn default_baseline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DefaultBaseline", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GlobalFilters`: `PatchFilterGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-globalfilters)
-    pub fn global_filters(self, value: impl Arg<patch_baseline::PatchFilterGroup>) -> Self { Self(put(self.0, "GlobalFilters", value.into_expr()), Phase) }
+    pub fn global_filters(self, value: impl Arg<patch_baseline::PatchFilterGroup>) -> Self { Self(put(self.0, "GlobalFilters", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPatchBaselineProps<Set> { CfnPatchBaselineProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPatchBaselineProps<Set> { CfnPatchBaselineProps(put(self.0, "Name", value), Phase) }
     /// `OperatingSystem`: `OperatingSystem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-operatingsystem)
-    pub fn operating_system(self, value: impl Arg<patch_baseline::OperatingSystem>) -> Self { Self(put(self.0, "OperatingSystem", value.into_expr()), Phase) }
+    pub fn operating_system(self, value: impl Arg<patch_baseline::OperatingSystem>) -> Self { Self(put(self.0, "OperatingSystem", value), Phase) }
     /// `PatchGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-patchgroups)
-    pub fn patch_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PatchGroups", value.into_expr()), Phase) }
+    pub fn patch_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PatchGroups", value), Phase) }
     /// `RejectedPatches`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-rejectedpatches)
-    pub fn rejected_patches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RejectedPatches", value.into_expr()), Phase) }
+    pub fn rejected_patches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RejectedPatches", value), Phase) }
     /// `RejectedPatchesAction`: `RejectedPatchesAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-rejectedpatchesaction)
-    pub fn rejected_patches_action(self, value: impl Arg<patch_baseline::RejectedPatchesAction>) -> Self { Self(put(self.0, "RejectedPatchesAction", value.into_expr()), Phase) }
+    pub fn rejected_patches_action(self, value: impl Arg<patch_baseline::RejectedPatchesAction>) -> Self { Self(put(self.0, "RejectedPatchesAction", value), Phase) }
     /// `Sources`: list of `PatchSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-sources)
-    pub fn sources(self, value: impl Arg<Arr<patch_baseline::PatchSource>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
+    pub fn sources(self, value: impl Arg<Arr<patch_baseline::PatchSource>>) -> Self { Self(put(self.0, "Sources", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPatchBaselineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::PatchBaseline`.
@@ -730,9 +730,9 @@ impl PatchFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: `Key`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfilter.html#cfn-ssm-patchbaseline-patchfilter-key)
-    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value)) }
     /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfilter.html#cfn-ssm-patchbaseline-patchfilter-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value)) }
 }
 impl Done for PatchFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PatchFilterGroup` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfiltergroup.html)
@@ -741,7 +741,7 @@ impl PatchFilterGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PatchFilters`: list of `PatchFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfiltergroup.html#cfn-ssm-patchbaseline-patchfiltergroup-patchfilters)
-    pub fn patch_filters(self, value: impl Arg<Arr<PatchFilter>>) -> Self { Self(put(self.0, "PatchFilters", value.into_expr())) }
+    pub fn patch_filters(self, value: impl Arg<Arr<PatchFilter>>) -> Self { Self(put(self.0, "PatchFilters", value)) }
 }
 impl Done for PatchFilterGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PatchSource` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchsource.html)
@@ -750,11 +750,11 @@ impl PatchSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchsource.html#cfn-ssm-patchbaseline-patchsource-configuration)
-    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
+    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchsource.html#cfn-ssm-patchbaseline-patchsource-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Products`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchsource.html#cfn-ssm-patchbaseline-patchsource-products)
-    pub fn products(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Products", value.into_expr())) }
+    pub fn products(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Products", value)) }
 }
 impl Done for PatchSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html)
@@ -763,15 +763,15 @@ impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApproveAfterDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-approveafterdays)
-    pub fn approve_after_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ApproveAfterDays", value.into_expr())) }
+    pub fn approve_after_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ApproveAfterDays", value)) }
     /// `ApproveUntilDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-approveuntildate)
-    pub fn approve_until_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApproveUntilDate", value.into_expr())) }
+    pub fn approve_until_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApproveUntilDate", value)) }
     /// `ComplianceLevel`: `ComplianceLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-compliancelevel)
-    pub fn compliance_level(self, value: impl Arg<ComplianceLevel>) -> Self { Self(put(self.0, "ComplianceLevel", value.into_expr())) }
+    pub fn compliance_level(self, value: impl Arg<ComplianceLevel>) -> Self { Self(put(self.0, "ComplianceLevel", value)) }
     /// `EnableNonSecurity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-enablenonsecurity)
-    pub fn enable_non_security(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNonSecurity", value.into_expr())) }
+    pub fn enable_non_security(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNonSecurity", value)) }
     /// `PatchFilterGroup`: `PatchFilterGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-patchfiltergroup)
-    pub fn patch_filter_group(self, value: impl Arg<PatchFilterGroup>) -> Self { Self(put(self.0, "PatchFilterGroup", value.into_expr())) }
+    pub fn patch_filter_group(self, value: impl Arg<PatchFilterGroup>) -> Self { Self(put(self.0, "PatchFilterGroup", value)) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleGroup` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rulegroup.html)
@@ -780,7 +780,7 @@ impl RuleGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PatchRules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rulegroup.html#cfn-ssm-patchbaseline-rulegroup-patchrules)
-    pub fn patch_rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "PatchRules", value.into_expr())) }
+    pub fn patch_rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "PatchRules", value)) }
 }
 impl Done for RuleGroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApprovedPatchesComplianceLevel` allows.
@@ -817,23 +817,23 @@ impl CfnResourceDataSyncProps {
 }
 impl<R0> CfnResourceDataSyncProps<R0> {
     /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
     /// `BucketRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-bucketregion)
-    pub fn bucket_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketRegion", value.into_expr()), Phase) }
+    pub fn bucket_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketRegion", value), Phase) }
     /// `KMSKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value), Phase) }
     /// `S3Destination`: `S3Destination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-s3destination)
-    pub fn s3_destination(self, value: impl Arg<resource_data_sync::S3Destination>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
+    pub fn s3_destination(self, value: impl Arg<resource_data_sync::S3Destination>) -> Self { Self(put(self.0, "S3Destination", value), Phase) }
     /// `SyncFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-syncformat)
-    pub fn sync_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncFormat", value.into_expr()), Phase) }
+    pub fn sync_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncFormat", value), Phase) }
     /// `SyncName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-syncname)
-    pub fn sync_name(self, value: impl Arg<str>) -> CfnResourceDataSyncProps<Set> { CfnResourceDataSyncProps(put(self.0, "SyncName", value.into_expr()), Phase) }
+    pub fn sync_name(self, value: impl Arg<str>) -> CfnResourceDataSyncProps<Set> { CfnResourceDataSyncProps(put(self.0, "SyncName", value), Phase) }
     /// `SyncSource`: `SyncSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-syncsource)
-    pub fn sync_source(self, value: impl Arg<resource_data_sync::SyncSource>) -> Self { Self(put(self.0, "SyncSource", value.into_expr()), Phase) }
+    pub fn sync_source(self, value: impl Arg<resource_data_sync::SyncSource>) -> Self { Self(put(self.0, "SyncSource", value), Phase) }
     /// `SyncType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-synctype)
-    pub fn sync_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncType", value.into_expr()), Phase) }
+    pub fn sync_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncType", value), Phase) }
 }
 impl Done for CfnResourceDataSyncProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::ResourceDataSync`.
@@ -847,9 +847,9 @@ impl AwsOrganizationsSource {
 }
 impl<R0> AwsOrganizationsSource<R0> {
     /// `OrganizationSourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-awsorganizationssource.html#cfn-ssm-resourcedatasync-awsorganizationssource-organizationsourcetype)
-    pub fn organization_source_type(self, value: impl Arg<str>) -> AwsOrganizationsSource<Set> { AwsOrganizationsSource(put(self.0, "OrganizationSourceType", value.into_expr()), Phase) }
+    pub fn organization_source_type(self, value: impl Arg<str>) -> AwsOrganizationsSource<Set> { AwsOrganizationsSource(put(self.0, "OrganizationSourceType", value), Phase) }
     /// `OrganizationalUnits`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-awsorganizationssource.html#cfn-ssm-resourcedatasync-awsorganizationssource-organizationalunits)
-    pub fn organizational_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnits", value.into_expr()), Phase) }
+    pub fn organizational_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnits", value), Phase) }
 }
 impl Done for AwsOrganizationsSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Destination` of `AWS::SSM::ResourceDataSync`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html)
@@ -860,15 +860,15 @@ impl S3Destination {
 }
 impl<R0, R1, R2> S3Destination<R0, R1, R2> {
     /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2> { S3Destination(put(self.0, "BucketName", value), Phase) }
     /// `BucketPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-bucketprefix)
-    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value), Phase) }
     /// `BucketRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-bucketregion)
-    pub fn bucket_region(self, value: impl Arg<str>) -> S3Destination<R0, Set, R2> { S3Destination(put(self.0, "BucketRegion", value.into_expr()), Phase) }
+    pub fn bucket_region(self, value: impl Arg<str>) -> S3Destination<R0, Set, R2> { S3Destination(put(self.0, "BucketRegion", value), Phase) }
     /// `KMSKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value), Phase) }
     /// `SyncFormat`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-syncformat)
-    pub fn sync_format(self, value: impl Arg<str>) -> S3Destination<R0, R1, Set> { S3Destination(put(self.0, "SyncFormat", value.into_expr()), Phase) }
+    pub fn sync_format(self, value: impl Arg<str>) -> S3Destination<R0, R1, Set> { S3Destination(put(self.0, "SyncFormat", value), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyncSource` of `AWS::SSM::ResourceDataSync`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html)
@@ -879,13 +879,13 @@ impl SyncSource {
 }
 impl<R0, R1> SyncSource<R0, R1> {
     /// `AwsOrganizationsSource`: `AwsOrganizationsSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html#cfn-ssm-resourcedatasync-syncsource-awsorganizationssource)
-    pub fn aws_organizations_source(self, value: impl Arg<AwsOrganizationsSource>) -> Self { Self(put(self.0, "AwsOrganizationsSource", value.into_expr()), Phase) }
+    pub fn aws_organizations_source(self, value: impl Arg<AwsOrganizationsSource>) -> Self { Self(put(self.0, "AwsOrganizationsSource", value), Phase) }
     /// `IncludeFutureRegions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html#cfn-ssm-resourcedatasync-syncsource-includefutureregions)
-    pub fn include_future_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeFutureRegions", value.into_expr()), Phase) }
+    pub fn include_future_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeFutureRegions", value), Phase) }
     /// `SourceRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html#cfn-ssm-resourcedatasync-syncsource-sourceregions)
-    pub fn source_regions(self, value: impl Arg<Arr<str>>) -> SyncSource<Set, R1> { SyncSource(put(self.0, "SourceRegions", value.into_expr()), Phase) }
+    pub fn source_regions(self, value: impl Arg<Arr<str>>) -> SyncSource<Set, R1> { SyncSource(put(self.0, "SourceRegions", value), Phase) }
     /// `SourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html#cfn-ssm-resourcedatasync-syncsource-sourcetype)
-    pub fn source_type(self, value: impl Arg<str>) -> SyncSource<R0, Set> { SyncSource(put(self.0, "SourceType", value.into_expr()), Phase) }
+    pub fn source_type(self, value: impl Arg<str>) -> SyncSource<R0, Set> { SyncSource(put(self.0, "SourceType", value), Phase) }
 }
 impl Done for SyncSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -912,9 +912,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcepolicy.html#cfn-ssm-resourcepolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcepolicy.html#cfn-ssm-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SSM::ServiceSetting`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html)
@@ -944,9 +944,9 @@ impl CfnServiceSettingProps {
 }
 impl<R0, R1> CfnServiceSettingProps<R0, R1> {
     /// `SettingId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html#cfn-ssm-servicesetting-settingid)
-    pub fn setting_id(self, value: impl Arg<str>) -> CfnServiceSettingProps<Set, R1> { CfnServiceSettingProps(put(self.0, "SettingId", value.into_expr()), Phase) }
+    pub fn setting_id(self, value: impl Arg<str>) -> CfnServiceSettingProps<Set, R1> { CfnServiceSettingProps(put(self.0, "SettingId", value), Phase) }
     /// `SettingValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html#cfn-ssm-servicesetting-settingvalue)
-    pub fn setting_value(self, value: impl Arg<str>) -> CfnServiceSettingProps<R0, Set> { CfnServiceSettingProps(put(self.0, "SettingValue", value.into_expr()), Phase) }
+    pub fn setting_value(self, value: impl Arg<str>) -> CfnServiceSettingProps<R0, Set> { CfnServiceSettingProps(put(self.0, "SettingValue", value), Phase) }
 }
 impl Done for CfnServiceSettingProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,15 +25,15 @@ impl CfnContactProps {
 }
 impl<R0, R1, R2> CfnContactProps<R0, R1, R2> {
     /// `Alias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contact.html#cfn-ssmcontacts-contact-alias)
-    pub fn alias(self, value: impl Arg<str>) -> CfnContactProps<Set, R1, R2> { CfnContactProps(put(self.0, "Alias", value.into_expr()), Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CfnContactProps<Set, R1, R2> { CfnContactProps(put(self.0, "Alias", value), Phase) }
     /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contact.html#cfn-ssmcontacts-contact-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> CfnContactProps<R0, Set, R2> { CfnContactProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnContactProps<R0, Set, R2> { CfnContactProps(put(self.0, "DisplayName", value), Phase) }
     /// `Plan`: list of `Stage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contact.html#cfn-ssmcontacts-contact-plan)
-    pub fn plan(self, value: impl Arg<Arr<contact::Stage>>) -> Self { Self(put(self.0, "Plan", value.into_expr()), Phase) }
+    pub fn plan(self, value: impl Arg<Arr<contact::Stage>>) -> Self { Self(put(self.0, "Plan", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contact.html#cfn-ssmcontacts-contact-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contact.html#cfn-ssmcontacts-contact-type)
-    pub fn type_(self, value: impl Arg<contact::Type>) -> CfnContactProps<R0, R1, Set> { CfnContactProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<contact::Type>) -> CfnContactProps<R0, R1, Set> { CfnContactProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnContactProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMContacts::Contact`.
@@ -47,9 +47,9 @@ impl ChannelTargetInfo {
 }
 impl<R0, R1> ChannelTargetInfo<R0, R1> {
     /// `ChannelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-channeltargetinfo.html#cfn-ssmcontacts-contact-channeltargetinfo-channelid)
-    pub fn channel_id(self, value: impl Arg<str>) -> ChannelTargetInfo<Set, R1> { ChannelTargetInfo(put(self.0, "ChannelId", value.into_expr()), Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> ChannelTargetInfo<Set, R1> { ChannelTargetInfo(put(self.0, "ChannelId", value), Phase) }
     /// `RetryIntervalInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-channeltargetinfo.html#cfn-ssmcontacts-contact-channeltargetinfo-retryintervalinminutes)
-    pub fn retry_interval_in_minutes(self, value: impl Arg<i64>) -> ChannelTargetInfo<R0, Set> { ChannelTargetInfo(put(self.0, "RetryIntervalInMinutes", value.into_expr()), Phase) }
+    pub fn retry_interval_in_minutes(self, value: impl Arg<i64>) -> ChannelTargetInfo<R0, Set> { ChannelTargetInfo(put(self.0, "RetryIntervalInMinutes", value), Phase) }
 }
 impl Done for ChannelTargetInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContactTargetInfo` of `AWS::SSMContacts::Contact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-contacttargetinfo.html)
@@ -60,9 +60,9 @@ impl ContactTargetInfo {
 }
 impl<R0, R1> ContactTargetInfo<R0, R1> {
     /// `ContactId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-contacttargetinfo.html#cfn-ssmcontacts-contact-contacttargetinfo-contactid)
-    pub fn contact_id(self, value: impl Arg<str>) -> ContactTargetInfo<Set, R1> { ContactTargetInfo(put(self.0, "ContactId", value.into_expr()), Phase) }
+    pub fn contact_id(self, value: impl Arg<str>) -> ContactTargetInfo<Set, R1> { ContactTargetInfo(put(self.0, "ContactId", value), Phase) }
     /// `IsEssential`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-contacttargetinfo.html#cfn-ssmcontacts-contact-contacttargetinfo-isessential)
-    pub fn is_essential(self, value: impl Arg<bool>) -> ContactTargetInfo<R0, Set> { ContactTargetInfo(put(self.0, "IsEssential", value.into_expr()), Phase) }
+    pub fn is_essential(self, value: impl Arg<bool>) -> ContactTargetInfo<R0, Set> { ContactTargetInfo(put(self.0, "IsEssential", value), Phase) }
 }
 impl Done for ContactTargetInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Stage` of `AWS::SSMContacts::Contact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-stage.html)
@@ -71,11 +71,11 @@ impl Stage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-stage.html#cfn-ssmcontacts-contact-stage-durationinminutes)
-    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInMinutes", value.into_expr())) }
+    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInMinutes", value)) }
     /// `RotationIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-stage.html#cfn-ssmcontacts-contact-stage-rotationids)
-    pub fn rotation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RotationIds", value.into_expr())) }
+    pub fn rotation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RotationIds", value)) }
     /// `Targets`: list of `Targets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-stage.html#cfn-ssmcontacts-contact-stage-targets)
-    pub fn targets(self, value: impl Arg<Arr<Targets>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
+    pub fn targets(self, value: impl Arg<Arr<Targets>>) -> Self { Self(put(self.0, "Targets", value)) }
 }
 impl Done for Stage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Targets` of `AWS::SSMContacts::Contact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-targets.html)
@@ -84,9 +84,9 @@ impl Targets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelTargetInfo`: `ChannelTargetInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-targets.html#cfn-ssmcontacts-contact-targets-channeltargetinfo)
-    pub fn channel_target_info(self, value: impl Arg<ChannelTargetInfo>) -> Self { Self(put(self.0, "ChannelTargetInfo", value.into_expr())) }
+    pub fn channel_target_info(self, value: impl Arg<ChannelTargetInfo>) -> Self { Self(put(self.0, "ChannelTargetInfo", value)) }
     /// `ContactTargetInfo`: `ContactTargetInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-targets.html#cfn-ssmcontacts-contact-targets-contacttargetinfo)
-    pub fn contact_target_info(self, value: impl Arg<ContactTargetInfo>) -> Self { Self(put(self.0, "ContactTargetInfo", value.into_expr())) }
+    pub fn contact_target_info(self, value: impl Arg<ContactTargetInfo>) -> Self { Self(put(self.0, "ContactTargetInfo", value)) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -111,15 +111,15 @@ impl CfnContactChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contactchannel.html#cfn-ssmcontacts-contactchannel-channeladdress)
-    pub fn channel_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelAddress", value.into_expr())) }
+    pub fn channel_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelAddress", value)) }
     /// `ChannelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contactchannel.html#cfn-ssmcontacts-contactchannel-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr())) }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value)) }
     /// `ChannelType`: `ChannelType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contactchannel.html#cfn-ssmcontacts-contactchannel-channeltype)
-    pub fn channel_type(self, value: impl Arg<contact_channel::ChannelType>) -> Self { Self(put(self.0, "ChannelType", value.into_expr())) }
+    pub fn channel_type(self, value: impl Arg<contact_channel::ChannelType>) -> Self { Self(put(self.0, "ChannelType", value)) }
     /// `ContactId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contactchannel.html#cfn-ssmcontacts-contactchannel-contactid)
-    pub fn contact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactId", value.into_expr())) }
+    pub fn contact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactId", value)) }
     /// `DeferActivation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contactchannel.html#cfn-ssmcontacts-contactchannel-deferactivation)
-    pub fn defer_activation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeferActivation", value.into_expr())) }
+    pub fn defer_activation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeferActivation", value)) }
 }
 impl Done for CfnContactChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMContacts::ContactChannel`.
@@ -147,11 +147,11 @@ impl CfnPlanProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContactId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-plan.html#cfn-ssmcontacts-plan-contactid)
-    pub fn contact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactId", value.into_expr())) }
+    pub fn contact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactId", value)) }
     /// `RotationIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-plan.html#cfn-ssmcontacts-plan-rotationids)
-    pub fn rotation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RotationIds", value.into_expr())) }
+    pub fn rotation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RotationIds", value)) }
     /// `Stages`: list of `Stage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-plan.html#cfn-ssmcontacts-plan-stages)
-    pub fn stages(self, value: impl Arg<Arr<plan::Stage>>) -> Self { Self(put(self.0, "Stages", value.into_expr())) }
+    pub fn stages(self, value: impl Arg<Arr<plan::Stage>>) -> Self { Self(put(self.0, "Stages", value)) }
 }
 impl Done for CfnPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMContacts::Plan`.
@@ -165,9 +165,9 @@ impl ChannelTargetInfo {
 }
 impl<R0, R1> ChannelTargetInfo<R0, R1> {
     /// `ChannelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-channeltargetinfo.html#cfn-ssmcontacts-plan-channeltargetinfo-channelid)
-    pub fn channel_id(self, value: impl Arg<str>) -> ChannelTargetInfo<Set, R1> { ChannelTargetInfo(put(self.0, "ChannelId", value.into_expr()), Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> ChannelTargetInfo<Set, R1> { ChannelTargetInfo(put(self.0, "ChannelId", value), Phase) }
     /// `RetryIntervalInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-channeltargetinfo.html#cfn-ssmcontacts-plan-channeltargetinfo-retryintervalinminutes)
-    pub fn retry_interval_in_minutes(self, value: impl Arg<i64>) -> ChannelTargetInfo<R0, Set> { ChannelTargetInfo(put(self.0, "RetryIntervalInMinutes", value.into_expr()), Phase) }
+    pub fn retry_interval_in_minutes(self, value: impl Arg<i64>) -> ChannelTargetInfo<R0, Set> { ChannelTargetInfo(put(self.0, "RetryIntervalInMinutes", value), Phase) }
 }
 impl Done for ChannelTargetInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContactTargetInfo` of `AWS::SSMContacts::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-contacttargetinfo.html)
@@ -178,9 +178,9 @@ impl ContactTargetInfo {
 }
 impl<R0, R1> ContactTargetInfo<R0, R1> {
     /// `ContactId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-contacttargetinfo.html#cfn-ssmcontacts-plan-contacttargetinfo-contactid)
-    pub fn contact_id(self, value: impl Arg<str>) -> ContactTargetInfo<Set, R1> { ContactTargetInfo(put(self.0, "ContactId", value.into_expr()), Phase) }
+    pub fn contact_id(self, value: impl Arg<str>) -> ContactTargetInfo<Set, R1> { ContactTargetInfo(put(self.0, "ContactId", value), Phase) }
     /// `IsEssential`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-contacttargetinfo.html#cfn-ssmcontacts-plan-contacttargetinfo-isessential)
-    pub fn is_essential(self, value: impl Arg<bool>) -> ContactTargetInfo<R0, Set> { ContactTargetInfo(put(self.0, "IsEssential", value.into_expr()), Phase) }
+    pub fn is_essential(self, value: impl Arg<bool>) -> ContactTargetInfo<R0, Set> { ContactTargetInfo(put(self.0, "IsEssential", value), Phase) }
 }
 impl Done for ContactTargetInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Stage` of `AWS::SSMContacts::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-stage.html)
@@ -191,9 +191,9 @@ impl Stage {
 }
 impl<R0> Stage<R0> {
     /// `DurationInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-stage.html#cfn-ssmcontacts-plan-stage-durationinminutes)
-    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Stage<Set> { Stage(put(self.0, "DurationInMinutes", value.into_expr()), Phase) }
+    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Stage<Set> { Stage(put(self.0, "DurationInMinutes", value), Phase) }
     /// `Targets`: list of `Targets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-stage.html#cfn-ssmcontacts-plan-stage-targets)
-    pub fn targets(self, value: impl Arg<Arr<Targets>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<Targets>>) -> Self { Self(put(self.0, "Targets", value), Phase) }
 }
 impl Done for Stage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Targets` of `AWS::SSMContacts::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-targets.html)
@@ -202,9 +202,9 @@ impl Targets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelTargetInfo`: `ChannelTargetInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-targets.html#cfn-ssmcontacts-plan-targets-channeltargetinfo)
-    pub fn channel_target_info(self, value: impl Arg<ChannelTargetInfo>) -> Self { Self(put(self.0, "ChannelTargetInfo", value.into_expr())) }
+    pub fn channel_target_info(self, value: impl Arg<ChannelTargetInfo>) -> Self { Self(put(self.0, "ChannelTargetInfo", value)) }
     /// `ContactTargetInfo`: `ContactTargetInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-targets.html#cfn-ssmcontacts-plan-targets-contacttargetinfo)
-    pub fn contact_target_info(self, value: impl Arg<ContactTargetInfo>) -> Self { Self(put(self.0, "ContactTargetInfo", value.into_expr())) }
+    pub fn contact_target_info(self, value: impl Arg<ContactTargetInfo>) -> Self { Self(put(self.0, "ContactTargetInfo", value)) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
 }
@@ -229,17 +229,17 @@ impl CfnRotationProps {
 }
 impl<R0, R1, R2, R3, R4> CfnRotationProps<R0, R1, R2, R3, R4> {
     /// `ContactIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-rotation.html#cfn-ssmcontacts-rotation-contactids)
-    pub fn contact_ids(self, value: impl Arg<Arr<str>>) -> CfnRotationProps<Set, R1, R2, R3, R4> { CfnRotationProps(put(self.0, "ContactIds", value.into_expr()), Phase) }
+    pub fn contact_ids(self, value: impl Arg<Arr<str>>) -> CfnRotationProps<Set, R1, R2, R3, R4> { CfnRotationProps(put(self.0, "ContactIds", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-rotation.html#cfn-ssmcontacts-rotation-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRotationProps<R0, Set, R2, R3, R4> { CfnRotationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRotationProps<R0, Set, R2, R3, R4> { CfnRotationProps(put(self.0, "Name", value), Phase) }
     /// `Recurrence`: `RecurrenceSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-rotation.html#cfn-ssmcontacts-rotation-recurrence)
-    pub fn recurrence(self, value: impl Arg<rotation::RecurrenceSettings>) -> CfnRotationProps<R0, R1, Set, R3, R4> { CfnRotationProps(put(self.0, "Recurrence", value.into_expr()), Phase) }
+    pub fn recurrence(self, value: impl Arg<rotation::RecurrenceSettings>) -> CfnRotationProps<R0, R1, Set, R3, R4> { CfnRotationProps(put(self.0, "Recurrence", value), Phase) }
     /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-rotation.html#cfn-ssmcontacts-rotation-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> CfnRotationProps<R0, R1, R2, Set, R4> { CfnRotationProps(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> CfnRotationProps<R0, R1, R2, Set, R4> { CfnRotationProps(put(self.0, "StartTime", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-rotation.html#cfn-ssmcontacts-rotation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeZoneId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-rotation.html#cfn-ssmcontacts-rotation-timezoneid)
-    pub fn time_zone_id(self, value: impl Arg<str>) -> CfnRotationProps<R0, R1, R2, R3, Set> { CfnRotationProps(put(self.0, "TimeZoneId", value.into_expr()), Phase) }
+    pub fn time_zone_id(self, value: impl Arg<str>) -> CfnRotationProps<R0, R1, R2, R3, Set> { CfnRotationProps(put(self.0, "TimeZoneId", value), Phase) }
 }
 impl Done for CfnRotationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMContacts::Rotation`.
@@ -253,9 +253,9 @@ impl CoverageTime {
 }
 impl<R0, R1> CoverageTime<R0, R1> {
     /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-coveragetime.html#cfn-ssmcontacts-rotation-coveragetime-endtime)
-    pub fn end_time(self, value: impl Arg<str>) -> CoverageTime<Set, R1> { CoverageTime(put(self.0, "EndTime", value.into_expr()), Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> CoverageTime<Set, R1> { CoverageTime(put(self.0, "EndTime", value), Phase) }
     /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-coveragetime.html#cfn-ssmcontacts-rotation-coveragetime-starttime)
-    pub fn start_time(self, value: impl Arg<str>) -> CoverageTime<R0, Set> { CoverageTime(put(self.0, "StartTime", value.into_expr()), Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> CoverageTime<R0, Set> { CoverageTime(put(self.0, "StartTime", value), Phase) }
 }
 impl Done for CoverageTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonthlySetting` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-monthlysetting.html)
@@ -266,9 +266,9 @@ impl MonthlySetting {
 }
 impl<R0, R1> MonthlySetting<R0, R1> {
     /// `DayOfMonth`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-monthlysetting.html#cfn-ssmcontacts-rotation-monthlysetting-dayofmonth)
-    pub fn day_of_month(self, value: impl Arg<i64>) -> MonthlySetting<Set, R1> { MonthlySetting(put(self.0, "DayOfMonth", value.into_expr()), Phase) }
+    pub fn day_of_month(self, value: impl Arg<i64>) -> MonthlySetting<Set, R1> { MonthlySetting(put(self.0, "DayOfMonth", value), Phase) }
     /// `HandOffTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-monthlysetting.html#cfn-ssmcontacts-rotation-monthlysetting-handofftime)
-    pub fn hand_off_time(self, value: impl Arg<str>) -> MonthlySetting<R0, Set> { MonthlySetting(put(self.0, "HandOffTime", value.into_expr()), Phase) }
+    pub fn hand_off_time(self, value: impl Arg<str>) -> MonthlySetting<R0, Set> { MonthlySetting(put(self.0, "HandOffTime", value), Phase) }
 }
 impl Done for MonthlySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurrenceSettings` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-recurrencesettings.html)
@@ -277,17 +277,17 @@ impl RecurrenceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DailySettings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-recurrencesettings.html#cfn-ssmcontacts-rotation-recurrencesettings-dailysettings)
-    pub fn daily_settings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DailySettings", value.into_expr())) }
+    pub fn daily_settings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DailySettings", value)) }
     /// `MonthlySettings`: list of `MonthlySetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-recurrencesettings.html#cfn-ssmcontacts-rotation-recurrencesettings-monthlysettings)
-    pub fn monthly_settings(self, value: impl Arg<Arr<MonthlySetting>>) -> Self { Self(put(self.0, "MonthlySettings", value.into_expr())) }
+    pub fn monthly_settings(self, value: impl Arg<Arr<MonthlySetting>>) -> Self { Self(put(self.0, "MonthlySettings", value)) }
     /// `NumberOfOnCalls`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-recurrencesettings.html#cfn-ssmcontacts-rotation-recurrencesettings-numberofoncalls)
-    pub fn number_of_on_calls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfOnCalls", value.into_expr())) }
+    pub fn number_of_on_calls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfOnCalls", value)) }
     /// `RecurrenceMultiplier`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-recurrencesettings.html#cfn-ssmcontacts-rotation-recurrencesettings-recurrencemultiplier)
-    pub fn recurrence_multiplier(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecurrenceMultiplier", value.into_expr())) }
+    pub fn recurrence_multiplier(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecurrenceMultiplier", value)) }
     /// `ShiftCoverages`: list of `ShiftCoverage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-recurrencesettings.html#cfn-ssmcontacts-rotation-recurrencesettings-shiftcoverages)
-    pub fn shift_coverages(self, value: impl Arg<Arr<ShiftCoverage>>) -> Self { Self(put(self.0, "ShiftCoverages", value.into_expr())) }
+    pub fn shift_coverages(self, value: impl Arg<Arr<ShiftCoverage>>) -> Self { Self(put(self.0, "ShiftCoverages", value)) }
     /// `WeeklySettings`: list of `WeeklySetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-recurrencesettings.html#cfn-ssmcontacts-rotation-recurrencesettings-weeklysettings)
-    pub fn weekly_settings(self, value: impl Arg<Arr<WeeklySetting>>) -> Self { Self(put(self.0, "WeeklySettings", value.into_expr())) }
+    pub fn weekly_settings(self, value: impl Arg<Arr<WeeklySetting>>) -> Self { Self(put(self.0, "WeeklySettings", value)) }
 }
 impl Done for RecurrenceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ShiftCoverage` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-shiftcoverage.html)
@@ -298,9 +298,9 @@ impl ShiftCoverage {
 }
 impl<R0, R1> ShiftCoverage<R0, R1> {
     /// `CoverageTimes`: list of `CoverageTime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-shiftcoverage.html#cfn-ssmcontacts-rotation-shiftcoverage-coveragetimes)
-    pub fn coverage_times(self, value: impl Arg<Arr<CoverageTime>>) -> ShiftCoverage<Set, R1> { ShiftCoverage(put(self.0, "CoverageTimes", value.into_expr()), Phase) }
+    pub fn coverage_times(self, value: impl Arg<Arr<CoverageTime>>) -> ShiftCoverage<Set, R1> { ShiftCoverage(put(self.0, "CoverageTimes", value), Phase) }
     /// `DayOfWeek`: `DayOfWeek`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-shiftcoverage.html#cfn-ssmcontacts-rotation-shiftcoverage-dayofweek)
-    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> ShiftCoverage<R0, Set> { ShiftCoverage(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
+    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> ShiftCoverage<R0, Set> { ShiftCoverage(put(self.0, "DayOfWeek", value), Phase) }
 }
 impl Done for ShiftCoverage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeeklySetting` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-weeklysetting.html)
@@ -311,9 +311,9 @@ impl WeeklySetting {
 }
 impl<R0, R1> WeeklySetting<R0, R1> {
     /// `DayOfWeek`: `DayOfWeek`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-weeklysetting.html#cfn-ssmcontacts-rotation-weeklysetting-dayofweek)
-    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> WeeklySetting<Set, R1> { WeeklySetting(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
+    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> WeeklySetting<Set, R1> { WeeklySetting(put(self.0, "DayOfWeek", value), Phase) }
     /// `HandOffTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-weeklysetting.html#cfn-ssmcontacts-rotation-weeklysetting-handofftime)
-    pub fn hand_off_time(self, value: impl Arg<str>) -> WeeklySetting<R0, Set> { WeeklySetting(put(self.0, "HandOffTime", value.into_expr()), Phase) }
+    pub fn hand_off_time(self, value: impl Arg<str>) -> WeeklySetting<R0, Set> { WeeklySetting(put(self.0, "HandOffTime", value), Phase) }
 }
 impl Done for WeeklySetting { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DayOfWeek` allows.

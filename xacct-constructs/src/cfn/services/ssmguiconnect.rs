@@ -23,7 +23,7 @@ impl CfnPreferencesProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRecordingPreferences`: `ConnectionRecordingPreferences`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmguiconnect-preferences.html#cfn-ssmguiconnect-preferences-connectionrecordingpreferences)
-    pub fn connection_recording_preferences(self, value: impl Arg<preferences::ConnectionRecordingPreferences>) -> Self { Self(put(self.0, "ConnectionRecordingPreferences", value.into_expr())) }
+    pub fn connection_recording_preferences(self, value: impl Arg<preferences::ConnectionRecordingPreferences>) -> Self { Self(put(self.0, "ConnectionRecordingPreferences", value)) }
 }
 impl Done for CfnPreferencesProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMGuiConnect::Preferences`.
@@ -37,9 +37,9 @@ impl ConnectionRecordingPreferences {
 }
 impl<R0, R1> ConnectionRecordingPreferences<R0, R1> {
     /// `KMSKeyArn`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-connectionrecordingpreferences.html#cfn-ssmguiconnect-preferences-connectionrecordingpreferences-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> ConnectionRecordingPreferences<Set, R1> { ConnectionRecordingPreferences(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> ConnectionRecordingPreferences<Set, R1> { ConnectionRecordingPreferences(put(self.0, "KMSKeyArn", value), Phase) }
     /// `RecordingDestinations`: `RecordingDestinations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-connectionrecordingpreferences.html#cfn-ssmguiconnect-preferences-connectionrecordingpreferences-recordingdestinations)
-    pub fn recording_destinations(self, value: impl Arg<RecordingDestinations>) -> ConnectionRecordingPreferences<R0, Set> { ConnectionRecordingPreferences(put(self.0, "RecordingDestinations", value.into_expr()), Phase) }
+    pub fn recording_destinations(self, value: impl Arg<RecordingDestinations>) -> ConnectionRecordingPreferences<R0, Set> { ConnectionRecordingPreferences(put(self.0, "RecordingDestinations", value), Phase) }
 }
 impl Done for ConnectionRecordingPreferences { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingDestinations` of `AWS::SSMGuiConnect::Preferences`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-recordingdestinations.html)
@@ -50,7 +50,7 @@ impl RecordingDestinations {
 }
 impl<R0> RecordingDestinations<R0> {
     /// `S3Buckets`: list of `S3Bucket`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-recordingdestinations.html#cfn-ssmguiconnect-preferences-recordingdestinations-s3buckets)
-    pub fn s3_buckets(self, value: impl Arg<Arr<S3Bucket>>) -> RecordingDestinations<Set> { RecordingDestinations(put(self.0, "S3Buckets", value.into_expr()), Phase) }
+    pub fn s3_buckets(self, value: impl Arg<Arr<S3Bucket>>) -> RecordingDestinations<Set> { RecordingDestinations(put(self.0, "S3Buckets", value), Phase) }
 }
 impl Done for RecordingDestinations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Bucket` of `AWS::SSMGuiConnect::Preferences`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-s3bucket.html)
@@ -61,9 +61,9 @@ impl S3Bucket {
 }
 impl<R0, R1> S3Bucket<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-s3bucket.html#cfn-ssmguiconnect-preferences-s3bucket-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Bucket<Set, R1> { S3Bucket(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Bucket<Set, R1> { S3Bucket(put(self.0, "BucketName", value), Phase) }
     /// `BucketOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-s3bucket.html#cfn-ssmguiconnect-preferences-s3bucket-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> S3Bucket<R0, Set> { S3Bucket(put(self.0, "BucketOwner", value.into_expr()), Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> S3Bucket<R0, Set> { S3Bucket(put(self.0, "BucketOwner", value), Phase) }
 }
 impl Done for S3Bucket { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,11 +25,11 @@ impl CfnReplicationSetProps {
 }
 impl<R0> CfnReplicationSetProps<R0> {
     /// `DeletionProtected`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-replicationset.html#cfn-ssmincidents-replicationset-deletionprotected)
-    pub fn deletion_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtected", value.into_expr()), Phase) }
+    pub fn deletion_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtected", value), Phase) }
     /// `Regions`: list of `ReplicationRegion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-replicationset.html#cfn-ssmincidents-replicationset-regions)
-    pub fn regions(self, value: impl Arg<Arr<replication_set::ReplicationRegion>>) -> CfnReplicationSetProps<Set> { CfnReplicationSetProps(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<replication_set::ReplicationRegion>>) -> CfnReplicationSetProps<Set> { CfnReplicationSetProps(put(self.0, "Regions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-replicationset.html#cfn-ssmincidents-replicationset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnReplicationSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMIncidents::ReplicationSet`.
@@ -43,7 +43,7 @@ impl RegionConfiguration {
 }
 impl<R0> RegionConfiguration<R0> {
     /// `SseKmsKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-regionconfiguration.html#cfn-ssmincidents-replicationset-regionconfiguration-ssekmskeyid)
-    pub fn sse_kms_key_id(self, value: impl Arg<str>) -> RegionConfiguration<Set> { RegionConfiguration(put(self.0, "SseKmsKeyId", value.into_expr()), Phase) }
+    pub fn sse_kms_key_id(self, value: impl Arg<str>) -> RegionConfiguration<Set> { RegionConfiguration(put(self.0, "SseKmsKeyId", value), Phase) }
 }
 impl Done for RegionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRegion` of `AWS::SSMIncidents::ReplicationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-replicationregion.html)
@@ -52,9 +52,9 @@ impl ReplicationRegion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegionConfiguration`: `RegionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-replicationregion.html#cfn-ssmincidents-replicationset-replicationregion-regionconfiguration)
-    pub fn region_configuration(self, value: impl Arg<RegionConfiguration>) -> Self { Self(put(self.0, "RegionConfiguration", value.into_expr())) }
+    pub fn region_configuration(self, value: impl Arg<RegionConfiguration>) -> Self { Self(put(self.0, "RegionConfiguration", value)) }
     /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-replicationregion.html#cfn-ssmincidents-replicationset-replicationregion-regionname)
-    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value)) }
 }
 impl Done for ReplicationRegion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -79,21 +79,21 @@ impl CfnResponsePlanProps {
 }
 impl<R0, R1> CfnResponsePlanProps<R0, R1> {
     /// `Actions`: list of `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-actions)
-    pub fn actions(self, value: impl Arg<Arr<response_plan::Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<Arr<response_plan::Action>>) -> Self { Self(put(self.0, "Actions", value), Phase) }
     /// `ChatChannel`: `ChatChannel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-chatchannel)
-    pub fn chat_channel(self, value: impl Arg<response_plan::ChatChannel>) -> Self { Self(put(self.0, "ChatChannel", value.into_expr()), Phase) }
+    pub fn chat_channel(self, value: impl Arg<response_plan::ChatChannel>) -> Self { Self(put(self.0, "ChatChannel", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `Engagements`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-engagements)
-    pub fn engagements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Engagements", value.into_expr()), Phase) }
+    pub fn engagements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Engagements", value), Phase) }
     /// `IncidentTemplate`: `IncidentTemplate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-incidenttemplate)
-    pub fn incident_template(self, value: impl Arg<response_plan::IncidentTemplate>) -> CfnResponsePlanProps<Set, R1> { CfnResponsePlanProps(put(self.0, "IncidentTemplate", value.into_expr()), Phase) }
+    pub fn incident_template(self, value: impl Arg<response_plan::IncidentTemplate>) -> CfnResponsePlanProps<Set, R1> { CfnResponsePlanProps(put(self.0, "IncidentTemplate", value), Phase) }
     /// `Integrations`: list of `Integration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-integrations)
-    pub fn integrations(self, value: impl Arg<Arr<response_plan::Integration>>) -> Self { Self(put(self.0, "Integrations", value.into_expr()), Phase) }
+    pub fn integrations(self, value: impl Arg<Arr<response_plan::Integration>>) -> Self { Self(put(self.0, "Integrations", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnResponsePlanProps<R0, Set> { CfnResponsePlanProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResponsePlanProps<R0, Set> { CfnResponsePlanProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnResponsePlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMIncidents::ResponsePlan`.
@@ -105,7 +105,7 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SsmAutomation`: `SsmAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-action.html#cfn-ssmincidents-responseplan-action-ssmautomation)
-    pub fn ssm_automation(self, value: impl Arg<SsmAutomation>) -> Self { Self(put(self.0, "SsmAutomation", value.into_expr())) }
+    pub fn ssm_automation(self, value: impl Arg<SsmAutomation>) -> Self { Self(put(self.0, "SsmAutomation", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChatChannel` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-chatchannel.html)
@@ -114,7 +114,7 @@ impl ChatChannel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChatbotSns`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-chatchannel.html#cfn-ssmincidents-responseplan-chatchannel-chatbotsns)
-    pub fn chatbot_sns(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "ChatbotSns", value.into_expr())) }
+    pub fn chatbot_sns(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "ChatbotSns", value)) }
 }
 impl Done for ChatChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamicSsmParameter` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparameter.html)
@@ -125,9 +125,9 @@ impl DynamicSsmParameter {
 }
 impl<R0, R1> DynamicSsmParameter<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparameter.html#cfn-ssmincidents-responseplan-dynamicssmparameter-key)
-    pub fn key(self, value: impl Arg<str>) -> DynamicSsmParameter<Set, R1> { DynamicSsmParameter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> DynamicSsmParameter<Set, R1> { DynamicSsmParameter(put(self.0, "Key", value), Phase) }
     /// `Value`: `DynamicSsmParameterValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparameter.html#cfn-ssmincidents-responseplan-dynamicssmparameter-value)
-    pub fn value(self, value: impl Arg<DynamicSsmParameterValue>) -> DynamicSsmParameter<R0, Set> { DynamicSsmParameter(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<DynamicSsmParameterValue>) -> DynamicSsmParameter<R0, Set> { DynamicSsmParameter(put(self.0, "Value", value), Phase) }
 }
 impl Done for DynamicSsmParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamicSsmParameterValue` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparametervalue.html)
@@ -136,7 +136,7 @@ impl DynamicSsmParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Variable`: `Variable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparametervalue.html#cfn-ssmincidents-responseplan-dynamicssmparametervalue-variable)
-    pub fn variable(self, value: impl Arg<Variable>) -> Self { Self(put(self.0, "Variable", value.into_expr())) }
+    pub fn variable(self, value: impl Arg<Variable>) -> Self { Self(put(self.0, "Variable", value)) }
 }
 impl Done for DynamicSsmParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncidentTemplate` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html)
@@ -147,17 +147,17 @@ impl IncidentTemplate {
 }
 impl<R0, R1> IncidentTemplate<R0, R1> {
     /// `DedupeString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-dedupestring)
-    pub fn dedupe_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedupeString", value.into_expr()), Phase) }
+    pub fn dedupe_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedupeString", value), Phase) }
     /// `Impact`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-impact)
-    pub fn impact(self, value: impl Arg<i64>) -> IncidentTemplate<Set, R1> { IncidentTemplate(put(self.0, "Impact", value.into_expr()), Phase) }
+    pub fn impact(self, value: impl Arg<i64>) -> IncidentTemplate<Set, R1> { IncidentTemplate(put(self.0, "Impact", value), Phase) }
     /// `IncidentTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-incidenttags)
-    pub fn incident_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "IncidentTags", value.into_expr()), Phase) }
+    pub fn incident_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "IncidentTags", value), Phase) }
     /// `NotificationTargets`: list of `NotificationTargetItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-notificationtargets)
-    pub fn notification_targets(self, value: impl Arg<Arr<NotificationTargetItem>>) -> Self { Self(put(self.0, "NotificationTargets", value.into_expr()), Phase) }
+    pub fn notification_targets(self, value: impl Arg<Arr<NotificationTargetItem>>) -> Self { Self(put(self.0, "NotificationTargets", value), Phase) }
     /// `Summary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-summary)
-    pub fn summary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Summary", value.into_expr()), Phase) }
+    pub fn summary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Summary", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-title)
-    pub fn title(self, value: impl Arg<str>) -> IncidentTemplate<R0, Set> { IncidentTemplate(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> IncidentTemplate<R0, Set> { IncidentTemplate(put(self.0, "Title", value), Phase) }
 }
 impl Done for IncidentTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Integration` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-integration.html)
@@ -166,7 +166,7 @@ impl Integration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PagerDutyConfiguration`: `PagerDutyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-integration.html#cfn-ssmincidents-responseplan-integration-pagerdutyconfiguration)
-    pub fn pager_duty_configuration(self, value: impl Arg<PagerDutyConfiguration>) -> Self { Self(put(self.0, "PagerDutyConfiguration", value.into_expr())) }
+    pub fn pager_duty_configuration(self, value: impl Arg<PagerDutyConfiguration>) -> Self { Self(put(self.0, "PagerDutyConfiguration", value)) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationTargetItem` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-notificationtargetitem.html)
@@ -175,7 +175,7 @@ impl NotificationTargetItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-notificationtargetitem.html#cfn-ssmincidents-responseplan-notificationtargetitem-snstopicarn)
-    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr())) }
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value)) }
 }
 impl Done for NotificationTargetItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyConfiguration` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyconfiguration.html)
@@ -186,11 +186,11 @@ impl PagerDutyConfiguration {
 }
 impl<R0, R1, R2> PagerDutyConfiguration<R0, R1, R2> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyconfiguration.html#cfn-ssmincidents-responseplan-pagerdutyconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1, R2> { PagerDutyConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1, R2> { PagerDutyConfiguration(put(self.0, "Name", value), Phase) }
     /// `PagerDutyIncidentConfiguration`: `PagerDutyIncidentConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyconfiguration.html#cfn-ssmincidents-responseplan-pagerdutyconfiguration-pagerdutyincidentconfiguration)
-    pub fn pager_duty_incident_configuration(self, value: impl Arg<PagerDutyIncidentConfiguration>) -> PagerDutyConfiguration<R0, Set, R2> { PagerDutyConfiguration(put(self.0, "PagerDutyIncidentConfiguration", value.into_expr()), Phase) }
+    pub fn pager_duty_incident_configuration(self, value: impl Arg<PagerDutyIncidentConfiguration>) -> PagerDutyConfiguration<R0, Set, R2> { PagerDutyConfiguration(put(self.0, "PagerDutyIncidentConfiguration", value), Phase) }
     /// `SecretId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyconfiguration.html#cfn-ssmincidents-responseplan-pagerdutyconfiguration-secretid)
-    pub fn secret_id(self, value: impl Arg<str>) -> PagerDutyConfiguration<R0, R1, Set> { PagerDutyConfiguration(put(self.0, "SecretId", value.into_expr()), Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> PagerDutyConfiguration<R0, R1, Set> { PagerDutyConfiguration(put(self.0, "SecretId", value), Phase) }
 }
 impl Done for PagerDutyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyIncidentConfiguration` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyincidentconfiguration.html)
@@ -201,7 +201,7 @@ impl PagerDutyIncidentConfiguration {
 }
 impl<R0> PagerDutyIncidentConfiguration<R0> {
     /// `ServiceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyincidentconfiguration.html#cfn-ssmincidents-responseplan-pagerdutyincidentconfiguration-serviceid)
-    pub fn service_id(self, value: impl Arg<str>) -> PagerDutyIncidentConfiguration<Set> { PagerDutyIncidentConfiguration(put(self.0, "ServiceId", value.into_expr()), Phase) }
+    pub fn service_id(self, value: impl Arg<str>) -> PagerDutyIncidentConfiguration<Set> { PagerDutyIncidentConfiguration(put(self.0, "ServiceId", value), Phase) }
 }
 impl Done for PagerDutyIncidentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmAutomation` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html)
@@ -212,17 +212,17 @@ impl SsmAutomation {
 }
 impl<R0, R1> SsmAutomation<R0, R1> {
     /// `DocumentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-documentname)
-    pub fn document_name(self, value: impl Arg<str>) -> SsmAutomation<Set, R1> { SsmAutomation(put(self.0, "DocumentName", value.into_expr()), Phase) }
+    pub fn document_name(self, value: impl Arg<str>) -> SsmAutomation<Set, R1> { SsmAutomation(put(self.0, "DocumentName", value), Phase) }
     /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-documentversion)
-    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr()), Phase) }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value), Phase) }
     /// `DynamicParameters`: list of `DynamicSsmParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-dynamicparameters)
-    pub fn dynamic_parameters(self, value: impl Arg<Arr<DynamicSsmParameter>>) -> Self { Self(put(self.0, "DynamicParameters", value.into_expr()), Phase) }
+    pub fn dynamic_parameters(self, value: impl Arg<Arr<DynamicSsmParameter>>) -> Self { Self(put(self.0, "DynamicParameters", value), Phase) }
     /// `Parameters`: list of `SsmParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-parameters)
-    pub fn parameters(self, value: impl Arg<Arr<SsmParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<SsmParameter>>) -> Self { Self(put(self.0, "Parameters", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SsmAutomation<R0, Set> { SsmAutomation(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SsmAutomation<R0, Set> { SsmAutomation(put(self.0, "RoleArn", value), Phase) }
     /// `TargetAccount`: `TargetAccount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-targetaccount)
-    pub fn target_account(self, value: impl Arg<TargetAccount>) -> Self { Self(put(self.0, "TargetAccount", value.into_expr()), Phase) }
+    pub fn target_account(self, value: impl Arg<TargetAccount>) -> Self { Self(put(self.0, "TargetAccount", value), Phase) }
 }
 impl Done for SsmAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmParameter` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmparameter.html)
@@ -233,9 +233,9 @@ impl SsmParameter {
 }
 impl<R0, R1> SsmParameter<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmparameter.html#cfn-ssmincidents-responseplan-ssmparameter-key)
-    pub fn key(self, value: impl Arg<str>) -> SsmParameter<Set, R1> { SsmParameter(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> SsmParameter<Set, R1> { SsmParameter(put(self.0, "Key", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmparameter.html#cfn-ssmincidents-responseplan-ssmparameter-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> SsmParameter<R0, Set> { SsmParameter(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> SsmParameter<R0, Set> { SsmParameter(put(self.0, "Values", value), Phase) }
 }
 impl Done for SsmParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TargetAccount` allows.

@@ -31,13 +31,13 @@ impl CfnConfigurationManagerProps {
 }
 impl<R0> CfnConfigurationManagerProps<R0> {
     /// `ConfigurationDefinitions`: list of `ConfigurationDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#cfn-ssmquicksetup-configurationmanager-configurationdefinitions)
-    pub fn configuration_definitions(self, value: impl Arg<Arr<configuration_manager::ConfigurationDefinition>>) -> CfnConfigurationManagerProps<Set> { CfnConfigurationManagerProps(put(self.0, "ConfigurationDefinitions", value.into_expr()), Phase) }
+    pub fn configuration_definitions(self, value: impl Arg<Arr<configuration_manager::ConfigurationDefinition>>) -> CfnConfigurationManagerProps<Set> { CfnConfigurationManagerProps(put(self.0, "ConfigurationDefinitions", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#cfn-ssmquicksetup-configurationmanager-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#cfn-ssmquicksetup-configurationmanager-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#cfn-ssmquicksetup-configurationmanager-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConfigurationManagerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMQuickSetup::ConfigurationManager`.
@@ -51,17 +51,17 @@ impl ConfigurationDefinition {
 }
 impl<R0, R1> ConfigurationDefinition<R0, R1> {
     /// `id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-id)
-    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value), Phase) }
     /// `LocalDeploymentAdministrationRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-localdeploymentadministrationrolearn)
-    pub fn local_deployment_administration_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LocalDeploymentAdministrationRoleArn", value.into_expr()), Phase) }
+    pub fn local_deployment_administration_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LocalDeploymentAdministrationRoleArn", value), Phase) }
     /// `LocalDeploymentExecutionRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-localdeploymentexecutionrolename)
-    pub fn local_deployment_execution_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalDeploymentExecutionRoleName", value.into_expr()), Phase) }
+    pub fn local_deployment_execution_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalDeploymentExecutionRoleName", value), Phase) }
     /// `Parameters`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-parameters)
-    pub fn parameters(self, value: impl Arg<Dict<str>>) -> ConfigurationDefinition<Set, R1> { ConfigurationDefinition(put(self.0, "Parameters", value.into_expr()), Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> ConfigurationDefinition<Set, R1> { ConfigurationDefinition(put(self.0, "Parameters", value), Phase) }
     /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-type)
-    pub fn type_(self, value: impl Arg<str>) -> ConfigurationDefinition<R0, Set> { ConfigurationDefinition(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ConfigurationDefinition<R0, Set> { ConfigurationDefinition(put(self.0, "Type", value), Phase) }
     /// `TypeVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-typeversion)
-    pub fn type_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeVersion", value.into_expr()), Phase) }
+    pub fn type_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeVersion", value), Phase) }
 }
 impl Done for ConfigurationDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatusSummary` of `AWS::SSMQuickSetup::ConfigurationManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html)
@@ -72,15 +72,15 @@ impl StatusSummary {
 }
 impl<R0, R1> StatusSummary<R0, R1> {
     /// `LastUpdatedAt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-lastupdatedat)
-    pub fn last_updated_at(self, value: impl Arg<str>) -> StatusSummary<Set, R1> { StatusSummary(put(self.0, "LastUpdatedAt", value.into_expr()), Phase) }
+    pub fn last_updated_at(self, value: impl Arg<str>) -> StatusSummary<Set, R1> { StatusSummary(put(self.0, "LastUpdatedAt", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-status)
-    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `StatusDetails`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-statusdetails)
-    pub fn status_details(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StatusDetails", value.into_expr()), Phase) }
+    pub fn status_details(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StatusDetails", value), Phase) }
     /// `StatusMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-statusmessage)
-    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr()), Phase) }
+    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value), Phase) }
     /// `StatusType`: `StatusType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-statustype)
-    pub fn status_type(self, value: impl Arg<StatusType>) -> StatusSummary<R0, Set> { StatusSummary(put(self.0, "StatusType", value.into_expr()), Phase) }
+    pub fn status_type(self, value: impl Arg<StatusType>) -> StatusSummary<R0, Set> { StatusSummary(put(self.0, "StatusType", value), Phase) }
 }
 impl Done for StatusSummary { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -109,13 +109,13 @@ impl CfnLifecycleAutomationProps {
 }
 impl<R0, R1, R2> CfnLifecycleAutomationProps<R0, R1, R2> {
     /// `AutomationDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#cfn-ssmquicksetup-lifecycleautomation-automationdocument)
-    pub fn automation_document(self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<Set, R1, R2> { CfnLifecycleAutomationProps(put(self.0, "AutomationDocument", value.into_expr()), Phase) }
+    pub fn automation_document(self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<Set, R1, R2> { CfnLifecycleAutomationProps(put(self.0, "AutomationDocument", value), Phase) }
     /// `AutomationParameters`: map of list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#cfn-ssmquicksetup-lifecycleautomation-automationparameters)
-    pub fn automation_parameters(self, value: impl Arg<Dict<Arr<str>>>) -> CfnLifecycleAutomationProps<R0, Set, R2> { CfnLifecycleAutomationProps(put(self.0, "AutomationParameters", value.into_expr()), Phase) }
+    pub fn automation_parameters(self, value: impl Arg<Dict<Arr<str>>>) -> CfnLifecycleAutomationProps<R0, Set, R2> { CfnLifecycleAutomationProps(put(self.0, "AutomationParameters", value), Phase) }
     /// `ResourceKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#cfn-ssmquicksetup-lifecycleautomation-resourcekey)
-    pub fn resource_key(self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<R0, R1, Set> { CfnLifecycleAutomationProps(put(self.0, "ResourceKey", value.into_expr()), Phase) }
+    pub fn resource_key(self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<R0, R1, Set> { CfnLifecycleAutomationProps(put(self.0, "ResourceKey", value), Phase) }
     /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#cfn-ssmquicksetup-lifecycleautomation-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnLifecycleAutomationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

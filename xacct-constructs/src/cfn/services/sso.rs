@@ -27,19 +27,19 @@ impl CfnApplicationProps {
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
     /// `ApplicationProviderArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-applicationproviderarn)
-    pub fn application_provider_arn(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "ApplicationProviderArn", value.into_expr()), Phase) }
+    pub fn application_provider_arn(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "ApplicationProviderArn", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "InstanceArn", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Name", value), Phase) }
     /// `PortalOptions`: `PortalOptionsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-portaloptions)
-    pub fn portal_options(self, value: impl Arg<application::PortalOptionsConfiguration>) -> Self { Self(put(self.0, "PortalOptions", value.into_expr()), Phase) }
+    pub fn portal_options(self, value: impl Arg<application::PortalOptionsConfiguration>) -> Self { Self(put(self.0, "PortalOptions", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-status)
-    pub fn status(self, value: impl Arg<application::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<application::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::Application`.
@@ -51,9 +51,9 @@ impl PortalOptionsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SignInOptions`: `SignInOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-portaloptionsconfiguration.html#cfn-sso-application-portaloptionsconfiguration-signinoptions)
-    pub fn sign_in_options(self, value: impl Arg<SignInOptions>) -> Self { Self(put(self.0, "SignInOptions", value.into_expr())) }
+    pub fn sign_in_options(self, value: impl Arg<SignInOptions>) -> Self { Self(put(self.0, "SignInOptions", value)) }
     /// `Visibility`: `Visibility`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-portaloptionsconfiguration.html#cfn-sso-application-portaloptionsconfiguration-visibility)
-    pub fn visibility(self, value: impl Arg<Visibility>) -> Self { Self(put(self.0, "Visibility", value.into_expr())) }
+    pub fn visibility(self, value: impl Arg<Visibility>) -> Self { Self(put(self.0, "Visibility", value)) }
 }
 impl Done for PortalOptionsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignInOptions` of `AWS::SSO::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-signinoptions.html)
@@ -64,9 +64,9 @@ impl SignInOptions {
 }
 impl<R0> SignInOptions<R0> {
     /// `ApplicationUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-signinoptions.html#cfn-sso-application-signinoptions-applicationurl)
-    pub fn application_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationUrl", value.into_expr()), Phase) }
+    pub fn application_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationUrl", value), Phase) }
     /// `Origin`: `Origin`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-signinoptions.html#cfn-sso-application-signinoptions-origin)
-    pub fn origin(self, value: impl Arg<Origin>) -> SignInOptions<Set> { SignInOptions(put(self.0, "Origin", value.into_expr()), Phase) }
+    pub fn origin(self, value: impl Arg<Origin>) -> SignInOptions<Set> { SignInOptions(put(self.0, "Origin", value), Phase) }
 }
 impl Done for SignInOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Origin` allows.
@@ -95,11 +95,11 @@ impl CfnApplicationAssignmentProps {
 }
 impl<R0, R1, R2> CfnApplicationAssignmentProps<R0, R1, R2> {
     /// `ApplicationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-applicationassignment.html#cfn-sso-applicationassignment-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<Set, R1, R2> { CfnApplicationAssignmentProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<Set, R1, R2> { CfnApplicationAssignmentProps(put(self.0, "ApplicationArn", value), Phase) }
     /// `PrincipalId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-applicationassignment.html#cfn-sso-applicationassignment-principalid)
-    pub fn principal_id(self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<R0, Set, R2> { CfnApplicationAssignmentProps(put(self.0, "PrincipalId", value.into_expr()), Phase) }
+    pub fn principal_id(self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<R0, Set, R2> { CfnApplicationAssignmentProps(put(self.0, "PrincipalId", value), Phase) }
     /// `PrincipalType`: `PrincipalType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-applicationassignment.html#cfn-sso-applicationassignment-principaltype)
-    pub fn principal_type(self, value: impl Arg<application_assignment::PrincipalType>) -> CfnApplicationAssignmentProps<R0, R1, Set> { CfnApplicationAssignmentProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
+    pub fn principal_type(self, value: impl Arg<application_assignment::PrincipalType>) -> CfnApplicationAssignmentProps<R0, R1, Set> { CfnApplicationAssignmentProps(put(self.0, "PrincipalType", value), Phase) }
 }
 impl Done for CfnApplicationAssignmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::ApplicationAssignment`.
@@ -127,17 +127,17 @@ impl CfnAssignmentProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnAssignmentProps<R0, R1, R2, R3, R4, R5> {
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnAssignmentProps<Set, R1, R2, R3, R4, R5> { CfnAssignmentProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnAssignmentProps<Set, R1, R2, R3, R4, R5> { CfnAssignmentProps(put(self.0, "InstanceArn", value), Phase) }
     /// `PermissionSetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-permissionsetarn)
-    pub fn permission_set_arn(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, Set, R2, R3, R4, R5> { CfnAssignmentProps(put(self.0, "PermissionSetArn", value.into_expr()), Phase) }
+    pub fn permission_set_arn(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, Set, R2, R3, R4, R5> { CfnAssignmentProps(put(self.0, "PermissionSetArn", value), Phase) }
     /// `PrincipalId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-principalid)
-    pub fn principal_id(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, Set, R3, R4, R5> { CfnAssignmentProps(put(self.0, "PrincipalId", value.into_expr()), Phase) }
+    pub fn principal_id(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, Set, R3, R4, R5> { CfnAssignmentProps(put(self.0, "PrincipalId", value), Phase) }
     /// `PrincipalType`: `PrincipalType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-principaltype)
-    pub fn principal_type(self, value: impl Arg<assignment::PrincipalType>) -> CfnAssignmentProps<R0, R1, R2, Set, R4, R5> { CfnAssignmentProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
+    pub fn principal_type(self, value: impl Arg<assignment::PrincipalType>) -> CfnAssignmentProps<R0, R1, R2, Set, R4, R5> { CfnAssignmentProps(put(self.0, "PrincipalType", value), Phase) }
     /// `TargetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-targetid)
-    pub fn target_id(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, R2, R3, Set, R5> { CfnAssignmentProps(put(self.0, "TargetId", value.into_expr()), Phase) }
+    pub fn target_id(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, R2, R3, Set, R5> { CfnAssignmentProps(put(self.0, "TargetId", value), Phase) }
     /// `TargetType`: `TargetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-targettype)
-    pub fn target_type(self, value: impl Arg<assignment::TargetType>) -> CfnAssignmentProps<R0, R1, R2, R3, R4, Set> { CfnAssignmentProps(put(self.0, "TargetType", value.into_expr()), Phase) }
+    pub fn target_type(self, value: impl Arg<assignment::TargetType>) -> CfnAssignmentProps<R0, R1, R2, R3, R4, Set> { CfnAssignmentProps(put(self.0, "TargetType", value), Phase) }
 }
 impl Done for CfnAssignmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::Assignment`.
@@ -173,9 +173,9 @@ impl CfnInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html#cfn-sso-instance-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html#cfn-sso-instance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SSO::InstanceAccessControlAttributeConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html)
@@ -197,11 +197,11 @@ impl CfnInstanceAccessControlAttributeConfigurationProps {
 }
 impl<R0> CfnInstanceAccessControlAttributeConfigurationProps<R0> {
     /// `AccessControlAttributes`: list of `AccessControlAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html#cfn-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattributes)
-    pub fn access_control_attributes(self, value: impl Arg<Arr<instance_access_control_attribute_configuration::AccessControlAttribute>>) -> Self { Self(put(self.0, "AccessControlAttributes", value.into_expr()), Phase) }
+    pub fn access_control_attributes(self, value: impl Arg<Arr<instance_access_control_attribute_configuration::AccessControlAttribute>>) -> Self { Self(put(self.0, "AccessControlAttributes", value), Phase) }
     /// `InstanceAccessControlAttributeConfiguration`: `InstanceAccessControlAttributeConfiguration`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html#cfn-sso-instanceaccesscontrolattributeconfiguration-instanceaccesscontrolattributeconfiguration)
-    pub fn instance_access_control_attribute_configuration(self, value: impl Arg<instance_access_control_attribute_configuration::InstanceAccessControlAttributeConfiguration>) -> Self { Self(put(self.0, "InstanceAccessControlAttributeConfiguration", value.into_expr()), Phase) }
+    pub fn instance_access_control_attribute_configuration(self, value: impl Arg<instance_access_control_attribute_configuration::InstanceAccessControlAttributeConfiguration>) -> Self { Self(put(self.0, "InstanceAccessControlAttributeConfiguration", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html#cfn-sso-instanceaccesscontrolattributeconfiguration-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnInstanceAccessControlAttributeConfigurationProps<Set> { CfnInstanceAccessControlAttributeConfigurationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnInstanceAccessControlAttributeConfigurationProps<Set> { CfnInstanceAccessControlAttributeConfigurationProps(put(self.0, "InstanceArn", value), Phase) }
 }
 impl Done for CfnInstanceAccessControlAttributeConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::InstanceAccessControlAttributeConfiguration`.
@@ -215,9 +215,9 @@ impl AccessControlAttribute {
 }
 impl<R0, R1> AccessControlAttribute<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute.html#cfn-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute-key)
-    pub fn key(self, value: impl Arg<str>) -> AccessControlAttribute<Set, R1> { AccessControlAttribute(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> AccessControlAttribute<Set, R1> { AccessControlAttribute(put(self.0, "Key", value), Phase) }
     /// `Value`: `AccessControlAttributeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute.html#cfn-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute-value)
-    pub fn value(self, value: impl Arg<AccessControlAttributeValue>) -> AccessControlAttribute<R0, Set> { AccessControlAttribute(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<AccessControlAttributeValue>) -> AccessControlAttribute<R0, Set> { AccessControlAttribute(put(self.0, "Value", value), Phase) }
 }
 impl Done for AccessControlAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlAttributeValue` of `AWS::SSO::InstanceAccessControlAttributeConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattributevalue.html)
@@ -228,7 +228,7 @@ impl AccessControlAttributeValue {
 }
 impl<R0> AccessControlAttributeValue<R0> {
     /// `Source`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattributevalue.html#cfn-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattributevalue-source)
-    pub fn source(self, value: impl Arg<Arr<str>>) -> AccessControlAttributeValue<Set> { AccessControlAttributeValue(put(self.0, "Source", value.into_expr()), Phase) }
+    pub fn source(self, value: impl Arg<Arr<str>>) -> AccessControlAttributeValue<Set> { AccessControlAttributeValue(put(self.0, "Source", value), Phase) }
 }
 impl Done for AccessControlAttributeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceAccessControlAttributeConfiguration` of `AWS::SSO::InstanceAccessControlAttributeConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-instanceaccesscontrolattributeconfiguration.html)
@@ -239,7 +239,7 @@ impl InstanceAccessControlAttributeConfiguration {
 }
 impl<R0> InstanceAccessControlAttributeConfiguration<R0> {
     /// `AccessControlAttributes`: list of `AccessControlAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-instanceaccesscontrolattributeconfiguration.html#cfn-sso-instanceaccesscontrolattributeconfiguration-instanceaccesscontrolattributeconfiguration-accesscontrolattributes)
-    pub fn access_control_attributes(self, value: impl Arg<Arr<AccessControlAttribute>>) -> InstanceAccessControlAttributeConfiguration<Set> { InstanceAccessControlAttributeConfiguration(put(self.0, "AccessControlAttributes", value.into_expr()), Phase) }
+    pub fn access_control_attributes(self, value: impl Arg<Arr<AccessControlAttribute>>) -> InstanceAccessControlAttributeConfiguration<Set> { InstanceAccessControlAttributeConfiguration(put(self.0, "AccessControlAttributes", value), Phase) }
 }
 impl Done for InstanceAccessControlAttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -264,25 +264,25 @@ impl CfnPermissionSetProps {
 }
 impl<R0, R1> CfnPermissionSetProps<R0, R1> {
     /// `CustomerManagedPolicyReferences`: list of `CustomerManagedPolicyReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-customermanagedpolicyreferences)
-    pub fn customer_managed_policy_references(self, value: impl Arg<Arr<permission_set::CustomerManagedPolicyReference>>) -> Self { Self(put(self.0, "CustomerManagedPolicyReferences", value.into_expr()), Phase) }
+    pub fn customer_managed_policy_references(self, value: impl Arg<Arr<permission_set::CustomerManagedPolicyReference>>) -> Self { Self(put(self.0, "CustomerManagedPolicyReferences", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InlinePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-inlinepolicy)
-    pub fn inline_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InlinePolicy", value.into_expr()), Phase) }
+    pub fn inline_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InlinePolicy", value), Phase) }
     /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> CfnPermissionSetProps<Set, R1> { CfnPermissionSetProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnPermissionSetProps<Set, R1> { CfnPermissionSetProps(put(self.0, "InstanceArn", value), Phase) }
     /// `ManagedPolicies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-managedpolicies)
-    pub fn managed_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedPolicies", value.into_expr()), Phase) }
+    pub fn managed_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedPolicies", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnPermissionSetProps<R0, Set> { CfnPermissionSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPermissionSetProps<R0, Set> { CfnPermissionSetProps(put(self.0, "Name", value), Phase) }
     /// `PermissionsBoundary`: `PermissionsBoundary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-permissionsboundary)
-    pub fn permissions_boundary(self, value: impl Arg<permission_set::PermissionsBoundary>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr()), Phase) }
+    pub fn permissions_boundary(self, value: impl Arg<permission_set::PermissionsBoundary>) -> Self { Self(put(self.0, "PermissionsBoundary", value), Phase) }
     /// `RelayStateType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-relaystatetype)
-    pub fn relay_state_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelayStateType", value.into_expr()), Phase) }
+    pub fn relay_state_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelayStateType", value), Phase) }
     /// `SessionDuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-sessionduration)
-    pub fn session_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionDuration", value.into_expr()), Phase) }
+    pub fn session_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionDuration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnPermissionSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::PermissionSet`.
@@ -296,9 +296,9 @@ impl CustomerManagedPolicyReference {
 }
 impl<R0> CustomerManagedPolicyReference<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-customermanagedpolicyreference.html#cfn-sso-permissionset-customermanagedpolicyreference-name)
-    pub fn name(self, value: impl Arg<str>) -> CustomerManagedPolicyReference<Set> { CustomerManagedPolicyReference(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CustomerManagedPolicyReference<Set> { CustomerManagedPolicyReference(put(self.0, "Name", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-customermanagedpolicyreference.html#cfn-sso-permissionset-customermanagedpolicyreference-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
 }
 impl Done for CustomerManagedPolicyReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PermissionsBoundary` of `AWS::SSO::PermissionSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-permissionsboundary.html)
@@ -307,9 +307,9 @@ impl PermissionsBoundary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManagedPolicyReference`: `CustomerManagedPolicyReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-permissionsboundary.html#cfn-sso-permissionset-permissionsboundary-customermanagedpolicyreference)
-    pub fn customer_managed_policy_reference(self, value: impl Arg<CustomerManagedPolicyReference>) -> Self { Self(put(self.0, "CustomerManagedPolicyReference", value.into_expr())) }
+    pub fn customer_managed_policy_reference(self, value: impl Arg<CustomerManagedPolicyReference>) -> Self { Self(put(self.0, "CustomerManagedPolicyReference", value)) }
     /// `ManagedPolicyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-permissionsboundary.html#cfn-sso-permissionset-permissionsboundary-managedpolicyarn)
-    pub fn managed_policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedPolicyArn", value.into_expr())) }
+    pub fn managed_policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedPolicyArn", value)) }
 }
 impl Done for PermissionsBoundary { fn into_props(self) -> Bag { self.0 } }
 }

@@ -27,11 +27,11 @@ impl CfnActivityProps {
 }
 impl<R0> CfnActivityProps<R0> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html#cfn-stepfunctions-activity-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<activity::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<activity::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html#cfn-stepfunctions-activity-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnActivityProps<Set> { CfnActivityProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnActivityProps<Set> { CfnActivityProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html#cfn-stepfunctions-activity-tags)
-    pub fn tags(self, value: impl Arg<Arr<activity::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<activity::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnActivityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::StepFunctions::Activity`.
@@ -45,11 +45,11 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsDataKeyReusePeriodSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-encryptionconfiguration.html#cfn-stepfunctions-activity-encryptionconfiguration-kmsdatakeyreuseperiodseconds)
-    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr()), Phase) }
+    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-encryptionconfiguration.html#cfn-stepfunctions-activity-encryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-encryptionconfiguration.html#cfn-stepfunctions-activity-encryptionconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsEntry` of `AWS::StepFunctions::Activity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-tagsentry.html)
@@ -60,9 +60,9 @@ impl TagsEntry {
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-tagsentry.html#cfn-stepfunctions-activity-tagsentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-tagsentry.html#cfn-stepfunctions-activity-tagsentry-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -93,27 +93,27 @@ impl CfnStateMachineProps {
 }
 impl<R0> CfnStateMachineProps<R0> {
     /// `Definition`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-definition)
-    pub fn definition(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Definition", value), Phase) }
     /// `DefinitionS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-definitions3location)
-    pub fn definition_s3_location(self, value: impl Arg<state_machine::S3Location>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
+    pub fn definition_s3_location(self, value: impl Arg<state_machine::S3Location>) -> Self { Self(put(self.0, "DefinitionS3Location", value), Phase) }
     /// `DefinitionString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-definitionstring)
-    pub fn definition_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionString", value.into_expr()), Phase) }
+    pub fn definition_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionString", value), Phase) }
     /// `DefinitionSubstitutions`: map of text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-definitionsubstitutions)
-    pub fn definition_substitutions(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr()), Phase) }
+    pub fn definition_substitutions(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-encryptionconfiguration)
-    pub fn encryption_configuration(self, value: impl Arg<state_machine::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<state_machine::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-loggingconfiguration)
-    pub fn logging_configuration(self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
+    pub fn logging_configuration(self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value), Phase) }
     /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-rolearn)
-    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStateMachineProps<Set> { CfnStateMachineProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStateMachineProps<Set> { CfnStateMachineProps(put(self.0, "RoleArn", value), Phase) }
     /// `StateMachineName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-statemachinename)
-    pub fn state_machine_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineName", value.into_expr()), Phase) }
+    pub fn state_machine_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineName", value), Phase) }
     /// `StateMachineType`: `StateMachineType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-statemachinetype)
-    pub fn state_machine_type(self, value: impl Arg<state_machine::StateMachineType>) -> Self { Self(put(self.0, "StateMachineType", value.into_expr()), Phase) }
+    pub fn state_machine_type(self, value: impl Arg<state_machine::StateMachineType>) -> Self { Self(put(self.0, "StateMachineType", value), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-tags)
-    pub fn tags(self, value: impl Arg<Arr<state_machine::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<state_machine::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TracingConfiguration`: `TracingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-tracingconfiguration)
-    pub fn tracing_configuration(self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { Self(put(self.0, "TracingConfiguration", value.into_expr()), Phase) }
+    pub fn tracing_configuration(self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { Self(put(self.0, "TracingConfiguration", value), Phase) }
 }
 impl Done for CfnStateMachineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::StepFunctions::StateMachine`.
@@ -125,7 +125,7 @@ impl CloudWatchLogsLogGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: `LogsLogGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-cloudwatchlogsloggroup.html#cfn-stepfunctions-statemachine-cloudwatchlogsloggroup-loggrouparn)
-    pub fn log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
+    pub fn log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "LogGroupArn", value)) }
 }
 impl Done for CloudWatchLogsLogGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-encryptionconfiguration.html)
@@ -136,11 +136,11 @@ impl EncryptionConfiguration {
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsDataKeyReusePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-encryptionconfiguration.html#cfn-stepfunctions-statemachine-encryptionconfiguration-kmsdatakeyreuseperiodseconds)
-    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr()), Phase) }
+    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-encryptionconfiguration.html#cfn-stepfunctions-statemachine-encryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-encryptionconfiguration.html#cfn-stepfunctions-statemachine-encryptionconfiguration-type)
-    pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDestination` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-logdestination.html)
@@ -149,7 +149,7 @@ impl LogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-logdestination.html#cfn-stepfunctions-statemachine-logdestination-cloudwatchlogsloggroup)
-    pub fn cloud_watch_logs_log_group(self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroup", value.into_expr())) }
+    pub fn cloud_watch_logs_log_group(self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroup", value)) }
 }
 impl Done for LogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-loggingconfiguration.html)
@@ -158,11 +158,11 @@ impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `LogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-loggingconfiguration.html#cfn-stepfunctions-statemachine-loggingconfiguration-destinations)
-    pub fn destinations(self, value: impl Arg<Arr<LogDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    pub fn destinations(self, value: impl Arg<Arr<LogDestination>>) -> Self { Self(put(self.0, "Destinations", value)) }
     /// `IncludeExecutionData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-loggingconfiguration.html#cfn-stepfunctions-statemachine-loggingconfiguration-includeexecutiondata)
-    pub fn include_execution_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
+    pub fn include_execution_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeExecutionData", value)) }
     /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-loggingconfiguration.html#cfn-stepfunctions-statemachine-loggingconfiguration-level)
-    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value)) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-s3location.html)
@@ -173,11 +173,11 @@ impl S3Location {
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-s3location.html#cfn-stepfunctions-statemachine-s3location-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-s3location.html#cfn-stepfunctions-statemachine-s3location-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-s3location.html#cfn-stepfunctions-statemachine-s3location-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsEntry` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tagsentry.html)
@@ -188,9 +188,9 @@ impl TagsEntry {
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tagsentry.html#cfn-stepfunctions-statemachine-tagsentry-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tagsentry.html#cfn-stepfunctions-statemachine-tagsentry-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TracingConfiguration` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tracingconfiguration.html)
@@ -199,7 +199,7 @@ impl TracingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tracingconfiguration.html#cfn-stepfunctions-statemachine-tracingconfiguration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for TracingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Level` allows.
@@ -228,15 +228,15 @@ impl CfnStateMachineAliasProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentPreference`: `DeploymentPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-deploymentpreference)
-    pub fn deployment_preference(self, value: impl Arg<state_machine_alias::DeploymentPreference>) -> Self { Self(put(self.0, "DeploymentPreference", value.into_expr())) }
+    pub fn deployment_preference(self, value: impl Arg<state_machine_alias::DeploymentPreference>) -> Self { Self(put(self.0, "DeploymentPreference", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `RoutingConfiguration`: list of `RoutingConfigurationVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-routingconfiguration)
-    pub fn routing_configuration(self, value: impl Arg<Arr<state_machine_alias::RoutingConfigurationVersion>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr())) }
+    pub fn routing_configuration(self, value: impl Arg<Arr<state_machine_alias::RoutingConfigurationVersion>>) -> Self { Self(put(self.0, "RoutingConfiguration", value)) }
     /// `StateMachineArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-statemachinearn)
-    pub fn state_machine_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineArn", value.into_expr())) }
+    pub fn state_machine_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineArn", value)) }
 }
 impl Done for CfnStateMachineAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::StepFunctions::StateMachineAlias`.
@@ -250,15 +250,15 @@ impl DeploymentPreference {
 }
 impl<R0, R1> DeploymentPreference<R0, R1> {
     /// `Alarms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-alarms)
-    pub fn alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Alarms", value.into_expr()), Phase) }
+    pub fn alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Alarms", value), Phase) }
     /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-interval)
-    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr()), Phase) }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value), Phase) }
     /// `Percentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-percentage)
-    pub fn percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Percentage", value.into_expr()), Phase) }
+    pub fn percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Percentage", value), Phase) }
     /// `StateMachineVersionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-statemachineversionarn)
-    pub fn state_machine_version_arn(self, value: impl Arg<str>) -> DeploymentPreference<Set, R1> { DeploymentPreference(put(self.0, "StateMachineVersionArn", value.into_expr()), Phase) }
+    pub fn state_machine_version_arn(self, value: impl Arg<str>) -> DeploymentPreference<Set, R1> { DeploymentPreference(put(self.0, "StateMachineVersionArn", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-type)
-    pub fn type_(self, value: impl Arg<Type>) -> DeploymentPreference<R0, Set> { DeploymentPreference(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DeploymentPreference<R0, Set> { DeploymentPreference(put(self.0, "Type", value), Phase) }
 }
 impl Done for DeploymentPreference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingConfigurationVersion` of `AWS::StepFunctions::StateMachineAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-routingconfigurationversion.html)
@@ -269,9 +269,9 @@ impl RoutingConfigurationVersion {
 }
 impl<R0, R1> RoutingConfigurationVersion<R0, R1> {
     /// `StateMachineVersionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-routingconfigurationversion.html#cfn-stepfunctions-statemachinealias-routingconfigurationversion-statemachineversionarn)
-    pub fn state_machine_version_arn(self, value: impl Arg<str>) -> RoutingConfigurationVersion<Set, R1> { RoutingConfigurationVersion(put(self.0, "StateMachineVersionArn", value.into_expr()), Phase) }
+    pub fn state_machine_version_arn(self, value: impl Arg<str>) -> RoutingConfigurationVersion<Set, R1> { RoutingConfigurationVersion(put(self.0, "StateMachineVersionArn", value), Phase) }
     /// `Weight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-routingconfigurationversion.html#cfn-stepfunctions-statemachinealias-routingconfigurationversion-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> RoutingConfigurationVersion<R0, Set> { RoutingConfigurationVersion(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> RoutingConfigurationVersion<R0, Set> { RoutingConfigurationVersion(put(self.0, "Weight", value), Phase) }
 }
 impl Done for RoutingConfigurationVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -298,11 +298,11 @@ impl CfnStateMachineVersionProps {
 }
 impl<R0> CfnStateMachineVersionProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachineversion.html#cfn-stepfunctions-statemachineversion-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `StateMachineArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachineversion.html#cfn-stepfunctions-statemachineversion-statemachinearn)
-    pub fn state_machine_arn(self, value: impl Arg<str>) -> CfnStateMachineVersionProps<Set> { CfnStateMachineVersionProps(put(self.0, "StateMachineArn", value.into_expr()), Phase) }
+    pub fn state_machine_arn(self, value: impl Arg<str>) -> CfnStateMachineVersionProps<Set> { CfnStateMachineVersionProps(put(self.0, "StateMachineArn", value), Phase) }
     /// `StateMachineRevisionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachineversion.html#cfn-stepfunctions-statemachineversion-statemachinerevisionid)
-    pub fn state_machine_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineRevisionId", value.into_expr()), Phase) }
+    pub fn state_machine_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineRevisionId", value), Phase) }
 }
 impl Done for CfnStateMachineVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -31,21 +31,21 @@ impl CfnTapeProps {
 }
 impl<R0, R1> CfnTapeProps<R0, R1> {
     /// `GatewayARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-gatewayarn)
-    pub fn gateway_arn(self, value: impl Arg<str>) -> CfnTapeProps<Set, R1> { CfnTapeProps(put(self.0, "GatewayARN", value.into_expr()), Phase) }
+    pub fn gateway_arn(self, value: impl Arg<str>) -> CfnTapeProps<Set, R1> { CfnTapeProps(put(self.0, "GatewayARN", value), Phase) }
     /// `KMSEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-kmsencrypted)
-    pub fn kms_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KMSEncrypted", value.into_expr()), Phase) }
+    pub fn kms_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KMSEncrypted", value), Phase) }
     /// `KMSKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKey", value), Phase) }
     /// `PoolId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-poolid)
-    pub fn pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolId", value.into_expr()), Phase) }
+    pub fn pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TapeBarcode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-tapebarcode)
-    pub fn tape_barcode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TapeBarcode", value.into_expr()), Phase) }
+    pub fn tape_barcode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TapeBarcode", value), Phase) }
     /// `TapeSizeInBytes`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-tapesizeinbytes)
-    pub fn tape_size_in_bytes(self, value: impl Arg<f64>) -> CfnTapeProps<R0, Set> { CfnTapeProps(put(self.0, "TapeSizeInBytes", value.into_expr()), Phase) }
+    pub fn tape_size_in_bytes(self, value: impl Arg<f64>) -> CfnTapeProps<R0, Set> { CfnTapeProps(put(self.0, "TapeSizeInBytes", value), Phase) }
     /// `Worm`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-worm)
-    pub fn worm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Worm", value.into_expr()), Phase) }
+    pub fn worm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Worm", value), Phase) }
 }
 impl Done for CfnTapeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::StorageGateway::TapePool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html)
@@ -71,15 +71,15 @@ impl CfnTapePoolProps {
 }
 impl<R0, R1> CfnTapePoolProps<R0, R1> {
     /// `PoolName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-poolname)
-    pub fn pool_name(self, value: impl Arg<str>) -> CfnTapePoolProps<Set, R1> { CfnTapePoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
+    pub fn pool_name(self, value: impl Arg<str>) -> CfnTapePoolProps<Set, R1> { CfnTapePoolProps(put(self.0, "PoolName", value), Phase) }
     /// `RetentionLockTimeInDays`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-retentionlocktimeindays)
-    pub fn retention_lock_time_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionLockTimeInDays", value.into_expr()), Phase) }
+    pub fn retention_lock_time_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionLockTimeInDays", value), Phase) }
     /// `RetentionLockType`: `RetentionLockType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-retentionlocktype)
-    pub fn retention_lock_type(self, value: impl Arg<tape_pool::RetentionLockType>) -> Self { Self(put(self.0, "RetentionLockType", value.into_expr()), Phase) }
+    pub fn retention_lock_type(self, value: impl Arg<tape_pool::RetentionLockType>) -> Self { Self(put(self.0, "RetentionLockType", value), Phase) }
     /// `StorageClass`: `StorageClass`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-storageclass)
-    pub fn storage_class(self, value: impl Arg<tape_pool::StorageClass>) -> CfnTapePoolProps<R0, Set> { CfnTapePoolProps(put(self.0, "StorageClass", value.into_expr()), Phase) }
+    pub fn storage_class(self, value: impl Arg<tape_pool::StorageClass>) -> CfnTapePoolProps<R0, Set> { CfnTapePoolProps(put(self.0, "StorageClass", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTapePoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::StorageGateway::TapePool`.
@@ -125,23 +125,23 @@ impl CfnVolumeProps {
 }
 impl<R0, R1, R2, R3> CfnVolumeProps<R0, R1, R2, R3> {
     /// `GatewayARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-gatewayarn)
-    pub fn gateway_arn(self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1, R2, R3> { CfnVolumeProps(put(self.0, "GatewayARN", value.into_expr()), Phase) }
+    pub fn gateway_arn(self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1, R2, R3> { CfnVolumeProps(put(self.0, "GatewayARN", value), Phase) }
     /// `KMSEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-kmsencrypted)
-    pub fn kms_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KMSEncrypted", value.into_expr()), Phase) }
+    pub fn kms_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KMSEncrypted", value), Phase) }
     /// `KMSKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKey", value), Phase) }
     /// `NetworkInterfaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-networkinterfaceid)
-    pub fn network_interface_id(self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set, R2, R3> { CfnVolumeProps(put(self.0, "NetworkInterfaceId", value.into_expr()), Phase) }
+    pub fn network_interface_id(self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set, R2, R3> { CfnVolumeProps(put(self.0, "NetworkInterfaceId", value), Phase) }
     /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value), Phase) }
     /// `SourceVolumeARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-sourcevolumearn)
-    pub fn source_volume_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolumeARN", value.into_expr()), Phase) }
+    pub fn source_volume_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolumeARN", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-targetname)
-    pub fn target_name(self, value: impl Arg<str>) -> CfnVolumeProps<R0, R1, Set, R3> { CfnVolumeProps(put(self.0, "TargetName", value.into_expr()), Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> CfnVolumeProps<R0, R1, Set, R3> { CfnVolumeProps(put(self.0, "TargetName", value), Phase) }
     /// `VolumeSizeInBytes`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-volumesizeinbytes)
-    pub fn volume_size_in_bytes(self, value: impl Arg<f64>) -> CfnVolumeProps<R0, R1, R2, Set> { CfnVolumeProps(put(self.0, "VolumeSizeInBytes", value.into_expr()), Phase) }
+    pub fn volume_size_in_bytes(self, value: impl Arg<f64>) -> CfnVolumeProps<R0, R1, R2, Set> { CfnVolumeProps(put(self.0, "VolumeSizeInBytes", value), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,7 +25,7 @@ impl CfnAccountAliasProps {
 }
 impl<R0> CfnAccountAliasProps<R0> {
     /// `AccountAlias`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-accountalias.html#cfn-supportapp-accountalias-accountalias)
-    pub fn account_alias(self, value: impl Arg<str>) -> CfnAccountAliasProps<Set> { CfnAccountAliasProps(put(self.0, "AccountAlias", value.into_expr()), Phase) }
+    pub fn account_alias(self, value: impl Arg<str>) -> CfnAccountAliasProps<Set> { CfnAccountAliasProps(put(self.0, "AccountAlias", value), Phase) }
 }
 impl Done for CfnAccountAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SupportApp::SlackChannelConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html)
@@ -47,21 +47,21 @@ impl CfnSlackChannelConfigurationProps {
 }
 impl<R0, R1, R2, R3> CfnSlackChannelConfigurationProps<R0, R1, R2, R3> {
     /// `ChannelId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-channelid)
-    pub fn channel_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ChannelId", value.into_expr()), Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ChannelId", value), Phase) }
     /// `ChannelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-channelname)
-    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value), Phase) }
     /// `ChannelRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-channelrolearn)
-    pub fn channel_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ChannelRoleArn", value.into_expr()), Phase) }
+    pub fn channel_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ChannelRoleArn", value), Phase) }
     /// `NotifyOnAddCorrespondenceToCase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-notifyonaddcorrespondencetocase)
-    pub fn notify_on_add_correspondence_to_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnAddCorrespondenceToCase", value.into_expr()), Phase) }
+    pub fn notify_on_add_correspondence_to_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnAddCorrespondenceToCase", value), Phase) }
     /// `NotifyOnCaseSeverity`: `NotifyOnCaseSeverity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-notifyoncaseseverity)
-    pub fn notify_on_case_severity(self, value: impl Arg<slack_channel_configuration::NotifyOnCaseSeverity>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { CfnSlackChannelConfigurationProps(put(self.0, "NotifyOnCaseSeverity", value.into_expr()), Phase) }
+    pub fn notify_on_case_severity(self, value: impl Arg<slack_channel_configuration::NotifyOnCaseSeverity>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { CfnSlackChannelConfigurationProps(put(self.0, "NotifyOnCaseSeverity", value), Phase) }
     /// `NotifyOnCreateOrReopenCase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-notifyoncreateorreopencase)
-    pub fn notify_on_create_or_reopen_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnCreateOrReopenCase", value.into_expr()), Phase) }
+    pub fn notify_on_create_or_reopen_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnCreateOrReopenCase", value), Phase) }
     /// `NotifyOnResolveCase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-notifyonresolvecase)
-    pub fn notify_on_resolve_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnResolveCase", value.into_expr()), Phase) }
+    pub fn notify_on_resolve_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnResolveCase", value), Phase) }
     /// `TeamId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-teamid)
-    pub fn team_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { CfnSlackChannelConfigurationProps(put(self.0, "TeamId", value.into_expr()), Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { CfnSlackChannelConfigurationProps(put(self.0, "TeamId", value), Phase) }
 }
 impl Done for CfnSlackChannelConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SupportApp::SlackChannelConfiguration`.
@@ -89,9 +89,9 @@ impl CfnSlackWorkspaceConfigurationProps {
 }
 impl<R0> CfnSlackWorkspaceConfigurationProps<R0> {
     /// `TeamId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackworkspaceconfiguration.html#cfn-supportapp-slackworkspaceconfiguration-teamid)
-    pub fn team_id(self, value: impl Arg<str>) -> CfnSlackWorkspaceConfigurationProps<Set> { CfnSlackWorkspaceConfigurationProps(put(self.0, "TeamId", value.into_expr()), Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> CfnSlackWorkspaceConfigurationProps<Set> { CfnSlackWorkspaceConfigurationProps(put(self.0, "TeamId", value), Phase) }
     /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackworkspaceconfiguration.html#cfn-supportapp-slackworkspaceconfiguration-versionid)
-    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value), Phase) }
 }
 impl Done for CfnSlackWorkspaceConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -31,17 +31,17 @@ impl CfnSupportPermitProps {
 }
 impl<R0, R1, R2> CfnSupportPermitProps<R0, R1, R2> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSupportPermitProps<Set, R1, R2> { CfnSupportPermitProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSupportPermitProps<Set, R1, R2> { CfnSupportPermitProps(put(self.0, "Name", value), Phase) }
     /// `Permit`: `Permit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-permit)
-    pub fn permit(self, value: impl Arg<support_permit::Permit>) -> CfnSupportPermitProps<R0, Set, R2> { CfnSupportPermitProps(put(self.0, "Permit", value.into_expr()), Phase) }
+    pub fn permit(self, value: impl Arg<support_permit::Permit>) -> CfnSupportPermitProps<R0, Set, R2> { CfnSupportPermitProps(put(self.0, "Permit", value), Phase) }
     /// `SigningKeyInfo`: `SigningKeyInfo`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-signingkeyinfo)
-    pub fn signing_key_info(self, value: impl Arg<support_permit::SigningKeyInfo>) -> CfnSupportPermitProps<R0, R1, Set> { CfnSupportPermitProps(put(self.0, "SigningKeyInfo", value.into_expr()), Phase) }
+    pub fn signing_key_info(self, value: impl Arg<support_permit::SigningKeyInfo>) -> CfnSupportPermitProps<R0, R1, Set> { CfnSupportPermitProps(put(self.0, "SigningKeyInfo", value), Phase) }
     /// `SupportCaseDisplayId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-supportcasedisplayid)
-    pub fn support_case_display_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportCaseDisplayId", value.into_expr()), Phase) }
+    pub fn support_case_display_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportCaseDisplayId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSupportPermitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SupportAuthZ::SupportPermit`.
@@ -53,9 +53,9 @@ impl ActionSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-actionset.html#cfn-supportauthz-supportpermit-actionset-actions)
-    pub fn actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Actions", value)) }
     /// `AllActions`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-actionset.html#cfn-supportauthz-supportpermit-actionset-allactions)
-    pub fn all_actions(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllActions", value.into_expr())) }
+    pub fn all_actions(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllActions", value)) }
 }
 impl Done for ActionSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-condition.html)
@@ -64,9 +64,9 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowAfter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-condition.html#cfn-supportauthz-supportpermit-condition-allowafter)
-    pub fn allow_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowAfter", value.into_expr())) }
+    pub fn allow_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowAfter", value)) }
     /// `AllowBefore`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-condition.html#cfn-supportauthz-supportpermit-condition-allowbefore)
-    pub fn allow_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowBefore", value.into_expr())) }
+    pub fn allow_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowBefore", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Permit` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-permit.html)
@@ -77,11 +77,11 @@ impl Permit {
 }
 impl<R0, R1> Permit<R0, R1> {
     /// `Actions`: `ActionSet`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-permit.html#cfn-supportauthz-supportpermit-permit-actions)
-    pub fn actions(self, value: impl Arg<ActionSet>) -> Permit<Set, R1> { Permit(put(self.0, "Actions", value.into_expr()), Phase) }
+    pub fn actions(self, value: impl Arg<ActionSet>) -> Permit<Set, R1> { Permit(put(self.0, "Actions", value), Phase) }
     /// `Conditions`: list of `Condition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-permit.html#cfn-supportauthz-supportpermit-permit-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value), Phase) }
     /// `Resources`: `ResourceSet`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-permit.html#cfn-supportauthz-supportpermit-permit-resources)
-    pub fn resources(self, value: impl Arg<ResourceSet>) -> Permit<R0, Set> { Permit(put(self.0, "Resources", value.into_expr()), Phase) }
+    pub fn resources(self, value: impl Arg<ResourceSet>) -> Permit<R0, Set> { Permit(put(self.0, "Resources", value), Phase) }
 }
 impl Done for Permit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceSet` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-resourceset.html)
@@ -90,9 +90,9 @@ impl ResourceSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllResourcesInRegion`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-resourceset.html#cfn-supportauthz-supportpermit-resourceset-allresourcesinregion)
-    pub fn all_resources_in_region(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllResourcesInRegion", value.into_expr())) }
+    pub fn all_resources_in_region(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllResourcesInRegion", value)) }
     /// `Resources`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-resourceset.html#cfn-supportauthz-supportpermit-resourceset-resources)
-    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value)) }
 }
 impl Done for ResourceSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SigningKeyInfo` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-signingkeyinfo.html)
@@ -103,7 +103,7 @@ impl SigningKeyInfo {
 }
 impl<R0> SigningKeyInfo<R0> {
     /// `KmsKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-signingkeyinfo.html#cfn-supportauthz-supportpermit-signingkeyinfo-kmskey)
-    pub fn kms_key(self, value: impl Arg<str>) -> SigningKeyInfo<Set> { SigningKeyInfo(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> SigningKeyInfo<Set> { SigningKeyInfo(put(self.0, "KmsKey", value), Phase) }
 }
 impl Done for SigningKeyInfo { fn into_props(self) -> Bag { self.0 } }
 }

@@ -29,49 +29,49 @@ impl CfnCanaryProps {
 }
 impl<R0, R1, R2, R3, R4, R5> CfnCanaryProps<R0, R1, R2, R3, R4, R5> {
     /// `ArtifactConfig`: `ArtifactConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-artifactconfig)
-    pub fn artifact_config(self, value: impl Arg<canary::ArtifactConfig>) -> Self { Self(put(self.0, "ArtifactConfig", value.into_expr()), Phase) }
+    pub fn artifact_config(self, value: impl Arg<canary::ArtifactConfig>) -> Self { Self(put(self.0, "ArtifactConfig", value), Phase) }
     /// `ArtifactS3Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-artifacts3location)
-    pub fn artifact_s3_location(self, value: impl Arg<str>) -> CfnCanaryProps<Set, R1, R2, R3, R4, R5> { CfnCanaryProps(put(self.0, "ArtifactS3Location", value.into_expr()), Phase) }
+    pub fn artifact_s3_location(self, value: impl Arg<str>) -> CfnCanaryProps<Set, R1, R2, R3, R4, R5> { CfnCanaryProps(put(self.0, "ArtifactS3Location", value), Phase) }
     /// `BrowserConfigs`: list of `BrowserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-browserconfigs)
-    pub fn browser_configs(self, value: impl Arg<Arr<canary::BrowserConfig>>) -> Self { Self(put(self.0, "BrowserConfigs", value.into_expr()), Phase) }
+    pub fn browser_configs(self, value: impl Arg<Arr<canary::BrowserConfig>>) -> Self { Self(put(self.0, "BrowserConfigs", value), Phase) }
     /// `Code`: `Code`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-code)
-    pub fn code(self, value: impl Arg<canary::Code>) -> CfnCanaryProps<R0, Set, R2, R3, R4, R5> { CfnCanaryProps(put(self.0, "Code", value.into_expr()), Phase) }
+    pub fn code(self, value: impl Arg<canary::Code>) -> CfnCanaryProps<R0, Set, R2, R3, R4, R5> { CfnCanaryProps(put(self.0, "Code", value), Phase) }
     /// `DeleteLambdaResourcesOnCanaryDeletion`: boolean. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-deletelambdaresourcesoncanarydeletion)
-    pub fn delete_lambda_resources_on_canary_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteLambdaResourcesOnCanaryDeletion", value.into_expr()), Phase) }
+    pub fn delete_lambda_resources_on_canary_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteLambdaResourcesOnCanaryDeletion", value), Phase) }
     /// `DryRunAndUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-dryrunandupdate)
-    pub fn dry_run_and_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DryRunAndUpdate", value.into_expr()), Phase) }
+    pub fn dry_run_and_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DryRunAndUpdate", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCanaryProps<R0, R1, Set, R3, R4, R5> { CfnCanaryProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCanaryProps<R0, R1, Set, R3, R4, R5> { CfnCanaryProps(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `FailureRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-failureretentionperiod)
-    pub fn failure_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureRetentionPeriod", value.into_expr()), Phase) }
+    pub fn failure_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureRetentionPeriod", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, Set, R4, R5> { CfnCanaryProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, Set, R4, R5> { CfnCanaryProps(put(self.0, "Name", value), Phase) }
     /// `ProvisionedResourceCleanup`: `ProvisionedResourceCleanup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-provisionedresourcecleanup)
-    pub fn provisioned_resource_cleanup(self, value: impl Arg<canary::ProvisionedResourceCleanup>) -> Self { Self(put(self.0, "ProvisionedResourceCleanup", value.into_expr()), Phase) }
+    pub fn provisioned_resource_cleanup(self, value: impl Arg<canary::ProvisionedResourceCleanup>) -> Self { Self(put(self.0, "ProvisionedResourceCleanup", value), Phase) }
     /// `Replicas`: list of `Replica`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-replicas)
-    pub fn replicas(self, value: impl Arg<Arr<canary::Replica>>) -> Self { Self(put(self.0, "Replicas", value.into_expr()), Phase) }
+    pub fn replicas(self, value: impl Arg<Arr<canary::Replica>>) -> Self { Self(put(self.0, "Replicas", value), Phase) }
     /// `ResourcesToReplicateTags`: list of `ResourcesToReplicateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-resourcestoreplicatetags)
-    pub fn resources_to_replicate_tags(self, value: impl Arg<Arr<canary::ResourcesToReplicateTags>>) -> Self { Self(put(self.0, "ResourcesToReplicateTags", value.into_expr()), Phase) }
+    pub fn resources_to_replicate_tags(self, value: impl Arg<Arr<canary::ResourcesToReplicateTags>>) -> Self { Self(put(self.0, "ResourcesToReplicateTags", value), Phase) }
     /// `RunConfig`: `RunConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-runconfig)
-    pub fn run_config(self, value: impl Arg<canary::RunConfig>) -> Self { Self(put(self.0, "RunConfig", value.into_expr()), Phase) }
+    pub fn run_config(self, value: impl Arg<canary::RunConfig>) -> Self { Self(put(self.0, "RunConfig", value), Phase) }
     /// `RuntimeVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-runtimeversion)
-    pub fn runtime_version(self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, R3, Set, R5> { CfnCanaryProps(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
+    pub fn runtime_version(self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, R3, Set, R5> { CfnCanaryProps(put(self.0, "RuntimeVersion", value), Phase) }
     /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-schedule)
-    pub fn schedule(self, value: impl Arg<canary::Schedule>) -> CfnCanaryProps<R0, R1, R2, R3, R4, Set> { CfnCanaryProps(put(self.0, "Schedule", value.into_expr()), Phase) }
+    pub fn schedule(self, value: impl Arg<canary::Schedule>) -> CfnCanaryProps<R0, R1, R2, R3, R4, Set> { CfnCanaryProps(put(self.0, "Schedule", value), Phase) }
     /// `StartCanaryAfterCreation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-startcanaryaftercreation)
-    pub fn start_canary_after_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartCanaryAfterCreation", value.into_expr()), Phase) }
+    pub fn start_canary_after_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartCanaryAfterCreation", value), Phase) }
     /// `SuccessRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-successretentionperiod)
-    pub fn success_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuccessRetentionPeriod", value.into_expr()), Phase) }
+    pub fn success_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuccessRetentionPeriod", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VisualReference`: `VisualReference`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-visualreference)
-    pub fn visual_reference(self, value: impl Arg<canary::VisualReference>) -> Self { Self(put(self.0, "VisualReference", value.into_expr()), Phase) }
+    pub fn visual_reference(self, value: impl Arg<canary::VisualReference>) -> Self { Self(put(self.0, "VisualReference", value), Phase) }
     /// `VisualReferences`: list of `VisualReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-visualreferences)
-    pub fn visual_references(self, value: impl Arg<Arr<canary::VisualReference>>) -> Self { Self(put(self.0, "VisualReferences", value.into_expr()), Phase) }
+    pub fn visual_references(self, value: impl Arg<Arr<canary::VisualReference>>) -> Self { Self(put(self.0, "VisualReferences", value), Phase) }
     /// `VPCConfig`: `VPCConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<canary::VPCConfig>) -> Self { Self(put(self.0, "VPCConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<canary::VPCConfig>) -> Self { Self(put(self.0, "VPCConfig", value), Phase) }
 }
 impl Done for CfnCanaryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Synthetics::Canary`.
@@ -83,7 +83,7 @@ impl ArtifactConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Encryption`: `S3Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-artifactconfig.html#cfn-synthetics-canary-artifactconfig-s3encryption)
-    pub fn s3_encryption(self, value: impl Arg<S3Encryption>) -> Self { Self(put(self.0, "S3Encryption", value.into_expr())) }
+    pub fn s3_encryption(self, value: impl Arg<S3Encryption>) -> Self { Self(put(self.0, "S3Encryption", value)) }
 }
 impl Done for ArtifactConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BaseScreenshot` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-basescreenshot.html)
@@ -94,9 +94,9 @@ impl BaseScreenshot {
 }
 impl<R0> BaseScreenshot<R0> {
     /// `IgnoreCoordinates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-basescreenshot.html#cfn-synthetics-canary-basescreenshot-ignorecoordinates)
-    pub fn ignore_coordinates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IgnoreCoordinates", value.into_expr()), Phase) }
+    pub fn ignore_coordinates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IgnoreCoordinates", value), Phase) }
     /// `ScreenshotName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-basescreenshot.html#cfn-synthetics-canary-basescreenshot-screenshotname)
-    pub fn screenshot_name(self, value: impl Arg<str>) -> BaseScreenshot<Set> { BaseScreenshot(put(self.0, "ScreenshotName", value.into_expr()), Phase) }
+    pub fn screenshot_name(self, value: impl Arg<str>) -> BaseScreenshot<Set> { BaseScreenshot(put(self.0, "ScreenshotName", value), Phase) }
 }
 impl Done for BaseScreenshot { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrowserConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-browserconfig.html)
@@ -107,7 +107,7 @@ impl BrowserConfig {
 }
 impl<R0> BrowserConfig<R0> {
     /// `BrowserType`: `BrowserType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-browserconfig.html#cfn-synthetics-canary-browserconfig-browsertype)
-    pub fn browser_type(self, value: impl Arg<BrowserType>) -> BrowserConfig<Set> { BrowserConfig(put(self.0, "BrowserType", value.into_expr()), Phase) }
+    pub fn browser_type(self, value: impl Arg<BrowserType>) -> BrowserConfig<Set> { BrowserConfig(put(self.0, "BrowserType", value), Phase) }
 }
 impl Done for BrowserConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Code` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html)
@@ -116,21 +116,21 @@ impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlueprintTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-blueprinttypes)
-    pub fn blueprint_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlueprintTypes", value.into_expr())) }
+    pub fn blueprint_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlueprintTypes", value)) }
     /// `Dependencies`: list of `Dependency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-dependencies)
-    pub fn dependencies(self, value: impl Arg<Arr<Dependency>>) -> Self { Self(put(self.0, "Dependencies", value.into_expr())) }
+    pub fn dependencies(self, value: impl Arg<Arr<Dependency>>) -> Self { Self(put(self.0, "Dependencies", value)) }
     /// `Handler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-handler)
-    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr())) }
+    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value)) }
     /// `S3Bucket`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-s3bucket)
-    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value)) }
     /// `S3Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-s3key)
-    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
+    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value)) }
     /// `S3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-s3objectversion)
-    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value)) }
     /// `Script`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-script)
-    pub fn script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Script", value.into_expr())) }
+    pub fn script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Script", value)) }
     /// `SourceLocationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-sourcelocationarn)
-    pub fn source_location_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLocationArn", value.into_expr())) }
+    pub fn source_location_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLocationArn", value)) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dependency` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-dependency.html)
@@ -141,9 +141,9 @@ impl Dependency {
 }
 impl<R0> Dependency<R0> {
     /// `Reference`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-dependency.html#cfn-synthetics-canary-dependency-reference)
-    pub fn reference(self, value: impl Arg<str>) -> Dependency<Set> { Dependency(put(self.0, "Reference", value.into_expr()), Phase) }
+    pub fn reference(self, value: impl Arg<str>) -> Dependency<Set> { Dependency(put(self.0, "Reference", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-dependency.html#cfn-synthetics-canary-dependency-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for Dependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Replica` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html)
@@ -154,21 +154,21 @@ impl Replica {
 }
 impl<R0> Replica<R0> {
     /// `CanaryState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-canarystate)
-    pub fn canary_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CanaryState", value.into_expr()), Phase) }
+    pub fn canary_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CanaryState", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `LastModified`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-lastmodified)
-    pub fn last_modified(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastModified", value.into_expr()), Phase) }
+    pub fn last_modified(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastModified", value), Phase) }
     /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-location)
-    pub fn location(self, value: impl Arg<str>) -> Replica<Set> { Replica(put(self.0, "Location", value.into_expr()), Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Replica<Set> { Replica(put(self.0, "Location", value), Phase) }
     /// `ReplicationStatus`: `ReplicaReplicationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-replicationstatus)
-    pub fn replication_status(self, value: impl Arg<ReplicaReplicationStatus>) -> Self { Self(put(self.0, "ReplicationStatus", value.into_expr()), Phase) }
+    pub fn replication_status(self, value: impl Arg<ReplicaReplicationStatus>) -> Self { Self(put(self.0, "ReplicationStatus", value), Phase) }
     /// `ResourcesToReplicateTags`: list of `ResourcesToReplicateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-resourcestoreplicatetags)
-    pub fn resources_to_replicate_tags(self, value: impl Arg<Arr<ResourcesToReplicateTags>>) -> Self { Self(put(self.0, "ResourcesToReplicateTags", value.into_expr()), Phase) }
+    pub fn resources_to_replicate_tags(self, value: impl Arg<Arr<ResourcesToReplicateTags>>) -> Self { Self(put(self.0, "ResourcesToReplicateTags", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcConfig`: `VPCConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-vpcconfig)
-    pub fn vpc_config(self, value: impl Arg<VPCConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
+    pub fn vpc_config(self, value: impl Arg<VPCConfig>) -> Self { Self(put(self.0, "VpcConfig", value), Phase) }
 }
 impl Done for Replica { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaReplicationStatus` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replicareplicationstatus.html)
@@ -177,7 +177,7 @@ impl ReplicaReplicationStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replicareplicationstatus.html#cfn-synthetics-canary-replicareplicationstatus-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for ReplicaReplicationStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-retryconfig.html)
@@ -188,7 +188,7 @@ impl RetryConfig {
 }
 impl<R0> RetryConfig<R0> {
     /// `MaxRetries`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-retryconfig.html#cfn-synthetics-canary-retryconfig-maxretries)
-    pub fn max_retries(self, value: impl Arg<i64>) -> RetryConfig<Set> { RetryConfig(put(self.0, "MaxRetries", value.into_expr()), Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> RetryConfig<Set> { RetryConfig(put(self.0, "MaxRetries", value), Phase) }
 }
 impl Done for RetryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html)
@@ -197,15 +197,15 @@ impl RunConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActiveTracing`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-activetracing)
-    pub fn active_tracing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActiveTracing", value.into_expr())) }
+    pub fn active_tracing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActiveTracing", value)) }
     /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-environmentvariables)
-    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value)) }
     /// `EphemeralStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-ephemeralstorage)
-    pub fn ephemeral_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
+    pub fn ephemeral_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EphemeralStorage", value)) }
     /// `MemoryInMB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-memoryinmb)
-    pub fn memory_in_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryInMB", value.into_expr())) }
+    pub fn memory_in_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryInMB", value)) }
     /// `TimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-timeoutinseconds)
-    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value)) }
 }
 impl Done for RunConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Encryption` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-s3encryption.html)
@@ -214,9 +214,9 @@ impl S3Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-s3encryption.html#cfn-synthetics-canary-s3encryption-encryptionmode)
-    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr())) }
+    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value)) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-s3encryption.html#cfn-synthetics-canary-s3encryption-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value)) }
 }
 impl Done for S3Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-schedule.html)
@@ -227,11 +227,11 @@ impl Schedule {
 }
 impl<R0> Schedule<R0> {
     /// `DurationInSeconds`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-schedule.html#cfn-synthetics-canary-schedule-durationinseconds)
-    pub fn duration_in_seconds(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr()), Phase) }
+    pub fn duration_in_seconds(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DurationInSeconds", value), Phase) }
     /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-schedule.html#cfn-synthetics-canary-schedule-expression)
-    pub fn expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "Expression", value), Phase) }
     /// `RetryConfig`: `RetryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-schedule.html#cfn-synthetics-canary-schedule-retryconfig)
-    pub fn retry_config(self, value: impl Arg<RetryConfig>) -> Self { Self(put(self.0, "RetryConfig", value.into_expr()), Phase) }
+    pub fn retry_config(self, value: impl Arg<RetryConfig>) -> Self { Self(put(self.0, "RetryConfig", value), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html)
@@ -242,13 +242,13 @@ impl VPCConfig {
 }
 impl<R0, R1> VPCConfig<R0, R1> {
     /// `Ipv6AllowedForDualStack`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html#cfn-synthetics-canary-vpcconfig-ipv6allowedfordualstack)
-    pub fn ipv6_allowed_for_dual_stack(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6AllowedForDualStack", value.into_expr()), Phase) }
+    pub fn ipv6_allowed_for_dual_stack(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6AllowedForDualStack", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html#cfn-synthetics-canary-vpcconfig-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VPCConfig<Set, R1> { VPCConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VPCConfig<Set, R1> { VPCConfig(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html#cfn-synthetics-canary-vpcconfig-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VPCConfig<R0, Set> { VPCConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VPCConfig<R0, Set> { VPCConfig(put(self.0, "SubnetIds", value), Phase) }
     /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html#cfn-synthetics-canary-vpcconfig-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for VPCConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VisualReference` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-visualreference.html)
@@ -259,11 +259,11 @@ impl VisualReference {
 }
 impl<R0> VisualReference<R0> {
     /// `BaseCanaryRunId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-visualreference.html#cfn-synthetics-canary-visualreference-basecanaryrunid)
-    pub fn base_canary_run_id(self, value: impl Arg<str>) -> VisualReference<Set> { VisualReference(put(self.0, "BaseCanaryRunId", value.into_expr()), Phase) }
+    pub fn base_canary_run_id(self, value: impl Arg<str>) -> VisualReference<Set> { VisualReference(put(self.0, "BaseCanaryRunId", value), Phase) }
     /// `BaseScreenshots`: list of `BaseScreenshot`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-visualreference.html#cfn-synthetics-canary-visualreference-basescreenshots)
-    pub fn base_screenshots(self, value: impl Arg<Arr<BaseScreenshot>>) -> Self { Self(put(self.0, "BaseScreenshots", value.into_expr()), Phase) }
+    pub fn base_screenshots(self, value: impl Arg<Arr<BaseScreenshot>>) -> Self { Self(put(self.0, "BaseScreenshots", value), Phase) }
     /// `BrowserType`: `BrowserType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-visualreference.html#cfn-synthetics-canary-visualreference-browsertype)
-    pub fn browser_type(self, value: impl Arg<BrowserType>) -> Self { Self(put(self.0, "BrowserType", value.into_expr()), Phase) }
+    pub fn browser_type(self, value: impl Arg<BrowserType>) -> Self { Self(put(self.0, "BrowserType", value), Phase) }
 }
 impl Done for VisualReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BrowserType` allows.
@@ -296,11 +296,11 @@ impl CfnGroupProps {
 }
 impl<R0> CfnGroupProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-group.html#cfn-synthetics-group-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value), Phase) }
     /// `ResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-group.html#cfn-synthetics-group-resourcearns)
-    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr()), Phase) }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-group.html#cfn-synthetics-group-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

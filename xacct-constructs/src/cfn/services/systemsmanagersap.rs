@@ -25,23 +25,23 @@ impl CfnApplicationProps {
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `ApplicationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-applicationid)
-    pub fn application_id(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "ApplicationId", value), Phase) }
     /// `ApplicationType`: `ApplicationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-applicationtype)
-    pub fn application_type(self, value: impl Arg<application::ApplicationType>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "ApplicationType", value.into_expr()), Phase) }
+    pub fn application_type(self, value: impl Arg<application::ApplicationType>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "ApplicationType", value), Phase) }
     /// `ComponentsInfo`: list of `ComponentInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-componentsinfo)
-    pub fn components_info(self, value: impl Arg<Arr<application::ComponentInfo>>) -> Self { Self(put(self.0, "ComponentsInfo", value.into_expr()), Phase) }
+    pub fn components_info(self, value: impl Arg<Arr<application::ComponentInfo>>) -> Self { Self(put(self.0, "ComponentsInfo", value), Phase) }
     /// `Credentials`: list of `Credential`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-credentials)
-    pub fn credentials(self, value: impl Arg<Arr<application::Credential>>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
+    pub fn credentials(self, value: impl Arg<Arr<application::Credential>>) -> Self { Self(put(self.0, "Credentials", value), Phase) }
     /// `DatabaseArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-databasearn)
-    pub fn database_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseArn", value.into_expr()), Phase) }
+    pub fn database_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseArn", value), Phase) }
     /// `Instances`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-instances)
-    pub fn instances(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Instances", value.into_expr()), Phase) }
+    pub fn instances(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Instances", value), Phase) }
     /// `SapInstanceNumber`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-sapinstancenumber)
-    pub fn sap_instance_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SapInstanceNumber", value.into_expr()), Phase) }
+    pub fn sap_instance_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SapInstanceNumber", value), Phase) }
     /// `Sid`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-sid)
-    pub fn sid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sid", value.into_expr()), Phase) }
+    pub fn sid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sid", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SystemsManagerSAP::Application`.
@@ -53,11 +53,11 @@ impl ComponentInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentType`: `ComponentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-componentinfo.html#cfn-systemsmanagersap-application-componentinfo-componenttype)
-    pub fn component_type(self, value: impl Arg<ComponentType>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
+    pub fn component_type(self, value: impl Arg<ComponentType>) -> Self { Self(put(self.0, "ComponentType", value)) }
     /// `Ec2InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-componentinfo.html#cfn-systemsmanagersap-application-componentinfo-ec2instanceid)
-    pub fn ec2_instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2InstanceId", value.into_expr())) }
+    pub fn ec2_instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2InstanceId", value)) }
     /// `Sid`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-componentinfo.html#cfn-systemsmanagersap-application-componentinfo-sid)
-    pub fn sid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
+    pub fn sid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sid", value)) }
 }
 impl Done for ComponentInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Credential` of `AWS::SystemsManagerSAP::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-credential.html)
@@ -66,11 +66,11 @@ impl Credential {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CredentialType`: `CredentialType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-credential.html#cfn-systemsmanagersap-application-credential-credentialtype)
-    pub fn credential_type(self, value: impl Arg<CredentialType>) -> Self { Self(put(self.0, "CredentialType", value.into_expr())) }
+    pub fn credential_type(self, value: impl Arg<CredentialType>) -> Self { Self(put(self.0, "CredentialType", value)) }
     /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-credential.html#cfn-systemsmanagersap-application-credential-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `SecretId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-credential.html#cfn-systemsmanagersap-application-credential-secretid)
-    pub fn secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretId", value.into_expr())) }
+    pub fn secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretId", value)) }
 }
 impl Done for Credential { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationType` allows.

@@ -29,15 +29,15 @@ impl CfnAdapterProps {
 }
 impl<R0, R1> CfnAdapterProps<R0, R1> {
     /// `AdapterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-adaptername)
-    pub fn adapter_name(self, value: impl Arg<str>) -> CfnAdapterProps<Set, R1> { CfnAdapterProps(put(self.0, "AdapterName", value.into_expr()), Phase) }
+    pub fn adapter_name(self, value: impl Arg<str>) -> CfnAdapterProps<Set, R1> { CfnAdapterProps(put(self.0, "AdapterName", value), Phase) }
     /// `AutoUpdate`: `AutoUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-autoupdate)
-    pub fn auto_update(self, value: impl Arg<adapter::AutoUpdate>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr()), Phase) }
+    pub fn auto_update(self, value: impl Arg<adapter::AutoUpdate>) -> Self { Self(put(self.0, "AutoUpdate", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `FeatureTypes`: list of `FeatureTypes`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-featuretypes)
-    pub fn feature_types(self, value: impl Arg<Arr<adapter::FeatureTypes>>) -> CfnAdapterProps<R0, Set> { CfnAdapterProps(put(self.0, "FeatureTypes", value.into_expr()), Phase) }
+    pub fn feature_types(self, value: impl Arg<Arr<adapter::FeatureTypes>>) -> CfnAdapterProps<R0, Set> { CfnAdapterProps(put(self.0, "FeatureTypes", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAdapterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Textract::Adapter`.

@@ -23,11 +23,11 @@ impl CfnDatabaseProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-database.html#cfn-timestream-database-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-database.html#cfn-timestream-database-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-database.html#cfn-timestream-database-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Timestream::InfluxDBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html)
@@ -63,43 +63,43 @@ impl CfnInfluxDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocatedStorage`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-allocatedstorage)
-    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
+    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value)) }
     /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `DbInstanceType`: `DbInstanceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-dbinstancetype)
-    pub fn db_instance_type(self, value: impl Arg<influx_db_cluster::DbInstanceType>) -> Self { Self(put(self.0, "DbInstanceType", value.into_expr())) }
+    pub fn db_instance_type(self, value: impl Arg<influx_db_cluster::DbInstanceType>) -> Self { Self(put(self.0, "DbInstanceType", value)) }
     /// `DbParameterGroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-dbparametergroupidentifier)
-    pub fn db_parameter_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbParameterGroupIdentifier", value.into_expr())) }
+    pub fn db_parameter_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbParameterGroupIdentifier", value)) }
     /// `DbStorageType`: `DbStorageType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-dbstoragetype)
-    pub fn db_storage_type(self, value: impl Arg<influx_db_cluster::DbStorageType>) -> Self { Self(put(self.0, "DbStorageType", value.into_expr())) }
+    pub fn db_storage_type(self, value: impl Arg<influx_db_cluster::DbStorageType>) -> Self { Self(put(self.0, "DbStorageType", value)) }
     /// `DeploymentType`: `DeploymentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-deploymenttype)
-    pub fn deployment_type(self, value: impl Arg<influx_db_cluster::DeploymentType>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
+    pub fn deployment_type(self, value: impl Arg<influx_db_cluster::DeploymentType>) -> Self { Self(put(self.0, "DeploymentType", value)) }
     /// `FailoverMode`: `FailoverMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-failovermode)
-    pub fn failover_mode(self, value: impl Arg<influx_db_cluster::FailoverMode>) -> Self { Self(put(self.0, "FailoverMode", value.into_expr())) }
+    pub fn failover_mode(self, value: impl Arg<influx_db_cluster::FailoverMode>) -> Self { Self(put(self.0, "FailoverMode", value)) }
     /// `LogDeliveryConfiguration`: `LogDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-logdeliveryconfiguration)
-    pub fn log_delivery_configuration(self, value: impl Arg<influx_db_cluster::LogDeliveryConfiguration>) -> Self { Self(put(self.0, "LogDeliveryConfiguration", value.into_expr())) }
+    pub fn log_delivery_configuration(self, value: impl Arg<influx_db_cluster::LogDeliveryConfiguration>) -> Self { Self(put(self.0, "LogDeliveryConfiguration", value)) }
     /// `MaintenanceSchedule`: `MaintenanceSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-maintenanceschedule)
-    pub fn maintenance_schedule(self, value: impl Arg<influx_db_cluster::MaintenanceSchedule>) -> Self { Self(put(self.0, "MaintenanceSchedule", value.into_expr())) }
+    pub fn maintenance_schedule(self, value: impl Arg<influx_db_cluster::MaintenanceSchedule>) -> Self { Self(put(self.0, "MaintenanceSchedule", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-networktype)
-    pub fn network_type(self, value: impl Arg<influx_db_cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    pub fn network_type(self, value: impl Arg<influx_db_cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value)) }
     /// `Organization`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-organization)
-    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value)) }
     /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Username`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value)) }
     /// `VpcSubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-vpcsubnetids)
-    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr())) }
+    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnetIds", value)) }
 }
 impl Done for CfnInfluxDBClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Timestream::InfluxDBCluster`.
@@ -113,7 +113,7 @@ impl LogDeliveryConfiguration {
 }
 impl<R0> LogDeliveryConfiguration<R0> {
     /// `S3Configuration`: `S3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-logdeliveryconfiguration.html#cfn-timestream-influxdbcluster-logdeliveryconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { LogDeliveryConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { LogDeliveryConfiguration(put(self.0, "S3Configuration", value), Phase) }
 }
 impl Done for LogDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceSchedule` of `AWS::Timestream::InfluxDBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-maintenanceschedule.html)
@@ -124,9 +124,9 @@ impl MaintenanceSchedule {
 }
 impl<R0, R1> MaintenanceSchedule<R0, R1> {
     /// `PreferredMaintenanceWindow`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-maintenanceschedule.html#cfn-timestream-influxdbcluster-maintenanceschedule-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { MaintenanceSchedule(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { MaintenanceSchedule(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `Timezone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-maintenanceschedule.html#cfn-timestream-influxdbcluster-maintenanceschedule-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { MaintenanceSchedule(put(self.0, "Timezone", value.into_expr()), Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { MaintenanceSchedule(put(self.0, "Timezone", value), Phase) }
 }
 impl Done for MaintenanceSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Timestream::InfluxDBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-s3configuration.html)
@@ -137,9 +137,9 @@ impl S3Configuration {
 }
 impl<R0, R1> S3Configuration<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-s3configuration.html#cfn-timestream-influxdbcluster-s3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-s3configuration.html#cfn-timestream-influxdbcluster-s3configuration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DbInstanceType` allows.
@@ -186,41 +186,41 @@ impl CfnInfluxDBInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-allocatedstorage)
-    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
+    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value)) }
     /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `DbInstanceType`: `DbInstanceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-dbinstancetype)
-    pub fn db_instance_type(self, value: impl Arg<influx_db_instance::DbInstanceType>) -> Self { Self(put(self.0, "DbInstanceType", value.into_expr())) }
+    pub fn db_instance_type(self, value: impl Arg<influx_db_instance::DbInstanceType>) -> Self { Self(put(self.0, "DbInstanceType", value)) }
     /// `DbParameterGroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-dbparametergroupidentifier)
-    pub fn db_parameter_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbParameterGroupIdentifier", value.into_expr())) }
+    pub fn db_parameter_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbParameterGroupIdentifier", value)) }
     /// `DbStorageType`: `DbStorageType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-dbstoragetype)
-    pub fn db_storage_type(self, value: impl Arg<influx_db_instance::DbStorageType>) -> Self { Self(put(self.0, "DbStorageType", value.into_expr())) }
+    pub fn db_storage_type(self, value: impl Arg<influx_db_instance::DbStorageType>) -> Self { Self(put(self.0, "DbStorageType", value)) }
     /// `DeploymentType`: `DeploymentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-deploymenttype)
-    pub fn deployment_type(self, value: impl Arg<influx_db_instance::DeploymentType>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
+    pub fn deployment_type(self, value: impl Arg<influx_db_instance::DeploymentType>) -> Self { Self(put(self.0, "DeploymentType", value)) }
     /// `LogDeliveryConfiguration`: `LogDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-logdeliveryconfiguration)
-    pub fn log_delivery_configuration(self, value: impl Arg<influx_db_instance::LogDeliveryConfiguration>) -> Self { Self(put(self.0, "LogDeliveryConfiguration", value.into_expr())) }
+    pub fn log_delivery_configuration(self, value: impl Arg<influx_db_instance::LogDeliveryConfiguration>) -> Self { Self(put(self.0, "LogDeliveryConfiguration", value)) }
     /// `MaintenanceSchedule`: `MaintenanceSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-maintenanceschedule)
-    pub fn maintenance_schedule(self, value: impl Arg<influx_db_instance::MaintenanceSchedule>) -> Self { Self(put(self.0, "MaintenanceSchedule", value.into_expr())) }
+    pub fn maintenance_schedule(self, value: impl Arg<influx_db_instance::MaintenanceSchedule>) -> Self { Self(put(self.0, "MaintenanceSchedule", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-networktype)
-    pub fn network_type(self, value: impl Arg<influx_db_instance::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    pub fn network_type(self, value: impl Arg<influx_db_instance::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value)) }
     /// `Organization`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-organization)
-    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value)) }
     /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-password)
-    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-publiclyaccessible)
-    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `Username`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-username)
-    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value)) }
     /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-vpcsecuritygroupids)
-    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value)) }
     /// `VpcSubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-vpcsubnetids)
-    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr())) }
+    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnetIds", value)) }
 }
 impl Done for CfnInfluxDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Timestream::InfluxDBInstance`.
@@ -234,7 +234,7 @@ impl LogDeliveryConfiguration {
 }
 impl<R0> LogDeliveryConfiguration<R0> {
     /// `S3Configuration`: `S3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-logdeliveryconfiguration.html#cfn-timestream-influxdbinstance-logdeliveryconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { LogDeliveryConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { LogDeliveryConfiguration(put(self.0, "S3Configuration", value), Phase) }
 }
 impl Done for LogDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceSchedule` of `AWS::Timestream::InfluxDBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-maintenanceschedule.html)
@@ -245,9 +245,9 @@ impl MaintenanceSchedule {
 }
 impl<R0, R1> MaintenanceSchedule<R0, R1> {
     /// `PreferredMaintenanceWindow`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-maintenanceschedule.html#cfn-timestream-influxdbinstance-maintenanceschedule-preferredmaintenancewindow)
-    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { MaintenanceSchedule(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { MaintenanceSchedule(put(self.0, "PreferredMaintenanceWindow", value), Phase) }
     /// `Timezone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-maintenanceschedule.html#cfn-timestream-influxdbinstance-maintenanceschedule-timezone)
-    pub fn timezone(self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { MaintenanceSchedule(put(self.0, "Timezone", value.into_expr()), Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { MaintenanceSchedule(put(self.0, "Timezone", value), Phase) }
 }
 impl Done for MaintenanceSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Timestream::InfluxDBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-s3configuration.html)
@@ -258,9 +258,9 @@ impl S3Configuration {
 }
 impl<R0, R1> S3Configuration<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-s3configuration.html#cfn-timestream-influxdbinstance-s3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value), Phase) }
     /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-s3configuration.html#cfn-timestream-influxdbinstance-s3configuration-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "Enabled", value), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DbInstanceType` allows.
@@ -309,25 +309,25 @@ impl CfnScheduledQueryProps {
 }
 impl<R0, R1, R2, R3, R4> CfnScheduledQueryProps<R0, R1, R2, R3, R4> {
     /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-clienttoken)
-    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value), Phase) }
     /// `ErrorReportConfiguration`: `ErrorReportConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-errorreportconfiguration)
-    pub fn error_report_configuration(self, value: impl Arg<scheduled_query::ErrorReportConfiguration>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "ErrorReportConfiguration", value.into_expr()), Phase) }
+    pub fn error_report_configuration(self, value: impl Arg<scheduled_query::ErrorReportConfiguration>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "ErrorReportConfiguration", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `NotificationConfiguration`: `NotificationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-notificationconfiguration)
-    pub fn notification_configuration(self, value: impl Arg<scheduled_query::NotificationConfiguration>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
+    pub fn notification_configuration(self, value: impl Arg<scheduled_query::NotificationConfiguration>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "NotificationConfiguration", value), Phase) }
     /// `QueryString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-querystring)
-    pub fn query_string(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { CfnScheduledQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { CfnScheduledQueryProps(put(self.0, "QueryString", value), Phase) }
     /// `ScheduleConfiguration`: `ScheduleConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-scheduleconfiguration)
-    pub fn schedule_configuration(self, value: impl Arg<scheduled_query::ScheduleConfiguration>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { CfnScheduledQueryProps(put(self.0, "ScheduleConfiguration", value.into_expr()), Phase) }
+    pub fn schedule_configuration(self, value: impl Arg<scheduled_query::ScheduleConfiguration>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { CfnScheduledQueryProps(put(self.0, "ScheduleConfiguration", value), Phase) }
     /// `ScheduledQueryExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-scheduledqueryexecutionrolearn)
-    pub fn scheduled_query_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { CfnScheduledQueryProps(put(self.0, "ScheduledQueryExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn scheduled_query_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { CfnScheduledQueryProps(put(self.0, "ScheduledQueryExecutionRoleArn", value), Phase) }
     /// `ScheduledQueryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-scheduledqueryname)
-    pub fn scheduled_query_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledQueryName", value.into_expr()), Phase) }
+    pub fn scheduled_query_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledQueryName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TargetConfiguration`: `TargetConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-targetconfiguration)
-    pub fn target_configuration(self, value: impl Arg<scheduled_query::TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
+    pub fn target_configuration(self, value: impl Arg<scheduled_query::TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value), Phase) }
 }
 impl Done for CfnScheduledQueryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Timestream::ScheduledQuery`.
@@ -341,9 +341,9 @@ impl DimensionMapping {
 }
 impl<R0, R1> DimensionMapping<R0, R1> {
     /// `DimensionValueType`: `DimensionValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-dimensionmapping.html#cfn-timestream-scheduledquery-dimensionmapping-dimensionvaluetype)
-    pub fn dimension_value_type(self, value: impl Arg<DimensionValueType>) -> DimensionMapping<Set, R1> { DimensionMapping(put(self.0, "DimensionValueType", value.into_expr()), Phase) }
+    pub fn dimension_value_type(self, value: impl Arg<DimensionValueType>) -> DimensionMapping<Set, R1> { DimensionMapping(put(self.0, "DimensionValueType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-dimensionmapping.html#cfn-timestream-scheduledquery-dimensionmapping-name)
-    pub fn name(self, value: impl Arg<str>) -> DimensionMapping<R0, Set> { DimensionMapping(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DimensionMapping<R0, Set> { DimensionMapping(put(self.0, "Name", value), Phase) }
 }
 impl Done for DimensionMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorReportConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-errorreportconfiguration.html)
@@ -354,7 +354,7 @@ impl ErrorReportConfiguration {
 }
 impl<R0> ErrorReportConfiguration<R0> {
     /// `S3Configuration`: `S3Configuration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-errorreportconfiguration.html#cfn-timestream-scheduledquery-errorreportconfiguration-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> ErrorReportConfiguration<Set> { ErrorReportConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> ErrorReportConfiguration<Set> { ErrorReportConfiguration(put(self.0, "S3Configuration", value), Phase) }
 }
 impl Done for ErrorReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MixedMeasureMapping` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html)
@@ -365,15 +365,15 @@ impl MixedMeasureMapping {
 }
 impl<R0> MixedMeasureMapping<R0> {
     /// `MeasureName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-measurename)
-    pub fn measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeasureName", value.into_expr()), Phase) }
+    pub fn measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeasureName", value), Phase) }
     /// `MeasureValueType`: `MeasureValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-measurevaluetype)
-    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> MixedMeasureMapping<Set> { MixedMeasureMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
+    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> MixedMeasureMapping<Set> { MixedMeasureMapping(put(self.0, "MeasureValueType", value), Phase) }
     /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-multimeasureattributemappings)
-    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> Self { Self(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
+    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> Self { Self(put(self.0, "MultiMeasureAttributeMappings", value), Phase) }
     /// `SourceColumn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-sourcecolumn)
-    pub fn source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn", value.into_expr()), Phase) }
+    pub fn source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn", value), Phase) }
     /// `TargetMeasureName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-targetmeasurename)
-    pub fn target_measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMeasureName", value.into_expr()), Phase) }
+    pub fn target_measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMeasureName", value), Phase) }
 }
 impl Done for MixedMeasureMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiMeasureAttributeMapping` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasureattributemapping.html)
@@ -384,11 +384,11 @@ impl MultiMeasureAttributeMapping {
 }
 impl<R0, R1> MultiMeasureAttributeMapping<R0, R1> {
     /// `MeasureValueType`: `MultiMeasureAttributeMappingMeasureValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasureattributemapping.html#cfn-timestream-scheduledquery-multimeasureattributemapping-measurevaluetype)
-    pub fn measure_value_type(self, value: impl Arg<MultiMeasureAttributeMappingMeasureValueType>) -> MultiMeasureAttributeMapping<Set, R1> { MultiMeasureAttributeMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
+    pub fn measure_value_type(self, value: impl Arg<MultiMeasureAttributeMappingMeasureValueType>) -> MultiMeasureAttributeMapping<Set, R1> { MultiMeasureAttributeMapping(put(self.0, "MeasureValueType", value), Phase) }
     /// `SourceColumn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasureattributemapping.html#cfn-timestream-scheduledquery-multimeasureattributemapping-sourcecolumn)
-    pub fn source_column(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, Set> { MultiMeasureAttributeMapping(put(self.0, "SourceColumn", value.into_expr()), Phase) }
+    pub fn source_column(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, Set> { MultiMeasureAttributeMapping(put(self.0, "SourceColumn", value), Phase) }
     /// `TargetMultiMeasureAttributeName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasureattributemapping.html#cfn-timestream-scheduledquery-multimeasureattributemapping-targetmultimeasureattributename)
-    pub fn target_multi_measure_attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMultiMeasureAttributeName", value.into_expr()), Phase) }
+    pub fn target_multi_measure_attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMultiMeasureAttributeName", value), Phase) }
 }
 impl Done for MultiMeasureAttributeMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiMeasureMappings` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasuremappings.html)
@@ -399,9 +399,9 @@ impl MultiMeasureMappings {
 }
 impl<R0> MultiMeasureMappings<R0> {
     /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasuremappings.html#cfn-timestream-scheduledquery-multimeasuremappings-multimeasureattributemappings)
-    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMappings<Set> { MultiMeasureMappings(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
+    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMappings<Set> { MultiMeasureMappings(put(self.0, "MultiMeasureAttributeMappings", value), Phase) }
     /// `TargetMultiMeasureName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasuremappings.html#cfn-timestream-scheduledquery-multimeasuremappings-targetmultimeasurename)
-    pub fn target_multi_measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMultiMeasureName", value.into_expr()), Phase) }
+    pub fn target_multi_measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMultiMeasureName", value), Phase) }
 }
 impl Done for MultiMeasureMappings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-notificationconfiguration.html)
@@ -412,7 +412,7 @@ impl NotificationConfiguration {
 }
 impl<R0> NotificationConfiguration<R0> {
     /// `SnsConfiguration`: `SnsConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-notificationconfiguration.html#cfn-timestream-scheduledquery-notificationconfiguration-snsconfiguration)
-    pub fn sns_configuration(self, value: impl Arg<SnsConfiguration>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "SnsConfiguration", value.into_expr()), Phase) }
+    pub fn sns_configuration(self, value: impl Arg<SnsConfiguration>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "SnsConfiguration", value), Phase) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-s3configuration.html)
@@ -423,11 +423,11 @@ impl S3Configuration {
 }
 impl<R0> S3Configuration<R0> {
     /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-s3configuration.html#cfn-timestream-scheduledquery-s3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { S3Configuration(put(self.0, "BucketName", value), Phase) }
     /// `EncryptionOption`: `EncryptionOption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-s3configuration.html#cfn-timestream-scheduledquery-s3configuration-encryptionoption)
-    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> Self { Self(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
+    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> Self { Self(put(self.0, "EncryptionOption", value), Phase) }
     /// `ObjectKeyPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-s3configuration.html#cfn-timestream-scheduledquery-s3configuration-objectkeyprefix)
-    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
+    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-scheduleconfiguration.html)
@@ -438,7 +438,7 @@ impl ScheduleConfiguration {
 }
 impl<R0> ScheduleConfiguration<R0> {
     /// `ScheduleExpression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-scheduleconfiguration.html#cfn-timestream-scheduledquery-scheduleconfiguration-scheduleexpression)
-    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfiguration<Set> { ScheduleConfiguration(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfiguration<Set> { ScheduleConfiguration(put(self.0, "ScheduleExpression", value), Phase) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-snsconfiguration.html)
@@ -449,7 +449,7 @@ impl SnsConfiguration {
 }
 impl<R0> SnsConfiguration<R0> {
     /// `TopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-snsconfiguration.html#cfn-timestream-scheduledquery-snsconfiguration-topicarn)
-    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsConfiguration<Set> { SnsConfiguration(put(self.0, "TopicArn", value.into_expr()), Phase) }
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsConfiguration<Set> { SnsConfiguration(put(self.0, "TopicArn", value), Phase) }
 }
 impl Done for SnsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-targetconfiguration.html)
@@ -460,7 +460,7 @@ impl TargetConfiguration {
 }
 impl<R0> TargetConfiguration<R0> {
     /// `TimestreamConfiguration`: `TimestreamConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-targetconfiguration.html#cfn-timestream-scheduledquery-targetconfiguration-timestreamconfiguration)
-    pub fn timestream_configuration(self, value: impl Arg<TimestreamConfiguration>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TimestreamConfiguration", value.into_expr()), Phase) }
+    pub fn timestream_configuration(self, value: impl Arg<TimestreamConfiguration>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TimestreamConfiguration", value), Phase) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html)
@@ -471,19 +471,19 @@ impl TimestreamConfiguration {
 }
 impl<R0, R1, R2, R3> TimestreamConfiguration<R0, R1, R2, R3> {
     /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-databasename)
-    pub fn database_name(self, value: impl Arg<str>) -> TimestreamConfiguration<Set, R1, R2, R3> { TimestreamConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TimestreamConfiguration<Set, R1, R2, R3> { TimestreamConfiguration(put(self.0, "DatabaseName", value), Phase) }
     /// `DimensionMappings`: list of `DimensionMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-dimensionmappings)
-    pub fn dimension_mappings(self, value: impl Arg<Arr<DimensionMapping>>) -> TimestreamConfiguration<R0, Set, R2, R3> { TimestreamConfiguration(put(self.0, "DimensionMappings", value.into_expr()), Phase) }
+    pub fn dimension_mappings(self, value: impl Arg<Arr<DimensionMapping>>) -> TimestreamConfiguration<R0, Set, R2, R3> { TimestreamConfiguration(put(self.0, "DimensionMappings", value), Phase) }
     /// `MeasureNameColumn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-measurenamecolumn)
-    pub fn measure_name_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeasureNameColumn", value.into_expr()), Phase) }
+    pub fn measure_name_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeasureNameColumn", value), Phase) }
     /// `MixedMeasureMappings`: list of `MixedMeasureMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-mixedmeasuremappings)
-    pub fn mixed_measure_mappings(self, value: impl Arg<Arr<MixedMeasureMapping>>) -> Self { Self(put(self.0, "MixedMeasureMappings", value.into_expr()), Phase) }
+    pub fn mixed_measure_mappings(self, value: impl Arg<Arr<MixedMeasureMapping>>) -> Self { Self(put(self.0, "MixedMeasureMappings", value), Phase) }
     /// `MultiMeasureMappings`: `MultiMeasureMappings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-multimeasuremappings)
-    pub fn multi_measure_mappings(self, value: impl Arg<MultiMeasureMappings>) -> Self { Self(put(self.0, "MultiMeasureMappings", value.into_expr()), Phase) }
+    pub fn multi_measure_mappings(self, value: impl Arg<MultiMeasureMappings>) -> Self { Self(put(self.0, "MultiMeasureMappings", value), Phase) }
     /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, Set, R3> { TimestreamConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, Set, R3> { TimestreamConfiguration(put(self.0, "TableName", value), Phase) }
     /// `TimeColumn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-timecolumn)
-    pub fn time_column(self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, R2, Set> { TimestreamConfiguration(put(self.0, "TimeColumn", value.into_expr()), Phase) }
+    pub fn time_column(self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, R2, Set> { TimestreamConfiguration(put(self.0, "TimeColumn", value), Phase) }
 }
 impl Done for TimestreamConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DimensionValueType` allows.
@@ -518,17 +518,17 @@ impl CfnTableProps {
 }
 impl<R0> CfnTableProps<R0> {
     /// `DatabaseName`: `TimestreamDatabaseName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-databasename)
-    pub fn database_name(self, value: impl Arg<kind::TimestreamDatabaseName>) -> CfnTableProps<Set> { CfnTableProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    pub fn database_name(self, value: impl Arg<kind::TimestreamDatabaseName>) -> CfnTableProps<Set> { CfnTableProps(put(self.0, "DatabaseName", value), Phase) }
     /// `MagneticStoreWriteProperties`: `MagneticStoreWriteProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-magneticstorewriteproperties)
-    pub fn magnetic_store_write_properties(self, value: impl Arg<table::MagneticStoreWriteProperties>) -> Self { Self(put(self.0, "MagneticStoreWriteProperties", value.into_expr()), Phase) }
+    pub fn magnetic_store_write_properties(self, value: impl Arg<table::MagneticStoreWriteProperties>) -> Self { Self(put(self.0, "MagneticStoreWriteProperties", value), Phase) }
     /// `RetentionProperties`: `RetentionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-retentionproperties)
-    pub fn retention_properties(self, value: impl Arg<table::RetentionProperties>) -> Self { Self(put(self.0, "RetentionProperties", value.into_expr()), Phase) }
+    pub fn retention_properties(self, value: impl Arg<table::RetentionProperties>) -> Self { Self(put(self.0, "RetentionProperties", value), Phase) }
     /// `Schema`: `Schema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-schema)
-    pub fn schema(self, value: impl Arg<table::Schema>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<table::Schema>) -> Self { Self(put(self.0, "Schema", value), Phase) }
     /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-tablename)
-    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Timestream::Table`.
@@ -540,7 +540,7 @@ impl MagneticStoreRejectedDataLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Configuration`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorerejecteddatalocation.html#cfn-timestream-table-magneticstorerejecteddatalocation-s3configuration)
-    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value)) }
 }
 impl Done for MagneticStoreRejectedDataLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MagneticStoreWriteProperties` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorewriteproperties.html)
@@ -551,9 +551,9 @@ impl MagneticStoreWriteProperties {
 }
 impl<R0> MagneticStoreWriteProperties<R0> {
     /// `EnableMagneticStoreWrites`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorewriteproperties.html#cfn-timestream-table-magneticstorewriteproperties-enablemagneticstorewrites)
-    pub fn enable_magnetic_store_writes(self, value: impl Arg<bool>) -> MagneticStoreWriteProperties<Set> { MagneticStoreWriteProperties(put(self.0, "EnableMagneticStoreWrites", value.into_expr()), Phase) }
+    pub fn enable_magnetic_store_writes(self, value: impl Arg<bool>) -> MagneticStoreWriteProperties<Set> { MagneticStoreWriteProperties(put(self.0, "EnableMagneticStoreWrites", value), Phase) }
     /// `MagneticStoreRejectedDataLocation`: `MagneticStoreRejectedDataLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorewriteproperties.html#cfn-timestream-table-magneticstorewriteproperties-magneticstorerejecteddatalocation)
-    pub fn magnetic_store_rejected_data_location(self, value: impl Arg<MagneticStoreRejectedDataLocation>) -> Self { Self(put(self.0, "MagneticStoreRejectedDataLocation", value.into_expr()), Phase) }
+    pub fn magnetic_store_rejected_data_location(self, value: impl Arg<MagneticStoreRejectedDataLocation>) -> Self { Self(put(self.0, "MagneticStoreRejectedDataLocation", value), Phase) }
 }
 impl Done for MagneticStoreWriteProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionKey` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-partitionkey.html)
@@ -564,11 +564,11 @@ impl PartitionKey {
 }
 impl<R0> PartitionKey<R0> {
     /// `EnforcementInRecord`: `EnforcementInRecord`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-partitionkey.html#cfn-timestream-table-partitionkey-enforcementinrecord)
-    pub fn enforcement_in_record(self, value: impl Arg<EnforcementInRecord>) -> Self { Self(put(self.0, "EnforcementInRecord", value.into_expr()), Phase) }
+    pub fn enforcement_in_record(self, value: impl Arg<EnforcementInRecord>) -> Self { Self(put(self.0, "EnforcementInRecord", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-partitionkey.html#cfn-timestream-table-partitionkey-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-partitionkey.html#cfn-timestream-table-partitionkey-type)
-    pub fn type_(self, value: impl Arg<Type>) -> PartitionKey<Set> { PartitionKey(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PartitionKey<Set> { PartitionKey(put(self.0, "Type", value), Phase) }
 }
 impl Done for PartitionKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionProperties` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-retentionproperties.html)
@@ -577,9 +577,9 @@ impl RetentionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MagneticStoreRetentionPeriodInDays`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-retentionproperties.html#cfn-timestream-table-retentionproperties-magneticstoreretentionperiodindays)
-    pub fn magnetic_store_retention_period_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MagneticStoreRetentionPeriodInDays", value.into_expr())) }
+    pub fn magnetic_store_retention_period_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MagneticStoreRetentionPeriodInDays", value)) }
     /// `MemoryStoreRetentionPeriodInHours`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-retentionproperties.html#cfn-timestream-table-retentionproperties-memorystoreretentionperiodinhours)
-    pub fn memory_store_retention_period_in_hours(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemoryStoreRetentionPeriodInHours", value.into_expr())) }
+    pub fn memory_store_retention_period_in_hours(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemoryStoreRetentionPeriodInHours", value)) }
 }
 impl Done for RetentionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html)
@@ -590,13 +590,13 @@ impl S3Configuration {
 }
 impl<R0, R1> S3Configuration<R0, R1> {
     /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html#cfn-timestream-table-s3configuration-bucketname)
-    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value), Phase) }
     /// `EncryptionOption`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html#cfn-timestream-table-s3configuration-encryptionoption)
-    pub fn encryption_option(self, value: impl Arg<str>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
+    pub fn encryption_option(self, value: impl Arg<str>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "EncryptionOption", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html#cfn-timestream-table-s3configuration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `ObjectKeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html#cfn-timestream-table-s3configuration-objectkeyprefix)
-    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
+    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schema` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-schema.html)
@@ -605,7 +605,7 @@ impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompositePartitionKey`: list of `PartitionKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-schema.html#cfn-timestream-table-schema-compositepartitionkey)
-    pub fn composite_partition_key(self, value: impl Arg<Arr<PartitionKey>>) -> Self { Self(put(self.0, "CompositePartitionKey", value.into_expr())) }
+    pub fn composite_partition_key(self, value: impl Arg<Arr<PartitionKey>>) -> Self { Self(put(self.0, "CompositePartitionKey", value)) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnforcementInRecord` allows.

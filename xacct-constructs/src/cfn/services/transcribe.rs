@@ -29,13 +29,13 @@ impl CfnCallAnalyticsCategoryProps {
 }
 impl<R0, R1> CfnCallAnalyticsCategoryProps<R0, R1> {
     /// `CategoryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#cfn-transcribe-callanalyticscategory-categoryname)
-    pub fn category_name(self, value: impl Arg<str>) -> CfnCallAnalyticsCategoryProps<Set, R1> { CfnCallAnalyticsCategoryProps(put(self.0, "CategoryName", value.into_expr()), Phase) }
+    pub fn category_name(self, value: impl Arg<str>) -> CfnCallAnalyticsCategoryProps<Set, R1> { CfnCallAnalyticsCategoryProps(put(self.0, "CategoryName", value), Phase) }
     /// `InputType`: `InputType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#cfn-transcribe-callanalyticscategory-inputtype)
-    pub fn input_type(self, value: impl Arg<call_analytics_category::InputType>) -> Self { Self(put(self.0, "InputType", value.into_expr()), Phase) }
+    pub fn input_type(self, value: impl Arg<call_analytics_category::InputType>) -> Self { Self(put(self.0, "InputType", value), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#cfn-transcribe-callanalyticscategory-rules)
-    pub fn rules(self, value: impl Arg<Arr<call_analytics_category::Rule>>) -> CfnCallAnalyticsCategoryProps<R0, Set> { CfnCallAnalyticsCategoryProps(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<call_analytics_category::Rule>>) -> CfnCallAnalyticsCategoryProps<R0, Set> { CfnCallAnalyticsCategoryProps(put(self.0, "Rules", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#cfn-transcribe-callanalyticscategory-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnCallAnalyticsCategoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transcribe::CallAnalyticsCategory`.
@@ -47,13 +47,13 @@ impl AbsoluteTimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html#cfn-transcribe-callanalyticscategory-absolutetimerange-endtime)
-    pub fn end_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
+    pub fn end_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTime", value)) }
     /// `First`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html#cfn-transcribe-callanalyticscategory-absolutetimerange-first)
-    pub fn first(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "First", value.into_expr())) }
+    pub fn first(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "First", value)) }
     /// `Last`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html#cfn-transcribe-callanalyticscategory-absolutetimerange-last)
-    pub fn last(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Last", value.into_expr())) }
+    pub fn last(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Last", value)) }
     /// `StartTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html#cfn-transcribe-callanalyticscategory-absolutetimerange-starttime)
-    pub fn start_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
+    pub fn start_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTime", value)) }
 }
 impl Done for AbsoluteTimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterruptionFilter` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html)
@@ -62,15 +62,15 @@ impl InterruptionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-absolutetimerange)
-    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr())) }
+    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value)) }
     /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-negate)
-    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr())) }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value)) }
     /// `ParticipantRole`: `ParticipantRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-participantrole)
-    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr())) }
+    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value)) }
     /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-relativetimerange)
-    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr())) }
+    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value)) }
     /// `Threshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-threshold)
-    pub fn threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
+    pub fn threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Threshold", value)) }
 }
 impl Done for InterruptionFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NonTalkTimeFilter` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html)
@@ -79,13 +79,13 @@ impl NonTalkTimeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html#cfn-transcribe-callanalyticscategory-nontalktimefilter-absolutetimerange)
-    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr())) }
+    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value)) }
     /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html#cfn-transcribe-callanalyticscategory-nontalktimefilter-negate)
-    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr())) }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value)) }
     /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html#cfn-transcribe-callanalyticscategory-nontalktimefilter-relativetimerange)
-    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr())) }
+    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value)) }
     /// `Threshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html#cfn-transcribe-callanalyticscategory-nontalktimefilter-threshold)
-    pub fn threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
+    pub fn threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Threshold", value)) }
 }
 impl Done for NonTalkTimeFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelativeTimeRange` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html)
@@ -94,13 +94,13 @@ impl RelativeTimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html#cfn-transcribe-callanalyticscategory-relativetimerange-endpercentage)
-    pub fn end_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndPercentage", value.into_expr())) }
+    pub fn end_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndPercentage", value)) }
     /// `First`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html#cfn-transcribe-callanalyticscategory-relativetimerange-first)
-    pub fn first(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "First", value.into_expr())) }
+    pub fn first(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "First", value)) }
     /// `Last`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html#cfn-transcribe-callanalyticscategory-relativetimerange-last)
-    pub fn last(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Last", value.into_expr())) }
+    pub fn last(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Last", value)) }
     /// `StartPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html#cfn-transcribe-callanalyticscategory-relativetimerange-startpercentage)
-    pub fn start_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPercentage", value.into_expr())) }
+    pub fn start_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPercentage", value)) }
 }
 impl Done for RelativeTimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html)
@@ -109,13 +109,13 @@ impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InterruptionFilter`: `InterruptionFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html#cfn-transcribe-callanalyticscategory-rule-interruptionfilter)
-    pub fn interruption_filter(self, value: impl Arg<InterruptionFilter>) -> Self { Self(put(self.0, "InterruptionFilter", value.into_expr())) }
+    pub fn interruption_filter(self, value: impl Arg<InterruptionFilter>) -> Self { Self(put(self.0, "InterruptionFilter", value)) }
     /// `NonTalkTimeFilter`: `NonTalkTimeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html#cfn-transcribe-callanalyticscategory-rule-nontalktimefilter)
-    pub fn non_talk_time_filter(self, value: impl Arg<NonTalkTimeFilter>) -> Self { Self(put(self.0, "NonTalkTimeFilter", value.into_expr())) }
+    pub fn non_talk_time_filter(self, value: impl Arg<NonTalkTimeFilter>) -> Self { Self(put(self.0, "NonTalkTimeFilter", value)) }
     /// `SentimentFilter`: `SentimentFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html#cfn-transcribe-callanalyticscategory-rule-sentimentfilter)
-    pub fn sentiment_filter(self, value: impl Arg<SentimentFilter>) -> Self { Self(put(self.0, "SentimentFilter", value.into_expr())) }
+    pub fn sentiment_filter(self, value: impl Arg<SentimentFilter>) -> Self { Self(put(self.0, "SentimentFilter", value)) }
     /// `TranscriptFilter`: `TranscriptFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html#cfn-transcribe-callanalyticscategory-rule-transcriptfilter)
-    pub fn transcript_filter(self, value: impl Arg<TranscriptFilter>) -> Self { Self(put(self.0, "TranscriptFilter", value.into_expr())) }
+    pub fn transcript_filter(self, value: impl Arg<TranscriptFilter>) -> Self { Self(put(self.0, "TranscriptFilter", value)) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SentimentFilter` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html)
@@ -126,15 +126,15 @@ impl SentimentFilter {
 }
 impl<R0> SentimentFilter<R0> {
     /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-absolutetimerange)
-    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr()), Phase) }
+    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value), Phase) }
     /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-negate)
-    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value), Phase) }
     /// `ParticipantRole`: `ParticipantRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-participantrole)
-    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr()), Phase) }
+    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value), Phase) }
     /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-relativetimerange)
-    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr()), Phase) }
+    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value), Phase) }
     /// `Sentiments`: list of `Sentiments`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-sentiments)
-    pub fn sentiments(self, value: impl Arg<Arr<Sentiments>>) -> SentimentFilter<Set> { SentimentFilter(put(self.0, "Sentiments", value.into_expr()), Phase) }
+    pub fn sentiments(self, value: impl Arg<Arr<Sentiments>>) -> SentimentFilter<Set> { SentimentFilter(put(self.0, "Sentiments", value), Phase) }
 }
 impl Done for SentimentFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TranscriptFilter` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html)
@@ -145,17 +145,17 @@ impl TranscriptFilter {
 }
 impl<R0, R1> TranscriptFilter<R0, R1> {
     /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-absolutetimerange)
-    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr()), Phase) }
+    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value), Phase) }
     /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-negate)
-    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value), Phase) }
     /// `ParticipantRole`: `ParticipantRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-participantrole)
-    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr()), Phase) }
+    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value), Phase) }
     /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-relativetimerange)
-    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr()), Phase) }
+    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value), Phase) }
     /// `Targets`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-targets)
-    pub fn targets(self, value: impl Arg<Arr<str>>) -> TranscriptFilter<Set, R1> { TranscriptFilter(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<str>>) -> TranscriptFilter<Set, R1> { TranscriptFilter(put(self.0, "Targets", value), Phase) }
     /// `TranscriptFilterType`: `TranscriptFilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-transcriptfiltertype)
-    pub fn transcript_filter_type(self, value: impl Arg<TranscriptFilterType>) -> TranscriptFilter<R0, Set> { TranscriptFilter(put(self.0, "TranscriptFilterType", value.into_expr()), Phase) }
+    pub fn transcript_filter_type(self, value: impl Arg<TranscriptFilterType>) -> TranscriptFilter<R0, Set> { TranscriptFilter(put(self.0, "TranscriptFilterType", value), Phase) }
 }
 impl Done for TranscriptFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InputType` allows.
@@ -188,13 +188,13 @@ impl CfnMedicalVocabularyProps {
 }
 impl<R0, R1> CfnMedicalVocabularyProps<R0, R1> {
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#cfn-transcribe-medicalvocabulary-languagecode)
-    pub fn language_code(self, value: impl Arg<medical_vocabulary::LanguageCode>) -> CfnMedicalVocabularyProps<Set, R1> { CfnMedicalVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<medical_vocabulary::LanguageCode>) -> CfnMedicalVocabularyProps<Set, R1> { CfnMedicalVocabularyProps(put(self.0, "LanguageCode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#cfn-transcribe-medicalvocabulary-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VocabularyFileUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#cfn-transcribe-medicalvocabulary-vocabularyfileuri)
-    pub fn vocabulary_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFileUri", value.into_expr()), Phase) }
+    pub fn vocabulary_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFileUri", value), Phase) }
     /// `VocabularyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#cfn-transcribe-medicalvocabulary-vocabularyname)
-    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnMedicalVocabularyProps<R0, Set> { CfnMedicalVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnMedicalVocabularyProps<R0, Set> { CfnMedicalVocabularyProps(put(self.0, "VocabularyName", value), Phase) }
 }
 impl Done for CfnMedicalVocabularyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transcribe::MedicalVocabulary`.
@@ -228,17 +228,17 @@ impl CfnVocabularyProps {
 }
 impl<R0, R1> CfnVocabularyProps<R0, R1> {
     /// `DataAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-dataaccessrolearn)
-    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataAccessRoleArn", value), Phase) }
     /// `LanguageCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1> { CfnVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1> { CfnVocabularyProps(put(self.0, "LanguageCode", value), Phase) }
     /// `Phrases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-phrases)
-    pub fn phrases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Phrases", value.into_expr()), Phase) }
+    pub fn phrases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Phrases", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VocabularyFileUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-vocabularyfileuri)
-    pub fn vocabulary_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFileUri", value.into_expr()), Phase) }
+    pub fn vocabulary_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFileUri", value), Phase) }
     /// `VocabularyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-vocabularyname)
-    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set> { CfnVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set> { CfnVocabularyProps(put(self.0, "VocabularyName", value), Phase) }
 }
 impl Done for CfnVocabularyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Transcribe::VocabularyFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html)
@@ -262,17 +262,17 @@ impl CfnVocabularyFilterProps {
 }
 impl<R0, R1> CfnVocabularyFilterProps<R0, R1> {
     /// `DataAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-dataaccessrolearn)
-    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataAccessRoleArn", value), Phase) }
     /// `LanguageCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-languagecode)
-    pub fn language_code(self, value: impl Arg<str>) -> CfnVocabularyFilterProps<Set, R1> { CfnVocabularyFilterProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
+    pub fn language_code(self, value: impl Arg<str>) -> CfnVocabularyFilterProps<Set, R1> { CfnVocabularyFilterProps(put(self.0, "LanguageCode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VocabularyFilterFileUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-vocabularyfilterfileuri)
-    pub fn vocabulary_filter_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterFileUri", value.into_expr()), Phase) }
+    pub fn vocabulary_filter_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterFileUri", value), Phase) }
     /// `VocabularyFilterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-vocabularyfiltername)
-    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> CfnVocabularyFilterProps<R0, Set> { CfnVocabularyFilterProps(put(self.0, "VocabularyFilterName", value.into_expr()), Phase) }
+    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> CfnVocabularyFilterProps<R0, Set> { CfnVocabularyFilterProps(put(self.0, "VocabularyFilterName", value), Phase) }
     /// `Words`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-words)
-    pub fn words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Words", value.into_expr()), Phase) }
+    pub fn words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Words", value), Phase) }
 }
 impl Done for CfnVocabularyFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -27,27 +27,27 @@ impl CfnAgreementProps {
 }
 impl<R0, R1, R2, R3> CfnAgreementProps<R0, R1, R2, R3> {
     /// `AccessRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-accessrole)
-    pub fn access_role(self, value: impl Arg<str>) -> CfnAgreementProps<Set, R1, R2, R3> { CfnAgreementProps(put(self.0, "AccessRole", value.into_expr()), Phase) }
+    pub fn access_role(self, value: impl Arg<str>) -> CfnAgreementProps<Set, R1, R2, R3> { CfnAgreementProps(put(self.0, "AccessRole", value), Phase) }
     /// `BaseDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-basedirectory)
-    pub fn base_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseDirectory", value.into_expr()), Phase) }
+    pub fn base_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseDirectory", value), Phase) }
     /// `CustomDirectories`: `CustomDirectories`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-customdirectories)
-    pub fn custom_directories(self, value: impl Arg<agreement::CustomDirectories>) -> Self { Self(put(self.0, "CustomDirectories", value.into_expr()), Phase) }
+    pub fn custom_directories(self, value: impl Arg<agreement::CustomDirectories>) -> Self { Self(put(self.0, "CustomDirectories", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EnforceMessageSigning`: `EnforceMessageSigning`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-enforcemessagesigning)
-    pub fn enforce_message_signing(self, value: impl Arg<agreement::EnforceMessageSigning>) -> Self { Self(put(self.0, "EnforceMessageSigning", value.into_expr()), Phase) }
+    pub fn enforce_message_signing(self, value: impl Arg<agreement::EnforceMessageSigning>) -> Self { Self(put(self.0, "EnforceMessageSigning", value), Phase) }
     /// `LocalProfileId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-localprofileid)
-    pub fn local_profile_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, Set, R2, R3> { CfnAgreementProps(put(self.0, "LocalProfileId", value.into_expr()), Phase) }
+    pub fn local_profile_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, Set, R2, R3> { CfnAgreementProps(put(self.0, "LocalProfileId", value), Phase) }
     /// `PartnerProfileId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-partnerprofileid)
-    pub fn partner_profile_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, Set, R3> { CfnAgreementProps(put(self.0, "PartnerProfileId", value.into_expr()), Phase) }
+    pub fn partner_profile_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, Set, R3> { CfnAgreementProps(put(self.0, "PartnerProfileId", value), Phase) }
     /// `PreserveFilename`: `PreserveFilename`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-preservefilename)
-    pub fn preserve_filename(self, value: impl Arg<agreement::PreserveFilename>) -> Self { Self(put(self.0, "PreserveFilename", value.into_expr()), Phase) }
+    pub fn preserve_filename(self, value: impl Arg<agreement::PreserveFilename>) -> Self { Self(put(self.0, "PreserveFilename", value), Phase) }
     /// `ServerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-serverid)
-    pub fn server_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, R2, Set> { CfnAgreementProps(put(self.0, "ServerId", value.into_expr()), Phase) }
+    pub fn server_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, R2, Set> { CfnAgreementProps(put(self.0, "ServerId", value), Phase) }
     /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-status)
-    pub fn status(self, value: impl Arg<agreement::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<agreement::Status>) -> Self { Self(put(self.0, "Status", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAgreementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Agreement`.
@@ -61,15 +61,15 @@ impl CustomDirectories {
 }
 impl<R0, R1, R2, R3, R4> CustomDirectories<R0, R1, R2, R3, R4> {
     /// `FailedFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-failedfilesdirectory)
-    pub fn failed_files_directory(self, value: impl Arg<str>) -> CustomDirectories<Set, R1, R2, R3, R4> { CustomDirectories(put(self.0, "FailedFilesDirectory", value.into_expr()), Phase) }
+    pub fn failed_files_directory(self, value: impl Arg<str>) -> CustomDirectories<Set, R1, R2, R3, R4> { CustomDirectories(put(self.0, "FailedFilesDirectory", value), Phase) }
     /// `MdnFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-mdnfilesdirectory)
-    pub fn mdn_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, Set, R2, R3, R4> { CustomDirectories(put(self.0, "MdnFilesDirectory", value.into_expr()), Phase) }
+    pub fn mdn_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, Set, R2, R3, R4> { CustomDirectories(put(self.0, "MdnFilesDirectory", value), Phase) }
     /// `PayloadFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-payloadfilesdirectory)
-    pub fn payload_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, Set, R3, R4> { CustomDirectories(put(self.0, "PayloadFilesDirectory", value.into_expr()), Phase) }
+    pub fn payload_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, Set, R3, R4> { CustomDirectories(put(self.0, "PayloadFilesDirectory", value), Phase) }
     /// `StatusFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-statusfilesdirectory)
-    pub fn status_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, Set, R4> { CustomDirectories(put(self.0, "StatusFilesDirectory", value.into_expr()), Phase) }
+    pub fn status_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, Set, R4> { CustomDirectories(put(self.0, "StatusFilesDirectory", value), Phase) }
     /// `TemporaryFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-temporaryfilesdirectory)
-    pub fn temporary_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, R3, Set> { CustomDirectories(put(self.0, "TemporaryFilesDirectory", value.into_expr()), Phase) }
+    pub fn temporary_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, R3, Set> { CustomDirectories(put(self.0, "TemporaryFilesDirectory", value), Phase) }
 }
 impl Done for CustomDirectories { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnforceMessageSigning` allows.
@@ -112,21 +112,21 @@ impl CfnCertificateProps {
 }
 impl<R0, R1> CfnCertificateProps<R0, R1> {
     /// `ActiveDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-activedate)
-    pub fn active_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveDate", value.into_expr()), Phase) }
+    pub fn active_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveDate", value), Phase) }
     /// `Certificate`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { CfnCertificateProps(put(self.0, "Certificate", value.into_expr()), Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { CfnCertificateProps(put(self.0, "Certificate", value), Phase) }
     /// `CertificateChain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-certificatechain)
-    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value.into_expr()), Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InactiveDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-inactivedate)
-    pub fn inactive_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InactiveDate", value.into_expr()), Phase) }
+    pub fn inactive_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InactiveDate", value), Phase) }
     /// `PrivateKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-privatekey)
-    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Usage`: `Usage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-usage)
-    pub fn usage(self, value: impl Arg<certificate::Usage>) -> CfnCertificateProps<R0, Set> { CfnCertificateProps(put(self.0, "Usage", value.into_expr()), Phase) }
+    pub fn usage(self, value: impl Arg<certificate::Usage>) -> CfnCertificateProps<R0, Set> { CfnCertificateProps(put(self.0, "Usage", value), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Certificate`.
@@ -164,25 +164,25 @@ impl CfnConnectorProps {
 }
 impl<R0> CfnConnectorProps<R0> {
     /// `AccessRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-accessrole)
-    pub fn access_role(self, value: impl Arg<str>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "AccessRole", value.into_expr()), Phase) }
+    pub fn access_role(self, value: impl Arg<str>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "AccessRole", value), Phase) }
     /// `As2Config`: `As2Config`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-as2config)
-    pub fn as2_config(self, value: impl Arg<connector::As2Config>) -> Self { Self(put(self.0, "As2Config", value.into_expr()), Phase) }
+    pub fn as2_config(self, value: impl Arg<connector::As2Config>) -> Self { Self(put(self.0, "As2Config", value), Phase) }
     /// `EgressConfig`: `ConnectorEgressConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-egressconfig)
-    pub fn egress_config(self, value: impl Arg<connector::ConnectorEgressConfig>) -> Self { Self(put(self.0, "EgressConfig", value.into_expr()), Phase) }
+    pub fn egress_config(self, value: impl Arg<connector::ConnectorEgressConfig>) -> Self { Self(put(self.0, "EgressConfig", value), Phase) }
     /// `EgressType`: `EgressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-egresstype)
-    pub fn egress_type(self, value: impl Arg<connector::EgressType>) -> Self { Self(put(self.0, "EgressType", value.into_expr()), Phase) }
+    pub fn egress_type(self, value: impl Arg<connector::EgressType>) -> Self { Self(put(self.0, "EgressType", value), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<connector::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<connector::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `LoggingRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-loggingrole)
-    pub fn logging_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingRole", value.into_expr()), Phase) }
+    pub fn logging_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingRole", value), Phase) }
     /// `SecurityPolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-securitypolicyname)
-    pub fn security_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicyName", value.into_expr()), Phase) }
+    pub fn security_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicyName", value), Phase) }
     /// `SftpConfig`: `SftpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-sftpconfig)
-    pub fn sftp_config(self, value: impl Arg<connector::SftpConfig>) -> Self { Self(put(self.0, "SftpConfig", value.into_expr()), Phase) }
+    pub fn sftp_config(self, value: impl Arg<connector::SftpConfig>) -> Self { Self(put(self.0, "SftpConfig", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Connector`.
@@ -194,27 +194,27 @@ impl As2Config {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AsyncMdnConfig`: `ConnectorAsyncMdnConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-asyncmdnconfig)
-    pub fn async_mdn_config(self, value: impl Arg<ConnectorAsyncMdnConfig>) -> Self { Self(put(self.0, "AsyncMdnConfig", value.into_expr())) }
+    pub fn async_mdn_config(self, value: impl Arg<ConnectorAsyncMdnConfig>) -> Self { Self(put(self.0, "AsyncMdnConfig", value)) }
     /// `BasicAuthSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-basicauthsecretid)
-    pub fn basic_auth_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuthSecretId", value.into_expr())) }
+    pub fn basic_auth_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuthSecretId", value)) }
     /// `Compression`: `Compression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-compression)
-    pub fn compression(self, value: impl Arg<Compression>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
+    pub fn compression(self, value: impl Arg<Compression>) -> Self { Self(put(self.0, "Compression", value)) }
     /// `EncryptionAlgorithm`: `EncryptionAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-encryptionalgorithm)
-    pub fn encryption_algorithm(self, value: impl Arg<EncryptionAlgorithm>) -> Self { Self(put(self.0, "EncryptionAlgorithm", value.into_expr())) }
+    pub fn encryption_algorithm(self, value: impl Arg<EncryptionAlgorithm>) -> Self { Self(put(self.0, "EncryptionAlgorithm", value)) }
     /// `LocalProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-localprofileid)
-    pub fn local_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalProfileId", value.into_expr())) }
+    pub fn local_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalProfileId", value)) }
     /// `MdnResponse`: `MdnResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-mdnresponse)
-    pub fn mdn_response(self, value: impl Arg<MdnResponse>) -> Self { Self(put(self.0, "MdnResponse", value.into_expr())) }
+    pub fn mdn_response(self, value: impl Arg<MdnResponse>) -> Self { Self(put(self.0, "MdnResponse", value)) }
     /// `MdnSigningAlgorithm`: `MdnSigningAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-mdnsigningalgorithm)
-    pub fn mdn_signing_algorithm(self, value: impl Arg<MdnSigningAlgorithm>) -> Self { Self(put(self.0, "MdnSigningAlgorithm", value.into_expr())) }
+    pub fn mdn_signing_algorithm(self, value: impl Arg<MdnSigningAlgorithm>) -> Self { Self(put(self.0, "MdnSigningAlgorithm", value)) }
     /// `MessageSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-messagesubject)
-    pub fn message_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageSubject", value.into_expr())) }
+    pub fn message_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageSubject", value)) }
     /// `PartnerProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-partnerprofileid)
-    pub fn partner_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerProfileId", value.into_expr())) }
+    pub fn partner_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerProfileId", value)) }
     /// `PreserveContentType`: `PreserveContentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-preservecontenttype)
-    pub fn preserve_content_type(self, value: impl Arg<PreserveContentType>) -> Self { Self(put(self.0, "PreserveContentType", value.into_expr())) }
+    pub fn preserve_content_type(self, value: impl Arg<PreserveContentType>) -> Self { Self(put(self.0, "PreserveContentType", value)) }
     /// `SigningAlgorithm`: `SigningAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-signingalgorithm)
-    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> Self { Self(put(self.0, "SigningAlgorithm", value.into_expr())) }
+    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> Self { Self(put(self.0, "SigningAlgorithm", value)) }
 }
 impl Done for As2Config { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorAsyncMdnConfig` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorasyncmdnconfig.html)
@@ -225,9 +225,9 @@ impl ConnectorAsyncMdnConfig {
 }
 impl<R0, R1> ConnectorAsyncMdnConfig<R0, R1> {
     /// `ServerIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorasyncmdnconfig.html#cfn-transfer-connector-connectorasyncmdnconfig-serverids)
-    pub fn server_ids(self, value: impl Arg<Arr<str>>) -> ConnectorAsyncMdnConfig<Set, R1> { ConnectorAsyncMdnConfig(put(self.0, "ServerIds", value.into_expr()), Phase) }
+    pub fn server_ids(self, value: impl Arg<Arr<str>>) -> ConnectorAsyncMdnConfig<Set, R1> { ConnectorAsyncMdnConfig(put(self.0, "ServerIds", value), Phase) }
     /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorasyncmdnconfig.html#cfn-transfer-connector-connectorasyncmdnconfig-url)
-    pub fn url(self, value: impl Arg<str>) -> ConnectorAsyncMdnConfig<R0, Set> { ConnectorAsyncMdnConfig(put(self.0, "Url", value.into_expr()), Phase) }
+    pub fn url(self, value: impl Arg<str>) -> ConnectorAsyncMdnConfig<R0, Set> { ConnectorAsyncMdnConfig(put(self.0, "Url", value), Phase) }
 }
 impl Done for ConnectorAsyncMdnConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorEgressConfig` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectoregressconfig.html)
@@ -238,7 +238,7 @@ impl ConnectorEgressConfig {
 }
 impl<R0> ConnectorEgressConfig<R0> {
     /// `VpcLattice`: `ConnectorVpcLatticeEgressConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectoregressconfig.html#cfn-transfer-connector-connectoregressconfig-vpclattice)
-    pub fn vpc_lattice(self, value: impl Arg<ConnectorVpcLatticeEgressConfig>) -> ConnectorEgressConfig<Set> { ConnectorEgressConfig(put(self.0, "VpcLattice", value.into_expr()), Phase) }
+    pub fn vpc_lattice(self, value: impl Arg<ConnectorVpcLatticeEgressConfig>) -> ConnectorEgressConfig<Set> { ConnectorEgressConfig(put(self.0, "VpcLattice", value), Phase) }
 }
 impl Done for ConnectorEgressConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorVpcLatticeEgressConfig` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorvpclatticeegressconfig.html)
@@ -249,9 +249,9 @@ impl ConnectorVpcLatticeEgressConfig {
 }
 impl<R0> ConnectorVpcLatticeEgressConfig<R0> {
     /// `PortNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorvpclatticeegressconfig.html#cfn-transfer-connector-connectorvpclatticeegressconfig-portnumber)
-    pub fn port_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PortNumber", value.into_expr()), Phase) }
+    pub fn port_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PortNumber", value), Phase) }
     /// `ResourceConfigurationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorvpclatticeegressconfig.html#cfn-transfer-connector-connectorvpclatticeegressconfig-resourceconfigurationarn)
-    pub fn resource_configuration_arn(self, value: impl Arg<str>) -> ConnectorVpcLatticeEgressConfig<Set> { ConnectorVpcLatticeEgressConfig(put(self.0, "ResourceConfigurationArn", value.into_expr()), Phase) }
+    pub fn resource_configuration_arn(self, value: impl Arg<str>) -> ConnectorVpcLatticeEgressConfig<Set> { ConnectorVpcLatticeEgressConfig(put(self.0, "ResourceConfigurationArn", value), Phase) }
 }
 impl Done for ConnectorVpcLatticeEgressConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SftpConfig` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html)
@@ -260,13 +260,13 @@ impl SftpConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxConcurrentConnections`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html#cfn-transfer-connector-sftpconfig-maxconcurrentconnections)
-    pub fn max_concurrent_connections(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentConnections", value.into_expr())) }
+    pub fn max_concurrent_connections(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentConnections", value)) }
     /// `OrderedUserSecretVersionStages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html#cfn-transfer-connector-sftpconfig-orderedusersecretversionstages)
-    pub fn ordered_user_secret_version_stages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrderedUserSecretVersionStages", value.into_expr())) }
+    pub fn ordered_user_secret_version_stages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrderedUserSecretVersionStages", value)) }
     /// `TrustedHostKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html#cfn-transfer-connector-sftpconfig-trustedhostkeys)
-    pub fn trusted_host_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedHostKeys", value.into_expr())) }
+    pub fn trusted_host_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedHostKeys", value)) }
     /// `UserSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html#cfn-transfer-connector-sftpconfig-usersecretid)
-    pub fn user_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserSecretId", value.into_expr())) }
+    pub fn user_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserSecretId", value)) }
 }
 impl Done for SftpConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Compression` allows.
@@ -315,13 +315,13 @@ impl CfnHostKeyProps {
 }
 impl<R0> CfnHostKeyProps<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#cfn-transfer-hostkey-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `HostKeyBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#cfn-transfer-hostkey-hostkeybody)
-    pub fn host_key_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostKeyBody", value.into_expr()), Phase) }
+    pub fn host_key_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostKeyBody", value), Phase) }
     /// `ServerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#cfn-transfer-hostkey-serverid)
-    pub fn server_id(self, value: impl Arg<str>) -> CfnHostKeyProps<Set> { CfnHostKeyProps(put(self.0, "ServerId", value.into_expr()), Phase) }
+    pub fn server_id(self, value: impl Arg<str>) -> CfnHostKeyProps<Set> { CfnHostKeyProps(put(self.0, "ServerId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#cfn-transfer-hostkey-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnHostKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Transfer::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html)
@@ -347,13 +347,13 @@ impl CfnProfileProps {
 }
 impl<R0, R1> CfnProfileProps<R0, R1> {
     /// `As2Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#cfn-transfer-profile-as2id)
-    pub fn as2_id(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { CfnProfileProps(put(self.0, "As2Id", value.into_expr()), Phase) }
+    pub fn as2_id(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { CfnProfileProps(put(self.0, "As2Id", value), Phase) }
     /// `CertificateIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#cfn-transfer-profile-certificateids)
-    pub fn certificate_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CertificateIds", value.into_expr()), Phase) }
+    pub fn certificate_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CertificateIds", value), Phase) }
     /// `ProfileType`: `ProfileType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#cfn-transfer-profile-profiletype)
-    pub fn profile_type(self, value: impl Arg<profile::ProfileType>) -> CfnProfileProps<R0, Set> { CfnProfileProps(put(self.0, "ProfileType", value.into_expr()), Phase) }
+    pub fn profile_type(self, value: impl Arg<profile::ProfileType>) -> CfnProfileProps<R0, Set> { CfnProfileProps(put(self.0, "ProfileType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#cfn-transfer-profile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Profile`.
@@ -387,39 +387,39 @@ impl CfnServerProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-certificate)
-    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value)) }
     /// `Domain`: `Domain`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-domain)
-    pub fn domain(self, value: impl Arg<server::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
+    pub fn domain(self, value: impl Arg<server::Domain>) -> Self { Self(put(self.0, "Domain", value)) }
     /// `EndpointDetails`: `EndpointDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-endpointdetails)
-    pub fn endpoint_details(self, value: impl Arg<server::EndpointDetails>) -> Self { Self(put(self.0, "EndpointDetails", value.into_expr())) }
+    pub fn endpoint_details(self, value: impl Arg<server::EndpointDetails>) -> Self { Self(put(self.0, "EndpointDetails", value)) }
     /// `EndpointType`: `EndpointType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-endpointtype)
-    pub fn endpoint_type(self, value: impl Arg<server::EndpointType>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
+    pub fn endpoint_type(self, value: impl Arg<server::EndpointType>) -> Self { Self(put(self.0, "EndpointType", value)) }
     /// `IdentityProviderDetails`: `IdentityProviderDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-identityproviderdetails)
-    pub fn identity_provider_details(self, value: impl Arg<server::IdentityProviderDetails>) -> Self { Self(put(self.0, "IdentityProviderDetails", value.into_expr())) }
+    pub fn identity_provider_details(self, value: impl Arg<server::IdentityProviderDetails>) -> Self { Self(put(self.0, "IdentityProviderDetails", value)) }
     /// `IdentityProviderType`: `IdentityProviderType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-identityprovidertype)
-    pub fn identity_provider_type(self, value: impl Arg<server::IdentityProviderType>) -> Self { Self(put(self.0, "IdentityProviderType", value.into_expr())) }
+    pub fn identity_provider_type(self, value: impl Arg<server::IdentityProviderType>) -> Self { Self(put(self.0, "IdentityProviderType", value)) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<server::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<server::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `LoggingRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-loggingrole)
-    pub fn logging_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingRole", value.into_expr())) }
+    pub fn logging_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingRole", value)) }
     /// `PostAuthenticationLoginBanner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-postauthenticationloginbanner)
-    pub fn post_authentication_login_banner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAuthenticationLoginBanner", value.into_expr())) }
+    pub fn post_authentication_login_banner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAuthenticationLoginBanner", value)) }
     /// `PreAuthenticationLoginBanner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-preauthenticationloginbanner)
-    pub fn pre_authentication_login_banner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreAuthenticationLoginBanner", value.into_expr())) }
+    pub fn pre_authentication_login_banner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreAuthenticationLoginBanner", value)) }
     /// `ProtocolDetails`: `ProtocolDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-protocoldetails)
-    pub fn protocol_details(self, value: impl Arg<server::ProtocolDetails>) -> Self { Self(put(self.0, "ProtocolDetails", value.into_expr())) }
+    pub fn protocol_details(self, value: impl Arg<server::ProtocolDetails>) -> Self { Self(put(self.0, "ProtocolDetails", value)) }
     /// `Protocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-protocols)
-    pub fn protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
+    pub fn protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Protocols", value)) }
     /// `S3StorageOptions`: `S3StorageOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-s3storageoptions)
-    pub fn s3_storage_options(self, value: impl Arg<server::S3StorageOptions>) -> Self { Self(put(self.0, "S3StorageOptions", value.into_expr())) }
+    pub fn s3_storage_options(self, value: impl Arg<server::S3StorageOptions>) -> Self { Self(put(self.0, "S3StorageOptions", value)) }
     /// `SecurityPolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-securitypolicyname)
-    pub fn security_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicyName", value.into_expr())) }
+    pub fn security_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicyName", value)) }
     /// `StructuredLogDestinations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-structuredlogdestinations)
-    pub fn structured_log_destinations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StructuredLogDestinations", value.into_expr())) }
+    pub fn structured_log_destinations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StructuredLogDestinations", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `WorkflowDetails`: `WorkflowDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-workflowdetails)
-    pub fn workflow_details(self, value: impl Arg<server::WorkflowDetails>) -> Self { Self(put(self.0, "WorkflowDetails", value.into_expr())) }
+    pub fn workflow_details(self, value: impl Arg<server::WorkflowDetails>) -> Self { Self(put(self.0, "WorkflowDetails", value)) }
 }
 impl Done for CfnServerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Server`.
@@ -431,15 +431,15 @@ impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddressAllocationIds`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-addressallocationids)
-    pub fn address_allocation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AddressAllocationIds", value.into_expr())) }
+    pub fn address_allocation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AddressAllocationIds", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
     /// `VpcEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-vpcendpointid)
-    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value)) }
     /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityProviderDetails` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html)
@@ -448,15 +448,15 @@ impl IdentityProviderDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-directoryid)
-    pub fn directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryId", value.into_expr())) }
+    pub fn directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryId", value)) }
     /// `Function`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-function)
-    pub fn function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Function", value.into_expr())) }
+    pub fn function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Function", value)) }
     /// `InvocationRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-invocationrole)
-    pub fn invocation_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationRole", value.into_expr())) }
+    pub fn invocation_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationRole", value)) }
     /// `SftpAuthenticationMethods`: `SftpAuthenticationMethods`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-sftpauthenticationmethods)
-    pub fn sftp_authentication_methods(self, value: impl Arg<SftpAuthenticationMethods>) -> Self { Self(put(self.0, "SftpAuthenticationMethods", value.into_expr())) }
+    pub fn sftp_authentication_methods(self, value: impl Arg<SftpAuthenticationMethods>) -> Self { Self(put(self.0, "SftpAuthenticationMethods", value)) }
     /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for IdentityProviderDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProtocolDetails` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html)
@@ -465,15 +465,15 @@ impl ProtocolDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `As2Transports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-as2transports)
-    pub fn as2_transports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "As2Transports", value.into_expr())) }
+    pub fn as2_transports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "As2Transports", value)) }
     /// `PassiveIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-passiveip)
-    pub fn passive_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassiveIp", value.into_expr())) }
+    pub fn passive_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassiveIp", value)) }
     /// `ProxyConfig`: `ProxyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-proxyconfig)
-    pub fn proxy_config(self, value: impl Arg<ProxyConfig>) -> Self { Self(put(self.0, "ProxyConfig", value.into_expr())) }
+    pub fn proxy_config(self, value: impl Arg<ProxyConfig>) -> Self { Self(put(self.0, "ProxyConfig", value)) }
     /// `SetStatOption`: `SetStatOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-setstatoption)
-    pub fn set_stat_option(self, value: impl Arg<SetStatOption>) -> Self { Self(put(self.0, "SetStatOption", value.into_expr())) }
+    pub fn set_stat_option(self, value: impl Arg<SetStatOption>) -> Self { Self(put(self.0, "SetStatOption", value)) }
     /// `TlsSessionResumptionMode`: `TlsSessionResumptionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-tlssessionresumptionmode)
-    pub fn tls_session_resumption_mode(self, value: impl Arg<TlsSessionResumptionMode>) -> Self { Self(put(self.0, "TlsSessionResumptionMode", value.into_expr())) }
+    pub fn tls_session_resumption_mode(self, value: impl Arg<TlsSessionResumptionMode>) -> Self { Self(put(self.0, "TlsSessionResumptionMode", value)) }
 }
 impl Done for ProtocolDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProxyConfig` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-proxyconfig.html)
@@ -482,7 +482,7 @@ impl ProxyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SftpMode`: `SftpMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-proxyconfig.html#cfn-transfer-server-proxyconfig-sftpmode)
-    pub fn sftp_mode(self, value: impl Arg<SftpMode>) -> Self { Self(put(self.0, "SftpMode", value.into_expr())) }
+    pub fn sftp_mode(self, value: impl Arg<SftpMode>) -> Self { Self(put(self.0, "SftpMode", value)) }
 }
 impl Done for ProxyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3StorageOptions` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-s3storageoptions.html)
@@ -491,7 +491,7 @@ impl S3StorageOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryListingOptimization`: `DirectoryListingOptimization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-s3storageoptions.html#cfn-transfer-server-s3storageoptions-directorylistingoptimization)
-    pub fn directory_listing_optimization(self, value: impl Arg<DirectoryListingOptimization>) -> Self { Self(put(self.0, "DirectoryListingOptimization", value.into_expr())) }
+    pub fn directory_listing_optimization(self, value: impl Arg<DirectoryListingOptimization>) -> Self { Self(put(self.0, "DirectoryListingOptimization", value)) }
 }
 impl Done for S3StorageOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowDetail` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetail.html)
@@ -502,9 +502,9 @@ impl WorkflowDetail {
 }
 impl<R0, R1> WorkflowDetail<R0, R1> {
     /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetail.html#cfn-transfer-server-workflowdetail-executionrole)
-    pub fn execution_role(self, value: impl Arg<str>) -> WorkflowDetail<Set, R1> { WorkflowDetail(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> WorkflowDetail<Set, R1> { WorkflowDetail(put(self.0, "ExecutionRole", value), Phase) }
     /// `WorkflowId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetail.html#cfn-transfer-server-workflowdetail-workflowid)
-    pub fn workflow_id(self, value: impl Arg<str>) -> WorkflowDetail<R0, Set> { WorkflowDetail(put(self.0, "WorkflowId", value.into_expr()), Phase) }
+    pub fn workflow_id(self, value: impl Arg<str>) -> WorkflowDetail<R0, Set> { WorkflowDetail(put(self.0, "WorkflowId", value), Phase) }
 }
 impl Done for WorkflowDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowDetails` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetails.html)
@@ -513,9 +513,9 @@ impl WorkflowDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnPartialUpload`: list of `WorkflowDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetails.html#cfn-transfer-server-workflowdetails-onpartialupload)
-    pub fn on_partial_upload(self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { Self(put(self.0, "OnPartialUpload", value.into_expr())) }
+    pub fn on_partial_upload(self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { Self(put(self.0, "OnPartialUpload", value)) }
     /// `OnUpload`: list of `WorkflowDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetails.html#cfn-transfer-server-workflowdetails-onupload)
-    pub fn on_upload(self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { Self(put(self.0, "OnUpload", value.into_expr())) }
+    pub fn on_upload(self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { Self(put(self.0, "OnUpload", value)) }
 }
 impl Done for WorkflowDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DirectoryListingOptimization` allows.
@@ -562,25 +562,25 @@ impl CfnUserProps {
 }
 impl<R0, R1, R2> CfnUserProps<R0, R1, R2> {
     /// `HomeDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-homedirectory)
-    pub fn home_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomeDirectory", value.into_expr()), Phase) }
+    pub fn home_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomeDirectory", value), Phase) }
     /// `HomeDirectoryMappings`: list of `HomeDirectoryMapEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-homedirectorymappings)
-    pub fn home_directory_mappings(self, value: impl Arg<Arr<user::HomeDirectoryMapEntry>>) -> Self { Self(put(self.0, "HomeDirectoryMappings", value.into_expr()), Phase) }
+    pub fn home_directory_mappings(self, value: impl Arg<Arr<user::HomeDirectoryMapEntry>>) -> Self { Self(put(self.0, "HomeDirectoryMappings", value), Phase) }
     /// `HomeDirectoryType`: `HomeDirectoryType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-homedirectorytype)
-    pub fn home_directory_type(self, value: impl Arg<user::HomeDirectoryType>) -> Self { Self(put(self.0, "HomeDirectoryType", value.into_expr()), Phase) }
+    pub fn home_directory_type(self, value: impl Arg<user::HomeDirectoryType>) -> Self { Self(put(self.0, "HomeDirectoryType", value), Phase) }
     /// `Policy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-policy)
-    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value), Phase) }
     /// `PosixProfile`: `PosixProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-posixprofile)
-    pub fn posix_profile(self, value: impl Arg<user::PosixProfile>) -> Self { Self(put(self.0, "PosixProfile", value.into_expr()), Phase) }
+    pub fn posix_profile(self, value: impl Arg<user::PosixProfile>) -> Self { Self(put(self.0, "PosixProfile", value), Phase) }
     /// `Role`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-role)
-    pub fn role(self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2> { CfnUserProps(put(self.0, "Role", value.into_expr()), Phase) }
+    pub fn role(self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2> { CfnUserProps(put(self.0, "Role", value), Phase) }
     /// `ServerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-serverid)
-    pub fn server_id(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { CfnUserProps(put(self.0, "ServerId", value.into_expr()), Phase) }
+    pub fn server_id(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { CfnUserProps(put(self.0, "ServerId", value), Phase) }
     /// `SshPublicKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-sshpublickeys)
-    pub fn ssh_public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SshPublicKeys", value.into_expr()), Phase) }
+    pub fn ssh_public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SshPublicKeys", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-username)
-    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { CfnUserProps(put(self.0, "UserName", value), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::User`.
@@ -594,11 +594,11 @@ impl HomeDirectoryMapEntry {
 }
 impl<R0, R1> HomeDirectoryMapEntry<R0, R1> {
     /// `Entry`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-homedirectorymapentry.html#cfn-transfer-user-homedirectorymapentry-entry)
-    pub fn entry(self, value: impl Arg<str>) -> HomeDirectoryMapEntry<Set, R1> { HomeDirectoryMapEntry(put(self.0, "Entry", value.into_expr()), Phase) }
+    pub fn entry(self, value: impl Arg<str>) -> HomeDirectoryMapEntry<Set, R1> { HomeDirectoryMapEntry(put(self.0, "Entry", value), Phase) }
     /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-homedirectorymapentry.html#cfn-transfer-user-homedirectorymapentry-target)
-    pub fn target(self, value: impl Arg<str>) -> HomeDirectoryMapEntry<R0, Set> { HomeDirectoryMapEntry(put(self.0, "Target", value.into_expr()), Phase) }
+    pub fn target(self, value: impl Arg<str>) -> HomeDirectoryMapEntry<R0, Set> { HomeDirectoryMapEntry(put(self.0, "Target", value), Phase) }
     /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-homedirectorymapentry.html#cfn-transfer-user-homedirectorymapentry-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value), Phase) }
 }
 impl Done for HomeDirectoryMapEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PosixProfile` of `AWS::Transfer::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-posixprofile.html)
@@ -609,11 +609,11 @@ impl PosixProfile {
 }
 impl<R0, R1> PosixProfile<R0, R1> {
     /// `Gid`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-posixprofile.html#cfn-transfer-user-posixprofile-gid)
-    pub fn gid(self, value: impl Arg<f64>) -> PosixProfile<Set, R1> { PosixProfile(put(self.0, "Gid", value.into_expr()), Phase) }
+    pub fn gid(self, value: impl Arg<f64>) -> PosixProfile<Set, R1> { PosixProfile(put(self.0, "Gid", value), Phase) }
     /// `SecondaryGids`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-posixprofile.html#cfn-transfer-user-posixprofile-secondarygids)
-    pub fn secondary_gids(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
+    pub fn secondary_gids(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "SecondaryGids", value), Phase) }
     /// `Uid`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-posixprofile.html#cfn-transfer-user-posixprofile-uid)
-    pub fn uid(self, value: impl Arg<f64>) -> PosixProfile<R0, Set> { PosixProfile(put(self.0, "Uid", value.into_expr()), Phase) }
+    pub fn uid(self, value: impl Arg<f64>) -> PosixProfile<R0, Set> { PosixProfile(put(self.0, "Uid", value), Phase) }
 }
 impl Done for PosixProfile { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `HomeDirectoryType` allows.
@@ -648,19 +648,19 @@ impl CfnWebAppProps {
 }
 impl<R0> CfnWebAppProps<R0> {
     /// `AccessEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-accessendpoint)
-    pub fn access_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessEndpoint", value.into_expr()), Phase) }
+    pub fn access_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessEndpoint", value), Phase) }
     /// `EndpointDetails`: `EndpointDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-endpointdetails)
-    pub fn endpoint_details(self, value: impl Arg<web_app::EndpointDetails>) -> Self { Self(put(self.0, "EndpointDetails", value.into_expr()), Phase) }
+    pub fn endpoint_details(self, value: impl Arg<web_app::EndpointDetails>) -> Self { Self(put(self.0, "EndpointDetails", value), Phase) }
     /// `IdentityProviderDetails`: `IdentityProviderDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-identityproviderdetails)
-    pub fn identity_provider_details(self, value: impl Arg<web_app::IdentityProviderDetails>) -> CfnWebAppProps<Set> { CfnWebAppProps(put(self.0, "IdentityProviderDetails", value.into_expr()), Phase) }
+    pub fn identity_provider_details(self, value: impl Arg<web_app::IdentityProviderDetails>) -> CfnWebAppProps<Set> { CfnWebAppProps(put(self.0, "IdentityProviderDetails", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WebAppCustomization`: `WebAppCustomization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-webappcustomization)
-    pub fn web_app_customization(self, value: impl Arg<web_app::WebAppCustomization>) -> Self { Self(put(self.0, "WebAppCustomization", value.into_expr()), Phase) }
+    pub fn web_app_customization(self, value: impl Arg<web_app::WebAppCustomization>) -> Self { Self(put(self.0, "WebAppCustomization", value), Phase) }
     /// `WebAppEndpointPolicy`: `WebAppEndpointPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-webappendpointpolicy)
-    pub fn web_app_endpoint_policy(self, value: impl Arg<web_app::WebAppEndpointPolicy>) -> Self { Self(put(self.0, "WebAppEndpointPolicy", value.into_expr()), Phase) }
+    pub fn web_app_endpoint_policy(self, value: impl Arg<web_app::WebAppEndpointPolicy>) -> Self { Self(put(self.0, "WebAppEndpointPolicy", value), Phase) }
     /// `WebAppUnits`: `WebAppUnits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-webappunits)
-    pub fn web_app_units(self, value: impl Arg<web_app::WebAppUnits>) -> Self { Self(put(self.0, "WebAppUnits", value.into_expr()), Phase) }
+    pub fn web_app_units(self, value: impl Arg<web_app::WebAppUnits>) -> Self { Self(put(self.0, "WebAppUnits", value), Phase) }
 }
 impl Done for CfnWebAppProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::WebApp`.
@@ -672,7 +672,7 @@ impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Vpc`: `Vpc`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-endpointdetails.html#cfn-transfer-webapp-endpointdetails-vpc)
-    pub fn vpc(self, value: impl Arg<Vpc>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
+    pub fn vpc(self, value: impl Arg<Vpc>) -> Self { Self(put(self.0, "Vpc", value)) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityProviderDetails` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-identityproviderdetails.html)
@@ -681,11 +681,11 @@ impl IdentityProviderDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-identityproviderdetails.html#cfn-transfer-webapp-identityproviderdetails-applicationarn)
-    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value)) }
     /// `InstanceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-identityproviderdetails.html#cfn-transfer-webapp-identityproviderdetails-instancearn)
-    pub fn instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceArn", value.into_expr())) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceArn", value)) }
     /// `Role`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-identityproviderdetails.html#cfn-transfer-webapp-identityproviderdetails-role)
-    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value)) }
 }
 impl Done for IdentityProviderDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Vpc` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html)
@@ -694,13 +694,13 @@ impl Vpc {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html#cfn-transfer-webapp-vpc-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html#cfn-transfer-webapp-vpc-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html#cfn-transfer-webapp-vpc-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value)) }
     /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html#cfn-transfer-webapp-vpc-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value)) }
 }
 impl Done for Vpc { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebAppCustomization` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappcustomization.html)
@@ -709,11 +709,11 @@ impl WebAppCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FaviconFile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappcustomization.html#cfn-transfer-webapp-webappcustomization-faviconfile)
-    pub fn favicon_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FaviconFile", value.into_expr())) }
+    pub fn favicon_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FaviconFile", value)) }
     /// `LogoFile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappcustomization.html#cfn-transfer-webapp-webappcustomization-logofile)
-    pub fn logo_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogoFile", value.into_expr())) }
+    pub fn logo_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogoFile", value)) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappcustomization.html#cfn-transfer-webapp-webappcustomization-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value)) }
 }
 impl Done for WebAppCustomization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebAppUnits` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappunits.html)
@@ -722,7 +722,7 @@ impl WebAppUnits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Provisioned`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappunits.html#cfn-transfer-webapp-webappunits-provisioned)
-    pub fn provisioned(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Provisioned", value.into_expr())) }
+    pub fn provisioned(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Provisioned", value)) }
 }
 impl Done for WebAppUnits { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
@@ -753,13 +753,13 @@ impl CfnWorkflowProps {
 }
 impl<R0> CfnWorkflowProps<R0> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#cfn-transfer-workflow-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `OnExceptionSteps`: list of `WorkflowStep`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#cfn-transfer-workflow-onexceptionsteps)
-    pub fn on_exception_steps(self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> Self { Self(put(self.0, "OnExceptionSteps", value.into_expr()), Phase) }
+    pub fn on_exception_steps(self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> Self { Self(put(self.0, "OnExceptionSteps", value), Phase) }
     /// `Steps`: list of `WorkflowStep`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#cfn-transfer-workflow-steps)
-    pub fn steps(self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> CfnWorkflowProps<Set> { CfnWorkflowProps(put(self.0, "Steps", value.into_expr()), Phase) }
+    pub fn steps(self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> CfnWorkflowProps<Set> { CfnWorkflowProps(put(self.0, "Steps", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#cfn-transfer-workflow-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Workflow`.
@@ -771,13 +771,13 @@ impl CopyStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationFileLocation`: `S3FileLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html#cfn-transfer-workflow-copystepdetails-destinationfilelocation)
-    pub fn destination_file_location(self, value: impl Arg<S3FileLocation>) -> Self { Self(put(self.0, "DestinationFileLocation", value.into_expr())) }
+    pub fn destination_file_location(self, value: impl Arg<S3FileLocation>) -> Self { Self(put(self.0, "DestinationFileLocation", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html#cfn-transfer-workflow-copystepdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `OverwriteExisting`: `OverwriteExisting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html#cfn-transfer-workflow-copystepdetails-overwriteexisting)
-    pub fn overwrite_existing(self, value: impl Arg<OverwriteExisting>) -> Self { Self(put(self.0, "OverwriteExisting", value.into_expr())) }
+    pub fn overwrite_existing(self, value: impl Arg<OverwriteExisting>) -> Self { Self(put(self.0, "OverwriteExisting", value)) }
     /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html#cfn-transfer-workflow-copystepdetails-sourcefilelocation)
-    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value)) }
 }
 impl Done for CopyStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html)
@@ -786,13 +786,13 @@ impl CustomStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html#cfn-transfer-workflow-customstepdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html#cfn-transfer-workflow-customstepdetails-sourcefilelocation)
-    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value)) }
     /// `Target`: `LambdaFunctionArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html#cfn-transfer-workflow-customstepdetails-target)
-    pub fn target(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
+    pub fn target(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Target", value)) }
     /// `TimeoutSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html#cfn-transfer-workflow-customstepdetails-timeoutseconds)
-    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value)) }
 }
 impl Done for CustomStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DecryptStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html)
@@ -803,15 +803,15 @@ impl DecryptStepDetails {
 }
 impl<R0, R1> DecryptStepDetails<R0, R1> {
     /// `DestinationFileLocation`: `InputFileLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-destinationfilelocation)
-    pub fn destination_file_location(self, value: impl Arg<InputFileLocation>) -> DecryptStepDetails<Set, R1> { DecryptStepDetails(put(self.0, "DestinationFileLocation", value.into_expr()), Phase) }
+    pub fn destination_file_location(self, value: impl Arg<InputFileLocation>) -> DecryptStepDetails<Set, R1> { DecryptStepDetails(put(self.0, "DestinationFileLocation", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `OverwriteExisting`: `OverwriteExisting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-overwriteexisting)
-    pub fn overwrite_existing(self, value: impl Arg<OverwriteExisting>) -> Self { Self(put(self.0, "OverwriteExisting", value.into_expr()), Phase) }
+    pub fn overwrite_existing(self, value: impl Arg<OverwriteExisting>) -> Self { Self(put(self.0, "OverwriteExisting", value), Phase) }
     /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-sourcefilelocation)
-    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr()), Phase) }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value), Phase) }
     /// `Type`: `DecryptStepDetailsType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-type)
-    pub fn type_(self, value: impl Arg<DecryptStepDetailsType>) -> DecryptStepDetails<R0, Set> { DecryptStepDetails(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<DecryptStepDetailsType>) -> DecryptStepDetails<R0, Set> { DecryptStepDetails(put(self.0, "Type", value), Phase) }
 }
 impl Done for DecryptStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeleteStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-deletestepdetails.html)
@@ -820,9 +820,9 @@ impl DeleteStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-deletestepdetails.html#cfn-transfer-workflow-deletestepdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-deletestepdetails.html#cfn-transfer-workflow-deletestepdetails-sourcefilelocation)
-    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value)) }
 }
 impl Done for DeleteStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EfsInputFileLocation` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-efsinputfilelocation.html)
@@ -831,9 +831,9 @@ impl EfsInputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileSystemId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-efsinputfilelocation.html#cfn-transfer-workflow-efsinputfilelocation-filesystemid)
-    pub fn file_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemId", value.into_expr())) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemId", value)) }
     /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-efsinputfilelocation.html#cfn-transfer-workflow-efsinputfilelocation-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
 }
 impl Done for EfsInputFileLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputFileLocation` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-inputfilelocation.html)
@@ -842,9 +842,9 @@ impl InputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EfsFileLocation`: `EfsInputFileLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-inputfilelocation.html#cfn-transfer-workflow-inputfilelocation-efsfilelocation)
-    pub fn efs_file_location(self, value: impl Arg<EfsInputFileLocation>) -> Self { Self(put(self.0, "EfsFileLocation", value.into_expr())) }
+    pub fn efs_file_location(self, value: impl Arg<EfsInputFileLocation>) -> Self { Self(put(self.0, "EfsFileLocation", value)) }
     /// `S3FileLocation`: `S3InputFileLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-inputfilelocation.html#cfn-transfer-workflow-inputfilelocation-s3filelocation)
-    pub fn s3_file_location(self, value: impl Arg<S3InputFileLocation>) -> Self { Self(put(self.0, "S3FileLocation", value.into_expr())) }
+    pub fn s3_file_location(self, value: impl Arg<S3InputFileLocation>) -> Self { Self(put(self.0, "S3FileLocation", value)) }
 }
 impl Done for InputFileLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FileLocation` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3filelocation.html)
@@ -853,7 +853,7 @@ impl S3FileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3FileLocation`: `S3InputFileLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3filelocation.html#cfn-transfer-workflow-s3filelocation-s3filelocation)
-    pub fn s3_file_location(self, value: impl Arg<S3InputFileLocation>) -> Self { Self(put(self.0, "S3FileLocation", value.into_expr())) }
+    pub fn s3_file_location(self, value: impl Arg<S3InputFileLocation>) -> Self { Self(put(self.0, "S3FileLocation", value)) }
 }
 impl Done for S3FileLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3InputFileLocation` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3inputfilelocation.html)
@@ -862,9 +862,9 @@ impl S3InputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3inputfilelocation.html#cfn-transfer-workflow-s3inputfilelocation-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value)) }
     /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3inputfilelocation.html#cfn-transfer-workflow-s3inputfilelocation-key)
-    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value)) }
 }
 impl Done for S3InputFileLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Tag` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3tag.html)
@@ -875,9 +875,9 @@ impl S3Tag {
 }
 impl<R0, R1> S3Tag<R0, R1> {
     /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3tag.html#cfn-transfer-workflow-s3tag-key)
-    pub fn key(self, value: impl Arg<str>) -> S3Tag<Set, R1> { S3Tag(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Tag<Set, R1> { S3Tag(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3tag.html#cfn-transfer-workflow-s3tag-value)
-    pub fn value(self, value: impl Arg<str>) -> S3Tag<R0, Set> { S3Tag(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> S3Tag<R0, Set> { S3Tag(put(self.0, "Value", value), Phase) }
 }
 impl Done for S3Tag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-tagstepdetails.html)
@@ -886,11 +886,11 @@ impl TagStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-tagstepdetails.html#cfn-transfer-workflow-tagstepdetails-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-tagstepdetails.html#cfn-transfer-workflow-tagstepdetails-sourcefilelocation)
-    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value)) }
     /// `Tags`: list of `S3Tag`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-tagstepdetails.html#cfn-transfer-workflow-tagstepdetails-tags)
-    pub fn tags(self, value: impl Arg<Arr<S3Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<S3Tag>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for TagStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowStep` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html)
@@ -899,17 +899,17 @@ impl WorkflowStep {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyStepDetails`: `CopyStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-copystepdetails)
-    pub fn copy_step_details(self, value: impl Arg<CopyStepDetails>) -> Self { Self(put(self.0, "CopyStepDetails", value.into_expr())) }
+    pub fn copy_step_details(self, value: impl Arg<CopyStepDetails>) -> Self { Self(put(self.0, "CopyStepDetails", value)) }
     /// `CustomStepDetails`: `CustomStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-customstepdetails)
-    pub fn custom_step_details(self, value: impl Arg<CustomStepDetails>) -> Self { Self(put(self.0, "CustomStepDetails", value.into_expr())) }
+    pub fn custom_step_details(self, value: impl Arg<CustomStepDetails>) -> Self { Self(put(self.0, "CustomStepDetails", value)) }
     /// `DecryptStepDetails`: `DecryptStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-decryptstepdetails)
-    pub fn decrypt_step_details(self, value: impl Arg<DecryptStepDetails>) -> Self { Self(put(self.0, "DecryptStepDetails", value.into_expr())) }
+    pub fn decrypt_step_details(self, value: impl Arg<DecryptStepDetails>) -> Self { Self(put(self.0, "DecryptStepDetails", value)) }
     /// `DeleteStepDetails`: `DeleteStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-deletestepdetails)
-    pub fn delete_step_details(self, value: impl Arg<DeleteStepDetails>) -> Self { Self(put(self.0, "DeleteStepDetails", value.into_expr())) }
+    pub fn delete_step_details(self, value: impl Arg<DeleteStepDetails>) -> Self { Self(put(self.0, "DeleteStepDetails", value)) }
     /// `TagStepDetails`: `TagStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-tagstepdetails)
-    pub fn tag_step_details(self, value: impl Arg<TagStepDetails>) -> Self { Self(put(self.0, "TagStepDetails", value.into_expr())) }
+    pub fn tag_step_details(self, value: impl Arg<TagStepDetails>) -> Self { Self(put(self.0, "TagStepDetails", value)) }
     /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-type)
-    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value)) }
 }
 impl Done for WorkflowStep { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.

@@ -43,15 +43,15 @@ impl CfnParallelDataProps {
 }
 impl<R0, R1> CfnParallelDataProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionKey`: `EncryptionKey`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-encryptionkey)
-    pub fn encryption_key(self, value: impl Arg<parallel_data::EncryptionKey>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    pub fn encryption_key(self, value: impl Arg<parallel_data::EncryptionKey>) -> Self { Self(put(self.0, "EncryptionKey", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnParallelDataProps<Set, R1> { CfnParallelDataProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnParallelDataProps<Set, R1> { CfnParallelDataProps(put(self.0, "Name", value), Phase) }
     /// `ParallelDataConfig`: `ParallelDataConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-paralleldataconfig)
-    pub fn parallel_data_config(self, value: impl Arg<parallel_data::ParallelDataConfig>) -> CfnParallelDataProps<R0, Set> { CfnParallelDataProps(put(self.0, "ParallelDataConfig", value.into_expr()), Phase) }
+    pub fn parallel_data_config(self, value: impl Arg<parallel_data::ParallelDataConfig>) -> CfnParallelDataProps<R0, Set> { CfnParallelDataProps(put(self.0, "ParallelDataConfig", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-tags)
-    pub fn tags(self, value: impl Arg<Arr<parallel_data::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<parallel_data::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnParallelDataProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Translate::ParallelData`.
@@ -65,9 +65,9 @@ impl EncryptionKey {
 }
 impl<R0, R1> EncryptionKey<R0, R1> {
     /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-encryptionkey.html#cfn-translate-paralleldata-encryptionkey-id)
-    pub fn id(self, value: impl Arg<str>) -> EncryptionKey<Set, R1> { EncryptionKey(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> EncryptionKey<Set, R1> { EncryptionKey(put(self.0, "Id", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-encryptionkey.html#cfn-translate-paralleldata-encryptionkey-type)
-    pub fn type_(self, value: impl Arg<Type>) -> EncryptionKey<R0, Set> { EncryptionKey(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EncryptionKey<R0, Set> { EncryptionKey(put(self.0, "Type", value), Phase) }
 }
 impl Done for EncryptionKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParallelDataConfig` of `AWS::Translate::ParallelData`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-paralleldataconfig.html)
@@ -78,9 +78,9 @@ impl ParallelDataConfig {
 }
 impl<R0, R1> ParallelDataConfig<R0, R1> {
     /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-paralleldataconfig.html#cfn-translate-paralleldata-paralleldataconfig-format)
-    pub fn format(self, value: impl Arg<Format>) -> ParallelDataConfig<Set, R1> { ParallelDataConfig(put(self.0, "Format", value.into_expr()), Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> ParallelDataConfig<Set, R1> { ParallelDataConfig(put(self.0, "Format", value), Phase) }
     /// `S3Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-paralleldataconfig.html#cfn-translate-paralleldata-paralleldataconfig-s3uri)
-    pub fn s3_uri(self, value: impl Arg<str>) -> ParallelDataConfig<R0, Set> { ParallelDataConfig(put(self.0, "S3Uri", value.into_expr()), Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> ParallelDataConfig<R0, Set> { ParallelDataConfig(put(self.0, "S3Uri", value), Phase) }
 }
 impl Done for ParallelDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Translate::ParallelData`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-tagsitems.html)
@@ -91,9 +91,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-tagsitems.html#cfn-translate-paralleldata-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-tagsitems.html#cfn-translate-paralleldata-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Format` allows.

@@ -23,11 +23,11 @@ impl CfnAccountCustomizationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountColor`: `AccountColor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-uxc-accountcustomization.html#cfn-uxc-accountcustomization-accountcolor)
-    pub fn account_color(self, value: impl Arg<account_customization::AccountColor>) -> Self { Self(put(self.0, "AccountColor", value.into_expr())) }
+    pub fn account_color(self, value: impl Arg<account_customization::AccountColor>) -> Self { Self(put(self.0, "AccountColor", value)) }
     /// `VisibleRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-uxc-accountcustomization.html#cfn-uxc-accountcustomization-visibleregions)
-    pub fn visible_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VisibleRegions", value.into_expr())) }
+    pub fn visible_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VisibleRegions", value)) }
     /// `VisibleServices`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-uxc-accountcustomization.html#cfn-uxc-accountcustomization-visibleservices)
-    pub fn visible_services(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VisibleServices", value.into_expr())) }
+    pub fn visible_services(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VisibleServices", value)) }
 }
 impl Done for CfnAccountCustomizationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::UXC::AccountCustomization`.

@@ -35,11 +35,11 @@ impl CfnIdentitySourceProps {
 }
 impl<R0, R1> CfnIdentitySourceProps<R0, R1> {
     /// `Configuration`: `IdentitySourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#cfn-verifiedpermissions-identitysource-configuration)
-    pub fn configuration(self, value: impl Arg<identity_source::IdentitySourceConfiguration>) -> CfnIdentitySourceProps<Set, R1> { CfnIdentitySourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<identity_source::IdentitySourceConfiguration>) -> CfnIdentitySourceProps<Set, R1> { CfnIdentitySourceProps(put(self.0, "Configuration", value), Phase) }
     /// `PolicyStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#cfn-verifiedpermissions-identitysource-policystoreid)
-    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnIdentitySourceProps<R0, Set> { CfnIdentitySourceProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
+    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnIdentitySourceProps<R0, Set> { CfnIdentitySourceProps(put(self.0, "PolicyStoreId", value), Phase) }
     /// `PrincipalEntityType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#cfn-verifiedpermissions-identitysource-principalentitytype)
-    pub fn principal_entity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalEntityType", value.into_expr()), Phase) }
+    pub fn principal_entity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalEntityType", value), Phase) }
 }
 impl Done for CfnIdentitySourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VerifiedPermissions::IdentitySource`.
@@ -53,7 +53,7 @@ impl CognitoGroupConfiguration {
 }
 impl<R0> CognitoGroupConfiguration<R0> {
     /// `GroupEntityType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitogroupconfiguration.html#cfn-verifiedpermissions-identitysource-cognitogroupconfiguration-groupentitytype)
-    pub fn group_entity_type(self, value: impl Arg<str>) -> CognitoGroupConfiguration<Set> { CognitoGroupConfiguration(put(self.0, "GroupEntityType", value.into_expr()), Phase) }
+    pub fn group_entity_type(self, value: impl Arg<str>) -> CognitoGroupConfiguration<Set> { CognitoGroupConfiguration(put(self.0, "GroupEntityType", value), Phase) }
 }
 impl Done for CognitoGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoUserPoolConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitouserpoolconfiguration.html)
@@ -64,11 +64,11 @@ impl CognitoUserPoolConfiguration {
 }
 impl<R0> CognitoUserPoolConfiguration<R0> {
     /// `ClientIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitouserpoolconfiguration.html#cfn-verifiedpermissions-identitysource-cognitouserpoolconfiguration-clientids)
-    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr()), Phase) }
+    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value), Phase) }
     /// `GroupConfiguration`: `CognitoGroupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitouserpoolconfiguration.html#cfn-verifiedpermissions-identitysource-cognitouserpoolconfiguration-groupconfiguration)
-    pub fn group_configuration(self, value: impl Arg<CognitoGroupConfiguration>) -> Self { Self(put(self.0, "GroupConfiguration", value.into_expr()), Phase) }
+    pub fn group_configuration(self, value: impl Arg<CognitoGroupConfiguration>) -> Self { Self(put(self.0, "GroupConfiguration", value), Phase) }
     /// `UserPoolArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitouserpoolconfiguration.html#cfn-verifiedpermissions-identitysource-cognitouserpoolconfiguration-userpoolarn)
-    pub fn user_pool_arn(self, value: impl Arg<str>) -> CognitoUserPoolConfiguration<Set> { CognitoUserPoolConfiguration(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
+    pub fn user_pool_arn(self, value: impl Arg<str>) -> CognitoUserPoolConfiguration<Set> { CognitoUserPoolConfiguration(put(self.0, "UserPoolArn", value), Phase) }
 }
 impl Done for CognitoUserPoolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySourceConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourceconfiguration.html)
@@ -77,9 +77,9 @@ impl IdentitySourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CognitoUserPoolConfiguration`: `CognitoUserPoolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourceconfiguration.html#cfn-verifiedpermissions-identitysource-identitysourceconfiguration-cognitouserpoolconfiguration)
-    pub fn cognito_user_pool_configuration(self, value: impl Arg<CognitoUserPoolConfiguration>) -> Self { Self(put(self.0, "CognitoUserPoolConfiguration", value.into_expr())) }
+    pub fn cognito_user_pool_configuration(self, value: impl Arg<CognitoUserPoolConfiguration>) -> Self { Self(put(self.0, "CognitoUserPoolConfiguration", value)) }
     /// `OpenIdConnectConfiguration`: `OpenIdConnectConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourceconfiguration.html#cfn-verifiedpermissions-identitysource-identitysourceconfiguration-openidconnectconfiguration)
-    pub fn open_id_connect_configuration(self, value: impl Arg<OpenIdConnectConfiguration>) -> Self { Self(put(self.0, "OpenIdConnectConfiguration", value.into_expr())) }
+    pub fn open_id_connect_configuration(self, value: impl Arg<OpenIdConnectConfiguration>) -> Self { Self(put(self.0, "OpenIdConnectConfiguration", value)) }
 }
 impl Done for IdentitySourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySourceDetails` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html)
@@ -88,13 +88,13 @@ impl IdentitySourceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html#cfn-verifiedpermissions-identitysource-identitysourcedetails-clientids)
-    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr())) }
+    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value)) }
     /// `DiscoveryUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html#cfn-verifiedpermissions-identitysource-identitysourcedetails-discoveryurl)
-    pub fn discovery_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryUrl", value.into_expr())) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryUrl", value)) }
     /// `OpenIdIssuer`: `OpenIdIssuer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html#cfn-verifiedpermissions-identitysource-identitysourcedetails-openidissuer)
-    pub fn open_id_issuer(self, value: impl Arg<OpenIdIssuer>) -> Self { Self(put(self.0, "OpenIdIssuer", value.into_expr())) }
+    pub fn open_id_issuer(self, value: impl Arg<OpenIdIssuer>) -> Self { Self(put(self.0, "OpenIdIssuer", value)) }
     /// `UserPoolArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html#cfn-verifiedpermissions-identitysource-identitysourcedetails-userpoolarn)
-    pub fn user_pool_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolArn", value.into_expr())) }
+    pub fn user_pool_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolArn", value)) }
 }
 impl Done for IdentitySourceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectAccessTokenConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration.html)
@@ -103,9 +103,9 @@ impl OpenIdConnectAccessTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audiences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration-audiences)
-    pub fn audiences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audiences", value.into_expr())) }
+    pub fn audiences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audiences", value)) }
     /// `PrincipalIdClaim`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration-principalidclaim)
-    pub fn principal_id_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalIdClaim", value.into_expr())) }
+    pub fn principal_id_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalIdClaim", value)) }
 }
 impl Done for OpenIdConnectAccessTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html)
@@ -116,13 +116,13 @@ impl OpenIdConnectConfiguration {
 }
 impl<R0, R1> OpenIdConnectConfiguration<R0, R1> {
     /// `EntityIdPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectconfiguration-entityidprefix)
-    pub fn entity_id_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityIdPrefix", value.into_expr()), Phase) }
+    pub fn entity_id_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityIdPrefix", value), Phase) }
     /// `GroupConfiguration`: `OpenIdConnectGroupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectconfiguration-groupconfiguration)
-    pub fn group_configuration(self, value: impl Arg<OpenIdConnectGroupConfiguration>) -> Self { Self(put(self.0, "GroupConfiguration", value.into_expr()), Phase) }
+    pub fn group_configuration(self, value: impl Arg<OpenIdConnectGroupConfiguration>) -> Self { Self(put(self.0, "GroupConfiguration", value), Phase) }
     /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectconfiguration-issuer)
-    pub fn issuer(self, value: impl Arg<str>) -> OpenIdConnectConfiguration<Set, R1> { OpenIdConnectConfiguration(put(self.0, "Issuer", value.into_expr()), Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> OpenIdConnectConfiguration<Set, R1> { OpenIdConnectConfiguration(put(self.0, "Issuer", value), Phase) }
     /// `TokenSelection`: `OpenIdConnectTokenSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectconfiguration-tokenselection)
-    pub fn token_selection(self, value: impl Arg<OpenIdConnectTokenSelection>) -> OpenIdConnectConfiguration<R0, Set> { OpenIdConnectConfiguration(put(self.0, "TokenSelection", value.into_expr()), Phase) }
+    pub fn token_selection(self, value: impl Arg<OpenIdConnectTokenSelection>) -> OpenIdConnectConfiguration<R0, Set> { OpenIdConnectConfiguration(put(self.0, "TokenSelection", value), Phase) }
 }
 impl Done for OpenIdConnectConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectGroupConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectgroupconfiguration.html)
@@ -133,9 +133,9 @@ impl OpenIdConnectGroupConfiguration {
 }
 impl<R0, R1> OpenIdConnectGroupConfiguration<R0, R1> {
     /// `GroupClaim`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectgroupconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectgroupconfiguration-groupclaim)
-    pub fn group_claim(self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<Set, R1> { OpenIdConnectGroupConfiguration(put(self.0, "GroupClaim", value.into_expr()), Phase) }
+    pub fn group_claim(self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<Set, R1> { OpenIdConnectGroupConfiguration(put(self.0, "GroupClaim", value), Phase) }
     /// `GroupEntityType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectgroupconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectgroupconfiguration-groupentitytype)
-    pub fn group_entity_type(self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<R0, Set> { OpenIdConnectGroupConfiguration(put(self.0, "GroupEntityType", value.into_expr()), Phase) }
+    pub fn group_entity_type(self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<R0, Set> { OpenIdConnectGroupConfiguration(put(self.0, "GroupEntityType", value), Phase) }
 }
 impl Done for OpenIdConnectGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectIdentityTokenConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration.html)
@@ -144,9 +144,9 @@ impl OpenIdConnectIdentityTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration-clientids)
-    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr())) }
+    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value)) }
     /// `PrincipalIdClaim`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration-principalidclaim)
-    pub fn principal_id_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalIdClaim", value.into_expr())) }
+    pub fn principal_id_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalIdClaim", value)) }
 }
 impl Done for OpenIdConnectIdentityTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectTokenSelection` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnecttokenselection.html)
@@ -155,9 +155,9 @@ impl OpenIdConnectTokenSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessTokenOnly`: `OpenIdConnectAccessTokenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnecttokenselection.html#cfn-verifiedpermissions-identitysource-openidconnecttokenselection-accesstokenonly)
-    pub fn access_token_only(self, value: impl Arg<OpenIdConnectAccessTokenConfiguration>) -> Self { Self(put(self.0, "AccessTokenOnly", value.into_expr())) }
+    pub fn access_token_only(self, value: impl Arg<OpenIdConnectAccessTokenConfiguration>) -> Self { Self(put(self.0, "AccessTokenOnly", value)) }
     /// `IdentityTokenOnly`: `OpenIdConnectIdentityTokenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnecttokenselection.html#cfn-verifiedpermissions-identitysource-openidconnecttokenselection-identitytokenonly)
-    pub fn identity_token_only(self, value: impl Arg<OpenIdConnectIdentityTokenConfiguration>) -> Self { Self(put(self.0, "IdentityTokenOnly", value.into_expr())) }
+    pub fn identity_token_only(self, value: impl Arg<OpenIdConnectIdentityTokenConfiguration>) -> Self { Self(put(self.0, "IdentityTokenOnly", value)) }
 }
 impl Done for OpenIdConnectTokenSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OpenIdIssuer` allows.
@@ -186,11 +186,11 @@ impl CfnPolicyProps {
 }
 impl<R0, R1> CfnPolicyProps<R0, R1> {
     /// `Definition`: `PolicyDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html#cfn-verifiedpermissions-policy-definition)
-    pub fn definition(self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1> { CfnPolicyProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1> { CfnPolicyProps(put(self.0, "Definition", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html#cfn-verifiedpermissions-policy-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `PolicyStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html#cfn-verifiedpermissions-policy-policystoreid)
-    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { CfnPolicyProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
+    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { CfnPolicyProps(put(self.0, "PolicyStoreId", value), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VerifiedPermissions::Policy`.
@@ -204,9 +204,9 @@ impl EntityIdentifier {
 }
 impl<R0, R1> EntityIdentifier<R0, R1> {
     /// `EntityId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-entityidentifier.html#cfn-verifiedpermissions-policy-entityidentifier-entityid)
-    pub fn entity_id(self, value: impl Arg<str>) -> EntityIdentifier<Set, R1> { EntityIdentifier(put(self.0, "EntityId", value.into_expr()), Phase) }
+    pub fn entity_id(self, value: impl Arg<str>) -> EntityIdentifier<Set, R1> { EntityIdentifier(put(self.0, "EntityId", value), Phase) }
     /// `EntityType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-entityidentifier.html#cfn-verifiedpermissions-policy-entityidentifier-entitytype)
-    pub fn entity_type(self, value: impl Arg<str>) -> EntityIdentifier<R0, Set> { EntityIdentifier(put(self.0, "EntityType", value.into_expr()), Phase) }
+    pub fn entity_type(self, value: impl Arg<str>) -> EntityIdentifier<R0, Set> { EntityIdentifier(put(self.0, "EntityType", value), Phase) }
 }
 impl Done for EntityIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinition` of `AWS::VerifiedPermissions::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-policydefinition.html)
@@ -215,9 +215,9 @@ impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Static`: `StaticPolicyDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-policydefinition.html#cfn-verifiedpermissions-policy-policydefinition-static)
-    pub fn static_(self, value: impl Arg<StaticPolicyDefinition>) -> Self { Self(put(self.0, "Static", value.into_expr())) }
+    pub fn static_(self, value: impl Arg<StaticPolicyDefinition>) -> Self { Self(put(self.0, "Static", value)) }
     /// `TemplateLinked`: `TemplateLinkedPolicyDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-policydefinition.html#cfn-verifiedpermissions-policy-policydefinition-templatelinked)
-    pub fn template_linked(self, value: impl Arg<TemplateLinkedPolicyDefinition>) -> Self { Self(put(self.0, "TemplateLinked", value.into_expr())) }
+    pub fn template_linked(self, value: impl Arg<TemplateLinkedPolicyDefinition>) -> Self { Self(put(self.0, "TemplateLinked", value)) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticPolicyDefinition` of `AWS::VerifiedPermissions::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-staticpolicydefinition.html)
@@ -228,9 +228,9 @@ impl StaticPolicyDefinition {
 }
 impl<R0> StaticPolicyDefinition<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-staticpolicydefinition.html#cfn-verifiedpermissions-policy-staticpolicydefinition-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Statement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-staticpolicydefinition.html#cfn-verifiedpermissions-policy-staticpolicydefinition-statement)
-    pub fn statement(self, value: impl Arg<str>) -> StaticPolicyDefinition<Set> { StaticPolicyDefinition(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<str>) -> StaticPolicyDefinition<Set> { StaticPolicyDefinition(put(self.0, "Statement", value), Phase) }
 }
 impl Done for StaticPolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateLinkedPolicyDefinition` of `AWS::VerifiedPermissions::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-templatelinkedpolicydefinition.html)
@@ -241,11 +241,11 @@ impl TemplateLinkedPolicyDefinition {
 }
 impl<R0> TemplateLinkedPolicyDefinition<R0> {
     /// `PolicyTemplateId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-templatelinkedpolicydefinition.html#cfn-verifiedpermissions-policy-templatelinkedpolicydefinition-policytemplateid)
-    pub fn policy_template_id(self, value: impl Arg<str>) -> TemplateLinkedPolicyDefinition<Set> { TemplateLinkedPolicyDefinition(put(self.0, "PolicyTemplateId", value.into_expr()), Phase) }
+    pub fn policy_template_id(self, value: impl Arg<str>) -> TemplateLinkedPolicyDefinition<Set> { TemplateLinkedPolicyDefinition(put(self.0, "PolicyTemplateId", value), Phase) }
     /// `Principal`: `EntityIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-templatelinkedpolicydefinition.html#cfn-verifiedpermissions-policy-templatelinkedpolicydefinition-principal)
-    pub fn principal(self, value: impl Arg<EntityIdentifier>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
+    pub fn principal(self, value: impl Arg<EntityIdentifier>) -> Self { Self(put(self.0, "Principal", value), Phase) }
     /// `Resource`: `EntityIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-templatelinkedpolicydefinition.html#cfn-verifiedpermissions-policy-templatelinkedpolicydefinition-resource)
-    pub fn resource(self, value: impl Arg<EntityIdentifier>) -> Self { Self(put(self.0, "Resource", value.into_expr()), Phase) }
+    pub fn resource(self, value: impl Arg<EntityIdentifier>) -> Self { Self(put(self.0, "Resource", value), Phase) }
 }
 impl Done for TemplateLinkedPolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -274,17 +274,17 @@ impl CfnPolicyStoreProps {
 }
 impl<R0> CfnPolicyStoreProps<R0> {
     /// `DeletionProtection`: `DeletionProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<policy_store::DeletionProtection>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
+    pub fn deletion_protection(self, value: impl Arg<policy_store::DeletionProtection>) -> Self { Self(put(self.0, "DeletionProtection", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `EncryptionSettings`: `EncryptionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-encryptionsettings)
-    pub fn encryption_settings(self, value: impl Arg<policy_store::EncryptionSettings>) -> Self { Self(put(self.0, "EncryptionSettings", value.into_expr()), Phase) }
+    pub fn encryption_settings(self, value: impl Arg<policy_store::EncryptionSettings>) -> Self { Self(put(self.0, "EncryptionSettings", value), Phase) }
     /// `Schema`: `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-schema)
-    pub fn schema(self, value: impl Arg<policy_store::SchemaDefinition>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
+    pub fn schema(self, value: impl Arg<policy_store::SchemaDefinition>) -> Self { Self(put(self.0, "Schema", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ValidationSettings`: `ValidationSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-validationsettings)
-    pub fn validation_settings(self, value: impl Arg<policy_store::ValidationSettings>) -> CfnPolicyStoreProps<Set> { CfnPolicyStoreProps(put(self.0, "ValidationSettings", value.into_expr()), Phase) }
+    pub fn validation_settings(self, value: impl Arg<policy_store::ValidationSettings>) -> CfnPolicyStoreProps<Set> { CfnPolicyStoreProps(put(self.0, "ValidationSettings", value), Phase) }
 }
 impl Done for CfnPolicyStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VerifiedPermissions::PolicyStore`.
@@ -298,7 +298,7 @@ impl DeletionProtection {
 }
 impl<R0> DeletionProtection<R0> {
     /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-deletionprotection.html#cfn-verifiedpermissions-policystore-deletionprotection-mode)
-    pub fn mode(self, value: impl Arg<Mode>) -> DeletionProtection<Set> { DeletionProtection(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> DeletionProtection<Set> { DeletionProtection(put(self.0, "Mode", value), Phase) }
 }
 impl Done for DeletionProtection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionSettings` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionsettings.html)
@@ -307,9 +307,9 @@ impl EncryptionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Default`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionsettings.html#cfn-verifiedpermissions-policystore-encryptionsettings-default)
-    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
+    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value)) }
     /// `KmsEncryptionSettings`: `KmsEncryptionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionsettings.html#cfn-verifiedpermissions-policystore-encryptionsettings-kmsencryptionsettings)
-    pub fn kms_encryption_settings(self, value: impl Arg<KmsEncryptionSettings>) -> Self { Self(put(self.0, "KmsEncryptionSettings", value.into_expr())) }
+    pub fn kms_encryption_settings(self, value: impl Arg<KmsEncryptionSettings>) -> Self { Self(put(self.0, "KmsEncryptionSettings", value)) }
 }
 impl Done for EncryptionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionState` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionstate.html)
@@ -320,9 +320,9 @@ impl EncryptionState {
 }
 impl<R0, R1> EncryptionState<R0, R1> {
     /// `Default`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionstate.html#cfn-verifiedpermissions-policystore-encryptionstate-default)
-    pub fn default(self, value: impl Arg<Any>) -> EncryptionState<Set, R1> { EncryptionState(put(self.0, "Default", value.into_expr()), Phase) }
+    pub fn default(self, value: impl Arg<Any>) -> EncryptionState<Set, R1> { EncryptionState(put(self.0, "Default", value), Phase) }
     /// `KmsEncryptionState`: `KmsEncryptionState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionstate.html#cfn-verifiedpermissions-policystore-encryptionstate-kmsencryptionstate)
-    pub fn kms_encryption_state(self, value: impl Arg<KmsEncryptionState>) -> EncryptionState<R0, Set> { EncryptionState(put(self.0, "KmsEncryptionState", value.into_expr()), Phase) }
+    pub fn kms_encryption_state(self, value: impl Arg<KmsEncryptionState>) -> EncryptionState<R0, Set> { EncryptionState(put(self.0, "KmsEncryptionState", value), Phase) }
 }
 impl Done for EncryptionState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsEncryptionSettings` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionsettings.html)
@@ -333,9 +333,9 @@ impl KmsEncryptionSettings {
 }
 impl<R0> KmsEncryptionSettings<R0> {
     /// `EncryptionContext`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionsettings.html#cfn-verifiedpermissions-policystore-kmsencryptionsettings-encryptioncontext)
-    pub fn encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EncryptionContext", value.into_expr()), Phase) }
+    pub fn encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EncryptionContext", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionsettings.html#cfn-verifiedpermissions-policystore-kmsencryptionsettings-key)
-    pub fn key(self, value: impl Arg<str>) -> KmsEncryptionSettings<Set> { KmsEncryptionSettings(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KmsEncryptionSettings<Set> { KmsEncryptionSettings(put(self.0, "Key", value), Phase) }
 }
 impl Done for KmsEncryptionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsEncryptionState` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionstate.html)
@@ -346,9 +346,9 @@ impl KmsEncryptionState {
 }
 impl<R0, R1> KmsEncryptionState<R0, R1> {
     /// `EncryptionContext`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionstate.html#cfn-verifiedpermissions-policystore-kmsencryptionstate-encryptioncontext)
-    pub fn encryption_context(self, value: impl Arg<Dict<str>>) -> KmsEncryptionState<Set, R1> { KmsEncryptionState(put(self.0, "EncryptionContext", value.into_expr()), Phase) }
+    pub fn encryption_context(self, value: impl Arg<Dict<str>>) -> KmsEncryptionState<Set, R1> { KmsEncryptionState(put(self.0, "EncryptionContext", value), Phase) }
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionstate.html#cfn-verifiedpermissions-policystore-kmsencryptionstate-key)
-    pub fn key(self, value: impl Arg<str>) -> KmsEncryptionState<R0, Set> { KmsEncryptionState(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KmsEncryptionState<R0, Set> { KmsEncryptionState(put(self.0, "Key", value), Phase) }
 }
 impl Done for KmsEncryptionState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaDefinition` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-schemadefinition.html)
@@ -357,7 +357,7 @@ impl SchemaDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CedarJson`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-schemadefinition.html#cfn-verifiedpermissions-policystore-schemadefinition-cedarjson)
-    pub fn cedar_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CedarJson", value.into_expr())) }
+    pub fn cedar_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CedarJson", value)) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidationSettings` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-validationsettings.html)
@@ -368,7 +368,7 @@ impl ValidationSettings {
 }
 impl<R0> ValidationSettings<R0> {
     /// `Mode`: `ValidationSettingsMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-validationsettings.html#cfn-verifiedpermissions-policystore-validationsettings-mode)
-    pub fn mode(self, value: impl Arg<ValidationSettingsMode>) -> ValidationSettings<Set> { ValidationSettings(put(self.0, "Mode", value.into_expr()), Phase) }
+    pub fn mode(self, value: impl Arg<ValidationSettingsMode>) -> ValidationSettings<Set> { ValidationSettings(put(self.0, "Mode", value), Phase) }
 }
 impl Done for ValidationSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Mode` allows.
@@ -395,9 +395,9 @@ impl CfnPolicyStoreAliasProps {
 }
 impl<R0, R1> CfnPolicyStoreAliasProps<R0, R1> {
     /// `AliasName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystorealias.html#cfn-verifiedpermissions-policystorealias-aliasname)
-    pub fn alias_name(self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<Set, R1> { CfnPolicyStoreAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
+    pub fn alias_name(self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<Set, R1> { CfnPolicyStoreAliasProps(put(self.0, "AliasName", value), Phase) }
     /// `PolicyStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystorealias.html#cfn-verifiedpermissions-policystorealias-policystoreid)
-    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<R0, Set> { CfnPolicyStoreAliasProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
+    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<R0, Set> { CfnPolicyStoreAliasProps(put(self.0, "PolicyStoreId", value), Phase) }
 }
 impl Done for CfnPolicyStoreAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::VerifiedPermissions::PolicyTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html)
@@ -421,13 +421,13 @@ impl CfnPolicyTemplateProps {
 }
 impl<R0, R1> CfnPolicyTemplateProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#cfn-verifiedpermissions-policytemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#cfn-verifiedpermissions-policytemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `PolicyStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#cfn-verifiedpermissions-policytemplate-policystoreid)
-    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyTemplateProps<Set, R1> { CfnPolicyTemplateProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
+    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyTemplateProps<Set, R1> { CfnPolicyTemplateProps(put(self.0, "PolicyStoreId", value), Phase) }
     /// `Statement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#cfn-verifiedpermissions-policytemplate-statement)
-    pub fn statement(self, value: impl Arg<str>) -> CfnPolicyTemplateProps<R0, Set> { CfnPolicyTemplateProps(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<str>) -> CfnPolicyTemplateProps<R0, Set> { CfnPolicyTemplateProps(put(self.0, "Statement", value), Phase) }
 }
 impl Done for CfnPolicyTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -25,13 +25,13 @@ impl CfnDomainProps {
 }
 impl<R0, R1> CfnDomainProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#cfn-voiceid-domain-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#cfn-voiceid-domain-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set, R1> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set, R1> { CfnDomainProps(put(self.0, "Name", value), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#cfn-voiceid-domain-serversideencryptionconfiguration)
-    pub fn server_side_encryption_configuration(self, value: impl Arg<domain::ServerSideEncryptionConfiguration>) -> CfnDomainProps<R0, Set> { CfnDomainProps(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<domain::ServerSideEncryptionConfiguration>) -> CfnDomainProps<R0, Set> { CfnDomainProps(put(self.0, "ServerSideEncryptionConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#cfn-voiceid-domain-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VoiceID::Domain`.
@@ -45,7 +45,7 @@ impl ServerSideEncryptionConfiguration {
 }
 impl<R0> ServerSideEncryptionConfiguration<R0> {
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-voiceid-domain-serversideencryptionconfiguration.html#cfn-voiceid-domain-serversideencryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ServerSideEncryptionConfiguration<Set> { ServerSideEncryptionConfiguration(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ServerSideEncryptionConfiguration<Set> { ServerSideEncryptionConfiguration(put(self.0, "KmsKeyId", value), Phase) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 }

@@ -31,13 +31,13 @@ impl CfnAccessLogSubscriptionProps {
 }
 impl<R0> CfnAccessLogSubscriptionProps<R0> {
     /// `DestinationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#cfn-vpclattice-accesslogsubscription-destinationarn)
-    pub fn destination_arn(self, value: impl Arg<str>) -> CfnAccessLogSubscriptionProps<Set> { CfnAccessLogSubscriptionProps(put(self.0, "DestinationArn", value.into_expr()), Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> CfnAccessLogSubscriptionProps<Set> { CfnAccessLogSubscriptionProps(put(self.0, "DestinationArn", value), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#cfn-vpclattice-accesslogsubscription-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value), Phase) }
     /// `ServiceNetworkLogType`: `ServiceNetworkLogType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#cfn-vpclattice-accesslogsubscription-servicenetworklogtype)
-    pub fn service_network_log_type(self, value: impl Arg<access_log_subscription::ServiceNetworkLogType>) -> Self { Self(put(self.0, "ServiceNetworkLogType", value.into_expr()), Phase) }
+    pub fn service_network_log_type(self, value: impl Arg<access_log_subscription::ServiceNetworkLogType>) -> Self { Self(put(self.0, "ServiceNetworkLogType", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#cfn-vpclattice-accesslogsubscription-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAccessLogSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::AccessLogSubscription`.
@@ -67,9 +67,9 @@ impl CfnAuthPolicyProps {
 }
 impl<R0, R1> CfnAuthPolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-authpolicy.html#cfn-vpclattice-authpolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnAuthPolicyProps<Set, R1> { CfnAuthPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnAuthPolicyProps<Set, R1> { CfnAuthPolicyProps(put(self.0, "Policy", value), Phase) }
     /// `ResourceIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-authpolicy.html#cfn-vpclattice-authpolicy-resourceidentifier)
-    pub fn resource_identifier(self, value: impl Arg<str>) -> CfnAuthPolicyProps<R0, Set> { CfnAuthPolicyProps(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> CfnAuthPolicyProps<R0, Set> { CfnAuthPolicyProps(put(self.0, "ResourceIdentifier", value), Phase) }
 }
 impl Done for CfnAuthPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::VpcLattice::DomainVerification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html)
@@ -99,9 +99,9 @@ impl CfnDomainVerificationProps {
 }
 impl<R0> CfnDomainVerificationProps<R0> {
     /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html#cfn-vpclattice-domainverification-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainVerificationProps<Set> { CfnDomainVerificationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainVerificationProps<Set> { CfnDomainVerificationProps(put(self.0, "DomainName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html#cfn-vpclattice-domainverification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnDomainVerificationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::DomainVerification`.
@@ -113,9 +113,9 @@ impl TxtMethodConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-domainverification-txtmethodconfig.html#cfn-vpclattice-domainverification-txtmethodconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "name", value)) }
     /// `value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-domainverification-txtmethodconfig.html#cfn-vpclattice-domainverification-txtmethodconfig-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value)) }
 }
 impl Done for TxtMethodConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -146,17 +146,17 @@ impl CfnListenerProps {
 }
 impl<R0, R1> CfnListenerProps<R0, R1> {
     /// `DefaultAction`: `DefaultAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-defaultaction)
-    pub fn default_action(self, value: impl Arg<listener::DefaultAction>) -> CfnListenerProps<Set, R1> { CfnListenerProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
+    pub fn default_action(self, value: impl Arg<listener::DefaultAction>) -> CfnListenerProps<Set, R1> { CfnListenerProps(put(self.0, "DefaultAction", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
     /// `Protocol`: `Protocol`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-protocol)
-    pub fn protocol(self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, Set> { CfnListenerProps(put(self.0, "Protocol", value.into_expr()), Phase) }
+    pub fn protocol(self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, Set> { CfnListenerProps(put(self.0, "Protocol", value), Phase) }
     /// `ServiceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-serviceidentifier)
-    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
+    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::Listener`.
@@ -168,9 +168,9 @@ impl DefaultAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FixedResponse`: `FixedResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-defaultaction.html#cfn-vpclattice-listener-defaultaction-fixedresponse)
-    pub fn fixed_response(self, value: impl Arg<FixedResponse>) -> Self { Self(put(self.0, "FixedResponse", value.into_expr())) }
+    pub fn fixed_response(self, value: impl Arg<FixedResponse>) -> Self { Self(put(self.0, "FixedResponse", value)) }
     /// `Forward`: `Forward`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-defaultaction.html#cfn-vpclattice-listener-defaultaction-forward)
-    pub fn forward(self, value: impl Arg<Forward>) -> Self { Self(put(self.0, "Forward", value.into_expr())) }
+    pub fn forward(self, value: impl Arg<Forward>) -> Self { Self(put(self.0, "Forward", value)) }
 }
 impl Done for DefaultAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedResponse` of `AWS::VpcLattice::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-fixedresponse.html)
@@ -181,7 +181,7 @@ impl FixedResponse {
 }
 impl<R0> FixedResponse<R0> {
     /// `StatusCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-fixedresponse.html#cfn-vpclattice-listener-fixedresponse-statuscode)
-    pub fn status_code(self, value: impl Arg<i64>) -> FixedResponse<Set> { FixedResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<i64>) -> FixedResponse<Set> { FixedResponse(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for FixedResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Forward` of `AWS::VpcLattice::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-forward.html)
@@ -192,7 +192,7 @@ impl Forward {
 }
 impl<R0> Forward<R0> {
     /// `TargetGroups`: list of `WeightedTargetGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-forward.html#cfn-vpclattice-listener-forward-targetgroups)
-    pub fn target_groups(self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { Forward(put(self.0, "TargetGroups", value.into_expr()), Phase) }
+    pub fn target_groups(self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { Forward(put(self.0, "TargetGroups", value), Phase) }
 }
 impl Done for Forward { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedTargetGroup` of `AWS::VpcLattice::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-weightedtargetgroup.html)
@@ -203,9 +203,9 @@ impl WeightedTargetGroup {
 }
 impl<R0> WeightedTargetGroup<R0> {
     /// `TargetGroupIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-weightedtargetgroup.html#cfn-vpclattice-listener-weightedtargetgroup-targetgroupidentifier)
-    pub fn target_group_identifier(self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { WeightedTargetGroup(put(self.0, "TargetGroupIdentifier", value.into_expr()), Phase) }
+    pub fn target_group_identifier(self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { WeightedTargetGroup(put(self.0, "TargetGroupIdentifier", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-weightedtargetgroup.html#cfn-vpclattice-listener-weightedtargetgroup-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for WeightedTargetGroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -234,31 +234,31 @@ impl CfnResourceConfigurationProps {
 }
 impl<R0, R1> CfnResourceConfigurationProps<R0, R1> {
     /// `AllowAssociationToSharableServiceNetwork`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-allowassociationtosharableservicenetwork)
-    pub fn allow_association_to_sharable_service_network(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAssociationToSharableServiceNetwork", value.into_expr()), Phase) }
+    pub fn allow_association_to_sharable_service_network(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAssociationToSharableServiceNetwork", value), Phase) }
     /// `CustomDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-customdomainname)
-    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr()), Phase) }
+    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value), Phase) }
     /// `DomainVerificationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-domainverificationid)
-    pub fn domain_verification_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainVerificationId", value.into_expr()), Phase) }
+    pub fn domain_verification_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainVerificationId", value), Phase) }
     /// `GroupDomain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-groupdomain)
-    pub fn group_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupDomain", value.into_expr()), Phase) }
+    pub fn group_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupDomain", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnResourceConfigurationProps<Set, R1> { CfnResourceConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceConfigurationProps<Set, R1> { CfnResourceConfigurationProps(put(self.0, "Name", value), Phase) }
     /// `PortRanges`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-portranges)
-    pub fn port_ranges(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortRanges", value.into_expr()), Phase) }
+    pub fn port_ranges(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortRanges", value), Phase) }
     /// `ProtocolType`: `ProtocolType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-protocoltype)
-    pub fn protocol_type(self, value: impl Arg<resource_configuration::ProtocolType>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr()), Phase) }
+    pub fn protocol_type(self, value: impl Arg<resource_configuration::ProtocolType>) -> Self { Self(put(self.0, "ProtocolType", value), Phase) }
     /// `ResourceConfigurationAuthType`: `ResourceConfigurationAuthType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationauthtype)
-    pub fn resource_configuration_auth_type(self, value: impl Arg<resource_configuration::ResourceConfigurationAuthType>) -> Self { Self(put(self.0, "ResourceConfigurationAuthType", value.into_expr()), Phase) }
+    pub fn resource_configuration_auth_type(self, value: impl Arg<resource_configuration::ResourceConfigurationAuthType>) -> Self { Self(put(self.0, "ResourceConfigurationAuthType", value), Phase) }
     /// `ResourceConfigurationDefinition`: `ResourceConfigurationDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition)
-    pub fn resource_configuration_definition(self, value: impl Arg<resource_configuration::ResourceConfigurationDefinition>) -> Self { Self(put(self.0, "ResourceConfigurationDefinition", value.into_expr()), Phase) }
+    pub fn resource_configuration_definition(self, value: impl Arg<resource_configuration::ResourceConfigurationDefinition>) -> Self { Self(put(self.0, "ResourceConfigurationDefinition", value), Phase) }
     /// `ResourceConfigurationGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationgroupid)
-    pub fn resource_configuration_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceConfigurationGroupId", value.into_expr()), Phase) }
+    pub fn resource_configuration_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceConfigurationGroupId", value), Phase) }
     /// `ResourceConfigurationType`: `ResourceConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationtype)
-    pub fn resource_configuration_type(self, value: impl Arg<resource_configuration::ResourceConfigurationType>) -> CfnResourceConfigurationProps<R0, Set> { CfnResourceConfigurationProps(put(self.0, "ResourceConfigurationType", value.into_expr()), Phase) }
+    pub fn resource_configuration_type(self, value: impl Arg<resource_configuration::ResourceConfigurationType>) -> CfnResourceConfigurationProps<R0, Set> { CfnResourceConfigurationProps(put(self.0, "ResourceConfigurationType", value), Phase) }
     /// `ResourceGatewayId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourcegatewayid)
-    pub fn resource_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayId", value.into_expr()), Phase) }
+    pub fn resource_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayId", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnResourceConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ResourceConfiguration`.
@@ -272,7 +272,7 @@ impl CidrResource {
 }
 impl<R0> CidrResource<R0> {
     /// `CidrRanges`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-cidrresource.html#cfn-vpclattice-resourceconfiguration-cidrresource-cidrranges)
-    pub fn cidr_ranges(self, value: impl Arg<Arr<str>>) -> CidrResource<Set> { CidrResource(put(self.0, "CidrRanges", value.into_expr()), Phase) }
+    pub fn cidr_ranges(self, value: impl Arg<Arr<str>>) -> CidrResource<Set> { CidrResource(put(self.0, "CidrRanges", value), Phase) }
 }
 impl Done for CidrResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DnsResource` of `AWS::VpcLattice::ResourceConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-dnsresource.html)
@@ -283,9 +283,9 @@ impl DnsResource {
 }
 impl<R0, R1> DnsResource<R0, R1> {
     /// `DomainName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-dnsresource.html#cfn-vpclattice-resourceconfiguration-dnsresource-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> DnsResource<Set, R1> { DnsResource(put(self.0, "DomainName", value.into_expr()), Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> DnsResource<Set, R1> { DnsResource(put(self.0, "DomainName", value), Phase) }
     /// `IpAddressType`: `IpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-dnsresource.html#cfn-vpclattice-resourceconfiguration-dnsresource-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> DnsResource<R0, Set> { DnsResource(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> DnsResource<R0, Set> { DnsResource(put(self.0, "IpAddressType", value), Phase) }
 }
 impl Done for DnsResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceConfigurationDefinition` of `AWS::VpcLattice::ResourceConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html)
@@ -294,13 +294,13 @@ impl ResourceConfigurationDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArnResource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition-arnresource)
-    pub fn arn_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArnResource", value.into_expr())) }
+    pub fn arn_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArnResource", value)) }
     /// `CidrResource`: `CidrResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition-cidrresource)
-    pub fn cidr_resource(self, value: impl Arg<CidrResource>) -> Self { Self(put(self.0, "CidrResource", value.into_expr())) }
+    pub fn cidr_resource(self, value: impl Arg<CidrResource>) -> Self { Self(put(self.0, "CidrResource", value)) }
     /// `DnsResource`: `DnsResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition-dnsresource)
-    pub fn dns_resource(self, value: impl Arg<DnsResource>) -> Self { Self(put(self.0, "DnsResource", value.into_expr())) }
+    pub fn dns_resource(self, value: impl Arg<DnsResource>) -> Self { Self(put(self.0, "DnsResource", value)) }
     /// `IpResource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition-ipresource)
-    pub fn ip_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpResource", value.into_expr())) }
+    pub fn ip_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpResource", value)) }
 }
 impl Done for ResourceConfigurationDefinition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
@@ -335,21 +335,21 @@ impl CfnResourceGatewayProps {
 }
 impl<R0, R1, R2> CfnResourceGatewayProps<R0, R1, R2> {
     /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<resource_gateway::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    pub fn ip_address_type(self, value: impl Arg<resource_gateway::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value), Phase) }
     /// `Ipv4AddressesPerEni`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-ipv4addressespereni)
-    pub fn ipv4_addresses_per_eni(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv4AddressesPerEni", value.into_expr()), Phase) }
+    pub fn ipv4_addresses_per_eni(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv4AddressesPerEni", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnResourceGatewayProps<Set, R1, R2> { CfnResourceGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceGatewayProps<Set, R1, R2> { CfnResourceGatewayProps(put(self.0, "Name", value), Phase) }
     /// `ResourceConfigDnsResolution`: `ResourceConfigDnsResolution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-resourceconfigdnsresolution)
-    pub fn resource_config_dns_resolution(self, value: impl Arg<resource_gateway::ResourceConfigDnsResolution>) -> Self { Self(put(self.0, "ResourceConfigDnsResolution", value.into_expr()), Phase) }
+    pub fn resource_config_dns_resolution(self, value: impl Arg<resource_gateway::ResourceConfigDnsResolution>) -> Self { Self(put(self.0, "ResourceConfigDnsResolution", value), Phase) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupIdOrVpcDefaultSecurityGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupIdOrVpcDefaultSecurityGroup>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupIdOrVpcDefaultSecurityGroup>>) -> Self { Self(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResourceGatewayProps<R0, Set, R2> { CfnResourceGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResourceGatewayProps<R0, Set, R2> { CfnResourceGatewayProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-vpcidentifier)
-    pub fn vpc_identifier(self, value: impl Arg<str>) -> CfnResourceGatewayProps<R0, R1, Set> { CfnResourceGatewayProps(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> CfnResourceGatewayProps<R0, R1, Set> { CfnResourceGatewayProps(put(self.0, "VpcIdentifier", value), Phase) }
 }
 impl Done for CfnResourceGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ResourceGateway`.
@@ -379,9 +379,9 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcepolicy.html#cfn-vpclattice-resourcepolicy-policy)
-    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value), Phase) }
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcepolicy.html#cfn-vpclattice-resourcepolicy-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html)
@@ -407,19 +407,19 @@ impl CfnRuleProps {
 }
 impl<R0, R1, R2> CfnRuleProps<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-action)
-    pub fn action(self, value: impl Arg<rule::Action>) -> CfnRuleProps<Set, R1, R2> { CfnRuleProps(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<rule::Action>) -> CfnRuleProps<Set, R1, R2> { CfnRuleProps(put(self.0, "Action", value), Phase) }
     /// `ListenerIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-listeneridentifier)
-    pub fn listener_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerIdentifier", value.into_expr()), Phase) }
+    pub fn listener_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerIdentifier", value), Phase) }
     /// `Match`: `Match`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-match)
-    pub fn match_(self, value: impl Arg<rule::Match>) -> CfnRuleProps<R0, Set, R2> { CfnRuleProps(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<rule::Match>) -> CfnRuleProps<R0, Set, R2> { CfnRuleProps(put(self.0, "Match", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> CfnRuleProps<R0, R1, Set> { CfnRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnRuleProps<R0, R1, Set> { CfnRuleProps(put(self.0, "Priority", value), Phase) }
     /// `ServiceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-serviceidentifier)
-    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
+    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::Rule`.
@@ -431,9 +431,9 @@ impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FixedResponse`: `FixedResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-action.html#cfn-vpclattice-rule-action-fixedresponse)
-    pub fn fixed_response(self, value: impl Arg<FixedResponse>) -> Self { Self(put(self.0, "FixedResponse", value.into_expr())) }
+    pub fn fixed_response(self, value: impl Arg<FixedResponse>) -> Self { Self(put(self.0, "FixedResponse", value)) }
     /// `Forward`: `Forward`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-action.html#cfn-vpclattice-rule-action-forward)
-    pub fn forward(self, value: impl Arg<Forward>) -> Self { Self(put(self.0, "Forward", value.into_expr())) }
+    pub fn forward(self, value: impl Arg<Forward>) -> Self { Self(put(self.0, "Forward", value)) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedResponse` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-fixedresponse.html)
@@ -444,7 +444,7 @@ impl FixedResponse {
 }
 impl<R0> FixedResponse<R0> {
     /// `StatusCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-fixedresponse.html#cfn-vpclattice-rule-fixedresponse-statuscode)
-    pub fn status_code(self, value: impl Arg<i64>) -> FixedResponse<Set> { FixedResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    pub fn status_code(self, value: impl Arg<i64>) -> FixedResponse<Set> { FixedResponse(put(self.0, "StatusCode", value), Phase) }
 }
 impl Done for FixedResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Forward` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-forward.html)
@@ -455,7 +455,7 @@ impl Forward {
 }
 impl<R0> Forward<R0> {
     /// `TargetGroups`: list of `WeightedTargetGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-forward.html#cfn-vpclattice-rule-forward-targetgroups)
-    pub fn target_groups(self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { Forward(put(self.0, "TargetGroups", value.into_expr()), Phase) }
+    pub fn target_groups(self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { Forward(put(self.0, "TargetGroups", value), Phase) }
 }
 impl Done for Forward { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatch` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatch.html)
@@ -466,11 +466,11 @@ impl HeaderMatch {
 }
 impl<R0, R1> HeaderMatch<R0, R1> {
     /// `CaseSensitive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatch.html#cfn-vpclattice-rule-headermatch-casesensitive)
-    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr()), Phase) }
+    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value), Phase) }
     /// `Match`: `HeaderMatchType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatch.html#cfn-vpclattice-rule-headermatch-match)
-    pub fn match_(self, value: impl Arg<HeaderMatchType>) -> HeaderMatch<Set, R1> { HeaderMatch(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<HeaderMatchType>) -> HeaderMatch<Set, R1> { HeaderMatch(put(self.0, "Match", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatch.html#cfn-vpclattice-rule-headermatch-name)
-    pub fn name(self, value: impl Arg<str>) -> HeaderMatch<R0, Set> { HeaderMatch(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> HeaderMatch<R0, Set> { HeaderMatch(put(self.0, "Name", value), Phase) }
 }
 impl Done for HeaderMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatchType` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatchtype.html)
@@ -479,11 +479,11 @@ impl HeaderMatchType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Contains`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatchtype.html#cfn-vpclattice-rule-headermatchtype-contains)
-    pub fn contains(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Contains", value.into_expr())) }
+    pub fn contains(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Contains", value)) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatchtype.html#cfn-vpclattice-rule-headermatchtype-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatchtype.html#cfn-vpclattice-rule-headermatchtype-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
 }
 impl Done for HeaderMatchType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpMatch` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-httpmatch.html)
@@ -492,11 +492,11 @@ impl HttpMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderMatches`: list of `HeaderMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-httpmatch.html#cfn-vpclattice-rule-httpmatch-headermatches)
-    pub fn header_matches(self, value: impl Arg<Arr<HeaderMatch>>) -> Self { Self(put(self.0, "HeaderMatches", value.into_expr())) }
+    pub fn header_matches(self, value: impl Arg<Arr<HeaderMatch>>) -> Self { Self(put(self.0, "HeaderMatches", value)) }
     /// `Method`: `Method`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-httpmatch.html#cfn-vpclattice-rule-httpmatch-method)
-    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value)) }
     /// `PathMatch`: `PathMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-httpmatch.html#cfn-vpclattice-rule-httpmatch-pathmatch)
-    pub fn path_match(self, value: impl Arg<PathMatch>) -> Self { Self(put(self.0, "PathMatch", value.into_expr())) }
+    pub fn path_match(self, value: impl Arg<PathMatch>) -> Self { Self(put(self.0, "PathMatch", value)) }
 }
 impl Done for HttpMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Match` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-match.html)
@@ -507,7 +507,7 @@ impl Match {
 }
 impl<R0> Match<R0> {
     /// `HttpMatch`: `HttpMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-match.html#cfn-vpclattice-rule-match-httpmatch)
-    pub fn http_match(self, value: impl Arg<HttpMatch>) -> Match<Set> { Match(put(self.0, "HttpMatch", value.into_expr()), Phase) }
+    pub fn http_match(self, value: impl Arg<HttpMatch>) -> Match<Set> { Match(put(self.0, "HttpMatch", value), Phase) }
 }
 impl Done for Match { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathMatch` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatch.html)
@@ -518,9 +518,9 @@ impl PathMatch {
 }
 impl<R0> PathMatch<R0> {
     /// `CaseSensitive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatch.html#cfn-vpclattice-rule-pathmatch-casesensitive)
-    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr()), Phase) }
+    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value), Phase) }
     /// `Match`: `PathMatchType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatch.html#cfn-vpclattice-rule-pathmatch-match)
-    pub fn match_(self, value: impl Arg<PathMatchType>) -> PathMatch<Set> { PathMatch(put(self.0, "Match", value.into_expr()), Phase) }
+    pub fn match_(self, value: impl Arg<PathMatchType>) -> PathMatch<Set> { PathMatch(put(self.0, "Match", value), Phase) }
 }
 impl Done for PathMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathMatchType` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatchtype.html)
@@ -529,9 +529,9 @@ impl PathMatchType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatchtype.html#cfn-vpclattice-rule-pathmatchtype-exact)
-    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value)) }
     /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatchtype.html#cfn-vpclattice-rule-pathmatchtype-prefix)
-    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value)) }
 }
 impl Done for PathMatchType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedTargetGroup` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-weightedtargetgroup.html)
@@ -542,9 +542,9 @@ impl WeightedTargetGroup {
 }
 impl<R0> WeightedTargetGroup<R0> {
     /// `TargetGroupIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-weightedtargetgroup.html#cfn-vpclattice-rule-weightedtargetgroup-targetgroupidentifier)
-    pub fn target_group_identifier(self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { WeightedTargetGroup(put(self.0, "TargetGroupIdentifier", value.into_expr()), Phase) }
+    pub fn target_group_identifier(self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { WeightedTargetGroup(put(self.0, "TargetGroupIdentifier", value), Phase) }
     /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-weightedtargetgroup.html#cfn-vpclattice-rule-weightedtargetgroup-weight)
-    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value), Phase) }
 }
 impl Done for WeightedTargetGroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Method` allows.
@@ -581,19 +581,19 @@ impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-authtype)
-    pub fn auth_type(self, value: impl Arg<service::AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
+    pub fn auth_type(self, value: impl Arg<service::AuthType>) -> Self { Self(put(self.0, "AuthType", value)) }
     /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-certificatearn)
-    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value)) }
     /// `CustomDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-customdomainname)
-    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr())) }
+    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value)) }
     /// `DnsEntry`: `DnsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-dnsentry)
-    pub fn dns_entry(self, value: impl Arg<service::DnsEntry>) -> Self { Self(put(self.0, "DnsEntry", value.into_expr())) }
+    pub fn dns_entry(self, value: impl Arg<service::DnsEntry>) -> Self { Self(put(self.0, "DnsEntry", value)) }
     /// `IdleTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-idletimeoutseconds)
-    pub fn idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutSeconds", value.into_expr())) }
+    pub fn idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutSeconds", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::Service`.
@@ -605,9 +605,9 @@ impl DnsEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-service-dnsentry.html#cfn-vpclattice-service-dnsentry-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `HostedZoneId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-service-dnsentry.html#cfn-vpclattice-service-dnsentry-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value)) }
 }
 impl Done for DnsEntry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -638,13 +638,13 @@ impl CfnServiceNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#cfn-vpclattice-servicenetwork-authtype)
-    pub fn auth_type(self, value: impl Arg<service_network::AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
+    pub fn auth_type(self, value: impl Arg<service_network::AuthType>) -> Self { Self(put(self.0, "AuthType", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#cfn-vpclattice-servicenetwork-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SharingConfig`: `SharingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#cfn-vpclattice-servicenetwork-sharingconfig)
-    pub fn sharing_config(self, value: impl Arg<service_network::SharingConfig>) -> Self { Self(put(self.0, "SharingConfig", value.into_expr())) }
+    pub fn sharing_config(self, value: impl Arg<service_network::SharingConfig>) -> Self { Self(put(self.0, "SharingConfig", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#cfn-vpclattice-servicenetwork-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnServiceNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ServiceNetwork`.
@@ -658,7 +658,7 @@ impl SharingConfig {
 }
 impl<R0> SharingConfig<R0> {
     /// `enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetwork-sharingconfig.html#cfn-vpclattice-servicenetwork-sharingconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> SharingConfig<Set> { SharingConfig(put(self.0, "enabled", value.into_expr()), Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> SharingConfig<Set> { SharingConfig(put(self.0, "enabled", value), Phase) }
 }
 impl Done for SharingConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -685,13 +685,13 @@ impl CfnServiceNetworkResourceAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrivateDnsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#cfn-vpclattice-servicenetworkresourceassociation-privatednsenabled)
-    pub fn private_dns_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivateDnsEnabled", value.into_expr())) }
+    pub fn private_dns_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivateDnsEnabled", value)) }
     /// `ResourceConfigurationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#cfn-vpclattice-servicenetworkresourceassociation-resourceconfigurationid)
-    pub fn resource_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceConfigurationId", value.into_expr())) }
+    pub fn resource_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceConfigurationId", value)) }
     /// `ServiceNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#cfn-vpclattice-servicenetworkresourceassociation-servicenetworkid)
-    pub fn service_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkId", value.into_expr())) }
+    pub fn service_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkId", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#cfn-vpclattice-servicenetworkresourceassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnServiceNetworkResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::VpcLattice::ServiceNetworkServiceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html)
@@ -735,13 +735,13 @@ impl CfnServiceNetworkServiceAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsEntry`: `DnsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#cfn-vpclattice-servicenetworkserviceassociation-dnsentry)
-    pub fn dns_entry(self, value: impl Arg<service_network_service_association::DnsEntry>) -> Self { Self(put(self.0, "DnsEntry", value.into_expr())) }
+    pub fn dns_entry(self, value: impl Arg<service_network_service_association::DnsEntry>) -> Self { Self(put(self.0, "DnsEntry", value)) }
     /// `ServiceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#cfn-vpclattice-servicenetworkserviceassociation-serviceidentifier)
-    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr())) }
+    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value)) }
     /// `ServiceNetworkIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#cfn-vpclattice-servicenetworkserviceassociation-servicenetworkidentifier)
-    pub fn service_network_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkIdentifier", value.into_expr())) }
+    pub fn service_network_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkIdentifier", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#cfn-vpclattice-servicenetworkserviceassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnServiceNetworkServiceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ServiceNetworkServiceAssociation`.
@@ -753,9 +753,9 @@ impl DnsEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkserviceassociation-dnsentry.html#cfn-vpclattice-servicenetworkserviceassociation-dnsentry-domainname)
-    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value)) }
     /// `HostedZoneId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkserviceassociation-dnsentry.html#cfn-vpclattice-servicenetworkserviceassociation-dnsentry-hostedzoneid)
-    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value)) }
 }
 impl Done for DnsEntry { fn into_props(self) -> Bag { self.0 } }
 }
@@ -792,17 +792,17 @@ impl CfnServiceNetworkVpcAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsOptions`: `DnsOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-dnsoptions)
-    pub fn dns_options(self, value: impl Arg<service_network_vpc_association::DnsOptions>) -> Self { Self(put(self.0, "DnsOptions", value.into_expr())) }
+    pub fn dns_options(self, value: impl Arg<service_network_vpc_association::DnsOptions>) -> Self { Self(put(self.0, "DnsOptions", value)) }
     /// `PrivateDnsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-privatednsenabled)
-    pub fn private_dns_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivateDnsEnabled", value.into_expr())) }
+    pub fn private_dns_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivateDnsEnabled", value)) }
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value)) }
     /// `ServiceNetworkIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-servicenetworkidentifier)
-    pub fn service_network_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkIdentifier", value.into_expr())) }
+    pub fn service_network_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkIdentifier", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `VpcIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-vpcidentifier)
-    pub fn vpc_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIdentifier", value.into_expr())) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIdentifier", value)) }
 }
 impl Done for CfnServiceNetworkVpcAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ServiceNetworkVpcAssociation`.
@@ -814,9 +814,9 @@ impl DnsOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrivateDnsPreference`: `PrivateDnsPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkvpcassociation-dnsoptions.html#cfn-vpclattice-servicenetworkvpcassociation-dnsoptions-privatednspreference)
-    pub fn private_dns_preference(self, value: impl Arg<PrivateDnsPreference>) -> Self { Self(put(self.0, "PrivateDnsPreference", value.into_expr())) }
+    pub fn private_dns_preference(self, value: impl Arg<PrivateDnsPreference>) -> Self { Self(put(self.0, "PrivateDnsPreference", value)) }
     /// `PrivateDnsSpecifiedDomains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkvpcassociation-dnsoptions.html#cfn-vpclattice-servicenetworkvpcassociation-dnsoptions-privatednsspecifieddomains)
-    pub fn private_dns_specified_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PrivateDnsSpecifiedDomains", value.into_expr())) }
+    pub fn private_dns_specified_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PrivateDnsSpecifiedDomains", value)) }
 }
 impl Done for DnsOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PrivateDnsPreference` allows.
@@ -851,15 +851,15 @@ impl CfnTargetGroupProps {
 }
 impl<R0> CfnTargetGroupProps<R0> {
     /// `Config`: `TargetGroupConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-config)
-    pub fn config(self, value: impl Arg<target_group::TargetGroupConfig>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
+    pub fn config(self, value: impl Arg<target_group::TargetGroupConfig>) -> Self { Self(put(self.0, "Config", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Targets`: list of `Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-targets)
-    pub fn targets(self, value: impl Arg<Arr<target_group::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
+    pub fn targets(self, value: impl Arg<Arr<target_group::Target>>) -> Self { Self(put(self.0, "Targets", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-type)
-    pub fn type_(self, value: impl Arg<target_group::Type>) -> CfnTargetGroupProps<Set> { CfnTargetGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<target_group::Type>) -> CfnTargetGroupProps<Set> { CfnTargetGroupProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::TargetGroup`.
@@ -871,25 +871,25 @@ impl HealthCheckConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
     /// `HealthCheckIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-healthcheckintervalseconds)
-    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr())) }
+    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value)) }
     /// `HealthCheckTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-healthchecktimeoutseconds)
-    pub fn health_check_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckTimeoutSeconds", value.into_expr())) }
+    pub fn health_check_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckTimeoutSeconds", value)) }
     /// `HealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-healthythresholdcount)
-    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr())) }
+    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value)) }
     /// `Matcher`: `Matcher`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-matcher)
-    pub fn matcher(self, value: impl Arg<Matcher>) -> Self { Self(put(self.0, "Matcher", value.into_expr())) }
+    pub fn matcher(self, value: impl Arg<Matcher>) -> Self { Self(put(self.0, "Matcher", value)) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value)) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `Protocol`: `HealthCheckConfigProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-protocol)
-    pub fn protocol(self, value: impl Arg<HealthCheckConfigProtocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<HealthCheckConfigProtocol>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `ProtocolVersion`: `HealthCheckConfigProtocolVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-protocolversion)
-    pub fn protocol_version(self, value: impl Arg<HealthCheckConfigProtocolVersion>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
+    pub fn protocol_version(self, value: impl Arg<HealthCheckConfigProtocolVersion>) -> Self { Self(put(self.0, "ProtocolVersion", value)) }
     /// `UnhealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-unhealthythresholdcount)
-    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr())) }
+    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value)) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Matcher` of `AWS::VpcLattice::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-matcher.html)
@@ -900,7 +900,7 @@ impl Matcher {
 }
 impl<R0> Matcher<R0> {
     /// `HttpCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-matcher.html#cfn-vpclattice-targetgroup-matcher-httpcode)
-    pub fn http_code(self, value: impl Arg<str>) -> Matcher<Set> { Matcher(put(self.0, "HttpCode", value.into_expr()), Phase) }
+    pub fn http_code(self, value: impl Arg<str>) -> Matcher<Set> { Matcher(put(self.0, "HttpCode", value), Phase) }
 }
 impl Done for Matcher { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::VpcLattice::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-target.html)
@@ -911,9 +911,9 @@ impl Target {
 }
 impl<R0> Target<R0> {
     /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-target.html#cfn-vpclattice-targetgroup-target-id)
-    pub fn id(self, value: impl Arg<str>) -> Target<Set> { Target(put(self.0, "Id", value.into_expr()), Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Target<Set> { Target(put(self.0, "Id", value), Phase) }
     /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-target.html#cfn-vpclattice-targetgroup-target-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupConfig` of `AWS::VpcLattice::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html)
@@ -922,19 +922,19 @@ impl TargetGroupConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthCheck`: `HealthCheckConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-healthcheck)
-    pub fn health_check(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr())) }
+    pub fn health_check(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheck", value)) }
     /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-ipaddresstype)
-    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value)) }
     /// `LambdaEventStructureVersion`: `LambdaEventStructureVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-lambdaeventstructureversion)
-    pub fn lambda_event_structure_version(self, value: impl Arg<LambdaEventStructureVersion>) -> Self { Self(put(self.0, "LambdaEventStructureVersion", value.into_expr())) }
+    pub fn lambda_event_structure_version(self, value: impl Arg<LambdaEventStructureVersion>) -> Self { Self(put(self.0, "LambdaEventStructureVersion", value)) }
     /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-port)
-    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value)) }
     /// `Protocol`: `Protocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-protocol)
-    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value)) }
     /// `ProtocolVersion`: `ProtocolVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-protocolversion)
-    pub fn protocol_version(self, value: impl Arg<ProtocolVersion>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
+    pub fn protocol_version(self, value: impl Arg<ProtocolVersion>) -> Self { Self(put(self.0, "ProtocolVersion", value)) }
     /// `VpcIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-vpcidentifier)
-    pub fn vpc_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIdentifier", value.into_expr())) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIdentifier", value)) }
 }
 impl Done for TargetGroupConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.

@@ -25,9 +25,9 @@ impl CfnByteMatchSetProps {
 }
 impl<R0> CfnByteMatchSetProps<R0> {
     /// `ByteMatchTuples`: list of `ByteMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-bytematchset.html#cfn-waf-bytematchset-bytematchtuples)
-    pub fn byte_match_tuples(self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { Self(put(self.0, "ByteMatchTuples", value.into_expr()), Phase) }
+    pub fn byte_match_tuples(self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { Self(put(self.0, "ByteMatchTuples", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-bytematchset.html#cfn-waf-bytematchset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { CfnByteMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { CfnByteMatchSetProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnByteMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::ByteMatchSet`.
@@ -41,15 +41,15 @@ impl ByteMatchTuple {
 }
 impl<R0, R1, R2> ByteMatchTuple<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { ByteMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { ByteMatchTuple(put(self.0, "FieldToMatch", value), Phase) }
     /// `PositionalConstraint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-positionalconstraint)
-    pub fn positional_constraint(self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { ByteMatchTuple(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
+    pub fn positional_constraint(self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { ByteMatchTuple(put(self.0, "PositionalConstraint", value), Phase) }
     /// `TargetString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-targetstring)
-    pub fn target_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetString", value.into_expr()), Phase) }
+    pub fn target_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetString", value), Phase) }
     /// `TargetStringBase64`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-targetstringbase64)
-    pub fn target_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetStringBase64", value.into_expr()), Phase) }
+    pub fn target_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetStringBase64", value), Phase) }
     /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-texttransformation)
-    pub fn text_transformation(self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { ByteMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { ByteMatchTuple(put(self.0, "TextTransformation", value), Phase) }
 }
 impl Done for ByteMatchTuple { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAF::ByteMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-fieldtomatch.html)
@@ -60,9 +60,9 @@ impl FieldToMatch {
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-fieldtomatch.html#cfn-waf-bytematchset-fieldtomatch-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-fieldtomatch.html#cfn-waf-bytematchset-fieldtomatch-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 }
@@ -87,9 +87,9 @@ impl CfnIPSetProps {
 }
 impl<R0> CfnIPSetProps<R0> {
     /// `IPSetDescriptors`: list of `IPSetDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-ipset.html#cfn-waf-ipset-ipsetdescriptors)
-    pub fn ip_set_descriptors(self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { Self(put(self.0, "IPSetDescriptors", value.into_expr()), Phase) }
+    pub fn ip_set_descriptors(self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { Self(put(self.0, "IPSetDescriptors", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-ipset.html#cfn-waf-ipset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnIPSetProps<Set> { CfnIPSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIPSetProps<Set> { CfnIPSetProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::IPSet`.
@@ -103,9 +103,9 @@ impl IPSetDescriptor {
 }
 impl<R0, R1> IPSetDescriptor<R0, R1> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-ipset-ipsetdescriptor.html#cfn-waf-ipset-ipsetdescriptor-type)
-    pub fn type_(self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { IPSetDescriptor(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { IPSetDescriptor(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-ipset-ipsetdescriptor.html#cfn-waf-ipset-ipsetdescriptor-value)
-    pub fn value(self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { IPSetDescriptor(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { IPSetDescriptor(put(self.0, "Value", value), Phase) }
 }
 impl Done for IPSetDescriptor { fn into_props(self) -> Bag { self.0 } }
 }
@@ -130,11 +130,11 @@ impl CfnRuleProps {
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-rule.html#cfn-waf-rule-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "MetricName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-rule.html#cfn-waf-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "Name", value), Phase) }
     /// `Predicates`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-rule.html#cfn-waf-rule-predicates)
-    pub fn predicates(self, value: impl Arg<Arr<rule::Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr()), Phase) }
+    pub fn predicates(self, value: impl Arg<Arr<rule::Predicate>>) -> Self { Self(put(self.0, "Predicates", value), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::Rule`.
@@ -148,11 +148,11 @@ impl Predicate {
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
     /// `DataId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-rule-predicate.html#cfn-waf-rule-predicate-dataid)
-    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
+    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value), Phase) }
     /// `Negated`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-rule-predicate.html#cfn-waf-rule-predicate-negated)
-    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
+    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-rule-predicate.html#cfn-waf-rule-predicate-type)
-    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -177,9 +177,9 @@ impl CfnSizeConstraintSetProps {
 }
 impl<R0, R1> CfnSizeConstraintSetProps<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sizeconstraintset.html#cfn-waf-sizeconstraintset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set, R1> { CfnSizeConstraintSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set, R1> { CfnSizeConstraintSetProps(put(self.0, "Name", value), Phase) }
     /// `SizeConstraints`: list of `SizeConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sizeconstraintset.html#cfn-waf-sizeconstraintset-sizeconstraints)
-    pub fn size_constraints(self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> CfnSizeConstraintSetProps<R0, Set> { CfnSizeConstraintSetProps(put(self.0, "SizeConstraints", value.into_expr()), Phase) }
+    pub fn size_constraints(self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> CfnSizeConstraintSetProps<R0, Set> { CfnSizeConstraintSetProps(put(self.0, "SizeConstraints", value), Phase) }
 }
 impl Done for CfnSizeConstraintSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::SizeConstraintSet`.
@@ -193,9 +193,9 @@ impl FieldToMatch {
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-fieldtomatch.html#cfn-waf-sizeconstraintset-fieldtomatch-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-fieldtomatch.html#cfn-waf-sizeconstraintset-fieldtomatch-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SizeConstraint` of `AWS::WAF::SizeConstraintSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html)
@@ -206,13 +206,13 @@ impl SizeConstraint {
 }
 impl<R0, R1, R2, R3> SizeConstraint<R0, R1, R2, R3> {
     /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html#cfn-waf-sizeconstraintset-sizeconstraint-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { SizeConstraint(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { SizeConstraint(put(self.0, "ComparisonOperator", value), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html#cfn-waf-sizeconstraintset-sizeconstraint-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { SizeConstraint(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { SizeConstraint(put(self.0, "FieldToMatch", value), Phase) }
     /// `Size`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html#cfn-waf-sizeconstraintset-sizeconstraint-size)
-    pub fn size(self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { SizeConstraint(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { SizeConstraint(put(self.0, "Size", value), Phase) }
     /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html#cfn-waf-sizeconstraintset-sizeconstraint-texttransformation)
-    pub fn text_transformation(self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { SizeConstraint(put(self.0, "TextTransformation", value.into_expr()), Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { SizeConstraint(put(self.0, "TextTransformation", value), Phase) }
 }
 impl Done for SizeConstraint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -237,9 +237,9 @@ impl CfnSqlInjectionMatchSetProps {
 }
 impl<R0> CfnSqlInjectionMatchSetProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sqlinjectionmatchset.html#cfn-waf-sqlinjectionmatchset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { CfnSqlInjectionMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { CfnSqlInjectionMatchSetProps(put(self.0, "Name", value), Phase) }
     /// `SqlInjectionMatchTuples`: list of `SqlInjectionMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sqlinjectionmatchset.html#cfn-waf-sqlinjectionmatchset-sqlinjectionmatchtuples)
-    pub fn sql_injection_match_tuples(self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { Self(put(self.0, "SqlInjectionMatchTuples", value.into_expr()), Phase) }
+    pub fn sql_injection_match_tuples(self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { Self(put(self.0, "SqlInjectionMatchTuples", value), Phase) }
 }
 impl Done for CfnSqlInjectionMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::SqlInjectionMatchSet`.
@@ -253,9 +253,9 @@ impl FieldToMatch {
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-fieldtomatch.html#cfn-waf-sqlinjectionmatchset-fieldtomatch-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-fieldtomatch.html#cfn-waf-sqlinjectionmatchset-fieldtomatch-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlInjectionMatchTuple` of `AWS::WAF::SqlInjectionMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-sqlinjectionmatchtuple.html)
@@ -266,9 +266,9 @@ impl SqlInjectionMatchTuple {
 }
 impl<R0, R1> SqlInjectionMatchTuple<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-sqlinjectionmatchtuple.html#cfn-waf-sqlinjectionmatchset-sqlinjectionmatchtuple-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { SqlInjectionMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { SqlInjectionMatchTuple(put(self.0, "FieldToMatch", value), Phase) }
     /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-sqlinjectionmatchtuple.html#cfn-waf-sqlinjectionmatchset-sqlinjectionmatchtuple-texttransformation)
-    pub fn text_transformation(self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { SqlInjectionMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { SqlInjectionMatchTuple(put(self.0, "TextTransformation", value), Phase) }
 }
 impl Done for SqlInjectionMatchTuple { fn into_props(self) -> Bag { self.0 } }
 }
@@ -293,13 +293,13 @@ impl CfnWebACLProps {
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
     /// `DefaultAction`: `WafAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#cfn-waf-webacl-defaultaction)
-    pub fn default_action(self, value: impl Arg<web_acl::WafAction>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
+    pub fn default_action(self, value: impl Arg<web_acl::WafAction>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value), Phase) }
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#cfn-waf-webacl-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "MetricName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#cfn-waf-webacl-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "Name", value), Phase) }
     /// `Rules`: list of `ActivatedRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#cfn-waf-webacl-rules)
-    pub fn rules(self, value: impl Arg<Arr<web_acl::ActivatedRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<web_acl::ActivatedRule>>) -> Self { Self(put(self.0, "Rules", value), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::WebACL`.
@@ -313,11 +313,11 @@ impl ActivatedRule {
 }
 impl<R0, R1> ActivatedRule<R0, R1> {
     /// `Action`: `WafAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-activatedrule.html#cfn-waf-webacl-activatedrule-action)
-    pub fn action(self, value: impl Arg<WafAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<WafAction>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-activatedrule.html#cfn-waf-webacl-activatedrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> ActivatedRule<Set, R1> { ActivatedRule(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> ActivatedRule<Set, R1> { ActivatedRule(put(self.0, "Priority", value), Phase) }
     /// `RuleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-activatedrule.html#cfn-waf-webacl-activatedrule-ruleid)
-    pub fn rule_id(self, value: impl Arg<str>) -> ActivatedRule<R0, Set> { ActivatedRule(put(self.0, "RuleId", value.into_expr()), Phase) }
+    pub fn rule_id(self, value: impl Arg<str>) -> ActivatedRule<R0, Set> { ActivatedRule(put(self.0, "RuleId", value), Phase) }
 }
 impl Done for ActivatedRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WafAction` of `AWS::WAF::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-wafaction.html)
@@ -328,7 +328,7 @@ impl WafAction {
 }
 impl<R0> WafAction<R0> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-wafaction.html#cfn-waf-webacl-wafaction-type)
-    pub fn type_(self, value: impl Arg<str>) -> WafAction<Set> { WafAction(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> WafAction<Set> { WafAction(put(self.0, "Type", value), Phase) }
 }
 impl Done for WafAction { fn into_props(self) -> Bag { self.0 } }
 }
@@ -353,9 +353,9 @@ impl CfnXssMatchSetProps {
 }
 impl<R0, R1> CfnXssMatchSetProps<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-xssmatchset.html#cfn-waf-xssmatchset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set, R1> { CfnXssMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set, R1> { CfnXssMatchSetProps(put(self.0, "Name", value), Phase) }
     /// `XssMatchTuples`: list of `XssMatchTuple`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-xssmatchset.html#cfn-waf-xssmatchset-xssmatchtuples)
-    pub fn xss_match_tuples(self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> CfnXssMatchSetProps<R0, Set> { CfnXssMatchSetProps(put(self.0, "XssMatchTuples", value.into_expr()), Phase) }
+    pub fn xss_match_tuples(self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> CfnXssMatchSetProps<R0, Set> { CfnXssMatchSetProps(put(self.0, "XssMatchTuples", value), Phase) }
 }
 impl Done for CfnXssMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::XssMatchSet`.
@@ -369,9 +369,9 @@ impl FieldToMatch {
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-fieldtomatch.html#cfn-waf-xssmatchset-fieldtomatch-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-fieldtomatch.html#cfn-waf-xssmatchset-fieldtomatch-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XssMatchTuple` of `AWS::WAF::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-xssmatchtuple.html)
@@ -382,9 +382,9 @@ impl XssMatchTuple {
 }
 impl<R0, R1> XssMatchTuple<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-xssmatchtuple.html#cfn-waf-xssmatchset-xssmatchtuple-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { XssMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { XssMatchTuple(put(self.0, "FieldToMatch", value), Phase) }
     /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-xssmatchtuple.html#cfn-waf-xssmatchset-xssmatchtuple-texttransformation)
-    pub fn text_transformation(self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { XssMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { XssMatchTuple(put(self.0, "TextTransformation", value), Phase) }
 }
 impl Done for XssMatchTuple { fn into_props(self) -> Bag { self.0 } }
 }

@@ -25,9 +25,9 @@ impl CfnByteMatchSetProps {
 }
 impl<R0> CfnByteMatchSetProps<R0> {
     /// `ByteMatchTuples`: list of `ByteMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-bytematchset.html#cfn-wafregional-bytematchset-bytematchtuples)
-    pub fn byte_match_tuples(self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { Self(put(self.0, "ByteMatchTuples", value.into_expr()), Phase) }
+    pub fn byte_match_tuples(self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { Self(put(self.0, "ByteMatchTuples", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-bytematchset.html#cfn-wafregional-bytematchset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { CfnByteMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { CfnByteMatchSetProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnByteMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::ByteMatchSet`.
@@ -41,15 +41,15 @@ impl ByteMatchTuple {
 }
 impl<R0, R1, R2> ByteMatchTuple<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { ByteMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { ByteMatchTuple(put(self.0, "FieldToMatch", value), Phase) }
     /// `PositionalConstraint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-positionalconstraint)
-    pub fn positional_constraint(self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { ByteMatchTuple(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
+    pub fn positional_constraint(self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { ByteMatchTuple(put(self.0, "PositionalConstraint", value), Phase) }
     /// `TargetString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-targetstring)
-    pub fn target_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetString", value.into_expr()), Phase) }
+    pub fn target_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetString", value), Phase) }
     /// `TargetStringBase64`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-targetstringbase64)
-    pub fn target_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetStringBase64", value.into_expr()), Phase) }
+    pub fn target_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetStringBase64", value), Phase) }
     /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-texttransformation)
-    pub fn text_transformation(self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { ByteMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { ByteMatchTuple(put(self.0, "TextTransformation", value), Phase) }
 }
 impl Done for ByteMatchTuple { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAFRegional::ByteMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-fieldtomatch.html)
@@ -60,9 +60,9 @@ impl FieldToMatch {
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-fieldtomatch.html#cfn-wafregional-bytematchset-fieldtomatch-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-fieldtomatch.html#cfn-wafregional-bytematchset-fieldtomatch-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 }
@@ -87,9 +87,9 @@ impl CfnGeoMatchSetProps {
 }
 impl<R0> CfnGeoMatchSetProps<R0> {
     /// `GeoMatchConstraints`: list of `GeoMatchConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-geomatchset.html#cfn-wafregional-geomatchset-geomatchconstraints)
-    pub fn geo_match_constraints(self, value: impl Arg<Arr<geo_match_set::GeoMatchConstraint>>) -> Self { Self(put(self.0, "GeoMatchConstraints", value.into_expr()), Phase) }
+    pub fn geo_match_constraints(self, value: impl Arg<Arr<geo_match_set::GeoMatchConstraint>>) -> Self { Self(put(self.0, "GeoMatchConstraints", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-geomatchset.html#cfn-wafregional-geomatchset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnGeoMatchSetProps<Set> { CfnGeoMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGeoMatchSetProps<Set> { CfnGeoMatchSetProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnGeoMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::GeoMatchSet`.
@@ -103,9 +103,9 @@ impl GeoMatchConstraint {
 }
 impl<R0, R1> GeoMatchConstraint<R0, R1> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-geomatchset-geomatchconstraint.html#cfn-wafregional-geomatchset-geomatchconstraint-type)
-    pub fn type_(self, value: impl Arg<str>) -> GeoMatchConstraint<Set, R1> { GeoMatchConstraint(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> GeoMatchConstraint<Set, R1> { GeoMatchConstraint(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-geomatchset-geomatchconstraint.html#cfn-wafregional-geomatchset-geomatchconstraint-value)
-    pub fn value(self, value: impl Arg<str>) -> GeoMatchConstraint<R0, Set> { GeoMatchConstraint(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> GeoMatchConstraint<R0, Set> { GeoMatchConstraint(put(self.0, "Value", value), Phase) }
 }
 impl Done for GeoMatchConstraint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -130,9 +130,9 @@ impl CfnIPSetProps {
 }
 impl<R0> CfnIPSetProps<R0> {
     /// `IPSetDescriptors`: list of `IPSetDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ipset.html#cfn-wafregional-ipset-ipsetdescriptors)
-    pub fn ip_set_descriptors(self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { Self(put(self.0, "IPSetDescriptors", value.into_expr()), Phase) }
+    pub fn ip_set_descriptors(self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { Self(put(self.0, "IPSetDescriptors", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ipset.html#cfn-wafregional-ipset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnIPSetProps<Set> { CfnIPSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIPSetProps<Set> { CfnIPSetProps(put(self.0, "Name", value), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::IPSet`.
@@ -146,9 +146,9 @@ impl IPSetDescriptor {
 }
 impl<R0, R1> IPSetDescriptor<R0, R1> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ipset-ipsetdescriptor.html#cfn-wafregional-ipset-ipsetdescriptor-type)
-    pub fn type_(self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { IPSetDescriptor(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { IPSetDescriptor(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ipset-ipsetdescriptor.html#cfn-wafregional-ipset-ipsetdescriptor-value)
-    pub fn value(self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { IPSetDescriptor(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { IPSetDescriptor(put(self.0, "Value", value), Phase) }
 }
 impl Done for IPSetDescriptor { fn into_props(self) -> Bag { self.0 } }
 }
@@ -173,15 +173,15 @@ impl CfnRateBasedRuleProps {
 }
 impl<R0, R1, R2, R3> CfnRateBasedRuleProps<R0, R1, R2, R3> {
     /// `MatchPredicates`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-matchpredicates)
-    pub fn match_predicates(self, value: impl Arg<Arr<rate_based_rule::Predicate>>) -> Self { Self(put(self.0, "MatchPredicates", value.into_expr()), Phase) }
+    pub fn match_predicates(self, value: impl Arg<Arr<rate_based_rule::Predicate>>) -> Self { Self(put(self.0, "MatchPredicates", value), Phase) }
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<Set, R1, R2, R3> { CfnRateBasedRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<Set, R1, R2, R3> { CfnRateBasedRuleProps(put(self.0, "MetricName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, Set, R2, R3> { CfnRateBasedRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, Set, R2, R3> { CfnRateBasedRuleProps(put(self.0, "Name", value), Phase) }
     /// `RateKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-ratekey)
-    pub fn rate_key(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, R1, Set, R3> { CfnRateBasedRuleProps(put(self.0, "RateKey", value.into_expr()), Phase) }
+    pub fn rate_key(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, R1, Set, R3> { CfnRateBasedRuleProps(put(self.0, "RateKey", value), Phase) }
     /// `RateLimit`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-ratelimit)
-    pub fn rate_limit(self, value: impl Arg<i64>) -> CfnRateBasedRuleProps<R0, R1, R2, Set> { CfnRateBasedRuleProps(put(self.0, "RateLimit", value.into_expr()), Phase) }
+    pub fn rate_limit(self, value: impl Arg<i64>) -> CfnRateBasedRuleProps<R0, R1, R2, Set> { CfnRateBasedRuleProps(put(self.0, "RateLimit", value), Phase) }
 }
 impl Done for CfnRateBasedRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::RateBasedRule`.
@@ -195,11 +195,11 @@ impl Predicate {
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
     /// `DataId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ratebasedrule-predicate.html#cfn-wafregional-ratebasedrule-predicate-dataid)
-    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
+    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value), Phase) }
     /// `Negated`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ratebasedrule-predicate.html#cfn-wafregional-ratebasedrule-predicate-negated)
-    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
+    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ratebasedrule-predicate.html#cfn-wafregional-ratebasedrule-predicate-type)
-    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -224,9 +224,9 @@ impl CfnRegexPatternSetProps {
 }
 impl<R0, R1> CfnRegexPatternSetProps<R0, R1> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-regexpatternset.html#cfn-wafregional-regexpatternset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRegexPatternSetProps<Set, R1> { CfnRegexPatternSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRegexPatternSetProps<Set, R1> { CfnRegexPatternSetProps(put(self.0, "Name", value), Phase) }
     /// `RegexPatternStrings`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-regexpatternset.html#cfn-wafregional-regexpatternset-regexpatternstrings)
-    pub fn regex_pattern_strings(self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<R0, Set> { CfnRegexPatternSetProps(put(self.0, "RegexPatternStrings", value.into_expr()), Phase) }
+    pub fn regex_pattern_strings(self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<R0, Set> { CfnRegexPatternSetProps(put(self.0, "RegexPatternStrings", value), Phase) }
 }
 impl Done for CfnRegexPatternSetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WAFRegional::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html)
@@ -250,11 +250,11 @@ impl CfnRuleProps {
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html#cfn-wafregional-rule-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "MetricName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html#cfn-wafregional-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "Name", value), Phase) }
     /// `Predicates`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html#cfn-wafregional-rule-predicates)
-    pub fn predicates(self, value: impl Arg<Arr<rule::Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr()), Phase) }
+    pub fn predicates(self, value: impl Arg<Arr<rule::Predicate>>) -> Self { Self(put(self.0, "Predicates", value), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::Rule`.
@@ -268,11 +268,11 @@ impl Predicate {
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
     /// `DataId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-rule-predicate.html#cfn-wafregional-rule-predicate-dataid)
-    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
+    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value), Phase) }
     /// `Negated`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-rule-predicate.html#cfn-wafregional-rule-predicate-negated)
-    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
+    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-rule-predicate.html#cfn-wafregional-rule-predicate-type)
-    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -297,9 +297,9 @@ impl CfnSizeConstraintSetProps {
 }
 impl<R0> CfnSizeConstraintSetProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sizeconstraintset.html#cfn-wafregional-sizeconstraintset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set> { CfnSizeConstraintSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set> { CfnSizeConstraintSetProps(put(self.0, "Name", value), Phase) }
     /// `SizeConstraints`: list of `SizeConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sizeconstraintset.html#cfn-wafregional-sizeconstraintset-sizeconstraints)
-    pub fn size_constraints(self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> Self { Self(put(self.0, "SizeConstraints", value.into_expr()), Phase) }
+    pub fn size_constraints(self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> Self { Self(put(self.0, "SizeConstraints", value), Phase) }
 }
 impl Done for CfnSizeConstraintSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::SizeConstraintSet`.
@@ -313,9 +313,9 @@ impl FieldToMatch {
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-fieldtomatch.html#cfn-wafregional-sizeconstraintset-fieldtomatch-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-fieldtomatch.html#cfn-wafregional-sizeconstraintset-fieldtomatch-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SizeConstraint` of `AWS::WAFRegional::SizeConstraintSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html)
@@ -326,13 +326,13 @@ impl SizeConstraint {
 }
 impl<R0, R1, R2, R3> SizeConstraint<R0, R1, R2, R3> {
     /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html#cfn-wafregional-sizeconstraintset-sizeconstraint-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { SizeConstraint(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { SizeConstraint(put(self.0, "ComparisonOperator", value), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html#cfn-wafregional-sizeconstraintset-sizeconstraint-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { SizeConstraint(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { SizeConstraint(put(self.0, "FieldToMatch", value), Phase) }
     /// `Size`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html#cfn-wafregional-sizeconstraintset-sizeconstraint-size)
-    pub fn size(self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { SizeConstraint(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { SizeConstraint(put(self.0, "Size", value), Phase) }
     /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html#cfn-wafregional-sizeconstraintset-sizeconstraint-texttransformation)
-    pub fn text_transformation(self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { SizeConstraint(put(self.0, "TextTransformation", value.into_expr()), Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { SizeConstraint(put(self.0, "TextTransformation", value), Phase) }
 }
 impl Done for SizeConstraint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -357,9 +357,9 @@ impl CfnSqlInjectionMatchSetProps {
 }
 impl<R0> CfnSqlInjectionMatchSetProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sqlinjectionmatchset.html#cfn-wafregional-sqlinjectionmatchset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { CfnSqlInjectionMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { CfnSqlInjectionMatchSetProps(put(self.0, "Name", value), Phase) }
     /// `SqlInjectionMatchTuples`: list of `SqlInjectionMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sqlinjectionmatchset.html#cfn-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuples)
-    pub fn sql_injection_match_tuples(self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { Self(put(self.0, "SqlInjectionMatchTuples", value.into_expr()), Phase) }
+    pub fn sql_injection_match_tuples(self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { Self(put(self.0, "SqlInjectionMatchTuples", value), Phase) }
 }
 impl Done for CfnSqlInjectionMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::SqlInjectionMatchSet`.
@@ -373,9 +373,9 @@ impl FieldToMatch {
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-fieldtomatch.html#cfn-wafregional-sqlinjectionmatchset-fieldtomatch-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-fieldtomatch.html#cfn-wafregional-sqlinjectionmatchset-fieldtomatch-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlInjectionMatchTuple` of `AWS::WAFRegional::SqlInjectionMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple.html)
@@ -386,9 +386,9 @@ impl SqlInjectionMatchTuple {
 }
 impl<R0, R1> SqlInjectionMatchTuple<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple.html#cfn-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { SqlInjectionMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { SqlInjectionMatchTuple(put(self.0, "FieldToMatch", value), Phase) }
     /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple.html#cfn-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple-texttransformation)
-    pub fn text_transformation(self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { SqlInjectionMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { SqlInjectionMatchTuple(put(self.0, "TextTransformation", value), Phase) }
 }
 impl Done for SqlInjectionMatchTuple { fn into_props(self) -> Bag { self.0 } }
 }
@@ -413,13 +413,13 @@ impl CfnWebACLProps {
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
     /// `DefaultAction`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#cfn-wafregional-webacl-defaultaction)
-    pub fn default_action(self, value: impl Arg<web_acl::Action>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
+    pub fn default_action(self, value: impl Arg<web_acl::Action>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value), Phase) }
     /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#cfn-wafregional-webacl-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "MetricName", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#cfn-wafregional-webacl-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "Name", value), Phase) }
     /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#cfn-wafregional-webacl-rules)
-    pub fn rules(self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { Self(put(self.0, "Rules", value), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::WebACL`.
@@ -433,7 +433,7 @@ impl Action {
 }
 impl<R0> Action<R0> {
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-action.html#cfn-wafregional-webacl-action-type)
-    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::WAFRegional::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-rule.html)
@@ -444,11 +444,11 @@ impl Rule {
 }
 impl<R0, R1, R2> Rule<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-rule.html#cfn-wafregional-webacl-rule-action)
-    pub fn action(self, value: impl Arg<Action>) -> Rule<Set, R1, R2> { Rule(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> Rule<Set, R1, R2> { Rule(put(self.0, "Action", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-rule.html#cfn-wafregional-webacl-rule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2> { Rule(put(self.0, "Priority", value), Phase) }
     /// `RuleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-rule.html#cfn-wafregional-webacl-rule-ruleid)
-    pub fn rule_id(self, value: impl Arg<str>) -> Rule<R0, R1, Set> { Rule(put(self.0, "RuleId", value.into_expr()), Phase) }
+    pub fn rule_id(self, value: impl Arg<str>) -> Rule<R0, R1, Set> { Rule(put(self.0, "RuleId", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -473,9 +473,9 @@ impl CfnWebACLAssociationProps {
 }
 impl<R0, R1> CfnWebACLAssociationProps<R0, R1> {
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webaclassociation.html#cfn-wafregional-webaclassociation-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { CfnWebACLAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { CfnWebACLAssociationProps(put(self.0, "ResourceArn", value), Phase) }
     /// `WebACLId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webaclassociation.html#cfn-wafregional-webaclassociation-webaclid)
-    pub fn web_acl_id(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { CfnWebACLAssociationProps(put(self.0, "WebACLId", value.into_expr()), Phase) }
+    pub fn web_acl_id(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { CfnWebACLAssociationProps(put(self.0, "WebACLId", value), Phase) }
 }
 impl Done for CfnWebACLAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WAFRegional::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-xssmatchset.html)
@@ -499,9 +499,9 @@ impl CfnXssMatchSetProps {
 }
 impl<R0> CfnXssMatchSetProps<R0> {
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-xssmatchset.html#cfn-wafregional-xssmatchset-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set> { CfnXssMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set> { CfnXssMatchSetProps(put(self.0, "Name", value), Phase) }
     /// `XssMatchTuples`: list of `XssMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-xssmatchset.html#cfn-wafregional-xssmatchset-xssmatchtuples)
-    pub fn xss_match_tuples(self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> Self { Self(put(self.0, "XssMatchTuples", value.into_expr()), Phase) }
+    pub fn xss_match_tuples(self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> Self { Self(put(self.0, "XssMatchTuples", value), Phase) }
 }
 impl Done for CfnXssMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::XssMatchSet`.
@@ -515,9 +515,9 @@ impl FieldToMatch {
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-fieldtomatch.html#cfn-wafregional-xssmatchset-fieldtomatch-data)
-    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value), Phase) }
     /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-fieldtomatch.html#cfn-wafregional-xssmatchset-fieldtomatch-type)
-    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XssMatchTuple` of `AWS::WAFRegional::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-xssmatchtuple.html)
@@ -528,9 +528,9 @@ impl XssMatchTuple {
 }
 impl<R0, R1> XssMatchTuple<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-xssmatchtuple.html#cfn-wafregional-xssmatchset-xssmatchtuple-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { XssMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { XssMatchTuple(put(self.0, "FieldToMatch", value), Phase) }
     /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-xssmatchtuple.html#cfn-wafregional-xssmatchset-xssmatchtuple-texttransformation)
-    pub fn text_transformation(self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { XssMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { XssMatchTuple(put(self.0, "TextTransformation", value), Phase) }
 }
 impl Done for XssMatchTuple { fn into_props(self) -> Bag { self.0 } }
 }

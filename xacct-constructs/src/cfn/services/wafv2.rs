@@ -27,17 +27,17 @@ impl CfnIPSetProps {
 }
 impl<R0, R1, R2> CfnIPSetProps<R0, R1, R2> {
     /// `Addresses`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-addresses)
-    pub fn addresses(self, value: impl Arg<Arr<str>>) -> CfnIPSetProps<Set, R1, R2> { CfnIPSetProps(put(self.0, "Addresses", value.into_expr()), Phase) }
+    pub fn addresses(self, value: impl Arg<Arr<str>>) -> CfnIPSetProps<Set, R1, R2> { CfnIPSetProps(put(self.0, "Addresses", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IPAddressVersion`: `IPAddressVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-ipaddressversion)
-    pub fn ip_address_version(self, value: impl Arg<ip_set::IPAddressVersion>) -> CfnIPSetProps<R0, Set, R2> { CfnIPSetProps(put(self.0, "IPAddressVersion", value.into_expr()), Phase) }
+    pub fn ip_address_version(self, value: impl Arg<ip_set::IPAddressVersion>) -> CfnIPSetProps<R0, Set, R2> { CfnIPSetProps(put(self.0, "IPAddressVersion", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-scope)
-    pub fn scope(self, value: impl Arg<ip_set::Scope>) -> CfnIPSetProps<R0, R1, Set> { CfnIPSetProps(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<ip_set::Scope>) -> CfnIPSetProps<R0, R1, Set> { CfnIPSetProps(put(self.0, "Scope", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::IPSet`.
@@ -69,13 +69,13 @@ impl CfnLoggingConfigurationProps {
 }
 impl<R0, R1> CfnLoggingConfigurationProps<R0, R1> {
     /// `LogDestinationConfigs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#cfn-wafv2-loggingconfiguration-logdestinationconfigs)
-    pub fn log_destination_configs(self, value: impl Arg<Arr<str>>) -> CfnLoggingConfigurationProps<Set, R1> { CfnLoggingConfigurationProps(put(self.0, "LogDestinationConfigs", value.into_expr()), Phase) }
+    pub fn log_destination_configs(self, value: impl Arg<Arr<str>>) -> CfnLoggingConfigurationProps<Set, R1> { CfnLoggingConfigurationProps(put(self.0, "LogDestinationConfigs", value), Phase) }
     /// `LoggingFilter`: `LoggingFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#cfn-wafv2-loggingconfiguration-loggingfilter)
-    pub fn logging_filter(self, value: impl Arg<logging_configuration::LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr()), Phase) }
+    pub fn logging_filter(self, value: impl Arg<logging_configuration::LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value), Phase) }
     /// `RedactedFields`: list of `FieldToMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#cfn-wafv2-loggingconfiguration-redactedfields)
-    pub fn redacted_fields(self, value: impl Arg<Arr<logging_configuration::FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr()), Phase) }
+    pub fn redacted_fields(self, value: impl Arg<Arr<logging_configuration::FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value), Phase) }
     /// `ResourceArn`: `WAFv2WebACLArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#cfn-wafv2-loggingconfiguration-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<kind::WAFv2WebACLArn>) -> CfnLoggingConfigurationProps<R0, Set> { CfnLoggingConfigurationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<kind::WAFv2WebACLArn>) -> CfnLoggingConfigurationProps<R0, Set> { CfnLoggingConfigurationProps(put(self.0, "ResourceArn", value), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::LoggingConfiguration`.
@@ -89,7 +89,7 @@ impl ActionCondition {
 }
 impl<R0> ActionCondition<R0> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-actioncondition.html#cfn-wafv2-loggingconfiguration-actioncondition-action)
-    pub fn action(self, value: impl Arg<Action>) -> ActionCondition<Set> { ActionCondition(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> ActionCondition<Set> { ActionCondition(put(self.0, "Action", value), Phase) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-condition.html)
@@ -98,9 +98,9 @@ impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionCondition`: `ActionCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-condition.html#cfn-wafv2-loggingconfiguration-condition-actioncondition)
-    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
+    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value)) }
     /// `LabelNameCondition`: `LabelNameCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-condition.html#cfn-wafv2-loggingconfiguration-condition-labelnamecondition)
-    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
+    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value)) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html)
@@ -109,15 +109,15 @@ impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JsonBody`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-jsonbody)
-    pub fn json_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
+    pub fn json_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "JsonBody", value)) }
     /// `Method`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-method)
-    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value)) }
     /// `QueryString`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-querystring)
-    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value)) }
     /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-singleheader)
-    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value)) }
     /// `UriPath`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-uripath)
-    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
+    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value)) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-filter.html)
@@ -128,11 +128,11 @@ impl Filter {
 }
 impl<R0, R1, R2> Filter<R0, R1, R2> {
     /// `Behavior`: `Behavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-filter.html#cfn-wafv2-loggingconfiguration-filter-behavior)
-    pub fn behavior(self, value: impl Arg<Behavior>) -> Filter<Set, R1, R2> { Filter(put(self.0, "Behavior", value.into_expr()), Phase) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Filter<Set, R1, R2> { Filter(put(self.0, "Behavior", value), Phase) }
     /// `Conditions`: list of `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-filter.html#cfn-wafv2-loggingconfiguration-filter-conditions)
-    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Filter<R0, Set, R2> { Filter(put(self.0, "Conditions", value.into_expr()), Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Filter<R0, Set, R2> { Filter(put(self.0, "Conditions", value), Phase) }
     /// `Requirement`: `Requirement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-filter.html#cfn-wafv2-loggingconfiguration-filter-requirement)
-    pub fn requirement(self, value: impl Arg<Requirement>) -> Filter<R0, R1, Set> { Filter(put(self.0, "Requirement", value.into_expr()), Phase) }
+    pub fn requirement(self, value: impl Arg<Requirement>) -> Filter<R0, R1, Set> { Filter(put(self.0, "Requirement", value), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonBody` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-jsonbody.html)
@@ -143,11 +143,11 @@ impl JsonBody {
 }
 impl<R0, R1> JsonBody<R0, R1> {
     /// `InvalidFallbackBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-jsonbody.html#cfn-wafv2-loggingconfiguration-jsonbody-invalidfallbackbehavior)
-    pub fn invalid_fallback_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
+    pub fn invalid_fallback_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value), Phase) }
     /// `MatchPattern`: `MatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-jsonbody.html#cfn-wafv2-loggingconfiguration-jsonbody-matchpattern)
-    pub fn match_pattern(self, value: impl Arg<MatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
+    pub fn match_pattern(self, value: impl Arg<MatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value), Phase) }
     /// `MatchScope`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-jsonbody.html#cfn-wafv2-loggingconfiguration-jsonbody-matchscope)
-    pub fn match_scope(self, value: impl Arg<str>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
+    pub fn match_scope(self, value: impl Arg<str>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelNameCondition` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-labelnamecondition.html)
@@ -158,7 +158,7 @@ impl LabelNameCondition {
 }
 impl<R0> LabelNameCondition<R0> {
     /// `LabelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-labelnamecondition.html#cfn-wafv2-loggingconfiguration-labelnamecondition-labelname)
-    pub fn label_name(self, value: impl Arg<str>) -> LabelNameCondition<Set> { LabelNameCondition(put(self.0, "LabelName", value.into_expr()), Phase) }
+    pub fn label_name(self, value: impl Arg<str>) -> LabelNameCondition<Set> { LabelNameCondition(put(self.0, "LabelName", value), Phase) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFilter` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-loggingfilter.html)
@@ -169,9 +169,9 @@ impl LoggingFilter {
 }
 impl<R0, R1> LoggingFilter<R0, R1> {
     /// `DefaultBehavior`: `DefaultBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-loggingfilter.html#cfn-wafv2-loggingconfiguration-loggingfilter-defaultbehavior)
-    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> LoggingFilter<Set, R1> { LoggingFilter(put(self.0, "DefaultBehavior", value.into_expr()), Phase) }
+    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> LoggingFilter<Set, R1> { LoggingFilter(put(self.0, "DefaultBehavior", value), Phase) }
     /// `Filters`: list of `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-loggingfilter.html#cfn-wafv2-loggingconfiguration-loggingfilter-filters)
-    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> LoggingFilter<R0, Set> { LoggingFilter(put(self.0, "Filters", value.into_expr()), Phase) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> LoggingFilter<R0, Set> { LoggingFilter(put(self.0, "Filters", value), Phase) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchPattern` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-matchpattern.html)
@@ -180,9 +180,9 @@ impl MatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-matchpattern.html#cfn-wafv2-loggingconfiguration-matchpattern-all)
-    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value)) }
     /// `IncludedPaths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-matchpattern.html#cfn-wafv2-loggingconfiguration-matchpattern-includedpaths)
-    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
+    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value)) }
 }
 impl Done for MatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-singleheader.html)
@@ -193,7 +193,7 @@ impl SingleHeader {
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-singleheader.html#cfn-wafv2-loggingconfiguration-singleheader-name)
-    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -228,15 +228,15 @@ impl CfnRegexPatternSetProps {
 }
 impl<R0, R1> CfnRegexPatternSetProps<R0, R1> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `RegularExpressionList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-regularexpressionlist)
-    pub fn regular_expression_list(self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<Set, R1> { CfnRegexPatternSetProps(put(self.0, "RegularExpressionList", value.into_expr()), Phase) }
+    pub fn regular_expression_list(self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<Set, R1> { CfnRegexPatternSetProps(put(self.0, "RegularExpressionList", value), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-scope)
-    pub fn scope(self, value: impl Arg<regex_pattern_set::Scope>) -> CfnRegexPatternSetProps<R0, Set> { CfnRegexPatternSetProps(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<regex_pattern_set::Scope>) -> CfnRegexPatternSetProps<R0, Set> { CfnRegexPatternSetProps(put(self.0, "Scope", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnRegexPatternSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::RegexPatternSet`.
@@ -270,27 +270,27 @@ impl CfnRuleGroupProps {
 }
 impl<R0, R1, R2> CfnRuleGroupProps<R0, R1, R2> {
     /// `AvailableLabels`: list of `LabelSummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-availablelabels)
-    pub fn available_labels(self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { Self(put(self.0, "AvailableLabels", value.into_expr()), Phase) }
+    pub fn available_labels(self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { Self(put(self.0, "AvailableLabels", value), Phase) }
     /// `Capacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-capacity)
-    pub fn capacity(self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { CfnRuleGroupProps(put(self.0, "Capacity", value.into_expr()), Phase) }
+    pub fn capacity(self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { CfnRuleGroupProps(put(self.0, "Capacity", value), Phase) }
     /// `ConsumedLabels`: list of `LabelSummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-consumedlabels)
-    pub fn consumed_labels(self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { Self(put(self.0, "ConsumedLabels", value.into_expr()), Phase) }
+    pub fn consumed_labels(self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { Self(put(self.0, "ConsumedLabels", value), Phase) }
     /// `CustomResponseBodies`: map of `CustomResponseBody`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-customresponsebodies)
-    pub fn custom_response_bodies(self, value: impl Arg<Dict<rule_group::CustomResponseBody>>) -> Self { Self(put(self.0, "CustomResponseBodies", value.into_expr()), Phase) }
+    pub fn custom_response_bodies(self, value: impl Arg<Dict<rule_group::CustomResponseBody>>) -> Self { Self(put(self.0, "CustomResponseBodies", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MonetizationConfig`: `MonetizationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-monetizationconfig)
-    pub fn monetization_config(self, value: impl Arg<rule_group::MonetizationConfig>) -> Self { Self(put(self.0, "MonetizationConfig", value.into_expr()), Phase) }
+    pub fn monetization_config(self, value: impl Arg<rule_group::MonetizationConfig>) -> Self { Self(put(self.0, "MonetizationConfig", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-rules)
-    pub fn rules(self, value: impl Arg<Arr<rule_group::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<rule_group::Rule>>) -> Self { Self(put(self.0, "Rules", value), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-scope)
-    pub fn scope(self, value: impl Arg<rule_group::Scope>) -> CfnRuleGroupProps<R0, Set, R2> { CfnRuleGroupProps(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<rule_group::Scope>) -> CfnRuleGroupProps<R0, Set, R2> { CfnRuleGroupProps(put(self.0, "Scope", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-visibilityconfig)
-    pub fn visibility_config(self, value: impl Arg<rule_group::VisibilityConfig>) -> CfnRuleGroupProps<R0, R1, Set> { CfnRuleGroupProps(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
+    pub fn visibility_config(self, value: impl Arg<rule_group::VisibilityConfig>) -> CfnRuleGroupProps<R0, R1, Set> { CfnRuleGroupProps(put(self.0, "VisibilityConfig", value), Phase) }
 }
 impl Done for CfnRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::RuleGroup`.
@@ -302,7 +302,7 @@ impl Allow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-allow.html#cfn-wafv2-rulegroup-allow-customrequesthandling)
-    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value)) }
 }
 impl Done for Allow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AndStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-andstatement.html)
@@ -313,7 +313,7 @@ impl AndStatement {
 }
 impl<R0> AndStatement<R0> {
     /// `Statements`: list of `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-andstatement.html#cfn-wafv2-rulegroup-andstatement-statements)
-    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { AndStatement(put(self.0, "Statements", value.into_expr()), Phase) }
+    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { AndStatement(put(self.0, "Statements", value), Phase) }
 }
 impl Done for AndStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AsnMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-asnmatchstatement.html)
@@ -322,9 +322,9 @@ impl AsnMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AsnList`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-asnmatchstatement.html#cfn-wafv2-rulegroup-asnmatchstatement-asnlist)
-    pub fn asn_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AsnList", value.into_expr())) }
+    pub fn asn_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AsnList", value)) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-asnmatchstatement.html#cfn-wafv2-rulegroup-asnmatchstatement-forwardedipconfig)
-    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value)) }
 }
 impl Done for AsnMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Block` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-block.html)
@@ -333,7 +333,7 @@ impl Block {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomResponse`: `CustomResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-block.html#cfn-wafv2-rulegroup-block-customresponse)
-    pub fn custom_response(self, value: impl Arg<CustomResponse>) -> Self { Self(put(self.0, "CustomResponse", value.into_expr())) }
+    pub fn custom_response(self, value: impl Arg<CustomResponse>) -> Self { Self(put(self.0, "CustomResponse", value)) }
 }
 impl Done for Block { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Body` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-body.html)
@@ -342,7 +342,7 @@ impl Body {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OversizeHandling`: `OversizeHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-body.html#cfn-wafv2-rulegroup-body-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr())) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value)) }
 }
 impl Done for Body { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ByteMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html)
@@ -353,17 +353,17 @@ impl ByteMatchStatement {
 }
 impl<R0, R1, R2> ByteMatchStatement<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { ByteMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { ByteMatchStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PositionalConstraint`: `PositionalConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-positionalconstraint)
-    pub fn positional_constraint(self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { ByteMatchStatement(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
+    pub fn positional_constraint(self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { ByteMatchStatement(put(self.0, "PositionalConstraint", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `SearchString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-searchstring)
-    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
+    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value), Phase) }
     /// `SearchStringBase64`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-searchstringbase64)
-    pub fn search_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchStringBase64", value.into_expr()), Phase) }
+    pub fn search_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchStringBase64", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { ByteMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { ByteMatchStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for ByteMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Captcha` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-captcha.html)
@@ -372,7 +372,7 @@ impl Captcha {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-captcha.html#cfn-wafv2-rulegroup-captcha-customrequesthandling)
-    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value)) }
 }
 impl Done for Captcha { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptchaConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-captchaconfig.html)
@@ -381,7 +381,7 @@ impl CaptchaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-captchaconfig.html#cfn-wafv2-rulegroup-captchaconfig-immunitytimeproperty)
-    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
+    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value)) }
 }
 impl Done for CaptchaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Challenge` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-challenge.html)
@@ -390,7 +390,7 @@ impl Challenge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-challenge.html#cfn-wafv2-rulegroup-challenge-customrequesthandling)
-    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value)) }
 }
 impl Done for Challenge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChallengeConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-challengeconfig.html)
@@ -399,7 +399,7 @@ impl ChallengeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-challengeconfig.html#cfn-wafv2-rulegroup-challengeconfig-immunitytimeproperty)
-    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
+    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value)) }
 }
 impl Done for ChallengeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieMatchPattern` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookiematchpattern.html)
@@ -408,11 +408,11 @@ impl CookieMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookiematchpattern.html#cfn-wafv2-rulegroup-cookiematchpattern-all)
-    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value)) }
     /// `ExcludedCookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookiematchpattern.html#cfn-wafv2-rulegroup-cookiematchpattern-excludedcookies)
-    pub fn excluded_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedCookies", value.into_expr())) }
+    pub fn excluded_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedCookies", value)) }
     /// `IncludedCookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookiematchpattern.html#cfn-wafv2-rulegroup-cookiematchpattern-includedcookies)
-    pub fn included_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedCookies", value.into_expr())) }
+    pub fn included_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedCookies", value)) }
 }
 impl Done for CookieMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Cookies` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookies.html)
@@ -423,11 +423,11 @@ impl Cookies {
 }
 impl<R0, R1, R2> Cookies<R0, R1, R2> {
     /// `MatchPattern`: `CookieMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookies.html#cfn-wafv2-rulegroup-cookies-matchpattern)
-    pub fn match_pattern(self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { Cookies(put(self.0, "MatchPattern", value.into_expr()), Phase) }
+    pub fn match_pattern(self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { Cookies(put(self.0, "MatchPattern", value), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookies.html#cfn-wafv2-rulegroup-cookies-matchscope)
-    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { Cookies(put(self.0, "MatchScope", value.into_expr()), Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { Cookies(put(self.0, "MatchScope", value), Phase) }
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookies.html#cfn-wafv2-rulegroup-cookies-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { Cookies(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { Cookies(put(self.0, "OversizeHandling", value), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Count` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-count.html)
@@ -436,7 +436,7 @@ impl Count {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-count.html#cfn-wafv2-rulegroup-count-customrequesthandling)
-    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value)) }
 }
 impl Done for Count { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CryptoConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cryptoconfig.html)
@@ -447,7 +447,7 @@ impl CryptoConfig {
 }
 impl<R0> CryptoConfig<R0> {
     /// `PaymentNetworks`: list of `PaymentNetwork`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cryptoconfig.html#cfn-wafv2-rulegroup-cryptoconfig-paymentnetworks)
-    pub fn payment_networks(self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { CryptoConfig(put(self.0, "PaymentNetworks", value.into_expr()), Phase) }
+    pub fn payment_networks(self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { CryptoConfig(put(self.0, "PaymentNetworks", value), Phase) }
 }
 impl Done for CryptoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHTTPHeader` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customhttpheader.html)
@@ -458,9 +458,9 @@ impl CustomHTTPHeader {
 }
 impl<R0, R1> CustomHTTPHeader<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customhttpheader.html#cfn-wafv2-rulegroup-customhttpheader-name)
-    pub fn name(self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { CustomHTTPHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { CustomHTTPHeader(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customhttpheader.html#cfn-wafv2-rulegroup-customhttpheader-value)
-    pub fn value(self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { CustomHTTPHeader(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { CustomHTTPHeader(put(self.0, "Value", value), Phase) }
 }
 impl Done for CustomHTTPHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomRequestHandling` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customrequesthandling.html)
@@ -471,7 +471,7 @@ impl CustomRequestHandling {
 }
 impl<R0> CustomRequestHandling<R0> {
     /// `InsertHeaders`: list of `CustomHTTPHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customrequesthandling.html#cfn-wafv2-rulegroup-customrequesthandling-insertheaders)
-    pub fn insert_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { CustomRequestHandling(put(self.0, "InsertHeaders", value.into_expr()), Phase) }
+    pub fn insert_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { CustomRequestHandling(put(self.0, "InsertHeaders", value), Phase) }
 }
 impl Done for CustomRequestHandling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomResponse` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponse.html)
@@ -482,11 +482,11 @@ impl CustomResponse {
 }
 impl<R0> CustomResponse<R0> {
     /// `CustomResponseBodyKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponse.html#cfn-wafv2-rulegroup-customresponse-customresponsebodykey)
-    pub fn custom_response_body_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomResponseBodyKey", value.into_expr()), Phase) }
+    pub fn custom_response_body_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomResponseBodyKey", value), Phase) }
     /// `ResponseCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponse.html#cfn-wafv2-rulegroup-customresponse-responsecode)
-    pub fn response_code(self, value: impl Arg<i64>) -> CustomResponse<Set> { CustomResponse(put(self.0, "ResponseCode", value.into_expr()), Phase) }
+    pub fn response_code(self, value: impl Arg<i64>) -> CustomResponse<Set> { CustomResponse(put(self.0, "ResponseCode", value), Phase) }
     /// `ResponseHeaders`: list of `CustomHTTPHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponse.html#cfn-wafv2-rulegroup-customresponse-responseheaders)
-    pub fn response_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { Self(put(self.0, "ResponseHeaders", value.into_expr()), Phase) }
+    pub fn response_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { Self(put(self.0, "ResponseHeaders", value), Phase) }
 }
 impl Done for CustomResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomResponseBody` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponsebody.html)
@@ -497,9 +497,9 @@ impl CustomResponseBody {
 }
 impl<R0, R1> CustomResponseBody<R0, R1> {
     /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponsebody.html#cfn-wafv2-rulegroup-customresponsebody-content)
-    pub fn content(self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { CustomResponseBody(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { CustomResponseBody(put(self.0, "Content", value), Phase) }
     /// `ContentType`: `ContentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponsebody.html#cfn-wafv2-rulegroup-customresponsebody-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { CustomResponseBody(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { CustomResponseBody(put(self.0, "ContentType", value), Phase) }
 }
 impl Done for CustomResponseBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html)
@@ -508,33 +508,33 @@ impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllQueryArguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-allqueryarguments)
-    pub fn all_query_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllQueryArguments", value.into_expr())) }
+    pub fn all_query_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllQueryArguments", value)) }
     /// `Body`: `Body`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-body)
-    pub fn body(self, value: impl Arg<Body>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<Body>) -> Self { Self(put(self.0, "Body", value)) }
     /// `Cookies`: `Cookies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-cookies)
-    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr())) }
+    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value)) }
     /// `HeaderOrder`: `HeaderOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-headerorder)
-    pub fn header_order(self, value: impl Arg<HeaderOrder>) -> Self { Self(put(self.0, "HeaderOrder", value.into_expr())) }
+    pub fn header_order(self, value: impl Arg<HeaderOrder>) -> Self { Self(put(self.0, "HeaderOrder", value)) }
     /// `Headers`: `Headers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-headers)
-    pub fn headers(self, value: impl Arg<Headers>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
+    pub fn headers(self, value: impl Arg<Headers>) -> Self { Self(put(self.0, "Headers", value)) }
     /// `JA3Fingerprint`: `JA3Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-ja3fingerprint)
-    pub fn ja3_fingerprint(self, value: impl Arg<JA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
+    pub fn ja3_fingerprint(self, value: impl Arg<JA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value)) }
     /// `JA4Fingerprint`: `JA4Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-ja4fingerprint)
-    pub fn ja4_fingerprint(self, value: impl Arg<JA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
+    pub fn ja4_fingerprint(self, value: impl Arg<JA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value)) }
     /// `JsonBody`: `JsonBody`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-jsonbody)
-    pub fn json_body(self, value: impl Arg<JsonBody>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
+    pub fn json_body(self, value: impl Arg<JsonBody>) -> Self { Self(put(self.0, "JsonBody", value)) }
     /// `Method`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-method)
-    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value)) }
     /// `QueryString`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-querystring)
-    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value)) }
     /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-singleheader)
-    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value)) }
     /// `SingleQueryArgument`: `SingleQueryArgument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-singlequeryargument)
-    pub fn single_query_argument(self, value: impl Arg<SingleQueryArgument>) -> Self { Self(put(self.0, "SingleQueryArgument", value.into_expr())) }
+    pub fn single_query_argument(self, value: impl Arg<SingleQueryArgument>) -> Self { Self(put(self.0, "SingleQueryArgument", value)) }
     /// `UriFragment`: `UriFragment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-urifragment)
-    pub fn uri_fragment(self, value: impl Arg<UriFragment>) -> Self { Self(put(self.0, "UriFragment", value.into_expr())) }
+    pub fn uri_fragment(self, value: impl Arg<UriFragment>) -> Self { Self(put(self.0, "UriFragment", value)) }
     /// `UriPath`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-uripath)
-    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
+    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value)) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardedIPConfiguration` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-forwardedipconfiguration.html)
@@ -545,9 +545,9 @@ impl ForwardedIPConfiguration {
 }
 impl<R0, R1> ForwardedIPConfiguration<R0, R1> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-forwardedipconfiguration.html#cfn-wafv2-rulegroup-forwardedipconfiguration-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { ForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { ForwardedIPConfiguration(put(self.0, "FallbackBehavior", value), Phase) }
     /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-forwardedipconfiguration.html#cfn-wafv2-rulegroup-forwardedipconfiguration-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { ForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { ForwardedIPConfiguration(put(self.0, "HeaderName", value), Phase) }
 }
 impl Done for ForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-geomatchstatement.html)
@@ -556,9 +556,9 @@ impl GeoMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CountryCodes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-geomatchstatement.html#cfn-wafv2-rulegroup-geomatchstatement-countrycodes)
-    pub fn country_codes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CountryCodes", value.into_expr())) }
+    pub fn country_codes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CountryCodes", value)) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-geomatchstatement.html#cfn-wafv2-rulegroup-geomatchstatement-forwardedipconfig)
-    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value)) }
 }
 impl Done for GeoMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatchPattern` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headermatchpattern.html)
@@ -567,11 +567,11 @@ impl HeaderMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headermatchpattern.html#cfn-wafv2-rulegroup-headermatchpattern-all)
-    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value)) }
     /// `ExcludedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headermatchpattern.html#cfn-wafv2-rulegroup-headermatchpattern-excludedheaders)
-    pub fn excluded_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedHeaders", value.into_expr())) }
+    pub fn excluded_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedHeaders", value)) }
     /// `IncludedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headermatchpattern.html#cfn-wafv2-rulegroup-headermatchpattern-includedheaders)
-    pub fn included_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedHeaders", value.into_expr())) }
+    pub fn included_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedHeaders", value)) }
 }
 impl Done for HeaderMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderOrder` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headerorder.html)
@@ -582,7 +582,7 @@ impl HeaderOrder {
 }
 impl<R0> HeaderOrder<R0> {
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headerorder.html#cfn-wafv2-rulegroup-headerorder-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { HeaderOrder(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { HeaderOrder(put(self.0, "OversizeHandling", value), Phase) }
 }
 impl Done for HeaderOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Headers` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headers.html)
@@ -593,11 +593,11 @@ impl Headers {
 }
 impl<R0, R1, R2> Headers<R0, R1, R2> {
     /// `MatchPattern`: `HeaderMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headers.html#cfn-wafv2-rulegroup-headers-matchpattern)
-    pub fn match_pattern(self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { Headers(put(self.0, "MatchPattern", value.into_expr()), Phase) }
+    pub fn match_pattern(self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { Headers(put(self.0, "MatchPattern", value), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headers.html#cfn-wafv2-rulegroup-headers-matchscope)
-    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { Headers(put(self.0, "MatchScope", value.into_expr()), Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { Headers(put(self.0, "MatchScope", value), Phase) }
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headers.html#cfn-wafv2-rulegroup-headers-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { Headers(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { Headers(put(self.0, "OversizeHandling", value), Phase) }
 }
 impl Done for Headers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetForwardedIPConfiguration` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetforwardedipconfiguration.html)
@@ -608,11 +608,11 @@ impl IPSetForwardedIPConfiguration {
 }
 impl<R0, R1, R2> IPSetForwardedIPConfiguration<R0, R1, R2> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetforwardedipconfiguration.html#cfn-wafv2-rulegroup-ipsetforwardedipconfiguration-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { IPSetForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { IPSetForwardedIPConfiguration(put(self.0, "FallbackBehavior", value), Phase) }
     /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetforwardedipconfiguration.html#cfn-wafv2-rulegroup-ipsetforwardedipconfiguration-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { IPSetForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { IPSetForwardedIPConfiguration(put(self.0, "HeaderName", value), Phase) }
     /// `Position`: `Position`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetforwardedipconfiguration.html#cfn-wafv2-rulegroup-ipsetforwardedipconfiguration-position)
-    pub fn position(self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { IPSetForwardedIPConfiguration(put(self.0, "Position", value.into_expr()), Phase) }
+    pub fn position(self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { IPSetForwardedIPConfiguration(put(self.0, "Position", value), Phase) }
 }
 impl Done for IPSetForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetReferenceStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetreferencestatement.html)
@@ -623,9 +623,9 @@ impl IPSetReferenceStatement {
 }
 impl<R0> IPSetReferenceStatement<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetreferencestatement.html#cfn-wafv2-rulegroup-ipsetreferencestatement-arn)
-    pub fn arn(self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { IPSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { IPSetReferenceStatement(put(self.0, "Arn", value), Phase) }
     /// `IPSetForwardedIPConfig`: `IPSetForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetreferencestatement.html#cfn-wafv2-rulegroup-ipsetreferencestatement-ipsetforwardedipconfig)
-    pub fn ip_set_forwarded_ip_config(self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { Self(put(self.0, "IPSetForwardedIPConfig", value.into_expr()), Phase) }
+    pub fn ip_set_forwarded_ip_config(self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { Self(put(self.0, "IPSetForwardedIPConfig", value), Phase) }
 }
 impl Done for IPSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImmunityTimeProperty` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-immunitytimeproperty.html)
@@ -636,7 +636,7 @@ impl ImmunityTimeProperty {
 }
 impl<R0> ImmunityTimeProperty<R0> {
     /// `ImmunityTime`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-immunitytimeproperty.html#cfn-wafv2-rulegroup-immunitytimeproperty-immunitytime)
-    pub fn immunity_time(self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { ImmunityTimeProperty(put(self.0, "ImmunityTime", value.into_expr()), Phase) }
+    pub fn immunity_time(self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { ImmunityTimeProperty(put(self.0, "ImmunityTime", value), Phase) }
 }
 impl Done for ImmunityTimeProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JA3Fingerprint` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ja3fingerprint.html)
@@ -647,7 +647,7 @@ impl JA3Fingerprint {
 }
 impl<R0> JA3Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ja3fingerprint.html#cfn-wafv2-rulegroup-ja3fingerprint-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { JA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { JA3Fingerprint(put(self.0, "FallbackBehavior", value), Phase) }
 }
 impl Done for JA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JA4Fingerprint` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ja4fingerprint.html)
@@ -658,7 +658,7 @@ impl JA4Fingerprint {
 }
 impl<R0> JA4Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ja4fingerprint.html#cfn-wafv2-rulegroup-ja4fingerprint-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { JA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { JA4Fingerprint(put(self.0, "FallbackBehavior", value), Phase) }
 }
 impl Done for JA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonBody` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html)
@@ -669,13 +669,13 @@ impl JsonBody {
 }
 impl<R0, R1> JsonBody<R0, R1> {
     /// `InvalidFallbackBehavior`: `InvalidFallbackBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html#cfn-wafv2-rulegroup-jsonbody-invalidfallbackbehavior)
-    pub fn invalid_fallback_behavior(self, value: impl Arg<InvalidFallbackBehavior>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
+    pub fn invalid_fallback_behavior(self, value: impl Arg<InvalidFallbackBehavior>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value), Phase) }
     /// `MatchPattern`: `JsonMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html#cfn-wafv2-rulegroup-jsonbody-matchpattern)
-    pub fn match_pattern(self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
+    pub fn match_pattern(self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html#cfn-wafv2-rulegroup-jsonbody-matchscope)
-    pub fn match_scope(self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value), Phase) }
     /// `OversizeHandling`: `OversizeHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html#cfn-wafv2-rulegroup-jsonbody-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonMatchPattern` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonmatchpattern.html)
@@ -684,9 +684,9 @@ impl JsonMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonmatchpattern.html#cfn-wafv2-rulegroup-jsonmatchpattern-all)
-    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value)) }
     /// `IncludedPaths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonmatchpattern.html#cfn-wafv2-rulegroup-jsonmatchpattern-includedpaths)
-    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
+    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value)) }
 }
 impl Done for JsonMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-label.html)
@@ -697,7 +697,7 @@ impl Label {
 }
 impl<R0> Label<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-label.html#cfn-wafv2-rulegroup-label-name)
-    pub fn name(self, value: impl Arg<str>) -> Label<Set> { Label(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Label<Set> { Label(put(self.0, "Name", value), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelmatchstatement.html)
@@ -708,9 +708,9 @@ impl LabelMatchStatement {
 }
 impl<R0, R1> LabelMatchStatement<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelmatchstatement.html#cfn-wafv2-rulegroup-labelmatchstatement-key)
-    pub fn key(self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { LabelMatchStatement(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { LabelMatchStatement(put(self.0, "Key", value), Phase) }
     /// `Scope`: `LabelMatchStatementScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelmatchstatement.html#cfn-wafv2-rulegroup-labelmatchstatement-scope)
-    pub fn scope(self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { LabelMatchStatement(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { LabelMatchStatement(put(self.0, "Scope", value), Phase) }
 }
 impl Done for LabelMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelSummary` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelsummary.html)
@@ -719,7 +719,7 @@ impl LabelSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelsummary.html#cfn-wafv2-rulegroup-labelsummary-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for LabelSummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonetizationConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizationconfig.html)
@@ -728,9 +728,9 @@ impl MonetizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CryptoConfig`: `CryptoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizationconfig.html#cfn-wafv2-rulegroup-monetizationconfig-cryptoconfig)
-    pub fn crypto_config(self, value: impl Arg<CryptoConfig>) -> Self { Self(put(self.0, "CryptoConfig", value.into_expr())) }
+    pub fn crypto_config(self, value: impl Arg<CryptoConfig>) -> Self { Self(put(self.0, "CryptoConfig", value)) }
     /// `CurrencyMode`: `CurrencyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizationconfig.html#cfn-wafv2-rulegroup-monetizationconfig-currencymode)
-    pub fn currency_mode(self, value: impl Arg<CurrencyMode>) -> Self { Self(put(self.0, "CurrencyMode", value.into_expr())) }
+    pub fn currency_mode(self, value: impl Arg<CurrencyMode>) -> Self { Self(put(self.0, "CurrencyMode", value)) }
 }
 impl Done for MonetizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonetizeAction` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizeaction.html)
@@ -739,7 +739,7 @@ impl MonetizeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PriceMultiplier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizeaction.html#cfn-wafv2-rulegroup-monetizeaction-pricemultiplier)
-    pub fn price_multiplier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceMultiplier", value.into_expr())) }
+    pub fn price_multiplier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceMultiplier", value)) }
 }
 impl Done for MonetizeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-notstatement.html)
@@ -750,7 +750,7 @@ impl NotStatement {
 }
 impl<R0> NotStatement<R0> {
     /// `Statement`: `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-notstatement.html#cfn-wafv2-rulegroup-notstatement-statement)
-    pub fn statement(self, value: impl Arg<Statement>) -> NotStatement<Set> { NotStatement(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<Statement>) -> NotStatement<Set> { NotStatement(put(self.0, "Statement", value), Phase) }
 }
 impl Done for NotStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-orstatement.html)
@@ -761,7 +761,7 @@ impl OrStatement {
 }
 impl<R0> OrStatement<R0> {
     /// `Statements`: list of `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-orstatement.html#cfn-wafv2-rulegroup-orstatement-statements)
-    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { OrStatement(put(self.0, "Statements", value.into_expr()), Phase) }
+    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { OrStatement(put(self.0, "Statements", value), Phase) }
 }
 impl Done for OrStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentNetwork` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-paymentnetwork.html)
@@ -772,11 +772,11 @@ impl PaymentNetwork {
 }
 impl<R0, R1, R2> PaymentNetwork<R0, R1, R2> {
     /// `Chain`: `Chain`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-paymentnetwork.html#cfn-wafv2-rulegroup-paymentnetwork-chain)
-    pub fn chain(self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { PaymentNetwork(put(self.0, "Chain", value.into_expr()), Phase) }
+    pub fn chain(self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { PaymentNetwork(put(self.0, "Chain", value), Phase) }
     /// `Prices`: list of `Price`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-paymentnetwork.html#cfn-wafv2-rulegroup-paymentnetwork-prices)
-    pub fn prices(self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { PaymentNetwork(put(self.0, "Prices", value.into_expr()), Phase) }
+    pub fn prices(self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { PaymentNetwork(put(self.0, "Prices", value), Phase) }
     /// `WalletAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-paymentnetwork.html#cfn-wafv2-rulegroup-paymentnetwork-walletaddress)
-    pub fn wallet_address(self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { PaymentNetwork(put(self.0, "WalletAddress", value.into_expr()), Phase) }
+    pub fn wallet_address(self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { PaymentNetwork(put(self.0, "WalletAddress", value), Phase) }
 }
 impl Done for PaymentNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreParseTextTransformation` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-preparsetexttransformation.html)
@@ -787,9 +787,9 @@ impl PreParseTextTransformation {
 }
 impl<R0, R1> PreParseTextTransformation<R0, R1> {
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-preparsetexttransformation.html#cfn-wafv2-rulegroup-preparsetexttransformation-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { PreParseTextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { PreParseTextTransformation(put(self.0, "Priority", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-preparsetexttransformation.html#cfn-wafv2-rulegroup-preparsetexttransformation-type)
-    pub fn type_(self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { PreParseTextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { PreParseTextTransformation(put(self.0, "Type", value), Phase) }
 }
 impl Done for PreParseTextTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Price` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-price.html)
@@ -800,9 +800,9 @@ impl Price {
 }
 impl<R0, R1> Price<R0, R1> {
     /// `Amount`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-price.html#cfn-wafv2-rulegroup-price-amount)
-    pub fn amount(self, value: impl Arg<str>) -> Price<Set, R1> { Price(put(self.0, "Amount", value.into_expr()), Phase) }
+    pub fn amount(self, value: impl Arg<str>) -> Price<Set, R1> { Price(put(self.0, "Amount", value), Phase) }
     /// `Currency`: `Currency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-price.html#cfn-wafv2-rulegroup-price-currency)
-    pub fn currency(self, value: impl Arg<Currency>) -> Price<R0, Set> { Price(put(self.0, "Currency", value.into_expr()), Phase) }
+    pub fn currency(self, value: impl Arg<Currency>) -> Price<R0, Set> { Price(put(self.0, "Currency", value), Phase) }
 }
 impl Done for Price { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateBasedStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html)
@@ -813,17 +813,17 @@ impl RateBasedStatement {
 }
 impl<R0, R1> RateBasedStatement<R0, R1> {
     /// `AggregateKeyType`: `AggregateKeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-aggregatekeytype)
-    pub fn aggregate_key_type(self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { RateBasedStatement(put(self.0, "AggregateKeyType", value.into_expr()), Phase) }
+    pub fn aggregate_key_type(self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { RateBasedStatement(put(self.0, "AggregateKeyType", value), Phase) }
     /// `CustomKeys`: list of `RateBasedStatementCustomKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-customkeys)
-    pub fn custom_keys(self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { Self(put(self.0, "CustomKeys", value.into_expr()), Phase) }
+    pub fn custom_keys(self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { Self(put(self.0, "CustomKeys", value), Phase) }
     /// `EvaluationWindowSec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-evaluationwindowsec)
-    pub fn evaluation_window_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationWindowSec", value.into_expr()), Phase) }
+    pub fn evaluation_window_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationWindowSec", value), Phase) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-forwardedipconfig)
-    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr()), Phase) }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value), Phase) }
     /// `Limit`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-limit)
-    pub fn limit(self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { RateBasedStatement(put(self.0, "Limit", value.into_expr()), Phase) }
+    pub fn limit(self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { RateBasedStatement(put(self.0, "Limit", value), Phase) }
     /// `ScopeDownStatement`: `Statement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-scopedownstatement)
-    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
+    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value), Phase) }
 }
 impl Done for RateBasedStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateBasedStatementCustomKey` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html)
@@ -832,29 +832,29 @@ impl RateBasedStatementCustomKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ASN`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-asn)
-    pub fn asn(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ASN", value.into_expr())) }
+    pub fn asn(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ASN", value)) }
     /// `Cookie`: `RateLimitCookie`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-cookie)
-    pub fn cookie(self, value: impl Arg<RateLimitCookie>) -> Self { Self(put(self.0, "Cookie", value.into_expr())) }
+    pub fn cookie(self, value: impl Arg<RateLimitCookie>) -> Self { Self(put(self.0, "Cookie", value)) }
     /// `ForwardedIP`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-forwardedip)
-    pub fn forwarded_ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ForwardedIP", value.into_expr())) }
+    pub fn forwarded_ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ForwardedIP", value)) }
     /// `Header`: `RateLimitHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-header)
-    pub fn header(self, value: impl Arg<RateLimitHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
+    pub fn header(self, value: impl Arg<RateLimitHeader>) -> Self { Self(put(self.0, "Header", value)) }
     /// `HTTPMethod`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-httpmethod)
-    pub fn http_method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
+    pub fn http_method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HTTPMethod", value)) }
     /// `IP`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-ip)
-    pub fn ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "IP", value.into_expr())) }
+    pub fn ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "IP", value)) }
     /// `JA3Fingerprint`: `RateLimitJA3Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-ja3fingerprint)
-    pub fn ja3_fingerprint(self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
+    pub fn ja3_fingerprint(self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value)) }
     /// `JA4Fingerprint`: `RateLimitJA4Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-ja4fingerprint)
-    pub fn ja4_fingerprint(self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
+    pub fn ja4_fingerprint(self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value)) }
     /// `LabelNamespace`: `RateLimitLabelNamespace`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-labelnamespace)
-    pub fn label_namespace(self, value: impl Arg<RateLimitLabelNamespace>) -> Self { Self(put(self.0, "LabelNamespace", value.into_expr())) }
+    pub fn label_namespace(self, value: impl Arg<RateLimitLabelNamespace>) -> Self { Self(put(self.0, "LabelNamespace", value)) }
     /// `QueryArgument`: `RateLimitQueryArgument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-queryargument)
-    pub fn query_argument(self, value: impl Arg<RateLimitQueryArgument>) -> Self { Self(put(self.0, "QueryArgument", value.into_expr())) }
+    pub fn query_argument(self, value: impl Arg<RateLimitQueryArgument>) -> Self { Self(put(self.0, "QueryArgument", value)) }
     /// `QueryString`: `RateLimitQueryString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-querystring)
-    pub fn query_string(self, value: impl Arg<RateLimitQueryString>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<RateLimitQueryString>) -> Self { Self(put(self.0, "QueryString", value)) }
     /// `UriPath`: `RateLimitUriPath`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-uripath)
-    pub fn uri_path(self, value: impl Arg<RateLimitUriPath>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
+    pub fn uri_path(self, value: impl Arg<RateLimitUriPath>) -> Self { Self(put(self.0, "UriPath", value)) }
 }
 impl Done for RateBasedStatementCustomKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitCookie` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitcookie.html)
@@ -865,9 +865,9 @@ impl RateLimitCookie {
 }
 impl<R0, R1> RateLimitCookie<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitcookie.html#cfn-wafv2-rulegroup-ratelimitcookie-name)
-    pub fn name(self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { RateLimitCookie(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { RateLimitCookie(put(self.0, "Name", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitcookie.html#cfn-wafv2-rulegroup-ratelimitcookie-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { RateLimitCookie(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { RateLimitCookie(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitCookie { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitHeader` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitheader.html)
@@ -878,9 +878,9 @@ impl RateLimitHeader {
 }
 impl<R0, R1> RateLimitHeader<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitheader.html#cfn-wafv2-rulegroup-ratelimitheader-name)
-    pub fn name(self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { RateLimitHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { RateLimitHeader(put(self.0, "Name", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitheader.html#cfn-wafv2-rulegroup-ratelimitheader-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { RateLimitHeader(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { RateLimitHeader(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitJA3Fingerprint` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitja3fingerprint.html)
@@ -891,7 +891,7 @@ impl RateLimitJA3Fingerprint {
 }
 impl<R0> RateLimitJA3Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitja3fingerprint.html#cfn-wafv2-rulegroup-ratelimitja3fingerprint-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { RateLimitJA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { RateLimitJA3Fingerprint(put(self.0, "FallbackBehavior", value), Phase) }
 }
 impl Done for RateLimitJA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitJA4Fingerprint` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitja4fingerprint.html)
@@ -902,7 +902,7 @@ impl RateLimitJA4Fingerprint {
 }
 impl<R0> RateLimitJA4Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitja4fingerprint.html#cfn-wafv2-rulegroup-ratelimitja4fingerprint-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { RateLimitJA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { RateLimitJA4Fingerprint(put(self.0, "FallbackBehavior", value), Phase) }
 }
 impl Done for RateLimitJA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitLabelNamespace` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitlabelnamespace.html)
@@ -913,7 +913,7 @@ impl RateLimitLabelNamespace {
 }
 impl<R0> RateLimitLabelNamespace<R0> {
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitlabelnamespace.html#cfn-wafv2-rulegroup-ratelimitlabelnamespace-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { RateLimitLabelNamespace(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { RateLimitLabelNamespace(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for RateLimitLabelNamespace { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitQueryArgument` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitqueryargument.html)
@@ -924,9 +924,9 @@ impl RateLimitQueryArgument {
 }
 impl<R0, R1> RateLimitQueryArgument<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitqueryargument.html#cfn-wafv2-rulegroup-ratelimitqueryargument-name)
-    pub fn name(self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { RateLimitQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { RateLimitQueryArgument(put(self.0, "Name", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitqueryargument.html#cfn-wafv2-rulegroup-ratelimitqueryargument-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { RateLimitQueryArgument(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { RateLimitQueryArgument(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitQueryArgument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitQueryString` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitquerystring.html)
@@ -937,7 +937,7 @@ impl RateLimitQueryString {
 }
 impl<R0> RateLimitQueryString<R0> {
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitquerystring.html#cfn-wafv2-rulegroup-ratelimitquerystring-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { RateLimitQueryString(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { RateLimitQueryString(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitQueryString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitUriPath` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimituripath.html)
@@ -948,7 +948,7 @@ impl RateLimitUriPath {
 }
 impl<R0> RateLimitUriPath<R0> {
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimituripath.html#cfn-wafv2-rulegroup-ratelimituripath-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { RateLimitUriPath(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { RateLimitUriPath(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitUriPath { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html)
@@ -959,13 +959,13 @@ impl RegexMatchStatement {
 }
 impl<R0, R1, R2> RegexMatchStatement<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html#cfn-wafv2-rulegroup-regexmatchstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { RegexMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { RegexMatchStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html#cfn-wafv2-rulegroup-regexmatchstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `RegexString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html#cfn-wafv2-rulegroup-regexmatchstatement-regexstring)
-    pub fn regex_string(self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { RegexMatchStatement(put(self.0, "RegexString", value.into_expr()), Phase) }
+    pub fn regex_string(self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { RegexMatchStatement(put(self.0, "RegexString", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html#cfn-wafv2-rulegroup-regexmatchstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { RegexMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { RegexMatchStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RegexMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexPatternSetReferenceStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html)
@@ -976,13 +976,13 @@ impl RegexPatternSetReferenceStatement {
 }
 impl<R0, R1, R2> RegexPatternSetReferenceStatement<R0, R1, R2> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html#cfn-wafv2-rulegroup-regexpatternsetreferencestatement-arn)
-    pub fn arn(self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { RegexPatternSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { RegexPatternSetReferenceStatement(put(self.0, "Arn", value), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html#cfn-wafv2-rulegroup-regexpatternsetreferencestatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { RegexPatternSetReferenceStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { RegexPatternSetReferenceStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html#cfn-wafv2-rulegroup-regexpatternsetreferencestatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html#cfn-wafv2-rulegroup-regexpatternsetreferencestatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { RegexPatternSetReferenceStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { RegexPatternSetReferenceStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RegexPatternSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html)
@@ -993,21 +993,21 @@ impl Rule {
 }
 impl<R0, R1, R2, R3> Rule<R0, R1, R2, R3> {
     /// `Action`: `RuleAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-action)
-    pub fn action(self, value: impl Arg<RuleAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<RuleAction>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `CaptchaConfig`: `CaptchaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-captchaconfig)
-    pub fn captcha_config(self, value: impl Arg<CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
+    pub fn captcha_config(self, value: impl Arg<CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value), Phase) }
     /// `ChallengeConfig`: `ChallengeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-challengeconfig)
-    pub fn challenge_config(self, value: impl Arg<ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
+    pub fn challenge_config(self, value: impl Arg<ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { Rule(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { Rule(put(self.0, "Name", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { Rule(put(self.0, "Priority", value), Phase) }
     /// `RuleLabels`: list of `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-rulelabels)
-    pub fn rule_labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "RuleLabels", value.into_expr()), Phase) }
+    pub fn rule_labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "RuleLabels", value), Phase) }
     /// `Statement`: `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-statement)
-    pub fn statement(self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { Rule(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { Rule(put(self.0, "Statement", value), Phase) }
     /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-visibilityconfig)
-    pub fn visibility_config(self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { Rule(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
+    pub fn visibility_config(self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { Rule(put(self.0, "VisibilityConfig", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleAction` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html)
@@ -1016,17 +1016,17 @@ impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Allow`: `Allow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-allow)
-    pub fn allow(self, value: impl Arg<Allow>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
+    pub fn allow(self, value: impl Arg<Allow>) -> Self { Self(put(self.0, "Allow", value)) }
     /// `Block`: `Block`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-block)
-    pub fn block(self, value: impl Arg<Block>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
+    pub fn block(self, value: impl Arg<Block>) -> Self { Self(put(self.0, "Block", value)) }
     /// `Captcha`: `Captcha`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-captcha)
-    pub fn captcha(self, value: impl Arg<Captcha>) -> Self { Self(put(self.0, "Captcha", value.into_expr())) }
+    pub fn captcha(self, value: impl Arg<Captcha>) -> Self { Self(put(self.0, "Captcha", value)) }
     /// `Challenge`: `Challenge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-challenge)
-    pub fn challenge(self, value: impl Arg<Challenge>) -> Self { Self(put(self.0, "Challenge", value.into_expr())) }
+    pub fn challenge(self, value: impl Arg<Challenge>) -> Self { Self(put(self.0, "Challenge", value)) }
     /// `Count`: `Count`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-count)
-    pub fn count(self, value: impl Arg<Count>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<Count>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Monetize`: `MonetizeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-monetize)
-    pub fn monetize(self, value: impl Arg<MonetizeAction>) -> Self { Self(put(self.0, "Monetize", value.into_expr())) }
+    pub fn monetize(self, value: impl Arg<MonetizeAction>) -> Self { Self(put(self.0, "Monetize", value)) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-singleheader.html)
@@ -1037,7 +1037,7 @@ impl SingleHeader {
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-singleheader.html#cfn-wafv2-rulegroup-singleheader-name)
-    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleQueryArgument` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-singlequeryargument.html)
@@ -1048,7 +1048,7 @@ impl SingleQueryArgument {
 }
 impl<R0> SingleQueryArgument<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-singlequeryargument.html#cfn-wafv2-rulegroup-singlequeryargument-name)
-    pub fn name(self, value: impl Arg<str>) -> SingleQueryArgument<Set> { SingleQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleQueryArgument<Set> { SingleQueryArgument(put(self.0, "Name", value), Phase) }
 }
 impl Done for SingleQueryArgument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SizeConstraintStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html)
@@ -1059,15 +1059,15 @@ impl SizeConstraintStatement {
 }
 impl<R0, R1, R2, R3> SizeConstraintStatement<R0, R1, R2, R3> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { SizeConstraintStatement(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { SizeConstraintStatement(put(self.0, "ComparisonOperator", value), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { SizeConstraintStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { SizeConstraintStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `Size`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-size)
-    pub fn size(self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { SizeConstraintStatement(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { SizeConstraintStatement(put(self.0, "Size", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { SizeConstraintStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { SizeConstraintStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for SizeConstraintStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqliMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html)
@@ -1078,13 +1078,13 @@ impl SqliMatchStatement {
 }
 impl<R0, R1> SqliMatchStatement<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html#cfn-wafv2-rulegroup-sqlimatchstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { SqliMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { SqliMatchStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html#cfn-wafv2-rulegroup-sqlimatchstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `SensitivityLevel`: `SensitivityLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html#cfn-wafv2-rulegroup-sqlimatchstatement-sensitivitylevel)
-    pub fn sensitivity_level(self, value: impl Arg<SensitivityLevel>) -> Self { Self(put(self.0, "SensitivityLevel", value.into_expr()), Phase) }
+    pub fn sensitivity_level(self, value: impl Arg<SensitivityLevel>) -> Self { Self(put(self.0, "SensitivityLevel", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html#cfn-wafv2-rulegroup-sqlimatchstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { SqliMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { SqliMatchStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for SqliMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Statement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html)
@@ -1093,33 +1093,33 @@ impl Statement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndStatement`: `AndStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-andstatement)
-    pub fn and_statement(self, value: impl Arg<AndStatement>) -> Self { Self(put(self.0, "AndStatement", value.into_expr())) }
+    pub fn and_statement(self, value: impl Arg<AndStatement>) -> Self { Self(put(self.0, "AndStatement", value)) }
     /// `AsnMatchStatement`: `AsnMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-asnmatchstatement)
-    pub fn asn_match_statement(self, value: impl Arg<AsnMatchStatement>) -> Self { Self(put(self.0, "AsnMatchStatement", value.into_expr())) }
+    pub fn asn_match_statement(self, value: impl Arg<AsnMatchStatement>) -> Self { Self(put(self.0, "AsnMatchStatement", value)) }
     /// `ByteMatchStatement`: `ByteMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-bytematchstatement)
-    pub fn byte_match_statement(self, value: impl Arg<ByteMatchStatement>) -> Self { Self(put(self.0, "ByteMatchStatement", value.into_expr())) }
+    pub fn byte_match_statement(self, value: impl Arg<ByteMatchStatement>) -> Self { Self(put(self.0, "ByteMatchStatement", value)) }
     /// `GeoMatchStatement`: `GeoMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-geomatchstatement)
-    pub fn geo_match_statement(self, value: impl Arg<GeoMatchStatement>) -> Self { Self(put(self.0, "GeoMatchStatement", value.into_expr())) }
+    pub fn geo_match_statement(self, value: impl Arg<GeoMatchStatement>) -> Self { Self(put(self.0, "GeoMatchStatement", value)) }
     /// `IPSetReferenceStatement`: `IPSetReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-ipsetreferencestatement)
-    pub fn ip_set_reference_statement(self, value: impl Arg<IPSetReferenceStatement>) -> Self { Self(put(self.0, "IPSetReferenceStatement", value.into_expr())) }
+    pub fn ip_set_reference_statement(self, value: impl Arg<IPSetReferenceStatement>) -> Self { Self(put(self.0, "IPSetReferenceStatement", value)) }
     /// `LabelMatchStatement`: `LabelMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-labelmatchstatement)
-    pub fn label_match_statement(self, value: impl Arg<LabelMatchStatement>) -> Self { Self(put(self.0, "LabelMatchStatement", value.into_expr())) }
+    pub fn label_match_statement(self, value: impl Arg<LabelMatchStatement>) -> Self { Self(put(self.0, "LabelMatchStatement", value)) }
     /// `NotStatement`: `NotStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-notstatement)
-    pub fn not_statement(self, value: impl Arg<NotStatement>) -> Self { Self(put(self.0, "NotStatement", value.into_expr())) }
+    pub fn not_statement(self, value: impl Arg<NotStatement>) -> Self { Self(put(self.0, "NotStatement", value)) }
     /// `OrStatement`: `OrStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-orstatement)
-    pub fn or_statement(self, value: impl Arg<OrStatement>) -> Self { Self(put(self.0, "OrStatement", value.into_expr())) }
+    pub fn or_statement(self, value: impl Arg<OrStatement>) -> Self { Self(put(self.0, "OrStatement", value)) }
     /// `RateBasedStatement`: `RateBasedStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-ratebasedstatement)
-    pub fn rate_based_statement(self, value: impl Arg<RateBasedStatement>) -> Self { Self(put(self.0, "RateBasedStatement", value.into_expr())) }
+    pub fn rate_based_statement(self, value: impl Arg<RateBasedStatement>) -> Self { Self(put(self.0, "RateBasedStatement", value)) }
     /// `RegexMatchStatement`: `RegexMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-regexmatchstatement)
-    pub fn regex_match_statement(self, value: impl Arg<RegexMatchStatement>) -> Self { Self(put(self.0, "RegexMatchStatement", value.into_expr())) }
+    pub fn regex_match_statement(self, value: impl Arg<RegexMatchStatement>) -> Self { Self(put(self.0, "RegexMatchStatement", value)) }
     /// `RegexPatternSetReferenceStatement`: `RegexPatternSetReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-regexpatternsetreferencestatement)
-    pub fn regex_pattern_set_reference_statement(self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { Self(put(self.0, "RegexPatternSetReferenceStatement", value.into_expr())) }
+    pub fn regex_pattern_set_reference_statement(self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { Self(put(self.0, "RegexPatternSetReferenceStatement", value)) }
     /// `SizeConstraintStatement`: `SizeConstraintStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-sizeconstraintstatement)
-    pub fn size_constraint_statement(self, value: impl Arg<SizeConstraintStatement>) -> Self { Self(put(self.0, "SizeConstraintStatement", value.into_expr())) }
+    pub fn size_constraint_statement(self, value: impl Arg<SizeConstraintStatement>) -> Self { Self(put(self.0, "SizeConstraintStatement", value)) }
     /// `SqliMatchStatement`: `SqliMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-sqlimatchstatement)
-    pub fn sqli_match_statement(self, value: impl Arg<SqliMatchStatement>) -> Self { Self(put(self.0, "SqliMatchStatement", value.into_expr())) }
+    pub fn sqli_match_statement(self, value: impl Arg<SqliMatchStatement>) -> Self { Self(put(self.0, "SqliMatchStatement", value)) }
     /// `XssMatchStatement`: `XssMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-xssmatchstatement)
-    pub fn xss_match_statement(self, value: impl Arg<XssMatchStatement>) -> Self { Self(put(self.0, "XssMatchStatement", value.into_expr())) }
+    pub fn xss_match_statement(self, value: impl Arg<XssMatchStatement>) -> Self { Self(put(self.0, "XssMatchStatement", value)) }
 }
 impl Done for Statement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextTransformation` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-texttransformation.html)
@@ -1130,9 +1130,9 @@ impl TextTransformation {
 }
 impl<R0, R1> TextTransformation<R0, R1> {
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-texttransformation.html#cfn-wafv2-rulegroup-texttransformation-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { TextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { TextTransformation(put(self.0, "Priority", value), Phase) }
     /// `Type`: `TextTransformationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-texttransformation.html#cfn-wafv2-rulegroup-texttransformation-type)
-    pub fn type_(self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { TextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { TextTransformation(put(self.0, "Type", value), Phase) }
 }
 impl Done for TextTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UriFragment` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-urifragment.html)
@@ -1141,7 +1141,7 @@ impl UriFragment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FallbackBehavior`: `FallbackBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-urifragment.html#cfn-wafv2-rulegroup-urifragment-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> Self { Self(put(self.0, "FallbackBehavior", value.into_expr())) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> Self { Self(put(self.0, "FallbackBehavior", value)) }
 }
 impl Done for UriFragment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VisibilityConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-visibilityconfig.html)
@@ -1152,11 +1152,11 @@ impl VisibilityConfig {
 }
 impl<R0, R1, R2> VisibilityConfig<R0, R1, R2> {
     /// `CloudWatchMetricsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-visibilityconfig.html#cfn-wafv2-rulegroup-visibilityconfig-cloudwatchmetricsenabled)
-    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { VisibilityConfig(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
+    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { VisibilityConfig(put(self.0, "CloudWatchMetricsEnabled", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-visibilityconfig.html#cfn-wafv2-rulegroup-visibilityconfig-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { VisibilityConfig(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { VisibilityConfig(put(self.0, "MetricName", value), Phase) }
     /// `SampledRequestsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-visibilityconfig.html#cfn-wafv2-rulegroup-visibilityconfig-sampledrequestsenabled)
-    pub fn sampled_requests_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { VisibilityConfig(put(self.0, "SampledRequestsEnabled", value.into_expr()), Phase) }
+    pub fn sampled_requests_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { VisibilityConfig(put(self.0, "SampledRequestsEnabled", value), Phase) }
 }
 impl Done for VisibilityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XssMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-xssmatchstatement.html)
@@ -1167,11 +1167,11 @@ impl XssMatchStatement {
 }
 impl<R0, R1> XssMatchStatement<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-xssmatchstatement.html#cfn-wafv2-rulegroup-xssmatchstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { XssMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { XssMatchStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-xssmatchstatement.html#cfn-wafv2-rulegroup-xssmatchstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-xssmatchstatement.html#cfn-wafv2-rulegroup-xssmatchstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { XssMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { XssMatchStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for XssMatchStatement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AggregateKeyType` allows.
@@ -1236,37 +1236,37 @@ impl CfnWebACLProps {
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
     /// `ApplicationConfig`: `ApplicationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-applicationconfig)
-    pub fn application_config(self, value: impl Arg<web_acl::ApplicationConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value.into_expr()), Phase) }
+    pub fn application_config(self, value: impl Arg<web_acl::ApplicationConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value), Phase) }
     /// `AssociationConfig`: `AssociationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-associationconfig)
-    pub fn association_config(self, value: impl Arg<web_acl::AssociationConfig>) -> Self { Self(put(self.0, "AssociationConfig", value.into_expr()), Phase) }
+    pub fn association_config(self, value: impl Arg<web_acl::AssociationConfig>) -> Self { Self(put(self.0, "AssociationConfig", value), Phase) }
     /// `CaptchaConfig`: `CaptchaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-captchaconfig)
-    pub fn captcha_config(self, value: impl Arg<web_acl::CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
+    pub fn captcha_config(self, value: impl Arg<web_acl::CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value), Phase) }
     /// `ChallengeConfig`: `ChallengeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-challengeconfig)
-    pub fn challenge_config(self, value: impl Arg<web_acl::ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
+    pub fn challenge_config(self, value: impl Arg<web_acl::ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value), Phase) }
     /// `CustomResponseBodies`: map of `CustomResponseBody`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-customresponsebodies)
-    pub fn custom_response_bodies(self, value: impl Arg<Dict<web_acl::CustomResponseBody>>) -> Self { Self(put(self.0, "CustomResponseBodies", value.into_expr()), Phase) }
+    pub fn custom_response_bodies(self, value: impl Arg<Dict<web_acl::CustomResponseBody>>) -> Self { Self(put(self.0, "CustomResponseBodies", value), Phase) }
     /// `DataProtectionConfig`: `DataProtectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-dataprotectionconfig)
-    pub fn data_protection_config(self, value: impl Arg<web_acl::DataProtectionConfig>) -> Self { Self(put(self.0, "DataProtectionConfig", value.into_expr()), Phase) }
+    pub fn data_protection_config(self, value: impl Arg<web_acl::DataProtectionConfig>) -> Self { Self(put(self.0, "DataProtectionConfig", value), Phase) }
     /// `DefaultAction`: `DefaultAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-defaultaction)
-    pub fn default_action(self, value: impl Arg<web_acl::DefaultAction>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
+    pub fn default_action(self, value: impl Arg<web_acl::DefaultAction>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `MonetizationConfig`: `MonetizationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-monetizationconfig)
-    pub fn monetization_config(self, value: impl Arg<web_acl::MonetizationConfig>) -> Self { Self(put(self.0, "MonetizationConfig", value.into_expr()), Phase) }
+    pub fn monetization_config(self, value: impl Arg<web_acl::MonetizationConfig>) -> Self { Self(put(self.0, "MonetizationConfig", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `OnSourceDDoSProtectionConfig`: `OnSourceDDoSProtectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-onsourceddosprotectionconfig)
-    pub fn on_source_d_do_s_protection_config(self, value: impl Arg<web_acl::OnSourceDDoSProtectionConfig>) -> Self { Self(put(self.0, "OnSourceDDoSProtectionConfig", value.into_expr()), Phase) }
+    pub fn on_source_d_do_s_protection_config(self, value: impl Arg<web_acl::OnSourceDDoSProtectionConfig>) -> Self { Self(put(self.0, "OnSourceDDoSProtectionConfig", value), Phase) }
     /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-rules)
-    pub fn rules(self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
+    pub fn rules(self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { Self(put(self.0, "Rules", value), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-scope)
-    pub fn scope(self, value: impl Arg<web_acl::Scope>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<web_acl::Scope>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "Scope", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TokenDomains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-tokendomains)
-    pub fn token_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TokenDomains", value.into_expr()), Phase) }
+    pub fn token_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TokenDomains", value), Phase) }
     /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-visibilityconfig)
-    pub fn visibility_config(self, value: impl Arg<web_acl::VisibilityConfig>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
+    pub fn visibility_config(self, value: impl Arg<web_acl::VisibilityConfig>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "VisibilityConfig", value), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::WebACL`.
@@ -1280,15 +1280,15 @@ impl AWSManagedRulesACFPRuleSet {
 }
 impl<R0, R1, R2> AWSManagedRulesACFPRuleSet<R0, R1, R2> {
     /// `CreationPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-creationpath)
-    pub fn creation_path(self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<Set, R1, R2> { AWSManagedRulesACFPRuleSet(put(self.0, "CreationPath", value.into_expr()), Phase) }
+    pub fn creation_path(self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<Set, R1, R2> { AWSManagedRulesACFPRuleSet(put(self.0, "CreationPath", value), Phase) }
     /// `EnableRegexInPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-enableregexinpath)
-    pub fn enable_regex_in_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRegexInPath", value.into_expr()), Phase) }
+    pub fn enable_regex_in_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRegexInPath", value), Phase) }
     /// `RegistrationPagePath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-registrationpagepath)
-    pub fn registration_page_path(self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<R0, Set, R2> { AWSManagedRulesACFPRuleSet(put(self.0, "RegistrationPagePath", value.into_expr()), Phase) }
+    pub fn registration_page_path(self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<R0, Set, R2> { AWSManagedRulesACFPRuleSet(put(self.0, "RegistrationPagePath", value), Phase) }
     /// `RequestInspection`: `RequestInspectionACFP`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-requestinspection)
-    pub fn request_inspection(self, value: impl Arg<RequestInspectionACFP>) -> AWSManagedRulesACFPRuleSet<R0, R1, Set> { AWSManagedRulesACFPRuleSet(put(self.0, "RequestInspection", value.into_expr()), Phase) }
+    pub fn request_inspection(self, value: impl Arg<RequestInspectionACFP>) -> AWSManagedRulesACFPRuleSet<R0, R1, Set> { AWSManagedRulesACFPRuleSet(put(self.0, "RequestInspection", value), Phase) }
     /// `ResponseInspection`: `ResponseInspection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-responseinspection)
-    pub fn response_inspection(self, value: impl Arg<ResponseInspection>) -> Self { Self(put(self.0, "ResponseInspection", value.into_expr()), Phase) }
+    pub fn response_inspection(self, value: impl Arg<ResponseInspection>) -> Self { Self(put(self.0, "ResponseInspection", value), Phase) }
 }
 impl Done for AWSManagedRulesACFPRuleSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSManagedRulesATPRuleSet` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html)
@@ -1299,13 +1299,13 @@ impl AWSManagedRulesATPRuleSet {
 }
 impl<R0> AWSManagedRulesATPRuleSet<R0> {
     /// `EnableRegexInPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html#cfn-wafv2-webacl-awsmanagedrulesatpruleset-enableregexinpath)
-    pub fn enable_regex_in_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRegexInPath", value.into_expr()), Phase) }
+    pub fn enable_regex_in_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRegexInPath", value), Phase) }
     /// `LoginPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html#cfn-wafv2-webacl-awsmanagedrulesatpruleset-loginpath)
-    pub fn login_path(self, value: impl Arg<str>) -> AWSManagedRulesATPRuleSet<Set> { AWSManagedRulesATPRuleSet(put(self.0, "LoginPath", value.into_expr()), Phase) }
+    pub fn login_path(self, value: impl Arg<str>) -> AWSManagedRulesATPRuleSet<Set> { AWSManagedRulesATPRuleSet(put(self.0, "LoginPath", value), Phase) }
     /// `RequestInspection`: `RequestInspection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html#cfn-wafv2-webacl-awsmanagedrulesatpruleset-requestinspection)
-    pub fn request_inspection(self, value: impl Arg<RequestInspection>) -> Self { Self(put(self.0, "RequestInspection", value.into_expr()), Phase) }
+    pub fn request_inspection(self, value: impl Arg<RequestInspection>) -> Self { Self(put(self.0, "RequestInspection", value), Phase) }
     /// `ResponseInspection`: `ResponseInspection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html#cfn-wafv2-webacl-awsmanagedrulesatpruleset-responseinspection)
-    pub fn response_inspection(self, value: impl Arg<ResponseInspection>) -> Self { Self(put(self.0, "ResponseInspection", value.into_expr()), Phase) }
+    pub fn response_inspection(self, value: impl Arg<ResponseInspection>) -> Self { Self(put(self.0, "ResponseInspection", value), Phase) }
 }
 impl Done for AWSManagedRulesATPRuleSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSManagedRulesAntiDDoSRuleSet` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesantiddosruleset.html)
@@ -1316,9 +1316,9 @@ impl AWSManagedRulesAntiDDoSRuleSet {
 }
 impl<R0> AWSManagedRulesAntiDDoSRuleSet<R0> {
     /// `ClientSideActionConfig`: `ClientSideActionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesantiddosruleset.html#cfn-wafv2-webacl-awsmanagedrulesantiddosruleset-clientsideactionconfig)
-    pub fn client_side_action_config(self, value: impl Arg<ClientSideActionConfig>) -> AWSManagedRulesAntiDDoSRuleSet<Set> { AWSManagedRulesAntiDDoSRuleSet(put(self.0, "ClientSideActionConfig", value.into_expr()), Phase) }
+    pub fn client_side_action_config(self, value: impl Arg<ClientSideActionConfig>) -> AWSManagedRulesAntiDDoSRuleSet<Set> { AWSManagedRulesAntiDDoSRuleSet(put(self.0, "ClientSideActionConfig", value), Phase) }
     /// `SensitivityToBlock`: `SensitivityToBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesantiddosruleset.html#cfn-wafv2-webacl-awsmanagedrulesantiddosruleset-sensitivitytoblock)
-    pub fn sensitivity_to_block(self, value: impl Arg<SensitivityToBlock>) -> Self { Self(put(self.0, "SensitivityToBlock", value.into_expr()), Phase) }
+    pub fn sensitivity_to_block(self, value: impl Arg<SensitivityToBlock>) -> Self { Self(put(self.0, "SensitivityToBlock", value), Phase) }
 }
 impl Done for AWSManagedRulesAntiDDoSRuleSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSManagedRulesBotControlRuleSet` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesbotcontrolruleset.html)
@@ -1329,9 +1329,9 @@ impl AWSManagedRulesBotControlRuleSet {
 }
 impl<R0> AWSManagedRulesBotControlRuleSet<R0> {
     /// `EnableMachineLearning`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesbotcontrolruleset.html#cfn-wafv2-webacl-awsmanagedrulesbotcontrolruleset-enablemachinelearning)
-    pub fn enable_machine_learning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMachineLearning", value.into_expr()), Phase) }
+    pub fn enable_machine_learning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMachineLearning", value), Phase) }
     /// `InspectionLevel`: `InspectionLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesbotcontrolruleset.html#cfn-wafv2-webacl-awsmanagedrulesbotcontrolruleset-inspectionlevel)
-    pub fn inspection_level(self, value: impl Arg<InspectionLevel>) -> AWSManagedRulesBotControlRuleSet<Set> { AWSManagedRulesBotControlRuleSet(put(self.0, "InspectionLevel", value.into_expr()), Phase) }
+    pub fn inspection_level(self, value: impl Arg<InspectionLevel>) -> AWSManagedRulesBotControlRuleSet<Set> { AWSManagedRulesBotControlRuleSet(put(self.0, "InspectionLevel", value), Phase) }
 }
 impl Done for AWSManagedRulesBotControlRuleSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AllowAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-allowaction.html)
@@ -1340,7 +1340,7 @@ impl AllowAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-allowaction.html#cfn-wafv2-webacl-allowaction-customrequesthandling)
-    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value)) }
 }
 impl Done for AllowAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AndStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-andstatement.html)
@@ -1351,7 +1351,7 @@ impl AndStatement {
 }
 impl<R0> AndStatement<R0> {
     /// `Statements`: list of `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-andstatement.html#cfn-wafv2-webacl-andstatement-statements)
-    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { AndStatement(put(self.0, "Statements", value.into_expr()), Phase) }
+    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { AndStatement(put(self.0, "Statements", value), Phase) }
 }
 impl Done for AndStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationAttribute` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationattribute.html)
@@ -1362,9 +1362,9 @@ impl ApplicationAttribute {
 }
 impl<R0, R1> ApplicationAttribute<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationattribute.html#cfn-wafv2-webacl-applicationattribute-name)
-    pub fn name(self, value: impl Arg<str>) -> ApplicationAttribute<Set, R1> { ApplicationAttribute(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ApplicationAttribute<Set, R1> { ApplicationAttribute(put(self.0, "Name", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationattribute.html#cfn-wafv2-webacl-applicationattribute-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> ApplicationAttribute<R0, Set> { ApplicationAttribute(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ApplicationAttribute<R0, Set> { ApplicationAttribute(put(self.0, "Values", value), Phase) }
 }
 impl Done for ApplicationAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationconfig.html)
@@ -1375,7 +1375,7 @@ impl ApplicationConfig {
 }
 impl<R0> ApplicationConfig<R0> {
     /// `Attributes`: list of `ApplicationAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationconfig.html#cfn-wafv2-webacl-applicationconfig-attributes)
-    pub fn attributes(self, value: impl Arg<Arr<ApplicationAttribute>>) -> ApplicationConfig<Set> { ApplicationConfig(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<ApplicationAttribute>>) -> ApplicationConfig<Set> { ApplicationConfig(put(self.0, "Attributes", value), Phase) }
 }
 impl Done for ApplicationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AsnMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-asnmatchstatement.html)
@@ -1384,9 +1384,9 @@ impl AsnMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AsnList`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-asnmatchstatement.html#cfn-wafv2-webacl-asnmatchstatement-asnlist)
-    pub fn asn_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AsnList", value.into_expr())) }
+    pub fn asn_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AsnList", value)) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-asnmatchstatement.html#cfn-wafv2-webacl-asnmatchstatement-forwardedipconfig)
-    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value)) }
 }
 impl Done for AsnMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociationConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-associationconfig.html)
@@ -1395,7 +1395,7 @@ impl AssociationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequestBody`: map of `RequestBodyAssociatedResourceTypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-associationconfig.html#cfn-wafv2-webacl-associationconfig-requestbody)
-    pub fn request_body(self, value: impl Arg<Dict<RequestBodyAssociatedResourceTypeConfig>>) -> Self { Self(put(self.0, "RequestBody", value.into_expr())) }
+    pub fn request_body(self, value: impl Arg<Dict<RequestBodyAssociatedResourceTypeConfig>>) -> Self { Self(put(self.0, "RequestBody", value)) }
 }
 impl Done for AssociationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-blockaction.html)
@@ -1404,7 +1404,7 @@ impl BlockAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomResponse`: `CustomResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-blockaction.html#cfn-wafv2-webacl-blockaction-customresponse)
-    pub fn custom_response(self, value: impl Arg<CustomResponse>) -> Self { Self(put(self.0, "CustomResponse", value.into_expr())) }
+    pub fn custom_response(self, value: impl Arg<CustomResponse>) -> Self { Self(put(self.0, "CustomResponse", value)) }
 }
 impl Done for BlockAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Body` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-body.html)
@@ -1413,7 +1413,7 @@ impl Body {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OversizeHandling`: `OversizeHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-body.html#cfn-wafv2-webacl-body-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr())) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value)) }
 }
 impl Done for Body { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ByteMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html)
@@ -1424,17 +1424,17 @@ impl ByteMatchStatement {
 }
 impl<R0, R1, R2> ByteMatchStatement<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { ByteMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { ByteMatchStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PositionalConstraint`: `PositionalConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-positionalconstraint)
-    pub fn positional_constraint(self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { ByteMatchStatement(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
+    pub fn positional_constraint(self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { ByteMatchStatement(put(self.0, "PositionalConstraint", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `SearchString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-searchstring)
-    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
+    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value), Phase) }
     /// `SearchStringBase64`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-searchstringbase64)
-    pub fn search_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchStringBase64", value.into_expr()), Phase) }
+    pub fn search_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchStringBase64", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { ByteMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { ByteMatchStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for ByteMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptchaAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-captchaaction.html)
@@ -1443,7 +1443,7 @@ impl CaptchaAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-captchaaction.html#cfn-wafv2-webacl-captchaaction-customrequesthandling)
-    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value)) }
 }
 impl Done for CaptchaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptchaConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-captchaconfig.html)
@@ -1452,7 +1452,7 @@ impl CaptchaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-captchaconfig.html#cfn-wafv2-webacl-captchaconfig-immunitytimeproperty)
-    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
+    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value)) }
 }
 impl Done for CaptchaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChallengeAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-challengeaction.html)
@@ -1461,7 +1461,7 @@ impl ChallengeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-challengeaction.html#cfn-wafv2-webacl-challengeaction-customrequesthandling)
-    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value)) }
 }
 impl Done for ChallengeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChallengeConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-challengeconfig.html)
@@ -1470,7 +1470,7 @@ impl ChallengeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-challengeconfig.html#cfn-wafv2-webacl-challengeconfig-immunitytimeproperty)
-    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
+    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value)) }
 }
 impl Done for ChallengeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientSideAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideaction.html)
@@ -1481,11 +1481,11 @@ impl ClientSideAction {
 }
 impl<R0> ClientSideAction<R0> {
     /// `ExemptUriRegularExpressions`: list of `Regex`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideaction.html#cfn-wafv2-webacl-clientsideaction-exempturiregularexpressions)
-    pub fn exempt_uri_regular_expressions(self, value: impl Arg<Arr<Regex>>) -> Self { Self(put(self.0, "ExemptUriRegularExpressions", value.into_expr()), Phase) }
+    pub fn exempt_uri_regular_expressions(self, value: impl Arg<Arr<Regex>>) -> Self { Self(put(self.0, "ExemptUriRegularExpressions", value), Phase) }
     /// `Sensitivity`: `Sensitivity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideaction.html#cfn-wafv2-webacl-clientsideaction-sensitivity)
-    pub fn sensitivity(self, value: impl Arg<Sensitivity>) -> Self { Self(put(self.0, "Sensitivity", value.into_expr()), Phase) }
+    pub fn sensitivity(self, value: impl Arg<Sensitivity>) -> Self { Self(put(self.0, "Sensitivity", value), Phase) }
     /// `UsageOfAction`: `UsageOfAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideaction.html#cfn-wafv2-webacl-clientsideaction-usageofaction)
-    pub fn usage_of_action(self, value: impl Arg<UsageOfAction>) -> ClientSideAction<Set> { ClientSideAction(put(self.0, "UsageOfAction", value.into_expr()), Phase) }
+    pub fn usage_of_action(self, value: impl Arg<UsageOfAction>) -> ClientSideAction<Set> { ClientSideAction(put(self.0, "UsageOfAction", value), Phase) }
 }
 impl Done for ClientSideAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientSideActionConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideactionconfig.html)
@@ -1496,7 +1496,7 @@ impl ClientSideActionConfig {
 }
 impl<R0> ClientSideActionConfig<R0> {
     /// `Challenge`: `ClientSideAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideactionconfig.html#cfn-wafv2-webacl-clientsideactionconfig-challenge)
-    pub fn challenge(self, value: impl Arg<ClientSideAction>) -> ClientSideActionConfig<Set> { ClientSideActionConfig(put(self.0, "Challenge", value.into_expr()), Phase) }
+    pub fn challenge(self, value: impl Arg<ClientSideAction>) -> ClientSideActionConfig<Set> { ClientSideActionConfig(put(self.0, "Challenge", value), Phase) }
 }
 impl Done for ClientSideActionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieMatchPattern` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookiematchpattern.html)
@@ -1505,11 +1505,11 @@ impl CookieMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookiematchpattern.html#cfn-wafv2-webacl-cookiematchpattern-all)
-    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value)) }
     /// `ExcludedCookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookiematchpattern.html#cfn-wafv2-webacl-cookiematchpattern-excludedcookies)
-    pub fn excluded_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedCookies", value.into_expr())) }
+    pub fn excluded_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedCookies", value)) }
     /// `IncludedCookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookiematchpattern.html#cfn-wafv2-webacl-cookiematchpattern-includedcookies)
-    pub fn included_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedCookies", value.into_expr())) }
+    pub fn included_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedCookies", value)) }
 }
 impl Done for CookieMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Cookies` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookies.html)
@@ -1520,11 +1520,11 @@ impl Cookies {
 }
 impl<R0, R1, R2> Cookies<R0, R1, R2> {
     /// `MatchPattern`: `CookieMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookies.html#cfn-wafv2-webacl-cookies-matchpattern)
-    pub fn match_pattern(self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { Cookies(put(self.0, "MatchPattern", value.into_expr()), Phase) }
+    pub fn match_pattern(self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { Cookies(put(self.0, "MatchPattern", value), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookies.html#cfn-wafv2-webacl-cookies-matchscope)
-    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { Cookies(put(self.0, "MatchScope", value.into_expr()), Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { Cookies(put(self.0, "MatchScope", value), Phase) }
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookies.html#cfn-wafv2-webacl-cookies-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { Cookies(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { Cookies(put(self.0, "OversizeHandling", value), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CountAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-countaction.html)
@@ -1533,7 +1533,7 @@ impl CountAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-countaction.html#cfn-wafv2-webacl-countaction-customrequesthandling)
-    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value)) }
 }
 impl Done for CountAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CryptoConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cryptoconfig.html)
@@ -1544,7 +1544,7 @@ impl CryptoConfig {
 }
 impl<R0> CryptoConfig<R0> {
     /// `PaymentNetworks`: list of `PaymentNetwork`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cryptoconfig.html#cfn-wafv2-webacl-cryptoconfig-paymentnetworks)
-    pub fn payment_networks(self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { CryptoConfig(put(self.0, "PaymentNetworks", value.into_expr()), Phase) }
+    pub fn payment_networks(self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { CryptoConfig(put(self.0, "PaymentNetworks", value), Phase) }
 }
 impl Done for CryptoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHTTPHeader` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customhttpheader.html)
@@ -1555,9 +1555,9 @@ impl CustomHTTPHeader {
 }
 impl<R0, R1> CustomHTTPHeader<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customhttpheader.html#cfn-wafv2-webacl-customhttpheader-name)
-    pub fn name(self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { CustomHTTPHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { CustomHTTPHeader(put(self.0, "Name", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customhttpheader.html#cfn-wafv2-webacl-customhttpheader-value)
-    pub fn value(self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { CustomHTTPHeader(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { CustomHTTPHeader(put(self.0, "Value", value), Phase) }
 }
 impl Done for CustomHTTPHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomRequestHandling` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customrequesthandling.html)
@@ -1568,7 +1568,7 @@ impl CustomRequestHandling {
 }
 impl<R0> CustomRequestHandling<R0> {
     /// `InsertHeaders`: list of `CustomHTTPHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customrequesthandling.html#cfn-wafv2-webacl-customrequesthandling-insertheaders)
-    pub fn insert_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { CustomRequestHandling(put(self.0, "InsertHeaders", value.into_expr()), Phase) }
+    pub fn insert_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { CustomRequestHandling(put(self.0, "InsertHeaders", value), Phase) }
 }
 impl Done for CustomRequestHandling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomResponse` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponse.html)
@@ -1579,11 +1579,11 @@ impl CustomResponse {
 }
 impl<R0> CustomResponse<R0> {
     /// `CustomResponseBodyKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponse.html#cfn-wafv2-webacl-customresponse-customresponsebodykey)
-    pub fn custom_response_body_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomResponseBodyKey", value.into_expr()), Phase) }
+    pub fn custom_response_body_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomResponseBodyKey", value), Phase) }
     /// `ResponseCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponse.html#cfn-wafv2-webacl-customresponse-responsecode)
-    pub fn response_code(self, value: impl Arg<i64>) -> CustomResponse<Set> { CustomResponse(put(self.0, "ResponseCode", value.into_expr()), Phase) }
+    pub fn response_code(self, value: impl Arg<i64>) -> CustomResponse<Set> { CustomResponse(put(self.0, "ResponseCode", value), Phase) }
     /// `ResponseHeaders`: list of `CustomHTTPHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponse.html#cfn-wafv2-webacl-customresponse-responseheaders)
-    pub fn response_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { Self(put(self.0, "ResponseHeaders", value.into_expr()), Phase) }
+    pub fn response_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { Self(put(self.0, "ResponseHeaders", value), Phase) }
 }
 impl Done for CustomResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomResponseBody` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponsebody.html)
@@ -1594,9 +1594,9 @@ impl CustomResponseBody {
 }
 impl<R0, R1> CustomResponseBody<R0, R1> {
     /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponsebody.html#cfn-wafv2-webacl-customresponsebody-content)
-    pub fn content(self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { CustomResponseBody(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { CustomResponseBody(put(self.0, "Content", value), Phase) }
     /// `ContentType`: `ContentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponsebody.html#cfn-wafv2-webacl-customresponsebody-contenttype)
-    pub fn content_type(self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { CustomResponseBody(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { CustomResponseBody(put(self.0, "ContentType", value), Phase) }
 }
 impl Done for CustomResponseBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataProtect` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html)
@@ -1607,13 +1607,13 @@ impl DataProtect {
 }
 impl<R0, R1> DataProtect<R0, R1> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html#cfn-wafv2-webacl-dataprotect-action)
-    pub fn action(self, value: impl Arg<Action>) -> DataProtect<Set, R1> { DataProtect(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> DataProtect<Set, R1> { DataProtect(put(self.0, "Action", value), Phase) }
     /// `ExcludeRateBasedDetails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html#cfn-wafv2-webacl-dataprotect-excluderatebaseddetails)
-    pub fn exclude_rate_based_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeRateBasedDetails", value.into_expr()), Phase) }
+    pub fn exclude_rate_based_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeRateBasedDetails", value), Phase) }
     /// `ExcludeRuleMatchDetails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html#cfn-wafv2-webacl-dataprotect-excluderulematchdetails)
-    pub fn exclude_rule_match_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeRuleMatchDetails", value.into_expr()), Phase) }
+    pub fn exclude_rule_match_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeRuleMatchDetails", value), Phase) }
     /// `Field`: `FieldToProtect`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html#cfn-wafv2-webacl-dataprotect-field)
-    pub fn field(self, value: impl Arg<FieldToProtect>) -> DataProtect<R0, Set> { DataProtect(put(self.0, "Field", value.into_expr()), Phase) }
+    pub fn field(self, value: impl Arg<FieldToProtect>) -> DataProtect<R0, Set> { DataProtect(put(self.0, "Field", value), Phase) }
 }
 impl Done for DataProtect { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataProtectionConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotectionconfig.html)
@@ -1624,7 +1624,7 @@ impl DataProtectionConfig {
 }
 impl<R0> DataProtectionConfig<R0> {
     /// `DataProtections`: list of `DataProtect`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotectionconfig.html#cfn-wafv2-webacl-dataprotectionconfig-dataprotections)
-    pub fn data_protections(self, value: impl Arg<Arr<DataProtect>>) -> DataProtectionConfig<Set> { DataProtectionConfig(put(self.0, "DataProtections", value.into_expr()), Phase) }
+    pub fn data_protections(self, value: impl Arg<Arr<DataProtect>>) -> DataProtectionConfig<Set> { DataProtectionConfig(put(self.0, "DataProtections", value), Phase) }
 }
 impl Done for DataProtectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-defaultaction.html)
@@ -1633,9 +1633,9 @@ impl DefaultAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Allow`: `AllowAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-defaultaction.html#cfn-wafv2-webacl-defaultaction-allow)
-    pub fn allow(self, value: impl Arg<AllowAction>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
+    pub fn allow(self, value: impl Arg<AllowAction>) -> Self { Self(put(self.0, "Allow", value)) }
     /// `Block`: `BlockAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-defaultaction.html#cfn-wafv2-webacl-defaultaction-block)
-    pub fn block(self, value: impl Arg<BlockAction>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
+    pub fn block(self, value: impl Arg<BlockAction>) -> Self { Self(put(self.0, "Block", value)) }
 }
 impl Done for DefaultAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExcludedRule` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-excludedrule.html)
@@ -1646,7 +1646,7 @@ impl ExcludedRule {
 }
 impl<R0> ExcludedRule<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-excludedrule.html#cfn-wafv2-webacl-excludedrule-name)
-    pub fn name(self, value: impl Arg<str>) -> ExcludedRule<Set> { ExcludedRule(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ExcludedRule<Set> { ExcludedRule(put(self.0, "Name", value), Phase) }
 }
 impl Done for ExcludedRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldIdentifier` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldidentifier.html)
@@ -1657,7 +1657,7 @@ impl FieldIdentifier {
 }
 impl<R0> FieldIdentifier<R0> {
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldidentifier.html#cfn-wafv2-webacl-fieldidentifier-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> FieldIdentifier<Set> { FieldIdentifier(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> FieldIdentifier<Set> { FieldIdentifier(put(self.0, "Identifier", value), Phase) }
 }
 impl Done for FieldIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html)
@@ -1666,33 +1666,33 @@ impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllQueryArguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-allqueryarguments)
-    pub fn all_query_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllQueryArguments", value.into_expr())) }
+    pub fn all_query_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllQueryArguments", value)) }
     /// `Body`: `Body`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-body)
-    pub fn body(self, value: impl Arg<Body>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
+    pub fn body(self, value: impl Arg<Body>) -> Self { Self(put(self.0, "Body", value)) }
     /// `Cookies`: `Cookies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-cookies)
-    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr())) }
+    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value)) }
     /// `HeaderOrder`: `HeaderOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-headerorder)
-    pub fn header_order(self, value: impl Arg<HeaderOrder>) -> Self { Self(put(self.0, "HeaderOrder", value.into_expr())) }
+    pub fn header_order(self, value: impl Arg<HeaderOrder>) -> Self { Self(put(self.0, "HeaderOrder", value)) }
     /// `Headers`: `Headers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-headers)
-    pub fn headers(self, value: impl Arg<Headers>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
+    pub fn headers(self, value: impl Arg<Headers>) -> Self { Self(put(self.0, "Headers", value)) }
     /// `JA3Fingerprint`: `JA3Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-ja3fingerprint)
-    pub fn ja3_fingerprint(self, value: impl Arg<JA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
+    pub fn ja3_fingerprint(self, value: impl Arg<JA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value)) }
     /// `JA4Fingerprint`: `JA4Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-ja4fingerprint)
-    pub fn ja4_fingerprint(self, value: impl Arg<JA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
+    pub fn ja4_fingerprint(self, value: impl Arg<JA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value)) }
     /// `JsonBody`: `JsonBody`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-jsonbody)
-    pub fn json_body(self, value: impl Arg<JsonBody>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
+    pub fn json_body(self, value: impl Arg<JsonBody>) -> Self { Self(put(self.0, "JsonBody", value)) }
     /// `Method`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-method)
-    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
+    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value)) }
     /// `QueryString`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-querystring)
-    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value)) }
     /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-singleheader)
-    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value)) }
     /// `SingleQueryArgument`: `SingleQueryArgument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-singlequeryargument)
-    pub fn single_query_argument(self, value: impl Arg<SingleQueryArgument>) -> Self { Self(put(self.0, "SingleQueryArgument", value.into_expr())) }
+    pub fn single_query_argument(self, value: impl Arg<SingleQueryArgument>) -> Self { Self(put(self.0, "SingleQueryArgument", value)) }
     /// `UriFragment`: `UriFragment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-urifragment)
-    pub fn uri_fragment(self, value: impl Arg<UriFragment>) -> Self { Self(put(self.0, "UriFragment", value.into_expr())) }
+    pub fn uri_fragment(self, value: impl Arg<UriFragment>) -> Self { Self(put(self.0, "UriFragment", value)) }
     /// `UriPath`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-uripath)
-    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
+    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value)) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToProtect` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtoprotect.html)
@@ -1703,9 +1703,9 @@ impl FieldToProtect {
 }
 impl<R0> FieldToProtect<R0> {
     /// `FieldKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtoprotect.html#cfn-wafv2-webacl-fieldtoprotect-fieldkeys)
-    pub fn field_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FieldKeys", value.into_expr()), Phase) }
+    pub fn field_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FieldKeys", value), Phase) }
     /// `FieldType`: `FieldType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtoprotect.html#cfn-wafv2-webacl-fieldtoprotect-fieldtype)
-    pub fn field_type(self, value: impl Arg<FieldType>) -> FieldToProtect<Set> { FieldToProtect(put(self.0, "FieldType", value.into_expr()), Phase) }
+    pub fn field_type(self, value: impl Arg<FieldType>) -> FieldToProtect<Set> { FieldToProtect(put(self.0, "FieldType", value), Phase) }
 }
 impl Done for FieldToProtect { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardedIPConfiguration` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-forwardedipconfiguration.html)
@@ -1716,9 +1716,9 @@ impl ForwardedIPConfiguration {
 }
 impl<R0, R1> ForwardedIPConfiguration<R0, R1> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-forwardedipconfiguration.html#cfn-wafv2-webacl-forwardedipconfiguration-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { ForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { ForwardedIPConfiguration(put(self.0, "FallbackBehavior", value), Phase) }
     /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-forwardedipconfiguration.html#cfn-wafv2-webacl-forwardedipconfiguration-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { ForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { ForwardedIPConfiguration(put(self.0, "HeaderName", value), Phase) }
 }
 impl Done for ForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-geomatchstatement.html)
@@ -1727,9 +1727,9 @@ impl GeoMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CountryCodes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-geomatchstatement.html#cfn-wafv2-webacl-geomatchstatement-countrycodes)
-    pub fn country_codes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CountryCodes", value.into_expr())) }
+    pub fn country_codes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CountryCodes", value)) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-geomatchstatement.html#cfn-wafv2-webacl-geomatchstatement-forwardedipconfig)
-    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value)) }
 }
 impl Done for GeoMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatchPattern` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headermatchpattern.html)
@@ -1738,11 +1738,11 @@ impl HeaderMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headermatchpattern.html#cfn-wafv2-webacl-headermatchpattern-all)
-    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value)) }
     /// `ExcludedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headermatchpattern.html#cfn-wafv2-webacl-headermatchpattern-excludedheaders)
-    pub fn excluded_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedHeaders", value.into_expr())) }
+    pub fn excluded_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedHeaders", value)) }
     /// `IncludedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headermatchpattern.html#cfn-wafv2-webacl-headermatchpattern-includedheaders)
-    pub fn included_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedHeaders", value.into_expr())) }
+    pub fn included_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedHeaders", value)) }
 }
 impl Done for HeaderMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderOrder` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headerorder.html)
@@ -1753,7 +1753,7 @@ impl HeaderOrder {
 }
 impl<R0> HeaderOrder<R0> {
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headerorder.html#cfn-wafv2-webacl-headerorder-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { HeaderOrder(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { HeaderOrder(put(self.0, "OversizeHandling", value), Phase) }
 }
 impl Done for HeaderOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Headers` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headers.html)
@@ -1764,11 +1764,11 @@ impl Headers {
 }
 impl<R0, R1, R2> Headers<R0, R1, R2> {
     /// `MatchPattern`: `HeaderMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headers.html#cfn-wafv2-webacl-headers-matchpattern)
-    pub fn match_pattern(self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { Headers(put(self.0, "MatchPattern", value.into_expr()), Phase) }
+    pub fn match_pattern(self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { Headers(put(self.0, "MatchPattern", value), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headers.html#cfn-wafv2-webacl-headers-matchscope)
-    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { Headers(put(self.0, "MatchScope", value.into_expr()), Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { Headers(put(self.0, "MatchScope", value), Phase) }
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headers.html#cfn-wafv2-webacl-headers-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { Headers(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { Headers(put(self.0, "OversizeHandling", value), Phase) }
 }
 impl Done for Headers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetForwardedIPConfiguration` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetforwardedipconfiguration.html)
@@ -1779,11 +1779,11 @@ impl IPSetForwardedIPConfiguration {
 }
 impl<R0, R1, R2> IPSetForwardedIPConfiguration<R0, R1, R2> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetforwardedipconfiguration.html#cfn-wafv2-webacl-ipsetforwardedipconfiguration-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { IPSetForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { IPSetForwardedIPConfiguration(put(self.0, "FallbackBehavior", value), Phase) }
     /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetforwardedipconfiguration.html#cfn-wafv2-webacl-ipsetforwardedipconfiguration-headername)
-    pub fn header_name(self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { IPSetForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { IPSetForwardedIPConfiguration(put(self.0, "HeaderName", value), Phase) }
     /// `Position`: `Position`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetforwardedipconfiguration.html#cfn-wafv2-webacl-ipsetforwardedipconfiguration-position)
-    pub fn position(self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { IPSetForwardedIPConfiguration(put(self.0, "Position", value.into_expr()), Phase) }
+    pub fn position(self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { IPSetForwardedIPConfiguration(put(self.0, "Position", value), Phase) }
 }
 impl Done for IPSetForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetReferenceStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetreferencestatement.html)
@@ -1794,9 +1794,9 @@ impl IPSetReferenceStatement {
 }
 impl<R0> IPSetReferenceStatement<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetreferencestatement.html#cfn-wafv2-webacl-ipsetreferencestatement-arn)
-    pub fn arn(self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { IPSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { IPSetReferenceStatement(put(self.0, "Arn", value), Phase) }
     /// `IPSetForwardedIPConfig`: `IPSetForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetreferencestatement.html#cfn-wafv2-webacl-ipsetreferencestatement-ipsetforwardedipconfig)
-    pub fn ip_set_forwarded_ip_config(self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { Self(put(self.0, "IPSetForwardedIPConfig", value.into_expr()), Phase) }
+    pub fn ip_set_forwarded_ip_config(self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { Self(put(self.0, "IPSetForwardedIPConfig", value), Phase) }
 }
 impl Done for IPSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImmunityTimeProperty` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-immunitytimeproperty.html)
@@ -1807,7 +1807,7 @@ impl ImmunityTimeProperty {
 }
 impl<R0> ImmunityTimeProperty<R0> {
     /// `ImmunityTime`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-immunitytimeproperty.html#cfn-wafv2-webacl-immunitytimeproperty-immunitytime)
-    pub fn immunity_time(self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { ImmunityTimeProperty(put(self.0, "ImmunityTime", value.into_expr()), Phase) }
+    pub fn immunity_time(self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { ImmunityTimeProperty(put(self.0, "ImmunityTime", value), Phase) }
 }
 impl Done for ImmunityTimeProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JA3Fingerprint` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ja3fingerprint.html)
@@ -1818,7 +1818,7 @@ impl JA3Fingerprint {
 }
 impl<R0> JA3Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ja3fingerprint.html#cfn-wafv2-webacl-ja3fingerprint-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { JA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { JA3Fingerprint(put(self.0, "FallbackBehavior", value), Phase) }
 }
 impl Done for JA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JA4Fingerprint` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ja4fingerprint.html)
@@ -1829,7 +1829,7 @@ impl JA4Fingerprint {
 }
 impl<R0> JA4Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ja4fingerprint.html#cfn-wafv2-webacl-ja4fingerprint-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { JA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { JA4Fingerprint(put(self.0, "FallbackBehavior", value), Phase) }
 }
 impl Done for JA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonBody` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html)
@@ -1840,13 +1840,13 @@ impl JsonBody {
 }
 impl<R0, R1> JsonBody<R0, R1> {
     /// `InvalidFallbackBehavior`: `InvalidFallbackBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html#cfn-wafv2-webacl-jsonbody-invalidfallbackbehavior)
-    pub fn invalid_fallback_behavior(self, value: impl Arg<InvalidFallbackBehavior>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
+    pub fn invalid_fallback_behavior(self, value: impl Arg<InvalidFallbackBehavior>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value), Phase) }
     /// `MatchPattern`: `JsonMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html#cfn-wafv2-webacl-jsonbody-matchpattern)
-    pub fn match_pattern(self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
+    pub fn match_pattern(self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html#cfn-wafv2-webacl-jsonbody-matchscope)
-    pub fn match_scope(self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value), Phase) }
     /// `OversizeHandling`: `OversizeHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html#cfn-wafv2-webacl-jsonbody-oversizehandling)
-    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonMatchPattern` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonmatchpattern.html)
@@ -1855,9 +1855,9 @@ impl JsonMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonmatchpattern.html#cfn-wafv2-webacl-jsonmatchpattern-all)
-    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value)) }
     /// `IncludedPaths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonmatchpattern.html#cfn-wafv2-webacl-jsonmatchpattern-includedpaths)
-    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
+    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value)) }
 }
 impl Done for JsonMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-label.html)
@@ -1868,7 +1868,7 @@ impl Label {
 }
 impl<R0> Label<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-label.html#cfn-wafv2-webacl-label-name)
-    pub fn name(self, value: impl Arg<str>) -> Label<Set> { Label(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Label<Set> { Label(put(self.0, "Name", value), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-labelmatchstatement.html)
@@ -1879,9 +1879,9 @@ impl LabelMatchStatement {
 }
 impl<R0, R1> LabelMatchStatement<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-labelmatchstatement.html#cfn-wafv2-webacl-labelmatchstatement-key)
-    pub fn key(self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { LabelMatchStatement(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { LabelMatchStatement(put(self.0, "Key", value), Phase) }
     /// `Scope`: `LabelMatchStatementScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-labelmatchstatement.html#cfn-wafv2-webacl-labelmatchstatement-scope)
-    pub fn scope(self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { LabelMatchStatement(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { LabelMatchStatement(put(self.0, "Scope", value), Phase) }
 }
 impl Done for LabelMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedRuleGroupConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html)
@@ -1890,21 +1890,21 @@ impl ManagedRuleGroupConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSManagedRulesACFPRuleSet`: `AWSManagedRulesACFPRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-awsmanagedrulesacfpruleset)
-    pub fn aws_managed_rules_acfp_rule_set(self, value: impl Arg<AWSManagedRulesACFPRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesACFPRuleSet", value.into_expr())) }
+    pub fn aws_managed_rules_acfp_rule_set(self, value: impl Arg<AWSManagedRulesACFPRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesACFPRuleSet", value)) }
     /// `AWSManagedRulesAntiDDoSRuleSet`: `AWSManagedRulesAntiDDoSRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-awsmanagedrulesantiddosruleset)
-    pub fn aws_managed_rules_anti_d_do_s_rule_set(self, value: impl Arg<AWSManagedRulesAntiDDoSRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesAntiDDoSRuleSet", value.into_expr())) }
+    pub fn aws_managed_rules_anti_d_do_s_rule_set(self, value: impl Arg<AWSManagedRulesAntiDDoSRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesAntiDDoSRuleSet", value)) }
     /// `AWSManagedRulesATPRuleSet`: `AWSManagedRulesATPRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-awsmanagedrulesatpruleset)
-    pub fn aws_managed_rules_atp_rule_set(self, value: impl Arg<AWSManagedRulesATPRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesATPRuleSet", value.into_expr())) }
+    pub fn aws_managed_rules_atp_rule_set(self, value: impl Arg<AWSManagedRulesATPRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesATPRuleSet", value)) }
     /// `AWSManagedRulesBotControlRuleSet`: `AWSManagedRulesBotControlRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-awsmanagedrulesbotcontrolruleset)
-    pub fn aws_managed_rules_bot_control_rule_set(self, value: impl Arg<AWSManagedRulesBotControlRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesBotControlRuleSet", value.into_expr())) }
+    pub fn aws_managed_rules_bot_control_rule_set(self, value: impl Arg<AWSManagedRulesBotControlRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesBotControlRuleSet", value)) }
     /// `LoginPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-loginpath)
-    pub fn login_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginPath", value.into_expr())) }
+    pub fn login_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginPath", value)) }
     /// `PasswordField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-passwordfield)
-    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "PasswordField", value.into_expr())) }
+    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "PasswordField", value)) }
     /// `PayloadType`: `PayloadType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-payloadtype)
-    pub fn payload_type(self, value: impl Arg<PayloadType>) -> Self { Self(put(self.0, "PayloadType", value.into_expr())) }
+    pub fn payload_type(self, value: impl Arg<PayloadType>) -> Self { Self(put(self.0, "PayloadType", value)) }
     /// `UsernameField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-usernamefield)
-    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "UsernameField", value.into_expr())) }
+    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "UsernameField", value)) }
 }
 impl Done for ManagedRuleGroupConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedRuleGroupStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html)
@@ -1915,19 +1915,19 @@ impl ManagedRuleGroupStatement {
 }
 impl<R0, R1> ManagedRuleGroupStatement<R0, R1> {
     /// `ExcludedRules`: list of `ExcludedRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-excludedrules)
-    pub fn excluded_rules(self, value: impl Arg<Arr<ExcludedRule>>) -> Self { Self(put(self.0, "ExcludedRules", value.into_expr()), Phase) }
+    pub fn excluded_rules(self, value: impl Arg<Arr<ExcludedRule>>) -> Self { Self(put(self.0, "ExcludedRules", value), Phase) }
     /// `ManagedRuleGroupConfigs`: list of `ManagedRuleGroupConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-managedrulegroupconfigs)
-    pub fn managed_rule_group_configs(self, value: impl Arg<Arr<ManagedRuleGroupConfig>>) -> Self { Self(put(self.0, "ManagedRuleGroupConfigs", value.into_expr()), Phase) }
+    pub fn managed_rule_group_configs(self, value: impl Arg<Arr<ManagedRuleGroupConfig>>) -> Self { Self(put(self.0, "ManagedRuleGroupConfigs", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-name)
-    pub fn name(self, value: impl Arg<str>) -> ManagedRuleGroupStatement<Set, R1> { ManagedRuleGroupStatement(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ManagedRuleGroupStatement<Set, R1> { ManagedRuleGroupStatement(put(self.0, "Name", value), Phase) }
     /// `RuleActionOverrides`: list of `RuleActionOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-ruleactionoverrides)
-    pub fn rule_action_overrides(self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { Self(put(self.0, "RuleActionOverrides", value.into_expr()), Phase) }
+    pub fn rule_action_overrides(self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { Self(put(self.0, "RuleActionOverrides", value), Phase) }
     /// `ScopeDownStatement`: `Statement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-scopedownstatement)
-    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
+    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value), Phase) }
     /// `VendorName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-vendorname)
-    pub fn vendor_name(self, value: impl Arg<str>) -> ManagedRuleGroupStatement<R0, Set> { ManagedRuleGroupStatement(put(self.0, "VendorName", value.into_expr()), Phase) }
+    pub fn vendor_name(self, value: impl Arg<str>) -> ManagedRuleGroupStatement<R0, Set> { ManagedRuleGroupStatement(put(self.0, "VendorName", value), Phase) }
     /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-version)
-    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for ManagedRuleGroupStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonetizationConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizationconfig.html)
@@ -1936,9 +1936,9 @@ impl MonetizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CryptoConfig`: `CryptoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizationconfig.html#cfn-wafv2-webacl-monetizationconfig-cryptoconfig)
-    pub fn crypto_config(self, value: impl Arg<CryptoConfig>) -> Self { Self(put(self.0, "CryptoConfig", value.into_expr())) }
+    pub fn crypto_config(self, value: impl Arg<CryptoConfig>) -> Self { Self(put(self.0, "CryptoConfig", value)) }
     /// `CurrencyMode`: `CurrencyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizationconfig.html#cfn-wafv2-webacl-monetizationconfig-currencymode)
-    pub fn currency_mode(self, value: impl Arg<CurrencyMode>) -> Self { Self(put(self.0, "CurrencyMode", value.into_expr())) }
+    pub fn currency_mode(self, value: impl Arg<CurrencyMode>) -> Self { Self(put(self.0, "CurrencyMode", value)) }
 }
 impl Done for MonetizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonetizeAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizeaction.html)
@@ -1947,7 +1947,7 @@ impl MonetizeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PriceMultiplier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizeaction.html#cfn-wafv2-webacl-monetizeaction-pricemultiplier)
-    pub fn price_multiplier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceMultiplier", value.into_expr())) }
+    pub fn price_multiplier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceMultiplier", value)) }
 }
 impl Done for MonetizeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-notstatement.html)
@@ -1958,7 +1958,7 @@ impl NotStatement {
 }
 impl<R0> NotStatement<R0> {
     /// `Statement`: `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-notstatement.html#cfn-wafv2-webacl-notstatement-statement)
-    pub fn statement(self, value: impl Arg<Statement>) -> NotStatement<Set> { NotStatement(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<Statement>) -> NotStatement<Set> { NotStatement(put(self.0, "Statement", value), Phase) }
 }
 impl Done for NotStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnSourceDDoSProtectionConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-onsourceddosprotectionconfig.html)
@@ -1969,7 +1969,7 @@ impl OnSourceDDoSProtectionConfig {
 }
 impl<R0> OnSourceDDoSProtectionConfig<R0> {
     /// `ALBLowReputationMode`: `ALBLowReputationMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-onsourceddosprotectionconfig.html#cfn-wafv2-webacl-onsourceddosprotectionconfig-alblowreputationmode)
-    pub fn alb_low_reputation_mode(self, value: impl Arg<ALBLowReputationMode>) -> OnSourceDDoSProtectionConfig<Set> { OnSourceDDoSProtectionConfig(put(self.0, "ALBLowReputationMode", value.into_expr()), Phase) }
+    pub fn alb_low_reputation_mode(self, value: impl Arg<ALBLowReputationMode>) -> OnSourceDDoSProtectionConfig<Set> { OnSourceDDoSProtectionConfig(put(self.0, "ALBLowReputationMode", value), Phase) }
 }
 impl Done for OnSourceDDoSProtectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-orstatement.html)
@@ -1980,7 +1980,7 @@ impl OrStatement {
 }
 impl<R0> OrStatement<R0> {
     /// `Statements`: list of `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-orstatement.html#cfn-wafv2-webacl-orstatement-statements)
-    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { OrStatement(put(self.0, "Statements", value.into_expr()), Phase) }
+    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { OrStatement(put(self.0, "Statements", value), Phase) }
 }
 impl Done for OrStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-overrideaction.html)
@@ -1989,9 +1989,9 @@ impl OverrideAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-overrideaction.html#cfn-wafv2-webacl-overrideaction-count)
-    pub fn count(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Count", value)) }
     /// `None`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-overrideaction.html#cfn-wafv2-webacl-overrideaction-none)
-    pub fn none(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "None", value.into_expr())) }
+    pub fn none(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "None", value)) }
 }
 impl Done for OverrideAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentNetwork` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-paymentnetwork.html)
@@ -2002,11 +2002,11 @@ impl PaymentNetwork {
 }
 impl<R0, R1, R2> PaymentNetwork<R0, R1, R2> {
     /// `Chain`: `Chain`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-paymentnetwork.html#cfn-wafv2-webacl-paymentnetwork-chain)
-    pub fn chain(self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { PaymentNetwork(put(self.0, "Chain", value.into_expr()), Phase) }
+    pub fn chain(self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { PaymentNetwork(put(self.0, "Chain", value), Phase) }
     /// `Prices`: list of `Price`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-paymentnetwork.html#cfn-wafv2-webacl-paymentnetwork-prices)
-    pub fn prices(self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { PaymentNetwork(put(self.0, "Prices", value.into_expr()), Phase) }
+    pub fn prices(self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { PaymentNetwork(put(self.0, "Prices", value), Phase) }
     /// `WalletAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-paymentnetwork.html#cfn-wafv2-webacl-paymentnetwork-walletaddress)
-    pub fn wallet_address(self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { PaymentNetwork(put(self.0, "WalletAddress", value.into_expr()), Phase) }
+    pub fn wallet_address(self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { PaymentNetwork(put(self.0, "WalletAddress", value), Phase) }
 }
 impl Done for PaymentNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreParseTextTransformation` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-preparsetexttransformation.html)
@@ -2017,9 +2017,9 @@ impl PreParseTextTransformation {
 }
 impl<R0, R1> PreParseTextTransformation<R0, R1> {
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-preparsetexttransformation.html#cfn-wafv2-webacl-preparsetexttransformation-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { PreParseTextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { PreParseTextTransformation(put(self.0, "Priority", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-preparsetexttransformation.html#cfn-wafv2-webacl-preparsetexttransformation-type)
-    pub fn type_(self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { PreParseTextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { PreParseTextTransformation(put(self.0, "Type", value), Phase) }
 }
 impl Done for PreParseTextTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Price` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-price.html)
@@ -2030,9 +2030,9 @@ impl Price {
 }
 impl<R0, R1> Price<R0, R1> {
     /// `Amount`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-price.html#cfn-wafv2-webacl-price-amount)
-    pub fn amount(self, value: impl Arg<str>) -> Price<Set, R1> { Price(put(self.0, "Amount", value.into_expr()), Phase) }
+    pub fn amount(self, value: impl Arg<str>) -> Price<Set, R1> { Price(put(self.0, "Amount", value), Phase) }
     /// `Currency`: `Currency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-price.html#cfn-wafv2-webacl-price-currency)
-    pub fn currency(self, value: impl Arg<Currency>) -> Price<R0, Set> { Price(put(self.0, "Currency", value.into_expr()), Phase) }
+    pub fn currency(self, value: impl Arg<Currency>) -> Price<R0, Set> { Price(put(self.0, "Currency", value), Phase) }
 }
 impl Done for Price { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateBasedStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html)
@@ -2043,17 +2043,17 @@ impl RateBasedStatement {
 }
 impl<R0, R1> RateBasedStatement<R0, R1> {
     /// `AggregateKeyType`: `AggregateKeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-aggregatekeytype)
-    pub fn aggregate_key_type(self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { RateBasedStatement(put(self.0, "AggregateKeyType", value.into_expr()), Phase) }
+    pub fn aggregate_key_type(self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { RateBasedStatement(put(self.0, "AggregateKeyType", value), Phase) }
     /// `CustomKeys`: list of `RateBasedStatementCustomKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-customkeys)
-    pub fn custom_keys(self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { Self(put(self.0, "CustomKeys", value.into_expr()), Phase) }
+    pub fn custom_keys(self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { Self(put(self.0, "CustomKeys", value), Phase) }
     /// `EvaluationWindowSec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-evaluationwindowsec)
-    pub fn evaluation_window_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationWindowSec", value.into_expr()), Phase) }
+    pub fn evaluation_window_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationWindowSec", value), Phase) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-forwardedipconfig)
-    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr()), Phase) }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value), Phase) }
     /// `Limit`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-limit)
-    pub fn limit(self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { RateBasedStatement(put(self.0, "Limit", value.into_expr()), Phase) }
+    pub fn limit(self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { RateBasedStatement(put(self.0, "Limit", value), Phase) }
     /// `ScopeDownStatement`: `Statement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-scopedownstatement)
-    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
+    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value), Phase) }
 }
 impl Done for RateBasedStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateBasedStatementCustomKey` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html)
@@ -2062,29 +2062,29 @@ impl RateBasedStatementCustomKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ASN`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-asn)
-    pub fn asn(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ASN", value.into_expr())) }
+    pub fn asn(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ASN", value)) }
     /// `Cookie`: `RateLimitCookie`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-cookie)
-    pub fn cookie(self, value: impl Arg<RateLimitCookie>) -> Self { Self(put(self.0, "Cookie", value.into_expr())) }
+    pub fn cookie(self, value: impl Arg<RateLimitCookie>) -> Self { Self(put(self.0, "Cookie", value)) }
     /// `ForwardedIP`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-forwardedip)
-    pub fn forwarded_ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ForwardedIP", value.into_expr())) }
+    pub fn forwarded_ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ForwardedIP", value)) }
     /// `Header`: `RateLimitHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-header)
-    pub fn header(self, value: impl Arg<RateLimitHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
+    pub fn header(self, value: impl Arg<RateLimitHeader>) -> Self { Self(put(self.0, "Header", value)) }
     /// `HTTPMethod`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-httpmethod)
-    pub fn http_method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
+    pub fn http_method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HTTPMethod", value)) }
     /// `IP`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-ip)
-    pub fn ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "IP", value.into_expr())) }
+    pub fn ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "IP", value)) }
     /// `JA3Fingerprint`: `RateLimitJA3Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-ja3fingerprint)
-    pub fn ja3_fingerprint(self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
+    pub fn ja3_fingerprint(self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value)) }
     /// `JA4Fingerprint`: `RateLimitJA4Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-ja4fingerprint)
-    pub fn ja4_fingerprint(self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
+    pub fn ja4_fingerprint(self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value)) }
     /// `LabelNamespace`: `RateLimitLabelNamespace`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-labelnamespace)
-    pub fn label_namespace(self, value: impl Arg<RateLimitLabelNamespace>) -> Self { Self(put(self.0, "LabelNamespace", value.into_expr())) }
+    pub fn label_namespace(self, value: impl Arg<RateLimitLabelNamespace>) -> Self { Self(put(self.0, "LabelNamespace", value)) }
     /// `QueryArgument`: `RateLimitQueryArgument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-queryargument)
-    pub fn query_argument(self, value: impl Arg<RateLimitQueryArgument>) -> Self { Self(put(self.0, "QueryArgument", value.into_expr())) }
+    pub fn query_argument(self, value: impl Arg<RateLimitQueryArgument>) -> Self { Self(put(self.0, "QueryArgument", value)) }
     /// `QueryString`: `RateLimitQueryString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-querystring)
-    pub fn query_string(self, value: impl Arg<RateLimitQueryString>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
+    pub fn query_string(self, value: impl Arg<RateLimitQueryString>) -> Self { Self(put(self.0, "QueryString", value)) }
     /// `UriPath`: `RateLimitUriPath`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-uripath)
-    pub fn uri_path(self, value: impl Arg<RateLimitUriPath>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
+    pub fn uri_path(self, value: impl Arg<RateLimitUriPath>) -> Self { Self(put(self.0, "UriPath", value)) }
 }
 impl Done for RateBasedStatementCustomKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitCookie` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitcookie.html)
@@ -2095,9 +2095,9 @@ impl RateLimitCookie {
 }
 impl<R0, R1> RateLimitCookie<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitcookie.html#cfn-wafv2-webacl-ratelimitcookie-name)
-    pub fn name(self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { RateLimitCookie(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { RateLimitCookie(put(self.0, "Name", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitcookie.html#cfn-wafv2-webacl-ratelimitcookie-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { RateLimitCookie(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { RateLimitCookie(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitCookie { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitHeader` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitheader.html)
@@ -2108,9 +2108,9 @@ impl RateLimitHeader {
 }
 impl<R0, R1> RateLimitHeader<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitheader.html#cfn-wafv2-webacl-ratelimitheader-name)
-    pub fn name(self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { RateLimitHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { RateLimitHeader(put(self.0, "Name", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitheader.html#cfn-wafv2-webacl-ratelimitheader-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { RateLimitHeader(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { RateLimitHeader(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitJA3Fingerprint` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitja3fingerprint.html)
@@ -2121,7 +2121,7 @@ impl RateLimitJA3Fingerprint {
 }
 impl<R0> RateLimitJA3Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitja3fingerprint.html#cfn-wafv2-webacl-ratelimitja3fingerprint-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { RateLimitJA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { RateLimitJA3Fingerprint(put(self.0, "FallbackBehavior", value), Phase) }
 }
 impl Done for RateLimitJA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitJA4Fingerprint` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitja4fingerprint.html)
@@ -2132,7 +2132,7 @@ impl RateLimitJA4Fingerprint {
 }
 impl<R0> RateLimitJA4Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitja4fingerprint.html#cfn-wafv2-webacl-ratelimitja4fingerprint-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { RateLimitJA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { RateLimitJA4Fingerprint(put(self.0, "FallbackBehavior", value), Phase) }
 }
 impl Done for RateLimitJA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitLabelNamespace` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitlabelnamespace.html)
@@ -2143,7 +2143,7 @@ impl RateLimitLabelNamespace {
 }
 impl<R0> RateLimitLabelNamespace<R0> {
     /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitlabelnamespace.html#cfn-wafv2-webacl-ratelimitlabelnamespace-namespace)
-    pub fn namespace(self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { RateLimitLabelNamespace(put(self.0, "Namespace", value.into_expr()), Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { RateLimitLabelNamespace(put(self.0, "Namespace", value), Phase) }
 }
 impl Done for RateLimitLabelNamespace { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitQueryArgument` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitqueryargument.html)
@@ -2154,9 +2154,9 @@ impl RateLimitQueryArgument {
 }
 impl<R0, R1> RateLimitQueryArgument<R0, R1> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitqueryargument.html#cfn-wafv2-webacl-ratelimitqueryargument-name)
-    pub fn name(self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { RateLimitQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { RateLimitQueryArgument(put(self.0, "Name", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitqueryargument.html#cfn-wafv2-webacl-ratelimitqueryargument-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { RateLimitQueryArgument(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { RateLimitQueryArgument(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitQueryArgument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitQueryString` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitquerystring.html)
@@ -2167,7 +2167,7 @@ impl RateLimitQueryString {
 }
 impl<R0> RateLimitQueryString<R0> {
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitquerystring.html#cfn-wafv2-webacl-ratelimitquerystring-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { RateLimitQueryString(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { RateLimitQueryString(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitQueryString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitUriPath` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimituripath.html)
@@ -2178,7 +2178,7 @@ impl RateLimitUriPath {
 }
 impl<R0> RateLimitUriPath<R0> {
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimituripath.html#cfn-wafv2-webacl-ratelimituripath-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { RateLimitUriPath(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { RateLimitUriPath(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RateLimitUriPath { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Regex` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regex.html)
@@ -2187,7 +2187,7 @@ impl Regex {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegexString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regex.html#cfn-wafv2-webacl-regex-regexstring)
-    pub fn regex_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexString", value.into_expr())) }
+    pub fn regex_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexString", value)) }
 }
 impl Done for Regex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html)
@@ -2198,13 +2198,13 @@ impl RegexMatchStatement {
 }
 impl<R0, R1, R2> RegexMatchStatement<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html#cfn-wafv2-webacl-regexmatchstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { RegexMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { RegexMatchStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html#cfn-wafv2-webacl-regexmatchstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `RegexString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html#cfn-wafv2-webacl-regexmatchstatement-regexstring)
-    pub fn regex_string(self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { RegexMatchStatement(put(self.0, "RegexString", value.into_expr()), Phase) }
+    pub fn regex_string(self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { RegexMatchStatement(put(self.0, "RegexString", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html#cfn-wafv2-webacl-regexmatchstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { RegexMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { RegexMatchStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RegexMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexPatternSetReferenceStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html)
@@ -2215,13 +2215,13 @@ impl RegexPatternSetReferenceStatement {
 }
 impl<R0, R1, R2> RegexPatternSetReferenceStatement<R0, R1, R2> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html#cfn-wafv2-webacl-regexpatternsetreferencestatement-arn)
-    pub fn arn(self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { RegexPatternSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { RegexPatternSetReferenceStatement(put(self.0, "Arn", value), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html#cfn-wafv2-webacl-regexpatternsetreferencestatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { RegexPatternSetReferenceStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { RegexPatternSetReferenceStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html#cfn-wafv2-webacl-regexpatternsetreferencestatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html#cfn-wafv2-webacl-regexpatternsetreferencestatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { RegexPatternSetReferenceStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { RegexPatternSetReferenceStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for RegexPatternSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestBodyAssociatedResourceTypeConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestbodyassociatedresourcetypeconfig.html)
@@ -2232,7 +2232,7 @@ impl RequestBodyAssociatedResourceTypeConfig {
 }
 impl<R0> RequestBodyAssociatedResourceTypeConfig<R0> {
     /// `DefaultSizeInspectionLimit`: `DefaultSizeInspectionLimit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestbodyassociatedresourcetypeconfig.html#cfn-wafv2-webacl-requestbodyassociatedresourcetypeconfig-defaultsizeinspectionlimit)
-    pub fn default_size_inspection_limit(self, value: impl Arg<DefaultSizeInspectionLimit>) -> RequestBodyAssociatedResourceTypeConfig<Set> { RequestBodyAssociatedResourceTypeConfig(put(self.0, "DefaultSizeInspectionLimit", value.into_expr()), Phase) }
+    pub fn default_size_inspection_limit(self, value: impl Arg<DefaultSizeInspectionLimit>) -> RequestBodyAssociatedResourceTypeConfig<Set> { RequestBodyAssociatedResourceTypeConfig(put(self.0, "DefaultSizeInspectionLimit", value), Phase) }
 }
 impl Done for RequestBodyAssociatedResourceTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestInspection` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspection.html)
@@ -2243,11 +2243,11 @@ impl RequestInspection {
 }
 impl<R0, R1, R2> RequestInspection<R0, R1, R2> {
     /// `PasswordField`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspection.html#cfn-wafv2-webacl-requestinspection-passwordfield)
-    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> RequestInspection<Set, R1, R2> { RequestInspection(put(self.0, "PasswordField", value.into_expr()), Phase) }
+    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> RequestInspection<Set, R1, R2> { RequestInspection(put(self.0, "PasswordField", value), Phase) }
     /// `PayloadType`: `PayloadType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspection.html#cfn-wafv2-webacl-requestinspection-payloadtype)
-    pub fn payload_type(self, value: impl Arg<PayloadType>) -> RequestInspection<R0, Set, R2> { RequestInspection(put(self.0, "PayloadType", value.into_expr()), Phase) }
+    pub fn payload_type(self, value: impl Arg<PayloadType>) -> RequestInspection<R0, Set, R2> { RequestInspection(put(self.0, "PayloadType", value), Phase) }
     /// `UsernameField`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspection.html#cfn-wafv2-webacl-requestinspection-usernamefield)
-    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> RequestInspection<R0, R1, Set> { RequestInspection(put(self.0, "UsernameField", value.into_expr()), Phase) }
+    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> RequestInspection<R0, R1, Set> { RequestInspection(put(self.0, "UsernameField", value), Phase) }
 }
 impl Done for RequestInspection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestInspectionACFP` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html)
@@ -2258,17 +2258,17 @@ impl RequestInspectionACFP {
 }
 impl<R0> RequestInspectionACFP<R0> {
     /// `AddressFields`: list of `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-addressfields)
-    pub fn address_fields(self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { Self(put(self.0, "AddressFields", value.into_expr()), Phase) }
+    pub fn address_fields(self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { Self(put(self.0, "AddressFields", value), Phase) }
     /// `EmailField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-emailfield)
-    pub fn email_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "EmailField", value.into_expr()), Phase) }
+    pub fn email_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "EmailField", value), Phase) }
     /// `PasswordField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-passwordfield)
-    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "PasswordField", value.into_expr()), Phase) }
+    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "PasswordField", value), Phase) }
     /// `PayloadType`: `PayloadType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-payloadtype)
-    pub fn payload_type(self, value: impl Arg<PayloadType>) -> RequestInspectionACFP<Set> { RequestInspectionACFP(put(self.0, "PayloadType", value.into_expr()), Phase) }
+    pub fn payload_type(self, value: impl Arg<PayloadType>) -> RequestInspectionACFP<Set> { RequestInspectionACFP(put(self.0, "PayloadType", value), Phase) }
     /// `PhoneNumberFields`: list of `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-phonenumberfields)
-    pub fn phone_number_fields(self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { Self(put(self.0, "PhoneNumberFields", value.into_expr()), Phase) }
+    pub fn phone_number_fields(self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { Self(put(self.0, "PhoneNumberFields", value), Phase) }
     /// `UsernameField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-usernamefield)
-    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "UsernameField", value.into_expr()), Phase) }
+    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "UsernameField", value), Phase) }
 }
 impl Done for RequestInspectionACFP { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspection` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html)
@@ -2277,13 +2277,13 @@ impl ResponseInspection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BodyContains`: `ResponseInspectionBodyContains`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html#cfn-wafv2-webacl-responseinspection-bodycontains)
-    pub fn body_contains(self, value: impl Arg<ResponseInspectionBodyContains>) -> Self { Self(put(self.0, "BodyContains", value.into_expr())) }
+    pub fn body_contains(self, value: impl Arg<ResponseInspectionBodyContains>) -> Self { Self(put(self.0, "BodyContains", value)) }
     /// `Header`: `ResponseInspectionHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html#cfn-wafv2-webacl-responseinspection-header)
-    pub fn header(self, value: impl Arg<ResponseInspectionHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
+    pub fn header(self, value: impl Arg<ResponseInspectionHeader>) -> Self { Self(put(self.0, "Header", value)) }
     /// `Json`: `ResponseInspectionJson`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html#cfn-wafv2-webacl-responseinspection-json)
-    pub fn json(self, value: impl Arg<ResponseInspectionJson>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
+    pub fn json(self, value: impl Arg<ResponseInspectionJson>) -> Self { Self(put(self.0, "Json", value)) }
     /// `StatusCode`: `ResponseInspectionStatusCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html#cfn-wafv2-webacl-responseinspection-statuscode)
-    pub fn status_code(self, value: impl Arg<ResponseInspectionStatusCode>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
+    pub fn status_code(self, value: impl Arg<ResponseInspectionStatusCode>) -> Self { Self(put(self.0, "StatusCode", value)) }
 }
 impl Done for ResponseInspection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspectionBodyContains` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionbodycontains.html)
@@ -2294,9 +2294,9 @@ impl ResponseInspectionBodyContains {
 }
 impl<R0, R1> ResponseInspectionBodyContains<R0, R1> {
     /// `FailureStrings`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionbodycontains.html#cfn-wafv2-webacl-responseinspectionbodycontains-failurestrings)
-    pub fn failure_strings(self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<Set, R1> { ResponseInspectionBodyContains(put(self.0, "FailureStrings", value.into_expr()), Phase) }
+    pub fn failure_strings(self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<Set, R1> { ResponseInspectionBodyContains(put(self.0, "FailureStrings", value), Phase) }
     /// `SuccessStrings`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionbodycontains.html#cfn-wafv2-webacl-responseinspectionbodycontains-successstrings)
-    pub fn success_strings(self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<R0, Set> { ResponseInspectionBodyContains(put(self.0, "SuccessStrings", value.into_expr()), Phase) }
+    pub fn success_strings(self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<R0, Set> { ResponseInspectionBodyContains(put(self.0, "SuccessStrings", value), Phase) }
 }
 impl Done for ResponseInspectionBodyContains { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspectionHeader` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionheader.html)
@@ -2307,11 +2307,11 @@ impl ResponseInspectionHeader {
 }
 impl<R0, R1, R2> ResponseInspectionHeader<R0, R1, R2> {
     /// `FailureValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionheader.html#cfn-wafv2-webacl-responseinspectionheader-failurevalues)
-    pub fn failure_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<Set, R1, R2> { ResponseInspectionHeader(put(self.0, "FailureValues", value.into_expr()), Phase) }
+    pub fn failure_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<Set, R1, R2> { ResponseInspectionHeader(put(self.0, "FailureValues", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionheader.html#cfn-wafv2-webacl-responseinspectionheader-name)
-    pub fn name(self, value: impl Arg<str>) -> ResponseInspectionHeader<R0, Set, R2> { ResponseInspectionHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ResponseInspectionHeader<R0, Set, R2> { ResponseInspectionHeader(put(self.0, "Name", value), Phase) }
     /// `SuccessValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionheader.html#cfn-wafv2-webacl-responseinspectionheader-successvalues)
-    pub fn success_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<R0, R1, Set> { ResponseInspectionHeader(put(self.0, "SuccessValues", value.into_expr()), Phase) }
+    pub fn success_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<R0, R1, Set> { ResponseInspectionHeader(put(self.0, "SuccessValues", value), Phase) }
 }
 impl Done for ResponseInspectionHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspectionJson` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionjson.html)
@@ -2322,11 +2322,11 @@ impl ResponseInspectionJson {
 }
 impl<R0, R1, R2> ResponseInspectionJson<R0, R1, R2> {
     /// `FailureValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionjson.html#cfn-wafv2-webacl-responseinspectionjson-failurevalues)
-    pub fn failure_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<Set, R1, R2> { ResponseInspectionJson(put(self.0, "FailureValues", value.into_expr()), Phase) }
+    pub fn failure_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<Set, R1, R2> { ResponseInspectionJson(put(self.0, "FailureValues", value), Phase) }
     /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionjson.html#cfn-wafv2-webacl-responseinspectionjson-identifier)
-    pub fn identifier(self, value: impl Arg<str>) -> ResponseInspectionJson<R0, Set, R2> { ResponseInspectionJson(put(self.0, "Identifier", value.into_expr()), Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> ResponseInspectionJson<R0, Set, R2> { ResponseInspectionJson(put(self.0, "Identifier", value), Phase) }
     /// `SuccessValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionjson.html#cfn-wafv2-webacl-responseinspectionjson-successvalues)
-    pub fn success_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<R0, R1, Set> { ResponseInspectionJson(put(self.0, "SuccessValues", value.into_expr()), Phase) }
+    pub fn success_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<R0, R1, Set> { ResponseInspectionJson(put(self.0, "SuccessValues", value), Phase) }
 }
 impl Done for ResponseInspectionJson { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspectionStatusCode` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionstatuscode.html)
@@ -2337,9 +2337,9 @@ impl ResponseInspectionStatusCode {
 }
 impl<R0, R1> ResponseInspectionStatusCode<R0, R1> {
     /// `FailureCodes`: list of integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionstatuscode.html#cfn-wafv2-webacl-responseinspectionstatuscode-failurecodes)
-    pub fn failure_codes(self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<Set, R1> { ResponseInspectionStatusCode(put(self.0, "FailureCodes", value.into_expr()), Phase) }
+    pub fn failure_codes(self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<Set, R1> { ResponseInspectionStatusCode(put(self.0, "FailureCodes", value), Phase) }
     /// `SuccessCodes`: list of integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionstatuscode.html#cfn-wafv2-webacl-responseinspectionstatuscode-successcodes)
-    pub fn success_codes(self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<R0, Set> { ResponseInspectionStatusCode(put(self.0, "SuccessCodes", value.into_expr()), Phase) }
+    pub fn success_codes(self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<R0, Set> { ResponseInspectionStatusCode(put(self.0, "SuccessCodes", value), Phase) }
 }
 impl Done for ResponseInspectionStatusCode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html)
@@ -2350,23 +2350,23 @@ impl Rule {
 }
 impl<R0, R1, R2, R3> Rule<R0, R1, R2, R3> {
     /// `Action`: `RuleAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-action)
-    pub fn action(self, value: impl Arg<RuleAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<RuleAction>) -> Self { Self(put(self.0, "Action", value), Phase) }
     /// `CaptchaConfig`: `CaptchaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-captchaconfig)
-    pub fn captcha_config(self, value: impl Arg<CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
+    pub fn captcha_config(self, value: impl Arg<CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value), Phase) }
     /// `ChallengeConfig`: `ChallengeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-challengeconfig)
-    pub fn challenge_config(self, value: impl Arg<ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
+    pub fn challenge_config(self, value: impl Arg<ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-name)
-    pub fn name(self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { Rule(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { Rule(put(self.0, "Name", value), Phase) }
     /// `OverrideAction`: `OverrideAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-overrideaction)
-    pub fn override_action(self, value: impl Arg<OverrideAction>) -> Self { Self(put(self.0, "OverrideAction", value.into_expr()), Phase) }
+    pub fn override_action(self, value: impl Arg<OverrideAction>) -> Self { Self(put(self.0, "OverrideAction", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { Rule(put(self.0, "Priority", value), Phase) }
     /// `RuleLabels`: list of `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-rulelabels)
-    pub fn rule_labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "RuleLabels", value.into_expr()), Phase) }
+    pub fn rule_labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "RuleLabels", value), Phase) }
     /// `Statement`: `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-statement)
-    pub fn statement(self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { Rule(put(self.0, "Statement", value.into_expr()), Phase) }
+    pub fn statement(self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { Rule(put(self.0, "Statement", value), Phase) }
     /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-visibilityconfig)
-    pub fn visibility_config(self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { Rule(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
+    pub fn visibility_config(self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { Rule(put(self.0, "VisibilityConfig", value), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html)
@@ -2375,17 +2375,17 @@ impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Allow`: `AllowAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-allow)
-    pub fn allow(self, value: impl Arg<AllowAction>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
+    pub fn allow(self, value: impl Arg<AllowAction>) -> Self { Self(put(self.0, "Allow", value)) }
     /// `Block`: `BlockAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-block)
-    pub fn block(self, value: impl Arg<BlockAction>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
+    pub fn block(self, value: impl Arg<BlockAction>) -> Self { Self(put(self.0, "Block", value)) }
     /// `Captcha`: `CaptchaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-captcha)
-    pub fn captcha(self, value: impl Arg<CaptchaAction>) -> Self { Self(put(self.0, "Captcha", value.into_expr())) }
+    pub fn captcha(self, value: impl Arg<CaptchaAction>) -> Self { Self(put(self.0, "Captcha", value)) }
     /// `Challenge`: `ChallengeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-challenge)
-    pub fn challenge(self, value: impl Arg<ChallengeAction>) -> Self { Self(put(self.0, "Challenge", value.into_expr())) }
+    pub fn challenge(self, value: impl Arg<ChallengeAction>) -> Self { Self(put(self.0, "Challenge", value)) }
     /// `Count`: `CountAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-count)
-    pub fn count(self, value: impl Arg<CountAction>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
+    pub fn count(self, value: impl Arg<CountAction>) -> Self { Self(put(self.0, "Count", value)) }
     /// `Monetize`: `MonetizeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-monetize)
-    pub fn monetize(self, value: impl Arg<MonetizeAction>) -> Self { Self(put(self.0, "Monetize", value.into_expr())) }
+    pub fn monetize(self, value: impl Arg<MonetizeAction>) -> Self { Self(put(self.0, "Monetize", value)) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleActionOverride` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleactionoverride.html)
@@ -2396,9 +2396,9 @@ impl RuleActionOverride {
 }
 impl<R0, R1> RuleActionOverride<R0, R1> {
     /// `ActionToUse`: `RuleAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleactionoverride.html#cfn-wafv2-webacl-ruleactionoverride-actiontouse)
-    pub fn action_to_use(self, value: impl Arg<RuleAction>) -> RuleActionOverride<Set, R1> { RuleActionOverride(put(self.0, "ActionToUse", value.into_expr()), Phase) }
+    pub fn action_to_use(self, value: impl Arg<RuleAction>) -> RuleActionOverride<Set, R1> { RuleActionOverride(put(self.0, "ActionToUse", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleactionoverride.html#cfn-wafv2-webacl-ruleactionoverride-name)
-    pub fn name(self, value: impl Arg<str>) -> RuleActionOverride<R0, Set> { RuleActionOverride(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RuleActionOverride<R0, Set> { RuleActionOverride(put(self.0, "Name", value), Phase) }
 }
 impl Done for RuleActionOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleGroupReferenceStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rulegroupreferencestatement.html)
@@ -2409,11 +2409,11 @@ impl RuleGroupReferenceStatement {
 }
 impl<R0> RuleGroupReferenceStatement<R0> {
     /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rulegroupreferencestatement.html#cfn-wafv2-webacl-rulegroupreferencestatement-arn)
-    pub fn arn(self, value: impl Arg<str>) -> RuleGroupReferenceStatement<Set> { RuleGroupReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RuleGroupReferenceStatement<Set> { RuleGroupReferenceStatement(put(self.0, "Arn", value), Phase) }
     /// `ExcludedRules`: list of `ExcludedRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rulegroupreferencestatement.html#cfn-wafv2-webacl-rulegroupreferencestatement-excludedrules)
-    pub fn excluded_rules(self, value: impl Arg<Arr<ExcludedRule>>) -> Self { Self(put(self.0, "ExcludedRules", value.into_expr()), Phase) }
+    pub fn excluded_rules(self, value: impl Arg<Arr<ExcludedRule>>) -> Self { Self(put(self.0, "ExcludedRules", value), Phase) }
     /// `RuleActionOverrides`: list of `RuleActionOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rulegroupreferencestatement.html#cfn-wafv2-webacl-rulegroupreferencestatement-ruleactionoverrides)
-    pub fn rule_action_overrides(self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { Self(put(self.0, "RuleActionOverrides", value.into_expr()), Phase) }
+    pub fn rule_action_overrides(self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { Self(put(self.0, "RuleActionOverrides", value), Phase) }
 }
 impl Done for RuleGroupReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-singleheader.html)
@@ -2424,7 +2424,7 @@ impl SingleHeader {
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-singleheader.html#cfn-wafv2-webacl-singleheader-name)
-    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleQueryArgument` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-singlequeryargument.html)
@@ -2435,7 +2435,7 @@ impl SingleQueryArgument {
 }
 impl<R0> SingleQueryArgument<R0> {
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-singlequeryargument.html#cfn-wafv2-webacl-singlequeryargument-name)
-    pub fn name(self, value: impl Arg<str>) -> SingleQueryArgument<Set> { SingleQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleQueryArgument<Set> { SingleQueryArgument(put(self.0, "Name", value), Phase) }
 }
 impl Done for SingleQueryArgument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SizeConstraintStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html)
@@ -2446,15 +2446,15 @@ impl SizeConstraintStatement {
 }
 impl<R0, R1, R2, R3> SizeConstraintStatement<R0, R1, R2, R3> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-comparisonoperator)
-    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { SizeConstraintStatement(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { SizeConstraintStatement(put(self.0, "ComparisonOperator", value), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { SizeConstraintStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { SizeConstraintStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `Size`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-size)
-    pub fn size(self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { SizeConstraintStatement(put(self.0, "Size", value.into_expr()), Phase) }
+    pub fn size(self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { SizeConstraintStatement(put(self.0, "Size", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { SizeConstraintStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { SizeConstraintStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for SizeConstraintStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqliMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html)
@@ -2465,13 +2465,13 @@ impl SqliMatchStatement {
 }
 impl<R0, R1> SqliMatchStatement<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html#cfn-wafv2-webacl-sqlimatchstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { SqliMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { SqliMatchStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html#cfn-wafv2-webacl-sqlimatchstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `SensitivityLevel`: `SensitivityLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html#cfn-wafv2-webacl-sqlimatchstatement-sensitivitylevel)
-    pub fn sensitivity_level(self, value: impl Arg<SensitivityLevel>) -> Self { Self(put(self.0, "SensitivityLevel", value.into_expr()), Phase) }
+    pub fn sensitivity_level(self, value: impl Arg<SensitivityLevel>) -> Self { Self(put(self.0, "SensitivityLevel", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html#cfn-wafv2-webacl-sqlimatchstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { SqliMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { SqliMatchStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for SqliMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Statement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html)
@@ -2480,37 +2480,37 @@ impl Statement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndStatement`: `AndStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-andstatement)
-    pub fn and_statement(self, value: impl Arg<AndStatement>) -> Self { Self(put(self.0, "AndStatement", value.into_expr())) }
+    pub fn and_statement(self, value: impl Arg<AndStatement>) -> Self { Self(put(self.0, "AndStatement", value)) }
     /// `AsnMatchStatement`: `AsnMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-asnmatchstatement)
-    pub fn asn_match_statement(self, value: impl Arg<AsnMatchStatement>) -> Self { Self(put(self.0, "AsnMatchStatement", value.into_expr())) }
+    pub fn asn_match_statement(self, value: impl Arg<AsnMatchStatement>) -> Self { Self(put(self.0, "AsnMatchStatement", value)) }
     /// `ByteMatchStatement`: `ByteMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-bytematchstatement)
-    pub fn byte_match_statement(self, value: impl Arg<ByteMatchStatement>) -> Self { Self(put(self.0, "ByteMatchStatement", value.into_expr())) }
+    pub fn byte_match_statement(self, value: impl Arg<ByteMatchStatement>) -> Self { Self(put(self.0, "ByteMatchStatement", value)) }
     /// `GeoMatchStatement`: `GeoMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-geomatchstatement)
-    pub fn geo_match_statement(self, value: impl Arg<GeoMatchStatement>) -> Self { Self(put(self.0, "GeoMatchStatement", value.into_expr())) }
+    pub fn geo_match_statement(self, value: impl Arg<GeoMatchStatement>) -> Self { Self(put(self.0, "GeoMatchStatement", value)) }
     /// `IPSetReferenceStatement`: `IPSetReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-ipsetreferencestatement)
-    pub fn ip_set_reference_statement(self, value: impl Arg<IPSetReferenceStatement>) -> Self { Self(put(self.0, "IPSetReferenceStatement", value.into_expr())) }
+    pub fn ip_set_reference_statement(self, value: impl Arg<IPSetReferenceStatement>) -> Self { Self(put(self.0, "IPSetReferenceStatement", value)) }
     /// `LabelMatchStatement`: `LabelMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-labelmatchstatement)
-    pub fn label_match_statement(self, value: impl Arg<LabelMatchStatement>) -> Self { Self(put(self.0, "LabelMatchStatement", value.into_expr())) }
+    pub fn label_match_statement(self, value: impl Arg<LabelMatchStatement>) -> Self { Self(put(self.0, "LabelMatchStatement", value)) }
     /// `ManagedRuleGroupStatement`: `ManagedRuleGroupStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-managedrulegroupstatement)
-    pub fn managed_rule_group_statement(self, value: impl Arg<ManagedRuleGroupStatement>) -> Self { Self(put(self.0, "ManagedRuleGroupStatement", value.into_expr())) }
+    pub fn managed_rule_group_statement(self, value: impl Arg<ManagedRuleGroupStatement>) -> Self { Self(put(self.0, "ManagedRuleGroupStatement", value)) }
     /// `NotStatement`: `NotStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-notstatement)
-    pub fn not_statement(self, value: impl Arg<NotStatement>) -> Self { Self(put(self.0, "NotStatement", value.into_expr())) }
+    pub fn not_statement(self, value: impl Arg<NotStatement>) -> Self { Self(put(self.0, "NotStatement", value)) }
     /// `OrStatement`: `OrStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-orstatement)
-    pub fn or_statement(self, value: impl Arg<OrStatement>) -> Self { Self(put(self.0, "OrStatement", value.into_expr())) }
+    pub fn or_statement(self, value: impl Arg<OrStatement>) -> Self { Self(put(self.0, "OrStatement", value)) }
     /// `RateBasedStatement`: `RateBasedStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-ratebasedstatement)
-    pub fn rate_based_statement(self, value: impl Arg<RateBasedStatement>) -> Self { Self(put(self.0, "RateBasedStatement", value.into_expr())) }
+    pub fn rate_based_statement(self, value: impl Arg<RateBasedStatement>) -> Self { Self(put(self.0, "RateBasedStatement", value)) }
     /// `RegexMatchStatement`: `RegexMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-regexmatchstatement)
-    pub fn regex_match_statement(self, value: impl Arg<RegexMatchStatement>) -> Self { Self(put(self.0, "RegexMatchStatement", value.into_expr())) }
+    pub fn regex_match_statement(self, value: impl Arg<RegexMatchStatement>) -> Self { Self(put(self.0, "RegexMatchStatement", value)) }
     /// `RegexPatternSetReferenceStatement`: `RegexPatternSetReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-regexpatternsetreferencestatement)
-    pub fn regex_pattern_set_reference_statement(self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { Self(put(self.0, "RegexPatternSetReferenceStatement", value.into_expr())) }
+    pub fn regex_pattern_set_reference_statement(self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { Self(put(self.0, "RegexPatternSetReferenceStatement", value)) }
     /// `RuleGroupReferenceStatement`: `RuleGroupReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-rulegroupreferencestatement)
-    pub fn rule_group_reference_statement(self, value: impl Arg<RuleGroupReferenceStatement>) -> Self { Self(put(self.0, "RuleGroupReferenceStatement", value.into_expr())) }
+    pub fn rule_group_reference_statement(self, value: impl Arg<RuleGroupReferenceStatement>) -> Self { Self(put(self.0, "RuleGroupReferenceStatement", value)) }
     /// `SizeConstraintStatement`: `SizeConstraintStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-sizeconstraintstatement)
-    pub fn size_constraint_statement(self, value: impl Arg<SizeConstraintStatement>) -> Self { Self(put(self.0, "SizeConstraintStatement", value.into_expr())) }
+    pub fn size_constraint_statement(self, value: impl Arg<SizeConstraintStatement>) -> Self { Self(put(self.0, "SizeConstraintStatement", value)) }
     /// `SqliMatchStatement`: `SqliMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-sqlimatchstatement)
-    pub fn sqli_match_statement(self, value: impl Arg<SqliMatchStatement>) -> Self { Self(put(self.0, "SqliMatchStatement", value.into_expr())) }
+    pub fn sqli_match_statement(self, value: impl Arg<SqliMatchStatement>) -> Self { Self(put(self.0, "SqliMatchStatement", value)) }
     /// `XssMatchStatement`: `XssMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-xssmatchstatement)
-    pub fn xss_match_statement(self, value: impl Arg<XssMatchStatement>) -> Self { Self(put(self.0, "XssMatchStatement", value.into_expr())) }
+    pub fn xss_match_statement(self, value: impl Arg<XssMatchStatement>) -> Self { Self(put(self.0, "XssMatchStatement", value)) }
 }
 impl Done for Statement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextTransformation` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-texttransformation.html)
@@ -2521,9 +2521,9 @@ impl TextTransformation {
 }
 impl<R0, R1> TextTransformation<R0, R1> {
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-texttransformation.html#cfn-wafv2-webacl-texttransformation-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { TextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { TextTransformation(put(self.0, "Priority", value), Phase) }
     /// `Type`: `TextTransformationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-texttransformation.html#cfn-wafv2-webacl-texttransformation-type)
-    pub fn type_(self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { TextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { TextTransformation(put(self.0, "Type", value), Phase) }
 }
 impl Done for TextTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UriFragment` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-urifragment.html)
@@ -2532,7 +2532,7 @@ impl UriFragment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FallbackBehavior`: `FallbackBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-urifragment.html#cfn-wafv2-webacl-urifragment-fallbackbehavior)
-    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> Self { Self(put(self.0, "FallbackBehavior", value.into_expr())) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> Self { Self(put(self.0, "FallbackBehavior", value)) }
 }
 impl Done for UriFragment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VisibilityConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-visibilityconfig.html)
@@ -2543,11 +2543,11 @@ impl VisibilityConfig {
 }
 impl<R0, R1, R2> VisibilityConfig<R0, R1, R2> {
     /// `CloudWatchMetricsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-visibilityconfig.html#cfn-wafv2-webacl-visibilityconfig-cloudwatchmetricsenabled)
-    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { VisibilityConfig(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
+    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { VisibilityConfig(put(self.0, "CloudWatchMetricsEnabled", value), Phase) }
     /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-visibilityconfig.html#cfn-wafv2-webacl-visibilityconfig-metricname)
-    pub fn metric_name(self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { VisibilityConfig(put(self.0, "MetricName", value.into_expr()), Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { VisibilityConfig(put(self.0, "MetricName", value), Phase) }
     /// `SampledRequestsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-visibilityconfig.html#cfn-wafv2-webacl-visibilityconfig-sampledrequestsenabled)
-    pub fn sampled_requests_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { VisibilityConfig(put(self.0, "SampledRequestsEnabled", value.into_expr()), Phase) }
+    pub fn sampled_requests_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { VisibilityConfig(put(self.0, "SampledRequestsEnabled", value), Phase) }
 }
 impl Done for VisibilityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XssMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-xssmatchstatement.html)
@@ -2558,11 +2558,11 @@ impl XssMatchStatement {
 }
 impl<R0, R1> XssMatchStatement<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-xssmatchstatement.html#cfn-wafv2-webacl-xssmatchstatement-fieldtomatch)
-    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { XssMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { XssMatchStatement(put(self.0, "FieldToMatch", value), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-xssmatchstatement.html#cfn-wafv2-webacl-xssmatchstatement-preparsetexttransformations)
-    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-xssmatchstatement.html#cfn-wafv2-webacl-xssmatchstatement-texttransformations)
-    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { XssMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { XssMatchStatement(put(self.0, "TextTransformations", value), Phase) }
 }
 impl Done for XssMatchStatement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ALBLowReputationMode` allows.
@@ -2637,9 +2637,9 @@ impl CfnWebACLAssociationProps {
 }
 impl<R0, R1> CfnWebACLAssociationProps<R0, R1> {
     /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webaclassociation.html#cfn-wafv2-webaclassociation-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { CfnWebACLAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { CfnWebACLAssociationProps(put(self.0, "ResourceArn", value), Phase) }
     /// `WebACLArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webaclassociation.html#cfn-wafv2-webaclassociation-webaclarn)
-    pub fn web_acl_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { CfnWebACLAssociationProps(put(self.0, "WebACLArn", value.into_expr()), Phase) }
+    pub fn web_acl_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { CfnWebACLAssociationProps(put(self.0, "WebACLArn", value), Phase) }
 }
 impl Done for CfnWebACLAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].

@@ -39,13 +39,13 @@ impl CfnAgentContextProps {
 }
 impl<R0, R1, R2, R3> CfnAgentContextProps<R0, R1, R2, R3> {
     /// `Content`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#cfn-wellarchitected-agentcontext-content)
-    pub fn content(self, value: impl Arg<Any>) -> CfnAgentContextProps<Set, R1, R2, R3> { CfnAgentContextProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<Any>) -> CfnAgentContextProps<Set, R1, R2, R3> { CfnAgentContextProps(put(self.0, "Content", value), Phase) }
     /// `ContextType`: `ContextType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#cfn-wellarchitected-agentcontext-contexttype)
-    pub fn context_type(self, value: impl Arg<agent_context::ContextType>) -> CfnAgentContextProps<R0, Set, R2, R3> { CfnAgentContextProps(put(self.0, "ContextType", value.into_expr()), Phase) }
+    pub fn context_type(self, value: impl Arg<agent_context::ContextType>) -> CfnAgentContextProps<R0, Set, R2, R3> { CfnAgentContextProps(put(self.0, "ContextType", value), Phase) }
     /// `ProfileArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#cfn-wellarchitected-agentcontext-profilearn)
-    pub fn profile_arn(self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, Set, R3> { CfnAgentContextProps(put(self.0, "ProfileArn", value.into_expr()), Phase) }
+    pub fn profile_arn(self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, Set, R3> { CfnAgentContextProps(put(self.0, "ProfileArn", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#cfn-wellarchitected-agentcontext-title)
-    pub fn title(self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, R2, Set> { CfnAgentContextProps(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, R2, Set> { CfnAgentContextProps(put(self.0, "Title", value), Phase) }
 }
 impl Done for CfnAgentContextProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::AgentContext`.
@@ -85,13 +85,13 @@ impl CfnAgentGoalProps {
 }
 impl<R0, R1, R2> CfnAgentGoalProps<R0, R1, R2> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#cfn-wellarchitected-agentgoal-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Pillars`: list of `Pillars`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#cfn-wellarchitected-agentgoal-pillars)
-    pub fn pillars(self, value: impl Arg<Arr<agent_goal::Pillars>>) -> CfnAgentGoalProps<Set, R1, R2> { CfnAgentGoalProps(put(self.0, "Pillars", value.into_expr()), Phase) }
+    pub fn pillars(self, value: impl Arg<Arr<agent_goal::Pillars>>) -> CfnAgentGoalProps<Set, R1, R2> { CfnAgentGoalProps(put(self.0, "Pillars", value), Phase) }
     /// `ProfileArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#cfn-wellarchitected-agentgoal-profilearn)
-    pub fn profile_arn(self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, Set, R2> { CfnAgentGoalProps(put(self.0, "ProfileArn", value.into_expr()), Phase) }
+    pub fn profile_arn(self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, Set, R2> { CfnAgentGoalProps(put(self.0, "ProfileArn", value), Phase) }
     /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#cfn-wellarchitected-agentgoal-title)
-    pub fn title(self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, R1, Set> { CfnAgentGoalProps(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, R1, Set> { CfnAgentGoalProps(put(self.0, "Title", value), Phase) }
 }
 impl Done for CfnAgentGoalProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::AgentGoal`.
@@ -129,23 +129,23 @@ impl CfnAgentProfileProps {
 }
 impl<R0, R1, R2, R3> CfnAgentProfileProps<R0, R1, R2, R3> {
     /// `AggregationConfiguration`: list of `AggregationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-aggregationconfiguration)
-    pub fn aggregation_configuration(self, value: impl Arg<Arr<agent_profile::AggregationConfiguration>>) -> CfnAgentProfileProps<Set, R1, R2, R3> { CfnAgentProfileProps(put(self.0, "AggregationConfiguration", value.into_expr()), Phase) }
+    pub fn aggregation_configuration(self, value: impl Arg<Arr<agent_profile::AggregationConfiguration>>) -> CfnAgentProfileProps<Set, R1, R2, R3> { CfnAgentProfileProps(put(self.0, "AggregationConfiguration", value), Phase) }
     /// `BusinessOverview`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-businessoverview)
-    pub fn business_overview(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessOverview", value.into_expr()), Phase) }
+    pub fn business_overview(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessOverview", value), Phase) }
     /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-deletionprotection)
-    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-executionrolearn)
-    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAgentProfileProps<R0, Set, R2, R3> { CfnAgentProfileProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAgentProfileProps<R0, Set, R2, R3> { CfnAgentProfileProps(put(self.0, "ExecutionRoleArn", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAgentProfileProps<R0, R1, Set, R3> { CfnAgentProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAgentProfileProps<R0, R1, Set, R3> { CfnAgentProfileProps(put(self.0, "Name", value), Phase) }
     /// `Pillars`: list of `Pillars`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-pillars)
-    pub fn pillars(self, value: impl Arg<Arr<agent_profile::Pillars>>) -> CfnAgentProfileProps<R0, R1, R2, Set> { CfnAgentProfileProps(put(self.0, "Pillars", value.into_expr()), Phase) }
+    pub fn pillars(self, value: impl Arg<Arr<agent_profile::Pillars>>) -> CfnAgentProfileProps<R0, R1, R2, Set> { CfnAgentProfileProps(put(self.0, "Pillars", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAgentProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::AgentProfile`.
@@ -159,11 +159,11 @@ impl AggregationConfiguration {
 }
 impl<R0, R1, R2> AggregationConfiguration<R0, R1, R2> {
     /// `AccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-agentprofile-aggregationconfiguration.html#cfn-wellarchitected-agentprofile-aggregationconfiguration-accessrolearn)
-    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AggregationConfiguration<Set, R1, R2> { AggregationConfiguration(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
+    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AggregationConfiguration<Set, R1, R2> { AggregationConfiguration(put(self.0, "AccessRoleArn", value), Phase) }
     /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-agentprofile-aggregationconfiguration.html#cfn-wellarchitected-agentprofile-aggregationconfiguration-accountid)
-    pub fn account_id(self, value: impl Arg<str>) -> AggregationConfiguration<R0, Set, R2> { AggregationConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> AggregationConfiguration<R0, Set, R2> { AggregationConfiguration(put(self.0, "AccountId", value), Phase) }
     /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-agentprofile-aggregationconfiguration.html#cfn-wellarchitected-agentprofile-aggregationconfiguration-regions)
-    pub fn regions(self, value: impl Arg<Arr<str>>) -> AggregationConfiguration<R0, R1, Set> { AggregationConfiguration(put(self.0, "Regions", value.into_expr()), Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> AggregationConfiguration<R0, R1, Set> { AggregationConfiguration(put(self.0, "Regions", value), Phase) }
 }
 impl Done for AggregationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Pillars` allows.
@@ -196,11 +196,11 @@ impl CfnLensProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JSONString`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#cfn-wellarchitected-lens-jsonstring)
-    pub fn json_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JSONString", value.into_expr())) }
+    pub fn json_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JSONString", value)) }
     /// `LensVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#cfn-wellarchitected-lens-lensversion)
-    pub fn lens_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LensVersion", value.into_expr())) }
+    pub fn lens_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LensVersion", value)) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#cfn-wellarchitected-lens-tags)
-    pub fn tags(self, value: impl Arg<Arr<lens::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<lens::TagsItems>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnLensProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::Lens`.
@@ -214,9 +214,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-lens-tagsitems.html#cfn-wellarchitected-lens-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-lens-tagsitems.html#cfn-wellarchitected-lens-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -249,13 +249,13 @@ impl CfnProfileProps {
 }
 impl<R0, R1, R2> CfnProfileProps<R0, R1, R2> {
     /// `ProfileDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#cfn-wellarchitected-profile-profiledescription)
-    pub fn profile_description(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2> { CfnProfileProps(put(self.0, "ProfileDescription", value.into_expr()), Phase) }
+    pub fn profile_description(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2> { CfnProfileProps(put(self.0, "ProfileDescription", value), Phase) }
     /// `ProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#cfn-wellarchitected-profile-profilename)
-    pub fn profile_name(self, value: impl Arg<str>) -> CfnProfileProps<R0, Set, R2> { CfnProfileProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
+    pub fn profile_name(self, value: impl Arg<str>) -> CfnProfileProps<R0, Set, R2> { CfnProfileProps(put(self.0, "ProfileName", value), Phase) }
     /// `ProfileQuestions`: list of `ProfileQuestionUpdate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#cfn-wellarchitected-profile-profilequestions)
-    pub fn profile_questions(self, value: impl Arg<Arr<profile::ProfileQuestionUpdate>>) -> CfnProfileProps<R0, R1, Set> { CfnProfileProps(put(self.0, "ProfileQuestions", value.into_expr()), Phase) }
+    pub fn profile_questions(self, value: impl Arg<Arr<profile::ProfileQuestionUpdate>>) -> CfnProfileProps<R0, R1, Set> { CfnProfileProps(put(self.0, "ProfileQuestions", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#cfn-wellarchitected-profile-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::Profile`.
@@ -267,9 +267,9 @@ impl ProfileQuestionUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `QuestionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-profile-profilequestionupdate.html#cfn-wellarchitected-profile-profilequestionupdate-questionid)
-    pub fn question_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuestionId", value.into_expr())) }
+    pub fn question_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuestionId", value)) }
     /// `SelectedChoiceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-profile-profilequestionupdate.html#cfn-wellarchitected-profile-profilequestionupdate-selectedchoiceids)
-    pub fn selected_choice_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SelectedChoiceIds", value.into_expr())) }
+    pub fn selected_choice_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SelectedChoiceIds", value)) }
 }
 impl Done for ProfileQuestionUpdate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -300,15 +300,15 @@ impl CfnReviewTemplateProps {
 }
 impl<R0, R1, R2> CfnReviewTemplateProps<R0, R1, R2> {
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnReviewTemplateProps<Set, R1, R2> { CfnReviewTemplateProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnReviewTemplateProps<Set, R1, R2> { CfnReviewTemplateProps(put(self.0, "Description", value), Phase) }
     /// `Lenses`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-lenses)
-    pub fn lenses(self, value: impl Arg<Arr<str>>) -> CfnReviewTemplateProps<R0, Set, R2> { CfnReviewTemplateProps(put(self.0, "Lenses", value.into_expr()), Phase) }
+    pub fn lenses(self, value: impl Arg<Arr<str>>) -> CfnReviewTemplateProps<R0, Set, R2> { CfnReviewTemplateProps(put(self.0, "Lenses", value), Phase) }
     /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-notes)
-    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
+    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<review_template::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<review_template::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-templatename)
-    pub fn template_name(self, value: impl Arg<str>) -> CfnReviewTemplateProps<R0, R1, Set> { CfnReviewTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnReviewTemplateProps<R0, R1, Set> { CfnReviewTemplateProps(put(self.0, "TemplateName", value), Phase) }
 }
 impl Done for CfnReviewTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::ReviewTemplate`.
@@ -322,9 +322,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-reviewtemplate-tagsitems.html#cfn-wellarchitected-reviewtemplate-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-reviewtemplate-tagsitems.html#cfn-wellarchitected-reviewtemplate-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -353,33 +353,33 @@ impl CfnWorkloadProps {
 }
 impl<R0, R1, R2, R3> CfnWorkloadProps<R0, R1, R2, R3> {
     /// `AccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-accountids)
-    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr()), Phase) }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value), Phase) }
     /// `ArchitecturalDesign`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-architecturaldesign)
-    pub fn architectural_design(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchitecturalDesign", value.into_expr()), Phase) }
+    pub fn architectural_design(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchitecturalDesign", value), Phase) }
     /// `AwsRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-awsregions)
-    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
+    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value), Phase) }
     /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-description)
-    pub fn description(self, value: impl Arg<str>) -> CfnWorkloadProps<Set, R1, R2, R3> { CfnWorkloadProps(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnWorkloadProps<Set, R1, R2, R3> { CfnWorkloadProps(put(self.0, "Description", value), Phase) }
     /// `DiscoveryConfig`: `DiscoveryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-discoveryconfig)
-    pub fn discovery_config(self, value: impl Arg<workload::DiscoveryConfig>) -> Self { Self(put(self.0, "DiscoveryConfig", value.into_expr()), Phase) }
+    pub fn discovery_config(self, value: impl Arg<workload::DiscoveryConfig>) -> Self { Self(put(self.0, "DiscoveryConfig", value), Phase) }
     /// `Environment`: `Environment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-environment)
-    pub fn environment(self, value: impl Arg<workload::Environment>) -> CfnWorkloadProps<R0, Set, R2, R3> { CfnWorkloadProps(put(self.0, "Environment", value.into_expr()), Phase) }
+    pub fn environment(self, value: impl Arg<workload::Environment>) -> CfnWorkloadProps<R0, Set, R2, R3> { CfnWorkloadProps(put(self.0, "Environment", value), Phase) }
     /// `Industry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-industry)
-    pub fn industry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Industry", value.into_expr()), Phase) }
+    pub fn industry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Industry", value), Phase) }
     /// `IndustryType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-industrytype)
-    pub fn industry_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndustryType", value.into_expr()), Phase) }
+    pub fn industry_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndustryType", value), Phase) }
     /// `Lenses`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-lenses)
-    pub fn lenses(self, value: impl Arg<Arr<str>>) -> CfnWorkloadProps<R0, R1, Set, R3> { CfnWorkloadProps(put(self.0, "Lenses", value.into_expr()), Phase) }
+    pub fn lenses(self, value: impl Arg<Arr<str>>) -> CfnWorkloadProps<R0, R1, Set, R3> { CfnWorkloadProps(put(self.0, "Lenses", value), Phase) }
     /// `NonAwsRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-nonawsregions)
-    pub fn non_aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonAwsRegions", value.into_expr()), Phase) }
+    pub fn non_aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonAwsRegions", value), Phase) }
     /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-notes)
-    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
+    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value), Phase) }
     /// `ReviewOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-reviewowner)
-    pub fn review_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReviewOwner", value.into_expr()), Phase) }
+    pub fn review_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReviewOwner", value), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-tags)
-    pub fn tags(self, value: impl Arg<Arr<workload::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<workload::TagsItems>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `WorkloadName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-workloadname)
-    pub fn workload_name(self, value: impl Arg<str>) -> CfnWorkloadProps<R0, R1, R2, Set> { CfnWorkloadProps(put(self.0, "WorkloadName", value.into_expr()), Phase) }
+    pub fn workload_name(self, value: impl Arg<str>) -> CfnWorkloadProps<R0, R1, R2, Set> { CfnWorkloadProps(put(self.0, "WorkloadName", value), Phase) }
 }
 impl Done for CfnWorkloadProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::Workload`.
@@ -391,9 +391,9 @@ impl DiscoveryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TrustedAdvisorIntegrationStatus`: `TrustedAdvisorIntegrationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-discoveryconfig.html#cfn-wellarchitected-workload-discoveryconfig-trustedadvisorintegrationstatus)
-    pub fn trusted_advisor_integration_status(self, value: impl Arg<TrustedAdvisorIntegrationStatus>) -> Self { Self(put(self.0, "TrustedAdvisorIntegrationStatus", value.into_expr())) }
+    pub fn trusted_advisor_integration_status(self, value: impl Arg<TrustedAdvisorIntegrationStatus>) -> Self { Self(put(self.0, "TrustedAdvisorIntegrationStatus", value)) }
     /// `WorkloadResourceDefinition`: list of `WorkloadResourceDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-discoveryconfig.html#cfn-wellarchitected-workload-discoveryconfig-workloadresourcedefinition)
-    pub fn workload_resource_definition(self, value: impl Arg<Arr<WorkloadResourceDefinition>>) -> Self { Self(put(self.0, "WorkloadResourceDefinition", value.into_expr())) }
+    pub fn workload_resource_definition(self, value: impl Arg<Arr<WorkloadResourceDefinition>>) -> Self { Self(put(self.0, "WorkloadResourceDefinition", value)) }
 }
 impl Done for DiscoveryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::WellArchitected::Workload`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-tagsitems.html)
@@ -404,9 +404,9 @@ impl TagsItems {
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-tagsitems.html#cfn-wellarchitected-workload-tagsitems-key)
-    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-tagsitems.html#cfn-wellarchitected-workload-tagsitems-value)
-    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Environment` allows.

@@ -33,9 +33,9 @@ impl CfnNetworkProps {
 }
 impl<R0, R1> CfnNetworkProps<R0, R1> {
     /// `AccessLevel`: `AccessLevel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#cfn-wickr-network-accesslevel)
-    pub fn access_level(self, value: impl Arg<network::AccessLevel>) -> CfnNetworkProps<Set, R1> { CfnNetworkProps(put(self.0, "AccessLevel", value.into_expr()), Phase) }
+    pub fn access_level(self, value: impl Arg<network::AccessLevel>) -> CfnNetworkProps<Set, R1> { CfnNetworkProps(put(self.0, "AccessLevel", value), Phase) }
     /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#cfn-wickr-network-networkname)
-    pub fn network_name(self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { CfnNetworkProps(put(self.0, "NetworkName", value.into_expr()), Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { CfnNetworkProps(put(self.0, "NetworkName", value), Phase) }
 }
 impl Done for CfnNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wickr::Network`.

@@ -31,17 +31,17 @@ impl CfnAIAgentProps {
 }
 impl<R0, R1, R2> CfnAIAgentProps<R0, R1, R2> {
     /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-assistantid)
-    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIAgentProps<Set, R1, R2> { CfnAIAgentProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIAgentProps<Set, R1, R2> { CfnAIAgentProps(put(self.0, "AssistantId", value), Phase) }
     /// `Configuration`: `AIAgentConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-configuration)
-    pub fn configuration(self, value: impl Arg<ai_agent::AIAgentConfiguration>) -> CfnAIAgentProps<R0, Set, R2> { CfnAIAgentProps(put(self.0, "Configuration", value.into_expr()), Phase) }
+    pub fn configuration(self, value: impl Arg<ai_agent::AIAgentConfiguration>) -> CfnAIAgentProps<R0, Set, R2> { CfnAIAgentProps(put(self.0, "Configuration", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-type)
-    pub fn type_(self, value: impl Arg<ai_agent::Type>) -> CfnAIAgentProps<R0, R1, Set> { CfnAIAgentProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ai_agent::Type>) -> CfnAIAgentProps<R0, R1, Set> { CfnAIAgentProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnAIAgentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::AIAgent`.
@@ -53,23 +53,23 @@ impl AIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerRecommendationAIAgentConfiguration`: `AnswerRecommendationAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-answerrecommendationaiagentconfiguration)
-    pub fn answer_recommendation_ai_agent_configuration(self, value: impl Arg<AnswerRecommendationAIAgentConfiguration>) -> Self { Self(put(self.0, "AnswerRecommendationAIAgentConfiguration", value.into_expr())) }
+    pub fn answer_recommendation_ai_agent_configuration(self, value: impl Arg<AnswerRecommendationAIAgentConfiguration>) -> Self { Self(put(self.0, "AnswerRecommendationAIAgentConfiguration", value)) }
     /// `CaseSummarizationAIAgentConfiguration`: `CaseSummarizationAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-casesummarizationaiagentconfiguration)
-    pub fn case_summarization_ai_agent_configuration(self, value: impl Arg<CaseSummarizationAIAgentConfiguration>) -> Self { Self(put(self.0, "CaseSummarizationAIAgentConfiguration", value.into_expr())) }
+    pub fn case_summarization_ai_agent_configuration(self, value: impl Arg<CaseSummarizationAIAgentConfiguration>) -> Self { Self(put(self.0, "CaseSummarizationAIAgentConfiguration", value)) }
     /// `EmailGenerativeAnswerAIAgentConfiguration`: `EmailGenerativeAnswerAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-emailgenerativeansweraiagentconfiguration)
-    pub fn email_generative_answer_ai_agent_configuration(self, value: impl Arg<EmailGenerativeAnswerAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailGenerativeAnswerAIAgentConfiguration", value.into_expr())) }
+    pub fn email_generative_answer_ai_agent_configuration(self, value: impl Arg<EmailGenerativeAnswerAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailGenerativeAnswerAIAgentConfiguration", value)) }
     /// `EmailOverviewAIAgentConfiguration`: `EmailOverviewAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-emailoverviewaiagentconfiguration)
-    pub fn email_overview_ai_agent_configuration(self, value: impl Arg<EmailOverviewAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailOverviewAIAgentConfiguration", value.into_expr())) }
+    pub fn email_overview_ai_agent_configuration(self, value: impl Arg<EmailOverviewAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailOverviewAIAgentConfiguration", value)) }
     /// `EmailResponseAIAgentConfiguration`: `EmailResponseAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-emailresponseaiagentconfiguration)
-    pub fn email_response_ai_agent_configuration(self, value: impl Arg<EmailResponseAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailResponseAIAgentConfiguration", value.into_expr())) }
+    pub fn email_response_ai_agent_configuration(self, value: impl Arg<EmailResponseAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailResponseAIAgentConfiguration", value)) }
     /// `ManualSearchAIAgentConfiguration`: `ManualSearchAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-manualsearchaiagentconfiguration)
-    pub fn manual_search_ai_agent_configuration(self, value: impl Arg<ManualSearchAIAgentConfiguration>) -> Self { Self(put(self.0, "ManualSearchAIAgentConfiguration", value.into_expr())) }
+    pub fn manual_search_ai_agent_configuration(self, value: impl Arg<ManualSearchAIAgentConfiguration>) -> Self { Self(put(self.0, "ManualSearchAIAgentConfiguration", value)) }
     /// `NoteTakingAIAgentConfiguration`: `NoteTakingAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-notetakingaiagentconfiguration)
-    pub fn note_taking_ai_agent_configuration(self, value: impl Arg<NoteTakingAIAgentConfiguration>) -> Self { Self(put(self.0, "NoteTakingAIAgentConfiguration", value.into_expr())) }
+    pub fn note_taking_ai_agent_configuration(self, value: impl Arg<NoteTakingAIAgentConfiguration>) -> Self { Self(put(self.0, "NoteTakingAIAgentConfiguration", value)) }
     /// `OrchestrationAIAgentConfiguration`: `OrchestrationAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-orchestrationaiagentconfiguration)
-    pub fn orchestration_ai_agent_configuration(self, value: impl Arg<OrchestrationAIAgentConfiguration>) -> Self { Self(put(self.0, "OrchestrationAIAgentConfiguration", value.into_expr())) }
+    pub fn orchestration_ai_agent_configuration(self, value: impl Arg<OrchestrationAIAgentConfiguration>) -> Self { Self(put(self.0, "OrchestrationAIAgentConfiguration", value)) }
     /// `SelfServiceAIAgentConfiguration`: `SelfServiceAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-selfserviceaiagentconfiguration)
-    pub fn self_service_ai_agent_configuration(self, value: impl Arg<SelfServiceAIAgentConfiguration>) -> Self { Self(put(self.0, "SelfServiceAIAgentConfiguration", value.into_expr())) }
+    pub fn self_service_ai_agent_configuration(self, value: impl Arg<SelfServiceAIAgentConfiguration>) -> Self { Self(put(self.0, "SelfServiceAIAgentConfiguration", value)) }
 }
 impl Done for AIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnswerRecommendationAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html)
@@ -78,17 +78,17 @@ impl AnswerRecommendationAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerGenerationAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-answergenerationaiguardrailid)
-    pub fn answer_generation_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIGuardrailId", value.into_expr())) }
+    pub fn answer_generation_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIGuardrailId", value)) }
     /// `AnswerGenerationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-answergenerationaipromptid)
-    pub fn answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIPromptId", value.into_expr())) }
+    pub fn answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIPromptId", value)) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-associationconfigurations)
-    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value)) }
     /// `IntentLabelingGenerationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-intentlabelinggenerationaipromptid)
-    pub fn intent_labeling_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntentLabelingGenerationAIPromptId", value.into_expr())) }
+    pub fn intent_labeling_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntentLabelingGenerationAIPromptId", value)) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value)) }
     /// `QueryReformulationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-queryreformulationaipromptid)
-    pub fn query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryReformulationAIPromptId", value.into_expr())) }
+    pub fn query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryReformulationAIPromptId", value)) }
 }
 impl Done for AnswerRecommendationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociationConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfiguration.html)
@@ -97,11 +97,11 @@ impl AssociationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociationConfigurationData`: `AssociationConfigurationData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfiguration.html#cfn-wisdom-aiagent-associationconfiguration-associationconfigurationdata)
-    pub fn association_configuration_data(self, value: impl Arg<AssociationConfigurationData>) -> Self { Self(put(self.0, "AssociationConfigurationData", value.into_expr())) }
+    pub fn association_configuration_data(self, value: impl Arg<AssociationConfigurationData>) -> Self { Self(put(self.0, "AssociationConfigurationData", value)) }
     /// `AssociationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfiguration.html#cfn-wisdom-aiagent-associationconfiguration-associationid)
-    pub fn association_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationId", value.into_expr())) }
+    pub fn association_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationId", value)) }
     /// `AssociationType`: `AssociationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfiguration.html#cfn-wisdom-aiagent-associationconfiguration-associationtype)
-    pub fn association_type(self, value: impl Arg<AssociationType>) -> Self { Self(put(self.0, "AssociationType", value.into_expr())) }
+    pub fn association_type(self, value: impl Arg<AssociationType>) -> Self { Self(put(self.0, "AssociationType", value)) }
 }
 impl Done for AssociationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociationConfigurationData` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfigurationdata.html)
@@ -112,7 +112,7 @@ impl AssociationConfigurationData {
 }
 impl<R0> AssociationConfigurationData<R0> {
     /// `KnowledgeBaseAssociationConfigurationData`: `KnowledgeBaseAssociationConfigurationData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfigurationdata.html#cfn-wisdom-aiagent-associationconfigurationdata-knowledgebaseassociationconfigurationdata)
-    pub fn knowledge_base_association_configuration_data(self, value: impl Arg<KnowledgeBaseAssociationConfigurationData>) -> AssociationConfigurationData<Set> { AssociationConfigurationData(put(self.0, "KnowledgeBaseAssociationConfigurationData", value.into_expr()), Phase) }
+    pub fn knowledge_base_association_configuration_data(self, value: impl Arg<KnowledgeBaseAssociationConfigurationData>) -> AssociationConfigurationData<Set> { AssociationConfigurationData(put(self.0, "KnowledgeBaseAssociationConfigurationData", value), Phase) }
 }
 impl Done for AssociationConfigurationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaseSummarizationAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-casesummarizationaiagentconfiguration.html)
@@ -121,11 +121,11 @@ impl CaseSummarizationAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaseSummarizationAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-casesummarizationaiagentconfiguration.html#cfn-wisdom-aiagent-casesummarizationaiagentconfiguration-casesummarizationaiguardrailid)
-    pub fn case_summarization_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseSummarizationAIGuardrailId", value.into_expr())) }
+    pub fn case_summarization_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseSummarizationAIGuardrailId", value)) }
     /// `CaseSummarizationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-casesummarizationaiagentconfiguration.html#cfn-wisdom-aiagent-casesummarizationaiagentconfiguration-casesummarizationaipromptid)
-    pub fn case_summarization_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseSummarizationAIPromptId", value.into_expr())) }
+    pub fn case_summarization_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseSummarizationAIPromptId", value)) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-casesummarizationaiagentconfiguration.html#cfn-wisdom-aiagent-casesummarizationaiagentconfiguration-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value)) }
 }
 impl Done for CaseSummarizationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailGenerativeAnswerAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html)
@@ -134,13 +134,13 @@ impl EmailGenerativeAnswerAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html#cfn-wisdom-aiagent-emailgenerativeansweraiagentconfiguration-associationconfigurations)
-    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value)) }
     /// `EmailGenerativeAnswerAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html#cfn-wisdom-aiagent-emailgenerativeansweraiagentconfiguration-emailgenerativeansweraipromptid)
-    pub fn email_generative_answer_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailGenerativeAnswerAIPromptId", value.into_expr())) }
+    pub fn email_generative_answer_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailGenerativeAnswerAIPromptId", value)) }
     /// `EmailQueryReformulationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html#cfn-wisdom-aiagent-emailgenerativeansweraiagentconfiguration-emailqueryreformulationaipromptid)
-    pub fn email_query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailQueryReformulationAIPromptId", value.into_expr())) }
+    pub fn email_query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailQueryReformulationAIPromptId", value)) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html#cfn-wisdom-aiagent-emailgenerativeansweraiagentconfiguration-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value)) }
 }
 impl Done for EmailGenerativeAnswerAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailOverviewAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailoverviewaiagentconfiguration.html)
@@ -149,9 +149,9 @@ impl EmailOverviewAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailOverviewAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailoverviewaiagentconfiguration.html#cfn-wisdom-aiagent-emailoverviewaiagentconfiguration-emailoverviewaipromptid)
-    pub fn email_overview_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailOverviewAIPromptId", value.into_expr())) }
+    pub fn email_overview_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailOverviewAIPromptId", value)) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailoverviewaiagentconfiguration.html#cfn-wisdom-aiagent-emailoverviewaiagentconfiguration-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value)) }
 }
 impl Done for EmailOverviewAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailResponseAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html)
@@ -160,13 +160,13 @@ impl EmailResponseAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html#cfn-wisdom-aiagent-emailresponseaiagentconfiguration-associationconfigurations)
-    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value)) }
     /// `EmailQueryReformulationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html#cfn-wisdom-aiagent-emailresponseaiagentconfiguration-emailqueryreformulationaipromptid)
-    pub fn email_query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailQueryReformulationAIPromptId", value.into_expr())) }
+    pub fn email_query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailQueryReformulationAIPromptId", value)) }
     /// `EmailResponseAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html#cfn-wisdom-aiagent-emailresponseaiagentconfiguration-emailresponseaipromptid)
-    pub fn email_response_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailResponseAIPromptId", value.into_expr())) }
+    pub fn email_response_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailResponseAIPromptId", value)) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html#cfn-wisdom-aiagent-emailresponseaiagentconfiguration-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value)) }
 }
 impl Done for EmailResponseAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseAssociationConfigurationData` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-knowledgebaseassociationconfigurationdata.html)
@@ -175,11 +175,11 @@ impl KnowledgeBaseAssociationConfigurationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentTagFilter`: `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-knowledgebaseassociationconfigurationdata.html#cfn-wisdom-aiagent-knowledgebaseassociationconfigurationdata-contenttagfilter)
-    pub fn content_tag_filter(self, value: impl Arg<TagFilter>) -> Self { Self(put(self.0, "ContentTagFilter", value.into_expr())) }
+    pub fn content_tag_filter(self, value: impl Arg<TagFilter>) -> Self { Self(put(self.0, "ContentTagFilter", value)) }
     /// `MaxResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-knowledgebaseassociationconfigurationdata.html#cfn-wisdom-aiagent-knowledgebaseassociationconfigurationdata-maxresults)
-    pub fn max_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxResults", value.into_expr())) }
+    pub fn max_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxResults", value)) }
     /// `OverrideKnowledgeBaseSearchType`: `OverrideKnowledgeBaseSearchType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-knowledgebaseassociationconfigurationdata.html#cfn-wisdom-aiagent-knowledgebaseassociationconfigurationdata-overrideknowledgebasesearchtype)
-    pub fn override_knowledge_base_search_type(self, value: impl Arg<OverrideKnowledgeBaseSearchType>) -> Self { Self(put(self.0, "OverrideKnowledgeBaseSearchType", value.into_expr())) }
+    pub fn override_knowledge_base_search_type(self, value: impl Arg<OverrideKnowledgeBaseSearchType>) -> Self { Self(put(self.0, "OverrideKnowledgeBaseSearchType", value)) }
 }
 impl Done for KnowledgeBaseAssociationConfigurationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManualSearchAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html)
@@ -188,13 +188,13 @@ impl ManualSearchAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerGenerationAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html#cfn-wisdom-aiagent-manualsearchaiagentconfiguration-answergenerationaiguardrailid)
-    pub fn answer_generation_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIGuardrailId", value.into_expr())) }
+    pub fn answer_generation_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIGuardrailId", value)) }
     /// `AnswerGenerationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html#cfn-wisdom-aiagent-manualsearchaiagentconfiguration-answergenerationaipromptid)
-    pub fn answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIPromptId", value.into_expr())) }
+    pub fn answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIPromptId", value)) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html#cfn-wisdom-aiagent-manualsearchaiagentconfiguration-associationconfigurations)
-    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value)) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html#cfn-wisdom-aiagent-manualsearchaiagentconfiguration-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value)) }
 }
 impl Done for ManualSearchAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoteTakingAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-notetakingaiagentconfiguration.html)
@@ -203,11 +203,11 @@ impl NoteTakingAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-notetakingaiagentconfiguration.html#cfn-wisdom-aiagent-notetakingaiagentconfiguration-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value)) }
     /// `NoteTakingAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-notetakingaiagentconfiguration.html#cfn-wisdom-aiagent-notetakingaiagentconfiguration-notetakingaiguardrailid)
-    pub fn note_taking_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoteTakingAIGuardrailId", value.into_expr())) }
+    pub fn note_taking_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoteTakingAIGuardrailId", value)) }
     /// `NoteTakingAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-notetakingaiagentconfiguration.html#cfn-wisdom-aiagent-notetakingaiagentconfiguration-notetakingaipromptid)
-    pub fn note_taking_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoteTakingAIPromptId", value.into_expr())) }
+    pub fn note_taking_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoteTakingAIPromptId", value)) }
 }
 impl Done for NoteTakingAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrCondition` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orcondition.html)
@@ -216,9 +216,9 @@ impl OrCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndConditions`: list of `TagCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orcondition.html#cfn-wisdom-aiagent-orcondition-andconditions)
-    pub fn and_conditions(self, value: impl Arg<Arr<TagCondition>>) -> Self { Self(put(self.0, "AndConditions", value.into_expr())) }
+    pub fn and_conditions(self, value: impl Arg<Arr<TagCondition>>) -> Self { Self(put(self.0, "AndConditions", value)) }
     /// `TagCondition`: `TagCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orcondition.html#cfn-wisdom-aiagent-orcondition-tagcondition)
-    pub fn tag_condition(self, value: impl Arg<TagCondition>) -> Self { Self(put(self.0, "TagCondition", value.into_expr())) }
+    pub fn tag_condition(self, value: impl Arg<TagCondition>) -> Self { Self(put(self.0, "TagCondition", value)) }
 }
 impl Done for OrCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrchestrationAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html)
@@ -229,15 +229,15 @@ impl OrchestrationAIAgentConfiguration {
 }
 impl<R0> OrchestrationAIAgentConfiguration<R0> {
     /// `ConnectInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-connectinstancearn)
-    pub fn connect_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectInstanceArn", value.into_expr()), Phase) }
+    pub fn connect_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectInstanceArn", value), Phase) }
     /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-locale)
-    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value), Phase) }
     /// `OrchestrationAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-orchestrationaiguardrailid)
-    pub fn orchestration_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrchestrationAIGuardrailId", value.into_expr()), Phase) }
+    pub fn orchestration_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrchestrationAIGuardrailId", value), Phase) }
     /// `OrchestrationAIPromptId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-orchestrationaipromptid)
-    pub fn orchestration_ai_prompt_id(self, value: impl Arg<str>) -> OrchestrationAIAgentConfiguration<Set> { OrchestrationAIAgentConfiguration(put(self.0, "OrchestrationAIPromptId", value.into_expr()), Phase) }
+    pub fn orchestration_ai_prompt_id(self, value: impl Arg<str>) -> OrchestrationAIAgentConfiguration<Set> { OrchestrationAIAgentConfiguration(put(self.0, "OrchestrationAIPromptId", value), Phase) }
     /// `ToolConfigurations`: list of `ToolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-toolconfigurations)
-    pub fn tool_configurations(self, value: impl Arg<Arr<ToolConfiguration>>) -> Self { Self(put(self.0, "ToolConfigurations", value.into_expr()), Phase) }
+    pub fn tool_configurations(self, value: impl Arg<Arr<ToolConfiguration>>) -> Self { Self(put(self.0, "ToolConfigurations", value), Phase) }
 }
 impl Done for OrchestrationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfServiceAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html)
@@ -246,13 +246,13 @@ impl SelfServiceAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html#cfn-wisdom-aiagent-selfserviceaiagentconfiguration-associationconfigurations)
-    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value)) }
     /// `SelfServiceAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html#cfn-wisdom-aiagent-selfserviceaiagentconfiguration-selfserviceaiguardrailid)
-    pub fn self_service_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServiceAIGuardrailId", value.into_expr())) }
+    pub fn self_service_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServiceAIGuardrailId", value)) }
     /// `SelfServiceAnswerGenerationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html#cfn-wisdom-aiagent-selfserviceaiagentconfiguration-selfserviceanswergenerationaipromptid)
-    pub fn self_service_answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServiceAnswerGenerationAIPromptId", value.into_expr())) }
+    pub fn self_service_answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServiceAnswerGenerationAIPromptId", value)) }
     /// `SelfServicePreProcessingAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html#cfn-wisdom-aiagent-selfserviceaiagentconfiguration-selfservicepreprocessingaipromptid)
-    pub fn self_service_pre_processing_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServicePreProcessingAIPromptId", value.into_expr())) }
+    pub fn self_service_pre_processing_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServicePreProcessingAIPromptId", value)) }
 }
 impl Done for SelfServiceAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagCondition` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagcondition.html)
@@ -263,9 +263,9 @@ impl TagCondition {
 }
 impl<R0> TagCondition<R0> {
     /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagcondition.html#cfn-wisdom-aiagent-tagcondition-key)
-    pub fn key(self, value: impl Arg<str>) -> TagCondition<Set> { TagCondition(put(self.0, "Key", value.into_expr()), Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagCondition<Set> { TagCondition(put(self.0, "Key", value), Phase) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagcondition.html#cfn-wisdom-aiagent-tagcondition-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value), Phase) }
 }
 impl Done for TagCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagfilter.html)
@@ -274,11 +274,11 @@ impl TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndConditions`: list of `TagCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagfilter.html#cfn-wisdom-aiagent-tagfilter-andconditions)
-    pub fn and_conditions(self, value: impl Arg<Arr<TagCondition>>) -> Self { Self(put(self.0, "AndConditions", value.into_expr())) }
+    pub fn and_conditions(self, value: impl Arg<Arr<TagCondition>>) -> Self { Self(put(self.0, "AndConditions", value)) }
     /// `OrConditions`: list of `OrCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagfilter.html#cfn-wisdom-aiagent-tagfilter-orconditions)
-    pub fn or_conditions(self, value: impl Arg<Arr<OrCondition>>) -> Self { Self(put(self.0, "OrConditions", value.into_expr())) }
+    pub fn or_conditions(self, value: impl Arg<Arr<OrCondition>>) -> Self { Self(put(self.0, "OrConditions", value)) }
     /// `TagCondition`: `TagCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagfilter.html#cfn-wisdom-aiagent-tagfilter-tagcondition)
-    pub fn tag_condition(self, value: impl Arg<TagCondition>) -> Self { Self(put(self.0, "TagCondition", value.into_expr())) }
+    pub fn tag_condition(self, value: impl Arg<TagCondition>) -> Self { Self(put(self.0, "TagCondition", value)) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html)
@@ -289,29 +289,29 @@ impl ToolConfiguration {
 }
 impl<R0, R1> ToolConfiguration<R0, R1> {
     /// `Annotations`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-annotations)
-    pub fn annotations(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Annotations", value.into_expr()), Phase) }
+    pub fn annotations(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Annotations", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `InputSchema`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-inputschema)
-    pub fn input_schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InputSchema", value.into_expr()), Phase) }
+    pub fn input_schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InputSchema", value), Phase) }
     /// `Instruction`: `ToolInstruction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-instruction)
-    pub fn instruction(self, value: impl Arg<ToolInstruction>) -> Self { Self(put(self.0, "Instruction", value.into_expr()), Phase) }
+    pub fn instruction(self, value: impl Arg<ToolInstruction>) -> Self { Self(put(self.0, "Instruction", value), Phase) }
     /// `OutputFilters`: list of `ToolOutputFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-outputfilters)
-    pub fn output_filters(self, value: impl Arg<Arr<ToolOutputFilter>>) -> Self { Self(put(self.0, "OutputFilters", value.into_expr()), Phase) }
+    pub fn output_filters(self, value: impl Arg<Arr<ToolOutputFilter>>) -> Self { Self(put(self.0, "OutputFilters", value), Phase) }
     /// `OutputSchema`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-outputschema)
-    pub fn output_schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OutputSchema", value.into_expr()), Phase) }
+    pub fn output_schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OutputSchema", value), Phase) }
     /// `OverrideInputValues`: list of `ToolOverrideInputValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-overrideinputvalues)
-    pub fn override_input_values(self, value: impl Arg<Arr<ToolOverrideInputValue>>) -> Self { Self(put(self.0, "OverrideInputValues", value.into_expr()), Phase) }
+    pub fn override_input_values(self, value: impl Arg<Arr<ToolOverrideInputValue>>) -> Self { Self(put(self.0, "OverrideInputValues", value), Phase) }
     /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-title)
-    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value), Phase) }
     /// `ToolId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-toolid)
-    pub fn tool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ToolId", value.into_expr()), Phase) }
+    pub fn tool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ToolId", value), Phase) }
     /// `ToolName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-toolname)
-    pub fn tool_name(self, value: impl Arg<str>) -> ToolConfiguration<Set, R1> { ToolConfiguration(put(self.0, "ToolName", value.into_expr()), Phase) }
+    pub fn tool_name(self, value: impl Arg<str>) -> ToolConfiguration<Set, R1> { ToolConfiguration(put(self.0, "ToolName", value), Phase) }
     /// `ToolType`: `ToolType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-tooltype)
-    pub fn tool_type(self, value: impl Arg<ToolType>) -> ToolConfiguration<R0, Set> { ToolConfiguration(put(self.0, "ToolType", value.into_expr()), Phase) }
+    pub fn tool_type(self, value: impl Arg<ToolType>) -> ToolConfiguration<R0, Set> { ToolConfiguration(put(self.0, "ToolType", value), Phase) }
     /// `UserInteractionConfiguration`: `UserInteractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-userinteractionconfiguration)
-    pub fn user_interaction_configuration(self, value: impl Arg<UserInteractionConfiguration>) -> Self { Self(put(self.0, "UserInteractionConfiguration", value.into_expr()), Phase) }
+    pub fn user_interaction_configuration(self, value: impl Arg<UserInteractionConfiguration>) -> Self { Self(put(self.0, "UserInteractionConfiguration", value), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolInstruction` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolinstruction.html)
@@ -320,9 +320,9 @@ impl ToolInstruction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Examples`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolinstruction.html#cfn-wisdom-aiagent-toolinstruction-examples)
-    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr())) }
+    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value)) }
     /// `Instruction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolinstruction.html#cfn-wisdom-aiagent-toolinstruction-instruction)
-    pub fn instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instruction", value.into_expr())) }
+    pub fn instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instruction", value)) }
 }
 impl Done for ToolInstruction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOutputConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputconfiguration.html)
@@ -331,9 +331,9 @@ impl ToolOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutputVariableNameOverride`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputconfiguration.html#cfn-wisdom-aiagent-tooloutputconfiguration-outputvariablenameoverride)
-    pub fn output_variable_name_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputVariableNameOverride", value.into_expr())) }
+    pub fn output_variable_name_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputVariableNameOverride", value)) }
     /// `SessionDataNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputconfiguration.html#cfn-wisdom-aiagent-tooloutputconfiguration-sessiondatanamespace)
-    pub fn session_data_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionDataNamespace", value.into_expr())) }
+    pub fn session_data_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionDataNamespace", value)) }
 }
 impl Done for ToolOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOutputFilter` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputfilter.html)
@@ -344,9 +344,9 @@ impl ToolOutputFilter {
 }
 impl<R0> ToolOutputFilter<R0> {
     /// `JsonPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputfilter.html#cfn-wisdom-aiagent-tooloutputfilter-jsonpath)
-    pub fn json_path(self, value: impl Arg<str>) -> ToolOutputFilter<Set> { ToolOutputFilter(put(self.0, "JsonPath", value.into_expr()), Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> ToolOutputFilter<Set> { ToolOutputFilter(put(self.0, "JsonPath", value), Phase) }
     /// `OutputConfiguration`: `ToolOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputfilter.html#cfn-wisdom-aiagent-tooloutputfilter-outputconfiguration)
-    pub fn output_configuration(self, value: impl Arg<ToolOutputConfiguration>) -> Self { Self(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
+    pub fn output_configuration(self, value: impl Arg<ToolOutputConfiguration>) -> Self { Self(put(self.0, "OutputConfiguration", value), Phase) }
 }
 impl Done for ToolOutputFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOverrideConstantInputValue` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideconstantinputvalue.html)
@@ -357,9 +357,9 @@ impl ToolOverrideConstantInputValue {
 }
 impl<R0, R1> ToolOverrideConstantInputValue<R0, R1> {
     /// `Type`: `ToolOverrideConstantInputValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideconstantinputvalue.html#cfn-wisdom-aiagent-tooloverrideconstantinputvalue-type)
-    pub fn type_(self, value: impl Arg<ToolOverrideConstantInputValueType>) -> ToolOverrideConstantInputValue<Set, R1> { ToolOverrideConstantInputValue(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ToolOverrideConstantInputValueType>) -> ToolOverrideConstantInputValue<Set, R1> { ToolOverrideConstantInputValue(put(self.0, "Type", value), Phase) }
     /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideconstantinputvalue.html#cfn-wisdom-aiagent-tooloverrideconstantinputvalue-value)
-    pub fn value(self, value: impl Arg<str>) -> ToolOverrideConstantInputValue<R0, Set> { ToolOverrideConstantInputValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ToolOverrideConstantInputValue<R0, Set> { ToolOverrideConstantInputValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for ToolOverrideConstantInputValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOverrideInputValue` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalue.html)
@@ -370,9 +370,9 @@ impl ToolOverrideInputValue {
 }
 impl<R0, R1> ToolOverrideInputValue<R0, R1> {
     /// `JsonPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalue.html#cfn-wisdom-aiagent-tooloverrideinputvalue-jsonpath)
-    pub fn json_path(self, value: impl Arg<str>) -> ToolOverrideInputValue<Set, R1> { ToolOverrideInputValue(put(self.0, "JsonPath", value.into_expr()), Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> ToolOverrideInputValue<Set, R1> { ToolOverrideInputValue(put(self.0, "JsonPath", value), Phase) }
     /// `Value`: `ToolOverrideInputValueConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalue.html#cfn-wisdom-aiagent-tooloverrideinputvalue-value)
-    pub fn value(self, value: impl Arg<ToolOverrideInputValueConfiguration>) -> ToolOverrideInputValue<R0, Set> { ToolOverrideInputValue(put(self.0, "Value", value.into_expr()), Phase) }
+    pub fn value(self, value: impl Arg<ToolOverrideInputValueConfiguration>) -> ToolOverrideInputValue<R0, Set> { ToolOverrideInputValue(put(self.0, "Value", value), Phase) }
 }
 impl Done for ToolOverrideInputValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOverrideInputValueConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalueconfiguration.html)
@@ -383,7 +383,7 @@ impl ToolOverrideInputValueConfiguration {
 }
 impl<R0> ToolOverrideInputValueConfiguration<R0> {
     /// `Constant`: `ToolOverrideConstantInputValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalueconfiguration.html#cfn-wisdom-aiagent-tooloverrideinputvalueconfiguration-constant)
-    pub fn constant(self, value: impl Arg<ToolOverrideConstantInputValue>) -> ToolOverrideInputValueConfiguration<Set> { ToolOverrideInputValueConfiguration(put(self.0, "Constant", value.into_expr()), Phase) }
+    pub fn constant(self, value: impl Arg<ToolOverrideConstantInputValue>) -> ToolOverrideInputValueConfiguration<Set> { ToolOverrideInputValueConfiguration(put(self.0, "Constant", value), Phase) }
 }
 impl Done for ToolOverrideInputValueConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserInteractionConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-userinteractionconfiguration.html)
@@ -392,7 +392,7 @@ impl UserInteractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsUserConfirmationRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-userinteractionconfiguration.html#cfn-wisdom-aiagent-userinteractionconfiguration-isuserconfirmationrequired)
-    pub fn is_user_confirmation_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsUserConfirmationRequired", value.into_expr())) }
+    pub fn is_user_confirmation_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsUserConfirmationRequired", value)) }
 }
 impl Done for UserInteractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociationType` allows.
@@ -433,11 +433,11 @@ impl CfnAIAgentVersionProps {
 }
 impl<R0, R1> CfnAIAgentVersionProps<R0, R1> {
     /// `AIAgentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#cfn-wisdom-aiagentversion-aiagentid)
-    pub fn ai_agent_id(self, value: impl Arg<str>) -> CfnAIAgentVersionProps<Set, R1> { CfnAIAgentVersionProps(put(self.0, "AIAgentId", value.into_expr()), Phase) }
+    pub fn ai_agent_id(self, value: impl Arg<str>) -> CfnAIAgentVersionProps<Set, R1> { CfnAIAgentVersionProps(put(self.0, "AIAgentId", value), Phase) }
     /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#cfn-wisdom-aiagentversion-assistantid)
-    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIAgentVersionProps<R0, Set> { CfnAIAgentVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIAgentVersionProps<R0, Set> { CfnAIAgentVersionProps(put(self.0, "AssistantId", value), Phase) }
     /// `ModifiedTimeSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#cfn-wisdom-aiagentversion-modifiedtimeseconds)
-    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
+    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value), Phase) }
 }
 impl Done for CfnAIAgentVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html)
@@ -467,27 +467,27 @@ impl CfnAIGuardrailProps {
 }
 impl<R0, R1, R2> CfnAIGuardrailProps<R0, R1, R2> {
     /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-assistantid)
-    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIGuardrailProps<Set, R1, R2> { CfnAIGuardrailProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIGuardrailProps<Set, R1, R2> { CfnAIGuardrailProps(put(self.0, "AssistantId", value), Phase) }
     /// `BlockedInputMessaging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-blockedinputmessaging)
-    pub fn blocked_input_messaging(self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, Set, R2> { CfnAIGuardrailProps(put(self.0, "BlockedInputMessaging", value.into_expr()), Phase) }
+    pub fn blocked_input_messaging(self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, Set, R2> { CfnAIGuardrailProps(put(self.0, "BlockedInputMessaging", value), Phase) }
     /// `BlockedOutputsMessaging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-blockedoutputsmessaging)
-    pub fn blocked_outputs_messaging(self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, R1, Set> { CfnAIGuardrailProps(put(self.0, "BlockedOutputsMessaging", value.into_expr()), Phase) }
+    pub fn blocked_outputs_messaging(self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, R1, Set> { CfnAIGuardrailProps(put(self.0, "BlockedOutputsMessaging", value), Phase) }
     /// `ContentPolicyConfig`: `AIGuardrailContentPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-contentpolicyconfig)
-    pub fn content_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailContentPolicyConfig>) -> Self { Self(put(self.0, "ContentPolicyConfig", value.into_expr()), Phase) }
+    pub fn content_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailContentPolicyConfig>) -> Self { Self(put(self.0, "ContentPolicyConfig", value), Phase) }
     /// `ContextualGroundingPolicyConfig`: `AIGuardrailContextualGroundingPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-contextualgroundingpolicyconfig)
-    pub fn contextual_grounding_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailContextualGroundingPolicyConfig>) -> Self { Self(put(self.0, "ContextualGroundingPolicyConfig", value.into_expr()), Phase) }
+    pub fn contextual_grounding_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailContextualGroundingPolicyConfig>) -> Self { Self(put(self.0, "ContextualGroundingPolicyConfig", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `SensitiveInformationPolicyConfig`: `AIGuardrailSensitiveInformationPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-sensitiveinformationpolicyconfig)
-    pub fn sensitive_information_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailSensitiveInformationPolicyConfig>) -> Self { Self(put(self.0, "SensitiveInformationPolicyConfig", value.into_expr()), Phase) }
+    pub fn sensitive_information_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailSensitiveInformationPolicyConfig>) -> Self { Self(put(self.0, "SensitiveInformationPolicyConfig", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TopicPolicyConfig`: `AIGuardrailTopicPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-topicpolicyconfig)
-    pub fn topic_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailTopicPolicyConfig>) -> Self { Self(put(self.0, "TopicPolicyConfig", value.into_expr()), Phase) }
+    pub fn topic_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailTopicPolicyConfig>) -> Self { Self(put(self.0, "TopicPolicyConfig", value), Phase) }
     /// `WordPolicyConfig`: `AIGuardrailWordPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-wordpolicyconfig)
-    pub fn word_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailWordPolicyConfig>) -> Self { Self(put(self.0, "WordPolicyConfig", value.into_expr()), Phase) }
+    pub fn word_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailWordPolicyConfig>) -> Self { Self(put(self.0, "WordPolicyConfig", value), Phase) }
 }
 impl Done for CfnAIGuardrailProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::AIGuardrail`.
@@ -501,7 +501,7 @@ impl AIGuardrailContentPolicyConfig {
 }
 impl<R0> AIGuardrailContentPolicyConfig<R0> {
     /// `FiltersConfig`: list of `GuardrailContentFilterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailcontentpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailcontentpolicyconfig-filtersconfig)
-    pub fn filters_config(self, value: impl Arg<Arr<GuardrailContentFilterConfig>>) -> AIGuardrailContentPolicyConfig<Set> { AIGuardrailContentPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
+    pub fn filters_config(self, value: impl Arg<Arr<GuardrailContentFilterConfig>>) -> AIGuardrailContentPolicyConfig<Set> { AIGuardrailContentPolicyConfig(put(self.0, "FiltersConfig", value), Phase) }
 }
 impl Done for AIGuardrailContentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AIGuardrailContextualGroundingPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailcontextualgroundingpolicyconfig.html)
@@ -512,7 +512,7 @@ impl AIGuardrailContextualGroundingPolicyConfig {
 }
 impl<R0> AIGuardrailContextualGroundingPolicyConfig<R0> {
     /// `FiltersConfig`: list of `GuardrailContextualGroundingFilterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailcontextualgroundingpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailcontextualgroundingpolicyconfig-filtersconfig)
-    pub fn filters_config(self, value: impl Arg<Arr<GuardrailContextualGroundingFilterConfig>>) -> AIGuardrailContextualGroundingPolicyConfig<Set> { AIGuardrailContextualGroundingPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
+    pub fn filters_config(self, value: impl Arg<Arr<GuardrailContextualGroundingFilterConfig>>) -> AIGuardrailContextualGroundingPolicyConfig<Set> { AIGuardrailContextualGroundingPolicyConfig(put(self.0, "FiltersConfig", value), Phase) }
 }
 impl Done for AIGuardrailContextualGroundingPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AIGuardrailSensitiveInformationPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig.html)
@@ -521,9 +521,9 @@ impl AIGuardrailSensitiveInformationPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PiiEntitiesConfig`: list of `GuardrailPiiEntityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig-piientitiesconfig)
-    pub fn pii_entities_config(self, value: impl Arg<Arr<GuardrailPiiEntityConfig>>) -> Self { Self(put(self.0, "PiiEntitiesConfig", value.into_expr())) }
+    pub fn pii_entities_config(self, value: impl Arg<Arr<GuardrailPiiEntityConfig>>) -> Self { Self(put(self.0, "PiiEntitiesConfig", value)) }
     /// `RegexesConfig`: list of `GuardrailRegexConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig-regexesconfig)
-    pub fn regexes_config(self, value: impl Arg<Arr<GuardrailRegexConfig>>) -> Self { Self(put(self.0, "RegexesConfig", value.into_expr())) }
+    pub fn regexes_config(self, value: impl Arg<Arr<GuardrailRegexConfig>>) -> Self { Self(put(self.0, "RegexesConfig", value)) }
 }
 impl Done for AIGuardrailSensitiveInformationPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AIGuardrailTopicPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailtopicpolicyconfig.html)
@@ -534,7 +534,7 @@ impl AIGuardrailTopicPolicyConfig {
 }
 impl<R0> AIGuardrailTopicPolicyConfig<R0> {
     /// `TopicsConfig`: list of `GuardrailTopicConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailtopicpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailtopicpolicyconfig-topicsconfig)
-    pub fn topics_config(self, value: impl Arg<Arr<GuardrailTopicConfig>>) -> AIGuardrailTopicPolicyConfig<Set> { AIGuardrailTopicPolicyConfig(put(self.0, "TopicsConfig", value.into_expr()), Phase) }
+    pub fn topics_config(self, value: impl Arg<Arr<GuardrailTopicConfig>>) -> AIGuardrailTopicPolicyConfig<Set> { AIGuardrailTopicPolicyConfig(put(self.0, "TopicsConfig", value), Phase) }
 }
 impl Done for AIGuardrailTopicPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AIGuardrailWordPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailwordpolicyconfig.html)
@@ -543,9 +543,9 @@ impl AIGuardrailWordPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedWordListsConfig`: list of `GuardrailManagedWordsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailwordpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailwordpolicyconfig-managedwordlistsconfig)
-    pub fn managed_word_lists_config(self, value: impl Arg<Arr<GuardrailManagedWordsConfig>>) -> Self { Self(put(self.0, "ManagedWordListsConfig", value.into_expr())) }
+    pub fn managed_word_lists_config(self, value: impl Arg<Arr<GuardrailManagedWordsConfig>>) -> Self { Self(put(self.0, "ManagedWordListsConfig", value)) }
     /// `WordsConfig`: list of `GuardrailWordConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailwordpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailwordpolicyconfig-wordsconfig)
-    pub fn words_config(self, value: impl Arg<Arr<GuardrailWordConfig>>) -> Self { Self(put(self.0, "WordsConfig", value.into_expr())) }
+    pub fn words_config(self, value: impl Arg<Arr<GuardrailWordConfig>>) -> Self { Self(put(self.0, "WordsConfig", value)) }
 }
 impl Done for AIGuardrailWordPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailContentFilterConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontentfilterconfig.html)
@@ -556,11 +556,11 @@ impl GuardrailContentFilterConfig {
 }
 impl<R0, R1, R2> GuardrailContentFilterConfig<R0, R1, R2> {
     /// `InputStrength`: `InputStrength`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontentfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontentfilterconfig-inputstrength)
-    pub fn input_strength(self, value: impl Arg<InputStrength>) -> GuardrailContentFilterConfig<Set, R1, R2> { GuardrailContentFilterConfig(put(self.0, "InputStrength", value.into_expr()), Phase) }
+    pub fn input_strength(self, value: impl Arg<InputStrength>) -> GuardrailContentFilterConfig<Set, R1, R2> { GuardrailContentFilterConfig(put(self.0, "InputStrength", value), Phase) }
     /// `OutputStrength`: `OutputStrength`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontentfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontentfilterconfig-outputstrength)
-    pub fn output_strength(self, value: impl Arg<OutputStrength>) -> GuardrailContentFilterConfig<R0, Set, R2> { GuardrailContentFilterConfig(put(self.0, "OutputStrength", value.into_expr()), Phase) }
+    pub fn output_strength(self, value: impl Arg<OutputStrength>) -> GuardrailContentFilterConfig<R0, Set, R2> { GuardrailContentFilterConfig(put(self.0, "OutputStrength", value), Phase) }
     /// `Type`: `GuardrailContentFilterConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontentfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontentfilterconfig-type)
-    pub fn type_(self, value: impl Arg<GuardrailContentFilterConfigType>) -> GuardrailContentFilterConfig<R0, R1, Set> { GuardrailContentFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<GuardrailContentFilterConfigType>) -> GuardrailContentFilterConfig<R0, R1, Set> { GuardrailContentFilterConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for GuardrailContentFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailContextualGroundingFilterConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig.html)
@@ -571,9 +571,9 @@ impl GuardrailContextualGroundingFilterConfig {
 }
 impl<R0, R1> GuardrailContextualGroundingFilterConfig<R0, R1> {
     /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig-threshold)
-    pub fn threshold(self, value: impl Arg<f64>) -> GuardrailContextualGroundingFilterConfig<Set, R1> { GuardrailContextualGroundingFilterConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> GuardrailContextualGroundingFilterConfig<Set, R1> { GuardrailContextualGroundingFilterConfig(put(self.0, "Threshold", value), Phase) }
     /// `Type`: `GuardrailContextualGroundingFilterConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig-type)
-    pub fn type_(self, value: impl Arg<GuardrailContextualGroundingFilterConfigType>) -> GuardrailContextualGroundingFilterConfig<R0, Set> { GuardrailContextualGroundingFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<GuardrailContextualGroundingFilterConfigType>) -> GuardrailContextualGroundingFilterConfig<R0, Set> { GuardrailContextualGroundingFilterConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for GuardrailContextualGroundingFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailManagedWordsConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailmanagedwordsconfig.html)
@@ -584,7 +584,7 @@ impl GuardrailManagedWordsConfig {
 }
 impl<R0> GuardrailManagedWordsConfig<R0> {
     /// `Type`: `GuardrailManagedWordsConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailmanagedwordsconfig.html#cfn-wisdom-aiguardrail-guardrailmanagedwordsconfig-type)
-    pub fn type_(self, value: impl Arg<GuardrailManagedWordsConfigType>) -> GuardrailManagedWordsConfig<Set> { GuardrailManagedWordsConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<GuardrailManagedWordsConfigType>) -> GuardrailManagedWordsConfig<Set> { GuardrailManagedWordsConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for GuardrailManagedWordsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailPiiEntityConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailpiientityconfig.html)
@@ -595,9 +595,9 @@ impl GuardrailPiiEntityConfig {
 }
 impl<R0, R1> GuardrailPiiEntityConfig<R0, R1> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailpiientityconfig.html#cfn-wisdom-aiguardrail-guardrailpiientityconfig-action)
-    pub fn action(self, value: impl Arg<Action>) -> GuardrailPiiEntityConfig<Set, R1> { GuardrailPiiEntityConfig(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> GuardrailPiiEntityConfig<Set, R1> { GuardrailPiiEntityConfig(put(self.0, "Action", value), Phase) }
     /// `Type`: `GuardrailPiiEntityConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailpiientityconfig.html#cfn-wisdom-aiguardrail-guardrailpiientityconfig-type)
-    pub fn type_(self, value: impl Arg<GuardrailPiiEntityConfigType>) -> GuardrailPiiEntityConfig<R0, Set> { GuardrailPiiEntityConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<GuardrailPiiEntityConfigType>) -> GuardrailPiiEntityConfig<R0, Set> { GuardrailPiiEntityConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for GuardrailPiiEntityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailRegexConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html)
@@ -608,13 +608,13 @@ impl GuardrailRegexConfig {
 }
 impl<R0, R1, R2> GuardrailRegexConfig<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html#cfn-wisdom-aiguardrail-guardrailregexconfig-action)
-    pub fn action(self, value: impl Arg<Action>) -> GuardrailRegexConfig<Set, R1, R2> { GuardrailRegexConfig(put(self.0, "Action", value.into_expr()), Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> GuardrailRegexConfig<Set, R1, R2> { GuardrailRegexConfig(put(self.0, "Action", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html#cfn-wisdom-aiguardrail-guardrailregexconfig-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html#cfn-wisdom-aiguardrail-guardrailregexconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, Set, R2> { GuardrailRegexConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, Set, R2> { GuardrailRegexConfig(put(self.0, "Name", value), Phase) }
     /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html#cfn-wisdom-aiguardrail-guardrailregexconfig-pattern)
-    pub fn pattern(self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, R1, Set> { GuardrailRegexConfig(put(self.0, "Pattern", value.into_expr()), Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, R1, Set> { GuardrailRegexConfig(put(self.0, "Pattern", value), Phase) }
 }
 impl Done for GuardrailRegexConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailTopicConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html)
@@ -625,13 +625,13 @@ impl GuardrailTopicConfig {
 }
 impl<R0, R1, R2> GuardrailTopicConfig<R0, R1, R2> {
     /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html#cfn-wisdom-aiguardrail-guardrailtopicconfig-definition)
-    pub fn definition(self, value: impl Arg<str>) -> GuardrailTopicConfig<Set, R1, R2> { GuardrailTopicConfig(put(self.0, "Definition", value.into_expr()), Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> GuardrailTopicConfig<Set, R1, R2> { GuardrailTopicConfig(put(self.0, "Definition", value), Phase) }
     /// `Examples`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html#cfn-wisdom-aiguardrail-guardrailtopicconfig-examples)
-    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr()), Phase) }
+    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html#cfn-wisdom-aiguardrail-guardrailtopicconfig-name)
-    pub fn name(self, value: impl Arg<str>) -> GuardrailTopicConfig<R0, Set, R2> { GuardrailTopicConfig(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GuardrailTopicConfig<R0, Set, R2> { GuardrailTopicConfig(put(self.0, "Name", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html#cfn-wisdom-aiguardrail-guardrailtopicconfig-type)
-    pub fn type_(self, value: impl Arg<Type>) -> GuardrailTopicConfig<R0, R1, Set> { GuardrailTopicConfig(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> GuardrailTopicConfig<R0, R1, Set> { GuardrailTopicConfig(put(self.0, "Type", value), Phase) }
 }
 impl Done for GuardrailTopicConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailWordConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailwordconfig.html)
@@ -642,7 +642,7 @@ impl GuardrailWordConfig {
 }
 impl<R0> GuardrailWordConfig<R0> {
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailwordconfig.html#cfn-wisdom-aiguardrail-guardrailwordconfig-text)
-    pub fn text(self, value: impl Arg<str>) -> GuardrailWordConfig<Set> { GuardrailWordConfig(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> GuardrailWordConfig<Set> { GuardrailWordConfig(put(self.0, "Text", value), Phase) }
 }
 impl Done for GuardrailWordConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -689,11 +689,11 @@ impl CfnAIGuardrailVersionProps {
 }
 impl<R0, R1> CfnAIGuardrailVersionProps<R0, R1> {
     /// `AIGuardrailId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#cfn-wisdom-aiguardrailversion-aiguardrailid)
-    pub fn ai_guardrail_id(self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<Set, R1> { CfnAIGuardrailVersionProps(put(self.0, "AIGuardrailId", value.into_expr()), Phase) }
+    pub fn ai_guardrail_id(self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<Set, R1> { CfnAIGuardrailVersionProps(put(self.0, "AIGuardrailId", value), Phase) }
     /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#cfn-wisdom-aiguardrailversion-assistantid)
-    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<R0, Set> { CfnAIGuardrailVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<R0, Set> { CfnAIGuardrailVersionProps(put(self.0, "AssistantId", value), Phase) }
     /// `ModifiedTimeSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#cfn-wisdom-aiguardrailversion-modifiedtimeseconds)
-    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
+    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value), Phase) }
 }
 impl Done for CfnAIGuardrailVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Wisdom::AIPrompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html)
@@ -723,23 +723,23 @@ impl CfnAIPromptProps {
 }
 impl<R0, R1, R2, R3, R4> CfnAIPromptProps<R0, R1, R2, R3, R4> {
     /// `ApiFormat`: `ApiFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-apiformat)
-    pub fn api_format(self, value: impl Arg<ai_prompt::ApiFormat>) -> CfnAIPromptProps<Set, R1, R2, R3, R4> { CfnAIPromptProps(put(self.0, "ApiFormat", value.into_expr()), Phase) }
+    pub fn api_format(self, value: impl Arg<ai_prompt::ApiFormat>) -> CfnAIPromptProps<Set, R1, R2, R3, R4> { CfnAIPromptProps(put(self.0, "ApiFormat", value), Phase) }
     /// `AssistantId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-assistantid)
-    pub fn assistant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssistantId", value.into_expr()), Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssistantId", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-modelid)
-    pub fn model_id(self, value: impl Arg<str>) -> CfnAIPromptProps<R0, Set, R2, R3, R4> { CfnAIPromptProps(put(self.0, "ModelId", value.into_expr()), Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> CfnAIPromptProps<R0, Set, R2, R3, R4> { CfnAIPromptProps(put(self.0, "ModelId", value), Phase) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-tags)
-    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TemplateConfiguration`: `AIPromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-templateconfiguration)
-    pub fn template_configuration(self, value: impl Arg<ai_prompt::AIPromptTemplateConfiguration>) -> CfnAIPromptProps<R0, R1, Set, R3, R4> { CfnAIPromptProps(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
+    pub fn template_configuration(self, value: impl Arg<ai_prompt::AIPromptTemplateConfiguration>) -> CfnAIPromptProps<R0, R1, Set, R3, R4> { CfnAIPromptProps(put(self.0, "TemplateConfiguration", value), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-templatetype)
-    pub fn template_type(self, value: impl Arg<ai_prompt::TemplateType>) -> CfnAIPromptProps<R0, R1, R2, Set, R4> { CfnAIPromptProps(put(self.0, "TemplateType", value.into_expr()), Phase) }
+    pub fn template_type(self, value: impl Arg<ai_prompt::TemplateType>) -> CfnAIPromptProps<R0, R1, R2, Set, R4> { CfnAIPromptProps(put(self.0, "TemplateType", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-type)
-    pub fn type_(self, value: impl Arg<ai_prompt::Type>) -> CfnAIPromptProps<R0, R1, R2, R3, Set> { CfnAIPromptProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<ai_prompt::Type>) -> CfnAIPromptProps<R0, R1, R2, R3, Set> { CfnAIPromptProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnAIPromptProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::AIPrompt`.
@@ -751,7 +751,7 @@ impl AIPromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TextFullAIPromptEditTemplateConfiguration`: `TextFullAIPromptEditTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiprompt-aiprompttemplateconfiguration.html#cfn-wisdom-aiprompt-aiprompttemplateconfiguration-textfullaipromptedittemplateconfiguration)
-    pub fn text_full_ai_prompt_edit_template_configuration(self, value: impl Arg<TextFullAIPromptEditTemplateConfiguration>) -> Self { Self(put(self.0, "TextFullAIPromptEditTemplateConfiguration", value.into_expr())) }
+    pub fn text_full_ai_prompt_edit_template_configuration(self, value: impl Arg<TextFullAIPromptEditTemplateConfiguration>) -> Self { Self(put(self.0, "TextFullAIPromptEditTemplateConfiguration", value)) }
 }
 impl Done for AIPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextFullAIPromptEditTemplateConfiguration` of `AWS::Wisdom::AIPrompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiprompt-textfullaipromptedittemplateconfiguration.html)
@@ -762,7 +762,7 @@ impl TextFullAIPromptEditTemplateConfiguration {
 }
 impl<R0> TextFullAIPromptEditTemplateConfiguration<R0> {
     /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiprompt-textfullaipromptedittemplateconfiguration.html#cfn-wisdom-aiprompt-textfullaipromptedittemplateconfiguration-text)
-    pub fn text(self, value: impl Arg<str>) -> TextFullAIPromptEditTemplateConfiguration<Set> { TextFullAIPromptEditTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
+    pub fn text(self, value: impl Arg<str>) -> TextFullAIPromptEditTemplateConfiguration<Set> { TextFullAIPromptEditTemplateConfiguration(put(self.0, "Text", value), Phase) }
 }
 impl Done for TextFullAIPromptEditTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiFormat` allows.
@@ -799,11 +799,11 @@ impl CfnAIPromptVersionProps {
 }
 impl<R0, R1> CfnAIPromptVersionProps<R0, R1> {
     /// `AIPromptId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#cfn-wisdom-aipromptversion-aipromptid)
-    pub fn ai_prompt_id(self, value: impl Arg<str>) -> CfnAIPromptVersionProps<Set, R1> { CfnAIPromptVersionProps(put(self.0, "AIPromptId", value.into_expr()), Phase) }
+    pub fn ai_prompt_id(self, value: impl Arg<str>) -> CfnAIPromptVersionProps<Set, R1> { CfnAIPromptVersionProps(put(self.0, "AIPromptId", value), Phase) }
     /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#cfn-wisdom-aipromptversion-assistantid)
-    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIPromptVersionProps<R0, Set> { CfnAIPromptVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIPromptVersionProps<R0, Set> { CfnAIPromptVersionProps(put(self.0, "AssistantId", value), Phase) }
     /// `ModifiedTimeSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#cfn-wisdom-aipromptversion-modifiedtimeseconds)
-    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
+    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value), Phase) }
 }
 impl Done for CfnAIPromptVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Wisdom::Assistant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html)
@@ -829,15 +829,15 @@ impl CfnAssistantProps {
 }
 impl<R0, R1> CfnAssistantProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnAssistantProps<Set, R1> { CfnAssistantProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAssistantProps<Set, R1> { CfnAssistantProps(put(self.0, "Name", value), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-serversideencryptionconfiguration)
-    pub fn server_side_encryption_configuration(self, value: impl Arg<assistant::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<assistant::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-type)
-    pub fn type_(self, value: impl Arg<assistant::Type>) -> CfnAssistantProps<R0, Set> { CfnAssistantProps(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<assistant::Type>) -> CfnAssistantProps<R0, Set> { CfnAssistantProps(put(self.0, "Type", value), Phase) }
 }
 impl Done for CfnAssistantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::Assistant`.
@@ -849,7 +849,7 @@ impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistant-serversideencryptionconfiguration.html#cfn-wisdom-assistant-serversideencryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -880,13 +880,13 @@ impl CfnAssistantAssociationProps {
 }
 impl<R0, R1, R2> CfnAssistantAssociationProps<R0, R1, R2> {
     /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#cfn-wisdom-assistantassociation-assistantid)
-    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAssistantAssociationProps<Set, R1, R2> { CfnAssistantAssociationProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAssistantAssociationProps<Set, R1, R2> { CfnAssistantAssociationProps(put(self.0, "AssistantId", value), Phase) }
     /// `Association`: `AssociationData`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#cfn-wisdom-assistantassociation-association)
-    pub fn association(self, value: impl Arg<assistant_association::AssociationData>) -> CfnAssistantAssociationProps<R0, Set, R2> { CfnAssistantAssociationProps(put(self.0, "Association", value.into_expr()), Phase) }
+    pub fn association(self, value: impl Arg<assistant_association::AssociationData>) -> CfnAssistantAssociationProps<R0, Set, R2> { CfnAssistantAssociationProps(put(self.0, "Association", value), Phase) }
     /// `AssociationType`: `AssociationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#cfn-wisdom-assistantassociation-associationtype)
-    pub fn association_type(self, value: impl Arg<assistant_association::AssociationType>) -> CfnAssistantAssociationProps<R0, R1, Set> { CfnAssistantAssociationProps(put(self.0, "AssociationType", value.into_expr()), Phase) }
+    pub fn association_type(self, value: impl Arg<assistant_association::AssociationType>) -> CfnAssistantAssociationProps<R0, R1, Set> { CfnAssistantAssociationProps(put(self.0, "AssociationType", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#cfn-wisdom-assistantassociation-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnAssistantAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::AssistantAssociation`.
@@ -898,9 +898,9 @@ impl AssociationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExternalBedrockKnowledgeBaseConfig`: `ExternalBedrockKnowledgeBaseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-associationdata.html#cfn-wisdom-assistantassociation-associationdata-externalbedrockknowledgebaseconfig)
-    pub fn external_bedrock_knowledge_base_config(self, value: impl Arg<ExternalBedrockKnowledgeBaseConfig>) -> Self { Self(put(self.0, "ExternalBedrockKnowledgeBaseConfig", value.into_expr())) }
+    pub fn external_bedrock_knowledge_base_config(self, value: impl Arg<ExternalBedrockKnowledgeBaseConfig>) -> Self { Self(put(self.0, "ExternalBedrockKnowledgeBaseConfig", value)) }
     /// `KnowledgeBaseId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-associationdata.html#cfn-wisdom-assistantassociation-associationdata-knowledgebaseid)
-    pub fn knowledge_base_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KnowledgeBaseId", value.into_expr())) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KnowledgeBaseId", value)) }
 }
 impl Done for AssociationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExternalBedrockKnowledgeBaseConfig` of `AWS::Wisdom::AssistantAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-externalbedrockknowledgebaseconfig.html)
@@ -911,9 +911,9 @@ impl ExternalBedrockKnowledgeBaseConfig {
 }
 impl<R0, R1> ExternalBedrockKnowledgeBaseConfig<R0, R1> {
     /// `AccessRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-externalbedrockknowledgebaseconfig.html#cfn-wisdom-assistantassociation-externalbedrockknowledgebaseconfig-accessrolearn)
-    pub fn access_role_arn(self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<Set, R1> { ExternalBedrockKnowledgeBaseConfig(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
+    pub fn access_role_arn(self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<Set, R1> { ExternalBedrockKnowledgeBaseConfig(put(self.0, "AccessRoleArn", value), Phase) }
     /// `BedrockKnowledgeBaseArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-externalbedrockknowledgebaseconfig.html#cfn-wisdom-assistantassociation-externalbedrockknowledgebaseconfig-bedrockknowledgebasearn)
-    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<R0, Set> { ExternalBedrockKnowledgeBaseConfig(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr()), Phase) }
+    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<R0, Set> { ExternalBedrockKnowledgeBaseConfig(put(self.0, "BedrockKnowledgeBaseArn", value), Phase) }
 }
 impl Done for ExternalBedrockKnowledgeBaseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociationType` allows.
@@ -942,21 +942,21 @@ impl CfnKnowledgeBaseProps {
 }
 impl<R0, R1> CfnKnowledgeBaseProps<R0, R1> {
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `KnowledgeBaseType`: `KnowledgeBaseType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-knowledgebasetype)
-    pub fn knowledge_base_type(self, value: impl Arg<knowledge_base::KnowledgeBaseType>) -> CfnKnowledgeBaseProps<Set, R1> { CfnKnowledgeBaseProps(put(self.0, "KnowledgeBaseType", value.into_expr()), Phase) }
+    pub fn knowledge_base_type(self, value: impl Arg<knowledge_base::KnowledgeBaseType>) -> CfnKnowledgeBaseProps<Set, R1> { CfnKnowledgeBaseProps(put(self.0, "KnowledgeBaseType", value), Phase) }
     /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set> { CfnKnowledgeBaseProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set> { CfnKnowledgeBaseProps(put(self.0, "Name", value), Phase) }
     /// `RenderingConfiguration`: `RenderingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-renderingconfiguration)
-    pub fn rendering_configuration(self, value: impl Arg<knowledge_base::RenderingConfiguration>) -> Self { Self(put(self.0, "RenderingConfiguration", value.into_expr()), Phase) }
+    pub fn rendering_configuration(self, value: impl Arg<knowledge_base::RenderingConfiguration>) -> Self { Self(put(self.0, "RenderingConfiguration", value), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-serversideencryptionconfiguration)
-    pub fn server_side_encryption_configuration(self, value: impl Arg<knowledge_base::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<knowledge_base::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value), Phase) }
     /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-sourceconfiguration)
-    pub fn source_configuration(self, value: impl Arg<knowledge_base::SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
+    pub fn source_configuration(self, value: impl Arg<knowledge_base::SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VectorIngestionConfiguration`: `VectorIngestionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-vectoringestionconfiguration)
-    pub fn vector_ingestion_configuration(self, value: impl Arg<knowledge_base::VectorIngestionConfiguration>) -> Self { Self(put(self.0, "VectorIngestionConfiguration", value.into_expr()), Phase) }
+    pub fn vector_ingestion_configuration(self, value: impl Arg<knowledge_base::VectorIngestionConfiguration>) -> Self { Self(put(self.0, "VectorIngestionConfiguration", value), Phase) }
 }
 impl Done for CfnKnowledgeBaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::KnowledgeBase`.
@@ -970,9 +970,9 @@ impl AppIntegrationsConfiguration {
 }
 impl<R0> AppIntegrationsConfiguration<R0> {
     /// `AppIntegrationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-appintegrationsconfiguration.html#cfn-wisdom-knowledgebase-appintegrationsconfiguration-appintegrationarn)
-    pub fn app_integration_arn(self, value: impl Arg<str>) -> AppIntegrationsConfiguration<Set> { AppIntegrationsConfiguration(put(self.0, "AppIntegrationArn", value.into_expr()), Phase) }
+    pub fn app_integration_arn(self, value: impl Arg<str>) -> AppIntegrationsConfiguration<Set> { AppIntegrationsConfiguration(put(self.0, "AppIntegrationArn", value), Phase) }
     /// `ObjectFields`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-appintegrationsconfiguration.html#cfn-wisdom-knowledgebase-appintegrationsconfiguration-objectfields)
-    pub fn object_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ObjectFields", value.into_expr()), Phase) }
+    pub fn object_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ObjectFields", value), Phase) }
 }
 impl Done for AppIntegrationsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockFoundationModelConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-bedrockfoundationmodelconfiguration.html)
@@ -983,9 +983,9 @@ impl BedrockFoundationModelConfiguration {
 }
 impl<R0> BedrockFoundationModelConfiguration<R0> {
     /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-bedrockfoundationmodelconfiguration.html#cfn-wisdom-knowledgebase-bedrockfoundationmodelconfiguration-modelarn)
-    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { BedrockFoundationModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { BedrockFoundationModelConfiguration(put(self.0, "ModelArn", value), Phase) }
     /// `ParsingPrompt`: `ParsingPrompt`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-bedrockfoundationmodelconfiguration.html#cfn-wisdom-knowledgebase-bedrockfoundationmodelconfiguration-parsingprompt)
-    pub fn parsing_prompt(self, value: impl Arg<ParsingPrompt>) -> Self { Self(put(self.0, "ParsingPrompt", value.into_expr()), Phase) }
+    pub fn parsing_prompt(self, value: impl Arg<ParsingPrompt>) -> Self { Self(put(self.0, "ParsingPrompt", value), Phase) }
 }
 impl Done for BedrockFoundationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChunkingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html)
@@ -996,13 +996,13 @@ impl ChunkingConfiguration {
 }
 impl<R0> ChunkingConfiguration<R0> {
     /// `ChunkingStrategy`: `ChunkingStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html#cfn-wisdom-knowledgebase-chunkingconfiguration-chunkingstrategy)
-    pub fn chunking_strategy(self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { ChunkingConfiguration(put(self.0, "ChunkingStrategy", value.into_expr()), Phase) }
+    pub fn chunking_strategy(self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { ChunkingConfiguration(put(self.0, "ChunkingStrategy", value), Phase) }
     /// `FixedSizeChunkingConfiguration`: `FixedSizeChunkingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html#cfn-wisdom-knowledgebase-chunkingconfiguration-fixedsizechunkingconfiguration)
-    pub fn fixed_size_chunking_configuration(self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { Self(put(self.0, "FixedSizeChunkingConfiguration", value.into_expr()), Phase) }
+    pub fn fixed_size_chunking_configuration(self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { Self(put(self.0, "FixedSizeChunkingConfiguration", value), Phase) }
     /// `HierarchicalChunkingConfiguration`: `HierarchicalChunkingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html#cfn-wisdom-knowledgebase-chunkingconfiguration-hierarchicalchunkingconfiguration)
-    pub fn hierarchical_chunking_configuration(self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { Self(put(self.0, "HierarchicalChunkingConfiguration", value.into_expr()), Phase) }
+    pub fn hierarchical_chunking_configuration(self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { Self(put(self.0, "HierarchicalChunkingConfiguration", value), Phase) }
     /// `SemanticChunkingConfiguration`: `SemanticChunkingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html#cfn-wisdom-knowledgebase-chunkingconfiguration-semanticchunkingconfiguration)
-    pub fn semantic_chunking_configuration(self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { Self(put(self.0, "SemanticChunkingConfiguration", value.into_expr()), Phase) }
+    pub fn semantic_chunking_configuration(self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { Self(put(self.0, "SemanticChunkingConfiguration", value), Phase) }
 }
 impl Done for ChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrawlerLimits` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-crawlerlimits.html)
@@ -1011,7 +1011,7 @@ impl CrawlerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RateLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-crawlerlimits.html#cfn-wisdom-knowledgebase-crawlerlimits-ratelimit)
-    pub fn rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
+    pub fn rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RateLimit", value)) }
 }
 impl Done for CrawlerLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedSizeChunkingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-fixedsizechunkingconfiguration.html)
@@ -1022,9 +1022,9 @@ impl FixedSizeChunkingConfiguration {
 }
 impl<R0, R1> FixedSizeChunkingConfiguration<R0, R1> {
     /// `MaxTokens`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-fixedsizechunkingconfiguration.html#cfn-wisdom-knowledgebase-fixedsizechunkingconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<Set, R1> { FixedSizeChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<Set, R1> { FixedSizeChunkingConfiguration(put(self.0, "MaxTokens", value), Phase) }
     /// `OverlapPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-fixedsizechunkingconfiguration.html#cfn-wisdom-knowledgebase-fixedsizechunkingconfiguration-overlappercentage)
-    pub fn overlap_percentage(self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<R0, Set> { FixedSizeChunkingConfiguration(put(self.0, "OverlapPercentage", value.into_expr()), Phase) }
+    pub fn overlap_percentage(self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<R0, Set> { FixedSizeChunkingConfiguration(put(self.0, "OverlapPercentage", value), Phase) }
 }
 impl Done for FixedSizeChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HierarchicalChunkingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkingconfiguration.html)
@@ -1035,9 +1035,9 @@ impl HierarchicalChunkingConfiguration {
 }
 impl<R0, R1> HierarchicalChunkingConfiguration<R0, R1> {
     /// `LevelConfigurations`: list of `HierarchicalChunkingLevelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkingconfiguration.html#cfn-wisdom-knowledgebase-hierarchicalchunkingconfiguration-levelconfigurations)
-    pub fn level_configurations(self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { HierarchicalChunkingConfiguration(put(self.0, "LevelConfigurations", value.into_expr()), Phase) }
+    pub fn level_configurations(self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { HierarchicalChunkingConfiguration(put(self.0, "LevelConfigurations", value), Phase) }
     /// `OverlapTokens`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkingconfiguration.html#cfn-wisdom-knowledgebase-hierarchicalchunkingconfiguration-overlaptokens)
-    pub fn overlap_tokens(self, value: impl Arg<f64>) -> HierarchicalChunkingConfiguration<R0, Set> { HierarchicalChunkingConfiguration(put(self.0, "OverlapTokens", value.into_expr()), Phase) }
+    pub fn overlap_tokens(self, value: impl Arg<f64>) -> HierarchicalChunkingConfiguration<R0, Set> { HierarchicalChunkingConfiguration(put(self.0, "OverlapTokens", value), Phase) }
 }
 impl Done for HierarchicalChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HierarchicalChunkingLevelConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkinglevelconfiguration.html)
@@ -1048,7 +1048,7 @@ impl HierarchicalChunkingLevelConfiguration {
 }
 impl<R0> HierarchicalChunkingLevelConfiguration<R0> {
     /// `MaxTokens`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkinglevelconfiguration.html#cfn-wisdom-knowledgebase-hierarchicalchunkinglevelconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<f64>) -> HierarchicalChunkingLevelConfiguration<Set> { HierarchicalChunkingLevelConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> HierarchicalChunkingLevelConfiguration<Set> { HierarchicalChunkingLevelConfiguration(put(self.0, "MaxTokens", value), Phase) }
 }
 impl Done for HierarchicalChunkingLevelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSourceConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-managedsourceconfiguration.html)
@@ -1059,7 +1059,7 @@ impl ManagedSourceConfiguration {
 }
 impl<R0> ManagedSourceConfiguration<R0> {
     /// `WebCrawlerConfiguration`: `WebCrawlerConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-managedsourceconfiguration.html#cfn-wisdom-knowledgebase-managedsourceconfiguration-webcrawlerconfiguration)
-    pub fn web_crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> ManagedSourceConfiguration<Set> { ManagedSourceConfiguration(put(self.0, "WebCrawlerConfiguration", value.into_expr()), Phase) }
+    pub fn web_crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> ManagedSourceConfiguration<Set> { ManagedSourceConfiguration(put(self.0, "WebCrawlerConfiguration", value), Phase) }
 }
 impl Done for ManagedSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingconfiguration.html)
@@ -1070,9 +1070,9 @@ impl ParsingConfiguration {
 }
 impl<R0> ParsingConfiguration<R0> {
     /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingconfiguration.html#cfn-wisdom-knowledgebase-parsingconfiguration-bedrockfoundationmodelconfiguration)
-    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
+    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value), Phase) }
     /// `ParsingStrategy`: `ParsingStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingconfiguration.html#cfn-wisdom-knowledgebase-parsingconfiguration-parsingstrategy)
-    pub fn parsing_strategy(self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { ParsingConfiguration(put(self.0, "ParsingStrategy", value.into_expr()), Phase) }
+    pub fn parsing_strategy(self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { ParsingConfiguration(put(self.0, "ParsingStrategy", value), Phase) }
 }
 impl Done for ParsingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsingPrompt` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingprompt.html)
@@ -1083,7 +1083,7 @@ impl ParsingPrompt {
 }
 impl<R0> ParsingPrompt<R0> {
     /// `ParsingPromptText`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingprompt.html#cfn-wisdom-knowledgebase-parsingprompt-parsingprompttext)
-    pub fn parsing_prompt_text(self, value: impl Arg<str>) -> ParsingPrompt<Set> { ParsingPrompt(put(self.0, "ParsingPromptText", value.into_expr()), Phase) }
+    pub fn parsing_prompt_text(self, value: impl Arg<str>) -> ParsingPrompt<Set> { ParsingPrompt(put(self.0, "ParsingPromptText", value), Phase) }
 }
 impl Done for ParsingPrompt { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RenderingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-renderingconfiguration.html)
@@ -1092,7 +1092,7 @@ impl RenderingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemplateUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-renderingconfiguration.html#cfn-wisdom-knowledgebase-renderingconfiguration-templateuri)
-    pub fn template_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateUri", value.into_expr())) }
+    pub fn template_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateUri", value)) }
 }
 impl Done for RenderingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SeedUrl` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-seedurl.html)
@@ -1101,7 +1101,7 @@ impl SeedUrl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Url`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-seedurl.html#cfn-wisdom-knowledgebase-seedurl-url)
-    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value)) }
 }
 impl Done for SeedUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticChunkingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-semanticchunkingconfiguration.html)
@@ -1112,11 +1112,11 @@ impl SemanticChunkingConfiguration {
 }
 impl<R0, R1, R2> SemanticChunkingConfiguration<R0, R1, R2> {
     /// `BreakpointPercentileThreshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-semanticchunkingconfiguration.html#cfn-wisdom-knowledgebase-semanticchunkingconfiguration-breakpointpercentilethreshold)
-    pub fn breakpoint_percentile_threshold(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<Set, R1, R2> { SemanticChunkingConfiguration(put(self.0, "BreakpointPercentileThreshold", value.into_expr()), Phase) }
+    pub fn breakpoint_percentile_threshold(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<Set, R1, R2> { SemanticChunkingConfiguration(put(self.0, "BreakpointPercentileThreshold", value), Phase) }
     /// `BufferSize`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-semanticchunkingconfiguration.html#cfn-wisdom-knowledgebase-semanticchunkingconfiguration-buffersize)
-    pub fn buffer_size(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, Set, R2> { SemanticChunkingConfiguration(put(self.0, "BufferSize", value.into_expr()), Phase) }
+    pub fn buffer_size(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, Set, R2> { SemanticChunkingConfiguration(put(self.0, "BufferSize", value), Phase) }
     /// `MaxTokens`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-semanticchunkingconfiguration.html#cfn-wisdom-knowledgebase-semanticchunkingconfiguration-maxtokens)
-    pub fn max_tokens(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, R1, Set> { SemanticChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, R1, Set> { SemanticChunkingConfiguration(put(self.0, "MaxTokens", value), Phase) }
 }
 impl Done for SemanticChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-serversideencryptionconfiguration.html)
@@ -1125,7 +1125,7 @@ impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-serversideencryptionconfiguration.html#cfn-wisdom-knowledgebase-serversideencryptionconfiguration-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-sourceconfiguration.html)
@@ -1134,9 +1134,9 @@ impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppIntegrations`: `AppIntegrationsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-sourceconfiguration.html#cfn-wisdom-knowledgebase-sourceconfiguration-appintegrations)
-    pub fn app_integrations(self, value: impl Arg<AppIntegrationsConfiguration>) -> Self { Self(put(self.0, "AppIntegrations", value.into_expr())) }
+    pub fn app_integrations(self, value: impl Arg<AppIntegrationsConfiguration>) -> Self { Self(put(self.0, "AppIntegrations", value)) }
     /// `ManagedSourceConfiguration`: `ManagedSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-sourceconfiguration.html#cfn-wisdom-knowledgebase-sourceconfiguration-managedsourceconfiguration)
-    pub fn managed_source_configuration(self, value: impl Arg<ManagedSourceConfiguration>) -> Self { Self(put(self.0, "ManagedSourceConfiguration", value.into_expr())) }
+    pub fn managed_source_configuration(self, value: impl Arg<ManagedSourceConfiguration>) -> Self { Self(put(self.0, "ManagedSourceConfiguration", value)) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UrlConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-urlconfiguration.html)
@@ -1145,7 +1145,7 @@ impl UrlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SeedUrls`: list of `SeedUrl`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-urlconfiguration.html#cfn-wisdom-knowledgebase-urlconfiguration-seedurls)
-    pub fn seed_urls(self, value: impl Arg<Arr<SeedUrl>>) -> Self { Self(put(self.0, "SeedUrls", value.into_expr())) }
+    pub fn seed_urls(self, value: impl Arg<Arr<SeedUrl>>) -> Self { Self(put(self.0, "SeedUrls", value)) }
 }
 impl Done for UrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorIngestionConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-vectoringestionconfiguration.html)
@@ -1154,9 +1154,9 @@ impl VectorIngestionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChunkingConfiguration`: `ChunkingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-vectoringestionconfiguration.html#cfn-wisdom-knowledgebase-vectoringestionconfiguration-chunkingconfiguration)
-    pub fn chunking_configuration(self, value: impl Arg<ChunkingConfiguration>) -> Self { Self(put(self.0, "ChunkingConfiguration", value.into_expr())) }
+    pub fn chunking_configuration(self, value: impl Arg<ChunkingConfiguration>) -> Self { Self(put(self.0, "ChunkingConfiguration", value)) }
     /// `ParsingConfiguration`: `ParsingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-vectoringestionconfiguration.html#cfn-wisdom-knowledgebase-vectoringestionconfiguration-parsingconfiguration)
-    pub fn parsing_configuration(self, value: impl Arg<ParsingConfiguration>) -> Self { Self(put(self.0, "ParsingConfiguration", value.into_expr())) }
+    pub fn parsing_configuration(self, value: impl Arg<ParsingConfiguration>) -> Self { Self(put(self.0, "ParsingConfiguration", value)) }
 }
 impl Done for VectorIngestionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html)
@@ -1167,15 +1167,15 @@ impl WebCrawlerConfiguration {
 }
 impl<R0> WebCrawlerConfiguration<R0> {
     /// `CrawlerLimits`: `CrawlerLimits`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-crawlerlimits)
-    pub fn crawler_limits(self, value: impl Arg<CrawlerLimits>) -> Self { Self(put(self.0, "CrawlerLimits", value.into_expr()), Phase) }
+    pub fn crawler_limits(self, value: impl Arg<CrawlerLimits>) -> Self { Self(put(self.0, "CrawlerLimits", value), Phase) }
     /// `ExclusionFilters`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-exclusionfilters)
-    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr()), Phase) }
+    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value), Phase) }
     /// `InclusionFilters`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-inclusionfilters)
-    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr()), Phase) }
+    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value), Phase) }
     /// `Scope`: `Scope`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-scope)
-    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
+    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value), Phase) }
     /// `UrlConfiguration`: `UrlConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-urlconfiguration)
-    pub fn url_configuration(self, value: impl Arg<UrlConfiguration>) -> WebCrawlerConfiguration<Set> { WebCrawlerConfiguration(put(self.0, "UrlConfiguration", value.into_expr()), Phase) }
+    pub fn url_configuration(self, value: impl Arg<UrlConfiguration>) -> WebCrawlerConfiguration<Set> { WebCrawlerConfiguration(put(self.0, "UrlConfiguration", value), Phase) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ChunkingStrategy` allows.
@@ -1212,25 +1212,25 @@ impl CfnMessageTemplateProps {
 }
 impl<R0, R1, R2, R3> CfnMessageTemplateProps<R0, R1, R2, R3> {
     /// `ChannelSubtype`: `ChannelSubtype`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-channelsubtype)
-    pub fn channel_subtype(self, value: impl Arg<message_template::ChannelSubtype>) -> CfnMessageTemplateProps<Set, R1, R2, R3> { CfnMessageTemplateProps(put(self.0, "ChannelSubtype", value.into_expr()), Phase) }
+    pub fn channel_subtype(self, value: impl Arg<message_template::ChannelSubtype>) -> CfnMessageTemplateProps<Set, R1, R2, R3> { CfnMessageTemplateProps(put(self.0, "ChannelSubtype", value), Phase) }
     /// `Content`: `Content`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-content)
-    pub fn content(self, value: impl Arg<message_template::Content>) -> CfnMessageTemplateProps<R0, Set, R2, R3> { CfnMessageTemplateProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<message_template::Content>) -> CfnMessageTemplateProps<R0, Set, R2, R3> { CfnMessageTemplateProps(put(self.0, "Content", value), Phase) }
     /// `DefaultAttributes`: `MessageTemplateAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-defaultattributes)
-    pub fn default_attributes(self, value: impl Arg<message_template::MessageTemplateAttributes>) -> Self { Self(put(self.0, "DefaultAttributes", value.into_expr()), Phase) }
+    pub fn default_attributes(self, value: impl Arg<message_template::MessageTemplateAttributes>) -> Self { Self(put(self.0, "DefaultAttributes", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GroupingConfiguration`: `GroupingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-groupingconfiguration)
-    pub fn grouping_configuration(self, value: impl Arg<message_template::GroupingConfiguration>) -> Self { Self(put(self.0, "GroupingConfiguration", value.into_expr()), Phase) }
+    pub fn grouping_configuration(self, value: impl Arg<message_template::GroupingConfiguration>) -> Self { Self(put(self.0, "GroupingConfiguration", value), Phase) }
     /// `KnowledgeBaseArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-knowledgebasearn)
-    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, Set, R3> { CfnMessageTemplateProps(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
+    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, Set, R3> { CfnMessageTemplateProps(put(self.0, "KnowledgeBaseArn", value), Phase) }
     /// `Language`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-language)
-    pub fn language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
+    pub fn language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Language", value), Phase) }
     /// `MessageTemplateAttachments`: list of `MessageTemplateAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-messagetemplateattachments)
-    pub fn message_template_attachments(self, value: impl Arg<Arr<message_template::MessageTemplateAttachment>>) -> Self { Self(put(self.0, "MessageTemplateAttachments", value.into_expr()), Phase) }
+    pub fn message_template_attachments(self, value: impl Arg<Arr<message_template::MessageTemplateAttachment>>) -> Self { Self(put(self.0, "MessageTemplateAttachments", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, R2, Set> { CfnMessageTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, R2, Set> { CfnMessageTemplateProps(put(self.0, "Name", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnMessageTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::MessageTemplate`.
@@ -1242,9 +1242,9 @@ impl AgentAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirstName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-agentattributes.html#cfn-wisdom-messagetemplate-agentattributes-firstname)
-    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value)) }
     /// `LastName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-agentattributes.html#cfn-wisdom-messagetemplate-agentattributes-lastname)
-    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value)) }
 }
 impl Done for AgentAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Content` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-content.html)
@@ -1253,9 +1253,9 @@ impl Content {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailMessageTemplateContent`: `EmailMessageTemplateContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-content.html#cfn-wisdom-messagetemplate-content-emailmessagetemplatecontent)
-    pub fn email_message_template_content(self, value: impl Arg<EmailMessageTemplateContent>) -> Self { Self(put(self.0, "EmailMessageTemplateContent", value.into_expr())) }
+    pub fn email_message_template_content(self, value: impl Arg<EmailMessageTemplateContent>) -> Self { Self(put(self.0, "EmailMessageTemplateContent", value)) }
     /// `SmsMessageTemplateContent`: `SmsMessageTemplateContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-content.html#cfn-wisdom-messagetemplate-content-smsmessagetemplatecontent)
-    pub fn sms_message_template_content(self, value: impl Arg<SmsMessageTemplateContent>) -> Self { Self(put(self.0, "SmsMessageTemplateContent", value.into_expr())) }
+    pub fn sms_message_template_content(self, value: impl Arg<SmsMessageTemplateContent>) -> Self { Self(put(self.0, "SmsMessageTemplateContent", value)) }
 }
 impl Done for Content { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerProfileAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html)
@@ -1264,121 +1264,121 @@ impl CustomerProfileAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-accountnumber)
-    pub fn account_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountNumber", value.into_expr())) }
+    pub fn account_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountNumber", value)) }
     /// `AdditionalInformation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-additionalinformation)
-    pub fn additional_information(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalInformation", value.into_expr())) }
+    pub fn additional_information(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalInformation", value)) }
     /// `Address1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-address1)
-    pub fn address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address1", value.into_expr())) }
+    pub fn address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address1", value)) }
     /// `Address2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-address2)
-    pub fn address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address2", value.into_expr())) }
+    pub fn address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address2", value)) }
     /// `Address3`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-address3)
-    pub fn address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address3", value.into_expr())) }
+    pub fn address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address3", value)) }
     /// `Address4`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-address4)
-    pub fn address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address4", value.into_expr())) }
+    pub fn address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address4", value)) }
     /// `BillingAddress1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingaddress1)
-    pub fn billing_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress1", value.into_expr())) }
+    pub fn billing_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress1", value)) }
     /// `BillingAddress2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingaddress2)
-    pub fn billing_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress2", value.into_expr())) }
+    pub fn billing_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress2", value)) }
     /// `BillingAddress3`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingaddress3)
-    pub fn billing_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress3", value.into_expr())) }
+    pub fn billing_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress3", value)) }
     /// `BillingAddress4`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingaddress4)
-    pub fn billing_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress4", value.into_expr())) }
+    pub fn billing_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress4", value)) }
     /// `BillingCity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingcity)
-    pub fn billing_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCity", value.into_expr())) }
+    pub fn billing_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCity", value)) }
     /// `BillingCountry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingcountry)
-    pub fn billing_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCountry", value.into_expr())) }
+    pub fn billing_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCountry", value)) }
     /// `BillingCounty`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingcounty)
-    pub fn billing_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCounty", value.into_expr())) }
+    pub fn billing_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCounty", value)) }
     /// `BillingPostalCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingpostalcode)
-    pub fn billing_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingPostalCode", value.into_expr())) }
+    pub fn billing_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingPostalCode", value)) }
     /// `BillingProvince`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingprovince)
-    pub fn billing_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingProvince", value.into_expr())) }
+    pub fn billing_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingProvince", value)) }
     /// `BillingState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingstate)
-    pub fn billing_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingState", value.into_expr())) }
+    pub fn billing_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingState", value)) }
     /// `BirthDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-birthdate)
-    pub fn birth_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BirthDate", value.into_expr())) }
+    pub fn birth_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BirthDate", value)) }
     /// `BusinessEmailAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-businessemailaddress)
-    pub fn business_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessEmailAddress", value.into_expr())) }
+    pub fn business_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessEmailAddress", value)) }
     /// `BusinessName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-businessname)
-    pub fn business_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessName", value.into_expr())) }
+    pub fn business_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessName", value)) }
     /// `BusinessPhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-businessphonenumber)
-    pub fn business_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessPhoneNumber", value.into_expr())) }
+    pub fn business_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessPhoneNumber", value)) }
     /// `City`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-city)
-    pub fn city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "City", value.into_expr())) }
+    pub fn city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "City", value)) }
     /// `Country`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-country)
-    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
+    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value)) }
     /// `County`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-county)
-    pub fn county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "County", value.into_expr())) }
+    pub fn county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "County", value)) }
     /// `Custom`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-custom)
-    pub fn custom(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
+    pub fn custom(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Custom", value)) }
     /// `EmailAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-emailaddress)
-    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
+    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value)) }
     /// `FirstName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-firstname)
-    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value)) }
     /// `Gender`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-gender)
-    pub fn gender(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gender", value.into_expr())) }
+    pub fn gender(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gender", value)) }
     /// `HomePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-homephonenumber)
-    pub fn home_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomePhoneNumber", value.into_expr())) }
+    pub fn home_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomePhoneNumber", value)) }
     /// `LastName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-lastname)
-    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value)) }
     /// `MailingAddress1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingaddress1)
-    pub fn mailing_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress1", value.into_expr())) }
+    pub fn mailing_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress1", value)) }
     /// `MailingAddress2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingaddress2)
-    pub fn mailing_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress2", value.into_expr())) }
+    pub fn mailing_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress2", value)) }
     /// `MailingAddress3`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingaddress3)
-    pub fn mailing_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress3", value.into_expr())) }
+    pub fn mailing_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress3", value)) }
     /// `MailingAddress4`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingaddress4)
-    pub fn mailing_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress4", value.into_expr())) }
+    pub fn mailing_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress4", value)) }
     /// `MailingCity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingcity)
-    pub fn mailing_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCity", value.into_expr())) }
+    pub fn mailing_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCity", value)) }
     /// `MailingCountry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingcountry)
-    pub fn mailing_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCountry", value.into_expr())) }
+    pub fn mailing_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCountry", value)) }
     /// `MailingCounty`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingcounty)
-    pub fn mailing_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCounty", value.into_expr())) }
+    pub fn mailing_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCounty", value)) }
     /// `MailingPostalCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingpostalcode)
-    pub fn mailing_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingPostalCode", value.into_expr())) }
+    pub fn mailing_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingPostalCode", value)) }
     /// `MailingProvince`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingprovince)
-    pub fn mailing_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingProvince", value.into_expr())) }
+    pub fn mailing_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingProvince", value)) }
     /// `MailingState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingstate)
-    pub fn mailing_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingState", value.into_expr())) }
+    pub fn mailing_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingState", value)) }
     /// `MiddleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-middlename)
-    pub fn middle_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
+    pub fn middle_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MiddleName", value)) }
     /// `MobilePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mobilephonenumber)
-    pub fn mobile_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MobilePhoneNumber", value.into_expr())) }
+    pub fn mobile_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MobilePhoneNumber", value)) }
     /// `PartyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-partytype)
-    pub fn party_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartyType", value.into_expr())) }
+    pub fn party_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartyType", value)) }
     /// `PhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-phonenumber)
-    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr())) }
+    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value)) }
     /// `PostalCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-postalcode)
-    pub fn postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
+    pub fn postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostalCode", value)) }
     /// `ProfileARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-profilearn)
-    pub fn profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileARN", value.into_expr())) }
+    pub fn profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileARN", value)) }
     /// `ProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-profileid)
-    pub fn profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileId", value.into_expr())) }
+    pub fn profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileId", value)) }
     /// `Province`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-province)
-    pub fn province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Province", value.into_expr())) }
+    pub fn province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Province", value)) }
     /// `ShippingAddress1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingaddress1)
-    pub fn shipping_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress1", value.into_expr())) }
+    pub fn shipping_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress1", value)) }
     /// `ShippingAddress2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingaddress2)
-    pub fn shipping_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress2", value.into_expr())) }
+    pub fn shipping_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress2", value)) }
     /// `ShippingAddress3`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingaddress3)
-    pub fn shipping_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress3", value.into_expr())) }
+    pub fn shipping_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress3", value)) }
     /// `ShippingAddress4`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingaddress4)
-    pub fn shipping_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress4", value.into_expr())) }
+    pub fn shipping_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress4", value)) }
     /// `ShippingCity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingcity)
-    pub fn shipping_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCity", value.into_expr())) }
+    pub fn shipping_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCity", value)) }
     /// `ShippingCountry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingcountry)
-    pub fn shipping_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCountry", value.into_expr())) }
+    pub fn shipping_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCountry", value)) }
     /// `ShippingCounty`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingcounty)
-    pub fn shipping_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCounty", value.into_expr())) }
+    pub fn shipping_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCounty", value)) }
     /// `ShippingPostalCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingpostalcode)
-    pub fn shipping_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingPostalCode", value.into_expr())) }
+    pub fn shipping_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingPostalCode", value)) }
     /// `ShippingProvince`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingprovince)
-    pub fn shipping_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingProvince", value.into_expr())) }
+    pub fn shipping_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingProvince", value)) }
     /// `ShippingState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingstate)
-    pub fn shipping_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingState", value.into_expr())) }
+    pub fn shipping_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingState", value)) }
     /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-state)
-    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value)) }
 }
 impl Done for CustomerProfileAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailMessageTemplateContent` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontent.html)
@@ -1389,11 +1389,11 @@ impl EmailMessageTemplateContent {
 }
 impl<R0, R1, R2> EmailMessageTemplateContent<R0, R1, R2> {
     /// `Body`: `EmailMessageTemplateContentBody`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontent.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontent-body)
-    pub fn body(self, value: impl Arg<EmailMessageTemplateContentBody>) -> EmailMessageTemplateContent<Set, R1, R2> { EmailMessageTemplateContent(put(self.0, "Body", value.into_expr()), Phase) }
+    pub fn body(self, value: impl Arg<EmailMessageTemplateContentBody>) -> EmailMessageTemplateContent<Set, R1, R2> { EmailMessageTemplateContent(put(self.0, "Body", value), Phase) }
     /// `Headers`: list of `EmailMessageTemplateHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontent.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontent-headers)
-    pub fn headers(self, value: impl Arg<Arr<EmailMessageTemplateHeader>>) -> EmailMessageTemplateContent<R0, Set, R2> { EmailMessageTemplateContent(put(self.0, "Headers", value.into_expr()), Phase) }
+    pub fn headers(self, value: impl Arg<Arr<EmailMessageTemplateHeader>>) -> EmailMessageTemplateContent<R0, Set, R2> { EmailMessageTemplateContent(put(self.0, "Headers", value), Phase) }
     /// `Subject`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontent.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontent-subject)
-    pub fn subject(self, value: impl Arg<str>) -> EmailMessageTemplateContent<R0, R1, Set> { EmailMessageTemplateContent(put(self.0, "Subject", value.into_expr()), Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> EmailMessageTemplateContent<R0, R1, Set> { EmailMessageTemplateContent(put(self.0, "Subject", value), Phase) }
 }
 impl Done for EmailMessageTemplateContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailMessageTemplateContentBody` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontentbody.html)
@@ -1402,9 +1402,9 @@ impl EmailMessageTemplateContentBody {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Html`: `MessageTemplateBodyContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontentbody.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontentbody-html)
-    pub fn html(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "Html", value.into_expr())) }
+    pub fn html(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "Html", value)) }
     /// `PlainText`: `MessageTemplateBodyContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontentbody.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontentbody-plaintext)
-    pub fn plain_text(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
+    pub fn plain_text(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "PlainText", value)) }
 }
 impl Done for EmailMessageTemplateContentBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailMessageTemplateHeader` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplateheader.html)
@@ -1413,9 +1413,9 @@ impl EmailMessageTemplateHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplateheader.html#cfn-wisdom-messagetemplate-emailmessagetemplateheader-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplateheader.html#cfn-wisdom-messagetemplate-emailmessagetemplateheader-value)
-    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value)) }
 }
 impl Done for EmailMessageTemplateHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GroupingConfiguration` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-groupingconfiguration.html)
@@ -1426,9 +1426,9 @@ impl GroupingConfiguration {
 }
 impl<R0, R1> GroupingConfiguration<R0, R1> {
     /// `Criteria`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-groupingconfiguration.html#cfn-wisdom-messagetemplate-groupingconfiguration-criteria)
-    pub fn criteria(self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { GroupingConfiguration(put(self.0, "Criteria", value.into_expr()), Phase) }
+    pub fn criteria(self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { GroupingConfiguration(put(self.0, "Criteria", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-groupingconfiguration.html#cfn-wisdom-messagetemplate-groupingconfiguration-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { GroupingConfiguration(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { GroupingConfiguration(put(self.0, "Values", value), Phase) }
 }
 impl Done for GroupingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageTemplateAttachment` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattachment.html)
@@ -1439,11 +1439,11 @@ impl MessageTemplateAttachment {
 }
 impl<R0, R1> MessageTemplateAttachment<R0, R1> {
     /// `AttachmentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattachment.html#cfn-wisdom-messagetemplate-messagetemplateattachment-attachmentid)
-    pub fn attachment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentId", value.into_expr()), Phase) }
+    pub fn attachment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentId", value), Phase) }
     /// `AttachmentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattachment.html#cfn-wisdom-messagetemplate-messagetemplateattachment-attachmentname)
-    pub fn attachment_name(self, value: impl Arg<str>) -> MessageTemplateAttachment<Set, R1> { MessageTemplateAttachment(put(self.0, "AttachmentName", value.into_expr()), Phase) }
+    pub fn attachment_name(self, value: impl Arg<str>) -> MessageTemplateAttachment<Set, R1> { MessageTemplateAttachment(put(self.0, "AttachmentName", value), Phase) }
     /// `S3PresignedUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattachment.html#cfn-wisdom-messagetemplate-messagetemplateattachment-s3presignedurl)
-    pub fn s3_presigned_url(self, value: impl Arg<str>) -> MessageTemplateAttachment<R0, Set> { MessageTemplateAttachment(put(self.0, "S3PresignedUrl", value.into_expr()), Phase) }
+    pub fn s3_presigned_url(self, value: impl Arg<str>) -> MessageTemplateAttachment<R0, Set> { MessageTemplateAttachment(put(self.0, "S3PresignedUrl", value), Phase) }
 }
 impl Done for MessageTemplateAttachment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageTemplateAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html)
@@ -1452,13 +1452,13 @@ impl MessageTemplateAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentAttributes`: `AgentAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html#cfn-wisdom-messagetemplate-messagetemplateattributes-agentattributes)
-    pub fn agent_attributes(self, value: impl Arg<AgentAttributes>) -> Self { Self(put(self.0, "AgentAttributes", value.into_expr())) }
+    pub fn agent_attributes(self, value: impl Arg<AgentAttributes>) -> Self { Self(put(self.0, "AgentAttributes", value)) }
     /// `CustomAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html#cfn-wisdom-messagetemplate-messagetemplateattributes-customattributes)
-    pub fn custom_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr())) }
+    pub fn custom_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomAttributes", value)) }
     /// `CustomerProfileAttributes`: `CustomerProfileAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html#cfn-wisdom-messagetemplate-messagetemplateattributes-customerprofileattributes)
-    pub fn customer_profile_attributes(self, value: impl Arg<CustomerProfileAttributes>) -> Self { Self(put(self.0, "CustomerProfileAttributes", value.into_expr())) }
+    pub fn customer_profile_attributes(self, value: impl Arg<CustomerProfileAttributes>) -> Self { Self(put(self.0, "CustomerProfileAttributes", value)) }
     /// `SystemAttributes`: `SystemAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html#cfn-wisdom-messagetemplate-messagetemplateattributes-systemattributes)
-    pub fn system_attributes(self, value: impl Arg<SystemAttributes>) -> Self { Self(put(self.0, "SystemAttributes", value.into_expr())) }
+    pub fn system_attributes(self, value: impl Arg<SystemAttributes>) -> Self { Self(put(self.0, "SystemAttributes", value)) }
 }
 impl Done for MessageTemplateAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageTemplateBodyContentProvider` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplatebodycontentprovider.html)
@@ -1467,7 +1467,7 @@ impl MessageTemplateBodyContentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplatebodycontentprovider.html#cfn-wisdom-messagetemplate-messagetemplatebodycontentprovider-content)
-    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value)) }
 }
 impl Done for MessageTemplateBodyContentProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsMessageTemplateContent` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-smsmessagetemplatecontent.html)
@@ -1478,7 +1478,7 @@ impl SmsMessageTemplateContent {
 }
 impl<R0> SmsMessageTemplateContent<R0> {
     /// `Body`: `SmsMessageTemplateContentBody`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-smsmessagetemplatecontent.html#cfn-wisdom-messagetemplate-smsmessagetemplatecontent-body)
-    pub fn body(self, value: impl Arg<SmsMessageTemplateContentBody>) -> SmsMessageTemplateContent<Set> { SmsMessageTemplateContent(put(self.0, "Body", value.into_expr()), Phase) }
+    pub fn body(self, value: impl Arg<SmsMessageTemplateContentBody>) -> SmsMessageTemplateContent<Set> { SmsMessageTemplateContent(put(self.0, "Body", value), Phase) }
 }
 impl Done for SmsMessageTemplateContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsMessageTemplateContentBody` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-smsmessagetemplatecontentbody.html)
@@ -1487,7 +1487,7 @@ impl SmsMessageTemplateContentBody {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PlainText`: `MessageTemplateBodyContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-smsmessagetemplatecontentbody.html#cfn-wisdom-messagetemplate-smsmessagetemplatecontentbody-plaintext)
-    pub fn plain_text(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
+    pub fn plain_text(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "PlainText", value)) }
 }
 impl Done for SmsMessageTemplateContentBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemattributes.html)
@@ -1496,11 +1496,11 @@ impl SystemAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerEndpoint`: `SystemEndpointAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemattributes.html#cfn-wisdom-messagetemplate-systemattributes-customerendpoint)
-    pub fn customer_endpoint(self, value: impl Arg<SystemEndpointAttributes>) -> Self { Self(put(self.0, "CustomerEndpoint", value.into_expr())) }
+    pub fn customer_endpoint(self, value: impl Arg<SystemEndpointAttributes>) -> Self { Self(put(self.0, "CustomerEndpoint", value)) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemattributes.html#cfn-wisdom-messagetemplate-systemattributes-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
     /// `SystemEndpoint`: `SystemEndpointAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemattributes.html#cfn-wisdom-messagetemplate-systemattributes-systemendpoint)
-    pub fn system_endpoint(self, value: impl Arg<SystemEndpointAttributes>) -> Self { Self(put(self.0, "SystemEndpoint", value.into_expr())) }
+    pub fn system_endpoint(self, value: impl Arg<SystemEndpointAttributes>) -> Self { Self(put(self.0, "SystemEndpoint", value)) }
 }
 impl Done for SystemAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemEndpointAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemendpointattributes.html)
@@ -1509,7 +1509,7 @@ impl SystemEndpointAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemendpointattributes.html#cfn-wisdom-messagetemplate-systemendpointattributes-address)
-    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value)) }
 }
 impl Done for SystemEndpointAttributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ChannelSubtype` allows.
@@ -1538,9 +1538,9 @@ impl CfnMessageTemplateVersionProps {
 }
 impl<R0> CfnMessageTemplateVersionProps<R0> {
     /// `MessageTemplateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplateversion.html#cfn-wisdom-messagetemplateversion-messagetemplatearn)
-    pub fn message_template_arn(self, value: impl Arg<str>) -> CfnMessageTemplateVersionProps<Set> { CfnMessageTemplateVersionProps(put(self.0, "MessageTemplateArn", value.into_expr()), Phase) }
+    pub fn message_template_arn(self, value: impl Arg<str>) -> CfnMessageTemplateVersionProps<Set> { CfnMessageTemplateVersionProps(put(self.0, "MessageTemplateArn", value), Phase) }
     /// `MessageTemplateContentSha256`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplateversion.html#cfn-wisdom-messagetemplateversion-messagetemplatecontentsha256)
-    pub fn message_template_content_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageTemplateContentSha256", value.into_expr()), Phase) }
+    pub fn message_template_content_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageTemplateContentSha256", value), Phase) }
 }
 impl Done for CfnMessageTemplateVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Wisdom::QuickResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html)
@@ -1570,27 +1570,27 @@ impl CfnQuickResponseProps {
 }
 impl<R0, R1, R2> CfnQuickResponseProps<R0, R1, R2> {
     /// `Channels`: list of `Channels`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-channels)
-    pub fn channels(self, value: impl Arg<Arr<quick_response::Channels>>) -> Self { Self(put(self.0, "Channels", value.into_expr()), Phase) }
+    pub fn channels(self, value: impl Arg<Arr<quick_response::Channels>>) -> Self { Self(put(self.0, "Channels", value), Phase) }
     /// `Content`: `QuickResponseContentProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-content)
-    pub fn content(self, value: impl Arg<quick_response::QuickResponseContentProvider>) -> CfnQuickResponseProps<Set, R1, R2> { CfnQuickResponseProps(put(self.0, "Content", value.into_expr()), Phase) }
+    pub fn content(self, value: impl Arg<quick_response::QuickResponseContentProvider>) -> CfnQuickResponseProps<Set, R1, R2> { CfnQuickResponseProps(put(self.0, "Content", value), Phase) }
     /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-contenttype)
-    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `GroupingConfiguration`: `GroupingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-groupingconfiguration)
-    pub fn grouping_configuration(self, value: impl Arg<quick_response::GroupingConfiguration>) -> Self { Self(put(self.0, "GroupingConfiguration", value.into_expr()), Phase) }
+    pub fn grouping_configuration(self, value: impl Arg<quick_response::GroupingConfiguration>) -> Self { Self(put(self.0, "GroupingConfiguration", value), Phase) }
     /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-isactive)
-    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value), Phase) }
     /// `KnowledgeBaseArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-knowledgebasearn)
-    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, Set, R2> { CfnQuickResponseProps(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
+    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, Set, R2> { CfnQuickResponseProps(put(self.0, "KnowledgeBaseArn", value), Phase) }
     /// `Language`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-language)
-    pub fn language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
+    pub fn language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Language", value), Phase) }
     /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-name)
-    pub fn name(self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, R1, Set> { CfnQuickResponseProps(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, R1, Set> { CfnQuickResponseProps(put(self.0, "Name", value), Phase) }
     /// `ShortcutKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-shortcutkey)
-    pub fn shortcut_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortcutKey", value.into_expr()), Phase) }
+    pub fn shortcut_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortcutKey", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnQuickResponseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::QuickResponse`.
@@ -1604,9 +1604,9 @@ impl GroupingConfiguration {
 }
 impl<R0, R1> GroupingConfiguration<R0, R1> {
     /// `Criteria`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-groupingconfiguration.html#cfn-wisdom-quickresponse-groupingconfiguration-criteria)
-    pub fn criteria(self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { GroupingConfiguration(put(self.0, "Criteria", value.into_expr()), Phase) }
+    pub fn criteria(self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { GroupingConfiguration(put(self.0, "Criteria", value), Phase) }
     /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-groupingconfiguration.html#cfn-wisdom-quickresponse-groupingconfiguration-values)
-    pub fn values(self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { GroupingConfiguration(put(self.0, "Values", value.into_expr()), Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { GroupingConfiguration(put(self.0, "Values", value), Phase) }
 }
 impl Done for GroupingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuickResponseContentProvider` of `AWS::Wisdom::QuickResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontentprovider.html)
@@ -1615,7 +1615,7 @@ impl QuickResponseContentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontentprovider.html#cfn-wisdom-quickresponse-quickresponsecontentprovider-content)
-    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value)) }
 }
 impl Done for QuickResponseContentProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuickResponseContents` of `AWS::Wisdom::QuickResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontents.html)
@@ -1624,9 +1624,9 @@ impl QuickResponseContents {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Markdown`: `QuickResponseContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontents.html#cfn-wisdom-quickresponse-quickresponsecontents-markdown)
-    pub fn markdown(self, value: impl Arg<QuickResponseContentProvider>) -> Self { Self(put(self.0, "Markdown", value.into_expr())) }
+    pub fn markdown(self, value: impl Arg<QuickResponseContentProvider>) -> Self { Self(put(self.0, "Markdown", value)) }
     /// `PlainText`: `QuickResponseContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontents.html#cfn-wisdom-quickresponse-quickresponsecontents-plaintext)
-    pub fn plain_text(self, value: impl Arg<QuickResponseContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
+    pub fn plain_text(self, value: impl Arg<QuickResponseContentProvider>) -> Self { Self(put(self.0, "PlainText", value)) }
 }
 impl Done for QuickResponseContents { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Channels` allows.

@@ -29,9 +29,9 @@ impl CfnConnectionAliasProps {
 }
 impl<R0> CfnConnectionAliasProps<R0> {
     /// `ConnectionString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-connectionalias.html#cfn-workspaces-connectionalias-connectionstring)
-    pub fn connection_string(self, value: impl Arg<str>) -> CfnConnectionAliasProps<Set> { CfnConnectionAliasProps(put(self.0, "ConnectionString", value.into_expr()), Phase) }
+    pub fn connection_string(self, value: impl Arg<str>) -> CfnConnectionAliasProps<Set> { CfnConnectionAliasProps(put(self.0, "ConnectionString", value), Phase) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-connectionalias.html#cfn-workspaces-connectionalias-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnConnectionAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpaces::ConnectionAlias`.
@@ -43,13 +43,13 @@ impl ConnectionAliasAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociatedAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html#cfn-workspaces-connectionalias-connectionaliasassociation-associatedaccountid)
-    pub fn associated_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociatedAccountId", value.into_expr())) }
+    pub fn associated_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociatedAccountId", value)) }
     /// `AssociationStatus`: `AssociationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html#cfn-workspaces-connectionalias-connectionaliasassociation-associationstatus)
-    pub fn association_status(self, value: impl Arg<AssociationStatus>) -> Self { Self(put(self.0, "AssociationStatus", value.into_expr())) }
+    pub fn association_status(self, value: impl Arg<AssociationStatus>) -> Self { Self(put(self.0, "AssociationStatus", value)) }
     /// `ConnectionIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html#cfn-workspaces-connectionalias-connectionaliasassociation-connectionidentifier)
-    pub fn connection_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionIdentifier", value.into_expr())) }
+    pub fn connection_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionIdentifier", value)) }
     /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html#cfn-workspaces-connectionalias-connectionaliasassociation-resourceid)
-    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value)) }
 }
 impl Done for ConnectionAliasAssociation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociationStatus` allows.
@@ -78,21 +78,21 @@ impl CfnWorkspaceProps {
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
     /// `BundleId`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "BundleId", value), Phase) }
     /// `DirectoryId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-directoryid)
-    pub fn directory_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "DirectoryId", value), Phase) }
     /// `RootVolumeEncryptionEnabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-rootvolumeencryptionenabled)
-    pub fn root_volume_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RootVolumeEncryptionEnabled", value.into_expr()), Phase) }
+    pub fn root_volume_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RootVolumeEncryptionEnabled", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-username)
-    pub fn user_name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "UserName", value.into_expr()), Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "UserName", value), Phase) }
     /// `UserVolumeEncryptionEnabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-uservolumeencryptionenabled)
-    pub fn user_volume_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserVolumeEncryptionEnabled", value.into_expr()), Phase) }
+    pub fn user_volume_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserVolumeEncryptionEnabled", value), Phase) }
     /// `VolumeEncryptionKey`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-volumeencryptionkey)
-    pub fn volume_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeEncryptionKey", value.into_expr()), Phase) }
+    pub fn volume_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeEncryptionKey", value), Phase) }
     /// `WorkspaceProperties`: `WorkspaceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-workspaceproperties)
-    pub fn workspace_properties(self, value: impl Arg<workspace::WorkspaceProperties>) -> Self { Self(put(self.0, "WorkspaceProperties", value.into_expr()), Phase) }
+    pub fn workspace_properties(self, value: impl Arg<workspace::WorkspaceProperties>) -> Self { Self(put(self.0, "WorkspaceProperties", value), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpaces::Workspace`.
@@ -104,15 +104,15 @@ impl WorkspaceProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeTypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-computetypename)
-    pub fn compute_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeTypeName", value.into_expr())) }
+    pub fn compute_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeTypeName", value)) }
     /// `RootVolumeSizeGib`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-rootvolumesizegib)
-    pub fn root_volume_size_gib(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RootVolumeSizeGib", value.into_expr())) }
+    pub fn root_volume_size_gib(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RootVolumeSizeGib", value)) }
     /// `RunningMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-runningmode)
-    pub fn running_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RunningMode", value.into_expr())) }
+    pub fn running_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RunningMode", value)) }
     /// `RunningModeAutoStopTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-runningmodeautostoptimeoutinminutes)
-    pub fn running_mode_auto_stop_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunningModeAutoStopTimeoutInMinutes", value.into_expr())) }
+    pub fn running_mode_auto_stop_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunningModeAutoStopTimeoutInMinutes", value)) }
     /// `UserVolumeSizeGib`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-uservolumesizegib)
-    pub fn user_volume_size_gib(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UserVolumeSizeGib", value.into_expr())) }
+    pub fn user_volume_size_gib(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UserVolumeSizeGib", value)) }
 }
 impl Done for WorkspaceProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -139,13 +139,13 @@ impl CfnWorkspaceIpGroupProps {
 }
 impl<R0> CfnWorkspaceIpGroupProps<R0> {
     /// `GroupDesc`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#cfn-workspaces-workspaceipgroup-groupdesc)
-    pub fn group_desc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupDesc", value.into_expr()), Phase) }
+    pub fn group_desc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupDesc", value), Phase) }
     /// `GroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#cfn-workspaces-workspaceipgroup-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> CfnWorkspaceIpGroupProps<Set> { CfnWorkspaceIpGroupProps(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> CfnWorkspaceIpGroupProps<Set> { CfnWorkspaceIpGroupProps(put(self.0, "GroupName", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#cfn-workspaces-workspaceipgroup-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `UserRules`: list of `IpRuleItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#cfn-workspaces-workspaceipgroup-userrules)
-    pub fn user_rules(self, value: impl Arg<Arr<workspace_ip_group::IpRuleItem>>) -> Self { Self(put(self.0, "UserRules", value.into_expr()), Phase) }
+    pub fn user_rules(self, value: impl Arg<Arr<workspace_ip_group::IpRuleItem>>) -> Self { Self(put(self.0, "UserRules", value), Phase) }
 }
 impl Done for CfnWorkspaceIpGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpaces::WorkspaceIpGroup`.
@@ -159,9 +159,9 @@ impl IpRuleItem {
 }
 impl<R0> IpRuleItem<R0> {
     /// `IpRule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspaceipgroup-ipruleitem.html#cfn-workspaces-workspaceipgroup-ipruleitem-iprule)
-    pub fn ip_rule(self, value: impl Arg<str>) -> IpRuleItem<Set> { IpRuleItem(put(self.0, "IpRule", value.into_expr()), Phase) }
+    pub fn ip_rule(self, value: impl Arg<str>) -> IpRuleItem<Set> { IpRuleItem(put(self.0, "IpRule", value), Phase) }
     /// `RuleDesc`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspaceipgroup-ipruleitem.html#cfn-workspaces-workspaceipgroup-ipruleitem-ruledesc)
-    pub fn rule_desc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleDesc", value.into_expr()), Phase) }
+    pub fn rule_desc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleDesc", value), Phase) }
 }
 impl Done for IpRuleItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -190,23 +190,23 @@ impl CfnWorkspacesPoolProps {
 }
 impl<R0, R1, R2, R3> CfnWorkspacesPoolProps<R0, R1, R2, R3> {
     /// `ApplicationSettings`: `ApplicationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-applicationsettings)
-    pub fn application_settings(self, value: impl Arg<workspaces_pool::ApplicationSettings>) -> Self { Self(put(self.0, "ApplicationSettings", value.into_expr()), Phase) }
+    pub fn application_settings(self, value: impl Arg<workspaces_pool::ApplicationSettings>) -> Self { Self(put(self.0, "ApplicationSettings", value), Phase) }
     /// `BundleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-bundleid)
-    pub fn bundle_id(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<Set, R1, R2, R3> { CfnWorkspacesPoolProps(put(self.0, "BundleId", value.into_expr()), Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<Set, R1, R2, R3> { CfnWorkspacesPoolProps(put(self.0, "BundleId", value), Phase) }
     /// `Capacity`: `Capacity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-capacity)
-    pub fn capacity(self, value: impl Arg<workspaces_pool::Capacity>) -> CfnWorkspacesPoolProps<R0, Set, R2, R3> { CfnWorkspacesPoolProps(put(self.0, "Capacity", value.into_expr()), Phase) }
+    pub fn capacity(self, value: impl Arg<workspaces_pool::Capacity>) -> CfnWorkspacesPoolProps<R0, Set, R2, R3> { CfnWorkspacesPoolProps(put(self.0, "Capacity", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DirectoryId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-directoryid)
-    pub fn directory_id(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, Set, R3> { CfnWorkspacesPoolProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, Set, R3> { CfnWorkspacesPoolProps(put(self.0, "DirectoryId", value), Phase) }
     /// `PoolName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-poolname)
-    pub fn pool_name(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, R2, Set> { CfnWorkspacesPoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
+    pub fn pool_name(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, R2, Set> { CfnWorkspacesPoolProps(put(self.0, "PoolName", value), Phase) }
     /// `RunningMode`: `RunningMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-runningmode)
-    pub fn running_mode(self, value: impl Arg<workspaces_pool::RunningMode>) -> Self { Self(put(self.0, "RunningMode", value.into_expr()), Phase) }
+    pub fn running_mode(self, value: impl Arg<workspaces_pool::RunningMode>) -> Self { Self(put(self.0, "RunningMode", value), Phase) }
     /// `Tags`: list of tag. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `TimeoutSettings`: `TimeoutSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-timeoutsettings)
-    pub fn timeout_settings(self, value: impl Arg<workspaces_pool::TimeoutSettings>) -> Self { Self(put(self.0, "TimeoutSettings", value.into_expr()), Phase) }
+    pub fn timeout_settings(self, value: impl Arg<workspaces_pool::TimeoutSettings>) -> Self { Self(put(self.0, "TimeoutSettings", value), Phase) }
 }
 impl Done for CfnWorkspacesPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpaces::WorkspacesPool`.
@@ -220,9 +220,9 @@ impl ApplicationSettings {
 }
 impl<R0> ApplicationSettings<R0> {
     /// `SettingsGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-applicationsettings.html#cfn-workspaces-workspacespool-applicationsettings-settingsgroup)
-    pub fn settings_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SettingsGroup", value.into_expr()), Phase) }
+    pub fn settings_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SettingsGroup", value), Phase) }
     /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-applicationsettings.html#cfn-workspaces-workspacespool-applicationsettings-status)
-    pub fn status(self, value: impl Arg<Status>) -> ApplicationSettings<Set> { ApplicationSettings(put(self.0, "Status", value.into_expr()), Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ApplicationSettings<Set> { ApplicationSettings(put(self.0, "Status", value), Phase) }
 }
 impl Done for ApplicationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Capacity` of `AWS::WorkSpaces::WorkspacesPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-capacity.html)
@@ -233,7 +233,7 @@ impl Capacity {
 }
 impl<R0> Capacity<R0> {
     /// `DesiredUserSessions`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-capacity.html#cfn-workspaces-workspacespool-capacity-desiredusersessions)
-    pub fn desired_user_sessions(self, value: impl Arg<i64>) -> Capacity<Set> { Capacity(put(self.0, "DesiredUserSessions", value.into_expr()), Phase) }
+    pub fn desired_user_sessions(self, value: impl Arg<i64>) -> Capacity<Set> { Capacity(put(self.0, "DesiredUserSessions", value), Phase) }
 }
 impl Done for Capacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutSettings` of `AWS::WorkSpaces::WorkspacesPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-timeoutsettings.html)
@@ -242,11 +242,11 @@ impl TimeoutSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisconnectTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-timeoutsettings.html#cfn-workspaces-workspacespool-timeoutsettings-disconnecttimeoutinseconds)
-    pub fn disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisconnectTimeoutInSeconds", value.into_expr())) }
+    pub fn disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisconnectTimeoutInSeconds", value)) }
     /// `IdleDisconnectTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-timeoutsettings.html#cfn-workspaces-workspacespool-timeoutsettings-idledisconnecttimeoutinseconds)
-    pub fn idle_disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInSeconds", value.into_expr())) }
+    pub fn idle_disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInSeconds", value)) }
     /// `MaxUserDurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-timeoutsettings.html#cfn-workspaces-workspacespool-timeoutsettings-maxuserdurationinseconds)
-    pub fn max_user_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUserDurationInSeconds", value.into_expr())) }
+    pub fn max_user_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUserDurationInSeconds", value)) }
 }
 impl Done for TimeoutSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RunningMode` allows.
